@@ -1,0 +1,101 @@
+//! How commands reach the running app: one JSON request and one JSON reply, each a line, over a private local socket.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::desktop::ServiceState;
+
+/// What a command asks of the running app.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "request")]
+pub enum Request {
+    /// `pushbell status`
+    Status,
+    /// `pushbell clear`
+    Clear,
+    /// `pushbell pause`: until then, or until resumed.
+    Pause {
+        /// When it ends by itself.
+        until: Option<Timestamp>,
+    },
+    /// `pushbell resume`
+    Resume,
+    /// `accounts.toml` has changed: read it now. Answered when it was.
+    ReloadAccounts,
+}
+
+/// What the running app answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "reply")]
+pub enum Reply {
+    /// To `Status`.
+    Status(Box<Status>),
+    /// It is done.
+    Done,
+    /// It could not be done.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// `pushbell status --json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Always true: an app that does not run cannot say so.
+    pub running: bool,
+    /// Its version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// When it started.
+    pub since: Timestamp,
+    /// Addresses that it listens on.
+    pub listen: Vec<String>,
+    /// The URL that homeservers are told, without the path.
+    pub public_url: String,
+    /// Unread, over all accounts.
+    pub unread: u64,
+    /// Missed calls, over all accounts.
+    pub missed_calls: u64,
+    /// Popups and sounds are paused until then; the far future when until resumed.
+    pub paused_until: Option<Timestamp>,
+    /// Sounds are muted from the tray.
+    pub muted: bool,
+    /// Size of the inbox.
+    pub inbox: InboxStatus,
+    /// Each account.
+    pub accounts: Vec<AccountStatus>,
+    /// The notification service.
+    pub popup: ServiceState,
+    /// The tray host.
+    pub tray: ServiceState,
+    /// Sound.
+    pub sound: ServiceState,
+    /// Why the configuration or the accounts on disk are not those in force, if so.
+    pub problems: Vec<String>,
+}
+
+/// Size of the inbox.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InboxStatus {
+    /// Notices kept.
+    pub notices: u64,
+    /// Notices not shown yet.
+    pub unshown: u64,
+}
+
+/// One account's numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AccountStatus {
+    /// Its name.
+    pub name: String,
+    /// Its `app_id`.
+    pub app_id: String,
+    /// Its unread number.
+    pub unread: u64,
+    /// Its missed calls.
+    pub missed_calls: u64,
+    /// When a push last came for it.
+    pub last_push: Option<Timestamp>,
+}

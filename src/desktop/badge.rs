@@ -1,0 +1,1 @@
+//! Number to pixels (pure).

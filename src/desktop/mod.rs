@@ -1,0 +1,93 @@
+//! What the desktop shows, as plain values, and the one trait through which it is told.
+
+pub mod badge;
+pub mod popup;
+pub mod sound;
+pub mod tray_view;
+
+use popup::{Popup, PopupKey, PopupSerial};
+use tray_view::TrayView;
+
+use crate::{
+    config::{self, OpenWith},
+    notice::NoticeId,
+    push::notify::SoundTweak,
+};
+
+/// The desktop. Every method returns at once and cannot fail: what became of it arrives as a [`DesktopEvent`].
+pub trait Desktop: Send {
+    /// Shows a popup, in place of the one with the same key. Answered by `Shown` or `NotShown` with its serial,
+    /// or by nothing if a newer popup of the same key overtook it.
+    fn show(&mut self, serial: PopupSerial, popup: Popup);
+    /// Withdraws the popup with this key, if there is one.
+    fn withdraw(&mut self, key: &PopupKey);
+    /// Plays the sound once.
+    fn play(&mut self, sound: &SoundTweak);
+    /// Repeats the sound until [`Desktop::stop_ringing`].
+    fn ring(&mut self, call: NoticeId, sound: &SoundTweak);
+    /// Ends the sound of this call.
+    fn stop_ringing(&mut self, call: NoticeId);
+    /// Shows this in the tray, and tells docks the count; does nothing when nothing changed.
+    fn set_tray(&mut self, view: TrayView);
+    /// Opens a room or an address in the person's program, with the activation token of the click.
+    fn open(&mut self, target: OpenTarget, with: &OpenWith, activation_token: Option<String>);
+    /// New settings.
+    fn configure(&mut self, popup: &config::Popup, sound: &config::Sound);
+}
+
+/// What a click opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OpenTarget {
+    /// A room, at an event if known.
+    Room {
+        /// `room_id`.
+        room_id: String,
+        /// `event_id`.
+        event_id: Option<String>,
+        /// The sender's user ID.
+        user: Option<String>,
+    },
+    /// A file of our own (the configuration, the instructions), with whatever opens text.
+    File(std::path::PathBuf),
+}
+
+/// What the desktop says to us.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DesktopEvent {
+    /// The notification service has taken the popup.
+    Shown(PopupSerial),
+    /// It has not; it will not be tried again by itself.
+    NotShown(PopupSerial, String),
+    /// The person chose an action of a popup ("default" is a click on it).
+    Activated {
+        /// Which popup.
+        key: PopupKey,
+        /// Which action.
+        action: String,
+        /// The activation token (Wayland) that came with it.
+        token: Option<String>,
+    },
+    /// The person dismissed a popup. Expiry and our own withdrawal are not reported.
+    Dismissed(PopupKey),
+    /// The notification service came, went or changed.
+    PopupService(ServiceState),
+    /// The tray host came or went.
+    TrayHost(ServiceState),
+    /// Sound works, or why the last one did not.
+    Sound(ServiceState),
+    /// The person used the tray.
+    Tray(tray_view::TrayAction),
+    /// Whether the screen is locked; `None` when nobody can say.
+    ScreenLock(Option<bool>),
+    /// The computer woke from sleep.
+    Resumed,
+}
+
+/// Whether a part of the desktop works.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ServiceState {
+    /// It can be used.
+    pub available: bool,
+    /// What it is, when available ("dunst 1.9.0"); why not, and what to do, when not.
+    pub reason: Option<String>,
+}

@@ -1,0 +1,310 @@
+//! The inbox: the durable list of notices and the accounts' numbers, in SQLite on a thread of its own.
+//!
+//! What [`Inbox::record`] has answered is on disk (WAL, synced). Requests that wait share a commit. After each commit
+//! that changed something the `news` signal is raised; whoever owns the presentation then asks for [`Inbox::news`].
+
+use std::{path::Path, sync::Arc};
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use crate::{
+    notice::{Call, Notice, NoticeId, RoomDigest, RoomKey},
+    push::notify::{Notification, SoundTweak, Tweaks},
+};
+
+/// One push for the accounts that it names.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The push.
+    pub notification: Arc<Notification>,
+    /// The accounts it is for: at least one, each once.
+    pub recipients: Vec<Recipient>,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// It was held back while this computer slept: a call in it does not ring any more.
+    pub replayed: bool,
+}
+
+/// An account that a push is for.
+#[derive(Debug, Clone)]
+pub struct Recipient {
+    /// The account's name.
+    pub account: Arc<str>,
+    /// What its `counts` stand for.
+    pub counts: CountsScope,
+    /// Whether calls that nobody took become missed calls here (`calls.missed = "derive"`).
+    pub derive_missed_calls: bool,
+    /// The tweaks of its device.
+    pub tweaks: Tweaks,
+}
+
+/// What the `unread` of an account's pushes counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CountsScope {
+    /// The whole account: Synapse, Dendrite, tuwunel.
+    #[default]
+    Account,
+    /// That push's room: conduwuit and kin. The account's number is the sum over its rooms.
+    Room,
+}
+
+/// What has changed, for whoever presents it. Bounded, however much has arrived.
+#[derive(Debug, Clone, Default)]
+pub struct News {
+    /// The numbers of every account that the inbox has heard of.
+    pub accounts: Vec<AccountState>,
+    /// Rooms with notices that wait to be shown, oldest first, at most [`News::MAX_ROOMS`].
+    pub waiting: Vec<WaitingRoom>,
+    /// All notices that wait to be shown, also those of rooms that did not fit.
+    pub waiting_notices: u64,
+    /// All rooms with notices that wait to be shown, also those that did not fit.
+    pub waiting_rooms: u64,
+    /// Calls that ring, and missed calls whose popup has not been shown yet; at most 32, oldest first.
+    pub calls: Vec<Call>,
+    /// Since the last news: accounts or rooms whose number fell to zero, so that their popups go away.
+    pub zeroed: Vec<Zeroed>,
+    /// Since the last news: rooms with a shown notice that was edited or redacted, so that their popup changes.
+    pub changed_rooms: Vec<RoomKey>,
+    /// The newest five notices with something to show, newest first.
+    pub newest: Vec<Notice>,
+}
+
+impl News {
+    /// How many waiting rooms are told one by one.
+    pub const MAX_ROOMS: usize = 64;
+}
+
+/// An account's numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountState {
+    /// The account's name.
+    pub account: String,
+    /// What the badge counts for it.
+    pub unread: u64,
+    /// Missed calls: the server's number if it has ever sent one, else those derived here.
+    pub missed_calls: u64,
+    /// When a push last came for it.
+    pub last_push: Option<Timestamp>,
+}
+
+/// A room with notices that wait to be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingRoom {
+    /// Which.
+    pub room: RoomKey,
+    /// How many notices wait there.
+    pub count: u64,
+    /// The newest of them.
+    pub newest: NoticeId,
+    /// The newest of them that is a highlight.
+    pub newest_highlight: Option<NoticeId>,
+    /// The newest of them that asks for a sound, and which.
+    pub newest_sound: Option<(NoticeId, SoundTweak)>,
+}
+
+/// A number that fell to zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Zeroed {
+    /// The whole account.
+    Account(String),
+    /// One room (of an account whose counts stand for rooms).
+    Room(RoomKey),
+}
+
+/// What was shown, and so waits no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// The room's waiting notices up to this one.
+    Room(RoomKey, NoticeId),
+    /// All waiting notices up to this one, in a summary. Calls are not part of summaries.
+    Everything(NoticeId),
+    /// The call's ringing or missed popup.
+    Call(NoticeId),
+}
+
+/// Why a notice was read here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Read {
+    /// The person opened or dismissed the room's popup: its notices up to this one are read.
+    Room(RoomKey, NoticeId),
+    /// The person opened or dismissed the call's popup: it neither rings nor is missed any more.
+    Call(NoticeId),
+    /// `clear`: every number is zero and every notice is read, until the next push says otherwise.
+    Everything,
+}
+
+/// How the inbox is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Notices older than this are forgotten.
+    pub keep_days: u32,
+    /// Whether the text of a notice is kept once it was shown.
+    pub keep_bodies: bool,
+}
+
+/// Why the inbox could not do something.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum InboxError {
+    /// SQLite says no: the disk is full, the file is read-only, locked or damaged. The text says which.
+    #[error("the inbox {path} cannot be used: {reason}")]
+    Unusable {
+        /// The database file.
+        path: String,
+        /// What SQLite said.
+        reason: String,
+    },
+    /// The database was written by a newer Pushbell.
+    #[error(
+        "the inbox {path} has version {found}, this Pushbell knows {known}: install a newer Pushbell, or move the file away"
+    )]
+    TooNew {
+        /// The database file.
+        path: String,
+        /// Its version.
+        found: i64,
+        /// The newest version that is known here.
+        known: i64,
+    },
+    /// The inbox's thread has ended.
+    #[error("the inbox is closed")]
+    Closed,
+}
+
+/// A handle to the inbox's thread. Cheap to clone; the thread ends, its work done, with the last handle.
+#[derive(Debug, Clone)]
+pub struct Inbox {}
+
+impl Inbox {
+    /// Opens or creates the database (private to the user), migrates it and starts the thread.
+    /// `news` is raised (`notify_one`) after every commit that changed something worth presenting.
+    ///
+    /// # Errors
+    /// When the database cannot be opened or is too new.
+    pub fn open(_path: &Path, _retention: Retention, _news: Arc<Notify>) -> Result<Self, InboxError> {
+        todo!()
+    }
+
+    /// Records a push: its notice and its counts, for each recipient. On disk when this returns.
+    /// A push whose event is known already records nothing again.
+    ///
+    /// # Errors
+    /// When it is not on disk: then nothing of it is.
+    pub async fn record(&self, _delivery: Delivery) -> Result<(), InboxError> {
+        todo!()
+    }
+
+    /// What has changed since the last call, and what waits. Lets calls ring out whose deadline is at or before `now`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn news(&self, _now: Timestamp) -> Result<News, InboxError> {
+        todo!()
+    }
+
+    /// What the room's popup is made from; `None` when nothing in it is unread.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn room_digest(&self, _room: RoomKey) -> Result<Option<RoomDigest>, InboxError> {
+        todo!()
+    }
+
+    /// Notices were shown.
+    ///
+    /// # Errors
+    /// When it could not be written down; they may then be shown once more by the next start.
+    pub async fn mark_shown(&self, _shown: Vec<Shown>) -> Result<(), InboxError> {
+        todo!()
+    }
+
+    /// Settles every waiting notice without showing it (`popup.enabled = false`).
+    ///
+    /// # Errors
+    /// When it could not be written down.
+    pub async fn settle_waiting(&self) -> Result<(), InboxError> {
+        todo!()
+    }
+
+    /// The person has read something here. Raises `news`.
+    ///
+    /// # Errors
+    /// When it could not be written down.
+    pub async fn mark_read(&self, _read: Read) -> Result<(), InboxError> {
+        todo!()
+    }
+
+    /// The newest notice that is unread, for a click on the tray icon.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn newest_unread(&self) -> Result<Option<Notice>, InboxError> {
+        todo!()
+    }
+
+    /// Forgets the numbers of accounts that are not among `known`; their notices stay, read, as history.
+    ///
+    /// # Errors
+    /// When it could not be written down.
+    pub async fn retain_accounts(&self, _known: Vec<String>) -> Result<(), InboxError> {
+        todo!()
+    }
+
+    /// Changes how the inbox is kept, and prunes it.
+    ///
+    /// # Errors
+    /// When it could not be written down.
+    pub async fn set_retention(&self, _retention: Retention, _now: Timestamp) -> Result<(), InboxError> {
+        todo!()
+    }
+
+    /// A small value of the program's own that outlives it, such as when a pause ends.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn setting(&self, _name: &'static str) -> Result<Option<String>, InboxError> {
+        todo!()
+    }
+
+    /// Keeps or (with `None`) forgets such a value.
+    ///
+    /// # Errors
+    /// When it could not be written down.
+    pub async fn set_setting(&self, _name: &'static str, _value: Option<String>) -> Result<(), InboxError> {
+        todo!()
+    }
+
+    /// How many notices there are and how many of them wait, for `status`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn totals(&self) -> Result<Totals, InboxError> {
+        todo!()
+    }
+
+    /// Whether a push could be recorded now, for `GET /health`: tries to begin a write.
+    ///
+    /// # Errors
+    /// Says why not.
+    pub async fn check(&self) -> Result<(), InboxError> {
+        todo!()
+    }
+}
+
+/// Size of the inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    /// Notices kept.
+    pub notices: u64,
+    /// Notices not shown yet.
+    pub unshown: u64,
+}
+
+/// The newest `limit` notices, newest first, read without the running program's help (`pushbell history`).
+///
+/// # Errors
+/// When there is a database and it cannot be read. No database is an empty history.
+pub fn history(_path: &Path, _limit: usize) -> Result<Vec<Notice>, InboxError> {
+    todo!()
+}

@@ -1,0 +1,13 @@
+//! Pushbell: a Matrix http pusher's endpoint on the desktop itself.
+
+pub mod accounts;
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod desktop;
+pub mod http;
+pub mod identity;
+pub mod inbox;
+pub mod notice;
+pub mod platform;
+pub mod push;

@@ -1,0 +1,115 @@
+//! A notice: one event of one account, as the inbox keeps it.
+
+use jiff::Timestamp;
+
+use crate::push::notify::{Priority, SoundTweak};
+
+/// A notice's number: grows in order of arrival and is never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NoticeId(pub i64);
+
+/// A room of an account. A push without `room_id` belongs to the account's nameless room, the empty string.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoomKey {
+    /// Name of the account.
+    pub account: String,
+    /// `room_id`, or empty.
+    pub room_id: String,
+}
+
+/// One event of one account. Strings are as the homeserver sent them (bounded in length, else raw).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notice {
+    /// Its number.
+    pub id: NoticeId,
+    /// Name of the account it came for.
+    pub account: String,
+    /// `event_id`.
+    pub event_id: Option<String>,
+    /// `room_id`.
+    pub room_id: Option<String>,
+    /// `type`.
+    pub event_type: Option<String>,
+    /// `sender`.
+    pub sender: Option<String>,
+    /// `sender_display_name`.
+    pub sender_display_name: Option<String>,
+    /// `room_name`.
+    pub room_name: Option<String>,
+    /// `room_alias`.
+    pub room_alias: Option<String>,
+    /// `membership`.
+    pub membership: Option<String>,
+    /// `user_is_target`.
+    pub user_is_target: bool,
+    /// `prio`.
+    pub prio: Priority,
+    /// `tweaks.sound`.
+    pub sound: SoundTweak,
+    /// `tweaks.highlight`.
+    pub highlight: bool,
+    /// `content` as JSON text; for an edited message that of its `m.new_content`; none when redacted or not kept.
+    pub content: Option<String>,
+    /// The event was redacted: its text is gone.
+    pub redacted: bool,
+    /// When its push arrived.
+    pub received_at: Timestamp,
+    /// How far its presentation has come.
+    pub presentation: Presentation,
+    /// Read here or elsewhere.
+    pub read: bool,
+}
+
+impl Notice {
+    /// The room that its popup stands for.
+    #[must_use]
+    pub fn room(&self) -> RoomKey {
+        RoomKey { account: self.account.clone(), room_id: self.room_id.clone().unwrap_or_default() }
+    }
+}
+
+/// How far the presentation of a notice has come. The numbers are those of the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presentation {
+    /// Recorded, not yet shown: shown as soon as that is possible, also by the next start.
+    Waiting = 0,
+    /// Shown, by itself or as part of a summary.
+    Shown = 1,
+    /// Never to be shown: read elsewhere first, popups are off, or an event that has no popup.
+    Settled = 2,
+}
+
+/// A ringing or missed call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// The notice of the call's event: who calls, and where.
+    pub notice: Notice,
+    /// `content.call_id`, else the event's id: distinguishes calls of one room.
+    pub call_id: String,
+    /// When it stops ringing by itself.
+    pub deadline: Timestamp,
+    /// Ringing, or over.
+    pub state: CallState,
+}
+
+/// What has become of a call. The numbers are those of the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallState {
+    /// It rings until its deadline.
+    Ringing = 0,
+    /// Nobody took it, and the person has not yet acknowledged that.
+    Missed = 1,
+    /// Answered, rejected or withdrawn elsewhere, opened or dismissed here, or acknowledged.
+    Over = 2,
+}
+
+/// What a room's popup is made from: its unread notices that were shown or are waiting.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoomDigest {
+    /// How many they are (calls and notices without a popup not counted), at least 1.
+    pub count: u64,
+    /// The newest.
+    pub newest: Notice,
+    /// The newest with a highlight, if any; may be the same as `newest`.
+    pub highlight: Option<Notice>,
+}

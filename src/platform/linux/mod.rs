@@ -1,0 +1,1 @@
+//! Linux: D-Bus, StatusNotifier, XDG.

@@ -1,0 +1,1 @@
+//! What an event says: its kind, read from `type` and `content` (pure).
