@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::push::notify::{Priority, SoundTweak};
 
 /// A notice's number: grows in order of arrival and is never used again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct NoticeId(pub i64);
 
 /// A room of an account. A push without `room_id` belongs to the account's nameless room, the empty string.
@@ -93,7 +93,7 @@ pub struct Call {
 }
 
 /// What has become of a call. The numbers are those of the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CallState {
     /// It rings until its deadline.
     Ringing = 0,

@@ -9,7 +9,7 @@ use popup::{Popup, PopupKey, PopupSerial};
 use tray_view::TrayView;
 
 use crate::{
-    config::{self, OpenWith},
+    config::{Config, OpenWith},
     notice::NoticeId,
     push::notify::SoundTweak,
 };
@@ -32,7 +32,7 @@ pub trait Desktop: Send {
     /// Opens a room or an address in the person's program, with the activation token of the click.
     fn open(&mut self, target: OpenTarget, with: &OpenWith, activation_token: Option<String>);
     /// New settings.
-    fn configure(&mut self, popup: &config::Popup, sound: &config::Sound);
+    fn configure(&mut self, config: &Config);
 }
 
 /// What a click opens.

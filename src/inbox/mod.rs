@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::{
-    notice::{Call, Notice, NoticeId, RoomDigest, RoomKey},
+    notice::{Call, CallState, Notice, NoticeId, RoomDigest, RoomKey},
     push::notify::{Notification, SoundTweak, Tweaks},
 };
 
@@ -61,6 +61,10 @@ pub struct News {
     pub waiting_notices: u64,
     /// All rooms with notices that wait to be shown, also those that did not fit.
     pub waiting_rooms: u64,
+    /// The oldest notice that waits; meaningless when none does.
+    pub waiting_from: NoticeId,
+    /// The newest notice that waits; meaningless when none does.
+    pub waiting_up_to: NoticeId,
     /// Calls that ring, and missed calls whose popup has not been shown yet; at most 32, oldest first.
     pub calls: Vec<Call>,
     /// Since the last news: accounts or rooms whose number fell to zero, so that their popups go away.
@@ -120,8 +124,8 @@ pub enum Shown {
     Room(RoomKey, NoticeId),
     /// All waiting notices up to this one, in a summary. Calls are not part of summaries.
     Everything(NoticeId),
-    /// The call's ringing or missed popup.
-    Call(NoticeId),
+    /// The call's popup of this state, ringing or missed.
+    Call(NoticeId, CallState),
 }
 
 /// Why a notice was read here.
@@ -211,6 +215,14 @@ impl Inbox {
         todo!()
     }
 
+    /// How many notices with a popup arrived from one to another (both included), and in how many rooms: for a summary.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn tally(&self, _from: NoticeId, _up_to: NoticeId) -> Result<Tally, InboxError> {
+        todo!()
+    }
+
     /// Notices were shown.
     ///
     /// # Errors
@@ -290,6 +302,15 @@ impl Inbox {
     pub async fn check(&self) -> Result<(), InboxError> {
         todo!()
     }
+}
+
+/// What a summary tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// Notices.
+    pub notices: u64,
+    /// Rooms that they are in.
+    pub rooms: u64,
 }
 
 /// Size of the inbox.
