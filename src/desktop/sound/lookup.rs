@@ -85,7 +85,7 @@ impl Places {
 
     fn find(&self, name: &str) -> Option<Choice> {
         if let Some(value) = self.tweaks.get(name) {
-            return self.from_table(value);
+            return self.in_table(value);
         }
         if !is_file_name(name) {
             return None;
@@ -96,7 +96,7 @@ impl Places {
             .or_else(|| self.themes.iter().find_map(|theme| find_in(theme, name, &THEME_EXTENSIONS)).map(Choice::File))
     }
 
-    fn from_table(&self, value: &str) -> Option<Choice> {
+    fn in_table(&self, value: &str) -> Option<Choice> {
         if let Some(bundled) = Bundled::named(value) {
             return Some(Choice::Bundled(bundled));
         }
@@ -105,14 +105,19 @@ impl Places {
             Some((rest, base)) => base.home_dir().join(rest),
             None => PathBuf::from(value),
         };
-        if path.is_absolute() { Some(Choice::File(path)) } else { find_in(&self.directory, value, &EXTENSIONS).map(Choice::File) }
+        if path.is_absolute() {
+            Some(Choice::File(path))
+        } else {
+            find_in(&self.directory, value, &EXTENSIONS).map(Choice::File)
+        }
     }
 }
 
 /// Whether a name from a push can only ever mean an entry of the directory that it is looked for in.
 fn is_file_name(name: &str) -> bool {
     let mut components = Path::new(name).components();
-    let single = matches!((components.next(), components.next()), (Some(Component::Normal(only)), None) if only == name);
+    let single =
+        matches!((components.next(), components.next()), (Some(Component::Normal(only)), None) if only == name);
     single && name.len() <= LONGEST_NAME && !name.contains(|c: char| c.is_control() || matches!(c, '/' | '\\' | ':'))
 }
 
@@ -123,9 +128,8 @@ fn find_in(directory: &Path, name: &str, extensions: &[&str]) -> Option<PathBuf>
     for path in std::iter::once(directory.join(name)).chain(with_extension) {
         match fs::metadata(&path) {
             Ok(metadata) if metadata.is_dir() => _ = found_directory.get_or_insert(path),
-            Ok(_) => return Some(path),
             Err(error) if is_absence(error.kind()) => {}
-            Err(_) => return Some(path),
+            Ok(_) | Err(_) => return Some(path),
         }
     }
     found_directory

@@ -9,14 +9,9 @@
 
 mod clip;
 pub mod lookup;
-#[cfg(any())]
 mod output;
-#[cfg(any())]
 mod player;
-#[cfg(any())]
 mod schedule;
-#[cfg(any())]
 mod session;
 
-#[cfg(any())]
 pub use player::Player;

@@ -67,7 +67,7 @@ fn whatever_is_no_short_sound_is_refused_with_the_reason() {
     check(|path| fs::write(path, wav(1, 0, 1, &[0; 8000])).unwrap(), "cannot be decoded");
     check(|path| fs::write(path, wav(1, 8000, 0, &[0; 8000])).unwrap(), "cannot be decoded");
     check(|path| fs::write(path, wav(two_hours, 8000, 1, &[0; 8000])).unwrap(), "longer than 30 s");
-    check(|path| fs::write(path, wav(31, 8000, 1, &[0; 31 * 8000])).unwrap(), "longer than 30 s");
+    check(|path| fs::write(path, wav(31, 8000, 1, &vec![0; 31 * 8000])).unwrap(), "longer than 30 s");
     check(
         |path| {
             fs::write(path, wav(two_hours, 8000, 1, &[])).unwrap();
@@ -81,7 +81,7 @@ fn whatever_is_no_short_sound_is_refused_with_the_reason() {
 fn what_rings_may_be_longer_than_what_sounds_once() {
     let home = TempDir::new().unwrap();
     let path = home.path().join("x.wav");
-    fs::write(&path, wav(40, 8000, 1, &[0; 40 * 8000])).unwrap();
+    fs::write(&path, wav(40, 8000, 1, &vec![0; 40 * 8000])).unwrap();
     assert_eq!(Clip::from_file(&path, LONGEST_RING).unwrap().duration(), Duration::from_secs(40));
     assert!(Clip::from_file(&path, LONGEST_ONCE).is_err());
 }

@@ -85,8 +85,23 @@ fn a_value_from_a_push_is_never_a_path() {
     let absolute = places.directory.join("inner/x.wav");
     let long = "x".repeat(4096);
     for name in [
-        "", ".", "..", "../outside.wav", "../outside", "inner/x.wav", "inner/", "./inner", "/etc/passwd", "..\\outside.wav",
-        "C:\\Windows\\Media\\ding.wav", "c:ding", "file:///etc/passwd", "inner\0", "a\nb", &long, absolute.to_str().unwrap(),
+        "",
+        ".",
+        "..",
+        "../outside.wav",
+        "../outside",
+        "inner/x.wav",
+        "inner/",
+        "./inner",
+        "/etc/passwd",
+        "..\\outside.wav",
+        "C:\\Windows\\Media\\ding.wav",
+        "c:ding",
+        "file:///etc/passwd",
+        "inner\0",
+        "a\nb",
+        &long,
+        absolute.to_str().unwrap(),
     ] {
         assert_eq!(places.choose(&named(name)), Some(Choice::Bundled(Bundled::Default)), "{name:?}");
     }
