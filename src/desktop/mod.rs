@@ -3,6 +3,7 @@
 pub mod badge;
 pub mod popup;
 pub mod sound;
+pub mod tray;
 pub mod tray_view;
 
 use popup::{Popup, PopupKey, PopupSerial};

@@ -1,1 +1,3 @@
 //! Linux: D-Bus, StatusNotifier, XDG.
+
+pub mod main_loop;
