@@ -36,6 +36,7 @@
 //! its own, parked.
 
 pub mod accounts;
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -59,7 +59,7 @@ pub enum Event {
     /// The desktop says something.
     Desktop(DesktopEvent),
     /// A command asks for something.
-    Control(Request, oneshot::Sender<Reply>),
+    Command(Command),
     /// The configuration was read again, whole and good.
     Configured(Box<Config>),
     /// The accounts were read again.
@@ -68,9 +68,19 @@ pub enum Event {
     /// when it is new.
     Problem(Topic, Option<String>),
     /// The addresses that are listened on have changed.
-    Listening(Vec<String>),
-    /// A popup about Pushbell itself.
-    Announce(Popup),
+    Listening(Vec<SocketAddr>),
+    /// Something is to be opened, with the activation token of the click that asked for it.
+    Open(OpenTarget, Option<String>),
+}
+
+/// Where events come from.
+pub struct Inputs {
+    /// The program around the controller. When it closes, the controller ends.
+    pub app: mpsc::UnboundedReceiver<Event>,
+    /// The desktop.
+    pub desktop: mpsc::UnboundedReceiver<DesktopEvent>,
+    /// Commands.
+    pub commands: mpsc::Receiver<Command>,
 }
 
 /// What a problem is about: one at a time for each.
@@ -101,9 +111,20 @@ impl Topic {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
     /// Send a test push through the real endpoint.
-    SendTest,
-    /// Read `accounts.toml` now.
-    ReadAccounts,
+    SendTest {
+        /// The unread number of now, that the push may say one more.
+        unread: u64,
+    },
+    /// Show how to connect a homeserver, with the activation token of the click that asked for it.
+    Connect {
+        /// The token, if there was one.
+        token: Option<String>,
+    },
+    /// Open the configuration, likewise.
+    OpenConfiguration {
+        /// The token, if there was one.
+        token: Option<String>,
+    },
     /// End.
     Quit,
 }
@@ -122,10 +143,6 @@ pub struct Parts<D> {
     pub accounts: Arc<Accounts>,
     /// What is asked of the program.
     pub asks: mpsc::UnboundedSender<Ask>,
-    /// The configuration file, for "Open configuration".
-    pub config_file: std::path::PathBuf,
-    /// The instructions, for "Connect a homeserver…".
-    pub instructions_file: std::path::PathBuf,
     /// Opened when the computer wakes: pushes that come then were held back while it slept.
     pub wake_window: WakeWindow,
 }
@@ -144,11 +161,11 @@ pub struct Controller<D> {
     paused_until: Option<Timestamp>,
     muted: bool,
     screen_locked: Option<bool>,
-    dark: Option<bool>,
+    dark_panel: Option<bool>,
     popup_service: Option<ServiceState>,
     tray_host: ServiceState,
     sound: ServiceState,
-    listening: Vec<String>,
+    listening: Vec<SocketAddr>,
     problems: BTreeMap<Topic, String>,
     /// More waiting rooms than this become one summary, until what waits has been shown.
     backlog: Option<u64>,
@@ -194,7 +211,7 @@ impl<D: Desktop> Controller<D> {
             paused_until: None,
             muted: false,
             screen_locked: None,
-            dark: None,
+            dark_panel: None,
             popup_service: None,
             tray_host: unknown("the tray"),
             sound: ServiceState { available: true, reason: Some("opened when a sound is played".into()) },
@@ -207,26 +224,50 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    /// Runs until `events` closes: presents what the inbox tells, and what happens.
-    pub async fn run(mut self, mut events: mpsc::UnboundedReceiver<Event>) {
+    /// Looks into the inbox, before the first push comes: what it finds is a backlog, and old calls do not ring again.
+    pub async fn prepare(
+        &mut self,
+        listening: Vec<SocketAddr>,
+        announcement: Option<Popup>,
+        problems: impl Iterator<Item = (Topic, String)>,
+    ) {
+        self.listening = listening;
+        if let Some(popup) = announcement {
+            self.announce(popup);
+        }
+        for (topic, reason) in problems {
+            self.problem(topic, reason);
+        }
         self.restore().await;
         self.refresh().await;
+    }
+
+    /// Presents what the inbox tells and what happens, until [`Inputs::app`] closes.
+    pub async fn run(mut self, inputs: Inputs) {
+        let Inputs { mut app, mut desktop, mut commands } = inputs;
         let news = Arc::clone(&self.parts.news);
         loop {
             let due = self.due.next();
-            tokio::select! {
-                () = news.notified() => self.news_came().await,
-                event = events.recv() => match event {
-                    Some(event) => self.handle(event).await,
+            let event = tokio::select! {
+                () = news.notified() => {
+                    self.news_came().await;
+                    continue;
+                }
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    self.time_came().await;
+                    continue;
+                }
+                event = app.recv() => match event {
+                    Some(event) => event,
                     None => break,
                 },
-                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.time_came().await,
-            }
+                Some(event) = desktop.recv() => Event::Desktop(event),
+                Some(command) = commands.recv() => Event::Command(command),
+            };
+            self.handle(event).await;
         }
-        // Sounds end with us; popups stay: what they tell is still unread.
-        for call in self.calls.ringing() {
-            self.parts.desktop.stop_ringing(call);
-        }
+        // Popups stay: what they tell is still unread.
+        self.parts.desktop.close().await;
     }
 
     async fn restore(&mut self) {
@@ -278,8 +319,8 @@ impl<D: Desktop> Controller<D> {
     async fn handle(&mut self, event: Event) {
         match event {
             Event::Desktop(event) => self.desktop_said(event).await,
-            Event::Control(request, reply) => {
-                let answer = self.control(request).await;
+            Event::Command((request, reply)) => {
+                let answer = self.answer(request).await;
                 // A command that has gone does not want to know.
                 drop(reply.send(answer));
             }
@@ -299,7 +340,7 @@ impl<D: Desktop> Controller<D> {
                 self.parts.desktop.withdraw(&PopupKey::Own(topic.title()));
             }
             Event::Listening(listening) => self.listening = listening,
-            Event::Announce(popup) => self.announce(popup),
+            Event::Open(target, token) => self.open(Some(target), token),
         }
     }
 
@@ -352,6 +393,9 @@ impl<D: Desktop> Controller<D> {
         self.paused() || self.muted || !self.parts.config.sound.enabled
     }
 }
+
+/// Title of the popup of the first start: a click on it shows how to connect a homeserver.
+pub const WELCOME: &str = "Pushbell is ready";
 
 /// A popup about Pushbell itself; one for each title.
 #[must_use]

@@ -176,18 +176,27 @@ impl<D: Desktop> Controller<D> {
         self.parts.desktop.show(serial, popup);
     }
 
-    pub(super) fn draw_tray(&mut self) {
-        let wording = self.wording();
-        let state = TrayState {
+    pub(super) fn badge(&self) -> Badge {
+        Badge {
             unread: self.last.accounts.iter().map(|account| account.unread).sum(),
             missed_calls: self.last.accounts.iter().map(|account| account.missed_calls).sum(),
+        }
+    }
+
+    pub(super) fn draw_tray(&mut self) {
+        let wording = self.wording();
+        let now = Zoned::now();
+        let view = TrayView::new(&TrayState {
+            badge: self.badge(),
             paused_until: self.paused_until,
             muted: self.muted,
             newest: self.last.newest.iter().map(|notice| (notice.id, present::menu_line(notice, wording))).collect(),
             connected: self.last.accounts.iter().any(|account| account.last_push.is_some()),
             style: self.parts.config.tray.style,
-            dark: self.dark,
-        };
-        self.parts.desktop.set_tray(state.view(&Zoned::now()));
+            dark_panel: self.dark_panel,
+            now: now.timestamp(),
+            time_zone: now.time_zone().clone(),
+        });
+        self.parts.desktop.set_tray(view);
     }
 }

@@ -37,7 +37,7 @@ impl<D: Desktop> Controller<D> {
             DesktopEvent::Tray(action) => self.tray(action).await,
             DesktopEvent::ScreenLock(locked) => self.screen_locked = locked,
             DesktopEvent::ColorScheme(dark) => {
-                self.dark = dark;
+                self.dark_panel = dark;
                 self.draw_tray();
             }
             DesktopEvent::Resumed => {
@@ -75,10 +75,9 @@ impl<D: Desktop> Controller<D> {
             }
             PopupKey::Room(_) | PopupKey::Call(_) => {}
             PopupKey::Summary => self.open_newest(token).await,
-            PopupKey::Own(topic) if *topic == Topic::Configuration.title() => {
-                self.open(Some(OpenTarget::File(self.parts.config_file.clone())), token);
-            }
-            PopupKey::Own(_) => self.open(Some(OpenTarget::File(self.parts.instructions_file.clone())), token),
+            PopupKey::Own(title) if *title == WELCOME => self.ask(Ask::Connect { token }),
+            PopupKey::Own(title) if *title == Topic::Accounts.title() || *title == Topic::Inbox.title() => {}
+            PopupKey::Own(_) => self.ask(Ask::OpenConfiguration { token }),
         }
         // Services that keep a popup after its action are told to close it.
         self.parts.desktop.withdraw(&key);
@@ -148,9 +147,9 @@ impl<D: Desktop> Controller<D> {
                 self.draw_tray();
             }
             TrayAction::Clear => self.clear().await,
-            TrayAction::Test => self.ask(Ask::SendTest),
-            TrayAction::OpenConfiguration => self.open(Some(OpenTarget::File(self.parts.config_file.clone())), None),
-            TrayAction::Connect => self.open(Some(OpenTarget::File(self.parts.instructions_file.clone())), None),
+            TrayAction::Test => self.ask(Ask::SendTest { unread: self.badge().unread }),
+            TrayAction::OpenConfiguration => self.ask(Ask::OpenConfiguration { token: None }),
+            TrayAction::Connect => self.ask(Ask::Connect { token: None }),
             TrayAction::Quit => self.ask(Ask::Quit),
         }
     }

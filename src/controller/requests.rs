@@ -3,7 +3,7 @@
 use super::*;
 
 impl<D: Desktop> Controller<D> {
-    pub(super) async fn control(&mut self, request: Request) -> Reply {
+    pub(super) async fn answer(&mut self, request: Request) -> Reply {
         match request {
             Request::Status => match self.status().await {
                 Ok(status) => Reply::Status(Box::new(status)),
@@ -21,10 +21,8 @@ impl<D: Desktop> Controller<D> {
                 self.resume().await;
                 self.outcome()
             }
-            Request::ReloadAccounts => {
-                self.ask(Ask::ReadAccounts);
-                Reply::Done
-            }
+            // Whoever reads the files has taken this one up before it came here.
+            Request::ReloadAccounts => Reply::Done,
         }
     }
 
@@ -35,6 +33,7 @@ impl<D: Desktop> Controller<D> {
     pub(super) async fn status(&mut self) -> Result<Status, InboxError> {
         self.refresh().await;
         let Totals { notices, unshown } = self.parts.inbox.totals().await?;
+        let badge = self.badge();
         let numbers: BTreeMap<&str, _> =
             self.last.accounts.iter().map(|account| (account.account.as_str(), account)).collect();
         Ok(Status {
@@ -42,10 +41,10 @@ impl<D: Desktop> Controller<D> {
             version: identity::VERSION.into(),
             pid: std::process::id(),
             since: self.started_at,
-            listen: self.listening.clone(),
-            public_url: self.parts.config.server.public_url(&self.listening),
-            unread: self.last.accounts.iter().map(|account| account.unread).sum(),
-            missed_calls: self.last.accounts.iter().map(|account| account.missed_calls).sum(),
+            listen: self.listening.iter().map(ToString::to_string).collect(),
+            public_url: self.parts.config.server.base_url(),
+            unread: badge.unread,
+            missed_calls: badge.missed_calls,
             paused_until: self.paused_until,
             muted: self.muted,
             inbox: InboxStatus { notices, unshown },

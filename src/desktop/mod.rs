@@ -1,6 +1,7 @@
 //! What the desktop shows, as plain values, and the one trait through which it is told.
 
 pub mod badge;
+pub mod live;
 pub mod popup;
 pub mod sound;
 pub mod tray;
@@ -32,6 +33,8 @@ pub trait Desktop: Send {
     fn set_tray(&mut self, view: TrayView);
     /// Opens a room or an address in the person's program, with the activation token of the click.
     fn open(&mut self, target: OpenTarget, with: &OpenWith, activation_token: Option<String>);
+    /// Ends sounds, finishes what was asked for, and takes icon and count down, in bounded time. Popups stay.
+    fn close(self) -> impl Future<Output = ()> + Send;
     /// New settings.
     fn configure(&mut self, config: &Config);
 }
