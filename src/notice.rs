@@ -19,6 +19,7 @@ pub struct RoomKey {
 
 /// One event of one account. Strings are as the homeserver sent them (bounded in length, else raw).
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the protocol or of the inbox by itself")]
 pub struct Notice {
     /// Its number.
     pub id: NoticeId,

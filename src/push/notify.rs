@@ -264,4 +264,6 @@ pub enum PushError {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Making text from strangers harmless: control, direction and invisible characters, length, markup (pure).
 //!
-//! What comes out of [`line`] and [`paragraph`] holds no control character (but the line feeds of a paragraph), no
+//! What comes out of [`line()`] and [`paragraph`] holds no control character (but the line feeds of a paragraph), no
 //! escape sequence, nothing that turns the direction of text, nothing invisible outside of emoji sequences and of the
 //! scripts that are spelled with it, and no more characters than asked for.
 
@@ -212,6 +212,7 @@ fn is_spelled_with_joiners(character: char) -> bool {
 }
 
 /// Whether nothing is to be seen of a character, or it changes how others are seen.
+#[expect(clippy::match_same_arms, reason = "one arm for each kind of character")]
 fn is_invisible(character: char) -> bool {
     match character {
         // Arabic, Syriac and Kaithi signs that stand before a number and are seen, though their category is "format".
@@ -223,17 +224,10 @@ fn is_invisible(character: char) -> bool {
         | '\u{8e2}'
         | '\u{110bd}'
         | '\u{110cd}' => false,
-        // Letters and marks that have no shape: joiners of graphemes, Hangul and Khmer fillers, variation selectors.
-        '\u{34f}'
-        | '\u{115f}'
-        | '\u{1160}'
-        | '\u{17b4}'
-        | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}'
-        | '\u{3164}'
-        | '\u{ffa0}' => true,
-        '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}' => true,
-        // Reserved for more of them, and the code points that are never characters.
+        // Joiners of graphemes, Hangul and Khmer fillers, variation selectors and tags: letters and marks without a
+        // shape. Then what is reserved for more of them, and code points that are never characters.
+        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}' => true,
+        '\u{ffa0}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}' => true,
         '\u{2060}'..='\u{206f}' | '\u{fff0}'..='\u{fff8}' | '\u{fdd0}'..='\u{fdef}' => true,
         _ if u32::from(character) & 0xfffe == 0xfffe => true,
         _ => matches!(character.general_category(), GeneralCategory::Control | GeneralCategory::Format),

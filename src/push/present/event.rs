@@ -5,7 +5,7 @@ use crate::{
     notice::Notice,
     push::{
         event::{Meaning, meaning},
-        lenient::Object,
+        lenient::{Object, Value},
         text,
     },
 };
@@ -85,7 +85,7 @@ impl<'a> Event<'a> {
             return None;
         }
         let Some(mentions) = &self.mentions else { return Some(Mention::Other) };
-        let users = mentions.get("user_ids").and_then(|users| users.array()).unwrap_or_default();
+        let users = mentions.get("user_ids").and_then(Value::array).unwrap_or_default();
         Some(if mentions.is_true("room") {
             Mention::Room
         } else if users.iter().any(|user| user.string().is_some()) {

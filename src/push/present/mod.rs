@@ -65,7 +65,9 @@ pub fn room_popup(digest: &RoomDigest, wording: Wording) -> Popup {
             parts.push(shared_line(highlight));
             parts.push(shared_line(&newest));
         }
-        None if wording.show_text => parts.extend(own_text(&newest, &Headline::of(&newest))),
+        None if wording.show_text => {
+            parts.extend(own_text(&newest, &headline).filter(|said| digest.count <= 1 || said != PLAIN_TITLE));
+        }
         Some(_) | None if digest.count > 1 || headline.says_all() => {}
         Some(_) | None => parts.push(PLAIN_TITLE.to_owned()),
     }

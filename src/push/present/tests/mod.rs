@@ -119,6 +119,14 @@ fn a_popup_of_several_messages_says_how_many_and_shows_the_newest() {
     assert_eq!(popup.key, PopupKey::Room(digest.newest.room()));
     assert_eq!((popup.category, popup.timeout), ("im.received", Timeout::Default));
     assert_eq!(popup.actions, [("default", "Open")]);
+    let unknown = Notice { event_type: None, content: None, ..message("") };
+    assert_eq!(room_popup(&RoomDigest { newest: unknown, ..digest }, ALWAYS).text, "3 messages");
+}
+
+#[test]
+fn content_of_any_depth_is_only_content_that_says_nothing() {
+    let deep = format!(r#"{{"body":{}{}}}"#, "[".repeat(60_000), "]".repeat(60_000));
+    check(&notice("m.room.message", &deep), "Major Tom in Mission Control", "New message");
 }
 
 #[test]
