@@ -1,5 +1,24 @@
 //! The endpoint: hyper at its outermost, the contract's table within.
+//!
+//! ```text
+//! server: accept -> connection: hyper, deadlines -> routes -> body -> parse -> admit -> record -> answer
+//! ```
+//! Everything runs on one thread: a connection is a task, a request is none. The recorder alone waits for a disk, and
+//! it does so elsewhere.
 
+mod answer;
+mod body;
 pub mod client;
-pub mod routes;
-pub mod server;
+mod connection;
+mod limits;
+mod link;
+mod registry;
+mod rejections;
+mod routes;
+mod server;
+
+pub use self::{
+    limits::Limits,
+    routes::{Endpoint, HEALTH_PATH, Recorder, Settings},
+    server::serve,
+};

@@ -1,3 +1,4 @@
 //! Linux: D-Bus, StatusNotifier, XDG.
 
+pub mod files;
 pub mod main_loop;

@@ -1,0 +1,113 @@
+//! `accounts.toml` on disk: read whole, changed under a lock, replaced atomically.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::{Account, Accounts, AccountsError, format, validate};
+use crate::platform::files;
+
+/// More than this is no file of accounts: 64 of the longest take less.
+const MAX_BYTES: u64 = 256 * 1024;
+
+/// `accounts.toml`, for the commands that change it. Works whether the app runs or not; the app is told to read it
+/// again ([`crate::control::Request::ReloadAccounts`]).
+#[derive(Debug, Clone)]
+pub struct AccountsFile {
+    path: PathBuf,
+}
+
+impl AccountsFile {
+    /// The file at that path, which need not exist.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// Reads the accounts.
+    ///
+    /// # Errors
+    /// When the file is missing, unreadable or damaged.
+    pub fn read(&self) -> Result<Accounts, AccountsError> {
+        let text = match fs::metadata(&self.path) {
+            Ok(metadata) if metadata.len() > MAX_BYTES => {
+                Err(io::Error::other("it is too large for a list of accounts"))
+            }
+            Ok(_) => fs::read_to_string(&self.path),
+            Err(error) => Err(error),
+        };
+        let text = text.map_err(|error| {
+            let missing = error.kind() == io::ErrorKind::NotFound;
+            if missing { AccountsError::Missing { path: self.path.clone() } } else { self.io("read", &error) }
+        })?;
+        format::parse(&text).map_err(|format::Damage { line, problem }| AccountsError::Damaged {
+            path: self.path.clone(),
+            line,
+            problem,
+        })
+    }
+
+    /// Adds an account; makes the file and its directory if there is none yet. On disk when this returns.
+    ///
+    /// # Errors
+    /// When the account is not valid or clashes with another, and when the file cannot be read or written: then it is
+    /// as it was.
+    pub fn add(&self, account: Account) -> Result<(), AccountsError> {
+        self.change(|mut accounts| {
+            validate::fits_beside(&account, &accounts).map_err(|fault| AccountsError::NotAdded(fault.problem))?;
+            accounts.push(account);
+            Ok((accounts, ()))
+        })
+    }
+
+    /// Removes the account of that name, and returns it. On disk when this returns.
+    ///
+    /// # Errors
+    /// When there is none, and when the file cannot be read or written: then it is as it was.
+    pub fn remove(&self, name: &str) -> Result<Account, AccountsError> {
+        self.change(|mut accounts| {
+            let position = accounts.iter().position(|account| &*account.name == name);
+            let position = position.ok_or_else(|| AccountsError::NoSuchAccount(name.to_owned()))?;
+            let removed = accounts.remove(position);
+            Ok((accounts, removed))
+        })
+    }
+
+    fn change<T>(
+        &self,
+        edit: impl FnOnce(Vec<Account>) -> Result<(Vec<Account>, T), AccountsError>,
+    ) -> Result<T, AccountsError> {
+        if let Some(directory) = self.path.parent() {
+            files::create_private_directory(directory).map_err(|error| self.io("written", &error))?;
+        }
+        let _lock = self.lock().map_err(|error| self.io("locked", &error))?;
+        let accounts = match self.read() {
+            Ok(accounts) => accounts,
+            Err(AccountsError::Missing { .. }) => Accounts::empty(),
+            Err(
+                error @ (AccountsError::Io { .. }
+                | AccountsError::Damaged { .. }
+                | AccountsError::NotAdded(_)
+                | AccountsError::NoSuchAccount(_)),
+            ) => return Err(error),
+        };
+        let (accounts, outcome) = edit(accounts.iter().cloned().collect())?;
+        let accounts = Accounts::checked(accounts).map_err(|(_, fault)| AccountsError::NotAdded(fault.problem))?;
+        let text = format::render(&accounts).map_err(|error| self.io("written", &io::Error::other(error)))?;
+        files::replace_private(&self.path, text.as_bytes()).map_err(|error| self.io("written", &error))?;
+        Ok(outcome)
+    }
+
+    /// Held by one process at a time, until dropped. A file of its own, since the accounts' one is replaced.
+    fn lock(&self) -> io::Result<File> {
+        let lock = files::open_private(&self.path.with_extension("lock"))?;
+        lock.lock()?;
+        Ok(lock)
+    }
+
+    fn io(&self, attempt: &'static str, error: &io::Error) -> AccountsError {
+        AccountsError::Io { path: self.path.clone(), attempt, reason: error.to_string() }
+    }
+}

@@ -1,0 +1,249 @@
+use std::{collections::HashSet, fs, thread};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::push::notify::{Device, SoundTweak, Tweaks};
+
+const HEAD: &str = "version = 1\n";
+const ALICE: &str =
+    "[[account]]\nname = \"alice\"\napp_id = \"app\"\npushkey = \"sesame\"\ncreated_at = \"2026-11-22T09:00:00Z\"\n";
+
+fn account(name: &str, app_id: &str, pushkey: &str) -> Account {
+    Account {
+        name: name.into(),
+        app_id: app_id.to_owned(),
+        pushkey: pushkey.to_owned(),
+        counts: CountsScope::Account,
+        created_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn accounts(pairs: &[(&str, &str)]) -> Accounts {
+    let list =
+        pairs.iter().enumerate().map(|(number, (app_id, pushkey))| account(&format!("a{number}"), app_id, pushkey));
+    Accounts::checked(list.collect()).unwrap()
+}
+
+fn device(app_id: &str, pushkey: &str) -> Device {
+    Device { app_id: app_id.to_owned(), pushkey: pushkey.to_owned(), tweaks: Tweaks::default() }
+}
+
+/// The names of the accepted accounts and the rejected pushkeys; `None` when undecided.
+fn admitted(accounts: &Accounts, devices: &[(&str, &str)]) -> Option<(Vec<String>, Vec<String>)> {
+    let devices: Vec<_> = devices.iter().map(|(app_id, pushkey)| device(app_id, pushkey)).collect();
+    match accounts.admit(&devices) {
+        Admission::Decided { accepted, rejected } => Some((
+            accepted.iter().map(|(account, _)| account.name.to_string()).collect(),
+            rejected.iter().map(str::to_owned).collect(),
+        )),
+        Admission::Undecided { .. } => None,
+    }
+}
+
+fn failure() -> AccountsError {
+    AccountsError::Missing { path: "accounts.toml".into() }
+}
+
+#[test]
+fn known_devices_are_accepted_and_unknown_ones_rejected() {
+    let long = "k".repeat(MAX_PUSHKEY_BYTES);
+    let too_long = "k".repeat(MAX_PUSHKEY_BYTES + 1);
+    let known = accounts(&[("app", "one"), ("app", "two"), ("other", "one"), ("app", &long)]);
+    let check = |devices: &[(&str, &str)], accepted: &[&str], rejected: &[&str]| {
+        let expected =
+            (accepted.iter().map(|&s| s.to_owned()).collect(), rejected.iter().map(|&s| s.to_owned()).collect());
+        assert_eq!(admitted(&known, devices), Some(expected), "{devices:?}");
+    };
+    check(&[("app", "one")], &["a0"], &[]);
+    check(&[("other", "one")], &["a2"], &[]);
+    check(&[("app", &long)], &["a3"], &[]);
+    check(&[("app", &too_long)], &[], &[&too_long]);
+    check(&[("app", &long[1..])], &[], &[&long[1..]]);
+    check(&[("app", "")], &[], &[""]);
+    check(&[("app", "on")], &[], &["on"]);
+    check(&[("app", "one\0")], &[], &["one\0"]);
+    check(&[("app", "ONE")], &[], &["ONE"]);
+    check(&[("App", "one")], &[], &["one"]);
+    check(&[("", "one")], &[], &["one"]);
+    check(&[("app", "x"), ("app", "two"), ("app", "y"), ("app", "x")], &["a1"], &["x", "y"]);
+    check(&[("app", "one"), ("other", "one"), ("app", "one")], &["a0", "a2"], &[]);
+    check(&[("stranger", "one"), ("app", "one")], &["a0"], &[]);
+    check(&[], &[], &[]);
+}
+
+#[test]
+fn the_first_of_two_devices_of_one_account_brings_the_tweaks() {
+    let ring = Tweaks { sound: SoundTweak::Named("ring".to_owned()), highlight: true };
+    let devices = [Device { tweaks: ring.clone(), ..device("app", "one") }, device("app", "one")];
+
+    let Admission::Decided { accepted, .. } = accounts(&[("app", "one")]).admit(&devices) else { panic!() };
+
+    assert_eq!(accepted.into_iter().map(|(_, tweaks)| tweaks).collect::<Vec<_>>(), [ring]);
+}
+
+#[test]
+fn accounts_that_cannot_be_read_reject_nobody() {
+    let kept = accounts(&[("app", "one")]).keeping_known_after(&failure());
+
+    assert_eq!(admitted(&kept, &[("app", "one")]), Some((vec!["a0".to_owned()], vec![])));
+    assert_eq!(admitted(&kept, &[("app", "two")]), None);
+    assert_eq!(admitted(&kept, &[("app", "one"), ("app", "two")]), None);
+    assert_eq!(admitted(&Accounts::unavailable(&failure()), &[("app", "one")]), None);
+    assert_eq!(admitted(&Accounts::empty(), &[("app", "one")]), Some((vec![], vec!["one".to_owned()])));
+    assert!(kept.unreadable().is_some_and(|reason| reason.contains("accounts.toml")));
+}
+
+proptest! {
+    #[test]
+    fn a_device_is_either_accepted_or_rejected_as_plain_comparison_says(
+        known in prop::collection::hash_set(("[ab]{1,2}", "[ab]{1,9}"), 0..6),
+        devices in prop::collection::vec(("[ab]{1,2}", "[ab]{0,9}"), 0..12),
+    ) {
+        let known: Vec<_> = known.into_iter().collect();
+        let pairs: Vec<_> = known.iter().map(|(app_id, key)| (app_id.as_str(), key.as_str())).collect();
+        let asked: Vec<_> = devices.iter().map(|(app_id, key)| (app_id.as_str(), key.as_str())).collect();
+
+        let (accepted, rejected) = admitted(&accounts(&pairs), &asked).unwrap();
+
+        let ours: HashSet<_> = asked.iter().filter(|pair| pairs.contains(pair)).collect();
+        prop_assert_eq!(accepted.len(), ours.len());
+        for (app_id, key) in &asked {
+            let accepted_elsewhere = ours.iter().any(|(_, accepted)| accepted == key);
+            let rejected_here = rejected.iter().any(|rejected| rejected == key);
+            prop_assert_eq!(rejected_here, !accepted_elsewhere, "{} {}", app_id, key);
+        }
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused_without_telling_a_pushkey(text in "\\PC{0,20}", key in "[A-Za-z0-9]{12}") {
+        let text = format!("{HEAD}{ALICE}pushkey = {text}\"{key}\"");
+        if let Err(damage) = format::parse(&text) {
+            prop_assert!(!damage.problem.contains(&key));
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_what_was_meant(
+        name in "[a-zß0-9_.@:][a-z0-9ß_.@:-]{0,40}", app_id in "[^\\p{Cc}]{1,64}", pushkey in "[^\\p{Cc}]{1,128}", room: bool,
+    ) {
+        let counts = if room { CountsScope::Room } else { CountsScope::Account };
+        let written = Account { counts, ..account(&name, &app_id, &pushkey) };
+        let text = format::render(&Accounts::checked(vec![written.clone()]).unwrap()).unwrap();
+        let read = format::parse(&text).unwrap();
+        prop_assert_eq!(read.iter().cloned().collect::<Vec<_>>(), vec![written]);
+    }
+}
+
+#[test]
+fn a_file_is_read_as_people_may_write_it() {
+    let text = "# by hand\n[[account]]\nname = \"@alice:example.org\"\napp_id = 'app'\npushkey = 'se\"same'\ncounts = \"room\"\ncreated_at = 2026-11-22T10:00:00+01:00\n";
+    let read = format::parse(text).unwrap();
+    let alice = read.find("@alice:example.org").unwrap();
+    assert_eq!((alice.app_id.as_str(), alice.pushkey.as_str(), alice.counts), ("app", "se\"same", CountsScope::Room));
+    assert_eq!(alice.created_at, "2026-11-22T09:00:00Z".parse().unwrap());
+    assert_eq!(format::parse(HEAD).unwrap().iter().len(), 0);
+    assert_eq!(format::parse(&format!("{HEAD}{ALICE}")).unwrap().find("alice").unwrap().counts, CountsScope::Account);
+}
+
+#[test]
+fn a_damaged_file_is_told_by_line_and_by_what_would_be_right() {
+    let check = |text: &str, line: usize, wanted: &str| {
+        let damage = format::parse(text).expect_err(text);
+        assert!(damage.line == line && damage.problem.contains(wanted), "{text}\n{damage:?}");
+        assert!(!damage.problem.contains("sesame"), "{damage:?}");
+    };
+    check("", 1, "version = 1");
+    check("\n# nothing left\n", 1, "version = 1");
+    check("version = 2\n", 1, "newer Pushbell");
+    check("version = \"1\"\n", 1, "newer Pushbell");
+    check("version = 1\naccounts = []\n", 2, "[[account]]");
+    check("account = \"sesame\"\n", 1, "[[account]]");
+    check("account = [\"sesame\"]\n", 1, "[[account]]");
+    check("[[account]\nname = \"sesame\"\n", 1, "not TOML");
+    check("[[account]]\npushkey = \"sesame\n", 2, "not TOML");
+    check("[[account]]\npushkey = sesame\n", 2, "not TOML");
+    check("version = 1\n\n[[account]]\nname = \"a\"\n", 3, "app_id");
+    check(&ALICE.replace("\"sesame\"", "17"), 4, "pushkey is not a string");
+    check(&ALICE.replace("pushkey", "push_key"), 4, "did you mean pushkey?");
+    check(&ALICE.replace("\"sesame\"", "\"\""), 4, "1 to 512 bytes");
+    check(&ALICE.replace("\"sesame\"", "\"sesame\\n\""), 4, "printable");
+    check(&ALICE.replace("\"sesame\"", &format!("\"{}\"", "k".repeat(513))), 4, "1 to 512 bytes");
+    check(&ALICE.replace("\"app\"", &format!("\"{}\"", "k".repeat(65))), 3, "1 to 64");
+    check(&ALICE.replace("\"alice\"", "\"a b\""), 2, "letters, digits");
+    check(&ALICE.replace("\"alice\"", "\"\""), 2, "letters, digits");
+    check(&ALICE.replace("\"alice\"", "\"-a\""), 2, "letters, digits");
+    check(&ALICE.replace("2026-11-22T09:00:00Z", "yesterday"), 5, "2026-11-22T09:30:00Z");
+    check(&ALICE.replace("created_at", "counts"), 5, "neither");
+    check(&format!("{ALICE}{ALICE}"), 7, "unique");
+    check(&format!("{ALICE}{}", ALICE.replace("alice", "bob")), 9, "\"alice\" has the same");
+}
+
+#[test]
+fn there_is_a_greatest_number_of_accounts() {
+    let list = |count| (0..count).map(|n| account(&format!("a{n}"), "app", &format!("k{n}"))).collect::<Vec<_>>();
+    assert!(Accounts::checked(list(MAX_ACCOUNTS)).is_ok());
+    assert!(Accounts::checked(list(MAX_ACCOUNTS + 1)).is_err());
+}
+
+#[test]
+fn accounts_are_added_and_removed_in_a_private_file() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("data/accounts.toml");
+    let file = AccountsFile::new(&path);
+    assert_eq!(file.read().unwrap_err(), AccountsError::Missing { path: path.clone() });
+
+    file.add(account("a", "app", "one")).unwrap();
+    file.add(account("b", "app", "two")).unwrap();
+    let clashes = [account("a", "app", "three"), account("c", "app", "one"), account("", "app", "four")];
+    for clash in clashes {
+        assert!(matches!(file.add(clash), Err(AccountsError::NotAdded(_))));
+    }
+    assert_eq!(file.remove("a").unwrap().pushkey, "one");
+    assert_eq!(file.remove("a").unwrap_err(), AccountsError::NoSuchAccount("a".to_owned()));
+
+    let left: Vec<_> = file.read().unwrap().iter().map(|account| account.name.to_string()).collect();
+    assert_eq!(left, ["b"]);
+    file.remove("b").unwrap();
+    assert_eq!(file.read().unwrap().iter().len(), 0);
+}
+
+#[test]
+fn a_damaged_file_is_never_written_over() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("accounts.toml");
+    fs::write(&path, "[[account]]\nname = ").unwrap();
+    let file = AccountsFile::new(&path);
+
+    assert!(matches!(file.add(account("a", "app", "one")), Err(AccountsError::Damaged { line: 2, .. })));
+
+    assert_eq!(fs::read_to_string(&path).unwrap(), "[[account]]\nname = ");
+    fs::write(&path, vec![b'#'; 1024 * 1024]).unwrap();
+    assert!(matches!(file.read(), Err(AccountsError::Io { .. })));
+}
+
+#[test]
+fn accounts_added_at_the_same_time_are_all_kept() {
+    let place = tempfile::tempdir().unwrap();
+    let file = AccountsFile::new(&place.path().join("accounts.toml"));
+    thread::scope(|scope| {
+        for number in 0..8 {
+            let file = &file;
+            scope.spawn(move || file.add(account(&format!("a{number}"), "app", &format!("k{number}"))).unwrap());
+        }
+    });
+    assert_eq!(file.read().unwrap().iter().len(), 8);
+}
+
+#[test]
+fn pushkeys_are_32_random_bytes_in_base64() {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let (one, two) = (new_pushkey().unwrap(), new_pushkey().unwrap());
+    assert_eq!((STANDARD.decode(&one).unwrap().len(), one == two), (32, false));
+}
+
+#[test]
+fn debug_output_hides_pushkeys() {
+    let accounts = accounts(&[("app", "sesame")]);
+    assert!(!format!("{accounts:?} {:?}", accounts.iter().collect::<Vec<_>>()).contains("sesame"));
+}

@@ -1,0 +1,64 @@
+//! How much the endpoint takes from strangers.
+
+use std::time::Duration;
+
+use super::link::Stage;
+
+/// The bounds of the endpoint. A connection carries one request at a time, so `connections` bounds the requests too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request line and its headers, at least 8192. Homeservers send 300; a proxy in between may add cookies.
+    pub head_bytes: usize,
+    /// Bytes of a body: the limit of the reference gateway. Events are at most 64 KiB.
+    pub body_bytes: usize,
+    /// Bytes of all bodies that are held at once. Beyond it whoever goes longest without a valid push makes room.
+    pub all_body_bytes: usize,
+    /// Open connections. A person has a few homeservers; half of the usual 1024 file descriptors remain for the rest.
+    pub connections: usize,
+    /// For a request line and its headers to be whole, from their first byte or from the connection's beginning.
+    pub head_time: Duration,
+    /// For a body to be whole.
+    pub body_time: Duration,
+    /// For the push to be on disk, or else it is answered with 503: homeservers give up after 60 s.
+    pub record_time: Duration,
+    /// For an answer to be taken.
+    pub answer_time: Duration,
+    /// Between two requests. Synapse keeps its connection for 2 minutes; it must be the one that closes it, since a
+    /// push that crosses our closing counts as a failure there.
+    pub idle_time: Duration,
+    /// For a client that still sends to take the answer that refuses it, before the connection is closed.
+    pub linger_time: Duration,
+    /// For requests in progress when the server shuts down.
+    pub drain_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_bytes: 16 * 1024,
+            body_bytes: 512 * 1024,
+            all_body_bytes: 16 * 1024 * 1024,
+            connections: 512,
+            head_time: Duration::from_secs(30),
+            body_time: Duration::from_secs(30),
+            record_time: Duration::from_secs(30),
+            answer_time: Duration::from_secs(30),
+            idle_time: Duration::from_secs(300),
+            linger_time: Duration::from_secs(3),
+            drain_time: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Limits {
+    /// How long a connection may be at that stage.
+    pub(super) fn time_for(&self, stage: Stage) -> Duration {
+        match stage {
+            Stage::Idle => self.idle_time,
+            Stage::Head => self.head_time,
+            Stage::Body => self.body_time,
+            Stage::Recording => self.record_time,
+            Stage::Answering => self.answer_time,
+        }
+    }
+}

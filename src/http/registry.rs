@@ -1,0 +1,188 @@
+//! Who is connected, and who has to go when there is no more room.
+//!
+//! A newcomer is never refused: it may be a homeserver, and its refusal would cost a push. Whoever goes longest
+//! without a valid push makes room instead; who never sent one goes first.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use super::{
+    limits::Limits,
+    link::{Link, Stage},
+};
+
+/// The open connections.
+#[derive(Debug)]
+pub(super) struct Registry {
+    limits: Limits,
+    links: Mutex<BTreeMap<u64, Arc<Link>>>,
+    connections: AtomicU64,
+    /// Counts valid pushes: the clock by which connections are stale.
+    pushes: AtomicU64,
+    /// Bytes of all bodies held.
+    body_bytes: AtomicUsize,
+}
+
+impl Registry {
+    pub(super) fn new(limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            limits,
+            links: Mutex::default(),
+            connections: AtomicU64::new(0),
+            pushes: AtomicU64::new(0),
+            body_bytes: AtomicUsize::new(0),
+        })
+    }
+
+    fn links(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Link>>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new connection. Says too whether another one was told to close, to make room.
+    pub(super) fn join(self: &Arc<Self>) -> (Membership, bool) {
+        let crowded = self.links().len() >= self.limits.connections;
+        let made_room = crowded && self.close_stalest();
+        let link = Arc::new(Link::new(self.connections.fetch_add(1, Relaxed)));
+        self.links().insert(link.id, Arc::clone(&link));
+        (Membership { registry: Arc::clone(self), link }, made_room)
+    }
+
+    /// Closes the connection that goes longest without a valid push. False if there is none.
+    pub(super) fn close_stalest(&self) -> bool {
+        self.close_stalest_of(|_| true)
+    }
+
+    fn close_stalest_of(&self, among: impl Fn(&Link) -> bool) -> bool {
+        let mut links = self.links();
+        let staleness = |link: &Link| (link.last_push.load(Relaxed), link.id);
+        let stalest = links.values().filter(|link| among(link)).min_by_key(|link| staleness(link)).cloned();
+        let Some(link) = stalest else { return false };
+        links.remove(&link.id);
+        drop(links);
+        self.release(&link);
+        link.close();
+        true
+    }
+
+    /// Tells every connection to finish its request and close.
+    pub(super) fn drain(&self) {
+        self.links().values().for_each(|link| link.drain());
+    }
+
+    fn release(&self, link: &Link) {
+        self.body_bytes.fetch_sub(link.body_bytes.swap(0, Relaxed), Relaxed);
+    }
+}
+
+/// A connection's place in the registry, until dropped.
+#[derive(Debug)]
+pub(super) struct Membership {
+    registry: Arc<Registry>,
+    pub(super) link: Arc<Link>,
+}
+
+impl Membership {
+    pub(super) fn limits(&self) -> &Limits {
+        &self.registry.limits
+    }
+
+    /// It carries a push for an account.
+    pub(super) fn note_valid_push(&self) {
+        self.link.last_push.store(self.registry.pushes.fetch_add(1, Relaxed) + 1, Relaxed);
+    }
+
+    /// Counts bytes of a body, until [`Self::release_body`]: what is parsed from it and what answers it is about as
+    /// large. False if there is no room for them, and nobody staler who could make it.
+    pub(super) fn hold_body(&self, bytes: usize) -> bool {
+        let Registry { limits, body_bytes, .. } = &*self.registry;
+        let mine = (self.link.last_push.load(Relaxed), self.link.id);
+        let can_make_room = |other: &Link| {
+            matches!(other.stage(), Stage::Body | Stage::Answering)
+                && other.body_bytes.load(Relaxed) > 0
+                && (other.last_push.load(Relaxed), other.id) < mine
+        };
+        while body_bytes.load(Relaxed).saturating_add(bytes) > limits.all_body_bytes {
+            if !self.registry.close_stalest_of(can_make_room) {
+                return false;
+            }
+        }
+        body_bytes.fetch_add(bytes, Relaxed);
+        self.link.body_bytes.fetch_add(bytes, Relaxed);
+        true
+    }
+
+    pub(super) fn release_body(&self) {
+        self.registry.release(&self.link);
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.registry.links().remove(&self.link.id);
+        self.release_body();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry(connections: usize) -> Arc<Registry> {
+        Registry::new(Limits { connections, all_body_bytes: 100, ..Limits::default() })
+    }
+
+    fn open(registry: &Registry) -> Vec<u64> {
+        registry.links().keys().copied().collect()
+    }
+
+    #[test]
+    fn who_never_sent_a_valid_push_goes_first_and_then_whose_last_is_longest_ago() {
+        let registry = registry(4);
+        let members: Vec<_> = (0..4).map(|_| registry.join().0).collect();
+        members[0].note_valid_push();
+        members[3].note_valid_push();
+        members[0].note_valid_push();
+
+        let mut gone = Vec::new();
+        while registry.close_stalest() {
+            gone.push((0..4).find(|id| !open(&registry).contains(id) && !gone.contains(id)).unwrap());
+        }
+
+        assert_eq!(gone, [1, 2, 3, 0]);
+    }
+
+    #[test]
+    fn a_newcomer_is_never_the_one_to_go() {
+        let registry = registry(2);
+        let members: Vec<_> = (0..2).map(|_| registry.join().0).collect();
+        members.iter().for_each(Membership::note_valid_push);
+
+        let (_newcomer, made_room) = registry.join();
+
+        assert!(made_room);
+        assert_eq!(open(&registry), [1, 2]);
+    }
+
+    #[test]
+    fn memory_for_a_body_is_taken_from_staler_connections_that_send_one() {
+        let registry = registry(8);
+        let [idle, sends_slowly, newer, newest] = [(); 4].map(|()| registry.join().0);
+        for sender in [&sends_slowly, &newer, &newest] {
+            sender.link.enter(Stage::Body);
+        }
+
+        assert!(sends_slowly.hold_body(60) && newer.hold_body(30));
+        assert!(newest.hold_body(50), "the stalest sender makes room");
+        assert_eq!(open(&registry), [idle.link.id, newer.link.id, newest.link.id]);
+        assert!(!newer.hold_body(21), "nobody staler sends a body");
+        drop((newest, sends_slowly));
+        assert!(newer.hold_body(70));
+        newer.release_body();
+        assert_eq!(registry.body_bytes.load(Relaxed), 0);
+    }
+}

@@ -1,0 +1,293 @@
+//! An endpoint on a free port, a recorder that tells what it was given, and a client that checks every answer.
+
+use std::{
+    fmt::Write as _,
+    future::Future,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use pushbell::{
+    accounts::{Account, Accounts, AccountsError, AccountsFile},
+    http::{self, Endpoint, Limits, Recorder, Settings},
+    inbox::{CountsScope, Delivery, InboxError},
+};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::{oneshot, watch},
+    task::JoinHandle,
+    time::timeout,
+};
+
+pub(crate) const PATH: &str = "/_matrix/push/v1/notify";
+/// Longer than anything here takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Fails the test when that takes too long.
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+    timeout(PATIENCE, future).await.expect("it takes too long")
+}
+
+/// What the recorder does with a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mood {
+    Works,
+    Fails,
+    Hangs,
+}
+
+/// Records as the inbox does: what has begun goes on elsewhere, whoever waits for it.
+#[derive(Clone)]
+pub(crate) struct Recording {
+    mood: watch::Sender<Mood>,
+    begun: watch::Sender<usize>,
+    pub(crate) done: watch::Sender<usize>,
+    deliveries: Arc<Mutex<Vec<Delivery>>>,
+}
+
+impl Recording {
+    pub(crate) fn new(mood: Mood) -> Self {
+        Self {
+            mood: watch::Sender::new(mood),
+            begun: watch::Sender::new(0),
+            done: watch::Sender::new(0),
+            deliveries: Arc::default(),
+        }
+    }
+
+    pub(crate) fn set(&self, mood: Mood) {
+        self.mood.send_replace(mood);
+    }
+
+    /// Waits until so many pushes have come to the recorder.
+    pub(crate) async fn has_begun(&self, pushes: usize) {
+        soon(self.begun.subscribe().wait_for(|begun| *begun >= pushes)).await.unwrap();
+    }
+
+    pub(crate) async fn has_done(&self, pushes: usize) {
+        soon(self.done.subscribe().wait_for(|done| *done >= pushes)).await.unwrap();
+    }
+
+    pub(crate) fn deliveries(&self) -> Vec<Delivery> {
+        self.deliveries.lock().unwrap().clone()
+    }
+
+    /// How many pushes were recorded.
+    pub(crate) fn count(&self) -> usize {
+        self.deliveries.lock().unwrap().len()
+    }
+
+    async fn outcome(mood: &watch::Sender<Mood>) -> Result<(), InboxError> {
+        let settled = *mood.subscribe().wait_for(|mood| *mood != Mood::Hangs).await.unwrap();
+        match settled {
+            Mood::Works => Ok(()),
+            Mood::Fails | Mood::Hangs => Err(InboxError::Unusable {
+                path: "/home/somebody/pushbell.db".to_owned(),
+                reason: "/home/somebody/pushbell.db: database or disk is full".to_owned(),
+            }),
+        }
+    }
+}
+
+impl Recorder for Recording {
+    async fn record(&self, delivery: Delivery) -> Result<(), InboxError> {
+        self.begun.send_modify(|begun| *begun += 1);
+        let recording = self.clone();
+        let elsewhere = tokio::spawn(async move {
+            Self::outcome(&recording.mood).await?;
+            recording.deliveries.lock().unwrap().push(delivery);
+            recording.done.send_modify(|done| *done += 1);
+            Ok(())
+        });
+        elsewhere.await.unwrap()
+    }
+
+    async fn check(&self) -> Result<(), InboxError> {
+        Self::outcome(&self.mood).await
+    }
+}
+
+/// Accounts "alice" (app, alices-key) and "room" (app, rooms-key, counts = room).
+pub(crate) fn accounts() -> Accounts {
+    let place = tempfile::tempdir().unwrap();
+    let file = AccountsFile::new(&place.path().join("accounts.toml"));
+    for (name, pushkey, counts) in
+        [("alice", "alices-key", CountsScope::Account), ("room", "rooms-key", CountsScope::Room)]
+    {
+        let (app_id, pushkey) = ("app".to_owned(), pushkey.to_owned());
+        file.add(Account { name: name.into(), app_id, pushkey, counts, created_at: Timestamp::UNIX_EPOCH }).unwrap();
+    }
+    file.read().unwrap()
+}
+
+/// What reading accounts that are not there says.
+pub(crate) fn unreadable() -> AccountsError {
+    Accounts::read(Path::new("/nonexistent/accounts.toml")).unwrap_err()
+}
+
+/// A server on a free port.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) endpoint: Endpoint<Recording>,
+    pub(crate) recording: Recording,
+    stop: Option<oneshot::Sender<()>>,
+    pub(crate) task: JoinHandle<()>,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    pub(crate) async fn with(limits: Limits) -> Self {
+        let recording = Recording::new(Mood::Works);
+        let settings = Settings { extra_paths: vec!["/push".to_owned()], derive_missed_calls: true };
+        let endpoint = Endpoint::new(recording.clone(), accounts(), settings, || false);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(http::serve(vec![listener], endpoint.clone(), limits, async {
+            stopped.await.ok();
+        }));
+        Self { address, endpoint, recording, stop: Some(stop), task }
+    }
+
+    pub(crate) async fn connect(&self) -> Client {
+        Client::connect(self.address).await
+    }
+
+    /// The answer to one request on a connection of its own.
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: &[u8]) -> Answer {
+        let mut client = self.connect().await;
+        client.send(&request(method, path, body)).await;
+        client.answer_to(method).await
+    }
+
+    pub(crate) async fn push(&self, pushkeys: &[&str]) -> Answer {
+        self.ask("POST", PATH, &push(pushkeys)).await
+    }
+
+    /// Begins to shut down.
+    pub(crate) fn stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+    }
+}
+
+/// The body of a push to devices of app_id "app".
+pub(crate) fn push(pushkeys: &[&str]) -> Vec<u8> {
+    let devices: Vec<_> =
+        pushkeys.iter().map(|pushkey| serde_json::json!({"app_id": "app", "pushkey": pushkey})).collect();
+    serde_json::json!({"notification": {"event_id": "$event", "room_id": "!room", "devices": devices}})
+        .to_string()
+        .into_bytes()
+}
+
+pub(crate) fn request(method: &str, path: &str, body: &[u8]) -> Vec<u8> {
+    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: desktop\r\n");
+    if !body.is_empty() {
+        write!(request, "Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()).unwrap();
+    }
+    [request.as_bytes(), b"\r\n", body].concat()
+}
+
+/// An answer that keeps to what the contract says of every answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    head: String,
+    pub(crate) json: Value,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().skip(1);
+        lines
+            .filter_map(|line| line.split_once(": "))
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    pub(crate) fn errcode(&self) -> &str {
+        self.json["errcode"].as_str().unwrap_or_default()
+    }
+
+    pub(crate) fn rejected(&self) -> Vec<&str> {
+        self.json["rejected"].as_array().unwrap().iter().map(|pushkey| pushkey.as_str().unwrap()).collect()
+    }
+}
+
+/// A connection to the server.
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    read: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        Self { stream: soon(TcpStream::connect(address)).await.unwrap(), read: Vec::new() }
+    }
+
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        soon(self.stream.write_all(bytes)).await.unwrap();
+    }
+
+    pub(crate) async fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> Answer {
+        self.send(&request(method, path, body)).await;
+        self.answer_to(method).await
+    }
+
+    pub(crate) async fn answer(&mut self) -> Answer {
+        self.answer_to("POST").await
+    }
+
+    pub(crate) async fn answer_to(&mut self, method: &str) -> Answer {
+        soon(self.try_answer(method)).await.expect("the connection was closed before the answer")
+    }
+
+    /// `None` when the connection ends without an answer.
+    pub(crate) async fn try_answer(&mut self, method: &str) -> Option<Answer> {
+        let head = loop {
+            if let Some(end) = self.read.windows(4).position(|window| window == b"\r\n\r\n") {
+                break String::from_utf8(self.read.drain(..end + 4).collect()).unwrap();
+            }
+            if self.stream.read_buf(&mut self.read).await.unwrap_or(0) == 0 {
+                assert!(self.read.is_empty(), "half an answer: {:?}", String::from_utf8_lossy(&self.read));
+                return None;
+            }
+        };
+        let status = head.strip_prefix("HTTP/1.").unwrap()[2..5].parse().unwrap();
+        let mut answer = Answer { status, head, json: Value::Null };
+        assert!(answer.status >= 400 || answer.status == 200, "{answer:?}");
+        assert_eq!(answer.header("content-type"), Some("application/json"), "{answer:?}");
+        assert_eq!(answer.header("transfer-encoding"), None);
+        let length: usize = answer.header("content-length").expect("every answer has a length").parse().unwrap();
+        assert!(length > 0);
+        if method != "HEAD" {
+            while self.read.len() < length {
+                assert_ne!(self.stream.read_buf(&mut self.read).await.unwrap(), 0, "half an answer");
+            }
+            answer.json = serde_json::from_slice(&self.read.drain(..length).collect::<Vec<_>>()).unwrap();
+            assert!(answer.json.is_object());
+        }
+        assert_eq!(answer.status == 503, answer.header("retry-after").is_some());
+        assert_eq!(
+            answer.status == 200 || method == "HEAD",
+            answer.json.get("error").is_none() && answer.json.get("reason").is_none()
+        );
+        assert!(!answer.json.to_string().contains("/home/"), "answers do not tell about this computer's files");
+        Some(answer)
+    }
+
+    /// Reads to the connection's end: what came before it.
+    pub(crate) async fn end(&mut self) -> Vec<u8> {
+        let mut rest = std::mem::take(&mut self.read);
+        // A connection that is reset has ended too.
+        soon(self.stream.read_to_end(&mut rest)).await.ok();
+        rest
+    }
+}
