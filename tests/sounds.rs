@@ -3,6 +3,7 @@
 
 #![cfg(target_os = "linux")]
 
+#[cfg(test)]
 #[path = "sounds/rig.rs"]
 mod rig;
 
@@ -259,6 +260,22 @@ fn a_sound_server_that_dies_takes_nothing_with_it() {
     rig.wait_until("it rings again", Rig::is_playing);
     rig.say("stop 1");
     assert!(!rig.heard().is_empty());
+    rig.wait_until("no thread is left", |rig| rig.threads() == idle);
+    assert!(rig.errors().lines().count() <= 30, "{}", rig.errors());
+}
+
+#[test]
+fn without_pulseaudio_it_plays_through_alsa() {
+    let mut rig = Rig::start_with_alsa();
+    let idle = rig.threads();
+    assert_heard(&rig.hear("play bing"), &[BING]);
+    assert_eq!(rig.next_event(), "true ALSA");
+    rig.say("ring 1 ring");
+    rig.wait_until("it rings", Rig::is_playing);
+    rig.kill_server();
+    let event = rig.next_event();
+    assert!(event.starts_with("false "), "{event}");
+    rig.say("stop 1");
     rig.wait_until("no thread is left", |rig| rig.threads() == idle);
     assert!(rig.errors().lines().count() <= 30, "{}", rig.errors());
 }

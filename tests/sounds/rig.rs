@@ -29,14 +29,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Something that was heard between two silences.
 #[derive(Debug, Clone)]
-pub struct Sounded {
+pub(crate) struct Sounded {
     /// The strongest frequency, in Hz, to a few Hz.
-    pub frequency: u32,
-    pub milliseconds: u32,
-    pub peak: f32,
+    pub(crate) frequency: u32,
+    pub(crate) milliseconds: u32,
+    pub(crate) peak: f32,
 }
 
-pub struct Rig {
+pub(crate) struct Rig {
     home: TempDir,
     server: Option<Child>,
     recorder: Option<Child>,
@@ -51,26 +51,40 @@ pub struct Rig {
 
 /// Runs a tool that has to succeed.
 #[track_caller]
-pub fn run(command: &mut Command) {
+pub(crate) fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 impl Rig {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
+        Self::start_with(|_, _| {})
+    }
+
+    /// The process under test finds no PulseAudio, but an ALSA device that leads to it.
+    pub(crate) fn start_with_alsa() -> Self {
+        Self::start_with(|home, player| {
+            fs::write(home.join(".asoundrc"), "pcm.!default { type pulse }\nctl.!default { type pulse }\n").unwrap();
+            // A server named by a bare path is understood by PulseAudio's own library alone.
+            player.env("PULSE_SERVER", home.join("run/pulse/native")).env_remove("XDG_RUNTIME_DIR");
+        })
+    }
+
+    fn start_with(prepare: impl FnOnce(&Path, &mut Command)) -> Self {
         let home = TempDir::new().unwrap();
         for directory in ["run", "sounds", "share"] {
             fs::create_dir(home.path().join(directory)).unwrap();
         }
-        let mut player = Command::new(std::env::current_exe().unwrap())
+        let mut player = Command::new(std::env::current_exe().unwrap());
+        player
             .args(["--exact", "player_process", "--ignored", "--nocapture", "--test-threads=1"])
             .env("RIG_SOUNDS", home.path().join("sounds"))
             .envs(environment(home.path()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(File::create(home.path().join("stderr")).unwrap())
-            .spawn()
-            .unwrap();
+            .stderr(File::create(home.path().join("stderr")).unwrap());
+        prepare(home.path(), &mut player);
+        let mut player = player.spawn().unwrap();
         let stdin = player.stdin.take().unwrap();
         let stdout = BufReader::new(player.stdout.take().unwrap());
         let ((done_sender, done), (event_sender, events)) = (channel(), channel());
@@ -90,17 +104,17 @@ impl Rig {
         rig
     }
 
-    pub fn home(&self) -> &Path {
+    pub(crate) fn home(&self) -> &Path {
         self.home.path()
     }
 
     /// The path of a file in the person's directory of sounds.
-    pub fn sound(&self, name: &str) -> PathBuf {
+    pub(crate) fn sound(&self, name: &str) -> PathBuf {
         self.home().join("sounds").join(name)
     }
 
     /// Starts the sound server and the recorder, and waits until both work.
-    pub fn start_server(&mut self) {
+    pub(crate) fn start_server(&mut self) {
         let socket = self.home().join("run/pulse/native");
         fs::create_dir_all(socket.parent().unwrap()).unwrap();
         let script = self.home().join("pulse.pa");
@@ -140,26 +154,26 @@ impl Rig {
     }
 
     /// What was recorded before is lost.
-    pub fn kill_server(&mut self) {
+    pub(crate) fn kill_server(&mut self) {
         for mut process in self.server.take().into_iter().chain(self.recorder.take()) {
             process.kill().unwrap();
             process.wait().unwrap();
         }
     }
 
-    pub fn signal_server(&self, signal: &str) {
+    pub(crate) fn signal_server(&self, signal: &str) {
         let pid = self.server.as_ref().unwrap().id().to_string();
         run(Command::new("kill").args(["-s", signal, &pid]));
     }
 
     /// What pactl says; empty if the server does not answer.
-    pub fn pactl(&self, arguments: &[&str]) -> String {
+    pub(crate) fn pactl(&self, arguments: &[&str]) -> String {
         let output = Command::new("pactl").args(arguments).envs(environment(self.home())).output();
         String::from_utf8(output.expect("pactl has to be installed").stdout).unwrap()
     }
 
     /// Gives a line to the process under test, which has acted on it when this returns: quickly, always.
-    pub fn say(&mut self, line: &str) {
+    pub(crate) fn say(&mut self, line: &str) {
         let started = Instant::now();
         writeln!(self.stdin, "{line}").unwrap();
         self.done.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -167,32 +181,32 @@ impl Rig {
     }
 
     /// The next thing that it says about sound.
-    pub fn next_event(&self) -> String {
+    pub(crate) fn next_event(&self) -> String {
         self.events.recv_timeout(PATIENCE).expect("no event")
     }
 
     /// Everything that it has said about sound meanwhile.
-    pub fn events(&self) -> Vec<String> {
+    pub(crate) fn events(&self) -> Vec<String> {
         self.events.try_iter().collect()
     }
 
     /// What it wrote to its standard error.
-    pub fn errors(&self) -> String {
+    pub(crate) fn errors(&self) -> String {
         fs::read_to_string(self.home().join("stderr")).unwrap()
     }
 
     /// How many threads it has.
-    pub fn threads(&self) -> usize {
+    pub(crate) fn threads(&self) -> usize {
         fs::read_dir(format!("/proc/{}/task", self.player.id())).unwrap().count()
     }
 
     /// Whether it has a stream.
-    pub fn is_playing(&mut self) -> bool {
+    pub(crate) fn is_playing(&mut self) -> bool {
         !self.pactl(&["list", "short", "sink-inputs"]).is_empty()
     }
 
     #[track_caller]
-    pub fn wait_until(&mut self, what: &str, condition: impl Fn(&mut Self) -> bool) {
+    pub(crate) fn wait_until(&mut self, what: &str, condition: impl Fn(&mut Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !condition(self) {
             assert!(Instant::now() < deadline, "waited too long until {what}; {:?}; {}", self.events(), self.errors());
@@ -205,7 +219,7 @@ impl Rig {
     }
 
     /// How long the recording is.
-    pub fn recorded(&self) -> Duration {
+    pub(crate) fn recorded(&self) -> Duration {
         Duration::from_secs(self.recorded_bytes()) / u32::try_from(RATE * 4).unwrap()
     }
 
@@ -229,12 +243,12 @@ impl Rig {
     }
 
     /// The largest step from one sample to the next.
-    pub fn steepest(&self) -> f32 {
+    pub(crate) fn steepest(&self) -> f32 {
         self.samples_from(0).windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max)
     }
 
     /// What has been heard so far and is followed by silence, or still sounds.
-    pub fn sounded(&self) -> Vec<Sounded> {
+    pub(crate) fn sounded(&self) -> Vec<Sounded> {
         let samples = self.samples();
         let loud = samples.iter().enumerate().filter(|(_, sample)| sample.abs() > SILENCE).map(|(index, _)| index);
         let mut ranges: Vec<(usize, usize)> = Vec::new();
@@ -248,13 +262,13 @@ impl Rig {
     }
 
     /// What one command makes sound, from its first sample to the silence after its stream was closed.
-    pub fn hear(&mut self, line: &str) -> Vec<Sounded> {
+    pub(crate) fn hear(&mut self, line: &str) -> Vec<Sounded> {
         self.say(line);
         self.heard()
     }
 
     /// Waits for a sound to end, and returns what was heard since this was last asked.
-    pub fn heard(&mut self) -> Vec<Sounded> {
+    pub(crate) fn heard(&mut self) -> Vec<Sounded> {
         self.wait_until("something is heard", |rig| rig.samples().iter().any(|sample| sample.abs() > SILENCE));
         self.wait_until("its stream is closed", |rig| !rig.is_playing());
         let closed = self.recorded();
