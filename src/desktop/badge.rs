@@ -2,6 +2,12 @@
 //!
 //! Everything is laid out for the size asked for, with bubbles, digits and bars on whole pixels: a picture that is
 //! drawn large and scaled down has no sharp digit left at 22 pixels.
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "coordinates of at most 256 pixels and channels of 0 to 255 are exact in f32"
+)]
 
 mod bell;
 mod digits;
@@ -43,7 +49,8 @@ pub fn draw(badge: Badge, paused: bool, look: Look, size: u32) -> Pixels {
     let size = size.clamp(*SIZES.start(), *SIZES.end());
     let outlined = look == Look::Symbolic { dark_panel: None };
     let picture = if outlined {
-        compose(badge, paused, look, size - 2).and_then(|canvas| outline(&canvas))
+        let edge = if size < 40 { 1 } else { 2 };
+        compose(badge, paused, look, size - 2 * edge).and_then(|canvas| outline(&canvas, edge))
     } else {
         compose(badge, paused, look, size)
     };
@@ -90,7 +97,7 @@ fn compose(badge: Badge, paused: bool, look: Look, size: u32) -> Option<Pixmap> 
             sign_fill: palette.call_sign,
         });
     }
-    stamp(&mut canvas, marks);
+    stamp(&mut canvas, &marks);
     Some(canvas)
 }
 
@@ -154,11 +161,11 @@ struct Mark {
 }
 
 /// Puts the marks on the bell. All rings are cleared first: they keep marks apart from the bell, not from each other.
-fn stamp(canvas: &mut Pixmap, marks: Vec<Mark>) {
-    for mark in &marks {
+fn stamp(canvas: &mut Pixmap, marks: &[Mark]) {
+    for mark in marks {
         fill(canvas, mark.halo.as_ref(), None);
     }
-    for mark in &marks {
+    for mark in marks {
         fill(canvas, mark.shape.as_ref(), Some(mark.fill));
         fill(canvas, mark.sign.as_ref(), mark.sign_fill);
     }
@@ -188,25 +195,23 @@ fn dim(canvas: &mut Pixmap, look: Look) {
     }
 }
 
-/// Puts a dark edge, one pixel wide, around everything that is drawn: the picture grows by it on each side.
-fn outline(inner: &Pixmap) -> Option<Pixmap> {
+/// Puts a dark edge of so many pixels around everything that is drawn: the picture grows by it on each side.
+fn outline(inner: &Pixmap, edge: u32) -> Option<Pixmap> {
+    let mut canvas = Pixmap::new(inner.width() + 2 * edge, inner.height() + 2 * edge)?;
     let tone = outline_tone();
-    let mut canvas = Pixmap::new(inner.width() + 2, inner.height() + 2)?;
     let width = canvas.width();
-    let alpha = |x: u32, y: u32| {
-        let inside = |at: u32, length: u32| at.checked_sub(1).filter(|&at| at < length);
-        let at = inside(x, inner.width()).zip(inside(y, inner.height()));
-        at.and_then(|(x, y)| inner.pixel(x, y)).map_or(0, |pixel| pixel.alpha())
-    };
+    // The part of the inner picture that is near a column or row of the grown one.
+    let near = |at: u32, length: u32| at.saturating_sub(2 * edge)..(at + 1).min(length);
     for (index, pixel) in (0..).zip(canvas.pixels_mut()) {
         let (x, y) = (index % width, index / width);
-        let around = (y.saturating_sub(1)..=y + 1)
-            .flat_map(|row| (x.saturating_sub(1)..=x + 1).map(move |column| (column, row)));
-        let strongest = around.map(|(column, row)| alpha(column, row)).max().unwrap_or_default();
-        let channel = |value: f32| (value * f32::from(strongest)).round() as u8;
-        *pixel = premultiplied(channel(tone.red()), channel(tone.green()), channel(tone.blue()), channel(1.0));
+        let around = near(y, inner.height()).flat_map(|row| near(x, inner.width()).map(move |column| (column, row)));
+        let alpha = around.filter_map(|(column, row)| inner.pixel(column, row)).map(PremultipliedColorU8::alpha).max();
+        let alpha = alpha.unwrap_or_default();
+        let channel = |value: f32| (value * f32::from(alpha)).round() as u8;
+        *pixel = premultiplied(channel(tone.red()), channel(tone.green()), channel(tone.blue()), alpha);
     }
-    canvas.draw_pixmap(1, 1, inner.as_ref(), &PixmapPaint::default(), Transform::identity(), None);
+    let at = i32::try_from(edge).ok()?;
+    canvas.draw_pixmap(at, at, inner.as_ref(), &PixmapPaint::default(), Transform::identity(), None);
     Some(canvas)
 }
 

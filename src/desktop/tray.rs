@@ -30,8 +30,6 @@ pub enum TrayError {
 /// The tray icon of this program. It stays on the thread that made it; dropping it takes the icon down.
 pub struct Tray {
     icon: Option<(TrayIcon, Shown)>,
-    /// It could not be made, and is not tried again until [`Tray::take_down`].
-    failed: bool,
 }
 
 /// What the icon shows now.
@@ -57,13 +55,13 @@ impl Tray {
                 let _ = events.send(DesktopEvent::Tray(action));
             }
         }));
-        Self { icon: None, failed: false }
+        Self { icon: None }
     }
 
-    /// Shows this, changing only what differs. The icon is made at the first view.
+    /// Shows this, changing only what differs. Without an icon, makes it.
     ///
     /// # Errors
-    /// When the icon cannot be made or changed. After the former every view is taken silently until [`Tray::take_down`].
+    /// When the icon cannot be made or changed.
     pub fn show(&mut self, view: TrayView) -> Result<(), TrayError> {
         let look = match view.style {
             TrayStyle::Color => Look::Color,
@@ -74,19 +72,19 @@ impl Tray {
         if let Some((icon, shown)) = &mut self.icon {
             return change(icon, shown, wanted);
         }
-        if self.failed {
-            return Ok(());
-        }
-        let made = create(&wanted);
-        self.failed = made.is_err();
-        self.icon = Some((made?, wanted));
+        self.icon = Some((create(&wanted)?, wanted));
         Ok(())
+    }
+
+    /// Whether there is an icon, as far as this side knows.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.icon.is_some()
     }
 
     /// Takes the icon down; the next view makes it anew.
     pub fn take_down(&mut self) {
         self.icon = None;
-        self.failed = false;
     }
 }
 

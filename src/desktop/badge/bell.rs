@@ -1,6 +1,6 @@
 //! The bell itself, from the icons in `assets/icons`.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use resvg::usvg::{Options, Tree};
 use tiny_skia::{Pixmap, Transform};
@@ -15,8 +15,23 @@ fn parse(svg: &str) -> Option<Tree> {
     Tree::from_str(svg, &Options::default()).ok()
 }
 
-/// Draws the bell. `None` only if a picture of that size, or the bundled drawing, is no good: a test shows that both are.
+/// The last one drawn: a tray asks for one look and size again and again, and the bell is most of the work.
+static LAST: Mutex<Option<(Look, u32, Pixmap)>> = Mutex::new(None);
+
+/// Draws the bell. `None` only if the bundled drawing is no good: a test shows that it is.
 pub(super) fn render(look: Look, size: u32) -> Option<Pixmap> {
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((last_look, last_size, bell)) = last.as_ref()
+        && (*last_look, *last_size) == (look, size)
+    {
+        return Some(bell.clone());
+    }
+    let bell = draw(look, size)?;
+    *last = Some((look, size, bell.clone()));
+    Some(bell)
+}
+
+fn draw(look: Look, size: u32) -> Option<Pixmap> {
     let tree = match look {
         Look::Color => COLOR.as_ref(),
         Look::Symbolic { .. } => SYMBOLIC.as_ref(),

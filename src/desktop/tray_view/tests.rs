@@ -24,8 +24,8 @@ fn written(menu: &[MenuEntry]) -> String {
             MenuEntry::Item { label, .. } => format!("{label}\n"),
             MenuEntry::Check { label, checked, .. } => format!("{}{label}\n", if *checked { "✓ " } else { "" }),
             MenuEntry::Submenu { label, entries } => {
-                let inner: String = written(entries).lines().map(|line| format!("  {line}\n")).collect();
-                format!("{label} ▸\n{inner}")
+                let inner = written(entries);
+                format!("{label} ▸\n  {}\n", inner.trim_end().replace('\n', "\n  "))
             }
             MenuEntry::Separator => "--\n".to_owned(),
         })
