@@ -9,14 +9,14 @@
 
 use std::{
     ops::Range,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
 
 use super::{
     Desktop, SOON,
-    process::{Part, TempDir},
+    process::{self, Part, TempDir},
     wait_until,
 };
 
@@ -102,6 +102,14 @@ impl Recording {
         }
     }
 
+    /// Plays a sound file as another program would and returns how it sounds: what to compare the app's with.
+    #[track_caller]
+    pub(crate) fn reference(&self, desktop: &Desktop, file: &Path) -> Vec<Burst> {
+        let mark = self.length();
+        process::run("paplay", &[&file.display().to_string()], desktop.env());
+        self.wait_for_bursts(mark, 1)
+    }
+
     /// Records for this long from now on: for what must not sound. Counts what was recorded, not the wall clock.
     #[track_caller]
     pub(crate) fn listen(&self, time: Duration) {
@@ -164,6 +172,14 @@ pub(crate) fn dominant_frequency(sound: &[i16]) -> f32 {
     };
     let frequencies = (16..800).map(|step| step as f32 * 5.0);
     frequencies.max_by(|one, other| energy(*one).total_cmp(&energy(*other))).expect("there are frequencies")
+}
+
+/// Whether two recordings are of the same sound; the loudness may differ.
+pub(crate) fn same_sound(one: &[Burst], other: &[Burst]) -> bool {
+    one.len() == other.len()
+        && one.iter().zip(other).all(|(one, other)| {
+            (one.frequency - other.frequency).abs() <= 10.0 && one.length.abs_diff(other.length).as_millis() <= 150
+        })
 }
 
 /// A tone of half the greatest loudness, as [`RATE`] 16-bit samples a second.
