@@ -1,6 +1,7 @@
 //! What the desktop shows, as plain values, and the one trait through which it is told.
 
 pub mod badge;
+pub mod links;
 pub mod popup;
 pub mod sound;
 pub mod tray_view;
@@ -17,7 +18,7 @@ use crate::{
 /// The desktop. Every method returns at once and cannot fail: what became of it arrives as a [`DesktopEvent`].
 pub trait Desktop: Send {
     /// Shows a popup, in place of the one with the same key. Answered by `Shown` or `NotShown` with its serial,
-    /// or by nothing if a newer popup of the same key overtook it.
+    /// or by nothing if a newer popup of the same key, or its withdrawal, overtook it.
     fn show(&mut self, serial: PopupSerial, popup: Popup);
     /// Withdraws the popup with this key, if there is one.
     fn withdraw(&mut self, key: &PopupKey);
@@ -81,6 +82,10 @@ pub enum DesktopEvent {
     ScreenLock(Option<bool>),
     /// The computer woke from sleep.
     Resumed,
+    /// Whether the desktop is dark; `None` when it has no preference or nobody can say.
+    ColorScheme(Option<bool>),
+    /// What a click wanted to open was not opened: why, and what to do.
+    NotOpened(String),
 }
 
 /// Whether a part of the desktop works.
