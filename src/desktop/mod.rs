@@ -2,6 +2,7 @@
 
 pub mod badge;
 pub mod live;
+pub mod links;
 pub mod popup;
 pub mod sound;
 pub mod tray;
@@ -19,7 +20,7 @@ use crate::{
 /// The desktop. Every method returns at once and cannot fail: what became of it arrives as a [`DesktopEvent`].
 pub trait Desktop: Send {
     /// Shows a popup, in place of the one with the same key. Answered by `Shown` or `NotShown` with its serial,
-    /// or by nothing if a newer popup of the same key overtook it.
+    /// or by nothing if a newer popup of the same key, or its withdrawal, overtook it.
     fn show(&mut self, serial: PopupSerial, popup: Popup);
     /// Withdraws the popup with this key, if there is one.
     fn withdraw(&mut self, key: &PopupKey);
@@ -85,6 +86,10 @@ pub enum DesktopEvent {
     ScreenLock(Option<bool>),
     /// The computer woke from sleep.
     Resumed,
+    /// Whether the desktop is dark; `None` when it has no preference or nobody can say.
+    ColorScheme(Option<bool>),
+    /// What a click wanted to open was not opened: why, and what to do.
+    NotOpened(String),
 }
 
 /// Whether a part of the desktop works.
