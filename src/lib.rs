@@ -8,6 +8,8 @@ pub mod desktop;
 pub mod http;
 pub mod identity;
 pub mod inbox;
+pub mod logging;
 pub mod notice;
+pub mod paths;
 pub mod platform;
 pub mod push;

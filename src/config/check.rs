@@ -96,17 +96,17 @@ pub(super) fn tls(value: &Value<'_, '_>) -> Result<(), Wrong> {
 
 /// `popup.timeout`
 pub(super) fn timeout(value: &Value<'_, '_>) -> Result<Timeout, Wrong> {
-    let wrong = || value.wrong("expected \"default\", \"never\" or a number of seconds above 0 and up to 86400");
-    match value.get() {
-        DeValue::String(word) if word == "default" => Ok(Timeout::Default),
-        DeValue::String(word) if word == "never" => Ok(Timeout::Never),
-        other => {
-            let seconds = number(other).filter(|s| *s > 0.0 && *s <= LONGEST_TIMEOUT).ok_or_else(wrong)?;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 86 400 000")]
-            let milliseconds = (seconds * 1000.0).ceil() as u32;
-            Ok(Timeout::Milliseconds(milliseconds))
-        }
+    match value.get().as_str() {
+        Some("default") => return Ok(Timeout::Default),
+        Some("never") => return Ok(Timeout::Never),
+        Some(_) | None => {}
     }
+    let seconds = number(value.get()).filter(|seconds| *seconds > 0.0 && *seconds <= LONGEST_TIMEOUT);
+    let seconds = seconds
+        .ok_or_else(|| value.wrong("expected \"default\", \"never\" or a number of seconds above 0 and up to 86400"))?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 86 400 000")]
+    let milliseconds = (seconds * 1000.0).ceil() as u32;
+    Ok(Timeout::Milliseconds(milliseconds))
 }
 
 /// `popup.open`

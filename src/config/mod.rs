@@ -148,11 +148,11 @@ impl Config {
     /// # Errors
     /// Says every fault of the text: line, key, what is wrong and what would be right.
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
-        let faulty = |faults| ConfigError::Faulty { file: file.to_owned(), faults };
-        let mut document = Document::parse(text).map_err(faulty)?;
+        let refuse = |faults| ConfigError::Faulty { file: file.to_owned(), faults };
+        let mut document = Document::parse(text).map_err(refuse)?;
         let config = Self::read(&mut document);
         let faults = document.finish();
-        if faults.is_empty() { Ok(config) } else { Err(faulty(faults)) }
+        if faults.is_empty() { Ok(config) } else { Err(refuse(faults)) }
     }
 
     /// Reads a configuration file.
@@ -270,9 +270,12 @@ fn read_text(path: &Path) -> Result<String, String> {
         File::open(path)?.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    let bytes = open().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file; `pushbell` writes one when it first starts".to_owned(),
-        _ => format!("cannot be read: {error}"),
+    let bytes = open().map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            "there is no such file; `pushbell` writes one when it first starts".to_owned()
+        } else {
+            format!("cannot be read: {error}")
+        }
     })?;
     if bytes.len() as u64 > LONGEST_FILE {
         return Err(format!("longer than {} KiB: this is no configuration of Pushbell", LONGEST_FILE / 1024));

@@ -1,3 +1,5 @@
 //! Linux: D-Bus, StatusNotifier, XDG.
 
+pub mod control_socket;
 pub mod files;
+pub mod watch;
