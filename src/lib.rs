@@ -1,6 +1,7 @@
 //! Pushbell: a Matrix http pusher's endpoint on the desktop itself.
 
 pub mod accounts;
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -3,6 +3,7 @@
 mod check;
 mod document;
 mod error;
+mod live;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use tracing::Level;
 
 use document::Document;
 pub use error::{ConfigError, Fault};
+pub use live::{LiveConfig, Reload};
 
 pub use crate::desktop::popup::Timeout;
 use crate::{identity, platform::files};
@@ -198,6 +200,15 @@ impl Config {
             },
             log: Log { level: document.read("log", "level", log.level, |value| check::word(value, &LEVELS)) },
         }
+    }
+}
+
+impl Server {
+    /// The base address that homeservers are told, without a trailing slash.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        let listening = || self.listen.first().map_or_else(String::new, |address| format!("http://{address}"));
+        self.public_url.clone().unwrap_or_else(listening)
     }
 }
 

@@ -14,7 +14,10 @@ use std::{
 };
 
 use inotify::{Event, EventMask, Inotify, WatchDescriptor, WatchMask};
-use tokio::{io::unix::AsyncFd, time::timeout};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    time::timeout,
+};
 
 /// How long it must be quiet before a change counts: an editor's several steps are one change.
 const QUIET: Duration = Duration::from_millis(100);
@@ -46,7 +49,7 @@ impl FileWatch {
     pub fn new(files: impl IntoIterator<Item = PathBuf>) -> io::Result<Self> {
         let files = files.into_iter().map(|path| Ok((std::path::absolute(&path)?, look(&path))));
         let files = files.collect::<io::Result<_>>()?;
-        let inotify = AsyncFd::new(Inotify::init()?)?;
+        let inotify = readable(Inotify::init()?)?;
         let mut watch = Self { inotify, files, watched: HashMap::new(), stirred: false };
         watch.arm()?;
         Ok(watch)
@@ -149,6 +152,12 @@ impl FileWatch {
         }
         wanted
     }
+}
+
+#[expect(unsafe_code, reason = "tokio cannot know by itself that a descriptor stays open")]
+fn readable(inotify: Inotify) -> io::Result<AsyncFd<Inotify>> {
+    // SAFETY: an `Inotify` owns its descriptor, names no other, and closes it only when it is dropped.
+    unsafe { AsyncFd::register_with_interest(inotify, Interest::READABLE) }.map_err(Into::into)
 }
 
 /// The directory of a path and the name in it; where the directory is missing, the same of the directory.
