@@ -2,6 +2,7 @@
 
 pub mod appearance;
 pub mod bus;
+pub mod control_socket;
 pub mod files;
 pub mod launcher;
 pub mod main_loop;
@@ -12,3 +13,4 @@ pub mod screen_lock;
 pub mod session;
 pub mod sleep;
 pub mod tray_host;
+pub mod watch;
