@@ -2,15 +2,11 @@
 
 use std::{collections::BTreeMap, io, net::SocketAddr, path::Path};
 
-use tokio::{
-    net::TcpListener,
-    sync::oneshot,
-    task::JoinHandle,
-};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use crate::{
     controller::Topic,
-    http::{limits::Limits, routes::Endpoint, server},
+    http::{self, Endpoint, Limits},
     inbox::Inbox,
 };
 
@@ -31,7 +27,10 @@ struct Open {
 enum State {
     /// Connections wait in the system's queue.
     Bound(TcpListener),
-    Serving { stop: oneshot::Sender<()>, task: JoinHandle<()> },
+    Serving {
+        stop: oneshot::Sender<()>,
+        task: JoinHandle<()>,
+    },
 }
 
 impl Listening {
@@ -44,7 +43,11 @@ impl Listening {
     ///
     /// # Errors
     /// When there is none that can be listened on; then nothing has changed.
-    pub(super) async fn open(&mut self, wanted: &[SocketAddr], config: &Path) -> Result<Option<(Topic, String)>, String> {
+    pub(super) async fn open(
+        &mut self,
+        wanted: &[SocketAddr],
+        config: &Path,
+    ) -> Result<Option<(Topic, String)>, String> {
         let mut failures = Vec::new();
         let mut bound = Vec::new();
         for address in wanted.iter().filter(|address| !self.open.contains_key(address)) {
@@ -80,7 +83,8 @@ impl Listening {
                 State::Bound(listener) => {
                     let (stop, stopped) = oneshot::channel();
                     let stopped = async { drop(stopped.await) };
-                    let task = tokio::spawn(server::serve(vec![listener], self.endpoint.clone(), Limits::default(), stopped));
+                    let task =
+                        tokio::spawn(http::serve(vec![listener], self.endpoint.clone(), Limits::default(), stopped));
                     State::Serving { stop, task }
                 }
                 serving @ State::Serving { .. } => serving,

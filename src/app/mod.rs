@@ -23,11 +23,14 @@ use crate::{
     control::{self, Instance, InstanceError},
     controller::{Controller, Inputs, Parts},
     desktop::{DesktopEvent, live::LiveDesktop},
-    http::routes::Endpoint,
+    http::Endpoint,
     inbox::Inbox,
     logging,
     paths::Paths,
-    platform::{main_loop, session::Session},
+    platform::{
+        main_loop,
+        session::{Buses, Session},
+    },
     wake::WakeWindow,
 };
 use listening::Listening;
@@ -104,7 +107,7 @@ async fn serve(
     let missing = listening.open(&config.server.listen, &paths.config).await.map_err(Failure::Failed)?;
     let control = instance.listen(&paths)?;
 
-    let session = Session::start(&desktop_events, icon);
+    let session = Session::start(Buses::from_environment(), icon, &desktop_events);
     let desktop = LiveDesktop::new(session, tray, &config, paths.sounds.clone(), desktop_events);
     let (events, app_events) = mpsc::unbounded_channel();
     let (asks, asked) = mpsc::unbounded_channel();

@@ -10,7 +10,7 @@ use crate::{
     cli::{Failure, registration},
     config::{self, Config},
     controller::{Topic, WELCOME, own_popup},
-    desktop::{badge, popup::Popup},
+    desktop::popup::Popup,
     identity,
     inbox::{CountsScope, Inbox, Retention},
     paths::Paths,
@@ -19,8 +19,8 @@ use crate::{
 
 /// The name of the account that a first start makes.
 const FIRST_ACCOUNT: &str = "home";
-/// Width and height of the icon in popups.
-const ICON_SIZE: u32 = 128;
+/// The app icon.
+const ICON: &[u8] = include_bytes!("../../assets/icons/pushbell-128.png");
 
 /// What the parts are made from.
 pub(super) struct Start {
@@ -38,8 +38,9 @@ pub(super) struct Start {
 
 /// Reads the configuration; a first start writes the commented default before.
 pub(super) fn configuration(paths: &Paths) -> Result<Config, Failure> {
-    config::write_default(&paths.config)
-        .map_err(|error| Failure::Failed(format!("{}: the default configuration cannot be written: {error}", paths.config.display())))?;
+    config::write_default(&paths.config).map_err(|error| {
+        Failure::Failed(format!("{}: the default configuration cannot be written: {error}", paths.config.display()))
+    })?;
     Ok(Config::load(&paths.config)?)
 }
 
@@ -85,11 +86,12 @@ fn first_account(paths: &Paths) -> Result<Account, Failure> {
     Ok(account)
 }
 
-/// Draws the app icon into a file, since the program may run without being installed.
+/// Puts the app icon into a file, since the program may run without being installed.
 fn icon(path: &Path) -> String {
-    let written = path.parent().map_or(Ok(()), files::create_private_directory).and_then(|()| {
-        if path.exists() { Ok(()) } else { files::replace_private(path, &badge::icon_png(ICON_SIZE)) }
-    });
+    let written = path
+        .parent()
+        .map_or(Ok(()), files::create_private_directory)
+        .and_then(|()| if path.exists() { Ok(()) } else { files::replace_private(path, ICON) });
     match written {
         Ok(()) => path.display().to_string(),
         Err(error) => {

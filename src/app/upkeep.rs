@@ -1,6 +1,11 @@
 //! Keeping a running program in step with its files and with what it is asked: reloads, test pushes, the end.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    pin::pin,
+    time::Duration,
+};
 
 use tokio::sync::mpsc;
 
@@ -12,14 +17,11 @@ use crate::{
     control::{Command, Reply, Request},
     controller::{Ask, Event, Topic},
     desktop::OpenTarget,
-    http::{
-        client,
-        routes::{Endpoint, Settings},
-    },
+    http::{Endpoint, Settings, client},
     inbox::Inbox,
     logging::LogLevel,
     paths::Paths,
-    platform::{files, termination, watch::FileWatch},
+    platform::{files, termination::termination, watch::FileWatch},
     push::notify,
 };
 
@@ -56,7 +58,7 @@ impl Upkeep {
                 None
             }
         };
-        let mut termination = termination();
+        let mut termination = pin!(termination());
         loop {
             tokio::select! {
                 () = &mut termination => break,
@@ -84,7 +86,7 @@ impl Upkeep {
         self.listening
     }
 
-    async fn files_changed(&mut self, changed: &[std::path::PathBuf]) {
+    async fn files_changed(&mut self, changed: &[PathBuf]) {
         let is = |path: &Path| changed.iter().any(|changed| changed.file_name() == path.file_name());
         if is(&self.paths.config) {
             self.read_config().await;
@@ -136,7 +138,8 @@ impl Upkeep {
 
     fn send_test(&self, unread: u64) {
         let accounts = self.endpoint.accounts();
-        let (Some(account), Some(address)) = (accounts.iter().next(), self.listening.addresses().first().copied()) else {
+        let (Some(account), Some(address)) = (accounts.iter().next(), self.listening.addresses().first().copied())
+        else {
             tracing::warn!("no test push: there is no account to send it to");
             return;
         };
@@ -170,7 +173,7 @@ async fn post(address: SocketAddr, body: Vec<u8>) {
 }
 
 /// The files that have changed; waits for ever when nobody tells.
-async fn changes(watch: &mut Option<FileWatch>) -> Vec<std::path::PathBuf> {
+async fn changes(watch: &mut Option<FileWatch>) -> Vec<PathBuf> {
     if let Some(told) = watch {
         match told.changed().await {
             Ok(changed) => return changed,

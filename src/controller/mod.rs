@@ -14,23 +14,24 @@ mod requests;
 
 use std::{
     collections::{BTreeMap, HashSet},
+    net::SocketAddr,
     sync::Arc,
 };
 
 use jiff::{Timestamp, Zoned};
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
+    sync::{Notify, mpsc},
     time::{Duration, Instant},
 };
 
 use crate::{
     accounts::Accounts,
     config::{Config, Preview},
-    control::{AccountStatus, InboxStatus, Reply, Request, Status},
+    control::{AccountStatus, Command, InboxStatus, Reply, Request, Status},
     desktop::{
         Desktop, DesktopEvent, OpenTarget, ServiceState,
         popup::{Popup, PopupKey, Timeout, Urgency},
-        tray_view::{TrayAction, TrayState},
+        tray_view::{Badge, TrayAction, TrayState, TrayView},
     },
     identity,
     inbox::{Inbox, InboxError, News, Read, Retention, Shown, Totals, Zeroed},
@@ -280,8 +281,13 @@ impl<D: Desktop> Controller<D> {
             Ok(muted) => self.muted = muted.is_some(),
             Err(error) => self.inbox_failed(&error),
         }
-        let known = self.parts.accounts.names();
-        if self.parts.accounts.is_complete()
+        self.retain_accounts().await;
+    }
+
+    /// The inbox forgets the numbers of accounts that were removed; not while nobody can tell which those are.
+    async fn retain_accounts(&mut self) {
+        let known = self.parts.accounts.iter().map(|account| account.name.to_string()).collect();
+        if self.parts.accounts.unreadable().is_none()
             && let Err(error) = self.parts.inbox.retain_accounts(known).await
         {
             self.inbox_failed(&error);
@@ -327,11 +333,7 @@ impl<D: Desktop> Controller<D> {
             Event::Configured(config) => self.configure(*config).await,
             Event::Accounts(accounts) => {
                 self.parts.accounts = accounts;
-                if self.parts.accounts.is_complete()
-                    && let Err(error) = self.parts.inbox.retain_accounts(self.parts.accounts.names()).await
-                {
-                    self.inbox_failed(&error);
-                }
+                self.retain_accounts().await;
                 self.refresh().await;
             }
             Event::Problem(topic, Some(reason)) => self.problem(topic, reason),

@@ -40,6 +40,7 @@ impl<D: Desktop> Controller<D> {
                 self.dark_panel = dark;
                 self.draw_tray();
             }
+            DesktopEvent::NotOpened(reason) => self.announce(own_popup("It could not be opened", &reason)),
             DesktopEvent::Resumed => {
                 tracing::info!("the computer woke: what homeservers held back is gathered");
                 self.parts.wake_window.open();

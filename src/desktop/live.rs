@@ -8,12 +8,12 @@ use super::{
     Desktop, DesktopEvent, OpenTarget,
     popup::{Popup, PopupKey, PopupSerial},
     sound::Player,
-    tray_view::TrayView,
+    tray_view::{Badge, TrayView},
 };
 use crate::{
     config::{Config, OpenWith, Preview, TrayStyle},
     notice::NoticeId,
-    platform::{main_loop::TrayRemote, session::Session},
+    platform::{launcher::LauncherCount, main_loop::TrayRemote, session::Session},
     push::notify::SoundTweak,
 };
 
@@ -67,7 +67,8 @@ impl Desktop for LiveDesktop {
         if self.shown.as_ref() == Some(&view) {
             return;
         }
-        self.session.set_count(view.badge);
+        let Badge { unread, missed_calls } = view.badge;
+        self.session.set_count(LauncherCount { count: unread.saturating_add(missed_calls), urgent: missed_calls > 0 });
         if let Some(tray) = &self.tray {
             tray.set(view.clone());
         }

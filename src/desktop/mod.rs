@@ -1,8 +1,8 @@
 //! What the desktop shows, as plain values, and the one trait through which it is told.
 
 pub mod badge;
-pub mod live;
 pub mod links;
+pub mod live;
 pub mod popup;
 pub mod sound;
 pub mod tray;

@@ -12,5 +12,6 @@ mod retry;
 pub mod screen_lock;
 pub mod session;
 pub mod sleep;
+pub mod termination;
 pub mod tray_host;
 pub mod watch;

@@ -50,26 +50,22 @@ pub struct Wording {
     pub timeout: Timeout,
 }
 
-/// The popup of a room: its newest message, how many there are, and a highlight that would otherwise be folded away.
+/// The popup of a room: its newest message, how many there are, and before it an older highlight that is unread still,
+/// so that chatter does not fold it away.
 #[must_use]
 pub fn room_popup(digest: &RoomDigest, wording: Wording) -> Popup {
     let newest = Event::read(&digest.newest);
     let older_highlight = digest.highlight.as_ref().filter(|notice| notice.id != digest.newest.id).map(Event::read);
-    let headline = Headline::of(older_highlight.as_ref().unwrap_or(&newest));
+    let headline = Headline::of(&newest);
     let mut parts = Vec::new();
     if digest.count > 1 {
         parts.push(counted(digest.count, "message"));
     }
-    match &older_highlight {
-        Some(highlight) if wording.show_text => {
-            parts.push(shared_line(highlight));
-            parts.push(shared_line(&newest));
-        }
-        None if wording.show_text => {
-            parts.extend(own_text(&newest, &headline).filter(|said| digest.count <= 1 || said != PLAIN_TITLE));
-        }
-        Some(_) | None if digest.count > 1 || headline.says_all() => {}
-        Some(_) | None => parts.push(PLAIN_TITLE.to_owned()),
+    if wording.show_text {
+        parts.extend(older_highlight.as_ref().map(shared_line));
+        parts.extend(own_text(&newest, &headline).filter(|said| digest.count <= 1 || said != PLAIN_TITLE));
+    } else if digest.count <= 1 && !headline.says_all() {
+        parts.push(PLAIN_TITLE.to_owned());
     }
     let title = text::line(headline.text(), MAX_TITLE_CHARS);
     let shown = text::paragraph(&parts.join("\n"), MAX_TEXT_CHARS, MAX_TEXT_LINES);
@@ -121,14 +117,15 @@ pub fn call_popup(call: &Call, wording: Wording) -> Popup {
     }
 }
 
-/// "127 messages in 9 rooms".
+/// "127 messages in 9 rooms". It names highlights, so that no mention is folded away unseen.
 #[must_use]
-pub fn summary_popup(notices: u64, rooms: u64, wording: Wording) -> Popup {
+pub fn summary_popup(notices: u64, rooms: u64, highlights: &[Notice], wording: Wording) -> Popup {
+    let named: Vec<String> = highlights.iter().map(|notice| menu_line(notice, wording)).collect();
     Popup {
         key: PopupKey::Summary,
         title: format!("{} in {}", counted(notices, "message"), counted(rooms, "room")),
-        text: "Click to open the newest".to_owned(),
-        urgency: Urgency::Normal,
+        text: if named.is_empty() { "Click to open the newest".to_owned() } else { named.join("\n") },
+        urgency: if named.is_empty() { Urgency::Normal } else { Urgency::Critical },
         category: "im.received",
         actions: vec![OPEN],
         timeout: wording.timeout,
