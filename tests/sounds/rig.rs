@@ -24,7 +24,7 @@ const RATE: usize = 48_000;
 /// Quieter than this is silence.
 const SILENCE: f32 = 0.003;
 /// This many samples of silence end a sound.
-const GAP: usize = RATE / 8;
+const GAP: usize = RATE / 5;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Something that was heard between two silences.

@@ -16,6 +16,10 @@ use super::schedule::Fault;
 /// for the same server (ALSA is a way to PulseAudio).
 const PROMPT: Duration = Duration::from_secs(1);
 
+/// Frames that are handed over at a time, 85 ms at 48 kHz: a sound may begin a little late, but must not break up on
+/// a busy computer.
+const BUFFER: u32 = 4096;
+
 /// Why there is no device, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OpenError {
@@ -56,8 +60,8 @@ where
     let host = cpal::host_from_id(host).map_err(DeviceSinkError::BuildError)?;
     let device = host.default_output_device().ok_or(DeviceSinkError::NoDevice)?;
     let builder = || Ok(DeviceSinkBuilder::from_device(device.clone())?.with_error_callback(on_error.clone()));
-    // rodio asks for a buffer of 50 ms, which not every device has.
-    builder()?.open_stream().or_else(|_| builder()?.with_buffer_size(BufferSize::Default).open_stream())
+    let open = |size: BufferSize| builder()?.with_buffer_size(size).open_stream();
+    open(BufferSize::Fixed(BUFFER)).or_else(|_| open(BufferSize::Default))
 }
 
 /// An error with its causes, on one line.

@@ -24,7 +24,7 @@ use super::{
 /// How much later than it should a device may have taken the samples.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// What is in the buffers of the device when the last sample has been handed over.
-const DRAIN: Duration = Duration::from_millis(250);
+const DRAIN: Duration = Duration::from_millis(350);
 /// A sound that is stopped fades so long: no click.
 const FADE: Duration = Duration::from_millis(20);
 /// The shortest time from one beginning of a repeated sound to the next.

@@ -137,6 +137,12 @@ struct Letters {
     quit: bool,
 }
 
+impl Letters {
+    fn is_idle(&self) -> bool {
+        !self.quit && (self.view.is_none() || !(self.changed || self.recreate))
+    }
+}
+
 impl Mailbox {
     fn change(&self, write: impl FnOnce(&mut Letters)) {
         write(&mut self.lock());
@@ -145,8 +151,7 @@ impl Mailbox {
 
     /// Waits for something to show: the newest view, and whether to make the icon anew. `None`: the end.
     fn next(&self) -> Option<(TrayView, bool)> {
-        let idle =
-            |letters: &mut Letters| !letters.quit && (letters.view.is_none() || !(letters.changed || letters.recreate));
+        let idle = |letters: &mut Letters| letters.is_idle();
         let mut letters = self.arrived.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
         if letters.quit {
             return None;

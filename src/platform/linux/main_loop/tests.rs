@@ -19,6 +19,7 @@ fn only_the_newest_view_is_shown() {
         remote.set(view(unread));
     }
     assert_eq!(mailbox.next(), Some((view(999), false)));
+    assert!(mailbox.lock().is_idle(), "it would be shown again and again");
     remote.quit();
     assert_eq!(mailbox.next(), None);
 }
@@ -29,6 +30,7 @@ fn recreating_shows_the_newest_view_again() {
     remote.recreate();
     remote.set(view(1));
     assert_eq!(mailbox.next(), Some((view(1), true)));
+    assert!(mailbox.lock().is_idle());
     remote.recreate();
     assert_eq!(mailbox.next(), Some((view(1), true)));
 }
