@@ -7,7 +7,7 @@ mod rig;
 use std::{process::Command, time::Duration};
 
 use rig::{
-    Desktop, DesktopOptions, Notifier, OnNotify, Recording, SOON, Shade, TrayHost, bus,
+    Desktop, DesktopOptions, FakeLogind, FakeScreenSaver, Notifier, OnNotify, Recording, SOON, Shade, TrayHost, bus,
     notifications::{SERVICE, Traffic},
     recording::tone,
     screen, wait_until,
@@ -132,6 +132,27 @@ fn the_scripted_service_does_as_it_is_told() {
     });
     drop(fake);
     show(&desktop, "nobody", 0).expect_err("the service is gone");
+}
+
+#[test]
+fn the_screen_can_be_locked_and_the_computer_can_sleep() {
+    let desktop = Desktop::start(DesktopOptions::BARE);
+    let saver = FakeScreenSaver::start(&desktop, false);
+    saver.set_locked(true);
+    let name = "org.freedesktop.ScreenSaver";
+    let connection = desktop.connect();
+    let active = bus::call(&connection, (name, "/org/freedesktop/ScreenSaver", name), "GetActive", &());
+    assert_eq!(bus::block_on(active), Ok(true.into()));
+
+    let logind = FakeLogind::start(&desktop, false);
+    let system = bus::block_on(bus::connect(&desktop.system_bus_address()));
+    let manager = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager");
+    let session = bus::block_on(bus::call(&system, manager, "GetSessionByPID", &(1_u32,))).expect("it answers");
+    let session = (manager.0, session.as_str().expect("a path"), "org.freedesktop.login1.Session");
+    assert_eq!(bus::block_on(bus::property(&system, session, "LockedHint")), Ok(false.into()));
+    logind.set_locked(true);
+    assert_eq!(bus::block_on(bus::property(&system, session, "LockedHint")), Ok(true.into()));
+    logind.sleep_and_wake();
 }
 
 /// Starts a program with a tray icon like the app's, all red. It needs an environment, so a process, of its own.

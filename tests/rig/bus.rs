@@ -1,4 +1,4 @@
-//! The private session bus, and the rig's own connections to it.
+//! The private session and system buses, and the rig's own connections to them.
 
 use std::{future::Future, path::Path, process::Command, sync::OnceLock, time::Duration};
 
@@ -29,38 +29,34 @@ pub(crate) fn block_on_within<F: Future>(what: &str, timeout: Duration, future: 
         .unwrap_or_else(|_| panic!("waited {timeout:?} in vain: {what}"))
 }
 
-/// The address of the bus whose socket is in this directory.
-pub(crate) fn address(run: &Path) -> String {
-    format!("unix:path={}", run.join("bus").display())
+/// The address of the bus whose socket has this name in this directory: "bus" or "system-bus".
+pub(crate) fn address(run: &Path, name: &str) -> String {
+    format!("unix:path={}", run.join(name).display())
 }
 
 /// Starts the bus. It activates nothing by itself: a popup must not start a notification service behind a test's back.
-pub(crate) fn start(run: &Path, env: &[(String, String)], logs: &Path) -> Part {
-    let socket = run.join("bus");
+pub(crate) fn start(run: &Path, name: &str, env: &[(String, String)], logs: &Path) -> Part {
+    let socket = run.join(name);
     let _ = std::fs::remove_file(&socket);
-    let config = run.join("bus.conf");
+    let config = run.join(name).with_extension("conf");
     let text = format!(
         r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>session</type><keep_umask/><listen>{}</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>
 <limit name="max_replies_per_connection">50000</limit></busconfig>"#,
-        address(run)
+        address(run, name)
     );
     std::fs::write(&config, text).expect("the run directory is writable");
     let mut command = Command::new("dbus-daemon");
     command.arg(format!("--config-file={}", config.display())).args(["--nofork", "--nopidfile", "--nosyslog"]);
-    let bus = Part::start("dbus", command, env, logs);
-    wait_until("the session bus listens", SOON, || std::os::unix::net::UnixStream::connect(&socket).is_ok());
+    let bus = Part::start(name, command, env, logs);
+    wait_until(&format!("the {name} listens"), SOON, || std::os::unix::net::UnixStream::connect(&socket).is_ok());
     bus
 }
 
 /// A new connection of the rig.
 pub(crate) async fn connect(address: &str) -> Connection {
-    connection::Builder::address(address)
-        .expect("the address is well-formed")
-        .build()
-        .await
-        .expect("the session bus answers")
+    connection::Builder::address(address).expect("the address is well-formed").build().await.expect("the bus answers")
 }
 
 /// Whether somebody owns the name.

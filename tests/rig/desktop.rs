@@ -79,6 +79,7 @@ pub(crate) struct Desktop {
     settings: Option<Part>,
     window_manager: Option<Part>,
     bus: Option<Part>,
+    _system_bus: Part,
     screen: Screen,
     notifications: Notifications,
     env: Vec<(String, String)>,
@@ -110,13 +111,15 @@ impl Desktop {
             ("GTK_A11Y", "none".to_owned()),
             ("GSETTINGS_BACKEND", "memory".to_owned()),
             ("LIBGL_ALWAYS_SOFTWARE", "1".to_owned()),
-            ("DBUS_SESSION_BUS_ADDRESS", bus::address(&path("run"))),
+            ("DBUS_SESSION_BUS_ADDRESS", bus::address(&path("run"), "bus")),
+            ("DBUS_SYSTEM_BUS_ADDRESS", bus::address(&path("run"), "system-bus")),
         ]
         .map(|(key, value)| (key.to_owned(), value))
         .to_vec();
         let logs = path("logs");
         let screen = Screen::start(options.size, &path("run"), &env, &logs);
         env.push(("DISPLAY".to_owned(), screen.display.clone()));
+        let system_bus = bus::start(&path("run"), "system-bus", &env, &logs);
         let mut desktop = Self {
             options,
             tray: None,
@@ -125,6 +128,7 @@ impl Desktop {
             settings: None,
             window_manager: None,
             bus: None,
+            _system_bus: system_bus,
             screen,
             notifications: Notifications::default(),
             env,
@@ -154,7 +158,12 @@ impl Desktop {
     }
 
     pub(crate) fn bus_address(&self) -> String {
-        bus::address(&self.run_directory())
+        bus::address(&self.run_directory(), "bus")
+    }
+
+    /// The system bus: nothing is on it but what a test puts there.
+    pub(crate) fn system_bus_address(&self) -> String {
+        bus::address(&self.run_directory(), "system-bus")
     }
 
     pub(crate) fn run_directory(&self) -> PathBuf {
@@ -173,7 +182,13 @@ impl Desktop {
         Part::start(name, command, &self.env, &self.logs())
     }
 
-    /// Waits until somebody owns the name on the bus.
+    /// The session bus, to freeze or thaw it.
+    #[track_caller]
+    pub(crate) fn bus(&mut self) -> &mut Part {
+        self.bus.as_mut().expect("the desktop has a session bus")
+    }
+
+    /// Waits until somebody owns the name on the bus, or nobody.
     #[track_caller]
     fn wait_for_name(&self, name: &str, present: bool) {
         let connection = self.connect();
@@ -185,7 +200,7 @@ impl Desktop {
 
     /// Starts the session bus (again, at the same address), with what a session always has on it.
     pub(crate) fn start_bus(&mut self) {
-        self.bus = Some(bus::start(&self.run_directory(), &self.env, &self.logs()));
+        self.bus = Some(bus::start(&self.run_directory(), "bus", &self.env, &self.logs()));
         self.notifications.follow(&self.bus_address());
         let daemon = activation_program("org.xfce.Xfconf");
         self.settings = Some(self.part("xfconfd", Command::new(daemon)));
@@ -345,6 +360,12 @@ impl Desktop {
         self.tray.as_mut().expect("the desktop has a tray host").kill();
         self.tray = None;
         self.wait_for_name("org.kde.StatusNotifierWatcher", false);
+    }
+
+    /// The tray host, to freeze or thaw it.
+    #[track_caller]
+    pub(crate) fn tray(&mut self) -> &mut Part {
+        self.tray.as_mut().expect("the desktop has a tray host")
     }
 
     /// The app's tray item, once there is exactly one.

@@ -14,6 +14,7 @@
 pub(crate) mod bus;
 pub(crate) mod desktop;
 pub(crate) mod fake_service;
+pub(crate) mod fake_session;
 pub(crate) mod http;
 pub(crate) mod notifications;
 pub(crate) mod panel;
@@ -28,6 +29,7 @@ pub(crate) mod tray_item;
 pub(crate) use self::{
     desktop::{Desktop, DesktopOptions, Notifier, Shade, Sound, TrayHost},
     fake_service::{FakeNotifications, OnNotify},
+    fake_session::{FakeLogind, FakeScreenSaver},
     notifications::{Notifications, Notify},
     pushbell::Pushbell,
     recording::Recording,

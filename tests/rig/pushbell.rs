@@ -76,10 +76,13 @@ impl Pushbell {
         set("PATH", format!("{}:{}", path("bin"), super::process::PATH));
         set("RUST_BACKTRACE", "1".to_owned());
         // What the person would see opened is written down instead.
-        let opener = format!("#!/bin/sh\nprintf '%s\\n' \"$*\" >>'{}'\n", path("opened"));
-        let program = directory.path().join("bin/xdg-open");
-        fs::write(&program, opener).expect("the temporary directory is writable");
-        executable(&program);
+        let open = format!("printf '%s\\t%s\\n' \"$*\" \"$XDG_ACTIVATION_TOKEN\" >>'{}'", path("opened"));
+        let handler = format!("case $* in *x-scheme-handler/matrix) cat '{}' 2>/dev/null;; esac", path("handler"));
+        for (name, script) in [("xdg-open", open), ("xdg-mime", handler)] {
+            let program = directory.path().join("bin").join(name);
+            fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("the temporary directory is writable");
+            executable(&program);
+        }
         let pushbell = Self { app: None, port: http::free_port(), env, directory, starts: 0 };
         pushbell.configure(config);
         pushbell
@@ -150,10 +153,16 @@ impl Pushbell {
         &self.env
     }
 
-    /// What was opened by clicks (`xdg-open`'s arguments, one line each).
-    pub(crate) fn opened(&self) -> Vec<String> {
+    /// What was opened with `xdg-open`, and the activation token that came with it (empty if none).
+    pub(crate) fn opened(&self) -> Vec<(String, String)> {
         let text = fs::read_to_string(self.directory.path().join("opened")).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
+        text.lines().filter_map(|line| line.split_once('\t')).map(|(what, token)| (what.into(), token.into())).collect()
+    }
+
+    /// Some program handles `matrix:` links from now on; at first none does.
+    pub(crate) fn handle_matrix_links(&self) {
+        fs::write(self.directory.path().join("handler"), "client.desktop\n")
+            .expect("the temporary directory is writable");
     }
 
     // Its life
