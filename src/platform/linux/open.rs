@@ -260,10 +260,8 @@ PATH=/usr/bin:/bin mv "$RECORD.new" "$RECORD""#;
         let mut programs = Programs::new(&[]);
         let mut check = async |target, with, expected: &str| {
             programs.opener.open(&target, &with, None);
-            match programs.events.recv().await {
-                Some(DesktopEvent::NotOpened(reason)) => assert!(reason.contains(expected), "{reason}"),
-                other => panic!("{other:?}"),
-            }
+            let event = programs.events.recv().await;
+            assert!(matches!(&event, Some(DesktopEvent::NotOpened(reason)) if reason.contains(expected)), "{event:?}");
         };
         check(room(), OpenWith::Matrix, "install xdg-utils").await;
         check(room(), OpenWith::Command(vec!["no-such-client".into()]), "no-such-client").await;

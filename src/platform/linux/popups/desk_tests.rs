@@ -57,10 +57,12 @@ impl Desk {
         let mut serials = Vec::new();
         let mut available = None;
         for event in self.take_events() {
-            match event {
-                DesktopEvent::NotShown(serial, _) => serials.push(serial.0),
-                DesktopEvent::PopupService(state) => available = Some(state.available),
-                other => panic!("{other:?}"),
+            if let DesktopEvent::NotShown(serial, _) = event {
+                serials.push(serial.0);
+            } else if let DesktopEvent::PopupService(state) = event {
+                available = Some(state.available);
+            } else {
+                panic!("{event:?}");
             }
         }
         (serials, available)

@@ -179,12 +179,17 @@ impl Worker {
         }
     }
 
+    /// Takes in a command and all that wait behind it, so that of a burst only the newest is sent.
     fn obey(&mut self, command: Option<Command>) {
-        match command {
-            Some(Command::Show(serial, popup)) => self.desk.show(serial, popup),
-            Some(Command::Withdraw(key)) => self.desk.withdraw(&key),
-            Some(Command::WithdrawAll) => self.desk.withdraw_all(),
-            None => self.closing = true,
+        self.closing = command.is_none();
+        let mut next = command;
+        while let Some(command) = next {
+            match command {
+                Command::Show(serial, popup) => self.desk.show(serial, popup),
+                Command::Withdraw(key) => self.desk.withdraw(&key),
+                Command::WithdrawAll => self.desk.withdraw_all(),
+            }
+            next = self.commands.try_recv().ok();
         }
     }
 
