@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
-use crate::{config::TrayStyle, identity, notice::NoticeId};
+use crate::{config::TrayStyle, identity, notice::NoticeId, push::present::counts_sentence};
 
 /// How many of the newest notices the menu offers.
 pub const NEWEST_IN_MENU: usize = 5;
@@ -63,7 +63,7 @@ impl TrayView {
     /// Makes the icon, its words and its menu.
     #[must_use]
     pub fn new(state: &TrayState) -> Self {
-        let counts = counts(state.badge);
+        let counts = counts_sentence(state.badge.unread, state.badge.missed_calls);
         let until = state.paused_until.map(|until| until_words(until, state.now, &state.time_zone));
         let mut tooltip = format!("{}: {}", identity::APP_NAME, counts.to_lowercase());
         if let Some(until) = &until {
@@ -116,21 +116,6 @@ fn menu(state: &TrayState, counts: String, paused_until: Option<&str>) -> Vec<Me
     menu.push(MenuEntry::Separator);
     menu.push(item("Quit", TrayAction::Quit));
     menu
-}
-
-/// "3 unread, 1 missed call".
-fn counts(badge: Badge) -> String {
-    let missed = match badge.missed_calls {
-        0 => None,
-        1 => Some("1 missed call".to_owned()),
-        several => Some(format!("{several} missed calls")),
-    };
-    match (badge.unread, missed) {
-        (0, None) => "Nothing unread".to_owned(),
-        (0, Some(missed)) => missed,
-        (unread, None) => format!("{unread} unread"),
-        (unread, Some(missed)) => format!("{unread} unread, {missed}"),
-    }
 }
 
 /// "08:00" within a day from now, else with its date.
