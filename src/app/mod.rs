@@ -12,7 +12,6 @@ use std::{
     io::{self, Write},
     sync::Arc,
     thread,
-    time::Duration,
 };
 
 use tokio::sync::{Notify, mpsc};
@@ -24,7 +23,6 @@ use crate::{
     controller::{Controller, Inputs, Parts},
     desktop::{DesktopEvent, live::LiveDesktop},
     http::Endpoint,
-    inbox::Inbox,
     logging,
     paths::Paths,
     platform::{
@@ -39,8 +37,6 @@ use upkeep::Upkeep;
 
 /// How many commands may wait for the controller.
 const WAITING_COMMANDS: usize = 16;
-/// How long popups and docks may take to hear that we leave.
-const GOODBYE: Duration = Duration::from_secs(3);
 
 /// How to run.
 #[derive(Debug)]

@@ -41,6 +41,7 @@ impl<D: Desktop> Controller<D> {
                 self.draw_tray();
             }
             DesktopEvent::NotOpened(reason) => self.announce(own_popup("It could not be opened", &reason)),
+            DesktopEvent::SessionReturned => self.parts.desktop.renew(),
             DesktopEvent::Resumed => {
                 tracing::info!("the computer woke: what homeservers held back is gathered");
                 self.parts.wake_window.open();

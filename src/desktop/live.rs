@@ -75,6 +75,12 @@ impl Desktop for LiveDesktop {
         self.shown = Some(view);
     }
 
+    fn renew(&mut self) {
+        if let Some(tray) = &self.tray {
+            tray.recreate();
+        }
+    }
+
     fn open(&mut self, target: OpenTarget, with: &OpenWith, activation_token: Option<String>) {
         self.session.open(&target, with, activation_token);
     }

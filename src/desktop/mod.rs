@@ -32,6 +32,8 @@ pub trait Desktop: Send {
     fn stop_ringing(&mut self, call: NoticeId);
     /// Shows this in the tray, and tells docks the count; does nothing when nothing changed.
     fn set_tray(&mut self, view: TrayView);
+    /// The session's services can be reached again: makes the tray icon anew.
+    fn renew(&mut self);
     /// Opens a room or an address in the person's program, with the activation token of the click.
     fn open(&mut self, target: OpenTarget, with: &OpenWith, activation_token: Option<String>);
     /// Ends sounds, finishes what was asked for, and takes icon and count down, in bounded time. Popups stay.
@@ -84,6 +86,8 @@ pub enum DesktopEvent {
     Tray(tray_view::TrayAction),
     /// Whether the screen is locked; `None` when nobody can say.
     ScreenLock(Option<bool>),
+    /// The session's services can be reached again, after they could not.
+    SessionReturned,
     /// The computer woke from sleep.
     Resumed,
     /// Whether the desktop is dark; `None` when it has no preference or nobody can say.

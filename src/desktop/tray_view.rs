@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
-use crate::{config::TrayStyle, identity, notice::NoticeId};
+use crate::{config::TrayStyle, identity, notice::NoticeId, push::present::counts_sentence};
 
 /// How many of the newest notices the menu offers.
 pub const NEWEST_IN_MENU: usize = 5;
@@ -63,9 +63,9 @@ impl TrayView {
     /// Makes the icon, its words and its menu.
     #[must_use]
     pub fn new(state: &TrayState) -> Self {
-        let counts = counts(state.badge);
+        let counts = counts_sentence(state.badge.unread, state.badge.missed_calls);
         let until = state.paused_until.map(|until| until_words(until, state.now, &state.time_zone));
-        let mut tooltip = format!("{}: {}", identity::APP_NAME, counts.to_lowercase());
+        let mut tooltip = format!("{}: {counts}", identity::APP_NAME);
         if let Some(until) = &until {
             tooltip = format!("{tooltip}, paused until {until}");
         }
@@ -75,14 +75,14 @@ impl TrayView {
             style: state.style,
             dark_panel: state.dark_panel,
             tooltip,
-            menu: menu(state, counts, until.as_deref()),
+            menu: menu(state, &counts, until.as_deref()),
         }
     }
 }
 
-fn menu(state: &TrayState, counts: String, paused_until: Option<&str>) -> Vec<MenuEntry> {
+fn menu(state: &TrayState, counts: &str, paused_until: Option<&str>) -> Vec<MenuEntry> {
     let item = |label: &str, action| MenuEntry::Item { label: label.to_owned(), action };
-    let mut menu = vec![MenuEntry::Label(counts)];
+    let mut menu = vec![MenuEntry::Label(sentence(counts))];
     menu.extend(
         (state.newest.iter().take(NEWEST_IN_MENU))
             .map(|(notice, text)| item(&one_line(text), TrayAction::OpenNotice(*notice))),
@@ -118,19 +118,10 @@ fn menu(state: &TrayState, counts: String, paused_until: Option<&str>) -> Vec<Me
     menu
 }
 
-/// "3 unread, 1 missed call".
-fn counts(badge: Badge) -> String {
-    let missed = match badge.missed_calls {
-        0 => None,
-        1 => Some("1 missed call".to_owned()),
-        several => Some(format!("{several} missed calls")),
-    };
-    match (badge.unread, missed) {
-        (0, None) => "Nothing unread".to_owned(),
-        (0, Some(missed)) => missed,
-        (unread, None) => format!("{unread} unread"),
-        (unread, Some(missed)) => format!("{unread} unread, {missed}"),
-    }
+/// With a capital to begin with.
+fn sentence(words: &str) -> String {
+    let mut characters = words.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
 /// "08:00" within a day from now, else with its date.

@@ -10,7 +10,7 @@ use tokio::{
 
 use super::{
     appearance,
-    bus::{Bus, BusAddress},
+    bus::{Bus, BusAddress, BusState},
     launcher::{self, LauncherCount},
     open::Opener,
     popups::Popups,
@@ -66,6 +66,7 @@ impl Session {
         let (watch_lock, lock_wanted) = watch::channel(false);
         let (watch_color_scheme, color_scheme_wanted) = watch::channel(false);
         let mut watchers = JoinSet::new();
+        watchers.spawn(tell_of_returns(session.clone(), events.clone()));
         watchers.spawn(tray_host::watch(session.clone(), events.clone()));
         watchers.spawn(screen_lock::watch(session.clone(), system.clone(), lock_wanted, events.clone()));
         watchers.spawn(sleep::watch(system, events.clone()));
@@ -123,6 +124,27 @@ impl Session {
         popups.close().await;
         if timeout(CLOSE_DEADLINE, launcher).await.is_err() {
             tracing::debug!("docks were not told that the count is gone");
+        }
+    }
+}
+
+/// Reports that the session bus is there after it was not: who talks to it by a connection of its own must begin anew.
+async fn tell_of_returns(mut bus: Bus, events: mpsc::UnboundedSender<DesktopEvent>) {
+    let mut was_absent = false;
+    loop {
+        match bus.state() {
+            BusState::Connecting => bus.changed().await,
+            BusState::Absent(_) => {
+                was_absent = true;
+                bus.changed().await;
+            }
+            BusState::Present(connection) => {
+                if was_absent && events.send(DesktopEvent::SessionReturned).is_err() {
+                    return;
+                }
+                connection.closed().await;
+                was_absent = true;
+            }
         }
     }
 }
