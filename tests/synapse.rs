@@ -135,10 +135,8 @@ fn a_day_with_a_homeserver() {
     let text = "<b>&amp; \"quotes\"</b>";
     bob.send(&room, text);
     let popup = story.popup(&mark, "Bob in Mission Control", "");
-    assert_eq!(
-        popup.body.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&"),
-        text
-    );
+    let shown = popup.body.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&");
+    assert!(shown.ends_with(text), "{popup:#?}");
     assert_eq!(popup.hints["category"], "im.received");
     story.silence(&mark);
     story.counts(1, 0);
