@@ -64,6 +64,8 @@ pub fn room_popup(digest: &RoomDigest, wording: Wording) -> Popup {
     if wording.show_text {
         parts.extend(older_highlight.as_ref().map(shared_line));
         parts.extend(own_text(&newest, &headline).filter(|said| digest.count <= 1 || said != PLAIN_TITLE));
+    } else if let Some(highlight) = &older_highlight {
+        parts.push(Headline::of(highlight).text().to_owned());
     } else if digest.count <= 1 && !headline.says_all() {
         parts.push(PLAIN_TITLE.to_owned());
     }
