@@ -13,9 +13,10 @@
 use std::io::{self, IsTerminal};
 
 use jiff::{Timestamp, tz::TimeZone};
-use tracing::{Level, Subscriber, level_filters::LevelFilter, subscriber::SetGlobalDefaultError};
+use tracing::{Level, Subscriber, subscriber::SetGlobalDefaultError};
 use tracing_subscriber::{
     Layer, Registry,
+    filter::Targets,
     fmt::{self, MakeWriter, format::Writer, time::FormatTime},
     layer::SubscriberExt,
     reload,
@@ -24,7 +25,7 @@ use tracing_subscriber::{
 /// Changes what is logged while the program runs.
 #[derive(Clone)]
 pub struct LogLevel {
-    handle: reload::Handle<LevelFilter, Registry>,
+    handle: reload::Handle<Targets, Registry>,
     /// Named on the command line, it beats the configuration.
     fixed: bool,
 }
@@ -32,7 +33,7 @@ pub struct LogLevel {
 impl LogLevel {
     /// Takes up the level of a changed configuration, unless the command line has named one.
     pub fn configure(&self, level: Level) {
-        if !self.fixed && self.handle.modify(|filter| *filter = LevelFilter::from_level(level)).is_err() {
+        if !self.fixed && self.handle.modify(|filter| *filter = ours(level)).is_err() {
             tracing::warn!("the log level could not be changed");
         }
     }
@@ -49,6 +50,11 @@ pub fn start(named: Option<Level>, configured: Level) -> Result<LogLevel, SetGlo
     Ok(level)
 }
 
+/// What we say, down to this level. Of libraries only errors: they log what passes through them, texts and keys included.
+fn ours(level: Level) -> Targets {
+    Targets::new().with_target(env!("CARGO_CRATE_NAME"), level).with_default(Level::ERROR)
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Style {
     color: bool,
@@ -59,7 +65,7 @@ fn subscriber<W>(named: Option<Level>, configured: Level, style: Style, writer: 
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let (filter, handle) = reload::Layer::new(LevelFilter::from_level(named.unwrap_or(configured)));
+    let (filter, handle) = reload::Layer::new(ours(named.unwrap_or(configured)));
     let lines = fmt::layer().with_writer(writer).with_ansi(style.color).with_target(false).compact();
     let lines = if style.time { lines.with_timer(LocalTime).boxed() } else { lines.without_time().boxed() };
     (tracing_subscriber::registry().with(filter).with(lines), LogLevel { handle, fixed: named.is_some() })
@@ -117,6 +123,19 @@ mod tests {
     fn a_changed_configuration_changes_what_is_logged() {
         assert_eq!(logged(None, Level::DEBUG), "DEBUG late pushes=2\n WARN odd\n");
         assert_eq!(logged(None, Level::ERROR), "");
+    }
+
+    #[test]
+    fn what_libraries_say_of_what_passes_through_them_is_not_logged() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let style = Style { color: false, time: false };
+        let (subscriber, _level) = subscriber(Some(Level::TRACE), Level::TRACE, style, move || writer.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!(target: "zbus::connection", "a message with a text");
+            tracing::trace!("ours");
+        });
+        assert_eq!(String::from_utf8(lines.0.lock().unwrap().clone()).unwrap(), "TRACE ours\n");
     }
 
     #[test]

@@ -93,8 +93,12 @@ fn each_bundled_sound_is_heard_once_and_leaves_nothing_behind() {
 fn a_burst_sounds_once_and_the_next_sound_is_heard_again() {
     let mut rig = Rig::start();
     rig.say("silent");
-    for _ in 0..50 {
+    for _ in 0..25 {
         rig.say("play bing");
+    }
+    rig.wait_until("it is heard", Rig::is_playing);
+    for _ in 0..25 {
+        rig.say("play default");
     }
     assert_heard(&rig.heard(), &[BING]);
     assert_heard(&rig.hear("play default"), &[DEFAULT]);

@@ -12,7 +12,7 @@ use zbus::zvariant::Value;
 
 use super::{
     fake::{Fake, signal},
-    harness::{TestBus, key, popup},
+    harness::{Desktop, TestBus, key, popup},
 };
 
 const PLAIN: &[&str] = &["body", "actions"];
@@ -137,13 +137,23 @@ async fn a_click_before_the_answer_is_not_lost() {
     let mut service = Fake::start(&bus, PLAIN).await;
     let mut desktop = bus.desktop();
     desktop.service(true).await;
-    service.answering.send_replace(false);
-    desktop.show(1, popup("room", "text"));
-    service.notify().await;
-    service.action(1, "token").await;
-    service.answering.send_replace(true);
+    desktop.show(1, popup("shown", "text"));
     desktop.shown(1).await;
-    assert!(matches!(desktop.next().await, DesktopEvent::Activated { token: Some(_), .. }));
+    service.notify().await;
+    service.answering.send_replace(false);
+    desktop.show(2, popup("slow", "text"));
+    service.notify().await;
+    service.action(2, "token").await;
+    // What is said of this click shows that the other has been received.
+    service.action(1, "token").await;
+    let clicked = async |desktop: &mut Desktop, room| {
+        let event = desktop.next().await;
+        assert!(matches!(&event, DesktopEvent::Activated { key: popup, .. } if *popup == key(room)), "{event:?}");
+    };
+    clicked(&mut desktop, "shown").await;
+    service.answering.send_replace(true);
+    desktop.shown(2).await;
+    clicked(&mut desktop, "slow").await;
 }
 
 #[tokio::test]

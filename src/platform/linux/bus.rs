@@ -339,3 +339,41 @@ where
     let reply = ask(connection, properties, "Get", &(interface, name)).await?;
     T::try_from(reply.body().deserialize::<OwnedValue>()?).map_err(Into::into)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_from_a_list() {
+        let check = |text: &str, expected: Option<usize>| {
+            assert_eq!(BusAddress::parse(text).ok().map(|address| address.0.len()), expected, "{text}");
+        };
+        check("unix:path=/run/user/1/bus", Some(1));
+        check("unix:abstract=/tmp/dbus-x,guid=0123456789abcdef0123456789abcdef;unix:path=/y", Some(2));
+        check("nonsense", None);
+    }
+
+    #[test]
+    fn the_nearest_directory_on_the_way_to_a_socket_is_watched() {
+        let there = tempfile::tempdir().expect("a directory");
+        let check = |socket: &str, awaited: &str| {
+            let socket = there.path().join(socket);
+            assert_eq!(nearest_directory(&socket), Some((there.path(), OsString::from(awaited))));
+        };
+        check("bus", "bus");
+        check("run/user/bus", "run");
+    }
+
+    #[tokio::test]
+    async fn a_bus_in_the_abstract_namespace_is_connected_to() {
+        use std::os::{linux::net::SocketAddrExt, unix::net};
+        let name = format!("pushbell-test-{}", std::process::id());
+        let address = net::SocketAddr::from_abstract_name(&name).expect("a name");
+        let listener = net::UnixListener::bind_addr(&address).expect("bound");
+        listener.set_nonblocking(true).expect("set");
+        let listener = tokio::net::UnixListener::from_std(listener).expect("listening");
+        let _bus = Bus::start(BusAddress::parse(&format!("unix:abstract={name}")));
+        listener.accept().await.expect("a connection");
+    }
+}

@@ -1,7 +1,8 @@
 //! Popups on Linux: org.freedesktop.Notifications over the one connection of the session bus.
 //!
-//! [`desk`] decides (pure), [`wire`] translates; this is the task that carries calls out and signals in.
+//! `desk` decides (pure), `wire` translates; this is the task that carries calls out and signals in.
 
+mod call;
 mod desk;
 mod queue;
 mod shown;
@@ -18,7 +19,8 @@ use tokio::{
 use zbus::{Connection, MatchRule, MessageStream, message::Type};
 
 use self::{
-    desk::{Answer, Call, Desk, Failure},
+    call::{Answer, Call, Failure},
+    desk::Desk,
     shown::Signal,
 };
 use super::bus::{self, Bus, BusState, CALL_DEADLINE, NameWatch};

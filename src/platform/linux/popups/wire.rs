@@ -6,7 +6,7 @@ use notify_rust::{Hint, Timeout};
 use zbus::{Message, zvariant::Value};
 
 use super::{
-    desk::Abilities,
+    call::Abilities,
     shown::{Reason, Signal},
 };
 use crate::{desktop::popup::Popup, identity, push::text::escape_markup};
