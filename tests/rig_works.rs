@@ -7,7 +7,8 @@ mod rig;
 use std::{process::Command, time::Duration};
 
 use rig::{
-    Desktop, DesktopOptions, FakeLogind, FakeScreenSaver, Notifier, OnNotify, Recording, SOON, Shade, TrayHost, bus,
+    Desktop, DesktopOptions, FakeLogind, FakeScreenSaver, Notifier, OnNotify, Pushbell, Recording, SOON, Shade,
+    TrayHost, bus,
     notifications::{SERVICE, Traffic},
     recording::tone,
     screen, wait_until,
@@ -153,6 +154,22 @@ fn the_screen_can_be_locked_and_the_computer_can_sleep() {
     logind.set_locked(true);
     assert_eq!(bus::block_on(bus::property(&system, session, "LockedHint")), Ok(true.into()));
     logind.sleep_and_wake();
+}
+
+#[test]
+fn commands_run_in_a_home_of_their_own() {
+    let desktop = Desktop::start(DesktopOptions::BARE);
+    let pushbell = Pushbell::prepare(&desktop, "[popup]\ntimeout = 5\n");
+    pushbell.ok(&["check-config"]);
+    pushbell.ok(&["account", "add", "work"]);
+    let account = pushbell.account_named("work");
+    assert_eq!(account.app_id, pushbell::identity::APP_ID);
+    assert_eq!(account.pushkey.len(), 44, "256 bits in base64");
+    assert!(pushbell.data_directory().join("accounts.toml").exists());
+    assert_eq!(pushbell.command(&["status"]).code, 69);
+    pushbell.write_config("[popup]\ntimeuot = 5\n");
+    let output = pushbell.command(&["check-config"]);
+    assert!(output.code == 78 && output.stdout.contains("popup.timeout"), "{output:#?}");
 }
 
 /// Starts a program with a tray icon like the app's, all red. It needs an environment, so a process, of its own.
