@@ -1,9 +1,20 @@
 //! How commands reach the running app: one JSON request and one JSON reply, each a line, over a private local socket.
 
+mod client;
+mod instance;
+mod server;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use client::{AskError, ask};
+pub use instance::{Instance, InstanceError};
+pub use server::{Command, serve};
+
 use crate::desktop::ServiceState;
+
+/// Longest line that either side reads, in bytes. A status of a few hundred accounts fits many times.
+const LONGEST_LINE: u64 = 1024 * 1024;
 
 /// What a command asks of the running app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use crate::push::notify::{Priority, SoundTweak};
+use crate::push::notify::{Notification, Priority, SoundTweak, Tweaks};
 
 /// A notice's number: grows in order of arrival and is never used again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct NoticeId(pub i64);
 
 /// A room of an account. A push without `room_id` belongs to the account's nameless room, the empty string.
@@ -19,6 +19,7 @@ pub struct RoomKey {
 
 /// One event of one account. Strings are as the homeserver sent them (bounded in length, else raw).
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the protocol or of the inbox by itself")]
 pub struct Notice {
     /// Its number.
     pub id: NoticeId,
@@ -61,6 +62,39 @@ pub struct Notice {
 }
 
 impl Notice {
+    /// The notice of a push for one account, not yet shown. An edit or a redaction becomes a notice like any other:
+    /// what it means for an earlier one is not looked at (see [`crate::push::event::meaning`]).
+    #[must_use]
+    pub fn from_push(
+        push: &Notification,
+        tweaks: &Tweaks,
+        account: &str,
+        id: NoticeId,
+        received_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            account: account.to_owned(),
+            event_id: push.event_id.clone(),
+            room_id: push.room_id.clone(),
+            event_type: push.event_type.clone(),
+            sender: push.sender.clone(),
+            sender_display_name: push.sender_display_name.clone(),
+            room_name: push.room_name.clone(),
+            room_alias: push.room_alias.clone(),
+            membership: push.membership.clone(),
+            user_is_target: push.user_is_target,
+            prio: push.prio,
+            sound: tweaks.sound.clone(),
+            highlight: tweaks.highlight,
+            content: push.content.as_ref().map(|content| content.get().to_owned()),
+            redacted: false,
+            received_at,
+            presentation: Presentation::Waiting,
+            read: false,
+        }
+    }
+
     /// The room that its popup stands for.
     #[must_use]
     pub fn room(&self) -> RoomKey {
@@ -93,7 +127,7 @@ pub struct Call {
 }
 
 /// What has become of a call. The numbers are those of the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CallState {
     /// It rings until its deadline.
     Ringing = 0,

@@ -1,8 +1,31 @@
 //! The configuration: `pushbell.toml`, as checked. The commented default lives in `config/pushbell.toml`.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+mod check;
+mod document;
+mod error;
+mod live;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read},
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use tracing::Level;
+
+use document::Document;
+pub use error::{ConfigError, Fault};
+pub use live::{LiveConfig, Reload};
 
 pub use crate::desktop::popup::Timeout;
+use crate::{identity, platform::files};
+
+/// Longest file that is read: no configuration is that long, but a path may name anything.
+const LONGEST_FILE: u64 = 256 * 1024;
 
 /// The checked configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,4 +142,158 @@ pub struct History {
 pub struct Log {
     /// Least important level that is logged.
     pub level: tracing::Level,
+}
+
+impl Config {
+    /// Reads a configuration from its text. `file` is what errors call it.
+    ///
+    /// # Errors
+    /// Says every fault of the text: line, key, what is wrong and what would be right.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        let refuse = |faults| ConfigError::Faulty { file: file.to_owned(), faults };
+        let mut document = Document::parse(text).map_err(refuse)?;
+        let config = Self::read(&mut document);
+        let faults = document.finish();
+        if faults.is_empty() { Ok(config) } else { Err(refuse(faults)) }
+    }
+
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// When it is missing, cannot be read, or is not right.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let file = path.display().to_string();
+        let text = read_text(path).map_err(|reason| ConfigError::Unreadable { file: file.clone(), reason })?;
+        Self::parse(&text, &file)
+    }
+
+    fn read(document: &mut Document<'_>) -> Self {
+        let default = Self::default();
+        let Self { server, popup, sound, tray, calls, history, log } = default;
+        document.read("server", "tls", (), check::tls);
+        Self {
+            server: Server {
+                listen: document.read("server", "listen", server.listen, check::addresses),
+                public_url: document.read("server", "public_url", server.public_url, check::base_url),
+                extra_paths: document.read("server", "extra_paths", server.extra_paths, check::paths),
+            },
+            popup: Popup {
+                enabled: document.read("popup", "enabled", popup.enabled, check::boolean),
+                preview: document.read("popup", "preview", popup.preview, |value| check::word(value, &PREVIEWS)),
+                timeout: document.read("popup", "timeout", popup.timeout, check::timeout),
+                open: document.read("popup", "open", popup.open, check::open),
+            },
+            sound: Sound {
+                enabled: document.read("sound", "enabled", sound.enabled, check::boolean),
+                volume: document.read("sound", "volume", sound.volume, check::volume),
+                directory: document.read("sound", "directory", sound.directory, check::directory),
+                tweaks: document.read("sound", "tweaks", sound.tweaks, check::sounds),
+            },
+            tray: Tray { style: document.read("tray", "style", tray.style, |value| check::word(value, &STYLES)) },
+            calls: Calls {
+                derive_missed: document
+                    .read("calls", "missed", calls.derive_missed, |value| check::word(value, &MISSED)),
+            },
+            history: History {
+                keep_days: document.read("history", "keep_days", history.keep_days, check::days),
+                keep_bodies: document.read("history", "keep_bodies", history.keep_bodies, check::boolean),
+            },
+            log: Log { level: document.read("log", "level", log.level, |value| check::word(value, &LEVELS)) },
+        }
+    }
+}
+
+impl Server {
+    /// The base address that homeservers are told, without a trailing slash.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        let listening = || self.listen.first().map_or_else(String::new, |address| format!("http://{address}"));
+        self.public_url.clone().unwrap_or_else(listening)
+    }
+}
+
+const PREVIEWS: [(&str, Preview); 3] =
+    [("always", Preview::Always), ("unlocked", Preview::Unlocked), ("never", Preview::Never)];
+const STYLES: [(&str, TrayStyle); 2] = [("color", TrayStyle::Color), ("symbolic", TrayStyle::Symbolic)];
+const MISSED: [(&str, bool); 2] = [("derive", true), ("server", false)];
+const LEVELS: [(&str, Level); 5] = [
+    ("error", Level::ERROR),
+    ("warn", Level::WARN),
+    ("info", Level::INFO),
+    ("debug", Level::DEBUG),
+    ("trace", Level::TRACE),
+];
+
+impl Default for Config {
+    /// What an empty file means; the commented default file says the same.
+    fn default() -> Self {
+        Self {
+            server: Server {
+                listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, identity::DEFAULT_PORT))],
+                public_url: None,
+                extra_paths: Vec::new(),
+            },
+            popup: Popup { enabled: true, preview: Preview::Always, timeout: Timeout::Default, open: OpenWith::Matrix },
+            sound: Sound {
+                enabled: true,
+                volume: 0.8,
+                directory: None,
+                tweaks: BTreeMap::from([("bing.wav".to_owned(), "bing".to_owned())]),
+            },
+            tray: Tray { style: TrayStyle::Color },
+            calls: Calls { derive_missed: true },
+            history: History { keep_days: 30, keep_bodies: true },
+            log: Log { level: Level::INFO },
+        }
+    }
+}
+
+/// The commented default configuration, with this build's port.
+#[must_use]
+pub fn default_text() -> String {
+    include_str!("../../config/pushbell.toml").replace("7874", &identity::DEFAULT_PORT.to_string())
+}
+
+/// Writes the commented default configuration, private to the person, unless there is a file already. Makes its
+/// directory. Says whether it was written.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_default(path: &Path) -> io::Result<bool> {
+    // Not `exists`: a link that leads nowhere is somebody's file, too.
+    if path.symlink_metadata().is_ok() {
+        return Ok(false);
+    }
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        files::create_private_directory(directory)?;
+    }
+    files::replace_private(path, default_text().as_bytes())?;
+    Ok(true)
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let open = || {
+        // Asked before it is opened: opening a pipe would wait for somebody to write into it.
+        if !path.metadata()?.is_file() {
+            return Err(io::Error::other("it is not a file"));
+        }
+        let mut bytes = Vec::new();
+        File::open(path)?.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = open().map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            "there is no such file; `pushbell` writes one when it first starts".to_owned()
+        } else {
+            format!("cannot be read: {error}")
+        }
+    })?;
+    if bytes.len() as u64 > LONGEST_FILE {
+        return Err(format!("longer than {} KiB: this is no configuration of Pushbell", LONGEST_FILE / 1024));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count();
+        format!("line {line} is not UTF-8 text: save the file as UTF-8")
+    })
 }

@@ -1,15 +1,18 @@
 //! What the desktop shows, as plain values, and the one trait through which it is told.
 
 pub mod badge;
+pub mod links;
+pub mod live;
 pub mod popup;
 pub mod sound;
+pub mod tray;
 pub mod tray_view;
 
 use popup::{Popup, PopupKey, PopupSerial};
 use tray_view::TrayView;
 
 use crate::{
-    config::{self, OpenWith},
+    config::{Config, OpenWith},
     notice::NoticeId,
     push::notify::SoundTweak,
 };
@@ -17,7 +20,7 @@ use crate::{
 /// The desktop. Every method returns at once and cannot fail: what became of it arrives as a [`DesktopEvent`].
 pub trait Desktop: Send {
     /// Shows a popup, in place of the one with the same key. Answered by `Shown` or `NotShown` with its serial,
-    /// or by nothing if a newer popup of the same key overtook it.
+    /// or by nothing if a newer popup of the same key, or its withdrawal, overtook it.
     fn show(&mut self, serial: PopupSerial, popup: Popup);
     /// Withdraws the popup with this key, if there is one.
     fn withdraw(&mut self, key: &PopupKey);
@@ -29,10 +32,14 @@ pub trait Desktop: Send {
     fn stop_ringing(&mut self, call: NoticeId);
     /// Shows this in the tray, and tells docks the count; does nothing when nothing changed.
     fn set_tray(&mut self, view: TrayView);
+    /// The session's services can be reached again: makes the tray icon anew.
+    fn renew(&mut self);
     /// Opens a room or an address in the person's program, with the activation token of the click.
     fn open(&mut self, target: OpenTarget, with: &OpenWith, activation_token: Option<String>);
+    /// Ends sounds, finishes what was asked for, and takes icon and count down, in bounded time. Popups stay.
+    fn close(self) -> impl Future<Output = ()> + Send;
     /// New settings.
-    fn configure(&mut self, popup: &config::Popup, sound: &config::Sound);
+    fn configure(&mut self, config: &Config);
 }
 
 /// What a click opens.
@@ -79,8 +86,14 @@ pub enum DesktopEvent {
     Tray(tray_view::TrayAction),
     /// Whether the screen is locked; `None` when nobody can say.
     ScreenLock(Option<bool>),
+    /// The session's services can be reached again, after they could not.
+    SessionReturned,
     /// The computer woke from sleep.
     Resumed,
+    /// Whether the desktop is dark; `None` when it has no preference or nobody can say.
+    ColorScheme(Option<bool>),
+    /// What a click wanted to open was not opened: why, and what to do.
+    NotOpened(String),
 }
 
 /// Whether a part of the desktop works.

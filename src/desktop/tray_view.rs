@@ -1,6 +1,37 @@
 //! What the tray shows, as a plain value: compared in tests, drawn by an adapter that changes only what differs.
 
-use crate::{config::TrayStyle, notice::NoticeId};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+
+use crate::{config::TrayStyle, identity, notice::NoticeId, push::present::counts_sentence};
+
+/// How many of the newest notices the menu offers.
+pub const NEWEST_IN_MENU: usize = 5;
+
+/// Characters of a notice in the menu; menus grow as wide as their widest line.
+const LABEL_LENGTH: usize = 60;
+
+/// What the tray icon is made from.
+#[derive(Debug, Clone)]
+pub struct TrayState {
+    /// Unread and missed calls, over all accounts.
+    pub badge: Badge,
+    /// Popups and sounds are paused until then.
+    pub paused_until: Option<Timestamp>,
+    /// Sounds are muted.
+    pub muted: bool,
+    /// The newest unread notices in a line of plain text each, newest first; five are shown.
+    pub newest: Vec<(NoticeId, String)>,
+    /// A first push has come, so a homeserver is connected.
+    pub connected: bool,
+    /// `tray.style`.
+    pub style: TrayStyle,
+    /// Whether the panel is dark; `None` when nobody can say.
+    pub dark_panel: Option<bool>,
+    /// The present time.
+    pub now: Timestamp,
+    /// The person's time zone, in which times are written.
+    pub time_zone: TimeZone,
+}
 
 /// The numbers on the tray icon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -20,10 +51,97 @@ pub struct TrayView {
     pub paused: bool,
     /// How it is drawn.
     pub style: TrayStyle,
+    /// Whether the panel is dark, for the symbolic style; `None` when nobody can say.
+    pub dark_panel: Option<bool>,
     /// Tooltip and accessible title: "Pushbell: 3 unread, 1 missed call".
     pub tooltip: String,
     /// The menu, top to bottom.
     pub menu: Vec<MenuEntry>,
+}
+
+impl TrayView {
+    /// Makes the icon, its words and its menu.
+    #[must_use]
+    pub fn new(state: &TrayState) -> Self {
+        let counts = counts_sentence(state.badge.unread, state.badge.missed_calls);
+        let until = state.paused_until.map(|until| until_words(until, state.now, &state.time_zone));
+        let mut tooltip = format!("{}: {counts}", identity::APP_NAME);
+        if let Some(until) = &until {
+            tooltip = format!("{tooltip}, paused until {until}");
+        }
+        Self {
+            badge: state.badge,
+            paused: until.is_some(),
+            style: state.style,
+            dark_panel: state.dark_panel,
+            tooltip,
+            menu: menu(state, &counts, until.as_deref()),
+        }
+    }
+}
+
+fn menu(state: &TrayState, counts: &str, paused_until: Option<&str>) -> Vec<MenuEntry> {
+    let item = |label: &str, action| MenuEntry::Item { label: label.to_owned(), action };
+    let mut menu = vec![MenuEntry::Label(sentence(counts))];
+    menu.extend(
+        (state.newest.iter().take(NEWEST_IN_MENU))
+            .map(|(notice, text)| item(&one_line(text), TrayAction::OpenNotice(*notice))),
+    );
+    menu.push(MenuEntry::Separator);
+    if let Some(until) = paused_until {
+        menu.push(MenuEntry::Label(format!("Paused until {until}")));
+        menu.push(item("Resume", TrayAction::Resume));
+    } else {
+        menu.push(MenuEntry::Submenu {
+            label: "Pause".to_owned(),
+            entries: vec![
+                item("30 minutes", TrayAction::Pause(PauseLength::HalfHour)),
+                item("1 hour", TrayAction::Pause(PauseLength::Hour)),
+                item("Until tomorrow", TrayAction::Pause(PauseLength::UntilTomorrow)),
+            ],
+        });
+    }
+    menu.push(MenuEntry::Check {
+        label: "Mute sounds".to_owned(),
+        checked: state.muted,
+        action: TrayAction::ToggleMute,
+    });
+    menu.push(item("Clear", TrayAction::Clear));
+    menu.push(MenuEntry::Separator);
+    if !state.connected {
+        menu.push(item("Connect a homeserver…", TrayAction::Connect));
+    }
+    menu.push(item("Test notification", TrayAction::Test));
+    menu.push(item("Open configuration", TrayAction::OpenConfiguration));
+    menu.push(MenuEntry::Separator);
+    menu.push(item("Quit", TrayAction::Quit));
+    menu
+}
+
+/// With a capital to begin with.
+fn sentence(words: &str) -> String {
+    let mut characters = words.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}
+
+/// "08:00" within a day from now, else with its date.
+fn until_words(until: Timestamp, now: Timestamp, time_zone: &TimeZone) -> String {
+    let format = if until.duration_since(now) < SignedDuration::from_hours(24) { "%H:%M" } else { "%-d %b, %H:%M" };
+    until.to_zoned(time_zone.clone()).strftime(format).to_string()
+}
+
+/// The text in one line of bounded length.
+fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    let mut characters = text.split_whitespace().flat_map(|word| word.chars().chain([' '])).peekable();
+    for _ in 0..LABEL_LENGTH {
+        line.extend(characters.next());
+    }
+    line.truncate(line.trim_end().len());
+    if characters.peek().is_some() {
+        line.push('…');
+    }
+    line
 }
 
 /// One line of the menu. Labels are plain text: the adapter escapes what menus read as mnemonics.
@@ -93,3 +211,6 @@ pub enum PauseLength {
     /// Until eight o'clock of the next morning.
     UntilTomorrow,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,16 @@
 //! What an event means, read from its `type` and `content` (pure).
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use jiff::Timestamp;
+
+use super::lenient::{Object, Value};
+
+/// How long a call rings that does not say so.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
+
+/// The longest that a call rings, whatever it says.
+const MAX_LIFETIME: Duration = Duration::from_secs(120);
 
 /// What an event means for the inbox: where it goes besides being kept.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +58,151 @@ pub enum CallEnding {
 
 /// Reads what an event means. `content` is JSON text of any shape; what cannot be read counts as absent.
 #[must_use]
-pub fn meaning(_event_type: Option<&str>, _content: Option<&str>) -> Meaning {
-    todo!()
+pub fn meaning(event_type: Option<&str>, content: Option<&str>) -> Meaning {
+    let content = content.and_then(Object::read).unwrap_or_default();
+    let ringing = |sent_at| Meaning::Ringing {
+        call_id: content.string("call_id").map(Cow::into_owned),
+        lifetime: lifetime(&content),
+        sent_at,
+    };
+    let over =
+        |ending| Meaning::CallOver { call_id: content.string("call_id").unwrap_or_default().into_owned(), ending };
+    let says_ring = |key: &str| content.string(key).as_deref() == Some("ring");
+    match event_type.unwrap_or_default() {
+        "m.call.invite" => ringing(None),
+        "m.rtc.notification" | "org.matrix.msc4075.rtc.notification" if says_ring("notification_type") => {
+            ringing(sent_at(&content))
+        }
+        "m.call.notify" | "org.matrix.msc4075.call.notify" if says_ring("notify_type") => ringing(sent_at(&content)),
+        "m.call.answer" | "m.call.reject" | "m.call.select_answer" => over(CallEnding::Taken),
+        "m.call.hangup" => over(CallEnding::Hangup),
+        "m.room.redaction" => content
+            .string("redacts")
+            .map_or(Meaning::Message, |event_id| Meaning::Redaction { event_id: event_id.into_owned() }),
+        _ => edit(&content).unwrap_or(Meaning::Message),
+    }
+}
+
+/// Reads `m.relates_to` and `m.new_content` of an edit.
+fn edit(content: &Object<'_>) -> Option<Meaning> {
+    let relation = content.object("m.relates_to")?;
+    let new_content = content.get("m.new_content").filter(|value| value.object().is_some())?;
+    (relation.string("rel_type")? == "m.replace").then_some(Meaning::Edit {
+        event_id: relation.string("event_id")?.into_owned(),
+        new_content: new_content.json().to_owned(),
+    })
+}
+
+/// `lifetime`, in milliseconds.
+fn lifetime(content: &Object<'_>) -> Duration {
+    content
+        .get("lifetime")
+        .and_then(Value::number)
+        .filter(|milliseconds| *milliseconds > 0.0)
+        .map_or(DEFAULT_LIFETIME, |ms| Duration::from_secs_f64(ms.min(MAX_LIFETIME.as_secs_f64() * 1000.0) / 1000.0))
+}
+
+/// `sender_ts` (MSC4075), in milliseconds since the epoch.
+fn sent_at(content: &Object<'_>) -> Option<Timestamp> {
+    let milliseconds = content.get("sender_ts").and_then(Value::whole_number)?;
+    Timestamp::from_millisecond(i64::try_from(milliseconds).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(event_type: &str, content: &str, expected: &Meaning) {
+        assert_eq!(&meaning(Some(event_type), Some(content)), expected, "{event_type} {content}");
+    }
+
+    fn ringing(call_id: Option<&str>, milliseconds: u64, sent_at: Option<i64>) -> Meaning {
+        Meaning::Ringing {
+            call_id: call_id.map(str::to_owned),
+            lifetime: Duration::from_millis(milliseconds),
+            sent_at: sent_at.map(|milliseconds| Timestamp::from_millisecond(milliseconds).unwrap()),
+        }
+    }
+
+    #[test]
+    fn a_call_rings_for_its_lifetime_or_a_minute_and_never_longer_than_two() {
+        let rings_for = |lifetime: &str, expected| {
+            check(
+                "m.call.invite",
+                &format!(r#"{{"call_id":"c","lifetime":{lifetime}}}"#),
+                &ringing(Some("c"), expected, None),
+            );
+        };
+        rings_for("30000", 30_000);
+        rings_for("30000.0", 30_000);
+        rings_for("120000", 120_000);
+        rings_for("120001", 120_000);
+        rings_for("1e300", 120_000);
+        for odd in ["0", "-1", "null", "\"30000\"", "true", "{}", "[30000]", "1e999"] {
+            rings_for(odd, 60_000);
+        }
+        check("m.call.invite", "{}", &ringing(None, 60_000, None));
+        check("m.call.invite", r#"{"call_id":""}"#, &ringing(None, 60_000, None));
+    }
+
+    #[test]
+    fn a_notification_of_a_group_call_rings_when_it_says_so() {
+        for event_type in ["m.rtc.notification", "org.matrix.msc4075.rtc.notification"] {
+            let content = r#"{"notification_type":"ring","lifetime":30000,"sender_ts":1795336750000}"#;
+            check(event_type, content, &ringing(None, 30_000, Some(1_795_336_750_000)));
+            check(event_type, r#"{"notification_type":"ring","sender_ts":-1}"#, &ringing(None, 60_000, None));
+            check(event_type, r#"{"notification_type":"notification"}"#, &Meaning::Message);
+            check(event_type, r#"{"notify_type":"ring"}"#, &Meaning::Message);
+            check(event_type, "{}", &Meaning::Message);
+        }
+        for event_type in ["m.call.notify", "org.matrix.msc4075.call.notify"] {
+            check(event_type, r#"{"notify_type":"ring","call_id":"x"}"#, &ringing(Some("x"), 60_000, None));
+            check(event_type, r#"{"notify_type":"notify"}"#, &Meaning::Message);
+        }
+    }
+
+    #[test]
+    fn a_call_ends_by_being_taken_or_hung_up() {
+        let over = |ending| Meaning::CallOver { call_id: "c".to_owned(), ending };
+        for event_type in ["m.call.answer", "m.call.reject", "m.call.select_answer"] {
+            check(event_type, r#"{"call_id":"c"}"#, &over(CallEnding::Taken));
+        }
+        check("m.call.hangup", r#"{"call_id":"c","reason":"invite_timeout"}"#, &over(CallEnding::Hangup));
+        let nameless = Meaning::CallOver { call_id: String::new(), ending: CallEnding::Hangup };
+        check("m.call.hangup", r#"{"call_id":7}"#, &nameless);
+    }
+
+    #[test]
+    fn an_edit_needs_its_event_and_its_new_content() {
+        let relation = r#""m.relates_to":{"rel_type":"m.replace","event_id":"$e"}"#;
+        let edit = Meaning::Edit { event_id: "$e".to_owned(), new_content: r#"{"body":"new"}"#.to_owned() };
+        check("m.room.message", &format!(r#"{{{relation},"m.new_content":{{"body":"new"}}}}"#), &edit);
+        for odd in [
+            format!("{{{relation}}}"),
+            format!(r#"{{{relation},"m.new_content":"new"}}"#),
+            r#"{"m.relates_to":{"rel_type":"m.replace"},"m.new_content":{}}"#.to_owned(),
+            r#"{"m.relates_to":{"rel_type":"m.thread","event_id":"$e"},"m.new_content":{}}"#.to_owned(),
+            r#"{"m.relates_to":7,"m.new_content":{}}"#.to_owned(),
+        ] {
+            check("m.room.message", &odd, &Meaning::Message);
+        }
+    }
+
+    #[test]
+    fn a_redaction_names_its_event() {
+        check("m.room.redaction", r#"{"redacts":"$e"}"#, &Meaning::Redaction { event_id: "$e".to_owned() });
+        check("m.room.redaction", r#"{"redacts":{}}"#, &Meaning::Message);
+        check("m.room.redaction", "{}", &Meaning::Message);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_absent() {
+        assert_eq!(meaning(None, None), Meaning::Message);
+        assert_eq!(meaning(Some("m.call.invite"), None), ringing(None, 60_000, None));
+        assert_eq!(meaning(Some("m.room.redaction"), None), Meaning::Message);
+        for odd in ["[]", "7", "null", "not json", "{", ""] {
+            check("m.room.redaction", odd, &Meaning::Message);
+        }
+    }
 }

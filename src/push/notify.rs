@@ -5,10 +5,26 @@
 //! device counts as absent. Only what [`PushError`] names refuses a push, and nothing inside `content`, a name,
 //! `data` or `tweaks` is among it.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
+
+use super::lenient::{Object, Value};
 
 /// The path that the specification fixes for every push gateway.
 pub const PATH: &str = "/_matrix/push/v1/notify";
+
+/// An id, event type or membership longer than this many bytes counts as absent: Matrix allows 255 characters.
+pub const MAX_ID_BYTES: usize = 255 * 4;
+
+/// A name longer than this many bytes is cut.
+pub const MAX_NAME_BYTES: usize = 1024;
+
+/// A `content` longer than this many bytes counts as absent: Matrix allows 64 KiB for the whole event.
+pub const MAX_CONTENT_BYTES: usize = 128 * 1024;
+
+/// A `sound` tweak of more characters than this is no usable name.
+pub const MAX_SOUND_NAME_CHARS: usize = 64;
 
 /// One POST: at most one event, the account's numbers, and the devices it is meant for.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +57,109 @@ pub struct Notification {
     pub counts: Option<Counts>,
     /// The well-formed entries of `devices`, at least one.
     pub devices: Vec<Device>,
+}
+
+impl Notification {
+    /// Reads the body of a push. Bytes that are not UTF-8 are read as U+FFFD.
+    ///
+    /// # Errors
+    /// Only when the body is not JSON, has no object `notification`, or has no `devices` (in it or beside it) with at
+    /// least one object of strings `app_id` and `pushkey`.
+    pub fn parse(body: &[u8]) -> Result<Self, PushError> {
+        let body = String::from_utf8_lossy(body);
+        let body = Value::parse(&body).map_err(|error| PushError::NotJson(error.to_string()))?;
+        let outer = body.object().ok_or(PushError::BadJson("the body is not a JSON object"))?;
+        let inner = outer.get("notification").ok_or(PushError::MissingParam("`notification` is missing"))?;
+        let inner = inner.object().ok_or(PushError::BadJson("`notification` is not an object"))?;
+        Ok(Self {
+            event_id: id(&inner, "event_id"),
+            id: id(&inner, "id"),
+            room_id: id(&inner, "room_id"),
+            event_type: id(&inner, "type"),
+            sender: id(&inner, "sender"),
+            sender_display_name: name(&inner, "sender_display_name"),
+            room_name: name(&inner, "room_name").or_else(|| name(&inner, "roomName")),
+            room_alias: name(&inner, "room_alias").or_else(|| name(&inner, "roomAlias")),
+            user_is_target: inner.is_true("user_is_target"),
+            membership: id(&inner, "membership"),
+            prio: if inner.string("prio").as_deref() == Some("low") { Priority::Low } else { Priority::High },
+            content: content(&inner),
+            counts: counts(&inner).or_else(|| counts(&outer)),
+            devices: devices(&inner, &outer)?,
+        })
+    }
+
+    /// Whether there is an event in it, and not only numbers.
+    #[must_use]
+    pub fn is_event(&self) -> bool {
+        self.event_id.is_some()
+            || self.id.is_some()
+            || self.event_type.is_some()
+            || self
+                .content
+                .as_ref()
+                .is_some_and(|raw| Object::read(raw.get()).is_some_and(|content| !content.is_empty()))
+    }
+}
+
+fn id(object: &Object<'_>, key: &str) -> Option<String> {
+    object.string(key).filter(|id| id.len() <= MAX_ID_BYTES).map(Cow::into_owned)
+}
+
+fn name(object: &Object<'_>, key: &str) -> Option<String> {
+    let mut name = object.text(key)?;
+    let end = (0..=MAX_NAME_BYTES.min(name.len())).rev().find(|end| name.is_char_boundary(*end));
+    name.truncate(end.unwrap_or(0));
+    Some(name)
+}
+
+fn content(inner: &Object<'_>) -> Option<Box<RawValue>> {
+    let json = inner.get("content")?.json();
+    (json.starts_with('{') && json.len() <= MAX_CONTENT_BYTES)
+        .then(|| RawValue::from_string(json.to_owned()).ok())
+        .flatten()
+}
+
+fn counts(object: &Object<'_>) -> Option<Counts> {
+    let counts = object.object("counts")?;
+    let number = |key| counts.get(key).and_then(Value::whole_number);
+    Some(Counts { unread: number("unread").unwrap_or(0), missed_calls: number("missed_calls") })
+}
+
+/// The usable entries of `devices` inside the notification, else of those beside it.
+fn devices(inner: &Object<'_>, outer: &Object<'_>) -> Result<Vec<Device>, PushError> {
+    let lists: Vec<Value<'_>> = [inner, outer].into_iter().filter_map(|object| object.get("devices")).collect();
+    if lists.is_empty() {
+        return Err(PushError::MissingParam("`notification.devices` is missing"));
+    }
+    let lists: Vec<Vec<Value<'_>>> = lists.into_iter().filter_map(Value::array).collect();
+    if lists.is_empty() {
+        return Err(PushError::BadJson("`notification.devices` is not an array"));
+    }
+    lists
+        .into_iter()
+        .map(|list| list.into_iter().filter_map(device).collect::<Vec<_>>())
+        .find(|devices| !devices.is_empty())
+        .ok_or(PushError::MissingParam("`notification.devices` has no object with the strings `app_id` and `pushkey`"))
+}
+
+fn device(entry: Value<'_>) -> Option<Device> {
+    let device = entry.object()?;
+    let string = |key| device.get(key).and_then(Value::string).map(Cow::into_owned);
+    Some(Device {
+        app_id: string("app_id")?,
+        pushkey: string("pushkey")?,
+        tweaks: device.object("tweaks").map(|tweaks| read_tweaks(&tweaks)).unwrap_or_default(),
+    })
+}
+
+fn read_tweaks(tweaks: &Object<'_>) -> Tweaks {
+    let sound = match tweaks.get("sound") {
+        None => SoundTweak::Silent,
+        Some(value) if value.bool() == Some(false) => SoundTweak::Silent,
+        Some(value) => value.string().map_or(SoundTweak::Unusable, |name| SoundTweak::from_name(&name)),
+    };
+    Tweaks { sound, highlight: tweaks.is_true("highlight") }
 }
 
 /// `prio` of a push.
@@ -94,6 +213,42 @@ pub enum SoundTweak {
     Unusable,
 }
 
+impl SoundTweak {
+    /// What [`SoundTweak::as_stored`] says for [`SoundTweak::Unusable`]. No usable name has a slash.
+    const STORED_UNUSABLE: &str = "/";
+
+    /// What a `sound` of this string means. A usable name has 1 to 64 characters, is not `.` or `..`, and has no
+    /// control character and nothing that separates paths on any system (`/`, `\`, `:`).
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
+        let is_usable = name.chars().count() <= MAX_SOUND_NAME_CHARS
+            && name != "."
+            && name != ".."
+            && !name.contains(|c: char| matches!(c, '/' | '\\' | ':') || c.is_control());
+        match (name, is_usable) {
+            ("", _) => Self::Silent,
+            (name, true) => Self::Named(name.to_owned()),
+            (_, false) => Self::Unusable,
+        }
+    }
+
+    /// As a short text for a database; none for silence.
+    #[must_use]
+    pub fn as_stored(&self) -> Option<&str> {
+        match self {
+            Self::Silent => None,
+            Self::Named(name) => Some(name),
+            Self::Unusable => Some(Self::STORED_UNUSABLE),
+        }
+    }
+
+    /// The reverse of [`SoundTweak::as_stored`].
+    #[must_use]
+    pub fn from_stored(stored: Option<&str>) -> Self {
+        stored.map_or(Self::Silent, Self::from_name)
+    }
+}
+
 /// Why a body is no push at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PushError {
@@ -107,3 +262,8 @@ pub enum PushError {
     #[error("{0}")]
     MissingParam(&'static str),
 }
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,262 @@
 //! Making text from strangers harmless: control, direction and invisible characters, length, markup (pure).
+//!
+//! What comes out of [`line()`] and [`paragraph`] holds no control character (but the line feeds of a paragraph), no
+//! escape sequence, nothing that turns the direction of text, nothing invisible outside of emoji sequences and of the
+//! scripts that are spelled with it, and no more characters than asked for.
+
+use std::borrow::Cow;
+
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeEmoji as _, UnicodeGeneralCategory as _};
+
+/// The end of an escape sequence with a string in it is looked for in so many characters.
+const MAX_ESCAPED_STRING: usize = 256;
+
+/// More combining marks than this on one character are dropped.
+const MAX_MARKS: usize = 4;
+
+const ELLIPSIS: char = '…';
+const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
+const ZERO_WIDTH_JOINER: char = '\u{200d}';
+const EMOJI_PRESENTATION: char = '\u{fe0f}';
+const TEXT_PRESENTATION: char = '\u{fe0e}';
+const ENCLOSING_KEYCAP: char = '\u{20e3}';
+
+/// One harmless line, for names and titles: at most `max_chars` characters, the last an ellipsis if it was longer.
+#[must_use]
+pub fn line(text: &str, max_chars: usize) -> String {
+    bounded(text, max_chars, 1)
+}
+
+/// Harmless lines, for the text of messages: at most `max_chars` characters and `max_lines` lines (empty ones
+/// included), the last an ellipsis if it was longer. White space is collapsed; between lines at most one is empty.
+#[must_use]
+pub fn paragraph(text: &str, max_chars: usize, max_lines: usize) -> String {
+    bounded(text, max_chars, max_lines)
+}
+
+/// Escapes text for notification services that read markup (the capability `body-markup`).
+#[must_use]
+pub fn escape_markup(text: &str) -> Cow<'_, str> {
+    if !text.contains(['&', '<', '>', '"', '\'']) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 32);
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// Escapes a label for menus that read `&` as "the next character is the access key" (muda; on Linux `tray-icon`
+/// itself escapes the `_` that the menu protocol reads so).
+#[must_use]
+pub fn escape_mnemonic(label: &str) -> Cow<'_, str> {
+    if label.contains('&') { Cow::Owned(label.replace('&', "&&")) } else { Cow::Borrowed(label) }
+}
+
+fn bounded(text: &str, max_chars: usize, max_lines: usize) -> String {
+    let mut output = Output { text: String::new(), chars: 0, lines: 1, gap: Gap::None, marks: 0 };
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let after = &rest[character.len_utf8()..];
+        rest = match character {
+            '\u{1b}' => after_escape(after),
+            '\u{9b}' => after_parameters(after),
+            _ => after,
+        };
+        let next = Gap::of(character, max_lines);
+        if next != Gap::None {
+            output.gap = output.gap.and(next);
+        } else if output.keeps(character, after.chars().next()) && !output.push(character, max_chars, max_lines) {
+            output.cut(character, max_chars);
+            break;
+        }
+    }
+    output.text
+}
+
+/// White space that is written once something visible follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Gap {
+    None,
+    Space,
+    Line,
+    EmptyLine,
+}
+
+impl Gap {
+    /// Which white space a character is, if any.
+    fn of(character: char, max_lines: usize) -> Self {
+        match character {
+            '\n' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' if max_lines > 1 => Self::Line,
+            // The braille blank is no white space by its category, but it looks like it.
+            '\u{2800}' => Self::Space,
+            _ if character.is_whitespace() => Self::Space,
+            _ => Self::None,
+        }
+    }
+
+    fn and(self, next: Self) -> Self {
+        match (self, next) {
+            (Self::Line | Self::EmptyLine, Self::Line) => Self::EmptyLine,
+            _ => self.max(next),
+        }
+    }
+}
+
+struct Output {
+    text: String,
+    chars: usize,
+    lines: usize,
+    gap: Gap,
+    /// Combining marks on the last character.
+    marks: usize,
+}
+
+impl Output {
+    /// The character that the next one joins on to.
+    fn base(&self) -> Option<char> {
+        if self.gap == Gap::None { self.text.chars().next_back() } else { None }
+    }
+
+    /// Whether a character (that is no white space) may be shown in this place.
+    fn keeps(&self, character: char, next: Option<char>) -> bool {
+        match character {
+            ZERO_WIDTH_JOINER if self.base().is_some_and(ends_emoji) => next.is_some_and(is_pictograph),
+            ZERO_WIDTH_JOINER | ZERO_WIDTH_NON_JOINER => {
+                self.base().is_some_and(is_spelled_with_joiners) && next.is_some_and(is_spelled_with_joiners)
+            }
+            EMOJI_PRESENTATION | TEXT_PRESENTATION => {
+                self.base().is_some_and(is_pictograph) || next == Some(ENCLOSING_KEYCAP)
+            }
+            _ if is_invisible(character) => false,
+            _ if is_mark(character) => self.base().is_some() && self.marks < MAX_MARKS,
+            _ => true,
+        }
+    }
+
+    /// Appends a character and the white space before it; false if there is no room for them.
+    fn push(&mut self, character: char, max_chars: usize, max_lines: usize) -> bool {
+        let gap = if self.text.is_empty() { Gap::None } else { self.gap };
+        let (gap, lines) = match gap {
+            Gap::EmptyLine if max_lines > 2 => ("\n\n", 2),
+            Gap::EmptyLine | Gap::Line => ("\n", 1),
+            Gap::Space => (" ", 0),
+            Gap::None => ("", 0),
+        };
+        if self.chars + gap.len() + 1 > max_chars || self.lines + lines > max_lines {
+            return false;
+        }
+        self.text.push_str(gap);
+        self.text.push(character);
+        self.chars += gap.len() + 1;
+        self.lines += lines;
+        self.gap = Gap::None;
+        self.marks = if is_mark(character) { self.marks + 1 } else { 0 };
+        true
+    }
+
+    /// Ends the text with an ellipsis, without tearing apart what makes up one sign with `following`.
+    fn cut(&mut self, following: char, max_chars: usize) {
+        if max_chars == 0 {
+            return;
+        }
+        let mut following = if self.gap == Gap::None { following } else { ' ' };
+        while let Some(last) = self.text.chars().next_back() {
+            let fits = self.chars < max_chars;
+            if fits && !joins_on(following) && last != ZERO_WIDTH_JOINER && !last.is_whitespace() {
+                break;
+            }
+            self.text.pop();
+            self.chars -= 1;
+            following = last;
+        }
+        self.text.push(ELLIPSIS);
+    }
+}
+
+/// Whether a character makes up one sign with the one before it.
+fn joins_on(character: char) -> bool {
+    is_mark(character) || character == ZERO_WIDTH_JOINER || is_skin_tone(character)
+}
+
+fn is_mark(character: char) -> bool {
+    character.general_category_group() == GeneralCategoryGroup::Mark
+}
+
+fn is_skin_tone(character: char) -> bool {
+    matches!(character, '\u{1f3fb}'..='\u{1f3ff}')
+}
+
+/// Whether a character is an emoji; not the digits, which only begin one ("1️⃣").
+fn is_pictograph(character: char) -> bool {
+    character.is_emoji_char() && !character.is_ascii()
+}
+
+/// Whether an emoji sequence can go on with a joiner after this.
+fn ends_emoji(character: char) -> bool {
+    is_pictograph(character) || character == EMOJI_PRESENTATION
+}
+
+/// Persian, Sinhala, Malayalam and their kin spell words with zero-width joiners between letters.
+fn is_spelled_with_joiners(character: char) -> bool {
+    matches!(character, '\u{600}'..='\u{6ff}' | '\u{750}'..='\u{77f}' | '\u{900}'..='\u{dff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}')
+        && !is_invisible(character)
+}
+
+/// Whether nothing is to be seen of a character, or it changes how others are seen.
+#[expect(clippy::match_same_arms, reason = "one arm for each kind of character")]
+fn is_invisible(character: char) -> bool {
+    match character {
+        // Arabic, Syriac and Kaithi signs that stand before a number and are seen, though their category is "format".
+        '\u{600}'..='\u{605}'
+        | '\u{6dd}'
+        | '\u{70f}'
+        | '\u{890}'
+        | '\u{891}'
+        | '\u{8e2}'
+        | '\u{110bd}'
+        | '\u{110cd}' => false,
+        // Joiners of graphemes, Hangul and Khmer fillers, variation selectors and tags: letters and marks without a
+        // shape. Then what is reserved for more of them, and code points that are never characters.
+        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}' => true,
+        '\u{ffa0}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}' => true,
+        '\u{2060}'..='\u{206f}' | '\u{fff0}'..='\u{fff8}' | '\u{fdd0}'..='\u{fdef}' => true,
+        _ if u32::from(character) & 0xfffe == 0xfffe => true,
+        _ => matches!(character.general_category(), GeneralCategory::Control | GeneralCategory::Format),
+    }
+}
+
+/// The rest of a text after an escape sequence whose ESC has been read.
+fn after_escape(text: &str) -> &str {
+    let Some(kind) = text.chars().next() else { return text };
+    let after = &text[kind.len_utf8()..];
+    match kind {
+        '[' => after_parameters(after),
+        // A string for the terminal (its title, a link), up to BEL or ESC \. Without an end it is shown.
+        ']' | 'P' | 'X' | '^' | '_' => {
+            let mut string = after.char_indices().take(MAX_ESCAPED_STRING);
+            let end = string.find_map(|(at, _)| {
+                ["\u{7}", "\u{1b}\\", "\u{9c}"].iter().find_map(|end| after[at..].strip_prefix(end))
+            });
+            end.unwrap_or(after)
+        }
+        _ => text,
+    }
+}
+
+/// The rest of a text after the parameters and the final character of a control sequence.
+fn after_parameters(text: &str) -> &str {
+    let rest = text.trim_start_matches(|c: char| matches!(c, ' '..='?'));
+    rest.strip_prefix(|c: char| matches!(c, '@'..='~')).unwrap_or(rest)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,17 @@
-//! Sounds: which file a tweak means (pure but for looking into directories), and playing it.
+//! Sounds: which one a tweak means, and playing it.
+//!
+//! ```text
+//! Player ── Schedule (pure: what is to sound now) ── supervising thread ── session thread, one for each sound:
+//!           Places (which file) ─> Clip (decoded) ─> output (device opened, played, closed)
+//! ```
+//! Both threads live only while something sounds. The session thread makes every call that may block (files, decoders,
+//! sound servers); the supervising thread abandons one that does not come back.
+
+mod clip;
+pub mod lookup;
+mod output;
+mod player;
+mod schedule;
+mod session;
+
+pub use player::Player;

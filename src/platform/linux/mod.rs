@@ -1,3 +1,17 @@
 //! Linux: D-Bus, StatusNotifier, XDG.
 
+pub mod appearance;
+pub mod bus;
+pub mod control_socket;
 pub mod files;
+pub mod launcher;
+pub mod main_loop;
+pub mod open;
+pub mod popups;
+mod retry;
+pub mod screen_lock;
+pub mod session;
+pub mod sleep;
+pub mod termination;
+pub mod tray_host;
+pub mod watch;

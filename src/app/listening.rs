@@ -1,0 +1,133 @@
+//! The addresses that are listened on, and changing them while running.
+
+use std::{collections::BTreeMap, io, net::SocketAddr, path::Path};
+
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+use crate::{
+    controller::Topic,
+    http::{self, Endpoint, Limits},
+    inbox::Inbox,
+};
+
+/// What is listened on. Each address is served on its own, so that one can go while others stay.
+pub(super) struct Listening {
+    endpoint: Endpoint<Inbox>,
+    /// By the address as configured.
+    open: BTreeMap<SocketAddr, Open>,
+    serving: bool,
+}
+
+struct Open {
+    /// The address as bound: the configured port may be 0.
+    local: SocketAddr,
+    state: State,
+}
+
+enum State {
+    /// Connections wait in the system's queue.
+    Bound(TcpListener),
+    Serving {
+        stop: oneshot::Sender<()>,
+        task: JoinHandle<()>,
+    },
+}
+
+impl Listening {
+    pub(super) fn new(endpoint: Endpoint<Inbox>) -> Self {
+        Self { endpoint, open: BTreeMap::new(), serving: false }
+    }
+
+    /// Listens on these addresses and on no others. What cannot be listened on is a problem; an address that was and
+    /// still is wanted is not touched.
+    ///
+    /// # Errors
+    /// When there is none that can be listened on; then nothing has changed.
+    pub(super) async fn open(
+        &mut self,
+        wanted: &[SocketAddr],
+        config: &Path,
+    ) -> Result<Option<(Topic, String)>, String> {
+        let mut failures = Vec::new();
+        let mut bound = Vec::new();
+        for address in wanted.iter().filter(|address| !self.open.contains_key(address)) {
+            match TcpListener::bind(address).await.and_then(|listener| Ok((listener.local_addr()?, listener))) {
+                Ok((local, listener)) => bound.push((*address, Open { local, state: State::Bound(listener) })),
+                Err(error) => failures.push(explain(*address, &error, config)),
+            }
+        }
+        let kept = wanted.iter().any(|address| self.open.contains_key(address));
+        let failures = (!failures.is_empty()).then(|| failures.join("; "));
+        if bound.is_empty() && !kept {
+            return Err(failures.unwrap_or_else(|| "server.listen names no address".to_owned()));
+        }
+        let unwanted: Vec<_> = self.open.keys().filter(|address| !wanted.contains(address)).copied().collect();
+        for address in unwanted {
+            if let Some(Open { state: State::Serving { stop, .. }, .. }) = self.open.remove(&address) {
+                // It finishes its requests by itself.
+                drop(stop);
+            }
+        }
+        self.open.extend(bound);
+        if self.serving {
+            self.serve();
+        }
+        Ok(failures.map(|failures| (Topic::Listen, failures)))
+    }
+
+    /// Begins to answer on all addresses.
+    pub(super) fn serve(&mut self) {
+        self.serving = true;
+        for (address, Open { local, state }) in std::mem::take(&mut self.open) {
+            let state = match state {
+                State::Bound(listener) => {
+                    let (stop, stopped) = oneshot::channel();
+                    let stopped = async { drop(stopped.await) };
+                    let task =
+                        tokio::spawn(http::serve(vec![listener], self.endpoint.clone(), Limits::default(), stopped));
+                    State::Serving { stop, task }
+                }
+                serving @ State::Serving { .. } => serving,
+            };
+            self.open.insert(address, Open { local, state });
+        }
+    }
+
+    /// The addresses as bound.
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.open.values().map(|open| open.local).collect()
+    }
+
+    /// Finishes the requests in progress, under the server's deadline, and stops.
+    pub(super) async fn close(self) {
+        let mut tasks = Vec::new();
+        for open in self.open.into_values() {
+            if let State::Serving { stop, task } = open.state {
+                drop(stop);
+                tasks.push(task);
+            }
+        }
+        for task in tasks {
+            if let Err(error) = task.await {
+                tracing::error!("an address was not closed well: {error}");
+            }
+        }
+    }
+}
+
+/// What happened and what to do about it.
+fn explain(address: SocketAddr, error: &io::Error, config: &Path) -> String {
+    let config = config.display();
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("{address} is in use by another program: end that, or set another server.listen in {config}")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!("this computer does not have the address of {address}: set another server.listen in {config}")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("this user may not listen on {address}: set a port above 1023 as server.listen in {config}")
+        }
+        _ => format!("{address} cannot be listened on: {error}; server.listen in {config} names it"),
+    }
+}

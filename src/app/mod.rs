@@ -1,0 +1,149 @@
+//! Puts the parts together, starts them and ends them.
+//!
+//! The main thread belongs to the tray; a second one runs tokio with everything asynchronous. The order matters: what
+//! can be wrong with the person's files is said before anything is bound, and what waits in the inbox is looked at
+//! before the first push comes.
+
+mod listening;
+mod start;
+mod upkeep;
+
+use std::{
+    io::{self, Write},
+    sync::Arc,
+    thread,
+};
+
+use tokio::sync::{Notify, mpsc};
+use tracing::Level;
+
+use crate::{
+    cli::Failure,
+    control::{self, Instance, InstanceError},
+    controller::{Controller, Inputs, Parts},
+    desktop::{DesktopEvent, live::LiveDesktop},
+    http::Endpoint,
+    logging,
+    paths::Paths,
+    platform::{
+        main_loop,
+        session::{Buses, Session},
+    },
+    wake::WakeWindow,
+};
+use listening::Listening;
+use start::Start;
+use upkeep::Upkeep;
+
+/// How many commands may wait for the controller.
+const WAITING_COMMANDS: usize = 16;
+
+/// How to run.
+#[derive(Debug)]
+pub struct RunOptions {
+    /// Where everything is.
+    pub paths: Paths,
+    /// Without a tray icon.
+    pub no_tray: bool,
+    /// The level that the command line names.
+    pub log_level: Option<Level>,
+}
+
+/// Runs until the person or the system ends it. Prints, on stdout and once, how to register the account that a first
+/// start makes.
+///
+/// # Errors
+/// When it cannot start.
+pub fn run(options: RunOptions) -> Result<(), Failure> {
+    let RunOptions { paths, no_tray, log_level } = options;
+    let instance = match Instance::acquire(&paths) {
+        Ok(instance) => instance,
+        Err(error @ InstanceError::AlreadyRunning) => return say(&error.to_string()),
+        Err(error @ InstanceError::Failed { .. }) => return Err(Failure::Failed(error.to_string())),
+    };
+    let config = start::configuration(&paths)?;
+    let log = logging::start(log_level, config.log.level).map_err(|error| Failure::Failed(error.to_string()))?;
+    let news = Arc::new(Notify::new());
+    let start = Start::prepare(paths, config, &news)?;
+
+    let (desktop_events, heard) = mpsc::unbounded_channel();
+    let (tray, tray_commands) = main_loop::channel();
+    let tray = (!no_tray).then_some(tray);
+    let worker = thread::Builder::new().name("pushbell".to_owned()).spawn({
+        let desktop_events = desktop_events.clone();
+        move || -> Result<(), Failure> {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(|error| Failure::Failed(format!("the runtime cannot be started: {error}")))?;
+            runtime.block_on(serve(start, &instance, log, tray, news, (desktop_events, heard)))
+        }
+    })?;
+    if !no_tray {
+        main_loop::run(tray_commands, desktop_events);
+    }
+    worker.join().unwrap_or_else(|_| Err(Failure::Failed("a part of Pushbell has failed; its log says more".into())))
+}
+
+/// Runs everything but the tray, until it is told to end.
+async fn serve(
+    start: Start,
+    instance: &Instance,
+    log: logging::LogLevel,
+    tray: Option<main_loop::TrayRemote>,
+    news: Arc<Notify>,
+    (desktop_events, heard): (mpsc::UnboundedSender<DesktopEvent>, mpsc::UnboundedReceiver<DesktopEvent>),
+) -> Result<(), Failure> {
+    let Start { paths, config, accounts, inbox, icon, announcement, problem } = start;
+    let wake_window = WakeWindow::default();
+    let replayed = wake_window.clone();
+    let settings = upkeep::endpoint_settings(&config);
+    let endpoint = Endpoint::new(inbox.clone(), accounts, settings, move || replayed.is_open());
+    let mut listening = Listening::new(endpoint.clone());
+    let missing = listening.open(&config.server.listen, &paths.config).await.map_err(Failure::Failed)?;
+    let control = instance.listen(&paths)?;
+
+    let session = Session::start(Buses::from_environment(), icon, &desktop_events);
+    let desktop = LiveDesktop::new(session, tray, &config, paths.sounds.clone(), desktop_events);
+    let (events, app_events) = mpsc::unbounded_channel();
+    let (asks, asked) = mpsc::unbounded_channel();
+    let (commands, waiting_commands) = mpsc::channel(WAITING_COMMANDS);
+    let mut controller = Controller::new(Parts {
+        desktop,
+        inbox,
+        news,
+        config: config.clone(),
+        accounts: endpoint.accounts(),
+        asks,
+        wake_window,
+    });
+    controller.prepare(listening.addresses(), announcement, problem.into_iter().chain(missing)).await;
+    listening.serve();
+    tracing::info!(listen = ?listening.addresses(), "ready");
+
+    let (passed_on, controller_commands) = mpsc::channel(WAITING_COMMANDS);
+    let controller =
+        tokio::spawn(controller.run(Inputs { app: app_events, desktop: heard, commands: controller_commands }));
+    let (end_control, control_ended) = tokio::sync::oneshot::channel::<()>();
+    let control = tokio::spawn(control::serve(control, commands, async { drop(control_ended.await) }));
+
+    let upkeep = Upkeep { paths, config, endpoint, log, listening, events };
+    let listening = upkeep.run(asked, waiting_commands, passed_on).await;
+
+    // Requests in progress first: what they record is still presented, or waits for the next start.
+    listening.close().await;
+    drop(end_control);
+    for (part, ended) in [("control socket", control.await), ("controller", controller.await.map(drop))] {
+        if let Err(error) = ended {
+            tracing::error!("the {part} did not end well: {error}");
+        }
+    }
+    tracing::info!("ended");
+    Ok(())
+}
+
+fn say(words: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{words}")?;
+    Ok(out.flush()?)
+}

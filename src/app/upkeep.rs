@@ -1,0 +1,187 @@
+//! Keeping a running program in step with its files and with what it is asked: reloads, test pushes, the end.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    pin::pin,
+    time::Duration,
+};
+
+use tokio::sync::mpsc;
+
+use super::listening::Listening;
+use crate::{
+    accounts::Accounts,
+    cli::{registration, sample},
+    config::Config,
+    control::{Command, Reply, Request},
+    controller::{Ask, Event, Topic},
+    desktop::OpenTarget,
+    http::{Endpoint, Settings, client},
+    inbox::Inbox,
+    logging::LogLevel,
+    paths::Paths,
+    platform::{files, termination::termination, watch::FileWatch},
+    push::notify,
+};
+
+/// How long a test push may take.
+const TEST_TIME: Duration = Duration::from_secs(10);
+
+/// What is kept in step.
+pub(super) struct Upkeep {
+    pub(super) paths: Paths,
+    pub(super) config: Config,
+    pub(super) endpoint: Endpoint<Inbox>,
+    pub(super) log: LogLevel,
+    pub(super) listening: Listening,
+    pub(super) events: mpsc::UnboundedSender<Event>,
+}
+
+/// What of the configuration concerns the endpoint.
+pub(super) fn endpoint_settings(config: &Config) -> Settings {
+    Settings { extra_paths: config.server.extra_paths.clone(), derive_missed_calls: config.calls.derive_missed }
+}
+
+impl Upkeep {
+    /// Runs until the program is to end, and gives back what is still listening.
+    pub(super) async fn run(
+        mut self,
+        mut asked: mpsc::UnboundedReceiver<Ask>,
+        mut commands: mpsc::Receiver<Command>,
+        controller: mpsc::Sender<Command>,
+    ) -> Listening {
+        let mut watch = match FileWatch::new([self.paths.config.clone(), self.paths.accounts.clone()]) {
+            Ok(watch) => Some(watch),
+            Err(error) => {
+                tracing::warn!("changes of the configuration are not noticed: {error}");
+                None
+            }
+        };
+        let mut termination = pin!(termination());
+        loop {
+            tokio::select! {
+                () = &mut termination => break,
+                changed = changes(&mut watch) => self.files_changed(&changed).await,
+                ask = asked.recv() => match ask {
+                    Some(Ask::Quit) | None => break,
+                    Some(Ask::SendTest { unread }) => self.send_test(unread),
+                    Some(Ask::Connect { token }) => self.connect(token),
+                    Some(Ask::OpenConfiguration { token }) => {
+                        self.tell(Event::Open(OpenTarget::File(self.paths.config.clone()), token));
+                    }
+                },
+                Some((request, reply)) = commands.recv() => {
+                    if request == Request::ReloadAccounts {
+                        self.read_accounts();
+                        // A command that has gone does not want to know.
+                        drop(reply.send(Reply::Done));
+                    } else if controller.send((request, reply)).await.is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+        tracing::info!("ending");
+        self.listening
+    }
+
+    async fn files_changed(&mut self, changed: &[PathBuf]) {
+        let is = |path: &Path| changed.iter().any(|changed| changed.file_name() == path.file_name());
+        if is(&self.paths.config) {
+            self.read_config().await;
+        }
+        if is(&self.paths.accounts) {
+            self.read_accounts();
+        }
+    }
+
+    /// Takes up a changed configuration; a bad one keeps the last good one and tells the person.
+    async fn read_config(&mut self) {
+        let config = match Config::load(&self.paths.config) {
+            Ok(config) => config,
+            Err(error) => return self.tell(Event::Problem(Topic::Configuration, Some(error.to_string()))),
+        };
+        self.tell(Event::Problem(Topic::Configuration, None));
+        if config == self.config {
+            return;
+        }
+        self.endpoint.set_settings(endpoint_settings(&config));
+        self.log.configure(config.log.level);
+        let problem = match self.listening.open(&config.server.listen, &self.paths.config).await {
+            Ok(problem) => problem.map(|(_, reason)| reason),
+            Err(reason) => Some(reason),
+        };
+        self.tell(Event::Problem(Topic::Listen, problem));
+        self.tell(Event::Listening(self.listening.addresses()));
+        self.tell(Event::Configured(Box::new(config.clone())));
+        self.config = config;
+        tracing::info!("the configuration has changed");
+    }
+
+    /// Takes up changed accounts. While they cannot be read, those that were known still count, and no other pushkey
+    /// is rejected.
+    fn read_accounts(&mut self) {
+        let (accounts, problem) = match Accounts::read(&self.paths.accounts) {
+            Ok(accounts) => (accounts, None),
+            Err(error) => (self.endpoint.accounts().keeping_known_after(&error), Some(error.to_string())),
+        };
+        self.endpoint.set_accounts(accounts);
+        self.tell(Event::Accounts(self.endpoint.accounts()));
+        self.tell(Event::Problem(Topic::Accounts, problem));
+    }
+
+    fn tell(&self, event: Event) {
+        // A controller that has gone means that the program ends.
+        drop(self.events.send(event));
+    }
+
+    fn send_test(&self, unread: u64) {
+        let accounts = self.endpoint.accounts();
+        let (Some(account), Some(address)) = (accounts.iter().next(), self.listening.addresses().first().copied())
+        else {
+            tracing::warn!("no test push: there is no account to send it to");
+            return;
+        };
+        match sample::body(sample::Kind::Message, account, unread + 1) {
+            Ok(body) => drop(tokio::spawn(post(address, body.to_string().into_bytes()))),
+            Err(error) => tracing::warn!("no test push: {error}"),
+        }
+    }
+
+    /// Writes down how to connect a homeserver, and opens it.
+    fn connect(&self, token: Option<String>) {
+        let url = self.config.server.base_url();
+        let mut text = String::from("How to connect a homeserver to Pushbell\n");
+        for account in self.endpoint.accounts().iter() {
+            text += &format!("\n{}\n\n{}\n", account.name, registration::describe(account, &url));
+        }
+        let path = self.paths.data.join("connect.txt");
+        match files::replace_private(&path, text.as_bytes()) {
+            Ok(()) => self.tell(Event::Open(OpenTarget::File(path), token)),
+            Err(error) => tracing::warn!("{}: {error}", path.display()),
+        }
+    }
+}
+
+async fn post(address: SocketAddr, body: Vec<u8>) {
+    match client::post_json(address, notify::PATH, body, TEST_TIME).await {
+        Ok((200, _)) => {}
+        Ok((status, _)) => tracing::warn!("the test push was answered with {status}"),
+        Err(error) => tracing::warn!("the test push did not arrive: {error}"),
+    }
+}
+
+/// The files that have changed; waits for ever when nobody tells.
+async fn changes(watch: &mut Option<FileWatch>) -> Vec<PathBuf> {
+    if let Some(told) = watch {
+        match told.changed().await {
+            Ok(changed) => return changed,
+            Err(error) => {
+                tracing::warn!("changes of the configuration are no longer noticed: {error}");
+                *watch = None;
+            }
+        }
+    }
+    std::future::pending().await
+}

@@ -1,0 +1,102 @@
+//! `pushbell account`: accounts that are registered by hand.
+
+use std::io::Write;
+
+use jiff::Timestamp;
+
+use super::{
+    Context, Failure,
+    arguments::{self, AddAccount},
+    output, registration,
+};
+use crate::{
+    accounts::{Account, Accounts, AccountsError, AccountsFile, new_pushkey},
+    control::{AskError, Reply, Request, ask},
+    inbox::CountsScope,
+};
+
+pub(super) fn run(context: &Context, command: arguments::Account, out: &mut dyn Write) -> Result<(), Failure> {
+    match command {
+        arguments::Account::Add(new) => add(context, new, out),
+        arguments::Account::List => list(context, out),
+        arguments::Account::Show(which) => show(context, &which.name, out),
+        arguments::Account::Remove(which) => remove(context, &which.name, out),
+    }
+}
+
+fn add(context: &Context, new: AddAccount, out: &mut dyn Write) -> Result<(), Failure> {
+    let public_url = context.public_url()?;
+    let pushkey = match new.pushkey {
+        Some(pushkey) => pushkey,
+        None => new_pushkey().map_err(|error| Failure::Failed(error.to_string()))?,
+    };
+    let account = Account {
+        name: new.name.into(),
+        app_id: new.app_id,
+        pushkey,
+        counts: new.counts.into(),
+        created_at: Timestamp::now(),
+    };
+    AccountsFile::new(&context.paths.accounts).add(account.clone())?;
+    write!(out, "Made the account \"{}\".\n\n{}", account.name, registration::describe(&account, &public_url))?;
+    tell_running(context)
+}
+
+fn list(context: &Context, out: &mut dyn Write) -> Result<(), Failure> {
+    let accounts = context.accounts()?;
+    if accounts.iter().len() == 0 {
+        writeln!(out, "There are no accounts yet. Make one with `pushbell account add NAME`.")?;
+        return Ok(());
+    }
+    let row = |account: &Account| {
+        let counts = match account.counts {
+            CountsScope::Account => "account",
+            CountsScope::Room => "room",
+        };
+        [
+            account.name.to_string(),
+            output::harmless(&account.app_id),
+            counts.to_owned(),
+            output::local_time(account.created_at),
+        ]
+    };
+    let rows: Vec<_> = accounts.iter().map(row).collect();
+    output::table(out, ["NAME", "APP ID", "COUNTS", "MADE"], &rows)?;
+    Ok(())
+}
+
+fn show(context: &Context, name: &str, out: &mut dyn Write) -> Result<(), Failure> {
+    let accounts = context.accounts()?;
+    let account = accounts.find(name).ok_or_else(|| AccountsError::NoSuchAccount(name.to_owned()))?;
+    write!(out, "{}", registration::describe(account, &context.public_url()?))?;
+    Ok(())
+}
+
+fn remove(context: &Context, name: &str, out: &mut dyn Write) -> Result<(), Failure> {
+    AccountsFile::new(&context.paths.accounts).remove(name)?;
+    writeln!(
+        out,
+        "Removed the account \"{name}\". Its homeserver will be told so at its next push, and then deletes the pusher."
+    )?;
+    tell_running(context)
+}
+
+/// The running program would notice by itself; told, it has the accounts by the time that the command ends.
+fn tell_running(context: &Context) -> Result<(), Failure> {
+    let complaint = match ask(&context.paths.control, &Request::ReloadAccounts) {
+        Ok(Reply::Done | Reply::Status(_)) | Err(AskError::NotRunning) => return Ok(()),
+        Ok(Reply::Failed { reason }) => reason,
+        Err(error @ AskError::NoAnswer(_)) => error.to_string(),
+    };
+    Err(Failure::Failed(format!("the file is changed, but the running Pushbell has not taken it up: {complaint}")))
+}
+
+impl Context {
+    /// The accounts; none if there is no file yet.
+    pub(super) fn accounts(&self) -> Result<Accounts, Failure> {
+        match Accounts::read(&self.paths.accounts) {
+            Err(AccountsError::Missing { .. }) => Ok(Accounts::empty()),
+            read => Ok(read?),
+        }
+    }
+}

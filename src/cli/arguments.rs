@@ -1,0 +1,222 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing::Level;
+
+use crate::{identity, inbox::CountsScope};
+
+const GLOBAL: &str = "Global options";
+
+const EXAMPLES: &str = "\
+Examples:
+  pushbell                         start; the first start says how to connect a homeserver
+  pushbell test --kind mention     see and hear what a mention does
+  pushbell status                  is it running, and is everything well?
+  pushbell pause until 08:00       no popups and sounds until the morning
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 69 Pushbell is not running, 78 the configuration is not good.";
+
+/// A Matrix http pusher's endpoint on the desktop itself: pushes become popups, sounds and a badge in the tray.
+#[derive(Debug, Parser)]
+#[command(name = "pushbell", version = identity::VERSION, after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Use this configuration file
+    #[arg(long, global = true, value_name = "FILE", env = "PUSHBELL_CONFIG", hide_env_values = true)]
+    #[arg(help_heading = GLOBAL)]
+    pub config: Option<PathBuf>,
+    /// Log so much to stderr, whatever the configuration says: error, warn, info, debug or trace
+    #[arg(long, global = true, value_name = "LEVEL", hide_possible_values = true, help_heading = GLOBAL)]
+    pub log_level: Option<LogLevel>,
+    /// What to do; nothing said is `run`
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run in the tray (what `pushbell` alone does)
+    Run(Run),
+    /// Make, list, show and remove accounts that are registered by hand
+    #[command(subcommand)]
+    Account(Account),
+    /// Send a sample push to the running Pushbell, the way a homeserver does
+    Test(Test),
+    /// Say whether Pushbell is running, and how it is
+    Status(Json),
+    /// Print the inbox, newest first
+    History(History),
+    /// Set the badge to zero, withdraw all popups, and count everything as read
+    Clear,
+    /// Show no popups and play no sounds for a while; notices are kept and counted
+    Pause(Pause),
+    /// End a pause; what came meanwhile is shown in one summary
+    Resume,
+    /// Check a configuration file and say where its faults are
+    CheckConfig(CheckConfig),
+}
+
+/// `pushbell run`
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct Run {
+    /// Do without a tray icon, on a desktop that has no tray
+    #[arg(long)]
+    pub no_tray: bool,
+}
+
+/// `pushbell account`
+#[derive(Debug, Subcommand)]
+pub enum Account {
+    /// Make an account, and say how to register it with a homeserver
+    Add(AddAccount),
+    /// List all accounts
+    List,
+    /// Print an account's URL, `app_id` and pushkey, and a request to paste
+    Show(AccountName),
+    /// Remove an account: its homeserver is told so at its next push
+    Remove(AccountName),
+}
+
+/// `pushbell account add`
+#[derive(Debug, Args)]
+pub struct AddAccount {
+    /// What to call it, for example "home"
+    pub name: String,
+    /// The pusher's `app_id`, at most 64 characters
+    #[arg(long, value_name = "APP_ID", default_value = identity::APP_ID)]
+    pub app_id: String,
+    /// The pusher's pushkey, at most 512 bytes [default: 256 random bits]
+    #[arg(long, value_name = "PUSHKEY")]
+    pub pushkey: Option<String>,
+    /// What the unread number of a push counts
+    #[arg(long, value_enum, default_value_t = Counts::Account)]
+    pub counts: Counts,
+}
+
+/// The name of an account.
+#[derive(Debug, Args)]
+pub struct AccountName {
+    /// The account's name
+    pub name: String,
+}
+
+/// What `counts` of an account's pushes stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Counts {
+    /// The whole account (Synapse, Dendrite, tuwunel)
+    Account,
+    /// The push's room (conduwuit and kin)
+    Room,
+}
+
+impl From<Counts> for CountsScope {
+    fn from(counts: Counts) -> Self {
+        match counts {
+            Counts::Account => Self::Account,
+            Counts::Room => Self::Room,
+        }
+    }
+}
+
+/// `pushbell test`
+#[derive(Debug, Args)]
+pub struct Test {
+    /// What the push is about
+    #[arg(long, value_enum, default_value_t = Kind::Message)]
+    pub kind: Kind,
+    /// The account that it is for [default: the first]
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+}
+
+/// What a sample push is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// A message in a room
+    Message,
+    /// A message that mentions you
+    Mention,
+    /// A call that rings for 15 seconds
+    Call,
+    /// An invitation to a room
+    Invite,
+    /// Only a new number for the badge
+    Badge,
+    /// A message whose text the homeserver cannot read
+    Encrypted,
+}
+
+/// `pushbell status`
+#[derive(Debug, Args)]
+pub struct Json {
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pushbell history`
+#[derive(Debug, Args)]
+pub struct History {
+    /// How many notices at most
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub limit: usize,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pushbell pause`
+#[derive(Debug, Args)]
+pub struct Pause {
+    /// How long: "30m", "2h" or "until 08:00" [default: until `pushbell resume`]
+    #[arg(num_args = 0..=2, value_name = "LENGTH")]
+    pub length: Vec<String>,
+}
+
+/// `pushbell check-config`
+#[derive(Debug, Args)]
+pub struct CheckConfig {
+    /// The file to check [default: the one that Pushbell uses]
+    pub file: Option<PathBuf>,
+}
+
+/// A log level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// See [`crate::logging`].
+    Error,
+    /// See [`crate::logging`].
+    Warn,
+    /// See [`crate::logging`].
+    Info,
+    /// See [`crate::logging`].
+    Debug,
+    /// See [`crate::logging`].
+    Trace,
+}
+
+impl From<LogLevel> for Level {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Error => Self::ERROR,
+            LogLevel::Warn => Self::WARN,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Debug => Self::DEBUG,
+            LogLevel::Trace => Self::TRACE,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_sound() {
+        Arguments::command().debug_assert();
+    }
+}

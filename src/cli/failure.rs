@@ -1,0 +1,92 @@
+//! How commands end other than well, and the exit codes that scripts rely on.
+
+use std::io;
+
+use crate::{accounts::AccountsError, config::ConfigError, control::AskError, inbox::InboxError, paths::NoHome};
+
+/// Why a command did not do what it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// It could not be done. Exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// What was said makes no sense. Exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Pushbell is not running. Exit code 69.
+    #[error("{}", AskError::NotRunning)]
+    NotRunning,
+    /// The configuration is not good. Exit code 78.
+    #[error(transparent)]
+    BadConfig(#[from] ConfigError),
+    /// It was done, or said, already: nothing more to print, only the exit code.
+    #[error("")]
+    Told(u8),
+    /// What it prints could not be written.
+    #[error("the output cannot be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Exit code when something failed.
+pub(crate) const FAILED: u8 = 1;
+/// Exit code for wrong usage, the same as clap's.
+pub(crate) const USAGE: u8 = 2;
+/// `EX_UNAVAILABLE`: Pushbell is not running.
+pub(crate) const NOT_RUNNING: u8 = 69;
+/// `EX_CONFIG`: the configuration is not good.
+pub(crate) const BAD_CONFIG: u8 = 78;
+
+impl Failure {
+    /// Its exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            // Whoever read the output had enough of it, as `head` does.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+            Self::Failed(_) | Self::Output(_) => FAILED,
+            Self::Usage(_) => USAGE,
+            Self::NotRunning => NOT_RUNNING,
+            Self::BadConfig(_) => BAD_CONFIG,
+            Self::Told(code) => *code,
+        }
+    }
+
+    /// What is to be said about it on stderr, if anything.
+    #[must_use]
+    pub fn message(&self) -> Option<String> {
+        match self {
+            Self::Told(_) => None,
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
+            Self::Failed(_) | Self::Usage(_) | Self::NotRunning | Self::BadConfig(_) | Self::Output(_) => {
+                Some(self.to_string())
+            }
+        }
+    }
+}
+
+impl From<AskError> for Failure {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::NotRunning => Self::NotRunning,
+            AskError::NoAnswer(_) => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<AccountsError> for Failure {
+    fn from(error: AccountsError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<InboxError> for Failure {
+    fn from(error: InboxError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<NoHome> for Failure {
+    fn from(error: NoHome) -> Self {
+        Self::Failed(error.to_string())
+    }
+}

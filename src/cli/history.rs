@@ -1,0 +1,121 @@
+//! `pushbell history`: the inbox, newest first. Read from the database, so it works whether Pushbell runs or not.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use super::{Context, Failure, arguments::History, output};
+use crate::{
+    inbox,
+    notice::{Notice, Presentation},
+    push::{
+        notify::{Priority, SoundTweak},
+        present, text,
+    },
+};
+
+/// Room for who and where, in characters.
+const LONGEST_FROM: usize = 36;
+/// Room for the text, in characters.
+const LONGEST_TEXT: usize = 60;
+
+/// A line of `history --json`. What the homeserver did not say is null.
+#[derive(Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the JSON")]
+struct Line<'a> {
+    account: &'a str,
+    event_id: Option<&'a str>,
+    room_id: Option<&'a str>,
+    r#type: Option<&'a str>,
+    sender: Option<&'a str>,
+    sender_display_name: Option<&'a str>,
+    room_name: Option<&'a str>,
+    body: String,
+    prio: &'static str,
+    sound: Option<&'a str>,
+    highlight: bool,
+    redacted: bool,
+    received_at: String,
+    shown: bool,
+    read: bool,
+}
+
+pub(super) fn run(context: &Context, asked: &History, out: &mut dyn Write) -> Result<(), Failure> {
+    let notices = inbox::history(&context.paths.database, asked.limit)?;
+    if asked.json {
+        for notice in &notices {
+            writeln!(out, "{}", output::json(&line(notice))?)?;
+        }
+    } else if notices.is_empty() {
+        writeln!(out, "Nothing has come yet.")?;
+    } else {
+        let rows: Vec<_> = notices.iter().map(row).collect();
+        output::table(out, ["TIME", "ACCOUNT", "FROM", "TEXT", "STATE"], &rows)?;
+    }
+    Ok(())
+}
+
+fn line(notice: &Notice) -> Line<'_> {
+    Line {
+        account: &notice.account,
+        event_id: notice.event_id.as_deref(),
+        room_id: notice.room_id.as_deref(),
+        r#type: notice.event_type.as_deref(),
+        sender: notice.sender.as_deref(),
+        sender_display_name: notice.sender_display_name.as_deref(),
+        room_name: notice.room_name.as_deref(),
+        body: present::body(notice),
+        prio: match notice.prio {
+            Priority::High => "high",
+            Priority::Low => "low",
+        },
+        sound: match &notice.sound {
+            SoundTweak::Silent => None,
+            SoundTweak::Named(name) => Some(name),
+            SoundTweak::Unusable => Some("default"),
+        },
+        highlight: notice.highlight,
+        redacted: notice.redacted,
+        received_at: notice.received_at.to_string(),
+        shown: is_shown(notice),
+        read: notice.read,
+    }
+}
+
+fn row(notice: &Notice) -> [String; 5] {
+    let state = [(notice.highlight, "highlight"), (!notice.read, "unread"), (is_waiting(notice), "not shown yet")];
+    let state: Vec<&str> = state.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word).collect();
+    [
+        output::local_time(notice.received_at),
+        output::harmless(&notice.account),
+        text::line(&from(notice), LONGEST_FROM),
+        text::line(&present::body(notice), LONGEST_TEXT),
+        state.join(", "),
+    ]
+}
+
+/// "Major Tom in Mission Control", as far as known.
+fn from(notice: &Notice) -> String {
+    let who = notice.sender_display_name.as_ref().or(notice.sender.as_ref());
+    let room = notice.room_name.as_ref().or(notice.room_alias.as_ref());
+    match (who, room) {
+        (Some(who), Some(room)) => format!("{who} in {room}"),
+        (Some(who), None) => who.clone(),
+        (None, Some(room)) => room.clone(),
+        (None, None) => notice.room_id.clone().unwrap_or_default(),
+    }
+}
+
+fn is_shown(notice: &Notice) -> bool {
+    match notice.presentation {
+        Presentation::Shown => true,
+        Presentation::Waiting | Presentation::Settled => false,
+    }
+}
+
+fn is_waiting(notice: &Notice) -> bool {
+    match notice.presentation {
+        Presentation::Waiting => true,
+        Presentation::Shown | Presentation::Settled => false,
+    }
+}

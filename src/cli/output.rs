@@ -1,0 +1,104 @@
+//! What commands print: tables for people, JSON for scripts; neither can harm a terminal.
+
+use std::io::{self, Write};
+
+use jiff::{Timestamp, tz::TimeZone};
+use serde::Serialize;
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
+
+use crate::push::text;
+
+/// Room for a piece of text from elsewhere, in characters.
+const LONGEST_TEXT: usize = 200;
+
+/// Text from elsewhere as one harmless line.
+pub(super) fn harmless(text: &str) -> String {
+    text::line(text, LONGEST_TEXT)
+}
+
+/// Columns under headings, two spaces apart, the last one as long as it is.
+pub(super) fn table<const N: usize>(out: &mut dyn Write, headings: [&str; N], rows: &[[String; N]]) -> io::Result<()> {
+    let headings = headings.map(str::to_owned);
+    let lines = || std::iter::once(&headings).chain(rows);
+    let widths: [usize; N] = std::array::from_fn(|column| lines().map(|line| width(&line[column])).max().unwrap_or(0));
+    for line in lines() {
+        let mut text = String::new();
+        for (cell, column_width) in line.iter().zip(widths) {
+            text.push_str(cell);
+            text.extend(std::iter::repeat_n(' ', 2 + column_width - width(cell)));
+        }
+        writeln!(out, "{}", text.trim_end())?;
+    }
+    Ok(())
+}
+
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// One line of JSON, in which everything that a terminal might obey, reorder or hide is escaped.
+pub(super) fn json(value: &impl Serialize) -> io::Result<String> {
+    Ok(escape(&serde_json::to_string(value)?))
+}
+
+/// Escapes in JSON whatever is not visible. Outside of its strings there is no such character.
+pub(super) fn escape(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_visible(character) {
+            escaped.push(character);
+        } else {
+            escaped.extend(character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    escaped
+}
+
+fn is_visible(character: char) -> bool {
+    let separates =
+        matches!(character.general_category(), GeneralCategory::LineSeparator | GeneralCategory::ParagraphSeparator);
+    !separates && character.general_category_group() != GeneralCategoryGroup::Other
+}
+
+/// The person's own time, to the minute.
+pub(super) fn local_time(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// "1 notice", "2 notices".
+pub(super) fn counted(number: u64, one: &str, more: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {more}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_longest_cell() {
+        let mut out = Vec::new();
+        let rows = [["ä".into(), "x".into()], ["longer".into(), String::new()]];
+        table(&mut out, ["NAME", "TEXT"], &rows).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "NAME    TEXT\nä       x\nlonger\n");
+    }
+
+    #[test]
+    fn json_escapes_what_a_terminal_would_obey() {
+        let check = |text: &str, expected: &str| assert_eq!(json(&text).unwrap(), expected);
+        check("a\u{1b}[2J\u{7f}\u{9b}", r#""a\u001b[2J\u007f\u009b""#);
+        check("\u{202e}abc\u{2028}\u{feff}", r#""\u202eabc\u2028\ufeff""#);
+        check("\u{e0041}", r#""\udb40\udc41""#);
+        check("Ünï 👍 \"\\", r#""Ünï 👍 \"\\""#);
+    }
+
+    proptest! {
+        #[test]
+        fn escaped_json_means_the_same(text in any::<String>()) {
+            let line = json(&text).unwrap();
+            prop_assert!(line.chars().all(is_visible));
+            prop_assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! How to register an account's pusher with a homeserver, in words to read and a request to paste.
+
+use std::net::IpAddr;
+
+use hyper::Uri;
+use serde_json::json;
+
+use super::output;
+use crate::{accounts::Account, identity, push::notify};
+
+/// What a homeserver must be told to push to this account, and how. Contains the pushkey: for the person's eyes only,
+/// never for a log. `public_url` is the base address that homeservers are told.
+#[must_use]
+pub fn describe(account: &Account, public_url: &str) -> String {
+    let url = pusher_url(public_url);
+    let mut text = format!(
+        "URL      {url}\n\
+         app_id   {app_id}\n\
+         pushkey  {pushkey}\n\
+         \n\
+         To register it, set HOMESERVER to your homeserver's address and ACCESS_TOKEN to an access token of yours,\n\
+         then run:\n\
+         \n\
+         {request}\n",
+        app_id = account.app_id,
+        pushkey = account.pushkey,
+        request = request(account, &url),
+    );
+    if let Some(hint) = hint(public_url) {
+        text.push('\n');
+        text.push_str(hint);
+        text.push('\n');
+    }
+    text
+}
+
+/// The URL of the pusher.
+fn pusher_url(public_url: &str) -> String {
+    format!("{public_url}{}", notify::PATH)
+}
+
+/// `POST /_matrix/client/v3/pushers/set` as a command for a shell.
+fn request(account: &Account, url: &str) -> String {
+    let pusher = json!({
+        "kind": "http",
+        "app_id": account.app_id,
+        "pushkey": account.pushkey,
+        "app_display_name": identity::APP_NAME,
+        "device_display_name": &*account.name,
+        "lang": "en",
+        "data": { "url": url },
+        "append": true,
+    });
+    format!(
+        "curl --fail-with-body -X POST \"$HOMESERVER/_matrix/client/v3/pushers/set\" \\\n  \
+         -H \"Authorization: Bearer $ACCESS_TOKEN\" -H 'Content-Type: application/json' \\\n  \
+         -d {}",
+        shell_word(&output::escape(&pusher.to_string())),
+    )
+}
+
+/// One word for a POSIX shell, whatever is in it.
+fn shell_word(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// What the person must know about an address that not every homeserver can reach.
+fn hint(public_url: &str) -> Option<&'static str> {
+    let uri: Uri = public_url.parse().ok()?;
+    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
+    let address: Option<IpAddr> = host.parse().ok();
+    if address.is_some_and(|address| address.is_unspecified()) {
+        return Some(
+            "Pushbell listens on every address of this computer. Set server.public_url in pushbell.toml to the one\n\
+             that your homeserver can reach.",
+        );
+    }
+    if host == "localhost" || address.is_some_and(|address| address.is_loopback()) {
+        return Some(
+            "Only a homeserver on this very computer can reach this address. For any other, set server.listen or\n\
+             server.public_url in pushbell.toml. Synapse also needs the address in its ip_range_whitelist: without\n\
+             that it accepts the pusher, but never delivers.",
+        );
+    }
+    let private = match address? {
+        IpAddr::V4(v4) => {
+            v4.is_private() || v4.is_link_local() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64)
+        }
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
+    };
+    private.then_some(
+        "This is a private address: Synapse accepts the pusher, but delivers only if its ip_range_whitelist has it.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{process::Command, sync::Arc};
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::inbox::CountsScope;
+
+    fn account(app_id: &str, pushkey: &str) -> Account {
+        Account {
+            name: Arc::from("home"),
+            app_id: app_id.to_owned(),
+            pushkey: pushkey.to_owned(),
+            counts: CountsScope::Account,
+            created_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_shell_hands_the_pusher_to_curl_unharmed() {
+        let account = account("it's $HOME `x`", "a\"b\\c\u{202e}'");
+        let words =
+            request(&account, "https://push.example.org/_matrix/push/v1/notify").replace("curl", "printf '%s\\n'");
+        let printed = Command::new("sh")
+            .args(["-c", &words])
+            .env("HOMESERVER", "https://hs.example.org")
+            .env("ACCESS_TOKEN", "secret")
+            .output()
+            .unwrap();
+        let printed = String::from_utf8(printed.stdout).unwrap();
+        let words: Vec<&str> = printed.lines().collect();
+        assert!(words.contains(&"https://hs.example.org/_matrix/client/v3/pushers/set"));
+        assert!(words.contains(&"Authorization: Bearer secret"));
+        let pusher: serde_json::Value = serde_json::from_str(words.last().unwrap()).unwrap();
+        let expected = json!({
+            "kind": "http", "app_id": "it's $HOME `x`", "pushkey": "a\"b\\c\u{202e}'", "lang": "en", "append": true,
+            "app_display_name": identity::APP_NAME, "device_display_name": "home",
+            "data": { "url": "https://push.example.org/_matrix/push/v1/notify" },
+        });
+        assert_eq!(pusher, expected);
+    }
+
+    #[test]
+    fn an_address_that_not_everybody_can_reach_comes_with_a_hint() {
+        let check = |url: &str, word: &str| assert!(hint(url).unwrap().contains(word), "{url}");
+        check("http://127.0.0.1:7874", "this very computer");
+        check("http://[::1]:7874", "this very computer");
+        check("http://localhost:7874", "this very computer");
+        check("http://0.0.0.0:7874", "every address");
+        check("http://[::]:7874", "every address");
+        check("http://192.168.1.20:7874", "private");
+        check("http://100.64.0.1:7874", "private");
+        check("http://[fd00::1]:7874", "private");
+        assert_eq!(hint("https://push.example.org"), None);
+        assert_eq!(hint("http://100.128.0.1:7874"), None);
+    }
+
+    #[test]
+    fn the_description_has_all_three_values_on_lines_of_their_own() {
+        let text = describe(&account("app", "key"), "https://push.example.org");
+        assert!(
+            text.starts_with("URL      https://push.example.org/_matrix/push/v1/notify\napp_id   app\npushkey  key\n")
+        );
+        assert!(text.contains("$HOMESERVER") && text.contains("$ACCESS_TOKEN"));
+    }
+}

@@ -1,0 +1,169 @@
+//! Sample pushes, as Synapse would send them.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+pub use super::arguments::Kind;
+use crate::accounts::Account;
+
+const SENDER: &str = "@major.tom:example.org";
+const RINGING_MILLISECONDS: u32 = 15_000;
+
+/// The body of a push for this account. Each is about an event of its own; `unread` is the number that it tells.
+///
+/// # Errors
+/// When the system has no random numbers.
+pub fn body(kind: Kind, account: &Account, unread: u64) -> Result<Value, getrandom::Error> {
+    let id = format!("${}", unique()?);
+    let mut device = json!({ "app_id": account.app_id, "pushkey": account.pushkey, "pushkey_ts": 0, "data": {} });
+    let counts = json!({ "unread": unread });
+    let Some(Event { r#type, content, sound, highlight, room_name, membership }) = Event::of(kind)? else {
+        let notification = json!({ "id": "", "type": null, "sender": "", "counts": counts, "devices": [device] });
+        return Ok(json!({ "notification": notification }));
+    };
+    device["tweaks"] = json!({ "sound": sound, "highlight": highlight });
+    let mut notification = json!({
+        "event_id": id,
+        "id": id,
+        "room_id": "!pushbell-test:example.org",
+        "type": r#type,
+        "sender": SENDER,
+        "sender_display_name": "Major Tom",
+        "prio": "high",
+        "content": content,
+        "counts": counts,
+        "devices": [device],
+    });
+    if let Some(name) = room_name {
+        notification["room_name"] = json!(name);
+    }
+    if let Some(membership) = membership {
+        notification["membership"] = json!(membership);
+        notification["user_is_target"] = json!(true);
+    }
+    Ok(json!({ "notification": notification }))
+}
+
+struct Event {
+    r#type: &'static str,
+    content: Value,
+    sound: &'static str,
+    highlight: bool,
+    room_name: Option<&'static str>,
+    membership: Option<&'static str>,
+}
+
+impl Event {
+    /// The event of a push; a badge has none.
+    fn of(kind: Kind) -> Result<Option<Self>, getrandom::Error> {
+        let message = Self {
+            r#type: "m.room.message",
+            content: json!({ "msgtype": "m.text", "body": "This is a test message." }),
+            sound: "default",
+            highlight: false,
+            room_name: Some("Mission Control"),
+            membership: None,
+        };
+        Ok(Some(match kind {
+            Kind::Message => message,
+            Kind::Mention => Self {
+                content: json!({
+                    "msgtype": "m.text",
+                    "body": "This is a test message that mentions you.",
+                    "m.mentions": { "user_ids": ["@you:example.org"] },
+                }),
+                highlight: true,
+                ..message
+            },
+            Kind::Call => Self {
+                r#type: "m.call.invite",
+                content: json!({
+                    "call_id": unique()?,
+                    "party_id": "pushbell-test",
+                    "version": "1",
+                    "lifetime": RINGING_MILLISECONDS,
+                    "offer": { "type": "offer", "sdp": "v=0\r\n" },
+                }),
+                sound: "ring",
+                room_name: None,
+                ..message
+            },
+            Kind::Invite => Self {
+                r#type: "m.room.member",
+                content: json!({ "membership": "invite", "displayname": "You", "reason": "This is a test invitation." }),
+                room_name: Some("Secret Plans"),
+                membership: Some("invite"),
+                ..message
+            },
+            Kind::Encrypted => Self {
+                r#type: "m.room.encrypted",
+                content: json!({
+                    "algorithm": "m.megolm.v1.aes-sha2",
+                    "ciphertext": unique()?,
+                    "session_id": unique()?,
+                    "sender_key": unique()?,
+                    "device_id": "PUSHBELL",
+                }),
+                ..message
+            },
+            Kind::Badge => return Ok(None),
+        }))
+    }
+}
+
+/// 256 random bits.
+fn unique() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use clap::ValueEnum;
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        inbox::CountsScope,
+        push::notify::{Notification, SoundTweak},
+    };
+
+    fn parsed(kind: Kind) -> Notification {
+        let account = Account {
+            name: Arc::from("home"),
+            app_id: "app".to_owned(),
+            pushkey: "key".to_owned(),
+            counts: CountsScope::Account,
+            created_at: Timestamp::UNIX_EPOCH,
+        };
+        let body = body(kind, &account, 4).unwrap();
+        Notification::parse(&serde_json::to_vec(&body).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn every_kind_is_a_push_that_the_endpoint_understands() {
+        for kind in Kind::value_variants() {
+            let push = parsed(*kind);
+            assert_eq!(push.counts.unwrap().unread, 4, "{kind:?}");
+            assert_eq!(push.devices[0].pushkey, "key", "{kind:?}");
+            assert_eq!(push.event_id.is_some(), *kind != Kind::Badge, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn kinds_differ_where_it_matters() {
+        let (mention, call, invite) = (parsed(Kind::Mention), parsed(Kind::Call), parsed(Kind::Invite));
+        assert!(mention.devices[0].tweaks.highlight);
+        assert_eq!(call.devices[0].tweaks.sound, SoundTweak::Named("ring".to_owned()));
+        assert_eq!((call.event_type.as_deref(), call.room_name), (Some("m.call.invite"), None));
+        assert_eq!((invite.membership.as_deref(), invite.user_is_target), (Some("invite"), true));
+    }
+
+    #[test]
+    fn no_two_are_about_the_same_event() {
+        assert_ne!(parsed(Kind::Message).event_id, parsed(Kind::Message).event_id);
+    }
+}

@@ -1,0 +1,173 @@
+//! `pushbell status`.
+
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{Context, Failure, failure, output};
+use crate::{
+    control::{AccountStatus, AskError, Status},
+    desktop::ServiceState,
+};
+
+pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let status = match context.status() {
+        Err(Failure::NotRunning) => {
+            if json {
+                writeln!(out, "{}", output::json(&json!({ "running": false }))?)?;
+            } else {
+                writeln!(out, "{}", AskError::NotRunning)?;
+            }
+            return Err(Failure::Told(failure::NOT_RUNNING));
+        }
+        asked => asked?,
+    };
+    if json {
+        writeln!(out, "{}", output::json(&status)?)?;
+    } else {
+        describe(&status, out)?;
+    }
+    Ok(())
+}
+
+fn describe(status: &Status, out: &mut dyn Write) -> io::Result<()> {
+    let Status { version, pid, since, inbox, .. } = status;
+    writeln!(out, "Pushbell {version} has been running since {} (process {pid}).\n", output::local_time(*since))?;
+    for problem in &status.problems {
+        writeln!(out, "Problem     {}", output::harmless(problem))?;
+    }
+    writeln!(out, "Listening   {}", status.listen.join(", "))?;
+    writeln!(out, "Address     {}", status.public_url)?;
+    writeln!(out, "Unread      {}", status.unread)?;
+    writeln!(out, "Missed      {}", output::counted(status.missed_calls, "call", "calls"))?;
+    if let Some(until) = status.paused_until {
+        writeln!(out, "Paused      {}", paused(until))?;
+    }
+    let waiting = output::counted(inbox.unshown, "waits", "wait");
+    writeln!(out, "Inbox       {}, {waiting} to be shown", output::counted(inbox.notices, "notice", "notices"))?;
+    writeln!(out, "Popups      {}", service(&status.popup))?;
+    writeln!(out, "Tray        {}", service(&status.tray))?;
+    let muted = if status.muted { ", muted from the tray" } else { "" };
+    writeln!(out, "Sound       {}{muted}", service(&status.sound))?;
+    if status.accounts.is_empty() {
+        return writeln!(out, "\nThere are no accounts yet. Make one with `pushbell account add NAME`.");
+    }
+    writeln!(out)?;
+    let rows: Vec<_> = status.accounts.iter().map(account).collect();
+    output::table(out, ["ACCOUNT", "UNREAD", "MISSED CALLS", "LAST PUSH", "APP ID"], &rows)
+}
+
+fn account(account: &AccountStatus) -> [String; 5] {
+    [
+        output::harmless(&account.name),
+        account.unread.to_string(),
+        account.missed_calls.to_string(),
+        account.last_push.map_or_else(|| "never".to_owned(), output::local_time),
+        output::harmless(&account.app_id),
+    ]
+}
+
+/// In how many words a pause's end is said. The far future stands for a pause without end.
+fn paused(until: Timestamp) -> String {
+    const CENTURY: i64 = 100 * 366 * 24 * 3600;
+    let endless = until.as_second() > Timestamp::now().as_second().saturating_add(CENTURY);
+    if endless { "until `pushbell resume`".to_owned() } else { format!("until {}", output::local_time(until)) }
+}
+
+fn service(state: &ServiceState) -> String {
+    let reason = state.reason.as_deref().map(output::harmless);
+    match (state.available, reason) {
+        (true, Some(what)) => what,
+        (true, None) => "available".to_owned(),
+        (false, Some(why)) => format!("not available: {why}"),
+        (false, None) => "not available".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::InboxStatus;
+
+    fn status() -> Status {
+        let service = |available, reason: &str| ServiceState { available, reason: Some(reason.to_owned()) };
+        Status {
+            running: true,
+            version: "0.1.0".to_owned(),
+            pid: 42,
+            since: "2026-11-22T10:00:00Z".parse().unwrap(),
+            listen: vec!["127.0.0.1:7874".to_owned(), "[::1]:7874".to_owned()],
+            public_url: "http://127.0.0.1:7874".to_owned(),
+            unread: 3,
+            missed_calls: 1,
+            paused_until: Some(Timestamp::MAX),
+            muted: true,
+            inbox: InboxStatus { notices: 17, unshown: 1 },
+            accounts: vec![AccountStatus {
+                name: "home".to_owned(),
+                app_id: "org.example".to_owned(),
+                unread: 3,
+                missed_calls: 1,
+                last_push: None,
+            }],
+            popup: service(true, "dunst 1.9.0"),
+            tray: service(false, "no tray host"),
+            sound: ServiceState { available: true, reason: None },
+            problems: vec!["pushbell.toml:3:\u{1b}[2J bad".to_owned()],
+        }
+    }
+
+    #[test]
+    fn people_read_it_in_aligned_lines() {
+        let mut out = Vec::new();
+        describe(&status(), &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let (head, rest) = text.split_once("\n\n").unwrap();
+        assert!(head.starts_with("Pushbell 0.1.0 has been running since 2026-11-22 "), "{head}");
+        assert_eq!(
+            rest,
+            "Problem     pushbell.toml:3: bad\n\
+             Listening   127.0.0.1:7874, [::1]:7874\n\
+             Address     http://127.0.0.1:7874\n\
+             Unread      3\n\
+             Missed      1 call\n\
+             Paused      until `pushbell resume`\n\
+             Inbox       17 notices, 1 waits to be shown\n\
+             Popups      dunst 1.9.0\n\
+             Tray        not available: no tray host\n\
+             Sound       available, muted from the tray\n\
+             \n\
+             ACCOUNT  UNREAD  MISSED CALLS  LAST PUSH  APP ID\n\
+             home     3       1             never      org.example\n"
+        );
+    }
+
+    #[test]
+    fn scripts_find_every_promised_field() {
+        let value: serde_json::Value = serde_json::from_str(&output::json(&status()).unwrap()).unwrap();
+        for pointer in [
+            "/running",
+            "/version",
+            "/pid",
+            "/since",
+            "/listen/0",
+            "/unread",
+            "/missed_calls",
+            "/paused_until",
+            "/inbox/notices",
+            "/inbox/unshown",
+            "/accounts/0/name",
+            "/accounts/0/app_id",
+            "/accounts/0/unread",
+            "/accounts/0/missed_calls",
+            "/accounts/0/last_push",
+            "/popup/available",
+            "/popup/reason",
+            "/tray/available",
+            "/sound/reason",
+        ] {
+            assert!(value.pointer(pointer).is_some(), "{pointer}");
+        }
+    }
+}

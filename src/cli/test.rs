@@ -1,0 +1,87 @@
+//! `pushbell test`: a sample push through the running program's real endpoint.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+use super::{
+    Context, Failure,
+    arguments::{self, Kind},
+    output, sample,
+};
+use crate::{
+    accounts::{Account, AccountsError},
+    control::Status,
+    http::client,
+    inbox::CountsScope,
+    push::notify,
+};
+
+/// How long the endpoint may take: it answers once the notice is on disk.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a push gateway answers.
+#[derive(Deserialize)]
+struct Answer {
+    rejected: Vec<String>,
+}
+
+pub(super) fn run(context: &Context, asked: &arguments::Test, out: &mut dyn Write) -> Result<(), Failure> {
+    let status = context.status()?;
+    let accounts = context.accounts()?;
+    let account = match &asked.account {
+        Some(name) => accounts.find(name).ok_or_else(|| AccountsError::NoSuchAccount(name.clone()))?,
+        None => accounts.iter().next().ok_or_else(|| {
+            Failure::Failed("there are no accounts to push to: make one with `pushbell account add NAME`".to_owned())
+        })?,
+    };
+    let address = address(&status)?;
+    let failed = |reason: &dyn std::fmt::Display| Failure::Failed(format!("http://{address}: {reason}"));
+    let body = sample::body(asked.kind, account, unread(&status, account, asked.kind)).map_err(|e| failed(&e))?;
+    let body = serde_json::to_vec(&body).map_err(io::Error::from)?;
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let sending = client::post_json(address, notify::PATH, body, PATIENCE);
+    let (code, answer) = runtime.block_on(sending).map_err(|error| failed(&error))?;
+    if code != 200 {
+        let answer = output::harmless(&String::from_utf8_lossy(&answer));
+        return Err(failed(&format_args!("the push was answered with {code}: {answer}")));
+    }
+    let Answer { rejected } = serde_json::from_slice(&answer).map_err(|error| failed(&error))?;
+    if !rejected.is_empty() {
+        return Err(failed(&format_args!("the running Pushbell does not know the account \"{}\"", account.name)));
+    }
+    writeln!(out, "Sent {} to the account \"{}\" at http://{address}.", described(asked.kind), account.name)?;
+    Ok(())
+}
+
+fn described(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Message => "a message",
+        Kind::Mention => "a message that mentions you",
+        Kind::Call => "a call that rings for 15 seconds",
+        Kind::Invite => "an invitation",
+        Kind::Badge => "a new number for the badge",
+        Kind::Encrypted => "an encrypted message",
+    }
+}
+
+/// The number that makes the badge count up by one. Of an account whose counts stand for rooms nobody knows what the
+/// test's room has had: it has one, unless the push has no room and so tells the whole account's.
+fn unread(status: &Status, account: &Account, kind: Kind) -> u64 {
+    let so_far = status.accounts.iter().find(|known| *known.name == *account.name).map_or(0, |known| known.unread);
+    match account.counts {
+        CountsScope::Room if kind != Kind::Badge => 1,
+        CountsScope::Account | CountsScope::Room => so_far.saturating_add(1),
+    }
+}
+
+/// Where the program listens.
+fn address(status: &Status) -> Result<SocketAddr, Failure> {
+    let first = status.listen.first().and_then(|address| address.parse().ok());
+    first.ok_or_else(|| Failure::Failed("the running Pushbell does not say where it listens".to_owned()))
+}

@@ -1,0 +1,188 @@
+//! The configuration as it is written: TOML whose values know their place in the text.
+//!
+//! [`Document::read`] both takes a value and teaches the document that its key exists, so there is no second list of
+//! keys: what nobody has asked for is unknown.
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::error::Fault;
+
+/// Longest piece of the file that an error quotes, in characters.
+const QUOTE_LENGTH: usize = 60;
+/// Most faults that are reported.
+const MOST_FAULTS: usize = 20;
+
+/// A parsed text, and what was found wrong with it so far.
+pub(super) struct Document<'i> {
+    text: &'i str,
+    root: DeTable<'i>,
+    /// Section and key of each key that was asked for.
+    known: Vec<(&'static str, &'static str)>,
+    wrong: Vec<Wrong>,
+}
+
+/// Something wrong, and where.
+pub(super) struct Wrong {
+    /// Where in the text, in bytes.
+    offset: usize,
+    subject: String,
+    reason: String,
+}
+
+/// A value and its full key: "server.listen[1]".
+pub(super) struct Value<'a, 'i> {
+    text: &'i str,
+    key: String,
+    spanned: &'a Spanned<DeValue<'i>>,
+}
+
+impl<'i> Document<'i> {
+    /// Parses TOML; else says what the syntax errors are, one for each line that has some.
+    pub(super) fn parse(text: &'i str) -> Result<Self, Vec<Fault>> {
+        let (root, errors) = DeTable::parse_recoverable(text);
+        if errors.is_empty() {
+            return Ok(Self { text, root: root.into_inner(), known: Vec::new(), wrong: Vec::new() });
+        }
+        let mut errors: Vec<(usize, String)> = errors
+            .iter()
+            .map(|error| (error.span().map_or(0, |span| span.start), error.message().to_owned()))
+            .collect();
+        errors.sort_by_key(|(offset, _)| *offset);
+        errors.truncate(MOST_FAULTS);
+        let mut faults: Vec<Fault> = errors
+            .into_iter()
+            .map(|(offset, reason)| Fault { line: line_of(text, offset), subject: None, reason })
+            .collect();
+        faults.dedup_by_key(|fault| fault.line);
+        Err(faults)
+    }
+
+    /// The value of `section.key` as `check` reads it; `default` when it is absent or (which is noted) wrong.
+    pub(super) fn read<T>(
+        &mut self,
+        section: &'static str,
+        key: &'static str,
+        default: T,
+        check: impl FnOnce(&Value<'_, 'i>) -> Result<T, Wrong>,
+    ) -> T {
+        self.known.push((section, key));
+        let Some(DeValue::Table(table)) = self.root.get(section).map(Spanned::get_ref) else { return default };
+        let Some(spanned) = table.get(key) else { return default };
+        check(&Value { text: self.text, key: format!("{section}.{key}"), spanned }).unwrap_or_else(|wrong| {
+            self.wrong.push(wrong);
+            default
+        })
+    }
+
+    /// Section and key of every key that was asked for.
+    #[cfg(test)]
+    pub(super) fn known(&self) -> Vec<(&'static str, &'static str)> {
+        self.known.clone()
+    }
+
+    /// What is wrong, unknown keys included, in the order of the text.
+    pub(super) fn finish(self) -> Vec<Fault> {
+        let Self { text, root, known, mut wrong } = self;
+        for (section, value) in &root {
+            let name = section.get_ref().as_ref();
+            if !known.iter().any(|(known, _)| *known == name) {
+                wrong.push(unknown_key(section.span().start, None, name, &known));
+            } else if let DeValue::Table(table) = value.get_ref() {
+                for key in table.keys().filter(|key| !known.iter().any(|known| *known == (name, key.get_ref()))) {
+                    wrong.push(unknown_key(key.span().start, Some(name), key.get_ref(), &known));
+                }
+            } else {
+                let value = Value { text, key: name.to_owned(), spanned: value };
+                wrong.push(value.wrong(format!("expected a section, [{name}] on a line of its own")));
+            }
+        }
+        wrong.sort_by_key(|wrong| wrong.offset);
+        wrong.truncate(MOST_FAULTS);
+        wrong
+            .into_iter()
+            .map(|wrong| Fault {
+                line: line_of(text, wrong.offset),
+                subject: Some(wrong.subject),
+                reason: wrong.reason,
+            })
+            .collect()
+    }
+}
+
+impl<'a, 'i> Value<'a, 'i> {
+    /// The value itself.
+    pub(super) fn get(&self) -> &'a DeValue<'i> {
+        self.spanned.get_ref()
+    }
+
+    /// The members of an array, each with a key of its own; `None` if it is no array.
+    pub(super) fn members(&self) -> Option<Vec<Value<'a, 'i>>> {
+        let DeValue::Array(array) = self.get() else { return None };
+        let member = |(index, spanned)| Value { text: self.text, key: format!("{}[{index}]", self.key), spanned };
+        Some(array.iter().enumerate().map(member).collect())
+    }
+
+    /// The entries of a table, each with a key of its own; `None` if it is no table.
+    pub(super) fn entries(&self) -> Option<Vec<(&'a str, Value<'a, 'i>)>> {
+        let DeValue::Table(table) = self.get() else { return None };
+        let entry = |(name, spanned): (&'a Spanned<_>, _)| {
+            let name: &'a std::borrow::Cow<'_, str> = name.get_ref();
+            (name.as_ref(), Value { text: self.text, key: format!("{}.{}", self.key, as_key(name)), spanned })
+        };
+        Some(table.iter().map(entry).collect())
+    }
+
+    /// Says that this value is wrong.
+    pub(super) fn wrong(&self, reason: impl Into<String>) -> Wrong {
+        let span = self.spanned.span();
+        // A table that has its own header spans that header, which is no value to quote.
+        let written = self.text.get(span.clone()).filter(|_| !self.get().is_table()).map(quote);
+        let subject = match written {
+            Some(written) => format!("{} = {written}", self.key),
+            None => self.key.clone(),
+        };
+        Wrong { offset: span.start, subject, reason: reason.into() }
+    }
+}
+
+fn unknown_key(offset: usize, section: Option<&str>, key: &str, known: &[(&'static str, &'static str)]) -> Wrong {
+    let subject = match section {
+        Some(section) => format!("{section}.{}", as_key(key)),
+        None => as_key(key),
+    };
+    Wrong { offset, subject, reason: format!("unknown key, the nearest known one is {}", nearest(section, key, known)) }
+}
+
+/// The known key, or for a key outside all sections also the known section, that is most like this one. A key of
+/// another section is some letters farther away.
+fn nearest(section: Option<&str>, key: &str, known: &[(&'static str, &'static str)]) -> String {
+    let distance = |known: &str| strsim::damerau_levenshtein(key, known);
+    let keys = known
+        .iter()
+        .map(|(of, known)| (distance(known) + if section == Some(of) { 0 } else { 3 }, format!("{of}.{known}")));
+    let sections = known.iter().filter(|_| section.is_none()).map(|(of, _)| (distance(of), format!("[{of}]")));
+    keys.chain(sections).min_by_key(|(distance, _)| *distance).map_or_else(String::new, |(_, name)| name)
+}
+
+/// A key as TOML writes it, shortened if it is very long.
+fn as_key(key: &str) -> String {
+    let bare = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if bare { quote(key) } else { quote(&format!("{key:?}")) }
+}
+
+/// The first line of a piece of the file, shortened if it is very long.
+fn quote(written: &str) -> String {
+    let first = written.lines().next().unwrap_or_default();
+    let mut short: String = first.chars().take(QUOTE_LENGTH).collect();
+    if short.len() < written.len() {
+        short.push('…');
+    }
+    short
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+}

@@ -1,0 +1,206 @@
+//! The running program's end of the control socket.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use super::{LONGEST_LINE, Reply, Request};
+use crate::platform::control_socket::ControlListener;
+
+/// Most commands that are served at the same time; others wait.
+const MOST_CLIENTS: usize = 8;
+/// How long a client may take to ask, and to read its answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the program may take to do what was asked.
+const BUSY: Duration = Duration::from_secs(8);
+/// Pause after the system could not accept a connection.
+const BACK_OFF: Duration = Duration::from_millis(200);
+
+/// A request, and where its answer goes.
+pub type Command = (Request, oneshot::Sender<Reply>);
+
+/// Passes on what commands ask, until `shutdown`. Connections that are still open then are closed.
+pub async fn serve(listener: ControlListener, commands: mpsc::Sender<Command>, shutdown: impl Future<Output = ()>) {
+    let mut clients = JoinSet::new();
+    tokio::pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => return,
+            Some(_) = clients.join_next() => {}
+            accepted = listener.accept(), if clients.len() < MOST_CLIENTS => match accepted {
+                Ok(stream) => {
+                    clients.spawn(converse(stream, commands.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "no command can reach Pushbell now");
+                    tokio::select! { () = &mut shutdown => return, () = sleep(BACK_OFF) => {} }
+                }
+            },
+        }
+    }
+}
+
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, commands: mpsc::Sender<Command>) {
+    let mut stream = BufReader::new(stream);
+    let mut line = Vec::new();
+    let asked = timeout(PATIENCE, (&mut stream).take(LONGEST_LINE).read_until(b'\n', &mut line)).await;
+    if !matches!(asked, Ok(Ok(_))) || line.is_empty() {
+        return;
+    }
+    let reply = match serde_json::from_slice(&line) {
+        Ok(request) => pass_on(request, &commands).await,
+        Err(error) => failed(&format!("this version of Pushbell does not know the request: {error}")),
+    };
+    let mut answer = match serde_json::to_vec(&reply) {
+        Ok(answer) => answer,
+        Err(error) => {
+            tracing::error!(%error, "a command could not be answered");
+            return;
+        }
+    };
+    answer.push(b'\n');
+    // A client that is gone has no use for the answer.
+    let _ = timeout(PATIENCE, stream.get_mut().write_all(&answer)).await;
+}
+
+async fn pass_on(request: Request, commands: &mpsc::Sender<Command>) -> Reply {
+    let (answer, answered) = oneshot::channel();
+    let exchange = async {
+        commands.send((request, answer)).await.ok()?;
+        answered.await.ok()
+    };
+    match timeout(BUSY, exchange).await {
+        Ok(Some(reply)) => reply,
+        Ok(None) => failed("Pushbell is about to end"),
+        Err(_) => failed("Pushbell is too busy to answer"),
+    }
+}
+
+fn failed(reason: &str) -> Reply {
+    Reply::Failed { reason: reason.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        path::{Path, PathBuf},
+        thread,
+    };
+
+    use super::*;
+    use crate::{
+        control::{AskError, ask},
+        platform::control_socket,
+    };
+
+    /// Serves a real socket with a program that does what it is told, while `client` runs on a thread of its own.
+    fn with_server<T: Send + 'static>(client: impl FnOnce(PathBuf) -> T + Send + 'static) -> T {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run/control.sock");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = ControlListener::bind(&path).unwrap();
+            let (commands, mut asked) = mpsc::channel::<Command>(4);
+            let (finished, finish) = oneshot::channel();
+            let client = thread::spawn({
+                let path = path.clone();
+                move || {
+                    let result = client(path);
+                    finished.send(()).unwrap();
+                    result
+                }
+            });
+            let answers = async {
+                while let Some((request, answer)) = asked.recv().await {
+                    let reply = match request {
+                        Request::Clear | Request::Resume | Request::Pause { .. } => Reply::Done,
+                        Request::ReloadAccounts => Reply::Failed { reason: "no such file".into() },
+                        // Dropping the answer: a program that ends before it has answered.
+                        Request::Status => continue,
+                    };
+                    answer.send(reply).unwrap();
+                }
+            };
+            let serving = serve(listener, commands, async { finish.await.unwrap() });
+            tokio::join!(serving, answers);
+            client.join().unwrap()
+        })
+    }
+
+    fn raw(path: &Path, bytes: &[u8]) -> String {
+        let mut stream = control_socket::connect(path, Duration::from_secs(10)).unwrap();
+        stream.write_all(bytes).unwrap();
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    }
+
+    #[test]
+    fn a_command_is_passed_on_and_its_answer_comes_back() {
+        let replies = with_server(|path| {
+            let until = Some("2026-11-22T08:00:00Z".parse().unwrap());
+            [Request::Clear, Request::Pause { until }, Request::ReloadAccounts, Request::Status]
+                .map(|request| ask(&path, &request).unwrap())
+        });
+        let expected = [
+            Reply::Done,
+            Reply::Done,
+            Reply::Failed { reason: "no such file".into() },
+            Reply::Failed { reason: "Pushbell is about to end".into() },
+        ];
+        assert_eq!(replies, expected);
+    }
+
+    #[test]
+    fn a_request_that_is_none_is_answered_and_harms_nobody() {
+        with_server(|path| {
+            assert!(raw(&path, b"{\"request\":\"explode\"}\n").starts_with("{\"reply\":\"failed\",\"reason\":\"this"));
+            assert!(raw(&path, b"\xff\xfe\n").starts_with("{\"reply\":\"failed\""));
+            assert_eq!(ask(&path, &Request::Clear).unwrap(), Reply::Done);
+        });
+    }
+
+    #[test]
+    fn a_line_without_end_is_read_only_so_far() {
+        let answer = with_server(|path| {
+            let mut stream = control_socket::connect(&path, Duration::from_secs(10)).unwrap();
+            // The server stops reading before all of it is written.
+            let sent = stream.write_all(&vec![b' '; 4 * 1024 * 1024]);
+            assert!(sent.is_err());
+            ask(&path, &Request::Clear).unwrap()
+        });
+        assert_eq!(answer, Reply::Done);
+    }
+
+    #[test]
+    fn more_clients_than_are_served_at_once_all_get_their_turn() {
+        with_server(|path| {
+            let idle: Vec<_> = (0..MOST_CLIENTS - 1)
+                .map(|_| control_socket::connect(&path, Duration::from_secs(10)).unwrap())
+                .collect();
+            let asking: Vec<_> = (0..20)
+                .map(|_| {
+                    let path = path.clone();
+                    thread::spawn(move || ask(&path, &Request::Clear).unwrap())
+                })
+                .collect();
+            for client in asking {
+                assert_eq!(client.join().unwrap(), Reply::Done);
+            }
+            drop(idle);
+        });
+    }
+
+    #[test]
+    fn nobody_there_is_said_to_be_not_running() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.sock");
+        assert!(matches!(ask(&path, &Request::Clear), Err(AskError::NotRunning)));
+    }
+}

@@ -1,0 +1,206 @@
+//! Which calls ring (pure).
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use jiff::Timestamp;
+use tokio::time::{Duration, Instant};
+
+use crate::{
+    desktop::popup::PopupSerial,
+    notice::{Call, CallState, NoticeId, Presentation},
+    push::notify::SoundTweak,
+};
+
+/// A call never rings longer, whatever clocks say: the contract's bound for `lifetime`.
+const LONGEST: Duration = Duration::from_mins(2);
+
+/// The calls that the inbox told of last.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    known: BTreeMap<NoticeId, Known>,
+    asked: HashMap<PopupSerial, (NoticeId, CallState)>,
+    shown: HashSet<(NoticeId, CallState)>,
+    /// Calls of the first look into the inbox began before this run: they do not ring again.
+    looked: bool,
+}
+
+#[derive(Debug)]
+struct Known {
+    state: CallState,
+    deadline: Timestamp,
+    /// The deadline by a clock that nobody sets.
+    ends_at: Instant,
+}
+
+/// What changed about calls.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Changes {
+    /// They begin to ring.
+    pub(super) begun: Vec<(NoticeId, SoundTweak)>,
+    /// They ring no more.
+    pub(super) ended: Vec<NoticeId>,
+    /// They are over: their popup goes away.
+    pub(super) over: Vec<NoticeId>,
+}
+
+impl Calls {
+    /// Takes the calls that the inbox tells of.
+    pub(super) fn update(&mut self, calls: &[Call], wall: Timestamp, now: Instant) -> Changes {
+        let mut changes = Changes::default();
+        let mut known = BTreeMap::new();
+        for call in calls {
+            let id = call.notice.id;
+            let before = self.known.remove(&id);
+            let rang = before.as_ref().is_some_and(|before| before.state == CallState::Ringing);
+            match call.state {
+                CallState::Ringing if before.is_none() && self.looked => {
+                    changes.begun.push((id, call.notice.sound.clone()));
+                }
+                CallState::Missed if rang => changes.ended.push(id),
+                CallState::Ringing | CallState::Missed | CallState::Over => {}
+            }
+            let left = Duration::try_from(call.deadline.duration_since(wall)).unwrap_or_default().min(LONGEST);
+            let ends_at = before.map_or(now + left, |before| before.ends_at);
+            known.insert(id, Known { state: call.state, deadline: call.deadline, ends_at });
+        }
+        for (id, gone) in std::mem::replace(&mut self.known, known) {
+            if gone.state == CallState::Ringing {
+                changes.ended.push(id);
+                changes.over.push(id);
+            }
+        }
+        self.looked = true;
+        let (known, under_way) = (&self.known, &self.asked);
+        self.shown.retain(|(id, _)| known.contains_key(id) || under_way.values().any(|(asked, _)| asked == id));
+        changes
+    }
+
+    /// The time to tell the inbox: the wall clock's, but never before a deadline that has passed by the steady clock.
+    pub(super) fn wall_clock(&self, wall: Timestamp, now: Instant) -> Timestamp {
+        let rung_out = self.ringing_ones().filter(|(_, call)| call.ends_at <= now).map(|(_, call)| call.deadline);
+        rung_out.fold(wall, Timestamp::max)
+    }
+
+    /// When the next call rings out.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.ringing_ones().map(|(_, call)| call.ends_at).min()
+    }
+
+    /// The calls that ring.
+    pub(super) fn ringing(&self) -> Vec<NoticeId> {
+        self.ringing_ones().map(|(id, _)| *id).collect()
+    }
+
+    fn ringing_ones(&self) -> impl Iterator<Item = (&NoticeId, &Known)> {
+        self.known.iter().filter(|(_, call)| call.state == CallState::Ringing)
+    }
+
+    /// A popup for the call in its present state was asked for.
+    pub(super) fn asked(&mut self, serial: PopupSerial, call: &Call) {
+        self.asked.insert(serial, (call.notice.id, call.state));
+    }
+
+    /// What became of that popup.
+    pub(super) fn answered(&mut self, serial: PopupSerial, shown: bool) {
+        if let Some(popup) = self.asked.remove(&serial)
+            && shown
+        {
+            self.shown.insert(popup);
+        }
+    }
+
+    /// Whether the call's popup of its present state was shown, in this run or (ringing) before.
+    pub(super) fn is_shown(&self, call: &Call) -> bool {
+        let before = match call.state {
+            CallState::Ringing => call.notice.presentation == Presentation::Shown,
+            CallState::Missed => false,
+            CallState::Over => true,
+        };
+        before || self.shown.contains(&(call.notice.id, call.state))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::ToSpan;
+
+    use super::*;
+    use crate::push::notify::Priority;
+
+    fn call(id: i64, state: CallState, deadline: Timestamp) -> Call {
+        let notice = crate::notice::Notice {
+            id: NoticeId(id),
+            account: "home".into(),
+            event_id: None,
+            room_id: None,
+            event_type: None,
+            sender: None,
+            sender_display_name: None,
+            room_name: None,
+            room_alias: None,
+            membership: None,
+            user_is_target: false,
+            prio: Priority::High,
+            sound: SoundTweak::Named("ring".into()),
+            highlight: false,
+            content: None,
+            redacted: false,
+            received_at: Timestamp::UNIX_EPOCH,
+            presentation: Presentation::Waiting,
+            read: false,
+        };
+        Call { notice, call_id: id.to_string(), deadline, state }
+    }
+
+    fn ring() -> SoundTweak {
+        SoundTweak::Named("ring".into())
+    }
+
+    #[test]
+    fn a_new_call_rings_and_ends_when_it_is_missed_or_over() {
+        let (wall, now) = (Timestamp::UNIX_EPOCH, Instant::now());
+        let later = wall + 60.seconds();
+        let mut calls = Calls::default();
+        calls.update(&[], wall, now);
+        let both = [call(1, CallState::Ringing, later), call(2, CallState::Ringing, later)];
+        let changes = calls.update(&both, wall, now);
+        assert_eq!(changes.begun, [(NoticeId(1), ring()), (NoticeId(2), ring())]);
+        assert_eq!(calls.next_deadline(), Some(now + Duration::from_secs(60)));
+        let changes = calls.update(&[call(1, CallState::Missed, later)], wall, now);
+        assert_eq!(changes.ended, [NoticeId(1), NoticeId(2)]);
+        assert_eq!(changes.over, [NoticeId(2)], "a missed call keeps its popup");
+        assert_eq!(calls.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_call_from_before_the_start_does_not_ring_again() {
+        let mut calls = Calls::default();
+        let old = [call(1, CallState::Ringing, Timestamp::UNIX_EPOCH + 60.seconds())];
+        assert_eq!(calls.update(&old, Timestamp::UNIX_EPOCH, Instant::now()).begun, []);
+        assert_eq!(calls.ringing(), [NoticeId(1)], "but it is a call until its deadline");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_make_a_call_ring_for_ever() {
+        let (wall, now) = (Timestamp::UNIX_EPOCH + 24.hours(), Instant::now());
+        let deadline = wall + 60.seconds();
+        let mut calls = Calls::default();
+        calls.update(&[], wall, now);
+        calls.update(&[call(1, CallState::Ringing, deadline)], wall, now);
+        let yesterday = Timestamp::UNIX_EPOCH;
+        assert_eq!(calls.wall_clock(yesterday, now), yesterday);
+        assert_eq!(calls.wall_clock(yesterday, now + Duration::from_secs(60)), deadline);
+    }
+
+    #[test]
+    fn a_missed_call_is_shown_though_its_ringing_was() {
+        let deadline = Timestamp::UNIX_EPOCH;
+        let mut calls = Calls::default();
+        let ringing = call(1, CallState::Ringing, deadline);
+        calls.update(std::slice::from_ref(&ringing), deadline, Instant::now());
+        calls.asked(PopupSerial(1), &ringing);
+        calls.answered(PopupSerial(1), true);
+        assert!(calls.is_shown(&ringing));
+        assert!(!calls.is_shown(&call(1, CallState::Missed, deadline)));
+    }
+}

@@ -1,0 +1,414 @@
+//! The sole owner of what is presented: events in, calls to the inbox and the desktop out.
+//!
+//! What must survive lives in the inbox; in here is only what a restart may forget: which popups are up, what rings,
+//! whether services are there. Popups are renderings of the inbox, so that nothing that was recorded can be lost here.
+
+mod budget;
+mod calls;
+mod pause;
+mod plan;
+mod popups;
+mod presentation;
+mod reactions;
+mod requests;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use jiff::{Timestamp, Zoned};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    accounts::Accounts,
+    config::{Config, Preview},
+    control::{AccountStatus, Command, InboxStatus, Reply, Request, Status},
+    desktop::{
+        Desktop, DesktopEvent, OpenTarget, ServiceState,
+        popup::{Popup, PopupKey, Timeout, Urgency},
+        tray_view::{Badge, TrayAction, TrayState, TrayView},
+    },
+    identity,
+    inbox::{Inbox, InboxError, News, Read, Retention, Shown, Totals, Zeroed},
+    notice::{NoticeId, RoomKey},
+    push::present::{self, Wording},
+    wake::WakeWindow,
+};
+use calls::Calls;
+use plan::{Plan, Planner, Situation, Step};
+use popups::{Popups, Subject};
+
+/// News are asked for at most this often; what comes sooner is told together.
+const NEWS_INTERVAL: Duration = Duration::from_millis(20);
+/// When the inbox cannot be read, it is asked again after this long.
+const INBOX_RETRY: Duration = Duration::from_secs(5);
+/// A popup that the service refused, though it is there, is tried again after this long.
+const REFUSAL_RETRY: Duration = Duration::from_secs(5);
+/// So many rooms of a backlog are shown room by room; more are one summary.
+const BACKLOG_ROOMS: u64 = 3;
+/// After the computer woke, what homeservers held back is gathered for this long before it is shown.
+const WAKE_GATHER: Duration = Duration::from_secs(1);
+
+/// What the controller reacts to, besides the inbox's news and its own timers.
+#[derive(Debug)]
+pub enum Event {
+    /// The desktop says something.
+    Desktop(DesktopEvent),
+    /// A command asks for something.
+    Command(Command),
+    /// The configuration was read again, whole and good.
+    Configured(Box<Config>),
+    /// The accounts were read again.
+    Accounts(Arc<Accounts>),
+    /// Something is (or with `None` no longer is) not as the person wants it: shown in `status`, and in a popup of its own
+    /// when it is new.
+    Problem(Topic, Option<String>),
+    /// The addresses that are listened on have changed.
+    Listening(Vec<SocketAddr>),
+    /// Something is to be opened, with the activation token of the click that asked for it.
+    Open(OpenTarget, Option<String>),
+}
+
+/// Where events come from.
+pub struct Inputs {
+    /// The program around the controller. When it closes, the controller ends.
+    pub app: mpsc::UnboundedReceiver<Event>,
+    /// The desktop.
+    pub desktop: mpsc::UnboundedReceiver<DesktopEvent>,
+    /// Commands.
+    pub commands: mpsc::Receiver<Command>,
+}
+
+/// What a problem is about: one at a time for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    /// `pushbell.toml`
+    Configuration,
+    /// `accounts.toml`
+    Accounts,
+    /// The addresses of `server.listen`
+    Listen,
+    /// The inbox
+    Inbox,
+}
+
+impl Topic {
+    fn title(self) -> &'static str {
+        match self {
+            Topic::Configuration => "The configuration has a fault",
+            Topic::Accounts => "The accounts cannot be read",
+            Topic::Listen => "Not all addresses can be listened on",
+            Topic::Inbox => "The inbox cannot be used",
+        }
+    }
+}
+
+/// What the controller asks of the program around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// Send a test push through the real endpoint.
+    SendTest {
+        /// The unread number of now, that the push may say one more.
+        unread: u64,
+    },
+    /// Show how to connect a homeserver, with the activation token of the click that asked for it.
+    Connect {
+        /// The token, if there was one.
+        token: Option<String>,
+    },
+    /// Open the configuration, likewise.
+    OpenConfiguration {
+        /// The token, if there was one.
+        token: Option<String>,
+    },
+    /// End.
+    Quit,
+}
+
+/// What the controller is given.
+pub struct Parts<D> {
+    /// The desktop.
+    pub desktop: D,
+    /// The inbox.
+    pub inbox: Inbox,
+    /// Raised by the inbox after every commit worth presenting.
+    pub news: Arc<Notify>,
+    /// The configuration in force.
+    pub config: Config,
+    /// The accounts in force.
+    pub accounts: Arc<Accounts>,
+    /// What is asked of the program.
+    pub asks: mpsc::UnboundedSender<Ask>,
+    /// Opened when the computer wakes: pushes that come then were held back while it slept.
+    pub wake_window: WakeWindow,
+}
+
+/// The sole owner of what is presented.
+pub struct Controller<D> {
+    parts: Parts<D>,
+    planner: Planner,
+    popups: Popups,
+    calls: Calls,
+    /// The newest news; what waits in it is as of then.
+    last: News,
+    /// Notices up to this one have had their sound.
+    sounded: NoticeId,
+    started_at: Timestamp,
+    paused_until: Option<Timestamp>,
+    muted: bool,
+    screen_locked: Option<bool>,
+    dark_panel: Option<bool>,
+    popup_service: Option<ServiceState>,
+    tray_host: ServiceState,
+    sound: ServiceState,
+    listening: Vec<SocketAddr>,
+    problems: BTreeMap<Topic, String>,
+    /// More waiting rooms than this become one summary, until what waits has been shown.
+    backlog: Option<u64>,
+    /// Rooms whose popup changed while it was on its way.
+    outdated: HashSet<RoomKey>,
+    /// When each thing that is due is due. Nothing ticks while this is empty.
+    due: Due,
+}
+
+#[derive(Debug, Default)]
+struct Due {
+    news: Option<Instant>,
+    plan: Option<Instant>,
+    call: Option<Instant>,
+    pause: Option<Instant>,
+    asked_at: Option<Instant>,
+}
+
+impl Due {
+    fn next(&self) -> Option<Instant> {
+        [self.news, self.plan, self.call, self.pause].into_iter().flatten().min()
+    }
+}
+
+/// Whether the time has come; if so it is due no more.
+fn ring_out(due: &mut Option<Instant>, now: Instant) -> bool {
+    due.take_if(|at| *at <= now).is_some()
+}
+
+impl<D: Desktop> Controller<D> {
+    /// A controller that has not yet looked into the inbox.
+    #[must_use]
+    pub fn new(parts: Parts<D>) -> Self {
+        let unknown =
+            |what: &str| ServiceState { available: false, reason: Some(format!("{what} has not been used yet")) };
+        Self {
+            planner: Planner::new(Instant::now()),
+            popups: Popups::default(),
+            calls: Calls::default(),
+            last: News::default(),
+            sounded: NoticeId::default(),
+            started_at: Timestamp::now(),
+            paused_until: None,
+            muted: false,
+            screen_locked: None,
+            dark_panel: None,
+            popup_service: None,
+            tray_host: unknown("the tray"),
+            sound: ServiceState { available: true, reason: Some("opened when a sound is played".into()) },
+            listening: Vec::new(),
+            problems: BTreeMap::new(),
+            backlog: Some(BACKLOG_ROOMS),
+            outdated: HashSet::new(),
+            due: Due::default(),
+            parts,
+        }
+    }
+
+    /// Looks into the inbox, before the first push comes: what it finds is a backlog, and old calls do not ring again.
+    pub async fn prepare(
+        &mut self,
+        listening: Vec<SocketAddr>,
+        announcement: Option<Popup>,
+        problems: impl Iterator<Item = (Topic, String)>,
+    ) {
+        self.listening = listening;
+        if let Some(popup) = announcement {
+            self.announce(popup);
+        }
+        for (topic, reason) in problems {
+            self.problem(topic, reason);
+        }
+        self.restore().await;
+        self.refresh().await;
+    }
+
+    /// Presents what the inbox tells and what happens, until [`Inputs::app`] closes.
+    pub async fn run(mut self, inputs: Inputs) {
+        let Inputs { mut app, mut desktop, mut commands } = inputs;
+        let news = Arc::clone(&self.parts.news);
+        loop {
+            let due = self.due.next();
+            let event = tokio::select! {
+                () = news.notified() => {
+                    self.news_came().await;
+                    continue;
+                }
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    self.time_came().await;
+                    continue;
+                }
+                event = app.recv() => match event {
+                    Some(event) => event,
+                    None => break,
+                },
+                Some(event) = desktop.recv() => Event::Desktop(event),
+                Some(command) = commands.recv() => Event::Command(command),
+            };
+            self.handle(event).await;
+        }
+        // Popups stay: what they tell is still unread.
+        self.parts.desktop.close().await;
+    }
+
+    async fn restore(&mut self) {
+        match self.parts.inbox.setting("paused_until").await {
+            Ok(Some(until)) => self.pause_until(until.parse().ok()),
+            Ok(None) => {}
+            Err(error) => self.inbox_failed(&error),
+        }
+        match self.parts.inbox.setting("muted").await {
+            Ok(muted) => self.muted = muted.is_some(),
+            Err(error) => self.inbox_failed(&error),
+        }
+        self.retain_accounts().await;
+    }
+
+    /// The inbox forgets the numbers of accounts that were removed; not while nobody can tell which those are.
+    async fn retain_accounts(&mut self) {
+        let known = self.parts.accounts.iter().map(|account| account.name.to_string()).collect();
+        if self.parts.accounts.unreadable().is_none()
+            && let Err(error) = self.parts.inbox.retain_accounts(known).await
+        {
+            self.inbox_failed(&error);
+        }
+    }
+
+    async fn news_came(&mut self) {
+        let now = Instant::now();
+        if self.parts.wake_window.is_open() {
+            self.due.news.get_or_insert(now + WAKE_GATHER);
+            return;
+        }
+        match self.due.asked_at {
+            Some(asked_at) if now < asked_at + NEWS_INTERVAL => {
+                self.due.news.get_or_insert(asked_at + NEWS_INTERVAL);
+            }
+            _ => self.refresh().await,
+        }
+    }
+
+    async fn time_came(&mut self) {
+        let now = Instant::now();
+        if ring_out(&mut self.due.pause, now) {
+            self.resume().await;
+        }
+        let asked = ring_out(&mut self.due.news, now);
+        if ring_out(&mut self.due.call, now) || asked {
+            self.refresh().await;
+        }
+        if ring_out(&mut self.due.plan, now) {
+            self.present().await;
+        }
+    }
+
+    async fn handle(&mut self, event: Event) {
+        match event {
+            Event::Desktop(event) => self.desktop_said(event).await,
+            Event::Command((request, reply)) => {
+                let answer = self.answer(request).await;
+                // A command that has gone does not want to know.
+                drop(reply.send(answer));
+            }
+            Event::Configured(config) => self.configure(*config).await,
+            Event::Accounts(accounts) => {
+                self.parts.accounts = accounts;
+                self.retain_accounts().await;
+                self.refresh().await;
+            }
+            Event::Problem(topic, Some(reason)) => self.problem(topic, reason),
+            Event::Problem(topic, None) => {
+                self.problems.remove(&topic);
+                self.parts.desktop.withdraw(&PopupKey::Own(topic.title()));
+            }
+            Event::Listening(listening) => self.listening = listening,
+            Event::Open(target, token) => self.open(Some(target), token),
+        }
+    }
+
+    async fn configure(&mut self, config: Config) {
+        self.problems.remove(&Topic::Configuration);
+        self.parts.desktop.withdraw(&PopupKey::Own(Topic::Configuration.title()));
+        self.parts.desktop.configure(&config);
+        let retention = Retention { keep_days: config.history.keep_days, keep_bodies: config.history.keep_bodies };
+        self.parts.config = config;
+        if let Err(error) = self.parts.inbox.set_retention(retention, Timestamp::now()).await {
+            self.inbox_failed(&error);
+        }
+        self.refresh().await;
+    }
+
+    /// Tells the person once about something that is wrong.
+    fn problem(&mut self, topic: Topic, reason: String) {
+        if self.problems.get(&topic) == Some(&reason) {
+            return;
+        }
+        tracing::warn!("{}: {reason}", topic.title());
+        self.announce(own_popup(topic.title(), &reason));
+        self.problems.insert(topic, reason);
+    }
+
+    fn announce(&mut self, popup: Popup) {
+        let serial = self.popups.ask(popup.key.clone(), Vec::new(), None);
+        self.parts.desktop.show(serial, popup);
+    }
+
+    fn inbox_failed(&mut self, error: &InboxError) {
+        self.problem(Topic::Inbox, error.to_string());
+        self.due.news = Some(Instant::now() + INBOX_RETRY);
+    }
+
+    fn wording(&self) -> Wording {
+        let show_text = match self.parts.config.popup.preview {
+            Preview::Always => true,
+            Preview::Unlocked => self.screen_locked == Some(false),
+            Preview::Never => false,
+        };
+        Wording { show_text, timeout: self.parts.config.popup.timeout }
+    }
+
+    fn paused(&self) -> bool {
+        self.paused_until.is_some()
+    }
+
+    fn silent(&self) -> bool {
+        self.paused() || self.muted || !self.parts.config.sound.enabled
+    }
+}
+
+/// Title of the popup of the first start: a click on it shows how to connect a homeserver.
+pub const WELCOME: &str = "Pushbell is ready";
+
+/// A popup about Pushbell itself; one for each title.
+#[must_use]
+pub fn own_popup(title: &'static str, text: &str) -> Popup {
+    Popup {
+        key: PopupKey::Own(title),
+        title: title.into(),
+        text: text.into(),
+        urgency: Urgency::Normal,
+        category: "device",
+        actions: vec![("default", "Open")],
+        timeout: Timeout::Default,
+    }
+}

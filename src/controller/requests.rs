@@ -1,0 +1,75 @@
+//! What commands ask of the running app.
+
+use super::*;
+
+impl<D: Desktop> Controller<D> {
+    pub(super) async fn answer(&mut self, request: Request) -> Reply {
+        match request {
+            Request::Status => match self.status().await {
+                Ok(status) => Reply::Status(Box::new(status)),
+                Err(error) => Reply::Failed { reason: error.to_string() },
+            },
+            Request::Clear => {
+                self.clear().await;
+                self.outcome()
+            }
+            Request::Pause { until } => {
+                self.pause(until).await;
+                self.outcome()
+            }
+            Request::Resume => {
+                self.resume().await;
+                self.outcome()
+            }
+            // Whoever reads the files has taken this one up before it came here.
+            Request::ReloadAccounts => Reply::Done,
+        }
+    }
+
+    pub(super) fn outcome(&self) -> Reply {
+        self.problems.get(&Topic::Inbox).map_or(Reply::Done, |reason| Reply::Failed { reason: reason.clone() })
+    }
+
+    pub(super) async fn status(&mut self) -> Result<Status, InboxError> {
+        self.refresh().await;
+        let Totals { notices, unshown } = self.parts.inbox.totals().await?;
+        let badge = self.badge();
+        let numbers: BTreeMap<&str, _> =
+            self.last.accounts.iter().map(|account| (account.account.as_str(), account)).collect();
+        Ok(Status {
+            running: true,
+            version: identity::VERSION.into(),
+            pid: std::process::id(),
+            since: self.started_at,
+            listen: self.listening.iter().map(ToString::to_string).collect(),
+            public_url: self.parts.config.server.base_url(),
+            unread: badge.unread,
+            missed_calls: badge.missed_calls,
+            paused_until: self.paused_until,
+            muted: self.muted,
+            inbox: InboxStatus { notices, unshown },
+            accounts: self
+                .parts
+                .accounts
+                .iter()
+                .map(|account| {
+                    let state = numbers.get(&*account.name);
+                    AccountStatus {
+                        name: account.name.to_string(),
+                        app_id: account.app_id.clone(),
+                        unread: state.map_or(0, |state| state.unread),
+                        missed_calls: state.map_or(0, |state| state.missed_calls),
+                        last_push: state.and_then(|state| state.last_push),
+                    }
+                })
+                .collect(),
+            popup: self.popup_service.clone().unwrap_or(ServiceState {
+                available: false,
+                reason: Some("the session bus has not answered yet".into()),
+            }),
+            tray: self.tray_host.clone(),
+            sound: self.sound.clone(),
+            problems: self.problems.iter().map(|(topic, reason)| format!("{}: {reason}", topic.title())).collect(),
+        })
+    }
+}

@@ -1,0 +1,98 @@
+//! The real desktop: popups and openers of the session, sounds, the tray icon.
+
+use std::path::PathBuf;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{
+    Desktop, DesktopEvent, OpenTarget,
+    popup::{Popup, PopupKey, PopupSerial},
+    sound::Player,
+    tray_view::{Badge, TrayView},
+};
+use crate::{
+    config::{Config, OpenWith, Preview, TrayStyle},
+    notice::NoticeId,
+    platform::{launcher::LauncherCount, main_loop::TrayRemote, session::Session},
+    push::notify::SoundTweak,
+};
+
+/// The desktop of this person.
+pub struct LiveDesktop {
+    session: Session,
+    player: Player,
+    tray: Option<TrayRemote>,
+    shown: Option<TrayView>,
+}
+
+impl LiveDesktop {
+    /// Puts the parts together. `sounds` is the directory of the person's own sounds.
+    #[must_use]
+    pub fn new(
+        session: Session,
+        tray: Option<TrayRemote>,
+        config: &Config,
+        sounds: PathBuf,
+        events: UnboundedSender<DesktopEvent>,
+    ) -> Self {
+        let player = Player::start(config.sound.clone(), sounds, events);
+        let mut desktop = Self { session, player, tray, shown: None };
+        desktop.configure(config);
+        desktop
+    }
+}
+
+impl Desktop for LiveDesktop {
+    fn show(&mut self, serial: PopupSerial, popup: Popup) {
+        self.session.show(serial, popup);
+    }
+
+    fn withdraw(&mut self, key: &PopupKey) {
+        self.session.withdraw(key);
+    }
+
+    fn play(&mut self, sound: &SoundTweak) {
+        self.player.play(sound);
+    }
+
+    fn ring(&mut self, call: NoticeId, sound: &SoundTweak) {
+        self.player.ring(call, sound);
+    }
+
+    fn stop_ringing(&mut self, call: NoticeId) {
+        self.player.stop_ringing(call);
+    }
+
+    fn set_tray(&mut self, view: TrayView) {
+        if self.shown.as_ref() == Some(&view) {
+            return;
+        }
+        let Badge { unread, missed_calls } = view.badge;
+        self.session.set_count(LauncherCount { count: unread.saturating_add(missed_calls), urgent: missed_calls > 0 });
+        if let Some(tray) = &self.tray {
+            tray.set(view.clone());
+        }
+        self.shown = Some(view);
+    }
+
+    fn renew(&mut self) {
+        if let Some(tray) = &self.tray {
+            tray.recreate();
+        }
+    }
+
+    fn open(&mut self, target: OpenTarget, with: &OpenWith, activation_token: Option<String>) {
+        self.session.open(&target, with, activation_token);
+    }
+
+    fn configure(&mut self, config: &Config) {
+        self.session.watch_screen_lock(config.popup.preview == Preview::Unlocked);
+        self.session.watch_color_scheme(config.tray.style == TrayStyle::Symbolic);
+        self.player.configure(config.sound.clone());
+    }
+
+    async fn close(self) {
+        self.player.stop_all();
+        self.session.close().await;
+    }
+}

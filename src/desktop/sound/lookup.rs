@@ -1,0 +1,154 @@
+//! Which sound a tweak means: the configuration's table, the person's directory, the bundled sounds, the desktop's
+//! sound theme, in this order. The first that has the name decides; whether it can be played is found out later.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Component, Path, PathBuf},
+};
+
+use crate::push::notify::SoundTweak;
+
+/// What a name may be followed by in a sounds directory.
+const EXTENSIONS: [&str; 4] = ["wav", "ogg", "flac", "mp3"];
+/// The extensions of the freedesktop sound theme specification, as far as they can be decoded.
+const THEME_EXTENSIONS: [&str; 3] = ["oga", "ogg", "wav"];
+/// The longest file name that common file systems bear.
+const LONGEST_NAME: usize = 255;
+
+/// A sound that was made for Pushbell and is compiled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bundled {
+    /// A short two-note chime, for `default` and for whatever cannot be played.
+    Default,
+    /// A bell.
+    Bing,
+    /// A phrase with a rest at its end, to be repeated.
+    Ring,
+}
+
+impl Bundled {
+    /// The bundled sound of this name, with or without the extension of a sound file.
+    fn named(name: &str) -> Option<Self> {
+        let stem = match name.rsplit_once('.') {
+            Some((stem, extension)) if EXTENSIONS.contains(&extension) => stem,
+            Some(_) | None => name,
+        };
+        match stem {
+            "default" => Some(Self::Default),
+            "bing" => Some(Self::Bing),
+            "ring" => Some(Self::Ring),
+            _ => None,
+        }
+    }
+
+    /// The encoded sound (Ogg Vorbis).
+    pub(super) fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::Default => include_bytes!("../../../assets/sounds/default.ogg"),
+            Self::Bing => include_bytes!("../../../assets/sounds/bing.ogg"),
+            Self::Ring => include_bytes!("../../../assets/sounds/ring.ogg"),
+        }
+    }
+}
+
+/// Where a sound is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice {
+    /// Something with this path, not necessarily a file, and not necessarily with sound in it.
+    File(PathBuf),
+    /// One of ours.
+    Bundled(Bundled),
+}
+
+/// Where sounds are looked for.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// `[sound.tweaks]`: a bundled name or a file; a relative path belongs to `directory`.
+    pub tweaks: BTreeMap<String, String>,
+    /// The person's own sounds.
+    pub directory: PathBuf,
+    /// The directories of the desktop's sound theme ([`theme_directories`]).
+    pub themes: Vec<PathBuf>,
+}
+
+impl Places {
+    /// What to play for this tweak; `None` for silence.
+    #[must_use]
+    pub fn choose(&self, sound: &SoundTweak) -> Option<Choice> {
+        match sound {
+            SoundTweak::Silent => None,
+            SoundTweak::Unusable => Some(Choice::Bundled(Bundled::Default)),
+            SoundTweak::Named(name) => Some(self.find(name).unwrap_or(Choice::Bundled(Bundled::Default))),
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<Choice> {
+        if let Some(value) = self.tweaks.get(name) {
+            return self.in_table(value);
+        }
+        if !is_file_name(name) {
+            return None;
+        }
+        find_in(&self.directory, name, &EXTENSIONS)
+            .map(Choice::File)
+            .or_else(|| Bundled::named(name).map(Choice::Bundled))
+            .or_else(|| self.themes.iter().find_map(|theme| find_in(theme, name, &THEME_EXTENSIONS)).map(Choice::File))
+    }
+
+    fn in_table(&self, value: &str) -> Option<Choice> {
+        if let Some(bundled) = Bundled::named(value) {
+            return Some(Choice::Bundled(bundled));
+        }
+        let in_home = value.strip_prefix("~/").zip(directories::BaseDirs::new());
+        let path = match in_home {
+            Some((rest, base)) => base.home_dir().join(rest),
+            None => PathBuf::from(value),
+        };
+        if path.is_absolute() {
+            Some(Choice::File(path))
+        } else {
+            find_in(&self.directory, value, &EXTENSIONS).map(Choice::File)
+        }
+    }
+}
+
+/// Whether a name from a push can only ever mean an entry of the directory that it is looked for in.
+fn is_file_name(name: &str) -> bool {
+    let mut components = Path::new(name).components();
+    let single =
+        matches!((components.next(), components.next()), (Some(Component::Normal(only)), None) if only == name);
+    single && name.len() <= LONGEST_NAME && !name.contains(|c: char| c.is_control() || matches!(c, '/' | '\\' | ':'))
+}
+
+/// The entry `name`, else `name` with one of the extensions. A directory gives way to a file of the same stem.
+fn find_in(directory: &Path, name: &str, extensions: &[&str]) -> Option<PathBuf> {
+    let with_extension = extensions.iter().map(|extension| directory.join(format!("{name}.{extension}")));
+    let mut found_directory = None;
+    for path in std::iter::once(directory.join(name)).chain(with_extension) {
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => _ = found_directory.get_or_insert(path),
+            Err(error) if is_absence(error.kind()) => {}
+            Ok(_) | Err(_) => return Some(path),
+        }
+    }
+    found_directory
+}
+
+fn is_absence(kind: std::io::ErrorKind) -> bool {
+    use std::io::ErrorKind;
+    matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename)
+}
+
+/// The directories of the freedesktop sound theme, which every desktop that has sound themes falls back to.
+#[must_use]
+pub fn theme_directories() -> Vec<PathBuf> {
+    let user = directories::BaseDirs::new().map(|base| base.data_dir().to_owned());
+    let system = env::var_os("XDG_DATA_DIRS").filter(|value| !value.is_empty());
+    let system = system.unwrap_or_else(|| "/usr/local/share:/usr/share".into());
+    let system = env::split_paths(&system).filter(|path| path.is_absolute()).collect::<Vec<_>>();
+    user.into_iter().chain(system).map(|root| root.join("sounds/freedesktop/stereo")).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,256 @@
+//! What is to sound now. Pure: no clock, no thread, no device.
+//!
+//! One sound at a time. A ring goes before everything; of several rings the first sounds, and the next one takes over
+//! when it stops. What cannot sound at once is dropped, not queued: a burst is heard as one sound.
+
+use std::time::{Duration, Instant};
+
+use crate::{notice::NoticeId, push::notify::SoundTweak};
+
+/// From the start of one sound to the next.
+const BETWEEN_SOUNDS: Duration = Duration::from_secs(1);
+/// The most calls that wait to ring.
+const MOST_RINGS: usize = 8;
+/// How long a ring waits before it tries again to be heard.
+const RING_RETRY: Duration = Duration::from_secs(5);
+/// How long a device that did not answer is left alone, at first and at most. It doubles each time, for each attempt
+/// may cost a thread that does not end before the device answers.
+const LEFT_ALONE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60 * 60));
+
+/// A sound that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Job {
+    /// Tells it from every other.
+    pub(super) serial: u64,
+    /// What.
+    pub(super) sound: SoundTweak,
+    /// Until it is stopped, or once.
+    pub(super) repeat: bool,
+}
+
+/// What is to happen now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// This sounds.
+    Sound(Job),
+    /// Nothing before this time.
+    NothingUntil(Instant),
+    /// Nothing.
+    Nothing,
+}
+
+/// Why a sound was not heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// There is nothing to play it on.
+    NoDevice,
+    /// Whatever plays it does not answer.
+    NoAnswer,
+}
+
+/// What was asked for and has not yet sounded to its end.
+#[derive(Debug, Default)]
+pub(super) struct Schedule {
+    rings: Vec<(NoticeId, Job)>,
+    once: Option<Job>,
+    next_serial: u64,
+    last_start: Option<Instant>,
+    retry_rings_at: Option<Instant>,
+    left_alone_until: Option<Instant>,
+    left_alone_for: Option<Duration>,
+}
+
+impl Schedule {
+    /// Asks for a sound. Says whether it will sound.
+    pub(super) fn play(&mut self, sound: &SoundTweak, now: Instant) -> bool {
+        let soon_after = self.last_start.is_some_and(|last| now < last + BETWEEN_SOUNDS);
+        let left_alone = self.left_alone_until.is_some_and(|until| now < until);
+        if *sound == SoundTweak::Silent || soon_after || left_alone || self.once.is_some() || !self.rings.is_empty() {
+            return false;
+        }
+        self.last_start = Some(now);
+        self.once = Some(self.job(sound, false));
+        true
+    }
+
+    /// Asks for a sound that repeats. Says whether anything has changed.
+    pub(super) fn ring(&mut self, call: NoticeId, sound: &SoundTweak, now: Instant) -> bool {
+        let rings_already = self.rings.iter().any(|(ringing, _)| *ringing == call);
+        if *sound == SoundTweak::Silent || rings_already || self.rings.len() == MOST_RINGS {
+            return false;
+        }
+        let job = self.job(sound, true);
+        self.rings.push((call, job));
+        self.once = None;
+        self.last_start = Some(now);
+        true
+    }
+
+    /// Ends what [`Schedule::ring`] began. Says whether anything has changed.
+    pub(super) fn stop_ringing(&mut self, call: NoticeId) -> bool {
+        let before = self.rings.len();
+        self.rings.retain(|(ringing, _)| *ringing != call);
+        self.rings.len() != before
+    }
+
+    /// Ends everything.
+    pub(super) fn stop_all(&mut self) {
+        self.rings.clear();
+        self.once = None;
+    }
+
+    /// What is to happen now. The same job is named until it ends or something else takes its place.
+    pub(super) fn wanted(&self, now: Instant) -> Wanted {
+        if let Some((_, ring)) = self.rings.first() {
+            let wait = self.retry_rings_at.max(self.left_alone_until).filter(|until| now < *until);
+            return wait.map_or_else(|| Wanted::Sound(ring.clone()), Wanted::NothingUntil);
+        }
+        self.once.clone().map_or(Wanted::Nothing, Wanted::Sound)
+    }
+
+    /// This job was heard to its end, or until it was stopped.
+    pub(super) fn heard(&mut self, job: &Job) {
+        self.dropped(job);
+        self.retry_rings_at = None;
+        self.left_alone_until = None;
+        self.left_alone_for = None;
+    }
+
+    /// This job was not heard, or not to its end. A ring is tried again after a while.
+    pub(super) fn failed(&mut self, job: &Job, fault: Fault, now: Instant) {
+        self.dropped(job);
+        self.retry_rings_at = Some(now + RING_RETRY);
+        if fault == Fault::NoAnswer {
+            let (first, longest) = LEFT_ALONE;
+            let wait = self.left_alone_for.map_or(first, |last| (last * 2).min(longest));
+            self.left_alone_for = Some(wait);
+            self.left_alone_until = Some(now + wait);
+        }
+    }
+
+    /// This job is not tried again, unless it is a ring that still rings.
+    pub(super) fn dropped(&mut self, job: &Job) {
+        if self.once.as_ref().is_some_and(|once| once.serial == job.serial) {
+            self.once = None;
+        }
+    }
+
+    fn job(&mut self, sound: &SoundTweak, repeat: bool) -> Job {
+        self.next_serial += 1;
+        Job { serial: self.next_serial, sound: sound.clone(), repeat }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: NoticeId = NoticeId(1);
+    const SECOND: NoticeId = NoticeId(2);
+
+    fn sound(name: &str) -> SoundTweak {
+        SoundTweak::Named(name.to_owned())
+    }
+
+    fn sounding(schedule: &Schedule, now: Instant) -> Option<(SoundTweak, bool)> {
+        match schedule.wanted(now) {
+            Wanted::Sound(job) => Some((job.sound, job.repeat)),
+            Wanted::NothingUntil(_) | Wanted::Nothing => None,
+        }
+    }
+
+    fn job(schedule: &Schedule, now: Instant) -> Job {
+        match schedule.wanted(now) {
+            Wanted::Sound(job) => job,
+            other @ (Wanted::NothingUntil(_) | Wanted::Nothing) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_burst_sounds_once_and_later_sounds_are_heard_again() {
+        let (mut schedule, start) = (Schedule::default(), Instant::now());
+        let accepted = (0..50).filter(|n| schedule.play(&sound("default"), start + Duration::from_millis(*n))).count();
+        assert_eq!(accepted, 1);
+        schedule.heard(&job(&schedule, start));
+        assert_eq!(schedule.wanted(start), Wanted::Nothing);
+        assert!(!schedule.play(&sound("default"), start + Duration::from_millis(999)));
+        assert!(schedule.play(&sound("default"), start + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn while_something_sounds_another_sound_is_dropped() {
+        let (mut schedule, now) = (Schedule::default(), Instant::now());
+        assert!(schedule.play(&sound("long"), now));
+        assert!(!schedule.play(&sound("bing"), now + Duration::from_secs(20)));
+        assert_eq!(sounding(&schedule, now), Some((sound("long"), false)));
+    }
+
+    #[test]
+    fn silence_is_not_played() {
+        let (mut schedule, now) = (Schedule::default(), Instant::now());
+        assert!(!schedule.play(&SoundTweak::Silent, now));
+        assert!(!schedule.ring(FIRST, &SoundTweak::Silent, now));
+        assert_eq!(schedule.wanted(now), Wanted::Nothing);
+    }
+
+    #[test]
+    fn a_ring_cuts_a_sound_short_and_lets_none_in() {
+        let (mut schedule, now) = (Schedule::default(), Instant::now());
+        schedule.play(&sound("bing"), now);
+        assert!(schedule.ring(FIRST, &sound("ring"), now));
+        assert_eq!(sounding(&schedule, now), Some((sound("ring"), true)));
+        assert!(!schedule.play(&sound("bing"), now + Duration::from_secs(9)));
+        assert!(schedule.stop_ringing(FIRST));
+        assert_eq!(schedule.wanted(now), Wanted::Nothing);
+    }
+
+    #[test]
+    fn the_next_ring_takes_over_when_the_first_stops() {
+        let (mut schedule, now) = (Schedule::default(), Instant::now());
+        schedule.ring(FIRST, &sound("ring"), now);
+        schedule.ring(SECOND, &sound("bing"), now);
+        assert!(!schedule.ring(FIRST, &sound("other"), now));
+        assert_eq!(sounding(&schedule, now), Some((sound("ring"), true)));
+        schedule.stop_ringing(FIRST);
+        assert_eq!(sounding(&schedule, now), Some((sound("bing"), true)));
+        assert!(!schedule.stop_ringing(FIRST));
+        schedule.stop_all();
+        assert_eq!(schedule.wanted(now), Wanted::Nothing);
+    }
+
+    #[test]
+    fn the_number_of_waiting_rings_is_bounded() {
+        let (mut schedule, now) = (Schedule::default(), Instant::now());
+        assert_eq!((0..1000).filter(|call| schedule.ring(NoticeId(*call), &sound("ring"), now)).count(), MOST_RINGS);
+    }
+
+    #[test]
+    fn a_ring_without_a_device_is_tried_again_and_a_sound_is_not() {
+        let (mut schedule, now) = (Schedule::default(), Instant::now());
+        schedule.play(&sound("bing"), now);
+        schedule.failed(&job(&schedule, now), Fault::NoDevice, now);
+        assert_eq!(schedule.wanted(now), Wanted::Nothing);
+        assert!(schedule.play(&sound("bing"), now + BETWEEN_SOUNDS), "a device may be there by now");
+
+        schedule.ring(FIRST, &sound("ring"), now);
+        schedule.failed(&job(&schedule, now + RING_RETRY), Fault::NoDevice, now);
+        assert_eq!(schedule.wanted(now), Wanted::NothingUntil(now + RING_RETRY));
+        assert_eq!(sounding(&schedule, now + RING_RETRY), Some((sound("ring"), true)));
+    }
+
+    #[test]
+    fn a_device_that_does_not_answer_is_left_alone_longer_and_longer_until_it_does() {
+        let (mut schedule, mut now) = (Schedule::default(), Instant::now());
+        for wait in [10, 20, 40, 80] {
+            assert!(schedule.play(&sound("bing"), now));
+            schedule.failed(&job(&schedule, now), Fault::NoAnswer, now);
+            assert!(!schedule.play(&sound("bing"), now + Duration::from_secs(wait - 1)));
+            now += Duration::from_secs(wait);
+        }
+        assert!(schedule.play(&sound("bing"), now));
+        schedule.heard(&job(&schedule, now));
+        assert!(schedule.play(&sound("bing"), now + BETWEEN_SOUNDS));
+        schedule.failed(&job(&schedule, now), Fault::NoAnswer, now);
+        assert!(schedule.play(&sound("bing"), now + Duration::from_secs(10)));
+    }
+}

@@ -1,0 +1,139 @@
+use jiff::{ToSpan, tz::Offset};
+
+use super::*;
+
+fn state() -> TrayState {
+    TrayState {
+        badge: Badge::default(),
+        paused_until: None,
+        muted: false,
+        newest: Vec::new(),
+        connected: true,
+        style: TrayStyle::Color,
+        dark_panel: None,
+        now: "2026-11-22T21:30:00Z".parse().unwrap(),
+        time_zone: TimeZone::fixed(Offset::constant(1)),
+    }
+}
+
+/// The menu as text: a submenu indented, a tick before what is on.
+fn written(menu: &[MenuEntry]) -> String {
+    menu.iter()
+        .map(|entry| match entry {
+            MenuEntry::Label(label) => format!("({label})\n"),
+            MenuEntry::Item { label, .. } => format!("{label}\n"),
+            MenuEntry::Check { label, checked, .. } => format!("{}{label}\n", if *checked { "✓ " } else { "" }),
+            MenuEntry::Submenu { label, entries } => {
+                let inner = written(entries);
+                format!("{label} ▸\n  {}\n", inner.trim_end().replace('\n', "\n  "))
+            }
+            MenuEntry::Separator => "--\n".to_owned(),
+        })
+        .collect()
+}
+
+/// What the actions of the menu's items are called in the menu, submenus included.
+fn actions(menu: &[MenuEntry]) -> Vec<(String, TrayAction)> {
+    menu.iter()
+        .flat_map(|entry| match entry {
+            MenuEntry::Item { label, action } | MenuEntry::Check { label, action, .. } => {
+                vec![(label.clone(), action.clone())]
+            }
+            MenuEntry::Submenu { entries, .. } => actions(entries),
+            MenuEntry::Label(_) | MenuEntry::Separator => vec![],
+        })
+        .collect()
+}
+
+#[test]
+fn the_menu_offers_everything_in_its_order() {
+    let view = TrayView::new(&state());
+    let expected = "(Nothing unread)\n--\nPause ▸\n  30 minutes\n  1 hour\n  Until tomorrow\nMute sounds\nClear\n--\n\
+                    Test notification\nOpen configuration\n--\nQuit\n";
+    assert_eq!(written(&view.menu), expected);
+}
+
+#[test]
+fn every_item_does_what_it_says() {
+    let newest = vec![(NoticeId(7), "Alice: hello".to_owned())];
+    let mut found = actions(&TrayView::new(&TrayState { newest, connected: false, ..state() }).menu);
+    let paused = TrayState { paused_until: Some(state().now + 1.hour()), ..state() };
+    found.extend(actions(&TrayView::new(&paused).menu).into_iter().filter(|(label, _)| label == "Resume"));
+    let expected = [
+        ("Alice: hello", TrayAction::OpenNotice(NoticeId(7))),
+        ("30 minutes", TrayAction::Pause(PauseLength::HalfHour)),
+        ("1 hour", TrayAction::Pause(PauseLength::Hour)),
+        ("Until tomorrow", TrayAction::Pause(PauseLength::UntilTomorrow)),
+        ("Mute sounds", TrayAction::ToggleMute),
+        ("Clear", TrayAction::Clear),
+        ("Connect a homeserver…", TrayAction::Connect),
+        ("Test notification", TrayAction::Test),
+        ("Open configuration", TrayAction::OpenConfiguration),
+        ("Quit", TrayAction::Quit),
+        ("Resume", TrayAction::Resume),
+    ];
+    assert_eq!(found, expected.map(|(label, action)| (label.to_owned(), action)));
+}
+
+#[test]
+fn a_paused_tray_offers_to_resume_and_not_to_pause() {
+    let paused_until = Some("2026-11-23T07:00:00Z".parse().unwrap());
+    let view = TrayView::new(&TrayState { paused_until, ..state() });
+    assert!(view.paused);
+    let menu = written(&view.menu);
+    assert!(menu.contains("(Paused until 08:00)\nResume\n"), "{menu}");
+    assert!(!menu.contains("Pause ▸"), "{menu}");
+}
+
+#[test]
+fn the_tooltip_says_it_in_words() {
+    let check = |unread, missed_calls, paused_until: Option<&str>, expected: &str| {
+        let paused_until = paused_until.map(|time| time.parse().unwrap());
+        let badge = Badge { unread, missed_calls };
+        let view = TrayView::new(&TrayState { badge, paused_until, ..state() });
+        assert_eq!(view.tooltip, format!("{}: {expected}", identity::APP_NAME));
+        assert_eq!(view.badge, badge);
+    };
+    check(0, 0, None, "nothing unread");
+    check(3, 1, None, "3 unread, 1 missed call");
+    check(1, 0, None, "1 unread");
+    check(0, 2, None, "2 missed calls");
+    check(1234, 11, None, "1234 unread, 11 missed calls");
+    check(0, 0, Some("2026-11-23T07:00:00Z"), "nothing unread, paused until 08:00");
+    check(3, 1, Some("2026-11-22T22:05:00Z"), "3 unread, 1 missed call, paused until 23:05");
+    check(3, 0, Some("2026-11-24T07:00:00Z"), "3 unread, paused until 24 Nov, 08:00");
+}
+
+#[test]
+fn the_menu_lists_the_newest_five_notices_in_short_lines() {
+    let long = "word ".repeat(50);
+    let texts = ["Bob: two\nlines", "  Alice &  _Carol_ ", &long, "4", "5", "6"];
+    let newest = texts.iter().zip(1..).map(|(text, id)| (NoticeId(id), (*text).to_owned())).collect();
+    let menu = TrayView::new(&TrayState { newest, ..state() }).menu;
+    let lines = written(&menu);
+    let shown: Vec<&str> = lines.lines().take_while(|line| *line != "--").collect();
+    let cut = format!("{}…", "word ".repeat(12).trim_end());
+    assert_eq!(shown, ["(Nothing unread)", "Bob: two lines", "Alice & _Carol_", &cut, "4", "5"]);
+}
+
+#[test]
+fn connecting_is_offered_until_a_homeserver_is_connected() {
+    for connected in [false, true] {
+        let menu = written(&TrayView::new(&TrayState { connected, ..state() }).menu);
+        assert_eq!(menu.contains("Connect a homeserver…"), !connected);
+    }
+}
+
+#[test]
+fn muted_sounds_are_ticked() {
+    assert!(written(&TrayView::new(&TrayState { muted: true, ..state() }).menu).contains("✓ Mute sounds"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_line_of_the_menu_is_short_and_one_line(text in "(?s).{0,300}") {
+        let line = one_line(&text);
+        proptest::prop_assert!(line.chars().count() <= LABEL_LENGTH + 1);
+        proptest::prop_assert!(!line.contains('\n') && line.trim() == line);
+    }
+}

@@ -1,0 +1,145 @@
+//! Logs: to stderr, one line each.
+//!
+//! | level | for |
+//! |---|---|
+//! | error | something does not work and will not by itself: a person has to act |
+//! | warn | something does not work now, or a homeserver behaves oddly |
+//! | info | what a person who looks after the program wants to know: start, stop, a service came or went |
+//! | debug | each push and what became of it, without text or names |
+//! | trace | each step |
+//!
+//! At no level is there a text of a message, a name, or a whole pushkey.
+
+use std::io::{self, IsTerminal};
+
+use jiff::{Timestamp, tz::TimeZone};
+use tracing::{Level, Subscriber, subscriber::SetGlobalDefaultError};
+use tracing_subscriber::{
+    Layer, Registry,
+    filter::Targets,
+    fmt::{self, MakeWriter, format::Writer, time::FormatTime},
+    layer::SubscriberExt,
+    reload,
+};
+
+/// Changes what is logged while the program runs.
+#[derive(Clone)]
+pub struct LogLevel {
+    handle: reload::Handle<Targets, Registry>,
+    /// Named on the command line, it beats the configuration.
+    fixed: bool,
+}
+
+impl LogLevel {
+    /// Takes up the level of a changed configuration, unless the command line has named one.
+    pub fn configure(&self, level: Level) {
+        if !self.fixed && self.handle.modify(|filter| *filter = ours(level)).is_err() {
+            tracing::warn!("the log level could not be changed");
+        }
+    }
+}
+
+/// Starts logging to stderr. `named` is the level that the command line names, `configured` that of the configuration.
+///
+/// # Errors
+/// When it was started before.
+pub fn start(named: Option<Level>, configured: Level) -> Result<LogLevel, SetGlobalDefaultError> {
+    let style = Style { color: io::stderr().is_terminal(), time: !under_journald() };
+    let (subscriber, level) = subscriber(named, configured, style, io::stderr);
+    tracing::subscriber::set_global_default(subscriber)?;
+    Ok(level)
+}
+
+/// What we say, down to this level. Of libraries only errors: they log what passes through them, texts and keys included.
+fn ours(level: Level) -> Targets {
+    Targets::new().with_target(env!("CARGO_CRATE_NAME"), level).with_default(Level::ERROR)
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Style {
+    color: bool,
+    time: bool,
+}
+
+fn subscriber<W>(named: Option<Level>, configured: Level, style: Style, writer: W) -> (impl Subscriber, LogLevel)
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let (filter, handle) = reload::Layer::new(ours(named.unwrap_or(configured)));
+    let lines = fmt::layer().with_writer(writer).with_ansi(style.color).with_target(false).compact();
+    let lines = if style.time { lines.with_timer(LocalTime).boxed() } else { lines.without_time().boxed() };
+    (tracing_subscriber::registry().with(filter).with(lines), LogLevel { handle, fixed: named.is_some() })
+}
+
+/// systemd says so when stderr is its journal, which notes the time itself.
+fn under_journald() -> bool {
+    std::env::var_os("JOURNAL_STREAM").is_some() && !io::stderr().is_terminal()
+}
+
+struct LocalTime;
+
+impl FormatTime for LocalTime {
+    fn format_time(&self, w: &mut Writer<'_>) -> std::fmt::Result {
+        let now = Timestamp::now().to_zoned(TimeZone::system());
+        write!(w, "{}", now.strftime("%Y-%m-%d %H:%M:%S%.3f"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(named: Option<Level>, then: Level) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let style = Style { color: false, time: false };
+        let (subscriber, level) = subscriber(named, Level::INFO, style, move || writer.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::debug!("early");
+            level.configure(then);
+            tracing::debug!(pushes = 2, "late");
+            tracing::warn!("odd");
+        });
+        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn a_changed_configuration_changes_what_is_logged() {
+        assert_eq!(logged(None, Level::DEBUG), "DEBUG late pushes=2\n WARN odd\n");
+        assert_eq!(logged(None, Level::ERROR), "");
+    }
+
+    #[test]
+    fn what_libraries_say_of_what_passes_through_them_is_not_logged() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let style = Style { color: false, time: false };
+        let (subscriber, _level) = subscriber(Some(Level::TRACE), Level::TRACE, style, move || writer.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!(target: "zbus::connection", "a message with a text");
+            tracing::trace!("ours");
+        });
+        assert_eq!(String::from_utf8(lines.0.lock().unwrap().clone()).unwrap(), "TRACE ours\n");
+    }
+
+    #[test]
+    fn a_level_on_the_command_line_beats_the_configuration() {
+        assert_eq!(logged(Some(Level::WARN), Level::TRACE), " WARN odd\n");
+    }
+}

@@ -1,0 +1,91 @@
+//! Where Pushbell keeps its files. Nothing in here makes any of them.
+
+use std::path::{Path, PathBuf};
+
+use directories::ProjectDirs;
+
+use crate::identity;
+
+/// Every place that Pushbell reads or writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// `pushbell.toml`, or the file that `--config` or `PUSHBELL_CONFIG` names.
+    pub config: PathBuf,
+    /// The data directory: everything that must outlive the program.
+    pub data: PathBuf,
+    /// `pushbell.db`: the inbox.
+    pub database: PathBuf,
+    /// `accounts.toml`.
+    pub accounts: PathBuf,
+    /// `sounds/`: the person's own sounds.
+    pub sounds: PathBuf,
+    /// `pushbell.lock`: whoever holds it is the one that runs. Beside the inbox, for that is what it guards: two
+    /// logins of one person may have run-time directories of their own, but they share the inbox.
+    pub lock: PathBuf,
+    /// `control.sock` in the run-time directory, else in the data directory: how commands reach the running program.
+    pub control: PathBuf,
+    /// The cache directory: what can be made again.
+    pub cache: PathBuf,
+    /// The app icon as a file, for popups.
+    pub icon: PathBuf,
+}
+
+/// There is no home directory to keep anything in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no home directory to keep Pushbell's files in: set HOME to one")]
+pub struct NoHome;
+
+impl Paths {
+    /// The places of this person. `config` names another configuration file.
+    ///
+    /// # Errors
+    /// When the person has no home directory.
+    pub fn find(config: Option<PathBuf>) -> Result<Self, NoHome> {
+        let home = ProjectDirs::from("", "", identity::DIRECTORY_NAME).ok_or(NoHome)?;
+        // The parent is the system's to make: where it is missing, so is the directory for us.
+        let runtime = home.runtime_dir().filter(|own| own.parent().is_some_and(Path::is_dir));
+        Ok(Self::below(config, home.config_dir(), home.data_dir(), runtime, home.cache_dir()))
+    }
+
+    /// Everything within one directory, for tests.
+    #[cfg(test)]
+    pub(crate) fn within(home: &Path) -> Self {
+        let run = home.join("run");
+        Self::below(None, &home.join("config"), &home.join("data"), Some(&run), &home.join("cache"))
+    }
+
+    fn below(config: Option<PathBuf>, config_dir: &Path, data: &Path, runtime: Option<&Path>, cache: &Path) -> Self {
+        Self {
+            config: config.unwrap_or_else(|| config_dir.join("pushbell.toml")),
+            data: data.to_owned(),
+            database: data.join("pushbell.db"),
+            accounts: data.join("accounts.toml"),
+            sounds: data.join("sounds"),
+            lock: data.join("pushbell.lock"),
+            control: runtime.unwrap_or(data).join("control.sock"),
+            cache: cache.to_owned(),
+            icon: cache.join("pushbell.png"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_run_time_directory_the_control_socket_is_beside_the_inbox() {
+        let paths = |runtime| Paths::below(None, Path::new("/c"), Path::new("/d"), runtime, Path::new("/k"));
+        assert_eq!(paths(Some(Path::new("/r"))).control, Path::new("/r/control.sock"));
+        assert_eq!(paths(None).control, Path::new("/d/control.sock"));
+        assert_eq!(paths(None).config, Path::new("/c/pushbell.toml"));
+    }
+
+    #[test]
+    fn a_named_configuration_moves_nothing_else() {
+        let named = Some(PathBuf::from("other.toml"));
+        let paths = Paths::below(named, Path::new("/c"), Path::new("/d"), None, Path::new("/k"));
+        assert_eq!(paths.config, Path::new("other.toml"));
+        assert_eq!(paths.accounts, Path::new("/d/accounts.toml"));
+    }
+}

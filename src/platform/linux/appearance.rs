@@ -1,0 +1,105 @@
+//! Whether the desktop is dark: the settings portal, org.freedesktop.portal.Settings.
+
+use futures_util::StreamExt;
+use tokio::sync::{mpsc, watch};
+use zbus::{
+    Connection, MatchRule, MessageStream,
+    message::Type,
+    zvariant::{OwnedValue, Value},
+};
+
+use super::bus::{self, Bus, NameWatch};
+use crate::desktop::DesktopEvent;
+
+const NAME: &str = "org.freedesktop.portal.Desktop";
+const PATH: &str = "/org/freedesktop/portal/desktop";
+const INTERFACE: &str = "org.freedesktop.portal.Settings";
+const NAMESPACE: &str = "org.freedesktop.appearance";
+const KEY: &str = "color-scheme";
+
+/// Reports [`DesktopEvent::ColorScheme`], at once and whenever it changes, while `wanted` is true. Returns when `wanted` is dropped.
+pub async fn watch(bus: Bus, mut wanted: watch::Receiver<bool>, events: mpsc::UnboundedSender<DesktopEvent>) {
+    while wanted.wait_for(|wanted| *wanted).await.is_ok() {
+        let (bus, events) = (bus.clone(), events.clone());
+        tokio::select! {
+            () = bus.serve("color scheme", |connection| follow(connection, events.clone())) => {}
+            _ = wanted.wait_for(|wanted| !wanted) => {}
+        }
+    }
+}
+
+async fn follow(connection: Connection, events: mpsc::UnboundedSender<DesktopEvent>) -> zbus::Result<()> {
+    let rule = MatchRule::builder()
+        .msg_type(Type::Signal)
+        .path(PATH)?
+        .interface(INTERFACE)?
+        .member("SettingChanged")?
+        .arg(0, NAMESPACE)?
+        .arg(1, KEY)?
+        .build();
+    let mut signals = bus::signals(&connection, rule).await?;
+    let mut name = NameWatch::start(&connection, NAME).await?;
+    let mut scheme = read(&connection).await;
+    let mut last = None;
+    loop {
+        if last != Some(scheme) {
+            last = Some(scheme);
+            let _ = events.send(DesktopEvent::ColorScheme(scheme));
+        }
+        scheme = tokio::select! {
+            biased;
+            owner = name.next() => match owner {
+                Some(_) => read(&connection).await,
+                None => scheme,
+            },
+            changed = next_change(&mut signals) => changed,
+        };
+    }
+}
+
+/// Asks the portal, which the bus starts if need be.
+async fn read(connection: &Connection) -> Option<bool> {
+    for method in ["ReadOne", "Read"] {
+        if let Ok(reply) = bus::ask(connection, (NAME, PATH, INTERFACE), method, &(NAMESPACE, KEY)).await {
+            return reply.body().deserialize::<OwnedValue>().ok().and_then(|value| is_dark(&value));
+        }
+    }
+    None
+}
+
+async fn next_change(signals: &mut MessageStream) -> Option<bool> {
+    while let Some(Ok(message)) = signals.next().await {
+        if let Ok((_, _, value)) = message.body().deserialize::<(&str, &str, OwnedValue)>() {
+            return is_dark(&value);
+        }
+    }
+    std::future::pending().await
+}
+
+/// 1 prefers dark, 2 light, 0 nothing. The older `Read` wraps its answer once more.
+fn is_dark(value: &Value<'_>) -> Option<bool> {
+    if let Value::Value(inner) = value {
+        return is_dark(inner);
+    }
+    match u32::try_from(value) {
+        Ok(1) => Some(true),
+        Ok(2) => Some(false),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_color_scheme_is_dark_light_or_neither() {
+        let check = |value: Value<'_>, expected| assert_eq!(is_dark(&value), expected);
+        check(Value::U32(1), Some(true));
+        check(Value::U32(2), Some(false));
+        check(Value::U32(0), None);
+        check(Value::U32(9), None);
+        check(Value::Value(Box::new(Value::U32(1))), Some(true));
+        check(Value::from("dark"), None);
+    }
+}

@@ -1,0 +1,379 @@
+//! A message bus that comes and goes: one connection for all parts, made anew when the bus is back.
+//!
+//! The connection lives on the tokio runtime of the thread that calls [`Bus::start`]: zbus starts no thread of its own there.
+
+use std::{
+    env,
+    ffi::OsString,
+    future::Future,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use futures_util::StreamExt;
+use inotify::{EventStream, Inotify, WatchMask};
+use tokio::{
+    net::UnixStream,
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
+use zbus::{
+    Connection, MatchRule, Message, MessageStream,
+    address::{Address, Transport, transport::UnixSocket},
+    connection::Builder,
+    message::Type,
+    zvariant::OwnedValue,
+};
+
+use super::retry::Backoff;
+
+/// How long a bus or a service may take to answer.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(3);
+
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(60);
+
+/// A connection that lived shorter than this says nothing about the bus being well.
+const SETTLED: Duration = Duration::from_secs(10);
+
+/// Where a bus is: one or more addresses in D-Bus notation, tried in order.
+#[derive(Debug, Clone)]
+pub struct BusAddress(Vec<Address>);
+
+impl BusAddress {
+    /// The session bus: `DBUS_SESSION_BUS_ADDRESS`, else the socket `bus` in `XDG_RUNTIME_DIR`.
+    ///
+    /// # Errors
+    /// A sentence when the variable holds no address.
+    pub fn session() -> Result<Self, String> {
+        Self::of_variable("DBUS_SESSION_BUS_ADDRESS", Address::session)
+    }
+
+    /// The system bus: `DBUS_SYSTEM_BUS_ADDRESS`, else the usual socket.
+    ///
+    /// # Errors
+    /// A sentence when the variable holds no address.
+    pub fn system() -> Result<Self, String> {
+        Self::of_variable("DBUS_SYSTEM_BUS_ADDRESS", Address::system)
+    }
+
+    /// Reads addresses that are separated by semicolons.
+    ///
+    /// # Errors
+    /// A sentence when one of them cannot be read.
+    pub fn parse(addresses: &str) -> Result<Self, String> {
+        let parse = |address| {
+            Address::try_from(address).map_err(|error| format!("\"{address}\" is no address of a D-Bus bus: {error}"))
+        };
+        addresses.split(';').filter(|address| !address.is_empty()).map(parse).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn of_variable(variable: &str, default: fn() -> zbus::Result<Address>) -> Result<Self, String> {
+        match env::var(variable) {
+            Ok(addresses) if !addresses.is_empty() => {
+                Self::parse(&addresses).map_err(|error| format!("environment variable {variable}: {error}"))
+            }
+            Ok(_) => Err(format!("environment variable {variable} is empty: unset it or give it the bus's address")),
+            Err(_) => default().map(|address| Self(vec![address])).map_err(|error| error.to_string()),
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, String> {
+        let mut reason = String::from("it has no address");
+        for address in &self.0 {
+            match timeout(CALL_DEADLINE, connect(address)).await {
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(error)) => reason = format!("{address}: {error}"),
+                Err(_) => reason = format!("{address} does not answer"),
+            }
+        }
+        Err(reason)
+    }
+}
+
+/// The bus as it is now.
+#[derive(Debug, Clone)]
+pub(super) enum BusState {
+    /// The first attempt to connect is under way.
+    Connecting,
+    /// There is no bus: why.
+    Absent(String),
+    /// Connected.
+    Present(Connection),
+}
+
+/// A handle on a bus; the connection ends with the last of them.
+#[derive(Debug, Clone)]
+pub struct Bus(watch::Receiver<BusState>);
+
+impl Bus {
+    /// Connects in the background, now and again whenever the bus comes back.
+    #[must_use]
+    pub fn start(address: Result<BusAddress, String>) -> Self {
+        let (state, receiver) = watch::channel(BusState::Connecting);
+        match address {
+            Ok(address) => drop(tokio::spawn(keep_connected(address, state))),
+            Err(reason) => drop(state.send_replace(BusState::Absent(reason))),
+        }
+        Self(receiver)
+    }
+
+    /// The state, now marked as seen. A connection that has ended counts as one that is being made.
+    pub(super) fn state(&mut self) -> BusState {
+        let state = self.0.borrow_and_update().clone();
+        let ended = matches!(&state, BusState::Present(connection) if connection.is_closed());
+        if ended { BusState::Connecting } else { state }
+    }
+
+    /// Waits for a state that was not seen yet; forever when there can be none.
+    pub(super) async fn changed(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits for a connection.
+    pub(super) async fn connection(&mut self) -> Connection {
+        loop {
+            if let BusState::Present(connection) = self.state() {
+                return connection;
+            }
+            self.changed().await;
+        }
+    }
+
+    /// Runs `part` on each connection for as long as that lives. Never returns.
+    pub(super) async fn serve<F, Part>(mut self, name: &'static str, mut part: F)
+    where
+        F: FnMut(Connection) -> Part,
+        Part: Future<Output = zbus::Result<()>>,
+    {
+        loop {
+            let connection = self.connection().await;
+            tokio::select! {
+                () = connection.closed() => {}
+                result = part(connection.clone()) => {
+                    if let Err(error) = result {
+                        tracing::debug!("{name} on the bus: {error}");
+                    }
+                    connection.closed().await;
+                }
+            }
+        }
+    }
+}
+
+async fn keep_connected(address: BusAddress, state: watch::Sender<BusState>) {
+    let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
+    loop {
+        // Watched before the attempt, so that a socket made in between is not missed.
+        let mut arrival = Arrival::watch(&address);
+        match address.connect().await {
+            Ok(connection) => {
+                let since = Instant::now();
+                state.send_replace(BusState::Present(connection.clone()));
+                tokio::select! {
+                    () = state.closed() => return,
+                    () = connection.closed() => {}
+                }
+                if since.elapsed() > SETTLED {
+                    backoff.reset();
+                }
+                state.send_replace(BusState::Absent("the bus has ended".into()));
+            }
+            Err(reason) => {
+                tracing::debug!("no bus: {reason}");
+                state.send_replace(BusState::Absent(reason));
+            }
+        }
+        let watching = arrival.is_some();
+        tokio::select! {
+            () = state.closed() => return,
+            () = arrived(arrival.as_mut()) => backoff.reset(),
+            // Once the socket's arrival is watched for, there is no need to look for it again and again.
+            () = sleep(backoff.next_delay()), if !(watching && backoff.is_exhausted()) => {}
+        }
+    }
+}
+
+/// Tokio connects, since zbus would do so on a thread.
+async fn connect(address: &Address) -> zbus::Result<Connection> {
+    let builder = if let Some(UnixSocket::File(path)) = socket(address) {
+        Builder::unix_stream(UnixStream::connect(path).await?)
+    } else if let Some(UnixSocket::Abstract(name)) = socket(address) {
+        Builder::unix_stream(UnixStream::connect(abstract_path(name.as_bytes())).await?)
+    } else {
+        Builder::address(address.clone())?
+    };
+    builder.build().await
+}
+
+fn socket(address: &Address) -> Option<&UnixSocket> {
+    if let Transport::Unix(unix) = address.transport() { Some(unix.path()) } else { None }
+}
+
+/// A name of Linux's abstract socket namespace, as tokio spells it.
+fn abstract_path(name: &[u8]) -> PathBuf {
+    OsString::from_vec([b"\0", name].concat()).into()
+}
+
+/// Waits for a bus's socket to be made.
+struct Arrival {
+    events: EventStream<[u8; 1024]>,
+    awaited: OsString,
+}
+
+impl Arrival {
+    /// Watches the nearest directory that exists on the way to the socket; `None` where nothing can be watched.
+    fn watch(address: &BusAddress) -> Option<Self> {
+        let socket = address.0.iter().find_map(|address| match socket(address) {
+            Some(UnixSocket::File(path)) => Some(path),
+            Some(_) | None => None,
+        })?;
+        let (directory, awaited) = nearest_directory(socket)?;
+        let inotify = Inotify::init().ok()?;
+        let mask = WatchMask::CREATE | WatchMask::MOVED_TO | WatchMask::DELETE_SELF | WatchMask::ONLYDIR;
+        inotify.watches().add(directory, mask).ok()?;
+        Some(Self { events: inotify.into_event_stream([0; 1024]).ok()?, awaited })
+    }
+}
+
+/// Waits until the socket, or a directory on the way to it, was made; forever without a watch.
+async fn arrived(arrival: Option<&mut Arrival>) {
+    if let Some(arrival) = arrival {
+        while let Some(Ok(event)) = arrival.events.next().await {
+            // An event without a name is about the watched directory itself.
+            if event.name.is_none_or(|name| name == arrival.awaited) {
+                return;
+            }
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+fn nearest_directory(socket: &Path) -> Option<(&Path, OsString)> {
+    let on_the_way = socket.ancestors().zip(socket.ancestors().skip(1));
+    on_the_way
+        .filter(|(_, directory)| directory.is_dir())
+        .find_map(|(awaited, directory)| awaited.file_name().map(|name| (directory, name.to_owned())))
+}
+
+/// A call under [`CALL_DEADLINE`].
+pub(super) async fn within_deadline<T>(call: impl Future<Output = zbus::Result<T>>) -> zbus::Result<T> {
+    timeout(CALL_DEADLINE, call).await.unwrap_or_else(|_| Err(zbus::Error::Failure("no answer in time".into())))
+}
+
+/// The signals that match, from now on. The stream has to be read: a full one holds up the whole connection.
+pub(super) async fn signals(connection: &Connection, rule: MatchRule<'static>) -> zbus::Result<MessageStream> {
+    within_deadline(MessageStream::for_match_rule(rule, connection, None)).await
+}
+
+/// Who owns a well-known name, now and later.
+pub(super) struct NameWatch {
+    changes: MessageStream,
+    /// Unique name of the owner when the watch began.
+    pub(super) owner: Option<String>,
+}
+
+impl NameWatch {
+    /// Watches a name without starting a service for it.
+    pub(super) async fn start(connection: &Connection, name: &'static str) -> zbus::Result<Self> {
+        let rule = MatchRule::builder()
+            .msg_type(Type::Signal)
+            .sender("org.freedesktop.DBus")?
+            .interface("org.freedesktop.DBus")?
+            .member("NameOwnerChanged")?
+            .add_arg(name)?
+            .build();
+        let changes = signals(connection, rule).await?;
+        Ok(Self { changes, owner: owner_of(connection, name).await? })
+    }
+
+    /// The next owner, or `None` when the name is let go. Waits forever once the connection has ended.
+    pub(super) async fn next(&mut self) -> Option<String> {
+        while let Some(Ok(message)) = self.changes.next().await {
+            if let Ok((_, _, new)) = message.body().deserialize::<(&str, &str, &str)>() {
+                return Some(new.to_owned()).filter(|owner| !owner.is_empty());
+            }
+        }
+        std::future::pending().await
+    }
+}
+
+/// The unique name of a name's owner.
+pub(super) async fn owner_of(connection: &Connection, name: &str) -> zbus::Result<Option<String>> {
+    let bus = "org.freedesktop.DBus";
+    let call = connection.call_method(Some(bus), "/org/freedesktop/DBus", Some(bus), "GetNameOwner", &name);
+    match within_deadline(call).await {
+        Ok(reply) => Ok(Some(reply.body().deserialize()?)),
+        Err(zbus::Error::MethodError(..)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Calls a method under the deadline. A call to an owner's unique name never starts a service.
+pub(super) async fn ask<B>(
+    connection: &Connection,
+    (destination, path, interface): (&str, &str, &str),
+    method: &str,
+    arguments: &B,
+) -> zbus::Result<Message>
+where
+    B: serde::Serialize + zbus::zvariant::DynamicType,
+{
+    within_deadline(connection.call_method(Some(destination), path, Some(interface), method, arguments)).await
+}
+
+/// Reads a property under the deadline.
+pub(super) async fn property<T>(
+    connection: &Connection,
+    (destination, path, interface): (&str, &str, &str),
+    name: &str,
+) -> zbus::Result<T>
+where
+    T: TryFrom<OwnedValue>,
+    T::Error: Into<zbus::Error>,
+{
+    let properties = (destination, path, "org.freedesktop.DBus.Properties");
+    let reply = ask(connection, properties, "Get", &(interface, name)).await?;
+    T::try_from(reply.body().deserialize::<OwnedValue>()?).map_err(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_from_a_list() {
+        let check = |text: &str, expected: Option<usize>| {
+            assert_eq!(BusAddress::parse(text).ok().map(|address| address.0.len()), expected, "{text}");
+        };
+        check("unix:path=/run/user/1/bus", Some(1));
+        check("unix:abstract=/tmp/dbus-x,guid=0123456789abcdef0123456789abcdef;unix:path=/y", Some(2));
+        check("nonsense", None);
+    }
+
+    #[test]
+    fn the_nearest_directory_on_the_way_to_a_socket_is_watched() {
+        let there = tempfile::tempdir().expect("a directory");
+        let check = |socket: &str, awaited: &str| {
+            let socket = there.path().join(socket);
+            assert_eq!(nearest_directory(&socket), Some((there.path(), OsString::from(awaited))));
+        };
+        check("bus", "bus");
+        check("run/user/bus", "run");
+    }
+
+    #[tokio::test]
+    async fn a_bus_in_the_abstract_namespace_is_connected_to() {
+        use std::os::{linux::net::SocketAddrExt, unix::net};
+        let name = format!("pushbell-test-{}", std::process::id());
+        let address = net::SocketAddr::from_abstract_name(&name).expect("a name");
+        let listener = net::UnixListener::bind_addr(&address).expect("bound");
+        listener.set_nonblocking(true).expect("set");
+        let listener = tokio::net::UnixListener::from_std(listener).expect("listening");
+        let _bus = Bus::start(BusAddress::parse(&format!("unix:abstract={name}")));
+        listener.accept().await.expect("a connection");
+    }
+}

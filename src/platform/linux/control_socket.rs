@@ -1,0 +1,111 @@
+//! The private local socket between the running program and its commands: a Unix socket.
+//!
+//! Three things keep other people out: its directory, its mode, and the uid of whoever connects.
+
+use std::{
+    fs::{self, Permissions},
+    io::{self, Read, Write},
+    os::unix::{
+        fs::{FileTypeExt, PermissionsExt},
+        net::UnixStream as BlockingStream,
+    },
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{UnixListener, UnixStream},
+};
+
+use super::files;
+
+/// The running program's end.
+#[derive(Debug)]
+pub struct ControlListener {
+    socket: UnixListener,
+    path: PathBuf,
+    own_uid: u32,
+}
+
+impl ControlListener {
+    /// Makes the socket, in place of one that a dead process has left. Only whoever holds the lock of the single
+    /// instance may do this. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// When the socket cannot be made.
+    pub fn bind(path: &Path) -> io::Result<Self> {
+        if let Some(directory) = path.parent() {
+            files::create_private_directory(directory)?;
+        }
+        if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+            fs::remove_file(path)?;
+        }
+        let (own, _) = UnixStream::pair()?;
+        let own_uid = own.peer_cred()?.uid();
+        let socket = UnixListener::bind(path)?;
+        fs::set_permissions(path, Permissions::from_mode(0o600))?;
+        Ok(Self { socket, path: path.to_owned(), own_uid })
+    }
+
+    /// The next connection of the same person; those of others are closed at once.
+    ///
+    /// # Errors
+    /// When the system cannot accept connections now.
+    pub async fn accept(&self) -> io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + use<>> {
+        loop {
+            let (stream, _) = self.socket.accept().await?;
+            match stream.peer_cred() {
+                Ok(peer) if peer.uid() == self.own_uid => return Ok(stream),
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+}
+
+impl Drop for ControlListener {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// A command's end. Each read and each write gives up after `patience`.
+///
+/// # Errors
+/// `NotFound` or `ConnectionRefused` when nothing runs there.
+pub fn connect(path: &Path, patience: Duration) -> io::Result<impl Read + Write + use<>> {
+    let stream = BlockingStream::connect(path)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
+    Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_socket_of_a_dead_process_refuses_and_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.sock");
+        drop(UnixListener::bind(&path).unwrap());
+        let refused = connect(&path, Duration::from_secs(1)).err().unwrap();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+
+        let listener = ControlListener::bind(&path).unwrap();
+        let (accepted, connected) = tokio::join!(listener.accept(), UnixStream::connect(&path));
+        assert!(accepted.is_ok() && connected.is_ok());
+        drop(listener);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn the_socket_and_its_directory_are_private() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run/control.sock");
+        let _listener = ControlListener::bind(&path).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+    }
+}

@@ -1,0 +1,290 @@
+//! Opens rooms, addresses and files with the person's own programs. There is never a shell.
+
+use std::{ffi::OsString, io, process::Stdio, sync::Arc, time::Duration};
+
+use tokio::{
+    process::{Child, Command},
+    sync::{Semaphore, mpsc},
+    time::timeout,
+};
+
+use crate::{
+    config::OpenWith,
+    desktop::{
+        DesktopEvent, OpenTarget,
+        links::{self, Opening},
+    },
+};
+
+/// Openings under way at a time; a program that was started and still runs does not count.
+const MAX_OPENINGS: usize = 4;
+
+/// Programs whose end is waited for at a time. Beyond that tokio reaps them.
+const MAX_CHILDREN: usize = 64;
+
+/// How long a helper may take to say which program handles `matrix:` links.
+const QUERY_DEADLINE: Duration = Duration::from_secs(3);
+
+/// A launcher that still runs after this has handed over: some wait for the program that they started.
+const LAUNCH_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What opens an address or a path, best first.
+const LAUNCHERS: [&[&str]; 2] = [&["xdg-open"], &["gio", "open"]];
+
+/// What prints the program that handles `matrix:` links, if there is one.
+const QUERIES: [&[&str]; 2] =
+    [&["xdg-mime", "query", "default", "x-scheme-handler/matrix"], &["gio", "mime", "x-scheme-handler/matrix"]];
+
+/// Opens things in the background.
+#[derive(Debug, Clone)]
+pub struct Opener {
+    openings: Arc<Semaphore>,
+    children: Arc<Semaphore>,
+    events: mpsc::UnboundedSender<DesktopEvent>,
+    environment: Vec<(&'static str, OsString)>,
+}
+
+impl Opener {
+    /// Failures are reported as [`DesktopEvent::NotOpened`].
+    #[must_use]
+    pub fn new(events: mpsc::UnboundedSender<DesktopEvent>) -> Self {
+        let semaphore = |permits| Arc::new(Semaphore::new(permits));
+        let (openings, children) = (semaphore(MAX_OPENINGS), semaphore(MAX_CHILDREN));
+        Self { openings, children, events, environment: Vec::new() }
+    }
+
+    /// Opens a target, with the activation token of the click that asked for it. Returns at once.
+    pub fn open(&self, target: &OpenTarget, with: &OpenWith, activation_token: Option<String>) {
+        let opening = match links::opening(target, with) {
+            Ok(opening) => opening,
+            Err(reason) => return self.not_opened(reason),
+        };
+        let Ok(permit) = Arc::clone(&self.openings).try_acquire_owned() else {
+            return self.not_opened("too much is being opened already: wait a moment, then try again".into());
+        };
+        let mut opener = self.clone();
+        opener.environment.extend(activation_token.into_iter().filter(|token| !token.contains('\0')).flat_map(
+            |token| [("XDG_ACTIVATION_TOKEN", OsString::from(&token)), ("DESKTOP_STARTUP_ID", OsString::from(token))],
+        ));
+        tokio::spawn(async move {
+            if let Err(reason) = opener.carry_out(opening).await {
+                opener.not_opened(reason);
+            }
+            drop(permit);
+        });
+    }
+
+    fn not_opened(&self, reason: String) {
+        tracing::warn!("not opened: {reason}");
+        let _ = self.events.send(DesktopEvent::NotOpened(reason));
+    }
+
+    async fn carry_out(&self, opening: Opening) -> Result<(), String> {
+        match opening {
+            Opening::Matrix { link, web } => {
+                let address = if self.handles_matrix_links().await { link } else { web };
+                self.launch(address.into()).await
+            }
+            Opening::Address(address) => self.launch(address.into()).await,
+            Opening::File(path) => self.launch(path.into()).await,
+            Opening::Command(program, arguments) => {
+                let mut command = self.command(&program);
+                let child = command.args(arguments).spawn();
+                let child = child.map_err(|error| format!("popup.open: cannot start \"{program}\": {error}"))?;
+                self.reap(child);
+                Ok(())
+            }
+        }
+    }
+
+    async fn handles_matrix_links(&self) -> bool {
+        for query in QUERIES {
+            let [program, arguments @ ..] = query else { continue };
+            let mut command = self.command(program);
+            command.args(arguments).stdout(Stdio::piped()).kill_on_drop(true);
+            match timeout(QUERY_DEADLINE, command.output()).await {
+                Ok(Ok(output)) => return output.status.success() && names_a_program(&output.stdout),
+                Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {}
+                Ok(Err(error)) => tracing::debug!("{program}: {error}"),
+                Err(_) => tracing::debug!("{program} does not answer"),
+            }
+        }
+        false
+    }
+
+    /// Has the desktop open an address or a path.
+    async fn launch(&self, what: OsString) -> Result<(), String> {
+        let mut failure = String::from("neither xdg-open nor gio is installed: install xdg-utils");
+        for launcher in LAUNCHERS {
+            let [program, arguments @ ..] = launcher else { continue };
+            let mut child = match self.command(program).args(arguments).arg(&what).spawn() {
+                Ok(child) => child,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    failure = format!("cannot start {program}: {error}");
+                    continue;
+                }
+            };
+            match timeout(LAUNCH_DEADLINE, child.wait()).await {
+                Ok(Ok(status)) if status.success() => return Ok(()),
+                Ok(Ok(status)) => failure = format!("{program} could not open it ({status}): set popup.open"),
+                Ok(Err(error)) => failure = format!("{program}: {error}"),
+                Err(_) => {
+                    self.reap(child);
+                    return Ok(());
+                }
+            }
+        }
+        Err(failure)
+    }
+
+    /// A program that outlives us, in a process group of its own. A token that we were started with is not passed on.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        command.env_remove("XDG_ACTIVATION_TOKEN").env_remove("DESKTOP_STARTUP_ID");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    fn reap(&self, mut child: Child) {
+        if let Ok(permit) = Arc::clone(&self.children).try_acquire_owned() {
+            tokio::spawn(async move {
+                if let Err(error) = child.wait().await {
+                    tracing::debug!("waiting for a program: {error}");
+                }
+                drop(permit);
+            });
+        }
+    }
+}
+
+/// xdg-mime prints a desktop file or nothing; gio prints a sentence, and desktop files on lines of their own.
+fn names_a_program(output: &[u8]) -> bool {
+    String::from_utf8_lossy(output).split_whitespace().any(|word| word.ends_with(".desktop"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Programs that write down how they were called, in a directory that is all of `PATH`.
+    struct Programs {
+        directory: TempDir,
+        opener: Opener,
+        events: mpsc::UnboundedReceiver<DesktopEvent>,
+    }
+
+    impl Programs {
+        fn new(programs: &[(&str, &str)]) -> Self {
+            let directory = tempfile::tempdir().expect("a directory");
+            for (name, script) in programs {
+                let path = directory.path().join(name);
+                fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a program");
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("made executable");
+            }
+            let (sender, events) = mpsc::unbounded_channel();
+            let mut opener = Opener::new(sender);
+            let record = directory.path().join("record");
+            opener.environment = vec![("PATH", directory.path().into()), ("RECORD", record.into())];
+            Self { directory, opener, events }
+        }
+
+        async fn record(&self) -> String {
+            let record = self.directory.path().join("record");
+            read_when_there(&record).await
+        }
+    }
+
+    /// Scripts rename their record into place, so it is there whole or not at all.
+    async fn read_when_there(path: &Path) -> String {
+        timeout(Duration::from_secs(10), async {
+            loop {
+                if let Ok(text) = fs::read_to_string(path) {
+                    return text;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .expect("the program was called")
+    }
+
+    const RECORD: &str = r#"{ echo "${0##*/} $*"; echo "$XDG_ACTIVATION_TOKEN $DESKTOP_STARTUP_ID"; } >"$RECORD.new"
+PATH=/usr/bin:/bin mv "$RECORD.new" "$RECORD""#;
+
+    fn room() -> OpenTarget {
+        OpenTarget::Room { room_id: "!r:x".into(), event_id: None, user: None }
+    }
+
+    #[tokio::test]
+    async fn a_matrix_link_goes_to_its_handler_with_the_token_of_the_click() {
+        let programs = Programs::new(&[("xdg-mime", "echo client.desktop"), ("xdg-open", RECORD)]);
+        programs.opener.open(&room(), &OpenWith::Matrix, Some("token".into()));
+        assert_eq!(programs.record().await, "xdg-open matrix:roomid/r:x?via=x\ntoken token\n");
+    }
+
+    #[tokio::test]
+    async fn matrix_to_is_opened_where_nothing_handles_matrix_links() {
+        let check = async |query: (&str, &str)| {
+            let programs = Programs::new(&[query, ("xdg-open", RECORD)]);
+            programs.opener.open(&room(), &OpenWith::Matrix, None);
+            assert_eq!(programs.record().await, "xdg-open https://matrix.to/#/!r%3Ax?via=x\n \n");
+        };
+        check(("xdg-mime", "true")).await;
+        check(("gio", "echo 'No default applications for x-scheme-handler/matrix'")).await;
+        check(("something-else", "true")).await;
+    }
+
+    #[tokio::test]
+    async fn gio_opens_what_xdg_open_could_not() {
+        let programs = Programs::new(&[("xdg-open", "exit 3"), ("gio", RECORD)]);
+        programs.opener.open(&OpenTarget::File("/etc/hosts".into()), &OpenWith::Matrix, None);
+        assert_eq!(programs.record().await, "gio open /etc/hosts\n \n");
+    }
+
+    #[tokio::test]
+    async fn a_command_is_started_without_a_shell() {
+        let programs = Programs::new(&[("client", RECORD)]);
+        let command = ["client", "--go", "{room};$(true)"].map(str::to_owned).to_vec();
+        programs.opener.open(&room(), &OpenWith::Command(command), None);
+        assert_eq!(programs.record().await, "client --go !r:x;$(true)\n \n");
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_said_in_a_sentence() {
+        let mut programs = Programs::new(&[]);
+        let mut check = async |target, with, expected: &str| {
+            programs.opener.open(&target, &with, None);
+            let event = programs.events.recv().await;
+            assert!(matches!(&event, Some(DesktopEvent::NotOpened(reason)) if reason.contains(expected)), "{event:?}");
+        };
+        check(room(), OpenWith::Matrix, "install xdg-utils").await;
+        check(room(), OpenWith::Command(vec!["no-such-client".into()]), "no-such-client").await;
+        let nothing = OpenTarget::Room { room_id: String::new(), event_id: None, user: None };
+        check(nothing, OpenWith::Matrix, "no valid room").await;
+    }
+
+    #[tokio::test]
+    async fn no_more_than_a_few_are_opened_at_a_time() {
+        let mut programs = Programs::new(&[("xdg-open", "read line")]);
+        for _ in 0..=MAX_OPENINGS {
+            programs.opener.open(&OpenTarget::File("/x".into()), &OpenWith::Matrix, None);
+        }
+        let event = programs.events.recv().await;
+        assert!(matches!(event, Some(DesktopEvent::NotOpened(reason)) if reason.contains("too much")));
+    }
+
+    #[test]
+    fn only_a_desktop_file_is_a_handler() {
+        let check = |output: &str, expected| assert_eq!(names_a_program(output.as_bytes()), expected, "{output}");
+        check("", false);
+        check("im.client.desktop\n", true);
+        check("No default applications for \u{201c}x-scheme-handler/matrix\u{201d}\n", false);
+        check("Default application for \u{201c}x\u{201d}: im.client.desktop\nRegistered applications:\n", true);
+    }
+}

@@ -1,0 +1,176 @@
+//! Popups in the words of the Desktop Notifications Specification, org.freedesktop.Notifications.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use notify_rust::{Hint, Timeout};
+use zbus::{Message, zvariant::Value};
+
+use super::{
+    call::Abilities,
+    shown::{Reason, Signal},
+};
+use crate::{desktop::popup::Popup, identity, push::text::escape_markup};
+
+/// The arguments of `Notify`.
+pub(super) type Notify<'a> =
+    (&'a str, u32, &'a str, Cow<'a, str>, Cow<'a, str>, Vec<&'a str>, HashMap<&'static str, Value<'static>>, i32);
+
+/// The call for a popup, in words that the service understands.
+pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, abilities: Abilities) -> Notify<'a> {
+    let text = if abilities.markup { escape_markup(&popup.text) } else { Cow::Borrowed(popup.text.as_str()) };
+    let actions = if abilities.actions { popup.actions.as_slice() } else { &[] };
+    let hints = [
+        Hint::Urgency(popup.urgency),
+        Hint::Category(popup.category.to_owned()),
+        Hint::DesktopEntry(identity::APP_ID.to_owned()),
+    ];
+    (
+        identity::APP_NAME,
+        replaces,
+        icon,
+        without_nul(Cow::Borrowed(&popup.title)),
+        without_nul(text),
+        actions.iter().flat_map(|(id, label)| [*id, *label]).collect(),
+        hints.into_iter().filter_map(hint).collect(),
+        expire_timeout(popup.timeout),
+    )
+}
+
+/// Milliseconds; -1: as the service likes; 0: never.
+fn expire_timeout(timeout: Timeout) -> i32 {
+    match timeout {
+        Timeout::Default => -1,
+        Timeout::Never => 0,
+        Timeout::Milliseconds(milliseconds) => i32::try_from(milliseconds).unwrap_or(i32::MAX).max(1),
+    }
+}
+
+/// The hints that popups have; the others are none of ours.
+fn hint(hint: Hint) -> Option<(&'static str, Value<'static>)> {
+    match hint {
+        Hint::Urgency(urgency) => Some(("urgency", Value::U8(urgency as u8))),
+        Hint::Category(category) => Some(("category", category.into())),
+        Hint::DesktopEntry(id) => Some(("desktop-entry", id.into())),
+        Hint::ActionIcons(_)
+        | Hint::ImagePath(_)
+        | Hint::Resident(_)
+        | Hint::SoundFile(_)
+        | Hint::SoundName(_)
+        | Hint::SuppressSound(_)
+        | Hint::Transient(_)
+        | Hint::X(_)
+        | Hint::Y(_)
+        | Hint::Custom(..)
+        | Hint::CustomInt(..)
+        | Hint::Invalid => None,
+    }
+}
+
+/// A string with a NUL makes the bus hang up.
+fn without_nul(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text }
+}
+
+/// Reads a signal; `None` for any other message.
+pub(super) fn signal(message: &Message) -> Option<Signal> {
+    let header = message.header();
+    let body = message.body();
+    match header.member()?.as_str() {
+        "ActionInvoked" => body.deserialize().ok().map(|(id, action)| Signal::Action { id, action }),
+        "ActivationToken" => body.deserialize().ok().map(|(id, token)| Signal::Token { id, token }),
+        "NotificationClosed" => body.deserialize().ok().map(|(id, reason)| Signal::Closed { id, reason: why(reason) }),
+        _ => None,
+    }
+}
+
+fn why(reason: u32) -> Reason {
+    match reason {
+        2 => Reason::Dismissed,
+        3 => Reason::Withdrawn,
+        _ => Reason::Expired,
+    }
+}
+
+/// What of `GetCapabilities` matters here.
+pub(super) fn abilities(capabilities: &[String]) -> Abilities {
+    let has = |name| capabilities.iter().any(|capability| capability == name);
+    Abilities { markup: has("body-markup"), actions: has("actions") }
+}
+
+#[cfg(test)]
+mod tests {
+    use notify_rust::Urgency;
+    use zbus::zvariant::{LE, serialized::Context, to_bytes};
+
+    use super::*;
+    use crate::desktop::popup::PopupKey;
+
+    fn popup() -> Popup {
+        Popup {
+            key: PopupKey::Summary,
+            title: "<b>&".into(),
+            text: "<i>\0".into(),
+            urgency: Urgency::Critical,
+            category: "im.received",
+            actions: vec![("default", "Open")],
+            timeout: Timeout::Milliseconds(7000),
+        }
+    }
+
+    #[test]
+    fn only_the_text_is_escaped_and_only_for_a_service_that_reads_markup() {
+        let check = |markup, text: &str| {
+            let popup = popup();
+            let notify = notify(&popup, 3, "icon", Abilities { markup, actions: true });
+            assert_eq!((&*notify.3, &*notify.4), ("<b>&", text));
+        };
+        check(false, "<i>\u{fffd}");
+        check(true, "&lt;i&gt;\u{fffd}");
+    }
+
+    #[test]
+    fn actions_are_left_out_for_a_service_without_them() {
+        let popup = popup();
+        let actions = |actions| notify(&popup, 0, "icon", Abilities { markup: false, actions }).5;
+        assert_eq!(actions(true), ["default", "Open"]);
+        assert!(actions(false).is_empty());
+    }
+
+    #[test]
+    fn hints_and_signature_are_those_of_the_specification() {
+        let popup = popup();
+        let notify = notify(&popup, 0, "icon", Abilities::default());
+        assert_eq!(notify.6["urgency"], Value::U8(2));
+        assert_eq!(notify.6["category"], Value::from("im.received"));
+        assert_eq!(notify.6["desktop-entry"], Value::from(identity::APP_ID));
+        assert_eq!(notify.6.len(), 3);
+        let bytes = to_bytes(Context::new_dbus(LE, 0), &notify).expect("it can be sent");
+        assert!(!bytes.is_empty());
+        let message = Message::method_call("/x", "Notify").and_then(|call| call.build(&notify)).expect("a message");
+        assert_eq!(message.header().signature().to_string_no_parens(), "susssasa{sv}i");
+    }
+
+    #[test]
+    fn a_timeout_is_milliseconds_or_a_word() {
+        let check = |timeout, expected| assert_eq!(expire_timeout(timeout), expected);
+        check(Timeout::Default, -1);
+        check(Timeout::Never, 0);
+        check(Timeout::Milliseconds(1500), 1500);
+        check(Timeout::Milliseconds(0), 1);
+        check(Timeout::Milliseconds(u32::MAX), i32::MAX);
+    }
+
+    #[test]
+    fn signals_are_read_and_malformed_ones_ignored() {
+        let message = |member: &str, body: &(u32, &str)| {
+            let signal = Message::signal("/x", "org.freedesktop.Notifications", member).expect("a signal");
+            signal.build(body).expect("a message")
+        };
+        let action = signal(&message("ActionInvoked", &(4, "default")));
+        assert_eq!(action, Some(Signal::Action { id: 4, action: "default".into() }));
+        let token = signal(&message("ActivationToken", &(4, "t")));
+        assert_eq!(token, Some(Signal::Token { id: 4, token: "t".into() }));
+        assert_eq!(signal(&message("NotificationClosed", &(4, "no number"))), None);
+        assert_eq!(signal(&message("Anything", &(4, "x"))), None);
+    }
+}

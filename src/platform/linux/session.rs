@@ -1,0 +1,150 @@
+//! The desktop session: all that shares the connection to the session bus, and the system bus beside it.
+
+use std::time::Duration;
+
+use tokio::{
+    sync::{mpsc, watch},
+    task::{JoinHandle, JoinSet},
+    time::timeout,
+};
+
+use super::{
+    appearance,
+    bus::{Bus, BusAddress, BusState},
+    launcher::{self, LauncherCount},
+    open::Opener,
+    popups::Popups,
+    screen_lock, sleep, tray_host,
+};
+use crate::{
+    config::OpenWith,
+    desktop::{
+        DesktopEvent, OpenTarget,
+        popup::{Popup, PopupKey, PopupSerial},
+    },
+};
+
+/// How long the last words to docks may take.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Where the buses are.
+#[derive(Debug, Clone)]
+pub struct Buses {
+    /// The session bus, or why it cannot be found.
+    pub session: Result<BusAddress, String>,
+    /// The system bus, or why it cannot be found.
+    pub system: Result<BusAddress, String>,
+}
+
+impl Buses {
+    /// As the environment says.
+    #[must_use]
+    pub fn from_environment() -> Self {
+        Self { session: BusAddress::session(), system: BusAddress::system() }
+    }
+}
+
+/// The desktop session. Every method returns at once; what became of it arrives as [`DesktopEvent`]s.
+#[derive(Debug)]
+pub struct Session {
+    popups: Popups,
+    opener: Opener,
+    count: watch::Sender<LauncherCount>,
+    launcher: JoinHandle<()>,
+    watch_lock: watch::Sender<bool>,
+    watch_color_scheme: watch::Sender<bool>,
+    _watchers: JoinSet<()>,
+}
+
+impl Session {
+    /// Connects in the background, on the tokio runtime of this thread. `icon`: see [`Popups::start`].
+    #[must_use]
+    pub fn start(buses: Buses, icon: String, events: &mpsc::UnboundedSender<DesktopEvent>) -> Self {
+        let session = Bus::start(buses.session);
+        let system = Bus::start(buses.system);
+        let (count, counts) = watch::channel(LauncherCount::default());
+        let (watch_lock, lock_wanted) = watch::channel(false);
+        let (watch_color_scheme, color_scheme_wanted) = watch::channel(false);
+        let mut watchers = JoinSet::new();
+        watchers.spawn(tell_of_returns(session.clone(), events.clone()));
+        watchers.spawn(tray_host::watch(session.clone(), events.clone()));
+        watchers.spawn(screen_lock::watch(session.clone(), system.clone(), lock_wanted, events.clone()));
+        watchers.spawn(sleep::watch(system, events.clone()));
+        watchers.spawn(appearance::watch(session.clone(), color_scheme_wanted, events.clone()));
+        Self {
+            popups: Popups::start(session.clone(), icon, events.clone()),
+            opener: Opener::new(events.clone()),
+            count,
+            launcher: tokio::spawn(launcher::tell(session, counts)),
+            watch_lock,
+            watch_color_scheme,
+            _watchers: watchers,
+        }
+    }
+
+    /// Shows a popup, in place of the one with the same key. Answered by `Shown` or `NotShown`.
+    pub fn show(&self, serial: PopupSerial, popup: Popup) {
+        self.popups.show(serial, popup);
+    }
+
+    /// Withdraws the popup with this key, if there is one.
+    pub fn withdraw(&self, key: &PopupKey) {
+        self.popups.withdraw(key);
+    }
+
+    /// Withdraws every popup.
+    pub fn withdraw_all(&self) {
+        self.popups.withdraw_all();
+    }
+
+    /// Opens a target, with the activation token of the click that asked for it.
+    pub fn open(&self, target: &OpenTarget, with: &OpenWith, activation_token: Option<String>) {
+        self.opener.open(target, with, activation_token);
+    }
+
+    /// Tells docks the count.
+    pub fn set_count(&self, count: LauncherCount) {
+        self.count.send_if_modified(|told| std::mem::replace(told, count) != count);
+    }
+
+    /// Reports [`DesktopEvent::ScreenLock`] from now on, or no longer.
+    pub fn watch_screen_lock(&self, wanted: bool) {
+        self.watch_lock.send_replace(wanted);
+    }
+
+    /// Reports [`DesktopEvent::ColorScheme`] from now on, or no longer.
+    pub fn watch_color_scheme(&self, wanted: bool) {
+        self.watch_color_scheme.send_replace(wanted);
+    }
+
+    /// Finishes what was asked for, and takes the count off the docks; waits for neither any longer than is reasonable.
+    pub async fn close(self) {
+        let Self { popups, count, launcher, .. } = self;
+        drop(count);
+        popups.close().await;
+        if timeout(CLOSE_DEADLINE, launcher).await.is_err() {
+            tracing::debug!("docks were not told that the count is gone");
+        }
+    }
+}
+
+/// Reports that the session bus is there after it was not: who talks to it by a connection of its own must begin anew.
+async fn tell_of_returns(mut bus: Bus, events: mpsc::UnboundedSender<DesktopEvent>) {
+    let mut was_absent = false;
+    loop {
+        match bus.state() {
+            BusState::Connecting => bus.changed().await,
+            BusState::Absent(_) => {
+                was_absent = true;
+                bus.changed().await;
+            }
+            BusState::Present(connection) => {
+                if was_absent && events.send(DesktopEvent::SessionReturned).is_err() {
+                    return;
+                }
+                connection.closed().await;
+                was_absent = true;
+            }
+        }
+    }
+}

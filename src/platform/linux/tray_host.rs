@@ -1,0 +1,118 @@
+//! Whether anything shows tray icons: the owner of org.kde.StatusNotifierWatcher, and the panels that told it of themselves.
+
+use std::env;
+
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+use zbus::{Connection, MatchRule, MessageStream, message::Type};
+
+use super::bus::{self, Bus, BusState, NameWatch};
+use crate::desktop::{DesktopEvent, ServiceState};
+
+const NAME: &str = "org.kde.StatusNotifierWatcher";
+const PATH: &str = "/StatusNotifierWatcher";
+
+/// Reports [`DesktopEvent::TrayHost`], now and whenever that changes. Never returns.
+pub async fn watch(mut bus: Bus, events: mpsc::UnboundedSender<DesktopEvent>) {
+    let mut reporter = Reporter { events, last: None };
+    loop {
+        match bus.state() {
+            BusState::Connecting => {}
+            BusState::Absent(reason) => reporter.report(unavailable(&format!("there is no session bus ({reason})"))),
+            BusState::Present(connection) => {
+                tokio::select! {
+                    () = connection.closed() => {}
+                    result = follow(&connection, &mut reporter) => if let Err(error) = result {
+                        tracing::debug!("tray host: {error}");
+                        connection.closed().await;
+                    },
+                }
+            }
+        }
+        bus.changed().await;
+    }
+}
+
+struct Reporter {
+    events: mpsc::UnboundedSender<DesktopEvent>,
+    last: Option<ServiceState>,
+}
+
+impl Reporter {
+    fn report(&mut self, state: ServiceState) {
+        if self.last.as_ref() != Some(&state) {
+            self.last = Some(state.clone());
+            let _ = self.events.send(DesktopEvent::TrayHost(state));
+        }
+    }
+}
+
+async fn follow(connection: &Connection, reporter: &mut Reporter) -> zbus::Result<()> {
+    let mut name = NameWatch::start(connection, NAME).await?;
+    let mut owner = name.owner.clone();
+    let rule = MatchRule::builder().msg_type(Type::Signal).interface(NAME)?.path(PATH)?.build();
+    let mut signals = bus::signals(connection, rule).await?;
+    loop {
+        reporter.report(state(connection, owner.as_deref()).await);
+        tokio::select! {
+            biased;
+            new = name.next() => owner = new,
+            () = panels_changed(&mut signals) => {}
+        }
+    }
+}
+
+/// Waits for a panel to come or go. Icons that come and go are no news.
+async fn panels_changed(signals: &mut MessageStream) {
+    while let Some(Ok(message)) = signals.next().await {
+        let header = message.header();
+        let member = header.member().map_or("", |member| member.as_str());
+        if matches!(member, "StatusNotifierHostRegistered" | "StatusNotifierHostUnregistered") {
+            return;
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+async fn state(connection: &Connection, owner: Option<&str>) -> ServiceState {
+    let Some(owner) = owner else {
+        let desktop = env::var("XDG_CURRENT_DESKTOP").unwrap_or_default();
+        return unavailable(advice(&desktop));
+    };
+    // A watcher that cannot say so is believed to have a panel.
+    let has_panel = bus::property::<bool>(connection, (owner, PATH, NAME), "IsStatusNotifierHostRegistered").await;
+    if has_panel.unwrap_or(true) {
+        ServiceState { available: true, reason: None }
+    } else {
+        unavailable("no panel shows tray icons: add a tray (\"status tray\", \"system tray\") to the panel")
+    }
+}
+
+fn unavailable(reason: &str) -> ServiceState {
+    ServiceState { available: false, reason: Some(reason.to_owned()) }
+}
+
+/// What to do where nothing shows tray icons. `desktop` is `XDG_CURRENT_DESKTOP`: names separated by colons.
+fn advice(desktop: &str) -> &'static str {
+    if desktop.split(':').any(|name| name.eq_ignore_ascii_case("GNOME")) {
+        "GNOME shows no tray icons by itself: install and enable its AppIndicator extension \
+         (package gnome-shell-extension-appindicator)"
+    } else {
+        "nothing shows StatusNotifier tray icons: add a tray to the panel, \
+         or start a panel that has one (xfce4-panel, lxqt-panel, waybar); snixembed helps older trays"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_fits_the_desktop() {
+        let check = |desktop, expected: &str| assert!(advice(desktop).contains(expected), "{desktop}");
+        check("GNOME", "AppIndicator");
+        check("ubuntu:GNOME", "AppIndicator");
+        check("XFCE", "panel");
+        check("", "panel");
+    }
+}

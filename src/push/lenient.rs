@@ -1,0 +1,216 @@
+//! JSON from strangers, read one value at a time: what is not as expected counts as absent.
+//!
+//! Nothing in here recurses and no value is parsed before it is asked for, so neither depth nor a number, string or
+//! key that cannot be represented in one place spoils another.
+
+use std::{borrow::Cow, collections::HashMap, fmt};
+
+use serde::{
+    Deserialize,
+    de::{self, Deserializer, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+/// The largest number that every JSON implementation agrees about, and Matrix allows: 2^53 - 1.
+const MAX_WHOLE_NUMBER: f64 = 9_007_199_254_740_991.0;
+
+/// The text of one well-formed JSON value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Value<'a>(&'a str);
+
+impl<'a> Value<'a> {
+    /// Accepts any well-formed JSON text.
+    pub(crate) fn parse(json: &'a str) -> serde_json::Result<Self> {
+        serde_json::from_str::<&RawValue>(json).map(|raw| Self(raw.get()))
+    }
+
+    /// Its JSON text.
+    pub(crate) fn json(self) -> &'a str {
+        self.0
+    }
+
+    /// As an object.
+    pub(crate) fn object(self) -> Option<Object<'a>> {
+        Object::read(self.0)
+    }
+
+    /// As an array.
+    pub(crate) fn array(self) -> Option<Vec<Value<'a>>> {
+        let elements: Vec<&RawValue> = serde_json::from_str(self.0).ok()?;
+        Some(elements.into_iter().map(|raw| Self(raw.get())).collect())
+    }
+
+    /// As a string, exactly: none if it is not Unicode (a lone surrogate). For ids and keys.
+    pub(crate) fn string(self) -> Option<Cow<'a, str>> {
+        exact_string(self.0)
+    }
+
+    /// As a string to be read by a person: what is not Unicode becomes U+FFFD.
+    pub(crate) fn text(self) -> Option<String> {
+        if !self.0.starts_with('"') {
+            return None;
+        }
+        serde_json::Deserializer::from_str(self.0).deserialize_bytes(LossyText).ok()
+    }
+
+    /// As a boolean.
+    pub(crate) fn bool(self) -> Option<bool> {
+        match self.0 {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// As a number that is finite.
+    pub(crate) fn number(self) -> Option<f64> {
+        let is_number = self.0.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+        is_number.then(|| self.0.parse::<f64>().ok()).flatten().filter(|number| number.is_finite())
+    }
+
+    /// As a whole number from 0 to 2^53 - 1, also when it is written as `2.0` or `2e0`.
+    pub(crate) fn whole_number(self) -> Option<u64> {
+        let number = self.number()?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and within u64")]
+        (number.fract() == 0.0 && (0.0..=MAX_WHOLE_NUMBER).contains(&number)).then_some(number as u64)
+    }
+}
+
+/// A JSON object. Of a key that occurs twice the last value counts; a null counts as absent.
+#[derive(Debug, Default)]
+pub(crate) struct Object<'a>(HashMap<Cow<'a, str>, Value<'a>>);
+
+impl<'a> Object<'a> {
+    /// Reads JSON text; none if it is not an object.
+    pub(crate) fn read(json: &'a str) -> Option<Self> {
+        serde_json::from_str(json).ok()
+    }
+
+    /// The value of a key.
+    pub(crate) fn get(&self, key: &str) -> Option<Value<'a>> {
+        self.0.get(key).copied().filter(|value| value.json() != "null")
+    }
+
+    /// Whether there is nothing in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The value of a key, if it is an object.
+    pub(crate) fn object(&self, key: &str) -> Option<Object<'a>> {
+        self.get(key)?.object()
+    }
+
+    /// The value of a key, if it is a string that is not empty; exactly (see [`Value::string`]).
+    pub(crate) fn string(&self, key: &str) -> Option<Cow<'a, str>> {
+        self.get(key)?.string().filter(|string| !string.is_empty())
+    }
+
+    /// The value of a key, if it is a string that is not empty; for people (see [`Value::text`]).
+    pub(crate) fn text(&self, key: &str) -> Option<String> {
+        self.get(key)?.text().filter(|text| !text.is_empty())
+    }
+
+    /// Whether the value of a key is `true`.
+    pub(crate) fn is_true(&self, key: &str) -> bool {
+        self.get(key).and_then(Value::bool) == Some(true)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Object<'de>;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = HashMap::new();
+                // The key is taken raw too: decoding one with a lone surrogate would fail the whole object.
+                while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+                    if let Some(key) = exact_string(key.get()) {
+                        entries.insert(key, Value(value.get()));
+                    }
+                }
+                Ok(Object(entries))
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+fn exact_string(json: &str) -> Option<Cow<'_, str>> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') { serde_json::from_str(json).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
+}
+
+/// Takes a JSON string as the bytes that `serde_json` makes of it, where a lone surrogate is not UTF-8.
+struct LossyText;
+
+impl Visitor<'_> for LossyText {
+    type Value = String;
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a string")
+    }
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<String, E> {
+        Ok(String::from_utf8_lossy(bytes).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_of_equal_keys_counts_and_null_is_absent() {
+        let object = Object::read(r#"{"a":1,"b":"x","a":"last","c":null,"d\u0065":true}"#).unwrap();
+        assert_eq!(object.string("a").as_deref(), Some("last"));
+        assert_eq!(object.string("b").as_deref(), Some("x"));
+        assert!(object.get("c").is_none());
+        assert!(object.is_true("de"));
+    }
+
+    #[test]
+    fn a_value_or_key_that_cannot_be_represented_spoils_nothing_else() {
+        let object = Object::read(r#"{"\ud800":1,"lone":"a\udfffb","huge":1e999,"ok":"yes","deep":[[[{}]]]}"#).unwrap();
+        assert_eq!(object.string("ok").as_deref(), Some("yes"));
+        assert_eq!(object.string("lone"), None, "an id must be exact");
+        assert!(object.text("lone").is_some_and(|text| text.starts_with('a') && text.ends_with('b')));
+        assert_eq!(object.get("huge").and_then(Value::number), None);
+    }
+
+    #[test]
+    fn whole_numbers_are_read_in_every_notation() {
+        let check = |json: &str, expected: Option<u64>| {
+            assert_eq!(Value::parse(json).unwrap().whole_number(), expected, "{json}");
+        };
+        check("0", Some(0));
+        check("-0", Some(0));
+        check("7", Some(7));
+        check("7.0", Some(7));
+        check("12e1", Some(120));
+        check("9007199254740991", Some(9_007_199_254_740_991));
+        check("9007199254740993", None);
+        check("1.5", None);
+        check("-1", None);
+        check("1e999", None);
+        check("\"7\"", None);
+        check("true", None);
+        check("null", None);
+        check("[7]", None);
+    }
+
+    #[test]
+    fn depth_does_not_overflow_the_stack() {
+        for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
+            let deep = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
+            let text = format!(r#"{{"deep":{deep},"ok":"yes"}}"#);
+            let object = Value::parse(&text).unwrap().object().unwrap();
+            assert_eq!(object.string("ok").as_deref(), Some("yes"));
+            assert_eq!(object.string("deep"), None);
+            assert!(object.get("deep").is_some_and(|deep| deep.text().is_none() && deep.number().is_none()));
+        }
+        assert!(Value::parse(&"[".repeat(400_000)).is_err());
+    }
+}

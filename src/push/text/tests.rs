@@ -1,0 +1,134 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn is_harmless(text: &str) -> bool {
+    !text.chars().any(|c| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+            || matches!(c, '\u{61c}' | '\u{feff}' | '\u{ad}' | '\u{180e}' | '\u{2028}' | '\u{2029}')
+            || matches!(c, '\u{e0000}'..='\u{e0fff}')
+    })
+}
+
+#[test]
+fn a_line_is_one_line_without_anything_that_acts() {
+    let check = |text: &str, expected: &str| assert_eq!(line(text, 40), expected, "{text:?}");
+    check("Major Tom", "Major Tom");
+    check("", "");
+    check(" \t\r\n ", "");
+    check("  Major\n\tTom \u{a0} ", "Major Tom");
+    check("a\u{2028}b\u{2029}c\u{85}d\u{b}e", "a b c d e");
+    check("a\u{0}\u{1}\u{7f}\u{9f}b", "ab");
+    check("\u{2800}\u{3164}\u{115f}", "");
+    check("<b>&amp;</b>", "<b>&amp;</b>");
+    check("evil\u{202e}gpj.exe\u{2066}\u{200f}\u{61c}", "evilgpj.exe");
+    check("in\u{200b}vis\u{2060}ib\u{ad}le\u{feff}\u{e0041}\u{fffe}\u{fdd0}", "invisible");
+    check("\u{600}١٢", "\u{600}١٢");
+    check("שלום עולם", "שלום עולם");
+    check("\u{e000}\u{fffd}", "\u{e000}\u{fffd}");
+}
+
+#[test]
+fn escape_sequences_are_removed_whole() {
+    let check = |text: &str, expected: &str| assert_eq!(line(text, 40), expected, "{text:?}");
+    check("\u{1b}[1;31mred\u{1b}[0m", "red");
+    check("\u{9b}31mred", "red");
+    check("\u{1b}]0;title\u{7}text", "text");
+    check("\u{1b}]8;;http://x\u{1b}\\link\u{1b}]8;;\u{1b}\\", "link");
+    check("\u{1b}]0;no end", "0;no end");
+    check("\u{1b}(B\u{1b}", "(B");
+    check("\u{1b}\u{1b}[31\u{1b}[mx", "x");
+    check("\u{1b}[31é", "é");
+}
+
+#[test]
+fn a_text_made_of_beginnings_costs_no_more_than_its_length() {
+    assert_eq!(line(&"\u{1b}]".repeat(32 * 1024), 40), "");
+    assert_eq!(line(&"\u{1b}[".repeat(32 * 1024), 40), "");
+    assert_eq!(line(&"\u{301}\u{200d}".repeat(32 * 1024), 40), "");
+}
+
+#[test]
+fn emoji_and_the_spelling_of_words_stay_whole() {
+    for text in ["👩🏽‍🚀", "🏳️‍🌈", "1️⃣", "❤️", "👨‍👩‍👧‍👦", "🇩🇪", "می‌خواهم", "ශ්‍රී", "नमस्ते", "☎︎", "e\u{301}"]
+    {
+        assert_eq!(line(text, 40), text);
+    }
+    assert_eq!(line("a\u{200d}b\u{200c}c 1\u{200d}2 x\u{fe0f} 👩\u{200d}x \u{200d}👩", 40), "abc 12 x 👩x 👩");
+}
+
+#[test]
+fn combining_marks_are_limited_and_need_a_base() {
+    let mark = "\u{301}";
+    assert_eq!(line(&format!("Z{}a", mark.repeat(100)), 200), format!("Z{}a", mark.repeat(4)));
+    assert_eq!(line(&format!("{mark}a {mark}b"), 200), "a b");
+}
+
+#[test]
+fn a_line_that_is_too_long_ends_in_an_ellipsis() {
+    let check = |text: &str, max_chars: usize, expected: &str| {
+        assert_eq!(line(text, max_chars), expected, "{text:?} in {max_chars}");
+    };
+    check("abcdef", 6, "abcdef");
+    check("abcdef \n\u{200b}", 6, "abcdef");
+    check("abcdefg", 6, "abcde…");
+    check("abcd efg", 6, "abcd…");
+    check("abcdef", 1, "…");
+    check("abcdef", 0, "");
+    check("", 0, "");
+    check("abc👩🏽‍🚀def", 6, "abc…");
+    check("abce\u{301}\u{301}de", 6, "abc…");
+    check("ééééééé", 4, "ééé…");
+}
+
+#[test]
+fn a_paragraph_keeps_its_lines_within_bounds() {
+    let check = |text: &str, max_chars: usize, max_lines: usize, expected: &str| {
+        assert_eq!(paragraph(text, max_chars, max_lines), expected, "{text:?} in {max_chars} x {max_lines}");
+    };
+    check("\n one \r\n  two\n\n\n\nthree \n", 80, 10, "one\ntwo\n\nthree");
+    check("one\u{2028}two", 80, 10, "one\ntwo");
+    check("one\ntwo\nthree", 80, 2, "one\ntwo…");
+    check("one\n\ntwo", 80, 2, "one\ntwo");
+    check("one\n\ntwo\n\nthree", 80, 3, "one\n\ntwo…");
+    check("one\ntwo\nthree", 6, 10, "one\nt…");
+    check("one\ntwo\nthree", 5, 10, "one…");
+    check("one\ntwo", 80, 1, "one two");
+}
+
+#[test]
+fn markup_and_mnemonics_are_escaped() {
+    assert_eq!(
+        escape_markup("<b>&amp; \"quotes\" 'x'</b>"),
+        "&lt;b&gt;&amp;amp; &quot;quotes&quot; &#39;x&#39;&lt;/b&gt;"
+    );
+    assert!(matches!(escape_markup("plain"), Cow::Borrowed("plain")));
+    assert_eq!(escape_mnemonic("R&D _x"), "R&&D _x");
+    assert!(matches!(escape_mnemonic("plain"), Cow::Borrowed("plain")));
+}
+
+proptest! {
+    #[test]
+    fn whatever_goes_in_what_comes_out_is_bounded_and_harmless(
+        text in proptest::collection::vec(prop_oneof![any::<char>(), proptest::char::range('\u{0}', '\u{ff}'),
+            proptest::char::range('\u{2000}', '\u{206f}'), proptest::char::range('\u{300}', '\u{36f}'),
+            prop_oneof![Just('\u{1b}'), Just('['), Just('\u{fe0f}'), Just('👩'), Just('\n'), Just(' ')]], 0..80)
+            .prop_map(String::from_iter),
+        max_chars in 0..50_usize,
+        max_lines in 1..5_usize,
+    ) {
+        let one = line(&text, max_chars);
+        prop_assert!(is_harmless(&one) && !one.contains('\n'));
+        let many = paragraph(&text, max_chars, max_lines);
+        prop_assert!(is_harmless(&many));
+        prop_assert!(many.split('\n').count() <= max_lines);
+        for text in [&one, &many] {
+            prop_assert!(text.chars().count() <= max_chars);
+            prop_assert_eq!(text.trim(), text);
+            prop_assert!(!escape_markup(text).contains(['<', '>', '"', '\'']));
+        }
+        prop_assert_eq!(line(&one, max_chars), one.clone());
+        prop_assert_eq!(paragraph(&many, max_chars, max_lines), many.clone());
+    }
+}

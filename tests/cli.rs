@@ -1,0 +1,454 @@
+//! The commands of the real binary, in a home of their own.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::{
+    fs,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::mpsc,
+    thread,
+};
+
+use pushbell::{
+    control::{self, AccountStatus, InboxStatus, Reply, Request, Status, serve},
+    desktop::ServiceState,
+    identity,
+    platform::control_socket::ControlListener,
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// A bare home directory, with run-time directory.
+struct Home(TempDir);
+
+/// What a command did.
+#[derive(Debug)]
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Home {
+    fn new() -> Self {
+        let home = Self(tempfile::tempdir().unwrap());
+        fs::create_dir(home.path("run")).unwrap();
+        home
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn data(&self, name: &str) -> PathBuf {
+        self.path(".local/share").join(identity::DIRECTORY_NAME).join(name)
+    }
+
+    fn config(&self) -> PathBuf {
+        self.path(".config").join(identity::DIRECTORY_NAME).join("pushbell.toml")
+    }
+
+    fn control(&self) -> PathBuf {
+        self.path("run").join(identity::DIRECTORY_NAME).join("control.sock")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pushbell"));
+        command.args(arguments).env_clear().env("HOME", self.0.path()).env("XDG_RUNTIME_DIR", self.path("run"));
+        command.env("TZ", "UTC").stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(self.command(arguments).output().unwrap(), self)
+    }
+}
+
+impl Ran {
+    /// What was printed, with the home's path as "~".
+    fn of(output: Output, home: &Home) -> Self {
+        let home = home.0.path().to_str().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap().replace(home, "~");
+        Self { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    #[track_caller]
+    fn ended(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:#?}");
+        self
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn help_names_every_command_and_the_version_is_said() {
+    let home = Home::new();
+    let help = home.run(&["--help"]).ended(0).out;
+    for command in ["run", "account", "test", "status", "history", "clear", "pause", "resume", "check-config"] {
+        assert!(help.contains(&format!("\n  {command} ")), "{command}: {help}");
+        home.run(&[command, "--help"]).ended(0);
+    }
+    for option in ["--config", "--log-level", "--version", "--help", "PUSHBELL_CONFIG"] {
+        assert!(help.contains(option), "{option}: {help}");
+    }
+    let account = home.run(&["account", "--help"]).ended(0).out;
+    for command in ["add", "list", "show", "remove"] {
+        assert!(account.contains(&format!("\n  {command} ")), "{command}: {account}");
+    }
+    assert!(home.run(&["run", "--help"]).ended(0).out.contains("--no-tray"));
+    assert_eq!(home.run(&["--version"]).ended(0).out, format!("pushbell {}\n", identity::VERSION));
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    let home = Home::new();
+    for arguments in [
+        &["explode"][..],
+        &["--log-level", "loud", "status"],
+        &["account", "add"],
+        &["account", "add", "home", "--counts", "some"],
+        &["test", "--kind", "poem"],
+        &["history", "--limit", "-1"],
+        &["pause", "soon"],
+        &["pause", "until", "25:00"],
+        &["pause", "until", "08:00", "sharp"],
+    ] {
+        let ran = home.run(arguments).ended(2);
+        assert!(!ran.err.is_empty() && ran.out.is_empty(), "{arguments:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn commands_to_a_program_that_is_not_running_end_with_69() {
+    let home = Home::new();
+    let sentence = "Pushbell is not running. Start it with `pushbell`.\n";
+    assert_eq!(home.run(&["status"]).ended(69).out, sentence);
+    assert_eq!(home.run(&["status", "--json"]).ended(69).out, "{\"running\":false}\n");
+    for arguments in
+        [&["clear"][..], &["pause"], &["pause", "30m"], &["resume"], &["test"], &["test", "--kind", "call"]]
+    {
+        assert_eq!(home.run(arguments).ended(69).err, format!("pushbell: {sentence}"));
+    }
+}
+
+#[test]
+fn check_config_says_where_the_fault_is() {
+    let home = Home::new();
+    let path = home.path("x.toml");
+    let check = |text: &str, code, expected: &str| {
+        fs::write(&path, text).unwrap();
+        let ran = home.run(&["check-config", path.to_str().unwrap()]).ended(code);
+        assert_eq!((ran.out.as_str(), ran.err.as_str()), (expected, ""), "of {text:?}");
+    };
+    check("", 0, "~/x.toml is good\n");
+    check(&pushbell::config::default_text(), 0, "~/x.toml is good\n");
+    check(
+        "[popup]\n\npreview = \"sometimes\"\n",
+        78,
+        "~/x.toml:3: popup.preview = \"sometimes\": expected \"always\", \"unlocked\" or \"never\"\n",
+    );
+    check(
+        "[sound]\nvolumes = 1\nvolume = 2\n",
+        78,
+        "~/x.toml:2: sound.volumes: unknown key, the nearest known one is sound.volume\n\
+         ~/x.toml:3: sound.volume = 2: expected a number from 0 to 1\n",
+    );
+    check("[popup\n", 78, "~/x.toml:1: unclosed table, expected `]`\n");
+
+    fs::remove_file(&path).unwrap();
+    let missing = home.run(&["--config", path.to_str().unwrap(), "check-config"]).ended(78);
+    assert_eq!(missing.out, "~/x.toml: there is no such file; `pushbell` writes one when it first starts\n");
+}
+
+#[test]
+fn check_config_looks_where_the_option_the_environment_or_the_home_says() {
+    let home = Home::new();
+    assert!(home.run(&["check-config"]).ended(0).out.contains("is not there yet"));
+    fs::create_dir_all(home.config().parent().unwrap()).unwrap();
+    fs::write(home.config(), "a = 1").unwrap();
+    assert!(home.run(&["check-config"]).ended(78).out.contains("/.config/"));
+    fs::write(home.path("good.toml"), "").unwrap();
+    let named = home.command(&["check-config"]).env("PUSHBELL_CONFIG", home.path("good.toml")).output().unwrap();
+    assert_eq!(Ran::of(named, &home).ended(0).out, "~/good.toml is good\n");
+}
+
+#[test]
+fn an_account_is_made_listed_shown_and_removed_on_a_bare_home() {
+    let home = Home::new();
+    assert_eq!(
+        home.run(&["account", "list"]).ended(0).out,
+        "There are no accounts yet. Make one with `pushbell account add NAME`.\n"
+    );
+    let made = home.run(&["account", "add", "home", "--pushkey", "it's", "--counts", "room"]).ended(0).out;
+    let shown = home.run(&["account", "show", "home"]).ended(0).out;
+    assert_eq!(made, format!("Made the account \"home\".\n\n{shown}"));
+    let (app_id, port) = (identity::APP_ID, identity::DEFAULT_PORT);
+    assert!(
+        shown.starts_with(&format!(
+            "URL      http://127.0.0.1:{port}/_matrix/push/v1/notify\napp_id   {app_id}\npushkey  it's\n"
+        )),
+        "{shown}"
+    );
+    assert!(shown.contains("\"pushkey\":\"it'\\''s\""), "{shown}");
+
+    let list = home.run(&["account", "list"]).ended(0).out;
+    let row: Vec<&str> = list.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(row[..3], ["home", app_id, "room"]);
+
+    let twice = home.run(&["account", "add", "home"]).ended(1);
+    assert!(twice.out.is_empty() && twice.err.contains("\"home\""), "{twice:?}");
+    assert!(home.run(&["account", "remove", "home"]).ended(0).out.contains("deletes the pusher"));
+    for gone in ["show", "remove"] {
+        assert!(home.run(&["account", gone, "home"]).ended(1).err.contains("\"home\""));
+    }
+}
+
+#[test]
+fn a_pushkey_of_our_own_is_random_and_the_configured_address_is_shown() {
+    let home = Home::new();
+    fs::create_dir_all(home.config().parent().unwrap()).unwrap();
+    fs::write(home.config(), "[server]\npublic_url = \"https://push.example.org/\"\n").unwrap();
+    let pushkey = |name: &str| {
+        let text = home.run(&["account", "add", name]).ended(0).out;
+        assert!(text.contains("URL      https://push.example.org/_matrix/push/v1/notify\n"), "{text}");
+        text.lines().find_map(|line| line.strip_prefix("pushkey  ")).unwrap().to_owned()
+    };
+    let (one, two) = (pushkey("one"), pushkey("two"));
+    assert!(one.len() >= 43 && one != two, "{one} {two}");
+
+    fs::write(home.config(), "[server]\npublic_url = 1\n").unwrap();
+    home.run(&["account", "add", "three"]).ended(78);
+    home.run(&["account", "show", "three"]).ended(1);
+}
+
+#[test]
+fn what_is_made_is_private_whatever_the_umask() {
+    let home = Home::new();
+    let program = env!("CARGO_BIN_EXE_pushbell");
+    let add = format!("umask 0; exec '{program}' account add home");
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", &add]).env_clear().env("HOME", home.0.path()).env("XDG_RUNTIME_DIR", home.path("run"));
+    Ran::of(shell.output().unwrap(), &home).ended(0);
+    assert_eq!(mode(&home.data("accounts.toml")), 0o600);
+    assert_eq!(mode(&home.data("")), 0o700);
+}
+
+#[test]
+fn a_home_that_is_missing_is_said() {
+    let home = Home::new();
+    let output = home.command(&["status"]).env("HOME", "/nonexistent/home").output().unwrap();
+    Ran::of(output, &home).ended(69);
+    let add = home.command(&["account", "add", "a"]).env("HOME", "/dev/null").output().unwrap();
+    assert!(Ran::of(add, &home).ended(1).err.contains("/dev/null/.local"));
+}
+
+#[test]
+fn history_of_a_bare_home_is_empty() {
+    let home = Home::new();
+    assert_eq!(home.run(&["history"]).ended(0).out, "Nothing has come yet.\n");
+    assert_eq!(home.run(&["history", "--json", "--limit", "3"]).ended(0).out, "");
+    assert!(!home.data("pushbell.db").exists());
+}
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_failure() {
+    let home = Home::new();
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    let output = home.command(&["account", "list"]).stdout(writer).output().unwrap();
+    assert_eq!(Ran::of(output, &home).ended(0).err, "");
+}
+
+/// A program that runs: answers at the control socket, and notes what it was asked.
+struct Running {
+    asked: mpsc::Receiver<Request>,
+    end: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Running {
+    fn start(home: &Home, endpoint: SocketAddr) -> Self {
+        let (note, asked) = mpsc::channel();
+        let (end, ended) = tokio::sync::oneshot::channel();
+        let (ready, is_ready) = mpsc::channel();
+        let path = home.control();
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = ControlListener::bind(&path).unwrap();
+                ready.send(()).unwrap();
+                let (commands, mut received) = tokio::sync::mpsc::channel::<control::Command>(1);
+                let answering = async {
+                    while let Some((request, answer)) = received.recv().await {
+                        let reply = match request {
+                            Request::Status => Reply::Status(Box::new(status(endpoint))),
+                            Request::Resume => Reply::Failed { reason: "not \u{1b}[1mnow".to_owned() },
+                            Request::Clear | Request::Pause { .. } | Request::ReloadAccounts => Reply::Done,
+                        };
+                        note.send(request).unwrap();
+                        answer.send(reply).unwrap();
+                    }
+                };
+                tokio::join!(serve(listener, commands, async { ended.await.unwrap() }), answering);
+            });
+        });
+        is_ready.recv().unwrap();
+        Self { asked, end: Some(end), thread: Some(thread) }
+    }
+
+    fn asked(&self) -> Vec<Request> {
+        self.asked.try_iter().collect()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end.take().unwrap().send(()).unwrap();
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+fn status(endpoint: SocketAddr) -> Status {
+    let works = ServiceState { available: true, reason: None };
+    Status {
+        running: true,
+        version: identity::VERSION.to_owned(),
+        pid: 1,
+        since: "2026-11-22T10:00:00Z".parse().unwrap(),
+        listen: vec![endpoint.to_string()],
+        public_url: "https://push.example.org".to_owned(),
+        unread: 7,
+        missed_calls: 0,
+        paused_until: None,
+        muted: false,
+        inbox: InboxStatus { notices: 1, unshown: 0 },
+        accounts: vec![AccountStatus {
+            name: "home".to_owned(),
+            app_id: identity::APP_ID.to_owned(),
+            unread: 4,
+            missed_calls: 0,
+            last_push: None,
+        }],
+        popup: works.clone(),
+        tray: works.clone(),
+        sound: works,
+        problems: Vec::new(),
+    }
+}
+
+/// An endpoint that answers one request so, and hands over its body.
+fn endpoint(answer: &'static str) -> (SocketAddr, thread::JoinHandle<serde_json::Value>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let served = thread::spawn(move || {
+        let mut stream = BufReader::new(listener.accept().unwrap().0);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(stream.read_line(&mut head).unwrap(), 0);
+        }
+        assert!(head.starts_with("POST /_matrix/push/v1/notify HTTP/1.1\r\n"), "{head}");
+        let length: Option<usize> =
+            head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        let mut body = vec![0; length.unwrap()];
+        stream.read_exact(&mut body).unwrap();
+        let length = answer.len();
+        write!(stream.get_mut(), "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{answer}").unwrap();
+        serde_json::from_slice(&body).unwrap()
+    });
+    (address, served)
+}
+
+fn nowhere() -> SocketAddr {
+    "127.0.0.1:9".parse().unwrap()
+}
+
+#[test]
+fn the_running_program_is_told_what_commands_say() {
+    let home = Home::new();
+    let running = Running::start(&home, nowhere());
+    assert_eq!(home.run(&["clear"]).ended(0).out, "Everything is read.\n");
+    assert_eq!(home.run(&["pause"]).ended(0).out, "Paused until `pushbell resume`.\n");
+    let until = home.run(&["pause", "until", "08:00"]).ended(0).out;
+    assert!(until.starts_with("Paused until 20") && until.ends_with(" 08:00.\n"), "{until}");
+    home.run(&["pause", "30m"]).ended(0);
+    assert_eq!(home.run(&["resume"]).ended(1).err, "pushbell: not now\n");
+    match running.asked().as_slice() {
+        [
+            Request::Clear,
+            Request::Pause { until: None },
+            Request::Pause { until: Some(_) },
+            Request::Pause { until: Some(_) },
+            Request::Resume,
+        ] => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_running_program_is_told_of_accounts_and_says_its_address() {
+    let home = Home::new();
+    let running = Running::start(&home, nowhere());
+    let made = home.run(&["account", "add", "home"]).ended(0).out;
+    assert!(made.contains("URL      https://push.example.org/_matrix/push/v1/notify\n"), "{made}");
+    home.run(&["account", "remove", "home"]).ended(0);
+    assert_eq!(running.asked(), [Request::Status, Request::ReloadAccounts, Request::ReloadAccounts]);
+}
+
+#[test]
+fn status_is_said_to_people_and_to_scripts() {
+    let home = Home::new();
+    let _running = Running::start(&home, nowhere());
+    let text = home.run(&["status"]).ended(0).out;
+    assert!(text.contains("has been running since 2026-11-22 10:00 (process 1)."), "{text}");
+    let line = home.run(&["status", "--json"]).ended(0).out;
+    let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&value["running"], &value["unread"]), (&true.into(), &7.into()));
+}
+
+#[test]
+fn a_test_goes_through_the_real_endpoint_and_counts_up() {
+    let home = Home::new();
+    home.run(&["account", "add", "home", "--pushkey", "key"]).ended(0);
+    for (kind, event_type) in [
+        ("message", Some("m.room.message")),
+        ("mention", Some("m.room.message")),
+        ("call", Some("m.call.invite")),
+        ("invite", Some("m.room.member")),
+        ("encrypted", Some("m.room.encrypted")),
+        ("badge", None),
+    ] {
+        let (address, served) = endpoint("{\"rejected\":[]}");
+        let _running = Running::start(&home, address);
+        let said = home.run(&["test", "--kind", kind, "--account", "home"]).ended(0).out;
+        assert!(said.contains(&format!("to the account \"home\" at http://{address}.")), "{said}");
+        let push = served.join().unwrap();
+        let push = &push["notification"];
+        assert_eq!((&push["type"], &push["counts"]["unread"]), (&json!(event_type), &json!(5)), "{push}");
+        assert_eq!(
+            (&push["devices"][0]["pushkey"], &push["devices"][0]["app_id"]),
+            (&"key".into(), &identity::APP_ID.into())
+        );
+    }
+}
+
+#[test]
+fn a_test_that_is_not_taken_has_failed() {
+    let home = Home::new();
+    let running = Running::start(&home, nowhere());
+    assert!(home.run(&["test"]).ended(1).err.contains("there are no accounts"));
+    home.run(&["account", "add", "home", "--pushkey", "key"]).ended(0);
+    assert!(home.run(&["test", "--account", "work"]).ended(1).err.contains("\"work\""));
+    assert!(home.run(&["test"]).ended(1).err.contains("127.0.0.1:9"));
+    drop(running);
+
+    let (address, served) = endpoint("{\"rejected\":[\"key\"]}");
+    let _running = Running::start(&home, address);
+    assert!(home.run(&["test"]).ended(1).err.contains("does not know the account \"home\""));
+    served.join().unwrap();
+}

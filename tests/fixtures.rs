@@ -1,0 +1,150 @@
+//! Every push in `tests/fixtures` is read and put into words as `expected.txt` there states.
+//!
+//! The files are named for who sends them. Those of "Synapse 1.163.2" are captures; the others say that they were
+//! written by hand.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use jiff::Timestamp;
+use pushbell::{
+    desktop::popup::{Popup, Timeout, Urgency},
+    notice::{Call, CallState, Notice, NoticeId, RoomDigest},
+    push::{
+        event::{CallEnding, Meaning, meaning},
+        notify::{Device, Notification, Priority, SoundTweak},
+        present::{Wording, call_popup, room_popup},
+    },
+};
+use serde_json::value::RawValue;
+
+const WORDING: Wording = Wording { show_text: true, timeout: Timeout::Default };
+
+#[test]
+fn every_fixture_is_read_and_put_into_words_as_stated() {
+    let mut stated = stated();
+    for (file, bodies) in fixtures() {
+        let expected = stated.remove(file.as_str()).unwrap_or_else(|| panic!("nothing is stated about {file}"));
+        let found: Vec<_> = bodies
+            .iter()
+            .map(|body| {
+                let push = Notification::parse(body.as_bytes()).unwrap_or_else(|error| panic!("{file}: {error}"));
+                let heard: Vec<_> = push.devices.iter().map(sound).collect();
+                [
+                    format!("  read:  {}", in_short(&push)),
+                    format!("  shown: {}", show(&push).replace('\n', "\\n")),
+                    format!("  heard: {}", heard.join(" ")),
+                ]
+                .join("\n")
+            })
+            .collect();
+        assert_eq!(found.join("\n"), expected.join("\n"), "{file}");
+    }
+    assert!(stated.is_empty(), "no such fixture: {stated:?}");
+}
+
+/// The lines of `expected.txt` for each file.
+fn stated() -> BTreeMap<&'static str, Vec<&'static str>> {
+    let mut stated = BTreeMap::<_, Vec<_>>::new();
+    let mut file = "";
+    for line in include_str!("fixtures/expected.txt").lines().filter(|line| !line.starts_with('#') && !line.is_empty())
+    {
+        if line.starts_with(' ') {
+            stated.entry(file).or_default().push(line);
+        } else {
+            file = line;
+        }
+    }
+    stated
+}
+
+/// The bodies of each file, byte for byte. A file is one push, or has many as `bodies`.
+fn fixtures() -> Vec<(String, Vec<String>)> {
+    #[derive(serde::Deserialize)]
+    struct Wrapper {
+        bodies: Vec<Box<RawValue>>,
+    }
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let mut fixtures = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let bodies = match serde_json::from_str::<Wrapper>(&text) {
+            Ok(wrapper) => wrapper.bodies.into_iter().map(|body| body.get().to_owned()).collect(),
+            Err(_) => vec![text],
+        };
+        fixtures.push((path.file_name().unwrap().to_string_lossy().into_owned(), bodies));
+    }
+    fixtures
+}
+
+/// Event, room, type, sender, priority, counts and pushkeys; ids by their first five characters.
+fn in_short(push: &Notification) -> String {
+    let short = |id: &Option<String>| id.as_deref().map_or("-".to_owned(), |id| id.chars().take(5).collect());
+    let prio = match push.prio {
+        Priority::High => "high",
+        Priority::Low => "low",
+    };
+    let counts = push.counts.map_or("no counts".to_owned(), |counts| {
+        let missed = counts.missed_calls.map(|missed| format!(" missed {missed}")).unwrap_or_default();
+        format!("unread {}{missed}", counts.unread)
+    });
+    let keys: Vec<_> = push.devices.iter().map(|device| device.pushkey.as_str()).collect();
+    format!(
+        "{} {} {} {} {prio} {counts} for {}",
+        short(&push.event_id.clone().or_else(|| push.id.clone())),
+        short(&push.room_id),
+        push.event_type.as_deref().unwrap_or("-"),
+        push.sender.as_deref().unwrap_or("-"),
+        keys.join(" ")
+    )
+}
+
+/// Urgency, category, title and text of the popup on the first device, or what the event means instead of one.
+fn show(push: &Notification) -> String {
+    if !push.is_event() {
+        return "no event".to_owned();
+    }
+    let newest = Notice::from_push(push, &push.devices[0].tweaks, "home", NoticeId(1), Timestamp::UNIX_EPOCH);
+    let in_room = |newest: Notice| {
+        let highlight = newest.highlight.then(|| newest.clone());
+        in_words(&room_popup(&RoomDigest { count: 1, newest, highlight }, WORDING))
+    };
+    match meaning(newest.event_type.as_deref(), newest.content.as_deref()) {
+        Meaning::Message => in_room(newest),
+        Meaning::Edit { event_id, .. } => format!("edit of {event_id}; {}", in_room(newest)),
+        Meaning::Redaction { event_id } => format!("redaction of {event_id}"),
+        Meaning::CallOver { call_id, ending: CallEnding::Taken } => format!("call {call_id} taken"),
+        Meaning::CallOver { call_id, ending: CallEnding::Hangup } => format!("call {call_id} hung up"),
+        Meaning::Ringing { .. } => {
+            let deadline = Timestamp::UNIX_EPOCH;
+            let call = Call { notice: newest, call_id: "c".to_owned(), deadline, state: CallState::Ringing };
+            in_words(&call_popup(&call, WORDING))
+        }
+    }
+}
+
+fn in_words(popup: &Popup) -> String {
+    let text = if popup.text.is_empty() { String::new() } else { format!(" | {}", popup.text) };
+    format!("{} {} | {}{text}", urgency(popup.urgency), popup.category, popup.title)
+}
+
+fn urgency(urgency: Urgency) -> &'static str {
+    match urgency {
+        Urgency::Low => "Low",
+        Urgency::Normal => "Normal",
+        Urgency::Critical => "Critical",
+    }
+}
+
+fn sound(device: &Device) -> &str {
+    match &device.tweaks.sound {
+        SoundTweak::Silent => "silent",
+        SoundTweak::Named(name) => name,
+        SoundTweak::Unusable => "unusable",
+    }
+}

@@ -1,0 +1,238 @@
+//! A private bus, an X server and programs on them, ended with the test that started them.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use notify_rust::{Timeout, Urgency};
+use pushbell::{
+    desktop::{
+        DesktopEvent,
+        popup::{Popup, PopupKey, PopupSerial},
+    },
+    notice::RoomKey,
+    platform::{
+        bus::BusAddress,
+        session::{Buses, Session},
+    },
+};
+use tempfile::TempDir;
+use tokio::{
+    sync::mpsc::{self, UnboundedReceiver},
+    time::timeout,
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A program, killed when dropped.
+pub(crate) struct Program(Child);
+
+impl Program {
+    /// Starts a program and reads the first line that it prints.
+    pub(crate) fn that_prints(mut command: Command) -> (Self, String) {
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("started");
+        let mut line = String::new();
+        let output = child.stdout.take().expect("its output");
+        BufReader::new(output).read_line(&mut line).expect("a line");
+        (Self(child), line.trim().to_owned())
+    }
+
+    pub(crate) fn quiet(mut command: Command) -> Self {
+        Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started"))
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.0.id().to_string()]).status().expect("kill");
+        assert!(status.success());
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.0.kill().expect("killed");
+        self.0.wait().expect("reaped");
+    }
+}
+
+/// A bus in a directory of its own.
+pub(crate) struct TestBus {
+    directory: TempDir,
+    daemon: Option<Program>,
+    display: Option<(Program, String)>,
+}
+
+impl TestBus {
+    pub(crate) fn start() -> Self {
+        let mut bus = Self::absent();
+        bus.come();
+        bus
+    }
+
+    /// A place for a bus that is not there yet.
+    pub(crate) fn absent() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::create_dir(directory.path().join("services")).expect("a directory");
+        Self { directory, daemon: None, display: None }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.path().join("run/bus")
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("unix:path={}", self.socket().display())
+    }
+
+    pub(crate) fn come(&mut self) {
+        fs::create_dir_all(self.path().join("run")).expect("a directory");
+        let configuration = self.path().join("bus.conf");
+        let text = format!(
+            r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+            "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+            <busconfig><type>session</type><keep_umask/><listen>{}</listen><auth>EXTERNAL</auth>
+            <servicedir>{}/services</servicedir>
+            <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/>
+            <allow own="*"/></policy></busconfig>"#,
+            self.address(),
+            self.path().display()
+        );
+        fs::write(&configuration, text).expect("written");
+        let mut command = self.command("dbus-daemon");
+        command.arg("--config-file").arg(configuration).args([
+            "--nofork",
+            "--nopidfile",
+            "--nosyslog",
+            "--print-address",
+        ]);
+        let (daemon, address) = Program::that_prints(command);
+        assert!(!address.is_empty(), "the bus started");
+        self.daemon = Some(daemon);
+    }
+
+    pub(crate) fn go(&mut self) {
+        self.daemon = None;
+    }
+
+    /// An X server for what is started from now on.
+    pub(crate) fn with_display(mut self) -> Self {
+        let mut command = Command::new("Xvfb");
+        command.args(["-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp", "-noreset"]);
+        let (server, number) = Program::that_prints(command);
+        assert!(!number.is_empty(), "the X server started");
+        self.display = Some((server, format!(":{number}")));
+        self
+    }
+
+    /// A program with an environment of its own.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8").env("HOME", self.path());
+        command.env("DBUS_SESSION_BUS_ADDRESS", self.address()).env("XDG_RUNTIME_DIR", self.path().join("run"));
+        command.env("GSETTINGS_BACKEND", "memory").env("NO_AT_BRIDGE", "1").env("XDG_CONFIG_HOME", self.path());
+        if let Some((_, display)) = &self.display {
+            command.env("DISPLAY", display);
+        }
+        command
+    }
+
+    pub(crate) async fn connect(&self) -> zbus::Connection {
+        let address = self.address();
+        zbus::connection::Builder::address(address.as_str()).expect("an address").build().await.expect("a connection")
+    }
+
+    /// What listens to the desktop on this bus, with no system bus.
+    pub(crate) fn desktop(&self) -> Desktop {
+        self.desktop_with_system(Err("none".into()))
+    }
+
+    pub(crate) fn desktop_with_system(&self, system: Result<BusAddress, String>) -> Desktop {
+        let (sender, events) = mpsc::unbounded_channel();
+        let buses = Buses { session: BusAddress::parse(&self.address()), system };
+        Desktop { session: Session::start(buses, "test-icon".into(), &sender), events }
+    }
+}
+
+/// The session under test and what it said.
+pub(crate) struct Desktop {
+    pub(crate) session: Session,
+    events: UnboundedReceiver<DesktopEvent>,
+}
+
+impl Desktop {
+    /// The next event about popups.
+    pub(crate) async fn next(&mut self) -> DesktopEvent {
+        self.find(|event| if matches!(event, DesktopEvent::TrayHost(_)) { None } else { Some(event) }).await
+    }
+
+    /// The first event that `pick` picks.
+    pub(crate) async fn find<T>(&mut self, mut pick: impl FnMut(DesktopEvent) -> Option<T>) -> T {
+        let found = async {
+            loop {
+                let event = self.events.recv().await.expect("an event");
+                if let Some(found) = pick(event) {
+                    return found;
+                }
+            }
+        };
+        timeout(PATIENCE, found).await.expect("an event in time")
+    }
+
+    /// The reason in the next state of popups.
+    pub(crate) async fn service(&mut self, available: bool) -> String {
+        let pick = |event| if let DesktopEvent::PopupService(state) = event { Some(state) } else { None };
+        loop {
+            let state = self.find(pick).await;
+            if state.available == available {
+                return state.reason.unwrap_or_default();
+            }
+        }
+    }
+
+    pub(crate) fn show(&self, serial: u64, popup: Popup) {
+        self.session.show(PopupSerial(serial), popup);
+    }
+
+    pub(crate) async fn shown(&mut self, serial: u64) {
+        assert_eq!(self.next().await, DesktopEvent::Shown(PopupSerial(serial)));
+    }
+
+    pub(crate) async fn not_shown(&mut self, serial: u64) {
+        let event = self.next().await;
+        assert!(matches!(event, DesktopEvent::NotShown(PopupSerial(number), _) if number == serial), "{event:?}");
+    }
+}
+
+pub(crate) fn key(room: &str) -> PopupKey {
+    PopupKey::Room(RoomKey { account: "a".into(), room_id: room.into() })
+}
+
+pub(crate) fn popup(room: &str, text: &str) -> Popup {
+    Popup {
+        key: key(room),
+        title: "Major Tom in <Mission> & Control".into(),
+        text: text.into(),
+        urgency: Urgency::Normal,
+        category: "im.received",
+        actions: vec![("default", "Open")],
+        timeout: Timeout::Default,
+    }
+}
+
+/// Asks again until the answer is yes.
+pub(crate) async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
+    let met = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, met).await.expect("in time");
+}

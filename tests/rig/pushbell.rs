@@ -1,0 +1,318 @@
+//! The app itself, as a person runs it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use hyper::Method;
+use pushbell::identity;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use super::{
+    Desktop, SOON, http,
+    process::{Part, TempDir},
+    wait_for, wait_until,
+};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pushbell");
+/// The standard path of push gateways.
+pub(crate) const PATH: &str = "/_matrix/push/v1/notify";
+
+/// A home directory with a configuration for the app, and the app when it runs.
+pub(crate) struct Pushbell {
+    app: Option<Part>,
+    pub(crate) port: u16,
+    env: Vec<(String, String)>,
+    directory: TempDir,
+    starts: u32,
+}
+
+/// An account's `app_id` and `pushkey`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Account {
+    pub(crate) name: String,
+    pub(crate) app_id: String,
+    pub(crate) pushkey: String,
+}
+
+/// What a command printed, and its exit code.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Output {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Pushbell {
+    /// Starts the app on this desktop in a fresh home, with this configuration (TOML; `server.listen` is set to a free
+    /// port unless it is in there), and waits until it answers.
+    #[track_caller]
+    pub(crate) fn start(desktop: &Desktop, config: &str) -> Self {
+        let mut pushbell = Self::prepare(desktop, config);
+        pushbell.run();
+        pushbell
+    }
+
+    /// Makes the home, without starting the app.
+    #[track_caller]
+    pub(crate) fn prepare(desktop: &Desktop, config: &str) -> Self {
+        let directory = TempDir::new();
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        for name in ["home/.config", "home/.local/share", "home/.cache", "bin", "logs"] {
+            fs::create_dir_all(path(name)).expect("the temporary directory is writable");
+        }
+        let mut env = desktop.env().to_vec();
+        let mut set = |key: &str, value: String| {
+            env.retain(|(other, _)| other != key);
+            env.push((key.to_owned(), value));
+        };
+        set("HOME", path("home"));
+        set("XDG_CONFIG_HOME", path("home/.config"));
+        set("XDG_DATA_HOME", path("home/.local/share"));
+        set("XDG_CACHE_HOME", path("home/.cache"));
+        set("PATH", format!("{}:{}", path("bin"), super::process::PATH));
+        set("RUST_BACKTRACE", "1".to_owned());
+        // What the person would see opened is written down instead.
+        let open = format!("printf '%s\\t%s\\n' \"$*\" \"$XDG_ACTIVATION_TOKEN\" >>'{}'", path("opened"));
+        let handler = format!("case $* in *x-scheme-handler/matrix) cat '{}' 2>/dev/null;; esac", path("handler"));
+        for (name, script) in [("xdg-open", open), ("xdg-mime", handler)] {
+            let program = directory.path().join("bin").join(name);
+            fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("the temporary directory is writable");
+            executable(&program);
+        }
+        let pushbell = Self { app: None, port: http::free_port(), env, directory, starts: 0 };
+        pushbell.configure(config);
+        pushbell
+    }
+
+    /// Runs the app and waits until it answers.
+    #[track_caller]
+    pub(crate) fn run(&mut self) {
+        self.launch(&["run"]);
+        wait_until("the app answers that it can take pushes", SOON, || {
+            if let Some(status) = self.app().try_wait() {
+                panic!("the app has ended: {status}\n{}", self.log());
+            }
+            http::request(self.port, &Method::GET, "/health", None, "").is_ok_and(|answer| answer.status == 200)
+        });
+    }
+
+    /// Runs the app, without waiting for anything.
+    pub(crate) fn launch(&mut self, arguments: &[&str]) {
+        self.starts += 1;
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments);
+        self.app = Some(Part::start("pushbell", command, &self.env, &self.directory.path().join("logs")));
+    }
+
+    /// Writes the configuration file, whole: a running app takes it up.
+    pub(crate) fn configure(&self, config: &str) {
+        let mut table: toml::Table = config.parse().expect("the test's configuration is TOML");
+        let server = table.entry("server").or_insert_with(|| toml::Table::new().into());
+        let server = server.as_table_mut().expect("[server] is a table");
+        server.entry("listen").or_insert_with(|| vec![format!("127.0.0.1:{}", self.port)].into());
+        self.write_config(&table.to_string());
+    }
+
+    /// Writes the configuration file as it is given. An editor's way: a new file in place of the old one.
+    pub(crate) fn write_config(&self, text: &str) {
+        let path = self.config_file();
+        let new = path.with_extension("toml.new");
+        fs::create_dir_all(path.parent().expect("a directory")).expect("the home is writable");
+        fs::write(&new, text).expect("the home is writable");
+        fs::rename(&new, &path).expect("the home is writable");
+    }
+
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.home().join(".config").join(identity::DIRECTORY_NAME).join("pushbell.toml")
+    }
+
+    pub(crate) fn data_directory(&self) -> PathBuf {
+        self.home().join(".local/share").join(identity::DIRECTORY_NAME)
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.data_directory().join("pushbell.db")
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.directory.path().join("home")
+    }
+
+    /// Sets a variable for what is started from now on.
+    pub(crate) fn set_env(&mut self, key: &str, value: &str) {
+        self.env.retain(|(other, _)| other != key);
+        self.env.push((key.to_owned(), value.to_owned()));
+    }
+
+    /// The environment of the app.
+    pub(crate) fn env(&self) -> &[(String, String)] {
+        &self.env
+    }
+
+    /// What was opened with `xdg-open`, and the activation token that came with it (empty if none).
+    pub(crate) fn opened(&self) -> Vec<(String, String)> {
+        let text = fs::read_to_string(self.directory.path().join("opened")).unwrap_or_default();
+        text.lines().filter_map(|line| line.split_once('\t')).map(|(what, token)| (what.into(), token.into())).collect()
+    }
+
+    /// Some program handles `matrix:` links from now on; at first none does.
+    pub(crate) fn handle_matrix_links(&self) {
+        fs::write(self.directory.path().join("handler"), "client.desktop\n")
+            .expect("the temporary directory is writable");
+    }
+
+    // Its life
+
+    /// The app's process.
+    #[track_caller]
+    pub(crate) fn app(&mut self) -> &mut Part {
+        self.app.as_mut().expect("the app was started")
+    }
+
+    /// SIGKILL, as by a crash or a power cut.
+    pub(crate) fn kill9(&mut self) {
+        self.app().kill();
+        self.app = None;
+    }
+
+    /// SIGTERM, as at the end of a session; the exit code.
+    #[track_caller]
+    pub(crate) fn terminate(&mut self) -> Option<i32> {
+        self.app().signal(Signal::TERM);
+        let status = self.app().wait(SOON);
+        self.app = None;
+        status.code()
+    }
+
+    /// Ends it in an orderly way and runs it again.
+    #[track_caller]
+    pub(crate) fn restart(&mut self) {
+        self.terminate();
+        self.run();
+    }
+
+    /// All that the app has printed since the home was made.
+    pub(crate) fn log(&self) -> String {
+        let read = |name: &str| fs::read_to_string(self.directory.path().join("logs").join(name)).unwrap_or_default();
+        read("pushbell.out") + &read("pushbell.err")
+    }
+
+    // Commands
+
+    /// Runs a command to its end.
+    #[track_caller]
+    pub(crate) fn command(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).env_clear().envs(self.env.iter().map(|(key, value)| (key, value)));
+        let output = command.stdin(std::process::Stdio::null()).output().expect("the program was built");
+        Output {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Runs a command that has to succeed; what it printed.
+    #[track_caller]
+    pub(crate) fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments);
+        assert!(output.code == 0, "pushbell {arguments:?}: {output:#?}");
+        output.stdout
+    }
+
+    /// `pushbell status --json`
+    #[track_caller]
+    pub(crate) fn status(&self) -> Value {
+        let text = self.ok(&["status", "--json"]);
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("status is no JSON: {error}: {text}"))
+    }
+
+    /// Waits until the status fits.
+    #[track_caller]
+    pub(crate) fn wait_for_status(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        wait_for(what, SOON, || Some(self.status()).filter(&fits))
+    }
+
+    /// `pushbell history --json`, newest first.
+    #[track_caller]
+    pub(crate) fn history(&self) -> Vec<Value> {
+        let text = self.ok(&["history", "--json"]);
+        text.lines().map(|line| serde_json::from_str(line).expect("each line of history is JSON")).collect()
+    }
+
+    /// The first account, as `pushbell account show` tells it.
+    #[track_caller]
+    pub(crate) fn account(&self) -> Account {
+        let name = self.status()["accounts"][0]["name"].as_str().expect("there is an account").to_owned();
+        self.account_named(&name)
+    }
+
+    /// An account, as `pushbell account show NAME` tells it: read from the ready-to-paste request in there.
+    #[track_caller]
+    pub(crate) fn account_named(&self, name: &str) -> Account {
+        let text = self.ok(&["account", "show", name]);
+        let value = |key: &str| {
+            let (_, rest) = text.split_once(&format!("\"{key}\"")).unwrap_or_else(|| panic!("no {key:?} in: {text}"));
+            rest.split('"').nth(1).unwrap_or_else(|| panic!("no {key:?} in: {text}")).to_owned()
+        };
+        Account { name: name.to_owned(), app_id: value("app_id"), pushkey: value("pushkey") }
+    }
+
+    // Pushes
+
+    /// The pusher URL.
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}{PATH}", self.port)
+    }
+
+    /// Posts a body as it is.
+    #[track_caller]
+    pub(crate) fn push(&self, body: &Value) -> (u16, Value) {
+        let answer = self.post(body.to_string());
+        (answer.status, answer.json())
+    }
+
+    /// Posts any text.
+    #[track_caller]
+    pub(crate) fn post(&self, body: impl Into<hyper::body::Bytes>) -> http::Answer {
+        http::request(self.port, &Method::POST, PATH, None, body).unwrap_or_else(|error| panic!("push: {error}"))
+    }
+
+    /// Posts a notification to this account and checks that it was accepted. The `devices` in it are made out to the
+    /// account; there is one if it has none.
+    #[track_caller]
+    pub(crate) fn notify(&self, account: &Account, notification: Value) {
+        let answer = self.push(&address(account, notification));
+        assert_eq!(answer, (200, json!({"rejected": []})));
+    }
+}
+
+/// A push body of this notification, its devices made out to the account.
+pub(crate) fn address(account: &Account, mut notification: Value) -> Value {
+    if notification["devices"].as_array().is_none_or(Vec::is_empty) {
+        notification["devices"] = json!([{}]);
+    }
+    for device in notification["devices"].as_array_mut().expect("it is an array") {
+        device["app_id"] = account.app_id.clone().into();
+        device["pushkey"] = account.pushkey.clone().into();
+    }
+    json!({ "notification": notification })
+}
+
+/// A text message in a room, as Synapse would send it.
+pub(crate) fn message(event: &str, room: &str, body: &str) -> Value {
+    json!({
+        "event_id": format!("${event}"), "id": format!("${event}"), "room_id": format!("!{room}"), "room_name": room,
+        "type": "m.room.message", "sender": "@bob:hs.test", "sender_display_name": "Bob", "prio": "high",
+        "content": {"msgtype": "m.text", "body": body}, "counts": {"unread": 1},
+    })
+}
+
+pub(crate) fn executable(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("it is ours");
+}

@@ -1,0 +1,164 @@
+//! The app's tray item, read as a tray host reads it.
+
+use serde_json::Value;
+use tiny_skia::{IntSize, Pixmap};
+use zbus::{Connection, zvariant};
+
+use super::bus;
+
+const WATCHER: (&str, &str, &str) =
+    ("org.kde.StatusNotifierWatcher", "/StatusNotifierWatcher", "org.kde.StatusNotifierWatcher");
+const ITEM: &str = "org.kde.StatusNotifierItem";
+const MENU: &str = "com.canonical.dbusmenu";
+
+/// A StatusNotifier item.
+pub(crate) struct TrayItem {
+    connection: Connection,
+    service: String,
+    path: String,
+}
+
+/// One line of its menu. Labels are as a person reads them (mnemonic markers removed).
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct MenuItem {
+    pub(crate) id: i32,
+    pub(crate) label: String,
+    pub(crate) enabled: bool,
+    pub(crate) separator: bool,
+    /// `None` when it cannot be checked.
+    pub(crate) checked: Option<bool>,
+    pub(crate) children: Vec<MenuItem>,
+}
+
+impl TrayItem {
+    /// The items that are registered with the bus's tray host.
+    pub(crate) fn all(connection: &Connection) -> Vec<Self> {
+        let registered = bus::block_on(bus::property(connection, WATCHER, "RegisteredStatusNotifierItems"));
+        let registered = registered.ok().and_then(|items| items.as_array().cloned()).unwrap_or_default();
+        registered
+            .iter()
+            .filter_map(Value::as_str)
+            .map(|item| {
+                // "name/path", or only the name.
+                let (service, path) = match item.find('/') {
+                    Some(at) => item.split_at(at),
+                    None => (item, "/StatusNotifierItem"),
+                };
+                Self { connection: connection.clone(), service: service.to_owned(), path: path.to_owned() }
+            })
+            .collect()
+    }
+
+    /// A property of the item as JSON: `Id`, `Title`, `Status`, `Category`, `Menu` and so on.
+    #[track_caller]
+    pub(crate) fn property(&self, name: &str) -> Value {
+        bus::block_on(bus::property(&self.connection, (&self.service, &self.path, ITEM), name))
+            .unwrap_or_else(|error| panic!("{name} of the tray item {}: {error}", self.service))
+    }
+
+    #[track_caller]
+    pub(crate) fn text(&self, name: &str) -> String {
+        self.property(name).as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Title and text of its tooltip.
+    #[track_caller]
+    pub(crate) fn tooltip(&self) -> (String, String) {
+        let tooltip = self.property("ToolTip");
+        let part = |index: usize| tooltip[index].as_str().unwrap_or_default().to_owned();
+        (part(2), part(3))
+    }
+
+    /// Its pixels, in each size that it offers.
+    #[track_caller]
+    pub(crate) fn icons(&self) -> Vec<Pixmap> {
+        let number = |value: &Value| u32::try_from(value.as_u64().unwrap_or_default()).expect("a size");
+        let pixmaps = self.property("IconPixmap");
+        pixmaps
+            .as_array()
+            .expect("IconPixmap is an array")
+            .iter()
+            .map(|pixmap| {
+                let size = IntSize::from_wh(number(&pixmap[0]), number(&pixmap[1])).expect("the icon has a size");
+                let argb = pixmap[2].as_array().expect("the icon has pixels");
+                let argb = argb.iter().map(|byte| u8::try_from(number(byte)).expect("a byte")).collect::<Vec<_>>();
+                let premultiplied = argb.chunks_exact(4).flat_map(|pixel| {
+                    let color = tiny_skia::ColorU8::from_rgba(pixel[1], pixel[2], pixel[3], pixel[0]).premultiply();
+                    [color.red(), color.green(), color.blue(), color.alpha()]
+                });
+                Pixmap::from_vec(premultiplied.collect(), size).expect("as many pixels as its size says")
+            })
+            .collect()
+    }
+
+    /// The person clicks on the icon.
+    pub(crate) fn activate(&self) {
+        let item = (&*self.service, &*self.path, ITEM);
+        bus::block_on(bus::call(&self.connection, item, "Activate", &(0, 0))).expect("the item can be clicked");
+    }
+
+    /// Its menu, as a host reads it when the person opens it.
+    #[track_caller]
+    pub(crate) fn menu(&self) -> Vec<MenuItem> {
+        let path = self.text("Menu");
+        let menu = (&*self.service, &*path, MENU);
+        let layout = bus::block_on(async {
+            let _ = bus::call(&self.connection, menu, "AboutToShow", &(0,)).await;
+            bus::call(&self.connection, menu, "GetLayout", &(0, -1, Vec::<&str>::new())).await
+        })
+        .expect("the item has a menu");
+        menu_item(&layout[1]).children
+    }
+
+    /// The labels of the menu, top to bottom, those of submenus after their own, without separators.
+    #[track_caller]
+    pub(crate) fn menu_labels(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        flatten(&self.menu(), &mut found);
+        found.into_iter().filter(|item| !item.separator).map(|item| item.label).collect()
+    }
+
+    /// The person clicks on the menu's line with this label.
+    #[track_caller]
+    pub(crate) fn click_menu(&self, label: &str) {
+        let mut items = Vec::new();
+        flatten(&self.menu(), &mut items);
+        let item = items.iter().find(|item| item.label == label);
+        let item = item.unwrap_or_else(|| panic!("no {label:?} in the menu: {items:#?}"));
+        assert!(item.enabled, "{label:?} cannot be clicked");
+        let path = self.text("Menu");
+        let arguments = (item.id, "clicked", zvariant::Value::from(0_i32), 0_u32);
+        bus::block_on(bus::call(&self.connection, (&self.service, &path, MENU), "Event", &arguments))
+            .expect("the menu takes clicks");
+    }
+}
+
+fn menu_item(value: &Value) -> MenuItem {
+    let properties = &value[1];
+    let label = properties["label"].as_str().unwrap_or_default();
+    // "_" marks the mnemonic, "__" is an underscore.
+    let label = label.replace("__", "\0").replace('_', "").replace('\0', "_");
+    let children = value[2].as_array().map(Vec::as_slice).unwrap_or_default();
+    MenuItem {
+        id: i32::try_from(value[0].as_i64().unwrap_or_default()).expect("an id"),
+        label,
+        enabled: properties["enabled"].as_bool().unwrap_or(true),
+        separator: properties["type"] == "separator",
+        checked: properties["toggle-state"]
+            .as_i64()
+            .filter(|_| properties["toggle-type"].as_str().is_some_and(|kind| !kind.is_empty()))
+            .map(|state| state == 1),
+        children: children
+            .iter()
+            .filter(|child| child[1]["visible"].as_bool().unwrap_or(true))
+            .map(menu_item)
+            .collect(),
+    }
+}
+
+fn flatten(items: &[MenuItem], into: &mut Vec<MenuItem>) {
+    for item in items {
+        into.push(item.clone());
+        flatten(&item.children, into);
+    }
+}

@@ -1,0 +1,217 @@
+//! With a real homeserver: Synapse from the Python package index.
+#![cfg(target_os = "linux")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod rig;
+
+use std::{path::Path, time::Duration};
+
+use rig::{
+    Desktop, DesktopOptions, Notify, Pushbell, Recording, SOON, Synapse,
+    http::RecordingServer,
+    recording::{Burst, same_sound},
+    wait_for, wait_until,
+};
+use serde_json::{Value, json};
+
+#[test]
+fn the_homeserver_of_the_rig_pushes() {
+    let synapse = Synapse::start();
+    let gateway = RecordingServer::start();
+    let (alice, bob) = (synapse.register("alice", "Alice"), synapse.register("bob", "Bob"));
+    alice.set_pusher(&gateway.url(), "org.example.tray", "key-1", &json!({}));
+    assert_eq!(alice.pushers()[0]["pushkey"], "key-1");
+    let room = bob.create_room(&json!({"name": "Mission Control", "invite": [alice.id]}));
+    let invite = gateway.wait_for_push("the invite", |push| push["membership"] == "invite");
+    assert_eq!(invite["room_name"], "Mission Control");
+    alice.join(&room);
+    let event = bob.send(&room, "I'm floating in a most peculiar way.");
+    let push = gateway.wait_for_push("the message", |push| push["event_id"] == *event);
+    assert_eq!(push["sender_display_name"], "Bob");
+    assert_eq!(push["content"]["body"], "I'm floating in a most peculiar way.");
+    assert_eq!(push["devices"][0]["app_id"], "org.example.tray");
+    alice.read(&room, &event);
+    gateway.wait_for_push("the number falls to zero", |push| push["counts"]["unread"] == 0);
+}
+
+/// A desktop with the app on it, and ears.
+struct Story {
+    desktop: Desktop,
+    pushbell: Pushbell,
+    recording: Recording,
+    default: Vec<Burst>,
+    bing: Vec<Burst>,
+    ring: Vec<Burst>,
+}
+
+/// What a step begins with: how much has been shown and heard.
+struct Mark {
+    shown: usize,
+    heard: Duration,
+}
+
+impl Story {
+    fn start() -> Self {
+        let desktop = Desktop::start(DesktopOptions::default());
+        // Popups stay until they are withdrawn, so that withdrawing them can be seen.
+        let pushbell = Pushbell::start(&desktop, "[popup]\ntimeout = \"never\"\n");
+        let recording = Recording::start(&desktop);
+        let sounds = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sounds");
+        let [default, bing, ring] = ["default", "bing", "ring"]
+            .map(|name| recording.reference(&desktop, &sounds.join(name).with_extension("ogg")));
+        Self { desktop, pushbell, recording, default, bing, ring }
+    }
+
+    fn mark(&self) -> Mark {
+        Mark { shown: self.desktop.notifications().len(), heard: self.recording.length() }
+    }
+
+    #[track_caller]
+    fn popup(&self, mark: &Mark, title: &str, text: &str) -> Notify {
+        let what = format!("a popup {title:?}: {text:?}");
+        self.desktop.notifications().wait_for_notify_since(mark.shown, &what, |notify| {
+            notify.summary.contains(title) && notify.body.contains(text)
+        })
+    }
+
+    #[track_caller]
+    fn sounds(&self, mark: &Mark, sound: &[Burst]) {
+        let heard = self.recording.wait_for_bursts(mark.heard, sound.len());
+        assert!(same_sound(&heard, sound), "heard {heard:#?} instead of {sound:#?}");
+    }
+
+    #[track_caller]
+    fn silence(&self, mark: &Mark) {
+        self.recording.listen(Duration::from_secs(1));
+        assert_eq!(self.recording.bursts_since(mark.heard), []);
+    }
+
+    #[track_caller]
+    fn counts(&self, unread: u64, missed_calls: u64) {
+        let what = format!("{unread} unread, {missed_calls} missed calls");
+        self.pushbell
+            .wait_for_status(&what, |status| status["unread"] == unread && status["missed_calls"] == missed_calls);
+        let words = match (unread, missed_calls) {
+            (0, 0) => String::new(),
+            (_, 0) => format!("{unread} unread"),
+            (_, 1) => format!("{unread} unread, 1 missed call"),
+            _ => format!("{unread} unread, {missed_calls} missed calls"),
+        };
+        let item = self.desktop.tray_item();
+        wait_until(&format!("the tooltip says {words:?}"), SOON, || {
+            let (title, text) = item.tooltip();
+            format!("{title} {text}").contains(&words)
+        });
+    }
+
+    #[track_caller]
+    fn newest(&self) -> Value {
+        self.pushbell.history().into_iter().next().expect("there is history")
+    }
+}
+
+#[test]
+fn a_day_with_a_homeserver() {
+    let synapse = Synapse::start();
+    let [alice, bob, carol] =
+        [("alice", "Alice"), ("bob", "Bob"), ("carol", "Carol")].map(|(name, shown)| synapse.register(name, shown));
+    let story = Story::start();
+    let icon_at_rest = wait_for("the icon is on the panel", SOON, || story.desktop.tray_icon_pixels());
+    let account = story.pushbell.account();
+    alice.set_pusher(&story.pushbell.url(), &account.app_id, &account.pushkey, &json!({}));
+
+    // An invite.
+    let mark = story.mark();
+    let room = bob.create_room(&json!({"name": "Mission Control", "invite": [alice.id, carol.id]}));
+    story.popup(&mark, "Bob invites you to Mission Control", "");
+    story.sounds(&mark, &story.default);
+    story.counts(1, 0);
+    assert_eq!(story.newest()["type"], "m.room.member");
+    alice.join(&room);
+    carol.join(&room);
+
+    // A message in a room makes no sound.
+    let mark = story.mark();
+    let text = "<b>&amp; \"quotes\"</b>";
+    bob.send(&room, text);
+    let popup = story.popup(&mark, "Bob in Mission Control", "");
+    let shown = popup.body.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&");
+    assert!(shown.ends_with(text), "{popup:#?}");
+    assert_eq!(popup.hints["category"], "im.received");
+    story.silence(&mark);
+    story.counts(1, 0);
+    assert_eq!(story.newest()["body"], text);
+    assert_eq!(story.newest()["shown"], true);
+    wait_until("the badge is on the icon", SOON, || {
+        story.desktop.tray_icon_pixels().is_some_and(|icon| icon != icon_at_rest)
+    });
+
+    // The next one takes its popup's place.
+    let mark = story.mark();
+    carol.send(&room, "Ground control?");
+    let next = story.popup(&mark, "Mission Control", "Ground control?");
+    assert_eq!((next.replaces_id, next.id()), (popup.id(), popup.id()));
+    story.counts(1, 0);
+
+    // A mention.
+    let mark = story.mark();
+    let content =
+        json!({"msgtype": "m.text", "body": "Alice: commencing countdown", "m.mentions": {"user_ids": [alice.id]}});
+    bob.send_event(&room, "m.room.message", &content);
+    let popup = story.popup(&mark, "", "commencing countdown");
+    assert!(format!("{} {}", popup.summary, popup.body).contains("mentioned you"), "{popup:#?}");
+    story.sounds(&mark, &story.default);
+    story.counts(1, 0);
+
+    // A keyword with a sound of its own.
+    let rule = json!({"pattern": "rocket", "actions": ["notify", {"set_tweak": "sound", "value": "bing.wav"}, {"set_tweak": "highlight"}]});
+    alice.set_push_rule("content", "rocket", &rule);
+    let mark = story.mark();
+    let last_in_room = bob.send(&room, "a rocket");
+    story.popup(&mark, "", "a rocket");
+    story.sounds(&mark, &story.bing);
+
+    // A direct message.
+    let mark = story.mark();
+    let direct = bob.create_room(&json!({"is_direct": true, "invite": [alice.id], "preset": "trusted_private_chat"}));
+    story.popup(&mark, "Bob invites you", "");
+    story.sounds(&mark, &story.default);
+    alice.join(&direct);
+    alice.mark_direct(&direct, &bob);
+    let mark = story.mark();
+    bob.send(&direct, "only to you");
+    let popup = story.popup(&mark, "Bob", "only to you");
+    assert_eq!(popup.summary, "Bob");
+    story.sounds(&mark, &story.default);
+    story.counts(2, 0);
+
+    // A call that nobody takes.
+    let mark = story.mark();
+    let call = json!({"call_id": "call-1", "version": 0, "lifetime": 4000, "offer": {"type": "offer", "sdp": "v=0"}});
+    let last_in_direct = bob.send_event(&direct, "m.call.invite", &call);
+    let popup = story.popup(&mark, "Bob", "");
+    assert_eq!(popup.hints["category"], "call.incoming");
+    let missed = story.popup(&mark, "Missed call from Bob", "");
+    assert_eq!(missed.hints["category"], "call.unanswered");
+    let heard = story.recording.wait_for_bursts(mark.heard, story.ring.len());
+    assert!(
+        heard.iter().zip(&story.ring).all(|(heard, ring)| (heard.frequency - ring.frequency).abs() <= 10.0),
+        "{heard:#?}"
+    );
+    let mark = story.mark();
+    story.silence(&mark);
+    story.counts(2, 1);
+
+    // Reading elsewhere.
+    alice.read(&room, &last_in_room);
+    story.counts(1, 1);
+    alice.read(&direct, &last_in_direct);
+    story.counts(0, 0);
+    wait_until("all popups of the account are withdrawn", SOON, || {
+        let open = story.desktop.notifications().open();
+        !open.values().any(|popup| popup.summary.contains("Bob") || popup.summary.contains("Mission Control"))
+    });
+    wait_until("the badge is off the icon", SOON, || story.desktop.tray_icon_pixels().as_ref() == Some(&icon_at_rest));
+    assert!(story.pushbell.history().iter().all(|notice| notice["read"] == true));
+    assert_eq!(alice.pushers().len(), 1, "the homeserver still pushes");
+}
