@@ -3,11 +3,29 @@
 //! What [`Inbox::record`] has answered is on disk (WAL, synced). Requests that wait share a commit. After each commit
 //! that changed something the `news` signal is raised; whoever owns the presentation then asks for [`Inbox::news`].
 
-use std::{path::Path, sync::Arc};
+mod accounts;
+mod calls;
+mod changes;
+mod counts;
+mod marks;
+mod news;
+mod prune;
+mod record;
+mod rooms;
+mod rows;
+mod schema;
+mod settings;
+mod thread;
+
+#[cfg(test)]
+mod tests;
+
+use std::{path::Path, sync::Arc, thread::Builder};
 
 use jiff::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc, oneshot};
 
+use self::thread::{Request, Worker};
 use crate::{
     notice::{Call, Notice, NoticeId, RoomDigest, RoomKey},
     push::notify::{Notification, SoundTweak, Tweaks},
@@ -174,7 +192,12 @@ pub enum InboxError {
 
 /// A handle to the inbox's thread. Cheap to clone; the thread ends, its work done, with the last handle.
 #[derive(Debug, Clone)]
-pub struct Inbox {}
+pub struct Inbox {
+    requests: mpsc::Sender<Request>,
+}
+
+/// Requests that wait for the thread. More than that wait for room in the queue.
+const QUEUE: usize = 1024;
 
 impl Inbox {
     /// Opens or creates the database (private to the user), migrates it and starts the thread.
@@ -182,8 +205,14 @@ impl Inbox {
     ///
     /// # Errors
     /// When the database cannot be opened or is too new.
-    pub fn open(_path: &Path, _retention: Retention, _news: Arc<Notify>) -> Result<Self, InboxError> {
-        todo!()
+    pub fn open(path: &Path, retention: Retention, news: Arc<Notify>) -> Result<Self, InboxError> {
+        let (requests, queue) = mpsc::channel(QUEUE);
+        let worker = Worker::open(path, retention, news)?;
+        Builder::new()
+            .name("inbox".to_owned())
+            .spawn(move || worker.run(queue))
+            .map_err(|error| schema::unusable(path, error))?;
+        Ok(Self { requests })
     }
 
     /// Records a push: its notice and its counts, for each recipient. On disk when this returns.
@@ -191,32 +220,34 @@ impl Inbox {
     ///
     /// # Errors
     /// When it is not on disk: then nothing of it is.
-    pub async fn record(&self, _delivery: Delivery) -> Result<(), InboxError> {
-        todo!()
+    pub async fn record(&self, delivery: Delivery) -> Result<(), InboxError> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Record(delivery, answer)).await.map_err(|_| InboxError::Closed)?;
+        answered.await.map_err(|_| InboxError::Closed)?
     }
 
     /// What has changed since the last call, and what waits. Lets calls ring out whose deadline is at or before `now`.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn news(&self, _now: Timestamp) -> Result<News, InboxError> {
-        todo!()
+    pub async fn news(&self, now: Timestamp) -> Result<News, InboxError> {
+        self.ask(move |worker| worker.news(now)).await
     }
 
     /// What the room's popup is made from; `None` when nothing in it is unread.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn room_digest(&self, _room: RoomKey) -> Result<Option<RoomDigest>, InboxError> {
-        todo!()
+    pub async fn room_digest(&self, room: RoomKey) -> Result<Option<RoomDigest>, InboxError> {
+        self.ask(move |worker| worker.read(|db| news::room_digest(db, &room))).await
     }
 
     /// Notices were shown.
     ///
     /// # Errors
     /// When it could not be written down; they may then be shown once more by the next start.
-    pub async fn mark_shown(&self, _shown: Vec<Shown>) -> Result<(), InboxError> {
-        todo!()
+    pub async fn mark_shown(&self, shown: Vec<Shown>) -> Result<(), InboxError> {
+        self.ask(move |worker| worker.mark_shown(&shown)).await
     }
 
     /// Settles every waiting notice without showing it (`popup.enabled = false`).
@@ -224,15 +255,15 @@ impl Inbox {
     /// # Errors
     /// When it could not be written down.
     pub async fn settle_waiting(&self) -> Result<(), InboxError> {
-        todo!()
+        self.ask(Worker::settle_waiting).await
     }
 
     /// The person has read something here. Raises `news`.
     ///
     /// # Errors
     /// When it could not be written down.
-    pub async fn mark_read(&self, _read: Read) -> Result<(), InboxError> {
-        todo!()
+    pub async fn mark_read(&self, read: Read) -> Result<(), InboxError> {
+        self.ask(move |worker| worker.mark_read(&read)).await
     }
 
     /// The newest notice that is unread, for a click on the tray icon.
@@ -240,39 +271,43 @@ impl Inbox {
     /// # Errors
     /// When the database cannot be read.
     pub async fn newest_unread(&self) -> Result<Option<Notice>, InboxError> {
-        todo!()
+        self.ask(|worker| worker.read(news::newest_unread)).await
     }
 
     /// Forgets the numbers of accounts that are not among `known`; their notices stay, read, as history.
     ///
     /// # Errors
     /// When it could not be written down.
-    pub async fn retain_accounts(&self, _known: Vec<String>) -> Result<(), InboxError> {
-        todo!()
+    pub async fn retain_accounts(&self, known: Vec<String>) -> Result<(), InboxError> {
+        self.ask(move |worker| worker.retain_accounts(&known)).await
     }
 
     /// Changes how the inbox is kept, and prunes it.
     ///
     /// # Errors
     /// When it could not be written down.
-    pub async fn set_retention(&self, _retention: Retention, _now: Timestamp) -> Result<(), InboxError> {
-        todo!()
+    pub async fn set_retention(&self, retention: Retention, now: Timestamp) -> Result<(), InboxError> {
+        self.ask(move |worker| {
+            worker.set_retention(retention, now);
+            Ok(())
+        })
+        .await
     }
 
     /// A small value of the program's own that outlives it, such as when a pause ends.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn setting(&self, _name: &'static str) -> Result<Option<String>, InboxError> {
-        todo!()
+    pub async fn setting(&self, name: &'static str) -> Result<Option<String>, InboxError> {
+        self.ask(move |worker| worker.read(|db| settings::get(db, name))).await
     }
 
     /// Keeps or (with `None`) forgets such a value.
     ///
     /// # Errors
     /// When it could not be written down.
-    pub async fn set_setting(&self, _name: &'static str, _value: Option<String>) -> Result<(), InboxError> {
-        todo!()
+    pub async fn set_setting(&self, name: &'static str, value: Option<String>) -> Result<(), InboxError> {
+        self.ask(move |worker| worker.write(|write| settings::set(write.db, name, value.as_deref()))).await
     }
 
     /// How many notices there are and how many of them wait, for `status`.
@@ -280,7 +315,7 @@ impl Inbox {
     /// # Errors
     /// When the database cannot be read.
     pub async fn totals(&self) -> Result<Totals, InboxError> {
-        todo!()
+        self.ask(|worker| worker.read(news::totals)).await
     }
 
     /// Whether a push could be recorded now, for `GET /health`: tries to begin a write.
@@ -288,7 +323,21 @@ impl Inbox {
     /// # Errors
     /// Says why not.
     pub async fn check(&self) -> Result<(), InboxError> {
-        todo!()
+        self.ask(Worker::check).await
+    }
+
+    /// Has the thread do something, and waits for what it answers.
+    async fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Worker) -> Result<T, InboxError> + Send + 'static,
+    ) -> Result<T, InboxError> {
+        let (answer, answered) = oneshot::channel();
+        let work = Request::Run(Box::new(move |worker| {
+            // Who no longer waits for the answer does not need it.
+            answer.send(work(worker)).ok();
+        }));
+        self.requests.send(work).await.map_err(|_| InboxError::Closed)?;
+        answered.await.map_err(|_| InboxError::Closed)?
     }
 }
 
@@ -305,6 +354,7 @@ pub struct Totals {
 ///
 /// # Errors
 /// When there is a database and it cannot be read. No database is an empty history.
-pub fn history(_path: &Path, _limit: usize) -> Result<Vec<Notice>, InboxError> {
-    todo!()
+pub fn history(path: &Path, limit: usize) -> Result<Vec<Notice>, InboxError> {
+    schema::open_to_read(path)?
+        .map_or(Ok(Vec::new()), |db| news::newest_of_all(&db, limit).map_err(|error| schema::unusable(path, error)))
 }

@@ -1,0 +1,112 @@
+//! What a transaction changes beyond the tables: collected while it runs, kept once it is committed, told by the next
+//! news. It is not stored: popups do not outlive the program either.
+
+use std::collections::BTreeSet;
+
+use rusqlite::Connection;
+
+use super::Zeroed;
+use crate::notice::RoomKey;
+
+/// How many rooms are remembered one by one until the next news.
+const MAX_ROOMS: usize = 256;
+
+/// A transaction under way.
+pub(super) struct Write<'a> {
+    /// The database, inside the transaction.
+    pub(super) db: &'a Connection,
+    /// Whether texts stay once their notice was read.
+    pub(super) keep_bodies: bool,
+    /// What it has changed so far.
+    pub(super) changes: Changes,
+}
+
+/// What has changed for whoever presents it.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// There is something to present anew.
+    pub(super) are_news: bool,
+    zeroed_accounts: BTreeSet<String>,
+    zeroed_rooms: BTreeSet<RoomKey>,
+    changed_rooms: BTreeSet<RoomKey>,
+}
+
+impl Changes {
+    /// An account's number fell to zero, and so those of its rooms.
+    pub(super) fn zero_account(&mut self, account: &str) {
+        self.are_news = true;
+        self.zeroed_rooms.retain(|room| room.account != account);
+        self.zeroed_accounts.insert(account.to_owned());
+    }
+
+    /// A room's number fell to zero. When they become too many, their whole accounts stand for them: a popup too few
+    /// is a lesser harm than one about what was read.
+    pub(super) fn zero_room(&mut self, room: RoomKey) {
+        self.are_news = true;
+        if self.zeroed_accounts.contains(&room.account) {
+            return;
+        }
+        self.zeroed_rooms.insert(room);
+        if self.zeroed_rooms.len() > MAX_ROOMS {
+            let rooms = std::mem::take(&mut self.zeroed_rooms);
+            self.zeroed_accounts.extend(rooms.into_iter().map(|room| room.account));
+        }
+    }
+
+    /// A shown notice of this room was edited or redacted. Beyond a limit that no screen holds, nothing is noted.
+    pub(super) fn change_room(&mut self, room: RoomKey) {
+        self.are_news = true;
+        if self.changed_rooms.len() < MAX_ROOMS {
+            self.changed_rooms.insert(room);
+        }
+    }
+
+    /// Adds what a later transaction has changed.
+    pub(super) fn merge(&mut self, later: Self) {
+        self.are_news |= later.are_news;
+        later.zeroed_accounts.iter().for_each(|account| self.zero_account(account));
+        later.zeroed_rooms.into_iter().for_each(|room| self.zero_room(room));
+        later.changed_rooms.into_iter().for_each(|room| self.change_room(room));
+    }
+
+    /// Tells it all, once.
+    pub(super) fn take(&mut self) -> (Vec<Zeroed>, Vec<RoomKey>) {
+        let Self { zeroed_accounts, zeroed_rooms, changed_rooms, .. } = std::mem::take(self);
+        let zeroed = zeroed_accounts
+            .into_iter()
+            .map(Zeroed::Account)
+            .chain(zeroed_rooms.into_iter().map(Zeroed::Room))
+            .collect();
+        (zeroed, changed_rooms.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(account: &str, number: usize) -> RoomKey {
+        RoomKey { account: account.to_owned(), room_id: format!("!{number}") }
+    }
+
+    #[test]
+    fn an_account_stands_for_its_rooms() {
+        let mut changes = Changes::default();
+        changes.zero_room(room("a", 1));
+        changes.zero_room(room("b", 1));
+        changes.zero_account("a");
+        changes.zero_room(room("a", 2));
+        assert_eq!(changes.take().0, [Zeroed::Account("a".to_owned()), Zeroed::Room(room("b", 1))]);
+        assert_eq!(changes.take(), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn too_many_rooms_become_their_accounts() {
+        let mut changes = Changes::default();
+        (0..=MAX_ROOMS).for_each(|number| changes.zero_room(room("a", number)));
+        (0..=MAX_ROOMS).for_each(|number| changes.change_room(room("a", number)));
+        let (zeroed, changed) = changes.take();
+        assert_eq!(zeroed, [Zeroed::Account("a".to_owned())]);
+        assert_eq!(changed.len(), MAX_ROOMS);
+    }
+}

@@ -1,0 +1,154 @@
+//! Reading: the news, a room's digest, what is newest, the totals.
+
+use rusqlite::{Connection, OptionalExtension, named_params};
+
+use super::{
+    AccountState, News, Totals, WaitingRoom,
+    accounts::Account,
+    calls,
+    rooms::Room,
+    rows::{count, notice, notice_by_id, notice_query, time},
+};
+use crate::{
+    notice::{Call, Notice, NoticeId, RoomDigest, RoomKey},
+    push::notify::SoundTweak,
+};
+
+/// The news, but for what is not in the tables.
+pub(super) fn news(db: &Connection) -> rusqlite::Result<News> {
+    let (waiting_notices, waiting_rooms) = waiting_totals(db)?;
+    Ok(News {
+        accounts: accounts(db)?,
+        waiting: if waiting_rooms > 0 { waiting(db)? } else { Vec::new() },
+        waiting_notices,
+        waiting_rooms,
+        calls: calls_to_present(db)?,
+        zeroed: Vec::new(),
+        changed_rooms: Vec::new(),
+        newest: newest(db)?,
+    })
+}
+
+fn accounts(db: &Connection) -> rusqlite::Result<Vec<AccountState>> {
+    let mut missed_calls = db.prepare_cached(
+        "SELECT count(*) FROM call INDEXED BY call_active WHERE state < 2 AND state = 1 AND account = ?1",
+    )?;
+    Account::all(db)?
+        .into_iter()
+        .map(|account| {
+            let derived = missed_calls.query_row([account.id], |row| row.get(0).map(count))?;
+            Ok(AccountState {
+                unread: account.numbers.badge(account.unread_notices),
+                missed_calls: account.numbers.missed(derived),
+                last_push: account.last_push.map(time),
+                account: account.name,
+            })
+        })
+        .collect()
+}
+
+/// How many notices wait, in how many rooms.
+fn waiting_totals(db: &Connection) -> rusqlite::Result<(u64, u64)> {
+    db.prepare_cached("SELECT coalesce(sum(waiting), 0), count(*) FROM room WHERE first_waiting IS NOT NULL")?
+        .query_row([], |row| Ok((count(row.get(0)?), count(row.get(1)?))))
+}
+
+fn waiting(db: &Connection) -> rusqlite::Result<Vec<WaitingRoom>> {
+    db.prepare_cached(
+        "SELECT a.name, r.room_id, r.waiting, r.last_waiting, r.waiting_highlight, r.waiting_sound, n.sound
+        FROM room r INDEXED BY room_waiting CROSS JOIN account a ON a.id = r.account
+            LEFT JOIN notice n ON n.id = r.waiting_sound
+        WHERE r.first_waiting IS NOT NULL ORDER BY r.first_waiting LIMIT ?1",
+    )?
+    .query_map([News::MAX_ROOMS as i64], |row| {
+        let sound = SoundTweak::from_stored(row.get_ref(6)?.as_str_or_null()?);
+        Ok(WaitingRoom {
+            room: RoomKey { account: row.get(0)?, room_id: row.get(1)? },
+            count: count(row.get(2)?),
+            newest: NoticeId(row.get(3)?),
+            newest_highlight: row.get::<_, Option<i64>>(4)?.map(NoticeId),
+            newest_sound: row.get::<_, Option<i64>>(5)?.map(|notice| (NoticeId(notice), sound)),
+        })
+    })?
+    .collect()
+}
+
+fn calls_to_present(db: &Connection) -> rusqlite::Result<Vec<Call>> {
+    // The condition of the partial index comes with each use of it.
+    let mut calls = db.prepare_cached(
+        "SELECT notice, call_id, deadline, state FROM call INDEXED BY call_active
+        WHERE state < 2 AND (state = 0 OR missed_shown = 0) ORDER BY notice LIMIT 32",
+    )?;
+    let calls: Vec<(i64, String, i64, i64)> =
+        calls.query_map([], |row| row.try_into())?.collect::<rusqlite::Result<_>>()?;
+    let mut found = Vec::with_capacity(calls.len());
+    for (id, call_id, deadline, state) in calls {
+        if let Some(notice) = notice_by_id(db, id)? {
+            found.push(Call { notice, call_id, deadline: time(deadline), state: calls::state(state) });
+        }
+    }
+    Ok(found)
+}
+
+fn newest(db: &Connection) -> rusqlite::Result<Vec<Notice>> {
+    db.prepare_cached(notice_query!("WHERE n.kind < 2 AND n.redacted = 0 ORDER BY n.id DESC LIMIT 5"))?
+        .query_map([], notice)?
+        .collect()
+}
+
+/// What the room's popup is made from.
+pub(super) fn room_digest(db: &Connection, key: &RoomKey) -> rusqlite::Result<Option<RoomDigest>> {
+    let Some(room) = Room::by_key(db, key)?.filter(|room| room.unread > 0) else { return Ok(None) };
+    let parameters = named_params! { ":account": room.account, ":room": room.id };
+    let newest = db
+        .prepare_cached(notice_query!(
+            "WHERE n.id = (SELECT id FROM notice INDEXED BY notice_unread
+                WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND presentation < 2
+                ORDER BY id DESC LIMIT 1)"
+        ))?
+        .query_row(parameters, notice)
+        .optional()?;
+    let highlight = db
+        .prepare_cached(notice_query!(
+            "WHERE n.id = (SELECT id FROM notice INDEXED BY notice_highlight
+                WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND highlight = 1
+                    AND presentation < 2
+                ORDER BY id DESC LIMIT 1)"
+        ))?
+        .query_row(parameters, notice)
+        .optional()?;
+    Ok(newest.map(|newest| RoomDigest { count: room.unread, newest, highlight }))
+}
+
+/// The newest unread message or call.
+pub(super) fn newest_unread(db: &Connection) -> rusqlite::Result<Option<Notice>> {
+    let newest: Option<i64> = db
+        .prepare_cached(
+            "SELECT max(id) FROM (
+                SELECT max(id) AS id FROM notice INDEXED BY notice_unread WHERE read = 0 AND kind = 0
+                UNION ALL SELECT max(notice) FROM call INDEXED BY call_active WHERE state < 2)",
+        )?
+        .query_row([], |row| row.get(0))?;
+    newest.map_or(Ok(None), |id| notice_by_id(db, id))
+}
+
+/// How many notices there are, and how many wait.
+pub(super) fn totals(db: &Connection) -> rusqlite::Result<Totals> {
+    let notices = db
+        .prepare_cached("SELECT coalesce(sum(notices), 0) FROM account")?
+        .query_row([], |row| row.get(0).map(count))?;
+    let calls: u64 = db
+        .prepare_cached(
+            "SELECT count(*) FROM call c INDEXED BY call_active CROSS JOIN notice n ON n.id = c.notice
+            WHERE c.state < 2 AND n.presentation = 0",
+        )?
+        .query_row([], |row| row.get(0).map(count))?;
+    Ok(Totals { notices, unshown: waiting_totals(db)?.0 + calls })
+}
+
+/// The newest notices of every kind, newest first.
+pub(super) fn newest_of_all(db: &Connection, limit: usize) -> rusqlite::Result<Vec<Notice>> {
+    db.prepare(notice_query!("ORDER BY n.id DESC LIMIT ?1"))?
+        .query_map([i64::try_from(limit).unwrap_or(i64::MAX)], notice)?
+        .collect()
+}

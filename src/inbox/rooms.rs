@@ -1,0 +1,187 @@
+//! The table of rooms: what is unread and what waits in each, as running numbers, so that no news ever counts notices.
+
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+
+use super::rows::{count, stored};
+use crate::notice::RoomKey;
+
+/// A room's row: loaded, changed and saved within one transaction.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    pub(super) id: i64,
+    pub(super) account: i64,
+    /// What `counts` say about it, where they stand for rooms.
+    pub(super) counted: u64,
+    /// Notices of it that are kept.
+    pub(super) notices: u64,
+    /// Unread messages that wait or were shown: those that its popup is about.
+    pub(super) unread: u64,
+    pub(super) waiting: Waiting,
+}
+
+/// The messages that wait in a room.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    pub(super) count: u64,
+    pub(super) first: Option<i64>,
+    pub(super) last: Option<i64>,
+    /// The newest that is a highlight.
+    pub(super) highlight: Option<i64>,
+    /// The newest that asks for a sound.
+    pub(super) sound: Option<i64>,
+}
+
+macro_rules! room_query {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, account, counted, notices, unread, waiting, first_waiting, last_waiting, waiting_highlight,
+                waiting_sound
+            FROM room ",
+            $rest
+        )
+    };
+}
+
+impl Room {
+    /// Loads the account's room, new if it is not known. Without `room_id` it is the nameless one.
+    pub(super) fn named(db: &Connection, account: i64, room_id: &str) -> rusqlite::Result<Self> {
+        if let Some(known) = Self::find(db, account, room_id)? {
+            return Ok(known);
+        }
+        db.prepare_cached("INSERT INTO room (account, room_id) VALUES (?1, ?2)")?.execute((account, room_id))?;
+        Ok(Self { id: db.last_insert_rowid(), account, ..Self::default() })
+    }
+
+    /// Loads the account's room, if it is known.
+    pub(super) fn find(db: &Connection, account: i64, room_id: &str) -> rusqlite::Result<Option<Self>> {
+        db.prepare_cached(room_query!("WHERE account = ?1 AND room_id = ?2"))?
+            .query_row((account, room_id), Self::from_row)
+            .optional()
+    }
+
+    /// Loads the room with this key, if it is known.
+    pub(super) fn by_key(db: &Connection, key: &RoomKey) -> rusqlite::Result<Option<Self>> {
+        let account: Option<i64> = db
+            .prepare_cached("SELECT id FROM account WHERE name = ?1")?
+            .query_row([&key.account], |row| row.get(0))
+            .optional()?;
+        account.map_or(Ok(None), |account| Self::find(db, account, &key.room_id))
+    }
+
+    /// Loads the room with this row.
+    pub(super) fn load(db: &Connection, id: i64) -> rusqlite::Result<Self> {
+        db.prepare_cached(room_query!("WHERE id = ?1"))?.query_row([id], Self::from_row)
+    }
+
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            account: row.get(1)?,
+            counted: count(row.get(2)?),
+            notices: count(row.get(3)?),
+            unread: count(row.get(4)?),
+            waiting: Waiting {
+                count: count(row.get(5)?),
+                first: row.get(6)?,
+                last: row.get(7)?,
+                highlight: row.get(8)?,
+                sound: row.get(9)?,
+            },
+        })
+    }
+
+    /// Writes it back.
+    pub(super) fn save(&self, db: &Connection) -> rusqlite::Result<()> {
+        let Waiting { count, first, last, highlight, sound } = self.waiting;
+        db.prepare_cached(
+            "UPDATE room SET counted = :counted, notices = :notices, unread = :unread, waiting = :waiting,
+                first_waiting = :first, last_waiting = :last, waiting_highlight = :highlight, waiting_sound = :sound
+            WHERE id = :id",
+        )?
+        .execute(named_params! {
+            ":id": self.id,
+            ":counted": stored(self.counted),
+            ":notices": stored(self.notices),
+            ":unread": stored(self.unread),
+            ":waiting": stored(count),
+            ":first": first,
+            ":last": last,
+            ":highlight": highlight,
+            ":sound": sound,
+        })?;
+        Ok(())
+    }
+
+    /// A message came that waits, the newest of all notices.
+    pub(super) fn arrived(&mut self, notice: i64, highlight: bool, sound: bool) {
+        self.unread += 1;
+        let waiting = &mut self.waiting;
+        waiting.count += 1;
+        waiting.first = waiting.first.or(Some(notice));
+        waiting.last = Some(notice);
+        if highlight {
+            waiting.highlight = Some(notice);
+        }
+        if sound {
+            waiting.sound = Some(notice);
+        }
+    }
+
+    /// Finds anew what waits, after messages before `from` stopped waiting. None before it may wait.
+    pub(super) fn find_waiting(&mut self, db: &Connection, from: i64) -> rusqlite::Result<()> {
+        self.waiting = Waiting::default();
+        db.prepare_cached(
+            "SELECT count(*), min(id), max(id), max(CASE WHEN highlight THEN id END),
+                max(CASE WHEN sound IS NOT NULL THEN id END)
+            FROM notice INDEXED BY notice_unread
+            WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id >= :from AND presentation = 0",
+        )?
+        .query_row(named_params! { ":account": self.account, ":room": self.id, ":from": from }, |row| {
+            self.waiting = Waiting {
+                count: count(row.get(0)?),
+                first: row.get(1)?,
+                last: row.get(2)?,
+                highlight: row.get(3)?,
+                sound: row.get(4)?,
+            };
+            Ok(())
+        })
+    }
+
+    /// Counts anew what is unread, after messages before `from` were read. None before it may be unread.
+    pub(super) fn count_unread(&mut self, db: &Connection, from: i64) -> rusqlite::Result<()> {
+        self.unread = db
+            .prepare_cached(
+                "SELECT count(*) FROM notice INDEXED BY notice_unread
+                WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id >= :from
+                    AND presentation < 2",
+            )?
+            .query_row(named_params! { ":account": self.account, ":room": self.id, ":from": from }, |row| {
+                row.get(0).map(count)
+            })?;
+        Ok(())
+    }
+}
+
+/// The account's counts no longer say anything about single rooms.
+pub(super) fn forget_numbers(db: &Connection, account: i64) -> rusqlite::Result<()> {
+    db.prepare_cached("UPDATE room SET counted = 0 WHERE account = ?1 AND counted > 0")?.execute([account])?;
+    Ok(())
+}
+
+/// Everything in the account's rooms was read.
+pub(super) fn read_all(db: &Connection, account: i64) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "UPDATE room SET unread = 0, waiting = 0, first_waiting = NULL, last_waiting = NULL, waiting_highlight = NULL,
+            waiting_sound = NULL
+        WHERE account = ?1 AND (unread > 0 OR waiting > 0)",
+    )?
+    .execute([account])?;
+    Ok(())
+}
+
+/// `room_id` of a room's row, with the name of its account.
+pub(super) fn key(db: &Connection, room: i64) -> rusqlite::Result<RoomKey> {
+    db.prepare_cached("SELECT a.name, r.room_id FROM room r CROSS JOIN account a ON a.id = r.account WHERE r.id = ?1")?
+        .query_row([room], |row| Ok(RoomKey { account: row.get(0)?, room_id: row.get(1)? }))
+}

@@ -1,0 +1,169 @@
+//! How values are stored, and notices read back.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+
+use crate::{
+    notice::{Notice, NoticeId, Presentation},
+    push::notify::{Counts, Priority, SoundTweak},
+};
+
+/// A query of whole notices, from what follows `FROM notice n …` on. The order of the join is fixed (`CROSS JOIN`),
+/// so that the notices alone decide how it is done.
+macro_rules! notice_query {
+    ($rest:literal) => {
+        concat!(
+            "SELECT n.id, a.name, n.event_id, r.room_id, n.event_type, n.sender, n.sender_display_name, n.room_name,
+                n.room_alias, n.membership, n.user_is_target, n.low_prio, n.sound, n.highlight, n.content, n.redacted,
+                n.received_at, n.presentation, n.read
+            FROM notice n CROSS JOIN account a ON a.id = n.account CROSS JOIN room r ON r.id = n.room ",
+            $rest
+        )
+    };
+}
+pub(super) use notice_query;
+
+/// Reads a row of [`notice_query`].
+pub(super) fn notice(row: &Row<'_>) -> rusqlite::Result<Notice> {
+    let room_id: String = row.get(3)?;
+    Ok(Notice {
+        id: NoticeId(row.get(0)?),
+        account: row.get(1)?,
+        event_id: row.get(2)?,
+        room_id: (!room_id.is_empty()).then_some(room_id),
+        event_type: row.get(4)?,
+        sender: row.get(5)?,
+        sender_display_name: row.get(6)?,
+        room_name: row.get(7)?,
+        room_alias: row.get(8)?,
+        membership: row.get(9)?,
+        user_is_target: row.get(10)?,
+        prio: if row.get(11)? { Priority::Low } else { Priority::High },
+        sound: SoundTweak::from_stored(row.get_ref(12)?.as_str_or_null()?),
+        highlight: row.get(13)?,
+        content: row.get(14)?,
+        redacted: row.get(15)?,
+        received_at: time(row.get(16)?),
+        presentation: presentation(row.get(17)?),
+        read: row.get(18)?,
+    })
+}
+
+/// Reads the one notice with this number.
+pub(super) fn notice_by_id(db: &Connection, id: i64) -> rusqlite::Result<Option<Notice>> {
+    db.prepare_cached(notice_query!("WHERE n.id = ?1"))?.query_row([id], notice).optional()
+}
+
+/// What a notice is, besides its texts. The numbers are those of the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It is shown in its room's popup.
+    Message = 0,
+    /// It has a popup of its own, and a row among the calls.
+    Call = 1,
+    /// An edit, a redaction, the end of a call: kept as history.
+    Silent = 2,
+}
+
+/// A notice that a push refers to.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Known {
+    pub(super) id: i64,
+    pub(super) room: i64,
+    pub(super) kind: Kind,
+    pub(super) presentation: Presentation,
+    pub(super) read: bool,
+    pub(super) redacted: bool,
+    pub(super) sender: Option<String>,
+    /// The counts that came with it.
+    pub(super) counts: Option<Counts>,
+}
+
+impl Known {
+    /// Finds the account's notice with this `event_id` or, lacking one, this `id`.
+    pub(super) fn find(db: &Connection, account: i64, key: &str) -> rusqlite::Result<Option<Self>> {
+        db.prepare_cached(
+            "SELECT id, room, kind, presentation, read, redacted, sender, counts_unread, counts_missed_calls
+            FROM notice WHERE key_hash = :hash AND account = :account AND coalesce(event_id, push_id) = :key",
+        )?
+        .query_row(named_params! { ":hash": key_hash(account, key), ":account": account, ":key": key }, |row| {
+            let unread: Option<i64> = row.get(7)?;
+            let missed_calls: Option<i64> = row.get(8)?;
+            Ok(Self {
+                id: row.get(0)?,
+                room: row.get(1)?,
+                kind: kind(row.get(2)?),
+                presentation: presentation(row.get(3)?),
+                read: row.get(4)?,
+                redacted: row.get(5)?,
+                sender: row.get(6)?,
+                counts: unread.map(|unread| Counts { unread: count(unread), missed_calls: missed_calls.map(count) }),
+            })
+        })
+        .optional()
+    }
+}
+
+/// A small hash of a push's key for a small index; the texts decide. 32 bits of FNV-1a: the same in every version.
+pub(super) fn key_hash(account: i64, key: &str) -> i64 {
+    let hash = account
+        .to_le_bytes()
+        .iter()
+        .chain(key.as_bytes())
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    // As signed: SQLite stores it in four bytes.
+    i64::from(hash.cast_signed())
+}
+
+/// A number as stored.
+pub(super) fn stored(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A stored number; it is never negative.
+pub(super) fn count(stored: i64) -> u64 {
+    u64::try_from(stored).unwrap_or(0)
+}
+
+/// A stored time. One that no calendar has is the nearest that does.
+pub(super) fn time(milliseconds: i64) -> Timestamp {
+    Timestamp::from_millisecond(milliseconds).unwrap_or(if milliseconds < 0 { Timestamp::MIN } else { Timestamp::MAX })
+}
+
+fn presentation(stored: i64) -> Presentation {
+    match stored {
+        0 => Presentation::Waiting,
+        1 => Presentation::Shown,
+        _ => Presentation::Settled,
+    }
+}
+
+fn kind(stored: i64) -> Kind {
+    match stored {
+        0 => Kind::Message,
+        1 => Kind::Call,
+        _ => Kind::Silent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_of_a_key_never_changes() {
+        // Databases hold it: with another hash their notices would be forgotten.
+        for (account, key, hash) in [(1, "", 1048580676), (1, "$event", 320680), (2, "$event", -2084671053)] {
+            assert_eq!(key_hash(account, key), hash);
+        }
+    }
+
+    #[test]
+    fn every_stored_number_means_something() {
+        for odd in [i64::MIN, -1, 3, i64::MAX] {
+            assert_eq!((presentation(odd), kind(odd)), (Presentation::Settled, Kind::Silent));
+        }
+        assert_eq!((time(i64::MAX), time(i64::MIN)), (Timestamp::MAX, Timestamp::MIN));
+        assert_eq!((stored(u64::MAX), count(-1)), (i64::MAX, 0));
+    }
+}

@@ -1,0 +1,104 @@
+//! Opening the database: private to the user, the pragmas, the numbered migrations.
+
+use std::{io, path::Path, time::Duration};
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::InboxError;
+use crate::platform::files;
+
+/// The migrations in order; the version of a database is how many of them it has had. Never edited once released.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+
+/// How long to wait for another process that writes, before a request fails.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Statements kept prepared: all that the inbox has.
+const CACHED_STATEMENTS: usize = 64;
+
+/// WAL: readers (`pushbell history`) and the writer do not wait for each other. FULL: a commit is on disk when it
+/// returns. The caches are small because the whole program is; what it works on is the end of a few B-trees.
+const PRAGMAS: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA wal_autocheckpoint = 2000;
+    PRAGMA journal_size_limit = 8388608;
+    PRAGMA cache_size = -1024;
+    PRAGMA mmap_size = 0;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA trusted_schema = OFF;
+";
+
+/// Opens the database, makes it if it is missing, and brings it to the newest version.
+pub(super) fn open(path: &Path) -> Result<Connection, InboxError> {
+    create(path).map_err(|error| unusable(path, error))?;
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    if version(path, &connection)? < MIGRATIONS.len() {
+        migrate(&mut connection).map_err(|error| unusable(path, error))?;
+    }
+    connection.execute_batch(PRAGMAS).map_err(|error| unusable(path, error))?;
+    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    Ok(connection)
+}
+
+/// Opens the database to read it, beside a program that writes it or without one. `None`: there is none yet.
+pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>, InboxError> {
+    if !path.try_exists().map_err(|error| unusable(path, error))? {
+        return Ok(None);
+    }
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    Ok((version(path, &connection)? > 0).then_some(connection))
+}
+
+/// What cannot be done with the database, and why.
+pub(super) fn unusable(path: &Path, reason: impl ToString) -> InboxError {
+    InboxError::Unusable { path: path.display().to_string(), reason: reason.to_string() }
+}
+
+/// Makes the file before SQLite does, which would let others read it. What SQLite puts beside it has its permissions.
+///
+/// A file that is there is not opened: closing it again would drop this process's locks on it (POSIX).
+fn create(path: &Path) -> io::Result<()> {
+    if path.try_exists()? {
+        return Ok(());
+    }
+    if let Some(directory) = path.parent() {
+        files::create_private_directory(directory)?;
+    }
+    files::open_private(path).map(drop)
+}
+
+fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, InboxError> {
+    Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .and_then(|connection| connection.busy_timeout(BUSY_TIMEOUT).map(|()| connection))
+        .map_err(|error| unusable(path, error))
+}
+
+/// How many migrations the database has had.
+fn version(path: &Path, connection: &Connection) -> Result<usize, InboxError> {
+    let found: i64 = user_version(connection).map_err(|error| unusable(path, error))?;
+    match usize::try_from(found) {
+        Ok(version) if version <= MIGRATIONS.len() => Ok(version),
+        Ok(_) | Err(_) => Err(InboxError::TooNew {
+            path: path.display().to_string(),
+            found,
+            known: i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX),
+        }),
+    }
+}
+
+fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    for (version, migration) in (1_i64..).zip(MIGRATIONS) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if user_version(&transaction)? < version {
+            transaction.execute_batch(migration)?;
+            transaction.pragma_update(None, "user_version", version)?;
+            transaction.commit()?;
+        }
+    }
+    Ok(())
+}
+
+fn user_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}

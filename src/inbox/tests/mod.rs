@@ -1,0 +1,241 @@
+//! The inbox on real files.
+
+mod calling;
+mod counting;
+mod faults;
+mod keeping;
+mod model;
+mod presenting;
+mod recording;
+mod speed;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+use tempfile::TempDir;
+use tokio::sync::Notify;
+
+use super::*;
+use crate::{
+    notice::{CallState, Presentation},
+    push::notify::{Counts, Priority},
+};
+
+/// When the tests begin, in seconds since the epoch.
+const START: i64 = 1_790_000_000;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(START + seconds).unwrap()
+}
+
+/// An inbox in a directory of its own.
+struct Desk {
+    directory: TempDir,
+    inbox: Inbox,
+    news: Arc<Notify>,
+}
+
+const RETENTION: Retention = Retention { keep_days: 30, keep_bodies: true };
+
+impl Desk {
+    fn new() -> Self {
+        Self::keeping(RETENTION)
+    }
+
+    fn keeping(retention: Retention) -> Self {
+        let directory = TempDir::new().unwrap();
+        let news = Arc::new(Notify::new());
+        let inbox = Inbox::open(&directory.path().join("data/pushbell.db"), retention, news.clone()).unwrap();
+        Self { directory, inbox, news }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("data/pushbell.db")
+    }
+
+    /// As when the program dies and starts again.
+    fn restart(&mut self) {
+        self.inbox = Inbox::open(&self.path(), RETENTION, self.news.clone()).unwrap();
+    }
+
+    /// Waits until the thread has ended.
+    async fn close(self) -> TempDir {
+        drop(self.inbox);
+        while Arc::strong_count(&self.news) > 1 {
+            tokio::task::yield_now().await;
+        }
+        self.directory
+    }
+
+    async fn record(&self, push: Push) {
+        self.inbox.record(push.delivery()).await.unwrap();
+    }
+
+    async fn news(&self) -> News {
+        self.news_at(0).await
+    }
+
+    async fn news_at(&self, seconds: i64) -> News {
+        self.inbox.news(at(seconds)).await.unwrap()
+    }
+
+    /// What the badge counts for each account, and its missed calls.
+    async fn numbers(&self) -> BTreeMap<String, (u64, u64)> {
+        let accounts = self.news().await.accounts;
+        accounts.into_iter().map(|state| (state.account, (state.unread, state.missed_calls))).collect()
+    }
+
+    async fn unread(&self, account: &str) -> u64 {
+        self.numbers().await.get(account).map_or(0, |(unread, _)| *unread)
+    }
+
+    async fn missed(&self, account: &str) -> u64 {
+        self.numbers().await.get(account).map_or(0, |(_, missed)| *missed)
+    }
+
+    /// The whole history, oldest first.
+    fn history(&self) -> Vec<Notice> {
+        let mut notices = history(&self.path(), usize::MAX).unwrap();
+        notices.reverse();
+        notices
+    }
+
+    fn notice(&self, event_id: &str) -> Notice {
+        self.history().into_iter().find(|notice| notice.event_id.as_deref() == Some(event_id)).unwrap()
+    }
+
+    async fn mark_read(&self, read: Read) {
+        self.inbox.mark_read(read).await.unwrap();
+    }
+
+    async fn mark_shown(&self, shown: Shown) {
+        self.inbox.mark_shown(vec![shown]).await.unwrap();
+    }
+
+    /// Shows everything that waits, as one summary.
+    async fn show_all(&self) {
+        self.mark_shown(Shown::Everything(NoticeId(i64::MAX))).await;
+    }
+
+    async fn digest(&self, room: RoomKey) -> Option<RoomDigest> {
+        self.inbox.room_digest(room).await.unwrap()
+    }
+
+    /// Whether news were raised since this was last asked.
+    async fn had_news(&self) -> bool {
+        tokio::time::timeout(Duration::ZERO, self.news.notified()).await.is_ok()
+    }
+}
+
+fn key(account: &str, room_id: &str) -> RoomKey {
+    RoomKey { account: account.to_owned(), room_id: room_id.to_owned() }
+}
+
+/// A push to be, for the account "a" unless it says otherwise.
+#[derive(Clone)]
+struct Push {
+    notification: Notification,
+    recipients: Vec<Recipient>,
+    received_at: Timestamp,
+    replayed: bool,
+}
+
+/// A push without an event.
+fn badge(counts: Counts) -> Push {
+    Push {
+        notification: Notification { counts: Some(counts), ..Notification::default() },
+        recipients: vec![recipient("a")],
+        received_at: at(0),
+        replayed: false,
+    }
+}
+
+fn unread(unread: u64) -> Counts {
+    Counts { unread, missed_calls: None }
+}
+
+fn recipient(account: &str) -> Recipient {
+    Recipient {
+        account: account.into(),
+        counts: CountsScope::Account,
+        derive_missed_calls: true,
+        tweaks: Tweaks::default(),
+    }
+}
+
+/// An event of Bob's.
+fn event(event_id: &str, room_id: &str, event_type: &str, content: &str) -> Push {
+    let mut push = badge(Counts::default());
+    push.notification = Notification {
+        event_id: Some(event_id.to_owned()),
+        id: Some(event_id.to_owned()),
+        room_id: Some(room_id.to_owned()),
+        event_type: Some(event_type.to_owned()),
+        sender: Some("@bob:hs".to_owned()),
+        content: Some(RawValue::from_string(content.to_owned()).unwrap()),
+        ..Notification::default()
+    };
+    push
+}
+
+/// A message of Bob's without counts.
+fn message(event_id: &str, room_id: &str) -> Push {
+    event(event_id, room_id, "m.room.message", r#"{"body":"hello"}"#)
+}
+
+impl Push {
+    fn for_account(mut self, account: &str) -> Self {
+        self.recipients = vec![recipient(account)];
+        self
+    }
+
+    fn counting(mut self, counts: Counts) -> Self {
+        self.notification.counts = Some(counts);
+        self
+    }
+
+    fn per_room(mut self) -> Self {
+        self.recipients[0].counts = CountsScope::Room;
+        self
+    }
+
+    fn from(mut self, sender: &str) -> Self {
+        self.notification.sender = Some(sender.to_owned());
+        self
+    }
+
+    fn at(mut self, seconds: i64) -> Self {
+        self.received_at = at(seconds);
+        self
+    }
+
+    fn replayed(mut self) -> Self {
+        self.replayed = true;
+        self
+    }
+
+    fn highlight(mut self) -> Self {
+        self.recipients[0].tweaks.highlight = true;
+        self
+    }
+
+    fn sound(mut self, sound: SoundTweak) -> Self {
+        self.recipients[0].tweaks.sound = sound;
+        self
+    }
+
+    fn not_deriving(mut self) -> Self {
+        self.recipients[0].derive_missed_calls = false;
+        self
+    }
+
+    fn delivery(self) -> Delivery {
+        Delivery {
+            notification: Arc::new(self.notification),
+            recipients: self.recipients,
+            received_at: self.received_at,
+            replayed: self.replayed,
+        }
+    }
+}

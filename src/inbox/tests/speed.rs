@@ -1,0 +1,73 @@
+//! How fast pushes are recorded. Not part of the tests: `cargo test --release inbox::tests::speed -- --ignored --nocapture`.
+
+use std::time::Instant;
+
+use super::*;
+
+/// Records `count` messages of `tasks` concurrent senders; returns the records per second.
+async fn flood(desk: &Desk, first: usize, count: usize, tasks: usize) -> f64 {
+    let begun = Instant::now();
+    let tasks: Vec<_> = (0..tasks)
+        .map(|task| {
+            let inbox = desk.inbox.clone();
+            tokio::spawn(async move {
+                for number in (first + task..first + count).step_by(tasks) {
+                    let mut push = message(&format!("${number:043}"), &format!("!room{}", number % 50));
+                    push.notification.counts = Some(unread(1 + number as u64));
+                    push.notification.sender_display_name = Some("Major Tom".to_owned());
+                    push.notification.room_name = Some("Mission Control".to_owned());
+                    inbox.record(push.delivery()).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    count as f64 / begun.elapsed().as_secs_f64()
+}
+
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn records_per_second() {
+    let desk = Desk::new();
+    for (first, count, tasks) in [
+        (0, 2_000, 1),
+        (10_000, 50_000, 100),
+        (100_000, 900_000, 1000),
+        (2_000_000, 50_000, 100),
+        (3_000_000, 2_000, 1),
+    ] {
+        let before = thread_time(&desk).await;
+        let rate = flood(&desk, first, count, tasks).await;
+        let cpu = (thread_time(&desk).await - before) * 1e6 / count as f64;
+        let begun = Instant::now();
+        let waiting = desk.news().await.waiting_notices;
+        println!(
+            "{tasks} tasks: {rate:.0} records/s, {cpu:.1} us of CPU each; news of {waiting}: {:?}",
+            begun.elapsed()
+        );
+    }
+    let begun = Instant::now();
+    desk.show_all().await;
+    println!("showing all: {:?}", begun.elapsed());
+    let begun = Instant::now();
+    desk.record(badge(unread(0))).await;
+    println!("reading all: {:?}", begun.elapsed());
+    let begun = Instant::now();
+    for _ in 0..1000 {
+        desk.news().await;
+    }
+    println!("news of nothing: {:?}", begun.elapsed() / 1000);
+    println!("file: {} MB", std::fs::metadata(desk.path()).unwrap().len() / 1_000_000);
+}
+
+/// CPU time that the inbox's thread has used, in seconds.
+async fn thread_time(desk: &Desk) -> f64 {
+    let text = desk
+        .inbox
+        .ask(|_| Ok(std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default()))
+        .await
+        .unwrap();
+    text.split(' ').next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok()).unwrap_or_default() / 1e9
+}

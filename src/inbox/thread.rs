@@ -1,0 +1,306 @@
+//! The inbox's thread: takes requests, lets those that wait share a commit, answers after it.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::{
+    Delivery, InboxError, News, Read, Retention, Shown,
+    accounts::Account,
+    calls,
+    changes::{Changes, Write},
+    marks, news,
+    prune::Pruning,
+    record::record,
+    rooms::Room,
+    schema, settings,
+};
+use crate::notice::{CallState, NoticeId, Presentation};
+
+/// Requests taken in one go, and so the most pushes that share a commit.
+const MAX_BATCH: usize = 1024;
+
+/// A setting that is written to find out whether writing works again.
+const PROBE: &str = "probe";
+
+/// What is asked of the thread.
+pub(super) enum Request {
+    /// Record a push; with others in one commit.
+    Record(Delivery, oneshot::Sender<Result<(), InboxError>>),
+    /// Anything else. It answers by itself.
+    Run(Box<dyn FnOnce(&mut Worker) + Send>),
+}
+
+/// The thread's state. After an error the connection is closed, and the next request opens another.
+pub(super) struct Worker {
+    path: PathBuf,
+    connection: Option<Connection>,
+    pruning: Pruning,
+    news: Arc<Notify>,
+    /// Since the last news.
+    changes: Changes,
+    /// The missed calls that the last news told of.
+    told_missed: Vec<NoticeId>,
+    /// The last write failed.
+    is_failing: bool,
+}
+
+/// Why a transaction failed.
+enum Failure {
+    /// The database cannot be opened, locked or committed to: the next transaction will fare no better.
+    Database(InboxError),
+    /// Something within it failed.
+    Work(InboxError),
+}
+
+impl From<Failure> for InboxError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Database(error) | Failure::Work(error) => error,
+        }
+    }
+}
+
+impl Worker {
+    /// Opens the database.
+    pub(super) fn open(path: &Path, retention: Retention, news: Arc<Notify>) -> Result<Self, InboxError> {
+        Ok(Self {
+            connection: Some(schema::open(path)?),
+            path: path.to_owned(),
+            pruning: Pruning::new(retention),
+            news,
+            changes: Changes::default(),
+            told_missed: Vec::new(),
+            is_failing: false,
+        })
+    }
+
+    /// Serves requests until nobody can ask any more.
+    pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        while let Some(first) = self.next_request(&mut requests) {
+            let mut pushes = Vec::new();
+            let mut others = Vec::new();
+            let mut next = Some(first);
+            while let Some(request) = next {
+                match request {
+                    Request::Record(delivery, answer) => pushes.push((delivery, answer)),
+                    Request::Run(work) => others.push(work),
+                }
+                next = if pushes.len() + others.len() < MAX_BATCH { requests.try_recv().ok() } else { None };
+            }
+            // Whoever needs an order waits for the answer, so the pushes can go first.
+            self.record(pushes);
+            others.into_iter().for_each(|work| work(&mut self));
+        }
+    }
+
+    /// Waits for a request. What is left to prune is done meanwhile.
+    fn next_request(&mut self, requests: &mut mpsc::Receiver<Request>) -> Option<Request> {
+        while let Some(pass) = self.pruning.pass() {
+            match requests.try_recv() {
+                Ok(request) => return Some(request),
+                Err(mpsc::error::TryRecvError::Disconnected) => return None,
+                Err(mpsc::error::TryRecvError::Empty) => {}
+            }
+            let next = self.write(|write| pass.step(write)).unwrap_or_else(|error| {
+                tracing::warn!("old notices stay for another day: {error}");
+                None
+            });
+            self.pruning.went(next);
+        }
+        requests.blocking_recv()
+    }
+
+    /// Records pushes in one commit; if one of them fails, each in its own, so that it alone fails.
+    fn record(&mut self, pushes: Vec<(Delivery, oneshot::Sender<Result<(), InboxError>>)>) {
+        let Some(latest) = pushes.iter().map(|(delivery, _)| delivery.received_at).max() else { return };
+        let mut outcome = self.transact(|write| pushes.iter().try_for_each(|(delivery, _)| record(write, delivery)));
+        let is_single = pushes.len() == 1;
+        for (delivery, answer) in pushes {
+            if let (Err(Failure::Work(_)), false) = (&outcome, is_single) {
+                match self.transact(|write| record(write, &delivery)) {
+                    Err(Failure::Database(error)) => outcome = Err(Failure::Database(error)),
+                    own => {
+                        answer.send(own.map_err(InboxError::from)).ok();
+                        continue;
+                    }
+                }
+            }
+            let answered = match &outcome {
+                Ok(()) => Ok(()),
+                Err(Failure::Database(error) | Failure::Work(error)) => Err(error.clone()),
+            };
+            // Who no longer waits for the answer will ask again.
+            answer.send(answered).ok();
+        }
+        self.pruning.time_is(latest.as_millisecond());
+    }
+
+    /// What has changed, after calls have rung out.
+    pub(super) fn news(&mut self, now: Timestamp) -> Result<News, InboxError> {
+        let milliseconds = now.as_millisecond();
+        self.pruning.time_is(milliseconds);
+        if self.read(|db| calls::is_ring_out_due(db, milliseconds))? {
+            self.write(|write| calls::ring_out(write, milliseconds))?;
+        }
+        let mut news = self.read(news::news)?;
+        self.told_missed =
+            news.calls.iter().filter(|call| call.state == CallState::Missed).map(|call| call.notice.id).collect();
+        (news.zeroed, news.changed_rooms) = self.changes.take();
+        Ok(news)
+    }
+
+    /// Notices were shown.
+    pub(super) fn mark_shown(&mut self, shown: &[Shown]) -> Result<(), InboxError> {
+        let told_missed = std::mem::take(&mut self.told_missed);
+        let outcome = self.write(|write| {
+            shown.iter().try_for_each(|shown| match shown {
+                Shown::Room(key, up_to) => match Room::by_key(write.db, key)? {
+                    Some(mut room) => marks::present_room(write, &mut room, *up_to, Presentation::Shown),
+                    None => Ok(()),
+                },
+                Shown::Everything(up_to) => marks::present_everything(write, *up_to, Presentation::Shown),
+                Shown::Call(id) => calls::present(write, *id, Presentation::Shown, told_missed.contains(id)),
+            })
+        });
+        self.told_missed = told_missed;
+        outcome
+    }
+
+    /// Nothing that waits will be shown.
+    pub(super) fn settle_waiting(&mut self) -> Result<(), InboxError> {
+        if self.read(news::totals)?.unshown == 0 && self.read(calls::none_to_present)? {
+            return Ok(());
+        }
+        self.write(|write| {
+            marks::present_everything(write, NoticeId(i64::MAX), Presentation::Settled)?;
+            calls::settle_all(write)
+        })
+    }
+
+    /// The person has read something here.
+    pub(super) fn mark_read(&mut self, read: &Read) -> Result<(), InboxError> {
+        self.write(|write| {
+            write.changes.are_news = true;
+            match read {
+                Read::Room(key, up_to) => match Room::by_key(write.db, key)? {
+                    Some(mut room) => {
+                        let mut account = Account::load(write.db, room.account)?;
+                        marks::read_room(write, &mut account, &mut room, *up_to)?;
+                        account.save(write.db)
+                    }
+                    None => Ok(()),
+                },
+                Read::Call(id) => calls::end_here(write, *id),
+                Read::Everything => Account::all(write.db)?.into_iter().try_for_each(|mut account| {
+                    account.clear(write)?;
+                    account.save(write.db)
+                }),
+            }
+        })
+    }
+
+    /// Forgets the numbers of accounts that are not known any more.
+    pub(super) fn retain_accounts(&mut self, known: &[String]) -> Result<(), InboxError> {
+        let mut gone = self.read(Account::all)?;
+        gone.retain(|account| !known.contains(&account.name));
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.write(|write| {
+            gone.iter_mut().try_for_each(|account| {
+                account.clear(write)?;
+                account.forget();
+                account.save(write.db)
+            })
+        })
+    }
+
+    /// Keeps notices otherwise from now on.
+    pub(super) fn set_retention(&mut self, retention: Retention, now: Timestamp) {
+        self.pruning.set_retention(retention);
+        self.pruning.time_is(now.as_millisecond());
+    }
+
+    /// Whether old notices are being forgotten.
+    #[cfg(test)]
+    pub(super) fn is_pruning(&self) -> bool {
+        self.pruning.pass().is_some()
+    }
+
+    /// Whether a push could be recorded now. After a failure only a real write can tell.
+    pub(super) fn check(&mut self) -> Result<(), InboxError> {
+        if self.is_failing {
+            return self.write(|write| settings::set(write.db, PROBE, Some("")));
+        }
+        self.with_connection(|connection| {
+            connection.transaction_with_behavior(TransactionBehavior::Immediate)?.rollback()
+        })
+    }
+
+    /// Reads.
+    pub(super) fn read<T>(&mut self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, InboxError> {
+        self.with_connection(|connection| work(connection))
+    }
+
+    /// Writes, in a commit of its own.
+    pub(super) fn write<T>(
+        &mut self,
+        work: impl FnOnce(&mut Write<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, InboxError> {
+        self.transact(work).map_err(InboxError::from)
+    }
+
+    fn transact<T>(&mut self, work: impl FnOnce(&mut Write<'_>) -> rusqlite::Result<T>) -> Result<T, Failure> {
+        let keep_bodies = self.pruning.retention().keep_bodies;
+        let mut is_work = false;
+        let outcome = self.with_connection(|connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut write = Write { db: &transaction, keep_bodies, changes: Changes::default() };
+            is_work = true;
+            let value = work(&mut write)?;
+            let changes = write.changes;
+            is_work = false;
+            transaction.commit()?;
+            Ok((value, changes))
+        });
+        match outcome {
+            Ok((value, changes)) => {
+                if std::mem::take(&mut self.is_failing) {
+                    tracing::info!("the inbox can be written again");
+                }
+                let are_news = changes.are_news;
+                self.changes.merge(changes);
+                if are_news {
+                    self.news.notify_one();
+                }
+                Ok(value)
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.is_failing, true) {
+                    tracing::error!("{error}");
+                }
+                Err(if is_work { Failure::Work(error) } else { Failure::Database(error) })
+            }
+        }
+    }
+
+    /// Uses the connection, opened anew if need be; closes it after an error.
+    fn with_connection<T>(
+        &mut self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, InboxError> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => schema::open(&self.path)?,
+        };
+        let value = work(&mut connection).map_err(|error| schema::unusable(&self.path, error))?;
+        self.connection = Some(connection);
+        Ok(value)
+    }
+}
