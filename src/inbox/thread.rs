@@ -219,6 +219,12 @@ impl Worker {
         self.pruning.time_is(now.as_millisecond());
     }
 
+    /// Whether old notices are being forgotten.
+    #[cfg(test)]
+    pub(super) fn is_pruning(&self) -> bool {
+        self.pruning.pass().is_some()
+    }
+
     /// Whether a push could be recorded now. After a failure only a real write can tell.
     pub(super) fn check(&mut self) -> Result<(), InboxError> {
         if self.is_failing {
