@@ -25,7 +25,7 @@ use crate::notice::{NoticeId, Presentation};
 /// Requests taken in one go, and so the most pushes that share a commit.
 const MAX_BATCH: usize = 1024;
 
-/// A setting that is written to find out whether writing works again.
+/// A setting that is written, and removed, to find out whether writing works again.
 const PROBE: &str = "probe";
 
 /// What is asked of the thread.
@@ -92,7 +92,9 @@ impl Worker {
             }
             // Whoever needs an order waits for the answer, so the pushes can go first.
             self.record(pushes);
-            others.into_iter().for_each(|work| work(&mut self));
+            for work in others {
+                work(&mut self);
+            }
         }
     }
 
@@ -116,6 +118,7 @@ impl Worker {
     /// Records pushes in one commit; if one of them fails, each in its own, so that it alone fails.
     fn record(&mut self, pushes: Vec<(Delivery, oneshot::Sender<Result<(), InboxError>>)>) {
         let Some(latest) = pushes.iter().map(|(delivery, _)| delivery.received_at).max() else { return };
+        self.pruning.time_is(latest.as_millisecond());
         let mut outcome = self.transact(|write| pushes.iter().try_for_each(|(delivery, _)| record(write, delivery)));
         let is_single = pushes.len() == 1;
         for (delivery, answer) in pushes {
@@ -135,7 +138,6 @@ impl Worker {
             // Who no longer waits for the answer will ask again.
             answer.send(answered).ok();
         }
-        self.pruning.time_is(latest.as_millisecond());
     }
 
     /// What has changed, after calls have rung out.
@@ -228,7 +230,10 @@ impl Worker {
     /// Whether a push could be recorded now. After a failure only a real write can tell.
     pub(super) fn check(&mut self) -> Result<(), InboxError> {
         if self.is_failing {
-            return self.write(|write| settings::set(write.db, PROBE, Some("")));
+            return self.write(|write| {
+                settings::set(write.db, PROBE, Some(""))?;
+                settings::set(write.db, PROBE, None)
+            });
         }
         self.with_connection(|connection| {
             connection.transaction_with_behavior(TransactionBehavior::Immediate)?.rollback()
@@ -253,17 +258,19 @@ impl Worker {
         let mut is_work = false;
         let outcome = self.with_connection(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let rows_before = transaction.total_changes();
             let mut write = Write { db: &transaction, keep_bodies, changes: Changes::default() };
             is_work = true;
             let value = work(&mut write)?;
             let changes = write.changes;
             is_work = false;
+            let has_written = transaction.total_changes() > rows_before;
             transaction.commit()?;
-            Ok((value, changes))
+            Ok((value, changes, has_written))
         });
         match outcome {
-            Ok((value, changes)) => {
-                if std::mem::take(&mut self.is_failing) {
+            Ok((value, changes, has_written)) => {
+                if has_written && std::mem::take(&mut self.is_failing) {
                     tracing::info!("the inbox can be written again");
                 }
                 let are_news = changes.are_news;
@@ -291,7 +298,7 @@ impl Worker {
             Some(connection) => connection,
             None => schema::open(&self.path)?,
         };
-        let value = work(&mut connection).map_err(|error| schema::unusable(&self.path, error))?;
+        let value = work(&mut connection).map_err(|error| schema::unusable(&self.path, &error))?;
         self.connection = Some(connection);
         Ok(value)
     }
