@@ -8,7 +8,9 @@ mod rig;
 
 mod desktop {
     mod app;
+    mod calls;
     mod clicks;
+    mod ears;
     mod fixtures;
     mod popups;
     mod restarts;
