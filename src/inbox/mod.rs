@@ -226,7 +226,7 @@ impl Inbox {
     /// When it is not on disk: then nothing of it is.
     pub async fn record(&self, delivery: Delivery) -> Result<(), InboxError> {
         let (answer, answered) = oneshot::channel();
-        self.requests.send(Request::Record(delivery, answer)).await.map_err(|_| InboxError::Closed)?;
+        self.requests.send(Request::Record((delivery, answer))).await.map_err(|_| InboxError::Closed)?;
         answered.await.map_err(|_| InboxError::Closed)?
     }
 

@@ -28,10 +28,13 @@ const MAX_BATCH: usize = 1024;
 /// A setting that is written, and removed, to find out whether writing works again.
 const PROBE: &str = "probe";
 
+/// A push to record, and who waits for it to be on disk.
+type Push = (Delivery, oneshot::Sender<Result<(), InboxError>>);
+
 /// What is asked of the thread.
 pub(super) enum Request {
     /// Record a push; with others in one commit.
-    Record(Delivery, oneshot::Sender<Result<(), InboxError>>),
+    Record(Push),
     /// Anything else. It answers by itself.
     Run(Box<dyn FnOnce(&mut Worker) + Send>),
 }
@@ -85,7 +88,7 @@ impl Worker {
             let mut next = Some(first);
             while let Some(request) = next {
                 match request {
-                    Request::Record(delivery, answer) => pushes.push((delivery, answer)),
+                    Request::Record(push) => pushes.push(push),
                     Request::Run(work) => others.push(work),
                 }
                 next = if pushes.len() + others.len() < MAX_BATCH { requests.try_recv().ok() } else { None };
@@ -116,27 +119,34 @@ impl Worker {
     }
 
     /// Records pushes in one commit; if one of them fails, each in its own, so that it alone fails.
-    fn record(&mut self, pushes: Vec<(Delivery, oneshot::Sender<Result<(), InboxError>>)>) {
+    fn record(&mut self, pushes: Vec<Push>) {
         let Some(latest) = pushes.iter().map(|(delivery, _)| delivery.received_at).max() else { return };
         self.pruning.time_is(latest.as_millisecond());
-        let mut outcome = self.transact(|write| pushes.iter().try_for_each(|(delivery, _)| record(write, delivery)));
-        let is_single = pushes.len() == 1;
-        for (delivery, answer) in pushes {
-            if let (Err(Failure::Work(_)), false) = (&outcome, is_single) {
-                match self.transact(|write| record(write, &delivery)) {
-                    Err(Failure::Database(error)) => outcome = Err(Failure::Database(error)),
-                    own => {
-                        answer.send(own.map_err(InboxError::from)).ok();
-                        continue;
-                    }
+        match self.transact(|write| pushes.iter().try_for_each(|(delivery, _)| record(write, delivery))) {
+            Err(Failure::Work(_)) if pushes.len() > 1 => self.record_each(pushes),
+            outcome => {
+                let outcome = outcome.map_err(InboxError::from);
+                for (_, answer) in pushes {
+                    // Who no longer waits for the answer will ask again.
+                    answer.send(outcome.clone()).ok();
                 }
             }
-            let answered = match &outcome {
-                Ok(()) => Ok(()),
-                Err(Failure::Database(error) | Failure::Work(error)) => Err(error.clone()),
+        }
+    }
+
+    fn record_each(&mut self, pushes: Vec<Push>) {
+        let mut out_of_order = None;
+        for (delivery, answer) in pushes {
+            let outcome = match &out_of_order {
+                Some(error) => Err(InboxError::clone(error)),
+                None => self.transact(|write| record(write, &delivery)).map_err(|failure| {
+                    if let Failure::Database(error) = &failure {
+                        out_of_order = Some(error.clone());
+                    }
+                    failure.into()
+                }),
             };
-            // Who no longer waits for the answer will ask again.
-            answer.send(answered).ok();
+            answer.send(outcome).ok();
         }
     }
 

@@ -38,6 +38,16 @@ async fn old_notices_are_forgotten_with_what_was_counted_by_them() {
 }
 
 #[tokio::test]
+async fn what_rings_is_never_forgotten() {
+    let desk = Desk::new();
+    desk.record(event("$call", "!r", "m.call.invite", "{}")).await;
+    desk.mark_shown(Shown::Call(NoticeId(1))).await;
+    desk.inbox.set_retention(RETENTION, at(31 * DAY)).await.unwrap();
+    pruned(&desk).await;
+    assert_eq!(ids(&desk), ["$call"]);
+}
+
+#[tokio::test]
 async fn a_forgotten_number_is_not_used_again() {
     let mut desk = Desk::new();
     desk.record(message("$1", "!r")).await;

@@ -29,14 +29,19 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let place = || (0..3_usize, 0..3_usize);
+    // Most events are always pushed for the same room.
+    let event = || {
+        (0..3_usize, 0..8_u8, proptest::option::weighted(0.2, 0..3_usize))
+            .prop_map(|(account, event, stray)| (account, stray.unwrap_or(usize::from(event) % 3), event))
+    };
     let id = || 0..40_i64;
     prop_oneof![
-        12 => (place(), 0..12_u8, proptest::option::of(0..4_u64), any::<bool>()).prop_map(
-            |((account, room), event, unread, highlight)| Step::Message { account, room, event, unread, highlight }
+        12 => (event(), proptest::option::of(0..4_u64), any::<bool>()).prop_map(
+            |((account, room, event), unread, highlight)| Step::Message { account, room, event, unread, highlight }
         ),
         2 => (place(), 0..3_u64).prop_map(|((account, room), unread)| Step::Badge { account, room, unread }),
-        2 => (place(), 0..12_u8).prop_map(|((account, room), event)| Step::Redact { account, room, event }),
-        1 => (place(), 0..12_u8).prop_map(|((account, room), event)| Step::Edit { account, room, event }),
+        2 => event().prop_map(|(account, room, event)| Step::Redact { account, room, event }),
+        1 => event().prop_map(|(account, room, event)| Step::Edit { account, room, event }),
         2 => (place(), any::<bool>()).prop_map(|((account, room), replayed)| Step::Call { account, room, replayed }),
         2 => (place(), id()).prop_map(|((account, room), up_to)| Step::Read { account, room, up_to }),
         2 => (place(), id()).prop_map(|((account, room), up_to)| Step::Shown { account, room, up_to }),
