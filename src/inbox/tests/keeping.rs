@@ -41,7 +41,7 @@ async fn old_notices_are_forgotten_with_what_was_counted_by_them() {
 async fn what_rings_is_never_forgotten() {
     let desk = Desk::new();
     desk.record(event("$call", "!r", "m.call.invite", "{}")).await;
-    desk.mark_shown(Shown::Call(NoticeId(1), CallState::Missed)).await;
+    desk.mark_shown(Shown::Call(NoticeId(1), CallState::Ringing)).await;
     desk.inbox.set_retention(RETENTION, at(31 * DAY)).await.unwrap();
     pruned(&desk).await;
     assert_eq!(ids(&desk), ["$call"]);
