@@ -12,6 +12,8 @@ mod popups;
 mod presentation;
 mod reactions;
 mod requests;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 

@@ -61,7 +61,7 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    async fn tell(&mut self, news: News, now: Instant) {
+    pub(super) async fn tell(&mut self, news: News, now: Instant) {
         for zeroed in &news.zeroed {
             self.withdraw_zeroed(zeroed, &news);
         }
