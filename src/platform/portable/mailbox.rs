@@ -109,13 +109,15 @@ mod tests {
     }
 
     #[test]
-    fn the_last_remote_that_goes_ends_the_loop_and_each_letter_wakes_it() {
+    fn quitting_and_the_last_remote_that_goes_end_the_loop_and_each_letter_wakes_it() {
         let (woken, wakes) = mpsc::channel();
         let (remote, mailbox) = channel(move || woken.send(()).unwrap());
         let other = remote.clone();
         remote.set(view(1));
         drop(remote);
         assert_eq!((mailbox.take().quit, wakes.try_iter().count()), (false, 1));
+        other.quit();
+        assert_eq!((mailbox.take().quit, wakes.try_iter().count()), (true, 1));
         drop(other);
         assert_eq!((mailbox.take().quit, wakes.try_iter().count()), (true, 1));
     }

@@ -5,11 +5,12 @@
 
 #[cfg(not(target_os = "linux"))]
 pub(super) mod icon;
+#[cfg_attr(target_os = "linux", expect(unreachable_pub, reason = "compiled for its tests alone"))]
 pub(super) mod mailbox;
 #[cfg(not(target_os = "linux"))]
 pub(super) mod open;
 pub(super) mod popups;
 #[cfg(not(target_os = "linux"))]
-pub(super) mod session;
+pub mod session;
 #[cfg(not(target_os = "linux"))]
-pub(super) mod watch;
+pub mod watch;

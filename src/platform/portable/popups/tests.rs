@@ -144,6 +144,19 @@ async fn an_overdue_call_stays_and_others_are_refused_until_it_is_answered() {
 }
 
 #[tokio::test]
+async fn all_that_wait_can_be_withdrawn() {
+    let mut desk = Desk::start();
+    desk.show(1, "first");
+    desk.asked("first").await;
+    desk.show(2, "gone");
+    desk.show(3, "gone too");
+    desk.popups.withdraw_all();
+    desk.show(4, "last");
+    desk.answer(Ok(()));
+    desk.asked("last").await;
+}
+
+#[tokio::test]
 async fn only_so_many_popups_wait() {
     let mut desk = Desk::start();
     desk.show(0, "shown");
