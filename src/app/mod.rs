@@ -25,10 +25,7 @@ use crate::{
     http::Endpoint,
     logging,
     paths::Paths,
-    platform::{
-        main_loop,
-        session::{Buses, Session},
-    },
+    platform::{main_loop, session::Session},
     wake::WakeWindow,
 };
 use listening::Listening;
@@ -103,7 +100,7 @@ async fn serve(
     let missing = listening.open(&config.server.listen, &paths.config).await.map_err(Failure::Failed)?;
     let control = instance.listen(&paths)?;
 
-    let session = Session::start(Buses::from_environment(), icon, &desktop_events);
+    let session = Session::start(icon, &desktop_events);
     let desktop = LiveDesktop::new(session, tray, &config, paths.sounds.clone(), desktop_events);
     let (events, app_events) = mpsc::unbounded_channel();
     let (asks, asked) = mpsc::unbounded_channel();
