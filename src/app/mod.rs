@@ -25,7 +25,7 @@ use crate::{
     http::Endpoint,
     logging,
     paths::Paths,
-    platform::{main_loop, session::Session},
+    platform::{main_loop, session::Session, sound_server},
     wake::WakeWindow,
 };
 use listening::Listening;
@@ -60,6 +60,9 @@ pub fn run(options: RunOptions) -> Result<(), Failure> {
     };
     let config = start::configuration(&paths)?;
     let log = logging::start(log_level, config.log.level).map_err(|error| Failure::Failed(error.to_string()))?;
+    if let Err(error) = sound_server::prepare(&paths.cache) {
+        tracing::warn!("sounds may not work: {}: {error}", paths.cache.display());
+    }
     let news = Arc::new(Notify::new());
     let start = Start::prepare(paths, config, &news)?;
 

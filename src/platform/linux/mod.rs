@@ -10,6 +10,7 @@ mod retry;
 pub mod screen_lock;
 pub mod session;
 pub mod sleep;
+pub mod sound_server;
 pub mod tray_host;
 pub mod watch;
 

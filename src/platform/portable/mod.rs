@@ -13,4 +13,6 @@ pub(super) mod popups;
 #[cfg(not(target_os = "linux"))]
 pub mod session;
 #[cfg(not(target_os = "linux"))]
+pub mod sound_server;
+#[cfg(not(target_os = "linux"))]
 pub mod watch;
