@@ -102,8 +102,12 @@ impl Bench {
     async fn restart(&mut self) {
         self.news = Arc::new(Notify::new());
         self.inbox = open(&self.directory, &self.config, &self.news);
-        let service = self.screen.state().service;
+        let (service, recorded) = {
+            let state = self.screen.state();
+            (state.service, state.recorded)
+        };
         self.screen = Screen::default();
+        self.screen.state().recorded = recorded;
         self.wake_window = WakeWindow::default();
         let (asks, asked) = mpsc::unbounded_channel();
         self.asks = asked;

@@ -36,7 +36,11 @@ pub(super) enum Service {
 pub(super) struct State {
     pub(super) service: Service,
     /// What waits while the service does.
-    waiting: Vec<(PopupSerial, Popup)>,
+    waiting: Vec<(PopupSerial, Popup, usize)>,
+    /// What has been recorded so far, as the test counts it.
+    pub(super) recorded: usize,
+    /// For each of `shows`, what had been recorded when it was asked for.
+    pub(super) asked_at: Vec<usize>,
     /// What is up, oldest first.
     pub(super) up: Vec<Popup>,
     /// Every popup that came up, those that replace another too.
@@ -73,7 +77,7 @@ impl Screen {
         if service == Service::Absent {
             state.up.clear();
             let refused = take(&mut state.waiting);
-            let refused = refused.into_iter().map(|(serial, _)| DesktopEvent::NotShown(serial, "it is gone".into()));
+            let refused = refused.into_iter().map(|(serial, ..)| DesktopEvent::NotShown(serial, "it is gone".into()));
             state.events.extend(refused);
         }
         let available = service != Service::Absent;
@@ -84,14 +88,15 @@ impl Screen {
     pub(super) fn release(&self) {
         let mut state = self.state();
         state.service = Service::Shows;
-        for (serial, popup) in take(&mut state.waiting) {
-            state.show(serial, popup);
+        for (serial, popup, asked_at) in take(&mut state.waiting) {
+            state.show(serial, popup, asked_at);
         }
     }
 }
 
 impl State {
-    fn show(&mut self, serial: PopupSerial, popup: Popup) {
+    fn show(&mut self, serial: PopupSerial, popup: Popup, asked_at: usize) {
+        self.asked_at.push(asked_at);
         self.up.retain(|other| other.key != popup.key);
         self.up.push(popup.clone());
         self.shows.push(popup);
@@ -103,14 +108,15 @@ impl Desktop for Screen {
     fn show(&mut self, serial: PopupSerial, popup: Popup) {
         let mut state = self.state();
         state.asked += 1;
+        let recorded = state.recorded;
         match state.service {
-            Service::Shows => state.show(serial, popup),
+            Service::Shows => state.show(serial, popup, recorded),
             Service::Absent | Service::Refuses => {
                 state.events.push_back(DesktopEvent::NotShown(serial, "no".into()));
             }
             Service::Waits => {
-                state.waiting.retain(|(_, other)| other.key != popup.key);
-                state.waiting.push((serial, popup));
+                state.waiting.retain(|(_, other, _)| other.key != popup.key);
+                state.waiting.push((serial, popup, recorded));
             }
         }
     }
@@ -118,7 +124,7 @@ impl Desktop for Screen {
     fn withdraw(&mut self, key: &PopupKey) {
         let mut state = self.state();
         state.up.retain(|popup| popup.key != *key);
-        state.waiting.retain(|(_, popup)| popup.key != *key);
+        state.waiting.retain(|(_, popup, _)| popup.key != *key);
     }
 
     fn play(&mut self, sound: &SoundTweak) {
