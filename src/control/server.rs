@@ -202,5 +202,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("control.sock");
         assert!(matches!(ask(&path, &Request::Clear), Err(AskError::NotRunning)));
+        let path = directory.path().join("x".repeat(200));
+        assert!(matches!(ask(&path, &Request::Clear), Err(AskError::Unreachable { .. })));
     }
 }

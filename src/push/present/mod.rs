@@ -104,7 +104,7 @@ pub fn call_popup(call: &Call, wording: Wording) -> Popup {
             },
             urgency: Urgency::Critical,
             category: "call.incoming",
-            actions: vec![OPEN, ("open", "Open"), ("ignore", "Dismiss")],
+            actions: vec![OPEN, ("ignore", "Dismiss")],
             timeout: Timeout::Never,
         },
         CallState::Missed | CallState::Over => Popup {

@@ -186,7 +186,7 @@ fn a_call_rings_in_a_popup_of_its_own_until_it_is_over() {
     assert_eq!(ringing.key, PopupKey::Call(NoticeId(1)));
     assert_eq!((ringing.urgency, ringing.category), (Urgency::Critical, "call.incoming"));
     assert_eq!(ringing.timeout, Timeout::Never);
-    assert_eq!(ringing.actions, [("default", "Open"), ("open", "Open"), ("ignore", "Dismiss")]);
+    assert_eq!(ringing.actions, [("default", "Open"), ("ignore", "Dismiss")]);
 
     let missed = call_popup(&call(CallState::Missed, "{}"), NEVER);
     assert_eq!((missed.title.as_str(), missed.text.as_str()), ("Missed call from Major Tom", "Mission Control"));
