@@ -102,3 +102,16 @@ async fn what_was_read_before_a_summary_came_up_is_not_counted_in_one() {
     bench.service(Service::Shows).await;
     assert_eq!(bench.shows(), [""; 0]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_summary_of_what_was_all_read_just_now_does_not_come_up() {
+    let mut bench = Bench::new().await;
+    for number in 0..20 {
+        bench.arrive(message(&format!("{number}"), &format!("room {number}"))).await;
+    }
+    let news = bench.inbox.news(Timestamp::now()).await.unwrap();
+    bench.arrive(badge(0)).await;
+    bench.controller.tell(news, Instant::now()).await;
+    bench.settle().await;
+    assert_eq!(bench.shows(), [""; 0]);
+}
