@@ -26,14 +26,21 @@ impl<D: Desktop> Controller<D> {
             }
             DesktopEvent::PopupService(state) => {
                 let back = state.available && !self.popup_service.as_ref().is_some_and(|before| before.available);
+                note("popups", self.popup_service.as_ref(), &state);
                 self.popup_service = Some(state);
                 if back {
                     self.backlog = Some(self.backlog.map_or(BACKLOG_ROOMS, |rooms| rooms.min(BACKLOG_ROOMS)));
                     self.refresh().await;
                 }
             }
-            DesktopEvent::TrayHost(state) => self.tray_host = state,
-            DesktopEvent::Sound(state) => self.sound = state,
+            DesktopEvent::TrayHost(state) => {
+                note("tray icon", Some(&self.tray_host), &state);
+                self.tray_host = state;
+            }
+            DesktopEvent::Sound(state) => {
+                note("sound", Some(&self.sound), &state);
+                self.sound = state;
+            }
             DesktopEvent::Tray(action) => self.tray(action).await,
             DesktopEvent::ScreenLock(locked) => self.screen_locked = locked,
             DesktopEvent::ColorScheme(dark) => {
@@ -207,5 +214,18 @@ impl<D: Desktop> Controller<D> {
         self.backlog = Some(1);
         self.remember("paused_until", None).await;
         self.refresh().await;
+    }
+}
+
+/// Logs that a part of the desktop has come or gone, once each time.
+fn note(what: &str, before: Option<&ServiceState>, now: &ServiceState) {
+    let reason = now.reason.as_deref().unwrap_or_default();
+    if before == Some(now) {
+        return;
+    }
+    if !now.available {
+        tracing::warn!("no {what}: {reason}");
+    } else if before.is_some_and(|before| !before.available) {
+        tracing::info!("{what}: available {reason}");
     }
 }
