@@ -103,7 +103,8 @@ async fn serve(
     let missing = listening.open(&config.server.listen, &paths.config).await.map_err(Failure::Failed)?;
     let control = instance.listen(&paths)?;
 
-    let session = Session::start(icon, &desktop_events);
+    let has_tray = tray.is_some();
+    let session = Session::start(icon, has_tray, &desktop_events);
     let desktop = LiveDesktop::new(session, tray, &config, paths.sounds.clone(), desktop_events);
     let (events, app_events) = mpsc::unbounded_channel();
     let (asks, asked) = mpsc::unbounded_channel();
@@ -115,6 +116,7 @@ async fn serve(
         config: config.clone(),
         accounts: endpoint.accounts(),
         asks,
+        tray: has_tray,
         wake_window,
     });
     controller.prepare(listening.addresses(), announcement, problem.into_iter().chain(missing)).await;

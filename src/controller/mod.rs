@@ -114,6 +114,8 @@ pub struct Parts<D> {
     pub accounts: Arc<Accounts>,
     /// What is asked of the program.
     pub asks: mpsc::UnboundedSender<Ask>,
+    /// Whether there is to be a tray icon at all.
+    pub tray: bool,
     /// Opened when the computer wakes: pushes that come then were held back while it slept.
     pub wake_window: WakeWindow,
 }
@@ -158,8 +160,7 @@ impl<D: Desktop> Controller<D> {
     /// A controller that has not yet looked into the inbox.
     #[must_use]
     pub fn new(parts: Parts<D>) -> Self {
-        let unknown =
-            |what: &str| ServiceState { available: false, reason: Some(format!("{what} has not been used yet")) };
+        let tray_host = if parts.tray { "the session bus has not answered yet" } else { "turned off with --no-tray" };
         Self {
             planner: Planner::new(Instant::now()),
             popups: Popups::default(),
@@ -172,7 +173,7 @@ impl<D: Desktop> Controller<D> {
             screen_locked: None,
             dark_panel: None,
             popup_service: None,
-            tray_host: unknown("the tray"),
+            tray_host: ServiceState { available: false, reason: Some(tray_host.into()) },
             sound: ServiceState { available: true, reason: Some("opened when a sound is played".into()) },
             listening: Vec::new(),
             problems: BTreeMap::new(),

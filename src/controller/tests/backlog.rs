@@ -115,3 +115,14 @@ async fn a_summary_of_what_was_all_read_just_now_does_not_come_up() {
     bench.settle().await;
     assert_eq!(bench.shows(), [""; 0]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_highlight_among_many_rooms_is_not_folded_away_unseen() {
+    let mut bench = Bench::without_service().await;
+    for number in 0..80 {
+        bench.push(message(&number.to_string(), &number.to_string())).await;
+    }
+    bench.push(message("mention", "Marked").highlight()).await;
+    bench.service(Service::Shows).await;
+    assert!(bench.up().iter().any(|(title, text)| format!("{title}{text}").contains("Marked")), "{:?}", bench.up());
+}

@@ -147,3 +147,15 @@ async fn ringing_ends_in_time_though_the_inbox_has_failed() {
     bench.pass(6 * SECOND).await;
     assert_eq!(bench.up().last().unwrap().0, "Missed call from Bob");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_rings_though_many_missed_ones_could_not_be_shown() {
+    let mut bench = Bench::without_service().await;
+    for number in 0..40 {
+        bench.push(call(&number.to_string(), "Kitchen")).await;
+    }
+    bench.pass(61 * SECOND).await;
+    let before = bench.rings();
+    bench.push(call("new", "Cellar")).await;
+    assert_eq!(bench.rings(), before + 1);
+}

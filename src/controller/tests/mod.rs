@@ -92,6 +92,7 @@ impl Bench {
             config: config.clone(),
             accounts: Arc::clone(&accounts),
             asks,
+            tray: true,
             wake_window: wake_window.clone(),
         });
         controller.prepare(Vec::new(), None, std::iter::empty()).await;
@@ -118,6 +119,7 @@ impl Bench {
             config: self.config.clone(),
             accounts: Arc::clone(&self.accounts),
             asks,
+            tray: true,
             wake_window: self.wake_window.clone(),
         });
         self.controller.prepare(Vec::new(), None, std::iter::empty()).await;

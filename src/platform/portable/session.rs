@@ -26,7 +26,7 @@ pub struct Session {
 impl Session {
     /// Starts in the background, on the tokio runtime of this thread. `icon` is the app icon, an absolute path.
     #[must_use]
-    pub fn start(icon: String, events: &UnboundedSender<DesktopEvent>) -> Self {
+    pub fn start(icon: String, _tray: bool, events: &UnboundedSender<DesktopEvent>) -> Self {
         let clicks = events.clone();
         Self {
             popups: Popups::start(move || Toasts::new(&icon, clicks), events.clone()),
