@@ -172,6 +172,10 @@ fn only_platform_names_the_operating_system() {
             "rustix::",
             "inotify::",
             "zbus::",
+            "windows_sys::",
+            "objc2",
+            "dispatch2::",
+            "linux::",
         ],
     );
 }

@@ -35,8 +35,9 @@ impl DirectoryWatch {
 
 /// An event may have lost its paths, and the file system may not tell upper case from lower.
 fn is_of_interest(event: &Event, names: &BTreeSet<OsString>) -> bool {
-    let named = |path: &Path| path.file_name().is_some_and(|name| names.iter().any(|of| of.eq_ignore_ascii_case(name)));
-    event.need_rescan() || event.paths.is_empty() || event.paths.iter().any(|path| named(path))
+    let concerned =
+        |path: &Path| path.file_name().is_some_and(|name| names.iter().any(|of| of.eq_ignore_ascii_case(name)));
+    event.need_rescan() || event.paths.is_empty() || event.paths.iter().any(|path| concerned(path))
 }
 
 fn failure(error: notify::Error) -> io::Error {

@@ -23,6 +23,9 @@ use super::wide;
 /// The largest `TOKEN_USER`, with the security identifier that it points to, in words that align both.
 const TOKEN_WORDS: usize = 16;
 
+/// Characters of the longest security identifier as text: a version, an authority and 15 numbers.
+const LONGEST_IDENTIFIER: usize = 200;
+
 /// A rule that lets only this person in, in the security descriptor definition language.
 #[derive(Debug)]
 pub(super) struct OnlyMe(Vec<u16>);
@@ -58,10 +61,10 @@ impl OnlyMe {
             lpSecurityDescriptor: descriptor,
             bInheritHandle: 0,
         };
-        let made = make((&raw mut attributes).cast());
+        let outcome = make((&raw mut attributes).cast());
         // SAFETY: the system made it, and nothing uses it any more.
         unsafe { LocalFree(descriptor) };
-        made
+        outcome
     }
 }
 
@@ -90,7 +93,7 @@ fn own_identifier() -> io::Result<String> {
     }
     // SAFETY: the text ends with a null; it is ours to free, and not used after.
     unsafe {
-        let length = (0..).take_while(|&at| *text.add(at) != 0).count();
+        let length = (0..LONGEST_IDENTIFIER).take_while(|&at| *text.add(at) != 0).count();
         let identifier = String::from_utf16_lossy(std::slice::from_raw_parts(text, length));
         LocalFree(text.cast());
         Ok(identifier)
