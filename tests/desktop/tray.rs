@@ -127,7 +127,8 @@ fn every_line_of_the_menu_does_what_it_says() {
     let (instructions, _) = opened(1).remove(0);
     let text = std::fs::read_to_string(&instructions).expect("the instructions are a file");
     assert!(text.contains(&app.account.pushkey) && text.contains(&app.pushbell.url()), "{text}");
-    std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&instructions).expect("it is there").permissions());
+    let permissions = std::fs::metadata(&instructions).expect("it is there").permissions();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&permissions) & 0o777, 0o600);
 
     item.click_menu("Open configuration");
     assert_eq!(opened(2)[1].0, app.pushbell.config_file().display().to_string());
