@@ -131,7 +131,8 @@ impl Output {
         match character {
             ZERO_WIDTH_JOINER if self.base().is_some_and(ends_emoji) => next.is_some_and(is_pictograph),
             ZERO_WIDTH_JOINER | ZERO_WIDTH_NON_JOINER => {
-                self.base().is_some_and(is_spelled_with_joiners) && next.is_some_and(is_spelled_with_joiners)
+                let joins = |next| is_spelled_with_joiners(next) && (!is_mark(next) || self.marks < MAX_MARKS);
+                self.base().is_some_and(is_spelled_with_joiners) && next.is_some_and(joins)
             }
             EMOJI_PRESENTATION | TEXT_PRESENTATION => {
                 self.base().is_some_and(is_pictograph) || next == Some(ENCLOSING_KEYCAP)
@@ -159,7 +160,12 @@ impl Output {
         self.chars += gap.len() + 1;
         self.lines += lines;
         self.gap = Gap::None;
-        self.marks = if is_mark(character) { self.marks + 1 } else { 0 };
+        self.marks = match character {
+            // What follows a joiner piles up on the same character.
+            ZERO_WIDTH_JOINER | ZERO_WIDTH_NON_JOINER => self.marks,
+            _ if is_mark(character) => self.marks + 1,
+            _ => 0,
+        };
         true
     }
 

@@ -63,6 +63,8 @@ fn combining_marks_are_limited_and_need_a_base() {
     let mark = "\u{301}";
     assert_eq!(line(&format!("Z{}a", mark.repeat(100)), 200), format!("Z{}a", mark.repeat(4)));
     assert_eq!(line(&format!("{mark}a {mark}b"), 200), "a b");
+    let over_joiners = line(&format!("क{}", "\u{94d}\u{200d}".repeat(40)), 200);
+    assert_eq!(over_joiners.matches('\u{94d}').count(), 4);
 }
 
 #[test]
