@@ -36,16 +36,20 @@ fn width(text: &str) -> usize {
     text.chars().count()
 }
 
-/// One line of JSON, in which everything that a terminal might obey, reorder or hide is escaped.
+/// One line of JSON, in which everything that a terminal might obey, reorder, hide or pile up is escaped.
 pub(super) fn json(value: &impl Serialize) -> io::Result<String> {
     Ok(escape(&serde_json::to_string(value)?))
 }
 
-/// Escapes in JSON whatever is not visible. Outside of its strings there is no such character.
+/// Escapes in JSON whatever is not visible, and marks beyond a few on one character. Outside of its strings there is no
+/// such character.
 pub(super) fn escape(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
+    let mut marks = 0;
     for character in json.chars() {
-        if is_visible(character) {
+        let is_mark = character.general_category_group() == GeneralCategoryGroup::Mark;
+        marks = if is_mark { marks + 1 } else { 0 };
+        if is_visible(character) && marks <= text::MAX_MARKS {
             escaped.push(character);
         } else {
             escaped.extend(character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
@@ -89,6 +93,7 @@ mod tests {
         let check = |text: &str, expected: &str| assert_eq!(json(&text).unwrap(), expected);
         check("a\u{1b}[2J\u{7f}\u{9b}", r#""a\u001b[2J\u007f\u009b""#);
         check("\u{202e}abc\u{2028}\u{feff}", r#""\u202eabc\u2028\ufeff""#);
+        check("e\u{301}\u{301}\u{301}\u{301}\u{301}", "\"e\u{301}\u{301}\u{301}\u{301}\\u0301\"");
         check("\u{e0041}", r#""\udb40\udc41""#);
         check("Ünï 👍 \"\\", r#""Ünï 👍 \"\\""#);
     }

@@ -12,7 +12,7 @@ use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeEmoji as 
 const MAX_ESCAPED_STRING: usize = 256;
 
 /// More combining marks than this on one character are dropped.
-const MAX_MARKS: usize = 4;
+pub const MAX_MARKS: usize = 4;
 
 const ELLIPSIS: char = '…';
 const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
@@ -32,6 +32,24 @@ pub fn line(text: &str, max_chars: usize) -> String {
 #[must_use]
 pub fn paragraph(text: &str, max_chars: usize, max_lines: usize) -> String {
     bounded(text, max_chars, max_lines)
+}
+
+/// Text with whatever acts, hides or piles up in it written as `\u{202e}`, for what has to be seen as it is: a line of
+/// the configuration, an argument. Line feeds stay.
+#[must_use]
+pub fn spelled_out(text: &str) -> String {
+    let mut output = String::with_capacity(text.len());
+    let mut marks = 0;
+    for character in text.chars() {
+        marks = if is_mark(character) { marks + 1 } else { 0 };
+        let separates = matches!(character, '\u{2028}' | '\u{2029}');
+        if character != '\n' && (separates || marks > MAX_MARKS || is_invisible(character)) {
+            output.extend(character.escape_unicode());
+        } else {
+            output.push(character);
+        }
+    }
+    output
 }
 
 /// Escapes text for notification services that read markup (the capability `body-markup`).

@@ -100,6 +100,14 @@ fn a_paragraph_keeps_its_lines_within_bounds() {
 }
 
 #[test]
+fn what_would_act_can_be_spelled_out() {
+    let check = |text: &str, expected: &str| assert_eq!(spelled_out(text), expected);
+    check("plain \"é\" 👍\n", "plain \"é\" 👍\n");
+    check("\u{1b}[2J\u{9b}\u{202e}\u{2028}\r", r"\u{1b}[2J\u{9b}\u{202e}\u{2028}\u{d}");
+    check("e\u{301}\u{301}\u{301}\u{301}\u{301}", "e\u{301}\u{301}\u{301}\u{301}\\u{301}");
+}
+
+#[test]
 fn markup_and_mnemonics_are_escaped() {
     assert_eq!(
         escape_markup("<b>&amp; \"quotes\" 'x'</b>"),
