@@ -4,7 +4,6 @@ use std::io::{self, Write};
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
-use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use crate::push::text;
 
@@ -41,27 +40,11 @@ pub(super) fn json(value: &impl Serialize) -> io::Result<String> {
     Ok(escape(&serde_json::to_string(value)?))
 }
 
-/// Escapes in JSON whatever is not visible, and marks beyond a few on one character. Outside of its strings there is no
-/// such character.
+/// Escapes in JSON whatever acts, hides or piles up. Outside of its strings there is no such character.
 pub(super) fn escape(json: &str) -> String {
-    let mut escaped = String::with_capacity(json.len());
-    let mut marks = 0;
-    for character in json.chars() {
-        let is_mark = character.general_category_group() == GeneralCategoryGroup::Mark;
-        marks = if is_mark { marks + 1 } else { 0 };
-        if is_visible(character) && marks <= text::MAX_MARKS {
-            escaped.push(character);
-        } else {
-            escaped.extend(character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
-        }
-    }
-    escaped
-}
-
-fn is_visible(character: char) -> bool {
-    let separates =
-        matches!(character.general_category(), GeneralCategory::LineSeparator | GeneralCategory::ParagraphSeparator);
-    !separates && character.general_category_group() != GeneralCategoryGroup::Other
+    text::spell_out(json, |character, escaped| {
+        escaped.extend(character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+    })
 }
 
 /// The person's own time, to the minute.
@@ -102,7 +85,7 @@ mod tests {
         #[test]
         fn escaped_json_means_the_same(text in any::<String>()) {
             let line = json(&text).unwrap();
-            prop_assert!(line.chars().all(is_visible));
+            prop_assert_eq!(text::spelled_out(&line), line.clone());
             prop_assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
         }
     }

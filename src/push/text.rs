@@ -12,13 +12,14 @@ use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeEmoji as 
 const MAX_ESCAPED_STRING: usize = 256;
 
 /// More combining marks than this on one character are dropped.
-pub const MAX_MARKS: usize = 4;
+const MAX_MARKS: usize = 4;
 
 const ELLIPSIS: char = '…';
 const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
 const EMOJI_PRESENTATION: char = '\u{fe0f}';
 const TEXT_PRESENTATION: char = '\u{fe0e}';
+const BRAILLE_BLANK: char = '\u{2800}';
 const ENCLOSING_KEYCAP: char = '\u{20e3}';
 
 /// One harmless line, for names and titles: at most `max_chars` characters, the last an ellipsis if it was longer.
@@ -38,15 +39,25 @@ pub fn paragraph(text: &str, max_chars: usize, max_lines: usize) -> String {
 /// the configuration, an argument. Line feeds stay.
 #[must_use]
 pub fn spelled_out(text: &str) -> String {
+    spell_out(text, |character, output| match character {
+        '\n' => output.push('\n'),
+        other => output.extend(other.escape_unicode()),
+    })
+}
+
+/// The text, in which `spell` writes whatever acts, hides or piles up.
+pub fn spell_out(text: &str, spell: impl Fn(char, &mut String)) -> String {
     let mut output = String::with_capacity(text.len());
     let mut marks = 0;
     for character in text.chars() {
         marks = if is_mark(character) { marks + 1 } else { 0 };
-        let separates = matches!(character, '\u{2028}' | '\u{2029}');
-        if character != '\n' && (separates || marks > MAX_MARKS || is_invisible(character)) {
-            output.extend(character.escape_unicode());
-        } else {
+        let is_seen = character.general_category_group() != GeneralCategoryGroup::Other
+            && !is_invisible(character)
+            && !matches!(character, '\u{2028}' | '\u{2029}' | BRAILLE_BLANK);
+        if is_seen && marks <= MAX_MARKS {
             output.push(character);
+        } else {
+            spell(character, &mut output);
         }
     }
     output
@@ -115,7 +126,7 @@ impl Gap {
         match character {
             '\n' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' if max_lines > 1 => Self::Line,
             // The braille blank is no white space by its category, but it looks like it.
-            '\u{2800}' => Self::Space,
+            BRAILLE_BLANK => Self::Space,
             _ if character.is_whitespace() => Self::Space,
             _ => Self::None,
         }
