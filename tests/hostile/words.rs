@@ -31,17 +31,9 @@ fn notification(number: usize, text: &str, kind: &str) -> Value {
     let content = match kind {
         "m.room.member" => json!({"membership": "invite", "reason": text, "displayname": text}),
         "m.call.invite" => json!({"call_id": text, "lifetime": 60_000, "offer": {"sdp": text, "type": text}}),
-        "m.reaction" => json!({"m.relates_to": {"rel_type": "m.annotation", "event_id": text, "key": text}}),
-        "m.room.topic" | "m.room.name" => json!({"topic": text, "name": text}),
-        "m.image" => json!({"msgtype": "m.image", "body": text, "filename": text, "url": text}),
-        "m.emote" => json!({"msgtype": "m.emote", "body": text, "formatted_body": text}),
         _ => json!({"msgtype": text, "body": text, "format": "org.matrix.custom.html", "formatted_body": text}),
     };
-    let event_type = match kind {
-        "m.image" | "m.emote" => "m.room.message",
-        "unknown" => text,
-        other => other,
-    };
+    let event_type = if kind == "unknown" { text } else { kind };
     json!({
         "event_id": format!("${number}{text}"), "room_id": format!("!{number}{text}"), "type": event_type,
         "sender": format!("@{text}"), "sender_display_name": text, "room_name": text, "room_alias": text,
@@ -50,8 +42,8 @@ fn notification(number: usize, text: &str, kind: &str) -> Value {
     })
 }
 
-const KINDS: &[&str] =
-    &["m.room.message", "m.room.member", "m.call.invite", "m.reaction", "m.room.topic", "m.image", "m.emote", "unknown"];
+/// Fuzzing and unit tests look at all kinds; here are those whose words take a way of their own to the screen.
+const KINDS: &[&str] = &["m.room.message", "m.room.member", "m.call.invite", "unknown"];
 
 #[track_caller]
 fn popup_is_harmless(popup: &Notify) {
@@ -100,7 +92,7 @@ fn nothing_that_a_stranger_writes_acts_where_it_is_shown() {
     stage.serves("afterwards");
 
     let popups = stage.desktop.notifications().all();
-    assert!(popups.len() >= 20, "{} popups", popups.len());
+    assert!(popups.len() >= 10, "{} popups", popups.len());
     popups.iter().for_each(popup_is_harmless);
 
     let history = stage.app.ok(&["history", "--limit", "1000"]);
