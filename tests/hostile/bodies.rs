@@ -109,7 +109,8 @@ fn of_equal_keys_the_last_counts_and_bytes_that_are_no_text_spoil_only_themselve
     let popup = stage.desktop.notifications().wait_for_notify("the last of them", |popup| popup.summary == "last");
     assert_eq!(popup.body, "three");
 
-    let mut body = push(&stage, r#""event_id":"$u","room_id":"!b:hs","room_name":"X?X","content":{"body":"a?b"}"#).into_bytes();
+    let mut body =
+        push(&stage, r#""event_id":"$u","room_id":"!b:hs","room_name":"X?X","content":{"body":"a?b"}"#).into_bytes();
     for byte in body.iter_mut().filter(|byte| **byte == b'?') {
         *byte = 0xff;
     }
@@ -133,13 +134,17 @@ fn lists_and_names_of_any_length_are_taken_or_refused_and_never_kept() {
         let answer = answer(&stage, body);
         assert_eq!(answer.status, 200, "{device}: {}", answer.body);
     }
-    let strangers: String =
-        (0..15_000).map(|number| format!(r#"{{"app_id":"a","pushkey":"{number}"}},"#)).collect();
-    let body = format!(r#"{{"notification":{{"id":"$s","devices":[{strangers}{}]}}}}"#, stage.device());
+    let strangers: Vec<String> =
+        (0..15_000).map(|number| format!(r#"{{"app_id":"a","pushkey":"{number}"}}"#)).collect();
+    let body = format!(r#"{{"notification":{{"devices":[{},{}]}}}}"#, strangers.join(","), stage.device());
     assert_eq!(answer(&stage, body).json()["rejected"].as_array().map(Vec::len), Some(15_000));
 
     let fitting = "n".repeat(MAX_BODY - 1000);
-    for (number, key) in ["room_name", "sender_display_name", "room_alias", "sender", "event_id", "room_id", "type", "x"].iter().enumerate() {
+    for (number, key) in
+        ["room_name", "sender_display_name", "room_alias", "sender", "event_id", "room_id", "type", "x"]
+            .iter()
+            .enumerate()
+    {
         let body = |name: &str| push(&stage, &format!(r#""id":"$long{number}","{key}":"{name}""#));
         assert_eq!(answer(&stage, body(&fitting)).status, 200, "{key}");
         assert_eq!(answer(&stage, body(&"n".repeat(MAX_BODY))).status, 413, "{key}");

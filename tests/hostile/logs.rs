@@ -29,7 +29,7 @@ const SECRETS: &[&str] = &[
     "SecretQuery",
 ];
 
-fn secret(event: &str, event_type: &str, content: Value) -> Value {
+fn secret(event: &str, event_type: &str, content: &Value) -> Value {
     json!({
         "event_id": format!("${event}"), "room_id": "!room:hs.test", "type": event_type, "prio": "high",
         "sender": "@secret.user:hs.test", "sender_display_name": "SecretSender", "room_name": "SecretRoom",
@@ -42,13 +42,22 @@ fn secret(event: &str, event_type: &str, content: Value) -> Value {
 #[test]
 fn the_log_keeps_every_secret_even_at_trace() {
     let options = DesktopOptions { tray: Some(TrayHost::Xfce4Panel), ..DesktopOptions::BARE };
-    let mut stage = Stage::with("[popup]\npreview = \"always\"\n[log]\nlevel = \"trace\"\n", options, &["--log-level", "trace"]);
+    let mut stage =
+        Stage::with("[popup]\npreview = \"always\"\n[log]\nlevel = \"trace\"\n", options, &["--log-level", "trace"]);
     let app = &stage.app;
     let relation = json!({"rel_type": "m.replace", "event_id": "$text"});
     let events = [
         ("text", "m.room.message", json!({"msgtype": "m.text", "body": "SecretBody"})),
-        ("image", "m.room.message", json!({"msgtype": "m.image", "body": "SecretCaption", "filename": "SecretBody.png"})),
-        ("edit", "m.room.message", json!({"body": "SecretEdit", "m.relates_to": relation, "m.new_content": {"body": "SecretEdit"}})),
+        (
+            "image",
+            "m.room.message",
+            json!({"msgtype": "m.image", "body": "SecretCaption", "filename": "SecretBody.png"}),
+        ),
+        (
+            "edit",
+            "m.room.message",
+            json!({"body": "SecretEdit", "m.relates_to": relation, "m.new_content": {"body": "SecretEdit"}}),
+        ),
         ("invite", "m.room.member", json!({"membership": "invite", "reason": "SecretReason"})),
         ("topic", "m.room.topic", json!({"topic": "SecretTopic"})),
         ("reaction", "m.reaction", json!({"m.relates_to": {"event_id": "$text", "key": "SecretReaction"}})),
@@ -59,22 +68,29 @@ fn the_log_keeps_every_secret_even_at_trace() {
         ("unknown", "SecretNonsense.event", json!({"body": "SecretBody"})),
     ];
     for (event, event_type, content) in events {
-        app.notify(&stage.account, secret(event, event_type, content.clone()));
-        app.notify(&stage.account, secret(event, event_type, content));
+        app.notify(&stage.account, secret(event, event_type, &content));
+        app.notify(&stage.account, secret(event, event_type, &content));
     }
     app.wait_for_status("all are shown", |status| status["inbox"]["unshown"] == 0);
-    let popup = stage.desktop.notifications().wait_for_notify("a room's popup", |popup| popup.summary.contains("SecretRoom"));
+    let popup =
+        stage.desktop.notifications().wait_for_notify("a room's popup", |popup| popup.summary.contains("SecretRoom"));
     stage.service.invoke_action_with_token(popup.id(), "default", "SecretToken");
     wait_until("the room is opened", crate::rig::SOON, || !app.opened().is_empty());
     assert!(app.opened().iter().any(|(_, token)| token == "SecretToken"), "{:?}", app.opened());
 
     // What is refused.
-    for body in ["SecretNonsense", r#"{"notification":"SecretNonsense"}"#, r#"{"SecretNonsense":[}"#, r#"{"notification":{"devices":[{"app_id":"SecretNonsense"}]}}"#] {
+    for body in [
+        "SecretNonsense",
+        r#"{"notification":"SecretNonsense"}"#,
+        r#"{"SecretNonsense":[}"#,
+        r#"{"notification":{"devices":[{"app_id":"SecretNonsense"}]}}"#,
+    ] {
         assert_eq!(app.post(body).status, 400);
     }
     let stranger = json!({"app_id": stage.account.app_id, "pushkey": "SecretStranger"});
     assert_eq!(app.push(&json!({"notification": {"id": "$x", "devices": [stranger]}})).0, 200);
-    let get = |path: &str| crate::rig::http::request(app.port, &hyper::Method::GET, path, Some("SecretHeader"), "SecretBody");
+    let get =
+        |path: &str| crate::rig::http::request(app.port, &hyper::Method::GET, path, Some("SecretHeader"), "SecretBody");
     for path in ["/?SecretQuery", "/SecretQuery", "/health?SecretQuery"] {
         get(path).unwrap();
     }

@@ -1,7 +1,13 @@
 //! What strangers may send, to the whole program on a real bus: it goes on serving, shows nothing that acts, keeps no
 //! secret in its log, and takes no more memory than it may. `docs/hostile-input.md` lists every bound and its test.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "../../fuzz/checks.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "they are written for the fuzz targets")]

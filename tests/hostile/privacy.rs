@@ -48,7 +48,8 @@ fn all_files_and_sockets_are_private_whatever_the_umask() {
         app.ok(&["pause", "1h"]);
 
         let home = app.home();
-        let directories = [home.join(".local/share"), home.join(".cache"), home.join(".config"), desktop.run_directory()];
+        let directories =
+            [home.join(".local/share"), home.join(".cache"), home.join(".config"), desktop.run_directory()];
         let mut found = Vec::new();
         for place in directories {
             let place = place.join(identity::DIRECTORY_NAME);
@@ -112,7 +113,9 @@ fn the_control_socket_serves_nobody_else() {
         (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     if !rustix::process::geteuid().is_root() {
-        println!("only root can be somebody else: that the socket's directory is closed has been seen, not who is served");
+        println!(
+            "only root can be somebody else: that the socket's directory is closed has been seen, not who is served"
+        );
         return;
     }
     assert!(other(&path).1.contains("PermissionError"), "the directory keeps others out");

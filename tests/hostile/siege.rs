@@ -98,9 +98,8 @@ impl Attackers {
     async fn wait_for_end(&self, stream: &mut TcpStream) {
         let mut discarded = [0; 4096];
         while !self.is_over() {
-            match timeout(Duration::from_millis(500), stream.read(&mut discarded)).await {
-                Ok(Ok(0) | Err(_)) => return,
-                Ok(Ok(_)) | Err(_) => {}
+            if let Ok(Ok(0) | Err(_)) = timeout(Duration::from_millis(500), stream.read(&mut discarded)).await {
+                return;
             }
         }
     }
@@ -135,7 +134,12 @@ fn besiege(attackers: &Attackers, runtime: &Runtime) {
     // 500 KB each, all but the last byte.
     attackers.send(runtime, 40, [begun(500_000).into_bytes(), vec![b' '; 499_900]].concat());
     // What is no HTTP/1.1.
-    for bytes in [&b"GET /health\r\n"[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", b"\x16\x03\x01\x02\0", b"\r\n"] {
+    for bytes in [
+        &b"GET /health\r\n"[..],
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+        b"\x16\x03\x01\x02\0",
+        b"\r\n",
+    ] {
         attackers.send(runtime, 4, bytes.to_vec());
     }
     attackers.send(runtime, 4, head(&format!("{}\r\n", "a: b\r\n".repeat(10_000))).into());

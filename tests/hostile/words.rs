@@ -133,7 +133,8 @@ fn what_is_opened_is_a_link_or_one_argument() {
         stage.app.opened().iter().any(|(what, _)| what.contains("good"))
     });
     for (opened, _) in stage.app.opened() {
-        let rest = opened.strip_prefix("https://client.example/#/room/").expect("only the configured address is opened");
+        let rest =
+            opened.strip_prefix("https://client.example/#/room/").expect("only the configured address is opened");
         assert!(rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"'`\\ ".contains(&byte)), "{opened}");
     }
     assert!(!stage.app.log().contains("panicked"));
@@ -143,7 +144,8 @@ fn what_is_opened_is_a_link_or_one_argument() {
 fn accounts_and_configurations_of_others_are_harmless_in_a_terminal() {
     let stage = Stage::set("");
     for text in HOSTILE {
-        let output = stage.app.command(&["account", "add", &text.replace('\0', ""), "--app-id", &text.replace('\0', "")]);
+        let output =
+            stage.app.command(&["account", "add", &text.replace('\0', ""), "--app-id", &text.replace('\0', "")]);
         assert_harmless(&output.stdout, usize::MAX, usize::MAX);
         assert_harmless(&output.stderr, usize::MAX, usize::MAX);
         let output = stage.app.command(&["account", "show", &text.replace('\0', "")]);
@@ -152,7 +154,10 @@ fn accounts_and_configurations_of_others_are_harmless_in_a_terminal() {
         for config in [
             format!("[popup]\nopen = {quoted}\n"),
             format!("[popup]\n{quoted} = 1\n"),
-            format!("[popup]\npreview = '''{}'''\n", text.replace(['\0', '\u{1b}', '\u{7}', '\u{8}', '\u{7f}', '\u{b}', '\u{c}', '\r'], "")),
+            format!(
+                "[popup]\npreview = '''{}'''\n",
+                text.replace(['\0', '\u{1b}', '\u{7}', '\u{8}', '\u{7f}', '\u{b}', '\u{c}', '\r'], "")
+            ),
             format!("[popup]\n{text} = 1\n"),
         ] {
             stage.app.write_config(&config);
