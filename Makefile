@@ -8,7 +8,7 @@ CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
 TOOLS := target/tools
 
-.PHONY: help run test check format lint docs deny advisories sounds
+.PHONY: help run test bench check format lint docs deny advisories sounds
 
 help: ## lists the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -21,6 +21,10 @@ run: ## installs missing system packages (asks first), builds, starts (ARGS="…
 test: ## the same for what the tests need, then runs every test
 	@.ci/packages test
 	$(CARGO) test --locked
+
+bench: ## measures speed, memory and wake-ups against the limit; a part: ARGS="throughput steady desktop many popups badge start idle"
+	@.ci/packages test
+	$(CARGO) bench --locked --bench bench -- $(ARGS)
 
 check: format lint docs test deny ## every test, format, lints, documentation, dependency policy
 
