@@ -7,6 +7,7 @@ pub mod files;
 pub mod launcher;
 pub mod main_loop;
 pub mod open;
+pub mod open_files;
 pub mod popups;
 mod retry;
 pub mod screen_lock;
