@@ -325,7 +325,7 @@ fn files_are_short_enough_to_read() {
 
 #[test]
 fn migrations_are_numbered_without_a_gap() {
-    let mut numbers = files(&root().join("src/inbox"), "sql")
+    let mut numbers = files(&root().join("src/inbox/migrations"), "sql")
         .iter()
         .map(|path| {
             let name = path.file_stem().expect("a name").to_string_lossy().into_owned();

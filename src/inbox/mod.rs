@@ -162,7 +162,7 @@ pub enum Read {
 pub struct Retention {
     /// Notices older than this are forgotten.
     pub keep_days: u32,
-    /// Whether the text of a notice is kept once it was shown.
+    /// Whether the text of a notice is kept once it was read; until then its popup may have to be made anew.
     pub keep_bodies: bool,
 }
 
@@ -215,7 +215,7 @@ impl Inbox {
         Builder::new()
             .name("inbox".to_owned())
             .spawn(move || worker.run(queue))
-            .map_err(|error| schema::unusable(path, error))?;
+            .map_err(|error| schema::unusable(path, &error))?;
         Ok(Self { requests })
     }
 
@@ -226,7 +226,7 @@ impl Inbox {
     /// When it is not on disk: then nothing of it is.
     pub async fn record(&self, delivery: Delivery) -> Result<(), InboxError> {
         let (answer, answered) = oneshot::channel();
-        self.requests.send(Request::Record(delivery, answer)).await.map_err(|_| InboxError::Closed)?;
+        self.requests.send(Request::Record((delivery, answer))).await.map_err(|_| InboxError::Closed)?;
         answered.await.map_err(|_| InboxError::Closed)?
     }
 
@@ -377,5 +377,5 @@ pub struct Totals {
 /// When there is a database and it cannot be read. No database is an empty history.
 pub fn history(path: &Path, limit: usize) -> Result<Vec<Notice>, InboxError> {
     schema::open_to_read(path)?
-        .map_or(Ok(Vec::new()), |db| news::newest_of_all(&db, limit).map_err(|error| schema::unusable(path, error)))
+        .map_or(Ok(Vec::new()), |db| news::newest_of_all(&db, limit).map_err(|error| schema::unusable(path, &error)))
 }

@@ -7,7 +7,7 @@ use super::{
     accounts::Account,
     calls,
     rooms::Room,
-    rows::{count, notice, notice_by_id, notice_query, time},
+    rows::{count, notice, notice_by_id, notice_query, stored, time},
 };
 use crate::{
     notice::{Call, Notice, NoticeId, RoomDigest, RoomKey},
@@ -71,7 +71,7 @@ fn waiting(db: &Connection) -> rusqlite::Result<Vec<WaitingRoom>> {
             LEFT JOIN notice n ON n.id = r.waiting_sound
         WHERE r.first_waiting IS NOT NULL ORDER BY r.first_waiting LIMIT ?1",
     )?
-    .query_map([News::MAX_ROOMS as i64], |row| {
+    .query_map([stored(News::MAX_ROOMS as u64)], |row| {
         let sound = SoundTweak::from_stored(row.get_ref(6)?.as_str_or_null()?);
         Ok(WaitingRoom {
             room: RoomKey { account: row.get(0)?, room_id: row.get(1)? },

@@ -94,6 +94,8 @@ async fn counts_that_stand_for_rooms_add_up() {
     assert_eq!(desk.unread("a").await, 9, "without a room it is the account's");
     desk.record(message("$4", "!r").counting(unread(1)).per_room()).await;
     assert_eq!(desk.unread("a").await, 1, "the rooms begin anew");
+    desk.record(message("$5", "!s").counting(unread(2)).per_room()).await;
+    assert_eq!(desk.unread("a").await, 3, "each of them");
     desk.record(badge(unread(0)).per_room()).await;
     assert_eq!(desk.news().await.zeroed, [Zeroed::Account("a".to_owned())]);
 }
@@ -105,7 +107,8 @@ async fn another_setting_for_counts_begins_anew() {
     desk.record(message("$2", "!r").counting(unread(6))).await;
     assert_eq!(desk.unread("a").await, 6);
     desk.record(message("$3", "!s").counting(unread(2)).per_room()).await;
-    assert_eq!(desk.unread("a").await, 2);
+    desk.record(message("$4", "!r").counting(unread(1)).per_room()).await;
+    assert_eq!(desk.unread("a").await, 3);
 }
 
 #[tokio::test]

@@ -171,7 +171,8 @@ async fn the_last_handle_ends_the_thread_with_its_work_done() {
     let pending: Vec<_> = (0..20)
         .map(|number| {
             let (answer, _) = oneshot::channel();
-            desk.inbox.requests.try_send(Request::Record(message(&format!("${number}"), "!r").delivery(), answer)).ok()
+            let push = message(&format!("${number}"), "!r").delivery();
+            desk.inbox.requests.try_send(Request::Record((push, answer))).ok()
         })
         .collect();
     assert!(pending.iter().all(Option::is_some));
