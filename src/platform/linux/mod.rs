@@ -5,7 +5,6 @@ pub mod bus;
 pub mod launcher;
 pub mod main_loop;
 pub mod open;
-pub mod open_files;
 pub mod popups;
 mod retry;
 pub mod screen_lock;
@@ -15,4 +14,4 @@ pub mod sound_server;
 pub mod tray_host;
 pub mod watch;
 
-pub use super::unix::{control_socket, files, termination};
+pub use super::unix::{control_socket, files, open_files, termination};
