@@ -41,6 +41,8 @@ use popups::Popups;
 
 /// News are asked for at most this often; what comes sooner is told together.
 const NEWS_INTERVAL: Duration = Duration::from_millis(20);
+/// The same while they keep coming: no popup changes as often, and nobody reads a number that does.
+const LONGEST_NEWS_INTERVAL: Duration = Duration::from_millis(160);
 /// When the inbox cannot be used, it is tried again after this long.
 const INBOX_RETRY: Duration = Duration::from_secs(5);
 /// So many rooms of a backlog are shown room by room; more are one summary.
@@ -152,6 +154,8 @@ pub struct Controller<D> {
     inbox_works: bool,
     /// When the news were last asked for.
     asked_at: Option<Instant>,
+    /// How long to wait after that, if news come sooner.
+    news_interval: Duration,
     /// When to look again, if something is due. Nothing ticks while nothing is.
     due: Option<Instant>,
 }
@@ -183,6 +187,7 @@ impl<D: Desktop> Controller<D> {
             refusals: 0,
             inbox_works: true,
             asked_at: None,
+            news_interval: NEWS_INTERVAL,
             due: None,
             parts,
         }
@@ -275,7 +280,9 @@ impl<D: Desktop> Controller<D> {
             return;
         }
         match self.asked_at {
-            Some(asked_at) if now < asked_at + NEWS_INTERVAL => self.look_again_at(asked_at + NEWS_INTERVAL),
+            Some(asked_at) if now < asked_at + self.news_interval => {
+                self.look_again_at(asked_at + self.news_interval);
+            }
             Some(_) | None => self.refresh().await,
         }
     }

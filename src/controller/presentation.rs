@@ -4,7 +4,7 @@ use jiff::{Timestamp, Zoned};
 use tokio::time::Instant;
 
 use super::{
-    BACKLOG_ROOMS, Controller, Topic,
+    BACKLOG_ROOMS, Controller, LONGEST_NEWS_INTERVAL, NEWS_INTERVAL, Topic,
     plan::{Situation, Step},
     popups::Subject,
 };
@@ -23,7 +23,10 @@ impl<D: Desktop> Controller<D> {
     /// Looks into the inbox, and presents what is new there and what is due.
     pub(super) async fn refresh(&mut self) {
         let now = Instant::now();
-        self.asked_at = Some(now);
+        let was_asked = self.asked_at.replace(now);
+        let keeps_coming = was_asked.is_some_and(|at| now < at + 2 * self.news_interval);
+        self.news_interval =
+            if keeps_coming { LONGEST_NEWS_INTERVAL.min(2 * self.news_interval) } else { NEWS_INTERVAL };
         self.due = None;
         self.inbox_works = true;
         if self.pause.is_some_and(|pause| pause.is_over(Timestamp::now(), now)) {
