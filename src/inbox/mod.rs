@@ -368,6 +368,15 @@ impl Inbox {
         self.ask(Worker::check).await
     }
 
+    /// Ends the thread, its work done and the database closed, for all handles; what is asked later fails.
+    pub async fn close(self) {
+        let (answer, answered) = oneshot::channel();
+        if self.requests.send(Request::Close(answer)).await.is_ok() {
+            // Either way it is closed.
+            answered.await.ok();
+        }
+    }
+
     /// Has the thread do something, and waits for what it answers.
     async fn ask<T: Send + 'static>(
         &self,

@@ -41,6 +41,8 @@ pub(super) enum Request {
     Record(Push),
     /// Anything else. It answers by itself.
     Run(Box<dyn FnOnce(&mut Worker) + Send>),
+    /// End, after what was asked before. It is answered when the database is closed.
+    Close(oneshot::Sender<()>),
 }
 
 /// The thread's state. After an error the connection is closed, and the next request opens another.
@@ -109,25 +111,44 @@ impl Worker {
         Ok(worker)
     }
 
-    /// Serves requests until nobody can ask any more.
+    /// Serves requests until it is to end, or nobody can ask any more.
     pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        while let Some(first) = self.next_request(&mut requests) {
-            let mut pushes = Vec::new();
-            let mut others = Vec::new();
-            let mut next = Some(first);
-            while let Some(request) = next {
-                match request {
-                    Request::Record(push) => pushes.push(push),
-                    Request::Run(work) => others.push(work),
-                }
-                next = if pushes.len() + others.len() < MAX_BATCH { requests.try_recv().ok() } else { None };
-            }
-            // Whoever needs an order waits for the answer, so the pushes can go first.
-            self.record(pushes);
-            for work in others {
-                work(&mut self);
-            }
+        let mut closing = None;
+        while closing.is_none()
+            && let Some(first) = self.next_request(&mut requests)
+        {
+            closing = self.serve(first, &mut requests);
         }
+        drop(self);
+        if let Some(closed) = closing {
+            // Who no longer waits does not need to know.
+            closed.send(()).ok();
+        }
+    }
+
+    /// Serves this request and those that wait; who wants the thread to end, if somebody does.
+    fn serve(&mut self, first: Request, requests: &mut mpsc::Receiver<Request>) -> Option<oneshot::Sender<()>> {
+        let mut pushes = Vec::new();
+        let mut others = Vec::new();
+        let mut closing = None;
+        let mut next = Some(first);
+        while let Some(request) = next {
+            match request {
+                Request::Record(push) => pushes.push(push),
+                Request::Run(work) => others.push(work),
+                Request::Close(closed) => {
+                    closing = Some(closed);
+                    break;
+                }
+            }
+            next = if pushes.len() + others.len() < MAX_BATCH { requests.try_recv().ok() } else { None };
+        }
+        // Whoever needs an order waits for the answer, so the pushes can go first.
+        self.record(pushes);
+        for work in others {
+            work(self);
+        }
+        closing
     }
 
     /// Waits for a request. What is left to prune is done meanwhile.

@@ -238,3 +238,19 @@ async fn the_last_handle_ends_the_thread_with_its_work_done() {
     assert_eq!(history(&path, 99).unwrap().len(), 20);
     drop(directory);
 }
+
+#[tokio::test]
+async fn a_closed_inbox_has_done_what_was_asked_before_and_its_database_is_closed() {
+    let desk = Desk::new();
+    let recording = tokio::spawn({
+        let inbox = desk.inbox.clone();
+        async move { inbox.record(message("$1", "!r").delivery()).await }
+    });
+    tokio::task::yield_now().await;
+    desk.inbox.clone().close().await;
+    assert!(!desk.path().with_extension("db-wal").exists());
+    recording.await.unwrap().unwrap();
+    assert!(matches!(desk.inbox.check().await, Err(InboxError::Closed)));
+    desk.inbox.clone().close().await;
+    assert_eq!(desk.history().len(), 1);
+}
