@@ -10,8 +10,7 @@ use super::{
     ears::{Ears, HEARING},
 };
 use crate::rig::{
-    Desktop, DesktopOptions, Pushbell, Recording, SOON, TrayHost, pushbell::message, recording::same_sound, wait_for,
-    wait_until,
+    Desktop, DesktopOptions, Pushbell, Recording, SOON, TrayHost, pushbell::message, wait_for, wait_until,
 };
 
 const WHOLE: DesktopOptions = DesktopOptions { tray: Some(TrayHost::Xfce4Panel), ..HEARING };
