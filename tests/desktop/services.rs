@@ -161,3 +161,11 @@ fn a_popup_that_the_service_never_answers_is_not_asked_for_again_and_again() {
     all_shown(&app);
     assert!(app.notifications().traffic().iter().filter(|traffic| matches!(traffic, Traffic::Notify(_))).count() <= 3);
 }
+
+#[test]
+fn without_a_cookie_sounds_still_go_to_pulseaudio_itself() {
+    let app = App::start(DesktopOptions::default(), "");
+    assert!(app.pushbell.env().iter().all(|(key, _)| key != "PULSE_COOKIE"));
+    app.pushbell.ok(&["test"]);
+    app.pushbell.wait_for_status("the sound was played", |status| status["sound"]["reason"] == "PulseAudio");
+}

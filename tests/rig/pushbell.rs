@@ -68,6 +68,8 @@ impl Pushbell {
         fs::create_dir_all(path("home/.config/pulse")).expect("the temporary directory is writable");
         fs::write(path("home/.config/pulse/cookie"), [7; 256]).expect("the temporary directory is writable");
         let mut env = desktop.env().to_vec();
+        // A person who has never run PulseAudio has no cookie for it either.
+        env.retain(|(key, _)| key != "PULSE_COOKIE");
         let mut set = |key: &str, value: String| {
             env.retain(|(other, _)| other != key);
             env.push((key.to_owned(), value));
