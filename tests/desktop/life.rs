@@ -10,8 +10,7 @@ use super::{
     ears::{Ears, HEARING},
 };
 use crate::rig::{
-    Desktop, DesktopOptions, Pushbell, Recording, SOON, TrayHost, pushbell::message, recording::same_sound, wait_for,
-    wait_until,
+    Desktop, DesktopOptions, Pushbell, Recording, SOON, TrayHost, pushbell::message, wait_for, wait_until,
 };
 
 const WHOLE: DesktopOptions = DesktopOptions { tray: Some(TrayHost::Xfce4Panel), ..HEARING };
@@ -49,7 +48,7 @@ fn the_first_start_on_a_bare_home() {
             let metadata = entry.metadata().expect("readable");
             let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777;
             let ours = entry.path().display().to_string().contains(identity::DIRECTORY_NAME);
-            assert!(!ours || mode & 0o077 == 0, "{}: {mode:o}", entry.path().display());
+            assert!(!ours || matches!(mode, 0o600 | 0o700), "{}: {mode:o}", entry.path().display());
             if metadata.is_dir() {
                 directories.push(entry.path());
             }
@@ -199,7 +198,7 @@ fn an_idle_app_does_not_wake() {
     push["devices"] = json!([{"tweaks": {"sound": "default"}}]);
     app.push(push);
     app.shows(0, "text");
-    ears.hears(heard, &ears.default);
+    ears.hears(&app, heard, &ears.default);
     let mut call = message("2", "room", "");
     call["type"] = "m.call.invite".into();
     call["content"] = json!({"call_id": "c", "lifetime": 500});

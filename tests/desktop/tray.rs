@@ -213,7 +213,7 @@ fn mute_silences_sounds_and_rings_until_it_is_undone_also_after_a_restart() {
     app.pushbell.wait_for_status("sounds are back", |status| status["muted"] == false);
     let heard = ears.mark();
     app.push(sounding("loud"));
-    ears.hears(heard, &ears.default);
+    ears.hears(&app, heard, &ears.default);
 }
 
 #[test]
