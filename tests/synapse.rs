@@ -77,7 +77,8 @@ impl Story {
     #[track_caller]
     fn sounds(&self, mark: &Mark, sound: &[Burst]) {
         let heard = self.recording.wait_for_bursts(mark.heard, sound.len());
-        assert!(same_sound(&heard, sound), "heard {heard:#?} instead of {sound:#?}");
+        let status = self.pushbell.status();
+        assert!(same_sound(&heard, sound), "heard {heard:#?} instead of {sound:#?} through {}", status["sound"]);
     }
 
     #[track_caller]

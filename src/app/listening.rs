@@ -118,16 +118,14 @@ impl Listening {
 /// What happened and what to do about it.
 fn explain(address: SocketAddr, error: &io::Error, config: &Path) -> String {
     let config = config.display();
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            format!("{address} is in use by another program: end that, or set another server.listen in {config}")
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            format!("this computer does not have the address of {address}: set another server.listen in {config}")
-        }
-        io::ErrorKind::PermissionDenied => {
-            format!("this user may not listen on {address}: set a port above 1023 as server.listen in {config}")
-        }
-        _ => format!("{address} cannot be listened on: {error}; server.listen in {config} names it"),
+    let kind = error.kind();
+    if kind == io::ErrorKind::AddrInUse {
+        format!("{address} is in use by another program: end that, or set another server.listen in {config}")
+    } else if kind == io::ErrorKind::AddrNotAvailable {
+        format!("this computer does not have the address of {address}: set another server.listen in {config}")
+    } else if kind == io::ErrorKind::PermissionDenied {
+        format!("this user may not listen on {address}: set a port above 1023 as server.listen in {config}")
+    } else {
+        format!("{address} cannot be listened on: {error}; server.listen in {config} names it")
     }
 }

@@ -86,7 +86,7 @@ fn tell_running(context: &Context) -> Result<(), Failure> {
     let complaint = match ask(&context.paths.control, &Request::ReloadAccounts) {
         Ok(Reply::Done | Reply::Status(_)) | Err(AskError::NotRunning) => return Ok(()),
         Ok(Reply::Failed { reason }) => reason,
-        Err(error @ AskError::NoAnswer(_)) => error.to_string(),
+        Err(error @ (AskError::Unreachable { .. } | AskError::NoAnswer(_))) => error.to_string(),
     };
     Err(Failure::Failed(format!("the file is changed, but the running Pushbell has not taken it up: {complaint}")))
 }

@@ -68,7 +68,7 @@ impl From<AskError> for Failure {
     fn from(error: AskError) -> Self {
         match error {
             AskError::NotRunning => Self::NotRunning,
-            AskError::NoAnswer(_) => Self::Failed(error.to_string()),
+            AskError::Unreachable { .. } | AskError::NoAnswer(_) => Self::Failed(error.to_string()),
         }
     }
 }

@@ -119,3 +119,85 @@ fn is_waiting(notice: &Notice) -> bool {
         Presentation::Shown | Presentation::Settled => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::notice::NoticeId;
+
+    fn notice() -> Notice {
+        Notice {
+            id: NoticeId(1),
+            account: "home".to_owned(),
+            event_id: Some("$1".to_owned()),
+            room_id: Some("!r:example.org".to_owned()),
+            event_type: Some("m.room.message".to_owned()),
+            sender: Some("@major.tom:example.org".to_owned()),
+            sender_display_name: Some("Major\u{202e} Tom".to_owned()),
+            room_name: Some("Mission Control".to_owned()),
+            room_alias: None,
+            membership: None,
+            user_is_target: false,
+            prio: Priority::Low,
+            sound: SoundTweak::Silent,
+            highlight: true,
+            content: Some(json!({ "msgtype": "m.text", "body": "one\ntwo \u{1b}[2J" }).to_string()),
+            redacted: false,
+            received_at: Timestamp::UNIX_EPOCH,
+            presentation: Presentation::Waiting,
+            read: false,
+        }
+    }
+
+    #[test]
+    fn people_read_one_harmless_line() {
+        let [_, account, from, text, state] = row(&notice());
+        assert_eq!(account, "home");
+        assert_eq!(from, "Major Tom in Mission Control");
+        assert_eq!(text, "one two");
+        assert_eq!(state, "highlight, unread, not shown yet");
+    }
+
+    #[test]
+    fn who_and_where_are_said_as_far_as_known() {
+        let check = |change: fn(&mut Notice), expected: &str| {
+            let mut notice = Notice { sender_display_name: None, room_name: None, ..notice() };
+            change(&mut notice);
+            assert_eq!(from(&notice), expected);
+        };
+        check(|_| {}, "@major.tom:example.org");
+        check(|notice| notice.room_alias = Some("#mc:example.org".into()), "@major.tom:example.org in #mc:example.org");
+        check(|notice| notice.sender = None, "!r:example.org");
+    }
+
+    #[test]
+    fn scripts_find_every_promised_field() {
+        let line = |notice: &Notice| -> serde_json::Value {
+            let line = output::json(&line(notice)).unwrap();
+            assert!(!line.contains(['\n', '\u{1b}', '\u{202e}']));
+            serde_json::from_str(&line).unwrap()
+        };
+        let expected = json!({
+            "account": "home", "event_id": "$1", "room_id": "!r:example.org", "type": "m.room.message",
+            "sender": "@major.tom:example.org", "sender_display_name": "Major\u{202e} Tom",
+            "room_name": "Mission Control", "body": "one\ntwo", "prio": "low", "sound": null, "highlight": true,
+            "redacted": false, "received_at": "1970-01-01T00:00:00Z", "shown": false, "read": false,
+        });
+        assert_eq!(line(&notice()), expected);
+        let bare = Notice {
+            event_id: None,
+            content: None,
+            sound: SoundTweak::Unusable,
+            presentation: Presentation::Shown,
+            ..notice()
+        };
+        let bare = line(&bare);
+        assert_eq!(
+            (&bare["event_id"], &bare["sound"], &bare["shown"]),
+            (&json!(null), &json!("default"), &json!(true))
+        );
+    }
+}

@@ -18,6 +18,14 @@ pub enum AskError {
     /// Nothing runs that could answer.
     #[error("Pushbell is not running. Start it with `pushbell`.")]
     NotRunning,
+    /// The control socket is out of reach.
+    #[error("{path}: {source}; Pushbell cannot be reached there")]
+    Unreachable {
+        /// The socket.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Something runs, but does not answer as it should.
     #[error("Pushbell runs, but does not answer ({0}). Quit it and start it again.")]
     NoAnswer(#[source] io::Error),
@@ -28,9 +36,9 @@ pub enum AskError {
 /// # Errors
 /// When nothing runs there, or it does not answer.
 pub fn ask(path: &Path, request: &Request) -> Result<Reply, AskError> {
-    let stream = control_socket::connect(path, PATIENCE).map_err(|error| {
-        let nobody = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused);
-        if nobody { AskError::NotRunning } else { AskError::NoAnswer(error) }
+    let stream = control_socket::connect(path, PATIENCE).map_err(|source| {
+        let nobody = matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused);
+        if nobody { AskError::NotRunning } else { AskError::Unreachable { path: path.display().to_string(), source } }
     })?;
     exchange(stream, request).map_err(AskError::NoAnswer)
 }

@@ -1,6 +1,6 @@
 //! What the endpoint answers: JSON, whole, with a `Content-Length`; never a redirect, never 204.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use http_body_util::Full;
 use hyper::{
@@ -102,6 +102,12 @@ impl Failure {
             }
             Self::NotHttp(_) => "this is not a request in HTTP/1.1".into(),
         }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence())
     }
 }
 

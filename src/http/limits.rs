@@ -37,7 +37,7 @@ impl Default for Limits {
         Self {
             head_bytes: 16 * 1024,
             body_bytes: 512 * 1024,
-            all_body_bytes: 16 * 1024 * 1024,
+            all_body_bytes: 8 * 1024 * 1024,
             connections: 512,
             head_time: Duration::from_secs(30),
             body_time: Duration::from_secs(30),

@@ -209,7 +209,9 @@ impl<R: Recorder> Endpoint<R> {
                 received_at: Timestamp::now(),
                 replayed: (self.shared.replayed)(),
             };
-            recorded(member, self.shared.recorder.record(delivery)).await?;
+            in_time(member, self.shared.recorder.record(delivery)).await.inspect_err(|failure| {
+                warn!(%failure, "a push could not be recorded; its homeserver will try again");
+            })?;
         }
         if !rejected.is_empty() {
             self.shared.rejections.note(rejected.len(), Instant::now());
@@ -221,23 +223,16 @@ impl<R: Recorder> Endpoint<R> {
         if self.accounts().unreadable().is_some() {
             return Err(Failure::AccountsUnreadable);
         }
-        recorded(member, self.shared.recorder.check()).await
+        in_time(member, self.shared.recorder.check()).await
     }
 }
 
 /// Waits for the recorder, as long as the connection's deadline lets it.
-async fn recorded(member: &Membership, recording: impl Future<Output = Result<(), InboxError>>) -> Result<(), Failure> {
+async fn in_time(member: &Membership, recording: impl Future<Output = Result<(), InboxError>>) -> Result<(), Failure> {
     member.link.enter(Stage::Recording);
     match member.link.unless_overdue(recording).await {
-        Some(Ok(())) => Ok(()),
-        Some(Err(error)) => {
-            warn!(%error, "a push cannot be recorded; its homeserver will try again");
-            Err(Failure::Inbox(error))
-        }
-        None => {
-            warn!("a push is not on disk in time; its homeserver will try again");
-            Err(Failure::InboxTooSlow)
-        }
+        Some(outcome) => outcome.map_err(Failure::Inbox),
+        None => Err(Failure::InboxTooSlow),
     }
 }
 

@@ -114,7 +114,7 @@ impl Arrival<'_> {
                 let key = RoomKey { account: account.name.clone(), room_id: (*room_id).to_owned() };
                 marks::zero_room(write, account, room, key)
             }
-            (Outcome::Room { .. }, _) | (Outcome::Account { is_zero: false }, _) => Ok(()),
+            (Outcome::Room { .. } | Outcome::Account { is_zero: false }, _) => Ok(()),
         }
     }
 

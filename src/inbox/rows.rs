@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn the_hash_of_a_key_never_changes() {
         // Databases hold it: with another hash their notices would be forgotten.
-        for (account, key, hash) in [(1, "", 1048580676), (1, "$event", 320680), (2, "$event", -2084671053)] {
+        for (account, key, hash) in [(1, "", 1_048_580_676), (1, "$event", 320_680), (2, "$event", -2_084_671_053)] {
             assert_eq!(key_hash(account, key), hash);
         }
     }

@@ -46,9 +46,9 @@ fn the_first_start_on_a_bare_home() {
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).expect("readable").flatten() {
             let metadata = entry.metadata().expect("readable");
-            let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777;
+            let others = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077;
             let ours = entry.path().display().to_string().contains(identity::DIRECTORY_NAME);
-            assert!(!ours || matches!(mode, 0o600 | 0o700), "{}: {mode:o}", entry.path().display());
+            assert!(!ours || others == 0, "{}: {others:o}", entry.path().display());
             if metadata.is_dir() {
                 directories.push(entry.path());
             }

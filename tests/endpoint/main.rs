@@ -1,6 +1,6 @@
 //! The endpoint over real sockets: the contract's table, HTTP's odd ends, its limits and its life cycle.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod framing;
 mod lifecycle;

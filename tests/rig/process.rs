@@ -169,7 +169,8 @@ impl Drop for Part {
     fn drop(&mut self) {
         let group = self.child.id();
         if std::thread::panicking() {
-            let output = self.output();
+            // A recording is no text.
+            let output = [&self.stdout, &self.stderr].map(|file| fs::read_to_string(file).unwrap_or_default()).concat();
             let tail = output.lines().rev().take(40).collect::<Vec<_>>();
             eprintln!("--- {} (end of its output)", self.name);
             tail.iter().rev().for_each(|line| eprintln!("{line}"));

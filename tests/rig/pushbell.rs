@@ -95,6 +95,12 @@ impl Pushbell {
     #[track_caller]
     pub(crate) fn run(&mut self) {
         self.launch(&["run"]);
+        self.wait_until_ready();
+    }
+
+    /// Waits until the app answers that it can take pushes.
+    #[track_caller]
+    pub(crate) fn wait_until_ready(&mut self) {
         wait_until("the app answers that it can take pushes", SOON, || {
             if let Some(status) = self.app().try_wait() {
                 panic!("the app has ended: {status}\n{}", self.log());
@@ -108,6 +114,14 @@ impl Pushbell {
         self.starts += 1;
         let mut command = Command::new(PROGRAM);
         command.args(arguments);
+        self.app = Some(Part::start("pushbell", command, &self.env, &self.directory.path().join("logs")));
+    }
+
+    /// The same, with this umask.
+    pub(crate) fn launch_under_umask(&mut self, umask: &str, arguments: &[&str]) {
+        self.starts += 1;
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\""), PROGRAM]).args(arguments);
         self.app = Some(Part::start("pushbell", command, &self.env, &self.directory.path().join("logs")));
     }
 
