@@ -125,13 +125,13 @@ impl Listening {
     /// Tries them again. What is still a problem.
     pub(super) async fn try_again(&mut self) -> Option<String> {
         let (wanted, config) = (self.wanted.clone(), self.config.clone());
-        let waited = self.retry.take().map_or(RETRY.0, |(_, waited)| waited);
+        let pause = self.retry.take().map_or(RETRY.0, |(_, pause)| pause);
         let problem = match self.open(&wanted, &config).await {
             Ok(problem) => problem.map(|(_, reason)| reason),
             Err(reason) => Some(reason),
         };
         if let Some((at, wait)) = &mut self.retry {
-            *wait = (2 * waited).min(RETRY.1);
+            *wait = (2 * pause).min(RETRY.1);
             *at = Instant::now() + *wait;
         }
         problem
