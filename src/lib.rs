@@ -11,7 +11,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`push`] | pure: the wire format, what an event means, the words of popups, making strangers' text harmless |
-//! | [`accounts`] | the app_id + pushkey pairs that are served; the only source of `rejected` |
+//! | [`accounts`] | the `app_id` + `pushkey` pairs that are served; the only source of `rejected` |
 //! | [`inbox`] | the durable list of notices and the accounts' numbers: SQLite on a thread of its own |
 //! | [`http`] | the endpoint: limits, routes, answers |
 //! | [`controller`] | the sole owner of what is presented: events in, calls to inbox and desktop out |

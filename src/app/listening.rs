@@ -8,6 +8,7 @@ use crate::{
     controller::Topic,
     http::{self, Endpoint, Limits},
     inbox::Inbox,
+    platform::open_files,
 };
 
 /// What is listened on. Each address is served on its own, so that one can go while others stay.
@@ -15,6 +16,7 @@ pub(super) struct Listening {
     endpoint: Endpoint<Inbox>,
     /// By the address as configured.
     open: BTreeMap<SocketAddr, Open>,
+    limits: Limits,
     serving: bool,
 }
 
@@ -35,7 +37,10 @@ enum State {
 
 impl Listening {
     pub(super) fn new(endpoint: Endpoint<Inbox>) -> Self {
-        Self { endpoint, open: BTreeMap::new(), serving: false }
+        let mut limits = Limits::default();
+        // Half of the open files that are allowed remain for the rest of the program.
+        limits.connections = limits.connections.min(open_files::allow(2 * limits.connections) / 2);
+        Self { endpoint, open: BTreeMap::new(), limits, serving: false }
     }
 
     /// Listens on these addresses and on no others. What cannot be listened on is a problem; an address that was and
@@ -83,8 +88,7 @@ impl Listening {
                 State::Bound(listener) => {
                     let (stop, stopped) = oneshot::channel();
                     let stopped = async { drop(stopped.await) };
-                    let task =
-                        tokio::spawn(http::serve(vec![listener], self.endpoint.clone(), Limits::default(), stopped));
+                    let task = tokio::spawn(http::serve(vec![listener], self.endpoint.clone(), self.limits, stopped));
                     State::Serving { stop, task }
                 }
                 serving @ State::Serving { .. } => serving,
@@ -118,16 +122,14 @@ impl Listening {
 /// What happened and what to do about it.
 fn explain(address: SocketAddr, error: &io::Error, config: &Path) -> String {
     let config = config.display();
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            format!("{address} is in use by another program: end that, or set another server.listen in {config}")
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            format!("this computer does not have the address of {address}: set another server.listen in {config}")
-        }
-        io::ErrorKind::PermissionDenied => {
-            format!("this user may not listen on {address}: set a port above 1023 as server.listen in {config}")
-        }
-        _ => format!("{address} cannot be listened on: {error}; server.listen in {config} names it"),
+    let kind = error.kind();
+    if kind == io::ErrorKind::AddrInUse {
+        format!("{address} is in use by another program: end that, or set another server.listen in {config}")
+    } else if kind == io::ErrorKind::AddrNotAvailable {
+        format!("this computer does not have the address of {address}: set another server.listen in {config}")
+    } else if kind == io::ErrorKind::PermissionDenied {
+        format!("this user may not listen on {address}: set a port above 1023 as server.listen in {config}")
+    } else {
+        format!("{address} cannot be listened on: {error}; server.listen in {config} names it")
     }
 }

@@ -152,10 +152,12 @@ impl Upkeep {
     /// Writes down how to connect a homeserver, and opens it.
     fn connect(&self, token: Option<String>) {
         let url = self.config.server.base_url();
-        let mut text = String::from("How to connect a homeserver to Pushbell\n");
-        for account in self.endpoint.accounts().iter() {
-            text += &format!("\n{}\n\n{}\n", account.name, registration::describe(account, &url));
-        }
+        let accounts = self.endpoint.accounts();
+        let parts: Vec<_> = accounts
+            .iter()
+            .map(|account| format!("{}\n\n{}", account.name, registration::describe(account, &url)))
+            .collect();
+        let text = format!("How to connect a homeserver to Pushbell\n\n{}", parts.join("\n\n"));
         let path = self.paths.data.join("connect.txt");
         match files::replace_private(&path, text.as_bytes()) {
             Ok(()) => self.tell(Event::Open(OpenTarget::File(path), token)),

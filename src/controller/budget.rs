@@ -60,7 +60,7 @@ mod tests {
         assert!(!budget.take(start + Duration::from_millis(999)));
         assert!(budget.take(start + Duration::from_millis(1001)));
         assert!(!budget.take(start + Duration::from_millis(1999)));
-        assert!(budget.take(start + Duration::from_millis(2000)), "the millisecond above a second was not lost");
+        assert!(budget.take(start + Duration::from_secs(2)), "the millisecond above a second was not lost");
     }
 
     #[test]

@@ -1,24 +1,23 @@
 //! Which calls ring (pure).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 use tokio::time::{Duration, Instant};
 
 use crate::{
-    desktop::popup::PopupSerial,
     notice::{Call, CallState, NoticeId, Presentation},
     push::notify::SoundTweak,
 };
 
 /// A call never rings longer, whatever clocks say: the contract's bound for `lifetime`.
-const LONGEST: Duration = Duration::from_mins(2);
+const LONGEST: Duration = Duration::from_secs(2 * 60);
 
 /// The calls that the inbox told of last.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     known: BTreeMap<NoticeId, Known>,
-    asked: HashMap<PopupSerial, (NoticeId, CallState)>,
+    /// Popups of those calls, each in the state that it was shown for.
     shown: HashSet<(NoticeId, CallState)>,
     /// Calls of the first look into the inbox began before this run: they do not ring again.
     looked: bool,
@@ -70,8 +69,8 @@ impl Calls {
             }
         }
         self.looked = true;
-        let (known, under_way) = (&self.known, &self.asked);
-        self.shown.retain(|(id, _)| known.contains_key(id) || under_way.values().any(|(asked, _)| asked == id));
+        let known = &self.known;
+        self.shown.retain(|(id, _)| known.contains_key(id));
         changes
     }
 
@@ -79,6 +78,11 @@ impl Calls {
     pub(super) fn wall_clock(&self, wall: Timestamp, now: Instant) -> Timestamp {
         let rung_out = self.ringing_ones().filter(|(_, call)| call.ends_at <= now).map(|(_, call)| call.deadline);
         rung_out.fold(wall, Timestamp::max)
+    }
+
+    /// The calls whose time is over, whatever the inbox says.
+    pub(super) fn rung_out(&self, now: Instant) -> Vec<NoticeId> {
+        self.ringing_ones().filter(|(_, call)| call.ends_at <= now).map(|(id, _)| *id).collect()
     }
 
     /// When the next call rings out.
@@ -95,24 +99,17 @@ impl Calls {
         self.known.iter().filter(|(_, call)| call.state == CallState::Ringing)
     }
 
-    /// A popup for the call in its present state was asked for.
-    pub(super) fn asked(&mut self, serial: PopupSerial, call: &Call) {
-        self.asked.insert(serial, (call.notice.id, call.state));
-    }
-
-    /// What became of that popup.
-    pub(super) fn answered(&mut self, serial: PopupSerial, shown: bool) {
-        if let Some(popup) = self.asked.remove(&serial)
-            && shown
-        {
-            self.shown.insert(popup);
+    /// The call's popup of this state was shown.
+    pub(super) fn was_shown(&mut self, call: NoticeId, state: CallState) {
+        if self.known.contains_key(&call) {
+            self.shown.insert((call, state));
         }
     }
 
-    /// Whether the call's popup of its present state was shown, in this run or (ringing) before.
+    /// Whether the call's popup of its present state was shown, in this run or (ringing) before, or never will be.
     pub(super) fn is_shown(&self, call: &Call) -> bool {
         let before = match call.state {
-            CallState::Ringing => call.notice.presentation == Presentation::Shown,
+            CallState::Ringing => call.notice.presentation != Presentation::Waiting,
             CallState::Missed => false,
             CallState::Over => true,
         };
@@ -198,9 +195,20 @@ mod tests {
         let mut calls = Calls::default();
         let ringing = call(1, CallState::Ringing, deadline);
         calls.update(std::slice::from_ref(&ringing), deadline, Instant::now());
-        calls.asked(PopupSerial(1), &ringing);
-        calls.answered(PopupSerial(1), true);
+        calls.was_shown(NoticeId(1), CallState::Ringing);
         assert!(calls.is_shown(&ringing));
         assert!(!calls.is_shown(&call(1, CallState::Missed, deadline)));
+    }
+
+    #[test]
+    fn what_was_shown_is_forgotten_with_its_call() {
+        let deadline = Timestamp::UNIX_EPOCH;
+        let mut calls = Calls::default();
+        calls.was_shown(NoticeId(9), CallState::Ringing);
+        calls.update(&[call(1, CallState::Ringing, deadline)], deadline, Instant::now());
+        calls.was_shown(NoticeId(1), CallState::Ringing);
+        assert_eq!(calls.shown.len(), 1, "not that of a call which was over before its popup came up");
+        calls.update(&[], deadline, Instant::now());
+        assert!(calls.shown.is_empty());
     }
 }

@@ -3,6 +3,7 @@
 //! What must survive lives in the inbox; in here is only what a restart may forget: which popups are up, what rings,
 //! whether services are there. Popups are renderings of the inbox, so that nothing that was recorded can be lost here.
 
+mod announcements;
 mod budget;
 mod calls;
 mod pause;
@@ -11,14 +12,12 @@ mod popups;
 mod presentation;
 mod reactions;
 mod requests;
+#[cfg(test)]
+mod tests;
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    net::SocketAddr,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
-use jiff::{Timestamp, Zoned};
+use jiff::Timestamp;
 use tokio::{
     sync::{Notify, mpsc},
     time::{Duration, Instant},
@@ -27,28 +26,25 @@ use tokio::{
 use crate::{
     accounts::Accounts,
     config::{Config, Preview},
-    control::{AccountStatus, Command, InboxStatus, Reply, Request, Status},
-    desktop::{
-        Desktop, DesktopEvent, OpenTarget, ServiceState,
-        popup::{Popup, PopupKey, Timeout, Urgency},
-        tray_view::{Badge, TrayAction, TrayState, TrayView},
-    },
-    identity,
-    inbox::{Inbox, InboxError, News, Read, Retention, Shown, Totals, Zeroed},
-    notice::{NoticeId, RoomKey},
-    push::present::{self, Wording},
+    control::Command,
+    desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState, popup::Popup},
+    inbox::{Inbox, InboxError, News, Retention, Shown},
+    notice::NoticeId,
+    push::present::Wording,
     wake::WakeWindow,
 };
+pub use announcements::{Topic, WELCOME, own_popup};
 use calls::Calls;
-use plan::{Plan, Planner, Situation, Step};
-use popups::{Popups, Subject};
+use pause::Pause;
+use plan::Planner;
+use popups::Popups;
 
 /// News are asked for at most this often; what comes sooner is told together.
 const NEWS_INTERVAL: Duration = Duration::from_millis(20);
-/// When the inbox cannot be read, it is asked again after this long.
+/// The same while they keep coming: no popup changes as often, and nobody reads a number that does.
+const LONGEST_NEWS_INTERVAL: Duration = Duration::from_millis(160);
+/// When the inbox cannot be used, it is tried again after this long.
 const INBOX_RETRY: Duration = Duration::from_secs(5);
-/// A popup that the service refused, though it is there, is tried again after this long.
-const REFUSAL_RETRY: Duration = Duration::from_secs(5);
 /// So many rooms of a backlog are shown room by room; more are one summary.
 const BACKLOG_ROOMS: u64 = 3;
 /// After the computer woke, what homeservers held back is gathered for this long before it is shown.
@@ -82,30 +78,6 @@ pub struct Inputs {
     pub desktop: mpsc::UnboundedReceiver<DesktopEvent>,
     /// Commands.
     pub commands: mpsc::Receiver<Command>,
-}
-
-/// What a problem is about: one at a time for each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Topic {
-    /// `pushbell.toml`
-    Configuration,
-    /// `accounts.toml`
-    Accounts,
-    /// The addresses of `server.listen`
-    Listen,
-    /// The inbox
-    Inbox,
-}
-
-impl Topic {
-    fn title(self) -> &'static str {
-        match self {
-            Topic::Configuration => "The configuration has a fault",
-            Topic::Accounts => "The accounts cannot be read",
-            Topic::Listen => "Not all addresses can be listened on",
-            Topic::Inbox => "The inbox cannot be used",
-        }
-    }
 }
 
 /// What the controller asks of the program around it.
@@ -144,6 +116,8 @@ pub struct Parts<D> {
     pub accounts: Arc<Accounts>,
     /// What is asked of the program.
     pub asks: mpsc::UnboundedSender<Ask>,
+    /// Whether there is to be a tray icon at all.
+    pub tray: bool,
     /// Opened when the computer wakes: pushes that come then were held back while it slept.
     pub wake_window: WakeWindow,
 }
@@ -156,10 +130,10 @@ pub struct Controller<D> {
     calls: Calls,
     /// The newest news; what waits in it is as of then.
     last: News,
-    /// Notices up to this one have had their sound.
-    sounded: NoticeId,
+    /// Notices up to this one have had their sound, or came before this run. `None` before the first news.
+    sounded: Option<NoticeId>,
     started_at: Timestamp,
-    paused_until: Option<Timestamp>,
+    pause: Option<Pause>,
     muted: bool,
     screen_locked: Option<bool>,
     dark_panel: Option<bool>,
@@ -168,59 +142,53 @@ pub struct Controller<D> {
     sound: ServiceState,
     listening: Vec<SocketAddr>,
     problems: BTreeMap<Topic, String>,
-    /// More waiting rooms than this become one summary, until what waits has been shown.
+    /// Popups about Pushbell itself that have not been shown yet, by title.
+    announcements: BTreeMap<&'static str, Popup>,
+    /// More waiting rooms than this become one summary, until all that waits has been shown.
     backlog: Option<u64>,
-    /// Rooms whose popup changed while it was on its way.
-    outdated: HashSet<RoomKey>,
-    /// When each thing that is due is due. Nothing ticks while this is empty.
-    due: Due,
-}
-
-#[derive(Debug, Default)]
-struct Due {
-    news: Option<Instant>,
-    plan: Option<Instant>,
-    call: Option<Instant>,
-    pause: Option<Instant>,
+    /// What was shown but could not be written down: nothing else is shown before it is, or it would be shown again.
+    unwritten: Vec<Shown>,
+    /// How often in a row the notification service has refused a popup.
+    refusals: u32,
+    /// Whether the inbox has done all that was asked of it since the last look into it.
+    inbox_works: bool,
+    /// When the news were last asked for.
     asked_at: Option<Instant>,
-}
-
-impl Due {
-    fn next(&self) -> Option<Instant> {
-        [self.news, self.plan, self.call, self.pause].into_iter().flatten().min()
-    }
-}
-
-/// Whether the time has come; if so it is due no more.
-fn ring_out(due: &mut Option<Instant>, now: Instant) -> bool {
-    due.take_if(|at| *at <= now).is_some()
+    /// How long to wait after that, if news come sooner.
+    news_interval: Duration,
+    /// When to look again, if something is due. Nothing ticks while nothing is.
+    due: Option<Instant>,
 }
 
 impl<D: Desktop> Controller<D> {
     /// A controller that has not yet looked into the inbox.
     #[must_use]
     pub fn new(parts: Parts<D>) -> Self {
-        let unknown =
-            |what: &str| ServiceState { available: false, reason: Some(format!("{what} has not been used yet")) };
+        let tray_host = if parts.tray { "the session bus has not answered yet" } else { "turned off with --no-tray" };
         Self {
             planner: Planner::new(Instant::now()),
             popups: Popups::default(),
             calls: Calls::default(),
             last: News::default(),
-            sounded: NoticeId::default(),
+            sounded: None,
             started_at: Timestamp::now(),
-            paused_until: None,
+            pause: None,
             muted: false,
             screen_locked: None,
             dark_panel: None,
             popup_service: None,
-            tray_host: unknown("the tray"),
+            tray_host: ServiceState { available: false, reason: Some(tray_host.into()) },
             sound: ServiceState { available: true, reason: Some("opened when a sound is played".into()) },
             listening: Vec::new(),
             problems: BTreeMap::new(),
+            announcements: BTreeMap::new(),
             backlog: Some(BACKLOG_ROOMS),
-            outdated: HashSet::new(),
-            due: Due::default(),
+            unwritten: Vec::new(),
+            refusals: 0,
+            inbox_works: true,
+            asked_at: None,
+            news_interval: NEWS_INTERVAL,
+            due: None,
             parts,
         }
     }
@@ -248,14 +216,14 @@ impl<D: Desktop> Controller<D> {
         let Inputs { mut app, mut desktop, mut commands } = inputs;
         let news = Arc::clone(&self.parts.news);
         loop {
-            let due = self.due.next();
+            let due = self.next_due();
             let event = tokio::select! {
                 () = news.notified() => {
                     self.news_came().await;
                     continue;
                 }
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    self.time_came().await;
+                    self.refresh().await;
                     continue;
                 }
                 event = app.recv() => match event {
@@ -271,10 +239,21 @@ impl<D: Desktop> Controller<D> {
         self.parts.desktop.close().await;
     }
 
+    /// When to look into the inbox again though nobody says anything: every timer there is leads to the same look.
+    fn next_due(&self) -> Option<Instant> {
+        [self.due, self.pause.and_then(|pause| pause.ends_at())].into_iter().flatten().min()
+    }
+
+    fn look_again_at(&mut self, at: Instant) {
+        self.due = Some(self.due.map_or(at, |earlier| earlier.min(at)));
+    }
+
     async fn restore(&mut self) {
         match self.parts.inbox.setting("paused_until").await {
-            Ok(Some(until)) => self.pause_until(until.parse().ok()),
-            Ok(None) => {}
+            Ok(until) => {
+                let until = until.and_then(|until| until.parse().ok());
+                self.pause = until.map(|until| Pause::new(until, Timestamp::now(), Instant::now()));
+            }
             Err(error) => self.inbox_failed(&error),
         }
         match self.parts.inbox.setting("muted").await {
@@ -297,28 +276,14 @@ impl<D: Desktop> Controller<D> {
     async fn news_came(&mut self) {
         let now = Instant::now();
         if self.parts.wake_window.is_open() {
-            self.due.news.get_or_insert(now + WAKE_GATHER);
+            self.look_again_at(now + WAKE_GATHER);
             return;
         }
-        match self.due.asked_at {
-            Some(asked_at) if now < asked_at + NEWS_INTERVAL => {
-                self.due.news.get_or_insert(asked_at + NEWS_INTERVAL);
+        match self.asked_at {
+            Some(asked_at) if now < asked_at + self.news_interval => {
+                self.look_again_at(asked_at + self.news_interval);
             }
-            _ => self.refresh().await,
-        }
-    }
-
-    async fn time_came(&mut self) {
-        let now = Instant::now();
-        if ring_out(&mut self.due.pause, now) {
-            self.resume().await;
-        }
-        let asked = ring_out(&mut self.due.news, now);
-        if ring_out(&mut self.due.call, now) || asked {
-            self.refresh().await;
-        }
-        if ring_out(&mut self.due.plan, now) {
-            self.present().await;
+            Some(_) | None => self.refresh().await,
         }
     }
 
@@ -337,18 +302,14 @@ impl<D: Desktop> Controller<D> {
                 self.refresh().await;
             }
             Event::Problem(topic, Some(reason)) => self.problem(topic, reason),
-            Event::Problem(topic, None) => {
-                self.problems.remove(&topic);
-                self.parts.desktop.withdraw(&PopupKey::Own(topic.title()));
-            }
+            Event::Problem(topic, None) => self.solved(topic),
             Event::Listening(listening) => self.listening = listening,
-            Event::Open(target, token) => self.open(Some(target), token),
+            Event::Open(target, token) => self.open(target, token),
         }
     }
 
     async fn configure(&mut self, config: Config) {
-        self.problems.remove(&Topic::Configuration);
-        self.parts.desktop.withdraw(&PopupKey::Own(Topic::Configuration.title()));
+        self.solved(Topic::Configuration);
         self.parts.desktop.configure(&config);
         let retention = Retention { keep_days: config.history.keep_days, keep_bodies: config.history.keep_bodies };
         self.parts.config = config;
@@ -358,24 +319,10 @@ impl<D: Desktop> Controller<D> {
         self.refresh().await;
     }
 
-    /// Tells the person once about something that is wrong.
-    fn problem(&mut self, topic: Topic, reason: String) {
-        if self.problems.get(&topic) == Some(&reason) {
-            return;
-        }
-        tracing::warn!("{}: {reason}", topic.title());
-        self.announce(own_popup(topic.title(), &reason));
-        self.problems.insert(topic, reason);
-    }
-
-    fn announce(&mut self, popup: Popup) {
-        let serial = self.popups.ask(popup.key.clone(), Vec::new(), None);
-        self.parts.desktop.show(serial, popup);
-    }
-
     fn inbox_failed(&mut self, error: &InboxError) {
+        self.inbox_works = false;
+        self.look_again_at(Instant::now() + INBOX_RETRY);
         self.problem(Topic::Inbox, error.to_string());
-        self.due.news = Some(Instant::now() + INBOX_RETRY);
     }
 
     fn wording(&self) -> Wording {
@@ -387,28 +334,17 @@ impl<D: Desktop> Controller<D> {
         Wording { show_text, timeout: self.parts.config.popup.timeout }
     }
 
-    fn paused(&self) -> bool {
-        self.paused_until.is_some()
+    /// Whether popups are wanted now.
+    fn wants_popups(&self) -> bool {
+        self.parts.config.popup.enabled && self.pause.is_none()
+    }
+
+    /// Whether popups are wanted and somebody is there to show them.
+    fn can_pop_up(&self) -> bool {
+        self.wants_popups() && self.popup_service.as_ref().is_some_and(|service| service.available)
     }
 
     fn silent(&self) -> bool {
-        self.paused() || self.muted || !self.parts.config.sound.enabled
-    }
-}
-
-/// Title of the popup of the first start: a click on it shows how to connect a homeserver.
-pub const WELCOME: &str = "Pushbell is ready";
-
-/// A popup about Pushbell itself; one for each title.
-#[must_use]
-pub fn own_popup(title: &'static str, text: &str) -> Popup {
-    Popup {
-        key: PopupKey::Own(title),
-        title: title.into(),
-        text: text.into(),
-        urgency: Urgency::Normal,
-        category: "device",
-        actions: vec![("default", "Open")],
-        timeout: Timeout::Default,
+        self.pause.is_some() || self.muted || !self.parts.config.sound.enabled
     }
 }

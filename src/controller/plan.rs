@@ -2,7 +2,8 @@
 //!
 //! The bound, and why: a popup that nobody can read in time is worse than none, and notification services choke on
 //! crowds. So at most [`NEW_POPUPS`] rooms pop up in a row and one a second afterwards; what more rooms would pop up
-//! is told in one summary that changes at most once a second. Rooms with a highlight have a budget of their own.
+//! is told in one summary that changes at most once a second. Rooms with a highlight have a budget of their own, and
+//! no summary settles more of them than it names. So have calls, which are never part of a summary.
 
 use std::collections::HashSet;
 
@@ -16,24 +17,26 @@ use crate::{
 
 /// How many rooms may pop up in a row; one more a second.
 pub(super) const NEW_POPUPS: u32 = 8;
-/// How many rooms with a highlight may pop up in a row, beyond those.
-const HIGHLIGHTS: u32 = 5;
+/// How many rooms with a highlight may pop up in a row, beyond those; one more every two seconds.
+pub(super) const HIGHLIGHTS: u32 = 5;
 /// How often popups that are up may change in a row; four times a second afterwards.
-const UPDATES: u32 = 10;
+pub(super) const UPDATES: u32 = 10;
+/// How many popups of calls may come in a row; one more every two seconds.
+pub(super) const CALLS: u32 = 5;
 /// So few rooms are worth waiting a moment for, instead of a summary.
 const FEW: u64 = 3;
 /// A summary changes no more often than this.
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(1);
 /// A summary that has not changed for so long is history: the next flood begins a new one.
-const SUMMARY_LIFE: Duration = Duration::from_mins(10);
-/// How many highlights a summary names.
-const NAMED_HIGHLIGHTS: usize = 3;
+const SUMMARY_LIFE: Duration = Duration::from_secs(10 * 60);
+/// How many highlights a summary names, a line each.
+const NAMED_HIGHLIGHTS: usize = 6;
 
 /// One popup to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
-    /// The room's popup, which tells of its notices up to this one.
-    Room(RoomKey, NoticeId),
+    /// The room's popup.
+    Room(RoomKey),
     /// One summary of what has arrived since `from`, which tells of all waiting notices up to `up_to`.
     Summary {
         from: NoticeId,
@@ -43,7 +46,7 @@ pub(super) enum Step {
     },
 }
 
-/// What to do now, and when to ask again.
+/// What to do now, and when to ask again. What waits for an answer is planned when the answer comes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
@@ -57,9 +60,11 @@ pub(super) struct Situation<'a> {
     /// What waits has piled up while nothing could be shown: more rooms than this become one summary at once.
     pub(super) backlog: Option<u64>,
     /// Whether the room has a popup up.
-    pub(super) is_open: &'a dyn Fn(&RoomKey) -> bool,
+    pub(super) is_up: &'a dyn Fn(&RoomKey) -> bool,
+    /// Rooms whose popup is up and tells what is no longer right.
+    pub(super) outdated: Vec<RoomKey>,
     /// Rooms whose popup is on its way to the notification service.
-    pub(super) under_way: &'a HashSet<RoomKey>,
+    pub(super) under_way: HashSet<RoomKey>,
     /// Whether the summary is on its way.
     pub(super) summary_under_way: bool,
 }
@@ -70,6 +75,7 @@ pub(super) struct Planner {
     new_popups: Budget,
     highlights: Budget,
     updates: Budget,
+    calls: Budget,
     summary: Option<OpenSummary>,
 }
 
@@ -85,6 +91,7 @@ impl Planner {
             new_popups: Budget::new(NEW_POPUPS, Duration::from_secs(1), now),
             highlights: Budget::new(HIGHLIGHTS, Duration::from_secs(2), now),
             updates: Budget::new(UPDATES, Duration::from_millis(250), now),
+            calls: Budget::new(CALLS, Duration::from_secs(2), now),
             summary: None,
         }
     }
@@ -94,37 +101,45 @@ impl Planner {
         self.summary = None;
     }
 
+    /// Whether the popup of one more call may come now, or else when.
+    pub(super) fn take_call(&mut self, now: Instant) -> Result<(), Instant> {
+        if self.calls.take(now) { Ok(()) } else { Err(self.calls.next()) }
+    }
+
     pub(super) fn plan(&mut self, news: &News, situation: &Situation<'_>) -> Plan {
         let now = situation.now;
-        let idle = situation.under_way.is_empty() && !situation.summary_under_way;
-        if situation.backlog.is_some_and(|most| news.waiting_rooms > most) {
-            // A summary settles everything that waits, so nothing else may be on its way.
-            return if idle { self.summarise(news, now) } else { Plan::default() };
-        }
         let mut plan = Plan::default();
-        let candidates: Vec<&WaitingRoom> =
-            news.waiting.iter().filter(|waiting| !situation.under_way.contains(&waiting.room)).collect();
-        let (marked, plain): (Vec<_>, Vec<_>) =
-            candidates.into_iter().partition(|waiting| waiting.newest_highlight.is_some());
-        for waiting in marked {
-            spend(&mut self.highlights, waiting, now, &mut plan);
+        if situation.summary_under_way {
+            // It tells of all that waited; what is newer is planned when it has been answered.
+            return plan;
         }
-        let (open, new): (Vec<_>, Vec<_>) = plain.into_iter().partition(|waiting| (situation.is_open)(&waiting.room));
-        for waiting in open {
-            spend(&mut self.updates, waiting, now, &mut plan);
+        let candidates = news.waiting.iter().filter(|waiting| !situation.under_way.contains(&waiting.room));
+        let (marked, others): (Vec<_>, Vec<_>) = candidates.partition(|waiting| waiting.newest_highlight.is_some());
+        // A summary settles everything that waits: nothing else may be on its way, and it must have room for each highlight.
+        let can_summarise = situation.under_way.is_empty() && marked.len() <= NAMED_HIGHLIGHTS;
+        let is_backlog = situation.backlog.is_some_and(|most| news.waiting_rooms > most);
+        if is_backlog && can_summarise {
+            return self.summarise(news, &marked, now);
         }
+        if !is_backlog || marked.len() > NAMED_HIGHLIGHTS {
+            spend(&mut self.highlights, marked.iter().map(|waiting| &waiting.room), now, &mut plan);
+        }
+        if is_backlog {
+            return plan;
+        }
+        let (up, new): (Vec<_>, Vec<_>) = others.into_iter().partition(|waiting| (situation.is_up)(&waiting.room));
+        let is_waiting = |room: &RoomKey| news.waiting.iter().any(|waiting| waiting.room == *room);
+        let outdated = situation.outdated.iter().filter(|room| !is_waiting(room));
+        spend(&mut self.updates, up.iter().map(|waiting| &waiting.room).chain(outdated), now, &mut plan);
         let unlisted = news.waiting_rooms.saturating_sub(news.waiting.len() as u64);
         let new_rooms = new.len() as u64 + unlisted;
         if new_rooms > u64::from(self.new_popups.available(now)) && (new_rooms > FEW || self.in_flood(now)) {
-            if idle && plan.steps.is_empty() {
-                return self.summarise(news, now);
+            if can_summarise && plan.steps.is_empty() {
+                return self.summarise(news, &marked, now);
             }
-            // The answers to what is on its way lead here again.
             return plan;
         }
-        for waiting in new {
-            spend(&mut self.new_popups, waiting, now, &mut plan);
-        }
+        spend(&mut self.new_popups, new.iter().map(|waiting| &waiting.room), now, &mut plan);
         plan
     }
 
@@ -132,34 +147,30 @@ impl Planner {
         self.summary.is_some_and(|summary| now.saturating_duration_since(summary.changed_at) < 5 * SUMMARY_INTERVAL)
     }
 
-    fn summarise(&mut self, news: &News, now: Instant) -> Plan {
+    fn summarise(&mut self, news: &News, marked: &[&WaitingRoom], now: Instant) -> Plan {
         let open = self.summary.filter(|open| now.saturating_duration_since(open.changed_at) < SUMMARY_LIFE);
         if let Some(open) = open
             && now < open.changed_at + SUMMARY_INTERVAL
         {
             return Plan { steps: Vec::new(), again_at: Some(open.changed_at + SUMMARY_INTERVAL) };
         }
-        let from = open.map_or(news.waiting_from, |open| open.from);
+        let from = open.map_or(news.waiting_from, |open| open.from.min(news.waiting_from));
         self.summary = Some(OpenSummary { from, changed_at: now });
-        let highlights = news
-            .waiting
-            .iter()
-            .rev()
-            .filter(|waiting| waiting.newest_highlight.is_some())
-            .take(NAMED_HIGHLIGHTS)
-            .map(|waiting| waiting.room.clone())
-            .collect();
+        let highlights = marked.iter().rev().map(|waiting| waiting.room.clone()).collect();
         Plan { steps: vec![Step::Summary { from, up_to: news.waiting_up_to, highlights }], again_at: None }
     }
 }
 
-/// Shows the room if the budget allows, else asks to come back when it does.
-fn spend(budget: &mut Budget, waiting: &WaitingRoom, now: Instant, plan: &mut Plan) {
-    if budget.take(now) {
-        plan.steps.push(Step::Room(waiting.room.clone(), waiting.newest));
-    } else {
-        let next = budget.next();
-        plan.again_at = Some(plan.again_at.map_or(next, |earlier| earlier.min(next)));
+/// Shows the rooms that the budget allows, and asks to come back when it allows the next.
+fn spend<'a>(budget: &mut Budget, rooms: impl Iterator<Item = &'a RoomKey>, now: Instant, plan: &mut Plan) {
+    for room in rooms {
+        if budget.take(now) {
+            plan.steps.push(Step::Room(room.clone()));
+        } else {
+            let next = budget.next();
+            plan.again_at = Some(plan.again_at.map_or(next, |earlier| earlier.min(next)));
+            return;
+        }
     }
 }
 
@@ -189,34 +200,51 @@ mod tests {
         }
     }
 
+    #[derive(Debug)]
     struct Bench {
         planner: Planner,
         now: Instant,
+        up: HashSet<RoomKey>,
+        outdated: Vec<RoomKey>,
         under_way: HashSet<RoomKey>,
+        summary_under_way: bool,
     }
 
     impl Bench {
         fn new() -> Self {
             let now = Instant::now();
-            Self { planner: Planner::new(now), now, under_way: HashSet::new() }
+            Self {
+                planner: Planner::new(now),
+                now,
+                up: HashSet::new(),
+                outdated: Vec::new(),
+                under_way: HashSet::new(),
+                summary_under_way: false,
+            }
         }
 
         fn plan(&mut self, news: &News, backlog: Option<u64>) -> Plan {
+            let up = &self.up;
             let situation = Situation {
                 now: self.now,
                 backlog,
-                is_open: &|_| false,
-                under_way: &self.under_way,
-                summary_under_way: false,
+                is_up: &|room| up.contains(room),
+                outdated: self.outdated.clone(),
+                under_way: self.under_way.clone(),
+                summary_under_way: self.summary_under_way,
             };
             self.planner.plan(news, &situation)
         }
     }
 
+    fn marked(number: i64) -> WaitingRoom {
+        WaitingRoom { newest_highlight: Some(NoticeId(number)), ..waiting(number) }
+    }
+
     #[test]
     fn a_single_message_pops_up_at_once() {
         let plan = Bench::new().plan(&news([waiting(1)]), None);
-        assert_eq!(plan.steps, [Step::Room(waiting(1).room, NoticeId(1))]);
+        assert_eq!(plan.steps, [Step::Room(waiting(1).room)]);
         assert_eq!(plan.again_at, None);
     }
 
@@ -231,7 +259,7 @@ mod tests {
                 bench.now = again_at;
                 plan = bench.plan(&one, None);
             }
-            assert_eq!(plan.steps, [Step::Room(waiting(number).room, NoticeId(number))]);
+            assert_eq!(plan.steps, [Step::Room(waiting(number).room)]);
         }
     }
 
@@ -256,9 +284,9 @@ mod tests {
     #[test]
     fn a_highlight_in_a_flood_has_a_popup_of_its_own_and_the_summary_waits_for_it() {
         let mut bench = Bench::new();
-        let marked = WaitingRoom { newest_highlight: Some(NoticeId(30)), ..waiting(30) };
+        let marked = marked(30);
         let flood = news((1..30).map(waiting).chain([marked.clone()]));
-        assert_eq!(bench.plan(&flood, None).steps, [Step::Room(marked.room.clone(), NoticeId(30))]);
+        assert_eq!(bench.plan(&flood, None).steps, [Step::Room(marked.room.clone())]);
         bench.under_way.insert(marked.room);
         assert_eq!(bench.plan(&flood, None).steps, [], "the summary would settle what is on its way");
     }
@@ -266,7 +294,7 @@ mod tests {
     #[test]
     fn a_backlog_of_many_rooms_is_one_summary_that_names_its_highlights() {
         let mut bench = Bench::new();
-        let marked = WaitingRoom { newest_highlight: Some(NoticeId(4)), ..waiting(4) };
+        let marked = marked(4);
         let backlog = news([waiting(1), waiting(2), waiting(3), marked.clone()]);
         assert_eq!(
             bench.plan(&backlog, Some(3)).steps,
@@ -278,5 +306,62 @@ mod tests {
     fn a_backlog_of_few_rooms_is_shown_room_by_room() {
         let mut bench = Bench::new();
         assert_eq!(bench.plan(&news([waiting(1), waiting(2)]), Some(3)).steps.len(), 2);
+    }
+
+    #[test]
+    fn what_a_summary_on_its_way_tells_is_not_told_room_by_room_as_well() {
+        let mut bench = Bench::new();
+        let flood = news((1..=9).map(waiting).chain([marked(10)]));
+        bench.planner.highlights = Budget::new(0, Duration::from_secs(2), bench.now);
+        assert!(matches!(bench.plan(&flood, None).steps[..], [Step::Summary { .. }]));
+        bench.summary_under_way = true;
+        bench.now += Duration::from_secs(9);
+        let fewer = news((1..=3).map(waiting).chain([marked(10)]));
+        assert_eq!(bench.plan(&fewer, None), Plan::default());
+    }
+
+    #[test]
+    fn more_highlights_than_a_summary_names_come_one_by_one_before_it() {
+        for backlog in [None, Some(1)] {
+            let mut bench = Bench::new();
+            let mut waiting: Vec<_> = (1..=20).map(waiting).chain((21..=40).map(marked)).collect();
+            let mut shown = 0;
+            let named = loop {
+                let plan = bench.plan(&news(waiting.iter().cloned()), backlog);
+                if let [Step::Summary { highlights, .. }] = &plan.steps[..] {
+                    break highlights.clone();
+                }
+                shown += plan.steps.len();
+                waiting.retain(|waiting| !plan.steps.contains(&Step::Room(waiting.room.clone())));
+                bench.now = plan.again_at.unwrap_or(bench.now);
+            };
+            assert_eq!(shown + named.len(), 20, "each is shown or named");
+            assert_eq!(waiting.len(), 20 + named.len(), "no other room pops up");
+        }
+    }
+
+    #[test]
+    fn edits_change_popups_no_more_often_than_messages_do() {
+        let mut bench = Bench::new();
+        bench.up.insert(waiting(1).room);
+        bench.outdated = vec![waiting(1).room];
+        let mut changes = 0;
+        let end = bench.now + Duration::from_secs(10);
+        while bench.now < end {
+            changes += bench.plan(&news([]), None).steps.len();
+            bench.now += Duration::from_millis(20);
+        }
+        assert!((40..=10 + 40).contains(&changes), "{changes}");
+        bench.now += Duration::from_secs(10);
+        assert_eq!(bench.plan(&news([waiting(1)]), None).steps.len(), 1, "a message and an edit are one change");
+    }
+
+    #[test]
+    fn calls_have_a_budget_of_their_own() {
+        let mut bench = Bench::new();
+        let taken = (0..100).take_while(|_| bench.planner.take_call(bench.now).is_ok()).count();
+        assert_eq!(taken, CALLS as usize);
+        assert_eq!(bench.planner.take_call(bench.now), Err(bench.now + Duration::from_secs(2)));
+        assert_eq!(bench.plan(&news([waiting(1)]), None).steps.len(), 1);
     }
 }

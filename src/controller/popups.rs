@@ -1,6 +1,6 @@
 //! Which popups are up, and which are on their way to the notification service (pure).
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashSet;
 
 use crate::{
     desktop::{
@@ -38,90 +38,168 @@ impl From<&Notice> for Subject {
     }
 }
 
+/// A popup that was asked for and has not been answered.
 #[derive(Debug)]
 struct UnderWay {
-    key: PopupKey,
-    shown: Vec<Shown>,
+    serial: PopupSerial,
+    /// What is to be written down once it is shown.
+    shown: Option<Shown>,
+    subject: Option<Subject>,
+    /// It was to make an outdated one right.
+    is_correction: bool,
 }
 
-/// The popups of this run of the program.
+/// One popup: up, on its way, or both when what is up is about to be replaced.
+#[derive(Debug)]
+struct Entry {
+    key: PopupKey,
+    /// It is up, or was when last heard of: that it expired is not told.
+    is_up: bool,
+    /// What the one that is up tells of, if that is notices of one room.
+    subject: Option<Subject>,
+    /// What the one that is up tells is no longer right.
+    is_outdated: bool,
+    under_way: Option<UnderWay>,
+}
+
+impl Entry {
+    fn serial(&self) -> Option<PopupSerial> {
+        self.under_way.as_ref().map(|popup| popup.serial)
+    }
+}
+
+/// The popups of this run of the program: at most one for each key, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Popups {
     next_serial: u64,
-    under_way: HashMap<PopupSerial, UnderWay>,
-    /// Popups that are up, or were when last heard of, with their subject; oldest first in `order`.
-    open: HashMap<PopupKey, Option<Subject>>,
-    order: VecDeque<PopupKey>,
+    entries: Vec<Entry>,
 }
 
 impl Popups {
-    /// A popup is about to be shown; once it is, `shown` is to be written down.
-    pub(super) fn ask(&mut self, key: PopupKey, shown: Vec<Shown>, subject: Option<Subject>) -> PopupSerial {
+    /// A popup is about to be shown; once it is, `shown` is to be written down. One with the same key that is still on
+    /// its way is overtaken: its answer, if there is one, does not matter any more.
+    pub(super) fn ask(&mut self, key: PopupKey, shown: Option<Shown>, subject: Option<Subject>) -> PopupSerial {
         self.next_serial += 1;
         let serial = PopupSerial(self.next_serial);
-        self.remember(key.clone(), subject);
-        self.under_way.insert(serial, UnderWay { key, shown });
+        let under_way = UnderWay { serial, shown, subject, is_correction: false };
+        if let Some(entry) = self.entry(&key) {
+            let is_correction = std::mem::take(&mut entry.is_outdated);
+            entry.under_way = Some(UnderWay { is_correction, ..under_way });
+        } else {
+            if self.entries.len() == MOST {
+                let oldest = self.entries.iter().position(|entry| entry.under_way.is_none());
+                self.entries.remove(oldest.unwrap_or(0));
+            }
+            self.entries.push(Entry {
+                key,
+                is_up: false,
+                subject: None,
+                is_outdated: false,
+                under_way: Some(under_way),
+            });
+        }
         serial
     }
 
-    fn remember(&mut self, key: PopupKey, subject: Option<Subject>) {
-        if self.open.insert(key.clone(), subject).is_none() {
-            self.order.push_back(key);
-        }
-        if self.order.len() > MOST
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.open.remove(&oldest);
-        }
+    /// The service has shown it: which popup it was, and what is to be written down. Nothing for one that was overtaken
+    /// or withdrawn.
+    pub(super) fn shown(&mut self, serial: PopupSerial) -> Option<(PopupKey, Option<Shown>)> {
+        let entry = self.entries.iter_mut().find(|entry| entry.serial() == Some(serial))?;
+        let UnderWay { shown, subject, .. } = entry.under_way.take()?;
+        entry.is_up = true;
+        entry.subject = subject;
+        Some((entry.key.clone(), shown))
     }
 
-    /// The service has shown it: which popup it was, and what is to be written down.
-    pub(super) fn shown(&mut self, serial: PopupSerial) -> Option<(PopupKey, Vec<Shown>)> {
-        self.under_way.remove(&serial).map(|popup| (popup.key, popup.shown))
-    }
-
-    /// The service has not shown it. Whether that popup was still wanted.
+    /// The service has not shown it; what was up in its place still is. Says whether it was still wanted.
     pub(super) fn not_shown(&mut self, serial: PopupSerial) -> bool {
-        self.under_way.remove(&serial).is_some_and(|popup| self.forget_key(&popup.key))
+        let Some(index) = self.entries.iter().position(|entry| entry.serial() == Some(serial)) else { return false };
+        let entry = &mut self.entries[index];
+        let was_correction = entry.under_way.take().is_some_and(|popup| popup.is_correction);
+        entry.is_outdated |= was_correction;
+        if !entry.is_up {
+            self.entries.remove(index);
+        }
+        true
     }
 
-    pub(super) fn is_open(&self, key: &PopupKey) -> bool {
-        self.open.contains_key(key)
+    /// The newest notice that counts as shown with this popup of a room.
+    pub(super) fn tells_up_to(&self, serial: PopupSerial) -> Option<NoticeId> {
+        let entry = self.entries.iter().find(|entry| entry.serial() == Some(serial))?;
+        match entry.under_way.as_ref()?.shown.as_ref()? {
+            Shown::Room(_, up_to) => Some(*up_to),
+            Shown::Everything(_) | Shown::Call(..) => None,
+        }
+    }
+
+    pub(super) fn is_up(&self, key: &PopupKey) -> bool {
+        self.find(key).is_some_and(|entry| entry.is_up)
     }
 
     pub(super) fn is_under_way(&self, key: &PopupKey) -> bool {
-        self.under_way.values().any(|popup| popup.key == *key)
+        self.find(key).is_some_and(|entry| entry.under_way.is_some())
     }
 
     pub(super) fn rooms_under_way(&self) -> HashSet<RoomKey> {
-        self.under_way
-            .values()
-            .filter_map(|popup| match &popup.key {
-                PopupKey::Room(room) => Some(room.clone()),
-                PopupKey::Call(_) | PopupKey::Summary | PopupKey::Own(_) => None,
-            })
-            .collect()
+        self.entries.iter().filter(|entry| entry.under_way.is_some()).filter_map(|entry| room(&entry.key)).collect()
     }
 
-    /// What the popup tells of.
-    pub(super) fn subject(&self, key: &PopupKey) -> Option<Subject> {
-        self.open.get(key).cloned().flatten()
-    }
-
-    /// The popup is gone. Whether it was up.
-    pub(super) fn forget_key(&mut self, key: &PopupKey) -> bool {
-        self.order.retain(|other| other != key);
-        self.open.remove(key).is_some()
-    }
-
-    /// All popups of which this is true are gone; which they were.
-    pub(super) fn forget(&mut self, gone: impl Fn(&PopupKey, Option<&Subject>) -> bool) -> Vec<PopupKey> {
-        let keys: Vec<_> =
-            self.open.iter().filter(|(key, subject)| gone(key, subject.as_ref())).map(|(key, _)| key.clone()).collect();
-        for key in &keys {
-            self.forget_key(key);
+    /// What the popup of this room tells is no longer right.
+    pub(super) fn outdate(&mut self, room: RoomKey) {
+        if let Some(entry) = self.entry(&PopupKey::Room(room)) {
+            entry.is_outdated = true;
         }
-        keys
+    }
+
+    /// The rooms whose popup is up and not right, with none on its way that replaces it.
+    pub(super) fn outdated(&self) -> Vec<RoomKey> {
+        let outdated = self.entries.iter().filter(|entry| entry.is_outdated && entry.is_up);
+        outdated.filter(|entry| entry.under_way.is_none()).filter_map(|entry| room(&entry.key)).collect()
+    }
+
+    /// What the popup that is up tells of.
+    pub(super) fn subject(&self, key: &PopupKey) -> Option<Subject> {
+        self.find(key)?.subject.clone()
+    }
+
+    /// The person has dismissed what was up; what it told of. One on its way to replace it stays wanted.
+    pub(super) fn dismissed(&mut self, key: &PopupKey) -> Option<Subject> {
+        let entry = self.entry(key)?;
+        entry.is_up = false;
+        let subject = entry.subject.take();
+        self.entries.retain(|entry| entry.is_up || entry.under_way.is_some());
+        subject
+    }
+
+    /// The popup is withdrawn, also if it is only on its way. Whether there was one.
+    pub(super) fn forget_key(&mut self, key: &PopupKey) -> bool {
+        let before = self.entries.len();
+        self.entries.retain(|entry| entry.key != *key);
+        self.entries.len() < before
+    }
+
+    /// All popups of which this is true are withdrawn, also those only on their way; which they were.
+    pub(super) fn forget(&mut self, gone: impl Fn(&PopupKey, Option<&Subject>) -> bool) -> Vec<PopupKey> {
+        let is_gone = |entry: &mut Entry| {
+            let coming = entry.under_way.as_ref().and_then(|popup| popup.subject.as_ref());
+            gone(&entry.key, entry.subject.as_ref().or(coming))
+        };
+        self.entries.extract_if(.., is_gone).map(|entry| entry.key).collect()
+    }
+
+    fn find(&self, key: &PopupKey) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.key == *key)
+    }
+
+    fn entry(&mut self, key: &PopupKey) -> Option<&mut Entry> {
+        self.entries.iter_mut().find(|entry| entry.key == *key)
+    }
+}
+
+fn room(key: &PopupKey) -> Option<RoomKey> {
+    match key {
+        PopupKey::Room(room) => Some(room.clone()),
+        PopupKey::Call(_) | PopupKey::Summary | PopupKey::Own(_) => None,
     }
 }
 
@@ -129,38 +207,113 @@ impl Popups {
 mod tests {
     use super::*;
 
+    fn room_key(number: usize) -> RoomKey {
+        RoomKey { account: "home".into(), room_id: format!("!{number}") }
+    }
+
     fn room(number: usize) -> PopupKey {
-        PopupKey::Room(RoomKey { account: "home".into(), room_id: format!("!{number}") })
+        PopupKey::Room(room_key(number))
+    }
+
+    fn subject(newest: i64) -> Subject {
+        let target = OpenTarget::Room { room_id: "!1".into(), event_id: None, user: None };
+        Subject { room: room_key(1), newest: NoticeId(newest), target }
     }
 
     #[test]
     fn what_was_shown_is_told_once() {
         let mut popups = Popups::default();
-        let serial = popups.ask(PopupKey::Summary, vec![Shown::Everything(NoticeId(7))], None);
-        assert!(popups.is_under_way(&PopupKey::Summary));
-        assert_eq!(popups.shown(serial), Some((PopupKey::Summary, vec![Shown::Everything(NoticeId(7))])));
+        let everything = Shown::Everything(NoticeId(7));
+        let serial = popups.ask(PopupKey::Summary, Some(everything.clone()), None);
+        assert!(popups.is_under_way(&PopupKey::Summary) && !popups.is_up(&PopupKey::Summary));
+        assert_eq!(popups.shown(serial), Some((PopupKey::Summary, Some(everything))));
         assert_eq!(popups.shown(serial), None);
-        assert!(popups.is_open(&PopupKey::Summary));
+        assert!(popups.is_up(&PopupKey::Summary) && !popups.is_under_way(&PopupKey::Summary));
     }
 
     #[test]
     fn a_popup_that_was_not_shown_is_not_up() {
         let mut popups = Popups::default();
-        let serial = popups.ask(room(1), vec![], None);
+        let serial = popups.ask(room(1), None, None);
         assert!(popups.not_shown(serial));
-        assert!(!popups.is_open(&room(1)));
+        assert!(!popups.is_up(&room(1)));
         assert!(!popups.not_shown(serial));
     }
 
     #[test]
-    fn only_so_many_popups_are_remembered() {
+    fn what_was_up_before_an_update_that_failed_still_is() {
         let mut popups = Popups::default();
-        for number in 0..2 * MOST {
-            let serial = popups.ask(room(number), vec![], None);
+        let serial = popups.ask(room(1), None, Some(subject(1)));
+        popups.shown(serial);
+        let serial = popups.ask(room(1), None, Some(subject(2)));
+        assert_eq!(popups.subject(&room(1)), Some(subject(1)), "what is on its way cannot have been clicked");
+        popups.not_shown(serial);
+        assert_eq!(popups.subject(&room(1)), Some(subject(1)));
+        assert_eq!(popups.outdated(), [], "what is new waits in the inbox, and may be told otherwise");
+    }
+
+    #[test]
+    fn a_correction_that_failed_is_still_due() {
+        let mut popups = Popups::default();
+        let serial = popups.ask(room(1), None, Some(subject(1)));
+        popups.shown(serial);
+        popups.outdate(room_key(1));
+        let serial = popups.ask(room(1), None, Some(subject(1)));
+        assert_eq!(popups.outdated(), []);
+        popups.not_shown(serial);
+        assert_eq!(popups.outdated(), [room_key(1)]);
+    }
+
+    #[test]
+    fn a_dismissed_popup_comes_up_again_when_its_update_was_on_its_way() {
+        let mut popups = Popups::default();
+        let serial = popups.ask(room(1), None, Some(subject(1)));
+        popups.shown(serial);
+        let serial = popups.ask(room(1), None, Some(subject(2)));
+        assert_eq!(popups.dismissed(&room(1)), Some(subject(1)));
+        assert!(!popups.is_up(&room(1)) && popups.is_under_way(&room(1)));
+        popups.shown(serial);
+        assert_eq!(popups.dismissed(&room(1)), Some(subject(2)));
+        assert!(popups.entries.is_empty());
+    }
+
+    #[test]
+    fn a_withdrawn_or_overtaken_popup_is_under_way_no_more_though_it_is_never_answered() {
+        let mut popups = Popups::default();
+        let first = popups.ask(room(1), None, Some(subject(1)));
+        let second = popups.ask(room(1), None, Some(subject(2)));
+        assert_eq!(popups.shown(first), None);
+        assert!(popups.is_under_way(&room(1)), "the second is still awaited");
+        assert_eq!(popups.forget(|key, subject| *key == room(1) && subject.is_some()), [room(1)]);
+        assert_eq!((popups.rooms_under_way().len(), popups.shown(second)), (0, None));
+    }
+
+    #[test]
+    fn a_popup_that_is_outdated_while_on_its_way_is_told_once_it_is_up() {
+        let mut popups = Popups::default();
+        let serial = popups.ask(room(1), None, Some(subject(1)));
+        popups.outdate(room_key(1));
+        popups.outdate(room_key(2));
+        assert_eq!(popups.outdated(), []);
+        popups.shown(serial);
+        assert_eq!(popups.outdated(), [room_key(1)]);
+        popups.ask(room(1), None, Some(subject(1)));
+        assert_eq!(popups.outdated(), []);
+    }
+
+    #[test]
+    fn only_so_many_popups_are_remembered_and_those_on_their_way_longest() {
+        let mut popups = Popups::default();
+        popups.ask(room(0), None, None);
+        for number in 1..2 * MOST {
+            let serial = popups.ask(room(number), None, None);
             popups.shown(serial);
         }
-        assert_eq!(popups.open.len(), MOST);
-        assert!(!popups.is_open(&room(0)));
-        assert!(popups.is_open(&room(2 * MOST - 1)));
+        assert_eq!(popups.entries.len(), MOST);
+        assert!(popups.is_under_way(&room(0)) && !popups.is_up(&room(1)) && popups.is_up(&room(2 * MOST - 1)));
+        for number in 0..2 * MOST {
+            popups.ask(room(number), None, None);
+        }
+        assert_eq!(popups.entries.len(), MOST, "even if the service answers nothing");
     }
 }

@@ -1,44 +1,89 @@
 //! From news to the desktop: what is shown, rings, sounds and goes away.
 
-use super::*;
+use jiff::{Timestamp, Zoned};
+use tokio::time::Instant;
+
+use super::{
+    BACKLOG_ROOMS, Controller, LONGEST_NEWS_INTERVAL, NEWS_INTERVAL, Topic,
+    plan::{Situation, Step},
+    popups::Subject,
+};
+use crate::{
+    desktop::{
+        Desktop,
+        popup::PopupKey,
+        tray_view::{Badge, TrayState, TrayView},
+    },
+    inbox::{News, Shown, Zeroed},
+    notice::{NoticeId, RoomKey},
+    push::present,
+};
 
 impl<D: Desktop> Controller<D> {
-    /// Asks the inbox what is new and presents it.
+    /// Looks into the inbox, and presents what is new there and what is due.
     pub(super) async fn refresh(&mut self) {
         let now = Instant::now();
-        self.due.asked_at = Some(now);
-        self.due.news = None;
-        let news = match self.parts.inbox.news(self.calls.wall_clock(Timestamp::now(), now)).await {
-            Ok(news) => news,
-            Err(error) => return self.inbox_failed(&error),
-        };
-        if self.problems.remove(&Topic::Inbox).is_some() {
-            self.parts.desktop.withdraw(&PopupKey::Own(Topic::Inbox.title()));
+        let was_asked = self.asked_at.replace(now);
+        let keeps_coming = was_asked.is_some_and(|at| now < at + 2 * self.news_interval);
+        self.news_interval =
+            if keeps_coming { LONGEST_NEWS_INTERVAL.min(2 * self.news_interval) } else { NEWS_INTERVAL };
+        self.due = None;
+        self.inbox_works = true;
+        if self.pause.is_some_and(|pause| pause.is_over(Timestamp::now(), now)) {
+            self.end_pause().await;
         }
+        // Whatever the inbox answers.
+        self.calls.rung_out(now).into_iter().for_each(|call| self.parts.desktop.stop_ringing(call));
+        self.show_announcements();
+        if self.write_shown().await {
+            match self.parts.inbox.news(self.calls.wall_clock(Timestamp::now(), now)).await {
+                Ok(news) => self.tell(news, now).await,
+                Err(error) => self.inbox_failed(&error),
+            }
+        }
+        if self.inbox_works && self.problems.contains_key(&Topic::Inbox) {
+            self.solved(Topic::Inbox);
+        }
+        self.draw_tray();
+    }
+
+    /// Has the inbox note what was shown. Whether it has.
+    pub(super) async fn write_shown(&mut self) -> bool {
+        if self.unwritten.is_empty() {
+            return true;
+        }
+        match self.parts.inbox.mark_shown(self.unwritten.clone()).await {
+            Ok(()) => {
+                self.unwritten.clear();
+                true
+            }
+            Err(error) => {
+                self.inbox_failed(&error);
+                false
+            }
+        }
+    }
+
+    pub(super) async fn tell(&mut self, news: News, now: Instant) {
         for zeroed in &news.zeroed {
             self.withdraw_zeroed(zeroed, &news);
         }
         self.ring(&news, now);
         self.sound(&news);
-        for room in &news.changed_rooms {
-            let key = PopupKey::Room(room.clone());
-            if self.popups.is_under_way(&key) {
-                self.outdated.insert(room.clone());
-            } else if self.popups.is_open(&key) {
-                self.show_room(room.clone(), None).await;
-            }
-        }
+        news.changed_rooms.iter().for_each(|room| self.popups.outdate(room.clone()));
         self.last = news;
-        self.present().await;
-        self.draw_tray();
+        self.present(now).await;
+        if let Some(deadline) = self.calls.next_deadline() {
+            self.look_again_at(deadline);
+        }
     }
 
-    pub(super) fn withdraw_zeroed(&mut self, zeroed: &Zeroed, news: &News) {
+    fn withdraw_zeroed(&mut self, zeroed: &Zeroed, news: &News) {
         let nothing_unread = news.accounts.iter().all(|account| account.unread == 0);
         let gone = self.popups.forget(|key, subject| match (subject, zeroed) {
             (Some(subject), Zeroed::Account(account)) => subject.room.account == *account,
             (Some(subject), Zeroed::Room(room)) => subject.room == *room,
-            (None, _) => *key == PopupKey::Summary && nothing_unread,
+            (None, Zeroed::Account(_) | Zeroed::Room(_)) => *key == PopupKey::Summary && nothing_unread,
         });
         for key in gone {
             if key == PopupKey::Summary {
@@ -48,15 +93,21 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
+    /// Takes the popup away, also if it is only on its way.
+    pub(super) fn withdraw(&mut self, key: &PopupKey) {
+        if self.popups.forget_key(key) {
+            self.parts.desktop.withdraw(key);
+        }
+    }
+
     /// Calls: those that begin to ring, those that were missed, those that are over.
-    pub(super) fn ring(&mut self, news: &News, now: Instant) {
+    fn ring(&mut self, news: &News, now: Instant) {
         let changes = self.calls.update(&news.calls, Timestamp::now(), now);
         for call in changes.ended {
             self.parts.desktop.stop_ringing(call);
-        }
-        for call in changes.over {
-            if self.popups.forget_key(&PopupKey::Call(call)) {
-                self.parts.desktop.withdraw(&PopupKey::Call(call));
+            // That of a missed call takes the place of its ringing one, if it may be shown.
+            if changes.over.contains(&call) || !self.can_pop_up() {
+                self.withdraw(&PopupKey::Call(call));
             }
         }
         for (call, sound) in changes.begun {
@@ -64,16 +115,19 @@ impl<D: Desktop> Controller<D> {
                 self.parts.desktop.ring(call, &sound);
             }
         }
-        self.due.call = self.calls.next_deadline();
     }
 
-    /// One sound for all that is new.
-    pub(super) fn sound(&mut self, news: &News) {
+    /// One sound for all that is new. What came before this run has had its sound.
+    fn sound(&mut self, news: &News) {
+        let Some(sounded) = self.sounded else {
+            self.sounded = Some(news.waiting_up_to);
+            return;
+        };
         let newest = news
             .waiting
             .iter()
             .filter_map(|room| room.newest_sound.as_ref())
-            .filter(|(id, _)| *id > self.sounded)
+            .filter(|(id, _)| *id > sounded)
             .max_by_key(|(id, _)| *id);
         if let Some((_, sound)) = newest
             && !self.silent()
@@ -81,13 +135,18 @@ impl<D: Desktop> Controller<D> {
             self.parts.desktop.play(sound);
         }
         if news.waiting_notices > 0 {
-            self.sounded = self.sounded.max(news.waiting_up_to);
+            self.sounded = Some(sounded.max(news.waiting_up_to));
         }
     }
 
     /// Shows what waits, as far as it can be shown now.
-    pub(super) async fn present(&mut self) {
-        self.due.plan = None;
+    async fn present(&mut self, now: Instant) {
+        if !self.wants_popups() {
+            // A text that has changed does not stay up, and nothing may come up in its place.
+            for room in self.popups.outdated() {
+                self.withdraw(&PopupKey::Room(room));
+            }
+        }
         if !self.parts.config.popup.enabled {
             if (self.last.waiting_notices > 0 || self.last.calls.iter().any(|call| !self.calls.is_shown(call)))
                 && let Err(error) = self.parts.inbox.settle_waiting().await
@@ -96,74 +155,80 @@ impl<D: Desktop> Controller<D> {
             }
             return;
         }
-        if self.paused() || !self.popup_service.as_ref().is_some_and(|service| service.available) {
+        if !self.can_pop_up() {
             return;
         }
-        self.show_calls();
-        let under_way: HashSet<RoomKey> = self.popups.rooms_under_way();
+        self.show_calls(now);
         let popups = &self.popups;
-        let Plan { steps, again_at } = self.planner.plan(
+        let plan = self.planner.plan(
             &self.last,
             &Situation {
-                now: Instant::now(),
-                backlog: self.backlog,
-                is_open: &|room| popups.is_open(&PopupKey::Room(room.clone())),
-                under_way: &under_way,
+                now,
+                backlog: if self.parts.wake_window.is_open() {
+                    Some(self.backlog.map_or(BACKLOG_ROOMS, |rooms| rooms.min(BACKLOG_ROOMS)))
+                } else {
+                    self.backlog
+                },
+                is_up: &|room| popups.is_up(&PopupKey::Room(room.clone())),
+                outdated: popups.outdated(),
+                under_way: popups.rooms_under_way(),
                 summary_under_way: popups.is_under_way(&PopupKey::Summary),
             },
         );
-        self.due.plan = again_at;
-        for step in steps {
+        if let Some(again_at) = plan.again_at {
+            self.look_again_at(again_at);
+        }
+        for step in plan.steps {
             match step {
-                Step::Room(room, up_to) => self.show_room(room, Some(up_to)).await,
+                Step::Room(room) => self.show_room(room).await,
                 Step::Summary { from, up_to, highlights } => self.show_summary(from, up_to, highlights).await,
             }
         }
-        if self.last.waiting_rooms == 0 && !self.parts.wake_window.is_open() {
+        if self.last.waiting_rooms == 0 {
             self.backlog = None;
         }
     }
 
-    pub(super) fn show_calls(&mut self) {
+    fn show_calls(&mut self, now: Instant) {
         let wording = self.wording();
         for call in &self.last.calls {
             let key = PopupKey::Call(call.notice.id);
             if self.calls.is_shown(call) || self.popups.is_under_way(&key) {
                 continue;
             }
-            let shown = vec![Shown::Call(call.notice.id, call.state)];
-            let serial = self.popups.ask(key, shown, Some(Subject::from(&call.notice)));
-            self.calls.asked(serial, call);
+            if let Err(again_at) = self.planner.take_call(now) {
+                self.look_again_at(again_at);
+                break;
+            }
+            let shown = Shown::Call(call.notice.id, call.state);
+            let serial = self.popups.ask(key, Some(shown), Some(Subject::from(&call.notice)));
             self.parts.desktop.show(serial, present::call_popup(call, wording));
         }
     }
 
-    pub(super) async fn show_room(&mut self, room: RoomKey, up_to: Option<NoticeId>) {
+    async fn show_room(&mut self, room: RoomKey) {
+        let key = PopupKey::Room(room.clone());
         let digest = match self.parts.inbox.room_digest(room.clone()).await {
             Ok(Some(digest)) => digest,
-            Ok(None) => {
-                // Its last message was redacted, or it was read meanwhile: nothing is left to show.
-                if self.popups.forget_key(&PopupKey::Room(room.clone())) {
-                    self.parts.desktop.withdraw(&PopupKey::Room(room));
-                }
-                return;
-            }
+            // Its last message was redacted, or it was read meanwhile: nothing is left to show.
+            Ok(None) => return self.withdraw(&key),
             Err(error) => return self.inbox_failed(&error),
         };
-        // The digest may be newer than the plan: it tells of everything up to its newest.
-        let up_to = up_to.map(|planned| planned.max(digest.newest.id));
-        let shown = up_to.map(|up_to| Shown::Room(room.clone(), up_to));
-        let subject = Subject::from(&digest.newest);
-        let serial = self.popups.ask(PopupKey::Room(room), shown.into_iter().collect(), Some(subject));
+        // It may tell of what came after the news that led here.
+        let shown = Shown::Room(room, digest.newest.id);
+        let serial = self.popups.ask(key, Some(shown), Some(Subject::from(&digest.newest)));
         self.parts.desktop.show(serial, present::room_popup(&digest, self.wording()));
     }
 
-    pub(super) async fn show_summary(&mut self, from: NoticeId, up_to: NoticeId, highlights: Vec<RoomKey>) {
-        let wording = self.wording();
+    async fn show_summary(&mut self, from: NoticeId, up_to: NoticeId, highlights: Vec<RoomKey>) {
         let tally = match self.parts.inbox.tally(from, up_to).await {
             Ok(tally) => tally,
             Err(error) => return self.inbox_failed(&error),
         };
+        if tally.notices == 0 {
+            // All of it was read meanwhile.
+            return self.planner.summary_is_over();
+        }
         let mut named = Vec::new();
         for room in highlights {
             match self.parts.inbox.room_digest(room).await {
@@ -171,8 +236,8 @@ impl<D: Desktop> Controller<D> {
                 Err(error) => return self.inbox_failed(&error),
             }
         }
-        let popup = present::summary_popup(tally.notices, tally.rooms, &named, wording);
-        let serial = self.popups.ask(PopupKey::Summary, vec![Shown::Everything(up_to)], None);
+        let popup = present::summary_popup(tally.notices, tally.rooms, &named, self.wording());
+        let serial = self.popups.ask(PopupKey::Summary, Some(Shown::Everything(up_to)), None);
         self.parts.desktop.show(serial, popup);
     }
 
@@ -188,7 +253,7 @@ impl<D: Desktop> Controller<D> {
         let now = Zoned::now();
         let view = TrayView::new(&TrayState {
             badge: self.badge(),
-            paused_until: self.paused_until,
+            paused_until: self.pause.map(|pause| pause.until()),
             muted: self.muted,
             newest: self.last.newest.iter().map(|notice| (notice.id, present::menu_line(notice, wording))).collect(),
             connected: self.last.accounts.iter().any(|account| account.last_push.is_some()),

@@ -1,144 +1,198 @@
 //! What the person does with popups and tray, and what desktop services say.
 
-use super::*;
+use jiff::{Timestamp, Zoned};
+use tokio::time::{Duration, Instant};
+
+use super::{
+    Ask, BACKLOG_ROOMS, Controller, Topic, WAKE_GATHER, WELCOME, own_popup,
+    pause::{self, Pause},
+    popups::Subject,
+};
+use crate::{
+    desktop::{
+        Desktop, DesktopEvent, OpenTarget, ServiceState,
+        popup::{PopupKey, PopupSerial},
+        tray_view::TrayAction,
+    },
+    inbox::{Read, Shown},
+    notice::Notice,
+};
+
+/// A popup that the service refused, though it is there, is tried again after so long; twice as long after each refusal
+/// in a row.
+const REFUSAL_RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5 * 60));
 
 impl<D: Desktop> Controller<D> {
     pub(super) async fn desktop_said(&mut self, event: DesktopEvent) {
         match event {
-            DesktopEvent::Shown(serial) => {
-                self.calls.answered(serial, true);
-                if let Some((key, shown)) = self.popups.shown(serial) {
-                    self.was_shown(key, shown).await;
-                }
-            }
-            DesktopEvent::NotShown(serial, reason) => {
-                tracing::debug!("a popup was not shown: {reason}");
-                self.calls.answered(serial, false);
-                if self.popups.not_shown(serial) {
-                    self.due.plan.get_or_insert(Instant::now() + REFUSAL_RETRY);
-                }
-            }
+            DesktopEvent::Shown(serial) => self.was_shown(serial).await,
+            DesktopEvent::NotShown(serial, reason) => self.was_not_shown(serial, &reason),
             DesktopEvent::Activated { key, action, token } => self.activated(key, &action, token).await,
-            DesktopEvent::Dismissed(key) => {
-                let subject = self.popups.subject(&key);
-                self.popups.forget_key(&key);
-                self.acknowledge(&key, subject).await;
+            DesktopEvent::Dismissed(key) => self.dismissed(key).await,
+            DesktopEvent::PopupService(state) => self.popup_service_is(state).await,
+            DesktopEvent::TrayHost(state) => {
+                note("tray icon", Some(&self.tray_host), &state);
+                self.tray_host = state;
             }
-            DesktopEvent::PopupService(state) => {
-                let back = state.available && !self.popup_service.as_ref().is_some_and(|before| before.available);
-                self.popup_service = Some(state);
-                if back {
-                    self.backlog = Some(self.backlog.map_or(BACKLOG_ROOMS, |rooms| rooms.min(BACKLOG_ROOMS)));
-                    self.refresh().await;
-                }
+            DesktopEvent::Sound(state) => {
+                note("sound", Some(&self.sound), &state);
+                self.sound = state;
             }
-            DesktopEvent::TrayHost(state) => self.tray_host = state,
-            DesktopEvent::Sound(state) => self.sound = state,
             DesktopEvent::Tray(action) => self.tray(action).await,
-            DesktopEvent::ScreenLock(locked) => self.screen_locked = locked,
+            DesktopEvent::ScreenLock(locked) => {
+                self.screen_locked = locked;
+                self.draw_tray();
+            }
             DesktopEvent::ColorScheme(dark) => {
                 self.dark_panel = dark;
                 self.draw_tray();
             }
-            DesktopEvent::NotOpened(reason) => self.announce(own_popup("It could not be opened", &reason)),
+            DesktopEvent::NotOpened(reason) => self.answer_person(own_popup("It could not be opened", &reason)),
             DesktopEvent::SessionReturned => self.parts.desktop.renew(),
             DesktopEvent::Resumed => {
                 tracing::info!("the computer woke: what homeservers held back is gathered");
+                let now = Instant::now();
                 self.parts.wake_window.open();
-                self.backlog = Some(BACKLOG_ROOMS);
-                self.due.news = Some(Instant::now() + WAKE_GATHER);
-                if let Some(until) = self.paused_until {
-                    self.pause_until(Some(until));
-                }
+                self.pause = self.pause.map(|pause| pause.after_sleep(Timestamp::now(), now));
+                self.look_again_at(now + WAKE_GATHER);
             }
         }
     }
 
-    pub(super) async fn was_shown(&mut self, key: PopupKey, shown: Vec<Shown>) {
-        if !shown.is_empty() {
-            if let Err(error) = self.parts.inbox.mark_shown(shown).await {
-                return self.inbox_failed(&error);
-            }
+    async fn popup_service_is(&mut self, state: ServiceState) {
+        let was_there = self.popup_service.as_ref().is_some_and(|before| before.available);
+        let is_back = state.available && !was_there;
+        note("popups", self.popup_service.as_ref(), &state);
+        self.popup_service = Some(state);
+        if is_back {
+            self.gather(BACKLOG_ROOMS);
             self.refresh().await;
         }
-        if let PopupKey::Room(room) = key
-            && self.outdated.remove(&room)
-        {
-            self.show_room(room, None).await;
+    }
+
+    /// What waits has piled up: more rooms than this become one summary.
+    fn gather(&mut self, rooms: u64) {
+        self.backlog = Some(self.backlog.map_or(rooms, |before| before.min(rooms)));
+    }
+
+    async fn was_shown(&mut self, serial: PopupSerial) {
+        self.refusals = 0;
+        if self.popups.tells_up_to(serial) > self.sounded {
+            // What no news have told of would count as shown before it has had its sound.
+            self.refresh().await;
+        }
+        let Some((key, shown)) = self.popups.shown(serial) else { return };
+        match shown {
+            Some(Shown::Call(call, state)) => self.calls.was_shown(call, state),
+            Some(Shown::Room(..) | Shown::Everything(_)) | None => {}
+        }
+        if let PopupKey::Own(title) = key {
+            self.announcements.remove(title);
+        }
+        self.unwritten.extend(shown);
+        // What waited for this answer is presented now.
+        self.refresh().await;
+    }
+
+    fn was_not_shown(&mut self, serial: PopupSerial, reason: &str) {
+        tracing::debug!("a popup was not shown: {reason}");
+        if self.popups.not_shown(serial) {
+            let (first, longest) = REFUSAL_RETRY;
+            let retry = first.saturating_mul(1 << self.refusals.min(16)).min(longest);
+            self.refusals = self.refusals.saturating_add(1);
+            self.look_again_at(Instant::now() + retry);
         }
     }
 
-    pub(super) async fn activated(&mut self, key: PopupKey, action: &str, token: Option<String>) {
+    async fn dismissed(&mut self, key: PopupKey) {
+        let subject = self.popups.dismissed(&key);
+        if let PopupKey::Call(_) = key {
+            // Whatever is on its way about this call does not matter any more.
+            self.popups.forget_key(&key);
+            self.parts.desktop.withdraw(&key);
+        }
+        self.acknowledge(key, subject).await;
+    }
+
+    async fn activated(&mut self, key: PopupKey, action: &str, token: Option<String>) {
         let subject = self.popups.subject(&key);
         self.popups.forget_key(&key);
+        // Services that keep a popup after its action are told to close it.
+        self.parts.desktop.withdraw(&key);
         match &key {
-            PopupKey::Room(_) | PopupKey::Call(_) if action != "ignore" => {
-                self.open(subject.as_ref().map(|subject| subject.target.clone()), token);
+            PopupKey::Room(_) | PopupKey::Call(_) => {
+                if let Some(subject) = subject.as_ref().filter(|_| action != "ignore") {
+                    self.open(subject.target.clone(), token);
+                }
             }
-            PopupKey::Room(_) | PopupKey::Call(_) => {}
             PopupKey::Summary => self.open_newest(token).await,
             PopupKey::Own(title) if *title == WELCOME => self.ask(Ask::Connect { token }),
             PopupKey::Own(title) if *title == Topic::Accounts.title() || *title == Topic::Inbox.title() => {}
             PopupKey::Own(_) => self.ask(Ask::OpenConfiguration { token }),
         }
-        // Services that keep a popup after its action are told to close it.
-        self.parts.desktop.withdraw(&key);
-        self.acknowledge(&key, subject).await;
+        self.acknowledge(key, subject).await;
     }
 
     /// The person has seen what the popup told of.
-    pub(super) async fn acknowledge(&mut self, key: &PopupKey, subject: Option<Subject>) {
+    async fn acknowledge(&mut self, key: PopupKey, subject: Option<Subject>) {
         let read = match (key, subject) {
-            (PopupKey::Room(room), Some(subject)) => Read::Room(room.clone(), subject.newest),
+            (PopupKey::Room(room), Some(subject)) => Some(Read::Room(room, subject.newest)),
             (PopupKey::Call(call), _) => {
-                self.parts.desktop.stop_ringing(*call);
-                Read::Call(*call)
+                self.parts.desktop.stop_ringing(call);
+                Some(Read::Call(call))
             }
-            (PopupKey::Summary, _) => return self.planner.summary_is_over(),
-            (PopupKey::Room(_) | PopupKey::Own(_), _) => return,
+            (PopupKey::Summary, _) => {
+                self.planner.summary_is_over();
+                None
+            }
+            (PopupKey::Room(_) | PopupKey::Own(_), _) => None,
         };
         self.read(read).await;
     }
 
-    pub(super) async fn read(&mut self, read: Read) {
-        if let Err(error) = self.parts.inbox.mark_read(read).await {
-            return self.inbox_failed(&error);
+    /// Has the inbox note what was read, and looks what that means.
+    async fn read(&mut self, read: impl IntoIterator<Item = Read>) {
+        for read in read {
+            if let Err(error) = self.parts.inbox.mark_read(read).await {
+                return self.inbox_failed(&error);
+            }
         }
         self.refresh().await;
     }
 
-    pub(super) fn open(&mut self, target: Option<OpenTarget>, token: Option<String>) {
-        if let Some(target) = target {
-            self.parts.desktop.open(target, &self.parts.config.popup.open, token);
-        }
+    pub(super) fn open(&mut self, target: OpenTarget, token: Option<String>) {
+        self.parts.desktop.open(target, &self.parts.config.popup.open, token);
     }
 
-    pub(super) async fn open_newest(&mut self, token: Option<String>) {
+    async fn open_newest(&mut self, token: Option<String>) {
         match self.parts.inbox.newest_unread().await {
-            Ok(Some(notice)) => self.open_notice(Subject::from(&notice), token).await,
+            Ok(Some(notice)) => self.open_notice(&notice, token).await,
             Ok(None) => {}
             Err(error) => self.inbox_failed(&error),
         }
     }
 
-    pub(super) async fn open_notice(&mut self, subject: Subject, token: Option<String>) {
-        self.open(Some(subject.target), token);
-        let key = PopupKey::Room(subject.room.clone());
-        if self.popups.forget_key(&key) {
-            self.parts.desktop.withdraw(&key);
-        }
-        self.read(Read::Room(subject.room, subject.newest)).await;
+    /// Opens a message or a call, and takes with it what its room's popup tells.
+    async fn open_notice(&mut self, notice: &Notice, token: Option<String>) {
+        let Subject { room, newest, target } = Subject::from(notice);
+        self.open(target, token);
+        let key = PopupKey::Room(room.clone());
+        let seen = self.popups.subject(&key).map_or(newest, |subject| subject.newest.max(newest));
+        self.withdraw(&key);
+        self.withdraw(&PopupKey::Call(newest));
+        self.parts.desktop.stop_ringing(newest);
+        self.read([Read::Call(newest), Read::Room(room, seen)]).await;
     }
 
-    pub(super) async fn tray(&mut self, action: TrayAction) {
+    async fn tray(&mut self, action: TrayAction) {
         match action {
             TrayAction::OpenNewest => self.open_newest(None).await,
             TrayAction::OpenNotice(id) => {
-                if let Some(notice) = self.last.newest.iter().find(|notice| notice.id == id) {
-                    self.open_notice(Subject::from(notice), None).await;
+                if let Some(notice) = self.last.newest.iter().find(|notice| notice.id == id).cloned() {
+                    self.open_notice(&notice, None).await;
                 }
             }
-            TrayAction::Pause(length) => self.pause(Some(pause::end_of(length, &Zoned::now()))).await,
+            TrayAction::Pause(length) => self.pause_until(Some(pause::end_of(length, &Zoned::now()))).await,
             TrayAction::Resume => self.resume().await,
             TrayAction::ToggleMute => {
                 self.muted = !self.muted;
@@ -156,18 +210,18 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    pub(super) fn ask(&self, ask: Ask) {
+    fn ask(&self, ask: Ask) {
         // The program that no longer listens is ending already.
         drop(self.parts.asks.send(ask));
     }
 
-    pub(super) async fn remember(&mut self, name: &'static str, value: Option<String>) {
+    async fn remember(&mut self, name: &'static str, value: Option<String>) {
         if let Err(error) = self.parts.inbox.set_setting(name, value).await {
             self.inbox_failed(&error);
         }
     }
 
-    pub(super) fn stop_ringing(&mut self) {
+    fn stop_ringing(&mut self) {
         for call in self.calls.ringing() {
             self.parts.desktop.stop_ringing(call);
         }
@@ -179,33 +233,48 @@ impl<D: Desktop> Controller<D> {
             self.parts.desktop.withdraw(&key);
         }
         self.planner.summary_is_over();
-        self.read(Read::Everything).await;
+        self.read([Read::Everything]).await;
     }
 
-    pub(super) async fn pause(&mut self, until: Option<Timestamp>) {
+    /// Pauses until then; without an end until resumed.
+    pub(super) async fn pause_until(&mut self, until: Option<Timestamp>) {
         let until = until.unwrap_or(Timestamp::MAX);
-        self.pause_until(Some(until));
+        self.pause = Some(Pause::new(until, Timestamp::now(), Instant::now()));
         self.stop_ringing();
         self.remember("paused_until", Some(until.to_string())).await;
         self.draw_tray();
     }
 
-    pub(super) fn pause_until(&mut self, until: Option<Timestamp>) {
-        self.paused_until = until;
-        self.due.pause = until.filter(|until| *until != Timestamp::MAX).map(|until| {
-            let left = until.duration_since(Timestamp::now());
-            Instant::now() + Duration::try_from(left).unwrap_or_default()
-        });
+    pub(super) async fn resume(&mut self) {
+        if self.pause.is_some() {
+            self.unpause();
+            self.refresh().await;
+            self.remember("paused_until", None).await;
+        }
     }
 
-    pub(super) async fn resume(&mut self) {
-        if let Some(until) = self.paused_until.take() {
-            tracing::debug!("the pause until {until} has ended");
-        }
-        self.due.pause = None;
-        // What was held back ends in one popup.
-        self.backlog = Some(1);
+    /// The pause has had its time.
+    pub(super) async fn end_pause(&mut self) {
+        self.unpause();
         self.remember("paused_until", None).await;
-        self.refresh().await;
+    }
+
+    /// What was held back ends in one popup.
+    fn unpause(&mut self) {
+        self.pause = None;
+        self.gather(1);
+    }
+}
+
+/// Logs that a part of the desktop has come or gone, once each time.
+fn note(what: &str, before: Option<&ServiceState>, now: &ServiceState) {
+    let reason = now.reason.as_deref().unwrap_or_default();
+    if before == Some(now) {
+        return;
+    }
+    if !now.available {
+        tracing::warn!("no {what}: {reason}");
+    } else if before.is_some_and(|before| !before.available) {
+        tracing::info!("{what}: available {reason}");
     }
 }

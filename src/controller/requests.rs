@@ -1,20 +1,25 @@
 //! What commands ask of the running app.
 
-use super::*;
+use std::collections::BTreeMap;
+
+use super::{Controller, Topic};
+use crate::{
+    control::{AccountStatus, InboxStatus, Reply, Request, Status},
+    desktop::{Desktop, ServiceState},
+    identity,
+    inbox::Totals,
+};
 
 impl<D: Desktop> Controller<D> {
     pub(super) async fn answer(&mut self, request: Request) -> Reply {
         match request {
-            Request::Status => match self.status().await {
-                Ok(status) => Reply::Status(Box::new(status)),
-                Err(error) => Reply::Failed { reason: error.to_string() },
-            },
+            Request::Status => Reply::Status(Box::new(self.status().await)),
             Request::Clear => {
                 self.clear().await;
                 self.outcome()
             }
             Request::Pause { until } => {
-                self.pause(until).await;
+                self.pause_until(until).await;
                 self.outcome()
             }
             Request::Resume => {
@@ -26,17 +31,24 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    pub(super) fn outcome(&self) -> Reply {
+    fn outcome(&self) -> Reply {
         self.problems.get(&Topic::Inbox).map_or(Reply::Done, |reason| Reply::Failed { reason: reason.clone() })
     }
 
-    pub(super) async fn status(&mut self) -> Result<Status, InboxError> {
+    /// An inbox that cannot be used is among the problems.
+    async fn status(&mut self) -> Status {
         self.refresh().await;
-        let Totals { notices, unshown } = self.parts.inbox.totals().await?;
+        let Totals { notices, unshown } = match self.parts.inbox.totals().await {
+            Ok(totals) => totals,
+            Err(error) => {
+                self.inbox_failed(&error);
+                Totals { notices: 0, unshown: self.last.waiting_notices }
+            }
+        };
         let badge = self.badge();
         let numbers: BTreeMap<&str, _> =
             self.last.accounts.iter().map(|account| (account.account.as_str(), account)).collect();
-        Ok(Status {
+        Status {
             running: true,
             version: identity::VERSION.into(),
             pid: std::process::id(),
@@ -45,7 +57,7 @@ impl<D: Desktop> Controller<D> {
             public_url: self.parts.config.server.base_url(),
             unread: badge.unread,
             missed_calls: badge.missed_calls,
-            paused_until: self.paused_until,
+            paused_until: self.pause.map(|pause| pause.until()),
             muted: self.muted,
             inbox: InboxStatus { notices, unshown },
             accounts: self
@@ -70,6 +82,6 @@ impl<D: Desktop> Controller<D> {
             tray: self.tray_host.clone(),
             sound: self.sound.clone(),
             problems: self.problems.iter().map(|(topic, reason)| format!("{}: {reason}", topic.title())).collect(),
-        })
+        }
     }
 }

@@ -7,9 +7,6 @@ use crate::{config::TrayStyle, identity, notice::NoticeId, push::present::counts
 /// How many of the newest notices the menu offers.
 pub const NEWEST_IN_MENU: usize = 5;
 
-/// Characters of a notice in the menu; menus grow as wide as their widest line.
-const LABEL_LENGTH: usize = 60;
-
 /// What the tray icon is made from.
 #[derive(Debug, Clone)]
 pub struct TrayState {
@@ -19,7 +16,7 @@ pub struct TrayState {
     pub paused_until: Option<Timestamp>,
     /// Sounds are muted.
     pub muted: bool,
-    /// The newest unread notices in a line of plain text each, newest first; five are shown.
+    /// The newest notices in a short line of plain text each, newest first; five are shown.
     pub newest: Vec<(NoticeId, String)>,
     /// A first push has come, so a homeserver is connected.
     pub connected: bool,
@@ -84,8 +81,7 @@ fn menu(state: &TrayState, counts: &str, paused_until: Option<&str>) -> Vec<Menu
     let item = |label: &str, action| MenuEntry::Item { label: label.to_owned(), action };
     let mut menu = vec![MenuEntry::Label(sentence(counts))];
     menu.extend(
-        (state.newest.iter().take(NEWEST_IN_MENU))
-            .map(|(notice, text)| item(&one_line(text), TrayAction::OpenNotice(*notice))),
+        (state.newest.iter().take(NEWEST_IN_MENU)).map(|(notice, text)| item(text, TrayAction::OpenNotice(*notice))),
     );
     menu.push(MenuEntry::Separator);
     if let Some(until) = paused_until {
@@ -128,20 +124,6 @@ fn sentence(words: &str) -> String {
 fn until_words(until: Timestamp, now: Timestamp, time_zone: &TimeZone) -> String {
     let format = if until.duration_since(now) < SignedDuration::from_hours(24) { "%H:%M" } else { "%-d %b, %H:%M" };
     until.to_zoned(time_zone.clone()).strftime(format).to_string()
-}
-
-/// The text in one line of bounded length.
-fn one_line(text: &str) -> String {
-    let mut line = String::new();
-    let mut characters = text.split_whitespace().flat_map(|word| word.chars().chain([' '])).peekable();
-    for _ in 0..LABEL_LENGTH {
-        line.extend(characters.next());
-    }
-    line.truncate(line.trim_end().len());
-    if characters.peek().is_some() {
-        line.push('…');
-    }
-    line
 }
 
 /// One line of the menu. Labels are plain text: the adapter escapes what menus read as mnemonics.

@@ -105,8 +105,8 @@ mod tests {
         let mut changes = Changes::default();
         (0..=MAX_ROOMS).for_each(|number| changes.zero_room(room("a", number)));
         (0..=MAX_ROOMS).for_each(|number| changes.change_room(room("a", number)));
-        let (zeroed, changed) = changes.take();
+        let (zeroed, rooms) = changes.take();
         assert_eq!(zeroed, [Zeroed::Account("a".to_owned())]);
-        assert_eq!(changed.len(), MAX_ROOMS);
+        assert_eq!(rooms.len(), MAX_ROOMS);
     }
 }

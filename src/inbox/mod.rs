@@ -73,7 +73,8 @@ pub enum CountsScope {
 pub struct News {
     /// The numbers of every account that the inbox has heard of.
     pub accounts: Vec<AccountState>,
-    /// Rooms with notices that wait to be shown, oldest first, at most [`News::MAX_ROOMS`].
+    /// Rooms with notices that wait to be shown, at most [`News::MAX_ROOMS`]: those with a highlight first, then oldest
+    /// first.
     pub waiting: Vec<WaitingRoom>,
     /// All notices that wait to be shown, also those of rooms that did not fit.
     pub waiting_notices: u64,
@@ -83,7 +84,8 @@ pub struct News {
     pub waiting_from: NoticeId,
     /// The newest notice that waits; meaningless when none does.
     pub waiting_up_to: NoticeId,
-    /// Calls that ring, and missed calls whose popup has not been shown yet; at most 32, oldest first.
+    /// Calls that ring, and missed calls whose popup has not been shown yet; at most 32, those
+    /// that ring first, then oldest first.
     pub calls: Vec<Call>,
     /// Since the last news: accounts or rooms whose number fell to zero, so that their popups go away.
     pub zeroed: Vec<Zeroed>,
@@ -162,7 +164,7 @@ pub enum Read {
 pub struct Retention {
     /// Notices older than this are forgotten.
     pub keep_days: u32,
-    /// Whether the text of a notice is kept once it was shown.
+    /// Whether the text of a notice is kept once it was read; until then its popup may have to be made anew.
     pub keep_bodies: bool,
 }
 
@@ -215,7 +217,7 @@ impl Inbox {
         Builder::new()
             .name("inbox".to_owned())
             .spawn(move || worker.run(queue))
-            .map_err(|error| schema::unusable(path, error))?;
+            .map_err(|error| schema::unusable(path, &error))?;
         Ok(Self { requests })
     }
 
@@ -226,7 +228,7 @@ impl Inbox {
     /// When it is not on disk: then nothing of it is.
     pub async fn record(&self, delivery: Delivery) -> Result<(), InboxError> {
         let (answer, answered) = oneshot::channel();
-        self.requests.send(Request::Record(delivery, answer)).await.map_err(|_| InboxError::Closed)?;
+        self.requests.send(Request::Record((delivery, answer))).await.map_err(|_| InboxError::Closed)?;
         answered.await.map_err(|_| InboxError::Closed)?
     }
 
@@ -377,5 +379,5 @@ pub struct Totals {
 /// When there is a database and it cannot be read. No database is an empty history.
 pub fn history(path: &Path, limit: usize) -> Result<Vec<Notice>, InboxError> {
     schema::open_to_read(path)?
-        .map_or(Ok(Vec::new()), |db| news::newest_of_all(&db, limit).map_err(|error| schema::unusable(path, error)))
+        .map_or(Ok(Vec::new()), |db| news::newest_of_all(&db, limit).map_err(|error| schema::unusable(path, &error)))
 }

@@ -7,7 +7,7 @@ use super::{
     accounts::Account,
     calls,
     rooms::Room,
-    rows::{count, notice, notice_by_id, notice_query, time},
+    rows::{count, notice, notice_by_id, notice_query, stored, time},
 };
 use crate::{
     notice::{Call, Notice, NoticeId, RoomDigest, RoomKey},
@@ -64,31 +64,50 @@ fn waiting_range(db: &Connection) -> rusqlite::Result<(NoticeId, NoticeId)> {
     .query_row([], |row| Ok((NoticeId(row.get(0)?), NoticeId(row.get(1)?))))
 }
 
+macro_rules! waiting_query {
+    ($index:literal, $condition:literal) => {
+        concat!(
+            "SELECT a.name, r.room_id, r.waiting, r.last_waiting, r.waiting_highlight, r.waiting_sound, n.sound
+            FROM room r INDEXED BY ",
+            $index,
+            " CROSS JOIN account a ON a.id = r.account LEFT JOIN notice n ON n.id = r.waiting_sound
+            WHERE ",
+            $condition,
+            " ORDER BY r.first_waiting LIMIT ?1"
+        )
+    };
+}
+
+/// Rooms with a highlight come first: however many rooms wait, no mention is behind them.
 fn waiting(db: &Connection) -> rusqlite::Result<Vec<WaitingRoom>> {
-    db.prepare_cached(
-        "SELECT a.name, r.room_id, r.waiting, r.last_waiting, r.waiting_highlight, r.waiting_sound, n.sound
-        FROM room r INDEXED BY room_waiting CROSS JOIN account a ON a.id = r.account
-            LEFT JOIN notice n ON n.id = r.waiting_sound
-        WHERE r.first_waiting IS NOT NULL ORDER BY r.first_waiting LIMIT ?1",
-    )?
-    .query_map([News::MAX_ROOMS as i64], |row| {
-        let sound = SoundTweak::from_stored(row.get_ref(6)?.as_str_or_null()?);
-        Ok(WaitingRoom {
-            room: RoomKey { account: row.get(0)?, room_id: row.get(1)? },
-            count: count(row.get(2)?),
-            newest: NoticeId(row.get(3)?),
-            newest_highlight: row.get::<_, Option<i64>>(4)?.map(NoticeId),
-            newest_sound: row.get::<_, Option<i64>>(5)?.map(|notice| (NoticeId(notice), sound)),
-        })
-    })?
-    .collect()
+    let mut rooms =
+        waiting_by(db, waiting_query!("room_highlight", "r.waiting_highlight IS NOT NULL"), News::MAX_ROOMS)?;
+    let left = News::MAX_ROOMS - rooms.len();
+    let others = waiting_query!("room_waiting", "r.first_waiting IS NOT NULL AND r.waiting_highlight IS NULL");
+    rooms.extend(waiting_by(db, others, left)?);
+    Ok(rooms)
+}
+
+fn waiting_by(db: &Connection, query: &str, limit: usize) -> rusqlite::Result<Vec<WaitingRoom>> {
+    db.prepare_cached(query)?
+        .query_map([stored(limit as u64)], |row| {
+            let sound = SoundTweak::from_stored(row.get_ref(6)?.as_str_or_null()?);
+            Ok(WaitingRoom {
+                room: RoomKey { account: row.get(0)?, room_id: row.get(1)? },
+                count: count(row.get(2)?),
+                newest: NoticeId(row.get(3)?),
+                newest_highlight: row.get::<_, Option<i64>>(4)?.map(NoticeId),
+                newest_sound: row.get::<_, Option<i64>>(5)?.map(|notice| (NoticeId(notice), sound)),
+            })
+        })?
+        .collect()
 }
 
 fn calls_to_present(db: &Connection) -> rusqlite::Result<Vec<Call>> {
     // The condition of the partial index comes with each use of it.
     let mut calls = db.prepare_cached(
         "SELECT notice, call_id, deadline, state FROM call INDEXED BY call_active
-        WHERE state < 2 AND (state = 0 OR missed_shown = 0) ORDER BY notice LIMIT 32",
+        WHERE state < 2 AND (state = 0 OR missed_shown = 0) ORDER BY state, notice LIMIT 32",
     )?;
     let calls: Vec<(i64, String, i64, i64)> =
         calls.query_map([], |row| row.try_into())?.collect::<rusqlite::Result<_>>()?;

@@ -75,11 +75,19 @@ struct Aged {
     id: i64,
     account: i64,
     room: i64,
-    is_counted_unread: bool,
-    is_in_popup: bool,
-    may_go: bool,
     received_at: i64,
-    has_spare_text: bool,
+    /// It is among the unread notices of its account.
+    is_unread: bool,
+    /// It is among the unread messages of its room.
+    is_in_popup: bool,
+    fate: Fate,
+}
+
+/// What becomes of a notice.
+enum Fate {
+    Stays,
+    LosesText,
+    IsForgotten,
 }
 
 impl Pass {
@@ -91,10 +99,12 @@ impl Pass {
         let drops_texts = !self.keep_bodies && !texts_are_gone(write.db)?;
         let aged = self.next_aged(write.db)?;
         for notice in &aged {
-            if notice.received_at < self.cutoff && notice.may_go {
-                forget(write, notice)?;
-            } else if drops_texts && notice.has_spare_text {
-                write.db.prepare_cached("UPDATE notice SET content = NULL WHERE id = ?1")?.execute([notice.id])?;
+            match notice.fate {
+                Fate::IsForgotten => forget(write, notice)?,
+                Fate::LosesText if drops_texts => {
+                    write.db.prepare_cached("UPDATE notice SET content = NULL WHERE id = ?1")?.execute([notice.id])?;
+                }
+                Fate::LosesText | Fate::Stays => {}
             }
         }
         let rest = aged.last().filter(|last| {
@@ -116,18 +126,25 @@ impl Pass {
         .query_map(named_params! { ":after": self.after, ":step": STEP }, |row| {
             let is_message = row.get::<_, i64>(3)? == Kind::Message as i64;
             let presentation: i64 = row.get(4)?;
-            let is_read: bool = row.get(5)?;
+            let is_unread = !row.get::<_, bool>(5)?;
+            let received_at = row.get(6)?;
             let has_text: bool = row.get(7)?;
             let is_ringing: bool = row.get(8)?;
+            let is_due = presentation == Presentation::Waiting as i64 || is_ringing;
             Ok(Aged {
                 id: row.get(0)?,
                 account: row.get(1)?,
                 room: row.get(2)?,
-                is_counted_unread: !is_read,
-                is_in_popup: is_message && !is_read && presentation == Presentation::Shown as i64,
-                may_go: presentation != Presentation::Waiting as i64 && !is_ringing,
-                received_at: row.get(6)?,
-                has_spare_text: is_read && has_text,
+                received_at,
+                is_unread,
+                is_in_popup: is_message && is_unread && presentation == Presentation::Shown as i64,
+                fate: if received_at < self.cutoff && !is_due {
+                    Fate::IsForgotten
+                } else if has_text && !is_unread {
+                    Fate::LosesText
+                } else {
+                    Fate::Stays
+                },
             })
         })?
         .collect()
@@ -139,7 +156,7 @@ fn forget(write: &mut Write<'_>, notice: &Aged) -> rusqlite::Result<()> {
     let db = write.db;
     let mut account = Account::load(db, notice.account)?;
     account.notices = account.notices.saturating_sub(1);
-    if notice.is_counted_unread {
+    if notice.is_unread {
         account.was_read(1);
         write.changes.are_news = true;
     }

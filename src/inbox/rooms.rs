@@ -1,6 +1,6 @@
 //! The table of rooms: what is unread and what waits in each, as running numbers, so that no news ever counts notices.
 
-use rusqlite::{Connection, OptionalExtension, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use super::rows::{count, stored};
 use crate::notice::RoomKey;
@@ -17,6 +17,8 @@ pub(super) struct Room {
     /// Unread messages that wait or were shown: those that its popup is about.
     pub(super) unread: u64,
     pub(super) waiting: Waiting,
+    /// `waiting.first` as it is in the table.
+    stored_first: Option<i64>,
 }
 
 /// The messages that wait in a room.
@@ -31,6 +33,17 @@ pub(super) struct Waiting {
     pub(super) sound: Option<i64>,
 }
 
+macro_rules! room_query {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, account, counted, notices, unread, waiting, first_waiting, last_waiting, waiting_highlight,
+                waiting_sound
+            FROM room ",
+            $rest
+        )
+    };
+}
+
 impl Room {
     /// Loads the account's room, new if it is not known. Without `room_id` it is the nameless one.
     pub(super) fn named(db: &Connection, account: i64, room_id: &str) -> rusqlite::Result<Self> {
@@ -43,11 +56,9 @@ impl Room {
 
     /// Loads the account's room, if it is known.
     pub(super) fn find(db: &Connection, account: i64, room_id: &str) -> rusqlite::Result<Option<Self>> {
-        let id: Option<i64> = db
-            .prepare_cached("SELECT id FROM room WHERE account = ?1 AND room_id = ?2")?
-            .query_row((account, room_id), |row| row.get(0))
-            .optional()?;
-        id.map(|id| Self::load(db, id)).transpose()
+        db.prepare_cached(room_query!("WHERE account = ?1 AND room_id = ?2"))?
+            .query_row((account, room_id), Self::from_row)
+            .optional()
     }
 
     /// Loads the room with this key, if it is known.
@@ -61,48 +72,50 @@ impl Room {
 
     /// Loads the room with this row.
     pub(super) fn load(db: &Connection, id: i64) -> rusqlite::Result<Self> {
-        db.prepare_cached(
-            "SELECT account, counted, notices, unread, waiting, first_waiting, last_waiting, waiting_highlight,
-                waiting_sound
-            FROM room WHERE id = ?1",
-        )?
-        .query_row([id], |row| {
-            Ok(Self {
-                id,
-                account: row.get(0)?,
-                counted: count(row.get(1)?),
-                notices: count(row.get(2)?),
-                unread: count(row.get(3)?),
-                waiting: Waiting {
-                    count: count(row.get(4)?),
-                    first: row.get(5)?,
-                    last: row.get(6)?,
-                    highlight: row.get(7)?,
-                    sound: row.get(8)?,
-                },
-            })
+        db.prepare_cached(room_query!("WHERE id = ?1"))?.query_row([id], Self::from_row)
+    }
+
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            account: row.get(1)?,
+            counted: count(row.get(2)?),
+            notices: count(row.get(3)?),
+            unread: count(row.get(4)?),
+            waiting: Waiting {
+                count: count(row.get(5)?),
+                first: row.get(6)?,
+                last: row.get(7)?,
+                highlight: row.get(8)?,
+                sound: row.get(9)?,
+            },
+            stored_first: row.get(6)?,
         })
     }
 
     /// Writes it back.
-    pub(super) fn save(&self, db: &Connection) -> rusqlite::Result<()> {
+    pub(super) fn save(&mut self, db: &Connection) -> rusqlite::Result<()> {
         let Waiting { count, first, last, highlight, sound } = self.waiting;
         db.prepare_cached(
-            "UPDATE room SET counted = :counted, notices = :notices, unread = :unread, waiting = :waiting,
-                first_waiting = :first, last_waiting = :last, waiting_highlight = :highlight, waiting_sound = :sound
-            WHERE id = :id",
+            "UPDATE room SET counted = ?, notices = ?, unread = ?, waiting = ?, last_waiting = ?, waiting_highlight = ?,
+                waiting_sound = ?
+            WHERE id = ?",
         )?
-        .execute(named_params! {
-            ":id": self.id,
-            ":counted": stored(self.counted),
-            ":notices": stored(self.notices),
-            ":unread": stored(self.unread),
-            ":waiting": stored(count),
-            ":first": first,
-            ":last": last,
-            ":highlight": highlight,
-            ":sound": sound,
-        })?;
+        .execute(params![
+            stored(self.counted),
+            stored(self.notices),
+            stored(self.unread),
+            stored(count),
+            last,
+            highlight,
+            sound,
+            self.id,
+        ])?;
+        if first != self.stored_first {
+            // An index is by this one: naming the column would write the index anew each time.
+            db.prepare_cached("UPDATE room SET first_waiting = ? WHERE id = ?")?.execute((first, self.id))?;
+            self.stored_first = first;
+        }
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! How values are stored, and notices read back.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::{
     notice::{Notice, NoticeId, Presentation},
@@ -84,9 +84,9 @@ impl Known {
     pub(super) fn find(db: &Connection, account: i64, key: &str) -> rusqlite::Result<Option<Self>> {
         db.prepare_cached(
             "SELECT id, room, kind, presentation, read, redacted, sender, counts_unread, counts_missed_calls
-            FROM notice WHERE key_hash = :hash AND account = :account AND coalesce(event_id, push_id) = :key",
+            FROM notice WHERE key_hash = ? AND account = ? AND coalesce(event_id, push_id) = ?",
         )?
-        .query_row(named_params! { ":hash": key_hash(account, key), ":account": account, ":key": key }, |row| {
+        .query_row((key_hash(account, key), account, key), |row| {
             let unread: Option<i64> = row.get(7)?;
             let missed_calls: Option<i64> = row.get(8)?;
             Ok(Self {
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn the_hash_of_a_key_never_changes() {
         // Databases hold it: with another hash their notices would be forgotten.
-        for (account, key, hash) in [(1, "", 1048580676), (1, "$event", 320680), (2, "$event", -2084671053)] {
+        for (account, key, hash) in [(1, "", 1_048_580_676), (1, "$event", 320_680), (2, "$event", -2_084_671_053)] {
             assert_eq!(key_hash(account, key), hash);
         }
     }

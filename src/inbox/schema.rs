@@ -31,19 +31,19 @@ const PRAGMAS: &str = "
 
 /// Opens the database, makes it if it is missing, and brings it to the newest version.
 pub(super) fn open(path: &Path) -> Result<Connection, InboxError> {
-    create(path).map_err(|error| unusable(path, error))?;
+    create(path).map_err(|error| unusable(path, &error))?;
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     if version(path, &connection)? < MIGRATIONS.len() {
-        migrate(&mut connection).map_err(|error| unusable(path, error))?;
+        migrate(&mut connection).map_err(|error| unusable(path, &error))?;
     }
-    connection.execute_batch(PRAGMAS).map_err(|error| unusable(path, error))?;
+    connection.execute_batch(PRAGMAS).map_err(|error| unusable(path, &error))?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     Ok(connection)
 }
 
 /// Opens the database to read it, beside a program that writes it or without one. `None`: there is none yet.
 pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>, InboxError> {
-    if !path.try_exists().map_err(|error| unusable(path, error))? {
+    if !path.try_exists().map_err(|error| unusable(path, &error))? {
         return Ok(None);
     }
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
@@ -51,7 +51,7 @@ pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>, InboxError
 }
 
 /// What cannot be done with the database, and why.
-pub(super) fn unusable(path: &Path, reason: impl ToString) -> InboxError {
+pub(super) fn unusable(path: &Path, reason: &impl ToString) -> InboxError {
     InboxError::Unusable { path: path.display().to_string(), reason: reason.to_string() }
 }
 
@@ -71,12 +71,12 @@ fn create(path: &Path) -> io::Result<()> {
 fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, InboxError> {
     Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .and_then(|connection| connection.busy_timeout(BUSY_TIMEOUT).map(|()| connection))
-        .map_err(|error| unusable(path, error))
+        .map_err(|error| unusable(path, &error))
 }
 
 /// How many migrations the database has had.
 fn version(path: &Path, connection: &Connection) -> Result<usize, InboxError> {
-    let found: i64 = user_version(connection).map_err(|error| unusable(path, error))?;
+    let found: i64 = user_version(connection).map_err(|error| unusable(path, &error))?;
     match usize::try_from(found) {
         Ok(version) if version <= MIGRATIONS.len() => Ok(version),
         Ok(_) | Err(_) => Err(InboxError::TooNew {

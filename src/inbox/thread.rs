@@ -25,13 +25,16 @@ use crate::notice::{NoticeId, Presentation};
 /// Requests taken in one go, and so the most pushes that share a commit.
 const MAX_BATCH: usize = 1024;
 
-/// A setting that is written to find out whether writing works again.
+/// A setting that is written, and removed, to find out whether writing works again.
 const PROBE: &str = "probe";
+
+/// A push to record, and who waits for it to be on disk.
+type Push = (Delivery, oneshot::Sender<Result<(), InboxError>>);
 
 /// What is asked of the thread.
 pub(super) enum Request {
     /// Record a push; with others in one commit.
-    Record(Delivery, oneshot::Sender<Result<(), InboxError>>),
+    Record(Push),
     /// Anything else. It answers by itself.
     Run(Box<dyn FnOnce(&mut Worker) + Send>),
 }
@@ -85,14 +88,16 @@ impl Worker {
             let mut next = Some(first);
             while let Some(request) = next {
                 match request {
-                    Request::Record(delivery, answer) => pushes.push((delivery, answer)),
+                    Request::Record(push) => pushes.push(push),
                     Request::Run(work) => others.push(work),
                 }
                 next = if pushes.len() + others.len() < MAX_BATCH { requests.try_recv().ok() } else { None };
             }
             // Whoever needs an order waits for the answer, so the pushes can go first.
             self.record(pushes);
-            others.into_iter().for_each(|work| work(&mut self));
+            for work in others {
+                work(&mut self);
+            }
         }
     }
 
@@ -114,28 +119,35 @@ impl Worker {
     }
 
     /// Records pushes in one commit; if one of them fails, each in its own, so that it alone fails.
-    fn record(&mut self, pushes: Vec<(Delivery, oneshot::Sender<Result<(), InboxError>>)>) {
+    fn record(&mut self, pushes: Vec<Push>) {
         let Some(latest) = pushes.iter().map(|(delivery, _)| delivery.received_at).max() else { return };
-        let mut outcome = self.transact(|write| pushes.iter().try_for_each(|(delivery, _)| record(write, delivery)));
-        let is_single = pushes.len() == 1;
-        for (delivery, answer) in pushes {
-            if let (Err(Failure::Work(_)), false) = (&outcome, is_single) {
-                match self.transact(|write| record(write, &delivery)) {
-                    Err(Failure::Database(error)) => outcome = Err(Failure::Database(error)),
-                    own => {
-                        answer.send(own.map_err(InboxError::from)).ok();
-                        continue;
-                    }
+        self.pruning.time_is(latest.as_millisecond());
+        match self.transact(|write| pushes.iter().try_for_each(|(delivery, _)| record(write, delivery))) {
+            Err(Failure::Work(_)) if pushes.len() > 1 => self.record_each(pushes),
+            outcome => {
+                let outcome = outcome.map_err(InboxError::from);
+                for (_, answer) in pushes {
+                    // Who no longer waits for the answer will ask again.
+                    answer.send(outcome.clone()).ok();
                 }
             }
-            let answered = match &outcome {
-                Ok(()) => Ok(()),
-                Err(Failure::Database(error) | Failure::Work(error)) => Err(error.clone()),
-            };
-            // Who no longer waits for the answer will ask again.
-            answer.send(answered).ok();
         }
-        self.pruning.time_is(latest.as_millisecond());
+    }
+
+    fn record_each(&mut self, pushes: Vec<Push>) {
+        let mut out_of_order = None;
+        for (delivery, answer) in pushes {
+            let outcome = match &out_of_order {
+                Some(error) => Err(InboxError::clone(error)),
+                None => self.transact(|write| record(write, &delivery)).map_err(|failure| {
+                    if let Failure::Database(error) = &failure {
+                        out_of_order = Some(error.clone());
+                    }
+                    failure.into()
+                }),
+            };
+            answer.send(outcome).ok();
+        }
     }
 
     /// What has changed, after calls have rung out.
@@ -219,10 +231,19 @@ impl Worker {
         self.pruning.time_is(now.as_millisecond());
     }
 
+    /// Whether old notices are being forgotten.
+    #[cfg(test)]
+    pub(super) fn is_pruning(&self) -> bool {
+        self.pruning.pass().is_some()
+    }
+
     /// Whether a push could be recorded now. After a failure only a real write can tell.
     pub(super) fn check(&mut self) -> Result<(), InboxError> {
         if self.is_failing {
-            return self.write(|write| settings::set(write.db, PROBE, Some("")));
+            return self.write(|write| {
+                settings::set(write.db, PROBE, Some(""))?;
+                settings::set(write.db, PROBE, None)
+            });
         }
         self.with_connection(|connection| {
             connection.transaction_with_behavior(TransactionBehavior::Immediate)?.rollback()
@@ -246,18 +267,21 @@ impl Worker {
         let keep_bodies = self.pruning.retention().keep_bodies;
         let mut is_work = false;
         let outcome = self.with_connection(|connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let mut write = Write { db: &transaction, keep_bodies, changes: Changes::default() };
+            // Prepared once, unlike rusqlite's own transactions. An error closes the connection, and so rolls back.
+            connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+            let rows_before = connection.total_changes();
+            let mut write = Write { db: connection, keep_bodies, changes: Changes::default() };
             is_work = true;
             let value = work(&mut write)?;
             let changes = write.changes;
             is_work = false;
-            transaction.commit()?;
-            Ok((value, changes))
+            let has_written = connection.total_changes() > rows_before;
+            connection.prepare_cached("COMMIT")?.execute([])?;
+            Ok((value, changes, has_written))
         });
         match outcome {
-            Ok((value, changes)) => {
-                if std::mem::take(&mut self.is_failing) {
+            Ok((value, changes, has_written)) => {
+                if has_written && std::mem::take(&mut self.is_failing) {
                     tracing::info!("the inbox can be written again");
                 }
                 let are_news = changes.are_news;
@@ -285,7 +309,7 @@ impl Worker {
             Some(connection) => connection,
             None => schema::open(&self.path)?,
         };
-        let value = work(&mut connection).map_err(|error| schema::unusable(&self.path, error))?;
+        let value = work(&mut connection).map_err(|error| schema::unusable(&self.path, &error))?;
         self.connection = Some(connection);
         Ok(value)
     }

@@ -64,6 +64,9 @@ impl Pushbell {
         for name in ["home/.config", "home/.local/share", "home/.cache", "bin", "logs"] {
             fs::create_dir_all(path(name)).expect("the temporary directory is writable");
         }
+        // Whoever has used PulseAudio has a cookie; without one the server turns the app's own client away.
+        fs::create_dir_all(path("home/.config/pulse")).expect("the temporary directory is writable");
+        fs::write(path("home/.config/pulse/cookie"), [7; 256]).expect("the temporary directory is writable");
         let mut env = desktop.env().to_vec();
         let mut set = |key: &str, value: String| {
             env.retain(|(other, _)| other != key);

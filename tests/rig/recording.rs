@@ -40,7 +40,7 @@ pub(crate) struct Burst {
     /// Since the start of the recording.
     pub(crate) start: Duration,
     pub(crate) length: Duration,
-    /// The strongest frequency in hertz, to about 5 Hz.
+    /// The strongest frequency of its beginning in hertz, to about 5 Hz.
     pub(crate) frequency: f32,
     /// 0.0 to 1.0.
     pub(crate) peak: f32,
@@ -74,14 +74,18 @@ impl Recording {
 
     /// Everything that sounded, in order. The last may still sound.
     pub(crate) fn bursts(&self) -> Vec<Burst> {
-        bursts(&self.samples())
+        self.bursts_since(Duration::ZERO)
     }
 
     /// What began to sound after the mark.
     pub(crate) fn bursts_since(&self, mark: Duration) -> Vec<Burst> {
-        let mut bursts = self.bursts();
-        bursts.retain(|burst| burst.start >= mark);
-        bursts
+        bursts(&self.samples(), mark)
+    }
+
+    /// How long it has been silent.
+    pub(crate) fn silence(&self) -> Duration {
+        let samples = self.samples();
+        at(samples.iter().rev().take_while(|sample| sample.unsigned_abs() <= SILENCE).count())
     }
 
     /// Waits until this many bursts have begun after the mark and all is silent again; the bursts.
@@ -97,7 +101,7 @@ impl Recording {
             if begun >= count && silent {
                 return self.bursts_since(mark);
             }
-            assert!(start.elapsed() < SOON, "waited {SOON:?} in vain: {what}; heard {:#?}", bursts(&samples));
+            assert!(start.elapsed() < SOON, "waited {SOON:?} in vain: {what}; heard {:#?}", self.bursts());
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -140,7 +144,7 @@ fn burst_ranges(samples: &[i16]) -> Vec<Range<usize>> {
     ranges
 }
 
-fn bursts(samples: &[i16]) -> Vec<Burst> {
+fn bursts(samples: &[i16], mark: Duration) -> Vec<Burst> {
     let burst = |range: Range<usize>| {
         let sound = &samples[range.clone()];
         let peak = sound.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or_default();
@@ -151,15 +155,16 @@ fn bursts(samples: &[i16]) -> Vec<Burst> {
             peak: f32::from(peak) / 32768.0,
         }
     };
-    burst_ranges(samples).into_iter().map(burst).collect()
+    burst_ranges(samples).into_iter().filter(|range| at(range.start) >= mark).map(burst).collect()
 }
 
-/// The frequency with the most energy among 80 to 4000 Hz, over the first second (Goertzel's algorithm).
+/// The frequency with the most energy among 80 to 4000 Hz (Goertzel's algorithm). Only the first 150 ms count: over a
+/// phrase of several notes, which of them is the strongest would hang by a hair.
 pub(crate) fn dominant_frequency(sound: &[i16]) -> f32 {
     // A quarter of the rate is enough for these frequencies; the mean of four is a crude low-pass.
     let reduced = sound
         .chunks_exact(4)
-        .take(RATE as usize / 4)
+        .take(RATE as usize * 15 / 100 / 4)
         .map(|four| four.iter().map(|sample| f32::from(*sample)).sum::<f32>() / 4.0)
         .collect::<Vec<_>>();
     let energy = |frequency: f32| {

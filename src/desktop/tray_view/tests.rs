@@ -105,15 +105,14 @@ fn the_tooltip_says_it_in_words() {
 }
 
 #[test]
-fn the_menu_lists_the_newest_five_notices_in_short_lines() {
-    let long = "word ".repeat(50);
-    let texts = ["Bob: two\nlines", "  Alice &  _Carol_ ", &long, "4", "5", "6"];
-    let newest = texts.iter().zip(1..).map(|(text, id)| (NoticeId(id), (*text).to_owned())).collect();
+fn the_menu_lists_the_newest_five_notices() {
+    let newest = (1..=6).map(|id| (NoticeId(id), format!("Alice & _Carol_: {id}"))).collect();
     let menu = TrayView::new(&TrayState { newest, ..state() }).menu;
     let lines = written(&menu);
     let shown: Vec<&str> = lines.lines().take_while(|line| *line != "--").collect();
-    let cut = format!("{}…", "word ".repeat(12).trim_end());
-    assert_eq!(shown, ["(Nothing unread)", "Bob: two lines", "Alice & _Carol_", &cut, "4", "5"]);
+    let expected = (1..=5).map(|id| format!("Alice & _Carol_: {id}"));
+    assert_eq!(shown[0], "(Nothing unread)");
+    assert!(shown[1..].iter().copied().eq(expected), "{shown:?}");
 }
 
 #[test]
@@ -127,13 +126,4 @@ fn connecting_is_offered_until_a_homeserver_is_connected() {
 #[test]
 fn muted_sounds_are_ticked() {
     assert!(written(&TrayView::new(&TrayState { muted: true, ..state() }).menu).contains("✓ Mute sounds"));
-}
-
-proptest::proptest! {
-    #[test]
-    fn a_line_of_the_menu_is_short_and_one_line(text in "(?s).{0,300}") {
-        let line = one_line(&text);
-        proptest::prop_assert!(line.chars().count() <= LABEL_LENGTH + 1);
-        proptest::prop_assert!(!line.contains('\n') && line.trim() == line);
-    }
 }

@@ -17,7 +17,10 @@ use tempfile::TempDir;
 use tokio::sync::Notify;
 
 use super::*;
-use crate::push::notify::Counts;
+use crate::{
+    notice::{CallState, Presentation},
+    push::notify::{Counts, Priority},
+};
 
 /// When the tests begin, in seconds since the epoch.
 const START: i64 = 1_790_000_000;
@@ -54,6 +57,15 @@ impl Desk {
     /// As when the program dies and starts again.
     fn restart(&mut self) {
         self.inbox = Inbox::open(&self.path(), RETENTION, self.news.clone()).unwrap();
+    }
+
+    /// Waits until the thread has ended.
+    async fn close(self) -> TempDir {
+        drop(self.inbox);
+        while Arc::strong_count(&self.news) > 1 {
+            tokio::task::yield_now().await;
+        }
+        self.directory
     }
 
     async fn record(&self, push: Push) {

@@ -1,1 +1,144 @@
+//! What waits to be shown, what was shown, what a popup is made from.
+
 use super::*;
+
+#[tokio::test]
+async fn what_waits_is_told_by_room_oldest_first() {
+    let mut desk = Desk::new();
+    let bing = SoundTweak::Named("bing".to_owned());
+    desk.record(message("$1", "!s").sound(bing.clone())).await;
+    desk.record(message("$2", "!r").highlight()).await;
+    desk.record(message("$3", "!s").highlight()).await;
+    desk.record(message("$4", "!s")).await;
+    assert!(desk.had_news().await);
+    desk.restart();
+    let news = desk.news().await;
+    let room = |room_id, count, newest| WaitingRoom {
+        room: key("a", room_id),
+        count,
+        newest: NoticeId(newest),
+        newest_highlight: None,
+        newest_sound: None,
+    };
+    assert_eq!(
+        news.waiting,
+        [
+            WaitingRoom {
+                newest_highlight: Some(NoticeId(3)),
+                newest_sound: Some((NoticeId(1), bing)),
+                ..room("!s", 3, 4)
+            },
+            WaitingRoom { newest_highlight: Some(NoticeId(2)), ..room("!r", 1, 2) },
+        ]
+    );
+    assert_eq!((news.waiting_notices, news.waiting_rooms), (4, 2));
+
+    desk.mark_shown(Shown::Room(key("a", "!s"), NoticeId(3))).await;
+    assert_eq!(
+        desk.news().await.waiting,
+        [WaitingRoom { newest_highlight: Some(NoticeId(2)), ..room("!r", 1, 2) }, room("!s", 1, 4)]
+    );
+    desk.mark_shown(Shown::Room(key("nobody", "!s"), NoticeId(9))).await;
+    desk.mark_shown(Shown::Everything(NoticeId(3))).await;
+    assert_eq!(desk.news().await.waiting, [room("!s", 1, 4)]);
+    let shown: Vec<_> = desk.history().iter().map(|notice| notice.presentation).collect();
+    assert_eq!(shown, [Presentation::Shown, Presentation::Shown, Presentation::Shown, Presentation::Waiting]);
+}
+
+#[tokio::test]
+async fn the_news_are_bounded() {
+    let desk = Desk::new();
+    for number in 0..News::MAX_ROOMS + 6 {
+        desk.record(message(&format!("${number}"), &format!("!{number}"))).await;
+        desk.record(event(&format!("$c{number}"), "!c", "m.call.invite", "{}")).await;
+    }
+    let news = desk.news().await;
+    assert_eq!((news.waiting.len(), news.waiting_notices, news.waiting_rooms), (64, 70, 70));
+    assert_eq!(news.waiting[0].room, key("a", "!0"));
+    assert_eq!((news.calls.len(), news.newest.len()), (32, 5));
+    assert_eq!(desk.inbox.totals().await.unwrap(), Totals { notices: 140, unshown: 140 });
+}
+
+#[tokio::test]
+async fn a_digest_is_about_unread_messages() {
+    let desk = Desk::new();
+    assert_eq!(desk.digest(key("a", "!r")).await, None);
+    desk.record(message("$1", "!r").highlight()).await;
+    desk.record(message("$2", "!r").highlight()).await;
+    desk.record(message("$3", "!r")).await;
+    desk.record(event("$call", "!r", "m.call.invite", "{}")).await;
+    desk.record(event("$over", "!r", "m.call.hangup", r#"{"call_id":"x"}"#)).await;
+    desk.mark_shown(Shown::Room(key("a", "!r"), NoticeId(1))).await;
+    let digest = desk.digest(key("a", "!r")).await.unwrap();
+    assert_eq!(digest.count, 3);
+    assert_eq!((digest.newest, digest.highlight), (desk.notice("$3"), Some(desk.notice("$2"))));
+    desk.mark_read(Read::Room(key("a", "!r"), NoticeId(2))).await;
+    let digest = desk.digest(key("a", "!r")).await.unwrap();
+    assert_eq!((digest.count, digest.newest, digest.highlight), (1, desk.notice("$3"), None));
+    desk.mark_read(Read::Room(key("a", "!r"), NoticeId(3))).await;
+    assert_eq!(desk.digest(key("a", "!r")).await, None);
+}
+
+#[tokio::test]
+async fn what_is_read_does_not_wait() {
+    let desk = Desk::new();
+    desk.record(message("$1", "!r")).await;
+    desk.record(message("$2", "!r")).await;
+    desk.mark_read(Read::Room(key("a", "!r"), NoticeId(1))).await;
+    assert_eq!(desk.notice("$1").presentation, Presentation::Settled);
+    assert_eq!(desk.news().await.waiting_notices, 1);
+}
+
+#[tokio::test]
+async fn what_is_settled_is_never_shown_and_stays_unread() {
+    let desk = Desk::new();
+    desk.record(message("$1", "!r")).await;
+    desk.record(event("$call", "!r", "m.call.invite", "{}")).await;
+    desk.inbox.settle_waiting().await.unwrap();
+    desk.inbox.settle_waiting().await.unwrap();
+    let news = desk.news().await;
+    assert_eq!((news.waiting_notices, news.waiting, news.accounts[0].unread), (0, vec![], 2));
+    assert_eq!(news.calls[0].notice.presentation, Presentation::Settled);
+    assert_eq!(desk.digest(key("a", "!r")).await, None);
+    desk.record(message("$2", "!r")).await;
+    let digest = desk.digest(key("a", "!r")).await.unwrap();
+    assert_eq!((digest.count, digest.newest), (1, desk.notice("$2")));
+    assert_eq!(desk.inbox.totals().await.unwrap(), Totals { notices: 3, unshown: 1 });
+    desk.mark_read(Read::Room(key("a", "!r"), NoticeId(99))).await;
+    assert_eq!(desk.unread("a").await, 1, "the call");
+}
+
+#[tokio::test]
+async fn a_click_on_the_tray_finds_the_newest_unread() {
+    let desk = Desk::new();
+    let newest = async || desk.inbox.newest_unread().await.unwrap().and_then(|notice| notice.event_id);
+    assert_eq!(newest().await, None);
+    desk.record(message("$1", "!r")).await;
+    desk.record(message("$2", "!s").for_account("b")).await;
+    desk.record(event("$call", "!r", "m.call.invite", "{}")).await;
+    desk.record(message("$3", "!s").for_account("b")).await;
+    for (read, expected) in [
+        (Read::Room(key("b", "!none"), NoticeId(99)), Some("$3")),
+        (Read::Room(key("b", "!s"), NoticeId(99)), Some("$call")),
+        (Read::Call(NoticeId(3)), Some("$1")),
+        (Read::Everything, None),
+    ] {
+        desk.mark_read(read).await;
+        assert_eq!(newest().await.as_deref(), expected);
+    }
+}
+
+#[tokio::test]
+async fn only_what_is_new_is_news() {
+    let desk = Desk::new();
+    desk.record(message("$1", "!r")).await;
+    assert!(desk.had_news().await);
+    desk.news().await;
+    desk.show_all().await;
+    desk.digest(key("a", "!r")).await;
+    desk.inbox.set_setting("pause", Some("x".to_owned())).await.unwrap();
+    desk.inbox.check().await.unwrap();
+    assert!(!desk.had_news().await);
+    desk.mark_read(Read::Room(key("a", "!r"), NoticeId(1))).await;
+    assert!(desk.had_news().await);
+}

@@ -1,1 +1,258 @@
+//! What is kept of a push, and that a retry is recognised.
+
 use super::*;
+
+#[tokio::test]
+async fn everything_that_a_push_says_is_kept() {
+    let mut desk = Desk::new();
+    let mut push = message("$1", "!r").sound(SoundTweak::Named("bing.wav".to_owned())).highlight().at(7);
+    push.notification.sender_display_name = Some("Bob \u{202e} \u{0}".to_owned());
+    push.notification.room_name = Some("Room".to_owned());
+    push.notification.room_alias = Some("#r:hs".to_owned());
+    push.notification.membership = Some("join".to_owned());
+    push.notification.user_is_target = true;
+    push.notification.prio = Priority::Low;
+    desk.record(push).await;
+    desk.restart();
+    assert_eq!(
+        desk.history(),
+        [Notice {
+            id: NoticeId(1),
+            account: "a".to_owned(),
+            event_id: Some("$1".to_owned()),
+            room_id: Some("!r".to_owned()),
+            event_type: Some("m.room.message".to_owned()),
+            sender: Some("@bob:hs".to_owned()),
+            sender_display_name: Some("Bob \u{202e} \u{0}".to_owned()),
+            room_name: Some("Room".to_owned()),
+            room_alias: Some("#r:hs".to_owned()),
+            membership: Some("join".to_owned()),
+            user_is_target: true,
+            prio: Priority::Low,
+            sound: SoundTweak::Named("bing.wav".to_owned()),
+            highlight: true,
+            content: Some(r#"{"body":"hello"}"#.to_owned()),
+            redacted: false,
+            received_at: at(7),
+            presentation: Presentation::Waiting,
+            read: false,
+        }]
+    );
+}
+
+#[tokio::test]
+async fn an_event_without_anything_else_is_a_notice() {
+    let desk = Desk::new();
+    let mut bare = badge(Counts::default());
+    bare.notification = Notification { event_id: Some("$1".to_owned()), ..Notification::default() };
+    desk.record(bare.sound(SoundTweak::Unusable)).await;
+    let notice = desk.notice("$1");
+    assert_eq!((notice.room_id.as_deref(), &notice.sound, &notice.content), (None, &SoundTweak::Unusable, &None));
+    assert_eq!(desk.digest(key("a", "")).await.unwrap().newest, notice);
+}
+
+#[tokio::test]
+async fn a_push_without_an_event_leaves_no_notice() {
+    let desk = Desk::new();
+    desk.record(badge(unread(4))).await;
+    assert_eq!(desk.history(), []);
+    let news = desk.news_at(5).await;
+    assert_eq!(
+        news.accounts,
+        [AccountState { account: "a".to_owned(), unread: 4, missed_calls: 0, last_push: Some(at(0)) }]
+    );
+}
+
+#[tokio::test]
+async fn a_retry_is_recorded_once() {
+    let mut desk = Desk::new();
+    desk.record(message("$1", "!r").counting(unread(1))).await;
+    desk.record(message("$2", "!r").counting(unread(2))).await;
+    desk.news().await;
+    assert!(desk.had_news().await);
+    for retry in ["$1", "$2"] {
+        desk.restart();
+        // Other words, a later time: the event is known all the same.
+        let counts = unread(if retry == "$1" { 1 } else { 2 });
+        desk.record(event(retry, "!other", "m.room.message", "{}").counting(counts).at(99)).await;
+    }
+    assert!(!desk.had_news().await);
+    assert_eq!(desk.history().len(), 2);
+    assert_eq!(desk.news().await.accounts[0].last_push, Some(at(0)));
+    assert_eq!(desk.unread("a").await, 2);
+}
+
+#[tokio::test]
+async fn a_retry_is_recognised_by_id_where_there_is_no_event_id() {
+    let desk = Desk::new();
+    let mut old = message("$1", "!r");
+    old.notification.event_id = None;
+    desk.record(old.clone()).await;
+    desk.record(old.clone()).await;
+    assert_eq!(desk.history().len(), 1);
+    old.notification.id = None;
+    desk.record(old.clone()).await;
+    desk.record(old).await;
+    assert_eq!(desk.history().len(), 3, "without any id every push is new");
+}
+
+#[tokio::test]
+async fn two_of_the_same_at_once_are_recorded_once() {
+    let desk = Desk::new();
+    let tasks: Vec<_> = (0..50)
+        .map(|number| {
+            let inbox = desk.inbox.clone();
+            tokio::spawn(async move { inbox.record(message(&format!("${}", number % 2), "!r").delivery()).await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    assert_eq!(desk.history().len(), 2);
+}
+
+#[tokio::test]
+async fn the_same_event_counts_for_each_account() {
+    let desk = Desk::new();
+    desk.record(message("$1", "!r")).await;
+    desk.record(message("$1", "!r").for_account("b")).await;
+    let mut both = message("$2", "!r");
+    both.recipients.push(recipient("b"));
+    desk.record(both).await;
+    assert_eq!(desk.history().len(), 4);
+    assert_eq!((desk.unread("a").await, desk.unread("b").await), (2, 2));
+}
+
+#[tokio::test]
+async fn fresher_counts_of_a_retry_are_applied_once() {
+    let desk = Desk::new();
+    desk.record(message("$1", "!r").counting(unread(1))).await;
+    desk.record(message("$1", "!r").counting(unread(3))).await;
+    assert_eq!((desk.unread("a").await, desk.history().len()), (3, 1));
+    desk.record(badge(unread(5))).await;
+    desk.record(message("$1", "!r").counting(unread(3))).await;
+    assert_eq!(desk.unread("a").await, 5, "this retry says nothing new");
+    desk.record(message("$1", "!r")).await;
+    assert_eq!(desk.unread("a").await, 5, "a retry without counts neither");
+    assert_eq!(desk.news().await.waiting_notices, 1);
+    desk.record(message("$1", "!r").counting(unread(0))).await;
+    assert_eq!(desk.unread("a").await, 0);
+    assert_eq!(desk.notice("$1").presentation, Presentation::Settled, "it was recorded before it was read");
+}
+
+#[tokio::test]
+async fn events_with_the_same_hash_are_told_apart() {
+    let mut by_hash = std::collections::HashMap::new();
+    let (one, other) = (0..)
+        .find_map(|number| {
+            let id = format!("${number}");
+            by_hash.insert(rows::key_hash(1, &id), id.clone()).map(|earlier| (earlier, id))
+        })
+        .unwrap();
+    for ids in [[&one, &other], [&other, &one]] {
+        let desk = Desk::new();
+        for id in ids.into_iter().chain(ids) {
+            desk.record(message(id, "!r")).await;
+        }
+        assert_eq!(desk.history().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn an_edit_replaces_the_text_of_its_message() {
+    let edit = |id: &str| {
+        event(
+            id,
+            "!r",
+            "m.room.message",
+            r#"{"m.relates_to":{"rel_type":"m.replace","event_id":"$1"},"m.new_content":{"body":"new"}}"#,
+        )
+        .sound(SoundTweak::Named("bing".to_owned()))
+    };
+    let content = |desk: &Desk| desk.notice("$1").content.unwrap();
+    let desk = Desk::new();
+    desk.record(message("$1", "!r")).await;
+    desk.record(edit("$elsewhere").from("@mallory:hs")).await;
+    let mut in_other_room = edit("$other room");
+    in_other_room.notification.room_id = Some("!s".to_owned());
+    desk.record(in_other_room).await;
+    assert_eq!(content(&desk), r#"{"body":"hello"}"#, "only its sender edits a message, and where it is");
+    desk.record(edit("$2")).await;
+    assert_eq!(content(&desk), r#"{"body":"new"}"#);
+    let edited = desk.notice("$2");
+    assert_eq!((edited.presentation, edited.read, edited.content), (Presentation::Settled, true, None));
+    let news = desk.news().await;
+    assert_eq!((news.waiting_notices, news.changed_rooms), (1, vec![]), "it waits still: there is no popup to change");
+    assert_eq!(news.newest.len(), 1);
+    assert_eq!(desk.unread("a").await, 1);
+
+    desk.show_all().await;
+    desk.record(edit("$3")).await;
+    assert_eq!(desk.news().await.changed_rooms, [key("a", "!r")]);
+    desk.mark_read(Read::Room(key("a", "!r"), NoticeId(99))).await;
+    desk.record(edit("$4")).await;
+    assert_eq!(desk.news().await.changed_rooms, [], "it is read: there is no popup to change");
+}
+
+#[tokio::test]
+async fn an_edit_of_an_unknown_message_is_a_silent_message() {
+    let desk = Desk::new();
+    let content = r#"{"m.relates_to":{"rel_type":"m.replace","event_id":"$gone"},"m.new_content":{"body":"new"}}"#;
+    desk.record(event("$2", "!r", "m.room.message", content).sound(SoundTweak::Named("bing".to_owned()))).await;
+    let notice = desk.notice("$2");
+    assert_eq!(notice.content.as_deref(), Some(r#"{"body":"new"}"#));
+    assert_eq!((notice.sound, notice.presentation), (SoundTweak::Silent, Presentation::Waiting));
+    assert_eq!(desk.news().await.waiting[0].newest_sound, None);
+}
+
+#[tokio::test]
+async fn a_redaction_takes_the_text_away() {
+    let redact = |id: &str, event_id: &str, room: &str| {
+        event(id, room, "m.room.redaction", &format!(r#"{{"redacts":"{event_id}"}}"#)).from("@moderator:hs")
+    };
+    let desk = Desk::new();
+    desk.record(message("$1", "!r")).await;
+    desk.record(message("$2", "!r").highlight().sound(SoundTweak::Unusable)).await;
+    desk.record(redact("$x", "$1", "!other")).await;
+    assert!(desk.notice("$1").content.is_some(), "only an event of the same room is redacted");
+
+    desk.record(redact("$3", "$2", "!r")).await;
+    let redacted = desk.notice("$2");
+    assert_eq!((redacted.content, redacted.redacted), (None, true));
+    assert_eq!((redacted.presentation, redacted.read), (Presentation::Settled, true));
+    let news = desk.news().await;
+    let first = desk.notice("$1");
+    assert_eq!(
+        news.waiting,
+        [WaitingRoom { room: key("a", "!r"), count: 1, newest: first.id, newest_highlight: None, newest_sound: None }]
+    );
+    assert_eq!((news.newest, news.changed_rooms), (vec![first.clone()], vec![]));
+    assert_eq!(desk.unread("a").await, 1);
+
+    desk.record(message("$more", "!r")).await;
+    desk.show_all().await;
+    desk.record(redact("$4", "$1", "!r")).await;
+    assert_eq!(desk.digest(key("a", "!r")).await.unwrap().count, 1);
+    desk.record(redact("$more gone", "$more", "!r")).await;
+    desk.record(redact("$5", "$unknown", "!r")).await;
+    desk.record(redact("$6", "$1", "!r")).await;
+    let news = desk.news().await;
+    assert_eq!((news.changed_rooms, news.newest), (vec![key("a", "!r")], vec![]));
+    assert_eq!(desk.digest(key("a", "!r")).await, None);
+    assert_eq!(desk.notice("$1").presentation, Presentation::Shown);
+    assert_eq!(desk.unread("a").await, 0);
+    let kinds =
+        desk.history().into_iter().map(|notice| notice.event_type.unwrap()).filter(|kind| kind == "m.room.redaction");
+    assert_eq!(kinds.count(), 6);
+}
+
+#[tokio::test]
+async fn a_redacted_message_keeps_nothing_of_its_edits() {
+    let desk = Desk::new();
+    desk.record(message("$1", "!r")).await;
+    let edit = r#"{"m.relates_to":{"rel_type":"m.replace","event_id":"$1"},"m.new_content":{"body":"secret"}}"#;
+    desk.record(event("$2", "!r", "m.room.message", edit)).await;
+    desk.record(event("$3", "!r", "m.room.redaction", r#"{"redacts":"$1"}"#)).await;
+    desk.record(event("$4", "!r", "m.room.message", edit)).await;
+    assert!(desk.history().iter().all(|notice| !notice.content.as_deref().unwrap_or_default().contains("secret")));
+}

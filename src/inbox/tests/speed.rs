@@ -5,15 +5,15 @@ use std::time::Instant;
 use super::*;
 
 /// Records `count` messages of `tasks` concurrent senders; returns the records per second.
-async fn flood(desk: &Desk, first: usize, count: usize, tasks: usize) -> f64 {
+async fn flood(desk: &Desk, first: u32, count: u32, tasks: u32) -> f64 {
     let begun = Instant::now();
     let tasks: Vec<_> = (0..tasks)
         .map(|task| {
             let inbox = desk.inbox.clone();
             tokio::spawn(async move {
-                for number in (first + task..first + count).step_by(tasks) {
+                for number in (first + task..first + count).step_by(tasks as usize) {
                     let mut push = message(&format!("${number:043}"), &format!("!room{}", number % 50));
-                    push.notification.counts = Some(unread(1 + number as u64));
+                    push.notification.counts = Some(unread(1 + u64::from(number)));
                     push.notification.sender_display_name = Some("Major Tom".to_owned());
                     push.notification.room_name = Some("Mission Control".to_owned());
                     inbox.record(push.delivery()).await.unwrap();
@@ -24,7 +24,7 @@ async fn flood(desk: &Desk, first: usize, count: usize, tasks: usize) -> f64 {
     for task in tasks {
         task.await.unwrap();
     }
-    count as f64 / begun.elapsed().as_secs_f64()
+    f64::from(count) / begun.elapsed().as_secs_f64()
 }
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn records_per_second() {
     ] {
         let before = thread_time(&desk).await;
         let rate = flood(&desk, first, count, tasks).await;
-        let cpu = (thread_time(&desk).await - before) * 1e6 / count as f64;
+        let cpu = (thread_time(&desk).await - before) * 1e6 / f64::from(count);
         let begun = Instant::now();
         let waiting = desk.news().await.waiting_notices;
         println!(

@@ -1,0 +1,94 @@
+//! What Pushbell says about itself: its welcome, and what is wrong.
+
+use super::Controller;
+use crate::desktop::{
+    Desktop,
+    popup::{Popup, PopupKey, Timeout, Urgency},
+};
+
+/// Title of the popup of the first start: a click on it shows how to connect a homeserver.
+pub const WELCOME: &str = "Pushbell is ready";
+
+/// What a problem is about: one at a time for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    /// `pushbell.toml`
+    Configuration,
+    /// `accounts.toml`
+    Accounts,
+    /// The addresses of `server.listen`
+    Listen,
+    /// The inbox
+    Inbox,
+}
+
+impl Topic {
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Configuration => "The configuration has a fault",
+            Self::Accounts => "The accounts cannot be read",
+            Self::Listen => "Not all addresses can be listened on",
+            Self::Inbox => "The inbox cannot be used",
+        }
+    }
+}
+
+/// A popup about Pushbell itself; one for each title.
+#[must_use]
+pub fn own_popup(title: &'static str, text: &str) -> Popup {
+    Popup {
+        key: PopupKey::Own(title),
+        title: title.into(),
+        text: text.into(),
+        urgency: Urgency::Normal,
+        category: "device",
+        actions: vec![("default", "Open")],
+        timeout: Timeout::Default,
+    }
+}
+
+impl<D: Desktop> Controller<D> {
+    /// Tells the person once about something that is wrong.
+    pub(super) fn problem(&mut self, topic: Topic, reason: String) {
+        if self.problems.get(&topic) == Some(&reason) {
+            return;
+        }
+        tracing::warn!("{}: {reason}", topic.title());
+        self.announce(own_popup(topic.title(), &reason));
+        self.problems.insert(topic, reason);
+    }
+
+    /// It is no longer wrong.
+    pub(super) fn solved(&mut self, topic: Topic) {
+        self.problems.remove(&topic);
+        self.announcements.remove(topic.title());
+        self.withdraw(&PopupKey::Own(topic.title()));
+    }
+
+    /// Has the person told this as soon as popups can be shown.
+    pub(super) fn announce(&mut self, popup: Popup) {
+        if let PopupKey::Own(title) = popup.key {
+            self.announcements.insert(title, popup);
+        }
+        self.show_announcements();
+    }
+
+    /// Shows what is still to be announced, if popups can be shown.
+    pub(super) fn show_announcements(&mut self) {
+        if !self.can_pop_up() {
+            return;
+        }
+        for popup in self.announcements.values() {
+            if !self.popups.is_under_way(&popup.key) {
+                let serial = self.popups.ask(popup.key.clone(), None, None);
+                self.parts.desktop.show(serial, popup.clone());
+            }
+        }
+    }
+
+    /// Answers what the person has just done. That is wanted now or never, also during a pause.
+    pub(super) fn answer_person(&mut self, popup: Popup) {
+        let serial = self.popups.ask(popup.key.clone(), None, None);
+        self.parts.desktop.show(serial, popup);
+    }
+}

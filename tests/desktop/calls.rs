@@ -1,0 +1,380 @@
+//! Calls and missed calls: a test for each sentence of the contract.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{
+    app::{App, DUNST},
+    ears::{Ears, HEARING},
+};
+use crate::rig::{FakeLogind, Notify, SOON, never_within, pushbell::message, wait_until};
+
+/// Bob calls: `call_id` "call-EVENT", with the tweak "ring".
+fn call(event: &str, lifetime: impl Into<Value>) -> Value {
+    let mut call = message(event, "room", "");
+    call["type"] = "m.call.invite".into();
+    call["content"] = json!({"call_id": format!("call-{event}"), "version": "1", "lifetime": lifetime.into()});
+    call["devices"] = json!([{"tweaks": {"sound": "ring"}}]);
+    call
+}
+
+/// An event about the call of another event.
+fn about(event: &str, kind: &str, sender: &str, of: &str) -> Value {
+    let mut push = message(event, "room", "");
+    push["type"] = kind.into();
+    push["sender"] = sender.into();
+    push["content"] = json!({"call_id": format!("call-{of}"), "version": "1"});
+    push
+}
+
+/// The popup of a ringing call.
+fn rings(app: &App, mark: usize) -> Notify {
+    let popup = app.titled(mark, "Bob is calling");
+    assert_eq!((&popup.hints["category"], &popup.hints["urgency"]), (&json!("call.incoming"), &json!(2)));
+    popup
+}
+
+/// The popup of a missed call.
+fn is_missed(app: &App, mark: usize) -> Notify {
+    let popup = app.titled(mark, "Missed call from Bob");
+    assert_eq!((&popup.hints["category"], &popup.hints["urgency"]), (&json!("call.unanswered"), &json!(1)));
+    popup
+}
+
+/// Missed calls now, once the app has looked at all that came before.
+fn missed_calls(app: &App) -> Value {
+    app.pushbell.status()["missed_calls"].clone()
+}
+
+#[test]
+fn a_call_rings_beside_the_rooms_popup_until_its_lifetime_ends_and_is_missed_then() {
+    let app = App::start(HEARING, "");
+    let ears = Ears::on(&app);
+    app.message("1", "room", "text");
+    let room = app.shows(0, "text");
+    let heard = ears.mark();
+    app.push(call("2", 5000));
+    let ringing = rings(&app, 0);
+    assert_ne!(ringing.id(), room.id());
+    assert_eq!(ringing.timeout, 0, "it stays while it rings");
+    assert_eq!(missed_calls(&app), 0);
+    ears.hears_ring_begin(heard);
+    let missed = is_missed(&app, 0);
+    let rang = missed.at - ringing.at;
+    assert!(rang > Duration::from_secs(4) && rang < Duration::from_secs(8), "it rang for {rang:?}");
+    assert_eq!((missed.replaces_id, missed.id()), (ringing.id(), ringing.id()));
+    app.missed_calls(1);
+    app.counts(1);
+    ears.falls_silent();
+    let bursts = ears.recording.bursts_since(heard);
+    assert!(bursts.len() > ears.ring.len(), "more than one round: {bursts:#?}");
+    let (first, last) = (bursts[0], bursts[bursts.len() - 1]);
+    let sounded = (last.start + last.length).saturating_sub(first.start);
+    assert!(sounded > Duration::from_secs(3) && sounded < Duration::from_millis(6500), "it sounded for {sounded:?}");
+    let open = app.notifications().open();
+    assert_eq!(open.values().map(|popup| &*popup.summary).collect::<Vec<_>>(), ["Bob in room", "Missed call from Bob"]);
+}
+
+#[test]
+fn every_kind_of_call_that_rings_has_a_popup_of_its_own() {
+    let app = App::start(DUNST, "");
+    let kinds = [
+        ("m.call.invite", "version"),
+        ("m.rtc.notification", "notification_type"),
+        ("org.matrix.msc4075.rtc.notification", "notification_type"),
+        ("m.call.notify", "notify_type"),
+    ];
+    for (kind, key) in kinds {
+        let mark = app.mark();
+        let mut push = call(kind, 60_000);
+        push["type"] = kind.into();
+        push["content"][key] = "ring".into();
+        app.push(push);
+        let popup = rings(&app, mark);
+        app.pushbell.ok(&["clear"]);
+        app.withdraws(mark, popup.id());
+        if key != "version" {
+            let mark = app.mark();
+            let mut quiet = call(&format!("quiet {kind}"), 60_000);
+            quiet["type"] = kind.into();
+            quiet["content"][key] = "notification".into();
+            app.push(quiet);
+            app.shows(mark, "Bob started a call");
+            app.pushbell.ok(&["clear"]);
+        }
+    }
+    assert_eq!(missed_calls(&app), 0);
+}
+
+#[test]
+fn a_call_without_a_tweak_does_not_ring() {
+    let app = App::start(HEARING, "");
+    let ears = Ears::on(&app);
+    let heard = ears.mark();
+    let mut quiet = call("1", 1500);
+    quiet["devices"] = json!([{}]);
+    app.push(quiet);
+    rings(&app, 0);
+    is_missed(&app, 0);
+    ears.hears_nothing(heard);
+}
+
+#[test]
+fn an_answer_a_rejection_or_a_selected_answer_ends_the_ringing() {
+    let app = App::start(HEARING, "");
+    let ears = Ears::on(&app);
+    for (number, kind) in ["m.call.answer", "m.call.reject", "m.call.select_answer"].iter().enumerate() {
+        let (mark, heard) = (app.mark(), ears.mark());
+        let event = number.to_string();
+        app.push(call(&event, 60_000));
+        let popup = rings(&app, mark);
+        ears.hears_ring_begin(heard);
+        // That of another call does not.
+        app.push(about(&format!("other {event}"), kind, "@alice:hs.test", "nobody's"));
+        app.push(about(&format!("end {event}"), kind, "@alice:hs.test", &event));
+        app.withdraws(mark, popup.id());
+        ears.falls_silent();
+        assert_eq!(missed_calls(&app), 0, "{kind}");
+    }
+    assert!(!app.notifications().all().iter().any(|popup| popup.summary.starts_with("Missed")));
+}
+
+#[test]
+fn a_hangup_by_the_caller_makes_it_missed_and_one_of_another_call_does_nothing() {
+    let app = App::start(HEARING, "");
+    let ears = Ears::on(&app);
+    let heard = ears.mark();
+    app.push(call("1", 60_000));
+    let popup = rings(&app, 0);
+    ears.hears_ring_begin(heard);
+    app.push(about("2", "m.call.hangup", "@bob:hs.test", "nobody's"));
+    never_within(super::app::MOMENT, "it is missed", || {
+        app.notifications().all().iter().any(|popup| popup.summary.starts_with("Missed"))
+    });
+    app.push(about("3", "m.call.hangup", "@bob:hs.test", "1"));
+    assert_eq!(is_missed(&app, 0).replaces_id, popup.id());
+    app.missed_calls(1);
+    ears.falls_silent();
+}
+
+#[test]
+fn a_missed_call_ends_when_it_is_opened_dismissed_cleared_or_read_elsewhere() {
+    let app = App::start(DUNST, "");
+    app.pushbell.handle_matrix_links();
+    let miss = |event: &str| {
+        let mark = app.mark();
+        app.push(call(event, 200));
+        let popup = is_missed(&app, mark);
+        app.missed_calls(1);
+        (mark, popup.id())
+    };
+    miss("1");
+    app.desktop.dunst("NotificationAction", Some(0));
+    app.missed_calls(0);
+    wait_until("the room is opened", SOON, || app.pushbell.opened().len() == 1);
+    assert_eq!(app.pushbell.opened()[0].0, "matrix:roomid/room/e/1?via=hs.test");
+
+    let (_, id) = miss("2");
+    app.desktop.click(app.desktop.options.size.0 - 60, 40, 3);
+    assert_eq!(app.notifications().wait_for_closed(id), 2);
+    app.missed_calls(0);
+
+    let (mark, id) = miss("3");
+    app.pushbell.ok(&["clear"]);
+    app.missed_calls(0);
+    app.withdraws(mark, id);
+
+    let (mark, id) = miss("4");
+    app.unread(0);
+    app.missed_calls(0);
+    app.withdraws(mark, id);
+    assert_eq!(app.pushbell.opened().len(), 1);
+}
+
+#[test]
+fn a_popup_that_expired_was_not_dismissed() {
+    let app = App::start(DUNST, "[popup]\ntimeout = 1\n");
+    app.push(call("1", 200));
+    let popup = is_missed(&app, 0);
+    assert_eq!(app.notifications().wait_for_closed(popup.id()), 1);
+    assert_eq!(missed_calls(&app), 1);
+}
+
+#[test]
+fn a_number_of_the_server_alone_counts_once_it_has_come() {
+    let app = App::start(DUNST, "");
+    app.push(call("1", 200));
+    app.missed_calls(1);
+    app.push(json!({"counts": {"unread": 2, "missed_calls": 5}}));
+    app.missed_calls(5);
+    // A call that rings out here is in the server's number or will be.
+    let mark = app.mark();
+    app.push(call("2", 200));
+    is_missed(&app, mark);
+    assert_eq!(missed_calls(&app), 5);
+    app.unread(3);
+    assert_eq!(missed_calls(&app), 5, "left out is not zero");
+    app.push(json!({"counts": {"unread": 3, "missed_calls": 0}}));
+    app.missed_calls(0);
+}
+
+#[test]
+fn with_missed_calls_left_to_the_server_none_is_derived() {
+    let app = App::start(DUNST, "[calls]\nmissed = \"server\"\n");
+    app.push(call("1", 1000));
+    let popup = rings(&app, 0);
+    app.withdraws(0, popup.id());
+    assert_eq!(missed_calls(&app), 0);
+    assert!(!app.notifications().all().iter().any(|popup| popup.summary.starts_with("Missed")));
+    app.push(json!({"counts": {"unread": 1, "missed_calls": 2}}));
+    app.missed_calls(2);
+}
+
+#[test]
+fn a_lifetime_that_is_absent_or_odd_is_a_minute_and_none_is_longer_than_two() {
+    let app = App::start(DUNST, "");
+    let check = |event: &str, lifetime: Value, expected: i64| {
+        app.push(call(event, lifetime));
+        // How long it rings is not shown anywhere, but the deadline is stored.
+        let database =
+            rusqlite::Connection::open_with_flags(app.pushbell.database(), rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let stored: i64 = database
+            .expect("the database is there")
+            .query_row("SELECT c.deadline - n.received_at FROM call c JOIN notice n ON n.id = c.notice ORDER BY n.id DESC LIMIT 1", [], |row| row.get(0))
+            .expect("the call is stored");
+        assert_eq!(stored, expected, "{event}");
+    };
+    check("null", Value::Null, 60_000);
+    check("zero", 0.into(), 60_000);
+    check("negative", (-5).into(), 60_000);
+    check("text", "1000".into(), 60_000);
+    check("list", json!([1000]), 60_000);
+    check("short", 1500.into(), 1500);
+    check("fraction", json!(1500.5), 1500);
+    check("long", 119_999.into(), 119_999);
+    check("longer", 120_001.into(), 120_000);
+    check("endless", json!(1e300), 120_000);
+}
+
+#[test]
+fn a_restart_does_not_ring_again_and_ends_at_the_stored_deadline() {
+    let mut app = App::start(HEARING, "");
+    let ears = Ears::on(&app);
+    let heard = ears.mark();
+    app.push(call("1", 4000));
+    let ringing = rings(&app, 0);
+    ears.hears_ring_begin(heard);
+    app.pushbell.wait_for_status("it has been shown", |status| status["inbox"]["unshown"] == 0);
+    app.pushbell.kill9();
+    app.pushbell.run();
+    ears.falls_silent();
+    let (mark, heard) = (app.mark(), ears.mark());
+    let missed = is_missed(&app, 0);
+    let rang = missed.at - ringing.at;
+    assert!(rang > Duration::from_secs(3) && rang < Duration::from_secs(8), "it ended after {rang:?}");
+    app.missed_calls(1);
+    ears.hears_nothing(heard);
+    // One more start shows nothing more.
+    app.pushbell.restart();
+    assert_eq!(missed_calls(&app), 1);
+    assert!(app.notifications().all_since(mark).len() <= 1);
+    ears.hears_nothing(heard);
+}
+
+#[test]
+fn a_call_that_rang_out_while_the_app_was_dead_is_a_missed_call() {
+    let mut app = App::start(HEARING, "");
+    let ears = Ears::on(&app);
+    app.push(call("1", 1000));
+    let ringing = rings(&app, 0);
+    app.pushbell.kill9();
+    wait_until("its lifetime is over", SOON, || ringing.at.elapsed() > Duration::from_millis(1100));
+    ears.falls_silent();
+    let (mark, heard) = (app.mark(), ears.mark());
+    app.pushbell.run();
+    is_missed(&app, mark);
+    app.missed_calls(1);
+    ears.hears_nothing(heard);
+    assert_eq!(app.notifications().all_since(mark).len(), 1);
+}
+
+#[test]
+fn a_call_that_is_caught_up_with_does_not_ring_and_is_missed() {
+    let app = App::start(HEARING, "");
+    let ears = Ears::on(&app);
+    let heard = ears.mark();
+    let mut late = call("1", 30_000);
+    late["type"] = "m.rtc.notification".into();
+    late["content"]["notification_type"] = "ring".into();
+    let sent = jiff::Timestamp::now().as_millisecond() - 120_000;
+    late["content"]["sender_ts"] = sent.into();
+    app.push(late);
+    is_missed(&app, 0);
+    app.missed_calls(1);
+    ears.hears_nothing(heard);
+}
+
+#[test]
+fn a_call_that_was_held_back_while_the_computer_slept_does_not_ring_and_is_missed() {
+    let desktop = crate::rig::Desktop::start(HEARING);
+    let logind = FakeLogind::start(&desktop, false);
+    let app = App::on(desktop, "");
+    let ears = Ears::on(&app);
+    let heard = ears.mark();
+    wait_until("the app listens to logind", SOON, || {
+        logind.sleep_and_wake();
+        app.pushbell.log().contains("woke")
+    });
+    app.push(call("1", 60_000));
+    is_missed(&app, 0);
+    app.missed_calls(1);
+    assert!(!app.notifications().all().iter().any(|popup| popup.hints["category"] == "call.incoming"));
+    ears.hears_nothing(heard);
+}
+
+#[test]
+fn a_ringing_call_that_is_opened_or_closed_here_is_silent_and_not_missed() {
+    let app = App::start(HEARING, "");
+    let ears = Ears::on(&app);
+    let ring = |event: &str| {
+        let (mark, heard) = (app.mark(), ears.mark());
+        app.push(call(event, 60_000));
+        let popup = rings(&app, mark);
+        ears.hears_ring_begin(heard);
+        popup.id()
+    };
+    ring("1");
+    app.desktop.dunst("NotificationAction", Some(0));
+    ears.falls_silent();
+    wait_until("the room is opened", SOON, || app.pushbell.opened().len() == 1);
+
+    let id = ring("2");
+    app.desktop.click(app.desktop.options.size.0 - 60, 40, 3);
+    assert_eq!(app.notifications().wait_for_closed(id), 2);
+    ears.falls_silent();
+
+    let mark = app.mark();
+    let id = ring("3");
+    app.desktop.forge_signal("ActionInvoked", &(id, "ignore"));
+    app.withdraws(mark, id);
+    ears.falls_silent();
+
+    ring("4");
+    app.pushbell.ok(&["clear"]);
+    ears.falls_silent();
+    assert_eq!(missed_calls(&app), 0);
+    assert_eq!(app.pushbell.opened().len(), 1);
+    assert!(!app.notifications().all().iter().any(|popup| popup.summary.starts_with("Missed")));
+}
+
+#[test]
+fn a_call_rings_though_nobody_shows_popups() {
+    let app = App::start(crate::rig::DesktopOptions { notifier: None, ..HEARING }, "");
+    let ears = Ears::on(&app);
+    let heard = ears.mark();
+    app.push(call("1", 1500));
+    ears.hears_ring_begin(heard);
+    app.missed_calls(1);
+    ears.falls_silent();
+}

@@ -1,0 +1,77 @@
+//! What the app has recorded survives its death.
+
+use super::app::{App, DUNST};
+use crate::rig::{DesktopOptions, Notifier};
+
+fn all_shown(app: &App) {
+    app.pushbell.wait_for_status("everything has been shown", |status| status["inbox"]["unshown"] == 0);
+}
+
+#[test]
+fn many_rooms_that_waited_when_it_was_killed_are_one_summary() {
+    let mut app = App::start(DesktopOptions::BARE, "");
+    for number in 0..9 {
+        app.message(&format!("e{number}"), &format!("room {}", number % 5), "waits");
+    }
+    app.pushbell.kill9();
+    app.desktop.start_notifier(Notifier::Dunst);
+    app.pushbell.run();
+    app.titled(0, "9 messages in 5 rooms");
+    all_shown(&app);
+    assert_eq!(app.notifications().all().len(), 1);
+    app.counts(1);
+
+    // A retry of what was recorded before the crash, and another start, show nothing more.
+    let mark = app.mark();
+    app.message("e3", "room 3", "waits");
+    app.shows_nothing(mark);
+    app.pushbell.restart();
+    app.shows_nothing(mark);
+    assert_eq!(app.pushbell.history().len(), 9);
+    assert!(app.pushbell.history().iter().all(|line| line["shown"] == true && line["read"] == false));
+}
+
+#[test]
+fn few_rooms_that_waited_when_it_was_killed_are_shown_one_by_one() {
+    let mut app = App::start(DesktopOptions::BARE, "");
+    for (event, room) in [("1", "one"), ("2", "two"), ("3", "one")] {
+        app.message(event, room, &format!("text {event}"));
+    }
+    app.pushbell.kill9();
+    app.pushbell.run();
+    app.desktop.start_notifier(Notifier::Dunst);
+    app.shows(0, "2 messages\ntext 3");
+    app.shows(0, "text 2");
+    all_shown(&app);
+    assert_eq!(app.notifications().all().len(), 2);
+}
+
+#[test]
+fn the_number_survives_being_killed() {
+    let mut app = App::start(DUNST, "");
+    app.unread(17);
+    app.counts(17);
+    app.pushbell.kill9();
+    app.pushbell.run();
+    let status = app.pushbell.status();
+    assert_eq!((&status["unread"], &status["accounts"][0]["unread"]), (&17.into(), &17.into()));
+    assert!(status["accounts"][0]["last_push"].is_string());
+    app.pushbell.ok(&["clear"]);
+    app.pushbell.kill9();
+    app.pushbell.run();
+    assert_eq!(app.pushbell.status()["unread"], 0);
+}
+
+#[test]
+fn what_was_shown_before_the_end_is_not_shown_again_and_goes_on_counting() {
+    let mut app = App::start(DUNST, "");
+    app.message("1", "room", "first");
+    app.shows(0, "first");
+    all_shown(&app);
+    let mark = app.mark();
+    assert_eq!(app.pushbell.terminate(), Some(0));
+    app.pushbell.run();
+    app.shows_nothing(mark);
+    app.message("2", "room", "second");
+    app.shows(mark, "2 messages\nsecond");
+}
