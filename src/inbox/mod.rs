@@ -78,7 +78,8 @@ pub enum CountsScope {
 pub struct News {
     /// The numbers of every account that the inbox has heard of.
     pub accounts: Vec<AccountState>,
-    /// Rooms with notices that wait to be shown, oldest first, at most [`News::MAX_ROOMS`].
+    /// Rooms with notices that wait to be shown, oldest first, at most [`News::MAX_ROOMS`]: all that have a highlight
+    /// and, if these are fewer, the oldest others.
     pub waiting: Vec<WaitingRoom>,
     /// All notices that wait to be shown, also those of rooms that did not fit.
     pub waiting_notices: u64,

@@ -65,24 +65,43 @@ fn waiting_range(db: &Connection) -> rusqlite::Result<(NoticeId, NoticeId)> {
     .query_row([], |row| Ok((NoticeId(row.get(0)?), NoticeId(row.get(1)?))))
 }
 
+macro_rules! waiting_query {
+    ($index:literal, $condition:literal) => {
+        concat!(
+            "SELECT r.first_waiting, a.name, r.room_id, r.waiting, r.last_waiting, r.waiting_highlight, r.waiting_sound,
+                n.sound
+            FROM room r INDEXED BY ",
+            $index,
+            " CROSS JOIN account a ON a.id = r.account LEFT JOIN notice n ON n.id = r.waiting_sound
+            WHERE ",
+            $condition,
+            " ORDER BY r.first_waiting LIMIT ?1"
+        )
+    };
+}
+
+/// Rooms with a highlight go before all others, so that none is hidden behind a crowd; then all oldest first.
 fn waiting(db: &Connection) -> rusqlite::Result<Vec<WaitingRoom>> {
-    db.prepare_cached(
-        "SELECT a.name, r.room_id, r.waiting, r.last_waiting, r.waiting_highlight, r.waiting_sound, n.sound
-        FROM room r INDEXED BY room_waiting CROSS JOIN account a ON a.id = r.account
-            LEFT JOIN notice n ON n.id = r.waiting_sound
-        WHERE r.first_waiting IS NOT NULL ORDER BY r.first_waiting LIMIT ?1",
-    )?
-    .query_map([stored(News::MAX_ROOMS as u64)], |row| {
-        let sound = SoundTweak::from_stored(row.get_ref(6)?.as_str_or_null()?);
-        Ok(WaitingRoom {
-            room: RoomKey { account: row.get(0)?, room_id: row.get(1)? },
-            count: count(row.get(2)?),
-            newest: NoticeId(row.get(3)?),
-            newest_highlight: row.get::<_, Option<i64>>(4)?.map(NoticeId),
-            newest_sound: row.get::<_, Option<i64>>(5)?.map(|notice| (NoticeId(notice), sound)),
-        })
-    })?
-    .collect()
+    let select = |query: &str, most: usize| -> rusqlite::Result<Vec<(i64, WaitingRoom)>> {
+        db.prepare_cached(query)?
+            .query_map([stored(most as u64)], |row| {
+                let sound = SoundTweak::from_stored(row.get_ref(7)?.as_str_or_null()?);
+                let room = WaitingRoom {
+                    room: RoomKey { account: row.get(1)?, room_id: row.get(2)? },
+                    count: count(row.get(3)?),
+                    newest: NoticeId(row.get(4)?),
+                    newest_highlight: row.get::<_, Option<i64>>(5)?.map(NoticeId),
+                    newest_sound: row.get::<_, Option<i64>>(6)?.map(|notice| (NoticeId(notice), sound)),
+                };
+                Ok((row.get(0)?, room))
+            })?
+            .collect()
+    };
+    let mut rooms = select(waiting_query!("room_highlight", "r.waiting_highlight IS NOT NULL"), News::MAX_ROOMS)?;
+    let others = waiting_query!("room_waiting", "r.first_waiting IS NOT NULL AND r.waiting_highlight IS NULL");
+    rooms.extend(select(others, News::MAX_ROOMS - rooms.len())?);
+    rooms.sort_unstable_by_key(|(first, _)| *first);
+    Ok(rooms.into_iter().map(|(_, room)| room).collect())
 }
 
 fn calls_to_present(db: &Connection) -> rusqlite::Result<Vec<Call>> {

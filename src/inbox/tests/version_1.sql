@@ -26,6 +26,7 @@ CREATE TABLE room (
     UNIQUE (account, room_id)
 ) STRICT;
 CREATE INDEX room_waiting ON room (first_waiting) WHERE first_waiting IS NOT NULL;
+CREATE INDEX room_highlight ON room (first_waiting) WHERE waiting_highlight IS NOT NULL;
 
 CREATE TABLE notice (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
