@@ -3,10 +3,10 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one thing among many")]
 
-mod rig;
 #[allow(dead_code, reason = "each test program uses a part of it")]
 #[path = "desktop/app.rs"]
 mod app;
+mod rig;
 
 mod faults {
     mod accounts;

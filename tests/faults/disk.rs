@@ -161,9 +161,9 @@ fn a_read_only_disk_puts_pushes_off_until_it_is_writable() {
     wait_until("it answers", SOON, || app.pushbell.health().is_ok());
     assert_eq!(app.pushbell.health().map(|answer| answer.status), Ok(503));
     is_put_off(&app, "$read-only");
-    let problems = app.pushbell.wait_for_status("it says what is wrong", |status| {
-        status["problems"].to_string().contains("inbox")
-    });
+    let problems = app
+        .pushbell
+        .wait_for_status("it says what is wrong", |status| status["problems"].to_string().contains("inbox"));
     assert!(problems["problems"].to_string().contains("pushbell.db"), "{problems}");
     disk.remount("rw");
     recovers(&app, "$read-only");

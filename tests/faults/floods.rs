@@ -85,10 +85,7 @@ fn a_flood_is_recorded_whole_and_shown_in_few_popups_and_mentions_and_calls_stan
         popups.iter().any(|popup| popup.summary.contains("mentions") || popup.body.contains("mentions")),
         "the mention has a popup of its own, or is named by a summary: {popups:#?}"
     );
-    assert!(
-        popups.iter().any(|popup| popup.hints["category"] == "call.incoming"),
-        "the call has a popup of its own"
-    );
+    assert!(popups.iter().any(|popup| popup.hints["category"] == "call.incoming"), "the call has a popup of its own");
     let summary = popups.iter().rev().find(|popup| popup.summary.contains(" rooms")).expect("there is a summary");
     assert!(summary.summary.contains("messages in"), "{}", summary.summary);
 

@@ -24,8 +24,12 @@ fn what_homeservers_held_back_while_the_computer_slept_is_one_summary() {
     }
     app.pushbell.wait_for_status("all is shown", |status| status["inbox"]["unshown"] == 0);
     let shown = app.notifications().all();
-    assert!(shown.iter().all(|popup| popup.summary.ends_with("messages in 12 rooms")
-        || popup.summary.contains(" messages in ")), "{shown:#?}");
+    assert!(
+        shown
+            .iter()
+            .all(|popup| popup.summary.ends_with("messages in 12 rooms") || popup.summary.contains(" messages in ")),
+        "{shown:#?}"
+    );
     assert!(shown.len() <= 4, "{shown:#?}");
     assert_eq!(shown.last().map(|popup| popup.summary.as_str()), Some("60 messages in 12 rooms"));
     assert_eq!(app.notifications().open().len(), 1);
@@ -84,10 +88,8 @@ fn a_clock_that_jumps_a_day_loses_and_repeats_nothing() {
     let mark = app.mark();
     app.push(message("$tomorrow", "room $tomorrow"));
     never_within(crate::app::MOMENT, "it is shown again", || !app.notifications().all_since(mark).is_empty());
-    assert_eq!(
-        recorded(&app.pushbell.database()),
-        ["$today", "$call", "$tomorrow", "$yesterday", "$again today"]
-    );
-    let days: Vec<_> = app.pushbell.history().iter().map(|line| line["received_at"].as_str().map(|at| at[..10].to_owned())).collect();
+    assert_eq!(recorded(&app.pushbell.database()), ["$today", "$call", "$tomorrow", "$yesterday", "$again today"]);
+    let days: Vec<_> =
+        app.pushbell.history().iter().map(|line| line["received_at"].as_str().map(|at| at[..10].to_owned())).collect();
     assert_ne!(days[1], days[2], "the clock really jumped");
 }
