@@ -6,9 +6,11 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
+CARGO_FUZZ_VERSION := 0.13.2
+FUZZ_SECONDS ?= 600
 TOOLS := target/tools
 
-.PHONY: help run test check format lint docs deny advisories sounds
+.PHONY: help run test bench check format lint docs deny advisories fuzz sounds
 
 help: ## lists the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -21,6 +23,10 @@ run: ## installs missing system packages (asks first), builds, starts (ARGS="…
 test: ## the same for what the tests need, then runs every test
 	@.ci/packages test
 	$(CARGO) test --locked
+
+bench: ## measures speed, memory and wake-ups against the limit; a part: ARGS="throughput steady desktop many popups badge start idle"
+	@.ci/packages test
+	$(CARGO) bench --locked --bench bench -- $(ARGS)
 
 check: format lint docs test deny ## every test, format, lints, documentation, dependency policy
 
@@ -45,6 +51,19 @@ deny: ## licences, duplicates and sources of all dependencies
 
 advisories: deny ## known vulnerabilities of all dependencies (reads the RustSec database from GitHub)
 	PATH="$$PATH:$$PWD/$(TOOLS)/bin" cargo-deny --locked check advisories
+
+# The sanitizer is not stable yet: RUSTC_BOOTSTRAP lets the compiler that we have use it.
+fuzz: ## fuzzes what strangers can send, FUZZ_SECONDS (600) for each target: docs/hostile-input.md
+	@.ci/packages fuzz
+	@command -v cargo-fuzz >/dev/null || [ -x $(TOOLS)/bin/cargo-fuzz ] || \
+		CARGO_TARGET_DIR=$(TOOLS)/build $(CARGO) install cargo-fuzz --locked --version $(CARGO_FUZZ_VERSION) --root $(TOOLS)
+	@rm -rf $(TOOLS)/build
+	@for target in body config sound text; do \
+		mkdir -p fuzz/corpus/$$target; \
+		PATH="$$PATH:$$PWD/$(TOOLS)/bin" RUSTC_BOOTSTRAP=1 cargo-fuzz fuzz run $$target \
+			fuzz/corpus/$$target fuzz/seeds/$$target $$(find fuzz/regressions -name $$target) -- -max_total_time=$(FUZZ_SECONDS) \
+			-dict=fuzz/dictionaries/$$target.dict -max_len=65536 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1; \
+	done
 
 sounds: ## makes assets/sounds anew
 	@.ci/packages sounds

@@ -44,7 +44,7 @@ impl Paths {
         let home = ProjectDirs::from("", "", identity::DIRECTORY_NAME).ok_or(NoHome)?;
         // The parent is the system's to make: where it is missing, so is the directory for us.
         let runtime = home.runtime_dir().filter(|own| own.parent().is_some_and(Path::is_dir));
-        Ok(Self::below(config, home.config_dir(), home.data_dir(), runtime, home.cache_dir()))
+        Ok(Self::below(config, home.config_dir(), home.data_local_dir(), runtime, home.cache_dir()))
     }
 
     /// Everything within one directory, for tests.

@@ -172,6 +172,10 @@ fn only_platform_names_the_operating_system() {
             "rustix::",
             "inotify::",
             "zbus::",
+            "windows_sys::",
+            "objc2",
+            "dispatch2::",
+            "linux::",
         ],
     );
 }
@@ -185,6 +189,38 @@ fn only_platform_is_unsafe_and_says_why() {
         assert!(uses == 0 || reasons > 0, "{}: #[expect(unsafe_code, reason = …)] is missing", source.path);
         assert!(!source.code.contains("allow(unsafe_code"), "{}: expect it instead", source.path);
     }
+}
+
+#[test]
+fn the_compiler_denies_unsafe_code_and_exceptions_say_why() {
+    let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml"))
+        .expect("Cargo.toml is there")
+        .parse()
+        .expect("Cargo.toml is TOML");
+    assert_eq!(manifest["lints"]["rust"]["unsafe_code"].as_str(), Some("deny"));
+    for source in sources() {
+        for exception in source.code.split("expect(unsafe_code").skip(1) {
+            let attribute = exception.split(']').next().unwrap_or_default();
+            assert!(attribute.contains("reason = \""), "{}: its reason is missing", source.path);
+        }
+    }
+    let elsewhere = ["tests", "examples", "fuzz/targets"].map(|name| root().join(name));
+    for path in elsewhere.iter().filter(|path| path.exists()).flat_map(|path| files(path, "rs")) {
+        let code = without_comments(&fs::read_to_string(&path).expect("sources are text"));
+        assert!(path.ends_with("architecture.rs") || !code.contains("unsafe"), "{}", path.display());
+    }
+}
+
+#[test]
+fn pushkeys_are_compared_in_constant_time() {
+    // `admit` decides; the file's own check, which compares what a person wrote, decides nothing for a stranger.
+    forbid(
+        "a pushkey from a push is compared as accounts::secret::ComparableKey",
+        |path| within("accounts")(path) && path != "src/accounts/validate.rs" || within("http")(path),
+        &["pushkey ==", "pushkey !=", "pushkey.eq(", "== device.pushkey", "== &device.pushkey", "pushkey.cmp("],
+    );
+    let admit = sources().iter().find(|source| source.path == "src/accounts/admit.rs").expect("it is there");
+    assert!(admit.program.contains(".ct_eq("), "accounts are found by a comparison in constant time");
 }
 
 /// Whatever asks the world for something: files, network, time, randomness, the environment, other threads.
@@ -325,7 +361,7 @@ fn files_are_short_enough_to_read() {
 
 #[test]
 fn migrations_are_numbered_without_a_gap() {
-    let mut numbers = files(&root().join("src/inbox"), "sql")
+    let mut numbers = files(&root().join("src/inbox/migrations"), "sql")
         .iter()
         .map(|path| {
             let name = path.file_stem().expect("a name").to_string_lossy().into_owned();

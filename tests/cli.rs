@@ -1,4 +1,5 @@
 //! The commands of the real binary, in a home of their own.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{

@@ -12,7 +12,11 @@ mod desktop {
     mod clicks;
     mod ears;
     mod fixtures;
+    mod life;
     mod popups;
     mod restarts;
     mod services;
+    mod settings;
+    mod sounds;
+    mod tray;
 }

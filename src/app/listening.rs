@@ -18,6 +18,7 @@ use crate::{
     controller::Topic,
     http::{self, Endpoint, Limits},
     inbox::Inbox,
+    platform::open_files,
 };
 
 /// How soon an address that this computer does not have is tried again; twice as long after each time, up to the
@@ -29,6 +30,7 @@ pub(super) struct Listening {
     endpoint: Endpoint<Inbox>,
     /// By the address as configured.
     open: BTreeMap<SocketAddr, Open>,
+    limits: Limits,
     serving: bool,
     wanted: Vec<SocketAddr>,
     config: PathBuf,
@@ -53,9 +55,13 @@ enum State {
 
 impl Listening {
     pub(super) fn new(endpoint: Endpoint<Inbox>) -> Self {
+        let mut limits = Limits::default();
+        // Half of the open files that are allowed remain for the rest of the program.
+        limits.connections = limits.connections.min(open_files::allow(2 * limits.connections) / 2);
         Self {
             endpoint,
             open: BTreeMap::new(),
+            limits,
             serving: false,
             wanted: Vec::new(),
             config: PathBuf::new(),
@@ -139,8 +145,7 @@ impl Listening {
                 State::Bound(listener) => {
                     let (stop, stopped) = oneshot::channel();
                     let stopped = async { drop(stopped.await) };
-                    let task =
-                        tokio::spawn(http::serve(vec![listener], self.endpoint.clone(), Limits::default(), stopped));
+                    let task = tokio::spawn(http::serve(vec![listener], self.endpoint.clone(), self.limits, stopped));
                     State::Serving { stop, task }
                 }
                 serving @ State::Serving { .. } => serving,

@@ -26,10 +26,7 @@ use crate::{
     http::Endpoint,
     logging,
     paths::Paths,
-    platform::{
-        main_loop,
-        session::{Buses, Session},
-    },
+    platform::{main_loop, session::Session, sound_server},
     wake::WakeWindow,
 };
 use listening::Listening;
@@ -67,6 +64,9 @@ pub fn run(options: RunOptions) -> Result<(), Failure> {
     };
     let config = start::configuration(&paths)?;
     let log = logging::start(log_level, config.log.level).map_err(|error| Failure::Failed(error.to_string()))?;
+    if let Err(error) = sound_server::prepare(&paths.cache) {
+        tracing::warn!("sounds may not work: {}: {error}", paths.cache.display());
+    }
     let news = Arc::new(Notify::new());
     let start = Start::prepare(paths, config, &news)?;
 
@@ -107,7 +107,8 @@ async fn serve(
     let missing = listening.open(&config.server.listen, &paths.config).await.map_err(Failure::Failed)?;
     let control = instance.listen(&paths)?;
 
-    let session = Session::start(Buses::from_environment(), icon, &desktop_events);
+    let has_tray = tray.is_some();
+    let session = Session::start(icon, has_tray, &desktop_events);
     let desktop = LiveDesktop::new(session, tray, &config, paths.sounds.clone(), desktop_events);
     let (events, app_events) = mpsc::unbounded_channel();
     let (asks, asked) = mpsc::unbounded_channel();
@@ -119,6 +120,7 @@ async fn serve(
         config: config.clone(),
         accounts: endpoint.accounts(),
         asks,
+        tray: has_tray,
         wake_window,
     });
     controller.prepare(listening.addresses(), announcement, problem.into_iter().chain(missing)).await;

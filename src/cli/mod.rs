@@ -30,6 +30,7 @@ use crate::{
     control::{Reply, Request, Status, ask},
     logging,
     paths::Paths,
+    push::text,
 };
 
 /// Does what the command line says, and says how it ended.
@@ -43,7 +44,7 @@ pub fn main() -> ExitCode {
         Err(failure) => {
             if let Some(message) = failure.message() {
                 // Where stderr is closed, the exit code has to do.
-                let _ = writeln!(io::stderr(), "pushbell: {message}");
+                let _ = writeln!(io::stderr(), "pushbell: {}", text::spelled_out(&message));
             }
             failure.exit_code().into()
         }
@@ -141,7 +142,7 @@ fn check_config(context: &Context, asked: CheckConfig, out: &mut dyn Write) -> R
     match Config::load(&path) {
         Ok(_) => Ok(writeln!(out, "{} is good", path.display())?),
         Err(error) => {
-            writeln!(out, "{error}")?;
+            writeln!(out, "{}", text::spelled_out(&error.to_string()))?;
             Err(Failure::Told(failure::BAD_CONFIG))
         }
     }

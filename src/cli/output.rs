@@ -4,7 +4,6 @@ use std::io::{self, Write};
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
-use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use crate::push::text;
 
@@ -36,28 +35,16 @@ fn width(text: &str) -> usize {
     text.chars().count()
 }
 
-/// One line of JSON, in which everything that a terminal might obey, reorder or hide is escaped.
+/// One line of JSON, in which everything that a terminal might obey, reorder, hide or pile up is escaped.
 pub(super) fn json(value: &impl Serialize) -> io::Result<String> {
     Ok(escape(&serde_json::to_string(value)?))
 }
 
-/// Escapes in JSON whatever is not visible. Outside of its strings there is no such character.
+/// Escapes in JSON whatever acts, hides or piles up. Outside of its strings there is no such character.
 pub(super) fn escape(json: &str) -> String {
-    let mut escaped = String::with_capacity(json.len());
-    for character in json.chars() {
-        if is_visible(character) {
-            escaped.push(character);
-        } else {
-            escaped.extend(character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
-        }
-    }
-    escaped
-}
-
-fn is_visible(character: char) -> bool {
-    let separates =
-        matches!(character.general_category(), GeneralCategory::LineSeparator | GeneralCategory::ParagraphSeparator);
-    !separates && character.general_category_group() != GeneralCategoryGroup::Other
+    text::spell_out(json, |character, escaped| {
+        escaped.extend(character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+    })
 }
 
 /// The person's own time, to the minute.
@@ -89,6 +76,7 @@ mod tests {
         let check = |text: &str, expected: &str| assert_eq!(json(&text).unwrap(), expected);
         check("a\u{1b}[2J\u{7f}\u{9b}", r#""a\u001b[2J\u007f\u009b""#);
         check("\u{202e}abc\u{2028}\u{feff}", r#""\u202eabc\u2028\ufeff""#);
+        check("e\u{301}\u{301}\u{301}\u{301}\u{301}", "\"e\u{301}\u{301}\u{301}\u{301}\\u0301\"");
         check("\u{e0041}", r#""\udb40\udc41""#);
         check("Ünï 👍 \"\\", r#""Ünï 👍 \"\\""#);
     }
@@ -97,7 +85,7 @@ mod tests {
         #[test]
         fn escaped_json_means_the_same(text in any::<String>()) {
             let line = json(&text).unwrap();
-            prop_assert!(line.chars().all(is_visible));
+            prop_assert_eq!(text::spelled_out(&line), line.clone());
             prop_assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
         }
     }

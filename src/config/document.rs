@@ -9,6 +9,7 @@ use toml::{
 };
 
 use super::error::Fault;
+use crate::push::text;
 
 /// Longest piece of the file that an error quotes, in characters.
 const QUOTE_LENGTH: usize = 60;
@@ -173,11 +174,11 @@ fn as_key(key: &str) -> String {
     if bare { quote(key) } else { quote(&format!("{key:?}")) }
 }
 
-/// The first line of a piece of the file, shortened if it is very long.
+/// The first line of a piece of the file, shortened if it is very long. It is told in the log and in a popup too.
 fn quote(written: &str) -> String {
     let first = written.lines().next().unwrap_or_default();
-    let mut short: String = first.chars().take(QUOTE_LENGTH).collect();
-    if short.len() < written.len() {
+    let mut short = text::spelled_out(&first.chars().take(QUOTE_LENGTH).collect::<String>());
+    if first.chars().count() > QUOTE_LENGTH || first.len() < written.len() {
         short.push('…');
     }
     short

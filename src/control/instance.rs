@@ -78,15 +78,4 @@ mod tests {
         assert!(!paths.control.exists());
         Instance::acquire(&paths).unwrap().listen(&paths).unwrap();
     }
-
-    #[tokio::test]
-    async fn what_is_no_socket_is_not_replaced() {
-        let home = tempfile::tempdir().unwrap();
-        let paths = Paths::within(home.path());
-        let instance = Instance::acquire(&paths).unwrap();
-        std::fs::create_dir_all(paths.control.parent().unwrap()).unwrap();
-        std::fs::write(&paths.control, "mine").unwrap();
-        assert!(instance.listen(&paths).is_err());
-        assert_eq!(std::fs::read_to_string(&paths.control).unwrap(), "mine");
-    }
 }

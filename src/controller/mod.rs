@@ -12,6 +12,8 @@ mod popups;
 mod presentation;
 mod reactions;
 mod requests;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
@@ -39,6 +41,8 @@ use popups::Popups;
 
 /// News are asked for at most this often; what comes sooner is told together.
 const NEWS_INTERVAL: Duration = Duration::from_millis(20);
+/// The same while they keep coming: no popup changes as often, and nobody reads a number that does.
+const LONGEST_NEWS_INTERVAL: Duration = Duration::from_millis(160);
 /// When the inbox cannot be used, it is tried again after this long.
 const INBOX_RETRY: Duration = Duration::from_secs(5);
 /// So many rooms of a backlog are shown room by room; more are one summary.
@@ -112,6 +116,8 @@ pub struct Parts<D> {
     pub accounts: Arc<Accounts>,
     /// What is asked of the program.
     pub asks: mpsc::UnboundedSender<Ask>,
+    /// Whether there is to be a tray icon at all.
+    pub tray: bool,
     /// Opened when the computer wakes: pushes that come then were held back while it slept.
     pub wake_window: WakeWindow,
 }
@@ -150,6 +156,8 @@ pub struct Controller<D> {
     inbox_works: bool,
     /// When the news were last asked for.
     asked_at: Option<Instant>,
+    /// How long to wait after that, if news come sooner.
+    news_interval: Duration,
     /// When to look again, if something is due. Nothing ticks while nothing is.
     due: Option<Instant>,
 }
@@ -158,8 +166,7 @@ impl<D: Desktop> Controller<D> {
     /// A controller that has not yet looked into the inbox.
     #[must_use]
     pub fn new(parts: Parts<D>) -> Self {
-        let unknown =
-            |what: &str| ServiceState { available: false, reason: Some(format!("{what} has not been used yet")) };
+        let tray_host = if parts.tray { "the session bus has not answered yet" } else { "turned off with --no-tray" };
         Self {
             planner: Planner::new(Instant::now()),
             popups: Popups::default(),
@@ -172,7 +179,7 @@ impl<D: Desktop> Controller<D> {
             screen_locked: None,
             dark_panel: None,
             popup_service: None,
-            tray_host: unknown("the tray"),
+            tray_host: ServiceState { available: false, reason: Some(tray_host.into()) },
             sound: ServiceState { available: true, reason: Some("opened when a sound is played".into()) },
             listening: Vec::new(),
             problems: BTreeMap::new(),
@@ -183,6 +190,7 @@ impl<D: Desktop> Controller<D> {
             is_restored: false,
             inbox_works: true,
             asked_at: None,
+            news_interval: NEWS_INTERVAL,
             due: None,
             parts,
         }
@@ -275,7 +283,9 @@ impl<D: Desktop> Controller<D> {
             return;
         }
         match self.asked_at {
-            Some(asked_at) if now < asked_at + NEWS_INTERVAL => self.look_again_at(asked_at + NEWS_INTERVAL),
+            Some(asked_at) if now < asked_at + self.news_interval => {
+                self.look_again_at(asked_at + self.news_interval);
+            }
             Some(_) | None => self.refresh().await,
         }
     }

@@ -45,6 +45,8 @@ struct UnderWay {
     /// What is to be written down once it is shown.
     shown: Option<Shown>,
     subject: Option<Subject>,
+    /// It was to make an outdated one right.
+    is_correction: bool,
 }
 
 /// One popup: up, on its way, or both when what is up is about to be replaced.
@@ -79,16 +81,22 @@ impl Popups {
     pub(super) fn ask(&mut self, key: PopupKey, shown: Option<Shown>, subject: Option<Subject>) -> PopupSerial {
         self.next_serial += 1;
         let serial = PopupSerial(self.next_serial);
-        let under_way = Some(UnderWay { serial, shown, subject });
+        let under_way = UnderWay { serial, shown, subject, is_correction: false };
         if let Some(entry) = self.entry(&key) {
-            entry.is_outdated = false;
-            entry.under_way = under_way;
+            let is_correction = std::mem::take(&mut entry.is_outdated);
+            entry.under_way = Some(UnderWay { is_correction, ..under_way });
         } else {
             if self.entries.len() == MOST {
                 let oldest = self.entries.iter().position(|entry| entry.under_way.is_none());
                 self.entries.remove(oldest.unwrap_or(0));
             }
-            self.entries.push(Entry { key, is_up: false, subject: None, is_outdated: false, under_way });
+            self.entries.push(Entry {
+                key,
+                is_up: false,
+                subject: None,
+                is_outdated: false,
+                under_way: Some(under_way),
+            });
         }
         serial
     }
@@ -107,8 +115,8 @@ impl Popups {
     pub(super) fn not_shown(&mut self, serial: PopupSerial) -> bool {
         let Some(index) = self.entries.iter().position(|entry| entry.serial() == Some(serial)) else { return false };
         let entry = &mut self.entries[index];
-        entry.under_way = None;
-        entry.is_outdated = entry.is_up;
+        let was_correction = entry.under_way.take().is_some_and(|popup| popup.is_correction);
+        entry.is_outdated |= was_correction;
         if !entry.is_up {
             self.entries.remove(index);
         }
@@ -233,14 +241,27 @@ mod tests {
     }
 
     #[test]
-    fn what_was_up_before_an_update_that_failed_still_is_and_is_outdated() {
+    fn what_was_up_before_an_update_that_failed_still_is() {
         let mut popups = Popups::default();
         let serial = popups.ask(room(1), None, Some(subject(1)));
         popups.shown(serial);
         let serial = popups.ask(room(1), None, Some(subject(2)));
         assert_eq!(popups.subject(&room(1)), Some(subject(1)), "what is on its way cannot have been clicked");
         popups.not_shown(serial);
-        assert_eq!((popups.subject(&room(1)), popups.outdated()), (Some(subject(1)), vec![room_key(1)]));
+        assert_eq!(popups.subject(&room(1)), Some(subject(1)));
+        assert_eq!(popups.outdated(), [], "what is new waits in the inbox, and may be told otherwise");
+    }
+
+    #[test]
+    fn a_correction_that_failed_is_still_due() {
+        let mut popups = Popups::default();
+        let serial = popups.ask(room(1), None, Some(subject(1)));
+        popups.shown(serial);
+        popups.outdate(room_key(1));
+        let serial = popups.ask(room(1), None, Some(subject(1)));
+        assert_eq!(popups.outdated(), []);
+        popups.not_shown(serial);
+        assert_eq!(popups.outdated(), [room_key(1)]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use jiff::{Timestamp, Zoned};
 use tokio::time::Instant;
 
 use super::{
-    BACKLOG_ROOMS, Controller, Topic,
+    BACKLOG_ROOMS, Controller, LONGEST_NEWS_INTERVAL, NEWS_INTERVAL, Topic,
     plan::{Situation, Step},
     popups::Subject,
 };
@@ -25,7 +25,10 @@ impl<D: Desktop> Controller<D> {
     /// Looks into the inbox, and presents what is new there and what is due.
     pub(super) async fn refresh(&mut self) {
         let now = Instant::now();
-        self.asked_at = Some(now);
+        let was_asked = self.asked_at.replace(now);
+        let keeps_coming = was_asked.is_some_and(|at| now < at + 2 * self.news_interval);
+        self.news_interval =
+            if keeps_coming { LONGEST_NEWS_INTERVAL.min(2 * self.news_interval) } else { NEWS_INTERVAL };
         self.due = None;
         self.inbox_works = true;
         if !self.is_restored {
@@ -66,7 +69,7 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    async fn tell(&mut self, news: News, now: Instant) {
+    pub(super) async fn tell(&mut self, news: News, now: Instant) {
         if let Some(kept_as) = &news.set_aside {
             self.inbox_was_damaged(kept_as).await;
         }

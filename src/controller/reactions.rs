@@ -30,8 +30,14 @@ impl<D: Desktop> Controller<D> {
             DesktopEvent::Activated { key, action, token } => self.activated(key, &action, token).await,
             DesktopEvent::Dismissed(key) => self.dismissed(key).await,
             DesktopEvent::PopupService(state) => self.popup_service_is(state).await,
-            DesktopEvent::TrayHost(state) => self.tray_host = state,
-            DesktopEvent::Sound(state) => self.sound = state,
+            DesktopEvent::TrayHost(state) => {
+                note("tray icon", Some(&self.tray_host), &state);
+                self.tray_host = state;
+            }
+            DesktopEvent::Sound(state) => {
+                note("sound", Some(&self.sound), &state);
+                self.sound = state;
+            }
             DesktopEvent::Tray(action) => self.tray(action).await,
             DesktopEvent::ScreenLock(locked) => {
                 self.screen_locked = locked;
@@ -56,6 +62,7 @@ impl<D: Desktop> Controller<D> {
     async fn popup_service_is(&mut self, state: ServiceState) {
         let was_there = self.popup_service.as_ref().is_some_and(|before| before.available);
         let is_back = state.available && !was_there;
+        note("popups", self.popup_service.as_ref(), &state);
         self.popup_service = Some(state);
         if is_back {
             self.gather(BACKLOG_ROOMS);
@@ -257,5 +264,18 @@ impl<D: Desktop> Controller<D> {
     fn unpause(&mut self) {
         self.pause = None;
         self.gather(1);
+    }
+}
+
+/// Logs that a part of the desktop has come or gone, once each time.
+fn note(what: &str, before: Option<&ServiceState>, now: &ServiceState) {
+    let reason = now.reason.as_deref().unwrap_or_default();
+    if before == Some(now) {
+        return;
+    }
+    if !now.available {
+        tracing::warn!("no {what}: {reason}");
+    } else if before.is_some_and(|before| !before.available) {
+        tracing::info!("{what}: available {reason}");
     }
 }

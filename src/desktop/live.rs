@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
-    Desktop, DesktopEvent, OpenTarget,
+    Desktop, DesktopEvent, LauncherCount, OpenTarget,
     popup::{Popup, PopupKey, PopupSerial},
     sound::Player,
     tray_view::{Badge, TrayView},
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::{Config, OpenWith, Preview, TrayStyle},
     notice::NoticeId,
-    platform::{launcher::LauncherCount, main_loop::TrayRemote, session::Session},
+    platform::{main_loop::TrayRemote, session::Session},
     push::notify::SoundTweak,
 };
 

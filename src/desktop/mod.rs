@@ -58,6 +58,15 @@ pub enum OpenTarget {
     File(std::path::PathBuf),
 }
 
+/// The count on docks and task bars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LauncherCount {
+    /// The number; nothing is shown for 0.
+    pub count: u64,
+    /// The icon asks for attention.
+    pub urgent: bool,
+}
+
 /// What the desktop says to us.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DesktopEvent {

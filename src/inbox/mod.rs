@@ -78,8 +78,8 @@ pub enum CountsScope {
 pub struct News {
     /// The numbers of every account that the inbox has heard of.
     pub accounts: Vec<AccountState>,
-    /// Rooms with notices that wait to be shown, oldest first, at most [`News::MAX_ROOMS`]: all that have a highlight
-    /// and, if these are fewer, the oldest others.
+    /// Rooms with notices that wait to be shown, at most [`News::MAX_ROOMS`]: those with a highlight first, then oldest
+    /// first.
     pub waiting: Vec<WaitingRoom>,
     /// All notices that wait to be shown, also those of rooms that did not fit.
     pub waiting_notices: u64,
@@ -89,7 +89,8 @@ pub struct News {
     pub waiting_from: NoticeId,
     /// The newest notice that waits; meaningless when none does.
     pub waiting_up_to: NoticeId,
-    /// Calls that ring, and missed calls whose popup has not been shown yet; at most 32, oldest first.
+    /// Calls that ring, and missed calls whose popup has not been shown yet; at most 32, those
+    /// that ring first, then oldest first.
     pub calls: Vec<Call>,
     /// Since the last news: accounts or rooms whose number fell to zero, so that their popups go away.
     pub zeroed: Vec<Zeroed>,

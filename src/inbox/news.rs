@@ -68,8 +68,7 @@ fn waiting_range(db: &Connection) -> rusqlite::Result<(NoticeId, NoticeId)> {
 macro_rules! waiting_query {
     ($index:literal, $condition:literal) => {
         concat!(
-            "SELECT r.first_waiting, a.name, r.room_id, r.waiting, r.last_waiting, r.waiting_highlight, r.waiting_sound,
-                n.sound
+            "SELECT a.name, r.room_id, r.waiting, r.last_waiting, r.waiting_highlight, r.waiting_sound, n.sound
             FROM room r INDEXED BY ",
             $index,
             " CROSS JOIN account a ON a.id = r.account LEFT JOIN notice n ON n.id = r.waiting_sound
@@ -80,35 +79,36 @@ macro_rules! waiting_query {
     };
 }
 
-/// Rooms with a highlight go before all others, so that none is hidden behind a crowd; then all oldest first.
+/// Rooms with a highlight come first: however many rooms wait, no mention is behind them.
 fn waiting(db: &Connection) -> rusqlite::Result<Vec<WaitingRoom>> {
-    let select = |query: &str, most: usize| -> rusqlite::Result<Vec<(i64, WaitingRoom)>> {
-        db.prepare_cached(query)?
-            .query_map([stored(most as u64)], |row| {
-                let sound = SoundTweak::from_stored(row.get_ref(7)?.as_str_or_null()?);
-                let room = WaitingRoom {
-                    room: RoomKey { account: row.get(1)?, room_id: row.get(2)? },
-                    count: count(row.get(3)?),
-                    newest: NoticeId(row.get(4)?),
-                    newest_highlight: row.get::<_, Option<i64>>(5)?.map(NoticeId),
-                    newest_sound: row.get::<_, Option<i64>>(6)?.map(|notice| (NoticeId(notice), sound)),
-                };
-                Ok((row.get(0)?, room))
-            })?
-            .collect()
-    };
-    let mut rooms = select(waiting_query!("room_highlight", "r.waiting_highlight IS NOT NULL"), News::MAX_ROOMS)?;
+    let mut rooms =
+        waiting_by(db, waiting_query!("room_highlight", "r.waiting_highlight IS NOT NULL"), News::MAX_ROOMS)?;
+    let left = News::MAX_ROOMS - rooms.len();
     let others = waiting_query!("room_waiting", "r.first_waiting IS NOT NULL AND r.waiting_highlight IS NULL");
-    rooms.extend(select(others, News::MAX_ROOMS - rooms.len())?);
-    rooms.sort_unstable_by_key(|(first, _)| *first);
-    Ok(rooms.into_iter().map(|(_, room)| room).collect())
+    rooms.extend(waiting_by(db, others, left)?);
+    Ok(rooms)
+}
+
+fn waiting_by(db: &Connection, query: &str, limit: usize) -> rusqlite::Result<Vec<WaitingRoom>> {
+    db.prepare_cached(query)?
+        .query_map([stored(limit as u64)], |row| {
+            let sound = SoundTweak::from_stored(row.get_ref(6)?.as_str_or_null()?);
+            Ok(WaitingRoom {
+                room: RoomKey { account: row.get(0)?, room_id: row.get(1)? },
+                count: count(row.get(2)?),
+                newest: NoticeId(row.get(3)?),
+                newest_highlight: row.get::<_, Option<i64>>(4)?.map(NoticeId),
+                newest_sound: row.get::<_, Option<i64>>(5)?.map(|notice| (NoticeId(notice), sound)),
+            })
+        })?
+        .collect()
 }
 
 fn calls_to_present(db: &Connection) -> rusqlite::Result<Vec<Call>> {
     // The condition of the partial index comes with each use of it.
     let mut calls = db.prepare_cached(
         "SELECT notice, call_id, deadline, state FROM call INDEXED BY call_active
-        WHERE state < 2 AND (state = 0 OR missed_shown = 0) ORDER BY notice LIMIT 32",
+        WHERE state < 2 AND (state = 0 OR missed_shown = 0) ORDER BY state, notice LIMIT 32",
     )?;
     let calls: Vec<(i64, String, i64, i64)> =
         calls.query_map([], |row| row.try_into())?.collect::<rusqlite::Result<_>>()?;

@@ -1,6 +1,6 @@
 //! The table of rooms: what is unread and what waits in each, as running numbers, so that no news ever counts notices.
 
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use super::rows::{count, stored};
 use crate::notice::RoomKey;
@@ -17,6 +17,8 @@ pub(super) struct Room {
     /// Unread messages that wait or were shown: those that its popup is about.
     pub(super) unread: u64,
     pub(super) waiting: Waiting,
+    /// `waiting.first` as it is in the table.
+    stored_first: Option<i64>,
 }
 
 /// The messages that wait in a room.
@@ -87,28 +89,33 @@ impl Room {
                 highlight: row.get(8)?,
                 sound: row.get(9)?,
             },
+            stored_first: row.get(6)?,
         })
     }
 
     /// Writes it back.
-    pub(super) fn save(&self, db: &Connection) -> rusqlite::Result<()> {
+    pub(super) fn save(&mut self, db: &Connection) -> rusqlite::Result<()> {
         let Waiting { count, first, last, highlight, sound } = self.waiting;
         db.prepare_cached(
-            "UPDATE room SET counted = :counted, notices = :notices, unread = :unread, waiting = :waiting,
-                first_waiting = :first, last_waiting = :last, waiting_highlight = :highlight, waiting_sound = :sound
-            WHERE id = :id",
+            "UPDATE room SET counted = ?, notices = ?, unread = ?, waiting = ?, last_waiting = ?, waiting_highlight = ?,
+                waiting_sound = ?
+            WHERE id = ?",
         )?
-        .execute(named_params! {
-            ":id": self.id,
-            ":counted": stored(self.counted),
-            ":notices": stored(self.notices),
-            ":unread": stored(self.unread),
-            ":waiting": stored(count),
-            ":first": first,
-            ":last": last,
-            ":highlight": highlight,
-            ":sound": sound,
-        })?;
+        .execute(params![
+            stored(self.counted),
+            stored(self.notices),
+            stored(self.unread),
+            stored(count),
+            last,
+            highlight,
+            sound,
+            self.id,
+        ])?;
+        if first != self.stored_first {
+            // An index is by this one: naming the column would write the index anew each time.
+            db.prepare_cached("UPDATE room SET first_waiting = ? WHERE id = ?")?.execute((first, self.id))?;
+            self.stored_first = first;
+        }
         Ok(())
     }
 

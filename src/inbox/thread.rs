@@ -340,15 +340,16 @@ impl Worker {
         let keep_bodies = self.pruning.retention().keep_bodies;
         let mut is_work = false;
         let outcome = self.with_connection(|connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let rows_before = transaction.total_changes();
-            let mut write = Write { db: &transaction, keep_bodies, changes: Changes::default() };
+            // Prepared once, unlike rusqlite's own transactions. An error closes the connection, and so rolls back.
+            connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+            let rows_before = connection.total_changes();
+            let mut write = Write { db: connection, keep_bodies, changes: Changes::default() };
             is_work = true;
             let value = work(&mut write)?;
             let changes = write.changes;
             is_work = false;
-            let has_written = transaction.total_changes() > rows_before;
-            transaction.commit()?;
+            let has_written = connection.total_changes() > rows_before;
+            connection.prepare_cached("COMMIT")?.execute([])?;
             Ok((value, changes, has_written))
         });
         match outcome {

@@ -1,6 +1,41 @@
-//! The only place that names the operating system: the same functions on each.
+//! The only place that names the operating system. Each system has a module of its own; all have the same names in it,
+//! and the rest of the program uses those through this module and knows nothing of the system behind them:
+//!
+//! | name | what it is |
+//! |---|---|
+//! | `main_loop::{channel, run, TrayRemote, TrayCommands}` | the main thread, which belongs to the tray icon and to the event loop where there is one; the remote tells it from any thread what to show |
+//! | `main_loop::{ICON_SIZE, ICON_WORDS}` | what a tray icon looks like here |
+//! | `session::Session` | popups, opening things, counts on docks, and what the desktop tells of itself, as methods that return at once and [`DesktopEvent`](crate::desktop::DesktopEvent)s |
+//! | `control_socket::{ControlListener, connect}` | byte streams between the running program and its commands, closed to other people |
+//! | `files::{create_private_directory, open_private, replace_private}` | files that only this person can read, replaced whole |
+//! | `open_files::allow` | lets the program have more files and sockets open at once |
+//! | `sound_server::prepare` | what sounds need before the first thread starts |
+//! | `watch::FileWatch` | notices that files have changed |
+//! | `termination::termination` | waits until the program is told to end |
+//!
+//! Everything asynchronous runs on the tokio runtime of the thread that starts it, never on the main thread.
+//!
+//! What is not there yet on Windows and macOS: whether the screen is locked, waking from sleep, and whether the desktop
+//! is dark; withdrawing and replacing popups; on macOS also clicks on popups. The first and the third are reported as
+//! unknown there.
 
 #[cfg(target_os = "linux")]
-mod linux;
+pub mod linux;
+#[cfg(target_os = "macos")]
+mod macos;
+mod places;
+#[cfg(any(windows, target_os = "macos", test))]
+mod portable;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
 #[cfg(target_os = "linux")]
-pub use linux::*;
+use linux as system;
+#[cfg(target_os = "macos")]
+use macos as system;
+#[cfg(windows)]
+use windows as system;
+
+pub use system::{control_socket, files, main_loop, open_files, session, sound_server, termination, watch};

@@ -106,9 +106,9 @@ impl<'a> Object<'a> {
         self.get(key)?.string().filter(|string| !string.is_empty())
     }
 
-    /// The value of a key, if it is a string that is not empty; for people (see [`Value::text`]).
+    /// The value of a key, if it is a string of which something is Unicode; for people (see [`Value::text`]).
     pub(crate) fn text(&self, key: &str) -> Option<String> {
-        self.get(key)?.text().filter(|text| !text.is_empty())
+        self.get(key)?.text().filter(|text| text.contains(|c| c != char::REPLACEMENT_CHARACTER))
     }
 
     /// Whether the value of a key is `true`.

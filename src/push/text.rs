@@ -19,6 +19,7 @@ const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
 const EMOJI_PRESENTATION: char = '\u{fe0f}';
 const TEXT_PRESENTATION: char = '\u{fe0e}';
+const BRAILLE_BLANK: char = '\u{2800}';
 const ENCLOSING_KEYCAP: char = '\u{20e3}';
 
 /// One harmless line, for names and titles: at most `max_chars` characters, the last an ellipsis if it was longer.
@@ -32,6 +33,34 @@ pub fn line(text: &str, max_chars: usize) -> String {
 #[must_use]
 pub fn paragraph(text: &str, max_chars: usize, max_lines: usize) -> String {
     bounded(text, max_chars, max_lines)
+}
+
+/// Text with whatever acts, hides or piles up in it written as `\u{202e}`, for what has to be seen as it is: a line of
+/// the configuration, an argument. Line feeds stay.
+#[must_use]
+pub fn spelled_out(text: &str) -> String {
+    spell_out(text, |character, output| match character {
+        '\n' => output.push('\n'),
+        other => output.extend(other.escape_unicode()),
+    })
+}
+
+/// The text, in which `spell` writes whatever acts, hides or piles up.
+pub fn spell_out(text: &str, spell: impl Fn(char, &mut String)) -> String {
+    let mut output = String::with_capacity(text.len());
+    let mut marks = 0;
+    for character in text.chars() {
+        marks = if is_mark(character) { marks + 1 } else { 0 };
+        let is_seen = character.general_category_group() != GeneralCategoryGroup::Other
+            && !is_invisible(character)
+            && !matches!(character, '\u{2028}' | '\u{2029}' | BRAILLE_BLANK);
+        if is_seen && marks <= MAX_MARKS {
+            output.push(character);
+        } else {
+            spell(character, &mut output);
+        }
+    }
+    output
 }
 
 /// Escapes text for notification services that read markup (the capability `body-markup`).
@@ -97,7 +126,7 @@ impl Gap {
         match character {
             '\n' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' if max_lines > 1 => Self::Line,
             // The braille blank is no white space by its category, but it looks like it.
-            '\u{2800}' => Self::Space,
+            BRAILLE_BLANK => Self::Space,
             _ if character.is_whitespace() => Self::Space,
             _ => Self::None,
         }
@@ -131,11 +160,13 @@ impl Output {
         match character {
             ZERO_WIDTH_JOINER if self.base().is_some_and(ends_emoji) => next.is_some_and(is_pictograph),
             ZERO_WIDTH_JOINER | ZERO_WIDTH_NON_JOINER => {
-                self.base().is_some_and(is_spelled_with_joiners) && next.is_some_and(is_spelled_with_joiners)
+                let joins = |next| is_spelled_with_joiners(next) && (!is_mark(next) || self.marks < MAX_MARKS);
+                self.base().is_some_and(is_spelled_with_joiners) && next.is_some_and(joins)
             }
             EMOJI_PRESENTATION | TEXT_PRESENTATION => {
                 self.base().is_some_and(is_pictograph) || next == Some(ENCLOSING_KEYCAP)
             }
+            ' '..='~' => true,
             _ if is_invisible(character) => false,
             _ if is_mark(character) => self.base().is_some() && self.marks < MAX_MARKS,
             _ => true,
@@ -159,7 +190,12 @@ impl Output {
         self.chars += gap.len() + 1;
         self.lines += lines;
         self.gap = Gap::None;
-        self.marks = if is_mark(character) { self.marks + 1 } else { 0 };
+        self.marks = match character {
+            // What follows a joiner piles up on the same character.
+            ZERO_WIDTH_JOINER | ZERO_WIDTH_NON_JOINER => self.marks,
+            _ if is_mark(character) => self.marks + 1,
+            _ => 0,
+        };
         true
     }
 
@@ -188,7 +224,7 @@ fn joins_on(character: char) -> bool {
 }
 
 fn is_mark(character: char) -> bool {
-    character.general_category_group() == GeneralCategoryGroup::Mark
+    !character.is_ascii() && character.general_category_group() == GeneralCategoryGroup::Mark
 }
 
 fn is_skin_tone(character: char) -> bool {

@@ -62,7 +62,7 @@ fn a_call_rings_beside_the_rooms_popup_until_its_lifetime_ends_and_is_missed_the
     ears.hears_ring_begin(heard);
     let missed = is_missed(&app, 0);
     let rang = missed.at - ringing.at;
-    assert!(rang > Duration::from_millis(4900) && rang < Duration::from_secs(8), "it rang for {rang:?}");
+    assert!(rang > Duration::from_secs(4) && rang < Duration::from_secs(8), "it rang for {rang:?}");
     assert_eq!((missed.replaces_id, missed.id()), (ringing.id(), ringing.id()));
     app.missed_calls(1);
     app.counts(1);
@@ -70,8 +70,8 @@ fn a_call_rings_beside_the_rooms_popup_until_its_lifetime_ends_and_is_missed_the
     let bursts = ears.recording.bursts_since(heard);
     assert!(bursts.len() > ears.ring.len(), "more than one round: {bursts:#?}");
     let (first, last) = (bursts[0], bursts[bursts.len() - 1]);
-    let sounded = last.start + last.length - first.start;
-    assert!(sounded > Duration::from_secs(3) && sounded < Duration::from_millis(5600), "it sounded for {sounded:?}");
+    let sounded = (last.start + last.length).saturating_sub(first.start);
+    assert!(sounded > Duration::from_secs(3) && sounded < Duration::from_millis(6500), "it sounded for {sounded:?}");
     let open = app.notifications().open();
     assert_eq!(open.values().map(|popup| &*popup.summary).collect::<Vec<_>>(), ["Bob in room", "Missed call from Bob"]);
 }
@@ -272,7 +272,7 @@ fn a_restart_does_not_ring_again_and_ends_at_the_stored_deadline() {
     let (mark, heard) = (app.mark(), ears.mark());
     let missed = is_missed(&app, 0);
     let rang = missed.at - ringing.at;
-    assert!(rang > Duration::from_millis(3900) && rang < Duration::from_secs(8), "it ended after {rang:?}");
+    assert!(rang > Duration::from_secs(3) && rang < Duration::from_secs(8), "it ended after {rang:?}");
     app.missed_calls(1);
     ears.hears_nothing(heard);
     // One more start shows nothing more.

@@ -114,6 +114,33 @@ async fn a_body_that_is_too_large_is_refused_and_the_connection_closed() {
 }
 
 #[tokio::test]
+async fn ten_gigabytes_are_refused_before_any_of_them_is_sent() {
+    let server = Server::start().await;
+    for expect in ["", "Expect: 100-continue\r\n"] {
+        let mut client = server.connect().await;
+        let head = format!("POST {PATH} HTTP/1.1\r\nHost: desktop\r\n{expect}Content-Length: 10737418240\r\n\r\n");
+        client.send(head.as_bytes()).await;
+        assert_eq!(client.answer().await.status, 413);
+    }
+}
+
+#[tokio::test]
+async fn chunks_without_end_are_read_only_so_far() {
+    let server = Server::start().await;
+    let mut client = server.connect().await;
+    client.send(&chunked(&[], 1, "")).await;
+    let chunk = [b"10000\r\n", vec![b' '; 0x10000].as_slice(), b"\r\n"].concat();
+    let mut sent = 0;
+    while sent < 64 * 1024 * 1024 && client.stream.write_all(&chunk).await.is_ok() {
+        sent += chunk.len();
+    }
+    // The limit, what is discarded so that the answer arrives, and what both systems hold in their buffers.
+    assert!(sent < 32 * 1024 * 1024, "{sent} bytes were taken");
+    assert_eq!(server.push(KNOWN).await.status, 200);
+    assert_eq!(server.recording.count(), 1);
+}
+
+#[tokio::test]
 async fn a_refusal_reaches_a_client_that_sends_on() {
     let server = Server::start().await;
     for path in [PATH, "/nowhere"] {

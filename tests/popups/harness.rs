@@ -15,7 +15,7 @@ use pushbell::{
         popup::{Popup, PopupKey, PopupSerial},
     },
     notice::RoomKey,
-    platform::{
+    platform::linux::{
         bus::BusAddress,
         session::{Buses, Session},
     },
@@ -157,7 +157,7 @@ impl TestBus {
     pub(crate) fn desktop_with_system(&self, system: Result<BusAddress, String>) -> Desktop {
         let (sender, events) = mpsc::unbounded_channel();
         let buses = Buses { session: BusAddress::parse(&self.address()), system };
-        Desktop { session: Session::start(buses, "test-icon".into(), &sender), events }
+        Desktop { session: Session::on(buses, "test-icon".into(), true, &sender), events }
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use futures_util::StreamExt;
 use pushbell::{
-    desktop::DesktopEvent,
+    desktop::{DesktopEvent, LauncherCount},
     identity,
-    platform::{bus::BusAddress, launcher::LauncherCount},
+    platform::linux::bus::BusAddress,
 };
 use zbus::{
     Connection, MatchRule, MessageStream, interface,

@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 use pushbell::{
     desktop::{DesktopEvent, popup::PopupSerial},
-    platform::bus::CALL_DEADLINE,
+    platform::linux::bus::CALL_DEADLINE,
 };
 use zbus::{Connection, MatchRule, MessageStream, fdo::MonitoringProxy, message::Type};
 

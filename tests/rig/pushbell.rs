@@ -64,6 +64,9 @@ impl Pushbell {
         for name in ["home/.config", "home/.local/share", "home/.cache", "bin", "logs"] {
             fs::create_dir_all(path(name)).expect("the temporary directory is writable");
         }
+        // Whoever has used PulseAudio has a cookie; without one the server turns the app's own client away.
+        fs::create_dir_all(path("home/.config/pulse")).expect("the temporary directory is writable");
+        fs::write(path("home/.config/pulse/cookie"), [7; 256]).expect("the temporary directory is writable");
         let mut env = desktop.env().to_vec();
         let mut set = |key: &str, value: String| {
             env.retain(|(other, _)| other != key);
@@ -92,6 +95,12 @@ impl Pushbell {
     #[track_caller]
     pub(crate) fn run(&mut self) {
         self.launch(&["run"]);
+        self.wait_until_ready();
+    }
+
+    /// Waits until the app answers that it can take pushes.
+    #[track_caller]
+    pub(crate) fn wait_until_ready(&mut self) {
         wait_until("the app answers that it can take pushes", SOON, || {
             if let Some(status) = self.app().try_wait() {
                 panic!("the app has ended: {status}\n{}", self.log());
@@ -119,6 +128,14 @@ impl Pushbell {
     pub(crate) fn launch_under(&mut self, wrapper: &[&str], arguments: &[&str]) {
         self.starts += 1;
         let command = wrapped(wrapper, arguments);
+        self.app = Some(Part::start("pushbell", command, &self.env, &self.directory.path().join("logs")));
+    }
+
+    /// The same, with this umask.
+    pub(crate) fn launch_under_umask(&mut self, umask: &str, arguments: &[&str]) {
+        self.starts += 1;
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\""), PROGRAM]).args(arguments);
         self.app = Some(Part::start("pushbell", command, &self.env, &self.directory.path().join("logs")));
     }
 

@@ -40,7 +40,7 @@ pub(crate) struct Burst {
     /// Since the start of the recording.
     pub(crate) start: Duration,
     pub(crate) length: Duration,
-    /// The strongest frequency in hertz, to about 5 Hz.
+    /// The strongest frequency of its beginning in hertz, to about 5 Hz.
     pub(crate) frequency: f32,
     /// 0.0 to 1.0.
     pub(crate) peak: f32,
@@ -158,12 +158,13 @@ fn bursts(samples: &[i16], mark: Duration) -> Vec<Burst> {
     burst_ranges(samples).into_iter().filter(|range| at(range.start) >= mark).map(burst).collect()
 }
 
-/// The frequency with the most energy among 80 to 4000 Hz, over the first second (Goertzel's algorithm).
+/// The frequency with the most energy among 80 to 4000 Hz (Goertzel's algorithm). Only the first 150 ms count: over a
+/// phrase of several notes, which of them is the strongest would hang by a hair.
 pub(crate) fn dominant_frequency(sound: &[i16]) -> f32 {
     // A quarter of the rate is enough for these frequencies; the mean of four is a crude low-pass.
     let reduced = sound
         .chunks_exact(4)
-        .take(RATE as usize / 4)
+        .take(RATE as usize * 15 / 100 / 4)
         .map(|four| four.iter().map(|sample| f32::from(*sample)).sum::<f32>() / 4.0)
         .collect::<Vec<_>>();
     let energy = |frequency: f32| {

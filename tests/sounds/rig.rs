@@ -242,9 +242,13 @@ impl Rig {
         bytes.chunks_exact(4).map(|frame| f32::midpoint(sample(&frame[..2]), sample(&frame[2..]))).collect()
     }
 
-    /// The largest step from one sample to the next.
-    pub(crate) fn steepest(&self) -> f32 {
-        self.samples_from(0).windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max)
+    /// The largest step from one sample to the next in the last hundredth of a second that sounded. A busy machine drops
+    /// samples in between, which is no fault of whoever ended the sound.
+    pub(crate) fn steepest_at_the_end(&self) -> f32 {
+        let samples = self.samples_from(0);
+        let end = samples.iter().rposition(|sample| sample.abs() > SILENCE).unwrap_or(0);
+        let last = &samples[end.saturating_sub(480)..(end + 2).min(samples.len())];
+        last.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max)
     }
 
     /// What has been heard so far and is followed by silence, or still sounds.

@@ -41,7 +41,10 @@ where
                 sink.log_on_drop(false);
                 return Ok((sink, host.name()));
             }
-            Err(error) if started.elapsed() < PROMPT => reasons.push(format!("{}: {}", host.name(), chain(&error))),
+            Err(error) if started.elapsed() < PROMPT => {
+                tracing::debug!("no sound by way of {}: {}", host.name(), chain(&error));
+                reasons.push(format!("{}: {}", host.name(), chain(&error)));
+            }
             Err(error) => {
                 let reason = format!("{} does not answer ({}): restart the sound server", host.name(), chain(&error));
                 return Err(OpenError { fault: Fault::NoAnswer, reason });

@@ -153,8 +153,8 @@ async fn a_restart_does_not_ring_again_and_misses_what_rang_out_meanwhile() {
     }
     desk.restart();
     let news = desk.news_at(110).await;
-    assert_eq!(news.calls.iter().map(|call| call.state).collect::<Vec<_>>(), [MISSED, RINGING]);
-    assert_eq!((news.calls[1].deadline, news.calls[1].notice.presentation), (at(130), Presentation::Shown));
+    assert_eq!(news.calls.iter().map(|call| call.state).collect::<Vec<_>>(), [RINGING, MISSED]);
+    assert_eq!((news.calls[0].deadline, news.calls[0].notice.presentation), (at(130), Presentation::Shown));
 }
 
 #[tokio::test]

@@ -307,11 +307,12 @@ async fn compare(desk: &Desk, model: &Model, after: &[Step]) {
 
     let active = || model.things.iter().filter(|thing| !thing.read && thing.call.is_some());
     let calls: Vec<_> = news.calls.iter().map(|call| (call.notice.id.0, Some(call.state))).collect();
-    let to_show =
-        active().filter(|thing| thing.call == Some(CallState::Ringing) || thing.presentation == Presentation::Waiting);
+    let ringing = active().filter(|thing| thing.call == Some(CallState::Ringing));
+    let missed =
+        active().filter(|thing| thing.call == Some(CallState::Missed) && thing.presentation == Presentation::Waiting);
     assert_eq!(
         calls,
-        to_show.map(|thing| (thing.id, thing.call)).take(32).collect::<Vec<_>>(),
+        ringing.chain(missed).map(|thing| (thing.id, thing.call)).take(32).collect::<Vec<_>>(),
         "calls after {after:?}"
     );
     let missed: u64 = news.accounts.iter().map(|state| state.missed_calls).sum();

@@ -54,8 +54,8 @@ async fn a_highlight_is_news_however_many_rooms_wait_before_it() {
     }
     let waiting = desk.news().await.waiting;
     let rooms: Vec<_> = waiting.iter().map(|waiting| waiting.room.room_id.clone()).collect();
-    let mut expected: Vec<_> = (0..63).map(|number| format!("!{number}")).collect();
-    expected.push("!79".to_owned());
+    let others = (0..63).filter(|number| *number != 39);
+    let expected: Vec<_> = [39, 79].into_iter().chain(others).map(|number| format!("!{number}")).collect();
     assert_eq!(rooms, expected);
     assert_eq!(waiting.iter().filter(|waiting| waiting.newest_highlight.is_some()).count(), 2);
 }

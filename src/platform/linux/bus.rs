@@ -7,7 +7,7 @@ use std::{
     ffi::OsString,
     future::Future,
     os::unix::ffi::{OsStrExt, OsStringExt},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -27,6 +27,7 @@ use zbus::{
 };
 
 use super::retry::Backoff;
+use crate::platform::places;
 
 /// How long a bus or a service may take to answer.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(3);
@@ -231,11 +232,11 @@ impl Arrival {
             Some(UnixSocket::File(path)) => Some(path),
             Some(_) | None => None,
         })?;
-        let (directory, awaited) = nearest_directory(socket)?;
+        let (directory, awaited) = places::nearest(socket)?;
         let inotify = Inotify::init().ok()?;
         let mask = WatchMask::CREATE | WatchMask::MOVED_TO | WatchMask::DELETE_SELF | WatchMask::ONLYDIR;
         inotify.watches().add(directory, mask).ok()?;
-        Some(Self { events: inotify.into_event_stream([0; 1024]).ok()?, awaited })
+        Some(Self { events: inotify.into_event_stream([0; 1024]).ok()?, awaited: awaited.to_owned() })
     }
 }
 
@@ -250,13 +251,6 @@ async fn arrived(arrival: Option<&mut Arrival>) {
         }
     }
     std::future::pending::<()>().await;
-}
-
-fn nearest_directory(socket: &Path) -> Option<(&Path, OsString)> {
-    let on_the_way = socket.ancestors().zip(socket.ancestors().skip(1));
-    on_the_way
-        .filter(|(_, directory)| directory.is_dir())
-        .find_map(|(awaited, directory)| awaited.file_name().map(|name| (directory, name.to_owned())))
 }
 
 /// A call under [`CALL_DEADLINE`].
@@ -352,17 +346,6 @@ mod tests {
         check("unix:path=/run/user/1/bus", Some(1));
         check("unix:abstract=/tmp/dbus-x,guid=0123456789abcdef0123456789abcdef;unix:path=/y", Some(2));
         check("nonsense", None);
-    }
-
-    #[test]
-    fn the_nearest_directory_on_the_way_to_a_socket_is_watched() {
-        let there = tempfile::tempdir().expect("a directory");
-        let check = |socket: &str, awaited: &str| {
-            let socket = there.path().join(socket);
-            assert_eq!(nearest_directory(&socket), Some((there.path(), OsString::from(awaited))));
-        };
-        check("bus", "bus");
-        check("run/user/bus", "run");
     }
 
     #[tokio::test]

@@ -6,22 +6,13 @@ use tokio::sync::watch;
 use zbus::{Connection, zvariant::Value};
 
 use super::bus::{self, Bus, NameWatch};
-use crate::identity;
+use crate::{desktop::LauncherCount, identity};
 
 const PATH: &str = "/com/canonical/unity/launcherentry/1";
 const INTERFACE: &str = "com.canonical.Unity.LauncherEntry";
 
 /// Owned by the docks that show counts.
 const DOCK: &str = "com.canonical.Unity";
-
-/// What the dock shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LauncherCount {
-    /// The number; nothing is shown for 0.
-    pub count: u64,
-    /// The icon asks for attention.
-    pub urgent: bool,
-}
 
 /// Tells docks each new count. Returns when the sender is dropped, having told them of none.
 pub async fn tell(mut bus: Bus, mut counts: watch::Receiver<LauncherCount>) {

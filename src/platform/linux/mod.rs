@@ -2,8 +2,6 @@
 
 pub mod appearance;
 pub mod bus;
-pub mod control_socket;
-pub mod files;
 pub mod launcher;
 pub mod main_loop;
 pub mod open;
@@ -12,6 +10,8 @@ mod retry;
 pub mod screen_lock;
 pub mod session;
 pub mod sleep;
-pub mod termination;
+pub mod sound_server;
 pub mod tray_host;
 pub mod watch;
+
+pub use super::unix::{control_socket, files, open_files, termination};

@@ -11,7 +11,7 @@ use tokio::{
 use super::{
     appearance,
     bus::{Bus, BusAddress, BusState},
-    launcher::{self, LauncherCount},
+    launcher,
     open::Opener,
     popups::Popups,
     screen_lock, sleep, tray_host,
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     config::OpenWith,
     desktop::{
-        DesktopEvent, OpenTarget,
+        DesktopEvent, LauncherCount, OpenTarget,
         popup::{Popup, PopupKey, PopupSerial},
     },
 };
@@ -57,9 +57,16 @@ pub struct Session {
 }
 
 impl Session {
-    /// Connects in the background, on the tokio runtime of this thread. `icon`: see [`Popups::start`].
+    /// Starts in the background, on the tokio runtime of this thread. `icon`: see [`Popups::start`]. `tray`: whether to
+    /// report [`DesktopEvent::TrayHost`].
     #[must_use]
-    pub fn start(buses: Buses, icon: String, events: &mpsc::UnboundedSender<DesktopEvent>) -> Self {
+    pub fn start(icon: String, tray: bool, events: &mpsc::UnboundedSender<DesktopEvent>) -> Self {
+        Self::on(Buses::from_environment(), icon, tray, events)
+    }
+
+    /// The same on buses other than those of the environment.
+    #[must_use]
+    pub fn on(buses: Buses, icon: String, tray: bool, events: &mpsc::UnboundedSender<DesktopEvent>) -> Self {
         let session = Bus::start(buses.session);
         let system = Bus::start(buses.system);
         let (count, counts) = watch::channel(LauncherCount::default());
@@ -67,7 +74,9 @@ impl Session {
         let (watch_color_scheme, color_scheme_wanted) = watch::channel(false);
         let mut watchers = JoinSet::new();
         watchers.spawn(tell_of_returns(session.clone(), events.clone()));
-        watchers.spawn(tray_host::watch(session.clone(), events.clone()));
+        if tray {
+            watchers.spawn(tray_host::watch(session.clone(), events.clone()));
+        }
         watchers.spawn(screen_lock::watch(session.clone(), system.clone(), lock_wanted, events.clone()));
         watchers.spawn(sleep::watch(system, events.clone()));
         watchers.spawn(appearance::watch(session.clone(), color_scheme_wanted, events.clone()));

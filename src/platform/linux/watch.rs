@@ -19,12 +19,12 @@ use tokio::{
     time::timeout,
 };
 
+use crate::platform::places;
+
 /// How long it must be quiet before a change counts: an editor's several steps are one change.
 const QUIET: Duration = Duration::from_millis(100);
 /// How many times that a file which never rests is waited for.
 const MOST_WAITS: u32 = 20;
-/// How many links are followed from one file.
-const MOST_LINKS: usize = 8;
 
 /// Watches a few files.
 #[derive(Debug)]
@@ -137,20 +137,8 @@ impl FileWatch {
         }
     }
 
-    /// The existing directories in which something may change one of the files, with the names to look for there.
     fn wanted(&self) -> BTreeMap<PathBuf, BTreeSet<OsString>> {
-        let mut wanted: BTreeMap<PathBuf, BTreeSet<OsString>> = BTreeMap::new();
-        for (file, _) in &self.files {
-            let mut path = file.clone();
-            for _ in 0..MOST_LINKS {
-                if let Some((directory, name)) = place(&path) {
-                    wanted.entry(directory.to_owned()).or_default().insert(name.to_owned());
-                }
-                let (Ok(target), Some(parent)) = (fs::read_link(&path), path.parent()) else { break };
-                path = parent.join(target);
-            }
-        }
-        wanted
+        places::of(self.files.iter().map(|(file, _)| file.as_path()))
     }
 }
 
@@ -158,14 +146,6 @@ impl FileWatch {
 fn readable(inotify: Inotify) -> io::Result<AsyncFd<Inotify>> {
     // SAFETY: an `Inotify` owns its descriptor, names no other, and closes it only when it is dropped.
     unsafe { AsyncFd::register_with_interest(inotify, Interest::READABLE) }.map_err(Into::into)
-}
-
-/// The directory of a path and the name in it; where the directory is missing, the same of the directory.
-fn place(path: &Path) -> Option<(&Path, &OsStr)> {
-    path.ancestors().find_map(|path| {
-        let directory = path.parent().filter(|directory| directory.is_dir())?;
-        Some((directory, path.file_name()?))
-    })
 }
 
 /// The directory is gone meanwhile (then the next round waits for it in its parent), or closed to us.

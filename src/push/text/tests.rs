@@ -63,6 +63,8 @@ fn combining_marks_are_limited_and_need_a_base() {
     let mark = "\u{301}";
     assert_eq!(line(&format!("Z{}a", mark.repeat(100)), 200), format!("Z{}a", mark.repeat(4)));
     assert_eq!(line(&format!("{mark}a {mark}b"), 200), "a b");
+    let over_joiners = line(&format!("क{}", "\u{94d}\u{200d}".repeat(40)), 200);
+    assert_eq!(over_joiners.matches('\u{94d}').count(), 4);
 }
 
 #[test]
@@ -95,6 +97,14 @@ fn a_paragraph_keeps_its_lines_within_bounds() {
     check("one\ntwo\nthree", 6, 10, "one\nt…");
     check("one\ntwo\nthree", 5, 10, "one…");
     check("one\ntwo", 80, 1, "one two");
+}
+
+#[test]
+fn what_would_act_can_be_spelled_out() {
+    let check = |text: &str, expected: &str| assert_eq!(spelled_out(text), expected);
+    check("plain \"é\" 👍\n", "plain \"é\" 👍\n");
+    check("\u{1b}[2J\u{9b}\u{202e}\u{2028}\r", r"\u{1b}[2J\u{9b}\u{202e}\u{2028}\u{d}");
+    check("e\u{301}\u{301}\u{301}\u{301}\u{301}", "e\u{301}\u{301}\u{301}\u{301}\\u{301}");
 }
 
 #[test]

@@ -38,6 +38,7 @@ fn a_message_without_readable_text_is_a_new_message() {
         "[]",
         "7",
         r#"{"body":7}"#,
+        r#"{"body":"\udfff\ud800"}"#,
         r#"{"msgtype":"m.text","body":" \u202e\u0000 "}"#,
         r#"{"msgtype":"m.emote"}"#,
     ] {

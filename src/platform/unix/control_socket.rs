@@ -100,6 +100,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_no_socket_is_not_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.sock");
+        fs::write(&path, "mine").unwrap();
+        assert!(ControlListener::bind(&path).is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+    }
+
+    #[tokio::test]
     async fn the_socket_and_its_directory_are_private() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("run/control.sock");

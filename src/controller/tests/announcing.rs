@@ -1,0 +1,96 @@
+//! What Pushbell says about itself.
+
+use super::{push::*, screen::Service, *};
+use crate::desktop::tray_view::PauseLength;
+
+const FAULT: &str = "The configuration has a fault";
+
+fn problem(reason: Option<&str>) -> Event {
+    Event::Problem(Topic::Configuration, reason.map(str::to_owned))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_problem_is_told_once_and_taken_back_when_it_is_solved() {
+    let mut bench = Bench::new().await;
+    bench.handle(problem(Some("line 1"))).await;
+    bench.handle(problem(Some("line 1"))).await;
+    assert_eq!(bench.shows(), [FAULT]);
+    bench.handle(problem(Some("line 2"))).await;
+    assert_eq!(bench.up(), [(FAULT.to_owned(), "line 2".to_owned())]);
+    bench.handle(problem(None)).await;
+    assert_eq!(bench.up(), []);
+    bench.shows();
+    bench.handle(problem(Some("line 2"))).await;
+    assert_eq!(bench.shows(), [FAULT], "it is there again");
+    bench.configure(|config| config.popup.timeout = crate::config::Timeout::Never).await;
+    assert_eq!(bench.up(), [], "a good configuration solves it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_told_yet_is_told_when_the_service_comes() {
+    let mut bench = Bench::without_service().await;
+    let (asks, asked) = mpsc::unbounded_channel();
+    bench.asks = asked;
+    bench.controller.parts.asks = asks;
+    let listen = (Topic::Listen, "192.0.2.1:7874".to_owned());
+    let welcome = own_popup(WELCOME, "Click");
+    bench.controller.prepare(Vec::new(), Some(welcome), [listen].into_iter()).await;
+    bench.handle(problem(Some("line 1"))).await;
+    bench.handle(problem(None)).await;
+    bench.service(Service::Refuses).await;
+    bench.pass(6 * SECOND).await;
+    bench.service(Service::Shows).await;
+    bench.pass(60 * SECOND).await;
+    assert_eq!(bench.shows(), ["Not all addresses can be listened on", WELCOME]);
+    bench.service(Service::Absent).await;
+    bench.service(Service::Shows).await;
+    assert_eq!(bench.shows(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_announced_during_a_pause_but_answers_are_given() {
+    let mut bench = Bench::new().await;
+    bench.tray(TrayAction::Pause(PauseLength::Hour)).await;
+    bench.handle(problem(Some("line 1"))).await;
+    assert_eq!(bench.shows(), [""; 0]);
+    bench.say(DesktopEvent::NotOpened("there is no browser".into())).await;
+    assert_eq!(bench.shows(), ["It could not be opened"]);
+    bench.tray(TrayAction::Resume).await;
+    assert_eq!(bench.shows(), [FAULT]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clicks_lead_to_what_is_to_be_done() {
+    let mut bench = Bench::new().await;
+    let click = |title| DesktopEvent::Activated {
+        key: PopupKey::Own(title),
+        action: "default".into(),
+        token: Some("token".into()),
+    };
+    bench.say(click(WELCOME)).await;
+    assert_eq!(bench.asks.try_recv(), Ok(Ask::Connect { token: Some("token".into()) }));
+    bench.say(click(FAULT)).await;
+    assert_eq!(bench.asks.try_recv(), Ok(Ask::OpenConfiguration { token: Some("token".into()) }));
+    bench.say(click("The accounts cannot be read")).await;
+    assert!(bench.asks.try_recv().is_err());
+    bench.handle(Event::Open(OpenTarget::File("/x".into()), Some("token".into()))).await;
+    assert_eq!(bench.opened().pop(), Some((OpenTarget::File("/x".into()), Some("token".into()))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inbox_that_fails_is_a_problem_until_it_works_again() {
+    let mut bench = Bench::new().await;
+    bench.push(message("one", "Kitchen").unread(1)).await;
+    bench.shows();
+    let path = bench.directory.path().join("pushbell.db");
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("ALTER TABLE room RENAME TO hidden").unwrap();
+    bench.controller.refresh().await;
+    bench.pass(60 * SECOND).await;
+    assert_eq!(bench.shows(), ["The inbox cannot be used"]);
+    assert_eq!(bench.badge(), (1, 0), "the numbers stay");
+    other.execute_batch("ALTER TABLE hidden RENAME TO room").unwrap();
+    bench.pass(6 * SECOND).await;
+    assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "one".to_owned())]);
+    assert_eq!(bench.controller.next_due(), None);
+}

@@ -1,0 +1,75 @@
+//! `run`: events, news and timers by themselves.
+
+use super::{push::*, screen::Service, *};
+
+/// Waits, in real time, until this is true.
+async fn until(what: impl Fn() -> bool) {
+    let limit = Instant::now() + 20 * SECOND;
+    while !what() {
+        assert!(Instant::now() < limit, "it never came");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test]
+async fn it_presents_what_comes_by_itself_and_ends_with_the_program() {
+    let bench = Bench::new().await;
+    let (app, app_events) = mpsc::unbounded_channel();
+    let (desktop, desktop_events) = mpsc::unbounded_channel();
+    let (commands, waitingcommands) = mpsc::channel(1);
+    let Bench { controller, inbox, screen, .. } = bench;
+    let running =
+        tokio::spawn(controller.run(Inputs { app: app_events, desktop: desktop_events, commands: waitingcommands }));
+    let events = || {
+        while let Some(event) = screen.next_event() {
+            desktop.send(event).unwrap();
+        }
+    };
+    screen.service(Service::Shows);
+    for number in 0..5 {
+        inbox.record(message(&format!("{number}"), "Kitchen").delivery(false)).await.unwrap();
+    }
+    until(|| {
+        events();
+        screen.state().up.iter().any(|popup| popup.text == "5 messages\n4")
+    })
+    .await;
+    // A timer of its own: the pause ends.
+    app.send(Event::Problem(Topic::Listen, Some("one".into()))).unwrap();
+    until(|| screen.state().up.len() == 2).await;
+    events();
+    let pause = crate::control::Request::Pause { until: Some(Timestamp::now() + Duration::from_millis(300)) };
+    let (reply, answer) = tokio::sync::oneshot::channel();
+    commands.send((pause, reply)).await.unwrap();
+    answer.await.unwrap();
+    inbox.record(message("late", "Cellar").delivery(false)).await.unwrap();
+    until(|| screen.state().up.iter().any(|popup| popup.text == "late")).await;
+    drop(app);
+    running.await.unwrap();
+    assert!(screen.state().closed);
+    assert_eq!(screen.state().up.len(), 3, "popups stay");
+}
+
+#[tokio::test(start_paused = true)]
+async fn news_that_keep_coming_are_asked_for_less_and_less_often() {
+    let mut bench = Bench::new().await;
+    bench.pass(SECOND).await;
+    let mut asked = Vec::new();
+    for number in 0..400 {
+        tokio::time::advance(Duration::from_millis(5)).await;
+        bench.arrive(message(&number.to_string(), "Kitchen")).await;
+        bench.news.notified().await;
+        bench.controller.news_came().await;
+        if bench.controller.next_due().is_some_and(|due| due <= Instant::now()) {
+            bench.controller.refresh().await;
+        }
+        asked.extend(bench.controller.asked_at.filter(|at| asked.last() != Some(at)));
+    }
+    let waits: Vec<_> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(waits[..3], [20, 40, 80].map(Duration::from_millis));
+    assert!(waits[3..].iter().all(|wait| *wait == LONGEST_NEWS_INTERVAL), "{waits:?}");
+    bench.pass(SECOND).await;
+    bench.arrive(message("late", "Kitchen")).await;
+    bench.controller.news_came().await;
+    assert_eq!(bench.controller.asked_at, Some(Instant::now()), "after a pause at once");
+}

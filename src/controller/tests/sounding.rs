@@ -1,0 +1,51 @@
+//! Sounds: what is new is heard once.
+
+use super::{push::*, *};
+
+#[tokio::test(start_paused = true)]
+async fn of_what_arrives_together_the_newest_sound_is_heard() {
+    let mut bench = Bench::new().await;
+    bench.arrive(message("one", "Kitchen").sound("one")).await;
+    bench.arrive(message("two", "Cellar").sound("two")).await;
+    bench.arrive(message("three", "Attic")).await;
+    bench.settle().await;
+    assert_eq!(bench.sounds(), ["two"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sound_of_what_a_popup_tells_before_the_news_do_is_heard() {
+    let mut bench = Bench::new().await;
+    bench.arrive(message("one", "Kitchen")).await;
+    let news = bench.inbox.news(Timestamp::now()).await.unwrap();
+    bench.arrive(message("two", "Kitchen").sound("bing")).await;
+    bench.controller.tell(news, Instant::now()).await;
+    bench.settle().await;
+    assert_eq!(bench.up()[0].1, "2 messages\ntwo");
+    assert_eq!((bench.shows().len(), bench.sounds().len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn mute_silences_sounds_and_rings_and_outlives_a_restart() {
+    let mut bench = Bench::new().await;
+    bench.push(call("c", "Kitchen")).await;
+    assert_eq!(bench.ringing().len(), 1);
+    bench.tray(TrayAction::ToggleMute).await;
+    assert_eq!(bench.ringing().len(), 0);
+    bench.restart().await;
+    bench.push(message("one", "Kitchen").sound("bing")).await;
+    bench.push(call("d", "Kitchen")).await;
+    assert_eq!((bench.sounds().len(), bench.rings()), (0, 0));
+    assert_eq!(bench.shows(), ["Bob in Kitchen", "Bob is calling"]);
+    bench.tray(TrayAction::ToggleMute).await;
+    bench.push(message("two", "Kitchen").sound("bing")).await;
+    assert_eq!(bench.sounds(), ["bing"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sounds_that_are_off_are_not_made_up_for() {
+    let mut bench = Bench::new().await;
+    bench.configure(|config| config.sound.enabled = false).await;
+    bench.push(message("one", "Kitchen").sound("bing")).await;
+    bench.configure(|config| config.sound.enabled = true).await;
+    assert_eq!(bench.sounds().len(), 0);
+}

@@ -1,0 +1,122 @@
+//! What goes away or changes: read elsewhere, edited, redacted.
+
+use super::{push::*, screen::Service, *};
+use crate::{accounts::AccountsFile, desktop::tray_view::PauseLength};
+
+#[tokio::test(start_paused = true)]
+async fn zero_withdraws_the_popups_of_the_account_and_no_other() {
+    let mut bench = Bench::new().await;
+    bench.push(message("one", "Kitchen").unread(1)).await;
+    bench.push(message("two", "Cellar").unread(2)).await;
+    bench.push(message("three", "Office").for_account("work").unread(1)).await;
+    bench.push(badge(0)).await;
+    assert_eq!(bench.up(), [("Bob in Office".to_owned(), "three".to_owned())]);
+    assert_eq!(bench.badge(), (1, 0));
+    bench.shows();
+    bench.push(badge(0)).await;
+    bench.pass(60 * SECOND).await;
+    assert_eq!(bench.shows(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn zero_of_a_room_withdraws_the_popup_of_that_room() {
+    let mut bench = Bench::new().await;
+    bench.push(message("one", "Kitchen").unread(1).per_room()).await;
+    bench.push(message("two", "Cellar").unread(1).per_room()).await;
+    bench.push(badge(0).of_room("Kitchen").per_room()).await;
+    assert_eq!(bench.up(), [("Bob in Cellar".to_owned(), "two".to_owned())]);
+    assert_eq!(bench.badge(), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_summary_is_withdrawn_when_nothing_is_unread_any_more() {
+    let mut bench = Bench::without_service().await;
+    for number in 0..4 {
+        bench.push(message(&format!("{number}"), &format!("room {number}")).unread(number + 1)).await;
+    }
+    bench.push(message("five", "Office").for_account("work").unread(1)).await;
+    bench.service(Service::Shows).await;
+    bench.push(badge(0)).await;
+    assert_eq!(bench.up().len(), 1, "work is unread");
+    bench.push(badge(0).for_account("work")).await;
+    assert_eq!(bench.up(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn zero_and_a_new_message_together_leave_the_new_message() {
+    let mut bench = Bench::new().await;
+    bench.push(message("one", "Kitchen").unread(1)).await;
+    bench.arrive(badge(0)).await;
+    bench.arrive(message("two", "Kitchen").unread(1)).await;
+    bench.settle().await;
+    assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "two".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_changes_the_popup_and_makes_no_sound() {
+    let mut bench = Bench::new().await;
+    bench.push(message("one", "Kitchen").sound("bing")).await;
+    bench.push(edit("e", "Kitchen", "one", "won").sound("bing")).await;
+    assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "won".to_owned())]);
+    assert_eq!(bench.sounds(), ["bing"]);
+    bench.push(edit("f", "Cellar", "one", "not of this room")).await;
+    assert_eq!(bench.up()[0].1, "won");
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_edits_change_the_popup_a_few_times_and_end_with_the_last() {
+    let mut bench = Bench::new().await;
+    bench.push(message("one", "Kitchen")).await;
+    for number in 0..100 {
+        bench.push(edit(&format!("e{number}"), "Kitchen", "one", &format!("version {number}"))).await;
+    }
+    bench.pass(10 * SECOND).await;
+    assert!(bench.shows().len() <= 30);
+    assert_eq!(bench.up()[0].1, "version 99");
+    assert_eq!(bench.controller.next_due(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redaction_withdraws_the_popup_or_takes_its_text_out() {
+    let mut bench = Bench::new().await;
+    bench.push(message("one", "Kitchen")).await;
+    bench.push(message("two", "Kitchen")).await;
+    bench.push(redaction("r", "Kitchen", "two")).await;
+    assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "one".to_owned())]);
+    bench.push(redaction("s", "Kitchen", "one")).await;
+    assert_eq!(bench.up(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_that_is_taken_back_goes_though_popups_are_paused_and_nothing_comes_up_for_it() {
+    let mut bench = Bench::new().await;
+    bench.push(message("one", "Kitchen")).await;
+    bench.push(message("two", "Kitchen")).await;
+    bench.tray(TrayAction::Pause(PauseLength::Hour)).await;
+    bench.shows();
+    bench.push(redaction("r", "Kitchen", "two")).await;
+    assert_eq!((bench.up().len(), bench.shows().len()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_while_the_popup_is_on_its_way_is_shown_after_it() {
+    let mut bench = Bench::new().await;
+    bench.push(message("one", "Kitchen")).await;
+    bench.service(Service::Waits).await;
+    bench.push(edit("e", "Kitchen", "one", "won")).await;
+    bench.push(redaction("r", "Kitchen", "one")).await;
+    bench.release().await;
+    assert_eq!(bench.up(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removed_account_takes_its_popups_with_it() {
+    let mut bench = Bench::new().await;
+    bench.push(message("one", "Kitchen").unread(1)).await;
+    bench.push(message("two", "Office").for_account("work").unread(1)).await;
+    let path = bench.directory.path().join("accounts.toml");
+    AccountsFile::new(&path).remove("work").unwrap();
+    bench.handle(Event::Accounts(Arc::new(Accounts::read(&path).unwrap()))).await;
+    assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "one".to_owned())]);
+    assert_eq!(bench.badge(), (1, 0));
+}

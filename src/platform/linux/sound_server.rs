@@ -1,0 +1,50 @@
+//! What sound servers expect of their clients.
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::files;
+
+/// The size of PulseAudio's cookie. A server takes one of any other size for a broken client.
+const COOKIE: [u8; 256] = [0; 256];
+
+/// Makes sure that there is a cookie to show to PulseAudio, which our client library leaves out where it finds none,
+/// and is then sent away even by servers that ask for none. `directory` is private and may keep a file.
+///
+/// Changes the environment: call it while the program has one thread.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn prepare(directory: &Path) -> io::Result<()> {
+    if env::var_os("PULSE_COOKIE").is_some_and(|path| Path::new(&path).is_file()) {
+        return Ok(());
+    }
+    let home = env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    if home.join(".config/pulse/cookie").is_file() || home.join(".pulse-cookie").is_file() {
+        return Ok(());
+    }
+    // Where PulseAudio itself keeps it, if that is elsewhere; our client library does not look there.
+    let configured = env::var_os("XDG_CONFIG_HOME").map(|directory| Path::new(&directory).join("pulse/cookie"));
+    let cookie = match configured.filter(|path| path.is_file()) {
+        Some(path) => path,
+        None => empty_cookie(directory)?,
+    };
+    #[expect(unsafe_code, reason = "no other thread runs yet that could read the environment")]
+    // SAFETY: the caller promises that.
+    unsafe {
+        env::set_var("PULSE_COOKIE", cookie);
+    }
+    Ok(())
+}
+
+/// What PulseAudio's own library shows where there is no cookie.
+fn empty_cookie(directory: &Path) -> io::Result<PathBuf> {
+    let path = directory.join("pulse-cookie");
+    if fs::read(&path).ok().as_deref() != Some(&COOKIE) {
+        files::create_private_directory(directory)?;
+        files::replace_private(&path, &COOKIE)?;
+    }
+    Ok(path)
+}

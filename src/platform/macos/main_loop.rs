@@ -1,0 +1,102 @@
+//! The main thread on macOS: the application's event loop, in which the tray icon lives.
+
+use std::{
+    cell::RefCell,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use dispatch2::DispatchQueue;
+use objc2_app_kit::{NSApplication, NSApplicationActivationPolicy, NSEvent, NSEventModifierFlags, NSEventType};
+use objc2_foundation::{MainThreadMarker, NSPoint};
+use tokio::sync::mpsc::UnboundedSender;
+
+pub use crate::platform::portable::mailbox::TrayRemote;
+use crate::{
+    desktop::{DesktopEvent, tray::TrayWords},
+    platform::portable::{
+        icon::Icon,
+        mailbox::{self, Mailbox},
+    },
+};
+
+/// Width and height of the picture, which is shown 22 points high: two pixels each on most displays.
+pub const ICON_SIZE: u32 = 44;
+
+/// A title would stand beside the icon.
+pub const ICON_WORDS: TrayWords = TrayWords::Tooltip;
+
+/// The receiving end of a [`TrayRemote`], for [`run`].
+pub struct TrayCommands(Arc<Mailbox>);
+
+thread_local! {
+    /// On the main thread, while [`run`] runs.
+    static ICON: RefCell<Option<(Icon, Arc<Mailbox>)>> = const { RefCell::new(None) };
+}
+
+/// A remote and what it commands.
+#[must_use]
+pub fn channel() -> (TrayRemote, TrayCommands) {
+    let waiting = Arc::new(AtomicBool::new(false));
+    let wake = move || {
+        // One visit to the mailbox is enough for all letters.
+        if !waiting.swap(true, Ordering::AcqRel) {
+            let waiting = Arc::clone(&waiting);
+            DispatchQueue::main().exec_async(move || {
+                waiting.store(false, Ordering::Release);
+                obey();
+            });
+        }
+    };
+    let (remote, mailbox) = mailbox::channel(wake);
+    (remote, TrayCommands(mailbox))
+}
+
+/// Shows the tray icon until [`TrayRemote::quit`]. Call it on the main thread. Without an icon it logs why, and tries
+/// again with the next view.
+pub fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
+    let Some(main) = MainThreadMarker::new() else {
+        return tracing::error!("no tray icon: the event loop was not started on the main thread");
+    };
+    let application = NSApplication::sharedApplication(main);
+    // Neither in the dock nor with a menu bar of its own.
+    application.setActivationPolicy(NSApplicationActivationPolicy::Accessory);
+    let TrayCommands(mailbox) = commands;
+    ICON.set(Some((Icon::new(events), mailbox)));
+    // What was said before is heard as soon as the loop runs.
+    application.run();
+    ICON.set(None);
+}
+
+/// On the main thread, within its loop.
+fn obey() {
+    ICON.with_borrow_mut(|icon| {
+        if let Some((icon, mailbox)) = icon
+            && !icon.obey(mailbox)
+            && let Some(main) = MainThreadMarker::new()
+        {
+            stop(&NSApplication::sharedApplication(main));
+        }
+    });
+}
+
+fn stop(application: &NSApplication) {
+    application.stop(None);
+    // The loop notices that only after an event.
+    let nudge = NSEvent::otherEventWithType_location_modifierFlags_timestamp_windowNumber_context_subtype_data1_data2(
+        NSEventType::ApplicationDefined,
+        NSPoint::new(0.0, 0.0),
+        NSEventModifierFlags::empty(),
+        0.0,
+        0,
+        None,
+        0,
+        0,
+        0,
+    );
+    if let Some(nudge) = nudge {
+        application.postEvent_atStart(&nudge, true);
+    }
+}

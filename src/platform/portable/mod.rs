@@ -1,0 +1,18 @@
+//! What Windows and macOS have in common: popups by a call that blocks, a tray icon on the main thread, opening things,
+//! watching files through a watch of their directories.
+//!
+//! The parts that decide are also compiled for tests on any system.
+
+#[cfg(not(target_os = "linux"))]
+pub(super) mod icon;
+#[cfg_attr(target_os = "linux", expect(unreachable_pub, reason = "compiled for its tests alone"))]
+pub(super) mod mailbox;
+#[cfg(not(target_os = "linux"))]
+pub(super) mod open;
+pub(super) mod popups;
+#[cfg(not(target_os = "linux"))]
+pub mod session;
+#[cfg(not(target_os = "linux"))]
+pub mod sound_server;
+#[cfg(not(target_os = "linux"))]
+pub mod watch;

@@ -1,0 +1,252 @@
+//! Popups where the system takes them by a call that blocks: a thread of their own makes it, one popup at a time.
+//!
+//! A call is never abandoned, for it may still be obeyed: while one is overdue, others are refused. Withdrawing reaches
+//! only popups that still wait.
+
+use std::{collections::VecDeque, sync::mpsc::SyncSender, thread, time::Duration};
+
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::{Instant, sleep_until, timeout},
+};
+
+use crate::desktop::{
+    DesktopEvent, ServiceState,
+    popup::{Popup, PopupKey, PopupSerial},
+};
+
+/// How long the system may take to show a popup.
+const CALL_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long the last popups may take.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
+
+/// Popups that may wait to be shown.
+const MAX_WAITING: usize = 64;
+
+/// Shows popups on the thread that it was made on.
+pub(in crate::platform) trait Presenter {
+    /// Hands the popup to the system; returns when the system has it.
+    ///
+    /// # Errors
+    /// Why it does not.
+    fn present(&mut self, popup: &Popup) -> Result<(), String>;
+}
+
+#[derive(Debug)]
+enum Command {
+    Show(PopupSerial, Popup),
+    Withdraw(PopupKey),
+    WithdrawAll,
+}
+
+/// Shows popups. Every method returns at once; what became of it arrives as [`DesktopEvent`]s.
+#[derive(Debug)]
+pub(in crate::platform) struct Popups {
+    // Emptied even while a call is under way, into a queue with a bound.
+    commands: mpsc::UnboundedSender<Command>,
+    task: JoinHandle<()>,
+}
+
+impl Popups {
+    /// Starts the task, on the tokio runtime of this thread, and the thread. `presenter` makes what shows popups, on
+    /// that thread, or says why nothing can.
+    #[must_use]
+    pub(in crate::platform) fn start<P: Presenter>(
+        presenter: impl FnOnce() -> Result<P, String> + Send + 'static,
+        events: mpsc::UnboundedSender<DesktopEvent>,
+    ) -> Self {
+        let (calls, answers) = caller(presenter);
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let worker = Worker { calls, waiting: VecDeque::new(), call: Some(Call::begun(None)), events, told: None };
+        Self { commands, task: tokio::spawn(worker.run(receiver, answers)) }
+    }
+
+    /// Shows a popup. Answered by `Shown` or `NotShown`.
+    pub(in crate::platform) fn show(&self, serial: PopupSerial, popup: Popup) {
+        self.tell(Command::Show(serial, popup));
+    }
+
+    /// Withdraws the popup with this key, if it still waits.
+    pub(in crate::platform) fn withdraw(&self, key: &PopupKey) {
+        self.tell(Command::Withdraw(key.clone()));
+    }
+
+    /// Withdraws every popup that still waits.
+    pub(in crate::platform) fn withdraw_all(&self) {
+        self.tell(Command::WithdrawAll);
+    }
+
+    /// Shows what still waits, for as long as that goes promptly.
+    pub(in crate::platform) async fn close(self) {
+        let Self { commands, task } = self;
+        drop(commands);
+        if timeout(CLOSE_DEADLINE, task).await.is_err() {
+            tracing::debug!("the last popups were not shown in time");
+        }
+    }
+
+    fn tell(&self, command: Command) {
+        if self.commands.send(command).is_err() {
+            tracing::error!("popups have ended");
+        }
+    }
+}
+
+/// The thread that makes the calls. Its first answer is whether there will be any popups; then one answer to each call.
+/// It ends with the sender.
+fn caller<P: Presenter>(
+    presenter: impl FnOnce() -> Result<P, String> + Send + 'static,
+) -> (SyncSender<Popup>, mpsc::UnboundedReceiver<Result<(), String>>) {
+    let (calls, called) = std::sync::mpsc::sync_channel::<Popup>(1);
+    let (answer, answers) = mpsc::unbounded_channel();
+    let refused = answer.clone();
+    let work = move || match presenter() {
+        Ok(mut presenter) => {
+            let _ = answer.send(Ok(()));
+            for popup in called {
+                let _ = answer.send(presenter.present(&popup));
+            }
+        }
+        Err(reason) => {
+            for _ in std::iter::once(None).chain(called.iter().map(Some)) {
+                let _ = answer.send(Err(reason.clone()));
+            }
+        }
+    };
+    if let Err(error) = thread::Builder::new().name("popups".to_owned()).spawn(work) {
+        let _ = refused.send(Err(format!("no thread could be started for popups: {error}")));
+    }
+    (calls, answers)
+}
+
+/// A call that was not answered yet.
+struct Call {
+    /// Of the popup; the call that comes first is about none.
+    serial: Option<PopupSerial>,
+    /// Until then it may take; `None` once it is overdue.
+    deadline: Option<Instant>,
+}
+
+impl Call {
+    fn begun(serial: Option<PopupSerial>) -> Self {
+        Self { serial, deadline: Some(Instant::now() + CALL_DEADLINE) }
+    }
+}
+
+struct Worker {
+    calls: SyncSender<Popup>,
+    waiting: VecDeque<(PopupSerial, Popup)>,
+    call: Option<Call>,
+    events: mpsc::UnboundedSender<DesktopEvent>,
+    told: Option<ServiceState>,
+}
+
+impl Worker {
+    /// Until all is said after the last command.
+    async fn run(
+        mut self,
+        mut commands: mpsc::UnboundedReceiver<Command>,
+        mut answers: mpsc::UnboundedReceiver<Result<(), String>>,
+    ) {
+        let mut closing = false;
+        loop {
+            self.call_next();
+            if closing && self.call.is_none() {
+                return;
+            }
+            let deadline = self.call.as_ref().and_then(|call| call.deadline);
+            tokio::select! {
+                biased;
+                answer = answers.recv(), if self.call.is_some() => self.answered(answer),
+                command = commands.recv(), if !closing => {
+                    closing = command.is_none();
+                    // Of a burst only the newest of each popup is shown.
+                    let more = std::iter::from_fn(|| commands.try_recv().ok());
+                    command.into_iter().chain(more).for_each(|command| self.obey(command));
+                }
+                () = reached(deadline) => self.overdue(),
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Show(serial, popup) => self.show(serial, popup),
+            Command::Withdraw(key) => self.waiting.retain(|(_, popup)| popup.key != key),
+            Command::WithdrawAll => self.waiting.clear(),
+        }
+    }
+
+    fn show(&mut self, serial: PopupSerial, popup: Popup) {
+        if let Some(waiting) = self.waiting.iter_mut().find(|(_, waiting)| waiting.key == popup.key) {
+            *waiting = (serial, popup);
+        } else if matches!(self.call, Some(Call { deadline: None, .. })) {
+            self.tell(DesktopEvent::NotShown(serial, HUNG.to_owned()));
+        } else if self.waiting.len() < MAX_WAITING {
+            self.waiting.push_back((serial, popup));
+        } else {
+            self.tell(DesktopEvent::NotShown(serial, format!("{MAX_WAITING} popups are waiting already")));
+        }
+    }
+
+    fn call_next(&mut self) {
+        while self.call.is_none()
+            && let Some((serial, popup)) = self.waiting.pop_front()
+        {
+            match self.calls.try_send(popup) {
+                Ok(()) => self.call = Some(Call::begun(Some(serial))),
+                Err(_) => self.tell(DesktopEvent::NotShown(serial, ENDED.to_owned())),
+            }
+        }
+    }
+
+    fn answered(&mut self, answer: Option<Result<(), String>>) {
+        let outcome = answer.unwrap_or_else(|| Err(ENDED.to_owned()));
+        self.publish(outcome.clone());
+        if let Some(serial) = self.call.take().and_then(|call| call.serial) {
+            self.tell(match outcome {
+                Ok(()) => DesktopEvent::Shown(serial),
+                Err(reason) => DesktopEvent::NotShown(serial, reason),
+            });
+        }
+    }
+
+    fn overdue(&mut self) {
+        if let Some(call) = &mut self.call {
+            call.deadline = None;
+        }
+        self.publish(Err(HUNG.to_owned()));
+        for (serial, _) in std::mem::take(&mut self.waiting) {
+            self.tell(DesktopEvent::NotShown(serial, HUNG.to_owned()));
+        }
+    }
+
+    fn publish(&mut self, outcome: Result<(), String>) {
+        let state = ServiceState { available: outcome.is_ok(), reason: outcome.err() };
+        if self.told.as_ref() != Some(&state) {
+            self.tell(DesktopEvent::PopupService(state.clone()));
+            self.told = Some(state);
+        }
+    }
+
+    fn tell(&self, event: DesktopEvent) {
+        if self.events.send(event).is_err() {
+            tracing::debug!("nobody listens to the desktop any more");
+        }
+    }
+}
+
+const HUNG: &str = "the system does not answer when a popup is to be shown";
+const ENDED: &str = "the thread of popups has ended: start Pushbell again";
+
+async fn reached(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! The main thread on Windows: a message loop, for the tray icon is a window that nobody sees.
+
+use std::{
+    io,
+    os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle},
+    ptr,
+    sync::{Arc, OnceLock},
+};
+
+use tokio::sync::mpsc::UnboundedSender;
+use windows_sys::Win32::{
+    Foundation::WAIT_FAILED,
+    System::Threading::{CreateEventW, INFINITE, SetEvent},
+    UI::WindowsAndMessaging::{
+        DispatchMessageW, MSG, MWMO_INPUTAVAILABLE, MsgWaitForMultipleObjectsEx, PM_REMOVE, PeekMessageW, QS_ALLINPUT,
+        TranslateMessage,
+    },
+};
+
+pub use crate::platform::portable::mailbox::TrayRemote;
+use crate::{
+    desktop::{DesktopEvent, tray::TrayWords},
+    platform::portable::{
+        icon::Icon,
+        mailbox::{self, Mailbox},
+    },
+};
+
+/// Width and height of the picture: those of a small icon where everything is shown at double size.
+pub const ICON_SIZE: u32 = 32;
+
+/// Windows shows the tooltip, and reads it out.
+pub const ICON_WORDS: TrayWords = TrayWords::Tooltip;
+
+/// The receiving end of a [`TrayRemote`], for [`run`].
+pub struct TrayCommands {
+    mailbox: Arc<Mailbox>,
+    bell: Arc<OnceLock<Bell>>,
+}
+
+/// A remote and what it commands.
+#[must_use]
+pub fn channel() -> (TrayRemote, TrayCommands) {
+    let bell = Arc::new(OnceLock::<Bell>::new());
+    let rope = Arc::clone(&bell);
+    // Before there is a bell, the loop has not looked into its mailbox for the first time.
+    let (remote, mailbox) = mailbox::channel(move || rope.get().into_iter().for_each(Bell::ring));
+    (remote, TrayCommands { mailbox, bell })
+}
+
+/// Shows the tray icon until [`TrayRemote::quit`]; an open menu has to be closed before that is heard. Call it on the
+/// main thread. Without an icon it logs why, and tries again with the next view.
+pub fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
+    let TrayCommands { mailbox, bell } = commands;
+    if let Err(error) = Bell::new().and_then(|new| turn(bell.get_or_init(|| new), &mailbox, events)) {
+        tracing::error!("no tray icon: its message loop has failed: {error}");
+    }
+}
+
+fn turn(bell: &Bell, mailbox: &Mailbox, events: UnboundedSender<DesktopEvent>) -> io::Result<()> {
+    let mut icon = Icon::new(events);
+    while icon.obey(mailbox) {
+        bell.wait_for_it_or_a_message()?;
+        dispatch_messages();
+    }
+    Ok(())
+}
+
+#[expect(unsafe_code, reason = "calls of the system")]
+fn dispatch_messages() {
+    let mut message = MSG::default();
+    // SAFETY: `message` is written by the first call and read by the others; a null window means any of this thread.
+    unsafe {
+        while PeekMessageW(&raw mut message, ptr::null_mut(), 0, 0, PM_REMOVE) != 0 {
+            TranslateMessage(&raw const message);
+            DispatchMessageW(&raw const message);
+        }
+    }
+}
+
+/// Wakes the main thread. Not a message, for a menu that is open swallows those that it does not know.
+struct Bell(OwnedHandle);
+
+impl Bell {
+    fn new() -> io::Result<Self> {
+        #[expect(unsafe_code, reason = "calls of the system")]
+        // SAFETY: no pointer is passed, and the handle of a success is new and nobody else's.
+        unsafe {
+            let event = CreateEventW(ptr::null(), 0, 0, ptr::null());
+            if event.is_null() {
+                Err(io::Error::last_os_error())
+            } else {
+                Ok(Self(OwnedHandle::from_raw_handle(event)))
+            }
+        }
+    }
+
+    fn ring(&self) {
+        #[expect(unsafe_code, reason = "a call of the system")]
+        // SAFETY: the handle is open for as long as its owner lives.
+        let rung = unsafe { SetEvent(self.0.as_raw_handle()) };
+        if rung == 0 {
+            tracing::error!("the tray icon cannot be told anything: {}", io::Error::last_os_error());
+        }
+    }
+
+    fn wait_for_it_or_a_message(&self) -> io::Result<()> {
+        let handle = self.0.as_raw_handle();
+        #[expect(unsafe_code, reason = "a call of the system")]
+        // SAFETY: one handle is passed, which is open for as long as its owner lives.
+        let woken =
+            unsafe { MsgWaitForMultipleObjectsEx(1, &raw const handle, INFINITE, QS_ALLINPUT, MWMO_INPUTAVAILABLE) };
+        if woken == WAIT_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,20 @@
+//! Windows: the message loop, named pipes, toasts.
+
+pub mod control_socket;
+pub(super) mod directory;
+pub mod files;
+pub(super) mod launch;
+pub mod main_loop;
+pub mod open_files;
+mod registry;
+mod security;
+pub mod termination;
+pub(super) mod toasts;
+
+pub use super::portable::{session, sound_server, watch};
+
+/// Text as Windows takes it: UTF-16 that ends with a null.
+fn wide(text: impl AsRef<std::ffi::OsStr>) -> Vec<u16> {
+    use std::os::windows::ffi::OsStrExt;
+    text.as_ref().encode_wide().chain([0]).collect()
+}

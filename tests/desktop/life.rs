@@ -1,0 +1,223 @@
+//! The first start, what is logged, and an idle app.
+
+use std::{fs, time::Duration};
+
+use pushbell::identity;
+use serde_json::json;
+
+use super::{
+    app::App,
+    ears::{Ears, HEARING},
+};
+use crate::rig::{
+    Desktop, DesktopOptions, Pushbell, Recording, SOON, TrayHost, pushbell::message, wait_for, wait_until,
+};
+
+const WHOLE: DesktopOptions = DesktopOptions { tray: Some(TrayHost::Xfce4Panel), ..HEARING };
+
+#[test]
+fn the_first_start_on_a_bare_home() {
+    let desktop = Desktop::start(WHOLE);
+    let mut pushbell = Pushbell::prepare(&desktop, "");
+    fs::remove_dir_all(pushbell.home()).expect("it is ours");
+    fs::create_dir(pushbell.home()).expect("it is ours");
+    pushbell.port = identity::DEFAULT_PORT;
+    pushbell.run();
+
+    // The commented default configuration is there, and good.
+    let config = fs::read_to_string(pushbell.config_file()).expect("the configuration was written");
+    assert!(
+        config.contains("# what a click opens") && config.contains(&identity::DEFAULT_PORT.to_string()),
+        "{config}"
+    );
+    pushbell.ok(&["check-config"]);
+
+    // How to register it was printed, and not logged.
+    let account = pushbell.account_named("home");
+    let (printed, logged) = (pushbell.app().stdout(), pushbell.app().stderr());
+    for told in [&account.app_id, &account.pushkey, &pushbell.url()] {
+        assert!(printed.contains(told), "{told} is not in: {printed}");
+    }
+    assert!(printed.contains("pushers/set"), "{printed}");
+    assert!(!logged.contains(&account.pushkey[..8]), "{logged}");
+
+    // All that it has made is private.
+    let mut directories = vec![pushbell.home()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).expect("readable").flatten() {
+            let metadata = entry.metadata().expect("readable");
+            let others = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077;
+            let ours = entry.path().display().to_string().contains(identity::DIRECTORY_NAME);
+            assert!(!ours || others == 0, "{}: {others:o}", entry.path().display());
+            if metadata.is_dir() {
+                directories.push(entry.path());
+            }
+        }
+    }
+
+    // A popup, the icon, and how to connect a homeserver.
+    let welcome = desktop.notifications().wait_for_notify("the welcome", |shown| shown.summary == "Pushbell is ready");
+    desktop.forge_signal("ActionInvoked", &(welcome.id(), "default"));
+    let opened = wait_for("the instructions open", SOON, || pushbell.opened().pop());
+    assert!(fs::read_to_string(&opened.0).expect("a file").contains(&account.pushkey));
+    let item = desktop.tray_item();
+    assert!(item.menu_labels().contains(&"Connect a homeserver…".to_owned()));
+
+    // A test push pops up, sounds and counts.
+    let recording = Recording::start(&desktop);
+    let sounds = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sounds");
+    let default = recording.reference(&desktop, &sounds.join("default.ogg"));
+    let mark = recording.length();
+    pushbell.ok(&["test"]);
+    desktop.notifications().wait_for_notify("the test", |shown| {
+        shown.summary == "Major Tom in Mission Control" && shown.body == "This is a test message."
+    });
+    let heard = recording.wait_for_bursts(mark, 1);
+    assert!((heard[0].frequency - default[0].frequency).abs() <= 10.0, "{heard:#?}");
+    pushbell.wait_for_status("it counts", |status| status["unread"] == 1);
+    wait_until("the menu counts, and no longer asks to connect", SOON, || {
+        let labels = item.menu_labels();
+        labels[0] == "1 unread" && !labels.contains(&"Connect a homeserver…".to_owned())
+    });
+
+    // The second start says nothing of that any more.
+    assert_eq!(pushbell.terminate(), Some(0));
+    let before = pushbell.log().matches(&account.pushkey).count();
+    pushbell.run();
+    assert_eq!(pushbell.account_named("home"), account);
+    assert_eq!(pushbell.log().matches(&account.pushkey).count(), before);
+}
+
+#[test]
+fn every_kind_of_test_push_does_what_it_is_for() {
+    let app = App::start(super::app::DUNST, "");
+    let test = |kind: &str| {
+        let mark = app.mark();
+        app.pushbell.ok(&["test", "--kind", kind]);
+        mark
+    };
+    let mark = test("message");
+    assert_eq!(app.titled(mark, "Major Tom in Mission Control").hints["urgency"], 1);
+    app.counts(1);
+    let mark = test("mention");
+    assert_eq!(app.titled(mark, "Major Tom mentioned you in Mission Control").hints["urgency"], 2);
+    app.counts(2);
+    let mark = test("call");
+    assert_eq!(app.titled(mark, "Major Tom is calling").hints["category"], "call.incoming");
+    app.counts(3);
+    let mark = test("invite");
+    app.titled(mark, "Major Tom invites you to Secret Plans");
+    app.counts(4);
+    let mark = test("encrypted");
+    app.notifications().wait_for_notify_since(mark, "it is shown", |shown| shown.body.ends_with("Encrypted message"));
+    app.counts(5);
+    let mark = test("badge");
+    app.counts(6);
+    app.shows_nothing(mark);
+}
+
+#[test]
+fn nothing_private_is_logged_however_much_is_logged() {
+    let mut app = App::start(WHOLE, "[log]\nlevel = \"trace\"\n[popup]\nopen = [\"no-such-client\", \"{room}\"]\n");
+    app.pushbell.terminate();
+    app.pushbell.launch(&["--log-level", "trace", "run"]);
+    wait_until("it runs", SOON, || app.pushbell.command(&["status"]).code == 0);
+    let private = |event: &str, kind: &str, content: serde_json::Value| {
+        let mut push = message(event, "Privateroom", "");
+        push["type"] = kind.into();
+        push["sender"] = "@privatesender:hs.test".into();
+        push["sender_display_name"] = "Privatename".into();
+        push["content"] = content;
+        push["devices"] = json!([{"tweaks": {"sound": "privatesound", "highlight": true}}]);
+        push
+    };
+    app.push(private("1", "m.room.message", json!({"msgtype": "m.text", "body": "privatebody"})));
+    let shown = app.shows(0, "privatebody");
+    app.push(private("2", "m.call.invite", json!({"call_id": "privatecall", "lifetime": 300})));
+    app.missed_calls(1);
+    app.push(private("3", "m.room.member", json!({"membership": "invite", "reason": "privatereason"})));
+    app.push(private("4", "privatetype", json!({"privatekey": ["privatevalue"]})));
+    app.push(private("4", "privatetype", json!({"privatekey": ["privatevalue"]})));
+    let deep = format!("{{\"body\": {}\"privatedeep\"{}}}", "[".repeat(5000), "]".repeat(5000));
+    let body = crate::rig::pushbell::address(&app.account, private("5", "m.room.message", json!("DEEP"))).to_string();
+    assert_eq!(app.pushbell.post(body.replace("\"DEEP\"", &deep)).status, 200);
+    for broken in ["{\"privatebroken\": ", "[\"privatelist\"]", "{\"notification\": {\"devices\": \"privatedevices\"}}"]
+    {
+        assert_eq!(app.pushbell.post(broken).status, 400);
+    }
+    let mut stranger = app.account.clone();
+    stranger.pushkey = "privatestranger-with-a-long-key".to_owned();
+    app.pushbell.push(&crate::rig::pushbell::address(&stranger, message("6", "Privateroom", "privatebody")));
+    crate::rig::http::request(app.pushbell.port, &hyper::Method::POST, "/privatepath?key=privatequery", None, "{}")
+        .expect("it answers");
+    app.desktop.forge_signal("ActionInvoked", &(shown.id(), "default"));
+    app.titled(0, "It could not be opened");
+    app.desktop.tray_item().activate();
+    app.pushbell.ok(&["test"]);
+    app.pushbell.ok(&["history"]);
+    app.pushbell.ok(&["pause"]);
+    app.pushbell.ok(&["resume"]);
+    app.pushbell.ok(&["clear"]);
+    app.pushbell.write_config("[popup]\nopen = 7\n");
+    app.titled(0, "The configuration has a fault");
+    app.pushbell.ok(&["account", "add", "Privateaccount"]);
+    app.pushbell.terminate();
+    app.pushbell.launch(&["--log-level", "trace", "run"]);
+    let log = app.pushbell.log();
+    assert!(log.contains("DEBUG"), "it logs much: {log}");
+    for line in log.lines() {
+        let lower = line.to_lowercase();
+        assert!(
+            !lower.contains("private") && !lower.contains("major tom") && !lower.contains("test message"),
+            "{line}"
+        );
+        assert!(!line.contains(&app.account.pushkey), "{line}");
+    }
+}
+
+/// How often the app's threads have gone to sleep by themselves, each of which was a waking.
+fn switches(pid: u32) -> Option<(usize, u64)> {
+    let mut sum = 0;
+    let mut threads = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
+        let status = fs::read_to_string(task.path().join("status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+        sum += line.trim().parse::<u64>().ok()?;
+        threads += 1;
+    }
+    Some((threads, sum))
+}
+
+#[test]
+fn an_idle_app_does_not_wake() {
+    const TIME: Duration = Duration::from_secs(10);
+    let mut app = App::start(WHOLE, "");
+    let ears = Ears::on(&app);
+    let heard = ears.mark();
+    let mut push = message("1", "room", "text");
+    push["devices"] = json!([{"tweaks": {"sound": "default"}}]);
+    app.push(push);
+    app.shows(0, "text");
+    ears.hears(heard, &ears.default);
+    let mut call = message("2", "room", "");
+    call["type"] = "m.call.invite".into();
+    call["content"] = json!({"call_id": "c", "lifetime": 500});
+    call["devices"] = json!([{"tweaks": {"sound": "ring"}}]);
+    app.push(call);
+    app.missed_calls(1);
+    ears.falls_silent();
+    app.pushbell.ok(&["clear"]);
+    let pid = app.pushbell.app().pid();
+    // Threads of libraries that have nothing more to do end some seconds after.
+    let mut measured = Vec::new();
+    let idle = (0..3).any(|_| {
+        let before = switches(pid).expect("the app runs");
+        std::thread::sleep(TIME);
+        let after = switches(pid).expect("the app runs");
+        let woke = after.1.saturating_sub(before.1);
+        measured.push(format!("{} threads, then {}: {woke} wakings in {TIME:?}", before.0, after.0));
+        before.0 == after.0 && woke <= 5
+    });
+    println!("{measured:#?}");
+    assert!(idle, "{measured:#?}");
+}

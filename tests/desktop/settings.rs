@@ -1,0 +1,293 @@
+//! Pauses, previews, and the configuration while the app runs.
+
+use std::time::Duration;
+
+use hyper::Method;
+use serde_json::{Value, json};
+
+use super::app::App;
+use super::app::DUNST;
+use crate::rig::{
+    Desktop, DesktopOptions, FakeLogind, FakeScreenSaver, Pushbell, SOON, http, pushbell::message, wait_for, wait_until,
+};
+
+#[test]
+fn a_pause_holds_everything_back_over_a_restart_and_ends_in_one_summary() {
+    let mut app = App::start(DUNST, "");
+    app.pushbell.ok(&["pause", "30m"]);
+    for (event, room) in [("1", "one"), ("2", "two"), ("3", "one")] {
+        let mut push = message(event, room, "held back");
+        push["counts"] = json!({"unread": event.parse::<u64>().expect("a number")});
+        app.push(push);
+    }
+    app.counts(3);
+    app.pushbell.kill9();
+    app.pushbell.run();
+    let status = app.pushbell.status();
+    assert!(status["paused_until"].is_string() && status["inbox"]["unshown"] == 3, "{status}");
+    app.shows_nothing(0);
+    app.pushbell.ok(&["resume"]);
+    app.titled(0, "3 messages in 2 rooms");
+    app.pushbell
+        .wait_for_status("all is shown", |status| status["inbox"]["unshown"] == 0 && status["paused_until"].is_null());
+    assert_eq!(app.notifications().all().len(), 1);
+    app.message("4", "one", "after");
+    app.notifications().wait_for_notify("popups come again", |shown| shown.body.ends_with("after"));
+}
+
+#[test]
+fn a_pause_ends_by_itself() {
+    let app = App::start(DUNST, "");
+    app.pushbell.ok(&["pause", "2s"]);
+    app.message("1", "one", "held back");
+    app.shows_nothing(0);
+    app.shows(0, "held back");
+    assert!(app.pushbell.status()["paused_until"].is_null());
+}
+
+#[test]
+fn with_popups_off_notices_count_and_are_never_shown_later() {
+    let app = App::start(DUNST, "[popup]\nenabled = false\n");
+    app.message("1", "room", "unseen");
+    app.pushbell.wait_for_status("it is settled", |status| status["inbox"]["unshown"] == 0 && status["unread"] == 1);
+    app.pushbell.configure("");
+    wait_until("the change is taken up", SOON, || app.pushbell.log().contains("the configuration has changed"));
+    app.shows_nothing(0);
+    app.message("2", "room", "seen");
+    app.shows(0, "seen");
+    wait_until("it is written down", SOON, || app.pushbell.history()[0]["shown"] == true);
+    assert_eq!(app.pushbell.history()[1]["shown"], false);
+}
+
+#[test]
+fn without_previews_the_text_is_in_no_popup() {
+    let app = App::start(DUNST, "[popup]\npreview = \"never\"\n");
+    app.message("1", "room", "secret");
+    assert_eq!(app.titled(0, "Bob in room").body, "New message");
+    app.message("2", "room", "secret");
+    app.shows(0, "2 messages");
+    assert_eq!(app.pushbell.history()[0]["body"], "secret");
+}
+
+/// Whether the popup of a message has its text.
+fn has_preview(app: &App) -> bool {
+    let mark = app.mark();
+    let event = format!("event {mark}");
+    app.message(&event, "room", &event);
+    let shown = app.notifications().wait_for_notify_since(mark, "it is shown", |_| true);
+    assert_eq!(shown.summary, "Bob in room");
+    let has_text = shown.body.contains(&event);
+    assert!(has_text || !shown.body.contains("event"), "{:?}", shown.body);
+    has_text
+}
+
+#[test]
+fn previews_of_an_unlocked_screen_are_hidden_while_it_is_locked_or_nobody_knows() {
+    const UNLOCKED: &str = "[popup]\npreview = \"unlocked\"\n";
+    let app = App::start(DUNST, UNLOCKED);
+    assert!(!has_preview(&app), "nobody knows");
+    let becomes = |app: &App, expected: bool| {
+        wait_until(&format!("previews: {expected}"), SOON, || has_preview(app) == expected);
+    };
+    let saver = FakeScreenSaver::start(&app.desktop, false);
+    becomes(&app, true);
+    saver.set_locked(true);
+    becomes(&app, false);
+    saver.set_locked(false);
+    becomes(&app, true);
+    drop(saver);
+    becomes(&app, false);
+    drop(app);
+
+    let desktop = Desktop::start(DUNST);
+    let logind = FakeLogind::start(&desktop, true);
+    let app = App::on(desktop, UNLOCKED);
+    assert!(!has_preview(&app), "it is locked");
+    logind.set_locked(false);
+    becomes(&app, true);
+    logind.set_locked(true);
+    becomes(&app, false);
+}
+
+fn health(port: u16) -> Option<u16> {
+    http::request(port, &Method::GET, "/health", None, "").ok().map(|answer| answer.status)
+}
+
+#[test]
+fn a_good_change_of_the_configuration_is_taken_up_while_running() {
+    let mut app = App::start(DUNST, "");
+    let (old, new) = (app.pushbell.port, http::free_port());
+    app.pushbell.port = new;
+    app.pushbell.configure("[server]\nextra_paths = [\"/old/style\"]\n[popup]\ntimeout = 3\n");
+    wait_until("the new address answers", SOON, || health(new) == Some(200));
+    wait_until("the old one does not", SOON, || health(old).is_none());
+    assert_eq!(app.pushbell.status()["listen"], json!([format!("127.0.0.1:{new}")]));
+    app.message("1", "room", "text");
+    assert_eq!(app.shows(0, "text").timeout, 3000);
+    let body = crate::rig::pushbell::address(&app.account, message("2", "room", "by the other path"));
+    let answer = http::request(new, &Method::POST, "/old/style", None, body.to_string()).expect("it answers");
+    assert_eq!((answer.status, answer.json()), (200, json!({"rejected": []})));
+    app.shows(0, "2 messages\nby the other path");
+}
+
+#[test]
+fn a_bad_change_keeps_the_last_good_configuration_and_says_what_is_wrong_where() {
+    let app = App::start(DUNST, "[popup]\ntimeout = 3\n");
+    app.pushbell.write_config("[popup]\ntimeout = 5\nprevew = \"never\"\n");
+    let said = app.titled(0, "The configuration has a fault");
+    let file = app.pushbell.config_file().display().to_string();
+    let names = |text: &str| text.contains(&format!("{file}:3")) && text.contains("prevew") && text.contains("preview");
+    assert!(names(&said.body), "{:?}", said.body);
+    let problems = app.pushbell.status()["problems"].clone();
+    assert!(problems.as_array().is_some_and(|all| all.len() == 1 && all[0].as_str().is_some_and(names)), "{problems}");
+    assert!(names(&app.pushbell.log()));
+    app.message("1", "room", "text");
+    assert_eq!(app.shows(0, "text").timeout, 3000);
+    assert_eq!(app.pushbell.command(&["check-config"]).code, 78);
+
+    app.pushbell.configure("[popup]\ntimeout = 5\n");
+    app.withdraws(0, said.id());
+    app.pushbell.wait_for_status("all is well", |status| status["problems"] == json!([]));
+    app.message("2", "room", "more");
+    assert_eq!(app.shows(0, "2 messages\nmore").timeout, 5000);
+}
+
+/// How the app ends that cannot start: exit code and what it printed.
+fn ends(pushbell: &mut Pushbell) -> (Option<i32>, String) {
+    pushbell.launch(&["run"]);
+    let status = pushbell.app().wait(SOON);
+    (status.code(), pushbell.log())
+}
+
+/// That text is one sentence for a person: a line, and no debris of programming.
+#[track_caller]
+fn is_a_sentence(text: &str) {
+    let lines: Vec<_> = text.trim().lines().collect();
+    assert_eq!(lines.len(), 1, "{text}");
+    assert!(!text.contains("panicked") && !text.contains("Error {") && !text.contains("Os {"), "{text}");
+}
+
+#[test]
+fn a_bad_configuration_at_the_start_ends_it_before_anything_is_bound() {
+    let desktop = Desktop::start(DesktopOptions::BARE);
+    let mut pushbell = Pushbell::prepare(&desktop, "");
+    let port = pushbell.port;
+    pushbell.write_config(&format!("[server]\nlisten = [\"127.0.0.1:{port}\"]\n[popup]\nenabled = \"yes\"\n"));
+    // If it were bound, whoever has the port would be in its way.
+    let _taken = std::net::TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
+    let (code, said) = ends(&mut pushbell);
+    assert_eq!(code, Some(78), "{said}");
+    let file = pushbell.config_file().display().to_string();
+    assert!(said.contains(&format!("{file}:4")) && said.contains("popup.enabled"), "{said}");
+    is_a_sentence(&said);
+    assert!(!pushbell.database().exists() && !pushbell.data_directory().join("accounts.toml").exists());
+}
+
+#[test]
+fn a_port_in_use_is_one_sentence() {
+    let desktop = Desktop::start(DesktopOptions::BARE);
+    let mut pushbell = Pushbell::prepare(&desktop, "");
+    pushbell.ok(&["account", "add", "home"]);
+    let _taken = std::net::TcpListener::bind(("127.0.0.1", pushbell.port)).expect("the port is free");
+    let (code, said) = ends(&mut pushbell);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains(&format!("127.0.0.1:{} is in use", pushbell.port)) && said.contains("server.listen"),
+        "{said}"
+    );
+    is_a_sentence(&said);
+}
+
+#[test]
+fn a_second_one_says_that_one_is_running() {
+    let app = App::start(DUNST, "");
+    let second = app.pushbell.command(&["run"]);
+    assert_eq!((second.code, &*second.stderr), (0, ""), "{second:?}");
+    assert!(second.stdout.contains("already running"), "{second:?}");
+    app.message("1", "room", "text");
+    app.shows(0, "text");
+}
+
+#[test]
+fn an_unreadable_inbox_is_one_sentence() {
+    let desktop = Desktop::start(DesktopOptions::BARE);
+    let mut pushbell = Pushbell::prepare(&desktop, "");
+    pushbell.ok(&["account", "add", "home"]);
+    std::fs::write(pushbell.database(), "this is no database, but a text that is long enough to look at".repeat(100))
+        .expect("the home is writable");
+    let (code, said) = ends(&mut pushbell);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(&pushbell.database().display().to_string()), "{said}");
+    is_a_sentence(&said);
+}
+
+/// What a push for the account is answered.
+fn answer(app: &App, event: &str) -> (u16, Value) {
+    let answer =
+        app.pushbell.post(crate::rig::pushbell::address(&app.account, message(event, "room", event)).to_string());
+    assert!(answer.status != 503 || answer.headers.contains_key("retry-after"), "{answer:?}");
+    (answer.status, answer.json())
+}
+
+#[test]
+fn accounts_that_are_lost_or_unreadable_are_never_rejected() {
+    let mut app = App::start(DUNST, "");
+    app.message("1", "room", "one");
+    app.shows(0, "one");
+    let accounts = app.pushbell.data_directory().join("accounts.toml");
+    let good = std::fs::read_to_string(&accounts).expect("the accounts are there");
+    app.pushbell.terminate();
+    for (what, damage) in [("lost", None), ("unreadable", Some("no = [toml"))] {
+        match damage {
+            None => std::fs::remove_file(&accounts).expect("it is there"),
+            Some(text) => std::fs::write(&accounts, text).expect("the home is writable"),
+        }
+        app.pushbell.launch(&["run"]);
+        let refused = wait_for("it answers", SOON, || {
+            let up = health(app.pushbell.port)?;
+            assert_eq!(up, 503, "{what}");
+            Some(answer(&app, what))
+        });
+        assert_eq!((refused.0, &refused.1["errcode"]), (503, &json!("M_UNKNOWN")), "{what}");
+        let mark = 0;
+        assert!(app.titled(mark, "The accounts cannot be read").body.contains("accounts.toml"));
+        assert!(app.pushbell.status()["problems"][0].as_str().is_some_and(|said| said.contains("accounts.toml")));
+        // Put back, it works without a restart.
+        std::fs::write(&accounts, &good).expect("the home is writable");
+        wait_until("it answers again", SOON, || {
+            answer(&app, &format!("{what} again")) == (200, json!({"rejected": []}))
+        });
+        app.pushbell.wait_for_status("all is well", |status| status["problems"] == json!([]));
+        app.pushbell.terminate();
+    }
+}
+
+#[test]
+fn accounts_that_are_lost_while_running_stay_known() {
+    let app = App::start(DUNST, "");
+    let accounts = app.pushbell.data_directory().join("accounts.toml");
+    std::fs::remove_file(&accounts).expect("it is there");
+    app.titled(0, "The accounts cannot be read");
+    assert_eq!(answer(&app, "known"), (200, json!({"rejected": []})));
+    let mut stranger = app.account.clone();
+    stranger.pushkey = "unknown".to_owned();
+    let body = crate::rig::pushbell::address(&stranger, message("2", "room", "text"));
+    assert_eq!(app.pushbell.push(&body).0, 503);
+}
+
+#[test]
+fn an_account_that_is_removed_is_rejected_and_one_that_is_added_is_served_at_once() {
+    let app = App::start(DUNST, "");
+    app.pushbell.ok(&["account", "add", "work"]);
+    let work = app.pushbell.account_named("work");
+    app.pushbell.notify(&work, message("1", "room", "for work"));
+    app.shows(0, "for work");
+    app.pushbell.ok(&["account", "remove", "work"]);
+    let body = crate::rig::pushbell::address(&work, message("2", "room", "late"));
+    assert_eq!(app.pushbell.push(&body), (200, json!({"rejected": [work.pushkey]})));
+    let gone = app.pushbell.wait_for_status("its numbers are gone", |status| status["unread"] == 0);
+    assert_eq!(gone["accounts"].as_array().map(Vec::len), Some(1));
+    crate::rig::never_within(Duration::from_millis(100), "it is shown", || {
+        app.notifications().all().iter().any(|shown| shown.body.contains("late"))
+    });
+}

@@ -1,0 +1,192 @@
+//! What is heard: the right sound, once, and nothing when there should be nothing.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    app::App,
+    ears::{Ears, HEARING},
+};
+use crate::rig::{
+    DesktopOptions, SOON, process,
+    pushbell::message,
+    recording::{Burst, RATE, tone},
+    wait_until,
+};
+
+/// A message whose device has this sound tweak.
+fn sounding(event: &str, sound: impl Into<Value>) -> Value {
+    let mut push = message(event, "room", "text");
+    push["devices"] = json!([{"tweaks": {"sound": sound.into()}}]);
+    push
+}
+
+/// What the sound server has: "sink-inputs" or "clients", a line each.
+fn on_the_server(app: &App, what: &str) -> Vec<String> {
+    let listed = process::run("pactl", &["list", "short", what], app.desktop.env());
+    listed.lines().map(str::to_owned).collect()
+}
+
+/// Waits until the app has let go of the sound device.
+#[track_caller]
+fn device_is_closed(app: &App) {
+    wait_until("the sound device is closed", SOON, || on_the_server(app, "sink-inputs").is_empty());
+}
+
+/// A tone as a WAV file.
+fn wav(frequency: f32, seconds: f32) -> Vec<u8> {
+    let samples = tone(frequency, seconds);
+    let size = u32::try_from(samples.len()).expect("a short tone");
+    let mut file = Vec::new();
+    file.extend(b"RIFF");
+    file.extend((36 + size).to_le_bytes());
+    file.extend(b"WAVEfmt ");
+    file.extend(16_u32.to_le_bytes());
+    file.extend([1, 0, 1, 0]);
+    file.extend(RATE.to_le_bytes());
+    file.extend((RATE * 2).to_le_bytes());
+    file.extend([2, 0, 16, 0]);
+    file.extend(b"data");
+    file.extend(size.to_le_bytes());
+    file.extend(samples);
+    file
+}
+
+#[test]
+fn every_tweak_plays_its_sound_and_leaves_no_stream_behind() {
+    let app = App::start(
+        HEARING,
+        "[sound]\nvolume = 0.8\n[sound.tweaks]\n\"bing.wav\" = \"bing\"\n\"chosen\" = \"own.wav\"\n",
+    );
+    let ears = Ears::on(&app);
+    let sounds = app.pushbell.data_directory().join("sounds");
+    fs::create_dir_all(sounds.join("directory.wav")).expect("the home is writable");
+    fs::write(sounds.join("own.wav"), wav(440.0, 0.5)).expect("the home is writable");
+    fs::write(sounds.join("broken.ogg"), "no sound").expect("the home is writable");
+    symlink("/dev/zero", sounds.join("endless.wav")).expect("the home is writable");
+    fs::write(app.pushbell.home().join("secret.wav"), wav(3000.0, 0.5)).expect("the home is writable");
+    let own = [Burst { start: Duration::ZERO, length: Duration::from_millis(500), frequency: 440.0, peak: 0.4 }];
+    let path = app.pushbell.home().join("secret.wav").display().to_string();
+    let played: [(&str, Value, &[Burst]); 15] = [
+        ("default", "default".into(), &ears.default),
+        ("from the table", "bing.wav".into(), &ears.bing),
+        ("bundled", "bing".into(), &ears.bing),
+        ("a ring for a message", "ring".into(), &ears.ring),
+        ("own file", "own".into(), &own),
+        ("own file by the table", "chosen".into(), &own),
+        ("unknown", "no such sound".into(), &ears.default),
+        ("true", true.into(), &ears.default),
+        ("object", json!({}), &ears.default),
+        ("path", path.into(), &ears.default),
+        ("relative path", "../../../secret".into(), &ears.default),
+        ("4 KB", "x".repeat(4096).into(), &ears.default),
+        ("directory", "directory".into(), &ears.default),
+        ("broken", "broken".into(), &ears.default),
+        ("endless", "endless".into(), &ears.default),
+    ];
+    for (what, tweak, sound) in played {
+        let heard = ears.mark();
+        app.push(sounding(what, tweak));
+        println!("{what}");
+        ears.hears(heard, sound);
+        device_is_closed(&app);
+    }
+    let heard = ears.mark();
+    for (what, silent) in [("null", Value::Null), ("false", false.into()), ("empty", "".into())] {
+        app.push(sounding(what, silent));
+    }
+    app.message("no tweaks", "room", "text");
+    ears.hears_nothing(heard);
+    let status = app.pushbell.status();
+    assert_eq!(status["sound"]["available"], true, "{status}");
+    // Nothing of the app is connected to the server: only the recorder, and who asks.
+    let clients = on_the_server(&app, "clients");
+    assert!(clients.iter().all(|client| client.contains("pacat") || client.contains("pactl")), "{clients:#?}");
+}
+
+#[test]
+fn a_burst_is_heard_once() {
+    let app = App::start(HEARING, "");
+    let ears = Ears::on(&app);
+    let heard = ears.mark();
+    for number in 0..50 {
+        app.push(sounding(&number.to_string(), "default"));
+    }
+    ears.hears(heard, &ears.default);
+    app.counts(1);
+}
+
+#[test]
+fn the_volume_is_the_configured_one() {
+    let app = App::start(HEARING, "[sound]\nvolume = 0.25\n");
+    let ears = Ears::on(&app);
+    let heard = ears.mark();
+    app.push(sounding("1", "default"));
+    let sound = ears.recording.wait_for_bursts(heard, ears.default.len());
+    let ratio = sound[0].peak / ears.default[0].peak;
+    assert!((0.2..0.3).contains(&ratio), "{ratio}");
+}
+
+#[test]
+fn nothing_sounds_while_paused_or_with_sounds_off() {
+    let app = App::start(HEARING, "");
+    let ears = Ears::on(&app);
+    let heard = ears.mark();
+    app.pushbell.ok(&["pause"]);
+    app.push(sounding("1", "default"));
+    ears.hears_nothing(heard);
+    app.pushbell.ok(&["resume"]);
+    app.shows(0, "text");
+    app.pushbell.configure("[sound]\nenabled = false\n");
+    wait_until("the change is taken up", SOON, || app.pushbell.log().contains("the configuration has changed"));
+    app.push(sounding("2", "default"));
+    app.shows(0, "2 messages\ntext");
+    ears.hears_nothing(heard);
+}
+
+#[test]
+fn a_pause_ends_a_ring() {
+    let app = App::start(HEARING, "");
+    let ears = Ears::on(&app);
+    let heard = ears.mark();
+    let mut call = sounding("1", "ring");
+    call["type"] = "m.call.invite".into();
+    call["content"] = json!({"call_id": "c", "lifetime": 60_000});
+    app.push(call);
+    ears.hears_ring_begin(heard);
+    app.pushbell.ok(&["pause", "30m"]);
+    ears.falls_silent();
+}
+
+#[test]
+fn without_a_sound_server_the_rest_works_and_the_status_says_why() {
+    let app = App::start(DesktopOptions { sound: None, ..HEARING }, "");
+    app.push(sounding("1", "default"));
+    app.shows(0, "text");
+    app.counts(1);
+    let status = app.pushbell.wait_for_status("the app has noticed", |status| status["sound"]["available"] == false);
+    assert!(status["sound"]["reason"].as_str().is_some_and(|reason| reason.contains("sound server")), "{status}");
+    assert_eq!(app.pushbell.ok(&["status"]).matches("not available: no sound device").count(), 1);
+}
+
+#[test]
+fn a_sound_server_that_hangs_or_dies_delays_nothing() {
+    let mut app = App::start(HEARING, "");
+    app.desktop.sound().freeze();
+    for number in 1..=3 {
+        let start = Instant::now();
+        app.push(sounding(&number.to_string(), "default"));
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    }
+    app.notifications().wait_for_notify("popups come all the same", |shown| shown.body.starts_with("3 messages"));
+    app.desktop.sound().kill();
+    app.push(sounding("4", "default"));
+    app.shows(0, "4 messages\ntext");
+    app.pushbell.wait_for_status("the app has noticed", |status| status["sound"]["available"] == false);
+    assert_eq!(app.pushbell.terminate(), Some(0));
+}

@@ -1,0 +1,229 @@
+//! Everything that can be done to a socket, all at once, while a real account's pushes come in.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    runtime::Runtime,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    rig::pushbell::{Account, PATH, address, message},
+    stage::Stage,
+};
+
+/// How long the siege lasts once everybody is there.
+const SIEGE: Duration = Duration::from_secs(12);
+/// In time: homeservers give up after 10 to 60 seconds.
+const IN_TIME: Duration = Duration::from_secs(5);
+const IDLE_CONNECTIONS: usize = 5_000;
+/// After which an attacker who was thrown out is back.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Those who attack, until they are told to stop.
+#[derive(Clone)]
+struct Attackers {
+    target: SocketAddr,
+    over: Arc<AtomicBool>,
+    /// Connections that are open at this moment.
+    connected: Arc<AtomicUsize>,
+}
+
+impl Attackers {
+    fn is_over(&self) -> bool {
+        self.over.load(Relaxed)
+    }
+
+    async fn connect(&self) -> Option<TcpStream> {
+        let stream = timeout(IN_TIME, TcpStream::connect(self.target)).await.ok()?.ok()?;
+        self.connected.fetch_add(1, Relaxed);
+        Some(stream)
+    }
+
+    /// So many at once, each of them again and again for as long as the siege lasts.
+    fn attack<F>(&self, runtime: &Runtime, many: usize, attack: impl Fn(Self, TcpStream) -> F + Clone + Send + 'static)
+    where
+        F: Future<Output = ()> + Send,
+    {
+        for _ in 0..many {
+            let (attackers, attack) = (self.clone(), attack.clone());
+            runtime.spawn(async move {
+                while !attackers.is_over() {
+                    if let Some(stream) = attackers.connect().await {
+                        attack(attackers.clone(), stream).await;
+                        attackers.connected.fetch_sub(1, Relaxed);
+                    }
+                    sleep(AGAIN).await;
+                }
+            });
+        }
+    }
+
+    /// Sends this once, and then waits for the connection's end.
+    fn send(&self, runtime: &Runtime, many: usize, bytes: Vec<u8>) {
+        let bytes: Arc<[u8]> = bytes.into();
+        self.attack(runtime, many, move |attackers, mut stream| {
+            let bytes = Arc::clone(&bytes);
+            async move {
+                let _ = timeout(IN_TIME, stream.write_all(&bytes)).await;
+                attackers.wait_for_end(&mut stream).await;
+            }
+        });
+    }
+
+    /// Sends this piece for ever, one every `pause`.
+    fn repeat(&self, runtime: &Runtime, many: usize, first: String, piece: &'static [u8], pause: Duration) {
+        self.attack(runtime, many, move |attackers, mut stream| {
+            let first = first.clone();
+            async move {
+                let mut sent = stream.write_all(first.as_bytes()).await;
+                while sent.is_ok() && !attackers.is_over() {
+                    sleep(pause).await;
+                    sent = timeout(IN_TIME, stream.write_all(piece)).await.unwrap_or(Ok(()));
+                }
+            }
+        });
+    }
+
+    async fn wait_for_end(&self, stream: &mut TcpStream) {
+        let mut discarded = [0; 4096];
+        while !self.is_over() {
+            if let Ok(Ok(0) | Err(_)) = timeout(Duration::from_millis(500), stream.read(&mut discarded)).await {
+                return;
+            }
+        }
+    }
+}
+
+fn head(lines: &str) -> String {
+    format!("POST {PATH} HTTP/1.1\r\nHost: desktop\r\n{lines}")
+}
+
+fn besiege(attackers: &Attackers, runtime: &Runtime) {
+    const SECOND: Duration = Duration::from_secs(1);
+    const NO_PAUSE: Duration = Duration::from_millis(1);
+    let piece = |text: &'static str| text.as_bytes();
+    let chunk: &'static [u8] = Vec::leak([b"2000\r\n", &*vec![b'x'; 0x2000], b"\r\n"].concat());
+    let begun = |length: usize| head(&format!("Content-Length: {length}\r\n\r\n")) + r#"{"notification":{"#;
+
+    // One byte a second.
+    attackers.repeat(runtime, 100, head("X-Slow: "), piece("x"), SECOND);
+    attackers.repeat(runtime, 100, begun(500_000), piece(" "), SECOND);
+    attackers.repeat(runtime, 20, head("Transfer-Encoding: chunked\r\n\r\n"), piece("1\r\nx\r\n"), SECOND);
+    // Without end.
+    attackers.repeat(runtime, 4, head("Transfer-Encoding: chunked\r\n\r\n"), chunk, NO_PAUSE);
+    attackers.repeat(runtime, 4, head(""), piece("X-Flood: flood\r\nY-Flood: flood\r\n"), NO_PAUSE);
+    attackers.repeat(runtime, 4, "GET /".to_owned(), piece("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"), NO_PAUSE);
+    // Pipelining, and never reading an answer.
+    let pipelined = "GET /health HTTP/1.1\r\nHost: a\r\n\r\n".repeat(500);
+    attackers.repeat(runtime, 4, pipelined, piece("GET /health HTTP/1.1\r\nHost: a\r\n\r\n"), NO_PAUSE);
+    // Declared and not sent, or not asked for.
+    attackers.send(runtime, 10, head("Content-Length: 10737418240\r\n\r\n{").into());
+    attackers.send(runtime, 10, head("Content-Length: 524288\r\nExpect: 100-continue\r\n\r\n").into());
+    attackers.send(runtime, 10, head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /").into());
+    // 500 KB each, all but the last byte.
+    attackers.send(runtime, 40, [begun(500_000).into_bytes(), vec![b' '; 499_900]].concat());
+    // What is no HTTP/1.1.
+    for bytes in [
+        &b"GET /health\r\n"[..],
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+        b"\x16\x03\x01\x02\0",
+        b"\r\n",
+    ] {
+        attackers.send(runtime, 4, bytes.to_vec());
+    }
+    attackers.send(runtime, 4, head(&format!("{}\r\n", "a: b\r\n".repeat(10_000))).into());
+    attackers.send(runtime, 4, head(&format!("Cookie: {}\r\n\r\n", "x".repeat(1024 * 1024))).into());
+    // Strangers' pushes.
+    let wrong = json!({"notification": {"id": "$x", "devices": [{"app_id": "a", "pushkey": "wrong"}]}}).to_string();
+    attackers.send(runtime, 10, (head(&format!("Content-Length: {}\r\n\r\n", wrong.len())) + &wrong).into());
+    // Nothing at all.
+    attackers.send(runtime, IDLE_CONNECTIONS, Vec::new());
+}
+
+/// Sends pushes of the account, on one connection or on a new one each, and returns how long each took.
+async fn homeserver(attackers: Attackers, account: Account, name: &'static str, keep_alive: bool) -> Vec<Duration> {
+    let mut took = Vec::new();
+    let mut connection: Option<TcpStream> = None;
+    while !attackers.is_over() {
+        let push = address(&account, message(&format!("{name}{}", took.len()), name, "text")).to_string();
+        let request = format!("{}Content-Length: {}\r\n\r\n{push}", head(""), push.len());
+        let start = Instant::now();
+        let answer = timeout(Duration::from_secs(60), async {
+            let mut stream = match connection.take() {
+                Some(stream) => stream,
+                None => TcpStream::connect(attackers.target).await?,
+            };
+            stream.write_all(request.as_bytes()).await?;
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"}") {
+                if stream.read_buf(&mut answer).await? == 0 {
+                    break;
+                }
+            }
+            connection = keep_alive.then_some(stream);
+            Ok::<_, std::io::Error>(String::from_utf8_lossy(&answer).into_owned())
+        });
+        let answer = answer.await.expect("a minute is enough").unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with(r#"{"rejected":[]}"#), "{name}: {answer:?}");
+        took.push(start.elapsed());
+        sleep(Duration::from_millis(100)).await;
+    }
+    took
+}
+
+/// Lets this test program have as many open files as it may.
+fn raise_open_files(needed: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).expect("up to the maximum");
+    let maximum = limit.maximum.unwrap_or(u64::MAX);
+    assert!(maximum >= needed, "{needed} open files are needed, {maximum} allowed: raise `ulimit -Hn`");
+}
+
+#[test]
+fn a_real_accounts_pushes_get_their_200_in_time_whatever_else_comes() {
+    raise_open_files(IDLE_CONNECTIONS as u64 + 1_000);
+    let mut stage = Stage::set("");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let attackers = Attackers {
+        target: SocketAddr::from(([127, 0, 0, 1], stage.app.port)),
+        over: Arc::default(),
+        connected: Arc::default(),
+    };
+    let homeservers = [("kept", true), ("fresh", false)].map(|(name, keep_alive)| {
+        (name, runtime.spawn(homeserver(attackers.clone(), stage.account.clone(), name, keep_alive)))
+    });
+    besiege(&attackers, &runtime);
+    std::thread::sleep(SIEGE);
+    let files = std::fs::read_dir(format!("/proc/{}/fd", stage.app.app().pid())).expect("the program runs").count();
+    attackers.over.store(true, Relaxed);
+
+    let mut sent = 0;
+    for (name, homeserver) in homeservers {
+        let mut took = runtime.block_on(homeserver).unwrap();
+        took.sort_unstable();
+        let (median, longest) = (took[took.len() / 2], took[took.len() - 1]);
+        println!("{name}: {} pushes, median {median:?}, longest {longest:?}", took.len());
+        assert!(longest <= IN_TIME, "{name}: {longest:?}");
+        assert!(took.len() >= 4, "{name}: {} pushes", took.len());
+        sent += took.len();
+    }
+    runtime.shutdown_background();
+    println!("{files} open files, {} MiB of memory at most", stage.peak_memory());
+    assert!(files < 700, "{files} open files");
+    let kept = stage.app.ok(&["history", "--json", "--limit", "100000"]).lines().count();
+    assert_eq!(kept, sent, "each push is kept once, and nothing else");
+    assert!(!stage.app.log().contains("panicked"), "{}", stage.app.log());
+    stage.memory_is_bounded();
+}
