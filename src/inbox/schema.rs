@@ -2,7 +2,7 @@
 
 use std::{io, path::Path, time::Duration};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::{InboxError, damage};
 use crate::platform::files;
@@ -63,6 +63,8 @@ pub(super) fn unusable(path: &Path, reason: &impl ToString) -> InboxError {
 pub(super) fn failed(path: &Path, error: &rusqlite::Error) -> InboxError {
     if damage::is_damage(error) {
         InboxError::Damaged { path: path.display().to_string(), reason: error.to_string() }
+    } else if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {
+        unusable(path, &format!("{error}: the disk is full or failing"))
     } else {
         unusable(path, error)
     }

@@ -46,6 +46,21 @@ async fn what_waits_is_told_by_room_oldest_first() {
 }
 
 #[tokio::test]
+async fn a_highlight_is_news_however_many_rooms_wait_before_it() {
+    let desk = Desk::new();
+    for number in 0..100 {
+        let push = message(&format!("${number}"), &format!("!{number}"));
+        desk.record(if number % 40 == 39 { push.highlight() } else { push }).await;
+    }
+    let waiting = desk.news().await.waiting;
+    let rooms: Vec<_> = waiting.iter().map(|waiting| waiting.room.room_id.clone()).collect();
+    let others = (0..63).filter(|number| *number != 39);
+    let expected: Vec<_> = [39, 79].into_iter().chain(others).map(|number| format!("!{number}")).collect();
+    assert_eq!(rooms, expected);
+    assert_eq!(waiting.iter().filter(|waiting| waiting.newest_highlight.is_some()).count(), 2);
+}
+
+#[tokio::test]
 async fn the_news_are_bounded() {
     let desk = Desk::new();
     for number in 0..News::MAX_ROOMS + 6 {
