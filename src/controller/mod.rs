@@ -154,8 +154,8 @@ pub struct Controller<D> {
     is_restored: bool,
     /// Whether the inbox has done all that was asked of it since the last look into it.
     inbox_works: bool,
-    /// What came after the computer woke is left to gather until the next look into the inbox.
-    is_gathering: bool,
+    /// What came after the computer woke is gathered until then, from the first of it on.
+    gathering: Option<Instant>,
     /// When the news were last asked for.
     asked_at: Option<Instant>,
     /// How long to wait after that, if news come sooner.
@@ -191,7 +191,7 @@ impl<D: Desktop> Controller<D> {
             refusals: 0,
             is_restored: false,
             inbox_works: true,
-            is_gathering: false,
+            gathering: None,
             asked_at: None,
             news_interval: NEWS_INTERVAL,
             due: None,
@@ -282,9 +282,10 @@ impl<D: Desktop> Controller<D> {
     async fn news_came(&mut self) {
         let now = Instant::now();
         if self.parts.wake_window.is_open() {
-            if !std::mem::replace(&mut self.is_gathering, true) {
-                // Though something may be due sooner: from the first of them on.
-                self.due = Some(now + WAKE_GATHER);
+            if self.gathering.is_none() {
+                self.gathering = Some(now + WAKE_GATHER);
+                // Though something may be due sooner.
+                self.due = self.gathering;
             }
             return;
         }

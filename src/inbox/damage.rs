@@ -13,16 +13,11 @@ use rusqlite::{Error, ErrorCode, types::FromSqlError};
 /// Whether the file is to blame, and not the disk, a lock or the program. All tables are STRICT and all texts were
 /// written as UTF-8, so a value of another kind was never written here.
 pub(super) fn is_damage(error: &Error) -> bool {
-    match error {
-        Error::SqliteFailure(failure, _) => {
-            matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-        }
-        Error::InvalidColumnType(..) | Error::Utf8Error(..) => true,
-        Error::FromSqlConversionFailure(_, _, cause) => {
-            cause.is::<Utf8Error>() || matches!(cause.downcast_ref(), Some(FromSqlError::InvalidType))
-        }
-        _ => false,
+    if let Error::FromSqlConversionFailure(_, _, cause) = error {
+        return cause.is::<Utf8Error>() || matches!(cause.downcast_ref(), Some(FromSqlError::InvalidType));
     }
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+        || matches!(error, Error::InvalidColumnType(..) | Error::Utf8Error(..))
 }
 
 /// Renames the database and its log, which go on belonging together; what they are called then. Nothing has it open.

@@ -35,12 +35,15 @@ const PROBE: &str = "probe";
 /// A push to record, and who waits for it to be on disk.
 type Push = (Delivery, oneshot::Sender<Result<(), InboxError>>);
 
+/// Anything else to do. It answers by itself.
+type Work = Box<dyn FnOnce(&mut Worker) + Send>;
+
 /// What is asked of the thread.
 pub(super) enum Request {
     /// Record a push; with others in one commit.
     Record(Push),
-    /// Anything else. It answers by itself.
-    Run(Box<dyn FnOnce(&mut Worker) + Send>),
+    /// Do something else.
+    Run(Work),
     /// End, after what was asked before. It is answered when the database is closed.
     Close(oneshot::Sender<()>),
 }
@@ -49,7 +52,7 @@ pub(super) enum Request {
 #[derive(Default)]
 struct Batch {
     pushes: Vec<Push>,
-    others: Vec<Box<dyn FnOnce(&mut Worker) + Send>>,
+    others: Vec<Work>,
     closing: Option<oneshot::Sender<()>>,
 }
 
@@ -433,13 +436,12 @@ impl Worker {
         &mut self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, InboxError> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => {
-                let connection = schema::open(&self.path, self.newest)?;
-                self.newest = self.newest.max(schema::newest(&self.path, &connection)?);
-                connection
-            }
+        let mut connection = if let Some(connection) = self.connection.take() {
+            connection
+        } else {
+            let connection = schema::open(&self.path, self.newest)?;
+            self.newest = self.newest.max(schema::newest(&self.path, &connection)?);
+            connection
         };
         let value = work(&mut connection).map_err(|error| schema::failed(&self.path, &error))?;
         self.connection = Some(connection);

@@ -7,13 +7,15 @@ use serde_json::{Value, json};
 use super::load::message;
 use crate::{
     app::{App, DUNST},
-    rig::{pushbell::address, wait_until},
+    rig::{
+        pushbell::{Account, address},
+        wait_until,
+    },
 };
 
 /// The body for a pushkey that no account has.
 fn for_a_stranger(app: &App) -> Value {
-    let mut stranger = app.account.clone();
-    stranger.pushkey = "nobody's".to_owned();
+    let stranger = Account { pushkey: "nobody's".to_owned(), ..app.account.clone() };
     address(&stranger, message("$stranger", "room"))
 }
 

@@ -67,6 +67,24 @@ fn a_database_that_another_program_locks_puts_pushes_off_until_it_is_free() {
     assert_eq!(recorded(&app.pushbell.database()), ["$before", "$locked", "$at start"]);
 }
 
+#[test]
+fn a_pause_is_remembered_though_the_database_was_locked_at_the_start() {
+    let mut app = App::start(DUNST, "");
+    app.pushbell.ok(&["pause", "2h"]);
+    app.pushbell.terminate();
+    let other = Connection::open(app.pushbell.database()).expect("the database is there");
+    other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").expect("nobody else has it");
+    app.pushbell.launch(&["run"]);
+    is_ill(&app, "locked");
+    drop(other);
+    recovers(&app, "$paused");
+    app.pushbell.wait_for_status("it is paused", |status| status["paused_until"].is_string());
+    let is_shown = || app.notifications().all().iter().any(|popup| popup.body.contains("$paused"));
+    never_within(crate::app::MOMENT, "it is shown", is_shown);
+    app.pushbell.ok(&["resume"]);
+    app.shows(0, "text $paused");
+}
+
 /// What was kept aside.
 fn kept_aside(app: &App) -> Vec<PathBuf> {
     let entries = fs::read_dir(app.pushbell.data_directory()).expect("it is there");
@@ -153,9 +171,10 @@ fn a_newer_database_is_refused_and_not_harmed() {
     db.pragma_update(None, "user_version", 99).expect("it is writable");
     db.close().expect("nothing is in use");
     let before = fs::read(&database).expect("it is there");
-    let output = app.pushbell.command(&["run"]);
-    assert_eq!(output.code, 1, "{output:?}");
-    assert!(output.stderr.contains("version 99") && output.stderr.contains("newer Pushbell"), "{output:?}");
+    app.pushbell.launch(&["run"]);
+    assert_eq!(app.pushbell.app().wait(SOON).code(), Some(1));
+    let said = app.pushbell.app().stderr();
+    assert!(said.contains("version 99") && said.contains("newer Pushbell"), "{said}");
     assert_eq!(fs::read(&database).expect("it is there"), before);
     assert!(kept_aside(&app).is_empty());
 }
