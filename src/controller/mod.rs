@@ -41,6 +41,8 @@ use popups::Popups;
 
 /// News are asked for at most this often; what comes sooner is told together.
 const NEWS_INTERVAL: Duration = Duration::from_millis(20);
+/// The same while they keep coming: no popup changes as often, and nobody reads a number that does.
+const LONGEST_NEWS_INTERVAL: Duration = Duration::from_millis(160);
 /// When the inbox cannot be used, it is tried again after this long.
 const INBOX_RETRY: Duration = Duration::from_secs(5);
 /// So many rooms of a backlog are shown room by room; more are one summary.
@@ -148,10 +150,14 @@ pub struct Controller<D> {
     unwritten: Vec<Shown>,
     /// How often in a row the notification service has refused a popup.
     refusals: u32,
+    /// Whether it is known what an earlier run noted: a pause, being muted. Nothing is presented before it is.
+    is_restored: bool,
     /// Whether the inbox has done all that was asked of it since the last look into it.
     inbox_works: bool,
     /// When the news were last asked for.
     asked_at: Option<Instant>,
+    /// How long to wait after that, if news come sooner.
+    news_interval: Duration,
     /// When to look again, if something is due. Nothing ticks while nothing is.
     due: Option<Instant>,
 }
@@ -181,8 +187,10 @@ impl<D: Desktop> Controller<D> {
             backlog: Some(BACKLOG_ROOMS),
             unwritten: Vec::new(),
             refusals: 0,
+            is_restored: false,
             inbox_works: true,
             asked_at: None,
+            news_interval: NEWS_INTERVAL,
             due: None,
             parts,
         }
@@ -202,7 +210,6 @@ impl<D: Desktop> Controller<D> {
         for (topic, reason) in problems {
             self.problem(topic, reason);
         }
-        self.restore().await;
         self.refresh().await;
     }
 
@@ -244,18 +251,19 @@ impl<D: Desktop> Controller<D> {
     }
 
     async fn restore(&mut self) {
-        match self.parts.inbox.setting("paused_until").await {
-            Ok(until) => {
+        let (paused_until, muted) =
+            (self.parts.inbox.setting("paused_until").await, self.parts.inbox.setting("muted").await);
+        match paused_until.and_then(|until| muted.map(|muted| (until, muted))) {
+            Ok((until, muted)) => {
                 let until = until.and_then(|until| until.parse().ok());
-                self.pause = until.map(|until| Pause::new(until, Timestamp::now(), Instant::now()));
+                // What the person has done meanwhile counts.
+                self.pause = self.pause.or(until.map(|until| Pause::new(until, Timestamp::now(), Instant::now())));
+                self.muted |= muted.is_some();
+                self.is_restored = true;
+                self.retain_accounts().await;
             }
             Err(error) => self.inbox_failed(&error),
         }
-        match self.parts.inbox.setting("muted").await {
-            Ok(muted) => self.muted = muted.is_some(),
-            Err(error) => self.inbox_failed(&error),
-        }
-        self.retain_accounts().await;
     }
 
     /// The inbox forgets the numbers of accounts that were removed; not while nobody can tell which those are.
@@ -275,7 +283,9 @@ impl<D: Desktop> Controller<D> {
             return;
         }
         match self.asked_at {
-            Some(asked_at) if now < asked_at + NEWS_INTERVAL => self.look_again_at(asked_at + NEWS_INTERVAL),
+            Some(asked_at) if now < asked_at + self.news_interval => {
+                self.look_again_at(asked_at + self.news_interval);
+            }
             Some(_) | None => self.refresh().await,
         }
     }

@@ -13,7 +13,7 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Bytes of all bodies that are held at once. Beyond it whoever goes longest without a valid push makes room.
     pub all_body_bytes: usize,
-    /// Open connections. A person has a few homeservers; half of the usual 1024 file descriptors remain for the rest.
+    /// Open connections. A person has a few homeservers; a proxy before us may keep a connection for each of its own.
     pub connections: usize,
     /// For a request line and its headers to be whole, from their first byte or from the connection's beginning.
     pub head_time: Duration,
@@ -38,7 +38,7 @@ impl Default for Limits {
             head_bytes: 16 * 1024,
             body_bytes: 512 * 1024,
             all_body_bytes: 8 * 1024 * 1024,
-            connections: 512,
+            connections: 2048,
             head_time: Duration::from_secs(30),
             body_time: Duration::from_secs(30),
             record_time: Duration::from_secs(30),

@@ -1,6 +1,6 @@
 //! The table of accounts: their numbers.
 
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     changes::Write,
@@ -76,20 +76,20 @@ impl Account {
     pub(super) fn save(&self, db: &Connection) -> rusqlite::Result<()> {
         let Numbers { sent, unread, room_sum, missed_calls } = self.numbers;
         db.prepare_cached(
-            "UPDATE account SET last_push = :last_push, sent_counts = :sent, unread = :unread, room_sum = :room_sum,
-                missed_calls = :missed_calls, unread_notices = :unread_notices, notices = :notices
-            WHERE id = :id",
+            "UPDATE account SET last_push = ?, sent_counts = ?, unread = ?, room_sum = ?, missed_calls = ?,
+                unread_notices = ?, notices = ?
+            WHERE id = ?",
         )?
-        .execute(named_params! {
-            ":id": self.id,
-            ":last_push": self.last_push,
-            ":sent": sent,
-            ":unread": stored(unread),
-            ":room_sum": stored(room_sum),
-            ":missed_calls": missed_calls.map(stored),
-            ":unread_notices": stored(self.unread_notices),
-            ":notices": stored(self.notices),
-        })?;
+        .execute(params![
+            self.last_push,
+            sent,
+            stored(unread),
+            stored(room_sum),
+            missed_calls.map(stored),
+            stored(self.unread_notices),
+            stored(self.notices),
+            self.id,
+        ])?;
         Ok(())
     }
 

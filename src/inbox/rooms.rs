@@ -1,6 +1,6 @@
 //! The table of rooms: what is unread and what waits in each, as running numbers, so that no news ever counts notices.
 
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use super::rows::{count, stored};
 use crate::notice::RoomKey;
@@ -17,6 +17,8 @@ pub(super) struct Room {
     /// Unread messages that wait or were shown: those that its popup is about.
     pub(super) unread: u64,
     pub(super) waiting: Waiting,
+    /// `waiting.first` as it is in the table.
+    stored_first: Option<i64>,
 }
 
 /// The messages that wait in a room.
@@ -87,28 +89,33 @@ impl Room {
                 highlight: row.get(8)?,
                 sound: row.get(9)?,
             },
+            stored_first: row.get(6)?,
         })
     }
 
     /// Writes it back.
-    pub(super) fn save(&self, db: &Connection) -> rusqlite::Result<()> {
+    pub(super) fn save(&mut self, db: &Connection) -> rusqlite::Result<()> {
         let Waiting { count, first, last, highlight, sound } = self.waiting;
         db.prepare_cached(
-            "UPDATE room SET counted = :counted, notices = :notices, unread = :unread, waiting = :waiting,
-                first_waiting = :first, last_waiting = :last, waiting_highlight = :highlight, waiting_sound = :sound
-            WHERE id = :id",
+            "UPDATE room SET counted = ?, notices = ?, unread = ?, waiting = ?, last_waiting = ?, waiting_highlight = ?,
+                waiting_sound = ?
+            WHERE id = ?",
         )?
-        .execute(named_params! {
-            ":id": self.id,
-            ":counted": stored(self.counted),
-            ":notices": stored(self.notices),
-            ":unread": stored(self.unread),
-            ":waiting": stored(count),
-            ":first": first,
-            ":last": last,
-            ":highlight": highlight,
-            ":sound": sound,
-        })?;
+        .execute(params![
+            stored(self.counted),
+            stored(self.notices),
+            stored(self.unread),
+            stored(count),
+            last,
+            highlight,
+            sound,
+            self.id,
+        ])?;
+        if first != self.stored_first {
+            // An index is by this one: naming the column would write the index anew each time.
+            db.prepare_cached("UPDATE room SET first_waiting = ? WHERE id = ?")?.execute((first, self.id))?;
+            self.stored_first = first;
+        }
         Ok(())
     }
 
@@ -148,17 +155,26 @@ impl Room {
         })
     }
 
-    /// Counts anew what is unread, after messages before `from` were read. None before it may be unread.
-    pub(super) fn count_unread(&mut self, db: &Connection, from: i64) -> rusqlite::Result<()> {
-        self.unread = db
-            .prepare_cached(
-                "SELECT count(*) FROM notice INDEXED BY notice_unread
-                WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id >= :from
-                    AND presentation < 2",
+    /// So many messages wait no more: all those up to this one, and no other.
+    pub(super) fn stop_waiting(&mut self, db: &Connection, messages: u64, up_to: i64) -> rusqlite::Result<()> {
+        let waiting = &mut self.waiting;
+        waiting.count = waiting.count.saturating_sub(messages);
+        waiting.first = if waiting.count == 0 {
+            None
+        } else {
+            db.prepare_cached(
+                "SELECT id FROM notice INDEXED BY notice_unread
+                WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id > :up_to AND presentation = 0
+                ORDER BY id LIMIT 1",
             )?
-            .query_row(named_params! { ":account": self.account, ":room": self.id, ":from": from }, |row| {
-                row.get(0).map(count)
-            })?;
+            .query_row(named_params! { ":account": self.account, ":room": self.id, ":up_to": up_to }, |row| row.get(0))
+            .optional()?
+        };
+        if waiting.first.is_none() {
+            *waiting = Waiting::default();
+        }
+        waiting.highlight = waiting.highlight.filter(|highlight| *highlight > up_to);
+        waiting.sound = waiting.sound.filter(|sound| *sound > up_to);
         Ok(())
     }
 }

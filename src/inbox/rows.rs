@@ -1,7 +1,7 @@
 //! How values are stored, and notices read back.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::{
     notice::{Notice, NoticeId, Presentation},
@@ -84,9 +84,9 @@ impl Known {
     pub(super) fn find(db: &Connection, account: i64, key: &str) -> rusqlite::Result<Option<Self>> {
         db.prepare_cached(
             "SELECT id, room, kind, presentation, read, redacted, sender, counts_unread, counts_missed_calls
-            FROM notice WHERE key_hash = :hash AND account = :account AND coalesce(event_id, push_id) = :key",
+            FROM notice WHERE key_hash = ? AND account = ? AND coalesce(event_id, push_id) = ?",
         )?
-        .query_row(named_params! { ":hash": key_hash(account, key), ":account": account, ":key": key }, |row| {
+        .query_row((key_hash(account, key), account, key), |row| {
             let unread: Option<i64> = row.get(7)?;
             let missed_calls: Option<i64> = row.get(8)?;
             Ok(Self {

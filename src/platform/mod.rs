@@ -8,6 +8,7 @@
 //! | `session::Session` | popups, opening things, counts on docks, and what the desktop tells of itself, as methods that return at once and [`DesktopEvent`](crate::desktop::DesktopEvent)s |
 //! | `control_socket::{ControlListener, connect}` | byte streams between the running program and its commands, closed to other people |
 //! | `files::{create_private_directory, open_private, replace_private}` | files that only this person can read, replaced whole |
+//! | `open_files::allow` | lets the program have more files and sockets open at once |
 //! | `sound_server::prepare` | what sounds need before the first thread starts |
 //! | `watch::FileWatch` | notices that files have changed |
 //! | `termination::termination` | waits until the program is told to end |
@@ -37,4 +38,4 @@ use macos as system;
 #[cfg(windows)]
 use windows as system;
 
-pub use system::{control_socket, files, main_loop, session, sound_server, termination, watch};
+pub use system::{control_socket, files, main_loop, open_files, session, sound_server, termination, watch};

@@ -166,6 +166,7 @@ impl Output {
             EMOJI_PRESENTATION | TEXT_PRESENTATION => {
                 self.base().is_some_and(is_pictograph) || next == Some(ENCLOSING_KEYCAP)
             }
+            ' '..='~' => true,
             _ if is_invisible(character) => false,
             _ if is_mark(character) => self.base().is_some() && self.marks < MAX_MARKS,
             _ => true,
@@ -223,7 +224,7 @@ fn joins_on(character: char) -> bool {
 }
 
 fn is_mark(character: char) -> bool {
-    character.general_category_group() == GeneralCategoryGroup::Mark
+    !character.is_ascii() && character.general_category_group() == GeneralCategoryGroup::Mark
 }
 
 fn is_skin_tone(character: char) -> bool {

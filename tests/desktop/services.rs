@@ -163,6 +163,14 @@ fn a_popup_that_the_service_never_answers_is_not_asked_for_again_and_again() {
 }
 
 #[test]
+fn without_a_cookie_sounds_still_go_to_pulseaudio_itself() {
+    let app = App::start(DesktopOptions::default(), "");
+    assert!(app.pushbell.env().iter().all(|(key, _)| key != "PULSE_COOKIE"));
+    app.pushbell.ok(&["test"]);
+    app.pushbell.wait_for_status("the sound was played", |status| status["sound"]["reason"] == "PulseAudio");
+}
+
+#[test]
 fn what_was_read_elsewhere_before_a_service_started_is_not_shown() {
     let mut app = App::start(DesktopOptions::BARE, "");
     app.message("1", "room", "read elsewhere");

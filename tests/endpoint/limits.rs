@@ -42,24 +42,34 @@ async fn a_body_that_does_not_come_is_cut_off() {
     assert_eq!(server.recording.count(), 0);
 }
 
-#[tokio::test]
-async fn a_head_that_dribbles_gets_no_more_time_for_each_byte() {
-    let server = Server::with(Limits { head_time: SHORT, ..Limits::default() }).await;
+/// Sends that, and then a byte every now and then; how long until the connection's end.
+async fn dribbles(server: &Server, begun: &[u8]) -> Duration {
     let mut client = server.connect().await;
     let start = Instant::now();
+    client.send(begun).await;
     let mut tick = tokio::time::interval(SHORT / 10);
     loop {
         tokio::select! {
             end = client.end() => {
                 assert_eq!(end, b"");
-                break;
+                return start.elapsed();
             }
             _ = tick.tick() => {}
         }
         tokio::io::AsyncWriteExt::write_all(&mut client.stream, b"x").await.ok();
         assert!(start.elapsed() < 20 * SHORT, "it is served on");
     }
-    assert!(start.elapsed() >= SHORT);
+}
+
+#[tokio::test]
+async fn what_dribbles_gets_no_more_time_for_each_byte() {
+    let server = Server::with(Limits { head_time: SHORT, body_time: 2 * SHORT, ..Limits::default() }).await;
+    assert!(dribbles(&server, b"").await >= SHORT);
+    let whole = request("POST", PATH, &vec![b' '; 500_000]);
+    assert!(dribbles(&server, &whole[..200]).await >= 2 * SHORT);
+    let chunked = format!("POST {PATH} HTTP/1.1\r\nHost: desktop\r\nTransfer-Encoding: chunked\r\n\r\n7ffff\r\n");
+    assert!(dribbles(&server, chunked.as_bytes()).await >= 2 * SHORT);
+    assert_eq!(server.push(KNOWN).await.status, 200);
 }
 
 #[tokio::test]

@@ -166,6 +166,8 @@ impl Bench {
             if let Some(event) = self.screen.next_event() {
                 self.controller.handle(Event::Desktop(event)).await;
             } else if futures_lite::future::poll_once(self.news.notified()).await.is_some() {
+                // Time goes by only when a test says so: news that keep coming do not make the interval longer.
+                self.controller.news_interval = NEWS_INTERVAL;
                 self.controller.news_came().await;
             } else if self.controller.next_due().is_some_and(|due| due <= Instant::now() + NEWS_INTERVAL) {
                 tokio::time::advance(NEWS_INTERVAL).await;

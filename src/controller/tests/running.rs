@@ -49,3 +49,27 @@ async fn it_presents_what_comes_by_itself_and_ends_with_the_program() {
     assert!(screen.state().closed);
     assert_eq!(screen.state().up.len(), 3, "popups stay");
 }
+
+#[tokio::test(start_paused = true)]
+async fn news_that_keep_coming_are_asked_for_less_and_less_often() {
+    let mut bench = Bench::new().await;
+    bench.pass(SECOND).await;
+    let mut asked = Vec::new();
+    for number in 0..400 {
+        tokio::time::advance(Duration::from_millis(5)).await;
+        bench.arrive(message(&number.to_string(), "Kitchen")).await;
+        bench.news.notified().await;
+        bench.controller.news_came().await;
+        if bench.controller.next_due().is_some_and(|due| due <= Instant::now()) {
+            bench.controller.refresh().await;
+        }
+        asked.extend(bench.controller.asked_at.filter(|at| asked.last() != Some(at)));
+    }
+    let waits: Vec<_> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(waits[..3], [20, 40, 80].map(Duration::from_millis));
+    assert!(waits[3..].iter().all(|wait| *wait == LONGEST_NEWS_INTERVAL), "{waits:?}");
+    bench.pass(SECOND).await;
+    bench.arrive(message("late", "Kitchen")).await;
+    bench.controller.news_came().await;
+    assert_eq!(bench.controller.asked_at, Some(Instant::now()), "after a pause at once");
+}

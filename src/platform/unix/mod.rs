@@ -2,4 +2,5 @@
 
 pub mod control_socket;
 pub mod files;
+pub mod open_files;
 pub mod termination;

@@ -5,6 +5,7 @@ pub(super) mod directory;
 pub mod files;
 pub(super) mod launch;
 pub mod main_loop;
+pub mod open_files;
 mod registry;
 mod security;
 pub mod termination;

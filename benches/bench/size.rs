@@ -1,0 +1,128 @@
+//! What it takes of the computer: time to start, memory, threads, wake-ups, disk.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use futures_lite::StreamExt;
+use zbus::{MatchRule, MessageStream};
+
+use crate::{
+    RUNS,
+    load::{self, Plan},
+    process::{self, Memory},
+    rig::{Desktop, DesktopOptions, SOON, bus},
+    servers::{Server, is_healthy, prepare, settle},
+    table::{head, median, number, row},
+    throughput::wait_until_fast,
+};
+
+const MB: f64 = 1e6;
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn report(what: &str, samples: impl IntoIterator<Item = f64>, target: &str) {
+    row(&[what.to_owned(), number(median(samples)), target.to_owned()]);
+}
+
+/// From the start of the process, files in the cache.
+pub(crate) fn start() {
+    let desktop = Desktop::start(DesktopOptions::default());
+    let mut pushbell = prepare(&desktop);
+    let port = pushbell.port;
+    // The first start makes the files, and brings the program into the cache.
+    pushbell.launch(&["run"]);
+    wait_until_fast("it answers", || is_healthy(port));
+    let (mut health, mut icon) = (Vec::new(), Vec::new());
+    for _ in 0..2 * RUNS {
+        pushbell.terminate();
+        let mut registered = registrations(&desktop);
+        let begun = Instant::now();
+        pushbell.launch(&["run"]);
+        wait_until_fast("it answers", || is_healthy(port));
+        health.push(begun.elapsed().as_secs_f64() * 1e3);
+        icon.push((registered.next() - begun).as_secs_f64() * 1e3);
+    }
+    head("Start, with a warm cache", &["", "Pushbell", "target"]);
+    report("to the first 200 of `GET /health`, ms", health, "≤ 50");
+    report("to the tray icon's registration, ms", icon, "≤ 300");
+    let program = std::fs::metadata(env!("CARGO_BIN_EXE_pushbell")).expect("the program was built");
+    report("the program's size on disk, MB", [program.len() as f64 / MB], "≤ 12");
+}
+
+/// Hears of tray icons that are registered.
+struct Registrations(std::sync::mpsc::Receiver<Instant>);
+
+impl Registrations {
+    fn next(&mut self) -> Instant {
+        self.0.recv_timeout(SOON).expect("the tray icon is registered")
+    }
+}
+
+fn registrations(desktop: &Desktop) -> Registrations {
+    let (heard, registrations) = std::sync::mpsc::channel();
+    let connection = desktop.connect();
+    let mut stream = bus::block_on(async {
+        let rule = MatchRule::try_from(
+            "type='signal',interface='org.kde.StatusNotifierWatcher',member='StatusNotifierItemRegistered'",
+        );
+        MessageStream::for_match_rule(rule.expect("a match rule"), &connection, None).await.expect("the bus answers")
+    });
+    bus::runtime().spawn(async move {
+        while let Some(Ok(_)) = stream.next().await {
+            if heard.send(Instant::now()).is_err() {
+                break;
+            }
+        }
+    });
+    Registrations(registrations)
+}
+
+/// With nothing to do, and how much memory a flood takes.
+pub(crate) fn idle() {
+    let desktop = Desktop::start(DesktopOptions::default());
+    let (mut fresh, mut memory, mut threads, mut waits, mut waits_connected, mut peak) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        let server = Server::on_desktop(&desktop);
+        settle(server.pid);
+        fresh.push(process::memory(server.pid));
+        load::put(&server, &Plan { connections: 10, fresh: false, pushes: 2_000, seconds: 60.0, rate: None });
+        settle(server.pid);
+        memory.push(process::memory(server.pid));
+        threads.push(process::threads(server.pid) as f64);
+        waits.push(waits_in_a_minute(server.pid));
+        let homeserver = load::One::new(&server);
+        homeserver.send();
+        settle(server.pid);
+        waits_connected.push(waits_in_a_minute(server.pid));
+        drop(homeserver);
+        load::put(&server, &Plan { connections: 100, fresh: false, pushes: 10_000, seconds: 60.0, rate: None });
+        settle(server.pid);
+        peak.push(process::peak(server.pid) as f64 / MB);
+    }
+    head("Idle, with bus, dunst, tray and database", &["", "Pushbell", "target"]);
+    let pss = |memory: &Memory| memory.pss as f64 / MB;
+    report("PSS after the start, MB", fresh.iter().map(pss), "");
+    report("PSS after 2,000 pushes, MB", memory.iter().map(pss), "≤ 10, aim 8");
+    report("of that not the program's file, MB", memory.iter().map(|memory| memory.anonymous as f64 / MB), "");
+    report("threads", threads, "");
+    report("wake-ups in 60 s, all threads", waits, "≤ 4");
+    report("the same with a homeserver's connection open", waits_connected, "≤ 4");
+    report("most memory resident during 10,000 pushes, MB", peak, "≤ 40");
+}
+
+fn waits_in_a_minute(pid: u32) -> f64 {
+    let before = process::waits(pid);
+    thread::sleep(MINUTE);
+    let after = process::waits(pid);
+    let mut sum = 0;
+    for (thread, count) in after {
+        let woken = count - before.iter().find(|(other, _)| *other == thread).map_or(0, |(_, count)| *count);
+        if woken > 0 {
+            eprintln!("{thread} woke {woken} times");
+        }
+        sum += woken;
+    }
+    sum as f64
+}
