@@ -15,7 +15,8 @@ use super::{
 use crate::notice::{NoticeId, Presentation, RoomKey};
 
 /// How many notices one commit marks at most. A push that comes meanwhile waits for it: some 10 ms on a slow machine.
-const STEP: usize = 2000;
+/// In tests few notices are many steps.
+const STEP: usize = if cfg!(test) { 3 } else { 2000 };
 
 /// What one commit may still mark.
 #[derive(Debug)]
@@ -121,16 +122,17 @@ pub(super) fn read_room(
     up_to: NoticeId,
     step: &mut Step,
 ) -> rusqlite::Result<()> {
+    let from = account.read_up_to.map_or(0, |up_to| up_to.saturating_add(1));
     let last = write
         .db
         .prepare_cached(
             "SELECT id FROM notice INDEXED BY notice_unread
-            WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id <= :up_to
+            WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id BETWEEN :from AND :up_to
             ORDER BY id LIMIT 1 OFFSET :skipped",
         )?
         .query_row(
             named_params! {
-                ":account": room.account, ":room": room.id, ":up_to": up_to.0, ":skipped": step.skipped(),
+                ":account": room.account, ":room": room.id, ":from": from, ":up_to": up_to.0, ":skipped": step.skipped(),
             },
             |row| row.get(0),
         )
@@ -140,9 +142,9 @@ pub(super) fn read_room(
         .db
         .prepare_cached(
             "SELECT count(*), count(*) FILTER (WHERE presentation = 0) FROM notice INDEXED BY notice_unread
-            WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id <= :last AND presentation < 2",
+            WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id BETWEEN :from AND :last AND presentation < 2",
         )?
-        .query_row(named_params! { ":account": room.account, ":room": room.id, ":last": last }, |row| {
+        .query_row(named_params! { ":account": room.account, ":room": room.id, ":from": from, ":last": last }, |row| {
             Ok((count(row.get(0)?), count(row.get(1)?)))
         })?;
     let read = write
@@ -150,10 +152,10 @@ pub(super) fn read_room(
         .prepare_cached(
             "UPDATE notice INDEXED BY notice_unread SET read = 1, presentation = iif(presentation = 0, 2, presentation),
                 content = iif(:keep, content, NULL)
-            WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id <= :last",
+            WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id BETWEEN :from AND :last",
         )?
         .execute(named_params! {
-            ":account": room.account, ":room": room.id, ":last": last, ":keep": write.keep_bodies,
+            ":account": room.account, ":room": room.id, ":from": from, ":last": last, ":keep": write.keep_bodies,
         })?;
     step.spend(read);
     account.was_read(read);
@@ -177,22 +179,39 @@ pub(super) fn zero_room(
     Ok(())
 }
 
-/// Everything in the account is read, its calls too: its number fell to zero.
+/// Everything in the account is read, its calls too: its number fell to zero. With many messages, that is done when the
+/// account says so, and their rows follow in steps.
 pub(super) fn read_account(write: &mut Write<'_>, account: &mut Account) -> rusqlite::Result<()> {
     if account.unread_notices > 0 {
-        write
-            .db
-            .prepare_cached(
-                "UPDATE notice INDEXED BY notice_unread SET read = 1,
-                    presentation = iif(presentation = 0, 2, presentation), content = iif(:keep, content, NULL)
-                WHERE account = :account AND read = 0 AND kind = 0",
-            )?
-            .execute(named_params! { ":account": account.id, ":keep": write.keep_bodies })?;
         rooms::read_all(write.db, account.id)?;
         calls::end_all(write, account, None)?;
         account.unread_notices = 0;
+        account.read_up_to = write.db.prepare_cached("SELECT max(id) FROM notice")?.query_row([], |row| row.get(0))?;
+        go_on_reading(write, account)?;
     }
     write.changes.zero_account(&account.name);
+    Ok(())
+}
+
+/// Has more rows of an account say that they were read: one step of that.
+pub(super) fn go_on_reading(write: &mut Write<'_>, account: &mut Account) -> rusqlite::Result<()> {
+    let Some(up_to) = account.read_up_to else { return Ok(()) };
+    let read = write
+        .db
+        .prepare_cached(
+            "UPDATE notice SET read = 1, presentation = iif(presentation = 0, 2, presentation),
+                content = iif(:keep, content, NULL)
+            WHERE id IN (SELECT id FROM notice INDEXED BY notice_unread
+                WHERE account = :account AND read = 0 AND kind = 0 AND id <= :up_to LIMIT :step)",
+        )?
+        .execute(named_params! {
+            ":account": account.id, ":up_to": up_to, ":keep": write.keep_bodies, ":step": stored(STEP as u64),
+        })?;
+    if read < STEP {
+        account.read_up_to = None;
+    } else {
+        write.changes.is_reading = true;
+    }
     Ok(())
 }
 

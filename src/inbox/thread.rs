@@ -45,6 +45,29 @@ pub(super) enum Request {
     Close(oneshot::Sender<()>),
 }
 
+/// Requests that are served together.
+#[derive(Default)]
+struct Batch {
+    pushes: Vec<Push>,
+    others: Vec<Box<dyn FnOnce(&mut Worker) + Send>>,
+    closing: Option<oneshot::Sender<()>>,
+}
+
+impl Batch {
+    fn add(&mut self, request: Request) {
+        match request {
+            Request::Record(push) => self.pushes.push(push),
+            Request::Run(work) => self.others.push(work),
+            Request::Close(closed) => self.closing = Some(closed),
+        }
+    }
+
+    /// Nothing that comes after the end is served.
+    fn has_room(&self) -> bool {
+        self.closing.is_none() && self.pushes.len() + self.others.len() < MAX_BATCH
+    }
+}
+
 /// The thread's state. After an error the connection is closed, and the next request opens another.
 pub(super) struct Worker {
     path: PathBuf,
@@ -55,6 +78,8 @@ pub(super) struct Worker {
     changes: Changes,
     /// The last write failed.
     is_failing: bool,
+    /// Rows of messages that were read may not say so yet: then only pushes are served, which know.
+    is_reading: bool,
     /// No notice has a higher number. Those of a new database begin after it: a popup of an old one is never taken for
     /// that of a new one.
     newest: i64,
@@ -93,6 +118,7 @@ impl Worker {
             news,
             changes: Changes::default(),
             is_failing: false,
+            is_reading: true,
             newest: 0,
             set_aside: None,
             damaged_at: None,
@@ -128,32 +154,49 @@ impl Worker {
 
     /// Serves this request and those that wait; who wants the thread to end, if somebody does.
     fn serve(&mut self, first: Request, requests: &mut mpsc::Receiver<Request>) -> Option<oneshot::Sender<()>> {
-        let mut pushes = Vec::new();
-        let mut others = Vec::new();
-        let mut closing = None;
-        let mut next = Some(first);
-        while let Some(request) = next {
-            match request {
-                Request::Record(push) => pushes.push(push),
-                Request::Run(work) => others.push(work),
-                Request::Close(closed) => {
-                    closing = Some(closed);
-                    break;
-                }
+        let mut batch = Batch::default();
+        batch.add(first);
+        loop {
+            while batch.has_room()
+                && let Ok(request) = requests.try_recv()
+            {
+                batch.add(request);
             }
-            next = if pushes.len() + others.len() < MAX_BATCH { requests.try_recv().ok() } else { None };
+            // Whoever needs an order waits for the answer, so the pushes can go first.
+            self.record(std::mem::take(&mut batch.pushes));
+            // And they need not wait until rows that were read say so, as others have to.
+            if batch.closing.is_some() || !self.go_on_reading() {
+                break;
+            }
         }
-        // Whoever needs an order waits for the answer, so the pushes can go first.
-        self.record(pushes);
-        for work in others {
+        for work in batch.others {
             work(self);
         }
-        closing
+        batch.closing
+    }
+
+    /// Has more rows of accounts that were read say so. Whether some may be left.
+    fn go_on_reading(&mut self) -> bool {
+        if !self.is_reading {
+            return false;
+        }
+        let Ok(accounts) = self.read(Account::being_read) else { return false };
+        self.is_reading = !accounts.is_empty();
+        // After a failure the next request goes on with it.
+        self.is_reading
+            && self
+                .write(|write| {
+                    accounts.into_iter().try_for_each(|mut account| {
+                        marks::go_on_reading(write, &mut account)?;
+                        account.save(write.db)
+                    })
+                })
+                .is_ok()
     }
 
     /// Waits for a request. What is left to prune is done meanwhile.
     fn next_request(&mut self, requests: &mut mpsc::Receiver<Request>) -> Option<Request> {
-        while let Some(pass) = self.pruning.pass() {
+        while let Some(pass) = self.pruning.pass().filter(|_| !self.is_reading) {
             match requests.try_recv() {
                 Ok(request) => return Some(request),
                 Err(mpsc::error::TryRecvError::Disconnected) => return None,
@@ -358,6 +401,7 @@ impl Worker {
                     tracing::info!("the inbox can be written again");
                 }
                 let are_news = changes.are_news;
+                self.is_reading |= changes.is_reading;
                 self.changes.merge(changes);
                 if are_news {
                     self.news.notify_one();
