@@ -154,6 +154,8 @@ pub struct Controller<D> {
     is_restored: bool,
     /// Whether the inbox has done all that was asked of it since the last look into it.
     inbox_works: bool,
+    /// What came after the computer woke is left to gather until the next look into the inbox.
+    is_gathering: bool,
     /// When the news were last asked for.
     asked_at: Option<Instant>,
     /// How long to wait after that, if news come sooner.
@@ -189,6 +191,7 @@ impl<D: Desktop> Controller<D> {
             refusals: 0,
             is_restored: false,
             inbox_works: true,
+            is_gathering: false,
             asked_at: None,
             news_interval: NEWS_INTERVAL,
             due: None,
@@ -279,7 +282,10 @@ impl<D: Desktop> Controller<D> {
     async fn news_came(&mut self) {
         let now = Instant::now();
         if self.parts.wake_window.is_open() {
-            self.look_again_at(now + WAKE_GATHER);
+            if !std::mem::replace(&mut self.is_gathering, true) {
+                // Though something may be due sooner: from the first of them on.
+                self.due = Some(now + WAKE_GATHER);
+            }
             return;
         }
         match self.asked_at {

@@ -30,6 +30,7 @@ impl<D: Desktop> Controller<D> {
         self.news_interval =
             if keeps_coming { LONGEST_NEWS_INTERVAL.min(2 * self.news_interval) } else { NEWS_INTERVAL };
         self.due = None;
+        self.is_gathering = false;
         self.inbox_works = true;
         if !self.is_restored {
             self.restore().await;

@@ -52,6 +52,8 @@ fn a_flood_is_recorded_whole_and_shown_in_few_popups_and_mentions_and_calls_stan
                     } else if number == PUSHES / 2 + 100 {
                         push["type"] = "m.call.invite".into();
                         push["content"] = json!({"call_id": "1", "lifetime": 60_000, "version": "1"});
+                        // It would ring on beneath the other sounds.
+                        push["devices"] = json!([{}]);
                         push["room_name"] = "calls".into();
                         push["room_id"] = "!calls".into();
                     }

@@ -93,6 +93,20 @@ async fn what_was_held_back_while_the_computer_slept_is_one_summary() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_late_after_the_computer_woke_is_gathered_from_its_first_message_on() {
+    let mut bench = Bench::new().await;
+    bench.say(DesktopEvent::Resumed).await;
+    bench.pass(SECOND * 9 / 10).await;
+    for number in 0..5 {
+        bench.push(message(&format!("{number}"), &format!("room {number}"))).await;
+        bench.pass(SECOND / 10).await;
+    }
+    assert_eq!(bench.shows(), [""; 0]);
+    bench.pass(SECOND).await;
+    assert_eq!(bench.shows(), ["5 messages in 5 rooms"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_read_before_a_summary_came_up_is_not_counted_in_one() {
     let mut bench = Bench::without_service().await;
     for number in 0..5 {
