@@ -179,7 +179,10 @@ pub struct Retention {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum InboxError {
     /// SQLite says no: the disk is full, the file is read-only or locked. The text says which.
-    #[error("the inbox {path} cannot be used: {reason}")]
+    #[error(
+        "the inbox {path} cannot be used: {reason}; until it can, homeservers are told to try again later. Check the \
+         disk and who owns the file, or move it away"
+    )]
     Unusable {
         /// The database file.
         path: String,

@@ -132,8 +132,8 @@ impl Worker {
                 // It has been put aside: what follows begins the new one.
                 InboxError::Damaged { .. } => {}
                 InboxError::Unusable { .. } | InboxError::Closed => {
+                    // Whoever asks for news is told why.
                     worker.is_failing = true;
-                    tracing::error!("{error}");
                 }
             }
         }

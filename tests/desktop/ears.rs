@@ -9,6 +9,9 @@ use crate::rig::{DesktopOptions, Notifier, Recording, Sound, process, recording:
 pub(crate) const HEARING: DesktopOptions =
     DesktopOptions { notifier: Some(Notifier::Dunst), sound: Some(Sound::Pulse), ..DesktopOptions::BARE };
 
+/// Of the bundled ring, in hertz; the other sounds have none of them.
+const RING_NOTES: [f32; 2] = [587.0, 880.0];
+
 /// A recording, and how the bundled sounds sound in it.
 pub(crate) struct Ears {
     pub(crate) recording: Recording,
@@ -65,7 +68,9 @@ impl Ears {
         let first = crate::rig::wait_for("something sounds", crate::rig::SOON, || {
             self.recording.bursts_since(mark).into_iter().find(|burst| burst.length > Duration::from_millis(200))
         });
-        assert!((first.frequency - self.ring[0].frequency).abs() <= 10.0, "{first:?} is no {:?}", self.ring[0]);
+        // On a busy computer the first of its notes may be too short to be told.
+        let is_note = RING_NOTES.iter().any(|note| (first.frequency - note).abs() <= 15.0);
+        assert!(is_note, "{first:?} is no {:?}", self.ring[0]);
     }
 
     /// Waits until all is silent and stays so for longer than the rest within the ring.

@@ -184,7 +184,7 @@ fn what_was_read_elsewhere_before_a_service_started_is_not_shown() {
 
 #[test]
 fn what_is_read_elsewhere_while_a_service_hangs_is_withdrawn_once_it_goes_on() {
-    let mut app = App::start(DUNST, "");
+    let mut app = App::start(DUNST, "[popup]\ntimeout = \"never\"\n");
     app.message("1", "room", "first");
     let first = app.shows(0, "first");
     all_shown(&app);
@@ -195,7 +195,7 @@ fn what_is_read_elsewhere_while_a_service_hangs_is_withdrawn_once_it_goes_on() {
     app.unread(0);
     app.counts(0);
     app.desktop.notifier().thaw();
-    app.notifications().wait_for_closed(first.id());
+    assert_eq!(app.notifications().wait_for_closed(first.id()), 3);
     wait_until("nothing is on the screen", SOON, || app.notifications().open().is_empty());
     app.pushbell.wait_for_status("popups work again", |status| status["popup"]["available"] == true);
     app.message("4", "room", "fourth");

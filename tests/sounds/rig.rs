@@ -23,8 +23,8 @@ use tempfile::TempDir;
 const RATE: usize = 48_000;
 /// Quieter than this is silence.
 const SILENCE: f32 = 0.003;
-/// This many samples of silence end a sound.
-const GAP: usize = RATE / 5;
+/// This many samples of silence end a sound: longer than what a busy machine leaves out, shorter than the rest of a ring.
+const GAP: usize = RATE * 2 / 5;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Something that was heard between two silences.
