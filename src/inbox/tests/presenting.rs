@@ -190,7 +190,7 @@ async fn much_that_was_shown_or_read_is_marked_in_steps_between_which_pushes_are
             seen.push(waiting().await);
             seen.dedup();
         }
-        assert!(seen.windows(2).all(|pair| pair[0] - pair[1] <= 3), "{seen:?}");
+        assert!(seen.windows(2).all(|pair| pair[0] - pair[1] <= marks::STEP as u64), "{seen:?}");
         marking.await.unwrap().unwrap();
         desk.record(message("$new", "!0")).await;
         assert_eq!((waiting().await, desk.unread("a").await), (1, if read { 1 } else { 91 }));
