@@ -1,8 +1,18 @@
 //! The addresses that are listened on, and changing them while running.
 
-use std::{collections::BTreeMap, io, net::SocketAddr, path::Path};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::oneshot,
+    task::JoinHandle,
+    time::{Duration, Instant},
+};
 
 use crate::{
     controller::Topic,
@@ -11,6 +21,10 @@ use crate::{
     platform::open_files,
 };
 
+/// How soon an address that this computer does not have is tried again; twice as long after each time, up to the
+/// second. So a network that comes up after the person has logged in is soon listened on, and nothing ticks otherwise.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
 /// What is listened on. Each address is served on its own, so that one can go while others stay.
 pub(super) struct Listening {
     endpoint: Endpoint<Inbox>,
@@ -18,6 +32,10 @@ pub(super) struct Listening {
     open: BTreeMap<SocketAddr, Open>,
     limits: Limits,
     serving: bool,
+    wanted: Vec<SocketAddr>,
+    config: PathBuf,
+    /// When to try again those that this computer does not have, and how long was waited before.
+    retry: Option<(Instant, Duration)>,
 }
 
 struct Open {
@@ -40,14 +58,23 @@ impl Listening {
         let mut limits = Limits::default();
         // Half of the open files that are allowed remain for the rest of the program.
         limits.connections = limits.connections.min(open_files::allow(2 * limits.connections) / 2);
-        Self { endpoint, open: BTreeMap::new(), limits, serving: false }
+        Self {
+            endpoint,
+            open: BTreeMap::new(),
+            limits,
+            serving: false,
+            wanted: Vec::new(),
+            config: PathBuf::new(),
+            retry: None,
+        }
     }
 
     /// Listens on these addresses and on no others. What cannot be listened on is a problem; an address that was and
     /// still is wanted is not touched.
     ///
     /// # Errors
-    /// When there is none that can be listened on; then nothing has changed.
+    /// When there is none that can be listened on now or, when this computer has its address, later; then nothing has
+    /// changed.
     pub(super) async fn open(
         &mut self,
         wanted: &[SocketAddr],
@@ -55,15 +82,19 @@ impl Listening {
     ) -> Result<Option<(Topic, String)>, String> {
         let mut failures = Vec::new();
         let mut bound = Vec::new();
+        let mut may_come = false;
         for address in wanted.iter().filter(|address| !self.open.contains_key(address)) {
             match TcpListener::bind(address).await.and_then(|listener| Ok((listener.local_addr()?, listener))) {
                 Ok((local, listener)) => bound.push((*address, Open { local, state: State::Bound(listener) })),
-                Err(error) => failures.push(explain(*address, &error, config)),
+                Err(error) => {
+                    may_come |= error.kind() == io::ErrorKind::AddrNotAvailable;
+                    failures.push(explain(*address, &error, config));
+                }
             }
         }
         let kept = wanted.iter().any(|address| self.open.contains_key(address));
         let failures = (!failures.is_empty()).then(|| failures.join("; "));
-        if bound.is_empty() && !kept {
+        if bound.is_empty() && !kept && !may_come {
             return Err(failures.unwrap_or_else(|| "server.listen names no address".to_owned()));
         }
         let unwanted: Vec<_> = self.open.keys().filter(|address| !wanted.contains(address)).copied().collect();
@@ -74,10 +105,36 @@ impl Listening {
             }
         }
         self.open.extend(bound);
+        wanted.clone_into(&mut self.wanted);
+        config.clone_into(&mut self.config);
+        self.retry = may_come.then(|| (Instant::now() + RETRY.0, RETRY.0));
         if self.serving {
             self.serve();
         }
         Ok(failures.map(|failures| (Topic::Listen, failures)))
+    }
+
+    /// Waits until an address that this computer did not have is to be tried again; for ever if there is none.
+    pub(super) async fn retry_is_due(&self) {
+        match self.retry {
+            Some((at, _)) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Tries them again. What is still a problem.
+    pub(super) async fn try_again(&mut self) -> Option<String> {
+        let (wanted, config) = (self.wanted.clone(), self.config.clone());
+        let pause = self.retry.take().map_or(RETRY.0, |(_, pause)| pause);
+        let problem = match self.open(&wanted, &config).await {
+            Ok(problem) => problem.map(|(_, reason)| reason),
+            Err(reason) => Some(reason),
+        };
+        if let Some((at, wait)) = &mut self.retry {
+            *wait = (2 * pause).min(RETRY.1);
+            *at = Instant::now() + *wait;
+        }
+        problem
     }
 
     /// Begins to answer on all addresses.
@@ -126,7 +183,10 @@ fn explain(address: SocketAddr, error: &io::Error, config: &Path) -> String {
     if kind == io::ErrorKind::AddrInUse {
         format!("{address} is in use by another program: end that, or set another server.listen in {config}")
     } else if kind == io::ErrorKind::AddrNotAvailable {
-        format!("this computer does not have the address of {address}: set another server.listen in {config}")
+        format!(
+            "this computer does not have the address of {address} now, and listens there as soon as it does; \
+             server.listen in {config} names it"
+        )
     } else if kind == io::ErrorKind::PermissionDenied {
         format!("this user may not listen on {address}: set a port above 1023 as server.listen in {config}")
     } else {

@@ -12,6 +12,7 @@ use std::{
     io::{self, Write},
     sync::Arc,
     thread,
+    time::Duration,
 };
 
 use tokio::sync::{Notify, mpsc};
@@ -34,6 +35,9 @@ use upkeep::Upkeep;
 
 /// How many commands may wait for the controller.
 const WAITING_COMMANDS: usize = 16;
+
+/// How long closing the inbox may take: all that was recorded is on disk already.
+const CLOSE_TIME: Duration = Duration::from_secs(5);
 
 /// How to run.
 #[derive(Debug)]
@@ -111,7 +115,7 @@ async fn serve(
     let (commands, waiting_commands) = mpsc::channel(WAITING_COMMANDS);
     let mut controller = Controller::new(Parts {
         desktop,
-        inbox,
+        inbox: inbox.clone(),
         news,
         config: config.clone(),
         accounts: endpoint.accounts(),
@@ -139,6 +143,9 @@ async fn serve(
         if let Err(error) = ended {
             tracing::error!("the {part} did not end well: {error}");
         }
+    }
+    if tokio::time::timeout(CLOSE_TIME, inbox.close()).await.is_err() {
+        tracing::warn!("the disk takes too long: the inbox is left to the next start, which loses nothing");
     }
     tracing::info!("ended");
     Ok(())

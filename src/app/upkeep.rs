@@ -62,6 +62,11 @@ impl Upkeep {
         loop {
             tokio::select! {
                 () = &mut termination => break,
+                () = self.listening.retry_is_due() => {
+                    let problem = self.listening.try_again().await;
+                    self.tell(Event::Problem(Topic::Listen, problem));
+                    self.tell(Event::Listening(self.listening.addresses()));
+                }
                 changed = changes(&mut watch) => self.files_changed(&changed).await,
                 ask = asked.recv() => match ask {
                     Some(Ask::Quit) | None => break,

@@ -42,7 +42,9 @@ impl Instance {
     pub fn acquire(paths: &Paths) -> Result<Self, InstanceError> {
         let failed = |source| InstanceError::Failed { path: paths.lock.display().to_string(), source };
         files::create_private_directory(&paths.data).map_err(failed)?;
-        let lock = files::open_private(&paths.lock).map_err(failed)?;
+        // On a disk that has become read-only, one that is there is as good.
+        let lock = files::open_private(&paths.lock).or_else(|error| File::open(&paths.lock).map_err(|_| error));
+        let lock = lock.map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(InstanceError::AlreadyRunning),

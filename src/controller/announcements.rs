@@ -20,6 +20,8 @@ pub enum Topic {
     Listen,
     /// The inbox
     Inbox,
+    /// An inbox that was damaged, and put aside
+    Damage,
 }
 
 impl Topic {
@@ -29,6 +31,7 @@ impl Topic {
             Self::Accounts => "The accounts cannot be read",
             Self::Listen => "Not all addresses can be listened on",
             Self::Inbox => "The inbox cannot be used",
+            Self::Damage => "The inbox was damaged",
         }
     }
 }

@@ -150,6 +150,8 @@ pub struct Controller<D> {
     unwritten: Vec<Shown>,
     /// How often in a row the notification service has refused a popup.
     refusals: u32,
+    /// Whether it is known what an earlier run noted: a pause, being muted. Nothing is presented before it is.
+    is_restored: bool,
     /// Whether the inbox has done all that was asked of it since the last look into it.
     inbox_works: bool,
     /// When the news were last asked for.
@@ -185,6 +187,7 @@ impl<D: Desktop> Controller<D> {
             backlog: Some(BACKLOG_ROOMS),
             unwritten: Vec::new(),
             refusals: 0,
+            is_restored: false,
             inbox_works: true,
             asked_at: None,
             news_interval: NEWS_INTERVAL,
@@ -207,7 +210,6 @@ impl<D: Desktop> Controller<D> {
         for (topic, reason) in problems {
             self.problem(topic, reason);
         }
-        self.restore().await;
         self.refresh().await;
     }
 
@@ -249,18 +251,19 @@ impl<D: Desktop> Controller<D> {
     }
 
     async fn restore(&mut self) {
-        match self.parts.inbox.setting("paused_until").await {
-            Ok(until) => {
+        let (paused_until, muted) =
+            (self.parts.inbox.setting("paused_until").await, self.parts.inbox.setting("muted").await);
+        match paused_until.and_then(|until| muted.map(|muted| (until, muted))) {
+            Ok((until, muted)) => {
                 let until = until.and_then(|until| until.parse().ok());
-                self.pause = until.map(|until| Pause::new(until, Timestamp::now(), Instant::now()));
+                // What the person has done meanwhile counts.
+                self.pause = self.pause.or(until.map(|until| Pause::new(until, Timestamp::now(), Instant::now())));
+                self.muted |= muted.is_some();
+                self.is_restored = true;
+                self.retain_accounts().await;
             }
             Err(error) => self.inbox_failed(&error),
         }
-        match self.parts.inbox.setting("muted").await {
-            Ok(muted) => self.muted = muted.is_some(),
-            Err(error) => self.inbox_failed(&error),
-        }
-        self.retain_accounts().await;
     }
 
     /// The inbox forgets the numbers of accounts that were removed; not while nobody can tell which those are.

@@ -1,5 +1,7 @@
 //! From news to the desktop: what is shown, rings, sounds and goes away.
 
+use std::path::Path;
+
 use jiff::{Timestamp, Zoned};
 use tokio::time::Instant;
 
@@ -29,13 +31,16 @@ impl<D: Desktop> Controller<D> {
             if keeps_coming { LONGEST_NEWS_INTERVAL.min(2 * self.news_interval) } else { NEWS_INTERVAL };
         self.due = None;
         self.inbox_works = true;
+        if !self.is_restored {
+            self.restore().await;
+        }
         if self.pause.is_some_and(|pause| pause.is_over(Timestamp::now(), now)) {
             self.end_pause().await;
         }
         // Whatever the inbox answers.
         self.calls.rung_out(now).into_iter().for_each(|call| self.parts.desktop.stop_ringing(call));
         self.show_announcements();
-        if self.write_shown().await {
+        if self.is_restored && self.write_shown().await {
             match self.parts.inbox.news(self.calls.wall_clock(Timestamp::now(), now)).await {
                 Ok(news) => self.tell(news, now).await,
                 Err(error) => self.inbox_failed(&error),
@@ -65,6 +70,9 @@ impl<D: Desktop> Controller<D> {
     }
 
     pub(super) async fn tell(&mut self, news: News, now: Instant) {
+        if let Some(kept_as) = &news.set_aside {
+            self.inbox_was_damaged(kept_as).await;
+        }
         for zeroed in &news.zeroed {
             self.withdraw_zeroed(zeroed, &news);
         }
@@ -75,6 +83,22 @@ impl<D: Desktop> Controller<D> {
         self.present(now).await;
         if let Some(deadline) = self.calls.next_deadline() {
             self.look_again_at(deadline);
+        }
+    }
+
+    /// The person is told, and the new inbox what only the old one knew.
+    async fn inbox_was_damaged(&mut self, kept_as: &Path) {
+        let reason = format!(
+            "A new one was begun: new messages are shown as ever, older ones are no longer listed. The old one is kept as {}.",
+            kept_as.display()
+        );
+        self.problem(Topic::Damage, reason);
+        self.unwritten.clear();
+        if let Some(pause) = self.pause {
+            self.remember("paused_until", Some(pause.until().to_string())).await;
+        }
+        if self.muted {
+            self.remember("muted", Some("yes".into())).await;
         }
     }
 

@@ -127,7 +127,8 @@ impl<D: Desktop> Controller<D> {
             }
             PopupKey::Summary => self.open_newest(token).await,
             PopupKey::Own(title) if *title == WELCOME => self.ask(Ask::Connect { token }),
-            PopupKey::Own(title) if *title == Topic::Accounts.title() || *title == Topic::Inbox.title() => {}
+            PopupKey::Own(title)
+                if [Topic::Accounts, Topic::Inbox, Topic::Damage].map(Topic::title).contains(title) => {}
             PopupKey::Own(_) => self.ask(Ask::OpenConfiguration { token }),
         }
         self.acknowledge(key, subject).await;
@@ -215,7 +216,7 @@ impl<D: Desktop> Controller<D> {
         drop(self.parts.asks.send(ask));
     }
 
-    async fn remember(&mut self, name: &'static str, value: Option<String>) {
+    pub(super) async fn remember(&mut self, name: &'static str, value: Option<String>) {
         if let Err(error) = self.parts.inbox.set_setting(name, value).await {
             self.inbox_failed(&error);
         }

@@ -92,6 +92,7 @@ impl Failure {
             Self::Inbox(InboxError::Unusable { path, reason }) => {
                 format!("the inbox cannot be used: {}", reason.replace(path.as_str(), "the database")).into()
             }
+            Self::Inbox(InboxError::Damaged { .. }) => "the inbox is damaged; a new one is begun".into(),
             Self::Inbox(InboxError::TooNew { .. }) => "the inbox was written by a newer Pushbell".into(),
             Self::Inbox(error @ InboxError::Closed) => error.to_string().into(),
             Self::InboxTooSlow => "the disk takes too long".into(),

@@ -20,12 +20,15 @@ pub(super) struct Account {
     pub(super) unread_notices: u64,
     /// Notices of it that are kept.
     pub(super) notices: u64,
+    /// Its messages up to this one are read, though not all of their rows say so yet; `None`: they do.
+    pub(super) read_up_to: Option<i64>,
 }
 
 macro_rules! account_query {
     ($rest:literal) => {
         concat!(
-            "SELECT id, name, last_push, sent_counts, unread, room_sum, missed_calls, unread_notices, notices
+            "SELECT id, name, last_push, sent_counts, unread, room_sum, missed_calls, unread_notices, notices,
+                read_up_to
             FROM account ",
             $rest
         )
@@ -56,6 +59,11 @@ impl Account {
             .collect()
     }
 
+    /// Loads those of which some rows do not say yet that they were read.
+    pub(super) fn being_read(db: &Connection) -> rusqlite::Result<Vec<Self>> {
+        db.prepare_cached(account_query!("WHERE read_up_to IS NOT NULL"))?.query_map([], Self::from_row)?.collect()
+    }
+
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: row.get(0)?,
@@ -69,6 +77,7 @@ impl Account {
             },
             unread_notices: count(row.get(7)?),
             notices: count(row.get(8)?),
+            read_up_to: row.get(9)?,
         })
     }
 
@@ -77,7 +86,7 @@ impl Account {
         let Numbers { sent, unread, room_sum, missed_calls } = self.numbers;
         db.prepare_cached(
             "UPDATE account SET last_push = ?, sent_counts = ?, unread = ?, room_sum = ?, missed_calls = ?,
-                unread_notices = ?, notices = ?
+                unread_notices = ?, notices = ?, read_up_to = ?
             WHERE id = ?",
         )?
         .execute(params![
@@ -88,9 +97,15 @@ impl Account {
             missed_calls.map(stored),
             stored(self.unread_notices),
             stored(self.notices),
+            self.read_up_to,
             self.id,
         ])?;
         Ok(())
+    }
+
+    /// Whether this message was read with all others, whatever its row says.
+    pub(super) fn has_read(&self, notice: i64) -> bool {
+        self.read_up_to.is_some_and(|up_to| notice <= up_to)
     }
 
     /// So many of its notices are no longer unread.

@@ -26,6 +26,8 @@ pub(super) struct Write<'a> {
 pub(super) struct Changes {
     /// There is something to present anew.
     pub(super) are_news: bool,
+    /// Some rows of messages that were read do not say so yet.
+    pub(super) is_reading: bool,
     zeroed_accounts: BTreeSet<String>,
     zeroed_rooms: BTreeSet<RoomKey>,
     changed_rooms: BTreeSet<RoomKey>,

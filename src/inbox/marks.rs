@@ -3,21 +3,61 @@
 //! Whoever reads a notice that still waits settles it. Where texts are not kept, a notice loses its text when it is
 //! read: until then a popup may have to be made from it once more.
 
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::{
     accounts::Account,
     calls,
     changes::Write,
     rooms::{self, Room},
-    rows::{Kind, Known},
+    rows::{Kind, Known, count, stored},
 };
 use crate::notice::{NoticeId, Presentation, RoomKey};
 
+/// How many notices one commit marks at most. A push that comes meanwhile waits for it: some 10 ms on a slow machine.
+/// In tests few notices are many steps.
+const STEP: usize = if cfg!(test) { 3 } else { 2000 };
+
+/// What one commit may still mark.
+#[derive(Debug)]
+pub(super) struct Step {
+    left: usize,
+}
+
+impl Step {
+    pub(super) fn begin() -> Self {
+        Self { left: STEP }
+    }
+
+    /// For what has to be done in one commit, with whatever else is in it.
+    fn whole() -> Self {
+        Self { left: usize::MAX }
+    }
+
+    /// Nothing more may be marked, and something may be left to mark.
+    pub(super) fn is_over(&self) -> bool {
+        self.left == 0
+    }
+
+    /// How many numbers to skip to come to the last one.
+    fn skipped(&self) -> i64 {
+        stored(self.left.saturating_sub(1) as u64)
+    }
+
+    fn spend(&mut self, notices: usize) {
+        self.left = self.left.saturating_sub(notices);
+    }
+}
+
 /// Every room in which something up to this notice waits, and so every notice: shown or settled.
-pub(super) fn present_everything(write: &mut Write<'_>, up_to: NoticeId, to: Presentation) -> rusqlite::Result<()> {
-    while let Some(room) = first_waiting_room(write.db, up_to)? {
-        present_room(write, &mut Room::load(write.db, room)?, up_to, to)?;
+pub(super) fn present_everything(
+    write: &mut Write<'_>,
+    up_to: NoticeId,
+    to: Presentation,
+    step: &mut Step,
+) -> rusqlite::Result<()> {
+    while let Some(room) = first_waiting_room(write.db, up_to)?.filter(|_| !step.is_over()) {
+        present_room(write, &mut Room::load(write.db, room)?, up_to, to, step)?;
     }
     Ok(())
 }
@@ -30,52 +70,97 @@ fn first_waiting_room(db: &Connection, up_to: NoticeId) -> rusqlite::Result<Opti
         .transpose()
 }
 
-/// The room's waiting messages up to this one: shown or settled.
+/// The room's waiting messages up to this one, oldest first: shown or settled.
 pub(super) fn present_room(
     write: &mut Write<'_>,
     room: &mut Room,
     up_to: NoticeId,
     to: Presentation,
+    step: &mut Step,
 ) -> rusqlite::Result<()> {
+    let Some(first) = room.waiting.first.filter(|first| *first <= up_to.0 && !step.is_over()) else { return Ok(()) };
+    let last = write
+        .db
+        .prepare_cached(
+            "SELECT id FROM notice INDEXED BY notice_unread
+            WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id BETWEEN :first AND :up_to
+                AND presentation = 0
+            ORDER BY id LIMIT 1 OFFSET :skipped",
+        )?
+        .query_row(
+            named_params! {
+                ":account": room.account, ":room": room.id, ":first": first, ":up_to": up_to.0,
+                ":skipped": step.skipped(),
+            },
+            |row| row.get(0),
+        )
+        .optional()?
+        .unwrap_or(up_to.0);
     let presented = write
         .db
         .prepare_cached(
             "UPDATE notice INDEXED BY notice_unread SET presentation = :to
-            WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id BETWEEN :first AND :up_to
+            WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id BETWEEN :first AND :last
                 AND presentation = 0",
         )?
         .execute(named_params! {
-            ":account": room.account, ":room": room.id, ":first": room.waiting.first, ":up_to": up_to.0,
-            ":to": to as i64,
+            ":account": room.account, ":room": room.id, ":first": first, ":last": last, ":to": to as i64,
         })?;
+    step.spend(presented);
     if to == Presentation::Settled {
         room.unread = room.unread.saturating_sub(presented as u64);
     }
-    room.find_waiting(write.db, up_to.0.saturating_add(1))?;
+    room.stop_waiting(write.db, presented as u64, last)?;
     room.save(write.db)
 }
 
-/// The room's messages up to this one are read.
+/// The room's messages up to this one are read, oldest first.
 pub(super) fn read_room(
     write: &mut Write<'_>,
     account: &mut Account,
     room: &mut Room,
     up_to: NoticeId,
+    step: &mut Step,
 ) -> rusqlite::Result<()> {
+    let from = account.read_up_to.map_or(0, |up_to| up_to.saturating_add(1));
+    let last = write
+        .db
+        .prepare_cached(
+            "SELECT id FROM notice INDEXED BY notice_unread
+            WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id BETWEEN :from AND :up_to
+            ORDER BY id LIMIT 1 OFFSET :skipped",
+        )?
+        .query_row(
+            named_params! {
+                ":account": room.account, ":room": room.id, ":from": from, ":up_to": up_to.0, ":skipped": step.skipped(),
+            },
+            |row| row.get(0),
+        )
+        .optional()?
+        .unwrap_or(up_to.0);
+    let (in_popup, waiting) = write
+        .db
+        .prepare_cached(
+            "SELECT count(*), count(*) FILTER (WHERE presentation = 0) FROM notice INDEXED BY notice_unread
+            WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id BETWEEN :from AND :last AND presentation < 2",
+        )?
+        .query_row(named_params! { ":account": room.account, ":room": room.id, ":from": from, ":last": last }, |row| {
+            Ok((count(row.get(0)?), count(row.get(1)?)))
+        })?;
     let read = write
         .db
         .prepare_cached(
             "UPDATE notice INDEXED BY notice_unread SET read = 1, presentation = iif(presentation = 0, 2, presentation),
                 content = iif(:keep, content, NULL)
-            WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id <= :up_to",
+            WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id BETWEEN :from AND :last",
         )?
         .execute(named_params! {
-            ":account": room.account, ":room": room.id, ":up_to": up_to.0, ":keep": write.keep_bodies,
+            ":account": room.account, ":room": room.id, ":from": from, ":last": last, ":keep": write.keep_bodies,
         })?;
+    step.spend(read);
     account.was_read(read);
-    let from = up_to.0.saturating_add(1);
-    room.find_waiting(write.db, from)?;
-    room.count_unread(write.db, from)?;
+    room.unread = room.unread.saturating_sub(in_popup);
+    room.stop_waiting(write.db, waiting, last)?;
     room.save(write.db)
 }
 
@@ -87,29 +172,46 @@ pub(super) fn zero_room(
     key: RoomKey,
 ) -> rusqlite::Result<()> {
     if account.unread_notices > 0 {
-        read_room(write, account, room, NoticeId(i64::MAX))?;
+        read_room(write, account, room, NoticeId(i64::MAX), &mut Step::whole())?;
         calls::end_all(write, account, Some(room.id))?;
     }
     write.changes.zero_room(key);
     Ok(())
 }
 
-/// Everything in the account is read, its calls too: its number fell to zero.
+/// Everything in the account is read, its calls too: its number fell to zero. With many messages, that is done when the
+/// account says so, and their rows follow in steps.
 pub(super) fn read_account(write: &mut Write<'_>, account: &mut Account) -> rusqlite::Result<()> {
     if account.unread_notices > 0 {
-        write
-            .db
-            .prepare_cached(
-                "UPDATE notice INDEXED BY notice_unread SET read = 1,
-                    presentation = iif(presentation = 0, 2, presentation), content = iif(:keep, content, NULL)
-                WHERE account = :account AND read = 0 AND kind = 0",
-            )?
-            .execute(named_params! { ":account": account.id, ":keep": write.keep_bodies })?;
         rooms::read_all(write.db, account.id)?;
         calls::end_all(write, account, None)?;
         account.unread_notices = 0;
+        account.read_up_to = write.db.prepare_cached("SELECT max(id) FROM notice")?.query_row([], |row| row.get(0))?;
+        go_on_reading(write, account)?;
     }
     write.changes.zero_account(&account.name);
+    Ok(())
+}
+
+/// Has more rows of an account say that they were read: one step of that.
+pub(super) fn go_on_reading(write: &mut Write<'_>, account: &mut Account) -> rusqlite::Result<()> {
+    let Some(up_to) = account.read_up_to else { return Ok(()) };
+    let read = write
+        .db
+        .prepare_cached(
+            "UPDATE notice SET read = 1, presentation = iif(presentation = 0, 2, presentation),
+                content = iif(:keep, content, NULL)
+            WHERE id IN (SELECT id FROM notice INDEXED BY notice_unread
+                WHERE account = :account AND read = 0 AND kind = 0 AND id <= :up_to LIMIT :step)",
+        )?
+        .execute(named_params! {
+            ":account": account.id, ":up_to": up_to, ":keep": write.keep_bodies, ":step": stored(STEP as u64),
+        })?;
+    if read < STEP {
+        account.read_up_to = None;
+    } else {
+        write.changes.is_reading = true;
+    }
     Ok(())
 }
 

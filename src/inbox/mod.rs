@@ -7,6 +7,7 @@ mod accounts;
 mod calls;
 mod changes;
 mod counts;
+mod damage;
 mod marks;
 mod news;
 mod prune;
@@ -20,7 +21,11 @@ mod thread;
 #[cfg(test)]
 mod tests;
 
-use std::{path::Path, sync::Arc, thread::Builder};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::Builder,
+};
 
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -93,6 +98,8 @@ pub struct News {
     pub changed_rooms: Vec<RoomKey>,
     /// The newest five notices with something to show, newest first.
     pub newest: Vec<Notice>,
+    /// Since the last news: the database was damaged, is kept under this name, and a new one was begun.
+    pub set_aside: Option<PathBuf>,
 }
 
 impl News {
@@ -171,9 +178,20 @@ pub struct Retention {
 /// Why the inbox could not do something.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum InboxError {
-    /// SQLite says no: the disk is full, the file is read-only, locked or damaged. The text says which.
-    #[error("the inbox {path} cannot be used: {reason}")]
+    /// SQLite says no: the disk is full, the file is read-only or locked. The text says which.
+    #[error(
+        "the inbox {path} cannot be used: {reason}; until it can, homeservers are told to try again later. Check the \
+         disk and who owns the file, or move it away"
+    )]
     Unusable {
+        /// The database file.
+        path: String,
+        /// What SQLite said.
+        reason: String,
+    },
+    /// The file is damaged. The running program puts it aside and begins a new one.
+    #[error("the inbox {path} is damaged: {reason}")]
+    Damaged {
         /// The database file.
         path: String,
         /// What SQLite said.
@@ -209,8 +227,11 @@ impl Inbox {
     /// Opens or creates the database (private to the user), migrates it and starts the thread.
     /// `news` is raised (`notify_one`) after every commit that changed something worth presenting.
     ///
+    /// A database that is damaged is put aside, and a new one begun ([`News::set_aside`]). One that cannot be used for
+    /// another reason may well be later: every request tries it again, and fails until then.
+    ///
     /// # Errors
-    /// When the database cannot be opened or is too new.
+    /// When the database is too new: it is left as it is.
     pub fn open(path: &Path, retention: Retention, news: Arc<Notify>) -> Result<Self, InboxError> {
         let (requests, queue) = mpsc::channel(QUEUE);
         let worker = Worker::open(path, retention, news)?;
@@ -261,7 +282,12 @@ impl Inbox {
     /// # Errors
     /// When it could not be written down; they may then be shown once more by the next start.
     pub async fn mark_shown(&self, shown: Vec<Shown>) -> Result<(), InboxError> {
-        self.ask(move |worker| worker.mark_shown(&shown)).await
+        let mut left = shown;
+        while !left.is_empty() {
+            // A step each, so that pushes that come meanwhile need not wait for all of it.
+            left = self.ask(move |worker| worker.mark_shown(left)).await?;
+        }
+        Ok(())
     }
 
     /// Settles every waiting notice without showing it (`popup.enabled = false`).
@@ -269,7 +295,8 @@ impl Inbox {
     /// # Errors
     /// When it could not be written down.
     pub async fn settle_waiting(&self) -> Result<(), InboxError> {
-        self.ask(Worker::settle_waiting).await
+        while !self.ask(Worker::settle_waiting).await? {}
+        Ok(())
     }
 
     /// The person has read something here. Raises `news`.
@@ -277,7 +304,13 @@ impl Inbox {
     /// # Errors
     /// When it could not be written down.
     pub async fn mark_read(&self, read: Read) -> Result<(), InboxError> {
-        self.ask(move |worker| worker.mark_read(&read)).await
+        let read = Arc::new(read);
+        loop {
+            let read = Arc::clone(&read);
+            if self.ask(move |worker| worker.mark_read(&read)).await? {
+                return Ok(());
+            }
+        }
     }
 
     /// The newest notice that is unread, for a click on the tray icon.
@@ -340,6 +373,15 @@ impl Inbox {
         self.ask(Worker::check).await
     }
 
+    /// Ends the thread, its work done and the database closed, for all handles; what is asked later fails.
+    pub async fn close(self) {
+        let (answer, answered) = oneshot::channel();
+        if self.requests.send(Request::Close(answer)).await.is_ok() {
+            // Either way it is closed.
+            answered.await.ok();
+        }
+    }
+
     /// Has the thread do something, and waits for what it answers.
     async fn ask<T: Send + 'static>(
         &self,
@@ -379,5 +421,5 @@ pub struct Totals {
 /// When there is a database and it cannot be read. No database is an empty history.
 pub fn history(path: &Path, limit: usize) -> Result<Vec<Notice>, InboxError> {
     schema::open_to_read(path)?
-        .map_or(Ok(Vec::new()), |db| news::newest_of_all(&db, limit).map_err(|error| schema::unusable(path, &error)))
+        .map_or(Ok(Vec::new()), |db| news::newest_of_all(&db, limit).map_err(|error| schema::failed(path, &error)))
 }

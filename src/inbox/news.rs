@@ -29,6 +29,7 @@ pub(super) fn news(db: &Connection) -> rusqlite::Result<News> {
         zeroed: Vec::new(),
         changed_rooms: Vec::new(),
         newest: newest(db)?,
+        set_aside: None,
     })
 }
 

@@ -11,6 +11,12 @@ const DAY: i64 = 24 * 60 * 60 * 1000;
 /// Notices looked at in one step, which is one commit: a request waits no longer than that takes.
 const STEP: i64 = 500;
 
+/// Free pages that the file keeps, since the next notices go there. A page has 4 KiB.
+const SPARE_PAGES: i64 = 256;
+
+/// Pages given back to the system in one step.
+const SHRINK_STEP: i64 = 128;
+
 /// Present once the texts of all read notices are gone.
 const TEXTS_ARE_GONE: &str = "texts_are_gone";
 
@@ -32,6 +38,8 @@ pub(super) struct Pass {
     /// Notices up to this one were looked at.
     after: i64,
     keep_bodies: bool,
+    /// All were looked at; the file gives back what it no longer needs.
+    is_shrinking: bool,
 }
 
 impl Pruning {
@@ -50,13 +58,14 @@ impl Pruning {
 
     /// Begins a pass if one is due.
     pub(super) fn time_is(&mut self, now: i64) {
-        if self.due.is_some_and(|due| now < due) {
+        // A pass that is due in more than a day was planned while the clock was wrong.
+        if self.due.is_some_and(|due| (due.saturating_sub(DAY)..due).contains(&now)) {
             return;
         }
         self.due = Some(now.saturating_add(DAY));
         let Retention { keep_days, keep_bodies } = self.retention;
         let cutoff = now.saturating_sub(DAY.saturating_mul(i64::from(keep_days)));
-        self.pass = Some(Pass { now, cutoff, after: 0, keep_bodies });
+        self.pass = Some(Pass { now, cutoff, after: 0, keep_bodies, is_shrinking: false });
     }
 
     /// What to go on with, if a pass is under way.
@@ -93,6 +102,9 @@ enum Fate {
 impl Pass {
     /// Goes on with the pass; `None`: it is complete.
     pub(super) fn step(self, write: &mut Write<'_>) -> rusqlite::Result<Option<Self>> {
+        if self.is_shrinking {
+            return shrink(write.db).map(|is_smaller| is_smaller.then_some(self));
+        }
         if self.keep_bodies {
             set_texts_are_gone(write.db, false)?;
         }
@@ -114,7 +126,7 @@ impl Pass {
         if drops_texts && rest.is_none() {
             set_texts_are_gone(write.db, true)?;
         }
-        Ok(rest.map(|last| Self { after: last.id, ..self }))
+        Ok(Some(rest.map_or(Self { is_shrinking: true, ..self }, |last| Self { after: last.id, ..self })))
     }
 
     fn next_aged(self, db: &Connection) -> rusqlite::Result<Vec<Aged>> {
@@ -169,6 +181,20 @@ fn forget(write: &mut Write<'_>, notice: &Aged) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM notice WHERE id = ?1")?.execute([notice.id])?;
     db.prepare_cached("DELETE FROM room WHERE id = ?1 AND notices = 0 AND counted = 0")?.execute([notice.room])?;
     Ok(())
+}
+
+/// Gives some free pages back to the system, if there are too many. Whether there were.
+fn shrink(db: &Connection) -> rusqlite::Result<bool> {
+    let free = |db: &Connection| db.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0));
+    let before = free(db)?;
+    if before <= SPARE_PAGES {
+        return Ok(false);
+    }
+    let mut vacuum = db.prepare(&format!("PRAGMA incremental_vacuum({SHRINK_STEP})"))?;
+    // It gives back a page for each row that is asked for.
+    let mut pages = vacuum.query([])?;
+    while pages.next()?.is_some() {}
+    Ok(free(db)? < before)
 }
 
 fn texts_are_gone(db: &Connection) -> rusqlite::Result<bool> {

@@ -65,7 +65,7 @@ struct Draft<'a> {
 impl Arrival<'_> {
     fn record_for(&self, write: &mut Write<'_>, recipient: &Recipient) -> rusqlite::Result<()> {
         let mut account = Account::named(write.db, &recipient.account)?;
-        let known = self.key.map_or(Ok(None), |key| Known::find(write.db, account.id, key))?;
+        let known = self.key.map_or(Ok(None), |key| Known::find(write.db, &account, key))?;
         if let Some(known) = known {
             // A retry. Only if its numbers differ does it say anything new.
             let Some(counts) = self.counts.filter(|counts| known.counts != Some(*counts)) else { return Ok(()) };
@@ -199,12 +199,12 @@ impl Arrival<'_> {
             }
             Meaning::Redaction { event_id } => {
                 let silent = silent(content);
-                if let Some(event) = Known::find(write.db, account.id, event_id)?.filter(|event| event.room == room) {
+                if let Some(event) = Known::find(write.db, account, event_id)?.filter(|event| event.room == room) {
                     marks::redact(write, account, &event)?;
                 }
                 silent
             }
-            Meaning::Edit { event_id, new_content } => match Known::find(write.db, account.id, event_id)? {
+            Meaning::Edit { event_id, new_content } => match Known::find(write.db, account, event_id)? {
                 Some(edited) => {
                     // Its text is that of the edited message now, and goes with it when that is redacted.
                     let silent = silent(None);

@@ -155,17 +155,26 @@ impl Room {
         })
     }
 
-    /// Counts anew what is unread, after messages before `from` were read. None before it may be unread.
-    pub(super) fn count_unread(&mut self, db: &Connection, from: i64) -> rusqlite::Result<()> {
-        self.unread = db
-            .prepare_cached(
-                "SELECT count(*) FROM notice INDEXED BY notice_unread
-                WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id >= :from
-                    AND presentation < 2",
+    /// So many messages wait no more: all those up to this one, and no other.
+    pub(super) fn stop_waiting(&mut self, db: &Connection, messages: u64, up_to: i64) -> rusqlite::Result<()> {
+        let waiting = &mut self.waiting;
+        waiting.count = waiting.count.saturating_sub(messages);
+        waiting.first = if waiting.count == 0 {
+            None
+        } else {
+            db.prepare_cached(
+                "SELECT id FROM notice INDEXED BY notice_unread
+                WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id > :up_to AND presentation = 0
+                ORDER BY id LIMIT 1",
             )?
-            .query_row(named_params! { ":account": self.account, ":room": self.id, ":from": from }, |row| {
-                row.get(0).map(count)
-            })?;
+            .query_row(named_params! { ":account": self.account, ":room": self.id, ":up_to": up_to }, |row| row.get(0))
+            .optional()?
+        };
+        if waiting.first.is_none() {
+            *waiting = Waiting::default();
+        }
+        waiting.highlight = waiting.highlight.filter(|highlight| *highlight > up_to);
+        waiting.sound = waiting.sound.filter(|sound| *sound > up_to);
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::accounts::Account;
 use crate::{
     notice::{Notice, NoticeId, Presentation},
     push::notify::{Counts, Priority, SoundTweak},
@@ -81,20 +82,25 @@ pub(super) struct Known {
 
 impl Known {
     /// Finds the account's notice with this `event_id` or, lacking one, this `id`.
-    pub(super) fn find(db: &Connection, account: i64, key: &str) -> rusqlite::Result<Option<Self>> {
+    pub(super) fn find(db: &Connection, account: &Account, key: &str) -> rusqlite::Result<Option<Self>> {
         db.prepare_cached(
             "SELECT id, room, kind, presentation, read, redacted, sender, counts_unread, counts_missed_calls
             FROM notice WHERE key_hash = ? AND account = ? AND coalesce(event_id, push_id) = ?",
         )?
-        .query_row((key_hash(account, key), account, key), |row| {
+        .query_row((key_hash(account.id, key), account.id, key), |row| {
+            let id = row.get(0)?;
+            let (presentation, is_read) = match (presentation(row.get(3)?), account.has_read(id)) {
+                (Presentation::Waiting, true) => (Presentation::Settled, true),
+                (presentation, has_read) => (presentation, has_read || row.get(4)?),
+            };
             let unread: Option<i64> = row.get(7)?;
             let missed_calls: Option<i64> = row.get(8)?;
             Ok(Self {
-                id: row.get(0)?,
+                id,
                 room: row.get(1)?,
                 kind: kind(row.get(2)?),
-                presentation: presentation(row.get(3)?),
-                read: row.get(4)?,
+                presentation,
+                read: is_read,
                 redacted: row.get(5)?,
                 sender: row.get(6)?,
                 counts: unread.map(|unread| Counts { unread: count(unread), missed_calls: missed_calls.map(count) }),

@@ -2,9 +2,9 @@
 
 use std::{io, path::Path, time::Duration};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::InboxError;
+use super::{InboxError, damage};
 use crate::platform::files;
 
 /// The migrations in order; the version of a database is how many of them it has had. Never edited once released.
@@ -29,14 +29,18 @@ const PRAGMAS: &str = "
     PRAGMA trusted_schema = OFF;
 ";
 
-/// Opens the database, makes it if it is missing, and brings it to the newest version.
-pub(super) fn open(path: &Path) -> Result<Connection, InboxError> {
+/// Only possible before the first table: pages that are free go back to the system when pruning says so.
+const PRAGMAS_OF_A_NEW_DATABASE: &str = "PRAGMA auto_vacuum = INCREMENTAL";
+
+/// Opens the database, makes it if it is missing, and brings it to the newest version. The notices of a new one are
+/// numbered from after `newest` on.
+pub(super) fn open(path: &Path, newest: i64) -> Result<Connection, InboxError> {
     create(path).map_err(|error| unusable(path, &error))?;
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     if version(path, &connection)? < MIGRATIONS.len() {
-        migrate(&mut connection).map_err(|error| unusable(path, &error))?;
+        migrate(&mut connection, newest).map_err(|error| failed(path, &error))?;
     }
-    connection.execute_batch(PRAGMAS).map_err(|error| unusable(path, &error))?;
+    connection.execute_batch(PRAGMAS).map_err(|error| failed(path, &error))?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     Ok(connection)
 }
@@ -55,6 +59,24 @@ pub(super) fn unusable(path: &Path, reason: &impl ToString) -> InboxError {
     InboxError::Unusable { path: path.display().to_string(), reason: reason.to_string() }
 }
 
+/// The same for what SQLite says: the file itself may be to blame.
+pub(super) fn failed(path: &Path, error: &rusqlite::Error) -> InboxError {
+    if damage::is_damage(error) {
+        InboxError::Damaged { path: path.display().to_string(), reason: error.to_string() }
+    } else if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {
+        unusable(path, &format!("{error}: the disk is full or failing"))
+    } else {
+        unusable(path, error)
+    }
+}
+
+/// The number of the newest notice that the database has ever had.
+pub(super) fn newest(path: &Path, connection: &Connection) -> Result<i64, InboxError> {
+    connection
+        .query_row("SELECT coalesce(max(seq), 0) FROM sqlite_sequence", [], |row| row.get(0))
+        .map_err(|error| failed(path, &error))
+}
+
 /// Makes the file before SQLite does, which would let others read it. What SQLite puts beside it has its permissions.
 ///
 /// A file that is there is not opened: closing it again would drop this process's locks on it (POSIX).
@@ -71,12 +93,12 @@ fn create(path: &Path) -> io::Result<()> {
 fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, InboxError> {
     Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .and_then(|connection| connection.busy_timeout(BUSY_TIMEOUT).map(|()| connection))
-        .map_err(|error| unusable(path, &error))
+        .map_err(|error| failed(path, &error))
 }
 
 /// How many migrations the database has had.
 fn version(path: &Path, connection: &Connection) -> Result<usize, InboxError> {
-    let found: i64 = user_version(connection).map_err(|error| unusable(path, &error))?;
+    let found: i64 = user_version(connection).map_err(|error| failed(path, &error))?;
     match usize::try_from(found) {
         Ok(version) if version <= MIGRATIONS.len() => Ok(version),
         Ok(_) | Err(_) => Err(InboxError::TooNew {
@@ -87,11 +109,17 @@ fn version(path: &Path, connection: &Connection) -> Result<usize, InboxError> {
     }
 }
 
-fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+fn migrate(connection: &mut Connection, newest: i64) -> rusqlite::Result<()> {
+    if user_version(connection)? == 0 {
+        connection.execute_batch(PRAGMAS_OF_A_NEW_DATABASE)?;
+    }
     for (version, migration) in (1_i64..).zip(MIGRATIONS) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if user_version(&transaction)? < version {
             transaction.execute_batch(migration)?;
+            if version == 1 && newest > 0 {
+                transaction.execute("INSERT INTO sqlite_sequence VALUES ('notice', ?1)", [newest])?;
+            }
             transaction.pragma_update(None, "user_version", version)?;
             transaction.commit()?;
         }

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -14,7 +15,7 @@ use super::{
     accounts::Account,
     calls,
     changes::{Changes, Write},
-    marks, news,
+    damage, marks, news,
     prune::Pruning,
     record::record,
     rooms::Room,
@@ -24,6 +25,9 @@ use crate::notice::{NoticeId, Presentation};
 
 /// Requests taken in one go, and so the most pushes that share a commit.
 const MAX_BATCH: usize = 1024;
+
+/// A database that is damaged again so soon stays where it is for a while: the disk would fill up with damaged ones.
+const DAMAGE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A setting that is written, and removed, to find out whether writing works again.
 const PROBE: &str = "probe";
@@ -37,6 +41,31 @@ pub(super) enum Request {
     Record(Push),
     /// Anything else. It answers by itself.
     Run(Box<dyn FnOnce(&mut Worker) + Send>),
+    /// End, after what was asked before. It is answered when the database is closed.
+    Close(oneshot::Sender<()>),
+}
+
+/// Requests that are served together.
+#[derive(Default)]
+struct Batch {
+    pushes: Vec<Push>,
+    others: Vec<Box<dyn FnOnce(&mut Worker) + Send>>,
+    closing: Option<oneshot::Sender<()>>,
+}
+
+impl Batch {
+    fn add(&mut self, request: Request) {
+        match request {
+            Request::Record(push) => self.pushes.push(push),
+            Request::Run(work) => self.others.push(work),
+            Request::Close(closed) => self.closing = Some(closed),
+        }
+    }
+
+    /// Nothing that comes after the end is served.
+    fn has_room(&self) -> bool {
+        self.closing.is_none() && self.pushes.len() + self.others.len() < MAX_BATCH
+    }
 }
 
 /// The thread's state. After an error the connection is closed, and the next request opens another.
@@ -49,6 +78,15 @@ pub(super) struct Worker {
     changes: Changes,
     /// The last write failed.
     is_failing: bool,
+    /// Rows of messages that were read may not say so yet: then only pushes are served, which know.
+    is_reading: bool,
+    /// No notice has a higher number. Those of a new database begin after it: a popup of an old one is never taken for
+    /// that of a new one.
+    newest: i64,
+    /// Since the last news: a damaged database was kept under this name.
+    set_aside: Option<PathBuf>,
+    /// When that was last done.
+    damaged_at: Option<Instant>,
 }
 
 /// Why a transaction failed.
@@ -68,42 +106,97 @@ impl From<Failure> for InboxError {
 }
 
 impl Worker {
-    /// Opens the database.
+    /// Opens the database, if it can be opened now.
+    ///
+    /// # Errors
+    /// When it is too new.
     pub(super) fn open(path: &Path, retention: Retention, news: Arc<Notify>) -> Result<Self, InboxError> {
-        Ok(Self {
-            connection: Some(schema::open(path)?),
+        let mut worker = Self {
+            connection: None,
             path: path.to_owned(),
             pruning: Pruning::new(retention),
             news,
             changes: Changes::default(),
             is_failing: false,
-        })
-    }
-
-    /// Serves requests until nobody can ask any more.
-    pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        while let Some(first) = self.next_request(&mut requests) {
-            let mut pushes = Vec::new();
-            let mut others = Vec::new();
-            let mut next = Some(first);
-            while let Some(request) = next {
-                match request {
-                    Request::Record(push) => pushes.push(push),
-                    Request::Run(work) => others.push(work),
+            is_reading: true,
+            newest: 0,
+            set_aside: None,
+            damaged_at: None,
+        };
+        if let Err(error) = worker.read(|_| Ok(())) {
+            match error {
+                InboxError::TooNew { .. } => return Err(error),
+                // It has been put aside: what follows begins the new one.
+                InboxError::Damaged { .. } => {}
+                InboxError::Unusable { .. } | InboxError::Closed => {
+                    // Whoever asks for news is told why.
+                    worker.is_failing = true;
                 }
-                next = if pushes.len() + others.len() < MAX_BATCH { requests.try_recv().ok() } else { None };
-            }
-            // Whoever needs an order waits for the answer, so the pushes can go first.
-            self.record(pushes);
-            for work in others {
-                work(&mut self);
             }
         }
+        Ok(worker)
+    }
+
+    /// Serves requests until it is to end, or nobody can ask any more.
+    pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        let mut closing = None;
+        while closing.is_none()
+            && let Some(first) = self.next_request(&mut requests)
+        {
+            closing = self.serve(first, &mut requests);
+        }
+        drop(self);
+        if let Some(closed) = closing {
+            // Who no longer waits does not need to know.
+            closed.send(()).ok();
+        }
+    }
+
+    /// Serves this request and those that wait; who wants the thread to end, if somebody does.
+    fn serve(&mut self, first: Request, requests: &mut mpsc::Receiver<Request>) -> Option<oneshot::Sender<()>> {
+        let mut batch = Batch::default();
+        batch.add(first);
+        loop {
+            while batch.has_room()
+                && let Ok(request) = requests.try_recv()
+            {
+                batch.add(request);
+            }
+            // Whoever needs an order waits for the answer, so the pushes can go first.
+            self.record(std::mem::take(&mut batch.pushes));
+            // And they need not wait until rows that were read say so, as others have to.
+            if batch.closing.is_some() || !self.go_on_reading() {
+                break;
+            }
+        }
+        for work in batch.others {
+            work(self);
+        }
+        batch.closing
+    }
+
+    /// Has more rows of accounts that were read say so. Whether some may be left.
+    fn go_on_reading(&mut self) -> bool {
+        if !self.is_reading {
+            return false;
+        }
+        let Ok(accounts) = self.read(Account::being_read) else { return false };
+        self.is_reading = !accounts.is_empty();
+        // After a failure the next request goes on with it.
+        self.is_reading
+            && self
+                .write(|write| {
+                    accounts.into_iter().try_for_each(|mut account| {
+                        marks::go_on_reading(write, &mut account)?;
+                        account.save(write.db)
+                    })
+                })
+                .is_ok()
     }
 
     /// Waits for a request. What is left to prune is done meanwhile.
     fn next_request(&mut self, requests: &mut mpsc::Receiver<Request>) -> Option<Request> {
-        while let Some(pass) = self.pruning.pass() {
+        while let Some(pass) = self.pruning.pass().filter(|_| !self.is_reading) {
             match requests.try_recv() {
                 Ok(request) => return Some(request),
                 Err(mpsc::error::TryRecvError::Disconnected) => return None,
@@ -126,6 +219,8 @@ impl Worker {
             Err(Failure::Work(_)) if pushes.len() > 1 => self.record_each(pushes),
             outcome => {
                 let outcome = outcome.map_err(InboxError::from);
+                let notices: usize = pushes.iter().map(|(delivery, _)| delivery.recipients.len()).sum();
+                self.recorded(notices);
                 for (_, answer) in pushes {
                     // Who no longer waits for the answer will ask again.
                     answer.send(outcome.clone()).ok();
@@ -137,6 +232,7 @@ impl Worker {
     fn record_each(&mut self, pushes: Vec<Push>) {
         let mut out_of_order = None;
         for (delivery, answer) in pushes {
+            self.recorded(delivery.recipients.len());
             let outcome = match &out_of_order {
                 Some(error) => Err(InboxError::clone(error)),
                 None => self.transact(|write| record(write, &delivery)).map_err(|failure| {
@@ -150,6 +246,11 @@ impl Worker {
         }
     }
 
+    /// So many notices were recorded at most.
+    fn recorded(&mut self, notices: usize) {
+        self.newest = self.newest.saturating_add(i64::try_from(notices).unwrap_or(i64::MAX));
+    }
+
     /// What has changed, after calls have rung out.
     pub(super) fn news(&mut self, now: Timestamp) -> Result<News, InboxError> {
         let milliseconds = now.as_millisecond();
@@ -159,53 +260,68 @@ impl Worker {
         }
         let mut news = self.read(news::news)?;
         (news.zeroed, news.changed_rooms) = self.changes.take();
+        news.set_aside = self.set_aside.take();
         Ok(news)
     }
 
-    /// Notices were shown.
-    pub(super) fn mark_shown(&mut self, shown: &[Shown]) -> Result<(), InboxError> {
-        self.write(|write| {
-            shown.iter().try_for_each(|shown| match shown {
-                Shown::Room(key, up_to) => match Room::by_key(write.db, key)? {
-                    Some(mut room) => marks::present_room(write, &mut room, *up_to, Presentation::Shown),
-                    None => Ok(()),
-                },
-                Shown::Everything(up_to) => marks::present_everything(write, *up_to, Presentation::Shown),
-                Shown::Call(id, state) => calls::present(write, *id, Presentation::Shown, *state),
-            })
-        })
+    /// Notices were shown: one step of that, and what is left of it.
+    pub(super) fn mark_shown(&mut self, mut shown: Vec<Shown>) -> Result<Vec<Shown>, InboxError> {
+        let left = self.write(|write| {
+            let mut step = marks::Step::begin();
+            for (position, shown) in shown.iter().enumerate() {
+                match shown {
+                    Shown::Room(key, up_to) => {
+                        if let Some(mut room) = Room::by_key(write.db, key)? {
+                            marks::present_room(write, &mut room, *up_to, Presentation::Shown, &mut step)?;
+                        }
+                    }
+                    Shown::Everything(up_to) => {
+                        marks::present_everything(write, *up_to, Presentation::Shown, &mut step)?;
+                    }
+                    Shown::Call(id, state) => calls::present(write, *id, Presentation::Shown, *state)?,
+                }
+                if step.is_over() {
+                    return Ok(position);
+                }
+            }
+            Ok(shown.len())
+        })?;
+        Ok(shown.split_off(left))
     }
 
-    /// Nothing that waits will be shown.
-    pub(super) fn settle_waiting(&mut self) -> Result<(), InboxError> {
+    /// Nothing that waits will be shown: one step of that. Whether it was the last.
+    pub(super) fn settle_waiting(&mut self) -> Result<bool, InboxError> {
         if self.read(news::totals)?.unshown == 0 && self.read(calls::none_to_present)? {
-            return Ok(());
+            return Ok(true);
         }
         self.write(|write| {
-            marks::present_everything(write, NoticeId(i64::MAX), Presentation::Settled)?;
-            calls::settle_all(write)
+            let mut step = marks::Step::begin();
+            marks::present_everything(write, NoticeId(i64::MAX), Presentation::Settled, &mut step)?;
+            calls::settle_all(write)?;
+            Ok(!step.is_over())
         })
     }
 
-    /// The person has read something here.
-    pub(super) fn mark_read(&mut self, read: &Read) -> Result<(), InboxError> {
+    /// The person has read something here: one step of that. Whether it was the last.
+    pub(super) fn mark_read(&mut self, read: &Read) -> Result<bool, InboxError> {
         self.write(|write| {
+            let mut step = marks::Step::begin();
             write.changes.are_news = true;
             match read {
-                Read::Room(key, up_to) => match Room::by_key(write.db, key)? {
-                    Some(mut room) => {
+                Read::Room(key, up_to) => {
+                    if let Some(mut room) = Room::by_key(write.db, key)? {
                         let mut account = Account::load(write.db, room.account)?;
-                        marks::read_room(write, &mut account, &mut room, *up_to)?;
-                        account.save(write.db)
+                        marks::read_room(write, &mut account, &mut room, *up_to, &mut step)?;
+                        account.save(write.db)?;
                     }
-                    None => Ok(()),
-                },
-                Read::Call(id) => calls::end_here(write, *id),
+                }
+                Read::Call(id) => calls::end_here(write, *id)?,
                 Read::Everything => Account::all(write.db)?.into_iter().try_for_each(|mut account| {
                     account.clear(write)?;
                     account.save(write.db)
-                }),
+                })?,
             }
+            Ok(!step.is_over())
         })
     }
 
@@ -285,6 +401,7 @@ impl Worker {
                     tracing::info!("the inbox can be written again");
                 }
                 let are_news = changes.are_news;
+                self.is_reading |= changes.is_reading;
                 self.changes.merge(changes);
                 if are_news {
                     self.news.notify_one();
@@ -300,17 +417,49 @@ impl Worker {
         }
     }
 
-    /// Uses the connection, opened anew if need be; closes it after an error.
+    /// Uses the connection, opened anew if need be; closes it after an error. A database that is damaged is put aside.
     fn with_connection<T>(
+        &mut self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, InboxError> {
+        let outcome = self.try_with_connection(work);
+        if let Err(error @ InboxError::Damaged { .. }) = &outcome {
+            self.begin_anew(error);
+        }
+        outcome
+    }
+
+    fn try_with_connection<T>(
         &mut self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, InboxError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => schema::open(&self.path)?,
+            None => {
+                let connection = schema::open(&self.path, self.newest)?;
+                self.newest = self.newest.max(schema::newest(&self.path, &connection)?);
+                connection
+            }
         };
-        let value = work(&mut connection).map_err(|error| schema::unusable(&self.path, &error))?;
+        let value = work(&mut connection).map_err(|error| schema::failed(&self.path, &error))?;
         self.connection = Some(connection);
         Ok(value)
+    }
+
+    /// Puts the damaged database aside; the next request begins a new one.
+    fn begin_anew(&mut self, error: &InboxError) {
+        tracing::error!("{error}");
+        if self.damaged_at.is_some_and(|damaged_at| damaged_at.elapsed() < DAMAGE_INTERVAL) {
+            return;
+        }
+        match damage::set_aside(&self.path, Timestamp::now()) {
+            Ok(kept_as) => {
+                tracing::error!("it is kept as {}; a new one is begun", kept_as.display());
+                self.damaged_at = Some(Instant::now());
+                self.set_aside = Some(kept_as);
+                self.news.notify_one();
+            }
+            Err(error) => tracing::error!("{}: it cannot be put aside: {error}", self.path.display()),
+        }
     }
 }

@@ -10,8 +10,7 @@ use super::{
     ears::{Ears, HEARING},
 };
 use crate::rig::{
-    Desktop, DesktopOptions, Pushbell, Recording, SOON, TrayHost, pushbell::message, recording::same_sound, wait_for,
-    wait_until,
+    Desktop, DesktopOptions, OnNotify, Pushbell, Recording, SOON, TrayHost, pushbell::message, wait_for, wait_until,
 };
 
 const WHOLE: DesktopOptions = DesktopOptions { tray: Some(TrayHost::Xfce4Panel), ..HEARING };
@@ -162,6 +161,12 @@ fn nothing_private_is_logged_however_much_is_logged() {
     app.pushbell.write_config("[popup]\nopen = 7\n");
     app.titled(0, "The configuration has a fault");
     app.pushbell.ok(&["account", "add", "Privateaccount"]);
+    // A service may quote the popup in its error.
+    app.desktop.kill_notifier();
+    let fake = app.desktop.fake_notifier(&["body"]);
+    fake.on_notify(OnNotify::Fail("no room for privatebody"));
+    app.push(private("7", "m.room.message", json!({"msgtype": "m.text", "body": "privatebody"})));
+    wait_until("the refusal is logged", SOON, || app.pushbell.log().contains("refused the popup"));
     app.pushbell.terminate();
     app.pushbell.launch(&["--log-level", "trace", "run"]);
     let log = app.pushbell.log();
@@ -199,7 +204,7 @@ fn an_idle_app_does_not_wake() {
     push["devices"] = json!([{"tweaks": {"sound": "default"}}]);
     app.push(push);
     app.shows(0, "text");
-    ears.hears(heard, &ears.default);
+    ears.hears(&app, heard, &ears.default);
     let mut call = message("2", "room", "");
     call["type"] = "m.call.invite".into();
     call["content"] = json!({"call_id": "c", "lifetime": 500});

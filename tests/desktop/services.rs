@@ -161,3 +161,44 @@ fn a_popup_that_the_service_never_answers_is_not_asked_for_again_and_again() {
     all_shown(&app);
     assert!(app.notifications().traffic().iter().filter(|traffic| matches!(traffic, Traffic::Notify(_))).count() <= 3);
 }
+
+#[test]
+fn without_a_cookie_sounds_still_go_to_pulseaudio_itself() {
+    let app = App::start(DesktopOptions::default(), "");
+    assert!(app.pushbell.env().iter().all(|(key, _)| key != "PULSE_COOKIE"));
+    app.pushbell.ok(&["test"]);
+    app.pushbell.wait_for_status("the sound was played", |status| status["sound"]["reason"] == "PulseAudio");
+}
+
+#[test]
+fn what_was_read_elsewhere_before_a_service_started_is_not_shown() {
+    let mut app = App::start(DesktopOptions::BARE, "");
+    app.message("1", "room", "read elsewhere");
+    app.unread(0);
+    app.counts(0);
+    app.desktop.start_notifier(Notifier::Dunst);
+    app.message("2", "room", "unread");
+    app.shows(0, "unread");
+    assert_eq!(app.notifications().all().len(), 1);
+}
+
+#[test]
+fn what_is_read_elsewhere_while_a_service_hangs_is_withdrawn_once_it_goes_on() {
+    let mut app = App::start(DUNST, "[popup]\ntimeout = \"never\"\n");
+    app.message("1", "room", "first");
+    let first = app.shows(0, "first");
+    all_shown(&app);
+    app.desktop.notifier().freeze();
+    app.message("2", "room", "second");
+    app.message("3", "other room", "third");
+    app.pushbell.wait_for_status("the app has noticed", |status| status["popup"]["available"] == false);
+    app.unread(0);
+    app.counts(0);
+    app.desktop.notifier().thaw();
+    assert_eq!(app.notifications().wait_for_closed(first.id()), 3);
+    wait_until("nothing is on the screen", SOON, || app.notifications().open().is_empty());
+    app.pushbell.wait_for_status("popups work again", |status| status["popup"]["available"] == true);
+    app.message("4", "room", "fourth");
+    app.shows(0, "fourth");
+    assert_eq!(app.notifications().open().len(), 1);
+}

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use super::{
     app::App,
-    ears::{Ears, HEARING},
+    ears::{Ears, HEARING, on_the_server},
 };
 use crate::rig::{
-    DesktopOptions, SOON, process,
+    DesktopOptions, SOON,
     pushbell::message,
     recording::{Burst, RATE, tone},
     wait_until,
@@ -24,18 +24,6 @@ fn sounding(event: &str, sound: impl Into<Value>) -> Value {
     let mut push = message(event, "room", "text");
     push["devices"] = json!([{"tweaks": {"sound": sound.into()}}]);
     push
-}
-
-/// What the sound server has: "sink-inputs" or "clients", a line each.
-fn on_the_server(app: &App, what: &str) -> Vec<String> {
-    let listed = process::run("pactl", &["list", "short", what], app.desktop.env());
-    listed.lines().map(str::to_owned).collect()
-}
-
-/// Waits until the app has let go of the sound device.
-#[track_caller]
-fn device_is_closed(app: &App) {
-    wait_until("the sound device is closed", SOON, || on_the_server(app, "sink-inputs").is_empty());
 }
 
 /// A tone as a WAV file.
@@ -93,8 +81,7 @@ fn every_tweak_plays_its_sound_and_leaves_no_stream_behind() {
         let heard = ears.mark();
         app.push(sounding(what, tweak));
         println!("{what}");
-        ears.hears(heard, sound);
-        device_is_closed(&app);
+        ears.hears(&app, heard, sound);
     }
     let heard = ears.mark();
     for (what, silent) in [("null", Value::Null), ("false", false.into()), ("empty", "".into())] {
@@ -117,7 +104,7 @@ fn a_burst_is_heard_once() {
     for number in 0..50 {
         app.push(sounding(&number.to_string(), "default"));
     }
-    ears.hears(heard, &ears.default);
+    ears.hears_once(&app, heard, &ears.default);
     app.counts(1);
 }
 

@@ -8,7 +8,7 @@ use super::{
     ears::{Ears, HEARING},
 };
 use crate::rig::{
-    DesktopOptions, Notifier, SOON, TrayHost,
+    DesktopOptions, FakeScreenSaver, Notifier, SOON, TrayHost,
     pushbell::message,
     tray_item::{MenuItem, TrayItem},
     wait_for, wait_until,
@@ -213,7 +213,7 @@ fn mute_silences_sounds_and_rings_until_it_is_undone_also_after_a_restart() {
     app.pushbell.wait_for_status("sounds are back", |status| status["muted"] == false);
     let heard = ears.mark();
     app.push(sounding("loud"));
-    ears.hears(heard, &ears.default);
+    ears.hears(&app, heard, &ears.default);
 }
 
 #[test]
@@ -303,4 +303,17 @@ fn a_tray_host_that_hangs_delays_nothing() {
     }
     app.notifications().wait_for_notify("popups come", |shown| shown.body.ends_with("text 5"));
     assert_eq!(app.pushbell.terminate(), Some(0));
+}
+
+#[test]
+fn the_menu_hides_texts_as_soon_as_the_screen_is_locked() {
+    let app = App::start(PANEL, "[popup]\npreview = \"unlocked\"\n");
+    let saver = FakeScreenSaver::start(&app.desktop, false);
+    app.message("1", "room", "secret");
+    let item = app.desktop.tray_item();
+    offers(&item, "Bob in room: secret");
+    saver.set_locked(true);
+    offers(&item, "Bob in room");
+    saver.set_locked(false);
+    offers(&item, "Bob in room: secret");
 }

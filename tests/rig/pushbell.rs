@@ -68,6 +68,8 @@ impl Pushbell {
         fs::create_dir_all(path("home/.config/pulse")).expect("the temporary directory is writable");
         fs::write(path("home/.config/pulse/cookie"), [7; 256]).expect("the temporary directory is writable");
         let mut env = desktop.env().to_vec();
+        // A person who has never run PulseAudio has no cookie for it either.
+        env.retain(|(key, _)| key != "PULSE_COOKIE");
         let mut set = |key: &str, value: String| {
             env.retain(|(other, _)| other != key);
             env.push((key.to_owned(), value));
@@ -105,15 +107,29 @@ impl Pushbell {
             if let Some(status) = self.app().try_wait() {
                 panic!("the app has ended: {status}\n{}", self.log());
             }
-            http::request(self.port, &Method::GET, "/health", None, "").is_ok_and(|answer| answer.status == 200)
+            self.is_healthy()
         });
+    }
+
+    /// Whether it says that it could take a push now.
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.health().is_ok_and(|answer| answer.status == 200)
+    }
+
+    /// What it says about its health, if it answers.
+    pub(crate) fn health(&self) -> Result<http::Answer, String> {
+        http::request(self.port, &Method::GET, "/health", None, "")
     }
 
     /// Runs the app, without waiting for anything.
     pub(crate) fn launch(&mut self, arguments: &[&str]) {
+        self.launch_under(&[], arguments);
+    }
+
+    /// Runs the app by another program, such as a tracer; a wait for it is a wait for that.
+    pub(crate) fn launch_under(&mut self, wrapper: &[&str], arguments: &[&str]) {
         self.starts += 1;
-        let mut command = Command::new(PROGRAM);
-        command.args(arguments);
+        let command = wrapped(wrapper, arguments);
         self.app = Some(Part::start("pushbell", command, &self.env, &self.directory.path().join("logs")));
     }
 
@@ -223,8 +239,14 @@ impl Pushbell {
     /// Runs a command to its end.
     #[track_caller]
     pub(crate) fn command(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(PROGRAM);
-        command.args(arguments).env_clear().envs(self.env.iter().map(|(key, value)| (key, value)));
+        self.command_under(&[], arguments)
+    }
+
+    /// Runs a command by another program to its end.
+    #[track_caller]
+    pub(crate) fn command_under(&self, wrapper: &[&str], arguments: &[&str]) -> Output {
+        let mut command = wrapped(wrapper, arguments);
+        command.env_clear().envs(self.env.iter().map(|(key, value)| (key, value)));
         let output = command.stdin(std::process::Stdio::null()).output().expect("the program was built");
         Output {
             code: output.status.code().unwrap_or(-1),
@@ -306,6 +328,13 @@ impl Pushbell {
         let answer = self.push(&address(account, notification));
         assert_eq!(answer, (200, json!({"rejected": []})));
     }
+}
+
+fn wrapped(wrapper: &[&str], arguments: &[&str]) -> Command {
+    let mut all = wrapper.iter().copied().chain([PROGRAM]).chain(arguments.iter().copied());
+    let mut command = Command::new(all.next().unwrap_or(PROGRAM));
+    command.args(all);
+    command
 }
 
 /// A push body of this notification, its devices made out to the account.

@@ -13,7 +13,8 @@ CREATE TABLE account (
     room_sum INTEGER NOT NULL DEFAULT 0,        -- sum of its rooms' `room.counted`
     missed_calls INTEGER,                       -- NULL: never sent
     unread_notices INTEGER NOT NULL DEFAULT 0,  -- messages and calls with `read = 0`
-    notices INTEGER NOT NULL DEFAULT 0          -- all its notices
+    notices INTEGER NOT NULL DEFAULT 0,         -- all its notices
+    read_up_to INTEGER                          -- its messages up to this one are read, also where `read = 0` is left
 ) STRICT;
 
 CREATE TABLE room (

@@ -98,18 +98,76 @@ async fn after_a_failed_write_only_a_real_write_is_healthy() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_named() {
+fn a_place_where_no_database_can_be_is_named_by_every_request() {
     let directory = TempDir::new().unwrap();
-    let path = directory.path().join("pushbell.db");
-    std::fs::write(&path, "this is a text and no database".repeat(99)).unwrap();
-    let error = Inbox::open(&path, RETENTION, Arc::default()).unwrap_err();
-    assert!(refused(&error));
-    assert_eq!(error.to_string(), format!("the inbox {} cannot be used: file is not a database", path.display()));
-    assert!(refused(&history(&path, 1).unwrap_err()));
-    let directory_as_file = Inbox::open(directory.path(), RETENTION, Arc::default()).unwrap_err();
-    assert!(refused(&directory_as_file), "{directory_as_file}");
-    let below_a_file = Inbox::open(&path.join("pushbell.db"), RETENTION, Arc::default()).unwrap_err();
-    assert!(refused(&below_a_file), "{below_a_file}");
+    let file = directory.path().join("file");
+    std::fs::write(&file, "this is a text and no database").unwrap();
+    for path in [directory.path().to_owned(), file.join("pushbell.db")] {
+        let inbox = Inbox::open(&path, RETENTION, Arc::default()).unwrap();
+        let error = futures_lite::future::block_on(inbox.check()).unwrap_err();
+        assert!(refused(&error) && error.to_string().contains(&path.display().to_string()), "{error}");
+    }
+    let error = history(&file, 1).unwrap_err();
+    assert_eq!(error.to_string(), format!("the inbox {} is damaged: file is not a database", file.display()));
+}
+
+/// What the directory holds besides the database and what belongs to it: name and length.
+fn set_aside(database: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(database.parent().unwrap()).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name.contains(".damaged-"));
+    names.sort();
+    names
+}
+
+/// Overwrites the whole file but its first page, or that page alone.
+fn damage(path: &Path, first_page: bool) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let range = if first_page { 0..4096 } else { 4096..bytes.len() };
+    assert!(!range.is_empty(), "there is something to damage");
+    bytes[range].fill(0xa5);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_kept_aside_and_a_new_one_begun() {
+    for (first_page, is_running) in [(false, true), (true, false), (false, false)] {
+        let mut desk = Desk::new();
+        let path = desk.path();
+        for number in 0..300 {
+            desk.record(message(&format!("$old{number}"), "!r")).await;
+        }
+        let other = Connection::open(&path).unwrap();
+        other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        drop(other);
+        let before = set_aside(&path).len();
+        if is_running {
+            damage(&path, first_page);
+            // After another program has written, nothing in memory is trusted any more.
+            Connection::open(&path).unwrap().pragma_update(None, "application_id", 1).unwrap();
+            let _ = desk.inbox.news(at(0)).await;
+        } else {
+            let news = Arc::new(Notify::new());
+            let directory = desk.close().await;
+            damage(&path, first_page);
+            let inbox = Inbox::open(&path, RETENTION, Arc::clone(&news)).unwrap();
+            desk = Desk { directory, inbox, news };
+            let _ = desk.inbox.news(at(0)).await;
+        }
+        desk.inbox.check().await.unwrap();
+        let kept = set_aside(&path);
+        assert_eq!(kept.iter().filter(|name| !name.ends_with("-wal")).count(), before + 1, "{kept:?}");
+
+        desk.record(message("$new", "!r")).await;
+        let news = desk.news().await;
+        assert_eq!(news.waiting_notices, 1, "first page {first_page}, running {is_running}");
+        let name = news.set_aside.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
+        assert!(name.is_none_or(|name| kept.contains(&name)));
+        assert_eq!(desk.news().await.set_aside, None, "it is told once");
+        if is_running {
+            assert!(desk.notice("$new").id > NoticeId(300), "{:?}", desk.notice("$new").id);
+        }
+    }
 }
 
 #[test]
@@ -179,4 +237,20 @@ async fn the_last_handle_ends_the_thread_with_its_work_done() {
     let directory = desk.close().await;
     assert_eq!(history(&path, 99).unwrap().len(), 20);
     drop(directory);
+}
+
+#[tokio::test]
+async fn a_closed_inbox_has_done_what_was_asked_before_and_its_database_is_closed() {
+    let desk = Desk::new();
+    let recording = tokio::spawn({
+        let inbox = desk.inbox.clone();
+        async move { inbox.record(message("$1", "!r").delivery()).await }
+    });
+    tokio::task::yield_now().await;
+    desk.inbox.clone().close().await;
+    assert!(!desk.path().with_extension("db-wal").exists());
+    recording.await.unwrap().unwrap();
+    assert!(matches!(desk.inbox.check().await, Err(InboxError::Closed)));
+    desk.inbox.clone().close().await;
+    assert_eq!(desk.history().len(), 1);
 }

@@ -160,3 +160,38 @@ async fn history_is_read_while_the_program_runs_and_when_it_does_not() {
     assert_eq!(newest_two(&path), ["$2", "$1"]);
     drop(directory);
 }
+
+#[tokio::test]
+async fn the_file_shrinks_when_much_was_forgotten() {
+    let desk = Desk::new();
+    let text = "x".repeat(20_000);
+    for number in 0..400 {
+        let content = format!(r#"{{"body":"{text}"}}"#);
+        desk.record(event(&format!("${number}"), "!r", "m.room.message", &content)).await;
+    }
+    desk.show_all().await;
+    desk.mark_read(Read::Everything).await;
+    let length = |desk: &Desk| {
+        let other = rusqlite::Connection::open(desk.path()).unwrap();
+        other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        std::fs::metadata(desk.path()).unwrap().len()
+    };
+    assert!(length(&desk) > 8_000_000);
+    desk.news_at(31 * DAY).await;
+    pruned(&desk).await;
+    assert_eq!(ids(&desk), [""; 0]);
+    assert!(length(&desk) < 2_000_000, "{} bytes", length(&desk));
+    desk.record(message("$new", "!r").at(31 * DAY)).await;
+    assert_eq!(ids(&desk), ["$new"]);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_far_ahead_for_a_while_does_not_end_the_pruning() {
+    let desk = Desk::new();
+    desk.news_at(9000 * DAY).await;
+    desk.record(message("$old", "!r")).await;
+    desk.show_all().await;
+    desk.news_at(31 * DAY).await;
+    pruned(&desk).await;
+    assert_eq!(ids(&desk), [""; 0]);
+}

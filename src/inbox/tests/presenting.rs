@@ -46,6 +46,21 @@ async fn what_waits_is_told_by_room_oldest_first() {
 }
 
 #[tokio::test]
+async fn a_highlight_is_news_however_many_rooms_wait_before_it() {
+    let desk = Desk::new();
+    for number in 0..100 {
+        let push = message(&format!("${number}"), &format!("!{number}"));
+        desk.record(if number % 40 == 39 { push.highlight() } else { push }).await;
+    }
+    let waiting = desk.news().await.waiting;
+    let rooms: Vec<_> = waiting.iter().map(|waiting| waiting.room.room_id.clone()).collect();
+    let others = (0..63).filter(|number| *number != 39);
+    let expected: Vec<_> = [39, 79].into_iter().chain(others).map(|number| format!("!{number}")).collect();
+    assert_eq!(rooms, expected);
+    assert_eq!(waiting.iter().filter(|waiting| waiting.newest_highlight.is_some()).count(), 2);
+}
+
+#[tokio::test]
 async fn the_news_are_bounded() {
     let desk = Desk::new();
     for number in 0..News::MAX_ROOMS + 6 {
@@ -141,4 +156,80 @@ async fn only_what_is_new_is_news() {
     assert!(!desk.had_news().await);
     desk.mark_read(Read::Room(key("a", "!r"), NoticeId(1))).await;
     assert!(desk.had_news().await);
+}
+
+#[tokio::test]
+async fn much_that_was_shown_or_read_is_marked_in_steps_between_which_pushes_are_recorded() {
+    for read in [false, true] {
+        let desk = Desk::new();
+        let pushes: Vec<_> = (0..90)
+            .map(|number| {
+                let inbox = desk.inbox.clone();
+                let push = message(&format!("${number}"), &format!("!{}", number % 2));
+                tokio::spawn(async move { inbox.record(push.delivery()).await })
+            })
+            .collect();
+        for push in pushes {
+            push.await.unwrap().unwrap();
+        }
+        let waiting = async || desk.news().await.waiting_notices;
+        assert_eq!(waiting().await, 90);
+        let marking = tokio::spawn({
+            let inbox = desk.inbox.clone();
+            async move {
+                if read {
+                    inbox.mark_read(Read::Room(key("a", "!0"), NoticeId(90))).await.unwrap();
+                    inbox.mark_read(Read::Room(key("a", "!1"), NoticeId(90))).await
+                } else {
+                    inbox.mark_shown(vec![Shown::Everything(NoticeId(90))]).await
+                }
+            }
+        });
+        let mut seen = Vec::new();
+        while seen.last() != Some(&0) {
+            seen.push(waiting().await);
+            seen.dedup();
+        }
+        assert!(seen.windows(2).all(|pair| pair[0] - pair[1] <= 3), "{seen:?}");
+        marking.await.unwrap().unwrap();
+        desk.record(message("$new", "!0")).await;
+        assert_eq!((waiting().await, desk.unread("a").await), (1, if read { 1 } else { 91 }));
+        let digest = desk.digest(key("a", "!0")).await.unwrap();
+        assert_eq!(digest.count, if read { 1 } else { 46 });
+    }
+}
+
+#[tokio::test]
+async fn much_that_was_read_elsewhere_is_marked_in_steps_between_which_pushes_are_recorded() {
+    let mut desk = Desk::new();
+    for number in 0..30 {
+        desk.record(message(&format!("${number}"), &format!("!{}", number % 2))).await;
+    }
+    // All of it at once, so that the steps are still under way when the last push comes.
+    let pushes = [
+        badge(unread(0)),
+        message("$new", "!0").counting(unread(1)),
+        event("$redaction", "!1", "m.room.redaction", r#"{"redacts":"$29"}"#),
+    ];
+    for push in pushes {
+        let (answer, _) = oneshot::channel();
+        desk.inbox.requests.try_send(Request::Record((push.delivery(), answer))).unwrap();
+    }
+    let news = desk.news().await;
+    assert_eq!((news.waiting_notices, news.accounts[0].unread), (1, 1));
+    let unread_rows = |desk: &Desk| desk.history().iter().filter(|notice| !notice.read).count();
+    assert_eq!(unread_rows(&desk), 1, "whoever asks sees all of it done");
+    assert_eq!(desk.digest(key("a", "!0")).await.unwrap().count, 1);
+    assert_eq!(desk.digest(key("a", "!1")).await, None);
+
+    // Killed in the middle of it: the next start goes on.
+    let other = rusqlite::Connection::open(desk.path()).unwrap();
+    other
+        .execute_batch(
+            "UPDATE notice SET read = 0, presentation = 1 WHERE id BETWEEN 5 AND 20; UPDATE account SET read_up_to = 30",
+        )
+        .unwrap();
+    desk.restart();
+    assert_eq!(desk.digest(key("a", "!1")).await, None);
+    assert_eq!(unread_rows(&desk), 1);
 }

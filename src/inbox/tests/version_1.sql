@@ -8,7 +8,8 @@ CREATE TABLE account (
     room_sum INTEGER NOT NULL DEFAULT 0,
     missed_calls INTEGER,
     unread_notices INTEGER NOT NULL DEFAULT 0,
-    notices INTEGER NOT NULL DEFAULT 0
+    notices INTEGER NOT NULL DEFAULT 0,
+    read_up_to INTEGER
 ) STRICT;
 
 CREATE TABLE room (
@@ -76,7 +77,7 @@ CREATE TABLE setting (
 ) STRICT, WITHOUT ROWID;
 
 PRAGMA user_version = 1;
-INSERT INTO account VALUES (1, 'home', 1790000040000, 1, 7, 0, NULL, 3, 3), (2, 'work', 1790000030000, 0, 0, 0, NULL, 1, 1);
+INSERT INTO account VALUES (1, 'home', 1790000040000, 1, 7, 0, NULL, 3, 3, NULL), (2, 'work', 1790000030000, 0, 0, 0, NULL, 1, 1, NULL);
 INSERT INTO room VALUES (1, 1, '!r', 0, 3, 2, 1, 2, 2, NULL, 2), (2, 2, '', 0, 1, 1, 0, NULL, NULL, NULL, NULL);
 INSERT INTO notice VALUES
     (1, 1, 1, 0, 1, 0, 0, 1, 0, 0, 1790000000000, 1581744930, NULL, NULL, '$retry', NULL, 'm.room.message', '@bob:hs', 'Bob', 'Room', NULL, NULL, NULL, '{"body":"hello"}'),

@@ -115,9 +115,11 @@ fn serve(mailbox: &Mailbox, events: UnboundedSender<DesktopEvent>) {
 }
 
 fn report(error: &TrayError) {
-    tracing::warn!(
-        "no tray icon: {error}; everything else goes on, and it is tried again when the session bus is back"
-    );
+    match error {
+        // Said already, by whoever watches for the tray host.
+        TrayError::Icon(error) => tracing::debug!("no tray icon: {error}; tried again when the session bus is back"),
+        TrayError::Picture(_) | TrayError::Menu(_) => tracing::warn!("no tray icon: {error}; everything else goes on"),
+    }
 }
 
 /// What the remotes have said and the icon has not yet heard.

@@ -324,8 +324,12 @@ fn failure(error: &zbus::Error) -> Failure {
     const BUS_SAYS: [&str; 5] = ["NoReply", "ServiceUnknown", "NameHasNoOwner", "Disconnected", "TimedOut"];
     if let zbus::Error::MethodError(name, description, _) = error {
         let from_bus = name.strip_prefix("org.freedesktop.DBus.Error.").is_some_and(|name| BUS_SAYS.contains(&name));
-        let reason = description.clone().unwrap_or_else(|| name.to_string());
-        return if from_bus { Failure::Gone(reason) } else { Failure::Refused(reason) };
+        // What a service says of its own may quote the popup, which nobody else is to read.
+        return if from_bus {
+            Failure::Gone(description.clone().unwrap_or_else(|| name.to_string()))
+        } else {
+            Failure::Refused(name.to_string())
+        };
     }
     if matches!(error, zbus::Error::InputOutput(_)) {
         return Failure::Gone(error.to_string());

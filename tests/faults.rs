@@ -1,0 +1,23 @@
+//! The running app under faults and floods: what was answered with 200 is kept once and shown, whatever happens.
+#![cfg(target_os = "linux")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one thing among many")]
+
+#[allow(dead_code, reason = "each test program uses a part of it")]
+#[path = "desktop/app.rs"]
+mod app;
+mod rig;
+
+mod faults {
+    mod accounts;
+    mod database;
+    mod disk;
+    mod ending;
+    mod floods;
+    mod killing;
+    mod load;
+    mod network;
+    mod repeats;
+    mod syncing;
+    mod time;
+}

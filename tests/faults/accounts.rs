@@ -1,0 +1,60 @@
+//! `accounts.toml` is missing, unreadable or damaged: no pushkey that may be known is ever rejected.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::load::message;
+use crate::{
+    app::{App, DUNST},
+    rig::{pushbell::address, wait_until},
+};
+
+/// The body for a pushkey that no account has.
+fn for_a_stranger(app: &App) -> Value {
+    let mut stranger = app.account.clone();
+    stranger.pushkey = "nobody's".to_owned();
+    address(&stranger, message("$stranger", "room"))
+}
+
+#[test]
+fn accounts_that_cannot_be_read_reject_nobody() {
+    let mut app = App::start(DUNST, "");
+    let path = app.pushbell.data_directory().join("accounts.toml");
+    let good = fs::read_to_string(&path).expect("the accounts are there");
+    let known = address(&app.account, message("$known", "room"));
+    let rejected = json!({"rejected": ["nobody's"]});
+    assert_eq!(app.pushbell.push(&for_a_stranger(&app)), (200, rejected.clone()));
+
+    for is_running in [true, false] {
+        for (fault, text) in [("missing", None), ("damaged", Some("[[account]\nname = 1")), ("empty", Some(""))] {
+            if !is_running {
+                app.pushbell.terminate();
+            }
+            match text {
+                Some(text) => fs::write(&path, text).expect("it is ours"),
+                None => fs::remove_file(&path).expect("it is ours"),
+            }
+            if !is_running {
+                app.pushbell.launch(&["run"]);
+            }
+            wait_until(&format!("it says that the accounts are {fault}"), crate::rig::SOON, || {
+                app.pushbell.health().is_ok_and(|answer| answer.status == 503 && answer.body.contains("accounts"))
+            });
+            let answer = app.pushbell.post(for_a_stranger(&app).to_string());
+            assert_eq!((answer.status, answer.headers.contains_key("retry-after")), (503, true), "{fault}");
+            let answer = app.pushbell.post(known.to_string());
+            // Those that were known still are. After a start, nobody can tell.
+            assert_eq!(answer.status, if is_running { 200 } else { 503 }, "{fault}: {answer:?}");
+            assert!(!answer.body.contains(&app.account.pushkey), "{answer:?}");
+            let problems = app.pushbell.status()["problems"].to_string();
+            assert!(problems.contains("accounts"), "{fault}: {problems}");
+            assert_eq!(path.exists(), text.is_some(), "nothing is made in its place");
+
+            fs::write(&path, &good).expect("it is ours");
+            wait_until("the accounts are read again", crate::rig::SOON, || app.pushbell.is_healthy());
+            assert_eq!(app.pushbell.push(&known), (200, json!({"rejected": []})), "{fault}");
+            assert_eq!(app.pushbell.push(&for_a_stranger(&app)), (200, rejected.clone()));
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The database is locked, damaged, of another version.
+
+use std::{
+    fs,
+    os::unix::fs::{FileExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use rusqlite::Connection;
+use serde_json::json;
+
+use super::load::{integrity, message, recorded};
+use crate::{
+    app::{App, DUNST},
+    rig::{SOON, never_within, pushbell::address, wait_until},
+};
+
+/// A push now is answered with 503 and told to come again, and nothing is rejected.
+#[track_caller]
+pub(crate) fn is_put_off(app: &App, event: &str) {
+    let answer = app.pushbell.post(address(&app.account, message(event, "room")).to_string());
+    assert_eq!((answer.status, answer.headers.contains_key("retry-after")), (503, true), "{answer:?}");
+    assert_eq!(answer.json()["errcode"], "M_UNKNOWN");
+    assert!(!answer.body.contains("rejected"), "{answer:?}");
+}
+
+/// It says itself that it cannot take pushes, and why.
+#[track_caller]
+pub(crate) fn is_ill(app: &App, why: &str) {
+    wait_until(&format!("/health says {why:?}"), SOON, || {
+        app.pushbell.health().is_ok_and(|answer| answer.status == 503 && answer.body.contains(why))
+    });
+}
+
+/// It has recovered by itself, and takes what it put off.
+#[track_caller]
+pub(crate) fn recovers(app: &App, event: &str) {
+    wait_until("it is well again", SOON, || app.pushbell.is_healthy());
+    app.push(message(event, "room"));
+}
+
+#[test]
+fn a_database_that_another_program_locks_puts_pushes_off_until_it_is_free() {
+    let mut app = App::start(DUNST, "");
+    app.push(message("$before", "room"));
+    let locked = |app: &App| {
+        let other = Connection::open(app.pushbell.database()).expect("the database is there");
+        wait_until("it can be locked", SOON, || other.execute_batch("BEGIN IMMEDIATE").is_ok());
+        other
+    };
+    let other = locked(&app);
+    is_put_off(&app, "$locked");
+    is_ill(&app, "locked");
+    drop(other);
+    recovers(&app, "$locked");
+
+    // Also when it starts.
+    app.pushbell.terminate();
+    let other = locked(&app);
+    other.execute_batch("COMMIT; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").expect("nobody else has it");
+    app.pushbell.launch(&["run"]);
+    is_ill(&app, "locked");
+    is_put_off(&app, "$at start");
+    drop(other);
+    recovers(&app, "$at start");
+    app.shows(0, "3 messages\ntext $at start");
+    assert_eq!(recorded(&app.pushbell.database()), ["$before", "$locked", "$at start"]);
+}
+
+/// What was kept aside.
+fn kept_aside(app: &App) -> Vec<PathBuf> {
+    let entries = fs::read_dir(app.pushbell.data_directory()).expect("it is there");
+    let paths = entries.map(|entry| entry.expect("it is readable").path());
+    paths.filter(|path| path.display().to_string().contains("pushbell.db.damaged-")).collect()
+}
+
+/// Garbage over all pages but the first, or over the first.
+fn damage(database: &Path, first: bool) {
+    let file = fs::File::options().write(true).open(database).expect("it is ours");
+    let length = file.metadata().expect("it is open").size();
+    let (from, to) = if first { (0, 4096) } else { (4096, length) };
+    let garbage: Vec<u8> = (from..to).map(|at| u8::try_from(at * 7 % 251).expect("it is small")).collect();
+    file.write_all_at(&garbage, from).expect("it is writable");
+}
+
+#[test]
+fn a_damaged_database_is_kept_aside_and_told_of_and_a_new_one_is_begun() {
+    for (first, is_running) in [(false, true), (false, false), (true, false)] {
+        let mut app = App::start(DUNST, "");
+        let database = app.pushbell.database();
+        let old: Vec<_> = (0..200).map(|number| format!("$old{number}")).collect();
+        for event in &old {
+            app.push(message(event, "room"));
+        }
+        if is_running {
+            app.pushbell.wait_for_status("all is shown", |status| status["inbox"]["unshown"] == 0);
+            let other = Connection::open(&database).expect("it is there");
+            other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("nobody reads");
+            damage(&database, first);
+            // The app has to read it anew.
+            other.pragma_update(None, "application_id", 1).expect("the first page is whole");
+        } else {
+            app.pushbell.terminate();
+            damage(&database, first);
+            app.pushbell.launch(&["run"]);
+        }
+        let mut answers = Vec::new();
+        wait_until("a push is taken again", SOON, || {
+            let Ok(answer) = crate::rig::http::request(
+                app.pushbell.port,
+                &hyper::Method::POST,
+                crate::rig::pushbell::PATH,
+                None,
+                address(&app.account, message("$new", "other room")).to_string(),
+            ) else {
+                return false;
+            };
+            answers.push((answer.status, answer.body));
+            answers.last().is_some_and(|(status, _)| *status == 200)
+        });
+        let (last, put_off) = answers.split_last().expect("there was an answer");
+        assert_eq!(last.1, r#"{"rejected":[]}"#);
+        assert!(put_off.iter().all(|(status, body)| *status == 503 && !body.contains("rejected")), "{answers:?}");
+
+        // The person is told: popup, status and log.
+        let told = app.titled(0, "The inbox was damaged");
+        let kept = kept_aside(&app);
+        let kept = kept.iter().find(|path| !path.display().to_string().ends_with("-wal")).expect("it is kept aside");
+        let name = kept.file_name().expect("it has a name").to_str().expect("it is UTF-8");
+        assert!(told.body.contains(name), "{}", told.body);
+        let problems = app.pushbell.status()["problems"].to_string();
+        assert!(problems.contains(name), "{problems}");
+        assert!(app.pushbell.log().contains(name));
+        assert_eq!(kept.metadata().expect("it is there").mode() & 0o777, 0o600);
+
+        app.shows(0, "text $new");
+        assert_eq!(recorded(&database), ["$new"]);
+        assert_eq!(integrity(&database), "ok");
+        // It is over: nothing more is put aside, and a restart goes on with the new one.
+        app.pushbell.restart();
+        assert_eq!(app.pushbell.history().len(), 1);
+        assert_eq!(kept_aside(&app).iter().filter(|path| !path.display().to_string().ends_with("-wal")).count(), 1);
+    }
+}
+
+#[test]
+fn a_newer_database_is_refused_and_not_harmed() {
+    let mut app = App::start(DUNST, "");
+    app.push(message("$1", "room"));
+    app.pushbell.terminate();
+    let database = app.pushbell.database();
+    let db = Connection::open(&database).expect("it is there");
+    db.pragma_update(None, "user_version", 99).expect("it is writable");
+    db.close().expect("nothing is in use");
+    let before = fs::read(&database).expect("it is there");
+    let output = app.pushbell.command(&["run"]);
+    assert_eq!(output.code, 1, "{output:?}");
+    assert!(output.stderr.contains("version 99") && output.stderr.contains("newer Pushbell"), "{output:?}");
+    assert_eq!(fs::read(&database).expect("it is there"), before);
+    assert!(kept_aside(&app).is_empty());
+}
+
+#[test]
+fn history_is_pruned_while_the_app_serves() {
+    let app = App::start(DUNST, "");
+    for number in 0..20 {
+        app.push(message(&format!("${number}"), "room"));
+    }
+    app.pushbell.wait_for_status("all is shown", |status| status["inbox"]["unshown"] == 0);
+    let month = 31 * 24 * 60 * 60 * 1000_i64;
+    let other = Connection::open(app.pushbell.database()).expect("it is there");
+    other.busy_timeout(SOON).expect("it is open");
+    other.execute("UPDATE notice SET received_at = received_at - ?1 WHERE id <= 15", [month]).expect("it is writable");
+    // A changed configuration prunes at once.
+    app.pushbell.configure("[history]\nkeep_days = 29");
+    wait_until("old notices are forgotten", SOON, || {
+        app.push(json!({"event_id": "$15", "room_id": "!room", "type": "m.room.message"}));
+        recorded(&app.pushbell.database()).len() == 5
+    });
+    app.counts(5);
+    never_within(crate::app::MOMENT, "it is not healthy", || !app.pushbell.is_healthy());
+}

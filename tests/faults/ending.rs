@@ -1,0 +1,92 @@
+//! The end: signals and Quit, with requests in flight.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use rustix::process::Signal;
+
+use super::load::{integrity, message, recorded};
+use crate::{
+    app::App,
+    rig::{
+        DesktopOptions, Notifier, SOON, TrayHost,
+        pushbell::{PATH, address},
+        wait_until,
+    },
+};
+
+/// With a tray, to see the icon go away.
+const TRAY: DesktopOptions =
+    DesktopOptions { notifier: Some(Notifier::Dunst), tray: Some(TrayHost::Xfce4Panel), ..DesktopOptions::BARE };
+
+/// A push of which all but the last byte has been sent.
+struct Unfinished {
+    stream: TcpStream,
+    rest: Vec<u8>,
+}
+
+impl Unfinished {
+    fn begin(app: &App, event: &str) -> Self {
+        let body = address(&app.account, message(event, "room")).to_string();
+        let head = format!("POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", body.len());
+        let mut bytes = (head + &body).into_bytes();
+        let rest = bytes.split_off(bytes.len() - 1);
+        let mut stream = TcpStream::connect(("127.0.0.1", app.pushbell.port)).expect("the app listens");
+        stream.set_read_timeout(Some(SOON)).expect("it is a socket");
+        stream.write_all(&bytes).expect("the app reads");
+        Self { stream, rest }
+    }
+
+    /// Sends the rest, and returns the answer.
+    fn finish(mut self) -> String {
+        self.stream.write_all(&self.rest).expect("the app reads");
+        let mut answer = String::new();
+        self.stream.read_to_string(&mut answer).expect("the app answers and closes");
+        answer
+    }
+}
+
+#[test]
+fn whatever_ends_it_requests_in_flight_are_answered_and_nothing_is_left() {
+    let mut app = App::start(TRAY, "");
+    let control = app.desktop.run_directory().join(pushbell::identity::DIRECTORY_NAME).join("control.sock");
+    let log_of_database = app.pushbell.database().with_extension("db-wal");
+    let mut expected = Vec::new();
+    for end in [Some(Signal::TERM), Some(Signal::INT), Some(Signal::HUP), None] {
+        let item = app.desktop.tray_item();
+        assert!(control.exists(), "{}", control.display());
+        let event = format!("$in flight {end:?}");
+        let push = Unfinished::begin(&app, &event);
+        // The app has begun to read it when it answers somebody who came later.
+        assert!(app.pushbell.is_healthy());
+        match end {
+            Some(signal) => app.pushbell.app().signal(signal),
+            None => item.click_menu("Quit"),
+        }
+        wait_until("it listens no more", SOON, || TcpStream::connect(("127.0.0.1", app.pushbell.port)).is_err());
+        let answer = push.finish();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(r#"{"rejected":[]}"#), "{end:?}: {answer}");
+        assert_eq!(app.pushbell.app().wait(SOON).code(), Some(0), "{end:?}");
+        expected.push(event);
+        assert!(!control.exists(), "{end:?}");
+        assert!(!log_of_database.exists(), "the database is closed: {end:?}");
+        wait_until("the icon goes away", SOON, || app.desktop.tray_items() == 0);
+        assert_eq!(recorded(&app.pushbell.database()), expected);
+        assert_eq!(integrity(&app.pushbell.database()), "ok");
+        app.pushbell.run();
+    }
+}
+
+#[test]
+fn a_request_that_never_ends_does_not_keep_it_from_ending() {
+    let mut app = App::start(DesktopOptions::BARE, "");
+    let _push = Unfinished::begin(&app, "$never");
+    assert!(app.pushbell.is_healthy());
+    let start = Instant::now();
+    assert_eq!(app.pushbell.terminate(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    assert!(recorded(&app.pushbell.database()).is_empty());
+}

@@ -1,0 +1,107 @@
+//! Pushes from many senders at once, each sent again until it is accepted, as homeservers do.
+
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use hyper::Method;
+use rusqlite::{Connection, OpenFlags};
+use serde_json::{Value, json};
+
+use crate::rig::{
+    http,
+    pushbell::{Account, PATH, address},
+};
+
+/// A text message without counts.
+pub(crate) fn message(event: &str, room: &str) -> Value {
+    json!({
+        "event_id": event, "room_id": format!("!{room}"), "room_name": room, "type": "m.room.message",
+        "sender": "@bob:hs.test", "sender_display_name": "Bob", "prio": "high",
+        "content": {"msgtype": "m.text", "body": format!("text {event}")},
+    })
+}
+
+/// What senders know.
+#[derive(Default)]
+struct Ledger {
+    accepted: Mutex<BTreeSet<String>>,
+    next: AtomicU32,
+    is_over: AtomicBool,
+}
+
+/// Senders that go on until they are stopped, whatever becomes of the app.
+pub(crate) struct Load {
+    ledger: Arc<Ledger>,
+    senders: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    /// Starts senders of distinct messages in `rooms` rooms.
+    pub(crate) fn start(senders: u32, port: u16, account: &Account, rooms: u32) -> Self {
+        let ledger = Arc::new(Ledger::default());
+        let senders = (0..senders)
+            .map(|_| {
+                let (ledger, account) = (Arc::clone(&ledger), account.clone());
+                thread::spawn(move || send(&ledger, port, &account, rooms))
+            })
+            .collect();
+        Self { ledger, senders }
+    }
+
+    /// The events that were answered with 200 so far.
+    pub(crate) fn accepted(&self) -> BTreeSet<String> {
+        self.ledger.accepted.lock().expect("no holder panics").clone()
+    }
+
+    /// Waits until all senders have got their last 200; every event there was.
+    pub(crate) fn stop(self) -> BTreeSet<String> {
+        self.ledger.is_over.store(true, Ordering::SeqCst);
+        for sender in self.senders {
+            sender.join().expect("a sender does not fail");
+        }
+        let accepted = self.ledger.accepted.lock().expect("no holder panics").clone();
+        assert_eq!(accepted.len(), self.ledger.next.load(Ordering::SeqCst) as usize);
+        accepted
+    }
+}
+
+fn send(ledger: &Ledger, port: u16, account: &Account, rooms: u32) {
+    while !ledger.is_over.load(Ordering::SeqCst) {
+        let number = ledger.next.fetch_add(1, Ordering::SeqCst);
+        let event = format!("$event{number}");
+        let body = address(account, message(&event, &format!("room {}", number % rooms))).to_string();
+        loop {
+            match http::request(port, &Method::POST, PATH, None, body.clone()) {
+                Ok(answer) if answer.status == 200 => {
+                    assert_eq!(answer.body, r#"{"rejected":[]}"#, "the pushkey is known");
+                    break;
+                }
+                Ok(answer) => assert_eq!(answer.status, 503, "{answer:?}"),
+                // The app is not there.
+                Err(_) => thread::sleep(std::time::Duration::from_millis(5)),
+            }
+        }
+        ledger.accepted.lock().expect("no holder panics").insert(event);
+    }
+}
+
+/// The events in the database, in order, as another program reads it.
+pub(crate) fn recorded(database: &Path) -> Vec<String> {
+    let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the database is there");
+    db.busy_timeout(crate::rig::SOON).expect("it is open");
+    let mut query = db.prepare("SELECT event_id FROM notice ORDER BY id").expect("it is an inbox");
+    query.query_map([], |row| row.get(0)).expect("it is readable").map(|event| event.expect("a text")).collect()
+}
+
+/// What SQLite says about the database's soundness.
+pub(crate) fn integrity(database: &Path) -> String {
+    let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the database is there");
+    db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("it is readable")
+}
