@@ -257,14 +257,17 @@ impl<D: Desktop> Controller<D> {
         let key = PopupKey::Room(room.clone());
         let Some(told) = self.popups.subject(&key) else { return };
         let is_right = match self.parts.inbox.room_digest(room.clone()).await {
-            // What is newer waits, and will replace it.
+            // What is newer hides whether this has changed. It waits, and replaces this unless a summary tells of it.
             Ok(Some(digest)) if digest.newest.id > told.newest => true,
             Ok(Some(digest)) => {
                 let popup = present::room_popup(&digest, self.wording());
                 told == Subject::from(&digest.newest).said_by(&popup)
             }
             Ok(None) => false,
-            Err(error) => return self.inbox_failed(&error),
+            Err(error) => {
+                self.inbox_failed(&error);
+                false
+            }
         };
         if !is_right {
             self.popups.outdate(room);

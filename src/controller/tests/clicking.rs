@@ -57,6 +57,21 @@ async fn who_acts_on_a_popup_has_not_seen_what_was_on_its_way_to_replace_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_dismissed_does_not_come_up_again_for_an_edit_that_was_on_its_way() {
+    let mut bench = Bench::new().await;
+    bench.push(message("one", "Kitchen")).await;
+    bench.service(Service::Waits).await;
+    bench.push(edit("e", "Kitchen", "one", "won")).await;
+    bench.shows();
+    bench.screen.state().up.clear();
+    bench.say(DesktopEvent::Dismissed(room("Kitchen"))).await;
+    bench.release().await;
+    assert_eq!((bench.shows().len(), bench.up()), (0, vec![]));
+    bench.push(message("two", "Kitchen")).await;
+    assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "two".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_click_on_a_summary_opens_the_newest_message() {
     let mut bench = Bench::without_service().await;
     for number in 0..5 {

@@ -36,7 +36,7 @@ pub(super) enum Service {
 pub(super) struct State {
     pub(super) service: Service,
     /// What waits while the service does.
-    waiting: Vec<(PopupSerial, Popup, usize)>,
+    pub(super) waiting: Vec<(PopupSerial, Popup, usize)>,
     /// What has been recorded so far, as the test counts it.
     pub(super) recorded: usize,
     /// For each of `shows`, what had been recorded when it was asked for.

@@ -110,6 +110,42 @@ async fn an_edit_while_the_popup_is_on_its_way_is_shown_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_changes_before_it_was_ever_shown_is_made_right_once_it_is_up() {
+    for (change, expected) in [
+        (edit("e", "Kitchen", "two", "too"), vec!["2 messages\ntoo"]),
+        (redaction("r", "Kitchen", "two"), vec!["one"]),
+        (redaction("r", "Kitchen", "one"), vec!["two"]),
+    ] {
+        let mut bench = Bench::without_service().await;
+        bench.push(message("one", "Kitchen")).await;
+        bench.push(message("two", "Kitchen")).await;
+        bench.service(Service::Waits).await;
+        bench.push(change).await;
+        bench.release().await;
+        assert_eq!(bench.up().into_iter().map(|(_, text)| text).collect::<Vec<_>>(), expected);
+    }
+    let mut bench = Bench::new().await;
+    bench.service(Service::Waits).await;
+    bench.push(message("secret", "Kitchen")).await;
+    bench.push(redaction("r", "Kitchen", "secret")).await;
+    bench.release().await;
+    assert_eq!(bench.up(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_of_a_message_that_the_popup_does_not_name_does_not_bring_it_up_again() {
+    let mut bench = Bench::new().await;
+    bench.push(message("one", "Kitchen")).await;
+    bench.push(message("two", "Kitchen")).await;
+    bench.shows();
+    bench.push(edit("e", "Kitchen", "one", "won")).await;
+    assert_eq!(bench.shows(), [""; 0]);
+    bench.push(edit("f", "Kitchen", "two", "too")).await;
+    assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "2 messages\ntoo".to_owned())]);
+    assert_eq!(bench.shows().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_removed_account_takes_its_popups_with_it() {
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen").unread(1)).await;
