@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::{
     desktop::{
         OpenTarget,
-        popup::{PopupKey, PopupSerial},
+        popup::{Popup, PopupKey, PopupSerial},
     },
     inbox::Shown,
     notice::{Notice, NoticeId, RoomKey},
@@ -22,6 +22,15 @@ pub(super) struct Subject {
     pub(super) newest: NoticeId,
     /// What a click opens.
     pub(super) target: OpenTarget,
+    /// Title and text that tell of a room, to know whether a correction would change them.
+    says: Option<(String, String)>,
+}
+
+impl Subject {
+    /// With what this popup says of it.
+    pub(super) fn said_by(self, popup: &Popup) -> Self {
+        Self { says: Some((popup.title.clone(), popup.text.clone())), ..self }
+    }
 }
 
 impl From<&Notice> for Subject {
@@ -34,6 +43,7 @@ impl From<&Notice> for Subject {
                 event_id: notice.event_id.clone(),
                 user: notice.sender.clone(),
             },
+            says: None,
         }
     }
 }
@@ -157,18 +167,35 @@ impl Popups {
         outdated.filter(|entry| entry.under_way.is_none()).filter_map(|entry| room(&entry.key)).collect()
     }
 
+    /// Whether the popup that is up tells just this. If so, it is right after all.
+    pub(super) fn tells_already(&mut self, key: &PopupKey, subject: &Subject) -> bool {
+        match self.entry(key) {
+            Some(entry) if entry.is_up && entry.subject.as_ref() == Some(subject) => {
+                entry.is_outdated = false;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
     /// What the popup that is up tells of.
     pub(super) fn subject(&self, key: &PopupKey) -> Option<Subject> {
         self.find(key)?.subject.clone()
     }
 
-    /// The person has dismissed what was up; what it told of. One on its way to replace it stays wanted.
+    /// The person has dismissed what was up; what it told of. One on its way to replace it is kept.
     pub(super) fn dismissed(&mut self, key: &PopupKey) -> Option<Subject> {
         let entry = self.entry(key)?;
         entry.is_up = false;
         let subject = entry.subject.take();
         self.entries.retain(|entry| entry.is_up || entry.under_way.is_some());
         subject
+    }
+
+    /// Whether the popup on its way tells of nothing newer than this.
+    pub(super) fn brings_nothing_newer(&self, key: &PopupKey, than: &Subject) -> bool {
+        let coming = self.find(key).and_then(|entry| entry.under_way.as_ref()?.subject.as_ref());
+        coming.is_some_and(|coming| coming.newest <= than.newest)
     }
 
     /// The popup is withdrawn, also if it is only on its way. Whether there was one.
@@ -217,7 +244,7 @@ mod tests {
 
     fn subject(newest: i64) -> Subject {
         let target = OpenTarget::Room { room_id: "!1".into(), event_id: None, user: None };
-        Subject { room: room_key(1), newest: NoticeId(newest), target }
+        Subject { room: room_key(1), newest: NoticeId(newest), target, says: None }
     }
 
     #[test]

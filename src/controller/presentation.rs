@@ -239,10 +239,36 @@ impl<D: Desktop> Controller<D> {
             Ok(None) => return self.withdraw(&key),
             Err(error) => return self.inbox_failed(&error),
         };
+        let popup = present::room_popup(&digest, self.wording());
+        let subject = Subject::from(&digest.newest).said_by(&popup);
+        if self.popups.tells_already(&key, &subject) {
+            // A change of a message that it does not name: services would bring up the same once more.
+            return;
+        }
         // It may tell of what came after the news that led here.
         let shown = Shown::Room(room, digest.newest.id);
-        let serial = self.popups.ask(key, Some(shown), Some(Subject::from(&digest.newest)));
-        self.parts.desktop.show(serial, present::room_popup(&digest, self.wording()));
+        let serial = self.popups.ask(key, Some(shown), Some(subject));
+        self.parts.desktop.show(serial, popup);
+    }
+
+    /// Much may have happened while a room's popup was on its way: the inbox tells only of changes to what it knows as
+    /// shown, and a text that was taken back must not stay up.
+    pub(super) async fn look_whether_right(&mut self, room: RoomKey) {
+        let key = PopupKey::Room(room.clone());
+        let Some(told) = self.popups.subject(&key) else { return };
+        let is_right = match self.parts.inbox.room_digest(room.clone()).await {
+            // What is newer waits, and will replace it.
+            Ok(Some(digest)) if digest.newest.id > told.newest => true,
+            Ok(Some(digest)) => {
+                let popup = present::room_popup(&digest, self.wording());
+                told == Subject::from(&digest.newest).said_by(&popup)
+            }
+            Ok(None) => false,
+            Err(error) => return self.inbox_failed(&error),
+        };
+        if !is_right {
+            self.popups.outdate(room);
+        }
     }
 
     async fn show_summary(&mut self, from: NoticeId, up_to: NoticeId, highlights: Vec<RoomKey>) {

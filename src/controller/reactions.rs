@@ -86,10 +86,13 @@ impl<D: Desktop> Controller<D> {
             Some(Shown::Call(call, state)) => self.calls.was_shown(call, state),
             Some(Shown::Room(..) | Shown::Everything(_)) | None => {}
         }
-        if let PopupKey::Own(title) = key {
+        if let PopupKey::Own(title) = &key {
             self.announcements.remove(title);
         }
         self.unwritten.extend(shown);
+        if let PopupKey::Room(room) = key {
+            self.look_whether_right(room).await;
+        }
         // What waited for this answer is presented now.
         self.refresh().await;
     }
@@ -106,8 +109,9 @@ impl<D: Desktop> Controller<D> {
 
     async fn dismissed(&mut self, key: PopupKey) {
         let subject = self.popups.dismissed(&key);
-        if let PopupKey::Call(_) = key {
-            // Whatever is on its way about this call does not matter any more.
+        let is_settled = subject.as_ref().is_some_and(|subject| self.popups.brings_nothing_newer(&key, subject));
+        if is_settled || matches!(key, PopupKey::Call(_)) {
+            // Whatever is on its way about this call, or makes right what is gone, does not matter any more.
             self.popups.forget_key(&key);
             self.parts.desktop.withdraw(&key);
         }
@@ -175,7 +179,7 @@ impl<D: Desktop> Controller<D> {
 
     /// Opens a message or a call, and takes with it what its room's popup tells.
     async fn open_notice(&mut self, notice: &Notice, token: Option<String>) {
-        let Subject { room, newest, target } = Subject::from(notice);
+        let Subject { room, newest, target, .. } = Subject::from(notice);
         self.open(target, token);
         let key = PopupKey::Room(room.clone());
         let seen = self.popups.subject(&key).map_or(newest, |subject| subject.newest.max(newest));

@@ -164,7 +164,8 @@ impl Output {
                 self.base().is_some_and(is_spelled_with_joiners) && next.is_some_and(joins)
             }
             EMOJI_PRESENTATION | TEXT_PRESENTATION => {
-                self.base().is_some_and(is_pictograph) || next == Some(ENCLOSING_KEYCAP)
+                let begins_keycap = |base| matches!(base, '0'..='9' | '#' | '*') && next == Some(ENCLOSING_KEYCAP);
+                self.base().is_some_and(|base| is_pictograph(base) || begins_keycap(base))
             }
             ' '..='~' => true,
             _ if is_invisible(character) => false,

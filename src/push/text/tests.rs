@@ -65,6 +65,8 @@ fn combining_marks_are_limited_and_need_a_base() {
     assert_eq!(line(&format!("{mark}a {mark}b"), 200), "a b");
     let over_joiners = line(&format!("क{}", "\u{94d}\u{200d}".repeat(40)), 200);
     assert_eq!(over_joiners.matches('\u{94d}').count(), 4);
+    assert_eq!(line(&format!("1{}", "\u{fe0f}\u{20e3}".repeat(40)), 200), "1\u{fe0f}\u{20e3}\u{20e3}\u{20e3}");
+    assert_eq!(line("x\u{fe0f}\u{20e3}", 200), "x\u{20e3}");
 }
 
 #[test]
