@@ -2,7 +2,7 @@
 
 use std::{io, path::Path, time::Duration};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
 
 use super::{InboxError, damage};
 use crate::platform::files;
@@ -68,6 +68,16 @@ pub(super) fn failed(path: &Path, error: &rusqlite::Error) -> InboxError {
     } else {
         unusable(path, error)
     }
+}
+
+/// Brings all that the log holds into the database, synced, or fails.
+///
+/// A commit whose sync failed, or that a kill kept from being synced, is in the log nevertheless, and counts when the
+/// database is opened again. A retry of its push has nothing to write then, and so nothing to sync: it would be answered
+/// though it may not be on disk.
+pub(super) fn settle(connection: &Connection) -> rusqlite::Result<()> {
+    let is_busy: bool = connection.query_row("PRAGMA wal_checkpoint(FULL)", [], |row| row.get(0))?;
+    if is_busy { Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None)) } else { Ok(()) }
 }
 
 /// The number of the newest notice that the database has ever had.

@@ -81,6 +81,8 @@ pub(super) struct Worker {
     changes: Changes,
     /// The last write failed.
     is_failing: bool,
+    /// All that the log holds is known to be synced. Not so after a start: the last run may have been killed before.
+    is_settled: bool,
     /// Rows of messages that were read may not say so yet: then only pushes are served, which know.
     is_reading: bool,
     /// No notice has a higher number. Those of a new database begin after it: a popup of an old one is never taken for
@@ -121,6 +123,7 @@ impl Worker {
             news,
             changes: Changes::default(),
             is_failing: false,
+            is_settled: false,
             is_reading: true,
             newest: 0,
             set_aside: None,
@@ -384,8 +387,12 @@ impl Worker {
 
     fn transact<T>(&mut self, work: impl FnOnce(&mut Write<'_>) -> rusqlite::Result<T>) -> Result<T, Failure> {
         let keep_bodies = self.pruning.retention().keep_bodies;
-        let mut is_work = false;
+        let (mut is_work, mut is_settled) = (false, self.is_settled);
         let outcome = self.with_connection(|connection| {
+            if !is_settled {
+                schema::settle(connection)?;
+                is_settled = true;
+            }
             // Prepared once, unlike rusqlite's own transactions. An error closes the connection, and so rolls back.
             connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             let rows_before = connection.total_changes();
@@ -398,6 +405,7 @@ impl Worker {
             connection.prepare_cached("COMMIT")?.execute([])?;
             Ok((value, changes, has_written))
         });
+        self.is_settled = is_settled && outcome.is_ok();
         match outcome {
             Ok((value, changes, has_written)) => {
                 if has_written && std::mem::take(&mut self.is_failing) {

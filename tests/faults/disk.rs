@@ -171,3 +171,35 @@ fn a_read_only_disk_puts_pushes_off_until_it_is_writable() {
     app.pushbell.terminate();
     assert_eq!(disk.recorded(), ["$before", "$read-only"]);
 }
+
+#[test]
+fn a_write_or_a_sync_that_fails_puts_pushes_off_until_they_succeed() {
+    let mut app = App::start(DUNST, "");
+    let mut expected = Vec::new();
+    for (number, (call, error)) in
+        [("pwrite64", "EROFS"), ("pwrite64", "ENOSPC"), ("fsync,fdatasync", "EIO")].into_iter().enumerate()
+    {
+        let before = format!("$before{number}");
+        app.push(message(&before, "room"));
+        // A tracer that has the calls fail, for as long as it is attached.
+        let mut tracer = Command::new("strace");
+        tracer.args(["-f", "-p", &app.pushbell.app().pid().to_string()]);
+        tracer.arg("-e").arg(format!("trace={call}")).arg("-e").arg(format!("inject={call}:error={error}"));
+        let mut tracer = Part::start(&format!("tracer{number}"), tracer, app.pushbell.env(), &app.pushbell.home());
+        wait_until("the tracer is attached", SOON, || tracer.stderr().contains("attached"));
+        let event = format!("$fails{number}");
+        is_put_off(&app, &event);
+        is_ill(&app, "full");
+        is_put_off(&app, &event);
+        tracer.signal(rustix::process::Signal::INT);
+        tracer.wait(SOON);
+        recovers(&app, &event);
+        expected.extend([before, event]);
+    }
+    app.pushbell.wait_for_status("nothing is wrong any more", |status| {
+        status["problems"] == serde_json::json!([]) && status["inbox"]["unshown"] == 0
+    });
+    app.pushbell.terminate();
+    assert_eq!(recorded(&app.pushbell.database()), expected);
+    assert_eq!(integrity(&app.pushbell.database()), "ok");
+}

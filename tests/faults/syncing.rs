@@ -1,12 +1,19 @@
 //! No answer before its notice is synced: what a kill cannot prove, since a killed process leaves its writes to the
 //! kernel. The system calls of the whole process are read in their order.
 
-use std::{collections::BTreeMap, fs, thread};
+use std::{collections::BTreeMap, fs, path::PathBuf, process::Command, thread};
 
-use super::load::message;
+use rustix::process::Signal;
+
+use super::load::{message, recorded};
 use crate::{
     app::App,
-    rig::{DesktopOptions, Pushbell, pushbell::Account, wait_until},
+    rig::{
+        DesktopOptions, Pushbell, SOON, http,
+        process::Part,
+        pushbell::{Account, PATH, address},
+        wait_until,
+    },
 };
 
 /// A system call: its text from the name on, and the lines of the trace between which it ran.
@@ -58,17 +65,21 @@ fn push_all(pushbell: &Pushbell, account: &Account, events: &[String]) {
     });
 }
 
+/// Runs the app under a tracer that writes down all that it reads, writes and syncs.
+fn run_traced(app: &mut App) -> PathBuf {
+    let trace = app.pushbell.home().join("trace");
+    let calls = "trace=fsync,fdatasync,pwrite64,write,writev,sendto,sendmsg,read,recvfrom,recvmsg";
+    let arguments = ["strace", "-f", "-y", "-s", "6000", "-e", calls, "-o", &trace.display().to_string()];
+    app.pushbell.launch_under(&arguments, &["run"]);
+    wait_until("the app is there", SOON, || app.pushbell.is_healthy());
+    trace
+}
+
 #[test]
 fn no_push_is_answered_before_its_notice_is_synced() {
     let mut app = App::start(DesktopOptions::BARE, "");
     app.pushbell.terminate();
-    let trace = app.pushbell.home().join("trace");
-    let calls_of_interest = "trace=fsync,fdatasync,pwrite64,write,writev,sendto,sendmsg,read,recvfrom,recvmsg";
-    app.pushbell.launch_under(
-        &["strace", "-f", "-y", "-s", "6000", "-e", calls_of_interest, "-o", &trace.display().to_string()],
-        &["run"],
-    );
-    wait_until("the app is there", crate::rig::SOON, || app.pushbell.is_healthy());
+    let trace = run_traced(&mut app);
     let mut events = Vec::new();
     for round in 0..6 {
         let batch: Vec<_> = (0..=round * 2).map(|number| format!("$synced-{round}-{number}-")).collect();
@@ -109,4 +120,57 @@ fn no_push_is_answered_before_its_notice_is_synced() {
             answered.begun
         );
     }
+}
+
+#[test]
+fn what_a_kill_kept_from_being_synced_is_synced_before_its_retry_is_answered() {
+    const EVENT: &str = "$killed-before-its-sync-";
+    let mut app = App::start(DesktopOptions::BARE, "");
+    // Its sync is the first one from now on: that of a new log's head is over.
+    app.push(message("$first", "room"));
+    let mut tracer = Command::new("strace");
+    tracer.args(["-f", "-p", &app.pushbell.app().pid().to_string()]);
+    tracer.args(["-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:signal=KILL"]);
+    let tracer = Part::start("tracer", tracer, app.pushbell.env(), &app.pushbell.home());
+    wait_until("the tracer is attached", SOON, || tracer.stderr().contains("attached"));
+    let body = address(&app.account, message(EVENT, "room")).to_string();
+    http::request(app.pushbell.port, &hyper::Method::POST, PATH, None, body).expect_err("it is killed meanwhile");
+    assert_eq!(app.pushbell.app().wait(SOON).code(), None, "it was killed");
+    drop(tracer);
+    assert_eq!(recorded(&app.pushbell.database()), ["$first", EVENT], "the kernel has it");
+
+    let trace = run_traced(&mut app);
+    app.push(message(EVENT, "room"));
+    app.pushbell.app().signal(Signal::TERM);
+    app.pushbell.app().wait(SOON);
+    assert_eq!(recorded(&app.pushbell.database()), ["$first", EVENT]);
+    let calls = calls(&fs::read_to_string(trace).expect("strace has written"));
+    let is_about_database = |call: &Call| call.file().ends_with("pushbell.db>");
+    let written = calls
+        .iter()
+        .find(|call| call.is(&["pwrite64"]) && is_about_database(call) && call.text.contains(EVENT))
+        .expect("it is brought from the log into the database");
+    let synced = calls
+        .iter()
+        .find(|call| {
+            call.begun > written.done
+                && call.is(&["fsync", "fdatasync"])
+                && is_about_database(call)
+                && call.text.ends_with("= 0")
+        })
+        .expect("the database is synced");
+    let came = calls
+        .iter()
+        .find(|call| call.is(&["read", "recvfrom", "recvmsg"]) && call.text.contains(EVENT))
+        .expect("the retry came");
+    let answered = calls
+        .iter()
+        .find(|call| {
+            call.begun > came.done
+                && call.is(&["write", "writev", "sendto", "sendmsg"])
+                && call.file() == came.file()
+                && call.text.contains("HTTP/1.1 200")
+        })
+        .expect("the retry is answered");
+    assert!(synced.done < answered.begun, "synced in line {}, answered in {}", synced.done, answered.begun);
 }
