@@ -145,6 +145,12 @@ fn besiege(attackers: &Attackers, runtime: &Runtime) {
     }
     attackers.send(runtime, 4, head(&format!("{}\r\n", "a: b\r\n".repeat(10_000))).into());
     attackers.send(runtime, 4, head(&format!("Cookie: {}\r\n\r\n", "x".repeat(1024 * 1024))).into());
+    // What costs the most to read: many devices, deep content.
+    let strangers: Vec<_> = (0..12_000).map(|number| json!({"app_id": "a", "pushkey": number.to_string()})).collect();
+    let deep = format!(r#"{{"notification":{{"content":{}1{}}}}}"#, "[".repeat(200_000), "]".repeat(200_000));
+    for body in [json!({"notification": {"devices": strangers}}).to_string(), deep] {
+        attackers.send(runtime, 4, (head(&format!("Content-Length: {}\r\n\r\n", body.len())) + &body).into());
+    }
     // Strangers' pushes.
     let wrong = json!({"notification": {"id": "$x", "devices": [{"app_id": "a", "pushkey": "wrong"}]}}).to_string();
     attackers.send(runtime, 10, (head(&format!("Content-Length: {}\r\n\r\n", wrong.len())) + &wrong).into());
