@@ -233,3 +233,29 @@ async fn much_that_was_read_elsewhere_is_marked_in_steps_between_which_pushes_ar
     assert_eq!(desk.digest(key("a", "!1")).await, None);
     assert_eq!(unread_rows(&desk), 1);
 }
+
+#[tokio::test]
+async fn a_room_that_is_read_while_its_account_is_being_read_counts_nothing_twice() {
+    let desk = Desk::new();
+    let room_badge = |room: &str| {
+        let mut push = badge(unread(0)).per_room();
+        push.notification.room_id = Some(room.to_owned());
+        push
+    };
+    for number in 0..10 {
+        desk.record(message(&format!("${number}"), "!0").counting(unread(1)).per_room()).await;
+    }
+    let pushes = [
+        badge(unread(0)).per_room(),
+        message("$new", "!0").counting(unread(1)).per_room(),
+        message("$other", "!1").counting(unread(1)).per_room(),
+        room_badge("!0"),
+    ];
+    for push in pushes {
+        let (answer, _) = oneshot::channel();
+        desk.inbox.requests.try_send(Request::Record((push.delivery(), answer))).unwrap();
+    }
+    assert_eq!((desk.digest(key("a", "!0")).await, desk.news().await.waiting_notices), (None, 1));
+    desk.record(badge(unread(0)).per_room()).await;
+    assert_eq!((desk.digest(key("a", "!1")).await, desk.news().await.waiting_notices), (None, 0));
+}
