@@ -36,7 +36,7 @@ fn child() {
     if std::env::var_os(CHILD).is_none() {
         return;
     }
-    tracing_subscriber::fmt().with_ansi(false).init();
+    tracing_subscriber::fmt().with_ansi(false).with_max_level(tracing::Level::DEBUG).init();
     let (remote, commands) = main_loop::channel();
     let (events, mut received) = tokio::sync::mpsc::unbounded_channel();
     thread::spawn(move || {
