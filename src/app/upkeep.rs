@@ -25,6 +25,8 @@ use crate::{
     push::notify,
 };
 
+/// How many changes of files may wait; what changes meanwhile is told with the next.
+const WAITING_CHANGES: usize = 4;
 /// How long a test push may take.
 const TEST_TIME: Duration = Duration::from_secs(10);
 
@@ -51,13 +53,9 @@ impl Upkeep {
         mut commands: mpsc::Receiver<Command>,
         controller: mpsc::Sender<Command>,
     ) -> Listening {
-        let mut watch = match FileWatch::new([self.paths.config.clone(), self.paths.accounts.clone()]) {
-            Ok(watch) => Some(watch),
-            Err(error) => {
-                tracing::warn!("changes of the configuration are not noticed: {error}");
-                None
-            }
-        };
+        let (tell_changes, mut changes) = mpsc::channel(WAITING_CHANGES);
+        // A task of its own: it waits until a file has come to rest, which commands that keep coming must not interrupt.
+        tokio::spawn(watch([self.paths.config.clone(), self.paths.accounts.clone()], tell_changes));
         let mut termination = pin!(termination());
         loop {
             tokio::select! {
@@ -67,7 +65,7 @@ impl Upkeep {
                     self.tell(Event::Problem(Topic::Listen, problem));
                     self.tell(Event::Listening(self.listening.addresses()));
                 }
-                changed = changes(&mut watch) => self.files_changed(&changed).await,
+                Some(changed) = changes.recv() => self.files_changed(&changed).await,
                 ask = asked.recv() => match ask {
                     Some(Ask::Quit) | None => break,
                     Some(Ask::SendTest { unread }) => self.send_test(unread),
@@ -179,16 +177,14 @@ async fn post(address: SocketAddr, body: Vec<u8>) {
     }
 }
 
-/// The files that have changed; waits for ever when nobody tells.
-async fn changes(watch: &mut Option<FileWatch>) -> Vec<PathBuf> {
-    if let Some(told) = watch {
-        match told.changed().await {
-            Ok(changed) => return changed,
-            Err(error) => {
-                tracing::warn!("changes of the configuration are no longer noticed: {error}");
-                *watch = None;
-            }
-        }
+/// Tells which of the files have changed, for as long as the system tells us.
+async fn watch(files: [PathBuf; 2], changes: mpsc::Sender<Vec<PathBuf>>) {
+    let watched = async {
+        let mut watch = FileWatch::new(files)?;
+        while changes.send(watch.changed().await?).await.is_ok() {}
+        std::io::Result::Ok(())
+    };
+    if let Err(error) = watched.await {
+        tracing::warn!("changes of the configuration are no longer noticed: {error}");
     }
-    std::future::pending().await
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hyper::Method;
+use pushbell::{control, identity};
 use serde_json::{Value, json};
 
 use super::app::App;
@@ -296,4 +297,38 @@ fn an_account_that_is_removed_is_rejected_and_one_that_is_added_is_served_at_onc
     crate::rig::never_within(Duration::from_millis(100), "it is shown", || {
         app.notifications().all().iter().any(|shown| shown.body.contains("late"))
     });
+}
+
+#[test]
+fn a_changed_configuration_is_taken_up_while_commands_keep_coming() {
+    let app = App::start(DUNST, "");
+    let environment: std::collections::HashMap<_, _> = app.pushbell.env().iter().cloned().collect();
+    let socket =
+        std::path::Path::new(&environment["XDG_RUNTIME_DIR"]).join(identity::DIRECTORY_NAME).join("control.sock");
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Also when this panics: a scope waits for its threads.
+        let _ended = EndsWhenDropped(&over);
+        scope.spawn(|| {
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                control::ask(&socket, &control::Request::Status).expect("the app answers");
+            }
+        });
+        app.pushbell.configure("[popup]\ntimeout = 3\n");
+        let mut event = 0;
+        wait_until("the new time is that of a popup", SOON, || {
+            event += 1;
+            let mark = app.mark();
+            app.message(&event.to_string(), &format!("room {event}"), "text");
+            app.shows(mark, "text").timeout == 3000
+        });
+    });
+}
+
+struct EndsWhenDropped<'a>(&'a std::sync::atomic::AtomicBool);
+
+impl Drop for EndsWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
 }
