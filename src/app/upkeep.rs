@@ -53,9 +53,9 @@ impl Upkeep {
         mut commands: mpsc::Receiver<Command>,
         controller: mpsc::Sender<Command>,
     ) -> Listening {
-        let (tell_changes, mut changes) = mpsc::channel(WAITING_CHANGES);
+        let (tell, mut told) = mpsc::channel(WAITING_CHANGES);
         // A task of its own: it waits until a file has come to rest, which commands that keep coming must not interrupt.
-        tokio::spawn(watch([self.paths.config.clone(), self.paths.accounts.clone()], tell_changes));
+        tokio::spawn(watch([self.paths.config.clone(), self.paths.accounts.clone()], tell));
         let mut termination = pin!(termination());
         loop {
             tokio::select! {
@@ -65,7 +65,7 @@ impl Upkeep {
                     self.tell(Event::Problem(Topic::Listen, problem));
                     self.tell(Event::Listening(self.listening.addresses()));
                 }
-                Some(changed) = changes.recv() => self.files_changed(&changed).await,
+                Some(changed) = told.recv() => self.files_changed(&changed).await,
                 ask = asked.recv() => match ask {
                     Some(Ask::Quit) | None => break,
                     Some(Ask::SendTest { unread }) => self.send_test(unread),
