@@ -3,7 +3,6 @@
 mod check;
 mod document;
 mod error;
-mod live;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +18,6 @@ use tracing::Level;
 
 use document::Document;
 pub use error::{ConfigError, Fault};
-pub use live::{LiveConfig, Reload};
 
 pub use crate::desktop::popup::Timeout;
 use crate::{identity, platform::files};
