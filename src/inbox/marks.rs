@@ -266,7 +266,8 @@ pub(super) fn redact(write: &mut Write<'_>, account: &mut Account, event: &Known
 
 /// The popup that a message is in is no longer right.
 fn note_changed_popup(write: &mut Write<'_>, message: &Known) -> rusqlite::Result<()> {
-    if message.presentation == Presentation::Shown && !message.read {
+    // One that waits may be on the screen already: what was shown is written down after it was.
+    if message.presentation != Presentation::Settled && !message.read {
         let room = rooms::key(write.db, message.room)?;
         write.changes.change_room(room);
     }

@@ -94,7 +94,8 @@ pub struct News {
     pub calls: Vec<Call>,
     /// Since the last news: accounts or rooms whose number fell to zero, so that their popups go away.
     pub zeroed: Vec<Zeroed>,
-    /// Since the last news: rooms with a shown notice that was edited or redacted, so that their popup changes.
+    /// Since the last news: rooms with an unread notice that was edited or redacted, so that their popup, if there is one,
+    /// changes.
     pub changed_rooms: Vec<RoomKey>,
     /// The newest five notices with something to show, newest first.
     pub newest: Vec<Notice>,
