@@ -33,6 +33,8 @@ pub enum Request {
     Resume,
     /// `accounts.toml` has changed: read it now. Answered when it was.
     ReloadAccounts,
+    /// Starting with the desktop was turned on or off: look again, for the menu.
+    ReloadAutostart,
 }
 
 /// What the running app answers.

@@ -2,8 +2,11 @@
 
 mod account;
 pub mod arguments;
+mod autostart;
+mod completions;
 mod failure;
 mod history;
+mod man;
 mod output;
 mod pause;
 pub mod registration;
@@ -91,6 +94,9 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
             Ok(writeln!(out, "Resumed.")?)
         }
         Command::CheckConfig(asked) => check_config(&context, asked, out),
+        Command::Autostart(asked) => autostart::run(&context, asked, out),
+        Command::Completions(asked) => completions::run(asked, out),
+        Command::Man => man::run(out),
     }
 }
 

@@ -119,7 +119,9 @@ mod tests {
             let answers = async {
                 while let Some((request, answer)) = asked.recv().await {
                     let reply = match request {
-                        Request::Clear | Request::Resume | Request::Pause { .. } => Reply::Done,
+                        Request::Clear | Request::Resume | Request::Pause { .. } | Request::ReloadAutostart => {
+                            Reply::Done
+                        }
                         Request::ReloadAccounts => Reply::Failed { reason: "no such file".into() },
                         // Dropping the answer: a program that ends before it has answered.
                         Request::Status => continue,

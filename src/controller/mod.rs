@@ -68,6 +68,8 @@ pub enum Event {
     Listening(Vec<SocketAddr>),
     /// Something is to be opened, with the activation token of the click that asked for it.
     Open(OpenTarget, Option<String>),
+    /// Whether the desktop starts Pushbell; or why that could not be changed.
+    Autostart(Result<bool, String>),
 }
 
 /// Where events come from.
@@ -98,6 +100,8 @@ pub enum Ask {
         /// The token, if there was one.
         token: Option<String>,
     },
+    /// Have the desktop start Pushbell from the next login on, or no longer.
+    SetAutostart(bool),
     /// End.
     Quit,
 }
@@ -137,6 +141,7 @@ pub struct Controller<D> {
     muted: bool,
     screen_locked: Option<bool>,
     dark_panel: Option<bool>,
+    autostart: Option<bool>,
     popup_service: Option<ServiceState>,
     tray_host: ServiceState,
     sound: ServiceState,
@@ -180,6 +185,7 @@ impl<D: Desktop> Controller<D> {
             muted: false,
             screen_locked: None,
             dark_panel: None,
+            autostart: None,
             popup_service: None,
             tray_host: ServiceState { available: false, reason: Some(tray_host.into()) },
             sound: ServiceState { available: true, reason: Some("opened when a sound is played".into()) },
@@ -315,6 +321,13 @@ impl<D: Desktop> Controller<D> {
             Event::Problem(topic, None) => self.solved(topic),
             Event::Listening(listening) => self.listening = listening,
             Event::Open(target, token) => self.open(target, token),
+            Event::Autostart(Ok(on)) => {
+                self.autostart = Some(on);
+                self.draw_tray();
+            }
+            Event::Autostart(Err(reason)) => {
+                self.answer_person(own_popup("Starting with the desktop could not be changed", &reason));
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Opens rooms, addresses and files with the person's own programs. There is never a shell.
 
-use std::{ffi::OsString, io, process::Stdio, sync::Arc, time::Duration};
+use std::{env, ffi::OsString, io, process::Stdio, sync::Arc, time::Duration};
 
 use tokio::{
     process::{Child, Command},
@@ -31,6 +31,10 @@ const LAUNCH_DEADLINE: Duration = Duration::from_secs(10);
 /// What opens an address or a path, best first.
 const LAUNCHERS: [&[&str]; 2] = [&["xdg-open"], &["gio", "open"]];
 
+/// What a program that is opened may need to know of the session, though the user manager may know it too.
+const SESSION_VARIABLES: [&str; 6] =
+    ["PATH", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_CURRENT_DESKTOP", "DBUS_SESSION_BUS_ADDRESS"];
+
 /// What prints the program that handles `matrix:` links, if there is one.
 const QUERIES: [&[&str]; 2] =
     [&["xdg-mime", "query", "default", "x-scheme-handler/matrix"], &["gio", "mime", "x-scheme-handler/matrix"]];
@@ -42,6 +46,9 @@ pub struct Opener {
     children: Arc<Semaphore>,
     events: mpsc::UnboundedSender<DesktopEvent>,
     environment: Vec<(&'static str, OsString)>,
+    /// A service manager has started us: what we start must neither live in our unit, which ends it when we end, nor
+    /// under the unit's limits.
+    in_unit: bool,
 }
 
 impl Opener {
@@ -50,7 +57,7 @@ impl Opener {
     pub fn new(events: mpsc::UnboundedSender<DesktopEvent>) -> Self {
         let semaphore = |permits| Arc::new(Semaphore::new(permits));
         let (openings, children) = (semaphore(MAX_OPENINGS), semaphore(MAX_CHILDREN));
-        Self { openings, children, events, environment: Vec::new() }
+        Self { openings, children, events, environment: Vec::new(), in_unit: is_in_unit() }
     }
 
     /// Opens a target, with the activation token of the click that asked for it. Returns at once.
@@ -100,7 +107,7 @@ impl Opener {
     async fn handles_matrix_links(&self) -> bool {
         for query in QUERIES {
             let [program, arguments @ ..] = query else { continue };
-            let mut command = self.command(program);
+            let mut command = self.asking().command(program);
             command.args(arguments).stdout(Stdio::piped()).kill_on_drop(true);
             match timeout(QUERY_DEADLINE, command.output()).await {
                 Ok(Ok(output)) => return output.status.success() && names_a_program(&output.stdout),
@@ -110,6 +117,11 @@ impl Opener {
             }
         }
         false
+    }
+
+    /// For a program that prints something and ends: it may stay in our unit.
+    fn asking(&self) -> Self {
+        Self { in_unit: false, ..self.clone() }
     }
 
     /// Has the desktop open an address or a path.
@@ -140,10 +152,21 @@ impl Opener {
 
     /// A program that outlives us, in a process group of its own. A token that we were started with is not passed on.
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+        let mut command = if self.in_unit { self.unit_of_its_own(program) } else { Command::new(program) };
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         command.env_remove("XDG_ACTIVATION_TOKEN").env_remove("DESKTOP_STARTUP_ID");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// The user manager runs the program, and what stands before it waits for its end and ends as it does. Variables are
+    /// named without their values, which everybody could read on a command line.
+    fn unit_of_its_own(&self, program: &str) -> Command {
+        let mut command = Command::new("systemd-run");
+        command.args(["--user", "--quiet", "--collect", "--wait", "--slice=app.slice"]);
+        let session = SESSION_VARIABLES.into_iter().filter(|name| env::var_os(name).is_some());
+        let own = self.environment.iter().map(|(name, _)| *name);
+        command.args(session.chain(own).map(|name| format!("--setenv={name}"))).args(["--", program]);
         command
     }
 
@@ -157,6 +180,11 @@ impl Opener {
             });
         }
     }
+}
+
+/// systemd says which process it has started: us, or one that we descend from.
+fn is_in_unit() -> bool {
+    env::var("SYSTEMD_EXEC_PID").is_ok_and(|pid| pid == std::process::id().to_string())
 }
 
 /// xdg-mime prints a desktop file or nothing; gio prints a sentence, and desktop files on lines of their own.
@@ -191,6 +219,7 @@ mod tests {
             let mut opener = Opener::new(sender);
             let record = directory.path().join("record");
             opener.environment = vec![("PATH", directory.path().into()), ("RECORD", record.into())];
+            opener.in_unit = false;
             Self { directory, opener, events }
         }
 
@@ -253,6 +282,16 @@ PATH=/usr/bin:/bin mv "$RECORD.new" "$RECORD""#;
         let command = ["client", "--go", "{room};$(true)"].map(str::to_owned).to_vec();
         programs.opener.open(&room(), &OpenWith::Command(command), None);
         assert_eq!(programs.record().await, "client --go !r:x;$(true)\n \n");
+    }
+
+    #[tokio::test]
+    async fn what_a_unit_opens_runs_in_a_unit_of_its_own() {
+        let mut programs = Programs::new(&[("systemd-run", RECORD), ("xdg-mime", "echo client.desktop")]);
+        programs.opener.in_unit = true;
+        programs.opener.open(&room(), &OpenWith::Matrix, Some("secret".into()));
+        let record = programs.record().await;
+        assert!(record.starts_with("systemd-run --user --quiet --collect --wait "), "{record}");
+        assert!(record.ends_with("--setenv=DESKTOP_STARTUP_ID -- xdg-open matrix:roomid/r:x?via=x\nsecret secret\n"));
     }
 
     #[tokio::test]
