@@ -64,6 +64,12 @@ struct Context {
 fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let Arguments { config, log_level, command } = arguments;
     let log_level = log_level.map(Level::from);
+    // A package is built where nobody has a home.
+    match &command {
+        Some(Command::Completions(asked)) => return completions::run(*asked, out),
+        Some(Command::Man) => return man::run(out),
+        Some(_) | None => {}
+    }
     let context = Context { config_named: config.is_some(), paths: Paths::find(config)? };
     let command = command.unwrap_or(Command::Run(Run::default()));
     if !matches!(command, Command::Run(_)) {
@@ -95,8 +101,8 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
         }
         Command::CheckConfig(asked) => check_config(&context, asked, out),
         Command::Autostart(asked) => autostart::run(&context, asked, out),
-        Command::Completions(asked) => completions::run(asked, out),
-        Command::Man => man::run(out),
+        // Done above.
+        Command::Completions(_) | Command::Man => Ok(()),
     }
 }
 
