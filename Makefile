@@ -74,7 +74,7 @@ deb: release ## builds the Debian package: target/debian/*.deb
 		CARGO_TARGET_DIR=$(TOOLS)/build $(CARGO) install cargo-deb --locked --version $(CARGO_DEB_VERSION) --root $(TOOLS)
 	@rm -rf $(TOOLS)/build $(STAGE)
 	@$(MAKE) --no-print-directory install DESTDIR=$(STAGE)/root PREFIX=/usr >/dev/null
-	@printf 'pushbell (%s-1) unstable; urgency=medium\n\n  * See /usr/share/doc/pushbell/CHANGELOG.md.gz\n\n -- The Pushbell developers <packages@pushbell.org>  %s\n' \
+	@printf 'pushbell (%s-1) unstable; urgency=medium\n\n  * See /usr/share/doc/pushbell/NEWS.md\n\n -- The Pushbell developers <packages@pushbell.org>  %s\n' \
 		"$$($(BINARY) --version | cut -d' ' -f2)" "$$(LC_ALL=C date -u -R -d @$(SOURCE_DATE_EPOCH))" >$(STAGE)/changelog
 	PATH="$$PATH:$$PWD/$(TOOLS)/bin" cargo-deb --no-build --locked
 

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::symlink,
     process::{Command, Output},
     time::Duration,
 };
@@ -44,7 +45,19 @@ impl Session {
         let units = pushbell.home().join(".config/systemd/user");
         fs::create_dir_all(&units).expect("the home is writable");
         // graphical-session.target can only be started by what belongs to it, as desktops do.
-        fs::write(units.join("desktop.target"), "[Unit]\nBindsTo=graphical-session.target\n").expect("written");
+        fs::write(units.join("desktop.target"), "[Unit]\nWants=dbus.service\nBindsTo=graphical-session.target\n")
+            .expect("written");
+        // Its own bus and sound server would take the places of the desktop's. Once it believes that it has started the
+        // bus, it is on it.
+        for (name, text) in [
+            ("dbus.socket", "[Socket]\nListenStream=%t/no-bus\n"),
+            ("dbus.service", "[Unit]\nRequires=dbus.socket\n[Service]\nExecStart=/bin/sleep infinity\n"),
+        ] {
+            fs::write(units.join(name), text).expect("written");
+        }
+        for unit in ["pulseaudio.service", "pulseaudio.socket", "sockets.target"] {
+            symlink("/dev/null", units.join(unit)).expect("linked");
+        }
         let mut command = Command::new("unshare");
         command.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", MANAGER, "manager"]);
         command.arg(std::process::id().to_string());
@@ -82,6 +95,7 @@ impl Session {
     }
 
     fn desktop_begins(&self) {
+        self.systemctl(&["import-environment", "PATH", "DISPLAY"]);
         let started = self.systemctl(&["start", "desktop.target"]);
         assert!(started.status.success(), "{started:?}");
     }
@@ -106,6 +120,8 @@ fn unit() -> String {
 #[test]
 fn the_user_unit_starts_with_the_session_and_works_under_its_limits() {
     let session = Session::start();
+    // An account made by hand: no welcome popup to look past.
+    session.pushbell.ok(&["account", "add", "limited"]);
     let entry = session.pushbell.home().join(format!(".config/autostart/{}.desktop", identity::APP_ID));
     let said = session.pushbell(&["autostart", "on"]);
     assert!(said.contains("XDG autostart entry") && entry.exists(), "no session target yet: {said}");
@@ -132,7 +148,6 @@ fn the_user_unit_starts_with_the_session_and_works_under_its_limits() {
     );
     fs::write(&launcher, script).expect("written");
     app::executable(&launcher);
-    session.pushbell.ok(&["account", "add", "limited"]);
     let notifications = session.desktop.notifications();
     let mut push = app::message("1", "room:hs.test", "under limits");
     push["devices"] = json!([{"tweaks": {"sound": "default"}}]);

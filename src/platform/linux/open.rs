@@ -1,6 +1,13 @@
 //! Opens rooms, addresses and files with the person's own programs. There is never a shell.
 
-use std::{env, ffi::OsString, io, process::Stdio, sync::Arc, time::Duration};
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    io,
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     process::{Child, Command},
@@ -94,20 +101,28 @@ impl Opener {
             }
             Opening::Address(address) => self.launch(address.into()).await,
             Opening::File(path) => self.launch(path.into()).await,
-            Opening::Command(program, arguments) => {
-                let mut command = self.command(&program);
-                let child = command.args(arguments).spawn();
-                let child = child.map_err(|error| format!("popup.open: cannot start \"{program}\": {error}"))?;
-                self.reap(child);
-                Ok(())
-            }
+            Opening::Command(program, arguments) => self.start(&program, &arguments).await,
         }
+    }
+
+    /// Starts the person's own program; what becomes of it is no matter of ours.
+    async fn start(&self, program: &str, arguments: &[String]) -> Result<(), String> {
+        let cannot_start = |why: String| format!("popup.open: cannot start \"{program}\": {why}");
+        let mut command = self.command(program, &[]);
+        let mut child = command.args(arguments).spawn().map_err(|error| cannot_start(error.to_string()))?;
+        if self.in_unit
+            && let Ok(Ok(status)) = timeout(LAUNCH_DEADLINE, child.wait()).await
+        {
+            return if status.success() { Ok(()) } else { Err(cannot_start("is it installed?".to_owned())) };
+        }
+        self.reap(child);
+        Ok(())
     }
 
     async fn handles_matrix_links(&self) -> bool {
         for query in QUERIES {
             let [program, arguments @ ..] = query else { continue };
-            let mut command = self.asking().command(program);
+            let mut command = self.directly().command(program, &[]);
             command.args(arguments).stdout(Stdio::piped()).kill_on_drop(true);
             match timeout(QUERY_DEADLINE, command.output()).await {
                 Ok(Ok(output)) => return output.status.success() && names_a_program(&output.stdout),
@@ -119,17 +134,25 @@ impl Opener {
         false
     }
 
-    /// For a program that prints something and ends: it may stay in our unit.
-    fn asking(&self) -> Self {
+    /// The same within our own unit: for a program that prints something and ends.
+    fn directly(&self) -> Self {
         Self { in_unit: false, ..self.clone() }
     }
 
-    /// Has the desktop open an address or a path.
+    /// Has the desktop open an address or a path. Where no unit can be made for it (the session's bus need not be that
+    /// of the user manager), our own has to do.
     async fn launch(&self, what: OsString) -> Result<(), String> {
+        match self.launch_by_any(&what).await {
+            Err(_) if self.in_unit => self.directly().launch_by_any(&what).await,
+            launched => launched,
+        }
+    }
+
+    async fn launch_by_any(&self, what: &OsStr) -> Result<(), String> {
         let mut failure = String::from("neither xdg-open nor gio is installed: install xdg-utils");
         for launcher in LAUNCHERS {
             let [program, arguments @ ..] = launcher else { continue };
-            let mut child = match self.command(program).args(arguments).arg(&what).spawn() {
+            let mut child = match self.command(program, &["--wait"]).args(arguments).arg(what).spawn() {
                 Ok(child) => child,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => {
@@ -150,20 +173,20 @@ impl Opener {
         Err(failure)
     }
 
-    /// A program that outlives us, in a process group of its own. A token that we were started with is not passed on.
-    fn command(&self, program: &str) -> Command {
-        let mut command = if self.in_unit { self.unit_of_its_own(program) } else { Command::new(program) };
+    /// A program that outlives us, in a process group of its own; `how` is for systemd-run, if that starts it. A token
+    /// that we were started with is not passed on.
+    fn command(&self, program: &str, how: &[&str]) -> Command {
+        let mut command = if self.in_unit { self.unit_of_its_own(program, how) } else { Command::new(program) };
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         command.env_remove("XDG_ACTIVATION_TOKEN").env_remove("DESKTOP_STARTUP_ID");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 
-    /// The user manager runs the program, and what stands before it waits for its end and ends as it does. Variables are
-    /// named without their values, which everybody could read on a command line.
-    fn unit_of_its_own(&self, program: &str) -> Command {
+    /// Variables are named without their values, which everybody could read on a command line.
+    fn unit_of_its_own(&self, program: &str, how: &[&str]) -> Command {
         let mut command = Command::new("systemd-run");
-        command.args(["--user", "--quiet", "--collect", "--wait", "--slice=app.slice"]);
+        command.args(["--user", "--quiet", "--collect", "--slice=app.slice"]).args(how);
         let session = SESSION_VARIABLES.into_iter().filter(|name| env::var_os(name).is_some());
         let own = self.environment.iter().map(|(name, _)| *name);
         command.args(session.chain(own).map(|name| format!("--setenv={name}"))).args(["--", program]);
@@ -290,8 +313,19 @@ PATH=/usr/bin:/bin mv "$RECORD.new" "$RECORD""#;
         programs.opener.in_unit = true;
         programs.opener.open(&room(), &OpenWith::Matrix, Some("secret".into()));
         let record = programs.record().await;
-        assert!(record.starts_with("systemd-run --user --quiet --collect --wait "), "{record}");
+        assert!(record.starts_with("systemd-run --user --quiet --collect --slice=app.slice --wait "), "{record}");
         assert!(record.ends_with("--setenv=DESKTOP_STARTUP_ID -- xdg-open matrix:roomid/r:x?via=x\nsecret secret\n"));
+    }
+
+    #[tokio::test]
+    async fn what_no_unit_can_be_made_for_is_opened_within_our_own() {
+        let mut programs = Programs::new(&[("systemd-run", "exit 1"), ("xdg-open", RECORD)]);
+        programs.opener.in_unit = true;
+        programs.opener.open(&OpenTarget::File("/etc/hosts".into()), &OpenWith::Matrix, None);
+        assert_eq!(programs.record().await, "xdg-open /etc/hosts\n \n");
+        programs.opener.open(&room(), &OpenWith::Command(vec!["client".into()]), None);
+        let event = programs.events.recv().await;
+        assert!(matches!(&event, Some(DesktopEvent::NotOpened(reason)) if reason.contains("client")), "{event:?}");
     }
 
     #[tokio::test]
