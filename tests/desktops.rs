@@ -1,4 +1,4 @@
-//! What a person sees of the app on four real desktops' parts: popups, their clicks, the badge, its tooltip and menu.
+//! What a person sees of the app on real desktops' parts: popups, their clicks, the badge, its tooltip and menu.
 //!
 //! With `PUSHBELL_PICTURES=docs/images` they make the pictures of `docs/desktops.md`.
 #![cfg(target_os = "linux")]
@@ -11,5 +11,6 @@ mod desktops {
     #[path = "../desktop/app.rs"]
     #[allow(dead_code, reason = "not all of it is used here")]
     mod app;
+    mod wayland;
     mod x11;
 }
