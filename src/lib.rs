@@ -14,6 +14,8 @@
 //! | [`accounts`] | the `app_id` + `pushkey` pairs that are served; the only source of `rejected` |
 //! | [`inbox`] | the durable list of notices and the accounts' numbers: SQLite on a thread of its own |
 //! | [`http`] | the endpoint: limits, routes, answers |
+//! | [`homeserver`] | the client-server API: signing in, pushers, what was missed |
+//! | [`secrets`] | access tokens, in the keyring or a private file |
 //! | [`controller`] | the sole owner of what is presented: events in, calls to inbox and desktop out |
 //! | [`desktop`] | popups, badge, tray and sounds as plain values, and the one trait through which they are shown |
 //! | [`platform`] | the only place that names the operating system |
@@ -42,6 +44,7 @@ pub mod config;
 pub mod control;
 pub mod controller;
 pub mod desktop;
+pub mod homeserver;
 pub mod http;
 pub mod identity;
 pub mod inbox;
@@ -50,4 +53,5 @@ pub mod notice;
 pub mod paths;
 pub mod platform;
 pub mod push;
+pub mod secrets;
 pub mod wake;

@@ -16,6 +16,7 @@ fn account(name: &str, app_id: &str, pushkey: &str) -> Account {
         pushkey: pushkey.to_owned(),
         counts: CountsScope::Account,
         created_at: Timestamp::UNIX_EPOCH,
+        sign_in: None,
     }
 }
 

@@ -81,6 +81,7 @@ fn first_account(paths: &Paths) -> Result<Account, Failure> {
         pushkey: new_pushkey().map_err(|error| Failure::Failed(format!("no random numbers for a pushkey: {error}")))?,
         counts: CountsScope::Account,
         created_at: Timestamp::now(),
+        sign_in: None,
     };
     AccountsFile::new(&paths.accounts).add(account.clone())?;
     Ok(account)

@@ -36,6 +36,7 @@ fn add(context: &Context, new: AddAccount, out: &mut dyn Write) -> Result<(), Fa
         pushkey,
         counts: new.counts.into(),
         created_at: Timestamp::now(),
+        sign_in: None,
     };
     AccountsFile::new(&context.paths.accounts).add(account.clone())?;
     write!(out, "Made the account \"{}\".\n\n{}", account.name, registration::describe(&account, &public_url))?;

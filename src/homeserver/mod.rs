@@ -1,0 +1,21 @@
+//! The homeserver's client-server API, as far as a pusher needs it. Nothing in here exists until it is used: no
+//! connection, no certificate store, no thread.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`https`] | requests with a deadline and a bounded answer, to any `https:` or `http:` address |
+//! | [`client`] | one homeserver's API: paths, access token, Matrix errors |
+//! | [`user_id`] | user IDs and server names |
+//! | [`tokens`] | what signing in gives and what has to be kept secret |
+
+pub mod client;
+pub mod https;
+pub mod tokens;
+pub mod user_id;
+
+pub use self::{
+    client::{HomeserverClient, HomeserverError, Refusal},
+    https::{BaseUrl, HttpsClient, TransportError, TransportFault},
+    tokens::{OAuthClient, Session, Tokens},
+    user_id::{InvalidUserId, UserId},
+};
