@@ -20,6 +20,7 @@
 //! | [`desktop`] | popups, badge, tray and sounds as plain values, and the one trait through which they are shown |
 //! | [`platform`] | the only place that names the operating system |
 //! | [`config`], [`control`], [`cli`] | the configuration file, the local socket, the command line |
+//! | [`doctor`] | checks of each part, and what to do about each fault |
 //! | [`app`] | puts the parts together, starts and ends them |
 //!
 //! # Invariants
@@ -44,6 +45,7 @@ pub mod config;
 pub mod control;
 pub mod controller;
 pub mod desktop;
+pub mod doctor;
 pub mod homeserver;
 pub mod http;
 pub mod identity;

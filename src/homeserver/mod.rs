@@ -5,17 +5,20 @@
 //! |---|---|
 //! | [`https`] | requests with a deadline and a bounded answer, to any `https:` or `http:` address |
 //! | [`client`] | one homeserver's API: paths, access token, Matrix errors |
+//! | [`pushers`] | setting, listing and removing http pushers |
 //! | [`user_id`] | user IDs and server names |
 //! | [`tokens`] | what signing in gives and what has to be kept secret |
 
 pub mod client;
 pub mod https;
+pub mod pushers;
 pub mod tokens;
 pub mod user_id;
 
 pub use self::{
     client::{HomeserverClient, HomeserverError, Refusal},
     https::{BaseUrl, HttpsClient, TransportError, TransportFault},
+    pushers::{HttpPusher, ListedPusher},
     tokens::{OAuthClient, Session, Tokens},
     user_id::{InvalidUserId, UserId},
 };
