@@ -4,6 +4,7 @@ mod account;
 pub mod arguments;
 mod failure;
 mod history;
+mod login;
 mod output;
 mod pause;
 pub mod registration;

@@ -1,0 +1,4 @@
+//! `pushbell login`
+
+#[expect(dead_code, reason = "the command is not there yet")]
+mod browser;
