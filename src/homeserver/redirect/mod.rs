@@ -38,7 +38,7 @@ const MAX_CONNECTIONS: usize = 16;
 /// Bytes of a request's head, in which the whole address is.
 const MAX_HEAD: usize = 16 * 1024;
 /// How long a request's head may take.
-const HEAD_TIME: Duration = Duration::from_secs(10);
+const HEAD_TIME: Duration = Duration::from_secs(5);
 /// How long a connection may take: on the right one the answer waits until signing in is over.
 const CONNECTION_TIME: Duration = Duration::from_secs(3 * 60);
 /// How long the browser may take to read the last answer.
