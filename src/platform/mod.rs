@@ -6,6 +6,7 @@
 //! | `main_loop::{channel, run, TrayRemote, TrayCommands}` | the main thread, which belongs to the tray icon and to the event loop where there is one; the remote tells it from any thread what to show |
 //! | `main_loop::{ICON_SIZE, ICON_WORDS}` | what a tray icon looks like here |
 //! | `session::Session` | popups, opening things, counts on docks, and what the desktop tells of itself, as methods that return at once and [`DesktopEvent`](crate::desktop::DesktopEvent)s |
+//! | `browser::{available, open}` | the person's browser, for commands that run without a [`Session`](session::Session) |
 //! | `control_socket::{ControlListener, connect}` | byte streams between the running program and its commands, closed to other people |
 //! | `files::{create_private_directory, open_private, replace_private}` | files that only this person can read, replaced whole |
 //! | `host::name` | what this computer is called |
@@ -41,4 +42,6 @@ use macos as system;
 #[cfg(windows)]
 use windows as system;
 
-pub use system::{control_socket, files, host, main_loop, open_files, session, sound_server, termination, watch};
+pub use system::{
+    browser, control_socket, files, host, main_loop, open_files, session, sound_server, termination, watch,
+};

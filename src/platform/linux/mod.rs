@@ -1,6 +1,7 @@
 //! Linux: D-Bus, StatusNotifier, XDG.
 
 pub mod appearance;
+pub mod browser;
 pub mod bus;
 pub mod launcher;
 pub mod main_loop;
