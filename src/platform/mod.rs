@@ -8,6 +8,8 @@
 //! | `session::Session` | popups, opening things, counts on docks, and what the desktop tells of itself, as methods that return at once and [`DesktopEvent`](crate::desktop::DesktopEvent)s |
 //! | `control_socket::{ControlListener, connect}` | byte streams between the running program and its commands, closed to other people |
 //! | `files::{create_private_directory, open_private, replace_private}` | files that only this person can read, replaced whole |
+//! | `files::is_readable_by_others` | whether other people of this computer can read a file |
+//! | `sockets::{listen, inherited}` | sockets that listen, our own and those that a service manager hands over |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
 //! | `sound_server::prepare` | what sounds need before the first thread starts |
 //! | `watch::FileWatch` | notices that files have changed |
@@ -26,6 +28,7 @@ mod macos;
 mod places;
 #[cfg(any(windows, target_os = "macos", test))]
 mod portable;
+pub mod sockets;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
