@@ -306,7 +306,9 @@ impl Running {
                             Request::Clear
                             | Request::Pause { .. }
                             | Request::ReloadAccounts
-                            | Request::ReloadAutostart => Reply::Done,
+                            | Request::ReloadAutostart
+                            | Request::ReloadConfiguration
+                            | Request::WaitForPush { .. } => Reply::Done,
                         };
                         note.send(request).unwrap();
                         answer.send(reply).unwrap();
@@ -340,6 +342,7 @@ fn status(endpoint: SocketAddr) -> Status {
         since: "2026-11-22T10:00:00Z".parse().unwrap(),
         listen: vec![endpoint.to_string()],
         public_url: "https://push.example.org".to_owned(),
+        tls: None,
         unread: 7,
         missed_calls: 0,
         paused_until: None,
@@ -351,11 +354,13 @@ fn status(endpoint: SocketAddr) -> Status {
             unread: 4,
             missed_calls: 0,
             last_push: None,
+            sign_in: control::SignInStatus::default(),
         }],
         popup: works.clone(),
         tray: works.clone(),
         sound: works,
         problems: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 

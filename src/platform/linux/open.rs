@@ -141,7 +141,7 @@ impl Opener {
 
     /// Has the desktop open an address or a path. Where no unit can be made for it (the session's bus need not be that
     /// of the user manager), our own has to do.
-    async fn launch(&self, what: OsString) -> Result<(), String> {
+    pub(super) async fn launch(&self, what: OsString) -> Result<(), String> {
         match self.launch_by_any(&what).await {
             Err(_) if self.in_unit => self.directly().launch_by_any(&what).await,
             launched => launched,
