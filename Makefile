@@ -47,7 +47,8 @@ define INSTALLED
 644 assets/icons/pushbell.svg share/icons/hicolor/scalable/apps/$(ID).svg
 644 assets/icons/pushbell-symbolic.svg share/icons/hicolor/symbolic/apps/$(ID)-symbolic.svg
 $(foreach size,16 22 24 32 48 64 128 256,644 assets/icons/pushbell-$(size).png share/icons/hicolor/$(size)x$(size)/apps/$(ID).png
-)644 $(STAGE)/pushbell.1 share/man/man1/pushbell.1
+)644 assets/linux/pushbell.socket share/doc/pushbell/examples/pushbell.socket
+644 $(STAGE)/pushbell.1 share/man/man1/pushbell.1
 644 $(STAGE)/pushbell.bash share/bash-completion/completions/pushbell
 644 $(STAGE)/_pushbell share/zsh/site-functions/_pushbell
 644 $(STAGE)/pushbell.fish share/fish/vendor_completions.d/pushbell.fish

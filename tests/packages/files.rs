@@ -42,14 +42,16 @@ fn the_metadata_for_software_centres_is_valid_and_of_this_version() {
 }
 
 #[test]
-fn the_user_unit_is_valid() {
+fn the_user_units_are_valid() {
     // The program has to be there for the check.
     let directory = tempfile::tempdir().expect("a directory");
     let unit = directory.path().join("pushbell.service");
     let program = env!("CARGO_BIN_EXE_pushbell");
     fs::write(&unit, text("pushbell.service").replace("/usr/bin/pushbell", program)).expect("written");
+    let socket = directory.path().join("pushbell.socket");
+    fs::write(&socket, text("pushbell.socket")).expect("written");
     let mut command = Command::new("systemd-analyze");
-    command.args(["--user", "verify", "--man=no"]).arg(unit).env("XDG_RUNTIME_DIR", directory.path());
+    command.args(["--user", "verify", "--man=no"]).arg(unit).arg(socket).env("XDG_RUNTIME_DIR", directory.path());
     let output = command.output().expect("systemd-analyze starts; `make test` installs it");
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
 }
