@@ -16,7 +16,7 @@
 //! | `files::is_readable_by_others` | whether other people of this computer can read a file |
 //! | `sockets::{listen, inherited}` | sockets that listen, our own and those that a service manager hands over |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
-//! | `sound_server::prepare` | what sounds need before the first thread starts |
+//! | `sound_server::{prepare, quieten}` | what sounds need before the first thread starts, and before a device is opened |
 //! | `watch::FileWatch` | notices that files have changed |
 //! | `termination::termination` | waits until the program is told to end |
 //!
