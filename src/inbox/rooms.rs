@@ -17,6 +17,8 @@ pub(super) struct Room {
     /// Unread messages that wait or were shown: those that its popup is about.
     pub(super) unread: u64,
     pub(super) waiting: Waiting,
+    /// Its messages up to this one are read, though not all of their rows say so yet; `None`: they do.
+    pub(super) read_up_to: Option<i64>,
     /// `waiting.first` as it is in the table.
     stored_first: Option<i64>,
 }
@@ -37,7 +39,7 @@ macro_rules! room_query {
     ($rest:literal) => {
         concat!(
             "SELECT id, account, counted, notices, unread, waiting, first_waiting, last_waiting, waiting_highlight,
-                waiting_sound
+                waiting_sound, read_up_to
             FROM room ",
             $rest
         )
@@ -70,6 +72,11 @@ impl Room {
         account.map_or(Ok(None), |account| Self::find(db, account, &key.room_id))
     }
 
+    /// Loads one of which some rows do not say yet that they were read.
+    pub(super) fn being_read(db: &Connection) -> rusqlite::Result<Option<Self>> {
+        db.prepare_cached(room_query!("WHERE read_up_to IS NOT NULL LIMIT 1"))?.query_row([], Self::from_row).optional()
+    }
+
     /// Loads the room with this row.
     pub(super) fn load(db: &Connection, id: i64) -> rusqlite::Result<Self> {
         db.prepare_cached(room_query!("WHERE id = ?1"))?.query_row([id], Self::from_row)
@@ -89,6 +96,7 @@ impl Room {
                 highlight: row.get(8)?,
                 sound: row.get(9)?,
             },
+            read_up_to: row.get(10)?,
             stored_first: row.get(6)?,
         })
     }
@@ -98,7 +106,7 @@ impl Room {
         let Waiting { count, first, last, highlight, sound } = self.waiting;
         db.prepare_cached(
             "UPDATE room SET counted = ?, notices = ?, unread = ?, waiting = ?, last_waiting = ?, waiting_highlight = ?,
-                waiting_sound = ?
+                waiting_sound = ?, read_up_to = ?
             WHERE id = ?",
         )?
         .execute(params![
@@ -109,6 +117,7 @@ impl Room {
             last,
             highlight,
             sound,
+            self.read_up_to,
             self.id,
         ])?;
         if first != self.stored_first {
@@ -189,8 +198,8 @@ pub(super) fn forget_numbers(db: &Connection, account: i64) -> rusqlite::Result<
 pub(super) fn read_all(db: &Connection, account: i64) -> rusqlite::Result<()> {
     db.prepare_cached(
         "UPDATE room SET unread = 0, waiting = 0, first_waiting = NULL, last_waiting = NULL, waiting_highlight = NULL,
-            waiting_sound = NULL
-        WHERE account = ?1 AND (unread > 0 OR waiting > 0)",
+            waiting_sound = NULL, read_up_to = NULL
+        WHERE account = ?1 AND (unread > 0 OR waiting > 0 OR read_up_to IS NOT NULL)",
     )?
     .execute([account])?;
     Ok(())
