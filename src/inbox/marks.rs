@@ -320,8 +320,8 @@ pub(super) fn redact(write: &mut Write<'_>, account: &mut Account, event: &Known
         if event.presentation != Presentation::Settled {
             room.unread = room.unread.saturating_sub(1);
         }
-        if let (true, Some(first)) = (was_waiting, room.waiting.first) {
-            room.find_waiting(write.db, first)?;
+        if was_waiting {
+            room.lost(write.db, event.id)?;
         }
         room.save(write.db)?;
         note_changed_popup(write, event)?;

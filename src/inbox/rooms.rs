@@ -46,6 +46,18 @@ macro_rules! room_query {
     };
 }
 
+/// Messages that wait in a room.
+macro_rules! waiting_query {
+    ($index:literal, $rest:literal) => {
+        concat!(
+            "SELECT id, sound FROM notice INDEXED BY ",
+            $index,
+            " WHERE account = ?1 AND room = ?2 AND read = 0 AND kind = 0 AND id >= ?3 AND presentation = 0 ",
+            $rest
+        )
+    };
+}
+
 impl Room {
     /// Loads the account's room, new if it is not known. Without `room_id` it is the nameless one.
     pub(super) fn named(db: &Connection, account: i64, room_id: &str) -> rusqlite::Result<Self> {
@@ -143,25 +155,40 @@ impl Room {
         }
     }
 
-    /// Finds anew what waits, after messages before `from` stopped waiting. None before it may wait.
-    pub(super) fn find_waiting(&mut self, db: &Connection, from: i64) -> rusqlite::Result<()> {
-        self.waiting = Waiting::default();
-        db.prepare_cached(
-            "SELECT count(*), min(id), max(id), max(CASE WHEN highlight THEN id END),
-                max(CASE WHEN sound IS NOT NULL THEN id END)
-            FROM notice INDEXED BY notice_unread
-            WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id >= :from AND presentation = 0",
-        )?
-        .query_row(named_params! { ":account": self.account, ":room": self.id, ":from": from }, |row| {
-            self.waiting = Waiting {
-                count: count(row.get(0)?),
-                first: row.get(1)?,
-                last: row.get(2)?,
-                highlight: row.get(3)?,
-                sound: row.get(4)?,
-            };
-            Ok(())
-        })
+    /// One message that waited was taken back.
+    pub(super) fn lost(&mut self, db: &Connection, message: i64) -> rusqlite::Result<()> {
+        let Waiting { count, first, last, highlight, sound } = self.waiting;
+        if count <= 1 {
+            self.waiting = Waiting::default();
+            return Ok(());
+        }
+        self.waiting.count = count - 1;
+        if first == Some(message) {
+            self.waiting.first = self.find_waiting(db, waiting_query!("notice_unread", "ORDER BY id LIMIT 1"))?;
+        }
+        if last == Some(message) {
+            self.waiting.last = self.find_waiting(db, waiting_query!("notice_unread", "ORDER BY id DESC LIMIT 1"))?;
+        }
+        if highlight == Some(message) {
+            let newest = waiting_query!("notice_highlight", "AND highlight = 1 ORDER BY id DESC LIMIT 1");
+            self.waiting.highlight = self.find_waiting(db, newest)?;
+        }
+        if sound == Some(message) {
+            // No index tells: among very many, one that is far behind has had its time.
+            let newest = concat!(
+                "SELECT max(id) FROM (",
+                waiting_query!("notice_unread", "ORDER BY id DESC LIMIT 1000"),
+                ") WHERE sound IS NOT NULL"
+            );
+            self.waiting.sound = self.find_waiting(db, newest)?;
+        }
+        Ok(())
+    }
+
+    fn find_waiting(&self, db: &Connection, query: &str) -> rusqlite::Result<Option<i64>> {
+        // None before the first that waited waits.
+        let parameters = (self.account, self.id, self.waiting.first);
+        db.prepare_cached(query)?.query_row(parameters, |row| row.get(0)).optional().map(Option::flatten)
     }
 
     /// So many messages wait no more: all those up to this one, and no other.
