@@ -26,7 +26,7 @@ use crate::{
     http::Endpoint,
     logging,
     paths::Paths,
-    platform::{main_loop, session::Session, sound_server},
+    platform::{main_loop, memory, session::Session, sound_server},
     wake::WakeWindow,
 };
 use listening::Listening;
@@ -64,6 +64,7 @@ pub fn run(options: RunOptions) -> Result<(), Failure> {
     };
     let config = start::configuration(&paths)?;
     let log = logging::start(log_level, config.log.level).map_err(|error| Failure::Failed(error.to_string()))?;
+    memory::keep_little();
     if let Err(error) = sound_server::prepare(&paths.cache) {
         tracing::warn!("sounds may not work: {}: {error}", paths.cache.display());
     }
