@@ -60,7 +60,8 @@ impl Keys {
 
     /// The notices that have this hash.
     pub(super) fn find(&self, db: &Connection, hash: i64) -> rusqlite::Result<Vec<i64>> {
-        let mut found: Vec<i64> = self.in_memory.range((hash, i64::MIN)..=(hash, i64::MAX)).map(|(_, id)| *id).collect();
+        let mut found: Vec<i64> =
+            self.in_memory.range((hash, i64::MIN)..=(hash, i64::MAX)).map(|(_, id)| *id).collect();
         let mut in_tables = db.prepare_cached(
             "SELECT notice FROM recent_key WHERE hash = ?1 UNION ALL SELECT notice FROM old_key WHERE hash = ?1",
         )?;
@@ -82,9 +83,8 @@ impl Keys {
         if self.in_memory.remove(&(hash, notice)) {
             return Ok(());
         }
-        let recent = db
-            .prepare_cached("DELETE FROM recent_key WHERE hash = ?1 AND notice = ?2")?
-            .execute((hash, notice))?;
+        let recent =
+            db.prepare_cached("DELETE FROM recent_key WHERE hash = ?1 AND notice = ?2")?.execute((hash, notice))?;
         self.recent = self.recent.saturating_sub(recent);
         if recent == 0 {
             db.prepare_cached("DELETE FROM old_key WHERE hash = ?1 AND notice = ?2")?.execute((hash, notice))?;

@@ -79,11 +79,7 @@ impl OpenAccount {
     }
 
     /// The account and its room of this name, new if it is not known: both to be changed.
-    pub(super) fn with_room(
-        &mut self,
-        db: &Connection,
-        room_id: &str,
-    ) -> rusqlite::Result<(&mut Account, &mut Room)> {
+    pub(super) fn with_room(&mut self, db: &Connection, room_id: &str) -> rusqlite::Result<(&mut Account, &mut Room)> {
         let open = match self.rooms.entry(room_id.to_owned()) {
             Entry::Occupied(open) => open.into_mut(),
             Entry::Vacant(place) => {

@@ -244,23 +244,27 @@ impl Arrival<'_> {
             }
             Meaning::Redaction { event_id } => {
                 let silent = silent(content);
-                if let Some(event) = Known::find(write.db, &write.memory.keys, account, event_id)?.filter(|event| event.room == room) {
+                if let Some(event) =
+                    Known::find(write.db, &write.memory.keys, account, event_id)?.filter(|event| event.room == room)
+                {
                     marks::redact(write, account, &event)?;
                 }
                 silent
             }
-            Meaning::Edit { event_id, new_content } => match Known::find(write.db, &write.memory.keys, account, event_id)? {
-                Some(edited) => {
-                    // Its text is that of the edited message now, and goes with it when that is redacted.
-                    let silent = silent(None);
-                    if edited.room == room && edited.sender.is_some() && edited.sender == self.push.sender {
-                        marks::edit(write, &edited, new_content)?;
+            Meaning::Edit { event_id, new_content } => {
+                match Known::find(write.db, &write.memory.keys, account, event_id)? {
+                    Some(edited) => {
+                        // Its text is that of the edited message now, and goes with it when that is redacted.
+                        let silent = silent(None);
+                        if edited.room == room && edited.sender.is_some() && edited.sender == self.push.sender {
+                            marks::edit(write, &edited, new_content)?;
+                        }
+                        silent
                     }
-                    silent
+                    // The message came before this desktop listened, or is forgotten: the edit stands for it.
+                    None => Draft { content: Some(new_content), sound: None, ..message },
                 }
-                // The message came before this desktop listened, or is forgotten: the edit stands for it.
-                None => Draft { content: Some(new_content), sound: None, ..message },
-            },
+            }
         })
     }
 

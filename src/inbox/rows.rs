@@ -85,12 +85,7 @@ pub(super) struct Known {
 
 impl Known {
     /// Finds the account's notice with this `event_id` or, lacking one, this `id`.
-    pub(super) fn find(
-        db: &Connection,
-        keys: &Keys,
-        account: &Account,
-        key: &str,
-    ) -> rusqlite::Result<Option<Self>> {
+    pub(super) fn find(db: &Connection, keys: &Keys, account: &Account, key: &str) -> rusqlite::Result<Option<Self>> {
         for notice in keys.find(db, key_hash(account.id, key))? {
             let known = Self::load(db, account, notice, key)?;
             if known.is_some() {

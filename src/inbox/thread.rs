@@ -441,10 +441,7 @@ impl Worker {
     }
 
     /// Uses the database, opened anew if need be; closes it after an error. One that is damaged is put aside.
-    fn with_database<T>(
-        &mut self,
-        work: impl FnOnce(&mut Database) -> rusqlite::Result<T>,
-    ) -> Result<T, InboxError> {
+    fn with_database<T>(&mut self, work: impl FnOnce(&mut Database) -> rusqlite::Result<T>) -> Result<T, InboxError> {
         let outcome = self.try_with_database(work);
         if let Err(error @ InboxError::Damaged { .. }) = &outcome {
             self.begin_anew(error);

@@ -13,17 +13,51 @@ const ACCOUNTS: [&str; 3] = ["a", "b", "c"];
 
 #[derive(Debug, Clone)]
 enum Step {
-    Message { account: usize, room: usize, event: u8, unread: Option<u64>, highlight: bool },
-    Badge { account: usize, room: usize, unread: u64 },
-    Redact { account: usize, room: usize, event: u8 },
-    Edit { account: usize, room: usize, event: u8 },
-    Call { account: usize, room: usize, replayed: bool },
-    Read { account: usize, room: usize, up_to: i64 },
-    Shown { account: usize, room: usize, up_to: i64 },
-    ShownEverything { up_to: i64 },
+    Message {
+        account: usize,
+        room: usize,
+        event: u8,
+        unread: Option<u64>,
+        highlight: bool,
+    },
+    Badge {
+        account: usize,
+        room: usize,
+        unread: u64,
+    },
+    Redact {
+        account: usize,
+        room: usize,
+        event: u8,
+    },
+    Edit {
+        account: usize,
+        room: usize,
+        event: u8,
+    },
+    Call {
+        account: usize,
+        room: usize,
+        replayed: bool,
+    },
+    Read {
+        account: usize,
+        room: usize,
+        up_to: i64,
+    },
+    Shown {
+        account: usize,
+        room: usize,
+        up_to: i64,
+    },
+    ShownEverything {
+        up_to: i64,
+    },
     Settle,
     Clear,
-    Retain { account: usize },
+    Retain {
+        account: usize,
+    },
     Restart,
     /// Pushes that share a commit.
     Together(Vec<Step>),
