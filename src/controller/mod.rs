@@ -43,7 +43,7 @@ use popups::Popups;
 /// News are asked for at most this often; what comes sooner is told together.
 const NEWS_INTERVAL: Duration = Duration::from_millis(20);
 /// The same while they keep coming: no popup changes as often, and nobody reads a number that does.
-const LONGEST_NEWS_INTERVAL: Duration = Duration::from_millis(160);
+const LONGEST_NEWS_INTERVAL: Duration = Duration::from_millis(250);
 /// When the inbox cannot be used, it is tried again after this long.
 const INBOX_RETRY: Duration = Duration::from_secs(5);
 /// So many rooms of a backlog are shown room by room; more are one summary.

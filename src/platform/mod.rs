@@ -15,6 +15,7 @@
 //! | `files::is_readable_by_others` | whether other people of this computer can read a file |
 //! | `sockets::{listen, inherited}` | sockets that listen, our own and those that a service manager hands over |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
+//! | `memory::keep_little` | gives free memory back |
 //! | `sound_server::prepare` | what sounds need before the first thread starts |
 //! | `watch::FileWatch` | notices that files have changed |
 //! | `termination::termination` | waits until the program is told to end |
@@ -29,6 +30,7 @@
 pub mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
+pub mod memory;
 pub mod network;
 mod places;
 #[cfg(any(windows, target_os = "macos", test))]
