@@ -58,7 +58,7 @@ fn what_is_no_callback_is_turned_away() {
         ] {
             let answer = send(port, &request).await;
             let line = answer.lines().next().unwrap_or_default();
-            assert!(line.contains(status), "{line:?} for {:.60?}", request);
+            assert!(line.contains(status), "{line:?} for {request:.60?}");
         }
         assert!(!waiting.is_finished());
         let right = format!("GET /callback?state={state} HTTP/1.1\r\nHost: x\r\n\r\n");

@@ -15,9 +15,10 @@ use crate::{
 fn start() -> (AccountServer, Synapse) {
     let server = AccountServer::start(Plan::default());
     let endpoint = format!("http://127.0.0.1:{}/", server.port);
-    let synapse = Synapse::start_with(|_| {
+    // Of a key that is there twice, the later one counts.
+    let synapse = Synapse::start_with(|usual| {
         format!(
-            "enable_registration: false
+            "{usual}enable_registration: false
 password_config: {{enabled: false}}
 matrix_authentication_service: {{enabled: true, endpoint: '{endpoint}', secret: {SECRET}}}
 "

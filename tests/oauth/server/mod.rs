@@ -35,6 +35,7 @@ pub(crate) struct AccountServer {
 
 /// How the server is to be, and what the person in front of it does.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct Plan {
     /// Has the OAuth 2.0 API.
     pub(crate) oauth: bool,
