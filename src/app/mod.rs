@@ -4,6 +4,7 @@
 //! can be wrong with the person's files is said before anything is bound, and what waits in the inbox is looked at
 //! before the first push comes.
 
+mod interim;
 mod listening;
 mod start;
 mod upkeep;
@@ -29,6 +30,7 @@ use crate::{
     platform::{main_loop, session::Session, sound_server},
     wake::WakeWindow,
 };
+pub use interim::Interim;
 use listening::Listening;
 use start::Start;
 use upkeep::Upkeep;

@@ -75,8 +75,12 @@ impl Upkeep {
                     }
                 },
                 Some((request, reply)) = commands.recv() => {
-                    if request == Request::ReloadAccounts {
-                        self.read_accounts();
+                    if matches!(request, Request::ReloadAccounts | Request::ReloadConfiguration) {
+                        if request == Request::ReloadAccounts {
+                            self.read_accounts();
+                        } else {
+                            self.read_config().await;
+                        }
                         // A command that has gone does not want to know.
                         drop(reply.send(Reply::Done));
                     } else if controller.send((request, reply)).await.is_err() {

@@ -19,14 +19,14 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use jiff::Timestamp;
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Notify, mpsc, oneshot},
     time::{Duration, Instant},
 };
 
 use crate::{
     accounts::Accounts,
     config::{Config, Preview},
-    control::Command,
+    control::{Command, Reply, Request},
     desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState, popup::Popup},
     inbox::{Inbox, InboxError, News, Retention, Shown},
     notice::NoticeId,
@@ -156,6 +156,8 @@ pub struct Controller<D> {
     inbox_works: bool,
     /// What came after the computer woke is gathered until then, from the first of it on.
     gathering: Option<Instant>,
+    /// Commands that wait for a push of an account, later than that. As few as commands can be at a time.
+    awaiting_push: Vec<(String, Timestamp, oneshot::Sender<Reply>)>,
     /// When the news were last asked for.
     asked_at: Option<Instant>,
     /// How long to wait after that, if news come sooner.
@@ -192,6 +194,7 @@ impl<D: Desktop> Controller<D> {
             is_restored: false,
             inbox_works: true,
             gathering: None,
+            awaiting_push: Vec::new(),
             asked_at: None,
             news_interval: NEWS_INTERVAL,
             due: None,
@@ -300,6 +303,10 @@ impl<D: Desktop> Controller<D> {
     async fn handle(&mut self, event: Event) {
         match event {
             Event::Desktop(event) => self.desktop_said(event).await,
+            Event::Command((Request::WaitForPush { account, since, seconds: _ }, reply)) => {
+                self.awaiting_push.push((account, since, reply));
+                self.tell_of_pushes();
+            }
             Event::Command((request, reply)) => {
                 let answer = self.answer(request).await;
                 // A command that has gone does not want to know.

@@ -9,6 +9,8 @@
 //! | `browser::{available, open}` | the person's browser, for commands that run without a [`Session`](session::Session) |
 //! | `control_socket::{ControlListener, connect}` | byte streams between the running program and its commands, closed to other people |
 //! | `files::{create_private_directory, open_private, replace_private}` | files that only this person can read, replaced whole |
+//! | `host::name` | what this computer is called |
+//! | `network::addresses` | the addresses that this computer has |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
 //! | `sound_server::prepare` | what sounds need before the first thread starts |
 //! | `watch::FileWatch` | notices that files have changed |
@@ -24,6 +26,7 @@
 pub mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
+pub mod network;
 mod places;
 #[cfg(any(windows, target_os = "macos", test))]
 mod portable;
@@ -39,4 +42,6 @@ use macos as system;
 #[cfg(windows)]
 use windows as system;
 
-pub use system::{browser, control_socket, files, main_loop, open_files, session, sound_server, termination, watch};
+pub use system::{
+    browser, control_socket, files, host, main_loop, open_files, session, sound_server, termination, watch,
+};

@@ -15,14 +15,14 @@ use crate::{
 fn start() -> (AccountServer, Synapse) {
     let server = AccountServer::start(Plan::default());
     let endpoint = format!("http://127.0.0.1:{}/", server.port);
-    // Of a key that is there twice, the later one counts.
-    let synapse = Synapse::start_with(|usual| {
-        format!(
-            "{usual}enable_registration: false
+    let synapse = Synapse::start_with(|usual, _port| {
+        usual
+            + &format!(
+                "enable_registration: false
 password_config: {{enabled: false}}
 matrix_authentication_service: {{enabled: true, endpoint: '{endpoint}', secret: {SECRET}}}
 "
-        )
+            )
     });
     server.world().plan.synapse = Some(synapse.port);
     (server, synapse)

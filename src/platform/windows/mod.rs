@@ -3,6 +3,7 @@
 pub mod control_socket;
 pub(super) mod directory;
 pub mod files;
+pub mod host;
 pub(super) mod launch;
 pub mod main_loop;
 pub mod open_files;
