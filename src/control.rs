@@ -142,4 +142,21 @@ pub struct AccountStatus {
     pub missed_calls: u64,
     /// When a push last came for it.
     pub last_push: Option<Timestamp>,
+    /// What is known of its session, if it is signed in.
+    #[serde(flatten)]
+    pub sign_in: SignInStatus,
+}
+
+/// What is known of an account's session; nothing for one that was registered by hand.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignInStatus {
+    /// Who is signed in where, or that the session is over and what to do.
+    #[serde(default)]
+    pub signed_in: Option<String>,
+    /// How catching up went last.
+    #[serde(default)]
+    pub catching_up: Option<String>,
+    /// When it last completed in this run of the program.
+    #[serde(default)]
+    pub caught_up_at: Option<Timestamp>,
 }

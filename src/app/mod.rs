@@ -4,6 +4,7 @@
 //! can be wrong with the person's files is said before anything is bound, and what waits in the inbox is looked at
 //! before the first push comes.
 
+mod catching_up;
 mod interim;
 mod listening;
 mod start;
@@ -28,8 +29,10 @@ use crate::{
     logging,
     paths::Paths,
     platform::{main_loop, session::Session, sound_server},
+    secrets::Secrets,
     wake::WakeWindow,
 };
+use catching_up::CatchingUp;
 pub use interim::Interim;
 use listening::Listening;
 use start::Start;
@@ -135,7 +138,14 @@ async fn serve(
     let (end_control, control_ended) = tokio::sync::oneshot::channel::<()>();
     let control = tokio::spawn(control::serve(control, commands, async { drop(control_ended.await) }));
 
-    let upkeep = Upkeep { paths, config, endpoint, log, listening, events };
+    let catching_up = CatchingUp::start(
+        inbox.clone(),
+        Secrets::new(&paths),
+        endpoint.accounts(),
+        upkeep::catching_up_settings(&config),
+        events.clone(),
+    );
+    let upkeep = Upkeep { paths, config, endpoint, log, listening, events, catching_up };
     let listening = upkeep.run(asked, waiting_commands, passed_on).await;
 
     // Requests in progress first: what they record is still presented, or waits for the next start.

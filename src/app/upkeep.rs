@@ -9,7 +9,10 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::listening::Listening;
+use super::{
+    catching_up::{self, CatchingUp},
+    listening::Listening,
+};
 use crate::{
     accounts::Accounts,
     cli::{registration, sample},
@@ -38,11 +41,21 @@ pub(super) struct Upkeep {
     pub(super) log: LogLevel,
     pub(super) listening: Listening,
     pub(super) events: mpsc::UnboundedSender<Event>,
+    pub(super) catching_up: CatchingUp,
 }
 
 /// What of the configuration concerns the endpoint.
 pub(super) fn endpoint_settings(config: &Config) -> Settings {
     Settings { extra_paths: config.server.extra_paths.clone(), derive_missed_calls: config.calls.derive_missed }
+}
+
+/// What of it concerns catching up.
+pub(super) fn catching_up_settings(config: &Config) -> catching_up::Settings {
+    catching_up::Settings {
+        public_url: config.server.public_url.clone(),
+        base_url: config.server.base_url(),
+        derive_missed_calls: config.calls.derive_missed,
+    }
 }
 
 impl Upkeep {
@@ -69,6 +82,7 @@ impl Upkeep {
                 ask = asked.recv() => match ask {
                     Some(Ask::Quit) | None => break,
                     Some(Ask::SendTest { unread }) => self.send_test(unread),
+                    Some(Ask::CatchUp(missing)) => self.catching_up.missing(missing),
                     Some(Ask::Connect { token }) => self.connect(token),
                     Some(Ask::OpenConfiguration { token }) => {
                         self.tell(Event::Open(OpenTarget::File(self.paths.config.clone()), token));
@@ -114,6 +128,7 @@ impl Upkeep {
             return;
         }
         self.endpoint.set_settings(endpoint_settings(&config));
+        self.catching_up.configure(catching_up_settings(&config));
         self.log.configure(config.log.level);
         let problem = match self.listening.open(&config.server.listen, &self.paths.config).await {
             Ok(problem) => problem.map(|(_, reason)| reason),
@@ -135,6 +150,7 @@ impl Upkeep {
         };
         self.endpoint.set_accounts(accounts);
         self.tell(Event::Accounts(self.endpoint.accounts()));
+        self.catching_up.accounts(self.endpoint.accounts());
         self.tell(Event::Problem(Topic::Accounts, problem));
     }
 

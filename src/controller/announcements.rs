@@ -22,6 +22,8 @@ pub enum Topic {
     Inbox,
     /// An inbox that was damaged, and put aside
     Damage,
+    /// Sessions that are over
+    SignIn,
 }
 
 impl Topic {
@@ -32,6 +34,7 @@ impl Topic {
             Self::Listen => "Not all addresses can be listened on",
             Self::Inbox => "The inbox cannot be used",
             Self::Damage => "The inbox was damaged",
+            Self::SignIn => "Signed out by the homeserver",
         }
     }
 }

@@ -6,6 +6,7 @@
 mod announcements;
 mod budget;
 mod calls;
+mod catching_up;
 mod pause;
 mod plan;
 mod popups;
@@ -26,10 +27,10 @@ use tokio::{
 use crate::{
     accounts::Accounts,
     config::{Config, Preview},
-    control::{Command, Reply, Request},
+    control::{Command, Reply, Request, SignInStatus},
     desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState, popup::Popup},
     inbox::{Inbox, InboxError, News, Retention, Shown},
-    notice::NoticeId,
+    notice::{NoticeId, RoomKey},
     push::present::Wording,
     wake::WakeWindow,
 };
@@ -66,6 +67,8 @@ pub enum Event {
     Problem(Topic, Option<String>),
     /// The addresses that are listened on have changed.
     Listening(Vec<SocketAddr>),
+    /// What is known of the sessions of signed-in accounts, by the account's name.
+    SignedIn(BTreeMap<String, SignInStatus>),
     /// Something is to be opened, with the activation token of the click that asked for it.
     Open(OpenTarget, Option<String>),
 }
@@ -98,8 +101,22 @@ pub enum Ask {
         /// The token, if there was one.
         token: Option<String>,
     },
+    /// Pushes may be missing: catch up.
+    CatchUp(Missing),
     /// End.
     Quit,
+}
+
+/// Which pushes may be missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
+    /// Those of any account: the computer slept, or pushes had to be refused.
+    Anywhere,
+    /// Those of this one, of which nothing was heard for long before a push came now.
+    After {
+        /// Its name.
+        account: String,
+    },
 }
 
 /// What the controller is given.
@@ -146,6 +163,12 @@ pub struct Controller<D> {
     announcements: BTreeMap<&'static str, Popup>,
     /// More waiting rooms than this become one summary, until all that waits has been shown.
     backlog: Option<u64>,
+    /// What was caught up with is not all that there was; the summary says so.
+    is_cut_short: bool,
+    /// Rooms whose popup waits until then for what its push has left out.
+    held: BTreeMap<RoomKey, Instant>,
+    /// The sessions of signed-in accounts.
+    sessions: BTreeMap<String, SignInStatus>,
     /// What was shown but could not be written down: nothing else is shown before it is, or it would be shown again.
     unwritten: Vec<Shown>,
     /// How often in a row the notification service has refused a popup.
@@ -189,6 +212,9 @@ impl<D: Desktop> Controller<D> {
             problems: BTreeMap::new(),
             announcements: BTreeMap::new(),
             backlog: Some(BACKLOG_ROOMS),
+            is_cut_short: false,
+            held: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             unwritten: Vec::new(),
             refusals: 0,
             is_restored: false,
@@ -320,6 +346,7 @@ impl<D: Desktop> Controller<D> {
             }
             Event::Problem(topic, Some(reason)) => self.problem(topic, reason),
             Event::Problem(topic, None) => self.solved(topic),
+            Event::SignedIn(sessions) => self.sessions = sessions,
             Event::Listening(listening) => self.listening = listening,
             Event::Open(target, token) => self.open(target, token),
         }

@@ -11,6 +11,7 @@
 //! | `files::{create_private_directory, open_private, replace_private}` | files that only this person can read, replaced whole |
 //! | `host::name` | what this computer is called |
 //! | `network::addresses` | the addresses that this computer has |
+//! | `interruptions::Interruptions` | notices that the clock was set, that the computer slept, that a network has come |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
 //! | `sound_server::prepare` | what sounds need before the first thread starts |
 //! | `watch::FileWatch` | notices that files have changed |
@@ -18,7 +19,7 @@
 //!
 //! Everything asynchronous runs on the tokio runtime of the thread that starts it, never on the main thread.
 //!
-//! What is not there yet on Windows and macOS: whether the screen is locked, waking from sleep, and whether the desktop
+//! What is not there yet on Windows and macOS: whether the screen is locked, interruptions, waking from sleep, and whether the desktop
 //! is dark; withdrawing and replacing popups; on macOS also clicks on popups. The first and the third are reported as
 //! unknown there.
 
@@ -43,5 +44,15 @@ use macos as system;
 use windows as system;
 
 pub use system::{
-    browser, control_socket, files, host, main_loop, open_files, session, sound_server, termination, watch,
+    browser, control_socket, files, host, interruptions, main_loop, open_files, session, sound_server, termination,
+    watch,
 };
+
+/// Something after which pushes may have been missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interruption {
+    /// The clock was set by seconds or more, or the computer slept.
+    ClockJumped,
+    /// There is a new way to other computers.
+    NetworkCame,
+}

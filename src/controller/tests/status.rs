@@ -44,6 +44,7 @@ async fn status_tells_how_everything_is() {
         unread: 0,
         missed_calls: 0,
         last_push: None,
+        sign_in: crate::control::SignInStatus::default(),
     };
     assert_eq!(*work, nothing);
 }
