@@ -98,6 +98,8 @@ pub struct Status {
     pub listen: Vec<String>,
     /// The URL that homeservers are told, without the path.
     pub public_url: String,
+    /// The certificate, where TLS is spoken.
+    pub tls: Option<TlsStatus>,
     /// Unread, over all accounts.
     pub unread: u64,
     /// Missed calls, over all accounts.
@@ -118,6 +120,17 @@ pub struct Status {
     pub sound: ServiceState,
     /// Why the configuration or the accounts on disk are not those in force, if so.
     pub problems: Vec<String>,
+    /// What works, but the person may not want.
+    pub warnings: Vec<String>,
+}
+
+/// The certificate in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsStatus {
+    /// The DNS names and IP addresses that it is for; none while there is no certificate that can be used.
+    pub names: Vec<String>,
+    /// When it ends.
+    pub not_after: Option<Timestamp>,
 }
 
 /// Size of the inbox.

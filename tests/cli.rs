@@ -328,6 +328,7 @@ fn status(endpoint: SocketAddr) -> Status {
         since: "2026-11-22T10:00:00Z".parse().unwrap(),
         listen: vec![endpoint.to_string()],
         public_url: "https://push.example.org".to_owned(),
+        tls: None,
         unread: 7,
         missed_calls: 0,
         paused_until: None,
@@ -339,11 +340,13 @@ fn status(endpoint: SocketAddr) -> Status {
             unread: 4,
             missed_calls: 0,
             last_push: None,
+            sign_in: control::SignInStatus::default(),
         }],
         popup: works.clone(),
         tray: works.clone(),
         sound: works,
         problems: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 

@@ -27,7 +27,7 @@ use tokio::{
 use crate::{
     accounts::Accounts,
     config::{Config, Preview},
-    control::{Command, Reply, Request, SignInStatus},
+    control::{Command, Reply, Request, SignInStatus, TlsStatus},
     desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState, popup::Popup},
     inbox::{Inbox, InboxError, News, Retention, Shown},
     notice::{NoticeId, RoomKey},
@@ -65,12 +65,23 @@ pub enum Event {
     /// Something is (or with `None` no longer is) not as the person wants it: shown in `status`, and in a popup of its own
     /// when it is new.
     Problem(Topic, Option<String>),
-    /// The addresses that are listened on have changed.
-    Listening(Vec<SocketAddr>),
     /// What is known of the sessions of signed-in accounts, by the account's name.
     SignedIn(BTreeMap<String, SignInStatus>),
+    /// What is listened on has changed.
+    Listening(Listening),
     /// Something is to be opened, with the activation token of the click that asked for it.
     Open(OpenTarget, Option<String>),
+}
+
+/// Where and how homeservers are listened to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listening {
+    /// The addresses, as bound.
+    pub addresses: Vec<SocketAddr>,
+    /// The certificate, where TLS is spoken.
+    pub tls: Option<TlsStatus>,
+    /// What works, but the person may not want.
+    pub warnings: Vec<String>,
 }
 
 /// Where events come from.
@@ -157,7 +168,7 @@ pub struct Controller<D> {
     popup_service: Option<ServiceState>,
     tray_host: ServiceState,
     sound: ServiceState,
-    listening: Vec<SocketAddr>,
+    listening: Listening,
     problems: BTreeMap<Topic, String>,
     /// Popups about Pushbell itself that have not been shown yet, by title.
     announcements: BTreeMap<&'static str, Popup>,
@@ -208,7 +219,7 @@ impl<D: Desktop> Controller<D> {
             popup_service: None,
             tray_host: ServiceState { available: false, reason: Some(tray_host.into()) },
             sound: ServiceState { available: true, reason: Some("opened when a sound is played".into()) },
-            listening: Vec::new(),
+            listening: Listening::default(),
             problems: BTreeMap::new(),
             announcements: BTreeMap::new(),
             backlog: Some(BACKLOG_ROOMS),
@@ -231,11 +242,11 @@ impl<D: Desktop> Controller<D> {
     /// Looks into the inbox, before the first push comes: what it finds is a backlog, and old calls do not ring again.
     pub async fn prepare(
         &mut self,
-        listening: Vec<SocketAddr>,
+        listening: Listening,
         announcement: Option<Popup>,
         problems: impl Iterator<Item = (Topic, String)>,
     ) {
-        self.listening = listening;
+        self.listens(listening);
         if let Some(popup) = announcement {
             self.announce(popup);
         }
@@ -347,8 +358,15 @@ impl<D: Desktop> Controller<D> {
             Event::Problem(topic, Some(reason)) => self.problem(topic, reason),
             Event::Problem(topic, None) => self.solved(topic),
             Event::SignedIn(sessions) => self.sessions = sessions,
-            Event::Listening(listening) => self.listening = listening,
+            Event::Listening(listening) => self.listens(listening),
             Event::Open(target, token) => self.open(target, token),
+        }
+    }
+
+    fn listens(&mut self, listening: Listening) {
+        let before = std::mem::replace(&mut self.listening, listening);
+        for warning in self.listening.warnings.iter().filter(|warning| !before.warnings.contains(warning)) {
+            tracing::warn!("{warning}");
         }
     }
 

@@ -67,8 +67,9 @@ impl<D: Desktop> Controller<D> {
             version: identity::VERSION.into(),
             pid: std::process::id(),
             since: self.started_at,
-            listen: self.listening.iter().map(ToString::to_string).collect(),
+            listen: self.listening.addresses.iter().map(ToString::to_string).collect(),
             public_url: self.parts.config.server.base_url(),
+            tls: self.listening.tls.clone(),
             unread: badge.unread,
             missed_calls: badge.missed_calls,
             paused_until: self.pause.map(|pause| pause.until()),
@@ -97,6 +98,7 @@ impl<D: Desktop> Controller<D> {
             tray: self.tray_host.clone(),
             sound: self.sound.clone(),
             problems: self.problems.iter().map(|(topic, reason)| format!("{}: {reason}", topic.title())).collect(),
+            warnings: self.listening.warnings.clone(),
         }
     }
 }

@@ -12,6 +12,8 @@
 //! | `host::name` | what this computer is called |
 //! | `network::addresses` | the addresses that this computer has |
 //! | `interruptions::Interruptions` | notices that the clock was set, that the computer slept, that a network has come |
+//! | `files::is_readable_by_others` | whether other people of this computer can read a file |
+//! | `sockets::{listen, inherited}` | sockets that listen, our own and those that a service manager hands over |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
 //! | `sound_server::prepare` | what sounds need before the first thread starts |
 //! | `watch::FileWatch` | notices that files have changed |
@@ -31,6 +33,7 @@ pub mod network;
 mod places;
 #[cfg(any(windows, target_os = "macos", test))]
 mod portable;
+pub mod sockets;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
