@@ -120,12 +120,15 @@ pub async fn end(client: &HomeserverClient, tokens: &Tokens) -> Result<(), Homes
     }
 }
 
-/// Ends the account's session.
+/// Ends the account's session. One that has ended before is as good.
 ///
 /// # Errors
 /// When there is none, or it may not have ended.
 pub async fn leave(account: &Account, secrets: &Secrets) -> Result<(), SessionError> {
-    let client = client(account, secrets).await?;
+    let client = match client(account, secrets).await {
+        Err(SessionError::SignedOut { .. }) => return Ok(()),
+        client => client?,
+    };
     let sign_in = sign_in(account)?;
     let tokens = secrets.load(sign_in).await?;
     let tokens = tokens.ok_or_else(|| SessionError::NoTokens(sign_in.user_id.clone()))?;

@@ -19,7 +19,8 @@ async fn send(port: u16, bytes: &str) -> String {
     stream.write_all(bytes.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     // A connection that is closed on what it still sends is reset.
-    let _ = stream.read_to_end(&mut answer).await;
+    let read = tokio::time::timeout(SOON, stream.read_to_end(&mut answer)).await;
+    assert!(read.is_ok(), "no answer to {bytes:.60?}");
     String::from_utf8(answer).unwrap()
 }
 

@@ -207,11 +207,11 @@ impl Login<'_> {
         if old.device_id == now.device_id && old.user_id == now.user_id {
             return Ok(());
         }
-        if old.method != SignInMethod::Token {
-            if let Err(error) = session::leave(account, &self.secrets).await {
-                let reason = output::harmless(&error.to_string());
-                writeln!(out, "The session from before could not be signed out ({reason}): remove it in your client.")?;
-            }
+        if old.method != SignInMethod::Token
+            && let Err(error) = session::leave(account, &self.secrets).await
+        {
+            let reason = output::harmless(&error.to_string());
+            writeln!(out, "The session from before could not be signed out ({reason}): remove it in your client.")?;
         }
         Ok(self.secrets.forget(old).await?)
     }

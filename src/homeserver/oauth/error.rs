@@ -3,7 +3,9 @@
 use hyper::StatusCode;
 use serde_json::Value;
 
-use crate::homeserver::{HomeserverError, Refusal, TransportError, client::printable, https::Answer, redirect::RedirectError};
+use crate::homeserver::{
+    HomeserverError, Refusal, TransportError, client::printable, https::Answer, redirect::RedirectError,
+};
 
 /// Why somebody is not signed in, or a token not renewed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -4,9 +4,7 @@ use serde_json::json;
 use tracing::debug;
 
 use super::{error::OAuthError, token};
-use crate::homeserver::{
-    HomeserverClient, Session, Tokens, https::encode, redirect::RedirectError,
-};
+use crate::homeserver::{HomeserverClient, Session, Tokens, https::encode, redirect::RedirectError};
 
 /// Characters of a device id: those of RFC 4648's base32, which are easy to read.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
