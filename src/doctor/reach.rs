@@ -40,18 +40,17 @@ pub struct Asked {
 /// Looks at the way from the homeserver to us, as far as it can be seen from here. What is proven comes first, then the
 /// likeliest cause. Takes at most some seconds.
 pub async fn explain(asked: &Asked) -> Vec<Finding> {
-    let way = Way { url: &asked.pusher_url, listen: &asked.listen };
-    let facts = facts::gather(way, Some(&asked.homeserver)).await;
-    diagnosis::diagnose(&facts, server::Server::named(&asked.server), Pushed::Never)
+    let way = Way { url: asked.pusher_url.clone(), listen: asked.listen.clone() };
+    examine(&way, Some(&asked.homeserver), &asked.server, Pushed::Never).await
 }
 
 /// The end of the way that is ours.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Way<'a> {
+#[derive(Debug, Clone)]
+pub(super) struct Way {
     /// The pusher URL.
-    pub(super) url: &'a str,
+    pub(super) url: String,
     /// What we listen on.
-    pub(super) listen: &'a [SocketAddr],
+    pub(super) listen: Vec<SocketAddr>,
 }
 
 /// Whether the homeserver has ever come through. Once it has, there is nothing to guess.
@@ -67,7 +66,7 @@ pub(super) enum Pushed {
 
 /// The same as [`explain`] at any time, and also where no homeserver is known.
 pub(super) async fn examine(
-    way: Way<'_>,
+    way: &Way,
     homeserver: Option<&BaseUrl>,
     server: &str,
     pushed: Pushed,

@@ -6,6 +6,7 @@
 mod accounts;
 mod calls;
 mod changes;
+mod checkup;
 mod counts;
 mod damage;
 mod marks;
@@ -30,6 +31,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+pub use self::checkup::{Checkup, check_up};
 use self::thread::{Request, Worker};
 use crate::{
     notice::{Call, CallState, Notice, NoticeId, RoomDigest, RoomKey},

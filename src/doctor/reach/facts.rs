@@ -61,16 +61,16 @@ pub(super) enum Whereabouts {
 }
 
 /// Looks. Bounded in time by the deadlines of its steps: about six seconds when nothing answers.
-pub(super) async fn gather(way: Way<'_>, homeserver: Option<&BaseUrl>) -> Facts {
-    let url = PusherUrl::parse(way.url);
+pub(super) async fn gather(way: &Way, homeserver: Option<&BaseUrl>) -> Facts {
+    let url = PusherUrl::parse(&way.url);
     let (seen, listening, homeserver) =
-        tokio::join!(seen_at(url.as_ref()), is_listening(way.listen), whereabouts(homeserver));
+        tokio::join!(seen_at(url.as_ref()), is_listening(&way.listen), whereabouts(homeserver));
     let Seen { resolved, pushes, healthy } = seen;
     let own = resolved.iter().flatten().copied().filter(|address| is_own(*address)).collect();
     Facts {
-        text: way.url.to_owned(),
+        text: way.url.clone(),
         url,
-        listen: way.listen.to_vec(),
+        listen: way.listen.clone(),
         listening,
         resolved,
         own,

@@ -3,4 +3,5 @@
 pub mod control_socket;
 pub mod files;
 pub mod open_files;
+pub(super) mod probe;
 pub mod termination;

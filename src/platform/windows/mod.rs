@@ -6,6 +6,7 @@ pub mod files;
 pub(super) mod launch;
 pub mod main_loop;
 pub mod open_files;
+pub mod probe;
 mod registry;
 mod security;
 pub mod termination;
