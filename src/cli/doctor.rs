@@ -188,7 +188,9 @@ mod tests {
     #[test]
     fn a_pipe_gets_each_sentence_whole_and_no_colour() {
         let text = written(&findings(), Style::Pipe);
-        assert!(text.contains("FAULT   endpoint      nothing listens at 192.168.1.20:7874; Pushbell listens at 127.0.0.1:7874\n"));
+        assert!(text.contains(
+            "FAULT   endpoint      nothing listens at 192.168.1.20:7874; Pushbell listens at 127.0.0.1:7874\n"
+        ));
         assert!(!text.contains('\u{1b}'));
         assert_eq!(written(&findings(), Style::Terminal).matches("\u{1b}[1;31m").count(), 1);
     }

@@ -37,13 +37,13 @@ pub async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
 
     let (seen, device, storage, ways) = tokio::join!(
         timeout(DEADLINE, probe::surroundings()),
-        unless_it_hangs(DEADLINE, sound::find_device),
+        unless_it_hangs(DEADLINE, || sound::find_device(probe::has_sound_card())),
         storage::check(paths, &accounts),
         ways(paths, &config, &running, accounts.as_ref().ok()),
     );
-    let mut findings = running::check(&running, paths, &config);
+    let mut findings = settings;
+    findings.extend(running::check(&running, paths, &config));
     findings.extend(surroundings::check(seen.ok().as_ref(), device, running.status(), &config, signed_in));
-    findings.extend(settings);
     findings.extend(storage);
     findings.extend(ways);
     findings.extend(running::problems(&running, &findings, paths));

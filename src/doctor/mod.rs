@@ -101,7 +101,10 @@ fn words(text: impl ToString) -> String {
 
 /// What a call that may block returns, on a thread of its own; `None` when it has not returned in time: the thread is
 /// then left behind.
-async fn unless_it_hangs<T: Send + 'static>(patience: Duration, call: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+async fn unless_it_hangs<T: Send + 'static>(
+    patience: Duration,
+    call: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     let (tell, told) = oneshot::channel();
     // The receiver is gone once the time is over.
     let call = move || drop(tell.send(call()));

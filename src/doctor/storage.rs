@@ -39,11 +39,8 @@ fn database_of(paths: &Paths, looked: Option<Result<Option<inbox::Checkup>, Inbo
         }
         Some(Ok(None)) => Finding::good(PART, format!("{path} is not there yet")),
         Some(Ok(Some(found))) => match [&paths.data, &paths.database].map(|place| probe::check_writable(place)) {
-            [Err(error), _] | [_, Err(error)] => {
-                Finding::fault(PART, format!("{path} cannot be written: {error}")).advise(
-                    "Pushes are put off until it can. Make the directory and its files writable for you",
-                )
-            }
+            [Err(error), _] | [_, Err(error)] => Finding::fault(PART, format!("{path} cannot be written: {error}"))
+                .advise("Pushes are put off until it can. Make the directory and its files writable for you"),
             [Ok(()), Ok(())] => {
                 let far = if found.complete { "" } else { " as far as there was time to look" };
                 Finding::good(PART, format!("is sound{far} ({})", size(found.bytes)))

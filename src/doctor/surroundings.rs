@@ -40,9 +40,9 @@ fn session_bus(seen: &Seen) -> Option<Finding> {
     match seen {
         Seen::Unknown => None,
         Seen::Present(_) => Some(Finding::good(PART, "answers")),
-        Seen::Silent => Some(
-            Finding::fault(PART, "does not answer, and popups and tray with it").advise("Log out and in again"),
-        ),
+        Seen::Silent => {
+            Some(Finding::fault(PART, "does not answer, and popups and tray with it").advise("Log out and in again"))
+        }
         Seen::Absent(reason) => Some(
             Finding::fault(PART, format!("there is none, and so neither popups nor tray ({})", words(reason))).advise(
                 "Start Pushbell inside the desktop session: a terminal over SSH, cron and sudo have no session bus",
@@ -58,9 +58,7 @@ fn popups(seen: &Seen, capabilities: &[String], state: Option<&ServiceState>, co
     }
     let restart = "Restart the notification service, or log out and in again";
     match (seen, state) {
-        (Seen::Silent, _) => {
-            Some(Finding::fault(PART, "the notification service does not answer").advise(restart))
-        }
+        (Seen::Silent, _) => Some(Finding::fault(PART, "the notification service does not answer").advise(restart)),
         (Seen::Absent(reason), _) => {
             let finding = Finding::fault(PART, format!("none can be shown: {}", words(reason)));
             Some(if reason.contains("session bus") {
@@ -69,12 +67,12 @@ fn popups(seen: &Seen, capabilities: &[String], state: Option<&ServiceState>, co
                 finding.advise("Start your desktop's notification service, or install one (dunst, mako, xfce4-notifyd)")
             })
         }
-        (Seen::Present(_) | Seen::Unknown, Some(ServiceState { available: false, reason })) => {
+        (Seen::Present(_) | Seen::Unknown, Some(ServiceState { available: false, reason })) if !is_early(reason) => {
             let reason = reason.as_deref().unwrap_or("the notification service takes none");
             Some(Finding::fault(PART, words(reason)).advise(restart))
         }
         (Seen::Unknown, None) => None,
-        (Seen::Unknown, Some(ServiceState { available: true, reason })) => {
+        (Seen::Unknown, Some(ServiceState { reason, .. })) => {
             Some(Finding::good(PART, words(reason.as_deref().unwrap_or("can be shown"))))
         }
         (Seen::Present(service), _) => {
@@ -100,7 +98,8 @@ fn tray(seen: &Seen, state: Option<&ServiceState>) -> Option<Finding> {
     }
     match (seen, state) {
         (Seen::Silent, _) => Some(
-            Finding::fault(PART, "what shows tray icons does not answer").advise("Restart the panel, or log out and in"),
+            Finding::fault(PART, "what shows tray icons does not answer")
+                .advise("Restart the panel, or log out and in"),
         ),
         (Seen::Absent(reason), _) if reason.contains("session bus") => {
             Some(Finding::warning(PART, format!("there is no icon: {}", words(reason))))
@@ -108,12 +107,12 @@ fn tray(seen: &Seen, state: Option<&ServiceState>) -> Option<Finding> {
         (Seen::Absent(advice), _) => {
             Some(Finding::warning(PART, "nothing shows the icon with its badge").advise(capitalised(&words(advice))))
         }
-        (Seen::Present(_) | Seen::Unknown, Some(ServiceState { available: false, reason })) => {
+        (Seen::Present(_) | Seen::Unknown, Some(ServiceState { available: false, reason })) if !is_early(reason) => {
             let reason = reason.as_deref().unwrap_or("there is no icon");
             Some(Finding::warning(PART, words(reason)))
         }
         (Seen::Unknown, None) => None,
-        (Seen::Unknown, Some(ServiceState { available: true, .. })) => Some(Finding::good(PART, "shows the icon")),
+        (Seen::Unknown, Some(_)) => Some(Finding::good(PART, "shows the icon")),
         (Seen::Present(what), _) => Some(Finding::good(PART, words(what))),
     }
 }
@@ -147,12 +146,12 @@ fn screen_lock(seen: &Seen, config: &Config) -> Option<Finding> {
     match seen {
         Seen::Unknown => None,
         Seen::Present(what) => Some(Finding::good(PART, words(what))),
-        Seen::Absent(_) | Seen::Silent if config.popup.preview == Preview::Unlocked => Some(
-            Finding::warning(PART, "nobody can say whether the screen is locked: popups never show text").advise(
+        Seen::Absent(_) | Seen::Silent if config.popup.preview == Preview::Unlocked => {
+            Some(Finding::warning(PART, "nobody can say whether the screen is locked: popups never show text").advise(
                 "Run a screen locker that tells (that of your desktop, or one by way of logind), or set \
                  popup.preview = \"always\" in pushbell.toml",
-            ),
-        ),
+            ))
+        }
         Seen::Absent(_) | Seen::Silent => {
             Some(Finding::good(PART, "is not known, and matters only with popup.preview = \"unlocked\""))
         }
@@ -173,6 +172,11 @@ fn keyring(seen: &Seen, signed_in: bool) -> Option<Finding> {
             Finding::warning(PART, "does not answer").advise("Unlock it, or restart it by logging out and in again"),
         ),
     }
+}
+
+/// The program has only just started, and knows less than was seen.
+fn is_early(reason: &Option<String>) -> bool {
+    reason.as_deref().is_some_and(|reason| reason.contains("has not answered yet"))
 }
 
 fn capitalised(text: &str) -> String {

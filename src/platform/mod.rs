@@ -10,7 +10,7 @@
 //! | `files::{create_private_directory, open_private, replace_private}` | files that only this person can read, replaced whole |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
 //! | `sound_server::prepare` | what sounds need before the first thread starts |
-//! | `probe::{surroundings, disk, check_writable}` | what can be seen of the desktop and the disk without changing anything, for `pushbell doctor` |
+//! | `probe::{surroundings, has_sound_card, disk, check_writable}` | what can be seen of the desktop and the disk without changing anything, for `pushbell doctor` |
 //! | `watch::FileWatch` | notices that files have changed |
 //! | `termination::termination` | waits until the program is told to end |
 //!
@@ -25,9 +25,9 @@ pub mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
 mod places;
-pub mod probe;
 #[cfg(any(windows, target_os = "macos", test))]
 mod portable;
+pub mod probe;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]

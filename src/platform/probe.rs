@@ -1,6 +1,6 @@
 //! What can be seen of the desktop from outside of the running program, without changing or starting anything.
 
-pub use super::system::probe::{check_writable, disk, surroundings};
+pub use super::system::probe::{check_writable, disk, has_sound_card, surroundings};
 
 /// A part of the desktop, as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,13 +10,18 @@ use rodio::cpal::{
 use super::output::PROMPT;
 
 /// Which of the system's audio hosts has a device that sounds would play on. Blocks for as long as a sound server lets
-/// it wait.
+/// it wait. `has_card`: the computer has a sound card; where it has none, ALSA is not asked, since its library then
+/// writes to the terminal.
 ///
 /// # Errors
 /// Says why there is none.
-pub fn find_device() -> Result<&'static str, String> {
+pub fn find_device(has_card: bool) -> Result<&'static str, String> {
     let mut reasons = Vec::new();
     for host in cpal::available_hosts() {
+        if host.name().eq_ignore_ascii_case("alsa") && !has_card {
+            reasons.push("no sound card".to_owned());
+            continue;
+        }
         let started = Instant::now();
         match look(host) {
             Ok(()) => return Ok(host.name()),

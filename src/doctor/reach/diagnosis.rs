@@ -96,8 +96,9 @@ fn answered(facts: &Facts, url: &PusherUrl, address: IpAddr, outcome: &Outcome) 
         Outcome::Redirect(status, to) => return Some(redirected(url, *status, to)),
         Outcome::Altered => Finding::fault("proxy", format!("what stands before Pushbell at {base} changes answers"))
             .advise("Have the proxy hand requests and answers on as they are, without filters for their content"),
-        Outcome::Foreign => Finding::fault("proxy", format!("something else than Pushbell answers at {base}"))
-            .advise(handed_on(facts)),
+        Outcome::Foreign => {
+            Finding::fault("proxy", format!("something else than Pushbell answers at {base}")).advise(handed_on(facts))
+        }
         Outcome::Status(status) => return Some(status_of(facts, url, *status)),
         Outcome::Broken(reason) => {
             let reason = text::line(reason, MAX_WORDS);
@@ -148,7 +149,9 @@ fn certificate(url: &PusherUrl, distrust: &Distrust) -> Finding {
     let host = &url.host;
     let fault = |says: String| Finding::fault("certificate", says);
     match distrust {
-        Distrust::Expired => fault(format!("that of {host} is expired")).advise("Renew it, and see why it was not renewed"),
+        Distrust::Expired => {
+            fault(format!("that of {host} is expired")).advise("Renew it, and see why it was not renewed")
+        }
         Distrust::NotYetValid => fault(format!("that of {host} is not valid yet"))
             .advise("Check the date and time of this computer, and of the one that made the certificate"),
         Distrust::WrongName(names) => {
@@ -164,8 +167,9 @@ fn certificate(url: &PusherUrl, distrust: &Distrust) -> Finding {
                  (fullchain.pem), or give the homeserver your own authority's: Synapse takes it from SSL_CERT_FILE",
             )
         }
-        Distrust::Other(reason) => fault(format!("that of {host} is not good: {}", text::line(reason, MAX_WORDS)))
-            .advise("Get a new one"),
+        Distrust::Other(reason) => {
+            fault(format!("that of {host} is not good: {}", text::line(reason, MAX_WORDS))).advise("Get a new one")
+        }
     }
 }
 
@@ -187,14 +191,18 @@ fn status_of(facts: &Facts, url: &PusherUrl, status: u16) -> Finding {
     let base = url.base();
     let fault = |says: String| Finding::fault("proxy", says);
     match status {
-        503 if facts.healthy => Finding::fault("endpoint", "Pushbell answers, but cannot decide about unknown pushkeys")
-            .advise("See the line about the accounts in `pushbell doctor`"),
-        502..=504 => fault(format!("the proxy at {base} answers {status}: it does not reach Pushbell"))
-            .advise(handed_on(facts)),
+        503 if facts.healthy => {
+            Finding::fault("endpoint", "Pushbell answers, but cannot decide about unknown pushkeys")
+                .advise("See the line about the accounts in `pushbell doctor`")
+        }
+        502..=504 => {
+            fault(format!("the proxy at {base} answers {status}: it does not reach Pushbell")).advise(handed_on(facts))
+        }
         401 | 403 | 407 => fault(format!("what answers at {base} wants a sign-in, or forbids it ({status})"))
             .advise(format!("Let POST {} through without any sign-in: the pushkey is the secret", notify::PATH)),
         400..=499 if facts.healthy => {
-            fault(format!("{base} leads to Pushbell, but {} does not ({status})", notify::PATH)).advise(handed_on(facts))
+            fault(format!("{base} leads to Pushbell, but {} does not ({status})", notify::PATH))
+                .advise(handed_on(facts))
         }
         _ => fault(format!("something else than Pushbell answers at {base} ({status})")).advise(handed_on(facts)),
     }
@@ -211,7 +219,8 @@ fn handed_on(facts: &Facts) -> String {
 /// Says which address to use instead, if it is known.
 fn advise_address(finding: Finding, facts: &Facts, port: u16) -> Finding {
     let Whereabouts::Elsewhere { from: Some(from) } = facts.homeserver else {
-        return finding.advise("In [server] of pushbell.toml, set public_url to the address that the homeserver reaches");
+        return finding
+            .advise("In [server] of pushbell.toml, set public_url to the address that the homeserver reaches");
     };
     finding
         .advise("In [server] of pushbell.toml, set this, the address of this computer on the way to the homeserver")

@@ -75,12 +75,15 @@ fn firewall(facts: &Facts, url: &PusherUrl) -> Option<Finding> {
     };
     (elsewhere && facts.pushes.iter().any(at_our_own)).then(|| {
         let port = url.port;
-        Finding::warning("firewall", format!("one on this computer may keep others from port {port}; from here it is open"))
-            .advise(format!(
-                "Let TCP port {port} in (`ufw allow {port}/tcp`, or `firewall-cmd --add-port={port}/tcp`). To tell, run \
+        Finding::warning(
+            "firewall",
+            format!("one on this computer may keep others from port {port}; from here it is open"),
+        )
+        .advise(format!(
+            "Let TCP port {port} in (`ufw allow {port}/tcp`, or `firewall-cmd --add-port={port}/tcp`). To tell, run \
                  `curl {}/health` on the homeserver's computer",
-                url.base()
-            ))
+            url.base()
+        ))
     })
 }
 

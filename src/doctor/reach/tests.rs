@@ -82,13 +82,19 @@ fn what_is_proven_comes_first_and_alone() {
     let fault = |part| [(Fault, part)];
     let check = |facts, part, words: &[&str]| check(facts, "Synapse", PUSHED, &fault(part), words);
 
-    check(told(listening_on(lan(), &["127.0.0.1:7874"]), Outcome::Refused), "endpoint", &[
-        "nothing listens at 192.168.1.20:7874; Pushbell listens at 127.0.0.1:7874",
-        "listen = [\"127.0.0.1:7874\", \"192.168.1.20:7874\"]",
-    ]);
-    check(told(listening_on(lan(), &["192.168.1.20:80"]), Outcome::Refused), "endpoint", &[
-        "public_url = \"http://192.168.1.20:80\"",
-    ]);
+    check(
+        told(listening_on(lan(), &["127.0.0.1:7874"]), Outcome::Refused),
+        "endpoint",
+        &[
+            "nothing listens at 192.168.1.20:7874; Pushbell listens at 127.0.0.1:7874",
+            "listen = [\"127.0.0.1:7874\", \"192.168.1.20:7874\"]",
+        ],
+    );
+    check(
+        told(listening_on(lan(), &["192.168.1.20:80"]), Outcome::Refused),
+        "endpoint",
+        &["public_url = \"http://192.168.1.20:80\""],
+    );
     check(told(way("http://127.0.0.1:1"), Outcome::Refused), "endpoint", &["public_url = \"http://127.0.0.1:7874\""]);
     check(told(not_ours(lan()), Outcome::Refused), "pusher URL", &["nothing listens at 192.168.1.20:7874"]);
     check(told(not_ours(lan()), Outcome::TimedOut), "pusher URL", &["192.168.1.20:7874 does not answer", "firewall"]);
@@ -98,10 +104,11 @@ fn what_is_proven_comes_first_and_alone() {
     check(Facts { listening: false, ..told(public(), Outcome::Status(502)) }, "endpoint", &["nothing answers at"]);
     check(Facts { resolved: Err("no such host".into()), pushes: Vec::new(), ..public() }, "name", &["no such host"]);
     check(Facts { resolved: Ok(Vec::new()), pushes: Vec::new(), ..public() }, "name", &["push.example.org"]);
-    check(Facts { pushes: Vec::new(), ..way("http://0.0.0.0:7874") }, "pusher URL", &[
-        "0.0.0.0 stands for all",
-        "public_url = \"http://192.168.1.20:7874\"",
-    ]);
+    check(
+        Facts { pushes: Vec::new(), ..way("http://0.0.0.0:7874") },
+        "pusher URL",
+        &["0.0.0.0 stands for all", "public_url = \"http://192.168.1.20:7874\""],
+    );
 
     let certificate = |distrust, words: &[&str]| {
         check(told(public(), Outcome::Certificate(distrust)), "certificate", words);
@@ -119,9 +126,10 @@ fn what_is_proven_comes_first_and_alone() {
     proxy(Outcome::Foreign, &["something else than Pushbell", "http://0.0.0.0:7874"]);
     proxy(Outcome::Redirect(301, "https://www.example.org/".into()), &["redirects (301)", "do not follow", PATH]);
     proxy(Outcome::Redirect(303, "/x".into()), &["pushes are lost"]);
-    proxy(Outcome::Redirect(308, format!("https://push.example.org:8443{PATH}")), &[
-        "public_url = \"https://push.example.org:8443\"",
-    ]);
+    proxy(
+        Outcome::Redirect(308, format!("https://push.example.org:8443{PATH}")),
+        &["public_url = \"https://push.example.org:8443\""],
+    );
     proxy(Outcome::Status(404), &["something else than Pushbell", "(404)"]);
     proxy(Outcome::Status(401), &["sign-in"]);
     proxy(Outcome::Status(403), &["forbids"]);
@@ -140,11 +148,12 @@ fn the_form_of_the_url_is_judged_for_its_homeserver() {
     let check = |text: &str, server, expected: &[_], words: &[&str]| check(odd(text), server, PUSHED, expected, words);
 
     check(&format!("https://push.example.org{PATH}"), "Synapse", &[ours], &[]);
-    check("https://push.example.org/push", "Synapse", &[fault, ours], &[
-        "its path is /push",
-        PATH,
-        "public_url = \"https://push.example.org\"",
-    ]);
+    check(
+        "https://push.example.org/push",
+        "Synapse",
+        &[fault, ours],
+        &["its path is /push", PATH, "public_url = \"https://push.example.org\""],
+    );
     check(&format!("https://example.org/bell{PATH}"), "", &[fault, ours], &["public_url = \"https://example.org\""]);
     check(&format!("https://push.example.org{PATH}/"), "", &[fault, ours], &[PATH]);
     check(&format!("https://me:word@push.example.org{PATH}"), "", &[fault, ours], &["user name"]);
@@ -167,29 +176,54 @@ fn where_nothing_is_proven_the_likeliest_cause_comes_first() {
     let (block, firewall, waiting) = ((Warning, "block list"), (Warning, "firewall"), (Warning, "waiting"));
     let check = |facts, server, expected: &[_], words: &[&str]| check(facts, server, Pushed::Never, expected, words);
 
-    check(lan(), "Synapse", &[block, firewall, waiting, ours], &[
-        "192.168.1.20 is a private address",
-        "403: IP address blocked",
-        "homeserver.yaml",
-        "ip_range_whitelist: ['192.168.1.20/32']",
-    ]);
+    check(
+        lan(),
+        "Synapse",
+        &[block, firewall, waiting, ours],
+        &[
+            "192.168.1.20 is a private address",
+            "403: IP address blocked",
+            "homeserver.yaml",
+            "ip_range_whitelist: ['192.168.1.20/32']",
+        ],
+    );
     check(lan(), "", &[block, firewall, waiting, ours], &["If it is Synapse", "ip_range_whitelist"]);
     check(lan(), "Dendrite", &[(Fault, "pusher URL"), ours], &["https"]);
-    check(lan(), "tuwunel", &[block, firewall, ours], &["ip_range_denylist = [\"127.0.0.0/8\"", "\"172.16.0.0/12\", \"100."]);
-    check(lan(), "Conduit", &[firewall, ours], &["port 7874", "ufw allow 7874/tcp", "curl http://192.168.1.20:7874/health"]);
+    check(
+        lan(),
+        "tuwunel",
+        &[block, firewall, ours],
+        &["ip_range_denylist = [\"127.0.0.0/8\"", "\"172.16.0.0/12\", \"100."],
+    );
+    check(
+        lan(),
+        "Conduit",
+        &[firewall, ours],
+        &["port 7874", "ufw allow 7874/tcp", "curl http://192.168.1.20:7874/health"],
+    );
     check(not_ours(lan()), "Synapse", &[block, waiting, ours], &["whitelist"]);
     let same = |base| Facts { homeserver: Whereabouts::Here, ..way(base) };
     check(same("http://127.0.0.1:7874"), "Synapse", &[block, waiting, ours], &["ip_range_whitelist: ['127.0.0.1/32']"]);
-    check(way("http://127.0.0.1:7874"), "Synapse", &[(Warning, "pusher URL"), block, waiting, ours], &[
-        "only this computer reaches http://127.0.0.1:7874",
-        "listen = [\"0.0.0.0:7874\", \"192.168.1.20:7874\"]\npublic_url = \"http://192.168.1.20:7874\"",
-        "docs/connect.md",
-    ]);
+    check(
+        way("http://127.0.0.1:7874"),
+        "Synapse",
+        &[(Warning, "pusher URL"), block, waiting, ours],
+        &[
+            "only this computer reaches http://127.0.0.1:7874",
+            "listen = [\"0.0.0.0:7874\", \"192.168.1.20:7874\"]\npublic_url = \"http://192.168.1.20:7874\"",
+            "docs/connect.md",
+        ],
+    );
     let far = Facts { homeserver: Whereabouts::Elsewhere { from: None }, ..way("http://127.0.0.1:7874") };
     check(far, "Synapse", &[(Warning, "pusher URL"), block, waiting, ours], &["tunnel"]);
     check(not_ours(way("https://push.example.org")), "Synapse", &[waiting, ours], &["an hour", "`pushbell login`"]);
     let seen_from_here = told(not_ours(way("https://push.example.org")), Outcome::TimedOut);
-    check(seen_from_here, "Synapse", &[(Warning, "pusher URL"), waiting], &["203.0.113.7:443 does not answer, seen from here"]);
+    check(
+        seen_from_here,
+        "Synapse",
+        &[(Warning, "pusher URL"), waiting],
+        &["203.0.113.7:443 does not answer, seen from here"],
+    );
     for private in ["127.0.0.1", "10.0.0.1", "172.16.3.4", "169.254.1.1", "100.64.0.1", "100.127.255.255"] {
         let facts = not_ours(way(&format!("http://{private}:7874")));
         let found = diagnose(&facts, Server::Synapse, Pushed::Unasked);

@@ -85,11 +85,7 @@ async fn state(connection: &Connection, owner: Option<&str>) -> ServiceState {
     };
     // A watcher that cannot say so is believed to have a panel.
     let has_panel = bus::property::<bool>(connection, (owner, PATH, NAME), "IsStatusNotifierHostRegistered").await;
-    if has_panel.unwrap_or(true) {
-        ServiceState { available: true, reason: None }
-    } else {
-        unavailable(NO_PANEL)
-    }
+    if has_panel.unwrap_or(true) { ServiceState { available: true, reason: None } } else { unavailable(NO_PANEL) }
 }
 
 fn unavailable(reason: &str) -> ServiceState {

@@ -4,7 +4,7 @@ use std::{fs, io, path::Path, ptr};
 
 use windows_sys::Win32::Storage::FileSystem::GetDiskFreeSpaceExW;
 
-pub use crate::platform::portable::probe::surroundings;
+pub use crate::platform::portable::probe::{has_sound_card, surroundings};
 use crate::platform::probe::Disk;
 
 /// The disk that this directory is on.
@@ -26,5 +26,9 @@ pub fn disk(path: &Path) -> io::Result<Disk> {
 /// Says why not.
 pub fn check_writable(path: &Path) -> io::Result<()> {
     let found = fs::metadata(path)?;
-    if found.is_file() && found.permissions().readonly() { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(()) }
+    if found.is_file() && found.permissions().readonly() {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    } else {
+        Ok(())
+    }
 }
