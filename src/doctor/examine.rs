@@ -53,7 +53,11 @@ pub async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
 /// The way from each account's homeserver to us. What is the same for several accounts is said once.
 async fn ways(paths: &Paths, config: &Config, running: &Running, accounts: Option<&Accounts>) -> Vec<Finding> {
     let base = running.status().map_or_else(|| config.server.base_url(), |status| status.public_url.clone());
-    let way = Way { url: format!("{base}{}", notify::PATH), listen: running.listen(config) };
+    let way = Way {
+        url: format!("{base}{}", notify::PATH),
+        listen: running.listen(config),
+        runs: running.status().is_some(),
+    };
     let accounts: Vec<Account> = accounts.iter().flat_map(|accounts| accounts.iter()).cloned().collect();
     let mut checks = JoinSet::new();
 

@@ -40,7 +40,7 @@ pub struct Asked {
 /// Looks at the way from the homeserver to us, as far as it can be seen from here. What is proven comes first, then the
 /// likeliest cause. Takes at most some seconds.
 pub async fn explain(asked: &Asked) -> Vec<Finding> {
-    let way = Way { url: asked.pusher_url.clone(), listen: asked.listen.clone() };
+    let way = Way { url: asked.pusher_url.clone(), listen: asked.listen.clone(), runs: true };
     examine(&way, Some(&asked.homeserver), &asked.server, Pushed::Never).await
 }
 
@@ -51,6 +51,8 @@ pub(super) struct Way {
     pub(super) url: String,
     /// What we listen on.
     pub(super) listen: Vec<SocketAddr>,
+    /// Pushbell runs; else what may answer there is somebody else.
+    pub(super) runs: bool,
 }
 
 /// Whether the homeserver has ever come through. Once it has, there is nothing to guess.

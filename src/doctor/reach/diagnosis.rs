@@ -72,6 +72,8 @@ fn answered(facts: &Facts, url: &PusherUrl, address: IpAddr, outcome: &Outcome) 
         Outcome::Ours => return None,
         // Nobody behind a proxy that works either.
         Outcome::Refused | Outcome::TimedOut | Outcome::Status(502..=504) if !facts.listening => return None,
+        // Whoever has our port while we do not run.
+        _ if !facts.listening && facts.own.contains(&address) && has_port(facts, at) => return None,
         Outcome::Refused => return Some(refused(facts, url, at)),
         Outcome::TimedOut => {
             let says = format!("{at} does not answer");
@@ -125,9 +127,8 @@ fn refused(facts: &Facts, url: &PusherUrl, at: SocketAddr) -> Finding {
         return far(facts, at.ip(), "pusher URL", format!("nothing listens at {at}"))
             .advise("Start the proxy or tunnel there, or set server.public_url in pushbell.toml to where it is");
     }
-    let ports_fit = facts.listen.iter().any(|listen| listen.port() == at.port());
     let says = format!("nothing listens at {at}; Pushbell listens at {}", list(&facts.listen));
-    if ports_fit && address::scope(at.ip()) != Scope::Loopback {
+    if has_port(facts, at) && address::scope(at.ip()) != Scope::Loopback {
         let mut listen = facts.listen.clone();
         listen.push(at);
         return Finding::fault("endpoint", says)
@@ -143,6 +144,10 @@ fn refused(facts: &Facts, url: &PusherUrl, at: SocketAddr) -> Finding {
              leads there",
         )
         .paste(format!("public_url = \"http://{host}:{}\"", listen.port()))
+}
+
+fn has_port(facts: &Facts, at: SocketAddr) -> bool {
+    facts.listen.iter().any(|listen| listen.port() == at.port())
 }
 
 fn certificate(url: &PusherUrl, distrust: &Distrust) -> Finding {
