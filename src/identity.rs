@@ -21,5 +21,8 @@ pub const DEFAULT_PORT: u16 = if DEVEL { 7875 } else { 7874 };
 /// no word is lost over them.
 pub const PROBE_PUSHKEY: &str = "pushbell-doctor-";
 
+/// Where people read what this program is, as homeservers tell them.
+pub const HOMEPAGE: &str = "https://pushbell.org/";
+
 /// The version of this program, as `pushbell --version` prints it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -29,7 +29,7 @@ const ASK: Duration = Duration::from_secs(3);
 pub async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
     let loaded = if has_config { Config::load(&paths.config) } else { Ok(Config::default()) };
     let running = running::ask(paths, ASK).await;
-    let settings = settings::check(&paths.config, has_config, &loaded);
+    let settings = settings::check(&paths.config, has_config, &loaded, running.status().is_some());
     // What a faulty file leaves in force is not known here: the defaults are the best guess.
     let config = loaded.unwrap_or_default();
     let accounts = Accounts::read(&paths.accounts);
@@ -46,7 +46,7 @@ pub async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
     findings.extend(surroundings::check(seen.ok().as_ref(), device, running.status(), &config, signed_in));
     findings.extend(storage);
     findings.extend(ways);
-    findings.extend(running::problems(&running, &findings, paths));
+    findings.extend(running::problems(&running, &findings, paths, &config));
     findings
 }
 
@@ -56,6 +56,7 @@ async fn ways(paths: &Paths, config: &Config, running: &Running, accounts: Optio
     let way = Way {
         url: format!("{base}{}", notify::PATH),
         listen: running.listen(config),
+        tls: config.server.tls.is_some(),
         runs: running.status().is_some(),
     };
     let accounts: Vec<Account> = accounts.iter().flat_map(|accounts| accounts.iter()).cloned().collect();

@@ -40,7 +40,9 @@ pub struct Asked {
 /// Looks at the way from the homeserver to us, as far as it can be seen from here. What is proven comes first, then the
 /// likeliest cause. Takes at most some seconds.
 pub async fn explain(asked: &Asked) -> Vec<Finding> {
-    let way = Way { url: asked.pusher_url.clone(), listen: asked.listen.clone(), runs: true };
+    let own_port = |url: &url::PusherUrl| url.https && asked.listen.iter().any(|listen| listen.port() == url.port);
+    let tls = url::PusherUrl::parse(&asked.pusher_url).is_some_and(|url| own_port(&url));
+    let way = Way { url: asked.pusher_url.clone(), listen: asked.listen.clone(), tls, runs: true };
     examine(&way, Some(&asked.homeserver), &asked.server, Pushed::Never).await
 }
 
@@ -51,6 +53,8 @@ pub(super) struct Way {
     pub(super) url: String,
     /// What we listen on.
     pub(super) listen: Vec<SocketAddr>,
+    /// We speak TLS there.
+    pub(super) tls: bool,
     /// Pushbell runs; else what may answer there is somebody else.
     pub(super) runs: bool,
 }

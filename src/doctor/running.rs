@@ -59,7 +59,7 @@ pub(super) async fn ask(paths: &Paths, patience: Duration) -> Running {
     match asked {
         None => Running::Silent("it does not answer".to_owned()),
         Some(Ok(Reply::Status(status))) => Running::Yes(status),
-        Some(Ok(Reply::Done)) => Running::Silent("it did not say how it is".to_owned()),
+        Some(Ok(Reply::Done | Reply::Pushed { .. })) => Running::Silent("it did not say how it is".to_owned()),
         Some(Ok(Reply::Failed { reason })) => Running::Silent(words(reason)),
         Some(Err(AskError::NotRunning)) if is_locked(&lock) => {
             Running::Silent(format!("it holds {} and cannot be asked", lock.display()))
@@ -137,13 +137,16 @@ fn free(address: SocketAddr) -> Finding {
 }
 
 /// What the running program says is wrong, and nobody else has said: not about a file that has a line of its own.
-pub(super) fn problems(running: &Running, findings: &[Finding], paths: &Paths) -> Vec<Finding> {
+pub(super) fn problems(running: &Running, findings: &[Finding], paths: &Paths, config: &Config) -> Vec<Finding> {
     let Some(status) = running.status() else { return Vec::new() };
     let is_at_fault = |part: &str| findings.iter().any(|f| f.part == part && f.verdict == Verdict::Fault);
     let said = |problem: &str| {
-        [("config", &paths.config), ("accounts", &paths.accounts), ("database", &paths.database)]
-            .iter()
-            .any(|(part, path)| problem.contains(&path.display().to_string()) && is_at_fault(part))
+        let own = [("config", &paths.config), ("accounts", &paths.accounts), ("database", &paths.database)];
+        let tls =
+            config.server.tls.iter().flat_map(|tls| [("certificate", &tls.certificate), ("certificate", &tls.key)]);
+        own.into_iter()
+            .chain(tls)
+            .any(|(part, path)| is_at_fault(part) && problem.contains(&path.display().to_string()))
     };
     let problems = status.problems.iter().filter(|problem| !said(problem));
     problems.map(|problem| Finding::fault(PART, words(problem))).collect()

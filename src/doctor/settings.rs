@@ -1,20 +1,24 @@
 //! The configuration.
 
-use std::path::Path;
+use std::{net::IpAddr, path::Path};
 
 use hyper::Uri;
+use jiff::Timestamp;
 
 use super::{Finding, words};
-use crate::config::{Config, ConfigError};
+use crate::{
+    config::{Config, ConfigError},
+    http::tls,
+};
 
 const PART: &str = "config";
 
-pub(super) fn check(path: &Path, has_file: bool, config: &Result<Config, ConfigError>) -> Vec<Finding> {
+/// `runs`: the certificate is seen in use, and need not be judged by its names.
+pub(super) fn check(path: &Path, has_file: bool, config: &Result<Config, ConfigError>, runs: bool) -> Vec<Finding> {
     let path = path.display();
     match config {
-        Err(ConfigError::Unreadable { .. }) => {
-            let says = config.as_ref().err().map(words).unwrap_or_default();
-            vec![Finding::fault(PART, says).advise("`pushbell check-config` says when it is good")]
+        Err(error @ ConfigError::Unreadable { .. }) => {
+            vec![Finding::fault(PART, words(error)).advise("`pushbell check-config` says when it is good")]
         }
         Err(ConfigError::Faulty { file, faults }) => faults
             .iter()
@@ -25,21 +29,57 @@ pub(super) fn check(path: &Path, has_file: bool, config: &Result<Config, ConfigE
             .collect(),
         Ok(config) => {
             let says = if has_file { format!("{path} is good") } else { format!("{path} is not there yet") };
-            [Some(Finding::good(PART, says)), plain(config)].into_iter().flatten().collect()
+            [Some(Finding::good(PART, says)), plain(config), certificate(config, runs)].into_iter().flatten().collect()
         }
     }
+}
+
+/// Host of the address that homeservers are told.
+fn host(config: &Config) -> Option<String> {
+    let uri: Uri = config.server.base_url().parse().ok()?;
+    Some(uri.host()?.trim_matches(['[', ']']).to_owned())
 }
 
 /// Pushes that cross a network unencrypted.
 fn plain(config: &Config) -> Option<Finding> {
     let base = config.server.base_url();
-    let uri: Uri = base.parse().ok()?;
-    let host = uri.host()?.trim_matches(['[', ']']);
-    let stays_here = host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback());
-    (uri.scheme_str() == Some("http") && !stays_here).then(|| {
-        Finding::warning(PART, format!("pushes to {base} are not encrypted: others on the way can read them")).advise(
-            "Fine inside a VPN; else give Pushbell a certificate (server.tls), or put a proxy with one in front",
+    let host = host(config)?;
+    let stays_here = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    let is_plain = base.starts_with("http:") && !stays_here;
+    (is_plain || !config.server.in_the_clear().is_empty()).then(|| {
+        let at = config.server.in_the_clear().first().map_or(base, ToString::to_string);
+        Finding::warning(PART, format!("pushes to {at} are not encrypted: others on the way can read them")).advise(
+            "Fine inside a VPN; else give Pushbell a certificate (server.tls), or put a proxy with one on this computer",
         )
+    })
+}
+
+/// The pair of files that `server.tls` names.
+fn certificate(config: &Config, runs: bool) -> Option<Finding> {
+    const PART: &str = "certificate";
+    let files = config.server.tls.as_ref()?;
+    let at = files.certificate.display();
+    let pair = match tls::inspect(&files.certificate, &files.key) {
+        Ok(pair) => pair,
+        Err(error) => {
+            let advice = "Put the files right, or others into server.tls in pushbell.toml; they are read again at once";
+            return Some(Finding::fault(PART, words(error)).advise(advice));
+        }
+    };
+    let now = Timestamp::now();
+    if pair.not_after() < now {
+        return Some(Finding::fault(PART, format!("{at} is expired")).advise("Renew it; it is read again at once"));
+    }
+    if let Some(concern) = pair.concern(now) {
+        return Some(
+            Finding::warning(PART, words(format!("{at}: {concern}"))).advise("Renew it; it is read again at once"),
+        );
+    }
+    let host = host(config).filter(|host| !runs && !pair.fits(host));
+    Some(match host {
+        Some(host) => Finding::warning(PART, format!("{at} is not for {}", words(host)))
+            .advise("Get one for this name, or set server.public_url in pushbell.toml to a name that it is for"),
+        None => Finding::good(PART, format!("{at} is good")),
     })
 }
 
@@ -52,7 +92,7 @@ mod tests {
     fn plain_http_is_worth_a_warning_where_it_leaves_this_computer() {
         fn check(text: &str, expected: &[Verdict]) {
             let config = Config::parse(text, "pushbell.toml");
-            let found = super::check(Path::new("pushbell.toml"), true, &config);
+            let found = super::check(Path::new("pushbell.toml"), true, &config, true);
             assert_eq!(found.iter().map(|finding| finding.verdict).collect::<Vec<_>>(), expected, "{text}\n{found:#?}");
         }
         use Verdict::{Fault, Good, Warning};
@@ -60,7 +100,8 @@ mod tests {
         check("[server]\nlisten = ['[::1]:1']", &[Good]);
         check("[server]\nlisten = ['192.168.1.20:7874']", &[Good, Warning]);
         check("[server]\nlisten = ['0.0.0.0:7874']", &[Good, Warning]);
-        check("[server]\nlisten = ['0.0.0.0:7874']\npublic_url = 'https://push.example.org'", &[Good]);
+        check("[server]\nlisten = ['0.0.0.0:7874']\npublic_url = 'https://push.example.org'", &[Good, Warning]);
+        check("[server]\nlisten = ['127.0.0.1:7874']\npublic_url = 'https://push.example.org'", &[Good]);
         check("[server]\npublic_url = 'http://push.example.org'", &[Good, Warning]);
         check("[server]\npublic_url = 'http://localhost:7874'", &[Good]);
         check("[popup]\nenable = true\npreview = 'x'", &[Fault, Fault]);

@@ -5,10 +5,12 @@
 
 mod accounts;
 mod calls;
+mod catching_up;
 mod changes;
 mod checkup;
 mod counts;
 mod damage;
+mod details;
 mod marks;
 mod news;
 mod prune;
@@ -33,6 +35,10 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use self::checkup::{Checkup, check_up};
 use self::thread::{Request, Worker};
+pub use self::{
+    catching_up::{CaughtUp, Missed, Standing, UnreadEvent},
+    details::{WantedDetails, WantingRoom},
+};
 use crate::{
     notice::{Call, CallState, Notice, NoticeId, RoomDigest, RoomKey},
     push::notify::{Notification, SoundTweak, Tweaks},
@@ -60,6 +66,8 @@ pub struct Recipient {
     pub counts: CountsScope,
     /// Whether calls that nobody took become missed calls here (`calls.missed = "derive"`).
     pub derive_missed_calls: bool,
+    /// Whether the homeserver is asked for what a push does not say (`event_id_only`).
+    pub fetches_details: bool,
     /// The tweaks of its device.
     pub tweaks: Tweaks,
 }
@@ -101,6 +109,10 @@ pub struct News {
     pub changed_rooms: Vec<RoomKey>,
     /// The newest five notices with something to show, newest first.
     pub newest: Vec<Notice>,
+    /// Rooms with messages that wait and of which only the ids are known, at most 64.
+    pub wanting: Vec<WantingRoom>,
+    /// Since the last news: what was missed was taken over; `false`: there was more than is read back.
+    pub caught_up: Option<bool>,
     /// Since the last news: the database was damaged, is kept under this name, and a new one was begun.
     pub set_aside: Option<PathBuf>,
 }
@@ -221,6 +233,7 @@ pub enum InboxError {
 #[derive(Debug, Clone)]
 pub struct Inbox {
     requests: mpsc::Sender<Request>,
+    wanting: Arc<Notify>,
 }
 
 /// Requests that wait for the thread. More than that wait for room in the queue.
@@ -238,11 +251,12 @@ impl Inbox {
     pub fn open(path: &Path, retention: Retention, news: Arc<Notify>) -> Result<Self, InboxError> {
         let (requests, queue) = mpsc::channel(QUEUE);
         let worker = Worker::open(path, retention, news)?;
+        let wanting = worker.wanting();
         Builder::new()
             .name("inbox".to_owned())
             .spawn(move || worker.run(queue))
             .map_err(|error| schema::unusable(path, &error))?;
-        Ok(Self { requests })
+        Ok(Self { requests, wanting })
     }
 
     /// Records a push: its notice and its counts, for each recipient. On disk when this returns.

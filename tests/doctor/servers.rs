@@ -82,6 +82,14 @@ impl Certificate {
     }
 }
 
+impl Certificate {
+    /// Its chain and key as files in this directory.
+    pub(crate) fn write(&self, directory: &std::path::Path) {
+        std::fs::write(directory.join("fullchain.pem"), self.certificate.pem()).unwrap();
+        std::fs::write(directory.join("privkey.pem"), self.key.serialize_pem()).unwrap();
+    }
+}
+
 /// An authority of one's own.
 pub(crate) struct Authority(rcgen::CertifiedIssuer<'static, rcgen::KeyPair>);
 

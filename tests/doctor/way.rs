@@ -95,3 +95,31 @@ fn a_certificate_that_homeservers_would_not_trust_is_told() {
     tls.faults(&["pusher URL"]);
     tls.has("fault", "pusher URL", &["breaks off", "https://"]);
 }
+
+#[test]
+fn the_certificate_of_pushbell_itself_is_looked_at() {
+    let desktop = Desktop::start(DUNST);
+    let mut pushbell = Pushbell::prepare(&desktop, "");
+    let (authority, home) = (Authority::new(), pushbell.home());
+    std::fs::write(home.join("authority.pem"), authority.pem()).unwrap();
+    pushbell.set_env("SSL_CERT_FILE", &home.join("authority.pem").display().to_string());
+    let write = |names: &[&str], years| Certificate::new(names, years, Some(&authority)).write(&home);
+    let [certificate, key] = ["fullchain.pem", "privkey.pem"].map(|name| home.join(name).display().to_string());
+    pushbell.configure(&format!("[server]\ntls = {{ certificate = '{certificate}', key = '{key}' }}"));
+
+    let faulty = Report::of(&pushbell);
+    faulty.faults(&["certificate"]);
+    faulty.has("fault", "certificate", &["fullchain.pem cannot be read", "server.tls"]);
+    write(&["127.0.0.1"], (2020, 2021));
+    Report::of(&pushbell).has("fault", "certificate", &["fullchain.pem is expired", "Renew"]);
+    write(&["push.example.org"], (2020, 2090));
+    Report::of(&pushbell).has("warning", "certificate", &["is not for 127.0.0.1", "public_url"]);
+    write(&["127.0.0.1"], (2020, 2090));
+    Report::of(&pushbell).has("good", "certificate", &["fullchain.pem is good"]);
+
+    pushbell.launch(&["run"]);
+    pushbell.wait_for_status("it speaks TLS", |status| status["tls"]["names"] == serde_json::json!(["127.0.0.1"]));
+    let report = Report::of(&pushbell);
+    report.faults(&[]);
+    report.has("good", "pusher URL", &["https://127.0.0.1", "comes back as it should"]);
+}

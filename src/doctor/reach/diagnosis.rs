@@ -143,7 +143,7 @@ fn refused(facts: &Facts, url: &PusherUrl, at: SocketAddr) -> Finding {
             "In [server] of pushbell.toml, set public_url to where Pushbell listens, or to a proxy or tunnel that \
              leads there",
         )
-        .paste(format!("public_url = \"http://{host}:{}\"", listen.port()))
+        .paste(format!("public_url = \"{}://{host}:{}\"", scheme(facts), listen.port()))
 }
 
 fn has_port(facts: &Facts, at: SocketAddr) -> bool {
@@ -214,7 +214,7 @@ fn status_of(facts: &Facts, url: &PusherUrl, status: u16) -> Finding {
 }
 
 fn handed_on(facts: &Facts) -> String {
-    let listen = facts.listen.first().map_or_else(String::new, |listen| format!(" http://{listen}"));
+    let listen = facts.listen.first().map_or_else(String::new, |listen| format!(" {}://{listen}", scheme(facts)));
     format!(
         "Have the proxy hand {} on to{listen}, unchanged, or set server.public_url in pushbell.toml to where Pushbell is",
         notify::PATH
@@ -229,7 +229,11 @@ fn advise_address(finding: Finding, facts: &Facts, port: u16) -> Finding {
     };
     finding
         .advise("In [server] of pushbell.toml, set this, the address of this computer on the way to the homeserver")
-        .paste(format!("public_url = \"http://{}:{port}\"", host(from)))
+        .paste(format!("public_url = \"{}://{}:{port}\"", scheme(facts), host(from)))
+}
+
+fn scheme(facts: &Facts) -> &'static str {
+    if facts.tls { "https" } else { "http" }
 }
 
 fn host(address: IpAddr) -> String {

@@ -32,6 +32,8 @@ pub(super) struct Facts {
     pub(super) url: Option<PusherUrl>,
     /// What we listen on.
     pub(super) listen: Vec<SocketAddr>,
+    /// We speak TLS there.
+    pub(super) tls: bool,
     /// Whether we run, and anything takes connections at one of those.
     pub(super) listening: bool,
     /// Where the URL's host leads; else why nowhere.
@@ -70,6 +72,7 @@ pub(super) async fn gather(way: &Way, homeserver: Option<&BaseUrl>) -> Facts {
         text: way.url.clone(),
         url,
         listen: way.listen.clone(),
+        tls: way.tls,
         listening,
         resolved,
         own,

@@ -30,6 +30,7 @@ fn way(base: &str) -> Facts {
         text,
         url,
         listen: vec!["0.0.0.0:7874".parse().unwrap()],
+        tls: false,
         listening: true,
         resolved: Ok(vec![address]),
         own: vec![address],

@@ -2,6 +2,7 @@
 
 pub mod control_socket;
 pub mod files;
+pub mod host;
 pub mod open_files;
 pub(super) mod probe;
 pub mod termination;
