@@ -70,7 +70,13 @@ async fn ways(paths: &Paths, config: &Config, running: &Running, accounts: Optio
     }
     for (position, account) in (1..).zip(accounts) {
         let last_push = running.last_push(&account.name);
-        let patient = Patient { account, last_push, way: way.clone(), secrets: Secrets::new(paths) };
+        let patient = Patient {
+            account,
+            last_push,
+            way: way.clone(),
+            chosen: config.server.public_url.is_some(),
+            secrets: Secrets::new(paths),
+        };
         checks.spawn(async move { (position, sessions::check(&patient).await) });
     }
 

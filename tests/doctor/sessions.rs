@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use crate::{
     report::Report,
-    rig::{Desktop, DesktopOptions, Notifier, Pushbell, Synapse, http, pushbell::PATH, synapse::User},
+    rig::{
+        Desktop, DesktopOptions, Notifier, Pushbell, SOON, Synapse, http, pushbell::PATH, synapse::User, wait_until,
+    },
 };
 
 const DUNST: DesktopOptions = DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE };
@@ -64,22 +66,31 @@ fn a_signed_in_account_is_looked_at_on_its_homeserver() {
     };
     let again = "pushbell login @alice:hs.test";
 
-    let report = Report::of(&pushbell);
-    report.faults(&["account"]);
-    report.has("fault", "account", &["has no pusher for this desktop", again]);
-
-    set(&format!("http://127.0.0.1:1{PATH}"));
-    let report = Report::of(&pushbell);
-    report.faults(&["account"]);
-    report.has("fault", "account", &["pushes to http://127.0.0.1:1/", "not where Pushbell is now", again]);
-
-    set(&pushbell.url());
+    // The program sets it when it starts.
+    wait_until("the homeserver has the pusher", SOON, || !alice.pushers().is_empty());
     let report = Report::of(&pushbell);
     report.faults(&[]);
     report.has("good", "account", &["@alice:hs.test is signed in and has its pusher; no push has come yet"]);
     report.has("warning", "block list", &["which Synapse blocks", "ip_range_whitelist: ['127.0.0.1/32']"]);
     report.has("warning", "waiting", &["an hour"]);
     assert!(!format!("{report:?}").contains(&token) && !format!("{report:?}").contains(&account.pushkey));
+
+    // What the homeserver was told is what is tried.
+    set(&format!("http://127.0.0.1:1{PATH}"));
+    let report = Report::of(&pushbell);
+    report.faults(&["endpoint"]);
+    report.has("fault", "endpoint", &["nothing listens at 127.0.0.1:1"]);
+    pushbell.configure(&format!("[server]\npublic_url = \"http://127.0.0.1:{}\"", pushbell.port));
+    let report = Report::of(&pushbell);
+    report.faults(&["account", "endpoint"]);
+    report.has("fault", "account", &["pushes to http://127.0.0.1:1/", "not to server.public_url", again]);
+    let gone = json!({"kind": null, "app_id": account.app_id, "pushkey": account.pushkey});
+    as_session(&synapse, &token, "pushers/set", &gone);
+    let report = Report::of(&pushbell);
+    report.faults(&["account"]);
+    report.has("fault", "account", &["has no pusher for this desktop", "Restart Pushbell", again]);
+    set(&pushbell.url());
+    Report::of(&pushbell).faults(&[]);
 
     // A push proves more than any guess.
     let (bob, _) = log_in(&synapse, "bob");

@@ -2,7 +2,7 @@
 
 use crate::{
     report::Report,
-    rig::{Desktop, DesktopOptions, Notifier, Pushbell, http, pushbell::PATH},
+    rig::{Desktop, DesktopOptions, Notifier, Pushbell, SOON, http, pushbell::PATH, wait_until},
     servers::{Authority, Certificate, Manners, Server},
 };
 
@@ -118,6 +118,7 @@ fn the_certificate_of_pushbell_itself_is_looked_at() {
     Report::of(&pushbell).has("good", "certificate", &["fullchain.pem is good"]);
 
     pushbell.launch(&["run"]);
+    wait_until("it runs", SOON, || pushbell.command(&["status"]).code == 0);
     pushbell.wait_for_status("it speaks TLS", |status| status["tls"]["names"] == serde_json::json!(["127.0.0.1"]));
     let report = Report::of(&pushbell);
     report.faults(&[]);

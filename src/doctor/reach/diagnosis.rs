@@ -41,7 +41,12 @@ fn named(facts: &Facts, url: &PusherUrl) -> Option<Finding> {
     match &facts.resolved {
         Ok(addresses) if addresses.iter().any(|address| address::scope(*address) == Scope::Unspecified) => {
             let says = format!("{} stands for all addresses of a computer: nobody can push to it", url.host);
-            Some(advise_address(Finding::fault("pusher URL", says), facts, url.port))
+            // An account that was registered by hand may have been given another.
+            let finding = match facts.homeserver {
+                Whereabouts::Unknown => Finding::warning("pusher URL", says),
+                Whereabouts::Here | Whereabouts::Elsewhere { .. } => Finding::fault("pusher URL", says),
+            };
+            Some(advise_address(finding, facts, url.port))
         }
         Ok(addresses) if !addresses.is_empty() => None,
         Ok(_) => Some(unresolved(url, "it has no address")),
