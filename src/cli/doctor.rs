@@ -103,6 +103,7 @@ fn line(finding: &Finding, style: Style, out: &mut dyn Write) -> io::Result<()> 
         (Style::Terminal, Verdict::Fault) => (color, "\x1b[1m", "\x1b[0m"),
         (Style::Terminal, Verdict::Good | Verdict::Warning) => (color, "", "\x1b[0m"),
     };
+    let plain = if bold.is_empty() { "" } else { end };
     let width = match style {
         Style::Terminal | Style::Plain => COLUMNS - INDENT,
         Style::Pipe => usize::MAX,
@@ -111,9 +112,9 @@ fn line(finding: &Finding, style: Style, out: &mut dyn Write) -> io::Result<()> 
     let harmless = |text: &str| text::spelled_out(text);
     let mut lines = wrapped(&harmless(says), width).into_iter();
     let first = lines.next().unwrap_or_default();
-    writeln!(out, "{color}{word:<8}{end}{part:<13} {bold}{first}{end}")?;
+    writeln!(out, "{color}{word:<8}{end}{part:<13} {bold}{first}{plain}")?;
     for more in lines {
-        writeln!(out, "{:INDENT$}{bold}{more}{end}", "")?;
+        writeln!(out, "{:INDENT$}{bold}{more}{plain}", "")?;
     }
     if let Some(advice) = advice {
         for (number, more) in wrapped(&harmless(advice), width.saturating_sub(3)).iter().enumerate() {
@@ -122,7 +123,7 @@ fn line(finding: &Finding, style: Style, out: &mut dyn Write) -> io::Result<()> 
     }
     // Never broken: it is to be pasted.
     for more in paste.iter().flat_map(|paste| paste.lines()) {
-        writeln!(out, "{:INDENT$}   {bold}{}{end}", "", harmless(more))?;
+        writeln!(out, "{:INDENT$}   {bold}{}{plain}", "", harmless(more))?;
     }
     Ok(())
 }

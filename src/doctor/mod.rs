@@ -95,6 +95,7 @@ impl Finding {
 }
 
 /// Other people's words as one harmless line.
+#[expect(clippy::needless_pass_by_value, reason = "texts and errors are made for it")]
 fn words(text: impl ToString) -> String {
     crate::push::text::line(&text.to_string(), MAX_WORDS)
 }

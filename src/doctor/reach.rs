@@ -72,6 +72,7 @@ pub(super) enum Pushed {
 
 /// The same as [`explain`] at any time, and also where no homeserver is known.
 pub(super) async fn examine(way: &Way, homeserver: Option<&BaseUrl>, server: &str, pushed: Pushed) -> Vec<Finding> {
-    let facts = facts::gather(way, homeserver).await;
+    // Several connections with TLS are too large for the stack.
+    let facts = Box::pin(facts::gather(way, homeserver)).await;
     diagnosis::diagnose(&facts, server::Server::named(server), pushed)
 }

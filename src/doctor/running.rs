@@ -123,16 +123,19 @@ fn free(address: SocketAddr) -> Finding {
         return Finding::good(LISTENING, format!("{address} is free"));
     };
     let other = "set another server.listen in pushbell.toml";
-    match error.kind() {
-        io::ErrorKind::AddrInUse => Finding::fault(LISTENING, format!("another program listens at {address}"))
-            .advise(format!("End that program, or {other}")),
-        io::ErrorKind::AddrNotAvailable => {
-            Finding::warning(LISTENING, format!("this computer does not have the address of {address} now"))
-                .advise(format!("Connect the network or VPN that it belongs to, or {other}"))
-        }
-        io::ErrorKind::PermissionDenied => Finding::fault(LISTENING, format!("you may not listen at {address}"))
-            .advise("Set a port above 1023 in server.listen in pushbell.toml"),
-        _ => Finding::fault(LISTENING, format!("{address} cannot be listened on: {error}")).advise(other),
+    let kind = error.kind();
+    if kind == io::ErrorKind::AddrInUse {
+        Finding::fault(LISTENING, format!("another program listens at {address}"))
+            .advise(format!("End that program, or {other}"))
+    } else if kind == io::ErrorKind::AddrNotAvailable {
+        Finding::warning(LISTENING, format!("this computer does not have the address of {address} now"))
+            .advise(format!("Connect the network or VPN that it belongs to, or {other}"))
+    } else if kind == io::ErrorKind::PermissionDenied {
+        Finding::fault(LISTENING, format!("you may not listen at {address}"))
+            .advise("Set a port above 1023 in server.listen in pushbell.toml")
+    } else {
+        Finding::fault(LISTENING, format!("{address} cannot be listened on: {error}"))
+            .advise(format!("To go around it, {other}"))
     }
 }
 

@@ -67,9 +67,12 @@ fn popups(seen: &Seen, capabilities: &[String], state: Option<&ServiceState>, co
                 finding.advise("Start your desktop's notification service, or install one (dunst, mako, xfce4-notifyd)")
             })
         }
-        (Seen::Present(_) | Seen::Unknown, Some(ServiceState { available: false, reason })) if !is_early(reason) => {
+        (Seen::Present(_) | Seen::Unknown, Some(ServiceState { available: false, reason }))
+            if !is_early(reason.as_deref()) =>
+        {
             let reason = reason.as_deref().unwrap_or("the notification service takes none");
-            Some(Finding::fault(PART, words(reason)).advise(restart))
+            // It says what to do.
+            Some(Finding::fault(PART, words(reason)))
         }
         (Seen::Unknown, None) => None,
         (Seen::Unknown, Some(ServiceState { reason, .. })) => {
@@ -107,7 +110,9 @@ fn tray(seen: &Seen, state: Option<&ServiceState>) -> Option<Finding> {
         (Seen::Absent(advice), _) => {
             Some(Finding::warning(PART, "nothing shows the icon with its badge").advise(capitalised(&words(advice))))
         }
-        (Seen::Present(_) | Seen::Unknown, Some(ServiceState { available: false, reason })) if !is_early(reason) => {
+        (Seen::Present(_) | Seen::Unknown, Some(ServiceState { available: false, reason }))
+            if !is_early(reason.as_deref()) =>
+        {
             let reason = reason.as_deref().unwrap_or("there is no icon");
             Some(Finding::warning(PART, words(reason)))
         }
@@ -175,8 +180,8 @@ fn keyring(seen: &Seen, signed_in: bool) -> Option<Finding> {
 }
 
 /// The program has only just started, and knows less than was seen.
-fn is_early(reason: &Option<String>) -> bool {
-    reason.as_deref().is_some_and(|reason| reason.contains("has not answered yet"))
+fn is_early(reason: Option<&str>) -> bool {
+    reason.is_some_and(|reason| reason.contains("has not answered yet"))
 }
 
 fn capitalised(text: &str) -> String {

@@ -44,6 +44,7 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "rows are made for it")]
 fn told(facts: Facts, outcome: Outcome) -> Facts {
     let pushes = facts.pushes.iter().map(|(address, _)| (*address, outcome.clone())).collect();
     Facts { pushes, healthy: false, ..facts }
@@ -58,6 +59,7 @@ fn listening_on(facts: Facts, listen: &[&str]) -> Facts {
 }
 
 /// The findings have these verdicts and parts in this order, and the first says and advises something with this text.
+#[expect(clippy::needless_pass_by_value, reason = "rows are made for it")]
 #[track_caller]
 fn check(facts: Facts, server: &str, pushed: Pushed, expected: &[(Verdict, &str)], words: &[&str]) {
     let found = diagnose(&facts, Server::named(server), pushed);
