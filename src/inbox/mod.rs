@@ -8,6 +8,7 @@ mod accounts;
 mod calls;
 mod catching_up;
 mod changes;
+mod checkup;
 mod counts;
 mod damage;
 mod details;
@@ -35,6 +36,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+pub use self::checkup::{Checkup, check_up};
 use self::thread::{Request, Worker};
 pub use self::{
     catching_up::{CaughtUp, Missed, Standing, UnreadEvent},

@@ -17,6 +17,7 @@
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
 //! | `memory::keep_little` | gives free memory back |
 //! | `sound_server::prepare` | what sounds need before the first thread starts |
+//! | `probe::{surroundings, has_sound_card, disk, check_writable}` | what can be seen of the desktop and the disk without changing anything, for `pushbell doctor` |
 //! | `watch::FileWatch` | notices that files have changed |
 //! | `termination::termination` | waits until the program is told to end |
 //!
@@ -35,6 +36,7 @@ pub mod network;
 mod places;
 #[cfg(any(windows, target_os = "macos", test))]
 mod portable;
+pub mod probe;
 pub mod sockets;
 #[cfg(unix)]
 mod unix;
