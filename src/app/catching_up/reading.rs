@@ -11,8 +11,8 @@ use crate::{
 
 /// Entries of a page.
 pub(super) const PAGE: usize = 100;
-/// Pages that are read back at most.
-const MOST_PAGES: usize = 10;
+/// Entries that are read back at most, and pages should those be small.
+const MOST: (usize, usize) = (1000, 50);
 /// So much text is kept of what was missed; what is beyond is kept without its text.
 const MOST_TEXT: usize = 4 * 1024 * 1024;
 /// Events are listed a little out of order where several processes of a homeserver take them in.
@@ -95,7 +95,9 @@ impl Reading {
             entry.ts = Some(ts);
             self.entries.push(entry);
         }
-        let goes_on = !self.has_ended && self.pages < MOST_PAGES && self.oldest >= self.look_back_to;
+        let (most_entries, most_pages) = MOST;
+        let may_go_on = self.entries.len() < most_entries && self.pages < most_pages;
+        let goes_on = may_go_on && !self.has_ended && self.oldest >= self.look_back_to;
         self.next = goes_on.then_some(next_token);
     }
 
