@@ -222,6 +222,10 @@ fn forget(write: &mut Write<'_>, account: &mut Account, known: &Known) -> rusqli
     room.save(write.db)?;
     write.db.prepare_cached("DELETE FROM notice WHERE id = ?1")?.execute([known.id])?;
     let key = rooms::key(write.db, known.room)?;
-    if room.unread == 0 { write.changes.zero_room(key) } else { write.changes.change_room(key) }
+    if room.unread == 0 {
+        write.changes.zero_room(key)
+    } else {
+        write.changes.change_room(key)
+    }
     Ok(())
 }

@@ -32,11 +32,11 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use self::thread::{Request, Worker};
 pub use self::{
-    catching_up::{CaughtUp, Missed, Standing, UnreadEvent},
+    catching_up::{CaughtUp, ListedUnread, Missed, Standing, UnreadEvent},
     details::{WantedDetails, WantingRoom},
 };
-use self::thread::{Request, Worker};
 use crate::{
     notice::{Call, CallState, Notice, NoticeId, RoomDigest, RoomKey},
     push::notify::{Notification, SoundTweak, Tweaks},

@@ -9,8 +9,7 @@ use super::{
     calls::{self, Ring, Times},
     changes::Write,
     counts::{self, Outcome},
-    details,
-    marks,
+    details, marks,
     rooms::{self, Room},
     rows::{Kind, Known, key_hash, stored},
 };

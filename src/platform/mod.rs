@@ -39,7 +39,9 @@ use macos as system;
 #[cfg(windows)]
 use windows as system;
 
-pub use system::{control_socket, files, interruptions, main_loop, open_files, session, sound_server, termination, watch};
+pub use system::{
+    control_socket, files, interruptions, main_loop, open_files, session, sound_server, termination, watch,
+};
 
 /// Something after which pushes may have been missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -40,7 +40,7 @@ fn a_pusher_is_set_again_as_it_was() {
     homeserver.answer(|answers| {
         answers.instead = Box::new(|asked| {
             let pusher = json!({
-                "app_id": "org.example.tray", "pushkey": "key-of-this-desktop", "kind": "http", "lang": "pt-BR",
+                "app_id": "org.example.tray", "pushkey": "key-of-@alice:hs.test", "kind": "http", "lang": "pt-BR",
                 "app_display_name": "Pushbell", "device_display_name": "desk",
                 "data": {"url": "https://desk.example.org/_matrix/push/v1/notify"},
             });
@@ -68,7 +68,8 @@ fn more_than_is_read_back_is_one_summary_that_says_so() {
     stage.pushbell.terminate();
     let now = Timestamp::now().as_millisecond();
     homeserver.answer(|answers| {
-        answers.listed = (0..1500).map(|number| entry(&format!("$e{number}"), "!r:hs.test", now - number)).collect();
+        answers.listed =
+            (0..1500).map(|number| entry(&format!("$e{number}"), "!r:hs.test", now + 2000 - number)).collect();
     });
     let asked = homeserver.count("GET /notifications");
     stage.pushbell.run();
@@ -122,4 +123,36 @@ fn while_all_is_well_it_asks_nothing_and_never_wakes() {
     });
     never_within(Duration::from_secs(20), "it woke", || switches() != last);
     assert_eq!(homeserver.asked().len(), asked);
+}
+
+#[test]
+fn what_is_no_longer_listed_was_read_where_the_homeserver_forgets_what_was_read() {
+    for (server, expected) in [("Synapse", true), ("", false)] {
+        let homeserver = StandIn::start();
+        let mut stage = Stage::start(&Session { server, ..session(&homeserver) });
+        let push = |event: &str, room: &str| {
+            let content = json!({"msgtype": "m.text", "body": event});
+            stage.pushbell.notify(
+                &stage.account,
+                json!({"event_id": event, "room_id": room, "type": "m.room.message", "sender": "@bob:hs.test",
+                       "content": content, "counts": {"unread": 2}}),
+            );
+        };
+        push("$gone", "!a:hs.test");
+        push("$listed", "!b:hs.test");
+        push("$read", "!b:hs.test");
+        stage.pushbell.wait_for_status("both rooms were shown", |status| status["inbox"]["unshown"] == 0);
+        stage.pushbell.kill9();
+        let now = Timestamp::now().as_millisecond();
+        homeserver.answer(|answers| {
+            let mut read = entry("$read", "!b:hs.test", now);
+            read["read"] = true.into();
+            answers.listed = vec![read, entry("$listed", "!b:hs.test", now)];
+        });
+        stage.pushbell.run();
+        stage.wait_until_caught_up();
+        let history = stage.pushbell.history();
+        let is_read = |event: &str| history.iter().find(|notice| notice["event_id"] == event).unwrap()["read"] == true;
+        assert_eq!((is_read("$gone"), is_read("$listed"), is_read("$read")), (expected, false, true), "{server:?}");
+    }
 }

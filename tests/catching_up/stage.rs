@@ -59,8 +59,12 @@ impl Stage {
     pub(crate) fn prepare(session: &Session) -> Self {
         let desktop = Desktop::start(DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE });
         let pushbell = Pushbell::prepare(&desktop, "[popup]\ntimeout = \"never\"\n[log]\nlevel = \"debug\"\n");
-        let account =
-            Account { name: "home".into(), app_id: "org.example.tray".into(), pushkey: "key-of-this-desktop".into() };
+        // A pusher that another user sets with the same key would take the place of this one.
+        let account = Account {
+            name: "home".into(),
+            app_id: "org.example.tray".into(),
+            pushkey: format!("key-of-{}", session.user_id),
+        };
         let stage = Self { pushbell, account, desktop };
         stage.sign_in(session);
         stage

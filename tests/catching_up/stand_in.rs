@@ -48,12 +48,8 @@ pub(crate) struct StandIn {
 
 impl StandIn {
     pub(crate) fn start() -> Self {
-        let answers = Answers {
-            listed: Vec::new(),
-            instead: Box::new(|_| None),
-            held: Box::new(|_| false),
-            page: usize::MAX,
-        };
+        let answers =
+            Answers { listed: Vec::new(), instead: Box::new(|_| None), held: Box::new(|_| false), page: usize::MAX };
         let (answers, asked) = (Arc::new(Mutex::new(answers)), Arc::new(Mutex::new(Vec::new())));
         let listener = bus::block_on(tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))).unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -177,9 +177,9 @@ impl Driver {
             known.schedule.begin(now);
             let (shared, settings, name) = (Arc::clone(&self.shared), self.settings.clone(), Arc::clone(name));
             let (account, sign_in) = (known.account.clone(), known.sign_in.clone());
-            known.run = Some(self.running.spawn(async move {
-                (name, run::catch_up(&shared, &account, &sign_in, &settings).await)
-            }));
+            known.run = Some(
+                self.running.spawn(async move { (name, run::catch_up(&shared, &account, &sign_in, &settings).await) }),
+            );
         }
     }
 
@@ -315,8 +315,7 @@ impl Driver {
         }
         self.looking.begin();
         let accounts = self.accounts.iter().filter(|(_, known)| known.over.is_none());
-        let accounts =
-            accounts.map(|(name, known)| (Arc::clone(name), (known.account.clone(), known.sign_in.clone())));
+        let accounts = accounts.map(|(name, known)| (Arc::clone(name), (known.account.clone(), known.sign_in.clone())));
         let derive_missed_calls = self.settings.derive_missed_calls;
         self.lookups.spawn(details::look(Arc::clone(&self.shared), accounts.collect(), derive_missed_calls));
     }

@@ -9,8 +9,7 @@ use tokio::sync::Mutex;
 use crate::{
     accounts::SignIn,
     homeserver::{
-        BaseUrl, HomeserverClient, HomeserverError, HttpsClient, OAuthClient, Tokens, TransportError,
-        https::Body,
+        BaseUrl, HomeserverClient, HomeserverError, HttpsClient, OAuthClient, Tokens, TransportError, https::Body,
     },
     secrets::{Secrets, SecretsError},
 };
@@ -78,12 +77,7 @@ impl Sessions {
         tokens.ok_or_else(|| SessionError::Over("its access token is neither in the keyring nor in a file".to_owned()))
     }
 
-    async fn refresh(
-        &self,
-        sign_in: &SignIn,
-        https: HttpsClient,
-        bad_token: &str,
-    ) -> Result<SignedIn, SessionError> {
+    async fn refresh(&self, sign_in: &SignIn, https: HttpsClient, bad_token: &str) -> Result<SignedIn, SessionError> {
         let _one = self.refreshing.lock().await;
         let tokens = self.load(sign_in).await?;
         if tokens.access_token != bad_token {

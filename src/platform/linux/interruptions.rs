@@ -10,10 +10,7 @@ use std::{
 
 use rustix::{
     io::Errno,
-    net::{
-        AddressFamily, RecvFlags, SocketFlags, SocketType,
-        netlink::SocketAddrNetlink,
-    },
+    net::{AddressFamily, RecvFlags, SocketFlags, SocketType, netlink::SocketAddrNetlink},
     time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec},
 };
 use tokio::io::{Interest, unix::AsyncFd};
@@ -89,10 +86,8 @@ impl Interruptions {
 
 impl ClockWatch {
     fn new() -> io::Result<Self> {
-        let timer = rustix::time::timerfd_create(
-            TimerfdClockId::Realtime,
-            TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
-        )?;
+        let timer =
+            rustix::time::timerfd_create(TimerfdClockId::Realtime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
         let never = Timespec { tv_sec: i64::from(u32::MAX) * 2, tv_nsec: 0 };
         let none = Timespec { tv_sec: 0, tv_nsec: 0 };
         rustix::time::timerfd_settime(
@@ -145,9 +140,7 @@ async fn route_comes(routes: &mut Option<AsyncFd<OwnedFd>>) {
     let mut messages = [0; 8192];
     while let Some(socket) = routes {
         let read = socket
-            .async_io(Interest::READABLE, |socket| {
-                Ok(rustix::net::recv(socket, &mut messages, RecvFlags::DONTWAIT)?.1)
-            })
+            .async_io(Interest::READABLE, |socket| Ok(rustix::net::recv(socket, &mut messages, RecvFlags::DONTWAIT)?.1))
             .await;
         match read {
             Ok(length) if brings_route(&messages[..length.min(messages.len())]) => return,
