@@ -67,6 +67,8 @@ pub enum Event {
     Problem(Topic, Option<String>),
     /// The addresses that are listened on have changed.
     Listening(Vec<SocketAddr>),
+    /// Catching up has begun, or it has ended for all accounts.
+    CatchingUp(bool),
     /// What is known of the sessions of signed-in accounts, by the account's name.
     SignedIn(BTreeMap<String, SignInStatus>),
     /// Something is to be opened, with the activation token of the click that asked for it.
@@ -167,6 +169,8 @@ pub struct Controller<D> {
     is_cut_short: bool,
     /// Rooms whose popup waits until then for what its push has left out.
     held: BTreeMap<RoomKey, Instant>,
+    /// Catching up is under way: until then what comes meanwhile waits for what was missed, to be told with it.
+    gathers_missed: Option<Instant>,
     /// The sessions of signed-in accounts.
     sessions: BTreeMap<String, SignInStatus>,
     /// What was shown but could not be written down: nothing else is shown before it is, or it would be shown again.
@@ -212,6 +216,7 @@ impl<D: Desktop> Controller<D> {
             backlog: Some(BACKLOG_ROOMS),
             is_cut_short: false,
             held: BTreeMap::new(),
+            gathers_missed: None,
             sessions: BTreeMap::new(),
             unwritten: Vec::new(),
             refusals: 0,
@@ -339,6 +344,7 @@ impl<D: Desktop> Controller<D> {
             }
             Event::Problem(topic, Some(reason)) => self.problem(topic, reason),
             Event::Problem(topic, None) => self.solved(topic),
+            Event::CatchingUp(is_under_way) => self.catching_up_is(is_under_way).await,
             Event::SignedIn(sessions) => self.sessions = sessions,
             Event::Listening(listening) => self.listening = listening,
             Event::Open(target, token) => self.open(target, token),

@@ -79,6 +79,24 @@ async fn what_was_missed_is_one_popup() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_while_catching_up_is_told_with_what_was_missed_but_does_not_wait_long() {
+    let mut bench = Bench::new().await;
+    bench.handle(Event::CatchingUp(true)).await;
+    bench.push(message("pushed", "Attic")).await;
+    bench.push(call("one", "Attic")).await;
+    assert_eq!(bench.shows(), ["Bob is calling"]);
+    catch_up(&mut bench, vec![message("one", "Kitchen").missed()], true).await;
+    assert_eq!(bench.shows(), [""; 0]);
+    bench.handle(Event::CatchingUp(false)).await;
+    assert_eq!(bench.shows(), ["2 messages in 2 rooms"]);
+    bench.handle(Event::CatchingUp(true)).await;
+    bench.push(message("two", "Cellar")).await;
+    assert_eq!(bench.shows(), [""; 0]);
+    bench.pass(3 * SECOND).await;
+    assert_eq!(bench.shows(), ["Bob in Cellar"], "whatever becomes of it");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_summary_says_that_there_was_more() {
     let mut bench = Bench::new().await;
     catch_up(&mut bench, vec![message("one", "Kitchen").missed()], false).await;
