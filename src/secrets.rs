@@ -61,6 +61,13 @@ impl Secrets {
         Self { file: paths.data.join("secrets.json") }
     }
 
+    /// The same for a command: at a terminal the person has time to unlock a keyring.
+    #[must_use]
+    pub fn of_a_command(paths: &Paths, has_terminal: bool) -> Self {
+        let _ = has_terminal;
+        Self::new(paths)
+    }
+
     /// The tokens of that session; `None` if there are none.
     ///
     /// # Errors

@@ -291,6 +291,7 @@ fn modules_use_each_other_in_one_direction() {
             ],
         ),
         ("secrets", &["app", "cli", "control", "controller", "http", "desktop", "inbox", "config"]),
+        ("session", &["app", "cli", "control", "controller", "http", "desktop", "inbox", "config"]),
         ("desktop", &["app", "cli", "control", "controller", "http", "inbox", "accounts"]),
         ("controller", &["app", "cli", "http", "platform"]),
         ("platform", &["app", "cli", "controller", "http", "inbox", "accounts"]),

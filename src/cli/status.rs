@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Context, Failure, failure, output};
 use crate::{
-    control::{AccountStatus, AskError, SignInStatus, Status},
+    control::{AccountStatus, AskError, SignInStatus, Status, TlsStatus},
     desktop::ServiceState,
 };
 
@@ -37,8 +37,14 @@ fn describe(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     for problem in &status.problems {
         writeln!(out, "Problem     {}", output::harmless(problem))?;
     }
+    for warning in &status.warnings {
+        writeln!(out, "Warning     {}", output::harmless(warning))?;
+    }
     writeln!(out, "Listening   {}", status.listen.join(", "))?;
     writeln!(out, "Address     {}", status.public_url)?;
+    if let Some(tls) = &status.tls {
+        writeln!(out, "Certificate {}", certificate(tls))?;
+    }
     writeln!(out, "Unread      {}", status.unread)?;
     writeln!(out, "Missed      {}", output::counted(status.missed_calls, "call", "calls"))?;
     if let Some(until) = status.paused_until {
@@ -68,6 +74,15 @@ fn session(account: &AccountStatus, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "catching up {}{at}", output::harmless(catching_up))?;
     }
     Ok(())
+}
+
+fn certificate(tls: &TlsStatus) -> String {
+    match tls.not_after {
+        Some(not_after) => {
+            format!("for {}, until {}", output::harmless(&tls.names.join(", ")), output::local_time(not_after))
+        }
+        None => "none: no connection is served".to_owned(),
+    }
 }
 
 fn account(account: &AccountStatus) -> [String; 5] {
@@ -111,6 +126,7 @@ mod tests {
             since: "2026-11-22T10:00:00Z".parse().unwrap(),
             listen: vec!["127.0.0.1:7874".to_owned(), "[::1]:7874".to_owned()],
             public_url: "http://127.0.0.1:7874".to_owned(),
+            tls: Some(TlsStatus { names: vec!["a.example".to_owned(), "::1".to_owned()], not_after: None }),
             unread: 3,
             missed_calls: 1,
             paused_until: Some(Timestamp::MAX),
@@ -132,6 +148,7 @@ mod tests {
             tray: service(false, "no tray host"),
             sound: ServiceState { available: true, reason: None },
             problems: vec!["pushbell.toml:3:\u{1b}[2J bad".to_owned()],
+            warnings: vec!["beware\u{1b}[2J".to_owned()],
         }
     }
 
@@ -145,8 +162,10 @@ mod tests {
         assert_eq!(
             rest,
             "Problem     pushbell.toml:3: bad\n\
+             Warning     beware\n\
              Listening   127.0.0.1:7874, [::1]:7874\n\
              Address     http://127.0.0.1:7874\n\
+             Certificate none: no connection is served\n\
              Unread      3\n\
              Missed      1 call\n\
              Paused      until `pushbell resume`\n\
@@ -164,6 +183,13 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_is_told_with_its_names_and_its_end() {
+        let tls = TlsStatus { names: vec!["a.example".to_owned(), "::1".to_owned()], not_after: Some(Timestamp::MIN) };
+        let said = certificate(&tls);
+        assert!(said.starts_with("for a.example, ::1, until "), "{said}");
+    }
+
+    #[test]
     fn scripts_find_every_promised_field() {
         let value: serde_json::Value = serde_json::from_str(&output::json(&status()).unwrap()).unwrap();
         for pointer in [
@@ -172,6 +198,8 @@ mod tests {
             "/pid",
             "/since",
             "/listen/0",
+            "/tls/names/0",
+            "/warnings/0",
             "/unread",
             "/missed_calls",
             "/paused_until",

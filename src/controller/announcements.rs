@@ -18,6 +18,8 @@ pub enum Topic {
     Accounts,
     /// The addresses of `server.listen`
     Listen,
+    /// The certificate of `server.tls`
+    Certificate,
     /// The inbox
     Inbox,
     /// An inbox that was damaged, and put aside
@@ -32,6 +34,7 @@ impl Topic {
             Self::Configuration => "The configuration has a fault",
             Self::Accounts => "The accounts cannot be read",
             Self::Listen => "Not all addresses can be listened on",
+            Self::Certificate => "The certificate needs your attention",
             Self::Inbox => "The inbox cannot be used",
             Self::Damage => "The inbox was damaged",
             Self::SignIn => "Signed out by the homeserver",

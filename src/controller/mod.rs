@@ -20,14 +20,14 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use jiff::Timestamp;
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Notify, mpsc, oneshot},
     time::{Duration, Instant},
 };
 
 use crate::{
     accounts::Accounts,
     config::{Config, Preview},
-    control::{Command, SignInStatus},
+    control::{Command, Reply, Request, SignInStatus, TlsStatus},
     desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState, popup::Popup},
     inbox::{Inbox, InboxError, News, Retention, Shown},
     notice::{NoticeId, RoomKey},
@@ -65,14 +65,25 @@ pub enum Event {
     /// Something is (or with `None` no longer is) not as the person wants it: shown in `status`, and in a popup of its own
     /// when it is new.
     Problem(Topic, Option<String>),
-    /// The addresses that are listened on have changed.
-    Listening(Vec<SocketAddr>),
     /// Catching up has begun, or it has ended for all accounts.
     CatchingUp(bool),
     /// What is known of the sessions of signed-in accounts, by the account's name.
     SignedIn(BTreeMap<String, SignInStatus>),
+    /// What is listened on has changed.
+    Listening(Listening),
     /// Something is to be opened, with the activation token of the click that asked for it.
     Open(OpenTarget, Option<String>),
+}
+
+/// Where and how homeservers are listened to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listening {
+    /// The addresses, as bound.
+    pub addresses: Vec<SocketAddr>,
+    /// The certificate, where TLS is spoken.
+    pub tls: Option<TlsStatus>,
+    /// What works, but the person may not want.
+    pub warnings: Vec<String>,
 }
 
 /// Where events come from.
@@ -159,7 +170,7 @@ pub struct Controller<D> {
     popup_service: Option<ServiceState>,
     tray_host: ServiceState,
     sound: ServiceState,
-    listening: Vec<SocketAddr>,
+    listening: Listening,
     problems: BTreeMap<Topic, String>,
     /// Popups about Pushbell itself that have not been shown yet, by title.
     announcements: BTreeMap<&'static str, Popup>,
@@ -183,6 +194,8 @@ pub struct Controller<D> {
     inbox_works: bool,
     /// What came after the computer woke is gathered until then, from the first of it on.
     gathering: Option<Instant>,
+    /// Commands that wait for a push of an account, later than that. As few as commands can be at a time.
+    awaiting_push: Vec<(String, Timestamp, oneshot::Sender<Reply>)>,
     /// When the news were last asked for.
     asked_at: Option<Instant>,
     /// How long to wait after that, if news come sooner.
@@ -210,7 +223,7 @@ impl<D: Desktop> Controller<D> {
             popup_service: None,
             tray_host: ServiceState { available: false, reason: Some(tray_host.into()) },
             sound: ServiceState { available: true, reason: Some("opened when a sound is played".into()) },
-            listening: Vec::new(),
+            listening: Listening::default(),
             problems: BTreeMap::new(),
             announcements: BTreeMap::new(),
             backlog: Some(BACKLOG_ROOMS),
@@ -223,6 +236,7 @@ impl<D: Desktop> Controller<D> {
             is_restored: false,
             inbox_works: true,
             gathering: None,
+            awaiting_push: Vec::new(),
             asked_at: None,
             news_interval: NEWS_INTERVAL,
             due: None,
@@ -233,11 +247,11 @@ impl<D: Desktop> Controller<D> {
     /// Looks into the inbox, before the first push comes: what it finds is a backlog, and old calls do not ring again.
     pub async fn prepare(
         &mut self,
-        listening: Vec<SocketAddr>,
+        listening: Listening,
         announcement: Option<Popup>,
         problems: impl Iterator<Item = (Topic, String)>,
     ) {
-        self.listening = listening;
+        self.listens(listening);
         if let Some(popup) = announcement {
             self.announce(popup);
         }
@@ -331,6 +345,10 @@ impl<D: Desktop> Controller<D> {
     async fn handle(&mut self, event: Event) {
         match event {
             Event::Desktop(event) => self.desktop_said(event).await,
+            Event::Command((Request::WaitForPush { account, since, seconds: _ }, reply)) => {
+                self.awaiting_push.push((account, since, reply));
+                self.tell_of_pushes();
+            }
             Event::Command((request, reply)) => {
                 let answer = self.answer(request).await;
                 // A command that has gone does not want to know.
@@ -346,8 +364,15 @@ impl<D: Desktop> Controller<D> {
             Event::Problem(topic, None) => self.solved(topic),
             Event::CatchingUp(is_under_way) => self.catching_up_is(is_under_way).await,
             Event::SignedIn(sessions) => self.sessions = sessions,
-            Event::Listening(listening) => self.listening = listening,
+            Event::Listening(listening) => self.listens(listening),
             Event::Open(target, token) => self.open(target, token),
+        }
+    }
+
+    fn listens(&mut self, listening: Listening) {
+        let before = std::mem::replace(&mut self.listening, listening);
+        for warning in self.listening.warnings.iter().filter(|warning| !before.warnings.contains(warning)) {
+            tracing::warn!("{warning}");
         }
     }
 

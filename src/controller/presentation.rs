@@ -84,6 +84,7 @@ impl<D: Desktop> Controller<D> {
         self.sound(&news);
         news.changed_rooms.iter().for_each(|room| self.popups.outdate(room.clone()));
         self.last = news;
+        self.tell_of_pushes();
         self.present(now).await;
         if let Some(deadline) = self.calls.next_deadline() {
             self.look_again_at(deadline);

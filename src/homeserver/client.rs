@@ -162,11 +162,14 @@ impl HomeserverClient {
     }
 }
 
+/// A server's own words, harmless to print.
+pub(super) fn printable(text: &str) -> String {
+    text::spelled_out(&text.chars().take(MAX_WORDS).collect::<String>()).replace('\n', " ")
+}
+
 fn refused(path: &str, answer: &Answer) -> HomeserverError {
     let body = answer.json();
     let word = |key: &str| body[key].as_str().unwrap_or_default();
-    let printable =
-        |text: &str| text::spelled_out(&text.chars().take(MAX_WORDS).collect::<String>()).replace('\n', " ");
     let errcode = if word("errcode").is_empty() { "M_UNKNOWN" } else { word("errcode") };
     HomeserverError::Refused(Box::new(Refusal {
         path: path.to_owned(),

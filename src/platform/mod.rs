@@ -6,9 +6,14 @@
 //! | `main_loop::{channel, run, TrayRemote, TrayCommands}` | the main thread, which belongs to the tray icon and to the event loop where there is one; the remote tells it from any thread what to show |
 //! | `main_loop::{ICON_SIZE, ICON_WORDS}` | what a tray icon looks like here |
 //! | `session::Session` | popups, opening things, counts on docks, and what the desktop tells of itself, as methods that return at once and [`DesktopEvent`](crate::desktop::DesktopEvent)s |
+//! | `browser::{available, open}` | the person's browser, for commands that run without a [`Session`](session::Session) |
 //! | `control_socket::{ControlListener, connect}` | byte streams between the running program and its commands, closed to other people |
 //! | `files::{create_private_directory, open_private, replace_private}` | files that only this person can read, replaced whole |
+//! | `host::name` | what this computer is called |
+//! | `network::addresses` | the addresses that this computer has |
 //! | `interruptions::Interruptions` | notices that the clock was set, that the computer slept, that a network has come |
+//! | `files::is_readable_by_others` | whether other people of this computer can read a file |
+//! | `sockets::{listen, inherited}` | sockets that listen, our own and those that a service manager hands over |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
 //! | `sound_server::prepare` | what sounds need before the first thread starts |
 //! | `watch::FileWatch` | notices that files have changed |
@@ -24,9 +29,11 @@
 pub mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
+pub mod network;
 mod places;
 #[cfg(any(windows, target_os = "macos", test))]
 mod portable;
+pub mod sockets;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
@@ -40,7 +47,8 @@ use macos as system;
 use windows as system;
 
 pub use system::{
-    control_socket, files, interruptions, main_loop, open_files, session, sound_server, termination, watch,
+    browser, control_socket, files, host, interruptions, main_loop, open_files, session, sound_server, termination,
+    watch,
 };
 
 /// Something after which pushes may have been missed.

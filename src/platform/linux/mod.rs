@@ -1,6 +1,7 @@
 //! Linux: D-Bus, StatusNotifier, XDG.
 
 pub mod appearance;
+pub mod browser;
 pub mod bus;
 pub mod interruptions;
 pub mod launcher;
@@ -15,4 +16,4 @@ pub mod sound_server;
 pub mod tray_host;
 pub mod watch;
 
-pub use super::unix::{control_socket, files, open_files, termination};
+pub use super::unix::{control_socket, files, host, open_files, termination};
