@@ -39,7 +39,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 pub use self::checkup::{Checkup, check_up};
 use self::thread::{Request, Worker};
 pub use self::{
-    catching_up::{CaughtUp, Missed, Standing, UnreadEvent},
+    catching_up::{CaughtUp, ListedUnread, Missed, Standing, UnreadEvent},
     details::{WantedDetails, WantingRoom},
 };
 use crate::{
