@@ -13,7 +13,7 @@
 //! | [`push`] | pure: the wire format, what an event means, the words of popups, making strangers' text harmless |
 //! | [`accounts`] | the `app_id` + `pushkey` pairs that are served; the only source of `rejected` |
 //! | [`inbox`] | the durable list of notices and the accounts' numbers: SQLite on a thread of its own |
-//! | [`http`] | the endpoint: limits, routes, answers |
+//! | [`http`] | the endpoint: limits, TLS, routes, answers |
 //! | [`controller`] | the sole owner of what is presented: events in, calls to inbox and desktop out |
 //! | [`desktop`] | popups, badge, tray and sounds as plain values, and the one trait through which they are shown |
 //! | [`platform`] | the only place that names the operating system |

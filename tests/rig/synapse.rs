@@ -40,10 +40,19 @@ impl Synapse {
     /// Installs Synapse, the first time, and starts one.
     #[track_caller]
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same, with more in its environment.
+    #[track_caller]
+    pub(crate) fn start_with(env: &[(&str, &str)]) -> Self {
         let python = install();
         let (directory, port) = (TempDir::new(), http::free_port());
-        let env = [("PATH", process::PATH), ("LANG", "C.UTF-8"), ("TZ", "UTC")]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let env: Vec<_> = [("PATH", process::PATH), ("LANG", "C.UTF-8"), ("TZ", "UTC")]
+            .iter()
+            .chain(env)
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
         fs::write(directory.path().join("homeserver.yaml"), configuration(directory.path(), port))
             .expect("the temporary directory is writable");
         fs::write(directory.path().join("log.yaml"), LOG).expect("the temporary directory is writable");
