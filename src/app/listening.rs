@@ -21,11 +21,11 @@ use crate::{
     controller::Topic,
     http::{Endpoint, Limits, Server, tls::Tls},
     inbox::Inbox,
-    platform::{open_files, sockets},
+    platform::{addresses::AddressWatch, open_files, sockets},
 };
 
-/// How soon an address that this computer does not have is tried again; twice as long after each time, up to the
-/// second. So a network that comes up after the person has logged in is soon listened on, and nothing ticks otherwise.
+/// How soon an address that this computer does not have is tried again where the system does not tell of new addresses;
+/// twice as long after each time, up to the second.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// The sockets that a service manager has handed over. They stand in for `server.listen`, whole: who writes a socket
@@ -69,8 +69,18 @@ pub(super) struct Listening {
     serving: bool,
     wanted: Vec<SocketAddr>,
     config: PathBuf,
-    /// When to try again those that this computer does not have, and how long was waited before.
-    retry: Option<(Instant, Duration)>,
+    missing: Missing,
+}
+
+/// Waiting for addresses that this computer does not have, such as those of a network that comes up after the person has
+/// logged in.
+enum Missing {
+    /// There is none.
+    None,
+    /// The system tells when there are other addresses.
+    Told(AddressWatch),
+    /// It does not: when to try again, and how long was waited before.
+    Untold(Instant, Duration),
 }
 
 struct Open {
@@ -102,7 +112,7 @@ impl Listening {
             serving: false,
             wanted: Vec::new(),
             config: PathBuf::new(),
-            retry: None,
+            missing: Missing::None,
         }
     }
 
@@ -125,6 +135,14 @@ impl Listening {
                 continue;
             }
             let mut opened = self.listen(*address);
+            if opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
+                && matches!(self.missing, Missing::None)
+            {
+                self.missing = AddressWatch::new()
+                    .map_or_else(|_| Missing::Untold(Instant::now() + RETRY.0, RETRY.0), Missing::Told);
+                // It may have come before it was watched for.
+                opened = self.listen(*address);
+            }
             if opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse) {
                 let closed = self.make_way(address.port(), wanted).await;
                 if !closed.is_empty() {
@@ -162,7 +180,9 @@ impl Listening {
         self.open.extend(bound);
         wanted.clone_into(&mut self.wanted);
         config.clone_into(&mut self.config);
-        self.retry = may_come.then(|| (Instant::now() + RETRY.0, RETRY.0));
+        if !may_come {
+            self.missing = Missing::None;
+        }
         self.serve_if_serving();
         Ok(failures.map(|failures| (Topic::Listen, failures)))
     }
@@ -200,26 +220,30 @@ impl Listening {
     }
 
     /// Waits until an address that this computer did not have is to be tried again; for ever if there is none.
-    pub(super) async fn retry_is_due(&self) {
-        match self.retry {
-            Some((at, _)) => tokio::time::sleep_until(at).await,
-            None => std::future::pending().await,
+    pub(super) async fn retry_is_due(&mut self) {
+        match &mut self.missing {
+            Missing::None => std::future::pending().await,
+            Missing::Told(watch) => {
+                if let Err(error) = watch.changed().await {
+                    tracing::warn!("new addresses are looked for now and then: {error}");
+                    self.missing = Missing::Untold(Instant::now(), RETRY.0);
+                }
+            }
+            Missing::Untold(at, _) => tokio::time::sleep_until(*at).await,
         }
     }
 
     /// Tries them again. What is still a problem.
     pub(super) async fn try_again(&mut self) -> Option<String> {
-        let (wanted, config) = (self.wanted.clone(), self.config.clone());
-        let pause = self.retry.take().map_or(RETRY.0, |(_, pause)| pause);
-        let problem = match self.open(&wanted, &config).await {
-            Ok(problem) => problem.map(|(_, reason)| reason),
-            Err(reason) => Some(reason),
-        };
-        if let Some((at, wait)) = &mut self.retry {
-            *wait = (2 * pause).min(RETRY.1);
+        if let Missing::Untold(at, wait) = &mut self.missing {
+            *wait = (2 * *wait).min(RETRY.1);
             *at = Instant::now() + *wait;
         }
-        problem
+        let (wanted, config) = (self.wanted.clone(), self.config.clone());
+        match self.open(&wanted, &config).await {
+            Ok(problem) => problem.map(|(_, reason)| reason),
+            Err(reason) => Some(reason),
+        }
     }
 
     /// Begins to answer on all addresses.

@@ -10,6 +10,7 @@
 //! | `files::{create_private_directory, open_private, replace_private}` | files that only this person can read, replaced whole |
 //! | `files::is_readable_by_others` | whether other people of this computer can read a file |
 //! | `sockets::{listen, inherited}` | sockets that listen, our own and those that a service manager hands over |
+//! | `addresses::AddressWatch` | notices that this computer has got or lost an address |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
 //! | `sound_server::prepare` | what sounds need before the first thread starts |
 //! | `watch::FileWatch` | notices that files have changed |
@@ -41,4 +42,4 @@ use macos as system;
 #[cfg(windows)]
 use windows as system;
 
-pub use system::{control_socket, files, main_loop, open_files, session, sound_server, termination, watch};
+pub use system::{addresses, control_socket, files, main_loop, open_files, session, sound_server, termination, watch};

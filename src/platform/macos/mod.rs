@@ -6,6 +6,6 @@ pub mod main_loop;
 pub(super) mod toasts;
 
 pub use super::{
-    portable::{session, sound_server, watch},
+    portable::{addresses, session, sound_server, watch},
     unix::{control_socket, files, open_files, termination},
 };
