@@ -210,7 +210,7 @@ async fn a_handshake_that_does_not_end_is_cut_off() {
         let start = Instant::now();
         client.send(begun).await;
         client.end().await;
-        assert!(start.elapsed() >= SHORT, "{begun:?}");
+        assert!((SHORT..PATIENCE / 2).contains(&start.elapsed()), "{begun:?}: {:?}", start.elapsed());
     }
     let mut kept = authority.connect(server.address, HOST).await.unwrap();
     assert!(pushes(&mut kept).await);
