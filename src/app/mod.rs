@@ -4,7 +4,9 @@
 //! can be wrong with the person's files is said before anything is bound, and what waits in the inbox is looked at
 //! before the first push comes.
 
+mod catching_up;
 mod certificate;
+mod interim;
 mod listening;
 mod start;
 mod upkeep;
@@ -28,9 +30,12 @@ use crate::{
     logging,
     paths::Paths,
     platform::{main_loop, session::Session, sound_server},
+    secrets::Secrets,
     wake::WakeWindow,
 };
+use catching_up::CatchingUp;
 use certificate::Certificate;
+pub use interim::Interim;
 use listening::{Inherited, Listening};
 use start::Start;
 use upkeep::Upkeep;
@@ -144,7 +149,15 @@ async fn serve(
     let (end_control, control_ended) = tokio::sync::oneshot::channel::<()>();
     let control = tokio::spawn(control::serve(control, commands, async { drop(control_ended.await) }));
 
-    let upkeep = Upkeep { paths, config, endpoint, log, listening, inherited: handed_over, certificate, events };
+    let catching_up = CatchingUp::start(
+        inbox.clone(),
+        Secrets::new(&paths),
+        endpoint.accounts(),
+        upkeep::catching_up_settings(&config),
+        events.clone(),
+    );
+    let upkeep =
+        Upkeep { paths, config, endpoint, log, listening, inherited: handed_over, certificate, events, catching_up };
     let listening = upkeep.run(asked, waiting_commands, passed_on).await;
 
     // Requests in progress first: what they record is still presented, or waits for the next start.

@@ -9,7 +9,11 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{certificate::Certificate, listening::Listening};
+use super::{
+    catching_up::{self, CatchingUp},
+    certificate::Certificate,
+    listening::Listening,
+};
 use crate::{
     accounts::Accounts,
     cli::{registration, sample},
@@ -44,11 +48,21 @@ pub(super) struct Upkeep {
     pub(super) inherited: Vec<SocketAddr>,
     pub(super) certificate: Option<Certificate>,
     pub(super) events: mpsc::UnboundedSender<Event>,
+    pub(super) catching_up: CatchingUp,
 }
 
 /// What of the configuration concerns the endpoint.
 pub(super) fn endpoint_settings(config: &Config) -> Settings {
     Settings { extra_paths: config.server.extra_paths.clone(), derive_missed_calls: config.calls.derive_missed }
+}
+
+/// What of it concerns catching up.
+pub(super) fn catching_up_settings(config: &Config) -> catching_up::Settings {
+    catching_up::Settings {
+        public_url: config.server.public_url.clone(),
+        base_url: config.server.base_url(),
+        derive_missed_calls: config.calls.derive_missed,
+    }
 }
 
 /// The configuration as it is in force where a service manager has said what to listen on.
@@ -103,14 +117,19 @@ impl Upkeep {
                 ask = asked.recv() => match ask {
                     Some(Ask::Quit) | None => break,
                     Some(Ask::SendTest { unread }) => self.send_test(unread),
+                    Some(Ask::CatchUp(missing)) => self.catching_up.missing(missing),
                     Some(Ask::Connect { token }) => self.connect(token),
                     Some(Ask::OpenConfiguration { token }) => {
                         self.tell(Event::Open(OpenTarget::File(self.paths.config.clone()), token));
                     }
                 },
                 Some((request, reply)) = commands.recv() => {
-                    if request == Request::ReloadAccounts {
-                        self.read_accounts();
+                    if matches!(request, Request::ReloadAccounts | Request::ReloadConfiguration) {
+                        if request == Request::ReloadAccounts {
+                            self.read_accounts();
+                        } else {
+                            self.read_config().await;
+                        }
                         // A command that has gone does not want to know.
                         drop(reply.send(Reply::Done));
                     } else if controller.send((request, reply)).await.is_err() {
@@ -144,6 +163,7 @@ impl Upkeep {
             return;
         }
         self.endpoint.set_settings(endpoint_settings(&config));
+        self.catching_up.configure(catching_up_settings(&config));
         self.log.configure(config.log.level);
         if config.server.tls != self.config.server.tls {
             self.take_up_tls(&config);
@@ -189,6 +209,7 @@ impl Upkeep {
         };
         self.endpoint.set_accounts(accounts);
         self.tell(Event::Accounts(self.endpoint.accounts()));
+        self.catching_up.accounts(self.endpoint.accounts());
         self.tell(Event::Problem(Topic::Accounts, problem));
     }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Context, Failure, failure, output};
 use crate::{
-    control::{AccountStatus, AskError, Status, TlsStatus},
+    control::{AccountStatus, AskError, SignInStatus, Status, TlsStatus},
     desktop::ServiceState,
 };
 
@@ -61,7 +61,19 @@ fn describe(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out)?;
     let rows: Vec<_> = status.accounts.iter().map(account).collect();
-    output::table(out, ["ACCOUNT", "UNREAD", "MISSED CALLS", "LAST PUSH", "APP ID"], &rows)
+    output::table(out, ["ACCOUNT", "UNREAD", "MISSED CALLS", "LAST PUSH", "APP ID"], &rows)?;
+    status.accounts.iter().try_for_each(|account| session(account, out))
+}
+
+fn session(account: &AccountStatus, out: &mut dyn Write) -> io::Result<()> {
+    let SignInStatus { signed_in, catching_up, caught_up_at } = &account.sign_in;
+    let Some(signed_in) = signed_in else { return Ok(()) };
+    writeln!(out, "\n{:<11} {}", output::harmless(&account.name), output::harmless(signed_in))?;
+    if let Some(catching_up) = catching_up {
+        let at = caught_up_at.map_or_else(String::new, |at| format!(" ({})", output::local_time(at)));
+        writeln!(out, "catching up {}{at}", output::harmless(catching_up))?;
+    }
+    Ok(())
 }
 
 fn certificate(tls: &TlsStatus) -> String {
@@ -126,6 +138,11 @@ mod tests {
                 unread: 3,
                 missed_calls: 1,
                 last_push: None,
+                sign_in: SignInStatus {
+                    signed_in: Some("@alice:example.org at https://matrix.example.org".to_owned()),
+                    catching_up: Some("2 events were missed".to_owned()),
+                    caught_up_at: None,
+                },
             }],
             popup: service(true, "dunst 1.9.0"),
             tray: service(false, "no tray host"),
@@ -158,7 +175,10 @@ mod tests {
              Sound       available, muted from the tray\n\
              \n\
              ACCOUNT  UNREAD  MISSED CALLS  LAST PUSH  APP ID\n\
-             home     3       1             never      org.example\n"
+             home     3       1             never      org.example\n\
+             \n\
+             home        @alice:example.org at https://matrix.example.org\n\
+             catching up 2 events were missed\n"
         );
     }
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod document;
+mod edit;
 mod error;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use std::{
 use tracing::Level;
 
 use document::Document;
+pub use edit::with_server;
 pub use error::{ConfigError, Fault};
 
 pub use crate::desktop::popup::Timeout;

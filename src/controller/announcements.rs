@@ -24,6 +24,8 @@ pub enum Topic {
     Inbox,
     /// An inbox that was damaged, and put aside
     Damage,
+    /// Sessions that are over
+    SignIn,
 }
 
 impl Topic {
@@ -35,6 +37,7 @@ impl Topic {
             Self::Certificate => "The certificate needs your attention",
             Self::Inbox => "The inbox cannot be used",
             Self::Damage => "The inbox was damaged",
+            Self::SignIn => "Signed out by the homeserver",
         }
     }
 }

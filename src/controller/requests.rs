@@ -27,7 +27,21 @@ impl<D: Desktop> Controller<D> {
                 self.outcome()
             }
             // Whoever reads the files has taken this one up before it came here.
-            Request::ReloadAccounts => Reply::Done,
+            Request::ReloadAccounts | Request::ReloadConfiguration => Reply::Done,
+            // Answered when there is something to tell: see [`Controller::tell_of_pushes`].
+            Request::WaitForPush { .. } => Reply::Done,
+        }
+    }
+
+    /// Answers those who wait for a push that has come, and forgets those who have gone.
+    pub(super) fn tell_of_pushes(&mut self) {
+        for (account, since, reply) in std::mem::take(&mut self.awaiting_push) {
+            let state = self.last.accounts.iter().find(|state| state.account == account);
+            match state.and_then(|state| state.last_push).filter(|at| *at > since) {
+                Some(at) => drop(reply.send(Reply::Pushed { at })),
+                None if reply.is_closed() => {}
+                None => self.awaiting_push.push((account, since, reply)),
+            }
         }
     }
 
@@ -73,6 +87,7 @@ impl<D: Desktop> Controller<D> {
                         unread: state.map_or(0, |state| state.unread),
                         missed_calls: state.map_or(0, |state| state.missed_calls),
                         last_push: state.and_then(|state| state.last_push),
+                        sign_in: self.sessions.get(&*account.name).cloned().unwrap_or_default(),
                     }
                 })
                 .collect(),

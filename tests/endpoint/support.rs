@@ -120,7 +120,15 @@ pub(crate) fn accounts() -> Accounts {
         [("alice", "alices-key", CountsScope::Account), ("room", "rooms-key", CountsScope::Room)]
     {
         let (app_id, pushkey) = ("app".to_owned(), pushkey.to_owned());
-        file.add(Account { name: name.into(), app_id, pushkey, counts, created_at: Timestamp::UNIX_EPOCH }).unwrap();
+        file.add(Account {
+            name: name.into(),
+            app_id,
+            pushkey,
+            counts,
+            created_at: Timestamp::UNIX_EPOCH,
+            sign_in: None,
+        })
+        .unwrap();
     }
     file.read().unwrap()
 }

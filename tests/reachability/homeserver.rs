@@ -30,7 +30,7 @@ fn a_homeserver_that_trusts_the_authority_pushes_over_https() {
     // Any listener will do: the test's own port is put in.
     let tls = blocks("TLS", "toml")[1].lines().find(|line| line.starts_with("tls = ")).expect("it names the files");
     let app = start(&format!("[server]\n{}", adapt(tls, &[("/home/me/pushbell-tls", &path)])));
-    let synapse = Synapse::start_with(&[("SSL_CERT_FILE", &format!("{path}/ca.pem"))]);
+    let synapse = Synapse::start_with_env(&[("SSL_CERT_FILE", &format!("{path}/ca.pem"))]);
     let (alice, bob) = (synapse.register("alice", "Alice"), synapse.register("bob", "Bob"));
     let url = format!("https://127.0.0.1:{}{}", app.pushbell.port, crate::rig::pushbell::PATH);
     alice.set_pusher(&url, &app.account.app_id, &app.account.pushkey, &json!({}));

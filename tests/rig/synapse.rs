@@ -33,19 +33,31 @@ pub(crate) struct User {
     port: u16,
     /// `@alice:hs.test`
     pub(crate) id: String,
-    token: String,
+    pub(crate) token: String,
 }
 
 impl Synapse {
     /// Installs Synapse, the first time, and starts one.
     #[track_caller]
     pub(crate) fn start() -> Self {
-        Self::start_with(&[])
+        Self::start_with(|configuration, _port| configuration)
     }
 
-    /// The same, with more in its environment.
+    /// The same with a configuration (YAML) of the test's own, made from the usual one and the port; of a key that is
+    /// there twice, the later counts.
     #[track_caller]
-    pub(crate) fn start_with(env: &[(&str, &str)]) -> Self {
+    pub(crate) fn start_with(configure: impl FnOnce(String, u16) -> String) -> Self {
+        Self::launch(&[], configure)
+    }
+
+    /// The same with more in its environment.
+    #[track_caller]
+    pub(crate) fn start_with_env(env: &[(&str, &str)]) -> Self {
+        Self::launch(env, |configuration, _port| configuration)
+    }
+
+    #[track_caller]
+    fn launch(env: &[(&str, &str)], configure: impl FnOnce(String, u16) -> String) -> Self {
         let python = install();
         let (directory, port) = (TempDir::new(), http::free_port());
         let env: Vec<_> = [("PATH", process::PATH), ("LANG", "C.UTF-8"), ("TZ", "UTC")]
@@ -53,7 +65,7 @@ impl Synapse {
             .chain(env)
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect();
-        fs::write(directory.path().join("homeserver.yaml"), configuration(directory.path(), port))
+        fs::write(directory.path().join("homeserver.yaml"), configure(configuration(directory.path(), port), port))
             .expect("the temporary directory is writable");
         fs::write(directory.path().join("log.yaml"), LOG).expect("the temporary directory is writable");
         // Makes the signing key.

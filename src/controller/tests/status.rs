@@ -10,7 +10,7 @@ async fn status(bench: &mut Bench) -> Status {
     bench.handle(Event::Command((Request::Status, reply))).await;
     match answer.await.unwrap() {
         Reply::Status(status) => *status,
-        other @ (Reply::Done | Reply::Failed { .. }) => panic!("{other:?}"),
+        other @ (Reply::Done | Reply::Pushed { .. } | Reply::Failed { .. }) => panic!("{other:?}"),
     }
 }
 
@@ -48,6 +48,7 @@ async fn status_tells_how_everything_is() {
         unread: 0,
         missed_calls: 0,
         last_push: None,
+        sign_in: crate::control::SignInStatus::default(),
     };
     assert_eq!(*work, nothing);
 }

@@ -2,7 +2,9 @@
 
 pub mod addresses;
 pub mod appearance;
+pub mod browser;
 pub mod bus;
+pub mod interruptions;
 pub mod launcher;
 pub mod main_loop;
 pub mod open;
@@ -15,4 +17,4 @@ pub mod sound_server;
 pub mod tray_host;
 pub mod watch;
 
-pub use super::unix::{control_socket, files, open_files, termination};
+pub use super::unix::{control_socket, files, host, open_files, termination};

@@ -6,6 +6,6 @@ pub mod main_loop;
 pub(super) mod toasts;
 
 pub use super::{
-    portable::{addresses, session, sound_server, watch},
-    unix::{control_socket, files, open_files, termination},
+    portable::{addresses, browser, interruptions, session, sound_server, watch},
+    unix::{control_socket, files, host, open_files, termination},
 };

@@ -6,7 +6,11 @@
 #[cfg(not(target_os = "linux"))]
 pub mod addresses;
 #[cfg(not(target_os = "linux"))]
+pub mod browser;
+#[cfg(not(target_os = "linux"))]
 pub(super) mod icon;
+#[cfg(not(target_os = "linux"))]
+pub mod interruptions;
 #[cfg_attr(target_os = "linux", expect(unreachable_pub, reason = "compiled for its tests alone"))]
 pub(super) mod mailbox;
 #[cfg(not(target_os = "linux"))]

@@ -2,5 +2,6 @@
 
 pub mod control_socket;
 pub mod files;
+pub mod host;
 pub mod open_files;
 pub mod termination;

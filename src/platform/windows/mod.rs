@@ -3,6 +3,7 @@
 pub mod control_socket;
 pub(super) mod directory;
 pub mod files;
+pub mod host;
 pub(super) mod launch;
 pub mod main_loop;
 pub mod open_files;
@@ -11,7 +12,7 @@ mod security;
 pub mod termination;
 pub(super) mod toasts;
 
-pub use super::portable::{addresses, session, sound_server, watch};
+pub use super::portable::{addresses, browser, interruptions, session, sound_server, watch};
 
 /// Text as Windows takes it: UTF-16 that ends with a null.
 fn wide(text: impl AsRef<std::ffi::OsStr>) -> Vec<u16> {
