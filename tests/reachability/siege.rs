@@ -81,17 +81,21 @@ fn handshakes_that_never_end_keep_no_push_out() {
             }
         });
         wait_until("the siege is on", SOON * 2, || opened.load(Relaxed) > HALF_OPEN);
+        let mut longest = Duration::ZERO;
         for number in 0..PUSHES {
             let start = Instant::now();
             kept.push(&secure.body(&format!("kept{number}")));
             secure.connect().expect("a newcomer is let in").push(&secure.body(&format!("new{number}")));
-            assert!(start.elapsed() <= IN_TIME, "{:?}", start.elapsed());
+            longest = longest.max(start.elapsed());
         }
+        println!("{} handshakes begun, longest two pushes {longest:?}", opened.load(Relaxed));
+        assert!(longest <= IN_TIME, "{longest:?}");
     });
     assert_eq!(recorded(&secure.app), 1 + 2 * PUSHES);
     let pid = secure.app.pushbell.app().pid();
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
     let peak = peak.trim_end_matches("kB").trim().parse::<u64>().expect("a number") / 1024;
+    println!("{peak} MiB of memory at most");
     assert!(peak <= MOST_MEMORY, "{peak} MiB");
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::{
     app::{App, DUNST},
+    authority::{Authority, Place},
     line::Line,
     recipes::{ENDPOINT, adapt, blocks},
     rig::{
@@ -50,6 +51,7 @@ fn sshd(directory: &Path, port: u16, authorized: &str) -> Part {
 #[test]
 fn pushes_come_through_an_ssh_tunnel() {
     let mut app = App::start(DUNST, blocks(HEADING, "toml")[0]);
+    assert_eq!(app.pushbell.status()["public_url"], "http://127.0.0.1:7874");
     let directory = TempDir::new();
     let [ssh_port, remote] = [http::free_port(), http::free_port()];
     let far_end = format!("127.0.0.1:{remote}");
@@ -115,8 +117,14 @@ fn pushes_come_through_an_ssh_tunnel() {
     let _client = tunnel();
     wait_until("it is there again", SOON, comes_through);
     Line::plain(at).expect("the far end listens").push(&body("again"));
-    assert_eq!(recorded(&app), 20 + 1 + 50 + 1);
-    assert_eq!(app.pushbell.status()["public_url"], "http://127.0.0.1:7874");
+
+    // It carries TLS too.
+    let authority = Authority::new();
+    let place = Place::with(&authority.certify("127.0.0.1"));
+    app.pushbell.configure(&place.config());
+    app.pushbell.wait_for_status("TLS is on", |status| status["tls"]["names"] == json!(["127.0.0.1"]));
+    Line::tls(at, "127.0.0.1", &authority.pem()).expect("there is a certificate").push(&body("secure"));
+    assert_eq!(recorded(&app), 20 + 1 + 50 + 1 + 1);
     assert_eq!(app.pushbell.status()["problems"], json!([]));
     assert_eq!(app.pushbell.terminate(), Some(0));
 }
