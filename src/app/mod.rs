@@ -115,7 +115,7 @@ async fn serve(
     let endpoint = Endpoint::new(inbox.clone(), accounts, settings, move || replayed.is_open());
     let handed_over = inherited.addresses().to_vec();
     let mut listening = Listening::new(endpoint.clone(), inherited);
-    let missing = listening.open(&config.server.listen, &paths.config).map_err(Failure::Failed)?;
+    let missing = listening.open(&config.server.listen, &paths.config).await.map_err(Failure::Failed)?;
     let certificate = config.server.tls.clone().map(|files| Certificate::start(files, None)).transpose();
     let certificate = certificate.map_err(|error| Failure::Failed(error.to_string()))?;
     listening.set_tls(certificate.as_ref().map(Certificate::tls));

@@ -108,12 +108,12 @@ impl Upkeep {
             tokio::select! {
                 () = &mut termination => break,
                 () = self.listening.retry_is_due() => {
-                    let problem = self.listening.try_again();
+                    let problem = self.listening.try_again().await;
                     self.tell(Event::Problem(Topic::Listen, problem));
                     self.tell_listening();
                 }
                 () = Certificate::changed(&mut self.certificate) => self.tell_listening(),
-                Some(changed) = told.recv() => self.files_changed(&changed),
+                Some(changed) = told.recv() => self.files_changed(&changed).await,
                 ask = asked.recv() => match ask {
                     Some(Ask::Quit) | None => break,
                     Some(Ask::SendTest { unread }) => self.send_test(unread),
@@ -128,7 +128,7 @@ impl Upkeep {
                         if request == Request::ReloadAccounts {
                             self.read_accounts();
                         } else {
-                            self.read_config();
+                            self.read_config().await;
                         }
                         // A command that has gone does not want to know.
                         drop(reply.send(Reply::Done));
@@ -142,10 +142,10 @@ impl Upkeep {
         self.listening
     }
 
-    fn files_changed(&mut self, changed: &[PathBuf]) {
+    async fn files_changed(&mut self, changed: &[PathBuf]) {
         let is = |path: &Path| changed.iter().any(|changed| changed.file_name() == path.file_name());
         if is(&self.paths.config) {
-            self.read_config();
+            self.read_config().await;
         }
         if is(&self.paths.accounts) {
             self.read_accounts();
@@ -153,7 +153,7 @@ impl Upkeep {
     }
 
     /// Takes up a changed configuration; a bad one keeps the last good one and tells the person.
-    fn read_config(&mut self) {
+    async fn read_config(&mut self) {
         let config = match Config::load(&self.paths.config) {
             Ok(config) => with_inherited(config, &self.inherited),
             Err(error) => return self.tell(Event::Problem(Topic::Configuration, Some(error.to_string()))),
@@ -168,7 +168,7 @@ impl Upkeep {
         if config.server.tls != self.config.server.tls {
             self.take_up_tls(&config);
         }
-        let problem = match self.listening.open(&config.server.listen, &self.paths.config) {
+        let problem = match self.listening.open(&config.server.listen, &self.paths.config).await {
             Ok(problem) => problem.map(|(_, reason)| reason),
             Err(reason) => Some(reason),
         };

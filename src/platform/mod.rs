@@ -14,6 +14,7 @@
 //! | `interruptions::Interruptions` | notices that the clock was set, that the computer slept, that a network has come |
 //! | `files::is_readable_by_others` | whether other people of this computer can read a file |
 //! | `sockets::{listen, inherited}` | sockets that listen, our own and those that a service manager hands over |
+//! | `addresses::AddressWatch` | notices that this computer has got or lost an address |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
 //! | `memory::keep_little` | gives free memory back |
 //! | `sound_server::prepare` | what sounds need before the first thread starts |
@@ -51,8 +52,8 @@ use macos as system;
 use windows as system;
 
 pub use system::{
-    browser, control_socket, files, host, interruptions, main_loop, open_files, session, sound_server, termination,
-    watch,
+    addresses, browser, control_socket, files, host, interruptions, main_loop, open_files, session, sound_server,
+    termination, watch,
 };
 
 /// Something after which pushes may have been missed.

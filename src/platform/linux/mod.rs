@@ -1,5 +1,6 @@
 //! Linux: D-Bus, StatusNotifier, XDG.
 
+pub mod addresses;
 pub mod appearance;
 pub mod browser;
 pub mod bus;

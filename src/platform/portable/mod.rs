@@ -4,6 +4,8 @@
 //! The parts that decide are also compiled for tests on any system.
 
 #[cfg(not(target_os = "linux"))]
+pub mod addresses;
+#[cfg(not(target_os = "linux"))]
 pub mod browser;
 #[cfg(not(target_os = "linux"))]
 pub(super) mod icon;
