@@ -19,7 +19,7 @@ SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 export SOURCE_DATE_EPOCH
 REMAP := --remap-path-prefix=$(CURDIR)=/pushbell --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
 
-.PHONY: help run release install uninstall deb package-test test bench check format lint docs deny advisories fuzz sounds
+.PHONY: help run release install uninstall deb package-test test bench figures check format lint docs deny advisories fuzz sounds
 
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -90,6 +90,11 @@ test: ## the same for what the tests need, then runs every test
 bench: ## measures speed, memory and wake-ups against the limit; a part: ARGS="throughput steady desktop many popups badge start idle"
 	@.ci/packages test
 	$(CARGO) bench --locked --bench bench -- $(ARGS)
+
+figures: ## the same, all of it, and puts what it prints into docs/performance.md
+	@.ci/packages test
+	$(CARGO) bench --locked --bench bench | tee target/figures.md
+	sed -i -e '/^<!-- figures -->/,/^<!-- end of figures -->/{//!d}' -e '/^<!-- figures -->/r target/figures.md' docs/performance.md
 
 check: format lint docs test deny package-test ## every test, format, lints, documentation, dependency policy
 

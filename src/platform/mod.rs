@@ -15,8 +15,11 @@
 //! | `interruptions::Interruptions` | notices that the clock was set, that the computer slept, that a network has come |
 //! | `files::is_readable_by_others` | whether other people of this computer can read a file |
 //! | `sockets::{listen, inherited}` | sockets that listen, our own and those that a service manager hands over |
+//! | `addresses::AddressWatch` | notices that this computer has got or lost an address |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
 //! | `sound_server::{prepare, quieten}` | what sounds need before the first thread starts, and before a device is opened |
+//! | `memory::keep_little` | gives free memory back |
+//! | `probe::{surroundings, has_sound_card, disk, check_writable}` | what can be seen of the desktop and the disk without changing anything, for `pushbell doctor` |
 //! | `watch::FileWatch` | notices that files have changed |
 //! | `termination::termination` | waits until the program is told to end |
 //!
@@ -31,10 +34,12 @@ pub mod autostart;
 pub mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
+pub mod memory;
 pub mod network;
 mod places;
 #[cfg(any(windows, target_os = "macos", test))]
 mod portable;
+pub mod probe;
 pub mod sockets;
 #[cfg(unix)]
 mod unix;
@@ -49,8 +54,8 @@ use macos as system;
 use windows as system;
 
 pub use system::{
-    browser, control_socket, files, host, interruptions, main_loop, open_files, session, sound_server, termination,
-    watch,
+    addresses, browser, control_socket, files, host, interruptions, main_loop, open_files, session, sound_server,
+    termination, watch,
 };
 
 /// Something after which pushes may have been missed.
