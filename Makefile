@@ -10,7 +10,7 @@ CARGO_FUZZ_VERSION := 0.13.2
 FUZZ_SECONDS ?= 600
 TOOLS := target/tools
 
-.PHONY: help run test bench check format lint docs deny advisories fuzz sounds
+.PHONY: help run test bench check format lint docs deny windows macos app advisories fuzz sounds
 
 help: ## lists the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -28,7 +28,7 @@ bench: ## measures speed, memory and wake-ups against the limit; a part: ARGS="t
 	@.ci/packages test
 	$(CARGO) bench --locked --bench bench -- $(ARGS)
 
-check: format lint docs test deny ## every test, format, lints, documentation, dependency policy
+check: format lint docs test deny windows macos ## every test, format, lints, documentation, dependency policy, other systems
 
 format:
 	@$(CARGO) fmt --version >/dev/null 2>&1 || rustup component add rustfmt
@@ -48,6 +48,15 @@ deny: ## licences, duplicates and sources of all dependencies
 		CARGO_TARGET_DIR=$(TOOLS)/build $(CARGO) install cargo-deny --locked --version $(CARGO_DENY_VERSION) --root $(TOOLS)
 	@rm -rf $(TOOLS)/build
 	PATH="$$PATH:$$PWD/$(TOOLS)/bin" cargo-deny --locked check bans licenses sources
+
+windows: ## builds, lints and tests for Windows, on Debian: docs/systems.md
+	CARGO=$(CARGO) .ci/cross windows
+
+macos: ## checks and lints for macOS, on Debian: docs/systems.md
+	.ci/cross macos
+
+app: ## on macOS: makes target/Pushbell.app
+	assets/macos/bundle
 
 advisories: deny ## known vulnerabilities of all dependencies (reads the RustSec database from GitHub)
 	PATH="$$PATH:$$PWD/$(TOOLS)/bin" cargo-deny --locked check advisories

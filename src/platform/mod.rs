@@ -6,6 +6,8 @@
 //! | `main_loop::{channel, run, TrayRemote, TrayCommands}` | the main thread, which belongs to the tray icon and to the event loop where there is one; the remote tells it from any thread what to show |
 //! | `main_loop::{ICON_SIZE, ICON_WORDS}` | what a tray icon looks like here |
 //! | `session::Session` | popups, opening things, counts on docks, and what the desktop tells of itself, as methods that return at once and [`DesktopEvent`](crate::desktop::DesktopEvent)s |
+//! | `autostart::{status, turn_on, turn_off}` | whether the desktop starts the program |
+//! | `console::attach` | where the command line is read and written |
 //! | `control_socket::{ControlListener, connect}` | byte streams between the running program and its commands, closed to other people |
 //! | `files::{create_private_directory, open_private, replace_private}` | files that only this person can read, replaced whole |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
@@ -15,10 +17,9 @@
 //!
 //! Everything asynchronous runs on the tokio runtime of the thread that starts it, never on the main thread.
 //!
-//! What is not there yet on Windows and macOS: whether the screen is locked, waking from sleep, and whether the desktop
-//! is dark; withdrawing and replacing popups; on macOS also clicks on popups. The first and the third are reported as
-//! unknown there.
+//! What each system has of this, and how it is checked: `docs/systems.md`.
 
+pub mod autostart;
 #[cfg(target_os = "linux")]
 pub mod linux;
 #[cfg(target_os = "macos")]
@@ -38,4 +39,4 @@ use macos as system;
 #[cfg(windows)]
 use windows as system;
 
-pub use system::{control_socket, files, main_loop, open_files, session, sound_server, termination, watch};
+pub use system::{console, control_socket, files, main_loop, open_files, session, sound_server, termination, watch};

@@ -14,4 +14,4 @@ pub mod sound_server;
 pub mod tray_host;
 pub mod watch;
 
-pub use super::unix::{control_socket, files, open_files, termination};
+pub use super::unix::{console, control_socket, files, open_files, termination};

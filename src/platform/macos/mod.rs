@@ -7,5 +7,5 @@ pub(super) mod toasts;
 
 pub use super::{
     portable::{session, sound_server, watch},
-    unix::{control_socket, files, open_files, termination},
+    unix::{console, control_socket, files, open_files, termination},
 };

@@ -1,5 +1,7 @@
 //! Windows: the message loop, named pipes, toasts.
 
+pub(super) mod autostart;
+pub mod console;
 pub mod control_socket;
 pub(super) mod directory;
 pub mod files;
@@ -8,6 +10,8 @@ pub mod main_loop;
 pub mod open_files;
 mod registry;
 mod security;
+mod shortcut;
+pub(super) mod surroundings;
 pub mod termination;
 pub(super) mod toasts;
 
