@@ -11,6 +11,7 @@
 //! | `control_socket::{ControlListener, connect}` | byte streams between the running program and its commands, closed to other people |
 //! | `files::{create_private_directory, open_private, replace_private}` | files that only this person can read, replaced whole |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
+//! | `picture::{first, next}` | what becomes of the tray icon's picture |
 //! | `sound_server::prepare` | what sounds need before the first thread starts |
 //! | `watch::FileWatch` | notices that files have changed |
 //! | `termination::termination` | waits until the program is told to end |
@@ -24,6 +25,7 @@ pub mod autostart;
 pub mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
+pub mod picture;
 mod places;
 #[cfg(any(windows, target_os = "macos", test))]
 mod portable;

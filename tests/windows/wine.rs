@@ -64,7 +64,7 @@ impl Wine {
         for (key, value) in [
             ("WINEPREFIX", home.display().to_string()),
             ("WINEARCH", "win64".to_owned()),
-            ("WINEDEBUG", "-all".to_owned()),
+            ("WINEDEBUG", "err+all,fixme-all".to_owned()),
             ("WINEDLLOVERRIDES", "mscoree=;mshtml=".to_owned()),
             ("PUSHBELL_CONFIG", format!("Z:{}", config_file.display()).replace('/', "\\")),
             ("RUST_BACKTRACE", "1".to_owned()),

@@ -1,8 +1,10 @@
 //! macOS: the application's event loop, Unix sockets, the notification center.
 
+pub(super) mod autostart;
 pub(super) mod directory;
 pub(super) mod launch;
 pub mod main_loop;
+pub(super) mod surroundings;
 pub(super) mod toasts;
 
 pub use super::{

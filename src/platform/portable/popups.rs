@@ -4,6 +4,7 @@
 //! withdrawn waits.
 
 pub(in crate::platform) mod tag;
+#[cfg(any(windows, test))]
 pub(in crate::platform) mod toast_xml;
 
 use std::{collections::VecDeque, sync::mpsc::SyncSender, thread, time::Duration};
@@ -18,6 +19,9 @@ use crate::desktop::{
     DesktopEvent, ServiceState,
     popup::{Popup, PopupKey, PopupSerial},
 };
+
+/// The identifier of a click on the popup itself.
+pub(in crate::platform) const DEFAULT_ACTION: &str = "default";
 
 /// How long the system may take to show a popup.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);

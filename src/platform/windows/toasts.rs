@@ -23,10 +23,7 @@ use crate::{
         popup::{Popup, PopupKey},
     },
     identity,
-    platform::portable::popups::{
-        Presenter, tag,
-        toast_xml::{self, DEFAULT_ACTION},
-    },
+    platform::portable::popups::{DEFAULT_ACTION, Presenter, tag, toast_xml},
 };
 
 /// Toasts whose clicks are heard. Older ones stay in the notification center, deaf.

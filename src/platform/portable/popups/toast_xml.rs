@@ -2,10 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::DEFAULT_ACTION;
 use crate::desktop::popup::{Popup, Timeout, Urgency};
-
-/// The identifier of a click on the popup itself.
-pub(in crate::platform) const DEFAULT_ACTION: &str = "default";
 
 /// From here on Windows' longer time is nearer: it knows about 7 s and 25 s.
 const LONG: u32 = 16_000;
