@@ -4,6 +4,8 @@ mod client;
 mod instance;
 mod server;
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +35,32 @@ pub enum Request {
     Resume,
     /// `accounts.toml` has changed: read it now. Answered when it was.
     ReloadAccounts,
+    /// `pushbell.toml` has changed: read it now. Answered when it was.
+    ReloadConfiguration,
+    /// Tell of the first push for this account that comes, or has come, after a time.
+    WaitForPush {
+        /// The account's name.
+        account: String,
+        /// After when.
+        since: Timestamp,
+        /// How long to wait.
+        seconds: u32,
+    },
+}
+
+impl Request {
+    /// How long its answer may take, beyond the time that any answer may take.
+    fn waits(&self) -> Duration {
+        match self {
+            Self::WaitForPush { seconds, .. } => Duration::from_secs((*seconds).into()),
+            Self::Status
+            | Self::Clear
+            | Self::Pause { .. }
+            | Self::Resume
+            | Self::ReloadAccounts
+            | Self::ReloadConfiguration => Duration::ZERO,
+        }
+    }
 }
 
 /// What the running app answers.
@@ -41,6 +69,11 @@ pub enum Request {
 pub enum Reply {
     /// To `Status`.
     Status(Box<Status>),
+    /// To `WaitForPush`: when one came. None came: `Done`.
+    Pushed {
+        /// When.
+        at: Timestamp,
+    },
     /// It is done.
     Done,
     /// It could not be done.
@@ -65,6 +98,8 @@ pub struct Status {
     pub listen: Vec<String>,
     /// The URL that homeservers are told, without the path.
     pub public_url: String,
+    /// The certificate, where TLS is spoken.
+    pub tls: Option<TlsStatus>,
     /// Unread, over all accounts.
     pub unread: u64,
     /// Missed calls, over all accounts.
@@ -85,6 +120,17 @@ pub struct Status {
     pub sound: ServiceState,
     /// Why the configuration or the accounts on disk are not those in force, if so.
     pub problems: Vec<String>,
+    /// What works, but the person may not want.
+    pub warnings: Vec<String>,
+}
+
+/// The certificate in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsStatus {
+    /// The DNS names and IP addresses that it is for; none while there is no certificate that can be used.
+    pub names: Vec<String>,
+    /// When it ends.
+    pub not_after: Option<Timestamp>,
 }
 
 /// Size of the inbox.
@@ -109,4 +155,21 @@ pub struct AccountStatus {
     pub missed_calls: u64,
     /// When a push last came for it.
     pub last_push: Option<Timestamp>,
+    /// What is known of its session, if it is signed in.
+    #[serde(flatten)]
+    pub sign_in: SignInStatus,
+}
+
+/// What is known of an account's session; nothing for one that was registered by hand.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignInStatus {
+    /// Who is signed in where, or that the session is over and what to do.
+    #[serde(default)]
+    pub signed_in: Option<String>,
+    /// How catching up went last.
+    #[serde(default)]
+    pub catching_up: Option<String>,
+    /// When it last completed in this run of the program.
+    #[serde(default)]
+    pub caught_up_at: Option<Timestamp>,
 }

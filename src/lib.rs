@@ -14,10 +14,14 @@
 //! | [`accounts`] | the `app_id` + `pushkey` pairs that are served; the only source of `rejected` |
 //! | [`inbox`] | the durable list of notices and the accounts' numbers: SQLite on a thread of its own |
 //! | [`http`] | the endpoint: limits, routes, answers |
+//! | [`homeserver`] | the client-server API: signing in, pushers, what was missed |
+//! | [`secrets`] | access tokens, in the keyring or a private file |
+//! | [`session`] | the session of a signed-in account: a client with its token, renewed, and its pusher |
 //! | [`controller`] | the sole owner of what is presented: events in, calls to inbox and desktop out |
 //! | [`desktop`] | popups, badge, tray and sounds as plain values, and the one trait through which they are shown |
 //! | [`platform`] | the only place that names the operating system |
 //! | [`config`], [`control`], [`cli`] | the configuration file, the local socket, the command line |
+//! | [`doctor`] | checks of each part, and what to do about each fault |
 //! | [`app`] | puts the parts together, starts and ends them |
 //!
 //! # Invariants
@@ -42,6 +46,8 @@ pub mod config;
 pub mod control;
 pub mod controller;
 pub mod desktop;
+pub mod doctor;
+pub mod homeserver;
 pub mod http;
 pub mod identity;
 pub mod inbox;
@@ -50,4 +56,6 @@ pub mod notice;
 pub mod paths;
 pub mod platform;
 pub mod push;
+pub mod secrets;
+pub mod session;
 pub mod wake;

@@ -75,6 +75,22 @@ impl AccountsFile {
         })
     }
 
+    /// Puts the account in the place of the one of its name, or adds it. On disk when this returns.
+    ///
+    /// # Errors
+    /// As for [`Self::add`].
+    pub fn put(&self, account: Account) -> Result<(), AccountsError> {
+        self.change(|mut accounts| {
+            let position = accounts.iter().position(|other| other.name == account.name);
+            if let Some(position) = position {
+                accounts.remove(position);
+            }
+            validate::fits_beside(&account, &accounts).map_err(|fault| AccountsError::NotAdded(fault.problem))?;
+            accounts.insert(position.unwrap_or(accounts.len()), account);
+            Ok((accounts, ()))
+        })
+    }
+
     fn change<T>(
         &self,
         edit: impl FnOnce(Vec<Account>) -> Result<(Vec<Account>, T), AccountsError>,

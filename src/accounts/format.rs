@@ -12,7 +12,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{Account, Accounts};
+use super::{Account, Accounts, SignIn, SignInMethod};
 use crate::inbox::CountsScope;
 
 const VERSION: &str = "1";
@@ -21,7 +21,8 @@ const HEADER: &str = "\
 # A pushkey is a secret. A pusher whose pushkey is missing here is deleted by its homeserver at the next push.
 # `pushbell account` changes this file and keeps no comments in it.
 ";
-const KEYS: [&str; 5] = ["name", "app_id", "pushkey", "counts", "created_at"];
+const KEYS: [&str; 6] = ["name", "app_id", "pushkey", "counts", "created_at", "sign_in"];
+const SIGN_IN_KEYS: [&str; 6] = ["user_id", "device_id", "homeserver", "method", "event_id_only", "server"];
 
 /// What is wrong with the text, and in which line (from 1).
 #[derive(Debug, PartialEq, Eq)]
@@ -55,13 +56,16 @@ pub(super) fn render(accounts: &Accounts) -> Result<String, toml::ser::Error> {
         pushkey: &'a str,
         counts: CountsScope,
         created_at: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sign_in: Option<&'a SignIn>,
     }
-    let account = accounts.iter().map(|Account { name, app_id, pushkey, counts, created_at }| Entry {
+    let account = accounts.iter().map(|Account { name, app_id, pushkey, counts, created_at, sign_in }| Entry {
         name,
         app_id,
         pushkey,
         counts: *counts,
         created_at: created_at.to_string(),
+        sign_in: sign_in.as_ref(),
     });
     let body = toml::to_string(&File { version: 1, account: account.collect() })?;
     Ok(format!("{HEADER}\n{body}"))
@@ -106,27 +110,65 @@ fn read_account(value: &Spanned<DeValue<'_>>) -> Result<Account, Problem> {
         .get_ref()
         .as_table()
         .ok_or_else(|| (value.span(), "this account is not a table: it begins with [[account]]".to_owned()))?;
-    for key in table.keys() {
-        let key_name = &**key.get_ref();
-        if !KEYS.contains(&key_name) {
-            let near = KEYS.into_iter().max_by(|a, b| nearness(key_name, a).total_cmp(&nearness(key_name, b)));
-            return Err((key.span(), format!("unknown key in an account: did you mean {}?", near.unwrap_or("name"))));
-        }
-    }
-    let string = |key: &'static str, example: &str| {
-        let field = table
-            .get(key)
-            .ok_or_else(|| (value.span(), format!("an account without {key}: add {key} = \"{example}\"")))?;
-        let text = field.get_ref().as_str();
-        text.ok_or_else(|| (field.span(), format!("{key} is not a string: write {key} = \"{example}\"")))
-    };
+    only(table, &KEYS)?;
+    let string = |key, example| read_string(table, value, key, example);
     Ok(Account {
         name: string("name", "work")?.into(),
         app_id: string("app_id", crate::identity::APP_ID)?.to_owned(),
         pushkey: string("pushkey", "…")?.to_owned(),
         counts: read_counts(table)?,
         created_at: read_time(table, value)?,
+        sign_in: table.get("sign_in").map(read_sign_in).transpose()?,
     })
+}
+
+fn read_sign_in(value: &Spanned<DeValue<'_>>) -> Result<SignIn, Problem> {
+    let right = "sign_in is not a table: it is written by `pushbell login`";
+    let table = value.get_ref().as_table().ok_or_else(|| (value.span(), right.to_owned()))?;
+    only(table, &SIGN_IN_KEYS)?;
+    let string = |key, example| read_string(table, value, key, example).map(ToOwned::to_owned);
+    let method = string("method", "password")?;
+    let method = SignInMethod::WORDS.into_iter().find(|(word, _)| *word == method).ok_or_else(|| {
+        let problem = "method is none of \"password\", \"sso\", \"oauth\" and \"token\"".to_owned();
+        (table.get("method").map_or(value.span(), Spanned::span), problem)
+    })?;
+    let event_id_only = table.get("event_id_only").map_or(Ok(false), |field| {
+        let boolean = field.get_ref().as_bool();
+        boolean.ok_or_else(|| (field.span(), "event_id_only is neither true nor false".to_owned()))
+    })?;
+    Ok(SignIn {
+        user_id: string("user_id", "@alice:example.org")?,
+        device_id: string("device_id", "")?,
+        homeserver: string("homeserver", "https://matrix.example.org")?,
+        method: method.1,
+        event_id_only,
+        server: string("server", "")?,
+    })
+}
+
+/// Refuses keys that nobody knows.
+fn only(table: &DeTable<'_>, known: &[&'static str]) -> Result<(), Problem> {
+    for key in table.keys() {
+        let name = &**key.get_ref();
+        if !known.contains(&name) {
+            let near = known.iter().max_by(|a, b| nearness(name, a).total_cmp(&nearness(name, b)));
+            return Err((key.span(), format!("unknown key in an account: did you mean {}?", near.unwrap_or(&"name"))));
+        }
+    }
+    Ok(())
+}
+
+fn read_string<'a>(
+    table: &'a DeTable<'_>,
+    account: &Spanned<DeValue<'_>>,
+    key: &'static str,
+    example: &str,
+) -> Result<&'a str, Problem> {
+    let field = table
+        .get(key)
+        .ok_or_else(|| (account.span(), format!("an account without {key}: add {key} = \"{example}\"")))?;
+    let text = field.get_ref().as_str();
+    text.ok_or_else(|| (field.span(), format!("{key} is not a string: write {key} = \"{example}\"")))
 }
 
 fn read_counts(table: &DeTable<'_>) -> Result<CountsScope, Problem> {

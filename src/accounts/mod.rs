@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod format;
 mod secret;
+mod sign_in;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -21,6 +22,7 @@ pub use self::{
     error::AccountsError,
     file::AccountsFile,
     secret::new_pushkey,
+    sign_in::{SignIn, SignInMethod},
     validate::{MAX_ACCOUNTS, MAX_APP_ID_CHARS, MAX_NAME_CHARS, MAX_PUSHKEY_BYTES},
 };
 use self::{secret::ComparableKey, validate::Fault};
@@ -39,6 +41,8 @@ pub struct Account {
     pub counts: CountsScope,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Which homeserver session it belongs to; `None`: it was registered by hand.
+    pub sign_in: Option<SignIn>,
 }
 
 impl fmt::Debug for Account {
@@ -49,6 +53,7 @@ impl fmt::Debug for Account {
             .field("pushkey", &"hidden")
             .field("counts", &self.counts)
             .field("created_at", &self.created_at)
+            .field("sign_in", &self.sign_in)
             .finish()
     }
 }

@@ -16,6 +16,7 @@ fn account(name: &str, app_id: &str, pushkey: &str) -> Account {
         pushkey: pushkey.to_owned(),
         counts: CountsScope::Account,
         created_at: Timestamp::UNIX_EPOCH,
+        sign_in: None,
     }
 }
 
@@ -39,6 +40,21 @@ fn admitted(accounts: &Accounts, devices: &[(&str, &str)]) -> Option<(Vec<String
         )),
         Admission::Undecided { .. } => None,
     }
+}
+
+fn sign_in() -> impl Strategy<Value = SignIn> {
+    let methods = SignInMethod::WORDS.map(|(_, method)| method);
+    let strings = ("@\\PC{1,20}", "\\PC{0,20}", "https?://\\PC{1,20}", "\\PC{0,20}");
+    (strings, prop::sample::select(methods.to_vec()), any::<bool>()).prop_map(
+        |((user_id, device_id, homeserver, server), method, event_id_only)| SignIn {
+            user_id,
+            device_id,
+            homeserver,
+            method,
+            event_id_only,
+            server,
+        },
+    )
 }
 
 fn failure() -> AccountsError {
@@ -126,9 +142,10 @@ proptest! {
     #[test]
     fn what_is_written_is_what_was_meant(
         name in "[a-zß0-9_.@:][a-z0-9ß_.@:-]{0,40}", app_id in "[^\\p{Cc}]{1,64}", pushkey in "[^\\p{Cc}]{1,128}", room: bool,
+        sign_in in prop::option::of(sign_in()),
     ) {
         let counts = if room { CountsScope::Room } else { CountsScope::Account };
-        let written = Account { counts, ..account(&name, &app_id, &pushkey) };
+        let written = Account { counts, sign_in, ..account(&name, &app_id, &pushkey) };
         let text = format::render(&Accounts::checked(vec![written.clone()]).unwrap()).unwrap();
         let read = format::parse(&text).unwrap();
         prop_assert_eq!(read.iter().cloned().collect::<Vec<_>>(), vec![written]);
@@ -180,6 +197,23 @@ fn a_damaged_file_is_told_by_line_and_by_what_would_be_right() {
 }
 
 #[test]
+fn a_damaged_sign_in_is_told_by_line() {
+    const SIGNED_IN: &str = "sign_in = { user_id = \"@a:b\", device_id = \"D\", homeserver = \"https://b\", method = \"sso\", server = \"\" }\n";
+    let good = format::parse(&format!("{HEAD}{ALICE}{SIGNED_IN}")).unwrap();
+    let sign_in = good.find("alice").unwrap().sign_in.clone().unwrap();
+    assert_eq!((sign_in.method, sign_in.event_id_only, sign_in.server.as_str()), (SignInMethod::Sso, false, ""));
+    let check = |from: &str, to: &str, wanted: &str| {
+        let damage = format::parse(&format!("{ALICE}{}", SIGNED_IN.replace(from, to))).expect_err(to);
+        assert!(damage.line == 6 && damage.problem.contains(wanted), "{to}: {damage:?}");
+    };
+    check("\"sso\"", "\"magic\"", "none of");
+    check("device_id = \"D\"", "device_id = 7", "device_id is not a string");
+    check("homeserver", "home_server", "did you mean homeserver?");
+    check("user_id = \"@a:b\", ", "", "without user_id");
+    check(SIGNED_IN, "sign_in = true\n", "not a table");
+}
+
+#[test]
 fn there_is_a_greatest_number_of_accounts() {
     let list = |count| (0..count).map(|n| account(&format!("a{n}"), "app", &format!("k{n}"))).collect::<Vec<_>>();
     assert!(Accounts::checked(list(MAX_ACCOUNTS)).is_ok());
@@ -199,7 +233,13 @@ fn accounts_are_added_and_removed_in_a_private_file() {
     for clash in clashes {
         assert!(matches!(file.add(clash), Err(AccountsError::NotAdded(_))));
     }
-    assert_eq!(file.remove("a").unwrap().pushkey, "one");
+    file.put(account("a", "app", "new")).unwrap();
+    file.put(account("z", "app", "last")).unwrap();
+    assert!(matches!(file.put(account("a", "app", "two")), Err(AccountsError::NotAdded(_))));
+    let names: Vec<_> = file.read().unwrap().iter().map(|account| account.name.to_string()).collect();
+    assert_eq!(names, ["a", "b", "z"]);
+    file.remove("z").unwrap();
+    assert_eq!(file.remove("a").unwrap().pushkey, "new");
     assert_eq!(file.remove("a").unwrap_err(), AccountsError::NoSuchAccount("a".to_owned()));
 
     let left: Vec<_> = file.read().unwrap().iter().map(|account| account.name.to_string()).collect();

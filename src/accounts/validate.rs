@@ -22,7 +22,7 @@ pub(super) struct Fault {
 /// Whether the account is valid, and may stand beside the others.
 pub(super) fn fits_beside(account: &Account, others: &[Account]) -> Result<(), Fault> {
     let fault = |key, problem| Err(Fault { key, problem });
-    let Account { name, app_id, pushkey, counts: _, created_at: _ } = account;
+    let Account { name, app_id, pushkey, counts: _, created_at: _, sign_in: _ } = account;
     if others.len() >= MAX_ACCOUNTS {
         return fault("name", format!("there are more than {MAX_ACCOUNTS} accounts: remove some"));
     }

@@ -63,11 +63,15 @@ impl Start {
             Ok(accounts) => (accounts, None),
             Err(error) => (Accounts::unavailable(&error), Some((Topic::Accounts, error.to_string()))),
         };
-        let retention = Retention { keep_days: config.history.keep_days, keep_bodies: config.history.keep_bodies };
-        let inbox = Inbox::open(&paths.database, retention, Arc::clone(news))?;
+        let inbox = Inbox::open(&paths.database, retention(&config), Arc::clone(news))?;
         let icon = icon(&paths.icon);
         Ok(Self { paths, config, accounts, inbox, icon, announcement, problem })
     }
+}
+
+/// How the configuration says that the inbox is kept.
+pub(super) fn retention(config: &Config) -> Retention {
+    Retention { keep_days: config.history.keep_days, keep_bodies: config.history.keep_bodies }
 }
 
 fn is_missing(path: &Path) -> Result<bool, Failure> {
@@ -81,6 +85,7 @@ fn first_account(paths: &Paths) -> Result<Account, Failure> {
         pushkey: new_pushkey().map_err(|error| Failure::Failed(format!("no random numbers for a pushkey: {error}")))?,
         counts: CountsScope::Account,
         created_at: Timestamp::now(),
+        sign_in: None,
     };
     AccountsFile::new(&paths.accounts).add(account.clone())?;
     Ok(account)

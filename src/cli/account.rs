@@ -36,6 +36,7 @@ fn add(context: &Context, new: AddAccount, out: &mut dyn Write) -> Result<(), Fa
         pushkey,
         counts: new.counts.into(),
         created_at: Timestamp::now(),
+        sign_in: None,
     };
     AccountsFile::new(&context.paths.accounts).add(account.clone())?;
     write!(out, "Made the account \"{}\".\n\n{}", account.name, registration::describe(&account, &public_url))?;
@@ -73,6 +74,11 @@ fn show(context: &Context, name: &str, out: &mut dyn Write) -> Result<(), Failur
 }
 
 fn remove(context: &Context, name: &str, out: &mut dyn Write) -> Result<(), Failure> {
+    if context.accounts()?.find(name).is_some_and(|account| account.sign_in.is_some()) {
+        return Err(Failure::Failed(format!(
+            "the account \"{name}\" is signed in: `pushbell logout {name}` removes its pusher, signs out and forgets it"
+        )));
+    }
     AccountsFile::new(&context.paths.accounts).remove(name)?;
     writeln!(
         out,
@@ -82,9 +88,9 @@ fn remove(context: &Context, name: &str, out: &mut dyn Write) -> Result<(), Fail
 }
 
 /// The running program would notice by itself; told, it has the accounts by the time that the command ends.
-fn tell_running(context: &Context) -> Result<(), Failure> {
+pub(super) fn tell_running(context: &Context) -> Result<(), Failure> {
     let complaint = match ask(&context.paths.control, &Request::ReloadAccounts) {
-        Ok(Reply::Done | Reply::Status(_)) | Err(AskError::NotRunning) => return Ok(()),
+        Ok(Reply::Done | Reply::Status(_) | Reply::Pushed { .. }) | Err(AskError::NotRunning) => return Ok(()),
         Ok(Reply::Failed { reason }) => reason,
         Err(error @ (AskError::Unreachable { .. } | AskError::NoAnswer(_))) => error.to_string(),
     };

@@ -11,12 +11,13 @@ const GLOBAL: &str = "Global options";
 
 const EXAMPLES: &str = "\
 Examples:
-  pushbell                         start; the first start says how to connect a homeserver
-  pushbell test --kind mention     see and hear what a mention does
-  pushbell status                  is it running, and is everything well?
-  pushbell pause until 08:00       no popups and sounds until the morning
+  pushbell login @alice:example.org   sign in to your homeserver, and see that a push arrives
+  pushbell                            start; popups, sounds and a badge from now on
+  pushbell test --kind mention        see and hear what a mention does
+  pushbell status                     is it running, and is everything well?
+  pushbell pause until 08:00          no popups and sounds until the morning
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 69 Pushbell is not running, 78 the configuration is not good.";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 signed in but no push has come yet, 69 Pushbell is not running, 78 the configuration is not good.";
 
 /// A Matrix http pusher's endpoint on the desktop itself: pushes become popups, sounds and a badge in the tray.
 #[derive(Debug, Parser)]
@@ -39,6 +40,10 @@ pub struct Arguments {
 pub enum Command {
     /// Run in the tray (what `pushbell` alone does)
     Run(Run),
+    /// Sign in to your homeserver, have it push to this desktop, and see that a push arrives
+    Login(Login),
+    /// Have your homeserver push no more, sign out, and forget the account
+    Logout(AccountName),
     /// Make, list, show and remove accounts that are registered by hand
     #[command(subcommand)]
     Account(Account),
@@ -64,6 +69,32 @@ pub struct Run {
     /// Do without a tray icon, on a desktop that has no tray
     #[arg(long)]
     pub no_tray: bool,
+}
+
+/// `pushbell login`
+#[derive(Debug, Args)]
+pub struct Login {
+    /// Your user ID: @alice:example.org
+    #[arg(value_name = "@USER:SERVER")]
+    pub user: String,
+    /// Where the homeserver is [default: found from the user ID]
+    #[arg(long, value_name = "URL")]
+    pub homeserver: Option<String>,
+    /// Read the password from the first line of this file; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "token_file")]
+    pub password_file: Option<PathBuf>,
+    /// Use the access token on the first line of this file; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Have the homeserver send no content: sender, room and text are fetched from it
+    #[arg(long)]
+    pub event_id_only: bool,
+    /// How long to wait for a first push [default: 60 without a terminal, 600 with one]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    pub wait: Option<u64>,
+    /// Set the pusher even though the homeserver cannot reach this computer
+    #[arg(long)]
+    pub anyway: bool,
 }
 
 /// `pushbell account`

@@ -2,7 +2,10 @@
 
 use std::io;
 
-use crate::{accounts::AccountsError, config::ConfigError, control::AskError, inbox::InboxError, paths::NoHome};
+use crate::{
+    accounts::AccountsError, config::ConfigError, control::AskError, inbox::InboxError, paths::NoHome,
+    secrets::SecretsError,
+};
 
 /// Why a command did not do what it was told.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +84,12 @@ impl From<AccountsError> for Failure {
 
 impl From<InboxError> for Failure {
     fn from(error: InboxError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<SecretsError> for Failure {
+    fn from(error: SecretsError) -> Self {
         Self::Failed(error.to_string())
     }
 }

@@ -4,6 +4,8 @@ mod account;
 pub mod arguments;
 mod failure;
 mod history;
+mod login;
+mod logout;
 mod output;
 mod pause;
 pub mod registration;
@@ -71,6 +73,8 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     }
     match command {
         Command::Run(Run { no_tray }) => app::run(RunOptions { paths: context.paths, no_tray, log_level }),
+        Command::Login(asked) => login::run(&context, &asked, out),
+        Command::Logout(which) => logout::run(&context, &which.name, out),
         Command::Account(command) => account::run(&context, command, out),
         Command::Test(asked) => test::run(&context, &asked, out),
         Command::Status(asked) => status::run(&context, asked.json, out),
@@ -101,7 +105,9 @@ impl Context {
     fn status(&self) -> Result<Status, Failure> {
         match ask(&self.paths.control, &Request::Status)? {
             Reply::Status(status) => Ok(*status),
-            Reply::Done => Err(Failure::Failed("the running Pushbell did not say how it is".to_owned())),
+            Reply::Done | Reply::Pushed { .. } => {
+                Err(Failure::Failed("the running Pushbell did not say how it is".to_owned()))
+            }
             Reply::Failed { reason } => Err(Failure::Failed(output::harmless(&reason))),
         }
     }
@@ -109,7 +115,7 @@ impl Context {
     /// Tells the running program to do something.
     fn tell(&self, request: &Request) -> Result<(), Failure> {
         match ask(&self.paths.control, request)? {
-            Reply::Done | Reply::Status(_) => Ok(()),
+            Reply::Done | Reply::Status(_) | Reply::Pushed { .. } => Ok(()),
             Reply::Failed { reason } => Err(Failure::Failed(output::harmless(&reason))),
         }
     }

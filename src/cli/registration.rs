@@ -109,6 +109,7 @@ mod tests {
             pushkey: pushkey.to_owned(),
             counts: CountsScope::Account,
             created_at: Timestamp::UNIX_EPOCH,
+            sign_in: None,
         }
     }
 

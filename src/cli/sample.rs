@@ -138,6 +138,7 @@ mod tests {
             pushkey: "key".to_owned(),
             counts: CountsScope::Account,
             created_at: Timestamp::UNIX_EPOCH,
+            sign_in: None,
         };
         let body = body(kind, &account, 4).unwrap();
         Notification::parse(&serde_json::to_vec(&body).unwrap()).unwrap()

@@ -70,13 +70,16 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, commands: mpsc::S
 
 async fn pass_on(request: Request, commands: &mpsc::Sender<Command>) -> Reply {
     let (answer, answered) = oneshot::channel();
+    let waits = request.waits();
     let exchange = async {
         commands.send((request, answer)).await.ok()?;
         answered.await.ok()
     };
-    match timeout(BUSY, exchange).await {
+    let patience = if waits.is_zero() { BUSY } else { waits };
+    match timeout(patience, exchange).await {
         Ok(Some(reply)) => reply,
         Ok(None) => failed("Pushbell is about to end"),
+        Err(_) if !waits.is_zero() => Reply::Done,
         Err(_) => failed("Pushbell is too busy to answer"),
     }
 }
@@ -117,12 +120,18 @@ mod tests {
                 }
             });
             let answers = async {
+                let mut kept = Vec::new();
                 while let Some((request, answer)) = asked.recv().await {
                     let reply = match request {
                         Request::Clear | Request::Resume | Request::Pause { .. } => Reply::Done,
                         Request::ReloadAccounts => Reply::Failed { reason: "no such file".into() },
                         // Dropping the answer: a program that ends before it has answered.
-                        Request::Status => continue,
+                        Request::Status | Request::ReloadConfiguration => continue,
+                        Request::WaitForPush { since, seconds, .. } if seconds > 1 => Reply::Pushed { at: since },
+                        Request::WaitForPush { .. } => {
+                            kept.push(answer);
+                            continue;
+                        }
                     };
                     answer.send(reply).unwrap();
                 }
@@ -155,6 +164,15 @@ mod tests {
             Reply::Failed { reason: "Pushbell is about to end".into() },
         ];
         assert_eq!(replies, expected);
+    }
+
+    #[test]
+    fn who_waits_for_a_push_is_told_of_it_or_that_none_came() {
+        let since: jiff::Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
+        let replies = with_server(move |path| {
+            [60, 1].map(|seconds| ask(&path, &Request::WaitForPush { account: "home".into(), since, seconds }).unwrap())
+        });
+        assert_eq!(replies, [Reply::Pushed { at: since }, Reply::Done]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod announcements;
 mod budget;
 mod calls;
+mod catching_up;
 mod pause;
 mod plan;
 mod popups;
@@ -19,17 +20,17 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use jiff::Timestamp;
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Notify, mpsc, oneshot},
     time::{Duration, Instant},
 };
 
 use crate::{
     accounts::Accounts,
     config::{Config, Preview},
-    control::Command,
+    control::{Command, Reply, Request, SignInStatus, TlsStatus},
     desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState, popup::Popup},
     inbox::{Inbox, InboxError, News, Retention, Shown},
-    notice::NoticeId,
+    notice::{NoticeId, RoomKey},
     push::present::Wording,
     wake::WakeWindow,
 };
@@ -64,10 +65,23 @@ pub enum Event {
     /// Something is (or with `None` no longer is) not as the person wants it: shown in `status`, and in a popup of its own
     /// when it is new.
     Problem(Topic, Option<String>),
-    /// The addresses that are listened on have changed.
-    Listening(Vec<SocketAddr>),
+    /// What is known of the sessions of signed-in accounts, by the account's name.
+    SignedIn(BTreeMap<String, SignInStatus>),
+    /// What is listened on has changed.
+    Listening(Listening),
     /// Something is to be opened, with the activation token of the click that asked for it.
     Open(OpenTarget, Option<String>),
+}
+
+/// Where and how homeservers are listened to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listening {
+    /// The addresses, as bound.
+    pub addresses: Vec<SocketAddr>,
+    /// The certificate, where TLS is spoken.
+    pub tls: Option<TlsStatus>,
+    /// What works, but the person may not want.
+    pub warnings: Vec<String>,
 }
 
 /// Where events come from.
@@ -98,8 +112,22 @@ pub enum Ask {
         /// The token, if there was one.
         token: Option<String>,
     },
+    /// Pushes may be missing: catch up.
+    CatchUp(Missing),
     /// End.
     Quit,
+}
+
+/// Which pushes may be missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
+    /// Those of any account: the computer slept, or pushes had to be refused.
+    Anywhere,
+    /// Those of this one, of which nothing was heard for long before a push came now.
+    After {
+        /// Its name.
+        account: String,
+    },
 }
 
 /// What the controller is given.
@@ -140,12 +168,18 @@ pub struct Controller<D> {
     popup_service: Option<ServiceState>,
     tray_host: ServiceState,
     sound: ServiceState,
-    listening: Vec<SocketAddr>,
+    listening: Listening,
     problems: BTreeMap<Topic, String>,
     /// Popups about Pushbell itself that have not been shown yet, by title.
     announcements: BTreeMap<&'static str, Popup>,
     /// More waiting rooms than this become one summary, until all that waits has been shown.
     backlog: Option<u64>,
+    /// What was caught up with is not all that there was; the summary says so.
+    is_cut_short: bool,
+    /// Rooms whose popup waits until then for what its push has left out.
+    held: BTreeMap<RoomKey, Instant>,
+    /// The sessions of signed-in accounts.
+    sessions: BTreeMap<String, SignInStatus>,
     /// What was shown but could not be written down: nothing else is shown before it is, or it would be shown again.
     unwritten: Vec<Shown>,
     /// How often in a row the notification service has refused a popup.
@@ -156,6 +190,8 @@ pub struct Controller<D> {
     inbox_works: bool,
     /// What came after the computer woke is gathered until then, from the first of it on.
     gathering: Option<Instant>,
+    /// Commands that wait for a push of an account, later than that. As few as commands can be at a time.
+    awaiting_push: Vec<(String, Timestamp, oneshot::Sender<Reply>)>,
     /// When the news were last asked for.
     asked_at: Option<Instant>,
     /// How long to wait after that, if news come sooner.
@@ -183,15 +219,19 @@ impl<D: Desktop> Controller<D> {
             popup_service: None,
             tray_host: ServiceState { available: false, reason: Some(tray_host.into()) },
             sound: ServiceState { available: true, reason: Some("opened when a sound is played".into()) },
-            listening: Vec::new(),
+            listening: Listening::default(),
             problems: BTreeMap::new(),
             announcements: BTreeMap::new(),
             backlog: Some(BACKLOG_ROOMS),
+            is_cut_short: false,
+            held: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             unwritten: Vec::new(),
             refusals: 0,
             is_restored: false,
             inbox_works: true,
             gathering: None,
+            awaiting_push: Vec::new(),
             asked_at: None,
             news_interval: NEWS_INTERVAL,
             due: None,
@@ -202,11 +242,11 @@ impl<D: Desktop> Controller<D> {
     /// Looks into the inbox, before the first push comes: what it finds is a backlog, and old calls do not ring again.
     pub async fn prepare(
         &mut self,
-        listening: Vec<SocketAddr>,
+        listening: Listening,
         announcement: Option<Popup>,
         problems: impl Iterator<Item = (Topic, String)>,
     ) {
-        self.listening = listening;
+        self.listens(listening);
         if let Some(popup) = announcement {
             self.announce(popup);
         }
@@ -300,6 +340,10 @@ impl<D: Desktop> Controller<D> {
     async fn handle(&mut self, event: Event) {
         match event {
             Event::Desktop(event) => self.desktop_said(event).await,
+            Event::Command((Request::WaitForPush { account, since, seconds: _ }, reply)) => {
+                self.awaiting_push.push((account, since, reply));
+                self.tell_of_pushes();
+            }
             Event::Command((request, reply)) => {
                 let answer = self.answer(request).await;
                 // A command that has gone does not want to know.
@@ -313,8 +357,16 @@ impl<D: Desktop> Controller<D> {
             }
             Event::Problem(topic, Some(reason)) => self.problem(topic, reason),
             Event::Problem(topic, None) => self.solved(topic),
-            Event::Listening(listening) => self.listening = listening,
+            Event::SignedIn(sessions) => self.sessions = sessions,
+            Event::Listening(listening) => self.listens(listening),
             Event::Open(target, token) => self.open(target, token),
+        }
+    }
+
+    fn listens(&mut self, listening: Listening) {
+        let before = std::mem::replace(&mut self.listening, listening);
+        for warning in self.listening.warnings.iter().filter(|warning| !before.warnings.contains(warning)) {
+            tracing::warn!("{warning}");
         }
     }
 

@@ -27,7 +27,21 @@ impl<D: Desktop> Controller<D> {
                 self.outcome()
             }
             // Whoever reads the files has taken this one up before it came here.
-            Request::ReloadAccounts => Reply::Done,
+            Request::ReloadAccounts | Request::ReloadConfiguration => Reply::Done,
+            // Answered when there is something to tell: see [`Controller::tell_of_pushes`].
+            Request::WaitForPush { .. } => Reply::Done,
+        }
+    }
+
+    /// Answers those who wait for a push that has come, and forgets those who have gone.
+    pub(super) fn tell_of_pushes(&mut self) {
+        for (account, since, reply) in std::mem::take(&mut self.awaiting_push) {
+            let state = self.last.accounts.iter().find(|state| state.account == account);
+            match state.and_then(|state| state.last_push).filter(|at| *at > since) {
+                Some(at) => drop(reply.send(Reply::Pushed { at })),
+                None if reply.is_closed() => {}
+                None => self.awaiting_push.push((account, since, reply)),
+            }
         }
     }
 
@@ -53,8 +67,9 @@ impl<D: Desktop> Controller<D> {
             version: identity::VERSION.into(),
             pid: std::process::id(),
             since: self.started_at,
-            listen: self.listening.iter().map(ToString::to_string).collect(),
+            listen: self.listening.addresses.iter().map(ToString::to_string).collect(),
             public_url: self.parts.config.server.base_url(),
+            tls: self.listening.tls.clone(),
             unread: badge.unread,
             missed_calls: badge.missed_calls,
             paused_until: self.pause.map(|pause| pause.until()),
@@ -72,6 +87,7 @@ impl<D: Desktop> Controller<D> {
                         unread: state.map_or(0, |state| state.unread),
                         missed_calls: state.map_or(0, |state| state.missed_calls),
                         last_push: state.and_then(|state| state.last_push),
+                        sign_in: self.sessions.get(&*account.name).cloned().unwrap_or_default(),
                     }
                 })
                 .collect(),
@@ -82,6 +98,7 @@ impl<D: Desktop> Controller<D> {
             tray: self.tray_host.clone(),
             sound: self.sound.clone(),
             problems: self.problems.iter().map(|(topic, reason)| format!("{}: {reason}", topic.title())).collect(),
+            warnings: self.listening.warnings.clone(),
         }
     }
 }

@@ -8,8 +8,14 @@
 //! | `session::Session` | popups, opening things, counts on docks, and what the desktop tells of itself, as methods that return at once and [`DesktopEvent`](crate::desktop::DesktopEvent)s |
 //! | `autostart::{status, turn_on, turn_off}` | whether the desktop starts the program |
 //! | `console::attach` | where the command line is read and written |
+//! | `browser::{available, open}` | the person's browser, for commands that run without a [`Session`](session::Session) |
 //! | `control_socket::{ControlListener, connect}` | byte streams between the running program and its commands, closed to other people |
 //! | `files::{create_private_directory, open_private, replace_private}` | files that only this person can read, replaced whole |
+//! | `host::name` | what this computer is called |
+//! | `network::addresses` | the addresses that this computer has |
+//! | `interruptions::Interruptions` | notices that the clock was set, that the computer slept, that a network has come |
+//! | `files::is_readable_by_others` | whether other people of this computer can read a file |
+//! | `sockets::{listen, inherited}` | sockets that listen, our own and those that a service manager hands over |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
 //! | `picture::{first, next}` | what becomes of the tray icon's picture |
 //! | `sound_server::prepare` | what sounds need before the first thread starts |
@@ -25,10 +31,12 @@ pub mod autostart;
 pub mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
+pub mod network;
 pub mod picture;
 mod places;
 #[cfg(any(windows, target_os = "macos", test))]
 mod portable;
+pub mod sockets;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
@@ -41,4 +49,16 @@ use macos as system;
 #[cfg(windows)]
 use windows as system;
 
-pub use system::{console, control_socket, files, main_loop, open_files, session, sound_server, termination, watch};
+pub use system::{
+    browser, console, control_socket, files, host, interruptions, main_loop, open_files, session, sound_server,
+    termination, watch,
+};
+
+/// Something after which pushes may have been missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interruption {
+    /// The clock was set by seconds or more, or the computer slept.
+    ClockJumped,
+    /// There is a new way to other computers.
+    NetworkCame,
+}

@@ -120,7 +120,15 @@ pub(crate) fn accounts() -> Accounts {
         [("alice", "alices-key", CountsScope::Account), ("room", "rooms-key", CountsScope::Room)]
     {
         let (app_id, pushkey) = ("app".to_owned(), pushkey.to_owned());
-        file.add(Account { name: name.into(), app_id, pushkey, counts, created_at: Timestamp::UNIX_EPOCH }).unwrap();
+        file.add(Account {
+            name: name.into(),
+            app_id,
+            pushkey,
+            counts,
+            created_at: Timestamp::UNIX_EPOCH,
+            sign_in: None,
+        })
+        .unwrap();
     }
     file.read().unwrap()
 }
@@ -134,6 +142,7 @@ pub(crate) fn unreadable() -> AccountsError {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) endpoint: Endpoint<Recording>,
+    pub(crate) http: http::Server<Recording>,
     pub(crate) recording: Recording,
     stop: Option<oneshot::Sender<()>>,
     pub(crate) task: JoinHandle<()>,
@@ -151,10 +160,11 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(http::serve(vec![listener], endpoint.clone(), limits, async {
+        let server = http::Server::new(endpoint.clone(), limits);
+        let task = tokio::spawn(server.clone().serve(vec![listener], async {
             stopped.await.ok();
         }));
-        Self { address, endpoint, recording, stop: Some(stop), task }
+        Self { address, endpoint, http: server, recording, stop: Some(stop), task }
     }
 
     pub(crate) async fn connect(&self) -> Client {

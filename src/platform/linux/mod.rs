@@ -1,7 +1,9 @@
 //! Linux: D-Bus, StatusNotifier, XDG.
 
 pub mod appearance;
+pub mod browser;
 pub mod bus;
+pub mod interruptions;
 pub mod launcher;
 pub mod main_loop;
 pub mod open;
@@ -14,4 +16,4 @@ pub mod sound_server;
 pub mod tray_host;
 pub mod watch;
 
-pub use super::unix::{console, control_socket, files, open_files, termination};
+pub use super::unix::{console, control_socket, files, host, open_files, termination};

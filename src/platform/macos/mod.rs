@@ -8,6 +8,6 @@ pub(super) mod surroundings;
 pub(super) mod toasts;
 
 pub use super::{
-    portable::{session, sound_server, watch},
-    unix::{console, control_socket, files, open_files, termination},
+    portable::{browser, interruptions, session, sound_server, watch},
+    unix::{console, control_socket, files, host, open_files, termination},
 };

@@ -1,4 +1,4 @@
-//! What macOS tells of itself: waking from sleep, the screen lock. Observers live on the main thread and are told while
+//! What macOS tells of itself: waking from sleep, a clock that was set, the screen lock. Observers live on the main thread and are told while
 //! its loop runs, so without a tray icon nothing is heard.
 
 use std::{
@@ -19,10 +19,12 @@ use objc2::{
 use objc2_app_kit::{NSWorkspace, NSWorkspaceDidWakeNotification};
 use objc2_core_foundation::{CFBoolean, CFDictionary, CFRetained, CFString, CFType};
 use objc2_core_graphics::CGSessionCopyCurrentDictionary;
-use objc2_foundation::{NSDistributedNotificationCenter, NSNotification, NSNotificationCenter, NSString};
+use objc2_foundation::{
+    NSDistributedNotificationCenter, NSNotification, NSNotificationCenter, NSString, NSSystemClockDidChangeNotification,
+};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::desktop::DesktopEvent;
+use crate::{desktop::DesktopEvent, platform::portable::interruptions};
 
 /// What the login window tells everybody, and what it means.
 const LOCK: [(&str, bool); 2] = [("com.apple.screenIsLocked", true), ("com.apple.screenIsUnlocked", false)];
@@ -83,12 +85,15 @@ impl Drop for Surroundings {
 /// On the main thread.
 fn observe(lock_wanted: &Arc<AtomicBool>, events: &UnboundedSender<DesktopEvent>) -> Vec<Observer> {
     let woken = events.clone();
-    #[expect(unsafe_code, reason = "a name that the system has")]
-    // SAFETY: it is there for as long as the framework is.
-    let wake = unsafe { NSWorkspaceDidWakeNotification };
+    #[expect(unsafe_code, reason = "names that the system has")]
+    // SAFETY: they are there for as long as the frameworks are.
+    let (wake, clock) = unsafe { (NSWorkspaceDidWakeNotification, NSSystemClockDidChangeNotification) };
     let mut observers = vec![observer(NSWorkspace::sharedWorkspace().notificationCenter(), wake, move || {
+        interruptions::clock_jumped();
         let _ = woken.send(DesktopEvent::Resumed);
     })];
+    let center = NSNotificationCenter::defaultCenter();
+    observers.push(observer(center, clock, interruptions::clock_jumped));
     for (name, locked) in LOCK {
         let (wanted, events) = (Arc::clone(lock_wanted), events.clone());
         let center = Retained::into_super(NSDistributedNotificationCenter::defaultCenter());

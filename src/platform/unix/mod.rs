@@ -3,5 +3,6 @@
 pub mod console;
 pub mod control_socket;
 pub mod files;
+pub mod host;
 pub mod open_files;
 pub mod termination;

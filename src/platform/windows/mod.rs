@@ -5,6 +5,7 @@ pub mod console;
 pub mod control_socket;
 pub(super) mod directory;
 pub mod files;
+pub mod host;
 pub(super) mod launch;
 pub mod main_loop;
 pub mod open_files;
@@ -15,7 +16,7 @@ pub(super) mod surroundings;
 pub mod termination;
 pub(super) mod toasts;
 
-pub use super::portable::{session, sound_server, watch};
+pub use super::portable::{browser, interruptions, session, sound_server, watch};
 
 /// Text as Windows takes it: UTF-16 that ends with a null.
 fn wide(text: impl AsRef<std::ffi::OsStr>) -> Vec<u16> {

@@ -1,4 +1,4 @@
-//! What Windows tells of itself: waking from sleep, the screen lock, the colours, the end of the session.
+//! What Windows tells of itself: waking from sleep, a clock that was set, the screen lock, the colours, the end of the session.
 //!
 //! It tells windows, and only those at the top level: a hidden one listens, on a thread of its own, for the tray icon's
 //! may not be there.
@@ -24,12 +24,12 @@ use windows_sys::Win32::{
     },
     UI::WindowsAndMessaging::{
         PBT_APMRESUMEAUTOMATIC, WM_APP, WM_CLOSE, WM_ENDSESSION, WM_POWERBROADCAST, WM_QUERYENDSESSION,
-        WM_SETTINGCHANGE, WM_WTSSESSION_CHANGE, WTS_SESSION_LOCK, WTS_SESSION_UNLOCK,
+        WM_SETTINGCHANGE, WM_TIMECHANGE, WM_WTSSESSION_CHANGE, WTS_SESSION_LOCK, WTS_SESSION_UNLOCK,
     },
 };
 
 use super::{registry, termination};
-use crate::desktop::DesktopEvent;
+use crate::{desktop::DesktopEvent, platform::portable::interruptions};
 use window::{Answer, Remote};
 
 /// Our own message: something else is wanted from now on.
@@ -130,7 +130,11 @@ impl Watch {
     /// What a message means to us.
     fn heard(&self, message: u32, detail: usize, extra: LPARAM) -> Answer {
         match (message, u32::try_from(detail)) {
-            (WM_POWERBROADCAST, Ok(PBT_APMRESUMEAUTOMATIC)) => self.tell(DesktopEvent::Resumed),
+            (WM_POWERBROADCAST, Ok(PBT_APMRESUMEAUTOMATIC)) => {
+                interruptions::clock_jumped();
+                self.tell(DesktopEvent::Resumed);
+            }
+            (WM_TIMECHANGE, _) => interruptions::clock_jumped(),
             (WM_WTSSESSION_CHANGE, Ok(WTS_SESSION_LOCK)) => self.report_lock(|| Some(true)),
             (WM_WTSSESSION_CHANGE, Ok(WTS_SESSION_UNLOCK)) => self.report_lock(|| Some(false)),
             (WM_SETTINGCHANGE, _) if window::text(extra) == COLORS => self.report_colors(),

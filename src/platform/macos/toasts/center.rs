@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 
 /// What the center is told of, and whom it tells.
 pub(in crate::platform) struct Center {
-    center: Retained<UNUserNotificationCenter>,
+    native: Retained<UNUserNotificationCenter>,
     /// The center itself holds it only weakly.
     listener: Retained<Listener>,
     /// Each set of buttons that was needed, by its name.
@@ -56,7 +56,7 @@ impl Center {
             }
         });
         center.requestAuthorizationWithOptions_completionHandler(UNAuthorizationOptions::Alert, &answered);
-        Self { center, listener, categories: Vec::new() }
+        Self { native: center, listener, categories: Vec::new() }
     }
 
     /// Shows a popup in place of the one with the same key.
@@ -76,7 +76,7 @@ impl Center {
         let taken = RcBlock::new(move |error: *mut NSError| {
             let _ = answer.send(if error.is_null() { Ok(()) } else { Err(words(error)) });
         });
-        self.center.addNotificationRequest_withCompletionHandler(&request, Some(&taken));
+        self.native.addNotificationRequest_withCompletionHandler(&request, Some(&taken));
         let outcome = answered.recv_timeout(PATIENCE).map_err(|_| "macOS does not say whether it took the popup")?;
         outcome.map_err(|reason| {
             format!("macOS did not take the popup: {reason}; allow them in System Settings, under Notifications")
@@ -85,11 +85,11 @@ impl Center {
 
     pub(super) fn withdraw(&self, key: &PopupKey) {
         let tags = NSArray::from_retained_slice(&[NSString::from_str(&tag::of(key))]);
-        self.center.removeDeliveredNotificationsWithIdentifiers(&tags);
+        self.native.removeDeliveredNotificationsWithIdentifiers(&tags);
     }
 
     pub(super) fn withdraw_all(&self) {
-        self.center.removeAllDeliveredNotifications();
+        self.native.removeAllDeliveredNotifications();
     }
 
     /// The name of this popup's set of buttons. There are a handful of sets.
@@ -117,7 +117,7 @@ impl Center {
         );
         self.categories.push((name.clone(), category));
         let all: Vec<_> = self.categories.iter().map(|(_, category)| category.clone()).collect();
-        self.center.setNotificationCategories(&NSSet::from_retained_slice(&all));
+        self.native.setNotificationCategories(&NSSet::from_retained_slice(&all));
         name
     }
 }

@@ -1,0 +1,40 @@
+//! What is known of an account that is signed in to a homeserver. Its tokens are elsewhere: they are secrets.
+
+use serde::Serialize;
+
+/// The session of an account on its homeserver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SignIn {
+    /// `@alice:example.org`
+    pub user_id: String,
+    /// The device that signing in made; empty where the homeserver did not say (an access token's).
+    pub device_id: String,
+    /// The homeserver's base address, without a trailing slash.
+    pub homeserver: String,
+    /// How it was signed in, which is how it signs in again and out.
+    pub method: SignInMethod,
+    /// The homeserver sends no content: events are fetched from it.
+    pub event_id_only: bool,
+    /// What the homeserver calls itself ("Synapse", "tuwunel"); empty: it does not say.
+    pub server: String,
+}
+
+/// How an account was signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SignInMethod {
+    /// With a password (`m.login.password`).
+    Password,
+    /// In the browser (`m.login.sso`).
+    Sso,
+    /// By the OAuth 2.0 API.
+    OAuth,
+    /// With an access token that somebody else made: signing out leaves that session alone.
+    Token,
+}
+
+impl SignInMethod {
+    /// As it is written in `accounts.toml`.
+    pub(super) const WORDS: [(&'static str, Self); 4] =
+        [("password", Self::Password), ("sso", Self::Sso), ("oauth", Self::OAuth), ("token", Self::Token)];
+}

@@ -1,0 +1,213 @@
+//! Signing in: which of the ways that the homeserver offers, and with what.
+
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    path::Path,
+};
+
+use super::{Failure, Login, arguments, browser};
+use crate::{
+    accounts::SignInMethod,
+    homeserver::{HomeserverClient, HomeserverError, LoginFlows, PasswordLogin, Session, Tokens},
+    session,
+};
+
+/// How often a person may mistype the password.
+const TRIES: usize = 3;
+/// No password or token is longer, in bytes.
+const LONGEST: u64 = 64 * 1024;
+
+/// What was given on the command line.
+pub(super) enum Credentials {
+    /// `--password-file`
+    Password(String),
+    /// `--token-file`
+    Token(String),
+    /// Nothing: the person is asked, or the browser is.
+    None,
+}
+
+/// How to sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Password,
+    Browser,
+    /// The person chooses.
+    Ask,
+}
+
+impl Credentials {
+    pub(super) fn read(asked: &arguments::Login) -> Result<Self, Failure> {
+        match (&asked.password_file, &asked.token_file) {
+            (Some(file), _) => read_secret(file).map(Self::Password),
+            (None, Some(file)) => read_secret(file).map(Self::Token),
+            (None, None) => Ok(Self::None),
+        }
+    }
+}
+
+/// The file's first line, or that of standard input for `-`.
+fn read_secret(file: &Path) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    let read = if file == Path::new("-") {
+        io::stdin().take(LONGEST).read_to_end(&mut bytes)
+    } else {
+        File::open(file).and_then(|opened| opened.take(LONGEST).read_to_end(&mut bytes))
+    };
+    let told = |reason: String| Failure::Failed(format!("{}: {reason}", file.display()));
+    read.map_err(|error| told(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| told("this is not text".to_owned()))?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(line.to_owned()),
+        Some(_) | None => Err(told("its first line is empty".to_owned())),
+    }
+}
+
+/// Which way to go (pure).
+fn choose(flows: LoginFlows, has_terminal: bool) -> Way {
+    match (has_terminal, flows.password, flows.sso) {
+        (true, true, true) => Way::Ask,
+        (true, true, false) => Way::Password,
+        (true | false, _, _) => Way::Browser,
+    }
+}
+
+/// Signs in. `device` is the device of an earlier login with a password, to be used again.
+pub(super) async fn sign_in(
+    login: &Login<'_>,
+    client: &HomeserverClient,
+    credentials: Credentials,
+    device: Option<&str>,
+    out: &mut dyn Write,
+) -> Result<(Session, SignInMethod), Failure> {
+    match credentials {
+        Credentials::Token(token) => return Ok((with_token(client, token).await?, SignInMethod::Token)),
+        Credentials::Password(password) => {
+            let session = with_password(login, client, &password, device).await;
+            return Ok((session.map_err(|error| told(login, &error))?, SignInMethod::Password));
+        }
+        Credentials::None => {}
+    }
+    let flows = client.login_flows().await.map_err(|error| Failure::Failed(error.to_string()))?;
+    let by_password = match choose(flows, login.terminal.is_some()) {
+        Way::Password => true,
+        Way::Browser => false,
+        Way::Ask => match login.terminal {
+            Some(terminal) => terminal.confirm(out, "Sign in with a password (else in the browser)?", true).await?,
+            None => false,
+        },
+    };
+    if by_password {
+        return Ok((ask_password(login, client, device, out).await?, SignInMethod::Password));
+    }
+    if let Some(signed_in) = browser::sign_in(client, flows.sso, &session::device_name(), out).await? {
+        return Ok(signed_in);
+    }
+    Err(Failure::Failed(if flows.password {
+        "there is no terminal to ask for the password: use --password-file, with `-` for standard input".to_owned()
+    } else {
+        "this homeserver offers no way to sign in that Pushbell knows: use --token-file with an access token (in Element: \
+         Settings, Help & About, Advanced)"
+            .to_owned()
+    }))
+}
+
+async fn ask_password(
+    login: &Login<'_>,
+    client: &HomeserverClient,
+    device: Option<&str>,
+    out: &mut dyn Write,
+) -> Result<Session, Failure> {
+    let Some(terminal) = login.terminal else { return Err(Failure::Failed("there is no terminal".to_owned())) };
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let password = terminal.password(out, &format!("Password of {}: ", login.user)).await?;
+        match with_password(login, client, &password, device).await {
+            Ok(session) => return Ok(session),
+            Err(error) if is_wrong_password(&error) && tries < TRIES => {
+                writeln!(out, "That is not the password.")?;
+            }
+            Err(error) => return Err(told(login, &error)),
+        }
+    }
+}
+
+async fn with_password(
+    login: &Login<'_>,
+    client: &HomeserverClient,
+    password: &str,
+    device_id: Option<&str>,
+) -> Result<Session, HomeserverError> {
+    let device_name = session::device_name();
+    client.login_password(&PasswordLogin { user: &login.user, password, device_name: &device_name, device_id }).await
+}
+
+async fn with_token(client: &HomeserverClient, token: String) -> Result<Session, Failure> {
+    let whose = client.clone().with_token(&token).whoami().await;
+    let (user_id, device_id) = whose.map_err(|error| {
+        Failure::Failed(if error.is_unknown_token() {
+            "the homeserver does not know this access token: it is expired, revoked, or another homeserver's".to_owned()
+        } else {
+            error.to_string()
+        })
+    })?;
+    let tokens = Tokens { access_token: token, refresh_token: None, expires_at: None, oauth: None };
+    Ok(Session { user_id, device_id, tokens })
+}
+
+fn is_wrong_password(error: &HomeserverError) -> bool {
+    matches!(error, HomeserverError::Refused(refusal) if refusal.errcode == "M_FORBIDDEN")
+}
+
+/// What of a failed login matters to the person.
+fn told(login: &Login<'_>, error: &HomeserverError) -> Failure {
+    let user = &login.user;
+    Failure::Failed(match error {
+        HomeserverError::Refused(refusal) => match (refusal.errcode.as_str(), refusal.retry_after) {
+            ("M_FORBIDDEN", _) => format!("the homeserver does not accept this password for {user}"),
+            ("M_USER_DEACTIVATED", _) => format!("{user} is deactivated"),
+            ("M_USER_LOCKED" | "M_USER_SUSPENDED", _) => format!("{user} is locked: ask who runs the homeserver"),
+            ("M_LIMIT_EXCEEDED", Some(wait)) => {
+                format!("the homeserver has had too many tries: try again in {} s", wait.as_secs().max(1))
+            }
+            ("M_LIMIT_EXCEEDED", None) => "the homeserver has had too many tries: try again later".to_owned(),
+            _ => error.to_string(),
+        },
+        HomeserverError::Transport(_) | HomeserverError::Unexpected { .. } => error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_asked_for_where_somebody_can_type_it() {
+        fn check(password: bool, sso: bool, terminal: bool, expected: Way) {
+            assert_eq!(choose(LoginFlows { password, sso }, terminal), expected);
+        }
+        check(true, false, true, Way::Password);
+        check(true, true, true, Way::Ask);
+        check(false, true, true, Way::Browser);
+        check(false, false, true, Way::Browser);
+        check(true, true, false, Way::Browser);
+        check(true, false, false, Way::Browser);
+    }
+
+    #[test]
+    fn a_secret_is_the_first_line_of_its_file() {
+        fn check(content: &[u8], expected: Option<&str>) {
+            let directory = tempfile::tempdir().unwrap();
+            let file = directory.path().join("secret");
+            std::fs::write(&file, content).unwrap();
+            assert_eq!(read_secret(&file).ok().as_deref(), expected);
+        }
+        check(b"sesame", Some("sesame"));
+        check(b" open sesame \r\nmore\n", Some(" open sesame "));
+        check(b"\n", None);
+        check(b"", None);
+        check(b"\xff\xfe", None);
+    }
+}

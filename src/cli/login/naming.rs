@@ -1,0 +1,110 @@
+//! Which account a sign-in becomes (pure).
+
+use jiff::Timestamp;
+
+use crate::{
+    accounts::{Account, Accounts, MAX_NAME_CHARS, SignIn},
+    homeserver::{UserId, server},
+    identity,
+    inbox::CountsScope,
+};
+
+/// The account that this user is signed in with already.
+pub(super) fn account_of<'a>(accounts: &'a Accounts, user: &UserId) -> Option<&'a Account> {
+    let is_theirs = |account: &&Account| account.sign_in.as_ref().is_some_and(|it| it.user_id == user.as_str());
+    accounts.iter().find(is_theirs)
+}
+
+/// The account for this sign-in: the one that the user has already, with its name and pushkey, or a new one.
+pub(super) fn account_for(accounts: &Accounts, user: &UserId, sign_in: SignIn, new_pushkey: String) -> Account {
+    let counts = if server::counts_rooms(&sign_in.server) { CountsScope::Room } else { CountsScope::Account };
+    match account_of(accounts, user) {
+        Some(known) => Account { counts, sign_in: Some(sign_in), ..known.clone() },
+        None => Account {
+            name: name_for(accounts, user).into(),
+            app_id: identity::APP_ID.to_owned(),
+            pushkey: new_pushkey,
+            counts,
+            created_at: Timestamp::now(),
+            sign_in: Some(sign_in),
+        },
+    }
+}
+
+/// The user ID if it can be a name, else something like it; never that of another account.
+fn name_for(accounts: &Accounts, user: &UserId) -> String {
+    let fits = |c: char| c.is_alphanumeric() || "-_.@:".contains(c);
+    let like: Vec<char> = user.as_str().chars().map(|c| if fits(c) { c } else { '_' }).collect();
+    let named = |ending: &str| {
+        let room = MAX_NAME_CHARS - ending.len();
+        like.iter().take(room).collect::<String>() + ending
+    };
+    let mut name = named("");
+    let mut number = 2;
+    while accounts.find(&name).is_some() {
+        name = named(&format!("-{number}"));
+        number += 1;
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::{AccountsFile, SignInMethod};
+
+    fn sign_in(user: &str, server: &str) -> SignIn {
+        SignIn {
+            user_id: user.to_owned(),
+            device_id: "D".to_owned(),
+            homeserver: "https://b".to_owned(),
+            method: SignInMethod::Password,
+            event_id_only: false,
+            server: server.to_owned(),
+        }
+    }
+
+    fn accounts(list: &[(&str, Option<SignIn>)]) -> Accounts {
+        let directory = tempfile::tempdir().unwrap();
+        let file = AccountsFile::new(&directory.path().join("accounts.toml"));
+        for (name, sign_in) in list {
+            let account = Account {
+                name: (*name).into(),
+                app_id: "app".to_owned(),
+                pushkey: format!("key of {name}"),
+                counts: CountsScope::Account,
+                created_at: Timestamp::UNIX_EPOCH,
+                sign_in: sign_in.clone(),
+            };
+            file.add(account).unwrap();
+        }
+        if list.is_empty() { Accounts::empty() } else { file.read().unwrap() }
+    }
+
+    #[test]
+    fn an_account_is_named_after_its_user() {
+        fn check(user: &str, taken: &[&str], expected: &str) {
+            let taken: Vec<_> = taken.iter().map(|name| (*name, None)).collect();
+            assert_eq!(name_for(&accounts(&taken), &UserId::parse(user).unwrap()), expected);
+        }
+        check("@alice:example.org", &["home"], "@alice:example.org");
+        check("@alice:example.org", &["@alice:example.org"], "@alice:example.org-2");
+        check("@al=/ce+:example.org", &[], "@al__ce_:example.org");
+        let long = format!("@{}:b", "a".repeat(100));
+        let short = &long[..64];
+        check(&long, &[], short);
+        check(&long, &[short], &format!("{}-2", &long[..62]));
+    }
+
+    #[test]
+    fn who_signs_in_again_keeps_name_and_pushkey() {
+        let alice = UserId::parse("@alice:b").unwrap();
+        let known = accounts(&[("@alice:b", None), ("mine", Some(sign_in("@alice:b", "Synapse")))]);
+        let again = account_for(&known, &alice, sign_in("@alice:b", "Conduit"), "new".to_owned());
+        assert_eq!((&*again.name, again.pushkey.as_str()), ("mine", "key of mine"));
+        assert_eq!((again.counts, again.sign_in.unwrap().server.as_str()), (CountsScope::Room, "Conduit"));
+        let bob = UserId::parse("@bob:b").unwrap();
+        let other = account_for(&known, &bob, sign_in("@bob:b", "Synapse"), "new".to_owned());
+        assert_eq!((&*other.name, other.pushkey.as_str(), other.counts), ("@bob:b", "new", CountsScope::Account));
+    }
+}

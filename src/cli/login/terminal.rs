@@ -1,0 +1,84 @@
+//! Asking the person, where there is one.
+
+use std::{
+    io::{self, BufRead, IsTerminal, Write},
+    thread,
+};
+
+use tokio::sync::oneshot;
+
+use super::super::Failure;
+
+/// A terminal with a person at it. What is asked is read on a thread of its own: the endpoint goes on meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terminal(());
+
+impl Terminal {
+    /// `None` when input or output is a file, a pipe or nothing.
+    pub(super) fn find() -> Option<Self> {
+        (io::stdin().is_terminal() && io::stdout().is_terminal()).then_some(Self(()))
+    }
+
+    /// The next line that the person types, without its end; what was asked stands on the screen already.
+    pub(super) async fn line(self) -> io::Result<String> {
+        on_a_thread(|| {
+            let mut line = String::new();
+            if io::stdin().lock().read_line(&mut line)? == 0 {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the terminal was closed"));
+            }
+            Ok(line.trim().to_owned())
+        })
+        .await
+    }
+
+    /// Asks a question that is answered with yes or no; an empty answer is `default`.
+    pub(super) async fn confirm(self, out: &mut dyn Write, question: &str, default: bool) -> Result<bool, Failure> {
+        loop {
+            write!(out, "{question} {} ", if default { "[Y/n]" } else { "[y/N]" })?;
+            out.flush()?;
+            if let Some(answer) = yes_or_no(&self.line().await?, default) {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// Asks for a password, which is not shown as it is typed.
+    pub(super) async fn password(self, out: &mut dyn Write, question: &str) -> Result<String, Failure> {
+        write!(out, "{question}")?;
+        out.flush()?;
+        Ok(on_a_thread(rpassword::read_password).await?)
+    }
+}
+
+/// What the answer to a question means, if it means something.
+fn yes_or_no(answer: &str, default: bool) -> Option<bool> {
+    match answer.to_lowercase().as_str() {
+        "" => Some(default),
+        "y" | "yes" => Some(true),
+        "n" | "no" => Some(false),
+        _ => None,
+    }
+}
+
+async fn on_a_thread<T: Send + 'static>(read: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    let (answer, answered) = oneshot::channel();
+    // Nobody waits for it in the end: a line that is never typed must not keep the program.
+    thread::Builder::new().name("terminal".to_owned()).spawn(move || drop(answer.send(read())))?;
+    answered.await.unwrap_or_else(|_| Err(io::Error::other("the terminal cannot be read")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_understood() {
+        let check = |answer: &str, default, expected| assert_eq!(yes_or_no(answer, default), expected, "{answer:?}");
+        check("", true, Some(true));
+        check("", false, Some(false));
+        check("Y", false, Some(true));
+        check("yes", false, Some(true));
+        check("No", true, Some(false));
+        check("maybe", true, None);
+    }
+}

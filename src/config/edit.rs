@@ -1,0 +1,98 @@
+//! Changing the text of a configuration and leaving all else in it as it is, comments too (pure).
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::Config;
+
+/// The text with these addresses as `server.listen` and this as `server.public_url`.
+///
+/// # Errors
+/// When the text is not one that this can be done to; the person has to.
+pub fn with_server(text: &str, listen: &[String], public_url: &str) -> Result<String, String> {
+    let listen_value = format!("[{}]", listen.iter().map(|address| quoted(address)).collect::<Vec<_>>().join(", "));
+    let changed = set(text, "listen", &listen_value)?;
+    let changed = set(&changed, "public_url", &quoted(public_url))?;
+    // Whatever the text looked like: what comes out must say what was meant, and must change nothing else.
+    let mut expected = Config::parse(text, "it").map_err(|error| error.to_string())?;
+    expected.server.listen = listen.iter().filter_map(|address| address.parse().ok()).collect();
+    expected.server.public_url = (!public_url.is_empty()).then(|| public_url.to_owned());
+    match Config::parse(&changed, "it") {
+        Ok(config) if config == expected => Ok(changed),
+        Ok(_) | Err(_) => Err("[server] is written in a way that only a person can change".to_owned()),
+    }
+}
+
+fn set(text: &str, key: &str, value: &str) -> Result<String, String> {
+    let document = DeTable::parse(text).map_err(|error| error.to_string())?;
+    let server = document.get_ref().get("server");
+    let table = server.and_then(|server| server.get_ref().as_table());
+    let existing = table.and_then(|table| table.get(key)).map(Spanned::span);
+    let mut changed = text.to_owned();
+    match (existing, server) {
+        (Some(span), _) => changed.replace_range(span, value),
+        (None, Some(server)) if matches!(server.get_ref(), DeValue::Table(_)) => {
+            // A table's span is that of its header.
+            let header_end = text.get(server.span().start..).and_then(|rest| rest.find('\n'));
+            let at = header_end.map_or(text.len(), |end| server.span().start + end + 1);
+            let newline = if text[..at].ends_with('\n') { "" } else { "\n" };
+            changed.insert_str(at, &format!("{newline}{key} = {value}\n"));
+        }
+        (None, Some(_)) => return Err("server is no section".to_owned()),
+        (None, None) => {
+            if !changed.is_empty() && !changed.ends_with('\n') {
+                changed.push('\n');
+            }
+            changed.push_str(&format!("\n[server]\n{key} = {value}\n"));
+        }
+    }
+    Ok(changed)
+}
+
+/// A TOML string. Addresses have nothing in them that would need more than this.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::default_text;
+
+    #[test]
+    fn the_default_file_keeps_all_its_comments() {
+        let default = default_text();
+        let listen = ["127.0.0.1:7874".to_owned(), "192.168.1.20:7874".to_owned()];
+        let changed = with_server(&default, &listen, "http://192.168.1.20:7874").unwrap();
+        let differing: Vec<_> = changed.lines().zip(default.lines()).filter(|(new, old)| new != old).collect();
+        assert_eq!(changed.lines().count(), default.lines().count());
+        assert_eq!(differing.len(), 2, "{differing:?}");
+        assert!(changed.contains("listen = [\"127.0.0.1:7874\", \"192.168.1.20:7874\"]     # one or more addresses"));
+        assert!(changed.contains("public_url = \"http://192.168.1.20:7874\"                  # base address"));
+    }
+
+    #[test]
+    fn other_texts_are_changed_or_left_to_the_person() {
+        fn check(text: &str, expected: Option<&str>) {
+            let changed = with_server(text, &["10.0.0.1:1".to_owned()], "http://10.0.0.1:1");
+            assert_eq!(changed.ok().as_deref(), expected, "{text}");
+        }
+        let both = "listen = [\"10.0.0.1:1\"]\npublic_url = \"http://10.0.0.1:1\"\n";
+        let swapped = "public_url = \"http://10.0.0.1:1\"\nlisten = [\"10.0.0.1:1\"]\n";
+        check("", Some(&format!("\n[server]\n{swapped}")));
+        check("[log]\nlevel = \"warn\"", Some(&format!("[log]\nlevel = \"warn\"\n\n[server]\n{swapped}")));
+        check("[server] # mine\n", Some(&format!("[server] # mine\n{swapped}")));
+        check("[server]", Some(&format!("[server]\n{swapped}")));
+        check("[server]\nlisten = [ # two\n\"0.0.0.0:7\",\n]\npublic_url = ''\n", Some(&format!("[server]\n{both}")));
+        check(
+            "server = { listen = [\"0.0.0.0:7\"], public_url = \"\" }\n",
+            Some("server = { listen = [\"10.0.0.1:1\"], public_url = \"http://10.0.0.1:1\" }\n"),
+        );
+        check("server.extra_paths = []\n", None);
+        check("server = {}\n", None);
+        check("[server]\nlisten = 7\n", None);
+        check("[server\n", None);
+    }
+}

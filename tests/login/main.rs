@@ -1,0 +1,10 @@
+//! Signing in to a real homeserver, until a real push has come.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../rig/mod.rs"]
+mod rig;
+
+mod ends;
+mod scene;
+mod succeeds;

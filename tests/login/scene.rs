@@ -1,0 +1,87 @@
+//! What the tests have in common: a homeserver with Alice and Bob on it, and Alice's desktop.
+
+use std::{
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+};
+
+use hyper::Method;
+use serde_json::{Value, json};
+
+use crate::rig::{Desktop, DesktopOptions, Pushbell, SOON, Synapse, pushbell::Output, synapse::User, wait_for};
+
+/// The homeserver that the tests share: it may push to loopback.
+pub(crate) static SYNAPSE: LazyLock<Synapse> = LazyLock::new(Synapse::start);
+
+/// Alice, who has a room with Bob, and a desktop of her own on which nothing runs yet.
+pub(crate) struct Scene {
+    pub(crate) alice: User,
+    pub(crate) bob: User,
+    pub(crate) room: String,
+    pub(crate) pushbell: Pushbell,
+    pub(crate) desktop: Desktop,
+    pub(crate) homeserver: String,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        Self::on(&SYNAPSE)
+    }
+
+    pub(crate) fn on(synapse: &Synapse) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let alice = synapse.register(&format!("alice{number}"), "Alice");
+        let bob = synapse.register(&format!("bob{number}"), "Bob");
+        let room = bob.create_room(&json!({"name": "Kitchen", "invite": [alice.id]}));
+        alice.join(&room);
+        let desktop = Desktop::start(DesktopOptions::BARE);
+        let pushbell = Pushbell::prepare(&desktop, "");
+        let homeserver = format!("http://127.0.0.1:{}", synapse.port);
+        std::fs::write(pushbell.home().join("password"), "secret\n").unwrap();
+        Self { alice, bob, room, pushbell, desktop, homeserver }
+    }
+
+    pub(crate) fn file(&self, name: &str) -> String {
+        self.pushbell.home().join(name).display().to_string()
+    }
+
+    /// `pushbell login` with Alice's password from a file.
+    pub(crate) fn login(&self, options: &[&str]) -> Output {
+        let password = self.file("password");
+        let fixed = ["login", &self.alice.id, "--homeserver", &self.homeserver, "--password-file", &password];
+        self.pushbell.command(&[&fixed, options].concat())
+    }
+
+    /// The same, beside what the test does meanwhile.
+    pub(crate) fn beside<T: Send>(&self, run: impl FnOnce(&Self) -> T + Send, meanwhile: impl FnOnce(&Self)) -> T
+    where
+        Self: Sync,
+    {
+        thread::scope(|scope| {
+            let running = scope.spawn(|| run(self));
+            meanwhile(self);
+            running.join().unwrap()
+        })
+    }
+
+    /// Bob writes once Alice has a pusher.
+    pub(crate) fn bob_writes_when_there_is_a_pusher(&self) -> String {
+        self.wait_for_pushers(1);
+        self.bob.send(&self.room, "Dinner is ready.")
+    }
+
+    pub(crate) fn wait_for_pushers(&self, number: usize) -> Vec<Value> {
+        wait_for("the pusher is set", SOON, || Some(self.alice.pushers()).filter(|pushers| pushers.len() == number))
+    }
+
+    /// The names of Alice's devices, the one that the rig registered left out.
+    pub(crate) fn devices(&self) -> Vec<String> {
+        let devices = self.alice.request(&Method::GET, "devices", &Value::Null);
+        let devices = devices["devices"].as_array().unwrap().iter();
+        devices.filter_map(|device| device["display_name"].as_str().map(ToOwned::to_owned)).collect()
+    }
+}
