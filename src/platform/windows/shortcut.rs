@@ -112,5 +112,6 @@ mod tests {
         write(&path, Path::new(r"C:\windows\system32\notepad.exe")).unwrap();
         ensure().unwrap();
         assert_eq!(read(&path).unwrap().0, std::env::current_exe().unwrap());
+        fs::remove_file(path).unwrap();
     }
 }
