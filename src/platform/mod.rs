@@ -9,6 +9,7 @@
 //! | `control_socket::{ControlListener, connect}` | byte streams between the running program and its commands, closed to other people |
 //! | `files::{create_private_directory, open_private, replace_private}` | files that only this person can read, replaced whole |
 //! | `host::name` | what this computer is called |
+//! | `keyring::{NAME, get, set, delete}` | the system's store of secrets |
 //! | `network::addresses` | the addresses that this computer has |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
 //! | `sound_server::prepare` | what sounds need before the first thread starts |
@@ -41,4 +42,6 @@ use macos as system;
 #[cfg(windows)]
 use windows as system;
 
-pub use system::{control_socket, files, host, main_loop, open_files, session, sound_server, termination, watch};
+pub use system::{
+    control_socket, files, host, keyring, main_loop, open_files, session, sound_server, termination, watch,
+};

@@ -6,5 +6,7 @@
 mod rig;
 
 mod ends;
+mod keeps;
 mod scene;
 mod succeeds;
+mod talks;

@@ -10,12 +10,11 @@ mod naming;
 mod proof;
 mod pushers;
 mod receipt;
-mod terminal;
 mod whereabouts;
 
 use std::{io::Write, path::Path};
 
-use super::{Context, Failure, arguments, failure, output};
+use super::{Context, Failure, arguments, failure, output, terminal::Terminal};
 use crate::{
     accounts::{Account, AccountsFile, SignIn, SignInMethod, new_pushkey},
     app::Interim,
@@ -26,7 +25,6 @@ use crate::{
     session,
 };
 use credentials::Credentials;
-use terminal::Terminal;
 
 /// Exit code: the pusher is set, but no push has come yet.
 const NOTHING_CAME: u8 = 3;

@@ -2,6 +2,7 @@
 
 pub mod appearance;
 pub mod bus;
+pub mod keyring;
 pub mod launcher;
 pub mod main_loop;
 pub mod open;
