@@ -168,7 +168,7 @@ mod tests {
         check(
             200,
             r#"{"m.homeserver":{"base_url":7}}"#,
-            &&Word::Nonsense("its m.homeserver has no base_url".to_owned()),
+            &Word::Nonsense("its m.homeserver has no base_url".to_owned()),
         );
         let nonsense =
             |body: &str| matches!(read(StatusCode::OK, &serde_json::from_str(body).unwrap()), Word::Nonsense(_));
