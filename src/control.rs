@@ -98,6 +98,8 @@ pub struct Status {
     pub listen: Vec<String>,
     /// The URL that homeservers are told, without the path.
     pub public_url: String,
+    /// The certificate, where TLS is spoken.
+    pub tls: Option<TlsStatus>,
     /// Unread, over all accounts.
     pub unread: u64,
     /// Missed calls, over all accounts.
@@ -118,6 +120,17 @@ pub struct Status {
     pub sound: ServiceState,
     /// Why the configuration or the accounts on disk are not those in force, if so.
     pub problems: Vec<String>,
+    /// What works, but the person may not want.
+    pub warnings: Vec<String>,
+}
+
+/// The certificate in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsStatus {
+    /// The DNS names and IP addresses that it is for; none while there is no certificate that can be used.
+    pub names: Vec<String>,
+    /// When it ends.
+    pub not_after: Option<Timestamp>,
 }
 
 /// Size of the inbox.
@@ -142,4 +155,21 @@ pub struct AccountStatus {
     pub missed_calls: u64,
     /// When a push last came for it.
     pub last_push: Option<Timestamp>,
+    /// What is known of its session, if it is signed in.
+    #[serde(flatten)]
+    pub sign_in: SignInStatus,
+}
+
+/// What is known of an account's session; nothing for one that was registered by hand.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignInStatus {
+    /// Who is signed in where, or that the session is over and what to do.
+    #[serde(default)]
+    pub signed_in: Option<String>,
+    /// How catching up went last.
+    #[serde(default)]
+    pub catching_up: Option<String>,
+    /// When it last completed in this run of the program.
+    #[serde(default)]
+    pub caught_up_at: Option<Timestamp>,
 }

@@ -17,5 +17,8 @@ pub const DIRECTORY_NAME: &str = if DEVEL { "pushbell-devel" } else { "pushbell"
 /// The port of the default configuration.
 pub const DEFAULT_PORT: u16 = if DEVEL { 7875 } else { 7874 };
 
+/// Where people read what this program is, as homeservers tell them.
+pub const HOMEPAGE: &str = "https://pushbell.org/";
+
 /// The version of this program, as `pushbell --version` prints it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

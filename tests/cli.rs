@@ -290,7 +290,11 @@ impl Running {
                         let reply = match request {
                             Request::Status => Reply::Status(Box::new(status(endpoint))),
                             Request::Resume => Reply::Failed { reason: "not \u{1b}[1mnow".to_owned() },
-                            Request::Clear | Request::Pause { .. } | Request::ReloadAccounts => Reply::Done,
+                            Request::Clear
+                            | Request::Pause { .. }
+                            | Request::ReloadAccounts
+                            | Request::ReloadConfiguration
+                            | Request::WaitForPush { .. } => Reply::Done,
                         };
                         note.send(request).unwrap();
                         answer.send(reply).unwrap();
@@ -324,6 +328,7 @@ fn status(endpoint: SocketAddr) -> Status {
         since: "2026-11-22T10:00:00Z".parse().unwrap(),
         listen: vec![endpoint.to_string()],
         public_url: "https://push.example.org".to_owned(),
+        tls: None,
         unread: 7,
         missed_calls: 0,
         paused_until: None,
@@ -335,11 +340,13 @@ fn status(endpoint: SocketAddr) -> Status {
             unread: 4,
             missed_calls: 0,
             last_push: None,
+            sign_in: control::SignInStatus::default(),
         }],
         popup: works.clone(),
         tray: works.clone(),
         sound: works,
         problems: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 

@@ -6,7 +6,11 @@ use std::{net::SocketAddr, sync::Arc};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use super::{listening::Listening, start, upkeep};
+use super::{
+    certificate::Certificate,
+    listening::{Inherited, Listening},
+    start, upkeep,
+};
 use crate::{
     accounts::Accounts,
     cli::Failure,
@@ -22,6 +26,8 @@ pub struct Interim {
     paths: Paths,
     endpoint: Endpoint<Inbox>,
     listening: Listening,
+    /// Kept in step with its files for as long as it is served.
+    _certificate: Option<Certificate>,
     inbox: Inbox,
     news: Arc<Notify>,
     /// Nobody else may open the inbox meanwhile.
@@ -44,14 +50,26 @@ impl Interim {
         // An accounts file that is not there yet means that nobody can tell, not that there are none.
         let accounts = Accounts::read(&paths.accounts).unwrap_or_else(|error| Accounts::unavailable(&error));
         let endpoint = Endpoint::new(inbox.clone(), accounts, upkeep::endpoint_settings(config), || false);
-        let mut listening = Listening::new(endpoint.clone());
-        if let Some((_, problem)) =
-            listening.open(&config.server.listen, &paths.config).await.map_err(Failure::Failed)?
-        {
+        let mut listening = Listening::new(endpoint.clone(), Inherited::default());
+        if let Some((_, problem)) = listening.open(&config.server.listen, &paths.config).map_err(Failure::Failed)? {
             tracing::warn!("{problem}");
         }
+        let certificate = config.server.tls.clone().map(|files| Certificate::start(files, None)).transpose();
+        let certificate = certificate.map_err(|error| Failure::Failed(error.to_string()))?;
+        if let Some(problem) = certificate.as_ref().and_then(Certificate::problem) {
+            tracing::warn!("{problem}");
+        }
+        listening.set_tls(certificate.as_ref().map(Certificate::tls));
         listening.serve();
-        Ok(Some(Self { paths: paths.clone(), endpoint, listening, inbox, news, _instance: instance }))
+        Ok(Some(Self {
+            paths: paths.clone(),
+            endpoint,
+            listening,
+            _certificate: certificate,
+            inbox,
+            news,
+            _instance: instance,
+        }))
     }
 
     /// Takes up changed accounts.

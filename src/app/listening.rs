@@ -16,21 +16,53 @@ use tokio::{
 
 use crate::{
     controller::Topic,
-    http::{self, Endpoint, Limits},
+    http::{Endpoint, Limits, Server, tls::Tls},
     inbox::Inbox,
-    platform::open_files,
+    platform::{open_files, sockets},
 };
 
 /// How soon an address that this computer does not have is tried again; twice as long after each time, up to the
 /// second. So a network that comes up after the person has logged in is soon listened on, and nothing ticks otherwise.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
+/// The sockets that a service manager has handed over. They stand in for `server.listen`, whole: who writes a socket
+/// unit says there where to listen.
+#[derive(Debug, Default)]
+pub(super) struct Inherited {
+    listeners: BTreeMap<SocketAddr, std::net::TcpListener>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Inherited {
+    /// Takes them over. To be called once, before the first thread starts.
+    ///
+    /// # Errors
+    /// Says what was handed over that cannot be listened on.
+    pub(super) fn take() -> io::Result<Self> {
+        let mut inherited = Self::default();
+        for listener in sockets::inherited()? {
+            let address = listener.local_addr()?;
+            inherited.addresses.push(address);
+            if inherited.listeners.insert(address, listener).is_some() {
+                return Err(io::Error::other(format!("the service manager hands over {address} twice")));
+            }
+        }
+        Ok(inherited)
+    }
+
+    /// The addresses, in the order of the socket unit; none if nothing was handed over.
+    pub(super) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+}
+
 /// What is listened on. Each address is served on its own, so that one can go while others stay.
 pub(super) struct Listening {
-    endpoint: Endpoint<Inbox>,
+    server: Server<Inbox>,
     /// By the address as configured.
     open: BTreeMap<SocketAddr, Open>,
-    limits: Limits,
+    /// What was handed over at the start and is not opened yet.
+    inherited: BTreeMap<SocketAddr, std::net::TcpListener>,
     serving: bool,
     wanted: Vec<SocketAddr>,
     config: PathBuf,
@@ -54,14 +86,14 @@ enum State {
 }
 
 impl Listening {
-    pub(super) fn new(endpoint: Endpoint<Inbox>) -> Self {
+    pub(super) fn new(endpoint: Endpoint<Inbox>, inherited: Inherited) -> Self {
         let mut limits = Limits::default();
         // Half of the open files that are allowed remain for the rest of the program.
         limits.connections = limits.connections.min(open_files::allow(2 * limits.connections) / 2);
         Self {
-            endpoint,
+            server: Server::new(endpoint, limits),
             open: BTreeMap::new(),
-            limits,
+            inherited: inherited.listeners,
             serving: false,
             wanted: Vec::new(),
             config: PathBuf::new(),
@@ -75,16 +107,15 @@ impl Listening {
     /// # Errors
     /// When there is none that can be listened on now or, when this computer has its address, later; then nothing has
     /// changed.
-    pub(super) async fn open(
-        &mut self,
-        wanted: &[SocketAddr],
-        config: &Path,
-    ) -> Result<Option<(Topic, String)>, String> {
+    pub(super) fn open(&mut self, wanted: &[SocketAddr], config: &Path) -> Result<Option<(Topic, String)>, String> {
         let mut failures = Vec::new();
         let mut bound = Vec::new();
         let mut may_come = false;
-        for address in wanted.iter().filter(|address| !self.open.contains_key(address)) {
-            match TcpListener::bind(address).await.and_then(|listener| Ok((listener.local_addr()?, listener))) {
+        for address in wanted {
+            if self.open.contains_key(address) {
+                continue;
+            }
+            match self.listen(*address).and_then(|listener| Ok((listener.local_addr()?, listener))) {
                 Ok((local, listener)) => bound.push((*address, Open { local, state: State::Bound(listener) })),
                 Err(error) => {
                     may_come |= error.kind() == io::ErrorKind::AddrNotAvailable;
@@ -114,6 +145,16 @@ impl Listening {
         Ok(failures.map(|failures| (Topic::Listen, failures)))
     }
 
+    fn listen(&mut self, address: SocketAddr) -> io::Result<TcpListener> {
+        let listener = self.inherited.remove(&address).map_or_else(|| sockets::listen(address), Ok)?;
+        TcpListener::from_std(listener)
+    }
+
+    /// From now on all addresses speak TLS, or with `None` plain HTTP.
+    pub(super) fn set_tls(&self, tls: Option<Tls>) {
+        self.server.set_tls(tls);
+    }
+
     /// Waits until an address that this computer did not have is to be tried again; for ever if there is none.
     pub(super) async fn retry_is_due(&self) {
         match self.retry {
@@ -123,10 +164,10 @@ impl Listening {
     }
 
     /// Tries them again. What is still a problem.
-    pub(super) async fn try_again(&mut self) -> Option<String> {
+    pub(super) fn try_again(&mut self) -> Option<String> {
         let (wanted, config) = (self.wanted.clone(), self.config.clone());
         let pause = self.retry.take().map_or(RETRY.0, |(_, pause)| pause);
-        let problem = match self.open(&wanted, &config).await {
+        let problem = match self.open(&wanted, &config) {
             Ok(problem) => problem.map(|(_, reason)| reason),
             Err(reason) => Some(reason),
         };
@@ -145,7 +186,7 @@ impl Listening {
                 State::Bound(listener) => {
                     let (stop, stopped) = oneshot::channel();
                     let stopped = async { drop(stopped.await) };
-                    let task = tokio::spawn(http::serve(vec![listener], self.endpoint.clone(), self.limits, stopped));
+                    let task = tokio::spawn(self.server.clone().serve(vec![listener], stopped));
                     State::Serving { stop, task }
                 }
                 serving @ State::Serving { .. } => serving,

@@ -4,6 +4,8 @@
 //! can be wrong with the person's files is said before anything is bound, and what waits in the inbox is looked at
 //! before the first push comes.
 
+mod catching_up;
+mod certificate;
 mod interim;
 mod listening;
 mod start;
@@ -22,16 +24,19 @@ use tracing::Level;
 use crate::{
     cli::Failure,
     control::{self, Instance, InstanceError},
-    controller::{Controller, Inputs, Parts},
+    controller::{Controller, Inputs, Parts, Topic},
     desktop::{DesktopEvent, live::LiveDesktop},
     http::Endpoint,
     logging,
     paths::Paths,
     platform::{main_loop, session::Session, sound_server},
+    secrets::Secrets,
     wake::WakeWindow,
 };
+use catching_up::CatchingUp;
+use certificate::Certificate;
 pub use interim::Interim;
-use listening::Listening;
+use listening::{Inherited, Listening};
 use start::Start;
 use upkeep::Upkeep;
 
@@ -59,12 +64,13 @@ pub struct RunOptions {
 /// When it cannot start.
 pub fn run(options: RunOptions) -> Result<(), Failure> {
     let RunOptions { paths, no_tray, log_level } = options;
+    let inherited = Inherited::take()?;
     let instance = match Instance::acquire(&paths) {
         Ok(instance) => instance,
         Err(error @ InstanceError::AlreadyRunning) => return say(&error.to_string()),
         Err(error @ InstanceError::Failed { .. }) => return Err(Failure::Failed(error.to_string())),
     };
-    let config = start::configuration(&paths)?;
+    let config = upkeep::with_inherited(start::configuration(&paths)?, inherited.addresses());
     let log = logging::start(log_level, config.log.level).map_err(|error| Failure::Failed(error.to_string()))?;
     if let Err(error) = sound_server::prepare(&paths.cache) {
         tracing::warn!("sounds may not work: {}: {error}", paths.cache.display());
@@ -82,7 +88,7 @@ pub fn run(options: RunOptions) -> Result<(), Failure> {
                 .enable_all()
                 .build()
                 .map_err(|error| Failure::Failed(format!("the runtime cannot be started: {error}")))?;
-            runtime.block_on(serve(start, &instance, log, tray, news, (desktop_events, heard)))
+            runtime.block_on(serve(start, inherited, &instance, log, tray, news, (desktop_events, heard)))
         }
     })?;
     if !no_tray {
@@ -94,6 +100,7 @@ pub fn run(options: RunOptions) -> Result<(), Failure> {
 /// Runs everything but the tray, until it is told to end.
 async fn serve(
     start: Start,
+    inherited: Inherited,
     instance: &Instance,
     log: logging::LogLevel,
     tray: Option<main_loop::TrayRemote>,
@@ -105,8 +112,14 @@ async fn serve(
     let replayed = wake_window.clone();
     let settings = upkeep::endpoint_settings(&config);
     let endpoint = Endpoint::new(inbox.clone(), accounts, settings, move || replayed.is_open());
-    let mut listening = Listening::new(endpoint.clone());
-    let missing = listening.open(&config.server.listen, &paths.config).await.map_err(Failure::Failed)?;
+    let handed_over = inherited.addresses().to_vec();
+    let mut listening = Listening::new(endpoint.clone(), inherited);
+    let missing = listening.open(&config.server.listen, &paths.config).map_err(Failure::Failed)?;
+    let certificate = config.server.tls.clone().map(|files| Certificate::start(files, None)).transpose();
+    let certificate = certificate.map_err(|error| Failure::Failed(error.to_string()))?;
+    listening.set_tls(certificate.as_ref().map(Certificate::tls));
+    let unusable = certificate.as_ref().and_then(Certificate::problem).map(|reason| (Topic::Certificate, reason));
+    let heard_where = upkeep::heard_where(&config, &listening, certificate.as_ref());
     let control = instance.listen(&paths)?;
 
     let has_tray = tray.is_some();
@@ -125,7 +138,8 @@ async fn serve(
         tray: has_tray,
         wake_window,
     });
-    controller.prepare(listening.addresses(), announcement, problem.into_iter().chain(missing)).await;
+    let problems = problem.into_iter().chain(missing).chain(unusable);
+    controller.prepare(heard_where, announcement, problems).await;
     listening.serve();
     tracing::info!(listen = ?listening.addresses(), "ready");
 
@@ -135,7 +149,15 @@ async fn serve(
     let (end_control, control_ended) = tokio::sync::oneshot::channel::<()>();
     let control = tokio::spawn(control::serve(control, commands, async { drop(control_ended.await) }));
 
-    let upkeep = Upkeep { paths, config, endpoint, log, listening, events };
+    let catching_up = CatchingUp::start(
+        inbox.clone(),
+        Secrets::new(&paths),
+        endpoint.accounts(),
+        upkeep::catching_up_settings(&config),
+        events.clone(),
+    );
+    let upkeep =
+        Upkeep { paths, config, endpoint, log, listening, inherited: handed_over, certificate, events, catching_up };
     let listening = upkeep.run(asked, waiting_commands, passed_on).await;
 
     // Requests in progress first: what they record is still presented, or waits for the next start.

@@ -9,15 +9,22 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::listening::Listening;
+use super::{
+    catching_up::{self, CatchingUp},
+    certificate::Certificate,
+    listening::Listening,
+};
 use crate::{
     accounts::Accounts,
     cli::{registration, sample},
     config::Config,
     control::{Command, Reply, Request},
-    controller::{Ask, Event, Topic},
+    controller::{self, Ask, Event, Topic},
     desktop::OpenTarget,
-    http::{Endpoint, Settings, client},
+    http::{
+        Endpoint, Settings,
+        client::{self, Scheme},
+    },
     inbox::Inbox,
     logging::LogLevel,
     paths::Paths,
@@ -37,12 +44,52 @@ pub(super) struct Upkeep {
     pub(super) endpoint: Endpoint<Inbox>,
     pub(super) log: LogLevel,
     pub(super) listening: Listening,
+    /// Addresses that stand in for `server.listen`, if any.
+    pub(super) inherited: Vec<SocketAddr>,
+    pub(super) certificate: Option<Certificate>,
     pub(super) events: mpsc::UnboundedSender<Event>,
+    pub(super) catching_up: CatchingUp,
 }
 
 /// What of the configuration concerns the endpoint.
 pub(super) fn endpoint_settings(config: &Config) -> Settings {
     Settings { extra_paths: config.server.extra_paths.clone(), derive_missed_calls: config.calls.derive_missed }
+}
+
+/// What of it concerns catching up.
+pub(super) fn catching_up_settings(config: &Config) -> catching_up::Settings {
+    catching_up::Settings {
+        public_url: config.server.public_url.clone(),
+        base_url: config.server.base_url(),
+        derive_missed_calls: config.calls.derive_missed,
+    }
+}
+
+/// The configuration as it is in force where a service manager has said what to listen on.
+pub(super) fn with_inherited(mut config: Config, inherited: &[SocketAddr]) -> Config {
+    if !inherited.is_empty() {
+        inherited.clone_into(&mut config.server.listen);
+    }
+    config
+}
+
+/// Where and how homeservers are listened to now.
+pub(super) fn heard_where(
+    config: &Config,
+    listening: &Listening,
+    certificate: Option<&Certificate>,
+) -> controller::Listening {
+    let in_the_clear = config.server.in_the_clear().into_iter().map(|address| {
+        format!(
+            "{address} speaks plain http: whoever is on the way can read pushes and the pushkeys in them. Set \
+             server.tls, or know that a VPN or a tunnel encrypts this way"
+        )
+    });
+    controller::Listening {
+        addresses: listening.addresses(),
+        tls: certificate.map(Certificate::status),
+        warnings: in_the_clear.chain(certificate.and_then(Certificate::warning)).collect(),
+    }
 }
 
 impl Upkeep {
@@ -61,14 +108,16 @@ impl Upkeep {
             tokio::select! {
                 () = &mut termination => break,
                 () = self.listening.retry_is_due() => {
-                    let problem = self.listening.try_again().await;
+                    let problem = self.listening.try_again();
                     self.tell(Event::Problem(Topic::Listen, problem));
-                    self.tell(Event::Listening(self.listening.addresses()));
+                    self.tell_listening();
                 }
-                Some(changed) = told.recv() => self.files_changed(&changed).await,
+                () = Certificate::changed(&mut self.certificate) => self.tell_listening(),
+                Some(changed) = told.recv() => self.files_changed(&changed),
                 ask = asked.recv() => match ask {
                     Some(Ask::Quit) | None => break,
                     Some(Ask::SendTest { unread }) => self.send_test(unread),
+                    Some(Ask::CatchUp(missing)) => self.catching_up.missing(missing),
                     Some(Ask::Connect { token }) => self.connect(token),
                     Some(Ask::OpenConfiguration { token }) => {
                         self.tell(Event::Open(OpenTarget::File(self.paths.config.clone()), token));
@@ -79,7 +128,7 @@ impl Upkeep {
                         if request == Request::ReloadAccounts {
                             self.read_accounts();
                         } else {
-                            self.read_config().await;
+                            self.read_config();
                         }
                         // A command that has gone does not want to know.
                         drop(reply.send(Reply::Done));
@@ -93,10 +142,10 @@ impl Upkeep {
         self.listening
     }
 
-    async fn files_changed(&mut self, changed: &[PathBuf]) {
+    fn files_changed(&mut self, changed: &[PathBuf]) {
         let is = |path: &Path| changed.iter().any(|changed| changed.file_name() == path.file_name());
         if is(&self.paths.config) {
-            self.read_config().await;
+            self.read_config();
         }
         if is(&self.paths.accounts) {
             self.read_accounts();
@@ -104,9 +153,9 @@ impl Upkeep {
     }
 
     /// Takes up a changed configuration; a bad one keeps the last good one and tells the person.
-    async fn read_config(&mut self) {
+    fn read_config(&mut self) {
         let config = match Config::load(&self.paths.config) {
-            Ok(config) => config,
+            Ok(config) => with_inherited(config, &self.inherited),
             Err(error) => return self.tell(Event::Problem(Topic::Configuration, Some(error.to_string()))),
         };
         self.tell(Event::Problem(Topic::Configuration, None));
@@ -114,16 +163,41 @@ impl Upkeep {
             return;
         }
         self.endpoint.set_settings(endpoint_settings(&config));
+        self.catching_up.configure(catching_up_settings(&config));
         self.log.configure(config.log.level);
-        let problem = match self.listening.open(&config.server.listen, &self.paths.config).await {
+        if config.server.tls != self.config.server.tls {
+            self.take_up_tls(&config);
+        }
+        let problem = match self.listening.open(&config.server.listen, &self.paths.config) {
             Ok(problem) => problem.map(|(_, reason)| reason),
             Err(reason) => Some(reason),
         };
         self.tell(Event::Problem(Topic::Listen, problem));
-        self.tell(Event::Listening(self.listening.addresses()));
         self.tell(Event::Configured(Box::new(config.clone())));
         self.config = config;
+        self.tell_listening();
         tracing::info!("the configuration has changed");
+    }
+
+    /// With `server.tls` set nothing is ever served without encryption, be the certificate as it may.
+    fn take_up_tls(&mut self, config: &Config) {
+        let before = self.certificate.take();
+        let certificate = config.server.tls.clone().map(|files| Certificate::start(files, before)).transpose();
+        match certificate {
+            Ok(certificate) => {
+                self.listening.set_tls(certificate.as_ref().map(Certificate::tls));
+                self.certificate = certificate;
+            }
+            Err(error) => self.tell(Event::Problem(Topic::Certificate, Some(error.to_string()))),
+        }
+    }
+
+    /// Tells where and how homeservers are listened to, and what is wrong with the certificate.
+    fn tell_listening(&mut self) {
+        let problem = self.certificate.as_ref().and_then(Certificate::problem);
+        self.tell(Event::Problem(Topic::Certificate, problem));
+        let heard = heard_where(&self.config, &self.listening, self.certificate.as_ref());
+        self.tell(Event::Listening(heard));
     }
 
     /// Takes up changed accounts. While they cannot be read, those that were known still count, and no other pushkey
@@ -135,12 +209,17 @@ impl Upkeep {
         };
         self.endpoint.set_accounts(accounts);
         self.tell(Event::Accounts(self.endpoint.accounts()));
+        self.catching_up.accounts(self.endpoint.accounts());
         self.tell(Event::Problem(Topic::Accounts, problem));
     }
 
     fn tell(&self, event: Event) {
         // A controller that has gone means that the program ends.
         drop(self.events.send(event));
+    }
+
+    fn scheme(&self) -> Scheme {
+        if self.certificate.is_some() { Scheme::Https } else { Scheme::Http }
     }
 
     fn send_test(&self, unread: u64) {
@@ -151,7 +230,7 @@ impl Upkeep {
             return;
         };
         match sample::body(sample::Kind::Message, account, unread + 1) {
-            Ok(body) => drop(tokio::spawn(post(address, body.to_string().into_bytes()))),
+            Ok(body) => drop(tokio::spawn(post(self.scheme(), address, body.to_string().into_bytes()))),
             Err(error) => tracing::warn!("no test push: {error}"),
         }
     }
@@ -173,8 +252,8 @@ impl Upkeep {
     }
 }
 
-async fn post(address: SocketAddr, body: Vec<u8>) {
-    match client::post_json(address, notify::PATH, body, TEST_TIME).await {
+async fn post(scheme: Scheme, address: SocketAddr, body: Vec<u8>) {
+    match client::post_json(scheme, address, notify::PATH, body, TEST_TIME).await {
         Ok((200, _)) => {}
         Ok((status, _)) => tracing::warn!("the test push was answered with {status}"),
         Err(error) => tracing::warn!("the test push did not arrive: {error}"),

@@ -5,9 +5,9 @@ use std::io::Write;
 use super::{Context, Failure, account, arguments, failure, output, terminal::Terminal};
 use crate::{
     accounts::{Account, AccountsError, AccountsFile, SignIn, SignInMethod},
-    homeserver::{HomeserverClient, HomeserverError},
+    homeserver::{HomeserverClient, HomeserverError, https::DEADLINE},
     secrets::Secrets,
-    session::{self, SessionError},
+    session::{self, SessionError, Sessions},
 };
 
 /// How taking leave of the homeserver went.
@@ -67,19 +67,16 @@ pub(super) fn run(context: &Context, asked: &arguments::Logout, out: &mut dyn Wr
 }
 
 async fn leave(account: &Account, sign_in: &SignIn, secrets: &Secrets, out: &mut dyn Write) -> Result<Leave, Failure> {
-    let client = match session::client(account, secrets).await {
-        Ok(client) => client,
+    if secrets.load(sign_in).await.is_ok_and(|tokens| tokens.is_none()) {
+        return Ok(Leave::NoToken);
+    }
+    let signed_in = match Sessions::new(secrets.clone()).open(sign_in, DEADLINE).await {
+        Ok(signed_in) => signed_in,
         // The homeserver has ended the session itself, and the pusher with it.
-        Err(SessionError::SignedOut { .. }) => return Ok(Leave::Taken),
-        Err(SessionError::NoTokens(_)) => return Ok(Leave::NoToken),
-        Err(
-            error @ (SessionError::NotSignedIn(_)
-            | SessionError::Secrets(_)
-            | SessionError::Homeserver(_)
-            | SessionError::Address { .. }),
-        ) => return Ok(Leave::NotNow(error.to_string())),
+        Err(SessionError::Over(_)) => return Ok(Leave::Taken),
+        Err(error) => return Ok(Leave::NotNow(error.to_string())),
     };
-    if let Err(error) = remove_pusher(&client, account).await {
+    if let Err(error) = remove_pusher(&signed_in.client, account).await {
         return Ok(Leave::NotNow(error.to_string()));
     }
     writeln!(out, "Removed the pusher.")?;
@@ -88,8 +85,8 @@ async fn leave(account: &Account, sign_in: &SignIn, secrets: &Secrets, out: &mut
             writeln!(out, "The session of the access token goes on: it is not Pushbell's own.")?;
         }
         SignInMethod::Password | SignInMethod::Sso | SignInMethod::OAuth => {
-            if let Err(error) = client.logout().await {
-                return Ok(Leave::NotNow(error.to_string()));
+            if let Err(reason) = signed_in.end().await {
+                return Ok(Leave::NotNow(reason));
             }
             writeln!(out, "Signed out.")?;
         }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Context, Failure, failure, output};
 use crate::{
-    control::{AccountStatus, AskError, Status},
+    control::{AccountStatus, AskError, SignInStatus, Status, TlsStatus},
     desktop::ServiceState,
 };
 
@@ -37,8 +37,14 @@ fn describe(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     for problem in &status.problems {
         writeln!(out, "Problem     {}", output::harmless(problem))?;
     }
+    for warning in &status.warnings {
+        writeln!(out, "Warning     {}", output::harmless(warning))?;
+    }
     writeln!(out, "Listening   {}", status.listen.join(", "))?;
     writeln!(out, "Address     {}", status.public_url)?;
+    if let Some(tls) = &status.tls {
+        writeln!(out, "Certificate {}", certificate(tls))?;
+    }
     writeln!(out, "Unread      {}", status.unread)?;
     writeln!(out, "Missed      {}", output::counted(status.missed_calls, "call", "calls"))?;
     if let Some(until) = status.paused_until {
@@ -55,7 +61,28 @@ fn describe(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out)?;
     let rows: Vec<_> = status.accounts.iter().map(account).collect();
-    output::table(out, ["ACCOUNT", "UNREAD", "MISSED CALLS", "LAST PUSH", "APP ID"], &rows)
+    output::table(out, ["ACCOUNT", "UNREAD", "MISSED CALLS", "LAST PUSH", "APP ID"], &rows)?;
+    status.accounts.iter().try_for_each(|account| session(account, out))
+}
+
+fn session(account: &AccountStatus, out: &mut dyn Write) -> io::Result<()> {
+    let SignInStatus { signed_in, catching_up, caught_up_at } = &account.sign_in;
+    let Some(signed_in) = signed_in else { return Ok(()) };
+    writeln!(out, "\n{:<11} {}", output::harmless(&account.name), output::harmless(signed_in))?;
+    if let Some(catching_up) = catching_up {
+        let at = caught_up_at.map_or_else(String::new, |at| format!(" ({})", output::local_time(at)));
+        writeln!(out, "catching up {}{at}", output::harmless(catching_up))?;
+    }
+    Ok(())
+}
+
+fn certificate(tls: &TlsStatus) -> String {
+    match tls.not_after {
+        Some(not_after) => {
+            format!("for {}, until {}", output::harmless(&tls.names.join(", ")), output::local_time(not_after))
+        }
+        None => "none: no connection is served".to_owned(),
+    }
 }
 
 fn account(account: &AccountStatus) -> [String; 5] {
@@ -99,6 +126,7 @@ mod tests {
             since: "2026-11-22T10:00:00Z".parse().unwrap(),
             listen: vec!["127.0.0.1:7874".to_owned(), "[::1]:7874".to_owned()],
             public_url: "http://127.0.0.1:7874".to_owned(),
+            tls: Some(TlsStatus { names: vec!["a.example".to_owned(), "::1".to_owned()], not_after: None }),
             unread: 3,
             missed_calls: 1,
             paused_until: Some(Timestamp::MAX),
@@ -110,11 +138,17 @@ mod tests {
                 unread: 3,
                 missed_calls: 1,
                 last_push: None,
+                sign_in: SignInStatus {
+                    signed_in: Some("@alice:example.org at https://matrix.example.org".to_owned()),
+                    catching_up: Some("2 events were missed".to_owned()),
+                    caught_up_at: None,
+                },
             }],
             popup: service(true, "dunst 1.9.0"),
             tray: service(false, "no tray host"),
             sound: ServiceState { available: true, reason: None },
             problems: vec!["pushbell.toml:3:\u{1b}[2J bad".to_owned()],
+            warnings: vec!["beware\u{1b}[2J".to_owned()],
         }
     }
 
@@ -128,8 +162,10 @@ mod tests {
         assert_eq!(
             rest,
             "Problem     pushbell.toml:3: bad\n\
+             Warning     beware\n\
              Listening   127.0.0.1:7874, [::1]:7874\n\
              Address     http://127.0.0.1:7874\n\
+             Certificate none: no connection is served\n\
              Unread      3\n\
              Missed      1 call\n\
              Paused      until `pushbell resume`\n\
@@ -139,8 +175,18 @@ mod tests {
              Sound       available, muted from the tray\n\
              \n\
              ACCOUNT  UNREAD  MISSED CALLS  LAST PUSH  APP ID\n\
-             home     3       1             never      org.example\n"
+             home     3       1             never      org.example\n\
+             \n\
+             home        @alice:example.org at https://matrix.example.org\n\
+             catching up 2 events were missed\n"
         );
+    }
+
+    #[test]
+    fn a_certificate_is_told_with_its_names_and_its_end() {
+        let tls = TlsStatus { names: vec!["a.example".to_owned(), "::1".to_owned()], not_after: Some(Timestamp::MIN) };
+        let said = certificate(&tls);
+        assert!(said.starts_with("for a.example, ::1, until "), "{said}");
     }
 
     #[test]
@@ -152,6 +198,8 @@ mod tests {
             "/pid",
             "/since",
             "/listen/0",
+            "/tls/names/0",
+            "/warnings/0",
             "/unread",
             "/missed_calls",
             "/paused_until",

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     accounts::{Account, AccountsError},
     control::Status,
-    http::client,
+    http::client::{self, Scheme},
     inbox::CountsScope,
     push::notify,
 };
@@ -40,12 +40,13 @@ pub(super) fn run(context: &Context, asked: &arguments::Test, out: &mut dyn Writ
         })?,
     };
     let address = address(&status)?;
-    let failed = |reason: &dyn std::fmt::Display| Failure::Failed(format!("http://{address}: {reason}"));
+    let scheme = if status.tls.is_some() { Scheme::Https } else { Scheme::Http };
+    let failed = |reason: &dyn std::fmt::Display| Failure::Failed(format!("{scheme}://{address}: {reason}"));
     let body = sample::body(asked.kind, account, unread(&status, account, asked.kind)).map_err(|e| failed(&e))?;
     let body = serde_json::to_vec(&body).map_err(io::Error::from)?;
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let sending = client::post_json(address, notify::PATH, body, PATIENCE);
+    let sending = client::post_json(scheme, address, notify::PATH, body, PATIENCE);
     let (code, answer) = runtime.block_on(sending).map_err(|error| failed(&error))?;
     if code != 200 {
         let answer = output::harmless(&String::from_utf8_lossy(&answer));
@@ -55,7 +56,7 @@ pub(super) fn run(context: &Context, asked: &arguments::Test, out: &mut dyn Writ
     if !rejected.is_empty() {
         return Err(failed(&format_args!("the running Pushbell does not know the account \"{}\"", account.name)));
     }
-    writeln!(out, "Sent {} to the account \"{}\" at http://{address}.", described(asked.kind), account.name)?;
+    writeln!(out, "Sent {} to the account \"{}\" at {scheme}://{address}.", described(asked.kind), account.name)?;
     Ok(())
 }
 

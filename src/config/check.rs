@@ -6,7 +6,7 @@ use hyper::Uri;
 use toml::de::DeValue;
 
 use super::{
-    OpenWith, Timeout,
+    OpenWith, Timeout, TlsFiles,
     document::{Value, Wrong},
 };
 use crate::push::notify;
@@ -87,11 +87,30 @@ pub(super) fn paths(value: &Value<'_, '_>) -> Result<Vec<String>, Wrong> {
     members.iter().map(|member| path(member).ok_or_else(|| member.wrong(EXPECTED))).collect()
 }
 
-/// `server.tls`, which a later version will serve.
-pub(super) fn tls(value: &Value<'_, '_>) -> Result<(), Wrong> {
-    Err(value.wrong(
-        "not yet supported: leave it out, and let a proxy that speaks https stand before Pushbell (server.public_url)",
-    ))
+/// `server.tls`
+pub(super) fn tls(value: &Value<'_, '_>) -> Result<Option<TlsFiles>, Wrong> {
+    const EXPECTED: &str =
+        "expected both files, such as { certificate = \"/path/fullchain.pem\", key = \"/path/privkey.pem\" }";
+    let (mut certificate, mut key) = (None, None);
+    for (name, entry) in value.entries().ok_or_else(|| value.wrong(EXPECTED))? {
+        let place = match name {
+            "certificate" => &mut certificate,
+            "key" => &mut key,
+            unknown => {
+                // Of two, the one that begins like it.
+                let likeness = |known| strsim::jaro_winkler(unknown, known);
+                let nearest = if likeness("certificate") > likeness("key") { "certificate" } else { "key" };
+                return Err(entry.wrong(format!("unknown key, the nearest known one is server.tls.{nearest}")));
+            }
+        };
+        let path = entry.get().as_str().map(PathBuf::from).filter(|path| path.is_absolute());
+        let wrong = || entry.wrong("expected the whole path of a file, beginning at the root");
+        *place = Some(path.ok_or_else(wrong)?);
+    }
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+        (Some(_) | None, Some(_) | None) => Err(value.wrong(EXPECTED)),
+    }
 }
 
 /// `popup.timeout`

@@ -51,10 +51,22 @@ pub struct Config {
 pub struct Server {
     /// Addresses to listen on, at least one.
     pub listen: Vec<SocketAddr>,
-    /// Base address that homeservers are told, without a trailing slash; `None`: `http://` and the first of `listen`.
+    /// Base address that homeservers are told, without a trailing slash; `None`: `http://` (with
+    /// `tls`: `https://`) and the first of `listen`.
     pub public_url: Option<String>,
     /// Paths served beside the standard one, each beginning with a slash.
     pub extra_paths: Vec<String>,
+    /// What TLS is spoken with on all of `listen`; `None`: plain HTTP.
+    pub tls: Option<TlsFiles>,
+}
+
+/// `server.tls`: two files in PEM form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, and those that vouch for it.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// `[popup]`
@@ -170,12 +182,12 @@ impl Config {
     fn read(document: &mut Document<'_>) -> Self {
         let default = Self::default();
         let Self { server, popup, sound, tray, calls, history, log } = default;
-        document.read("server", "tls", (), check::tls);
         Self {
             server: Server {
                 listen: document.read("server", "listen", server.listen, check::addresses),
                 public_url: document.read("server", "public_url", server.public_url, check::base_url),
                 extra_paths: document.read("server", "extra_paths", server.extra_paths, check::paths),
+                tls: document.read("server", "tls", server.tls, check::tls),
             },
             popup: Popup {
                 enabled: document.read("popup", "enabled", popup.enabled, check::boolean),
@@ -207,8 +219,16 @@ impl Server {
     /// The base address that homeservers are told, without a trailing slash.
     #[must_use]
     pub fn base_url(&self) -> String {
-        let listening = || self.listen.first().map_or_else(String::new, |address| format!("http://{address}"));
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let listening = || self.listen.first().map_or_else(String::new, |address| format!("{scheme}://{address}"));
         self.public_url.clone().unwrap_or_else(listening)
+    }
+
+    /// The addresses where others than this computer can speak plain HTTP, and whoever is on the way can read along.
+    #[must_use]
+    pub fn in_the_clear(&self) -> Vec<SocketAddr> {
+        let exposed = |address: &&SocketAddr| self.tls.is_none() && !address.ip().to_canonical().is_loopback();
+        self.listen.iter().filter(exposed).copied().collect()
     }
 }
 
@@ -232,6 +252,7 @@ impl Default for Config {
                 listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, identity::DEFAULT_PORT))],
                 public_url: None,
                 extra_paths: Vec::new(),
+                tls: None,
             },
             popup: Popup { enabled: true, preview: Preview::Always, timeout: Timeout::Default, open: OpenWith::Matrix },
             sound: Sound {

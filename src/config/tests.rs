@@ -54,9 +54,17 @@ fn a_fault_says_line_key_reason_and_what_would_be_right() {
          expected an IP address and a port, such as \"127.0.0.1:7874\" or \"[::1]:7874\"",
     );
     check(
-        "server.tls = { certificate = \"/a\", key = \"/b\" }",
-        "pushbell.toml:1: server.tls: not yet supported: leave it out, and let a proxy that speaks https stand \
-         before Pushbell (server.public_url)",
+        "server.tls = { certificate = \"/a\" }",
+        "pushbell.toml:1: server.tls: expected both files, such as \
+         { certificate = \"/path/fullchain.pem\", key = \"/path/privkey.pem\" }",
+    );
+    check(
+        "[server.tls]\ncertificate = \"/a\"\nkey = \"b\"",
+        "pushbell.toml:3: server.tls.key = \"b\": expected the whole path of a file, beginning at the root",
+    );
+    check(
+        "server.tls = { cert = \"/a\", key = \"/b\" }",
+        "pushbell.toml:1: server.tls.cert = \"/a\": unknown key, the nearest known one is server.tls.certificate",
     );
     check(
         "popup.open = \"https://client.example/{room}/{sender}\"",
@@ -116,6 +124,10 @@ fn values_are_read_as_they_are_meant() {
     assert_eq!(config.sound.tweaks, BTreeMap::from([("a b".into(), "/srv/a.ogg".into())]));
     assert!(!config.calls.derive_missed);
 
+    let tls = TlsFiles { certificate: "/a/fullchain.pem".into(), key: "/a/privkey.pem".into() };
+    let written = "server.tls = { certificate = '/a/fullchain.pem', key = '/a/privkey.pem' }";
+    assert_eq!(good(written).server.tls, Some(tls));
+
     let address = "element://room/{room}?event={event}&user={user}";
     assert_eq!(good(&format!("popup.open = '{address}'")).popup.open, OpenWith::Address(address.to_owned()));
     assert_eq!(good("popup.timeout = 'never'").popup.timeout, Timeout::Never);
@@ -138,6 +150,11 @@ fn values_that_would_not_work_are_refused() {
         "server.public_url = 'https://push.example.org/?a=b'",
         "server.public_url = 'https://push.example.org/#a'",
         "server.public_url = 'https://push.example.org/_matrix/push/v1/notify'",
+        "server.tls = '/a'",
+        "server.tls = {}",
+        "server.tls = { certificate = 1, key = '/b' }",
+        "server.tls = { certificate = '', key = '/b' }",
+        "server.tls = { certificate = '/a', key = '/b', extra = 1 }",
         "server.extra_paths = ['push']",
         "server.extra_paths = ['/a?b']",
         "server.extra_paths = ['/health']",
@@ -171,6 +188,22 @@ fn values_that_would_not_work_are_refused() {
     ] {
         assert!(parse(text).is_err(), "{text}");
     }
+}
+
+#[test]
+fn homeservers_are_told_where_and_how_we_listen() {
+    let check = |text: &str, url: &str, in_the_clear: &[&str]| {
+        let server = good(text).server;
+        assert_eq!(server.base_url(), url, "{text}");
+        let addresses: Vec<_> = server.in_the_clear().iter().map(ToString::to_string).collect();
+        assert_eq!(addresses, in_the_clear, "{text}");
+    };
+    let tls = "\nserver.tls = { certificate = '/a', key = '/b' }";
+    let both = "server.listen = ['192.168.1.20:1', '[::1]:2', '[::ffff:127.0.0.1]:3', '0.0.0.0:4']";
+    check("server.listen = ['127.0.0.1:1']", "http://127.0.0.1:1", &[]);
+    check(both, "http://192.168.1.20:1", &["192.168.1.20:1", "0.0.0.0:4"]);
+    check(&format!("{both}{tls}"), "https://192.168.1.20:1", &[]);
+    check(&format!("{both}{tls}\nserver.public_url = 'https://a.example'"), "https://a.example", &[]);
 }
 
 #[test]

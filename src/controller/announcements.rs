@@ -18,10 +18,14 @@ pub enum Topic {
     Accounts,
     /// The addresses of `server.listen`
     Listen,
+    /// The certificate of `server.tls`
+    Certificate,
     /// The inbox
     Inbox,
     /// An inbox that was damaged, and put aside
     Damage,
+    /// Sessions that are over
+    SignIn,
 }
 
 impl Topic {
@@ -30,8 +34,10 @@ impl Topic {
             Self::Configuration => "The configuration has a fault",
             Self::Accounts => "The accounts cannot be read",
             Self::Listen => "Not all addresses can be listened on",
+            Self::Certificate => "The certificate needs your attention",
             Self::Inbox => "The inbox cannot be used",
             Self::Damage => "The inbox was damaged",
+            Self::SignIn => "Signed out by the homeserver",
         }
     }
 }

@@ -6,6 +6,7 @@
 mod announcements;
 mod budget;
 mod calls;
+mod catching_up;
 mod pause;
 mod plan;
 mod popups;
@@ -26,10 +27,10 @@ use tokio::{
 use crate::{
     accounts::Accounts,
     config::{Config, Preview},
-    control::{Command, Reply, Request},
+    control::{Command, Reply, Request, SignInStatus, TlsStatus},
     desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState, popup::Popup},
     inbox::{Inbox, InboxError, News, Retention, Shown},
-    notice::NoticeId,
+    notice::{NoticeId, RoomKey},
     push::present::Wording,
     wake::WakeWindow,
 };
@@ -64,10 +65,23 @@ pub enum Event {
     /// Something is (or with `None` no longer is) not as the person wants it: shown in `status`, and in a popup of its own
     /// when it is new.
     Problem(Topic, Option<String>),
-    /// The addresses that are listened on have changed.
-    Listening(Vec<SocketAddr>),
+    /// What is known of the sessions of signed-in accounts, by the account's name.
+    SignedIn(BTreeMap<String, SignInStatus>),
+    /// What is listened on has changed.
+    Listening(Listening),
     /// Something is to be opened, with the activation token of the click that asked for it.
     Open(OpenTarget, Option<String>),
+}
+
+/// Where and how homeservers are listened to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listening {
+    /// The addresses, as bound.
+    pub addresses: Vec<SocketAddr>,
+    /// The certificate, where TLS is spoken.
+    pub tls: Option<TlsStatus>,
+    /// What works, but the person may not want.
+    pub warnings: Vec<String>,
 }
 
 /// Where events come from.
@@ -98,8 +112,22 @@ pub enum Ask {
         /// The token, if there was one.
         token: Option<String>,
     },
+    /// Pushes may be missing: catch up.
+    CatchUp(Missing),
     /// End.
     Quit,
+}
+
+/// Which pushes may be missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
+    /// Those of any account: the computer slept, or pushes had to be refused.
+    Anywhere,
+    /// Those of this one, of which nothing was heard for long before a push came now.
+    After {
+        /// Its name.
+        account: String,
+    },
 }
 
 /// What the controller is given.
@@ -140,12 +168,18 @@ pub struct Controller<D> {
     popup_service: Option<ServiceState>,
     tray_host: ServiceState,
     sound: ServiceState,
-    listening: Vec<SocketAddr>,
+    listening: Listening,
     problems: BTreeMap<Topic, String>,
     /// Popups about Pushbell itself that have not been shown yet, by title.
     announcements: BTreeMap<&'static str, Popup>,
     /// More waiting rooms than this become one summary, until all that waits has been shown.
     backlog: Option<u64>,
+    /// What was caught up with is not all that there was; the summary says so.
+    is_cut_short: bool,
+    /// Rooms whose popup waits until then for what its push has left out.
+    held: BTreeMap<RoomKey, Instant>,
+    /// The sessions of signed-in accounts.
+    sessions: BTreeMap<String, SignInStatus>,
     /// What was shown but could not be written down: nothing else is shown before it is, or it would be shown again.
     unwritten: Vec<Shown>,
     /// How often in a row the notification service has refused a popup.
@@ -185,10 +219,13 @@ impl<D: Desktop> Controller<D> {
             popup_service: None,
             tray_host: ServiceState { available: false, reason: Some(tray_host.into()) },
             sound: ServiceState { available: true, reason: Some("opened when a sound is played".into()) },
-            listening: Vec::new(),
+            listening: Listening::default(),
             problems: BTreeMap::new(),
             announcements: BTreeMap::new(),
             backlog: Some(BACKLOG_ROOMS),
+            is_cut_short: false,
+            held: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             unwritten: Vec::new(),
             refusals: 0,
             is_restored: false,
@@ -205,11 +242,11 @@ impl<D: Desktop> Controller<D> {
     /// Looks into the inbox, before the first push comes: what it finds is a backlog, and old calls do not ring again.
     pub async fn prepare(
         &mut self,
-        listening: Vec<SocketAddr>,
+        listening: Listening,
         announcement: Option<Popup>,
         problems: impl Iterator<Item = (Topic, String)>,
     ) {
-        self.listening = listening;
+        self.listens(listening);
         if let Some(popup) = announcement {
             self.announce(popup);
         }
@@ -320,8 +357,16 @@ impl<D: Desktop> Controller<D> {
             }
             Event::Problem(topic, Some(reason)) => self.problem(topic, reason),
             Event::Problem(topic, None) => self.solved(topic),
-            Event::Listening(listening) => self.listening = listening,
+            Event::SignedIn(sessions) => self.sessions = sessions,
+            Event::Listening(listening) => self.listens(listening),
             Event::Open(target, token) => self.open(target, token),
+        }
+    }
+
+    fn listens(&mut self, listening: Listening) {
+        let before = std::mem::replace(&mut self.listening, listening);
+        for warning in self.listening.warnings.iter().filter(|warning| !before.warnings.contains(warning)) {
+            tracing::warn!("{warning}");
         }
     }
 

@@ -6,7 +6,7 @@ use jiff::{Timestamp, Zoned};
 use tokio::time::Instant;
 
 use super::{
-    BACKLOG_ROOMS, Controller, LONGEST_NEWS_INTERVAL, NEWS_INTERVAL, Topic,
+    Ask, BACKLOG_ROOMS, Controller, LONGEST_NEWS_INTERVAL, Missing, NEWS_INTERVAL, Topic,
     plan::{Situation, Step},
     popups::Subject,
 };
@@ -49,6 +49,8 @@ impl<D: Desktop> Controller<D> {
         }
         if self.inbox_works && self.problems.contains_key(&Topic::Inbox) {
             self.solved(Topic::Inbox);
+            // Pushes were refused meanwhile.
+            self.ask(Ask::CatchUp(Missing::Anywhere));
         }
         self.draw_tray();
     }
@@ -74,6 +76,7 @@ impl<D: Desktop> Controller<D> {
         if let Some(kept_as) = &news.set_aside {
             self.inbox_was_damaged(kept_as).await;
         }
+        self.catch_up(&news, now);
         for zeroed in &news.zeroed {
             self.withdraw_zeroed(zeroed, &news);
         }
@@ -186,6 +189,7 @@ impl<D: Desktop> Controller<D> {
         }
         self.show_calls(now);
         let popups = &self.popups;
+        let held = self.held.iter().filter(|(_, until)| **until > now).map(|(room, _)| room.clone());
         let plan = self.planner.plan(
             &self.last,
             &Situation {
@@ -197,7 +201,7 @@ impl<D: Desktop> Controller<D> {
                 },
                 is_up: &|room| popups.is_up(&PopupKey::Room(room.clone())),
                 outdated: popups.outdated(),
-                under_way: popups.rooms_under_way(),
+                under_way: popups.rooms_under_way().into_iter().chain(held).collect(),
                 summary_under_way: popups.is_under_way(&PopupKey::Summary),
             },
         );
@@ -212,6 +216,7 @@ impl<D: Desktop> Controller<D> {
         }
         if self.last.waiting_rooms == 0 {
             self.backlog = None;
+            self.is_cut_short = false;
         }
     }
 
@@ -291,7 +296,10 @@ impl<D: Desktop> Controller<D> {
                 Err(error) => return self.inbox_failed(&error),
             }
         }
-        let popup = present::summary_popup(tally.notices, tally.rooms, &named, self.wording());
+        let mut popup = present::summary_popup(tally.notices, tally.rooms, &named, self.wording());
+        if self.is_cut_short {
+            popup.text = format!("There were more than are read back.\n{}", popup.text);
+        }
         let serial = self.popups.ask(PopupKey::Summary, Some(Shown::Everything(up_to)), None);
         self.parts.desktop.show(serial, popup);
     }

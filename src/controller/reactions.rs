@@ -4,7 +4,7 @@ use jiff::{Timestamp, Zoned};
 use tokio::time::{Duration, Instant};
 
 use super::{
-    Ask, BACKLOG_ROOMS, Controller, Topic, WAKE_GATHER, WELCOME, own_popup,
+    Ask, BACKLOG_ROOMS, Controller, Missing, Topic, WAKE_GATHER, WELCOME, own_popup,
     pause::{self, Pause},
     popups::Subject,
 };
@@ -55,6 +55,7 @@ impl<D: Desktop> Controller<D> {
                 self.parts.wake_window.open();
                 self.pause = self.pause.map(|pause| pause.after_sleep(Timestamp::now(), now));
                 self.look_again_at(now + WAKE_GATHER);
+                self.ask(Ask::CatchUp(Missing::Anywhere));
             }
         }
     }
@@ -71,7 +72,7 @@ impl<D: Desktop> Controller<D> {
     }
 
     /// What waits has piled up: more rooms than this become one summary.
-    fn gather(&mut self, rooms: u64) {
+    pub(super) fn gather(&mut self, rooms: u64) {
         self.backlog = Some(self.backlog.map_or(rooms, |before| before.min(rooms)));
     }
 
@@ -132,7 +133,7 @@ impl<D: Desktop> Controller<D> {
             PopupKey::Summary => self.open_newest(token).await,
             PopupKey::Own(title) if *title == WELCOME => self.ask(Ask::Connect { token }),
             PopupKey::Own(title)
-                if [Topic::Accounts, Topic::Inbox, Topic::Damage].map(Topic::title).contains(title) => {}
+                if [Topic::Accounts, Topic::Inbox, Topic::Damage, Topic::SignIn].map(Topic::title).contains(title) => {}
             PopupKey::Own(_) => self.ask(Ask::OpenConfiguration { token }),
         }
         self.acknowledge(key, subject).await;
@@ -215,7 +216,7 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    fn ask(&self, ask: Ask) {
+    pub(super) fn ask(&self, ask: Ask) {
         // The program that no longer listens is ending already.
         drop(self.parts.asks.send(ask));
     }

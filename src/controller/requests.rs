@@ -66,8 +66,9 @@ impl<D: Desktop> Controller<D> {
             version: identity::VERSION.into(),
             pid: std::process::id(),
             since: self.started_at,
-            listen: self.listening.iter().map(ToString::to_string).collect(),
+            listen: self.listening.addresses.iter().map(ToString::to_string).collect(),
             public_url: self.parts.config.server.base_url(),
+            tls: self.listening.tls.clone(),
             unread: badge.unread,
             missed_calls: badge.missed_calls,
             paused_until: self.pause.map(|pause| pause.until()),
@@ -85,6 +86,7 @@ impl<D: Desktop> Controller<D> {
                         unread: state.map_or(0, |state| state.unread),
                         missed_calls: state.map_or(0, |state| state.missed_calls),
                         last_push: state.and_then(|state| state.last_push),
+                        sign_in: self.sessions.get(&*account.name).cloned().unwrap_or_default(),
                     }
                 })
                 .collect(),
@@ -95,6 +97,7 @@ impl<D: Desktop> Controller<D> {
             tray: self.tray_host.clone(),
             sound: self.sound.clone(),
             problems: self.problems.iter().map(|(topic, reason)| format!("{}: {reason}", topic.title())).collect(),
+            warnings: self.listening.warnings.clone(),
         }
     }
 }

@@ -1,6 +1,25 @@
 //! Why a homeserver's pushes may not reach us.
+//!
+//! ```text
+//! Asked -> facts (names resolved, addresses tried, a push of our own) -> diagnosis (pure) -> findings
+//! ```
+//! Nothing is asked but the pusher URL, and where the homeserver's name leads to. Synapse answers 200 to a pusher that it
+//! will never deliver to, so its block list, a firewall and its waiting after failures look alike from here: those are
+//! likely causes, told with how to tell; everything else is proven.
+
+mod address;
+mod diagnosis;
+mod facts;
+mod likely;
+mod probe;
+mod server;
+#[cfg(test)]
+mod tests;
+mod url;
 
 use std::net::SocketAddr;
+
+use jiff::Timestamp;
 
 use super::Finding;
 use crate::homeserver::BaseUrl;
@@ -20,8 +39,34 @@ pub struct Asked {
 
 /// Looks at the way from the homeserver to us, as far as it can be seen from here. What is proven comes first, then the
 /// likeliest cause. Takes at most some seconds.
-#[expect(clippy::unused_async, reason = "names are resolved and addresses tried")]
 pub async fn explain(asked: &Asked) -> Vec<Finding> {
-    let _ = asked;
-    Vec::new()
+    let way = Way { url: &asked.pusher_url, listen: &asked.listen };
+    let facts = facts::gather(way, Some(&asked.homeserver)).await;
+    diagnosis::diagnose(&facts, server::Server::named(&asked.server), Pushed::Never)
+}
+
+/// The end of the way that is ours.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Way<'a> {
+    /// The pusher URL.
+    pub(super) url: &'a str,
+    /// What we listen on.
+    pub(super) listen: &'a [SocketAddr],
+}
+
+/// Whether the homeserver has ever come through. Once it has, there is nothing to guess.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pushed {
+    /// No push has come yet.
+    Never,
+    /// The last one came then.
+    At(Timestamp),
+    /// It is not asked: an account that was registered by hand may not be registered at all.
+    Unasked,
+}
+
+/// The same as [`explain`] at any time, and also where no homeserver is known.
+pub(super) async fn examine(way: Way<'_>, homeserver: Option<&BaseUrl>, server: &str, pushed: Pushed) -> Vec<Finding> {
+    let facts = facts::gather(way, homeserver).await;
+    diagnosis::diagnose(&facts, server::Server::named(server), pushed)
 }

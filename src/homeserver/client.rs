@@ -140,19 +140,36 @@ impl HomeserverClient {
         self.ask(&Method::PUT, path, Body::Json(body)).await
     }
 
+    /// GETs a path whose answer holds what strangers wrote, and returns its text: [`Value`] refuses an answer whole for
+    /// one deep or odd event in it. Bytes that are not UTF-8 are read as U+FFFD.
+    ///
+    /// # Errors
+    /// When there is no answer or it is a "no".
+    pub async fn get_text(&self, path: &str) -> Result<String, HomeserverError> {
+        let answer = self.exchange(&Method::GET, path, Body::Empty).await?;
+        Ok(String::from_utf8_lossy(&answer.body).into_owned())
+    }
+
     async fn ask(&self, method: &Method, path: &str, body: Body) -> Result<Value, HomeserverError> {
+        self.exchange(method, path, body).await.map(|answer| answer.json())
+    }
+
+    async fn exchange(&self, method: &Method, path: &str, body: Body) -> Result<Answer, HomeserverError> {
         let url = format!("{}{path}", self.base.as_str());
         let answer = self.https.send(method, &url, self.token.as_deref(), &body).await?;
         let path = path.split('?').next().unwrap_or(path);
-        if answer.status.is_success() { Ok(answer.json()) } else { Err(refused(path, &answer)) }
+        if answer.status.is_success() { Ok(answer) } else { Err(refused(path, &answer)) }
     }
+}
+
+/// A server's own words, harmless to print.
+pub(super) fn printable(text: &str) -> String {
+    text::spelled_out(&text.chars().take(MAX_WORDS).collect::<String>()).replace('\n', " ")
 }
 
 fn refused(path: &str, answer: &Answer) -> HomeserverError {
     let body = answer.json();
     let word = |key: &str| body[key].as_str().unwrap_or_default();
-    let printable =
-        |text: &str| text::spelled_out(&text.chars().take(MAX_WORDS).collect::<String>()).replace('\n', " ");
     let errcode = if word("errcode").is_empty() { "M_UNKNOWN" } else { word("errcode") };
     HomeserverError::Refused(Box::new(Refusal {
         path: path.to_owned(),

@@ -9,15 +9,25 @@
 //! | [`server`] | which software it is, and so what its counts mean |
 //! | [`login`] | signing in and out, going on with a session |
 //! | [`pushers`] | setting, listing and removing http pushers |
+//! | [`oauth`] | the OAuth 2.0 API: signing in with a browser, refreshing and revoking |
+//! | [`sso`] | signing in with a browser where there is no OAuth 2.0 API |
+//! | [`redirect`] | the way back from a browser |
+//! | [`notifications`] | what the person was or would have been notified of |
+//! | [`events`] | single events, and the names of rooms and of those in them |
 //! | [`user_id`] | user IDs and server names |
 //! | [`tokens`] | what signing in gives and what has to be kept secret |
 
 pub mod client;
 pub mod discovery;
+pub mod events;
 pub mod https;
 pub mod login;
+pub mod notifications;
+pub mod oauth;
 pub mod pushers;
+pub mod redirect;
 pub mod server;
+pub mod sso;
 pub mod tokens;
 pub mod user_id;
 

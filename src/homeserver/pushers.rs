@@ -39,6 +39,8 @@ pub struct ListedPusher {
     pub app_display_name: String,
     /// `device_display_name`
     pub device_display_name: String,
+    /// `lang`
+    pub lang: String,
     /// `data.url`
     pub url: String,
 }
@@ -94,6 +96,7 @@ fn listed(pusher: &Value) -> ListedPusher {
         kind: text(&pusher["kind"]),
         app_display_name: text(&pusher["app_display_name"]),
         device_display_name: text(&pusher["device_display_name"]),
+        lang: text(&pusher["lang"]),
         url: text(&pusher["data"]["url"]),
     }
 }

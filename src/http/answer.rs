@@ -51,13 +51,16 @@ pub(super) enum Failure {
     WrongPath,
     /// The request's head is not HTTP, or too long: hyper says which.
     NotHttp(StatusCode),
+    /// It is not encrypted, where TLS is spoken.
+    NotTls,
 }
 
 impl Failure {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::Push(PushError::NotJson(_) | PushError::BadJson(_) | PushError::MissingParam(_))
-            | Self::BodyBroken => StatusCode::BAD_REQUEST,
+            | Self::BodyBroken
+            | Self::NotTls => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoMemory | Self::AccountsUnreadable | Self::Inbox(_) | Self::InboxTooSlow => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -75,7 +78,7 @@ impl Failure {
             Self::Push(PushError::MissingParam(_)) => "M_MISSING_PARAM",
             Self::BodyTooLarge { .. } => "M_TOO_LARGE",
             Self::NoMemory | Self::AccountsUnreadable | Self::Inbox(_) | Self::InboxTooSlow => "M_UNKNOWN",
-            Self::WrongMethod { .. } | Self::WrongPath | Self::NotHttp(_) => "M_UNRECOGNIZED",
+            Self::WrongMethod { .. } | Self::WrongPath | Self::NotHttp(_) | Self::NotTls => "M_UNRECOGNIZED",
         }
     }
 
@@ -102,6 +105,7 @@ impl Failure {
                 "the headers are too long or too many".into()
             }
             Self::NotHttp(_) => "this is not a request in HTTP/1.1".into(),
+            Self::NotTls => "this address is encrypted (server.tls): the URL begins with https://".into(),
         }
     }
 }
@@ -171,9 +175,10 @@ impl Answer {
     }
 }
 
-/// The whole answer to what hyper could not read as a request, as it goes over the wire.
-pub(super) fn not_http(status: StatusCode) -> Vec<u8> {
-    let body = Answer::Failed(Failure::NotHttp(status)).body();
+/// The whole answer to what is no request that hyper could read, as it goes over the wire.
+pub(super) fn last(failure: Failure) -> Vec<u8> {
+    let status = failure.status();
+    let body = Answer::Failed(failure).body();
     let reason = status.canonical_reason().unwrap_or_default();
     let mut wire = format!(
         "HTTP/1.1 {} {reason}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",

@@ -18,15 +18,17 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
+    net::TcpStream,
     time::{self, Instant},
 };
 use tracing::debug;
 
 use super::{
-    answer,
+    answer::{self, Failure},
     link::Stage,
     registry::Membership,
     routes::{Endpoint, Recorder},
+    tls::{Handshake, Tls},
 };
 
 /// Bytes that a client may send on after it was refused, before the connection is closed on it.
@@ -43,7 +45,35 @@ pub(super) async fn serve<R: Recorder>(
         .link
         .until_closed(async {
             if let Some(stream) = serve_http(stream, endpoint, &member).await {
-                finish(stream, &member).await;
+                let refusal = member.link.refusal().map(Failure::NotHttp);
+                finish(stream, refusal, &member).await;
+            }
+        })
+        .await;
+}
+
+/// The same over TLS. The handshake is under a deadline of its own.
+pub(super) async fn serve_tls<R: Recorder>(stream: TcpStream, tls: Tls, endpoint: Endpoint<R>, member: Membership) {
+    let member = Arc::new(member);
+    let handshake = async {
+        let handshake = time::timeout(member.limits().handshake_time, tls.handshake(stream));
+        match member.link.unless_draining(handshake).await {
+            Some(Ok(Ok(handshake))) => Some(handshake),
+            Some(Ok(Err(_)) | Err(_)) | None => None,
+        }
+    };
+    member
+        .link
+        .until_closed(async {
+            match handshake.await {
+                Some(Handshake::Done(stream)) => {
+                    if let Some(stream) = serve_http(stream, endpoint, &member).await {
+                        let refusal = member.link.refusal().map(Failure::NotHttp);
+                        finish(stream, refusal, &member).await;
+                    }
+                }
+                Some(Handshake::NotTls(stream)) => finish(stream, Some(Failure::NotTls), &member).await,
+                None => {}
             }
         })
         .await;
@@ -108,12 +138,12 @@ where
 
 /// Closes a connection so that its client gets to read the last answer: one that is closed with unread bytes is reset,
 /// and the answer may be lost with it.
-async fn finish(mut stream: impl AsyncRead + AsyncWrite + Unpin, member: &Membership) {
-    let refusal = member.link.refusal();
+async fn finish(mut stream: impl AsyncRead + AsyncWrite + Unpin, refusal: Option<Failure>, member: &Membership) {
     let lingers = refusal.is_some() || member.link.was_left_unread();
     let finishing = async {
-        if let Some(status) = refusal {
-            stream.write_all(&answer::not_http(status)).await?;
+        if let Some(refusal) = refusal {
+            stream.write_all(&answer::last(refusal)).await?;
+            stream.flush().await?;
         }
         stream.shutdown().await?;
         if lingers {

@@ -15,6 +15,8 @@ pub struct Limits {
     pub all_body_bytes: usize,
     /// Open connections. A person has a few homeservers; a proxy before us may keep a connection for each of its own.
     pub connections: usize,
+    /// For a handshake of TLS, from the connection's beginning.
+    pub handshake_time: Duration,
     /// For a request line and its headers to be whole, from their first byte or from the connection's beginning.
     pub head_time: Duration,
     /// For a body to be whole.
@@ -39,6 +41,7 @@ impl Default for Limits {
             body_bytes: 512 * 1024,
             all_body_bytes: 8 * 1024 * 1024,
             connections: 2048,
+            handshake_time: Duration::from_secs(10),
             head_time: Duration::from_secs(30),
             body_time: Duration::from_secs(30),
             record_time: Duration::from_secs(30),

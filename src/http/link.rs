@@ -40,6 +40,8 @@ enum Order {
 pub(super) struct Link {
     /// Grows with each connection.
     pub(super) id: u64,
+    /// Which of the server's listeners it came by.
+    pub(super) listener: u64,
     /// Tick of its last valid push, 0 before the first.
     pub(super) last_push: AtomicU64,
     /// Bytes of the body that it holds.
@@ -58,9 +60,10 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(id: u64) -> Self {
+    pub(super) fn new(id: u64, listener: u64) -> Self {
         Self {
             id,
+            listener,
             last_push: AtomicU64::new(0),
             body_bytes: AtomicUsize::new(0),
             stage: AtomicU8::new(Stage::Head as u8),
@@ -135,6 +138,12 @@ impl Link {
             if self.order.load(Relaxed) == Order::Close as u8 { Poll::Ready(()) } else { future.as_mut().poll(cx) }
         })
         .await;
+    }
+
+    /// The future's output, or `None` once the connection is told to finish: nothing is in progress yet.
+    pub(super) async fn unless_draining<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        poll_fn(|cx| if self.is_draining() { Poll::Ready(None) } else { future.as_mut().poll(cx).map(Some) }).await
     }
 
     fn hear_orders(&self, cx: &Context<'_>) {

@@ -22,6 +22,7 @@ pub(super) struct Registry {
     limits: Limits,
     links: Mutex<BTreeMap<u64, Arc<Link>>>,
     connections: AtomicU64,
+    listeners: AtomicU64,
     /// Counts valid pushes: the clock by which connections are stale.
     pushes: AtomicU64,
     /// Bytes of all bodies held.
@@ -34,6 +35,7 @@ impl Registry {
             limits,
             links: Mutex::default(),
             connections: AtomicU64::new(0),
+            listeners: AtomicU64::new(0),
             pushes: AtomicU64::new(0),
             body_bytes: AtomicUsize::new(0),
         })
@@ -43,11 +45,16 @@ impl Registry {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new connection. Says too whether another one was told to close, to make room.
-    pub(super) fn join(self: &Arc<Self>) -> (Membership, bool) {
+    /// The number of a new listener.
+    pub(super) fn listen(&self) -> u64 {
+        self.listeners.fetch_add(1, Relaxed)
+    }
+
+    /// A new connection of this listener. Says too whether another one was told to close, to make room.
+    pub(super) fn join(self: &Arc<Self>, listener: u64) -> (Membership, bool) {
         let crowded = self.links().len() >= self.limits.connections;
         let made_room = crowded && self.close_stalest();
-        let link = Arc::new(Link::new(self.connections.fetch_add(1, Relaxed)));
+        let link = Arc::new(Link::new(self.connections.fetch_add(1, Relaxed), listener));
         self.links().insert(link.id, Arc::clone(&link));
         (Membership { registry: Arc::clone(self), link }, made_room)
     }
@@ -69,9 +76,13 @@ impl Registry {
         true
     }
 
-    /// Tells every connection to finish its request and close.
-    pub(super) fn drain(&self) {
-        self.links().values().for_each(|link| link.drain());
+    /// Tells every connection of this listener to finish its request and close.
+    pub(super) fn drain(&self, listener: u64) {
+        self.links().values().filter(|link| link.listener == listener).for_each(|link| link.drain());
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     fn release(&self, link: &Link) {
@@ -143,7 +154,7 @@ mod tests {
     #[test]
     fn who_never_sent_a_valid_push_goes_first_and_then_whose_last_is_longest_ago() {
         let registry = registry(4);
-        let members: Vec<_> = (0..4).map(|_| registry.join().0).collect();
+        let members: Vec<_> = (0..4).map(|_| registry.join(0).0).collect();
         members[0].note_valid_push();
         members[3].note_valid_push();
         members[0].note_valid_push();
@@ -159,10 +170,10 @@ mod tests {
     #[test]
     fn a_newcomer_is_never_the_one_to_go() {
         let registry = registry(2);
-        let members: Vec<_> = (0..2).map(|_| registry.join().0).collect();
+        let members: Vec<_> = (0..2).map(|_| registry.join(0).0).collect();
         members.iter().for_each(Membership::note_valid_push);
 
-        let (_newcomer, made_room) = registry.join();
+        let (_newcomer, made_room) = registry.join(0);
 
         assert!(made_room);
         assert_eq!(open(&registry), [1, 2]);
@@ -171,7 +182,7 @@ mod tests {
     #[test]
     fn memory_for_a_body_is_taken_from_staler_connections_that_send_one() {
         let registry = registry(8);
-        let [idle, sends_slowly, newer, newest] = [(); 4].map(|()| registry.join().0);
+        let [idle, sends_slowly, newer, newest] = [(); 4].map(|()| registry.join(0).0);
         for sender in [&sends_slowly, &newer, &newest] {
             sender.link.enter(Stage::Body);
         }

@@ -201,6 +201,7 @@ impl<R: Recorder> Endpoint<R> {
                 account: Arc::clone(&account.name),
                 counts: account.counts,
                 derive_missed_calls,
+                fetches_details: account.sign_in.as_ref().is_some_and(|sign_in| sign_in.event_id_only),
                 tweaks,
             });
             let delivery = Delivery {

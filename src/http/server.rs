@@ -1,6 +1,7 @@
 //! Accepting connections, and letting go of them.
 
 use std::{
+    fmt,
     future::{Future, poll_fn},
     io::{self, ErrorKind},
     pin::pin,
@@ -11,6 +12,7 @@ use std::{
 
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::{JoinError, JoinSet},
     time,
 };
@@ -21,86 +23,129 @@ use super::{
     limits::Limits,
     registry::Registry,
     routes::{Endpoint, Recorder},
+    tls::Tls,
 };
 
 /// The first and the longest pause after a connection could not be accepted.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
 
-/// Serves the endpoint until `shutdown`, then finishes the requests in progress within `limits.drain_time`.
-///
-/// Runs on a tokio runtime with I/O and time. Its connections are tasks beside it, which end with it.
-pub async fn serve<R: Recorder>(
-    listeners: Vec<TcpListener>,
+/// The endpoint as a server. A handle: clones are the same server, and its limits hold for all of its addresses together.
+pub struct Server<R> {
     endpoint: Endpoint<R>,
-    limits: Limits,
-    shutdown: impl Future<Output = ()>,
-) {
-    let registry = Registry::new(limits);
-    let mut connections = JoinSet::new();
-    accept_all(&listeners, &endpoint, &registry, &mut connections, shutdown).await;
-    drop(listeners);
-
-    registry.drain();
-    let drained = time::timeout(limits.drain_time, async {
-        while let Some(ended) = connections.join_next().await {
-            report(ended);
-        }
-    });
-    if drained.await.is_err() {
-        warn!(connections = connections.len(), "requests were still in progress when the time to finish them was over");
-    }
-    connections.shutdown().await;
-    endpoint.settle_log();
+    registry: Arc<Registry>,
+    tls: watch::Sender<Option<Tls>>,
 }
 
-async fn accept_all<R: Recorder>(
-    listeners: &[TcpListener],
-    endpoint: &Endpoint<R>,
-    registry: &Arc<Registry>,
-    connections: &mut JoinSet<()>,
-    shutdown: impl Future<Output = ()>,
-) {
-    let mut shutdown = pin!(shutdown);
-    let mut next_listener = 0;
-    let mut pause = None;
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = &mut shutdown => return,
-            Some(ended) = connections.join_next() => {
+impl<R> Clone for Server<R> {
+    fn clone(&self) -> Self {
+        Self { endpoint: self.endpoint.clone(), registry: Arc::clone(&self.registry), tls: self.tls.clone() }
+    }
+}
+
+impl<R> fmt::Debug for Server<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("limits", self.registry.limits()).finish_non_exhaustive()
+    }
+}
+
+impl<R: Recorder> Server<R> {
+    /// A server that listens nowhere yet, in plain HTTP.
+    #[must_use]
+    pub fn new(endpoint: Endpoint<R>, limits: Limits) -> Self {
+        Self { endpoint, registry: Registry::new(limits), tls: watch::Sender::new(None) }
+    }
+
+    /// From now on all addresses speak TLS and nothing else, or with `None` plain HTTP. Connections of the other kind
+    /// finish their request and close.
+    pub fn set_tls(&self, tls: Option<Tls>) {
+        self.tls.send_if_modified(|current| {
+            let differs = *current != tls;
+            *current = tls;
+            differs
+        });
+    }
+
+    /// Serves these listeners until `shutdown`, then finishes the requests in progress within `limits.drain_time`.
+    ///
+    /// Runs on a tokio runtime with I/O and time. Its connections are tasks beside it, which end with it.
+    pub async fn serve(self, listeners: Vec<TcpListener>, shutdown: impl Future<Output = ()>) {
+        let number = self.registry.listen();
+        let mut connections = JoinSet::new();
+        self.accept_all(number, &listeners, &mut connections, shutdown).await;
+        drop(listeners);
+
+        self.registry.drain(number);
+        let drained = time::timeout(self.registry.limits().drain_time, async {
+            while let Some(ended) = connections.join_next().await {
                 report(ended);
-                continue;
             }
-            accepted = accept(listeners, &mut next_listener) => accepted,
-        };
-        match accepted {
-            Ok(stream) => {
-                pause = None;
-                if let Err(error) = stream.set_nodelay(true) {
-                    debug!(%error, "a connection has gone before it was served");
+        });
+        if drained.await.is_err() {
+            let connections = connections.len();
+            warn!(connections, "requests were still in progress when the time to finish them was over");
+        }
+        connections.shutdown().await;
+        self.endpoint.settle_log();
+    }
+
+    async fn accept_all(
+        &self,
+        number: u64,
+        listeners: &[TcpListener],
+        connections: &mut JoinSet<()>,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let mut shutdown = pin!(shutdown);
+        let mut tls = self.tls.subscribe();
+        let mut next_listener = 0;
+        let mut pause = None;
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut shutdown => return,
+                Ok(()) = tls.changed() => {
+                    self.registry.drain(number);
                     continue;
                 }
-                let (member, made_room) = registry.join();
-                connections.spawn(connection::serve(stream, endpoint.clone(), member));
-                if made_room {
-                    // Whoever was told to close does so before more are accepted: sockets stay bounded too.
-                    tokio::task::yield_now().await;
+                Some(ended) = connections.join_next() => {
+                    report(ended);
+                    continue;
                 }
-            }
-            Err(error) if concerns_one_connection(&error) => {
-                debug!(%error, "a connection has gone before it was served");
-            }
-            Err(error) => {
-                // Mostly file descriptors have run out: one more may come free now, or when somebody else is done.
-                let length = pause.map_or(PAUSES.0, |before: Duration| (before * 2).min(PAUSES.1));
-                if pause.replace(length).is_none() {
-                    warn!(%error, "connections cannot be accepted; trying again");
+                accepted = accept(listeners, &mut next_listener) => accepted,
+            };
+            match accepted {
+                Ok(stream) => {
+                    pause = None;
+                    if let Err(error) = stream.set_nodelay(true) {
+                        debug!(%error, "a connection has gone before it was served");
+                        continue;
+                    }
+                    let (member, made_room) = self.registry.join(number);
+                    let (endpoint, tls) = (self.endpoint.clone(), tls.borrow().clone());
+                    match tls {
+                        Some(tls) => connections.spawn(connection::serve_tls(stream, tls, endpoint, member)),
+                        None => connections.spawn(connection::serve(stream, endpoint, member)),
+                    };
+                    if made_room {
+                        // Whoever was told to close does so before more are accepted: sockets stay bounded too.
+                        tokio::task::yield_now().await;
+                    }
                 }
-                registry.close_stalest();
-                tokio::select! {
-                    biased;
-                    () = &mut shutdown => return,
-                    () = time::sleep(length) => {}
+                Err(error) if concerns_one_connection(&error) => {
+                    debug!(%error, "a connection has gone before it was served");
+                }
+                Err(error) => {
+                    // Mostly file descriptors have run out: one more may come free now, or when somebody else is done.
+                    let length = pause.map_or(PAUSES.0, |before: Duration| (before * 2).min(PAUSES.1));
+                    if pause.replace(length).is_none() {
+                        warn!(%error, "connections cannot be accepted; trying again");
+                    }
+                    self.registry.close_stalest();
+                    tokio::select! {
+                        biased;
+                        () = &mut shutdown => return,
+                        () = time::sleep(length) => {}
+                    }
                 }
             }
         }

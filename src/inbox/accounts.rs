@@ -54,7 +54,7 @@ impl Account {
 
     /// Loads every account that has been heard of.
     pub(super) fn all(db: &Connection) -> rusqlite::Result<Vec<Self>> {
-        db.prepare_cached(account_query!("WHERE last_push IS NOT NULL ORDER BY name"))?
+        db.prepare_cached(account_query!("WHERE last_push IS NOT NULL OR unread_notices > 0 ORDER BY name"))?
             .query_map([], Self::from_row)?
             .collect()
     }

@@ -28,12 +28,22 @@ pub(super) struct Changes {
     pub(super) are_news: bool,
     /// Some rows of messages that were read do not say so yet.
     pub(super) is_reading: bool,
+    /// There are notices of which only the ids are known.
+    pub(super) details_are_wanted: bool,
+    /// What was missed was taken over; whether all of it.
+    pub(super) caught_up: Option<bool>,
     zeroed_accounts: BTreeSet<String>,
     zeroed_rooms: BTreeSet<RoomKey>,
     changed_rooms: BTreeSet<RoomKey>,
 }
 
 impl Changes {
+    /// What was missed was taken over, whole or as much as is read back.
+    pub(super) fn catch_up(&mut self, is_whole: bool) {
+        self.are_news = true;
+        self.caught_up = Some(is_whole && self.caught_up.unwrap_or(true));
+    }
+
     /// An account's number fell to zero, and so those of its rooms.
     pub(super) fn zero_account(&mut self, account: &str) {
         self.are_news = true;
@@ -66,6 +76,9 @@ impl Changes {
     /// Adds what a later transaction has changed.
     pub(super) fn merge(&mut self, later: Self) {
         self.are_news |= later.are_news;
+        if let Some(is_whole) = later.caught_up {
+            self.catch_up(is_whole);
+        }
         later.zeroed_accounts.iter().for_each(|account| self.zero_account(account));
         later.zeroed_rooms.into_iter().for_each(|room| self.zero_room(room));
         later.changed_rooms.into_iter().for_each(|room| self.change_room(room));

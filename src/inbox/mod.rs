@@ -5,9 +5,11 @@
 
 mod accounts;
 mod calls;
+mod catching_up;
 mod changes;
 mod counts;
 mod damage;
+mod details;
 mod marks;
 mod news;
 mod prune;
@@ -31,6 +33,10 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use self::thread::{Request, Worker};
+pub use self::{
+    catching_up::{CaughtUp, Missed, Standing, UnreadEvent},
+    details::{WantedDetails, WantingRoom},
+};
 use crate::{
     notice::{Call, CallState, Notice, NoticeId, RoomDigest, RoomKey},
     push::notify::{Notification, SoundTweak, Tweaks},
@@ -58,6 +64,8 @@ pub struct Recipient {
     pub counts: CountsScope,
     /// Whether calls that nobody took become missed calls here (`calls.missed = "derive"`).
     pub derive_missed_calls: bool,
+    /// Whether the homeserver is asked for what a push does not say (`event_id_only`).
+    pub fetches_details: bool,
     /// The tweaks of its device.
     pub tweaks: Tweaks,
 }
@@ -99,6 +107,10 @@ pub struct News {
     pub changed_rooms: Vec<RoomKey>,
     /// The newest five notices with something to show, newest first.
     pub newest: Vec<Notice>,
+    /// Rooms with messages that wait and of which only the ids are known, at most 64.
+    pub wanting: Vec<WantingRoom>,
+    /// Since the last news: what was missed was taken over; `false`: there was more than is read back.
+    pub caught_up: Option<bool>,
     /// Since the last news: the database was damaged, is kept under this name, and a new one was begun.
     pub set_aside: Option<PathBuf>,
 }
@@ -219,6 +231,7 @@ pub enum InboxError {
 #[derive(Debug, Clone)]
 pub struct Inbox {
     requests: mpsc::Sender<Request>,
+    wanting: Arc<Notify>,
 }
 
 /// Requests that wait for the thread. More than that wait for room in the queue.
@@ -236,11 +249,12 @@ impl Inbox {
     pub fn open(path: &Path, retention: Retention, news: Arc<Notify>) -> Result<Self, InboxError> {
         let (requests, queue) = mpsc::channel(QUEUE);
         let worker = Worker::open(path, retention, news)?;
+        let wanting = worker.wanting();
         Builder::new()
             .name("inbox".to_owned())
             .spawn(move || worker.run(queue))
             .map_err(|error| schema::unusable(path, &error))?;
-        Ok(Self { requests })
+        Ok(Self { requests, wanting })
     }
 
     /// Records a push: its notice and its counts, for each recipient. On disk when this returns.

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use super::{
     AccountState, News, Tally, Totals, WaitingRoom,
     accounts::Account,
-    calls,
+    calls, details,
     rooms::Room,
     rows::{count, notice, notice_by_id, notice_query, stored, time},
 };
@@ -29,6 +29,8 @@ pub(super) fn news(db: &Connection) -> rusqlite::Result<News> {
         zeroed: Vec::new(),
         changed_rooms: Vec::new(),
         newest: newest(db)?,
+        wanting: details::wanting_rooms(db)?,
+        caught_up: None,
         set_aside: None,
     })
 }

@@ -178,6 +178,7 @@ fn forget(write: &mut Write<'_>, notice: &Aged) -> rusqlite::Result<()> {
     room.unread = room.unread.saturating_sub(u64::from(notice.is_in_popup));
     room.save(db)?;
     db.prepare_cached("DELETE FROM call WHERE notice = ?1")?.execute([notice.id])?;
+    db.prepare_cached("DELETE FROM wanted_details WHERE notice = ?1")?.execute([notice.id])?;
     db.prepare_cached("DELETE FROM notice WHERE id = ?1")?.execute([notice.id])?;
     db.prepare_cached("DELETE FROM room WHERE id = ?1 AND notices = 0 AND counted = 0")?.execute([notice.room])?;
     Ok(())

@@ -9,7 +9,7 @@ use super::{
     calls::{self, Ring, Times},
     changes::Write,
     counts::{self, Outcome},
-    marks,
+    details, marks,
     rooms::{self, Room},
     rows::{Kind, Known, key_hash, stored},
 };
@@ -143,6 +143,9 @@ impl Arrival<'_> {
         match draft.kind {
             Kind::Message => room.arrived(notice, recipient.tweaks.highlight, draft.sound.is_some()),
             Kind::Call | Kind::Silent => {}
+        }
+        if recipient.fetches_details && details::are_missing(self.push) {
+            details::want(write, notice)?;
         }
         if let Some(call) = draft.call {
             call.insert(write.db, notice, account.id, room.id)?;

@@ -14,7 +14,7 @@ const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Statements kept prepared: all that the inbox has.
-const CACHED_STATEMENTS: usize = 64;
+const CACHED_STATEMENTS: usize = 80;
 
 /// WAL: readers (`pushbell history`) and the writer do not wait for each other. FULL: a commit is on disk when it
 /// returns. The caches are small because the whole program is; what it works on is the end of a few B-trees.

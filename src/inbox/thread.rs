@@ -77,6 +77,8 @@ pub(super) struct Worker {
     connection: Option<Connection>,
     pruning: Pruning,
     news: Arc<Notify>,
+    /// Raised when there may be notices of which only the ids are known.
+    wanting: Arc<Notify>,
     /// Since the last news.
     changes: Changes,
     /// The last write failed.
@@ -121,6 +123,7 @@ impl Worker {
             path: path.to_owned(),
             pruning: Pruning::new(retention),
             news,
+            wanting: Arc::new(Notify::new()),
             changes: Changes::default(),
             is_failing: false,
             is_settled: false,
@@ -141,6 +144,11 @@ impl Worker {
             }
         }
         Ok(worker)
+    }
+
+    /// What is raised when there may be notices of which only the ids are known.
+    pub(super) fn wanting(&self) -> Arc<Notify> {
+        Arc::clone(&self.wanting)
     }
 
     /// Serves requests until it is to end, or nobody can ask any more.
@@ -265,6 +273,7 @@ impl Worker {
             self.write(|write| calls::ring_out(write, milliseconds))?;
         }
         let mut news = self.read(news::news)?;
+        news.caught_up = self.changes.caught_up.take();
         (news.zeroed, news.changed_rooms) = self.changes.take();
         news.set_aside = self.set_aside.take();
         Ok(news)
@@ -412,6 +421,9 @@ impl Worker {
                     tracing::info!("the inbox can be written again");
                 }
                 let are_news = changes.are_news;
+                if changes.details_are_wanted {
+                    self.wanting.notify_one();
+                }
                 self.is_reading |= changes.is_reading;
                 self.changes.merge(changes);
                 if are_news {

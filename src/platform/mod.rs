@@ -6,11 +6,15 @@
 //! | `main_loop::{channel, run, TrayRemote, TrayCommands}` | the main thread, which belongs to the tray icon and to the event loop where there is one; the remote tells it from any thread what to show |
 //! | `main_loop::{ICON_SIZE, ICON_WORDS}` | what a tray icon looks like here |
 //! | `session::Session` | popups, opening things, counts on docks, and what the desktop tells of itself, as methods that return at once and [`DesktopEvent`](crate::desktop::DesktopEvent)s |
+//! | `browser::{available, open}` | the person's browser, for commands that run without a [`Session`](session::Session) |
 //! | `control_socket::{ControlListener, connect}` | byte streams between the running program and its commands, closed to other people |
 //! | `files::{create_private_directory, open_private, replace_private}` | files that only this person can read, replaced whole |
 //! | `host::name` | what this computer is called |
 //! | `keyring::{NAME, get, set, delete}` | the system's store of secrets |
 //! | `network::addresses` | the addresses that this computer has |
+//! | `interruptions::Interruptions` | notices that the clock was set, that the computer slept, that a network has come |
+//! | `files::is_readable_by_others` | whether other people of this computer can read a file |
+//! | `sockets::{listen, inherited}` | sockets that listen, our own and those that a service manager hands over |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
 //! | `sound_server::prepare` | what sounds need before the first thread starts |
 //! | `watch::FileWatch` | notices that files have changed |
@@ -18,7 +22,7 @@
 //!
 //! Everything asynchronous runs on the tokio runtime of the thread that starts it, never on the main thread.
 //!
-//! What is not there yet on Windows and macOS: whether the screen is locked, waking from sleep, and whether the desktop
+//! What is not there yet on Windows and macOS: whether the screen is locked, interruptions, waking from sleep, and whether the desktop
 //! is dark; withdrawing and replacing popups; on macOS also clicks on popups. The first and the third are reported as
 //! unknown there.
 
@@ -30,6 +34,7 @@ pub mod network;
 mod places;
 #[cfg(any(windows, target_os = "macos", test))]
 mod portable;
+pub mod sockets;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
@@ -43,5 +48,15 @@ use macos as system;
 use windows as system;
 
 pub use system::{
-    control_socket, files, host, keyring, main_loop, open_files, session, sound_server, termination, watch,
+    browser, control_socket, files, host, interruptions, keyring, main_loop, open_files, session, sound_server,
+    termination, watch,
 };
+
+/// Something after which pushes may have been missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interruption {
+    /// The clock was set by seconds or more, or the computer slept.
+    ClockJumped,
+    /// There is a new way to other computers.
+    NetworkCame,
+}

@@ -102,7 +102,7 @@ impl Notification {
     }
 }
 
-fn id(object: &Object<'_>, key: &str) -> Option<String> {
+pub(super) fn id(object: &Object<'_>, key: &str) -> Option<String> {
     object.string(key).filter(|id| id.len() <= MAX_ID_BYTES).map(Cow::into_owned)
 }
 
@@ -113,7 +113,13 @@ fn name(object: &Object<'_>, key: &str) -> Option<String> {
     Some(name)
 }
 
-fn content(inner: &Object<'_>) -> Option<Box<RawValue>> {
+/// A name in the `content` of a state event, given as JSON text; raw, cut like that of a push.
+#[must_use]
+pub fn state_name(content: &str, key: &str) -> Option<String> {
+    name(&Object::read(content)?, key)
+}
+
+pub(super) fn content(inner: &Object<'_>) -> Option<Box<RawValue>> {
     let json = inner.get("content")?.json();
     (json.starts_with('{') && json.len() <= MAX_CONTENT_BYTES)
         .then(|| RawValue::from_string(json.to_owned()).ok())

@@ -70,7 +70,8 @@ async fn every_listener_is_served() {
     let listeners = [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
     let addresses = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
     let endpoint = Endpoint::new(Recording::new(Mood::Works), accounts(), Settings::default(), || true);
-    let task = tokio::spawn(http::serve(listeners.into(), endpoint, Limits::default(), std::future::pending()));
+    let task =
+        tokio::spawn(http::Server::new(endpoint, Limits::default()).serve(listeners.into(), std::future::pending()));
     for address in [addresses[0], addresses[1], addresses[0], addresses[0]] {
         assert_eq!(Client::connect(address).await.ask("GET", "/health", b"").await.status, 200);
     }
@@ -83,7 +84,8 @@ async fn a_push_that_was_held_back_while_the_computer_slept_is_recorded_as_such(
     let endpoint = Endpoint::new(recording.clone(), accounts(), Settings::default(), || true);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let task = tokio::spawn(http::serve(vec![listener], endpoint, Limits::default(), std::future::pending()));
+    let task =
+        tokio::spawn(http::Server::new(endpoint, Limits::default()).serve(vec![listener], std::future::pending()));
     Client::connect(address).await.ask("POST", PATH, &push(KNOWN)).await;
     assert!(recording.deliveries()[0].replayed);
     task.abort();

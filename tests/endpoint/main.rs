@@ -8,3 +8,4 @@ mod limits;
 mod own_client;
 mod support;
 mod table;
+mod tls;

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use pushbell::http::client::{ClientError, post_json};
+use pushbell::http::client::{ClientError, Scheme, post_json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -13,25 +13,26 @@ use crate::support::{Mood, PATH, PATIENCE, Server, push};
 #[tokio::test]
 async fn it_posts_to_the_endpoint() {
     let server = Server::start().await;
-    let answer = post_json(server.address, PATH, push(&["alices-key", "stranger"]), PATIENCE).await.unwrap();
+    let answer =
+        post_json(Scheme::Http, server.address, PATH, push(&["alices-key", "stranger"]), PATIENCE).await.unwrap();
     assert_eq!(answer, (200, br#"{"rejected":["stranger"]}"#.to_vec()));
 
     let everywhere = SocketAddr::from(([0, 0, 0, 0], server.address.port()));
-    assert_eq!(post_json(everywhere, "/nowhere", b"{}".to_vec(), PATIENCE).await.unwrap().0, 404);
+    assert_eq!(post_json(Scheme::Http, everywhere, "/nowhere", b"{}".to_vec(), PATIENCE).await.unwrap().0, 404);
 }
 
 #[tokio::test]
 async fn it_says_what_is_wrong() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let refused = post_json(free, PATH, Vec::new(), PATIENCE).await.unwrap_err();
+    let refused = post_json(Scheme::Http, free, PATH, Vec::new(), PATIENCE).await.unwrap_err();
     assert_eq!(refused.to_string(), format!("connection refused at {free}: is Pushbell running?"));
 
     let server = Server::start().await;
     server.recording.set(Mood::Hangs);
     let timeout = Duration::from_millis(50);
-    let slow = post_json(server.address, PATH, push(&["alices-key"]), timeout).await.unwrap_err();
+    let slow = post_json(Scheme::Http, server.address, PATH, push(&["alices-key"]), timeout).await.unwrap_err();
     assert_eq!(slow.to_string(), format!("no answer from {} within 0.05 s", server.address));
-    assert!(post_json(server.address, "no path", Vec::new(), PATIENCE).await.is_err());
+    assert!(post_json(Scheme::Http, server.address, "no path", Vec::new(), PATIENCE).await.is_err());
 }
 
 #[tokio::test]
@@ -48,7 +49,7 @@ async fn it_takes_no_answer_that_is_not_pushbells() {
             // It may not care for all of it.
             stream.write_all(answer).await.ok();
         };
-        tokio::join!(post_json(address, "/path", b"{}".to_vec(), PATIENCE), server).0
+        tokio::join!(post_json(Scheme::Http, address, "/path", b"{}".to_vec(), PATIENCE), server).0
     };
     assert_eq!(check(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").await.unwrap(), (200, b"{}".to_vec()));
     assert_eq!(check(b"HTTP/1.0 200 OK\r\n\r\n{}").await.unwrap(), (200, b"{}".to_vec()));

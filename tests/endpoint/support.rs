@@ -142,6 +142,7 @@ pub(crate) fn unreadable() -> AccountsError {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) endpoint: Endpoint<Recording>,
+    pub(crate) http: http::Server<Recording>,
     pub(crate) recording: Recording,
     stop: Option<oneshot::Sender<()>>,
     pub(crate) task: JoinHandle<()>,
@@ -159,10 +160,11 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(http::serve(vec![listener], endpoint.clone(), limits, async {
+        let server = http::Server::new(endpoint.clone(), limits);
+        let task = tokio::spawn(server.clone().serve(vec![listener], async {
             stopped.await.ok();
         }));
-        Self { address, endpoint, recording, stop: Some(stop), task }
+        Self { address, endpoint, http: server, recording, stop: Some(stop), task }
     }
 
     pub(crate) async fn connect(&self) -> Client {

@@ -9,7 +9,7 @@ use crate::{
 
 /// One that does not push to private addresses, as installed.
 static GUARDED: LazyLock<Synapse> = LazyLock::new(|| {
-    Synapse::start_with(|configuration| {
+    Synapse::start_with(|configuration, _port| {
         let lines = configuration.lines().filter(|line| !line.starts_with("ip_range_whitelist"));
         lines.map(|line| format!("{line}\n")).collect()
     })

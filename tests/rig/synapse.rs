@@ -40,17 +40,18 @@ impl Synapse {
     /// Installs Synapse, the first time, and starts one.
     #[track_caller]
     pub(crate) fn start() -> Self {
-        Self::start_with(|configuration| configuration)
+        Self::start_with(|configuration, _port| configuration)
     }
 
-    /// The same with a configuration of the test's own, made from the usual one.
+    /// The same with a configuration (YAML) of the test's own, made from the usual one and the port; of a key that is
+    /// there twice, the later counts.
     #[track_caller]
-    pub(crate) fn start_with(configure: impl FnOnce(String) -> String) -> Self {
+    pub(crate) fn start_with(configure: impl FnOnce(String, u16) -> String) -> Self {
         let python = install();
         let (directory, port) = (TempDir::new(), http::free_port());
         let env = [("PATH", process::PATH), ("LANG", "C.UTF-8"), ("TZ", "UTC")]
             .map(|(key, value)| (key.to_owned(), value.to_owned()));
-        fs::write(directory.path().join("homeserver.yaml"), configure(configuration(directory.path(), port)))
+        fs::write(directory.path().join("homeserver.yaml"), configure(configuration(directory.path(), port), port))
             .expect("the temporary directory is writable");
         fs::write(directory.path().join("log.yaml"), LOG).expect("the temporary directory is writable");
         // Makes the signing key.

@@ -1,21 +1,122 @@
-//! Signing in through the browser.
+//! Signing in with a browser: by the OAuth 2.0 API where the homeserver has it, else by single sign-on.
 
-use std::io::Write;
+use std::{fmt::Display, future::Future, io::Write, pin::pin};
 
-use super::super::Failure;
 use crate::{
     accounts::SignInMethod,
-    homeserver::{HomeserverClient, Session},
+    cli::Failure,
+    homeserver::{
+        HomeserverClient, Session,
+        oauth::{self, Authorization, DeviceAuthorization, Metadata},
+        redirect::PATIENCE,
+        sso::SsoLogin,
+    },
+    platform,
+    push::text,
 };
 
-/// Signs in through the browser; `None` where the homeserver offers no way to.
-#[expect(clippy::unused_async, reason = "a browser is waited for")]
+/// Signs in with a browser, and says how meanwhile. `None`: the homeserver offers nothing of the kind.
+///
+/// # Errors
+/// When nobody has signed in at the end of it.
 pub(super) async fn sign_in(
     homeserver: &HomeserverClient,
     sso_offered: bool,
     device_name: &str,
     say: &mut dyn Write,
 ) -> Result<Option<(Session, SignInMethod)>, Failure> {
-    let _ = (homeserver, sso_offered, device_name, say);
-    Ok(None)
+    let mut attempt = Attempt { homeserver, device_name, say, has_browser: platform::browser::available() };
+    match oauth::metadata(homeserver).await.map_err(failed)? {
+        // Without registration we cannot be a client of that server; the homeserver may take us all the same.
+        Some(metadata) if metadata.registration_endpoint.is_some() || !sso_offered => {
+            Ok(Some((attempt.oauth(&metadata).await?, SignInMethod::OAuth)))
+        }
+        Some(_) | None if sso_offered => Ok(Some((attempt.sso().await?, SignInMethod::Sso))),
+        Some(_) | None => Ok(None),
+    }
+}
+
+struct Attempt<'a> {
+    homeserver: &'a HomeserverClient,
+    device_name: &'a str,
+    say: &'a mut dyn Write,
+    has_browser: bool,
+}
+
+impl Attempt<'_> {
+    async fn oauth(&mut self, metadata: &Metadata) -> Result<Session, Failure> {
+        if !self.has_browser
+            && let Some(session) = self.device(metadata).await?
+        {
+            return Ok(session);
+        }
+        let authorization = Authorization::begin(self.homeserver, metadata).await.map_err(failed)?;
+        let (url, port) = (authorization.url(), authorization.port());
+        let mut signing_in = pin!(authorization.finish(self.homeserver, self.device_name, PATIENCE));
+        if let Some(ended) = self.browse(&url, port, signing_in.as_mut()).await? {
+            return ended.map_err(failed);
+        }
+        match self.device(metadata).await? {
+            Some(session) => Ok(session),
+            None => signing_in.await.map_err(failed),
+        }
+    }
+
+    async fn sso(&mut self) -> Result<Session, Failure> {
+        let login = SsoLogin::begin(self.homeserver).await.map_err(failed)?;
+        let (url, port) = (login.url().to_owned(), login.port());
+        let mut signing_in = pin!(login.finish(self.homeserver, self.device_name, PATIENCE));
+        match self.browse(&url, port, signing_in.as_mut()).await? {
+            Some(ended) => ended.map_err(failed),
+            None => signing_in.await.map_err(failed),
+        }
+    }
+
+    /// Has a browser of this computer open the address while signing in goes on, as far as that can be done. `None`: the
+    /// desktop says that it cannot.
+    async fn browse<T>(
+        &mut self,
+        url: &str,
+        port: u16,
+        mut signing_in: impl Future<Output = T> + Unpin,
+    ) -> Result<Option<T>, Failure> {
+        let url_shown = text::spelled_out(url);
+        if !self.has_browser {
+            writeln!(self.say, "To sign in, open this address in a browser on this computer:\n\n    {url_shown}\n")?;
+            writeln!(self.say, "From another computer, forward the way back first: ssh -L {port}:127.0.0.1:{port} …")?;
+            self.say.flush()?;
+            return Ok(Some(signing_in.await));
+        }
+        writeln!(self.say, "Your browser opens for you to sign in. If it does not, open this address:\n")?;
+        writeln!(self.say, "    {url_shown}\n")?;
+        self.say.flush()?;
+        tokio::select! {
+            ended = &mut signing_in => return Ok(Some(ended)),
+            opened = platform::browser::open(url) => if let Err(reason) = opened {
+                tracing::debug!("the browser: {reason}");
+                writeln!(self.say, "No browser could be opened.")?;
+                self.say.flush()?;
+                return Ok(None);
+            },
+        }
+        Ok(Some(signing_in.await))
+    }
+
+    /// Signs in by a browser that may be anywhere. `None`: the server knows no such thing.
+    async fn device(&mut self, metadata: &Metadata) -> Result<Option<Session>, Failure> {
+        let device = DeviceAuthorization::begin(self.homeserver, metadata).await.map_err(failed)?;
+        let Some(device) = device else { return Ok(None) };
+        writeln!(self.say, "To sign in, open this address in a browser, here or on another device:\n")?;
+        writeln!(self.say, "    {}\n\nand enter the code: {}", device.url(), device.user_code())?;
+        if let Some(url) = device.url_with_code() {
+            writeln!(self.say, "\nWith the code in it: {url}")?;
+        }
+        writeln!(self.say, "\nThe code is good for {} minutes.", device.life().as_secs().div_ceil(60))?;
+        self.say.flush()?;
+        device.finish(self.homeserver, self.device_name).await.map(Some).map_err(failed)
+    }
+}
+
+fn failed(error: impl Display) -> Failure {
+    Failure::Failed(error.to_string())
 }

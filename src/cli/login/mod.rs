@@ -20,9 +20,11 @@ use crate::{
     app::Interim,
     config::Config,
     control::{AskError, Reply, Request, ask},
-    homeserver::{BaseUrl, Homeserver, HomeserverClient, HttpsClient, Session, UserId, discovery, server},
+    homeserver::{
+        BaseUrl, Homeserver, HomeserverClient, HttpsClient, Session, UserId, discovery, https::DEADLINE, server,
+    },
     secrets::{Place, Secrets},
-    session,
+    session::{self, SessionError, Sessions},
 };
 use credentials::Credentials;
 
@@ -128,7 +130,7 @@ impl Login<'_> {
         if !session.user_id.as_str().eq_ignore_ascii_case(self.user.as_str()) {
             if method != SignInMethod::Token {
                 // As far as that is possible: it is not the session that was asked for.
-                drop(client.logout().await);
+                drop(session::end(&client, &session.tokens).await);
             }
             return Err(Failure::Failed(format!("that signs in {}, not {}", session.user_id, self.user)));
         }
@@ -148,7 +150,7 @@ impl Login<'_> {
             Ok(since) => since,
             Err(failure) => {
                 if before.is_none() {
-                    self.undo(&client, &account, &sign_in, receiver).await;
+                    self.undo(&client, &account, &session, receiver).await;
                 }
                 return Err(failure);
             }
@@ -199,15 +201,15 @@ impl Login<'_> {
 
     /// Ends the session that the account had before, if it is another one and was ours.
     async fn retire(&self, before: Option<&Account>, now: &SignIn, out: &mut dyn Write) -> Result<(), Failure> {
-        let Some((account, old)) = before.and_then(|account| Some((account, account.sign_in.as_ref()?))) else {
-            return Ok(());
-        };
+        let Some(old) = before.and_then(|account| account.sign_in.as_ref()) else { return Ok(()) };
         if old.device_id == now.device_id && old.user_id == now.user_id {
             return Ok(());
         }
         if old.method != SignInMethod::Token {
-            let ended = match session::client(account, &self.secrets).await {
-                Ok(client) => client.logout().await.map_err(|error| error.to_string()),
+            let ended = match Sessions::new(self.secrets.clone()).open(old, DEADLINE).await {
+                Ok(signed_in) => signed_in.end().await,
+                // It has ended by itself.
+                Err(SessionError::Over(_)) => Ok(()),
                 Err(error) => Err(error.to_string()),
             };
             if let Err(reason) = ended {
@@ -219,10 +221,11 @@ impl Login<'_> {
     }
 
     /// Leaves nothing behind of a login that has failed half-way.
-    async fn undo(&self, client: &HomeserverClient, account: &Account, sign_in: &SignIn, receiver: &Receiver) {
+    async fn undo(&self, client: &HomeserverClient, account: &Account, session: &Session, receiver: &Receiver) {
+        let Some(sign_in) = &account.sign_in else { return };
         // Each as far as it is possible: the failure that led here is what the person is told.
         if sign_in.method != SignInMethod::Token {
-            drop(client.logout().await);
+            drop(session::end(client, &session.tokens).await);
         }
         drop(self.secrets.forget(sign_in).await);
         drop(AccountsFile::new(&self.context.paths.accounts).remove(&account.name));

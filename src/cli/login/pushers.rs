@@ -76,6 +76,7 @@ mod tests {
             app_display_name: String::new(),
             device_display_name: device.to_owned(),
             url: String::new(),
+            lang: String::new(),
         };
         let directory = tempfile::tempdir().unwrap();
         let file = AccountsFile::new(&directory.path().join("accounts.toml"));

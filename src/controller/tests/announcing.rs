@@ -34,7 +34,7 @@ async fn what_cannot_be_told_yet_is_told_when_the_service_comes() {
     bench.controller.parts.asks = asks;
     let listen = (Topic::Listen, "192.0.2.1:7874".to_owned());
     let welcome = own_popup(WELCOME, "Click");
-    bench.controller.prepare(Vec::new(), Some(welcome), [listen].into_iter()).await;
+    bench.controller.prepare(Listening::default(), Some(welcome), [listen].into_iter()).await;
     bench.handle(problem(Some("line 1"))).await;
     bench.handle(problem(None)).await;
     bench.service(Service::Refuses).await;

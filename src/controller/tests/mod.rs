@@ -95,7 +95,7 @@ impl Bench {
             tray: true,
             wake_window: wake_window.clone(),
         });
-        controller.prepare(Vec::new(), None, std::iter::empty()).await;
+        controller.prepare(Listening::default(), None, std::iter::empty()).await;
         Self { directory, inbox, news, config, accounts, screen, controller, asks: asked, wake_window }
     }
 
@@ -122,7 +122,7 @@ impl Bench {
             tray: true,
             wake_window: self.wake_window.clone(),
         });
-        self.controller.prepare(Vec::new(), None, std::iter::empty()).await;
+        self.controller.prepare(Listening::default(), None, std::iter::empty()).await;
         self.service(service).await;
     }
 

@@ -24,6 +24,7 @@ pub(super) fn badge(unread: u64) -> Push {
         account: "home".into(),
         counts: CountsScope::Account,
         derive_missed_calls: true,
+        fetches_details: false,
         tweaks: Tweaks::default(),
     };
     Push { notification, recipient }

@@ -3,14 +3,14 @@
 use tokio::sync::oneshot;
 
 use super::{push::*, *};
-use crate::control::{AccountStatus, InboxStatus, Reply, Request, Status};
+use crate::control::{AccountStatus, InboxStatus, Reply, Request, Status, TlsStatus};
 
 async fn status(bench: &mut Bench) -> Status {
     let (reply, answer) = oneshot::channel();
     bench.handle(Event::Command((Request::Status, reply))).await;
     match answer.await.unwrap() {
         Reply::Status(status) => *status,
-        other @ (Reply::Done | Reply::Failed { .. } | Reply::Pushed { .. }) => panic!("{other:?}"),
+        other @ (Reply::Done | Reply::Pushed { .. } | Reply::Failed { .. }) => panic!("{other:?}"),
     }
 }
 
@@ -45,7 +45,10 @@ async fn who_waits_for_a_push_is_told_of_the_first_that_is_later() {
 #[tokio::test(start_paused = true)]
 async fn status_tells_how_everything_is() {
     let mut bench = Bench::without_service().await;
-    bench.handle(Event::Listening(vec!["127.0.0.1:7874".parse().unwrap()])).await;
+    let tls = TlsStatus { names: vec!["a.example".into()], not_after: None };
+    let addresses = vec!["127.0.0.1:7874".parse().unwrap()];
+    let listening = Listening { addresses, tls: Some(tls.clone()), warnings: vec!["beware".into()] };
+    bench.handle(Event::Listening(listening)).await;
     let before = status(&mut bench).await;
     assert!(!before.popup.available && before.popup.reason.is_some());
     assert!(!before.tray.available && before.sound.available);
@@ -59,7 +62,8 @@ async fn status_tells_how_everything_is() {
     bench.handle(Event::Problem(Topic::Accounts, Some("line 1".into()))).await;
     let status = status(&mut bench).await;
     assert_eq!((status.running, status.pid, &*status.version), (true, std::process::id(), crate::identity::VERSION));
-    assert_eq!(status.listen, ["127.0.0.1:7874"]);
+    assert_eq!((status.listen, status.tls), (vec!["127.0.0.1:7874".to_owned()], Some(tls)));
+    assert_eq!(status.warnings, ["beware"]);
     assert_eq!((status.unread, status.missed_calls, status.muted, status.paused_until), (4, 1, true, None));
     assert_eq!(status.inbox, InboxStatus { notices: 2, unshown: 2 });
     assert_eq!((status.tray, status.sound.available), (there, false));
@@ -72,6 +76,7 @@ async fn status_tells_how_everything_is() {
         unread: 0,
         missed_calls: 0,
         last_push: None,
+        sign_in: crate::control::SignInStatus::default(),
     };
     assert_eq!(*work, nothing);
 }

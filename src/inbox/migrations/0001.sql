@@ -81,3 +81,14 @@ CREATE TABLE setting (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE catching_up (
+    account TEXT PRIMARY KEY,                   -- by name: it may have no row of its own yet
+    mark INTEGER,                               -- all that its homeserver listed up to then, by its clock, is in here
+    completed_at INTEGER,
+    told_session TEXT                           -- the session that the person was told is over
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE wanted_details (                   -- notices of which only the ids are known, and more can be
+    notice INTEGER PRIMARY KEY
+) STRICT;

@@ -160,6 +160,7 @@ fn recipient(account: &str) -> Recipient {
         account: account.into(),
         counts: CountsScope::Account,
         derive_missed_calls: true,
+        fetches_details: false,
         tweaks: Tweaks::default(),
     }
 }

@@ -76,6 +76,17 @@ CREATE TABLE setting (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE catching_up (
+    account TEXT PRIMARY KEY,
+    mark INTEGER,
+    completed_at INTEGER,
+    told_session TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE wanted_details (
+    notice INTEGER PRIMARY KEY
+) STRICT;
+
 PRAGMA user_version = 1;
 INSERT INTO account VALUES (1, 'home', 1790000040000, 1, 7, 0, NULL, 3, 3, NULL), (2, 'work', 1790000030000, 0, 0, 0, NULL, 1, 1, NULL);
 INSERT INTO room VALUES (1, 1, '!r', 0, 3, 2, 1, 2, 2, NULL, 2), (2, 2, '', 0, 1, 1, 0, NULL, NULL, NULL, NULL);

@@ -1,7 +1,9 @@
 //! Linux: D-Bus, StatusNotifier, XDG.
 
 pub mod appearance;
+pub mod browser;
 pub mod bus;
+pub mod interruptions;
 pub mod keyring;
 pub mod launcher;
 pub mod main_loop;

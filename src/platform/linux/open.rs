@@ -113,7 +113,7 @@ impl Opener {
     }
 
     /// Has the desktop open an address or a path.
-    async fn launch(&self, what: OsString) -> Result<(), String> {
+    pub(super) async fn launch(&self, what: OsString) -> Result<(), String> {
         let mut failure = String::from("neither xdg-open nor gio is installed: install xdg-utils");
         for launcher in LAUNCHERS {
             let [program, arguments @ ..] = launcher else { continue };

@@ -246,6 +246,21 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_of_links_that_is_swapped_is_noticed() {
+        let mounted = |home: &Path| {
+            write(home, "..1/p.toml", "a");
+            write(home, "..2/p.toml", "b");
+            symlink("..1", home.join("..data")).unwrap();
+            symlink("..data/p.toml", home.join("pushbell.toml")).unwrap();
+        };
+        let swap = |home: &Path| {
+            symlink("..2", home.join("..data_tmp")).unwrap();
+            fs::rename(home.join("..data_tmp"), home.join("..data")).unwrap();
+        };
+        check(mounted, swap, &["pushbell.toml"]);
+    }
+
+    #[test]
     fn a_burst_is_one_change_and_neighbours_are_none() {
         let burst = |home: &Path| {
             for n in 0..50 {

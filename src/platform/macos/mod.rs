@@ -6,6 +6,6 @@ pub mod main_loop;
 pub(super) mod toasts;
 
 pub use super::{
-    portable::{keyring, session, sound_server, watch},
+    portable::{browser, interruptions, keyring, session, sound_server, watch},
     unix::{control_socket, files, host, open_files, termination},
 };

@@ -4,7 +4,11 @@
 //! The parts that decide are also compiled for tests on any system.
 
 #[cfg(not(target_os = "linux"))]
+pub mod browser;
+#[cfg(not(target_os = "linux"))]
 pub(super) mod icon;
+#[cfg(not(target_os = "linux"))]
+pub mod interruptions;
 #[cfg(not(target_os = "linux"))]
 pub mod keyring;
 #[cfg_attr(target_os = "linux", expect(unreachable_pub, reason = "compiled for its tests alone"))]

@@ -73,6 +73,21 @@ pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
+/// Whether everybody on this computer can read the file: it lets them, and so does each directory on the way.
+///
+/// # Errors
+/// When that cannot be told.
+pub fn is_readable_by_others(path: &Path) -> io::Result<bool> {
+    let lets_others = |path: &Path, mode: u32| Ok::<_, io::Error>(fs::metadata(path)?.permissions().mode() & mode != 0);
+    let path = fs::canonicalize(path)?;
+    for directory in path.ancestors().skip(1) {
+        if !lets_others(directory, 0o001)? {
+            return Ok(false);
+        }
+    }
+    lets_others(&path, 0o004)
+}
+
 fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = open_private(path)?;
     file.set_len(0)?;
@@ -131,6 +146,25 @@ mod tests {
 
         assert_eq!((mode(&path), fs::read(&path).unwrap()), (0o600, b"new".to_vec()));
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_is_readable_by_others_if_all_that_leads_to_it_is() {
+        // In /tmp itself, which everybody can enter.
+        let place = tempfile::tempdir_in("/tmp").unwrap();
+        let (path, link) = (place.path().join("key"), place.path().join("link"));
+        fs::write(&path, "").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let check = |directory: u32, file: u32, expected: bool| {
+            fs::set_permissions(place.path(), Permissions::from_mode(directory)).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(file)).unwrap();
+            assert_eq!(is_readable_by_others(&link).unwrap(), expected, "{directory:o} {file:o}");
+        };
+        check(0o755, 0o644, true);
+        check(0o711, 0o604, true);
+        check(0o755, 0o640, false);
+        check(0o700, 0o644, false);
+        assert!(is_readable_by_others(&place.path().join("none")).is_err());
     }
 
     #[test]

@@ -49,6 +49,14 @@ pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
     replaced
 }
 
+/// Whether everybody on this computer can read the file. Lists of permissions are not looked at: it is taken as private.
+///
+/// # Errors
+/// Never.
+pub fn is_readable_by_others(_path: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
 fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = open_private(path)?;
     file.set_len(0)?;

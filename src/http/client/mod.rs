@@ -1,6 +1,9 @@
-//! Requests of our own commands to the endpoint, over plain HTTP.
+//! Requests of our own commands to our own endpoint.
+
+mod own;
 
 use std::{
+    fmt,
     io::ErrorKind,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,
@@ -14,10 +17,33 @@ use hyper::{
     header::{CONTENT_TYPE, HOST},
 };
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time,
+};
 
 /// The greatest answer that is read.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+
+/// How the endpoint is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// Plain HTTP.
+    Http,
+    /// TLS (`server.tls`). Whom the certificate is for, who made it and whether it has expired is not looked at: this
+    /// computer talks to an address that the running program has said, over its private socket, to hold.
+    Https,
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        })
+    }
+}
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,19 +72,20 @@ pub enum ClientError {
     TooLarge(SocketAddr),
 }
 
-/// Posts JSON, and returns the answer's status and body. An address that listens on every interface (`0.0.0.0`) is
+/// Posts JSON to our own endpoint, and returns the answer's status and body. An address that listens on every interface (`0.0.0.0`) is
 /// reached over loopback.
 ///
 /// # Errors
 /// When there is no whole answer in time.
 pub async fn post_json(
+    scheme: Scheme,
     address: SocketAddr,
     path: &str,
     body: Vec<u8>,
     timeout: Duration,
 ) -> Result<(u16, Vec<u8>), ClientError> {
     let address = reachable(address);
-    time::timeout(timeout, exchange(address, path, body))
+    time::timeout(timeout, exchange(scheme, address, path, body))
         .await
         .map_err(|_| ClientError::TimedOut { address, timeout })?
 }
@@ -72,7 +99,12 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-async fn exchange(address: SocketAddr, path: &str, body: Vec<u8>) -> Result<(u16, Vec<u8>), ClientError> {
+async fn exchange(
+    scheme: Scheme,
+    address: SocketAddr,
+    path: &str,
+    body: Vec<u8>,
+) -> Result<(u16, Vec<u8>), ClientError> {
     let broken = |error: &dyn std::error::Error| ClientError::Broken { address, reason: error.to_string() };
     let stream = TcpStream::connect(address).await.map_err(|error| {
         if error.kind() == ErrorKind::ConnectionRefused { ClientError::Refused(address) } else { broken(&error) }
@@ -82,6 +114,21 @@ async fn exchange(address: SocketAddr, path: &str, body: Vec<u8>) -> Result<(u16
         .header(CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::from(body)))
         .map_err(|error| broken(&error))?;
+    match scheme {
+        Scheme::Http => send(stream, request, address).await,
+        Scheme::Https => {
+            let stream = own::connect(stream, address.ip()).await.map_err(|error| broken(&error))?;
+            send(stream, request, address).await
+        }
+    }
+}
+
+async fn send(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: Request<Full<Bytes>>,
+    address: SocketAddr,
+) -> Result<(u16, Vec<u8>), ClientError> {
+    let broken = |error: &dyn std::error::Error| ClientError::Broken { address, reason: error.to_string() };
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
     let answer = async {
         let (head, body) = sender.send_request(request).await.map_err(|error| broken(&error))?.into_parts();

@@ -1,0 +1,370 @@
+//! Catching up with signed-in accounts after pushes may have been missed, and learning what pushes leave out.
+//!
+//! A task of its own. The endpoint knows nothing of it: it talks to the inbox, and tells the controller what `status`
+//! and the person are to know. While all is well it waits and does nothing; without a signed-in account it does not even
+//! watch for anything.
+
+mod details;
+mod names;
+mod reading;
+mod run;
+mod schedule;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::{
+    sync::mpsc,
+    task::{AbortHandle, Id, JoinSet},
+    time::Instant,
+};
+
+pub(super) use self::run::Settings;
+use self::{
+    details::{Looked, Looking},
+    names::Names,
+    run::{Outcome, Shared},
+    schedule::Schedule,
+};
+use crate::{
+    accounts::{Account, Accounts, SignIn},
+    control::SignInStatus,
+    controller::{Event, Missing, Topic},
+    inbox::Inbox,
+    platform::{Interruption, interruptions::Interruptions},
+    secrets::Secrets,
+    session::Sessions,
+};
+
+/// Pushes that come after nothing was heard of an account for so long may not be all that there were.
+const LONG_GAP: Duration = Duration::from_secs(30 * 60);
+/// So many accounts are caught up with at once.
+const AT_ONCE: usize = 4;
+
+/// What the task is told.
+#[derive(Debug)]
+enum Tell {
+    /// The accounts were read again.
+    Accounts(Arc<Accounts>),
+    /// The configuration has changed.
+    Settings(Settings),
+    /// Pushes may be missing.
+    Missing(Missing),
+}
+
+/// The task's end in the program's hands.
+#[derive(Debug)]
+pub(super) struct CatchingUp {
+    tell: mpsc::UnboundedSender<Tell>,
+}
+
+impl CatchingUp {
+    /// Starts the task. It catches up with every signed-in account at once.
+    pub(super) fn start(
+        inbox: Inbox,
+        secrets: Secrets,
+        accounts: Arc<Accounts>,
+        settings: Settings,
+        events: mpsc::UnboundedSender<Event>,
+    ) -> Self {
+        let (tell, told) = mpsc::unbounded_channel();
+        let shared = Shared { inbox, sessions: Sessions::new(secrets), names: Names::default() };
+        let mut driver = Driver {
+            shared: Arc::new(shared),
+            settings,
+            events,
+            accounts: BTreeMap::new(),
+            running: JoinSet::new(),
+            looking: Looking::default(),
+            lookups: JoinSet::new(),
+            interruptions: None,
+        };
+        driver.take_accounts(&accounts);
+        // What an earlier run has not learned.
+        driver.look();
+        tokio::spawn(driver.run(told));
+        Self { tell }
+    }
+
+    /// The accounts were read again.
+    pub(super) fn accounts(&self, accounts: Arc<Accounts>) {
+        self.tell(Tell::Accounts(accounts));
+    }
+
+    /// The configuration has changed.
+    pub(super) fn configure(&self, settings: Settings) {
+        self.tell(Tell::Settings(settings));
+    }
+
+    /// Pushes may be missing.
+    pub(super) fn missing(&self, missing: Missing) {
+        self.tell(Tell::Missing(missing));
+    }
+
+    fn tell(&self, tell: Tell) {
+        // The task ends with the program alone.
+        drop(self.tell.send(tell));
+    }
+}
+
+/// A signed-in account.
+struct Known {
+    account: Account,
+    sign_in: SignIn,
+    schedule: Schedule,
+    run: Option<AbortHandle>,
+    status: SignInStatus,
+    /// Its session is over, and why.
+    over: Option<String>,
+    /// That the person was told of an earlier end is forgotten.
+    is_fresh: bool,
+}
+
+struct Driver {
+    shared: Arc<Shared>,
+    settings: Settings,
+    events: mpsc::UnboundedSender<Event>,
+    accounts: BTreeMap<Arc<str>, Known>,
+    running: JoinSet<(Arc<str>, Outcome)>,
+    looking: Looking,
+    lookups: JoinSet<Looked>,
+    interruptions: Option<Interruptions>,
+}
+
+impl Driver {
+    async fn run(mut self, mut told: mpsc::UnboundedReceiver<Tell>) {
+        loop {
+            let now = Instant::now();
+            self.begin_due(now);
+            let due = self.next_due();
+            let inbox = self.shared.inbox.clone();
+            tokio::select! {
+                tell = told.recv() => match tell {
+                    Some(tell) => self.told(tell, Instant::now()),
+                    None => return,
+                },
+                Some(run) = self.running.join_next_with_id() => {
+                    if let Ok((id, (name, outcome))) = run {
+                        self.ended(id, &name, outcome).await;
+                    }
+                }
+                Some(looked) = self.lookups.join_next() => self.looked(&looked.unwrap_or_default()),
+                () = inbox.details_are_wanted(), if !self.looking.is_running => self.look(),
+                interruption = next(&mut self.interruptions) => self.interrupted(interruption),
+                () = tokio::time::sleep_until(due.unwrap_or(now)), if due.is_some() => {}
+            }
+        }
+    }
+
+    /// When something is due that waits for nothing but its time.
+    fn next_due(&self) -> Option<Instant> {
+        let runs = self.accounts.values().filter_map(|known| known.schedule.due());
+        let runs = runs.min().filter(|_| self.running.len() < AT_ONCE);
+        [runs, self.looking.due()].into_iter().flatten().min()
+    }
+
+    fn begin_due(&mut self, now: Instant) {
+        if self.looking.due().is_some_and(|due| due <= now) {
+            self.look();
+        }
+        for (name, known) in &mut self.accounts {
+            if self.running.len() >= AT_ONCE || known.schedule.due().is_none_or(|due| due > now) {
+                continue;
+            }
+            known.schedule.begin(now);
+            let (shared, settings, name) = (Arc::clone(&self.shared), self.settings.clone(), Arc::clone(name));
+            let (account, sign_in) = (known.account.clone(), known.sign_in.clone());
+            known.run = Some(
+                self.running.spawn(async move { (name, run::catch_up(&shared, &account, &sign_in, &settings).await) }),
+            );
+        }
+    }
+
+    fn told(&mut self, tell: Tell, now: Instant) {
+        match tell {
+            Tell::Accounts(accounts) => self.take_accounts(&accounts),
+            Tell::Settings(settings) => {
+                if self.settings != settings {
+                    // The pusher may have to lead elsewhere.
+                    self.settings = settings;
+                    self.want_all(now);
+                }
+            }
+            Tell::Missing(Missing::After { account }) => {
+                if let Some(known) = self.accounts.get_mut(&*account) {
+                    known.schedule.want_after(LONG_GAP, now);
+                }
+            }
+            Tell::Missing(Missing::Anywhere) => self.want_all(now),
+        }
+    }
+
+    fn interrupted(&mut self, interruption: Interruption) {
+        match interruption {
+            Interruption::ClockJumped => tracing::info!("the clock was set, or the computer slept"),
+            Interruption::NetworkCame => tracing::debug!("a network has come"),
+        }
+        self.want_all(Instant::now());
+    }
+
+    fn want_all(&mut self, now: Instant) {
+        self.accounts.values_mut().for_each(|known| known.schedule.want(now));
+        self.looking.hurry(now);
+    }
+
+    /// Takes over the signed-in ones; a session that has ended may work again.
+    fn take_accounts(&mut self, accounts: &Accounts) {
+        let now = Instant::now();
+        let mut before = std::mem::take(&mut self.accounts);
+        for account in accounts.iter() {
+            let Some(sign_in) = account.sign_in.clone() else { continue };
+            let same = before.remove(&account.name).filter(|known| known.account == *account);
+            let known = same.map_or_else(
+                || Known::new(account.clone(), sign_in, now),
+                |mut known| {
+                    known.schedule.revive(now);
+                    known
+                },
+            );
+            self.accounts.insert(Arc::clone(&account.name), known);
+        }
+        // Removed or changed: what was under way is about what is no more.
+        before.into_values().filter_map(|known| known.run).for_each(|run| run.abort());
+        if self.accounts.is_empty() {
+            self.interruptions = None;
+        } else if self.interruptions.is_none() {
+            self.interruptions = Some(Interruptions::watch());
+        }
+        self.tell_status();
+    }
+
+    async fn ended(&mut self, run: Id, name: &Arc<str>, outcome: Outcome) {
+        let is_run = |known: &&mut Known| known.run.as_ref().is_some_and(|handle| handle.id() == run);
+        let Some(known) = self.accounts.get_mut(name).filter(is_run) else { return };
+        known.run = None;
+        known.schedule.end(outcome.ending, Instant::now());
+        known.status.catching_up = Some(outcome.says);
+        if let Some(at) = outcome.completed_at {
+            known.status.caught_up_at = Some(at);
+            known.status.signed_in = Some(known.describe());
+            let was_over = known.over.take().is_some();
+            if !known.is_fresh {
+                known.is_fresh = true;
+                self.told_of_end(name, None).await;
+            }
+            if was_over {
+                self.tell_of_ends();
+            }
+        }
+        if let Some(reason) = outcome.session_over {
+            self.session_is_over(name, reason).await;
+        }
+        self.tell_status();
+    }
+
+    /// The person is told once of each session.
+    async fn session_is_over(&mut self, name: &Arc<str>, reason: String) {
+        let Some(known) = self.accounts.get_mut(name) else { return };
+        known.is_fresh = false;
+        known.status.signed_in = Some(format!("signed out: {reason}; sign in with {}", known.sign_in_command()));
+        known.over = Some(reason);
+        let session = known.session();
+        let was_told = self.shared.inbox.was_told_of_end(Arc::clone(name), session.clone()).await;
+        // An inbox that cannot be used is a problem of its own, and being told twice a small one.
+        if !was_told.unwrap_or(false) {
+            self.tell_of_ends();
+            self.told_of_end(name, Some(session)).await;
+        }
+    }
+
+    async fn told_of_end(&self, name: &Arc<str>, session: Option<String>) {
+        if let Err(error) = self.shared.inbox.told_of_end(Arc::clone(name), session).await {
+            tracing::warn!("{error}");
+        }
+    }
+
+    /// Tells the person which sessions are over.
+    fn tell_of_ends(&self) {
+        let ends = self.accounts.values().filter_map(|known| {
+            let reason = known.over.as_ref()?;
+            let SignIn { user_id, .. } = &known.sign_in;
+            let command = known.sign_in_command();
+            Some(format!("{user_id}: {reason}. Pushes still come as long as the homeserver sends them. Run {command}"))
+        });
+        let ends: Vec<_> = ends.collect();
+        self.tell(Event::Problem(Topic::SignIn, (!ends.is_empty()).then(|| ends.join("\n"))));
+    }
+
+    fn tell_status(&self) {
+        let status = self.accounts.iter().map(|(name, known)| (name.to_string(), known.status.clone()));
+        self.tell(Event::SignedIn(status.collect()));
+    }
+
+    fn tell(&self, event: Event) {
+        // A controller that has gone means that the program ends.
+        drop(self.events.send(event));
+    }
+
+    /// Learns what pushes have left out.
+    fn look(&mut self) {
+        if self.looking.is_running {
+            return;
+        }
+        self.looking.begin();
+        let accounts = self.accounts.iter().filter(|(_, known)| known.over.is_none());
+        let accounts = accounts.map(|(name, known)| (Arc::clone(name), (known.account.clone(), known.sign_in.clone())));
+        let derive_missed_calls = self.settings.derive_missed_calls;
+        self.lookups.spawn(details::look(Arc::clone(&self.shared), accounts.collect(), derive_missed_calls));
+    }
+
+    fn looked(&mut self, looked: &Looked) {
+        let now = Instant::now();
+        self.looking.end(looked, now);
+        for name in &looked.over {
+            if let Some(known) = self.accounts.get_mut(name) {
+                known.schedule.want(now);
+            }
+        }
+    }
+}
+
+impl Known {
+    fn new(account: Account, sign_in: SignIn, now: Instant) -> Self {
+        let mut schedule = Schedule::default();
+        schedule.want(now);
+        let catching_up = Some("not yet".to_owned());
+        let mut known = Self {
+            account,
+            sign_in,
+            schedule,
+            run: None,
+            status: SignInStatus { signed_in: None, catching_up, caught_up_at: None::<Timestamp> },
+            over: None,
+            is_fresh: false,
+        };
+        known.status.signed_in = Some(known.describe());
+        known
+    }
+
+    fn describe(&self) -> String {
+        format!("{} at {}", self.sign_in.user_id, self.sign_in.homeserver)
+    }
+
+    fn sign_in_command(&self) -> String {
+        format!("`pushbell login {}`", self.sign_in.user_id)
+    }
+
+    /// What tells its session from another of the same account.
+    fn session(&self) -> String {
+        format!("{} {}", self.sign_in.user_id, self.sign_in.device_id)
+    }
+}
+
+async fn next(interruptions: &mut Option<Interruptions>) -> Interruption {
+    match interruptions {
+        Some(interruptions) => interruptions.next().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,140 @@
+//! Reading back what a homeserver lists: which pages, what of them was missed, what was read elsewhere (pure).
+
+use std::{collections::HashMap, sync::Arc};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    inbox::{Missed, Standing},
+    push::listed::{Listed, ListedPage},
+};
+
+/// Entries of a page.
+pub(super) const PAGE: usize = 100;
+/// Pages that are read back at most.
+const MOST_PAGES: usize = 10;
+/// So much text is kept of what was missed; what is beyond is kept without its text.
+const MOST_TEXT: usize = 4 * 1024 * 1024;
+/// Events are listed a little out of order where several processes of a homeserver take them in.
+const OVERLAP: SignedDuration = SignedDuration::from_secs(60);
+/// How far the homeserver's clock and ours may be apart.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(10);
+/// What is older may be unlisted without having been read: Synapse lists a day (highlights longer).
+const LISTED_FOR: SignedDuration = SignedDuration::from_hours(23);
+
+/// Reads back, newest first, to the mark and over what is unread here.
+#[derive(Debug)]
+pub(super) struct Reading {
+    /// What is older was known when catching up last completed, or came before the person signed in.
+    floor: i64,
+    /// Back to then it is worth knowing what was read.
+    look_back_to: i64,
+    mark: i64,
+    standing: Standing,
+    entries: Vec<Listed>,
+    pages: usize,
+    text: usize,
+    next: Option<Option<String>>,
+    /// The time of the oldest entry so far.
+    oldest: i64,
+    has_ended: bool,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Oldest first.
+    pub(super) missed: Vec<Missed>,
+    pub(super) read: Vec<String>,
+    pub(super) mark: Timestamp,
+    pub(super) is_whole: bool,
+}
+
+impl Reading {
+    /// `signed_in_at`: nothing older becomes a notice.
+    pub(super) fn new(standing: Standing, signed_in_at: Timestamp, now: Timestamp) -> Self {
+        let mark = standing.mark.map_or(signed_in_at, |mark| mark.max(signed_in_at));
+        let floor = minus(mark, OVERLAP).max(signed_in_at);
+        let listed_since = minus(now, LISTED_FOR);
+        let oldest_unread = standing.unread.iter().map(|event| event.received_at).filter(|at| *at > listed_since).min();
+        let look_back_to = oldest_unread.map_or(floor, |at| minus(at, CLOCKS_APART).min(floor));
+        Self {
+            floor: floor.as_millisecond(),
+            look_back_to: look_back_to.as_millisecond(),
+            mark: mark.as_millisecond(),
+            standing,
+            entries: Vec::new(),
+            pages: 0,
+            text: 0,
+            next: Some(None),
+            oldest: i64::MAX,
+            has_ended: false,
+        }
+    }
+
+    /// The page to read next: `None` when it is done, `Some(None)` for the first.
+    pub(super) fn next_page(&self) -> Option<Option<&str>> {
+        self.next.as_ref().map(Option::as_deref)
+    }
+
+    /// Takes that page.
+    pub(super) fn page(&mut self, page: ListedPage) {
+        self.pages += 1;
+        let ListedPage { entries, next_token } = page;
+        if entries.is_empty() || next_token.is_none() {
+            self.has_ended = true;
+        }
+        for mut entry in entries {
+            // One without a time is as old as those around it.
+            let ts = entry.ts.unwrap_or(self.oldest.min(self.mark));
+            self.oldest = self.oldest.min(ts);
+            self.text += entry.notification.content.as_ref().map_or(0, |content| content.get().len());
+            if self.text > MOST_TEXT {
+                entry.notification.content = None;
+            }
+            entry.ts = Some(ts);
+            self.entries.push(entry);
+        }
+        let goes_on = !self.has_ended && self.pages < MOST_PAGES && self.oldest >= self.look_back_to;
+        self.next = goes_on.then_some(next_token);
+    }
+
+    /// What was found. `forgets_read`: this homeserver does not list what was read ([`LISTED_FOR`] apart).
+    pub(super) fn finish(self, forgets_read: bool, now: Timestamp) -> Found {
+        let is_whole = self.has_ended || self.oldest < self.floor;
+        let covered = if self.has_ended { i64::MIN } else { self.oldest };
+        let listed: HashMap<&str, bool> = self
+            .entries
+            .iter()
+            .filter_map(|entry| Some((entry.notification.event_id.as_deref()?, entry.read)))
+            .collect();
+        let was_read = |event: &crate::inbox::UnreadEvent| match listed.get(&*event.event_id) {
+            Some(read) => *read,
+            None => {
+                let is_covered = minus(event.received_at, CLOCKS_APART).as_millisecond() > covered;
+                forgets_read && is_covered && event.received_at > minus(now, LISTED_FOR)
+            }
+        };
+        let unread = self.standing.unread.iter();
+        let read = unread.filter(|event| was_read(event)).map(|event| event.event_id.clone()).collect();
+        let newest = self.entries.iter().filter_map(|entry| entry.ts).max();
+        let mark = newest.map_or(self.mark, |newest| newest.max(self.mark));
+        let floor = self.floor;
+        let missed = self.entries.into_iter().rev().filter(|entry| entry.ts.is_some_and(|ts| ts >= floor));
+        let missed = missed.map(|entry| Missed {
+            notification: Arc::new(entry.notification),
+            tweaks: entry.tweaks,
+            read: entry.read,
+        });
+        Found {
+            missed: missed.collect(),
+            read,
+            mark: Timestamp::from_millisecond(mark).unwrap_or(Timestamp::MAX),
+            is_whole,
+        }
+    }
+}
+
+fn minus(time: Timestamp, duration: SignedDuration) -> Timestamp {
+    time.checked_sub(duration).unwrap_or(Timestamp::MIN)
+}

@@ -1,0 +1,59 @@
+//! Which addresses homeservers do not push to unless they are told to.
+
+use std::net::IpAddr;
+
+/// Who can reach an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Nobody: it stands for all addresses of a computer.
+    Unspecified,
+    /// This computer.
+    Loopback,
+    /// One network or VPN: private, link-local, 100.64.0.0/10, unique local.
+    Local,
+    /// Everybody.
+    Public,
+}
+
+pub(super) fn scope(address: IpAddr) -> Scope {
+    let local = match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
+            v4.is_private() || v4.is_link_local() || shared
+        }
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
+    };
+    match address.to_canonical() {
+        address if address.is_unspecified() => Scope::Unspecified,
+        address if address.is_loopback() => Scope::Loopback,
+        _ if local => Scope::Local,
+        _ => Scope::Public,
+    }
+}
+
+/// Whether homeservers block it by default.
+pub(super) fn is_blocked(address: IpAddr) -> bool {
+    match scope(address) {
+        Scope::Unspecified | Scope::Loopback | Scope::Local => true,
+        Scope::Public => false,
+    }
+}
+
+/// The range that holds this address alone: `192.168.1.20/32`.
+pub(super) fn cidr(address: IpAddr) -> String {
+    let address = address.to_canonical();
+    format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 })
+}
+
+/// Whether a range such as `192.168.0.0/16` holds the address.
+pub(super) fn is_within(address: IpAddr, range: &str) -> bool {
+    let parse = |(base, bits): (&str, &str)| Some((base.parse::<IpAddr>().ok()?, bits.parse::<u32>().ok()?));
+    let Some((base, bits)) = range.split_once('/').and_then(parse) else { return false };
+    let (address, base, width) = match (address.to_canonical(), base) {
+        (IpAddr::V4(address), IpAddr::V4(base)) => (u128::from(address.to_bits()), u128::from(base.to_bits()), 32),
+        (IpAddr::V6(address), IpAddr::V6(base)) => (address.to_bits(), base.to_bits(), 128),
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return false,
+    };
+    let kept = |value: u128| value.checked_shr(width - bits.min(width)).unwrap_or(0);
+    kept(address) == kept(base)
+}

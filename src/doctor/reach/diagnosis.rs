@@ -1,0 +1,242 @@
+//! From facts to findings (pure): what is proven first, then the likeliest cause.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{
+    Pushed,
+    address::{self, Scope},
+    facts::{Facts, Whereabouts},
+    likely,
+    probe::{Distrust, Outcome},
+    server::Server,
+    url::{Host, PusherUrl},
+};
+use crate::{
+    doctor::{Finding, Verdict},
+    push::{notify, text},
+};
+
+/// Longest piece of somebody else's words that is repeated, in characters.
+const MAX_WORDS: usize = 120;
+
+/// Faults first, then what may be wrong, then what is well.
+pub(super) fn diagnose(facts: &Facts, server: Server, pushed: Pushed) -> Vec<Finding> {
+    let Some(url) = &facts.url else { return vec![PusherUrl::unreadable(&facts.text)] };
+    let mut found = url.faults(server);
+    found.extend(named(facts, url));
+    found.extend(listening(facts));
+    found.extend(facts.pushes.iter().filter_map(|(address, outcome)| answered(facts, url, *address, outcome)));
+    if found.iter().all(|finding| finding.verdict != Verdict::Fault) {
+        found.extend(likely::causes(facts, url, server, pushed));
+    }
+    if facts.pushes.iter().any(|(_, outcome)| *outcome == Outcome::Ours) {
+        found.push(Finding::good("pusher URL", format!("a push to {} comes back as it should", url.base())));
+    }
+    found.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
+    found
+}
+
+/// Where the URL's host leads.
+fn named(facts: &Facts, url: &PusherUrl) -> Option<Finding> {
+    match &facts.resolved {
+        Ok(addresses) if addresses.iter().any(|address| address::scope(*address) == Scope::Unspecified) => {
+            let says = format!("{} stands for all addresses of a computer: nobody can push to it", url.host);
+            Some(advise_address(Finding::fault("pusher URL", says), facts, url.port))
+        }
+        Ok(addresses) if !addresses.is_empty() => None,
+        Ok(_) => Some(unresolved(url, "it has no address")),
+        Err(reason) => Some(unresolved(url, reason)),
+    }
+}
+
+fn unresolved(url: &PusherUrl, reason: &str) -> Finding {
+    Finding::fault("name", format!("{} does not resolve: {}", url.host, text::line(reason, MAX_WORDS))).advise(
+        "Give the name an address where it is registered (an A or AAAA record), or set server.public_url in \
+         pushbell.toml to a name that has one",
+    )
+}
+
+/// Whether we are there to be reached at all.
+fn listening(facts: &Facts) -> Option<Finding> {
+    (!facts.listening).then(|| {
+        Finding::fault("endpoint", format!("nothing answers at {}", list(&facts.listen)))
+            .advise("Start Pushbell with `pushbell`, then look again")
+    })
+}
+
+/// What the push to one address of the URL says.
+fn answered(facts: &Facts, url: &PusherUrl, address: IpAddr, outcome: &Outcome) -> Option<Finding> {
+    let base = url.base();
+    let at = SocketAddr::new(address, url.port);
+    let finding = match outcome {
+        Outcome::Ours => return None,
+        // Nobody behind a proxy that works either.
+        Outcome::Refused | Outcome::TimedOut | Outcome::Status(502..=504) if !facts.listening => return None,
+        Outcome::Refused => return Some(refused(facts, url, at)),
+        Outcome::TimedOut => {
+            let says = format!("{at} does not answer");
+            far(facts, address, "pusher URL", says).advise(
+                "A firewall that drops packets looks like this: let the port through on this computer, the proxy or \
+                 the router",
+            )
+        }
+        Outcome::Unreachable(reason) => {
+            let reason = text::line(reason, MAX_WORDS);
+            far(facts, address, "pusher URL", format!("there is no way to {at} from here: {reason}"))
+                .advise("Check that the network, VPN or tunnel of this address is up")
+        }
+        Outcome::Certificate(distrust) => return Some(certificate(url, distrust)),
+        Outcome::NoAuthorities(reason) => {
+            let reason = text::line(reason, MAX_WORDS);
+            Finding::warning("certificate", format!("cannot be judged: this computer trusts no authority ({reason})"))
+                .advise("Install the package ca-certificates")
+        }
+        Outcome::NotTls => Finding::fault("certificate", format!("what answers at {at} does not speak https"))
+            .advise("Set server.public_url in pushbell.toml to http://, or give Pushbell a certificate (server.tls)"),
+        Outcome::Redirect(status, to) => return Some(redirected(url, *status, to)),
+        Outcome::Altered => Finding::fault("proxy", format!("what stands before Pushbell at {base} changes answers"))
+            .advise("Have the proxy hand requests and answers on as they are, without filters for their content"),
+        Outcome::Foreign => {
+            Finding::fault("proxy", format!("something else than Pushbell answers at {base}")).advise(handed_on(facts))
+        }
+        Outcome::Status(status) => return Some(status_of(facts, url, *status)),
+        Outcome::Broken(reason) => {
+            let reason = text::line(reason, MAX_WORDS);
+            let tls = if url.https { "" } else { " If it speaks https, set server.public_url to https://" };
+            Finding::fault("pusher URL", format!("what answers at {at} breaks off: {reason}"))
+                .advise(format!("Check what listens there.{tls}"))
+        }
+    };
+    Some(finding)
+}
+
+/// Where a port is, a firewall or router in between may answer us otherwise than the homeserver; where an address is
+/// this computer's or its network's, it does not.
+fn far(facts: &Facts, address: IpAddr, part: &'static str, says: String) -> Finding {
+    if facts.own.contains(&address) || address::is_blocked(address) {
+        Finding::fault(part, says)
+    } else {
+        Finding::warning(part, format!("{says}, seen from here"))
+    }
+}
+
+fn refused(facts: &Facts, url: &PusherUrl, at: SocketAddr) -> Finding {
+    if !facts.own.contains(&at.ip()) {
+        return far(facts, at.ip(), "pusher URL", format!("nothing listens at {at}"))
+            .advise("Start the proxy or tunnel there, or set server.public_url in pushbell.toml to where it is");
+    }
+    let ports_fit = facts.listen.iter().any(|listen| listen.port() == at.port());
+    let says = format!("nothing listens at {at}; Pushbell listens at {}", list(&facts.listen));
+    if ports_fit && address::scope(at.ip()) != Scope::Loopback {
+        let mut listen = facts.listen.clone();
+        listen.push(at);
+        return Finding::fault("endpoint", says)
+            .advise("In [server] of pushbell.toml, set this; it is taken up at once")
+            .paste(format!("listen = {}", toml_list(&listen)));
+    }
+    let finding = Finding::fault("endpoint", says);
+    let Some(listen) = facts.listen.first() else { return finding };
+    let host = if listen.ip().is_unspecified() { url.host.to_string() } else { host(listen.ip()) };
+    finding
+        .advise(
+            "In [server] of pushbell.toml, set public_url to where Pushbell listens, or to a proxy or tunnel that \
+             leads there",
+        )
+        .paste(format!("public_url = \"http://{host}:{}\"", listen.port()))
+}
+
+fn certificate(url: &PusherUrl, distrust: &Distrust) -> Finding {
+    let host = &url.host;
+    let fault = |says: String| Finding::fault("certificate", says);
+    match distrust {
+        Distrust::Expired => {
+            fault(format!("that of {host} is expired")).advise("Renew it, and see why it was not renewed")
+        }
+        Distrust::NotYetValid => fault(format!("that of {host} is not valid yet"))
+            .advise("Check the date and time of this computer, and of the one that made the certificate"),
+        Distrust::WrongName(names) => {
+            let mut names: Vec<_> = names.iter().map(|name| text::line(name, MAX_WORDS)).collect();
+            names.truncate(4);
+            let names = if names.is_empty() { "another name".to_owned() } else { names.join(", ") };
+            fault(format!("it is for {names}, not for {host}"))
+                .advise("Set server.public_url in pushbell.toml to a name of the certificate, or get one for this name")
+        }
+        Distrust::UnknownIssuer => {
+            fault(format!("that of {host} is from nobody whom this computer trusts; nor may the homeserver")).advise(
+                "Use a certificate of a public authority (Let's Encrypt, `tailscale cert`) with its whole chain \
+                 (fullchain.pem), or give the homeserver your own authority's: Synapse takes it from SSL_CERT_FILE",
+            )
+        }
+        Distrust::Other(reason) => {
+            fault(format!("that of {host} is not good: {}", text::line(reason, MAX_WORDS))).advise("Get a new one")
+        }
+    }
+}
+
+fn redirected(url: &PusherUrl, status: u16, to: &str) -> Finding {
+    let to = text::line(to, MAX_WORDS);
+    let lost = if status == 303 { "; with 303, pushes are lost" } else { "" };
+    let says = format!("{} redirects ({status}) to {to}, and homeservers do not follow{lost}", url.base());
+    let target = PusherUrl::parse(&to).filter(|target| target.path == notify::PATH);
+    let finding = Finding::fault("proxy", says);
+    match target {
+        Some(target) => finding
+            .advise("In [server] of pushbell.toml, set public_url to where the redirect leads")
+            .paste(format!("public_url = \"{}\"", target.base())),
+        None => finding.advise(format!("Have the proxy hand {} on to Pushbell, without a redirect", notify::PATH)),
+    }
+}
+
+fn status_of(facts: &Facts, url: &PusherUrl, status: u16) -> Finding {
+    let base = url.base();
+    let fault = |says: String| Finding::fault("proxy", says);
+    match status {
+        503 if facts.healthy => {
+            Finding::fault("endpoint", "Pushbell answers, but cannot decide about unknown pushkeys")
+                .advise("See the line about the accounts in `pushbell doctor`")
+        }
+        502..=504 => {
+            fault(format!("the proxy at {base} answers {status}: it does not reach Pushbell")).advise(handed_on(facts))
+        }
+        401 | 403 | 407 => fault(format!("what answers at {base} wants a sign-in, or forbids it ({status})"))
+            .advise(format!("Let POST {} through without any sign-in: the pushkey is the secret", notify::PATH)),
+        400..=499 if facts.healthy => {
+            fault(format!("{base} leads to Pushbell, but {} does not ({status})", notify::PATH))
+                .advise(handed_on(facts))
+        }
+        _ => fault(format!("something else than Pushbell answers at {base} ({status})")).advise(handed_on(facts)),
+    }
+}
+
+fn handed_on(facts: &Facts) -> String {
+    let listen = facts.listen.first().map_or_else(String::new, |listen| format!(" http://{listen}"));
+    format!(
+        "Have the proxy hand {} on to{listen}, unchanged, or set server.public_url in pushbell.toml to where Pushbell is",
+        notify::PATH
+    )
+}
+
+/// Says which address to use instead, if it is known.
+fn advise_address(finding: Finding, facts: &Facts, port: u16) -> Finding {
+    let Whereabouts::Elsewhere { from: Some(from) } = facts.homeserver else {
+        return finding
+            .advise("In [server] of pushbell.toml, set public_url to the address that the homeserver reaches");
+    };
+    finding
+        .advise("In [server] of pushbell.toml, set this, the address of this computer on the way to the homeserver")
+        .paste(format!("public_url = \"http://{}:{port}\"", host(from)))
+}
+
+fn host(address: IpAddr) -> String {
+    Host::Address(address).to_string()
+}
+
+fn list(addresses: &[SocketAddr]) -> String {
+    let all: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    all.join(", ")
+}
+
+fn toml_list(addresses: &[SocketAddr]) -> String {
+    let all: Vec<_> = addresses.iter().map(|address| format!("\"{address}\"")).collect();
+    format!("[{}]", all.join(", "))
+}

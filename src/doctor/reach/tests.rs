@@ -1,0 +1,268 @@
+use std::net::IpAddr;
+
+use proptest::prelude::*;
+
+use super::{
+    Pushed, address,
+    diagnosis::diagnose,
+    facts::{Facts, Whereabouts},
+    probe::{Distrust, Outcome},
+    server::Server,
+    url::{Host, PusherUrl},
+};
+use crate::doctor::{
+    Finding,
+    Verdict::{self, Fault, Good, Warning},
+};
+
+const PATH: &str = "/_matrix/push/v1/notify";
+
+/// A way on which all is well: this URL's host is this computer's, which listens on all addresses, and the homeserver
+/// is in the same network. What a row changes is what is wrong in it.
+fn way(base: &str) -> Facts {
+    let text = format!("{base}{PATH}");
+    let url = PusherUrl::parse(&text);
+    let address = match url.as_ref().map(|url| &url.host) {
+        Some(Host::Address(address)) => *address,
+        Some(Host::Name(_)) | None => ip("203.0.113.7"),
+    };
+    Facts {
+        text,
+        url,
+        listen: vec!["0.0.0.0:7874".parse().unwrap()],
+        listening: true,
+        resolved: Ok(vec![address]),
+        own: vec![address],
+        pushes: vec![(address, Outcome::Ours)],
+        healthy: true,
+        homeserver: Whereabouts::Elsewhere { from: Some(ip("192.168.1.20")) },
+    }
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn told(facts: Facts, outcome: Outcome) -> Facts {
+    let pushes = facts.pushes.iter().map(|(address, _)| (*address, outcome.clone())).collect();
+    Facts { pushes, healthy: false, ..facts }
+}
+
+fn not_ours(facts: Facts) -> Facts {
+    Facts { own: Vec::new(), ..facts }
+}
+
+fn listening_on(facts: Facts, listen: &[&str]) -> Facts {
+    Facts { listen: listen.iter().map(|address| address.parse().unwrap()).collect(), ..facts }
+}
+
+/// The findings have these verdicts and parts in this order, and the first says and advises something with this text.
+#[track_caller]
+fn check(facts: Facts, server: &str, pushed: Pushed, expected: &[(Verdict, &str)], words: &[&str]) {
+    let found = diagnose(&facts, Server::named(server), pushed);
+    let parts: Vec<_> = found.iter().map(|finding| (finding.verdict, finding.part)).collect();
+    assert_eq!(parts, expected, "{facts:#?}\n{found:#?}");
+    let first = found.first().map(whole).unwrap_or_default();
+    for word in words {
+        assert!(first.contains(word), "{word:?} is not in {first:?}");
+    }
+}
+
+fn whole(finding: &Finding) -> String {
+    let Finding { says, advice, paste, .. } = finding;
+    [says, advice.as_deref().unwrap_or_default(), paste.as_deref().unwrap_or_default()].join("\n")
+}
+
+const PUSHED: Pushed = Pushed::At(jiff::Timestamp::UNIX_EPOCH);
+
+#[test]
+fn what_is_proven_comes_first_and_alone() {
+    let lan = || way("http://192.168.1.20:7874");
+    let public = || not_ours(way("https://push.example.org"));
+    let fault = |part| [(Fault, part)];
+    let check = |facts, part, words: &[&str]| check(facts, "Synapse", PUSHED, &fault(part), words);
+
+    check(
+        told(listening_on(lan(), &["127.0.0.1:7874"]), Outcome::Refused),
+        "endpoint",
+        &[
+            "nothing listens at 192.168.1.20:7874; Pushbell listens at 127.0.0.1:7874",
+            "listen = [\"127.0.0.1:7874\", \"192.168.1.20:7874\"]",
+        ],
+    );
+    check(
+        told(listening_on(lan(), &["192.168.1.20:80"]), Outcome::Refused),
+        "endpoint",
+        &["public_url = \"http://192.168.1.20:80\""],
+    );
+    check(told(way("http://127.0.0.1:1"), Outcome::Refused), "endpoint", &["public_url = \"http://127.0.0.1:7874\""]);
+    check(told(not_ours(lan()), Outcome::Refused), "pusher URL", &["nothing listens at 192.168.1.20:7874"]);
+    check(told(not_ours(lan()), Outcome::TimedOut), "pusher URL", &["192.168.1.20:7874 does not answer", "firewall"]);
+    check(told(lan(), Outcome::Unreachable("no route".into())), "pusher URL", &["no way to", "no route", "VPN"]);
+    check(told(lan(), Outcome::Broken("reset".into())), "pusher URL", &["breaks off: reset", "https://"]);
+    check(Facts { listening: false, ..told(lan(), Outcome::Refused) }, "endpoint", &["0.0.0.0:7874", "`pushbell`"]);
+    check(Facts { listening: false, ..told(public(), Outcome::Status(502)) }, "endpoint", &["nothing answers at"]);
+    check(Facts { resolved: Err("no such host".into()), pushes: Vec::new(), ..public() }, "name", &["no such host"]);
+    check(Facts { resolved: Ok(Vec::new()), pushes: Vec::new(), ..public() }, "name", &["push.example.org"]);
+    check(
+        Facts { pushes: Vec::new(), ..way("http://0.0.0.0:7874") },
+        "pusher URL",
+        &["0.0.0.0 stands for all", "public_url = \"http://192.168.1.20:7874\""],
+    );
+
+    let certificate = |distrust, words: &[&str]| {
+        check(told(public(), Outcome::Certificate(distrust)), "certificate", words);
+    };
+    certificate(Distrust::Expired, &["push.example.org is expired", "Renew"]);
+    certificate(Distrust::NotYetValid, &["not valid yet", "date and time"]);
+    certificate(Distrust::WrongName(vec!["a.example".into()]), &["for a.example, not for push.example.org"]);
+    certificate(Distrust::WrongName(Vec::new()), &["for another name"]);
+    certificate(Distrust::UnknownIssuer, &["nobody whom this computer trusts", "fullchain.pem", "SSL_CERT_FILE"]);
+    certificate(Distrust::Other("weak".into()), &["weak"]);
+    check(told(public(), Outcome::NotTls), "certificate", &["does not speak https"]);
+
+    let proxy = |outcome, words: &[&str]| check(told(public(), outcome), "proxy", words);
+    proxy(Outcome::Altered, &["changes answers"]);
+    proxy(Outcome::Foreign, &["something else than Pushbell", "http://0.0.0.0:7874"]);
+    proxy(Outcome::Redirect(301, "https://www.example.org/".into()), &["redirects (301)", "do not follow", PATH]);
+    proxy(Outcome::Redirect(303, "/x".into()), &["pushes are lost"]);
+    proxy(
+        Outcome::Redirect(308, format!("https://push.example.org:8443{PATH}")),
+        &["public_url = \"https://push.example.org:8443\""],
+    );
+    proxy(Outcome::Status(404), &["something else than Pushbell", "(404)"]);
+    proxy(Outcome::Status(401), &["sign-in"]);
+    proxy(Outcome::Status(403), &["forbids"]);
+    proxy(Outcome::Status(502), &["does not reach Pushbell", "http://0.0.0.0:7874"]);
+    proxy(Outcome::Status(500), &["something else"]);
+    check(Facts { healthy: true, ..told(public(), Outcome::Status(404)) }, "proxy", &["leads to Pushbell, but", PATH]);
+    check(Facts { healthy: true, ..told(public(), Outcome::Status(503)) }, "endpoint", &["accounts"]);
+}
+
+#[test]
+fn the_form_of_the_url_is_judged_for_its_homeserver() {
+    let odd = |text: &str| Facts { text: text.into(), url: PusherUrl::parse(text), ..way("https://push.example.org") };
+    let good = (Good, "last push");
+    let ours = (Good, "pusher URL");
+    let fault = (Fault, "pusher URL");
+    let warning = (Warning, "pusher URL");
+    let check = |text: &str, server, expected: &[_], words: &[&str]| check(odd(text), server, PUSHED, expected, words);
+
+    check(&format!("https://push.example.org{PATH}"), "Synapse", &[good, ours], &[]);
+    check(
+        "https://push.example.org/push",
+        "Synapse",
+        &[fault, ours],
+        &["its path is /push", PATH, "public_url = \"https://push.example.org\""],
+    );
+    check(&format!("https://example.org/bell{PATH}"), "", &[fault, ours], &["public_url = \"https://example.org\""]);
+    check(&format!("https://push.example.org{PATH}/"), "", &[fault, ours], &[PATH]);
+    check(&format!("https://me:word@push.example.org{PATH}"), "", &[fault, ours], &["user name"]);
+    check(&format!("https://push.example.org{PATH}?a=b"), "Synapse", &[warning, good, ours], &["query"]);
+    check(&format!("https://push.example.org{PATH}?a=b"), "tuwunel", &[fault, ours], &["which tuwunel breaks"]);
+    check(&format!("https://push.example.org{PATH}?a=b"), "Continuwuity", &[fault, ours], &["breaks"]);
+    check(&format!("https://[2001:db8::7]{PATH}"), "Synapse", &[fault, ours], &["bare IPv6 address"]);
+    check(&format!("https://[2001:db8::7]{PATH}"), "Dendrite", &[warning, good, ours], &["bare IPv6 address"]);
+    check(&format!("http://push.example.org{PATH}"), "Dendrite", &[fault, ours], &["not https", "server.tls"]);
+    check(&format!("http://push.example.org{PATH}"), "Synapse", &[good, ours], &[]);
+    check("push.example.org", "Synapse", &[fault], &["no address"]);
+    check("ftp://push.example.org", "Synapse", &[fault], &["no address"]);
+    check("", "Synapse", &[fault], &["no address"]);
+}
+
+#[test]
+fn where_nothing_is_proven_the_likeliest_cause_comes_first() {
+    let lan = || way("http://192.168.1.20:7874");
+    let ours = (Good, "pusher URL");
+    let (block, firewall, waiting) = ((Warning, "block list"), (Warning, "firewall"), (Warning, "waiting"));
+    let check = |facts, server, expected: &[_], words: &[&str]| check(facts, server, Pushed::Never, expected, words);
+
+    check(
+        lan(),
+        "Synapse",
+        &[block, firewall, waiting, ours],
+        &[
+            "192.168.1.20 is a private address",
+            "403: IP address blocked",
+            "homeserver.yaml",
+            "ip_range_whitelist: ['192.168.1.20/32']",
+        ],
+    );
+    check(lan(), "", &[block, firewall, waiting, ours], &["If it is Synapse", "ip_range_whitelist"]);
+    check(lan(), "Dendrite", &[(Fault, "pusher URL"), ours], &["https"]);
+    check(
+        lan(),
+        "tuwunel",
+        &[block, firewall, ours],
+        &["ip_range_denylist = [\"127.0.0.0/8\"", "\"172.16.0.0/12\", \"100."],
+    );
+    check(
+        lan(),
+        "Conduit",
+        &[firewall, ours],
+        &["port 7874", "ufw allow 7874/tcp", "curl http://192.168.1.20:7874/health"],
+    );
+    check(not_ours(lan()), "Synapse", &[block, waiting, ours], &["whitelist"]);
+    let same = |base| Facts { homeserver: Whereabouts::Here, ..way(base) };
+    check(same("http://127.0.0.1:7874"), "Synapse", &[block, waiting, ours], &["ip_range_whitelist: ['127.0.0.1/32']"]);
+    check(
+        way("http://127.0.0.1:7874"),
+        "Synapse",
+        &[(Warning, "pusher URL"), block, waiting, ours],
+        &[
+            "only this computer reaches http://127.0.0.1:7874",
+            "listen = [\"0.0.0.0:7874\", \"192.168.1.20:7874\"]\npublic_url = \"http://192.168.1.20:7874\"",
+            "docs/connect.md",
+        ],
+    );
+    let far = Facts { homeserver: Whereabouts::Elsewhere { from: None }, ..way("http://127.0.0.1:7874") };
+    check(far, "Synapse", &[(Warning, "pusher URL"), block, waiting, ours], &["tunnel"]);
+    check(not_ours(way("https://push.example.org")), "Synapse", &[waiting, ours], &["an hour", "`pushbell login`"]);
+    let seen_from_here = told(not_ours(way("https://push.example.org")), Outcome::TimedOut);
+    check(
+        seen_from_here,
+        "Synapse",
+        &[(Warning, "pusher URL"), waiting],
+        &["203.0.113.7:443 does not answer, seen from here"],
+    );
+    for private in ["127.0.0.1", "10.0.0.1", "172.16.3.4", "169.254.1.1", "100.64.0.1", "100.127.255.255"] {
+        let facts = not_ours(way(&format!("http://{private}:7874")));
+        let found = diagnose(&facts, Server::Synapse, Pushed::Unasked);
+        let line = format!("ip_range_whitelist: ['{private}/32']");
+        assert_eq!(found.first().and_then(|finding| finding.paste.as_deref()), Some(&*line));
+    }
+    for private in ["::1", "fd00::1", "fe80::1"] {
+        let facts = not_ours(way(&format!("http://[{private}]:7874")));
+        let found = diagnose(&facts, Server::Other, Pushed::Unasked);
+        let line = format!("ip_range_whitelist: ['{private}/128']");
+        assert!(found.iter().any(|finding| finding.paste.as_deref() == Some(&*line)), "{found:#?}");
+    }
+    for public in ["100.63.255.255", "100.128.0.1", "172.32.0.1", "8.8.8.8"] {
+        let facts = not_ours(way(&format!("http://{public}:7874")));
+        assert_eq!(diagnose(&facts, Server::Synapse, Pushed::Unasked).len(), 1, "{public}");
+    }
+}
+
+#[test]
+fn once_a_push_has_come_nothing_is_guessed() {
+    let expected = [(Good, "last push"), (Good, "pusher URL")];
+    check(way("http://192.168.1.20:7874"), "Synapse", PUSHED, &expected, &["came 19"]);
+    check(way("http://127.0.0.1:7874"), "Synapse", PUSHED, &expected, &[]);
+}
+
+proptest! {
+    #[test]
+    fn no_text_harms_the_diagnosis(text in any::<String>()) {
+        let facts = Facts { url: PusherUrl::parse(&text), text, ..way("https://push.example.org") };
+        prop_assert!(!diagnose(&facts, Server::Other, Pushed::Never).is_empty());
+    }
+
+    #[test]
+    fn what_is_allowed_leaves_the_other_ranges_denied(octets in any::<[u8; 4]>()) {
+        let wanted = IpAddr::from(octets);
+        let paste = Server::Tuwunel.allowance(&[wanted]).unwrap().paste;
+        let ranges: Vec<_> = paste.split('"').skip(1).step_by(2).collect();
+        prop_assert!(!ranges.iter().any(|range| address::is_within(wanted, range)));
+        prop_assert!(ranges.len() >= 18);
+    }
+}

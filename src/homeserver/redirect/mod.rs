@@ -1,0 +1,284 @@
+//! The way back from a browser: a server on the loopback interface that takes one redirect and ends (RFC 8252,
+//! section 7.3).
+//!
+//! Whatever runs on this computer, and any web page in the browser, can send requests to it. What it takes is told from
+//! those by a state that only the address in the browser holds.
+
+mod page;
+
+use std::{
+    convert::Infallible,
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use http_body_util::Full;
+use hyper::{Method, Request, Response, body::Bytes, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use subtle::ConstantTimeEq as _;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time,
+};
+use tracing::debug;
+
+pub use self::page::Page;
+
+/// How long a person may take to sign in.
+pub const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
+const PATH: &str = "/callback";
+/// Connections at a time. Browsers open a few that they may never use.
+const MAX_CONNECTIONS: usize = 16;
+/// Bytes of a request's head, in which the whole address is.
+const MAX_HEAD: usize = 16 * 1024;
+/// How long a request's head may take.
+const HEAD_TIME: Duration = Duration::from_secs(5);
+/// How long a connection may take: on the right one the answer waits until signing in is over.
+const CONNECTION_TIME: Duration = Duration::from_secs(3 * 60);
+/// How long the browser may take to read the last answer.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+/// Before the next try when a connection could not be taken.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why nothing came back from the browser.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RedirectError {
+    /// No port could be opened.
+    #[error("no port of this computer's loopback interface can be opened for the browser to come back to: {0}")]
+    NoPort(String),
+    /// The operating system gives no random bits.
+    #[error("the operating system gives no random bits: {0}")]
+    NoRandomness(String),
+    /// The person took too long.
+    #[error("nobody signed in within {} minutes: try again", .0.as_secs() / 60)]
+    TimedOut(Duration),
+}
+
+/// Listens for the redirect.
+#[derive(Debug)]
+pub struct RedirectListener {
+    tcp: TcpListener,
+    address: SocketAddr,
+    state: Unguessable,
+}
+
+/// What the browser came back with. It waits for its answer.
+#[derive(Debug)]
+pub struct Callback {
+    arrived: Arrived,
+    connections: JoinSet<()>,
+}
+
+/// 256 random bits, in 43 characters that need no encoding in an address.
+pub(super) struct Unguessable(String);
+
+impl Unguessable {
+    pub(super) fn new() -> Result<Self, RedirectError> {
+        let mut bits = [0; 32];
+        getrandom::fill(&mut bits).map_err(|error| RedirectError::NoRandomness(error.to_string()))?;
+        Ok(Self(URL_SAFE_NO_PAD.encode(bits)))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Unguessable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unguessable(hidden)")
+    }
+}
+
+impl RedirectListener {
+    /// Opens a port that is free.
+    ///
+    /// # Errors
+    /// When there is none, or no randomness.
+    pub async fn bind() -> Result<Self, RedirectError> {
+        let state = Unguessable::new()?;
+        let tcp = match TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await {
+            Ok(tcp) => Ok(tcp),
+            Err(_) => TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await,
+        };
+        let bound = tcp.and_then(|tcp| Ok((tcp.local_addr()?, tcp)));
+        let (address, tcp) = bound.map_err(|error| RedirectError::NoPort(error.to_string()))?;
+        Ok(Self { tcp, address, state })
+    }
+
+    /// Where the browser is to be sent: `http://127.0.0.1:41234/callback`.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        format!("http://{}{PATH}", self.address)
+    }
+
+    /// The same for any port, as clients are registered: `http://127.0.0.1/callback`.
+    #[must_use]
+    pub fn uri_without_port(&self) -> String {
+        match self.address {
+            SocketAddr::V4(address) => format!("http://{}{PATH}", address.ip()),
+            SocketAddr::V6(address) => format!("http://[{}]{PATH}", address.ip()),
+        }
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// What the parameter `state` of the redirect has to be.
+    #[must_use]
+    pub fn state(&self) -> &str {
+        self.state.as_str()
+    }
+
+    /// Waits for the one redirect that has the right path and the right state.
+    ///
+    /// # Errors
+    /// When it has not come after `patience`.
+    pub async fn callback(self, patience: Duration) -> Result<Callback, RedirectError> {
+        let (sender, mut receiver) = mpsc::channel(1);
+        let expected = Arc::new(self.state);
+        let mut connections = JoinSet::new();
+        let mut too_late = std::pin::pin!(time::sleep(patience));
+        loop {
+            tokio::select! {
+                Some(arrived) = receiver.recv() => return Ok(Callback { arrived, connections }),
+                accepted = self.tcp.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
+                    Ok((stream, _)) => drop(connections.spawn(serve(stream, Arc::clone(&expected), sender.clone()))),
+                    Err(error) => {
+                        debug!(%error, "a connection from the browser could not be taken");
+                        time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                Some(_) = connections.join_next() => {}
+                () = &mut too_late => return Err(RedirectError::TimedOut(patience)),
+            }
+        }
+    }
+}
+
+impl Callback {
+    /// A parameter of the redirect, decoded.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        value(&self.arrived.parameters, name)
+    }
+
+    /// Shows how it ended, and closes the door.
+    pub async fn answer(mut self, page: Page) {
+        // A browser that is gone needs no answer.
+        let _ = self.arrived.reply.send(page);
+        let answered = async { while self.connections.join_next().await.is_some() {} };
+        let _ = time::timeout(ANSWER_TIME, answered).await;
+    }
+}
+
+/// The right redirect, and where its answer goes.
+struct Arrived {
+    parameters: Vec<(String, String)>,
+    reply: oneshot::Sender<Page>,
+}
+
+impl fmt::Debug for Arrived {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Arrived(hidden)")
+    }
+}
+
+async fn serve(stream: TcpStream, state: Arc<Unguessable>, arrivals: mpsc::Sender<Arrived>) {
+    let service = service_fn(async |request: Request<_>| {
+        let page = answer_to(&request, &state, &arrivals).await;
+        Ok::<Response<Full<Bytes>>, Infallible>(page.response())
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_buf_size(MAX_HEAD)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    match time::timeout(CONNECTION_TIME, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!(%error, "a connection from the browser ended"),
+        Err(_) => debug!("a connection from the browser took too long"),
+    }
+}
+
+/// The page that a request gets. The right one's comes when it is known how signing in ended.
+async fn answer_to<B>(request: &Request<B>, state: &Unguessable, arrivals: &mpsc::Sender<Arrived>) -> Page {
+    if request.uri().path() != PATH {
+        return Page::Nothing;
+    }
+    if request.method() != Method::GET {
+        return Page::WrongMethod;
+    }
+    let parameters = parameters(request.uri().query().unwrap_or_default());
+    let given = value(&parameters, "state").unwrap_or_default();
+    if !bool::from(given.as_bytes().ct_eq(state.as_str().as_bytes())) {
+        return Page::Stranger;
+    }
+    let (reply, page) = oneshot::channel();
+    match arrivals.try_send(Arrived { parameters, reply }) {
+        Ok(()) => page.await.unwrap_or(Page::Used),
+        Err(_) => Page::Used,
+    }
+}
+
+fn value<'a>(parameters: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+}
+
+/// The parameters of a query, decoded as `application/x-www-form-urlencoded`.
+fn parameters(query: &str) -> Vec<(String, String)> {
+    let decode = |text: &str| {
+        let text = text.replace('+', " ");
+        percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned()
+    };
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(key, value)| (decode(key), decode(value)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_decoded() {
+        fn check(query: &str, expected: &[(&str, &str)]) {
+            let expected: Vec<_> =
+                expected.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            assert_eq!(parameters(query), expected, "{query:?}");
+        }
+        check("", &[]);
+        check("state=a-b_c&code=x%2By+z", &[("state", "a-b_c"), ("code", "x+y z")]);
+        check("a&&b=", &[("a", ""), ("b", "")]);
+        check("a=%ff%zz", &[("a", "\u{fffd}%zz")]);
+    }
+
+    #[test]
+    fn debug_output_hides_what_is_secret() {
+        let state = Unguessable::new().unwrap();
+        assert_eq!(state.as_str().len(), 43);
+        assert!(!format!("{state:?}").contains(state.as_str()));
+        let (reply, _page) = oneshot::channel();
+        let arrived = Arrived { parameters: parameters("code=secret"), reply };
+        assert!(!format!("{arrived:?}").contains("secret"));
+    }
+
+    #[tokio::test]
+    async fn clients_are_registered_for_any_port() {
+        let listener = RedirectListener::bind().await.unwrap();
+        assert_eq!(listener.uri(), format!("http://127.0.0.1:{}/callback", listener.port()));
+        assert_eq!(listener.uri_without_port(), "http://127.0.0.1/callback");
+    }
+}

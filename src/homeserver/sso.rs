@@ -1,0 +1,106 @@
+//! Single sign-on where there is no OAuth 2.0 API: `m.login.sso` (Matrix specification, client-server API, "SSO
+//! client login").
+//!
+//! The browser goes to `/login/sso/redirect`, from there wherever the homeserver sends it, and comes back to the loopback
+//! interface with a login token, which `/login` takes once (`m.login.token`). Which of several identity providers it is
+//! to be is asked on the homeserver's page.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::{
+    HomeserverClient, HomeserverError, Session, Tokens, UserId,
+    https::encode,
+    redirect::{Page, RedirectError, RedirectListener},
+};
+
+const LOGIN: &str = "/_matrix/client/v3/login";
+
+/// Why somebody is not signed in.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum SsoError {
+    /// The browser did not come back.
+    #[error(transparent)]
+    Redirect(#[from] RedirectError),
+    /// The homeserver does not take what the browser brought.
+    #[error(transparent)]
+    Homeserver(#[from] HomeserverError),
+    /// The browser brought nothing.
+    #[error("the homeserver sent the browser back without a login token: try again")]
+    NoToken,
+}
+
+/// Somebody is signing in with a browser of this computer.
+#[derive(Debug)]
+pub struct SsoLogin {
+    listener: RedirectListener,
+    url: String,
+}
+
+impl SsoLogin {
+    /// Opens the way back.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn begin(homeserver: &HomeserverClient) -> Result<Self, RedirectError> {
+        let listener = RedirectListener::bind().await?;
+        let back = format!("{}?state={}", listener.uri(), listener.state());
+        let url = format!("{}{LOGIN}/sso/redirect?redirectUrl={}", homeserver.base().as_str(), encode(&back));
+        Ok(Self { listener, url })
+    }
+
+    /// The address to open in a browser of this computer.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The port of the loopback interface that the browser comes back to.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.listener.port()
+    }
+
+    /// Waits for the browser to come back, and signs in with what it brings. The browser shows how it ended.
+    ///
+    /// # Errors
+    /// When nobody signs in for so long, or the homeserver says no.
+    pub async fn finish(
+        self,
+        homeserver: &HomeserverClient,
+        device_name: &str,
+        patience: Duration,
+    ) -> Result<Session, SsoError> {
+        let callback = self.listener.callback(patience).await?;
+        let ended = match callback.parameter("loginToken") {
+            Some(token) => exchange(homeserver, token, device_name).await.map_err(SsoError::from),
+            None => Err(SsoError::NoToken),
+        };
+        callback.answer(if ended.is_ok() { Page::SignedIn } else { Page::Failed }).await;
+        ended
+    }
+}
+
+async fn exchange(homeserver: &HomeserverClient, token: &str, device_name: &str) -> Result<Session, HomeserverError> {
+    let body = json!({"type": "m.login.token", "token": token, "initial_device_display_name": device_name});
+    let answer = homeserver.post(LOGIN, body).await?;
+    let unexpected = |missing| HomeserverError::Unexpected { path: LOGIN.to_owned(), missing };
+    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    Ok(Session {
+        user_id: text(&answer["user_id"])
+            .and_then(|id| UserId::parse(&id).ok())
+            .ok_or_else(|| unexpected("user_id"))?,
+        device_id: text(&answer["device_id"]),
+        tokens: Tokens {
+            access_token: text(&answer["access_token"]).ok_or_else(|| unexpected("access_token"))?,
+            // None was asked for.
+            refresh_token: None,
+            expires_at: answer["expires_in_ms"]
+                .as_i64()
+                .and_then(|life| Timestamp::now().checked_add(SignedDuration::from_millis(life)).ok()),
+            oauth: None,
+        },
+    })
+}

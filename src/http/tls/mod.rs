@@ -1,0 +1,147 @@
+//! TLS at the endpoint (`server.tls`): rustls with one certificate, which can be replaced while connections go on.
+//!
+//! Nothing of this exists while TLS is off. A connection has its place in the registry before its handshake, so the
+//! bounds of the endpoint hold for those that never finish theirs.
+
+mod metered;
+mod pair;
+mod x509;
+
+use std::{
+    io,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+};
+
+use jiff::Timestamp;
+use tokio::{net::TcpStream, sync::Notify};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        self, ServerConfig,
+        crypto::ring,
+        server::{ClientHello, NoServerSessionStorage, ResolvesServerCert},
+        sign::CertifiedKey,
+    },
+};
+use tracing::{debug, warn};
+
+use metered::Metered;
+pub(super) use metered::Secure;
+pub use pair::{TlsError, TlsPair, inspect};
+
+/// The first byte of a handshake, as no request in plain HTTP begins.
+const HANDSHAKE: u8 = 0x16;
+/// Seconds between two lines of the log about clients who do not take the certificate.
+const REFUSALS_APART: i64 = 60;
+
+/// How the endpoint speaks TLS. A handle: clones are the same, and a new certificate counts from the next handshake on.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    config: Arc<ServerConfig>,
+    certificate: Arc<Certificate>,
+}
+
+/// The certificate in force. There may be none yet: then no handshake succeeds.
+#[derive(Debug, Default)]
+struct Certificate {
+    key: RwLock<Option<Arc<CertifiedKey>>>,
+    /// The second from which on its time is to be looked at again.
+    concerns_at: AtomicI64,
+    concerns: Notify,
+    /// The second in which a client was last told to have refused it.
+    refusal_told_at: AtomicI64,
+}
+
+/// What comes of a connection that should speak TLS.
+pub(super) enum Handshake {
+    /// It does.
+    Done(Box<Secure<TcpStream>>),
+    /// It speaks something else: plain HTTP, most likely.
+    NotTls(TcpStream),
+}
+
+impl Tls {
+    /// TLS 1.2 and 1.3 for HTTP/1.1, without a certificate yet.
+    ///
+    /// # Errors
+    /// When the library cannot be set up.
+    pub fn new() -> Result<Self, TlsError> {
+        let certificate = Arc::new(Certificate::default());
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| TlsError::Library(error.to_string()))?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&certificate) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        // Homeservers keep their connections: there is nothing worth remembering for the next.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Self { config: Arc::new(config), certificate })
+    }
+
+    /// From now on this is the certificate. Connections that have another go on.
+    pub fn set(&self, pair: &TlsPair) {
+        let next = pair.next_concern(Timestamp::now()).map_or(i64::MAX, Timestamp::as_second);
+        self.certificate.concerns_at.store(next, Relaxed);
+        *self.certificate.key.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&pair.certified));
+    }
+
+    /// Waits until the certificate is used for the first time after [`TlsPair::concern`] has something new to say: so
+    /// no timer runs for the day on which it expires, and a sleeping computer's clock misleads nobody.
+    pub async fn concerns(&self) {
+        self.certificate.concerns.notified().await;
+    }
+
+    pub(super) async fn handshake(&self, stream: TcpStream) -> io::Result<Handshake> {
+        let mut first = [0];
+        if stream.peek(&mut first).await? > 0 && first[0] != HANDSHAKE {
+            return Ok(Handshake::NotTls(stream));
+        }
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
+        match acceptor.accept(Metered::new(stream)).await {
+            Ok(stream) => Ok(Handshake::Done(Box::new(Secure(stream)))),
+            Err(error) => {
+                self.certificate.note_failure(&error);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl PartialEq for Tls {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.config, &other.config)
+    }
+}
+
+impl Certificate {
+    /// A homeserver that does not trust the certificate says so, and nowhere else can the person hear of it. Strangers
+    /// can say so too: not more often than they are worth.
+    fn note_failure(&self, error: &io::Error) {
+        let tls = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+        let Some(rustls::Error::AlertReceived(alert)) = tls else {
+            debug!(%error, "a handshake failed");
+            return;
+        };
+        let now = Timestamp::now().as_second();
+        if now.saturating_sub(self.refusal_told_at.load(Relaxed)) < REFUSALS_APART {
+            debug!(?alert, "a client ended its handshake");
+            return;
+        }
+        self.refusal_told_at.store(now, Relaxed);
+        warn!(?alert, "a client ended its handshake; a homeserver does so when it does not trust the certificate");
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if Timestamp::now().as_second() >= self.concerns_at.load(Relaxed) {
+            self.concerns_at.store(i64::MAX, Relaxed);
+            self.concerns.notify_one();
+        }
+        self.key.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,308 @@
+//! A certificate and its private key, as they stand in two files.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+    sync::Arc,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio_rustls::rustls::{
+    self,
+    crypto::ring,
+    pki_types::{
+        CertificateDer, PrivateKeyDer, ServerName,
+        pem::{self, PemObject as _},
+    },
+    server::ParsedCertificate,
+    sign::CertifiedKey,
+};
+
+use super::x509::{self, Facts};
+
+/// Longest file that is read: a chain is a few KiB long.
+const LONGEST_FILE: u64 = 1024 * 1024;
+/// How long before its end a certificate is told to be ending, at most; short-lived ones have a tenth of their life.
+const NOTICE: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// Why a certificate and a key cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("{path} cannot be read: {reason}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What happened.
+        reason: String,
+    },
+    /// A file is not what it should be, or only half of it.
+    #[error("{path}: {reason}")]
+    Unusable {
+        /// The file.
+        path: String,
+        /// What is wrong with it, and what it should be.
+        reason: String,
+    },
+    /// Each is good, but they do not belong together.
+    #[error("the key {key} does not belong to the first certificate in {certificate}")]
+    Mismatch {
+        /// The file of the certificate.
+        certificate: String,
+        /// The file of the key.
+        key: String,
+    },
+    /// TLS itself.
+    #[error("TLS cannot be set up: {0}")]
+    Library(String),
+}
+
+/// A certificate with its chain and its private key: each well-formed, and belonging together.
+#[derive(Clone)]
+pub struct TlsPair {
+    pub(super) certified: Arc<CertifiedKey>,
+    facts: Facts,
+}
+
+impl fmt::Debug for TlsPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsPair").field("facts", &self.facts).finish_non_exhaustive()
+    }
+}
+
+/// Reads a certificate chain (PEM, the server's own first) and its private key (PEM: PKCS #8, PKCS #1 or SEC 1) and
+/// checks that they can be used together. Whether anybody trusts the certificate, whether it fits the name by which
+/// we are reached, and whether it has expired is not looked at: see [`TlsPair::fits`] and [`TlsPair::concern`].
+///
+/// # Errors
+/// Says which file is wrong, and how.
+pub fn inspect(certificate: &Path, key: &Path) -> Result<TlsPair, TlsError> {
+    let unusable = |path: &Path, reason: String| TlsError::Unusable { path: path.display().to_string(), reason };
+    let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| unusable(certificate, in_words(&error)))?;
+    let first = chain.first().ok_or_else(|| {
+        unusable(certificate, "there is no certificate in it (PEM, \"-----BEGIN CERTIFICATE-----\")".to_owned())
+    })?;
+    let parsed = ParsedCertificate::try_from(first);
+    let (Ok(_), Some(facts)) = (parsed, x509::read(first)) else {
+        return Err(unusable(certificate, "its first certificate is damaged".to_owned()));
+    };
+
+    let pem = read(key)?;
+    let der = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| {
+        let reason = if !matches!(error, pem::Error::NoItemsFound) {
+            in_words(&error)
+        } else if is_encrypted(&pem) {
+            "the key is encrypted with a passphrase: store it without one".to_owned()
+        } else {
+            "there is no private key in it (PEM, \"-----BEGIN PRIVATE KEY-----\")".to_owned()
+        };
+        unusable(key, reason)
+    })?;
+    match CertifiedKey::from_der(chain, der, &ring::default_provider()) {
+        Ok(certified) => Ok(TlsPair { certified: Arc::new(certified), facts }),
+        Err(rustls::Error::InconsistentKeys(_)) => {
+            Err(TlsError::Mismatch { certificate: certificate.display().to_string(), key: key.display().to_string() })
+        }
+        Err(error) => Err(unusable(key, format!("this private key cannot be used: {error}"))),
+    }
+}
+
+impl TlsPair {
+    /// The DNS names and IP addresses that the certificate is for.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.facts.names
+    }
+
+    /// When the certificate ends.
+    #[must_use]
+    pub fn not_after(&self) -> Timestamp {
+        self.facts.not_after
+    }
+
+    /// Whether the certificate is for this host: a name or an IP address, as in a URL (`[::1]` too).
+    #[must_use]
+    pub fn fits(&self, host: &str) -> bool {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let certificate = self.certified.end_entity_cert().and_then(ParsedCertificate::try_from);
+        match (certificate, ServerName::try_from(host)) {
+            (Ok(certificate), Ok(name)) => rustls::client::verify_server_name(&certificate, &name).is_ok(),
+            (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
+        }
+    }
+
+    /// What is to be said about the certificate's time, if anything.
+    #[must_use]
+    pub fn concern(&self, now: Timestamp) -> Option<String> {
+        let Facts { not_before, not_after, .. } = self.facts;
+        if now >= not_after {
+            Some(format!("it has expired on {not_after}, and homeservers do not push to it: renew it"))
+        } else if now < not_before {
+            Some(format!("it is valid from {not_before} on, and homeservers do not push to it before"))
+        } else if now >= self.ending() {
+            Some(format!("it expires on {not_after}: renew it"))
+        } else {
+            None
+        }
+    }
+
+    /// When [`Self::concern`] next says something else.
+    pub(super) fn next_concern(&self, now: Timestamp) -> Option<Timestamp> {
+        [self.facts.not_before, self.ending(), self.facts.not_after].into_iter().filter(|at| *at > now).min()
+    }
+
+    fn ending(&self) -> Timestamp {
+        let Facts { not_before, not_after, .. } = self.facts;
+        not_after.saturating_sub(NOTICE.min(not_after.duration_since(not_before) / 10)).unwrap_or(not_after)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    let unreadable = |reason: String| TlsError::Unreadable { path: path.display().to_string(), reason };
+    let contents = || {
+        // Asked before it is opened: opening a pipe would wait for somebody to write into it.
+        if !path.metadata()?.is_file() {
+            return Err(io::Error::other("it is not a file"));
+        }
+        let mut bytes = Vec::new();
+        File::open(path)?.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = contents().map_err(|error| {
+        let kind = error.kind();
+        unreadable(if kind == io::ErrorKind::NotFound {
+            "there is no such file".to_owned()
+        } else if kind == io::ErrorKind::PermissionDenied {
+            "this user may not read it".to_owned()
+        } else {
+            error.to_string()
+        })
+    })?;
+    if bytes.len() as u64 > LONGEST_FILE {
+        return Err(unreadable(format!("it is longer than {} KiB", LONGEST_FILE / 1024)));
+    }
+    Ok(bytes)
+}
+
+fn is_encrypted(pem: &[u8]) -> bool {
+    const MARK: &[u8] = b"ENCRYPTED";
+    pem.windows(MARK.len()).any(|window| window == MARK)
+}
+
+/// The library quotes what it cannot read, which may be a piece of a key.
+fn in_words(error: &pem::Error) -> String {
+    let ends = matches!(error, pem::Error::MissingSectionEnd { .. });
+    let what = if ends { "it ends in the middle" } else { "it is damaged" };
+    format!("{what}: it should be in PEM form")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rcgen::{
+        CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, date_time_ymd,
+    };
+    use tempfile::TempDir;
+
+    use super::*;
+
+    struct Place(TempDir);
+
+    impl Place {
+        fn new(certificate: &str, key: &str) -> Self {
+            let place = tempfile::tempdir().unwrap();
+            fs::write(place.path().join("c.pem"), certificate).unwrap();
+            fs::write(place.path().join("k.pem"), key).unwrap();
+            Self(place)
+        }
+
+        fn inspect(&self) -> Result<TlsPair, String> {
+            inspect(&self.0.path().join("c.pem"), &self.0.path().join("k.pem"))
+                .map_err(|error| error.to_string().replace(self.0.path().to_str().unwrap(), "~"))
+        }
+    }
+
+    fn made(names: &[&str], key: &KeyPair) -> String {
+        let mut params =
+            CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+        params.not_before = date_time_ymd(2026, 1, 1);
+        params.not_after = date_time_ymd(2026, 4, 1);
+        params.self_signed(key).unwrap().pem()
+    }
+
+    #[test]
+    fn pairs_of_all_usual_kinds_are_good() {
+        for algorithm in [&PKCS_ECDSA_P256_SHA256, &PKCS_ECDSA_P384_SHA384, &PKCS_ED25519] {
+            let key = KeyPair::generate_for(algorithm).unwrap();
+            let pair = Place::new(&made(&["push.example.org"], &key), &key.serialize_pem()).inspect().unwrap();
+            assert_eq!(pair.names(), ["push.example.org"]);
+            assert_eq!(pair.not_after(), "2026-04-01T00:00:00Z".parse().unwrap());
+            assert!(!format!("{pair:?}").contains("PRIVATE"));
+        }
+        // Both in one file, with words in between.
+        let key = KeyPair::generate().unwrap();
+        let both = format!("Bag Attributes\n{}\n{}", key.serialize_pem(), made(&["a.example"], &key));
+        Place::new(&both, &both).inspect().unwrap();
+    }
+
+    #[test]
+    fn a_pair_that_cannot_be_used_says_which_file_is_wrong_and_how() {
+        let key = KeyPair::generate().unwrap();
+        let (good, key) = (made(&["a.example"], &key), key.serialize_pem());
+        let other = KeyPair::generate().unwrap().serialize_pem();
+        let check = |certificate: &str, key: &str, expected: &str| {
+            assert_eq!(Place::new(certificate, key).inspect().unwrap_err(), expected);
+        };
+        let cut = |pem: &str| pem[..pem.len() / 2].to_owned();
+        check(&good, &other, "the key ~/k.pem does not belong to the first certificate in ~/c.pem");
+        check("", &key, "~/c.pem: there is no certificate in it (PEM, \"-----BEGIN CERTIFICATE-----\")");
+        check(&key, &key, "~/c.pem: there is no certificate in it (PEM, \"-----BEGIN CERTIFICATE-----\")");
+        check(&cut(&good), &key, "~/c.pem: it ends in the middle: it should be in PEM form");
+        check(&good, &cut(&key), "~/k.pem: it ends in the middle: it should be in PEM form");
+        check(&good, &good, "~/k.pem: there is no private key in it (PEM, \"-----BEGIN PRIVATE KEY-----\")");
+        let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        check(&good, encrypted, "~/k.pem: the key is encrypted with a passphrase: store it without one");
+        let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        check(garbage, &key, "~/c.pem: its first certificate is damaged");
+
+        let place = Place::new(&good, &key);
+        fs::remove_file(place.0.path().join("k.pem")).unwrap();
+        assert_eq!(place.inspect().unwrap_err(), "~/k.pem cannot be read: there is no such file");
+        fs::create_dir(place.0.path().join("k.pem")).unwrap();
+        assert_eq!(place.inspect().unwrap_err(), "~/k.pem cannot be read: it is not a file");
+    }
+
+    #[test]
+    fn it_fits_the_hosts_that_it_names() {
+        let key = KeyPair::generate().unwrap();
+        let names = ["push.example.org", "*.desk.example", "192.168.1.20", "::1"];
+        let pair = Place::new(&made(&names, &key), &key.serialize_pem()).inspect().unwrap();
+        for host in ["push.example.org", "PUSH.example.org", "a.desk.example", "192.168.1.20", "[::1]"] {
+            assert!(pair.fits(host), "{host}");
+        }
+        for host in ["example.org", "desk.example", "192.168.1.21", "[::2]", "", "a b"] {
+            assert!(!pair.fits(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn its_time_is_told_before_it_is_over() {
+        let key = KeyPair::generate().unwrap();
+        let pair = Place::new(&made(&["a.example"], &key), &key.serialize_pem()).inspect().unwrap();
+        let check = |now: &str, expected: &str, next: Option<&str>| {
+            let now = now.parse().unwrap();
+            let said = pair.concern(now).unwrap_or_default();
+            assert!(said.contains(expected) && said.is_empty() == expected.is_empty(), "{said}");
+            assert_eq!(pair.next_concern(now), next.map(|next| next.parse().unwrap()));
+        };
+        check("2025-12-31T00:00:00Z", "valid from 2026-01-01", Some("2026-01-01T00:00:00Z"));
+        check("2026-01-01T00:00:00Z", "", Some("2026-03-25T00:00:00Z"));
+        check("2026-03-25T00:00:00Z", "expires on 2026-04-01", Some("2026-04-01T00:00:00Z"));
+        check("2026-04-01T00:00:00Z", "has expired on 2026-04-01", None);
+    }
+}

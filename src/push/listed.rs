@@ -1,0 +1,161 @@
+//! An event as the client-server API has it, read into the push that would have brought it (pure).
+//!
+//! As lenient as a push: what cannot be read counts as absent.
+
+use super::{
+    lenient::{Object, Value},
+    notify::{self, Notification, Priority, SoundTweak, Tweaks},
+};
+
+/// An entry of `GET /notifications`: what a push has said, or would have said.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The event. It always has an `event_id`; it never has names, counts and devices.
+    pub notification: Notification,
+    /// What `actions` say.
+    pub tweaks: Tweaks,
+    /// When the homeserver got the event, in milliseconds by its clock.
+    pub ts: Option<i64>,
+    /// The person has read it.
+    pub read: bool,
+}
+
+/// A page of `GET /notifications`, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct ListedPage {
+    /// The entries with an event that has an id.
+    pub entries: Vec<Listed>,
+    /// Where the next page begins, if there is one.
+    pub next_token: Option<String>,
+}
+
+impl ListedPage {
+    /// Reads an answer to `GET /notifications` for this user; none if it has no list.
+    #[must_use]
+    pub fn read(json: &str, user_id: &str) -> Option<Self> {
+        let answer = Object::read(json)?;
+        let entries = answer.get("notifications")?.array()?;
+        Some(Self {
+            entries: entries.into_iter().filter_map(|entry| listed(entry, user_id)).collect(),
+            next_token: answer.string("next_token").map(std::borrow::Cow::into_owned),
+        })
+    }
+}
+
+fn listed(entry: Value<'_>, user_id: &str) -> Option<Listed> {
+    let entry = entry.object()?;
+    let mut notification = event(&entry.object("event")?, user_id);
+    notification.event_id.as_ref()?;
+    notification.room_id = notify::id(&entry, "room_id").or(notification.room_id);
+    let tweaks = entry.get("actions").and_then(Value::array).map(tweaks).unwrap_or_default();
+    notification.prio = prio(&notification, &tweaks);
+    let ts = entry.get("ts").and_then(Value::whole_number).and_then(|ts| i64::try_from(ts).ok());
+    Some(Listed { notification, tweaks, ts, read: entry.is_true("read") })
+}
+
+/// Reads the answer to `GET /rooms/{room}/event/{event}` for this user; none if it is no event.
+#[must_use]
+pub fn single_event(json: &str, user_id: &str) -> Option<Notification> {
+    let event = event(&Object::read(json)?, user_id);
+    (event.event_id.is_some() && event.event_type.is_some()).then_some(event)
+}
+
+fn event(event: &Object<'_>, user_id: &str) -> Notification {
+    let content = event.object("content").unwrap_or_default();
+    let event_type = notify::id(event, "type");
+    let is_member = event_type.as_deref() == Some("m.room.member");
+    Notification {
+        event_id: notify::id(event, "event_id"),
+        room_id: notify::id(event, "room_id"),
+        sender: notify::id(event, "sender"),
+        user_is_target: is_member && event.string("state_key").as_deref() == Some(user_id),
+        membership: is_member.then(|| notify::id(&content, "membership")).flatten(),
+        content: notify::content(event),
+        event_type,
+        ..Notification::default()
+    }
+}
+
+/// What push rules' actions mean (specification, "Actions").
+fn tweaks(actions: Vec<Value<'_>>) -> Tweaks {
+    let mut tweaks = Tweaks::default();
+    for action in actions.into_iter().filter_map(Value::object) {
+        match action.string("set_tweak").as_deref() {
+            Some("sound") => {
+                tweaks.sound = action.string("value").map_or(SoundTweak::Silent, |name| SoundTweak::from_name(&name));
+            }
+            Some("highlight") => {
+                tweaks.highlight = action.get("value").and_then(Value::bool) != Some(false);
+            }
+            Some(_) | None => {}
+        }
+    }
+    tweaks
+}
+
+/// As homeservers tell it with a push: low is what neither sounds nor is highlighted, if that can be known.
+fn prio(notification: &Notification, tweaks: &Tweaks) -> Priority {
+    let is_encrypted = notification.event_type.as_deref() == Some("m.room.encrypted");
+    if tweaks.highlight || tweaks.sound != SoundTweak::Silent || is_encrypted { Priority::High } else { Priority::Low }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_read_as_the_push_that_would_have_brought_it() {
+        let page = r#"{"next_token":"7","notifications":[{"actions":["notify",{"set_tweak":"highlight"},
+            {"set_tweak":"sound","value":"default"}],"event":{"content":{"body":"hi","msgtype":"m.text"},
+            "event_id":"$1","sender":"@bob:hs","type":"m.room.message","origin_server_ts":5},"profile_tag":null,
+            "read":true,"room_id":"!r:hs","ts":1790000000123}]}"#;
+        let page = ListedPage::read(page, "@alice:hs").unwrap();
+        assert_eq!(page.next_token.as_deref(), Some("7"));
+        let [entry] = page.entries.as_slice() else { panic!("{page:?}") };
+        let push = &entry.notification;
+        assert_eq!(push.event_id.as_deref(), Some("$1"));
+        assert_eq!(push.room_id.as_deref(), Some("!r:hs"));
+        assert_eq!(push.sender.as_deref(), Some("@bob:hs"));
+        assert_eq!(push.content.as_ref().unwrap().get(), r#"{"body":"hi","msgtype":"m.text"}"#);
+        assert_eq!(push.prio, Priority::High);
+        assert_eq!(entry.tweaks, Tweaks { sound: SoundTweak::Named("default".into()), highlight: true });
+        assert_eq!((entry.ts, entry.read), (Some(1_790_000_000_123), true));
+    }
+
+    #[test]
+    fn what_an_entry_says_oddly_counts_as_absent() {
+        fn check(entry: &str, expected: Option<(Tweaks, Option<i64>, bool)>) {
+            let page = format!(r#"{{"notifications":[7,null,{entry}]}}"#);
+            let page = ListedPage::read(&page, "@alice:hs").unwrap();
+            assert_eq!(page.next_token, None);
+            let found = page.entries.first().map(|entry| (entry.tweaks.clone(), entry.ts, entry.read));
+            assert_eq!(found, expected, "{entry}");
+        }
+        let plain = (Tweaks::default(), None, false);
+        check("[]", None);
+        check(r#"{"event":{"type":"m.room.message"}}"#, None);
+        check(r#"{"event":{"event_id":""}}"#, None);
+        check(r#"{"event":{"event_id":"$1"}}"#, Some(plain.clone()));
+        check(r#"{"event":{"event_id":"$1"},"actions":{},"ts":"x","read":1}"#, Some(plain.clone()));
+        let deep = format!("{}{}", "[".repeat(400), "]".repeat(400));
+        check(&format!(r#"{{"event":{{"event_id":"$1","content":{{"a":{deep}}}}}}}"#), Some(plain));
+        let odd = r#"{"event":{"event_id":"$1"},"actions":[{"set_tweak":"sound","value":"../x"},{"set_tweak":"highlight","value":false}]}"#;
+        check(odd, Some((Tweaks { sound: SoundTweak::Unusable, highlight: false }, None, false)));
+        for no_list in ["", "[]", "{}", r#"{"notifications":{}}"#] {
+            assert!(ListedPage::read(no_list, "@alice:hs").is_none(), "{no_list}");
+        }
+    }
+
+    #[test]
+    fn an_invite_says_whom_it_is_for() {
+        let invite = r#"{"event_id":"$1","room_id":"!r","type":"m.room.member","sender":"@bob:hs",
+            "state_key":"@alice:hs","content":{"membership":"invite"}}"#;
+        let check = |user: &str, is_target: bool| {
+            let event = single_event(invite, user).unwrap();
+            assert_eq!((event.membership.as_deref(), event.user_is_target), (Some("invite"), is_target));
+        };
+        check("@alice:hs", true);
+        check("@carol:hs", false);
+        assert!(single_event(r#"{"errcode":"M_NOT_FOUND"}"#, "@alice:hs").is_none());
+    }
+}
