@@ -29,8 +29,9 @@ pub(super) async fn settle(
 ) -> Result<(Config, String), Failure> {
     // tuwunel refuses a pusher on loopback.
     let accepts_loopback = !software.eq_ignore_ascii_case("tuwunel");
+    let scheme = if config.server.tls.is_some() { "https" } else { "http" };
     let seen = look(base).await;
-    match (way(config.server.public_url.as_deref(), "http", &config.server.listen, seen, accepts_loopback), seen) {
+    match (way(config.server.public_url.as_deref(), scheme, &config.server.listen, seen, accepts_loopback), seen) {
         (Way::Open(url), _) => Ok((config, url)),
         (Way::Listen(address), _) => offer_to_listen(login, config, address, out).await,
         (Way::Closed, Whereabouts::Here) => {
@@ -73,7 +74,7 @@ async fn offer_to_listen(
     out: &mut dyn Write,
 ) -> Result<(Config, String), Failure> {
     let path = &login.context.paths.config;
-    let url = format!("http://{address}");
+    let url = format!("{}://{address}", if config.server.tls.is_some() { "https" } else { "http" });
     let listen: Vec<String> = config.server.listen.iter().chain([&address]).map(ToString::to_string).collect();
     let quoted = listen.iter().map(|address| format!("\"{address}\"")).collect::<Vec<_>>().join(", ");
     writeln!(
