@@ -25,7 +25,10 @@ fn a_wrong_password_is_said_in_plain_words_and_leaves_nothing_behind() {
     let expected = format!("pushbell: the homeserver does not accept this password for {}\n", scene.alice.id);
     assert_eq!(login.stderr, expected);
     assert_eq!(scene.alice.pushers().len(), 0);
-    assert!(!scene.pushbell.data_directory().join("accounts.toml").exists());
+    // Not even an inbox: that without accounts would mean to the next start that they were lost.
+    let mut files: Vec<_> = std::fs::read_dir(scene.pushbell.data_directory()).unwrap().flatten().collect();
+    files.retain(|file| file.file_name() != "pushbell.lock");
+    assert_eq!(files.len(), 0, "{files:?}");
 }
 
 #[test]
@@ -36,6 +39,7 @@ fn a_homeserver_that_blocks_private_addresses_ends_with_code_3() {
 
     assert_eq!(login.code, 3, "{login:#?}");
     assert!(login.stdout.contains("The pusher is set, but no push has come."), "{login:#?}");
+    assert!(login.stdout.contains("ip_range_whitelist: ['127.0.0.1/32']"), "{login:#?}");
     wait_until("the homeserver has blocked the push", SOON, || GUARDED.log().contains("IP address blocked"));
 }
 
@@ -49,6 +53,34 @@ fn a_wrong_public_url_ends_with_code_3() {
 
     assert_eq!(login.code, 3, "{login:#?}");
     assert!(login.stdout.contains(&format!("pushes to {wrong}")), "{login:#?}");
+    assert!(login.stdout.contains("fault: "), "{login:#?}");
+}
+
+#[test]
+fn a_pusher_that_the_homeserver_refuses_leaves_nothing_behind() {
+    let scene = Scene::new();
+    scene.pushbell.configure("[server]\npublic_url = \"http://127.0.0.1:9/prefix\"\n");
+    let login = scene.login(&[]);
+
+    assert_eq!(login.code, 1, "{login:#?}");
+    assert!(login.stderr.contains("the pusher could not be set: ") && login.stderr.lines().count() == 1, "{login:#?}");
+    assert_eq!((scene.alice.pushers().len(), scene.devices().len()), (0, 0));
+    assert!(!scene.pushbell.data_directory().join("secrets.json").exists());
+    assert_eq!(
+        scene.pushbell.ok(&["account", "list"]),
+        "There are no accounts yet. Make one with `pushbell account add NAME`.\n"
+    );
+}
+
+#[test]
+fn an_address_that_is_taken_is_said_before_anything_is_left_behind() {
+    let scene = Scene::new();
+    let _taken = std::net::TcpListener::bind(("127.0.0.1", scene.pushbell.port)).unwrap();
+    let login = scene.login(&[]);
+
+    assert_eq!(login.code, 1, "{login:#?}");
+    assert!(login.stderr.contains("in use by another program"), "{login:#?}");
+    assert_eq!(scene.devices().len(), 0);
 }
 
 #[test]

@@ -6,12 +6,12 @@ use std::{
 };
 
 use super::{
-    Failure, Login, failed, reload,
+    Failure, Login, failure,
     whereabouts::{OwnAddress, Way, Whereabouts, way, whereabouts},
 };
 use crate::{
     config::{self, Config},
-    control::Request,
+    control::{AskError, Request, ask},
     homeserver::BaseUrl,
     platform::{files, network},
 };
@@ -96,7 +96,10 @@ async fn offer_to_listen(
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
     let changed = config::with_server(&text, &listen, &url).map_err(failed)?;
     files::replace_private(path, changed.as_bytes()).map_err(|error| failed(error.to_string()))?;
-    reload(&login.context.paths.control, &Request::ReloadConfiguration)?;
+    match ask(&login.context.paths.control, &Request::ReloadConfiguration) {
+        Ok(_) | Err(AskError::NotRunning) => {}
+        Err(error @ (AskError::Unreachable { .. } | AskError::NoAnswer(_))) => return Err(error.into()),
+    }
     writeln!(out, "Written.")?;
     Ok((Config::load(path)?, url))
 }
@@ -122,5 +125,5 @@ fn anyway(login: &Login<'_>, config: Config) -> Result<(Config, String), Failure
         let url = config.server.base_url();
         return Ok((config, url));
     }
-    Err(failed())
+    Err(Failure::Told(failure::FAILED))
 }
