@@ -149,6 +149,7 @@ fn take_over(write: &mut Write<'_>, caught_up: &CaughtUp) -> rusqlite::Result<us
     let before = Account::named(write.db, &caught_up.account)?;
     let had = Unread::of(write.db, &before)?;
     let missed = keep_missed(write, &before, caught_up)?;
+    write.memory.open_rows.close(write.db)?;
     let mut account = Account::load(write.db, before.id)?;
     // No push came.
     account.last_push = before.last_push;
@@ -184,7 +185,7 @@ fn keep_missed(write: &mut Write<'_>, account: &Account, caught_up: &CaughtUp) -
     let mut kept = 0;
     for Missed { notification, tweaks, .. } in &caught_up.missed {
         let key = notification.event_id.as_deref().unwrap_or_default();
-        if Known::find(write.db, account, key)?.is_some() {
+        if Known::find(write.db, &write.memory.keys, account, key)?.is_some() {
             continue;
         }
         let recipient = Recipient {
@@ -210,7 +211,8 @@ fn keep_missed(write: &mut Write<'_>, account: &Account, caught_up: &CaughtUp) -
 
 /// An event was read elsewhere: that of a message or a call, if it is known and unread.
 fn read_event(write: &mut Write<'_>, account: &mut Account, event_id: &str) -> rusqlite::Result<()> {
-    let Some(event) = Known::find(write.db, account, event_id)?.filter(|event| !event.read) else { return Ok(()) };
+    let event = Known::find(write.db, &write.memory.keys, account, event_id)?;
+    let Some(event) = event.filter(|event| !event.read) else { return Ok(()) };
     match event.kind {
         Kind::Silent => return Ok(()),
         Kind::Call => calls::end(write, account, event.id)?,
@@ -221,8 +223,8 @@ fn read_event(write: &mut Write<'_>, account: &mut Account, event_id: &str) -> r
             if event.presentation != Presentation::Settled {
                 room.unread = room.unread.saturating_sub(1);
             }
-            if let (Presentation::Waiting, Some(first)) = (event.presentation, room.waiting.first) {
-                room.find_waiting(write.db, first)?;
+            if event.presentation == Presentation::Waiting {
+                room.lost(write.db, event.id)?;
             }
             room.save(write.db)?;
             let key = rooms::key(write.db, event.room)?;
