@@ -23,7 +23,7 @@ pub enum DiscoveryError {
         reason: String,
     },
     /// Nothing answers at that address.
-    #[error("no homeserver answers at {}: {error}", base.as_str())]
+    #[error("no homeserver answers at {}: {}", base.as_str(), error.reason)]
     Unreachable {
         /// Where it should be.
         base: BaseUrl,

@@ -14,6 +14,10 @@ fn login(scene: &Scene, options: &[&str]) -> Terminal {
     Terminal::run(PROGRAM, &[&fixed, options].concat(), scene.pushbell.env())
 }
 
+fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+    text.split_once(before).and_then(|(_, rest)| rest.split_once(after)).map_or("", |(between, _)| between)
+}
+
 #[test]
 fn a_person_signs_in_and_sees_a_push_arrive() {
     let scene = Scene::new();
@@ -27,7 +31,25 @@ fn a_person_signs_in_and_sees_a_push_arrive() {
     scene.bob.send(&scene.room, "Dinner is ready.");
     terminal.expect("A push arrived at ");
     assert_eq!(terminal.wait(SOON), Some(0), "{}", terminal.screen());
-    assert!(!terminal.screen().contains("secret\n"), "{}", terminal.screen());
+    let screen = terminal.screen();
+    let name = scene.alice.id.clone();
+    let (kept, time) = (between(&screen, "token is in ", ", which"), between(&screen, "arrived at ", ". Every"));
+    let expected = format!(
+        "The homeserver of {name} is {homeserver} (Synapse).\n\
+         Password of {name}: \n\
+         That is not the password.\n\
+         Password of {name}: \n\
+         Signed in as the device \"{device}\".\n\
+         The access token is in {kept}, which only you can read (there is no keyring).\n\
+         The homeserver now pushes to {url} for the account \"{name}\".\n\
+         Waiting for a push: ask somebody to write to you, or press Enter to skip.\n\
+         A push arrived at {time}. Everything works.\n\n\
+         Pushbell itself is not running yet: start it with `pushbell`.\n",
+        homeserver = scene.homeserver,
+        device = scene.devices()[0],
+        url = scene.pushbell.url().trim_end_matches("/_matrix/push/v1/notify"),
+    );
+    assert_eq!(screen, expected);
 }
 
 #[test]
