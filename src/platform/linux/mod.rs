@@ -4,6 +4,7 @@ pub mod appearance;
 pub mod browser;
 pub mod bus;
 pub mod interruptions;
+pub mod keyring;
 pub mod launcher;
 pub mod main_loop;
 pub mod open;

@@ -7,6 +7,6 @@ pub mod probe;
 pub(super) mod toasts;
 
 pub use super::{
-    portable::{browser, interruptions, session, sound_server, watch},
+    portable::{browser, interruptions, keyring, session, sound_server, watch},
     unix::{control_socket, files, host, open_files, termination},
 };
