@@ -11,16 +11,14 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{
-    run::Shared,
-    session::{SessionError, SignedIn},
-};
+use super::run::Shared;
 use crate::{
     accounts::{Account, SignIn},
     homeserver::HomeserverError,
     inbox::{InboxError, WantedDetails},
     notice::NoticeId,
     push::notify::Notification,
+    session::{SessionError, SignedIn},
 };
 
 /// Time of one request: a popup waits for no more than two seconds, but what comes later changes it.

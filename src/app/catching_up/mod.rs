@@ -9,7 +9,6 @@ mod names;
 mod reading;
 mod run;
 mod schedule;
-mod session;
 #[cfg(test)]
 mod tests;
 
@@ -28,7 +27,6 @@ use self::{
     names::Names,
     run::{Outcome, Shared},
     schedule::Schedule,
-    session::Sessions,
 };
 use crate::{
     accounts::{Account, Accounts, SignIn},
@@ -37,6 +35,7 @@ use crate::{
     inbox::Inbox,
     platform::{Interruption, interruptions::Interruptions},
     secrets::Secrets,
+    session::Sessions,
 };
 
 /// Pushes that come after nothing was heard of an account for so long may not be all that there were.

@@ -14,13 +14,13 @@ use super::{
     names::Names,
     reading::{Found, PAGE, Reading},
     schedule::Ending,
-    session::{SessionError, Sessions, SignedIn},
 };
 use crate::{
     accounts::{Account, SignIn},
     homeserver::{HomeserverClient, HomeserverError, HttpPusher, https::DEADLINE},
     inbox::{CaughtUp, Inbox, InboxError},
     push::notify,
+    session::{SessionError, Sessions, SignedIn},
 };
 
 /// How long the names of what was missed may take; they are worth no more.

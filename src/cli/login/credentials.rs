@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::{Failure, Login, arguments, browser};
+use super::{Failure, Ground, Login, arguments, browser};
 use crate::{
     accounts::SignInMethod,
     homeserver::{HomeserverClient, HomeserverError, LoginFlows, PasswordLogin, Session, Tokens, oauth},
@@ -76,11 +76,12 @@ fn choose(flows: LoginFlows, has_terminal: bool) -> Way {
 /// Signs in. `device` is the device of an earlier login with a password, to be used again.
 pub(super) async fn sign_in(
     login: &Login<'_>,
-    client: &HomeserverClient,
+    ground: &Ground,
     credentials: Credentials,
     device: Option<&str>,
     out: &mut dyn Write,
 ) -> Result<(Session, SignInMethod), Failure> {
+    let client = &ground.homeserver.client;
     match credentials {
         Credentials::Token(token) => return Ok((with_token(client, token).await?, SignInMethod::Token)),
         Credentials::Password(password) => {
