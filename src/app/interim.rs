@@ -68,7 +68,7 @@ impl Interim {
     ///
     /// # Errors
     /// When it cannot listen, or the inbox cannot be opened.
-    pub fn start(paths: &Paths, config: &Config) -> Result<Option<Self>, Failure> {
+    pub async fn start(paths: &Paths, config: &Config) -> Result<Option<Self>, Failure> {
         let Some(instance) = Self::acquire(paths)? else { return Ok(None) };
         let news = Arc::new(Notify::new());
         let inbox = Inbox::open(&paths.database, start::retention(config), Arc::clone(&news))?;
@@ -76,7 +76,9 @@ impl Interim {
         let accounts = Accounts::read(&paths.accounts).unwrap_or_else(|error| Accounts::unavailable(&error));
         let endpoint = Endpoint::new(inbox.clone(), accounts, upkeep::endpoint_settings(config), || false);
         let mut listening = Listening::new(endpoint.clone(), Inherited::default());
-        if let Some((_, problem)) = listening.open(&config.server.listen, &paths.config).map_err(Failure::Failed)? {
+        if let Some((_, problem)) =
+            listening.open(&config.server.listen, &paths.config).await.map_err(Failure::Failed)?
+        {
             tracing::warn!("{problem}");
         }
         let certificate = config.server.tls.clone().map(|files| Certificate::start(files, None)).transpose();

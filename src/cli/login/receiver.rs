@@ -28,8 +28,8 @@ impl Receiver {
     }
 
     /// The running app, which is told to read its accounts, else an endpoint of our own.
-    pub(super) fn start(context: &Context, config: &Config) -> Result<Self, Failure> {
-        match Interim::start(&context.paths, config)? {
+    pub(super) async fn start(context: &Context, config: &Config) -> Result<Self, Failure> {
+        match Interim::start(&context.paths, config).await? {
             Some(interim) => Ok(Self::Own(Box::new(interim))),
             None => {
                 is_app(context)?;
