@@ -2,6 +2,7 @@
 
 pub mod addresses;
 pub mod appearance;
+pub mod autostart;
 pub mod browser;
 pub mod bus;
 pub mod interruptions;

@@ -7,6 +7,6 @@ pub mod probe;
 pub(super) mod toasts;
 
 pub use super::{
-    portable::{addresses, browser, interruptions, session, sound_server, watch},
+    portable::{addresses, autostart, browser, interruptions, session, sound_server, watch},
     unix::{control_socket, files, host, open_files, termination},
 };

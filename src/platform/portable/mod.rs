@@ -5,6 +5,7 @@
 
 #[cfg(not(target_os = "linux"))]
 pub mod addresses;
+pub mod autostart;
 #[cfg(not(target_os = "linux"))]
 pub mod browser;
 #[cfg(not(target_os = "linux"))]
