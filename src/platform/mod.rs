@@ -16,7 +16,9 @@
 //! | `sockets::{listen, inherited}` | sockets that listen, our own and those that a service manager hands over |
 //! | `addresses::AddressWatch` | notices that this computer has got or lost an address |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
+//! | `memory::keep_little` | gives free memory back |
 //! | `sound_server::prepare` | what sounds need before the first thread starts |
+//! | `probe::{surroundings, has_sound_card, disk, check_writable}` | what can be seen of the desktop and the disk without changing anything, for `pushbell doctor` |
 //! | `watch::FileWatch` | notices that files have changed |
 //! | `termination::termination` | waits until the program is told to end |
 //!
@@ -30,10 +32,12 @@
 pub mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
+pub mod memory;
 pub mod network;
 mod places;
 #[cfg(any(windows, target_os = "macos", test))]
 mod portable;
+pub mod probe;
 pub mod sockets;
 #[cfg(unix)]
 mod unix;

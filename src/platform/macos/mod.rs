@@ -3,6 +3,7 @@
 pub(super) mod directory;
 pub(super) mod launch;
 pub mod main_loop;
+pub mod probe;
 pub(super) mod toasts;
 
 pub use super::{

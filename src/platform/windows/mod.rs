@@ -7,6 +7,7 @@ pub mod host;
 pub(super) mod launch;
 pub mod main_loop;
 pub mod open_files;
+pub mod probe;
 mod registry;
 mod security;
 pub mod termination;
