@@ -1,6 +1,7 @@
 //! Keeping a running program in step with its files and with what it is asked: reloads, test pushes, the end.
 
 use std::{
+    env,
     net::SocketAddr,
     path::{Path, PathBuf},
     pin::pin,
@@ -28,7 +29,7 @@ use crate::{
     inbox::Inbox,
     logging::LogLevel,
     paths::Paths,
-    platform::{files, termination::termination, watch::FileWatch},
+    platform::{autostart, files, termination::termination, watch::FileWatch},
     push::notify,
 };
 
@@ -104,6 +105,7 @@ impl Upkeep {
         // A task of its own: it waits until a file has come to rest, which commands that keep coming must not interrupt.
         tokio::spawn(watch([self.paths.config.clone(), self.paths.accounts.clone()], tell));
         let mut termination = pin!(termination());
+        self.autostart(None);
         loop {
             tokio::select! {
                 () = &mut termination => break,
@@ -117,6 +119,7 @@ impl Upkeep {
                 ask = asked.recv() => match ask {
                     Some(Ask::Quit) | None => break,
                     Some(Ask::SendTest { unread }) => self.send_test(unread),
+                    Some(Ask::SetAutostart(on)) => self.autostart(Some(on)),
                     Some(Ask::CatchUp(missing)) => self.catching_up.missing(missing),
                     Some(Ask::Connect { token }) => self.connect(token),
                     Some(Ask::OpenConfiguration { token }) => {
@@ -131,6 +134,9 @@ impl Upkeep {
                             self.read_config().await;
                         }
                         // A command that has gone does not want to know.
+                        drop(reply.send(Reply::Done));
+                    } else if request == Request::ReloadAutostart {
+                        self.autostart(None);
                         drop(reply.send(Reply::Done));
                     } else if controller.send((request, reply)).await.is_err() {
                         break;
@@ -233,6 +239,26 @@ impl Upkeep {
             Ok(body) => drop(tokio::spawn(post(self.scheme(), address, body.to_string().into_bytes()))),
             Err(error) => tracing::warn!("no test push: {error}"),
         }
+    }
+
+    /// Looks whether the desktop starts Pushbell, having turned that on or off if asked to. The menu shows what came of
+    /// it.
+    fn autostart(&self, wanted: Option<bool>) {
+        let events = self.events.clone();
+        tokio::task::spawn_blocking(move || {
+            let state = match wanted {
+                None => autostart::status(),
+                Some(true) => env::current_exe().and_then(|program| autostart::turn_on(&program)),
+                Some(false) => autostart::turn_off(),
+            };
+            let event = match state {
+                Ok(state) => Event::Autostart(Ok(state.on)),
+                Err(error) if wanted.is_some() => Event::Autostart(Err(error.to_string())),
+                Err(error) => return tracing::debug!("whether the desktop starts Pushbell is unknown: {error}"),
+            };
+            // A controller that has gone means that the program ends.
+            drop(events.send(event));
+        });
     }
 
     /// Writes down how to connect a homeserver, and opens it.

@@ -1,5 +1,7 @@
 //! Windows: the message loop, named pipes, toasts.
 
+pub(super) mod autostart;
+pub mod console;
 pub mod control_socket;
 pub(super) mod directory;
 pub mod files;
@@ -10,6 +12,8 @@ pub mod open_files;
 pub mod probe;
 mod registry;
 mod security;
+mod shortcut;
+pub(super) mod surroundings;
 pub mod termination;
 pub(super) mod toasts;
 
