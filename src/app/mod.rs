@@ -4,6 +4,7 @@
 //! can be wrong with the person's files is said before anything is bound, and what waits in the inbox is looked at
 //! before the first push comes.
 
+mod autostart;
 mod catching_up;
 mod certificate;
 mod interim;
@@ -33,6 +34,7 @@ use crate::{
     secrets::Secrets,
     wake::WakeWindow,
 };
+use autostart::AutostartSwitch;
 use catching_up::CatchingUp;
 use certificate::Certificate;
 pub use interim::Interim;
@@ -157,8 +159,19 @@ async fn serve(
         upkeep::catching_up_settings(&config),
         events.clone(),
     );
-    let upkeep =
-        Upkeep { paths, config, endpoint, log, listening, inherited: handed_over, certificate, events, catching_up };
+    let autostart = AutostartSwitch::new(events.clone());
+    let upkeep = Upkeep {
+        paths,
+        config,
+        endpoint,
+        log,
+        listening,
+        inherited: handed_over,
+        certificate,
+        events,
+        catching_up,
+        autostart,
+    };
     let listening = upkeep.run(asked, waiting_commands, passed_on).await;
 
     // Requests in progress first: what they record is still presented, or waits for the next start.

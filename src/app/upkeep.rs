@@ -1,7 +1,6 @@
 //! Keeping a running program in step with its files and with what it is asked: reloads, test pushes, the end.
 
 use std::{
-    env,
     net::SocketAddr,
     path::{Path, PathBuf},
     pin::pin,
@@ -11,6 +10,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
+    autostart::AutostartSwitch,
     catching_up::{self, CatchingUp},
     certificate::Certificate,
     listening::Listening,
@@ -29,7 +29,7 @@ use crate::{
     inbox::Inbox,
     logging::LogLevel,
     paths::Paths,
-    platform::{autostart, files, termination::termination, watch::FileWatch},
+    platform::{files, termination::termination, watch::FileWatch},
     push::notify,
 };
 
@@ -50,6 +50,7 @@ pub(super) struct Upkeep {
     pub(super) certificate: Option<Certificate>,
     pub(super) events: mpsc::UnboundedSender<Event>,
     pub(super) catching_up: CatchingUp,
+    pub(super) autostart: AutostartSwitch,
 }
 
 /// What of the configuration concerns the endpoint.
@@ -105,7 +106,7 @@ impl Upkeep {
         // A task of its own: it waits until a file has come to rest, which commands that keep coming must not interrupt.
         tokio::spawn(watch([self.paths.config.clone(), self.paths.accounts.clone()], tell));
         let mut termination = pin!(termination());
-        self.autostart(None);
+        self.autostart.look();
         loop {
             tokio::select! {
                 () = &mut termination => break,
@@ -119,7 +120,7 @@ impl Upkeep {
                 ask = asked.recv() => match ask {
                     Some(Ask::Quit) | None => break,
                     Some(Ask::SendTest { unread }) => self.send_test(unread),
-                    Some(Ask::SetAutostart(on)) => self.autostart(Some(on)),
+                    Some(Ask::SetAutostart(on)) => self.autostart.set(on),
                     Some(Ask::CatchUp(missing)) => self.catching_up.missing(missing),
                     Some(Ask::Connect { token }) => self.connect(token),
                     Some(Ask::OpenConfiguration { token }) => {
@@ -136,7 +137,7 @@ impl Upkeep {
                         // A command that has gone does not want to know.
                         drop(reply.send(Reply::Done));
                     } else if request == Request::ReloadAutostart {
-                        self.autostart(None);
+                        self.autostart.look();
                         drop(reply.send(Reply::Done));
                     } else if controller.send((request, reply)).await.is_err() {
                         break;
@@ -239,26 +240,6 @@ impl Upkeep {
             Ok(body) => drop(tokio::spawn(post(self.scheme(), address, body.to_string().into_bytes()))),
             Err(error) => tracing::warn!("no test push: {error}"),
         }
-    }
-
-    /// Looks whether the desktop starts Pushbell, having turned that on or off if asked to. The menu shows what came of
-    /// it.
-    fn autostart(&self, wanted: Option<bool>) {
-        let events = self.events.clone();
-        tokio::task::spawn_blocking(move || {
-            let state = match wanted {
-                None => autostart::status(),
-                Some(true) => env::current_exe().and_then(|program| autostart::turn_on(&program)),
-                Some(false) => autostart::turn_off(),
-            };
-            let event = match state {
-                Ok(state) => Event::Autostart(Ok(state.on)),
-                Err(error) if wanted.is_some() => Event::Autostart(Err(error.to_string())),
-                Err(error) => return tracing::debug!("whether the desktop starts Pushbell is unknown: {error}"),
-            };
-            // A controller that has gone means that the program ends.
-            drop(events.send(event));
-        });
     }
 
     /// Writes down how to connect a homeserver, and opens it.

