@@ -10,7 +10,7 @@ CARGO_FUZZ_VERSION := 0.13.2
 FUZZ_SECONDS ?= 600
 TOOLS := target/tools
 
-.PHONY: help run test bench check format lint docs deny windows macos app advisories fuzz sounds
+.PHONY: help run test bench figures check format lint docs deny windows macos app advisories fuzz sounds
 
 help: ## lists the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -27,6 +27,11 @@ test: ## the same for what the tests need, then runs every test
 bench: ## measures speed, memory and wake-ups against the limit; a part: ARGS="throughput steady desktop many popups badge start idle"
 	@.ci/packages test
 	$(CARGO) bench --locked --bench bench -- $(ARGS)
+
+figures: ## the same, all of it, and puts what it prints into docs/performance.md
+	@.ci/packages test
+	$(CARGO) bench --locked --bench bench | tee target/figures.md
+	sed -i -e '/^<!-- figures -->/,/^<!-- end of figures -->/{//!d}' -e '/^<!-- figures -->/r target/figures.md' docs/performance.md
 
 check: format lint docs test deny windows macos ## every test, format, lints, documentation, dependency policy, other systems
 

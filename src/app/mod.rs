@@ -29,7 +29,7 @@ use crate::{
     http::Endpoint,
     logging,
     paths::Paths,
-    platform::{main_loop, session::Session, sound_server},
+    platform::{main_loop, memory, session::Session, sound_server},
     secrets::Secrets,
     wake::WakeWindow,
 };
@@ -72,6 +72,7 @@ pub fn run(options: RunOptions) -> Result<(), Failure> {
     };
     let config = upkeep::with_inherited(start::configuration(&paths)?, inherited.addresses());
     let log = logging::start(log_level, config.log.level).map_err(|error| Failure::Failed(error.to_string()))?;
+    memory::keep_little();
     if let Err(error) = sound_server::prepare(&paths.cache) {
         tracing::warn!("sounds may not work: {}: {error}", paths.cache.display());
     }

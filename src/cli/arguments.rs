@@ -51,6 +51,8 @@ pub enum Command {
     Test(Test),
     /// Say whether Pushbell is running, and how it is
     Status(Json),
+    /// Check each part, and say what to do about each fault
+    Doctor(Json),
     /// Print the inbox, newest first
     History(History),
     /// Set the badge to zero, withdraw all popups, and count everything as read
@@ -179,7 +181,7 @@ pub enum Kind {
     Encrypted,
 }
 
-/// `pushbell status`
+/// `pushbell status` and `pushbell doctor`
 #[derive(Debug, Args)]
 pub struct Json {
     /// Print one JSON object

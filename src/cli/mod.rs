@@ -2,6 +2,7 @@
 
 mod account;
 pub mod arguments;
+mod doctor;
 mod failure;
 mod history;
 mod login;
@@ -78,6 +79,7 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Account(command) => account::run(&context, command, out),
         Command::Test(asked) => test::run(&context, &asked, out),
         Command::Status(asked) => status::run(&context, asked.json, out),
+        Command::Doctor(asked) => doctor::run(&context, asked.json, out),
         Command::History(asked) => history::run(&context, &asked, out),
         Command::Clear => {
             context.tell(&Request::Clear)?;

@@ -43,7 +43,7 @@ use popups::Popups;
 /// News are asked for at most this often; what comes sooner is told together.
 const NEWS_INTERVAL: Duration = Duration::from_millis(20);
 /// The same while they keep coming: no popup changes as often, and nobody reads a number that does.
-const LONGEST_NEWS_INTERVAL: Duration = Duration::from_millis(160);
+const LONGEST_NEWS_INTERVAL: Duration = Duration::from_millis(250);
 /// When the inbox cannot be used, it is tried again after this long.
 const INBOX_RETRY: Duration = Duration::from_secs(5);
 /// So many rooms of a backlog are shown room by room; more are one summary.
@@ -65,6 +65,8 @@ pub enum Event {
     /// Something is (or with `None` no longer is) not as the person wants it: shown in `status`, and in a popup of its own
     /// when it is new.
     Problem(Topic, Option<String>),
+    /// Catching up has begun, or it has ended for all accounts.
+    CatchingUp(bool),
     /// What is known of the sessions of signed-in accounts, by the account's name.
     SignedIn(BTreeMap<String, SignInStatus>),
     /// What is listened on has changed.
@@ -178,6 +180,8 @@ pub struct Controller<D> {
     is_cut_short: bool,
     /// Rooms whose popup waits until then for what its push has left out.
     held: BTreeMap<RoomKey, Instant>,
+    /// Catching up is under way: until then what comes meanwhile waits for what was missed, to be told with it.
+    gathers_missed: Option<Instant>,
     /// The sessions of signed-in accounts.
     sessions: BTreeMap<String, SignInStatus>,
     /// What was shown but could not be written down: nothing else is shown before it is, or it would be shown again.
@@ -225,6 +229,7 @@ impl<D: Desktop> Controller<D> {
             backlog: Some(BACKLOG_ROOMS),
             is_cut_short: false,
             held: BTreeMap::new(),
+            gathers_missed: None,
             sessions: BTreeMap::new(),
             unwritten: Vec::new(),
             refusals: 0,
@@ -357,6 +362,7 @@ impl<D: Desktop> Controller<D> {
             }
             Event::Problem(topic, Some(reason)) => self.problem(topic, reason),
             Event::Problem(topic, None) => self.solved(topic),
+            Event::CatchingUp(is_under_way) => self.catching_up_is(is_under_way).await,
             Event::SignedIn(sessions) => self.sessions = sessions,
             Event::Listening(listening) => self.listens(listening),
             Event::Open(target, token) => self.open(target, token),

@@ -188,8 +188,8 @@ impl<D: Desktop> Controller<D> {
             return;
         }
         self.show_calls(now);
+        let held = self.held_rooms(now);
         let popups = &self.popups;
-        let held = self.held.iter().filter(|(_, until)| **until > now).map(|(room, _)| room.clone());
         let plan = self.planner.plan(
             &self.last,
             &Situation {

@@ -95,6 +95,11 @@ impl Synapse {
 }
 
 impl User {
+    /// The session's access token.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// A request to the client-server API, below `/_matrix/client/v3/`, that has to succeed.
     #[track_caller]
     pub(crate) fn request(&self, method: &Method, path: &str, body: &Value) -> Value {

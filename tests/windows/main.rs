@@ -151,7 +151,7 @@ fn a_call_that_comes_after_waking_does_not_ring() {
     };
     wine.notify(&account, call("before"));
     assert_eq!(wine.status()["missed_calls"], 0);
-    wine.post(Hidden::Surroundings, wine::WM_POWERBROADCAST, wine::PBT_APMRESUMEAUTOMATIC);
+    wine.post(Hidden::SystemEvents, wine::WM_POWERBROADCAST, wine::PBT_APMRESUMEAUTOMATIC);
     let mut number = 0;
     wait_until("calls are replayed ones", SOON, || {
         number += 1;

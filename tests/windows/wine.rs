@@ -29,7 +29,7 @@ static HOME: Mutex<()> = Mutex::new(());
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Hidden {
     Tray,
-    Surroundings,
+    SystemEvents,
 }
 
 pub(crate) struct Wine {
@@ -179,7 +179,7 @@ impl Wine {
     pub(crate) fn post(&self, window: Hidden, message: u32, detail: u32) {
         let class = match window {
             Hidden::Tray => "tray_icon_app".to_owned(),
-            Hidden::Surroundings => format!("{}.Surroundings", identity::APP_ID),
+            Hidden::SystemEvents => format!("{}.SystemEvents", identity::APP_ID),
         };
         let program = self.message.display().to_string();
         self.wine(&[&program, &class, &message.to_string(), &detail.to_string(), "0"]);

@@ -8,6 +8,7 @@ pub mod launcher;
 pub mod main_loop;
 pub mod open;
 pub mod popups;
+pub mod probe;
 mod retry;
 pub mod screen_lock;
 pub mod session;

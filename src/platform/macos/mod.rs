@@ -4,7 +4,8 @@ pub(super) mod autostart;
 pub(super) mod directory;
 pub(super) mod launch;
 pub mod main_loop;
-pub(super) mod surroundings;
+pub mod probe;
+pub(super) mod system_events;
 pub(super) mod toasts;
 
 pub use super::{

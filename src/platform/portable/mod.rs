@@ -17,6 +17,8 @@ pub(super) mod mailbox;
 pub(super) mod open;
 pub(super) mod popups;
 #[cfg(not(target_os = "linux"))]
+pub(super) mod probe;
+#[cfg(not(target_os = "linux"))]
 pub mod session;
 #[cfg(not(target_os = "linux"))]
 pub mod sound_server;
