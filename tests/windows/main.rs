@@ -191,6 +191,14 @@ fn what_it_prints_goes_where_it_was_redirected() {
 
 #[test]
 #[ignore = "make windows builds the program for it"]
+fn it_writes_to_the_console_that_it_was_started_from() {
+    let wine = Wine::start("");
+    let screen = wine.on_a_terminal(&format!("wine cmd /c start /wait /b Z:{} --version", wine.program().display()));
+    assert!(screen.contains(&format!("pushbell {}", env!("CARGO_PKG_VERSION"))), "{screen:?}");
+}
+
+#[test]
+#[ignore = "make windows builds the program for it"]
 fn the_file_has_icon_and_version_needs_only_windows_and_opens_no_console() {
     let wine = Wine::start("");
     let dump = |program: &str, arguments: &[&str]| {

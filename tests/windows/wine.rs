@@ -209,6 +209,16 @@ impl Wine {
         Output { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
+    /// Runs a command on a terminal, which wine makes a console of; what is on it in the end.
+    #[track_caller]
+    pub(crate) fn on_a_terminal(&self, command: &str) -> String {
+        let mut script = Command::new("timeout");
+        script.args(["120", "script", "--quiet", "--return", "--command", command, "/dev/null"]);
+        script.env_clear().envs(self.env.iter().map(|(key, value)| (key, value))).stdin(Stdio::null());
+        let output = script.output().expect("timeout starts");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     #[track_caller]
     pub(crate) fn status(&self) -> Value {
         let text = self.command(&["status", "--json"]).ended(0).stdout;

@@ -9,7 +9,7 @@ pub mod host;
 pub(super) mod launch;
 pub mod main_loop;
 pub mod open_files;
-pub mod probe;
+pub(super) mod probe;
 mod registry;
 mod security;
 mod shortcut;
