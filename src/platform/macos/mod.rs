@@ -4,8 +4,8 @@ pub(super) mod autostart;
 pub(super) mod directory;
 pub(super) mod launch;
 pub mod main_loop;
-pub mod probe;
-pub(super) mod surroundings;
+pub(super) mod probe;
+pub(super) mod system_events;
 pub(super) mod toasts;
 
 pub use super::{

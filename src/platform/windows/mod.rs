@@ -9,11 +9,11 @@ pub mod host;
 pub(super) mod launch;
 pub mod main_loop;
 pub mod open_files;
-pub mod probe;
+pub(super) mod probe;
 mod registry;
 mod security;
 mod shortcut;
-pub(super) mod surroundings;
+pub(super) mod system_events;
 pub mod termination;
 pub(super) mod toasts;
 
