@@ -223,9 +223,9 @@ fn forget(write: &mut Write<'_>, account: &mut Account, known: &Known) -> rusqli
     write.db.prepare_cached("DELETE FROM notice WHERE id = ?1")?.execute([known.id])?;
     let key = rooms::key(write.db, known.room)?;
     if room.unread == 0 {
-        write.changes.zero_room(key)
+        write.changes.zero_room(key);
     } else {
-        write.changes.change_room(key)
+        write.changes.change_room(key);
     }
     Ok(())
 }
