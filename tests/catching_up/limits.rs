@@ -48,6 +48,8 @@ fn a_pusher_is_set_again_as_it_was() {
         });
     });
     let stage = Stage::start(&session(&homeserver));
+    let order: Vec<_> = homeserver.asked().into_iter().map(|asked| asked.what).collect();
+    assert_eq!(order, ["GET /pushers", "POST /pushers/set", "GET /notifications"], "nothing is lost in between");
     let set = |homeserver: &StandIn| {
         let asked = homeserver.asked();
         asked.into_iter().rfind(|asked| asked.what == "POST /pushers/set").unwrap().body
