@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     accounts::{Account, SignIn},
-    homeserver::{BaseUrl, HomeserverClient, HomeserverError, HttpPusher, HttpsClient, Tokens, TransportError},
+    homeserver::{BaseUrl, HomeserverClient, HomeserverError, HttpPusher, HttpsClient, Tokens, TransportError, oauth},
     identity, platform,
     push::notify,
     secrets::{Secrets, SecretsError},
@@ -86,8 +86,18 @@ pub async fn renewed_client(account: &Account, secrets: &Secrets) -> Result<Home
     Ok(client.with_token(&tokens.access_token))
 }
 
-async fn renew(client: &HomeserverClient, sign_in: &SignIn, tokens: &Tokens) -> Result<Tokens, SessionError> {
+/// Gets new tokens in place of those, by the API that they come from. Nothing is kept yet: do that first of all, since
+/// the old ones may be no good any more. `client` need not have a token.
+///
+/// # Errors
+/// [`SessionError::SignedOut`] when the session is over; with all else the old tokens stay.
+pub async fn renew(client: &HomeserverClient, sign_in: &SignIn, tokens: &Tokens) -> Result<Tokens, SessionError> {
     let signed_out = |reason: String| SessionError::SignedOut { user_id: sign_in.user_id.clone(), reason };
+    if tokens.oauth.is_some() {
+        return oauth::refresh(client.https(), tokens).await.map_err(|error| {
+            if error.is_signed_out() { signed_out(error.to_string()) } else { HomeserverError::from(error).into() }
+        });
+    }
     let Some(refresh_token) = &tokens.refresh_token else {
         return Err(signed_out("the access token has expired".to_owned()));
     };
@@ -96,6 +106,33 @@ async fn renew(client: &HomeserverClient, sign_in: &SignIn, tokens: &Tokens) -> 
         Err(error) if error.is_temporary() => Err(error.into()),
         Err(error) => Err(signed_out(error.to_string())),
     }
+}
+
+/// Ends the session of those tokens, by the API that they come from. One that has ended before is as good. `client` has
+/// the access token.
+///
+/// # Errors
+/// When the session may not have ended.
+pub async fn end(client: &HomeserverClient, tokens: &Tokens) -> Result<(), HomeserverError> {
+    match &tokens.oauth {
+        Some(oauth) if oauth.revocation_endpoint.is_some() => Ok(oauth::revoke(client.https(), tokens).await?),
+        Some(_) | None => client.logout().await,
+    }
+}
+
+/// Ends the account's session. One that has ended before is as good.
+///
+/// # Errors
+/// When there is none, or it may not have ended.
+pub async fn leave(account: &Account, secrets: &Secrets) -> Result<(), SessionError> {
+    let client = match client(account, secrets).await {
+        Err(SessionError::SignedOut { .. }) => return Ok(()),
+        client => client?,
+    };
+    let sign_in = sign_in(account)?;
+    let tokens = secrets.load(sign_in).await?;
+    let tokens = tokens.ok_or_else(|| SessionError::NoTokens(sign_in.user_id.clone()))?;
+    Ok(end(&client, &tokens).await?)
 }
 
 fn sign_in(account: &Account) -> Result<&SignIn, SessionError> {

@@ -51,7 +51,9 @@ impl Interim {
         let accounts = Accounts::read(&paths.accounts).unwrap_or_else(|error| Accounts::unavailable(&error));
         let endpoint = Endpoint::new(inbox.clone(), accounts, upkeep::endpoint_settings(config), || false);
         let mut listening = Listening::new(endpoint.clone(), Inherited::default());
-        if let Some((_, problem)) = listening.open(&config.server.listen, &paths.config).map_err(Failure::Failed)? {
+        if let Some((_, problem)) =
+            listening.open(&config.server.listen, &paths.config).await.map_err(Failure::Failed)?
+        {
             tracing::warn!("{problem}");
         }
         let certificate = config.server.tls.clone().map(|files| Certificate::start(files, None)).transpose();

@@ -60,7 +60,7 @@ async fn leave(
             writeln!(out, "The session of the access token goes on: it is not Pushbell's own.")?;
             Ok(())
         }
-        SignInMethod::Password | SignInMethod::Sso | SignInMethod::OAuth => client.logout().await,
+        SignInMethod::Password | SignInMethod::Sso | SignInMethod::OAuth => session::leave(account, secrets).await,
     };
     match (&signed_out, sign_in.method) {
         (Ok(()), SignInMethod::Token) => {}

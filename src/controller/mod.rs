@@ -44,7 +44,7 @@ use popups::Popups;
 /// News are asked for at most this often; what comes sooner is told together.
 const NEWS_INTERVAL: Duration = Duration::from_millis(20);
 /// The same while they keep coming: no popup changes as often, and nobody reads a number that does.
-const LONGEST_NEWS_INTERVAL: Duration = Duration::from_millis(160);
+const LONGEST_NEWS_INTERVAL: Duration = Duration::from_millis(250);
 /// When the inbox cannot be used, it is tried again after this long.
 const INBOX_RETRY: Duration = Duration::from_secs(5);
 /// So many rooms of a backlog are shown room by room; more are one summary.
@@ -74,6 +74,8 @@ pub enum Event {
     Listening(Listening),
     /// Something is to be opened, with the activation token of the click that asked for it.
     Open(OpenTarget, Option<String>),
+    /// Whether the desktop starts Pushbell; or why that could not be changed.
+    Autostart(Result<bool, String>),
 }
 
 /// Where and how homeservers are listened to.
@@ -115,6 +117,8 @@ pub enum Ask {
         /// The token, if there was one.
         token: Option<String>,
     },
+    /// Have the desktop start Pushbell from the next login on, or no longer.
+    SetAutostart(bool),
     /// Pushes may be missing: catch up.
     CatchUp(Missing),
     /// End.
@@ -168,6 +172,7 @@ pub struct Controller<D> {
     muted: bool,
     screen_locked: Option<bool>,
     dark_panel: Option<bool>,
+    autostart: Option<bool>,
     popup_service: Option<ServiceState>,
     tray_host: ServiceState,
     sound: ServiceState,
@@ -216,6 +221,7 @@ impl<D: Desktop> Controller<D> {
             muted: false,
             screen_locked: None,
             dark_panel: None,
+            autostart: None,
             popup_service: None,
             tray_host: ServiceState { available: false, reason: Some(tray_host.into()) },
             sound: ServiceState { available: true, reason: Some("opened when a sound is played".into()) },
@@ -360,6 +366,13 @@ impl<D: Desktop> Controller<D> {
             Event::SignedIn(sessions) => self.sessions = sessions,
             Event::Listening(listening) => self.listens(listening),
             Event::Open(target, token) => self.open(target, token),
+            Event::Autostart(Ok(on)) => {
+                self.autostart = Some(on);
+                self.draw_tray();
+            }
+            Event::Autostart(Err(reason)) => {
+                self.answer_person(own_popup("Starting with the desktop could not be changed", &reason));
+            }
         }
     }
 

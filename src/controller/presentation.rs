@@ -322,6 +322,7 @@ impl<D: Desktop> Controller<D> {
             connected: self.last.accounts.iter().any(|account| account.last_push.is_some()),
             style: self.parts.config.tray.style,
             dark_panel: self.dark_panel,
+            autostart: self.autostart,
             now: now.timestamp(),
             time_zone: now.time_zone().clone(),
         });

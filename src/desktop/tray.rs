@@ -165,7 +165,7 @@ fn escaped(label: &str) -> String {
 }
 
 /// The actions without a value.
-const PLAIN: [TrayAction; 11] = [
+const PLAIN: [TrayAction; 13] = [
     TrayAction::OpenNewest,
     TrayAction::Pause(PauseLength::HalfHour),
     TrayAction::Pause(PauseLength::Hour),
@@ -176,6 +176,8 @@ const PLAIN: [TrayAction; 11] = [
     TrayAction::Test,
     TrayAction::OpenConfiguration,
     TrayAction::Connect,
+    TrayAction::SetAutostart(true),
+    TrayAction::SetAutostart(false),
     TrayAction::Quit,
 ];
 
@@ -193,6 +195,8 @@ fn id_of(action: &TrayAction) -> String {
         TrayAction::Test => "test".to_owned(),
         TrayAction::OpenConfiguration => "open-configuration".to_owned(),
         TrayAction::Connect => "connect".to_owned(),
+        TrayAction::SetAutostart(true) => "autostart-on".to_owned(),
+        TrayAction::SetAutostart(false) => "autostart-off".to_owned(),
         TrayAction::Quit => "quit".to_owned(),
     }
 }

@@ -59,9 +59,11 @@ impl Account {
             .collect()
     }
 
-    /// Loads those of which some rows do not say yet that they were read.
-    pub(super) fn being_read(db: &Connection) -> rusqlite::Result<Vec<Self>> {
-        db.prepare_cached(account_query!("WHERE read_up_to IS NOT NULL"))?.query_map([], Self::from_row)?.collect()
+    /// Loads one of which some rows do not say yet that they were read.
+    pub(super) fn being_read(db: &Connection) -> rusqlite::Result<Option<Self>> {
+        db.prepare_cached(account_query!("WHERE read_up_to IS NOT NULL LIMIT 1"))?
+            .query_row([], Self::from_row)
+            .optional()
     }
 
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {

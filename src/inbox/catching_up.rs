@@ -162,6 +162,7 @@ fn standing(db: &Connection, account: &str) -> rusqlite::Result<Standing> {
 fn take_over(write: &mut Write<'_>, caught_up: &CaughtUp) -> rusqlite::Result<usize> {
     let before = Account::named(write.db, &caught_up.account)?;
     let missed = keep_missed(write, &before, caught_up)?;
+    write.memory.open_rows.close(write.db)?;
     let mut account = Account::load(write.db, before.id)?;
     // No push came.
     account.last_push = before.last_push;
@@ -195,7 +196,7 @@ fn keep_missed(write: &mut Write<'_>, account: &Account, caught_up: &CaughtUp) -
     let mut kept = 0;
     for Missed { notification, tweaks, .. } in &caught_up.missed {
         let key = notification.event_id.as_deref().unwrap_or_default();
-        if Known::find(write.db, account, key)?.is_some() {
+        if Known::find(write.db, &write.memory.keys, account, key)?.is_some() {
             continue;
         }
         let recipient = Recipient {
@@ -221,7 +222,8 @@ fn keep_missed(write: &mut Write<'_>, account: &Account, caught_up: &CaughtUp) -
 
 /// An event was read elsewhere: that of a message or a call. Whether it was unread here.
 fn read_event(write: &mut Write<'_>, account: &mut Account, event_id: &str) -> rusqlite::Result<bool> {
-    let Some(event) = Known::find(write.db, account, event_id)?.filter(|event| !event.read) else { return Ok(false) };
+    let event = Known::find(write.db, &write.memory.keys, account, event_id)?;
+    let Some(event) = event.filter(|event| !event.read) else { return Ok(false) };
     match event.kind {
         Kind::Silent => return Ok(false),
         Kind::Call => calls::end(write, account, event.id)?,
@@ -232,8 +234,8 @@ fn read_event(write: &mut Write<'_>, account: &mut Account, event_id: &str) -> r
             if event.presentation != Presentation::Settled {
                 room.unread = room.unread.saturating_sub(1);
             }
-            if let (Presentation::Waiting, Some(first)) = (event.presentation, room.waiting.first) {
-                room.find_waiting(write.db, first)?;
+            if event.presentation == Presentation::Waiting {
+                room.lost(write.db, event.id)?;
             }
             room.save(write.db)?;
             let key = rooms::key(write.db, event.room)?;
@@ -257,7 +259,7 @@ fn recount(write: &Write<'_>, account: &mut Account, caught_up: &CaughtUp) -> ru
     } else {
         let mut unread = account.unread_notices;
         for listed in &caught_up.listed_unread {
-            let known = Known::find(write.db, account, &listed.event_id)?;
+            let known = Known::find(write.db, &write.memory.keys, account, &listed.event_id)?;
             unread += u64::from(known.is_none_or(|known| known.read));
         }
         unread

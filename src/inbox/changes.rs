@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::Connection;
 
-use super::Zeroed;
+use super::{Zeroed, keys::Keys, open_rows::OpenRows, schema};
 use crate::notice::RoomKey;
 
 /// How many rooms are remembered one by one until the next news.
@@ -19,6 +19,32 @@ pub(super) struct Write<'a> {
     pub(super) keep_bodies: bool,
     /// What it has changed so far.
     pub(super) changes: Changes,
+    /// What is known of the tables besides.
+    pub(super) memory: &'a mut Memory,
+}
+
+/// What is known of the tables from one transaction to the next. It is right as long as each of them succeeds: after a
+/// failure it is read anew.
+#[derive(Debug)]
+pub(super) struct Memory {
+    pub(super) keys: Keys,
+    pub(super) open_rows: OpenRows,
+    /// No notice has, or has ever had, a higher number.
+    pub(super) newest: i64,
+}
+
+impl Memory {
+    /// Reads it from a database that was just opened. No notice has ever had a number above `newest` in another.
+    pub(super) fn load(db: &Connection, newest: i64) -> rusqlite::Result<Self> {
+        let newest = newest.max(schema::newest(db)?);
+        Ok(Self { keys: Keys::load(db)?, open_rows: OpenRows::default(), newest })
+    }
+
+    /// The number of a new notice.
+    pub(super) fn next_notice(&mut self) -> i64 {
+        self.newest += 1;
+        self.newest
+    }
 }
 
 /// What has changed for whoever presents it.

@@ -10,6 +10,7 @@ use super::{
     accounts::Account,
     calls,
     changes::Write,
+    keys::key_hash,
     marks,
     record::record,
     rooms::{self, Room},
@@ -135,7 +136,7 @@ fn add(
     // Its popup waits no longer.
     write.changes.are_news |= was_wanted;
     let (true, Some(details)) = (was_wanted, details) else { return Ok(()) };
-    let Some((mut account, known, received_at)) = find(write.db, notice)? else { return Ok(()) };
+    let Some((mut account, known, received_at)) = find(write, notice)? else { return Ok(()) };
     if known.redacted {
         return Ok(());
     }
@@ -163,14 +164,15 @@ fn add(
 }
 
 /// The notice, and when its push came (milliseconds).
-fn find(db: &Connection, notice: NoticeId) -> rusqlite::Result<Option<(Account, Known, i64)>> {
+fn find(write: &Write<'_>, notice: NoticeId) -> rusqlite::Result<Option<(Account, Known, i64)>> {
+    let db = write.db;
     let row: Option<(i64, String, i64)> = db
         .prepare_cached("SELECT account, event_id, received_at FROM notice WHERE id = ?1 AND event_id IS NOT NULL")?
         .query_row([notice.0], |row| row.try_into())
         .optional()?;
     let Some((account, event_id, received_at)) = row else { return Ok(None) };
     let account = Account::load(db, account)?;
-    let known = Known::find(db, &account, &event_id)?.filter(|known| known.id == notice.0);
+    let known = Known::find(db, &write.memory.keys, &account, &event_id)?.filter(|known| known.id == notice.0);
     Ok(known.map(|known| (account, known, received_at)))
 }
 
@@ -210,8 +212,8 @@ fn forget(write: &mut Write<'_>, account: &mut Account, known: &Known) -> rusqli
             if known.presentation != Presentation::Settled {
                 room.unread = room.unread.saturating_sub(1);
             }
-            if let (Presentation::Waiting, Some(first)) = (known.presentation, room.waiting.first) {
-                room.find_waiting(write.db, first)?;
+            if known.presentation == Presentation::Waiting {
+                room.lost(write.db, known.id)?;
             }
         }
         Kind::Call => calls::end(write, account, known.id)?,
@@ -220,7 +222,11 @@ fn forget(write: &mut Write<'_>, account: &mut Account, known: &Known) -> rusqli
     room.notices = room.notices.saturating_sub(1);
     account.notices = account.notices.saturating_sub(1);
     room.save(write.db)?;
-    write.db.prepare_cached("DELETE FROM notice WHERE id = ?1")?.execute([known.id])?;
+    let key: String = write
+        .db
+        .prepare_cached("DELETE FROM notice WHERE id = ?1 RETURNING event_id")?
+        .query_row([known.id], |row| row.get(0))?;
+    write.memory.keys.remove(write.db, key_hash(account.id, &key), known.id)?;
     let key = rooms::key(write.db, known.room)?;
     if room.unread == 0 {
         write.changes.zero_room(key);

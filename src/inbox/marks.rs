@@ -9,7 +9,7 @@ use super::{
     accounts::Account,
     calls,
     changes::Write,
-    rooms::{self, Room},
+    rooms::{self, Room, Waiting},
     rows::{Kind, Known, count, stored},
 };
 use crate::notice::{NoticeId, Presentation, RoomKey};
@@ -27,11 +27,6 @@ pub(super) struct Step {
 impl Step {
     pub(super) fn begin() -> Self {
         Self { left: STEP }
-    }
-
-    /// For what has to be done in one commit, with whatever else is in it.
-    fn whole() -> Self {
-        Self { left: usize::MAX }
     }
 
     /// Nothing more may be marked, and something may be left to mark.
@@ -122,7 +117,7 @@ pub(super) fn read_room(
     up_to: NoticeId,
     step: &mut Step,
 ) -> rusqlite::Result<()> {
-    let from = account.read_up_to.map_or(0, |up_to| up_to.saturating_add(1));
+    let from = account.read_up_to.max(room.read_up_to).map_or(0, |up_to| up_to.saturating_add(1));
     let last = write
         .db
         .prepare_cached(
@@ -164,7 +159,8 @@ pub(super) fn read_room(
     room.save(write.db)
 }
 
-/// Everything in the room is read, its calls too: its number fell to zero.
+/// Everything in the room is read, its calls too: its number fell to zero. With many messages, that is done when the
+/// room says so, and their rows follow in steps.
 pub(super) fn zero_room(
     write: &mut Write<'_>,
     account: &mut Account,
@@ -172,7 +168,22 @@ pub(super) fn zero_room(
     key: RoomKey,
 ) -> rusqlite::Result<()> {
     if account.unread_notices > 0 {
-        read_room(write, account, room, NoticeId(i64::MAX), &mut Step::whole())?;
+        let from = account.read_up_to.max(room.read_up_to).map_or(0, |up_to| up_to.saturating_add(1));
+        // Of the index alone, so that many take little time.
+        let unread: usize = write
+            .db
+            .prepare_cached(
+                "SELECT count(*) FROM notice INDEXED BY notice_unread
+                WHERE account = ?1 AND room = ?2 AND read = 0 AND kind = 0 AND id >= ?3",
+            )?
+            .query_row((account.id, room.id, from), |row| row.get::<_, i64>(0))
+            .map(|unread| usize::try_from(unread).unwrap_or(0))?;
+        account.was_read(unread);
+        room.unread = 0;
+        room.waiting = Waiting::default();
+        room.read_up_to = Some(write.memory.newest);
+        go_on_reading_room(write, room)?;
+        room.save(write.db)?;
         calls::end_all(write, account, Some(room.id))?;
     }
     write.changes.zero_room(key);
@@ -186,15 +197,46 @@ pub(super) fn read_account(write: &mut Write<'_>, account: &mut Account) -> rusq
         rooms::read_all(write.db, account.id)?;
         calls::end_all(write, account, None)?;
         account.unread_notices = 0;
-        account.read_up_to = write.db.prepare_cached("SELECT max(id) FROM notice")?.query_row([], |row| row.get(0))?;
+        account.read_up_to = Some(write.memory.newest);
         go_on_reading(write, account)?;
     }
     write.changes.zero_account(&account.name);
     Ok(())
 }
 
+/// An account or a room of which some rows do not say yet that they were read.
+#[derive(Debug)]
+pub(super) enum InReading {
+    Account(Account),
+    Room(Room),
+}
+
+/// One of those, if there is any.
+pub(super) fn being_read(db: &Connection) -> rusqlite::Result<Option<InReading>> {
+    Ok(match Account::being_read(db)? {
+        Some(account) => Some(InReading::Account(account)),
+        None => Room::being_read(db)?.map(InReading::Room),
+    })
+}
+
+impl InReading {
+    /// Has more of its rows say so: one step of that.
+    pub(super) fn go_on(self, write: &mut Write<'_>) -> rusqlite::Result<()> {
+        match self {
+            Self::Account(mut account) => {
+                go_on_reading(write, &mut account)?;
+                account.save(write.db)
+            }
+            Self::Room(mut room) => {
+                go_on_reading_room(write, &mut room)?;
+                room.save(write.db)
+            }
+        }
+    }
+}
+
 /// Has more rows of an account say that they were read: one step of that.
-pub(super) fn go_on_reading(write: &mut Write<'_>, account: &mut Account) -> rusqlite::Result<()> {
+fn go_on_reading(write: &mut Write<'_>, account: &mut Account) -> rusqlite::Result<()> {
     let Some(up_to) = account.read_up_to else { return Ok(()) };
     let read = write
         .db
@@ -209,6 +251,29 @@ pub(super) fn go_on_reading(write: &mut Write<'_>, account: &mut Account) -> rus
         })?;
     if read < STEP {
         account.read_up_to = None;
+    } else {
+        write.changes.is_reading = true;
+    }
+    Ok(())
+}
+
+/// Has more rows of a room say that they were read: one step of that.
+fn go_on_reading_room(write: &mut Write<'_>, room: &mut Room) -> rusqlite::Result<()> {
+    let Some(up_to) = room.read_up_to else { return Ok(()) };
+    let read = write
+        .db
+        .prepare_cached(
+            "UPDATE notice SET read = 1, presentation = iif(presentation = 0, 2, presentation),
+                content = iif(:keep, content, NULL)
+            WHERE id IN (SELECT id FROM notice INDEXED BY notice_unread
+                WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id <= :up_to LIMIT :step)",
+        )?
+        .execute(named_params! {
+            ":account": room.account, ":room": room.id, ":up_to": up_to, ":keep": write.keep_bodies,
+            ":step": stored(STEP as u64),
+        })?;
+    if read < STEP {
+        room.read_up_to = None;
     } else {
         write.changes.is_reading = true;
     }
@@ -255,8 +320,8 @@ pub(super) fn redact(write: &mut Write<'_>, account: &mut Account, event: &Known
         if event.presentation != Presentation::Settled {
             room.unread = room.unread.saturating_sub(1);
         }
-        if let (true, Some(first)) = (was_waiting, room.waiting.first) {
-            room.find_waiting(write.db, first)?;
+        if was_waiting {
+            room.lost(write.db, event.id)?;
         }
         room.save(write.db)?;
         note_changed_popup(write, event)?;

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, named_params};
 
-use super::{Retention, accounts::Account, changes::Write, rooms::Room, rows::Kind};
+use super::{Retention, accounts::Account, changes::Write, keys::key_hash, rooms::Room, rows::Kind, schema};
 use crate::notice::Presentation;
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -85,6 +85,8 @@ struct Aged {
     account: i64,
     room: i64,
     received_at: i64,
+    /// What a retry of it is recognised by.
+    key: Option<String>,
     /// It is among the unread notices of its account.
     is_unread: bool,
     /// It is among the unread messages of its room.
@@ -119,6 +121,9 @@ impl Pass {
                 Fate::LosesText | Fate::Stays => {}
             }
         }
+        if aged.iter().any(|notice| matches!(notice.fate, Fate::IsForgotten)) {
+            schema::remember_newest(write.db, write.memory.newest)?;
+        }
         let rest = aged.last().filter(|last| {
             // Notices are nearly in order of time. One from the future was received while the clock was wrong.
             drops_texts || !(self.cutoff..=self.now).contains(&last.received_at)
@@ -132,7 +137,7 @@ impl Pass {
     fn next_aged(self, db: &Connection) -> rusqlite::Result<Vec<Aged>> {
         db.prepare_cached(
             "SELECT n.id, n.account, n.room, n.kind, n.presentation, n.read, n.received_at, n.content IS NOT NULL,
-                c.state IS 0
+                c.state IS 0, coalesce(n.event_id, n.push_id)
             FROM notice n LEFT JOIN call c ON c.notice = n.id WHERE n.id > :after ORDER BY n.id LIMIT :step",
         )?
         .query_map(named_params! { ":after": self.after, ":step": STEP }, |row| {
@@ -148,6 +153,7 @@ impl Pass {
                 account: row.get(1)?,
                 room: row.get(2)?,
                 received_at,
+                key: row.get(9)?,
                 is_unread,
                 is_in_popup: is_message && is_unread && presentation == Presentation::Shown as i64,
                 fate: if received_at < self.cutoff && !is_due {
@@ -180,6 +186,9 @@ fn forget(write: &mut Write<'_>, notice: &Aged) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM call WHERE notice = ?1")?.execute([notice.id])?;
     db.prepare_cached("DELETE FROM wanted_details WHERE notice = ?1")?.execute([notice.id])?;
     db.prepare_cached("DELETE FROM notice WHERE id = ?1")?.execute([notice.id])?;
+    if let Some(key) = &notice.key {
+        write.memory.keys.remove(db, key_hash(notice.account, key), notice.id)?;
+    }
     db.prepare_cached("DELETE FROM room WHERE id = ?1 AND notices = 0 AND counted = 0")?.execute([notice.room])?;
     Ok(())
 }

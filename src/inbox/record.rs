@@ -9,9 +9,11 @@ use super::{
     calls::{self, Ring, Times},
     changes::Write,
     counts::{self, Outcome},
-    details, marks,
+    details,
+    keys::key_hash,
+    marks,
     rooms::{self, Room},
-    rows::{Kind, Known, key_hash, stored},
+    rows::{Kind, Known, stored},
 };
 use crate::{
     inbox::CountsScope,
@@ -64,8 +66,12 @@ struct Draft<'a> {
 
 impl Arrival<'_> {
     fn record_for(&self, write: &mut Write<'_>, recipient: &Recipient) -> rusqlite::Result<()> {
+        if self.record_plainly(write, recipient)? {
+            return Ok(());
+        }
+        write.memory.open_rows.close(write.db)?;
         let mut account = Account::named(write.db, &recipient.account)?;
-        let known = self.key.map_or(Ok(None), |key| Known::find(write.db, &account, key))?;
+        let known = self.key.map_or(Ok(None), |key| Known::find(write.db, &write.memory.keys, &account, key))?;
         if let Some(known) = known {
             // A retry. Only if its numbers differ does it say anything new.
             let Some(counts) = self.counts.filter(|counts| known.counts != Some(*counts)) else { return Ok(()) };
@@ -87,6 +93,52 @@ impl Arrival<'_> {
         account.save(write.db)?;
         write.changes.are_news = true;
         Ok(())
+    }
+
+    /// Records what most pushes are: a new message that changes its account, its room and nothing else. Whether it is
+    /// one.
+    fn record_plainly(&self, write: &mut Write<'_>, recipient: &Recipient) -> rusqlite::Result<bool> {
+        let is_of_room = self.counts.is_some() && recipient.counts == CountsScope::Room;
+        let is_zero = self.counts.is_some_and(|counts| counts.unread == 0);
+        let wants_details = recipient.fetches_details && details::are_missing(self.push);
+        if self.meaning != Some(Meaning::Message) || is_of_room || is_zero || wants_details {
+            return Ok(false);
+        }
+        let (db, memory) = (write.db, &mut *write.memory);
+        let open = memory.open_rows.account(db, &recipient.account)?;
+        if self.counts.is_some() && open.account().numbers.room_sum > 0 {
+            return Ok(false);
+        }
+        if let Some(key) = self.key
+            && Known::find(db, &memory.keys, open.account(), key)?.is_some()
+        {
+            return Ok(false);
+        }
+        let (account, room) = open.with_room(db, self.push.room_id.as_deref().unwrap_or_default())?;
+        if let Some(counts) = self.counts {
+            account.numbers.set(counts, None);
+        }
+        account.last_push = Some(self.received_at);
+        account.unread_notices += 1;
+        account.notices += 1;
+        memory.newest += 1;
+        room.notices += 1;
+        room.arrived(memory.newest, recipient.tweaks.highlight, recipient.tweaks.sound.as_stored().is_some());
+        let (notice, account, room) = (memory.newest, account.id, room.id);
+        self.insert(write, notice, (account, room), recipient, &self.message(recipient))?;
+        write.changes.are_news = true;
+        Ok(true)
+    }
+
+    /// A message, which waits to be shown.
+    fn message<'a>(&'a self, recipient: &'a Recipient) -> Draft<'a> {
+        Draft {
+            kind: Kind::Message,
+            presentation: Presentation::Waiting,
+            content: content(self.push),
+            sound: recipient.tweaks.sound.as_stored(),
+            call: None,
+        }
     }
 
     /// Takes over the numbers.
@@ -130,7 +182,8 @@ impl Arrival<'_> {
         let mut room = Room::named(write.db, account.id, room_id)?;
         let draft = self.draft(write, account, recipient, (room.id, meaning))?;
         let is_read = draft.presentation == Presentation::Settled;
-        let notice = self.insert(write, account.id, room.id, recipient, &draft)?;
+        let notice = write.memory.next_notice();
+        self.insert(write, notice, (account.id, room.id), recipient, &draft)?;
         if *meaning != Meaning::Message {
             // What the event means may have changed the room.
             room = Room::load(write.db, room.id)?;
@@ -162,13 +215,7 @@ impl Arrival<'_> {
         (room, meaning): (i64, &'a Meaning),
     ) -> rusqlite::Result<Draft<'a>> {
         let content = content(self.push);
-        let message = Draft {
-            kind: Kind::Message,
-            presentation: Presentation::Waiting,
-            content,
-            sound: recipient.tweaks.sound.as_stored(),
-            call: None,
-        };
+        let message = self.message(recipient);
         let silent = |content: Option<&'a str>| Draft {
             kind: Kind::Silent,
             presentation: Presentation::Settled,
@@ -202,45 +249,50 @@ impl Arrival<'_> {
             }
             Meaning::Redaction { event_id } => {
                 let silent = silent(content);
-                if let Some(event) = Known::find(write.db, account, event_id)?.filter(|event| event.room == room) {
+                if let Some(event) =
+                    Known::find(write.db, &write.memory.keys, account, event_id)?.filter(|event| event.room == room)
+                {
                     marks::redact(write, account, &event)?;
                 }
                 silent
             }
-            Meaning::Edit { event_id, new_content } => match Known::find(write.db, account, event_id)? {
-                Some(edited) => {
-                    // Its text is that of the edited message now, and goes with it when that is redacted.
-                    let silent = silent(None);
-                    if edited.room == room && edited.sender.is_some() && edited.sender == self.push.sender {
-                        marks::edit(write, &edited, new_content)?;
+            Meaning::Edit { event_id, new_content } => {
+                match Known::find(write.db, &write.memory.keys, account, event_id)? {
+                    Some(edited) => {
+                        // Its text is that of the edited message now, and goes with it when that is redacted.
+                        let silent = silent(None);
+                        if edited.room == room && edited.sender.is_some() && edited.sender == self.push.sender {
+                            marks::edit(write, &edited, new_content)?;
+                        }
+                        silent
                     }
-                    silent
+                    // The message came before this desktop listened, or is forgotten: the edit stands for it.
+                    None => Draft { content: Some(new_content), sound: None, ..message },
                 }
-                // The message came before this desktop listened, or is forgotten: the edit stands for it.
-                None => Draft { content: Some(new_content), sound: None, ..message },
-            },
+            }
         })
     }
 
     fn insert(
         &self,
-        write: &Write<'_>,
-        account: i64,
-        room: i64,
+        write: &mut Write<'_>,
+        notice: i64,
+        (account, room): (i64, i64),
         recipient: &Recipient,
         draft: &Draft<'_>,
-    ) -> rusqlite::Result<i64> {
+    ) -> rusqlite::Result<()> {
         let push = self.push;
         write
             .db
             .prepare_cached(
-                "INSERT INTO notice (account, room, kind, presentation, read, highlight, user_is_target, low_prio,
-                    received_at, key_hash, counts_unread, counts_missed_calls, event_id, push_id, event_type, sender,
+                "INSERT INTO notice (id, account, room, kind, presentation, read, highlight, user_is_target, low_prio,
+                    received_at, counts_unread, counts_missed_calls, event_id, push_id, event_type, sender,
                     sender_display_name, room_name, room_alias, membership, sound, content)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             // In the order of the columns: finding each by name takes longer than inserting the row.
             .execute(params![
+                notice,
                 account,
                 room,
                 draft.kind as i64,
@@ -250,7 +302,6 @@ impl Arrival<'_> {
                 push.user_is_target,
                 push.prio == Priority::Low,
                 self.received_at,
-                self.key.map(|key| key_hash(account, key)),
                 self.counts.map(|counts| stored(counts.unread)),
                 self.counts.and_then(|counts| counts.missed_calls).map(stored),
                 push.event_id,
@@ -264,6 +315,9 @@ impl Arrival<'_> {
                 draft.sound,
                 draft.content,
             ])?;
-        Ok(write.db.last_insert_rowid())
+        if let Some(key) = self.key {
+            write.memory.keys.add(key_hash(account, key), notice);
+        }
+        Ok(())
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Room {
     /// Unread messages that wait or were shown: those that its popup is about.
     pub(super) unread: u64,
     pub(super) waiting: Waiting,
+    /// Its messages up to this one are read, though not all of their rows say so yet; `None`: they do.
+    pub(super) read_up_to: Option<i64>,
     /// `waiting.first` as it is in the table.
     stored_first: Option<i64>,
 }
@@ -37,8 +39,20 @@ macro_rules! room_query {
     ($rest:literal) => {
         concat!(
             "SELECT id, account, counted, notices, unread, waiting, first_waiting, last_waiting, waiting_highlight,
-                waiting_sound
+                waiting_sound, read_up_to
             FROM room ",
+            $rest
+        )
+    };
+}
+
+/// Messages that wait in a room.
+macro_rules! waiting_query {
+    ($index:literal, $rest:literal) => {
+        concat!(
+            "SELECT id, sound FROM notice INDEXED BY ",
+            $index,
+            " WHERE account = ?1 AND room = ?2 AND read = 0 AND kind = 0 AND id >= ?3 AND presentation = 0 ",
             $rest
         )
     };
@@ -70,6 +84,11 @@ impl Room {
         account.map_or(Ok(None), |account| Self::find(db, account, &key.room_id))
     }
 
+    /// Loads one of which some rows do not say yet that they were read.
+    pub(super) fn being_read(db: &Connection) -> rusqlite::Result<Option<Self>> {
+        db.prepare_cached(room_query!("WHERE read_up_to IS NOT NULL LIMIT 1"))?.query_row([], Self::from_row).optional()
+    }
+
     /// Loads the room with this row.
     pub(super) fn load(db: &Connection, id: i64) -> rusqlite::Result<Self> {
         db.prepare_cached(room_query!("WHERE id = ?1"))?.query_row([id], Self::from_row)
@@ -89,6 +108,7 @@ impl Room {
                 highlight: row.get(8)?,
                 sound: row.get(9)?,
             },
+            read_up_to: row.get(10)?,
             stored_first: row.get(6)?,
         })
     }
@@ -98,7 +118,7 @@ impl Room {
         let Waiting { count, first, last, highlight, sound } = self.waiting;
         db.prepare_cached(
             "UPDATE room SET counted = ?, notices = ?, unread = ?, waiting = ?, last_waiting = ?, waiting_highlight = ?,
-                waiting_sound = ?
+                waiting_sound = ?, read_up_to = ?
             WHERE id = ?",
         )?
         .execute(params![
@@ -109,6 +129,7 @@ impl Room {
             last,
             highlight,
             sound,
+            self.read_up_to,
             self.id,
         ])?;
         if first != self.stored_first {
@@ -134,25 +155,40 @@ impl Room {
         }
     }
 
-    /// Finds anew what waits, after messages before `from` stopped waiting. None before it may wait.
-    pub(super) fn find_waiting(&mut self, db: &Connection, from: i64) -> rusqlite::Result<()> {
-        self.waiting = Waiting::default();
-        db.prepare_cached(
-            "SELECT count(*), min(id), max(id), max(CASE WHEN highlight THEN id END),
-                max(CASE WHEN sound IS NOT NULL THEN id END)
-            FROM notice INDEXED BY notice_unread
-            WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id >= :from AND presentation = 0",
-        )?
-        .query_row(named_params! { ":account": self.account, ":room": self.id, ":from": from }, |row| {
-            self.waiting = Waiting {
-                count: count(row.get(0)?),
-                first: row.get(1)?,
-                last: row.get(2)?,
-                highlight: row.get(3)?,
-                sound: row.get(4)?,
-            };
-            Ok(())
-        })
+    /// One message that waited was taken back.
+    pub(super) fn lost(&mut self, db: &Connection, message: i64) -> rusqlite::Result<()> {
+        let Waiting { count, first, last, highlight, sound } = self.waiting;
+        if count <= 1 {
+            self.waiting = Waiting::default();
+            return Ok(());
+        }
+        self.waiting.count = count - 1;
+        if first == Some(message) {
+            self.waiting.first = self.find_waiting(db, waiting_query!("notice_unread", "ORDER BY id LIMIT 1"))?;
+        }
+        if last == Some(message) {
+            self.waiting.last = self.find_waiting(db, waiting_query!("notice_unread", "ORDER BY id DESC LIMIT 1"))?;
+        }
+        if highlight == Some(message) {
+            let newest = waiting_query!("notice_highlight", "AND highlight = 1 ORDER BY id DESC LIMIT 1");
+            self.waiting.highlight = self.find_waiting(db, newest)?;
+        }
+        if sound == Some(message) {
+            // No index tells: among very many, one that is far behind has had its time.
+            let newest = concat!(
+                "SELECT max(id) FROM (",
+                waiting_query!("notice_unread", "ORDER BY id DESC LIMIT 1000"),
+                ") WHERE sound IS NOT NULL"
+            );
+            self.waiting.sound = self.find_waiting(db, newest)?;
+        }
+        Ok(())
+    }
+
+    fn find_waiting(&self, db: &Connection, query: &str) -> rusqlite::Result<Option<i64>> {
+        // None before the first that waited waits.
+        let parameters = (self.account, self.id, self.waiting.first);
+        db.prepare_cached(query)?.query_row(parameters, |row| row.get(0)).optional().map(Option::flatten)
     }
 
     /// So many messages wait no more: all those up to this one, and no other.
@@ -189,8 +225,8 @@ pub(super) fn forget_numbers(db: &Connection, account: i64) -> rusqlite::Result<
 pub(super) fn read_all(db: &Connection, account: i64) -> rusqlite::Result<()> {
     db.prepare_cached(
         "UPDATE room SET unread = 0, waiting = 0, first_waiting = NULL, last_waiting = NULL, waiting_highlight = NULL,
-            waiting_sound = NULL
-        WHERE account = ?1 AND (unread > 0 OR waiting > 0)",
+            waiting_sound = NULL, read_up_to = NULL
+        WHERE account = ?1 AND (unread > 0 OR waiting > 0 OR read_up_to IS NOT NULL)",
     )?
     .execute([account])?;
     Ok(())

@@ -4,7 +4,7 @@ use std::{io, path::Path, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
 
-use super::{InboxError, damage};
+use super::{InboxError, damage, settings};
 use crate::platform::files;
 
 /// The migrations in order; the version of a database is how many of them it has had. Never edited once released.
@@ -15,6 +15,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Statements kept prepared: all that the inbox has.
 const CACHED_STATEMENTS: usize = 80;
+
+/// The setting that says which number was the highest when notices were last forgotten.
+const NEWEST: &str = "newest";
 
 /// WAL: readers (`pushbell history`) and the writer do not wait for each other. FULL: a commit is on disk when it
 /// returns. The caches are small because the whole program is; what it works on is the end of a few B-trees.
@@ -80,11 +83,19 @@ pub(super) fn settle(connection: &Connection) -> rusqlite::Result<()> {
     if is_busy { Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None)) } else { Ok(()) }
 }
 
-/// The number of the newest notice that the database has ever had.
-pub(super) fn newest(path: &Path, connection: &Connection) -> Result<i64, InboxError> {
-    connection
-        .query_row("SELECT coalesce(max(seq), 0) FROM sqlite_sequence", [], |row| row.get(0))
-        .map_err(|error| failed(path, &error))
+/// The highest number that a notice has ever had: that of the newest, unless it was forgotten.
+pub(super) fn newest(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row(
+        "SELECT max(coalesce((SELECT max(id) FROM notice), 0),
+            coalesce((SELECT CAST(value AS INTEGER) FROM setting WHERE name = ?1), 0))",
+        [NEWEST],
+        |row| row.get(0),
+    )
+}
+
+/// Keeps the highest number that a notice has ever had: to be called with each that forgets notices.
+pub(super) fn remember_newest(connection: &Connection, newest: i64) -> rusqlite::Result<()> {
+    settings::set(connection, NEWEST, Some(&newest.to_string()))
 }
 
 /// Makes the file before SQLite does, which would let others read it. What SQLite puts beside it has its permissions.
@@ -128,7 +139,7 @@ fn migrate(connection: &mut Connection, newest: i64) -> rusqlite::Result<()> {
         if user_version(&transaction)? < version {
             transaction.execute_batch(migration)?;
             if version == 1 && newest > 0 {
-                transaction.execute("INSERT INTO sqlite_sequence VALUES ('notice', ?1)", [newest])?;
+                remember_newest(&transaction, newest)?;
             }
             transaction.pragma_update(None, "user_version", version)?;
             transaction.commit()?;

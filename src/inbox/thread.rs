@@ -14,7 +14,7 @@ use super::{
     Delivery, InboxError, News, Read, Retention, Shown,
     accounts::Account,
     calls,
-    changes::{Changes, Write},
+    changes::{Changes, Memory, Write},
     damage, marks, news,
     prune::Pruning,
     record::record,
@@ -74,11 +74,13 @@ impl Batch {
 /// The thread's state. After an error the connection is closed, and the next request opens another.
 pub(super) struct Worker {
     path: PathBuf,
-    connection: Option<Connection>,
+    database: Option<Database>,
     pruning: Pruning,
     news: Arc<Notify>,
     /// Raised when there may be notices of which only the ids are known.
     wanting: Arc<Notify>,
+    /// The signal was raised, and the news have not been asked for since.
+    is_news_raised: bool,
     /// Since the last news.
     changes: Changes,
     /// The last write failed.
@@ -94,6 +96,12 @@ pub(super) struct Worker {
     set_aside: Option<PathBuf>,
     /// When that was last done.
     damaged_at: Option<Instant>,
+}
+
+/// The open database, and what is known of it.
+struct Database {
+    connection: Connection,
+    memory: Memory,
 }
 
 /// Why a transaction failed.
@@ -119,11 +127,12 @@ impl Worker {
     /// When it is too new.
     pub(super) fn open(path: &Path, retention: Retention, news: Arc<Notify>) -> Result<Self, InboxError> {
         let mut worker = Self {
-            connection: None,
+            database: None,
             path: path.to_owned(),
             pruning: Pruning::new(retention),
             news,
             wanting: Arc::new(Notify::new()),
+            is_news_raised: false,
             changes: Changes::default(),
             is_failing: false,
             is_settled: false,
@@ -194,18 +203,10 @@ impl Worker {
         if !self.is_reading {
             return false;
         }
-        let Ok(accounts) = self.read(Account::being_read) else { return false };
-        self.is_reading = !accounts.is_empty();
+        let Ok(in_reading) = self.read(marks::being_read) else { return false };
+        self.is_reading = in_reading.is_some();
         // After a failure the next request goes on with it.
-        self.is_reading
-            && self
-                .write(|write| {
-                    accounts.into_iter().try_for_each(|mut account| {
-                        marks::go_on_reading(write, &mut account)?;
-                        account.save(write.db)
-                    })
-                })
-                .is_ok()
+        in_reading.is_some_and(|in_reading| self.write(|write| in_reading.go_on(write)).is_ok())
     }
 
     /// Waits for a request. What is left to prune is done meanwhile.
@@ -233,8 +234,6 @@ impl Worker {
             Err(Failure::Work(_)) if pushes.len() > 1 => self.record_each(pushes),
             outcome => {
                 let outcome = outcome.map_err(InboxError::from);
-                let notices: usize = pushes.iter().map(|(delivery, _)| delivery.recipients.len()).sum();
-                self.recorded(notices);
                 for (_, answer) in pushes {
                     // Who no longer waits for the answer will ask again.
                     answer.send(outcome.clone()).ok();
@@ -246,7 +245,6 @@ impl Worker {
     fn record_each(&mut self, pushes: Vec<Push>) {
         let mut out_of_order = None;
         for (delivery, answer) in pushes {
-            self.recorded(delivery.recipients.len());
             let outcome = match &out_of_order {
                 Some(error) => Err(InboxError::clone(error)),
                 None => self.transact(|write| record(write, &delivery)).map_err(|failure| {
@@ -260,14 +258,10 @@ impl Worker {
         }
     }
 
-    /// So many notices were recorded at most.
-    fn recorded(&mut self, notices: usize) {
-        self.newest = self.newest.saturating_add(i64::try_from(notices).unwrap_or(i64::MAX));
-    }
-
     /// What has changed, after calls have rung out.
     pub(super) fn news(&mut self, now: Timestamp) -> Result<News, InboxError> {
         let milliseconds = now.as_millisecond();
+        self.is_news_raised = false;
         self.pruning.time_is(milliseconds);
         if self.read(|db| calls::is_ring_out_due(db, milliseconds))? {
             self.write(|write| calls::ring_out(write, milliseconds))?;
@@ -376,14 +370,14 @@ impl Worker {
                 settings::set(write.db, PROBE, None)
             });
         }
-        self.with_connection(|connection| {
+        self.with_database(|Database { connection, .. }| {
             connection.transaction_with_behavior(TransactionBehavior::Immediate)?.rollback()
         })
     }
 
     /// Reads.
     pub(super) fn read<T>(&mut self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, InboxError> {
-        self.with_connection(|connection| work(connection))
+        self.with_database(|database| work(&database.connection))
     }
 
     /// Writes, in a commit of its own.
@@ -391,13 +385,18 @@ impl Worker {
         &mut self,
         work: impl FnOnce(&mut Write<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, InboxError> {
-        self.transact(work).map_err(InboxError::from)
+        self.transact(|write| {
+            write.memory.open_rows.close(write.db)?;
+            work(write)
+        })
+        .map_err(InboxError::from)
     }
 
     fn transact<T>(&mut self, work: impl FnOnce(&mut Write<'_>) -> rusqlite::Result<T>) -> Result<T, Failure> {
         let keep_bodies = self.pruning.retention().keep_bodies;
-        let (mut is_work, mut is_settled) = (false, self.is_settled);
-        let outcome = self.with_connection(|connection| {
+        let (mut is_work, mut is_settled, mut newest) = (false, self.is_settled, self.newest);
+        let outcome = self.with_database(|Database { connection, memory }| {
+            let connection = &*connection;
             if !is_settled {
                 schema::settle(connection)?;
                 is_settled = true;
@@ -405,9 +404,14 @@ impl Worker {
             // Prepared once, unlike rusqlite's own transactions. An error closes the connection, and so rolls back.
             connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             let rows_before = connection.total_changes();
-            let mut write = Write { db: connection, keep_bodies, changes: Changes::default() };
+            let mut write = Write { db: connection, keep_bodies, changes: Changes::default(), memory };
             is_work = true;
-            let value = work(&mut write)?;
+            let value = work(&mut write);
+            // Also if it failed: what fails in the end may be on disk nevertheless.
+            newest = newest.max(write.memory.newest);
+            let value = value?;
+            write.memory.open_rows.save(connection)?;
+            write.memory.keys.settle(connection)?;
             let changes = write.changes;
             is_work = false;
             let has_written = connection.total_changes() > rows_before;
@@ -415,6 +419,7 @@ impl Worker {
             Ok((value, changes, has_written))
         });
         self.is_settled = is_settled && outcome.is_ok();
+        self.newest = self.newest.max(newest);
         match outcome {
             Ok((value, changes, has_written)) => {
                 if has_written && std::mem::take(&mut self.is_failing) {
@@ -427,7 +432,7 @@ impl Worker {
                 self.is_reading |= changes.is_reading;
                 self.changes.merge(changes);
                 if are_news {
-                    self.news.notify_one();
+                    self.raise_news();
                 }
                 Ok(value)
             }
@@ -440,32 +445,40 @@ impl Worker {
         }
     }
 
-    /// Uses the connection, opened anew if need be; closes it after an error. A database that is damaged is put aside.
-    fn with_connection<T>(
-        &mut self,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, InboxError> {
-        let outcome = self.try_with_connection(work);
+    /// There is something to present anew. Said once, until the news are asked for.
+    fn raise_news(&mut self) {
+        if !std::mem::replace(&mut self.is_news_raised, true) {
+            self.news.notify_one();
+        }
+    }
+
+    /// Uses the database, opened anew if need be; closes it after an error. One that is damaged is put aside.
+    fn with_database<T>(&mut self, work: impl FnOnce(&mut Database) -> rusqlite::Result<T>) -> Result<T, InboxError> {
+        let outcome = self.try_with_database(work);
         if let Err(error @ InboxError::Damaged { .. }) = &outcome {
             self.begin_anew(error);
         }
         outcome
     }
 
-    fn try_with_connection<T>(
+    fn try_with_database<T>(
         &mut self,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+        work: impl FnOnce(&mut Database) -> rusqlite::Result<T>,
     ) -> Result<T, InboxError> {
-        let mut connection = if let Some(connection) = self.connection.take() {
-            connection
-        } else {
-            let connection = schema::open(&self.path, self.newest)?;
-            self.newest = self.newest.max(schema::newest(&self.path, &connection)?);
-            connection
+        let mut database = match self.database.take() {
+            Some(database) => database,
+            None => self.open_database()?,
         };
-        let value = work(&mut connection).map_err(|error| schema::failed(&self.path, &error))?;
-        self.connection = Some(connection);
+        let value = work(&mut database).map_err(|error| schema::failed(&self.path, &error))?;
+        self.database = Some(database);
         Ok(value)
+    }
+
+    fn open_database(&mut self) -> Result<Database, InboxError> {
+        let connection = schema::open(&self.path, self.newest)?;
+        let memory = Memory::load(&connection, self.newest).map_err(|error| schema::failed(&self.path, &error))?;
+        self.newest = memory.newest;
+        Ok(Database { connection, memory })
     }
 
     /// Puts the damaged database aside; the next request begins a new one.
@@ -479,7 +492,7 @@ impl Worker {
                 tracing::error!("it is kept as {}; a new one is begun", kept_as.display());
                 self.damaged_at = Some(Instant::now());
                 self.set_aside = Some(kept_as);
-                self.news.notify_one();
+                self.raise_news();
             }
             Err(error) => tracing::error!("{}: it cannot be put aside: {error}", self.path.display()),
         }

@@ -6,6 +6,7 @@
 //! | `main_loop::{channel, run, TrayRemote, TrayCommands}` | the main thread, which belongs to the tray icon and to the event loop where there is one; the remote tells it from any thread what to show |
 //! | `main_loop::{ICON_SIZE, ICON_WORDS}` | what a tray icon looks like here |
 //! | `session::Session` | popups, opening things, counts on docks, and what the desktop tells of itself, as methods that return at once and [`DesktopEvent`](crate::desktop::DesktopEvent)s |
+//! | `autostart::{status, turn_on, turn_off}` | whether the desktop starts Pushbell by itself: [`autostart::Autostart`] |
 //! | `browser::{available, open}` | the person's browser, for commands that run without a [`Session`](session::Session) |
 //! | `control_socket::{ControlListener, connect}` | byte streams between the running program and its commands, closed to other people |
 //! | `files::{create_private_directory, open_private, replace_private}` | files that only this person can read, replaced whole |
@@ -14,8 +15,11 @@
 //! | `interruptions::Interruptions` | notices that the clock was set, that the computer slept, that a network has come |
 //! | `files::is_readable_by_others` | whether other people of this computer can read a file |
 //! | `sockets::{listen, inherited}` | sockets that listen, our own and those that a service manager hands over |
+//! | `addresses::AddressWatch` | notices that this computer has got or lost an address |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
+//! | `memory::keep_little` | gives free memory back |
 //! | `sound_server::prepare` | what sounds need before the first thread starts |
+//! | `probe::{surroundings, has_sound_card, disk, check_writable}` | what can be seen of the desktop and the disk without changing anything, for `pushbell doctor` |
 //! | `watch::FileWatch` | notices that files have changed |
 //! | `termination::termination` | waits until the program is told to end |
 //!
@@ -25,14 +29,17 @@
 //! is dark; withdrawing and replacing popups; on macOS also clicks on popups. The first and the third are reported as
 //! unknown there.
 
+pub mod autostart;
 #[cfg(target_os = "linux")]
 pub mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
+pub mod memory;
 pub mod network;
 mod places;
 #[cfg(any(windows, target_os = "macos", test))]
 mod portable;
+pub mod probe;
 pub mod sockets;
 #[cfg(unix)]
 mod unix;
@@ -47,8 +54,8 @@ use macos as system;
 use windows as system;
 
 pub use system::{
-    browser, control_socket, files, host, interruptions, main_loop, open_files, session, sound_server, termination,
-    watch,
+    addresses, browser, control_socket, files, host, interruptions, main_loop, open_files, session, sound_server,
+    termination, watch,
 };
 
 /// Something after which pushes may have been missed.

@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::{
     accounts::SignIn,
-    homeserver::{
-        BaseUrl, HomeserverClient, HomeserverError, HttpsClient, OAuthClient, Tokens, TransportError, https::Body,
-    },
+    homeserver::{BaseUrl, HomeserverClient, HomeserverError, HttpsClient, Tokens, TransportError},
     secrets::{Secrets, SecretsError},
+    session,
 };
 
 /// A token that expires so soon is refreshed before it is used.
@@ -34,6 +32,21 @@ pub(super) enum SessionError {
 impl From<TransportError> for SessionError {
     fn from(error: TransportError) -> Self {
         Self::Homeserver(error.into())
+    }
+}
+
+impl From<session::SessionError> for SessionError {
+    fn from(error: session::SessionError) -> Self {
+        match error {
+            session::SessionError::SignedOut { reason, .. } => {
+                Self::Over(format!("the homeserver has ended the session: {reason}"))
+            }
+            session::SessionError::Secrets(error) => Self::Secrets(error),
+            session::SessionError::Homeserver(error) => Self::Homeserver(error),
+            session::SessionError::NotSignedIn(_)
+            | session::SessionError::NoTokens(_)
+            | session::SessionError::Address { .. } => Self::Over(error.to_string()),
+        }
     }
 }
 
@@ -84,63 +97,19 @@ impl Sessions {
             // Somebody else has refreshed it meanwhile.
             return signed_in(sign_in, https, &tokens);
         }
-        let Some(refresh_token) = &tokens.refresh_token else {
-            return Err(SessionError::Over("the homeserver has ended the session".to_owned()));
-        };
-        let answer = match &tokens.oauth {
-            Some(oauth) => by_oauth(&https, oauth, refresh_token).await?,
-            None => by_homeserver(sign_in, &https, refresh_token).await?,
-        };
-        let text = |key: &str| answer[key].as_str().map(ToOwned::to_owned);
-        let lifetime = answer["expires_in_ms"].as_i64().map(SignedDuration::from_millis);
-        let lifetime = lifetime.or(answer["expires_in"].as_i64().map(SignedDuration::from_secs));
-        let access_token = text("access_token").ok_or_else(|| HomeserverError::Unexpected {
-            path: "the refreshed session".to_owned(),
-            missing: "access_token",
-        })?;
-        let tokens = Tokens {
-            access_token,
-            refresh_token: text("refresh_token").or(tokens.refresh_token),
-            expires_at: lifetime.and_then(|lifetime| Timestamp::now().checked_add(lifetime).ok()),
-            oauth: tokens.oauth,
-        };
+        let client = unauthenticated(sign_in, https.clone())?;
+        let tokens = session::renew(&client, sign_in, &tokens).await?;
         self.secrets.save(sign_in, &tokens).await?;
         signed_in(sign_in, https, &tokens)
     }
 }
 
 fn signed_in(sign_in: &SignIn, https: HttpsClient, tokens: &Tokens) -> Result<SignedIn, SessionError> {
-    let base = BaseUrl::parse(&sign_in.homeserver).map_err(SessionError::Over)?;
-    let client = HomeserverClient::new(https, base).with_token(&tokens.access_token);
+    let client = unauthenticated(sign_in, https)?.with_token(&tokens.access_token);
     Ok(SignedIn { client, access_token: tokens.access_token.clone() })
 }
 
-/// `POST /refresh` (client-server API, "Refreshing access tokens").
-async fn by_homeserver(sign_in: &SignIn, https: &HttpsClient, refresh_token: &str) -> Result<Value, SessionError> {
+fn unauthenticated(sign_in: &SignIn, https: HttpsClient) -> Result<HomeserverClient, SessionError> {
     let base = BaseUrl::parse(&sign_in.homeserver).map_err(SessionError::Over)?;
-    let client = HomeserverClient::new(https.clone(), base);
-    let answer = client.post("/_matrix/client/v3/refresh", json!({"refresh_token": refresh_token})).await;
-    answer.map_err(|error| match &error {
-        HomeserverError::Refused(refusal) if !error.is_temporary() => {
-            SessionError::Over(format!("the homeserver has ended the session: {}", refusal.errcode))
-        }
-        HomeserverError::Refused(_) | HomeserverError::Transport(_) | HomeserverError::Unexpected { .. } => {
-            error.into()
-        }
-    })
-}
-
-/// The refresh token grant of the OAuth 2.0 API.
-async fn by_oauth(https: &HttpsClient, oauth: &OAuthClient, refresh_token: &str) -> Result<Value, SessionError> {
-    let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh_token), ("client_id", &*oauth.client_id)];
-    let form = Body::Form(fields.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec());
-    let answer = https.send(&hyper::Method::POST, &oauth.token_endpoint, None, &form).await?;
-    if answer.status.is_success() {
-        return Ok(answer.json());
-    }
-    if answer.status.is_client_error() && answer.status != hyper::StatusCode::TOO_MANY_REQUESTS {
-        return Err(SessionError::Over("the homeserver has ended the session".to_owned()));
-    }
-    let path = "the refreshed session".to_owned();
-    Err(HomeserverError::Unexpected { path, missing: "answer that helps" }.into())
+    Ok(HomeserverClient::new(https, base))
 }

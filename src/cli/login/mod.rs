@@ -130,7 +130,7 @@ impl Login<'_> {
         if !session.user_id.as_str().eq_ignore_ascii_case(self.user.as_str()) {
             if method != SignInMethod::Token {
                 // As far as that is possible: it is not the session that was asked for.
-                drop(client.logout().await);
+                drop(session::end(&client, &session.tokens).await);
             }
             return Err(Failure::Failed(format!("that signs in {}, not {}", session.user_id, self.user)));
         }
@@ -150,7 +150,7 @@ impl Login<'_> {
             Ok(since) => since,
             Err(failure) => {
                 if before.is_none() {
-                    self.undo(&client, &account, &sign_in, receiver).await;
+                    self.undo(&client, &account, &sign_in, &session, receiver).await;
                 }
                 return Err(failure);
             }
@@ -207,24 +207,27 @@ impl Login<'_> {
         if old.device_id == now.device_id && old.user_id == now.user_id {
             return Ok(());
         }
-        if old.method != SignInMethod::Token {
-            let ended = match session::client(account, &self.secrets).await {
-                Ok(client) => client.logout().await.map_err(|error| error.to_string()),
-                Err(error) => Err(error.to_string()),
-            };
-            if let Err(reason) = ended {
-                let reason = output::harmless(&reason);
-                writeln!(out, "The session from before could not be signed out ({reason}): remove it in your client.")?;
-            }
+        if old.method != SignInMethod::Token
+            && let Err(error) = session::leave(account, &self.secrets).await
+        {
+            let reason = output::harmless(&error.to_string());
+            writeln!(out, "The session from before could not be signed out ({reason}): remove it in your client.")?;
         }
         Ok(self.secrets.forget(old).await?)
     }
 
     /// Leaves nothing behind of a login that has failed half-way.
-    async fn undo(&self, client: &HomeserverClient, account: &Account, sign_in: &SignIn, receiver: &Receiver) {
+    async fn undo(
+        &self,
+        client: &HomeserverClient,
+        account: &Account,
+        sign_in: &SignIn,
+        session: &Session,
+        receiver: &Receiver,
+    ) {
         // Each as far as it is possible: the failure that led here is what the person is told.
         if sign_in.method != SignInMethod::Token {
-            drop(client.logout().await);
+            drop(session::end(client, &session.tokens).await);
         }
         drop(self.secrets.forget(sign_in).await);
         drop(AccountsFile::new(&self.context.paths.accounts).remove(&account.name));

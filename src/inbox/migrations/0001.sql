@@ -29,13 +29,14 @@ CREATE TABLE room (
     last_waiting INTEGER,
     waiting_highlight INTEGER,                  -- the newest that is a highlight
     waiting_sound INTEGER,                      -- the newest that asks for a sound
+    read_up_to INTEGER,                         -- its messages up to this one are read, also where `read = 0` is left
     UNIQUE (account, room_id)
 ) STRICT;
 CREATE INDEX room_waiting ON room (first_waiting) WHERE first_waiting IS NOT NULL;
 CREATE INDEX room_highlight ON room (first_waiting) WHERE waiting_highlight IS NOT NULL;
 
 CREATE TABLE notice (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,       -- never used again, not even after the newest was forgotten
+    id INTEGER PRIMARY KEY,                     -- never used again: see setting `newest`
     account INTEGER NOT NULL,
     room INTEGER NOT NULL,
     kind INTEGER NOT NULL,                      -- 0 message, 1 call, 2 nothing of its own to show
@@ -46,7 +47,6 @@ CREATE TABLE notice (
     user_is_target INTEGER NOT NULL,
     low_prio INTEGER NOT NULL,
     received_at INTEGER NOT NULL,
-    key_hash INTEGER,                           -- of event_id, else push_id; NULL without either
     counts_unread INTEGER,                      -- the push's counts, which tell a plain retry from fresher numbers
     counts_missed_calls INTEGER,
     event_id TEXT,
@@ -60,10 +60,22 @@ CREATE TABLE notice (
     sound TEXT,                                 -- NULL: silent
     content TEXT                                -- last, so that reading the rest of a row never reads a long text
 ) STRICT;
--- A few bytes for each notice: a unique index over the texts would be the larger part of a big inbox.
-CREATE INDEX notice_key ON notice (key_hash) WHERE key_hash IS NOT NULL;
 CREATE INDEX notice_unread ON notice (account, room) WHERE read = 0 AND kind = 0;
 CREATE INDEX notice_highlight ON notice (account, room) WHERE read = 0 AND kind = 0 AND highlight = 1;
+
+-- By what a retry is recognised: a small hash of the account and its event_id, else push_id. A unique index over the
+-- texts would be the larger part of a big inbox. Notices after the setting `keyed_up_to` are in neither table yet: the
+-- newest are known in memory, go to `recent_key` many at once, and later in order of their hash to `old_key`.
+CREATE TABLE recent_key (
+    hash INTEGER NOT NULL,
+    notice INTEGER NOT NULL,
+    PRIMARY KEY (hash, notice)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE old_key (
+    hash INTEGER NOT NULL,
+    notice INTEGER NOT NULL,
+    PRIMARY KEY (hash, notice)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE call (
     notice INTEGER PRIMARY KEY,

@@ -73,6 +73,32 @@ impl Desk {
         self.inbox.record(push.delivery()).await.unwrap();
     }
 
+    /// Records pushes in one commit.
+    async fn record_together(&self, pushes: impl Iterator<Item = Push>) {
+        let (go_on, gone_on) = std::sync::mpsc::channel::<()>();
+        let (is_held, held) = oneshot::channel();
+        let holding = self.inbox.ask(move |_| {
+            is_held.send(()).ok();
+            gone_on.recv().ok();
+            Ok(())
+        });
+        let recording = async {
+            held.await.unwrap();
+            let answers: Vec<_> = pushes
+                .map(|push| {
+                    let (answer, answered) = oneshot::channel();
+                    self.inbox.requests.try_send(Request::Record((push.delivery(), answer))).ok().unwrap();
+                    answered
+                })
+                .collect();
+            drop(go_on);
+            for answered in answers {
+                answered.await.unwrap().unwrap();
+            }
+        };
+        tokio::join!(holding, recording).0.unwrap();
+    }
+
     async fn news(&self) -> News {
         self.news_at(0).await
     }

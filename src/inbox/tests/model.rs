@@ -13,28 +13,66 @@ const ACCOUNTS: [&str; 3] = ["a", "b", "c"];
 
 #[derive(Debug, Clone)]
 enum Step {
-    Message { account: usize, room: usize, event: u8, unread: Option<u64>, highlight: bool },
-    Badge { account: usize, room: usize, unread: u64 },
-    Redact { account: usize, room: usize, event: u8 },
-    Edit { account: usize, room: usize, event: u8 },
-    Call { account: usize, room: usize, replayed: bool },
-    Read { account: usize, room: usize, up_to: i64 },
-    Shown { account: usize, room: usize, up_to: i64 },
-    ShownEverything { up_to: i64 },
+    Message {
+        account: usize,
+        room: usize,
+        event: u8,
+        unread: Option<u64>,
+        highlight: bool,
+    },
+    Badge {
+        account: usize,
+        room: usize,
+        unread: u64,
+    },
+    Redact {
+        account: usize,
+        room: usize,
+        event: u8,
+    },
+    Edit {
+        account: usize,
+        room: usize,
+        event: u8,
+    },
+    Call {
+        account: usize,
+        room: usize,
+        replayed: bool,
+    },
+    Read {
+        account: usize,
+        room: usize,
+        up_to: i64,
+    },
+    Shown {
+        account: usize,
+        room: usize,
+        up_to: i64,
+    },
+    ShownEverything {
+        up_to: i64,
+    },
     Settle,
     Clear,
-    Retain { account: usize },
+    Retain {
+        account: usize,
+    },
     Restart,
+    /// Pushes that share a commit.
+    Together(Vec<Step>),
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let place = || (0..3_usize, 0..3_usize);
+fn place() -> impl Strategy<Value = (usize, usize)> {
+    (0..3_usize, 0..3_usize)
+}
+
+fn push() -> impl Strategy<Value = Step> {
     // Most events are always pushed for the same room.
     let event = || {
         (0..3_usize, 0..8_u8, proptest::option::weighted(0.2, 0..3_usize))
             .prop_map(|(account, event, stray)| (account, stray.unwrap_or(usize::from(event) % 3), event))
     };
-    let id = || 0..40_i64;
     prop_oneof![
         12 => (event(), proptest::option::of(0..4_u64), any::<bool>()).prop_map(
             |((account, room, event), unread, highlight)| Step::Message { account, room, event, unread, highlight }
@@ -43,6 +81,14 @@ fn step() -> impl Strategy<Value = Step> {
         2 => event().prop_map(|(account, room, event)| Step::Redact { account, room, event }),
         1 => event().prop_map(|(account, room, event)| Step::Edit { account, room, event }),
         2 => (place(), any::<bool>()).prop_map(|((account, room), replayed)| Step::Call { account, room, replayed }),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let id = || 0..40_i64;
+    prop_oneof![
+        14 => push(),
+        5 => proptest::collection::vec(push(), 2..9).prop_map(Step::Together),
         2 => (place(), id()).prop_map(|((account, room), up_to)| Step::Read { account, room, up_to }),
         2 => (place(), id()).prop_map(|((account, room), up_to)| Step::Shown { account, room, up_to }),
         1 => id().prop_map(|up_to| Step::ShownEverything { up_to }),
@@ -213,41 +259,63 @@ impl Model {
                 }
             }
             Step::Restart => {}
+            Step::Together(ref pushes) => pushes.iter().for_each(|push| self.apply(push)),
         }
     }
 }
 
-async fn perform(desk: &mut Desk, step: &Step, number: usize) {
+/// The push of a step that is one.
+fn push_of(step: &Step, number: &str) -> Option<Push> {
     let push_to = |push: Push, account: usize, room: usize| {
         let mut push = push.for_account(ACCOUNTS[account]);
         push.notification.room_id = Some(ROOMS[room].to_owned()).filter(|room| !room.is_empty());
         if account == 1 { push.per_room() } else { push }
     };
-    match *step {
+    Some(match *step {
         Step::Message { account, room, event, unread, highlight } => {
             let mut push = push_to(message(&format!("${event}"), ""), account, room);
             push.notification.counts =
                 unread.filter(|_| account != 2).map(|unread| Counts { unread, missed_calls: None });
             push.recipients[0].tweaks.highlight = highlight;
-            desk.record(push).await;
+            push
         }
         Step::Badge { account, room, unread } => {
             let mut push = push_to(badge(Counts { unread, missed_calls: None }), account, room);
             push.notification.counts = push.notification.counts.filter(|_| account != 2);
-            desk.record(push).await;
+            push
         }
         Step::Redact { account, room, event: redacted } => {
             let content = format!(r#"{{"redacts":"${redacted}"}}"#);
-            desk.record(push_to(event(&format!("$r{number}"), "", "m.room.redaction", &content), account, room)).await;
+            push_to(event(&format!("$r{number}"), "", "m.room.redaction", &content), account, room)
         }
         Step::Edit { account, room, event: edited } => {
             let content =
                 format!(r#"{{"m.relates_to":{{"rel_type":"m.replace","event_id":"${edited}"}},"m.new_content":{{}}}}"#);
-            desk.record(push_to(event(&format!("$e{number}"), "", "m.room.message", &content), account, room)).await;
+            push_to(event(&format!("$e{number}"), "", "m.room.message", &content), account, room)
         }
         Step::Call { account, room, replayed } => {
             let push = push_to(event(&format!("$c{number}"), "", "m.call.invite", "{}"), account, room);
-            desk.record(if replayed { push.replayed() } else { push }).await;
+            if replayed { push.replayed() } else { push }
+        }
+        Step::Read { .. }
+        | Step::Shown { .. }
+        | Step::ShownEverything { .. }
+        | Step::Settle
+        | Step::Clear
+        | Step::Retain { .. }
+        | Step::Restart
+        | Step::Together(_) => return None,
+    })
+}
+
+async fn perform(desk: &mut Desk, step: &Step, number: usize) {
+    match *step {
+        Step::Message { .. } | Step::Badge { .. } | Step::Redact { .. } | Step::Edit { .. } | Step::Call { .. } => {
+            desk.record(push_of(step, &number.to_string()).unwrap()).await;
+        }
+        Step::Together(ref pushes) => {
+            let pushes = pushes.iter().enumerate();
+            desk.record_together(pushes.filter_map(|(part, push)| push_of(push, &format!("{number}.{part}")))).await;
         }
         Step::Read { account, room, up_to } => {
             desk.mark_read(Read::Room(key(ACCOUNTS[account], ROOMS[room]), NoticeId(up_to))).await;

@@ -235,6 +235,85 @@ async fn much_that_was_read_elsewhere_is_marked_in_steps_between_which_pushes_ar
 }
 
 #[tokio::test]
+async fn news_are_raised_once_until_they_are_asked_for() {
+    let desk = Desk::new();
+    for (event, raised) in [("$1", true), ("$2", false), ("$3", false)] {
+        desk.record(message(event, "!r")).await;
+        assert_eq!(desk.had_news().await, raised, "{event}");
+    }
+    assert_eq!(desk.news().await.waiting_notices, 3);
+    desk.record(message("$4", "!r")).await;
+    assert!(desk.had_news().await);
+}
+
+#[tokio::test]
+async fn a_room_with_much_that_was_read_elsewhere_is_marked_in_steps_too() {
+    let mut desk = Desk::new();
+    for number in 0..30 {
+        let push = message(&format!("${number}"), &format!("!{}", number % 2)).per_room().counting(unread(number));
+        desk.record(if number == 6 { push.highlight() } else { push }).await;
+    }
+    let mut room_is_zero = badge(unread(0)).per_room();
+    room_is_zero.notification.room_id = Some("!0".to_owned());
+    let pushes = [
+        room_is_zero,
+        message("$new", "!0").counting(unread(1)).per_room(),
+        event("$redaction", "!0", "m.room.redaction", r#"{"redacts":"$28"}"#),
+    ];
+    for push in pushes {
+        let (answer, _) = oneshot::channel();
+        desk.inbox.requests.try_send(Request::Record((push.delivery(), answer))).unwrap();
+    }
+    let news = desk.news().await;
+    assert_eq!((news.waiting_notices, news.accounts[0].unread), (16, 30));
+    let unread_rows = |desk: &Desk| desk.history().iter().filter(|notice| !notice.read).count();
+    assert_eq!(unread_rows(&desk), 16, "whoever asks sees all of it done");
+    assert_eq!(desk.digest(key("a", "!0")).await.map(|digest| (digest.count, digest.highlight)), Some((1, None)));
+
+    let other = rusqlite::Connection::open(desk.path()).unwrap();
+    other
+        .execute_batch(
+            "UPDATE notice SET read = 0, presentation = 1 WHERE room = 1 AND id < 28;
+            UPDATE room SET read_up_to = 30 WHERE id = 1",
+        )
+        .unwrap();
+    desk.restart();
+    assert_eq!(desk.digest(key("a", "!0")).await.unwrap().count, 1);
+    assert_eq!(unread_rows(&desk), 16, "killed in the middle of it, the next start goes on");
+}
+
+#[tokio::test]
+async fn what_waits_is_known_when_any_of_it_is_taken_back() {
+    for taken_back in 0..5 {
+        let desk = Desk::new();
+        for number in 0..5 {
+            let mut push = message(&format!("${number}"), "!r");
+            if number % 2 == 0 {
+                push = push.highlight();
+            }
+            if number > 0 {
+                push = push.sound(SoundTweak::Named("bing".to_owned()));
+            }
+            desk.record(push).await;
+        }
+        let content = format!(r#"{{"redacts":"${taken_back}"}}"#);
+        desk.record(event("$redaction", "!r", "m.room.redaction", &content)).await;
+        let left: Vec<i64> = (0..5).filter(|number| *number != taken_back).collect();
+        let newest =
+            |is_it: &dyn Fn(i64) -> bool| left.iter().rev().find(|number| is_it(**number)).map(|number| number + 1);
+        let news = desk.news().await;
+        let room = &news.waiting[0];
+        assert_eq!(
+            (news.waiting_from.0, room.count, Some(room.newest.0)),
+            (left[0] + 1, 4, newest(&|_| true)),
+            "without ${taken_back}"
+        );
+        assert_eq!(room.newest_highlight.map(|id| id.0), newest(&|number| number % 2 == 0));
+        assert_eq!(room.newest_sound.as_ref().map(|(id, _)| id.0), newest(&|number| number > 0));
+    }
+}
+
+#[tokio::test]
 async fn a_room_that_is_read_while_its_account_is_being_read_counts_nothing_twice() {
     let desk = Desk::new();
     let room_badge = |room: &str| {

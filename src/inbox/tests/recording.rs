@@ -146,7 +146,7 @@ async fn events_with_the_same_hash_are_told_apart() {
     let (one, other) = (0..)
         .find_map(|number| {
             let id = format!("${number}");
-            by_hash.insert(rows::key_hash(1, &id), id.clone()).map(|earlier| (earlier, id))
+            by_hash.insert(keys::key_hash(1, &id), id.clone()).map(|earlier| (earlier, id))
         })
         .unwrap();
     for ids in [[&one, &other], [&other, &one]] {

@@ -75,6 +75,44 @@ async fn records_per_second() {
     println!("file: {} MB", std::fs::metadata(desk.path()).unwrap().len() / 1_000_000);
 }
 
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn one_room_with_very_many_messages() {
+    const MANY: u32 = 200_000;
+    let desk = Desk::new();
+    let senders = (0..1000).map(|sender| {
+        let inbox = desk.inbox.clone();
+        tokio::spawn(async move {
+            for number in (sender..MANY).step_by(1000) {
+                inbox.record(message(&format!("${number}"), "!r").per_room().delivery()).await.unwrap();
+            }
+        })
+    });
+    for sender in senders.collect::<Vec<_>>() {
+        sender.await.unwrap();
+    }
+    for (what, redacted) in [("first", 0), ("newest", MANY - 1), ("any other", MANY / 2)] {
+        let content = format!(r#"{{"redacts":"${redacted}"}}"#);
+        let begun = Instant::now();
+        desk.record(event(&format!("$r{redacted}"), "!r", "m.room.redaction", &content)).await;
+        println!("redacting the {what} of {MANY} that wait: {:?}", begun.elapsed());
+    }
+    let begun = Instant::now();
+    let mut zero = badge(unread(0)).per_room();
+    zero.notification.room_id = Some("!r".to_owned());
+    desk.record(zero).await;
+    let zeroed = begun.elapsed();
+    let reading = tokio::spawn({
+        let inbox = desk.inbox.clone();
+        async move { inbox.totals().await }
+    });
+    let longest = longest_push(&desk, async || reading.is_finished()).await;
+    println!(
+        "reading the room: {:?}, {zeroed:?} of it for the push; a push meanwhile takes {longest:?} at most",
+        begun.elapsed()
+    );
+}
+
 /// Records pushes one after the other until something is over; how long the slowest took.
 async fn longest_push(desk: &Desk, is_over: impl AsyncFn() -> bool) -> std::time::Duration {
     let mut longest = std::time::Duration::ZERO;

@@ -24,13 +24,14 @@ CREATE TABLE room (
     last_waiting INTEGER,
     waiting_highlight INTEGER,
     waiting_sound INTEGER,
+    read_up_to INTEGER,
     UNIQUE (account, room_id)
 ) STRICT;
 CREATE INDEX room_waiting ON room (first_waiting) WHERE first_waiting IS NOT NULL;
 CREATE INDEX room_highlight ON room (first_waiting) WHERE waiting_highlight IS NOT NULL;
 
 CREATE TABLE notice (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     account INTEGER NOT NULL,
     room INTEGER NOT NULL,
     kind INTEGER NOT NULL,
@@ -41,7 +42,6 @@ CREATE TABLE notice (
     user_is_target INTEGER NOT NULL,
     low_prio INTEGER NOT NULL,
     received_at INTEGER NOT NULL,
-    key_hash INTEGER,
     counts_unread INTEGER,
     counts_missed_calls INTEGER,
     event_id TEXT,
@@ -55,9 +55,19 @@ CREATE TABLE notice (
     sound TEXT,
     content TEXT
 ) STRICT;
-CREATE INDEX notice_key ON notice (key_hash) WHERE key_hash IS NOT NULL;
 CREATE INDEX notice_unread ON notice (account, room) WHERE read = 0 AND kind = 0;
 CREATE INDEX notice_highlight ON notice (account, room) WHERE read = 0 AND kind = 0 AND highlight = 1;
+
+CREATE TABLE recent_key (
+    hash INTEGER NOT NULL,
+    notice INTEGER NOT NULL,
+    PRIMARY KEY (hash, notice)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE old_key (
+    hash INTEGER NOT NULL,
+    notice INTEGER NOT NULL,
+    PRIMARY KEY (hash, notice)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE call (
     notice INTEGER PRIMARY KEY,
@@ -89,11 +99,13 @@ CREATE TABLE wanted_details (
 
 PRAGMA user_version = 1;
 INSERT INTO account VALUES (1, 'home', 1790000040000, 1, 7, 0, NULL, 3, 3, NULL), (2, 'work', 1790000030000, 0, 0, 0, NULL, 1, 1, NULL);
-INSERT INTO room VALUES (1, 1, '!r', 0, 3, 2, 1, 2, 2, NULL, 2), (2, 2, '', 0, 1, 1, 0, NULL, NULL, NULL, NULL);
+INSERT INTO room VALUES (1, 1, '!r', 0, 3, 2, 1, 2, 2, NULL, 2, NULL), (2, 2, '', 0, 1, 1, 0, NULL, NULL, NULL, NULL, NULL);
 INSERT INTO notice VALUES
-    (1, 1, 1, 0, 1, 0, 0, 1, 0, 0, 1790000000000, 1581744930, NULL, NULL, '$retry', NULL, 'm.room.message', '@bob:hs', 'Bob', 'Room', NULL, NULL, NULL, '{"body":"hello"}'),
-    (2, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1790000010000, 34157398, 7, NULL, '$2', NULL, 'm.room.message', '@bob:hs', 'Bob', 'Room', NULL, NULL, 'bing', '{"body":"hello"}'),
-    (3, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1790000040000, 50935017, 7, NULL, '$3', NULL, 'm.call.invite', '@bob:hs', 'Bob', 'Room', NULL, NULL, 'ring', '{"call_id":"c"}'),
-    (4, 2, 2, 0, 1, 0, 0, 0, 0, 0, 1790000030000, 282683432, NULL, NULL, NULL, 'old', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+    (1, 1, 1, 0, 1, 0, 0, 1, 0, 0, 1790000000000, NULL, NULL, '$retry', NULL, 'm.room.message', '@bob:hs', 'Bob', 'Room', NULL, NULL, NULL, '{"body":"hello"}'),
+    (2, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1790000010000, 7, NULL, '$2', NULL, 'm.room.message', '@bob:hs', 'Bob', 'Room', NULL, NULL, 'bing', '{"body":"hello"}'),
+    (3, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1790000040000, 7, NULL, '$3', NULL, 'm.call.invite', '@bob:hs', 'Bob', 'Room', NULL, NULL, 'ring', '{"call_id":"c"}'),
+    (4, 2, 2, 0, 1, 0, 0, 0, 0, 0, 1790000030000, NULL, NULL, NULL, 'old', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO recent_key VALUES (34157398, 2);
+INSERT INTO old_key VALUES (1581744930, 1);
 INSERT INTO call VALUES (3, 1, 1, 'c', 1789999999000, 0, 1, 0);
-INSERT INTO setting VALUES ('pause', '2026-09-22T00:00:00Z');
+INSERT INTO setting VALUES ('pause', '2026-09-22T00:00:00Z'), ('keyed_up_to', '2'), ('newest', '9');

@@ -1,6 +1,8 @@
 //! Linux: D-Bus, StatusNotifier, XDG.
 
+pub mod addresses;
 pub mod appearance;
+pub mod autostart;
 pub mod browser;
 pub mod bus;
 pub mod interruptions;
@@ -8,6 +10,7 @@ pub mod launcher;
 pub mod main_loop;
 pub mod open;
 pub mod popups;
+pub mod probe;
 mod retry;
 pub mod screen_lock;
 pub mod session;

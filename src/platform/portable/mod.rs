@@ -4,6 +4,9 @@
 //! The parts that decide are also compiled for tests on any system.
 
 #[cfg(not(target_os = "linux"))]
+pub mod addresses;
+pub mod autostart;
+#[cfg(not(target_os = "linux"))]
 pub mod browser;
 #[cfg(not(target_os = "linux"))]
 pub(super) mod icon;
@@ -14,6 +17,8 @@ pub(super) mod mailbox;
 #[cfg(not(target_os = "linux"))]
 pub(super) mod open;
 pub(super) mod popups;
+#[cfg(not(target_os = "linux"))]
+pub(super) mod probe;
 #[cfg(not(target_os = "linux"))]
 pub mod session;
 #[cfg(not(target_os = "linux"))]

@@ -4,4 +4,5 @@ pub mod control_socket;
 pub mod files;
 pub mod host;
 pub mod open_files;
+pub(super) mod probe;
 pub mod termination;

@@ -7,12 +7,13 @@ pub mod host;
 pub(super) mod launch;
 pub mod main_loop;
 pub mod open_files;
+pub mod probe;
 mod registry;
 mod security;
 pub mod termination;
 pub(super) mod toasts;
 
-pub use super::portable::{browser, interruptions, session, sound_server, watch};
+pub use super::portable::{addresses, autostart, browser, interruptions, session, sound_server, watch};
 
 /// Text as Windows takes it: UTF-16 that ends with a null.
 fn wide(text: impl AsRef<std::ffi::OsStr>) -> Vec<u16> {
