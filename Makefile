@@ -19,7 +19,7 @@ SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 export SOURCE_DATE_EPOCH
 REMAP := --remap-path-prefix=$(CURDIR)=/pushbell --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
 
-.PHONY: help run release install uninstall deb package-test test bench figures check format lint docs deny advisories fuzz sounds
+.PHONY: help run release install uninstall deb package-test test bench figures check format lint docs deny windows macos app advisories fuzz sounds
 
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -96,7 +96,7 @@ figures: ## the same, all of it, and puts what it prints into docs/performance.m
 	$(CARGO) bench --locked --bench bench | tee target/figures.md
 	sed -i -e '/^<!-- figures -->/,/^<!-- end of figures -->/{//!d}' -e '/^<!-- figures -->/r target/figures.md' docs/performance.md
 
-check: format lint docs test deny package-test ## every test, format, lints, documentation, dependency policy
+check: format lint docs test deny package-test windows macos ## every test, format, lints, documentation, dependency policy, packages, other systems
 
 format:
 	@$(CARGO) fmt --version >/dev/null 2>&1 || rustup component add rustfmt
@@ -116,6 +116,15 @@ deny: ## licences, duplicates and sources of all dependencies
 		CARGO_TARGET_DIR=$(TOOLS)/build $(CARGO) install cargo-deny --locked --version $(CARGO_DENY_VERSION) --root $(TOOLS)
 	@rm -rf $(TOOLS)/build
 	PATH="$$PATH:$$PWD/$(TOOLS)/bin" cargo-deny --locked check bans licenses sources
+
+windows: ## builds, lints and tests for Windows, on Debian: docs/systems.md
+	CARGO=$(CARGO) .ci/cross windows
+
+macos: ## checks and lints for macOS, on Debian: docs/systems.md
+	.ci/cross macos
+
+app: ## on macOS: makes target/Pushbell.app
+	assets/macos/bundle
 
 advisories: deny ## known vulnerabilities of all dependencies (reads the RustSec database from GitHub)
 	PATH="$$PATH:$$PWD/$(TOOLS)/bin" cargo-deny --locked check advisories

@@ -36,12 +36,14 @@ use crate::{
     control::{Reply, Request, Status, ask},
     logging,
     paths::Paths,
+    platform::console,
     push::text,
 };
 
 /// Does what the command line says, and says how it ended.
 #[must_use]
 pub fn main() -> ExitCode {
+    console::attach();
     let arguments = Arguments::parse();
     let mut out = io::stdout();
     let ended = dispatch(arguments, &mut out).and_then(|()| Ok(out.flush()?));

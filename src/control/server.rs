@@ -222,7 +222,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("control.sock");
         assert!(matches!(ask(&path, &Request::Clear), Err(AskError::NotRunning)));
+        // A name of any length can stand for a pipe, but not for a socket.
         let path = directory.path().join("x".repeat(200));
-        assert!(matches!(ask(&path, &Request::Clear), Err(AskError::Unreachable { .. })));
+        assert!(cfg!(windows) || matches!(ask(&path, &Request::Clear), Err(AskError::Unreachable { .. })));
     }
 }

@@ -19,4 +19,4 @@ pub mod sound_server;
 pub mod tray_host;
 pub mod watch;
 
-pub use super::unix::{control_socket, files, host, open_files, termination};
+pub use super::unix::{console, control_socket, files, host, open_files, termination};
