@@ -26,6 +26,7 @@ fn what_was_missed_while_stopped_is_known_exactly_once_and_new_pushes_come_at_on
     assert_eq!(alice.pushers()[0]["data"]["url"], *stage.pushbell.url(), "the pusher is there");
     let first = bob.send(&rooms[0], "while it runs");
     stage.knows_once(std::slice::from_ref(&first));
+    stage.pushbell.wait_for_status("it was shown", |status| status["inbox"]["unshown"] == 0);
     stage.pushbell.terminate();
 
     let mut missed: Vec<_> =
