@@ -11,7 +11,7 @@ use crate::{
 static GUARDED: LazyLock<Synapse> = LazyLock::new(|| {
     Synapse::start_with(|configuration, _port| {
         let lines = configuration.lines().filter(|line| !line.starts_with("ip_range_whitelist"));
-        lines.map(|line| format!("{line}\n")).collect()
+        lines.collect::<Vec<_>>().join("\n")
     })
 });
 
