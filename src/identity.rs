@@ -17,6 +17,10 @@ pub const DIRECTORY_NAME: &str = if DEVEL { "pushbell-devel" } else { "pushbell"
 /// The port of the default configuration.
 pub const DEFAULT_PORT: u16 = if DEVEL { 7875 } else { 7874 };
 
+/// What the pushkeys begin with that `pushbell doctor` pushes with: they are rejected like any that no account has, but
+/// no word is lost over them.
+pub const PROBE_PUSHKEY: &str = "pushbell-doctor-";
+
 /// Where people read what this program is, as homeservers tell them.
 pub const HOMEPAGE: &str = "https://pushbell.org/";
 

@@ -13,7 +13,7 @@
 //! | [`push`] | pure: the wire format, what an event means, the words of popups, making strangers' text harmless |
 //! | [`accounts`] | the `app_id` + `pushkey` pairs that are served; the only source of `rejected` |
 //! | [`inbox`] | the durable list of notices and the accounts' numbers: SQLite on a thread of its own |
-//! | [`http`] | the endpoint: limits, routes, answers |
+//! | [`http`] | the endpoint: limits, TLS, routes, answers |
 //! | [`homeserver`] | the client-server API: signing in, pushers, what was missed |
 //! | [`secrets`] | access tokens, in the keyring or a private file |
 //! | [`session`] | the session of a signed-in account: a client with its token, renewed, and its pusher |

@@ -1,5 +1,8 @@
 //! The thin binary.
 
+// A double click on Windows opens no console; elsewhere this means nothing.
+#![windows_subsystem = "windows"]
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -292,6 +292,7 @@ fn modules_use_each_other_in_one_direction() {
         ),
         ("secrets", &["app", "cli", "control", "controller", "http", "desktop", "inbox", "config"]),
         ("session", &["app", "cli", "control", "controller", "http", "desktop", "inbox", "config"]),
+        ("doctor", &["app", "cli", "controller"]),
         ("desktop", &["app", "cli", "control", "controller", "http", "inbox", "accounts"]),
         ("controller", &["app", "cli", "http", "platform"]),
         ("platform", &["app", "cli", "controller", "http", "inbox", "accounts"]),
@@ -313,6 +314,12 @@ fn modules_use_each_other_in_one_direction() {
             }
         }
     }
+}
+
+#[test]
+fn only_commands_ask_the_doctor() {
+    let rest = |path: &str| !within("doctor")(path) && !within("cli")(path);
+    forbid("a running program has no use for the doctor", rest, &["crate::doctor", "    doctor::", "{doctor::"]);
 }
 
 #[test]

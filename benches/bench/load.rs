@@ -41,6 +41,14 @@ pub(crate) struct Plan {
     pub(crate) seconds: f64,
     /// Pushes a second; as fast as possible without it.
     pub(crate) rate: Option<f64>,
+    /// Whether each push asks for a sound.
+    pub(crate) sound: bool,
+}
+
+impl Plan {
+    /// One connection that is kept, and no push.
+    pub(crate) const ONE: Self =
+        Self { connections: 1, fresh: false, pushes: 0, seconds: 0.0, rate: None, sound: false };
 }
 
 #[derive(Serialize, Deserialize)]
@@ -210,9 +218,10 @@ const ROOM: &str = "!B3XiccbPGQA9r0l4ajpa0lqbZISLITp6_fa2paefWJ#";
 impl Request {
     fn new(order: &Order) -> Self {
         let Order { app_id, pushkey, port, .. } = order;
+        let sound = if order.plan.sound { r#","sound":"default""# } else { "" };
         let body = |text: &str| {
             format!(
-                r#"{{"notification":{{"content":{{"body":"{text}","msgtype":"m.text"}},"counts":{{"unread":1}},"devices":[{{"app_id":"{app_id}","data":{{}},"pushkey":"{pushkey}","pushkey_ts":1795336750,"tweaks":{{"highlight":false}}}}],"event_id":"{EVENT}","id":"{EVENT}","prio":"low","room_id":"{ROOM}","room_name":"Mission Control","sender":"@bob:hs.test","sender_display_name":"Bob","type":"m.room.message"}}}}"#
+                r#"{{"notification":{{"content":{{"body":"{text}","msgtype":"m.text"}},"counts":{{"unread":1}},"devices":[{{"app_id":"{app_id}","data":{{}},"pushkey":"{pushkey}","pushkey_ts":1795336750,"tweaks":{{"highlight":false{sound}}}}}],"event_id":"{EVENT}","id":"{EVENT}","prio":"low","room_id":"{ROOM}","room_name":"Mission Control","sender":"@bob:hs.test","sender_display_name":"Bob","type":"m.room.message"}}}}"#
             )
         };
         let text = "I'm floating in a most peculiar way. ".repeat(8);
@@ -258,8 +267,7 @@ pub(crate) struct One {
 
 impl One {
     pub(crate) fn new(server: &Server) -> Self {
-        let plan = Plan { connections: 1, fresh: false, pushes: 0, seconds: 0.0, rate: None };
-        let request = RefCell::new(Request::new(&Order::new(server, plan)));
+        let request = RefCell::new(Request::new(&Order::new(server, Plan::ONE)));
         let stream = std::net::TcpStream::connect(("127.0.0.1", server.port)).expect("the server listens");
         stream.set_nodelay(true).expect("a connected socket");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time");

@@ -30,8 +30,12 @@ pub(crate) fn latency() {
     let (ours, floor) = (Server::on_desktop(&desktop), Server::floor(&desktop));
     let both = [&ours, &floor].map(|server| delays(&desktop, server, 3));
     drop(both);
-    let runs: Vec<(Vec<f64>, Vec<f64>)> =
-        (0..RUNS).map(|_| (delays(&desktop, &ours, POPUPS), delays(&desktop, &floor, POPUPS))).collect();
+    let (mut runs, mut answers) = (Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        let (delays_of_ours, its_answers) = delays(&desktop, &ours, POPUPS);
+        runs.push((delays_of_ours, delays(&desktop, &floor, POPUPS).0));
+        answers.extend(its_answers);
+    }
     drop(service);
     head(
         "From the first byte of a push to the notification service's receiving `Notify`, ms",
@@ -44,6 +48,8 @@ pub(crate) fn latency() {
         number(median(runs.iter().map(|(_, floor)| middle(floor)))),
         number(ratio(&runs, middle)),
     ]);
+    let on_disk = median(answers);
+    row(&["of that until the push is on disk and answered".to_owned(), number(on_disk), String::new(), String::new()]);
     let slowest = |all: Vec<f64>| {
         let mut all = all;
         all.sort_by(f64::total_cmp);
@@ -56,20 +62,21 @@ pub(crate) fn latency() {
     row(&[format!("99th percentile of all {}", RUNS * POPUPS), number(ours), number(floor), number(ours / floor)]);
 }
 
-/// Milliseconds from sending a push to its `Notify`.
-fn delays(desktop: &Desktop, server: &Server, count: usize) -> Vec<f64> {
+/// Milliseconds from sending a push to its `Notify`, and to its answer.
+fn delays(desktop: &Desktop, server: &Server, count: usize) -> (Vec<f64>, Vec<f64>) {
     let one = load::One::new(server);
     let delays = (0..count).map(|_| {
         thread::sleep(PAUSE);
         let mark = desktop.notifications().len();
         let sent = one.send();
+        let answered = sent.elapsed();
         let at = desktop.notifications().wait_since(mark, "its popup", crate::rig::SOON, |traffic| match traffic {
             Traffic::Notify(notify) => Some(notify.at),
             _ => None,
         });
-        at.saturating_duration_since(sent).as_secs_f64() * 1e3
+        (at.saturating_duration_since(sent).as_secs_f64() * 1e3, answered.as_secs_f64() * 1e3)
     });
-    delays.collect()
+    delays.unzip()
 }
 
 /// Drawing the tray icon with its numbers.

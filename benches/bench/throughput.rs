@@ -83,7 +83,7 @@ pub(crate) fn rates() {
     for fresh in [false, true] {
         for connections in [1, 10, 100, 1000] {
             let (ours, theirs) = (Server::alone(&desktop), Server::limit());
-            let plan = Plan { connections, fresh, pushes: PUSHES, seconds: SECONDS, rate: None };
+            let plan = Plan { connections, fresh, pushes: PUSHES, seconds: SECONDS, ..Plan::ONE };
             let runs = compare(&ours, &theirs, &plan);
             let kind = if fresh { "at once, each on a new connection" } else { "kept connections" };
             report(&format!("{connections} {kind}"), &runs);
@@ -91,7 +91,7 @@ pub(crate) fn rates() {
     }
 }
 
-const STEADY: Plan = Plan { connections: 4, fresh: false, pushes: PUSHES, seconds: 3.0, rate: Some(200.0) };
+const STEADY: Plan = Plan { connections: 4, pushes: PUSHES, seconds: 3.0, rate: Some(200.0), ..Plan::ONE };
 
 /// 200 a second.
 pub(crate) fn steady() {
@@ -106,7 +106,7 @@ pub(crate) fn with_desktop() {
     let desktop = Desktop::start(DesktopOptions::default());
     head("With popups and tray (dunst, xfce4-panel), which the limit does not have", &COLUMNS);
     let (ours, theirs) = (Server::on_desktop(&desktop), Server::limit());
-    let full = Plan { connections: 100, fresh: false, pushes: PUSHES, seconds: SECONDS, rate: None };
+    let full = Plan { connections: 100, pushes: PUSHES, seconds: SECONDS, ..Plan::ONE };
     report("100 kept connections", &compare(&ours, &theirs, &full));
     report("200 pushes a second", &compare(&ours, &theirs, &STEADY));
 }
@@ -116,14 +116,14 @@ pub(crate) fn many() {
     const MANY: u64 = 1_000_000;
     let desktop = Desktop::start(DesktopOptions::BARE);
     let send_to = |server: &Server, pushes: u64| {
-        load::put(server, &Plan { connections: 200, fresh: false, pushes, seconds: 600.0, rate: None })
+        load::put(server, &Plan { connections: 200, pushes, seconds: 600.0, ..Plan::ONE })
     };
     let mut full = Server::alone(&desktop);
     send_to(&full, MANY);
     full.pushbell().ok(&["clear"]);
     settle(full.pid);
 
-    let plan = Plan { connections: 100, fresh: false, pushes: 20_000, seconds: 60.0, rate: None };
+    let plan = Plan { connections: 100, pushes: 20_000, seconds: 60.0, ..Plan::ONE };
     let runs: Vec<_> = (0..RUNS)
         .map(|run| {
             let mut few = Server::alone(&desktop);

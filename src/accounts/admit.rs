@@ -74,6 +74,9 @@ impl Accounts {
         if let (Some(reason), false) = (&self.unreadable, unknown.is_empty()) {
             return Admission::Undecided { reason: Arc::clone(reason) };
         }
+        if unknown.is_empty() {
+            return Admission::Decided { accepted, rejected: Rejected(Vec::new()) };
+        }
         let mut told: HashSet<&str> = accepted.iter().map(|(account, _)| account.pushkey.as_str()).collect();
         let rejected = unknown.into_iter().filter(|pushkey| told.insert(pushkey)).map(str::to_owned).collect();
         Admission::Decided { accepted, rejected: Rejected(rejected) }

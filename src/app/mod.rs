@@ -29,7 +29,7 @@ use crate::{
     http::Endpoint,
     logging,
     paths::Paths,
-    platform::{main_loop, session::Session, sound_server},
+    platform::{main_loop, memory, session::Session, sound_server},
     secrets::Secrets,
     wake::WakeWindow,
 };
@@ -72,6 +72,7 @@ pub fn run(options: RunOptions) -> Result<(), Failure> {
     };
     let config = upkeep::with_inherited(start::configuration(&paths)?, inherited.addresses());
     let log = logging::start(log_level, config.log.level).map_err(|error| Failure::Failed(error.to_string()))?;
+    memory::keep_little();
     if let Err(error) = sound_server::prepare(&paths.cache) {
         tracing::warn!("sounds may not work: {}: {error}", paths.cache.display());
     }
@@ -114,7 +115,7 @@ async fn serve(
     let endpoint = Endpoint::new(inbox.clone(), accounts, settings, move || replayed.is_open());
     let handed_over = inherited.addresses().to_vec();
     let mut listening = Listening::new(endpoint.clone(), inherited);
-    let missing = listening.open(&config.server.listen, &paths.config).map_err(Failure::Failed)?;
+    let missing = listening.open(&config.server.listen, &paths.config).await.map_err(Failure::Failed)?;
     let certificate = config.server.tls.clone().map(|files| Certificate::start(files, None)).transpose();
     let certificate = certificate.map_err(|error| Failure::Failed(error.to_string()))?;
     listening.set_tls(certificate.as_ref().map(Certificate::tls));

@@ -1,6 +1,7 @@
 //! Keeping a running program in step with its files and with what it is asked: reloads, test pushes, the end.
 
 use std::{
+    env,
     net::SocketAddr,
     path::{Path, PathBuf},
     pin::pin,
@@ -28,7 +29,7 @@ use crate::{
     inbox::Inbox,
     logging::LogLevel,
     paths::Paths,
-    platform::{files, termination::termination, watch::FileWatch},
+    platform::{autostart, files, termination::termination, watch::FileWatch},
     push::notify,
 };
 
@@ -104,19 +105,21 @@ impl Upkeep {
         // A task of its own: it waits until a file has come to rest, which commands that keep coming must not interrupt.
         tokio::spawn(watch([self.paths.config.clone(), self.paths.accounts.clone()], tell));
         let mut termination = pin!(termination());
+        self.autostart(None);
         loop {
             tokio::select! {
                 () = &mut termination => break,
                 () = self.listening.retry_is_due() => {
-                    let problem = self.listening.try_again();
+                    let problem = self.listening.try_again().await;
                     self.tell(Event::Problem(Topic::Listen, problem));
                     self.tell_listening();
                 }
                 () = Certificate::changed(&mut self.certificate) => self.tell_listening(),
-                Some(changed) = told.recv() => self.files_changed(&changed),
+                Some(changed) = told.recv() => self.files_changed(&changed).await,
                 ask = asked.recv() => match ask {
                     Some(Ask::Quit) | None => break,
                     Some(Ask::SendTest { unread }) => self.send_test(unread),
+                    Some(Ask::SetAutostart(on)) => self.autostart(Some(on)),
                     Some(Ask::CatchUp(missing)) => self.catching_up.missing(missing),
                     Some(Ask::Connect { token }) => self.connect(token),
                     Some(Ask::OpenConfiguration { token }) => {
@@ -128,9 +131,12 @@ impl Upkeep {
                         if request == Request::ReloadAccounts {
                             self.read_accounts();
                         } else {
-                            self.read_config();
+                            self.read_config().await;
                         }
                         // A command that has gone does not want to know.
+                        drop(reply.send(Reply::Done));
+                    } else if request == Request::ReloadAutostart {
+                        self.autostart(None);
                         drop(reply.send(Reply::Done));
                     } else if controller.send((request, reply)).await.is_err() {
                         break;
@@ -142,10 +148,10 @@ impl Upkeep {
         self.listening
     }
 
-    fn files_changed(&mut self, changed: &[PathBuf]) {
+    async fn files_changed(&mut self, changed: &[PathBuf]) {
         let is = |path: &Path| changed.iter().any(|changed| changed.file_name() == path.file_name());
         if is(&self.paths.config) {
-            self.read_config();
+            self.read_config().await;
         }
         if is(&self.paths.accounts) {
             self.read_accounts();
@@ -153,7 +159,7 @@ impl Upkeep {
     }
 
     /// Takes up a changed configuration; a bad one keeps the last good one and tells the person.
-    fn read_config(&mut self) {
+    async fn read_config(&mut self) {
         let config = match Config::load(&self.paths.config) {
             Ok(config) => with_inherited(config, &self.inherited),
             Err(error) => return self.tell(Event::Problem(Topic::Configuration, Some(error.to_string()))),
@@ -168,7 +174,7 @@ impl Upkeep {
         if config.server.tls != self.config.server.tls {
             self.take_up_tls(&config);
         }
-        let problem = match self.listening.open(&config.server.listen, &self.paths.config) {
+        let problem = match self.listening.open(&config.server.listen, &self.paths.config).await {
             Ok(problem) => problem.map(|(_, reason)| reason),
             Err(reason) => Some(reason),
         };
@@ -233,6 +239,26 @@ impl Upkeep {
             Ok(body) => drop(tokio::spawn(post(self.scheme(), address, body.to_string().into_bytes()))),
             Err(error) => tracing::warn!("no test push: {error}"),
         }
+    }
+
+    /// Looks whether the desktop starts Pushbell, having turned that on or off if asked to. The menu shows what came of
+    /// it.
+    fn autostart(&self, wanted: Option<bool>) {
+        let events = self.events.clone();
+        tokio::task::spawn_blocking(move || {
+            let state = match wanted {
+                None => autostart::status(),
+                Some(true) => env::current_exe().and_then(|program| autostart::turn_on(&program)),
+                Some(false) => autostart::turn_off(),
+            };
+            let event = match state {
+                Ok(state) => Event::Autostart(Ok(state.on)),
+                Err(error) if wanted.is_some() => Event::Autostart(Err(error.to_string())),
+                Err(error) => return tracing::debug!("whether the desktop starts Pushbell is unknown: {error}"),
+            };
+            // A controller that has gone means that the program ends.
+            drop(events.send(event));
+        });
     }
 
     /// Writes down how to connect a homeserver, and opens it.

@@ -51,6 +51,8 @@ pub enum Command {
     Test(Test),
     /// Say whether Pushbell is running, and how it is
     Status(Json),
+    /// Check each part, and say what to do about each fault
+    Doctor(Json),
     /// Print the inbox, newest first
     History(History),
     /// Set the badge to zero, withdraw all popups, and count everything as read
@@ -61,6 +63,43 @@ pub enum Command {
     Resume,
     /// Check a configuration file and say where its faults are
     CheckConfig(CheckConfig),
+    /// Start with the desktop, or no longer, or say whether it does
+    #[command(subcommand)]
+    Autostart(Autostart),
+    /// Print a shell's completions, for packagers
+    Completions(Completions),
+    /// Print the manual page, for packagers
+    Man,
+}
+
+/// `pushbell autostart`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Autostart {
+    /// Start with the desktop, by what fits it
+    On,
+    /// Do not start with the desktop
+    Off,
+    /// Say whether it starts with the desktop, and by what
+    Status,
+}
+
+/// `pushbell completions`
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Completions {
+    /// Whose
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// A shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// GNU Bash
+    Bash,
+    /// The Z shell
+    Zsh,
+    /// fish
+    Fish,
 }
 
 /// `pushbell run`
@@ -189,7 +228,7 @@ pub enum Kind {
     Encrypted,
 }
 
-/// `pushbell status`
+/// `pushbell status` and `pushbell doctor`
 #[derive(Debug, Args)]
 pub struct Json {
     /// Print one JSON object

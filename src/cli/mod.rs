@@ -2,10 +2,14 @@
 
 mod account;
 pub mod arguments;
+mod autostart;
+mod completions;
+mod doctor;
 mod failure;
 mod history;
 mod login;
 mod logout;
+mod man;
 mod output;
 mod pause;
 pub mod registration;
@@ -33,12 +37,14 @@ use crate::{
     control::{Reply, Request, Status, ask},
     logging,
     paths::Paths,
+    platform::console,
     push::text,
 };
 
 /// Does what the command line says, and says how it ended.
 #[must_use]
 pub fn main() -> ExitCode {
+    console::attach();
     let arguments = Arguments::parse();
     let mut out = io::stdout();
     let ended = dispatch(arguments, &mut out).and_then(|()| Ok(out.flush()?));
@@ -64,6 +70,12 @@ struct Context {
 fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let Arguments { config, log_level, command } = arguments;
     let log_level = log_level.map(Level::from);
+    // A package is built where nobody has a home.
+    match &command {
+        Some(Command::Completions(asked)) => return completions::run(*asked, out),
+        Some(Command::Man) => return man::run(out),
+        Some(_) | None => {}
+    }
     let context = Context { config_named: config.is_some(), paths: Paths::find(config)? };
     let command = command.unwrap_or(Command::Run(Run::default()));
     if !matches!(command, Command::Run(_)) {
@@ -77,6 +89,7 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Account(command) => account::run(&context, command, out),
         Command::Test(asked) => test::run(&context, &asked, out),
         Command::Status(asked) => status::run(&context, asked.json, out),
+        Command::Doctor(asked) => doctor::run(&context, asked.json, out),
         Command::History(asked) => history::run(&context, &asked, out),
         Command::Clear => {
             context.tell(&Request::Clear)?;
@@ -96,6 +109,9 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
             Ok(writeln!(out, "Resumed.")?)
         }
         Command::CheckConfig(asked) => check_config(&context, asked, out),
+        Command::Autostart(asked) => autostart::run(&context, asked, out),
+        // Done above.
+        Command::Completions(_) | Command::Man => Ok(()),
     }
 }
 

@@ -95,7 +95,7 @@ fn hint(public_url: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use std::{process::Command, sync::Arc};
+    use std::sync::Arc;
 
     use jiff::Timestamp;
 
@@ -113,12 +113,13 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_shell_hands_the_pusher_to_curl_unharmed() {
         let account = account("it's $HOME `x`", "a\"b\\c\u{202e}'");
         let words =
             request(&account, "https://push.example.org/_matrix/push/v1/notify").replace("curl", "printf '%s\\n'");
-        let printed = Command::new("sh")
+        let printed = std::process::Command::new("sh")
             .args(["-c", &words])
             .env("HOMESERVER", "https://hs.example.org")
             .env("ACCESS_TOKEN", "secret")

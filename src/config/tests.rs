@@ -97,9 +97,15 @@ fn all_faults_are_said_at_once_in_the_order_of_the_file() {
     assert_eq!(lines, [2, 3, 5, 7]);
 }
 
+/// The text with its whole paths, which begin with `/srv` or `/home`, as whole paths of this system.
+fn whole_paths(text: &str) -> String {
+    let root = if cfg!(windows) { "C:" } else { "" };
+    text.replace("/srv", &format!("{root}/srv")).replace("/home", &format!("{root}/home"))
+}
+
 #[test]
 fn values_are_read_as_they_are_meant() {
-    let config = good(
+    let config = good(&whole_paths(
         r#"
         [server]
         listen = ["0.0.0.0:1", "[::1]:2", "127.0.0.1:0", "127.0.0.1:0"]
@@ -115,13 +121,13 @@ fn values_are_read_as_they_are_meant() {
         [calls]
         missed = "server"
         "#,
-    );
+    ));
     assert_eq!(config.server.listen.len(), 4);
     assert_eq!(config.server.public_url.as_deref(), Some("https://push.example.org/base"));
     assert_eq!(config.popup.timeout, Timeout::Milliseconds(1500));
     assert_eq!(config.popup.open, OpenWith::Command(vec!["client".into(), "--room={room}".into(), "{}".into()]));
-    assert_eq!(config.sound.directory, Some(PathBuf::from("/srv/sounds")));
-    assert_eq!(config.sound.tweaks, BTreeMap::from([("a b".into(), "/srv/a.ogg".into())]));
+    assert_eq!(config.sound.directory, Some(PathBuf::from(whole_paths("/srv/sounds"))));
+    assert_eq!(config.sound.tweaks, BTreeMap::from([("a b".into(), whole_paths("/srv/a.ogg"))]));
     assert!(!config.calls.derive_missed);
 
     let tls = TlsFiles { certificate: "/a/fullchain.pem".into(), key: "/a/privkey.pem".into() };
@@ -224,7 +230,10 @@ fn a_long_value_is_quoted_in_part() {
 #[test]
 fn a_file_that_cannot_be_read_says_why() {
     let home = tempfile::tempdir().unwrap();
-    let load = |path: &Path| Config::load(path).unwrap_err().to_string().replace(home.path().to_str().unwrap(), "~");
+    let load = |path: &Path| {
+        let said = Config::load(path).unwrap_err().to_string();
+        said.replace(home.path().to_str().unwrap(), "~").replace('\\', "/")
+    };
     let path = home.path().join("pushbell.toml");
     assert_eq!(load(&path), "~/pushbell.toml: there is no such file; `pushbell` writes one when it first starts");
     assert_eq!(load(home.path()), "~: cannot be read: it is not a file");
@@ -256,8 +265,8 @@ fn every_toml_block_of_the_documentation_is_good() {
         }
         let text = std::fs::read_to_string(&path).unwrap();
         for block in text.split("```toml\n").skip(1) {
-            let block = block.split("```").next().unwrap();
-            Config::parse(block, &path.display().to_string()).unwrap_or_else(|error| panic!("{error}\n{block}"));
+            let block = whole_paths(block.split("```").next().unwrap());
+            Config::parse(&block, &path.display().to_string()).unwrap_or_else(|error| panic!("{error}\n{block}"));
         }
     }
 }

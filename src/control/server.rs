@@ -123,7 +123,9 @@ mod tests {
                 let mut kept = Vec::new();
                 while let Some((request, answer)) = asked.recv().await {
                     let reply = match request {
-                        Request::Clear | Request::Resume | Request::Pause { .. } => Reply::Done,
+                        Request::Clear | Request::Resume | Request::Pause { .. } | Request::ReloadAutostart => {
+                            Reply::Done
+                        }
                         Request::ReloadAccounts => Reply::Failed { reason: "no such file".into() },
                         // Dropping the answer: a program that ends before it has answered.
                         Request::Status | Request::ReloadConfiguration => continue,
@@ -220,7 +222,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("control.sock");
         assert!(matches!(ask(&path, &Request::Clear), Err(AskError::NotRunning)));
+        // A name of any length can stand for a pipe, but not for a socket.
         let path = directory.path().join("x".repeat(200));
-        assert!(matches!(ask(&path, &Request::Clear), Err(AskError::Unreachable { .. })));
+        assert!(cfg!(windows) || matches!(ask(&path, &Request::Clear), Err(AskError::Unreachable { .. })));
     }
 }

@@ -8,6 +8,8 @@ use crate::{desktop::Desktop, inbox::News, notice::RoomKey};
 
 /// A popup waits so long for what its push has left out.
 const HOLD: Duration = Duration::from_secs(2);
+/// What comes while catching up is under way waits for its end no longer than this.
+const GATHER: Duration = Duration::from_secs(3);
 /// While more rooms than this wait, none is held: a summary names nobody.
 const MOST_HELD: u64 = 8;
 /// A push after so long may be the first of many that failed.
@@ -31,6 +33,30 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
+    /// While it is under way, for a moment, what comes is gathered; calls are not.
+    pub(super) async fn catching_up_is(&mut self, is_under_way: bool) {
+        if is_under_way {
+            self.gathers_missed = Some(Instant::now() + GATHER);
+        } else if self.gathers_missed.take().is_some_and(|until| until > Instant::now()) {
+            self.refresh().await;
+        }
+    }
+
+    /// The rooms that are not to pop up yet, and a look when they may.
+    pub(super) fn held_rooms(&mut self, now: Instant) -> Vec<RoomKey> {
+        if let Some(until) = self.gathers_missed.filter(|until| *until > now) {
+            self.look_again_at(until);
+            return self.last.waiting.iter().map(|waiting| waiting.room.clone()).collect();
+        }
+        let held = self.held.iter().filter(|(_, until)| **until > now).collect::<Vec<_>>();
+        let next = held.iter().map(|(_, until)| **until).min();
+        let rooms = held.into_iter().map(|(room, _)| room.clone()).collect();
+        if let Some(next) = next {
+            self.look_again_at(next);
+        }
+        rooms
+    }
+
     /// Each room is held once: until it was shown, or what was left out has come.
     fn hold(&mut self, news: &News, now: Instant) {
         let waits = |room: &RoomKey| news.waiting.iter().any(|waiting| waiting.room == *room);
@@ -44,9 +70,6 @@ impl<D: Desktop> Controller<D> {
         for wanting in news.wanting.iter().filter(|wanting| waits(&wanting.room)) {
             let waited = Duration::try_from(wall.duration_since(wanting.since)).unwrap_or_default();
             self.held.entry(wanting.room.clone()).or_insert_with(|| now + HOLD.saturating_sub(waited));
-        }
-        if let Some(until) = self.held.values().filter(|until| **until > now).min().copied() {
-            self.look_again_at(until);
         }
     }
 }

@@ -43,7 +43,7 @@ use popups::Popups;
 /// News are asked for at most this often; what comes sooner is told together.
 const NEWS_INTERVAL: Duration = Duration::from_millis(20);
 /// The same while they keep coming: no popup changes as often, and nobody reads a number that does.
-const LONGEST_NEWS_INTERVAL: Duration = Duration::from_millis(160);
+const LONGEST_NEWS_INTERVAL: Duration = Duration::from_millis(250);
 /// When the inbox cannot be used, it is tried again after this long.
 const INBOX_RETRY: Duration = Duration::from_secs(5);
 /// So many rooms of a backlog are shown room by room; more are one summary.
@@ -65,12 +65,16 @@ pub enum Event {
     /// Something is (or with `None` no longer is) not as the person wants it: shown in `status`, and in a popup of its own
     /// when it is new.
     Problem(Topic, Option<String>),
+    /// Catching up has begun, or it has ended for all accounts.
+    CatchingUp(bool),
     /// What is known of the sessions of signed-in accounts, by the account's name.
     SignedIn(BTreeMap<String, SignInStatus>),
     /// What is listened on has changed.
     Listening(Listening),
     /// Something is to be opened, with the activation token of the click that asked for it.
     Open(OpenTarget, Option<String>),
+    /// Whether the desktop starts Pushbell; or why that could not be changed.
+    Autostart(Result<bool, String>),
 }
 
 /// Where and how homeservers are listened to.
@@ -112,6 +116,8 @@ pub enum Ask {
         /// The token, if there was one.
         token: Option<String>,
     },
+    /// Have the desktop start Pushbell from the next login on, or no longer.
+    SetAutostart(bool),
     /// Pushes may be missing: catch up.
     CatchUp(Missing),
     /// End.
@@ -165,6 +171,7 @@ pub struct Controller<D> {
     muted: bool,
     screen_locked: Option<bool>,
     dark_panel: Option<bool>,
+    autostart: Option<bool>,
     popup_service: Option<ServiceState>,
     tray_host: ServiceState,
     sound: ServiceState,
@@ -178,6 +185,8 @@ pub struct Controller<D> {
     is_cut_short: bool,
     /// Rooms whose popup waits until then for what its push has left out.
     held: BTreeMap<RoomKey, Instant>,
+    /// Catching up is under way: until then what comes meanwhile waits for what was missed, to be told with it.
+    gathers_missed: Option<Instant>,
     /// The sessions of signed-in accounts.
     sessions: BTreeMap<String, SignInStatus>,
     /// What was shown but could not be written down: nothing else is shown before it is, or it would be shown again.
@@ -216,6 +225,7 @@ impl<D: Desktop> Controller<D> {
             muted: false,
             screen_locked: None,
             dark_panel: None,
+            autostart: None,
             popup_service: None,
             tray_host: ServiceState { available: false, reason: Some(tray_host.into()) },
             sound: ServiceState { available: true, reason: Some("opened when a sound is played".into()) },
@@ -225,6 +235,7 @@ impl<D: Desktop> Controller<D> {
             backlog: Some(BACKLOG_ROOMS),
             is_cut_short: false,
             held: BTreeMap::new(),
+            gathers_missed: None,
             sessions: BTreeMap::new(),
             unwritten: Vec::new(),
             refusals: 0,
@@ -357,9 +368,17 @@ impl<D: Desktop> Controller<D> {
             }
             Event::Problem(topic, Some(reason)) => self.problem(topic, reason),
             Event::Problem(topic, None) => self.solved(topic),
+            Event::CatchingUp(is_under_way) => self.catching_up_is(is_under_way).await,
             Event::SignedIn(sessions) => self.sessions = sessions,
             Event::Listening(listening) => self.listens(listening),
             Event::Open(target, token) => self.open(target, token),
+            Event::Autostart(Ok(on)) => {
+                self.autostart = Some(on);
+                self.draw_tray();
+            }
+            Event::Autostart(Err(reason)) => {
+                self.answer_person(own_popup("Starting with the desktop could not be changed", &reason));
+            }
         }
     }
 

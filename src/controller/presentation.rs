@@ -188,8 +188,8 @@ impl<D: Desktop> Controller<D> {
             return;
         }
         self.show_calls(now);
+        let held = self.held_rooms(now);
         let popups = &self.popups;
-        let held = self.held.iter().filter(|(_, until)| **until > now).map(|(room, _)| room.clone());
         let plan = self.planner.plan(
             &self.last,
             &Situation {
@@ -322,6 +322,7 @@ impl<D: Desktop> Controller<D> {
             connected: self.last.accounts.iter().any(|account| account.last_push.is_some()),
             style: self.parts.config.tray.style,
             dark_panel: self.dark_panel,
+            autostart: self.autostart,
             now: now.timestamp(),
             time_zone: now.time_zone().clone(),
         });

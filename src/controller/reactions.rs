@@ -212,6 +212,7 @@ impl<D: Desktop> Controller<D> {
             TrayAction::Test => self.ask(Ask::SendTest { unread: self.badge().unread }),
             TrayAction::OpenConfiguration => self.ask(Ask::OpenConfiguration { token: None }),
             TrayAction::Connect => self.ask(Ask::Connect { token: None }),
+            TrayAction::SetAutostart(on) => self.ask(Ask::SetAutostart(on)),
             TrayAction::Quit => self.ask(Ask::Quit),
         }
     }

@@ -28,7 +28,10 @@ impl<D: Desktop> Controller<D> {
             }
             // Whoever reads the files has taken these up before they came here; who waits for a push is answered when
             // there is something to tell.
-            Request::ReloadAccounts | Request::ReloadConfiguration | Request::WaitForPush { .. } => Reply::Done,
+            Request::ReloadAccounts
+            | Request::ReloadConfiguration
+            | Request::ReloadAutostart
+            | Request::WaitForPush { .. } => Reply::Done,
         }
     }
 

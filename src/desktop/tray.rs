@@ -9,9 +9,14 @@ use tray_icon::{
 use super::{
     DesktopEvent,
     badge::{self, Look, Pixels},
-    tray_view::{MenuEntry, PauseLength, TrayAction, TrayView},
+    tray_view::{Badge, MenuEntry, PauseLength, TrayAction, TrayView},
 };
-use crate::{config::TrayStyle, identity, notice::NoticeId, platform::main_loop};
+use crate::{
+    config::TrayStyle,
+    identity,
+    notice::NoticeId,
+    platform::{main_loop, picture},
+};
 
 /// Why there is no tray icon.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +40,8 @@ pub struct Tray {
 /// What the icon shows now.
 struct Shown {
     pixels: Pixels,
+    /// What stands beside the icon, if anything does.
+    count: String,
     tooltip: String,
     menu: Vec<MenuEntry>,
 }
@@ -63,12 +70,7 @@ impl Tray {
     /// # Errors
     /// When the icon cannot be made or changed.
     pub fn show(&mut self, view: TrayView) -> Result<(), TrayError> {
-        let look = match view.style {
-            TrayStyle::Color => Look::Color,
-            TrayStyle::Symbolic => Look::Symbolic { dark_panel: view.dark_panel },
-        };
-        let pixels = badge::draw(view.badge, view.paused, look, main_loop::ICON_SIZE);
-        let wanted = Shown { pixels, tooltip: view.tooltip, menu: view.menu };
+        let wanted = Shown::of(view);
         if let Some((icon, shown)) = &mut self.icon {
             return change(icon, shown, wanted);
         }
@@ -88,28 +90,49 @@ impl Tray {
     }
 }
 
+impl Shown {
+    fn of(view: TrayView) -> Self {
+        let TrayView { badge, paused, style, dark_panel, tooltip, menu } = view;
+        let (badge, look, count) = match (main_loop::ICON_WORDS, style) {
+            (TrayWords::Count, _) => {
+                let count = badge.unread.saturating_add(badge.missed_calls);
+                let count = if count == 0 { String::new() } else { count.to_string() };
+                (Badge::default(), Look::Symbolic { dark_panel: Some(false) }, count)
+            }
+            (TrayWords::Title | TrayWords::Tooltip, TrayStyle::Color) => (badge, Look::Color, String::new()),
+            (TrayWords::Title | TrayWords::Tooltip, TrayStyle::Symbolic) => {
+                (badge, Look::Symbolic { dark_panel }, String::new())
+            }
+        };
+        Self { pixels: badge::draw(badge, paused, look, main_loop::ICON_SIZE), count, tooltip, menu }
+    }
+}
+
 fn create(wanted: &Shown) -> Result<TrayIcon, TrayError> {
-    let builder = TrayIconBuilder::new()
-        .with_id(identity::APP_ID)
-        .with_icon(picture(&wanted.pixels)?)
-        .with_menu(menu(&wanted.menu)?)
-        .with_menu_on_left_click(false);
+    let builder =
+        TrayIconBuilder::new().with_id(identity::APP_ID).with_menu(menu(&wanted.menu)?).with_menu_on_left_click(false);
+    let builder = picture::first(builder, picture(&wanted.pixels)?);
     let builder = match main_loop::ICON_WORDS {
         TrayWords::Title => builder.with_title(&wanted.tooltip),
         TrayWords::Tooltip => builder.with_tooltip(&wanted.tooltip),
+        TrayWords::Count => builder.with_title(&wanted.count).with_tooltip(&wanted.tooltip),
     };
     Ok(builder.build()?)
 }
 
 fn change(icon: &TrayIcon, shown: &mut Shown, wanted: Shown) -> Result<(), TrayError> {
     if shown.pixels != wanted.pixels {
-        icon.set_icon(Some(picture(&wanted.pixels)?))?;
+        picture::next(icon, picture(&wanted.pixels)?)?;
         shown.pixels = wanted.pixels;
+    }
+    if shown.count != wanted.count {
+        icon.set_title(Some(&wanted.count));
+        shown.count = wanted.count;
     }
     if shown.tooltip != wanted.tooltip {
         match main_loop::ICON_WORDS {
             TrayWords::Title => icon.set_title(Some(&wanted.tooltip)),
-            TrayWords::Tooltip => icon.set_tooltip(Some(&wanted.tooltip))?,
+            TrayWords::Tooltip | TrayWords::Count => icon.set_tooltip(Some(&wanted.tooltip))?,
         }
         shown.tooltip = wanted.tooltip;
     }
@@ -125,8 +148,11 @@ fn change(icon: &TrayIcon, shown: &mut Shown, wanted: Shown) -> Result<(), TrayE
 pub enum TrayWords {
     /// The title is its accessible name and the heading of its tooltip; a tooltip text would repeat it.
     Title,
-    /// The tooltip is read; a title would be drawn beside the icon.
+    /// The tooltip is read; there is no title.
     Tooltip,
+    /// The tooltip is read. The count is the title, which stands beside the icon; the picture is a template, which the
+    /// system colours as it does its own, whatever `tray.style` says.
+    Count,
 }
 
 fn picture(pixels: &Pixels) -> Result<tray_icon::Icon, tray_icon::BadIcon> {
@@ -165,7 +191,7 @@ fn escaped(label: &str) -> String {
 }
 
 /// The actions without a value.
-const PLAIN: [TrayAction; 11] = [
+const PLAIN: [TrayAction; 13] = [
     TrayAction::OpenNewest,
     TrayAction::Pause(PauseLength::HalfHour),
     TrayAction::Pause(PauseLength::Hour),
@@ -176,6 +202,8 @@ const PLAIN: [TrayAction; 11] = [
     TrayAction::Test,
     TrayAction::OpenConfiguration,
     TrayAction::Connect,
+    TrayAction::SetAutostart(true),
+    TrayAction::SetAutostart(false),
     TrayAction::Quit,
 ];
 
@@ -193,6 +221,8 @@ fn id_of(action: &TrayAction) -> String {
         TrayAction::Test => "test".to_owned(),
         TrayAction::OpenConfiguration => "open-configuration".to_owned(),
         TrayAction::Connect => "connect".to_owned(),
+        TrayAction::SetAutostart(true) => "autostart-on".to_owned(),
+        TrayAction::SetAutostart(false) => "autostart-off".to_owned(),
         TrayAction::Quit => "quit".to_owned(),
     }
 }

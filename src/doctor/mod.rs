@@ -1,19 +1,39 @@
 //! Checks of each part, and what to do about each fault.
 //!
-//! Each check ends, whatever hangs, within [`DEADLINE`]; none changes anything, and no finding holds a secret.
+//! [`examine`] asks the running program for what only it knows, then looks at each part itself, side by side. A check
+//! that does not end within [`DEADLINE`] is a finding, not a wait. None changes anything, and no finding holds a secret.
 //!
-//! | module | what it is |
+//! | module | what it is about |
 //! |---|---|
+//! | [`running`] | the running program, another one, the addresses that it listens on |
+//! | [`settings`] | the configuration |
+//! | [`storage`] | database, disk, the list of accounts |
+//! | [`surroundings`] | what the desktop has: session bus, popups, tray, sound, screen lock, keyring |
+//! | [`sessions`] | what a homeserver says of a signed-in account: token and pusher |
 //! | [`reach`] | why a homeserver's pushes may not reach us |
+//!
+//! A fault keeps notices from coming or from being seen, or something is broken; a warning is worth knowing.
 
+mod examine;
 pub mod reach;
+mod running;
+mod sessions;
+mod settings;
+mod storage;
+mod surroundings;
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use serde::Serialize;
+use tokio::{sync::oneshot, time::timeout};
 
-/// How long one check may take. What has not answered by then is itself the finding.
+pub use examine::examine;
+
+/// How long one check may take.
 pub const DEADLINE: Duration = Duration::from_secs(6);
+
+/// Longest piece of other people's words that a finding repeats, in characters.
+const MAX_WORDS: usize = 300;
 
 /// How well a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -72,4 +92,23 @@ impl Finding {
     pub fn paste(self, lines: impl Into<String>) -> Self {
         Self { paste: Some(lines.into()), ..self }
     }
+}
+
+/// Other people's words as one harmless line.
+#[expect(clippy::needless_pass_by_value, reason = "texts and errors are made for it")]
+fn words(text: impl ToString) -> String {
+    crate::push::text::line(&text.to_string(), MAX_WORDS)
+}
+
+/// What a call that may block returns, on a thread of its own; `None` when it has not returned in time: the thread is
+/// then left behind.
+async fn unless_it_hangs<T: Send + 'static>(
+    patience: Duration,
+    call: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (tell, told) = oneshot::channel();
+    // The receiver is gone once the time is over.
+    let call = move || drop(tell.send(call()));
+    thread::Builder::new().name("doctor".to_owned()).spawn(call).ok()?;
+    timeout(patience, told).await.ok()?.ok()
 }

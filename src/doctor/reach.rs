@@ -40,18 +40,23 @@ pub struct Asked {
 /// Looks at the way from the homeserver to us, as far as it can be seen from here. What is proven comes first, then the
 /// likeliest cause. Takes at most some seconds.
 pub async fn explain(asked: &Asked) -> Vec<Finding> {
-    let way = Way { url: &asked.pusher_url, listen: &asked.listen };
-    let facts = facts::gather(way, Some(&asked.homeserver)).await;
-    diagnosis::diagnose(&facts, server::Server::named(&asked.server), Pushed::Never)
+    let own_port = |url: &url::PusherUrl| url.https && asked.listen.iter().any(|listen| listen.port() == url.port);
+    let tls = url::PusherUrl::parse(&asked.pusher_url).is_some_and(|url| own_port(&url));
+    let way = Way { url: asked.pusher_url.clone(), listen: asked.listen.clone(), tls, runs: true };
+    examine(&way, Some(&asked.homeserver), &asked.server, Pushed::Never).await
 }
 
 /// The end of the way that is ours.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Way<'a> {
+#[derive(Debug, Clone)]
+pub(super) struct Way {
     /// The pusher URL.
-    pub(super) url: &'a str,
+    pub(super) url: String,
     /// What we listen on.
-    pub(super) listen: &'a [SocketAddr],
+    pub(super) listen: Vec<SocketAddr>,
+    /// We speak TLS there.
+    pub(super) tls: bool,
+    /// Pushbell runs; else what may answer there is somebody else.
+    pub(super) runs: bool,
 }
 
 /// Whether the homeserver has ever come through. Once it has, there is nothing to guess.
@@ -66,7 +71,8 @@ pub(super) enum Pushed {
 }
 
 /// The same as [`explain`] at any time, and also where no homeserver is known.
-pub(super) async fn examine(way: Way<'_>, homeserver: Option<&BaseUrl>, server: &str, pushed: Pushed) -> Vec<Finding> {
-    let facts = facts::gather(way, homeserver).await;
+pub(super) async fn examine(way: &Way, homeserver: Option<&BaseUrl>, server: &str, pushed: Pushed) -> Vec<Finding> {
+    // Several connections with TLS are too large for the stack.
+    let facts = Box::pin(facts::gather(way, homeserver)).await;
     diagnosis::diagnose(&facts, server::Server::named(server), pushed)
 }

@@ -7,12 +7,12 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    HomeserverClient, HomeserverError, Session, Tokens, UserId,
+    HomeserverClient, HomeserverError, Session,
     https::encode,
+    login,
     redirect::{Page, RedirectError, RedirectListener},
 };
 
@@ -85,22 +85,5 @@ impl SsoLogin {
 
 async fn exchange(homeserver: &HomeserverClient, token: &str, device_name: &str) -> Result<Session, HomeserverError> {
     let body = json!({"type": "m.login.token", "token": token, "initial_device_display_name": device_name});
-    let answer = homeserver.post(LOGIN, body).await?;
-    let unexpected = |missing| HomeserverError::Unexpected { path: LOGIN.to_owned(), missing };
-    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-    Ok(Session {
-        user_id: text(&answer["user_id"])
-            .and_then(|id| UserId::parse(&id).ok())
-            .ok_or_else(|| unexpected("user_id"))?,
-        device_id: text(&answer["device_id"]),
-        tokens: Tokens {
-            access_token: text(&answer["access_token"]).ok_or_else(|| unexpected("access_token"))?,
-            // None was asked for.
-            refresh_token: None,
-            expires_at: answer["expires_in_ms"]
-                .as_i64()
-                .and_then(|life| Timestamp::now().checked_add(SignedDuration::from_millis(life)).ok()),
-            oauth: None,
-        },
-    })
+    login::session(LOGIN, &homeserver.post(LOGIN, body).await?)
 }

@@ -101,7 +101,9 @@ where
         .header_read_timeout(None)
         .max_buf_size(limits.head_bytes)
         .serve_connection(TokioIo::new(Watched { stream, member: Arc::clone(member) }), service);
-    let mut deadline = pin!(time::sleep(limits.time_for(link.stage())));
+    // The timer rings at the deadline or before: one that is later than it was is looked at when the timer rings.
+    let mut deadline = Instant::now() + limits.time_for(link.stage());
+    let mut timer = pin!(time::sleep_until(deadline));
     let mut stage_changes = link.stage_changes();
     let mut draining = false;
 
@@ -119,9 +121,16 @@ where
             }
             if link.stage_changes() != stage_changes {
                 stage_changes = link.stage_changes();
-                deadline.as_mut().reset(Instant::now() + limits.time_for(link.stage()));
+                deadline = Instant::now() + limits.time_for(link.stage());
+                if deadline < timer.deadline() {
+                    timer.as_mut().reset(deadline);
+                }
             }
-            ready!(deadline.as_mut().poll(cx));
+            ready!(timer.as_mut().poll(cx));
+            if deadline > timer.deadline() {
+                timer.as_mut().reset(deadline);
+                continue;
+            }
             match link.stage() {
                 // The request is told, and answers so when hyper polls it.
                 Stage::Recording if link.give_up_recording() => {}

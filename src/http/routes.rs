@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     accounts::{Accounts, Admission},
+    identity,
     inbox::{Delivery, Inbox, InboxError, Recipient},
     push::notify::{self, Notification},
 };
@@ -214,8 +215,9 @@ impl<R: Recorder> Endpoint<R> {
                 warn!(%failure, "a push could not be recorded; its homeserver will try again");
             })?;
         }
-        if !rejected.is_empty() {
-            self.shared.rejections.note(rejected.len(), Instant::now());
+        let strangers = rejected.iter().filter(|pushkey| !pushkey.starts_with(identity::PROBE_PUSHKEY)).count();
+        if strangers > 0 {
+            self.shared.rejections.note(strangers, Instant::now());
         }
         Ok(Answer::Pushed(rejected))
     }

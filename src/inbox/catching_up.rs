@@ -3,7 +3,7 @@
 //! All of it is one commit, the mark included: after a kill at any moment either everything is here or the mark still
 //! stands where it stood, and what is listed is read back again. What is known already is recognised by its event.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, named_params};
@@ -16,7 +16,7 @@ use super::{
     marks,
     record::record,
     rooms::{self, Room},
-    rows::{Kind, Known, count, stored, time},
+    rows::{Kind, Known, stored, time},
 };
 use crate::{
     notice::Presentation,
@@ -61,12 +61,25 @@ pub struct CaughtUp {
     pub missed: Vec<Missed>,
     /// Events that were read elsewhere.
     pub read: Vec<String>,
+    /// Events that the homeserver lists as unread.
+    pub listed_unread: Vec<ListedUnread>,
+    /// It lists no others, older ones neither.
+    pub is_all: bool,
     /// The new mark.
     pub mark: Timestamp,
     /// When it was found.
     pub at: Timestamp,
     /// It reaches back to the old mark; else there was more than is read back.
     pub is_whole: bool,
+}
+
+/// An event that the homeserver lists as unread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedUnread {
+    /// `room_id`
+    pub room_id: String,
+    /// `event_id`
+    pub event_id: String,
 }
 
 /// An event that no push may have brought.
@@ -147,24 +160,21 @@ fn standing(db: &Connection, account: &str) -> rusqlite::Result<Standing> {
 
 fn take_over(write: &mut Write<'_>, caught_up: &CaughtUp) -> rusqlite::Result<usize> {
     let before = Account::named(write.db, &caught_up.account)?;
-    let had = Unread::of(write.db, &before)?;
     let missed = keep_missed(write, &before, caught_up)?;
     write.memory.open_rows.close(write.db)?;
     let mut account = Account::load(write.db, before.id)?;
     // No push came.
     account.last_push = before.last_push;
-    let read = caught_up
-        .missed
-        .iter()
-        .filter(|missed| missed.read)
-        .filter_map(|missed| missed.notification.event_id.as_deref());
+    let read = caught_up.missed.iter().filter(|missed| missed.read);
+    let read = read.filter_map(|missed| missed.notification.event_id.as_deref());
+    let mut was_read = false;
     for event_id in read.chain(caught_up.read.iter().map(String::as_str)) {
-        read_event(write, &mut account, event_id)?;
+        was_read |= read_event(write, &mut account, event_id)?;
     }
-    let has = Unread::of(write.db, &account)?;
-    if had != has {
-        recount(write, &mut account, caught_up, (&had, &has))?;
-        write.changes.are_news = true;
+    if missed > 0 || was_read || caught_up.is_all {
+        let number = account.numbers.unread;
+        recount(write, &mut account, caught_up)?;
+        write.changes.are_news |= was_read || account.numbers.unread != number;
     }
     account.save(write.db)?;
     if missed > 0 {
@@ -209,12 +219,12 @@ fn keep_missed(write: &mut Write<'_>, account: &Account, caught_up: &CaughtUp) -
     Ok(kept)
 }
 
-/// An event was read elsewhere: that of a message or a call, if it is known and unread.
-fn read_event(write: &mut Write<'_>, account: &mut Account, event_id: &str) -> rusqlite::Result<()> {
+/// An event was read elsewhere: that of a message or a call. Whether it was unread here.
+fn read_event(write: &mut Write<'_>, account: &mut Account, event_id: &str) -> rusqlite::Result<bool> {
     let event = Known::find(write.db, &write.memory.keys, account, event_id)?;
-    let Some(event) = event.filter(|event| !event.read) else { return Ok(()) };
+    let Some(event) = event.filter(|event| !event.read) else { return Ok(false) };
     match event.kind {
-        Kind::Silent => return Ok(()),
+        Kind::Silent => return Ok(false),
         Kind::Call => calls::end(write, account, event.id)?,
         Kind::Message => {
             marks::read_one(write, event.id)?;
@@ -231,67 +241,39 @@ fn read_event(write: &mut Write<'_>, account: &mut Account, event_id: &str) -> r
             if room.unread == 0 { write.changes.zero_room(key) } else { write.changes.change_room(key) }
         }
     }
-    write.changes.are_news = true;
-    Ok(())
+    Ok(true)
 }
 
-/// How much of an account is unread: rows, for what its numbers changed by.
-#[derive(Debug, PartialEq, Eq)]
-struct Unread {
-    notices: u64,
-    /// Unread messages by room, sorted.
-    rooms: Vec<(i64, u64)>,
-}
-
-impl Unread {
-    fn of(db: &Connection, account: &Account) -> rusqlite::Result<Self> {
-        let rooms = db
-            .prepare_cached(
-                "SELECT room, count(*) FROM notice INDEXED BY notice_unread
-                WHERE account = ?1 AND read = 0 AND kind = 0 AND id > ?2 GROUP BY room ORDER BY room",
-            )?
-            .query_map((account.id, account.read_up_to.unwrap_or(0)), |row| Ok((row.get(0)?, count(row.get(1)?))))?
-            .collect::<rusqlite::Result<_>>()?;
-        Ok(Self { notices: account.unread_notices, rooms })
-    }
-
-    fn in_room(&self, room: i64) -> u64 {
-        self.rooms.binary_search_by_key(&room, |(room, _)| *room).map_or(0, |at| self.rooms[at].1)
-    }
-}
-
-/// The numbers change by what was missed and read, until the next push says what they are. Those of an account that has
-/// never sent any are counted anyway.
-fn recount(
-    write: &mut Write<'_>,
-    account: &mut Account,
-    caught_up: &CaughtUp,
-    (had, has): (&Unread, &Unread),
-) -> rusqlite::Result<()> {
-    if !account.numbers.sent {
+/// The account's number becomes what is unread here or is listed as unread, until the next push says what it is: pushes
+/// that only said so were lost meanwhile. An account that has never sent numbers is counted anyway; those of rooms come
+/// from homeservers that list nothing.
+fn recount(write: &Write<'_>, account: &mut Account, caught_up: &CaughtUp) -> rusqlite::Result<()> {
+    if !account.numbers.sent || caught_up.counts == CountsScope::Room {
         return Ok(());
     }
-    let change = |number: u64, had: u64, has: u64| number.saturating_add(has).saturating_sub(had);
-    match caught_up.counts {
-        CountsScope::Account if caught_up.counts_rooms => {
-            account.numbers.unread = change(account.numbers.unread, had.rooms.len() as u64, has.rooms.len() as u64);
+    account.numbers.unread = if caught_up.counts_rooms {
+        let mut rooms = unread_rooms(write.db, account)?;
+        rooms.extend(caught_up.listed_unread.iter().map(|listed| listed.room_id.clone()));
+        rooms.len() as u64
+    } else {
+        let mut unread = account.unread_notices;
+        for listed in &caught_up.listed_unread {
+            let known = Known::find(write.db, &write.memory.keys, account, &listed.event_id)?;
+            unread += u64::from(known.is_none_or(|known| known.read));
         }
-        CountsScope::Account => {
-            account.numbers.unread = change(account.numbers.unread, had.notices, has.notices);
-        }
-        CountsScope::Room => {
-            let mut changed: Vec<i64> = had.rooms.iter().chain(&has.rooms).map(|(room, _)| *room).collect();
-            changed.sort_unstable();
-            changed.dedup();
-            for id in changed.into_iter().filter(|room| had.in_room(*room) != has.in_room(*room)) {
-                let mut room = Room::load(write.db, id)?;
-                let counted = change(room.counted, had.in_room(id), has.in_room(id));
-                account.numbers.room_sum = change(account.numbers.room_sum, room.counted, counted);
-                room.counted = counted;
-                room.save(write.db)?;
-            }
-            account.numbers.unread = account.numbers.room_sum;
-        }
-    }
+        unread
+    };
     Ok(())
+}
+
+fn unread_rooms(db: &Connection, account: &Account) -> rusqlite::Result<HashSet<String>> {
+    db.prepare_cached(
+        "SELECT r.room_id FROM room r WHERE r.account = :account AND (
+            EXISTS (SELECT 1 FROM notice n INDEXED BY notice_unread
+                WHERE n.account = :account AND n.room = r.id AND n.read = 0 AND n.kind = 0 AND n.id > :read)
+            OR EXISTS (SELECT 1 FROM call c INDEXED BY call_active
+                WHERE c.state < 2 AND c.account = :account AND c.room = r.id))",
+    )?
+    .query_map(named_params! { ":account": account.id, ":read": account.read_up_to.unwrap_or(0) }, |row| row.get(0))?
+    .collect()
 }

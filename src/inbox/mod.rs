@@ -1,12 +1,14 @@
 //! The inbox: the durable list of notices and the accounts' numbers, in SQLite on a thread of its own.
 //!
 //! What [`Inbox::record`] has answered is on disk (WAL, synced). Requests that wait share a commit. After each commit
-//! that changed something the `news` signal is raised; whoever owns the presentation then asks for [`Inbox::news`].
+//! that changed something the `news` signal is raised, unless it was since the last [`Inbox::news`]: whoever owns the
+//! presentation asks for them then.
 
 mod accounts;
 mod calls;
 mod catching_up;
 mod changes;
+mod checkup;
 mod counts;
 mod damage;
 mod details;
@@ -34,9 +36,10 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+pub use self::checkup::{Checkup, check_up};
 use self::thread::{Request, Worker};
 pub use self::{
-    catching_up::{CaughtUp, Missed, Standing, UnreadEvent},
+    catching_up::{CaughtUp, ListedUnread, Missed, Standing, UnreadEvent},
     details::{WantedDetails, WantingRoom},
 };
 use crate::{
@@ -241,7 +244,8 @@ const QUEUE: usize = 1024;
 
 impl Inbox {
     /// Opens or creates the database (private to the user), migrates it and starts the thread.
-    /// `news` is raised (`notify_one`) after every commit that changed something worth presenting.
+    /// `news` is raised (`notify_one`) after a commit that changed something worth presenting: once, until the news are
+    /// asked for.
     ///
     /// A database that is damaged is put aside, and a new one begun ([`News::set_aside`]). One that cannot be used for
     /// another reason may well be later: every request tries it again, and fails until then.

@@ -6,6 +6,8 @@
 //! | `main_loop::{channel, run, TrayRemote, TrayCommands}` | the main thread, which belongs to the tray icon and to the event loop where there is one; the remote tells it from any thread what to show |
 //! | `main_loop::{ICON_SIZE, ICON_WORDS}` | what a tray icon looks like here |
 //! | `session::Session` | popups, opening things, counts on docks, and what the desktop tells of itself, as methods that return at once and [`DesktopEvent`](crate::desktop::DesktopEvent)s |
+//! | `autostart::{status, turn_on, turn_off}` | whether the desktop starts Pushbell by itself: [`autostart::Autostart`] |
+//! | `console::attach` | where the command line is read and written |
 //! | `browser::{available, open}` | the person's browser, for commands that run without a [`Session`](session::Session) |
 //! | `control_socket::{ControlListener, connect}` | byte streams between the running program and its commands, closed to other people |
 //! | `files::{create_private_directory, open_private, replace_private}` | files that only this person can read, replaced whole |
@@ -15,25 +17,31 @@
 //! | `interruptions::Interruptions` | notices that the clock was set, that the computer slept, that a network has come |
 //! | `files::is_readable_by_others` | whether other people of this computer can read a file |
 //! | `sockets::{listen, inherited}` | sockets that listen, our own and those that a service manager hands over |
+//! | `addresses::AddressWatch` | notices that this computer has got or lost an address |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
+//! | `memory::keep_little` | gives free memory back |
+//! | `picture::{first, next}` | what becomes of the tray icon's picture |
 //! | `sound_server::prepare` | what sounds need before the first thread starts |
+//! | `probe::{surroundings, has_sound_card, disk, check_writable}` | what can be seen of the desktop and the disk without changing anything, for `pushbell doctor` |
 //! | `watch::FileWatch` | notices that files have changed |
 //! | `termination::termination` | waits until the program is told to end |
 //!
 //! Everything asynchronous runs on the tokio runtime of the thread that starts it, never on the main thread.
 //!
-//! What is not there yet on Windows and macOS: whether the screen is locked, interruptions, waking from sleep, and whether the desktop
-//! is dark; withdrawing and replacing popups; on macOS also clicks on popups. The first and the third are reported as
-//! unknown there.
+//! What each system has of this, and how it is checked: `docs/systems.md`.
 
+pub mod autostart;
 #[cfg(target_os = "linux")]
 pub mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
+pub mod memory;
 pub mod network;
+pub mod picture;
 mod places;
 #[cfg(any(windows, target_os = "macos", test))]
 mod portable;
+pub mod probe;
 pub mod sockets;
 #[cfg(unix)]
 mod unix;
@@ -48,8 +56,8 @@ use macos as system;
 use windows as system;
 
 pub use system::{
-    browser, control_socket, files, host, interruptions, keyring, main_loop, open_files, session, sound_server,
-    termination, watch,
+    addresses, browser, console, control_socket, files, host, interruptions, keyring, main_loop, open_files, session,
+    sound_server, termination, watch,
 };
 
 /// Something after which pushes may have been missed.

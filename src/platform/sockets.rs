@@ -36,7 +36,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 ///
 /// # Errors
 /// Says which one is something else than a listening TCP socket.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub fn inherited() -> io::Result<Vec<TcpListener>> {
     let mut handed_over = listenfd::ListenFd::from_env();
     let mut listeners = Vec::new();
@@ -65,7 +65,7 @@ pub fn inherited() -> io::Result<Vec<TcpListener>> {
 ///
 /// # Errors
 /// Never.
-#[cfg(not(unix))]
+#[cfg(not(target_os = "linux"))]
 pub fn inherited() -> io::Result<Vec<TcpListener>> {
     Ok(Vec::new())
 }

@@ -3,7 +3,7 @@
 //! Nothing in here recurses and no value is parsed before it is asked for, so neither depth nor a number, string or
 //! key that cannot be represented in one place spoils another.
 
-use std::{borrow::Cow, collections::HashMap, fmt};
+use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize,
@@ -16,46 +16,51 @@ const MAX_WHOLE_NUMBER: f64 = 9_007_199_254_740_991.0;
 
 /// The text of one well-formed JSON value.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Value<'a>(&'a str);
+pub(crate) struct Value<'a>(&'a RawValue);
 
 impl<'a> Value<'a> {
     /// Accepts any well-formed JSON text.
     pub(crate) fn parse(json: &'a str) -> serde_json::Result<Self> {
-        serde_json::from_str::<&RawValue>(json).map(|raw| Self(raw.get()))
+        serde_json::from_str(json).map(Self)
     }
 
     /// Its JSON text.
     pub(crate) fn json(self) -> &'a str {
-        self.0
+        self.0.get()
+    }
+
+    /// Its JSON text, to be kept.
+    pub(crate) fn to_raw(self) -> Box<RawValue> {
+        self.0.to_owned()
     }
 
     /// As an object.
     pub(crate) fn object(self) -> Option<Object<'a>> {
-        Object::read(self.0)
+        Object::read(self.json())
     }
 
     /// As an array.
     pub(crate) fn array(self) -> Option<Vec<Value<'a>>> {
-        let elements: Vec<&RawValue> = serde_json::from_str(self.0).ok()?;
-        Some(elements.into_iter().map(|raw| Self(raw.get())).collect())
+        let elements: Vec<&RawValue> = serde_json::from_str(self.json()).ok()?;
+        Some(elements.into_iter().map(Self).collect())
     }
 
     /// As a string, exactly: none if it is not Unicode (a lone surrogate). For ids and keys.
     pub(crate) fn string(self) -> Option<Cow<'a, str>> {
-        exact_string(self.0)
+        exact_string(self.json())
     }
 
     /// As a string to be read by a person: what is not Unicode becomes U+FFFD.
     pub(crate) fn text(self) -> Option<String> {
-        if !self.0.starts_with('"') {
+        if !self.json().starts_with('"') {
             return None;
         }
-        serde_json::Deserializer::from_str(self.0).deserialize_bytes(LossyText).ok()
+        serde_json::Deserializer::from_str(self.json()).deserialize_bytes(LossyText).ok()
     }
 
     /// As a boolean.
     pub(crate) fn bool(self) -> Option<bool> {
-        match self.0 {
+        match self.json() {
             "true" => Some(true),
             "false" => Some(false),
             _ => None,
@@ -64,8 +69,8 @@ impl<'a> Value<'a> {
 
     /// As a number that is finite.
     pub(crate) fn number(self) -> Option<f64> {
-        let is_number = self.0.starts_with(|first: char| first == '-' || first.is_ascii_digit());
-        is_number.then(|| self.0.parse::<f64>().ok()).flatten().filter(|number| number.is_finite())
+        let is_number = self.json().starts_with(|first: char| first == '-' || first.is_ascii_digit());
+        is_number.then(|| self.json().parse::<f64>().ok()).flatten().filter(|number| number.is_finite())
     }
 
     /// As a whole number from 0 to 2^53 - 1, also when it is written as `2.0` or `2e0`.
@@ -76,9 +81,10 @@ impl<'a> Value<'a> {
     }
 }
 
-/// A JSON object. Of a key that occurs twice the last value counts; a null counts as absent.
+/// A JSON object. Of a key that occurs twice the last value counts; a null counts as absent. Few keys are asked for, so
+/// that no index pays.
 #[derive(Debug, Default)]
-pub(crate) struct Object<'a>(HashMap<Cow<'a, str>, Value<'a>>);
+pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
 
 impl<'a> Object<'a> {
     /// Reads JSON text; none if it is not an object.
@@ -88,7 +94,12 @@ impl<'a> Object<'a> {
 
     /// The value of a key.
     pub(crate) fn get(&self, key: &str) -> Option<Value<'a>> {
-        self.0.get(key).copied().filter(|value| value.json() != "null")
+        self.0
+            .iter()
+            .rev()
+            .find(|(other, _)| other == key)
+            .map(|(_, value)| *value)
+            .filter(|value| value.json() != "null")
     }
 
     /// Whether there is nothing in it.
@@ -126,11 +137,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
                 formatter.write_str("an object")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = HashMap::new();
+                let mut entries = Vec::with_capacity(16);
                 // The key is taken raw too: decoding one with a lone surrogate would fail the whole object.
                 while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
                     if let Some(key) = exact_string(key.get()) {
-                        entries.insert(key, Value(value.get()));
+                        entries.push((key, Value(value)));
                     }
                 }
                 Ok(Object(entries))

@@ -1,6 +1,6 @@
 //! A stand-in for the person's browser, as a program.
 
-use std::{fs, path::PathBuf, process::Stdio};
+use std::{fs, process::Stdio};
 
 use serde_json::Value;
 use tokio::process::Command;
@@ -45,10 +45,6 @@ impl Browser {
         fs::write(&program, include_str!("browser.py")).expect("the temporary directory is writable");
         executable(&program);
         Self(directory)
-    }
-
-    pub(crate) fn directory(&self) -> PathBuf {
-        self.0.path().to_owned()
     }
 
     /// Opens an address, goes where it leads, and says what is shown there.

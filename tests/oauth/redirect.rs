@@ -19,7 +19,8 @@ async fn send(port: u16, bytes: &str) -> String {
     stream.write_all(bytes.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     // A connection that is closed on what it still sends is reset.
-    let _ = stream.read_to_end(&mut answer).await;
+    let read = tokio::time::timeout(SOON, stream.read_to_end(&mut answer)).await;
+    assert!(read.is_ok(), "no answer to {bytes:.60?}");
     String::from_utf8(answer).unwrap()
 }
 
@@ -58,7 +59,7 @@ fn what_is_no_callback_is_turned_away() {
         ] {
             let answer = send(port, &request).await;
             let line = answer.lines().next().unwrap_or_default();
-            assert!(line.contains(status), "{line:?} for {:.60?}", request);
+            assert!(line.contains(status), "{line:?} for {request:.60?}");
         }
         assert!(!waiting.is_finished());
         let right = format!("GET /callback?state={state} HTTP/1.1\r\nHost: x\r\n\r\n");

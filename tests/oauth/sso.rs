@@ -17,7 +17,7 @@ use crate::{
 
 const NAME: &str = "Pushbell on desk";
 
-fn synapse(server: &AccountServer) -> Synapse {
+pub(crate) fn synapse(server: &AccountServer) -> Synapse {
     let cas = format!("http://127.0.0.1:{}/cas", server.port);
     Synapse::start_with(|usual, _port| usual + &format!("cas_config: {{enabled: true, server_url: '{cas}'}}\n"))
 }

@@ -12,8 +12,8 @@ use crate::{
     server::{AccountServer, Plan, SECRET},
 };
 
-fn start() -> (AccountServer, Synapse) {
-    let server = AccountServer::start(Plan::default());
+pub(crate) fn start(plan: Plan) -> (AccountServer, Synapse) {
+    let server = AccountServer::start(plan);
     let endpoint = format!("http://127.0.0.1:{}/", server.port);
     let synapse = Synapse::start_with(|usual, _port| {
         usual
@@ -30,7 +30,7 @@ matrix_authentication_service: {{enabled: true, endpoint: '{endpoint}', secret: 
 
 #[test]
 fn a_session_is_begun_used_renewed_and_ended() {
-    let (server, synapse) = start();
+    let (server, synapse) = start(Plan::default());
     let homeserver = homeserver(synapse.port);
     block_on(async {
         let browser = Browser::new();

@@ -181,6 +181,11 @@ impl Pushbell {
         self.env.push((key.to_owned(), value.to_owned()));
     }
 
+    /// Takes a variable from what is started from now on.
+    pub(crate) fn unset_env(&mut self, key: &str) {
+        self.env.retain(|(other, _)| other != key);
+    }
+
     /// The environment of the app.
     pub(crate) fn env(&self) -> &[(String, String)] {
         &self.env
@@ -279,7 +284,18 @@ impl Pushbell {
     /// `pushbell history --json`, newest first.
     #[track_caller]
     pub(crate) fn history(&self) -> Vec<Value> {
-        let text = self.ok(&["history", "--json"]);
+        self.read_history(&["history", "--json"])
+    }
+
+    /// The same of at most so many.
+    #[track_caller]
+    pub(crate) fn history_of(&self, limit: usize) -> Vec<Value> {
+        self.read_history(&["history", "--json", "--limit", &limit.to_string()])
+    }
+
+    #[track_caller]
+    fn read_history(&self, arguments: &[&str]) -> Vec<Value> {
+        let text = self.ok(arguments);
         text.lines().map(|line| serde_json::from_str(line).expect("each line of history is JSON")).collect()
     }
 

@@ -47,10 +47,24 @@ impl Synapse {
     /// there twice, the later counts.
     #[track_caller]
     pub(crate) fn start_with(configure: impl FnOnce(String, u16) -> String) -> Self {
+        Self::launch(&[], configure)
+    }
+
+    /// The same with more in its environment.
+    #[track_caller]
+    pub(crate) fn start_with_env(env: &[(&str, &str)]) -> Self {
+        Self::launch(env, |configuration, _port| configuration)
+    }
+
+    #[track_caller]
+    fn launch(env: &[(&str, &str)], configure: impl FnOnce(String, u16) -> String) -> Self {
         let python = install();
         let (directory, port) = (TempDir::new(), http::free_port());
-        let env = [("PATH", process::PATH), ("LANG", "C.UTF-8"), ("TZ", "UTC")]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let env: Vec<_> = [("PATH", process::PATH), ("LANG", "C.UTF-8"), ("TZ", "UTC")]
+            .iter()
+            .chain(env)
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
         fs::write(directory.path().join("homeserver.yaml"), configure(configuration(directory.path(), port), port))
             .expect("the temporary directory is writable");
         fs::write(directory.path().join("log.yaml"), LOG).expect("the temporary directory is writable");
@@ -95,6 +109,11 @@ impl Synapse {
 }
 
 impl User {
+    /// The session's access token.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// A request to the client-server API, below `/_matrix/client/v3/`, that has to succeed.
     #[track_caller]
     pub(crate) fn request(&self, method: &Method, path: &str, body: &Value) -> Value {

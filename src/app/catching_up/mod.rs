@@ -149,6 +149,9 @@ impl Driver {
                     if let Ok((id, (name, outcome))) = run {
                         self.ended(id, &name, outcome).await;
                     }
+                    if self.running.is_empty() {
+                        self.tell(Event::CatchingUp(false));
+                    }
                 }
                 Some(looked) = self.lookups.join_next() => self.looked(&looked.unwrap_or_default()),
                 () = inbox.details_are_wanted(), if !self.looking.is_running => self.look(),
@@ -174,6 +177,10 @@ impl Driver {
                 continue;
             }
             known.schedule.begin(now);
+            if self.running.is_empty() {
+                // A controller that has gone means that the program ends.
+                drop(self.events.send(Event::CatchingUp(true)));
+            }
             let (shared, settings, name) = (Arc::clone(&self.shared), self.settings.clone(), Arc::clone(name));
             let (account, sign_in) = (known.account.clone(), known.sign_in.clone());
             known.run = Some(

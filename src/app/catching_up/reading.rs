@@ -5,14 +5,17 @@ use std::{collections::HashMap, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    inbox::{Missed, Standing},
-    push::listed::{Listed, ListedPage},
+    inbox::{ListedUnread, Missed, Standing, UnreadEvent},
+    push::{
+        listed::{Listed, ListedPage},
+        notify::Notification,
+    },
 };
 
 /// Entries of a page.
 pub(super) const PAGE: usize = 100;
-/// Pages that are read back at most.
-const MOST_PAGES: usize = 10;
+/// Entries that are read back at most, and pages should those be small.
+const MOST: (usize, usize) = (1000, 50);
 /// So much text is kept of what was missed; what is beyond is kept without its text.
 const MOST_TEXT: usize = 4 * 1024 * 1024;
 /// Events are listed a little out of order where several processes of a homeserver take them in.
@@ -46,6 +49,8 @@ pub(super) struct Found {
     /// Oldest first.
     pub(super) missed: Vec<Missed>,
     pub(super) read: Vec<String>,
+    pub(super) listed_unread: Vec<ListedUnread>,
+    pub(super) is_all: bool,
     pub(super) mark: Timestamp,
     pub(super) is_whole: bool,
 }
@@ -95,7 +100,9 @@ impl Reading {
             entry.ts = Some(ts);
             self.entries.push(entry);
         }
-        let goes_on = !self.has_ended && self.pages < MOST_PAGES && self.oldest >= self.look_back_to;
+        let (most_entries, most_pages) = MOST;
+        let may_go_on = self.entries.len() < most_entries && self.pages < most_pages;
+        let goes_on = may_go_on && !self.has_ended && self.oldest >= self.look_back_to;
         self.next = goes_on.then_some(next_token);
     }
 
@@ -108,7 +115,7 @@ impl Reading {
             .iter()
             .filter_map(|entry| Some((entry.notification.event_id.as_deref()?, entry.read)))
             .collect();
-        let was_read = |event: &crate::inbox::UnreadEvent| match listed.get(&*event.event_id) {
+        let was_read = |event: &UnreadEvent| match listed.get(&*event.event_id) {
             Some(read) => *read,
             None => {
                 let is_covered = minus(event.received_at, CLOCKS_APART).as_millisecond() > covered;
@@ -117,6 +124,11 @@ impl Reading {
         };
         let unread = self.standing.unread.iter();
         let read = unread.filter(|event| was_read(event)).map(|event| event.event_id.clone()).collect();
+        let listed_unread = self.entries.iter().filter(|entry| !entry.read).filter_map(|entry| {
+            let Notification { event_id, room_id, .. } = &entry.notification;
+            Some(ListedUnread { event_id: event_id.clone()?, room_id: room_id.clone()? })
+        });
+        let listed_unread = listed_unread.collect();
         let newest = self.entries.iter().filter_map(|entry| entry.ts).max();
         let mark = newest.map_or(self.mark, |newest| newest.max(self.mark));
         let floor = self.floor;
@@ -129,6 +141,8 @@ impl Reading {
         Found {
             missed: missed.collect(),
             read,
+            listed_unread,
+            is_all: self.has_ended,
             mark: Timestamp::from_millisecond(mark).unwrap_or(Timestamp::MAX),
             is_whole,
         }

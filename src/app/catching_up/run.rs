@@ -180,7 +180,7 @@ impl Run<'_> {
         found: Found,
         at: Timestamp,
     ) -> Result<(String, Timestamp), RunError> {
-        let Found { mut missed, read, mark, is_whole } = found;
+        let Found { mut missed, read, listed_unread, is_all, mark, is_whole } = found;
         let names = &self.shared.names;
         let unread = missed.iter().filter(|missed| !missed.read).map(|missed| &*missed.notification);
         names.ask_within(NAMES_TIME, client, &self.account.name, unread).await;
@@ -196,6 +196,8 @@ impl Run<'_> {
                 derive_missed_calls: self.settings.derive_missed_calls,
                 missed,
                 read,
+                listed_unread,
+                is_all,
                 mark,
                 at,
                 is_whole,

@@ -1,1 +1,292 @@
+//! Reading back, and that every event is known exactly once whatever happens when.
 
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use tokio::sync::Notify;
+
+use super::reading::{Found, Reading};
+use crate::{
+    inbox::{self, CaughtUp, CountsScope, Delivery, Inbox, Recipient, Retention, Standing, UnreadEvent},
+    push::{
+        listed::{Listed, ListedPage},
+        notify::{Notification, Tweaks},
+    },
+};
+
+const SIGNED_IN: i64 = 1_790_000_000_000;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_millisecond(SIGNED_IN + seconds * 1000).unwrap()
+}
+
+fn listed(event: &str, seconds: i64) -> Listed {
+    let text = |text: &str| Some(text.to_owned());
+    let notification = Notification {
+        event_id: text(event),
+        room_id: text("!r"),
+        event_type: text("m.room.message"),
+        sender: text("@bob:hs"),
+        ..Notification::default()
+    };
+    Listed { notification, tweaks: Tweaks::default(), ts: Some(at(seconds).as_millisecond()), read: false }
+}
+
+fn page(entries: impl IntoIterator<Item = Listed>, next: Option<&str>) -> ListedPage {
+    ListedPage { entries: entries.into_iter().collect(), next_token: next.map(ToOwned::to_owned) }
+}
+
+fn missed(found: &Found) -> Vec<&str> {
+    found.missed.iter().filter_map(|missed| missed.notification.event_id.as_deref()).collect()
+}
+
+#[test]
+fn it_reads_back_to_the_mark_and_a_little_further() {
+    let standing = Standing { mark: Some(at(1000)), ..Standing::default() };
+    let mut reading = Reading::new(standing, at(0), at(5000));
+    assert_eq!(reading.next_page(), Some(None));
+    reading.page(page([listed("$4", 4000), listed("$3", 1001)], Some("a")));
+    assert_eq!(reading.next_page(), Some(Some("a")));
+    reading.page(page([listed("$2", 941), listed("$1", 939)], Some("b")));
+    assert_eq!(reading.next_page(), None);
+    let found = reading.finish(true, at(5000));
+    assert_eq!(missed(&found), ["$2", "$3", "$4"], "oldest first; what is known is found out later");
+    assert_eq!((found.mark, found.is_whole, found.is_all), (at(4000), true, false));
+}
+
+#[test]
+fn nothing_from_before_signing_in_is_missed() {
+    let mut reading = Reading::new(Standing::default(), at(0), at(100));
+    reading.page(page([listed("$new", 1), listed("$old", -1)], Some("a")));
+    let found = reading.finish(true, at(100));
+    assert_eq!((missed(&found), found.mark, found.is_whole), (vec!["$new"], at(1), true));
+    let mut nothing = Reading::new(Standing::default(), at(0), at(100));
+    nothing.page(page([], None));
+    let found = nothing.finish(true, at(100));
+    assert_eq!((missed(&found), found.mark, found.is_whole), (vec![], at(0), true));
+}
+
+#[test]
+fn it_gives_up_after_a_thousand_entries_and_says_so() {
+    let mut reading = Reading::new(Standing::default(), at(0), at(100_000));
+    let mut number = 0;
+    while reading.next_page().is_some() {
+        reading.page(page(
+            (0..100).map(|_| {
+                number += 1;
+                listed(&format!("${number}"), 90_000 - number)
+            }),
+            Some("a"),
+        ));
+    }
+    let found = reading.finish(true, at(100_000));
+    assert_eq!((found.missed.len(), found.is_whole), (1000, false));
+    let mut one_by_one = Reading::new(Standing::default(), at(0), at(100_000));
+    let mut pages = 0;
+    while one_by_one.next_page().is_some() {
+        pages += 1;
+        one_by_one.page(page([listed("$same", 90_000)], Some("a")));
+    }
+    assert_eq!(pages, 50);
+}
+
+#[test]
+fn long_texts_are_left_out_but_no_event_is() {
+    let mut reading = Reading::new(Standing::default(), at(0), at(100));
+    let text = serde_json::value::RawValue::from_string(format!("{{\"body\":\"{}\"}}", "x".repeat(100_000))).unwrap();
+    let entries = (0..100).map(|number| {
+        let mut entry = listed(&format!("${number}"), 50);
+        entry.notification.content = Some(text.clone());
+        entry
+    });
+    reading.page(page(entries, None));
+    let found = reading.finish(true, at(100));
+    let texts = found.missed.iter().filter(|missed| missed.notification.content.is_some()).count();
+    assert_eq!((found.missed.len(), texts), (100, 41));
+}
+
+#[test]
+fn what_was_read_is_taken_from_what_is_listed_and_where_nothing_read_is_from_what_is_not() {
+    let unread = |event: &str, seconds: i64| UnreadEvent { event_id: event.to_owned(), received_at: at(seconds) };
+    let day = 24 * 3600;
+    let check = |forgets_read: bool, next: Option<&str>, expected: &[&str]| {
+        let events = [unread("$read", 200_000), unread("$unread", 200_000), unread("$gone", 200_000)];
+        let older = [unread("$uncovered", 190_000), unread("$long ago", 200_000 - day)];
+        let standing =
+            Standing { mark: Some(at(199_990)), completed_at: None, unread: events.into_iter().chain(older).collect() };
+        let mut reading = Reading::new(standing, at(0), at(200_100));
+        reading.page(page([Listed { read: true, ..listed("$read", 199_999) }, listed("$unread", 199_000)], next));
+        assert_eq!(reading.next_page().is_some(), next.is_some(), "it looks at what is unread here");
+        if next.is_some() {
+            reading.page(page([listed("$other", 199_000 - 600)], Some("b")));
+        }
+        let mut found = reading.finish(forgets_read, at(200_100)).read;
+        found.sort_unstable();
+        assert_eq!(found, expected);
+    };
+    check(false, None, &["$read"]);
+    check(true, None, &["$gone", "$read", "$uncovered"]);
+    check(true, Some("a"), &["$gone", "$read"]);
+}
+
+/// What may happen.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    /// Somebody sends an event. It is pushed if the homeserver tries and somebody is there.
+    Send,
+    /// The next step of catching up, from the first on.
+    Step,
+    /// `kill -9`, and a start after it.
+    Kill,
+    /// Pushes fail for a while: the homeserver backs off.
+    Fail,
+}
+
+/// Where catching up is.
+enum At {
+    Nowhere,
+    Standing(Standing),
+    Reading(Reading),
+}
+
+struct World {
+    inbox: Inbox,
+    /// Oldest first: id, and when the homeserver got it.
+    events: Vec<(String, i64)>,
+    /// The homeserver tries to push.
+    pushes: bool,
+    at: At,
+}
+
+impl World {
+    fn now(&self) -> Timestamp {
+        at(40 * i64::try_from(self.events.len()).unwrap())
+    }
+
+    async fn act(&mut self, act: Act) {
+        match act {
+            Act::Send => self.send().await,
+            Act::Step => self.step().await,
+            Act::Kill => {
+                self.at = At::Nowhere;
+                self.pushes = false;
+            }
+            Act::Fail => self.pushes = false,
+        }
+    }
+
+    async fn send(&mut self) {
+        let (event, seconds) = (format!("${}", self.events.len()), 40 * i64::try_from(self.events.len()).unwrap());
+        self.events.push((event.clone(), seconds));
+        if self.pushes {
+            let recipient = Recipient {
+                account: "home".into(),
+                counts: CountsScope::Account,
+                derive_missed_calls: true,
+                fetches_details: false,
+                tweaks: Tweaks::default(),
+            };
+            let delivery = Delivery {
+                notification: Arc::new(listed(&event, seconds).notification),
+                recipients: vec![recipient],
+                received_at: self.now(),
+                replayed: false,
+            };
+            self.inbox.record(delivery).await.unwrap();
+        }
+    }
+
+    async fn step(&mut self) {
+        self.at = match std::mem::replace(&mut self.at, At::Nowhere) {
+            At::Nowhere => At::Standing(self.inbox.standing("home".into()).await.unwrap()),
+            At::Standing(standing) => {
+                self.pushes = true;
+                At::Reading(Reading::new(standing, at(0), self.now()))
+            }
+            At::Reading(mut reading) => {
+                // A token is the number of the event that the page ends before, as on Synapse.
+                let before = reading.next_page().map(|token| token.and_then(|token| token.parse().ok()));
+                if let Some(before) = before {
+                    let before: usize = before.unwrap_or(self.events.len());
+                    let entries: Vec<_> = (before.saturating_sub(3)..before).rev().collect();
+                    let next = entries.last().map(ToString::to_string);
+                    let entries =
+                        entries.into_iter().map(|number| listed(&self.events[number].0, self.events[number].1));
+                    reading.page(page(entries, next.as_deref()));
+                    At::Reading(reading)
+                } else {
+                    self.commit(reading).await;
+                    At::Nowhere
+                }
+            }
+        };
+    }
+
+    async fn commit(&self, reading: Reading) {
+        let Found { missed, read, listed_unread, is_all, mark, is_whole } = reading.finish(true, self.now());
+        let caught_up = CaughtUp {
+            account: "home".into(),
+            counts: CountsScope::Account,
+            counts_rooms: true,
+            derive_missed_calls: true,
+            missed,
+            read,
+            listed_unread,
+            is_all,
+            mark,
+            at: self.now(),
+            is_whole,
+        };
+        self.inbox.take_over(caught_up).await.unwrap();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_event_is_known_exactly_once_whatever_happens_when(
+        acts in proptest::collection::vec(
+            prop_oneof![4 => Just(Act::Send), 5 => Just(Act::Step), 1 => Just(Act::Kill), 1 => Just(Act::Fail)],
+            0..60,
+        ),
+    ) {
+        let directory = tempfile::TempDir::new().unwrap();
+        let path = directory.path().join("pushbell.db");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let events = runtime.block_on(async {
+            let retention = Retention { keep_days: 30, keep_bodies: true };
+            let inbox = Inbox::open(&path, retention, Arc::new(Notify::new())).unwrap();
+            let mut world = World { inbox, events: Vec::new(), pushes: false, at: At::Nowhere };
+            for act in acts {
+                world.act(act).await;
+            }
+            // In the end it completes once, whatever came before.
+            world.act(Act::Kill).await;
+            world.step().await;
+            while !matches!(world.at, At::Nowhere) {
+                world.step().await;
+            }
+            world.inbox.clone().close().await;
+            world.events
+        });
+        let mut known = BTreeMap::<String, usize>::new();
+        for notice in inbox::history(&path, usize::MAX).unwrap() {
+            *known.entry(notice.event_id.unwrap()).or_default() += 1;
+        }
+        let expected: BTreeMap<_, _> = events.into_iter().map(|(event, _)| (event, 1)).collect();
+        prop_assert_eq!(known, expected);
+    }
+}
+
+#[test]
+fn clocks_that_are_no_times_are_survived() {
+    let standing = Standing { mark: Some(Timestamp::MIN), ..Standing::default() };
+    let mut reading = Reading::new(standing, Timestamp::MIN, Timestamp::MIN);
+    reading
+        .page(page([Listed { ts: Some(i64::MAX), ..listed("$1", 0) }, Listed { ts: None, ..listed("$2", 0) }], None));
+    let found = reading.finish(true, Timestamp::MAX);
+    assert_eq!(found.missed.len(), 2);
+    assert!(found.mark <= Timestamp::MAX - SignedDuration::ZERO);
+}

@@ -9,7 +9,7 @@ use std::{
 use super::{Failure, Ground, Login, arguments, browser};
 use crate::{
     accounts::SignInMethod,
-    homeserver::{HomeserverClient, HomeserverError, LoginFlows, PasswordLogin, Session, Tokens},
+    homeserver::{HomeserverClient, HomeserverError, LoginFlows, PasswordLogin, Session, Tokens, oauth},
     session,
 };
 
@@ -92,7 +92,8 @@ pub(super) async fn sign_in(
         Credentials::None => {}
     }
     let flows = client.login_flows().await.map_err(|error| Failure::Failed(error.to_string()))?;
-    let by_password = match choose(flows, login.terminal.is_some()) {
+    let has_browser_login = flows.sso || flows.password && matches!(oauth::metadata(client).await, Ok(Some(_)));
+    let by_password = match choose(LoginFlows { sso: has_browser_login, ..flows }, login.terminal.is_some()) {
         Way::Password => true,
         Way::Browser => false,
         Way::Ask => match login.terminal {

@@ -139,7 +139,7 @@ async fn retire(login: &Login<'_>, old: &SignIn, out: &mut dyn Write) -> Result<
         SignInMethod::Token => Ok(()),
         SignInMethod::Password | SignInMethod::Sso | SignInMethod::OAuth => {
             match Sessions::new(login.secrets.clone()).open(old, DEADLINE).await {
-                Ok(signed_in) => signed_in.end().await,
+                Ok(signed_in) => signed_in.end().await.map_err(|error| error.to_string()),
                 // It has ended by itself.
                 Err(SessionError::Over(_)) => Ok(()),
                 Err(error) => Err(error.to_string()),

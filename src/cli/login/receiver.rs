@@ -28,8 +28,8 @@ impl Receiver {
     }
 
     /// The running app, which is told to read its accounts, else an endpoint of our own.
-    pub(super) fn start(context: &Context, config: &Config) -> Result<Self, Failure> {
-        if let Some(interim) = Interim::start(&context.paths, config)? {
+    pub(super) async fn start(context: &Context, config: &Config) -> Result<Self, Failure> {
+        if let Some(interim) = Interim::start(&context.paths, config).await? {
             return Ok(Self::Own(Box::new(interim)));
         }
         is_app(context)?;

@@ -135,6 +135,7 @@ async fn the_menu_asks_the_program() {
         (TrayAction::Test, Ask::SendTest { unread: 7 }),
         (TrayAction::OpenConfiguration, Ask::OpenConfiguration { token: None }),
         (TrayAction::Connect, Ask::Connect { token: None }),
+        (TrayAction::SetAutostart(true), Ask::SetAutostart(true)),
         (TrayAction::Quit, Ask::Quit),
     ] {
         bench.tray(action).await;

@@ -5,6 +5,7 @@
 mod announcing;
 mod backlog;
 mod calling;
+mod catching_up;
 mod clicking;
 mod invariants;
 mod pausing;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json, value::to_raw_value};
 
 use crate::{
-    inbox::{CountsScope, Delivery, Recipient},
+    inbox::{CountsScope, Delivery, Missed, Recipient},
     push::notify::{Counts, Notification, SoundTweak, Tweaks},
 };
 
@@ -15,6 +15,7 @@ use crate::{
 pub(super) struct Push {
     notification: Notification,
     recipient: Recipient,
+    received_at: Timestamp,
 }
 
 /// Numbers without an event.
@@ -27,7 +28,7 @@ pub(super) fn badge(unread: u64) -> Push {
         fetches_details: false,
         tweaks: Tweaks::default(),
     };
-    Push { notification, recipient }
+    Push { notification, recipient, received_at: Timestamp::now() }
 }
 
 /// An event of Bob's; the room is called like its id.
@@ -107,11 +108,34 @@ impl Push {
         self
     }
 
+    /// Of this event nothing came but its ids, and the rest is asked for.
+    pub(super) fn ids_only(mut self) -> Self {
+        let Notification { event_id, room_id, .. } = self.notification;
+        self.notification = Notification { event_id, room_id, ..Notification::default() };
+        self.recipient.fetches_details = true;
+        self
+    }
+
+    /// What the homeserver says of the event when it is asked.
+    pub(super) fn details(self) -> Notification {
+        self.notification
+    }
+
+    /// The event as it is caught up with.
+    pub(super) fn missed(self) -> Missed {
+        Missed { notification: Arc::new(self.notification), tweaks: self.recipient.tweaks, read: false }
+    }
+
+    pub(super) fn received_at(mut self, received_at: Timestamp) -> Self {
+        self.received_at = received_at;
+        self
+    }
+
     pub(super) fn delivery(self, replayed: bool) -> Delivery {
         Delivery {
             notification: Arc::new(self.notification),
             recipients: vec![self.recipient],
-            received_at: Timestamp::now(),
+            received_at: self.received_at,
             replayed,
         }
     }

@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::{push::*, *};
-use crate::control::{AccountStatus, InboxStatus, Reply, Request, Status, TlsStatus};
+use crate::control::{AccountStatus, InboxStatus, Reply, Request, SignInStatus, Status, TlsStatus};
 
 async fn status(bench: &mut Bench) -> Status {
     let (reply, answer) = oneshot::channel();
@@ -76,7 +76,7 @@ async fn status_tells_how_everything_is() {
         unread: 0,
         missed_calls: 0,
         last_push: None,
-        sign_in: crate::control::SignInStatus::default(),
+        sign_in: SignInStatus::default(),
     };
     assert_eq!(*work, nothing);
 }

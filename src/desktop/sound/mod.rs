@@ -8,10 +8,12 @@
 //! sound servers); the supervising thread abandons one that does not come back.
 
 mod clip;
+mod find;
 pub mod lookup;
 mod output;
 mod player;
 mod schedule;
 mod session;
 
+pub use find::find_device;
 pub use player::Player;

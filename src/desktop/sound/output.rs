@@ -14,7 +14,7 @@ use super::schedule::Fault;
 
 /// A host that fails later than this waited for a server that does not answer. The next host would most likely wait
 /// for the same server (ALSA is a way to PulseAudio).
-const PROMPT: Duration = Duration::from_secs(1);
+pub(super) const PROMPT: Duration = Duration::from_secs(1);
 
 /// Frames that are handed over at a time, 85 ms at 48 kHz: a sound may begin a little late, but must not break up on
 /// a busy computer.

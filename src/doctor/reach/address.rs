@@ -23,11 +23,15 @@ pub(super) fn scope(address: IpAddr) -> Scope {
         }
         IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
     };
-    match address.to_canonical() {
-        address if address.is_unspecified() => Scope::Unspecified,
-        address if address.is_loopback() => Scope::Loopback,
-        _ if local => Scope::Local,
-        _ => Scope::Public,
+    let address = address.to_canonical();
+    if address.is_unspecified() {
+        Scope::Unspecified
+    } else if address.is_loopback() {
+        Scope::Loopback
+    } else if local {
+        Scope::Local
+    } else {
+        Scope::Public
     }
 }
 

@@ -41,7 +41,12 @@ fn named(facts: &Facts, url: &PusherUrl) -> Option<Finding> {
     match &facts.resolved {
         Ok(addresses) if addresses.iter().any(|address| address::scope(*address) == Scope::Unspecified) => {
             let says = format!("{} stands for all addresses of a computer: nobody can push to it", url.host);
-            Some(advise_address(Finding::fault("pusher URL", says), facts, url.port))
+            // An account that was registered by hand may have been given another.
+            let finding = match facts.homeserver {
+                Whereabouts::Unknown => Finding::warning("pusher URL", says),
+                Whereabouts::Here | Whereabouts::Elsewhere { .. } => Finding::fault("pusher URL", says),
+            };
+            Some(advise_address(finding, facts, url.port))
         }
         Ok(addresses) if !addresses.is_empty() => None,
         Ok(_) => Some(unresolved(url, "it has no address")),
@@ -72,6 +77,8 @@ fn answered(facts: &Facts, url: &PusherUrl, address: IpAddr, outcome: &Outcome) 
         Outcome::Ours => return None,
         // Nobody behind a proxy that works either.
         Outcome::Refused | Outcome::TimedOut | Outcome::Status(502..=504) if !facts.listening => return None,
+        // Whoever has our port while we do not run.
+        _ if !facts.listening && facts.own.contains(&address) && has_port(facts, at) => return None,
         Outcome::Refused => return Some(refused(facts, url, at)),
         Outcome::TimedOut => {
             let says = format!("{at} does not answer");
@@ -125,9 +132,8 @@ fn refused(facts: &Facts, url: &PusherUrl, at: SocketAddr) -> Finding {
         return far(facts, at.ip(), "pusher URL", format!("nothing listens at {at}"))
             .advise("Start the proxy or tunnel there, or set server.public_url in pushbell.toml to where it is");
     }
-    let ports_fit = facts.listen.iter().any(|listen| listen.port() == at.port());
     let says = format!("nothing listens at {at}; Pushbell listens at {}", list(&facts.listen));
-    if ports_fit && address::scope(at.ip()) != Scope::Loopback {
+    if has_port(facts, at) && address::scope(at.ip()) != Scope::Loopback {
         let mut listen = facts.listen.clone();
         listen.push(at);
         return Finding::fault("endpoint", says)
@@ -142,7 +148,11 @@ fn refused(facts: &Facts, url: &PusherUrl, at: SocketAddr) -> Finding {
             "In [server] of pushbell.toml, set public_url to where Pushbell listens, or to a proxy or tunnel that \
              leads there",
         )
-        .paste(format!("public_url = \"http://{host}:{}\"", listen.port()))
+        .paste(format!("public_url = \"{}://{host}:{}\"", scheme(facts), listen.port()))
+}
+
+fn has_port(facts: &Facts, at: SocketAddr) -> bool {
+    facts.listen.iter().any(|listen| listen.port() == at.port())
 }
 
 fn certificate(url: &PusherUrl, distrust: &Distrust) -> Finding {
@@ -209,7 +219,7 @@ fn status_of(facts: &Facts, url: &PusherUrl, status: u16) -> Finding {
 }
 
 fn handed_on(facts: &Facts) -> String {
-    let listen = facts.listen.first().map_or_else(String::new, |listen| format!(" http://{listen}"));
+    let listen = facts.listen.first().map_or_else(String::new, |listen| format!(" {}://{listen}", scheme(facts)));
     format!(
         "Have the proxy hand {} on to{listen}, unchanged, or set server.public_url in pushbell.toml to where Pushbell is",
         notify::PATH
@@ -224,7 +234,11 @@ fn advise_address(finding: Finding, facts: &Facts, port: u16) -> Finding {
     };
     finding
         .advise("In [server] of pushbell.toml, set this, the address of this computer on the way to the homeserver")
-        .paste(format!("public_url = \"http://{}:{port}\"", host(from)))
+        .paste(format!("public_url = \"{}://{}:{port}\"", scheme(facts), host(from)))
+}
+
+fn scheme(facts: &Facts) -> &'static str {
+    if facts.tls { "https" } else { "http" }
 }
 
 fn host(address: IpAddr) -> String {

@@ -32,7 +32,9 @@ pub(super) struct Facts {
     pub(super) url: Option<PusherUrl>,
     /// What we listen on.
     pub(super) listen: Vec<SocketAddr>,
-    /// Whether anything takes connections at one of those.
+    /// We speak TLS there.
+    pub(super) tls: bool,
+    /// Whether we run, and anything takes connections at one of those.
     pub(super) listening: bool,
     /// Where the URL's host leads; else why nowhere.
     pub(super) resolved: Result<Vec<IpAddr>, String>,
@@ -61,16 +63,16 @@ pub(super) enum Whereabouts {
 }
 
 /// Looks. Bounded in time by the deadlines of its steps: about six seconds when nothing answers.
-pub(super) async fn gather(way: Way<'_>, homeserver: Option<&BaseUrl>) -> Facts {
-    let url = PusherUrl::parse(way.url);
-    let (seen, listening, homeserver) =
-        tokio::join!(seen_at(url.as_ref()), is_listening(way.listen), whereabouts(homeserver));
+pub(super) async fn gather(way: &Way, homeserver: Option<&BaseUrl>) -> Facts {
+    let url = PusherUrl::parse(&way.url);
+    let (seen, listening, homeserver) = tokio::join!(seen_at(url.as_ref()), is_listening(way), whereabouts(homeserver));
     let Seen { resolved, pushes, healthy } = seen;
     let own = resolved.iter().flatten().copied().filter(|address| is_own(*address)).collect();
     Facts {
-        text: way.url.to_owned(),
+        text: way.url.clone(),
         url,
-        listen: way.listen.to_vec(),
+        listen: way.listen.clone(),
+        tls: way.tls,
         listening,
         resolved,
         own,
@@ -126,8 +128,8 @@ fn is_own(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }
 
-async fn is_listening(listen: &[SocketAddr]) -> bool {
-    for address in listen {
+async fn is_listening(way: &Way) -> bool {
+    for address in way.listen.iter().filter(|_| way.runs) {
         let mut address = *address;
         if address.ip().is_unspecified() {
             address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });

@@ -2,8 +2,6 @@
 
 use std::net::IpAddr;
 
-use jiff::{Timestamp, tz::TimeZone};
-
 use super::{
     Pushed,
     address::{self, Scope},
@@ -16,7 +14,7 @@ use crate::doctor::Finding;
 
 pub(super) fn causes(facts: &Facts, url: &PusherUrl, server: Server, pushed: Pushed) -> Vec<Finding> {
     match pushed {
-        Pushed::At(time) => vec![Finding::good("last push", format!("came {}", local(time)))],
+        Pushed::At(_) => Vec::new(),
         Pushed::Never => [elsewhere(facts, url), blocked(facts, url, server), firewall(facts, url), backoff(server)]
             .into_iter()
             .flatten()
@@ -98,8 +96,4 @@ fn backoff(server: Server) -> Option<Finding> {
         ),
         Server::Tuwunel | Server::Conduwuit | Server::Conduit => None,
     }
-}
-
-fn local(time: Timestamp) -> String {
-    time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
 }

@@ -97,7 +97,7 @@ impl<'a> Prober<'a> {
         let Ok(random) = accounts::new_pushkey() else {
             return Outcome::Broken("there are no random numbers".to_owned());
         };
-        let pushkey = format!("pushbell-doctor-{random}");
+        let pushkey = format!("{}{random}", identity::PROBE_PUSHKEY);
         let device = json!({"app_id": identity::APP_ID, "pushkey": pushkey});
         let body = json!({"notification": {"counts": {}, "devices": [device]}}).to_string();
         let path = self.url.path.as_str();

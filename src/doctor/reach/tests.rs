@@ -30,6 +30,7 @@ fn way(base: &str) -> Facts {
         text,
         url,
         listen: vec!["0.0.0.0:7874".parse().unwrap()],
+        tls: false,
         listening: true,
         resolved: Ok(vec![address]),
         own: vec![address],
@@ -43,6 +44,7 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "rows are made for it")]
 fn told(facts: Facts, outcome: Outcome) -> Facts {
     let pushes = facts.pushes.iter().map(|(address, _)| (*address, outcome.clone())).collect();
     Facts { pushes, healthy: false, ..facts }
@@ -57,6 +59,7 @@ fn listening_on(facts: Facts, listen: &[&str]) -> Facts {
 }
 
 /// The findings have these verdicts and parts in this order, and the first says and advises something with this text.
+#[expect(clippy::needless_pass_by_value, reason = "rows are made for it")]
 #[track_caller]
 fn check(facts: Facts, server: &str, pushed: Pushed, expected: &[(Verdict, &str)], words: &[&str]) {
     let found = diagnose(&facts, Server::named(server), pushed);
@@ -142,13 +145,12 @@ fn what_is_proven_comes_first_and_alone() {
 #[test]
 fn the_form_of_the_url_is_judged_for_its_homeserver() {
     let odd = |text: &str| Facts { text: text.into(), url: PusherUrl::parse(text), ..way("https://push.example.org") };
-    let good = (Good, "last push");
     let ours = (Good, "pusher URL");
     let fault = (Fault, "pusher URL");
     let warning = (Warning, "pusher URL");
     let check = |text: &str, server, expected: &[_], words: &[&str]| check(odd(text), server, PUSHED, expected, words);
 
-    check(&format!("https://push.example.org{PATH}"), "Synapse", &[good, ours], &[]);
+    check(&format!("https://push.example.org{PATH}"), "Synapse", &[ours], &[]);
     check(
         "https://push.example.org/push",
         "Synapse",
@@ -158,13 +160,13 @@ fn the_form_of_the_url_is_judged_for_its_homeserver() {
     check(&format!("https://example.org/bell{PATH}"), "", &[fault, ours], &["public_url = \"https://example.org\""]);
     check(&format!("https://push.example.org{PATH}/"), "", &[fault, ours], &[PATH]);
     check(&format!("https://me:word@push.example.org{PATH}"), "", &[fault, ours], &["user name"]);
-    check(&format!("https://push.example.org{PATH}?a=b"), "Synapse", &[warning, good, ours], &["query"]);
+    check(&format!("https://push.example.org{PATH}?a=b"), "Synapse", &[warning, ours], &["query"]);
     check(&format!("https://push.example.org{PATH}?a=b"), "tuwunel", &[fault, ours], &["which tuwunel breaks"]);
     check(&format!("https://push.example.org{PATH}?a=b"), "Continuwuity", &[fault, ours], &["breaks"]);
     check(&format!("https://[2001:db8::7]{PATH}"), "Synapse", &[fault, ours], &["bare IPv6 address"]);
-    check(&format!("https://[2001:db8::7]{PATH}"), "Dendrite", &[warning, good, ours], &["bare IPv6 address"]);
+    check(&format!("https://[2001:db8::7]{PATH}"), "Dendrite", &[warning, ours], &["bare IPv6 address"]);
     check(&format!("http://push.example.org{PATH}"), "Dendrite", &[fault, ours], &["not https", "server.tls"]);
-    check(&format!("http://push.example.org{PATH}"), "Synapse", &[good, ours], &[]);
+    check(&format!("http://push.example.org{PATH}"), "Synapse", &[ours], &[]);
     check("push.example.org", "Synapse", &[fault], &["no address"]);
     check("ftp://push.example.org", "Synapse", &[fault], &["no address"]);
     check("", "Synapse", &[fault], &["no address"]);
@@ -245,8 +247,8 @@ fn where_nothing_is_proven_the_likeliest_cause_comes_first() {
 
 #[test]
 fn once_a_push_has_come_nothing_is_guessed() {
-    let expected = [(Good, "last push"), (Good, "pusher URL")];
-    check(way("http://192.168.1.20:7874"), "Synapse", PUSHED, &expected, &["came 19"]);
+    let expected = [(Good, "pusher URL")];
+    check(way("http://192.168.1.20:7874"), "Synapse", PUSHED, &expected, &[]);
     check(way("http://127.0.0.1:7874"), "Synapse", PUSHED, &expected, &[]);
 }
 

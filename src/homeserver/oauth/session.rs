@@ -4,9 +4,7 @@ use serde_json::json;
 use tracing::debug;
 
 use super::{error::OAuthError, token};
-use crate::homeserver::{
-    HomeserverClient, HomeserverError, Session, Tokens, UserId, https::encode, redirect::RedirectError,
-};
+use crate::homeserver::{HomeserverClient, Session, Tokens, https::encode, redirect::RedirectError};
 
 /// Characters of a device id: those of RFC 4648's base32, which are easy to read.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -32,7 +30,7 @@ pub(super) async fn begin(
     device_name: &str,
 ) -> Result<Session, OAuthError> {
     let client = client.clone().with_token(&tokens.access_token);
-    match whoami(&client).await {
+    match client.whoami().await {
         Ok((user_id, known_device)) => {
             let device_id = known_device.unwrap_or(device_id);
             name(&client, &device_id, device_name).await;
@@ -45,14 +43,6 @@ pub(super) async fn begin(
             Err(error.into())
         }
     }
-}
-
-async fn whoami(client: &HomeserverClient) -> Result<(UserId, Option<String>), HomeserverError> {
-    let path = "/_matrix/client/v3/account/whoami";
-    let answer = client.get(path).await?;
-    let user = answer["user_id"].as_str().and_then(|id| UserId::parse(id).ok());
-    let user = user.ok_or(HomeserverError::Unexpected { path: path.to_owned(), missing: "user_id" })?;
-    Ok((user, answer["device_id"].as_str().map(str::to_owned)))
 }
 
 /// The grants have no place for a device's name. A server that takes none has named it after us.

@@ -1,6 +1,7 @@
 //! The inbox on real files.
 
 mod calling;
+mod catching_up;
 mod counting;
 mod faults;
 mod keeping;

@@ -235,6 +235,18 @@ async fn much_that_was_read_elsewhere_is_marked_in_steps_between_which_pushes_ar
 }
 
 #[tokio::test]
+async fn news_are_raised_once_until_they_are_asked_for() {
+    let desk = Desk::new();
+    for (event, raised) in [("$1", true), ("$2", false), ("$3", false)] {
+        desk.record(message(event, "!r")).await;
+        assert_eq!(desk.had_news().await, raised, "{event}");
+    }
+    assert_eq!(desk.news().await.waiting_notices, 3);
+    desk.record(message("$4", "!r")).await;
+    assert!(desk.had_news().await);
+}
+
+#[tokio::test]
 async fn a_room_with_much_that_was_read_elsewhere_is_marked_in_steps_too() {
     let mut desk = Desk::new();
     for number in 0..30 {

@@ -32,6 +32,9 @@ use crate::platform::places;
 /// How long a bus or a service may take to answer.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(3);
 
+/// The bus itself: name, path, interface.
+pub(super) const DAEMON: (&str, &str, &str) = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus");
+
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(60);
 
@@ -80,7 +83,7 @@ impl BusAddress {
         }
     }
 
-    async fn connect(&self) -> Result<Connection, String> {
+    pub(super) async fn connect(&self) -> Result<Connection, String> {
         let mut reason = String::from("it has no address");
         for address in &self.0 {
             match timeout(CALL_DEADLINE, connect(address)).await {

@@ -1,6 +1,8 @@
 //! Linux: D-Bus, StatusNotifier, XDG.
 
+pub mod addresses;
 pub mod appearance;
+pub mod autostart;
 pub mod browser;
 pub mod bus;
 pub mod interruptions;
@@ -9,6 +11,7 @@ pub mod launcher;
 pub mod main_loop;
 pub mod open;
 pub mod popups;
+pub mod probe;
 mod retry;
 pub mod screen_lock;
 pub mod session;
@@ -17,4 +20,4 @@ pub mod sound_server;
 pub mod tray_host;
 pub mod watch;
 
-pub use super::unix::{control_socket, files, host, open_files, termination};
+pub use super::unix::{console, control_socket, files, host, open_files, termination};

@@ -79,6 +79,26 @@ async fn ask_screen_savers(bus: Bus, says: mpsc::UnboundedSender<Saying>) {
     join_all(SCREEN_SAVERS.into_iter().enumerate().map(witness)).await;
 }
 
+/// What all of them say now, asked once.
+pub(super) async fn ask_once(session: Option<&Connection>, system: Option<&Connection>) -> Option<bool> {
+    let screen_saver = |name: &'static str| async move {
+        let connection = session?;
+        let owner = bus::owner_of(connection, name).await.ok()??;
+        let path = format!("/{}", name.replace('.', "/"));
+        let reply = bus::ask(connection, (&owner, &path, name), "GetActive", &()).await.ok()?;
+        reply.body().deserialize().ok()
+    };
+    let logind = async {
+        let connection = system?;
+        bus::owner_of(connection, LOGIND).await.ok()??;
+        let path = session_path(connection).await.ok()?;
+        bus::property(connection, (LOGIND, path.as_str(), SESSION), "LockedHint").await.ok()
+    };
+    let (mut witnesses, logind) = tokio::join!(join_all(SCREEN_SAVERS.map(screen_saver)), logind);
+    witnesses.push(logind);
+    verdict(&witnesses)
+}
+
 /// Says `None` for as long as the part that asks lives no more: the bus may have gone.
 struct Witness(usize, mpsc::UnboundedSender<Saying>);
 

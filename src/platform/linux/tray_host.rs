@@ -9,8 +9,12 @@ use zbus::{Connection, MatchRule, MessageStream, message::Type};
 use super::bus::{self, Bus, BusState, NameWatch};
 use crate::desktop::{DesktopEvent, ServiceState};
 
-const NAME: &str = "org.kde.StatusNotifierWatcher";
-const PATH: &str = "/StatusNotifierWatcher";
+pub(super) const NAME: &str = "org.kde.StatusNotifierWatcher";
+pub(super) const PATH: &str = "/StatusNotifierWatcher";
+
+/// What to do where there is a watcher, but no panel.
+pub(super) const NO_PANEL: &str =
+    "no panel shows tray icons: add a tray (\"status tray\", \"system tray\") to the panel";
 
 /// Reports [`DesktopEvent::TrayHost`], now and whenever that changes. Never returns.
 pub async fn watch(mut bus: Bus, events: mpsc::UnboundedSender<DesktopEvent>) {
@@ -81,11 +85,7 @@ async fn state(connection: &Connection, owner: Option<&str>) -> ServiceState {
     };
     // A watcher that cannot say so is believed to have a panel.
     let has_panel = bus::property::<bool>(connection, (owner, PATH, NAME), "IsStatusNotifierHostRegistered").await;
-    if has_panel.unwrap_or(true) {
-        ServiceState { available: true, reason: None }
-    } else {
-        unavailable("no panel shows tray icons: add a tray (\"status tray\", \"system tray\") to the panel")
-    }
+    if has_panel.unwrap_or(true) { ServiceState { available: true, reason: None } } else { unavailable(NO_PANEL) }
 }
 
 fn unavailable(reason: &str) -> ServiceState {
@@ -93,10 +93,11 @@ fn unavailable(reason: &str) -> ServiceState {
 }
 
 /// What to do where nothing shows tray icons. `desktop` is `XDG_CURRENT_DESKTOP`: names separated by colons.
-fn advice(desktop: &str) -> &'static str {
+pub(super) fn advice(desktop: &str) -> &'static str {
     if desktop.split(':').any(|name| name.eq_ignore_ascii_case("GNOME")) {
-        "GNOME shows no tray icons by itself: install and enable its AppIndicator extension \
-         (package gnome-shell-extension-appindicator)"
+        "GNOME shows no tray icons by itself: install its AppIndicator extension (package \
+         gnome-shell-extension-appindicator), log in again and turn it on in GNOME's Extensions; popups and sounds work \
+         without it"
     } else {
         "nothing shows StatusNotifier tray icons: add a tray to the panel, \
          or start a panel that has one (xfce4-panel, lxqt-panel, waybar); snixembed helps older trays"

@@ -1,7 +1,7 @@
 //! The main thread on macOS: the application's event loop, in which the tray icon lives.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -9,13 +9,17 @@ use std::{
 };
 
 use dispatch2::DispatchQueue;
-use objc2_app_kit::{NSApplication, NSApplicationActivationPolicy, NSEvent, NSEventModifierFlags, NSEventType};
-use objc2_foundation::{MainThreadMarker, NSPoint};
+use objc2::{DefinedClass, MainThreadOnly, define_class, msg_send, rc::Retained, runtime::ProtocolObject};
+use objc2_app_kit::{
+    NSApplication, NSApplicationActivationPolicy, NSApplicationDelegate, NSApplicationTerminateReply, NSEvent,
+    NSEventModifierFlags, NSEventType,
+};
+use objc2_foundation::{MainThreadMarker, NSObject, NSObjectProtocol, NSPoint};
 use tokio::sync::mpsc::UnboundedSender;
 
 pub use crate::platform::portable::mailbox::TrayRemote;
 use crate::{
-    desktop::{DesktopEvent, tray::TrayWords},
+    desktop::{DesktopEvent, tray::TrayWords, tray_view::TrayAction},
     platform::portable::{
         icon::Icon,
         mailbox::{self, Mailbox},
@@ -25,8 +29,8 @@ use crate::{
 /// Width and height of the picture, which is shown 22 points high: two pixels each on most displays.
 pub const ICON_SIZE: u32 = 44;
 
-/// A title would stand beside the icon.
-pub const ICON_WORDS: TrayWords = TrayWords::Tooltip;
+/// The menu bar draws icons in its own colour, and a title beside them.
+pub const ICON_WORDS: TrayWords = TrayWords::Count;
 
 /// The receiving end of a [`TrayRemote`], for [`run`].
 pub struct TrayCommands(Arc<Mailbox>);
@@ -34,6 +38,9 @@ pub struct TrayCommands(Arc<Mailbox>);
 thread_local! {
     /// On the main thread, while [`run`] runs.
     static ICON: RefCell<Option<(Icon, Arc<Mailbox>)>> = const { RefCell::new(None) };
+
+    /// macOS waits for us to end.
+    static ENDING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A remote and what it commands.
@@ -64,6 +71,9 @@ pub fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
     // Neither in the dock nor with a menu bar of its own.
     application.setActivationPolicy(NSApplicationActivationPolicy::Accessory);
     let TrayCommands(mailbox) = commands;
+    // The application holds it only weakly.
+    let delegate = Delegate::new(main, events.clone());
+    application.setDelegate(Some(ProtocolObject::from_ref(&*delegate)));
     ICON.set(Some((Icon::new(events), mailbox)));
     // What was said before is heard as soon as the loop runs.
     application.run();
@@ -77,9 +87,50 @@ fn obey() {
             && !icon.obey(mailbox)
             && let Some(main) = MainThreadMarker::new()
         {
-            stop(&NSApplication::sharedApplication(main));
+            let application = NSApplication::sharedApplication(main);
+            stop(&application);
+            if ENDING.get() {
+                application.replyToApplicationShouldTerminate(true);
+            }
         }
     });
+}
+
+/// Hears that macOS wants the application to end: the person signs out, or asks it to quit.
+struct Ending(UnboundedSender<DesktopEvent>);
+
+define_class!(
+    // SAFETY: `NSObject` asks nothing of its subclasses, and this one has no `Drop`.
+    #[unsafe(super(NSObject))]
+    #[thread_kind = MainThreadOnly]
+    #[ivars = Ending]
+    struct Delegate;
+
+    unsafe impl NSObjectProtocol for Delegate {}
+
+    unsafe impl NSApplicationDelegate for Delegate {
+        #[unsafe(method(applicationShouldTerminate:))]
+        fn should_terminate(&self, _application: &NSApplication) -> NSApplicationTerminateReply {
+            ENDING.set(true);
+            let Ending(events) = self.ivars();
+            match events.send(DesktopEvent::Tray(TrayAction::Quit)) {
+                Ok(()) => NSApplicationTerminateReply::TerminateLater,
+                // Nobody is there any more.
+                Err(_) => NSApplicationTerminateReply::TerminateNow,
+            }
+        }
+    }
+);
+
+impl Delegate {
+    fn new(main: MainThreadMarker, events: UnboundedSender<DesktopEvent>) -> Retained<Self> {
+        let delegate = Self::alloc(main).set_ivars(Ending(events));
+        #[expect(unsafe_code, reason = "a call of the system")]
+        // SAFETY: this is how an `NSObject` is made.
+        unsafe {
+            msg_send![super(delegate), init]
+        }
+    }
 }
 
 fn stop(application: &NSApplication) {

@@ -1,11 +1,14 @@
 //! macOS: the application's event loop, Unix sockets, the notification center.
 
+pub(super) mod autostart;
 pub(super) mod directory;
 pub(super) mod launch;
 pub mod main_loop;
+pub mod probe;
+pub(super) mod surroundings;
 pub(super) mod toasts;
 
 pub use super::{
-    portable::{browser, interruptions, keyring, session, sound_server, watch},
-    unix::{control_socket, files, host, open_files, termination},
+    portable::{addresses, browser, interruptions, keyring, session, sound_server, watch},
+    unix::{console, control_socket, files, host, open_files, termination},
 };

@@ -1,27 +1,43 @@
-//! Popups on macOS: the notification center, by the `notify-rust` crate.
+//! Popups on macOS: the notification center.
 //!
-//! Clicks are not heard yet: that crate waits for them by asking twice a second, for as long as the popup stays in the
-//! notification center. It can neither withdraw nor replace a popup.
+//! It knows applications by their bundles. From one, popups are replaced, withdrawn and clicked; a bare program has to
+//! borrow the older way of the `notify-rust` crate, which only shows them.
+
+mod center;
 
 use notify_rust::Notification;
+use objc2_foundation::NSBundle;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
-    desktop::{DesktopEvent, popup::Popup},
+    desktop::{
+        DesktopEvent,
+        popup::{Popup, PopupKey},
+    },
     identity,
     platform::portable::popups::Presenter,
 };
+use center::Center;
 
 /// Shows popups.
-pub(in crate::platform) struct Toasts;
+pub(in crate::platform) enum Toasts {
+    /// From a bundle.
+    Center(Center),
+    /// From a bare program.
+    Bare,
+}
 
 impl Toasts {
     /// Tells the notification center who we are. The icon is the application's.
     ///
     /// # Errors
     /// When macOS does not know us as an application.
-    pub(in crate::platform) fn new(_icon: &str, _events: UnboundedSender<DesktopEvent>) -> Result<Self, String> {
-        notify_rust::set_application(identity::APP_ID).map(|()| Self).map_err(|error| {
+    pub(in crate::platform) fn new(_icon: &str, events: UnboundedSender<DesktopEvent>) -> Result<Self, String> {
+        // Without a bundle, asking for the center ends the program.
+        if NSBundle::mainBundle().bundleIdentifier().is_some() {
+            return Ok(Self::Center(Center::new(events)));
+        }
+        notify_rust::set_application(identity::APP_ID).map(|()| Self::Bare).map_err(|error| {
             format!(
                 "macOS shows popups only of applications that it knows, and knows no {}: \
                  start Pushbell from its application bundle ({error})",
@@ -33,9 +49,28 @@ impl Toasts {
 
 impl Presenter for Toasts {
     fn present(&mut self, popup: &Popup) -> Result<(), String> {
-        let mut toast = Notification::new();
-        toast.summary(&popup.title).body(&popup.text);
-        // It is sent when the handle is dropped.
-        toast.show().map(drop).map_err(|error| format!("macOS did not take the popup: {error}"))
+        match self {
+            Self::Center(center) => center.show(popup),
+            Self::Bare => {
+                let mut toast = Notification::new();
+                toast.summary(&popup.title).body(&popup.text);
+                // It is sent when the handle is dropped.
+                toast.show().map(drop).map_err(|error| format!("macOS did not take the popup: {error}"))
+            }
+        }
+    }
+
+    fn withdraw(&mut self, key: &PopupKey) {
+        match self {
+            Self::Center(center) => center.withdraw(key),
+            Self::Bare => {}
+        }
+    }
+
+    fn withdraw_all(&mut self) {
+        match self {
+            Self::Center(center) => center.withdraw_all(),
+            Self::Bare => {}
+        }
     }
 }

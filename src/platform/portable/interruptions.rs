@@ -1,8 +1,19 @@
-//! That the clock was set, and that a network has come: not noticed yet.
+//! That the clock was set and that the computer slept, as what the system tells of itself (`surroundings`) has it.
+//! That a network has come is not noticed yet.
+
+use tokio::sync::Notify;
 
 use crate::platform::Interruption;
 
-/// Tells of interruptions.
+/// The clock has jumped since somebody last looked.
+static CLOCK_JUMPED: Notify = Notify::const_new();
+
+/// The clock was set, or the computer slept: from any thread.
+pub(in crate::platform) fn clock_jumped() {
+    CLOCK_JUMPED.notify_one();
+}
+
+/// Tells of interruptions. There is one.
 #[derive(Debug)]
 pub struct Interruptions(());
 
@@ -13,8 +24,9 @@ impl Interruptions {
         Self(())
     }
 
-    /// Waits for the next one.
+    /// Waits for the next one. May be dropped and called again: nothing is missed.
     pub async fn next(&mut self) -> Interruption {
-        std::future::pending().await
+        CLOCK_JUMPED.notified().await;
+        Interruption::ClockJumped
     }
 }

@@ -4,6 +4,8 @@
 //! The parts that decide are also compiled for tests on any system.
 
 #[cfg(not(target_os = "linux"))]
+pub mod addresses;
+#[cfg(not(target_os = "linux"))]
 pub mod browser;
 #[cfg(not(target_os = "linux"))]
 pub(super) mod icon;
@@ -11,11 +13,15 @@ pub(super) mod icon;
 pub mod interruptions;
 #[cfg(not(target_os = "linux"))]
 pub mod keyring;
+#[cfg(any(target_os = "macos", test))]
+pub(super) mod launch_agent;
 #[cfg_attr(target_os = "linux", expect(unreachable_pub, reason = "compiled for its tests alone"))]
 pub(super) mod mailbox;
 #[cfg(not(target_os = "linux"))]
 pub(super) mod open;
 pub(super) mod popups;
+#[cfg(not(target_os = "linux"))]
+pub(super) mod probe;
 #[cfg(not(target_os = "linux"))]
 pub mod session;
 #[cfg(not(target_os = "linux"))]

@@ -1,7 +1,11 @@
 //! Popups where the system takes them by a call that blocks: a thread of their own makes it, one popup at a time.
 //!
-//! A call is never abandoned, for it may still be obeyed: while one is overdue, others are refused. Withdrawing reaches
-//! only popups that still wait.
+//! A call is never abandoned, for it may still be obeyed: while one is overdue, popups are refused, and what is to be
+//! withdrawn waits.
+
+pub(in crate::platform) mod tag;
+#[cfg(any(windows, test))]
+pub(in crate::platform) mod toast_xml;
 
 use std::{collections::VecDeque, sync::mpsc::SyncSender, thread, time::Duration};
 
@@ -16,25 +20,34 @@ use crate::desktop::{
     popup::{Popup, PopupKey, PopupSerial},
 };
 
+/// The identifier of a click on the popup itself.
+pub(in crate::platform) const DEFAULT_ACTION: &str = "default";
+
 /// How long the system may take to show a popup.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long the last popups may take.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
 
-/// Popups that may wait to be shown.
+/// Popups that may wait to be shown, and popups that may wait to be withdrawn.
 const MAX_WAITING: usize = 64;
 
 /// Shows popups on the thread that it was made on.
 pub(in crate::platform) trait Presenter {
-    /// Hands the popup to the system; returns when the system has it.
+    /// Hands the popup to the system, in place of the one with the same key; returns when the system has it.
     ///
     /// # Errors
     /// Why it does not.
     fn present(&mut self, popup: &Popup) -> Result<(), String>;
+
+    /// Withdraws the popup with this key, if there is one, as far as the system can.
+    fn withdraw(&mut self, key: &PopupKey);
+
+    /// Withdraws every popup, as far as the system can.
+    fn withdraw_all(&mut self);
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum Command {
     Show(PopupSerial, Popup),
     Withdraw(PopupKey),
@@ -68,12 +81,12 @@ impl Popups {
         self.tell(Command::Show(serial, popup));
     }
 
-    /// Withdraws the popup with this key, if it still waits.
+    /// Withdraws the popup with this key, if there is one.
     pub(in crate::platform) fn withdraw(&self, key: &PopupKey) {
         self.tell(Command::Withdraw(key.clone()));
     }
 
-    /// Withdraws every popup that still waits.
+    /// Withdraws every popup.
     pub(in crate::platform) fn withdraw_all(&self) {
         self.tell(Command::WithdrawAll);
     }
@@ -94,36 +107,57 @@ impl Popups {
     }
 }
 
+/// What became of a call.
+enum Answer {
+    /// The popup was shown, or why it was not. Before the first call: whether there will be any popups.
+    Shown(Result<(), String>),
+    /// What could be withdrawn was.
+    Withdrawn,
+}
+
 /// The thread that makes the calls. Its first answer is whether there will be any popups; then one answer to each call.
 /// It ends with the sender.
 fn caller<P: Presenter>(
     presenter: impl FnOnce() -> Result<P, String> + Send + 'static,
-) -> (SyncSender<Popup>, mpsc::UnboundedReceiver<Result<(), String>>) {
-    let (calls, called) = std::sync::mpsc::sync_channel::<Popup>(1);
+) -> (SyncSender<Command>, mpsc::UnboundedReceiver<Answer>) {
+    let (calls, called) = std::sync::mpsc::sync_channel::<Command>(1);
     let (answer, answers) = mpsc::unbounded_channel();
     let refused = answer.clone();
     let work = move || match presenter() {
         Ok(mut presenter) => {
-            let _ = answer.send(Ok(()));
-            for popup in called {
-                let _ = answer.send(presenter.present(&popup));
+            let _ = answer.send(Answer::Shown(Ok(())));
+            for command in called {
+                let _ = answer.send(call(&mut presenter, command));
             }
         }
         Err(reason) => {
-            for _ in std::iter::once(None).chain(called.iter().map(Some)) {
-                let _ = answer.send(Err(reason.clone()));
+            let _ = answer.send(Answer::Shown(Err(reason.clone())));
+            for command in called {
+                let _ = answer.send(match command {
+                    Command::Show(..) => Answer::Shown(Err(reason.clone())),
+                    Command::Withdraw(_) | Command::WithdrawAll => Answer::Withdrawn,
+                });
             }
         }
     };
     if let Err(error) = thread::Builder::new().name("popups".to_owned()).spawn(work) {
-        let _ = refused.send(Err(format!("no thread could be started for popups: {error}")));
+        let _ = refused.send(Answer::Shown(Err(format!("no thread could be started for popups: {error}"))));
     }
     (calls, answers)
 }
 
+fn call(presenter: &mut impl Presenter, command: Command) -> Answer {
+    match command {
+        Command::Show(_, popup) => return Answer::Shown(presenter.present(&popup)),
+        Command::Withdraw(key) => presenter.withdraw(&key),
+        Command::WithdrawAll => presenter.withdraw_all(),
+    }
+    Answer::Withdrawn
+}
+
 /// A call that was not answered yet.
 struct Call {
-    /// Of the popup; the call that comes first is about none.
+    /// Of the popup that is to be shown, if one is.
     serial: Option<PopupSerial>,
     /// Until then it may take; `None` once it is overdue.
     deadline: Option<Instant>,
@@ -136,8 +170,8 @@ impl Call {
 }
 
 struct Worker {
-    calls: SyncSender<Popup>,
-    waiting: VecDeque<(PopupSerial, Popup)>,
+    calls: SyncSender<Command>,
+    waiting: VecDeque<Command>,
     call: Option<Call>,
     events: mpsc::UnboundedSender<DesktopEvent>,
     told: Option<ServiceState>,
@@ -148,7 +182,7 @@ impl Worker {
     async fn run(
         mut self,
         mut commands: mpsc::UnboundedReceiver<Command>,
-        mut answers: mpsc::UnboundedReceiver<Result<(), String>>,
+        mut answers: mpsc::UnboundedReceiver<Answer>,
     ) {
         let mut closing = false;
         loop {
@@ -174,38 +208,71 @@ impl Worker {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Show(serial, popup) => self.show(serial, popup),
-            Command::Withdraw(key) => self.waiting.retain(|(_, popup)| popup.key != key),
-            Command::WithdrawAll => self.waiting.clear(),
+            Command::Withdraw(key) => self.withdraw(key),
+            Command::WithdrawAll => {
+                self.waiting.clear();
+                self.waiting.push_back(Command::WithdrawAll);
+            }
         }
     }
 
     fn show(&mut self, serial: PopupSerial, popup: Popup) {
-        if let Some(waiting) = self.waiting.iter_mut().find(|(_, waiting)| waiting.key == popup.key) {
-            *waiting = (serial, popup);
-        } else if matches!(self.call, Some(Call { deadline: None, .. })) {
+        let same = |waiting: &&mut Command| matches!(waiting, Command::Show(_, other) if other.key == popup.key);
+        if let Some(waiting) = self.waiting.iter_mut().find(same) {
+            *waiting = Command::Show(serial, popup);
+        } else if self.is_overdue() {
             self.tell(DesktopEvent::NotShown(serial, HUNG.to_owned()));
-        } else if self.waiting.len() < MAX_WAITING {
-            self.waiting.push_back((serial, popup));
+        } else if self.waiting.iter().filter(|command| is_show(command)).count() < MAX_WAITING {
+            self.waiting.push_back(Command::Show(serial, popup));
         } else {
             self.tell(DesktopEvent::NotShown(serial, format!("{MAX_WAITING} popups are waiting already")));
         }
     }
 
+    fn withdraw(&mut self, key: PopupKey) {
+        self.waiting.retain(|waiting| match waiting {
+            Command::Show(_, popup) => popup.key != key,
+            Command::Withdraw(other) => *other != key,
+            Command::WithdrawAll => true,
+        });
+        if self.waiting.iter().filter(|command| !is_show(command)).count() < MAX_WAITING {
+            self.waiting.push_back(Command::Withdraw(key));
+        } else {
+            tracing::debug!("a popup stays: {MAX_WAITING} are to be withdrawn already");
+        }
+    }
+
+    fn is_overdue(&self) -> bool {
+        matches!(self.call, Some(Call { deadline: None, .. }))
+    }
+
     fn call_next(&mut self) {
         while self.call.is_none()
-            && let Some((serial, popup)) = self.waiting.pop_front()
+            && let Some(command) = self.waiting.pop_front()
         {
-            match self.calls.try_send(popup) {
-                Ok(()) => self.call = Some(Call::begun(Some(serial))),
-                Err(_) => self.tell(DesktopEvent::NotShown(serial, ENDED.to_owned())),
+            let serial = match &command {
+                Command::Show(serial, _) => Some(*serial),
+                Command::Withdraw(_) | Command::WithdrawAll => None,
+            };
+            match (self.calls.try_send(command), serial) {
+                (Ok(()), serial) => self.call = Some(Call::begun(serial)),
+                (Err(_), Some(serial)) => self.tell(DesktopEvent::NotShown(serial, ENDED.to_owned())),
+                (Err(_), None) => {}
             }
         }
     }
 
-    fn answered(&mut self, answer: Option<Result<(), String>>) {
-        let outcome = answer.unwrap_or_else(|| Err(ENDED.to_owned()));
+    fn answered(&mut self, answer: Option<Answer>) {
+        let was_overdue = self.is_overdue();
+        let serial = self.call.take().and_then(|call| call.serial);
+        let outcome = match answer {
+            Some(Answer::Shown(outcome)) => outcome,
+            Some(Answer::Withdrawn) if was_overdue => Ok(()),
+            Some(Answer::Withdrawn) => return,
+            None => Err(ENDED.to_owned()),
+        };
         self.publish(outcome.clone());
-        if let Some(serial) = self.call.take().and_then(|call| call.serial) {
+        if let Some(serial) = serial {
             self.tell(match outcome {
                 Ok(()) => DesktopEvent::Shown(serial),
                 Err(reason) => DesktopEvent::NotShown(serial, reason),
@@ -218,8 +285,13 @@ impl Worker {
             call.deadline = None;
         }
         self.publish(Err(HUNG.to_owned()));
-        for (serial, _) in std::mem::take(&mut self.waiting) {
-            self.tell(DesktopEvent::NotShown(serial, HUNG.to_owned()));
+        let (shows, others) = std::mem::take(&mut self.waiting).into_iter().partition(is_show);
+        self.waiting = others;
+        let shows: VecDeque<Command> = shows;
+        for command in shows {
+            if let Command::Show(serial, _) = command {
+                self.tell(DesktopEvent::NotShown(serial, HUNG.to_owned()));
+            }
         }
     }
 
@@ -236,6 +308,10 @@ impl Worker {
             tracing::debug!("nobody listens to the desktop any more");
         }
     }
+}
+
+fn is_show(command: &Command) -> bool {
+    matches!(command, Command::Show(..))
 }
 
 const HUNG: &str = "the system does not answer when a popup is to be shown";

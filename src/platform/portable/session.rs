@@ -1,7 +1,4 @@
-//! The desktop session where nothing has to be connected to.
-//!
-//! Not there yet: whether the screen is locked or the desktop is dark (reported as unknown), waking from sleep, and
-//! counts on docks and task bars.
+//! The desktop session where nothing has to be connected to. Docks and task bars are told no counts.
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -12,7 +9,7 @@ use crate::{
         DesktopEvent, LauncherCount, OpenTarget,
         popup::{Popup, PopupKey, PopupSerial},
     },
-    platform::system::toasts::Toasts,
+    platform::system::{surroundings::Surroundings, toasts::Toasts},
 };
 
 /// The desktop session. Every method returns at once; what became of it arrives as [`DesktopEvent`]s.
@@ -20,7 +17,7 @@ use crate::{
 pub struct Session {
     popups: Popups,
     opener: Opener,
-    events: UnboundedSender<DesktopEvent>,
+    surroundings: Surroundings,
 }
 
 impl Session {
@@ -31,7 +28,7 @@ impl Session {
         Self {
             popups: Popups::start(move || Toasts::new(&icon, clicks), events.clone()),
             opener: Opener::new(events.clone()),
-            events: events.clone(),
+            surroundings: Surroundings::watch(events.clone()),
         }
     }
 
@@ -40,12 +37,12 @@ impl Session {
         self.popups.show(serial, popup);
     }
 
-    /// Withdraws the popup with this key, if it still waits. One that is shown stays.
+    /// Withdraws the popup with this key, if there is one.
     pub fn withdraw(&self, key: &PopupKey) {
         self.popups.withdraw(key);
     }
 
-    /// Withdraws every popup that still waits.
+    /// Withdraws every popup.
     pub fn withdraw_all(&self) {
         self.popups.withdraw_all();
     }
@@ -58,18 +55,14 @@ impl Session {
     /// Tells nobody: the number is on the tray icon alone.
     pub fn set_count(&self, _count: LauncherCount) {}
 
-    /// Reports [`DesktopEvent::ScreenLock`] as unknown.
+    /// Reports [`DesktopEvent::ScreenLock`] from now on, or no longer.
     pub fn watch_screen_lock(&self, wanted: bool) {
-        if wanted {
-            let _ = self.events.send(DesktopEvent::ScreenLock(None));
-        }
+        self.surroundings.screen_lock(wanted);
     }
 
-    /// Reports [`DesktopEvent::ColorScheme`] as unknown.
+    /// Reports [`DesktopEvent::ColorScheme`] from now on, or no longer.
     pub fn watch_color_scheme(&self, wanted: bool) {
-        if wanted {
-            let _ = self.events.send(DesktopEvent::ColorScheme(None));
-        }
+        self.surroundings.color_scheme(wanted);
     }
 
     /// Finishes what was asked for, in bounded time.

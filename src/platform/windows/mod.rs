@@ -1,5 +1,7 @@
 //! Windows: the message loop, named pipes, toasts.
 
+pub(super) mod autostart;
+pub mod console;
 pub mod control_socket;
 pub(super) mod directory;
 pub mod files;
@@ -7,12 +9,15 @@ pub mod host;
 pub(super) mod launch;
 pub mod main_loop;
 pub mod open_files;
+pub mod probe;
 mod registry;
 mod security;
+mod shortcut;
+pub(super) mod surroundings;
 pub mod termination;
 pub(super) mod toasts;
 
-pub use super::portable::{browser, interruptions, keyring, session, sound_server, watch};
+pub use super::portable::{addresses, browser, interruptions, keyring, session, sound_server, watch};
 
 /// Text as Windows takes it: UTF-16 that ends with a null.
 fn wide(text: impl AsRef<std::ffi::OsStr>) -> Vec<u16> {

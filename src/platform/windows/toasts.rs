@@ -1,110 +1,149 @@
-//! Popups on Windows: toasts, by the `notify-rust` crate.
+//! Popups on Windows: toasts, by its own notification manager.
 //!
-//! It can neither withdraw nor replace a toast, and hears no click on one that has gone to the notification center.
+//! The `notify-rust` crate shows toasts too, but without the tag by which one is replaced or withdrawn, and with a thread
+//! for each whose click is waited for.
 
-use std::{sync::Arc, thread};
+use std::collections::VecDeque;
 
-use notify_rust::{CloseReason, Notification, NotificationHandle, NotificationResponse};
-use tokio::sync::{Semaphore, mpsc::UnboundedSender};
+use tokio::sync::mpsc::UnboundedSender;
+use windows::{
+    Data::Xml::Dom::XmlDocument,
+    Foundation::TypedEventHandler,
+    UI::Notifications::{
+        NotificationSetting, ToastActivatedEventArgs, ToastDismissalReason, ToastDismissedEventArgs,
+        ToastFailedEventArgs, ToastNotification, ToastNotificationManager, ToastNotifier,
+    },
+    core::{HSTRING, IInspectable, Interface, Result},
+};
 
-use super::registry;
+use super::{registry, shortcut};
 use crate::{
     desktop::{
         DesktopEvent,
         popup::{Popup, PopupKey},
     },
     identity,
-    platform::portable::popups::Presenter,
+    platform::portable::popups::{DEFAULT_ACTION, Presenter, tag, toast_xml},
 };
 
-/// Toasts whose clicks are listened for at a time, each on a thread, for as long as it is on the screen.
-const MAX_LISTENERS: usize = 16;
+/// Toasts whose clicks are heard. Older ones stay in the notification center, deaf.
+const MAX_HEARD: usize = 64;
 
-/// The identifier of a click on the popup itself.
-const DEFAULT_ACTION: &str = "default";
+/// Toasts of ours. Windows keeps tags apart by it.
+const GROUP: &str = "pushbell";
 
 /// Shows toasts.
 pub(in crate::platform) struct Toasts {
+    notifier: ToastNotifier,
+    /// Clicks are heard for as long as these live.
+    heard: VecDeque<(PopupKey, ToastNotification)>,
     events: UnboundedSender<DesktopEvent>,
-    listeners: Arc<Semaphore>,
 }
 
 impl Toasts {
     /// Tells Windows our name and icon (an absolute path), for it takes toasts only from applications that it knows.
     ///
     /// # Errors
-    /// When it does not want to know.
-    pub(in crate::platform) fn new(icon: &str, events: UnboundedSender<DesktopEvent>) -> Result<Self, String> {
+    /// When it does not want to know, or has no notification manager.
+    pub(in crate::platform) fn new(
+        icon: &str,
+        events: UnboundedSender<DesktopEvent>,
+    ) -> std::result::Result<Self, String> {
         let key = format!(r"Software\Classes\AppUserModelId\{}", identity::APP_ID);
         for (name, text) in [("DisplayName", identity::APP_NAME), ("IconUri", icon)] {
             registry::set_text(&key, name, text).map_err(|error| {
                 format!(r"HKEY_CURRENT_USER\{key} cannot be written, so there are no popups: {error}")
             })?;
         }
-        Ok(Self { events, listeners: Arc::new(Semaphore::new(MAX_LISTENERS)) })
+        if let Err(error) = shortcut::ensure() {
+            tracing::warn!("no entry in the Start menu, so Windows may show no popups: {error}");
+        }
+        let notifier = ToastNotificationManager::CreateToastNotifierWithId(&HSTRING::from(identity::APP_ID))
+            .map_err(|error| format!("this Windows has no notification service: {error}"))?;
+        Ok(Self { notifier, heard: VecDeque::new(), events })
     }
 
-    fn listen(&self, key: PopupKey, toast: NotificationHandle) {
-        let Ok(permit) = Arc::clone(&self.listeners).try_acquire_owned() else {
-            return tracing::debug!("too many popups: nobody listens to the clicks on one");
+    fn show(&mut self, popup: &Popup) -> Result<()> {
+        let document = XmlDocument::new()?;
+        document.LoadXml(&HSTRING::from(toast_xml::of(popup)))?;
+        let toast = ToastNotification::CreateToastNotification(&document)?;
+        toast.SetTag(&HSTRING::from(tag::of(&popup.key)))?;
+        toast.SetGroup(&HSTRING::from(GROUP))?;
+        self.listen(&popup.key, &toast)?;
+        self.notifier.Show(&toast)?;
+        self.heard.retain(|(key, _)| *key != popup.key);
+        self.heard.truncate(MAX_HEARD - 1);
+        self.heard.push_front((popup.key.clone(), toast));
+        Ok(())
+    }
+
+    fn listen(&self, key: &PopupKey, toast: &ToastNotification) -> Result<()> {
+        let (clicked, events) = (key.clone(), self.events.clone());
+        let activated = move |_: windows::core::Ref<'_, ToastNotification>,
+                              how: windows::core::Ref<'_, IInspectable>| {
+            let action = how.ok()?.cast::<ToastActivatedEventArgs>()?.Arguments()?.to_string();
+            let action = if action.is_empty() { DEFAULT_ACTION.to_owned() } else { action };
+            let _ = events.send(DesktopEvent::Activated { key: clicked.clone(), action, token: None });
+            Ok(())
         };
-        let events = self.events.clone();
-        let listen = move || {
-            let answered = toast.wait_for_response(|response: &NotificationResponse| {
-                if let Some(event) = event(key, response) {
-                    let _ = events.send(event);
-                }
-            });
-            if let Err(error) = answered {
-                tracing::debug!("nothing was heard of a popup: {error}");
+        toast.Activated(&TypedEventHandler::new(activated))?;
+        let (closed, events) = (key.clone(), self.events.clone());
+        let dismissed = move |_: windows::core::Ref<'_, ToastNotification>,
+                              how: windows::core::Ref<'_, ToastDismissedEventArgs>| {
+            // Otherwise it has gone to the notification center, or we have withdrawn it.
+            if how.ok()?.Reason()? == ToastDismissalReason::UserCanceled {
+                let _ = events.send(DesktopEvent::Dismissed(closed.clone()));
             }
-            drop(permit);
+            Ok(())
         };
-        if let Err(error) = thread::Builder::new().name("popup".to_owned()).spawn(listen) {
-            tracing::debug!("nobody listens to the clicks on a popup: {error}");
-        }
+        toast.Dismissed(&TypedEventHandler::new(dismissed))?;
+        let failed = |_: windows::core::Ref<'_, ToastNotification>,
+                      how: windows::core::Ref<'_, ToastFailedEventArgs>| {
+            tracing::warn!("Windows did not show a popup: {}", how.ok()?.ErrorCode()?.message());
+            Ok(())
+        };
+        toast.Failed(&TypedEventHandler::new(failed))?;
+        Ok(())
+    }
+
+    /// What the person or an administrator has decided about popups.
+    fn permission(&self) -> std::result::Result<(), String> {
+        // Of an application that has never shown any, Windows may know nothing yet.
+        let setting = self.notifier.Setting().unwrap_or(NotificationSetting::Enabled);
+        let who = match setting {
+            NotificationSetting::DisabledForApplication => "of Pushbell are switched off",
+            NotificationSetting::DisabledForUser => "are switched off",
+            NotificationSetting::DisabledByGroupPolicy => {
+                return Err("popups are forbidden by a group policy: ask who looks after this computer".to_owned());
+            }
+            _ => return Ok(()),
+        };
+        Err(format!("popups {who}: switch them on in Windows' settings, under System, Notifications"))
     }
 }
 
 impl Presenter for Toasts {
-    fn present(&mut self, popup: &Popup) -> Result<(), String> {
-        let mut toast = Notification::new();
-        toast.app_id(identity::APP_ID).summary(&popup.title).body(&popup.text);
-        toast.urgency(popup.urgency).timeout(popup.timeout);
-        for (action, label) in popup.actions.iter().filter(|(action, _)| *action != DEFAULT_ACTION) {
-            toast.action(action, label);
+    fn present(&mut self, popup: &Popup) -> std::result::Result<(), String> {
+        self.permission()?;
+        self.show(popup).map_err(|error| format!("Windows did not take the popup: {error}"))
+    }
+
+    fn withdraw(&mut self, key: &PopupKey) {
+        self.heard.retain(|(heard, _)| heard != key);
+        let (tag, group, application) = (tag::of(key).into(), GROUP.into(), identity::APP_ID.into());
+        let removed = ToastNotificationManager::History()
+            .and_then(|history| history.RemoveGroupedTagWithId(&tag, &group, &application));
+        if let Err(error) = removed {
+            tracing::debug!("a popup was not withdrawn: {error}");
         }
-        let shown = toast.show().map_err(|error| format!("Windows did not take the popup: {error}"))?;
-        self.listen(popup.key.clone(), shown);
-        Ok(())
     }
-}
 
-fn event(key: PopupKey, response: &NotificationResponse) -> Option<DesktopEvent> {
-    let activated = |action: &str| DesktopEvent::Activated { key: key.clone(), action: action.to_owned(), token: None };
-    match response {
-        NotificationResponse::Default => Some(activated(DEFAULT_ACTION)),
-        NotificationResponse::Action(action) => Some(activated(action)),
-        NotificationResponse::Closed(CloseReason::Dismissed) => Some(DesktopEvent::Dismissed(key)),
-        NotificationResponse::Closed(CloseReason::Expired | CloseReason::CloseAction | CloseReason::Other(_))
-        | NotificationResponse::Reply(_) => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_response_becomes_an_event_unless_nobody_gave_it() {
-        let key = || PopupKey::Summary;
-        let activated =
-            |action: &str| Some(DesktopEvent::Activated { key: key(), action: action.to_owned(), token: None });
-        let check = |response, expected| assert_eq!(event(key(), &response), expected);
-        check(NotificationResponse::Default, activated("default"));
-        check(NotificationResponse::Action("open".to_owned()), activated("open"));
-        check(NotificationResponse::Closed(CloseReason::Dismissed), Some(DesktopEvent::Dismissed(key())));
-        check(NotificationResponse::Closed(CloseReason::Expired), None);
-        check(NotificationResponse::Closed(CloseReason::CloseAction), None);
+    fn withdraw_all(&mut self) {
+        self.heard.clear();
+        let cleared =
+            ToastNotificationManager::History().and_then(|history| history.ClearWithId(&identity::APP_ID.into()));
+        if let Err(error) = cleared {
+            tracing::debug!("popups were not withdrawn: {error}");
+        }
     }
 }

@@ -35,6 +35,7 @@ pub(crate) struct AccountServer {
 
 /// How the server is to be, and what the person in front of it does.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct Plan {
     /// Has the OAuth 2.0 API.
     pub(crate) oauth: bool,
@@ -52,6 +53,8 @@ pub(crate) struct Plan {
     pub(crate) codes_expire: bool,
     /// Each refresh gives a new refresh token.
     pub(crate) rotates: bool,
+    /// How long an access token is said to be good, in seconds.
+    pub(crate) access_life: u64,
     /// The token endpoint is away, behind a proxy.
     pub(crate) away: bool,
     /// What is said to the questions for a device's tokens before there are some.
@@ -75,6 +78,7 @@ impl Default for Plan {
             consents: true,
             codes_expire: false,
             rotates: true,
+            access_life: 300,
             away: false,
             device_answers: Vec::new(),
             device_life: 600,

@@ -94,7 +94,7 @@ pub(super) fn tokens(world: &World, session: usize) -> Answer {
     let session = &world.sessions[session];
     Answer::ok(&json!({
         "access_token": session.access_token, "refresh_token": session.refresh_token, "token_type": "Bearer",
-        "expires_in": 300, "scope": session.scope,
+        "expires_in": world.plan.access_life, "scope": session.scope,
     }))
 }
 

@@ -23,15 +23,14 @@ use self::{
     desk::Desk,
     shown::Signal,
 };
-use super::bus::{self, Bus, BusState, CALL_DEADLINE, NameWatch};
+use super::bus::{self, Bus, BusState, CALL_DEADLINE, DAEMON as BUS, NameWatch};
 use crate::desktop::{
     DesktopEvent,
     popup::{Popup, PopupKey, PopupSerial},
 };
 
-const NAME: &str = "org.freedesktop.Notifications";
-const PATH: &str = "/org/freedesktop/Notifications";
-const BUS: (&str, &str, &str) = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus");
+pub(super) const NAME: &str = "org.freedesktop.Notifications";
+pub(super) const PATH: &str = "/org/freedesktop/Notifications";
 
 /// How long a service may take to start.
 const START_DEADLINE: Duration = Duration::from_secs(10);

@@ -7,6 +7,7 @@ use super::*;
 /// A system that answers when the test says so.
 struct System {
     shown: mpsc::UnboundedSender<PopupKey>,
+    withdrawn: mpsc::UnboundedSender<Option<PopupKey>>,
     answers: Receiver<Result<(), String>>,
 }
 
@@ -15,11 +16,21 @@ impl Presenter for System {
         self.shown.send(popup.key.clone()).unwrap();
         self.answers.recv().unwrap()
     }
+
+    fn withdraw(&mut self, key: &PopupKey) {
+        self.withdrawn.send(Some(key.clone())).unwrap();
+    }
+
+    fn withdraw_all(&mut self) {
+        self.withdrawn.send(None).unwrap();
+    }
 }
 
 struct Desk {
     popups: Popups,
     shown: mpsc::UnboundedReceiver<PopupKey>,
+    /// Each key, or none for all.
+    withdrawn: mpsc::UnboundedReceiver<Option<PopupKey>>,
     answer: Sender<Result<(), String>>,
     events: mpsc::UnboundedReceiver<DesktopEvent>,
 }
@@ -29,8 +40,9 @@ impl Desk {
         let (shown, seen) = mpsc::unbounded_channel();
         let (answer, answers) = channel();
         let (events, heard) = mpsc::unbounded_channel();
-        let popups = Popups::start(|| Ok(System { shown, answers }), events);
-        Self { popups, shown: seen, answer, events: heard }
+        let (withdrawn, gone) = mpsc::unbounded_channel();
+        let popups = Popups::start(|| Ok(System { shown, withdrawn, answers }), events);
+        Self { popups, shown: seen, withdrawn: gone, answer, events: heard }
     }
 
     fn show(&self, serial: u64, key: &'static str) {
@@ -154,6 +166,45 @@ async fn all_that_wait_can_be_withdrawn() {
     desk.show(4, "last");
     desk.answer(Ok(()));
     desk.asked("last").await;
+}
+
+#[tokio::test]
+async fn withdrawals_reach_the_system_in_their_turn_and_once() {
+    let mut desk = Desk::start();
+    assert_eq!(desk.next().await, service(true, None));
+    desk.show(1, "a");
+    desk.asked("a").await;
+    desk.popups.withdraw(&PopupKey::Own("a"));
+    desk.popups.withdraw(&PopupKey::Own("a"));
+    desk.show(2, "a");
+    assert!(desk.withdrawn.try_recv().is_err());
+    desk.answer(Ok(()));
+    assert_eq!(desk.next().await, shown(1));
+    assert_eq!(soon(desk.withdrawn.recv()).await, Some(Some(PopupKey::Own("a"))));
+    desk.asked("a").await;
+    assert!(desk.withdrawn.try_recv().is_err());
+    desk.answer(Ok(()));
+    assert_eq!(desk.next().await, shown(2));
+    desk.popups.withdraw(&PopupKey::Own("a"));
+    desk.popups.withdraw_all();
+    assert_eq!(soon(desk.withdrawn.recv()).await, Some(None));
+}
+
+#[tokio::test]
+async fn what_is_withdrawn_while_a_call_is_overdue_waits() {
+    let mut desk = Desk::start();
+    assert_eq!(desk.next().await, service(true, None));
+    desk.show(1, "a");
+    desk.asked("a").await;
+    desk.popups.withdraw(&PopupKey::Own("b"));
+    tokio::task::yield_now().await;
+    tokio::time::pause();
+    tokio::time::advance(CALL_DEADLINE + Duration::from_secs(1)).await;
+    assert_eq!(desk.next().await, service(false, Some(HUNG)));
+    tokio::time::resume();
+    desk.answer(Ok(()));
+    assert_eq!([desk.next().await, desk.next().await], [service(true, None), shown(1)]);
+    assert_eq!(soon(desk.withdrawn.recv()).await, Some(Some(PopupKey::Own("b"))));
 }
 
 #[tokio::test]

@@ -1,0 +1,124 @@
+//! What was caught up with, what pushes leave out, and when catching up is asked for.
+
+use jiff::ToSpan;
+
+use super::{push::*, *};
+use crate::{
+    controller::Missing,
+    inbox::{CaughtUp, CountsScope, Missed},
+};
+
+async fn details(bench: &mut Bench, event_id: &str, room: &str) {
+    let id = bench.notice(event_id).id;
+    bench.inbox.add_details(id, Some(message(event_id, room).details()), true).await.unwrap();
+    bench.settle().await;
+}
+
+async fn catch_up(bench: &mut Bench, missed: Vec<Missed>, is_whole: bool) {
+    let caught_up = CaughtUp {
+        account: "home".into(),
+        counts: CountsScope::Account,
+        counts_rooms: true,
+        derive_missed_calls: true,
+        missed,
+        read: Vec::new(),
+        listed_unread: Vec::new(),
+        is_all: false,
+        mark: Timestamp::now(),
+        at: Timestamp::now(),
+        is_whole,
+    };
+    bench.inbox.take_over(caught_up).await.unwrap();
+    bench.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_popup_waits_a_moment_for_what_its_push_leaves_out() {
+    let mut bench = Bench::new().await;
+    bench.push(message("hello", "Kitchen").ids_only()).await;
+    assert_eq!(bench.shows(), [""; 0]);
+    details(&mut bench, "hello", "Kitchen").await;
+    assert_eq!(bench.shows(), ["Bob in Kitchen"]);
+    assert_eq!(bench.controller.next_due(), None, "nothing ticks");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_popup_comes_in_any_case_and_changes_when_the_details_come() {
+    let mut bench = Bench::new().await;
+    bench.push(message("hello", "Kitchen").ids_only()).await;
+    bench.pass(2 * SECOND).await;
+    assert_eq!(bench.shows().len(), 1);
+    assert_eq!(bench.up()[0].0, "New message");
+    assert_eq!(bench.controller.next_due(), None, "nothing ticks");
+    details(&mut bench, "hello", "Kitchen").await;
+    assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "hello".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rooms_do_not_wait_for_each_other_and_a_crowd_for_nobody() {
+    let mut bench = Bench::new().await;
+    bench.push(message("one", "Kitchen").ids_only()).await;
+    bench.push(message("two", "Cellar")).await;
+    assert_eq!(bench.shows(), ["Bob in Cellar"]);
+    for number in 0..8 {
+        bench.push(message(&format!("{number}"), &format!("room {number}")).ids_only()).await;
+    }
+    assert!(!bench.shows().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_missed_is_one_popup() {
+    let mut bench = Bench::new().await;
+    bench.push(message("seen", "Attic")).await;
+    assert_eq!(bench.shows().len(), 1);
+    let missed = vec![message("one", "Kitchen").missed(), message("two", "Cellar").missed()];
+    catch_up(&mut bench, missed, true).await;
+    assert_eq!(bench.shows(), ["2 messages in 2 rooms"]);
+    bench.push(message("new", "Kitchen")).await;
+    assert_eq!(bench.shows(), ["Bob in Kitchen"], "what comes then is shown as ever");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_while_catching_up_is_told_with_what_was_missed_but_does_not_wait_long() {
+    let mut bench = Bench::new().await;
+    bench.handle(Event::CatchingUp(true)).await;
+    bench.push(message("pushed", "Attic")).await;
+    bench.push(call("one", "Attic")).await;
+    assert_eq!(bench.shows(), ["Bob is calling"]);
+    catch_up(&mut bench, vec![message("one", "Kitchen").missed()], true).await;
+    assert_eq!(bench.shows(), [""; 0]);
+    bench.handle(Event::CatchingUp(false)).await;
+    assert_eq!(bench.shows(), ["2 messages in 2 rooms"]);
+    bench.handle(Event::CatchingUp(true)).await;
+    bench.push(message("two", "Cellar")).await;
+    assert_eq!(bench.shows(), [""; 0]);
+    bench.pass(3 * SECOND).await;
+    assert_eq!(bench.shows(), ["Bob in Cellar"], "whatever becomes of it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_summary_says_that_there_was_more() {
+    let mut bench = Bench::new().await;
+    catch_up(&mut bench, vec![message("one", "Kitchen").missed()], false).await;
+    assert_eq!(bench.shows(), ["1 message in 1 room"]);
+    assert!(bench.up()[0].1.starts_with("There were more than are read back."), "{:?}", bench.up());
+    catch_up(&mut bench, vec![message("two", "Kitchen").missed()], true).await;
+    assert_eq!(bench.shows(), ["Bob in Kitchen"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn catching_up_is_asked_for_after_a_sleep_and_when_pushes_resume() {
+    let mut bench = Bench::new().await;
+    bench.say(DesktopEvent::Resumed).await;
+    assert_eq!(bench.asks.try_recv(), Ok(Ask::CatchUp(Missing::Anywhere)));
+    bench.pass(200 * SECOND).await;
+    let start = Timestamp::now();
+    let mut gap = async |event: &str, minutes: i64| {
+        bench.push(message(event, "Kitchen").received_at(start + minutes.minutes())).await;
+        bench.asks.try_recv().ok()
+    };
+    assert_eq!(gap("1", 0).await, None, "the first push of all");
+    assert_eq!(gap("2", 29).await, None);
+    assert_eq!(gap("3", 59).await, Some(Ask::CatchUp(Missing::After { account: "home".into() })));
+    assert_eq!(gap("4", 60).await, None);
+}

@@ -1,0 +1,174 @@
+//! The running program, another one, the addresses that it listens on.
+
+use std::{
+    fs::{File, TryLockError},
+    io,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    time::Duration,
+};
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::{Finding, Verdict, reach::Way, unless_it_hangs, words};
+use crate::{
+    config::Config,
+    control::{self, AskError, Reply, Request, Status},
+    identity,
+    paths::Paths,
+};
+
+const PART: &str = "pushbell";
+const LISTENING: &str = "listening";
+
+/// Whether the program runs.
+#[derive(Debug)]
+pub(super) enum Running {
+    /// It does, and said how it is.
+    Yes(Box<Status>),
+    /// It does not.
+    No,
+    /// Something is there that does not say how it is: why.
+    Silent(String),
+}
+
+impl Running {
+    pub(super) fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Yes(status) => Some(status),
+            Self::No | Self::Silent(_) => None,
+        }
+    }
+
+    /// What it listens on, else what it would listen on.
+    pub(super) fn listen(&self, config: &Config) -> Vec<SocketAddr> {
+        let listening = self.status().map(|status| status.listen.iter().filter_map(|a| a.parse().ok()).collect());
+        listening.filter(|addresses: &Vec<_>| !addresses.is_empty()).unwrap_or_else(|| config.server.listen.clone())
+    }
+
+    /// When a push last came for this account.
+    pub(super) fn last_push(&self, account: &str) -> Option<Timestamp> {
+        self.status()?.accounts.iter().find(|known| known.name == account)?.last_push
+    }
+}
+
+/// Asks the running program.
+pub(super) async fn ask(paths: &Paths, patience: Duration) -> Running {
+    let (control, lock) = (paths.control.clone(), paths.lock.clone());
+    let asked = unless_it_hangs(patience, move || control::ask(&control, &Request::Status)).await;
+    match asked {
+        None => Running::Silent("it does not answer".to_owned()),
+        Some(Ok(Reply::Status(status))) => Running::Yes(status),
+        Some(Ok(Reply::Done | Reply::Pushed { .. })) => Running::Silent("it did not say how it is".to_owned()),
+        Some(Ok(Reply::Failed { reason })) => Running::Silent(words(reason)),
+        Some(Err(AskError::NotRunning)) if is_locked(&lock) => {
+            Running::Silent(format!("it holds {} and cannot be asked", lock.display()))
+        }
+        Some(Err(AskError::NotRunning)) => Running::No,
+        Some(Err(error)) => Running::Silent(words(error)),
+    }
+}
+
+/// Whether a running program holds the lock. One that starts at this very moment waits for nobody else to hold it in
+/// common.
+fn is_locked(lock: &Path) -> bool {
+    let tried = File::open(lock).map(|lock| lock.try_lock_shared());
+    matches!(tried, Ok(Err(TryLockError::WouldBlock)))
+}
+
+/// Whether it runs, and where it listens.
+pub(super) fn check(running: &Running, paths: &Paths, config: &Config) -> Vec<Finding> {
+    match running {
+        Running::Yes(status) => {
+            let Status { version, pid, paused_until, listen, .. } = &**status;
+            let says = format!("version {} runs (process {pid})", words(version));
+            let mut findings = vec![if version == identity::VERSION {
+                Finding::good(PART, says)
+            } else {
+                Finding::warning(PART, format!("{says}, and this is {}", identity::VERSION))
+                    .advise("Quit the running one and start it again")
+            }];
+            if let Some(until) = paused_until {
+                let says = format!("popups and sounds are paused until {}", end(*until));
+                findings.push(Finding::warning(PART, says).advise("`pushbell resume` ends the pause"));
+            }
+            findings.push(if listen.is_empty() {
+                Finding::fault(LISTENING, "it listens on no address").advise(format!(
+                    "Set server.listen in {} to an address that this computer has",
+                    paths.config.display()
+                ))
+            } else {
+                Finding::good(LISTENING, listen.join(", "))
+            });
+            findings
+        }
+        Running::No => {
+            let mut findings = vec![
+                Finding::warning(PART, "is not running: no push can come")
+                    .advise("Start it with `pushbell`; `pushbell autostart on` starts it with the desktop"),
+            ];
+            findings.extend(config.server.listen.iter().map(|address| free(*address)));
+            findings
+        }
+        Running::Silent(reason) => vec![
+            Finding::fault(PART, format!("another Pushbell runs, but {}", reason.trim_start_matches("Pushbell ")))
+                .advise("End that process and start Pushbell again"),
+        ],
+    }
+}
+
+/// Whether the address could be listened on now.
+fn free(address: SocketAddr) -> Finding {
+    let Err(error) = TcpListener::bind(address) else {
+        return Finding::good(LISTENING, format!("{address} is free"));
+    };
+    let other = "set another server.listen in pushbell.toml";
+    let kind = error.kind();
+    if kind == io::ErrorKind::AddrInUse {
+        Finding::fault(LISTENING, format!("another program listens at {address}"))
+            .advise(format!("End that program, or {other}"))
+    } else if kind == io::ErrorKind::AddrNotAvailable {
+        Finding::warning(LISTENING, format!("this computer does not have the address of {address} now"))
+            .advise(format!("Connect the network or VPN that it belongs to, or {other}"))
+    } else if kind == io::ErrorKind::PermissionDenied {
+        Finding::fault(LISTENING, format!("you may not listen at {address}"))
+            .advise("Set a port above 1023 in server.listen in pushbell.toml")
+    } else {
+        Finding::fault(LISTENING, format!("{address} cannot be listened on: {error}"))
+            .advise(format!("To go around it, {other}"))
+    }
+}
+
+/// What the running program says is wrong, and nobody else has said: not about a file that has a line of its own.
+pub(super) fn problems(running: &Running, findings: &[Finding], paths: &Paths, config: &Config) -> Vec<Finding> {
+    let Some(status) = running.status() else { return Vec::new() };
+    let is_at_fault = |part: &str| findings.iter().any(|f| f.part == part && f.verdict == Verdict::Fault);
+    let said = |problem: &str| {
+        let own = [("config", &paths.config), ("accounts", &paths.accounts), ("database", &paths.database)];
+        let tls =
+            config.server.tls.iter().flat_map(|tls| [("certificate", &tls.certificate), ("certificate", &tls.key)]);
+        own.into_iter()
+            .chain(tls)
+            .any(|(part, path)| is_at_fault(part) && problem.contains(&path.display().to_string()))
+    };
+    let problems = status.problems.iter().filter(|problem| !said(problem));
+    problems.map(|problem| Finding::fault(PART, words(problem))).collect()
+}
+
+/// While the program does not run, no push can come back: that is no fault of the way.
+pub(super) fn without_endpoint(mut findings: Vec<Finding>, way: &Way) -> Vec<Finding> {
+    findings.retain(|finding| finding.part != "endpoint");
+    let base = way.url.split("/_matrix").next().unwrap_or(&way.url);
+    let says = format!("{} can only be tried while Pushbell runs", words(base));
+    findings.push(Finding::warning("pusher URL", says));
+    findings
+}
+
+/// A pause's end in words. The far future stands for a pause without end.
+fn end(until: Timestamp) -> String {
+    const YEAR: i64 = 366 * 24 * 3600;
+    if until.as_second() > Timestamp::now().as_second().saturating_add(YEAR) {
+        return "`pushbell resume`".to_owned();
+    }
+    until.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}

@@ -1,0 +1,135 @@
+//! What a homeserver says of a signed-in account: whether the token is good, and whether it still pushes to us.
+
+use std::time::Duration;
+
+use jiff::{Timestamp, tz::TimeZone};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::{
+    DEADLINE, Finding,
+    reach::{self, Pushed, Way},
+    words,
+};
+use crate::{
+    accounts::{Account, SignIn},
+    homeserver::{BaseUrl, HomeserverClient, HomeserverError, HttpsClient, ListedPusher, Tokens},
+    secrets::Secrets,
+};
+
+const PART: &str = "account";
+/// How long the keyring may take to give the token, and the homeserver to answer: together no longer than a check.
+const KEYRING: Duration = Duration::from_secs(2);
+const HOMESERVER: Duration = Duration::from_millis(2500);
+
+/// An account and what belongs to it.
+pub(super) struct Patient {
+    pub(super) account: Account,
+    /// When a push last came for it; `None` also while the program does not run.
+    pub(super) last_push: Option<Timestamp>,
+    /// To the address that homeservers are told, if they are not told another.
+    pub(super) way: Way,
+    /// That address was chosen (`server.public_url`), so that the pusher has to have it.
+    pub(super) chosen: bool,
+    pub(super) secrets: Secrets,
+}
+
+/// Nothing for an account that was registered by hand.
+pub(super) async fn check(patient: &Patient) -> Vec<Finding> {
+    let Some(sign_in) = &patient.account.sign_in else { return Vec::new() };
+    let name = words(&patient.account.name);
+    let homeserver = match BaseUrl::parse(&sign_in.homeserver) {
+        Ok(homeserver) => homeserver,
+        Err(reason) => return vec![again(Finding::fault(PART, format!("{name}: {}", words(reason))), sign_in)],
+    };
+    let pushed = patient.last_push.map_or(Pushed::Never, Pushed::At);
+    let examine = async |way: &Way| {
+        let examined = timeout(DEADLINE, reach::examine(way, Some(&homeserver), &sign_in.server, pushed)).await;
+        examined.unwrap_or_else(|_| vec![Finding::fault("pusher URL", "cannot be looked at in time")])
+    };
+    let mut told = None;
+    let (session, mut way) = tokio::join!(session(patient, sign_in, &homeserver, &mut told), examine(&patient.way));
+    // What the homeserver was told is what matters.
+    if let Some(url) = told.filter(|url| *url != patient.way.url) {
+        way = examine(&Way { url, ..patient.way.clone() }).await;
+    }
+    way.insert(0, session);
+    way
+}
+
+/// `told`: the URL of our pusher, if there is one.
+async fn session(patient: &Patient, sign_in: &SignIn, homeserver: &BaseUrl, told: &mut Option<String>) -> Finding {
+    let name = words(&patient.account.name);
+    let fault = |says: String| Finding::fault(PART, format!("{name}: {says}"));
+    let tokens = match timeout(KEYRING, patient.secrets.load(sign_in)).await {
+        Ok(Ok(Some(tokens))) => tokens,
+        Ok(Ok(None)) => return again(fault("its access token is gone".to_owned()), sign_in),
+        Ok(Err(error)) => return fault(words(error)).advise("Unlock the keyring, then look again"),
+        Err(_) => return fault("the keyring does not give its access token".to_owned()).advise("Unlock the keyring"),
+    };
+    let https = match HttpsClient::new() {
+        Ok(https) => https.with_deadline(HOMESERVER),
+        Err(error) => return fault(words(error)),
+    };
+    let client = HomeserverClient::new(https, homeserver.clone()).with_token(&tokens.access_token);
+    let (who, pushers) = tokio::join!(client.get("/_matrix/client/v3/account/whoami"), client.pushers());
+    let is_ours =
+        |pusher: &ListedPusher| pusher.app_id == patient.account.app_id && pusher.pushkey == patient.account.pushkey;
+    let url = pushers.map(|pushers| pushers.into_iter().find(is_ours).map(|pusher| pusher.url));
+    told.clone_from(url.as_ref().map_or(&None, |url| url));
+    judge(patient, sign_in, &tokens, who, url)
+}
+
+/// From what the homeserver says to a finding (pure). `url`: that of our pusher; `None`: there is none.
+fn judge(
+    patient: &Patient,
+    sign_in: &SignIn,
+    tokens: &Tokens,
+    who: Result<Value, HomeserverError>,
+    url: Result<Option<String>, HomeserverError>,
+) -> Finding {
+    let Patient { account, way, chosen, last_push, .. } = patient;
+    let name = words(&account.name);
+    let user = words(&sign_in.user_id);
+    let fault = |says: String| Finding::fault(PART, format!("{name}: {says}"));
+    let who = match who {
+        Ok(who) => who,
+        Err(error) if error.is_unknown_token() && tokens.refresh_token.is_some() => {
+            let says = format!("{name}: the access token of {user} has expired, and is renewed when it is next needed");
+            return Finding::warning(PART, says);
+        }
+        Err(error) if error.is_unknown_token() => {
+            let says = format!("{user} is signed out: the homeserver does not take its access token any more");
+            return again(fault(says), sign_in);
+        }
+        Err(error) => {
+            return fault(format!("the homeserver cannot be asked: {}", words(error)))
+                .advise("Check the network, and whether the homeserver is up; then look again");
+        }
+    };
+    if who["user_id"].as_str().is_some_and(|is| is != sign_in.user_id) {
+        return again(fault(format!("its access token is not that of {user}")), sign_in);
+    }
+    let restart = "Restart Pushbell, which sets its pusher again; if that does not help, sign in again";
+    let url = match url {
+        Ok(Some(url)) => url,
+        Ok(None) => {
+            let says = format!("the homeserver of {user} has no pusher for this desktop any more");
+            return again(fault(says), sign_in).advise(restart);
+        }
+        Err(error) => return fault(format!("the homeserver does not say whom it pushes to: {}", words(error))),
+    };
+    if *chosen && url != way.url {
+        let says = format!("the homeserver pushes to {}, not to server.public_url", words(&url));
+        return again(fault(says), sign_in).advise(restart);
+    }
+    let last = match last_push {
+        Some(time) => format!("the last push came {}", time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M")),
+        None => "no push has come yet".to_owned(),
+    };
+    Finding::good(PART, format!("{name}: {user} is signed in and has its pusher; {last}"))
+}
+
+fn again(finding: Finding, sign_in: &SignIn) -> Finding {
+    finding.advise("Sign in again").paste(format!("pushbell login {}", words(&sign_in.user_id)))
+}

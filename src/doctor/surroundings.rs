@@ -1,0 +1,190 @@
+//! What the desktop has: session bus, popups, tray, sound, screen lock, keyring (pure: what was seen becomes findings).
+
+use super::{Finding, words};
+use crate::{
+    config::{Config, Preview},
+    control::Status,
+    desktop::ServiceState,
+    platform::probe::{Seen, Surroundings},
+};
+
+/// `seen`: `None` when looking took too long. `device`: what sounds would play on, `None` likewise. `signed_in`: some
+/// account has an access token to keep.
+pub(super) fn check(
+    seen: Option<&Surroundings>,
+    device: Option<Result<&'static str, String>>,
+    status: Option<&Status>,
+    config: &Config,
+    signed_in: bool,
+) -> Vec<Finding> {
+    let unknown = Seen::Unknown;
+    let silent = Seen::Silent;
+    let part = |of: fn(&Surroundings) -> &Seen| seen.map_or(&unknown, of);
+    let bus = seen.map_or(&silent, |seen| &seen.session_bus);
+    let capabilities = seen.map_or(&[][..], |seen| &seen.capabilities);
+    [
+        session_bus(bus),
+        popups(part(|seen| &seen.popups), capabilities, status.map(|status| &status.popup), config),
+        tray(part(|seen| &seen.tray), status.map(|status| &status.tray)),
+        Some(sound(device, status, config)),
+        screen_lock(part(|seen| &seen.screen_lock), config),
+        keyring(part(|seen| &seen.keyring), signed_in),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn session_bus(seen: &Seen) -> Option<Finding> {
+    const PART: &str = "session bus";
+    match seen {
+        Seen::Unknown => None,
+        Seen::Present(_) => Some(Finding::good(PART, "answers")),
+        Seen::Silent => {
+            Some(Finding::fault(PART, "does not answer, and popups and tray with it").advise("Log out and in again"))
+        }
+        Seen::Absent(reason) => Some(
+            Finding::fault(PART, format!("there is none, and so neither popups nor tray ({})", words(reason))).advise(
+                "Start Pushbell inside the desktop session: a terminal over SSH, cron and sudo have no session bus",
+            ),
+        ),
+    }
+}
+
+fn popups(seen: &Seen, capabilities: &[String], state: Option<&ServiceState>, config: &Config) -> Option<Finding> {
+    const PART: &str = "popups";
+    if !config.popup.enabled {
+        return Some(Finding::good(PART, "are turned off in the configuration"));
+    }
+    let restart = "Restart the notification service, or log out and in again";
+    match (seen, state) {
+        (Seen::Silent, _) => Some(Finding::fault(PART, "the notification service does not answer").advise(restart)),
+        (Seen::Absent(reason), _) => {
+            let finding = Finding::fault(PART, format!("none can be shown: {}", words(reason)));
+            Some(if reason.contains("session bus") {
+                finding
+            } else {
+                finding.advise("Start your desktop's notification service, or install one (dunst, mako, xfce4-notifyd)")
+            })
+        }
+        (Seen::Present(_) | Seen::Unknown, Some(ServiceState { available: false, reason }))
+            if !is_early(reason.as_deref()) =>
+        {
+            let reason = reason.as_deref().unwrap_or("the notification service takes none");
+            // It says what to do.
+            Some(Finding::fault(PART, words(reason)))
+        }
+        (Seen::Unknown, None) => None,
+        (Seen::Unknown, Some(ServiceState { reason, .. })) => {
+            Some(Finding::good(PART, words(reason.as_deref().unwrap_or("can be shown"))))
+        }
+        (Seen::Present(service), _) => {
+            let service = words(service);
+            Some(if capabilities.is_empty() {
+                Finding::good(PART, service)
+            } else if capabilities.iter().any(|capability| capability == "actions") {
+                Finding::good(PART, format!("{service} ({})", words(capabilities.join(", "))))
+            } else {
+                Finding::warning(PART, format!("{service} knows no actions: a click on a popup opens nothing"))
+                    .advise("Another notification service does (dunst, mako, xfce4-notifyd)")
+            })
+        }
+    }
+}
+
+fn tray(seen: &Seen, state: Option<&ServiceState>) -> Option<Finding> {
+    const PART: &str = "tray";
+    if let Some(ServiceState { available: false, reason: Some(reason) }) = state
+        && reason.contains("--no-tray")
+    {
+        return Some(Finding::good(PART, words(reason)));
+    }
+    match (seen, state) {
+        (Seen::Silent, _) => Some(
+            Finding::fault(PART, "what shows tray icons does not answer")
+                .advise("Restart the panel, or log out and in"),
+        ),
+        (Seen::Absent(reason), _) if reason.contains("session bus") => {
+            Some(Finding::warning(PART, format!("there is no icon: {}", words(reason))))
+        }
+        (Seen::Absent(advice), _) => {
+            Some(Finding::warning(PART, "nothing shows the icon with its badge").advise(capitalised(&words(advice))))
+        }
+        (Seen::Present(_) | Seen::Unknown, Some(ServiceState { available: false, reason }))
+            if !is_early(reason.as_deref()) =>
+        {
+            let reason = reason.as_deref().unwrap_or("there is no icon");
+            Some(Finding::warning(PART, words(reason)))
+        }
+        (Seen::Unknown, None) => None,
+        (Seen::Unknown, Some(_)) => Some(Finding::good(PART, "shows the icon")),
+        (Seen::Present(what), _) => Some(Finding::good(PART, words(what))),
+    }
+}
+
+fn sound(device: Option<Result<&'static str, String>>, status: Option<&Status>, config: &Config) -> Finding {
+    const PART: &str = "sound";
+    if !config.sound.enabled {
+        return Finding::good(PART, "is turned off in the configuration");
+    }
+    match device {
+        None => Finding::fault(PART, "the sound server does not answer")
+            .advise("Restart it: `systemctl --user restart pipewire pipewire-pulse`, or `pulseaudio -k`"),
+        Some(Err(reason)) if reason.ends_with("does not answer") => Finding::fault(PART, words(reason))
+            .advise("Restart it: `systemctl --user restart pipewire pipewire-pulse`, or `pulseaudio -k`"),
+        Some(Err(reason)) => Finding::warning(PART, format!("there is nothing to play on ({})", words(reason)))
+            .advise("Start a sound server (PipeWire or PulseAudio), or connect a device"),
+        Some(Ok(host)) => match status {
+            Some(status) if status.muted => {
+                Finding::warning(PART, "is muted from the tray").advise("Turn \"Mute\" off in the tray menu")
+            }
+            Some(Status { sound: ServiceState { available: false, reason }, .. }) => {
+                Finding::warning(PART, words(reason.as_deref().unwrap_or("the last one could not be played")))
+            }
+            Some(_) | None => Finding::good(PART, format!("plays by way of {host}")),
+        },
+    }
+}
+
+fn screen_lock(seen: &Seen, config: &Config) -> Option<Finding> {
+    const PART: &str = "screen lock";
+    match seen {
+        Seen::Unknown => None,
+        Seen::Present(what) => Some(Finding::good(PART, words(what))),
+        Seen::Absent(_) | Seen::Silent if config.popup.preview == Preview::Unlocked => {
+            Some(Finding::warning(PART, "nobody can say whether the screen is locked: popups never show text").advise(
+                "Run a screen locker that tells (that of your desktop, or one by way of logind), or set \
+                 popup.preview = \"always\" in pushbell.toml",
+            ))
+        }
+        Seen::Absent(_) | Seen::Silent => {
+            Some(Finding::good(PART, "is not known, and matters only with popup.preview = \"unlocked\""))
+        }
+    }
+}
+
+fn keyring(seen: &Seen, signed_in: bool) -> Option<Finding> {
+    const PART: &str = "keyring";
+    match seen {
+        Seen::Unknown => None,
+        Seen::Present(what) => Some(Finding::good(PART, words(what))),
+        Seen::Absent(reason) if signed_in => Some(
+            Finding::warning(PART, format!("{}: access tokens may be in a file that only you can read", words(reason)))
+                .advise("To have a keyring, install and unlock one (gnome-keyring, KWallet), then sign in again"),
+        ),
+        Seen::Absent(reason) => Some(Finding::good(PART, format!("{}; nobody is signed in", words(reason)))),
+        Seen::Silent => Some(
+            Finding::warning(PART, "does not answer").advise("Unlock it, or restart it by logging out and in again"),
+        ),
+    }
+}
+
+/// The program has only just started, and knows less than was seen.
+fn is_early(reason: Option<&str>) -> bool {
+    reason.is_some_and(|reason| reason.contains("has not answered yet"))
+}
+
+fn capitalised(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}

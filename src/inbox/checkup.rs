@@ -1,0 +1,124 @@
+//! Looking whether the database is sound, beside the running program or without one, and changing nothing.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::{InboxError, schema};
+
+/// What was found of a sound database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkup {
+    /// Size of the file.
+    pub bytes: u64,
+    /// All of it was looked at; else the time was over.
+    pub complete: bool,
+}
+
+/// Looks at every page for at most `patience`. `None`: there is no database yet.
+///
+/// # Errors
+/// When it is damaged, or cannot be read.
+pub fn check_up(path: &Path, patience: Duration) -> Result<Option<Checkup>, InboxError> {
+    let bytes = match fs::metadata(path) {
+        Ok(found) => found.len(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(schema::unusable(path, &error)),
+    };
+    let Some(connection) = open(path)? else { return Ok(None) };
+    let interrupt = connection.get_interrupt_handle();
+    let (done, is_done) = mpsc::channel::<()>();
+    let timer = thread::spawn(move || {
+        if is_done.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
+            interrupt.interrupt();
+        }
+    });
+    let verdict = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    drop(done);
+    drop(timer.join());
+    match verdict {
+        Ok(verdict) if verdict == "ok" => Ok(Some(Checkup { bytes, complete: true })),
+        Ok(reason) => {
+            let reason = reason.lines().next().unwrap_or_default().to_owned();
+            Err(InboxError::Damaged { path: path.display().to_string(), reason })
+        }
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
+            Ok(Some(Checkup { bytes, complete: false }))
+        }
+        Err(error) => Err(schema::failed(path, &error)),
+    }
+}
+
+/// Where there is no log, nobody has it open, and SQLite is told that nobody will: else even a reader would make files
+/// beside it, and could not read it on a disk that is read-only.
+fn open(path: &Path) -> Result<Option<Connection>, InboxError> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    if PathBuf::from(log).exists() {
+        return schema::open_to_read(path);
+    }
+    let uri = format!("file:{}?immutable=1", percent_encode(path.as_os_str().as_encoded_bytes(), NON_ALPHANUMERIC));
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(uri, flags).map(Some).map_err(|error| schema::failed(path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write as _, sync::Arc};
+
+    use super::*;
+    use crate::inbox::{Inbox, Retention};
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn database() -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a ?#%ü.db");
+        (directory, path)
+    }
+
+    fn inbox(path: &Path) -> Inbox {
+        Inbox::open(path, Retention { keep_days: 30, keep_bodies: true }, Arc::default()).unwrap()
+    }
+
+    #[test]
+    fn a_database_is_sound_beside_the_program_and_without_it_and_nothing_is_left_behind() {
+        let (directory, path) = database();
+        assert_eq!(check_up(&path, PATIENCE).unwrap(), None);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let running = inbox(&path);
+            running.check().await.unwrap();
+            assert!(check_up(&path, PATIENCE).unwrap().unwrap().complete);
+        });
+        let names = || {
+            let mut names: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        // The inbox's thread closes it on its own time.
+        let started = std::time::Instant::now();
+        while names().len() > 1 {
+            assert!(started.elapsed() < PATIENCE, "{:?}", names());
+            thread::yield_now();
+        }
+        let before = names();
+        let found = check_up(&path, PATIENCE).unwrap().unwrap();
+        assert!(found.complete && found.bytes > 4096);
+        assert_eq!(names(), before);
+    }
+
+    #[test]
+    fn damage_is_told() {
+        let (_directory, path) = database();
+        fs::File::create(&path).unwrap().write_all(&[b'x'; 8192]).unwrap();
+        assert!(matches!(check_up(&path, PATIENCE), Err(InboxError::Damaged { .. })));
+    }
+}

@@ -1,0 +1,195 @@
+//! Taking over what a homeserver lists, and details that come later.
+
+use super::*;
+
+fn caught_up(missed: Vec<Missed>) -> CaughtUp {
+    CaughtUp {
+        account: "a".into(),
+        counts: CountsScope::Account,
+        counts_rooms: true,
+        derive_missed_calls: true,
+        missed,
+        read: Vec::new(),
+        listed_unread: Vec::new(),
+        is_all: false,
+        mark: at(100),
+        at: at(101),
+        is_whole: true,
+    }
+}
+
+fn missed(push: Push) -> Missed {
+    Missed { notification: Arc::new(push.notification), tweaks: push.recipients[0].tweaks.clone(), read: false }
+}
+
+fn listed(event_id: &str, room_id: &str) -> ListedUnread {
+    ListedUnread { room_id: room_id.to_owned(), event_id: event_id.to_owned() }
+}
+
+#[tokio::test]
+async fn what_was_missed_is_kept_once_and_the_mark_moves_with_it() {
+    let mut desk = Desk::new();
+    assert_eq!(desk.inbox.standing("a".into()).await.unwrap(), Standing::default());
+    desk.record(message("$1", "!r")).await;
+    let both = || caught_up(vec![missed(message("$1", "!r")), missed(message("$2", "!r"))]);
+    assert_eq!(desk.inbox.take_over(both()).await.unwrap(), 1);
+    assert!(desk.had_news().await);
+    let news = desk.news().await;
+    assert_eq!((news.waiting_notices, news.caught_up), (2, Some(true)));
+    assert_eq!(desk.news().await.caught_up, None, "told once");
+    desk.restart();
+    assert_eq!(desk.inbox.take_over(both()).await.unwrap(), 0);
+    let standing = desk.inbox.standing("a".into()).await.unwrap();
+    assert_eq!((standing.mark, standing.completed_at), (Some(at(100)), Some(at(101))));
+    let unread: Vec<_> = standing.unread.into_iter().map(|event| event.event_id).collect();
+    assert_eq!(unread, ["$2", "$1"]);
+    // The push comes after all.
+    desk.record(message("$2", "!r").counting(unread_of(1))).await;
+    assert_eq!(desk.history().len(), 2);
+}
+
+fn unread_of(number: u64) -> Counts {
+    Counts { unread: number, missed_calls: None }
+}
+
+#[tokio::test]
+async fn what_was_missed_is_no_push() {
+    let desk = Desk::new();
+    desk.inbox.take_over(caught_up(vec![missed(message("$1", "!r"))])).await.unwrap();
+    let news = desk.news().await;
+    assert_eq!(news.accounts.len(), 1);
+    assert_eq!((news.accounts[0].unread, news.accounts[0].last_push), (1, None));
+}
+
+#[tokio::test]
+async fn what_was_read_elsewhere_is_read_and_its_room_is_told() {
+    let desk = Desk::new();
+    for (event, room) in [("$1", "!a"), ("$2", "!b"), ("$3", "!b")] {
+        desk.record(message(event, room).counting(unread_of(2))).await;
+    }
+    desk.show_all().await;
+    let read = ["$1", "$2", "$unknown"].map(ToOwned::to_owned).to_vec();
+    let late = Missed { read: true, ..missed(message("$4", "!c")) };
+    let found = CaughtUp { read, listed_unread: vec![listed("$3", "!b")], ..caught_up(vec![late]) };
+    desk.news().await;
+    desk.inbox.take_over(found).await.unwrap();
+    let news = desk.news().await;
+    assert_eq!(news.zeroed, [Zeroed::Room(key("a", "!a")), Zeroed::Room(key("a", "!c"))]);
+    assert_eq!(news.changed_rooms, [key("a", "!b")]);
+    let read: Vec<_> = desk.history().into_iter().map(|notice| notice.read).collect();
+    assert_eq!(read, [true, true, false, true]);
+    assert_eq!(news.waiting_notices, 0);
+    assert_eq!(news.accounts[0].unread, 1, "a room, as this homeserver counts");
+    assert_eq!(desk.digest(key("a", "!b")).await.unwrap().count, 1);
+}
+
+#[tokio::test]
+async fn the_number_is_what_is_unread_here_or_listed_so() {
+    async fn check(counts_rooms: bool, is_all: bool, listed_unread: &[ListedUnread], expected: u64) {
+        let desk = Desk::new();
+        for (event, room) in [("$1", "!a"), ("$2", "!a"), ("$3", "!b")] {
+            desk.record(message(event, room).counting(unread_of(9))).await;
+        }
+        let found = CaughtUp { counts_rooms, is_all, listed_unread: listed_unread.to_vec(), ..caught_up(Vec::new()) };
+        desk.inbox.take_over(found).await.unwrap();
+        assert_eq!(desk.unread("a").await, expected, "{counts_rooms} {is_all} {listed_unread:?}");
+    }
+    check(true, false, &[], 9).await;
+    check(true, true, &[], 2).await;
+    check(true, true, &[listed("$1", "!a"), listed("$7", "!c"), listed("$8", "!c")], 3).await;
+    check(false, true, &[], 3).await;
+    check(false, true, &[listed("$1", "!a"), listed("$7", "!c"), listed("$8", "!c")], 5).await;
+}
+
+#[tokio::test]
+async fn a_call_that_was_missed_does_not_ring() {
+    let desk = Desk::new();
+    let call = event("$1", "!r", "m.call.invite", r#"{"call_id":"1","lifetime":60000}"#);
+    desk.inbox.take_over(caught_up(vec![missed(call)])).await.unwrap();
+    let calls = desk.news().await.calls;
+    assert_eq!(calls.iter().map(|call| call.state).collect::<Vec<_>>(), [CallState::Missed]);
+    let found = CaughtUp { read: vec!["$1".to_owned()], ..caught_up(Vec::new()) };
+    desk.inbox.take_over(found).await.unwrap();
+    assert_eq!(desk.missed("a").await, 0);
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_is_told_once_for_each() {
+    let desk = Desk::new();
+    let was_told = async |session: &str| desk.inbox.was_told_of_end("a".into(), session.to_owned()).await.unwrap();
+    assert!(!was_told("one").await);
+    desk.inbox.told_of_end("a".into(), Some("one".to_owned())).await.unwrap();
+    assert!(was_told("one").await && !was_told("two").await);
+    desk.inbox.told_of_end("a".into(), None).await.unwrap();
+    assert!(!was_told("one").await);
+}
+
+/// A push of nothing but ids.
+fn ids(event_id: &str, room_id: &str) -> Push {
+    let mut push = message(event_id, room_id);
+    push.notification.event_type = None;
+    push.notification.sender = None;
+    push.notification.content = None;
+    push.recipients[0].fetches_details = true;
+    push
+}
+
+async fn wanted(desk: &Desk) -> Vec<String> {
+    let wanted = desk.inbox.wanted_details(NoticeId(i64::MAX), 10).await.unwrap();
+    wanted.into_iter().map(|wanted| wanted.event_id).collect()
+}
+
+#[tokio::test]
+async fn only_what_came_without_details_and_can_be_asked_for_is_wanted() {
+    let mut desk = Desk::new();
+    desk.record(ids("$1", "!r")).await;
+    desk.inbox.details_are_wanted().await;
+    desk.record(message("$2", "!r")).await;
+    let mut by_hand = ids("$3", "!r");
+    by_hand.recipients[0].fetches_details = false;
+    desk.record(by_hand).await;
+    desk.record(ids("$4", "!r")).await;
+    desk.restart();
+    assert_eq!(wanted(&desk).await, ["$4", "$1"]);
+    let wanting: Vec<_> = desk.news().await.wanting.into_iter().map(|wanting| wanting.room).collect();
+    assert_eq!(wanting, [key("a", "!r")]);
+    desk.inbox.add_details(NoticeId(1), None, true).await.unwrap();
+    assert_eq!(wanted(&desk).await, ["$4"]);
+}
+
+#[tokio::test]
+async fn details_change_the_notice_and_its_popup() {
+    let desk = Desk::new();
+    desk.record(ids("$1", "!r")).await;
+    desk.show_all().await;
+    desk.news().await;
+    let mut details = message("$1", "!r").notification;
+    details.sender_display_name = Some("Bob".to_owned());
+    desk.inbox.add_details(NoticeId(1), Some(details.clone()), true).await.unwrap();
+    assert_eq!(desk.news().await.changed_rooms, [key("a", "!r")]);
+    let notice = desk.notice("$1");
+    assert_eq!(notice.sender_display_name.as_deref(), Some("Bob"));
+    assert_eq!((notice.id, notice.content.as_deref()), (NoticeId(1), Some(r#"{"body":"hello"}"#)));
+    desk.inbox.add_details(NoticeId(1), Some(details), true).await.unwrap();
+    assert!(desk.news().await.changed_rooms.is_empty(), "it is not wanted any more");
+}
+
+#[tokio::test]
+async fn what_turns_out_to_be_a_call_or_a_redaction_is_one() {
+    let desk = Desk::new();
+    desk.record(message("$said", "!r")).await;
+    desk.record(ids("$call", "!r")).await;
+    desk.record(ids("$redaction", "!r")).await;
+    assert_eq!(desk.news().await.waiting_notices, 3);
+    let call = event("$call", "!r", "m.call.invite", r#"{"call_id":"1","lifetime":60000}"#).notification;
+    desk.inbox.add_details(NoticeId(2), Some(call), true).await.unwrap();
+    let redaction = event("$redaction", "!r", "m.room.redaction", r#"{"redacts":"$said"}"#).notification;
+    desk.inbox.add_details(NoticeId(3), Some(redaction), true).await.unwrap();
+    let news = desk.news().await;
+    assert_eq!((news.waiting_notices, news.waiting_rooms), (0, 0));
+    assert_eq!(news.calls.iter().map(|call| call.state).collect::<Vec<_>>(), [CallState::Ringing]);
+    assert!(desk.notice("$said").redacted);
+    assert_eq!(desk.history().len(), 3);
+    assert_eq!(desk.unread("a").await, 1, "the call");
+    assert!(wanted(&desk).await.is_empty());
+}

@@ -1,0 +1,17 @@
+//! Whether the desktop starts Pushbell by itself.
+//!
+//! Turning it on or off changes what happens at the next login, and nothing that runs now. All of these may wait for
+//! the system, a few seconds at most: they are not for threads that must not.
+
+/// Whether the desktop starts Pushbell by itself, as far as can be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Autostart {
+    /// It does, or would but for the problem.
+    pub on: bool,
+    /// What starts it, in words that follow "by": "the systemd user unit pushbell.service". Empty where nothing does.
+    pub by: String,
+    /// What is wrong with it and what to do, if anything.
+    pub problem: Option<String>,
+}
+
+pub use super::system::autostart::{status, turn_off, turn_on};

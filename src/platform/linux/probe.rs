@@ -1,0 +1,133 @@
+//! What is on the session bus, asked once. Services are called by the unique name of their owner, so that none is
+//! started.
+
+use std::{env, fs, future::Future, time::Duration};
+
+use tokio::time::timeout;
+use zbus::{Connection, zvariant::OwnedObjectPath};
+
+use super::{
+    bus::{self, BusAddress},
+    popups, screen_lock, tray_host,
+};
+use crate::platform::probe::{Seen, Surroundings};
+
+pub use crate::platform::unix::probe::{check_writable, disk};
+
+/// How long a service may take over all that it is asked.
+const PATIENCE: Duration = Duration::from_millis(2500);
+
+const SECRETS: &str = "org.freedesktop.secrets";
+const SECRETS_PATH: &str = "/org/freedesktop/secrets";
+
+/// Looks at all parts, side by side, in some six seconds at most.
+pub async fn surroundings() -> Surroundings {
+    let (session, system) = tokio::join!(connect(BusAddress::session()), connect(BusAddress::system()));
+    let system = system.ok();
+    let connection = match session {
+        Ok(connection) => connection,
+        Err(reason) => {
+            let absent = || Seen::Absent("there is no session bus".to_owned());
+            return Surroundings {
+                session_bus: Seen::Absent(reason),
+                popups: absent(),
+                capabilities: Vec::new(),
+                tray: absent(),
+                screen_lock: in_time(lock(None, system.as_ref())).await,
+                keyring: absent(),
+            };
+        }
+    };
+    let mut capabilities = Vec::new();
+    let (popups, tray, screen_lock, keyring) = tokio::join!(
+        in_time(notifications(&connection, &mut capabilities)),
+        in_time(tray(&connection)),
+        in_time(lock(Some(&connection), system.as_ref())),
+        in_time(keyring(&connection)),
+    );
+    Surroundings { session_bus: Seen::Present(String::new()), popups, capabilities, tray, screen_lock, keyring }
+}
+
+/// Whether ALSA has anything to play on.
+#[must_use]
+pub fn has_sound_card() -> bool {
+    let is_output = |name: &str| name.starts_with("pcm") && name.ends_with('p');
+    let devices = fs::read_dir("/dev/snd").into_iter().flatten().flatten();
+    devices.into_iter().any(|device| device.file_name().to_str().is_some_and(is_output))
+}
+
+async fn connect(address: Result<BusAddress, String>) -> Result<Connection, String> {
+    address?.connect().await
+}
+
+/// What a part says within its time. Whoever says no answers, too.
+async fn in_time(part: impl Future<Output = zbus::Result<Seen>>) -> Seen {
+    match timeout(PATIENCE, part).await {
+        Ok(Ok(seen)) => seen,
+        Ok(Err(zbus::Error::MethodError(name, reason, _))) => Seen::Absent(reason.unwrap_or_else(|| name.to_string())),
+        Ok(Err(_)) | Err(_) => Seen::Silent,
+    }
+}
+
+async fn notifications(connection: &Connection, capabilities: &mut Vec<String>) -> zbus::Result<Seen> {
+    let Some(owner) = bus::owner_of(connection, popups::NAME).await? else {
+        let starts = is_activatable(connection, popups::NAME).await?;
+        return Ok(if starts {
+            Seen::Present("the notification service starts when it is needed".to_owned())
+        } else {
+            Seen::Absent("there is no notification service".to_owned())
+        });
+    };
+    let service = (owner.as_str(), popups::PATH, popups::NAME);
+    let reply = bus::ask(connection, service, "GetServerInformation", &()).await?;
+    let (name, _, version, _): (String, String, String, String) = reply.body().deserialize()?;
+    *capabilities = bus::ask(connection, service, "GetCapabilities", &()).await?.body().deserialize()?;
+    Ok(Seen::Present(format!("{name} {version}").trim_end().to_owned()))
+}
+
+async fn tray(connection: &Connection) -> zbus::Result<Seen> {
+    let Some(owner) = bus::owner_of(connection, tray_host::NAME).await? else {
+        let desktop = env::var("XDG_CURRENT_DESKTOP").unwrap_or_default();
+        return Ok(Seen::Absent(tray_host::advice(&desktop).to_owned()));
+    };
+    let watcher = (owner.as_str(), tray_host::PATH, tray_host::NAME);
+    match bus::property::<bool>(connection, watcher, "IsStatusNotifierHostRegistered").await {
+        Ok(false) => Ok(Seen::Absent(tray_host::NO_PANEL.to_owned())),
+        // A watcher that cannot say so is believed to have a panel.
+        Ok(true) | Err(zbus::Error::MethodError(..)) => Ok(Seen::Present("a panel shows tray icons".to_owned())),
+        Err(error) => Err(error),
+    }
+}
+
+async fn lock(session: Option<&Connection>, system: Option<&Connection>) -> zbus::Result<Seen> {
+    Ok(match screen_lock::ask_once(session, system).await {
+        Some(true) => Seen::Present("the screen is locked".to_owned()),
+        Some(false) => Seen::Present("the screen is not locked".to_owned()),
+        None => Seen::Absent("nobody can say whether the screen is locked".to_owned()),
+    })
+}
+
+async fn keyring(connection: &Connection) -> zbus::Result<Seen> {
+    let Some(owner) = bus::owner_of(connection, SECRETS).await? else {
+        let starts = is_activatable(connection, SECRETS).await?;
+        return Ok(if starts {
+            Seen::Present("the keyring starts when it is needed".to_owned())
+        } else {
+            Seen::Absent("there is no keyring (Secret Service)".to_owned())
+        });
+    };
+    let service = (owner.as_str(), SECRETS_PATH, "org.freedesktop.Secret.Service");
+    let reply = bus::ask(connection, service, "ReadAlias", &"default").await?;
+    let collection: OwnedObjectPath = reply.body().deserialize()?;
+    if collection.as_str() == "/" {
+        return Ok(Seen::Absent("the keyring has no default collection".to_owned()));
+    }
+    let collection = (owner.as_str(), collection.as_str(), "org.freedesktop.Secret.Collection");
+    let locked: bool = bus::property(connection, collection, "Locked").await?;
+    Ok(if locked { Seen::Absent("the keyring is locked".to_owned()) } else { Seen::Present("unlocked".to_owned()) })
+}
+
+async fn is_activatable(connection: &Connection, name: &str) -> zbus::Result<bool> {
+    let reply = bus::ask(connection, bus::DAEMON, "ListActivatableNames", &()).await?;
+    Ok(reply.body().deserialize::<Vec<String>>()?.iter().any(|other| other == name))
+}

@@ -1,0 +1,77 @@
+//! Starting with the desktop: a launch agent, which macOS lists among the login items.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use directories::BaseDirs;
+
+use crate::{
+    identity,
+    platform::{
+        autostart::Autostart,
+        portable::launch_agent::{self, property_list},
+    },
+};
+
+/// Whether it starts with the desktop now. What the person has switched off in the settings cannot be seen.
+///
+/// # Errors
+/// When the agent cannot be read.
+pub fn status() -> io::Result<Autostart> {
+    let agent = agent()?;
+    let list = match fs::read_to_string(&agent) {
+        Ok(list) => list,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Autostart { on: false, by: String::new(), problem: None });
+        }
+        Err(error) => return Err(told(&agent, "read", &error)),
+    };
+    let problem = match launch_agent::program(&list) {
+        Some(program) if Path::new(&program).is_file() => None,
+        Some(program) => {
+            Some(format!("{program} is not there any more: run `pushbell autostart on` with the program that is"))
+        }
+        None => Some(format!("{} is not ours: remove it, then run `pushbell autostart on`", agent.display())),
+    };
+    Ok(Autostart { on: true, by: format!("the launch agent {}", agent.display()), problem })
+}
+
+/// Starts this program with the desktop from now on.
+///
+/// # Errors
+/// When the agent cannot be written.
+pub fn turn_on(program: &Path) -> io::Result<Autostart> {
+    let agent = agent()?;
+    let program = program.to_str().ok_or_else(|| {
+        let words = format!("{}: macOS can start only a program whose path is Unicode", program.display());
+        io::Error::new(io::ErrorKind::InvalidInput, words)
+    })?;
+    let written = agent.parent().map_or(Ok(()), fs::create_dir_all);
+    written
+        .and_then(|()| fs::write(&agent, property_list(identity::APP_ID, program)))
+        .map_err(|error| told(&agent, "written", &error))?;
+    status()
+}
+
+/// Starts no program with the desktop any more. What runs goes on.
+///
+/// # Errors
+/// When the agent cannot be removed.
+pub fn turn_off() -> io::Result<Autostart> {
+    let agent = agent()?;
+    match fs::remove_file(&agent) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(told(&agent, "removed", &error)),
+        Ok(()) | Err(_) => status(),
+    }
+}
+
+fn agent() -> io::Result<PathBuf> {
+    let home = BaseDirs::new().ok_or_else(|| io::Error::other("there is no home directory: set HOME to one"))?;
+    Ok(home.home_dir().join("Library/LaunchAgents").join(format!("{}.plist", identity::APP_ID)))
+}
+
+fn told(agent: &Path, done: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{} cannot be {done}: {error}", agent.display()))
+}

@@ -1,0 +1,213 @@
+//! The notification center, for an application in a bundle.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError, mpsc},
+    time::Duration,
+};
+
+use block2::{DynBlock, RcBlock};
+use objc2::{
+    AnyThread, DefinedClass, define_class, msg_send,
+    rc::Retained,
+    runtime::{Bool, ProtocolObject},
+};
+use objc2_foundation::{NSArray, NSError, NSObject, NSObjectProtocol, NSSet, NSString};
+use objc2_user_notifications::{
+    UNAuthorizationOptions, UNMutableNotificationContent, UNNotification, UNNotificationAction,
+    UNNotificationActionOptions, UNNotificationCategory, UNNotificationCategoryOptions,
+    UNNotificationDefaultActionIdentifier, UNNotificationDismissActionIdentifier, UNNotificationPresentationOptions,
+    UNNotificationRequest, UNNotificationResponse, UNUserNotificationCenter, UNUserNotificationCenterDelegate,
+};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::{
+    desktop::{
+        DesktopEvent,
+        popup::{Popup, PopupKey},
+    },
+    platform::portable::popups::{DEFAULT_ACTION, tag},
+};
+
+/// Popups whose clicks mean something to us.
+const MAX_KNOWN: usize = 256;
+
+/// How long the center may take to take a popup.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What the center is told of, and whom it tells.
+pub(in crate::platform) struct Center {
+    native: Retained<UNUserNotificationCenter>,
+    /// The center itself holds it only weakly.
+    listener: Retained<Listener>,
+    /// Each set of buttons that was needed, by its name.
+    categories: Vec<(String, Retained<UNNotificationCategory>)>,
+}
+
+impl Center {
+    /// Asks the person for permission, if macOS has not yet, and does not wait for the answer.
+    pub(super) fn new(events: UnboundedSender<DesktopEvent>) -> Self {
+        let center = UNUserNotificationCenter::currentNotificationCenter();
+        let listener = Listener::new(Ears { events, known: Mutex::default() });
+        center.setDelegate(Some(ProtocolObject::from_ref(&*listener)));
+        let answered = RcBlock::new(|granted: Bool, error: *mut NSError| {
+            if !granted.as_bool() {
+                tracing::warn!("macOS may not show popups: {}", words(error));
+            }
+        });
+        center.requestAuthorizationWithOptions_completionHandler(UNAuthorizationOptions::Alert, &answered);
+        Self { native: center, listener, categories: Vec::new() }
+    }
+
+    /// Shows a popup in place of the one with the same key.
+    ///
+    /// # Errors
+    /// Why macOS did not take it.
+    pub(super) fn show(&mut self, popup: &Popup) -> Result<(), String> {
+        let tag = tag::of(&popup.key);
+        let content = UNMutableNotificationContent::new();
+        content.setTitle(&NSString::from_str(&popup.title));
+        content.setBody(&NSString::from_str(&popup.text));
+        content.setCategoryIdentifier(&NSString::from_str(&self.category(popup)));
+        let request =
+            UNNotificationRequest::requestWithIdentifier_content_trigger(&NSString::from_str(&tag), &content, None);
+        self.listener.ivars().learn(tag, popup.key.clone());
+        let (answer, answered) = mpsc::channel();
+        let taken = RcBlock::new(move |error: *mut NSError| {
+            let _ = answer.send(if error.is_null() { Ok(()) } else { Err(words(error)) });
+        });
+        self.native.addNotificationRequest_withCompletionHandler(&request, Some(&taken));
+        let outcome = answered.recv_timeout(PATIENCE).map_err(|_| "macOS does not say whether it took the popup")?;
+        outcome.map_err(|reason| {
+            format!("macOS did not take the popup: {reason}; allow them in System Settings, under Notifications")
+        })
+    }
+
+    pub(super) fn withdraw(&self, key: &PopupKey) {
+        let tags = NSArray::from_retained_slice(&[NSString::from_str(&tag::of(key))]);
+        self.native.removeDeliveredNotificationsWithIdentifiers(&tags);
+    }
+
+    pub(super) fn withdraw_all(&self) {
+        self.native.removeAllDeliveredNotifications();
+    }
+
+    /// The name of this popup's set of buttons. There are a handful of sets.
+    fn category(&mut self, popup: &Popup) -> String {
+        let buttons = || popup.actions.iter().filter(|(action, _)| *action != DEFAULT_ACTION);
+        let name = buttons().map(|(action, label)| format!("{action}={label}")).collect::<Vec<_>>().join(",");
+        if self.categories.iter().any(|(known, _)| *known == name) {
+            return name;
+        }
+        let actions: Vec<_> = buttons()
+            .map(|(action, label)| {
+                UNNotificationAction::actionWithIdentifier_title_options(
+                    &NSString::from_str(action),
+                    &NSString::from_str(label),
+                    UNNotificationActionOptions::empty(),
+                )
+            })
+            .collect();
+        let category = UNNotificationCategory::categoryWithIdentifier_actions_intentIdentifiers_options(
+            &NSString::from_str(&name),
+            &NSArray::from_retained_slice(&actions),
+            &NSArray::new(),
+            // Or else nobody is told of a popup that is dismissed.
+            UNNotificationCategoryOptions::CustomDismissAction,
+        );
+        self.categories.push((name.clone(), category));
+        let all: Vec<_> = self.categories.iter().map(|(_, category)| category.clone()).collect();
+        self.native.setNotificationCategories(&NSSet::from_retained_slice(&all));
+        name
+    }
+}
+
+/// What a listener knows.
+struct Ears {
+    events: UnboundedSender<DesktopEvent>,
+    /// Which tag stands for which popup, the newest first.
+    known: Mutex<VecDeque<(String, PopupKey)>>,
+}
+
+impl Ears {
+    fn learn(&self, tag: String, key: PopupKey) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|(other, _)| *other != tag);
+        known.truncate(MAX_KNOWN - 1);
+        known.push_front((tag, key));
+    }
+
+    fn key(&self, tag: &str) -> Option<PopupKey> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().find(|(other, _)| other == tag).map(|(_, key)| key.clone())
+    }
+
+    fn heard(&self, response: &UNNotificationResponse) {
+        let action = response.actionIdentifier();
+        // One of an earlier run is nobody's any more.
+        let Some(key) = self.key(&response.notification().request().identifier().to_string()) else { return };
+        #[expect(unsafe_code, reason = "names that the system has")]
+        // SAFETY: they are there for as long as the framework is.
+        let (default, dismiss) =
+            unsafe { (UNNotificationDefaultActionIdentifier, UNNotificationDismissActionIdentifier) };
+        let activated = |action: String| DesktopEvent::Activated { key: key.clone(), action, token: None };
+        let _ = self.events.send(if action.isEqualToString(dismiss) {
+            DesktopEvent::Dismissed(key)
+        } else if action.isEqualToString(default) {
+            activated(DEFAULT_ACTION.to_owned())
+        } else {
+            activated(action.to_string())
+        });
+    }
+}
+
+define_class!(
+    // SAFETY: `NSObject` asks nothing of its subclasses, and this one has no `Drop`.
+    #[unsafe(super(NSObject))]
+    #[ivars = Ears]
+    struct Listener;
+
+    unsafe impl NSObjectProtocol for Listener {}
+
+    unsafe impl UNUserNotificationCenterDelegate for Listener {
+        /// Popups are shown although the application runs.
+        #[unsafe(method(userNotificationCenter:willPresentNotification:withCompletionHandler:))]
+        fn will_present(
+            &self,
+            _center: &UNUserNotificationCenter,
+            _notification: &UNNotification,
+            answer: &DynBlock<dyn Fn(UNNotificationPresentationOptions)>,
+        ) {
+            answer.call((UNNotificationPresentationOptions::Banner | UNNotificationPresentationOptions::List,));
+        }
+
+        #[unsafe(method(userNotificationCenter:didReceiveNotificationResponse:withCompletionHandler:))]
+        fn did_receive(
+            &self,
+            _center: &UNUserNotificationCenter,
+            response: &UNNotificationResponse,
+            done: &DynBlock<dyn Fn()>,
+        ) {
+            self.ivars().heard(response);
+            done.call(());
+        }
+    }
+);
+
+impl Listener {
+    fn new(ears: Ears) -> Retained<Self> {
+        let listener = Self::alloc().set_ivars(ears);
+        #[expect(unsafe_code, reason = "a call of the system")]
+        // SAFETY: this is how an `NSObject` is made.
+        unsafe {
+            msg_send![super(listener), init]
+        }
+    }
+}
+
+fn words(error: *mut NSError) -> String {
+    #[expect(unsafe_code, reason = "the system hands over a pointer")]
+    // SAFETY: it is null or an error that lives during the call.
+    let error = unsafe { error.as_ref() };
+    error.map_or_else(|| "the person does not want them".to_owned(), |error| error.localizedDescription().to_string())
+}

@@ -1,0 +1,115 @@
+//! A popup as Windows reads it: an XML document, of which text from strangers is only ever text.
+
+use std::fmt::Write as _;
+
+use super::DEFAULT_ACTION;
+use crate::desktop::popup::{Popup, Timeout, Urgency};
+
+/// From here on Windows' longer time is nearer: it knows about 7 s and 25 s.
+const LONG: u32 = 16_000;
+
+/// The document. Windows plays nothing: sounds are ours.
+pub(in crate::platform) fn of(popup: &Popup) -> String {
+    let duration = match popup.timeout {
+        Timeout::Default => "short",
+        Timeout::Milliseconds(time) if time < LONG => "short",
+        Timeout::Milliseconds(_) | Timeout::Never => "long",
+    };
+    let actions = || popup.actions.iter().filter(|(action, _)| *action != DEFAULT_ACTION);
+    // Both stay until they are answered, and Windows wants something to answer with.
+    let scenario = match popup.urgency {
+        Urgency::Critical if actions().next().is_none() => "",
+        Urgency::Critical if popup.category == "call.incoming" => r#" scenario="incomingCall""#,
+        Urgency::Critical => r#" scenario="reminder""#,
+        Urgency::Low | Urgency::Normal => "",
+    };
+    let mut document = format!(
+        r#"<toast launch="{DEFAULT_ACTION}" duration="{duration}"{scenario}><visual><binding template="ToastGeneric"><text>{}</text><text>{}</text></binding></visual><audio silent="true"/>"#,
+        escaped(&popup.title),
+        escaped(&popup.text)
+    );
+    if actions().next().is_some() {
+        document.push_str("<actions>");
+        for (action, label) in actions() {
+            let (action, label) = (escaped(action), escaped(label));
+            // Writing to a string cannot fail.
+            let _ = write!(document, r#"<action content="{label}" arguments="{action}"/>"#);
+        }
+        document.push_str("</actions>");
+    }
+    document.push_str("</toast>");
+    document
+}
+
+/// As text or in an attribute. What XML does not know is left out: with it, all of the document would be refused.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\n' | '\t' => escaped.push(character),
+            '\0'..' ' | '\u{fffe}' | '\u{ffff}' => {}
+            character => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desktop::popup::PopupKey;
+
+    fn popup(title: &str, text: &str) -> Popup {
+        Popup {
+            key: PopupKey::Summary,
+            title: title.to_owned(),
+            text: text.to_owned(),
+            urgency: Urgency::Normal,
+            category: "im.received",
+            actions: vec![("default", "Open")],
+            timeout: Timeout::Default,
+        }
+    }
+
+    #[test]
+    fn text_from_strangers_is_text() {
+        assert_eq!(
+            of(&popup("A & \"B\"", "<b>1</b>\n\u{1b}2\u{ffff}")),
+            r#"<toast launch="default" duration="short"><visual><binding template="ToastGeneric"><text>A &amp; &quot;B&quot;</text>"#
+                .to_owned()
+                + "<text>&lt;b&gt;1&lt;/b&gt;\n2</text></binding></visual><audio silent=\"true\"/></toast>"
+        );
+    }
+
+    #[test]
+    fn what_is_urgent_stays_if_it_can_be_answered_and_a_call_looks_like_one() {
+        let check = |urgency, category, actions: &[(&'static str, &'static str)], expected: &str| {
+            let document = of(&Popup { urgency, category, actions: actions.to_vec(), ..popup("", "") });
+            let scenario = document.split("scenario=\"").nth(1).and_then(|rest| rest.split('"').next());
+            assert_eq!(scenario.unwrap_or_default(), expected, "{document}");
+        };
+        let answers: &[_] = &[("default", "Open"), ("read", "Mark as read")];
+        check(Urgency::Normal, "im.received", answers, "");
+        check(Urgency::Critical, "im.received", answers, "reminder");
+        check(Urgency::Critical, "call.incoming", answers, "incomingCall");
+        check(Urgency::Critical, "call.incoming", &[("default", "Open")], "");
+    }
+
+    #[test]
+    fn actions_are_buttons_and_the_time_is_the_nearest_that_windows_knows() {
+        let check = |timeout, expected: &str| {
+            let document = of(&Popup { timeout, actions: vec![("read", "Read & go")], ..popup("", "") });
+            assert!(document.contains(&format!("duration=\"{expected}\"")), "{document}");
+            let buttons = r#"<actions><action content="Read &amp; go" arguments="read"/></actions></toast>"#;
+            assert!(document.ends_with(buttons), "{document}");
+        };
+        check(Timeout::Default, "short");
+        check(Timeout::Milliseconds(5000), "short");
+        check(Timeout::Milliseconds(20_000), "long");
+        check(Timeout::Never, "long");
+    }
+}

@@ -1,0 +1,57 @@
+//! The console of whoever started us. The program belongs to the graphical subsystem, so that a double click opens no
+//! console: where there is one, it has to ask for it.
+
+use std::{fs::OpenOptions, os::windows::io::IntoRawHandle};
+
+use windows_sys::Win32::{
+    Storage::FileSystem::{FILE_TYPE_UNKNOWN, GetFileType},
+    System::Console::{
+        ATTACH_PARENT_PROCESS, AttachConsole, ENABLE_VIRTUAL_TERMINAL_PROCESSING, GetConsoleMode, GetStdHandle,
+        STD_ERROR_HANDLE, STD_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, SetConsoleMode, SetStdHandle,
+    },
+};
+
+const STREAMS: [(STD_HANDLE, &str); 3] =
+    [(STD_INPUT_HANDLE, "CONIN$"), (STD_OUTPUT_HANDLE, "CONOUT$"), (STD_ERROR_HANDLE, "CONOUT$")];
+
+/// Reads from and writes to the console of the program that started us, if it has one; a stream that was redirected
+/// stays so. Call it before anything is read or written.
+pub fn attach() {
+    let redirected = STREAMS.map(|(stream, _)| leads_somewhere(stream));
+    #[expect(unsafe_code, reason = "a call of the system")]
+    // SAFETY: no pointer is passed.
+    let attached = unsafe { AttachConsole(ATTACH_PARENT_PROCESS) } != 0;
+    if !attached {
+        return;
+    }
+    for ((stream, name), redirected) in STREAMS.into_iter().zip(redirected) {
+        if !redirected {
+            lead(stream, name);
+        }
+    }
+}
+
+fn leads_somewhere(stream: STD_HANDLE) -> bool {
+    #[expect(unsafe_code, reason = "calls of the system")]
+    // SAFETY: no pointer is passed; a handle that is none has an unknown type.
+    unsafe {
+        GetFileType(GetStdHandle(stream)) != FILE_TYPE_UNKNOWN
+    }
+}
+
+/// Where that fails, the stream leads nowhere, as without a console.
+fn lead(stream: STD_HANDLE, name: &str) {
+    let Ok(console) = OpenOptions::new().read(true).write(true).open(name) else { return };
+    // It stays open for as long as the program lives.
+    let console = console.into_raw_handle();
+    let mut mode = 0;
+    #[expect(unsafe_code, reason = "calls of the system")]
+    // SAFETY: the handle is open, and `mode` is written before it is read.
+    unsafe {
+        SetStdHandle(stream, console);
+        // Colours are written as escape sequences. Input has no such mode.
+        if stream != STD_INPUT_HANDLE && GetConsoleMode(console, &raw mut mode) != 0 {
+            SetConsoleMode(console, mode | ENABLE_VIRTUAL_TERMINAL_PROCESSING);
+        }
+    }
+}

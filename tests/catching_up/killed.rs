@@ -1,0 +1,79 @@
+//! Killed at every step of it.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::{
+    rig::{SOON, wait_until},
+    stage::{Session, Stage},
+    stand_in::{StandIn, entry},
+};
+
+fn now() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+/// A push of an event, as the homeserver sends it while the app runs.
+fn push(stage: &Stage, event: &str) {
+    let room = "!kitchen:hs.test";
+    stage.pushbell.notify(
+        &stage.account,
+        json!({"event_id": event, "room_id": room, "type": "m.room.message", "sender": "@bob:hs.test",
+               "content": {"body": event}, "counts": {"unread": 1}}),
+    );
+}
+
+#[test]
+fn an_event_sent_at_any_step_is_known_exactly_once_though_it_is_killed_there() {
+    let homeserver = StandIn::start();
+    let room = "!kitchen:hs.test";
+    let session = Session { server: "", ..Session::new("@alice:hs.test", homeserver.port, "token") };
+    let mut stage = Stage::start(&session);
+    stage.pushbell.kill9();
+
+    let mut events = Vec::new();
+    let mut send = |homeserver: &StandIn| {
+        let event = format!("$event-{}", events.len());
+        homeserver.answer(|answers| answers.listed.insert(0, entry(&event, room, now())));
+        events.push(event.clone());
+        event
+    };
+    let steps = ["GET /pushers", "POST /pushers/set", "GET /notifications", "GET /rooms", "second page"];
+    for step in steps {
+        // Missed before; a page each, so that there is a second one.
+        send(&homeserver);
+        send(&homeserver);
+        let begun = homeserver.asked().len();
+        homeserver.answer(|answers| {
+            answers.page = 1;
+            answers.held = Box::new(move |asked| match step {
+                "second page" => asked.query.contains("from="),
+                _ => asked.what.starts_with(step),
+            });
+        });
+        stage.pushbell.run();
+        wait_until("it is at the step", SOON, || {
+            homeserver.asked()[begun..].iter().any(|asked| match step {
+                "second page" => asked.query.contains("from="),
+                _ => asked.what.starts_with(step),
+            })
+        });
+        // One that is pushed while it waits there, and is killed right after.
+        let pushed = send(&homeserver);
+        push(&stage, &pushed);
+        assert!(stage.account_status()["caught_up_at"].is_null());
+        stage.pushbell.kill9();
+        // And one that nobody hears of.
+        send(&homeserver);
+        homeserver.answer(|answers| answers.held = Box::new(|_| false));
+    }
+    stage.pushbell.run();
+    stage.wait_until_caught_up();
+    stage.knows_once(&events);
+    assert_eq!(stage.known().len(), events.len());
+    // Once more: nothing is new, and nothing is read back beyond the mark for ever.
+    stage.pushbell.restart();
+    stage.wait_until_caught_up();
+    assert_eq!(stage.catching_up(), "nothing was missed");
+    stage.knows_once(&events);
+}

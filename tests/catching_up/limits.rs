@@ -1,0 +1,158 @@
+//! Homeservers that list nothing, and such that list too much.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::{
+    rig::{SOON, never_within, wait_until},
+    stage::{Session, Stage},
+    stand_in::{StandIn, entry},
+};
+
+fn session(homeserver: &StandIn) -> Session {
+    Session { server: "", ..Session::new("@alice:hs.test", homeserver.port, "token") }
+}
+
+#[test]
+fn where_nothing_is_listed_the_pusher_is_set_again_and_status_says_so() {
+    let homeserver = StandIn::start();
+    homeserver.answer(|answers| {
+        answers.instead = Box::new(|asked| {
+            let unrecognized = (404, json!({"errcode": "M_UNRECOGNIZED", "error": "Unrecognized request"}));
+            (asked.what == "GET /notifications").then_some(unrecognized)
+        });
+    });
+    let stage = Stage::start(&session(&homeserver));
+    assert_eq!(stage.catching_up(), "the pusher is set again; this homeserver does not list what was missed");
+    assert_eq!(homeserver.count("POST /pushers/set"), 1);
+    assert!(stage.pushbell.ok(&["status"]).contains("does not list what was missed"));
+    let set = homeserver.asked().into_iter().find(|asked| asked.what == "POST /pushers/set").unwrap();
+    assert_eq!(set.token.as_deref(), Some("token"));
+    assert_eq!(set.body["append"], true);
+    assert_eq!(set.body["data"]["url"], *stage.pushbell.url());
+}
+
+#[test]
+fn a_pusher_is_set_again_as_it_was() {
+    let homeserver = StandIn::start();
+    homeserver.answer(|answers| {
+        answers.instead = Box::new(|asked| {
+            let pusher = json!({
+                "app_id": "org.example.tray", "pushkey": "key-of-@alice:hs.test", "kind": "http", "lang": "pt-BR",
+                "app_display_name": "Pushbell", "device_display_name": "desk",
+                "data": {"url": "https://desk.example.org/_matrix/push/v1/notify"},
+            });
+            (asked.what == "GET /pushers").then(|| (200, json!({"pushers": [pusher]})))
+        });
+    });
+    let stage = Stage::start(&session(&homeserver));
+    let set = |homeserver: &StandIn| {
+        let asked = homeserver.asked();
+        asked.into_iter().rfind(|asked| asked.what == "POST /pushers/set").unwrap().body
+    };
+    let body = set(&homeserver);
+    assert_eq!(body["data"]["url"], "https://desk.example.org/_matrix/push/v1/notify");
+    assert_eq!((&body["lang"], &body["device_display_name"]), (&json!("pt-BR"), &json!("desk")));
+    stage.pushbell.configure("[server]\npublic_url = \"https://elsewhere.example.org\"\n");
+    wait_until("the pusher leads to where the configuration says", SOON, || {
+        set(&homeserver)["data"]["url"] == "https://elsewhere.example.org/_matrix/push/v1/notify"
+    });
+}
+
+#[test]
+fn more_than_is_read_back_is_one_summary_that_says_so() {
+    let homeserver = StandIn::start();
+    let mut stage = Stage::start(&session(&homeserver));
+    stage.pushbell.terminate();
+    let now = Timestamp::now().as_millisecond();
+    homeserver.answer(|answers| {
+        answers.listed =
+            (0..1500).map(|number| entry(&format!("$e{number}"), "!r:hs.test", now + 2000 - number)).collect();
+    });
+    let asked = homeserver.count("GET /notifications");
+    stage.pushbell.run();
+    stage.wait_until_caught_up();
+    assert_eq!(homeserver.count("GET /notifications") - asked, 10);
+    assert_eq!(stage.catching_up(), "1000 events were missed, and there was more than is read back");
+    let popup = stage.desktop.notifications().wait_for_notify("the summary", |_| true);
+    assert_eq!(popup.summary, "1000 messages in 1 room");
+    assert!(popup.body.contains("There were more than are read back."), "{popup:?}");
+    let known = stage.known();
+    assert!(known.contains_key("$e0") && known.contains_key("$e999") && !known.contains_key("$e1000"));
+}
+
+#[test]
+fn calls_that_were_missed_do_not_ring() {
+    let homeserver = StandIn::start();
+    let mut stage = Stage::start(&session(&homeserver));
+    stage.pushbell.terminate();
+    let mut call = entry("$call", "!r:hs.test", Timestamp::now().as_millisecond());
+    call["event"]["type"] = "m.call.invite".into();
+    call["event"]["content"] = json!({"call_id": "1", "lifetime": 60_000, "version": "1"});
+    call["actions"] = json!(["notify", {"set_tweak": "sound", "value": "ring"}]);
+    homeserver.answer(|answers| answers.listed = vec![call]);
+    stage.pushbell.run();
+    stage.pushbell.wait_for_status("a missed call", |status| status["missed_calls"] == 1);
+    let popup = stage.desktop.notifications().wait_for_notify("the missed call", |_| true);
+    assert!(popup.summary.contains("Missed call"), "{popup:?}");
+}
+
+#[test]
+fn while_all_is_well_it_asks_nothing_and_never_wakes() {
+    let homeserver = StandIn::start();
+    let mut stage = Stage::start(&session(&homeserver));
+    let asked = homeserver.asked().len();
+    let pid = stage.pushbell.app().pid();
+    let switches = || -> u64 {
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+        let count = |path: std::path::PathBuf| {
+            let status = std::fs::read_to_string(path.join("status")).unwrap_or_default();
+            let lines = status.lines().filter(|line| line.contains("voluntary_ctxt_switches"));
+            lines.filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok()).sum::<u64>()
+        };
+        tasks.map(|task| count(task.path())).sum()
+    };
+    // What its start and the last command have stirred comes to rest.
+    let mut last = switches();
+    wait_until("it has come to rest", SOON, || {
+        std::thread::sleep(Duration::from_secs(2));
+        let now = switches();
+        std::mem::replace(&mut last, now) == now
+    });
+    never_within(Duration::from_secs(20), "it woke", || switches() != last);
+    assert_eq!(homeserver.asked().len(), asked);
+}
+
+#[test]
+fn what_is_no_longer_listed_was_read_where_the_homeserver_forgets_what_was_read() {
+    for (server, expected) in [("Synapse", true), ("", false)] {
+        let homeserver = StandIn::start();
+        let mut stage = Stage::start(&Session { server, ..session(&homeserver) });
+        let push = |event: &str, room: &str| {
+            let content = json!({"msgtype": "m.text", "body": event});
+            stage.pushbell.notify(
+                &stage.account,
+                json!({"event_id": event, "room_id": room, "type": "m.room.message", "sender": "@bob:hs.test",
+                       "content": content, "counts": {"unread": 2}}),
+            );
+        };
+        push("$gone", "!a:hs.test");
+        push("$listed", "!b:hs.test");
+        push("$read", "!b:hs.test");
+        stage.pushbell.wait_for_status("both rooms were shown", |status| status["inbox"]["unshown"] == 0);
+        stage.pushbell.kill9();
+        let now = Timestamp::now().as_millisecond();
+        homeserver.answer(|answers| {
+            let mut read = entry("$read", "!b:hs.test", now);
+            read["read"] = true.into();
+            answers.listed = vec![read, entry("$listed", "!b:hs.test", now)];
+        });
+        stage.pushbell.run();
+        stage.wait_until_caught_up();
+        let history = stage.pushbell.history();
+        let is_read = |event: &str| history.iter().find(|notice| notice["event_id"] == event).unwrap()["read"] == true;
+        assert_eq!((is_read("$gone"), is_read("$listed"), is_read("$read")), (expected, false, true), "{server:?}");
+    }
+}

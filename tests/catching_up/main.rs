@@ -1,0 +1,20 @@
+//! Catching up, with a real homeserver and with a stand-in that answers as no real one can be made to.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "../rig/mod.rs"]
+mod rig;
+
+mod details;
+mod homeserver;
+mod killed;
+mod limits;
+mod sessions;
+mod stage;
+mod stand_in;

@@ -1,0 +1,85 @@
+//! Tokens that have expired or were revoked.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::{
+    rig::{SOON, never_within, pushbell::message, wait_until},
+    stage::{Session, Stage},
+    stand_in::{Asked, StandIn},
+};
+
+fn unknown_token(soft_logout: bool) -> (u16, Value) {
+    (401, json!({"errcode": "M_UNKNOWN_TOKEN", "error": "Invalid access token", "soft_logout": soft_logout}))
+}
+
+fn accepts(token: &'static str, soft_logout: bool) -> impl Fn(&Asked) -> Option<(u16, Value)> {
+    move |asked| {
+        if asked.what == "POST /refresh" {
+            let good = asked.body["refresh_token"] == "refresh-1";
+            let fresh = json!({"access_token": "token-2", "refresh_token": "refresh-2", "expires_in_ms": 600_000});
+            return Some(if good { (200, fresh) } else { unknown_token(false) });
+        }
+        (asked.token.as_deref() != Some(token)).then(|| unknown_token(soft_logout))
+    }
+}
+
+#[test]
+fn an_expired_token_is_refreshed_and_the_new_one_is_kept() {
+    let homeserver = StandIn::start();
+    homeserver.answer(|answers| answers.instead = Box::new(accepts("token-2", true)));
+    let mut session = Session::new("@alice:hs.test", homeserver.port, "token-1");
+    session.tokens["refresh_token"] = "refresh-1".into();
+    let mut stage = Stage::start(&session);
+    assert_eq!(homeserver.count("POST /refresh"), 1);
+    stage.pushbell.restart();
+    stage.wait_until_caught_up();
+    assert_eq!(homeserver.count("POST /refresh"), 1);
+    assert!(stage.titles().is_empty());
+}
+
+#[test]
+fn a_revoked_session_is_told_once_and_pushes_are_served_on() {
+    for soft_logout in [false, true] {
+        let homeserver = StandIn::start();
+        let session = Session::new("@alice:hs.test", homeserver.port, "token-1");
+        let mut stage = Stage::start(&session);
+        stage.pushbell.terminate();
+        homeserver.answer(|answers| answers.instead = Box::new(accepts("token-3", soft_logout)));
+
+        stage.pushbell.run();
+        let popup = stage.desktop.notifications().wait_for_notify("the person is told", |_| true);
+        assert_eq!(popup.summary, "Signed out by the homeserver");
+        assert!(popup.body.contains("pushbell login @alice:hs.test"), "{popup:?}");
+        assert!(stage.account_status()["signed_in"].as_str().unwrap().starts_with("signed out: "));
+        stage.pushbell.notify(&stage.account, message("1", "room", "still served"));
+
+        stage.pushbell.restart();
+        wait_until("status says so", SOON, || {
+            stage.account_status()["signed_in"].as_str().is_some_and(|says| says.contains("pushbell login"))
+        });
+        let told = || stage.titles().iter().filter(|title| *title == "Signed out by the homeserver").count();
+        never_within(Duration::from_secs(1), "told again", || told() > 1);
+        let asked = homeserver.asked().len();
+        stage.pushbell.notify(&stage.account, message("2", "room", "still served"));
+        assert_eq!(homeserver.asked().len(), asked, "it does not ask for ever");
+
+        // She signs in again, with the same device.
+        stage.sign_in(&Session::new("@alice:hs.test", homeserver.port, "token-3"));
+        stage.wait_until_caught_up();
+        assert!(stage.account_status()["signed_in"].as_str().unwrap().starts_with("@alice:hs.test at http"));
+    }
+}
+
+#[test]
+fn a_homeserver_that_cannot_be_reached_is_tried_again() {
+    let homeserver = StandIn::start();
+    homeserver.answer(|answers| answers.instead = Box::new(|_| Some((502, json!("<html>")))));
+    let mut stage = Stage::prepare(&Session::new("@alice:hs.test", homeserver.port, "token"));
+    stage.pushbell.run();
+    wait_until("status says so", SOON, || stage.catching_up().starts_with("it failed and is tried again"));
+    homeserver.answer(|answers| answers.instead = Box::new(|_| None));
+    stage.wait_until_caught_up();
+    assert!(stage.titles().is_empty(), "nothing that the person would have to do");
+}

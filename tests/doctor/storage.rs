@@ -1,0 +1,96 @@
+//! Configuration, accounts, database and disk.
+
+use std::{
+    fs::{self, File},
+    io::{Seek, SeekFrom, Write},
+    process::Command,
+};
+
+use crate::{
+    report::Report,
+    rig::{Desktop, DesktopOptions, Notifier, Pushbell, SOON, process::Part, pushbell::message, wait_until},
+};
+
+const DUNST: DesktopOptions = DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE };
+
+#[test]
+fn each_file_that_is_not_as_it_should_be_is_named() {
+    let desktop = Desktop::start(DUNST);
+    let mut pushbell = Pushbell::start(&desktop, "");
+    let account = pushbell.account();
+    pushbell.notify(&account, message("1", "room", "text"));
+
+    // A running program that keeps the old configuration says so, too; it is said once.
+    pushbell.write_config("[popup]\npreveiw = \"always\"\n");
+    pushbell.wait_for_status("it has seen the file", |status| status["problems"] != serde_json::json!([]));
+    let report = Report::of(&pushbell);
+    report.faults(&["config"]);
+    report.has("fault", "config", &["pushbell.toml:2: popup.preveiw", "popup.preview", "check-config"]);
+    pushbell.terminate();
+    Report::of(&pushbell).faults(&["config"]);
+    pushbell.configure("");
+
+    let accounts = pushbell.data_directory().join("accounts.toml");
+    let text = fs::read_to_string(&accounts).unwrap();
+    fs::write(&accounts, "[[account]]\nname = 7\n").unwrap();
+    let report = Report::of(&pushbell);
+    report.faults(&["accounts"]);
+    report.has("fault", "accounts", &["accounts.toml:"]);
+    fs::remove_file(&accounts).unwrap();
+    let report = Report::of(&pushbell);
+    report.faults(&["accounts"]);
+    report.has("fault", "accounts", &["is gone", "backup"]);
+    fs::write(&accounts, &text).unwrap();
+    Report::of(&pushbell).faults(&[]);
+
+    // The second page and all after it.
+    let mut database = File::options().write(true).open(pushbell.database()).unwrap();
+    database.seek(SeekFrom::Start(4096)).unwrap();
+    let length = database.metadata().unwrap().len();
+    database.write_all(&vec![0xa5; usize::try_from(length).unwrap() - 4096]).unwrap();
+    let report = Report::of(&pushbell);
+    report.faults(&["database"]);
+    report.has("fault", "database", &["damaged", "puts the file aside"]);
+}
+
+#[test]
+fn a_disk_that_is_full_or_read_only_is_named() {
+    let desktop = Desktop::start(DUNST);
+    let mut pushbell = Pushbell::start(&desktop, "");
+    pushbell.terminate();
+    let directory = pushbell.data_directory();
+    let script = r#"set -e
+        mkdir "$1.disk"; mount -t tmpfs -o size=3m,mode=0700 disk "$1.disk"
+        cp -a "$1/." "$1.disk"; mount --bind "$1.disk" "$1"
+        echo ready; exec sleep infinity"#;
+    let mut command = Command::new("unshare");
+    if !rustix::process::getuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    command.args(["--mount", "sh", "-c", script, "sh"]).arg(&directory);
+    let disk = Part::start("disk", command, pushbell.env(), &pushbell.home());
+    wait_until("the disk is there", SOON, || disk.stdout().contains("ready"));
+    let target = format!("--target={}", disk.pid());
+    let mut inside = vec!["nsenter", &target, "--mount"];
+    if !rustix::process::getuid().is_root() {
+        inside.extend(["--user", "--preserve-credentials"]);
+    }
+    let run = |command: &[&str]| {
+        let status = Command::new(inside[0]).args(&inside[1..]).args(command).status().expect("nsenter starts");
+        assert!(status.success(), "{command:?}");
+    };
+
+    Report::under(&inside, &pushbell).has("warning", "disk", &["MB are left"]);
+    let ballast = directory.join("ballast").display().to_string();
+    run(&["sh", "-c", &format!("cat /dev/zero >'{ballast}' 2>/dev/null || true")]);
+    let report = Report::under(&inside, &pushbell);
+    report.faults(&["disk"]);
+    report.has("fault", "disk", &["full disk", "Make room"]);
+    run(&["rm", &ballast]);
+
+    run(&["mount", "-o", "remount,bind,ro", &directory.display().to_string()]);
+    let report = Report::under(&inside, &pushbell);
+    report.faults(&["database", "disk"]);
+    report.has("fault", "database", &["cannot be written", "Read-only"]);
+    report.has("fault", "disk", &["read-only"]);
+}

@@ -1,0 +1,181 @@
+//! `pushbell login` with a browser, as a person runs it: a browser on the desktop, none, one that does not start.
+
+use std::{fs, path::PathBuf};
+
+use hyper::Method;
+use pushbell::homeserver::HomeserverClient;
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::{
+    browser::{Browser, Shown},
+    homeserver,
+    rig::{
+        Desktop, DesktopOptions, Pushbell, SOON, Synapse,
+        bus::block_on,
+        http,
+        pushbell::{Output, executable},
+        wait_for, wait_until,
+    },
+    server::{AccountServer, Granted, Plan},
+    sso, synapse,
+};
+
+const NOTHING_CAME: i32 = 3;
+
+/// Alice's desktop, and a homeserver.
+struct Scene {
+    server: AccountServer,
+    synapse: Synapse,
+    pushbell: Pushbell,
+    _desktop: Desktop,
+}
+
+impl Scene {
+    fn new((server, synapse): (AccountServer, Synapse)) -> Self {
+        let desktop = Desktop::start(DesktopOptions::BARE);
+        let pushbell = Pushbell::prepare(&desktop, "");
+        let scene = Self { server, synapse, pushbell, _desktop: desktop };
+        scene.opens_with(include_str!("browser.py"));
+        scene
+    }
+
+    /// What the desktop opens addresses with.
+    fn opens_with(&self, script: &str) {
+        let directory = self.pushbell.home().parent().expect("homes are in a directory").join("bin");
+        fs::write(directory.join("xdg-open"), script).unwrap();
+        executable(&directory.join("xdg-open"));
+    }
+
+    fn record(&self) -> PathBuf {
+        self.pushbell.home().join("browser.json")
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let homeserver = format!("http://127.0.0.1:{}", self.synapse.port);
+        let words = ["--log-level", "trace", "login", "@alice:hs.test", "--homeserver", &homeserver, "--wait", "1"];
+        words.map(str::to_owned).to_vec()
+    }
+
+    fn login(&self) -> Output {
+        let arguments = self.arguments();
+        self.pushbell.command(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// The same, without waiting for its end.
+    fn launch(&mut self) {
+        let arguments = self.arguments();
+        self.pushbell.launch(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+
+    /// What the browser opened, and what it showed in the end.
+    fn seen(&self) -> (String, Shown) {
+        let text = wait_for("the browser has ended", SOON, || fs::read_to_string(self.record()).ok());
+        fs::remove_file(self.record()).unwrap();
+        let page: Value = serde_json::from_str(&text).unwrap();
+        (page["argument"].as_str().unwrap().to_owned(), Shown::from_json(&page))
+    }
+
+    /// The session that was made last.
+    fn granted(&self) -> Granted {
+        self.server.world().sessions.last().cloned().expect("somebody has signed in")
+    }
+
+    fn client(&self, token: &str) -> HomeserverClient {
+        homeserver(self.synapse.port).with_token(token)
+    }
+}
+
+#[test]
+fn an_account_signs_in_by_oauth_and_out_again() {
+    let mut scene = Scene::new(synapse::start(Plan::default()));
+    scene.pushbell.set_env("BROWSER_RECORD", &scene.record().display().to_string());
+
+    let login = scene.login();
+    let (address, shown) = scene.seen();
+    assert_eq!((login.code, shown.heading()), (NOTHING_CAME, "You are signed in"), "{login:#?}");
+    assert!(login.stdout.contains(&format!("\n    {address}\n")), "{login:#?}");
+    let first = scene.granted();
+    let client = scene.client(&first.access_token);
+    assert_eq!(block_on(client.pushers()).unwrap().len(), 1);
+    let name = block_on(client.get("/_matrix/client/v3/devices")).unwrap();
+    assert!(name["devices"][0]["display_name"].as_str().unwrap().contains(" on "), "{name}");
+    let code = shown.address.split_once("code=").expect("the browser came back with a code").1;
+    for secret in [&*first.access_token, &*first.refresh_token, code] {
+        let told = format!("{}{}{address}", login.stdout, login.stderr);
+        assert!(!told.contains(secret), "{secret} is in {told}");
+    }
+
+    // Again, on another way: a desktop whose browser does not start. What it was before is over then.
+    scene.opens_with("#!/bin/sh\nexit 3\n");
+    scene.server.world().plan.access_life = 1;
+    let login = scene.login();
+    assert_eq!(login.code, NOTHING_CAME, "{login:#?}");
+    for words in ["No browser could be opened.", "/link\n", "enter the code: WDJB-MJHT"] {
+        assert!(login.stdout.contains(words), "{words}: {login:#?}");
+    }
+    let second = scene.granted();
+    assert!(second.device_id() != first.device_id() && scene.server.world().sessions[0].over, "{login:#?}");
+
+    // By now the access token is expired: it is renewed on the way out.
+    let logout = scene.pushbell.command(&["logout", "@alice:hs.test"]);
+    assert_eq!(logout.code, 0, "{logout:#?}");
+    let last = scene.granted();
+    assert!(last.over && last.access_token != second.access_token, "{logout:#?}");
+}
+
+#[test]
+fn without_a_desktop_the_browser_may_be_anywhere() {
+    let mut scene = Scene::new(synapse::start(Plan::default()));
+    scene.pushbell.set_env("SSH_CONNECTION", "192.0.2.1 50000 192.0.2.2 22");
+    let login = scene.login();
+    assert_eq!(login.code, NOTHING_CAME, "{login:#?}");
+    assert!(login.stdout.contains("enter the code: WDJB-MJHT"), "{login:#?}");
+    assert!(!login.stdout.contains("browser opens"), "{login:#?}");
+    assert_eq!(scene.server.world().sessions.len(), 1);
+}
+
+#[test]
+fn without_a_desktop_and_such_a_grant_the_way_back_can_be_forwarded() {
+    let mut scene = Scene::new(synapse::start(Plan { device_grant: false, ..Plan::default() }));
+    scene.pushbell.set_env("SSH_CONNECTION", "192.0.2.1 50000 192.0.2.2 22");
+    scene.launch();
+    wait_until("the address is shown", SOON, || scene.pushbell.app().stdout().contains("ssh -L "));
+    let output = scene.pushbell.app().stdout();
+    let address = output.lines().find_map(|line| line.strip_prefix("    ")).expect("an address on a line of its own");
+    assert_eq!(block_on(Browser::new().visit(address)).heading(), "You are signed in");
+    assert_eq!(scene.pushbell.app().wait(SOON).code(), Some(NOTHING_CAME), "{}", scene.pushbell.app().output());
+}
+
+#[test]
+fn an_account_signs_in_by_single_sign_on_and_out_again() {
+    let server = AccountServer::start(Plan { oauth: false, ..Plan::default() });
+    let synapse = sso::synapse(&server);
+    let mut scene = Scene::new((server, synapse));
+    scene.pushbell.set_env("BROWSER_RECORD", &scene.record().display().to_string());
+    let login = scene.login();
+    let (address, shown) = scene.seen();
+    assert_eq!((login.code, shown.heading()), (NOTHING_CAME, "You are signed in"), "{login:#?}");
+    assert!(address.starts_with(&format!("http://127.0.0.1:{}/_matrix/client/v3/login/sso/", scene.synapse.port)));
+    let (_, token) = shown.address.split_once("loginToken=").expect("the browser came back with a token");
+    assert!(!format!("{login:?}").contains(token), "{login:#?}");
+    let logout = scene.pushbell.command(&["logout", "@alice:hs.test"]);
+    assert_eq!(logout.code, 0, "{logout:#?}");
+}
+
+#[test]
+fn ctrl_c_ends_the_wait_for_the_browser() {
+    let mut scene = Scene::new(synapse::start(Plan::default()));
+    scene.opens_with("#!/bin/sh\nexit 0\n");
+    scene.launch();
+    wait_until("the address is shown", SOON, || scene.pushbell.app().stdout().contains("redirect_uri"));
+    let output = scene.pushbell.app().stdout();
+    let (_, port) = output.split_once("127%2E0%2E0%2E1%3A").expect("the way back is in the address");
+    let port: u16 = port.split('%').next().unwrap().parse().unwrap();
+    assert_eq!(http::request(port, &Method::GET, "/", None, "").unwrap().status, 404);
+    scene.pushbell.app().signal(Signal::INT);
+    scene.pushbell.app().wait(SOON);
+    assert!(http::request(port, &Method::GET, "/", None, "").is_err());
+    assert!(!scene.pushbell.data_directory().join("accounts.toml").exists());
+    assert!(scene.server.world().sessions.is_empty());
+}
