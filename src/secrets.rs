@@ -25,7 +25,7 @@ use crate::{
 /// How long the keyring may take where nobody is there to unlock it.
 const UNATTENDED: Duration = Duration::from_secs(5);
 /// How long it may take where somebody is.
-const ATTENDED: Duration = Duration::from_secs(120);
+const ATTENDED: Duration = Duration::from_secs(60);
 
 /// The secrets of all signed-in accounts.
 #[derive(Debug, Clone)]

@@ -32,9 +32,6 @@ pub enum SessionError {
     /// The homeserver cannot be asked now.
     #[error(transparent)]
     Homeserver(#[from] HomeserverError),
-    /// The account service does not renew the tokens now.
-    #[error(transparent)]
-    NotRenewed(OAuthError),
 }
 
 impl From<TransportError> for SessionError {
@@ -131,23 +128,20 @@ impl SignedIn {
     ///
     /// # Errors
     /// When it may not have ended.
-    pub async fn end(&self) -> Result<(), String> {
+    pub async fn end(&self) -> Result<(), HomeserverError> {
         end(&self.client, &self.tokens).await
     }
 }
 
-/// Ends the session of these tokens at its homeserver, and its pushers with it. One that is over is as good.
+/// Ends the session of these tokens by the API that they come from, and its pushers with it. One that is over is as good.
+/// `client` has the access token.
 ///
 /// # Errors
 /// When it may not have ended.
-pub async fn end(client: &HomeserverClient, tokens: &Tokens) -> Result<(), String> {
-    let revoked = match &tokens.oauth {
-        Some(_) => oauth::revoke(client.https(), tokens).await,
-        None => Err(OAuthError::NoRevocation),
-    };
-    match revoked {
-        Err(OAuthError::NoRevocation) => client.logout().await.map_err(|error| error.to_string()),
-        revoked => revoked.map_err(|error| error.to_string()),
+pub async fn end(client: &HomeserverClient, tokens: &Tokens) -> Result<(), HomeserverError> {
+    match &tokens.oauth {
+        Some(oauth) if oauth.revocation_endpoint.is_some() => Ok(oauth::revoke(client.https(), tokens).await?),
+        Some(_) | None => client.logout().await,
     }
 }
 
@@ -157,9 +151,10 @@ fn base(sign_in: &SignIn) -> Result<BaseUrl, SessionError> {
 
 fn not_renewed(error: OAuthError) -> SessionError {
     if error.is_signed_out() {
-        return SessionError::Over(format!("the homeserver has ended the session: {error}"));
+        SessionError::Over(format!("the homeserver has ended the session: {error}"))
+    } else {
+        HomeserverError::from(error).into()
     }
-    SessionError::NotRenewed(error)
 }
 
 /// The pusher that a signed-in account is to have. `base_url` is the address that the homeserver reaches us at, without

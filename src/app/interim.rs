@@ -24,8 +24,6 @@ use crate::{
 
 /// A running endpoint. Close it: what is in progress is finished then.
 pub struct Interim {
-    paths: Paths,
-    endpoint: Endpoint<Inbox>,
     listening: Listening,
     /// Kept in step with its files for as long as it is served.
     _certificate: Option<Certificate>,
@@ -72,10 +70,10 @@ impl Interim {
         let Some(instance) = Self::acquire(paths)? else { return Ok(None) };
         let news = Arc::new(Notify::new());
         let inbox = Inbox::open(&paths.database, start::retention(config), Arc::clone(&news))?;
-        // An accounts file that is not there yet means that nobody can tell, not that there are none.
+        // An accounts file that is not there means that nobody can tell, not that there are none.
         let accounts = Accounts::read(&paths.accounts).unwrap_or_else(|error| Accounts::unavailable(&error));
         let endpoint = Endpoint::new(inbox.clone(), accounts, upkeep::endpoint_settings(config), || false);
-        let mut listening = Listening::new(endpoint.clone(), Inherited::default());
+        let mut listening = Listening::new(endpoint, Inherited::default());
         if let Some((_, problem)) =
             listening.open(&config.server.listen, &paths.config).await.map_err(Failure::Failed)?
         {
@@ -88,22 +86,7 @@ impl Interim {
         }
         listening.set_tls(certificate.as_ref().map(Certificate::tls));
         listening.serve();
-        Ok(Some(Self {
-            paths: paths.clone(),
-            endpoint,
-            listening,
-            _certificate: certificate,
-            inbox,
-            news,
-            _instance: instance,
-        }))
-    }
-
-    /// Takes up changed accounts.
-    pub fn read_accounts(&self) {
-        let accounts = Accounts::read(&self.paths.accounts);
-        let accounts = accounts.unwrap_or_else(|error| self.endpoint.accounts().keeping_known_after(&error));
-        self.endpoint.set_accounts(accounts);
+        Ok(Some(Self { listening, _certificate: certificate, inbox, news, _instance: instance }))
     }
 
     /// Waits for a push to this account that comes after that time; when it came.

@@ -85,8 +85,8 @@ async fn leave(account: &Account, sign_in: &SignIn, secrets: &Secrets, out: &mut
             writeln!(out, "The session of the access token goes on: it is not Pushbell's own.")?;
         }
         SignInMethod::Password | SignInMethod::Sso | SignInMethod::OAuth => {
-            if let Err(reason) = signed_in.end().await {
-                return Ok(Leave::NotNow(reason));
+            if let Err(error) = signed_in.end().await {
+                return Ok(Leave::NotNow(error.to_string()));
             }
             writeln!(out, "Signed out.")?;
         }

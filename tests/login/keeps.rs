@@ -66,3 +66,19 @@ fn a_keyring_that_hangs_does_not_keep_a_login() {
     assert!(login.stdout.contains("the keyring has not answered within 5 s"), "{login:#?}");
     assert_eq!(tokens_in_file(&scene).len(), 1);
 }
+
+#[test]
+fn a_token_moves_into_a_keyring_that_has_come_and_is_missed_when_that_has_gone() {
+    let scene = Scene::new();
+    assert_eq!(scene.login(&["--wait", "0"]).code, 3);
+    assert_eq!(tokens_in_file(&scene).len(), 1);
+    let keyring = Keyring::start(&scene.desktop);
+    assert_eq!(scene.login(&["--wait", "0"]).code, 3);
+    assert!(!scene.pushbell.data_directory().join("secrets.json").exists());
+    drop(keyring);
+    let logout = scene.pushbell.command(&["logout", &scene.alice.id]);
+    assert_eq!(logout.code, 1, "{logout:#?}");
+    assert!(logout.stdout.contains("there is no keyring"), "{logout:#?}");
+    assert!(logout.stderr.contains("nothing has changed"), "{logout:#?}");
+    assert_eq!(scene.wait_for_pushers(1).len(), 1);
+}

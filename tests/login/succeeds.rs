@@ -45,7 +45,9 @@ fn who_signs_in_again_keeps_account_pushkey_and_device() {
     let home = scene.pushbell.account_named("home");
     assert_eq!(scene.login(&["--wait", "0"]).code, 3);
     let (before, devices) = (scene.wait_for_pushers(1), scene.devices());
-    let again = scene.login(&["--wait", "0"]);
+    let stdin = ["sh", "-c", "echo secret | \"$0\" \"$@\""];
+    let again = ["login", &scene.alice.id, "--homeserver", &scene.homeserver, "--password-file", "-", "--wait", "0"];
+    let again = scene.pushbell.command_under(&stdin, &again);
 
     assert_eq!(again.code, 3, "{again:#?}");
     let after = scene.wait_for_pushers(1);

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     path::Path,
 };
 
@@ -50,10 +50,11 @@ impl Credentials {
 /// The file's first line, or that of standard input for `-`.
 fn read_secret(file: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
+    // Not to its end: that of a terminal or a pipe may never come.
     let read = if file == Path::new("-") {
-        io::stdin().take(LONGEST).read_to_end(&mut bytes)
+        io::stdin().lock().take(LONGEST).read_until(b'\n', &mut bytes)
     } else {
-        File::open(file).and_then(|opened| opened.take(LONGEST).read_to_end(&mut bytes))
+        File::open(file).and_then(|opened| BufReader::new(opened.take(LONGEST)).read_until(b'\n', &mut bytes))
     };
     let told = |reason: String| Failure::Failed(format!("{}: {reason}", file.display()));
     read.map_err(|error| told(error.to_string()))?;

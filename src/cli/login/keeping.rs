@@ -1,8 +1,9 @@
 //! From a session to an account whose homeserver pushes to us; and back, when that fails half-way.
 
-use std::io::Write;
+use std::{io::Write, pin::pin, time::Duration};
 
 use jiff::Timestamp;
+use tokio::time;
 
 use super::{Failure, Ground, Login, naming, output, pushers};
 use crate::{
@@ -12,6 +13,9 @@ use crate::{
     secrets::Place,
     session::{self, SessionError, Sessions},
 };
+
+/// A keyring that takes longer than this is probably waiting for the person.
+const KEYRING_IS_QUIET: Duration = Duration::from_secs(2);
 
 /// A session that has become an account.
 pub(super) struct Kept {
@@ -61,7 +65,7 @@ pub(super) async fn keep(
 
 impl Kept {
     async fn write(&self, login: &Login<'_>, old: Option<&SignIn>, out: &mut dyn Write) -> Result<(), Failure> {
-        let place = login.secrets.save(&self.sign_in, &self.session.tokens).await?;
+        let place = self.save(login, out).await?;
         AccountsFile::new(&login.context.paths.accounts).put(self.account.clone())?;
         match self.sign_in.method {
             SignInMethod::Token => writeln!(out, "Your access token is good.")?,
@@ -74,6 +78,18 @@ impl Kept {
             Some(old) if old.device_id != self.sign_in.device_id => retire(login, old, out).await,
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Keeps the session's secrets. A keyring may take its time: it asks the person to unlock it.
+    async fn save(&self, login: &Login<'_>, out: &mut dyn Write) -> Result<Place, Failure> {
+        let mut saving = pin!(login.secrets.save(&self.sign_in, &self.session.tokens));
+        if login.terminal.is_some() {
+            match time::timeout(KEYRING_IS_QUIET, &mut saving).await {
+                Ok(saved) => return Ok(saved?),
+                Err(_) => writeln!(out, "Waiting for the keyring: it may have opened a window to be unlocked.")?,
+            }
+        }
+        Ok(saving.await?)
     }
 
     /// Sets the pusher. Pushes that come of it are later than the time that this returns.
@@ -123,7 +139,7 @@ async fn retire(login: &Login<'_>, old: &SignIn, out: &mut dyn Write) -> Result<
         SignInMethod::Token => Ok(()),
         SignInMethod::Password | SignInMethod::Sso | SignInMethod::OAuth => {
             match Sessions::new(login.secrets.clone()).open(old, DEADLINE).await {
-                Ok(signed_in) => signed_in.end().await,
+                Ok(signed_in) => signed_in.end().await.map_err(|error| error.to_string()),
                 // It has ended by itself.
                 Err(SessionError::Over(_)) => Ok(()),
                 Err(error) => Err(error.to_string()),

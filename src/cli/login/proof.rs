@@ -95,7 +95,13 @@ impl Proof<'_> {
             return Ok(Waited::Nothing);
         }
         match receipt::mark_as_read(&self.kept.client, &room).await {
-            Ok(()) => self.push_within(RECEIPT).await,
+            Ok(()) => {
+                let waited = self.push_within(RECEIPT).await?;
+                if matches!(waited, Waited::Nothing) {
+                    writeln!(out, "It is marked, but no push has come of it.")?;
+                }
+                Ok(waited)
+            }
             Err(error) => {
                 writeln!(out, "It could not be marked: {}", output::harmless(&error.to_string()))?;
                 Ok(Waited::Nothing)
@@ -116,12 +122,12 @@ impl Proof<'_> {
             homeserver: self.kept.client.base().clone(),
             server: self.kept.sign_in.server.clone(),
         };
-        for finding in reach::explain(&asked).await {
+        for finding in Box::pin(reach::explain(&asked)).await {
             describe(&finding, out)?;
         }
         writeln!(
             out,
-            "`pushbell doctor` looks again at any time; `pushbell login {}` tries again.",
+            "\n`pushbell doctor` looks again at any time; `pushbell login {}` tries again.",
             self.kept.sign_in.user_id
         )?;
         Ok(())

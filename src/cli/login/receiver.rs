@@ -29,14 +29,12 @@ impl Receiver {
 
     /// The running app, which is told to read its accounts, else an endpoint of our own.
     pub(super) async fn start(context: &Context, config: &Config) -> Result<Self, Failure> {
-        match Interim::start(&context.paths, config).await? {
-            Some(interim) => Ok(Self::Own(Box::new(interim))),
-            None => {
-                is_app(context)?;
-                account::tell_running(context)?;
-                Ok(Self::App(context.paths.control.clone()))
-            }
+        if let Some(interim) = Interim::start(&context.paths, config).await? {
+            return Ok(Self::Own(Box::new(interim)));
         }
+        is_app(context)?;
+        account::tell_running(context)?;
+        Ok(Self::App(context.paths.control.clone()))
     }
 
     /// When a push first came for that account after that time; `None` if none comes so soon.
