@@ -295,7 +295,7 @@ fn until_stopped(mut stopped: oneshot::Receiver<()>, open: oneshot::Sender<Infal
 }
 
 /// What happened and what to do about it.
-fn explain(address: SocketAddr, error: &io::Error, config: &Path) -> String {
+pub(super) fn explain(address: SocketAddr, error: &io::Error, config: &Path) -> String {
     let config = config.display();
     let kind = error.kind();
     if kind == io::ErrorKind::AddrInUse {

@@ -155,7 +155,7 @@ async fn serve(
     let catching_up = CatchingUp::start(
         inbox.clone(),
         Secrets::new(&paths),
-        endpoint.accounts(),
+        &endpoint.accounts(),
         upkeep::catching_up_settings(&config),
         events.clone(),
     );

@@ -250,7 +250,10 @@ impl Upkeep {
             .iter()
             .map(|account| format!("{}\n\n{}", account.name, registration::describe(account, &url)))
             .collect();
-        let text = format!("How to connect a homeserver to Pushbell\n\n{}", parts.join("\n\n"));
+        let text = format!(
+            "How to connect a homeserver to Pushbell\n\nIn a terminal:\n\n    pushbell login @you:example.org\n\nOr by hand, with one of these accounts:\n\n{}",
+            parts.join("\n\n")
+        );
         let path = self.paths.data.join("connect.txt");
         match files::replace_private(&path, text.as_bytes()) {
             Ok(()) => self.tell(Event::Open(OpenTarget::File(path), token)),

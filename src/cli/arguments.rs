@@ -43,7 +43,7 @@ pub enum Command {
     /// Sign in to your homeserver, have it push to this desktop, and see that a push arrives
     Login(Login),
     /// Have your homeserver push no more, sign out, and forget the account
-    Logout(AccountName),
+    Logout(Logout),
     /// Make, list, show and remove accounts that are registered by hand
     #[command(subcommand)]
     Account(Account),
@@ -132,6 +132,16 @@ pub struct Login {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=86_400))]
     pub wait: Option<u64>,
     /// Set the pusher even though the homeserver cannot reach this computer
+    #[arg(long)]
+    pub anyway: bool,
+}
+
+/// `pushbell logout`
+#[derive(Debug, Args)]
+pub struct Logout {
+    /// The account's name
+    pub name: String,
+    /// Forget the account even though its homeserver cannot be told
     #[arg(long)]
     pub anyway: bool,
 }

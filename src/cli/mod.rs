@@ -15,6 +15,7 @@ mod pause;
 pub mod registration;
 pub mod sample;
 mod status;
+mod terminal;
 mod test;
 
 use std::{
@@ -84,7 +85,7 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     match command {
         Command::Run(Run { no_tray }) => app::run(RunOptions { paths: context.paths, no_tray, log_level }),
         Command::Login(asked) => login::run(&context, &asked, out),
-        Command::Logout(which) => logout::run(&context, &which.name, out),
+        Command::Logout(which) => logout::run(&context, &which, out),
         Command::Account(command) => account::run(&context, command, out),
         Command::Test(asked) => test::run(&context, &asked, out),
         Command::Status(asked) => status::run(&context, asked.json, out),

@@ -54,17 +54,19 @@ fn a_fault_says_line_key_reason_and_what_would_be_right() {
          expected an IP address and a port, such as \"127.0.0.1:7874\" or \"[::1]:7874\"",
     );
     check(
-        "server.tls = { certificate = \"/a\" }",
+        &whole_paths("server.tls = { certificate = \"/srv/a\" }"),
         "pushbell.toml:1: server.tls: expected both files, such as \
          { certificate = \"/path/fullchain.pem\", key = \"/path/privkey.pem\" }",
     );
     check(
-        "[server.tls]\ncertificate = \"/a\"\nkey = \"b\"",
+        &whole_paths("[server.tls]\ncertificate = \"/srv/a\"\nkey = \"b\""),
         "pushbell.toml:3: server.tls.key = \"b\": expected the whole path of a file, beginning at the root",
     );
     check(
-        "server.tls = { cert = \"/a\", key = \"/b\" }",
-        "pushbell.toml:1: server.tls.cert = \"/a\": unknown key, the nearest known one is server.tls.certificate",
+        &whole_paths("server.tls = { cert = \"/srv/a\", key = \"/srv/b\" }"),
+        &whole_paths(
+            "pushbell.toml:1: server.tls.cert = \"/srv/a\": unknown key, the nearest known one is server.tls.certificate",
+        ),
     );
     check(
         "popup.open = \"https://client.example/{room}/{sender}\"",
@@ -130,9 +132,9 @@ fn values_are_read_as_they_are_meant() {
     assert_eq!(config.sound.tweaks, BTreeMap::from([("a b".into(), whole_paths("/srv/a.ogg"))]));
     assert!(!config.calls.derive_missed);
 
-    let tls = TlsFiles { certificate: "/a/fullchain.pem".into(), key: "/a/privkey.pem".into() };
-    let written = "server.tls = { certificate = '/a/fullchain.pem', key = '/a/privkey.pem' }";
-    assert_eq!(good(written).server.tls, Some(tls));
+    let [certificate, key] = ["/srv/fullchain.pem", "/srv/privkey.pem"].map(|path| PathBuf::from(whole_paths(path)));
+    let written = "server.tls = { certificate = '/srv/fullchain.pem', key = '/srv/privkey.pem' }";
+    assert_eq!(good(&whole_paths(written)).server.tls, Some(TlsFiles { certificate, key }));
 
     let address = "element://room/{room}?event={event}&user={user}";
     assert_eq!(good(&format!("popup.open = '{address}'")).popup.open, OpenWith::Address(address.to_owned()));
@@ -204,7 +206,7 @@ fn homeservers_are_told_where_and_how_we_listen() {
         let addresses: Vec<_> = server.in_the_clear().iter().map(ToString::to_string).collect();
         assert_eq!(addresses, in_the_clear, "{text}");
     };
-    let tls = "\nserver.tls = { certificate = '/a', key = '/b' }";
+    let tls = whole_paths("\nserver.tls = { certificate = '/srv/a', key = '/srv/b' }");
     let both = "server.listen = ['192.168.1.20:1', '[::1]:2', '[::ffff:127.0.0.1]:3', '0.0.0.0:4']";
     check("server.listen = ['127.0.0.1:1']", "http://127.0.0.1:1", &[]);
     check(both, "http://192.168.1.20:1", &["192.168.1.20:1", "0.0.0.0:4"]);

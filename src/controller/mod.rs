@@ -30,12 +30,13 @@ use crate::{
     control::{Command, Reply, Request, SignInStatus, TlsStatus},
     desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState, popup::Popup},
     inbox::{Inbox, InboxError, News, Retention, Shown},
-    notice::{NoticeId, RoomKey},
+    notice::NoticeId,
     push::present::Wording,
     wake::WakeWindow,
 };
 pub use announcements::{Topic, WELCOME, own_popup};
 use calls::Calls;
+use catching_up::CatchingUp;
 use pause::Pause;
 use plan::Planner;
 use popups::Popups;
@@ -181,12 +182,7 @@ pub struct Controller<D> {
     announcements: BTreeMap<&'static str, Popup>,
     /// More waiting rooms than this become one summary, until all that waits has been shown.
     backlog: Option<u64>,
-    /// What was caught up with is not all that there was; the summary says so.
-    is_cut_short: bool,
-    /// Rooms whose popup waits until then for what its push has left out.
-    held: BTreeMap<RoomKey, Instant>,
-    /// Catching up is under way: until then what comes meanwhile waits for what was missed, to be told with it.
-    gathers_missed: Option<Instant>,
+    catching_up: CatchingUp,
     /// The sessions of signed-in accounts.
     sessions: BTreeMap<String, SignInStatus>,
     /// What was shown but could not be written down: nothing else is shown before it is, or it would be shown again.
@@ -233,9 +229,7 @@ impl<D: Desktop> Controller<D> {
             problems: BTreeMap::new(),
             announcements: BTreeMap::new(),
             backlog: Some(BACKLOG_ROOMS),
-            is_cut_short: false,
-            held: BTreeMap::new(),
-            gathers_missed: None,
+            catching_up: CatchingUp::default(),
             sessions: BTreeMap::new(),
             unwritten: Vec::new(),
             refusals: 0,

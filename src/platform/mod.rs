@@ -12,6 +12,7 @@
 //! | `control_socket::{ControlListener, connect}` | byte streams between the running program and its commands, closed to other people |
 //! | `files::{create_private_directory, open_private, replace_private}` | files that only this person can read, replaced whole |
 //! | `host::name` | what this computer is called |
+//! | `keyring::{NAME, get, set, delete}` | the system's store of secrets |
 //! | `network::addresses` | the addresses that this computer has |
 //! | `interruptions::Interruptions` | notices that the clock was set, that the computer slept, that a network has come |
 //! | `files::is_readable_by_others` | whether other people of this computer can read a file |
@@ -55,7 +56,7 @@ use macos as system;
 use windows as system;
 
 pub use system::{
-    addresses, browser, console, control_socket, files, host, interruptions, main_loop, open_files, session,
+    addresses, browser, console, control_socket, files, host, interruptions, keyring, main_loop, open_files, session,
     sound_server, termination, watch,
 };
 

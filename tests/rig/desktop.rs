@@ -149,6 +149,11 @@ impl Desktop {
     }
 
     /// The environment of a program on this desktop.
+    /// The directory of the desktop's own files, and where its parts log to.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     pub(crate) fn env(&self) -> &[(String, String)] {
         &self.env
     }

@@ -192,6 +192,17 @@ impl User {
         self.request(&Method::POST, "pushers/set", &pusher);
     }
 
+    /// Sets an http pusher beside others, of an app and on a device of these names.
+    #[track_caller]
+    pub(crate) fn set_pusher_of(&self, pushkey: &str, app_id: &str, device: &str) {
+        let pusher = json!({
+            "kind": "http", "app_id": app_id, "pushkey": pushkey, "app_display_name": "app", "lang": "en",
+            "device_display_name": device, "data": {"url": "http://127.0.0.1:9/_matrix/push/v1/notify"},
+            "append": true,
+        });
+        self.request(&Method::POST, "pushers/set", &pusher);
+    }
+
     /// The user's pushers.
     #[track_caller]
     pub(crate) fn pushers(&self) -> Vec<Value> {

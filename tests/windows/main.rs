@@ -151,7 +151,7 @@ fn a_call_that_comes_after_waking_does_not_ring() {
     };
     wine.notify(&account, call("before"));
     assert_eq!(wine.status()["missed_calls"], 0);
-    wine.post(Hidden::Surroundings, wine::WM_POWERBROADCAST, wine::PBT_APMRESUMEAUTOMATIC);
+    wine.post(Hidden::SystemEvents, wine::WM_POWERBROADCAST, wine::PBT_APMRESUMEAUTOMATIC);
     let mut number = 0;
     wait_until("calls are replayed ones", SOON, || {
         number += 1;
@@ -187,6 +187,14 @@ fn what_it_prints_goes_where_it_was_redirected() {
         wait_for("the file is written", SOON, || fs::read_to_string(&written).ok().filter(|text| text.ends_with('\n')));
     fs::remove_file(&written).expect("it is ours");
     assert_eq!(version.trim_end(), format!("pushbell {}", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+#[ignore = "make windows builds the program for it"]
+fn it_writes_to_the_console_that_it_was_started_from() {
+    let wine = Wine::start("");
+    let screen = wine.on_a_terminal(&format!("wine cmd /c start /wait /b Z:{} --version", wine.program().display()));
+    assert!(screen.contains(&format!("pushbell {}", env!("CARGO_PKG_VERSION"))), "{screen:?}");
 }
 
 #[test]

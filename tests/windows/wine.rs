@@ -29,7 +29,7 @@ static HOME: Mutex<()> = Mutex::new(());
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Hidden {
     Tray,
-    Surroundings,
+    SystemEvents,
 }
 
 pub(crate) struct Wine {
@@ -179,7 +179,7 @@ impl Wine {
     pub(crate) fn post(&self, window: Hidden, message: u32, detail: u32) {
         let class = match window {
             Hidden::Tray => "tray_icon_app".to_owned(),
-            Hidden::Surroundings => format!("{}.Surroundings", identity::APP_ID),
+            Hidden::SystemEvents => format!("{}.SystemEvents", identity::APP_ID),
         };
         let program = self.message.display().to_string();
         self.wine(&[&program, &class, &message.to_string(), &detail.to_string(), "0"]);
@@ -207,6 +207,16 @@ impl Wine {
         let output = command.stdin(Stdio::null()).output().expect("timeout starts");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).replace('\r', "");
         Output { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// Runs a command on a terminal, which wine makes a console of; what is on it in the end.
+    #[track_caller]
+    pub(crate) fn on_a_terminal(&self, command: &str) -> String {
+        let mut script = Command::new("timeout");
+        script.args(["120", "script", "--quiet", "--return", "--command", command, "/dev/null"]);
+        script.env_clear().envs(self.env.iter().map(|(key, value)| (key, value))).stdin(Stdio::null());
+        let output = script.output().expect("timeout starts");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     #[track_caller]

@@ -222,8 +222,9 @@ mod tests {
         }
 
         fn inspect(&self) -> Result<TlsPair, String> {
-            inspect(&self.0.path().join("c.pem"), &self.0.path().join("k.pem"))
-                .map_err(|error| error.to_string().replace(self.0.path().to_str().unwrap(), "~"))
+            let home = self.0.path();
+            inspect(&home.join("c.pem"), &home.join("k.pem"))
+                .map_err(|error| error.to_string().replace(home.to_str().unwrap(), "~").replace('\\', "/"))
         }
     }
 

@@ -6,6 +6,7 @@ pub mod autostart;
 pub mod browser;
 pub mod bus;
 pub mod interruptions;
+pub mod keyring;
 pub mod launcher;
 pub mod main_loop;
 pub mod open;

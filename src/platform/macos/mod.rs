@@ -4,11 +4,11 @@ pub(super) mod autostart;
 pub(super) mod directory;
 pub(super) mod launch;
 pub mod main_loop;
-pub mod probe;
-pub(super) mod surroundings;
+pub(super) mod probe;
+pub(super) mod system_events;
 pub(super) mod toasts;
 
 pub use super::{
-    portable::{addresses, browser, interruptions, session, sound_server, watch},
+    portable::{addresses, browser, interruptions, keyring, session, sound_server, watch},
     unix::{console, control_socket, files, host, open_files, termination},
 };

@@ -1,4 +1,4 @@
-//! That the clock was set and that the computer slept, as what the system tells of itself (`surroundings`) has it.
+//! That the clock was set and that the computer slept, as what the system tells of itself (`system_events`) has it.
 //! That a network has come is not noticed yet.
 
 use tokio::sync::Notify;

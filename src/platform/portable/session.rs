@@ -9,7 +9,7 @@ use crate::{
         DesktopEvent, LauncherCount, OpenTarget,
         popup::{Popup, PopupKey, PopupSerial},
     },
-    platform::system::{surroundings::Surroundings, toasts::Toasts},
+    platform::system::{system_events::SystemEvents, toasts::Toasts},
 };
 
 /// The desktop session. Every method returns at once; what became of it arrives as [`DesktopEvent`]s.
@@ -17,7 +17,7 @@ use crate::{
 pub struct Session {
     popups: Popups,
     opener: Opener,
-    surroundings: Surroundings,
+    system_events: SystemEvents,
 }
 
 impl Session {
@@ -28,7 +28,7 @@ impl Session {
         Self {
             popups: Popups::start(move || Toasts::new(&icon, clicks), events.clone()),
             opener: Opener::new(events.clone()),
-            surroundings: Surroundings::watch(events.clone()),
+            system_events: SystemEvents::watch(events.clone()),
         }
     }
 
@@ -57,12 +57,12 @@ impl Session {
 
     /// Reports [`DesktopEvent::ScreenLock`] from now on, or no longer.
     pub fn watch_screen_lock(&self, wanted: bool) {
-        self.surroundings.screen_lock(wanted);
+        self.system_events.screen_lock(wanted);
     }
 
     /// Reports [`DesktopEvent::ColorScheme`] from now on, or no longer.
     pub fn watch_color_scheme(&self, wanted: bool) {
-        self.surroundings.color_scheme(wanted);
+        self.system_events.color_scheme(wanted);
     }
 
     /// Finishes what was asked for, in bounded time.

@@ -9,15 +9,15 @@ pub mod host;
 pub(super) mod launch;
 pub mod main_loop;
 pub mod open_files;
-pub mod probe;
+pub(super) mod probe;
 mod registry;
 mod security;
 mod shortcut;
-pub(super) mod surroundings;
+pub(super) mod system_events;
 pub mod termination;
 pub(super) mod toasts;
 
-pub use super::portable::{addresses, browser, interruptions, session, sound_server, watch};
+pub use super::portable::{addresses, browser, interruptions, keyring, session, sound_server, watch};
 
 /// Text as Windows takes it: UTF-16 that ends with a null.
 fn wide(text: impl AsRef<std::ffi::OsStr>) -> Vec<u16> {

@@ -38,12 +38,12 @@ thread_local! {
 
 /// Reports what happens as [`DesktopEvent`]s, until it is dropped.
 #[derive(Debug)]
-pub(in crate::platform) struct Surroundings {
+pub(in crate::platform) struct SystemEvents {
     lock_wanted: Arc<AtomicBool>,
     events: UnboundedSender<DesktopEvent>,
 }
 
-impl Surroundings {
+impl SystemEvents {
     /// Begins as soon as the main thread's loop runs.
     pub(in crate::platform) fn watch(events: UnboundedSender<DesktopEvent>) -> Self {
         let lock_wanted = Arc::new(AtomicBool::new(false));
@@ -68,7 +68,7 @@ impl Surroundings {
     }
 }
 
-impl Drop for Surroundings {
+impl Drop for SystemEvents {
     fn drop(&mut self) {
         DispatchQueue::main().exec_async(|| {
             for (center, observer) in OBSERVERS.take() {

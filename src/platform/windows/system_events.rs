@@ -43,7 +43,7 @@ const GOODBYE: Duration = Duration::from_secs(4);
 
 /// Reports what happens as [`DesktopEvent`]s, until it is dropped.
 #[derive(Debug)]
-pub(in crate::platform) struct Surroundings(Arc<Watch>);
+pub(in crate::platform) struct SystemEvents(Arc<Watch>);
 
 #[derive(Debug)]
 struct Watch {
@@ -55,7 +55,7 @@ struct Watch {
     events: UnboundedSender<DesktopEvent>,
 }
 
-impl Surroundings {
+impl SystemEvents {
     /// Starts the thread.
     pub(in crate::platform) fn watch(events: UnboundedSender<DesktopEvent>) -> Self {
         let watch = Arc::new(Watch {
@@ -71,7 +71,7 @@ impl Surroundings {
                 tracing::warn!("sleep, the screen lock and the end of the session will not be noticed: {error}");
             }
         };
-        if let Err(error) = thread::Builder::new().name("surroundings".to_owned()).spawn(listen) {
+        if let Err(error) = thread::Builder::new().name("system events".to_owned()).spawn(listen) {
             tracing::warn!("sleep, the screen lock and the end of the session will not be noticed: {error}");
         }
         Self(watch)
@@ -90,7 +90,7 @@ impl Surroundings {
     }
 }
 
-impl Drop for Surroundings {
+impl Drop for SystemEvents {
     fn drop(&mut self) {
         self.0.over.store(true, Ordering::SeqCst);
         self.0.look();
@@ -227,13 +227,13 @@ mod tests {
     #[tokio::test]
     async fn what_becomes_wanted_is_reported_at_once() {
         let (events, mut heard) = mpsc::unbounded_channel();
-        let surroundings = Surroundings::watch(events);
-        surroundings.screen_lock(true);
+        let system_events = SystemEvents::watch(events);
+        system_events.screen_lock(true);
         assert!(matches!(heard.recv().await, Some(DesktopEvent::ScreenLock(_))));
-        surroundings.screen_lock(false);
-        surroundings.color_scheme(true);
+        system_events.screen_lock(false);
+        system_events.color_scheme(true);
         while !matches!(heard.recv().await, Some(DesktopEvent::ColorScheme(_))) {}
-        drop(surroundings);
+        drop(system_events);
         while heard.recv().await.is_some() {}
     }
 }

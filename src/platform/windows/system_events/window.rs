@@ -90,7 +90,7 @@ pub(super) fn listen(watch: &Arc<Watch>) -> io::Result<()> {
 
 #[expect(unsafe_code, reason = "calls of the system")]
 fn open() -> io::Result<NonNull<c_void>> {
-    let name = wide(format!("{}.Surroundings", identity::APP_ID));
+    let name = wide(format!("{}.SystemEvents", identity::APP_ID));
     // SAFETY: the name ends with a null and outlives the calls; the class names a function that lives as long as we.
     unsafe {
         let instance = GetModuleHandleW(ptr::null());
