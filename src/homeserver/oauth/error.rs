@@ -3,7 +3,9 @@
 use hyper::StatusCode;
 use serde_json::Value;
 
-use crate::homeserver::{HomeserverError, TransportError, client::printable, https::Answer, redirect::RedirectError};
+use crate::homeserver::{
+    HomeserverError, Refusal, TransportError, client::printable, https::Answer, redirect::RedirectError,
+};
 
 /// Why somebody is not signed in, or a token not renewed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -135,6 +137,31 @@ impl OAuthError {
     /// The code of a "no".
     pub(super) fn code(&self) -> Option<&str> {
         if let Self::Refused(refusal) = self { Some(&refusal.error) } else { None }
+    }
+}
+
+/// For those who ask a homeserver, and its authorization server with it.
+impl From<OAuthError> for HomeserverError {
+    fn from(error: OAuthError) -> Self {
+        let lacks = |path: &str, missing| Self::Unexpected { path: path.to_owned(), missing };
+        match error {
+            OAuthError::Transport(error) => error.into(),
+            OAuthError::Homeserver(error) => error,
+            OAuthError::Refused(refusal) => Self::Refused(Box::new(Refusal {
+                path: refusal.endpoint,
+                status: refusal.status.unwrap_or(StatusCode::FORBIDDEN),
+                errcode: refusal.error,
+                error: refusal.description,
+                soft_logout: false,
+                retry_after: None,
+                body: Value::Null,
+            })),
+            OAuthError::Unexpected { endpoint, missing } => lacks(&endpoint, missing),
+            OAuthError::NoRegistration { issuer } => lacks(&issuer, "registration_endpoint"),
+            OAuthError::NoRevocation => lacks("the authorization server", "revocation_endpoint"),
+            OAuthError::NoRefreshToken => lacks("the session", "refresh_token"),
+            OAuthError::Denied | OAuthError::Expired | OAuthError::Redirect(_) => lacks("the browser", "consent"),
+        }
     }
 }
 
