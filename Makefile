@@ -7,18 +7,81 @@ SHELL := /bin/bash
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
+CARGO_DEB_VERSION := 3.8.0
 FUZZ_SECONDS ?= 600
 TOOLS := target/tools
+PREFIX ?= /usr/local
+ID := org.pushbell.Pushbell
+BINARY := $(or $(CARGO_TARGET_DIR),target)/release/pushbell
+STAGE := target/package
+# The same commit gives the same bytes, wherever it is built and wherever its dependencies lie: docs/releasing.md
+SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
+export SOURCE_DATE_EPOCH
+REMAP := --remap-path-prefix=$(CURDIR)=/pushbell --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
 
-.PHONY: help run test bench figures check format lint docs deny windows macos app advisories fuzz sounds
+.PHONY: help run release install uninstall deb package-test test bench figures check format lint docs deny windows macos app advisories fuzz sounds
 
 help: ## lists the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 run: ## installs missing system packages (asks first), builds, starts (ARGS="…" are handed on)
 	@.ci/packages run
-	$(CARGO) build --release --locked
-	exec target/release/pushbell $(ARGS)
+	@$(MAKE) --no-print-directory release
+	exec $(BINARY) $(ARGS)
+
+release: ## builds the program: target/release/pushbell
+	@.ci/packages build
+	RUSTFLAGS="$(RUSTFLAGS) $(REMAP)" $(CARGO) build --release --locked
+
+$(BINARY):
+	@$(MAKE) --no-print-directory release
+
+# Mode, source, and place below PREFIX.
+define INSTALLED
+755 $(BINARY) bin/pushbell
+644 assets/linux/$(ID).desktop share/applications/$(ID).desktop
+644 assets/linux/$(ID).metainfo.xml share/metainfo/$(ID).metainfo.xml
+644 assets/linux/pushbell.notifyrc share/knotifications5/pushbell.notifyrc
+644 assets/linux/pushbell.notifyrc share/knotifications6/pushbell.notifyrc
+644 assets/linux/pushbell.service lib/systemd/user/pushbell.service
+644 assets/icons/pushbell.svg share/icons/hicolor/scalable/apps/$(ID).svg
+644 assets/icons/pushbell-symbolic.svg share/icons/hicolor/symbolic/apps/$(ID)-symbolic.svg
+$(foreach size,16 22 24 32 48 64 128 256,644 assets/icons/pushbell-$(size).png share/icons/hicolor/$(size)x$(size)/apps/$(ID).png
+)644 assets/linux/pushbell.socket share/doc/pushbell/examples/pushbell.socket
+644 $(STAGE)/pushbell.1 share/man/man1/pushbell.1
+644 $(STAGE)/pushbell.bash share/bash-completion/completions/pushbell
+644 $(STAGE)/_pushbell share/zsh/site-functions/_pushbell
+644 $(STAGE)/pushbell.fish share/fish/vendor_completions.d/pushbell.fish
+endef
+export INSTALLED
+
+install: $(BINARY) ## installs below PREFIX (/usr/local), or below DESTDIR for packagers; after `make release`
+	@mkdir -p $(STAGE)
+	@$(BINARY) man >$(STAGE)/pushbell.1
+	@$(BINARY) completions bash >$(STAGE)/pushbell.bash
+	@$(BINARY) completions zsh >$(STAGE)/_pushbell
+	@$(BINARY) completions fish >$(STAGE)/pushbell.fish
+	@while read -r mode from to; do install -D -m "$$mode" "$$from" "$(DESTDIR)$(PREFIX)/$$to"; done <<<"$$INSTALLED"
+	@sed -i 's|/usr/bin/pushbell|$(PREFIX)/bin/pushbell|' "$(DESTDIR)$(PREFIX)/lib/systemd/user/pushbell.service"
+	@[ -n "$(DESTDIR)" ] || ! command -v gtk-update-icon-cache >/dev/null || gtk-update-icon-cache -qtf "$(PREFIX)/share/icons/hicolor"
+	@echo "Installed below $(DESTDIR)$(PREFIX). To start with the desktop: pushbell autostart on"
+
+uninstall: ## removes what `make install` with the same PREFIX has installed
+	@while read -r mode from to; do rm -f "$(DESTDIR)$(PREFIX)/$$to"; done <<<"$$INSTALLED"
+
+deb: release ## builds the Debian package: target/debian/*.deb
+	@.ci/packages deb
+	@command -v cargo-deb >/dev/null || [ -x $(TOOLS)/bin/cargo-deb ] || \
+		CARGO_TARGET_DIR=$(TOOLS)/build $(CARGO) install cargo-deb --locked --version $(CARGO_DEB_VERSION) --root $(TOOLS)
+	@rm -rf $(TOOLS)/build $(STAGE)
+	@$(MAKE) --no-print-directory install DESTDIR=$(STAGE)/root PREFIX=/usr >/dev/null
+	@printf 'pushbell (%s-1) unstable; urgency=medium\n\n  * See /usr/share/doc/pushbell/NEWS.md\n\n -- The Pushbell developers <packages@pushbell.org>  %s\n' \
+		"$$($(BINARY) --version | cut -d' ' -f2)" "$$(LC_ALL=C date -u -R -d @$(SOURCE_DATE_EPOCH))" >$(STAGE)/changelog
+	PATH="$$PATH:$$PWD/$(TOOLS)/bin" cargo-deb --no-build --locked
+
+package-test: ## the Debian package in clean Debian roots: installs, starts, is removed again
+	@.ci/packages package
+	@.ci/package-test
 
 test: ## the same for what the tests need, then runs every test
 	@.ci/packages test
@@ -33,7 +96,7 @@ figures: ## the same, all of it, and puts what it prints into docs/performance.m
 	$(CARGO) bench --locked --bench bench | tee target/figures.md
 	sed -i -e '/^<!-- figures -->/,/^<!-- end of figures -->/{//!d}' -e '/^<!-- figures -->/r target/figures.md' docs/performance.md
 
-check: format lint docs test deny windows macos ## every test, format, lints, documentation, dependency policy, other systems
+check: format lint docs test deny package-test windows macos ## every test, format, lints, documentation, dependency policy, packages, other systems
 
 format:
 	@$(CARGO) fmt --version >/dev/null 2>&1 || rustup component add rustfmt

@@ -35,6 +35,8 @@ pub enum Request {
     Resume,
     /// `accounts.toml` has changed: read it now. Answered when it was.
     ReloadAccounts,
+    /// Starting with the desktop was turned on or off: look again, for the menu.
+    ReloadAutostart,
     /// `pushbell.toml` has changed: read it now. Answered when it was.
     ReloadConfiguration,
     /// Tell of the first push for this account that comes, or has come, after a time.
@@ -58,6 +60,7 @@ impl Request {
             | Self::Pause { .. }
             | Self::Resume
             | Self::ReloadAccounts
+            | Self::ReloadAutostart
             | Self::ReloadConfiguration => Duration::ZERO,
         }
     }

@@ -13,7 +13,7 @@
 //! | [`push`] | pure: the wire format, what an event means, the words of popups, making strangers' text harmless |
 //! | [`accounts`] | the `app_id` + `pushkey` pairs that are served; the only source of `rejected` |
 //! | [`inbox`] | the durable list of notices and the accounts' numbers: SQLite on a thread of its own |
-//! | [`http`] | the endpoint: limits, routes, answers |
+//! | [`http`] | the endpoint: limits, TLS, routes, answers |
 //! | [`homeserver`] | the client-server API: signing in, pushers, what was missed |
 //! | [`secrets`] | access tokens, in the keyring or a private file |
 //! | [`session`] | the session of a signed-in account: a client with its token, renewed, and its pusher |
@@ -22,7 +22,7 @@
 //! | [`platform`] | the only place that names the operating system |
 //! | [`config`], [`control`], [`cli`] | the configuration file, the local socket, the command line |
 //! | [`doctor`] | checks of each part, and what to do about each fault |
-//! | [`app`] | puts the parts together, starts and ends them |
+//! | [`app`] | puts the parts together, starts and ends them; catches up after pushes may have been missed |
 //!
 //! # Invariants
 //! 1. A push is answered with 200 only when every notice of it is on disk, synced.
@@ -33,6 +33,8 @@
 //! 5. A slow or dead desktop service never delays an answer: the endpoint talks to the inbox and to nobody else.
 //! 6. Nothing ticks while nothing happens: each timer is armed for something that is due.
 //! 7. Text from strangers passes [`push::text`] before anybody sees it; it is never logged.
+//! 8. An event that a homeserver lists for a signed-in account is known exactly once: the pusher is set before the list
+//!    is read, and the mark moves in the commit that keeps what was missed. Nothing of this is in a push's way.
 //!
 //! # Threads
 //! The main thread belongs to the tray, since some systems want their event loop there. One thread runs tokio with

@@ -1,20 +1,37 @@
 //! Where access tokens are kept: the system's keyring, else a file that only the person can read.
 //!
-//! All calls may block for as long as a keyring asks its person to unlock it, so they run on a thread of their own,
-//! under a deadline.
+//! The keyring is opened when a token is wanted and let go afterwards. It may ask its person to unlock it, so it has a
+//! deadline; what it does not take in time goes to the file. What is in the file is looked for there first: then the
+//! keyring need not be opened at all.
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use crate::{accounts::SignIn, homeserver::Tokens, paths::Paths, platform::files};
+use tokio::time;
+
+use crate::{
+    accounts::SignIn,
+    homeserver::Tokens,
+    identity,
+    paths::Paths,
+    platform::{files, keyring},
+};
+
+/// How long the keyring may take where nobody is there to unlock it.
+const UNATTENDED: Duration = Duration::from_secs(5);
+/// How long it may take where somebody is.
+const ATTENDED: Duration = Duration::from_secs(60);
 
 /// The secrets of all signed-in accounts.
 #[derive(Debug, Clone)]
 pub struct Secrets {
     file: PathBuf,
+    patience: Duration,
 }
 
 /// Where a secret was put.
@@ -39,7 +56,7 @@ pub enum SecretsError {
     File {
         /// The file.
         path: PathBuf,
-        /// "read" or "written".
+        /// "read", "locked" or "written".
         attempt: &'static str,
         /// What the system said.
         reason: String,
@@ -55,48 +72,76 @@ pub enum SecretsError {
 }
 
 impl Secrets {
-    /// The secrets of this person.
+    /// The secrets of this person, for a program that nobody watches.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        Self { file: paths.data.join("secrets.json") }
+        Self { file: paths.data.join("secrets.json"), patience: UNATTENDED }
     }
 
-    /// The same for a command: at a terminal the person has time to unlock a keyring.
+    /// The same for a command: at a terminal the person has time to unlock the keyring.
     #[must_use]
     pub fn of_a_command(paths: &Paths, has_terminal: bool) -> Self {
-        let _ = has_terminal;
-        Self::new(paths)
+        Self { patience: if has_terminal { ATTENDED } else { UNATTENDED }, ..Self::new(paths) }
     }
 
     /// The tokens of that session; `None` if there are none.
     ///
     /// # Errors
     /// When it cannot be told.
-    #[expect(clippy::unused_async, reason = "a keyring is asked over the session bus")]
     pub async fn load(&self, sign_in: &SignIn) -> Result<Option<Tokens>, SecretsError> {
-        Ok(self.read()?.remove(&key(sign_in)))
+        let key = key(sign_in);
+        if let Some(tokens) = self.read()?.remove(&key) {
+            return Ok(Some(tokens));
+        }
+        let secret = self.in_time(keyring::get(identity::APP_ID, &key)).await;
+        match secret.map_err(|reason| SecretsError::Keyring { name: keyring::NAME, reason })? {
+            Some(secret) => serde_json::from_slice(&secret).map(Some).map_err(|_| SecretsError::Keyring {
+                name: keyring::NAME,
+                reason: "what it has is damaged: sign in again".to_owned(),
+            }),
+            None => Ok(None),
+        }
     }
 
     /// Keeps the tokens of that session, in place of any before. On disk when this returns.
     ///
     /// # Errors
     /// When neither the keyring nor the file takes them.
-    #[expect(clippy::unused_async, reason = "a keyring is asked over the session bus")]
     pub async fn save(&self, sign_in: &SignIn, tokens: &Tokens) -> Result<Place, SecretsError> {
-        let mut all = self.read()?;
-        all.insert(key(sign_in), tokens.clone());
-        self.write(&all)?;
-        Ok(Place::File { path: self.file.clone(), reason: "there is no keyring".to_owned() })
+        let key = key(sign_in);
+        let secret =
+            serde_json::to_vec(tokens).map_err(|error| failed(&self.file, "written", &io::Error::other(error)))?;
+        let label = format!("{} session of {}", identity::APP_NAME, sign_in.user_id);
+        match self.in_time(keyring::set(identity::APP_ID, &key, &label, &secret)).await {
+            Ok(()) => {
+                self.change(|all| all.remove(&key).is_some())?;
+                Ok(Place::Keyring(keyring::NAME))
+            }
+            Err(reason) => {
+                self.change(|all| all.insert(key, tokens.clone()).as_ref() != Some(tokens))?;
+                Ok(Place::File { path: self.file.clone(), reason })
+            }
+        }
     }
 
     /// Forgets the tokens of that session, wherever they are.
     ///
     /// # Errors
     /// When they are still there.
-    #[expect(clippy::unused_async, reason = "a keyring is asked over the session bus")]
     pub async fn forget(&self, sign_in: &SignIn) -> Result<(), SecretsError> {
-        let mut all = self.read()?;
-        if all.remove(&key(sign_in)).is_some() { self.write(&all) } else { Ok(()) }
+        let key = key(sign_in);
+        let was_in_file = self.change(|all| all.remove(&key).is_some())?;
+        match self.in_time(keyring::delete(identity::APP_ID, &key)).await {
+            // It was in the file, most likely because there is no keyring.
+            Err(_) if was_in_file => Ok(()),
+            forgotten => forgotten.map_err(|reason| SecretsError::Keyring { name: keyring::NAME, reason }),
+        }
+    }
+
+    async fn in_time<T>(&self, asked: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+        let patience = self.patience;
+        let late = |_| Err(format!("the keyring has not answered within {} s", patience.as_secs()));
+        time::timeout(patience, asked).await.unwrap_or_else(late)
     }
 
     fn read(&self) -> Result<BTreeMap<String, Tokens>, SecretsError> {
@@ -108,11 +153,31 @@ impl Secrets {
         }
     }
 
-    fn write(&self, all: &BTreeMap<String, Tokens>) -> Result<(), SecretsError> {
-        let written = serde_json::to_vec_pretty(all)
-            .map_err(io::Error::other)
-            .and_then(|text| files::replace_private(&self.file, &text));
-        written.map_err(|error| failed(&self.file, "written", &error))
+    /// Changes what is in the file; `edit` says whether it has changed anything, and so does this.
+    fn change(&self, edit: impl FnOnce(&mut BTreeMap<String, Tokens>) -> bool) -> Result<bool, SecretsError> {
+        let _lock = self.lock().map_err(|error| failed(&self.file, "locked", &error))?;
+        let mut all = self.read()?;
+        if !edit(&mut all) {
+            return Ok(false);
+        }
+        let written = if all.is_empty() {
+            fs::remove_file(&self.file)
+        } else {
+            serde_json::to_vec_pretty(&all)
+                .map_err(io::Error::other)
+                .and_then(|text| files::replace_private(&self.file, &text))
+        };
+        written.map(|()| true).map_err(|error| failed(&self.file, "written", &error))
+    }
+
+    /// Held by one process at a time, until dropped.
+    fn lock(&self) -> io::Result<File> {
+        if let Some(directory) = self.file.parent() {
+            files::create_private_directory(directory)?;
+        }
+        let lock = files::open_private(&self.file.with_extension("lock"))?;
+        lock.lock()?;
+        Ok(lock)
     }
 }
 

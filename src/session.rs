@@ -1,50 +1,37 @@
-//! The sessions of signed-in accounts: from an account and its secrets to a client that can ask its homeserver, and to
-//! the pusher that it is to have there.
+//! The sessions of signed-in accounts: clients with tokens from the keyring, renewed where they have expired; how a
+//! session ends; and the pusher that an account is to have.
+
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Mutex;
 
 use crate::{
     accounts::{Account, SignIn},
-    homeserver::{BaseUrl, HomeserverClient, HomeserverError, HttpPusher, HttpsClient, Tokens, TransportError, oauth},
+    homeserver::{
+        BaseUrl, HomeserverClient, HomeserverError, HttpPusher, HttpsClient, Tokens, TransportError,
+        oauth::{self, OAuthError},
+    },
     identity, platform,
     push::notify,
     secrets::{Secrets, SecretsError},
 };
 
-/// An access token that expires sooner than this is renewed before it is used.
-const SOON: SignedDuration = SignedDuration::from_secs(60);
+/// A token that expires so soon is renewed before it is used.
+const EXPIRES_SOON: SignedDuration = SignedDuration::from_secs(30);
 
-/// Why there is no session to go on with.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// The account was registered by hand.
-    #[error("the account \"{0}\" is not signed in: it was registered by hand")]
-    NotSignedIn(String),
-    /// Its tokens are gone.
-    #[error("the access token of {0} is not there any more: sign in again with `pushbell login {0}`")]
-    NoTokens(String),
-    /// Its homeserver does not let it go on: the person has to sign in again.
-    #[error("{user_id} is signed out ({reason}): sign in again with `pushbell login {user_id}`")]
-    SignedOut {
-        /// The user.
-        user_id: String,
-        /// What the homeserver said.
-        reason: String,
-    },
-    /// Its tokens cannot be read or kept.
+    /// The session is over: the person has to sign in again. Says why.
+    #[error("{0}")]
+    Over(String),
+    /// The secrets cannot be read or kept now.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
-    /// The homeserver did not answer, or said no.
+    /// The homeserver cannot be asked now.
     #[error(transparent)]
     Homeserver(#[from] HomeserverError),
-    /// `accounts.toml` names a homeserver that is no address.
-    #[error("the homeserver of the account \"{account}\" is no address: {reason}")]
-    Address {
-        /// The account's name.
-        account: String,
-        /// What is wrong with it.
-        reason: String,
-    },
 }
 
 impl From<TransportError> for SessionError {
@@ -53,66 +40,104 @@ impl From<TransportError> for SessionError {
     }
 }
 
-/// A client with the account's session. A token that has expired, or is about to, is renewed, and kept before anything
-/// else is asked. The client does not renew by itself: get a new one for each time that something is to be done.
-///
-/// # Errors
-/// When there is no session, or it cannot go on.
-pub async fn client(account: &Account, secrets: &Secrets) -> Result<HomeserverClient, SessionError> {
-    let sign_in = sign_in(account)?;
-    let tokens = secrets.load(sign_in).await?;
-    let tokens = tokens.ok_or_else(|| SessionError::NoTokens(sign_in.user_id.clone()))?;
-    let client = unauthenticated(account, sign_in)?;
-    if tokens.expires_at.is_none_or(|end| end > Timestamp::now() + SOON) {
-        return Ok(client.with_token(&tokens.access_token));
-    }
-    let tokens = renew(&client, sign_in, &tokens).await?;
-    secrets.save(sign_in, &tokens).await?;
-    Ok(client.with_token(&tokens.access_token))
+/// Makes clients, and renews tokens one at a time: a refresh token is good for one renewal.
+#[derive(Debug)]
+pub struct Sessions {
+    secrets: Secrets,
+    renewing: Mutex<()>,
 }
 
-/// The same after the homeserver has refused a token as expired though its time is not over ("soft logout"): renews it
-/// whenever that is possible.
-///
-/// # Errors
-/// When there is no session, or it cannot go on.
-pub async fn renewed_client(account: &Account, secrets: &Secrets) -> Result<HomeserverClient, SessionError> {
-    let sign_in = sign_in(account)?;
-    let tokens = secrets.load(sign_in).await?;
-    let tokens = tokens.ok_or_else(|| SessionError::NoTokens(sign_in.user_id.clone()))?;
-    let client = unauthenticated(account, sign_in)?;
-    let tokens = renew(&client, sign_in, &tokens).await?;
-    secrets.save(sign_in, &tokens).await?;
-    Ok(client.with_token(&tokens.access_token))
+/// A client that is signed in.
+#[derive(Clone)]
+pub struct SignedIn {
+    /// Asks with the session's access token. It does not renew that by itself: see [`Sessions::renew`].
+    pub client: HomeserverClient,
+    tokens: Tokens,
 }
 
-/// Gets new tokens in place of those, by the API that they come from. Nothing is kept yet: do that first of all, since
-/// the old ones may be no good any more. `client` need not have a token.
-///
-/// # Errors
-/// [`SessionError::SignedOut`] when the session is over; with all else the old tokens stay.
-pub async fn renew(client: &HomeserverClient, sign_in: &SignIn, tokens: &Tokens) -> Result<Tokens, SessionError> {
-    let signed_out = |reason: String| SessionError::SignedOut { user_id: sign_in.user_id.clone(), reason };
-    if tokens.oauth.is_some() {
-        return oauth::refresh(client.https(), tokens).await.map_err(|error| {
-            if error.is_signed_out() { signed_out(error.to_string()) } else { HomeserverError::from(error).into() }
-        });
+impl Sessions {
+    /// Those whose tokens are in there.
+    #[must_use]
+    pub fn new(secrets: Secrets) -> Self {
+        Self { secrets, renewing: Mutex::new(()) }
     }
-    let Some(refresh_token) = &tokens.refresh_token else {
-        return Err(signed_out("the access token has expired".to_owned()));
-    };
-    match client.refresh(refresh_token).await {
-        Ok(renewed) => Ok(renewed),
-        Err(error) if error.is_temporary() => Err(error.into()),
-        Err(error) => Err(signed_out(error.to_string())),
+
+    /// A client for this session, each of whose requests has so long. A token that has expired is renewed, and kept
+    /// before anything else is asked.
+    ///
+    /// # Errors
+    /// When the session is over, or cannot go on now.
+    pub async fn open(&self, sign_in: &SignIn, deadline: Duration) -> Result<SignedIn, SessionError> {
+        let https = HttpsClient::new()?.with_deadline(deadline);
+        let tokens = self.load(sign_in).await?;
+        let soon = Timestamp::now().checked_add(EXPIRES_SOON).unwrap_or(Timestamp::MAX);
+        if tokens.expires_at.is_some_and(|at| at <= soon) && tokens.refresh_token.is_some() {
+            return self.renewed(sign_in, https, &tokens.access_token).await;
+        }
+        SignedIn::new(sign_in, https, tokens)
+    }
+
+    /// Another client, after the homeserver did not know the token of this one any more.
+    ///
+    /// # Errors
+    /// When the session is over, or cannot go on now.
+    pub async fn renew(&self, sign_in: &SignIn, old: &SignedIn) -> Result<SignedIn, SessionError> {
+        self.renewed(sign_in, old.client.https().clone(), &old.tokens.access_token).await
+    }
+
+    async fn load(&self, sign_in: &SignIn) -> Result<Tokens, SessionError> {
+        let tokens = self.secrets.load(sign_in).await?;
+        tokens.ok_or_else(|| SessionError::Over("its access token is neither in the keyring nor in a file".to_owned()))
+    }
+
+    async fn renewed(&self, sign_in: &SignIn, https: HttpsClient, bad_token: &str) -> Result<SignedIn, SessionError> {
+        let _one = self.renewing.lock().await;
+        let tokens = self.load(sign_in).await?;
+        if tokens.access_token != bad_token {
+            // Somebody else has renewed it meanwhile.
+            return SignedIn::new(sign_in, https, tokens);
+        }
+        let tokens = match (&tokens.oauth, &tokens.refresh_token) {
+            (_, None) => return Err(SessionError::Over("the homeserver has ended the session".to_owned())),
+            (Some(_), Some(_)) => oauth::refresh(&https, &tokens).await.map_err(not_renewed)?,
+            (None, Some(refresh_token)) => {
+                let client = HomeserverClient::new(https.clone(), base(sign_in)?);
+                let renewed = client.refresh(refresh_token).await;
+                renewed.map_err(|error| match &error {
+                    HomeserverError::Refused(refusal) if !error.is_temporary() => {
+                        SessionError::Over(format!("the homeserver has ended the session: {}", refusal.errcode))
+                    }
+                    HomeserverError::Refused(_)
+                    | HomeserverError::Transport(_)
+                    | HomeserverError::Unexpected { .. } => error.into(),
+                })?
+            }
+        };
+        self.secrets.save(sign_in, &tokens).await?;
+        SignedIn::new(sign_in, https, tokens)
     }
 }
 
-/// Ends the session of those tokens, by the API that they come from. One that has ended before is as good. `client` has
-/// the access token.
+impl SignedIn {
+    fn new(sign_in: &SignIn, https: HttpsClient, tokens: Tokens) -> Result<Self, SessionError> {
+        let client = HomeserverClient::new(https, base(sign_in)?).with_token(&tokens.access_token);
+        Ok(Self { client, tokens })
+    }
+
+    /// Ends the session at the homeserver, and its pushers with it.
+    ///
+    /// # Errors
+    /// When it may not have ended.
+    pub async fn end(&self) -> Result<(), HomeserverError> {
+        end(&self.client, &self.tokens).await
+    }
+}
+
+/// Ends the session of these tokens by the API that they come from, and its pushers with it. One that is over is as good.
+/// `client` has the access token.
 ///
 /// # Errors
-/// When the session may not have ended.
+/// When it may not have ended.
 pub async fn end(client: &HomeserverClient, tokens: &Tokens) -> Result<(), HomeserverError> {
     match &tokens.oauth {
         Some(oauth) if oauth.revocation_endpoint.is_some() => Ok(oauth::revoke(client.https(), tokens).await?),
@@ -120,29 +145,16 @@ pub async fn end(client: &HomeserverClient, tokens: &Tokens) -> Result<(), Homes
     }
 }
 
-/// Ends the account's session. One that has ended before is as good.
-///
-/// # Errors
-/// When there is none, or it may not have ended.
-pub async fn leave(account: &Account, secrets: &Secrets) -> Result<(), SessionError> {
-    let client = match client(account, secrets).await {
-        Err(SessionError::SignedOut { .. }) => return Ok(()),
-        client => client?,
-    };
-    let sign_in = sign_in(account)?;
-    let tokens = secrets.load(sign_in).await?;
-    let tokens = tokens.ok_or_else(|| SessionError::NoTokens(sign_in.user_id.clone()))?;
-    Ok(end(&client, &tokens).await?)
+fn base(sign_in: &SignIn) -> Result<BaseUrl, SessionError> {
+    BaseUrl::parse(&sign_in.homeserver).map_err(SessionError::Over)
 }
 
-fn sign_in(account: &Account) -> Result<&SignIn, SessionError> {
-    account.sign_in.as_ref().ok_or_else(|| SessionError::NotSignedIn(account.name.to_string()))
-}
-
-fn unauthenticated(account: &Account, sign_in: &SignIn) -> Result<HomeserverClient, SessionError> {
-    let base = BaseUrl::parse(&sign_in.homeserver)
-        .map_err(|reason| SessionError::Address { account: account.name.to_string(), reason })?;
-    Ok(HomeserverClient::new(HttpsClient::new()?, base))
+fn not_renewed(error: OAuthError) -> SessionError {
+    if error.is_signed_out() {
+        SessionError::Over(format!("the homeserver has ended the session: {error}"))
+    } else {
+        HomeserverError::from(error).into()
+    }
 }
 
 /// The pusher that a signed-in account is to have. `base_url` is the address that the homeserver reaches us at, without

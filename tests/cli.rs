@@ -91,7 +91,20 @@ fn mode(path: &Path) -> u32 {
 fn help_names_every_command_and_the_version_is_said() {
     let home = Home::new();
     let help = home.run(&["--help"]).ended(0).out;
-    for command in ["run", "account", "test", "status", "history", "clear", "pause", "resume", "check-config"] {
+    for command in [
+        "run",
+        "account",
+        "test",
+        "status",
+        "history",
+        "clear",
+        "pause",
+        "resume",
+        "check-config",
+        "autostart",
+        "completions",
+        "man",
+    ] {
         assert!(help.contains(&format!("\n  {command} ")), "{command}: {help}");
         home.run(&[command, "--help"]).ended(0);
     }
@@ -293,6 +306,7 @@ impl Running {
                             Request::Clear
                             | Request::Pause { .. }
                             | Request::ReloadAccounts
+                            | Request::ReloadAutostart
                             | Request::ReloadConfiguration
                             | Request::WaitForPush { .. } => Reply::Done,
                         };

@@ -66,6 +66,7 @@ fn view(unread: u64) -> TrayView {
         connected: true,
         style: TrayStyle::Color,
         dark_panel: None,
+        autostart: None,
         now: Timestamp::UNIX_EPOCH,
         time_zone: TimeZone::UTC,
     })

@@ -1,14 +1,14 @@
 //! An endpoint without the rest of the app: for a command that has to take pushes while the app does not run. What it
 //! takes is in the inbox, and is shown when the app starts.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::{
     certificate::Certificate,
-    listening::{Inherited, Listening},
+    listening::{self, Inherited, Listening},
     start, upkeep,
 };
 use crate::{
@@ -19,12 +19,11 @@ use crate::{
     http::Endpoint,
     inbox::Inbox,
     paths::Paths,
+    platform::sockets,
 };
 
 /// A running endpoint. Close it: what is in progress is finished then.
 pub struct Interim {
-    paths: Paths,
-    endpoint: Endpoint<Inbox>,
     listening: Listening,
     /// Kept in step with its files for as long as it is served.
     _certificate: Option<Certificate>,
@@ -35,23 +34,49 @@ pub struct Interim {
 }
 
 impl Interim {
+    /// Sees whether it could start now, and leaves nothing behind; false when the app runs, which has an endpoint.
+    ///
+    /// # Errors
+    /// When it could not listen.
+    pub fn check(paths: &Paths, config: &Config) -> Result<bool, Failure> {
+        if Self::acquire(paths)?.is_none() {
+            return Ok(false);
+        }
+        let mut failure = None;
+        for address in &config.server.listen {
+            match sockets::listen(*address) {
+                Ok(_) => return Ok(true),
+                Err(error) => {
+                    failure.get_or_insert_with(|| listening::explain(*address, &error, &paths.config));
+                }
+            }
+        }
+        Err(Failure::Failed(failure.unwrap_or_else(|| "server.listen names no address".to_owned())))
+    }
+
+    fn acquire(paths: &Paths) -> Result<Option<Instance>, Failure> {
+        match Instance::acquire(paths) {
+            Ok(instance) => Ok(Some(instance)),
+            Err(InstanceError::AlreadyRunning) => Ok(None),
+            Err(error @ InstanceError::Failed { .. }) => Err(Failure::Failed(error.to_string())),
+        }
+    }
+
     /// Starts it; `None` when the app runs, which has an endpoint. Needs a tokio runtime.
     ///
     /// # Errors
     /// When it cannot listen, or the inbox cannot be opened.
     pub async fn start(paths: &Paths, config: &Config) -> Result<Option<Self>, Failure> {
-        let instance = match Instance::acquire(paths) {
-            Ok(instance) => instance,
-            Err(InstanceError::AlreadyRunning) => return Ok(None),
-            Err(error @ InstanceError::Failed { .. }) => return Err(Failure::Failed(error.to_string())),
-        };
+        let Some(instance) = Self::acquire(paths)? else { return Ok(None) };
         let news = Arc::new(Notify::new());
         let inbox = Inbox::open(&paths.database, start::retention(config), Arc::clone(&news))?;
-        // An accounts file that is not there yet means that nobody can tell, not that there are none.
+        // An accounts file that is not there means that nobody can tell, not that there are none.
         let accounts = Accounts::read(&paths.accounts).unwrap_or_else(|error| Accounts::unavailable(&error));
         let endpoint = Endpoint::new(inbox.clone(), accounts, upkeep::endpoint_settings(config), || false);
-        let mut listening = Listening::new(endpoint.clone(), Inherited::default());
-        if let Some((_, problem)) = listening.open(&config.server.listen, &paths.config).map_err(Failure::Failed)? {
+        let mut listening = Listening::new(endpoint, Inherited::default());
+        if let Some((_, problem)) =
+            listening.open(&config.server.listen, &paths.config).await.map_err(Failure::Failed)?
+        {
             tracing::warn!("{problem}");
         }
         let certificate = config.server.tls.clone().map(|files| Certificate::start(files, None)).transpose();
@@ -61,28 +86,7 @@ impl Interim {
         }
         listening.set_tls(certificate.as_ref().map(Certificate::tls));
         listening.serve();
-        Ok(Some(Self {
-            paths: paths.clone(),
-            endpoint,
-            listening,
-            _certificate: certificate,
-            inbox,
-            news,
-            _instance: instance,
-        }))
-    }
-
-    /// Takes up changed accounts.
-    pub fn read_accounts(&self) {
-        let accounts = Accounts::read(&self.paths.accounts);
-        let accounts = accounts.unwrap_or_else(|error| self.endpoint.accounts().keeping_known_after(&error));
-        self.endpoint.set_accounts(accounts);
-    }
-
-    /// The addresses as bound.
-    #[must_use]
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listening.addresses()
+        Ok(Some(Self { listening, _certificate: certificate, inbox, news, _instance: instance }))
     }
 
     /// Waits for a push to this account that comes after that time; when it came.

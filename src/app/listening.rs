@@ -2,9 +2,12 @@
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
+    future::{Future, poll_fn},
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    pin::Pin,
 };
 
 use tokio::{
@@ -18,11 +21,11 @@ use crate::{
     controller::Topic,
     http::{Endpoint, Limits, Server, tls::Tls},
     inbox::Inbox,
-    platform::{open_files, sockets},
+    platform::{addresses::AddressWatch, open_files, sockets},
 };
 
-/// How soon an address that this computer does not have is tried again; twice as long after each time, up to the
-/// second. So a network that comes up after the person has logged in is soon listened on, and nothing ticks otherwise.
+/// How soon an address that this computer does not have is tried again where the system does not tell of new addresses;
+/// twice as long after each time, up to the second.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// The sockets that a service manager has handed over. They stand in for `server.listen`, whole: who writes a socket
@@ -66,8 +69,18 @@ pub(super) struct Listening {
     serving: bool,
     wanted: Vec<SocketAddr>,
     config: PathBuf,
-    /// When to try again those that this computer does not have, and how long was waited before.
-    retry: Option<(Instant, Duration)>,
+    missing: Missing,
+}
+
+/// Waiting for addresses that this computer does not have, such as those of a network that comes up after the person has
+/// logged in.
+enum Missing {
+    /// There is none.
+    None,
+    /// The system tells when there are other addresses.
+    Told(AddressWatch),
+    /// It does not: when to try again, and how long was waited before.
+    Untold(Instant, Duration),
 }
 
 struct Open {
@@ -81,6 +94,8 @@ enum State {
     Bound(TcpListener),
     Serving {
         stop: oneshot::Sender<()>,
+        /// Ends when the address is free again.
+        closed: oneshot::Receiver<Infallible>,
         task: JoinHandle<()>,
     },
 }
@@ -97,7 +112,7 @@ impl Listening {
             serving: false,
             wanted: Vec::new(),
             config: PathBuf::new(),
-            retry: None,
+            missing: Missing::None,
         }
     }
 
@@ -107,7 +122,11 @@ impl Listening {
     /// # Errors
     /// When there is none that can be listened on now or, when this computer has its address, later; then nothing has
     /// changed.
-    pub(super) fn open(&mut self, wanted: &[SocketAddr], config: &Path) -> Result<Option<(Topic, String)>, String> {
+    pub(super) async fn open(
+        &mut self,
+        wanted: &[SocketAddr],
+        config: &Path,
+    ) -> Result<Option<(Topic, String)>, String> {
         let mut failures = Vec::new();
         let mut bound = Vec::new();
         let mut may_come = false;
@@ -115,8 +134,30 @@ impl Listening {
             if self.open.contains_key(address) {
                 continue;
             }
-            match self.listen(*address).and_then(|listener| Ok((listener.local_addr()?, listener))) {
-                Ok((local, listener)) => bound.push((*address, Open { local, state: State::Bound(listener) })),
+            let mut opened = self.listen(*address);
+            if opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
+                && matches!(self.missing, Missing::None)
+            {
+                self.missing = AddressWatch::new()
+                    .map_or_else(|_| Missing::Untold(Instant::now() + RETRY.0, RETRY.0), Missing::Told);
+                // It may have come before it was watched for.
+                opened = self.listen(*address);
+            }
+            if opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse) {
+                let closed = self.make_way(address.port(), wanted).await;
+                if !closed.is_empty() {
+                    opened = self.listen(*address);
+                }
+                if opened.is_err() {
+                    for old in closed {
+                        if let Ok(open) = self.listen(old) {
+                            self.open.insert(old, open);
+                        }
+                    }
+                }
+            }
+            match opened {
+                Ok(open) => bound.push((*address, open)),
                 Err(error) => {
                     may_come |= error.kind() == io::ErrorKind::AddrNotAvailable;
                     failures.push(explain(*address, &error, config));
@@ -126,6 +167,7 @@ impl Listening {
         let kept = wanted.iter().any(|address| self.open.contains_key(address));
         let failures = (!failures.is_empty()).then(|| failures.join("; "));
         if bound.is_empty() && !kept && !may_come {
+            self.serve_if_serving();
             return Err(failures.unwrap_or_else(|| "server.listen names no address".to_owned()));
         }
         let unwanted: Vec<_> = self.open.keys().filter(|address| !wanted.contains(address)).copied().collect();
@@ -138,16 +180,38 @@ impl Listening {
         self.open.extend(bound);
         wanted.clone_into(&mut self.wanted);
         config.clone_into(&mut self.config);
-        self.retry = may_come.then(|| (Instant::now() + RETRY.0, RETRY.0));
-        if self.serving {
-            self.serve();
+        if !may_come {
+            self.missing = Missing::None;
         }
+        self.serve_if_serving();
         Ok(failures.map(|failures| (Topic::Listen, failures)))
     }
 
-    fn listen(&mut self, address: SocketAddr) -> io::Result<TcpListener> {
+    fn listen(&mut self, address: SocketAddr) -> io::Result<Open> {
         let listener = self.inherited.remove(&address).map_or_else(|| sockets::listen(address), Ok)?;
-        TcpListener::from_std(listener)
+        let listener = TcpListener::from_std(listener)?;
+        Ok(Open { local: listener.local_addr()?, state: State::Bound(listener) })
+    }
+
+    /// Closes our own addresses with this port that are no longer wanted, and says which: 127.0.0.1 is in the way of
+    /// 0.0.0.0. Their requests in progress are finished.
+    async fn make_way(&mut self, port: u16, wanted: &[SocketAddr]) -> Vec<SocketAddr> {
+        let in_the_way = |address: &&SocketAddr| address.port() == port && !wanted.contains(address);
+        let in_the_way: Vec<_> = self.open.keys().filter(in_the_way).copied().collect();
+        for address in &in_the_way {
+            if let Some(Open { state: State::Serving { stop, closed, .. }, .. }) = self.open.remove(address) {
+                drop(stop);
+                // It ends by being dropped.
+                drop(closed.await);
+            }
+        }
+        in_the_way
+    }
+
+    fn serve_if_serving(&mut self) {
+        if self.serving {
+            self.serve();
+        }
     }
 
     /// From now on all addresses speak TLS, or with `None` plain HTTP.
@@ -156,26 +220,30 @@ impl Listening {
     }
 
     /// Waits until an address that this computer did not have is to be tried again; for ever if there is none.
-    pub(super) async fn retry_is_due(&self) {
-        match self.retry {
-            Some((at, _)) => tokio::time::sleep_until(at).await,
-            None => std::future::pending().await,
+    pub(super) async fn retry_is_due(&mut self) {
+        match &mut self.missing {
+            Missing::None => std::future::pending().await,
+            Missing::Told(watch) => {
+                if let Err(error) = watch.changed().await {
+                    tracing::warn!("new addresses are looked for now and then: {error}");
+                    self.missing = Missing::Untold(Instant::now(), RETRY.0);
+                }
+            }
+            Missing::Untold(at, _) => tokio::time::sleep_until(*at).await,
         }
     }
 
     /// Tries them again. What is still a problem.
-    pub(super) fn try_again(&mut self) -> Option<String> {
-        let (wanted, config) = (self.wanted.clone(), self.config.clone());
-        let pause = self.retry.take().map_or(RETRY.0, |(_, pause)| pause);
-        let problem = match self.open(&wanted, &config) {
-            Ok(problem) => problem.map(|(_, reason)| reason),
-            Err(reason) => Some(reason),
-        };
-        if let Some((at, wait)) = &mut self.retry {
-            *wait = (2 * pause).min(RETRY.1);
+    pub(super) async fn try_again(&mut self) -> Option<String> {
+        if let Missing::Untold(at, wait) = &mut self.missing {
+            *wait = (2 * *wait).min(RETRY.1);
             *at = Instant::now() + *wait;
         }
-        problem
+        let (wanted, config) = (self.wanted.clone(), self.config.clone());
+        match self.open(&wanted, &config).await {
+            Ok(problem) => problem.map(|(_, reason)| reason),
+            Err(reason) => Some(reason),
+        }
     }
 
     /// Begins to answer on all addresses.
@@ -185,9 +253,10 @@ impl Listening {
             let state = match state {
                 State::Bound(listener) => {
                     let (stop, stopped) = oneshot::channel();
-                    let stopped = async { drop(stopped.await) };
+                    let (open, closed) = oneshot::channel();
+                    let stopped = until_stopped(stopped, open);
                     let task = tokio::spawn(self.server.clone().serve(vec![listener], stopped));
-                    State::Serving { stop, task }
+                    State::Serving { stop, closed, task }
                 }
                 serving @ State::Serving { .. } => serving,
             };
@@ -204,7 +273,7 @@ impl Listening {
     pub(super) async fn close(self) {
         let mut tasks = Vec::new();
         for open in self.open.into_values() {
-            if let State::Serving { stop, task } = open.state {
+            if let State::Serving { stop, task, .. } = open.state {
                 drop(stop);
                 tasks.push(task);
             }
@@ -217,8 +286,16 @@ impl Listening {
     }
 }
 
+/// Waits until the other end of `stopped` is dropped. `open` is dropped with this future, not before.
+fn until_stopped(mut stopped: oneshot::Receiver<()>, open: oneshot::Sender<Infallible>) -> impl Future<Output = ()> {
+    poll_fn(move |cx| {
+        let _ = &open;
+        Pin::new(&mut stopped).poll(cx).map(drop)
+    })
+}
+
 /// What happened and what to do about it.
-fn explain(address: SocketAddr, error: &io::Error, config: &Path) -> String {
+pub(super) fn explain(address: SocketAddr, error: &io::Error, config: &Path) -> String {
     let config = config.display();
     let kind = error.kind();
     if kind == io::ErrorKind::AddrInUse {

@@ -4,6 +4,7 @@
 //! can be wrong with the person's files is said before anything is bound, and what waits in the inbox is looked at
 //! before the first push comes.
 
+mod autostart;
 mod catching_up;
 mod certificate;
 mod interim;
@@ -33,6 +34,7 @@ use crate::{
     secrets::Secrets,
     wake::WakeWindow,
 };
+use autostart::AutostartSwitch;
 use catching_up::CatchingUp;
 use certificate::Certificate;
 pub use interim::Interim;
@@ -115,7 +117,7 @@ async fn serve(
     let endpoint = Endpoint::new(inbox.clone(), accounts, settings, move || replayed.is_open());
     let handed_over = inherited.addresses().to_vec();
     let mut listening = Listening::new(endpoint.clone(), inherited);
-    let missing = listening.open(&config.server.listen, &paths.config).map_err(Failure::Failed)?;
+    let missing = listening.open(&config.server.listen, &paths.config).await.map_err(Failure::Failed)?;
     let certificate = config.server.tls.clone().map(|files| Certificate::start(files, None)).transpose();
     let certificate = certificate.map_err(|error| Failure::Failed(error.to_string()))?;
     listening.set_tls(certificate.as_ref().map(Certificate::tls));
@@ -153,12 +155,23 @@ async fn serve(
     let catching_up = CatchingUp::start(
         inbox.clone(),
         Secrets::new(&paths),
-        endpoint.accounts(),
+        &endpoint.accounts(),
         upkeep::catching_up_settings(&config),
         events.clone(),
     );
-    let upkeep =
-        Upkeep { paths, config, endpoint, log, listening, inherited: handed_over, certificate, events, catching_up };
+    let autostart = AutostartSwitch::new(events.clone());
+    let upkeep = Upkeep {
+        paths,
+        config,
+        endpoint,
+        log,
+        listening,
+        inherited: handed_over,
+        certificate,
+        events,
+        catching_up,
+        autostart,
+    };
     let listening = upkeep.run(asked, waiting_commands, passed_on).await;
 
     // Requests in progress first: what they record is still presented, or waits for the next start.

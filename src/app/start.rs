@@ -53,7 +53,9 @@ impl Start {
             let account = first_account(&paths)?;
             let url = config.server.base_url();
             super::say(&format!(
-                "Pushbell is ready. It has made the account \"{FIRST_ACCOUNT}\"; this is what a homeserver must be told:\n\n{}\n\
+                "Pushbell is ready. `pushbell login @you:example.org` connects your homeserver.\n\n\
+                 Or do it by hand, with the account \"{FIRST_ACCOUNT}\" that was made for that. This is what a homeserver must \
+                 be told:\n\n{}\n\
                  `pushbell account show {FIRST_ACCOUNT}` prints this again, `pushbell test` sends a test push.",
                 registration::describe(&account, &url)
             ))?;

@@ -10,6 +10,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
+    autostart::AutostartSwitch,
     catching_up::{self, CatchingUp},
     certificate::Certificate,
     listening::Listening,
@@ -49,6 +50,7 @@ pub(super) struct Upkeep {
     pub(super) certificate: Option<Certificate>,
     pub(super) events: mpsc::UnboundedSender<Event>,
     pub(super) catching_up: CatchingUp,
+    pub(super) autostart: AutostartSwitch,
 }
 
 /// What of the configuration concerns the endpoint.
@@ -104,19 +106,21 @@ impl Upkeep {
         // A task of its own: it waits until a file has come to rest, which commands that keep coming must not interrupt.
         tokio::spawn(watch([self.paths.config.clone(), self.paths.accounts.clone()], tell));
         let mut termination = pin!(termination());
+        self.autostart.look();
         loop {
             tokio::select! {
                 () = &mut termination => break,
                 () = self.listening.retry_is_due() => {
-                    let problem = self.listening.try_again();
+                    let problem = self.listening.try_again().await;
                     self.tell(Event::Problem(Topic::Listen, problem));
                     self.tell_listening();
                 }
                 () = Certificate::changed(&mut self.certificate) => self.tell_listening(),
-                Some(changed) = told.recv() => self.files_changed(&changed),
+                Some(changed) = told.recv() => self.files_changed(&changed).await,
                 ask = asked.recv() => match ask {
                     Some(Ask::Quit) | None => break,
                     Some(Ask::SendTest { unread }) => self.send_test(unread),
+                    Some(Ask::SetAutostart(on)) => self.autostart.set(on),
                     Some(Ask::CatchUp(missing)) => self.catching_up.missing(missing),
                     Some(Ask::Connect { token }) => self.connect(token),
                     Some(Ask::OpenConfiguration { token }) => {
@@ -128,9 +132,12 @@ impl Upkeep {
                         if request == Request::ReloadAccounts {
                             self.read_accounts();
                         } else {
-                            self.read_config();
+                            self.read_config().await;
                         }
                         // A command that has gone does not want to know.
+                        drop(reply.send(Reply::Done));
+                    } else if request == Request::ReloadAutostart {
+                        self.autostart.look();
                         drop(reply.send(Reply::Done));
                     } else if controller.send((request, reply)).await.is_err() {
                         break;
@@ -142,10 +149,10 @@ impl Upkeep {
         self.listening
     }
 
-    fn files_changed(&mut self, changed: &[PathBuf]) {
+    async fn files_changed(&mut self, changed: &[PathBuf]) {
         let is = |path: &Path| changed.iter().any(|changed| changed.file_name() == path.file_name());
         if is(&self.paths.config) {
-            self.read_config();
+            self.read_config().await;
         }
         if is(&self.paths.accounts) {
             self.read_accounts();
@@ -153,7 +160,7 @@ impl Upkeep {
     }
 
     /// Takes up a changed configuration; a bad one keeps the last good one and tells the person.
-    fn read_config(&mut self) {
+    async fn read_config(&mut self) {
         let config = match Config::load(&self.paths.config) {
             Ok(config) => with_inherited(config, &self.inherited),
             Err(error) => return self.tell(Event::Problem(Topic::Configuration, Some(error.to_string()))),
@@ -168,7 +175,7 @@ impl Upkeep {
         if config.server.tls != self.config.server.tls {
             self.take_up_tls(&config);
         }
-        let problem = match self.listening.open(&config.server.listen, &self.paths.config) {
+        let problem = match self.listening.open(&config.server.listen, &self.paths.config).await {
             Ok(problem) => problem.map(|(_, reason)| reason),
             Err(reason) => Some(reason),
         };
@@ -243,7 +250,10 @@ impl Upkeep {
             .iter()
             .map(|account| format!("{}\n\n{}", account.name, registration::describe(account, &url)))
             .collect();
-        let text = format!("How to connect a homeserver to Pushbell\n\n{}", parts.join("\n\n"));
+        let text = format!(
+            "How to connect a homeserver to Pushbell\n\nIn a terminal:\n\n    pushbell login @you:example.org\n\nOr by hand, with one of these accounts:\n\n{}",
+            parts.join("\n\n")
+        );
         let path = self.paths.data.join("connect.txt");
         match files::replace_private(&path, text.as_bytes()) {
             Ok(()) => self.tell(Event::Open(OpenTarget::File(path), token)),

@@ -43,7 +43,7 @@ pub enum Command {
     /// Sign in to your homeserver, have it push to this desktop, and see that a push arrives
     Login(Login),
     /// Have your homeserver push no more, sign out, and forget the account
-    Logout(AccountName),
+    Logout(Logout),
     /// Make, list, show and remove accounts that are registered by hand
     #[command(subcommand)]
     Account(Account),
@@ -63,6 +63,43 @@ pub enum Command {
     Resume,
     /// Check a configuration file and say where its faults are
     CheckConfig(CheckConfig),
+    /// Start with the desktop, or no longer, or say whether it does
+    #[command(subcommand)]
+    Autostart(Autostart),
+    /// Print a shell's completions, for packagers
+    Completions(Completions),
+    /// Print the manual page, for packagers
+    Man,
+}
+
+/// `pushbell autostart`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Autostart {
+    /// Start with the desktop, by what fits it
+    On,
+    /// Do not start with the desktop
+    Off,
+    /// Say whether it starts with the desktop, and by what
+    Status,
+}
+
+/// `pushbell completions`
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Completions {
+    /// Whose
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// A shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// GNU Bash
+    Bash,
+    /// The Z shell
+    Zsh,
+    /// fish
+    Fish,
 }
 
 /// `pushbell run`
@@ -95,6 +132,16 @@ pub struct Login {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=86_400))]
     pub wait: Option<u64>,
     /// Set the pusher even though the homeserver cannot reach this computer
+    #[arg(long)]
+    pub anyway: bool,
+}
+
+/// `pushbell logout`
+#[derive(Debug, Args)]
+pub struct Logout {
+    /// The account's name
+    pub name: String,
+    /// Forget the account even though its homeserver cannot be told
     #[arg(long)]
     pub anyway: bool,
 }

@@ -1,16 +1,27 @@
 //! `pushbell logout`: removes the pusher, signs out, forgets the secrets and the account.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
-use super::{Context, Failure, account, output};
+use super::{Context, Failure, account, arguments, failure, output, terminal::Terminal};
 use crate::{
     accounts::{Account, AccountsError, AccountsFile, SignIn, SignInMethod},
-    homeserver::{HomeserverClient, HomeserverError},
+    homeserver::{HomeserverClient, HomeserverError, https::DEADLINE},
     secrets::Secrets,
-    session,
+    session::{self, SessionError, Sessions},
 };
 
-pub(super) fn run(context: &Context, name: &str, out: &mut dyn Write) -> Result<(), Failure> {
+/// How taking leave of the homeserver went.
+enum Leave {
+    /// It knows of nothing any more.
+    Taken,
+    /// The access token is gone, so that somebody else has to end the session.
+    NoToken,
+    /// It may be possible later.
+    NotNow(String),
+}
+
+pub(super) fn run(context: &Context, asked: &arguments::Logout, out: &mut dyn Write) -> Result<(), Failure> {
+    let name = &asked.name;
     let accounts = context.accounts()?;
     let account = accounts.find(name).ok_or_else(|| AccountsError::NoSuchAccount(name.to_owned()))?;
     let Some(sign_in) = &account.sign_in else {
@@ -18,59 +29,69 @@ pub(super) fn run(context: &Context, name: &str, out: &mut dyn Write) -> Result<
             "the account \"{name}\" was registered by hand: `pushbell account remove {name}` removes it"
         )));
     };
-    let secrets = Secrets::of_a_command(&context.paths, std::io::stdin().is_terminal());
+    let terminal = Terminal::find();
+    let secrets = Secrets::of_a_command(&context.paths, terminal.is_some());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let left = runtime.block_on(leave(account, sign_in, &secrets, out))?;
-    runtime.block_on(secrets.forget(sign_in))?;
+    let left = runtime.block_on(async {
+        let leave = leave(account, sign_in, &secrets, out).await?;
+        if let Leave::NotNow(reason) = &leave
+            && !asked.anyway
+        {
+            writeln!(out, "{}: {}.", sign_in.homeserver, output::harmless(reason))?;
+            let question = "Forget the account here though its homeserver cannot be told?";
+            let forget = match terminal {
+                Some(terminal) => terminal.confirm(out, question, false).await?,
+                None => false,
+            };
+            if !forget {
+                return Err(Failure::Failed(format!(
+                    "nothing has changed: try again later, or forget it here with `pushbell logout {name} --anyway`"
+                )));
+            }
+        }
+        secrets.forget(sign_in).await?;
+        Ok(remaining(account, sign_in, &leave))
+    });
+    runtime.shutdown_background();
+    let left = left?;
     AccountsFile::new(&context.paths.accounts).remove(name)?;
     account::tell_running(context)?;
     writeln!(out, "Forgot the account \"{name}\" and its access token.")?;
-    if left.is_empty() {
-        return Ok(());
+    match left {
+        None => Ok(()),
+        Some(step) => {
+            writeln!(out, "\nThis remains to be done: {step}")?;
+            Err(Failure::Told(failure::FAILED))
+        }
     }
-    writeln!(out, "\nThis remains to be done:")?;
-    for step in &left {
-        writeln!(out, "- {step}")?;
-    }
-    Err(Failure::Told(super::failure::FAILED))
 }
 
-/// Removes the pusher and signs out; says what of that remains to be done.
-async fn leave(
-    account: &Account,
-    sign_in: &SignIn,
-    secrets: &Secrets,
-    out: &mut dyn Write,
-) -> Result<Vec<String>, Failure> {
-    let mut left = Vec::new();
-    let client = match session::client(account, secrets).await {
-        Ok(client) => client,
-        Err(error) => {
-            writeln!(out, "Not signed out: {}.", output::harmless(&error.to_string()))?;
-            return Ok(remaining(account, sign_in, true, true));
-        }
-    };
-    let removed = remove_pusher(&client, account).await;
-    match &removed {
-        Ok(()) => writeln!(out, "Removed the pusher.")?,
-        Err(error) => writeln!(out, "The pusher is not removed: {}.", output::harmless(&error.to_string()))?,
+async fn leave(account: &Account, sign_in: &SignIn, secrets: &Secrets, out: &mut dyn Write) -> Result<Leave, Failure> {
+    if secrets.load(sign_in).await.is_ok_and(|tokens| tokens.is_none()) {
+        return Ok(Leave::NoToken);
     }
-    let signed_out = match sign_in.method {
+    let signed_in = match Sessions::new(secrets.clone()).open(sign_in, DEADLINE).await {
+        Ok(signed_in) => signed_in,
+        // The homeserver has ended the session itself, and the pusher with it.
+        Err(SessionError::Over(_)) => return Ok(Leave::Taken),
+        Err(error) => return Ok(Leave::NotNow(error.to_string())),
+    };
+    if let Err(error) = remove_pusher(&signed_in.client, account).await {
+        return Ok(Leave::NotNow(error.to_string()));
+    }
+    writeln!(out, "Removed the pusher.")?;
+    match sign_in.method {
         SignInMethod::Token => {
             writeln!(out, "The session of the access token goes on: it is not Pushbell's own.")?;
-            Ok(())
         }
-        SignInMethod::Password | SignInMethod::Sso | SignInMethod::OAuth => session::leave(account, secrets).await,
-    };
-    match (&signed_out, sign_in.method) {
-        (Ok(()), SignInMethod::Token) => {}
-        (Ok(()), SignInMethod::Password | SignInMethod::Sso | SignInMethod::OAuth) => writeln!(out, "Signed out.")?,
-        (Err(error), _) => writeln!(out, "Not signed out: {}.", output::harmless(&error.to_string()))?,
+        SignInMethod::Password | SignInMethod::Sso | SignInMethod::OAuth => {
+            if let Err(error) = signed_in.end().await {
+                return Ok(Leave::NotNow(error.to_string()));
+            }
+            writeln!(out, "Signed out.")?;
+        }
     }
-    // A homeserver deletes a session's pushers with it.
-    let pusher_left = removed.is_err() && (signed_out.is_err() || sign_in.method == SignInMethod::Token);
-    left.extend(remaining(account, sign_in, pusher_left, signed_out.is_err()));
-    Ok(left)
+    Ok(Leave::Taken)
 }
 
 /// A session that has ended has no pusher.
@@ -82,23 +103,23 @@ async fn remove_pusher(client: &HomeserverClient, account: &Account) -> Result<(
 }
 
 /// What the person has to do (pure).
-fn remaining(account: &Account, sign_in: &SignIn, pusher: bool, session: bool) -> Vec<String> {
-    let mut steps = Vec::new();
-    if session && sign_in.method != SignInMethod::Token {
-        let device = if sign_in.device_id.is_empty() { String::new() } else { format!(" ({})", sign_in.device_id) };
-        steps.push(format!(
-            "sign out the session \"{}\"{device} of {} in your client's list of sessions; its pusher goes with it",
-            session::device_name(),
-            sign_in.user_id
-        ));
-    } else if pusher {
-        steps.push(format!(
-            "nothing, if this desktop can be reached: {} deletes the pusher of {} at its next push, which is answered with \
-             \"unknown\"",
+fn remaining(account: &Account, sign_in: &SignIn, leave: &Leave) -> Option<String> {
+    match (leave, sign_in.method) {
+        (Leave::Taken, _) => None,
+        (Leave::NoToken | Leave::NotNow(_), SignInMethod::Token) => Some(format!(
+            "{} still has the pusher of \"{}\". If this desktop can be reached, the next push ends it: Pushbell answers \
+             that it does not know the account.",
             sign_in.homeserver, account.name
-        ));
+        )),
+        (Leave::NoToken | Leave::NotNow(_), SignInMethod::Password | SignInMethod::Sso | SignInMethod::OAuth) => {
+            let device = if sign_in.device_id.is_empty() { String::new() } else { format!(" ({})", sign_in.device_id) };
+            Some(format!(
+                "sign out the session \"{}\"{device} of {} in your client's list of sessions. Its pusher goes with it.",
+                session::device_name(),
+                sign_in.user_id
+            ))
+        }
     }
-    steps
 }
 
 #[cfg(test)]
@@ -109,8 +130,8 @@ mod tests {
     use crate::inbox::CountsScope;
 
     #[test]
-    fn what_remains_is_told_once() {
-        fn check(method: SignInMethod, pusher: bool, session: bool, expected: &[&str]) {
+    fn what_remains_depends_on_whose_session_it_was() {
+        fn check(method: SignInMethod, leave: &Leave, expected: Option<&str>) {
             let sign_in = SignIn {
                 user_id: "@alice:b".to_owned(),
                 device_id: "DEVICE".to_owned(),
@@ -127,14 +148,16 @@ mod tests {
                 created_at: Timestamp::UNIX_EPOCH,
                 sign_in: None,
             };
-            let steps = remaining(&account, &sign_in, pusher, session);
-            assert_eq!(steps.len(), expected.len(), "{steps:?}");
-            assert!(steps.iter().zip(expected).all(|(step, part)| step.contains(part)), "{steps:?}");
-            assert!(!steps.concat().contains("sesame"));
+            let step = remaining(&account, &sign_in, leave);
+            assert_eq!(step.is_some(), expected.is_some(), "{step:?}");
+            let step = step.unwrap_or_default();
+            assert!(step.contains(expected.unwrap_or_default()) && !step.contains("sesame"), "{step}");
         }
-        check(SignInMethod::Password, false, false, &[]);
-        check(SignInMethod::Password, true, true, &["DEVICE"]);
-        check(SignInMethod::Token, true, true, &["next push"]);
-        check(SignInMethod::Token, false, false, &[]);
+        let not_now = Leave::NotNow("it is down".to_owned());
+        check(SignInMethod::Password, &Leave::Taken, None);
+        check(SignInMethod::Password, &not_now, Some("(DEVICE) of @alice:b"));
+        check(SignInMethod::OAuth, &Leave::NoToken, Some("(DEVICE) of @alice:b"));
+        check(SignInMethod::Token, &not_now, Some("next push"));
+        check(SignInMethod::Token, &Leave::Taken, None);
     }
 }

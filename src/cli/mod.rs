@@ -2,16 +2,20 @@
 
 mod account;
 pub mod arguments;
+mod autostart;
+mod completions;
 mod doctor;
 mod failure;
 mod history;
 mod login;
 mod logout;
+mod man;
 mod output;
 mod pause;
 pub mod registration;
 pub mod sample;
 mod status;
+mod terminal;
 mod test;
 
 use std::{
@@ -66,6 +70,12 @@ struct Context {
 fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let Arguments { config, log_level, command } = arguments;
     let log_level = log_level.map(Level::from);
+    // A package is built where nobody has a home.
+    match &command {
+        Some(Command::Completions(asked)) => return completions::run(*asked, out),
+        Some(Command::Man) => return man::run(out),
+        Some(_) | None => {}
+    }
     let context = Context { config_named: config.is_some(), paths: Paths::find(config)? };
     let command = command.unwrap_or(Command::Run(Run::default()));
     if !matches!(command, Command::Run(_)) {
@@ -75,7 +85,7 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     match command {
         Command::Run(Run { no_tray }) => app::run(RunOptions { paths: context.paths, no_tray, log_level }),
         Command::Login(asked) => login::run(&context, &asked, out),
-        Command::Logout(which) => logout::run(&context, &which.name, out),
+        Command::Logout(which) => logout::run(&context, &which, out),
         Command::Account(command) => account::run(&context, command, out),
         Command::Test(asked) => test::run(&context, &asked, out),
         Command::Status(asked) => status::run(&context, asked.json, out),
@@ -99,6 +109,9 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
             Ok(writeln!(out, "Resumed.")?)
         }
         Command::CheckConfig(asked) => check_config(&context, asked, out),
+        Command::Autostart(asked) => autostart::run(&context, asked, out),
+        // Done above.
+        Command::Completions(_) | Command::Man => Ok(()),
     }
 }
 

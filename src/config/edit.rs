@@ -45,7 +45,7 @@ fn set(text: &str, key: &str, value: &str) -> Result<String, String> {
             if !changed.is_empty() && !changed.ends_with('\n') {
                 changed.push('\n');
             }
-            changed.push_str(&format!("\n[server]\n{key} = {value}\n"));
+            changed.extend(["\n[server]\n", key, " = ", value, "\n"]);
         }
     }
     Ok(changed)

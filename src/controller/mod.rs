@@ -30,12 +30,13 @@ use crate::{
     control::{Command, Reply, Request, SignInStatus, TlsStatus},
     desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState, popup::Popup},
     inbox::{Inbox, InboxError, News, Retention, Shown},
-    notice::{NoticeId, RoomKey},
+    notice::NoticeId,
     push::present::Wording,
     wake::WakeWindow,
 };
 pub use announcements::{Topic, WELCOME, own_popup};
 use calls::Calls;
+use catching_up::CatchingUp;
 use pause::Pause;
 use plan::Planner;
 use popups::Popups;
@@ -73,6 +74,8 @@ pub enum Event {
     Listening(Listening),
     /// Something is to be opened, with the activation token of the click that asked for it.
     Open(OpenTarget, Option<String>),
+    /// Whether the desktop starts Pushbell; or why that could not be changed.
+    Autostart(Result<bool, String>),
 }
 
 /// Where and how homeservers are listened to.
@@ -114,6 +117,8 @@ pub enum Ask {
         /// The token, if there was one.
         token: Option<String>,
     },
+    /// Have the desktop start Pushbell from the next login on, or no longer.
+    SetAutostart(bool),
     /// Pushes may be missing: catch up.
     CatchUp(Missing),
     /// End.
@@ -167,6 +172,7 @@ pub struct Controller<D> {
     muted: bool,
     screen_locked: Option<bool>,
     dark_panel: Option<bool>,
+    autostart: Option<bool>,
     popup_service: Option<ServiceState>,
     tray_host: ServiceState,
     sound: ServiceState,
@@ -176,12 +182,7 @@ pub struct Controller<D> {
     announcements: BTreeMap<&'static str, Popup>,
     /// More waiting rooms than this become one summary, until all that waits has been shown.
     backlog: Option<u64>,
-    /// What was caught up with is not all that there was; the summary says so.
-    is_cut_short: bool,
-    /// Rooms whose popup waits until then for what its push has left out.
-    held: BTreeMap<RoomKey, Instant>,
-    /// Catching up is under way: until then what comes meanwhile waits for what was missed, to be told with it.
-    gathers_missed: Option<Instant>,
+    catching_up: CatchingUp,
     /// The sessions of signed-in accounts.
     sessions: BTreeMap<String, SignInStatus>,
     /// What was shown but could not be written down: nothing else is shown before it is, or it would be shown again.
@@ -220,6 +221,7 @@ impl<D: Desktop> Controller<D> {
             muted: false,
             screen_locked: None,
             dark_panel: None,
+            autostart: None,
             popup_service: None,
             tray_host: ServiceState { available: false, reason: Some(tray_host.into()) },
             sound: ServiceState { available: true, reason: Some("opened when a sound is played".into()) },
@@ -227,9 +229,7 @@ impl<D: Desktop> Controller<D> {
             problems: BTreeMap::new(),
             announcements: BTreeMap::new(),
             backlog: Some(BACKLOG_ROOMS),
-            is_cut_short: false,
-            held: BTreeMap::new(),
-            gathers_missed: None,
+            catching_up: CatchingUp::default(),
             sessions: BTreeMap::new(),
             unwritten: Vec::new(),
             refusals: 0,
@@ -366,6 +366,13 @@ impl<D: Desktop> Controller<D> {
             Event::SignedIn(sessions) => self.sessions = sessions,
             Event::Listening(listening) => self.listens(listening),
             Event::Open(target, token) => self.open(target, token),
+            Event::Autostart(Ok(on)) => {
+                self.autostart = Some(on);
+                self.draw_tray();
+            }
+            Event::Autostart(Err(reason)) => {
+                self.answer_person(own_popup("Starting with the desktop could not be changed", &reason));
+            }
         }
     }
 

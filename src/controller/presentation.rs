@@ -216,7 +216,7 @@ impl<D: Desktop> Controller<D> {
         }
         if self.last.waiting_rooms == 0 {
             self.backlog = None;
-            self.is_cut_short = false;
+            self.catching_up.is_cut_short = false;
         }
     }
 
@@ -297,7 +297,7 @@ impl<D: Desktop> Controller<D> {
             }
         }
         let mut popup = present::summary_popup(tally.notices, tally.rooms, &named, self.wording());
-        if self.is_cut_short {
+        if self.catching_up.is_cut_short {
             popup.text = format!("There were more than are read back.\n{}", popup.text);
         }
         let serial = self.popups.ask(PopupKey::Summary, Some(Shown::Everything(up_to)), None);
@@ -322,6 +322,7 @@ impl<D: Desktop> Controller<D> {
             connected: self.last.accounts.iter().any(|account| account.last_push.is_some()),
             style: self.parts.config.tray.style,
             dark_panel: self.dark_panel,
+            autostart: self.autostart,
             now: now.timestamp(),
             time_zone: now.time_zone().clone(),
         });

@@ -212,6 +212,13 @@ impl<D: Desktop> Controller<D> {
             TrayAction::Test => self.ask(Ask::SendTest { unread: self.badge().unread }),
             TrayAction::OpenConfiguration => self.ask(Ask::OpenConfiguration { token: None }),
             TrayAction::Connect => self.ask(Ask::Connect { token: None }),
+            TrayAction::ToggleAutostart => {
+                // Shown at once: the menu ticks what is clicked by itself, and a second click means the contrary.
+                let on = !self.autostart.unwrap_or(false);
+                self.autostart = Some(on);
+                self.draw_tray();
+                self.ask(Ask::SetAutostart(on));
+            }
             TrayAction::Quit => self.ask(Ask::Quit),
         }
     }

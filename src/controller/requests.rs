@@ -26,10 +26,12 @@ impl<D: Desktop> Controller<D> {
                 self.resume().await;
                 self.outcome()
             }
-            // Whoever reads the files has taken this one up before it came here.
-            Request::ReloadAccounts | Request::ReloadConfiguration => Reply::Done,
-            // Answered when there is something to tell: see [`Controller::tell_of_pushes`].
-            Request::WaitForPush { .. } => Reply::Done,
+            // Whoever reads the files has taken these up before they came here; who waits for a push is answered when
+            // there is something to tell.
+            Request::ReloadAccounts
+            | Request::ReloadConfiguration
+            | Request::ReloadAutostart
+            | Request::WaitForPush { .. } => Reply::Done,
         }
     }
 

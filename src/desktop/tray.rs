@@ -191,7 +191,7 @@ fn escaped(label: &str) -> String {
 }
 
 /// The actions without a value.
-const PLAIN: [TrayAction; 11] = [
+const PLAIN: [TrayAction; 12] = [
     TrayAction::OpenNewest,
     TrayAction::Pause(PauseLength::HalfHour),
     TrayAction::Pause(PauseLength::Hour),
@@ -202,6 +202,7 @@ const PLAIN: [TrayAction; 11] = [
     TrayAction::Test,
     TrayAction::OpenConfiguration,
     TrayAction::Connect,
+    TrayAction::ToggleAutostart,
     TrayAction::Quit,
 ];
 
@@ -219,6 +220,7 @@ fn id_of(action: &TrayAction) -> String {
         TrayAction::Test => "test".to_owned(),
         TrayAction::OpenConfiguration => "open-configuration".to_owned(),
         TrayAction::Connect => "connect".to_owned(),
+        TrayAction::ToggleAutostart => "toggle-autostart".to_owned(),
         TrayAction::Quit => "quit".to_owned(),
     }
 }

@@ -24,6 +24,8 @@ pub struct TrayState {
     pub style: TrayStyle,
     /// Whether the panel is dark; `None` when nobody can say.
     pub dark_panel: Option<bool>,
+    /// Whether the desktop starts Pushbell; `None` where that cannot be told.
+    pub autostart: Option<bool>,
     /// The present time.
     pub now: Timestamp,
     /// The person's time zone, in which times are written.
@@ -109,6 +111,10 @@ fn menu(state: &TrayState, counts: &str, paused_until: Option<&str>) -> Vec<Menu
     }
     menu.push(item("Test notification", TrayAction::Test));
     menu.push(item("Open configuration", TrayAction::OpenConfiguration));
+    if let Some(on) = state.autostart {
+        let label = "Start with the desktop".to_owned();
+        menu.push(MenuEntry::Check { label, checked: on, action: TrayAction::ToggleAutostart });
+    }
     menu.push(MenuEntry::Separator);
     menu.push(item("Quit", TrayAction::Quit));
     menu
@@ -179,6 +185,8 @@ pub enum TrayAction {
     OpenConfiguration,
     /// Show how to connect a homeserver.
     Connect,
+    /// Have the desktop start Pushbell from the next login on, or no longer.
+    ToggleAutostart,
     /// End Pushbell.
     Quit,
 }

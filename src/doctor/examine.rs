@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     desktop::sound,
     paths::Paths,
-    platform::probe,
+    platform::{autostart, probe},
     push::notify,
     secrets::Secrets,
 };
@@ -35,15 +35,17 @@ pub async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
     let accounts = Accounts::read(&paths.accounts);
     let signed_in = accounts.iter().flat_map(Accounts::iter).any(|account| account.sign_in.is_some());
 
-    let (seen, device, storage, ways) = tokio::join!(
+    let (seen, device, starting, storage, ways) = tokio::join!(
         timeout(DEADLINE, probe::surroundings()),
         unless_it_hangs(DEADLINE, || sound::find_device(probe::has_sound_card())),
+        unless_it_hangs(DEADLINE, autostart::status),
         storage::check(paths, &accounts),
         ways(paths, &config, &running, accounts.as_ref().ok()),
     );
     let mut findings = settings;
     findings.extend(running::check(&running, paths, &config));
     findings.extend(surroundings::check(seen.ok().as_ref(), device, running.status(), &config, signed_in));
+    findings.push(surroundings::starting(starting));
     findings.extend(storage);
     findings.extend(ways);
     findings.extend(running::problems(&running, &findings, paths, &config));

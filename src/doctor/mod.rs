@@ -5,11 +5,11 @@
 //!
 //! | module | what it is about |
 //! |---|---|
-//! | [`running`] | the running program, another one, the addresses that it listens on |
-//! | [`settings`] | the configuration |
-//! | [`storage`] | database, disk, the list of accounts |
-//! | [`surroundings`] | what the desktop has: session bus, popups, tray, sound, screen lock, keyring |
-//! | [`sessions`] | what a homeserver says of a signed-in account: token and pusher |
+//! | `running` | the running program, another one, the addresses that it listens on |
+//! | `settings` | the configuration |
+//! | `storage` | database, disk, the list of accounts |
+//! | `surroundings` | what the desktop has: session bus, popups, tray, sound, screen lock, keyring |
+//! | `sessions` | what a homeserver says of a signed-in account: token and pusher |
 //! | [`reach`] | why a homeserver's pushes may not reach us |
 //!
 //! A fault keeps notices from coming or from being seen, or something is broken; a warning is worth knowing.

@@ -1,11 +1,16 @@
 //! What the desktop has: session bus, popups, tray, sound, screen lock, keyring (pure: what was seen becomes findings).
 
+use std::io;
+
 use super::{Finding, words};
 use crate::{
     config::{Config, Preview},
     control::Status,
     desktop::ServiceState,
-    platform::probe::{Seen, Surroundings},
+    platform::{
+        autostart::Autostart,
+        probe::{Seen, Surroundings},
+    },
 };
 
 /// `seen`: `None` when looking took too long. `device`: what sounds would play on, `None` likewise. `signed_in`: some
@@ -33,6 +38,20 @@ pub(super) fn check(
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// Whether Pushbell starts with the desktop; `None` when that could not be told in time.
+pub(super) fn starting(found: Option<io::Result<Autostart>>) -> Finding {
+    const PART: &str = "autostart";
+    match found {
+        None => Finding::warning(PART, "cannot be told in time").advise("`pushbell autostart status` says more"),
+        Some(Err(error)) => Finding::warning(PART, format!("cannot be told: {}", words(error))),
+        Some(Ok(Autostart { problem: Some(problem), .. })) => Finding::warning(PART, words(problem)),
+        Some(Ok(Autostart { on: true, by, .. })) => Finding::good(PART, format!("is on, by {}", words(by))),
+        Some(Ok(Autostart { on: false, .. })) => {
+            Finding::good(PART, "is off: `pushbell autostart on` starts Pushbell with the desktop")
+        }
+    }
 }
 
 fn session_bus(seen: &Seen) -> Option<Finding> {

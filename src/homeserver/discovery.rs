@@ -23,7 +23,7 @@ pub enum DiscoveryError {
         reason: String,
     },
     /// Nothing answers at that address.
-    #[error("no homeserver answers at {}: {error}", base.as_str())]
+    #[error("no homeserver answers at {}: {}", base.as_str(), error.reason)]
     Unreachable {
         /// Where it should be.
         base: BaseUrl,
@@ -101,7 +101,9 @@ impl DiscoveryError {
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::WellKnown { .. } => "Say where the homeserver is with --homeserver https://…",
+            Self::WellKnown { .. } | Self::NoHomeserver { .. } => {
+                "Say where the homeserver is with --homeserver https://…"
+            }
             Self::Unreachable { error, .. } => match error.fault {
                 TransportFault::Unresolved => {
                     "Check the name, or say where the homeserver is with --homeserver https://…"
@@ -119,7 +121,6 @@ impl DiscoveryError {
                      --homeserver https://…"
                 }
             },
-            Self::NoHomeserver { .. } => "Say where the homeserver is with --homeserver https://…",
         }
     }
 }
@@ -150,21 +151,25 @@ mod tests {
 
     #[test]
     fn a_servers_word_about_its_homeserver_is_read_leniently() {
-        fn check(status: u16, body: &str, expected: Word) {
+        fn check(status: u16, body: &str, expected: &Word) {
             let json = serde_json::from_str(body).unwrap_or(Value::Null);
-            assert_eq!(read(StatusCode::from_u16(status).unwrap(), &json), expected, "{status} {body}");
+            assert_eq!(&read(StatusCode::from_u16(status).unwrap(), &json), expected, "{status} {body}");
         }
         let base = |url: &str| Word::Base(BaseUrl::parse(url).unwrap());
         let plain = r#"{"m.homeserver":{"base_url":"https://matrix.example.org"}}"#;
-        check(200, plain, base("https://matrix.example.org"));
-        check(200, &plain.replace(".org", ".org/"), base("https://matrix.example.org"));
-        check(200, &plain.replace(".org", ".org/prefix//"), base("https://matrix.example.org/prefix"));
-        check(404, "", Word::Ignore);
-        check(404, plain, Word::Ignore);
-        check(500, "oops", Word::Ignore);
-        check(200, "<html>Welcome</html>", Word::Ignore);
-        check(200, "{}", Word::Nonsense("it has no m.homeserver".to_owned()));
-        check(200, r#"{"m.homeserver":{"base_url":7}}"#, Word::Nonsense("its m.homeserver has no base_url".to_owned()));
+        check(200, plain, &base("https://matrix.example.org"));
+        check(200, &plain.replace(".org", ".org/"), &base("https://matrix.example.org"));
+        check(200, &plain.replace(".org", ".org/prefix//"), &base("https://matrix.example.org/prefix"));
+        check(404, "", &Word::Ignore);
+        check(404, plain, &Word::Ignore);
+        check(500, "oops", &Word::Ignore);
+        check(200, "<html>Welcome</html>", &Word::Ignore);
+        check(200, "{}", &Word::Nonsense("it has no m.homeserver".to_owned()));
+        check(
+            200,
+            r#"{"m.homeserver":{"base_url":7}}"#,
+            &Word::Nonsense("its m.homeserver has no base_url".to_owned()),
+        );
         let nonsense =
             |body: &str| matches!(read(StatusCode::OK, &serde_json::from_str(body).unwrap()), Word::Nonsense(_));
         assert!(nonsense(r#"{"m.homeserver":{"base_url":""}}"#));

@@ -15,6 +15,7 @@ use hyper_util::{
 };
 use serde_json::Value;
 use tokio::time;
+use tokio_rustls::rustls::{self, CertificateError};
 
 use crate::identity;
 
@@ -270,8 +271,6 @@ fn absolute(from: &str, location: &str) -> String {
 
 /// What of an error matters to a person: the innermost cause that we know.
 fn told(host: &str, error: &hyper_util::client::legacy::Error) -> TransportError {
-    use tokio_rustls::rustls;
-
     let mut fault = TransportFault::Broken;
     let mut reason = error.to_string();
     let mut cause = error.source();
@@ -285,16 +284,39 @@ fn told(host: &str, error: &hyper_util::client::legacy::Error) -> TransportError
             if io.kind() == io::ErrorKind::ConnectionRefused {
                 fault = TransportFault::Refused;
             }
-            // An io::Error hides what it carries from the chain of sources.
-            let carried = io.get_ref().and_then(|carried| carried.downcast_ref::<rustls::Error>());
-            if let Some(rustls::Error::InvalidCertificate(_)) = carried {
-                fault = TransportFault::Certificate;
+            if let Some(refused) = refused_certificate(io) {
+                let reason = in_words(refused);
+                return TransportError { host: host.to_owned(), fault: TransportFault::Certificate, reason };
             }
         }
         reason = inner;
         cause = error.source();
     }
     TransportError { host: host.to_owned(), fault, reason }
+}
+
+/// What an error of a connection says of the other side's certificate. It hides what it carries from the chain of sources,
+/// and may carry another of its kind.
+fn refused_certificate(error: &io::Error) -> Option<&CertificateError> {
+    let carried = error.get_ref()?;
+    match (carried.downcast_ref::<rustls::Error>(), carried.downcast_ref::<io::Error>()) {
+        (Some(rustls::Error::InvalidCertificate(refused)), _) => Some(refused),
+        (None, Some(inner)) => refused_certificate(inner),
+        (Some(_) | None, _) => None,
+    }
+}
+
+fn in_words(refused: &CertificateError) -> String {
+    use CertificateError::{Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer};
+    if matches!(refused, UnknownIssuer) {
+        "its certificate is of no authority that this computer trusts".to_owned()
+    } else if matches!(refused, Expired | ExpiredContext { .. }) {
+        "its certificate has expired".to_owned()
+    } else if matches!(refused, NotValidForName | NotValidForNameContext { .. }) {
+        "its certificate is for another name".to_owned()
+    } else {
+        format!("its certificate cannot be trusted: {refused}")
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     io::{self, ErrorKind},
-    pin::pin,
+    pin::Pin,
     sync::Arc,
     task::Poll,
     time::Duration,
@@ -66,13 +66,16 @@ impl<R: Recorder> Server<R> {
     }
 
     /// Serves these listeners until `shutdown`, then finishes the requests in progress within `limits.drain_time`.
+    /// The future `shutdown` is dropped when the listeners are closed, and their addresses free again.
     ///
     /// Runs on a tokio runtime with I/O and time. Its connections are tasks beside it, which end with it.
     pub async fn serve(self, listeners: Vec<TcpListener>, shutdown: impl Future<Output = ()>) {
         let number = self.registry.listen();
         let mut connections = JoinSet::new();
-        self.accept_all(number, &listeners, &mut connections, shutdown).await;
+        let mut shutdown = Box::pin(shutdown);
+        self.accept_all(number, &listeners, &mut connections, shutdown.as_mut()).await;
         drop(listeners);
+        drop(shutdown);
 
         self.registry.drain(number);
         let drained = time::timeout(self.registry.limits().drain_time, async {
@@ -93,9 +96,8 @@ impl<R: Recorder> Server<R> {
         number: u64,
         listeners: &[TcpListener],
         connections: &mut JoinSet<()>,
-        shutdown: impl Future<Output = ()>,
+        mut shutdown: Pin<&mut impl Future<Output = ()>>,
     ) {
-        let mut shutdown = pin!(shutdown);
         let mut tls = self.tls.subscribe();
         let mut next_listener = 0;
         let mut pause = None;

@@ -48,6 +48,7 @@ pub struct UnreadEvent {
 
 /// What catching up has found.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something else")]
 pub struct CaughtUp {
     /// The account.
     pub account: Arc<str>,

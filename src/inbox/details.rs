@@ -229,9 +229,9 @@ fn forget(write: &mut Write<'_>, account: &mut Account, known: &Known) -> rusqli
     write.memory.keys.remove(write.db, key_hash(account.id, &key), known.id)?;
     let key = rooms::key(write.db, known.room)?;
     if room.unread == 0 {
-        write.changes.zero_room(key)
+        write.changes.zero_room(key);
     } else {
-        write.changes.change_room(key)
+        write.changes.change_room(key);
     }
     Ok(())
 }

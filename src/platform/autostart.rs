@@ -14,5 +14,4 @@ pub struct Autostart {
     pub problem: Option<String>,
 }
 
-#[cfg(not(target_os = "linux"))]
 pub use super::system::autostart::{status, turn_off, turn_on};

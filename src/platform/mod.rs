@@ -6,20 +6,22 @@
 //! | `main_loop::{channel, run, TrayRemote, TrayCommands}` | the main thread, which belongs to the tray icon and to the event loop where there is one; the remote tells it from any thread what to show |
 //! | `main_loop::{ICON_SIZE, ICON_WORDS}` | what a tray icon looks like here |
 //! | `session::Session` | popups, opening things, counts on docks, and what the desktop tells of itself, as methods that return at once and [`DesktopEvent`](crate::desktop::DesktopEvent)s |
-//! | `autostart::{status, turn_on, turn_off}` | whether the desktop starts the program |
+//! | `autostart::{status, turn_on, turn_off}` | whether the desktop starts Pushbell by itself: [`autostart::Autostart`] |
 //! | `console::attach` | where the command line is read and written |
 //! | `browser::{available, open}` | the person's browser, for commands that run without a [`Session`](session::Session) |
 //! | `control_socket::{ControlListener, connect}` | byte streams between the running program and its commands, closed to other people |
 //! | `files::{create_private_directory, open_private, replace_private}` | files that only this person can read, replaced whole |
 //! | `host::name` | what this computer is called |
+//! | `keyring::{NAME, get, set, delete}` | the system's store of secrets |
 //! | `network::addresses` | the addresses that this computer has |
 //! | `interruptions::Interruptions` | notices that the clock was set, that the computer slept, that a network has come |
 //! | `files::is_readable_by_others` | whether other people of this computer can read a file |
 //! | `sockets::{listen, inherited}` | sockets that listen, our own and those that a service manager hands over |
+//! | `addresses::AddressWatch` | notices that this computer has got or lost an address |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
+//! | `sound_server::{prepare, quieten}` | what sounds need before the first thread starts, and before a device is opened |
 //! | `memory::keep_little` | gives free memory back |
 //! | `picture::{first, next}` | what becomes of the tray icon's picture |
-//! | `sound_server::prepare` | what sounds need before the first thread starts |
 //! | `probe::{surroundings, has_sound_card, disk, check_writable}` | what can be seen of the desktop and the disk without changing anything, for `pushbell doctor` |
 //! | `watch::FileWatch` | notices that files have changed |
 //! | `termination::termination` | waits until the program is told to end |
@@ -54,8 +56,8 @@ use macos as system;
 use windows as system;
 
 pub use system::{
-    browser, console, control_socket, files, host, interruptions, main_loop, open_files, session, sound_server,
-    termination, watch,
+    addresses, browser, console, control_socket, files, host, interruptions, keyring, main_loop, open_files, session,
+    sound_server, termination, watch,
 };
 
 /// Something after which pushes may have been missed.

@@ -15,6 +15,7 @@ mod details;
 mod homeserver;
 mod killed;
 mod limits;
+mod network;
 mod sessions;
 mod stage;
 mod stand_in;

@@ -159,6 +159,7 @@ fn without_a_sound_server_the_rest_works_and_the_status_says_why() {
     let status = app.pushbell.wait_for_status("the app has noticed", |status| status["sound"]["available"] == false);
     assert!(status["sound"]["reason"].as_str().is_some_and(|reason| reason.contains("sound server")), "{status}");
     assert_eq!(app.pushbell.ok(&["status"]).matches("not available: no sound device").count(), 1);
+    assert!(!app.pushbell.log().contains("ALSA lib"), "{}", app.pushbell.log());
 }
 
 #[test]

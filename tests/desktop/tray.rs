@@ -90,7 +90,7 @@ fn the_menu_has_the_counts_the_newest_notices_and_every_action() {
     let app = App::start(PANEL, "");
     let item = app.desktop.tray_item();
     let actions = ["Pause", "30 minutes", "1 hour", "Until tomorrow", "Mute sounds", "Clear"];
-    let program = ["Test notification", "Open configuration", "Quit"];
+    let program = ["Test notification", "Open configuration", "Start with the desktop", "Quit"];
     let connect = "Connect a homeserver…";
     let expected = [&["Nothing unread"], &actions[..], &[connect], &program[..]].concat();
     wait_until("the menu is complete", SOON, || item.menu_labels() == expected);
@@ -171,6 +171,14 @@ fn every_line_of_the_menu_does_what_it_says() {
         item.click_menu("Resume");
         app.pushbell.wait_for_status("it is not paused", |status| status["paused_until"].is_null());
         icon(&app, "the icon is as it was", |icon| *icon == at_work);
+    }
+
+    let entry = app.pushbell.home().join(format!(".config/autostart/{}.desktop", pushbell::identity::APP_ID));
+    for on in [true, false] {
+        item.click_menu("Start with the desktop");
+        wait_until("starting with the desktop is ticked as it is", SOON, || {
+            line(&item, "Start with the desktop").is_some_and(|line| line.checked == Some(on)) && entry.exists() == on
+        });
     }
 
     item.click_menu("Quit");

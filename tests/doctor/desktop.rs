@@ -28,6 +28,7 @@ fn on_a_desktop_where_all_is_well_there_is_no_fault() {
     good("sound", &["PulseAudio"]);
     good("screen lock", &[]);
     good("keyring", &["nobody is signed in"]);
+    good("autostart", &["is off", "`pushbell autostart on`"]);
     good("database", &["is sound"]);
     good("disk", &["free"]);
     good("accounts", &["1, of which 0 signed in"]);
@@ -42,6 +43,9 @@ fn on_a_desktop_where_all_is_well_there_is_no_fault() {
     assert!(output.stdout.contains("\ngood    popups        dunst"), "{}", output.stdout);
     assert!(output.stdout.ends_with("\n\nNo faults, 1 warning.\n"), "{}", output.stdout);
     assert!(!output.stdout.contains('\u{1b}'));
+
+    pushbell.ok(&["autostart", "on"]);
+    Report::of(&pushbell).has("good", "autostart", &["is on, by the XDG autostart entry"]);
 
     // Paused, then without the program.
     pushbell.ok(&["pause", "2h"]);

@@ -95,9 +95,9 @@ pub(crate) struct Authority(rcgen::CertifiedIssuer<'static, rcgen::KeyPair>);
 
 impl Authority {
     pub(crate) fn new() -> Self {
-        let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
         // Issuers are told apart by their names.
         static COUNT: AtomicU32 = AtomicU32::new(1);
+        let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
         let name = format!("authority {}", COUNT.fetch_add(1, Ordering::Relaxed));
         parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
         parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);

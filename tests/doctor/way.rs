@@ -67,15 +67,12 @@ fn a_certificate_that_homeservers_would_not_trust_is_told() {
     let check = |certificate: &Certificate, words: Option<&[&str]>| {
         let server = Server::start_tls(Manners::HandsOn(pushbell.port), certificate);
         let report = report(&pushbell, &format!("https://localhost:{}", server.port));
-        match words {
-            Some(words) => {
-                report.faults(&["certificate"]);
-                report.has("fault", "certificate", words);
-            }
-            None => {
-                report.faults(&[]);
-                report.has("good", "pusher URL", &["https://localhost", "comes back"]);
-            }
+        if let Some(words) = words {
+            report.faults(&["certificate"]);
+            report.has("fault", "certificate", words);
+        } else {
+            report.faults(&[]);
+            report.has("good", "pusher URL", &["https://localhost", "comes back"]);
         }
     };
 

@@ -1,6 +1,19 @@
 //! Logins that end otherwise, and what they say then.
 
-use crate::scene::Scene;
+use std::sync::LazyLock;
+
+use crate::{
+    rig::{SOON, Synapse, http, wait_until},
+    scene::Scene,
+};
+
+/// One that does not push to private addresses, as installed.
+static GUARDED: LazyLock<Synapse> = LazyLock::new(|| {
+    Synapse::start_with(|configuration, _port| {
+        let lines = configuration.lines().filter(|line| !line.starts_with("ip_range_whitelist"));
+        lines.collect::<Vec<_>>().join("\n")
+    })
+});
 
 #[test]
 fn a_wrong_password_is_said_in_plain_words_and_leaves_nothing_behind() {
@@ -12,5 +25,122 @@ fn a_wrong_password_is_said_in_plain_words_and_leaves_nothing_behind() {
     let expected = format!("pushbell: the homeserver does not accept this password for {}\n", scene.alice.id);
     assert_eq!(login.stderr, expected);
     assert_eq!(scene.alice.pushers().len(), 0);
-    assert!(!scene.pushbell.data_directory().join("accounts.toml").exists());
+    // Not even an inbox: that without accounts would mean to the next start that they were lost.
+    let mut files: Vec<_> = std::fs::read_dir(scene.pushbell.data_directory()).unwrap().flatten().collect();
+    files.retain(|file| file.file_name() != "pushbell.lock");
+    assert_eq!(files.len(), 0, "{files:?}");
+}
+
+#[test]
+fn a_homeserver_that_blocks_private_addresses_ends_with_code_3() {
+    let scene = Scene::on(&GUARDED);
+    let login =
+        scene.beside(|scene| scene.login(&["--wait", "5"]), |scene| drop(scene.bob_writes_when_there_is_a_pusher()));
+
+    assert_eq!(login.code, 3, "{login:#?}");
+    assert!(login.stdout.contains("The pusher is set, but no push has come."), "{login:#?}");
+    assert!(login.stdout.contains("ip_range_whitelist: ['127.0.0.1/32']"), "{login:#?}");
+    wait_until("the homeserver has blocked the push", SOON, || GUARDED.log().contains("IP address blocked"));
+}
+
+#[test]
+fn a_wrong_public_url_ends_with_code_3() {
+    let scene = Scene::new();
+    let wrong = format!("http://127.0.0.1:{}", http::free_port());
+    scene.pushbell.configure(&format!("[server]\npublic_url = \"{wrong}\"\n"));
+    let login =
+        scene.beside(|scene| scene.login(&["--wait", "5"]), |scene| drop(scene.bob_writes_when_there_is_a_pusher()));
+
+    assert_eq!(login.code, 3, "{login:#?}");
+    assert!(login.stdout.contains(&format!("pushes to {wrong}")), "{login:#?}");
+    assert!(login.stdout.contains("fault: "), "{login:#?}");
+}
+
+#[test]
+fn a_pusher_that_the_homeserver_refuses_leaves_nothing_behind() {
+    let scene = Scene::new();
+    scene.pushbell.configure("[server]\npublic_url = \"http://127.0.0.1:9/prefix\"\n");
+    let login = scene.login(&[]);
+
+    assert_eq!(login.code, 1, "{login:#?}");
+    assert!(login.stderr.contains("the pusher could not be set: ") && login.stderr.lines().count() == 1, "{login:#?}");
+    assert_eq!((scene.alice.pushers().len(), scene.devices().len()), (0, 0));
+    assert!(!scene.pushbell.data_directory().join("secrets.json").exists());
+    assert_eq!(
+        scene.pushbell.ok(&["account", "list"]),
+        "There are no accounts yet. Make one with `pushbell account add NAME`.\n"
+    );
+}
+
+#[test]
+fn an_address_that_is_taken_is_said_before_anything_is_left_behind() {
+    let scene = Scene::new();
+    let _taken = std::net::TcpListener::bind(("127.0.0.1", scene.pushbell.port)).unwrap();
+    let login = scene.login(&[]);
+
+    assert_eq!(login.code, 1, "{login:#?}");
+    assert!(login.stderr.contains("in use by another program"), "{login:#?}");
+    assert_eq!(scene.devices().len(), 0);
+}
+
+#[test]
+fn a_homeserver_that_is_not_there_is_said_in_plain_words() {
+    let scene = Scene::new();
+    let password = scene.file("password");
+    let check = |user: &str, homeserver: &str, words: &[&str]| {
+        let login = scene.pushbell.command(&["login", user, "--homeserver", homeserver, "--password-file", &password]);
+        assert_eq!(login.code, 1, "{login:#?}");
+        assert!(words.iter().all(|word| login.stderr.contains(word)), "{login:#?}");
+    };
+    let nobody = format!("http://127.0.0.1:{}", http::free_port());
+    check("@alice:hs.test", &nobody, &["no homeserver answers", "refused", "that the homeserver runs"]);
+    check("@alice:hs.test", "https://no-such-host.invalid", &["Check the name"]);
+    let ours = scene.pushbell.ok(&["account", "add", "home"]);
+    assert!(!ours.is_empty());
+    let usage = scene.pushbell.command(&["login", "alice"]);
+    assert_eq!((usage.code, usage.stderr.as_str()), (2, "pushbell: alice: a user ID looks like @alice:example.org\n"));
+    let both = ["login", "@a:b", "--password-file", "x", "--token-file", "y"];
+    assert_eq!(scene.pushbell.command(&both).code, 2);
+}
+
+#[test]
+fn without_a_terminal_and_a_password_a_login_says_what_to_use() {
+    let scene = Scene::new();
+    let login = scene.pushbell.command(&["login", &scene.alice.id, "--homeserver", &scene.homeserver]);
+
+    assert_eq!(login.code, 1, "{login:#?}");
+    assert!(login.stderr.contains("--password-file"), "{login:#?}");
+}
+
+#[test]
+fn another_users_token_is_refused() {
+    let scene = Scene::new();
+    std::fs::write(scene.file("token"), &scene.bob.token).unwrap();
+    let check = |words: &str| {
+        let token = scene.file("token");
+        let arguments = ["login", &scene.alice.id, "--homeserver", &scene.homeserver, "--token-file", &token];
+        let login = scene.pushbell.command(&arguments);
+        assert!(login.code == 1 && login.stderr.contains(words), "{login:#?}");
+    };
+    check(&format!("that signs in {}, not {}", scene.bob.id, scene.alice.id));
+    std::fs::write(scene.file("token"), "syt_nonsense").unwrap();
+    check("does not know this access token");
+    assert_eq!(scene.alice.pushers().len() + scene.bob.pushers().len(), 0);
+}
+
+#[test]
+fn a_logout_that_cannot_reach_the_homeserver_changes_nothing_unless_told_to() {
+    let synapse = Synapse::start();
+    let scene = Scene::on(&synapse);
+    assert_eq!(scene.login(&["--wait", "0"]).code, 3);
+    drop(synapse);
+    let logout = scene.pushbell.command(&["logout", &scene.alice.id]);
+    assert_eq!(logout.code, 1, "{logout:#?}");
+    assert!(logout.stderr.contains("nothing has changed") && logout.stderr.contains("--anyway"), "{logout:#?}");
+    assert!(scene.pushbell.ok(&["account", "list"]).contains(&scene.alice.id));
+    let anyway = scene.pushbell.command(&["logout", &scene.alice.id, "--anyway"]);
+    assert_eq!(anyway.code, 1, "{anyway:#?}");
+    assert!(anyway.stdout.contains("This remains to be done: sign out the session"), "{anyway:#?}");
+    assert!(!scene.pushbell.ok(&["account", "list"]).contains(&scene.alice.id));
+    assert!(!scene.pushbell.data_directory().join("secrets.json").exists());
 }

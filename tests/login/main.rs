@@ -6,5 +6,9 @@
 mod rig;
 
 mod ends;
+mod finds;
+mod keeps;
+mod networks;
 mod scene;
 mod succeeds;
+mod talks;

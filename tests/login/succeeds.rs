@@ -24,3 +24,60 @@ fn a_password_login_ends_with_a_real_push() {
     let history = scene.pushbell.history();
     assert_eq!((history[0]["body"].as_str(), &history[0]["shown"]), (Some("Dinner is ready."), &false.into()));
 }
+
+#[test]
+fn a_push_is_proven_by_the_running_app_too() {
+    let mut scene = Scene::new();
+    scene.pushbell.run();
+    let login = scene.beside(|scene| scene.login(&[]), |scene| drop(scene.bob_writes_when_there_is_a_pusher()));
+
+    assert_eq!(login.code, 0, "{login:#?}");
+    assert!(login.stdout.contains("A push arrived at "), "{login:#?}");
+    assert!(!login.stdout.contains("not running"), "{login:#?}");
+    assert_eq!(scene.pushbell.history()[0]["body"], "Dinner is ready.");
+}
+
+#[test]
+fn who_signs_in_again_keeps_account_pushkey_and_device() {
+    let scene = Scene::new();
+    let by_hand = scene.pushbell.command(&["account", "add", "home"]);
+    assert_eq!(by_hand.code, 0, "{by_hand:#?}");
+    let home = scene.pushbell.account_named("home");
+    assert_eq!(scene.login(&["--wait", "0"]).code, 3);
+    let (before, devices) = (scene.wait_for_pushers(1), scene.devices());
+    let stdin = ["sh", "-c", "echo secret | \"$0\" \"$@\""];
+    let again = ["login", &scene.alice.id, "--homeserver", &scene.homeserver, "--password-file", "-", "--wait", "0"];
+    let again = scene.pushbell.command_under(&stdin, &again);
+
+    assert_eq!(again.code, 3, "{again:#?}");
+    let after = scene.wait_for_pushers(1);
+    assert_eq!(after[0]["pushkey"], before[0]["pushkey"]);
+    assert_eq!(scene.devices(), devices);
+    assert_eq!(scene.pushbell.account_named("home"), home);
+    assert_eq!(scene.pushbell.ok(&["account", "list"]).lines().count(), 3);
+}
+
+#[test]
+fn an_access_token_will_do_and_its_session_is_left_alone() {
+    let scene = Scene::new();
+    std::fs::write(scene.file("token"), &scene.alice.token).unwrap();
+    let login = |scene: &Scene| {
+        let token = scene.file("token");
+        let arguments =
+            ["login", &scene.alice.id, "--homeserver", &scene.homeserver, "--token-file", &token, "--event-id-only"];
+        scene.pushbell.command(&arguments)
+    };
+    let login = scene.beside(login, |scene| drop(scene.bob_writes_when_there_is_a_pusher()));
+
+    assert_eq!(login.code, 0, "{login:#?}");
+    assert_eq!(scene.devices().len(), 0);
+    assert_eq!(scene.alice.pushers()[0]["data"]["format"], "event_id_only");
+    let remove = scene.pushbell.command(&["account", "remove", &scene.alice.id]);
+    assert_eq!(remove.code, 1, "{remove:#?}");
+    assert!(remove.stderr.contains(&format!("pushbell logout {}", scene.alice.id)), "{remove:#?}");
+    let logout = scene.pushbell.command(&["logout", &scene.alice.id]);
+    assert_eq!(logout.code, 0, "{logout:#?}");
+    // Alice's own session goes on.
+    assert_eq!(scene.alice.pushers().len(), 0);
+    assert!(!scene.pushbell.data_directory().join("secrets.json").exists());
+}

@@ -29,6 +29,7 @@ pub(crate) enum Notifier {
     Xfce4Notifyd,
     MateNotificationDaemon,
     NotificationDaemon,
+    LxqtNotificationd,
 }
 
 /// A sound server.
@@ -148,6 +149,11 @@ impl Desktop {
     }
 
     /// The environment of a program on this desktop.
+    /// The directory of the desktop's own files, and where its parts log to.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     pub(crate) fn env(&self) -> &[(String, String)] {
         &self.env
     }
@@ -289,6 +295,7 @@ impl Desktop {
             }
             Notifier::Xfce4Notifyd => Command::new(activation_program("org.xfce.xfce4-notifyd.Notifications")),
             Notifier::MateNotificationDaemon => Command::new(activation_program("org.freedesktop.mate.Notifications")),
+            Notifier::LxqtNotificationd => Command::new("lxqt-notificationd"),
             Notifier::NotificationDaemon => Command::new("/usr/lib/notification-daemon/notification-daemon"),
         };
         self.notifier = Some(self.part("notifier", command));
@@ -410,6 +417,16 @@ impl Desktop {
     /// Saves what is on the screen as PNG.
     pub(crate) fn save_screenshot(&self, path: &Path) {
         self.screenshot().save_png(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+
+    /// Moves the mouse there, and rests.
+    pub(crate) fn point(&self, x: u32, y: u32) {
+        process::run("xdotool", &["mousemove", "--sync", &x.to_string(), &y.to_string()], &self.env);
+    }
+
+    /// Presses a key, by its X name.
+    pub(crate) fn key(&self, key: &str) {
+        process::run("xdotool", &["key", key], &self.env);
     }
 
     /// Clicks with a mouse button: 1 left, 2 middle, 3 right.

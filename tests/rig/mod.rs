@@ -16,6 +16,7 @@ pub(crate) mod desktop;
 pub(crate) mod fake_service;
 pub(crate) mod fake_session;
 pub(crate) mod http;
+pub(crate) mod keyring;
 pub(crate) mod notifications;
 pub(crate) mod panel;
 pub(crate) mod process;
@@ -23,6 +24,7 @@ pub(crate) mod pushbell;
 pub(crate) mod recording;
 pub(crate) mod screen;
 pub(crate) mod synapse;
+pub(crate) mod terminal;
 pub(crate) mod tray_item;
 
 #[allow(unused_imports, reason = "each test program uses a part of the rig")]
@@ -34,6 +36,7 @@ pub(crate) use self::{
     pushbell::Pushbell,
     recording::Recording,
     synapse::Synapse,
+    terminal::Terminal,
 };
 
 use std::time::{Duration, Instant};

@@ -11,9 +11,11 @@ pub(crate) const HEIGHT: u32 = 36;
 
 /// A tray host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "these are the programs' names")]
 pub(crate) enum TrayHost {
     Xfce4Panel,
     LxqtPanel,
+    MatePanel,
 }
 
 /// The colour of the panel.
@@ -90,6 +92,24 @@ pub(crate) fn command(host: TrayHost, shade: Shade, icon_size: u32, home: &Path)
             );
             write(".config/lxqt/panel.conf", text);
             Command::new("lxqt-panel")
+        }
+        TrayHost::MatePanel => {
+            let text = format!(
+                "[org/mate/panel/general]\ntoplevel-id-list=['bottom']\nobject-id-list=['tray']\n\
+                 [org/mate/panel/toplevels/bottom]\norientation='bottom'\nsize={HEIGHT}\nexpand=true\n\
+                 enable-animations=false\n\
+                 [org/mate/panel/toplevels/bottom/background]\ntype='color'\ncolor='rgb({red},{green},{blue})'\n\
+                 [org/mate/panel/objects/tray]\nobject-type='applet'\nlocked=true\n\
+                 applet-iid='NotificationAreaAppletFactory::NotificationArea'\n\
+                 toplevel-id='bottom'\nposition=0\npanel-right-stick=true\n"
+            );
+            write(".config/glib-2.0/settings/keyfile", text);
+            // The private bus activates nothing: the applet is started as the panel would have it started.
+            let mut command = Command::new("sh");
+            let start =
+                "export GSETTINGS_BACKEND=keyfile; /usr/lib/mate-panel/notification-area-applet & exec mate-panel";
+            command.args(["-c", start]);
+            command
         }
     }
 }

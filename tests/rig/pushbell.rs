@@ -181,6 +181,11 @@ impl Pushbell {
         self.env.push((key.to_owned(), value.to_owned()));
     }
 
+    /// Takes a variable from what is started from now on.
+    pub(crate) fn unset_env(&mut self, key: &str) {
+        self.env.retain(|(other, _)| other != key);
+    }
+
     /// The environment of the app.
     pub(crate) fn env(&self) -> &[(String, String)] {
         &self.env

@@ -47,10 +47,24 @@ impl Synapse {
     /// there twice, the later counts.
     #[track_caller]
     pub(crate) fn start_with(configure: impl FnOnce(String, u16) -> String) -> Self {
+        Self::launch(&[], configure)
+    }
+
+    /// The same with more in its environment.
+    #[track_caller]
+    pub(crate) fn start_with_env(env: &[(&str, &str)]) -> Self {
+        Self::launch(env, |configuration, _port| configuration)
+    }
+
+    #[track_caller]
+    fn launch(env: &[(&str, &str)], configure: impl FnOnce(String, u16) -> String) -> Self {
         let python = install();
         let (directory, port) = (TempDir::new(), http::free_port());
-        let env = [("PATH", process::PATH), ("LANG", "C.UTF-8"), ("TZ", "UTC")]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let env: Vec<_> = [("PATH", process::PATH), ("LANG", "C.UTF-8"), ("TZ", "UTC")]
+            .iter()
+            .chain(env)
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
         fs::write(directory.path().join("homeserver.yaml"), configure(configuration(directory.path(), port), port))
             .expect("the temporary directory is writable");
         fs::write(directory.path().join("log.yaml"), LOG).expect("the temporary directory is writable");
@@ -175,6 +189,17 @@ impl User {
         for (key, value) in data.as_object().into_iter().flatten() {
             pusher["data"][key] = value.clone();
         }
+        self.request(&Method::POST, "pushers/set", &pusher);
+    }
+
+    /// Sets an http pusher beside others, of an app and on a device of these names.
+    #[track_caller]
+    pub(crate) fn set_pusher_of(&self, pushkey: &str, app_id: &str, device: &str) {
+        let pusher = json!({
+            "kind": "http", "app_id": app_id, "pushkey": pushkey, "app_display_name": "app", "lang": "en",
+            "device_display_name": device, "data": {"url": "http://127.0.0.1:9/_matrix/push/v1/notify"},
+            "append": true,
+        });
         self.request(&Method::POST, "pushers/set", &pusher);
     }
 

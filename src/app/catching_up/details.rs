@@ -11,16 +11,14 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{
-    run::Shared,
-    session::{SessionError, SignedIn},
-};
+use super::run::Shared;
 use crate::{
     accounts::{Account, SignIn},
     homeserver::HomeserverError,
     inbox::{InboxError, WantedDetails},
     notice::NoticeId,
     push::notify::Notification,
+    session::{SessionError, SignedIn},
 };
 
 /// Time of one request: a popup waits for no more than two seconds, but what comes later changes it.
@@ -81,13 +79,15 @@ pub(super) struct Looked {
     pub(super) over: BTreeSet<Arc<str>>,
 }
 
-/// Looks up all that is wanted now.
+/// Looks up all that is wanted now. What accounts want whose session is `over` is left until it goes on.
 pub(super) async fn look(
     shared: Arc<Shared>,
     accounts: BTreeMap<Arc<str>, (Account, SignIn)>,
+    over: BTreeSet<Arc<str>>,
     derive_missed_calls: bool,
 ) -> Looked {
-    let look = Look { shared, accounts, derive_missed_calls, clients: BTreeMap::new(), looked: Looked::default() };
+    let looked = Looked { is_left: false, over };
+    let look = Look { shared, accounts, derive_missed_calls, clients: BTreeMap::new(), looked };
     look.all().await
 }
 
@@ -160,6 +160,9 @@ impl Look {
     async fn client(&mut self, account: &Arc<str>, sign_in: &SignIn) -> Option<SignedIn> {
         if let Some(client) = self.clients.get(account) {
             return Some(client.clone());
+        }
+        if self.looked.over.contains(account) {
+            return None;
         }
         let opened = self.shared.sessions.open(sign_in, DEADLINE).await;
         self.opened(account, opened)

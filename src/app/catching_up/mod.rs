@@ -9,7 +9,6 @@ mod names;
 mod reading;
 mod run;
 mod schedule;
-mod session;
 #[cfg(test)]
 mod tests;
 
@@ -28,7 +27,6 @@ use self::{
     names::Names,
     run::{Outcome, Shared},
     schedule::Schedule,
-    session::Sessions,
 };
 use crate::{
     accounts::{Account, Accounts, SignIn},
@@ -37,6 +35,7 @@ use crate::{
     inbox::Inbox,
     platform::{Interruption, interruptions::Interruptions},
     secrets::Secrets,
+    session::Sessions,
 };
 
 /// Pushes that come after nothing was heard of an account for so long may not be all that there were.
@@ -66,7 +65,7 @@ impl CatchingUp {
     pub(super) fn start(
         inbox: Inbox,
         secrets: Secrets,
-        accounts: Arc<Accounts>,
+        accounts: &Accounts,
         settings: Settings,
         events: mpsc::UnboundedSender<Event>,
     ) -> Self {
@@ -82,7 +81,7 @@ impl CatchingUp {
             lookups: JoinSet::new(),
             interruptions: None,
         };
-        driver.take_accounts(&accounts);
+        driver.take_accounts(accounts);
         // What an earlier run has not learned.
         driver.look();
         tokio::spawn(driver.run(told));
@@ -264,6 +263,8 @@ impl Driver {
             }
             if was_over {
                 self.tell_of_ends();
+                // What could not be asked for meanwhile.
+                self.look();
             }
         }
         if let Some(reason) = outcome.session_over {
@@ -321,10 +322,12 @@ impl Driver {
             return;
         }
         self.looking.begin();
-        let accounts = self.accounts.iter().filter(|(_, known)| known.over.is_none());
+        let accounts = self.accounts.iter();
         let accounts = accounts.map(|(name, known)| (Arc::clone(name), (known.account.clone(), known.sign_in.clone())));
+        let over = self.accounts.iter().filter(|(_, known)| known.over.is_some());
+        let over = over.map(|(name, _)| Arc::clone(name)).collect();
         let derive_missed_calls = self.settings.derive_missed_calls;
-        self.lookups.spawn(details::look(Arc::clone(&self.shared), accounts.collect(), derive_missed_calls));
+        self.lookups.spawn(details::look(Arc::clone(&self.shared), accounts.collect(), over, derive_missed_calls));
     }
 
     fn looked(&mut self, looked: &Looked) {

@@ -37,10 +37,21 @@ pub(super) struct Reading {
     entries: Vec<Listed>,
     pages: usize,
     text: usize,
-    next: Option<Option<String>>,
+    next: NextPage,
     /// The time of the oldest entry so far.
     oldest: i64,
     has_ended: bool,
+}
+
+/// Which page is read next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NextPage {
+    /// The newest.
+    First,
+    /// The one that this token begins.
+    From(String),
+    /// All has been read.
+    None,
 }
 
 /// What was found.
@@ -71,15 +82,15 @@ impl Reading {
             entries: Vec::new(),
             pages: 0,
             text: 0,
-            next: Some(None),
+            next: NextPage::First,
             oldest: i64::MAX,
             has_ended: false,
         }
     }
 
-    /// The page to read next: `None` when it is done, `Some(None)` for the first.
-    pub(super) fn next_page(&self) -> Option<Option<&str>> {
-        self.next.as_ref().map(Option::as_deref)
+    /// The page to read next.
+    pub(super) fn next_page(&self) -> &NextPage {
+        &self.next
     }
 
     /// Takes that page.
@@ -103,7 +114,7 @@ impl Reading {
         let (most_entries, most_pages) = MOST;
         let may_go_on = self.entries.len() < most_entries && self.pages < most_pages;
         let goes_on = may_go_on && !self.has_ended && self.oldest >= self.look_back_to;
-        self.next = goes_on.then_some(next_token);
+        self.next = next_token.filter(|_| goes_on).map_or(NextPage::None, NextPage::From);
     }
 
     /// What was found. `forgets_read`: this homeserver does not list what was read ([`LISTED_FOR`] apart).
@@ -115,12 +126,10 @@ impl Reading {
             .iter()
             .filter_map(|entry| Some((entry.notification.event_id.as_deref()?, entry.read)))
             .collect();
-        let was_read = |event: &UnreadEvent| match listed.get(&*event.event_id) {
-            Some(read) => *read,
-            None => {
-                let is_covered = minus(event.received_at, CLOCKS_APART).as_millisecond() > covered;
-                forgets_read && is_covered && event.received_at > minus(now, LISTED_FOR)
-            }
+        let was_read = |event: &UnreadEvent| {
+            let is_covered = minus(event.received_at, CLOCKS_APART).as_millisecond() > covered;
+            let is_forgotten = forgets_read && is_covered && event.received_at > minus(now, LISTED_FOR);
+            listed.get(&*event.event_id).copied().unwrap_or(is_forgotten)
         };
         let unread = self.standing.unread.iter();
         let read = unread.filter(|event| was_read(event)).map(|event| event.event_id.clone()).collect();

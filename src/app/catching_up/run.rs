@@ -12,15 +12,15 @@ use jiff::Timestamp;
 
 use super::{
     names::Names,
-    reading::{Found, PAGE, Reading},
+    reading::{Found, NextPage, PAGE, Reading},
     schedule::Ending,
-    session::{SessionError, Sessions, SignedIn},
 };
 use crate::{
     accounts::{Account, SignIn},
     homeserver::{HomeserverClient, HomeserverError, HttpPusher, https::DEADLINE},
     inbox::{CaughtUp, Inbox, InboxError},
     push::notify,
+    session::{SessionError, Sessions, SignedIn},
 };
 
 /// How long the names of what was missed may take; they are worth no more.
@@ -131,7 +131,12 @@ impl Run<'_> {
         let standing = self.shared.inbox.standing(Arc::clone(&self.account.name)).await?;
         self.set_pusher(client).await?;
         let mut reading = Reading::new(standing, self.account.created_at, Timestamp::now());
-        while let Some(from) = reading.next_page() {
+        loop {
+            let from = match reading.next_page() {
+                NextPage::First => None,
+                NextPage::From(token) => Some(token.as_str()),
+                NextPage::None => break,
+            };
             match client.notifications(&self.sign_in.user_id, from, PAGE).await {
                 Ok(page) => reading.page(page),
                 Err(error) if error.is_unrecognized() => {

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use tokio::sync::Notify;
 
-use super::reading::{Found, Reading};
+use super::reading::{Found, NextPage, Reading};
 use crate::{
     inbox::{self, CaughtUp, CountsScope, Delivery, Inbox, Recipient, Retention, Standing, UnreadEvent},
     push::{
@@ -45,11 +45,11 @@ fn missed(found: &Found) -> Vec<&str> {
 fn it_reads_back_to_the_mark_and_a_little_further() {
     let standing = Standing { mark: Some(at(1000)), ..Standing::default() };
     let mut reading = Reading::new(standing, at(0), at(5000));
-    assert_eq!(reading.next_page(), Some(None));
+    assert_eq!(*reading.next_page(), NextPage::First);
     reading.page(page([listed("$4", 4000), listed("$3", 1001)], Some("a")));
-    assert_eq!(reading.next_page(), Some(Some("a")));
+    assert_eq!(*reading.next_page(), NextPage::From("a".to_owned()));
     reading.page(page([listed("$2", 941), listed("$1", 939)], Some("b")));
-    assert_eq!(reading.next_page(), None);
+    assert_eq!(*reading.next_page(), NextPage::None);
     let found = reading.finish(true, at(5000));
     assert_eq!(missed(&found), ["$2", "$3", "$4"], "oldest first; what is known is found out later");
     assert_eq!((found.mark, found.is_whole, found.is_all), (at(4000), true, false));
@@ -71,7 +71,7 @@ fn nothing_from_before_signing_in_is_missed() {
 fn it_gives_up_after_a_thousand_entries_and_says_so() {
     let mut reading = Reading::new(Standing::default(), at(0), at(100_000));
     let mut number = 0;
-    while reading.next_page().is_some() {
+    while *reading.next_page() != NextPage::None {
         reading.page(page(
             (0..100).map(|_| {
                 number += 1;
@@ -84,7 +84,7 @@ fn it_gives_up_after_a_thousand_entries_and_says_so() {
     assert_eq!((found.missed.len(), found.is_whole), (1000, false));
     let mut one_by_one = Reading::new(Standing::default(), at(0), at(100_000));
     let mut pages = 0;
-    while one_by_one.next_page().is_some() {
+    while *one_by_one.next_page() != NextPage::None {
         pages += 1;
         one_by_one.page(page([listed("$same", 90_000)], Some("a")));
     }
@@ -117,7 +117,7 @@ fn what_was_read_is_taken_from_what_is_listed_and_where_nothing_read_is_from_wha
             Standing { mark: Some(at(199_990)), completed_at: None, unread: events.into_iter().chain(older).collect() };
         let mut reading = Reading::new(standing, at(0), at(200_100));
         reading.page(page([Listed { read: true, ..listed("$read", 199_999) }, listed("$unread", 199_000)], next));
-        assert_eq!(reading.next_page().is_some(), next.is_some(), "it looks at what is unread here");
+        assert_eq!(*reading.next_page() != NextPage::None, next.is_some(), "it looks at what is unread here");
         if next.is_some() {
             reading.page(page([listed("$other", 199_000 - 600)], Some("b")));
         }
@@ -206,9 +206,12 @@ impl World {
             }
             At::Reading(mut reading) => {
                 // A token is the number of the event that the page ends before, as on Synapse.
-                let before = reading.next_page().map(|token| token.and_then(|token| token.parse().ok()));
+                let before = match reading.next_page() {
+                    NextPage::First => Some(self.events.len()),
+                    NextPage::From(token) => token.parse().ok(),
+                    NextPage::None => None,
+                };
                 if let Some(before) = before {
-                    let before: usize = before.unwrap_or(self.events.len());
                     let entries: Vec<_> = (before.saturating_sub(3)..before).rev().collect();
                     let next = entries.last().map(ToString::to_string);
                     let entries =

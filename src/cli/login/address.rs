@@ -6,12 +6,12 @@ use std::{
 };
 
 use super::{
-    Failure, Login, failed, reload,
+    Failure, Login, failure,
     whereabouts::{OwnAddress, Way, Whereabouts, way, whereabouts},
 };
 use crate::{
     config::{self, Config},
-    control::Request,
+    control::{AskError, Request, ask},
     homeserver::BaseUrl,
     platform::{files, network},
 };
@@ -29,8 +29,9 @@ pub(super) async fn settle(
 ) -> Result<(Config, String), Failure> {
     // tuwunel refuses a pusher on loopback.
     let accepts_loopback = !software.eq_ignore_ascii_case("tuwunel");
+    let scheme = if config.server.tls.is_some() { "https" } else { "http" };
     let seen = look(base).await;
-    match (way(config.server.public_url.as_deref(), "http", &config.server.listen, seen, accepts_loopback), seen) {
+    match (way(config.server.public_url.as_deref(), scheme, &config.server.listen, seen, accepts_loopback), seen) {
         (Way::Open(url), _) => Ok((config, url)),
         (Way::Listen(address), _) => offer_to_listen(login, config, address, out).await,
         (Way::Closed, Whereabouts::Here) => {
@@ -73,7 +74,7 @@ async fn offer_to_listen(
     out: &mut dyn Write,
 ) -> Result<(Config, String), Failure> {
     let path = &login.context.paths.config;
-    let url = format!("http://{address}");
+    let url = format!("{}://{address}", if config.server.tls.is_some() { "https" } else { "http" });
     let listen: Vec<String> = config.server.listen.iter().chain([&address]).map(ToString::to_string).collect();
     let quoted = listen.iter().map(|address| format!("\"{address}\"")).collect::<Vec<_>>().join(", ");
     writeln!(
@@ -95,7 +96,10 @@ async fn offer_to_listen(
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
     let changed = config::with_server(&text, &listen, &url).map_err(failed)?;
     files::replace_private(path, changed.as_bytes()).map_err(|error| failed(error.to_string()))?;
-    reload(&login.context.paths.control, &Request::ReloadConfiguration)?;
+    match ask(&login.context.paths.control, &Request::ReloadConfiguration) {
+        Ok(_) | Err(AskError::NotRunning) => {}
+        Err(error @ (AskError::Unreachable { .. } | AskError::NoAnswer(_))) => return Err(error.into()),
+    }
     writeln!(out, "Written.")?;
     Ok((Config::load(path)?, url))
 }
@@ -121,5 +125,5 @@ fn anyway(login: &Login<'_>, config: Config) -> Result<(Config, String), Failure
         let url = config.server.base_url();
         return Ok((config, url));
     }
-    Err(failed())
+    Err(Failure::Told(failure::FAILED))
 }

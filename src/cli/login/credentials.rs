@@ -2,11 +2,11 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     path::Path,
 };
 
-use super::{Failure, Login, arguments, browser};
+use super::{Failure, Ground, Login, arguments, browser};
 use crate::{
     accounts::SignInMethod,
     homeserver::{HomeserverClient, HomeserverError, LoginFlows, PasswordLogin, Session, Tokens, oauth},
@@ -50,10 +50,11 @@ impl Credentials {
 /// The file's first line, or that of standard input for `-`.
 fn read_secret(file: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
+    // Not to its end: that of a terminal or a pipe may never come.
     let read = if file == Path::new("-") {
-        io::stdin().take(LONGEST).read_to_end(&mut bytes)
+        io::stdin().lock().take(LONGEST).read_until(b'\n', &mut bytes)
     } else {
-        File::open(file).and_then(|opened| opened.take(LONGEST).read_to_end(&mut bytes))
+        File::open(file).and_then(|opened| BufReader::new(opened.take(LONGEST)).read_until(b'\n', &mut bytes))
     };
     let told = |reason: String| Failure::Failed(format!("{}: {reason}", file.display()));
     read.map_err(|error| told(error.to_string()))?;
@@ -76,11 +77,12 @@ fn choose(flows: LoginFlows, has_terminal: bool) -> Way {
 /// Signs in. `device` is the device of an earlier login with a password, to be used again.
 pub(super) async fn sign_in(
     login: &Login<'_>,
-    client: &HomeserverClient,
+    ground: &Ground,
     credentials: Credentials,
     device: Option<&str>,
     out: &mut dyn Write,
 ) -> Result<(Session, SignInMethod), Failure> {
+    let client = &ground.homeserver.client;
     match credentials {
         Credentials::Token(token) => return Ok((with_token(client, token).await?, SignInMethod::Token)),
         Credentials::Password(password) => {

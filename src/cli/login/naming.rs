@@ -16,9 +16,15 @@ pub(super) fn account_of<'a>(accounts: &'a Accounts, user: &UserId) -> Option<&'
 }
 
 /// The account for this sign-in: the one that the user has already, with its name and pushkey, or a new one.
-pub(super) fn account_for(accounts: &Accounts, user: &UserId, sign_in: SignIn, new_pushkey: String) -> Account {
+pub(super) fn account_for(
+    before: Option<&Account>,
+    accounts: &Accounts,
+    user: &UserId,
+    sign_in: SignIn,
+    new_pushkey: String,
+) -> Account {
     let counts = if server::counts_rooms(&sign_in.server) { CountsScope::Room } else { CountsScope::Account };
-    match account_of(accounts, user) {
+    match before {
         Some(known) => Account { counts, sign_in: Some(sign_in), ..known.clone() },
         None => Account {
             name: name_for(accounts, user).into(),
@@ -100,11 +106,12 @@ mod tests {
     fn who_signs_in_again_keeps_name_and_pushkey() {
         let alice = UserId::parse("@alice:b").unwrap();
         let known = accounts(&[("@alice:b", None), ("mine", Some(sign_in("@alice:b", "Synapse")))]);
-        let again = account_for(&known, &alice, sign_in("@alice:b", "Conduit"), "new".to_owned());
+        let before = account_of(&known, &alice);
+        let again = account_for(before, &known, &alice, sign_in("@alice:b", "Conduit"), "new".to_owned());
         assert_eq!((&*again.name, again.pushkey.as_str()), ("mine", "key of mine"));
         assert_eq!((again.counts, again.sign_in.unwrap().server.as_str()), (CountsScope::Room, "Conduit"));
         let bob = UserId::parse("@bob:b").unwrap();
-        let other = account_for(&known, &bob, sign_in("@bob:b", "Synapse"), "new".to_owned());
+        let other = account_for(account_of(&known, &bob), &known, &bob, sign_in("@bob:b", "Synapse"), "new".to_owned());
         assert_eq!((&*other.name, other.pushkey.as_str(), other.counts), ("@bob:b", "new", CountsScope::Account));
     }
 }

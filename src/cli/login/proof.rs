@@ -1,23 +1,21 @@
 //! The proof: a real push from the homeserver, or why there is none.
 
-use std::{io::Write, pin::pin, thread, time::Duration};
+use std::{io::Write, pin::pin, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
-use tokio::{sync::oneshot, time};
 
-use super::{Failure, Login, Receiver, nothing_came, output, receipt};
+use super::{Failure, Ground, Login, Terminal, keeping::Kept, output, receipt, receiver::Receiver};
 use crate::{
-    accounts::{Account, SignIn},
-    config::Config,
-    control::{Reply, Request, ask},
     doctor::{
         Finding, Verdict,
         reach::{self, Asked},
     },
-    homeserver::{HomeserverClient, server},
+    homeserver::server,
     push::notify,
 };
 
+/// Exit code: the pusher is set, but no push has come yet.
+const NOTHING_CAME: u8 = 3;
 /// How long is waited for a push where nobody is asked.
 const UNATTENDED: Duration = Duration::from_secs(60);
 /// The same where the person can end it.
@@ -28,11 +26,9 @@ const RECEIPT: Duration = Duration::from_secs(10);
 /// What is to be proven.
 pub(super) struct Proof<'a> {
     pub(super) login: &'a Login<'a>,
-    pub(super) client: &'a HomeserverClient,
-    pub(super) account: &'a Account,
-    pub(super) sign_in: &'a SignIn,
-    pub(super) config: &'a Config,
-    pub(super) reached_at: &'a str,
+    pub(super) ground: &'a Ground,
+    pub(super) kept: &'a Kept,
+    pub(super) receiver: &'a Receiver,
     /// When the pusher was set.
     pub(super) since: Timestamp,
 }
@@ -46,8 +42,8 @@ enum Waited {
 }
 
 impl Proof<'_> {
-    pub(super) async fn run(&self, receiver: &Receiver, out: &mut dyn Write) -> Result<(), Failure> {
-        match self.wait(receiver, out).await? {
+    pub(super) async fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        match self.wait(out).await? {
             Waited::Came(at) => {
                 let time = at.to_zoned(TimeZone::system()).strftime("%H:%M:%S");
                 writeln!(out, "A push arrived at {time}. Everything works.")?;
@@ -55,30 +51,30 @@ impl Proof<'_> {
             }
             Waited::Skipped => {
                 writeln!(out, "No push has come yet. `pushbell doctor` looks for what may keep them away.")?;
-                Err(nothing_came())
+                Err(Failure::Told(NOTHING_CAME))
             }
             Waited::Nothing => {
                 writeln!(out, "The pusher is set, but no push has come.")?;
                 self.explain(out).await?;
-                Err(nothing_came())
+                Err(Failure::Told(NOTHING_CAME))
             }
         }
     }
 
-    async fn wait(&self, receiver: &Receiver, out: &mut dyn Write) -> Result<Waited, Failure> {
+    async fn wait(&self, out: &mut dyn Write) -> Result<Waited, Failure> {
         let patience = self.login.asked.wait.map(Duration::from_secs);
         let Some(terminal) = self.login.terminal else {
             let patience = patience.unwrap_or(UNATTENDED);
             writeln!(out, "Waiting up to {} s for a push …", patience.as_secs())?;
             out.flush()?;
-            return self.push_within(receiver, patience).await;
+            return self.push_within(patience).await;
         };
-        if let Waited::Came(at) = self.by_receipt(receiver, terminal, out).await? {
+        if let Waited::Came(at) = self.by_receipt(terminal, out).await? {
             return Ok(Waited::Came(at));
         }
         writeln!(out, "Waiting for a push: ask somebody to write to you, or press Enter to skip.")?;
         out.flush()?;
-        let mut push = pin!(self.push_within(receiver, patience.unwrap_or(ATTENDED)));
+        let mut push = pin!(self.push_within(patience.unwrap_or(ATTENDED)));
         tokio::select! {
             waited = &mut push => waited,
             line = terminal.line() => match line {
@@ -90,21 +86,22 @@ impl Proof<'_> {
     }
 
     /// Offers to mark a room as read, where that makes the homeserver push.
-    async fn by_receipt(
-        &self,
-        receiver: &Receiver,
-        terminal: super::Terminal,
-        out: &mut dyn Write,
-    ) -> Result<Waited, Failure> {
-        if !server::pushes_when_read(&self.sign_in.server) {
+    async fn by_receipt(&self, terminal: Terminal, out: &mut dyn Write) -> Result<Waited, Failure> {
+        if !server::pushes_when_read(&self.kept.sign_in.server) {
             return Ok(Waited::Nothing);
         }
-        let Some(room) = receipt::unread_room(self.client).await else { return Ok(Waited::Nothing) };
+        let Some(room) = receipt::unread_room(&self.kept.client).await else { return Ok(Waited::Nothing) };
         if !terminal.confirm(out, &format!("Mark {} as read to test?", room.name), false).await? {
             return Ok(Waited::Nothing);
         }
-        match receipt::mark_as_read(self.client, &room).await {
-            Ok(()) => self.push_within(receiver, RECEIPT).await,
+        match receipt::mark_as_read(&self.kept.client, &room).await {
+            Ok(()) => {
+                let waited = self.push_within(RECEIPT).await?;
+                if matches!(waited, Waited::Nothing) {
+                    writeln!(out, "It is marked, but no push has come of it.")?;
+                }
+                Ok(waited)
+            }
             Err(error) => {
                 writeln!(out, "It could not be marked: {}", output::harmless(&error.to_string()))?;
                 Ok(Waited::Nothing)
@@ -112,49 +109,26 @@ impl Proof<'_> {
         }
     }
 
-    async fn push_within(&self, receiver: &Receiver, patience: Duration) -> Result<Waited, Failure> {
-        match receiver {
-            Receiver::Own(interim) => {
-                match time::timeout(patience, interim.push_after(&self.account.name, self.since)).await {
-                    Ok(at) => Ok(Waited::Came(at?)),
-                    Err(_) => Ok(Waited::Nothing),
-                }
-            }
-            Receiver::App => {
-                let seconds = u32::try_from(patience.as_secs()).unwrap_or(u32::MAX);
-                let request =
-                    Request::WaitForPush { account: self.account.name.to_string(), since: self.since, seconds };
-                let control = self.login.context.paths.control.clone();
-                let (answer, answered) = oneshot::channel();
-                // Not one of the runtime's threads, which it waits for: the person may skip this.
-                thread::Builder::new()
-                    .name("waiting".to_owned())
-                    .spawn(move || drop(answer.send(ask(&control, &request))))?;
-                let reply = answered.await.map_err(|_| Failure::Failed("the running Pushbell was lost".to_owned()))?;
-                match reply? {
-                    Reply::Pushed { at } => Ok(Waited::Came(at)),
-                    Reply::Done | Reply::Status(_) => Ok(Waited::Nothing),
-                    Reply::Failed { reason } => Err(Failure::Failed(output::harmless(&reason))),
-                }
-            }
-        }
+    async fn push_within(&self, patience: Duration) -> Result<Waited, Failure> {
+        let came = self.receiver.push_within(patience, &self.kept.account.name, self.since).await?;
+        Ok(came.map_or(Waited::Nothing, Waited::Came))
     }
 
     /// What keeps pushes away: what is proven, else what is likely.
     async fn explain(&self, out: &mut dyn Write) -> Result<(), Failure> {
         let asked = Asked {
-            pusher_url: format!("{}{}", self.reached_at, notify::PATH),
-            listen: self.config.server.listen.clone(),
-            homeserver: self.client.base().clone(),
-            server: self.sign_in.server.clone(),
+            pusher_url: format!("{}{}", self.ground.reached_at, notify::PATH),
+            listen: self.ground.config.server.listen.clone(),
+            homeserver: self.kept.client.base().clone(),
+            server: self.kept.sign_in.server.clone(),
         };
-        for finding in reach::explain(&asked).await {
+        for finding in Box::pin(reach::explain(&asked)).await {
             describe(&finding, out)?;
         }
         writeln!(
             out,
-            "`pushbell doctor` looks again at any time; `pushbell login {}` tries again.",
-            self.sign_in.user_id
+            "\n`pushbell doctor` looks again at any time; `pushbell login {}` tries again.",
+            self.kept.sign_in.user_id
         )?;
         Ok(())
     }

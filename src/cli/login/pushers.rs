@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Failure, output, terminal::Terminal};
+use super::{Failure, Terminal, output};
 use crate::{
     accounts::{Account, Accounts},
     homeserver::{HomeserverClient, ListedPusher},

@@ -14,10 +14,19 @@ pub(super) struct Unread {
     pub(super) name: String,
 }
 
+/// Only what is needed to find an unread room and its name.
+const FILTER: &str = r#"{"presence":{"not_types":["*"]},"account_data":{"not_types":["*"]},"room":{"account_data":{"not_types":["*"]},"ephemeral":{"not_types":["*"]},"timeline":{"limit":1},"state":{"types":["m.room.name","m.room.canonical_alias"]}}}"#;
+
 /// The room with the newest unread notification, if there is one and the homeserver tells.
 pub(super) async fn unread_room(client: &HomeserverClient) -> Option<Unread> {
-    let answer = client.get("/_matrix/client/v3/notifications?limit=50").await.ok()?;
-    let (room_id, event_id) = newest_unread(&answer)?;
+    let (room_id, event_id) = match client.get("/_matrix/client/v3/notifications?limit=50").await {
+        Ok(answer) => newest_unread(&answer)?,
+        Err(error) if error.is_unrecognized() => {
+            let path = format!("/_matrix/client/v3/sync?timeout=0&filter={}", encode(FILTER));
+            unread_in_sync(&client.get(&path).await.ok()?)?
+        }
+        Err(_) => return None,
+    };
     let name = room_name(client, &room_id).await.unwrap_or_else(|| room_id.clone());
     Some(Unread { room_id, event_id, name: output::harmless(&name) })
 }
@@ -37,6 +46,15 @@ fn newest_unread(answer: &Value) -> Option<(String, String)> {
         let is_message = entry["event"]["type"] != "m.room.member";
         (entry["read"] == false && is_message)
             .then(|| Some((text(&entry["room_id"])?, text(&entry["event"]["event_id"])?)))?
+    })
+}
+
+/// A joined room with something unread, and its newest event.
+fn unread_in_sync(answer: &Value) -> Option<(String, String)> {
+    answer["rooms"]["join"].as_object()?.iter().find_map(|(room_id, room)| {
+        let unread = room["unread_notifications"]["notification_count"].as_u64()?;
+        let newest = room["timeline"]["events"].as_array()?.last()?["event_id"].as_str()?;
+        (unread > 0).then(|| (room_id.clone(), newest.to_owned()))
     })
 }
 
@@ -71,5 +89,18 @@ mod tests {
         check(json!([message("!a", "$3", true)]), None);
         check(json!([{"read": false}, 7]), None);
         assert!(newest_unread(&Value::Null).is_none());
+    }
+
+    #[test]
+    fn an_unread_room_is_found_where_notifications_are_not_listed() {
+        let room = |unread: u64, event: &str| json!({"unread_notifications": {"notification_count": unread}, "timeline": {"events": [{"event_id": event}]}});
+        let check = |rooms: Value, expected: Option<(&str, &str)>| {
+            let found = unread_in_sync(&json!({"rooms": {"join": rooms}}));
+            assert_eq!(found.as_ref().map(|(room, event)| (room.as_str(), event.as_str())), expected);
+        };
+        check(json!({"!a": room(0, "$1"), "!b": room(2, "$2"), "!c": {}}), Some(("!b", "$2")));
+        check(json!({"!a": room(0, "$1")}), None);
+        check(Value::Null, None);
+        assert!(serde_json::from_str::<Value>(FILTER).is_ok());
     }
 }

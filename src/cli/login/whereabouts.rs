@@ -143,26 +143,26 @@ mod tests {
 
     #[test]
     fn the_way_to_us_is_open_or_what_opens_it_is_told() {
-        fn check(listen: &str, whereabouts: Whereabouts, loopback: bool, expected: Way) {
+        fn check(listen: &str, whereabouts: Whereabouts, loopback: bool, expected: &Way) {
             let addresses: Vec<SocketAddr> = listen.split(' ').map(|address| address.parse().unwrap()).collect();
-            assert_eq!(way(None, "http", &addresses, whereabouts, loopback), expected, "{listen} {whereabouts:?}");
+            assert_eq!(&way(None, "http", &addresses, whereabouts, loopback), expected, "{listen} {whereabouts:?}");
         }
         let open = |url: &str| Way::Open(url.to_owned());
         let listen = |address: &str| Way::Listen(address.parse().unwrap());
         let near = Whereabouts::SameNetwork(Ipv4Addr::new(192, 168, 1, 20));
-        check("127.0.0.1:7", Whereabouts::Here, true, open("http://127.0.0.1:7"));
-        check("192.168.1.20:8 127.0.0.1:7", Whereabouts::Here, true, open("http://127.0.0.1:7"));
-        check("192.168.1.20:8", Whereabouts::Here, true, open("http://192.168.1.20:8"));
-        check("0.0.0.0:7", Whereabouts::Here, true, open("http://127.0.0.1:7"));
-        check("[::]:7", Whereabouts::Here, true, open("http://127.0.0.1:7"));
-        check("[::1]:7", Whereabouts::Here, true, listen("127.0.0.1:7"));
-        check("127.0.0.1:7", Whereabouts::Here, false, Way::Closed);
-        check("127.0.0.1:7 192.168.1.20:8", Whereabouts::Here, false, open("http://192.168.1.20:8"));
-        check("127.0.0.1:7", near, true, listen("192.168.1.20:7"));
-        check("127.0.0.1:7 192.168.1.20:8", near, true, open("http://192.168.1.20:8"));
-        check("0.0.0.0:7", near, true, open("http://192.168.1.20:7"));
-        check("10.0.0.1:7", near, true, listen("192.168.1.20:7"));
-        check("0.0.0.0:7", Whereabouts::Elsewhere, true, Way::Closed);
+        check("127.0.0.1:7", Whereabouts::Here, true, &open("http://127.0.0.1:7"));
+        check("192.168.1.20:8 127.0.0.1:7", Whereabouts::Here, true, &open("http://127.0.0.1:7"));
+        check("192.168.1.20:8", Whereabouts::Here, true, &open("http://192.168.1.20:8"));
+        check("0.0.0.0:7", Whereabouts::Here, true, &open("http://127.0.0.1:7"));
+        check("[::]:7", Whereabouts::Here, true, &open("http://127.0.0.1:7"));
+        check("[::1]:7", Whereabouts::Here, true, &listen("127.0.0.1:7"));
+        check("127.0.0.1:7", Whereabouts::Here, false, &Way::Closed);
+        check("127.0.0.1:7 192.168.1.20:8", Whereabouts::Here, false, &open("http://192.168.1.20:8"));
+        check("127.0.0.1:7", near, true, &listen("192.168.1.20:7"));
+        check("127.0.0.1:7 192.168.1.20:8", near, true, &open("http://192.168.1.20:8"));
+        check("0.0.0.0:7", near, true, &open("http://192.168.1.20:7"));
+        check("10.0.0.1:7", near, true, &listen("192.168.1.20:7"));
+        check("0.0.0.0:7", Whereabouts::Elsewhere, true, &Way::Closed);
         let public = way(Some("https://push.example.org"), "http", &[], Whereabouts::Elsewhere, true);
         assert_eq!(public, open("https://push.example.org"));
     }

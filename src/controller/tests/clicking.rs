@@ -135,6 +135,8 @@ async fn the_menu_asks_the_program() {
         (TrayAction::Test, Ask::SendTest { unread: 7 }),
         (TrayAction::OpenConfiguration, Ask::OpenConfiguration { token: None }),
         (TrayAction::Connect, Ask::Connect { token: None }),
+        (TrayAction::ToggleAutostart, Ask::SetAutostart(true)),
+        (TrayAction::ToggleAutostart, Ask::SetAutostart(false)),
         (TrayAction::Quit, Ask::Quit),
     ] {
         bench.tray(action).await;

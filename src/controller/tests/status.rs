@@ -14,6 +14,34 @@ async fn status(bench: &mut Bench) -> Status {
     }
 }
 
+async fn wait_for_push(bench: &mut Bench, account: &str, since: Timestamp) -> (oneshot::Receiver<Reply>, usize) {
+    let (reply, answer) = oneshot::channel();
+    let request = Request::WaitForPush { account: account.to_owned(), since, seconds: 60 };
+    bench.handle(Event::Command((request, reply))).await;
+    (answer, bench.controller.awaiting_push.len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_push_is_told_of_the_first_that_is_later() {
+    let mut bench = Bench::new().await;
+    let before = Timestamp::UNIX_EPOCH;
+    let (gone, waiting) = wait_for_push(&mut bench, "home", before).await;
+    assert_eq!(waiting, 1);
+    drop(gone);
+    let (mut other, _) = wait_for_push(&mut bench, "work", before).await;
+    let (mut first, waiting) = wait_for_push(&mut bench, "home", before).await;
+    assert_eq!(waiting, 2, "who has gone is forgotten");
+
+    bench.push(message("$1", "room")).await;
+
+    let at = status(&mut bench).await.accounts[0].last_push.unwrap();
+    assert_eq!((first.try_recv(), other.try_recv().is_err()), (Ok(Reply::Pushed { at }), true));
+    let (mut late, _) = wait_for_push(&mut bench, "home", before).await;
+    assert_eq!(late.try_recv(), Ok(Reply::Pushed { at }), "one that has come already");
+    let (mut next, _) = wait_for_push(&mut bench, "home", at).await;
+    assert!(next.try_recv().is_err());
+}
+
 #[tokio::test(start_paused = true)]
 async fn status_tells_how_everything_is() {
     let mut bench = Bench::without_service().await;

@@ -11,6 +11,7 @@ use rodio::{
 };
 
 use super::schedule::Fault;
+use crate::platform::sound_server;
 
 /// A host that fails later than this waited for a server that does not answer. The next host would most likely wait
 /// for the same server (ALSA is a way to PulseAudio).
@@ -33,6 +34,7 @@ pub(super) fn open<E>(on_error: E) -> Result<(MixerDeviceSink, &'static str), Op
 where
     E: FnMut(cpal::Error) + Clone + Send + 'static,
 {
+    sound_server::quieten();
     let mut reasons = Vec::new();
     for host in cpal::available_hosts() {
         let started = Instant::now();

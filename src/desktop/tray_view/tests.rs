@@ -11,6 +11,7 @@ fn state() -> TrayState {
         connected: true,
         style: TrayStyle::Color,
         dark_panel: None,
+        autostart: None,
         now: "2026-11-22T21:30:00Z".parse().unwrap(),
         time_zone: TimeZone::fixed(Offset::constant(1)),
     }
@@ -56,7 +57,8 @@ fn the_menu_offers_everything_in_its_order() {
 #[test]
 fn every_item_does_what_it_says() {
     let newest = vec![(NoticeId(7), "Alice: hello".to_owned())];
-    let mut found = actions(&TrayView::new(&TrayState { newest, connected: false, ..state() }).menu);
+    let mut found =
+        actions(&TrayView::new(&TrayState { newest, connected: false, autostart: Some(false), ..state() }).menu);
     let paused = TrayState { paused_until: Some(state().now + 1.hour()), ..state() };
     found.extend(actions(&TrayView::new(&paused).menu).into_iter().filter(|(label, _)| label == "Resume"));
     let expected = [
@@ -69,6 +71,7 @@ fn every_item_does_what_it_says() {
         ("Connect a homeserver…", TrayAction::Connect),
         ("Test notification", TrayAction::Test),
         ("Open configuration", TrayAction::OpenConfiguration),
+        ("Start with the desktop", TrayAction::ToggleAutostart),
         ("Quit", TrayAction::Quit),
         ("Resume", TrayAction::Resume),
     ];
@@ -121,6 +124,20 @@ fn connecting_is_offered_until_a_homeserver_is_connected() {
         let menu = written(&TrayView::new(&TrayState { connected, ..state() }).menu);
         assert_eq!(menu.contains("Connect a homeserver…"), !connected);
     }
+}
+
+#[test]
+fn starting_with_the_desktop_is_ticked_where_it_is_known() {
+    let entry = |autostart| {
+        let menu = TrayView::new(&TrayState { autostart, ..state() }).menu;
+        let line = written(&menu).lines().find(|line| line.contains("Start with the desktop")).map(str::to_owned);
+        line.zip(
+            actions(&menu).into_iter().find(|(label, _)| label == "Start with the desktop").map(|(_, action)| action),
+        )
+    };
+    assert_eq!(entry(None), None);
+    assert_eq!(entry(Some(true)), Some(("✓ Start with the desktop".to_owned(), TrayAction::ToggleAutostart)));
+    assert_eq!(entry(Some(false)), Some(("Start with the desktop".to_owned(), TrayAction::ToggleAutostart)));
 }
 
 #[test]

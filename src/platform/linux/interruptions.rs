@@ -115,7 +115,7 @@ async fn clock_jumps(watch: &mut Option<ClockWatch>) {
             Ok(_) | Err(_) => *watch = None,
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 fn routes() -> io::Result<AsyncFd<OwnedFd>> {
@@ -153,7 +153,7 @@ async fn route_comes(routes: &mut Option<AsyncFd<OwnedFd>>) {
             }
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Whether a way to other computers is among these messages (`nlmsghdr` and `rtmsg`, see rtnetlink(7)).

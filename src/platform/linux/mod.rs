@@ -1,9 +1,12 @@
 //! Linux: D-Bus, StatusNotifier, XDG.
 
+pub mod addresses;
 pub mod appearance;
+pub mod autostart;
 pub mod browser;
 pub mod bus;
 pub mod interruptions;
+pub mod keyring;
 pub mod launcher;
 pub mod main_loop;
 pub mod open;

@@ -1,6 +1,13 @@
 //! Opens rooms, addresses and files with the person's own programs. There is never a shell.
 
-use std::{ffi::OsString, io, process::Stdio, sync::Arc, time::Duration};
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    io,
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     process::{Child, Command},
@@ -31,6 +38,10 @@ const LAUNCH_DEADLINE: Duration = Duration::from_secs(10);
 /// What opens an address or a path, best first.
 const LAUNCHERS: [&[&str]; 2] = [&["xdg-open"], &["gio", "open"]];
 
+/// What a program that is opened may need to know of the session, though the user manager may know it too.
+const SESSION_VARIABLES: [&str; 6] =
+    ["PATH", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_CURRENT_DESKTOP", "DBUS_SESSION_BUS_ADDRESS"];
+
 /// What prints the program that handles `matrix:` links, if there is one.
 const QUERIES: [&[&str]; 2] =
     [&["xdg-mime", "query", "default", "x-scheme-handler/matrix"], &["gio", "mime", "x-scheme-handler/matrix"]];
@@ -42,6 +53,9 @@ pub struct Opener {
     children: Arc<Semaphore>,
     events: mpsc::UnboundedSender<DesktopEvent>,
     environment: Vec<(&'static str, OsString)>,
+    /// A service manager has started us: what we start must neither live in our unit, which ends it when we end, nor
+    /// under the unit's limits.
+    in_unit: bool,
 }
 
 impl Opener {
@@ -50,7 +64,7 @@ impl Opener {
     pub fn new(events: mpsc::UnboundedSender<DesktopEvent>) -> Self {
         let semaphore = |permits| Arc::new(Semaphore::new(permits));
         let (openings, children) = (semaphore(MAX_OPENINGS), semaphore(MAX_CHILDREN));
-        Self { openings, children, events, environment: Vec::new() }
+        Self { openings, children, events, environment: Vec::new(), in_unit: is_in_unit() }
     }
 
     /// Opens a target, with the activation token of the click that asked for it. Returns at once.
@@ -87,20 +101,28 @@ impl Opener {
             }
             Opening::Address(address) => self.launch(address.into()).await,
             Opening::File(path) => self.launch(path.into()).await,
-            Opening::Command(program, arguments) => {
-                let mut command = self.command(&program);
-                let child = command.args(arguments).spawn();
-                let child = child.map_err(|error| format!("popup.open: cannot start \"{program}\": {error}"))?;
-                self.reap(child);
-                Ok(())
-            }
+            Opening::Command(program, arguments) => self.start(&program, &arguments).await,
         }
+    }
+
+    /// Starts the person's own program; what becomes of it is no matter of ours.
+    async fn start(&self, program: &str, arguments: &[String]) -> Result<(), String> {
+        let cannot_start = |why: String| format!("popup.open: cannot start \"{program}\": {why}");
+        let mut command = self.command(program, &[]);
+        let mut child = command.args(arguments).spawn().map_err(|error| cannot_start(error.to_string()))?;
+        if self.in_unit
+            && let Ok(Ok(status)) = timeout(LAUNCH_DEADLINE, child.wait()).await
+        {
+            return if status.success() { Ok(()) } else { Err(cannot_start("is it installed?".to_owned())) };
+        }
+        self.reap(child);
+        Ok(())
     }
 
     async fn handles_matrix_links(&self) -> bool {
         for query in QUERIES {
             let [program, arguments @ ..] = query else { continue };
-            let mut command = self.command(program);
+            let mut command = self.directly().command(program, &[]);
             command.args(arguments).stdout(Stdio::piped()).kill_on_drop(true);
             match timeout(QUERY_DEADLINE, command.output()).await {
                 Ok(Ok(output)) => return output.status.success() && names_a_program(&output.stdout),
@@ -112,12 +134,25 @@ impl Opener {
         false
     }
 
-    /// Has the desktop open an address or a path.
+    /// The same within our own unit: for a program that prints something and ends.
+    fn directly(&self) -> Self {
+        Self { in_unit: false, ..self.clone() }
+    }
+
+    /// Has the desktop open an address or a path. Where no unit can be made for it (the session's bus need not be that
+    /// of the user manager), our own has to do.
     pub(super) async fn launch(&self, what: OsString) -> Result<(), String> {
+        match self.launch_by_any(&what).await {
+            Err(_) if self.in_unit => self.directly().launch_by_any(&what).await,
+            launched => launched,
+        }
+    }
+
+    async fn launch_by_any(&self, what: &OsStr) -> Result<(), String> {
         let mut failure = String::from("neither xdg-open nor gio is installed: install xdg-utils");
         for launcher in LAUNCHERS {
             let [program, arguments @ ..] = launcher else { continue };
-            let mut child = match self.command(program).args(arguments).arg(&what).spawn() {
+            let mut child = match self.command(program, &["--wait"]).args(arguments).arg(what).spawn() {
                 Ok(child) => child,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => {
@@ -138,12 +173,23 @@ impl Opener {
         Err(failure)
     }
 
-    /// A program that outlives us, in a process group of its own. A token that we were started with is not passed on.
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+    /// A program that outlives us, in a process group of its own; `how` is for systemd-run, if that starts it. A token
+    /// that we were started with is not passed on.
+    fn command(&self, program: &str, how: &[&str]) -> Command {
+        let mut command = if self.in_unit { self.unit_of_its_own(program, how) } else { Command::new(program) };
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         command.env_remove("XDG_ACTIVATION_TOKEN").env_remove("DESKTOP_STARTUP_ID");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Variables are named without their values, which everybody could read on a command line.
+    fn unit_of_its_own(&self, program: &str, how: &[&str]) -> Command {
+        let mut command = Command::new("systemd-run");
+        command.args(["--user", "--quiet", "--collect", "--slice=app.slice"]).args(how);
+        let session = SESSION_VARIABLES.into_iter().filter(|name| env::var_os(name).is_some());
+        let own = self.environment.iter().map(|(name, _)| *name);
+        command.args(session.chain(own).map(|name| format!("--setenv={name}"))).args(["--", program]);
         command
     }
 
@@ -157,6 +203,11 @@ impl Opener {
             });
         }
     }
+}
+
+/// systemd says which process it has started: us, or one that we descend from.
+fn is_in_unit() -> bool {
+    env::var("SYSTEMD_EXEC_PID").is_ok_and(|pid| pid == std::process::id().to_string())
 }
 
 /// xdg-mime prints a desktop file or nothing; gio prints a sentence, and desktop files on lines of their own.
@@ -191,6 +242,7 @@ mod tests {
             let mut opener = Opener::new(sender);
             let record = directory.path().join("record");
             opener.environment = vec![("PATH", directory.path().into()), ("RECORD", record.into())];
+            opener.in_unit = false;
             Self { directory, opener, events }
         }
 
@@ -253,6 +305,27 @@ PATH=/usr/bin:/bin mv "$RECORD.new" "$RECORD""#;
         let command = ["client", "--go", "{room};$(true)"].map(str::to_owned).to_vec();
         programs.opener.open(&room(), &OpenWith::Command(command), None);
         assert_eq!(programs.record().await, "client --go !r:x;$(true)\n \n");
+    }
+
+    #[tokio::test]
+    async fn what_a_unit_opens_runs_in_a_unit_of_its_own() {
+        let mut programs = Programs::new(&[("systemd-run", RECORD), ("xdg-mime", "echo client.desktop")]);
+        programs.opener.in_unit = true;
+        programs.opener.open(&room(), &OpenWith::Matrix, Some("secret".into()));
+        let record = programs.record().await;
+        assert!(record.starts_with("systemd-run --user --quiet --collect --slice=app.slice --wait "), "{record}");
+        assert!(record.ends_with("--setenv=DESKTOP_STARTUP_ID -- xdg-open matrix:roomid/r:x?via=x\nsecret secret\n"));
+    }
+
+    #[tokio::test]
+    async fn what_no_unit_can_be_made_for_is_opened_within_our_own() {
+        let mut programs = Programs::new(&[("systemd-run", "exit 1"), ("xdg-open", RECORD)]);
+        programs.opener.in_unit = true;
+        programs.opener.open(&OpenTarget::File("/etc/hosts".into()), &OpenWith::Matrix, None);
+        assert_eq!(programs.record().await, "xdg-open /etc/hosts\n \n");
+        programs.opener.open(&room(), &OpenWith::Command(vec!["client".into()]), None);
+        let event = programs.events.recv().await;
+        assert!(matches!(&event, Some(DesktopEvent::NotOpened(reason)) if reason.contains("client")), "{event:?}");
     }
 
     #[tokio::test]

@@ -39,6 +39,14 @@ pub fn prepare(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Keeps ALSA's library from writing to stderr, from this thread, what it thinks of every device that it tries: that there
+/// is no sound is known from the error that follows.
+pub fn quieten() {
+    if let Err(error) = alsa::Output::local_error_handler() {
+        tracing::debug!("ALSA may write to stderr: {error}");
+    }
+}
+
 /// What PulseAudio's own library shows where there is no cookie.
 fn empty_cookie(directory: &Path) -> io::Result<PathBuf> {
     let path = directory.join("pulse-cookie");

@@ -95,8 +95,9 @@ fn unavailable(reason: &str) -> ServiceState {
 /// What to do where nothing shows tray icons. `desktop` is `XDG_CURRENT_DESKTOP`: names separated by colons.
 pub(super) fn advice(desktop: &str) -> &'static str {
     if desktop.split(':').any(|name| name.eq_ignore_ascii_case("GNOME")) {
-        "GNOME shows no tray icons by itself: install and enable its AppIndicator extension \
-         (package gnome-shell-extension-appindicator)"
+        "GNOME shows no tray icons by itself: install its AppIndicator extension (package \
+         gnome-shell-extension-appindicator), log in again and turn it on in GNOME's Extensions; popups and sounds work \
+         without it"
     } else {
         "nothing shows StatusNotifier tray icons: add a tray to the panel, \
          or start a panel that has one (xfce4-panel, lxqt-panel, waybar); snixembed helps older trays"

@@ -9,6 +9,6 @@ pub(super) mod system_events;
 pub(super) mod toasts;
 
 pub use super::{
-    portable::{browser, interruptions, session, sound_server, watch},
+    portable::{addresses, browser, interruptions, keyring, session, sound_server, watch},
     unix::{console, control_socket, files, host, open_files, termination},
 };

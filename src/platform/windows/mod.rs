@@ -17,7 +17,7 @@ pub(super) mod system_events;
 pub mod termination;
 pub(super) mod toasts;
 
-pub use super::portable::{browser, interruptions, session, sound_server, watch};
+pub use super::portable::{addresses, browser, interruptions, keyring, session, sound_server, watch};
 
 /// Text as Windows takes it: UTF-16 that ends with a null.
 fn wide(text: impl AsRef<std::ffi::OsStr>) -> Vec<u16> {

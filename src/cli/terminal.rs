@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::super::Failure;
+use super::Failure;
 
 /// A terminal with a person at it. What is asked is read on a thread of its own: the endpoint goes on meanwhile.
 #[derive(Debug, Clone, Copy)]

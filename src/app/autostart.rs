@@ -1,0 +1,52 @@
+//! Has the desktop start Pushbell, for the tray menu.
+
+use std::{env, sync::Arc};
+
+use tokio::sync::{Mutex, mpsc};
+
+use crate::{controller::Event, platform::autostart};
+
+/// Turns it on and off, one click after the other, and tells what came of it.
+pub(super) struct AutostartSwitch {
+    events: mpsc::UnboundedSender<Event>,
+    /// Whose turn it is: each may wait for the system, and the last click counts.
+    turn: Arc<Mutex<()>>,
+}
+
+impl AutostartSwitch {
+    pub(super) fn new(events: mpsc::UnboundedSender<Event>) -> Self {
+        Self { events, turn: Arc::default() }
+    }
+
+    /// Tells whether it is on.
+    pub(super) fn look(&self) {
+        self.change(|| Ok(()));
+    }
+
+    /// Turns it on or off, then tells whether it is on.
+    pub(super) fn set(&self, on: bool) {
+        self.change(move || {
+            if on { autostart::turn_on(&env::current_exe()?) } else { autostart::turn_off() }.map(drop)
+        });
+    }
+
+    fn change(&self, change: impl FnOnce() -> std::io::Result<()> + Send + 'static) {
+        let (events, turn) = (self.events.clone(), Arc::clone(&self.turn));
+        tokio::spawn(async move {
+            let _turn = turn.lock().await;
+            let told = tokio::task::spawn_blocking(move || {
+                // A controller that has gone means that the program ends.
+                if let Err(error) = change() {
+                    drop(events.send(Event::Autostart(Err(error.to_string()))));
+                }
+                match autostart::status() {
+                    Ok(state) => drop(events.send(Event::Autostart(Ok(state.on)))),
+                    Err(error) => tracing::debug!("whether the desktop starts Pushbell is unknown: {error}"),
+                }
+            });
+            if let Err(error) = told.await {
+                tracing::error!("starting with the desktop: {error}");
+            }
+        });
+    }
+}

@@ -1,0 +1,168 @@
+//! From a session to an account whose homeserver pushes to us; and back, when that fails half-way.
+
+use std::{io::Write, pin::pin, time::Duration};
+
+use jiff::Timestamp;
+use tokio::time;
+
+use super::{Failure, Ground, Login, naming, output, pushers};
+use crate::{
+    accounts::{Account, AccountsFile, SignIn, SignInMethod, new_pushkey},
+    cli::account,
+    homeserver::{HomeserverClient, Session, https::DEADLINE},
+    secrets::Place,
+    session::{self, SessionError, Sessions},
+};
+
+/// A keyring that takes longer than this is probably waiting for the person.
+const KEYRING_IS_QUIET: Duration = Duration::from_secs(2);
+
+/// A session that has become an account.
+pub(super) struct Kept {
+    /// Asks with the session's token.
+    pub(super) client: HomeserverClient,
+    pub(super) account: Account,
+    pub(super) sign_in: SignIn,
+    session: Session,
+    /// There was no such account before.
+    is_new: bool,
+}
+
+/// Keeps the session's secrets and makes or changes its account, in place of what the same user had before.
+pub(super) async fn keep(
+    login: &Login<'_>,
+    ground: &Ground,
+    (session, method): (Session, SignInMethod),
+    out: &mut dyn Write,
+) -> Result<Kept, Failure> {
+    let homeserver = &ground.homeserver.client;
+    let client = homeserver.clone().with_token(&session.tokens.access_token);
+    if !session.user_id.as_str().eq_ignore_ascii_case(login.user.as_str()) {
+        end(&client, &session, method).await;
+        return Err(Failure::Failed(format!("that signs in {}, not {}", session.user_id, login.user)));
+    }
+    let sign_in = SignIn {
+        user_id: session.user_id.to_string(),
+        device_id: session.device_id.clone().unwrap_or_default(),
+        homeserver: homeserver.base().as_str().to_owned(),
+        method,
+        event_id_only: login.asked.event_id_only,
+        server: ground.software.clone(),
+    };
+    let accounts = login.context.accounts()?;
+    let pushkey = new_pushkey().map_err(|error| Failure::Failed(error.to_string()))?;
+    let before = naming::account_of(&accounts, &session.user_id);
+    let account = naming::account_for(before, &accounts, &session.user_id, sign_in.clone(), pushkey);
+    let kept = Kept { client, account, sign_in, session, is_new: before.is_none() };
+    match kept.write(login, before.and_then(|before| before.sign_in.as_ref()), out).await {
+        Ok(()) => Ok(kept),
+        Err(failure) => {
+            kept.undo(login).await;
+            Err(failure)
+        }
+    }
+}
+
+impl Kept {
+    async fn write(&self, login: &Login<'_>, old: Option<&SignIn>, out: &mut dyn Write) -> Result<(), Failure> {
+        let place = self.save(login, out).await?;
+        AccountsFile::new(&login.context.paths.accounts).put(self.account.clone())?;
+        match self.sign_in.method {
+            SignInMethod::Token => writeln!(out, "Your access token is good.")?,
+            SignInMethod::Password | SignInMethod::Sso | SignInMethod::OAuth => {
+                writeln!(out, "Signed in as the device \"{}\".", session::device_name())?;
+            }
+        }
+        writeln!(out, "{}", told(&place))?;
+        match old {
+            Some(old) if old.device_id != self.sign_in.device_id => retire(login, old, out).await,
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Keeps the session's secrets. A keyring may take its time: it asks the person to unlock it.
+    async fn save(&self, login: &Login<'_>, out: &mut dyn Write) -> Result<Place, Failure> {
+        let mut saving = pin!(login.secrets.save(&self.sign_in, &self.session.tokens));
+        if login.terminal.is_some() {
+            match time::timeout(KEYRING_IS_QUIET, &mut saving).await {
+                Ok(saved) => return Ok(saved?),
+                Err(_) => writeln!(out, "Waiting for the keyring: it may have opened a window to be unlocked.")?,
+            }
+        }
+        Ok(saving.await?)
+    }
+
+    /// Sets the pusher. Pushes that come of it are later than the time that this returns.
+    pub(super) async fn set_pusher(
+        &self,
+        login: &Login<'_>,
+        ground: &Ground,
+        out: &mut dyn Write,
+    ) -> Result<Timestamp, Failure> {
+        let since = Timestamp::now();
+        if let Err(failure) = pushers::set(&self.client, &self.account, &ground.reached_at).await {
+            self.undo(login).await;
+            return Err(failure);
+        }
+        writeln!(out, "The homeserver now pushes to {} for the account \"{}\".", ground.reached_at, self.account.name)?;
+        let accounts = login.context.accounts()?;
+        pushers::offer_to_remove_dead(login.terminal, &self.client, &accounts, out).await?;
+        Ok(since)
+    }
+
+    /// Leaves nothing behind of a login that has failed half-way; an account that was there before stays. Each step as
+    /// far as it is possible: the failure that led here is what the person is told.
+    pub(super) async fn undo(&self, login: &Login<'_>) {
+        if !self.is_new {
+            return;
+        }
+        end(&self.client, &self.session, self.sign_in.method).await;
+        drop(login.secrets.forget(&self.sign_in).await);
+        drop(AccountsFile::new(&login.context.paths.accounts).remove(&self.account.name));
+        drop(account::tell_running(login.context));
+    }
+}
+
+/// Ends a session that is not wanted after all, as far as that is possible, if it is our own.
+async fn end(client: &HomeserverClient, session: &Session, method: SignInMethod) {
+    match method {
+        SignInMethod::Token => {}
+        SignInMethod::Password | SignInMethod::Sso | SignInMethod::OAuth => {
+            drop(session::end(client, &session.tokens).await);
+        }
+    }
+}
+
+/// Ends the session that the account had before, if it was our own. It does no harm to what is now.
+async fn retire(login: &Login<'_>, old: &SignIn, out: &mut dyn Write) -> Result<(), Failure> {
+    let ended = match old.method {
+        SignInMethod::Token => Ok(()),
+        SignInMethod::Password | SignInMethod::Sso | SignInMethod::OAuth => {
+            match Sessions::new(login.secrets.clone()).open(old, DEADLINE).await {
+                Ok(signed_in) => signed_in.end().await.map_err(|error| error.to_string()),
+                // It has ended by itself.
+                Err(SessionError::Over(_)) => Ok(()),
+                Err(error) => Err(error.to_string()),
+            }
+        }
+    };
+    let ended = match ended {
+        Ok(()) => login.secrets.forget(old).await.map_err(|error| error.to_string()),
+        failed => failed,
+    };
+    if let Err(reason) = ended {
+        let reason = output::harmless(&reason);
+        writeln!(out, "The session from before could not be signed out ({reason}): remove it in your client.")?;
+    }
+    Ok(())
+}
+
+fn told(place: &Place) -> String {
+    match place {
+        Place::Keyring(name) => format!("The access token is in the keyring ({name})."),
+        Place::File { path, reason } => {
+            let reason = output::harmless(reason);
+            format!("The access token is in {}, which only you can read ({reason}).", path.display())
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The Secret Service (GNOME Keyring, `KWallet`, `KeePassXC`), over a connection of its own that is closed after each call:
+//! it costs nothing while no token is wanted.
+
+use std::collections::HashMap;
+
+use secret_service::{EncryptionType, Error, Item, SecretService};
+
+/// What it is called.
+pub const NAME: &str = "Secret Service";
+
+/// The secret that was kept under these names; `None` if there is none. May wait for the person to unlock the keyring:
+/// drop the future to stop waiting.
+///
+/// # Errors
+/// When there is no keyring, or it says no.
+pub async fn get(application: &str, name: &str) -> Result<Option<Vec<u8>>, String> {
+    let service = open().await?;
+    let attributes = attributes(application, name);
+    let found = find(&service, &attributes).await?;
+    match found.first() {
+        Some(item) => item.get_secret().await.map(Some).map_err(|error| told(&error)),
+        None => Ok(None),
+    }
+}
+
+/// Keeps a secret under these names, in place of any before. `label` is what the person sees in a list of secrets.
+///
+/// # Errors
+/// As for [`get`].
+pub async fn set(application: &str, name: &str, label: &str, secret: &[u8]) -> Result<(), String> {
+    let service = open().await?;
+    // Not just any: one of the session alone would be gone with it.
+    let collection = service.get_default_collection().await.map_err(|error| told(&error))?;
+    collection.ensure_unlocked().await.map_err(|error| told(&error))?;
+    let item = collection.create_item(label, attributes(application, name), secret, true, "application/json").await;
+    item.map(drop).map_err(|error| told(&error))
+}
+
+/// Forgets the secret that was kept under these names; there need not be one.
+///
+/// # Errors
+/// As for [`get`].
+pub async fn delete(application: &str, name: &str) -> Result<(), String> {
+    let service = open().await?;
+    for item in find(&service, &attributes(application, name)).await? {
+        item.delete().await.map_err(|error| told(&error))?;
+    }
+    Ok(())
+}
+
+async fn open() -> Result<SecretService<'static>, String> {
+    SecretService::connect(EncryptionType::Dh).await.map_err(|error| told(&error))
+}
+
+async fn find<'a>(service: &'a SecretService<'_>, attributes: &HashMap<&str, &str>) -> Result<Vec<Item<'a>>, String> {
+    let found = service.search_items(attributes.clone()).await.map_err(|error| told(&error))?;
+    for item in &found.locked {
+        item.ensure_unlocked().await.map_err(|error| told(&error))?;
+    }
+    Ok(found.unlocked.into_iter().chain(found.locked).collect())
+}
+
+fn attributes<'a>(application: &'a str, name: &'a str) -> HashMap<&'a str, &'a str> {
+    HashMap::from([("application", application), ("name", name)])
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library's errors may become more")]
+fn told(error: &Error) -> String {
+    match error {
+        Error::Unavailable => "there is no keyring".to_owned(),
+        Error::Zbus(zbus::Error::MethodError(name, ..)) if name.as_str().ends_with(".ServiceUnknown") => {
+            "there is no keyring".to_owned()
+        }
+        Error::Locked => "the keyring is locked".to_owned(),
+        Error::Prompt => "the keyring was not unlocked".to_owned(),
+        Error::NoResult => "the keyring has no default collection to keep secrets in".to_owned(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,16 @@
+//! What a person sees of the app on real desktops' parts: popups, their clicks, the badge, its tooltip and menu.
+//!
+//! With `PUSHBELL_PICTURES=docs/images` they make the pictures of `docs/desktops.md`.
+#![cfg(target_os = "linux")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one thing among many")]
+
+mod rig;
+
+mod desktops {
+    #[path = "../desktop/app.rs"]
+    #[allow(dead_code, reason = "not all of it is used here")]
+    mod app;
+    mod wayland;
+    mod x11;
+}

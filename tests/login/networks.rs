@@ -1,0 +1,142 @@
+//! Homeservers on other computers: the desktop is in a network namespace of its own, and the homeserver outside.
+
+use std::process::Command;
+
+use pushbell::identity;
+
+use crate::{
+    rig::{
+        SOON, Synapse, Terminal,
+        process::{Part, TempDir},
+        wait_until,
+    },
+    scene::Scene,
+};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pushbell");
+
+/// A cable between the desktop's namespace and ours, with two networks on it: a private one, and one that looks like a
+/// part of the Internet. `.1` is the homeserver's end, `.2` the desktop's.
+struct Cable {
+    holder: Part,
+    _logs: TempDir,
+    private: String,
+    public: String,
+}
+
+impl Cable {
+    fn plug_in() -> Self {
+        let mut command = Command::new("unshare");
+        command.args(["--net", "sh", "-c", "ip link set lo up && echo ready && exec sleep infinity"]);
+        let env = [("PATH".to_owned(), crate::rig::process::PATH.to_owned())];
+        let logs = TempDir::new();
+        let holder = Part::start("network", command, &env, logs.path());
+        wait_until("the network is there", SOON, || holder.stdout().contains("ready"));
+        let pid = holder.pid();
+        let (interface, number) = (format!("pb{pid}"), pid % 250);
+        let cable =
+            Self { holder, _logs: logs, private: format!("10.213.{number}"), public: format!("198.18.{number}") };
+        let run = |command: &str| {
+            let output = Command::new("sh").args(["-c", command]).output().unwrap();
+            assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        };
+        run(&format!("ip link add {interface} type veth peer name cable netns {pid}"));
+        let inside = cable.inside().join(" ");
+        for network in [&cable.private, &cable.public] {
+            run(&format!("ip address add {network}.1/24 dev {interface}"));
+            run(&format!("{inside} ip address add {network}.2/24 dev cable"));
+        }
+        run(&format!("ip link set {interface} up && {inside} ip link set cable up"));
+        cable
+    }
+
+    fn inside(&self) -> Vec<String> {
+        vec!["nsenter".to_owned(), format!("--target={}", self.holder.pid()), "--net".to_owned()]
+    }
+
+    fn scene(&self) -> (Synapse, Scene) {
+        let synapse = Synapse::start_with(|configuration, _| {
+            let ends = format!("[127.0.0.1, {}.1, {}.1]", self.private, self.public);
+            configuration
+                .replace("bind_addresses: [127.0.0.1]", &format!("bind_addresses: {ends}"))
+                .replace("['127.0.0.0/8', '::1/128']", "['10.0.0.0/8']")
+        });
+        let scene = Scene::on(&synapse);
+        (synapse, scene)
+    }
+
+    fn login(&self, scene: &Scene, homeserver: &str) -> Terminal {
+        let inside = self.inside();
+        let arguments: Vec<&str> = inside[1..]
+            .iter()
+            .map(String::as_str)
+            .chain([PROGRAM, "login", &scene.alice.id, "--homeserver", homeserver])
+            .collect();
+        Terminal::run(&inside[0], &arguments, scene.pushbell.env())
+    }
+}
+
+/// Only root can put a cable between namespaces.
+fn is_root() -> bool {
+    rustix::process::getuid().is_root()
+}
+
+#[test]
+fn on_the_same_network_the_configuration_is_written_with_leave_and_proven() {
+    if !is_root() {
+        return;
+    }
+    let cable = Cable::plug_in();
+    let (synapse, scene) = cable.scene();
+    let homeserver = format!("http://{}.1:{}", cable.private, synapse.port);
+    let ours = format!("{}.2:{}", cable.private, scene.pushbell.port);
+    let before = std::fs::read_to_string(scene.pushbell.config_file()).unwrap();
+
+    let mut terminal = cable.login(&scene, &homeserver);
+    terminal.expect(&format!("public_url = \"http://{ours}\""));
+    terminal.expect("Write them? [Y/n] ");
+    terminal.type_line("n");
+    assert_eq!(terminal.wait(SOON), Some(1), "{}", terminal.screen());
+    assert_eq!(std::fs::read_to_string(scene.pushbell.config_file()).unwrap(), before);
+
+    let mut terminal = cable.login(&scene, &homeserver);
+    terminal.expect("Write them? [Y/n] ");
+    terminal.type_line("");
+    terminal.expect("Password of ");
+    terminal.type_line("secret");
+    terminal.expect("press Enter to skip.");
+    scene.bob.send(&scene.room, "Dinner is ready.");
+    terminal.expect("A push arrived at ");
+    assert_eq!(terminal.wait(SOON), Some(0), "{}", terminal.screen());
+    let written = std::fs::read_to_string(scene.pushbell.config_file()).unwrap();
+    let listen = format!("listen = [\"127.0.0.1:{}\", \"{ours}\"]", scene.pushbell.port);
+    assert!(written.contains(&listen) && written.contains(&format!("public_url = \"http://{ours}\"")), "{written}");
+    assert_eq!(scene.alice.pushers()[0]["data"]["url"], format!("http://{ours}/_matrix/push/v1/notify"));
+}
+
+#[test]
+fn elsewhere_no_pusher_is_set_unless_told_to() {
+    if !is_root() {
+        return;
+    }
+    let cable = Cable::plug_in();
+    let (synapse, scene) = cable.scene();
+    let homeserver = format!("http://{}.1:{}", cable.public, synapse.port);
+    let inside = cable.inside();
+    let inside: Vec<&str> = inside.iter().map(String::as_str).collect();
+    let password = scene.file("password");
+    let login = |options: &[&str]| {
+        let fixed = ["login", &scene.alice.id, "--homeserver", &homeserver, "--password-file", &password];
+        scene.pushbell.command_under(&inside, &[&fixed, options].concat())
+    };
+
+    let refused = login(&[]);
+    assert_eq!((refused.code, refused.stderr.as_str()), (1, ""), "{refused:#?}");
+    let words = ["cannot reach this computer", "public_url = \"https://push.example.org\"", "docs/connect.md"];
+    assert!(words.iter().all(|word| refused.stdout.contains(word)), "{refused:#?}");
+    assert_eq!((scene.alice.pushers().len(), scene.devices().len()), (0, 0));
+
+    let anyway = login(&["--anyway", "--wait", "0"]);
+    assert_eq!(anyway.code, 3, "{anyway:#?}");
+    assert_eq!(scene.alice.pushers()[0]["app_id"], identity::APP_ID);
+}

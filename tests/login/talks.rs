@@ -1,0 +1,113 @@
+//! The conversation with a person at a terminal.
+
+use pushbell::identity;
+
+use crate::{
+    rig::{SOON, Terminal},
+    scene::Scene,
+};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pushbell");
+
+fn login(scene: &Scene, options: &[&str]) -> Terminal {
+    let fixed = ["login", &scene.alice.id, "--homeserver", &scene.homeserver];
+    Terminal::run(PROGRAM, &[&fixed, options].concat(), scene.pushbell.env())
+}
+
+fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+    text.split_once(before).and_then(|(_, rest)| rest.split_once(after)).map_or("", |(between, _)| between)
+}
+
+#[test]
+fn a_person_signs_in_and_sees_a_push_arrive() {
+    let scene = Scene::new();
+    let mut terminal = login(&scene, &[]);
+    terminal.expect(&format!("Password of {}: ", scene.alice.id));
+    terminal.type_line("wrong");
+    terminal.expect("That is not the password.");
+    terminal.expect("Password of ");
+    terminal.type_line("secret");
+    terminal.expect("Waiting for a push: ask somebody to write to you, or press Enter to skip.");
+    scene.bob.send(&scene.room, "Dinner is ready.");
+    terminal.expect("A push arrived at ");
+    assert_eq!(terminal.wait(SOON), Some(0), "{}", terminal.screen());
+    let screen = terminal.screen();
+    let name = scene.alice.id.clone();
+    let (kept, time) = (between(&screen, "token is in ", ", which"), between(&screen, "arrived at ", ". Every"));
+    let expected = format!(
+        "The homeserver of {name} is {homeserver} (Synapse).\n\
+         Password of {name}: \n\
+         That is not the password.\n\
+         Password of {name}: \n\
+         Signed in as the device \"{device}\".\n\
+         The access token is in {kept}, which only you can read (there is no keyring).\n\
+         The homeserver now pushes to {url} for the account \"{name}\".\n\
+         Waiting for a push: ask somebody to write to you, or press Enter to skip.\n\
+         A push arrived at {time}. Everything works.\n\n\
+         Pushbell itself is not running yet: start it with `pushbell`.\n",
+        homeserver = scene.homeserver,
+        device = scene.devices()[0],
+        url = scene.pushbell.url().trim_end_matches("/_matrix/push/v1/notify"),
+    );
+    assert_eq!(screen, expected);
+}
+
+#[test]
+fn a_private_read_receipt_proves_it_without_anybody() {
+    let scene = Scene::new();
+    scene.bob.send(&scene.room, "Dinner is ready.");
+    let unread = || scene.alice.notifications().iter().filter(|entry| entry["read"] == false).count();
+    crate::rig::wait_until("the message is unread", SOON, || unread() > 0);
+    let mut terminal = login(&scene, &[]);
+    terminal.expect("Password of ");
+    terminal.type_line("secret");
+    terminal.expect("Mark Kitchen as read to test? [y/N] ");
+    terminal.type_line("y");
+    terminal.expect("A push arrived at ");
+    assert_eq!(terminal.wait(SOON), Some(0), "{}", terminal.screen());
+    assert!(scene.alice.notifications().iter().all(|entry| entry["read"] == true));
+}
+
+#[test]
+fn nothing_is_marked_as_read_without_a_yes_and_waiting_can_be_skipped() {
+    let scene = Scene::new();
+    scene.bob.send(&scene.room, "Dinner is ready.");
+    let unread = || scene.alice.notifications().iter().filter(|entry| entry["read"] == false).count();
+    crate::rig::wait_until("the message is unread", SOON, || unread() > 0);
+    let mut terminal = login(&scene, &[]);
+    terminal.expect("Password of ");
+    terminal.type_line("secret");
+    terminal.expect("[y/N] ");
+    terminal.type_line("");
+    terminal.expect("press Enter to skip.");
+    terminal.type_line("");
+    assert_eq!(terminal.wait(SOON), Some(3), "{}", terminal.screen());
+    assert!(unread() > 0);
+    assert_eq!(scene.alice.pushers().len(), 1);
+}
+
+#[test]
+fn a_pusher_that_this_desktop_has_left_behind_is_removed_if_wanted_and_no_other() {
+    let scene = Scene::new();
+    let first = scene.login(&["--wait", "0"]);
+    assert_eq!(first.code, 3, "{first:#?}");
+    let ours = scene.wait_for_pushers(1).remove(0);
+    let desktop = ours["device_display_name"].as_str().unwrap();
+    // Left behind by a data directory that is lost.
+    scene.alice.set_pusher_of("left-behind", identity::APP_ID, desktop);
+    scene.alice.set_pusher_of("another computer's", identity::APP_ID, "laptop");
+    scene.alice.set_pusher_of("another app's", "im.vector.app", desktop);
+    let mut terminal = login(&scene, &[]);
+    terminal.expect("Password of ");
+    terminal.type_line("secret");
+    terminal.expect("This desktop has left a pusher behind");
+    terminal.expect("Remove it? [Y/n] ");
+    terminal.type_line("");
+    terminal.expect("press Enter to skip.");
+    terminal.type_line("");
+    assert_eq!(terminal.wait(SOON), Some(3), "{}", terminal.screen());
+    let mut left: Vec<_> = scene.alice.pushers().into_iter().map(|pusher| pusher["pushkey"].clone()).collect();
+    left.retain(|key| *key != ours["pushkey"]);
+    left.sort_by_key(ToString::to_string);
+    assert_eq!(left, ["another app's", "another computer's"]);
+}

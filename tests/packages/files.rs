@@ -1,0 +1,72 @@
+//! The files that packages install, as they are in `assets/linux/`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The id of a build that is installed; a build for tests has another.
+const ID: &str = "org.pushbell.Pushbell";
+
+fn asset(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/linux").join(name)
+}
+
+fn text(name: &str) -> String {
+    fs::read_to_string(asset(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[track_caller]
+fn accepts(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; `make test` installs it"));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !said.contains("warning") && !said.contains("W: "), "{command:?}: {said}");
+}
+
+#[test]
+fn the_desktop_entry_is_valid_and_says_that_it_notifies() {
+    accepts(Command::new("desktop-file-validate").arg(asset(&format!("{ID}.desktop"))));
+    let entry = text(&format!("{ID}.desktop"));
+    for line in ["X-GNOME-UsesNotifications=true", &format!("Icon={ID}"), "Exec=pushbell run"] {
+        assert!(entry.lines().any(|other| other == line), "{line}");
+    }
+}
+
+#[test]
+fn the_metadata_for_software_centres_is_valid_and_of_this_version() {
+    let metainfo = asset(&format!("{ID}.metainfo.xml"));
+    accepts(Command::new("appstreamcli").args(["validate", "--no-net", "--no-color"]).arg(metainfo));
+    let release = format!("<release version=\"{}\"", env!("CARGO_PKG_VERSION"));
+    assert!(text(&format!("{ID}.metainfo.xml")).contains(&release), "{release} is missing");
+}
+
+#[test]
+fn the_user_units_are_valid() {
+    // The program has to be there for the check.
+    let directory = tempfile::tempdir().expect("a directory");
+    let unit = directory.path().join("pushbell.service");
+    let program = env!("CARGO_BIN_EXE_pushbell");
+    fs::write(&unit, text("pushbell.service").replace("/usr/bin/pushbell", program)).expect("written");
+    let socket = directory.path().join("pushbell.socket");
+    fs::write(&socket, text("pushbell.socket")).expect("written");
+    let mut command = Command::new("systemd-analyze");
+    command.args(["--user", "verify", "--man=no"]).arg(unit).arg(socket).env("XDG_RUNTIME_DIR", directory.path());
+    let output = command.output().expect("systemd-analyze starts; `make test` installs it");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn kde_finds_the_same_application() {
+    let events = text("pushbell.notifyrc");
+    assert!(events.contains(&format!("DesktopEntry={ID}\n")) && events.contains(&format!("IconName={ID}\n")));
+}
+
+#[test]
+fn icons_are_of_the_sizes_that_they_are_installed_as() {
+    for size in [16, 22, 24, 32, 48, 64, 128, 256] {
+        let path = asset("../icons").join(format!("pushbell-{size}.png"));
+        let icon = tiny_skia::Pixmap::load_png(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!((icon.width(), icon.height()), (size, size));
+    }
+}

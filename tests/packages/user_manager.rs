@@ -1,0 +1,177 @@
+//! The user unit under a real user manager of systemd, on a real desktop.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    process::{Command, Output},
+    time::Duration,
+};
+
+use pushbell::identity;
+use serde_json::json;
+
+use crate::rig::{
+    Desktop, DesktopOptions, Notifier, Pushbell, SOON, Sound, process::Part, pushbell as app, wait_for, wait_until,
+};
+
+/// Starts a user manager that takes nothing for its own that others may use: with processes, mounts and a control group
+/// of its own. It is given what a booted system has, since it would not start without.
+const MANAGER: &str = r#"
+set -e
+group=/sys/fs/cgroup/pushbell-test-$1
+mount -t tmpfs tmpfs /run
+mkdir -p /run/systemd/system
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mkdir "$group"
+(echo "$BASHPID" >"$group/cgroup.procs"; exec /lib/systemd/systemd --user --unit=basic.target) || true
+find "$group" -depth -type d -exec rmdir {} + || true
+"#;
+
+struct Session {
+    manager: Part,
+    /// What runs a program among the manager's processes.
+    enter: Vec<String>,
+    pushbell: Pushbell,
+    desktop: Desktop,
+}
+
+impl Session {
+    /// A desktop with a user manager that does not know of the graphical session yet.
+    fn start() -> Self {
+        let options =
+            DesktopOptions { notifier: Some(Notifier::Dunst), sound: Some(Sound::Pulse), ..DesktopOptions::BARE };
+        let desktop = Desktop::start(options);
+        let pushbell = Pushbell::prepare(&desktop, "");
+        let units = pushbell.home().join(".config/systemd/user");
+        fs::create_dir_all(&units).expect("the home is writable");
+        // graphical-session.target can only be started by what belongs to it, as desktops do.
+        fs::write(units.join("desktop.target"), "[Unit]\nWants=dbus.service\nBindsTo=graphical-session.target\n")
+            .expect("written");
+        // Its own bus and sound server would take the places of the desktop's. Once it believes that it has started the
+        // bus, it is on it.
+        for (name, text) in [
+            ("dbus.socket", "[Socket]\nListenStream=%t/no-bus\n"),
+            ("dbus.service", "[Unit]\nRequires=dbus.socket\n[Service]\nExecStart=/bin/sleep infinity\n"),
+        ] {
+            fs::write(units.join(name), text).expect("written");
+        }
+        for unit in ["pulseaudio.service", "pulseaudio.socket", "sockets.target"] {
+            symlink("/dev/null", units.join(unit)).expect("linked");
+        }
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", MANAGER, "manager"]);
+        command.arg(std::process::id().to_string());
+        let manager = Part::start("systemd", command, pushbell.env(), &pushbell.home());
+        let children = format!("/proc/{0}/task/{0}/children", manager.pid());
+        let first = wait_for("the manager's first process", SOON, || {
+            Some(fs::read_to_string(&children).ok()?.trim().to_owned()).filter(|pid| !pid.is_empty())
+        });
+        let enter = ["nsenter", "--mount", "--pid", "--target", &first].map(str::to_owned).to_vec();
+        let session = Self { manager, enter, pushbell, desktop };
+        wait_until("the user manager runs", SOON, || {
+            session.systemctl(&["is-active", "basic.target"]).status.success()
+        });
+        session
+    }
+
+    fn systemctl(&self, arguments: &[&str]) -> Output {
+        let (enter, rest) = self.enter.split_first().expect("a program");
+        let mut command = Command::new(enter);
+        command.args(rest).args(["systemctl", "--user"]).args(arguments).env_clear();
+        command.envs(self.pushbell.env().iter().map(|(key, value)| (key, value)));
+        command.output().expect("nsenter starts; `make test` installs it")
+    }
+
+    /// A command of the app among the manager's processes: systemd answers nobody whose process it cannot see.
+    fn pushbell(&self, arguments: &[&str]) -> String {
+        let enter: Vec<&str> = self.enter.iter().map(String::as_str).collect();
+        let output = self.pushbell.command_under(&enter, arguments);
+        assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
+        output.stdout
+    }
+
+    fn says(&self, arguments: &[&str]) -> String {
+        String::from_utf8_lossy(&self.systemctl(arguments).stdout).trim().to_owned()
+    }
+
+    fn desktop_begins(&self) {
+        self.systemctl(&["import-environment", "PATH", "DISPLAY"]);
+        let started = self.systemctl(&["start", "desktop.target"]);
+        assert!(started.status.success(), "{started:?}");
+    }
+
+    fn desktop_ends(&self) {
+        let ended = self.systemctl(&["stop", "desktop.target", "graphical-session.target"]);
+        assert!(ended.status.success(), "{ended:?}");
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.systemctl(&["exit"]);
+        self.manager.wait(Duration::from_secs(10));
+    }
+}
+
+fn unit() -> String {
+    format!("{}.service", identity::DIRECTORY_NAME)
+}
+
+#[test]
+fn the_user_unit_starts_with_the_session_and_works_under_its_limits() {
+    let session = Session::start();
+    // An account made by hand: no welcome popup to look past.
+    session.pushbell.ok(&["account", "add", "limited"]);
+    let entry = session.pushbell.home().join(format!(".config/autostart/{}.desktop", identity::APP_ID));
+    let said = session.pushbell(&["autostart", "on"]);
+    assert!(said.contains("XDG autostart entry") && entry.exists(), "no session target yet: {said}");
+
+    session.desktop_begins();
+    let said = session.pushbell(&["autostart", "on"]);
+    assert_eq!(said, format!("Pushbell starts with the desktop, by the systemd user unit {}.\n", unit()));
+    assert!(!entry.exists());
+    assert_eq!(session.says(&["is-enabled", &unit()]), "enabled");
+
+    // The next login.
+    session.desktop_ends();
+    session.desktop_begins();
+    wait_until("the unit has started it", SOON, || session.pushbell.is_healthy());
+    let status = session.pushbell.wait_for_status("it can show popups", |status| status["popup"]["available"] == true);
+    assert_eq!(status["problems"], json!([]));
+
+    // Popup, sound and click, under the limits of the unit; what opens the room is not under them.
+    let opened = session.pushbell.home().join("opened");
+    let launcher = session.pushbell.home().parent().expect("a directory").join("bin/xdg-open");
+    let script = format!(
+        "#!/bin/sh\n{{ echo \"$*\"; grep -E 'NoNewPrivs|Seccomp:' /proc/self/status; }} >'{0}.new'\nmv '{0}.new' '{0}'\n",
+        opened.display()
+    );
+    fs::write(&launcher, script).expect("written");
+    app::executable(&launcher);
+    let notifications = session.desktop.notifications();
+    let mut push = app::message("1", "room:hs.test", "under limits");
+    push["devices"] = json!([{"tweaks": {"sound": "default"}}]);
+    session.pushbell.notify(&session.pushbell.account_named("limited"), push);
+    notifications
+        .wait_for_notify("the popup is shown", |notify| notify.body == "under limits" && notify.answer.is_some());
+    session.pushbell.wait_for_status("a sound has played", |status| {
+        status["sound"]["reason"].as_str().is_some_and(|reason| !reason.starts_with("opened when"))
+    });
+    session.desktop.dunst("NotificationAction", Some(0));
+    let seen = wait_for("the room is opened", SOON, || fs::read_to_string(&opened).ok());
+    assert!(seen.starts_with("https://matrix.to/#/") && seen.contains("NoNewPrivs:\t0\nSeccomp:\t0\n"), "{seen}");
+
+    let first = session.says(&["show", "--property=MainPID", "--value", &unit()]);
+    session.systemctl(&["kill", "--signal=KILL", &unit()]);
+    wait_until("it is started again after a crash", SOON, || {
+        let now = session.says(&["show", "--property=MainPID", "--value", &unit()]);
+        now != first && now != "0" && session.pushbell.is_healthy()
+    });
+
+    session.desktop_ends();
+    wait_until("it ends with the session", SOON, || session.says(&["is-active", &unit()]) == "inactive");
+    assert_eq!(session.pushbell(&["autostart", "off"]), "Pushbell does not start with the desktop.\n");
+    assert_ne!(session.says(&["is-enabled", &unit()]), "enabled");
+    session.desktop_begins();
+    assert_eq!(session.says(&["is-active", &unit()]), "inactive");
+}

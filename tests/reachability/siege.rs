@@ -1,0 +1,101 @@
+//! Handshakes that never end, thousands of them, while a homeserver pushes.
+
+use std::{
+    io::Write,
+    net::TcpStream,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    rig::{SOON, wait_until},
+    secure::{Secure, recorded},
+};
+
+/// In time: homeservers give up after 10 to 60 seconds.
+const IN_TIME: Duration = Duration::from_secs(5);
+const HALF_OPEN: usize = 4_000;
+const PUSHES: usize = 40;
+/// The most memory that the program may take, in MiB, as in `tests/hostile/`.
+const MOST_MEMORY: u64 = 128;
+
+/// Lets this test program have as many open files as it may.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).expect("up to the maximum");
+    let maximum = limit.maximum.unwrap_or(u64::MAX);
+    assert!(maximum >= 2 * HALF_OPEN as u64, "more open files are needed, {maximum} are allowed: raise `ulimit -Hn`");
+}
+
+/// Begins of handshakes: nothing, a byte, a hello that wants more, as much of one as is taken.
+fn begun(number: usize) -> Vec<u8> {
+    let hello = |length: u16| [&[0x16, 3, 1], &length.to_be_bytes()[..], &[1, 0, 0xff, 0xf0][..]].concat();
+    match number % 4 {
+        0 => Vec::new(),
+        1 => vec![0x16],
+        2 => hello(512),
+        _ => {
+            let mut whole = hello(0x3fff);
+            whole.resize(5 + 0x3fff, 0);
+            whole.extend(hello(0x1000));
+            whole
+        }
+    }
+}
+
+/// The siege is over when this is dropped, also by a failure.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+#[test]
+fn handshakes_that_never_end_keep_no_push_out() {
+    raise_open_files();
+    let mut secure = Secure::start();
+    let mut kept = secure.connect().expect("there is a certificate");
+    kept.push(&secure.body("first"));
+    let (over, opened) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let at = secure.address();
+    thread::scope(|scope| {
+        let _over = Over(&over);
+        scope.spawn(|| {
+            let mut strangers: Vec<TcpStream> = Vec::new();
+            while !over.load(Relaxed) {
+                let number = opened.fetch_add(1, Relaxed);
+                let stream = TcpStream::connect(at).and_then(|mut stream| {
+                    stream.write_all(&begun(number))?;
+                    Ok(stream)
+                });
+                match stream {
+                    Ok(stream) if strangers.len() < HALF_OPEN => strangers.push(stream),
+                    Ok(stream) => strangers[number % HALF_OPEN] = stream,
+                    // One that was thrown out at once.
+                    Err(_) => {}
+                }
+            }
+        });
+        wait_until("the siege is on", SOON * 2, || opened.load(Relaxed) > HALF_OPEN);
+        let mut longest = Duration::ZERO;
+        for number in 0..PUSHES {
+            let start = Instant::now();
+            kept.push(&secure.body(&format!("kept{number}")));
+            secure.connect().expect("a newcomer is let in").push(&secure.body(&format!("new{number}")));
+            longest = longest.max(start.elapsed());
+        }
+        println!("{} handshakes begun, longest two pushes {longest:?}", opened.load(Relaxed));
+        assert!(longest <= IN_TIME, "{longest:?}");
+    });
+    assert_eq!(recorded(&secure.app), 1 + 2 * PUSHES);
+    let pid = secure.app.pushbell.app().pid();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
+    let peak = peak.trim_end_matches("kB").trim().parse::<u64>().expect("a number") / 1024;
+    println!("{peak} MiB of memory at most");
+    assert!(peak <= MOST_MEMORY, "{peak} MiB");
+}

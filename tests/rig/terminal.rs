@@ -1,0 +1,101 @@
+//! A terminal with a person at it: the program runs on a pseudo-terminal, and what it writes there is read.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read, Write},
+    process::{Child, Command},
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use super::{SOON, wait_for, wait_until};
+
+/// A command that runs on a terminal.
+pub(crate) struct Terminal {
+    keyboard: File,
+    child: Child,
+    screen: Arc<Mutex<String>>,
+    /// So far the screen has been read.
+    read: usize,
+}
+
+impl Terminal {
+    /// Runs it with exactly this environment.
+    #[track_caller]
+    pub(crate) fn run(program: &str, arguments: &[&str], env: &[(String, String)]) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("there are pseudo-terminals");
+        grantpt(&master).expect("it is ours");
+        unlockpt(&master).expect("it is ours");
+        let name = ptsname(&master, Vec::new()).expect("it has a name").into_string().expect("a path");
+        let side = || OpenOptions::new().read(true).write(true).open(&name).expect("it can be opened");
+        // The terminal has to be the controlling one: passwords are read from there.
+        let child = Command::new("setsid")
+            .args(["--ctty", "--wait", program])
+            .args(arguments)
+            .env_clear()
+            .envs(env.iter().map(|(key, value)| (key, value)))
+            .stdin(side())
+            .stdout(side())
+            .stderr(side())
+            .spawn()
+            .expect("util-linux is installed");
+        let keyboard = File::from(master);
+        let screen = Arc::new(Mutex::new(String::new()));
+        let mut output = keyboard.try_clone().expect("it can be shared");
+        let written = Arc::clone(&screen);
+        thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            // It ends with an error once nobody has the other side.
+            while let Ok(count @ 1..) = output.read(&mut bytes) {
+                let text = String::from_utf8_lossy(&bytes[..count]).replace('\r', "");
+                written.lock().expect("no holder panics").push_str(&text);
+            }
+        });
+        Self { keyboard, child, screen, read: 0 }
+    }
+
+    /// All that has been written so far.
+    pub(crate) fn screen(&self) -> String {
+        self.screen.lock().expect("no holder panics").clone()
+    }
+
+    /// Waits until this is written, after what was waited for before.
+    #[track_caller]
+    pub(crate) fn expect(&mut self, text: &str) {
+        let (screen, from) = (Arc::clone(&self.screen), self.read);
+        let look = || {
+            let screen = screen.lock().expect("no holder panics");
+            screen[from..].find(text).map(|at| from + at + text.len())
+        };
+        let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| wait_for(text, SOON, look)));
+        self.read = found.unwrap_or_else(|_| panic!("{text:?} is not written:\n{}", self.screen()));
+    }
+
+    /// Types a line.
+    #[track_caller]
+    pub(crate) fn type_line(&mut self, line: &str) {
+        self.keyboard.write_all(format!("{line}\n").as_bytes()).expect("the terminal takes it");
+    }
+
+    /// Waits until the command has ended; its exit code.
+    #[track_caller]
+    pub(crate) fn wait(&mut self, timeout: Duration) -> Option<i32> {
+        let mut code = None;
+        wait_until("the command ends", timeout, || {
+            code = self.child.try_wait().expect("it is our child");
+            code.is_some()
+        });
+        code.and_then(|status| status.code())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Usually it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
