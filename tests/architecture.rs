@@ -43,7 +43,7 @@ fn sources() -> &'static [Source] {
 
 fn read_sources() -> Vec<Source> {
     let source = |file: PathBuf| {
-        let path = file.strip_prefix(root()).expect("it is in the repository").display().to_string();
+        let path = file.strip_prefix(root()).expect("it is in the repository").display().to_string().replace('\\', "/");
         let code = without_comments(&fs::read_to_string(&file).expect("sources are text"));
         let only_tests = path.ends_with("/tests.rs") || path.contains("/tests/");
         let program = if only_tests { String::new() } else { without_tests(&code) };

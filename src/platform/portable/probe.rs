@@ -9,7 +9,7 @@ pub fn has_sound_card() -> bool {
 }
 
 /// Nothing is known.
-#[expect(clippy::unused_async, reason = "elsewhere, services are asked")]
+#[allow(clippy::unused_async, reason = "elsewhere, services are asked")]
 pub async fn surroundings() -> Surroundings {
     Surroundings {
         session_bus: Seen::Unknown,
