@@ -18,7 +18,7 @@
 //! | `sockets::{listen, inherited}` | sockets that listen, our own and those that a service manager hands over |
 //! | `addresses::AddressWatch` | notices that this computer has got or lost an address |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
-//! | `memory::keep_little` | gives free memory back |
+//! | `memory::{keep_little, Rest}` | gives memory back that is not needed |
 //! | `picture::{first, next}` | what becomes of the tray icon's picture |
 //! | `sound_server::prepare` | what sounds need before the first thread starts |
 //! | `probe::{surroundings, has_sound_card, disk, check_writable}` | what can be seen of the desktop and the disk without changing anything, for `pushbell doctor` |
