@@ -22,6 +22,8 @@ use crate::{
 };
 
 const MB: f64 = 1e6;
+/// After so long nothing follows what has happened.
+const REST: Duration = Duration::from_secs(12);
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn report(what: &str, samples: impl IntoIterator<Item = f64>, target: &str) {
@@ -96,9 +98,11 @@ pub(crate) fn idle() {
     for _ in 0..RUNS {
         let server = Server::on_desktop(&desktop);
         settle(server.pid);
+        thread::sleep(REST);
         fresh.push(process::memory(server.pid));
         load::put(&server, &Plan { connections: 10, pushes: 2_000, seconds: 60.0, sound: true, ..Plan::ONE });
         settle(server.pid);
+        thread::sleep(REST);
         memory.push(process::memory(server.pid));
         threads.push(process::threads(server.pid) as f64);
         load::put(&server, &Plan { connections: 100, pushes: 10_000, seconds: 60.0, ..Plan::ONE });
@@ -128,6 +132,7 @@ pub(crate) fn idle() {
     report("most memory resident during 10,000 pushes, MB", peak, "≤ 40");
 }
 
+/// How often each of them woke.
 fn waits_in_a_minute(servers: &[Server]) -> Vec<f64> {
     servers.iter().for_each(|server| settle(server.pid));
     let before: Vec<_> = servers.iter().map(|server| process::waits(server.pid)).collect();

@@ -120,7 +120,8 @@ pub(crate) fn many() {
     };
     let mut full = Server::alone(&desktop);
     send_to(&full, MANY);
-    full.pushbell().ok(&["clear"]);
+    // So much takes longer to read than a command waits.
+    wait_until("all is read", Duration::from_secs(300), || full.pushbell().command(&["clear"]).code == 0);
     settle(full.pid);
 
     let plan = Plan { connections: 100, pushes: 20_000, seconds: 60.0, ..Plan::ONE };

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::{Config, OpenWith, Preview, TrayStyle},
     notice::NoticeId,
-    platform::{main_loop::TrayRemote, session::Session},
+    platform::{main_loop::TrayRemote, memory::Rest, session::Session},
     push::notify::SoundTweak,
 };
 
@@ -23,6 +23,7 @@ pub struct LiveDesktop {
     player: Player,
     tray: Option<TrayRemote>,
     shown: Option<TrayView>,
+    rest: Rest,
 }
 
 impl LiveDesktop {
@@ -36,7 +37,7 @@ impl LiveDesktop {
         events: UnboundedSender<DesktopEvent>,
     ) -> Self {
         let player = Player::start(config.sound.clone(), sounds, events);
-        let mut desktop = Self { session, player, tray, shown: None };
+        let mut desktop = Self { session, player, tray, shown: None, rest: Rest::start() };
         desktop.configure(config);
         desktop
     }
@@ -64,6 +65,8 @@ impl Desktop for LiveDesktop {
     }
 
     fn set_tray(&mut self, view: TrayView) {
+        // After everything that happens the tray is set, though it may not change.
+        self.rest.stir();
         if self.shown.as_ref() == Some(&view) {
             return;
         }

@@ -152,7 +152,8 @@ mod tests {
 
     fn places(db: &Connection, keys: &Keys) -> (usize, usize, usize) {
         let count = |table: &str| {
-            db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0)).unwrap() as usize
+            let count: i64 = db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
+            usize::try_from(count).unwrap()
         };
         assert_eq!(count("recent_key"), keys.recent);
         (keys.in_memory.len(), count("recent_key"), count("old_key"))

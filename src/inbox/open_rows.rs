@@ -35,14 +35,12 @@ struct OpenRoom {
 impl OpenRows {
     /// The account of this name, new if it is not known.
     pub(super) fn account(&mut self, db: &Connection, name: &str) -> rusqlite::Result<&mut OpenAccount> {
-        let position = match self.accounts.iter().position(|open| open.account.name == name) {
-            Some(position) => position,
-            None => {
-                let account = Account::named(db, name)?;
-                self.accounts.push(OpenAccount { account, rooms: HashMap::new(), is_changed: false });
-                self.accounts.len() - 1
-            }
-        };
+        let known = self.accounts.iter().position(|open| open.account.name == name);
+        let position = known.unwrap_or(self.accounts.len());
+        if known.is_none() {
+            let account = Account::named(db, name)?;
+            self.accounts.push(OpenAccount { account, rooms: HashMap::new(), is_changed: false });
+        }
         Ok(&mut self.accounts[position])
     }
 

@@ -72,6 +72,7 @@ impl Batch {
 }
 
 /// The thread's state. After an error the connection is closed, and the next request opens another.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; any may be true with any other")]
 pub(super) struct Worker {
     path: PathBuf,
     database: Option<Database>,
