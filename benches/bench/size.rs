@@ -134,7 +134,9 @@ pub(crate) fn idle() {
 
 /// How often each of them woke.
 fn waits_in_a_minute(servers: &[Server]) -> Vec<f64> {
-    servers.iter().for_each(|server| settle(server.pid));
+    for server in servers {
+        settle(server.pid);
+    }
     let before: Vec<_> = servers.iter().map(|server| process::waits(server.pid)).collect();
     thread::sleep(MINUTE);
     let woken = servers.iter().zip(before).map(|(server, before)| {

@@ -72,16 +72,13 @@ impl Batch {
 }
 
 /// The thread's state. After an error the connection is closed, and the next request opens another.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; any may be true with any other")]
 pub(super) struct Worker {
     path: PathBuf,
     database: Option<Database>,
     pruning: Pruning,
-    news: Arc<Notify>,
+    news: NewsSignal,
     /// Raised when there may be notices of which only the ids are known.
     wanting: Arc<Notify>,
-    /// The signal was raised, and the news have not been asked for since.
-    is_news_raised: bool,
     /// Since the last news.
     changes: Changes,
     /// The last write failed.
@@ -97,6 +94,20 @@ pub(super) struct Worker {
     set_aside: Option<PathBuf>,
     /// When that was last done.
     damaged_at: Option<Instant>,
+}
+
+/// Tells that there is something to present anew: once, until the news are asked for.
+struct NewsSignal {
+    notify: Arc<Notify>,
+    is_raised: bool,
+}
+
+impl NewsSignal {
+    fn raise(&mut self) {
+        if !std::mem::replace(&mut self.is_raised, true) {
+            self.notify.notify_one();
+        }
+    }
 }
 
 /// The open database, and what is known of it.
@@ -131,9 +142,8 @@ impl Worker {
             database: None,
             path: path.to_owned(),
             pruning: Pruning::new(retention),
-            news,
+            news: NewsSignal { notify: news, is_raised: false },
             wanting: Arc::new(Notify::new()),
-            is_news_raised: false,
             changes: Changes::default(),
             is_failing: false,
             is_settled: false,
@@ -262,7 +272,7 @@ impl Worker {
     /// What has changed, after calls have rung out.
     pub(super) fn news(&mut self, now: Timestamp) -> Result<News, InboxError> {
         let milliseconds = now.as_millisecond();
-        self.is_news_raised = false;
+        self.news.is_raised = false;
         self.pruning.time_is(milliseconds);
         if self.read(|db| calls::is_ring_out_due(db, milliseconds))? {
             self.write(|write| calls::ring_out(write, milliseconds))?;
@@ -433,7 +443,7 @@ impl Worker {
                 self.is_reading |= changes.is_reading;
                 self.changes.merge(changes);
                 if are_news {
-                    self.raise_news();
+                    self.news.raise();
                 }
                 Ok(value)
             }
@@ -443,13 +453,6 @@ impl Worker {
                 }
                 Err(if is_work { Failure::Work(error) } else { Failure::Database(error) })
             }
-        }
-    }
-
-    /// There is something to present anew. Said once, until the news are asked for.
-    fn raise_news(&mut self) {
-        if !std::mem::replace(&mut self.is_news_raised, true) {
-            self.news.notify_one();
         }
     }
 
@@ -493,7 +496,7 @@ impl Worker {
                 tracing::error!("it is kept as {}; a new one is begun", kept_as.display());
                 self.damaged_at = Some(Instant::now());
                 self.set_aside = Some(kept_as);
-                self.raise_news();
+                self.news.raise();
             }
             Err(error) => tracing::error!("{}: it cannot be put aside: {error}", self.path.display()),
         }

@@ -24,12 +24,15 @@ pub(crate) struct Asked {
     pub(crate) body: Value,
 }
 
+/// What is answered to a request, if it is not the usual.
+type Override = Box<dyn Fn(&Asked) -> Option<(u16, Value)> + Send>;
+
 /// Its answers, until a test changes them.
 pub(crate) struct Answers {
     /// Entries of `/notifications`, newest first.
     pub(crate) listed: Vec<Value>,
     /// What is answered instead of anything else: first fit counts.
-    pub(crate) instead: Box<dyn Fn(&Asked) -> Option<(u16, Value)> + Send>,
+    pub(crate) instead: Override,
     /// Requests that are not answered while this holds.
     pub(crate) held: Box<dyn Fn(&Asked) -> bool + Send>,
     /// What a page has at most, whatever is asked for.
@@ -53,12 +56,12 @@ impl StandIn {
         let (answers, asked) = (Arc::new(Mutex::new(answers)), Arc::new(Mutex::new(Vec::new())));
         let listener = bus::block_on(tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (changed, changes) = watch::channel(());
-        let state = (Arc::clone(&answers), Arc::clone(&asked));
+        let (changed, news) = watch::channel(());
+        let shared = (Arc::clone(&answers), Arc::clone(&asked));
         let server = bus::runtime().spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (state, changes) = (state.clone(), changes.clone());
-                let service = service_fn(move |request| serve(request, state.clone(), changes.clone()));
+                let (shared, news) = (shared.clone(), news.clone());
+                let service = service_fn(move |request| serve(request, shared.clone(), news.clone()));
                 tokio::spawn(
                     hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
                 );
