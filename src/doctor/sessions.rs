@@ -64,8 +64,11 @@ async fn session(patient: &Patient, sign_in: &SignIn, homeserver: &BaseUrl, told
     let tokens = match timeout(KEYRING, patient.secrets.load(sign_in)).await {
         Ok(Ok(Some(tokens))) => tokens,
         Ok(Ok(None)) => return again(fault("its access token is gone".to_owned()), sign_in),
-        Ok(Err(error)) => return fault(words(error)).advise("Unlock the keyring, then look again"),
-        Err(_) => return fault("the keyring does not give its access token".to_owned()).advise("Unlock the keyring"),
+        Ok(Err(error)) => return fault(words(error)).advise(out_of_reach(sign_in)),
+        Err(_) => {
+            let says = "the keyring does not give its access token in time".to_owned();
+            return fault(says).advise(out_of_reach(sign_in));
+        }
     };
     let https = match HttpsClient::new() {
         Ok(https) => https.with_deadline(HOMESERVER),
@@ -78,6 +81,14 @@ async fn session(patient: &Patient, sign_in: &SignIn, homeserver: &BaseUrl, told
     let url = pushers.map(|pushers| pushers.into_iter().find(is_ours).map(|pusher| pusher.url));
     told.clone_from(url.as_ref().map_or(&None, |url| url));
     judge(patient, sign_in, &tokens, who, url)
+}
+
+/// What to do about a token that a keyring has, or had.
+fn out_of_reach(sign_in: &SignIn) -> String {
+    format!(
+        "Unlock the keyring, then look again. If it is not coming back, sign in again: pushbell login {}",
+        words(&sign_in.user_id)
+    )
 }
 
 /// From what the homeserver says to a finding (pure). `url`: that of our pusher; `None`: there is none.
