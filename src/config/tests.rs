@@ -102,7 +102,8 @@ fn all_faults_are_said_at_once_in_the_order_of_the_file() {
 /// The text with its whole paths, which begin with `/srv` or `/home`, as whole paths of this system.
 fn whole_paths(text: &str) -> String {
     let root = if cfg!(windows) { "C:" } else { "" };
-    text.replace("/srv", &format!("{root}/srv")).replace("/home", &format!("{root}/home"))
+    let whole = |text: String, directory| text.replace(directory, &format!("{root}{directory}"));
+    ["/srv", "/home", "/var", "/etc", "/path"].into_iter().fold(text.to_owned(), whole)
 }
 
 #[test]
