@@ -191,12 +191,12 @@ async fn keep_connected(address: BusAddress, state: watch::Sender<BusState>) {
                 state.send_replace(BusState::Absent(reason));
             }
         }
-        let watching = arrival.is_some();
+        // Once the socket's arrival is watched for, there is no need to look for it again and again.
+        let is_told = arrival.as_ref().is_some_and(|arrival| arrival.is_certain() || backoff.is_exhausted());
         tokio::select! {
             () = state.closed() => return,
             () = arrived(arrival.as_mut()) => backoff.reset(),
-            // Once the socket's arrival is watched for, there is no need to look for it again and again.
-            () = sleep(backoff.next_delay()), if !(watching && backoff.is_exhausted()) => {}
+            () = sleep(backoff.next_delay()), if !is_told => {}
         }
     }
 }
@@ -226,6 +226,9 @@ fn abstract_path(name: &[u8]) -> PathBuf {
 struct Arrival {
     events: EventStream<[u8; 1024]>,
     awaited: OsString,
+    socket: PathBuf,
+    /// The bus has no other address.
+    is_only: bool,
 }
 
 impl Arrival {
@@ -239,7 +242,17 @@ impl Arrival {
         let inotify = Inotify::init().ok()?;
         let mask = WatchMask::CREATE | WatchMask::MOVED_TO | WatchMask::DELETE_SELF | WatchMask::ONLYDIR;
         inotify.watches().add(directory, mask).ok()?;
-        Some(Self { events: inotify.into_event_stream([0; 1024]).ok()?, awaited: awaited.to_owned() })
+        Some(Self {
+            events: inotify.into_event_stream([0; 1024]).ok()?,
+            awaited: awaited.to_owned(),
+            socket: socket.to_owned(),
+            is_only: address.0.len() == 1,
+        })
+    }
+
+    /// Whether there can be no bus before the socket arrives: it is not there.
+    fn is_certain(&self) -> bool {
+        self.is_only && self.socket.symlink_metadata().is_err()
     }
 }
 
