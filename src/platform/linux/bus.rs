@@ -175,6 +175,8 @@ async fn keep_connected(address: BusAddress, state: watch::Sender<BusState>) {
         let mut arrival = Arrival::watch(&address);
         match address.connect().await {
             Ok(connection) => {
+                // Nobody waits for it now, and whatever else is made in its directory would wake the program.
+                arrival = None;
                 let since = Instant::now();
                 state.send_replace(BusState::Present(connection.clone()));
                 tokio::select! {
