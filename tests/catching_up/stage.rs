@@ -44,6 +44,34 @@ impl Session {
             server: "Synapse",
         }
     }
+
+    /// Leaves an account and its tokens behind as `pushbell login` does where there is no keyring.
+    #[track_caller]
+    pub(crate) fn keep(&self, pushbell: &Pushbell, account: &Account) {
+        let Self { user_id, homeserver, tokens, event_id_only, server } = self;
+        let Account { name, app_id, pushkey } = account;
+        let directory = pushbell.data_directory();
+        fs::create_dir_all(&directory).expect("the home is writable");
+        let write = |name: &str, text: String| {
+            let path = directory.join(name);
+            let new = path.with_extension("new");
+            fs::write(&new, text).expect("the home is writable");
+            fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).expect("the home is writable");
+            fs::rename(new, path).expect("the home is writable");
+        };
+        let device = "DESKTOP";
+        write("secrets.json", json!({format!("{user_id} {device}"): tokens}).to_string());
+        write(
+            "accounts.toml",
+            format!(
+                "version = 1\n[[account]]\nname = \"{name}\"\napp_id = \"{app_id}\"\npushkey = \"{pushkey}\"\n\
+                 counts = \"account\"\ncreated_at = \"{}\"\n[account.sign_in]\nuser_id = \"{user_id}\"\n\
+                 device_id = \"{device}\"\nhomeserver = \"{homeserver}\"\nmethod = \"password\"\n\
+                 event_id_only = {event_id_only}\nserver = \"{server}\"\n",
+                Timestamp::now(),
+            ),
+        );
+    }
 }
 
 /// A desktop, and the app with one account that is signed in.
@@ -81,29 +109,7 @@ impl Stage {
     /// As `pushbell login` does it.
     #[track_caller]
     pub(crate) fn sign_in(&self, session: &Session) {
-        let Session { user_id, homeserver, tokens, event_id_only, server } = session;
-        let Account { name, app_id, pushkey } = &self.account;
-        let directory = self.pushbell.data_directory();
-        fs::create_dir_all(&directory).expect("the home is writable");
-        let write = |name: &str, text: String| {
-            let path = directory.join(name);
-            let new = path.with_extension("new");
-            fs::write(&new, text).expect("the home is writable");
-            fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).expect("the home is writable");
-            fs::rename(new, path).expect("the home is writable");
-        };
-        let device = "DESKTOP";
-        write("secrets.json", json!({format!("{user_id} {device}"): tokens}).to_string());
-        write(
-            "accounts.toml",
-            format!(
-                "version = 1\n[[account]]\nname = \"{name}\"\napp_id = \"{app_id}\"\npushkey = \"{pushkey}\"\n\
-                 counts = \"account\"\ncreated_at = \"{}\"\n[account.sign_in]\nuser_id = \"{user_id}\"\n\
-                 device_id = \"{device}\"\nhomeserver = \"{homeserver}\"\nmethod = \"password\"\n\
-                 event_id_only = {event_id_only}\nserver = \"{server}\"\n",
-                Timestamp::now(),
-            ),
-        );
+        session.keep(&self.pushbell, &self.account);
     }
 
     /// What `status` says of the account.

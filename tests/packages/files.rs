@@ -57,6 +57,20 @@ fn the_user_units_are_valid() {
 }
 
 #[test]
+fn the_unit_is_limited_as_the_documentation_says() {
+    let documented = fs::read_to_string(asset("../../docs/desktops.md")).expect("it is there");
+    assert!(documented.contains("`systemd-analyze --user security` gives 6.5 for it"));
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut command = Command::new("systemd-analyze");
+    // In tenths, with room for what another version of systemd counts.
+    command.args(["--user", "security", "--offline=true", "--no-pager", "--threshold=66"]);
+    let output = command.arg(asset("pushbell.service")).env("XDG_RUNTIME_DIR", directory.path()).output();
+    let output = output.expect("systemd-analyze starts; `make test` installs it");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("exposure level"), "{said}");
+}
+
+#[test]
 fn kde_finds_the_same_application() {
     let events = text("pushbell.notifyrc");
     assert!(events.contains(&format!("DesktopEntry={ID}\n")) && events.contains(&format!("IconName={ID}\n")));

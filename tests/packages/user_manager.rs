@@ -3,22 +3,31 @@
 use std::{
     fs,
     os::unix::fs::symlink,
+    path::Path,
     process::{Command, Output},
     time::Duration,
 };
 
 use pushbell::identity;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::rig::{
-    Desktop, DesktopOptions, Notifier, Pushbell, SOON, Sound, process::Part, pushbell as app, wait_for, wait_until,
+use crate::{
+    rig::{
+        Desktop, DesktopOptions, Notifier, Pushbell, SOON, Sound,
+        keyring::Keyring,
+        process::Part,
+        pushbell::{self as app, Account},
+        wait_for, wait_until,
+    },
+    stage,
+    stand_in::StandIn,
 };
 
 /// Starts a user manager that takes nothing for its own that others may use: with processes, mounts and a control group
 /// of its own. It is given what a booted system has, since it would not start without.
 const MANAGER: &str = r#"
 set -e
-group=/sys/fs/cgroup/pushbell-test-$1
+group=/sys/fs/cgroup/$1
 mount -t tmpfs tmpfs /run
 mkdir -p /run/systemd/system
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
@@ -60,7 +69,8 @@ impl Session {
         }
         let mut command = Command::new("unshare");
         command.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", MANAGER, "manager"]);
-        command.arg(std::process::id().to_string());
+        let place = pushbell.home().parent().and_then(Path::file_name).expect("a directory of its own").to_owned();
+        command.arg(place);
         let manager = Part::start("systemd", command, pushbell.env(), &pushbell.home());
         let children = format!("/proc/{0}/task/{0}/children", manager.pid());
         let first = wait_for("the manager's first process", SOON, || {
@@ -98,6 +108,14 @@ impl Session {
         self.systemctl(&["import-environment", "PATH", "DISPLAY"]);
         let started = self.systemctl(&["start", "desktop.target"]);
         assert!(started.status.success(), "{started:?}");
+    }
+
+    /// What the kernel says of the unit's process.
+    fn main_process(&self) -> String {
+        let pid = self.says(&["show", "--property=MainPID", "--value", &unit()]);
+        let (enter, rest) = self.enter.split_first().expect("a program");
+        let output = Command::new(enter).args(rest).args(["cat", &format!("/proc/{pid}/status")]).output();
+        String::from_utf8_lossy(&output.expect("nsenter starts").stdout).into_owned()
     }
 
     fn desktop_ends(&self) {
@@ -174,4 +192,63 @@ fn the_user_unit_starts_with_the_session_and_works_under_its_limits() {
     assert_ne!(session.says(&["is-enabled", &unit()]), "enabled");
     session.desktop_begins();
     assert_eq!(session.says(&["is-active", &unit()]), "inactive");
+}
+
+#[test]
+fn the_keyring_is_read_and_written_under_the_limits_of_the_unit() {
+    let session = Session::start();
+    let keyring = Keyring::start(&session.desktop);
+    let homeserver = StandIn::start();
+    // Good for one renewal each, as homeservers have it; the newest token alone is known.
+    let newest = |token: &'static str, before: &'static str| {
+        homeserver.answer(|answers| {
+            answers.instead = Box::new(move |asked| match asked.what.as_str() {
+                "POST /refresh" if asked.body["refresh_token"] == format!("refresh-{before}") => {
+                    let refresh = format!("refresh-{token}");
+                    Some((200, json!({"access_token": token, "refresh_token": refresh, "expires_in_ms": 600_000})))
+                }
+                _ => (asked.token.as_deref() != Some(token))
+                    .then(|| (401, json!({"errcode": "M_UNKNOWN_TOKEN", "error": "the test says so"}))),
+            });
+        });
+    };
+    let kept = || -> Vec<String> {
+        let kept = keyring.secrets_of("@alice:hs.test");
+        let token = |secret: &String| serde_json::from_str::<Value>(secret).expect("JSON")["access_token"].to_string();
+        kept.iter().map(token).collect()
+    };
+    let login = || {
+        let before = homeserver.count("GET /notifications");
+        session.desktop_begins();
+        wait_until("it has caught up", SOON, || homeserver.count("GET /notifications") > before);
+        session.pushbell.wait_for_status("it says so", |status| !status["accounts"][0]["caught_up_at"].is_null());
+        let limits = session.main_process();
+        assert!(limits.contains("NoNewPrivs:\t1\nSeccomp:\t2\n"), "{limits}");
+    };
+    let mut signed_in = stage::Session::new("@alice:hs.test", homeserver.port, "first");
+    signed_in.tokens["refresh_token"] = "refresh-first".into();
+    let account = Account { name: "home".into(), app_id: "org.example.tray".into(), pushkey: "key".into() };
+    signed_in.keep(&session.pushbell, &account);
+    assert!(kept().is_empty());
+
+    // What is renewed is written into the keyring, and is in no file any more.
+    newest("second", "first");
+    session.desktop_begins();
+    session.pushbell(&["autostart", "on"]);
+    session.desktop_ends();
+    login();
+    assert_eq!(kept(), ["\"second\""]);
+    assert!(!session.pushbell.data_directory().join("secrets.json").exists());
+
+    // The next login finds it there.
+    session.desktop_ends();
+    login();
+    assert_eq!(homeserver.count("POST /refresh"), 1);
+
+    // What was read from there is replaced there.
+    session.desktop_ends();
+    newest("third", "second");
+    login();
+    assert_eq!((kept(), homeserver.count("POST /refresh")), (vec!["\"third\"".to_owned()], 2));
+    assert!(!session.pushbell.data_directory().join("secrets.json").exists());
 }

@@ -1,8 +1,11 @@
 //! Keyrings on the desktop's session bus: a real one, and one that never answers.
 
-use std::process::Command;
+use std::{collections::HashMap, process::Command};
 
-use zbus::Connection;
+use zbus::{
+    Connection,
+    zvariant::{ObjectPath, Value},
+};
 
 use super::{Desktop, SOON, bus, process::Part, wait_until};
 
@@ -11,6 +14,7 @@ const SERVICE: &str = "org.freedesktop.secrets";
 /// GNOME Keyring, unlocked, as after signing in to a desktop.
 pub(crate) struct Keyring {
     _daemon: Part,
+    connection: Connection,
 }
 
 impl Keyring {
@@ -27,7 +31,13 @@ impl Keyring {
             let alias = bus::block_on(bus::call(&connection, service, "ReadAlias", &("default",)));
             alias.is_ok_and(|path| path != "/")
         });
-        Self { _daemon: daemon }
+        Self { _daemon: daemon, connection }
+    }
+
+    /// The secrets in it whose label contains this, as text.
+    #[track_caller]
+    pub(crate) fn secrets_of(&self, label: &str) -> Vec<String> {
+        bus::block_on(secrets(&self.connection, label)).expect("the keyring answers")
     }
 }
 
@@ -41,6 +51,24 @@ impl SilentKeyring {
         bus::block_on(connection.request_name(SERVICE)).expect("nobody else has the name");
         Self(connection)
     }
+}
+
+async fn secrets(connection: &Connection, label: &str) -> zbus::Result<Vec<String>> {
+    let service = (SERVICE, "/org/freedesktop/secrets", "org.freedesktop.Secret.Service");
+    let session = bus::call(connection, service, "OpenSession", &("plain", Value::from(""))).await?;
+    let session = session[1].as_str().and_then(|path| ObjectPath::try_from(path.to_owned()).ok());
+    let session = session.expect("a session, after what is agreed on for it");
+    let found = bus::call(connection, service, "SearchItems", &(HashMap::<&str, &str>::new(),)).await?;
+    let mut secrets = Vec::new();
+    for item in found[0].as_array().into_iter().flatten().filter_map(|item| item.as_str()) {
+        let item = (SERVICE, item, "org.freedesktop.Secret.Item");
+        if bus::property(connection, item, "Label").await?.as_str().is_some_and(|text| text.contains(label)) {
+            let secret = bus::call(connection, item, "GetSecret", &(&session,)).await?;
+            let bytes = secret[2].as_array().into_iter().flatten().filter_map(|byte| u8::try_from(byte.as_u64()?).ok());
+            secrets.push(String::from_utf8(bytes.collect()).expect("text"));
+        }
+    }
+    Ok(secrets)
 }
 
 fn connect(desktop: &Desktop) -> Connection {
