@@ -3,16 +3,23 @@
 //! The keyring is opened when a token is wanted and let go afterwards. It may ask its person to unlock it, so it has a
 //! deadline; what it does not take in time goes to the file. What is in the file is looked for there first: then the
 //! keyring need not be opened at all.
+//!
+//! The program and its commands are processes of their own that change the same secrets: one at a time has its turn.
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
+    sync::Arc,
+    thread,
     time::Duration,
 };
 
-use tokio::time;
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard, oneshot},
+    time,
+};
 
 use crate::{
     accounts::SignIn,
@@ -26,12 +33,31 @@ use crate::{
 const UNATTENDED: Duration = Duration::from_secs(5);
 /// How long it may take where somebody is.
 const ATTENDED: Duration = Duration::from_secs(60);
+/// How long to wait for a turn: longer than a program that nobody watches takes to renew a token.
+const TURN: Duration = Duration::from_secs(60);
 
 /// The secrets of all signed-in accounts.
 #[derive(Debug, Clone)]
 pub struct Secrets {
     file: PathBuf,
     patience: Duration,
+    turn_within: Duration,
+    /// One of this process at a time waits for the other processes.
+    waiting: Arc<Mutex<()>>,
+}
+
+/// The right to change secrets, which nobody else on this computer has until this is dropped: not another task, and not
+/// another process.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    secrets: &'a Secrets,
+    _lock: Lock,
+}
+
+#[derive(Debug)]
+struct Lock {
+    _file: File,
+    _waiting: OwnedMutexGuard<()>,
 }
 
 /// Where a secret was put.
@@ -75,7 +101,8 @@ impl Secrets {
     /// The secrets of this person, for a program that nobody watches.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        Self { file: paths.data.join("secrets.json"), patience: UNATTENDED }
+        let file = paths.data.join("secrets.json");
+        Self { file, patience: UNATTENDED, turn_within: TURN, waiting: Arc::default() }
     }
 
     /// The same for a command: at a terminal the person has time to unlock the keyring.
@@ -103,39 +130,34 @@ impl Secrets {
         }
     }
 
-    /// Keeps the tokens of that session, in place of any before. On disk when this returns.
+    /// Keeps the tokens of that session, in place of any before, when it is our turn. On disk when this returns.
     ///
     /// # Errors
     /// When neither the keyring nor the file takes them.
     pub async fn save(&self, sign_in: &SignIn, tokens: &Tokens) -> Result<Place, SecretsError> {
-        let key = key(sign_in);
-        let secret =
-            serde_json::to_vec(tokens).map_err(|error| failed(&self.file, "written", &io::Error::other(error)))?;
-        let label = format!("{} session of {}", identity::APP_NAME, sign_in.user_id);
-        match self.in_time(keyring::set(identity::APP_ID, &key, &label, &secret)).await {
-            Ok(()) => {
-                self.change(|all| all.remove(&key).is_some())?;
-                Ok(Place::Keyring(keyring::NAME))
-            }
-            Err(reason) => {
-                self.change(|all| all.insert(key, tokens.clone()).as_ref() != Some(tokens))?;
-                Ok(Place::File { path: self.file.clone(), reason })
-            }
-        }
+        self.turn().await?.save(sign_in, tokens).await
     }
 
-    /// Forgets the tokens of that session, wherever they are.
+    /// Forgets the tokens of that session, wherever they are, when it is our turn.
     ///
     /// # Errors
     /// When they are still there.
     pub async fn forget(&self, sign_in: &SignIn) -> Result<(), SecretsError> {
-        let key = key(sign_in);
-        let was_in_file = self.change(|all| all.remove(&key).is_some())?;
-        match self.in_time(keyring::delete(identity::APP_ID, &key)).await {
-            // It was in the file, most likely because there is no keyring.
-            Err(_) if was_in_file => Ok(()),
-            forgotten => forgotten.map_err(|reason| SecretsError::Keyring { name: keyring::NAME, reason }),
-        }
+        self.turn().await?.forget(sign_in).await
+    }
+
+    /// Waits for our turn to change secrets. What was loaded before it may have changed meanwhile.
+    ///
+    /// # Errors
+    /// When it does not come, or the file cannot be locked.
+    pub async fn turn(&self) -> Result<Turn<'_>, SecretsError> {
+        let late = |_| {
+            let words = format!("another Pushbell has been changing it for {} s", self.turn_within.as_secs());
+            Err(io::Error::new(io::ErrorKind::TimedOut, words))
+        };
+        let lock = time::timeout(self.turn_within, self.lock()).await.unwrap_or_else(late);
+        let lock = lock.map_err(|error| failed(&self.file, "locked", &error))?;
+        Ok(Turn { secrets: self, _lock: lock })
     }
 
     async fn in_time<T>(&self, asked: impl Future<Output = Result<T, String>>) -> Result<T, String> {
@@ -153,31 +175,79 @@ impl Secrets {
         }
     }
 
+    /// Other tasks first, then other processes: not more than one thread of ours ever waits for these.
+    async fn lock(&self) -> io::Result<Lock> {
+        let waiting = Arc::clone(&self.waiting).lock_owned().await;
+        if let Some(directory) = self.file.parent() {
+            files::create_private_directory(directory)?;
+        }
+        let file = files::open_private(&self.file.with_extension("lock"))?;
+        match file.try_lock() {
+            Ok(()) => return Ok(Lock { _file: file, _waiting: waiting }),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        let (locked, lock) = oneshot::channel();
+        // Not one of the runtime's threads, which it waits for at its end: nothing can stop this one.
+        thread::Builder::new().name("secrets".to_owned()).spawn(move || {
+            let taken = file.lock().map(|()| Lock { _file: file, _waiting: waiting });
+            drop(locked.send(taken));
+        })?;
+        lock.await.map_err(io::Error::other)?
+    }
+}
+
+impl Turn<'_> {
+    /// Keeps the tokens of that session, in place of any before. On disk when this returns.
+    ///
+    /// # Errors
+    /// When neither the keyring nor the file takes them.
+    pub async fn save(&self, sign_in: &SignIn, tokens: &Tokens) -> Result<Place, SecretsError> {
+        let (secrets, key) = (self.secrets, key(sign_in));
+        let secret =
+            serde_json::to_vec(tokens).map_err(|error| failed(&secrets.file, "written", &io::Error::other(error)))?;
+        let label = format!("{} session of {}", identity::APP_NAME, sign_in.user_id);
+        match secrets.in_time(keyring::set(identity::APP_ID, &key, &label, &secret)).await {
+            Ok(()) => {
+                self.change(|all| all.remove(&key).is_some())?;
+                Ok(Place::Keyring(keyring::NAME))
+            }
+            Err(reason) => {
+                self.change(|all| all.insert(key, tokens.clone()).as_ref() != Some(tokens))?;
+                Ok(Place::File { path: secrets.file.clone(), reason })
+            }
+        }
+    }
+
+    /// Forgets the tokens of that session, wherever they are.
+    ///
+    /// # Errors
+    /// When they are still there.
+    pub async fn forget(&self, sign_in: &SignIn) -> Result<(), SecretsError> {
+        let (secrets, key) = (self.secrets, key(sign_in));
+        let was_in_file = self.change(|all| all.remove(&key).is_some())?;
+        match secrets.in_time(keyring::delete(identity::APP_ID, &key)).await {
+            // It was in the file, most likely because there is no keyring.
+            Err(_) if was_in_file => Ok(()),
+            forgotten => forgotten.map_err(|reason| SecretsError::Keyring { name: keyring::NAME, reason }),
+        }
+    }
+
     /// Changes what is in the file; `edit` says whether it has changed anything, and so does this.
     fn change(&self, edit: impl FnOnce(&mut BTreeMap<String, Tokens>) -> bool) -> Result<bool, SecretsError> {
-        let _lock = self.lock().map_err(|error| failed(&self.file, "locked", &error))?;
-        let mut all = self.read()?;
+        let file = &self.secrets.file;
+        let mut all = self.secrets.read()?;
         if !edit(&mut all) {
             return Ok(false);
         }
         let written = if all.is_empty() {
-            fs::remove_file(&self.file)
+            fs::remove_file(file)
         } else {
             serde_json::to_vec_pretty(&all)
                 .map_err(io::Error::other)
-                .and_then(|text| files::replace_private(&self.file, &text))
+                .and_then(|text| files::replace_private(file, &text))
         };
-        written.map(|()| true).map_err(|error| failed(&self.file, "written", &error))
-    }
-
-    /// Held by one process at a time, until dropped.
-    fn lock(&self) -> io::Result<File> {
-        if let Some(directory) = self.file.parent() {
-            files::create_private_directory(directory)?;
-        }
-        let lock = files::open_private(&self.file.with_extension("lock"))?;
-        lock.lock()?;
-        Ok(lock)
+        written.map(|()| true).map_err(|error| failed(file, "written", &error))
     }
 }
 
@@ -188,4 +258,39 @@ fn failed(path: &Path, attempt: &'static str, error: &io::Error) -> SecretsError
 /// What a session's secrets are found by.
 fn key(sign_in: &SignIn) -> String {
     format!("{} {}", sign_in.user_id, sign_in.device_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::SignInMethod;
+
+    fn sign_in() -> SignIn {
+        SignIn {
+            user_id: "@alice:b".to_owned(),
+            device_id: "DEVICE".to_owned(),
+            homeserver: "https://b".to_owned(),
+            method: SignInMethod::OAuth,
+            event_id_only: false,
+            server: String::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_does_not_come_is_told_and_comes_when_the_other_is_done() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths::within(home.path());
+        // Each as in a process of its own.
+        let (other, patient) = (Secrets::new(&paths), Secrets::new(&paths));
+        let hasty = Secrets { turn_within: Duration::from_millis(50), ..patient.clone() };
+        let turn = other.turn().await.unwrap();
+        for _ in 0..2 {
+            let error = hasty.turn().await.unwrap_err();
+            assert!(matches!(error, SecretsError::File { attempt: "locked", .. }), "{error}");
+        }
+        assert!(hasty.forget(&sign_in()).await.is_err());
+        let (waited, ()) = tokio::join!(patient.turn(), async { drop(turn) });
+        drop(waited.unwrap());
+        drop(other.turn().await.unwrap());
+    }
 }

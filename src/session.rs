@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Mutex;
 
 use crate::{
     accounts::{Account, SignIn},
@@ -40,11 +39,11 @@ impl From<TransportError> for SessionError {
     }
 }
 
-/// Makes clients, and renews tokens one at a time: a refresh token is good for one renewal.
+/// Makes clients, and renews tokens one at a time, also where other processes do: a refresh token is good for one
+/// renewal, and a homeserver that sees it twice may take it for stolen and end the session.
 #[derive(Debug)]
 pub struct Sessions {
     secrets: Secrets,
-    renewing: Mutex<()>,
 }
 
 /// A client that is signed in.
@@ -59,7 +58,7 @@ impl Sessions {
     /// Those whose tokens are in there.
     #[must_use]
     pub fn new(secrets: Secrets) -> Self {
-        Self { secrets, renewing: Mutex::new(()) }
+        Self { secrets }
     }
 
     /// A client for this session, each of whose requests has so long. A token that has expired is renewed, and kept
@@ -91,7 +90,7 @@ impl Sessions {
     }
 
     async fn renewed(&self, sign_in: &SignIn, https: HttpsClient, bad_token: &str) -> Result<SignedIn, SessionError> {
-        let _one = self.renewing.lock().await;
+        let turn = self.secrets.turn().await?;
         let tokens = self.load(sign_in).await?;
         if tokens.access_token != bad_token {
             // Somebody else has renewed it meanwhile.
@@ -113,7 +112,7 @@ impl Sessions {
                 })?
             }
         };
-        self.secrets.save(sign_in, &tokens).await?;
+        turn.save(sign_in, &tokens).await?;
         SignedIn::new(sign_in, https, tokens)
     }
 }

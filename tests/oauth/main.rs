@@ -10,6 +10,7 @@ mod authorization;
 mod browser;
 mod device;
 mod discovery;
+mod processes;
 mod program;
 mod redirect;
 mod server;

@@ -24,15 +24,15 @@ use crate::{
 const NOTHING_CAME: i32 = 3;
 
 /// Alice's desktop, and a homeserver.
-struct Scene {
-    server: AccountServer,
+pub(crate) struct Scene {
+    pub(crate) server: AccountServer,
     synapse: Synapse,
-    pushbell: Pushbell,
+    pub(crate) pushbell: Pushbell,
     _desktop: Desktop,
 }
 
 impl Scene {
-    fn new((server, synapse): (AccountServer, Synapse)) -> Self {
+    pub(crate) fn new((server, synapse): (AccountServer, Synapse)) -> Self {
         let desktop = Desktop::start(DesktopOptions::BARE);
         let pushbell = Pushbell::prepare(&desktop, "");
         let scene = Self { server, synapse, pushbell, _desktop: desktop };
@@ -57,7 +57,7 @@ impl Scene {
         words.map(str::to_owned).to_vec()
     }
 
-    fn login(&self) -> Output {
+    pub(crate) fn login(&self) -> Output {
         let arguments = self.arguments();
         self.pushbell.command(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     }

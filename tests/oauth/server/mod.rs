@@ -19,7 +19,7 @@ use hyper::{Method, Request, Response, StatusCode, body::Bytes, header};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 
-use crate::rig::bus;
+use crate::rig::{SOON, bus, wait_until};
 
 /// What Synapse and the server tell each other by.
 pub(crate) const SECRET: &str = "between-synapse-and-its-account-service";
@@ -53,6 +53,8 @@ pub(crate) struct Plan {
     pub(crate) codes_expire: bool,
     /// Each refresh gives a new refresh token.
     pub(crate) rotates: bool,
+    /// Refreshes are not answered while this holds.
+    pub(crate) holds_refreshes: bool,
     /// How long an access token is said to be good, in seconds.
     pub(crate) access_life: u64,
     /// The token endpoint is away, behind a proxy.
@@ -78,6 +80,7 @@ impl Default for Plan {
             consents: true,
             codes_expire: false,
             rotates: true,
+            holds_refreshes: false,
             access_life: 300,
             away: false,
             device_answers: Vec::new(),
@@ -98,6 +101,8 @@ pub(crate) struct World {
     codes: HashMap<String, authorize::Code>,
     devices: HashMap<String, device::Waiting>,
     pub(crate) sessions: Vec<Granted>,
+    /// How many refreshes were asked for.
+    pub(crate) refreshes: usize,
     /// When each question for a device's tokens came.
     pub(crate) polls: Vec<std::time::Instant>,
 }
@@ -230,7 +235,16 @@ async fn answer(
         method: head.method,
     };
     // Telling Synapse blocks.
-    let answered = tokio::task::spawn_blocking(move || route(&asked, &world)).await;
+    let answered = tokio::task::spawn_blocking(move || {
+        if asked.form.get("grant_type").is_some_and(|grant| grant == "refresh_token") {
+            world.lock().expect("no holder panics").refreshes += 1;
+            wait_until("refreshes are answered", SOON, || {
+                !world.lock().expect("no holder panics").plan.holds_refreshes
+            });
+        }
+        route(&asked, &world)
+    });
+    let answered = answered.await;
     let Answer(status, location, body) = answered.expect("the server does not panic");
     let mut response = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json");
     if let Some(location) = location {
