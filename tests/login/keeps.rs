@@ -42,18 +42,25 @@ fn without_a_keyring_the_token_is_in_a_private_file_and_nowhere_else() {
 }
 
 #[test]
-fn a_keyring_keeps_the_token_and_gives_it_back() {
+fn a_keyring_keeps_each_token_gives_it_back_and_forgets_it() {
     let scene = Scene::new();
-    let _keyring = Keyring::start(&scene.desktop);
-    let login = scene.login(&["--wait", "0"]);
-
-    assert_eq!(login.code, 3, "{login:#?}");
-    assert!(login.stdout.contains("in the keyring (Secret Service)"), "{login:#?}");
+    let keyring = Keyring::start(&scene.desktop);
+    let users = [&scene.alice, &scene.bob];
+    let kept = || users.map(|user| keyring.secrets_of(&user.id).len());
+    for user in users {
+        let login = scene.login_of(user, &["--wait", "0"]);
+        assert_eq!(login.code, 3, "{login:#?}");
+        assert!(login.stdout.contains("in the keyring (Secret Service)"), "{login:#?}");
+    }
+    assert_eq!(kept(), [1, 1]);
     assert!(!scene.pushbell.data_directory().join("secrets.json").exists());
-    let logout = scene.pushbell.command(&["logout", &scene.alice.id]);
-    assert_eq!(logout.code, 0, "{logout:#?}");
-    assert!(logout.stdout.contains("Removed the pusher.\nSigned out.\n"), "{logout:#?}");
-    assert_eq!((scene.alice.pushers().len(), scene.devices().len()), (0, 0));
+    for (user, left) in [(&scene.alice, [0, 1]), (&scene.bob, [0, 0])] {
+        let logout = scene.pushbell.command(&["logout", &user.id]);
+        assert_eq!(logout.code, 0, "{logout:#?}");
+        assert!(logout.stdout.contains("Removed the pusher.\nSigned out.\n"), "{logout:#?}");
+        assert_eq!((kept(), user.pushers().len()), (left, 0));
+    }
+    assert_eq!(scene.devices().len(), 0);
 }
 
 #[test]

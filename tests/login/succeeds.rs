@@ -35,6 +35,14 @@ fn a_push_is_proven_by_the_running_app_too() {
     assert!(login.stdout.contains("A push arrived at "), "{login:#?}");
     assert!(!login.stdout.contains("not running"), "{login:#?}");
     assert_eq!(scene.pushbell.history()[0]["body"], "Dinner is ready.");
+    // And it serves the account no longer than that is there.
+    let logout = scene.pushbell.command(&["logout", &scene.alice.id]);
+    assert_eq!(logout.code, 0, "{logout:#?}");
+    let serves = |name: &str| {
+        let accounts = scene.pushbell.status()["accounts"].clone();
+        accounts.as_array().unwrap().iter().any(|account| account["name"] == name)
+    };
+    assert!(serves("home") && !serves(&scene.alice.id));
 }
 
 #[test]
@@ -80,4 +88,21 @@ fn an_access_token_will_do_and_its_session_is_left_alone() {
     // Alice's own session goes on.
     assert_eq!(scene.alice.pushers().len(), 0);
     assert!(!scene.pushbell.data_directory().join("secrets.json").exists());
+}
+
+#[test]
+fn who_signs_in_another_way_has_one_session_of_ours_and_keeps_their_own() {
+    let scene = Scene::new();
+    std::fs::write(scene.file("token"), &scene.alice.token).unwrap();
+    let token = scene.file("token");
+    let with_token =
+        ["login", &scene.alice.id, "--homeserver", &scene.homeserver, "--token-file", &token, "--wait", "0"];
+    for ours in [0, 1, 0] {
+        let login = if ours == 0 { scene.pushbell.command(&with_token) } else { scene.login(&["--wait", "0"]) };
+        assert_eq!(login.code, 3, "{login:#?}");
+        // Asked with the token, which has to stay good.
+        assert_eq!((scene.devices().len(), scene.alice.pushers().len()), (ours, 1));
+        let kept = std::fs::read_to_string(scene.pushbell.data_directory().join("secrets.json")).unwrap();
+        assert_eq!(kept.matches("access_token").count(), 1);
+    }
 }

@@ -116,6 +116,8 @@ fn an_account_signs_in_by_oauth_and_out_again() {
     }
     let second = scene.granted();
     assert!(second.device_id() != first.device_id() && scene.server.world().sessions[0].over, "{login:#?}");
+    let kept = fs::read_to_string(scene.pushbell.data_directory().join("secrets.json")).unwrap();
+    assert!(kept.contains(second.device_id()) && !kept.contains(first.device_id()), "what it was before is kept");
 
     // By now the access token is expired: it is renewed on the way out.
     let logout = scene.pushbell.command(&["logout", "@alice:hs.test"]);

@@ -38,7 +38,10 @@ fn the_metadata_for_software_centres_is_valid_and_of_this_version() {
     let metainfo = asset(&format!("{ID}.metainfo.xml"));
     accepts(Command::new("appstreamcli").args(["validate", "--no-net", "--no-color"]).arg(metainfo));
     let release = format!("<release version=\"{}\"", env!("CARGO_PKG_VERSION"));
-    assert!(text(&format!("{ID}.metainfo.xml")).contains(&release), "{release} is missing");
+    let entry = format!("<launchable type=\"desktop-id\">{ID}.desktop</launchable>");
+    for line in [&release, &entry] {
+        assert!(text(&format!("{ID}.metainfo.xml")).contains(line), "{line} is missing");
+    }
 }
 
 #[test]
@@ -54,6 +57,19 @@ fn the_user_units_are_valid() {
     command.args(["--user", "verify", "--man=no"]).arg(unit).arg(socket).env("XDG_RUNTIME_DIR", directory.path());
     let output = command.output().expect("systemd-analyze starts; `make test` installs it");
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn systemctl_enables_the_unit_for_graphical_sessions() {
+    let root = tempfile::tempdir().expect("a directory");
+    let units = root.path().join("usr/lib/systemd/user");
+    fs::create_dir_all(&units).expect("made");
+    fs::copy(asset("pushbell.service"), units.join("pushbell.service")).expect("copied");
+    let mut command = Command::new("systemctl");
+    command.arg("--root").arg(root.path()).args(["--global", "enable", "pushbell.service"]);
+    let output = command.output().expect("systemctl starts; `make test` installs it");
+    let link = root.path().join("etc/systemd/user/graphical-session.target.wants/pushbell.service");
+    assert!(output.status.success() && link.is_symlink(), "{output:?}");
 }
 
 #[test]

@@ -149,6 +149,10 @@ fn the_user_unit_starts_with_the_session_and_works_under_its_limits() {
     assert_eq!(said, format!("Pushbell starts with the desktop, by the systemd user unit {}.\n", unit()));
     assert!(!entry.exists());
     assert_eq!(session.says(&["is-enabled", &unit()]), "enabled");
+    for property in ["After", "PartOf", "WantedBy"] {
+        let units = session.says(&["show", "--property", property, "--value", &unit()]);
+        assert!(units.split(' ').any(|unit| unit == "graphical-session.target"), "{property}: {units}");
+    }
 
     // The next login.
     session.desktop_ends();

@@ -26,8 +26,11 @@ impl Places {
         let no_home = || io::Error::new(io::ErrorKind::NotFound, "there is no home directory: set HOME to one");
         let base = BaseDirs::new().ok_or_else(no_home)?;
         let below = |directory: &Path| directory.join("systemd/user");
-        let units = [Path::new("/etc/systemd/user").to_owned()]
-            .into_iter()
+        let system = listed("XDG_CONFIG_DIRS", "/etc/xdg");
+        let units = system
+            .iter()
+            .map(|directory| below(directory))
+            .chain([below(Path::new("/etc"))])
             .chain(base.runtime_dir().map(below))
             .chain([below(Path::new("/run")), below(base.data_dir())])
             .chain(
@@ -36,8 +39,8 @@ impl Places {
             .chain(["/usr/local/lib", "/usr/lib", "/lib"].map(|directory| below(Path::new(directory))));
         Ok(Self {
             own: base.config_dir().to_owned(),
-            system: listed("XDG_CONFIG_DIRS", "/etc/xdg"),
             units: units.collect(),
+            system,
             is_graphical: ["WAYLAND_DISPLAY", "DISPLAY"].iter().any(|name| env::var_os(name).is_some()),
         })
     }
@@ -57,4 +60,17 @@ impl Places {
 fn listed(variable: &str, default: &str) -> Vec<PathBuf> {
     let list = env::var_os(variable).filter(|list| !list.is_empty()).unwrap_or_else(|| default.into());
     env::split_paths(&list).filter(|path| path.is_absolute()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directories_of_every_system_are_among_those_that_variables_name() {
+        let Places { units, .. } = Places::of_environment().unwrap();
+        let at = |path: &str| units.iter().position(|other| other == Path::new(path)).unwrap();
+        let known = ["/etc/systemd/user", "/run/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user"];
+        assert!(known.map(at).is_sorted(), "{units:?}");
+    }
 }

@@ -162,17 +162,19 @@ fn what_the_system_starts_is_hidden_or_masked_and_comes_back() {
     home.on(false);
     assert_eq!((home.state().on, home.state().problem), (true, None));
 
-    let home = Home::new();
-    let unit = home.write(&format!("usr/lib/systemd/user/{}", unit_name()), "[Service]\nExecStart=/bin/true\n");
-    let wants = home.write(&format!("etc/systemd/user/graphical-session.target.wants/{}", unit_name()), "");
-    fs::remove_file(&wants).unwrap();
-    std::os::unix::fs::symlink(unit, wants).unwrap();
-    assert!(home.state().on);
-    home.off();
-    assert!(!home.state().on);
-    assert_eq!(fs::read_link(home.places.own_units().join(unit_name())).unwrap(), Path::new("/dev/null"));
-    home.on(true);
-    assert_eq!((home.state().on, home.state().problem), (true, None));
+    for kind in ["wants", "requires"] {
+        let home = Home::new();
+        let unit = home.write(&format!("usr/lib/systemd/user/{}", unit_name()), "[Service]\nExecStart=/bin/true\n");
+        let wants = home.write(&format!("etc/systemd/user/graphical-session.target.{kind}/{}", unit_name()), "");
+        fs::remove_file(&wants).unwrap();
+        std::os::unix::fs::symlink(unit, wants).unwrap();
+        assert!(home.state().on);
+        home.off();
+        assert!(!home.state().on);
+        assert_eq!(fs::read_link(home.places.own_units().join(unit_name())).unwrap(), Path::new("/dev/null"));
+        home.on(true);
+        assert_eq!((home.state().on, home.state().problem), (true, None));
+    }
 }
 
 #[test]
