@@ -8,6 +8,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::Failure;
+use crate::platform::console::HiddenTyping;
 
 /// A terminal with a person at it. What is asked is read on a thread of its own: the endpoint goes on meanwhile.
 #[derive(Debug, Clone, Copy)]
@@ -44,9 +45,10 @@ impl Terminal {
 
     /// Asks for a password, which is not shown as it is typed.
     pub(super) async fn password(self, out: &mut dyn Write, question: &str) -> Result<String, Failure> {
+        let typing = HiddenTyping::begin()?;
         write!(out, "{question}")?;
         out.flush()?;
-        Ok(on_a_thread(rpassword::read_password).await?)
+        Ok(on_a_thread(|| typing.read()).await?)
     }
 }
 

@@ -83,3 +83,35 @@ fn a_homeserver_that_cannot_be_reached_is_tried_again() {
     stage.wait_until_caught_up();
     assert!(stage.titles().is_empty(), "nothing that the person would have to do");
 }
+
+#[test]
+fn a_refresh_that_fails_for_now_is_tried_again_and_nobody_is_signed_out() {
+    for (what, oauth) in [("POST /refresh", false), ("POST /token", true)] {
+        let homeserver = StandIn::start();
+        let mut session = Session::new("@alice:hs.test", homeserver.port, "token-1");
+        session.tokens["refresh_token"] = "refresh-1".into();
+        if oauth {
+            let token_endpoint = format!("http://127.0.0.1:{}/token", homeserver.port);
+            session.tokens["oauth"] = json!({"client_id": "client", "token_endpoint": token_endpoint});
+        }
+        let refreshed = move |status: u16, answer: Value| {
+            move |asked: &Asked| {
+                if asked.what == what {
+                    return Some((status, answer.clone()));
+                }
+                (asked.token.as_deref() != Some("token-2")).then(|| unknown_token(true))
+            }
+        };
+        homeserver.answer(|answers| answers.instead = Box::new(refreshed(502, json!("<html>"))));
+        let mut stage = Stage::prepare(&session);
+        stage.pushbell.run();
+        wait_until("status says so", SOON, || stage.catching_up().starts_with("it failed and is tried again"));
+
+        let tokens = json!({
+            "access_token": "token-2", "refresh_token": "refresh-2", "token_type": "Bearer", "expires_in": 600,
+        });
+        homeserver.answer(|answers| answers.instead = Box::new(refreshed(200, tokens)));
+        stage.wait_until_caught_up();
+        assert!(stage.titles().is_empty(), "{what}: nothing that the person would have to do");
+    }
+}

@@ -180,6 +180,12 @@ fn every_line_of_the_menu_does_what_it_says() {
             line(&item, "Start with the desktop").is_some_and(|line| line.checked == Some(on)) && entry.exists() == on
         });
     }
+    for (word, on) in [("on", true), ("off", false)] {
+        app.pushbell.ok(&["autostart", word]);
+        wait_until("what a command does is ticked too", SOON, || {
+            line(&item, "Start with the desktop").is_some_and(|line| line.checked == Some(on))
+        });
+    }
 
     item.click_menu("Quit");
     assert_eq!(app.pushbell.app().wait(SOON).code(), Some(0));

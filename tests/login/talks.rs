@@ -53,6 +53,17 @@ fn a_person_signs_in_and_sees_a_push_arrive() {
 }
 
 #[test]
+fn a_password_is_not_shown_and_the_terminal_is_left_as_it_was() {
+    let scene = Scene::new();
+    let mut terminal = login(&scene, &[]);
+    terminal.expect("Password of ");
+    assert!(!terminal.is_as_usual(), "what is typed as soon as it is asked for is not shown");
+    terminal.type_line("wrong\u{3}");
+    assert_eq!(terminal.wait(SOON), None, "it was interrupted: {}", terminal.screen());
+    assert!(terminal.is_as_usual() && !terminal.screen().contains("wrong"), "{}", terminal.screen());
+}
+
+#[test]
 fn a_private_read_receipt_proves_it_without_anybody() {
     let scene = Scene::new();
     scene.bob.send(&scene.room, "Dinner is ready.");

@@ -9,13 +9,18 @@ use std::{
     time::Duration,
 };
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::{
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{LocalModes, tcgetattr},
+};
 
 use super::{SOON, wait_for, wait_until};
 
 /// A command that runs on a terminal.
 pub(crate) struct Terminal {
     keyboard: File,
+    /// The side that programs are on.
+    inside: File,
     child: Child,
     screen: Arc<Mutex<String>>,
     /// So far the screen has been read.
@@ -54,7 +59,7 @@ impl Terminal {
                 written.lock().expect("no holder panics").push_str(&text);
             }
         });
-        Self { keyboard, child, screen, read: 0 }
+        Self { keyboard, inside: side(), child, screen, read: 0 }
     }
 
     /// All that has been written so far.
@@ -78,6 +83,12 @@ impl Terminal {
     #[track_caller]
     pub(crate) fn type_line(&mut self, line: &str) {
         self.keyboard.write_all(format!("{line}\n").as_bytes()).expect("the terminal takes it");
+    }
+
+    /// Whether what is typed is shown and keys have their usual effects.
+    pub(crate) fn is_as_usual(&self) -> bool {
+        let modes = tcgetattr(&self.inside).expect("it is a terminal").local_modes;
+        modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)
     }
 
     /// Waits until the command has ended; its exit code.

@@ -1,7 +1,7 @@
 //! The console of whoever started us. The program belongs to the graphical subsystem, so that a double click opens no
 //! console: where there is one, it has to ask for it.
 
-use std::{fs::OpenOptions, os::windows::io::IntoRawHandle};
+use std::{fs::OpenOptions, io, os::windows::io::IntoRawHandle};
 
 use windows_sys::Win32::{
     Storage::FileSystem::{FILE_TYPE_UNKNOWN, GetFileType},
@@ -28,6 +28,28 @@ pub fn attach() {
         if !redirected {
             lead(stream, name);
         }
+    }
+}
+
+/// What is typed is not shown while it is read.
+#[derive(Debug)]
+pub struct HiddenTyping(());
+
+impl HiddenTyping {
+    /// Nothing is to be done before it is read.
+    ///
+    /// # Errors
+    /// None: where there is no console, reading says so.
+    pub fn begin() -> io::Result<Self> {
+        Ok(Self(()))
+    }
+
+    /// Waits for a line, which is returned without its end.
+    ///
+    /// # Errors
+    /// When there is no console.
+    pub fn read(self) -> io::Result<String> {
+        rpassword::read_password()
     }
 }
 
