@@ -64,6 +64,20 @@ fn a_password_is_not_shown_and_the_terminal_is_left_as_it_was() {
 }
 
 #[test]
+fn a_password_may_be_mistyped_twice() {
+    let scene = Scene::new();
+    let mut terminal = login(&scene, &[]);
+    for _ in 0..3 {
+        terminal.expect("Password of ");
+        terminal.type_line("wrong");
+    }
+    terminal.expect("the homeserver does not accept this password for ");
+    assert_eq!(terminal.wait(SOON), Some(1), "{}", terminal.screen());
+    assert_eq!(terminal.screen().matches("That is not the password.").count(), 2, "{}", terminal.screen());
+    assert_eq!(scene.devices().len(), 0);
+}
+
+#[test]
 fn a_private_read_receipt_proves_it_without_anybody() {
     let scene = Scene::new();
     scene.bob.send(&scene.room, "Dinner is ready.");

@@ -60,6 +60,14 @@ fn the_user_units_are_valid() {
 }
 
 #[test]
+fn the_socket_unit_listens_where_an_installed_program_does() {
+    let config: toml::Table = text("../../config/pushbell.toml").parse().expect("TOML");
+    let socket = text("pushbell.socket");
+    let sockets: Vec<_> = socket.lines().filter_map(|line| line.strip_prefix("ListenStream=")).collect();
+    assert_eq!(config["server"]["listen"], toml::Value::from(sockets));
+}
+
+#[test]
 fn systemctl_enables_the_unit_for_graphical_sessions() {
     let root = tempfile::tempdir().expect("a directory");
     let units = root.path().join("usr/lib/systemd/user");
@@ -80,10 +88,19 @@ fn the_unit_is_limited_as_the_documentation_says() {
     let mut command = Command::new("systemd-analyze");
     // In tenths, with room for what another version of systemd counts.
     command.args(["--user", "security", "--offline=true", "--no-pager", "--threshold=66"]);
-    let output = command.arg(asset("pushbell.service")).env("XDG_RUNTIME_DIR", directory.path()).output();
-    let output = output.expect("systemd-analyze starts; `make test` installs it");
+    command.arg(asset("pushbell.service")).env("XDG_RUNTIME_DIR", directory.path()).env("LC_ALL", "C.UTF-8");
+    let output = command.output().expect("systemd-analyze starts; `make test` installs it");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("exposure level"), "{said}");
+    for limit in [
+        "NoNewPrivileges=",
+        "RestrictNamespaces=~user",
+        "MemoryDenyWriteExecute=",
+        "SystemCallFilter=~@privileged",
+        "RestrictAddressFamilies=~AF_PACKET",
+    ] {
+        assert!(said.contains(&format!("✓ {limit}")), "{limit}: {said}");
+    }
 }
 
 #[test]

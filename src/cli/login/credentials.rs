@@ -9,7 +9,7 @@ use std::{
 use super::{Failure, Ground, Login, arguments, browser};
 use crate::{
     accounts::SignInMethod,
-    homeserver::{HomeserverClient, HomeserverError, LoginFlows, PasswordLogin, Session, Tokens, oauth},
+    homeserver::{HomeserverClient, HomeserverError, LoginFlows, PasswordLogin, Session, Tokens, UserId, oauth},
     session,
 };
 
@@ -87,7 +87,7 @@ pub(super) async fn sign_in(
         Credentials::Token(token) => return Ok((with_token(client, token).await?, SignInMethod::Token)),
         Credentials::Password(password) => {
             let session = with_password(login, client, &password, device).await;
-            return Ok((session.map_err(|error| told(login, &error))?, SignInMethod::Password));
+            return Ok((session.map_err(|error| told(&login.user, &error))?, SignInMethod::Password));
         }
         Credentials::None => {}
     }
@@ -132,7 +132,7 @@ async fn ask_password(
             Err(error) if is_wrong_password(&error) && tries < TRIES => {
                 writeln!(out, "That is not the password.")?;
             }
-            Err(error) => return Err(told(login, &error)),
+            Err(error) => return Err(told(&login.user, &error)),
         }
     }
 }
@@ -164,9 +164,8 @@ fn is_wrong_password(error: &HomeserverError) -> bool {
     matches!(error, HomeserverError::Refused(refusal) if refusal.errcode == "M_FORBIDDEN")
 }
 
-/// What of a failed login matters to the person.
-fn told(login: &Login<'_>, error: &HomeserverError) -> Failure {
-    let user = &login.user;
+/// What of a failed login matters to the person (pure).
+fn told(user: &UserId, error: &HomeserverError) -> Failure {
     Failure::Failed(match error {
         HomeserverError::Refused(refusal) => match (refusal.errcode.as_str(), refusal.retry_after) {
             ("M_FORBIDDEN", _) => format!("the homeserver does not accept this password for {user}"),
@@ -184,7 +183,40 @@ fn told(login: &Login<'_>, error: &HomeserverError) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use hyper::StatusCode;
+
     use super::*;
+    use crate::homeserver::Refusal;
+
+    #[test]
+    fn a_refused_password_is_told_in_words_of_what_to_do() {
+        fn check(errcode: &str, retry_after_ms: Option<u64>, expected: &str) {
+            let refusal = Refusal {
+                path: "/_matrix/client/v3/login".to_owned(),
+                status: StatusCode::FORBIDDEN,
+                errcode: errcode.to_owned(),
+                error: "words".to_owned(),
+                soft_logout: false,
+                retry_after: retry_after_ms.map(Duration::from_millis),
+                body: serde_json::Value::Null,
+            };
+            let user = UserId::parse("@alice:b").unwrap();
+            let Failure::Failed(told) = told(&user, &HomeserverError::Refused(Box::new(refusal))) else {
+                panic!("it has words of its own")
+            };
+            assert_eq!(told, expected);
+        }
+        check("M_FORBIDDEN", None, "the homeserver does not accept this password for @alice:b");
+        check("M_USER_DEACTIVATED", None, "@alice:b is deactivated");
+        check("M_USER_LOCKED", None, "@alice:b is locked: ask who runs the homeserver");
+        check("M_USER_SUSPENDED", None, "@alice:b is locked: ask who runs the homeserver");
+        check("M_LIMIT_EXCEEDED", Some(20), "the homeserver has had too many tries: try again in 1 s");
+        check("M_LIMIT_EXCEEDED", Some(90_000), "the homeserver has had too many tries: try again in 90 s");
+        check("M_LIMIT_EXCEEDED", None, "the homeserver has had too many tries: try again later");
+        check("M_BAD_JSON", None, "the homeserver says 403 to /_matrix/client/v3/login: M_BAD_JSON (words)");
+    }
 
     #[test]
     fn a_password_is_asked_for_where_somebody_can_type_it() {
