@@ -11,6 +11,8 @@ use std::{
     },
 };
 
+use tracing::error;
+
 use super::{
     limits::Limits,
     link::{Link, Stage},
@@ -81,6 +83,21 @@ impl Registry {
         self.links().values().filter(|link| link.listener == listener).for_each(|link| link.drain());
     }
 
+    /// Tells every connection to finish its request and close.
+    pub(super) fn drain_all(&self) {
+        self.links().values().for_each(|link| link.drain());
+    }
+
+    /// Closes every connection of this listener.
+    pub(super) fn close(&self, listener: u64) {
+        self.links().values().filter(|link| link.listener == listener).for_each(|link| link.close());
+    }
+
+    /// How many connections of this listener are open.
+    pub(super) fn connections_of(&self, listener: u64) -> usize {
+        self.links().values().filter(|link| link.listener == listener).count()
+    }
+
     pub(super) fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -134,6 +151,9 @@ impl Membership {
 
 impl Drop for Membership {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            error!("a connection was dropped after a panic; its client will try again");
+        }
         self.registry.links().remove(&self.link.id);
         self.release_body();
     }

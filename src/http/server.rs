@@ -1,27 +1,27 @@
 //! Accepting connections, and letting go of them.
 
 use std::{
+    convert::Infallible,
     fmt,
     future::{Future, poll_fn},
     io::{self, ErrorKind},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
     task::Poll,
     time::Duration,
 };
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::watch,
-    task::{JoinError, JoinSet},
+    sync::mpsc,
     time,
 };
-use tracing::{debug, error, warn};
+use tracing::{debug, warn};
 
 use super::{
     connection,
     limits::Limits,
-    registry::Registry,
+    registry::{Membership, Registry},
     routes::{Endpoint, Recorder},
     tls::Tls,
 };
@@ -33,12 +33,12 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_
 pub struct Server<R> {
     endpoint: Endpoint<R>,
     registry: Arc<Registry>,
-    tls: watch::Sender<Option<Tls>>,
+    tls: Arc<RwLock<Option<Tls>>>,
 }
 
 impl<R> Clone for Server<R> {
     fn clone(&self) -> Self {
-        Self { endpoint: self.endpoint.clone(), registry: Arc::clone(&self.registry), tls: self.tls.clone() }
+        Self { endpoint: self.endpoint.clone(), registry: Arc::clone(&self.registry), tls: Arc::clone(&self.tls) }
     }
 }
 
@@ -52,17 +52,22 @@ impl<R: Recorder> Server<R> {
     /// A server that listens nowhere yet, in plain HTTP.
     #[must_use]
     pub fn new(endpoint: Endpoint<R>, limits: Limits) -> Self {
-        Self { endpoint, registry: Registry::new(limits), tls: watch::Sender::new(None) }
+        Self { endpoint, registry: Registry::new(limits), tls: Arc::default() }
     }
 
     /// From now on all addresses speak TLS and nothing else, or with `None` plain HTTP. Connections of the other kind
     /// finish their request and close.
     pub fn set_tls(&self, tls: Option<Tls>) {
-        self.tls.send_if_modified(|current| {
-            let differs = *current != tls;
+        let mut current = self.tls.write().unwrap_or_else(PoisonError::into_inner);
+        if *current != tls {
             *current = tls;
-            differs
-        });
+            drop(current);
+            self.registry.drain_all();
+        }
+    }
+
+    fn tls(&self) -> Option<Tls> {
+        self.tls.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Serves these listeners until `shutdown`, then finishes the requests in progress within `limits.drain_time`.
@@ -70,24 +75,20 @@ impl<R: Recorder> Server<R> {
     ///
     /// Runs on a tokio runtime with I/O and time. Its connections are tasks beside it, which end with it.
     pub async fn serve(self, listeners: Vec<TcpListener>, shutdown: impl Future<Output = ()>) {
-        let number = self.registry.listen();
-        let mut connections = JoinSet::new();
+        let listening = Listening { registry: Arc::clone(&self.registry), number: self.registry.listen() };
+        // Each connection holds a sender: when all are dropped, all have ended.
+        let (connected, mut all_ended) = mpsc::channel(1);
         let mut shutdown = Box::pin(shutdown);
-        self.accept_all(number, &listeners, &mut connections, shutdown.as_mut()).await;
-        drop(listeners);
-        drop(shutdown);
+        self.accept_all(listening.number, &listeners, &connected, shutdown.as_mut()).await;
+        drop((listeners, shutdown, connected));
 
-        self.registry.drain(number);
-        let drained = time::timeout(self.registry.limits().drain_time, async {
-            while let Some(ended) = connections.join_next().await {
-                report(ended);
-            }
-        });
-        if drained.await.is_err() {
-            let connections = connections.len();
+        self.registry.drain(listening.number);
+        if time::timeout(self.registry.limits().drain_time, all_ended.recv()).await.is_err() {
+            let connections = self.registry.connections_of(listening.number);
             warn!(connections, "requests were still in progress when the time to finish them was over");
         }
-        connections.shutdown().await;
+        drop(listening);
+        all_ended.recv().await;
         self.endpoint.settle_log();
     }
 
@@ -95,24 +96,15 @@ impl<R: Recorder> Server<R> {
         &self,
         number: u64,
         listeners: &[TcpListener],
-        connections: &mut JoinSet<()>,
+        connected: &mpsc::Sender<Infallible>,
         mut shutdown: Pin<&mut impl Future<Output = ()>>,
     ) {
-        let mut tls = self.tls.subscribe();
         let mut next_listener = 0;
         let mut pause = None;
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = &mut shutdown => return,
-                Ok(()) = tls.changed() => {
-                    self.registry.drain(number);
-                    continue;
-                }
-                Some(ended) = connections.join_next() => {
-                    report(ended);
-                    continue;
-                }
                 accepted = accept(listeners, &mut next_listener) => accepted,
             };
             match accepted {
@@ -123,11 +115,7 @@ impl<R: Recorder> Server<R> {
                         continue;
                     }
                     let (member, made_room) = self.registry.join(number);
-                    let (endpoint, tls) = (self.endpoint.clone(), tls.borrow().clone());
-                    match tls {
-                        Some(tls) => connections.spawn(connection::serve_tls(stream, tls, endpoint, member)),
-                        None => connections.spawn(connection::serve(stream, endpoint, member)),
-                    };
+                    self.spawn(stream, member, connected.clone());
                     if made_room {
                         // Whoever was told to close does so before more are accepted: sockets stay bounded too.
                         tokio::task::yield_now().await;
@@ -152,6 +140,33 @@ impl<R: Recorder> Server<R> {
             }
         }
     }
+
+    /// Serves a connection beside all others. `connected` is dropped when it has ended.
+    fn spawn(&self, stream: TcpStream, member: Membership, connected: mpsc::Sender<Infallible>) {
+        let endpoint = self.endpoint.clone();
+        match self.tls() {
+            Some(tls) => tokio::spawn(async move {
+                connection::serve_tls(stream, tls, endpoint, member).await;
+                drop(connected);
+            }),
+            None => tokio::spawn(async move {
+                connection::serve(stream, endpoint, member).await;
+                drop(connected);
+            }),
+        };
+    }
+}
+
+/// A listener's number, until dropped: then the connections that came by it are closed.
+struct Listening {
+    registry: Arc<Registry>,
+    number: u64,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.registry.close(self.number);
+    }
 }
 
 /// The next connection of any listener; none of them waits for another's to end.
@@ -170,12 +185,4 @@ async fn accept(listeners: &[TcpListener], next: &mut usize) -> io::Result<TcpSt
 
 fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::ConnectionRefused)
-}
-
-fn report(ended: Result<(), JoinError>) {
-    match ended {
-        Ok(()) => {}
-        Err(error) if error.is_panic() => error!("a connection was dropped after a panic; its client will try again"),
-        Err(error) => debug!(%error, "a connection was dropped"),
-    }
 }

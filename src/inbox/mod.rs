@@ -12,6 +12,7 @@ mod checkup;
 mod counts;
 mod damage;
 mod details;
+mod key_filter;
 mod keys;
 mod marks;
 mod news;

@@ -220,21 +220,39 @@ impl Worker {
         in_reading.is_some_and(|in_reading| self.write(|write| in_reading.go_on(write)).is_ok())
     }
 
-    /// Waits for a request. What is left to prune is done meanwhile.
+    /// Waits for a request. What can be done meanwhile is.
     fn next_request(&mut self, requests: &mut mpsc::Receiver<Request>) -> Option<Request> {
-        while let Some(pass) = self.pruning.pass().filter(|_| !self.is_reading) {
+        loop {
             match requests.try_recv() {
                 Ok(request) => return Some(request),
                 Err(mpsc::error::TryRecvError::Disconnected) => return None,
                 Err(mpsc::error::TryRecvError::Empty) => {}
             }
-            let next = self.write(|write| pass.step(write)).unwrap_or_else(|error| {
-                tracing::warn!("old notices stay for another day: {error}");
-                None
-            });
-            self.pruning.went(next);
+            if !self.prune() && !self.survey_keys() {
+                return requests.blocking_recv();
+            }
         }
-        requests.blocking_recv()
+    }
+
+    /// Forgets some old notices, if some are left to forget. Whether there were.
+    fn prune(&mut self) -> bool {
+        let Some(pass) = self.pruning.pass().filter(|_| !self.is_reading) else { return false };
+        let next = self.write(|write| pass.step(write)).unwrap_or_else(|error| {
+            tracing::warn!("old notices stay for another day: {error}");
+            None
+        });
+        self.pruning.went(next);
+        true
+    }
+
+    /// Learns more of the keys that are kept, if more is worth knowing. Whether it was.
+    fn survey_keys(&mut self) -> bool {
+        // After a failure there is no database, and nothing to learn until somebody needs it.
+        self.database.is_some()
+            && self
+                .with_database(|Database { connection, memory }| memory.keys.survey(connection))
+                .inspect_err(|error| tracing::warn!("the inbox could not be read: {error}"))
+                .unwrap_or(false)
     }
 
     /// Records pushes in one commit; if one of them fails, each in its own, so that it alone fails.

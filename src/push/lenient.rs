@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize,
-    de::{self, Deserializer, MapAccess, Visitor},
+    de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
@@ -92,6 +92,15 @@ impl<'a> Object<'a> {
         serde_json::from_str(json).ok()
     }
 
+    /// Reads JSON text that is an object, and its member of this name if that is one too: the same as reading one after
+    /// the other, in one pass. The outer object comes without that member.
+    pub(crate) fn read_with_member(json: &'a str, member: &str) -> Option<(Self, Self)> {
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        let (outer, inner) = Entries { nested: Some(member) }.deserialize(&mut deserializer).ok()?;
+        deserializer.end().ok()?;
+        Some((outer, inner?))
+    }
+
     /// The value of a key.
     pub(crate) fn get(&self, key: &str) -> Option<Value<'a>> {
         self.0
@@ -130,24 +139,46 @@ impl<'a> Object<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Object<'de>;
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
+        Entries { nested: None }.deserialize(deserializer).map(|(object, _)| object)
+    }
+}
+
+/// Takes the members of an object, and that of one name as an object of its own.
+struct Entries<'k> {
+    nested: Option<&'k str>,
+}
+
+impl<'de> DeserializeSeed<'de> for Entries<'_> {
+    type Value = (Object<'de>, Option<Object<'de>>);
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Entries<'_> {
+    type Value = (Object<'de>, Option<Object<'de>>);
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::with_capacity(if self.nested.is_some() { 1 } else { 16 });
+        let mut inner = None;
+        // The key is taken raw too: decoding one with a lone surrogate would fail the whole object.
+        while let Some(key) = map.next_key::<&RawValue>()? {
+            let key = exact_string(key.get());
+            if key.is_some() && key.as_deref() == self.nested {
+                inner = Some(map.next_value()?);
+                continue;
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::with_capacity(16);
-                // The key is taken raw too: decoding one with a lone surrogate would fail the whole object.
-                while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-                    if let Some(key) = exact_string(key.get()) {
-                        entries.push((key, Value(value)));
-                    }
-                }
-                Ok(Object(entries))
+            let value = map.next_value()?;
+            if let Some(key) = key {
+                entries.push((key, Value(value)));
             }
         }
-        deserializer.deserialize_map(Entries)
+        Ok((Object(entries), inner))
     }
 }
 
@@ -189,6 +220,44 @@ mod tests {
         assert_eq!(object.string("lone"), None, "an id must be exact");
         assert!(object.text("lone").is_some_and(|text| text.starts_with('a') && text.ends_with('b')));
         assert_eq!(object.get("huge").and_then(Value::number), None);
+    }
+
+    #[test]
+    fn an_object_and_its_member_are_read_at_once_as_they_are_one_after_the_other() {
+        let check = |json: &str| {
+            let outer = Object::read(json);
+            let inner = outer.as_ref().and_then(|outer| outer.object("in"));
+            let entries = |object: &Object<'_>| -> Vec<(String, String)> {
+                object.0.iter().map(|(key, value)| (key.to_string(), value.json().to_owned())).collect()
+            };
+            let expected = inner.map(|inner| {
+                let mut outer = entries(&outer.unwrap());
+                outer.retain(|(key, _)| key != "in");
+                (outer, entries(&inner))
+            });
+            let both = Object::read_with_member(json, "in").map(|(outer, inner)| (entries(&outer), entries(&inner)));
+            assert_eq!(both, expected, "{json}");
+            both.is_some()
+        };
+        for json in [
+            r#"{"in":{"a":1,"in":{}},"b":[{}]}"#,
+            r#" {"b":2,"i\u006e":{"\ud800":1}} "#,
+            r#"{"in":{"a":1},"in":{"b":2}}"#,
+            r#"{"in":{}}"#,
+        ] {
+            assert!(check(json));
+        }
+        for json in [
+            r#"{"in":{"a":1},"in":null}"#,
+            r#"{"in":{"a":1},"in":[]}"#,
+            r#"{"b":{"in":{}}}"#,
+            r#"{"in":{}"#,
+            r#"{"in":{}}x"#,
+            "[]",
+            "",
+        ] {
+            assert!(!check(json));
+        }
     }
 
     #[test]

@@ -68,12 +68,9 @@ impl Notification {
     pub fn parse(body: &[u8]) -> Result<Self, PushError> {
         // The bytes of a push are nearly always right, which is found out faster than what would stand for wrong ones.
         let body = str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
-        let Some(outer) = Object::read(&body) else {
-            Value::parse(&body).map_err(|error| PushError::NotJson(error.to_string()))?;
-            return Err(PushError::BadJson("the body is not a JSON object"));
+        let Some((outer, inner)) = Object::read_with_member(&body, "notification") else {
+            return Err(not_a_push(&body));
         };
-        let inner = outer.get("notification").ok_or(PushError::MissingParam("`notification` is missing"))?;
-        let inner = inner.object().ok_or(PushError::BadJson("`notification` is not an object"))?;
         Ok(Self {
             event_id: id(&inner, "event_id"),
             id: id(&inner, "id"),
@@ -102,6 +99,18 @@ impl Notification {
                 .content
                 .as_ref()
                 .is_some_and(|raw| Object::read(raw.get()).is_some_and(|content| !content.is_empty()))
+    }
+}
+
+/// Why a body has no object `notification`.
+fn not_a_push(body: &str) -> PushError {
+    match (Value::parse(body), Object::read(body)) {
+        (Err(error), _) => PushError::NotJson(error.to_string()),
+        (Ok(_), None) => PushError::BadJson("the body is not a JSON object"),
+        (Ok(_), Some(outer)) if outer.get("notification").is_none() => {
+            PushError::MissingParam("`notification` is missing")
+        }
+        (Ok(_), Some(_)) => PushError::BadJson("`notification` is not an object"),
     }
 }
 

@@ -102,7 +102,7 @@ impl Bench {
 
     /// As when the program dies and starts again: the service forgets nothing, and is not heard of before it says so.
     async fn restart(&mut self) {
-        self.news = Arc::new(Notify::new());
+        let news_before = take(&mut self.news);
         self.inbox = open(&self.directory, &self.config, &self.news);
         let (service, recorded) = {
             let state = self.screen.state();
@@ -123,6 +123,10 @@ impl Bench {
             tray: true,
             wake_window: self.wake_window.clone(),
         });
+        // Whatever the first inbox was at is over, as it is when a program has died.
+        while Arc::strong_count(&news_before) > 1 {
+            std::thread::yield_now();
+        }
         self.controller.prepare(Listening::default(), None, std::iter::empty()).await;
         self.service(service).await;
     }

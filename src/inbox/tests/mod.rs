@@ -55,9 +55,13 @@ impl Desk {
         self.directory.path().join("data/pushbell.db")
     }
 
-    /// As when the program dies and starts again.
+    /// As when the program dies and starts again: its log stays, for the database is open all the time. Whatever the
+    /// first thread was at (pruning, a checkpoint) is over then, as it is when a program has died.
     fn restart(&mut self) {
         self.inbox = Inbox::open(&self.path(), RETENTION, self.news.clone()).unwrap();
+        while Arc::strong_count(&self.news) > 2 {
+            std::thread::yield_now();
+        }
     }
 
     /// Waits until the thread has ended.
