@@ -109,10 +109,13 @@ impl<D: Desktop> Controller<D> {
 
     fn withdraw_zeroed(&mut self, zeroed: &Zeroed, news: &News) {
         let nothing_unread = news.accounts.iter().all(|account| account.unread == 0);
-        let gone = self.popups.forget(|key, subject| match (subject, zeroed) {
-            (Some(subject), Zeroed::Account(account)) => subject.room.account == *account,
-            (Some(subject), Zeroed::Room(room)) => subject.room == *room,
-            (None, Zeroed::Account(_) | Zeroed::Room(_)) => *key == PopupKey::Summary && nothing_unread,
+        let gone = self.popups.forget(|key, subject| {
+            let is_told_of = match zeroed {
+                Zeroed::Account(account) => subject.is_some_and(|subject| subject.room.account == *account),
+                Zeroed::Room(room) => matches!(key, PopupKey::Room(of) if of == room),
+                Zeroed::Call(call) => *key == PopupKey::Call(*call),
+            };
+            is_told_of || (*key == PopupKey::Summary && nothing_unread)
         });
         for key in gone {
             if key == PopupKey::Summary {

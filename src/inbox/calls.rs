@@ -183,6 +183,7 @@ pub(super) fn end(write: &mut Write<'_>, account: &mut Account, notice: i64) -> 
     if ended > 0 {
         account.was_read(1);
         marks::read_one(write, notice)?;
+        write.changes.zero_call(&account.name, NoticeId(notice));
     }
     Ok(())
 }
