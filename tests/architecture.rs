@@ -252,7 +252,7 @@ fn push_is_pure() {
 
 #[test]
 fn values_of_the_desktop_are_pure() {
-    for module in ["desktop/popup", "desktop/tray_view", "notice", "identity"] {
+    for module in ["desktop/popup", "desktop/tray_view", "notice", "identity", "address"] {
         forbid("these are plain values", within(module), IMPURE);
     }
 }
@@ -270,6 +270,11 @@ fn modules_use_each_other_in_one_direction() {
             "identity",
             &["app", "cli", "control", "controller", "http", "inbox", "platform", "accounts", "config", "desktop"],
         ),
+        (
+            "address",
+            &["app", "cli", "control", "controller", "http", "inbox", "platform", "accounts", "config", "desktop"],
+        ),
+        ("control", &["app", "cli", "controller", "http", "inbox", "accounts", "config", "doctor", "homeserver"]),
         ("inbox", &["app", "cli", "control", "controller", "http", "desktop", "config"]),
         ("accounts", &["app", "cli", "control", "controller", "http", "desktop"]),
         ("config", &["app", "cli", "control", "controller", "http", "inbox", "accounts"]),
