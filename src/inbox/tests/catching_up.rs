@@ -175,6 +175,27 @@ async fn details_change_the_notice_and_its_popup() {
 }
 
 #[tokio::test]
+async fn details_of_what_was_taken_back_meanwhile_are_not_taken_up() {
+    let desk = Desk::new();
+    desk.record(ids("$1", "!r")).await;
+    desk.record(event("$2", "!r", "m.room.redaction", r#"{"redacts":"$1"}"#)).await;
+    desk.inbox.add_details(NoticeId(1), Some(message("$1", "!r").notification), true).await.unwrap();
+    let notice = desk.notice("$1");
+    assert_eq!((notice.redacted, notice.content), (true, None));
+    assert!(wanted(&desk).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_turns_out_to_be_a_call_rings_as_its_push_asked_for() {
+    let desk = Desk::new();
+    let ring = SoundTweak::Named("ring".to_owned());
+    desk.record(ids("$call", "!r").sound(ring.clone())).await;
+    let call = event("$call", "!r", "m.call.invite", r#"{"call_id":"1"}"#).notification;
+    desk.inbox.add_details(NoticeId(1), Some(call), true).await.unwrap();
+    assert_eq!(desk.news().await.calls[0].notice.sound, ring);
+}
+
+#[tokio::test]
 async fn what_turns_out_to_be_a_call_or_a_redaction_is_one() {
     let desk = Desk::new();
     desk.record(message("$said", "!r")).await;
