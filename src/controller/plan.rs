@@ -282,6 +282,25 @@ mod tests {
     }
 
     #[test]
+    fn the_next_flood_begins_a_summary_of_its_own() {
+        let mut bench = Bench::new();
+        let from = |bench: &mut Bench, first: i64| match &bench
+            .plan(&news((first..first + 64).map(waiting)), None)
+            .steps[..]
+        {
+            [Step::Summary { from, .. }] => from.0,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(from(&mut bench, 1), 1);
+        bench.now += SUMMARY_LIFE - Duration::from_secs(1);
+        assert_eq!(from(&mut bench, 65), 1, "it goes on");
+        bench.now += SUMMARY_LIFE;
+        assert_eq!(from(&mut bench, 129), 129, "it is history");
+        bench.planner.summary_is_over();
+        assert_eq!(from(&mut bench, 193), 193, "it was seen");
+    }
+
+    #[test]
     fn a_highlight_in_a_flood_has_a_popup_of_its_own_and_the_summary_waits_for_it() {
         let mut bench = Bench::new();
         let marked = marked(30);

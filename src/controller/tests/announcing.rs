@@ -71,8 +71,14 @@ async fn clicks_lead_to_what_is_to_be_done() {
     assert_eq!(bench.asks.try_recv(), Ok(Ask::Connect { token: Some("token".into()) }));
     bench.say(click(FAULT)).await;
     assert_eq!(bench.asks.try_recv(), Ok(Ask::OpenConfiguration { token: Some("token".into()) }));
-    bench.say(click("The accounts cannot be read")).await;
-    assert!(bench.asks.try_recv().is_err());
+    for topic in [Topic::Listen, Topic::Certificate] {
+        bench.say(click(topic.title())).await;
+        assert_eq!(bench.asks.try_recv(), Ok(Ask::OpenConfiguration { token: Some("token".into()) }));
+    }
+    for topic in [Topic::Accounts, Topic::Inbox, Topic::Damage, Topic::SignIn] {
+        bench.say(click(topic.title())).await;
+        assert!(bench.asks.try_recv().is_err(), "the configuration has nothing to do with it: {topic:?}");
+    }
     bench.handle(Event::Open(OpenTarget::File("/x".into()), Some("token".into()))).await;
     assert_eq!(bench.opened().pop(), Some((OpenTarget::File("/x".into()), Some("token".into()))));
 }
