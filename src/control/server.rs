@@ -224,6 +224,30 @@ mod tests {
         });
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_nothing_is_not_waited_for() {
+        let (mut client, server) = tokio::io::duplex(1024);
+        let (commands, _asked) = mpsc::channel(1);
+        client.write_all(b"{\"request\":").await.unwrap();
+        let start = tokio::time::Instant::now();
+        converse(server, commands).await;
+        assert_eq!(start.elapsed(), PATIENCE);
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer, b"");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_program_that_is_too_busy_says_so() {
+        let (mut client, server) = tokio::io::duplex(1024);
+        let (commands, _asked) = mpsc::channel(1);
+        client.write_all(b"{\"request\":\"clear\"}\n").await.unwrap();
+        converse(server, commands).await;
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer, "{\"reply\":\"failed\",\"reason\":\"Pushbell is too busy to answer\"}\n");
+    }
+
     #[test]
     fn who_waits_for_a_push_and_goes_makes_room_for_others() {
         let replies = with_server(|path| {

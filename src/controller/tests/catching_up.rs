@@ -2,7 +2,7 @@
 
 use jiff::ToSpan;
 
-use super::{push::*, *};
+use super::{push::*, screen::Service, *};
 use crate::{
     controller::Missing,
     inbox::{CaughtUp, CountsScope, Missed},
@@ -129,6 +129,14 @@ async fn a_summary_says_that_there_was_more() {
     assert!(bench.up()[0].1.starts_with("There were more than are read back."), "{:?}", bench.up());
     catch_up(&mut bench, vec![message("two", "Kitchen").missed()], true).await;
     assert_eq!(bench.shows(), ["Bob in Kitchen"]);
+
+    bench.service(Service::Absent).await;
+    catch_up(&mut bench, vec![message("three", "Kitchen").missed()], false).await;
+    bench.controller.refresh().await;
+    catch_up(&mut bench, vec![message("four", "Cellar").missed()], true).await;
+    bench.service(Service::Shows).await;
+    bench.pass(SECOND).await;
+    assert!(bench.up()[0].1.starts_with("There were more than are read back."), "until it was said: {:?}", bench.up());
 }
 
 #[tokio::test(start_paused = true)]

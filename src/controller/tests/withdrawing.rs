@@ -146,6 +146,17 @@ async fn an_edit_of_a_message_that_the_popup_does_not_name_does_not_bring_it_up_
 }
 
 #[tokio::test(start_paused = true)]
+async fn accounts_that_cannot_be_read_keep_their_numbers() {
+    let mut bench = Bench::new().await;
+    bench.push(message("one", "Kitchen").unread(7)).await;
+    let error = Accounts::read(&bench.directory.path().join("missing.toml")).err().unwrap();
+    bench.accounts = Arc::new(Accounts::unavailable(&error));
+    bench.restart().await;
+    assert_eq!(bench.badge(), (7, 0));
+    assert!(!bench.notice("one").read);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_removed_account_takes_its_popups_with_it() {
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen").unread(1)).await;
