@@ -42,6 +42,7 @@
 //! its own, parked.
 
 pub mod accounts;
+pub mod address;
 pub mod app;
 pub mod cli;
 pub mod config;

@@ -133,9 +133,11 @@ mod tests {
         let (subscriber, _level) = subscriber(Some(Level::TRACE), Level::TRACE, style, move || writer.clone());
         tracing::subscriber::with_default(subscriber, || {
             tracing::warn!(target: "zbus::connection", "a message with a text");
+            tracing::error!(target: "zbus::connection", "it is broken");
             tracing::trace!("ours");
         });
-        assert_eq!(String::from_utf8(lines.0.lock().unwrap().clone()).unwrap(), "TRACE ours\n");
+        let logged = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(logged, "ERROR it is broken\nTRACE ours\n");
     }
 
     #[test]

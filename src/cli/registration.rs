@@ -1,12 +1,10 @@
 //! How to register an account's pusher with a homeserver, in words to read and a request to paste.
 
-use std::net::IpAddr;
-
 use hyper::Uri;
 use serde_json::json;
 
 use super::output;
-use crate::{accounts::Account, identity, push::notify};
+use crate::{accounts::Account, address::Scope, identity, push::notify};
 
 /// What a homeserver must be told to push to this account, and how. Contains the pushkey: for the person's eyes only,
 /// never for a log. `public_url` is the base address that homeservers are told.
@@ -67,30 +65,21 @@ fn shell_word(text: &str) -> String {
 /// What the person must know about an address that not every homeserver can reach.
 fn hint(public_url: &str) -> Option<&'static str> {
     let uri: Uri = public_url.parse().ok()?;
-    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
-    let address: Option<IpAddr> = host.parse().ok();
-    if address.is_some_and(|address| address.is_unspecified()) {
-        return Some(
+    match Scope::of_host(uri.host()?)? {
+        Scope::Unspecified => Some(
             "Pushbell listens on every address of this computer. Set server.public_url in pushbell.toml to the one\n\
              that your homeserver can reach.",
-        );
-    }
-    if host == "localhost" || address.is_some_and(|address| address.is_loopback()) {
-        return Some(
+        ),
+        Scope::Loopback => Some(
             "Only a homeserver on this very computer can reach this address. For any other, set server.listen or\n\
              server.public_url in pushbell.toml. Synapse also needs the address in its ip_range_whitelist: without\n\
              that it accepts the pusher, but never delivers.",
-        );
+        ),
+        Scope::Local => Some(
+            "This is a private address: Synapse accepts the pusher, but delivers only if its ip_range_whitelist has it.",
+        ),
+        Scope::Public => None,
     }
-    let private = match address? {
-        IpAddr::V4(v4) => {
-            v4.is_private() || v4.is_link_local() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64)
-        }
-        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
-    };
-    private.then_some(
-        "This is a private address: Synapse accepts the pusher, but delivers only if its ip_range_whitelist has it.",
-    )
 }
 
 #[cfg(test)]
@@ -143,6 +132,7 @@ mod tests {
         let check = |url: &str, word: &str| assert!(hint(url).unwrap().contains(word), "{url}");
         check("http://127.0.0.1:7874", "this very computer");
         check("http://[::1]:7874", "this very computer");
+        check("http://[::ffff:127.0.0.1]:7874", "this very computer");
         check("http://localhost:7874", "this very computer");
         check("http://0.0.0.0:7874", "every address");
         check("http://[::]:7874", "every address");

@@ -68,8 +68,8 @@ pub(super) fn base_url(value: &Value<'_, '_>) -> Result<Option<String>, Wrong> {
         return Err(value.wrong(format!("{EXPECTED}, without ? and #: some homeservers break those")));
     }
     let base = written.trim_end_matches('/');
-    if base.ends_with(notify::PATH) {
-        return Err(value.wrong(format!("{EXPECTED}, without {}: that is added", notify::PATH)));
+    if uri.path().bytes().any(|byte| byte != b'/') {
+        return Err(value.wrong(format!("{EXPECTED}, without a path: homeservers push to {} alone", notify::PATH)));
     }
     Ok(Some(base.to_owned()))
 }

@@ -22,7 +22,7 @@ pub use edit::with_server;
 pub use error::{ConfigError, Fault};
 
 pub use crate::desktop::popup::Timeout;
-use crate::{identity, platform::files};
+use crate::{address::Scope, identity, platform::files};
 
 /// Longest file that is read: no configuration is that long, but a path may name anything.
 const LONGEST_FILE: u64 = 256 * 1024;
@@ -227,7 +227,7 @@ impl Server {
     /// The addresses where others than this computer can speak plain HTTP, and whoever is on the way can read along.
     #[must_use]
     pub fn in_the_clear(&self) -> Vec<SocketAddr> {
-        let exposed = |address: &&SocketAddr| self.tls.is_none() && !address.ip().to_canonical().is_loopback();
+        let exposed = |address: &&SocketAddr| self.tls.is_none() && Scope::of(address.ip()) != Scope::Loopback;
         self.listen.iter().filter(exposed).copied().collect()
     }
 }

@@ -112,7 +112,7 @@ fn values_are_read_as_they_are_meant() {
         r#"
         [server]
         listen = ["0.0.0.0:1", "[::1]:2", "127.0.0.1:0", "127.0.0.1:0"]
-        public_url = "https://push.example.org/base/"
+        public_url = "https://push.example.org/"
         extra_paths = ["/", "/_matrix/push/r0/notify"]
         [popup]
         timeout = 1.5
@@ -126,7 +126,7 @@ fn values_are_read_as_they_are_meant() {
         "#,
     ));
     assert_eq!(config.server.listen.len(), 4);
-    assert_eq!(config.server.public_url.as_deref(), Some("https://push.example.org/base"));
+    assert_eq!(config.server.public_url.as_deref(), Some("https://push.example.org"));
     assert_eq!(config.popup.timeout, Timeout::Milliseconds(1500));
     assert_eq!(config.popup.open, OpenWith::Command(vec!["client".into(), "--room={room}".into(), "{}".into()]));
     assert_eq!(config.sound.directory, Some(PathBuf::from(whole_paths("/srv/sounds"))));
@@ -159,6 +159,8 @@ fn values_that_would_not_work_are_refused() {
         "server.public_url = 'https://push.example.org/?a=b'",
         "server.public_url = 'https://push.example.org/#a'",
         "server.public_url = 'https://push.example.org/_matrix/push/v1/notify'",
+        "server.public_url = 'https://example.org/push'",
+        "server.public_url = 'https://example.org/push/'",
         "server.tls = '/a'",
         "server.tls = {}",
         "server.tls = { certificate = 1, key = '/b' }",
@@ -255,6 +257,16 @@ fn the_default_file_is_never_written_over_anything() {
     std::fs::write(&path, "mine").unwrap();
     assert!(!write_default(&path).unwrap());
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_is_not_replaced_by_the_default_file() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("pushbell.toml");
+    std::os::unix::fs::symlink(home.path().join("not mounted/pushbell.toml"), &path).unwrap();
+    assert!(!write_default(&path).unwrap());
+    assert!(path.symlink_metadata().unwrap().is_symlink());
 }
 
 /// What the documentation shows as TOML can be copied into `pushbell.toml`.

@@ -52,8 +52,13 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, commands: mpsc::S
     if !matches!(asked, Ok(Ok(_))) || line.is_empty() {
         return;
     }
-    let reply = match serde_json::from_slice(&line) {
-        Ok(request) => pass_on(request, &commands).await,
+    let reply = match serde_json::from_slice::<Request>(&line) {
+        Ok(request) if request.waits().is_zero() => pass_on(request, &commands).await,
+        Ok(request) => tokio::select! {
+            reply = pass_on(request, &commands) => reply,
+            // A client says nothing more: whatever can be read is its end.
+            _ = stream.read_u8() => return,
+        },
         Err(error) => failed(&format!("this version of Pushbell does not know the request: {error}")),
     };
     let mut answer = match serde_json::to_vec(&reply) {
@@ -129,7 +134,7 @@ mod tests {
                         Request::ReloadAccounts => Reply::Failed { reason: "no such file".into() },
                         // Dropping the answer: a program that ends before it has answered.
                         Request::Status | Request::ReloadConfiguration => continue,
-                        Request::WaitForPush { since, seconds, .. } if seconds > 1 => Reply::Pushed { at: since },
+                        Request::WaitForPush { account, since, .. } if account == "home" => Reply::Pushed { at: since },
                         Request::WaitForPush { .. } => {
                             kept.push(answer);
                             continue;
@@ -172,7 +177,9 @@ mod tests {
     fn who_waits_for_a_push_is_told_of_it_or_that_none_came() {
         let since: jiff::Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
         let replies = with_server(move |path| {
-            [60, 1].map(|seconds| ask(&path, &Request::WaitForPush { account: "home".into(), since, seconds }).unwrap())
+            [("home", 60), ("silent", 1)].map(|(account, seconds)| {
+                ask(&path, &Request::WaitForPush { account: account.into(), since, seconds }).unwrap()
+            })
         });
         assert_eq!(replies, [Reply::Pushed { at: since }, Reply::Done]);
     }
@@ -215,6 +222,48 @@ mod tests {
             }
             drop(idle);
         });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_nothing_is_not_waited_for() {
+        let (mut client, server) = tokio::io::duplex(1024);
+        let (commands, _asked) = mpsc::channel(1);
+        client.write_all(b"{\"request\":").await.unwrap();
+        let start = tokio::time::Instant::now();
+        converse(server, commands).await;
+        assert_eq!(start.elapsed(), PATIENCE);
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer, b"");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_program_that_is_too_busy_says_so() {
+        let (mut client, server) = tokio::io::duplex(1024);
+        let (commands, _asked) = mpsc::channel(1);
+        client.write_all(b"{\"request\":\"clear\"}\n").await.unwrap();
+        converse(server, commands).await;
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer, "{\"reply\":\"failed\",\"reason\":\"Pushbell is too busy to answer\"}\n");
+    }
+
+    #[test]
+    fn who_waits_for_a_push_and_goes_makes_room_for_others() {
+        let replies = with_server(|path| {
+            let request =
+                br#"{"request":"wait_for_push","account":"silent","since":"2026-11-22T08:00:00Z","seconds":3600}"#;
+            let waiting: Vec<_> = (0..MOST_CLIENTS)
+                .map(|_| {
+                    let mut client = control_socket::connect(&path, Duration::from_secs(10)).unwrap();
+                    client.write_all(&[request, &b"\n"[..]].concat()).unwrap();
+                    client
+                })
+                .collect();
+            drop(waiting);
+            ask(&path, &Request::Clear).unwrap()
+        });
+        assert_eq!(replies, Reply::Done);
     }
 
     #[test]

@@ -190,6 +190,14 @@ mod tests {
     }
 
     #[test]
+    fn a_deadline_that_is_far_off_by_a_clock_that_was_set_back_is_near() {
+        let (wall, now) = (Timestamp::UNIX_EPOCH, Instant::now());
+        let mut calls = Calls::default();
+        calls.update(&[call(1, CallState::Ringing, wall + 24.hours())], wall, now);
+        assert_eq!(calls.next_deadline(), Some(now + LONGEST));
+    }
+
+    #[test]
     fn a_missed_call_is_shown_though_its_ringing_was() {
         let deadline = Timestamp::UNIX_EPOCH;
         let mut calls = Calls::default();

@@ -54,6 +54,12 @@ pub(super) struct Plan {
     pub(super) again_at: Option<Instant>,
 }
 
+impl Plan {
+    fn come_again(&mut self, at: Instant) {
+        self.again_at = Some(self.again_at.map_or(at, |earlier| earlier.min(at)));
+    }
+}
+
 /// What the plan has to know besides the news.
 pub(super) struct Situation<'a> {
     pub(super) now: Instant,
@@ -67,6 +73,8 @@ pub(super) struct Situation<'a> {
     pub(super) under_way: HashSet<RoomKey>,
     /// Whether the summary is on its way.
     pub(super) summary_under_way: bool,
+    /// Whether the summary is up and tells what is no longer right.
+    pub(super) summary_outdated: bool,
 }
 
 /// Decides what is shown when. Owns the budgets.
@@ -79,10 +87,18 @@ pub(super) struct Planner {
     summary: Option<OpenSummary>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct OpenSummary {
     from: NoticeId,
+    up_to: NoticeId,
+    highlights: Vec<RoomKey>,
     changed_at: Instant,
+}
+
+impl OpenSummary {
+    fn step(&self) -> Step {
+        Step::Summary { from: self.from, up_to: self.up_to, highlights: self.highlights.clone() }
+    }
 }
 
 impl Planner {
@@ -99,6 +115,11 @@ impl Planner {
     /// The person has seen the summary, or what it told of was read: the next one starts anew.
     pub(super) fn summary_is_over(&mut self) {
         self.summary = None;
+    }
+
+    /// Whether the summary names what happened in this room.
+    pub(super) fn summary_names(&self, room: &RoomKey) -> bool {
+        self.summary.as_ref().is_some_and(|summary| summary.highlights.contains(room))
     }
 
     /// Whether the popup of one more call may come now, or else when.
@@ -131,6 +152,17 @@ impl Planner {
         let is_waiting = |room: &RoomKey| news.waiting.iter().any(|waiting| waiting.room == *room);
         let outdated = situation.outdated.iter().filter(|room| !is_waiting(room));
         spend(&mut self.updates, up.iter().map(|waiting| &waiting.room).chain(outdated), now, &mut plan);
+        // What waits is told first: that may be in a new summary.
+        if let Some(summary) = &self.summary
+            && situation.summary_outdated
+            && news.waiting_rooms == 0
+        {
+            if self.updates.take(now) {
+                plan.steps.push(summary.step());
+            } else {
+                plan.come_again(self.updates.next());
+            }
+        }
         let unlisted = news.waiting_rooms.saturating_sub(news.waiting.len() as u64);
         let new_rooms = new.len() as u64 + unlisted;
         if new_rooms > u64::from(self.new_popups.available(now)) && (new_rooms > FEW || self.in_flood(now)) {
@@ -144,20 +176,25 @@ impl Planner {
     }
 
     fn in_flood(&self, now: Instant) -> bool {
-        self.summary.is_some_and(|summary| now.saturating_duration_since(summary.changed_at) < 5 * SUMMARY_INTERVAL)
+        self.summary
+            .as_ref()
+            .is_some_and(|summary| now.saturating_duration_since(summary.changed_at) < 5 * SUMMARY_INTERVAL)
     }
 
     fn summarise(&mut self, news: &News, marked: &[&WaitingRoom], now: Instant) -> Plan {
-        let open = self.summary.filter(|open| now.saturating_duration_since(open.changed_at) < SUMMARY_LIFE);
+        let open = self.summary.as_ref();
+        let open = open.filter(|open| now.saturating_duration_since(open.changed_at) < SUMMARY_LIFE);
         if let Some(open) = open
             && now < open.changed_at + SUMMARY_INTERVAL
         {
             return Plan { steps: Vec::new(), again_at: Some(open.changed_at + SUMMARY_INTERVAL) };
         }
         let from = open.map_or(news.waiting_from, |open| open.from.min(news.waiting_from));
-        self.summary = Some(OpenSummary { from, changed_at: now });
         let highlights = marked.iter().rev().map(|waiting| waiting.room.clone()).collect();
-        Plan { steps: vec![Step::Summary { from, up_to: news.waiting_up_to, highlights }], again_at: None }
+        let summary = OpenSummary { from, up_to: news.waiting_up_to, highlights, changed_at: now };
+        let plan = Plan { steps: vec![summary.step()], again_at: None };
+        self.summary = Some(summary);
+        plan
     }
 }
 
@@ -167,8 +204,7 @@ fn spend<'a>(budget: &mut Budget, rooms: impl Iterator<Item = &'a RoomKey>, now:
         if budget.take(now) {
             plan.steps.push(Step::Room(room.clone()));
         } else {
-            let next = budget.next();
-            plan.again_at = Some(plan.again_at.map_or(next, |earlier| earlier.min(next)));
+            plan.come_again(budget.next());
             return;
         }
     }
@@ -232,6 +268,7 @@ mod tests {
                 outdated: self.outdated.clone(),
                 under_way: self.under_way.clone(),
                 summary_under_way: self.summary_under_way,
+                summary_outdated: false,
             };
             self.planner.plan(news, &situation)
         }
@@ -279,6 +316,25 @@ mod tests {
         bench.now += Duration::from_secs(1);
         let plan = bench.plan(&more, None);
         assert_eq!(plan.steps, [Step::Summary { from: NoticeId(1), up_to: NoticeId(128), highlights: vec![] }]);
+    }
+
+    #[test]
+    fn the_next_flood_begins_a_summary_of_its_own() {
+        let mut bench = Bench::new();
+        let from = |bench: &mut Bench, first: i64| match &bench
+            .plan(&news((first..first + 64).map(waiting)), None)
+            .steps[..]
+        {
+            [Step::Summary { from, .. }] => from.0,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(from(&mut bench, 1), 1);
+        bench.now += SUMMARY_LIFE / 2;
+        assert_eq!(from(&mut bench, 65), 1, "it goes on");
+        bench.now += SUMMARY_LIFE;
+        assert_eq!(from(&mut bench, 129), 129, "it is history");
+        bench.planner.summary_is_over();
+        assert_eq!(from(&mut bench, 193), 193, "it was seen");
     }
 
     #[test]

@@ -55,6 +55,8 @@ struct UnderWay {
     /// What is to be written down once it is shown.
     shown: Option<Shown>,
     subject: Option<Subject>,
+    /// Title and text of a summary.
+    says: Option<(String, String)>,
     /// It was to make an outdated one right.
     is_correction: bool,
 }
@@ -67,12 +69,19 @@ struct Entry {
     is_up: bool,
     /// What the one that is up tells of, if that is notices of one room.
     subject: Option<Subject>,
+    /// What the one that is up says, if it is a summary.
+    says: Option<(String, String)>,
     /// What the one that is up tells is no longer right.
     is_outdated: bool,
     under_way: Option<UnderWay>,
 }
 
 impl Entry {
+    /// It is up and not right, and none is on its way that replaces it.
+    fn is_to_be_corrected(&self) -> bool {
+        self.is_outdated && self.is_up && self.under_way.is_none()
+    }
+
     fn serial(&self) -> Option<PopupSerial> {
         self.under_way.as_ref().map(|popup| popup.serial)
     }
@@ -91,7 +100,7 @@ impl Popups {
     pub(super) fn ask(&mut self, key: PopupKey, shown: Option<Shown>, subject: Option<Subject>) -> PopupSerial {
         self.next_serial += 1;
         let serial = PopupSerial(self.next_serial);
-        let under_way = UnderWay { serial, shown, subject, is_correction: false };
+        let under_way = UnderWay { serial, shown, subject, says: None, is_correction: false };
         if let Some(entry) = self.entry(&key) {
             let is_correction = std::mem::take(&mut entry.is_outdated);
             entry.under_way = Some(UnderWay { is_correction, ..under_way });
@@ -104,9 +113,19 @@ impl Popups {
                 key,
                 is_up: false,
                 subject: None,
+                says: None,
                 is_outdated: false,
                 under_way: Some(under_way),
             });
+        }
+        serial
+    }
+
+    /// A summary is about to be shown, like [`Popups::ask`].
+    pub(super) fn ask_summary(&mut self, popup: &Popup, shown: Shown) -> PopupSerial {
+        let serial = self.ask(PopupKey::Summary, Some(shown), None);
+        if let Some(coming) = self.entry(&PopupKey::Summary).and_then(|entry| entry.under_way.as_mut()) {
+            coming.says = Some((popup.title.clone(), popup.text.clone()));
         }
         serial
     }
@@ -115,9 +134,9 @@ impl Popups {
     /// or withdrawn.
     pub(super) fn shown(&mut self, serial: PopupSerial) -> Option<(PopupKey, Option<Shown>)> {
         let entry = self.entries.iter_mut().find(|entry| entry.serial() == Some(serial))?;
-        let UnderWay { shown, subject, .. } = entry.under_way.take()?;
+        let UnderWay { shown, subject, says, .. } = entry.under_way.take()?;
         entry.is_up = true;
-        entry.subject = subject;
+        (entry.subject, entry.says) = (subject, says);
         Some((entry.key.clone(), shown))
     }
 
@@ -154,17 +173,33 @@ impl Popups {
         self.entries.iter().filter(|entry| entry.under_way.is_some()).filter_map(|entry| room(&entry.key)).collect()
     }
 
-    /// What the popup of this room tells is no longer right.
-    pub(super) fn outdate(&mut self, room: RoomKey) {
-        if let Some(entry) = self.entry(&PopupKey::Room(room)) {
+    /// What this popup tells is no longer right.
+    pub(super) fn outdate(&mut self, key: &PopupKey) {
+        if let Some(entry) = self.entry(key) {
             entry.is_outdated = true;
         }
     }
 
     /// The rooms whose popup is up and not right, with none on its way that replaces it.
     pub(super) fn outdated(&self) -> Vec<RoomKey> {
-        let outdated = self.entries.iter().filter(|entry| entry.is_outdated && entry.is_up);
-        outdated.filter(|entry| entry.under_way.is_none()).filter_map(|entry| room(&entry.key)).collect()
+        self.entries.iter().filter(|entry| entry.is_to_be_corrected()).filter_map(|entry| room(&entry.key)).collect()
+    }
+
+    /// Whether the same is true of the summary.
+    pub(super) fn is_summary_outdated(&self) -> bool {
+        self.find(&PopupKey::Summary).is_some_and(Entry::is_to_be_corrected)
+    }
+
+    /// Whether the summary that is up says just this. If so, it is right after all.
+    pub(super) fn summary_says_already(&mut self, popup: &Popup) -> bool {
+        let says = |(title, text): &(String, String)| *title == popup.title && *text == popup.text;
+        match self.entry(&PopupKey::Summary) {
+            Some(entry) if entry.is_up && entry.says.as_ref().is_some_and(says) => {
+                entry.is_outdated = false;
+                true
+            }
+            Some(_) | None => false,
+        }
     }
 
     /// Whether the popup that is up tells just this. If so, it is right after all.
@@ -284,7 +319,7 @@ mod tests {
         let mut popups = Popups::default();
         let serial = popups.ask(room(1), None, Some(subject(1)));
         popups.shown(serial);
-        popups.outdate(room_key(1));
+        popups.outdate(&room(1));
         let serial = popups.ask(room(1), None, Some(subject(1)));
         assert_eq!(popups.outdated(), []);
         popups.not_shown(serial);
@@ -319,8 +354,8 @@ mod tests {
     fn a_popup_that_is_outdated_while_on_its_way_is_told_once_it_is_up() {
         let mut popups = Popups::default();
         let serial = popups.ask(room(1), None, Some(subject(1)));
-        popups.outdate(room_key(1));
-        popups.outdate(room_key(2));
+        popups.outdate(&room(1));
+        popups.outdate(&room(2));
         assert_eq!(popups.outdated(), []);
         popups.shown(serial);
         assert_eq!(popups.outdated(), [room_key(1)]);

@@ -82,7 +82,12 @@ impl<D: Desktop> Controller<D> {
         }
         self.ring(&news, now);
         self.sound(&news);
-        news.changed_rooms.iter().for_each(|room| self.popups.outdate(room.clone()));
+        for room in &news.changed_rooms {
+            self.popups.outdate(&PopupKey::Room(room.clone()));
+            if self.planner.summary_names(room) {
+                self.popups.outdate(&PopupKey::Summary);
+            }
+        }
         self.last = news;
         self.tell_of_pushes();
         self.present(now).await;
@@ -109,10 +114,13 @@ impl<D: Desktop> Controller<D> {
 
     fn withdraw_zeroed(&mut self, zeroed: &Zeroed, news: &News) {
         let nothing_unread = news.accounts.iter().all(|account| account.unread == 0);
-        let gone = self.popups.forget(|key, subject| match (subject, zeroed) {
-            (Some(subject), Zeroed::Account(account)) => subject.room.account == *account,
-            (Some(subject), Zeroed::Room(room)) => subject.room == *room,
-            (None, Zeroed::Account(_) | Zeroed::Room(_)) => *key == PopupKey::Summary && nothing_unread,
+        let gone = self.popups.forget(|key, subject| {
+            let is_told_of = match zeroed {
+                Zeroed::Account(account) => subject.is_some_and(|subject| subject.room.account == *account),
+                Zeroed::Room(room) => matches!(key, PopupKey::Room(of) if of == room),
+                Zeroed::Call(call) => *key == PopupKey::Call(*call),
+            };
+            is_told_of || (*key == PopupKey::Summary && nothing_unread)
         });
         for key in gone {
             if key == PopupKey::Summary {
@@ -127,6 +135,11 @@ impl<D: Desktop> Controller<D> {
         if self.popups.forget_key(key) {
             self.parts.desktop.withdraw(key);
         }
+    }
+
+    fn withdraw_summary(&mut self) {
+        self.withdraw(&PopupKey::Summary);
+        self.planner.summary_is_over();
     }
 
     /// Calls: those that begin to ring, those that were missed, those that are over.
@@ -175,6 +188,9 @@ impl<D: Desktop> Controller<D> {
             for room in self.popups.outdated() {
                 self.withdraw(&PopupKey::Room(room));
             }
+            if self.popups.is_summary_outdated() {
+                self.withdraw_summary();
+            }
         }
         if !self.parts.config.popup.enabled {
             if (self.last.waiting_notices > 0 || self.last.calls.iter().any(|call| !self.calls.is_shown(call)))
@@ -203,6 +219,7 @@ impl<D: Desktop> Controller<D> {
                 outdated: popups.outdated(),
                 under_way: popups.rooms_under_way().into_iter().chain(held).collect(),
                 summary_under_way: popups.is_under_way(&PopupKey::Summary),
+                summary_outdated: popups.is_summary_outdated(),
             },
         );
         if let Some(again_at) = plan.again_at {
@@ -276,7 +293,7 @@ impl<D: Desktop> Controller<D> {
             }
         };
         if !is_right {
-            self.popups.outdate(room);
+            self.popups.outdate(&key);
         }
     }
 
@@ -287,6 +304,9 @@ impl<D: Desktop> Controller<D> {
         };
         if tally.notices == 0 {
             // All of it was read meanwhile.
+            if self.popups.is_summary_outdated() {
+                self.withdraw(&PopupKey::Summary);
+            }
             return self.planner.summary_is_over();
         }
         let mut named = Vec::new();
@@ -300,7 +320,10 @@ impl<D: Desktop> Controller<D> {
         if self.catching_up.is_cut_short {
             popup.text = format!("There were more than are read back.\n{}", popup.text);
         }
-        let serial = self.popups.ask(PopupKey::Summary, Some(Shown::Everything(up_to)), None);
+        if self.popups.is_summary_outdated() && self.popups.summary_says_already(&popup) {
+            return;
+        }
+        let serial = self.popups.ask_summary(&popup, Shown::Everything(up_to));
         self.parts.desktop.show(serial, popup);
     }
 

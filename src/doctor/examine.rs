@@ -65,7 +65,7 @@ async fn ways(paths: &Paths, config: &Config, running: &Running, accounts: Optio
     let mut checks = JoinSet::new();
 
     let by_hand: Vec<_> = accounts.iter().filter(|account| account.sign_in.is_none()).collect();
-    if by_hand.len() == accounts.len() || !by_hand.is_empty() {
+    if accounts.is_empty() || !by_hand.is_empty() {
         let last = by_hand.iter().find_map(|account| running.last_push(&account.name));
         let (way, pushed) = (way.clone(), last.map_or(Pushed::Unasked, Pushed::At));
         checks.spawn(async move { (0, reach::examine(&way, None, "", pushed).await) });

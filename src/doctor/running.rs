@@ -172,3 +172,80 @@ fn end(until: Timestamp) -> String {
     }
     until.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use Verdict::{Fault, Good, Warning};
+
+    use super::*;
+    use crate::{control::InboxStatus, desktop::ServiceState};
+
+    fn status() -> Status {
+        let works = ServiceState { available: true, reason: None };
+        Status {
+            running: true,
+            version: identity::VERSION.to_owned(),
+            pid: 1,
+            since: Timestamp::UNIX_EPOCH,
+            listen: vec!["127.0.0.1:7".to_owned()],
+            public_url: "http://127.0.0.1:7".to_owned(),
+            tls: None,
+            unread: 0,
+            missed_calls: 0,
+            paused_until: None,
+            muted: false,
+            inbox: InboxStatus { notices: 0, unshown: 0 },
+            accounts: Vec::new(),
+            popup: works.clone(),
+            tray: works.clone(),
+            sound: works,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    fn paths() -> Paths {
+        Paths::within(Path::new("/home"))
+    }
+
+    #[test]
+    fn a_running_program_is_judged_by_what_it_says() {
+        fn found(status: Status) -> Vec<(Verdict, String)> {
+            let found = check(&Running::Yes(Box::new(status)), &paths(), &Config::default());
+            found.into_iter().map(|finding| (finding.verdict, finding.says)).collect()
+        }
+        let [(Good, says), (Good, listen)] = &found(status())[..] else { panic!("all is well") };
+        assert_eq!((says.contains("(process 1)"), listen.as_str()), (true, "127.0.0.1:7"));
+        let other = found(Status { version: "0.0.1".to_owned(), ..status() });
+        assert!(other[0].0 == Warning && other[0].1.contains("version 0.0.1 runs"), "{other:?}");
+        let endless = found(Status { paused_until: Some(Timestamp::MAX), ..status() });
+        assert_eq!(endless[1], (Warning, "popups and sounds are paused until `pushbell resume`".to_owned()));
+        let until = Timestamp::now() + Duration::from_secs(3600);
+        let paused = found(Status { paused_until: Some(until), ..status() });
+        assert!(paused[1].1.contains("paused until 2"), "{paused:?}");
+        let nowhere = found(Status { listen: Vec::new(), ..status() });
+        assert_eq!(nowhere[1], (Fault, "it listens on no address".to_owned()));
+    }
+
+    #[test]
+    fn an_address_is_free_taken_or_not_of_this_computer() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert_eq!(free(taken.local_addr().unwrap()).verdict, Fault);
+        assert_eq!(free("127.0.0.1:0".parse().unwrap()).verdict, Good);
+        // RFC 5737: nobody's.
+        let foreign = free("192.0.2.1:7874".parse().unwrap());
+        assert!(foreign.verdict == Warning && foreign.says.contains("does not have the address"), "{foreign:?}");
+    }
+
+    #[test]
+    fn a_problem_is_told_unless_a_fault_has_told_it() {
+        let paths = paths();
+        let problem = format!("The configuration has a fault: {}:1: x", paths.config.display());
+        let running = Running::Yes(Box::new(Status { problems: vec![problem, "other".to_owned()], ..status() }));
+        let told = |findings: &[Finding]| problems(&running, findings, &paths, &Config::default()).len();
+        assert_eq!(told(&[]), 2);
+        assert_eq!(told(&[Finding::good("config", "it is good by now")]), 2);
+        assert_eq!(told(&[Finding::fault("accounts", "x")]), 2);
+        assert_eq!(told(&[Finding::fault("config", "x")]), 1);
+    }
+}

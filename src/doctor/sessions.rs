@@ -144,3 +144,84 @@ fn judge(
 fn again(finding: Finding, sign_in: &SignIn) -> Finding {
     finding.advise("Sign in again").paste(format!("pushbell login {}", words(&sign_in.user_id)))
 }
+
+#[cfg(test)]
+mod tests {
+    use hyper::StatusCode;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{accounts::SignInMethod, doctor::Verdict, homeserver::Refusal, inbox::CountsScope, paths::Paths};
+
+    const OURS: &str = "https://push.example.org/_matrix/push/v1/notify";
+
+    fn unknown_token() -> HomeserverError {
+        HomeserverError::Refused(Box::new(Refusal {
+            path: "/whoami".to_owned(),
+            status: StatusCode::UNAUTHORIZED,
+            errcode: "M_UNKNOWN_TOKEN".to_owned(),
+            error: String::new(),
+            soft_logout: false,
+            retry_after: None,
+            body: Value::Null,
+        }))
+    }
+
+    fn alice() -> SignIn {
+        SignIn {
+            user_id: "@alice:hs".to_owned(),
+            device_id: "DESK".to_owned(),
+            homeserver: "https://hs".to_owned(),
+            method: SignInMethod::Password,
+            event_id_only: false,
+            server: "Synapse".to_owned(),
+        }
+    }
+
+    fn patient(chosen: bool) -> Patient {
+        let account = Account {
+            name: "home".into(),
+            app_id: "app".to_owned(),
+            pushkey: "secret".to_owned(),
+            counts: CountsScope::Account,
+            created_at: Timestamp::UNIX_EPOCH,
+            sign_in: Some(alice()),
+        };
+        let way = Way { url: OURS.to_owned(), listen: Vec::new(), tls: false, runs: true };
+        let secrets = Secrets::new(&Paths::within(std::path::Path::new("/nowhere")));
+        Patient { account, last_push: None, way, chosen, secrets }
+    }
+
+    #[test]
+    fn what_the_homeserver_says_of_token_and_pusher_is_judged() {
+        use Verdict::{Fault, Good, Warning};
+        #[track_caller]
+        fn check(
+            patient: &Patient,
+            refresh_token: Option<&str>,
+            who: Result<Value, HomeserverError>,
+            url: Result<Option<&str>, HomeserverError>,
+            (verdict, words, signs_in_again): (Verdict, &str, bool),
+        ) {
+            let refresh_token = refresh_token.map(str::to_owned);
+            let tokens = Tokens { access_token: "token".to_owned(), refresh_token, expires_at: None, oauth: None };
+            let found = judge(patient, &alice(), &tokens, who, url.map(|url| url.map(str::to_owned)));
+            assert!(found.verdict == verdict && found.says.contains(words), "{found:#?}");
+            assert_eq!(found.paste.is_some_and(|paste| paste == "pushbell login @alice:hs"), signs_in_again);
+        }
+        let who = || Ok(json!({"user_id": "@alice:hs"}));
+        let (any, chosen) = (patient(false), patient(true));
+        let elsewhere = Some("https://elsewhere.example/_matrix/push/v1/notify");
+        check(&any, None, who(), Ok(Some(OURS)), (Good, "home: @alice:hs is signed in and has its pusher", false));
+        check(&any, None, who(), Ok(elsewhere), (Good, "no push has come yet", false));
+        check(&chosen, None, who(), Ok(elsewhere), (Fault, "not to server.public_url", true));
+        check(&any, None, who(), Ok(None), (Fault, "has no pusher for this desktop", true));
+        check(&any, None, who(), Err(unknown_token()), (Fault, "does not say whom it pushes to", false));
+        check(&any, None, Ok(json!({"user_id": "@bob:hs"})), Ok(Some(OURS)), (Fault, "not that of @alice:hs", true));
+        check(&any, None, Ok(json!({})), Ok(Some(OURS)), (Good, "signed in", false));
+        check(&any, None, Err(unknown_token()), Err(unknown_token()), (Fault, "is signed out", true));
+        check(&any, Some("refresh"), Err(unknown_token()), Ok(None), (Warning, "has expired, and is renewed", false));
+        let odd = HomeserverError::Unexpected { path: "/whoami".to_owned(), missing: "user_id" };
+        check(&any, Some("refresh"), Err(odd), Ok(None), (Fault, "cannot be asked", false));
+    }
+}

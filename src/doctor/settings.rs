@@ -1,12 +1,13 @@
 //! The configuration.
 
-use std::{net::IpAddr, path::Path};
+use std::path::Path;
 
 use hyper::Uri;
 use jiff::Timestamp;
 
 use super::{Finding, words};
 use crate::{
+    address::Scope,
     config::{Config, ConfigError},
     http::tls,
 };
@@ -43,9 +44,7 @@ fn host(config: &Config) -> Option<String> {
 /// Pushes that cross a network unencrypted.
 fn plain(config: &Config) -> Option<Finding> {
     let base = config.server.base_url();
-    let host = host(config)?;
-    let stays_here = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
-    let is_plain = base.starts_with("http:") && !stays_here;
+    let is_plain = base.starts_with("http:") && Scope::of_host(&host(config)?) != Some(Scope::Loopback);
     (is_plain || !config.server.in_the_clear().is_empty()).then(|| {
         let at = config.server.in_the_clear().first().map_or(base, ToString::to_string);
         Finding::warning(PART, format!("pushes to {at} are not encrypted: others on the way can read them")).advise(

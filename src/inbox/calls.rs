@@ -183,6 +183,7 @@ pub(super) fn end(write: &mut Write<'_>, account: &mut Account, notice: i64) -> 
     if ended > 0 {
         account.was_read(1);
         marks::read_one(write, notice)?;
+        write.changes.zero_call(&account.name, NoticeId(notice));
     }
     Ok(())
 }
@@ -228,4 +229,27 @@ pub(super) fn none_to_present(db: &Connection) -> rusqlite::Result<bool> {
 pub(super) fn settle_all(write: &Write<'_>) -> rusqlite::Result<()> {
     let calls = unpresented(write.db)?;
     calls.iter().try_for_each(|call| present(write, NoticeId(call.notice), Presentation::Settled, CallState::Missed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_that_of_the_caller_but_for_clocks_that_are_off() {
+        let check = |lifetime, sent_at, expected| {
+            assert_eq!(deadline(100_000, lifetime, sent_at), expected, "{lifetime} {sent_at:?}");
+        };
+        check(60_000, None, 160_000);
+        check(60_000, Some(100_000), 160_000);
+        check(60_000, Some(90_000), 150_000);
+        // The clock of the caller is ahead, or behind; or the call is long over.
+        check(60_000, Some(100_001), 160_000);
+        check(60_000, Some(40_000), 120_000);
+        check(5_000, Some(95_000), 105_000);
+        check(60_000, Some(20_001), 100_001);
+        check(60_000, Some(20_000), 100_000);
+        check(i64::MAX, Some(i64::MIN), 19_999);
+        check(i64::MAX, Some(100_000), i64::MAX);
+    }
 }

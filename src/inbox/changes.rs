@@ -6,10 +6,13 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 
 use super::{Zeroed, keys::Keys, open_rows::OpenRows, schema};
-use crate::notice::RoomKey;
+use crate::notice::{NoticeId, RoomKey};
 
 /// How many rooms are remembered one by one until the next news.
 const MAX_ROOMS: usize = 256;
+
+/// How many calls that are over are: more than have a popup at a time.
+const MAX_CALLS: usize = 256;
 
 /// A transaction under way.
 pub(super) struct Write<'a> {
@@ -60,6 +63,8 @@ pub(super) struct Changes {
     pub(super) caught_up: Option<bool>,
     zeroed_accounts: BTreeSet<String>,
     zeroed_rooms: BTreeSet<RoomKey>,
+    /// With the account that each was for.
+    zeroed_calls: BTreeSet<(String, NoticeId)>,
     changed_rooms: BTreeSet<RoomKey>,
 }
 
@@ -70,14 +75,23 @@ impl Changes {
         self.caught_up = Some(is_whole && self.caught_up.unwrap_or(true));
     }
 
-    /// An account's number fell to zero, and so those of its rooms.
+    /// An account's number fell to zero, and so those of its rooms; its calls are over.
     pub(super) fn zero_account(&mut self, account: &str) {
         self.are_news = true;
         self.zeroed_rooms.retain(|room| room.account != account);
+        self.zeroed_calls.retain(|(of, _)| of != account);
         self.zeroed_accounts.insert(account.to_owned());
     }
 
-    /// A room's number fell to zero. When they become too many, their whole accounts stand for them: a popup too few
+    /// A call neither rings nor is missed any more.
+    pub(super) fn zero_call(&mut self, account: &str, call: NoticeId) {
+        self.are_news = true;
+        if !self.zeroed_accounts.contains(account) && self.zeroed_calls.len() < MAX_CALLS {
+            self.zeroed_calls.insert((account.to_owned(), call));
+        }
+    }
+
+    /// Nothing in a room is unread any more. When they become too many, their whole accounts stand for them: a popup too few
     /// is a lesser harm than one about what was read.
     pub(super) fn zero_room(&mut self, room: RoomKey) {
         self.are_news = true;
@@ -107,16 +121,18 @@ impl Changes {
         }
         later.zeroed_accounts.iter().for_each(|account| self.zero_account(account));
         later.zeroed_rooms.into_iter().for_each(|room| self.zero_room(room));
+        later.zeroed_calls.iter().for_each(|(account, call)| self.zero_call(account, *call));
         later.changed_rooms.into_iter().for_each(|room| self.change_room(room));
     }
 
     /// Tells it all, once.
     pub(super) fn take(&mut self) -> (Vec<Zeroed>, Vec<RoomKey>) {
-        let Self { zeroed_accounts, zeroed_rooms, changed_rooms, .. } = std::mem::take(self);
+        let Self { zeroed_accounts, zeroed_rooms, zeroed_calls, changed_rooms, .. } = std::mem::take(self);
         let zeroed = zeroed_accounts
             .into_iter()
             .map(Zeroed::Account)
             .chain(zeroed_rooms.into_iter().map(Zeroed::Room))
+            .chain(zeroed_calls.into_iter().map(|(_, call)| Zeroed::Call(call)))
             .collect();
         (zeroed, changed_rooms.into_iter().collect())
     }
@@ -131,19 +147,27 @@ mod tests {
     }
 
     #[test]
-    fn an_account_stands_for_its_rooms() {
+    fn an_account_stands_for_its_rooms_and_calls() {
         let mut changes = Changes::default();
         changes.zero_room(room("a", 1));
-        changes.zero_room(room("b", 1));
-        changes.zero_account("a");
+        changes.zero_call("a", NoticeId(1));
+        let mut later = Changes::default();
+        later.zero_room(room("b", 1));
+        later.zero_call("b", NoticeId(2));
+        later.zero_account("a");
+        changes.merge(later);
         changes.zero_room(room("a", 2));
-        assert_eq!(changes.take().0, [Zeroed::Account("a".to_owned()), Zeroed::Room(room("b", 1))]);
+        changes.zero_call("a", NoticeId(3));
+        let zeroed = changes.take().0;
+        assert_eq!(zeroed, [Zeroed::Account("a".to_owned()), Zeroed::Room(room("b", 1)), Zeroed::Call(NoticeId(2))]);
         assert_eq!(changes.take(), (Vec::new(), Vec::new()));
     }
 
     #[test]
     fn too_many_rooms_become_their_accounts() {
         let mut changes = Changes::default();
+        (0..1000).for_each(|call| changes.zero_call("b", NoticeId(call)));
+        assert_eq!(changes.take().0.len(), MAX_CALLS);
         (0..=MAX_ROOMS).for_each(|number| changes.zero_room(room("a", number)));
         (0..=MAX_ROOMS).for_each(|number| changes.change_room(room("a", number)));
         let (zeroed, rooms) = changes.take();

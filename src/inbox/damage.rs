@@ -44,3 +44,35 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.push(suffix);
     name.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_and_its_log_are_kept_together_and_nothing_is_written_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pushbell.db");
+        let write = |text: &str| {
+            for suffix in ["", "-wal", "-shm"] {
+                fs::write(with_suffix(&path, suffix), format!("{text}{suffix}")).unwrap();
+            }
+        };
+        let now: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+        write("one");
+        let kept = set_aside(&path, now).unwrap();
+        assert_eq!(kept, directory.path().join("pushbell.db.damaged-20261122T100000Z"));
+        let names = || {
+            let mut names: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().path()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(), [kept.clone(), with_suffix(&kept, "-wal")]);
+
+        write("two");
+        set_aside(&path, now).unwrap_err();
+        assert_eq!(names().len(), 5, "{:?}", names());
+        let read = |suffix: &str| fs::read_to_string(with_suffix(&kept, suffix)).unwrap();
+        assert_eq!((read(""), read("-wal")), ("one".to_owned(), "one-wal".to_owned()));
+    }
+}

@@ -20,7 +20,7 @@ use crate::{
     notice::{NoticeId, Presentation, RoomKey},
     push::{
         event::{Meaning, meaning},
-        notify::{Notification, Tweaks},
+        notify::{Notification, SoundTweak, Tweaks},
     },
 };
 
@@ -136,7 +136,7 @@ fn add(
     // Its popup waits no longer.
     write.changes.are_news |= was_wanted;
     let (true, Some(details)) = (was_wanted, details) else { return Ok(()) };
-    let Some((mut account, known, received_at)) = find(write, notice)? else { return Ok(()) };
+    let Some((mut account, known, arrival)) = find(write, notice)? else { return Ok(()) };
     if known.redacted {
         return Ok(());
     }
@@ -151,29 +151,41 @@ fn add(
             counts: CountsScope::Account,
             derive_missed_calls,
             fetches_details: false,
-            tweaks: Tweaks::default(),
+            tweaks: arrival.tweaks,
         };
         let delivery = Delivery {
             notification: Arc::clone(details),
             recipients: vec![recipient],
-            received_at: time(received_at),
+            received_at: arrival.at,
             replayed: known.read,
         };
         record(write, &delivery)
     }
 }
 
-/// The notice, and when its push came (milliseconds).
-fn find(write: &Write<'_>, notice: NoticeId) -> rusqlite::Result<Option<(Account, Known, i64)>> {
+/// What its push has said already.
+struct Arrival {
+    at: Timestamp,
+    tweaks: Tweaks,
+}
+
+/// The notice, and how it came.
+fn find(write: &Write<'_>, notice: NoticeId) -> rusqlite::Result<Option<(Account, Known, Arrival)>> {
     let db = write.db;
-    let row: Option<(i64, String, i64)> = db
-        .prepare_cached("SELECT account, event_id, received_at FROM notice WHERE id = ?1 AND event_id IS NOT NULL")?
-        .query_row([notice.0], |row| row.try_into())
+    let row = db
+        .prepare_cached(
+            "SELECT account, event_id, received_at, sound, highlight FROM notice WHERE id = ?1 AND event_id IS NOT NULL",
+        )?
+        .query_row([notice.0], |row| {
+            let sound = SoundTweak::from_stored(row.get_ref(3)?.as_str_or_null()?);
+            let arrival = Arrival { at: time(row.get(2)?), tweaks: Tweaks { sound, highlight: row.get(4)? } };
+            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, arrival))
+        })
         .optional()?;
-    let Some((account, event_id, received_at)) = row else { return Ok(None) };
+    let Some((account, event_id, arrival)) = row else { return Ok(None) };
     let account = Account::load(db, account)?;
     let known = Known::find(db, &write.memory.keys, &account, &event_id)?.filter(|known| known.id == notice.0);
-    Ok(known.map(|known| (account, known, received_at)))
+    Ok(known.map(|known| (account, known, arrival)))
 }
 
 /// A message is what the details say. Where texts are not kept, that of a read one is not taken up either.

@@ -44,6 +44,20 @@ impl Step {
     }
 }
 
+/// Has the rows of a table that fulfil a condition say that they were read: what waits is settled, and where texts are
+/// not kept (`:keep`), they go.
+macro_rules! read_query {
+    ($table:literal, $condition:literal) => {
+        concat!(
+            "UPDATE ",
+            $table,
+            " SET read = 1, presentation = iif(presentation = 0, 2, presentation), content = iif(:keep, content, NULL)
+            WHERE ",
+            $condition
+        )
+    };
+}
+
 /// Every room in which something up to this notice waits, and so every notice: shown or settled.
 pub(super) fn present_everything(
     write: &mut Write<'_>,
@@ -144,11 +158,10 @@ pub(super) fn read_room(
         })?;
     let read = write
         .db
-        .prepare_cached(
-            "UPDATE notice INDEXED BY notice_unread SET read = 1, presentation = iif(presentation = 0, 2, presentation),
-                content = iif(:keep, content, NULL)
-            WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id BETWEEN :from AND :last",
-        )?
+        .prepare_cached(read_query!(
+            "notice INDEXED BY notice_unread",
+            "account = :account AND room = :room AND read = 0 AND kind = 0 AND id BETWEEN :from AND :last"
+        ))?
         .execute(named_params! {
             ":account": room.account, ":room": room.id, ":from": from, ":last": last, ":keep": write.keep_bodies,
         })?;
@@ -240,12 +253,11 @@ fn go_on_reading(write: &mut Write<'_>, account: &mut Account) -> rusqlite::Resu
     let Some(up_to) = account.read_up_to else { return Ok(()) };
     let read = write
         .db
-        .prepare_cached(
-            "UPDATE notice SET read = 1, presentation = iif(presentation = 0, 2, presentation),
-                content = iif(:keep, content, NULL)
-            WHERE id IN (SELECT id FROM notice INDEXED BY notice_unread
-                WHERE account = :account AND read = 0 AND kind = 0 AND id <= :up_to LIMIT :step)",
-        )?
+        .prepare_cached(read_query!(
+            "notice",
+            "id IN (SELECT id FROM notice INDEXED BY notice_unread
+                WHERE account = :account AND read = 0 AND kind = 0 AND id <= :up_to LIMIT :step)"
+        ))?
         .execute(named_params! {
             ":account": account.id, ":up_to": up_to, ":keep": write.keep_bodies, ":step": stored(STEP as u64),
         })?;
@@ -262,12 +274,11 @@ fn go_on_reading_room(write: &mut Write<'_>, room: &mut Room) -> rusqlite::Resul
     let Some(up_to) = room.read_up_to else { return Ok(()) };
     let read = write
         .db
-        .prepare_cached(
-            "UPDATE notice SET read = 1, presentation = iif(presentation = 0, 2, presentation),
-                content = iif(:keep, content, NULL)
-            WHERE id IN (SELECT id FROM notice INDEXED BY notice_unread
-                WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id <= :up_to LIMIT :step)",
-        )?
+        .prepare_cached(read_query!(
+            "notice",
+            "id IN (SELECT id FROM notice INDEXED BY notice_unread
+                WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND id <= :up_to LIMIT :step)"
+        ))?
         .execute(named_params! {
             ":account": room.account, ":room": room.id, ":up_to": up_to, ":keep": write.keep_bodies,
             ":step": stored(STEP as u64),
@@ -284,11 +295,7 @@ fn go_on_reading_room(write: &mut Write<'_>, room: &mut Room) -> rusqlite::Resul
 pub(super) fn read_one(write: &Write<'_>, notice: i64) -> rusqlite::Result<()> {
     write
         .db
-        .prepare_cached(
-            "UPDATE notice SET read = 1, presentation = iif(presentation = 0, 2, presentation),
-                content = iif(:keep, content, NULL)
-            WHERE id = :id",
-        )?
+        .prepare_cached(read_query!("notice", "id = :id"))?
         .execute(named_params! { ":id": notice, ":keep": write.keep_bodies })?;
     Ok(())
 }

@@ -106,7 +106,7 @@ pub struct News {
     /// Calls that ring, and missed calls whose popup has not been shown yet; at most 32, those
     /// that ring first, then oldest first.
     pub calls: Vec<Call>,
-    /// Since the last news: accounts or rooms whose number fell to zero, so that their popups go away.
+    /// Since the last news: of what nothing is unread any more, so that its popups go away.
     pub zeroed: Vec<Zeroed>,
     /// Since the last news: rooms with an unread notice that was edited or redacted, so that their popup, if there is one,
     /// changes.
@@ -154,13 +154,15 @@ pub struct WaitingRoom {
     pub newest_sound: Option<(NoticeId, SoundTweak)>,
 }
 
-/// A number that fell to zero.
+/// Of what nothing is unread any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Zeroed {
-    /// The whole account.
+    /// The whole account, its calls too.
     Account(String),
-    /// One room (of an account whose counts stand for rooms).
+    /// One room: its messages.
     Room(RoomKey),
+    /// A call: it neither rings nor is missed any more.
+    Call(NoticeId),
 }
 
 /// What was shown, and so waits no more.

@@ -151,3 +151,18 @@ fn migrate(connection: &mut Connection, newest: i64) -> rusqlite::Result<()> {
 fn user_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_database_remembers_where_its_numbers_begin() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pushbell.db");
+        let begin = |from| newest(&open(&path, from).unwrap()).unwrap();
+        assert_eq!(begin(41), 41);
+        assert_eq!(begin(0), 41);
+        assert_eq!(begin(99), 41, "it is no new one any more");
+    }
+}

@@ -158,6 +158,8 @@ mod tests {
         }
         for event_type in ["m.call.notify", "org.matrix.msc4075.call.notify"] {
             check(event_type, r#"{"notify_type":"ring","call_id":"x"}"#, &ringing(Some("x"), 60_000, None));
+            let sent = r#"{"notify_type":"ring","sender_ts":1795336750000}"#;
+            check(event_type, sent, &ringing(None, 60_000, Some(1_795_336_750_000)));
             check(event_type, r#"{"notify_type":"notify"}"#, &Meaning::Message);
         }
     }

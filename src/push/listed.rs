@@ -123,6 +123,21 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_has_the_priority_that_its_push_has_and_may_name_its_room_inside() {
+        let check = |event_type: &str, actions: &str, expected: Priority| {
+            let page = format!(
+                r#"{{"notifications":[{{"actions":{actions},"event":{{"event_id":"$1","room_id":"!r","type":"{event_type}"}}}}]}}"#
+            );
+            let entry = ListedPage::read(&page, "@alice:hs").unwrap().entries.remove(0).notification;
+            assert_eq!((entry.prio, entry.room_id.as_deref()), (expected, Some("!r")), "{page}");
+        };
+        check("m.room.message", r#"["notify"]"#, Priority::Low);
+        check("m.room.message", r#"[{"set_tweak":"sound","value":"x"}]"#, Priority::High);
+        check("m.room.message", r#"[{"set_tweak":"highlight"}]"#, Priority::High);
+        check("m.room.encrypted", r#"["notify"]"#, Priority::High);
+    }
+
+    #[test]
     fn what_an_entry_says_oddly_counts_as_absent() {
         fn check(entry: &str, expected: Option<&(Tweaks, Option<i64>, bool)>) {
             let page = format!(r#"{{"notifications":[7,null,{entry}]}}"#);

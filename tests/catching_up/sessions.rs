@@ -52,7 +52,10 @@ fn a_revoked_session_is_told_once_and_pushes_are_served_on() {
         let popup = stage.desktop.notifications().wait_for_notify("the person is told", |_| true);
         assert_eq!(popup.summary, "Signed out by the homeserver");
         assert!(popup.body.contains("pushbell login @alice:hs.test"), "{popup:?}");
-        assert!(stage.account_status()["signed_in"].as_str().unwrap().starts_with("signed out: "));
+        // The popup may be up before status knows.
+        wait_until("status says so", SOON, || {
+            stage.account_status()["signed_in"].as_str().is_some_and(|says| says.starts_with("signed out: "))
+        });
         stage.pushbell.notify(&stage.account, message("1", "room", "still served"));
 
         stage.pushbell.restart();

@@ -28,6 +28,11 @@ fn each_file_that_is_not_as_it_should_be_is_named() {
     report.has("fault", "config", &["pushbell.toml:2: popup.preveiw", "popup.preview", "check-config"]);
     pushbell.terminate();
     Report::of(&pushbell).faults(&["config"]);
+    pushbell.write_config("[server]\npublic_url = \"https://example.org/bell\"\n");
+    let report = Report::of(&pushbell);
+    report.faults(&["config"]);
+    report.has("fault", "config", &["server.public_url", "without a path"]);
+    assert_eq!(report.code, 1);
     pushbell.configure("");
 
     let accounts = pushbell.data_directory().join("accounts.toml");

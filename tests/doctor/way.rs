@@ -46,10 +46,6 @@ fn whatever_stands_before_pushbell_is_told_apart() {
     refused.faults(&["endpoint"]);
     refused.has("fault", "endpoint", &["nothing listens at", &format!("public_url = \"http://{ours}\"")]);
 
-    let path = report(&pushbell, &format!("http://{ours}/bell"));
-    path.has("fault", "pusher URL", &["its path is /bell/_matrix", &format!("public_url = \"http://{ours}\"")]);
-    assert_eq!(path.code, 1);
-
     let unresolved = report(&pushbell, "https://nowhere.invalid");
     unresolved.faults(&["name"]);
     unresolved.has("fault", "name", &["nowhere.invalid does not resolve"]);

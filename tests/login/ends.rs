@@ -1,10 +1,15 @@
 //! Logins that end otherwise, and what they say then.
 
-use std::sync::LazyLock;
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::LazyLock,
+    thread,
+};
 
 use crate::{
     rig::{SOON, Synapse, http, wait_until},
-    scene::Scene,
+    scene::{SYNAPSE, Scene},
 };
 
 /// One that does not push to private addresses, as installed.
@@ -56,10 +61,41 @@ fn a_wrong_public_url_ends_with_code_3() {
     assert!(login.stdout.contains("fault: "), "{login:#?}");
 }
 
+/// The homeserver at this port by way of another, where it refuses every pusher.
+fn refusing_pushers(homeserver: u16) -> u16 {
+    const REFUSAL: &str = r#"{"errcode":"M_INVALID_PARAM","error":"no pushers here"}"#;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut client = BufReader::new(stream.unwrap());
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") && client.read_line(&mut head).unwrap() > 0 {}
+            let length =
+                head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            let mut body = vec![0; length.unwrap_or(0)];
+            client.read_exact(&mut body).unwrap();
+            if head.starts_with("POST /_matrix/client/v3/pushers/set ") {
+                let length = REFUSAL.len();
+                let head = format!("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+                client.get_mut().write_all((head + REFUSAL).as_bytes()).unwrap();
+                continue;
+            }
+            let mut server = TcpStream::connect(("127.0.0.1", homeserver)).unwrap();
+            let head = head.replacen("\r\n", "\r\nconnection: close\r\n", 1);
+            server.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+            let mut answer = Vec::new();
+            server.read_to_end(&mut answer).unwrap();
+            client.get_mut().write_all(&answer).unwrap();
+        }
+    });
+    port
+}
+
 #[test]
 fn a_pusher_that_the_homeserver_refuses_leaves_nothing_behind() {
-    let scene = Scene::new();
-    scene.pushbell.configure("[server]\npublic_url = \"http://127.0.0.1:9/prefix\"\n");
+    let mut scene = Scene::new();
+    scene.homeserver = format!("http://127.0.0.1:{}", refusing_pushers(SYNAPSE.port));
     let login = scene.login(&[]);
 
     assert_eq!(login.code, 1, "{login:#?}");

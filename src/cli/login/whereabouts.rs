@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use crate::address::is_shared;
+
 /// An address of this computer, and how many bits of it are its network's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct OwnAddress {
@@ -44,9 +46,9 @@ pub(super) fn whereabouts(theirs: &[IpAddr], ours: &[OwnAddress], source: Option
         IpAddr::V4(ip) => {
             let same_subnet = own.is_some_and(|own| same_network(*ip, source, own.prefix));
             // VPNs like Tailscale and WireGuard give a computer an address in a network of its own alone.
-            let through_vpn = is_carrier_grade(*ip) && is_carrier_grade(source)
+            let through_vpn = is_shared(*ip) && is_shared(source)
                 || own.is_some_and(|own| own.prefix == 32) && is_private(*ip) && is_private(source);
-            (is_private(*ip) || is_carrier_grade(*ip)) && (same_subnet || through_vpn)
+            (is_private(*ip) || is_shared(*ip)) && (same_subnet || through_vpn)
         }
         IpAddr::V6(_) => false,
     });
@@ -60,11 +62,6 @@ fn same_network(a: Ipv4Addr, b: Ipv4Addr, prefix: u8) -> bool {
 
 fn is_private(ip: Ipv4Addr) -> bool {
     ip.is_private() || ip.is_link_local()
-}
-
-/// 100.64.0.0/10
-fn is_carrier_grade(ip: Ipv4Addr) -> bool {
-    same_network(ip, Ipv4Addr::new(100, 64, 0, 0), 10)
 }
 
 /// How a homeserver there reaches us. `accepts_loopback` is false for one that refuses pushers on loopback.

@@ -71,10 +71,31 @@ async fn clicks_lead_to_what_is_to_be_done() {
     assert_eq!(bench.asks.try_recv(), Ok(Ask::Connect { token: Some("token".into()) }));
     bench.say(click(FAULT)).await;
     assert_eq!(bench.asks.try_recv(), Ok(Ask::OpenConfiguration { token: Some("token".into()) }));
-    bench.say(click("The accounts cannot be read")).await;
-    assert!(bench.asks.try_recv().is_err());
+    for topic in [Topic::Listen, Topic::Certificate] {
+        bench.say(click(topic.title())).await;
+        assert_eq!(bench.asks.try_recv(), Ok(Ask::OpenConfiguration { token: Some("token".into()) }));
+    }
+    for topic in [Topic::Accounts, Topic::Inbox, Topic::Damage, Topic::SignIn] {
+        bench.say(click(topic.title())).await;
+        assert!(bench.asks.try_recv().is_err(), "the configuration has nothing to do with it: {topic:?}");
+    }
     bench.handle(Event::Open(OpenTarget::File("/x".into()), Some("token".into()))).await;
     assert_eq!(bench.opened().pop(), Some((OpenTarget::File("/x".into()), Some("token".into()))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_inbox_is_told_of_and_the_new_one_knows_of_the_pause() {
+    let mut bench = Bench::new().await;
+    bench.tray(TrayAction::Pause(PauseLength::Hour)).await;
+    bench.tray(TrayAction::ToggleMute).await;
+    for setting in ["paused_until", "muted"] {
+        bench.inbox.set_setting(setting, None).await.unwrap();
+    }
+    let news = News { set_aside: Some("/data/kept".into()), ..News::default() };
+    bench.controller.tell(news, Instant::now()).await;
+    assert!(bench.controller.problems[&Topic::Damage].contains("/data/kept"));
+    bench.restart().await;
+    assert!(bench.shown_in_tray().paused && bench.controller.muted);
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,7 +111,9 @@ async fn an_inbox_that_fails_is_a_problem_until_it_works_again() {
     assert_eq!(bench.shows(), ["The inbox cannot be used"]);
     assert_eq!(bench.badge(), (1, 0), "the numbers stay");
     other.execute_batch("ALTER TABLE hidden RENAME TO room").unwrap();
+    assert!(bench.asks.try_recv().is_err());
     bench.pass(6 * SECOND).await;
+    assert_eq!(bench.asks.try_recv(), Ok(Ask::CatchUp(Missing::Anywhere)), "pushes were refused meanwhile");
     assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "one".to_owned())]);
     assert_eq!(bench.controller.next_due(), None);
 }

@@ -39,6 +39,19 @@ async fn a_call_that_is_answered_elsewhere_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_popup_of_a_missed_call_that_is_none_after_all_goes_away() {
+    let answered = answer_of_call("c", "Kitchen");
+    let redacted = redaction("r", "Kitchen", "call c");
+    for over in [answered, redacted] {
+        let (mut bench, _) = ringing().await;
+        bench.pass(61 * SECOND).await;
+        assert_eq!((bench.up().len(), bench.badge().1), (1, 1));
+        bench.push(over).await;
+        assert_eq!((bench.up(), bench.badge().1), (vec![], 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn zero_ends_a_call_and_withdraws_a_missed_one() {
     let (mut bench, _) = ringing().await;
     bench.push(badge(0)).await;

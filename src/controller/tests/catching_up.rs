@@ -2,7 +2,7 @@
 
 use jiff::ToSpan;
 
-use super::{push::*, *};
+use super::{push::*, screen::Service, *};
 use crate::{
     controller::Missing,
     inbox::{CaughtUp, CountsScope, Missed},
@@ -15,21 +15,29 @@ async fn details(bench: &mut Bench, event_id: &str, room: &str) {
 }
 
 async fn catch_up(bench: &mut Bench, missed: Vec<Missed>, is_whole: bool) {
-    let caught_up = CaughtUp {
+    take_over(bench, CaughtUp { missed, is_whole, ..caught_up() }).await;
+}
+
+async fn take_over(bench: &mut Bench, caught_up: CaughtUp) {
+    bench.inbox.take_over(caught_up).await.unwrap();
+    bench.settle().await;
+}
+
+/// With nothing new.
+fn caught_up() -> CaughtUp {
+    CaughtUp {
         account: "home".into(),
         counts: CountsScope::Account,
         counts_rooms: true,
         derive_missed_calls: true,
-        missed,
+        missed: Vec::new(),
         read: Vec::new(),
         listed_unread: Vec::new(),
         is_all: false,
         mark: Timestamp::now(),
         at: Timestamp::now(),
-        is_whole,
-    };
-    bench.inbox.take_over(caught_up).await.unwrap();
-    bench.settle().await;
+        is_whole: true,
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,6 +105,23 @@ async fn what_comes_while_catching_up_is_told_with_what_was_missed_but_does_not_
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_read_elsewhere_goes_away_and_nothing_else() {
+    let mut bench = Bench::new().await;
+    bench.push(call("missed", "Kitchen")).await;
+    bench.pass(61 * SECOND).await;
+    bench.push(call("ringing", "Kitchen")).await;
+    bench.push(message("one", "Kitchen")).await;
+    bench.push(message("two", "Cellar")).await;
+    let titles = |bench: &Bench| bench.up().into_iter().map(|(title, _)| title).collect::<Vec<_>>();
+    assert_eq!(titles(&bench), ["Missed call from Bob", "Bob is calling", "Bob in Kitchen", "Bob in Cellar"]);
+    take_over(&mut bench, CaughtUp { read: vec!["one".into()], ..caught_up() }).await;
+    assert_eq!(titles(&bench), ["Missed call from Bob", "Bob is calling", "Bob in Cellar"]);
+    take_over(&mut bench, CaughtUp { read: vec!["call missed".into()], ..caught_up() }).await;
+    assert_eq!(titles(&bench), ["Bob is calling", "Bob in Cellar"]);
+    assert_eq!((bench.badge().1, bench.ringing().len()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_summary_says_that_there_was_more() {
     let mut bench = Bench::new().await;
     catch_up(&mut bench, vec![message("one", "Kitchen").missed()], false).await;
@@ -104,6 +129,14 @@ async fn a_summary_says_that_there_was_more() {
     assert!(bench.up()[0].1.starts_with("There were more than are read back."), "{:?}", bench.up());
     catch_up(&mut bench, vec![message("two", "Kitchen").missed()], true).await;
     assert_eq!(bench.shows(), ["Bob in Kitchen"]);
+
+    bench.service(Service::Absent).await;
+    catch_up(&mut bench, vec![message("three", "Kitchen").missed()], false).await;
+    bench.controller.refresh().await;
+    catch_up(&mut bench, vec![message("four", "Cellar").missed()], true).await;
+    bench.service(Service::Shows).await;
+    bench.pass(SECOND).await;
+    assert!(bench.up()[0].1.starts_with("There were more than are read back."), "until it was said: {:?}", bench.up());
 }
 
 #[tokio::test(start_paused = true)]

@@ -84,6 +84,25 @@ async fn a_click_on_a_summary_opens_the_newest_message() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_summary_that_was_seen_is_over_and_the_next_counts_anew() {
+    for is_click in [true, false] {
+        let mut bench = Bench::without_service().await;
+        for number in 0..5 {
+            bench.push(message(&format!("{number}"), &format!("room {number}"))).await;
+        }
+        bench.service(Service::Shows).await;
+        let seen = if is_click { click(PopupKey::Summary) } else { DesktopEvent::Dismissed(PopupKey::Summary) };
+        bench.say(seen).await;
+        bench.shows();
+        for number in 10..30 {
+            bench.arrive(message(&format!("{number}"), &format!("room {number}"))).await;
+        }
+        bench.settle().await;
+        assert_eq!(bench.shows(), ["20 messages in 20 rooms"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_click_on_the_tray_opens_what_is_unread_one_after_the_other() {
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen")).await;

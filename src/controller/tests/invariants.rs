@@ -82,6 +82,8 @@ struct Model {
     bench: Bench,
     messages: Vec<Message>,
     rooms: [Room; ROOMS],
+    /// The same of summaries.
+    summary: Room,
     is_paused: bool,
     shows: u64,
     starts: u64,
@@ -104,6 +106,7 @@ impl Model {
             bench: Bench::new().await,
             messages: Vec::new(),
             rooms: Default::default(),
+            summary: Room::default(),
             is_paused: false,
             shows: 0,
             starts: 1,
@@ -171,6 +174,7 @@ impl Model {
                 let id = format!("change {at}");
                 let (room, of) = (name(self.messages[number].room), format!("m{number}"));
                 self.rooms[self.messages[number].room].changed_at = at;
+                self.summary.changed_at = at;
                 if matches!(action, Action::Edit(_)) {
                     let text = format!("{of} edited {at}");
                     self.bench.arrive(edit(&id, &room, &of, &text)).await;
@@ -274,20 +278,18 @@ impl Model {
                     }
                 }
             }
-            let Some(newest) = newest else {
-                prop_assert!(is_news, "it tells nothing new: {popup:?}");
-                continue;
+            let (told_of, is_seen) = match newest.map(|newest| &self.messages[newest]) {
+                Some(Message { room, read, redacted, .. }) => (&mut self.rooms[*room], *read && !*redacted),
+                None => (&mut self.summary, false),
             };
-            let Message { room, read, redacted, .. } = self.messages[newest];
-            let room = &mut self.rooms[room];
             let says = Some((popup.title.clone(), popup.text.clone()));
             if !is_news {
-                prop_assert!(room.changed_at > room.asked_at, "nothing has changed: {popup:?}");
-                prop_assert!(room.said != says, "it says the same again: {popup:?}");
-                prop_assert!(!read || redacted, "the person has seen it: {popup:?}");
+                prop_assert!(told_of.changed_at > told_of.asked_at, "nothing has changed: {popup:?}");
+                prop_assert!(told_of.said != says, "it says the same again: {popup:?}");
+                prop_assert!(!is_seen, "the person has seen it: {popup:?}");
             }
-            room.asked_at = asked_at;
-            room.said = says;
+            told_of.asked_at = asked_at;
+            told_of.said = says;
         }
         Ok(())
     }

@@ -78,6 +78,17 @@ async fn a_pause_that_ended_while_nobody_looked_ends_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pause_ends_at_its_time_though_the_computer_slept() {
+    let mut bench = Bench::new().await;
+    // An hour ago it was two hours long, and the clock that stands still during sleep says that it still is.
+    let (wall, now) = (Timestamp::now(), Instant::now());
+    bench.controller.pause = Some(Pause::new(wall + 1.hour(), wall - 1.hour(), now));
+    bench.say(DesktopEvent::Resumed).await;
+    let ends_at = bench.controller.pause.and_then(|pause| pause.ends_at()).unwrap();
+    assert!(ends_at <= now + 3600 * SECOND, "{:?}", ends_at - now);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pause_without_end_outlives_a_restart() {
     let mut bench = Bench::new().await;
     ask(&mut bench, Request::Pause { until: None }).await;

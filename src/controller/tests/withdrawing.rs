@@ -99,6 +99,50 @@ async fn a_text_that_is_taken_back_goes_though_popups_are_paused_and_nothing_com
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_text_that_is_taken_back_goes_from_a_summary_too() {
+    let mut bench = Bench::without_service().await;
+    for number in 0..5 {
+        bench.push(message(&format!("{number}"), &format!("room {number}"))).await;
+    }
+    bench.push(message("secret", "Marked").highlight()).await;
+    bench.push(message("other", "Marked")).await;
+    bench.service(Service::Shows).await;
+    let summary = |bench: &Bench| match &bench.up()[..] {
+        [(title, text)] => format!("{title}: {text}"),
+        other => panic!("{other:?}"),
+    };
+    assert!(summary(&bench).contains("secret"), "{}", summary(&bench));
+    bench.push(edit("e", "Marked", "secret", "changed")).await;
+    assert!(summary(&bench).contains("changed"), "{}", summary(&bench));
+    bench.shows();
+    bench.push(edit("f", "Marked", "other", "not named")).await;
+    bench.push(edit("g", "room 0", "0", "nor is this")).await;
+    assert_eq!(bench.shows(), [""; 0], "it would say the same again");
+    bench.push(redaction("r", "Marked", "secret")).await;
+    assert!(!summary(&bench).contains("changed") && summary(&bench).starts_with("6 messages in 6 rooms"));
+    assert_eq!(bench.controller.next_due(), None);
+
+    bench.push(redaction("r2", "Marked", "other")).await;
+    for number in 0..5 {
+        bench.push(redaction(&format!("r {number}"), &format!("room {number}"), &format!("{number}"))).await;
+    }
+    assert_eq!(bench.up().len(), 1, "what it does not name it need not take back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_summary_goes_when_a_text_in_it_is_taken_back_during_a_pause() {
+    let mut bench = Bench::without_service().await;
+    for number in 0..5 {
+        bench.push(message(&format!("{number}"), &format!("room {number}")).highlight()).await;
+    }
+    bench.service(Service::Shows).await;
+    assert_eq!(bench.up().len(), 1);
+    bench.tray(TrayAction::Pause(PauseLength::Hour)).await;
+    bench.push(redaction("r", "room 1", "1")).await;
+    assert_eq!(bench.up(), []);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_edit_while_the_popup_is_on_its_way_is_shown_after_it() {
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen")).await;
@@ -143,6 +187,17 @@ async fn an_edit_of_a_message_that_the_popup_does_not_name_does_not_bring_it_up_
     bench.push(edit("f", "Kitchen", "two", "too")).await;
     assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "2 messages\ntoo".to_owned())]);
     assert_eq!(bench.shows().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn accounts_that_cannot_be_read_keep_their_numbers() {
+    let mut bench = Bench::new().await;
+    bench.push(message("one", "Kitchen").unread(7)).await;
+    let error = Accounts::read(&bench.directory.path().join("missing.toml")).err().unwrap();
+    bench.accounts = Arc::new(Accounts::unavailable(&error));
+    bench.restart().await;
+    assert_eq!(bench.badge(), (7, 0));
+    assert!(!bench.notice("one").read);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,42 +2,11 @@
 
 use std::net::IpAddr;
 
-/// Who can reach an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scope {
-    /// Nobody: it stands for all addresses of a computer.
-    Unspecified,
-    /// This computer.
-    Loopback,
-    /// One network or VPN: private, link-local, 100.64.0.0/10, unique local.
-    Local,
-    /// Everybody.
-    Public,
-}
-
-pub(super) fn scope(address: IpAddr) -> Scope {
-    let local = match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
-            v4.is_private() || v4.is_link_local() || shared
-        }
-        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
-    };
-    let address = address.to_canonical();
-    if address.is_unspecified() {
-        Scope::Unspecified
-    } else if address.is_loopback() {
-        Scope::Loopback
-    } else if local {
-        Scope::Local
-    } else {
-        Scope::Public
-    }
-}
+use crate::address::Scope;
 
 /// Whether homeservers block it by default.
 pub(super) fn is_blocked(address: IpAddr) -> bool {
-    match scope(address) {
+    match Scope::of(address) {
         Scope::Unspecified | Scope::Loopback | Scope::Local => true,
         Scope::Public => false,
     }

@@ -3,8 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{
-    Pushed,
-    address::{self, Scope},
+    Pushed, address,
     facts::{Facts, Whereabouts},
     likely,
     probe::{Distrust, Outcome},
@@ -12,6 +11,7 @@ use super::{
     url::{Host, PusherUrl},
 };
 use crate::{
+    address::Scope,
     doctor::{Finding, Verdict},
     push::{notify, text},
 };
@@ -39,7 +39,7 @@ pub(super) fn diagnose(facts: &Facts, server: Server, pushed: Pushed) -> Vec<Fin
 /// Where the URL's host leads.
 fn named(facts: &Facts, url: &PusherUrl) -> Option<Finding> {
     match &facts.resolved {
-        Ok(addresses) if addresses.iter().any(|address| address::scope(*address) == Scope::Unspecified) => {
+        Ok(addresses) if addresses.iter().any(|address| Scope::of(*address) == Scope::Unspecified) => {
             let says = format!("{} stands for all addresses of a computer: nobody can push to it", url.host);
             // An account that was registered by hand may have been given another.
             let finding = match facts.homeserver {
@@ -133,7 +133,7 @@ fn refused(facts: &Facts, url: &PusherUrl, at: SocketAddr) -> Finding {
             .advise("Start the proxy or tunnel there, or set server.public_url in pushbell.toml to where it is");
     }
     let says = format!("nothing listens at {at}; Pushbell listens at {}", list(&facts.listen));
-    if has_port(facts, at) && address::scope(at.ip()) != Scope::Loopback {
+    if has_port(facts, at) && Scope::of(at.ip()) != Scope::Loopback {
         let mut listen = facts.listen.clone();
         listen.push(at);
         return Finding::fault("endpoint", says)

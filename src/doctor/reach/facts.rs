@@ -12,11 +12,10 @@ use tokio::{
 
 use super::{
     Way,
-    address::{self, Scope},
     probe::{Outcome, Prober},
     url::{Host, PusherUrl},
 };
-use crate::homeserver::BaseUrl;
+use crate::{address::Scope, homeserver::BaseUrl};
 
 /// How long a name server may take.
 const RESOLVE: Duration = Duration::from_secs(2);
@@ -105,7 +104,7 @@ async fn seen_at(url: Option<&PusherUrl>) -> Seen {
 
 /// What a push comes to there, and whether we answer there at all. An address that stands for all is not asked.
 async fn look(prober: &Prober<'_>, address: Option<IpAddr>) -> Option<(IpAddr, Outcome, bool)> {
-    let address = address.filter(|address| address::scope(*address) != Scope::Unspecified)?;
+    let address = address.filter(|address| Scope::of(*address) != Scope::Unspecified)?;
     let (outcome, healthy) = tokio::join!(prober.push(address), prober.is_healthy(address));
     Some((address, outcome, healthy))
 }

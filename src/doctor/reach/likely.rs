@@ -3,14 +3,13 @@
 use std::net::IpAddr;
 
 use super::{
-    Pushed,
-    address::{self, Scope},
+    Pushed, address,
     facts::{Facts, Whereabouts},
     probe::Outcome,
     server::Server,
     url::PusherUrl,
 };
-use crate::doctor::Finding;
+use crate::{address::Scope, doctor::Finding};
 
 pub(super) fn causes(facts: &Facts, url: &PusherUrl, server: Server, pushed: Pushed) -> Vec<Finding> {
     match pushed {
@@ -30,13 +29,13 @@ fn addresses(facts: &Facts) -> impl Iterator<Item = IpAddr> {
 /// The URL is for this computer alone, and the homeserver is on another.
 fn elsewhere(facts: &Facts, url: &PusherUrl) -> Option<Finding> {
     let Whereabouts::Elsewhere { from } = facts.homeserver else { return None };
-    let is_loopback = addresses(facts).all(|address| address::scope(address) == Scope::Loopback);
+    let is_loopback = addresses(facts).all(|address| Scope::of(address) == Scope::Loopback);
     if !is_loopback {
         return None;
     }
     let says = format!("only this computer reaches {}, and the homeserver is elsewhere", url.base());
     let finding = Finding::warning("pusher URL", says);
-    let Some(from) = from.filter(|from| address::scope(*from) == Scope::Local) else {
+    let Some(from) = from.filter(|from| Scope::of(*from) == Scope::Local) else {
         return Some(finding.advise(
             "It needs a tunnel, VPN or proxy (an SSH tunnel that ends at this address on the homeserver's computer is \
              one): docs/connect.md has the recipes",
@@ -67,7 +66,7 @@ fn blocked(facts: &Facts, url: &PusherUrl, server: Server) -> Option<Finding> {
 /// Something keeps others out but not us.
 fn firewall(facts: &Facts, url: &PusherUrl) -> Option<Finding> {
     let at_our_own = |(address, outcome): &(IpAddr, Outcome)| {
-        *outcome == Outcome::Ours && facts.own.contains(address) && address::scope(*address) != Scope::Loopback
+        *outcome == Outcome::Ours && facts.own.contains(address) && Scope::of(*address) != Scope::Loopback
     };
     let elsewhere = match facts.homeserver {
         Whereabouts::Here => false,

@@ -105,6 +105,7 @@ fn what_is_proven_comes_first_and_alone() {
     check(told(lan(), Outcome::Broken("reset".into())), "pusher URL", &["breaks off: reset", "https://"]);
     check(Facts { listening: false, ..told(lan(), Outcome::Refused) }, "endpoint", &["0.0.0.0:7874", "`pushbell`"]);
     check(Facts { listening: false, ..told(public(), Outcome::Status(502)) }, "endpoint", &["nothing answers at"]);
+    check(Facts { listening: false, ..told(lan(), Outcome::Foreign) }, "endpoint", &["nothing answers at"]);
     check(Facts { resolved: Err("no such host".into()), pushes: Vec::new(), ..public() }, "name", &["no such host"]);
     check(Facts { resolved: Ok(Vec::new()), pushes: Vec::new(), ..public() }, "name", &["push.example.org"]);
     check(

@@ -91,7 +91,10 @@ async fn the_number_is_what_is_unread_here_or_listed_so() {
             desk.record(message(event, room).counting(unread_of(9))).await;
         }
         let found = CaughtUp { counts_rooms, is_all, listed_unread: listed_unread.to_vec(), ..caught_up(Vec::new()) };
+        desk.news().await;
+        while desk.had_news().await {}
         desk.inbox.take_over(found).await.unwrap();
+        assert_eq!(desk.had_news().await, expected != 9, "a number that has changed is news");
         assert_eq!(desk.unread("a").await, expected, "{counts_rooms} {is_all} {listed_unread:?}");
     }
     check(true, false, &[], 9).await;
@@ -172,6 +175,27 @@ async fn details_change_the_notice_and_its_popup() {
     assert_eq!((notice.id, notice.content.as_deref()), (NoticeId(1), Some(r#"{"body":"hello"}"#)));
     desk.inbox.add_details(NoticeId(1), Some(details), true).await.unwrap();
     assert!(desk.news().await.changed_rooms.is_empty(), "it is not wanted any more");
+}
+
+#[tokio::test]
+async fn details_of_what_was_taken_back_meanwhile_are_not_taken_up() {
+    let desk = Desk::new();
+    desk.record(ids("$1", "!r")).await;
+    desk.record(event("$2", "!r", "m.room.redaction", r#"{"redacts":"$1"}"#)).await;
+    desk.inbox.add_details(NoticeId(1), Some(message("$1", "!r").notification), true).await.unwrap();
+    let notice = desk.notice("$1");
+    assert_eq!((notice.redacted, notice.content), (true, None));
+    assert!(wanted(&desk).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_turns_out_to_be_a_call_rings_as_its_push_asked_for() {
+    let desk = Desk::new();
+    let ring = SoundTweak::Named("ring".to_owned());
+    desk.record(ids("$call", "!r").sound(ring.clone())).await;
+    let call = event("$call", "!r", "m.call.invite", r#"{"call_id":"1"}"#).notification;
+    desk.inbox.add_details(NoticeId(1), Some(call), true).await.unwrap();
+    assert_eq!(desk.news().await.calls[0].notice.sound, ring);
 }
 
 #[tokio::test]

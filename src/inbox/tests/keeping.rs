@@ -38,6 +38,33 @@ async fn old_notices_are_forgotten_with_what_was_counted_by_them() {
 }
 
 #[tokio::test]
+async fn nothing_stays_in_any_table_of_what_is_forgotten() {
+    let desk = Desk::new();
+    for number in 0..20 {
+        let mut push = message(&format!("${number}"), &format!("!{number}"));
+        push.notification.event_type = None;
+        push.notification.content = None;
+        push.recipients[0].fetches_details = true;
+        desk.record(push).await;
+    }
+    desk.record(message("$counted", "!counted").for_account("b").counting(unread(3)).per_room()).await;
+    desk.record(event("$call", "!r", "m.call.invite", "{}")).await;
+    desk.news_at(60).await;
+    desk.show_all().await;
+    desk.mark_shown(Shown::Call(NoticeId(22), CallState::Missed)).await;
+    let rows = |table: &str| -> i64 {
+        let db = rusqlite::Connection::open(desk.path()).unwrap();
+        db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(["notice", "room", "wanted_details", "call"].map(rows), [22, 22, 20, 1]);
+    desk.news_at(31 * DAY).await;
+    pruned(&desk).await;
+    assert_eq!(["notice", "wanted_details", "call", "recent_key", "old_key"].map(rows), [0; 5]);
+    assert_eq!(rows("room"), 1, "its number is part of its account's");
+    assert_eq!(desk.unread("b").await, 3);
+}
+
+#[tokio::test]
 async fn what_rings_is_never_forgotten() {
     let desk = Desk::new();
     desk.record(event("$call", "!r", "m.call.invite", "{}")).await;

@@ -1,0 +1,84 @@
+//! Who can reach an IP address (pure).
+
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Who can reach an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Nobody: it stands for all addresses of a computer.
+    Unspecified,
+    /// This computer.
+    Loopback,
+    /// One network or VPN: private, link-local, shared (see [`is_shared`]), unique local.
+    Local,
+    /// Everybody.
+    Public,
+}
+
+impl Scope {
+    /// Of an address; an IPv4 address may be written as an IPv6 one.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        let is_local = match address {
+            IpAddr::V4(v4) => v4.is_private() || v4.is_link_local() || is_shared(v4),
+            IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
+        };
+        if address.is_unspecified() {
+            Self::Unspecified
+        } else if address.is_loopback() {
+            Self::Loopback
+        } else if is_local {
+            Self::Local
+        } else {
+            Self::Public
+        }
+    }
+
+    /// Of the host of a URL (RFC 3986); `None` for a name other than `localhost`, which may lead anywhere.
+    #[must_use]
+    pub fn of_host(host: &str) -> Option<Self> {
+        if host == "localhost" {
+            return Some(Self::Loopback);
+        }
+        host.trim_matches(['[', ']']).parse().ok().map(Self::of)
+    }
+}
+
+/// Whether an address is in 100.64.0.0/10 (RFC 6598): carriers use these, and VPNs such as Tailscale.
+#[must_use]
+pub fn is_shared(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    first == 100 && second & 0xc0 == 64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_has_a_scope() {
+        fn check(scope: Scope, addresses: &[&str]) {
+            for address in addresses {
+                assert_eq!(Scope::of(address.parse().unwrap()), scope, "{address}");
+            }
+        }
+        check(Scope::Unspecified, &["0.0.0.0", "::", "::ffff:0.0.0.0"]);
+        check(Scope::Loopback, &["127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1"]);
+        check(Scope::Local, &["10.0.0.1", "172.16.0.1", "172.31.255.254", "192.168.1.20", "169.254.1.1"]);
+        check(Scope::Local, &["100.64.0.0", "100.127.255.255", "fd00::1", "fe80::1", "::ffff:192.168.1.20"]);
+        check(Scope::Public, &["100.63.255.255", "100.128.0.0", "172.32.0.1", "203.0.113.7", "2001:db8::1"]);
+    }
+
+    #[test]
+    fn a_host_has_one_if_it_is_an_address_or_this_computers_name() {
+        let check = |host, expected| assert_eq!(Scope::of_host(host), expected, "{host}");
+        check("localhost", Some(Scope::Loopback));
+        check("127.0.0.1", Some(Scope::Loopback));
+        check("[::1]", Some(Scope::Loopback));
+        check("::1", Some(Scope::Loopback));
+        check("push.example.org", None);
+        check("localhost.example.org", None);
+        check("", None);
+    }
+}
