@@ -110,17 +110,21 @@ fn a_pusher_that_the_homeserver_refuses_leaves_nothing_behind() {
 
 #[test]
 fn a_login_again_that_fails_leaves_the_account_and_its_session() {
-    let scene = Scene::new();
+    let mut scene = Scene::new();
     assert_eq!(scene.login(&["--wait", "0"]).code, 3);
     let devices = scene.devices();
     let account = scene.pushbell.account_named(&scene.alice.id);
-    scene.pushbell.configure("[server]\npublic_url = \"http://127.0.0.1:9/prefix\"\n");
+    let homeserver = format!("http://127.0.0.1:{}", refusing_pushers(SYNAPSE.port));
+    let homeserver = std::mem::replace(&mut scene.homeserver, homeserver);
     let login = scene.login(&[]);
 
     assert_eq!(login.code, 1, "{login:#?}");
     assert!(login.stderr.contains("the pusher could not be set: "), "{login:#?}");
     assert_eq!(scene.devices(), devices);
     assert_eq!(scene.pushbell.account_named(&scene.alice.id), account);
+    scene.homeserver = homeserver;
+    assert_eq!(scene.login(&["--wait", "0"]).code, 3);
+    assert_eq!((scene.devices(), scene.pushbell.account_named(&scene.alice.id)), (devices, account));
     let logout = scene.pushbell.command(&["logout", &scene.alice.id]);
     assert_eq!(logout.code, 0, "{logout:#?}");
     assert!(logout.stdout.contains("Signed out.\n"), "{logout:#?}");
