@@ -75,12 +75,11 @@ async fn pass_on(request: Request, commands: &mpsc::Sender<Command>) -> Reply {
         commands.send((request, answer)).await.ok()?;
         answered.await.ok()
     };
-    let patience = if waits.is_zero() { BUSY } else { waits };
-    match timeout(patience, exchange).await {
-        Ok(Some(reply)) => reply,
-        Ok(None) => failed("Pushbell is about to end"),
-        Err(_) if !waits.is_zero() => Reply::Done,
-        Err(_) => failed("Pushbell is too busy to answer"),
+    match (timeout(waits.unwrap_or(BUSY), exchange).await, waits) {
+        (Ok(Some(reply)), _) => reply,
+        (Ok(None), _) => failed("Pushbell is about to end"),
+        (Err(_), Some(_)) => Reply::Done,
+        (Err(_), None) => failed("Pushbell is too busy to answer"),
     }
 }
 
@@ -172,9 +171,10 @@ mod tests {
     fn who_waits_for_a_push_is_told_of_it_or_that_none_came() {
         let since: jiff::Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
         let replies = with_server(move |path| {
-            [60, 1].map(|seconds| ask(&path, &Request::WaitForPush { account: "home".into(), since, seconds }).unwrap())
+            [60, 1, 0]
+                .map(|seconds| ask(&path, &Request::WaitForPush { account: "home".into(), since, seconds }).unwrap())
         });
-        assert_eq!(replies, [Reply::Pushed { at: since }, Reply::Done]);
+        assert_eq!(replies, [Reply::Pushed { at: since }, Reply::Done, Reply::Done]);
     }
 
     #[test]
