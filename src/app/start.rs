@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::{
-    accounts::{Account, Accounts, AccountsFile, new_pushkey},
+    accounts::{Account, Accounts, AccountsFile, FIRST_ACCOUNT, new_pushkey},
     cli::{Failure, registration},
     config::{self, Config},
     controller::{Topic, WELCOME, own_popup},
@@ -17,8 +17,6 @@ use crate::{
     platform::files,
 };
 
-/// The name of the account that a first start makes.
-const FIRST_ACCOUNT: &str = "home";
 /// The app icon.
 const ICON: &[u8] = include_bytes!("../../assets/icons/pushbell-128.png");
 

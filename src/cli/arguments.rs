@@ -42,7 +42,7 @@ pub enum Command {
     Run(Run),
     /// Sign in to your homeserver, have it push to this desktop, and see that a push arrives
     Login(Login),
-    /// Have your homeserver push no more, sign out, and forget the account
+    /// Have your homeserver push no more, and sign out
     Logout(Logout),
     /// Make, list, show and remove accounts that are registered by hand
     #[command(subcommand)]
@@ -141,7 +141,7 @@ pub struct Login {
 pub struct Logout {
     /// The account's name
     pub name: String,
-    /// Forget the account even though its homeserver cannot be told
+    /// Forget the session even though its homeserver cannot be told
     #[arg(long)]
     pub anyway: bool,
 }

@@ -4,10 +4,11 @@
 //! reach us, can we listen; then the session, the account, the pusher; then the proof.
 
 mod address;
+mod before;
 mod browser;
 mod credentials;
 mod keeping;
-mod naming;
+pub(super) mod naming;
 mod proof;
 mod pushers;
 mod receipt;
