@@ -197,7 +197,7 @@ fn an_account_is_made_listed_shown_and_removed_on_a_bare_home() {
     let home = Home::new();
     assert_eq!(
         home.run(&["account", "list"]).ended(0).out,
-        "There are no accounts yet. Make one with `pushbell account add NAME`.\n"
+        "There are no accounts yet: `pushbell login @you:example.org` connects your homeserver.\n"
     );
     let made = home.run(&["account", "add", "home", "--pushkey", "it's", "--counts", "room"]).ended(0).out;
     let shown = home.run(&["account", "show", "home"]).ended(0).out;

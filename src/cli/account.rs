@@ -15,6 +15,10 @@ use crate::{
     inbox::CountsScope,
 };
 
+/// What to do first.
+pub(super) const NO_ACCOUNTS: &str =
+    "There are no accounts yet: `pushbell login @you:example.org` connects your homeserver.";
+
 pub(super) fn run(context: &Context, command: arguments::Account, out: &mut dyn Write) -> Result<(), Failure> {
     match command {
         arguments::Account::Add(new) => add(context, new, out),
@@ -46,7 +50,7 @@ fn add(context: &Context, new: AddAccount, out: &mut dyn Write) -> Result<(), Fa
 fn list(context: &Context, out: &mut dyn Write) -> Result<(), Failure> {
     let accounts = context.accounts()?;
     if accounts.iter().len() == 0 {
-        writeln!(out, "There are no accounts yet. Make one with `pushbell account add NAME`.")?;
+        writeln!(out, "{NO_ACCOUNTS}")?;
         return Ok(());
     }
     let row = |account: &Account| {

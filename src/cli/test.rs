@@ -36,7 +36,7 @@ pub(super) fn run(context: &Context, asked: &arguments::Test, out: &mut dyn Writ
     let account = match &asked.account {
         Some(name) => accounts.find(name).ok_or_else(|| AccountsError::NoSuchAccount(name.clone()))?,
         None => accounts.iter().next().ok_or_else(|| {
-            Failure::Failed("there are no accounts to push to: make one with `pushbell account add NAME`".to_owned())
+            Failure::Failed("there are no accounts to push to: `pushbell login @you:example.org` makes one".to_owned())
         })?,
     };
     let address = address(&status)?;

@@ -80,7 +80,8 @@ pub(super) fn way(
     }
     let Some(port) = listen.first().map(SocketAddr::port) else { return Way::Closed };
     let open = |ip: Ipv4Addr, port: u16| Way::Open(format!("{scheme}://{ip}:{port}"));
-    let everywhere = listen.iter().find(|address| address.ip().is_unspecified()).map(SocketAddr::port);
+    // `[::]` is IPv6 alone.
+    let everywhere = listen.iter().find(|address| address.ip() == Ipv4Addr::UNSPECIFIED).map(SocketAddr::port);
     let heard = |wanted: &dyn Fn(Ipv4Addr) -> bool| {
         listen.iter().find_map(|address| match address.ip() {
             IpAddr::V4(ip) if wanted(ip) && !ip.is_unspecified() => Some((ip, address.port())),
@@ -154,13 +155,15 @@ mod tests {
         check("192.168.1.20:8 127.0.0.1:7", Whereabouts::Here, true, &open("http://127.0.0.1:7"));
         check("192.168.1.20:8", Whereabouts::Here, true, &open("http://192.168.1.20:8"));
         check("0.0.0.0:7", Whereabouts::Here, true, &open("http://127.0.0.1:7"));
-        check("[::]:7", Whereabouts::Here, true, &open("http://127.0.0.1:7"));
+        check("[::]:7", Whereabouts::Here, true, &listen("127.0.0.1:7"));
+        check("[::]:7 0.0.0.0:7", Whereabouts::Here, true, &open("http://127.0.0.1:7"));
         check("[::1]:7", Whereabouts::Here, true, &listen("127.0.0.1:7"));
         check("127.0.0.1:7", Whereabouts::Here, false, &Way::Closed);
         check("127.0.0.1:7 192.168.1.20:8", Whereabouts::Here, false, &open("http://192.168.1.20:8"));
         check("127.0.0.1:7", near, true, &listen("192.168.1.20:7"));
         check("127.0.0.1:7 192.168.1.20:8", near, true, &open("http://192.168.1.20:8"));
         check("0.0.0.0:7", near, true, &open("http://192.168.1.20:7"));
+        check("[::]:7", near, true, &listen("192.168.1.20:7"));
         check("10.0.0.1:7", near, true, &listen("192.168.1.20:7"));
         check("0.0.0.0:7", Whereabouts::Elsewhere, true, &Way::Closed);
         let public = way(Some("https://push.example.org"), "http", &[], Whereabouts::Elsewhere, true);
