@@ -30,7 +30,7 @@ use crate::{
     http::Endpoint,
     logging,
     paths::Paths,
-    platform::{main_loop, memory, session::Session, sound_server},
+    platform::{console, main_loop, memory, session::Session, sound_server},
     secrets::Secrets,
     wake::WakeWindow,
 };
@@ -187,6 +187,11 @@ async fn serve(
     }
     tracing::info!("ended");
     Ok(())
+}
+
+/// Whether what is said goes to a log.
+fn is_logged() -> bool {
+    console::is_logged(&io::stdout())
 }
 
 fn say(words: &str) -> Result<(), Failure> {

@@ -50,12 +50,19 @@ impl Start {
         if is_missing(&paths.accounts)? && is_missing(&paths.database)? {
             let account = first_account(&paths)?;
             let url = config.server.base_url();
+            let by_hand = if super::is_logged() {
+                // The pushkey is nothing for a log.
+                format!("`pushbell account show {FIRST_ACCOUNT}` says how to do it by hand.")
+            } else {
+                format!(
+                    "Or do it by hand, with the account \"{FIRST_ACCOUNT}\" that was made for that. This is what a \
+                     homeserver must be told:\n\n{}\n\
+                     `pushbell account show {FIRST_ACCOUNT}` prints this again, `pushbell test` sends a test push.",
+                    registration::describe(&account, &url)
+                )
+            };
             super::say(&format!(
-                "Pushbell is ready. `pushbell login @you:example.org` connects your homeserver.\n\n\
-                 Or do it by hand, with the account \"{FIRST_ACCOUNT}\" that was made for that. This is what a homeserver must \
-                 be told:\n\n{}\n\
-                 `pushbell account show {FIRST_ACCOUNT}` prints this again, `pushbell test` sends a test push.",
-                registration::describe(&account, &url)
+                "Pushbell is ready. `pushbell login @you:example.org` connects your homeserver.\n\n{by_hand}"
             ))?;
             announcement = Some(own_popup(WELCOME, "Click to see how to connect your homeserver."));
         }
