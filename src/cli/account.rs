@@ -63,10 +63,11 @@ fn list(context: &Context, out: &mut dyn Write) -> Result<(), Failure> {
             output::harmless(&account.app_id),
             counts.to_owned(),
             output::local_time(account.created_at),
+            account.sign_in.as_ref().map_or_else(String::new, |sign_in| output::harmless(&sign_in.user_id)),
         ]
     };
     let rows: Vec<_> = accounts.iter().map(row).collect();
-    output::table(out, ["NAME", "APP ID", "COUNTS", "MADE"], &rows)?;
+    output::table(out, ["NAME", "APP ID", "COUNTS", "MADE", "SIGNED IN"], &rows)?;
     Ok(())
 }
 

@@ -139,7 +139,7 @@ pub struct Login {
 /// `pushbell logout`
 #[derive(Debug, Args)]
 pub struct Logout {
-    /// The account's name
+    /// The account's name, or its user ID
     pub name: String,
     /// Forget the session even though its homeserver cannot be told
     #[arg(long)]

@@ -23,9 +23,11 @@ enum Leave {
 }
 
 pub(super) fn run(context: &Context, asked: &arguments::Logout, out: &mut dyn Write) -> Result<(), Failure> {
-    let name = &asked.name;
     let accounts = context.accounts()?;
-    let account = accounts.find(name).ok_or_else(|| AccountsError::NoSuchAccount(name.to_owned()))?;
+    let is_theirs = |account: &&Account| account.sign_in.as_ref().is_some_and(|it| it.user_id == asked.name);
+    let account = accounts.find(&asked.name).or_else(|| accounts.iter().find(is_theirs));
+    let account = account.ok_or_else(|| AccountsError::NoSuchAccount(asked.name.clone()))?;
+    let name = &*account.name;
     let Some(sign_in) = &account.sign_in else {
         return Err(Failure::Failed(format!(
             "the account \"{name}\" was registered by hand: `pushbell account remove {name}` removes it"

@@ -76,7 +76,8 @@ fn who_has_registered_by_hand_goes_on_with_that_pusher() {
     assert_eq!(names(&scene), ["home", "work"]);
     let pushers = scene.wait_for_pushers(1);
     assert_eq!(pushers[0]["pushkey"], work.pushkey);
-    let logout = scene.pushbell.command(&["logout", "work"]);
+    assert!(scene.pushbell.ok(&["account", "list"]).contains(&scene.alice.id));
+    let logout = scene.pushbell.command(&["logout", &scene.alice.id]);
     assert_eq!((logout.code, scene.alice.pushers().len()), (0, 0), "{logout:#?}");
     assert!(!is_rejected(&scene, &work));
 }
