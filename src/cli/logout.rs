@@ -35,7 +35,7 @@ pub(super) fn run(context: &Context, asked: &arguments::Logout, out: &mut dyn Wr
     };
     let terminal = Terminal::find();
     let secrets = Secrets::of_a_command(&context.paths, terminal.is_some());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = super::runtime()?;
     let left = runtime.block_on(async {
         let leave = leave(account, sign_in, &secrets, out).await?;
         if let Leave::NotNow(reason) = &leave
