@@ -104,7 +104,11 @@ pub(super) fn way(
             (None, Some(port)) => open(own, port),
             (None, None) => Way::Listen((own, port).into()),
         },
-        Whereabouts::Elsewhere => Way::Closed,
+        // Who listens on a public address means to be reached there.
+        Whereabouts::Elsewhere => match heard(&|ip| !ip.is_loopback() && !is_private(ip) && !is_carrier_grade(ip)) {
+            Some((ip, port)) => open(ip, port),
+            None => Way::Closed,
+        },
     }
 }
 
@@ -166,6 +170,8 @@ mod tests {
         check("[::]:7", near, true, &listen("192.168.1.20:7"));
         check("10.0.0.1:7", near, true, &listen("192.168.1.20:7"));
         check("0.0.0.0:7", Whereabouts::Elsewhere, true, &Way::Closed);
+        check("192.168.1.20:7 100.101.2.3:7 127.0.0.1:7", Whereabouts::Elsewhere, true, &Way::Closed);
+        check("127.0.0.1:7 203.0.113.7:8", Whereabouts::Elsewhere, true, &open("http://203.0.113.7:8"));
         let public = way(Some("https://push.example.org"), "http", &[], Whereabouts::Elsewhere, true);
         assert_eq!(public, open("https://push.example.org"));
     }
