@@ -48,7 +48,11 @@ fn add(context: &Context, new: AddAccount, out: &mut dyn Write) -> Result<(), Fa
 }
 
 fn list(context: &Context, out: &mut dyn Write) -> Result<(), Failure> {
-    let accounts = context.accounts()?;
+    let accounts = match Accounts::read(&context.paths.accounts) {
+        // Beside an inbox they were lost.
+        Err(AccountsError::Missing { .. }) if !context.paths.database.exists() => Accounts::empty(),
+        read => read?,
+    };
     if accounts.iter().len() == 0 {
         writeln!(out, "{NO_ACCOUNTS}")?;
         return Ok(());
