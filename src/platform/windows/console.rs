@@ -1,7 +1,7 @@
 //! The console of whoever started us. The program belongs to the graphical subsystem, so that a double click opens no
 //! console: where there is one, it has to ask for it.
 
-use std::{fs::OpenOptions, os::windows::io::IntoRawHandle};
+use std::{fs::OpenOptions, io::Stdout, os::windows::io::IntoRawHandle};
 
 use windows_sys::Win32::{
     Storage::FileSystem::{FILE_TYPE_UNKNOWN, GetFileType},
@@ -29,6 +29,12 @@ pub fn attach() {
             lead(stream, name);
         }
     }
+}
+
+/// Whether what is printed there is logged: nothing does that here.
+#[must_use]
+pub fn is_logged(_stream: &Stdout) -> bool {
+    false
 }
 
 fn leads_somewhere(stream: STD_HANDLE) -> bool {
