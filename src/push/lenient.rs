@@ -92,9 +92,20 @@ impl<'a> Object<'a> {
         serde_json::from_str(json).ok()
     }
 
-    /// Reads JSON text that is an object, and its member of this name if that is one too: the same as reading one after
-    /// the other, in one pass. The outer object comes without that member.
+    /// Reads JSON text that is an object, and its member of this name if that is one too. The outer object comes without
+    /// that member.
     pub(crate) fn read_with_member(json: &'a str, member: &str) -> Option<(Self, Self)> {
+        Self::read_both(json, member).or_else(|| {
+            // The key may have occurred before, with something else.
+            let mut outer = Self::read(json)?;
+            let inner = outer.object(member)?;
+            outer.0.retain(|(key, _)| key != member);
+            Some((outer, inner))
+        })
+    }
+
+    /// In one pass, if nothing but an object has that name.
+    fn read_both(json: &'a str, member: &str) -> Option<(Self, Self)> {
         let mut deserializer = serde_json::Deserializer::from_str(json);
         let (outer, inner) = Entries { nested: Some(member) }.deserialize(&mut deserializer).ok()?;
         deserializer.end().ok()?;
@@ -244,6 +255,7 @@ mod tests {
             r#" {"b":2,"i\u006e":{"\ud800":1}} "#,
             r#"{"in":{"a":1},"in":{"b":2}}"#,
             r#"{"in":{}}"#,
+            r#"{"in":7,"in":{"b":2},"c":3}"#,
         ] {
             assert!(check(json));
         }
