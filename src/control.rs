@@ -51,17 +51,18 @@ pub enum Request {
 }
 
 impl Request {
-    /// How long its answer may take, beyond the time that any answer may take.
-    fn waits(&self) -> Duration {
+    /// How long it is to be waited for what it asks, beyond the time that any answer may take; `None`: it asks for
+    /// something that is there.
+    fn waits(&self) -> Option<Duration> {
         match self {
-            Self::WaitForPush { seconds, .. } => Duration::from_secs((*seconds).into()),
+            Self::WaitForPush { seconds, .. } => Some(Duration::from_secs((*seconds).into())),
             Self::Status
             | Self::Clear
             | Self::Pause { .. }
             | Self::Resume
             | Self::ReloadAccounts
             | Self::ReloadAutostart
-            | Self::ReloadConfiguration => Duration::ZERO,
+            | Self::ReloadConfiguration => None,
         }
     }
 }

@@ -193,11 +193,20 @@ fn check_config_looks_where_the_option_the_environment_or_the_home_says() {
 }
 
 #[test]
+fn accounts_that_are_missing_beside_an_inbox_are_said_to_be_lost() {
+    let home = Home::new();
+    fs::create_dir_all(home.data("")).unwrap();
+    fs::write(home.data("pushbell.db"), "").unwrap();
+    let lost = home.run(&["account", "list"]).ended(1);
+    assert!(lost.out.is_empty() && lost.err.contains("bring it back from a backup"), "{lost:?}");
+}
+
+#[test]
 fn an_account_is_made_listed_shown_and_removed_on_a_bare_home() {
     let home = Home::new();
     assert_eq!(
         home.run(&["account", "list"]).ended(0).out,
-        "There are no accounts yet. Make one with `pushbell account add NAME`.\n"
+        "There are no accounts yet: `pushbell login @you:example.org` connects your homeserver.\n"
     );
     let made = home.run(&["account", "add", "home", "--pushkey", "it's", "--counts", "room"]).ended(0).out;
     let shown = home.run(&["account", "show", "home"]).ended(0).out;

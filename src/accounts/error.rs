@@ -6,7 +6,11 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AccountsError {
     /// There is no file.
-    #[error("{} does not exist: `pushbell account add NAME` makes it", path.display())]
+    #[error(
+        "{} does not exist: bring it back from a backup; without one, `pushbell login` or `pushbell account add` begins \
+         anew, and homeservers are told to forget the pushers of before",
+        path.display()
+    )]
     Missing {
         /// Where it should be.
         path: PathBuf,

@@ -28,6 +28,9 @@ pub use self::{
 use self::{secret::ComparableKey, validate::Fault};
 use crate::inbox::CountsScope;
 
+/// The name of the account that a first start makes, for whoever connects first: a sign-in takes it over.
+pub const FIRST_ACCOUNT: &str = "home";
+
 /// One account.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Account {

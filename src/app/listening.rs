@@ -127,6 +127,7 @@ impl Listening {
         wanted: &[SocketAddr],
         config: &Path,
     ) -> Result<Option<(Topic, String)>, String> {
+        let wanted = &self.distinct(wanted);
         let mut failures = Vec::new();
         let mut bound = Vec::new();
         let mut may_come = false;
@@ -185,6 +186,21 @@ impl Listening {
         }
         self.serve_if_serving();
         Ok(failures.map(|failures| (Topic::Listen, failures)))
+    }
+
+    /// Those without the ones that another stands for: `0.0.0.0` listens on `127.0.0.1` as well.
+    fn distinct(&self, wanted: &[SocketAddr]) -> Vec<SocketAddr> {
+        let is_within = |address: &SocketAddr, all: &SocketAddr| {
+            all.ip().is_unspecified()
+                && all.is_ipv4() == address.is_ipv4()
+                && all.port() == address.port()
+                && all.port() != 0
+                && all != address
+        };
+        let needed = |address: &&SocketAddr| {
+            self.inherited.contains_key(address) || !wanted.iter().any(|all| is_within(address, all))
+        };
+        wanted.iter().filter(needed).copied().collect()
     }
 
     fn listen(&mut self, address: SocketAddr) -> io::Result<Open> {

@@ -30,7 +30,7 @@ use crate::{
     http::Endpoint,
     logging,
     paths::Paths,
-    platform::{main_loop, memory, session::Session, sound_server},
+    platform::{console, main_loop, memory, session::Session, sound_server},
     secrets::Secrets,
     wake::WakeWindow,
 };
@@ -66,7 +66,7 @@ pub struct RunOptions {
 /// When it cannot start.
 pub fn run(options: RunOptions) -> Result<(), Failure> {
     let RunOptions { paths, no_tray, log_level } = options;
-    let inherited = Inherited::take()?;
+    let inherited = Inherited::take().map_err(|error| Failure::Failed(error.to_string()))?;
     let instance = match Instance::acquire(&paths) {
         Ok(instance) => instance,
         Err(error @ InstanceError::AlreadyRunning) => return say(&error.to_string()),
@@ -93,7 +93,8 @@ pub fn run(options: RunOptions) -> Result<(), Failure> {
                 .map_err(|error| Failure::Failed(format!("the runtime cannot be started: {error}")))?;
             runtime.block_on(serve(start, inherited, &instance, log, tray, news, (desktop_events, heard)))
         }
-    })?;
+    });
+    let worker = worker.map_err(|error| Failure::Failed(format!("no thread could be started: {error}")))?;
     if !no_tray {
         main_loop::run(tray_commands, desktop_events);
     }
@@ -123,7 +124,7 @@ async fn serve(
     listening.set_tls(certificate.as_ref().map(Certificate::tls));
     let unusable = certificate.as_ref().and_then(Certificate::problem).map(|reason| (Topic::Certificate, reason));
     let heard_where = upkeep::heard_where(&config, &listening, certificate.as_ref());
-    let control = instance.listen(&paths)?;
+    let control = instance.listen(&paths).map_err(|error| Failure::Failed(error.to_string()))?;
 
     let has_tray = tray.is_some();
     let session = Session::start(icon, has_tray, &desktop_events);
@@ -187,6 +188,11 @@ async fn serve(
     }
     tracing::info!("ended");
     Ok(())
+}
+
+/// Whether what is said goes to a log.
+fn is_logged() -> bool {
+    console::is_logged(&io::stdout())
 }
 
 fn say(words: &str) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::{
-    accounts::{Account, Accounts, AccountsFile, new_pushkey},
+    accounts::{Account, Accounts, AccountsFile, FIRST_ACCOUNT, new_pushkey},
     cli::{Failure, registration},
     config::{self, Config},
     controller::{Topic, WELCOME, own_popup},
@@ -17,8 +17,6 @@ use crate::{
     platform::files,
 };
 
-/// The name of the account that a first start makes.
-const FIRST_ACCOUNT: &str = "home";
 /// The app icon.
 const ICON: &[u8] = include_bytes!("../../assets/icons/pushbell-128.png");
 
@@ -52,12 +50,19 @@ impl Start {
         if is_missing(&paths.accounts)? && is_missing(&paths.database)? {
             let account = first_account(&paths)?;
             let url = config.server.base_url();
+            let by_hand = if super::is_logged() {
+                // The pushkey is nothing for a log.
+                format!("`pushbell account show {FIRST_ACCOUNT}` says how to do it by hand.")
+            } else {
+                format!(
+                    "Or do it by hand, with the account \"{FIRST_ACCOUNT}\" that was made for that. This is what a \
+                     homeserver must be told:\n\n{}\n\
+                     `pushbell account show {FIRST_ACCOUNT}` prints this again, `pushbell test` sends a test push.",
+                    registration::describe(&account, &url)
+                )
+            };
             super::say(&format!(
-                "Pushbell is ready. `pushbell login @you:example.org` connects your homeserver.\n\n\
-                 Or do it by hand, with the account \"{FIRST_ACCOUNT}\" that was made for that. This is what a homeserver must \
-                 be told:\n\n{}\n\
-                 `pushbell account show {FIRST_ACCOUNT}` prints this again, `pushbell test` sends a test push.",
-                registration::describe(&account, &url)
+                "Pushbell is ready. `pushbell login @you:example.org` connects your homeserver.\n\n{by_hand}"
             ))?;
             announcement = Some(own_popup(WELCOME, "Click to see how to connect your homeserver."));
         }

@@ -244,16 +244,7 @@ impl Upkeep {
 
     /// Writes down how to connect a homeserver, and opens it.
     fn connect(&self, token: Option<String>) {
-        let url = self.config.server.base_url();
-        let accounts = self.endpoint.accounts();
-        let parts: Vec<_> = accounts
-            .iter()
-            .map(|account| format!("{}\n\n{}", account.name, registration::describe(account, &url)))
-            .collect();
-        let text = format!(
-            "How to connect a homeserver to Pushbell\n\nIn a terminal:\n\n    pushbell login @you:example.org\n\nOr by hand, with one of these accounts:\n\n{}",
-            parts.join("\n\n")
-        );
+        let text = registration::instructions(&self.endpoint.accounts(), &self.config.server.base_url());
         let path = self.paths.data.join("connect.txt");
         match files::replace_private(&path, text.as_bytes()) {
             Ok(()) => self.tell(Event::Open(OpenTarget::File(path), token)),

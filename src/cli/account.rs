@@ -15,6 +15,10 @@ use crate::{
     inbox::CountsScope,
 };
 
+/// What to do first.
+pub(super) const NO_ACCOUNTS: &str =
+    "There are no accounts yet: `pushbell login @you:example.org` connects your homeserver.";
+
 pub(super) fn run(context: &Context, command: arguments::Account, out: &mut dyn Write) -> Result<(), Failure> {
     match command {
         arguments::Account::Add(new) => add(context, new, out),
@@ -44,9 +48,13 @@ fn add(context: &Context, new: AddAccount, out: &mut dyn Write) -> Result<(), Fa
 }
 
 fn list(context: &Context, out: &mut dyn Write) -> Result<(), Failure> {
-    let accounts = context.accounts()?;
+    let accounts = match Accounts::read(&context.paths.accounts) {
+        // Beside an inbox they were lost.
+        Err(AccountsError::Missing { .. }) if !context.paths.database.exists() => Accounts::empty(),
+        read => read?,
+    };
     if accounts.iter().len() == 0 {
-        writeln!(out, "There are no accounts yet. Make one with `pushbell account add NAME`.")?;
+        writeln!(out, "{NO_ACCOUNTS}")?;
         return Ok(());
     }
     let row = |account: &Account| {
@@ -59,10 +67,11 @@ fn list(context: &Context, out: &mut dyn Write) -> Result<(), Failure> {
             output::harmless(&account.app_id),
             counts.to_owned(),
             output::local_time(account.created_at),
+            account.sign_in.as_ref().map_or_else(String::new, |sign_in| output::harmless(&sign_in.user_id)),
         ]
     };
     let rows: Vec<_> = accounts.iter().map(row).collect();
-    output::table(out, ["NAME", "APP ID", "COUNTS", "MADE"], &rows)?;
+    output::table(out, ["NAME", "APP ID", "COUNTS", "MADE", "SIGNED IN"], &rows)?;
     Ok(())
 }
 

@@ -42,7 +42,7 @@ pub enum Command {
     Run(Run),
     /// Sign in to your homeserver, have it push to this desktop, and see that a push arrives
     Login(Login),
-    /// Have your homeserver push no more, sign out, and forget the account
+    /// Have your homeserver push no more, and sign out
     Logout(Logout),
     /// Make, list, show and remove accounts that are registered by hand
     #[command(subcommand)]
@@ -139,9 +139,9 @@ pub struct Login {
 /// `pushbell logout`
 #[derive(Debug, Args)]
 pub struct Logout {
-    /// The account's name
+    /// The account's name, or its user ID
     pub name: String,
-    /// Forget the account even though its homeserver cannot be told
+    /// Forget the session even though its homeserver cannot be told
     #[arg(long)]
     pub anyway: bool,
 }

@@ -44,7 +44,7 @@ pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<
         // Without it, sound may be missing: then that is what is found.
         drop(sound_server::prepare(&context.paths.data));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = super::runtime()?;
     let findings = runtime.block_on(doctor::examine(&context.paths, context.has_config_file()));
     // A name server may hold a thread for longer than anybody waits.
     runtime.shutdown_background();

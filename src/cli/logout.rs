@@ -1,8 +1,10 @@
-//! `pushbell logout`: removes the pusher, signs out, forgets the secrets and the account.
+//! `pushbell logout`: removes the pusher, signs out, forgets the secrets, and the account that the sign-in has made.
 
 use std::io::Write;
 
-use super::{Context, Failure, account, arguments, failure, output, terminal::Terminal};
+use super::{
+    Context, Failure, account, arguments, failure, login::naming::is_made_by_login, output, terminal::Terminal,
+};
 use crate::{
     accounts::{Account, AccountsError, AccountsFile, SignIn, SignInMethod},
     homeserver::{HomeserverClient, HomeserverError, https::DEADLINE},
@@ -21,9 +23,11 @@ enum Leave {
 }
 
 pub(super) fn run(context: &Context, asked: &arguments::Logout, out: &mut dyn Write) -> Result<(), Failure> {
-    let name = &asked.name;
     let accounts = context.accounts()?;
-    let account = accounts.find(name).ok_or_else(|| AccountsError::NoSuchAccount(name.to_owned()))?;
+    let is_theirs = |account: &&Account| account.sign_in.as_ref().is_some_and(|it| it.user_id == asked.name);
+    let account = accounts.find(&asked.name).or_else(|| accounts.iter().find(is_theirs));
+    let account = account.ok_or_else(|| AccountsError::NoSuchAccount(asked.name.clone()))?;
+    let name = &*account.name;
     let Some(sign_in) = &account.sign_in else {
         return Err(Failure::Failed(format!(
             "the account \"{name}\" was registered by hand: `pushbell account remove {name}` removes it"
@@ -31,14 +35,14 @@ pub(super) fn run(context: &Context, asked: &arguments::Logout, out: &mut dyn Wr
     };
     let terminal = Terminal::find();
     let secrets = Secrets::of_a_command(&context.paths, terminal.is_some());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = super::runtime()?;
     let left = runtime.block_on(async {
         let leave = leave(account, sign_in, &secrets, out).await?;
         if let Leave::NotNow(reason) = &leave
             && !asked.anyway
         {
             writeln!(out, "{}: {}.", sign_in.homeserver, output::harmless(reason))?;
-            let question = "Forget the account here though its homeserver cannot be told?";
+            let question = "Forget the session here though its homeserver cannot be told?";
             let forget = match terminal {
                 Some(terminal) => terminal.confirm(out, question, false).await?,
                 None => false,
@@ -54,9 +58,21 @@ pub(super) fn run(context: &Context, asked: &arguments::Logout, out: &mut dyn Wr
     });
     runtime.shutdown_background();
     let left = left?;
-    AccountsFile::new(&context.paths.accounts).remove(name)?;
-    account::tell_running(context)?;
-    writeln!(out, "Forgot the account \"{name}\" and its access token.")?;
+    let file = AccountsFile::new(&context.paths.accounts);
+    if is_made_by_login(account) {
+        file.remove(name)?;
+        account::tell_running(context)?;
+        writeln!(out, "Forgot the account \"{name}\" and its access token.")?;
+    } else {
+        // It was there before, and another pusher may have its pushkey.
+        file.put(Account { sign_in: None, ..account.clone() })?;
+        account::tell_running(context)?;
+        writeln!(
+            out,
+            "Forgot the access token. The account \"{name}\" was there before the login and stays, for pushers that are \
+             set by hand; `pushbell account remove {name}` removes it."
+        )?;
+    }
     match left {
         None => Ok(()),
         Some(step) => {
@@ -106,6 +122,11 @@ async fn remove_pusher(client: &HomeserverClient, account: &Account) -> Result<(
 fn remaining(account: &Account, sign_in: &SignIn, leave: &Leave) -> Option<String> {
     match (leave, sign_in.method) {
         (Leave::Taken, _) => None,
+        (Leave::NoToken | Leave::NotNow(_), SignInMethod::Token) if !is_made_by_login(account) => Some(format!(
+            "{} still has the pusher of \"{}\", and goes on pushing to it. If nobody else does, run `pushbell account \
+             remove {}`: the next push then ends it.",
+            sign_in.homeserver, account.name, account.name
+        )),
         (Leave::NoToken | Leave::NotNow(_), SignInMethod::Token) => Some(format!(
             "{} still has the pusher of \"{}\". If this desktop can be reached, the next push ends it: Pushbell answers \
              that it does not know the account.",
@@ -131,7 +152,7 @@ mod tests {
 
     #[test]
     fn what_remains_depends_on_whose_session_it_was() {
-        fn check(method: SignInMethod, leave: &Leave, expected: Option<&str>) {
+        fn check(name: &str, method: SignInMethod, leave: &Leave, expected: Option<&str>) {
             let sign_in = SignIn {
                 user_id: "@alice:b".to_owned(),
                 device_id: "DEVICE".to_owned(),
@@ -141,7 +162,7 @@ mod tests {
                 server: String::new(),
             };
             let account = Account {
-                name: "home".into(),
+                name: name.into(),
                 app_id: "app".to_owned(),
                 pushkey: "sesame".to_owned(),
                 counts: CountsScope::Account,
@@ -154,10 +175,11 @@ mod tests {
             assert!(step.contains(expected.unwrap_or_default()) && !step.contains("sesame"), "{step}");
         }
         let not_now = Leave::NotNow("it is down".to_owned());
-        check(SignInMethod::Password, &Leave::Taken, None);
-        check(SignInMethod::Password, &not_now, Some("(DEVICE) of @alice:b"));
-        check(SignInMethod::OAuth, &Leave::NoToken, Some("(DEVICE) of @alice:b"));
-        check(SignInMethod::Token, &not_now, Some("next push"));
-        check(SignInMethod::Token, &Leave::Taken, None);
+        check("@alice:b", SignInMethod::Password, &Leave::Taken, None);
+        check("@alice:b", SignInMethod::Password, &not_now, Some("(DEVICE) of @alice:b"));
+        check("@alice:b", SignInMethod::OAuth, &Leave::NoToken, Some("(DEVICE) of @alice:b"));
+        check("@alice:b", SignInMethod::Token, &not_now, Some("next push"));
+        check("home", SignInMethod::Token, &not_now, Some("account remove home"));
+        check("@alice:b", SignInMethod::Token, &Leave::Taken, None);
     }
 }

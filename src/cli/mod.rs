@@ -26,6 +26,7 @@ use std::{
 
 use clap::Parser;
 use jiff::Zoned;
+use tokio::runtime::Runtime;
 use tracing::Level;
 
 use arguments::{Arguments, CheckConfig, Command, Run};
@@ -58,6 +59,12 @@ pub fn main() -> ExitCode {
             failure.exit_code().into()
         }
     }
+}
+
+/// What runs a command that waits for others.
+fn runtime() -> Result<Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::Failed(format!("the runtime cannot be started: {error}")))
 }
 
 /// What every command starts from.

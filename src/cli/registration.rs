@@ -4,7 +4,12 @@ use hyper::Uri;
 use serde_json::json;
 
 use super::output;
-use crate::{accounts::Account, address::Scope, identity, push::notify};
+use crate::{
+    accounts::{Account, Accounts},
+    address::Scope,
+    identity,
+    push::notify,
+};
 
 /// What a homeserver must be told to push to this account, and how. Contains the pushkey: for the person's eyes only,
 /// never for a log. `public_url` is the base address that homeservers are told.
@@ -30,6 +35,21 @@ pub fn describe(account: &Account, public_url: &str) -> String {
         text.push('\n');
     }
     text
+}
+
+/// How to connect a homeserver, by a login or by hand. Contains pushkeys, as [`describe`] does.
+#[must_use]
+pub fn instructions(accounts: &Accounts, public_url: &str) -> String {
+    let login = "How to connect a homeserver to Pushbell\n\nIn a terminal:\n\n    pushbell login @you:example.org\n\n";
+    // The pusher of one that is signed in is Pushbell's to set.
+    let by_hand = accounts.iter().filter(|account| account.sign_in.is_none());
+    let parts: Vec<_> =
+        by_hand.map(|account| format!("{}\n\n{}", account.name, describe(account, public_url))).collect();
+    if parts.is_empty() {
+        format!("{login}Or by hand, with an account that this makes:\n\n    pushbell account add NAME\n")
+    } else {
+        format!("{login}Or by hand, with one of these accounts:\n\n{}", parts.join("\n\n"))
+    }
 }
 
 /// The URL of the pusher.
@@ -89,7 +109,10 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::inbox::CountsScope;
+    use crate::{
+        accounts::{AccountsFile, SignIn, SignInMethod},
+        inbox::CountsScope,
+    };
 
     fn account(app_id: &str, pushkey: &str) -> Account {
         Account {
@@ -141,6 +164,26 @@ mod tests {
         check("http://[fd00::1]:7874", "private");
         assert_eq!(hint("https://push.example.org"), None);
         assert_eq!(hint("http://100.128.0.1:7874"), None);
+    }
+
+    #[test]
+    fn the_instructions_have_those_accounts_that_are_registered_by_hand() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = AccountsFile::new(&directory.path().join("accounts.toml"));
+        let sign_in = SignIn {
+            user_id: "@alice:b".to_owned(),
+            device_id: String::new(),
+            homeserver: "https://b".to_owned(),
+            method: SignInMethod::Token,
+            event_id_only: false,
+            server: String::new(),
+        };
+        file.add(Account { name: "mine".into(), sign_in: Some(sign_in), ..account("app", "signed in") }).unwrap();
+        let text = instructions(&file.read().unwrap(), "https://push.example.org");
+        assert!(text.contains("pushbell login") && text.ends_with("pushbell account add NAME\n"), "{text}");
+        file.add(account("app", "by hand")).unwrap();
+        let text = instructions(&file.read().unwrap(), "https://push.example.org");
+        assert!(text.contains("home\n\nURL ") && text.contains("by hand") && !text.contains("signed in"), "{text}");
     }
 
     #[test]

@@ -4,8 +4,9 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 pub use super::arguments::Kind;
-use crate::accounts::Account;
+use crate::{accounts::Account, notice::Notice};
 
+const ROOM: &str = "!pushbell-test:example.org";
 const SENDER: &str = "@major.tom:example.org";
 const RINGING_MILLISECONDS: u32 = 15_000;
 
@@ -25,7 +26,7 @@ pub fn body(kind: Kind, account: &Account, unread: u64) -> Result<Value, getrand
     let mut notification = json!({
         "event_id": id,
         "id": id,
-        "room_id": "!pushbell-test:example.org",
+        "room_id": ROOM,
         "type": r#type,
         "sender": SENDER,
         "sender_display_name": "Major Tom",
@@ -42,6 +43,11 @@ pub fn body(kind: Kind, account: &Account, unread: u64) -> Result<Value, getrand
         notification["user_is_target"] = json!(true);
     }
     Ok(json!({ "notification": notification }))
+}
+
+/// Whether the notice is of a sample push.
+pub(super) fn is_one(notice: &Notice) -> bool {
+    notice.room_id.as_deref() == Some(ROOM)
 }
 
 struct Event {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Context, Failure, failure, output};
+use super::{Context, Failure, account::NO_ACCOUNTS, failure, output};
 use crate::{
     control::{AccountStatus, AskError, SignInStatus, Status, TlsStatus},
     desktop::ServiceState,
@@ -57,7 +57,7 @@ fn describe(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     let muted = if status.muted { ", muted from the tray" } else { "" };
     writeln!(out, "Sound       {}{muted}", service(&status.sound))?;
     if status.accounts.is_empty() {
-        return writeln!(out, "\nThere are no accounts yet. Make one with `pushbell account add NAME`.");
+        return writeln!(out, "\n{NO_ACCOUNTS}");
     }
     writeln!(out)?;
     let rows: Vec<_> = status.accounts.iter().map(account).collect();

@@ -25,7 +25,7 @@ impl Terminal {
         on_a_thread(|| {
             let mut line = String::new();
             if io::stdin().lock().read_line(&mut line)? == 0 {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the terminal was closed"));
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
             Ok(line.trim().to_owned())
         })
@@ -37,7 +37,8 @@ impl Terminal {
         loop {
             write!(out, "{question} {} ", if default { "[Y/n]" } else { "[y/N]" })?;
             out.flush()?;
-            if let Some(answer) = yes_or_no(&self.line().await?, default) {
+            let line = self.line().await.map_err(|error| unanswered(&error))?;
+            if let Some(answer) = yes_or_no(&line, default) {
                 return Ok(answer);
             }
         }
@@ -48,8 +49,17 @@ impl Terminal {
         let typing = HiddenTyping::begin()?;
         write!(out, "{question}")?;
         out.flush()?;
-        Ok(on_a_thread(|| typing.read()).await?)
+        on_a_thread(|| typing.read()).await.map_err(|error| unanswered(&error))
     }
+}
+
+/// Why there is no answer.
+fn unanswered(error: &io::Error) -> Failure {
+    Failure::Failed(if error.kind() == io::ErrorKind::UnexpectedEof {
+        "the terminal was closed".to_owned()
+    } else {
+        format!("the terminal cannot be read: {error}")
+    })
 }
 
 /// What the answer to a question means, if it means something.
@@ -66,7 +76,7 @@ async fn on_a_thread<T: Send + 'static>(read: impl FnOnce() -> io::Result<T> + S
     let (answer, answered) = oneshot::channel();
     // Nobody waits for it in the end: a line that is never typed must not keep the program.
     thread::Builder::new().name("terminal".to_owned()).spawn(move || drop(answer.send(read())))?;
-    answered.await.unwrap_or_else(|_| Err(io::Error::other("the terminal cannot be read")))
+    answered.await.unwrap_or_else(|_| Err(io::Error::other("its thread has ended")))
 }
 
 #[cfg(test)]

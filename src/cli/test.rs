@@ -1,10 +1,6 @@
 //! `pushbell test`: a sample push through the running program's real endpoint.
 
-use std::{
-    io::{self, Write},
-    net::SocketAddr,
-    time::Duration,
-};
+use std::{io::Write, net::SocketAddr, time::Duration};
 
 use serde::Deserialize;
 
@@ -36,16 +32,16 @@ pub(super) fn run(context: &Context, asked: &arguments::Test, out: &mut dyn Writ
     let account = match &asked.account {
         Some(name) => accounts.find(name).ok_or_else(|| AccountsError::NoSuchAccount(name.clone()))?,
         None => accounts.iter().next().ok_or_else(|| {
-            Failure::Failed("there are no accounts to push to: make one with `pushbell account add NAME`".to_owned())
+            Failure::Failed("there are no accounts to push to: `pushbell login @you:example.org` makes one".to_owned())
         })?,
     };
     let address = address(&status)?;
     let scheme = if status.tls.is_some() { Scheme::Https } else { Scheme::Http };
     let failed = |reason: &dyn std::fmt::Display| Failure::Failed(format!("{scheme}://{address}: {reason}"));
     let body = sample::body(asked.kind, account, unread(&status, account, asked.kind)).map_err(|e| failed(&e))?;
-    let body = serde_json::to_vec(&body).map_err(io::Error::from)?;
+    let body = serde_json::to_vec(&body).map_err(|error| failed(&error))?;
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = super::runtime()?;
     let sending = client::post_json(scheme, address, notify::PATH, body, PATIENCE);
     let (code, answer) = runtime.block_on(sending).map_err(|error| failed(&error))?;
     if code != 200 {

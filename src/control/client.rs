@@ -36,7 +36,7 @@ pub enum AskError {
 /// # Errors
 /// When nothing runs there, or it does not answer.
 pub fn ask(path: &Path, request: &Request) -> Result<Reply, AskError> {
-    let stream = control_socket::connect(path, PATIENCE + request.waits()).map_err(|source| {
+    let stream = control_socket::connect(path, PATIENCE + request.waits().unwrap_or_default()).map_err(|source| {
         let nobody = matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused);
         if nobody { AskError::NotRunning } else { AskError::Unreachable { path: path.display().to_string(), source } }
     })?;

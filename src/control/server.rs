@@ -53,7 +53,7 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, commands: mpsc::S
         return;
     }
     let reply = match serde_json::from_slice::<Request>(&line) {
-        Ok(request) if request.waits().is_zero() => pass_on(request, &commands).await,
+        Ok(request) if request.waits().is_none() => pass_on(request, &commands).await,
         Ok(request) => tokio::select! {
             reply = pass_on(request, &commands) => reply,
             // A client says nothing more: whatever can be read is its end.
@@ -80,12 +80,11 @@ async fn pass_on(request: Request, commands: &mpsc::Sender<Command>) -> Reply {
         commands.send((request, answer)).await.ok()?;
         answered.await.ok()
     };
-    let patience = if waits.is_zero() { BUSY } else { waits };
-    match timeout(patience, exchange).await {
-        Ok(Some(reply)) => reply,
-        Ok(None) => failed("Pushbell is about to end"),
-        Err(_) if !waits.is_zero() => Reply::Done,
-        Err(_) => failed("Pushbell is too busy to answer"),
+    match (timeout(waits.unwrap_or(BUSY), exchange).await, waits) {
+        (Ok(Some(reply)), _) => reply,
+        (Ok(None), _) => failed("Pushbell is about to end"),
+        (Err(_), Some(_)) => Reply::Done,
+        (Err(_), None) => failed("Pushbell is too busy to answer"),
     }
 }
 
@@ -177,11 +176,11 @@ mod tests {
     fn who_waits_for_a_push_is_told_of_it_or_that_none_came() {
         let since: jiff::Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
         let replies = with_server(move |path| {
-            [("home", 60), ("silent", 1)].map(|(account, seconds)| {
+            [("home", 60), ("silent", 1), ("silent", 0)].map(|(account, seconds)| {
                 ask(&path, &Request::WaitForPush { account: account.into(), since, seconds }).unwrap()
             })
         });
-        assert_eq!(replies, [Reply::Pushed { at: since }, Reply::Done]);
+        assert_eq!(replies, [Reply::Pushed { at: since }, Reply::Done, Reply::Done]);
     }
 
     #[test]

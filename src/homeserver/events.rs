@@ -5,7 +5,7 @@
 
 use hyper::StatusCode;
 
-use super::{HomeserverClient, HomeserverError};
+use super::{HomeserverClient, HomeserverError, https::encode};
 use crate::push::{
     listed::single_event,
     notify::{Notification, state_name},
@@ -22,7 +22,7 @@ impl HomeserverClient {
         room_id: &str,
         event_id: &str,
     ) -> Result<Option<Notification>, HomeserverError> {
-        let path = format!("/_matrix/client/v3/rooms/{}/event/{}", encoded(room_id), encoded(event_id));
+        let path = format!("/_matrix/client/v3/rooms/{}/event/{}", encode(room_id), encode(event_id));
         let Some(answer) = present(self.get_text(&path).await)? else { return Ok(None) };
         let missing = HomeserverError::Unexpected { path: "/rooms/{roomId}/event/{eventId}".into(), missing: "event" };
         single_event(&answer, user_id).map(Some).ok_or(missing)
@@ -33,7 +33,7 @@ impl HomeserverClient {
     /// # Errors
     /// When there is no answer or it is another "no" than that there is none.
     pub async fn member_name(&self, room_id: &str, user_id: &str) -> Result<Option<String>, HomeserverError> {
-        self.state_name(room_id, &format!("m.room.member/{}", encoded(user_id)), "displayname").await
+        self.state_name(room_id, &format!("m.room.member/{}", encode(user_id)), "displayname").await
     }
 
     /// The room's name; `None` if it has none.
@@ -53,7 +53,7 @@ impl HomeserverClient {
     }
 
     async fn state_name(&self, room_id: &str, state: &str, key: &str) -> Result<Option<String>, HomeserverError> {
-        let path = format!("/_matrix/client/v3/rooms/{}/state/{state}", encoded(room_id));
+        let path = format!("/_matrix/client/v3/rooms/{}/state/{state}", encode(room_id));
         let answer = present(self.get_text(&path).await)?;
         Ok(answer.and_then(|answer| state_name(&answer, key)))
     }
@@ -70,9 +70,4 @@ fn present<T>(answer: Result<T, HomeserverError>) -> Result<Option<T>, Homeserve
         }
         Err(error) => Err(error),
     }
-}
-
-/// As one segment of a path, or one value of a query.
-pub(super) fn encoded(segment: &str) -> String {
-    percent_encoding::utf8_percent_encode(segment, percent_encoding::NON_ALPHANUMERIC).to_string()
 }

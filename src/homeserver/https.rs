@@ -37,7 +37,7 @@ impl BaseUrl {
     /// Says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (scheme, rest) = text.trim().split_once("://").unwrap_or(("https", text.trim()));
-        let text = format!("{scheme}://{}", rest.trim_end_matches('/'));
+        let text = format!("{}://{}", scheme.to_ascii_lowercase(), rest.trim_end_matches('/'));
         let wrong = |what: &str| Err(format!("{text} {what}: an address looks like https://matrix.example.org"));
         let Ok(uri) = text.parse::<Uri>() else { return wrong("is no address") };
         if !matches!(uri.scheme_str(), Some("https" | "http")) {
@@ -48,6 +48,8 @@ impl BaseUrl {
             Some(authority) if authority.host().is_empty() => wrong("has no host"),
             Some(authority) if authority.as_str().contains('@') => wrong("has a user name"),
             Some(_) if uri.query().is_some() => wrong("has a query"),
+            // The parser drops it, with whatever is appended.
+            Some(_) if text.contains('#') => wrong("has a fragment"),
             Some(_) => Ok(Self(text)),
         }
     }
@@ -337,6 +339,8 @@ mod tests {
         check("https://", None);
         check("https://me:secret@example.org", None);
         check("https://example.org?query", None);
+        check("https://app.example.org/#/home", None);
+        check("HTTPS://example.org", Some("https://example.org"));
         check("https://exa mple.org", None);
     }
 

@@ -1,6 +1,6 @@
 //! `GET /notifications` (Matrix specification, client-server API, "Listing notifications").
 
-use super::{HomeserverClient, HomeserverError, events::encoded};
+use super::{HomeserverClient, HomeserverError, https::encode};
 use crate::push::listed::ListedPage;
 
 const PATH: &str = "/_matrix/client/v3/notifications";
@@ -17,7 +17,7 @@ impl HomeserverClient {
         from: Option<&str>,
         limit: usize,
     ) -> Result<ListedPage, HomeserverError> {
-        let from = from.map(|token| format!("&from={}", encoded(token))).unwrap_or_default();
+        let from = from.map(|token| format!("&from={}", encode(token))).unwrap_or_default();
         let answer = self.get_text(&format!("{PATH}?limit={limit}{from}")).await?;
         let missing = || HomeserverError::Unexpected { path: PATH.to_owned(), missing: "notifications" };
         ListedPage::read(&answer, user_id).ok_or_else(missing)

@@ -72,7 +72,9 @@ mod tests {
         #[test]
         fn what_was_put_in_is_found(hashes: Vec<i32>, room in 0usize..200) {
             let mut filter = KeyFilter::for_keys(room);
-            hashes.iter().for_each(|hash| filter.insert(i64::from(*hash)));
+            for hash in &hashes {
+                filter.insert(i64::from(*hash));
+            }
             prop_assert!(hashes.iter().all(|hash| filter.may_hold(i64::from(*hash))));
             prop_assert_eq!(filter.keys(), hashes.len());
         }
@@ -92,12 +94,11 @@ mod tests {
     fn it_begins_without_memory_is_full_in_time_and_bounded() {
         let mut filter = KeyFilter::default();
         assert!(!filter.may_hold(0) && !filter.may_hold(-1) && filter.words.is_empty());
-        (0..)
-            .take_while(|hash| {
-                filter.insert(*hash);
-                !filter.is_full()
-            })
-            .for_each(drop);
+        let mut hash = 0;
+        while !filter.is_full() {
+            filter.insert(hash);
+            hash += 1;
+        }
         assert_eq!(filter.keys(), MIN_BITS / LEAST_BITS_PER_KEY + 1);
 
         let mut largest = KeyFilter::for_keys(usize::MAX);

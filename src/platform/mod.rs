@@ -7,7 +7,7 @@
 //! | `main_loop::{ICON_SIZE, ICON_WORDS}` | what a tray icon looks like here |
 //! | `session::Session` | popups, opening things, counts on docks, and what the desktop tells of itself, as methods that return at once and [`DesktopEvent`](crate::desktop::DesktopEvent)s |
 //! | `autostart::{status, turn_on, turn_off}` | whether the desktop starts Pushbell by itself: [`autostart::Autostart`] |
-//! | `console::{attach, HiddenTyping}` | where the command line is read and written, and passwords are typed |
+//! | `console::{attach, is_logged, HiddenTyping}` | where the command line is read and written, and passwords are typed |
 //! | `browser::{available, open}` | the person's browser, for commands that run without a [`Session`](session::Session) |
 //! | `control_socket::{ControlListener, connect}` | byte streams between the running program and its commands, closed to other people |
 //! | `files::{create_private_directory, open_private, replace_private}` | files that only this person can read, replaced whole |

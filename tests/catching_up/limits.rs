@@ -31,6 +31,8 @@ fn where_nothing_is_listed_the_pusher_is_set_again_and_status_says_so() {
     let set = homeserver.asked().into_iter().find(|asked| asked.what == "POST /pushers/set").unwrap();
     assert_eq!(set.token.as_deref(), Some("token"));
     assert_eq!(set.body["append"], true);
+    // The login finds what this desktop has left behind by its name.
+    assert_eq!(set.body["device_display_name"], pushbell::platform::host::name());
     assert_eq!(set.body["data"]["url"], *stage.pushbell.url());
 }
 

@@ -89,6 +89,18 @@ fn the_first_start_on_a_bare_home() {
 }
 
 #[test]
+fn a_first_start_tells_the_journal_no_pushkey() {
+    let desktop = Desktop::start(DesktopOptions::BARE);
+    let mut pushbell = Pushbell::prepare(&desktop, "");
+    let journal = r#"exec 3>&1; JOURNAL_STREAM=$(stat -L -c %d:%i /dev/fd/3) exec "$0" "$@""#;
+    pushbell.launch_under(&["/bin/sh", "-c", journal], &["run"]);
+    pushbell.wait_until_ready();
+    let (pushkey, log) = (pushbell.account_named("home").pushkey, pushbell.log());
+    assert!(log.contains("`pushbell account show home` says how"), "{log}");
+    assert!(!log.contains(&pushkey), "{log}");
+}
+
+#[test]
 fn every_kind_of_test_push_does_what_it_is_for() {
     let app = App::start(super::app::DUNST, "");
     let test = |kind: &str| {

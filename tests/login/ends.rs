@@ -104,7 +104,7 @@ fn a_pusher_that_the_homeserver_refuses_leaves_nothing_behind() {
     assert!(!scene.pushbell.data_directory().join("secrets.json").exists());
     assert_eq!(
         scene.pushbell.ok(&["account", "list"]),
-        "There are no accounts yet. Make one with `pushbell account add NAME`.\n"
+        "There are no accounts yet: `pushbell login @you:example.org` connects your homeserver.\n"
     );
 }
 
@@ -132,6 +132,21 @@ fn a_login_again_that_fails_leaves_the_account_and_its_session() {
 }
 
 #[test]
+fn an_address_that_would_do_is_told_with_the_lines_for_it() {
+    let scene = Scene::new();
+    let port = scene.pushbell.port;
+    for listen in [format!("[::1]:{port}"), format!("[::]:{port}")] {
+        scene.pushbell.configure(&format!("[server]\nlisten = [\"{listen}\"]\n"));
+        let login = scene.login(&[]);
+        assert_eq!(login.code, 1, "{login:#?}");
+        let said = format!("It is on this computer, but Pushbell does not listen at 127.0.0.1:{port}.");
+        let line = format!("listen = [\"{listen}\", \"127.0.0.1:{port}\"]");
+        assert!(login.stdout.contains(&said) && login.stdout.contains(&line), "{login:#?}");
+        assert!(!login.stdout.contains("network"), "{login:#?}");
+    }
+}
+
+#[test]
 fn an_address_that_is_taken_is_said_before_anything_is_left_behind() {
     let scene = Scene::new();
     let _taken = std::net::TcpListener::bind(("127.0.0.1", scene.pushbell.port)).unwrap();
@@ -154,8 +169,6 @@ fn a_homeserver_that_is_not_there_is_said_in_plain_words() {
     let nobody = format!("http://127.0.0.1:{}", http::free_port());
     check("@alice:hs.test", &nobody, &["no homeserver answers", "refused", "that the homeserver runs"]);
     check("@alice:hs.test", "https://no-such-host.invalid", &["Check the name"]);
-    let ours = scene.pushbell.ok(&["account", "add", "home"]);
-    assert!(!ours.is_empty());
     let usage = scene.pushbell.command(&["login", "alice"]);
     assert_eq!((usage.code, usage.stderr.as_str()), (2, "pushbell: alice: a user ID looks like @alice:example.org\n"));
     let both = ["login", "@a:b", "--password-file", "x", "--token-file", "y"];

@@ -11,4 +11,5 @@ mod keeps;
 mod networks;
 mod scene;
 mod succeeds;
+mod takes_over;
 mod talks;

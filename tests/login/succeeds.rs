@@ -48,9 +48,9 @@ fn a_push_is_proven_by_the_running_app_too() {
 #[test]
 fn who_signs_in_again_keeps_account_pushkey_and_device() {
     let scene = Scene::new();
-    let by_hand = scene.pushbell.command(&["account", "add", "home"]);
+    let by_hand = scene.pushbell.command(&["account", "add", "work"]);
     assert_eq!(by_hand.code, 0, "{by_hand:#?}");
-    let home = scene.pushbell.account_named("home");
+    let work = scene.pushbell.account_named("work");
     assert_eq!(scene.login(&["--wait", "0"]).code, 3);
     let (before, devices) = (scene.wait_for_pushers(1), scene.devices());
     let stdin = ["sh", "-c", "echo secret | \"$0\" \"$@\""];
@@ -61,7 +61,7 @@ fn who_signs_in_again_keeps_account_pushkey_and_device() {
     let after = scene.wait_for_pushers(1);
     assert_eq!(after[0]["pushkey"], before[0]["pushkey"]);
     assert_eq!(scene.devices(), devices);
-    assert_eq!(scene.pushbell.account_named("home"), home);
+    assert_eq!(scene.pushbell.account_named("work"), work);
     assert_eq!(scene.pushbell.ok(&["account", "list"]).lines().count(), 3);
 }
 

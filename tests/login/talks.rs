@@ -136,3 +136,23 @@ fn a_pusher_that_this_desktop_has_left_behind_is_removed_if_wanted_and_no_other(
     left.sort_by_key(ToString::to_string);
     assert_eq!(left, ["another app's", "another computer's"]);
 }
+
+#[test]
+fn who_closes_the_terminal_is_told_so() {
+    let scene = Scene::new();
+    let mut terminal = login(&scene, &[]);
+    terminal.expect("Password of ");
+    terminal.type_line("\u{4}");
+    terminal.expect("pushbell: the terminal was closed\n");
+    assert_eq!(terminal.wait(SOON), Some(1), "{}", terminal.screen());
+
+    assert_eq!(scene.login(&["--wait", "0"]).code, 3);
+    let accounts = scene.pushbell.data_directory().join("accounts.toml");
+    let text = std::fs::read_to_string(&accounts).unwrap().replace(&scene.homeserver, "http://127.0.0.1:9");
+    std::fs::write(&accounts, text).unwrap();
+    let mut terminal = Terminal::run(PROGRAM, &["logout", &scene.alice.id], scene.pushbell.env());
+    terminal.expect("[y/N] ");
+    terminal.type_line("\u{4}");
+    terminal.expect("pushbell: the terminal was closed\n");
+    assert_eq!(terminal.wait(SOON), Some(1), "{}", terminal.screen());
+}

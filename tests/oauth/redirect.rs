@@ -74,6 +74,27 @@ fn what_is_no_callback_is_turned_away() {
 }
 
 #[test]
+fn a_connection_that_the_browser_keeps_in_reserve_is_not_waited_for() {
+    block_on(async {
+        let listener = RedirectListener::bind().await.unwrap();
+        let port = listener.port();
+        let right = format!("GET /callback?state={} HTTP/1.1\r\nHost: x\r\n\r\n", listener.state());
+        let _reserve = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let (answered, answer) = tokio::join!(
+            async {
+                let callback = listener.callback(SOON).await.unwrap();
+                let start = Instant::now();
+                callback.answer(Page::SignedIn).await;
+                start.elapsed()
+            },
+            send(port, &right)
+        );
+        assert!(answer.contains("You are signed in"), "{answer}");
+        assert!(answered < Duration::from_secs(2), "{answered:?}");
+    });
+}
+
+#[test]
 fn connections_that_say_nothing_do_not_keep_the_browser_out() {
     block_on(async {
         let listener = RedirectListener::bind().await.unwrap();

@@ -89,6 +89,7 @@ fn what_is_no_listening_socket_is_refused_with_words() {
         let (mut pushbell, _desktop) = launched(before);
         assert_eq!(pushbell.app().wait(SOON).code(), Some(1), "{before}");
         let said = pushbell.app().stderr();
+        assert!(said.starts_with("pushbell: the service manager hands over something"), "{before}: {said}");
         assert!(said.contains(reason) && said.contains("ListenStream="), "{before}: {said}");
         assert!(!Path::new(&pushbell.database()).exists(), "nothing was begun");
     }

@@ -52,7 +52,11 @@ fn all_addresses_of_both_families_are_listened_on_with_one_port() {
     app.pushbell.configure(&format!("[server]\nlisten = [\"127.0.0.1:{port}\"]"));
     listens(&app, &[format!("127.0.0.1:{port}")]);
     push(&app, v4, "6");
-    assert_eq!(app.pushbell.history().len(), 6);
+    // Who listens on all addresses listens on each.
+    app.pushbell.configure(&format!("[server]\nlisten = [\"127.0.0.1:{port}\", \"0.0.0.0:{port}\", \"[::1]:{port}\"]"));
+    listens(&app, &[format!("0.0.0.0:{port}"), format!("[::1]:{port}")]);
+    push(&app, v4, "7");
+    assert_eq!(app.pushbell.history().len(), 7);
 }
 
 #[test]

@@ -17,10 +17,9 @@ use super::{
 };
 use crate::{
     accounts::{Account, SignIn},
-    homeserver::{HomeserverClient, HomeserverError, HttpPusher, https::DEADLINE},
+    homeserver::{HomeserverClient, HomeserverError, https::DEADLINE},
     inbox::{CaughtUp, Inbox, InboxError},
-    push::notify,
-    session::{SessionError, Sessions, SignedIn},
+    session::{self, SessionError, Sessions, SignedIn},
 };
 
 /// How long the names of what was missed may take; they are worth no more.
@@ -156,25 +155,17 @@ impl Run<'_> {
         let Account { app_id, pushkey, .. } = self.account;
         let listed = client.pushers().await?;
         let listed = listed.into_iter().find(|pusher| pusher.app_id == *app_id && pusher.pushkey == *pushkey);
-        let url = |base: &str| format!("{base}{}", notify::PATH);
-        let configured = self.settings.public_url.as_deref().map(url);
         let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };
-        let mut pusher = HttpPusher {
-            app_id: app_id.clone(),
-            pushkey: pushkey.clone(),
-            url: url(&self.settings.base_url),
-            app_display_name: "Pushbell".to_owned(),
-            device_display_name: "Pushbell".to_owned(),
-            lang: "en".to_owned(),
-            event_id_only: self.sign_in.event_id_only,
-        };
+        let mut pusher = session::pusher(self.account, &self.settings.base_url, "en");
         if let Some(listed) = listed {
-            pusher.url = or(listed.url, &pusher.url);
+            // An address that was chosen comes before the one that it was set to.
+            if self.settings.public_url.is_none() {
+                pusher.url = or(listed.url, &pusher.url);
+            }
             pusher.app_display_name = or(listed.app_display_name, &pusher.app_display_name);
             pusher.device_display_name = or(listed.device_display_name, &pusher.device_display_name);
             pusher.lang = or(listed.lang, &pusher.lang);
         }
-        pusher.url = configured.unwrap_or(pusher.url);
         client.set_pusher(&pusher).await
     }
 

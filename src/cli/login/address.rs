@@ -77,11 +77,15 @@ async fn offer_to_listen(
     let url = format!("{}://{address}", if config.server.tls.is_some() { "https" } else { "http" });
     let listen: Vec<String> = config.server.listen.iter().chain([&address]).map(ToString::to_string).collect();
     let quoted = listen.iter().map(|address| format!("\"{address}\"")).collect::<Vec<_>>().join(", ");
-    writeln!(
+    let (place, warning) = if address.ip().is_loopback() {
+        ("on this computer", "")
+    } else {
+        ("in your network", "\nWhoever is in that network can then reach Pushbell, and see the pushes on their way.\n")
+    };
+    write!(
         out,
-        "It is in your network, but Pushbell does not listen there. These lines in {} change that:\n\n  \
-         [server]\n  listen = [{quoted}]\n  public_url = \"{url}\"\n\n\
-         Whoever is in that network can then reach Pushbell, and see the pushes on their way.",
+        "It is {place}, but Pushbell does not listen at {address}. These lines in {} change that:\n\n  \
+         [server]\n  listen = [{quoted}]\n  public_url = \"{url}\"\n{warning}",
         path.display()
     )?;
     let write_it = match login.terminal {

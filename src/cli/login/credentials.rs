@@ -41,7 +41,8 @@ impl Credentials {
     pub(super) fn read(asked: &arguments::Login) -> Result<Self, Failure> {
         match (&asked.password_file, &asked.token_file) {
             (Some(file), _) => read_secret(file).map(Self::Password),
-            (None, Some(file)) => read_secret(file).map(Self::Token),
+            // No token has blanks, but a line that was copied may.
+            (None, Some(file)) => read_secret(file).map(|line| Self::Token(line.trim().to_owned())),
             (None, None) => Ok(Self::None),
         }
     }
@@ -59,7 +60,8 @@ fn read_secret(file: &Path) -> Result<String, Failure> {
     let told = |reason: String| Failure::Failed(format!("{}: {reason}", file.display()));
     read.map_err(|error| told(error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|_| told("this is not text".to_owned()))?;
-    match text.lines().next() {
+    // Editors on Windows mark a text as UTF-8.
+    match text.trim_start_matches('\u{feff}').lines().next() {
         Some(line) if !line.is_empty() => Ok(line.to_owned()),
         Some(_) | None => Err(told("its first line is empty".to_owned())),
     }
@@ -241,6 +243,7 @@ mod tests {
         }
         check(b"sesame", Some("sesame"));
         check(b" open sesame \r\nmore\n", Some(" open sesame "));
+        check(b"\xef\xbb\xbfsesame\r\n", Some("sesame"));
         check(b"\n", None);
         check(b"", None);
         check(b"\xff\xfe", None);

@@ -5,7 +5,7 @@ use std::{io::Write, pin::pin, time::Duration};
 use jiff::Timestamp;
 use tokio::time;
 
-use super::{Failure, Ground, Login, naming, output, pushers};
+use super::{Failure, Ground, Login, before, naming, output, pushers};
 use crate::{
     accounts::{Account, AccountsFile, SignIn, SignInMethod, new_pushkey},
     cli::account,
@@ -24,8 +24,8 @@ pub(super) struct Kept {
     pub(super) account: Account,
     pub(super) sign_in: SignIn,
     session: Session,
-    /// There was no such account before.
-    is_new: bool,
+    /// The account as it was, if there was one.
+    before: Option<Account>,
 }
 
 /// Keeps the session's secrets and makes or changes its account, in place of what the same user had before.
@@ -51,10 +51,10 @@ pub(super) async fn keep(
     };
     let accounts = login.context.accounts()?;
     let pushkey = new_pushkey().map_err(|error| Failure::Failed(error.to_string()))?;
-    let before = naming::account_of(&accounts, &session.user_id);
+    let before = before::account(login.context, &accounts, &session.user_id, &client).await;
     let account = naming::account_for(before, &accounts, &session.user_id, sign_in.clone(), pushkey);
-    let kept = Kept { client, account, sign_in, session, is_new: before.is_none() };
-    match kept.write(login, before.and_then(|before| before.sign_in.as_ref()), out).await {
+    let kept = Kept { client, account, sign_in, session, before: before.cloned() };
+    match kept.write(login, out).await {
         Ok(()) => Ok(kept),
         Err(failure) => {
             kept.undo(login).await;
@@ -64,7 +64,7 @@ pub(super) async fn keep(
 }
 
 impl Kept {
-    async fn write(&self, login: &Login<'_>, old: Option<&SignIn>, out: &mut dyn Write) -> Result<(), Failure> {
+    async fn write(&self, login: &Login<'_>, out: &mut dyn Write) -> Result<(), Failure> {
         let place = self.save(login, out).await?;
         AccountsFile::new(&login.context.paths.accounts).put(self.account.clone())?;
         match self.sign_in.method {
@@ -74,7 +74,7 @@ impl Kept {
             }
         }
         writeln!(out, "{}", told(&place))?;
-        match old {
+        match self.before.as_ref().and_then(|before| before.sign_in.as_ref()) {
             Some(old) if old.device_id != self.sign_in.device_id => retire(login, old, out).await,
             Some(_) | None => Ok(()),
         }
@@ -113,12 +113,16 @@ impl Kept {
     /// Leaves nothing behind of a login that has failed half-way; an account that was there before stays. Each step as
     /// far as it is possible: the failure that led here is what the person is told.
     pub(super) async fn undo(&self, login: &Login<'_>) {
-        if !self.is_new {
+        if self.before.as_ref().is_some_and(|before| before.sign_in.is_some()) {
             return;
         }
         end(&self.client, &self.session, self.sign_in.method).await;
         drop(login.secrets.forget(&self.sign_in).await);
-        drop(AccountsFile::new(&login.context.paths.accounts).remove(&self.account.name));
+        let accounts = AccountsFile::new(&login.context.paths.accounts);
+        drop(match &self.before {
+            Some(before) => accounts.put(before.clone()),
+            None => accounts.remove(&self.account.name).map(drop),
+        });
         drop(account::tell_running(login.context));
     }
 }

@@ -4,10 +4,11 @@
 //! reach us, can we listen; then the session, the account, the pusher; then the proof.
 
 mod address;
+mod before;
 mod browser;
 mod credentials;
 mod keeping;
-mod naming;
+pub(super) mod naming;
 mod proof;
 mod pushers;
 mod receipt;
@@ -32,7 +33,7 @@ pub(super) fn run(context: &Context, asked: &arguments::Login, out: &mut dyn Wri
     let credentials = Credentials::read(asked)?;
     let terminal = Terminal::find();
     let secrets = Secrets::of_a_command(&context.paths, terminal.is_some());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = super::runtime()?;
     let ended = runtime.block_on(Login { context, asked, user, terminal, secrets }.run(credentials, out));
     // A line that the person has not typed must not keep us.
     runtime.shutdown_background();

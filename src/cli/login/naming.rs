@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use crate::{
-    accounts::{Account, Accounts, MAX_NAME_CHARS, SignIn},
-    homeserver::{UserId, server},
+    accounts::{Account, Accounts, FIRST_ACCOUNT, MAX_NAME_CHARS, SignIn},
+    homeserver::{ListedPusher, UserId, server},
     identity,
     inbox::CountsScope,
 };
@@ -15,7 +15,28 @@ pub(super) fn account_of<'a>(accounts: &'a Accounts, user: &UserId) -> Option<&'
     accounts.iter().find(is_theirs)
 }
 
-/// The account for this sign-in: the one that the user has already, with its name and pushkey, or a new one.
+/// The account registered by hand that the user has a pusher of already. A second pusher beside it would have the
+/// homeserver send everything twice.
+pub(super) fn registered_by_hand<'a>(accounts: &'a Accounts, listed: &[ListedPusher]) -> Option<&'a Account> {
+    let is_listed = |account: &Account| {
+        listed.iter().any(|pusher| pusher.app_id == account.app_id && pusher.pushkey == account.pushkey)
+    };
+    accounts.iter().find(|account| account.sign_in.is_none() && is_listed(account))
+}
+
+/// The account of a first start that nobody is signed in to.
+pub(super) fn first_account(accounts: &Accounts) -> Option<&Account> {
+    let account = accounts.find(FIRST_ACCOUNT)?;
+    (account.sign_in.is_none() && account.app_id == identity::APP_ID).then_some(account)
+}
+
+/// Whether a sign-in has made the account, and did not take over one that was there: only those are named after users.
+pub(in crate::cli) fn is_made_by_login(account: &Account) -> bool {
+    account.name.starts_with('@')
+}
+
+/// The account for this sign-in: the one that the user has already or that is taken over, with its name and pushkey, or
+/// a new one.
 pub(super) fn account_for(
     before: Option<&Account>,
     accounts: &Accounts,
@@ -25,7 +46,13 @@ pub(super) fn account_for(
 ) -> Account {
     let counts = if server::counts_rooms(&sign_in.server) { CountsScope::Room } else { CountsScope::Account };
     match before {
-        Some(known) => Account { counts, sign_in: Some(sign_in), ..known.clone() },
+        Some(known) => Account {
+            counts,
+            // What was sent before there was a session is not missed.
+            created_at: if known.sign_in.is_some() { known.created_at } else { Timestamp::now() },
+            sign_in: Some(sign_in),
+            ..known.clone()
+        },
         None => Account {
             name: name_for(accounts, user).into(),
             app_id: identity::APP_ID.to_owned(),
@@ -109,9 +136,44 @@ mod tests {
         let before = account_of(&known, &alice);
         let again = account_for(before, &known, &alice, sign_in("@alice:b", "Conduit"), "new".to_owned());
         assert_eq!((&*again.name, again.pushkey.as_str()), ("mine", "key of mine"));
-        assert_eq!((again.counts, again.sign_in.unwrap().server.as_str()), (CountsScope::Room, "Conduit"));
+        assert_eq!((again.counts, again.created_at), (CountsScope::Room, Timestamp::UNIX_EPOCH));
+        assert_eq!(again.sign_in.unwrap().server, "Conduit");
         let bob = UserId::parse("@bob:b").unwrap();
         let other = account_for(account_of(&known, &bob), &known, &bob, sign_in("@bob:b", "Synapse"), "new".to_owned());
         assert_eq!((&*other.name, other.pushkey.as_str(), other.counts), ("@bob:b", "new", CountsScope::Account));
+    }
+
+    #[test]
+    fn an_account_that_is_taken_over_begins_with_the_sign_in() {
+        let alice = UserId::parse("@alice:b").unwrap();
+        let known = accounts(&[("home", None)]);
+        let account = account_for(known.find("home"), &known, &alice, sign_in("@alice:b", "Synapse"), "new".to_owned());
+        assert_eq!((&*account.name, account.pushkey.as_str()), ("home", "key of home"));
+        assert!(account.created_at > Timestamp::UNIX_EPOCH && account.sign_in.is_some());
+        assert!(!is_made_by_login(&account));
+        let made = account_for(None, &known, &alice, sign_in("@alice:b", "Synapse"), "new".to_owned());
+        assert!(is_made_by_login(&made));
+    }
+
+    #[test]
+    fn an_account_is_taken_over_only_by_its_own_user() {
+        fn check(account: &str, signed_in: bool, pushkey: &str, app_id: &str, expected: Option<&str>) {
+            let known = accounts(&[("other", None), (account, signed_in.then(|| sign_in("@bob:b", "Synapse")))]);
+            let listed = ListedPusher {
+                app_id: app_id.to_owned(),
+                pushkey: pushkey.to_owned(),
+                kind: "http".to_owned(),
+                app_display_name: String::new(),
+                device_display_name: String::new(),
+                lang: String::new(),
+                url: String::new(),
+            };
+            let found = registered_by_hand(&known, &[listed]);
+            assert_eq!(found.map(|account| &*account.name), expected, "{account} {pushkey} {app_id}");
+        }
+        check("work", false, "key of work", "app", Some("work"));
+        check("work", true, "key of work", "app", None);
+        check("work", false, "key of work", "another", None);
+        check("work", false, "another", "app", None);
     }
 }

@@ -53,7 +53,9 @@ impl Receiver {
                 let (answer, answered) = oneshot::channel();
                 // Not one of the runtime's threads, which it waits for: the person may skip this.
                 let wait = move || drop(answer.send(ask(&control, &request)));
-                thread::Builder::new().name("waiting".to_owned()).spawn(wait)?;
+                thread::Builder::new().name("waiting".to_owned()).spawn(wait).map_err(|error| {
+                    Failure::Failed(format!("no thread could be started to wait for a push: {error}"))
+                })?;
                 let reply = answered.await.map_err(|_| Failure::Failed("the running Pushbell was lost".to_owned()))?;
                 match reply? {
                     Reply::Pushed { at } => Ok(Some(at)),

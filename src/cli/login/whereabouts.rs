@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use crate::address::is_shared;
+use crate::address::{Scope, is_shared};
 
 /// An address of this computer, and how many bits of it are its network's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,8 @@ pub(super) fn way(
     }
     let Some(port) = listen.first().map(SocketAddr::port) else { return Way::Closed };
     let open = |ip: Ipv4Addr, port: u16| Way::Open(format!("{scheme}://{ip}:{port}"));
-    let everywhere = listen.iter().find(|address| address.ip().is_unspecified()).map(SocketAddr::port);
+    // `[::]` is IPv6 alone.
+    let everywhere = listen.iter().find(|address| address.ip() == Ipv4Addr::UNSPECIFIED).map(SocketAddr::port);
     let heard = |wanted: &dyn Fn(Ipv4Addr) -> bool| {
         listen.iter().find_map(|address| match address.ip() {
             IpAddr::V4(ip) if wanted(ip) && !ip.is_unspecified() => Some((ip, address.port())),
@@ -100,7 +101,11 @@ pub(super) fn way(
             (None, Some(port)) => open(own, port),
             (None, None) => Way::Listen((own, port).into()),
         },
-        Whereabouts::Elsewhere => Way::Closed,
+        // Who listens on a public address means to be reached there.
+        Whereabouts::Elsewhere => match heard(&|ip| Scope::of(ip.into()) == Scope::Public) {
+            Some((ip, port)) => open(ip, port),
+            None => Way::Closed,
+        },
     }
 }
 
@@ -151,15 +156,19 @@ mod tests {
         check("192.168.1.20:8 127.0.0.1:7", Whereabouts::Here, true, &open("http://127.0.0.1:7"));
         check("192.168.1.20:8", Whereabouts::Here, true, &open("http://192.168.1.20:8"));
         check("0.0.0.0:7", Whereabouts::Here, true, &open("http://127.0.0.1:7"));
-        check("[::]:7", Whereabouts::Here, true, &open("http://127.0.0.1:7"));
+        check("[::]:7", Whereabouts::Here, true, &listen("127.0.0.1:7"));
+        check("[::]:7 0.0.0.0:7", Whereabouts::Here, true, &open("http://127.0.0.1:7"));
         check("[::1]:7", Whereabouts::Here, true, &listen("127.0.0.1:7"));
         check("127.0.0.1:7", Whereabouts::Here, false, &Way::Closed);
         check("127.0.0.1:7 192.168.1.20:8", Whereabouts::Here, false, &open("http://192.168.1.20:8"));
         check("127.0.0.1:7", near, true, &listen("192.168.1.20:7"));
         check("127.0.0.1:7 192.168.1.20:8", near, true, &open("http://192.168.1.20:8"));
         check("0.0.0.0:7", near, true, &open("http://192.168.1.20:7"));
+        check("[::]:7", near, true, &listen("192.168.1.20:7"));
         check("10.0.0.1:7", near, true, &listen("192.168.1.20:7"));
         check("0.0.0.0:7", Whereabouts::Elsewhere, true, &Way::Closed);
+        check("192.168.1.20:7 100.101.2.3:7 127.0.0.1:7", Whereabouts::Elsewhere, true, &Way::Closed);
+        check("127.0.0.1:7 203.0.113.7:8", Whereabouts::Elsewhere, true, &open("http://203.0.113.7:8"));
         let public = way(Some("https://push.example.org"), "http", &[], Whereabouts::Elsewhere, true);
         assert_eq!(public, open("https://push.example.org"));
     }

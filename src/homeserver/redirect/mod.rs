@@ -10,7 +10,7 @@ use std::{
     convert::Infallible,
     fmt,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -72,7 +72,8 @@ pub struct RedirectListener {
 #[derive(Debug)]
 pub struct Callback {
     arrived: Arrived,
-    connections: JoinSet<()>,
+    /// What else the browser has opened. It ends with this.
+    _connections: JoinSet<()>,
 }
 
 /// 256 random bits, in 43 characters that need no encoding in an address.
@@ -150,7 +151,7 @@ impl RedirectListener {
         let mut too_late = std::pin::pin!(time::sleep(patience));
         loop {
             tokio::select! {
-                Some(arrived) = receiver.recv() => return Ok(Callback { arrived, connections }),
+                Some(arrived) = receiver.recv() => return Ok(Callback { arrived, _connections: connections }),
                 accepted = self.tcp.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
                     Ok((stream, _)) => drop(connections.spawn(serve(stream, Arc::clone(&expected), sender.clone()))),
                     Err(error) => {
@@ -173,11 +174,10 @@ impl Callback {
     }
 
     /// Shows how it ended, and closes the door.
-    pub async fn answer(mut self, page: Page) {
+    pub async fn answer(self, page: Page) {
         // A browser that is gone needs no answer.
         let _ = self.arrived.reply.send(page);
-        let answered = async { while self.connections.join_next().await.is_some() {} };
-        let _ = time::timeout(ANSWER_TIME, answered).await;
+        let _ = time::timeout(ANSWER_TIME, self.arrived.connection).await;
     }
 }
 
@@ -185,6 +185,8 @@ impl Callback {
 struct Arrived {
     parameters: Vec<(String, String)>,
     reply: oneshot::Sender<Page>,
+    /// Closes with the connection that it came on.
+    connection: oneshot::Receiver<Infallible>,
 }
 
 impl fmt::Debug for Arrived {
@@ -194,8 +196,11 @@ impl fmt::Debug for Arrived {
 }
 
 async fn serve(stream: TcpStream, state: Arc<Unguessable>, arrivals: mpsc::Sender<Arrived>) {
+    let (_open, closed) = oneshot::channel();
+    let closed = Mutex::new(Some(closed));
     let service = service_fn(async |request: Request<_>| {
-        let page = answer_to(&request, &state, &arrivals).await;
+        let closed = closed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let page = answer_to(&request, &state, &arrivals, closed).await;
         Ok::<Response<Full<Bytes>>, Infallible>(page.response())
     });
     let connection = http1::Builder::new()
@@ -212,7 +217,12 @@ async fn serve(stream: TcpStream, state: Arc<Unguessable>, arrivals: mpsc::Sende
 }
 
 /// The page that a request gets. The right one's comes when it is known how signing in ended.
-async fn answer_to<B>(request: &Request<B>, state: &Unguessable, arrivals: &mpsc::Sender<Arrived>) -> Page {
+async fn answer_to<B>(
+    request: &Request<B>,
+    state: &Unguessable,
+    arrivals: &mpsc::Sender<Arrived>,
+    connection: Option<oneshot::Receiver<Infallible>>,
+) -> Page {
     if request.uri().path() != PATH {
         return Page::Nothing;
     }
@@ -224,8 +234,10 @@ async fn answer_to<B>(request: &Request<B>, state: &Unguessable, arrivals: &mpsc
     if !bool::from(given.as_bytes().ct_eq(state.as_str().as_bytes())) {
         return Page::Stranger;
     }
+    // There is one request to a connection.
+    let Some(connection) = connection else { return Page::Used };
     let (reply, page) = oneshot::channel();
-    match arrivals.try_send(Arrived { parameters, reply }) {
+    match arrivals.try_send(Arrived { parameters, reply, connection }) {
         Ok(()) => page.await.unwrap_or(Page::Used),
         Err(_) => Page::Used,
     }
@@ -270,8 +282,8 @@ mod tests {
         let state = Unguessable::new().unwrap();
         assert_eq!(state.as_str().len(), 43);
         assert!(!format!("{state:?}").contains(state.as_str()));
-        let (reply, _page) = oneshot::channel();
-        let arrived = Arrived { parameters: parameters("code=secret"), reply };
+        let ((reply, _page), (_open, connection)) = (oneshot::channel(), oneshot::channel());
+        let arrived = Arrived { parameters: parameters("code=secret"), reply, connection };
         assert!(!format!("{arrived:?}").contains("secret"));
     }
 

@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn pages_are_whole_and_load_nothing() {
-        for page in [Page::SignedIn, Page::Denied, Page::Failed, Page::Used, Page::Stranger, Page::Nothing] {
+        use Page::{Denied, Failed, Nothing, SignedIn, Stranger, Used, WrongMethod};
+        for page in [SignedIn, Denied, Failed, Used, Stranger, Nothing, WrongMethod] {
             let html = page.html();
             for word in ["{bell}", "{title}", "{text}", "<script", " src=", "@import", "url(h"] {
                 assert!(!html.contains(word), "{page:?}: {word}");

@@ -23,7 +23,9 @@ pub async fn watch(bus: Bus, mut wanted: watch::Receiver<bool>, events: mpsc::Un
         let (bus, events) = (bus.clone(), events.clone());
         tokio::select! {
             () = bus.serve("color scheme", |connection| follow(connection, events.clone())) => {}
-            _ = wanted.wait_for(|wanted| !wanted) => {}
+            unwanted = wanted.wait_for(|wanted| !wanted) => if unwanted.is_err() {
+                return;
+            },
         }
     }
 }
@@ -91,6 +93,15 @@ fn is_dark(value: &Value<'_>) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn watching_ends_when_nobody_can_want_it_any_more() {
+        let bus = Bus::start(Err("there is none".to_owned()));
+        let ((wanted, receiver), (events, _heard)) = (watch::channel(true), mpsc::unbounded_channel());
+        let watching = super::watch(bus, receiver, events);
+        drop(wanted);
+        tokio::time::timeout(std::time::Duration::from_secs(2), watching).await.unwrap();
+    }
 
     #[test]
     fn a_color_scheme_is_dark_light_or_neither() {

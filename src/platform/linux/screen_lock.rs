@@ -46,7 +46,9 @@ pub async fn watch(
             () = ask_screen_savers(session.clone(), says.clone()) => {}
             () = ask_logind(system.clone(), says) => {}
             () = conclude(sayings, &events) => {}
-            _ = wanted.wait_for(|wanted| !wanted) => {}
+            unwanted = wanted.wait_for(|wanted| !wanted) => if unwanted.is_err() {
+                return;
+            },
         }
     }
 }
@@ -226,6 +228,15 @@ async fn session_path(connection: &Connection) -> zbus::Result<OwnedObjectPath> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn watching_ends_when_nobody_can_want_it_any_more() {
+        let bus = || Bus::start(Err("there is none".to_owned()));
+        let ((wanted, receiver), (events, _heard)) = (watch::channel(true), mpsc::unbounded_channel());
+        let watching = super::watch(bus(), bus(), receiver, events);
+        drop(wanted);
+        tokio::time::timeout(std::time::Duration::from_secs(2), watching).await.unwrap();
+    }
 
     #[test]
     fn one_that_says_locked_is_believed() {

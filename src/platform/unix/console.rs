@@ -1,8 +1,9 @@
 //! Where a program reads and writes is handed to it by whoever starts it. Its terminal is what the person types at.
 
 use std::{
+    env,
     fs::{File, OpenOptions},
-    io::{self, Read, Write as _},
+    io::{self, Read, Stdout, Write as _},
 };
 
 use rpassword::ConfigBuilder;
@@ -69,4 +70,12 @@ impl Drop for HiddenTyping {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Whether what is printed there is logged: systemd says by `JOURNAL_STREAM` which stream leads to its journal
+/// (systemd.exec(5)).
+#[must_use]
+pub fn is_logged(stream: &Stdout) -> bool {
+    let journal = env::var("JOURNAL_STREAM").unwrap_or_default();
+    rustix::fs::fstat(stream).is_ok_and(|stream| journal == format!("{}:{}", stream.st_dev, stream.st_ino))
 }

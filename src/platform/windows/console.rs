@@ -1,7 +1,11 @@
 //! The console of whoever started us. The program belongs to the graphical subsystem, so that a double click opens no
 //! console: where there is one, it has to ask for it.
 
-use std::{fs::OpenOptions, io, os::windows::io::IntoRawHandle};
+use std::{
+    fs::OpenOptions,
+    io::{self, Stdout},
+    os::windows::io::IntoRawHandle,
+};
 
 use windows_sys::Win32::{
     Storage::FileSystem::{FILE_TYPE_UNKNOWN, GetFileType},
@@ -51,6 +55,12 @@ impl HiddenTyping {
     pub fn read(self) -> io::Result<String> {
         rpassword::read_password()
     }
+}
+
+/// Whether what is printed there is logged: nothing does that here.
+#[must_use]
+pub fn is_logged(_stream: &Stdout) -> bool {
+    false
 }
 
 fn leads_somewhere(stream: STD_HANDLE) -> bool {
