@@ -1,15 +1,10 @@
 //! Logins that end otherwise, and what they say then.
 
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
-    sync::LazyLock,
-    thread,
-};
+use std::sync::LazyLock;
 
 use crate::{
     rig::{SOON, Synapse, http, wait_until},
-    scene::{SYNAPSE, Scene},
+    scene::{Scene, refusing_pushers},
 };
 
 /// One that does not push to private addresses, as installed.
@@ -61,41 +56,10 @@ fn a_wrong_public_url_ends_with_code_3() {
     assert!(login.stdout.contains("fault: "), "{login:#?}");
 }
 
-/// The homeserver at this port by way of another, where it refuses every pusher.
-fn refusing_pushers(homeserver: u16) -> u16 {
-    const REFUSAL: &str = r#"{"errcode":"M_INVALID_PARAM","error":"no pushers here"}"#;
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut client = BufReader::new(stream.unwrap());
-            let mut head = String::new();
-            while !head.ends_with("\r\n\r\n") && client.read_line(&mut head).unwrap() > 0 {}
-            let length =
-                head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
-            let mut body = vec![0; length.unwrap_or(0)];
-            client.read_exact(&mut body).unwrap();
-            if head.starts_with("POST /_matrix/client/v3/pushers/set ") {
-                let length = REFUSAL.len();
-                let head = format!("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
-                client.get_mut().write_all((head + REFUSAL).as_bytes()).unwrap();
-                continue;
-            }
-            let mut server = TcpStream::connect(("127.0.0.1", homeserver)).unwrap();
-            let head = head.replacen("\r\n", "\r\nconnection: close\r\n", 1);
-            server.write_all(&[head.as_bytes(), &body].concat()).unwrap();
-            let mut answer = Vec::new();
-            server.read_to_end(&mut answer).unwrap();
-            client.get_mut().write_all(&answer).unwrap();
-        }
-    });
-    port
-}
-
 #[test]
 fn a_pusher_that_the_homeserver_refuses_leaves_nothing_behind() {
     let mut scene = Scene::new();
-    scene.homeserver = format!("http://127.0.0.1:{}", refusing_pushers(SYNAPSE.port));
+    scene.homeserver = refusing_pushers();
     let login = scene.login(&[]);
 
     assert_eq!(login.code, 1, "{login:#?}");
@@ -114,7 +78,7 @@ fn a_login_again_that_fails_leaves_the_account_and_its_session() {
     assert_eq!(scene.login(&["--wait", "0"]).code, 3);
     let devices = scene.devices();
     let account = scene.pushbell.account_named(&scene.alice.id);
-    let homeserver = format!("http://127.0.0.1:{}", refusing_pushers(SYNAPSE.port));
+    let homeserver = refusing_pushers();
     let homeserver = std::mem::replace(&mut scene.homeserver, homeserver);
     let login = scene.login(&[]);
 

@@ -1,6 +1,8 @@
 //! What the tests have in common: a homeserver with Alice and Bob on it, and Alice's desktop.
 
 use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
     sync::{
         LazyLock,
         atomic::{AtomicU32, Ordering},
@@ -89,4 +91,35 @@ impl Scene {
         let devices = devices["devices"].as_array().unwrap().iter();
         devices.filter_map(|device| device["display_name"].as_str().map(ToOwned::to_owned)).collect()
     }
+}
+
+/// The address of the homeserver by way of another, where it refuses every pusher.
+pub(crate) fn refusing_pushers() -> String {
+    const REFUSAL: &str = r#"{"errcode":"M_INVALID_PARAM","error":"no pushers here"}"#;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut client = BufReader::new(stream.unwrap());
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") && client.read_line(&mut head).unwrap() > 0 {}
+            let length =
+                head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            let mut body = vec![0; length.unwrap_or(0)];
+            client.read_exact(&mut body).unwrap();
+            if head.starts_with("POST /_matrix/client/v3/pushers/set ") {
+                let length = REFUSAL.len();
+                let head = format!("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+                client.get_mut().write_all((head + REFUSAL).as_bytes()).unwrap();
+                continue;
+            }
+            let mut server = TcpStream::connect(("127.0.0.1", SYNAPSE.port)).unwrap();
+            let head = head.replacen("\r\n", "\r\nconnection: close\r\n", 1);
+            server.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+            let mut answer = Vec::new();
+            server.read_to_end(&mut answer).unwrap();
+            client.get_mut().write_all(&answer).unwrap();
+        }
+    });
+    format!("http://127.0.0.1:{port}")
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     rig::pushbell::{Account, address, message},
-    scene::Scene,
+    scene::{Scene, refusing_pushers},
 };
 
 /// The names of the accounts, in the file's order.
@@ -84,11 +84,11 @@ fn who_has_registered_by_hand_goes_on_with_that_pusher() {
 
 #[test]
 fn a_login_that_fails_half_way_leaves_the_account_as_it_was() {
-    let scene = Scene::new();
+    let mut scene = Scene::new();
+    scene.homeserver = refusing_pushers();
     scene.pushbell.ok(&["account", "add", "home"]);
     let accounts = scene.pushbell.data_directory().join("accounts.toml");
     let before = fs::read_to_string(&accounts).unwrap();
-    scene.pushbell.configure("[server]\npublic_url = \"http://127.0.0.1:9/prefix\"\n");
     let login = scene.login(&[]);
 
     assert_eq!(login.code, 1, "{login:#?}");
