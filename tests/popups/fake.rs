@@ -84,8 +84,7 @@ impl Fake {
         let (sender, asked) = mpsc::unbounded_channel();
         let (answering, answers) = watch::channel(true);
         let interface = Interface { capabilities, answering: answers, asked: sender, last_id: 0 };
-        let connection = bus.connect().await;
-        connection.object_server().at(PATH, interface).await.expect("served");
+        let connection = bus.connect_serving(PATH, interface).await;
         connection.request_name(NAME).await.expect("the name");
         Self { connection, answering, asked }
     }

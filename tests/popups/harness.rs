@@ -25,6 +25,7 @@ use tokio::{
     sync::mpsc::{self, UnboundedReceiver},
     time::timeout,
 };
+use zbus::{connection, object_server::Interface};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -145,8 +146,15 @@ impl TestBus {
     }
 
     pub(crate) async fn connect(&self) -> zbus::Connection {
+        connection::Builder::address(&*self.address()).expect("an address").build().await.expect("a connection")
+    }
+
+    /// A connection that serves an object from its beginning: a call that comes before one that is added later is heard
+    /// may be lost.
+    pub(crate) async fn connect_serving(&self, path: &str, object: impl Interface) -> zbus::Connection {
         let address = self.address();
-        zbus::connection::Builder::address(address.as_str()).expect("an address").build().await.expect("a connection")
+        let builder = connection::Builder::address(&*address).expect("an address");
+        builder.serve_at(path, object).expect("a path").build().await.expect("a connection")
     }
 
     /// What listens to the desktop on this bus, with no system bus.

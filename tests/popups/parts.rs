@@ -19,8 +19,7 @@ use super::harness::{Desktop, TestBus};
 
 /// A connection that owns a name and serves one object.
 async fn serve(bus: &TestBus, name: &str, path: &str, object: impl Interface) -> Connection {
-    let connection = bus.connect().await;
-    connection.object_server().at(path, object).await.expect("served");
+    let connection = bus.connect_serving(path, object).await;
     connection.request_name(name).await.expect("the name");
     connection
 }

@@ -2,7 +2,7 @@
 
 use std::{future::Future, path::Path, process::Command, sync::OnceLock, time::Duration};
 
-use zbus::{Connection, connection, names::BusName};
+use zbus::{Connection, connection, names::BusName, object_server::Interface};
 
 use super::{SOON, process::Part, wait_until};
 
@@ -56,7 +56,18 @@ pub(crate) fn start(run: &Path, name: &str, env: &[(String, String)], logs: &Pat
 
 /// A new connection of the rig.
 pub(crate) async fn connect(address: &str) -> Connection {
-    connection::Builder::address(address).expect("the address is well-formed").build().await.expect("the bus answers")
+    builder(address).build().await.expect("the bus answers")
+}
+
+/// A new connection that serves an object from its beginning: a call that comes before one that is added later is
+/// heard may be lost.
+pub(crate) async fn connect_serving(address: &str, path: &str, object: impl Interface) -> Connection {
+    let builder = builder(address).serve_at(path.to_owned(), object).expect("the path is well-formed");
+    builder.build().await.expect("the bus answers")
+}
+
+fn builder(address: &str) -> connection::Builder<'_> {
+    connection::Builder::address(address).expect("the address is well-formed")
 }
 
 /// Whether somebody owns the name.

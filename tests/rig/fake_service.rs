@@ -41,11 +41,7 @@ impl FakeNotifications {
     pub(crate) fn start(bus_address: &str, capabilities: &[&str]) -> Self {
         let state = Arc::new(Mutex::new(State { capabilities: Vec::new(), on_notify: OnNotify::Answer, last_id: 100 }));
         let service = Service(Arc::clone(&state));
-        let connection = bus::block_on(async {
-            let connection = bus::connect(bus_address).await;
-            connection.object_server().at(SERVICE.1, service).await.expect("a fresh connection");
-            connection
-        });
+        let connection = bus::block_on(bus::connect_serving(bus_address, SERVICE.1, service));
         let fake = Self { connection: Some(connection), state };
         fake.set_capabilities(capabilities);
         bus::block_on(async { fake.connection().request_name(SERVICE.0).await }).expect("no other service runs");

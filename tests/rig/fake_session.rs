@@ -29,9 +29,8 @@ impl FakeScreenSaver {
     pub(crate) fn start(desktop: &Desktop, locked: bool) -> Self {
         let locked = Arc::new(AtomicBool::new(locked));
         let connection = bus::block_on(async {
-            let connection = bus::connect(&desktop.bus_address()).await;
             let saver = ScreenSaver(Arc::clone(&locked));
-            connection.object_server().at(SCREEN_SAVER.1, saver).await.expect("a fresh connection");
+            let connection = bus::connect_serving(&desktop.bus_address(), SCREEN_SAVER.1, saver).await;
             connection.request_name(SCREEN_SAVER.0).await.expect("no other screen saver runs");
             connection
         });
@@ -66,10 +65,9 @@ impl FakeLogind {
     pub(crate) fn start(desktop: &Desktop, locked: bool) -> Self {
         let locked = Arc::new(AtomicBool::new(locked));
         let connection = bus::block_on(async {
-            let connection = bus::connect(&desktop.system_bus_address()).await;
-            let server = connection.object_server();
-            server.at(LOGIND.1, Manager).await.expect("a fresh connection");
-            server.at(LOGIND_SESSION, LoginSession(Arc::clone(&locked))).await.expect("a fresh connection");
+            let connection = bus::connect_serving(&desktop.system_bus_address(), LOGIND.1, Manager).await;
+            let session = LoginSession(Arc::clone(&locked));
+            connection.object_server().at(LOGIND_SESSION, session).await.expect("a fresh connection");
             connection.request_name(LOGIND.0).await.expect("no other logind runs");
             connection
         });
