@@ -292,11 +292,10 @@ async fn a_certificate_that_ends_is_told_of_when_it_is_next_used() {
     let mut told = false;
     while !told {
         assert!(Instant::now() < deadline, "nobody is told");
-        let is_over =
-            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() >= in_two_seconds.as_secs();
-        let connected = authority.connect(server.address, HOST).await.is_ok();
+        authority.connect(server.address, HOST).await.ok();
         told = tokio::time::timeout(Duration::from_millis(20), &mut concerns).await.is_ok();
-        assert!(!told || is_over || !connected, "it is told before it has ended");
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        assert!(!told || now.as_secs() >= in_two_seconds.as_secs(), "it is told before it has ended");
     }
 }
 
