@@ -117,7 +117,7 @@ fn show(push: &Notification) -> String {
     match meaning(newest.event_type.as_deref(), newest.content.as_deref()) {
         Meaning::Message => in_room(newest),
         Meaning::Edit { event_id, .. } => format!("edit of {event_id}; {}", in_room(newest)),
-        Meaning::Redaction { event_id } => format!("redaction of {event_id}"),
+        Meaning::Redaction { event_id } => format!("redaction of {}", event_id.as_deref().unwrap_or("-")),
         Meaning::CallOver { call_id, ending: CallEnding::Taken } => format!("call {call_id} taken"),
         Meaning::CallOver { call_id, ending: CallEnding::Hangup } => format!("call {call_id} hung up"),
         Meaning::Ringing { .. } => {
