@@ -194,7 +194,11 @@ fn check_notice(notice: &Notice) {
         let wording = Wording { show_text, timeout: Timeout::Default };
         for count in [1, 1000] {
             let highlight = (count > 1).then(|| Notice { id: NoticeId(7), ..notice.clone() });
-            popup(present::room_popup(&RoomDigest { count, newest: notice.clone(), highlight }, Some("@alice:hs"), wording));
+            popup(present::room_popup(
+                &RoomDigest { count, newest: notice.clone(), highlight },
+                Some("@alice:hs"),
+                wording,
+            ));
         }
         for state in [CallState::Ringing, CallState::Missed] {
             let call_id = String::new();

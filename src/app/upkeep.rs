@@ -62,7 +62,8 @@ pub(super) fn endpoint_settings(config: &Config) -> Settings {
 pub(super) fn catching_up_settings(config: &Config) -> catching_up::Settings {
     catching_up::Settings {
         public_url: config.server.public_url.clone(),
-        base_url: config.server.base_url(),
+        listen: config.server.listen.clone(),
+        scheme: config.server.scheme(),
         derive_missed_calls: config.calls.derive_missed,
     }
 }
