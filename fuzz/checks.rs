@@ -194,15 +194,19 @@ fn check_notice(notice: &Notice) {
         let wording = Wording { show_text, timeout: Timeout::Default };
         for count in [1, 1000] {
             let highlight = (count > 1).then(|| Notice { id: NoticeId(7), ..notice.clone() });
-            popup(present::room_popup(&RoomDigest { count, newest: notice.clone(), highlight }, wording));
+            popup(present::room_popup(
+                &RoomDigest { count, newest: notice.clone(), highlight },
+                Some("@alice:hs"),
+                wording,
+            ));
         }
         for state in [CallState::Ringing, CallState::Missed] {
             let call_id = String::new();
             let call = Call { notice: notice.clone(), call_id, deadline: Timestamp::UNIX_EPOCH, state };
             popup(present::call_popup(&call, wording));
         }
-        popup(present::summary_popup(u64::MAX, 9, std::slice::from_ref(notice), wording));
-        let line = present::menu_line(notice, wording);
+        popup(present::summary_popup(u64::MAX, 9, &[present::menu_line(notice, None, wording)], wording));
+        let line = present::menu_line(notice, Some("@alice:hs"), wording);
         assert!(!line.is_empty());
         assert_harmless(&line, present::MAX_MENU_CHARS, 1);
     }

@@ -17,6 +17,7 @@
 //! | [`homeserver`] | the client-server API: signing in, pushers, what was missed |
 //! | [`secrets`] | access tokens, in the keyring or a private file |
 //! | [`session`] | the session of a signed-in account: a client with its token, renewed, and its pusher |
+//! | [`whereabouts`] | where a homeserver is, and which address it reaches us at |
 //! | [`controller`] | the sole owner of what is presented: events in, calls to inbox and desktop out |
 //! | [`desktop`] | popups, badge, tray and sounds as plain values, and the one trait through which they are shown |
 //! | [`platform`] | the only place that names the operating system |
@@ -62,3 +63,4 @@ pub mod push;
 pub mod secrets;
 pub mod session;
 pub mod wake;
+pub mod whereabouts;

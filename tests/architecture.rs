@@ -311,6 +311,10 @@ fn modules_use_each_other_in_one_direction() {
         ),
         ("secrets", &["app", "cli", "control", "controller", "http", "desktop", "inbox", "config"]),
         ("session", &["app", "cli", "control", "controller", "http", "desktop", "inbox", "config"]),
+        (
+            "whereabouts",
+            &["app", "cli", "control", "controller", "http", "desktop", "inbox", "accounts", "config", "secrets"],
+        ),
         ("doctor", &["app", "cli", "controller"]),
         ("desktop", &["app", "cli", "control", "controller", "http", "inbox", "accounts"]),
         ("controller", &["app", "cli", "http", "platform"]),

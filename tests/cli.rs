@@ -276,6 +276,7 @@ fn history_of_a_bare_home_is_empty() {
     let home = Home::new();
     assert_eq!(home.run(&["history"]).ended(0).out, "Nothing has come yet.\n");
     assert_eq!(home.run(&["history", "--json", "--limit", "3"]).ended(0).out, "");
+    assert_eq!(home.run(&["history", "--limit", "0"]).ended(0).out, "");
     assert!(!home.data("pushbell.db").exists());
 }
 

@@ -19,6 +19,8 @@ use pushbell::{
 };
 use serde_json::value::RawValue;
 
+/// For whom the fixtures are.
+const ALICE: &str = "@alice:hs.test";
 const WORDING: Wording = Wording { show_text: true, timeout: Timeout::Default };
 
 #[test]
@@ -112,12 +114,12 @@ fn show(push: &Notification) -> String {
     let newest = Notice::from_push(push, &push.devices[0].tweaks, "home", NoticeId(1), Timestamp::UNIX_EPOCH);
     let in_room = |newest: Notice| {
         let highlight = newest.highlight.then(|| newest.clone());
-        in_words(&room_popup(&RoomDigest { count: 1, newest, highlight }, WORDING))
+        in_words(&room_popup(&RoomDigest { count: 1, newest, highlight }, Some(ALICE), WORDING))
     };
     match meaning(newest.event_type.as_deref(), newest.content.as_deref()) {
         Meaning::Message => in_room(newest),
         Meaning::Edit { event_id, .. } => format!("edit of {event_id}; {}", in_room(newest)),
-        Meaning::Redaction { event_id } => format!("redaction of {event_id}"),
+        Meaning::Redaction { event_id } => format!("redaction of {}", event_id.as_deref().unwrap_or("-")),
         Meaning::CallOver { call_id, ending: CallEnding::Taken } => format!("call {call_id} taken"),
         Meaning::CallOver { call_id, ending: CallEnding::Hangup } => format!("call {call_id} hung up"),
         Meaning::Ringing { .. } => {

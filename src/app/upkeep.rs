@@ -62,7 +62,8 @@ pub(super) fn endpoint_settings(config: &Config) -> Settings {
 pub(super) fn catching_up_settings(config: &Config) -> catching_up::Settings {
     catching_up::Settings {
         public_url: config.server.public_url.clone(),
-        base_url: config.server.base_url(),
+        listen: config.server.listen.clone(),
+        scheme: config.server.scheme(),
         derive_missed_calls: config.calls.derive_missed,
     }
 }
@@ -229,17 +230,33 @@ impl Upkeep {
         if self.certificate.is_some() { Scheme::Https } else { Scheme::Http }
     }
 
+    /// Sends a test push. If it does not arrive, the person who asked for it is told why.
     fn send_test(&self, unread: u64) {
-        let accounts = self.endpoint.accounts();
-        let (Some(account), Some(address)) = (accounts.iter().next(), self.listening.addresses().first().copied())
-        else {
-            tracing::warn!("no test push: there is no account to send it to");
-            return;
+        let (address, body) = match self.test(unread) {
+            Ok(test) => test,
+            Err(reason) => return self.tell(Event::TestFailed(reason)),
         };
-        match sample::body(sample::Kind::Message, account, unread + 1) {
-            Ok(body) => drop(tokio::spawn(post(self.scheme(), address, body.to_string().into_bytes()))),
-            Err(error) => tracing::warn!("no test push: {error}"),
-        }
+        let (events, scheme) = (self.events.clone(), self.scheme());
+        let certificate = self.certificate.as_ref().and_then(Certificate::problem);
+        tokio::spawn(async move {
+            if let Err(reason) = post(scheme, address, body).await {
+                let reason = [Some(reason), certificate].into_iter().flatten().collect::<Vec<_>>().join("\n");
+                // A controller that has gone means that the program ends.
+                drop(events.send(Event::TestFailed(reason)));
+            }
+        });
+    }
+
+    /// Where a test push goes, and its body.
+    fn test(&self, unread: u64) -> Result<(SocketAddr, Vec<u8>), String> {
+        let accounts = self.endpoint.accounts();
+        let account = accounts.iter().next().ok_or(
+            "There is no account to send it to: `pushbell login @you:example.org` or `pushbell account add` makes one",
+        )?;
+        let address = self.listening.addresses().first().copied();
+        let address = address.ok_or("Pushbell listens nowhere: see server.listen in pushbell.toml")?;
+        let body = sample::body(sample::Kind::Message, account, unread + 1).map_err(|error| error.to_string())?;
+        Ok((address, body.to_string().into_bytes()))
     }
 
     /// Writes down how to connect a homeserver, and opens it.
@@ -253,11 +270,11 @@ impl Upkeep {
     }
 }
 
-async fn post(scheme: Scheme, address: SocketAddr, body: Vec<u8>) {
+async fn post(scheme: Scheme, address: SocketAddr, body: Vec<u8>) -> Result<(), String> {
     match client::post_json(scheme, address, notify::PATH, body, TEST_TIME).await {
-        Ok((200, _)) => {}
-        Ok((status, _)) => tracing::warn!("the test push was answered with {status}"),
-        Err(error) => tracing::warn!("the test push did not arrive: {error}"),
+        Ok((200, _)) => Ok(()),
+        Ok((status, _)) => Err(format!("{scheme}://{address} answered with {status}")),
+        Err(error) => Err(format!("{scheme}://{address}: {error}")),
     }
 }
 

@@ -47,7 +47,9 @@ pub(super) fn run(context: &Context, asked: &History, out: &mut dyn Write) -> Re
             writeln!(out, "{}", output::json(&line(notice))?)?;
         }
     } else if notices.is_empty() {
-        writeln!(out, "Nothing has come yet.")?;
+        if asked.limit > 0 {
+            writeln!(out, "Nothing has come yet.")?;
+        }
     } else {
         let rows: Vec<_> = notices.iter().map(row).collect();
         output::table(out, ["TIME", "ACCOUNT", "FROM", "TEXT", "STATE"], &rows)?;

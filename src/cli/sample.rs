@@ -18,7 +18,7 @@ pub fn body(kind: Kind, account: &Account, unread: u64) -> Result<Value, getrand
     let id = format!("${}", unique()?);
     let mut device = json!({ "app_id": account.app_id, "pushkey": account.pushkey, "pushkey_ts": 0, "data": {} });
     let counts = json!({ "unread": unread });
-    let Some(Event { r#type, content, sound, highlight, room_name, membership }) = Event::of(kind)? else {
+    let Some(Event { r#type, content, sound, highlight, room_name, membership }) = Event::of(kind, account)? else {
         let notification = json!({ "id": "", "type": null, "sender": "", "counts": counts, "devices": [device] });
         return Ok(json!({ "notification": notification }));
     };
@@ -61,7 +61,8 @@ struct Event {
 
 impl Event {
     /// The event of a push; a badge has none.
-    fn of(kind: Kind) -> Result<Option<Self>, getrandom::Error> {
+    fn of(kind: Kind, account: &Account) -> Result<Option<Self>, getrandom::Error> {
+        let user = account.sign_in.as_ref().map_or("@you:example.org", |sign_in| &sign_in.user_id);
         let message = Self {
             r#type: "m.room.message",
             content: json!({ "msgtype": "m.text", "body": "This is a test message." }),
@@ -76,7 +77,7 @@ impl Event {
                 content: json!({
                     "msgtype": "m.text",
                     "body": "This is a test message that mentions you.",
-                    "m.mentions": { "user_ids": ["@you:example.org"] },
+                    "m.mentions": { "user_ids": [user] },
                 }),
                 highlight: true,
                 ..message

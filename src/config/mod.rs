@@ -216,10 +216,16 @@ impl Config {
 }
 
 impl Server {
+    /// How URLs of what is listened on begin.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
     /// The base address that homeservers are told, without a trailing slash.
     #[must_use]
     pub fn base_url(&self) -> String {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let scheme = self.scheme();
         let listening = || self.listen.first().map_or_else(String::new, |address| format!("{scheme}://{address}"));
         self.public_url.clone().unwrap_or_else(listening)
     }

@@ -1,6 +1,6 @@
 //! The running program's end of the control socket.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
@@ -26,18 +26,31 @@ pub type Command = (Request, oneshot::Sender<Reply>);
 
 /// Passes on what commands ask, until `shutdown`. Connections that are still open then are closed.
 pub async fn serve(listener: ControlListener, commands: mpsc::Sender<Command>, shutdown: impl Future<Output = ()>) {
+    serve_all(|| listener.accept(), commands, shutdown).await;
+}
+
+async fn serve_all<S, A>(accept: impl Fn() -> A, commands: mpsc::Sender<Command>, shutdown: impl Future<Output = ()>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Future<Output = io::Result<S>>,
+{
     let mut clients = JoinSet::new();
+    let mut is_failing = false;
     tokio::pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => return,
             Some(_) = clients.join_next() => {}
-            accepted = listener.accept(), if clients.len() < MOST_CLIENTS => match accepted {
+            accepted = accept(), if clients.len() < MOST_CLIENTS => match accepted {
                 Ok(stream) => {
+                    is_failing = false;
                     clients.spawn(converse(stream, commands.clone()));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "no command can reach Pushbell now");
+                    // Said once: it is tried again for as long as it lasts.
+                    if !std::mem::replace(&mut is_failing, true) {
+                        tracing::warn!(%error, "no command can reach Pushbell now; trying again");
+                    }
                     tokio::select! { () = &mut shutdown => return, () = sleep(BACK_OFF) => {} }
                 }
             },
@@ -97,8 +110,14 @@ mod tests {
     use std::{
         io::{Read, Write},
         path::{Path, PathBuf},
+        sync::{
+            Mutex,
+            atomic::{AtomicUsize, Ordering},
+        },
         thread,
     };
+
+    use tokio::sync::Notify;
 
     use super::*;
     use crate::{
@@ -234,6 +253,30 @@ mod tests {
         let mut answer = Vec::new();
         client.read_to_end(&mut answer).await.unwrap();
         assert_eq!(answer, b"");
+    }
+
+    #[test]
+    fn a_run_of_failures_to_accept_is_logged_once() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let log = file.reopen().unwrap();
+        let subscriber = tracing_subscriber::fmt().with_writer(Mutex::new(log)).finish();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let (commands, _asked) = mpsc::channel(1);
+        let (accepted, end) = (AtomicUsize::new(0), Notify::new());
+        // Five failures, one client, and five failures more.
+        let accept = || async {
+            match accepted.fetch_add(1, Ordering::Relaxed) {
+                5 => return Ok(tokio::io::duplex(1).0),
+                11 => end.notify_one(),
+                _ => {}
+            }
+            Err(io::Error::other("too many open files"))
+        };
+        tracing::subscriber::with_default(subscriber, || {
+            runtime.block_on(serve_all(accept, commands, end.notified()));
+        });
+        let said = std::fs::read_to_string(file.path()).unwrap();
+        assert_eq!(said.matches("no command can reach Pushbell now").count(), 2, "{said}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -76,6 +76,8 @@ pub enum Event {
     Open(OpenTarget, Option<String>),
     /// Whether the desktop starts Pushbell; or why that could not be changed.
     Autostart(Result<bool, String>),
+    /// The test push that the person asked for did not arrive, and why.
+    TestFailed(String),
 }
 
 /// Where and how homeservers are listened to.
@@ -372,6 +374,10 @@ impl<D: Desktop> Controller<D> {
             }
             Event::Autostart(Err(reason)) => {
                 self.answer_person(own_popup("Starting with the desktop could not be changed", &reason));
+            }
+            Event::TestFailed(reason) => {
+                tracing::warn!("no test push: {reason}");
+                self.answer_person(own_popup("The test did not arrive", &reason));
             }
         }
     }

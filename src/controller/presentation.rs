@@ -17,7 +17,7 @@ use crate::{
         tray_view::{Badge, TrayState, TrayView},
     },
     inbox::{News, Shown, Zeroed},
-    notice::{NoticeId, RoomKey},
+    notice::{Notice, NoticeId, RoomKey},
     push::present,
 };
 
@@ -262,7 +262,7 @@ impl<D: Desktop> Controller<D> {
             Ok(None) => return self.withdraw(&key),
             Err(error) => return self.inbox_failed(&error),
         };
-        let popup = present::room_popup(&digest, self.wording());
+        let popup = present::room_popup(&digest, self.user_of(&digest.newest), self.wording());
         let subject = Subject::from(&digest.newest).said_by(&popup);
         if self.popups.tells_already(&key, &subject) {
             // A change of a message that it does not name: services would bring up the same once more.
@@ -283,7 +283,7 @@ impl<D: Desktop> Controller<D> {
             // What is newer hides whether this has changed. It waits, and replaces this unless a summary tells of it.
             Ok(Some(digest)) if digest.newest.id > told.newest => true,
             Ok(Some(digest)) => {
-                let popup = present::room_popup(&digest, self.wording());
+                let popup = present::room_popup(&digest, self.user_of(&digest.newest), self.wording());
                 told == Subject::from(&digest.newest).said_by(&popup)
             }
             Ok(None) => false,
@@ -312,7 +312,9 @@ impl<D: Desktop> Controller<D> {
         let mut named = Vec::new();
         for room in highlights {
             match self.parts.inbox.room_digest(room).await {
-                Ok(digest) => named.extend(digest.and_then(|digest| digest.highlight)),
+                Ok(digest) => {
+                    named.extend(digest.and_then(|digest| digest.highlight).map(|notice| self.menu_line(&notice)));
+                }
                 Err(error) => return self.inbox_failed(&error),
             }
         }
@@ -327,6 +329,15 @@ impl<D: Desktop> Controller<D> {
         self.parts.desktop.show(serial, popup);
     }
 
+    /// The user of the notice's account, where the account is signed in.
+    fn user_of(&self, notice: &Notice) -> Option<&str> {
+        self.parts.accounts.find(&notice.account)?.sign_in.as_ref().map(|sign_in| sign_in.user_id.as_str())
+    }
+
+    pub(super) fn menu_line(&self, notice: &Notice) -> String {
+        present::menu_line(notice, self.user_of(notice), self.wording())
+    }
+
     pub(super) fn badge(&self) -> Badge {
         Badge {
             unread: self.last.accounts.iter().map(|account| account.unread).sum(),
@@ -335,13 +346,12 @@ impl<D: Desktop> Controller<D> {
     }
 
     pub(super) fn draw_tray(&mut self) {
-        let wording = self.wording();
         let now = Zoned::now();
         let view = TrayView::new(&TrayState {
             badge: self.badge(),
             paused_until: self.pause.map(|pause| pause.until()),
             muted: self.muted,
-            newest: self.last.newest.iter().map(|notice| (notice.id, present::menu_line(notice, wording))).collect(),
+            newest: self.last.newest.iter().map(|notice| (notice.id, self.menu_line(notice))).collect(),
             connected: self.last.accounts.iter().any(|account| account.last_push.is_some()),
             style: self.parts.config.tray.style,
             dark_panel: self.dark_panel,

@@ -281,13 +281,32 @@ impl<D: Desktop> Controller<D> {
 
 /// Logs that a part of the desktop has come or gone, once each time.
 fn note(what: &str, before: Option<&ServiceState>, now: &ServiceState) {
-    let reason = now.reason.as_deref().unwrap_or_default();
     if before == Some(now) {
         return;
     }
     if !now.available {
-        tracing::warn!("no {what}: {reason}");
+        tracing::warn!("no {what}: {}", now.reason.as_deref().unwrap_or_default());
     } else if before.is_some_and(|before| !before.available) {
-        tracing::info!("{what}: available {reason}");
+        tracing::info!("{}", back(what, now));
+    }
+}
+
+/// That a part of the desktop is back, and what is known of it.
+fn back(what: &str, state: &ServiceState) -> String {
+    match &state.reason {
+        Some(reason) => format!("{what}: available, {reason}"),
+        None => format!("{what}: available"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_back_is_said_without_a_blank_end() {
+        let state = |reason: Option<&str>| ServiceState { available: true, reason: reason.map(str::to_owned) };
+        assert_eq!(back("tray icon", &state(None)), "tray icon: available");
+        assert_eq!(back("popups", &state(Some("dunst 1.9.0"))), "popups: available, dunst 1.9.0");
     }
 }

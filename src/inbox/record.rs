@@ -249,8 +249,9 @@ impl Arrival<'_> {
             }
             Meaning::Redaction { event_id } => {
                 let silent = silent(content);
-                if let Some(event) =
-                    Known::find(write.db, &write.memory.keys, account, event_id)?.filter(|event| event.room == room)
+                if let Some(event_id) = event_id
+                    && let Some(event) = Known::find(write.db, &write.memory.keys, account, event_id)?
+                    && event.room == room
                 {
                     marks::redact(write, account, &event)?;
                 }

@@ -42,8 +42,9 @@ pub enum Meaning {
     },
     /// A redaction of an earlier event of the same room.
     Redaction {
-        /// The event that it takes back.
-        event_id: String,
+        /// The event that it takes back (`content.redacts`); rooms of versions before 11 have it outside `content`, which
+        /// no push carries.
+        event_id: Option<String>,
     },
 }
 
@@ -76,9 +77,7 @@ pub fn meaning(event_type: Option<&str>, content: Option<&str>) -> Meaning {
         "m.call.notify" | "org.matrix.msc4075.call.notify" if says_ring("notify_type") => ringing(sent_at(&content)),
         "m.call.answer" | "m.call.reject" | "m.call.select_answer" => over(CallEnding::Taken),
         "m.call.hangup" => over(CallEnding::Hangup),
-        "m.room.redaction" => content
-            .string("redacts")
-            .map_or(Meaning::Message, |event_id| Meaning::Redaction { event_id: event_id.into_owned() }),
+        "m.room.redaction" => Meaning::Redaction { event_id: content.string("redacts").map(Cow::into_owned) },
         _ => edit(&content).unwrap_or(Meaning::Message),
     }
 }
@@ -192,19 +191,22 @@ mod tests {
     }
 
     #[test]
-    fn a_redaction_names_its_event() {
-        check("m.room.redaction", r#"{"redacts":"$e"}"#, &Meaning::Redaction { event_id: "$e".to_owned() });
-        check("m.room.redaction", r#"{"redacts":{}}"#, &Meaning::Message);
-        check("m.room.redaction", "{}", &Meaning::Message);
+    fn a_redaction_is_one_whether_or_not_it_names_its_event() {
+        let redaction = |event_id: Option<&str>| Meaning::Redaction { event_id: event_id.map(str::to_owned) };
+        check("m.room.redaction", r#"{"redacts":"$e"}"#, &redaction(Some("$e")));
+        for nameless in [r#"{"redacts":{}}"#, r#"{"reason":"spam"}"#, "{}", "[]", "7", "null", "not json", ""] {
+            check("m.room.redaction", nameless, &redaction(None));
+        }
+        assert_eq!(meaning(Some("m.room.redaction"), None), redaction(None));
     }
 
     #[test]
     fn what_cannot_be_read_is_absent() {
         assert_eq!(meaning(None, None), Meaning::Message);
         assert_eq!(meaning(Some("m.call.invite"), None), ringing(None, 60_000, None));
-        assert_eq!(meaning(Some("m.room.redaction"), None), Meaning::Message);
+        assert_eq!(meaning(Some("m.room.message"), None), Meaning::Message);
         for odd in ["[]", "7", "null", "not json", "{", ""] {
-            check("m.room.redaction", odd, &Meaning::Message);
+            check("m.room.message", odd, &Meaning::Message);
         }
     }
 }

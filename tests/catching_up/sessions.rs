@@ -76,6 +76,23 @@ fn a_revoked_session_is_told_once_and_pushes_are_served_on() {
 }
 
 #[test]
+fn a_lost_pusher_is_set_to_an_address_that_can_be_reached_or_what_to_set_is_said() {
+    let homeserver = StandIn::start();
+    let mut stage = Stage::prepare(&Session::new("@alice:hs.test", homeserver.port, "token"));
+    let port = stage.pushbell.port;
+    stage.pushbell.configure(&format!("[server]\nlisten = [\"[::]:{port}\", \"0.0.0.0:{port}\"]"));
+    stage.pushbell.run();
+    stage.wait_until_caught_up();
+    let set = homeserver.asked().into_iter().find(|asked| asked.what == "POST /pushers/set").unwrap();
+    assert_eq!(set.body["data"]["url"], format!("http://127.0.0.1:{port}/_matrix/push/v1/notify"));
+
+    let sets = homeserver.count("POST /pushers/set");
+    stage.pushbell.configure(&format!("[server]\nlisten = [\"[::]:{port}\"]"));
+    wait_until("what to set is said", SOON, || stage.catching_up().contains("set server.public_url in pushbell.toml"));
+    assert_eq!(homeserver.count("POST /pushers/set"), sets);
+}
+
+#[test]
 fn a_homeserver_that_cannot_be_reached_is_tried_again() {
     let homeserver = StandIn::start();
     homeserver.answer(|answers| answers.instead = Box::new(|_| Some((502, json!("<html>")))));

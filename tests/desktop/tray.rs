@@ -115,6 +115,25 @@ fn the_menu_has_the_counts_the_newest_notices_and_every_action() {
 }
 
 #[test]
+fn a_test_that_cannot_arrive_says_what_stands_in_the_way() {
+    let app = App::start(PANEL, "");
+    let item = app.desktop.tray_item();
+    offers(&item, "Test notification");
+    let is_told = |words: &[&str]| {
+        let mark = app.mark();
+        item.click_menu("Test notification");
+        let popup = app.titled(mark, "The test did not arrive");
+        assert!(words.iter().all(|word| popup.body.contains(word)), "{popup:?}");
+    };
+    let missing = app.pushbell.home().join("missing.pem").display().to_string();
+    app.pushbell.configure(&format!("[server]\ntls = {{ certificate = \"{missing}\", key = \"{missing}\" }}"));
+    wait_until("the certificate is missed", SOON, || app.pushbell.status()["problems"].to_string().contains(&missing));
+    is_told(&["https://127.0.0.1:", "missing.pem"]);
+    app.pushbell.ok(&["account", "remove", &app.account.name]);
+    is_told(&["no account", "pushbell login"]);
+}
+
+#[test]
 fn every_line_of_the_menu_does_what_it_says() {
     let mut app = App::start(PANEL, "");
     app.pushbell.handle_matrix_links();

@@ -45,6 +45,22 @@ fn the_metadata_for_software_centres_is_valid_and_of_this_version() {
 }
 
 #[test]
+fn a_release_says_what_changed_in_it_and_nothing_more() {
+    let changelog = std::env::temp_dir().join(format!("pushbell-changelog-{}.md", std::process::id()));
+    fs::write(&changelog, "# Changelog\n\n## 1.1.0\n\nNew:\n\n- a\n\n## 1.0.0 (2026-11-22)\n\nFirst.\n").unwrap();
+    let check = |version: &str, expected: &str| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/changes");
+        let output = Command::new(script).arg(version).arg(&changelog).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{version}: {output:?}");
+        assert_eq!(output.status.success(), !expected.is_empty());
+    };
+    check("1.1.0", "New:\n\n- a\n\n");
+    check("1.0.0", "First.\n");
+    check("1", "");
+    fs::remove_file(changelog).unwrap();
+}
+
+#[test]
 fn the_user_units_are_valid() {
     // The program has to be there for the check.
     let directory = tempfile::tempdir().expect("a directory");

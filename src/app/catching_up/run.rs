@@ -6,7 +6,7 @@
 //! The pusher comes first: what is sent from then on is pushed, and what was sent before is listed. The other order
 //! would lose what comes between.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
@@ -17,9 +17,10 @@ use super::{
 };
 use crate::{
     accounts::{Account, SignIn},
-    homeserver::{HomeserverClient, HomeserverError, https::DEADLINE},
+    homeserver::{HomeserverClient, HomeserverError, HttpPusher, https::DEADLINE},
     inbox::{CaughtUp, Inbox, InboxError},
     session::{self, SessionError, Sessions, SignedIn},
+    whereabouts::{self, Way, way},
 };
 
 /// How long the names of what was missed may take; they are worth no more.
@@ -40,8 +41,10 @@ pub(super) struct Shared {
 pub(in crate::app) struct Settings {
     /// `server.public_url`, where it is set.
     pub(in crate::app) public_url: Option<String>,
-    /// What homeservers are told otherwise, if they know nothing better.
-    pub(in crate::app) base_url: String,
+    /// `server.listen`
+    pub(in crate::app) listen: Vec<SocketAddr>,
+    /// How URLs of these begin.
+    pub(in crate::app) scheme: &'static str,
     /// `calls.missed = "derive"`
     pub(in crate::app) derive_missed_calls: bool,
 }
@@ -65,6 +68,12 @@ enum RunError {
     Session(#[from] SessionError),
     #[error(transparent)]
     Inbox(#[from] InboxError),
+    /// There is no pusher any more, and no address to set one to.
+    #[error(
+        "the homeserver has no pusher for this desktop any more, and none can be set: server.listen names no address that \
+         it can push to; set server.public_url in pushbell.toml to one"
+    )]
+    NoAddress,
 }
 
 impl From<HomeserverError> for RunError {
@@ -88,7 +97,7 @@ pub(super) async fn catch_up(shared: &Shared, account: &Account, sign_in: &SignI
             tracing::info!(account = &*account.name, "catching up failed: {error}");
             let patience = match &error {
                 RunError::Session(SessionError::Homeserver(HomeserverError::Refused(refusal))) => refusal.retry_after,
-                RunError::Session(_) | RunError::Inbox(_) => None,
+                RunError::Session(_) | RunError::Inbox(_) | RunError::NoAddress => None,
             };
             Outcome {
                 ending: Ending::TryAgain(patience),
@@ -151,22 +160,40 @@ impl Run<'_> {
     }
 
     /// Sets the pusher as it was set before, so that a homeserver that waits to try again waits no more.
-    async fn set_pusher(&self, client: &HomeserverClient) -> Result<(), HomeserverError> {
+    async fn set_pusher(&self, client: &HomeserverClient) -> Result<(), RunError> {
         let Account { app_id, pushkey, .. } = self.account;
         let listed = client.pushers().await?;
         let listed = listed.into_iter().find(|pusher| pusher.app_id == *app_id && pusher.pushkey == *pushkey);
         let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };
-        let mut pusher = session::pusher(self.account, &self.settings.base_url, "en");
+        // An address that was chosen comes before the one that it was set to.
+        let set_to = listed.as_ref().map(|listed| &listed.url).filter(|url| !url.is_empty());
+        let set_to = set_to.filter(|_| self.settings.public_url.is_none()).cloned();
+        let mut pusher = match set_to {
+            Some(url) => HttpPusher { url, ..session::pusher(self.account, "", "en") },
+            None => session::pusher(self.account, &self.base_url(client).await?, "en"),
+        };
         if let Some(listed) = listed {
-            // An address that was chosen comes before the one that it was set to.
-            if self.settings.public_url.is_none() {
-                pusher.url = or(listed.url, &pusher.url);
-            }
             pusher.app_display_name = or(listed.app_display_name, &pusher.app_display_name);
             pusher.device_display_name = or(listed.device_display_name, &pusher.device_display_name);
             pusher.lang = or(listed.lang, &pusher.lang);
         }
-        client.set_pusher(&pusher).await
+        Ok(client.set_pusher(&pusher).await?)
+    }
+
+    /// The address that the homeserver reaches us at, as `pushbell login --anyway` would say.
+    async fn base_url(&self, client: &HomeserverClient) -> Result<String, RunError> {
+        let Settings { public_url, listen, scheme, .. } = self.settings;
+        if let Some(url) = public_url {
+            return Ok(url.clone());
+        }
+        let seen = whereabouts::look(client.base()).await;
+        let accepts_loopback = whereabouts::accepts_loopback(&self.sign_in.server);
+        match way(None, scheme, listen, seen.homeserver, accepts_loopback) {
+            Way::Open(url) => Ok(url),
+            Way::Listen(_) | Way::Closed => {
+                whereabouts::unproven(scheme, listen, seen.source).ok_or(RunError::NoAddress)
+            }
+        }
     }
 
     /// Names what was missed, as far as there is time, and has the inbox keep it.

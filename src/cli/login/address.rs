@@ -2,18 +2,16 @@
 
 use std::{
     io::Write,
-    net::{IpAddr, SocketAddr, UdpSocket},
+    net::{Ipv4Addr, SocketAddr},
 };
 
-use super::{
-    Failure, Login, failure,
-    whereabouts::{OwnAddress, Way, Whereabouts, way, whereabouts},
-};
+use super::{Failure, Login, failure};
 use crate::{
     config::{self, Config},
     control::{AskError, Request, ask},
     homeserver::BaseUrl,
-    platform::{files, network},
+    platform::files,
+    whereabouts::{self, Way, Whereabouts, way},
 };
 
 /// The configuration, changed if need be, and the base address that the homeserver is to push to.
@@ -27,13 +25,13 @@ pub(super) async fn settle(
     software: &str,
     out: &mut dyn Write,
 ) -> Result<(Config, String), Failure> {
-    // tuwunel refuses a pusher on loopback.
-    let accepts_loopback = !software.eq_ignore_ascii_case("tuwunel");
-    let scheme = if config.server.tls.is_some() { "https" } else { "http" };
-    let seen = look(base).await;
-    match (way(config.server.public_url.as_deref(), scheme, &config.server.listen, seen, accepts_loopback), seen) {
+    let accepts_loopback = whereabouts::accepts_loopback(software);
+    let seen = whereabouts::look(base).await;
+    let config::Server { public_url, listen, .. } = &config.server;
+    let way = way(public_url.as_deref(), config.server.scheme(), listen, seen.homeserver, accepts_loopback);
+    match (way, seen.homeserver) {
         (Way::Open(url), _) => Ok((config, url)),
-        (Way::Listen(address), _) => offer_to_listen(login, config, address, out).await,
+        (Way::Listen(address), _) => offer_to_listen(login, config, (address, seen.source), out).await,
         (Way::Closed, Whereabouts::Here) => {
             writeln!(
                 out,
@@ -41,40 +39,23 @@ pub(super) async fn settle(
                  then sign in again.",
                 login.context.paths.config.display()
             )?;
-            anyway(login, config)
+            anyway(login, config, seen.source)
         }
         (Way::Closed, Whereabouts::SameNetwork(_) | Whereabouts::Elsewhere) => {
             out_of_reach(login, &config, out)?;
-            anyway(login, config)
+            anyway(login, config, seen.source)
         }
     }
-}
-
-/// Where the homeserver is, seen from here.
-async fn look(base: &BaseUrl) -> Whereabouts {
-    let (host, port) = base.host_and_port();
-    let Ok(found) = tokio::net::lookup_host((host.as_str(), port)).await else { return Whereabouts::Elsewhere };
-    let theirs: Vec<SocketAddr> = found.collect();
-    let ours: Vec<_> = network::addresses().into_iter().map(|(ip, prefix)| OwnAddress { ip, prefix }).collect();
-    let source = theirs.iter().filter(|address| address.is_ipv4()).find_map(|address| source_to(*address));
-    whereabouts(&theirs.iter().map(SocketAddr::ip).collect::<Vec<_>>(), &ours, source)
-}
-
-/// The address that this computer would speak from. Nothing is sent.
-fn source_to(address: SocketAddr) -> Option<IpAddr> {
-    let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
-    socket.connect(address).ok()?;
-    Some(socket.local_addr().ok()?.ip())
 }
 
 async fn offer_to_listen(
     login: &Login<'_>,
     config: Config,
-    address: SocketAddr,
+    (address, source): (SocketAddr, Option<Ipv4Addr>),
     out: &mut dyn Write,
 ) -> Result<(Config, String), Failure> {
     let path = &login.context.paths.config;
-    let url = format!("{}://{address}", if config.server.tls.is_some() { "https" } else { "http" });
+    let url = format!("{}://{address}", config.server.scheme());
     let listen: Vec<String> = config.server.listen.iter().chain([&address]).map(ToString::to_string).collect();
     let quoted = listen.iter().map(|address| format!("\"{address}\"")).collect::<Vec<_>>().join(", ");
     let (place, warning) = if address.ip().is_loopback() {
@@ -93,7 +74,7 @@ async fn offer_to_listen(
         None => false,
     };
     if !write_it {
-        return anyway(login, config);
+        return anyway(login, config, source);
     }
     let failed = |reason: String| Failure::Failed(format!("{}: {reason}; write the lines yourself", path.display()));
     config::write_default(path).map_err(|error| failed(error.to_string()))?;
@@ -123,11 +104,17 @@ fn out_of_reach(login: &Login<'_>, config: &Config, out: &mut dyn Write) -> Resu
     Ok(())
 }
 
-/// Goes on with the address that is configured, if the person has said so.
-fn anyway(login: &Login<'_>, config: Config) -> Result<(Config, String), Failure> {
-    if login.asked.anyway {
-        let url = config.server.base_url();
-        return Ok((config, url));
+/// Goes on with the address that is configured, if the person has said so and it is one.
+fn anyway(login: &Login<'_>, config: Config, source: Option<Ipv4Addr>) -> Result<(Config, String), Failure> {
+    if !login.asked.anyway {
+        return Err(Failure::Told(failure::FAILED));
     }
-    Err(Failure::Told(failure::FAILED))
+    match whereabouts::unproven(config.server.scheme(), &config.server.listen, source) {
+        Some(url) => Ok((config, url)),
+        None => Err(Failure::Failed(format!(
+            "{} is no address that a homeserver can push to: set server.public_url in {} to one",
+            config.server.base_url(),
+            login.context.paths.config.display()
+        ))),
+    }
 }

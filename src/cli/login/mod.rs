@@ -13,7 +13,6 @@ mod proof;
 mod pushers;
 mod receipt;
 mod receiver;
-mod whereabouts;
 
 use std::io::Write;
 

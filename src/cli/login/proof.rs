@@ -63,6 +63,9 @@ impl Proof<'_> {
 
     async fn wait(&self, out: &mut dyn Write) -> Result<Waited, Failure> {
         let patience = self.login.asked.wait.map(Duration::from_secs);
+        if patience == Some(Duration::ZERO) {
+            return self.push_within(Duration::ZERO).await;
+        }
         let Some(terminal) = self.login.terminal else {
             let patience = patience.unwrap_or(UNATTENDED);
             writeln!(out, "Waiting up to {} s for a push …", patience.as_secs())?;

@@ -55,6 +55,8 @@ async fn nothing_is_announced_during_a_pause_but_answers_are_given() {
     assert_eq!(bench.shows(), [""; 0]);
     bench.say(DesktopEvent::NotOpened("there is no browser".into())).await;
     assert_eq!(bench.shows(), ["It could not be opened"]);
+    bench.handle(Event::TestFailed("there is no account".into())).await;
+    assert_eq!(bench.shows(), ["The test did not arrive"]);
     bench.tray(TrayAction::Resume).await;
     assert_eq!(bench.shows(), [FAULT]);
 }

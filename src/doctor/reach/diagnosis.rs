@@ -141,14 +141,22 @@ fn refused(facts: &Facts, url: &PusherUrl, at: SocketAddr) -> Finding {
             .paste(format!("listen = {}", toml_list(&listen)));
     }
     let finding = Finding::fault("endpoint", says);
-    let Some(listen) = facts.listen.first() else { return finding };
-    let host = if listen.ip().is_unspecified() { url.host.to_string() } else { host(listen.ip()) };
-    finding
-        .advise(
-            "In [server] of pushbell.toml, set public_url to where Pushbell listens, or to a proxy or tunnel that \
-             leads there",
-        )
-        .paste(format!("public_url = \"{}://{host}:{}\"", scheme(facts), listen.port()))
+    let finding = finding.advise(
+        "In [server] of pushbell.toml, set public_url to where Pushbell listens, or to a proxy or tunnel that leads there",
+    );
+    let heard = facts.listen.iter().find_map(|listen| match listen.ip() {
+        ip if !ip.is_unspecified() => Some((host(ip), listen.port())),
+        _ => takes(listen, SocketAddr::new(at.ip(), listen.port())).then(|| (url.host.to_string(), listen.port())),
+    });
+    match heard {
+        Some((host, port)) => finding.paste(format!("public_url = \"{}://{host}:{port}\"", scheme(facts))),
+        None => finding,
+    }
+}
+
+/// Whether who listens there takes connections to this address: `[::]` is IPv6 alone.
+fn takes(listen: &SocketAddr, at: SocketAddr) -> bool {
+    *listen == at || listen.port() == at.port() && listen.ip().is_unspecified() && listen.is_ipv4() == at.is_ipv4()
 }
 
 fn has_port(facts: &Facts, at: SocketAddr) -> bool {
@@ -232,9 +240,15 @@ fn advise_address(finding: Finding, facts: &Facts, port: u16) -> Finding {
         return finding
             .advise("In [server] of pushbell.toml, set public_url to the address that the homeserver reaches");
     };
+    let at = SocketAddr::new(from, port);
+    let mut lines = format!("public_url = \"{}://{at}\"", scheme(facts));
+    if !facts.listen.iter().any(|listen| takes(listen, at)) {
+        let listen = [&facts.listen[..], &[at]].concat();
+        lines.insert_str(0, &format!("listen = {}\n", toml_list(&listen)));
+    }
     finding
         .advise("In [server] of pushbell.toml, set this, the address of this computer on the way to the homeserver")
-        .paste(format!("public_url = \"{}://{}:{port}\"", scheme(facts), host(from)))
+        .paste(lines)
 }
 
 fn scheme(facts: &Facts) -> &'static str {

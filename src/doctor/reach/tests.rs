@@ -99,6 +99,8 @@ fn what_is_proven_comes_first_and_alone() {
         &["public_url = \"http://192.168.1.20:80\""],
     );
     check(told(way("http://127.0.0.1:1"), Outcome::Refused), "endpoint", &["public_url = \"http://127.0.0.1:7874\""]);
+    let v6 = listening_on(way("http://127.0.0.1:1"), &["[::]:7874", "[::1]:7"]);
+    check(told(v6, Outcome::Refused), "endpoint", &["public_url = \"http://[::1]:7\""]);
     check(told(not_ours(lan()), Outcome::Refused), "pusher URL", &["nothing listens at 192.168.1.20:7874"]);
     check(told(not_ours(lan()), Outcome::TimedOut), "pusher URL", &["192.168.1.20:7874 does not answer", "firewall"]);
     check(told(lan(), Outcome::Unreachable("no route".into())), "pusher URL", &["no way to", "no route", "VPN"]);
@@ -112,6 +114,11 @@ fn what_is_proven_comes_first_and_alone() {
         Facts { pushes: Vec::new(), ..way("http://0.0.0.0:7874") },
         "pusher URL",
         &["0.0.0.0 stands for all", "public_url = \"http://192.168.1.20:7874\""],
+    );
+    check(
+        listening_on(Facts { pushes: Vec::new(), ..way("http://0.0.0.0:7874") }, &["[::]:7874"]),
+        "pusher URL",
+        &["listen = [\"[::]:7874\", \"192.168.1.20:7874\"]\npublic_url = \"http://192.168.1.20:7874\""],
     );
 
     let certificate = |distrust, words: &[&str]| {

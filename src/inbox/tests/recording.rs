@@ -248,6 +248,20 @@ async fn a_redaction_takes_the_text_away() {
 }
 
 #[tokio::test]
+async fn a_redaction_that_does_not_say_of_what_is_kept_silently() {
+    let desk = Desk::new();
+    desk.record(message("$1", "!r")).await;
+    let redaction = event("$2", "!r", "m.room.redaction", r#"{"reason":"spam"}"#);
+    desk.record(redaction.highlight().sound(SoundTweak::Unusable)).await;
+    let kept = desk.notice("$2");
+    assert_eq!((kept.presentation, kept.read, kept.sound), (Presentation::Settled, true, SoundTweak::Silent));
+    assert!(desk.notice("$1").content.is_some());
+    assert_eq!(desk.unread("a").await, 1);
+    let waiting: Vec<_> = desk.news().await.waiting.into_iter().map(|room| (room.count, room.newest)).collect();
+    assert_eq!(waiting, [(1, desk.notice("$1").id)]);
+}
+
+#[tokio::test]
 async fn a_redacted_message_keeps_nothing_of_its_edits() {
     let desk = Desk::new();
     desk.record(message("$1", "!r")).await;

@@ -50,16 +50,18 @@ pub(super) struct Event<'a> {
     content: Object<'a>,
     /// `m.mentions`.
     mentions: Option<Object<'a>>,
+    /// Whose account it is, where that is known.
+    me: Option<&'a str>,
 }
 
 impl<'a> Event<'a> {
-    pub(super) fn read(notice: &'a Notice) -> Self {
+    pub(super) fn read(notice: &'a Notice, me: Option<&'a str>) -> Self {
         let content = notice.content.as_deref().filter(|_| !notice.redacted).and_then(Object::read).unwrap_or_default();
         let is_edit =
             content.object("m.relates_to").is_some_and(|it| it.string("rel_type").as_deref() == Some("m.replace"));
         let mentions = content.object("m.mentions");
         let new_content = if is_edit { content.object("m.new_content") } else { None };
-        Self { notice, content: new_content.unwrap_or(content), mentions }
+        Self { notice, content: new_content.unwrap_or(content), mentions, me }
     }
 
     /// The sender: display name, else user ID.
@@ -79,7 +81,8 @@ impl<'a> Event<'a> {
         names.into_iter().flatten().find_map(|name| readable_name(name))
     }
 
-    /// How a highlight came about, as far as `m.mentions` says so.
+    /// How a highlight came about, as far as `m.mentions` says so. A keyword highlights a message that mentions others,
+    /// too: every reply does.
     pub(super) fn mention(&self) -> Option<Mention> {
         if !self.notice.highlight || self.notice.redacted {
             return None;
@@ -88,7 +91,7 @@ impl<'a> Event<'a> {
         let users = mentions.get("user_ids").and_then(Value::array).unwrap_or_default();
         Some(if mentions.is_true("room") {
             Mention::Room
-        } else if users.iter().any(|user| user.string().is_some()) {
+        } else if self.me.is_some_and(|me| users.iter().any(|user| user.string().as_deref() == Some(me))) {
             Mention::You
         } else {
             Mention::Other

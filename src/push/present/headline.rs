@@ -8,11 +8,11 @@ pub(super) const PLAIN_TITLE: &str = "New message";
 /// How a highlight came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mention {
-    /// `m.mentions.user_ids`.
+    /// `m.mentions.user_ids` has the account's user.
     You,
     /// `m.mentions.room`.
     Room,
-    /// A keyword, or a server or client that does not say.
+    /// A keyword, a server or client that does not say, or an account whose user is not known.
     Other,
 }
 

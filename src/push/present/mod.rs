@@ -51,11 +51,12 @@ pub struct Wording {
 }
 
 /// The popup of a room: its newest message, how many there are, and before it an older highlight that is unread still,
-/// so that chatter does not fold it away.
+/// so that chatter does not fold it away. `me` is the user ID of its account, where that is known.
 #[must_use]
-pub fn room_popup(digest: &RoomDigest, wording: Wording) -> Popup {
-    let newest = Event::read(&digest.newest);
-    let older_highlight = digest.highlight.as_ref().filter(|notice| notice.id != digest.newest.id).map(Event::read);
+pub fn room_popup(digest: &RoomDigest, me: Option<&str>, wording: Wording) -> Popup {
+    let newest = Event::read(&digest.newest, me);
+    let older_highlight = digest.highlight.as_ref().filter(|notice| notice.id != digest.newest.id);
+    let older_highlight = older_highlight.map(|notice| Event::read(notice, me));
     let headline = Headline::of(&newest);
     let mut parts = Vec::new();
     if digest.count > 1 {
@@ -89,7 +90,7 @@ pub fn room_popup(digest: &RoomDigest, wording: Wording) -> Popup {
 /// The popup of a call: "Bob is calling" while it rings, "Missed call from Bob" afterwards. Never the text of messages.
 #[must_use]
 pub fn call_popup(call: &Call, wording: Wording) -> Popup {
-    let event = Event::read(&call.notice);
+    let event = Event::read(&call.notice, None);
     let who = event.who_or_somebody();
     let place = event.place();
     let key = PopupKey::Call(call.notice.id);
@@ -119,25 +120,25 @@ pub fn call_popup(call: &Call, wording: Wording) -> Popup {
     }
 }
 
-/// "127 messages in 9 rooms". It names highlights, so that no mention is folded away unseen.
+/// "127 messages in 9 rooms". It names highlights, each with its [`menu_line`], so that no mention is folded away unseen.
 #[must_use]
-pub fn summary_popup(notices: u64, rooms: u64, highlights: &[Notice], wording: Wording) -> Popup {
-    let named: Vec<String> = highlights.iter().map(|notice| menu_line(notice, wording)).collect();
+pub fn summary_popup(notices: u64, rooms: u64, highlights: &[String], wording: Wording) -> Popup {
     Popup {
         key: PopupKey::Summary,
         title: format!("{} in {}", counted(notices, "message"), counted(rooms, "room")),
-        text: if named.is_empty() { "Click to open the newest".to_owned() } else { named.join("\n") },
-        urgency: if named.is_empty() { Urgency::Normal } else { Urgency::Critical },
+        text: if highlights.is_empty() { "Click to open the newest".to_owned() } else { highlights.join("\n") },
+        urgency: if highlights.is_empty() { Urgency::Normal } else { Urgency::Critical },
         category: "im.received",
         actions: vec![OPEN],
         timeout: wording.timeout,
     }
 }
 
-/// One line for the tray's menu: who, where and the beginning of the text. At most 60 characters.
+/// One line for the tray's menu: who, where and the beginning of the text. At most 60 characters. `me` is as in
+/// [`room_popup`].
 #[must_use]
-pub fn menu_line(notice: &Notice, wording: Wording) -> String {
-    let event = Event::read(notice);
+pub fn menu_line(notice: &Notice, me: Option<&str>, wording: Wording) -> String {
+    let event = Event::read(notice, me);
     let headline = Headline::of(&event);
     match own_text(&event, &headline).filter(|_| wording.show_text) {
         None => text::line(headline.text(), MAX_MENU_CHARS),
@@ -151,7 +152,7 @@ pub fn menu_line(notice: &Notice, wording: Wording) -> String {
 /// The text of a notice as history shows it: harmless, one paragraph or more; empty when there is none.
 #[must_use]
 pub fn body(notice: &Notice) -> String {
-    let event = Event::read(notice);
+    let event = Event::read(notice, None);
     let text = match Headline::of(&event) {
         Headline::Sentence(sentence) => {
             [Some(sentence), event.reason()].into_iter().flatten().collect::<Vec<_>>().join("\n")

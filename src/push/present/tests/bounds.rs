@@ -140,7 +140,7 @@ proptest! {
         let digest = RoomDigest { count, highlight: older.highlight.then(|| older.clone()), newest: newest.clone() };
         let call = |state| Call { notice: newest.clone(), call_id: String::new(), deadline: Timestamp::UNIX_EPOCH, state };
         for popup in [
-            room_popup(&digest, wording),
+            room_popup(&digest, ME, wording),
             call_popup(&call(CallState::Ringing), wording),
             call_popup(&call(CallState::Missed), wording),
         ] {
@@ -148,7 +148,7 @@ proptest! {
             prop_assert!(is_harmless(&popup.title, MAX_TITLE_CHARS, 1), "{:?}", popup.title);
             prop_assert!(is_harmless(&popup.text, MAX_TEXT_CHARS, MAX_TEXT_LINES), "{:?}", popup.text);
         }
-        let line = menu_line(&newest, wording);
+        let line = menu_line(&newest, ME, wording);
         prop_assert!(is_harmless(&line, MAX_MENU_CHARS, 1) && !line.is_empty(), "{line:?}");
         let body = body(&newest);
         prop_assert!(is_harmless(&body, MAX_BODY_CHARS, MAX_BODY_LINES), "{body:?}");

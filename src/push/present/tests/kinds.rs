@@ -86,7 +86,7 @@ fn an_edit_shown_alone_says_its_new_content() {
 fn a_redacted_event_says_nothing_of_what_it_said() {
     let redacted = Notice { redacted: true, ..highlight("secret", r#"{"room":true}"#) };
     check(&redacted, "Major Tom in Mission Control", "Message deleted");
-    assert_eq!(menu_line(&redacted, ALWAYS), "Major Tom in Mission Control: Message deleted");
+    assert_eq!(menu_line(&redacted, ME, ALWAYS), "Major Tom in Mission Control: Message deleted");
     assert_eq!(body(&redacted), "Message deleted");
 }
 
@@ -144,7 +144,7 @@ fn an_invite_is_a_sentence_and_its_reason() {
     check(&by_field, "Major Tom invites you to Mission Control", "");
     check(&Notice { content: None, room_name: None, ..by_field }, "Major Tom invites you to chat", "");
     assert_eq!(popup(&invite, ALWAYS).category, "im.received");
-    let two = room_popup(&RoomDigest { count: 2, newest: invite, highlight: None }, ALWAYS);
+    let two = room_popup(&RoomDigest { count: 2, newest: invite, highlight: None }, ME, ALWAYS);
     assert_eq!(two.text, "2 messages\njoin us");
 }
 

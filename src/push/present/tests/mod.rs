@@ -11,6 +11,9 @@ use crate::{
     push::notify::{Priority, SoundTweak},
 };
 
+/// Whose popups they are.
+const ME: Option<&str> = Some("@me:hs");
+
 const ALWAYS: Wording = Wording { show_text: true, timeout: Timeout::Default };
 const NEVER: Wording = Wording { show_text: false, timeout: Timeout::Milliseconds(5000) };
 
@@ -55,7 +58,7 @@ fn by(name: &str, id: i64, notice: Notice) -> Notice {
 /// The popup of this notice alone.
 fn popup(notice: &Notice, wording: Wording) -> Popup {
     let highlight = notice.highlight.then(|| notice.clone());
-    room_popup(&RoomDigest { count: 1, newest: notice.clone(), highlight }, wording)
+    room_popup(&RoomDigest { count: 1, newest: notice.clone(), highlight }, ME, wording)
 }
 
 #[track_caller]
@@ -111,16 +114,33 @@ fn a_highlight_is_marked_and_important() {
 }
 
 #[test]
+fn a_mention_is_mine_only_where_it_is_known_to_name_me() {
+    let title = |mentions: &str, me: Option<&str>| {
+        let notice = highlight("hi", mentions);
+        let digest = RoomDigest { count: 1, newest: notice.clone(), highlight: Some(notice) };
+        room_popup(&digest, me, ALWAYS).title
+    };
+    let (mine, keyword) = ("Major Tom mentioned you in Mission Control", "Major Tom in Mission Control (highlight)");
+    assert_eq!(title(r#"{"user_ids":["@bob:hs","@me:hs"]}"#, ME), mine);
+    assert_eq!(title(r#"{"user_ids":["@bob:hs"]}"#, ME), keyword, "a keyword in a reply to Bob");
+    assert_eq!(title(r#"{"user_ids":["@me:hs"]}"#, None), keyword, "nobody knows whether that is the person");
+    assert_eq!(
+        title(r#"{"room":true,"user_ids":["@bob:hs"]}"#, None),
+        "Major Tom mentioned the room in Mission Control"
+    );
+}
+
+#[test]
 fn a_popup_of_several_messages_says_how_many_and_shows_the_newest() {
     let digest = RoomDigest { count: 3, newest: message("a\\nb"), highlight: None };
-    let popup = room_popup(&digest, ALWAYS);
+    let popup = room_popup(&digest, ME, ALWAYS);
     assert_eq!(popup.title, "Major Tom in Mission Control");
     assert_eq!(popup.text, "3 messages\na\nb");
     assert_eq!(popup.key, PopupKey::Room(digest.newest.room()));
     assert_eq!((popup.category, popup.timeout), ("im.received", Timeout::Default));
     assert_eq!(popup.actions, [("default", "Open")]);
     let unknown = Notice { event_type: None, content: None, ..message("") };
-    assert_eq!(room_popup(&RoomDigest { newest: unknown, ..digest }, ALWAYS).text, "3 messages");
+    assert_eq!(room_popup(&RoomDigest { newest: unknown, ..digest }, ME, ALWAYS).text, "3 messages");
 }
 
 #[test]
@@ -132,7 +152,7 @@ fn content_of_any_depth_is_only_content_that_says_nothing() {
 #[test]
 fn an_older_highlight_is_never_folded_away() {
     let of = |highlight: Notice, newest: Notice| {
-        let popup = room_popup(&RoomDigest { count: 3, newest, highlight: Some(highlight) }, ALWAYS);
+        let popup = room_popup(&RoomDigest { count: 3, newest, highlight: Some(highlight) }, ME, ALWAYS);
         assert_eq!(popup.urgency, Urgency::Critical);
         (popup.title, popup.text)
     };
@@ -160,7 +180,7 @@ fn without_preview_only_who_where_and_how_many_are_said() {
         let popup = popup(notice, NEVER);
         assert_eq!((popup.title.as_str(), popup.text.as_str()), (title, text), "{:?}", notice.content);
         assert_eq!(popup.timeout, Timeout::Milliseconds(5000));
-        assert!(!menu_line(notice, NEVER).contains("secret"));
+        assert!(!menu_line(notice, ME, NEVER).contains("secret"));
     };
     check(&message("secret"), "Major Tom in Mission Control", "New message");
     check(&notice("m.reaction", r#"{"m.relates_to":{"key":"secret"}}"#), "Major Tom in Mission Control", "New message");
@@ -173,8 +193,8 @@ fn without_preview_only_who_where_and_how_many_are_said() {
     let bare = Notice { sender: None, sender_display_name: None, room_name: None, ..message("secret") };
     check(&bare, "New message", "");
     let digest = |highlight| RoomDigest { count: 3, newest: by("Carol", 9, message("secret")), highlight };
-    assert_eq!(room_popup(&digest(None), NEVER).text, "3 messages");
-    let older = room_popup(&digest(Some(highlight("secret", "{}"))), NEVER);
+    assert_eq!(room_popup(&digest(None), ME, NEVER).text, "3 messages");
+    let older = room_popup(&digest(Some(highlight("secret", "{}"))), ME, NEVER);
     assert_eq!(older.title, "Carol in Mission Control");
     assert_eq!(older.text, "3 messages\nMajor Tom in Mission Control (highlight)");
 }
@@ -219,14 +239,15 @@ fn a_flood_becomes_one_sentence() {
     assert_eq!(summary(1, 1).title, "1 message in 1 room");
     assert_eq!(summary(127, 9).text, "Click to open the newest");
     assert_eq!(summary(127, 9).key, PopupKey::Summary);
-    let named = summary_popup(9, 4, &[by("Bob", 5, highlight("help", r#"{"user_ids":["@me:hs"]}"#))], ALWAYS);
+    let mention = by("Bob", 5, highlight("help", r#"{"user_ids":["@me:hs"]}"#));
+    let named = summary_popup(9, 4, &[menu_line(&mention, ME, ALWAYS)], ALWAYS);
     assert_eq!((named.title.as_str(), named.urgency), ("9 messages in 4 rooms", Urgency::Critical));
     assert!(named.text.contains("Bob mentioned you") && named.text.contains("help"), "{}", named.text);
 }
 
 #[test]
 fn a_menu_line_has_who_where_and_the_beginning_of_the_text() {
-    let check = |notice: &Notice, expected: &str| assert_eq!(menu_line(notice, ALWAYS), expected);
+    let check = |notice: &Notice, expected: &str| assert_eq!(menu_line(notice, ME, ALWAYS), expected);
     check(&message("hi\\nthere"), "Major Tom in Mission Control: hi there");
     check(
         &message("I'm floating in a most peculiar way"),
@@ -235,7 +256,7 @@ fn a_menu_line_has_who_where_and_the_beginning_of_the_text() {
     let long = Notice { room_name: Some("The Room With The Longest Name Of All".to_owned()), ..message("hi") };
     check(&long, "Major Tom in The Room With The Long…: hi");
     check(&notice("m.room.member", r#"{"membership":"invite"}"#), "Major Tom invites you to Mission Control");
-    assert_eq!(menu_line(&message("hi"), NEVER), "Major Tom in Mission Control");
+    assert_eq!(menu_line(&message("hi"), ME, NEVER), "Major Tom in Mission Control");
 }
 
 #[test]

@@ -1,19 +1,32 @@
-//! Where the homeserver is, seen from here, and so how it reaches us (pure).
+//! Where a homeserver is, seen from here, and so which address it reaches us at: [`look`] looks, the rest is pure.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
-use crate::address::{Scope, is_shared};
+use crate::{
+    address::{Scope, is_shared},
+    homeserver::BaseUrl,
+    platform::network,
+};
 
 /// An address of this computer, and how many bits of it are its network's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct OwnAddress {
-    pub(super) ip: IpAddr,
-    pub(super) prefix: u8,
+struct OwnAddress {
+    ip: IpAddr,
+    prefix: u8,
+}
+
+/// What is seen of a homeserver from here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Where it is.
+    pub homeserver: Whereabouts,
+    /// The address that this computer speaks to it from, where both have IPv4.
+    pub source: Option<Ipv4Addr>,
 }
 
 /// Where a homeserver is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Whereabouts {
+pub enum Whereabouts {
     /// On this computer.
     Here,
     /// In a network or VPN of ours, in which we have this address.
@@ -24,7 +37,7 @@ pub(super) enum Whereabouts {
 
 /// What has to happen so that the homeserver reaches us.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Way {
+pub enum Way {
     /// Nothing: it reaches us at this base address.
     Open(String),
     /// Listening on this address too would do.
@@ -33,14 +46,37 @@ pub(super) enum Way {
     Closed,
 }
 
+/// Looks where the homeserver is. Asks the name server; nothing else is sent.
+pub async fn look(base: &BaseUrl) -> Seen {
+    let (host, port) = base.host_and_port();
+    let Ok(found) = tokio::net::lookup_host((host.as_str(), port)).await else {
+        return Seen { homeserver: Whereabouts::Elsewhere, source: None };
+    };
+    let theirs: Vec<SocketAddr> = found.collect();
+    let ours: Vec<_> = network::addresses().into_iter().map(|(ip, prefix)| OwnAddress { ip, prefix }).collect();
+    let source = theirs.iter().filter(|address| address.is_ipv4()).find_map(|address| source_to(*address));
+    let theirs: Vec<IpAddr> = theirs.iter().map(SocketAddr::ip).collect();
+    Seen { homeserver: whereabouts(&theirs, &ours, source), source }
+}
+
+/// The address that this computer would speak from. Nothing is sent.
+fn source_to(address: SocketAddr) -> Option<Ipv4Addr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect(address).ok()?;
+    match socket.local_addr().ok()?.ip() {
+        IpAddr::V4(ip) => Some(ip),
+        IpAddr::V6(_) => None,
+    }
+}
+
 /// Compares the homeserver's addresses with ours. `source` is the address that this computer speaks to it from.
-pub(super) fn whereabouts(theirs: &[IpAddr], ours: &[OwnAddress], source: Option<IpAddr>) -> Whereabouts {
+fn whereabouts(theirs: &[IpAddr], ours: &[OwnAddress], source: Option<Ipv4Addr>) -> Whereabouts {
     let is_here = |ip: &IpAddr| ip.is_loopback() || ours.iter().any(|own| own.ip == *ip);
     if theirs.iter().any(is_here) {
         return Whereabouts::Here;
     }
     // An IPv6 address in a pusher URL is accepted and then never delivered to by Synapse: those do not help.
-    let Some(IpAddr::V4(source)) = source else { return Whereabouts::Elsewhere };
+    let Some(source) = source else { return Whereabouts::Elsewhere };
     let own = ours.iter().find(|own| own.ip == source);
     let near = theirs.iter().any(|ip| match ip {
         IpAddr::V4(ip) => {
@@ -64,8 +100,15 @@ fn is_private(ip: Ipv4Addr) -> bool {
     ip.is_private() || ip.is_link_local()
 }
 
+/// Whether homeservers of this software take pushers on loopback: tuwunel refuses them.
+#[must_use]
+pub fn accepts_loopback(software: &str) -> bool {
+    !software.eq_ignore_ascii_case("tuwunel")
+}
+
 /// How a homeserver there reaches us. `accepts_loopback` is false for one that refuses pushers on loopback.
-pub(super) fn way(
+#[must_use]
+pub fn way(
     public_url: Option<&str>,
     scheme: &str,
     listen: &[SocketAddr],
@@ -109,6 +152,19 @@ pub(super) fn way(
     }
 }
 
+/// The base address to tell a homeserver that is not known to reach us: where we listen, which a tunnel or a router may
+/// lead to. In place of `0.0.0.0` that is `source`, our address towards the homeserver. `None`: nobody pushes there, and
+/// only `server.public_url` can say where.
+#[must_use]
+pub fn unproven(scheme: &str, listen: &[SocketAddr], source: Option<Ipv4Addr>) -> Option<String> {
+    let told = listen.iter().find_map(|address| match address.ip() {
+        ip if !ip.is_unspecified() => Some(*address),
+        IpAddr::V4(_) => source.map(|own| (own, address.port()).into()),
+        IpAddr::V6(_) => None,
+    })?;
+    Some(format!("{scheme}://{told}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +197,24 @@ mod tests {
         check("198.51.100.1", "192.168.1.20", Whereabouts::Elsewhere);
         check("2001:db8::5", "2001:db8::6", Whereabouts::Elsewhere);
         check("198.51.100.1", "", Whereabouts::Elsewhere);
+    }
+
+    #[test]
+    fn no_homeserver_is_told_an_address_that_stands_for_all() {
+        fn check(listen: &str, source: Option<&str>, expected: Option<&str>) {
+            let addresses: Vec<SocketAddr> = listen.split(' ').map(|address| address.parse().unwrap()).collect();
+            let source = source.map(|source| source.parse().unwrap());
+            assert_eq!(unproven("https", &addresses, source).as_deref(), expected, "{listen} {source:?}");
+        }
+        let own = Some("192.168.1.20");
+        check("127.0.0.1:7", own, Some("https://127.0.0.1:7"));
+        check("[::1]:7", own, Some("https://[::1]:7"));
+        check("0.0.0.0:7", own, Some("https://192.168.1.20:7"));
+        check("[::]:7 0.0.0.0:8", own, Some("https://192.168.1.20:8"));
+        check("[::]:7 10.0.0.1:8", None, Some("https://10.0.0.1:8"));
+        check("0.0.0.0:7 10.0.0.1:8", own, Some("https://192.168.1.20:7"));
+        check("0.0.0.0:7", None, None);
+        check("[::]:7", own, None);
     }
 
     #[test]
