@@ -112,7 +112,7 @@ fn every_kind_of_test_push_does_what_it_is_for() {
     assert_eq!(app.titled(mark, "Major Tom in Mission Control").hints["urgency"], 1);
     app.counts(1);
     let mark = test("mention");
-    assert_eq!(app.titled(mark, "Major Tom in Mission Control (highlight)").hints["urgency"], 2);
+    assert_eq!(app.titled(mark, "Major Tom mentioned you in Mission Control").hints["urgency"], 2);
     app.counts(2);
     let mark = test("call");
     assert_eq!(app.titled(mark, "Major Tom is calling").hints["category"], "call.incoming");

@@ -147,7 +147,7 @@ fn a_highlight_is_marked_and_never_folded_away_unseen() {
     mention["content"]["m.mentions"] = json!({"user_ids": ["@alice:hs.test"]});
     mention["devices"] = json!([{"tweaks": {"highlight": true}}]);
     app.push(mention);
-    let mention = app.titled(0, "Bob in room (highlight)");
+    let mention = app.titled(0, "Bob mentioned you in room");
     assert_eq!(mention.hints["urgency"], 2);
     app.message("2", "room", "chatter");
     let chatter = app.notifications().wait_for_notify("the chatter is shown", |notify| notify.body.contains("chatter"));

@@ -198,17 +198,19 @@ async fn a_full_disk_does_not_show_anything_twice() {
 #[tokio::test(start_paused = true)]
 async fn whether_a_mention_is_the_persons_is_known_of_signed_in_accounts() {
     let mut bench = Bench::new().await;
-    let mention = |event_id: &str, account: &str| {
-        let content = serde_json::json!({"body": "look", "m.mentions": {"user_ids": ["@alice:hs"]}});
+    let mention = |event_id: &str, user: &str, account: &str| {
+        let content = serde_json::json!({"body": "look", "m.mentions": {"user_ids": [user]}});
         event(event_id, "Kitchen", "m.room.message", &content).for_account(account).highlight()
     };
     let path = bench.directory.path().join("accounts.toml");
     let sign_in = r#"sign_in = { user_id = "@alice:hs", device_id = "D", homeserver = "https://hs", method = "sso", server = "" }"#;
     fs::write(&path, format!("{ACCOUNTS}{sign_in}\n")).unwrap();
     bench.handle(Event::Accounts(Arc::new(Accounts::read(&path).unwrap()))).await;
-    bench.push(mention("one", "home")).await;
-    bench.push(mention("two", "work")).await;
-    assert_eq!(bench.shows(), ["Bob in Kitchen (highlight)", "Bob mentioned you in Kitchen"]);
+    bench.push(mention("one", "@carol:hs", "home")).await;
+    bench.push(mention("two", "@carol:hs", "work")).await;
+    bench.push(mention("three", "@alice:hs", "work")).await;
+    let (mine, other) = ("Bob mentioned you in Kitchen", "Bob in Kitchen (highlight)");
+    assert_eq!(bench.shows(), [mine, other, mine], "of the first account nobody knows whose it is");
     let menu: Vec<_> = bench.controller.last.newest.iter().map(|notice| bench.controller.menu_line(notice)).collect();
-    assert_eq!(menu, ["Bob mentioned you in Kitchen: look", "Bob in Kitchen (highlight): look"]);
+    assert_eq!(menu, [mine, other, mine].map(|title| format!("{title}: look")));
 }

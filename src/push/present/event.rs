@@ -82,7 +82,7 @@ impl<'a> Event<'a> {
     }
 
     /// How a highlight came about, as far as `m.mentions` says so. A keyword highlights a message that mentions others,
-    /// too: every reply does.
+    /// too (every reply does): where the account's user is known, it is that user who must be mentioned.
     pub(super) fn mention(&self) -> Option<Mention> {
         if !self.notice.highlight || self.notice.redacted {
             return None;
@@ -91,7 +91,7 @@ impl<'a> Event<'a> {
         let users = mentions.get("user_ids").and_then(Value::array).unwrap_or_default();
         Some(if mentions.is_true("room") {
             Mention::Room
-        } else if self.me.is_some_and(|me| users.iter().any(|user| user.string().as_deref() == Some(me))) {
+        } else if users.iter().filter_map(|user| user.string()).any(|user| self.me.is_none_or(|me| me == user)) {
             Mention::You
         } else {
             Mention::Other

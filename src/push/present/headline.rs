@@ -8,11 +8,11 @@ pub(super) const PLAIN_TITLE: &str = "New message";
 /// How a highlight came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mention {
-    /// `m.mentions.user_ids` has the account's user.
+    /// `m.mentions.user_ids` has the account's user, or somebody where that is not known.
     You,
     /// `m.mentions.room`.
     Room,
-    /// A keyword, a server or client that does not say, or an account whose user is not known.
+    /// A keyword, or a server or client that does not say.
     Other,
 }
 

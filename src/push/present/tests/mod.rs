@@ -114,7 +114,7 @@ fn a_highlight_is_marked_and_important() {
 }
 
 #[test]
-fn a_mention_is_mine_only_where_it_is_known_to_name_me() {
+fn a_mention_of_others_is_not_mine_where_it_is_known_who_i_am() {
     let title = |mentions: &str, me: Option<&str>| {
         let notice = highlight("hi", mentions);
         let digest = RoomDigest { count: 1, newest: notice.clone(), highlight: Some(notice) };
@@ -123,7 +123,8 @@ fn a_mention_is_mine_only_where_it_is_known_to_name_me() {
     let (mine, keyword) = ("Major Tom mentioned you in Mission Control", "Major Tom in Mission Control (highlight)");
     assert_eq!(title(r#"{"user_ids":["@bob:hs","@me:hs"]}"#, ME), mine);
     assert_eq!(title(r#"{"user_ids":["@bob:hs"]}"#, ME), keyword, "a keyword in a reply to Bob");
-    assert_eq!(title(r#"{"user_ids":["@me:hs"]}"#, None), keyword, "nobody knows whether that is the person");
+    assert_eq!(title(r#"{"user_ids":["@me:hs"]}"#, None), mine, "most likely");
+    assert_eq!(title(r#"{"user_ids":[]}"#, None), keyword);
     assert_eq!(
         title(r#"{"room":true,"user_ids":["@bob:hs"]}"#, None),
         "Major Tom mentioned the room in Mission Control"
