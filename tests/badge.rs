@@ -4,7 +4,7 @@
 use std::{collections::HashSet, fs, path::Path};
 
 use proptest::prelude::*;
-use pushbell::desktop::badge::{Badge, Look, Pixels, draw};
+use pushbell::desktop::badge::{Badge, Drawing, Look, Pixels, draw};
 use tiny_skia::{ColorU8, Pixmap, PixmapPaint, Transform};
 
 const SIZES: [u32; 6] = [16, 22, 24, 32, 48, 64];
@@ -110,6 +110,26 @@ fn every_number_is_clearly_a_picture_of_its_own() {
                     assert_eq!(different, ENOUGH, "{name} at {size}: {one} and {other} look alike");
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn drawings_are_equal_exactly_if_their_pictures_are() {
+    let mut drawings = Vec::new();
+    for unread in [0, 1, 42, 99, 100, 5_000] {
+        for missed_calls in [0, 1, 7] {
+            for paused in [false, true] {
+                for (_, look) in LOOKS {
+                    drawings.push(Drawing::new(Badge { unread, missed_calls }, paused, look, 22));
+                }
+            }
+        }
+    }
+    let pictures: Vec<Pixels> = drawings.iter().map(|drawing| drawing.pixels()).collect();
+    for (a, its) in drawings.iter().zip(&pictures) {
+        for (b, of_b) in drawings.iter().zip(&pictures) {
+            assert_eq!(a == b, its == of_b, "{a:?} {b:?}");
         }
     }
 }

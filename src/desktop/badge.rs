@@ -43,21 +43,46 @@ pub struct Pixels {
     pub rgba: Vec<u8>,
 }
 
+/// What a picture of the tray icon depends on: those that are equal are the same to every pixel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drawing {
+    badge: Badge,
+    paused: bool,
+    look: Look,
+    size: u32,
+}
+
+impl Drawing {
+    /// The tray icon, `size` pixels wide and high (8 to 256).
+    #[must_use]
+    pub fn new(badge: Badge, paused: bool, look: Look, size: u32) -> Self {
+        // From there on numbers look the same.
+        let badge = Badge { unread: badge.unread.min(digits::MOST + 1), missed_calls: badge.missed_calls.min(1) };
+        Self { badge, paused, look, size: size.clamp(*SIZES.start(), *SIZES.end()) }
+    }
+
+    /// Draws it.
+    #[must_use]
+    pub fn pixels(self) -> Pixels {
+        let Self { badge, paused, look, size } = self;
+        let outlined = look == Look::Symbolic { dark_panel: None };
+        let picture = if outlined {
+            let edge = if size < 40 { 1 } else { 2 };
+            compose(badge, paused, look, size - 2 * edge).and_then(|canvas| outline(&canvas, edge))
+        } else {
+            compose(badge, paused, look, size)
+        };
+        picture.map_or_else(
+            || Pixels { width: size, height: size, rgba: vec![0; 4 * size as usize * size as usize] },
+            |canvas| demultiply(&canvas),
+        )
+    }
+}
+
 /// Draws the tray icon, `size` pixels wide and high (8 to 256).
 #[must_use]
 pub fn draw(badge: Badge, paused: bool, look: Look, size: u32) -> Pixels {
-    let size = size.clamp(*SIZES.start(), *SIZES.end());
-    let outlined = look == Look::Symbolic { dark_panel: None };
-    let picture = if outlined {
-        let edge = if size < 40 { 1 } else { 2 };
-        compose(badge, paused, look, size - 2 * edge).and_then(|canvas| outline(&canvas, edge))
-    } else {
-        compose(badge, paused, look, size)
-    };
-    picture.map_or_else(
-        || Pixels { width: size, height: size, rgba: vec![0; 4 * size as usize * size as usize] },
-        |canvas| demultiply(&canvas),
-    )
+    Drawing::new(badge, paused, look, size).pixels()
 }
 
 fn compose(badge: Badge, paused: bool, look: Look, size: u32) -> Option<Pixmap> {

@@ -8,7 +8,7 @@ use tray_icon::{
 
 use super::{
     DesktopEvent,
-    badge::{self, Look, Pixels},
+    badge::{Drawing, Look, Pixels},
     tray_view::{Badge, MenuEntry, PauseLength, TrayAction, TrayView},
 };
 use crate::{
@@ -39,7 +39,7 @@ pub struct Tray {
 
 /// What the icon shows now.
 struct Shown {
-    pixels: Pixels,
+    drawing: Drawing,
     /// What stands beside the icon, if anything does.
     count: String,
     tooltip: String,
@@ -104,14 +104,14 @@ impl Shown {
                 (badge, Look::Symbolic { dark_panel }, String::new())
             }
         };
-        Self { pixels: badge::draw(badge, paused, look, main_loop::ICON_SIZE), count, tooltip, menu }
+        Self { drawing: Drawing::new(badge, paused, look, main_loop::ICON_SIZE), count, tooltip, menu }
     }
 }
 
 fn create(wanted: &Shown) -> Result<TrayIcon, TrayError> {
     let builder =
         TrayIconBuilder::new().with_id(identity::APP_ID).with_menu(menu(&wanted.menu)?).with_menu_on_left_click(false);
-    let builder = picture::first(builder, picture(&wanted.pixels)?);
+    let builder = picture::first(builder, picture(wanted.drawing)?);
     let builder = match main_loop::ICON_WORDS {
         TrayWords::Title => builder.with_title(&wanted.tooltip),
         TrayWords::Tooltip => builder.with_tooltip(&wanted.tooltip),
@@ -121,9 +121,9 @@ fn create(wanted: &Shown) -> Result<TrayIcon, TrayError> {
 }
 
 fn change(icon: &TrayIcon, shown: &mut Shown, wanted: Shown) -> Result<(), TrayError> {
-    if shown.pixels != wanted.pixels {
-        picture::next(icon, picture(&wanted.pixels)?)?;
-        shown.pixels = wanted.pixels;
+    if shown.drawing != wanted.drawing {
+        picture::next(icon, picture(wanted.drawing)?)?;
+        shown.drawing = wanted.drawing;
     }
     if shown.count != wanted.count {
         icon.set_title(Some(&wanted.count));
@@ -155,8 +155,9 @@ pub enum TrayWords {
     Count,
 }
 
-fn picture(pixels: &Pixels) -> Result<tray_icon::Icon, tray_icon::BadIcon> {
-    tray_icon::Icon::from_rgba(pixels.rgba.clone(), pixels.width, pixels.height)
+fn picture(drawing: Drawing) -> Result<tray_icon::Icon, tray_icon::BadIcon> {
+    let Pixels { rgba, width, height } = drawing.pixels();
+    tray_icon::Icon::from_rgba(rgba, width, height)
 }
 
 fn menu(entries: &[MenuEntry]) -> Result<Box<dyn ContextMenu>, tray_icon::menu::Error> {

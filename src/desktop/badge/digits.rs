@@ -16,6 +16,9 @@ static FONT: LazyLock<Option<FontRef<'static>>> = LazyLock::new(|| {
 const DIGIT_HEIGHT: f32 = 1456.0;
 const ADVANCE: f32 = 1036.0;
 
+/// The largest number that is written out; above it stands a plus sign.
+pub(super) const MOST: u64 = 99;
+
 /// The bubble at the lower right, all edges on whole pixels.
 pub(super) struct Bubble {
     text: String,
@@ -31,7 +34,7 @@ pub(super) struct Bubble {
 impl Bubble {
     /// Lays it out: the largest digits that the number of characters leaves room for.
     pub(super) fn new(unread: u64, size: u32) -> Self {
-        let text = if unread > 99 { "99+".to_owned() } else { unread.to_string() };
+        let text = if unread > MOST { format!("{MOST}+") } else { unread.to_string() };
         let characters = text.len() as u32;
         let height = height(size);
         let padding = (0.16 * height as f32).round().max(1.0) as u32;
