@@ -2,7 +2,7 @@
 
 use std::{io, path::Path, time::Duration};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, config::DbConfig, ffi};
 
 use super::{InboxError, damage, settings};
 use crate::platform::files;
@@ -45,6 +45,8 @@ pub(super) fn open(path: &Path, newest: i64) -> Result<Connection, InboxError> {
     }
     connection.execute_batch(PRAGMAS).map_err(|error| failed(path, &error))?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    // Else SQLite plans a statement anew whenever other values are bound that a partial index might care for.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(|error| failed(path, &error))?;
     Ok(connection)
 }
 
