@@ -4,11 +4,11 @@ use std::{io, path::Path, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, config::DbConfig, ffi};
 
-use super::{InboxError, damage, settings};
+use super::{InboxError, damage, keys, settings};
 use crate::platform::files;
 
 /// The migrations in order; the version of a database is how many of them it has had. Never edited once released.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// How long to wait for another process that writes, before a request fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -140,8 +140,10 @@ fn migrate(connection: &mut Connection, newest: i64) -> rusqlite::Result<()> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if user_version(&transaction)? < version {
             transaction.execute_batch(migration)?;
-            if version == 1 && newest > 0 {
-                remember_newest(&transaction, newest)?;
+            match version {
+                1 if newest > 0 => remember_newest(&transaction, newest)?,
+                2 => keys::bring_over(&transaction)?,
+                _ => {}
             }
             transaction.pragma_update(None, "user_version", version)?;
             transaction.commit()?;

@@ -59,7 +59,7 @@ async fn nothing_stays_in_any_table_of_what_is_forgotten() {
     assert_eq!(["notice", "room", "wanted_details", "call"].map(rows), [22, 22, 20, 1]);
     desk.news_at(31 * DAY).await;
     pruned(&desk).await;
-    assert_eq!(["notice", "wanted_details", "call", "recent_key", "old_key"].map(rows), [0; 5]);
+    assert_eq!(["notice", "wanted_details", "call", "key_log", "key_bucket"].map(rows), [0; 5]);
     assert_eq!(rows("room"), 1, "its number is part of its account's");
     assert_eq!(desk.unread("b").await, 3);
 }
