@@ -26,6 +26,9 @@ mod rig;
 /// How often each thing is measured.
 const RUNS: usize = 5;
 
+/// How often a load is: on a machine that is shared, CPU time differs by a half from one second to the next.
+const LOADS: usize = 11;
+
 /// A part of the measurements, its name and what it does.
 const PARTS: [(&str, fn()); 8] = [
     ("throughput", throughput::rates),

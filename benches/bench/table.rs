@@ -72,11 +72,12 @@ pub(crate) fn machine() {
         mounts.lines().rev().map(|line| line.split(' ').collect::<Vec<_>>()).find(|fields| fields.get(1) == Some(place))
     });
     println!(
-        "Machine: {cores} cores ({}), {:.0} GB of memory, Linux {}, files on {}. Medians of {} runs; ✓ or ✗: within the target.",
+        "Machine: {cores} cores ({}), {:.0} GB of memory, Linux {}, files on {}. Medians of {} runs, of loads {}; ✓ or ✗: within the target.",
         model.trim_start_matches([' ', '\t', ':']),
         kilobytes / 1e6,
         read("/proc/sys/kernel/osrelease").trim(),
         disk.and_then(|fields| fields.get(2).copied()).unwrap_or("?"),
         crate::RUNS,
+        crate::LOADS,
     );
 }

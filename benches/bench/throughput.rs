@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use pushbell::inbox;
 
 use crate::{
-    RUNS,
+    LOADS, RUNS,
     load::{self, Outcome, Plan},
     process,
     rig::{Desktop, DesktopOptions, SOON, wait_until},
@@ -39,7 +39,7 @@ fn compare(ours: &Server, theirs: &Server, plan: &Plan) -> Vec<(Sample, Sample)>
     for server in [ours, theirs] {
         load::put(server, &warm_up);
     }
-    let both = (0..RUNS).map(|run| {
+    let both = (0..LOADS).map(|run| {
         if run % 2 == 0 {
             let ours = measure(ours, plan);
             (ours, measure(theirs, plan))
@@ -125,7 +125,7 @@ pub(crate) fn many() {
     settle(full.pid);
 
     let plan = Plan { connections: 100, pushes: 20_000, seconds: 60.0, ..Plan::ONE };
-    let runs: Vec<_> = (0..RUNS)
+    let runs: Vec<_> = (0..LOADS)
         .map(|run| {
             let mut few = Server::alone(&desktop);
             send_to(&few, 1_000);
