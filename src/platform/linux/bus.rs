@@ -170,9 +170,9 @@ impl Bus {
 
 async fn keep_connected(address: BusAddress, state: watch::Sender<BusState>) {
     let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
+    // Only once there is no bus: the system takes milliseconds to end a watch, and nothing else happens here meanwhile.
+    let mut arrival = None;
     loop {
-        // Watched before the attempt, so that a socket made in between is not missed.
-        let mut arrival = Arrival::watch(&address);
         match address.connect().await {
             Ok(connection) => {
                 // Nobody waits for it now, and whatever else is made in its directory would wake the program.
@@ -191,6 +191,13 @@ async fn keep_connected(address: BusAddress, state: watch::Sender<BusState>) {
             Err(reason) => {
                 tracing::debug!("no bus: {reason}");
                 state.send_replace(BusState::Absent(reason));
+                if arrival.is_none() {
+                    arrival = Arrival::watch(&address);
+                    if arrival.is_some() {
+                        // A socket that was made in between was missed.
+                        continue;
+                    }
+                }
             }
         }
         // Once the socket's arrival is watched for, there is no need to look for it again and again.
@@ -200,6 +207,8 @@ async fn keep_connected(address: BusAddress, state: watch::Sender<BusState>) {
             () = arrived(arrival.as_mut()) => backoff.reset(),
             () = sleep(backoff.next_delay()), if !is_told => {}
         }
+        // What is nearest on the way to the socket may be another directory now.
+        arrival = None;
     }
 }
 
