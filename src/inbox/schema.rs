@@ -169,4 +169,21 @@ mod tests {
         assert_eq!(begin(0), 41);
         assert_eq!(begin(99), 41, "it is no new one any more");
     }
+
+    #[test]
+    fn a_statement_keeps_its_plan_whatever_values_are_bound() {
+        let directory = tempfile::tempdir().unwrap();
+        let db = open(&directory.path().join("pushbell.db"), 0).unwrap();
+        // As a retry is looked for: SQLite thinks of `room_waiting` for the room.
+        let mut statement = db
+            .prepare(
+                "SELECT 1 FROM notice n CROSS JOIN room r ON r.id = n.room
+                WHERE n.id = ? AND n.account = ? AND coalesce(n.event_id, n.push_id) = ?",
+            )
+            .unwrap();
+        for event_id in ["$1", "$2", "$3"] {
+            assert!(!statement.exists((1, i64::MAX, event_id)).unwrap());
+        }
+        assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
+    }
 }
