@@ -18,11 +18,14 @@ use super::{
     link::{Link, Stage},
 };
 
+/// The tick of a connection's last valid push, 0 before the first, and then its number: who has the least goes first.
+type Freshness = (u64, u64);
+
 /// The open connections.
 #[derive(Debug)]
 pub(super) struct Registry {
     limits: Limits,
-    links: Mutex<BTreeMap<u64, Arc<Link>>>,
+    links: Mutex<BTreeMap<Freshness, Arc<Link>>>,
     connections: AtomicU64,
     listeners: AtomicU64,
     /// Counts valid pushes: the clock by which connections are stale.
@@ -43,7 +46,7 @@ impl Registry {
         })
     }
 
-    fn links(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Link>>> {
+    fn links(&self) -> MutexGuard<'_, BTreeMap<Freshness, Arc<Link>>> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -57,7 +60,7 @@ impl Registry {
         let crowded = self.links().len() >= self.limits.connections;
         let made_room = crowded && self.close_stalest();
         let link = Arc::new(Link::new(self.connections.fetch_add(1, Relaxed), listener));
-        self.links().insert(link.id, Arc::clone(&link));
+        self.links().insert(freshness(&link), Arc::clone(&link));
         (Membership { registry: Arc::clone(self), link }, made_room)
     }
 
@@ -68,10 +71,8 @@ impl Registry {
 
     fn close_stalest_of(&self, among: impl Fn(&Link) -> bool) -> bool {
         let mut links = self.links();
-        let staleness = |link: &Link| (link.last_push.load(Relaxed), link.id);
-        let stalest = links.values().filter(|link| among(link)).min_by_key(|link| staleness(link)).cloned();
-        let Some(link) = stalest else { return false };
-        links.remove(&link.id);
+        let stalest = links.iter().find(|(_, link)| among(link)).map(|(freshness, _)| *freshness);
+        let Some(link) = stalest.and_then(|freshness| links.remove(&freshness)) else { return false };
         drop(links);
         self.release(&link);
         link.close();
@@ -107,6 +108,11 @@ impl Registry {
     }
 }
 
+/// Changes only while the connections are locked: they are ordered by it.
+fn freshness(link: &Link) -> Freshness {
+    (link.last_push.load(Relaxed), link.id)
+}
+
 /// A connection's place in the registry, until dropped.
 #[derive(Debug)]
 pub(super) struct Membership {
@@ -121,18 +127,23 @@ impl Membership {
 
     /// It carries a push for an account.
     pub(super) fn note_valid_push(&self) {
+        let mut links = self.registry.links();
+        let listed = links.remove(&freshness(&self.link));
         self.link.last_push.store(self.registry.pushes.fetch_add(1, Relaxed) + 1, Relaxed);
+        if let Some(link) = listed {
+            links.insert(freshness(&link), link);
+        }
     }
 
     /// Counts bytes of a body, until [`Self::release_body`]: what is parsed from it and what answers it is about as
     /// large. False if there is no room for them, and nobody staler who could make it.
     pub(super) fn hold_body(&self, bytes: usize) -> bool {
         let Registry { limits, body_bytes, .. } = &*self.registry;
-        let mine = (self.link.last_push.load(Relaxed), self.link.id);
+        let mine = freshness(&self.link);
         let can_make_room = |other: &Link| {
             matches!(other.stage(), Stage::Body | Stage::Answering)
                 && other.body_bytes.load(Relaxed) > 0
-                && (other.last_push.load(Relaxed), other.id) < mine
+                && freshness(other) < mine
         };
         while body_bytes.load(Relaxed).saturating_add(bytes) > limits.all_body_bytes {
             if !self.registry.close_stalest_of(can_make_room) {
@@ -154,7 +165,7 @@ impl Drop for Membership {
         if std::thread::panicking() {
             error!("a connection was dropped after a panic; its client will try again");
         }
-        self.registry.links().remove(&self.link.id);
+        self.registry.links().remove(&freshness(&self.link));
         self.release_body();
     }
 }
@@ -168,7 +179,9 @@ mod tests {
     }
 
     fn open(registry: &Registry) -> Vec<u64> {
-        registry.links().keys().copied().collect()
+        let mut open: Vec<_> = registry.links().values().map(|link| link.id).collect();
+        open.sort_unstable();
+        open
     }
 
     #[test]
@@ -197,6 +210,20 @@ mod tests {
 
         assert!(made_room);
         assert_eq!(open(&registry), [1, 2]);
+    }
+
+    #[test]
+    fn a_connection_that_has_ended_is_forgotten_whether_it_ever_pushed_or_not() {
+        let registry = registry(4);
+        let members: Vec<_> = (0..4).map(|_| registry.join(0).0).collect();
+        members[..2].iter().for_each(Membership::note_valid_push);
+        registry.close_stalest();
+        members[2].note_valid_push();
+        assert_eq!(open(&registry), [0, 1, 3], "who was told to close stays forgotten");
+
+        drop(members);
+
+        assert!(open(&registry).is_empty());
     }
 
     #[test]
