@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::{
-    net::TcpListener,
+    net::TcpSocket,
     sync::{mpsc, oneshot},
 };
 
@@ -46,6 +46,9 @@ struct Device {
     pushkey: String,
 }
 
+/// As long as Pushbell's: in a shorter queue a crowd of new connections waits a second for its first packet's repetition.
+const BACKLOG: u32 = 4096;
+
 type Waiting = (Notification, oneshot::Sender<()>);
 
 pub(crate) fn main(port: &str, database: &str) {
@@ -58,7 +61,9 @@ pub(crate) fn main(port: &str, database: &str) {
 }
 
 async fn serve(address: SocketAddr, requests: mpsc::Sender<Waiting>) {
-    let listener = TcpListener::bind(address).await.expect("the port is free");
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(address).expect("the port is free");
+    let listener = socket.listen(BACKLOG).expect("a bound socket");
     while let Ok((stream, _)) = listener.accept().await {
         stream.set_nodelay(true).expect("a connected socket");
         let requests = requests.clone();
