@@ -21,7 +21,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 use jiff::Timestamp;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
-    time::{Duration, Instant},
+    time::{Duration, Instant, timeout},
 };
 
 use crate::{
@@ -51,6 +51,9 @@ const INBOX_RETRY: Duration = Duration::from_secs(5);
 const BACKLOG_ROOMS: u64 = 3;
 /// After the computer woke, what homeservers held back is gathered for this long before it is shown.
 const WAKE_GATHER: Duration = Duration::from_secs(1);
+
+/// How long it may take to note, at the end, what was shown last.
+const LAST_NOTE_TIME: Duration = Duration::from_secs(5);
 
 /// What the controller reacts to, besides the inbox's news and its own timers.
 #[derive(Debug)]
@@ -287,8 +290,28 @@ impl<D: Desktop> Controller<D> {
             };
             self.handle(event).await;
         }
-        // Popups stay: what they tell is still unread.
-        self.parts.desktop.close().await;
+        self.end(desktop).await;
+    }
+
+    /// Popups stay: what they tell is still unread. Those that come up at the last moment are noted, or the next run
+    /// would show them again.
+    async fn end(self, mut heard: mpsc::UnboundedReceiver<DesktopEvent>) {
+        let Self { parts: Parts { desktop, inbox, .. }, mut popups, mut unwritten, .. } = self;
+        desktop.close().await;
+        while let Ok(event) = heard.try_recv() {
+            if let DesktopEvent::Shown(serial) = event {
+                unwritten.extend(popups.shown(serial).and_then(|(_, shown)| shown));
+            }
+        }
+        if unwritten.is_empty() {
+            return;
+        }
+        let reason = match timeout(LAST_NOTE_TIME, inbox.mark_shown(unwritten)).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the disk takes too long".to_owned(),
+        };
+        tracing::warn!("it could not be noted which popups were shown last; they will come again: {reason}");
     }
 
     /// When to look into the inbox again though nobody says anything: every timer there is leads to the same look.

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use super::load::{integrity, message, recorded};
 use crate::{
-    app::App,
+    app::{App, DUNST},
     rig::{
         DesktopOptions, Notifier, SOON, TrayHost,
         pushbell::{PATH, address},
@@ -89,4 +89,31 @@ fn a_request_that_never_ends_does_not_keep_it_from_ending() {
     assert_eq!(app.pushbell.terminate(), Some(0));
     assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
     assert!(recorded(&app.pushbell.database()).is_empty());
+}
+
+#[test]
+fn what_is_shown_while_it_ends_is_not_shown_again() {
+    let mut app = App::start(DUNST, "");
+    app.message("0", "room 0", "before");
+    app.shows(0, "before");
+    app.desktop.notifier().freeze();
+    let mark = app.mark();
+    for number in 1..=3 {
+        app.message(&format!("{number}"), &format!("room {number}"), &format!("text {number}"));
+    }
+    wait_until("the first is on its way", SOON, || !app.notifications().all_since(mark).is_empty());
+    app.pushbell.app().signal(Signal::TERM);
+    wait_until("it listens no more", SOON, || TcpStream::connect(("127.0.0.1", app.pushbell.port)).is_err());
+    app.desktop.notifier().thaw();
+    assert_eq!(app.pushbell.app().wait(SOON).code(), Some(0));
+    app.pushbell.run();
+    app.pushbell.wait_for_status("everything has been shown", |status| status["inbox"]["unshown"] == 0);
+
+    // Nothing can come any more once something later has.
+    app.message("4", "room 4", "later");
+    app.shows(mark, "later");
+    for number in 1..=3 {
+        let text = format!("text {number}");
+        assert_eq!(app.notifications().all_since(mark).iter().filter(|popup| popup.body == text).count(), 1, "{text}");
+    }
 }
