@@ -7,6 +7,7 @@ mod announcements;
 mod budget;
 mod calls;
 mod catching_up;
+mod left_up;
 mod pause;
 mod plan;
 mod popups;
@@ -37,6 +38,7 @@ use crate::{
 pub use announcements::{Topic, WELCOME, own_popup};
 use calls::Calls;
 use catching_up::CatchingUp;
+use left_up::LeftUp;
 use pause::Pause;
 use plan::Planner;
 use popups::Popups;
@@ -192,6 +194,8 @@ pub struct Controller<D> {
     sessions: BTreeMap<String, SignInStatus>,
     /// What was shown but could not be written down: nothing else is shown before it is, or it would be shown again.
     unwritten: Vec<Shown>,
+    /// What an earlier run has left up, as it was written.
+    left_up: LeftUp,
     /// How often in a row the notification service has refused a popup.
     refusals: u32,
     /// Whether it is known what an earlier run noted: a pause, being muted. Nothing is presented before it is.
@@ -237,6 +241,7 @@ impl<D: Desktop> Controller<D> {
             catching_up: CatchingUp::default(),
             sessions: BTreeMap::new(),
             unwritten: Vec::new(),
+            left_up: LeftUp::default(),
             refusals: 0,
             is_restored: false,
             inbox_works: true,
@@ -296,22 +301,29 @@ impl<D: Desktop> Controller<D> {
     /// Popups stay: what they tell is still unread. Those that come up at the last moment are noted, or the next run
     /// would show them again.
     async fn end(self, mut heard: mpsc::UnboundedReceiver<DesktopEvent>) {
-        let Self { parts: Parts { desktop, inbox, .. }, mut popups, mut unwritten, .. } = self;
-        desktop.close().await;
+        let Self { parts: Parts { desktop, inbox, .. }, mut popups, mut unwritten, left_up: before, .. } = self;
+        let standing = desktop.close().await;
         while let Ok(event) = heard.try_recv() {
             if let DesktopEvent::Shown(serial) = event {
                 unwritten.extend(popups.shown(serial).and_then(|(_, shown)| shown));
             }
         }
-        if unwritten.is_empty() {
-            return;
-        }
-        let reason = match timeout(LAST_NOTE_TIME, inbox.mark_shown(unwritten)).await {
+        let left_up = standing.map(|standing| LeftUp::new(standing, |key| popups.subject(key))).unwrap_or_default();
+        let note = async {
+            if !unwritten.is_empty() {
+                inbox.mark_shown(unwritten).await?;
+            }
+            if left_up != before {
+                inbox.set_setting(left_up::SETTING, left_up.written()).await?;
+            }
+            Ok::<_, InboxError>(())
+        };
+        let reason = match timeout(LAST_NOTE_TIME, note).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the disk takes too long".to_owned(),
         };
-        tracing::warn!("it could not be noted which popups were shown last; they will come again: {reason}");
+        tracing::warn!("it could not be noted which popups are up; the last may come again: {reason}");
     }
 
     /// When to look into the inbox again though nobody says anything: every timer there is leads to the same look.
@@ -324,14 +336,21 @@ impl<D: Desktop> Controller<D> {
     }
 
     async fn restore(&mut self) {
-        let (paused_until, muted) =
-            (self.parts.inbox.setting("paused_until").await, self.parts.inbox.setting("muted").await);
-        match paused_until.and_then(|until| muted.map(|muted| (until, muted))) {
-            Ok((until, muted)) => {
+        let inbox = &self.parts.inbox;
+        let noted = async {
+            let paused_until = inbox.setting("paused_until").await?;
+            Ok((paused_until, inbox.setting("muted").await?, inbox.setting(left_up::SETTING).await?))
+        };
+        match noted.await {
+            Ok((until, muted, left_up)) => {
                 let until = until.and_then(|until| until.parse().ok());
                 // What the person has done meanwhile counts.
                 self.pause = self.pause.or(until.map(|until| Pause::new(until, Timestamp::now(), Instant::now())));
                 self.muted |= muted.is_some();
+                self.left_up = LeftUp::read(left_up.as_deref());
+                if let Some(standing) = self.left_up.standing() {
+                    self.parts.desktop.adopt(standing);
+                }
                 self.is_restored = true;
                 self.retain_accounts().await;
             }

@@ -23,7 +23,7 @@ pub(super) struct Subject {
     /// What a click opens.
     pub(super) target: OpenTarget,
     /// Title and text that tell of a room, to know whether a correction would change them.
-    says: Option<(String, String)>,
+    pub(super) says: Option<(String, String)>,
 }
 
 impl Subject {
@@ -87,7 +87,7 @@ impl Entry {
     }
 }
 
-/// The popups of this run of the program: at most one for each key, the oldest first.
+/// The popups of this run of the program, and those that it goes on with: at most one for each key, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Popups {
     next_serial: u64,
@@ -119,6 +119,16 @@ impl Popups {
             });
         }
         serial
+    }
+
+    /// A popup of an earlier run is still up.
+    pub(super) fn adopt(&mut self, key: PopupKey, subject: Option<Subject>) {
+        if let Some(entry) = self.entry(&key) {
+            entry.is_up = true;
+            entry.subject = entry.subject.take().or(subject);
+        } else if self.entries.len() < MOST {
+            self.entries.push(Entry { key, is_up: true, subject, says: None, is_outdated: false, under_way: None });
+        }
     }
 
     /// A summary is about to be shown, like [`Popups::ask`].

@@ -27,6 +27,7 @@ impl<D: Desktop> Controller<D> {
         match event {
             DesktopEvent::Shown(serial) => self.was_shown(serial).await,
             DesktopEvent::NotShown(serial, reason) => self.was_not_shown(serial, &reason),
+            DesktopEvent::Adopted(keys) => self.adopted(keys).await,
             DesktopEvent::Activated { key, action, token } => self.activated(key, &action, token).await,
             DesktopEvent::Dismissed(key) => self.dismissed(key).await,
             DesktopEvent::PopupService(state) => self.popup_service_is(state).await,
@@ -96,6 +97,28 @@ impl<D: Desktop> Controller<D> {
         }
         // What waited for this answer is presented now.
         self.refresh().await;
+    }
+
+    /// Popups of an earlier run are ours again. What was read meanwhile does not stay up.
+    async fn adopted(&mut self, keys: Vec<PopupKey>) {
+        for key in keys {
+            let is_unread = match &key {
+                PopupKey::Room(room) => match self.parts.inbox.room_digest(room.clone()).await {
+                    Ok(digest) => digest.is_some(),
+                    Err(error) => {
+                        self.inbox_failed(&error);
+                        true
+                    }
+                },
+                PopupKey::Summary => self.last.accounts.iter().any(|account| account.unread > 0),
+                PopupKey::Call(_) | PopupKey::Own(_) => true,
+            };
+            let subject = self.left_up.subject(&key);
+            self.popups.adopt(key.clone(), subject);
+            if !is_unread {
+                self.withdraw(&key);
+            }
+        }
     }
 
     fn was_not_shown(&mut self, serial: PopupSerial, reason: &str) {

@@ -6,7 +6,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
     Desktop, DesktopEvent, LauncherCount, OpenTarget,
-    popup::{Popup, PopupKey, PopupSerial},
+    popup::{Popup, PopupKey, PopupSerial, Standing},
     sound::Player,
     tray_view::{Badge, TrayView},
 };
@@ -52,6 +52,10 @@ impl Desktop for LiveDesktop {
         self.session.withdraw(key);
     }
 
+    fn adopt(&mut self, standing: Standing) {
+        self.session.adopt(standing);
+    }
+
     fn play(&mut self, sound: &SoundTweak) {
         self.player.play(sound);
     }
@@ -94,8 +98,8 @@ impl Desktop for LiveDesktop {
         self.player.configure(config.sound.clone());
     }
 
-    async fn close(self) {
+    async fn close(self) -> Option<Standing> {
         self.player.stop_all();
-        self.session.close().await;
+        self.session.close().await
     }
 }

@@ -8,7 +8,7 @@ pub mod sound;
 pub mod tray;
 pub mod tray_view;
 
-use popup::{Popup, PopupKey, PopupSerial};
+use popup::{Popup, PopupKey, PopupSerial, Standing};
 use tray_view::TrayView;
 
 use crate::{
@@ -24,6 +24,9 @@ pub trait Desktop: Send {
     fn show(&mut self, serial: PopupSerial, popup: Popup);
     /// Withdraws the popup with this key, if there is one.
     fn withdraw(&mut self, key: &PopupKey);
+    /// Goes on with what an earlier run has left up. Those popups that its service still knows are reported as
+    /// [`DesktopEvent::Adopted`].
+    fn adopt(&mut self, standing: Standing);
     /// Plays the sound once.
     fn play(&mut self, sound: &SoundTweak);
     /// Repeats the sound until [`Desktop::stop_ringing`].
@@ -36,8 +39,9 @@ pub trait Desktop: Send {
     fn renew(&mut self);
     /// Opens a room or an address in the person's program, with the activation token of the click.
     fn open(&mut self, target: OpenTarget, with: &OpenWith, activation_token: Option<String>);
-    /// Ends sounds, finishes what was asked for, and takes icon and count down, in bounded time. Popups stay.
-    fn close(self) -> impl Future<Output = ()> + Send;
+    /// Ends sounds, finishes what was asked for, and takes icon and count down, in bounded time. Popups stay: returns
+    /// those that the next run can go on with.
+    fn close(self) -> impl Future<Output = Option<Standing>> + Send;
     /// New settings.
     fn configure(&mut self, config: &Config);
 }
@@ -74,6 +78,8 @@ pub enum DesktopEvent {
     Shown(PopupSerial),
     /// It has not; it will not be tried again by itself.
     NotShown(PopupSerial, String),
+    /// These popups of an earlier run are ours again.
+    Adopted(Vec<PopupKey>),
     /// The person chose an action of a popup ("default" is a click on it).
     Activated {
         /// Which popup.

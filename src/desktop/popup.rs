@@ -39,3 +39,12 @@ pub struct Popup {
     /// When it goes away by itself.
     pub timeout: Timeout,
 }
+
+/// Popups that stay up when the program ends, as their notification service knows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Which service on which bus. Its numbers mean nothing to another.
+    pub service: String,
+    /// Each with the number that the service gave it.
+    pub popups: Vec<(PopupKey, u32)>,
+}

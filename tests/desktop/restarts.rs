@@ -1,7 +1,7 @@
 //! What the app has recorded survives its death.
 
 use super::app::{App, DUNST};
-use crate::rig::{DesktopOptions, Notifier};
+use crate::rig::{DesktopOptions, Notifier, SOON, notifications::Traffic, wait_until};
 
 fn all_shown(app: &App) {
     app.pushbell.wait_for_status("everything has been shown", |status| status["inbox"]["unshown"] == 0);
@@ -74,4 +74,62 @@ fn what_was_shown_before_the_end_is_not_shown_again_and_goes_on_counting() {
     app.shows_nothing(mark);
     app.message("2", "room", "second");
     app.shows(mark, "2 messages\nsecond");
+}
+
+#[test]
+fn popups_that_are_up_when_it_ends_are_its_own_again_after_the_next_start() {
+    let mut app = App::start(DUNST, "");
+    app.pushbell.handle_matrix_links();
+    for room in ["r:hs.test", "replaced", "withdrawn"] {
+        app.message(room, room, room);
+        app.shows(0, room);
+    }
+    all_shown(&app);
+    let id = |app: &App, text: &str| app.shows(0, text).id();
+    let (clicked, replaced, withdrawn) = (id(&app, "r:hs.test"), id(&app, "replaced"), id(&app, "withdrawn"));
+    let mut mark = app.mark();
+    app.pushbell.restart();
+
+    // A newer message takes the place of the older one's popup.
+    app.message("newer", "replaced", "newer");
+    let newer = app.shows(mark, "2 messages\nnewer");
+    assert_eq!(newer.replaces_id, replaced);
+
+    // A click opens the room.
+    mark = app.mark();
+    app.desktop.forge_signal("ActionInvoked", &(clicked, "default"));
+    wait_until("the room is opened", SOON, || {
+        app.pushbell.opened().iter().any(|(link, _)| link == "matrix:roomid/r:hs.test/e/r:hs.test?via=hs.test")
+    });
+    app.withdraws(mark, clicked);
+
+    // What was read elsewhere goes, after one more start too.
+    app.pushbell.restart();
+    app.unread(0);
+    app.withdraws(mark, withdrawn);
+    app.withdraws(mark, newer.id());
+}
+
+#[test]
+fn a_notification_service_that_was_not_there_before_is_told_of_no_older_popup() {
+    let mut app = App::start(DUNST, "");
+    app.message("1", "room", "first");
+    app.shows(0, "first");
+    all_shown(&app);
+    app.pushbell.terminate();
+    app.desktop.notifier().kill();
+    app.desktop.start_notifier(Notifier::Dunst);
+    let mark = app.mark();
+    app.pushbell.run();
+    app.message("2", "room", "second");
+    assert_eq!(app.shows(mark, "2 messages\nsecond").replaces_id, 0);
+    app.unread(0);
+    app.withdraws(mark, app.shows(mark, "2 messages\nsecond").id());
+    let closed: Vec<_> = app
+        .notifications()
+        .since(mark)
+        .into_iter()
+        .filter(|seen| matches!(seen, Traffic::CloseNotification(_)))
+        .collect();
+    assert_eq!(closed.len(), 1, "{closed:?}");
 }

@@ -7,6 +7,7 @@ mod backlog;
 mod calling;
 mod catching_up;
 mod clicking;
+mod going_on;
 mod invariants;
 mod pausing;
 mod popping_up;
@@ -98,6 +99,35 @@ impl Bench {
         });
         controller.prepare(Listening::default(), None, std::iter::empty()).await;
         Self { directory, inbox, news, config, accounts, screen, controller, asks: asked, wake_window }
+    }
+
+    /// As when the program ends in good order and starts again, on a service that is not heard of before it says so.
+    /// Popups stay up; which of them the new controller has asked for is returned.
+    async fn end_and_start(&mut self) -> Vec<PopupKey> {
+        let before = self.screen.clone();
+        self.service(Service::Shows).await;
+        let up = before.state().up.clone();
+        let ending = self.controller_again();
+        ending.end(mpsc::unbounded_channel().1).await;
+        self.restart().await;
+        self.screen.state().up = up;
+        let standing = self.screen.state().adopted.take();
+        standing.into_iter().flat_map(|standing| standing.popups).map(|(key, _)| key).collect()
+    }
+
+    /// The controller, with another one in its place.
+    fn controller_again(&mut self) -> Controller<Screen> {
+        let parts = Parts {
+            desktop: Screen::default(),
+            inbox: self.inbox.clone(),
+            news: Arc::clone(&self.news),
+            config: self.config.clone(),
+            accounts: Arc::clone(&self.accounts),
+            asks: mpsc::unbounded_channel().0,
+            tray: true,
+            wake_window: self.wake_window.clone(),
+        };
+        std::mem::replace(&mut self.controller, Controller::new(parts))
     }
 
     /// As when the program dies and starts again: the service forgets nothing, and is not heard of before it says so.

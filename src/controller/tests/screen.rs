@@ -11,7 +11,7 @@ use crate::{
     config::{Config, OpenWith},
     desktop::{
         Desktop, DesktopEvent, OpenTarget, ServiceState,
-        popup::{Popup, PopupKey, PopupSerial},
+        popup::{Popup, PopupKey, PopupSerial, Standing},
         tray_view::TrayView,
     },
     notice::NoticeId,
@@ -31,6 +31,9 @@ pub(super) enum Service {
     /// It takes its time, until [`Screen::release`].
     Waits,
 }
+
+/// The notification service of [`Screen`].
+const SERVICE: &str = "the bus :1.1";
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -54,6 +57,7 @@ pub(super) struct State {
     pub(super) tray: Option<TrayView>,
     pub(super) renewed: usize,
     pub(super) closed: bool,
+    pub(super) adopted: Option<Standing>,
     events: VecDeque<DesktopEvent>,
 }
 
@@ -153,8 +157,15 @@ impl Desktop for Screen {
         self.state().opened.push((target, activation_token));
     }
 
-    async fn close(self) {
-        self.state().closed = true;
+    fn adopt(&mut self, standing: Standing) {
+        self.state().adopted = Some(standing);
+    }
+
+    async fn close(self) -> Option<Standing> {
+        let mut state = self.state();
+        state.closed = true;
+        let popups = state.up.iter().zip(1..).map(|(popup, id)| (popup.key.clone(), id)).collect();
+        Some(Standing { service: SERVICE.to_owned(), popups })
     }
 
     fn configure(&mut self, _config: &Config) {}

@@ -20,7 +20,7 @@ use crate::{
     config::OpenWith,
     desktop::{
         DesktopEvent, LauncherCount, OpenTarget,
-        popup::{Popup, PopupKey, PopupSerial},
+        popup::{Popup, PopupKey, PopupSerial, Standing},
     },
 };
 
@@ -106,6 +106,11 @@ impl Session {
         self.popups.withdraw_all();
     }
 
+    /// Goes on with popups of an earlier run: see [`Popups::adopt`].
+    pub fn adopt(&self, standing: Standing) {
+        self.popups.adopt(standing);
+    }
+
     /// Opens a target, with the activation token of the click that asked for it.
     pub fn open(&self, target: &OpenTarget, with: &OpenWith, activation_token: Option<String>) {
         self.opener.open(target, with, activation_token);
@@ -127,13 +132,15 @@ impl Session {
     }
 
     /// Finishes what was asked for, and takes the count off the docks; waits for neither any longer than is reasonable.
-    pub async fn close(self) {
+    /// Returns the popups that are left up.
+    pub async fn close(self) -> Option<Standing> {
         let Self { popups, count, launcher, .. } = self;
         drop(count);
-        popups.close().await;
+        let standing = popups.close().await;
         if timeout(CLOSE_DEADLINE, launcher).await.is_err() {
             tracing::debug!("docks were not told that the count is gone");
         }
+        standing
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     config::OpenWith,
     desktop::{
         DesktopEvent, LauncherCount, OpenTarget,
-        popup::{Popup, PopupKey, PopupSerial},
+        popup::{Popup, PopupKey, PopupSerial, Standing},
     },
     platform::system::{system_events::SystemEvents, toasts::Toasts},
 };
@@ -47,6 +47,9 @@ impl Session {
         self.popups.withdraw_all();
     }
 
+    /// Does nothing: toasts of an earlier run are left to the system.
+    pub fn adopt(&self, _standing: Standing) {}
+
     /// Opens a target. There are no activation tokens here.
     pub fn open(&self, target: &OpenTarget, with: &OpenWith, _activation_token: Option<String>) {
         self.opener.open(target, with);
@@ -65,8 +68,9 @@ impl Session {
         self.system_events.color_scheme(wanted);
     }
 
-    /// Finishes what was asked for, in bounded time.
-    pub async fn close(self) {
+    /// Finishes what was asked for, in bounded time. There is nothing that the next run could go on with.
+    pub async fn close(self) -> Option<Standing> {
         self.popups.close().await;
+        None
     }
 }

@@ -132,6 +132,23 @@ impl Desk {
         }
     }
 
+    /// The service already shows these, with these ids.
+    pub(super) fn adopt(&mut self, popups: Vec<(PopupKey, u32)>) {
+        let mut adopted = Vec::new();
+        for (key, id) in popups {
+            if !self.shown.contains(&key) {
+                self.shown.insert(key.clone(), id);
+                adopted.push(key);
+            }
+        }
+        self.events.push(DesktopEvent::Adopted(adopted));
+    }
+
+    /// The popups that the service shows, or may still list, with their ids.
+    pub(super) fn standing(&self) -> Vec<(PopupKey, u32)> {
+        self.shown.ids().collect()
+    }
+
     /// There is no bus.
     pub(super) fn disconnected(&mut self, reason: &str) {
         self.lose_service("the session bus ended before the popup was confirmed");

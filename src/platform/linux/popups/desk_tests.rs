@@ -192,6 +192,29 @@ fn a_click_that_overtakes_the_answer_is_not_lost() {
 }
 
 #[test]
+fn popups_of_an_earlier_run_are_replaced_withdrawn_and_clicked_by_their_ids() {
+    let mut before = ready();
+    for (serial, number) in [(1, 1), (2, 2), (3, 3)] {
+        before.shows(serial, number, 10 + u32::try_from(number).unwrap());
+    }
+    let mut desk = ready();
+    desk.shows(1, 1, 5);
+
+    desk.adopt(before.standing());
+
+    assert_eq!(desk.take_events(), [DesktopEvent::Adopted(vec![key(2), key(3)])], "the first is up anew");
+    assert_eq!(desk.standing(), [(key(1), 5), (key(2), 12), (key(3), 13)]);
+    desk.ask(2, 2);
+    assert_eq!(desk.next_call(), Some(notify(2, 12)));
+    desk.answered(Ok(Answer::Id(12)));
+    desk.take_events();
+    desk.signal(Signal::Closed { id: 13, reason: Reason::Dismissed });
+    assert_eq!(desk.take_events(), [DesktopEvent::Dismissed(key(3))]);
+    desk.withdraw(&key(2));
+    assert_eq!(desk.next_call(), Some(Call::Close(12)));
+}
+
+#[test]
 fn a_dismissal_is_reported_and_an_expiry_is_not() {
     let mut desk = ready();
     desk.shows(1, 1, 5);

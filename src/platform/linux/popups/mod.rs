@@ -26,7 +26,7 @@ use self::{
 use super::bus::{self, Bus, BusState, CALL_DEADLINE, DAEMON as BUS, NameWatch};
 use crate::desktop::{
     DesktopEvent,
-    popup::{Popup, PopupKey, PopupSerial},
+    popup::{Popup, PopupKey, PopupSerial, Standing},
 };
 
 pub(super) const NAME: &str = "org.freedesktop.Notifications";
@@ -40,6 +40,7 @@ enum Command {
     Show(PopupSerial, Popup),
     Withdraw(PopupKey),
     WithdrawAll,
+    Adopt(Standing),
 }
 
 /// Shows popups. Every method returns at once; what became of it arrives as [`DesktopEvent`]s.
@@ -47,7 +48,7 @@ enum Command {
 pub struct Popups {
     // Emptied even while a call is in flight, into a queue with a bound.
     commands: mpsc::UnboundedSender<Command>,
-    task: JoinHandle<()>,
+    task: JoinHandle<Option<Standing>>,
 }
 
 impl Popups {
@@ -55,7 +56,8 @@ impl Popups {
     #[must_use]
     pub fn start(bus: Bus, icon: String, events: mpsc::UnboundedSender<DesktopEvent>) -> Self {
         let (commands, receiver) = mpsc::unbounded_channel();
-        let worker = Worker { desk: Desk::default(), commands: receiver, closing: false, icon, events };
+        let desk = Desk::default();
+        let worker = Worker { desk, left_up: None, commands: receiver, closing: false, icon, events };
         Self { commands, task: tokio::spawn(worker.run(bus)) }
     }
 
@@ -74,12 +76,26 @@ impl Popups {
         self.tell(Command::WithdrawAll);
     }
 
-    /// Says what is still to be said, for as long as that is answered promptly.
-    pub async fn close(self) {
+    /// Goes on with popups of an earlier run, if the service that shows them is still there; those are reported as
+    /// [`DesktopEvent::Adopted`].
+    pub fn adopt(&self, standing: Standing) {
+        self.tell(Command::Adopt(standing));
+    }
+
+    /// Says what is still to be said, for as long as that is answered promptly. Returns the popups that are left up.
+    pub async fn close(self) -> Option<Standing> {
         let Self { commands, task } = self;
         drop(commands);
-        if timeout(CALL_DEADLINE, task).await.is_err() {
-            tracing::debug!("the last popups were not confirmed in time");
+        match timeout(CALL_DEADLINE, task).await {
+            Ok(Ok(standing)) => standing,
+            Ok(Err(error)) => {
+                tracing::error!("popups did not end well: {error}");
+                None
+            }
+            Err(_) => {
+                tracing::debug!("the last popups were not confirmed in time");
+                None
+            }
         }
     }
 
@@ -92,6 +108,8 @@ impl Popups {
 
 struct Worker {
     desk: Desk,
+    /// What an earlier run has left up, until it is known whether its service is still there.
+    left_up: Option<Standing>,
     commands: mpsc::UnboundedReceiver<Command>,
     /// No more commands will come.
     closing: bool,
@@ -107,15 +125,18 @@ struct Line {
 }
 
 impl Worker {
-    async fn run(mut self, mut bus: Bus) {
+    async fn run(mut self, mut bus: Bus) -> Option<Standing> {
         loop {
+            let mut standing = None;
             match bus.state() {
                 BusState::Connecting => {}
                 BusState::Absent(reason) => self.desk.disconnected(&reason),
                 BusState::Present(connection) => match Line::open(connection.clone()).await {
                     Ok((line, activatable)) => {
                         self.desk.connected(line.name.owner.clone(), activatable);
-                        self.serve(line).await;
+                        let guid = connection.server_guid().to_string();
+                        self.serve(line, &guid).await;
+                        standing = self.standing(&guid);
                     }
                     Err(error) => {
                         self.desk.disconnected(&error.to_string());
@@ -126,7 +147,8 @@ impl Worker {
             }
             self.report();
             if self.closing {
-                return;
+                // An end before the service was known leaves what was left.
+                return standing.or(self.left_up);
             }
             tokio::select! {
                 () = bus.changed() => {}
@@ -136,11 +158,14 @@ impl Worker {
     }
 
     /// Until the connection ends, or all is said after the last command.
-    async fn serve(&mut self, mut line: Line) {
+    async fn serve(&mut self, mut line: Line, guid: &str) {
         let mut call: Option<Pending<Result<Answer, Failure>>> = None;
         let mut probe: Option<Pending<()>> = None;
         let mut deadline = None;
         loop {
+            if let Some(left_up) = self.left_up.take() {
+                self.adopt(left_up, guid);
+            }
             if !self.desk.is_calling() {
                 (call, deadline) = (None, None);
             }
@@ -180,6 +205,19 @@ impl Worker {
         }
     }
 
+    /// An id is good for as long as the service that gave it: the same owner of the name, on the same bus.
+    fn adopt(&mut self, left_up: Standing, guid: &str) {
+        if self.desk.owner().is_some_and(|owner| service(guid, owner) == left_up.service) {
+            self.desk.adopt(left_up.popups);
+        }
+    }
+
+    fn standing(&self, guid: &str) -> Option<Standing> {
+        let popups = self.desk.standing();
+        let service = service(guid, self.desk.owner()?);
+        (!popups.is_empty()).then_some(Standing { service, popups })
+    }
+
     /// Takes in a command and all that wait behind it, so that of a burst only the newest is sent.
     fn obey(&mut self, command: Option<Command>) {
         self.closing = command.is_none();
@@ -189,6 +227,7 @@ impl Worker {
                 Command::Show(serial, popup) => self.desk.show(serial, popup),
                 Command::Withdraw(key) => self.desk.withdraw(&key),
                 Command::WithdrawAll => self.desk.withdraw_all(),
+                Command::Adopt(standing) => self.left_up = Some(standing),
             }
             next = self.commands.try_recv().ok();
         }
@@ -252,6 +291,11 @@ impl Line {
             }
         })
     }
+}
+
+/// By what a notification service is known again: the bus's GUID and its unique name there, neither ever used anew.
+fn service(guid: &str, owner: &str) -> String {
+    format!("{guid} {owner}")
 }
 
 type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;

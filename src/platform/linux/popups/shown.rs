@@ -56,6 +56,10 @@ impl Shown {
         self.0.iter().map(|entry| entry.key.clone())
     }
 
+    pub(super) fn ids(&self) -> impl Iterator<Item = (PopupKey, u32)> + '_ {
+        self.0.iter().map(|entry| (entry.key.clone(), entry.id))
+    }
+
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
