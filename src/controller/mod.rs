@@ -194,6 +194,8 @@ pub struct Controller<D> {
     unwritten: Vec<Shown>,
     /// How often in a row the notification service has refused a popup.
     refusals: u32,
+    /// Why it has refused the last one.
+    refusal: Option<String>,
     /// Whether it is known what an earlier run noted: a pause, being muted. Nothing is presented before it is.
     is_restored: bool,
     /// Whether the inbox has done all that was asked of it since the last look into it.
@@ -238,6 +240,7 @@ impl<D: Desktop> Controller<D> {
             sessions: BTreeMap::new(),
             unwritten: Vec::new(),
             refusals: 0,
+            refusal: None,
             is_restored: false,
             inbox_works: true,
             gathering: None,
