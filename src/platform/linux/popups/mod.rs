@@ -76,9 +76,11 @@ impl Popups {
 
     /// Says what is still to be said, for as long as that is answered promptly.
     pub async fn close(self) {
-        let Self { commands, task } = self;
+        let Self { commands, mut task } = self;
         drop(commands);
-        if timeout(CALL_DEADLINE, task).await.is_err() {
+        if timeout(CALL_DEADLINE, &mut task).await.is_err() {
+            // Nobody notes any more what it shows: the next run shows it.
+            task.abort();
             tracing::debug!("the last popups were not confirmed in time");
         }
     }

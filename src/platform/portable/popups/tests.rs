@@ -259,3 +259,17 @@ async fn what_waits_at_the_end_is_still_shown() {
     }
     assert_eq!(told, [service(true, None), shown(1), shown(2)]);
 }
+
+#[tokio::test]
+async fn what_was_not_asked_for_in_time_at_the_end_is_left_to_the_next_run() {
+    let mut desk = Desk::start();
+    desk.show(1, "a");
+    desk.asked("a").await;
+    desk.show(2, "b");
+    tokio::time::pause();
+    desk.popups.close().await;
+    tokio::time::resume();
+    // Nobody notes any more that these are shown.
+    desk.answer.send(Ok(())).unwrap();
+    assert_eq!(soon(desk.shown.recv()).await, None);
+}
