@@ -399,6 +399,9 @@ impl<D: Desktop> Controller<D> {
                 self.draw_tray();
             }
             Event::Autostart(Err(reason)) => {
+                // Some menus set the tick as they are clicked, and nothing in the view has changed that would take it
+                // away.
+                self.parts.desktop.renew();
                 self.answer_person(own_popup("Starting with the desktop could not be changed", &reason));
             }
             Event::TestFailed(reason) => {

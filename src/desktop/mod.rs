@@ -32,7 +32,7 @@ pub trait Desktop: Send {
     fn stop_ringing(&mut self, call: NoticeId);
     /// Shows this in the tray, and tells docks the count; does nothing when nothing changed.
     fn set_tray(&mut self, view: TrayView);
-    /// The session's services can be reached again: makes the tray icon anew.
+    /// Makes the tray icon anew: the session's services can be reached again, or it shows what is not.
     fn renew(&mut self);
     /// Opens a room or an address in the person's program, with the activation token of the click.
     fn open(&mut self, target: OpenTarget, with: &OpenWith, activation_token: Option<String>);
