@@ -36,7 +36,8 @@ pub trait Desktop: Send {
     fn renew(&mut self);
     /// Opens a room or an address in the person's program, with the activation token of the click.
     fn open(&mut self, target: OpenTarget, with: &OpenWith, activation_token: Option<String>);
-    /// Ends sounds, finishes what was asked for, and takes icon and count down, in bounded time. Popups stay.
+    /// Ends sounds, finishes what was asked for, and takes the count down, in bounded time. Popups stay, and the icon
+    /// until the main thread's loop ends.
     fn close(self) -> impl Future<Output = ()> + Send;
     /// New settings.
     fn configure(&mut self, config: &Config);
