@@ -55,6 +55,10 @@ $(foreach size,16 22 24 32 48 64 128 256,644 assets/icons/pushbell-$(size).png s
 endef
 export INSTALLED
 
+# GTK believes its cache of icons. One without any icon goes.
+ICONS = $(DESTDIR)$(PREFIX)/share/icons/hicolor
+ICON_CACHE = [ -n "$(DESTDIR)" ] || [ ! -d "$(ICONS)" ] || ! command -v gtk-update-icon-cache >/dev/null || gtk-update-icon-cache -qtf "$(ICONS)"
+
 install: $(BINARY) ## installs below PREFIX (/usr/local), or below DESTDIR for packagers; after `make release`
 	@mkdir -p $(STAGE)
 	@$(BINARY) man >$(STAGE)/pushbell.1
@@ -63,11 +67,12 @@ install: $(BINARY) ## installs below PREFIX (/usr/local), or below DESTDIR for p
 	@$(BINARY) completions fish >$(STAGE)/pushbell.fish
 	@while read -r mode from to; do install -D -m "$$mode" "$$from" "$(DESTDIR)$(PREFIX)/$$to"; done <<<"$$INSTALLED"
 	@sed -i 's|/usr/bin/pushbell|$(PREFIX)/bin/pushbell|' "$(DESTDIR)$(PREFIX)/lib/systemd/user/pushbell.service"
-	@[ -n "$(DESTDIR)" ] || ! command -v gtk-update-icon-cache >/dev/null || gtk-update-icon-cache -qtf "$(PREFIX)/share/icons/hicolor"
+	@$(ICON_CACHE)
 	@echo "Installed below $(DESTDIR)$(PREFIX). To start with the desktop: pushbell autostart on"
 
 uninstall: ## removes what `make install` with the same PREFIX has installed
 	@while read -r mode from to; do rm -f "$(DESTDIR)$(PREFIX)/$$to"; done <<<"$$INSTALLED"
+	@$(ICON_CACHE)
 
 deb: release ## builds the Debian package: target/debian/*.deb
 	@.ci/packages deb

@@ -127,6 +127,8 @@ async fn serve(
     let control = instance.listen(&paths).map_err(|error| Failure::Failed(error.to_string()))?;
 
     let has_tray = tray.is_some();
+    // The main thread's loop lasts until all is written: when a session ends, some systems end the process with the loop.
+    let loop_goes_on = tray.clone();
     let session = Session::start(icon, has_tray, &desktop_events);
     let desktop = LiveDesktop::new(session, tray, &config, paths.sounds.clone(), desktop_events);
     let (events, app_events) = mpsc::unbounded_channel();
@@ -187,6 +189,7 @@ async fn serve(
         tracing::warn!("the disk takes too long: the inbox is left to the next start, which loses nothing");
     }
     tracing::info!("ended");
+    drop(loop_goes_on);
     Ok(())
 }
 

@@ -198,6 +198,8 @@ pub struct Controller<D> {
     left_up: LeftUp,
     /// How often in a row the notification service has refused a popup.
     refusals: u32,
+    /// Why it has refused the last one.
+    refusal: Option<String>,
     /// Whether it is known what an earlier run noted: a pause, being muted. Nothing is presented before it is.
     is_restored: bool,
     /// Whether the inbox has done all that was asked of it since the last look into it.
@@ -243,6 +245,7 @@ impl<D: Desktop> Controller<D> {
             unwritten: Vec::new(),
             left_up: LeftUp::default(),
             refusals: 0,
+            refusal: None,
             is_restored: false,
             inbox_works: true,
             gathering: None,
@@ -415,6 +418,9 @@ impl<D: Desktop> Controller<D> {
                 self.draw_tray();
             }
             Event::Autostart(Err(reason)) => {
+                // Some menus set the tick as they are clicked, and nothing in the view has changed that would take it
+                // away.
+                self.parts.desktop.renew();
                 self.answer_person(own_popup("Starting with the desktop could not be changed", &reason));
             }
             Event::TestFailed(reason) => {

@@ -26,7 +26,7 @@ impl<D: Desktop> Controller<D> {
     pub(super) async fn desktop_said(&mut self, event: DesktopEvent) {
         match event {
             DesktopEvent::Shown(serial) => self.was_shown(serial).await,
-            DesktopEvent::NotShown(serial, reason) => self.was_not_shown(serial, &reason),
+            DesktopEvent::NotShown(serial, reason) => self.was_not_shown(serial, reason),
             DesktopEvent::Adopted(keys) => self.adopted(keys).await,
             DesktopEvent::Activated { key, action, token } => self.activated(key, &action, token).await,
             DesktopEvent::Dismissed(key) => self.dismissed(key).await,
@@ -66,6 +66,7 @@ impl<D: Desktop> Controller<D> {
         let is_back = state.available && !was_there;
         note("popups", self.popup_service.as_ref(), &state);
         self.popup_service = Some(state);
+        self.refusal = None;
         if is_back {
             self.gather(BACKLOG_ROOMS);
             self.refresh().await;
@@ -78,7 +79,7 @@ impl<D: Desktop> Controller<D> {
     }
 
     async fn was_shown(&mut self, serial: PopupSerial) {
-        self.refusals = 0;
+        (self.refusals, self.refusal) = (0, None);
         if self.popups.tells_up_to(serial) > self.sounded {
             // What no news have told of would count as shown before it has had its sound.
             self.refresh().await;
@@ -121,12 +122,13 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    fn was_not_shown(&mut self, serial: PopupSerial, reason: &str) {
+    fn was_not_shown(&mut self, serial: PopupSerial, reason: String) {
         tracing::debug!("a popup was not shown: {reason}");
         if self.popups.not_shown(serial) {
             let (first, longest) = REFUSAL_RETRY;
             let retry = first.saturating_mul(1 << self.refusals.min(16)).min(longest);
             self.refusals = self.refusals.saturating_add(1);
+            self.refusal = Some(reason);
             self.look_again_at(Instant::now() + retry);
         }
     }

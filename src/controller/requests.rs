@@ -93,14 +93,22 @@ impl<D: Desktop> Controller<D> {
                     }
                 })
                 .collect(),
-            popup: self.popup_service.clone().unwrap_or(ServiceState {
-                available: false,
-                reason: Some("the session bus has not answered yet".into()),
-            }),
+            popup: self.popup_state(),
             tray: self.tray_host.clone(),
             sound: self.sound.clone(),
             problems: self.problems.iter().map(|(topic, reason)| format!("{}: {reason}", topic.title())).collect(),
             warnings: self.listening.warnings.clone(),
         }
+    }
+
+    /// A service that is there and refuses popups is asked again by and by, but shows none now.
+    fn popup_state(&self) -> ServiceState {
+        let reason = match (&self.popup_service, &self.refusal) {
+            (Some(service), None) => return service.clone(),
+            (Some(service), Some(_)) if !service.available => return service.clone(),
+            (_, Some(refusal)) => refusal.clone(),
+            (None, None) => "the session bus has not answered yet".into(),
+        };
+        ServiceState { available: false, reason: Some(reason) }
     }
 }

@@ -35,12 +35,12 @@ pub trait Desktop: Send {
     fn stop_ringing(&mut self, call: NoticeId);
     /// Shows this in the tray, and tells docks the count; does nothing when nothing changed.
     fn set_tray(&mut self, view: TrayView);
-    /// The session's services can be reached again: makes the tray icon anew.
+    /// Makes the tray icon anew: the session's services can be reached again, or it shows what is not.
     fn renew(&mut self);
     /// Opens a room or an address in the person's program, with the activation token of the click.
     fn open(&mut self, target: OpenTarget, with: &OpenWith, activation_token: Option<String>);
-    /// Ends sounds, finishes what was asked for, and takes icon and count down, in bounded time. Popups stay: returns
-    /// those that the next run can go on with.
+    /// Ends sounds, finishes what was asked for, and takes the count down, in bounded time. The icon stays until the main
+    /// thread's loop ends, and popups stay: returns those that the next run can go on with.
     fn close(self) -> impl Future<Output = Option<Standing>> + Send;
     /// New settings.
     fn configure(&mut self, config: &Config);

@@ -162,3 +162,15 @@ async fn the_menu_asks_the_program() {
         assert_eq!(bench.asks.try_recv(), Ok(expected));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_menu_that_has_ticked_what_could_not_be_changed_is_made_anew() {
+    let mut bench = Bench::new().await;
+    bench.handle(Event::Autostart(Ok(false))).await;
+    bench.tray(TrayAction::ToggleAutostart).await;
+    assert_eq!(bench.renewed(), 0);
+    bench.handle(Event::Autostart(Err("the directory is not yours".into()))).await;
+    bench.handle(Event::Autostart(Ok(false))).await;
+    assert_eq!(bench.renewed(), 1);
+    assert_eq!(bench.shows(), ["Starting with the desktop could not be changed"]);
+}

@@ -109,3 +109,16 @@ async fn the_tray_shows_numbers_and_the_newest_messages() {
     bench.say(DesktopEvent::SessionReturned).await;
     assert_eq!(bench.renewed(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_why_there_are_no_popups_until_one_is_shown() {
+    let mut bench = Bench::new().await;
+    bench.service(Service::Refuses).await;
+    assert!(status(&mut bench).await.popup.available);
+    bench.push(message("hello", "Kitchen")).await;
+    assert_eq!(status(&mut bench).await.popup, ServiceState { available: false, reason: Some("no".into()) });
+    bench.screen.state().service = Service::Shows;
+    bench.pass(60 * SECOND).await;
+    assert_eq!(bench.shows(), ["Bob in Kitchen"]);
+    assert!(status(&mut bench).await.popup.available);
+}

@@ -6,6 +6,7 @@
 mod center;
 
 use notify_rust::Notification;
+use objc2::rc::autoreleasepool;
 use objc2_foundation::NSBundle;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -47,9 +48,11 @@ impl Toasts {
     }
 }
 
+/// Each call has a pool of its own: what macOS's own code releases later is released with the pool, and the thread of
+/// popups, which lives as long as the program, has no other.
 impl Presenter for Toasts {
     fn present(&mut self, popup: &Popup) -> Result<(), String> {
-        match self {
+        autoreleasepool(|_| match self {
             Self::Center(center) => center.show(popup),
             Self::Bare => {
                 let mut toast = Notification::new();
@@ -57,20 +60,20 @@ impl Presenter for Toasts {
                 // It is sent when the handle is dropped.
                 toast.show().map(drop).map_err(|error| format!("macOS did not take the popup: {error}"))
             }
-        }
+        })
     }
 
     fn withdraw(&mut self, key: &PopupKey) {
-        match self {
+        autoreleasepool(|_| match self {
             Self::Center(center) => center.withdraw(key),
             Self::Bare => {}
-        }
+        });
     }
 
     fn withdraw_all(&mut self) {
-        match self {
+        autoreleasepool(|_| match self {
             Self::Center(center) => center.withdraw_all(),
             Self::Bare => {}
-        }
+        });
     }
 }

@@ -72,7 +72,14 @@ impl Popups {
     ) -> Self {
         let (calls, answers) = caller(presenter);
         let (commands, receiver) = mpsc::unbounded_channel();
-        let worker = Worker { calls, waiting: VecDeque::new(), call: Some(Call::begun(None)), events, told: None };
+        let worker = Worker {
+            calls,
+            waiting: VecDeque::new(),
+            call: Some(Call::begun(None)),
+            events,
+            told: None,
+            refusal: None,
+        };
         Self { commands, task: tokio::spawn(worker.run(receiver, answers)) }
     }
 
@@ -93,9 +100,11 @@ impl Popups {
 
     /// Shows what still waits, for as long as that goes promptly.
     pub(in crate::platform) async fn close(self) {
-        let Self { commands, task } = self;
+        let Self { commands, mut task } = self;
         drop(commands);
-        if timeout(CLOSE_DEADLINE, task).await.is_err() {
+        if timeout(CLOSE_DEADLINE, &mut task).await.is_err() {
+            // Nobody notes any more what it shows: the next run shows it.
+            task.abort();
             tracing::debug!("the last popups were not shown in time");
         }
     }
@@ -175,6 +184,8 @@ struct Worker {
     call: Option<Call>,
     events: mpsc::UnboundedSender<DesktopEvent>,
     told: Option<ServiceState>,
+    /// Why the last popup was refused.
+    refusal: Option<String>,
 }
 
 impl Worker {
@@ -264,6 +275,7 @@ impl Worker {
 
     fn answered(&mut self, answer: Option<Answer>) {
         let was_overdue = self.is_overdue();
+        let has_answered = answer.is_some();
         let serial = self.call.take().and_then(|call| call.serial);
         let outcome = match answer {
             Some(Answer::Shown(outcome)) => outcome,
@@ -271,8 +283,21 @@ impl Worker {
             Some(Answer::Withdrawn) => return,
             None => Err(ENDED.to_owned()),
         };
-        self.publish(outcome.clone());
+        // Of what is told to be absent no popup is asked for any more. A system that refuses one (the person has not
+        // allowed them yet) is there: it has to be asked again, or nobody would learn that it takes them now.
+        match (&serial, &outcome) {
+            (Some(_), Err(reason)) if has_answered => {
+                if was_overdue {
+                    self.publish(Ok(()));
+                }
+                if self.refusal.as_ref() != Some(reason) {
+                    tracing::warn!("a popup was refused: {reason}");
+                }
+            }
+            _ => self.publish(outcome.clone()),
+        }
         if let Some(serial) = serial {
+            self.refusal = outcome.clone().err();
             self.tell(match outcome {
                 Ok(()) => DesktopEvent::Shown(serial),
                 Err(reason) => DesktopEvent::NotShown(serial, reason),

@@ -84,15 +84,17 @@ impl Popups {
 
     /// Says what is still to be said, for as long as that is answered promptly. Returns the popups that are left up.
     pub async fn close(self) -> Option<Standing> {
-        let Self { commands, task } = self;
+        let Self { commands, mut task } = self;
         drop(commands);
-        match timeout(CALL_DEADLINE, task).await {
+        match timeout(CALL_DEADLINE, &mut task).await {
             Ok(Ok(standing)) => standing,
             Ok(Err(error)) => {
                 tracing::error!("popups did not end well: {error}");
                 None
             }
             Err(_) => {
+                // Nobody notes any more what it shows: the next run shows it.
+                task.abort();
                 tracing::debug!("the last popups were not confirmed in time");
                 None
             }

@@ -123,18 +123,17 @@ async fn of_a_popup_that_waits_only_the_newest_is_shown_and_none_after_it_was_wi
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_and_the_next_success_too() {
+async fn who_refuses_a_popup_is_still_there_and_is_asked_again() {
     let mut desk = Desk::start();
     assert_eq!(desk.next().await, service(true, None));
     for (serial, key) in [(1, "a"), (2, "b")] {
         desk.show(serial, key);
         desk.answer(Err("no"));
     }
-    let told = [desk.next().await, desk.next().await, desk.next().await];
-    assert_eq!(told, [service(false, Some("no")), not_shown(1, "no"), not_shown(2, "no")]);
+    assert_eq!([desk.next().await, desk.next().await], [not_shown(1, "no"), not_shown(2, "no")]);
     desk.show(3, "c");
     desk.answer(Ok(()));
-    assert_eq!([desk.next().await, desk.next().await], [service(true, None), shown(3)]);
+    assert_eq!(desk.next().await, shown(3));
 }
 
 #[tokio::test]
@@ -153,6 +152,20 @@ async fn an_overdue_call_stays_and_others_are_refused_until_it_is_answered() {
     assert_eq!(desk.next().await, not_shown(3, HUNG));
     desk.answer(Ok(()));
     assert_eq!([desk.next().await, desk.next().await], [service(true, None), shown(1)]);
+}
+
+#[tokio::test]
+async fn who_refuses_late_is_there_again() {
+    let mut desk = Desk::start();
+    assert_eq!(desk.next().await, service(true, None));
+    desk.show(1, "a");
+    desk.asked("a").await;
+    tokio::time::pause();
+    tokio::time::advance(CALL_DEADLINE + Duration::from_secs(1)).await;
+    assert_eq!(desk.next().await, service(false, Some(HUNG)));
+    tokio::time::resume();
+    desk.answer(Err("no"));
+    assert_eq!([desk.next().await, desk.next().await], [service(true, None), not_shown(1, "no")]);
 }
 
 #[tokio::test]
@@ -245,4 +258,18 @@ async fn what_waits_at_the_end_is_still_shown() {
         told.push(event);
     }
     assert_eq!(told, [service(true, None), shown(1), shown(2)]);
+}
+
+#[tokio::test]
+async fn what_was_not_asked_for_in_time_at_the_end_is_left_to_the_next_run() {
+    let mut desk = Desk::start();
+    desk.show(1, "a");
+    desk.asked("a").await;
+    desk.show(2, "b");
+    tokio::time::pause();
+    desk.popups.close().await;
+    tokio::time::resume();
+    // Nobody notes any more that these are shown.
+    desk.answer.send(Ok(())).unwrap();
+    assert_eq!(soon(desk.shown.recv()).await, None);
 }
