@@ -214,6 +214,29 @@ fn a_damaged_sign_in_is_told_by_line() {
 }
 
 #[test]
+fn half_of_a_written_file_is_no_list_of_accounts() {
+    let sign_in = SignIn {
+        user_id: "@a:b".to_owned(),
+        device_id: "D".to_owned(),
+        homeserver: "https://b".to_owned(),
+        method: SignInMethod::Password,
+        event_id_only: true,
+        server: "Synapse".to_owned(),
+    };
+    let list = vec![Account { sign_in: Some(sign_in), ..account("a", "app", "one") }, account("b", "app", "two")];
+    let text = format::render(&Accounts::checked(list).unwrap()).unwrap();
+    for good in [text.clone(), text.trim_end().to_owned(), text.replace('\n', "\r\n"), format!("{text}{ALICE}")] {
+        assert!(format::parse(&good).unwrap().iter().len() >= 2);
+    }
+    let parsed: Vec<&str> = (0..text.trim_end().len())
+        .filter(|end| text.is_char_boundary(*end))
+        .map(|end| &text[..end])
+        .filter(|half| format::parse(half).is_ok())
+        .collect();
+    assert!(parsed.is_empty(), "{parsed:#?}");
+}
+
+#[test]
 fn there_is_a_greatest_number_of_accounts() {
     let list = |count| (0..count).map(|n| account(&format!("a{n}"), "app", &format!("k{n}"))).collect::<Vec<_>>();
     assert!(Accounts::checked(list(MAX_ACCOUNTS)).is_ok());
