@@ -90,8 +90,9 @@ fn parse_spanned(text: &str) -> Result<Accounts, Problem> {
     let file = document.get_ref();
     for key in file.keys() {
         if !["version", "account"].contains(&&**key.get_ref()) {
-            let known = "accounts are written as [[account]] tables, after version = 1";
-            return Err((key.span(), format!("unknown key \"{}\": {known}", key.get_ref())));
+            // The key is not quoted: it may be a pushkey in the wrong place.
+            let problem = "unknown key: accounts are written as [[account]] tables, after version = 1";
+            return Err((key.span(), problem.to_owned()));
         }
     }
     let version = file.get("version");

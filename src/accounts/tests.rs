@@ -176,6 +176,7 @@ fn a_damaged_file_is_told_by_line_and_by_what_would_be_right() {
     check("version = \"1\"\n", 1, "newer Pushbell");
     check("version = 1\naccounts = []\n", 2, "[[account]]");
     check("account = \"sesame\"\n", 1, "[[account]]");
+    check("version = 1\nsesame = \"a\"\n", 2, "[[account]]");
     check("account = [\"sesame\"]\n", 1, "[[account]]");
     check("[[account]\nname = \"sesame\"\n", 1, "not TOML");
     check("[[account]]\npushkey = \"sesame\n", 2, "not TOML");
@@ -269,6 +270,26 @@ fn accounts_are_added_and_removed_in_a_private_file() {
     assert_eq!(left, ["b"]);
     file.remove("b").unwrap();
     assert_eq!(file.read().unwrap().iter().len(), 0);
+}
+
+#[test]
+fn nothing_is_written_that_could_not_be_read_again() {
+    let place = tempfile::tempdir().unwrap();
+    let file = AccountsFile::new(&place.path().join("accounts.toml"));
+    file.add(account("a", "app", "one")).unwrap();
+    let sign_in = SignIn {
+        user_id: "@b:b".to_owned(),
+        device_id: "D".repeat(300_000),
+        homeserver: "https://b".to_owned(),
+        method: SignInMethod::Password,
+        event_id_only: false,
+        server: String::new(),
+    };
+    let talkative = Account { sign_in: Some(sign_in), ..account("b", "app", "two") };
+
+    assert!(matches!(file.put(talkative), Err(AccountsError::NotAdded(_))));
+
+    assert_eq!(file.read().unwrap().iter().len(), 1);
 }
 
 #[test]
