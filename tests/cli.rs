@@ -484,3 +484,12 @@ fn a_test_that_is_not_taken_has_failed() {
     assert!(home.run(&["test"]).ended(1).err.contains("does not know the account \"home\""));
     served.join().unwrap();
 }
+
+#[test]
+fn a_name_that_piles_up_is_listed_harmlessly() {
+    let home = Home::new();
+    let tower = "\u{363}".repeat(40);
+    home.run(&["account", "add", &format!("a{tower}")]).ended(0);
+    let listed = home.run(&["account", "list"]).ended(0).out;
+    assert!(listed.contains("a\u{363}") && !listed.contains(&"\u{363}".repeat(5)), "{listed}");
+}

@@ -20,7 +20,7 @@ pub enum AccountsError {
     Io {
         /// The file.
         path: PathBuf,
-        /// "read", "written" or "locked".
+        /// "read", "written", "locked" or "watched".
         attempt: &'static str,
         /// What the system said.
         reason: String,

@@ -112,6 +112,11 @@ impl AccountsFile {
         let (accounts, outcome) = edit(accounts.iter().cloned().collect())?;
         let accounts = Accounts::checked(accounts).map_err(|(_, fault)| AccountsError::NotAdded(fault.problem))?;
         let text = format::render(&accounts).map_err(|error| self.io("written", &io::Error::other(error)))?;
+        // What a homeserver calls a device may be of any length. A file that could not be read again would keep pushes
+        // from all accounts.
+        if text.len() as u64 > MAX_BYTES {
+            return Err(AccountsError::NotAdded("the list of accounts would be too long to be read again".to_owned()));
+        }
         files::replace_private(&self.path, text.as_bytes()).map_err(|error| self.io("written", &error))?;
         Ok(outcome)
     }

@@ -20,7 +20,13 @@ const HEADER: &str = "\
 # Pushbell's accounts: the app_id and pushkey of each http pusher that this computer answers to.
 # A pushkey is a secret. A pusher whose pushkey is missing here is deleted by its homeserver at the next push.
 # `pushbell account` changes this file and keeps no comments in it.
+# The last line says that the file is whole.
 ";
+/// The line of the header that promises [`WHOLE`].
+const PROMISE: &str = "# The last line says that the file is whole.";
+/// The last line of what we write. A file that was cut off between two accounts, by a full disk or a backup that was
+/// brought back half, would be good but for this, and the pushers of the accounts that it lost would be deleted.
+const WHOLE: &str = "# This file is whole.";
 const KEYS: [&str; 6] = ["name", "app_id", "pushkey", "counts", "created_at", "sign_in"];
 const SIGN_IN_KEYS: [&str; 6] = ["user_id", "device_id", "homeserver", "method", "event_id_only", "server"];
 
@@ -36,10 +42,17 @@ type Problem = (Range<usize>, String);
 
 /// Reads the text of `accounts.toml`.
 pub(super) fn parse(text: &str) -> Result<Accounts, Damage> {
-    parse_spanned(text).map_err(|(place, problem)| {
+    let accounts = parse_spanned(text).map_err(|(place, problem)| {
         let before = text.as_bytes().iter().take(place.start);
         Damage { line: before.filter(|byte| **byte == b'\n').count() + 1, problem }
-    })
+    })?;
+    // People write files without a header, and write accounts below the last line.
+    let has = |wanted: &str| text.lines().any(|line| line.trim_end() == wanted);
+    if has(PROMISE) && !has(WHOLE) {
+        let problem = format!("the file ends here, before its last line \"{WHOLE}\": bring it back from a backup");
+        return Err(Damage { line: text.lines().count(), problem });
+    }
+    Ok(accounts)
 }
 
 /// Writes the text of `accounts.toml`.
@@ -68,7 +81,7 @@ pub(super) fn render(accounts: &Accounts) -> Result<String, toml::ser::Error> {
         sign_in: sign_in.as_ref(),
     });
     let body = toml::to_string(&File { version: 1, account: account.collect() })?;
-    Ok(format!("{HEADER}\n{body}"))
+    Ok(format!("{HEADER}\n{body}\n{WHOLE}\n"))
 }
 
 fn parse_spanned(text: &str) -> Result<Accounts, Problem> {
@@ -77,8 +90,9 @@ fn parse_spanned(text: &str) -> Result<Accounts, Problem> {
     let file = document.get_ref();
     for key in file.keys() {
         if !["version", "account"].contains(&&**key.get_ref()) {
-            let known = "accounts are written as [[account]] tables, after version = 1";
-            return Err((key.span(), format!("unknown key \"{}\": {known}", key.get_ref())));
+            // The key is not quoted: it may be a pushkey in the wrong place.
+            let problem = "unknown key: accounts are written as [[account]] tables, after version = 1";
+            return Err((key.span(), problem.to_owned()));
         }
     }
     let version = file.get("version");

@@ -176,6 +176,7 @@ fn a_damaged_file_is_told_by_line_and_by_what_would_be_right() {
     check("version = \"1\"\n", 1, "newer Pushbell");
     check("version = 1\naccounts = []\n", 2, "[[account]]");
     check("account = \"sesame\"\n", 1, "[[account]]");
+    check("version = 1\nsesame = \"a\"\n", 2, "[[account]]");
     check("account = [\"sesame\"]\n", 1, "[[account]]");
     check("[[account]\nname = \"sesame\"\n", 1, "not TOML");
     check("[[account]]\npushkey = \"sesame\n", 2, "not TOML");
@@ -214,6 +215,29 @@ fn a_damaged_sign_in_is_told_by_line() {
 }
 
 #[test]
+fn half_of_a_written_file_is_no_list_of_accounts() {
+    let sign_in = SignIn {
+        user_id: "@a:b".to_owned(),
+        device_id: "D".to_owned(),
+        homeserver: "https://b".to_owned(),
+        method: SignInMethod::Password,
+        event_id_only: true,
+        server: "Synapse".to_owned(),
+    };
+    let list = vec![Account { sign_in: Some(sign_in), ..account("a", "app", "one") }, account("b", "app", "two")];
+    let text = format::render(&Accounts::checked(list).unwrap()).unwrap();
+    for good in [text.clone(), text.trim_end().to_owned(), text.replace('\n', "\r\n"), format!("{text}{ALICE}")] {
+        assert!(format::parse(&good).unwrap().iter().len() >= 2);
+    }
+    let parsed: Vec<&str> = (0..text.trim_end().len())
+        .filter(|end| text.is_char_boundary(*end))
+        .map(|end| &text[..end])
+        .filter(|half| format::parse(half).is_ok())
+        .collect();
+    assert!(parsed.is_empty(), "{parsed:#?}");
+}
+
+#[test]
 fn there_is_a_greatest_number_of_accounts() {
     let list = |count| (0..count).map(|n| account(&format!("a{n}"), "app", &format!("k{n}"))).collect::<Vec<_>>();
     assert!(Accounts::checked(list(MAX_ACCOUNTS)).is_ok());
@@ -246,6 +270,26 @@ fn accounts_are_added_and_removed_in_a_private_file() {
     assert_eq!(left, ["b"]);
     file.remove("b").unwrap();
     assert_eq!(file.read().unwrap().iter().len(), 0);
+}
+
+#[test]
+fn nothing_is_written_that_could_not_be_read_again() {
+    let place = tempfile::tempdir().unwrap();
+    let file = AccountsFile::new(&place.path().join("accounts.toml"));
+    file.add(account("a", "app", "one")).unwrap();
+    let sign_in = SignIn {
+        user_id: "@b:b".to_owned(),
+        device_id: "D".repeat(300_000),
+        homeserver: "https://b".to_owned(),
+        method: SignInMethod::Password,
+        event_id_only: false,
+        server: String::new(),
+    };
+    let talkative = Account { sign_in: Some(sign_in), ..account("b", "app", "two") };
+
+    assert!(matches!(file.put(talkative), Err(AccountsError::NotAdded(_))));
+
+    assert_eq!(file.read().unwrap().iter().len(), 1);
 }
 
 #[test]

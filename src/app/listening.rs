@@ -64,6 +64,8 @@ pub(super) struct Listening {
     server: Server<Inbox>,
     /// By the address as configured.
     open: BTreeMap<SocketAddr, Open>,
+    /// Addresses that were given up, while they finish their requests.
+    ending: Vec<JoinHandle<()>>,
     /// What was handed over at the start and is not opened yet.
     inherited: BTreeMap<SocketAddr, std::net::TcpListener>,
     serving: bool,
@@ -108,6 +110,7 @@ impl Listening {
         Self {
             server: Server::new(endpoint, limits),
             open: BTreeMap::new(),
+            ending: Vec::new(),
             inherited: inherited.listeners,
             serving: false,
             wanted: Vec::new(),
@@ -173,9 +176,9 @@ impl Listening {
         }
         let unwanted: Vec<_> = self.open.keys().filter(|address| !wanted.contains(address)).copied().collect();
         for address in unwanted {
-            if let Some(Open { state: State::Serving { stop, .. }, .. }) = self.open.remove(&address) {
-                // It finishes its requests by itself.
+            if let Some(Open { state: State::Serving { stop, task, .. }, .. }) = self.open.remove(&address) {
                 drop(stop);
+                self.give_up(task);
             }
         }
         self.open.extend(bound);
@@ -215,13 +218,20 @@ impl Listening {
         let in_the_way = |address: &&SocketAddr| address.port() == port && !wanted.contains(address);
         let in_the_way: Vec<_> = self.open.keys().filter(in_the_way).copied().collect();
         for address in &in_the_way {
-            if let Some(Open { state: State::Serving { stop, closed, .. }, .. }) = self.open.remove(address) {
+            if let Some(Open { state: State::Serving { stop, closed, task }, .. }) = self.open.remove(address) {
                 drop(stop);
+                self.give_up(task);
                 // It ends by being dropped.
                 drop(closed.await);
             }
         }
         in_the_way
+    }
+
+    /// It finishes its requests by itself. The program does not end before.
+    fn give_up(&mut self, task: JoinHandle<()>) {
+        self.ending.retain(|earlier| !earlier.is_finished());
+        self.ending.push(task);
     }
 
     fn serve_if_serving(&mut self) {
@@ -287,7 +297,7 @@ impl Listening {
 
     /// Finishes the requests in progress, under the server's deadline, and stops.
     pub(super) async fn close(self) {
-        let mut tasks = Vec::new();
+        let mut tasks = self.ending;
         for open in self.open.into_values() {
             if let State::Serving { stop, task, .. } = open.state {
                 drop(stop);

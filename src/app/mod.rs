@@ -30,7 +30,7 @@ use crate::{
     http::Endpoint,
     logging,
     paths::Paths,
-    platform::{console, main_loop, memory, session::Session, sound_server},
+    platform::{console, main_loop, memory, session::Session, sound_server, watch::FileWatch},
     secrets::Secrets,
     wake::WakeWindow,
 };
@@ -111,7 +111,12 @@ async fn serve(
     news: Arc<Notify>,
     (desktop_events, heard): (mpsc::UnboundedSender<DesktopEvent>, mpsc::UnboundedReceiver<DesktopEvent>),
 ) -> Result<(), Failure> {
-    let Start { paths, config, accounts, inbox, icon, announcement, problem } = start;
+    let Start { paths, config, inbox, icon, announcement } = start;
+    // Whoever changes a file is noticed or can tell us before it is read. A change that is missed while the program
+    // starts would stay so, and the pushkey of an account that was added meanwhile would be rejected.
+    let changes = FileWatch::new([paths.config.clone(), paths.accounts.clone()]);
+    let control = instance.listen(&paths).map_err(|error| Failure::Failed(error.to_string()))?;
+    let (accounts, problem) = start::accounts(&paths.accounts);
     let wake_window = WakeWindow::default();
     let replayed = wake_window.clone();
     let settings = upkeep::endpoint_settings(&config);
@@ -124,7 +129,6 @@ async fn serve(
     listening.set_tls(certificate.as_ref().map(Certificate::tls));
     let unusable = certificate.as_ref().and_then(Certificate::problem).map(|reason| (Topic::Certificate, reason));
     let heard_where = upkeep::heard_where(&config, &listening, certificate.as_ref());
-    let control = instance.listen(&paths).map_err(|error| Failure::Failed(error.to_string()))?;
 
     let has_tray = tray.is_some();
     // The main thread's loop lasts until all is written: when a session ends, some systems end the process with the loop.
@@ -175,7 +179,7 @@ async fn serve(
         catching_up,
         autostart,
     };
-    let listening = upkeep.run(asked, waiting_commands, passed_on).await;
+    let listening = upkeep.run(changes, asked, waiting_commands, passed_on).await;
 
     // Requests in progress first: what they record is still presented, or waits for the next start.
     listening.close().await;

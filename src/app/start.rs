@@ -1,4 +1,4 @@
-//! What must be good before anything is bound: the configuration, the inbox, the accounts.
+//! What must be good before anything is bound: the configuration and the inbox; and reading the accounts.
 
 use std::{path::Path, sync::Arc};
 
@@ -24,14 +24,11 @@ const ICON: &[u8] = include_bytes!("../../assets/icons/pushbell-128.png");
 pub(super) struct Start {
     pub(super) paths: Paths,
     pub(super) config: Config,
-    pub(super) accounts: Accounts,
     pub(super) inbox: Inbox,
     /// The app icon for popups: a file, or a name that an icon theme may know.
     pub(super) icon: String,
     /// A popup to begin with.
     pub(super) announcement: Option<Popup>,
-    /// Something that is wrong but does not keep the rest from running.
-    pub(super) problem: Option<(Topic, String)>,
 }
 
 /// Reads the configuration; a first start writes the commented default before.
@@ -43,7 +40,7 @@ pub(super) fn configuration(paths: &Paths) -> Result<Config, Failure> {
 }
 
 impl Start {
-    /// Opens the inbox and reads the accounts; a first start makes one and says how to register it.
+    /// Opens the inbox; a first start makes an account and says how to register it.
     pub(super) fn prepare(paths: Paths, config: Config, news: &Arc<Notify>) -> Result<Self, Failure> {
         // Accounts come before the inbox: accounts that are missing beside an inbox were lost, and must not be made anew.
         let mut announcement = None;
@@ -66,13 +63,17 @@ impl Start {
             ))?;
             announcement = Some(own_popup(WELCOME, "Click to see how to connect your homeserver."));
         }
-        let (accounts, problem) = match Accounts::read(&paths.accounts) {
-            Ok(accounts) => (accounts, None),
-            Err(error) => (Accounts::unavailable(&error), Some((Topic::Accounts, error.to_string()))),
-        };
         let inbox = Inbox::open(&paths.database, retention(&config), Arc::clone(news))?;
         let icon = icon(&paths.icon);
-        Ok(Self { paths, config, accounts, inbox, icon, announcement, problem })
+        Ok(Self { paths, config, inbox, icon, announcement })
+    }
+}
+
+/// Reads the accounts. That they cannot be read is a problem, but does not keep the rest from running.
+pub(super) fn accounts(path: &Path) -> (Accounts, Option<(Topic, String)>) {
+    match Accounts::read(path) {
+        Ok(accounts) => (accounts, None),
+        Err(error) => (Accounts::unavailable(&error), Some((Topic::Accounts, error.to_string()))),
     }
 }
 

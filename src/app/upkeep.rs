@@ -1,6 +1,7 @@
 //! Keeping a running program in step with its files and with what it is asked: reloads, test pushes, the end.
 
 use std::{
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     pin::pin,
@@ -96,18 +97,22 @@ pub(super) fn heard_where(
 }
 
 impl Upkeep {
-    /// Runs until the program is to end, and gives back what is still listening.
+    /// Runs until the program is to end, and gives back what is still listening. `files` watches the configuration
+    /// and the accounts, since before the accounts were read.
     pub(super) async fn run(
         mut self,
+        files: io::Result<FileWatch>,
         mut asked: mpsc::UnboundedReceiver<Ask>,
         mut commands: mpsc::Receiver<Command>,
         controller: mpsc::Sender<Command>,
     ) -> Listening {
         let (tell, mut told) = mpsc::channel(WAITING_CHANGES);
         // A task of its own: it waits until a file has come to rest, which commands that keep coming must not interrupt.
-        tokio::spawn(watch([self.paths.config.clone(), self.paths.accounts.clone()], tell));
+        tokio::spawn(watch(files, tell));
         let mut termination = pin!(termination());
         self.autostart.look();
+        // It was read before it was watched.
+        self.read_config().await;
         loop {
             tokio::select! {
                 () = &mut termination => break,
@@ -279,11 +284,11 @@ async fn post(scheme: Scheme, address: SocketAddr, body: Vec<u8>) -> Result<(), 
 }
 
 /// Tells which of the files have changed, for as long as the system tells us.
-async fn watch(files: [PathBuf; 2], changes: mpsc::Sender<Vec<PathBuf>>) {
+async fn watch(watch: io::Result<FileWatch>, changes: mpsc::Sender<Vec<PathBuf>>) {
     let watched = async {
-        let mut watch = FileWatch::new(files)?;
+        let mut watch = watch?;
         while changes.send(watch.changed().await?).await.is_ok() {}
-        std::io::Result::Ok(())
+        io::Result::Ok(())
     };
     if let Err(error) = watched.await {
         tracing::warn!("changes of the configuration are no longer noticed: {error}");

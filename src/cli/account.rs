@@ -63,7 +63,7 @@ fn list(context: &Context, out: &mut dyn Write) -> Result<(), Failure> {
             CountsScope::Room => "room",
         };
         [
-            account.name.to_string(),
+            output::harmless(&account.name),
             output::harmless(&account.app_id),
             counts.to_owned(),
             output::local_time(account.created_at),

@@ -99,6 +99,8 @@ where
     // hyper's own deadline for heads also runs while a connection is idle: ours tells the two apart.
     let mut http = http1::Builder::new()
         .header_read_timeout(None)
+        // Who has said all that it will say, as `nc -N` does, still waits for the answers.
+        .half_close(true)
         .max_buf_size(limits.head_bytes)
         .serve_connection(TokioIo::new(Watched { stream, member: Arc::clone(member) }), service);
     // The timer rings at the deadline or before: one that is later than it was is looked at when the timer rings.

@@ -3,7 +3,7 @@
 use pushbell::http::Limits;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::support::{PATH, Server, push, request};
+use crate::support::{Mood, PATH, Server, push, request};
 
 const KNOWN: &[&str] = &["alices-key"];
 
@@ -87,6 +87,25 @@ async fn http_1_0_and_connection_close_are_served_and_closed() {
         let head = format!("POST {PATH} HTTP/{version}\r\n{header}\r\nContent-Length: {}\r\n\r\n", body.len());
         client.send(&[head.as_bytes(), &body].concat()).await;
         assert_eq!(client.answer().await.status, 200);
+        assert_eq!(client.end().await, b"");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_has_said_all_it_will_say_gets_its_answers() {
+    let server = Server::start().await;
+    for requests in 1..=2 {
+        server.recording.set(Mood::Hangs);
+        let mut client = server.connect().await;
+        client.send(&request("POST", PATH, &push(KNOWN)).repeat(requests)).await;
+        client.stream.shutdown().await.unwrap();
+        server.recording.has_begun(requests).await;
+        // By then the server has seen the end of what the first client sends.
+        assert_eq!(server.push(&["stranger"]).await.status, 200);
+        server.recording.set(Mood::Works);
+        for _ in 0..requests {
+            assert_eq!(client.answer().await.status, 200, "{requests}");
+        }
         assert_eq!(client.end().await, b"");
     }
 }

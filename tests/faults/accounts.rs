@@ -1,6 +1,10 @@
 //! `accounts.toml` is missing, unreadable or damaged: no pushkey that may be known is ever rejected.
 
-use std::fs;
+use std::{
+    fs::{self, File},
+    io::Write,
+    process::Command,
+};
 
 use serde_json::{Value, json};
 
@@ -8,6 +12,7 @@ use super::load::message;
 use crate::{
     app::{App, DUNST},
     rig::{
+        DesktopOptions, SOON, http,
         pushbell::{Account, address},
         wait_until,
     },
@@ -59,4 +64,34 @@ fn accounts_that_cannot_be_read_reject_nobody() {
             assert_eq!(app.pushbell.push(&for_a_stranger(&app)), (200, rejected.clone()));
         }
     }
+}
+
+#[test]
+fn what_changes_while_it_starts_is_taken_up() {
+    let mut app = App::start(DesktopOptions::BARE, "");
+    app.pushbell.ok(&["account", "add", "added"]);
+    let added = app.pushbell.account_named("added");
+    app.pushbell.terminate();
+    let path = app.pushbell.data_directory().join("accounts.toml");
+    let with_added = path.with_extension("new");
+    fs::copy(&path, &with_added).expect("it is ours");
+    app.pushbell.ok(&["account", "remove", "added"]);
+    let without = fs::read_to_string(&path).expect("the accounts are there");
+    // A pipe shows when the accounts are read, and holds the start up meanwhile.
+    fs::remove_file(&path).expect("it is ours");
+    assert!(Command::new("mkfifo").arg(&path).status().expect("it is installed").success());
+
+    app.pushbell.launch(&["run"]);
+    let mut pipe = File::options().write(true).open(&path).expect("the app reads it");
+    fs::rename(&with_added, &path).expect("it is ours");
+    let old = app.pushbell.port;
+    let new = http::free_port();
+    app.pushbell.configure(&format!("[server]\nlisten = [\"127.0.0.1:{old}\", \"127.0.0.1:{new}\"]\n"));
+    pipe.write_all(without.as_bytes()).expect("the app reads it");
+    drop(pipe);
+
+    app.pushbell.wait_for_status("the account is known", |status| status["accounts"].to_string().contains("added"));
+    app.pushbell.notify(&added, message("$added", "room"));
+    app.pushbell.port = new;
+    wait_until("the new address is listened on", SOON, || app.pushbell.is_healthy());
 }

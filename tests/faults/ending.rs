@@ -12,7 +12,7 @@ use super::load::{integrity, message, recorded};
 use crate::{
     app::{App, DUNST},
     rig::{
-        DesktopOptions, Notifier, SOON, TrayHost,
+        DesktopOptions, Notifier, SOON, TrayHost, http,
         pushbell::{PATH, address},
         wait_until,
     },
@@ -78,6 +78,24 @@ fn whatever_ends_it_requests_in_flight_are_answered_and_nothing_is_left() {
         assert_eq!(integrity(&app.pushbell.database()), "ok");
         app.pushbell.run();
     }
+}
+
+#[test]
+fn requests_in_flight_at_an_address_that_was_given_up_are_answered_before_it_ends() {
+    let mut app = App::start(DesktopOptions::BARE, "");
+    let push = Unfinished::begin(&app, "$old address");
+    assert!(app.pushbell.is_healthy());
+    app.pushbell.port = http::free_port();
+    app.pushbell.configure("");
+    wait_until("it listens at the new address", SOON, || app.pushbell.is_healthy());
+
+    app.pushbell.app().signal(Signal::TERM);
+    wait_until("it listens no more", SOON, || TcpStream::connect(("127.0.0.1", app.pushbell.port)).is_err());
+
+    let answer = push.finish();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(r#"{"rejected":[]}"#), "{answer}");
+    assert_eq!(app.pushbell.app().wait(SOON).code(), Some(0));
+    assert_eq!(recorded(&app.pushbell.database()), ["$old address"]);
 }
 
 #[test]
