@@ -87,7 +87,8 @@ impl Entry {
     }
 }
 
-/// The popups of this run of the program: at most one for each key, the oldest first.
+/// The popups of this run of the program: at most one for each key, that asked for longest ago first. The service lists
+/// them in that order too, so that the person can still click what is remembered here.
 #[derive(Debug, Default)]
 pub(super) struct Popups {
     next_serial: u64,
@@ -101,9 +102,11 @@ impl Popups {
         self.next_serial += 1;
         let serial = PopupSerial(self.next_serial);
         let under_way = UnderWay { serial, shown, subject, says: None, is_correction: false };
-        if let Some(entry) = self.entry(&key) {
+        if let Some(index) = self.entries.iter().position(|entry| entry.key == key) {
+            let mut entry = self.entries.remove(index);
             let is_correction = std::mem::take(&mut entry.is_outdated);
             entry.under_way = Some(UnderWay { is_correction, ..under_way });
+            self.entries.push(entry);
         } else {
             if self.entries.len() == MOST {
                 let oldest = self.entries.iter().position(|entry| entry.under_way.is_none());
@@ -377,5 +380,18 @@ mod tests {
             popups.ask(room(number), None, None);
         }
         assert_eq!(popups.entries.len(), MOST, "even if the service answers nothing");
+    }
+
+    #[test]
+    fn what_was_asked_for_lately_is_remembered_though_it_first_came_long_ago() {
+        let mut popups = Popups::default();
+        let mut show = |number| {
+            let serial = popups.ask(room(number), None, None);
+            popups.shown(serial);
+        };
+        (0..MOST).for_each(&mut show);
+        show(0);
+        show(MOST);
+        assert!(popups.is_up(&room(0)) && !popups.is_up(&room(1)));
     }
 }
