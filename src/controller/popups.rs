@@ -55,7 +55,7 @@ struct UnderWay {
     /// What is to be written down once it is shown.
     shown: Option<Shown>,
     subject: Option<Subject>,
-    /// Title and text of a summary.
+    /// Title and text of one that is not about one room.
     says: Option<(String, String)>,
     /// It was to make an outdated one right.
     is_correction: bool,
@@ -69,7 +69,7 @@ struct Entry {
     is_up: bool,
     /// What the one that is up tells of, if that is notices of one room.
     subject: Option<Subject>,
-    /// What the one that is up says, if it is a summary.
+    /// What the one that is up says, if it is not about one room.
     says: Option<(String, String)>,
     /// What the one that is up tells is no longer right.
     is_outdated: bool,
@@ -124,10 +124,10 @@ impl Popups {
         serial
     }
 
-    /// A summary is about to be shown, like [`Popups::ask`].
-    pub(super) fn ask_summary(&mut self, popup: &Popup, shown: Shown) -> PopupSerial {
-        let serial = self.ask(PopupKey::Summary, Some(shown), None);
-        if let Some(coming) = self.entry(&PopupKey::Summary).and_then(|entry| entry.under_way.as_mut()) {
+    /// A popup that is not about one room is about to be shown, like [`Popups::ask`]; what it says is remembered.
+    pub(super) fn ask_saying(&mut self, popup: &Popup, shown: Option<Shown>) -> PopupSerial {
+        let serial = self.ask(popup.key.clone(), shown, None);
+        if let Some(coming) = self.entry(&popup.key).and_then(|entry| entry.under_way.as_mut()) {
             coming.says = Some((popup.title.clone(), popup.text.clone()));
         }
         serial
@@ -195,14 +195,17 @@ impl Popups {
 
     /// Whether the summary that is up says just this. If so, it is right after all.
     pub(super) fn summary_says_already(&mut self, popup: &Popup) -> bool {
-        let says = |(title, text): &(String, String)| *title == popup.title && *text == popup.text;
-        match self.entry(&PopupKey::Summary) {
-            Some(entry) if entry.is_up && entry.says.as_ref().is_some_and(says) => {
-                entry.is_outdated = false;
-                true
-            }
-            Some(_) | None => false,
+        let says_already = self.says(popup);
+        if let Some(entry) = self.entry(&popup.key).filter(|_| says_already) {
+            entry.is_outdated = false;
         }
+        says_already
+    }
+
+    /// Whether the popup that is up says just this.
+    pub(super) fn says(&self, popup: &Popup) -> bool {
+        let says = |(title, text): &(String, String)| *title == popup.title && *text == popup.text;
+        self.find(&popup.key).is_some_and(|entry| entry.is_up && entry.says.as_ref().is_some_and(says))
     }
 
     /// Whether the popup that is up tells just this. If so, it is right after all.

@@ -325,7 +325,7 @@ impl<D: Desktop> Controller<D> {
         if self.popups.is_summary_outdated() && self.popups.summary_says_already(&popup) {
             return;
         }
-        let serial = self.popups.ask_summary(&popup, Shown::Everything(up_to));
+        let serial = self.popups.ask_saying(&popup, Some(Shown::Everything(up_to)));
         self.parts.desktop.show(serial, popup);
     }
 

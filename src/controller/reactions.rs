@@ -87,7 +87,10 @@ impl<D: Desktop> Controller<D> {
             Some(Shown::Call(call, state)) => self.calls.was_shown(call, state),
             Some(Shown::Room(..) | Shown::Everything(_)) | None => {}
         }
-        if let PopupKey::Own(title) = &key {
+        if let PopupKey::Own(title) = &key
+            && self.announcements.get(title).is_some_and(|popup| self.popups.says(popup))
+        {
+            // What there is to say may have changed while this was on its way: then it is still to be told.
             self.announcements.remove(title);
         }
         self.unwritten.extend(shown);
