@@ -246,11 +246,12 @@ impl Popups {
         self.entries.len() < before
     }
 
-    /// All popups of which this is true are withdrawn, also those only on their way; which they were.
+    /// All popups of which this is true are withdrawn, also those only on their way; which they were. Of one that is about
+    /// to be replaced it is asked what the coming one tells of.
     pub(super) fn forget(&mut self, gone: impl Fn(&PopupKey, Option<&Subject>) -> bool) -> Vec<PopupKey> {
         let is_gone = |entry: &mut Entry| {
             let coming = entry.under_way.as_ref().and_then(|popup| popup.subject.as_ref());
-            gone(&entry.key, entry.subject.as_ref().or(coming))
+            gone(&entry.key, coming.or(entry.subject.as_ref()))
         };
         self.entries.extract_if(.., is_gone).map(|entry| entry.key).collect()
     }

@@ -114,8 +114,14 @@ impl<D: Desktop> Controller<D> {
 
     fn withdraw_zeroed(&mut self, zeroed: &Zeroed, news: &News) {
         let nothing_unread = news.accounts.iter().all(|account| account.unread == 0);
+        // A popup may tell of what came after the zero and before its news: taken away, it would come up once more.
+        let came_later = |subject: &Subject| {
+            news.waiting.iter().any(|waiting| waiting.room == subject.room && waiting.newest == subject.newest)
+        };
         let gone = self.popups.forget(|key, subject| {
+            let is_room = matches!(key, PopupKey::Room(_));
             let is_told_of = match zeroed {
+                _ if is_room && subject.is_some_and(came_later) => false,
                 Zeroed::Account(account) => subject.is_some_and(|subject| subject.room.account == *account),
                 Zeroed::Room(room) => matches!(key, PopupKey::Room(of) if of == room),
                 Zeroed::Call(call) => *key == PopupKey::Call(*call),
