@@ -200,7 +200,7 @@ impl<D: Desktop> Controller<D> {
         }
         if !self.parts.config.popup.enabled {
             if (self.last.waiting_notices > 0 || self.last.calls.iter().any(|call| !self.calls.is_shown(call)))
-                && let Err(error) = self.parts.inbox.settle_waiting().await
+                && let Err(error) = self.parts.inbox.settle_waiting(self.last.waiting_up_to).await
             {
                 self.inbox_failed(&error);
             }

@@ -314,12 +314,13 @@ impl Inbox {
         Ok(())
     }
 
-    /// Settles every waiting notice without showing it (`popup.enabled = false`).
+    /// Settles the waiting notices up to this one, and all calls, without showing them (`popup.enabled = false`). What
+    /// came after it has not had its sound yet.
     ///
     /// # Errors
     /// When it could not be written down.
-    pub async fn settle_waiting(&self) -> Result<(), InboxError> {
-        while !self.ask(Worker::settle_waiting).await? {}
+    pub async fn settle_waiting(&self, up_to: NoticeId) -> Result<(), InboxError> {
+        while !self.ask(move |worker| worker.settle_waiting(up_to)).await? {}
         Ok(())
     }
 
