@@ -171,13 +171,7 @@ impl<D: Desktop> Controller<D> {
             self.sounded = Some(news.waiting_up_to);
             return;
         };
-        let newest = news
-            .waiting
-            .iter()
-            .filter_map(|room| room.newest_sound.as_ref())
-            .filter(|(id, _)| *id > sounded)
-            .max_by_key(|(id, _)| *id);
-        if let Some((_, sound)) = newest
+        if let Some((_, sound)) = news.newest_sound.as_ref().filter(|(id, _)| *id > sounded)
             && !self.silent()
         {
             self.parts.desktop.play(sound);

@@ -103,6 +103,8 @@ pub struct News {
     pub waiting_from: NoticeId,
     /// The newest notice that waits; meaningless when none does.
     pub waiting_up_to: NoticeId,
+    /// The newest of all that wait that asks for a sound, also of rooms that did not fit, and which.
+    pub newest_sound: Option<(NoticeId, SoundTweak)>,
     /// Calls that ring, and missed calls whose popup has not been shown yet; at most 32, those
     /// that ring first, then oldest first.
     pub calls: Vec<Call>,

@@ -62,3 +62,15 @@ async fn what_comes_while_earlier_messages_are_settled_is_heard() {
     assert_eq!(bench.sounds(), ["bing"]);
     assert_eq!(bench.inbox.totals().await.unwrap().unshown, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_heard_however_many_rooms_wait_for_a_service() {
+    let mut bench = Bench::without_service().await;
+    for number in 0..=News::MAX_ROOMS {
+        bench.arrive(message(&format!("{number}"), &format!("room {number}")).sound("before")).await;
+    }
+    bench.settle().await;
+    bench.sounds();
+    bench.push(message("late", "Kitchen").sound("bing")).await;
+    assert_eq!(bench.sounds(), ["bing"]);
+}
