@@ -29,7 +29,7 @@ use crate::{
     config::{Config, Preview},
     control::{Command, Reply, Request, SignInStatus, TlsStatus},
     desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState, popup::Popup},
-    inbox::{Inbox, InboxError, News, Retention, Shown},
+    inbox::{Inbox, InboxError, News, Read, Retention, Shown},
     notice::NoticeId,
     push::present::Wording,
     wake::WakeWindow,
@@ -40,6 +40,7 @@ use catching_up::CatchingUp;
 use pause::Pause;
 use plan::Planner;
 use popups::Popups;
+use reactions::seen;
 
 /// News are asked for at most this often; what comes sooner is told together.
 const NEWS_INTERVAL: Duration = Duration::from_millis(20);
@@ -190,8 +191,7 @@ pub struct Controller<D> {
     catching_up: CatchingUp,
     /// The sessions of signed-in accounts.
     sessions: BTreeMap<String, SignInStatus>,
-    /// What was shown but could not be written down: nothing else is shown before it is, or it would be shown again.
-    unwritten: Vec<Shown>,
+    unwritten: Unwritten,
     /// How often in a row the notification service has refused a popup.
     refusals: u32,
     /// Whether it is known what an earlier run noted: a pause, being muted. Nothing is presented before it is.
@@ -208,6 +208,19 @@ pub struct Controller<D> {
     news_interval: Duration,
     /// When to look again, if something is due. Nothing ticks while nothing is.
     due: Option<Instant>,
+}
+
+/// What the inbox has not noted yet: most of all what it could not.
+#[derive(Debug, Default)]
+struct Unwritten {
+    /// What was shown: nothing else is shown before it is noted, or it would be shown again.
+    shown: Vec<Shown>,
+    /// What the person has read here. Likewise, or what was read would be told of again.
+    reads: Vec<Read>,
+    /// Settings, with their values.
+    settings: BTreeMap<&'static str, Option<String>>,
+    /// Which accounts there are.
+    accounts: bool,
 }
 
 impl<D: Desktop> Controller<D> {
@@ -236,7 +249,7 @@ impl<D: Desktop> Controller<D> {
             backlog: Some(BACKLOG_ROOMS),
             catching_up: CatchingUp::default(),
             sessions: BTreeMap::new(),
-            unwritten: Vec::new(),
+            unwritten: Unwritten { accounts: true, ..Unwritten::default() },
             refusals: 0,
             is_restored: false,
             inbox_works: true,
@@ -294,24 +307,34 @@ impl<D: Desktop> Controller<D> {
     }
 
     /// Popups stay: what they tell is still unread. Those that come up at the last moment are noted, or the next run
-    /// would show them again.
+    /// would show them again; so is what is dismissed then, and what could not be noted before.
     async fn end(self, mut heard: mpsc::UnboundedReceiver<DesktopEvent>) {
-        let Self { parts: Parts { desktop, inbox, .. }, mut popups, mut unwritten, .. } = self;
+        let Self { parts: Parts { desktop, inbox, .. }, mut popups, unwritten, .. } = self;
+        let Unwritten { mut shown, mut reads, settings, .. } = unwritten;
         desktop.close().await;
         while let Ok(event) = heard.try_recv() {
             if let DesktopEvent::Shown(serial) = event {
-                unwritten.extend(popups.shown(serial).and_then(|(_, shown)| shown));
+                shown.extend(popups.shown(serial).and_then(|(_, shown)| shown));
+            } else if let DesktopEvent::Dismissed(key) = event {
+                reads.extend(seen(&key, popups.dismissed(&key).as_ref()));
             }
         }
-        if unwritten.is_empty() {
-            return;
-        }
-        let reason = match timeout(LAST_NOTE_TIME, inbox.mark_shown(unwritten)).await {
+        let note = async {
+            inbox.mark_shown(shown).await?;
+            for read in reads {
+                inbox.mark_read(read).await?;
+            }
+            for (name, value) in settings {
+                inbox.set_setting(name, value).await?;
+            }
+            Ok::<_, InboxError>(())
+        };
+        let reason = match timeout(LAST_NOTE_TIME, note).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the disk takes too long".to_owned(),
         };
-        tracing::warn!("it could not be noted which popups were shown last; they will come again: {reason}");
+        tracing::warn!("what was shown, read or set last could not be noted, and may come again: {reason}");
     }
 
     /// When to look into the inbox again though nobody says anything: every timer there is leads to the same look.
@@ -328,25 +351,32 @@ impl<D: Desktop> Controller<D> {
             (self.parts.inbox.setting("paused_until").await, self.parts.inbox.setting("muted").await);
         match paused_until.and_then(|until| muted.map(|muted| (until, muted))) {
             Ok((until, muted)) => {
-                let until = until.and_then(|until| until.parse().ok());
                 // What the person has done meanwhile counts.
-                self.pause = self.pause.or(until.map(|until| Pause::new(until, Timestamp::now(), Instant::now())));
-                self.muted |= muted.is_some();
+                if !self.unwritten.settings.contains_key("paused_until") {
+                    let until = until.and_then(|until| until.parse().ok());
+                    self.pause = until.map(|until| Pause::new(until, Timestamp::now(), Instant::now()));
+                }
+                if !self.unwritten.settings.contains_key("muted") {
+                    self.muted = muted.is_some();
+                }
                 self.is_restored = true;
-                self.retain_accounts().await;
             }
             Err(error) => self.inbox_failed(&error),
         }
     }
 
     /// The inbox forgets the numbers of accounts that were removed; not while nobody can tell which those are.
-    async fn retain_accounts(&mut self) {
+    pub(super) async fn retain_accounts(&mut self) {
+        if !self.unwritten.accounts {
+            return;
+        }
         let known = self.parts.accounts.iter().map(|account| account.name.to_string()).collect();
         if self.parts.accounts.unreadable().is_none()
             && let Err(error) = self.parts.inbox.retain_accounts(known).await
         {
-            self.inbox_failed(&error);
+            return self.inbox_failed(&error);
         }
+        self.unwritten.accounts = false;
     }
 
     async fn news_came(&mut self) {
@@ -382,7 +412,7 @@ impl<D: Desktop> Controller<D> {
             Event::Configured(config) => self.configure(*config).await,
             Event::Accounts(accounts) => {
                 self.parts.accounts = accounts;
-                self.retain_accounts().await;
+                self.unwritten.accounts = true;
                 self.refresh().await;
             }
             Event::Problem(topic, Some(reason)) => self.problem(topic, reason),

@@ -41,7 +41,9 @@ impl<D: Desktop> Controller<D> {
         // Whatever the inbox answers.
         self.calls.rung_out(now).into_iter().for_each(|call| self.parts.desktop.stop_ringing(call));
         self.show_announcements();
-        if self.is_restored && self.write_shown().await {
+        self.write_settings().await;
+        self.retain_accounts().await;
+        if self.is_restored && self.write_shown().await && self.write_reads().await {
             match self.parts.inbox.news(self.calls.wall_clock(Timestamp::now(), now)).await {
                 Ok(news) => self.tell(news, now).await,
                 Err(error) => self.inbox_failed(&error),
@@ -57,12 +59,12 @@ impl<D: Desktop> Controller<D> {
 
     /// Has the inbox note what was shown. Whether it has.
     pub(super) async fn write_shown(&mut self) -> bool {
-        if self.unwritten.is_empty() {
+        if self.unwritten.shown.is_empty() {
             return true;
         }
-        match self.parts.inbox.mark_shown(self.unwritten.clone()).await {
+        match self.parts.inbox.mark_shown(self.unwritten.shown.clone()).await {
             Ok(()) => {
-                self.unwritten.clear();
+                self.unwritten.shown.clear();
                 true
             }
             Err(error) => {
@@ -103,7 +105,8 @@ impl<D: Desktop> Controller<D> {
             kept_as.display()
         );
         self.problem(Topic::Damage, reason);
-        self.unwritten.clear();
+        self.unwritten.shown.clear();
+        self.unwritten.reads.clear();
         if let Some(pause) = self.pause {
             self.remember("paused_until", Some(pause.until().to_string())).await;
         }
