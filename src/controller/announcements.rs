@@ -89,7 +89,7 @@ impl<D: Desktop> Controller<D> {
         }
         for popup in self.announcements.values() {
             if !self.popups.is_under_way(&popup.key) {
-                let serial = self.popups.ask(popup.key.clone(), None, None);
+                let serial = self.popups.ask_saying(popup, None);
                 self.parts.desktop.show(serial, popup.clone());
             }
         }

@@ -30,7 +30,7 @@ use crate::{
     config::{Config, Preview},
     control::{Command, Reply, Request, SignInStatus, TlsStatus},
     desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState, popup::Popup},
-    inbox::{Inbox, InboxError, News, Retention, Shown},
+    inbox::{Inbox, InboxError, News, Read, Retention, Shown},
     notice::NoticeId,
     push::present::Wording,
     wake::WakeWindow,
@@ -42,6 +42,7 @@ use left_up::LeftUp;
 use pause::Pause;
 use plan::Planner;
 use popups::Popups;
+use reactions::seen;
 
 /// News are asked for at most this often; what comes sooner is told together.
 const NEWS_INTERVAL: Duration = Duration::from_millis(20);
@@ -192,8 +193,7 @@ pub struct Controller<D> {
     catching_up: CatchingUp,
     /// The sessions of signed-in accounts.
     sessions: BTreeMap<String, SignInStatus>,
-    /// What was shown but could not be written down: nothing else is shown before it is, or it would be shown again.
-    unwritten: Vec<Shown>,
+    unwritten: Unwritten,
     /// What an earlier run has left up, as it was written.
     left_up: LeftUp,
     /// How often in a row the notification service has refused a popup.
@@ -214,6 +214,19 @@ pub struct Controller<D> {
     news_interval: Duration,
     /// When to look again, if something is due. Nothing ticks while nothing is.
     due: Option<Instant>,
+}
+
+/// What the inbox has not noted yet: most of all what it could not.
+#[derive(Debug, Default)]
+struct Unwritten {
+    /// What was shown: nothing else is shown before it is noted, or it would be shown again.
+    shown: Vec<Shown>,
+    /// What the person has read here. Likewise, or what was read would be told of again.
+    reads: Vec<Read>,
+    /// Settings, with their values.
+    settings: BTreeMap<&'static str, Option<String>>,
+    /// Which accounts there are.
+    accounts: bool,
 }
 
 impl<D: Desktop> Controller<D> {
@@ -242,7 +255,7 @@ impl<D: Desktop> Controller<D> {
             backlog: Some(BACKLOG_ROOMS),
             catching_up: CatchingUp::default(),
             sessions: BTreeMap::new(),
-            unwritten: Vec::new(),
+            unwritten: Unwritten { accounts: true, ..Unwritten::default() },
             left_up: LeftUp::default(),
             refusals: 0,
             refusal: None,
@@ -302,19 +315,26 @@ impl<D: Desktop> Controller<D> {
     }
 
     /// Popups stay: what they tell is still unread. Those that come up at the last moment are noted, or the next run
-    /// would show them again.
+    /// would show them again; so is what is dismissed then, and what could not be noted before.
     async fn end(self, mut heard: mpsc::UnboundedReceiver<DesktopEvent>) {
-        let Self { parts: Parts { desktop, inbox, .. }, mut popups, mut unwritten, left_up: before, .. } = self;
+        let Self { parts: Parts { desktop, inbox, .. }, mut popups, unwritten, left_up: before, .. } = self;
+        let Unwritten { mut shown, mut reads, settings, .. } = unwritten;
         let standing = desktop.close().await;
         while let Ok(event) = heard.try_recv() {
             if let DesktopEvent::Shown(serial) = event {
-                unwritten.extend(popups.shown(serial).and_then(|(_, shown)| shown));
+                shown.extend(popups.shown(serial).and_then(|(_, shown)| shown));
+            } else if let DesktopEvent::Dismissed(key) = event {
+                reads.extend(seen(&key, popups.dismissed(&key).as_ref()));
             }
         }
         let left_up = standing.map(|standing| LeftUp::new(standing, |key| popups.subject(key))).unwrap_or_default();
         let note = async {
-            if !unwritten.is_empty() {
-                inbox.mark_shown(unwritten).await?;
+            inbox.mark_shown(shown).await?;
+            for read in reads {
+                inbox.mark_read(read).await?;
+            }
+            for (name, value) in settings {
+                inbox.set_setting(name, value).await?;
             }
             if left_up != before {
                 inbox.set_setting(left_up::SETTING, left_up.written()).await?;
@@ -326,7 +346,7 @@ impl<D: Desktop> Controller<D> {
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the disk takes too long".to_owned(),
         };
-        tracing::warn!("it could not be noted which popups are up; the last may come again: {reason}");
+        tracing::warn!("what was shown, read or set last could not be noted, and may come again: {reason}");
     }
 
     /// When to look into the inbox again though nobody says anything: every timer there is leads to the same look.
@@ -346,29 +366,36 @@ impl<D: Desktop> Controller<D> {
         };
         match noted.await {
             Ok((until, muted, left_up)) => {
-                let until = until.and_then(|until| until.parse().ok());
                 // What the person has done meanwhile counts.
-                self.pause = self.pause.or(until.map(|until| Pause::new(until, Timestamp::now(), Instant::now())));
-                self.muted |= muted.is_some();
+                if !self.unwritten.settings.contains_key("paused_until") {
+                    let until = until.and_then(|until| until.parse().ok());
+                    self.pause = until.map(|until| Pause::new(until, Timestamp::now(), Instant::now()));
+                }
+                if !self.unwritten.settings.contains_key("muted") {
+                    self.muted = muted.is_some();
+                }
                 self.left_up = LeftUp::read(left_up.as_deref());
                 if let Some(standing) = self.left_up.standing() {
                     self.parts.desktop.adopt(standing);
                 }
                 self.is_restored = true;
-                self.retain_accounts().await;
             }
             Err(error) => self.inbox_failed(&error),
         }
     }
 
     /// The inbox forgets the numbers of accounts that were removed; not while nobody can tell which those are.
-    async fn retain_accounts(&mut self) {
+    pub(super) async fn retain_accounts(&mut self) {
+        if !self.unwritten.accounts {
+            return;
+        }
         let known = self.parts.accounts.iter().map(|account| account.name.to_string()).collect();
         if self.parts.accounts.unreadable().is_none()
             && let Err(error) = self.parts.inbox.retain_accounts(known).await
         {
-            self.inbox_failed(&error);
+            return self.inbox_failed(&error);
         }
+        self.unwritten.accounts = false;
     }
 
     async fn news_came(&mut self) {
@@ -404,7 +431,7 @@ impl<D: Desktop> Controller<D> {
             Event::Configured(config) => self.configure(*config).await,
             Event::Accounts(accounts) => {
                 self.parts.accounts = accounts;
-                self.retain_accounts().await;
+                self.unwritten.accounts = true;
                 self.refresh().await;
             }
             Event::Problem(topic, Some(reason)) => self.problem(topic, reason),

@@ -55,7 +55,7 @@ struct UnderWay {
     /// What is to be written down once it is shown.
     shown: Option<Shown>,
     subject: Option<Subject>,
-    /// Title and text of a summary.
+    /// Title and text of one that is not about one room.
     says: Option<(String, String)>,
     /// It was to make an outdated one right.
     is_correction: bool,
@@ -69,7 +69,7 @@ struct Entry {
     is_up: bool,
     /// What the one that is up tells of, if that is notices of one room.
     subject: Option<Subject>,
-    /// What the one that is up says, if it is a summary.
+    /// What the one that is up says, if it is not about one room.
     says: Option<(String, String)>,
     /// What the one that is up tells is no longer right.
     is_outdated: bool,
@@ -87,7 +87,8 @@ impl Entry {
     }
 }
 
-/// The popups of this run of the program, and those that it goes on with: at most one for each key, the oldest first.
+/// The popups of this run of the program, and those that it goes on with: at most one for each key, that asked for longest
+/// ago first. The service lists them in that order too, so that the person can still click what is remembered here.
 #[derive(Debug, Default)]
 pub(super) struct Popups {
     next_serial: u64,
@@ -101,9 +102,11 @@ impl Popups {
         self.next_serial += 1;
         let serial = PopupSerial(self.next_serial);
         let under_way = UnderWay { serial, shown, subject, says: None, is_correction: false };
-        if let Some(entry) = self.entry(&key) {
+        if let Some(index) = self.entries.iter().position(|entry| entry.key == key) {
+            let mut entry = self.entries.remove(index);
             let is_correction = std::mem::take(&mut entry.is_outdated);
             entry.under_way = Some(UnderWay { is_correction, ..under_way });
+            self.entries.push(entry);
         } else {
             if self.entries.len() == MOST {
                 let oldest = self.entries.iter().position(|entry| entry.under_way.is_none());
@@ -131,10 +134,10 @@ impl Popups {
         }
     }
 
-    /// A summary is about to be shown, like [`Popups::ask`].
-    pub(super) fn ask_summary(&mut self, popup: &Popup, shown: Shown) -> PopupSerial {
-        let serial = self.ask(PopupKey::Summary, Some(shown), None);
-        if let Some(coming) = self.entry(&PopupKey::Summary).and_then(|entry| entry.under_way.as_mut()) {
+    /// A popup that is not about one room is about to be shown, like [`Popups::ask`]; what it says is remembered.
+    pub(super) fn ask_saying(&mut self, popup: &Popup, shown: Option<Shown>) -> PopupSerial {
+        let serial = self.ask(popup.key.clone(), shown, None);
+        if let Some(coming) = self.entry(&popup.key).and_then(|entry| entry.under_way.as_mut()) {
             coming.says = Some((popup.title.clone(), popup.text.clone()));
         }
         serial
@@ -202,14 +205,17 @@ impl Popups {
 
     /// Whether the summary that is up says just this. If so, it is right after all.
     pub(super) fn summary_says_already(&mut self, popup: &Popup) -> bool {
-        let says = |(title, text): &(String, String)| *title == popup.title && *text == popup.text;
-        match self.entry(&PopupKey::Summary) {
-            Some(entry) if entry.is_up && entry.says.as_ref().is_some_and(says) => {
-                entry.is_outdated = false;
-                true
-            }
-            Some(_) | None => false,
+        let says_already = self.says(popup);
+        if let Some(entry) = self.entry(&popup.key).filter(|_| says_already) {
+            entry.is_outdated = false;
         }
+        says_already
+    }
+
+    /// Whether the popup that is up says just this.
+    pub(super) fn says(&self, popup: &Popup) -> bool {
+        let says = |(title, text): &(String, String)| *title == popup.title && *text == popup.text;
+        self.find(&popup.key).is_some_and(|entry| entry.is_up && entry.says.as_ref().is_some_and(says))
     }
 
     /// Whether the popup that is up tells just this. If so, it is right after all.
@@ -250,11 +256,12 @@ impl Popups {
         self.entries.len() < before
     }
 
-    /// All popups of which this is true are withdrawn, also those only on their way; which they were.
+    /// All popups of which this is true are withdrawn, also those only on their way; which they were. Of one that is about
+    /// to be replaced it is asked what the coming one tells of.
     pub(super) fn forget(&mut self, gone: impl Fn(&PopupKey, Option<&Subject>) -> bool) -> Vec<PopupKey> {
         let is_gone = |entry: &mut Entry| {
             let coming = entry.under_way.as_ref().and_then(|popup| popup.subject.as_ref());
-            gone(&entry.key, entry.subject.as_ref().or(coming))
+            gone(&entry.key, coming.or(entry.subject.as_ref()))
         };
         self.entries.extract_if(.., is_gone).map(|entry| entry.key).collect()
     }
@@ -387,5 +394,18 @@ mod tests {
             popups.ask(room(number), None, None);
         }
         assert_eq!(popups.entries.len(), MOST, "even if the service answers nothing");
+    }
+
+    #[test]
+    fn what_was_asked_for_lately_is_remembered_though_it_first_came_long_ago() {
+        let mut popups = Popups::default();
+        let mut show = |number| {
+            let serial = popups.ask(room(number), None, None);
+            popups.shown(serial);
+        };
+        (0..MOST).for_each(&mut show);
+        show(0);
+        show(MOST);
+        assert!(popups.is_up(&room(0)) && !popups.is_up(&room(1)));
     }
 }

@@ -41,7 +41,9 @@ impl<D: Desktop> Controller<D> {
         // Whatever the inbox answers.
         self.calls.rung_out(now).into_iter().for_each(|call| self.parts.desktop.stop_ringing(call));
         self.show_announcements();
-        if self.is_restored && self.write_shown().await {
+        self.write_settings().await;
+        self.retain_accounts().await;
+        if self.is_restored && self.write_shown().await && self.write_reads().await {
             match self.parts.inbox.news(self.calls.wall_clock(Timestamp::now(), now)).await {
                 Ok(news) => self.tell(news, now).await,
                 Err(error) => self.inbox_failed(&error),
@@ -57,12 +59,12 @@ impl<D: Desktop> Controller<D> {
 
     /// Has the inbox note what was shown. Whether it has.
     pub(super) async fn write_shown(&mut self) -> bool {
-        if self.unwritten.is_empty() {
+        if self.unwritten.shown.is_empty() {
             return true;
         }
-        match self.parts.inbox.mark_shown(self.unwritten.clone()).await {
+        match self.parts.inbox.mark_shown(self.unwritten.shown.clone()).await {
             Ok(()) => {
-                self.unwritten.clear();
+                self.unwritten.shown.clear();
                 true
             }
             Err(error) => {
@@ -103,7 +105,8 @@ impl<D: Desktop> Controller<D> {
             kept_as.display()
         );
         self.problem(Topic::Damage, reason);
-        self.unwritten.clear();
+        self.unwritten.shown.clear();
+        self.unwritten.reads.clear();
         if let Some(pause) = self.pause {
             self.remember("paused_until", Some(pause.until().to_string())).await;
         }
@@ -114,8 +117,14 @@ impl<D: Desktop> Controller<D> {
 
     fn withdraw_zeroed(&mut self, zeroed: &Zeroed, news: &News) {
         let nothing_unread = news.accounts.iter().all(|account| account.unread == 0);
+        // A popup may tell of what came after the zero and before its news: taken away, it would come up once more.
+        let came_later = |subject: &Subject| {
+            news.waiting.iter().any(|waiting| waiting.room == subject.room && waiting.newest == subject.newest)
+        };
         let gone = self.popups.forget(|key, subject| {
+            let is_room = matches!(key, PopupKey::Room(_));
             let is_told_of = match zeroed {
+                _ if is_room && subject.is_some_and(came_later) => false,
                 Zeroed::Account(account) => subject.is_some_and(|subject| subject.room.account == *account),
                 Zeroed::Room(room) => matches!(key, PopupKey::Room(of) if of == room),
                 Zeroed::Call(call) => *key == PopupKey::Call(*call),
@@ -165,13 +174,7 @@ impl<D: Desktop> Controller<D> {
             self.sounded = Some(news.waiting_up_to);
             return;
         };
-        let newest = news
-            .waiting
-            .iter()
-            .filter_map(|room| room.newest_sound.as_ref())
-            .filter(|(id, _)| *id > sounded)
-            .max_by_key(|(id, _)| *id);
-        if let Some((_, sound)) = newest
+        if let Some((_, sound)) = news.newest_sound.as_ref().filter(|(id, _)| *id > sounded)
             && !self.silent()
         {
             self.parts.desktop.play(sound);
@@ -194,7 +197,7 @@ impl<D: Desktop> Controller<D> {
         }
         if !self.parts.config.popup.enabled {
             if (self.last.waiting_notices > 0 || self.last.calls.iter().any(|call| !self.calls.is_shown(call)))
-                && let Err(error) = self.parts.inbox.settle_waiting().await
+                && let Err(error) = self.parts.inbox.settle_waiting(self.last.waiting_up_to).await
             {
                 self.inbox_failed(&error);
             }
@@ -325,7 +328,7 @@ impl<D: Desktop> Controller<D> {
         if self.popups.is_summary_outdated() && self.popups.summary_says_already(&popup) {
             return;
         }
-        let serial = self.popups.ask_summary(&popup, Shown::Everything(up_to));
+        let serial = self.popups.ask_saying(&popup, Some(Shown::Everything(up_to)));
         self.parts.desktop.show(serial, popup);
     }
 

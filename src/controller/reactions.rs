@@ -89,10 +89,13 @@ impl<D: Desktop> Controller<D> {
             Some(Shown::Call(call, state)) => self.calls.was_shown(call, state),
             Some(Shown::Room(..) | Shown::Everything(_)) | None => {}
         }
-        if let PopupKey::Own(title) = &key {
+        if let PopupKey::Own(title) = &key
+            && self.announcements.get(title).is_some_and(|popup| self.popups.says(popup))
+        {
+            // What there is to say may have changed while this was on its way: then it is still to be told.
             self.announcements.remove(title);
         }
-        self.unwritten.extend(shown);
+        self.unwritten.shown.extend(shown);
         if let PopupKey::Room(room) = key {
             self.look_whether_right(room).await;
         }
@@ -166,29 +169,34 @@ impl<D: Desktop> Controller<D> {
 
     /// The person has seen what the popup told of.
     async fn acknowledge(&mut self, key: PopupKey, subject: Option<Subject>) {
-        let read = match (key, subject) {
-            (PopupKey::Room(room), Some(subject)) => Some(Read::Room(room, subject.newest)),
-            (PopupKey::Call(call), _) => {
-                self.parts.desktop.stop_ringing(call);
-                Some(Read::Call(call))
-            }
-            (PopupKey::Summary, _) => {
-                self.planner.summary_is_over();
-                None
-            }
-            (PopupKey::Room(_) | PopupKey::Own(_), _) => None,
-        };
-        self.read(read).await;
+        match key {
+            PopupKey::Call(call) => self.parts.desktop.stop_ringing(call),
+            PopupKey::Summary => self.planner.summary_is_over(),
+            PopupKey::Room(_) | PopupKey::Own(_) => {}
+        }
+        self.read(seen(&key, subject.as_ref())).await;
     }
 
-    /// Has the inbox note what was read, and looks what that means.
+    /// Has the inbox note what was read, as soon as it can, and looks what that means.
     async fn read(&mut self, read: impl IntoIterator<Item = Read>) {
         for read in read {
-            if let Err(error) = self.parts.inbox.mark_read(read).await {
-                return self.inbox_failed(&error);
+            if !self.unwritten.reads.contains(&read) {
+                self.unwritten.reads.push(read);
             }
         }
         self.refresh().await;
+    }
+
+    /// Has the inbox note what was read and not noted yet. Whether it has.
+    pub(super) async fn write_reads(&mut self) -> bool {
+        while let Some(read) = self.unwritten.reads.first() {
+            if let Err(error) = self.parts.inbox.mark_read(read.clone()).await {
+                self.inbox_failed(&error);
+                return false;
+            }
+            self.unwritten.reads.remove(0);
+        }
+        true
     }
 
     pub(super) fn open(&mut self, target: OpenTarget, token: Option<String>) {
@@ -254,8 +262,18 @@ impl<D: Desktop> Controller<D> {
     }
 
     pub(super) async fn remember(&mut self, name: &'static str, value: Option<String>) {
-        if let Err(error) = self.parts.inbox.set_setting(name, value).await {
-            self.inbox_failed(&error);
+        self.unwritten.settings.insert(name, value);
+        self.write_settings().await;
+    }
+
+    /// Has the inbox note the settings that it has not noted yet: a pause that was ended must not come back with the
+    /// next start.
+    pub(super) async fn write_settings(&mut self) {
+        while let Some((name, value)) = self.unwritten.settings.first_key_value() {
+            if let Err(error) = self.parts.inbox.set_setting(name, value.clone()).await {
+                return self.inbox_failed(&error);
+            }
+            self.unwritten.settings.pop_first();
         }
     }
 
@@ -271,7 +289,11 @@ impl<D: Desktop> Controller<D> {
             self.parts.desktop.withdraw(&key);
         }
         self.planner.summary_is_over();
-        self.read([Read::Everything]).await;
+        // Now or never: later it would read what has come meanwhile.
+        if let Err(error) = self.parts.inbox.mark_read(Read::Everything).await {
+            return self.inbox_failed(&error);
+        }
+        self.refresh().await;
     }
 
     /// Pauses until then; without an end until resumed.
@@ -301,6 +323,15 @@ impl<D: Desktop> Controller<D> {
     fn unpause(&mut self) {
         self.pause = None;
         self.gather(1);
+    }
+}
+
+/// What the person has read who has seen this popup, which told of this.
+pub(super) fn seen(key: &PopupKey, subject: Option<&Subject>) -> Option<Read> {
+    match key {
+        PopupKey::Room(room) => subject.map(|subject| Read::Room(room.clone(), subject.newest)),
+        PopupKey::Call(call) => Some(Read::Call(*call)),
+        PopupKey::Summary | PopupKey::Own(_) => None,
     }
 }
 

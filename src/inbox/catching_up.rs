@@ -68,7 +68,7 @@ pub struct CaughtUp {
     pub is_all: bool,
     /// The new mark.
     pub mark: Timestamp,
-    /// When it was found.
+    /// When it was asked for.
     pub at: Timestamp,
     /// It reaches back to the old mark; else there was more than is read back.
     pub is_whole: bool,
@@ -246,10 +246,11 @@ fn read_event(write: &mut Write<'_>, account: &mut Account, event_id: &str) -> r
 }
 
 /// The account's number becomes what is unread here or is listed as unread, until the next push says what it is: pushes
-/// that only said so were lost meanwhile. An account that has never sent numbers is counted anyway; those of rooms come
-/// from homeservers that list nothing.
+/// that only said so were lost meanwhile. One that came after the list was asked for knows better. An account that has
+/// never sent numbers is counted anyway; those of rooms come from homeservers that list nothing.
 fn recount(write: &Write<'_>, account: &mut Account, caught_up: &CaughtUp) -> rusqlite::Result<()> {
-    if !account.numbers.sent || caught_up.counts == CountsScope::Room {
+    let was_pushed_since = account.last_push.is_some_and(|at| at > caught_up.at.as_millisecond());
+    if !account.numbers.sent || was_pushed_since || caught_up.counts == CountsScope::Room {
         return Ok(());
     }
     account.numbers.unread = if caught_up.counts_rooms {

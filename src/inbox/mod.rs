@@ -103,6 +103,8 @@ pub struct News {
     pub waiting_from: NoticeId,
     /// The newest notice that waits; meaningless when none does.
     pub waiting_up_to: NoticeId,
+    /// The newest of all that wait that asks for a sound, also of rooms that did not fit, and which.
+    pub newest_sound: Option<(NoticeId, SoundTweak)>,
     /// Calls that ring, and missed calls whose popup has not been shown yet; at most 32, those
     /// that ring first, then oldest first.
     pub calls: Vec<Call>,
@@ -314,12 +316,13 @@ impl Inbox {
         Ok(())
     }
 
-    /// Settles every waiting notice without showing it (`popup.enabled = false`).
+    /// Settles the waiting notices up to this one, and all calls, without showing them (`popup.enabled = false`). What
+    /// came after it has not had its sound yet.
     ///
     /// # Errors
     /// When it could not be written down.
-    pub async fn settle_waiting(&self) -> Result<(), InboxError> {
-        while !self.ask(Worker::settle_waiting).await? {}
+    pub async fn settle_waiting(&self, up_to: NoticeId) -> Result<(), InboxError> {
+        while !self.ask(move |worker| worker.settle_waiting(up_to)).await? {}
         Ok(())
     }
 

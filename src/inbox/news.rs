@@ -25,6 +25,7 @@ pub(super) fn news(db: &Connection) -> rusqlite::Result<News> {
         waiting_rooms,
         waiting_from,
         waiting_up_to,
+        newest_sound: if waiting_rooms > 0 { newest_sound(db)? } else { None },
         calls: calls_to_present(db)?,
         zeroed: Vec::new(),
         changed_rooms: Vec::new(),
@@ -65,6 +66,16 @@ fn waiting_range(db: &Connection) -> rusqlite::Result<(NoticeId, NoticeId)> {
         "SELECT coalesce(min(first_waiting), 0), coalesce(max(last_waiting), 0) FROM room WHERE first_waiting IS NOT NULL",
     )?
     .query_row([], |row| Ok((NoticeId(row.get(0)?), NoticeId(row.get(1)?))))
+}
+
+/// The newest notice of any room that waits and asks for a sound.
+fn newest_sound(db: &Connection) -> rusqlite::Result<Option<(NoticeId, SoundTweak)>> {
+    db.prepare_cached(
+        "SELECT id, sound FROM notice WHERE id = (SELECT max(waiting_sound) FROM room INDEXED BY room_waiting
+            WHERE first_waiting IS NOT NULL)",
+    )?
+    .query_row([], |row| Ok((NoticeId(row.get(0)?), SoundTweak::from_stored(row.get_ref(1)?.as_str_or_null()?))))
+    .optional()
 }
 
 macro_rules! waiting_query {

@@ -327,14 +327,14 @@ impl Worker {
         Ok(shown.split_off(left))
     }
 
-    /// Nothing that waits will be shown: one step of that. Whether it was the last.
-    pub(super) fn settle_waiting(&mut self) -> Result<bool, InboxError> {
+    /// Nothing that waits, up to this one, will be shown: one step of that. Whether it was the last.
+    pub(super) fn settle_waiting(&mut self, up_to: NoticeId) -> Result<bool, InboxError> {
         if self.read(news::totals)?.unshown == 0 && self.read(calls::none_to_present)? {
             return Ok(true);
         }
         self.write(|write| {
             let mut step = marks::Step::begin();
-            marks::present_everything(write, NoticeId(i64::MAX), Presentation::Settled, &mut step)?;
+            marks::present_everything(write, up_to, Presentation::Settled, &mut step)?;
             calls::settle_all(write)?;
             Ok(!step.is_over())
         })

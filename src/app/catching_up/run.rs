@@ -138,7 +138,8 @@ impl Run<'_> {
         let client = &signed_in.client;
         let standing = self.shared.inbox.standing(Arc::clone(&self.account.name)).await?;
         self.set_pusher(client).await?;
-        let mut reading = Reading::new(standing, self.account.created_at, Timestamp::now());
+        let at = Timestamp::now();
+        let mut reading = Reading::new(standing, self.account.created_at, at);
         loop {
             let from = match reading.next_page() {
                 NextPage::First => None,
@@ -154,7 +155,6 @@ impl Run<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
-        let at = Timestamp::now();
         let found = reading.finish(self.sign_in.server == SYNAPSE, at);
         self.take_over(client, found, at).await
     }

@@ -119,3 +119,15 @@ async fn an_inbox_that_fails_is_a_problem_until_it_works_again() {
     assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "one".to_owned())]);
     assert_eq!(bench.controller.next_due(), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_problem_that_changes_while_its_popup_is_on_its_way_is_told_as_it_is() {
+    let mut bench = Bench::new().await;
+    bench.service(Service::Waits).await;
+    bench.handle(problem(Some("line 1"))).await;
+    bench.handle(problem(Some("line 2"))).await;
+    bench.release().await;
+    assert_eq!(bench.up(), [(FAULT.to_owned(), "line 2".to_owned())]);
+    bench.pass(60 * SECOND).await;
+    assert_eq!(bench.shows(), [FAULT; 2]);
+}

@@ -174,3 +174,19 @@ async fn a_menu_that_has_ticked_what_could_not_be_changed_is_made_anew() {
     assert_eq!(bench.renewed(), 1);
     assert_eq!(bench.shows(), ["Starting with the desktop could not be changed"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_dismissed_while_the_inbox_is_locked_is_read_once_it_is_free() {
+    let mut bench = Bench::new().await;
+    bench.push(message("one", "Kitchen")).await;
+    bench.push(call("c", "Cellar")).await;
+    let call = PopupKey::Call(bench.notice("call c").id);
+    let other = bench.lock_inbox();
+    bench.say(DesktopEvent::Dismissed(room("Kitchen"))).await;
+    bench.say(DesktopEvent::Dismissed(call)).await;
+    drop(other);
+    bench.shows();
+    bench.pass(90 * SECOND).await;
+    assert_eq!((bench.shows(), bench.badge()), (vec![], (0, 0)), "above all no missed call");
+    assert!(bench.notice("one").read);
+}

@@ -229,6 +229,13 @@ impl Bench {
         self.handle(Event::Configured(Box::new(self.config.clone()))).await;
     }
 
+    /// Another program holds the database, until this is dropped: nothing can be written.
+    fn lock_inbox(&self) -> rusqlite::Connection {
+        let other = rusqlite::Connection::open(self.directory.path().join("pushbell.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        other
+    }
+
     /// Titles of the popups that came up since this was last asked.
     fn shows(&mut self) -> Vec<String> {
         take(&mut self.screen.state().shows).into_iter().map(|popup| popup.title).collect()

@@ -130,3 +130,17 @@ async fn popups_are_settled_during_a_pause_if_they_are_off() {
     bench.tray(TrayAction::Resume).await;
     assert_eq!(bench.shows(), [""; 0]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_set_while_the_inbox_is_locked_counts_for_the_next_start() {
+    let mut bench = Bench::new().await;
+    ask(&mut bench, Request::Pause { until: None }).await;
+    let other = bench.lock_inbox();
+    assert!(matches!(ask(&mut bench, Request::Resume).await, Reply::Failed { .. }));
+    bench.tray(TrayAction::ToggleMute).await;
+    drop(other);
+    bench.pass(6 * SECOND).await;
+    assert_eq!(bench.controller.next_due(), None);
+    bench.restart().await;
+    assert!(!bench.shown_in_tray().paused && bench.controller.muted);
+}

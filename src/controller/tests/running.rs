@@ -74,3 +74,14 @@ async fn news_that_keep_coming_are_asked_for_less_and_less_often() {
     bench.controller.news_came().await;
     assert_eq!(bench.controller.asked_at, Some(Instant::now()), "after a pause at once");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_dismissed_at_the_last_moment_is_read() {
+    let mut bench = Bench::new().await;
+    bench.push(message("one", "Kitchen")).await;
+    let (desktop, heard) = mpsc::unbounded_channel();
+    desktop.send(DesktopEvent::Dismissed(room("Kitchen"))).unwrap();
+    let Bench { controller, inbox, .. } = bench;
+    controller.end(heard).await;
+    assert_eq!(inbox.newest_unread().await.unwrap(), None);
+}

@@ -49,3 +49,28 @@ async fn sounds_that_are_off_are_not_made_up_for() {
     bench.configure(|config| config.sound.enabled = true).await;
     assert_eq!(bench.sounds().len(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_while_earlier_messages_are_settled_is_heard() {
+    let mut bench = Bench::new().await;
+    bench.configure(|config| config.popup.enabled = false).await;
+    bench.arrive(message("one", "Kitchen")).await;
+    let news = bench.inbox.news(Timestamp::now()).await.unwrap();
+    bench.arrive(message("two", "Kitchen").sound("bing")).await;
+    bench.controller.tell(news, Instant::now()).await;
+    bench.settle().await;
+    assert_eq!(bench.sounds(), ["bing"]);
+    assert_eq!(bench.inbox.totals().await.unwrap().unshown, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_heard_however_many_rooms_wait_for_a_service() {
+    let mut bench = Bench::without_service().await;
+    for number in 0..=News::MAX_ROOMS {
+        bench.arrive(message(&format!("{number}"), &format!("room {number}")).sound("before")).await;
+    }
+    bench.settle().await;
+    bench.sounds();
+    bench.push(message("late", "Kitchen").sound("bing")).await;
+    assert_eq!(bench.sounds(), ["bing"]);
+}

@@ -211,3 +211,28 @@ async fn a_removed_account_takes_its_popups_with_it() {
     assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "one".to_owned())]);
     assert_eq!(bench.badge(), (1, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_comes_with_a_zero_and_before_its_news_comes_up_once() {
+    let mut bench = Bench::new().await;
+    bench.arrive(message("one", "Kitchen").unread(1)).await;
+    let news = bench.inbox.news(Timestamp::now()).await.unwrap();
+    bench.arrive(badge(0)).await;
+    bench.arrive(message("two", "Kitchen").unread(1)).await;
+    bench.controller.tell(news, Instant::now()).await;
+    bench.settle().await;
+    assert_eq!((bench.shows(), bench.up().len()), (vec!["Bob in Kitchen".into()], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_is_removed_while_the_inbox_is_locked_is_forgotten_once_it_is_free() {
+    let mut bench = Bench::new().await;
+    bench.push(message("two", "Office").for_account("work").unread(1)).await;
+    let path = bench.directory.path().join("accounts.toml");
+    AccountsFile::new(&path).remove("work").unwrap();
+    let other = bench.lock_inbox();
+    bench.handle(Event::Accounts(Arc::new(Accounts::read(&path).unwrap()))).await;
+    drop(other);
+    bench.pass(6 * SECOND).await;
+    assert_eq!((bench.badge().0, bench.up()), (0, vec![]));
+}

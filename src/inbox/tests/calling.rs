@@ -231,6 +231,6 @@ async fn popups_that_are_off_settle_missed_calls_too() {
     desk.record(invite("$1", "c")).await;
     desk.mark_shown(Shown::Call(NoticeId(1), RINGING)).await;
     assert_eq!(calls(&desk, 30).await, (vec![MISSED], 1));
-    desk.inbox.settle_waiting().await.unwrap();
+    desk.inbox.settle_waiting(NoticeId(i64::MAX)).await.unwrap();
     assert_eq!(calls(&desk, 30).await, (vec![], 1));
 }

@@ -217,3 +217,13 @@ async fn what_turns_out_to_be_a_call_or_a_redaction_is_one() {
     assert_eq!(desk.unread("a").await, 1, "the call");
     assert!(wanted(&desk).await.is_empty());
 }
+
+#[tokio::test]
+async fn a_number_that_was_pushed_after_the_list_was_made_stands() {
+    let desk = Desk::new();
+    desk.record(message("$1", "!r").counting(unread_of(1)).at(90)).await;
+    desk.record(badge(unread_of(0)).at(102)).await;
+    let found = CaughtUp { is_all: true, listed_unread: vec![listed("$1", "!r")], ..caught_up(Vec::new()) };
+    desk.inbox.take_over(found).await.unwrap();
+    assert_eq!(desk.news().await.accounts[0].unread, 0);
+}

@@ -324,7 +324,7 @@ async fn perform(desk: &mut Desk, step: &Step, number: usize) {
             desk.mark_shown(Shown::Room(key(ACCOUNTS[account], ROOMS[room]), NoticeId(up_to))).await;
         }
         Step::ShownEverything { up_to } => desk.mark_shown(Shown::Everything(NoticeId(up_to))).await,
-        Step::Settle => desk.inbox.settle_waiting().await.unwrap(),
+        Step::Settle => desk.inbox.settle_waiting(NoticeId(i64::MAX)).await.unwrap(),
         Step::Clear => desk.mark_read(Read::Everything).await,
         Step::Retain { account } => {
             desk.inbox.retain_accounts(vec![ACCOUNTS[account].to_owned()]).await.unwrap();

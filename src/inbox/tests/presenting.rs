@@ -109,8 +109,8 @@ async fn what_is_settled_is_never_shown_and_stays_unread() {
     let desk = Desk::new();
     desk.record(message("$1", "!r")).await;
     desk.record(event("$call", "!r", "m.call.invite", "{}")).await;
-    desk.inbox.settle_waiting().await.unwrap();
-    desk.inbox.settle_waiting().await.unwrap();
+    desk.inbox.settle_waiting(NoticeId(i64::MAX)).await.unwrap();
+    desk.inbox.settle_waiting(NoticeId(i64::MAX)).await.unwrap();
     let news = desk.news().await;
     assert_eq!((news.waiting_notices, news.waiting, news.accounts[0].unread), (0, vec![], 2));
     assert_eq!(news.calls[0].notice.presentation, Presentation::Settled);
