@@ -137,7 +137,7 @@ impl Pass {
     fn next_aged(self, db: &Connection) -> rusqlite::Result<Vec<Aged>> {
         db.prepare_cached(
             "SELECT n.id, n.account, n.room, n.kind, n.presentation, n.read, n.received_at, n.content IS NOT NULL,
-                c.state IS 0, coalesce(n.event_id, n.push_id)
+                c.state IS 0 OR (c.state IS 1 AND c.missed_shown = 0), coalesce(n.event_id, n.push_id)
             FROM notice n LEFT JOIN call c ON c.notice = n.id WHERE n.id > :after ORDER BY n.id LIMIT :step",
         )?
         .query_map(named_params! { ":after": self.after, ":step": STEP }, |row| {
@@ -146,8 +146,9 @@ impl Pass {
             let is_unread = !row.get::<_, bool>(5)?;
             let received_at = row.get(6)?;
             let has_text: bool = row.get(7)?;
-            let is_ringing: bool = row.get(8)?;
-            let is_due = presentation == Presentation::Waiting as i64 || is_ringing;
+            // It rings, or was missed and nobody was told so yet: its notice may say that the ringing was shown.
+            let is_call_due: bool = row.get(8)?;
+            let is_due = presentation == Presentation::Waiting as i64 || is_call_due;
             Ok(Aged {
                 id: row.get(0)?,
                 account: row.get(1)?,

@@ -75,6 +75,22 @@ async fn what_rings_is_never_forgotten() {
 }
 
 #[tokio::test]
+async fn a_missed_call_that_nobody_was_told_of_is_never_forgotten() {
+    let desk = Desk::new();
+    desk.record(event("$call", "!r", "m.call.invite", "{}")).await;
+    desk.mark_shown(Shown::Call(NoticeId(1), CallState::Ringing)).await;
+    // It rings out while nothing is shown, such as in a pause.
+    desk.news_at(60).await;
+    desk.inbox.set_retention(RETENTION, at(31 * DAY)).await.unwrap();
+    pruned(&desk).await;
+    assert_eq!((ids(&desk), desk.missed("a").await), (vec!["$call".to_owned()], 1));
+    desk.mark_shown(Shown::Call(NoticeId(1), CallState::Missed)).await;
+    desk.inbox.set_retention(RETENTION, at(31 * DAY)).await.unwrap();
+    pruned(&desk).await;
+    assert_eq!((ids(&desk), desk.missed("a").await), (vec![], 0));
+}
+
+#[tokio::test]
 async fn a_forgotten_number_is_not_used_again() {
     let mut desk = Desk::new();
     desk.record(message("$1", "!r")).await;
