@@ -221,7 +221,7 @@ fn keep_missed(write: &mut Write<'_>, account: &Account, caught_up: &CaughtUp) -
 }
 
 /// An event was read elsewhere: that of a message or a call. Whether it was unread here.
-fn read_event(write: &mut Write<'_>, account: &mut Account, event_id: &str) -> rusqlite::Result<bool> {
+pub(super) fn read_event(write: &mut Write<'_>, account: &mut Account, event_id: &str) -> rusqlite::Result<bool> {
     let event = Known::find(write.db, &write.memory.keys, account, event_id)?;
     let Some(event) = event.filter(|event| !event.read) else { return Ok(false) };
     match event.kind {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use super::{
     CountsScope, Delivery, Inbox, InboxError, Recipient,
     accounts::Account,
-    calls,
+    calls, catching_up,
     changes::Write,
     keys::key_hash,
     marks,
@@ -146,6 +146,7 @@ fn add(
     } else {
         forget(write, &mut account, &known)?;
         account.save(write.db)?;
+        let last_push = account.last_push;
         let recipient = Recipient {
             account: account.name.as_str().into(),
             counts: CountsScope::Account,
@@ -159,7 +160,18 @@ fn add(
             received_at: arrival.at,
             replayed: known.read,
         };
-        record(write, &delivery)
+        record(write, &delivery)?;
+        write.memory.open_rows.close(write.db)?;
+        let mut account = Account::load(write.db, account.id)?;
+        // No push came.
+        account.last_push = last_push;
+        // What it turns out to be does not make it unread again.
+        if known.read
+            && let Some(event_id) = &details.event_id
+        {
+            catching_up::read_event(write, &mut account, event_id)?;
+        }
+        account.save(write.db)
     }
 }
 

@@ -219,6 +219,39 @@ async fn what_turns_out_to_be_a_call_or_a_redaction_is_one() {
 }
 
 #[tokio::test]
+async fn what_was_read_stays_read_whatever_it_turns_out_to_be() {
+    let edit = r#"{"m.relates_to":{"rel_type":"m.replace","event_id":"$before"},"m.new_content":{"body":"new"}}"#;
+    for (kind, content) in [("m.call.invite", r#"{"call_id":"1"}"#), ("m.room.message", edit)] {
+        let desk = Desk::new();
+        desk.record(ids("$1", "!r")).await;
+        desk.mark_read(Read::Everything).await;
+        desk.inbox.add_details(NoticeId(1), Some(event("$1", "!r", kind, content).notification), true).await.unwrap();
+        let news = desk.news().await;
+        assert_eq!((news.waiting_notices, news.calls), (0, vec![]), "{kind}");
+        assert_eq!(desk.numbers().await["a"], (0, 0), "{kind}");
+        let notice = desk.notice("$1");
+        assert_eq!((notice.read, notice.event_type.as_deref()), (true, Some(kind)));
+    }
+}
+
+#[tokio::test]
+async fn details_are_no_push() {
+    let desk = Desk::new();
+    desk.record(ids("$1", "!r")).await;
+    desk.record(message("$2", "!r").at(60)).await;
+    let call = event("$1", "!r", "m.call.invite", r#"{"call_id":"1"}"#).notification;
+    desk.inbox.add_details(NoticeId(1), Some(call.clone()), true).await.unwrap();
+    assert_eq!(desk.news().await.accounts[0].last_push, Some(at(60)));
+
+    desk.record(ids("$3", "!r").at(61)).await;
+    desk.inbox.retain_accounts(Vec::new()).await.unwrap();
+    let number = desk.notice("$3").id;
+    let call = Notification { event_id: Some("$3".to_owned()), ..call };
+    desk.inbox.add_details(number, Some(call), true).await.unwrap();
+    assert_eq!(desk.news().await.accounts, [], "a removed account stays removed");
+}
+
+#[tokio::test]
 async fn a_number_that_was_pushed_after_the_list_was_made_stands() {
     let desk = Desk::new();
     desk.record(message("$1", "!r").counting(unread_of(1)).at(90)).await;
