@@ -116,6 +116,8 @@ impl Changes {
     /// Adds what a later transaction has changed.
     pub(super) fn merge(&mut self, later: Self) {
         self.are_news |= later.are_news;
+        self.is_reading |= later.is_reading;
+        self.details_are_wanted |= later.details_are_wanted;
         if let Some(is_whole) = later.caught_up {
             self.catch_up(is_whole);
         }

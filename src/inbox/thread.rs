@@ -81,6 +81,8 @@ pub(super) struct Worker {
     wanting: Arc<Notify>,
     /// Since the last news.
     changes: Changes,
+    /// Of commits that failed, and may be on disk nevertheless: a retry of their pushes then finds nothing to do.
+    in_doubt: Changes,
     /// The last write failed.
     is_failing: bool,
     /// All that the log holds is known to be synced. Not so after a start: the last run may have been killed before.
@@ -145,6 +147,7 @@ impl Worker {
             news: NewsSignal { notify: news, is_raised: false },
             wanting: Arc::new(Notify::new()),
             changes: Changes::default(),
+            in_doubt: Changes::default(),
             is_failing: false,
             is_settled: false,
             is_reading: true,
@@ -424,6 +427,7 @@ impl Worker {
     fn transact<T>(&mut self, work: impl FnOnce(&mut Write<'_>) -> rusqlite::Result<T>) -> Result<T, Failure> {
         let keep_bodies = self.pruning.retention().keep_bodies;
         let (mut is_work, mut is_settled, mut newest) = (false, self.is_settled, self.newest);
+        let mut changes = Changes::default();
         let outcome = self.with_database(|Database { connection, memory }| {
             let connection = &*connection;
             if !is_settled {
@@ -441,37 +445,45 @@ impl Worker {
             let value = value?;
             write.memory.open_rows.save(connection)?;
             write.memory.keys.settle(connection)?;
-            let changes = write.changes;
+            changes = write.changes;
             is_work = false;
             let has_written = connection.total_changes() > rows_before;
             connection.prepare_cached("COMMIT")?.execute([])?;
-            Ok((value, changes, has_written))
+            Ok((value, has_written))
         });
         self.is_settled = is_settled && outcome.is_ok();
         self.newest = self.newest.max(newest);
         match outcome {
-            Ok((value, changes, has_written)) => {
+            Ok((value, has_written)) => {
                 if has_written && std::mem::take(&mut self.is_failing) {
                     tracing::info!("the inbox can be written again");
                 }
-                let are_news = changes.are_news;
-                if changes.details_are_wanted {
-                    self.wanting.notify_one();
-                }
-                self.is_reading |= changes.is_reading;
-                self.changes.merge(changes);
-                if are_news {
-                    self.news.raise();
-                }
+                let in_doubt = std::mem::take(&mut self.in_doubt);
+                self.tell(in_doubt);
+                self.tell(changes);
                 Ok(value)
             }
             Err(error) => {
+                // Not before something succeeds: who is told would ask in vain.
+                self.in_doubt.merge(changes);
                 if !std::mem::replace(&mut self.is_failing, true) {
                     tracing::error!("{error}");
                 }
                 Err(if is_work { Failure::Work(error) } else { Failure::Database(error) })
             }
         }
+    }
+
+    /// Tells what a transaction has changed.
+    fn tell(&mut self, changes: Changes) {
+        if changes.details_are_wanted {
+            self.wanting.notify_one();
+        }
+        self.is_reading |= changes.is_reading;
+        if changes.are_news {
+            self.news.raise();
+        }
+        self.changes.merge(changes);
     }
 
     /// Uses the database, opened anew if need be; closes it after an error. One that is damaged is put aside.

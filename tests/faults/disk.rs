@@ -203,3 +203,23 @@ fn a_write_or_a_sync_that_fails_puts_pushes_off_until_they_succeed() {
     assert_eq!(recorded(&app.pushbell.database()), expected);
     assert_eq!(integrity(&app.pushbell.database()), "ok");
 }
+
+#[test]
+fn what_could_not_be_synced_is_shown_when_its_retry_comes() {
+    let mut app = App::start(DUNST, "");
+    app.push(message("$before", "room"));
+    app.shows(0, "text $before");
+    app.pushbell.wait_for_status("it has been shown", |status| status["inbox"]["unshown"] == 0);
+    let mut tracer = Command::new("strace");
+    tracer.args(["-f", "-p", &app.pushbell.app().pid().to_string()]);
+    tracer.args(["-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO"]);
+    let mut tracer = Part::start("tracer", tracer, app.pushbell.env(), &app.pushbell.home());
+    wait_until("the tracer is attached", SOON, || tracer.stderr().contains("attached"));
+    is_put_off(&app, "$unsynced");
+    tracer.signal(rustix::process::Signal::INT);
+    tracer.wait(SOON);
+    app.push(message("$unsynced", "room"));
+    app.shows(0, "2 messages\ntext $unsynced");
+    app.pushbell.terminate();
+    assert_eq!(recorded(&app.pushbell.database()), ["$before", "$unsynced"]);
+}

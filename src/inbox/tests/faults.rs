@@ -81,6 +81,38 @@ async fn after_a_failure_the_next_request_tries_again() {
 }
 
 #[tokio::test]
+async fn what_a_failed_commit_has_left_on_disk_is_news_when_its_retry_comes() {
+    let desk = Desk::new();
+    desk.record(message("$before", "!r")).await;
+    desk.news().await;
+    let other = Connection::open(desk.path()).unwrap();
+    // A commit that fails, as it does when it was written and cannot be synced.
+    other
+        .execute_batch(
+            "CREATE TABLE none (id INTEGER PRIMARY KEY);
+            CREATE TABLE lost (id INTEGER REFERENCES none DEFERRABLE INITIALLY DEFERRED);
+            CREATE TRIGGER fails AFTER INSERT ON notice BEGIN INSERT INTO lost VALUES (1); END",
+        )
+        .unwrap();
+    while desk.had_news().await {}
+    let push = message("$1", "!r").counting(unread(0));
+    desk.inbox.record(push.clone().delivery()).await.unwrap_err();
+    assert_eq!(desk.history().len(), 1);
+    // That it is on disk all the same is somebody else's doing here.
+    other.execute_batch("DROP TRIGGER fails").unwrap();
+    let left = Inbox::open(&desk.path(), RETENTION, Arc::default()).unwrap();
+    left.record(push.clone().delivery()).await.unwrap();
+    left.close().await;
+    assert!(!desk.had_news().await);
+    desk.record(push).await;
+    assert!(desk.had_news().await);
+    let news = desk.news().await;
+    assert_eq!((news.waiting_notices, news.zeroed), (1, vec![Zeroed::Account("a".to_owned())]));
+    desk.inbox.check().await.unwrap();
+    assert!(!desk.had_news().await, "it is told once");
+}
+
+#[tokio::test]
 async fn after_a_failed_write_only_a_real_write_is_healthy() {
     let desk = Desk::new();
     let other = Connection::open(desk.path()).unwrap();
