@@ -56,6 +56,19 @@ fn it_reads_back_to_the_mark_and_a_little_further() {
 }
 
 #[test]
+fn a_list_that_begins_with_the_oldest_is_read_to_its_end_and_kept_in_order() {
+    let standing = Standing { mark: Some(at(1000)), ..Standing::default() };
+    let mut reading = Reading::new(standing, at(0), at(5000));
+    reading.page(page([listed("$old", 100), listed("$known", 900)], Some("a")));
+    assert_eq!(*reading.next_page(), NextPage::From("a".to_owned()), "what is new comes last");
+    reading.page(page([listed("$1", 2000), listed("$2", 3000)], Some("b")));
+    assert_eq!(*reading.next_page(), NextPage::From("b".to_owned()));
+    reading.page(page([], None));
+    let found = reading.finish(false, at(5000));
+    assert_eq!((missed(&found), found.is_whole), (vec!["$1", "$2"], true));
+}
+
+#[test]
 fn nothing_from_before_signing_in_is_missed() {
     let mut reading = Reading::new(Standing::default(), at(0), at(100));
     reading.page(page([listed("$new", 1), listed("$old", -1)], Some("a")));
