@@ -148,7 +148,9 @@ impl Reading {
         });
         let listed_unread = listed_unread.collect();
         let newest = self.entries.iter().filter_map(|entry| entry.ts).max();
-        let mark = newest.map_or(self.mark, |newest| newest.max(self.mark));
+        // Some homeservers list by the sender's clock: one that is years ahead must not hide what comes until then.
+        let latest = now.checked_add(CLOCKS_APART).unwrap_or(Timestamp::MAX).as_millisecond();
+        let mark = newest.map_or(self.mark, |newest| newest.min(latest).max(self.mark));
         let floor = self.floor;
         let mut missed: Vec<_> =
             self.entries.into_iter().rev().filter(|entry| entry.ts.is_some_and(|ts| ts >= floor)).collect();

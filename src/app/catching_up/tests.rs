@@ -297,6 +297,19 @@ proptest! {
 }
 
 #[test]
+fn an_event_that_claims_to_be_of_the_future_hides_nothing_that_comes_after_it() {
+    let standing = Standing { mark: Some(at(1000)), ..Standing::default() };
+    let mut reading = Reading::new(standing, at(0), at(5000));
+    let years = 10 * 365 * 24 * 3600;
+    reading.page(page([listed("$future", years), listed("$1", 4000)], None));
+    let mark = reading.finish(false, at(5000)).mark;
+    let standing = Standing { mark: Some(mark), ..Standing::default() };
+    let mut again = Reading::new(standing, at(0), at(9000));
+    again.page(page([listed("$future", years), listed("$2", 8000), listed("$1", 4000)], None));
+    assert!(missed(&again.finish(false, at(9000))).contains(&"$2"));
+}
+
+#[test]
 fn clocks_that_are_no_times_are_survived() {
     let standing = Standing { mark: Some(Timestamp::MIN), ..Standing::default() };
     let mut reading = Reading::new(standing, Timestamp::MIN, Timestamp::MIN);
