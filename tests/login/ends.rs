@@ -96,6 +96,25 @@ fn a_login_again_that_fails_leaves_the_account_and_its_session() {
 }
 
 #[test]
+fn a_login_again_whose_token_cannot_be_kept_leaves_no_device_behind() {
+    let scene = Scene::new();
+    std::fs::write(scene.file("token"), &scene.alice.token).unwrap();
+    let token = scene.file("token");
+    let by_token = ["login", &scene.alice.id, "--homeserver", &scene.homeserver, "--token-file", &token];
+    assert_eq!(scene.pushbell.command(&[&by_token[..], &["--wait", "0"]].concat()).code, 3);
+    let accounts = scene.pushbell.data_directory().join("accounts.toml");
+    let before = std::fs::read_to_string(&accounts).unwrap();
+    std::fs::write(scene.pushbell.data_directory().join("secrets.json"), "damaged").unwrap();
+    let login = scene.login(&[]);
+
+    assert_eq!(login.code, 1, "{login:#?}");
+    assert!(login.stderr.contains("secrets.json cannot be "), "{login:#?}");
+    assert_eq!(scene.devices().len(), 0);
+    assert_eq!(std::fs::read_to_string(&accounts).unwrap(), before);
+    assert_eq!(scene.alice.pushers().len(), 1);
+}
+
+#[test]
 fn an_address_that_would_do_is_told_with_the_lines_for_it() {
     let scene = Scene::new();
     let port = scene.pushbell.port;
