@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     rig::{SOON, wait_until},
     stage::{Session, Stage},
-    stand_in::{StandIn, entry},
+    stand_in::{Asked, StandIn, entry},
 };
 
 fn session(homeserver: &StandIn) -> Session {
@@ -160,4 +160,22 @@ fn what_is_no_longer_listed_was_read_where_the_homeserver_forgets_what_was_read(
         let is_read = |event: &str| history.iter().find(|notice| notice["event_id"] == event).unwrap()["read"] == true;
         assert_eq!((is_read("$gone"), is_read("$listed"), is_read("$read")), (expected, false, true), "{server:?}");
     }
+}
+
+#[test]
+fn names_are_not_asked_for_any_more_once_the_homeserver_has_had_too_many_requests() {
+    let homeserver = StandIn::start();
+    let now = Timestamp::now().as_millisecond();
+    let names = |asked: &Asked| asked.what.starts_with("GET /rooms/");
+    homeserver.answer(move |answers| {
+        answers.instead = Box::new(move |asked| {
+            names(asked).then(|| (429, json!({"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 600_000})))
+        });
+        answers.listed =
+            (0..100).map(|number| entry(&format!("$e{number}"), &format!("!{number}:hs.test"), now + 2000)).collect();
+    });
+    let stage = Stage::start(&session(&homeserver));
+    assert_eq!(stage.catching_up(), "100 events were missed");
+    let asked = homeserver.asked().iter().filter(|asked| names(asked)).count();
+    assert!((1..20).contains(&asked), "{asked}");
 }
