@@ -104,7 +104,9 @@ fn a_login_again_whose_token_cannot_be_kept_leaves_no_device_behind() {
     assert_eq!(scene.pushbell.command(&[&by_token[..], &["--wait", "0"]].concat()).code, 3);
     let accounts = scene.pushbell.data_directory().join("accounts.toml");
     let before = std::fs::read_to_string(&accounts).unwrap();
-    std::fs::write(scene.pushbell.data_directory().join("secrets.json"), "damaged").unwrap();
+    let secrets = scene.pushbell.data_directory().join("secrets.json");
+    std::fs::remove_file(&secrets).unwrap();
+    std::fs::create_dir(&secrets).unwrap();
     let login = scene.login(&[]);
 
     assert_eq!(login.code, 1, "{login:#?}");
@@ -112,6 +114,20 @@ fn a_login_again_whose_token_cannot_be_kept_leaves_no_device_behind() {
     assert_eq!(scene.devices().len(), 0);
     assert_eq!(std::fs::read_to_string(&accounts).unwrap(), before);
     assert_eq!(scene.alice.pushers().len(), 1);
+}
+
+#[test]
+fn signing_in_again_helps_where_the_secrets_are_damaged_as_does_logging_out() {
+    let scene = Scene::new();
+    let secrets = scene.pushbell.data_directory().join("secrets.json");
+    assert_eq!(scene.login(&["--wait", "0"]).code, 3);
+    std::fs::write(&secrets, "{\"damaged").unwrap();
+    let login = scene.login(&["--wait", "0"]);
+    assert_eq!(login.code, 3, "{login:#?}");
+    std::fs::write(&secrets, "{\"damaged").unwrap();
+    let logout = scene.pushbell.command(&["logout", &scene.alice.id, "--anyway"]);
+    assert!(logout.stdout.contains("Forgot the account"), "{logout:#?}");
+    assert!(!secrets.exists());
 }
 
 #[test]
