@@ -69,13 +69,14 @@ impl HomeserverError {
         matches!(self, Self::Refused(refusal) if refusal.errcode == "M_UNKNOWN_TOKEN")
     }
 
-    /// Whether the homeserver does not have what was asked for.
+    /// Whether the homeserver does not have what was asked for. Only for paths that name nothing that may be missing: of
+    /// those, 404 says that there is no such path, whatever its code.
     #[must_use]
     pub fn is_unrecognized(&self) -> bool {
         let Self::Refused(refusal) = self else { return false };
         refusal.errcode == "M_UNRECOGNIZED"
             || refusal.status == StatusCode::METHOD_NOT_ALLOWED
-            || refusal.status == StatusCode::NOT_FOUND && refusal.errcode == "M_UNKNOWN"
+            || refusal.status == StatusCode::NOT_FOUND
     }
 
     /// Whether asking again later may help: no answer, a fault of the server's, or too many requests.

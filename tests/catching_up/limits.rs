@@ -17,23 +17,26 @@ fn session(homeserver: &StandIn) -> Session {
 
 #[test]
 fn where_nothing_is_listed_the_pusher_is_set_again_and_status_says_so() {
-    let homeserver = StandIn::start();
-    homeserver.answer(|answers| {
-        answers.instead = Box::new(|asked| {
-            let unrecognized = (404, json!({"errcode": "M_UNRECOGNIZED", "error": "Unrecognized request"}));
-            (asked.what == "GET /notifications").then_some(unrecognized)
+    // The second is what heirs of conduwuit say whose admin has turned the list off.
+    for errcode in ["M_UNRECOGNIZED", "M_NOT_FOUND"] {
+        let homeserver = StandIn::start();
+        homeserver.answer(move |answers| {
+            answers.instead = Box::new(move |asked| {
+                let unrecognized = (404, json!({"errcode": errcode, "error": "Unrecognized request"}));
+                (asked.what == "GET /notifications").then_some(unrecognized)
+            });
         });
-    });
-    let stage = Stage::start(&session(&homeserver));
-    assert_eq!(stage.catching_up(), "the pusher is set again; this homeserver does not list what was missed");
-    assert_eq!(homeserver.count("POST /pushers/set"), 1);
-    assert!(stage.pushbell.ok(&["status"]).contains("does not list what was missed"));
-    let set = homeserver.asked().into_iter().find(|asked| asked.what == "POST /pushers/set").unwrap();
-    assert_eq!(set.token.as_deref(), Some("token"));
-    assert_eq!(set.body["append"], true);
-    // The login finds what this desktop has left behind by its name.
-    assert_eq!(set.body["device_display_name"], pushbell::platform::host::name());
-    assert_eq!(set.body["data"]["url"], *stage.pushbell.url());
+        let stage = Stage::start(&session(&homeserver));
+        assert_eq!(stage.catching_up(), "the pusher is set again; this homeserver does not list what was missed");
+        assert_eq!(homeserver.count("POST /pushers/set"), 1);
+        assert!(stage.pushbell.ok(&["status"]).contains("does not list what was missed"));
+        let set = homeserver.asked().into_iter().find(|asked| asked.what == "POST /pushers/set").unwrap();
+        assert_eq!(set.token.as_deref(), Some("token"));
+        assert_eq!(set.body["append"], true);
+        // The login finds what this desktop has left behind by its name.
+        assert_eq!(set.body["device_display_name"], pushbell::platform::host::name());
+        assert_eq!(set.body["data"]["url"], *stage.pushbell.url());
+    }
 }
 
 #[test]
