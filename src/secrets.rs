@@ -167,10 +167,15 @@ impl Secrets {
     }
 
     fn read(&self) -> Result<BTreeMap<String, Tokens>, SecretsError> {
+        let damaged = || failed(&self.file, "read", &io::Error::other("it is damaged: sign in again"));
+        self.read_unless_damaged()?.ok_or_else(damaged)
+    }
+
+    /// `None`: it is damaged.
+    fn read_unless_damaged(&self) -> Result<Option<BTreeMap<String, Tokens>>, SecretsError> {
         match fs::read(&self.file) {
-            Ok(text) => serde_json::from_slice(&text)
-                .map_err(|_| failed(&self.file, "read", &io::Error::other("it is damaged: sign in again"))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(BTreeMap::new())),
             Err(error) => Err(failed(&self.file, "read", &error)),
         }
     }
@@ -233,11 +238,14 @@ impl Turn<'_> {
         }
     }
 
-    /// Changes what is in the file; `edit` says whether it has changed anything, and so does this.
+    /// Changes what is in the file; `edit` says whether it has changed anything, and so does this. Nobody can use what is in
+    /// one that is damaged, so that it gives way: signing in again has to help.
     fn change(&self, edit: impl FnOnce(&mut BTreeMap<String, Tokens>) -> bool) -> Result<bool, SecretsError> {
         let file = &self.secrets.file;
-        let mut all = self.secrets.read()?;
-        if !edit(&mut all) {
+        let found = self.secrets.read_unless_damaged()?;
+        let is_damaged = found.is_none();
+        let mut all = found.unwrap_or_default();
+        if !edit(&mut all) && !is_damaged {
             return Ok(false);
         }
         let written = if all.is_empty() {

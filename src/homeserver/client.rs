@@ -52,7 +52,7 @@ pub struct Refusal {
     pub error: String,
     /// The session is logged out but kept: signing in again with its device id goes on with it.
     pub soft_logout: bool,
-    /// How long to wait before asking again (`M_LIMIT_EXCEEDED`).
+    /// How long to wait before asking again (`M_LIMIT_EXCEEDED`, `Retry-After`).
     pub retry_after: Option<Duration>,
     /// The answer's body: what user-interactive authentication asks for, for example.
     pub body: Value,
@@ -69,13 +69,14 @@ impl HomeserverError {
         matches!(self, Self::Refused(refusal) if refusal.errcode == "M_UNKNOWN_TOKEN")
     }
 
-    /// Whether the homeserver does not have what was asked for.
+    /// Whether the homeserver does not have what was asked for. Only for paths that name nothing that may be missing: of
+    /// those, 404 says that there is no such path, whatever its code.
     #[must_use]
     pub fn is_unrecognized(&self) -> bool {
         let Self::Refused(refusal) = self else { return false };
         refusal.errcode == "M_UNRECOGNIZED"
             || refusal.status == StatusCode::METHOD_NOT_ALLOWED
-            || refusal.status == StatusCode::NOT_FOUND && refusal.errcode == "M_UNKNOWN"
+            || refusal.status == StatusCode::NOT_FOUND
     }
 
     /// Whether asking again later may help: no answer, a fault of the server's, or too many requests.
@@ -177,19 +178,56 @@ fn refused(path: &str, answer: &Answer) -> HomeserverError {
         errcode: printable(errcode),
         error: printable(word("error")),
         soft_logout: body["soft_logout"].as_bool().unwrap_or(false),
-        retry_after: body["retry_after_ms"].as_u64().map(Duration::from_millis),
+        // The specification has it in the header since 1.10, and in the answer before.
+        retry_after: body["retry_after_ms"].as_u64().map(Duration::from_millis).or(answer.retry_after),
         body,
     }))
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_homeserver_asks_for_patience_with_a_header_or_in_its_answer() {
+        async fn check(header: &str, body: &str, expected: Option<Duration>) {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let base = BaseUrl::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+            let client = HomeserverClient::new(HttpsClient::new().unwrap(), base);
+            let answer = format!("HTTP/1.1 429 Slow Down\r\n{header}content-length: {}\r\n\r\n{body}", body.len());
+            let serve = async {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = [0; 1024];
+                let _ = stream.read(&mut request).await.unwrap();
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            };
+            let (asked, ()) = tokio::join!(client.get("/x"), serve);
+            let Err(HomeserverError::Refused(refusal)) = asked else { panic!("{asked:?}") };
+            assert_eq!(refusal.retry_after, expected, "{header:?} {body}");
+        }
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        let (plain, waits) = (r#"{"errcode":"M_LIMIT_EXCEEDED"}"#, r#"{"retry_after_ms":90000}"#);
+        check("", plain, None).await;
+        check("", waits, seconds(90)).await;
+        check("Retry-After: 30\r\n", plain, seconds(30)).await;
+        check("Retry-After: 30\r\n", "<html>", seconds(30)).await;
+        check("Retry-After: 30\r\n", waits, seconds(90)).await;
+        check("Retry-After: soon\r\n", plain, None).await;
+    }
 
     #[test]
     fn a_refusal_says_what_the_homeserver_said_and_prints_harmlessly() {
         fn check(status: u16, body: &str, expected: &str) {
-            let answer = Answer { status: StatusCode::from_u16(status).unwrap(), body: body.to_owned().into() };
+            let answer = Answer {
+                status: StatusCode::from_u16(status).unwrap(),
+                body: body.to_owned().into(),
+                retry_after: None,
+            };
             assert_eq!(refused("/x", &answer).to_string(), expected);
         }
         check(403, r#"{"errcode":"M_FORBIDDEN","error":"No"}"#, "the homeserver says 403 to /x: M_FORBIDDEN (No)");

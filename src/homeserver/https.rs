@@ -6,7 +6,7 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{
     Method, Request, StatusCode, Uri,
     body::Bytes,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, USER_AGENT},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT},
 };
 use hyper_rustls::HttpsConnector;
 use hyper_util::{
@@ -124,6 +124,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// The body, whole.
     pub body: Bytes,
+    /// `Retry-After`, where it is a number of seconds.
+    pub retry_after: Option<Duration>,
 }
 
 impl Answer {
@@ -225,6 +227,7 @@ impl HttpsClient {
         let answer = self.client.request(request).await.map_err(|error| told(&host_of(url), &error))?;
         let (head, body) = answer.into_parts();
         let location = head.headers.get(LOCATION).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
+        let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| {
             if error.is::<LengthLimitError>() {
                 let reason = "the answer is larger than any of a homeserver".to_owned();
@@ -233,7 +236,10 @@ impl HttpsClient {
                 broken(error.to_string())
             }
         })?;
-        Ok((Answer { status: head.status, body: body.to_bytes() }, location))
+        Ok((
+            Answer { status: head.status, body: body.to_bytes(), retry_after: retry_after.map(Duration::from_secs) },
+            location,
+        ))
     }
 }
 

@@ -81,9 +81,7 @@ fn tweaks(actions: Vec<Value<'_>>) -> Tweaks {
     let mut tweaks = Tweaks::default();
     for action in actions.into_iter().filter_map(Value::object) {
         match action.string("set_tweak").as_deref() {
-            Some("sound") => {
-                tweaks.sound = action.string("value").map_or(SoundTweak::Silent, |name| SoundTweak::from_name(&name));
-            }
+            Some("sound") => tweaks.sound = notify::sound(&action, "value"),
             Some("highlight") => {
                 tweaks.highlight = action.get("value").and_then(Value::bool) != Some(false);
             }
@@ -158,6 +156,21 @@ mod tests {
         check(odd, Some(&(Tweaks { sound: SoundTweak::Unusable, highlight: false }, None, false)));
         for no_list in ["", "[]", "{}", r#"{"notifications":{}}"#] {
             assert!(ListedPage::read(no_list, "@alice:hs").is_none(), "{no_list}");
+        }
+    }
+
+    #[test]
+    fn a_sound_that_is_listed_is_the_one_that_is_pushed() {
+        for value in ["\"bing\"", "\"\"", "\"../x\"", "true", "false", "null", "{}", "7"] {
+            let page = format!(
+                r#"{{"notifications":[{{"actions":[{{"set_tweak":"sound","value":{value}}}],"event":{{"event_id":"$1"}}}}]}}"#
+            );
+            let push = format!(
+                r#"{{"notification":{{"devices":[{{"app_id":"a","pushkey":"k","tweaks":{{"sound":{value}}}}}]}}}}"#
+            );
+            let listed = ListedPage::read(&page, "@alice:hs").unwrap().entries.remove(0).tweaks;
+            let pushed = Notification::parse(push.as_bytes()).unwrap().devices.remove(0).tweaks;
+            assert_eq!(listed, pushed, "{value}");
         }
     }
 

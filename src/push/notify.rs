@@ -170,12 +170,16 @@ fn device(entry: Value<'_>) -> Option<Device> {
 }
 
 fn read_tweaks(tweaks: &Object<'_>) -> Tweaks {
-    let sound = match tweaks.get("sound") {
+    Tweaks { sound: sound(tweaks, "sound"), highlight: tweaks.is_true("highlight") }
+}
+
+/// What a `sound` means whose value has this key.
+pub(super) fn sound(object: &Object<'_>, key: &str) -> SoundTweak {
+    match object.get(key) {
         None => SoundTweak::Silent,
         Some(value) if value.bool() == Some(false) => SoundTweak::Silent,
         Some(value) => value.string().map_or(SoundTweak::Unusable, |name| SoundTweak::from_name(&name)),
-    };
-    Tweaks { sound, highlight: tweaks.is_true("highlight") }
+    }
 }
 
 /// `prio` of a push.

@@ -106,3 +106,23 @@ fn a_homeserver_that_takes_its_time_delays_no_popup_and_changes_it_when_it_answe
     assert_eq!(popup.summary, "Bob in Kitchen");
     assert_eq!(homeserver.asked().iter().filter(|asked| asked.what.contains("/state/m.room.name")).count(), 1);
 }
+
+#[test]
+fn a_homeserver_that_asks_for_patience_is_not_asked_again_with_every_push() {
+    let homeserver = StandIn::start();
+    let details = |asked: &Asked| asked.what.starts_with("GET /rooms/");
+    homeserver.answer(move |answers| {
+        answers.instead = Box::new(move |asked| {
+            details(asked).then(|| (429, json!({"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 600_000})))
+        });
+    });
+    let session = Session { event_id_only: true, ..Session::new("@alice:hs.test", homeserver.port, "token") };
+    let stage = Stage::start(&session);
+    for number in 0..12 {
+        let push = json!({"event_id": format!("${number}"), "room_id": "!r:hs.test", "counts": {"unread": 1}});
+        stage.pushbell.notify(&stage.account, push);
+        wait_until("it is asked once", SOON, || homeserver.asked().iter().any(details));
+    }
+    stage.pushbell.wait_for_status("all were shown", |status| status["inbox"]["unshown"] == 0);
+    assert_eq!(homeserver.asked().iter().filter(|asked| details(asked)).count(), 1);
+}

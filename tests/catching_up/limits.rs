@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     rig::{SOON, wait_until},
     stage::{Session, Stage},
-    stand_in::{StandIn, entry},
+    stand_in::{Asked, StandIn, entry},
 };
 
 fn session(homeserver: &StandIn) -> Session {
@@ -17,23 +17,26 @@ fn session(homeserver: &StandIn) -> Session {
 
 #[test]
 fn where_nothing_is_listed_the_pusher_is_set_again_and_status_says_so() {
-    let homeserver = StandIn::start();
-    homeserver.answer(|answers| {
-        answers.instead = Box::new(|asked| {
-            let unrecognized = (404, json!({"errcode": "M_UNRECOGNIZED", "error": "Unrecognized request"}));
-            (asked.what == "GET /notifications").then_some(unrecognized)
+    // The second is what heirs of conduwuit say whose admin has turned the list off.
+    for errcode in ["M_UNRECOGNIZED", "M_NOT_FOUND"] {
+        let homeserver = StandIn::start();
+        homeserver.answer(move |answers| {
+            answers.instead = Box::new(move |asked| {
+                let unrecognized = (404, json!({"errcode": errcode, "error": "Unrecognized request"}));
+                (asked.what == "GET /notifications").then_some(unrecognized)
+            });
         });
-    });
-    let stage = Stage::start(&session(&homeserver));
-    assert_eq!(stage.catching_up(), "the pusher is set again; this homeserver does not list what was missed");
-    assert_eq!(homeserver.count("POST /pushers/set"), 1);
-    assert!(stage.pushbell.ok(&["status"]).contains("does not list what was missed"));
-    let set = homeserver.asked().into_iter().find(|asked| asked.what == "POST /pushers/set").unwrap();
-    assert_eq!(set.token.as_deref(), Some("token"));
-    assert_eq!(set.body["append"], true);
-    // The login finds what this desktop has left behind by its name.
-    assert_eq!(set.body["device_display_name"], pushbell::platform::host::name());
-    assert_eq!(set.body["data"]["url"], *stage.pushbell.url());
+        let stage = Stage::start(&session(&homeserver));
+        assert_eq!(stage.catching_up(), "the pusher is set again; this homeserver does not list what was missed");
+        assert_eq!(homeserver.count("POST /pushers/set"), 1);
+        assert!(stage.pushbell.ok(&["status"]).contains("does not list what was missed"));
+        let set = homeserver.asked().into_iter().find(|asked| asked.what == "POST /pushers/set").unwrap();
+        assert_eq!(set.token.as_deref(), Some("token"));
+        assert_eq!(set.body["append"], true);
+        // The login finds what this desktop has left behind by its name.
+        assert_eq!(set.body["device_display_name"], pushbell::platform::host::name());
+        assert_eq!(set.body["data"]["url"], *stage.pushbell.url());
+    }
 }
 
 #[test]
@@ -160,4 +163,22 @@ fn what_is_no_longer_listed_was_read_where_the_homeserver_forgets_what_was_read(
         let is_read = |event: &str| history.iter().find(|notice| notice["event_id"] == event).unwrap()["read"] == true;
         assert_eq!((is_read("$gone"), is_read("$listed"), is_read("$read")), (expected, false, true), "{server:?}");
     }
+}
+
+#[test]
+fn names_are_not_asked_for_any_more_once_the_homeserver_has_had_too_many_requests() {
+    let homeserver = StandIn::start();
+    let now = Timestamp::now().as_millisecond();
+    let names = |asked: &Asked| asked.what.starts_with("GET /rooms/");
+    homeserver.answer(move |answers| {
+        answers.instead = Box::new(move |asked| {
+            names(asked).then(|| (429, json!({"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 600_000})))
+        });
+        answers.listed =
+            (0..100).map(|number| entry(&format!("$e{number}"), &format!("!{number}:hs.test"), now + 2000)).collect();
+    });
+    let stage = Stage::start(&session(&homeserver));
+    assert_eq!(stage.catching_up(), "100 events were missed");
+    let asked = homeserver.asked().iter().filter(|asked| names(asked)).count();
+    assert!((1..20).contains(&asked), "{asked}");
 }

@@ -96,6 +96,41 @@ fn a_login_again_that_fails_leaves_the_account_and_its_session() {
 }
 
 #[test]
+fn a_login_again_whose_token_cannot_be_kept_leaves_no_device_behind() {
+    let scene = Scene::new();
+    std::fs::write(scene.file("token"), &scene.alice.token).unwrap();
+    let token = scene.file("token");
+    let by_token = ["login", &scene.alice.id, "--homeserver", &scene.homeserver, "--token-file", &token];
+    assert_eq!(scene.pushbell.command(&[&by_token[..], &["--wait", "0"]].concat()).code, 3);
+    let accounts = scene.pushbell.data_directory().join("accounts.toml");
+    let before = std::fs::read_to_string(&accounts).unwrap();
+    let secrets = scene.pushbell.data_directory().join("secrets.json");
+    std::fs::remove_file(&secrets).unwrap();
+    std::fs::create_dir(&secrets).unwrap();
+    let login = scene.login(&[]);
+
+    assert_eq!(login.code, 1, "{login:#?}");
+    assert!(login.stderr.contains("secrets.json cannot be "), "{login:#?}");
+    assert_eq!(scene.devices().len(), 0);
+    assert_eq!(std::fs::read_to_string(&accounts).unwrap(), before);
+    assert_eq!(scene.alice.pushers().len(), 1);
+}
+
+#[test]
+fn signing_in_again_helps_where_the_secrets_are_damaged_as_does_logging_out() {
+    let scene = Scene::new();
+    let secrets = scene.pushbell.data_directory().join("secrets.json");
+    assert_eq!(scene.login(&["--wait", "0"]).code, 3);
+    std::fs::write(&secrets, "{\"damaged").unwrap();
+    let login = scene.login(&["--wait", "0"]);
+    assert_eq!(login.code, 3, "{login:#?}");
+    std::fs::write(&secrets, "{\"damaged").unwrap();
+    let logout = scene.pushbell.command(&["logout", &scene.alice.id, "--anyway"]);
+    assert!(logout.stdout.contains("Forgot the account"), "{logout:#?}");
+    assert!(!secrets.exists());
+}
+
+#[test]
 fn an_address_that_would_do_is_told_with_the_lines_for_it() {
     let scene = Scene::new();
     let port = scene.pushbell.port;

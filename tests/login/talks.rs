@@ -53,6 +53,18 @@ fn a_person_signs_in_and_sees_a_push_arrive() {
 }
 
 #[test]
+fn accounts_that_cannot_be_read_any_more_after_signing_in_leave_no_device_behind() {
+    let scene = Scene::new();
+    let mut terminal = login(&scene, &[]);
+    terminal.expect("Password of ");
+    std::fs::write(scene.pushbell.data_directory().join("accounts.toml"), "damaged").unwrap();
+    terminal.type_line("secret");
+    assert_eq!(terminal.wait(SOON), Some(1), "{}", terminal.screen());
+    assert!(terminal.screen().contains("accounts.toml"), "{}", terminal.screen());
+    assert_eq!(scene.devices().len(), 0);
+}
+
+#[test]
 fn a_password_is_not_shown_and_the_terminal_is_left_as_it_was() {
     let scene = Scene::new();
     let mut terminal = login(&scene, &[]);

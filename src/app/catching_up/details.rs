@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use hyper::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use tokio::{task::JoinSet, time::Instant};
 
@@ -31,6 +32,8 @@ const BATCH: usize = 16;
 const GIVE_UP: SignedDuration = SignedDuration::from_hours(1);
 /// After a failure it is tried again so soon; twice as long after each failure in a row, up to the second.
 const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(5 * 60));
+/// A homeserver that asks for more patience than this gets this much: longer nothing is tried.
+const MOST_PATIENCE: Duration = Duration::from_secs(60 * 60);
 /// Entries of `/notifications` that are looked at for an event of a room that the person has not joined.
 const LISTED: usize = 20;
 
@@ -40,6 +43,8 @@ pub(super) struct Looking {
     pub(super) is_running: bool,
     failures: u32,
     retry_at: Option<Instant>,
+    /// Accounts whose homeserver is not asked before this time, because it wants so.
+    patience: BTreeMap<Arc<str>, Instant>,
 }
 
 impl Looking {
@@ -48,13 +53,18 @@ impl Looking {
         self.retry_at.filter(|_| !self.is_running)
     }
 
-    pub(super) fn begin(&mut self) {
+    /// Which accounts are left alone this time.
+    pub(super) fn begin(&mut self, now: Instant) -> BTreeSet<Arc<str>> {
         self.is_running = true;
         self.retry_at = None;
+        self.patience.retain(|_, until| *until > now);
+        self.patience.keys().cloned().collect()
     }
 
     pub(super) fn end(&mut self, looked: &Looked, now: Instant) {
         self.is_running = false;
+        let patience = looked.patience.iter().map(|(name, wait)| (Arc::clone(name), now + (*wait).min(MOST_PATIENCE)));
+        self.patience.extend(patience);
         if looked.is_left {
             let (first, longest) = RETRY;
             self.retry_at = Some(now + first.saturating_mul(1 << self.failures.min(16)).min(longest));
@@ -77,23 +87,28 @@ pub(super) struct Looked {
     is_left: bool,
     /// Accounts whose session is over: catching up says what that means.
     pub(super) over: BTreeSet<Arc<str>>,
+    /// Accounts whose homeserver wants to be left alone for so long.
+    patience: BTreeMap<Arc<str>, Duration>,
 }
 
-/// Looks up all that is wanted now. What accounts want whose session is `over` is left until it goes on.
+/// Looks up all that is wanted now. What accounts want whose session is `over` is left until it goes on, and what those
+/// want that are `not_now` is left until another time.
 pub(super) async fn look(
     shared: Arc<Shared>,
     accounts: BTreeMap<Arc<str>, (Account, SignIn)>,
     over: BTreeSet<Arc<str>>,
+    not_now: BTreeSet<Arc<str>>,
     derive_missed_calls: bool,
 ) -> Looked {
-    let looked = Looked { is_left: false, over };
-    let look = Look { shared, accounts, derive_missed_calls, clients: BTreeMap::new(), looked };
+    let looked = Looked { over, ..Looked::default() };
+    let look = Look { shared, accounts, not_now, derive_missed_calls, clients: BTreeMap::new(), looked };
     look.all().await
 }
 
 struct Look {
     shared: Arc<Shared>,
     accounts: BTreeMap<Arc<str>, (Account, SignIn)>,
+    not_now: BTreeSet<Arc<str>>,
     derive_missed_calls: bool,
     clients: BTreeMap<Arc<str>, SignedIn>,
     looked: Looked,
@@ -105,6 +120,8 @@ enum Answer {
     /// The homeserver does not tell.
     Untold,
     NotNow,
+    /// It has had too many requests, and wants to be left alone for so long.
+    TooMany(Duration),
     UnknownToken,
 }
 
@@ -158,6 +175,10 @@ impl Look {
 
     /// The account's client; `None`: not now.
     async fn client(&mut self, account: &Arc<str>, sign_in: &SignIn) -> Option<SignedIn> {
+        if self.not_now.contains(account) {
+            self.looked.is_left = true;
+            return None;
+        }
         if let Some(client) = self.clients.get(account) {
             return Some(client.clone());
         }
@@ -194,7 +215,19 @@ impl Look {
                 self.looked.is_left = true;
                 Ok(())
             }
+            Answer::TooMany(patience) => {
+                self.leave_alone(&wanted, patience);
+                Ok(())
+            }
             Answer::UnknownToken => self.again_with_new_token(wanted).await,
+        }
+    }
+
+    fn leave_alone(&mut self, wanted: &WantedDetails, patience: Duration) {
+        self.looked.is_left = true;
+        if let Some((account, _)) = self.accounts.get(&*wanted.account) {
+            self.not_now.insert(Arc::clone(&account.name));
+            self.looked.patience.insert(Arc::clone(&account.name), patience);
         }
     }
 
@@ -206,6 +239,10 @@ impl Look {
         match ask(&self.shared, &account, &sign_in, &client, &wanted).await {
             Answer::Learned(details) => self.keep(wanted.notice, Some(*details)).await,
             Answer::Untold => self.keep(wanted.notice, None).await,
+            Answer::TooMany(patience) => {
+                self.leave_alone(&wanted, patience);
+                Ok(())
+            }
             Answer::NotNow | Answer::UnknownToken => {
                 self.looked.is_left = true;
                 Ok(())
@@ -241,6 +278,10 @@ async fn ask(
         }
         Ok(None) => Answer::Untold,
         Err(error) if error.is_unknown_token() => Answer::UnknownToken,
+        Err(HomeserverError::Refused(refusal)) if refusal.status == StatusCode::TOO_MANY_REQUESTS => {
+            tracing::info!(account = &*account.name, "details are not known yet: {refusal}");
+            Answer::TooMany(refusal.retry_after.unwrap_or_default().max(RETRY.0))
+        }
         Err(error) if error.is_temporary() => {
             tracing::debug!("details are not known yet: {error}");
             Answer::NotNow

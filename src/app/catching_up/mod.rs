@@ -321,13 +321,19 @@ impl Driver {
         if self.looking.is_running {
             return;
         }
-        self.looking.begin();
+        let not_now = self.looking.begin(Instant::now());
         let accounts = self.accounts.iter();
         let accounts = accounts.map(|(name, known)| (Arc::clone(name), (known.account.clone(), known.sign_in.clone())));
         let over = self.accounts.iter().filter(|(_, known)| known.over.is_some());
         let over = over.map(|(name, _)| Arc::clone(name)).collect();
         let derive_missed_calls = self.settings.derive_missed_calls;
-        self.lookups.spawn(details::look(Arc::clone(&self.shared), accounts.collect(), over, derive_missed_calls));
+        self.lookups.spawn(details::look(
+            Arc::clone(&self.shared),
+            accounts.collect(),
+            over,
+            not_now,
+            derive_missed_calls,
+        ));
     }
 
     fn looked(&mut self, looked: &Looked) {

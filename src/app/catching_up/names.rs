@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use hyper::StatusCode;
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
@@ -34,6 +35,12 @@ enum Named {
 struct Name {
     name: Option<String>,
     alias: Option<String>,
+}
+
+/// What becomes of the names that are still to be asked for.
+enum Asked {
+    GoOn,
+    TooMany,
 }
 
 /// The names that are known. The same for all who share it.
@@ -75,15 +82,20 @@ impl Names {
     async fn ask(&self, client: &HomeserverClient, wanted: Vec<Named>) {
         let mut asking = JoinSet::new();
         for named in wanted {
-            if asking.len() >= AT_ONCE {
-                asking.join_next().await;
+            // Once it has had too many requests, more of them would only keep it so.
+            if asking.len() >= AT_ONCE && matches!(asking.join_next().await, Some(Ok(Asked::TooMany))) {
+                return;
             }
             let (names, client) = (self.clone(), client.clone());
             asking.spawn(async move {
                 match ask(&client, &named).await {
                     Ok(name) => names.keep(named, name),
+                    Err(HomeserverError::Refused(refusal)) if refusal.status == StatusCode::TOO_MANY_REQUESTS => {
+                        return Asked::TooMany;
+                    }
                     Err(error) => tracing::debug!("a name is not known: {error}"),
                 }
+                Asked::GoOn
             });
         }
         while asking.join_next().await.is_some() {}

@@ -40,6 +40,8 @@ pub(super) struct Reading {
     next: NextPage,
     /// The time of the oldest entry so far.
     oldest: i64,
+    /// The list begins with the oldest, as Dendrite's does: only at its end is it known what is new.
+    is_oldest_first: bool,
     has_ended: bool,
 }
 
@@ -84,6 +86,7 @@ impl Reading {
             text: 0,
             next: NextPage::First,
             oldest: i64::MAX,
+            is_oldest_first: false,
             has_ended: false,
         }
     }
@@ -100,6 +103,8 @@ impl Reading {
         if entries.is_empty() || next_token.is_none() {
             self.has_ended = true;
         }
+        let (first, last) = (entries.first().and_then(|entry| entry.ts), entries.last().and_then(|entry| entry.ts));
+        self.is_oldest_first |= first.zip(last).is_some_and(|(first, last)| first < last);
         for mut entry in entries {
             // One without a time is as old as those around it.
             let ts = entry.ts.unwrap_or(self.oldest.min(self.mark));
@@ -113,14 +118,18 @@ impl Reading {
         }
         let (most_entries, most_pages) = MOST;
         let may_go_on = self.entries.len() < most_entries && self.pages < most_pages;
-        let goes_on = may_go_on && !self.has_ended && self.oldest >= self.look_back_to;
+        let goes_on = may_go_on && !self.has_ended && (self.is_oldest_first || self.oldest >= self.look_back_to);
         self.next = next_token.filter(|_| goes_on).map_or(NextPage::None, NextPage::From);
     }
 
     /// What was found. `forgets_read`: this homeserver does not list what was read ([`LISTED_FOR`] apart).
     pub(super) fn finish(self, forgets_read: bool, now: Timestamp) -> Found {
-        let is_whole = self.has_ended || self.oldest < self.floor;
-        let covered = if self.has_ended { i64::MIN } else { self.oldest };
+        let is_whole = self.has_ended || !self.is_oldest_first && self.oldest < self.floor;
+        let covered = match (self.has_ended, self.is_oldest_first) {
+            (true, _) => i64::MIN,
+            (false, true) => i64::MAX,
+            (false, false) => self.oldest,
+        };
         let listed: HashMap<&str, bool> = self
             .entries
             .iter()
@@ -139,10 +148,15 @@ impl Reading {
         });
         let listed_unread = listed_unread.collect();
         let newest = self.entries.iter().filter_map(|entry| entry.ts).max();
-        let mark = newest.map_or(self.mark, |newest| newest.max(self.mark));
+        // Some homeservers list by the sender's clock: one that is years ahead must not hide what comes until then.
+        let latest = now.checked_add(CLOCKS_APART).unwrap_or(Timestamp::MAX).as_millisecond();
+        let mark = newest.map_or(self.mark, |newest| newest.min(latest).max(self.mark));
         let floor = self.floor;
-        let missed = self.entries.into_iter().rev().filter(|entry| entry.ts.is_some_and(|ts| ts >= floor));
-        let missed = missed.map(|entry| Missed {
+        let mut missed: Vec<_> =
+            self.entries.into_iter().rev().filter(|entry| entry.ts.is_some_and(|ts| ts >= floor)).collect();
+        // Whatever the list's order is: what is kept last counts as the newest, and is what its room's popup tells.
+        missed.sort_by_key(|entry| entry.ts);
+        let missed = missed.into_iter().map(|entry| Missed {
             notification: Arc::new(entry.notification),
             tweaks: entry.tweaks,
             read: entry.read,

@@ -56,6 +56,19 @@ fn it_reads_back_to_the_mark_and_a_little_further() {
 }
 
 #[test]
+fn a_list_that_begins_with_the_oldest_is_read_to_its_end_and_kept_in_order() {
+    let standing = Standing { mark: Some(at(1000)), ..Standing::default() };
+    let mut reading = Reading::new(standing, at(0), at(5000));
+    reading.page(page([listed("$old", 100), listed("$known", 900)], Some("a")));
+    assert_eq!(*reading.next_page(), NextPage::From("a".to_owned()), "what is new comes last");
+    reading.page(page([listed("$1", 2000), listed("$2", 3000)], Some("b")));
+    assert_eq!(*reading.next_page(), NextPage::From("b".to_owned()));
+    reading.page(page([], None));
+    let found = reading.finish(false, at(5000));
+    assert_eq!((missed(&found), found.is_whole), (vec!["$1", "$2"], true));
+}
+
+#[test]
 fn nothing_from_before_signing_in_is_missed() {
     let mut reading = Reading::new(Standing::default(), at(0), at(100));
     reading.page(page([listed("$new", 1), listed("$old", -1)], Some("a")));
@@ -281,6 +294,19 @@ proptest! {
         let expected: BTreeMap<_, _> = events.into_iter().map(|(event, _)| (event, 1)).collect();
         prop_assert_eq!(known, expected);
     }
+}
+
+#[test]
+fn an_event_that_claims_to_be_of_the_future_hides_nothing_that_comes_after_it() {
+    let standing = Standing { mark: Some(at(1000)), ..Standing::default() };
+    let mut reading = Reading::new(standing, at(0), at(5000));
+    let years = 10 * 365 * 24 * 3600;
+    reading.page(page([listed("$future", years), listed("$1", 4000)], None));
+    let mark = reading.finish(false, at(5000)).mark;
+    let standing = Standing { mark: Some(mark), ..Standing::default() };
+    let mut again = Reading::new(standing, at(0), at(9000));
+    again.page(page([listed("$future", years), listed("$2", 8000), listed("$1", 4000)], None));
+    assert!(missed(&again.finish(false, at(9000))).contains(&"$2"));
 }
 
 #[test]

@@ -28,11 +28,13 @@ pub(super) struct Kept {
     before: Option<Account>,
 }
 
-/// Keeps the session's secrets and makes or changes its account, in place of what the same user had before.
+/// Keeps the session's secrets and makes or changes its account, in place of what the same user had before. `old_device`
+/// is the device of an earlier login that may be used again.
 pub(super) async fn keep(
     login: &Login<'_>,
     ground: &Ground,
     (session, method): (Session, SignInMethod),
+    old_device: Option<&str>,
     out: &mut dyn Write,
 ) -> Result<Kept, Failure> {
     let homeserver = &ground.homeserver.client;
@@ -49,18 +51,28 @@ pub(super) async fn keep(
         event_id_only: login.asked.event_id_only,
         server: ground.software.clone(),
     };
-    let accounts = login.context.accounts()?;
-    let pushkey = new_pushkey().map_err(|error| Failure::Failed(error.to_string()))?;
+    let pushkey = new_pushkey().map_err(|error| Failure::Failed(error.to_string()));
+    let (accounts, pushkey) = match (login.context.accounts(), pushkey) {
+        (Ok(accounts), Ok(pushkey)) => (accounts, pushkey),
+        (Err(failure), _) | (_, Err(failure)) => {
+            // A device that is used again is still that of the account, even if it cannot be read now.
+            if old_device.is_none_or(|old| session.device_id.as_deref() != Some(old)) {
+                end(&client, &session, method).await;
+            }
+            return Err(failure);
+        }
+    };
     let before = before::account(login.context, &accounts, &session.user_id, &client).await;
     let account = naming::account_for(before, &accounts, &session.user_id, sign_in.clone(), pushkey);
     let kept = Kept { client, account, sign_in, session, before: before.cloned() };
-    match kept.write(login, out).await {
-        Ok(()) => Ok(kept),
-        Err(failure) => {
-            kept.undo(login).await;
-            Err(failure)
-        }
+    if let Err(failure) = kept.write(login, out).await {
+        kept.take_back(login).await;
+        return Err(failure);
     }
+    if let Some(old) = kept.replaced() {
+        retire(login, old, out).await?;
+    }
+    Ok(kept)
 }
 
 impl Kept {
@@ -74,10 +86,17 @@ impl Kept {
             }
         }
         writeln!(out, "{}", told(&place))?;
-        match self.before.as_ref().and_then(|before| before.sign_in.as_ref()) {
-            Some(old) if old.device_id != self.sign_in.device_id => retire(login, old, out).await,
-            Some(_) | None => Ok(()),
-        }
+        Ok(())
+    }
+
+    /// The session that the account was signed in with before.
+    fn old_session(&self) -> Option<&SignIn> {
+        self.before.as_ref().and_then(|before| before.sign_in.as_ref())
+    }
+
+    /// The same, if it is another one than now.
+    fn replaced(&self) -> Option<&SignIn> {
+        self.old_session().filter(|old| old.device_id != self.sign_in.device_id)
     }
 
     /// Keeps the session's secrets. A keyring may take its time: it asks the person to unlock it.
@@ -110,10 +129,19 @@ impl Kept {
         Ok(since)
     }
 
-    /// Leaves nothing behind of a login that has failed half-way; an account that was there before stays. Each step as
-    /// far as it is possible: the failure that led here is what the person is told.
+    /// Leaves nothing behind of a login that has failed half-way; an account that was there before stays, and is signed
+    /// in with the new session if it was before: the old one has ended by now.
     pub(super) async fn undo(&self, login: &Login<'_>) {
-        if self.before.as_ref().is_some_and(|before| before.sign_in.is_some()) {
+        if self.old_session().is_none() {
+            self.take_back(login).await;
+        }
+    }
+
+    /// Leaves nothing behind of the session while an old one of the account goes on. Each step as far as it is possible:
+    /// the failure that led here is what the person is told.
+    async fn take_back(&self, login: &Login<'_>) {
+        if self.old_session().is_some() && self.replaced().is_none() {
+            // The same device: there is no other session to go on with.
             return;
         }
         end(&self.client, &self.session, self.sign_in.method).await;

@@ -64,7 +64,7 @@ impl Login<'_> {
         Receiver::check(self.context, &ground.config)?;
         let old_device = self.old_device()?;
         let session = credentials::sign_in(self, &ground, credentials, old_device.as_deref(), out).await?;
-        let kept = keeping::keep(self, &ground, session, out).await?;
+        let kept = keeping::keep(self, &ground, session, old_device.as_deref(), out).await?;
         let receiver = match Receiver::start(self.context, &ground.config).await {
             Ok(receiver) => receiver,
             Err(failure) => {

@@ -158,7 +158,7 @@ mod tests {
     fn the_pace_is_what_the_server_likes() {
         fn check(status: u16, code: &str, expected: Result<u64, &str>) {
             let body = json!({ "error": code }).to_string();
-            let answer = Answer { status: StatusCode::from_u16(status).unwrap(), body: body.into() };
+            let answer = Answer { status: StatusCode::from_u16(status).unwrap(), body: body.into(), retry_after: None };
             let error = OAuthRefusal::answered("a.org", &answer).into();
             let next = next_interval(Duration::from_secs(5), error);
             let next = next.map(|interval| interval.as_secs()).map_err(|error| error.to_string());

@@ -183,7 +183,11 @@ mod tests {
     #[test]
     fn a_session_that_is_over_is_told_from_a_server_that_is_away() {
         fn check(status: u16, body: &str, signed_out: bool, words: &str) {
-            let answer = Answer { status: StatusCode::from_u16(status).unwrap(), body: body.to_owned().into() };
+            let answer = Answer {
+                status: StatusCode::from_u16(status).unwrap(),
+                body: body.to_owned().into(),
+                retry_after: None,
+            };
             let error = OAuthError::from(OAuthRefusal::answered("a.org", &answer));
             assert_eq!(error.to_string(), words);
             assert_eq!((error.is_signed_out(), error.is_temporary()), (signed_out, !signed_out), "{words}");
