@@ -28,7 +28,7 @@ pub struct Interim {
     /// Kept in step with its files for as long as it is served.
     _certificate: Option<Certificate>,
     /// So are the accounts, by a task that ends with this.
-    _following: JoinSet<()>,
+    following: JoinSet<()>,
     inbox: Inbox,
     news: Arc<Notify>,
     /// Nobody else may open the inbox meanwhile.
@@ -92,7 +92,7 @@ impl Interim {
         }
         listening.set_tls(certificate.as_ref().map(Certificate::tls));
         listening.serve();
-        Ok(Some(Self { listening, _certificate: certificate, _following: following, inbox, news, _instance: instance }))
+        Ok(Some(Self { listening, _certificate: certificate, following, inbox, news, _instance: instance }))
     }
 
     /// Waits for a push to this account that comes after that time; when it came.
@@ -111,8 +111,10 @@ impl Interim {
     }
 
     /// Finishes the requests in progress, and closes the inbox.
-    pub async fn close(self) {
+    pub async fn close(mut self) {
         self.listening.close().await;
+        // Waited for: where the watch is still open, some systems do not let the directory be deleted.
+        self.following.shutdown().await;
         self.inbox.close().await;
     }
 }
