@@ -220,7 +220,6 @@ mod tests {
             count: 1,
             newest: NoticeId(number),
             newest_highlight: None,
-            newest_sound: None,
         }
     }
 

@@ -152,8 +152,6 @@ pub struct WaitingRoom {
     pub newest: NoticeId,
     /// The newest of them that is a highlight.
     pub newest_highlight: Option<NoticeId>,
-    /// The newest of them that asks for a sound, and which.
-    pub newest_sound: Option<(NoticeId, SoundTweak)>,
 }
 
 /// Of what nothing is unread any more.

@@ -81,10 +81,10 @@ fn newest_sound(db: &Connection) -> rusqlite::Result<Option<(NoticeId, SoundTwea
 macro_rules! waiting_query {
     ($index:literal, $condition:literal) => {
         concat!(
-            "SELECT a.name, r.room_id, r.waiting, r.last_waiting, r.waiting_highlight, r.waiting_sound, n.sound
+            "SELECT a.name, r.room_id, r.waiting, r.last_waiting, r.waiting_highlight
             FROM room r INDEXED BY ",
             $index,
-            " CROSS JOIN account a ON a.id = r.account LEFT JOIN notice n ON n.id = r.waiting_sound
+            " CROSS JOIN account a ON a.id = r.account
             WHERE ",
             $condition,
             " ORDER BY r.first_waiting LIMIT ?1"
@@ -105,13 +105,11 @@ fn waiting(db: &Connection) -> rusqlite::Result<Vec<WaitingRoom>> {
 fn waiting_by(db: &Connection, query: &str, limit: usize) -> rusqlite::Result<Vec<WaitingRoom>> {
     db.prepare_cached(query)?
         .query_map([stored(limit as u64)], |row| {
-            let sound = SoundTweak::from_stored(row.get_ref(6)?.as_str_or_null()?);
             Ok(WaitingRoom {
                 room: RoomKey { account: row.get(0)?, room_id: row.get(1)? },
                 count: count(row.get(2)?),
                 newest: NoticeId(row.get(3)?),
                 newest_highlight: row.get::<_, Option<i64>>(4)?.map(NoticeId),
-                newest_sound: row.get::<_, Option<i64>>(5)?.map(|notice| (NoticeId(notice), sound)),
             })
         })?
         .collect()

@@ -245,7 +245,7 @@ async fn a_database_of_version_1_is_read() {
     };
     assert_eq!(news.accounts, [state("home", 7, 1, 40), state("work", 1, 0, 30)]);
     assert_eq!(news.waiting.len(), 1);
-    assert_eq!(news.waiting[0].newest_sound, Some((NoticeId(2), SoundTweak::Named("bing".to_owned()))));
+    assert_eq!(news.newest_sound, Some((NoticeId(2), SoundTweak::Named("bing".to_owned()))));
     assert_eq!((news.calls.len(), news.calls[0].state), (1, CallState::Missed));
     assert_eq!(history(&path, 9).unwrap().len(), 4);
     assert_eq!(inbox.setting("pause").await.unwrap().as_deref(), Some("2026-09-22T00:00:00Z"));

@@ -348,7 +348,6 @@ async fn compare(desk: &Desk, model: &Model, after: &[Step]) {
                 count: 0,
                 newest: NoticeId(thing.id),
                 newest_highlight: None,
-                newest_sound: None,
             });
             room.count += 1;
             room.newest = NoticeId(thing.id);
