@@ -15,16 +15,15 @@ use pushbell::{
     desktop::{
         OpenTarget,
         links::{self, Opening},
-        popup::Popup,
-        sound::lookup::{Choice, Places},
     },
     notice::{Call, CallState, Notice, NoticeId, RoomDigest},
+    present::{self, Wording, popup::Popup},
     push::{
         event::{Meaning, meaning},
         notify::{MAX_CONTENT_BYTES, MAX_ID_BYTES, MAX_NAME_BYTES, MAX_SOUND_NAME_CHARS, Notification, SoundTweak},
-        present::{self, Wording},
         text,
     },
+    sound::lookup::{Choice, Places},
 };
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory as _};
 

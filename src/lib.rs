@@ -5,7 +5,7 @@
 //! ```text
 //! request -> http -> push::notify -> accounts -> inbox -> 200 {"rejected":[...]}
 //!            hyper    parse (pure)    admit       commit     \-> controller -> desktop: popup, sound, tray
-//!                                                                owns what      push::present (pure words)
+//!                                                                owns what      present (pure words)
 //!                                                                is presented
 //! ```
 //! | module | what it is |
@@ -51,6 +51,7 @@ pub mod control;
 pub mod controller;
 pub mod desktop;
 pub mod doctor;
+pub mod failure;
 pub mod homeserver;
 pub mod http;
 pub mod identity;
@@ -59,8 +60,12 @@ pub mod logging;
 pub mod notice;
 pub mod paths;
 pub mod platform;
+pub mod present;
 pub mod push;
+pub mod registration;
+pub mod sample;
 pub mod secrets;
 pub mod session;
+pub mod sound;
 pub mod wake;
 pub mod whereabouts;

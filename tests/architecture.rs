@@ -258,7 +258,7 @@ fn push_is_pure() {
 
 #[test]
 fn values_of_the_desktop_are_pure() {
-    for module in ["desktop/popup", "desktop/tray_view", "notice", "identity"] {
+    for module in ["present", "desktop/tray_view", "notice", "identity"] {
         forbid("these are plain values", within(module), IMPURE);
     }
     // Addresses are in std::net, too.

@@ -9,12 +9,15 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use jiff::Timestamp;
 use pushbell::{
-    desktop::popup::{Popup, Timeout, Urgency},
     notice::{Call, CallState, Notice, NoticeId, RoomDigest},
+    present::{
+        Wording, call_popup,
+        popup::{Popup, Timeout, Urgency},
+        room_popup,
+    },
     push::{
         event::{CallEnding, Meaning, meaning},
         notify::{Device, Notification, Priority, SoundTweak},
-        present::{Wording, call_popup, room_popup},
     },
 };
 use serde_json::value::RawValue;

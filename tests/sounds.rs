@@ -9,12 +9,7 @@ mod rig;
 
 use std::{fs, os::unix::fs::symlink, process::Command, time::Duration};
 
-use pushbell::{
-    config,
-    desktop::{DesktopEvent, sound::Player},
-    notice::NoticeId,
-    push::notify::SoundTweak,
-};
+use pushbell::{config, desktop::DesktopEvent, notice::NoticeId, push::notify::SoundTweak, sound::Player};
 use rig::{Rig, Sounded, run};
 
 const DEFAULT: u32 = 1047;

@@ -13,9 +13,9 @@ use super::{
 };
 use crate::{
     accounts::{Accounts, AccountsError},
-    cli::Failure,
     config::Config,
     control::{Instance, InstanceError},
+    failure::Failure,
     http::Endpoint,
     inbox::Inbox,
     paths::Paths,

@@ -9,6 +9,7 @@ mod catching_up;
 mod certificate;
 mod interim;
 mod listening;
+mod live_desktop;
 mod start;
 mod upkeep;
 
@@ -23,10 +24,11 @@ use tokio::sync::{Notify, mpsc};
 use tracing::Level;
 
 use crate::{
-    cli::Failure,
+    app::live_desktop::LiveDesktop,
     control::{self, Instance, InstanceError},
     controller::{Controller, Inputs, Parts, Topic},
-    desktop::{DesktopEvent, live::LiveDesktop},
+    desktop::DesktopEvent,
+    failure::Failure,
     http::Endpoint,
     logging,
     paths::Paths,

@@ -7,14 +7,15 @@ use tokio::sync::Notify;
 
 use crate::{
     accounts::{Account, Accounts, AccountsFile, FIRST_ACCOUNT, new_pushkey},
-    cli::{Failure, registration},
     config::{self, Config},
     controller::{Topic, WELCOME, own_popup},
-    desktop::popup::Popup,
+    failure::Failure,
     identity,
     inbox::{CountsScope, Inbox, Retention},
     paths::Paths,
     platform::files,
+    present::popup::Popup,
+    registration,
 };
 
 /// The app icon.

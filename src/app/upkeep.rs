@@ -18,7 +18,6 @@ use super::{
 };
 use crate::{
     accounts::Accounts,
-    cli::{registration, sample},
     config::Config,
     control::{Command, Reply, Request},
     controller::{self, Ask, Event, Topic},
@@ -32,6 +31,7 @@ use crate::{
     paths::Paths,
     platform::{files, termination::termination, watch::FileWatch},
     push::notify,
+    registration, sample,
 };
 
 /// How many changes of files may wait; what changes meanwhile is told with the next.

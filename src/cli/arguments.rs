@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::Level;
 
-use crate::{identity, inbox::CountsScope};
+use crate::{identity, inbox::CountsScope, sample::Kind};
 
 const GLOBAL: &str = "Global options";
 
@@ -209,23 +209,6 @@ pub struct Test {
     /// The account that it is for [default: the first]
     #[arg(long, value_name = "NAME")]
     pub account: Option<String>,
-}
-
-/// What a sample push is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
-    /// A message in a room
-    Message,
-    /// A message that mentions you
-    Mention,
-    /// A call that rings for 15 seconds
-    Call,
-    /// An invitation to a room
-    Invite,
-    /// Only a new number for the badge
-    Badge,
-    /// A message whose text the homeserver cannot read
-    Encrypted,
 }
 
 /// `pushbell status` and `pushbell doctor`

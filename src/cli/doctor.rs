@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Context, Failure, failure, output};
+use super::{Context, Failure, output};
 use crate::{
     doctor::{self, Finding, Verdict},
     platform::sound_server,
@@ -57,7 +57,7 @@ pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<
     }
     match verdict {
         Verdict::Good | Verdict::Warning => Ok(()),
-        Verdict::Fault => Err(Failure::Told(failure::FAILED)),
+        Verdict::Fault => Err(Failure::Told(crate::failure::FAILED)),
     }
 }
 

@@ -8,9 +8,10 @@ use super::{Context, Failure, arguments::History, output};
 use crate::{
     inbox,
     notice::{Notice, Presentation},
+    present,
     push::{
         notify::{Priority, SoundTweak},
-        present, text,
+        text,
     },
 };
 

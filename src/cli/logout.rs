@@ -2,9 +2,7 @@
 
 use std::io::Write;
 
-use super::{
-    Context, Failure, account, arguments, failure, login::naming::is_made_by_login, output, terminal::Terminal,
-};
+use super::{Context, Failure, account, arguments, login::naming::is_made_by_login, output, terminal::Terminal};
 use crate::{
     accounts::{Account, AccountsError, AccountsFile, SignIn, SignInMethod},
     homeserver::{HomeserverClient, HomeserverError, https::DEADLINE},
@@ -77,7 +75,7 @@ pub(super) fn run(context: &Context, asked: &arguments::Logout, out: &mut dyn Wr
         None => Ok(()),
         Some(step) => {
             writeln!(out, "\nThis remains to be done: {step}")?;
-            Err(Failure::Told(failure::FAILED))
+            Err(Failure::Told(crate::failure::FAILED))
         }
     }
 }

@@ -5,15 +5,12 @@ pub mod arguments;
 mod autostart;
 mod completions;
 mod doctor;
-mod failure;
 mod history;
 mod login;
 mod logout;
 mod man;
 mod output;
 mod pause;
-pub mod registration;
-pub mod sample;
 mod status;
 mod terminal;
 mod test;
@@ -29,18 +26,17 @@ use jiff::Zoned;
 use tokio::runtime::Runtime;
 use tracing::Level;
 
-use arguments::{Arguments, CheckConfig, Command, Run};
-pub use failure::Failure;
-
 use crate::{
     app::{self, RunOptions},
     config::{Config, ConfigError},
     control::{Reply, Request, Status, ask},
+    failure::{self, Failure},
     logging,
     paths::Paths,
     platform::console,
     push::text,
 };
+use arguments::{Arguments, CheckConfig, Command, Run};
 
 /// Does what the command line says, and says how it ended.
 #[must_use]

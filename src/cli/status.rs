@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Context, Failure, account::NO_ACCOUNTS, failure, output};
+use super::{Context, Failure, account::NO_ACCOUNTS, output};
 use crate::{
     control::{AccountStatus, AskError, SignInStatus, Status, TlsStatus},
     desktop::ServiceState,
@@ -19,7 +19,7 @@ pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<
             } else {
                 writeln!(out, "{}", AskError::NotRunning)?;
             }
-            return Err(Failure::Told(failure::NOT_RUNNING));
+            return Err(Failure::Told(crate::failure::NOT_RUNNING));
         }
         asked => asked?,
     };

@@ -4,17 +4,14 @@ use std::{io::Write, net::SocketAddr, time::Duration};
 
 use serde::Deserialize;
 
-use super::{
-    Context, Failure,
-    arguments::{self, Kind},
-    output, sample,
-};
+use super::{Context, Failure, arguments, output};
 use crate::{
     accounts::{Account, AccountsError},
     control::Status,
     http::client::{self, Scheme},
     inbox::CountsScope,
     push::notify,
+    sample::{self, Kind},
 };
 
 /// How long the endpoint may take: it answers once the notice is on disk.

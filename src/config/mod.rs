@@ -21,8 +21,8 @@ use document::Document;
 pub use edit::with_server;
 pub use error::{ConfigError, Fault};
 
-pub use crate::desktop::popup::Timeout;
 use crate::{address::Scope, identity, platform::files};
+pub use notify_rust::Timeout;
 
 /// Longest file that is read: no configuration is that long, but a path may name anything.
 const LONGEST_FILE: u64 = 256 * 1024;

@@ -1,10 +1,8 @@
 //! What Pushbell says about itself: its welcome, and what is wrong.
 
 use super::Controller;
-use crate::desktop::{
-    Desktop,
-    popup::{Popup, PopupKey, Timeout, Urgency},
-};
+use crate::desktop::Desktop;
+use crate::present::popup::{Popup, PopupKey, Timeout, Urgency};
 
 /// Title of the popup of the first start: a click on it shows how to connect a homeserver.
 pub const WELCOME: &str = "Pushbell is ready";

@@ -5,11 +5,9 @@ use serde_json::{Value, json};
 
 use super::popups::Subject;
 use crate::{
-    desktop::{
-        OpenTarget,
-        popup::{PopupKey, Standing},
-    },
+    desktop::OpenTarget,
     notice::{NoticeId, RoomKey},
+    present::popup::{PopupKey, Standing},
 };
 
 /// The setting of the inbox that keeps it.

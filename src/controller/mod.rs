@@ -29,10 +29,10 @@ use crate::{
     accounts::Accounts,
     config::{Config, Preview},
     control::{Command, Reply, Request, SignInStatus, TlsStatus},
-    desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState, popup::Popup},
+    desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState},
     inbox::{Inbox, InboxError, News, Read, Retention, Shown},
     notice::NoticeId,
-    push::present::Wording,
+    present::{Wording, popup::Popup},
     wake::WakeWindow,
 };
 pub use announcements::{Topic, WELCOME, own_popup};

@@ -3,12 +3,10 @@
 use std::collections::HashSet;
 
 use crate::{
-    desktop::{
-        OpenTarget,
-        popup::{Popup, PopupKey, PopupSerial},
-    },
+    desktop::OpenTarget,
     inbox::Shown,
     notice::{Notice, NoticeId, RoomKey},
+    present::popup::{Popup, PopupKey, PopupSerial},
 };
 
 /// So many popups are remembered; services show far fewer at once.

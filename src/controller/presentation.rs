@@ -13,12 +13,11 @@ use super::{
 use crate::{
     desktop::{
         Desktop,
-        popup::PopupKey,
         tray_view::{Badge, TrayState, TrayView},
     },
     inbox::{News, Shown, Zeroed},
     notice::{Notice, NoticeId, RoomKey},
-    push::present,
+    present::{self, popup::PopupKey},
 };
 
 impl<D: Desktop> Controller<D> {

@@ -9,13 +9,10 @@ use super::{
     popups::Subject,
 };
 use crate::{
-    desktop::{
-        Desktop, DesktopEvent, OpenTarget, ServiceState,
-        popup::{PopupKey, PopupSerial},
-        tray_view::TrayAction,
-    },
+    desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState, tray_view::TrayAction},
     inbox::{Read, Shown},
     notice::Notice,
+    present::popup::{PopupKey, PopupSerial},
 };
 
 /// A popup that the service refused, though it is there, is tried again after so long; twice as long after each refusal

@@ -2,13 +2,9 @@
 
 pub mod badge;
 pub mod links;
-pub mod live;
-pub mod popup;
-pub mod sound;
-pub mod tray;
 pub mod tray_view;
 
-use popup::{Popup, PopupKey, PopupSerial, Standing};
+use crate::present::popup::{Popup, PopupKey, PopupSerial, Standing};
 use tray_view::TrayView;
 
 use crate::{

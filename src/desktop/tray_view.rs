@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
-use crate::{config::TrayStyle, identity, notice::NoticeId, push::present::counts_sentence};
+use crate::{config::TrayStyle, identity, notice::NoticeId, present::counts_sentence};
 
 /// How many of the newest notices the menu offers.
 pub const NEWEST_IN_MENU: usize = 5;

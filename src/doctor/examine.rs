@@ -14,11 +14,11 @@ use super::{
 use crate::{
     accounts::{Account, Accounts},
     config::Config,
-    desktop::sound,
     paths::Paths,
     platform::{autostart, probe},
     push::notify,
     secrets::Secrets,
+    sound,
 };
 
 /// How long the running program may take to say how it is.

@@ -43,6 +43,7 @@ mod places;
 mod portable;
 pub mod probe;
 pub mod sockets;
+pub mod tray;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]

@@ -4,5 +4,4 @@ pub mod event;
 pub(crate) mod lenient;
 pub mod listed;
 pub mod notify;
-pub mod present;
 pub mod text;

@@ -295,5 +295,13 @@ fn after_parameters(text: &str) -> &str {
     rest.strip_prefix(|c: char| matches!(c, '@'..='~')).unwrap_or(rest)
 }
 
+/// Escapes in JSON whatever acts, hides or piles up. Outside of its strings there is no such character.
+#[must_use]
+pub fn escape_json(json: &str) -> String {
+    spell_out(json, |character, escaped| {
+        escaped.extend(character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+    })
+}
+
 #[cfg(test)]
 mod tests;

@@ -10,15 +10,13 @@ use std::{
 
 use notify_rust::{Timeout, Urgency};
 use pushbell::{
-    desktop::{
-        DesktopEvent,
-        popup::{Popup, PopupKey, PopupSerial},
-    },
+    desktop::DesktopEvent,
     notice::RoomKey,
     platform::linux::{
         bus::BusAddress,
         session::{Buses, Session},
     },
+    present::popup::{Popup, PopupKey, PopupSerial},
 };
 use tempfile::TempDir;
 use tokio::{

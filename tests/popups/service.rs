@@ -2,11 +2,9 @@
 
 use notify_rust::{Timeout, Urgency};
 use pushbell::{
-    desktop::{
-        DesktopEvent,
-        popup::{Popup, PopupSerial},
-    },
+    desktop::DesktopEvent,
     identity,
+    present::popup::{Popup, PopupSerial},
 };
 use zbus::zvariant::Value;
 

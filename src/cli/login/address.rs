@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
 };
 
-use super::{Failure, Login, failure};
+use super::{Failure, Login};
 use crate::{
     config::{self, Config},
     control::{AskError, Request, ask},
@@ -107,7 +107,7 @@ fn out_of_reach(login: &Login<'_>, config: &Config, out: &mut dyn Write) -> Resu
 /// Goes on with the address that is configured, if the person has said so and it is one.
 fn anyway(login: &Login<'_>, config: Config, source: Option<Ipv4Addr>) -> Result<(Config, String), Failure> {
     if !login.asked.anyway {
-        return Err(Failure::Told(failure::FAILED));
+        return Err(Failure::Told(crate::failure::FAILED));
     }
     match whereabouts::unproven(config.server.scheme(), &config.server.listen, source) {
         Some(url) => Ok((config, url)),

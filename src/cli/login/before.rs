@@ -3,9 +3,8 @@
 use super::{Context, naming};
 use crate::{
     accounts::{Account, Accounts},
-    cli::sample,
     homeserver::{HomeserverClient, UserId},
-    inbox,
+    inbox, sample,
 };
 
 /// So many notices are looked at. Whoever has more has used Pushbell for a while.

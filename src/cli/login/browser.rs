@@ -4,7 +4,7 @@ use std::{fmt::Display, future::Future, io::Write, pin::pin};
 
 use crate::{
     accounts::SignInMethod,
-    cli::Failure,
+    failure::Failure,
     homeserver::{
         HomeserverClient, Session,
         oauth::{self, Authorization, DeviceAuthorization, Metadata},

@@ -16,7 +16,7 @@ mod receiver;
 
 use std::io::Write;
 
-use super::{Context, Failure, arguments, failure, output, terminal::Terminal};
+use super::{Context, Failure, arguments, output, terminal::Terminal};
 use crate::{
     accounts::{SignIn, SignInMethod},
     config::Config,

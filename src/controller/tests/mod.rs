@@ -33,12 +33,10 @@ use self::{
 };
 use super::*;
 use crate::{
-    desktop::{
-        popup::PopupKey,
-        tray_view::{TrayAction, TrayView},
-    },
+    desktop::tray_view::{TrayAction, TrayView},
     inbox::history,
     notice::{Notice, RoomKey},
+    present::popup::PopupKey,
 };
 
 const ACCOUNTS: &str = r#"

@@ -1,7 +1,7 @@
 //! What pops up, and that it does so once.
 
 use super::{push::*, screen::Service, *};
-use crate::{config::Preview, desktop::popup::Urgency, notice::Presentation};
+use crate::{config::Preview, notice::Presentation, present::popup::Urgency};
 
 #[tokio::test(start_paused = true)]
 async fn a_message_pops_up_once() {

@@ -9,12 +9,9 @@ use std::{
 
 use crate::{
     config::{Config, OpenWith},
-    desktop::{
-        Desktop, DesktopEvent, OpenTarget, ServiceState,
-        popup::{Popup, PopupKey, PopupSerial, Standing},
-        tray_view::TrayView,
-    },
+    desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState, tray_view::TrayView},
     notice::NoticeId,
+    present::popup::{Popup, PopupKey, PopupSerial, Standing},
     push::notify::SoundTweak,
 };
 

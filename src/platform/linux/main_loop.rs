@@ -11,11 +11,8 @@ use std::{
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::desktop::{
-    DesktopEvent,
-    tray::{Tray, TrayError, TrayWords},
-    tray_view::TrayView,
-};
+use crate::desktop::{DesktopEvent, tray_view::TrayView};
+use crate::platform::tray::{Tray, TrayError, TrayWords};
 
 /// Width and height of the picture, the only one that `tray-icon` sends: the host scales it to its own size.
 ///

@@ -18,10 +18,8 @@ use super::{
 };
 use crate::{
     config::OpenWith,
-    desktop::{
-        DesktopEvent, LauncherCount, OpenTarget,
-        popup::{Popup, PopupKey, PopupSerial, Standing},
-    },
+    desktop::{DesktopEvent, LauncherCount, OpenTarget},
+    present::popup::{Popup, PopupKey, PopupSerial, Standing},
 };
 
 /// How long the last words to docks may take.

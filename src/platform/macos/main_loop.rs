@@ -17,9 +17,10 @@ use objc2_app_kit::{
 use objc2_foundation::{MainThreadMarker, NSObject, NSObjectProtocol, NSPoint};
 use tokio::sync::mpsc::UnboundedSender;
 
-pub use crate::platform::portable::mailbox::TrayRemote;
+use crate::platform::portable::mailbox::TrayRemote;
+pub use crate::platform::tray::TrayWords;
 use crate::{
-    desktop::{DesktopEvent, tray::TrayWords, tray_view::TrayAction},
+    desktop::{DesktopEvent, tray_view::TrayAction},
     platform::portable::{
         icon::Icon,
         mailbox::{self, Mailbox},

@@ -11,12 +11,10 @@ use objc2_foundation::NSBundle;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
-    desktop::{
-        DesktopEvent,
-        popup::{Popup, PopupKey},
-    },
+    desktop::DesktopEvent,
     identity,
     platform::portable::popups::Presenter,
+    present::popup::{Popup, PopupKey},
 };
 use center::Center;
 

@@ -15,10 +15,8 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use crate::desktop::{
-    DesktopEvent, ServiceState,
-    popup::{Popup, PopupKey, PopupSerial},
-};
+use crate::desktop::{DesktopEvent, ServiceState};
+use crate::present::popup::{Popup, PopupKey, PopupSerial};
 
 /// The identifier of a click on the popup itself.
 pub(in crate::platform) const DEFAULT_ACTION: &str = "default";

@@ -5,11 +5,9 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::{open::Opener, popups::Popups};
 use crate::{
     config::OpenWith,
-    desktop::{
-        DesktopEvent, LauncherCount, OpenTarget,
-        popup::{Popup, PopupKey, PopupSerial, Standing},
-    },
+    desktop::{DesktopEvent, LauncherCount, OpenTarget},
     platform::system::{system_events::SystemEvents, toasts::Toasts},
+    present::popup::{Popup, PopupKey, PopupSerial, Standing},
 };
 
 /// The desktop session. Every method returns at once; what became of it arrives as [`DesktopEvent`]s.

@@ -17,9 +17,10 @@ use windows_sys::Win32::{
     },
 };
 
-pub use crate::platform::portable::mailbox::TrayRemote;
+use crate::platform::portable::mailbox::TrayRemote;
+pub use crate::platform::tray::TrayWords;
 use crate::{
-    desktop::{DesktopEvent, tray::TrayWords},
+    desktop::DesktopEvent,
     platform::portable::{
         icon::Icon,
         mailbox::{self, Mailbox},

@@ -18,12 +18,10 @@ use windows::{
 
 use super::{registry, shortcut};
 use crate::{
-    desktop::{
-        DesktopEvent,
-        popup::{Popup, PopupKey},
-    },
+    desktop::DesktopEvent,
     identity,
     platform::portable::popups::{DEFAULT_ACTION, Presenter, tag, toast_xml},
+    present::popup::{Popup, PopupKey},
 };
 
 /// Toasts whose clicks are heard. Older ones stay in the notification center, deaf.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::desktop::popup::Popup;
+use crate::present::popup::Popup;
 
 /// What a service can do, of what matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

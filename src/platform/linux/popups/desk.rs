@@ -11,10 +11,8 @@ use super::{
     queue::{Queue, Task},
     shown::{Shown, Signal},
 };
-use crate::desktop::{
-    DesktopEvent, ServiceState,
-    popup::{Popup, PopupKey, PopupSerial},
-};
+use crate::desktop::{DesktopEvent, ServiceState};
+use crate::present::popup::{Popup, PopupKey, PopupSerial};
 
 /// Popups that may wait to be sent.
 pub(super) const MAX_WAITING: usize = 256;

@@ -24,10 +24,8 @@ use self::{
     shown::Signal,
 };
 use super::bus::{self, Bus, BusState, CALL_DEADLINE, DAEMON as BUS, NameWatch};
-use crate::desktop::{
-    DesktopEvent,
-    popup::{Popup, PopupKey, PopupSerial, Standing},
-};
+use crate::desktop::DesktopEvent;
+use crate::present::popup::{Popup, PopupKey, PopupSerial, Standing};
 
 pub(super) const NAME: &str = "org.freedesktop.Notifications";
 pub(super) const PATH: &str = "/org/freedesktop/Notifications";

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::desk::MAX_WAITING;
-use crate::desktop::popup::{Popup, PopupKey, PopupSerial};
+use crate::present::popup::{Popup, PopupKey, PopupSerial};
 
 /// One thing to say.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! The popups that the notification service knows by a number, and what its signals say of them (pure).
 
-use crate::desktop::{DesktopEvent, popup::PopupKey};
+use crate::desktop::DesktopEvent;
+use crate::present::popup::PopupKey;
 
 /// Popups remembered at a time; an older one can no longer be replaced, withdrawn or clicked.
 const MAX_SHOWN: usize = 256;

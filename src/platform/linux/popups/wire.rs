@@ -9,7 +9,7 @@ use super::{
     call::Abilities,
     shown::{Reason, Signal},
 };
-use crate::{desktop::popup::Popup, identity, push::text::escape_markup};
+use crate::{identity, present::popup::Popup, push::text::escape_markup};
 
 /// The arguments of `Notify`.
 pub(super) type Notify<'a> =
@@ -103,7 +103,7 @@ mod tests {
     use zbus::zvariant::{LE, serialized::Context, to_bytes};
 
     use super::*;
-    use crate::desktop::popup::PopupKey;
+    use crate::present::popup::PopupKey;
 
     fn popup() -> Popup {
         Popup {

@@ -22,11 +22,9 @@ use objc2_user_notifications::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
-    desktop::{
-        DesktopEvent,
-        popup::{Popup, PopupKey},
-    },
+    desktop::DesktopEvent,
     platform::portable::popups::{DEFAULT_ACTION, tag},
+    present::popup::{Popup, PopupKey},
 };
 
 /// Popups whose clicks mean something to us.

@@ -1,6 +1,6 @@
 //! By which name the system knows a popup.
 
-use crate::{desktop::popup::PopupKey, notice::NoticeId};
+use crate::{notice::NoticeId, present::popup::PopupKey};
 
 /// Short, the same at every start, and another for another key: who shows a popup by the tag of one that is shown
 /// replaces it.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::DEFAULT_ACTION;
-use crate::desktop::popup::{Popup, Timeout, Urgency};
+use crate::present::popup::{Popup, Timeout, Urgency};
 
 /// From here on Windows' longer time is nearer: it knows about 7 s and 25 s.
 const LONG: u32 = 16_000;
@@ -61,7 +61,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desktop::popup::PopupKey;
+    use crate::present::popup::PopupKey;
 
     fn popup(title: &str, text: &str) -> Popup {
         Popup {

@@ -3,15 +3,16 @@
 mod event;
 mod headline;
 mod message;
+pub mod popup;
 mod room;
 
 use event::Event;
 use headline::{Headline, Mention, PLAIN_TITLE};
 
-use super::text;
+use crate::push::text;
 use crate::{
-    desktop::popup::{Popup, PopupKey, Timeout, Urgency},
     notice::{Call, CallState, Notice, RoomDigest},
+    present::popup::{Popup, PopupKey, Timeout, Urgency},
 };
 
 /// The most characters of a popup's title.

@@ -1,14 +1,31 @@
 //! Sample pushes, as Synapse would send them.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use clap::ValueEnum;
 use serde_json::{Value, json};
 
-pub use super::arguments::Kind;
 use crate::{accounts::Account, notice::Notice};
 
 const ROOM: &str = "!pushbell-test:example.org";
 const SENDER: &str = "@major.tom:example.org";
 const RINGING_MILLISECONDS: u32 = 15_000;
+
+/// What a sample push is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// A message in a room
+    Message,
+    /// A message that mentions you
+    Mention,
+    /// A call that rings for 15 seconds
+    Call,
+    /// An invitation to a room
+    Invite,
+    /// Only a new number for the badge
+    Badge,
+    /// A message whose text the homeserver cannot read
+    Encrypted,
+}
 
 /// The body of a push for this account. Each is about an event of its own; `unread` is the number that it tells.
 ///
@@ -46,7 +63,7 @@ pub fn body(kind: Kind, account: &Account, unread: u64) -> Result<Value, getrand
 }
 
 /// Whether the notice is of a sample push.
-pub(super) fn is_one(notice: &Notice) -> bool {
+pub(crate) fn is_one(notice: &Notice) -> bool {
     notice.room_id.as_deref() == Some(ROOM)
 }
 
@@ -129,7 +146,6 @@ fn unique() -> Result<String, getrandom::Error> {
 mod tests {
     use std::sync::Arc;
 
-    use clap::ValueEnum;
     use jiff::Timestamp;
 
     use super::*;

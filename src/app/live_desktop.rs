@@ -4,21 +4,21 @@ use std::path::PathBuf;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{
-    Desktop, DesktopEvent, LauncherCount, OpenTarget,
-    popup::{Popup, PopupKey, PopupSerial, Standing},
-    sound::Player,
-    tray_view::{Badge, TrayView},
-};
 use crate::{
     config::{Config, OpenWith, Preview, TrayStyle},
+    desktop::{
+        Desktop, DesktopEvent, LauncherCount, OpenTarget,
+        tray_view::{Badge, TrayView},
+    },
     notice::NoticeId,
     platform::{main_loop::TrayRemote, memory::Rest, session::Session},
+    present::popup::{Popup, PopupKey, PopupSerial, Standing},
     push::notify::SoundTweak,
+    sound::Player,
 };
 
 /// The desktop of this person.
-pub struct LiveDesktop {
+pub(super) struct LiveDesktop {
     session: Session,
     player: Player,
     tray: Option<TrayRemote>,
@@ -29,7 +29,7 @@ pub struct LiveDesktop {
 impl LiveDesktop {
     /// Puts the parts together. `sounds` is the directory of the person's own sounds.
     #[must_use]
-    pub fn new(
+    pub(super) fn new(
         session: Session,
         tray: Option<TrayRemote>,
         config: &Config,

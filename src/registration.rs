@@ -3,12 +3,11 @@
 use hyper::Uri;
 use serde_json::json;
 
-use super::output;
 use crate::{
     accounts::{Account, Accounts},
     address::Scope,
     identity,
-    push::notify,
+    push::{notify, text},
 };
 
 /// What a homeserver must be told to push to this account, and how. Contains the pushkey: for the person's eyes only,
@@ -73,7 +72,7 @@ fn request(account: &Account, url: &str) -> String {
         "curl --fail-with-body -X POST \"$HOMESERVER/_matrix/client/v3/pushers/set\" \\\n  \
          -H \"Authorization: Bearer $ACCESS_TOKEN\" -H 'Content-Type: application/json' \\\n  \
          -d {}",
-        shell_word(&output::escape(&pusher.to_string())),
+        shell_word(&text::escape_json(&pusher.to_string())),
     )
 }
 

@@ -45,9 +45,9 @@ impl Bundled {
     /// The encoded sound (Ogg Vorbis).
     pub(super) fn bytes(self) -> &'static [u8] {
         match self {
-            Self::Default => include_bytes!("../../../assets/sounds/default.ogg"),
-            Self::Bing => include_bytes!("../../../assets/sounds/bing.ogg"),
-            Self::Ring => include_bytes!("../../../assets/sounds/ring.ogg"),
+            Self::Default => include_bytes!("../../assets/sounds/default.ogg"),
+            Self::Bing => include_bytes!("../../assets/sounds/bing.ogg"),
+            Self::Ring => include_bytes!("../../assets/sounds/ring.ogg"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The tray icon, by the `tray-icon` crate: the same on every system. What it shows is decided in [`super::tray_view`].
+//! The tray icon, by the `tray-icon` crate: the same on every system. What it shows is decided in [`crate::desktop::tray_view`].
 
 use tokio::sync::mpsc::UnboundedSender;
 use tray_icon::{
@@ -6,16 +6,16 @@ use tray_icon::{
     menu::{CheckMenuItem, ContextMenu, IsMenuItem, Menu, MenuEvent, MenuItem, PredefinedMenuItem, Submenu},
 };
 
-use super::{
-    DesktopEvent,
-    badge::{Drawing, Look, Pixels},
-    tray_view::{Badge, MenuEntry, PauseLength, TrayAction, TrayView},
-};
+use super::{main_loop, picture};
 use crate::{
     config::TrayStyle,
+    desktop::{
+        DesktopEvent,
+        badge::{Drawing, Look, Pixels},
+        tray_view::{Badge, MenuEntry, PauseLength, TrayAction, TrayView},
+    },
     identity,
     notice::NoticeId,
-    platform::{main_loop, picture},
 };
 
 /// Why there is no tray icon.
