@@ -23,8 +23,11 @@ mod rig;
 /// How often each thing is measured. On a shared machine CPU time differs by a half from one second to the next.
 const RUNS: usize = 11;
 
-/// A part of the measurements: its name, and what measures it this often.
-const PARTS: [(&str, fn(usize)); 6] = [
+/// Measures something this often.
+type Measure = fn(usize);
+
+/// The parts of the measurement, by name.
+const PARTS: [(&str, Measure); 6] = [
     ("pushes", pushes::against_the_limit),
     ("kept", pushes::with_many_kept),
     ("idle", desktop::idle),
