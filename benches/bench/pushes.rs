@@ -62,7 +62,9 @@ fn fill(server: &Server, notices: u64) {
 
 pub(crate) fn with_many_kept(runs: usize) {
     let desktop = Desktop::start(DesktopOptions::BARE);
-    for (many, name, target) in [(100_000, "100,000", 0.9), (1_000_000, "1,000,000", 0.5)] {
+    // A quick run shows that it works, not how fast.
+    let part = if runs == 1 { 100 } else { 1 };
+    for (many, target) in [(100_000 / part, 0.9), (1_000_000 / part, 0.5)] {
         let full = Server::alone(&desktop);
         fill(&full, many);
         let rates = (0..runs).map(|run| {
@@ -77,6 +79,6 @@ pub(crate) fn with_many_kept(runs: usize) {
             }
         });
         let rates: Vec<_> = rates.collect();
-        compared(&format!("pushes a second with {name} notices kept; with 1,000"), &rates, AtLeast(target));
+        compared(&format!("pushes a second with {many} notices kept; with 1,000"), &rates, AtLeast(target));
     }
 }
