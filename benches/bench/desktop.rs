@@ -17,8 +17,8 @@ const MB: f64 = 1e6;
 
 /// Memory and wake-ups with nothing to do, with bus, notification service, tray and sound.
 pub(crate) fn idle(runs: usize) {
-    // All at once, for a minute each is long. Each has a desktop of its own, since whoever is on one hears of the
-    // others' popups.
+    // All at once, since each takes over a minute; each on a desktop of its own, since popups of others on the same bus
+    // would wake it.
     let desktops: Vec<_> = (0..runs.min(5)).map(|_| Desktop::start(DesktopOptions::default())).collect();
     let servers: Vec<_> = desktops.iter().map(Server::on_desktop).collect();
     for server in &servers {

@@ -75,7 +75,7 @@ pub(crate) fn main(port: &str) {
 fn connect(server: SocketAddr) -> std::io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.bind(&SocketAddr::from((FROM, 0)).into())?;
-    // Closed by a reset: it leaves no port in TIME_WAIT, of which there are fewer than connections.
+    // Closed by a reset, so that no port stays in TIME_WAIT: there are fewer ports than connections.
     socket.set_linger(Some(Duration::ZERO))?;
     socket.set_nonblocking(true)?;
     match socket.connect(&server.into()) {
