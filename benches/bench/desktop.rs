@@ -17,28 +17,25 @@ const MB: f64 = 1e6;
 
 /// Memory and wake-ups with nothing to do, with bus, notification service, tray and sound.
 pub(crate) fn idle(runs: usize) {
-    // All at once, since each takes over a minute; each on a desktop of its own, since popups of others on the same bus
-    // would wake it.
-    let desktops: Vec<_> = (0..runs.min(5)).map(|_| Desktop::start(DesktopOptions::default())).collect();
-    let servers: Vec<_> = desktops.iter().map(Server::on_desktop).collect();
-    for server in &servers {
-        load::put(server, Plan { connections: 10, pushes: 2_000, seconds: 60.0, sound: true });
-    }
-    for server in &servers {
+    let (mut changed, mut unchanged, mut wakes) = (Vec::new(), Vec::new(), Vec::new());
+    // Each takes over a minute.
+    for _ in 0..runs.min(3) {
+        let desktop = Desktop::start(DesktopOptions::default());
+        let server = Server::on_desktop(&desktop);
+        load::put(&server, Plan { connections: 10, pushes: 2_000, seconds: 60.0, sound: true });
         server.rest();
+        // Delayed work, such as giving back memory, is done by then.
+        thread::sleep(Duration::from_secs(12));
+        let before = server.waits();
+        thread::sleep(Duration::from_secs(60));
+        wakes.push(woken(&before, &server.waits()) as f64);
+        let (dirty, clean) = server.private_memory();
+        changed.push(dirty as f64 / MB);
+        unchanged.push(clean as f64 / MB);
     }
-    // Delayed work, such as giving back memory, is done by then.
-    thread::sleep(Duration::from_secs(12));
-    let before: Vec<_> = servers.iter().map(Server::waits).collect();
-    thread::sleep(Duration::from_secs(60));
-    let wakes = servers.iter().zip(before).map(|(server, before)| woken(&before, &server.waits()) as f64);
-    let wakes = median(wakes.collect::<Vec<_>>());
-    let memory: Vec<_> = servers.iter().map(Server::private_memory).collect();
-    let megabytes = |bytes: u64| bytes as f64 / MB;
-    figure("idle: private memory, MB", median(memory.iter().map(|(dirty, _)| megabytes(*dirty))), AtMost(4.0));
-    let clean = median(memory.iter().map(|(_, clean)| megabytes(*clean)));
-    note("unchanged pages of files beside it, which the system can take back, MB", clean);
-    figure("idle: wake-ups a minute", wakes, AtMost(0.0));
+    figure("idle: private memory, MB", median(changed), AtMost(4.0));
+    note("beside it unchanged pages of files, which the system can take back, MB", median(unchanged));
+    figure("idle: wake-ups a minute", median(wakes), AtMost(0.0));
 }
 
 fn woken(before: &[(u32, String, u64)], after: &[(u32, String, u64)]) -> u64 {
