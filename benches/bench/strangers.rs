@@ -8,14 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 
 use crate::{
     load,
     rig::{
         Desktop, DesktopOptions, SOON,
-        process::{Part, TempDir},
+        process::{Part, TempDir, raise_open_files},
         wait_until,
     },
     servers::Server,
@@ -55,8 +54,7 @@ pub(crate) fn strangers(runs: usize) {
 /// The process that opens connections; prints how many, each tenth of a second.
 pub(crate) fn main(port: &str) {
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().expect("a port")));
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("as many files as allowed");
+    raise_open_files(OPEN + 100);
     let (begun, mut open, mut opened) = (Instant::now(), VecDeque::new(), 0);
     for tick in 1.. {
         while opened < RATE * tick / 10 {
