@@ -24,13 +24,15 @@ REMAP := --remap-path-prefix=$(CURDIR)=/pushbell --remap-path-prefix=$(or $(CARG
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
-run: ## installs missing system packages (asks first), builds, starts (ARGS="…" are handed on)
+run: ## installs missing system packages (asks first), builds, starts; with ARGS="status" runs that command
 	@.ci/packages run
 	@$(MAKE) --no-print-directory release
+	@$(if $(ARGS),:,echo 'Nothing is installed. Where Pushbell says "pushbell", type $(abspath $(BINARY)), or here: make run ARGS="login @you:example.org"')
 	exec $(BINARY) $(ARGS)
 
 release: ## builds the program: target/release/pushbell
 	@.ci/packages build
+	@[ -e $(BINARY) ] || echo "The first build takes about 6 minutes on two cores, less on more."
 	RUSTFLAGS="$(RUSTFLAGS) $(REMAP)" $(CARGO) build --release --locked
 
 $(BINARY):
@@ -48,7 +50,9 @@ define INSTALLED
 644 assets/icons/pushbell-symbolic.svg share/icons/hicolor/symbolic/apps/$(ID)-symbolic.svg
 $(foreach size,16 22 24 32 48 64 128 256,644 assets/icons/pushbell-$(size).png share/icons/hicolor/$(size)x$(size)/apps/$(ID).png
 )644 assets/linux/pushbell.socket share/doc/pushbell/examples/pushbell.socket
-644 $(STAGE)/pushbell.1 share/man/man1/pushbell.1
+644 README.md share/doc/pushbell/README.md
+$(foreach file,$(wildcard docs/*.md docs/images/*.png),644 $(file) share/doc/pushbell/$(file)
+)644 $(STAGE)/pushbell.1 share/man/man1/pushbell.1
 644 $(STAGE)/pushbell.bash share/bash-completion/completions/pushbell
 644 $(STAGE)/_pushbell share/zsh/site-functions/_pushbell
 644 $(STAGE)/pushbell.fish share/fish/vendor_completions.d/pushbell.fish
@@ -77,6 +81,7 @@ uninstall: ## removes what `make install` with the same PREFIX has installed
 deb: release ## builds the Debian package: target/debian/*.deb
 	@.ci/packages deb
 	@command -v cargo-deb >/dev/null || [ -x $(TOOLS)/bin/cargo-deb ] || \
+		CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
 		CARGO_TARGET_DIR=$(TOOLS)/build $(CARGO) install cargo-deb --locked --version $(CARGO_DEB_VERSION) --root $(TOOLS)
 	@rm -rf $(TOOLS)/build $(STAGE)
 	@$(MAKE) --no-print-directory install DESTDIR=$(STAGE)/root PREFIX=/usr >/dev/null
@@ -92,11 +97,11 @@ test: ## the same for what the tests need, then runs every test
 	@.ci/packages test
 	$(CARGO) test --locked
 
-bench: ## measures speed, memory and wake-ups against the limit; a part: ARGS="throughput steady desktop many popups badge start idle"
+bench: ## measures what Pushbell costs, against its targets; parts: ARGS="pushes kept idle popup start strangers", or quick
 	@.ci/packages test
 	$(CARGO) bench --locked --bench bench -- $(ARGS)
 
-figures: ## the same, all of it, and puts what it prints into docs/performance.md
+figures: ## the same, all of it, and puts the table into docs/performance.md
 	@.ci/packages test
 	$(CARGO) bench --locked --bench bench | tee target/figures.md
 	sed -i -e '/^<!-- figures -->/,/^<!-- end of figures -->/{//!d}' -e '/^<!-- figures -->/r target/figures.md' docs/performance.md
@@ -118,7 +123,7 @@ docs:
 
 deny: ## licences, duplicates and sources of all dependencies
 	@command -v cargo-deny >/dev/null || [ -x $(TOOLS)/bin/cargo-deny ] || \
-		CARGO_TARGET_DIR=$(TOOLS)/build $(CARGO) install cargo-deny --locked --version $(CARGO_DENY_VERSION) --root $(TOOLS)
+		CARGO_TARGET_DIR=$(TOOLS)/build $(CARGO) install cargo-deny --debug --locked --version $(CARGO_DENY_VERSION) --root $(TOOLS)
 	@rm -rf $(TOOLS)/build
 	PATH="$$PATH:$$PWD/$(TOOLS)/bin" cargo-deny --locked check bans licenses sources
 

@@ -93,9 +93,12 @@ fn help_names_every_command_and_the_version_is_said() {
     let help = home.run(&["--help"]).ended(0).out;
     for command in [
         "run",
+        "login",
+        "logout",
         "account",
         "test",
         "status",
+        "doctor",
         "history",
         "clear",
         "pause",
@@ -248,6 +251,19 @@ fn a_pushkey_of_our_own_is_random_and_the_configured_address_is_shown() {
     fs::write(home.config(), "[server]\npublic_url = 1\n").unwrap();
     home.run(&["account", "add", "three"]).ended(78);
     home.run(&["account", "show", "three"]).ended(1);
+}
+
+#[test]
+fn an_app_id_has_64_characters_at_most_and_a_pushkey_512_bytes() {
+    let home = Home::new();
+    let add = |name: &str, option: &str, length: usize, code: i32| {
+        let value = "x".repeat(length);
+        home.run(&["account", "add", name, option, &value]).ended(code)
+    };
+    for (option, most) in [("--app-id", 64), ("--pushkey", 512)] {
+        assert!(add("too-long", option, most + 1, 1).err.contains(&most.to_string()));
+        assert!(add(&format!("as-long-as-may-be{option}"), option, most, 0).out.contains(&"x".repeat(most)));
+    }
 }
 
 #[test]

@@ -8,31 +8,10 @@ use std::{path::Path, time::Duration};
 
 use rig::{
     Desktop, DesktopOptions, Notify, Pushbell, Recording, SOON, Synapse,
-    http::RecordingServer,
     recording::{Burst, same_sound},
     wait_for, wait_until,
 };
 use serde_json::{Value, json};
-
-#[test]
-fn the_homeserver_of_the_rig_pushes() {
-    let synapse = Synapse::start();
-    let gateway = RecordingServer::start();
-    let (alice, bob) = (synapse.register("alice", "Alice"), synapse.register("bob", "Bob"));
-    alice.set_pusher(&gateway.url(), "org.example.tray", "key-1", &json!({}));
-    assert_eq!(alice.pushers()[0]["pushkey"], "key-1");
-    let room = bob.create_room(&json!({"name": "Mission Control", "invite": [alice.id]}));
-    let invite = gateway.wait_for_push("the invite", |push| push["membership"] == "invite");
-    assert_eq!(invite["room_name"], "Mission Control");
-    alice.join(&room);
-    let event = bob.send(&room, "I'm floating in a most peculiar way.");
-    let push = gateway.wait_for_push("the message", |push| push["event_id"] == *event);
-    assert_eq!(push["sender_display_name"], "Bob");
-    assert_eq!(push["content"]["body"], "I'm floating in a most peculiar way.");
-    assert_eq!(push["devices"][0]["app_id"], "org.example.tray");
-    alice.read(&room, &event);
-    gateway.wait_for_push("the number falls to zero", |push| push["counts"]["unread"] == 0);
-}
 
 /// A desktop with the app on it, and ears.
 struct Story {

@@ -1,7 +1,7 @@
 //! The limit: hyper, `serde_json` and SQLite, doing what a push needs done and nothing else.
 //!
-//! One thread for hyper, one for SQLite (WAL, `synchronous=FULL`). A push is parsed and inserted into one table with a
-//! unique key; all that wait share a commit, and each is answered after it.
+//! One thread for hyper, one for SQLite (WAL, `synchronous=FULL`). A push is parsed, its account recognised, and a row
+//! inserted into one table with a unique index; all pushes that wait share a commit, and each is answered after it.
 
 use std::{convert::Infallible, net::SocketAddr};
 
@@ -14,6 +14,8 @@ use tokio::{
     net::TcpSocket,
     sync::{mpsc, oneshot},
 };
+
+use crate::servers::{APP_ID, PUSHKEY};
 
 #[derive(Deserialize)]
 struct Push {
@@ -46,7 +48,7 @@ struct Device {
     pushkey: String,
 }
 
-/// As long as Pushbell's: in a shorter queue a crowd of new connections waits a second for its first packet's repetition.
+/// As Pushbell's: when it overflows, a new connection waits a second for its first packet to be sent again.
 const BACKLOG: u32 = 4096;
 
 type Waiting = (Notification, oneshot::Sender<()>);
@@ -55,7 +57,7 @@ pub(crate) fn main(port: &str, database: &str) {
     let port = port.parse().expect("a port");
     let (requests, queue) = mpsc::channel(1024);
     let database = database.to_owned();
-    std::thread::spawn(move || keep(&database, queue));
+    std::thread::spawn(move || record(&database, queue));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
     runtime.block_on(serve(SocketAddr::from(([127, 0, 0, 1], port)), requests));
 }
@@ -78,23 +80,25 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let body = request.into_body().collect().await.expect("a whole body").to_bytes();
     let push: Push = serde_json::from_slice(&body).expect("a push");
-    let (kept, is_kept) = oneshot::channel();
-    requests.send((push.notification, kept)).await.expect("the thread runs");
-    is_kept.await.expect("it is kept");
+    let is_ours = push.notification.devices.iter().any(|device| device.app_id == APP_ID && device.pushkey == PUSHKEY);
+    assert!(is_ours, "an unknown pushkey");
+    let (recorded, is_recorded) = oneshot::channel();
+    requests.send((push.notification, recorded)).await.expect("the thread runs");
+    is_recorded.await.expect("it is on disk");
     let mut response = Response::new(Full::new(Bytes::from_static(br#"{"rejected":[]}"#)));
     let json = hyper::header::HeaderValue::from_static("application/json");
     response.headers_mut().insert(hyper::header::CONTENT_TYPE, json);
     Ok(response)
 }
 
-fn keep(path: &str, mut queue: mpsc::Receiver<Waiting>) {
+fn record(path: &str, mut queue: mpsc::Receiver<Waiting>) {
     let mut db = rusqlite::Connection::open(path).expect("the directory is writable");
     db.execute_batch(
         "PRAGMA journal_mode = WAL;
         PRAGMA synchronous = FULL;
-        CREATE TABLE notice (id INTEGER PRIMARY KEY, event_id TEXT NOT NULL UNIQUE, room_id TEXT, room_name TEXT,
-            sender TEXT, sender_display_name TEXT, event_type TEXT, prio TEXT, content TEXT, unread INTEGER,
-            app_id TEXT, pushkey TEXT)",
+        CREATE TABLE notice (id INTEGER PRIMARY KEY, account TEXT NOT NULL, event_id TEXT NOT NULL, room_id TEXT,
+            room_name TEXT, sender TEXT, sender_display_name TEXT, event_type TEXT, prio TEXT, content TEXT,
+            unread INTEGER, UNIQUE (account, event_id))",
     )
     .expect("a fresh database");
     while let Some(first) = queue.blocking_recv() {
@@ -102,11 +106,10 @@ fn keep(path: &str, mut queue: mpsc::Receiver<Waiting>) {
         let transaction = db.transaction().expect("nobody else uses it");
         {
             let mut insert = transaction
-                .prepare_cached("INSERT OR IGNORE INTO notice VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+                .prepare_cached("INSERT OR IGNORE INTO notice VALUES (NULL, 'home', ?, ?, ?, ?, ?, ?, ?, ?, ?)")
                 .expect("the table is there");
             let mut next = Some(first);
             while let Some((push, answer)) = next {
-                let device = push.devices.first().expect("a device");
                 insert
                     .execute(rusqlite::params![
                         push.event_id,
@@ -118,8 +121,6 @@ fn keep(path: &str, mut queue: mpsc::Receiver<Waiting>) {
                         push.prio,
                         push.content.get(),
                         push.counts.unread,
-                        device.app_id,
-                        device.pushkey,
                     ])
                     .expect("a row");
                 answers.push(answer);

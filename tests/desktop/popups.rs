@@ -156,21 +156,6 @@ fn a_highlight_is_marked_and_never_folded_away_unseen() {
 }
 
 #[test]
-fn a_retry_and_an_unknown_pushkey_show_nothing() {
-    let app = App::start(DUNST, "");
-    app.message("1", "room", "once");
-    app.shows(0, "once");
-    let mark = app.mark();
-    app.message("1", "room", "once");
-    let mut stranger = app.account.clone();
-    stranger.pushkey = "nobody's".to_owned();
-    let (status, answer) = app.pushbell.push(&crate::rig::pushbell::address(&stranger, message("2", "room", "hidden")));
-    assert_eq!((status, answer), (200, json!({"rejected": ["nobody's"]})));
-    app.shows_nothing(mark);
-    assert_eq!(app.pushbell.history().len(), 1);
-}
-
-#[test]
 fn a_flood_of_rooms_is_a_bounded_number_of_popups_and_one_summary() {
     let app = App::start(DUNST, "");
     for number in 0..500 {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hyper::Method;
 use pushbell::{control, identity};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::app::App;
 use super::app::DUNST;
@@ -226,60 +226,6 @@ fn an_unreadable_inbox_is_said_with_what_to_do_and_puts_pushes_off() {
     std::fs::remove_dir(pushbell.database()).expect("the home is writable");
     wait_until("the homeserver's next try succeeds", SOON, || pushbell.post(push.to_string()).status == 200);
     assert_eq!(pushbell.history().len(), 1);
-}
-
-/// What a push for the account is answered.
-fn answer(app: &App, event: &str) -> (u16, Value) {
-    let answer =
-        app.pushbell.post(crate::rig::pushbell::address(&app.account, message(event, "room", event)).to_string());
-    assert!(answer.status != 503 || answer.headers.contains_key("retry-after"), "{answer:?}");
-    (answer.status, answer.json())
-}
-
-#[test]
-fn accounts_that_are_lost_or_unreadable_are_never_rejected() {
-    let mut app = App::start(DUNST, "");
-    app.message("1", "room", "one");
-    app.shows(0, "one");
-    let accounts = app.pushbell.data_directory().join("accounts.toml");
-    let good = std::fs::read_to_string(&accounts).expect("the accounts are there");
-    app.pushbell.terminate();
-    for (what, damage) in [("lost", None), ("unreadable", Some("no = [toml"))] {
-        match damage {
-            None => std::fs::remove_file(&accounts).expect("it is there"),
-            Some(text) => std::fs::write(&accounts, text).expect("the home is writable"),
-        }
-        app.pushbell.launch(&["run"]);
-        let refused = wait_for("it answers", SOON, || {
-            let up = health(app.pushbell.port)?;
-            assert_eq!(up, 503, "{what}");
-            Some(answer(&app, what))
-        });
-        assert_eq!((refused.0, &refused.1["errcode"]), (503, &json!("M_UNKNOWN")), "{what}");
-        let mark = 0;
-        assert!(app.titled(mark, "The accounts cannot be read").body.contains("accounts.toml"));
-        assert!(app.pushbell.status()["problems"][0].as_str().is_some_and(|said| said.contains("accounts.toml")));
-        // Put back, it works without a restart.
-        std::fs::write(&accounts, &good).expect("the home is writable");
-        wait_until("it answers again", SOON, || {
-            answer(&app, &format!("{what} again")) == (200, json!({"rejected": []}))
-        });
-        app.pushbell.wait_for_status("all is well", |status| status["problems"] == json!([]));
-        app.pushbell.terminate();
-    }
-}
-
-#[test]
-fn accounts_that_are_lost_while_running_stay_known() {
-    let app = App::start(DUNST, "");
-    let accounts = app.pushbell.data_directory().join("accounts.toml");
-    std::fs::remove_file(&accounts).expect("it is there");
-    app.titled(0, "The accounts cannot be read");
-    assert_eq!(answer(&app, "known"), (200, json!({"rejected": []})));
-    let mut stranger = app.account.clone();
-    stranger.pushkey = "unknown".to_owned();
-    let body = crate::rig::pushbell::address(&stranger, message("2", "room", "text"));
-    assert_eq!(app.pushbell.push(&body).0, 503);
 }
 
 #[test]

@@ -309,6 +309,32 @@ fn the_icon_comes_back_with_the_session_bus() {
     app.desktop.start_tray(TrayHost::Xfce4Panel);
     app.unread(6);
     says(&app.desktop.tray_item(), "6 unread");
+
+    // Also one that comes after the start.
+    app.pushbell.terminate();
+    app.desktop.kill_bus();
+    app.pushbell.run();
+    app.desktop.start_bus();
+    app.desktop.start_tray(TrayHost::Xfce4Panel);
+    says(&app.desktop.tray_item(), "6 unread");
+}
+
+#[test]
+fn a_session_bus_that_hangs_delays_neither_pushes_nor_start_nor_end() {
+    let mut app = App::start(PANEL, "");
+    says(&app.desktop.tray_item(), "nothing unread");
+    app.desktop.bus().freeze();
+    app.message("1", "room", "text");
+    for unread in 0..100 {
+        app.unread(unread);
+    }
+    assert_eq!(app.pushbell.terminate(), Some(0));
+    app.pushbell.run();
+    app.unread(7);
+    assert_eq!(app.pushbell.terminate(), Some(0));
+    app.desktop.bus().thaw();
+    app.pushbell.run();
+    says(&app.desktop.tray_item(), "7 unread");
 }
 
 #[test]

@@ -3,12 +3,11 @@
 use std::{
     fs::{self, File},
     io::{Seek, SeekFrom, Write},
-    process::Command,
 };
 
 use crate::{
     report::Report,
-    rig::{Desktop, DesktopOptions, Notifier, Pushbell, SOON, process::Part, pushbell::message, wait_until},
+    rig::{Desktop, DesktopOptions, Notifier, Pushbell, pushbell::message, small_disk::SmallDisk},
 };
 
 const DUNST: DesktopOptions = DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE };
@@ -63,37 +62,18 @@ fn a_disk_that_is_full_or_read_only_is_named() {
     let desktop = Desktop::start(DUNST);
     let mut pushbell = Pushbell::start(&desktop, "");
     pushbell.terminate();
-    let directory = pushbell.data_directory();
-    let script = r#"set -e
-        mkdir "$1.disk"; mount -t tmpfs -o size=3m,mode=0700 disk "$1.disk"
-        cp -a "$1/." "$1.disk"; mount --bind "$1.disk" "$1"
-        echo ready; exec sleep infinity"#;
-    let mut command = Command::new("unshare");
-    if !rustix::process::getuid().is_root() {
-        command.arg("--map-root-user");
-    }
-    command.args(["--mount", "sh", "-c", script, "sh"]).arg(&directory);
-    let disk = Part::start("disk", command, pushbell.env(), &pushbell.home());
-    wait_until("the disk is there", SOON, || disk.stdout().contains("ready"));
-    let target = format!("--target={}", disk.pid());
-    let mut inside = vec!["nsenter", &target, "--mount"];
-    if !rustix::process::getuid().is_root() {
-        inside.extend(["--user", "--preserve-credentials"]);
-    }
-    let run = |command: &[&str]| {
-        let status = Command::new(inside[0]).args(&inside[1..]).args(command).status().expect("nsenter starts");
-        assert!(status.success(), "{command:?}");
-    };
+    let disk = SmallDisk::in_place_of_data_of(&pushbell);
+    let inside = disk.inside();
+    let inside: Vec<&str> = inside.iter().map(String::as_str).collect();
 
     Report::under(&inside, &pushbell).has("warning", "disk", &["MB are left"]);
-    let ballast = directory.join("ballast").display().to_string();
-    run(&["sh", "-c", &format!("cat /dev/zero >'{ballast}' 2>/dev/null || true")]);
+    disk.fill();
     let report = Report::under(&inside, &pushbell);
     report.faults(&["disk"]);
     report.has("fault", "disk", &["full disk", "Make room"]);
-    run(&["rm", &ballast]);
+    disk.make_room();
 
-    run(&["mount", "-o", "remount,bind,ro", &directory.display().to_string()]);
+    disk.remount("ro");
     let report = Report::under(&inside, &pushbell);
     report.faults(&["database", "disk"]);
     report.has("fault", "database", &["cannot be written", "Read-only"]);

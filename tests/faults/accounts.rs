@@ -38,6 +38,7 @@ fn accounts_that_cannot_be_read_reject_nobody() {
             if !is_running {
                 app.pushbell.terminate();
             }
+            let mark = app.mark();
             match text {
                 Some(text) => fs::write(&path, text).expect("it is ours"),
                 None => fs::remove_file(&path).expect("it is ours"),
@@ -55,7 +56,8 @@ fn accounts_that_cannot_be_read_reject_nobody() {
             assert_eq!(answer.status, if is_running { 200 } else { 503 }, "{fault}: {answer:?}");
             assert!(!answer.body.contains(&app.account.pushkey), "{answer:?}");
             let problems = app.pushbell.status()["problems"].to_string();
-            assert!(problems.contains("accounts"), "{fault}: {problems}");
+            assert!(problems.contains("accounts.toml"), "{fault}: {problems}");
+            assert!(app.titled(mark, "The accounts cannot be read").body.contains("accounts.toml"), "{fault}");
             assert_eq!(path.exists(), text.is_some(), "nothing is made in its place");
 
             fs::write(&path, &good).expect("it is ours");

@@ -1,7 +1,6 @@
-//! The disk is full, or has become read-only. The app's data directory is a small disk of its own, in a mount
-//! namespace that lives as long as the test.
+//! The disk is full, has become read-only, or fails.
 
-use std::{fs, io::Write, path::PathBuf, process::Command};
+use std::process::Command;
 
 use super::{
     database::{is_ill, is_put_off, recovers},
@@ -9,99 +8,28 @@ use super::{
 };
 use crate::{
     app::{App, DUNST},
-    rig::{
-        SOON,
-        process::{Part, TempDir},
-        pushbell::address,
-        wait_until,
-    },
+    rig::{SOON, process::Part, pushbell::address, small_disk::SmallDisk, wait_until},
 };
 
-/// A disk of 3 MB in place of the app's data directory, for whoever is [`Disk::inside`].
-struct Disk {
-    holder: Part,
-    directory: PathBuf,
+/// Runs the app with its data on the disk.
+fn run_on(disk: &SmallDisk, app: &mut App) {
+    let inside = disk.inside();
+    app.pushbell.launch_under(&inside.iter().map(String::as_str).collect::<Vec<_>>(), &["run"]);
 }
 
-impl Disk {
-    /// Takes over what is in the directory. Without being root, this needs a kernel that gives everybody namespaces.
-    fn in_place_of_data_of(app: &App) -> Self {
-        let directory = app.pushbell.data_directory();
-        let script = r#"set -e
-            mkdir "$1.disk"; mount -t tmpfs -o size=3m,mode=0700 disk "$1.disk"
-            cp -a "$1/." "$1.disk"; mount --bind "$1.disk" "$1"
-            echo ready; exec sleep infinity"#;
-        let mut command = Command::new("unshare");
-        if !rustix::process::getuid().is_root() {
-            command.arg("--map-root-user");
-        }
-        command.args(["--mount", "sh", "-c", script, "sh"]).arg(&directory);
-        let logs = app.pushbell.home();
-        let holder = Part::start("disk", command, app.pushbell.env(), &logs);
-        wait_until("the disk is there", SOON, || holder.stdout().contains("ready"));
-        Self { holder, directory }
-    }
-
-    /// What runs a program inside.
-    fn inside(&self) -> Vec<String> {
-        let mut command = vec!["nsenter".to_owned(), format!("--target={}", self.holder.pid()), "--mount".to_owned()];
-        if !rustix::process::getuid().is_root() {
-            command.extend(["--user".to_owned(), "--preserve-credentials".to_owned()]);
-        }
-        command
-    }
-
-    fn run(&self, app: &mut App) {
-        let inside = self.inside();
-        app.pushbell.launch_under(&inside.iter().map(String::as_str).collect::<Vec<_>>(), &["run"]);
-    }
-
-    /// The path of a file on it, as seen from outside.
-    fn path(&self, name: &str) -> PathBuf {
-        let root = PathBuf::from(format!("/proc/{}/root", self.holder.pid()));
-        root.join(self.directory.strip_prefix("/").expect("it is absolute")).join(name)
-    }
-
-    /// Fills it to the last byte.
-    fn fill(&self) {
-        let mut file = fs::File::create(self.path("ballast")).expect("the disk can be written");
-        while file.write_all(&[0; 4096]).is_ok() {}
-        while file.write_all(&[0]).is_ok() {}
-    }
-
-    /// The events on it, and whether the database is sound; the app does not run. SQLite would take a path by way of
-    /// `/proc` for one outside, so it reads a copy.
-    fn recorded(&self) -> Vec<String> {
-        let copy = TempDir::new();
-        let database = copy.path().join("pushbell.db");
-        fs::copy(self.path("pushbell.db"), &database).expect("the app has made it");
-        assert!(!self.path("pushbell.db-wal").exists(), "the app has closed it");
-        assert_eq!(integrity(&database), "ok");
-        recorded(&database)
-    }
-
-    fn make_room(&self) {
-        fs::remove_file(self.path("ballast")).expect("it is there");
-    }
-
-    fn remount(&self, how: &str) {
-        let inside = self.inside();
-        let status = Command::new(&inside[0])
-            .args(&inside[1..])
-            .args(["mount", "-o", &format!("remount,bind,{how}")])
-            .arg(&self.directory)
-            .status()
-            .expect("nsenter starts");
-        assert!(status.success(), "the disk is made {how}");
-    }
+/// The events on it, of a sound database; the app does not run.
+fn recorded_on(disk: &SmallDisk) -> Vec<String> {
+    let (_directory, database) = disk.copy_of_database();
+    assert_eq!(integrity(&database), "ok");
+    recorded(&database)
 }
 
 #[test]
 fn a_full_disk_puts_pushes_off_until_there_is_room() {
     let mut app = App::start(DUNST, "");
     app.pushbell.terminate();
-    let disk = Disk::in_place_of_data_of(&app);
-    disk.run(&mut app);
+    let disk = SmallDisk::in_place_of_data_of(&app.pushbell);
+    run_on(&disk, &mut app);
     wait_until("it is well", SOON, || app.pushbell.is_healthy());
     app.push(message("$before", "room"));
     app.shows(0, "text $before");
@@ -137,7 +65,7 @@ fn a_full_disk_puts_pushes_off_until_there_is_room() {
     // Also when it starts.
     app.pushbell.terminate();
     disk.fill();
-    disk.run(&mut app);
+    run_on(&disk, &mut app);
     is_ill(&app, "full");
     is_put_off(&app, "$at start");
     disk.make_room();
@@ -146,7 +74,7 @@ fn a_full_disk_puts_pushes_off_until_there_is_room() {
     let mut expected = vec!["$before".to_owned()];
     expected.extend(taken);
     expected.extend(["$put off".to_owned(), "$at start".to_owned()]);
-    assert_eq!(disk.recorded(), expected);
+    assert_eq!(recorded_on(&disk), expected);
 }
 
 #[test]
@@ -155,9 +83,9 @@ fn a_read_only_disk_puts_pushes_off_until_it_is_writable() {
     app.push(message("$before", "room"));
     app.shows(0, "text $before");
     app.pushbell.terminate();
-    let disk = Disk::in_place_of_data_of(&app);
+    let disk = SmallDisk::in_place_of_data_of(&app.pushbell);
     disk.remount("ro");
-    disk.run(&mut app);
+    run_on(&disk, &mut app);
     wait_until("it answers", SOON, || app.pushbell.health().is_ok());
     assert_eq!(app.pushbell.health().map(|answer| answer.status), Ok(503));
     is_put_off(&app, "$read-only");
@@ -169,7 +97,7 @@ fn a_read_only_disk_puts_pushes_off_until_it_is_writable() {
     recovers(&app, "$read-only");
     app.shows(0, "2 messages\ntext $read-only");
     app.pushbell.terminate();
-    assert_eq!(disk.recorded(), ["$before", "$read-only"]);
+    assert_eq!(recorded_on(&disk), ["$before", "$read-only"]);
 }
 
 #[test]

@@ -19,7 +19,10 @@ use tokio::{
 };
 
 use crate::{
-    rig::pushbell::{Account, PATH, address, message},
+    rig::{
+        process::raise_open_files,
+        pushbell::{Account, PATH, address, message},
+    },
     stage::Stage,
 };
 
@@ -189,18 +192,9 @@ async fn homeserver(attackers: Attackers, account: Account, name: &'static str, 
     took
 }
 
-/// Lets this test program have as many open files as it may.
-fn raise_open_files(needed: u64) {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).expect("up to the maximum");
-    let maximum = limit.maximum.unwrap_or(u64::MAX);
-    assert!(maximum >= needed, "{needed} open files are needed, {maximum} allowed: raise `ulimit -Hn`");
-}
-
 #[test]
 fn a_real_accounts_pushes_get_their_200_in_time_whatever_else_comes() {
-    raise_open_files(IDLE_CONNECTIONS as u64 + 1_000);
+    raise_open_files(IDLE_CONNECTIONS + 1_000);
     let mut stage = Stage::set("");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let attackers = Attackers {

@@ -1,7 +1,5 @@
 //! The program on a bare desktop, one account in it, and how much memory it takes.
 
-use std::fs;
-
 use serde_json::{Value, json};
 
 use crate::rig::{
@@ -56,9 +54,7 @@ impl Stage {
     /// The most memory that the program has ever taken, in MiB.
     #[track_caller]
     pub(crate) fn peak_memory(&mut self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.app.app().pid())).expect("the program runs");
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
-        peak.trim_end_matches("kB").trim().parse::<u64>().expect("a number") / 1024
+        self.app.app().peak_memory()
     }
 
     #[track_caller]

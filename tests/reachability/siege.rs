@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    rig::{SOON, wait_until},
+    rig::{SOON, process::raise_open_files, wait_until},
     secure::{Secure, recorded},
 };
 
@@ -19,15 +19,6 @@ const HALF_OPEN: usize = 4_000;
 const PUSHES: usize = 40;
 /// The most memory that the program may take, in MiB, as in `tests/hostile/`.
 const MOST_MEMORY: u64 = 128;
-
-/// Lets this test program have as many open files as it may.
-fn raise_open_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).expect("up to the maximum");
-    let maximum = limit.maximum.unwrap_or(u64::MAX);
-    assert!(maximum >= 2 * HALF_OPEN as u64, "more open files are needed, {maximum} are allowed: raise `ulimit -Hn`");
-}
 
 /// Begins of handshakes: nothing, a byte, a hello that wants more, as much of one as is taken.
 fn begun(number: usize) -> Vec<u8> {
@@ -56,7 +47,7 @@ impl Drop for Over<'_> {
 
 #[test]
 fn handshakes_that_never_end_keep_no_push_out() {
-    raise_open_files();
+    raise_open_files(2 * HALF_OPEN);
     let mut secure = Secure::start();
     let mut kept = secure.connect().expect("there is a certificate");
     kept.push(&secure.body("first"));
@@ -92,10 +83,7 @@ fn handshakes_that_never_end_keep_no_push_out() {
         assert!(longest <= IN_TIME, "{longest:?}");
     });
     assert_eq!(recorded(&secure.app), 1 + 2 * PUSHES);
-    let pid = secure.app.pushbell.app().pid();
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
-    let peak = peak.trim_end_matches("kB").trim().parse::<u64>().expect("a number") / 1024;
+    let peak = secure.app.pushbell.app().peak_memory();
     println!("{peak} MiB of memory at most");
     assert!(peak <= MOST_MEMORY, "{peak} MiB");
 }

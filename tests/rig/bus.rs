@@ -1,6 +1,6 @@
 //! The private session and system buses, and the rig's own connections to them.
 
-use std::{future::Future, path::Path, process::Command, sync::OnceLock, time::Duration};
+use std::{future::Future, path::Path, process::Command, sync::OnceLock};
 
 use zbus::{Connection, connection, names::BusName, object_server::Interface};
 
@@ -20,13 +20,6 @@ pub(crate) fn runtime() -> &'static tokio::runtime::Runtime {
             .build()
             .expect("a runtime can be made")
     })
-}
-
-/// Like [`block_on`], panicking when the future takes too long.
-#[track_caller]
-pub(crate) fn block_on_within<F: Future>(what: &str, timeout: Duration, future: F) -> F::Output {
-    block_on(async { tokio::time::timeout(timeout, future).await })
-        .unwrap_or_else(|_| panic!("waited {timeout:?} in vain: {what}"))
 }
 
 /// The address of the bus whose socket has this name in this directory: "bus" or "system-bus".

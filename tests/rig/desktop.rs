@@ -20,7 +20,7 @@ use super::{
     wait_for, wait_until,
 };
 
-pub(crate) use super::panel::{Shade, TrayHost};
+pub(crate) use super::panel::TrayHost;
 
 /// A notification service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,6 @@ pub(crate) enum Notifier {
     Dunst,
     Xfce4Notifyd,
     MateNotificationDaemon,
-    NotificationDaemon,
     LxqtNotificationd,
 }
 
@@ -45,7 +44,6 @@ pub(crate) struct DesktopOptions {
     pub(crate) notifier: Option<Notifier>,
     pub(crate) tray: Option<TrayHost>,
     pub(crate) sound: Option<Sound>,
-    pub(crate) shade: Shade,
     /// The panel's icon size in pixels.
     pub(crate) icon_size: u32,
     /// Width and height of the screen.
@@ -53,7 +51,7 @@ pub(crate) struct DesktopOptions {
 }
 
 impl Default for DesktopOptions {
-    /// dunst, xfce4-panel in dark, PulseAudio.
+    /// dunst, xfce4-panel, PulseAudio.
     fn default() -> Self {
         Self {
             notifier: Some(Notifier::Dunst),
@@ -66,8 +64,7 @@ impl Default for DesktopOptions {
 
 impl DesktopOptions {
     /// A screen, a bus and a window manager.
-    pub(crate) const BARE: Self =
-        Self { notifier: None, tray: None, sound: None, shade: Shade::Dark, icon_size: 22, size: (1024, 640) };
+    pub(crate) const BARE: Self = Self { notifier: None, tray: None, sound: None, icon_size: 22, size: (1024, 640) };
 }
 
 /// A running desktop. Its parts end with it, newest first.
@@ -296,7 +293,6 @@ impl Desktop {
             Notifier::Xfce4Notifyd => Command::new(activation_program("org.xfce.xfce4-notifyd.Notifications")),
             Notifier::MateNotificationDaemon => Command::new(activation_program("org.freedesktop.mate.Notifications")),
             Notifier::LxqtNotificationd => Command::new("lxqt-notificationd"),
-            Notifier::NotificationDaemon => Command::new("/usr/lib/notification-daemon/notification-daemon"),
         };
         self.notifier = Some(self.part("notifier", command));
         self.wait_for_name(notifications::SERVICE.0, true);
@@ -358,13 +354,13 @@ impl Desktop {
 
     /// Starts a tray host and waits until it takes items.
     pub(crate) fn start_tray(&mut self, host: TrayHost) {
-        let command = panel::command(host, self.options.shade, self.options.icon_size, &self.home());
+        let command = panel::command(host, self.options.icon_size, &self.home());
         self.tray = Some(self.part("tray", command));
         self.wait_for_name("org.kde.StatusNotifierWatcher", true);
-        let (shade, size) = (self.options.shade, self.options.size);
+        let size = self.options.size;
         wait_until("the panel is on the screen", SOON, || {
             let image = self.screenshot();
-            screen::color(&image, size.0 / 2, size.1 - panel::HEIGHT / 2) == shade.color()
+            screen::color(&image, size.0 / 2, size.1 - panel::HEIGHT / 2) == panel::COLOR
         });
     }
 
@@ -399,12 +395,12 @@ impl Desktop {
     /// The pixels of the tray's icons on the panel, cut to what differs from the panel's colour; `None` if nothing.
     pub(crate) fn tray_icon_pixels(&self) -> Option<Pixmap> {
         let image = self.screenshot();
-        panel::icon_area(&image, self.options.shade).map(|area| screen::cut(&image, area))
+        panel::icon_area(&image).map(|area| screen::cut(&image, area))
     }
 
     /// The middle of the tray's icons on the screen.
     pub(crate) fn tray_icon_position(&self) -> Option<(u32, u32)> {
-        let (x, y, width, height) = panel::icon_area(&self.screenshot(), self.options.shade)?;
+        let (x, y, width, height) = panel::icon_area(&self.screenshot())?;
         Some((x + width / 2, y + height / 2))
     }
 

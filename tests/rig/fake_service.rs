@@ -39,19 +39,13 @@ pub(crate) struct FakeNotifications {
 impl FakeNotifications {
     /// Takes the service's name on this bus.
     pub(crate) fn start(bus_address: &str, capabilities: &[&str]) -> Self {
-        let state = Arc::new(Mutex::new(State { capabilities: Vec::new(), on_notify: OnNotify::Answer, last_id: 100 }));
+        let capabilities = capabilities.iter().map(ToString::to_string).collect();
+        let state = Arc::new(Mutex::new(State { capabilities, on_notify: OnNotify::Answer, last_id: 100 }));
         let service = Service(Arc::clone(&state));
         let connection = bus::block_on(bus::connect_serving(bus_address, SERVICE.1, service));
         let fake = Self { connection: Some(connection), state };
-        fake.set_capabilities(capabilities);
         bus::block_on(async { fake.connection().request_name(SERVICE.0).await }).expect("no other service runs");
         fake
-    }
-
-    /// "body-markup", "actions", "persistence" and so on, told to whoever asks from now on.
-    pub(crate) fn set_capabilities(&self, capabilities: &[&str]) {
-        self.state.lock().expect("no holder panics").capabilities =
-            capabilities.iter().map(ToString::to_string).collect();
     }
 
     pub(crate) fn on_notify(&self, on_notify: OnNotify) {

@@ -1,18 +1,13 @@
-//! HTTP for tests: one request a connection, and a server that records what homeservers send.
+//! HTTP for tests: one request a connection.
 
-use std::{
-    convert::Infallible,
-    net::{SocketAddr, TcpListener},
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{net::TcpListener, time::Duration};
 
 use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, Response, StatusCode, body::Bytes, header};
+use hyper::{Method, Request, body::Bytes, header};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 
-use super::{bus, wait_for};
+use super::bus;
 
 /// A port of the loopback interface that nobody uses at the moment.
 pub(crate) fn free_port() -> u16 {
@@ -66,73 +61,4 @@ pub(crate) fn request(
     };
     bus::block_on(async { tokio::time::timeout(Duration::from_secs(30), exchange).await })
         .unwrap_or_else(|_| Err("no answer within 30 s".to_owned()))
-}
-
-/// A push gateway that takes everything and records it.
-pub(crate) struct RecordingServer {
-    pub(crate) port: u16,
-    pushes: Arc<Mutex<Vec<Value>>>,
-    server: tokio::task::JoinHandle<()>,
-}
-
-impl RecordingServer {
-    pub(crate) fn start() -> Self {
-        let pushes = Arc::new(Mutex::new(Vec::new()));
-        let listener = bus::block_on(tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))))
-            .expect("the loopback interface has a free port");
-        let port = listener.local_addr().expect("it is bound").port();
-        let record = Arc::clone(&pushes);
-        let server = bus::runtime().spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let record = Arc::clone(&record);
-                let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
-                    let record = Arc::clone(&record);
-                    async move {
-                        let body = request
-                            .into_body()
-                            .collect()
-                            .await
-                            .map(http_body_util::Collected::to_bytes)
-                            .unwrap_or_default();
-                        if let Ok(push) = serde_json::from_slice(&body) {
-                            record.lock().expect("no holder panics").push(push);
-                        }
-                        let answer = Response::builder().status(StatusCode::OK);
-                        let answer = answer.header(header::CONTENT_TYPE, "application/json");
-                        Ok::<_, Infallible>(
-                            answer.body(Full::new(Bytes::from(r#"{"rejected":[]}"#))).expect("an answer"),
-                        )
-                    }
-                });
-                tokio::spawn(
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
-                );
-            }
-        });
-        Self { port, pushes, server }
-    }
-
-    /// The pusher URL.
-    pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/_matrix/push/v1/notify", self.port)
-    }
-
-    /// The bodies of all requests up to now.
-    pub(crate) fn pushes(&self) -> Vec<Value> {
-        self.pushes.lock().expect("no holder panics").clone()
-    }
-
-    /// Waits for a push whose `notification` fits.
-    #[track_caller]
-    pub(crate) fn wait_for_push(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
-        wait_for(what, super::SOON, || {
-            self.pushes().into_iter().map(|mut push| push["notification"].take()).find(&fits)
-        })
-    }
-}
-
-impl Drop for RecordingServer {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
 }

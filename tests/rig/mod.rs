@@ -23,13 +23,14 @@ pub(crate) mod process;
 pub(crate) mod pushbell;
 pub(crate) mod recording;
 pub(crate) mod screen;
+pub(crate) mod small_disk;
 pub(crate) mod synapse;
 pub(crate) mod terminal;
 pub(crate) mod tray_item;
 
 #[allow(unused_imports, reason = "each test program uses a part of the rig")]
 pub(crate) use self::{
-    desktop::{Desktop, DesktopOptions, Notifier, Shade, Sound, TrayHost},
+    desktop::{Desktop, DesktopOptions, Notifier, Sound, TrayHost},
     fake_service::{FakeNotifications, OnNotify},
     fake_session::{FakeLogind, FakeScreenSaver},
     notifications::{Notifications, Notify},

@@ -18,26 +18,12 @@ pub(crate) enum TrayHost {
     MatePanel,
 }
 
-/// The colour of the panel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shade {
-    Light,
-    Dark,
-}
-
-impl Shade {
-    /// Red, green, blue.
-    pub(crate) fn color(self) -> (u8, u8, u8) {
-        match self {
-            Self::Light => (0xf0, 0xf0, 0xf0),
-            Self::Dark => (0x20, 0x20, 0x20),
-        }
-    }
-}
+/// Red, green and blue of the panel: dark.
+pub(crate) const COLOR: (u8, u8, u8) = (0x20, 0x20, 0x20);
 
 /// Writes the panel's configuration below the desktop's home and says how to start it.
-pub(crate) fn command(host: TrayHost, shade: Shade, icon_size: u32, home: &Path) -> Command {
-    let (red, green, blue) = shade.color();
+pub(crate) fn command(host: TrayHost, icon_size: u32, home: &Path) -> Command {
+    let (red, green, blue) = COLOR;
     let write = |path: &str, text: String| {
         let path = home.join(path);
         fs::create_dir_all(path.parent().expect("a directory")).expect("the home is writable");
@@ -51,7 +37,7 @@ pub(crate) fn command(host: TrayHost, shade: Shade, icon_size: u32, home: &Path)
 <channel name="xfce4-panel" version="1.0">
   <property name="configver" type="int" value="2"/>
   <property name="panels" type="array"><value type="int" value="1"/>
-    <property name="dark-mode" type="bool" value="{dark}"/>
+    <property name="dark-mode" type="bool" value="true"/>
     <property name="panel-1" type="empty">
       <property name="position" type="string" value="p=8;x=0;y=0"/>
       <property name="position-locked" type="bool" value="true"/>
@@ -75,8 +61,7 @@ pub(crate) fn command(host: TrayHost, shade: Shade, icon_size: u32, home: &Path)
     </property>
   </property>
 </channel>
-"#,
-                dark = shade == Shade::Dark
+"#
             );
             write(".config/xfce4/xfconf/xfce-perchannel-xml/xfce4-panel.xml", text);
             let mut command = Command::new("xfce4-panel");
@@ -115,8 +100,8 @@ pub(crate) fn command(host: TrayHost, shade: Shade, icon_size: u32, home: &Path)
 }
 
 /// Where on the screen the tray's icons are: x, y, width, height of what differs from the panel's colour.
-pub(crate) fn icon_area(screen: &Pixmap, shade: Shade) -> Option<(u32, u32, u32, u32)> {
-    let (red, green, blue) = shade.color();
+pub(crate) fn icon_area(screen: &Pixmap) -> Option<(u32, u32, u32, u32)> {
+    let (red, green, blue) = COLOR;
     let differs = |x: u32, y: u32| {
         let (r, g, b) = screen::color(screen, x, y);
         r.abs_diff(red) > 12 || g.abs_diff(green) > 12 || b.abs_diff(blue) > 12

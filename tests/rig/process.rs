@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, setrlimit};
 
 /// Where programs are looked for. The caller's own path may hold stand-ins.
 pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
@@ -111,6 +111,13 @@ impl Part {
         self.child.id()
     }
 
+    /// The most memory that it has ever had resident, in MiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the program runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says it");
+        peak.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
+    }
+
     /// Sends a signal to the whole process group.
     pub(crate) fn signal(&self, signal: Signal) {
         if self.ended.is_none()
@@ -192,6 +199,14 @@ impl Drop for Part {
 
 fn read(path: &Path) -> String {
     String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+}
+
+/// Lets this program have as many open files as it may; panics if these are fewer than needed.
+pub(crate) fn raise_open_files(needed: usize) {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("up to the maximum");
+    let maximum = limit.maximum.unwrap_or(u64::MAX);
+    assert!(maximum >= needed as u64, "{needed} open files are needed, {maximum} allowed: raise `ulimit -Hn`");
 }
 
 /// Runs a program to its end; panics if it fails.

@@ -159,12 +159,6 @@ impl User {
         event["event_id"].as_str().expect("the answer has the event").to_owned()
     }
 
-    #[track_caller]
-    pub(crate) fn redact(&self, room: &str, event: &str) {
-        let path = format!("rooms/{}/redact/{}/r{}", encode(room), encode(event), event.len());
-        self.request(&Method::PUT, &path, &json!({}));
-    }
-
     /// Reads the room up to this event, as on another device.
     #[track_caller]
     pub(crate) fn read(&self, room: &str, event: &str) {

@@ -1,7 +1,6 @@
 //! The app's tray item, read as a tray host reads it.
 
 use serde_json::Value;
-use tiny_skia::{IntSize, Pixmap};
 use zbus::{Connection, zvariant};
 
 use super::bus;
@@ -67,28 +66,6 @@ impl TrayItem {
         let tooltip = self.property("ToolTip");
         let part = |index: usize| tooltip[index].as_str().unwrap_or_default().to_owned();
         (part(2), part(3))
-    }
-
-    /// Its pixels, in each size that it offers.
-    #[track_caller]
-    pub(crate) fn icons(&self) -> Vec<Pixmap> {
-        let number = |value: &Value| u32::try_from(value.as_u64().unwrap_or_default()).expect("a size");
-        let pixmaps = self.property("IconPixmap");
-        pixmaps
-            .as_array()
-            .expect("IconPixmap is an array")
-            .iter()
-            .map(|pixmap| {
-                let size = IntSize::from_wh(number(&pixmap[0]), number(&pixmap[1])).expect("the icon has a size");
-                let argb = pixmap[2].as_array().expect("the icon has pixels");
-                let argb = argb.iter().map(|byte| u8::try_from(number(byte)).expect("a byte")).collect::<Vec<_>>();
-                let premultiplied = argb.chunks_exact(4).flat_map(|pixel| {
-                    let color = tiny_skia::ColorU8::from_rgba(pixel[1], pixel[2], pixel[3], pixel[0]).premultiply();
-                    [color.red(), color.green(), color.blue(), color.alpha()]
-                });
-                Pixmap::from_vec(premultiplied.collect(), size).expect("as many pixels as its size says")
-            })
-            .collect()
     }
 
     /// The person clicks on the icon.
