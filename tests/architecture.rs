@@ -222,7 +222,7 @@ fn the_compiler_denies_unsafe_code_and_exceptions_say_why() {
 fn pushkeys_are_compared_in_constant_time() {
     // `admit` decides; the file's own check, which compares what a person wrote, decides nothing for a stranger.
     forbid(
-        "a pushkey from a push is compared as accounts::secret::ComparableKey",
+        "a pushkey from a push is compared in constant time, in accounts::admit",
         |path| within("accounts")(path) && path != "src/accounts/validate.rs" || within("http")(path),
         &["pushkey ==", "pushkey !=", "pushkey.eq(", "== device.pushkey", "== &device.pushkey", "pushkey.cmp("],
     );
