@@ -1,11 +1,9 @@
 //! TLS at the endpoint (`server.tls`): rustls with one certificate, which can be replaced while connections go on.
 //!
-//! Nothing of this exists while TLS is off. A connection has its place in the registry before its handshake, so the
-//! bounds of the endpoint hold for those that never finish theirs.
+//! A connection has its place in the connection table before its handshake, so the bounds of the endpoint hold for those
+//! that never finish theirs.
 
-mod metered;
 mod pair;
-mod x509;
 
 use std::{
     io,
@@ -16,7 +14,14 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::{net::TcpStream, sync::Notify};
+use tokio::{
+    io::{AsyncReadExt as _, Join, Take, join},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::Notify,
+};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
@@ -25,17 +30,30 @@ use tokio_rustls::{
         server::{ClientHello, NoServerSessionStorage, ResolvesServerCert},
         sign::CertifiedKey,
     },
+    server::TlsStream,
 };
 use tracing::{debug, warn};
 
-use metered::Metered;
-pub(super) use metered::Secure;
+use super::stream::Transport;
 pub use pair::{TlsError, TlsPair, inspect};
 
 /// The first byte of a handshake, as no request in plain HTTP begins.
 const HANDSHAKE: u8 = 0x16;
+/// Bytes that a client may send until a handshake is done, or until a byte of a request comes of them. A hello is
+/// 2 KiB long, and a record of TLS at most 16 KiB and some: who sends more has a message that never ends, and memory
+/// is held for it.
+const ALLOWANCE: u64 = 24 * 1024;
 /// Seconds between two lines of the log about clients who do not take the certificate.
 const REFUSALS_APART: i64 = 60;
+
+/// A connection that ends for us when it has sent more than its allowance.
+type Limited = Join<Take<OwnedReadHalf>, OwnedWriteHalf>;
+
+impl Transport for TlsStream<Limited> {
+    fn renew_allowance(&mut self) {
+        self.get_mut().0.reader_mut().set_limit(ALLOWANCE);
+    }
+}
 
 /// How the endpoint speaks TLS. A handle: clones are the same, and a new certificate counts from the next handshake on.
 #[derive(Debug, Clone)]
@@ -58,7 +76,7 @@ struct Certificate {
 /// What comes of a connection that should speak TLS.
 pub(super) enum Handshake {
     /// It does.
-    Done(Box<Secure<TcpStream>>),
+    Done(Box<TlsStream<Limited>>),
     /// It speaks something else: plain HTTP, most likely.
     NotTls(TcpStream),
 }
@@ -101,8 +119,9 @@ impl Tls {
             return Ok(Handshake::NotTls(stream));
         }
         let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
-        match acceptor.accept(Metered::new(stream)).await {
-            Ok(stream) => Ok(Handshake::Done(Box::new(Secure(stream)))),
+        let (read, write) = stream.into_split();
+        match acceptor.accept(join(read.take(ALLOWANCE), write)).await {
+            Ok(stream) => Ok(Handshake::Done(Box::new(stream))),
             Err(error) => {
                 self.certificate.note_failure(&error);
                 Err(error)

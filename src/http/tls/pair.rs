@@ -4,6 +4,7 @@ use std::{
     fmt,
     fs::File,
     io::{self, Read as _},
+    net::{Ipv4Addr, Ipv6Addr},
     path::Path,
     sync::Arc,
 };
@@ -19,8 +20,7 @@ use tokio_rustls::rustls::{
     server::ParsedCertificate,
     sign::CertifiedKey,
 };
-
-use super::x509::{self, Facts};
+use x509_parser::{certificate::X509Certificate, extensions::GeneralName, time::ASN1Time};
 
 /// Longest file that is read: a chain is a few KiB long.
 const LONGEST_FILE: u64 = 1024 * 1024;
@@ -63,12 +63,17 @@ pub enum TlsError {
 #[derive(Clone)]
 pub struct TlsPair {
     pub(super) certified: Arc<CertifiedKey>,
-    facts: Facts,
+    names: Vec<String>,
+    not_before: Timestamp,
+    not_after: Timestamp,
 }
 
 impl fmt::Debug for TlsPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsPair").field("facts", &self.facts).finish_non_exhaustive()
+        let Self { certified: _, names, not_before, not_after } = self;
+        let mut shown = f.debug_struct("TlsPair");
+        shown.field("names", names).field("not_before", not_before).field("not_after", not_after);
+        shown.finish_non_exhaustive()
     }
 }
 
@@ -86,10 +91,11 @@ pub fn inspect(certificate: &Path, key: &Path) -> Result<TlsPair, TlsError> {
     let first = chain.first().ok_or_else(|| {
         unusable(certificate, "there is no certificate in it (PEM, \"-----BEGIN CERTIFICATE-----\")".to_owned())
     })?;
-    let parsed = ParsedCertificate::try_from(first);
-    let (Ok(_), Some(facts)) = (parsed, x509::read(first)) else {
+    let (Ok(_), Ok((_, parsed))) = (ParsedCertificate::try_from(first), x509_parser::parse_x509_certificate(first)) else {
         return Err(unusable(certificate, "its first certificate is damaged".to_owned()));
     };
+    let names = alternative_names(&parsed);
+    let (not_before, not_after) = (timestamp(parsed.validity().not_before), timestamp(parsed.validity().not_after));
 
     let pem = read(key)?;
     let der = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| {
@@ -103,7 +109,7 @@ pub fn inspect(certificate: &Path, key: &Path) -> Result<TlsPair, TlsError> {
         unusable(key, reason)
     })?;
     match CertifiedKey::from_der(chain, der, &ring::default_provider()) {
-        Ok(certified) => Ok(TlsPair { certified: Arc::new(certified), facts }),
+        Ok(certified) => Ok(TlsPair { certified: Arc::new(certified), names, not_before, not_after }),
         Err(rustls::Error::InconsistentKeys(_)) => {
             Err(TlsError::Mismatch { certificate: certificate.display().to_string(), key: key.display().to_string() })
         }
@@ -115,13 +121,13 @@ impl TlsPair {
     /// The DNS names and IP addresses that the certificate is for.
     #[must_use]
     pub fn names(&self) -> &[String] {
-        &self.facts.names
+        &self.names
     }
 
     /// When the certificate ends.
     #[must_use]
     pub fn not_after(&self) -> Timestamp {
-        self.facts.not_after
+        self.not_after
     }
 
     /// Whether the certificate is for this host: a name or an IP address, as in a URL (`[::1]` too).
@@ -138,7 +144,7 @@ impl TlsPair {
     /// What is to be said about the certificate's time, if anything.
     #[must_use]
     pub fn concern(&self, now: Timestamp) -> Option<String> {
-        let Facts { not_before, not_after, .. } = self.facts;
+        let Self { not_before, not_after, .. } = *self;
         if now >= not_after {
             Some(format!("it has expired on {not_after}, and homeservers do not push to it: renew it"))
         } else if now < not_before {
@@ -152,13 +158,34 @@ impl TlsPair {
 
     /// When [`Self::concern`] next says something else.
     pub(super) fn next_concern(&self, now: Timestamp) -> Option<Timestamp> {
-        [self.facts.not_before, self.ending(), self.facts.not_after].into_iter().filter(|at| *at > now).min()
+        [self.not_before, self.ending(), self.not_after].into_iter().filter(|at| *at > now).min()
     }
 
     fn ending(&self) -> Timestamp {
-        let Facts { not_before, not_after, .. } = self.facts;
+        let Self { not_before, not_after, .. } = *self;
         not_after.saturating_sub(NOTICE.min(not_after.duration_since(not_before) / 10)).unwrap_or(not_after)
     }
+}
+
+/// The DNS names and IP addresses of a certificate.
+fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let extension = certificate.subject_alternative_name().ok().flatten();
+    let names = extension.map_or(&[][..], |extension| &extension.value.general_names);
+    names.iter().filter_map(name).collect()
+}
+
+fn name(name: &GeneralName<'_>) -> Option<String> {
+    if let GeneralName::DNSName(name) = name {
+        return Some((*name).to_owned());
+    }
+    let GeneralName::IPAddress(bytes) = name else { return None };
+    let v4 = <[u8; 4]>::try_from(*bytes).map(|bytes| Ipv4Addr::from(bytes).to_string());
+    v4.or_else(|_| <[u8; 16]>::try_from(*bytes).map(|bytes| Ipv6Addr::from(bytes).to_string())).ok()
+}
+
+/// 9999-12-31 stands for no end, and is later than any timestamp.
+fn timestamp(time: ASN1Time) -> Timestamp {
+    Timestamp::from_second(time.timestamp()).unwrap_or(Timestamp::MAX)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
