@@ -3,10 +3,12 @@
 //!
 //! # Map
 //! ```text
-//! request -> http -> push::notify -> accounts -> inbox -> 200 {"rejected":[...]}
-//!            hyper    parse (pure)    admit       commit     \-> controller -> desktop: popup, sound, tray
-//!                                                                owns what      push::present (pure words)
-//!                                                                is presented
+//! request -> http -> intake -> 200 {"rejected":[...]}
+//!            hyper    push::notify: parse (pure)
+//!                     accounts: admit
+//!                     inbox: commit -> controller -> desktop: popup, sound, tray
+//!                                      owns what      push::present (pure words)
+//!                                      is presented
 //! ```
 //! | module | what it is |
 //! |---|---|

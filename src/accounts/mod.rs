@@ -17,6 +17,7 @@ use std::{fmt, path::Path, sync::Arc};
 
 use jiff::Timestamp;
 
+use self::{admit::Index, validate::Fault};
 pub use self::{
     admit::{Admission, Rejected},
     error::AccountsError,
@@ -25,7 +26,6 @@ pub use self::{
     sign_in::{SignIn, SignInMethod},
     validate::{MAX_ACCOUNTS, MAX_APP_ID_CHARS, MAX_NAME_CHARS, MAX_PUSHKEY_BYTES},
 };
-use self::{admit::Index, validate::Fault};
 use crate::inbox::CountsScope;
 
 /// The name of the account that a first start makes, for whoever connects first: a sign-in takes it over.

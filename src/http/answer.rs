@@ -9,6 +9,7 @@ use hyper::{
     header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
 };
 use serde::Serialize;
+use serde_json::json;
 
 use crate::{accounts::Rejected, inbox::InboxError, intake::Refusal, push::notify::PushError};
 
@@ -115,21 +116,13 @@ struct Pushed<'a> {
     rejected: &'a Rejected,
 }
 
-#[derive(Serialize)]
-struct Health<'a> {
-    status: &'static str,
-    reason: &'a str,
-}
-
-#[derive(Serialize)]
-struct MatrixError<'a> {
-    errcode: &'static str,
-    error: &'a str,
-}
-
 /// Strings serialize into memory without fail; an answer must be JSON in any case.
 fn json(answer: &impl Serialize) -> Bytes {
     serde_json::to_vec(answer).map_or_else(|_| Bytes::from_static(b"{}"), Bytes::from)
+}
+
+fn matrix_error(errcode: &str, error: &str) -> Bytes {
+    json(&json!({"errcode": errcode, "error": error}))
 }
 
 impl Answer {
@@ -139,11 +132,11 @@ impl Answer {
             Self::Healthy => (StatusCode::OK, Bytes::from_static(br#"{"status":"ok"}"#)),
             Self::Unhealthy(failure) => {
                 let (status, _, reason) = failure.explain();
-                (status, json(&Health { status: "unavailable", reason: &reason }))
+                (status, json(&json!({"status": "unavailable", "reason": reason})))
             }
             Self::Failed(failure) => {
                 let (status, errcode, error) = failure.explain();
-                (status, json(&MatrixError { errcode, error: &error }))
+                (status, matrix_error(errcode, &error))
             }
         };
         let mut response = Response::new(Full::new(body));
@@ -169,7 +162,7 @@ impl Answer {
 /// The whole answer to what is no request that hyper could read, as it goes over the wire.
 pub(super) fn not_http(status: StatusCode) -> Vec<u8> {
     let (_, errcode, error) = Failure::NotHttp(status).explain();
-    let body = json(&MatrixError { errcode, error: &error });
+    let body = matrix_error(errcode, &error);
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         body.len(),

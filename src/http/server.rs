@@ -96,7 +96,11 @@ impl Server {
         let task = tokio::spawn(async move {
             let mut connections = shared.accept_until(stopped, listener).await;
             drop(open);
-            let all_ended = async { while connections.join_next().await.is_some() {} };
+            let all_ended = async {
+                while let Some(ended) = connections.join_next().await {
+                    report(ended);
+                }
+            };
             if time::timeout(shared.limits.drain_time, all_ended).await.is_err() {
                 let connections = connections.len();
                 warn!(connections, "requests were still in progress when the time to finish them was over");

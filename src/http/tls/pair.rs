@@ -91,7 +91,8 @@ pub fn inspect(certificate: &Path, key: &Path) -> Result<TlsPair, TlsError> {
     let first = chain.first().ok_or_else(|| {
         unusable(certificate, "there is no certificate in it (PEM, \"-----BEGIN CERTIFICATE-----\")".to_owned())
     })?;
-    let (Ok(_), Ok((_, parsed))) = (ParsedCertificate::try_from(first), x509_parser::parse_x509_certificate(first)) else {
+    let (Ok(_), Ok((_, parsed))) = (ParsedCertificate::try_from(first), x509_parser::parse_x509_certificate(first))
+    else {
         return Err(unusable(certificate, "its first certificate is damaged".to_owned()));
     };
     let names = alternative_names(&parsed);
