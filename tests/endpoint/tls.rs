@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use pushbell::http::{
@@ -47,10 +47,7 @@ impl Authority {
 
     /// A new certificate for this host, in force.
     fn certify(&self, tls: &Tls, host: &str) {
-        self.sign(tls, &CertificateParams::new([host.to_owned()]).unwrap());
-    }
-
-    fn sign(&self, tls: &Tls, params: &CertificateParams) {
+        let params = CertificateParams::new([host.to_owned()]).unwrap();
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         let place = tempfile::tempdir().unwrap();
@@ -276,28 +273,6 @@ async fn tls_can_be_turned_on_and_off_while_serving() {
     server.http.set_tls(None);
     assert_eq!(soon(secure.read(&mut [0; 8])).await.unwrap(), 0);
     assert_eq!(server.push(KNOWN).await.status, 200);
-}
-
-#[tokio::test]
-async fn a_certificate_that_ends_is_told_of_when_it_is_next_used() {
-    let (server, tls, authority) = secure(Limits::default()).await;
-    let mut params = CertificateParams::new([HOST.to_owned()]).unwrap();
-    let in_two_seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap() + Duration::from_secs(2);
-    params.not_before = rcgen::date_time_ymd(2026, 1, 1);
-    params.not_after = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(in_two_seconds.as_secs());
-    authority.sign(&tls, &params);
-    // That it ends soon was so when it was set: what is new is that it has ended.
-    let concerns = tls.concerns();
-    tokio::pin!(concerns);
-    let deadline = Instant::now() + PATIENCE;
-    let mut told = false;
-    while !told {
-        assert!(Instant::now() < deadline, "nobody is told");
-        authority.connect(server.address, HOST).await.ok();
-        told = tokio::time::timeout(Duration::from_millis(20), &mut concerns).await.is_ok();
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        assert!(!told || now.as_secs() >= in_two_seconds.as_secs(), "it is told before it has ended");
-    }
 }
 
 #[tokio::test]

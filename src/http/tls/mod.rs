@@ -20,7 +20,6 @@ use tokio::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::Notify,
 };
 use tokio_rustls::{
     TlsAcceptor,
@@ -43,8 +42,8 @@ const HANDSHAKE: u8 = 0x16;
 /// 2 KiB long, and a record of TLS at most 16 KiB and some: who sends more has a message that never ends, and memory
 /// is held for it.
 const ALLOWANCE: u64 = 24 * 1024;
-/// Seconds between two lines of the log about clients who do not take the certificate.
-const REFUSALS_APART: i64 = 60;
+/// Debounce interval in seconds for the log line about clients that refuse the certificate.
+const REFUSALS_LOGGED_EVERY: i64 = 60;
 
 /// A connection that ends for us when it has sent more than its allowance.
 type Limited = Join<Take<OwnedReadHalf>, OwnedWriteHalf>;
@@ -66,11 +65,8 @@ pub struct Tls {
 #[derive(Debug, Default)]
 struct Certificate {
     key: RwLock<Option<Arc<CertifiedKey>>>,
-    /// The second from which on its time is to be looked at again.
-    concerns_at: AtomicI64,
-    concerns: Notify,
-    /// The second in which a client was last told to have refused it.
-    refusal_told_at: AtomicI64,
+    /// When it was last logged that a client refused it, in seconds since 1970.
+    refusal_logged_at: AtomicI64,
 }
 
 /// What comes of a connection that should speak TLS.
@@ -102,15 +98,7 @@ impl Tls {
 
     /// From now on this is the certificate. Connections that have another go on.
     pub fn set(&self, pair: &TlsPair) {
-        let next = pair.next_concern(Timestamp::now()).map_or(i64::MAX, Timestamp::as_second);
-        self.certificate.concerns_at.store(next, Relaxed);
         *self.certificate.key.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&pair.certified));
-    }
-
-    /// Waits until the certificate is used for the first time after [`TlsPair::concern`] has something new to say: so
-    /// no timer runs for the day on which it expires, and a sleeping computer's clock misleads nobody.
-    pub async fn concerns(&self) {
-        self.certificate.concerns.notified().await;
     }
 
     pub(super) async fn handshake(&self, stream: TcpStream) -> io::Result<Handshake> {
@@ -146,21 +134,17 @@ impl Certificate {
             return;
         };
         let now = Timestamp::now().as_second();
-        if now.saturating_sub(self.refusal_told_at.load(Relaxed)) < REFUSALS_APART {
+        if now.saturating_sub(self.refusal_logged_at.load(Relaxed)) < REFUSALS_LOGGED_EVERY {
             debug!(?alert, "a client ended its handshake");
             return;
         }
-        self.refusal_told_at.store(now, Relaxed);
+        self.refusal_logged_at.store(now, Relaxed);
         warn!(?alert, "a client ended its handshake; a homeserver does so when it does not trust the certificate");
     }
 }
 
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        if Timestamp::now().as_second() >= self.concerns_at.load(Relaxed) {
-            self.concerns_at.store(i64::MAX, Relaxed);
-            self.concerns.notify_one();
-        }
         self.key.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

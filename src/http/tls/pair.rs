@@ -24,8 +24,8 @@ use x509_parser::{certificate::X509Certificate, extensions::GeneralName, time::A
 
 /// Longest file that is read: a chain is a few KiB long.
 const LONGEST_FILE: u64 = 1024 * 1024;
-/// How long before its end a certificate is told to be ending, at most; short-lived ones have a tenth of their life.
-const NOTICE: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How long before its end a certificate is warned of, at most; short-lived ones for a tenth of their life.
+const WARNED_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Why a certificate and a key cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,7 +79,7 @@ impl fmt::Debug for TlsPair {
 
 /// Reads a certificate chain (PEM, the server's own first) and its private key (PEM: PKCS #8, PKCS #1 or SEC 1) and
 /// checks that they can be used together. Whether anybody trusts the certificate, whether it fits the name by which
-/// we are reached, and whether it has expired is not looked at: see [`TlsPair::fits`] and [`TlsPair::concern`].
+/// we are reached, and whether it has expired is not looked at: see [`TlsPair::fits`] and [`TlsPair::expiry_problem`].
 ///
 /// # Errors
 /// Says which file is wrong, and how.
@@ -142,29 +142,20 @@ impl TlsPair {
         }
     }
 
-    /// What is to be said about the certificate's time, if anything.
+    /// What is wrong with the certificate's time, if anything: it is not valid at that time, or not for much longer.
     #[must_use]
-    pub fn concern(&self, now: Timestamp) -> Option<String> {
+    pub fn expiry_problem(&self, now: Timestamp) -> Option<String> {
         let Self { not_before, not_after, .. } = *self;
+        let warned_for = WARNED_FOR.min(not_after.duration_since(not_before) / 10);
         if now >= not_after {
             Some(format!("it has expired on {not_after}, and homeservers do not push to it: renew it"))
         } else if now < not_before {
             Some(format!("it is valid from {not_before} on, and homeservers do not push to it before"))
-        } else if now >= self.ending() {
+        } else if not_after.duration_since(now) <= warned_for {
             Some(format!("it expires on {not_after}: renew it"))
         } else {
             None
         }
-    }
-
-    /// When [`Self::concern`] next says something else.
-    pub(super) fn next_concern(&self, now: Timestamp) -> Option<Timestamp> {
-        [self.not_before, self.ending(), self.not_after].into_iter().filter(|at| *at > now).min()
-    }
-
-    fn ending(&self) -> Timestamp {
-        let Self { not_before, not_after, .. } = *self;
-        not_after.saturating_sub(NOTICE.min(not_after.duration_since(not_before) / 10)).unwrap_or(not_after)
     }
 }
 
@@ -320,18 +311,34 @@ mod tests {
     }
 
     #[test]
-    fn its_time_is_told_before_it_is_over() {
+    fn its_end_is_warned_of() {
         let key = KeyPair::generate().unwrap();
         let pair = Place::new(&made(&["a.example"], &key), &key.serialize_pem()).inspect().unwrap();
-        let check = |now: &str, expected: &str, next: Option<&str>| {
-            let now = now.parse().unwrap();
-            let said = pair.concern(now).unwrap_or_default();
+        let check = |now: &str, expected: &str| {
+            let said = pair.expiry_problem(now.parse().unwrap()).unwrap_or_default();
             assert!(said.contains(expected) && said.is_empty() == expected.is_empty(), "{said}");
-            assert_eq!(pair.next_concern(now), next.map(|next| next.parse().unwrap()));
         };
-        check("2025-12-31T00:00:00Z", "valid from 2026-01-01", Some("2026-01-01T00:00:00Z"));
-        check("2026-01-01T00:00:00Z", "", Some("2026-03-25T00:00:00Z"));
-        check("2026-03-25T00:00:00Z", "expires on 2026-04-01", Some("2026-04-01T00:00:00Z"));
-        check("2026-04-01T00:00:00Z", "has expired on 2026-04-01", None);
+        check("2025-12-31T00:00:00Z", "valid from 2026-01-01");
+        check("2026-01-01T00:00:00Z", "");
+        check("2026-03-24T23:59:59Z", "");
+        check("2026-03-25T00:00:00Z", "expires on 2026-04-01");
+        check("2026-04-01T00:00:00Z", "has expired on 2026-04-01");
+    }
+
+    #[test]
+    fn names_and_times_of_all_forms_are_read() {
+        let key = KeyPair::generate().unwrap();
+        let names = ["push.example.org", "192.168.1.20", "fd00::1", "*.example.org"];
+        // Until 2049 the year has two digits; 9999 is later than any timestamp.
+        for (until, expected) in [(2049, "2049-12-31T00:00:00Z"), (2050, "2050-12-31T00:00:00Z"), (9999, "")] {
+            let mut params = CertificateParams::new(names.map(str::to_owned)).unwrap();
+            (params.not_before, params.not_after) = (date_time_ymd(1999, 12, 31), date_time_ymd(until, 12, 31));
+            let certificate = params.self_signed(&key).unwrap().pem();
+            let pair = Place::new(&certificate, &key.serialize_pem()).inspect().unwrap();
+            assert_eq!(pair.names(), names);
+            assert_eq!(pair.not_after(), expected.parse().unwrap_or(Timestamp::MAX));
+        }
+        let nameless = CertificateParams::new([]).unwrap().self_signed(&key).unwrap().pem();
+        assert!(Place::new(&nameless, &key.serialize_pem()).inspect().unwrap().names().is_empty());
     }
 }
