@@ -133,7 +133,7 @@ impl Drop for Certificate {
 }
 
 /// Tells what is in the files whenever that may have changed, and now and then that time has passed.
-async fn watch_files(watch: io::Result<FileWatch>, files: TlsFiles, changes: mpsc::Sender<Change>) {
+async fn watch_files(watch: io::Result<FileWatch>, files: TlsFiles, tell: mpsc::Sender<Change>) {
     let inspect = || tls::inspect(&files.certificate, &files.key);
     let watched = async {
         let mut watch = watch?;
@@ -153,7 +153,7 @@ async fn watch_files(watch: io::Result<FileWatch>, files: TlsFiles, changes: mps
                 }
                 () = sleep(EXPIRY_CHECKED_EVERY) => Change::Time,
             };
-            if changes.send(change).await.is_err() {
+            if tell.send(change).await.is_err() {
                 return io::Result::Ok(());
             }
         }

@@ -155,18 +155,14 @@ impl Shared {
                     }
                 }
                 Err(error) if concerns_one_connection(&error) => {
-                    debug!(%error, "a connection has gone before it was served");
+                    debug!(%error, "a connection has ended before it was served");
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut is_failing, true) {
                         warn!(%error, "connections cannot be accepted; trying again");
                     }
                     self.evict();
-                    tokio::select! {
-                        biased;
-                        _ = &mut stopped => return connections,
-                        () = time::sleep(ACCEPT_PAUSE) => {}
-                    }
+                    time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
@@ -182,8 +178,7 @@ impl Shared {
         keep_alive: watch::Receiver<()>,
     ) -> bool {
         if let Err(error) = stream.set_nodelay(true) {
-            debug!(%error, "a connection has gone before it was served");
-            return false;
+            debug!(%error, "a connection has ended before it was served");
         }
         let made_room = self.table().len() >= self.limits.connections && self.evict();
         self.table().insert(peer.ip(), |id| {

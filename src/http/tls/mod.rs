@@ -38,14 +38,13 @@ pub use pair::{TlsError, TlsPair, inspect};
 
 /// The first byte of a handshake, as no request in plain HTTP begins.
 const HANDSHAKE: u8 = 0x16;
-/// Bytes that a client may send until a handshake is done, or until a byte of a request comes of them. A hello is
-/// 2 KiB long, and a record of TLS at most 16 KiB and some: who sends more has a message that never ends, and memory
-/// is held for it.
+/// Bytes that are read until the handshake is done, and then until a byte of a request comes of them. A client's hello
+/// is about 2 KiB long and a TLS record at most 16 KiB and some; a larger handshake message would only take memory.
 const ALLOWANCE: u64 = 24 * 1024;
 /// Debounce interval in seconds for the log line about clients that refuse the certificate.
 const REFUSALS_LOGGED_EVERY: i64 = 60;
 
-/// A connection that ends for us when it has sent more than its allowance.
+/// A connection that reads as ended when it has sent more than its allowance.
 type Limited = Join<Take<OwnedReadHalf>, OwnedWriteHalf>;
 
 impl Transport for TlsStream<Limited> {
@@ -85,8 +84,7 @@ impl Tls {
     pub fn new() -> Result<Self, TlsError> {
         let certificate = Arc::new(Certificate::default());
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| TlsError::Library(error.to_string()))?
+            .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&certificate) as Arc<dyn ResolvesServerCert>);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];

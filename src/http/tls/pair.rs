@@ -1,7 +1,6 @@
 //! A certificate and its private key, as they stand in two files.
 
 use std::{
-    fmt,
     fs::File,
     io::{self, Read as _},
     net::{Ipv4Addr, Ipv6Addr},
@@ -28,17 +27,9 @@ const LONGEST_FILE: u64 = 1024 * 1024;
 const WARNED_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Why a certificate and a key cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read.
-    #[error("{path} cannot be read: {reason}")]
-    Unreadable {
-        /// The file.
-        path: String,
-        /// What happened.
-        reason: String,
-    },
-    /// A file is not what it should be, or only half of it.
+    /// A file is not there, not readable, not what it should be, or only half of it.
     #[error("{path}: {reason}")]
     Unusable {
         /// The file.
@@ -56,25 +47,22 @@ pub enum TlsError {
     },
     /// TLS itself.
     #[error("TLS cannot be set up: {0}")]
-    Library(String),
+    Library(#[from] rustls::Error),
+}
+
+impl TlsError {
+    fn unusable(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Unusable { path: path.display().to_string(), reason: reason.into() }
+    }
 }
 
 /// A certificate with its chain and its private key: each well-formed, and belonging together.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct TlsPair {
     pub(super) certified: Arc<CertifiedKey>,
     names: Vec<String>,
     not_before: Timestamp,
     not_after: Timestamp,
-}
-
-impl fmt::Debug for TlsPair {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { certified: _, names, not_before, not_after } = self;
-        let mut shown = f.debug_struct("TlsPair");
-        shown.field("names", names).field("not_before", not_before).field("not_after", not_after);
-        shown.finish_non_exhaustive()
-    }
 }
 
 /// Reads a certificate chain (PEM, the server's own first) and its private key (PEM: PKCS #8, PKCS #1 or SEC 1) and
@@ -84,16 +72,15 @@ impl fmt::Debug for TlsPair {
 /// # Errors
 /// Says which file is wrong, and how.
 pub fn inspect(certificate: &Path, key: &Path) -> Result<TlsPair, TlsError> {
-    let unusable = |path: &Path, reason: String| TlsError::Unusable { path: path.display().to_string(), reason };
     let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| unusable(certificate, in_words(&error)))?;
+        .map_err(|error| TlsError::unusable(certificate, in_words(&error)))?;
     let first = chain.first().ok_or_else(|| {
-        unusable(certificate, "there is no certificate in it (PEM, \"-----BEGIN CERTIFICATE-----\")".to_owned())
+        TlsError::unusable(certificate, "there is no certificate in it (PEM, \"-----BEGIN CERTIFICATE-----\")")
     })?;
     let (Ok(_), Ok((_, parsed))) = (ParsedCertificate::try_from(first), x509_parser::parse_x509_certificate(first))
     else {
-        return Err(unusable(certificate, "its first certificate is damaged".to_owned()));
+        return Err(TlsError::unusable(certificate, "its first certificate is damaged"));
     };
     let names = alternative_names(&parsed);
     let (not_before, not_after) = (timestamp(parsed.validity().not_before), timestamp(parsed.validity().not_after));
@@ -107,14 +94,14 @@ pub fn inspect(certificate: &Path, key: &Path) -> Result<TlsPair, TlsError> {
         } else {
             "there is no private key in it (PEM, \"-----BEGIN PRIVATE KEY-----\")".to_owned()
         };
-        unusable(key, reason)
+        TlsError::unusable(key, reason)
     })?;
     match CertifiedKey::from_der(chain, der, &ring::default_provider()) {
         Ok(certified) => Ok(TlsPair { certified: Arc::new(certified), names, not_before, not_after }),
         Err(rustls::Error::InconsistentKeys(_)) => {
             Err(TlsError::Mismatch { certificate: certificate.display().to_string(), key: key.display().to_string() })
         }
-        Err(error) => Err(unusable(key, format!("this private key cannot be used: {error}"))),
+        Err(error) => Err(TlsError::unusable(key, format!("this private key cannot be used: {error}"))),
     }
 }
 
@@ -135,11 +122,9 @@ impl TlsPair {
     #[must_use]
     pub fn fits(&self, host: &str) -> bool {
         let host = host.trim_start_matches('[').trim_end_matches(']');
+        let Ok(name) = ServerName::try_from(host) else { return false };
         let certificate = self.certified.end_entity_cert().and_then(ParsedCertificate::try_from);
-        match (certificate, ServerName::try_from(host)) {
-            (Ok(certificate), Ok(name)) => rustls::client::verify_server_name(&certificate, &name).is_ok(),
-            (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
-        }
+        certificate.is_ok_and(|certificate| rustls::client::verify_server_name(&certificate, &name).is_ok())
     }
 
     /// What is wrong with the certificate's time, if anything: it is not valid at that time, or not for much longer.
@@ -181,7 +166,6 @@ fn timestamp(time: ASN1Time) -> Timestamp {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let unreadable = |reason: String| TlsError::Unreadable { path: path.display().to_string(), reason };
     let contents = || {
         // Asked before it is opened: opening a pipe would wait for somebody to write into it.
         if !path.metadata()?.is_file() {
@@ -189,22 +173,22 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
         }
         let mut bytes = Vec::new();
         File::open(path)?.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > LONGEST_FILE {
+            return Err(io::Error::other(format!("it is longer than {} KiB", LONGEST_FILE / 1024)));
+        }
         Ok(bytes)
     };
-    let bytes = contents().map_err(|error| {
+    contents().map_err(|error| {
         let kind = error.kind();
-        unreadable(if kind == io::ErrorKind::NotFound {
+        let reason = if kind == io::ErrorKind::NotFound {
             "there is no such file".to_owned()
         } else if kind == io::ErrorKind::PermissionDenied {
             "this user may not read it".to_owned()
         } else {
             error.to_string()
-        })
-    })?;
-    if bytes.len() as u64 > LONGEST_FILE {
-        return Err(unreadable(format!("it is longer than {} KiB", LONGEST_FILE / 1024)));
-    }
-    Ok(bytes)
+        };
+        TlsError::unusable(path, reason)
+    })
 }
 
 fn is_encrypted(pem: &[u8]) -> bool {
@@ -292,9 +276,9 @@ mod tests {
 
         let place = Place::new(&good, &key);
         fs::remove_file(place.0.path().join("k.pem")).unwrap();
-        assert_eq!(place.inspect().unwrap_err(), "~/k.pem cannot be read: there is no such file");
+        assert_eq!(place.inspect().unwrap_err(), "~/k.pem: there is no such file");
         fs::create_dir(place.0.path().join("k.pem")).unwrap();
-        assert_eq!(place.inspect().unwrap_err(), "~/k.pem cannot be read: it is not a file");
+        assert_eq!(place.inspect().unwrap_err(), "~/k.pem: it is not a file");
     }
 
     #[test]
