@@ -3,16 +3,19 @@
 //!
 //! # Map
 //! ```text
-//! request -> http -> push::notify -> accounts -> inbox -> 200 {"rejected":[...]}
-//!            hyper    parse (pure)    admit       commit     \-> controller -> desktop: popup, sound, tray
-//!                                                                owns what      present (pure words)
-//!                                                                is presented
+//! request -> http -> intake -> 200 {"rejected":[...]}
+//!            hyper    push::notify: parse (pure)
+//!                     accounts: admit
+//!                     inbox: commit -> controller -> desktop: popup, sound, tray
+//!                                      owns what      present (pure words)
+//!                                      is presented
 //! ```
 //! | module | what it is |
 //! |---|---|
 //! | [`push`] | pure: the wire format, what an event means, the words of popups, making strangers' text harmless |
 //! | [`accounts`] | the `app_id` + `pushkey` pairs that are served; the only source of `rejected` |
 //! | [`inbox`] | the durable list of notices and the accounts' numbers: SQLite on a thread of its own |
+//! | [`intake`] | a push's bytes in, `rejected` or a refusal out: parsed, admitted, recorded |
 //! | [`http`] | the endpoint: limits, TLS, routes, answers |
 //! | [`homeserver`] | the client-server API: signing in, pushers, what was missed |
 //! | [`secrets`] | access tokens, in the keyring or a private file |
@@ -56,6 +59,7 @@ pub mod homeserver;
 pub mod http;
 pub mod identity;
 pub mod inbox;
+pub mod intake;
 pub mod logging;
 pub mod notice;
 pub mod paths;

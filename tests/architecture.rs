@@ -222,7 +222,7 @@ fn the_compiler_denies_unsafe_code_and_exceptions_say_why() {
 fn pushkeys_are_compared_in_constant_time() {
     // `admit` decides; the file's own check, which compares what a person wrote, decides nothing for a stranger.
     forbid(
-        "a pushkey from a push is compared as accounts::secret::ComparableKey",
+        "a pushkey from a push is compared in constant time, in accounts::admit",
         |path| within("accounts")(path) && path != "src/accounts/validate.rs" || within("http")(path),
         &["pushkey ==", "pushkey !=", "pushkey.eq(", "== device.pushkey", "== &device.pushkey", "pushkey.cmp("],
     );
@@ -292,6 +292,7 @@ fn modules_use_each_other_in_one_direction() {
         ("inbox", &["app", "cli", "control", "controller", "http", "desktop", "config"]),
         ("accounts", &["app", "cli", "control", "controller", "http", "desktop"]),
         ("config", &["app", "cli", "control", "controller", "http", "inbox", "accounts"]),
+        ("intake", &["app", "cli", "control", "controller", "http", "desktop", "config", "platform", "homeserver"]),
         ("http", &["app", "cli", "control", "controller", "desktop", "platform"]),
         (
             "homeserver",
@@ -337,6 +338,14 @@ fn modules_use_each_other_in_one_direction() {
             }
         }
     }
+}
+
+#[test]
+fn the_intake_knows_no_transport() {
+    forbid("bytes come in, whoever brings them", within("intake"), &["hyper", "tokio::net", "std::net"]);
+    // Addresses are in std::net, too.
+    let impure: Vec<_> = IMPURE.iter().copied().filter(|word| *word != "std::net").collect();
+    forbid("who is closed next is computed from the table alone", within("http/connection_table"), &impure);
 }
 
 #[test]

@@ -17,6 +17,7 @@ use std::{fmt, path::Path, sync::Arc};
 
 use jiff::Timestamp;
 
+use self::{admit::Index, validate::Fault};
 pub use self::{
     admit::{Admission, Rejected},
     error::AccountsError,
@@ -25,7 +26,6 @@ pub use self::{
     sign_in::{SignIn, SignInMethod},
     validate::{MAX_ACCOUNTS, MAX_APP_ID_CHARS, MAX_NAME_CHARS, MAX_PUSHKEY_BYTES},
 };
-use self::{secret::ComparableKey, validate::Fault};
 use crate::inbox::CountsScope;
 
 /// The name of the account that a first start makes, for whoever connects first: a sign-in takes it over.
@@ -64,23 +64,17 @@ impl fmt::Debug for Account {
 /// All accounts, as last read.
 #[derive(Debug, Clone)]
 pub struct Accounts {
-    known: Vec<Known>,
+    known: Vec<Arc<Account>>,
+    index: Index,
     /// Why `accounts.toml` could not be read when it last changed; what was known before still counts.
     unreadable: Option<Arc<str>>,
-}
-
-/// An account, and its key in the form that takes the same time to compare whatever it is compared with.
-#[derive(Debug, Clone)]
-struct Known {
-    account: Arc<Account>,
-    key: ComparableKey,
 }
 
 impl Accounts {
     /// No account, and that is certain: every pushkey is rejected.
     #[must_use]
     pub fn empty() -> Self {
-        Self { known: Vec::new(), unreadable: None }
+        Self { known: Vec::new(), index: Index::default(), unreadable: None }
     }
 
     /// Nothing is known, since `accounts.toml` could not be read: every push is [`Admission::Undecided`].
@@ -93,7 +87,7 @@ impl Accounts {
     /// about any other pushkey nobody can tell.
     #[must_use]
     pub fn keeping_known_after(&self, error: &AccountsError) -> Self {
-        Self { known: self.known.clone(), unreadable: Some(error.to_string().into()) }
+        Self { unreadable: Some(error.to_string().into()), ..self.clone() }
     }
 
     /// Reads `accounts.toml`.
@@ -107,7 +101,7 @@ impl Accounts {
     /// The accounts, in the file's order.
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Account> {
-        self.known.iter().map(|known| known.account.as_ref())
+        self.known.iter().map(Arc::as_ref)
     }
 
     /// The account of that name.
@@ -127,8 +121,7 @@ impl Accounts {
         for (position, account) in list.iter().enumerate() {
             validate::fits_beside(account, &list[..position]).map_err(|fault| (position, fault))?;
         }
-        let known =
-            list.into_iter().map(|account| Known { key: ComparableKey::of(&account), account: Arc::new(account) });
-        Ok(Self { known: known.collect(), unreadable: None })
+        let known: Vec<_> = list.into_iter().map(Arc::new).collect();
+        Ok(Self { index: Index::of(&known), known, unreadable: None })
     }
 }

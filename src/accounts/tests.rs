@@ -9,7 +9,7 @@ const HEAD: &str = "version = 1\n";
 const ALICE: &str =
     "[[account]]\nname = \"alice\"\napp_id = \"app\"\npushkey = \"sesame\"\ncreated_at = \"2026-11-22T09:00:00Z\"\n";
 
-fn account(name: &str, app_id: &str, pushkey: &str) -> Account {
+pub(super) fn account(name: &str, app_id: &str, pushkey: &str) -> Account {
     Account {
         name: name.into(),
         app_id: app_id.to_owned(),

@@ -8,8 +8,7 @@ pub const MAX_NAME_CHARS: usize = 64;
 pub const MAX_APP_ID_CHARS: usize = 64;
 /// How long a `pushkey` may be, in bytes (the specification's limit).
 pub const MAX_PUSHKEY_BYTES: usize = 512;
-/// How many accounts there may be. Every device of a push is compared with each of them, so a push of strangers' making
-/// costs at most this many comparisons for each device that fits into its body.
+/// How many accounts there may be: more than anybody has, few enough that each may have a menu line and a row in `status`.
 pub const MAX_ACCOUNTS: usize = 64;
 
 /// What is wrong with an account: the key to blame in the file, and a sentence.

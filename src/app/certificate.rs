@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::{
     sync::mpsc,
     task::JoinHandle,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
 use crate::{
@@ -18,18 +18,28 @@ use crate::{
 
 /// How long a pair that cannot be used may remain so before the person is told: who renews writes one file after the
 /// other.
-const RENEWAL: Duration = Duration::from_secs(2);
+const GRACE_PERIOD: Duration = Duration::from_secs(2);
+/// How often it is looked whether the certificate has expired.
+const EXPIRY_CHECKED_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// The certificate in force, and the task that looks after its files.
+/// The certificate in force, and the task that watches its files.
 pub(super) struct Certificate {
     tls: Tls,
     files: TlsFiles,
     /// What is in force: the last that could be used.
     pair: Option<TlsPair>,
-    /// Why what stands in the files now is not in force.
+    /// Why what is in the files now is not in force.
     failure: Option<TlsError>,
-    news: mpsc::Receiver<Result<TlsPair, TlsError>>,
-    upkeep: JoinHandle<()>,
+    changes: mpsc::Receiver<Change>,
+    watcher: JoinHandle<()>,
+}
+
+/// Why the certificate is to be looked at again.
+enum Change {
+    /// The files may have changed: what is in them.
+    Files(Box<Result<TlsPair, TlsError>>),
+    /// Time has passed.
+    Time,
 }
 
 impl Certificate {
@@ -43,14 +53,14 @@ impl Certificate {
             Some(before) => (before.tls.clone(), before.pair.clone()),
             None => (Tls::new()?, None),
         };
-        // Ends the old upkeep before the new one begins.
+        // Ends the old watcher before the new one begins.
         drop(before);
-        let (tell, news) = mpsc::channel(1);
+        let (tell, changes) = mpsc::channel(1);
         // The watch comes first, or what changes in between would be missed.
         let watch = FileWatch::new([files.certificate.clone(), files.key.clone()]);
         let found = tls::inspect(&files.certificate, &files.key);
-        let upkeep = tokio::spawn(upkeep(watch, files.clone(), tls.clone(), tell));
-        let mut certificate = Self { tls, files, pair, failure: None, news, upkeep };
+        let watcher = tokio::spawn(watch_files(watch, files.clone(), tell));
+        let mut certificate = Self { tls, files, pair, failure: None, changes, watcher };
         certificate.take_up(found);
         Ok(certificate)
     }
@@ -59,13 +69,16 @@ impl Certificate {
         self.tls.clone()
     }
 
-    /// Waits until the files have changed, or time makes a difference, and takes up what there is. For ever without a
+    /// Waits until the files have changed or time has passed, and takes up what there is. For ever without a
     /// certificate.
     pub(super) async fn changed(certificate: &mut Option<Self>) {
         if let Some(certificate) = certificate
-            && let Some(found) = certificate.news.recv().await
+            && let Some(change) = certificate.changes.recv().await
         {
-            return certificate.take_up(found);
+            if let Change::Files(found) = change {
+                certificate.take_up(*found);
+            }
+            return;
         }
         std::future::pending::<()>().await;
     }
@@ -84,18 +97,15 @@ impl Certificate {
 
     /// What is wrong and what to do about it, if something is.
     pub(super) fn problem(&self) -> Option<String> {
-        let of_files = self.failure.as_ref().map(|error| {
+        if let Some(error) = &self.failure {
             let instead = match &self.pair {
                 Some(pair) => format!("the one before stays in use, until {}", pair.not_after()),
                 None => "no connection is served before there is one".to_owned(),
             };
-            format!("{error}; {instead}")
-        });
-        let of_time = || {
-            let concern = self.pair.as_ref()?.concern(Timestamp::now())?;
-            Some(format!("{}: {concern}", self.files.certificate.display()))
-        };
-        of_files.or_else(of_time)
+            return Some(format!("{error}; {instead}"));
+        }
+        let problem = self.pair.as_ref()?.expiry_problem(Timestamp::now())?;
+        Some(format!("{}: {problem}", self.files.certificate.display()))
     }
 
     /// What works, but the person may not want.
@@ -118,39 +128,71 @@ impl Certificate {
 
 impl Drop for Certificate {
     fn drop(&mut self) {
-        self.upkeep.abort();
+        self.watcher.abort();
     }
 }
 
-/// Tells what stands in the files whenever that may have changed.
-async fn upkeep(
-    watch: io::Result<FileWatch>,
-    files: TlsFiles,
-    tls: Tls,
-    news: mpsc::Sender<Result<TlsPair, TlsError>>,
-) {
+/// Tells what is in the files whenever that may have changed, and now and then that time has passed.
+async fn watch_files(watch: io::Result<FileWatch>, files: TlsFiles, tell: mpsc::Sender<Change>) {
     let inspect = || tls::inspect(&files.certificate, &files.key);
     let watched = async {
         let mut watch = watch?;
         loop {
-            tokio::select! {
-                changed = watch.changed() => drop(changed?),
-                () = tls.concerns() => {}
-            }
-            let mut found = inspect();
-            let patience = Instant::now() + RENEWAL;
-            while found.is_err()
-                && let Ok(changed) = timeout_at(patience, watch.changed()).await
-            {
-                changed?;
-                found = inspect();
-            }
-            if news.send(found).await.is_err() {
+            let change = tokio::select! {
+                changed = watch.changed() => {
+                    changed?;
+                    let mut found = inspect();
+                    let deadline = Instant::now() + GRACE_PERIOD;
+                    while found.is_err()
+                        && let Ok(changed) = timeout_at(deadline, watch.changed()).await
+                    {
+                        changed?;
+                        found = inspect();
+                    }
+                    Change::Files(Box::new(found))
+                }
+                () = sleep(EXPIRY_CHECKED_EVERY) => Change::Time,
+            };
+            if tell.send(change).await.is_err() {
                 return io::Result::Ok(());
             }
         }
     };
     if let Err(error) = watched.await {
         tracing::warn!("a renewed certificate is not noticed: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, time::SystemTime};
+
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_certificate_that_expires_while_in_use_becomes_a_problem() {
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let files = TlsFiles { certificate: place.path().join("c.pem"), key: place.path().join("k.pem") };
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(["a.example".to_owned()]).unwrap();
+        params.not_before = date_time_ymd(2026, 1, 1);
+        params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(since_1970.as_secs() + 2);
+        fs::write(&files.certificate, params.self_signed(&key).unwrap().pem()).unwrap();
+        fs::write(&files.key, key.serialize_pem()).unwrap();
+        let mut certificate = Some(Certificate::start(files, None).unwrap());
+        let problem = |certificate: &Option<Certificate>| certificate.as_ref().unwrap().problem().unwrap();
+        assert!(problem(&certificate).contains("expires on"));
+
+        let start = std::time::Instant::now();
+        while !problem(&certificate).contains("has expired") {
+            // The clock of timers leaps to the next one; the certificate's is the real one.
+            let changed = Certificate::changed(&mut certificate);
+            timeout(Duration::from_secs(24 * 60 * 60), changed).await.expect("it is looked at every day");
+            assert!(start.elapsed() < Duration::from_secs(20), "it has expired meanwhile");
+        }
     }
 }

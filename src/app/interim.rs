@@ -9,15 +9,15 @@ use tokio::{sync::Notify, task::JoinSet};
 use super::{
     certificate::Certificate,
     listening::{self, Inherited, Listening},
-    start, upkeep,
+    start,
 };
 use crate::{
     accounts::{Accounts, AccountsError},
     config::Config,
     control::{Instance, InstanceError},
     failure::Failure,
-    http::Endpoint,
     inbox::Inbox,
+    intake::Intake,
     paths::Paths,
     platform::{sockets, watch::FileWatch},
 };
@@ -76,10 +76,11 @@ impl Interim {
         let changes = FileWatch::new([paths.accounts.clone()]);
         // An accounts file that is not there means that nobody can tell, not that there are none.
         let accounts = Accounts::read(&paths.accounts).unwrap_or_else(|error| Accounts::unavailable(&error));
-        let endpoint = Endpoint::new(inbox.clone(), accounts, upkeep::endpoint_settings(config), || false);
+        let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed, || false);
         let mut following = JoinSet::new();
-        following.spawn(follow(changes, paths.accounts.clone(), endpoint.clone()));
-        let mut listening = Listening::new(endpoint, Inherited::default());
+        following.spawn(follow(changes, paths.accounts.clone(), intake.clone()));
+        let mut listening = Listening::new(intake, Inherited::default());
+        listening.set_extra_paths(&config.server.extra_paths);
         if let Some((_, problem)) =
             listening.open(&config.server.listen, &paths.config).await.map_err(Failure::Failed)?
         {
@@ -120,13 +121,13 @@ impl Interim {
 }
 
 /// Takes up accounts that change meanwhile: the pushkey of one that another command has added must not be rejected.
-async fn follow(changes: io::Result<FileWatch>, path: PathBuf, endpoint: Endpoint<Inbox>) {
+async fn follow(changes: io::Result<FileWatch>, path: PathBuf, intake: Intake) {
     let followed: io::Result<Infallible> = async {
         let mut changes = changes?;
         loop {
             changes.changed().await?;
             let accounts = Accounts::read(&path);
-            endpoint.set_accounts(accounts.unwrap_or_else(|error| endpoint.accounts().keeping_known_after(&error)));
+            intake.set_accounts(accounts.unwrap_or_else(|error| intake.accounts().keeping_known_after(&error)));
         }
     }
     .await;
@@ -134,7 +135,7 @@ async fn follow(changes: io::Result<FileWatch>, path: PathBuf, endpoint: Endpoin
     tracing::warn!("changes of the accounts are not noticed: {error}");
     // Nobody can tell any more who is unknown.
     let unwatched = AccountsError::Io { path, attempt: "watched", reason: error.to_string() };
-    endpoint.set_accounts(endpoint.accounts().keeping_known_after(&unwatched));
+    intake.set_accounts(intake.accounts().keeping_known_after(&unwatched));
 }
 
 #[cfg(test)]

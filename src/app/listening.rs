@@ -2,30 +2,26 @@
 
 use std::{
     collections::BTreeMap,
-    convert::Infallible,
-    future::{Future, poll_fn},
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    pin::Pin,
 };
 
 use tokio::{
     net::TcpListener,
-    sync::oneshot,
     task::JoinHandle,
     time::{Duration, Instant},
 };
 
 use crate::{
     controller::Topic,
-    http::{Endpoint, Limits, Server, tls::Tls},
-    inbox::Inbox,
+    http::{Limits, Server, Serving, tls::Tls},
+    intake::Intake,
     platform::{addresses::AddressWatch, open_files, sockets},
 };
 
-/// How soon an address that this computer does not have is tried again where the system does not tell of new addresses;
-/// twice as long after each time, up to the second.
+/// Initial and maximum retry delay for an address that this computer does not have, where the system does not tell of
+/// new addresses; doubles after each failure.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// The sockets that a service manager has handed over. They stand in for `server.listen`, whole: who writes a socket
@@ -61,14 +57,14 @@ impl Inherited {
 
 /// What is listened on. Each address is served on its own, so that one can go while others stay.
 pub(super) struct Listening {
-    server: Server<Inbox>,
+    server: Server,
     /// By the address as configured.
     open: BTreeMap<SocketAddr, Open>,
-    /// Addresses that were given up, while they finish their requests.
+    /// Addresses that are closed, while they finish their requests.
     ending: Vec<JoinHandle<()>>,
     /// What was handed over at the start and is not opened yet.
     inherited: BTreeMap<SocketAddr, std::net::TcpListener>,
-    serving: bool,
+    is_serving: bool,
     wanted: Vec<SocketAddr>,
     config: PathBuf,
     missing: Missing,
@@ -80,9 +76,9 @@ enum Missing {
     /// There is none.
     None,
     /// The system tells when there are other addresses.
-    Told(AddressWatch),
-    /// It does not: when to try again, and how long was waited before.
-    Untold(Instant, Duration),
+    Watched(AddressWatch),
+    /// It does not: when to try again, and the delay before.
+    Retried(Instant, Duration),
 }
 
 struct Open {
@@ -94,25 +90,20 @@ struct Open {
 enum State {
     /// Connections wait in the system's queue.
     Bound(TcpListener),
-    Serving {
-        stop: oneshot::Sender<()>,
-        /// Ends when the address is free again.
-        closed: oneshot::Receiver<Infallible>,
-        task: JoinHandle<()>,
-    },
+    Serving(Serving),
 }
 
 impl Listening {
-    pub(super) fn new(endpoint: Endpoint<Inbox>, inherited: Inherited) -> Self {
+    pub(super) fn new(intake: Intake, inherited: Inherited) -> Self {
         let mut limits = Limits::default();
         // Half of the open files that are allowed remain for the rest of the program.
         limits.connections = limits.connections.min(open_files::allow(2 * limits.connections) / 2);
         Self {
-            server: Server::new(endpoint, limits),
+            server: Server::new(intake, limits),
             open: BTreeMap::new(),
             ending: Vec::new(),
             inherited: inherited.listeners,
-            serving: false,
+            is_serving: false,
             wanted: Vec::new(),
             config: PathBuf::new(),
             missing: Missing::None,
@@ -130,64 +121,35 @@ impl Listening {
         wanted: &[SocketAddr],
         config: &Path,
     ) -> Result<Option<(Topic, String)>, String> {
-        let wanted = &self.distinct(wanted);
-        let mut failures = Vec::new();
-        let mut bound = Vec::new();
-        let mut may_come = false;
-        for address in wanted {
-            if self.open.contains_key(address) {
+        let wanted = self.distinct(wanted);
+        let (mut bound, mut failures, mut may_come) = (Vec::new(), Vec::new(), false);
+        for address in wanted.iter().copied() {
+            if self.open.contains_key(&address) {
                 continue;
             }
-            let mut opened = self.listen(*address);
-            if opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
-                && matches!(self.missing, Missing::None)
-            {
-                self.missing = AddressWatch::new()
-                    .map_or_else(|_| Missing::Untold(Instant::now() + RETRY.0, RETRY.0), Missing::Told);
-                // It may have come before it was watched for.
-                opened = self.listen(*address);
-            }
-            if opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse) {
-                let closed = self.make_way(address.port(), wanted).await;
-                if !closed.is_empty() {
-                    opened = self.listen(*address);
-                }
-                if opened.is_err() {
-                    for old in closed {
-                        if let Ok(open) = self.listen(old) {
-                            self.open.insert(old, open);
-                        }
-                    }
-                }
-            }
-            match opened {
-                Ok(open) => bound.push((*address, open)),
+            match self.bind(address, &wanted).await {
+                Ok(open) => bound.push((address, open)),
                 Err(error) => {
                     may_come |= error.kind() == io::ErrorKind::AddrNotAvailable;
-                    failures.push(explain(*address, &error, config));
+                    failures.push(explain(address, &error, config));
                 }
             }
         }
-        let kept = wanted.iter().any(|address| self.open.contains_key(address));
+        let is_kept = wanted.iter().any(|address| self.open.contains_key(address));
         let failures = (!failures.is_empty()).then(|| failures.join("; "));
-        if bound.is_empty() && !kept && !may_come {
-            self.serve_if_serving();
+        if bound.is_empty() && !is_kept && !may_come {
             return Err(failures.unwrap_or_else(|| "server.listen names no address".to_owned()));
         }
-        let unwanted: Vec<_> = self.open.keys().filter(|address| !wanted.contains(address)).copied().collect();
-        for address in unwanted {
-            if let Some(Open { state: State::Serving { stop, task, .. }, .. }) = self.open.remove(&address) {
-                drop(stop);
-                self.give_up(task);
-            }
-        }
+        self.close_those(|address| !wanted.contains(address)).await;
         self.open.extend(bound);
-        wanted.clone_into(&mut self.wanted);
+        if self.is_serving {
+            self.serve();
+        }
+        self.wanted = wanted;
         config.clone_into(&mut self.config);
         if !may_come {
             self.missing = Missing::None;
         }
-        self.serve_if_serving();
         Ok(failures.map(|failures| (Topic::Listen, failures)))
     }
 
@@ -206,38 +168,49 @@ impl Listening {
         wanted.iter().filter(needed).copied().collect()
     }
 
+    /// Binds one address. If it is missing, it is watched for; if it is in use, our own addresses with this port that
+    /// are no longer wanted may be in the way, as 127.0.0.1 is for 0.0.0.0: they are closed.
+    async fn bind(&mut self, address: SocketAddr, wanted: &[SocketAddr]) -> io::Result<Open> {
+        let mut opened = self.listen(address);
+        if has_failed(&opened, io::ErrorKind::AddrNotAvailable) && matches!(self.missing, Missing::None) {
+            self.missing = AddressWatch::new()
+                .map_or_else(|_| Missing::Retried(Instant::now() + RETRY.0, RETRY.0), Missing::Watched);
+            // It may have come before it was watched for.
+            opened = self.listen(address);
+        }
+        if has_failed(&opened, io::ErrorKind::AddrInUse) {
+            let closed = self.close_those(|other| other.port() == address.port() && !wanted.contains(other)).await;
+            opened = self.listen(address);
+            if opened.is_err() {
+                for old in closed {
+                    if let Ok(open) = self.listen(old) {
+                        self.open.insert(old, open);
+                    }
+                }
+                if self.is_serving {
+                    self.serve();
+                }
+            }
+        }
+        opened
+    }
+
     fn listen(&mut self, address: SocketAddr) -> io::Result<Open> {
         let listener = self.inherited.remove(&address).map_or_else(|| sockets::listen(address), Ok)?;
         let listener = TcpListener::from_std(listener)?;
         Ok(Open { local: listener.local_addr()?, state: State::Bound(listener) })
     }
 
-    /// Closes our own addresses with this port that are no longer wanted, and says which: 127.0.0.1 is in the way of
-    /// 0.0.0.0. Their requests in progress are finished.
-    async fn make_way(&mut self, port: u16, wanted: &[SocketAddr]) -> Vec<SocketAddr> {
-        let in_the_way = |address: &&SocketAddr| address.port() == port && !wanted.contains(address);
-        let in_the_way: Vec<_> = self.open.keys().filter(in_the_way).copied().collect();
-        for address in &in_the_way {
-            if let Some(Open { state: State::Serving { stop, closed, task }, .. }) = self.open.remove(address) {
-                drop(stop);
-                self.give_up(task);
-                // It ends by being dropped.
-                drop(closed.await);
+    /// Stops listening on these addresses, and says which they were. Their requests in progress are finished.
+    async fn close_those(&mut self, which: impl Fn(&SocketAddr) -> bool) -> Vec<SocketAddr> {
+        self.ending.retain(|earlier| !earlier.is_finished());
+        let closed: Vec<_> = self.open.keys().copied().filter(which).collect();
+        for address in &closed {
+            if let Some(Open { state: State::Serving(serving), .. }) = self.open.remove(address) {
+                self.ending.push(serving.stop().await);
             }
         }
-        in_the_way
-    }
-
-    /// It finishes its requests by itself. The program does not end before.
-    fn give_up(&mut self, task: JoinHandle<()>) {
-        self.ending.retain(|earlier| !earlier.is_finished());
-        self.ending.push(task);
-    }
-
-    fn serve_if_serving(&mut self) {
-        if self.serving {
-            self.serve();
-        }
+        closed
     }
 
     /// From now on all addresses speak TLS, or with `None` plain HTTP.
@@ -245,25 +218,30 @@ impl Listening {
         self.server.set_tls(tls);
     }
 
+    /// Paths that pushes are taken at beside the standard one.
+    pub(super) fn set_extra_paths(&self, paths: &[String]) {
+        self.server.set_extra_paths(paths);
+    }
+
     /// Waits until an address that this computer did not have is to be tried again; for ever if there is none.
     pub(super) async fn retry_is_due(&mut self) {
         match &mut self.missing {
             Missing::None => std::future::pending().await,
-            Missing::Told(watch) => {
+            Missing::Watched(watch) => {
                 if let Err(error) = watch.changed().await {
                     tracing::warn!("new addresses are looked for now and then: {error}");
-                    self.missing = Missing::Untold(Instant::now(), RETRY.0);
+                    self.missing = Missing::Retried(Instant::now(), RETRY.0);
                 }
             }
-            Missing::Untold(at, _) => tokio::time::sleep_until(*at).await,
+            Missing::Retried(at, _) => tokio::time::sleep_until(*at).await,
         }
     }
 
     /// Tries them again. What is still a problem.
     pub(super) async fn try_again(&mut self) -> Option<String> {
-        if let Missing::Untold(at, wait) = &mut self.missing {
-            *wait = (2 * *wait).min(RETRY.1);
-            *at = Instant::now() + *wait;
+        if let Missing::Retried(at, delay) = &mut self.missing {
+            *delay = (2 * *delay).min(RETRY.1);
+            *at = Instant::now() + *delay;
         }
         let (wanted, config) = (self.wanted.clone(), self.config.clone());
         match self.open(&wanted, &config).await {
@@ -274,19 +252,13 @@ impl Listening {
 
     /// Begins to answer on all addresses.
     pub(super) fn serve(&mut self) {
-        self.serving = true;
+        self.is_serving = true;
         for (address, Open { local, state }) in std::mem::take(&mut self.open) {
-            let state = match state {
-                State::Bound(listener) => {
-                    let (stop, stopped) = oneshot::channel();
-                    let (open, closed) = oneshot::channel();
-                    let stopped = until_stopped(stopped, open);
-                    let task = tokio::spawn(self.server.clone().serve(vec![listener], stopped));
-                    State::Serving { stop, closed, task }
-                }
-                serving @ State::Serving { .. } => serving,
+            let serving = match state {
+                State::Bound(listener) => self.server.serve(listener),
+                State::Serving(serving) => serving,
             };
-            self.open.insert(address, Open { local, state });
+            self.open.insert(address, Open { local, state: State::Serving(serving) });
         }
     }
 
@@ -296,15 +268,9 @@ impl Listening {
     }
 
     /// Finishes the requests in progress, under the server's deadline, and stops.
-    pub(super) async fn close(self) {
-        let mut tasks = self.ending;
-        for open in self.open.into_values() {
-            if let State::Serving { stop, task, .. } = open.state {
-                drop(stop);
-                tasks.push(task);
-            }
-        }
-        for task in tasks {
+    pub(super) async fn close(mut self) {
+        self.close_those(|_| true).await;
+        for task in self.ending {
             if let Err(error) = task.await {
                 tracing::error!("an address was not closed well: {error}");
             }
@@ -312,12 +278,8 @@ impl Listening {
     }
 }
 
-/// Waits until the other end of `stopped` is dropped. `open` is dropped with this future, not before.
-fn until_stopped(mut stopped: oneshot::Receiver<()>, open: oneshot::Sender<Infallible>) -> impl Future<Output = ()> {
-    poll_fn(move |cx| {
-        let _ = &open;
-        Pin::new(&mut stopped).poll(cx).map(drop)
-    })
+fn has_failed(opened: &io::Result<Open>, kind: io::ErrorKind) -> bool {
+    opened.as_ref().is_err_and(|error| error.kind() == kind)
 }
 
 /// What happened and what to do about it.

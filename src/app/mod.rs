@@ -29,7 +29,7 @@ use crate::{
     controller::{Controller, Inputs, Parts, Topic},
     desktop::DesktopEvent,
     failure::Failure,
-    http::Endpoint,
+    intake::Intake,
     logging,
     paths::Paths,
     platform::{console, main_loop, memory, session::Session, sound_server, watch::FileWatch},
@@ -121,10 +121,10 @@ async fn serve(
     let (accounts, problem) = start::accounts(&paths.accounts);
     let wake_window = WakeWindow::default();
     let replayed = wake_window.clone();
-    let settings = upkeep::endpoint_settings(&config);
-    let endpoint = Endpoint::new(inbox.clone(), accounts, settings, move || replayed.is_open());
+    let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed, move || replayed.is_open());
     let handed_over = inherited.addresses().to_vec();
-    let mut listening = Listening::new(endpoint.clone(), inherited);
+    let mut listening = Listening::new(intake.clone(), inherited);
+    listening.set_extra_paths(&config.server.extra_paths);
     let missing = listening.open(&config.server.listen, &paths.config).await.map_err(Failure::Failed)?;
     let certificate = config.server.tls.clone().map(|files| Certificate::start(files, None)).transpose();
     let certificate = certificate.map_err(|error| Failure::Failed(error.to_string()))?;
@@ -145,7 +145,7 @@ async fn serve(
         inbox: inbox.clone(),
         news,
         config: config.clone(),
-        accounts: endpoint.accounts(),
+        accounts: intake.accounts(),
         asks,
         tray: has_tray,
         wake_window,
@@ -164,7 +164,7 @@ async fn serve(
     let catching_up = CatchingUp::start(
         inbox.clone(),
         Secrets::new(&paths),
-        &endpoint.accounts(),
+        &intake.accounts(),
         upkeep::catching_up_settings(&config),
         events.clone(),
     );
@@ -172,7 +172,7 @@ async fn serve(
     let upkeep = Upkeep {
         paths,
         config,
-        endpoint,
+        intake,
         log,
         listening,
         inherited: handed_over,

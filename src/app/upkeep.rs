@@ -22,11 +22,8 @@ use crate::{
     control::{Command, Reply, Request},
     controller::{self, Ask, Event, Topic},
     desktop::OpenTarget,
-    http::{
-        Endpoint, Settings,
-        client::{self, Scheme},
-    },
-    inbox::Inbox,
+    http::client::{self, Scheme},
+    intake::Intake,
     logging::LogLevel,
     paths::Paths,
     platform::{files, termination::termination, watch::FileWatch},
@@ -43,7 +40,7 @@ const TEST_TIME: Duration = Duration::from_secs(10);
 pub(super) struct Upkeep {
     pub(super) paths: Paths,
     pub(super) config: Config,
-    pub(super) endpoint: Endpoint<Inbox>,
+    pub(super) intake: Intake,
     pub(super) log: LogLevel,
     pub(super) listening: Listening,
     /// Addresses that stand in for `server.listen`, if any.
@@ -54,12 +51,7 @@ pub(super) struct Upkeep {
     pub(super) autostart: AutostartSwitch,
 }
 
-/// What of the configuration concerns the endpoint.
-pub(super) fn endpoint_settings(config: &Config) -> Settings {
-    Settings { extra_paths: config.server.extra_paths.clone(), derive_missed_calls: config.calls.derive_missed }
-}
-
-/// What of it concerns catching up.
+/// What of the configuration concerns catching up.
 pub(super) fn catching_up_settings(config: &Config) -> catching_up::Settings {
     catching_up::Settings {
         public_url: config.server.public_url.clone(),
@@ -175,7 +167,8 @@ impl Upkeep {
         if config == self.config {
             return;
         }
-        self.endpoint.set_settings(endpoint_settings(&config));
+        self.intake.set_derive_missed_calls(config.calls.derive_missed);
+        self.listening.set_extra_paths(&config.server.extra_paths);
         self.catching_up.configure(catching_up_settings(&config));
         self.log.configure(config.log.level);
         if config.server.tls != self.config.server.tls {
@@ -218,11 +211,11 @@ impl Upkeep {
     fn read_accounts(&mut self) {
         let (accounts, problem) = match Accounts::read(&self.paths.accounts) {
             Ok(accounts) => (accounts, None),
-            Err(error) => (self.endpoint.accounts().keeping_known_after(&error), Some(error.to_string())),
+            Err(error) => (self.intake.accounts().keeping_known_after(&error), Some(error.to_string())),
         };
-        self.endpoint.set_accounts(accounts);
-        self.tell(Event::Accounts(self.endpoint.accounts()));
-        self.catching_up.accounts(self.endpoint.accounts());
+        self.intake.set_accounts(accounts);
+        self.tell(Event::Accounts(self.intake.accounts()));
+        self.catching_up.accounts(self.intake.accounts());
         self.tell(Event::Problem(Topic::Accounts, problem));
     }
 
@@ -254,7 +247,7 @@ impl Upkeep {
 
     /// Where a test push goes, and its body.
     fn test(&self, unread: u64) -> Result<(SocketAddr, Vec<u8>), String> {
-        let accounts = self.endpoint.accounts();
+        let accounts = self.intake.accounts();
         let account = accounts.iter().next().ok_or(
             "There is no account to send it to: `pushbell login @you:example.org` or `pushbell account add` makes one",
         )?;
@@ -266,7 +259,7 @@ impl Upkeep {
 
     /// Writes down how to connect a homeserver, and opens it.
     fn connect(&self, token: Option<String>) {
-        let text = registration::instructions(&self.endpoint.accounts(), &self.config.server.base_url());
+        let text = registration::instructions(&self.intake.accounts(), &self.config.server.base_url());
         let path = self.paths.data.join("connect.txt");
         match files::replace_private(&path, text.as_bytes()) {
             Ok(()) => self.tell(Event::Open(OpenTarget::File(path), token)),

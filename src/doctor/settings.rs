@@ -69,9 +69,9 @@ fn certificate(config: &Config, runs: bool) -> Option<Finding> {
     if pair.not_after() < now {
         return Some(Finding::fault(PART, format!("{at} is expired")).advise("Renew it; it is read again at once"));
     }
-    if let Some(concern) = pair.concern(now) {
+    if let Some(problem) = pair.expiry_problem(now) {
         return Some(
-            Finding::warning(PART, words(format!("{at}: {concern}"))).advise("Renew it; it is read again at once"),
+            Finding::warning(PART, words(format!("{at}: {problem}"))).advise("Renew it; it is read again at once"),
         );
     }
     let host = host(config).filter(|host| !runs && !pair.fits(host));

@@ -1,6 +1,6 @@
 //! What the endpoint answers: JSON, whole, with a `Content-Length`; never a redirect, never 204.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use http_body_util::Full;
 use hyper::{
@@ -9,8 +9,9 @@ use hyper::{
     header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
 };
 use serde::Serialize;
+use serde_json::json;
 
-use crate::{accounts::Rejected, inbox::InboxError, push::notify::PushError};
+use crate::{accounts::Rejected, inbox::InboxError, intake::Refusal, push::notify::PushError};
 
 /// Seconds after which a push may be tried again. Synapse keeps to a schedule of its own.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
@@ -31,20 +32,16 @@ pub(super) enum Answer {
 /// Why a request could not be answered as it wished.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The body is not a push.
-    Push(PushError),
+    /// The push is not accepted.
+    Refused(Refusal),
+    /// The inbox did not say in time whether it could record it.
+    InboxTooSlow,
     /// The body is larger than that.
     BodyTooLarge { limit: usize },
     /// The body ended early, or its framing is damaged.
     BodyBroken,
     /// Too many bodies at once.
-    NoMemory,
-    /// Whether the pushkey is known cannot be told.
-    AccountsUnreadable,
-    /// The inbox could not record it.
-    Inbox(InboxError),
-    /// The inbox did not say in time whether it could.
-    InboxTooSlow,
+    OutOfMemory,
     /// The path is known, the method is another.
     WrongMethod { allow: &'static str },
     /// There is no such path.
@@ -56,63 +53,61 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    pub(super) fn status(&self) -> StatusCode {
+    /// The status, the `errcode` and a sentence. The sentence is for whoever asks from anywhere, and says nothing about
+    /// this computer's files.
+    fn explain(&self) -> (StatusCode, &'static str, Cow<'static, str>) {
+        const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
         match self {
-            Self::Push(PushError::NotJson(_) | PushError::BadJson(_) | PushError::MissingParam(_))
-            | Self::BodyBroken
-            | Self::NotTls => StatusCode::BAD_REQUEST,
-            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NoMemory | Self::AccountsUnreadable | Self::Inbox(_) | Self::InboxTooSlow => {
-                StatusCode::SERVICE_UNAVAILABLE
+            Self::Refused(Refusal::Invalid(error)) => {
+                let errcode = match error {
+                    PushError::NotJson(_) => "M_NOT_JSON",
+                    PushError::BadJson(_) => "M_BAD_JSON",
+                    PushError::MissingParam(_) => "M_MISSING_PARAM",
+                };
+                (StatusCode::BAD_REQUEST, errcode, error.to_string().into())
             }
-            Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::WrongPath => StatusCode::NOT_FOUND,
-            Self::NotHttp(status) => *status,
-        }
-    }
-
-    fn errcode(&self) -> &'static str {
-        match self {
-            Self::Push(PushError::NotJson(_)) | Self::BodyBroken => "M_NOT_JSON",
-            Self::Push(PushError::BadJson(_)) => "M_BAD_JSON",
-            Self::Push(PushError::MissingParam(_)) => "M_MISSING_PARAM",
-            Self::BodyTooLarge { .. } => "M_TOO_LARGE",
-            Self::NoMemory | Self::AccountsUnreadable | Self::Inbox(_) | Self::InboxTooSlow => "M_UNKNOWN",
-            Self::WrongMethod { .. } | Self::WrongPath | Self::NotHttp(_) | Self::NotTls => "M_UNRECOGNIZED",
-        }
-    }
-
-    /// For whoever asks from anywhere: says nothing about this computer's files.
-    fn sentence(&self) -> Cow<'static, str> {
-        match self {
-            Self::Push(error) => error.to_string().into(),
-            Self::BodyTooLarge { limit } => format!("the body is larger than {limit} bytes").into(),
-            Self::BodyBroken => "the body ended early, or its framing is damaged".into(),
-            Self::NoMemory => "too many pushes at once".into(),
-            Self::AccountsUnreadable => {
-                "the accounts cannot be read: `pushbell status` on the computer itself says why".into()
+            Self::Refused(Refusal::AccountsUnreadable(_)) => {
+                let sentence = "the accounts cannot be read: `pushbell status` on the computer itself says why";
+                (UNAVAILABLE, "M_UNKNOWN", sentence.into())
             }
-            Self::Inbox(InboxError::Unusable { path, reason }) => {
-                format!("the inbox cannot be used: {}", reason.replace(path.as_str(), "the database")).into()
+            Self::Refused(Refusal::NotRecorded(error)) => (UNAVAILABLE, "M_UNKNOWN", inbox_sentence(error)),
+            Self::InboxTooSlow => (UNAVAILABLE, "M_UNKNOWN", "the disk takes too long".into()),
+            Self::OutOfMemory => (UNAVAILABLE, "M_UNKNOWN", "too many pushes at once".into()),
+            Self::BodyTooLarge { limit } => {
+                let sentence = format!("the body is larger than {limit} bytes");
+                (StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", sentence.into())
             }
-            Self::Inbox(InboxError::Damaged { .. }) => "the inbox is damaged; a new one is begun".into(),
-            Self::Inbox(InboxError::TooNew { .. }) => "the inbox was written by a newer Pushbell".into(),
-            Self::Inbox(error @ InboxError::Closed) => error.to_string().into(),
-            Self::InboxTooSlow => "the disk takes too long".into(),
-            Self::WrongMethod { allow } => format!("this path is for {allow} alone").into(),
-            Self::WrongPath => "there is nothing at this path".into(),
-            Self::NotHttp(status) if *status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
-                "the headers are too long or too many".into()
+            Self::BodyBroken => {
+                let sentence = "the body ended early, or its framing is damaged";
+                (StatusCode::BAD_REQUEST, "M_NOT_JSON", sentence.into())
             }
-            Self::NotHttp(_) => "this is not a request in HTTP/1.1".into(),
-            Self::NotTls => "this address is encrypted (server.tls): the URL begins with https://".into(),
+            Self::WrongMethod { allow } => {
+                let sentence = format!("this path is for {allow} alone");
+                (StatusCode::METHOD_NOT_ALLOWED, "M_UNRECOGNIZED", sentence.into())
+            }
+            Self::WrongPath => (StatusCode::NOT_FOUND, "M_UNRECOGNIZED", "there is nothing at this path".into()),
+            Self::NotHttp(status) => {
+                let is_long = *status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+                let sentence =
+                    if is_long { "the headers are too long or too many" } else { "this is not a request in HTTP/1.1" };
+                (*status, "M_UNRECOGNIZED", sentence.into())
+            }
+            Self::NotTls => {
+                let sentence = "this address is encrypted (server.tls): the URL begins with https://";
+                (StatusCode::BAD_REQUEST, "M_UNRECOGNIZED", sentence.into())
+            }
         }
     }
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.sentence())
+fn inbox_sentence(error: &InboxError) -> Cow<'static, str> {
+    match error {
+        InboxError::Unusable { path, reason } => {
+            format!("the inbox cannot be used: {}", reason.replace(path.as_str(), "the database")).into()
+        }
+        InboxError::Damaged { .. } => "the inbox is damaged; a new one is begun".into(),
+        InboxError::TooNew { .. } => "the inbox was written by a newer Pushbell".into(),
+        InboxError::Closed => error.to_string().into(),
     }
 }
 
@@ -121,30 +116,35 @@ struct Pushed<'a> {
     rejected: &'a Rejected,
 }
 
-#[derive(Serialize)]
-struct Health<'a> {
-    status: &'static str,
-    reason: &'a str,
+/// Strings serialize into memory without fail; an answer must be JSON in any case.
+fn json(answer: &impl Serialize) -> Bytes {
+    serde_json::to_vec(answer).map_or_else(|_| Bytes::from_static(b"{}"), Bytes::from)
 }
 
-#[derive(Serialize)]
-struct MatrixError<'a> {
-    errcode: &'static str,
-    error: &'a str,
+fn matrix_error(errcode: &str, error: &str) -> Bytes {
+    json(&json!({"errcode": errcode, "error": error}))
 }
 
 impl Answer {
     pub(super) fn into_response(self) -> Response<Full<Bytes>> {
-        let status = match &self {
-            Self::Pushed(_) | Self::Healthy => StatusCode::OK,
-            Self::Unhealthy(failure) | Self::Failed(failure) => failure.status(),
+        let (status, body) = match &self {
+            Self::Pushed(rejected) => (StatusCode::OK, json(&Pushed { rejected })),
+            Self::Healthy => (StatusCode::OK, Bytes::from_static(br#"{"status":"ok"}"#)),
+            Self::Unhealthy(failure) => {
+                let (status, _, reason) = failure.explain();
+                (status, json(&json!({"status": "unavailable", "reason": reason})))
+            }
+            Self::Failed(failure) => {
+                let (status, errcode, error) = failure.explain();
+                (status, matrix_error(errcode, &error))
+            }
         };
-        let mut response = Response::new(Full::new(self.body()));
+        let mut response = Response::new(Full::new(body));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, JSON);
         match self {
-            Self::Failed(Failure::BodyTooLarge { .. } | Failure::BodyBroken) => {
+            Self::Failed(Failure::BodyTooLarge { .. } | Failure::BodyBroken | Failure::NotTls) => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Self::Failed(Failure::WrongMethod { allow }) => {
@@ -157,35 +157,15 @@ impl Answer {
         }
         response
     }
-
-    fn body(&self) -> Bytes {
-        let json = match self {
-            Self::Pushed(rejected) if rejected.is_empty() => return Bytes::from_static(br#"{"rejected":[]}"#),
-            Self::Pushed(rejected) => serde_json::to_vec(&Pushed { rejected }),
-            Self::Healthy => return Bytes::from_static(br#"{"status":"ok"}"#),
-            Self::Unhealthy(failure) => {
-                serde_json::to_vec(&Health { status: "unavailable", reason: &failure.sentence() })
-            }
-            Self::Failed(failure) => {
-                serde_json::to_vec(&MatrixError { errcode: failure.errcode(), error: &failure.sentence() })
-            }
-        };
-        // Strings serialize into memory without fail; an answer must be JSON in any case.
-        json.map_or_else(|_| Bytes::from_static(b"{}"), Bytes::from)
-    }
 }
 
 /// The whole answer to what is no request that hyper could read, as it goes over the wire.
-pub(super) fn last(failure: Failure) -> Vec<u8> {
-    let status = failure.status();
-    let body = Answer::Failed(failure).body();
-    let reason = status.canonical_reason().unwrap_or_default();
-    let mut wire = format!(
-        "HTTP/1.1 {} {reason}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        status.as_str(),
+pub(super) fn not_http(status: StatusCode) -> Vec<u8> {
+    let (_, errcode, error) = Failure::NotHttp(status).explain();
+    let body = matrix_error(errcode, &error);
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         body.len(),
-    )
-    .into_bytes();
-    wire.extend_from_slice(&body);
-    wire
+    );
+    [head.as_bytes(), &body].concat()
 }

@@ -1,246 +1,142 @@
-//! One connection: hyper, under deadlines.
+//! One connection: TLS, then hyper.
 
 use std::{
-    convert::Infallible,
-    future::{Future as _, poll_fn},
-    io::{self, IoSlice},
-    pin::{Pin, pin},
-    sync::Arc,
-    task::{Context, Poll, ready},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
 };
 
-use hyper::{
-    Request, StatusCode,
-    body::{Body as _, Incoming},
-    server::conn::http1,
-    service::service_fn,
-};
-use hyper_util::rt::TokioIo;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
-    net::TcpStream,
-    time::{self, Instant},
-};
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{net::TcpStream, sync::watch, time};
 use tracing::debug;
 
 use super::{
-    answer::{self, Failure},
-    link::Stage,
-    registry::Membership,
-    routes::{Endpoint, Recorder},
+    connection_table::{Id, OutOfMemory},
+    limits::Limits,
+    requests,
+    server::Shared,
+    stream::{Stream, Transport},
     tls::{Handshake, Tls},
 };
 
-/// Bytes that a client may send on after it was refused, before the connection is closed on it.
-const LINGER_BYTES: usize = 8 * 1024 * 1024;
+/// A connection's entry in the table, until dropped, and what its service and its stream know of one another.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) server: Arc<Shared>,
+    id: Id,
+    /// Requests begun and requests answered: odd while one is in progress.
+    steps: AtomicU64,
+    /// The last request's body was not read to its end.
+    left_unread: AtomicBool,
+}
 
-/// Serves one connection until it ends, takes too long, or is told to close.
-pub(super) async fn serve<R: Recorder>(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    endpoint: Endpoint<R>,
-    member: Membership,
+impl Connection {
+    pub(super) fn new(server: Arc<Shared>, id: Id) -> Self {
+        Self { server, id, steps: AtomicU64::new(0), left_unread: AtomicBool::new(false) }
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.server.limits
+    }
+
+    pub(super) fn begin_request(&self, has_body: bool) {
+        self.steps.fetch_add(1, Relaxed);
+        self.left_unread.store(has_body, Relaxed);
+        self.server.table().note_request(self.id);
+    }
+
+    pub(super) fn note_body_read(&self) {
+        self.left_unread.store(false, Relaxed);
+    }
+
+    pub(super) fn end_request(&self) {
+        self.steps.fetch_add(1, Relaxed);
+    }
+
+    /// Changes whenever a request begins or is answered.
+    pub(super) fn step(&self) -> u64 {
+        self.steps.load(Relaxed)
+    }
+
+    pub(super) fn is_in_request(&self) -> bool {
+        !self.step().is_multiple_of(2)
+    }
+
+    pub(super) fn was_left_unread(&self) -> bool {
+        self.left_unread.load(Relaxed)
+    }
+
+    /// It carries a push for an account.
+    pub(super) fn note_push(&self) {
+        self.server.table().note_push(self.id);
+    }
+
+    /// Counts bytes of a body until [`Self::release_body`], closing other connections that hold one if need be.
+    pub(super) fn hold_body(&self, bytes: usize) -> Result<(), OutOfMemory> {
+        let closed = self.server.table().hold_body(self.id, bytes, self.limits().all_body_bytes)?;
+        closed.iter().for_each(tokio::task::AbortHandle::abort);
+        Ok(())
+    }
+
+    pub(super) fn release_body(&self) {
+        self.server.table().release_body(self.id);
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.server.table().remove(self.id);
+    }
+}
+
+/// Serves one connection until it ends, takes too long, or `keep_alive` ends: then it finishes the request in progress.
+pub(super) async fn serve(
+    stream: TcpStream,
+    tls: Option<Tls>,
+    connection: Arc<Connection>,
+    mut keep_alive: watch::Receiver<()>,
 ) {
-    let member = Arc::new(member);
-    member
-        .link
-        .until_closed(async {
-            if let Some(stream) = serve_http(stream, endpoint, &member).await {
-                let refusal = member.link.refusal().map(Failure::NotHttp);
-                finish(stream, refusal, &member).await;
-            }
-        })
-        .await;
-}
-
-/// The same over TLS. The handshake is under a deadline of its own.
-pub(super) async fn serve_tls<R: Recorder>(stream: TcpStream, tls: Tls, endpoint: Endpoint<R>, member: Membership) {
-    let member = Arc::new(member);
-    let handshake = async {
-        let handshake = time::timeout(member.limits().handshake_time, tls.handshake(stream));
-        match member.link.unless_draining(handshake).await {
-            Some(Ok(Ok(handshake))) => Some(handshake),
-            Some(Ok(Err(_)) | Err(_)) | None => None,
-        }
+    let Some(tls) = tls else { return serve_http(stream, connection, false, keep_alive).await };
+    let handshake = tokio::select! {
+        biased;
+        _ = keep_alive.changed() => return,
+        handshake = time::timeout(connection.limits().handshake_time, tls.handshake(stream)) => handshake,
     };
-    member
-        .link
-        .until_closed(async {
-            match handshake.await {
-                Some(Handshake::Done(stream)) => {
-                    if let Some(stream) = serve_http(stream, endpoint, &member).await {
-                        let refusal = member.link.refusal().map(Failure::NotHttp);
-                        finish(stream, refusal, &member).await;
-                    }
-                }
-                Some(Handshake::NotTls(stream)) => finish(stream, Some(Failure::NotTls), &member).await,
-                None => {}
-            }
-        })
-        .await;
+    match handshake {
+        Ok(Ok(Handshake::Done(stream))) => serve_http(*stream, connection, false, keep_alive).await,
+        Ok(Ok(Handshake::NotTls(stream))) => serve_http(stream, connection, true, keep_alive).await,
+        Ok(Err(_)) | Err(_) => {}
+    }
 }
 
-/// Serves requests. Returns the stream when HTTP is over, unless the time was.
-async fn serve_http<S, R>(stream: S, endpoint: Endpoint<R>, member: &Arc<Membership>) -> Option<S>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-    R: Recorder,
-{
-    let limits = *member.limits();
-    let link = &member.link;
-    let service = service_fn(|request: Request<Incoming>| {
-        member.link.begin_request(!request.body().is_end_stream());
-        let endpoint = endpoint.clone();
-        async move {
-            let answer = endpoint.answer(request, member).await;
-            member.link.enter(Stage::Answering);
-            Ok::<_, Infallible>(answer.into_response())
-        }
-    });
-    // hyper's own deadline for heads also runs while a connection is idle: ours tells the two apart.
-    let mut http = http1::Builder::new()
-        .header_read_timeout(None)
-        // Who has said all that it will say, as `nc -N` does, still waits for the answers.
+/// Serves requests; with `refuse_plain` only to say that TLS is spoken here.
+async fn serve_http(
+    stream: impl Transport,
+    connection: Arc<Connection>,
+    refuse_plain: bool,
+    mut keep_alive: watch::Receiver<()>,
+) {
+    let service = service_fn(|request| requests::respond(&connection, request, refuse_plain));
+    let http = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // Runs while the connection is idle, too. The shorter time for a head that has begun is the stream's.
+        .header_read_timeout(connection.limits().idle_time)
+        // Half-closed clients still get their responses.
         .half_close(true)
-        .max_buf_size(limits.head_bytes)
-        .serve_connection(TokioIo::new(Watched { stream, member: Arc::clone(member) }), service);
-    // The timer rings at the deadline or before: one that is later than it was is looked at when the timer rings.
-    let mut deadline = Instant::now() + limits.time_for(link.stage());
-    let mut timer = pin!(time::sleep_until(deadline));
-    let mut stage_changes = link.stage_changes();
-    let mut draining = false;
-
-    let in_time = poll_fn(|cx| {
-        loop {
-            if link.is_draining() && !draining {
-                draining = true;
-                Pin::new(&mut http).graceful_shutdown();
-            }
-            if let Poll::Ready(ended) = Pin::new(&mut http).poll(cx) {
-                if let Err(error) = ended {
-                    debug!(%error, "a connection ended");
-                }
-                return Poll::Ready(true);
-            }
-            if link.stage_changes() != stage_changes {
-                stage_changes = link.stage_changes();
-                deadline = Instant::now() + limits.time_for(link.stage());
-                if deadline < timer.deadline() {
-                    timer.as_mut().reset(deadline);
-                }
-            }
-            ready!(timer.as_mut().poll(cx));
-            if deadline > timer.deadline() {
-                timer.as_mut().reset(deadline);
-                continue;
-            }
-            match link.stage() {
-                // The request is told, and answers so when hyper polls it.
-                Stage::Recording if link.give_up_recording() => {}
-                stage @ (Stage::Idle | Stage::Head | Stage::Body | Stage::Recording | Stage::Answering) => {
-                    debug!(?stage, "a connection took too long");
-                    return Poll::Ready(false);
-                }
-            }
+        .max_buf_size(connection.limits().head_bytes)
+        .serve_connection(TokioIo::new(Stream::new(stream, Arc::clone(&connection))), service);
+    let mut http = pin!(http);
+    let ended = tokio::select! {
+        ended = http.as_mut() => ended,
+        _ = keep_alive.changed() => {
+            http.as_mut().graceful_shutdown();
+            http.await
         }
-    })
-    .await;
-    in_time.then(|| http.into_parts().io.into_inner().stream)
-}
-
-/// Closes a connection so that its client gets to read the last answer: one that is closed with unread bytes is reset,
-/// and the answer may be lost with it.
-async fn finish(mut stream: impl AsyncRead + AsyncWrite + Unpin, refusal: Option<Failure>, member: &Membership) {
-    let lingers = refusal.is_some() || member.link.was_left_unread();
-    let finishing = async {
-        if let Some(refusal) = refusal {
-            stream.write_all(&answer::last(refusal)).await?;
-            stream.flush().await?;
-        }
-        stream.shutdown().await?;
-        if lingers {
-            let mut discarded = vec![0; 8 * 1024];
-            let mut left = LINGER_BYTES;
-            while left > 0 {
-                match stream.read(&mut discarded).await? {
-                    0 => break,
-                    read => left = left.saturating_sub(read),
-                }
-            }
-        }
-        Ok::<_, io::Error>(())
     };
-    if let Err(error) = time::timeout(member.limits().linger_time, finishing).await.unwrap_or(Ok(())) {
-        debug!(%error, "a connection could not be closed properly");
-    }
-}
-
-/// A stream that notices when a request begins and when an answer is sent.
-struct Watched<S> {
-    stream: S,
-    member: Arc<Membership>,
-}
-
-impl<S> Watched<S> {
-    /// hyper refuses what it cannot read as HTTP with an answer that has no body. It is held back: ours has one.
-    fn refusal_in(&self, bytes: &[u8]) -> Option<StatusCode> {
-        match self.member.link.stage() {
-            Stage::Idle | Stage::Head => {
-                let status = bytes.strip_prefix(b"HTTP/1.1 ").or_else(|| bytes.strip_prefix(b"HTTP/1.0 "))?;
-                StatusCode::from_bytes(status.get(..3)?).ok()
-            }
-            Stage::Body | Stage::Recording | Stage::Answering => None,
-        }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        let link = &self.member.link;
-        if buf.filled().len() > before && link.stage() == Stage::Idle {
-            link.enter(Stage::Head);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if let Some(status) = self.refusal_in(buf) {
-            self.member.link.refuse(status);
-            return Poll::Ready(Ok(buf.len()));
-        }
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if let Some(status) = bufs.first().and_then(|first| self.refusal_in(first)) {
-            self.member.link.refuse(status);
-            return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
-        }
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        if self.member.link.stage() == Stage::Answering {
-            self.member.release_body();
-            self.member.link.enter(Stage::Idle);
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// Left to [`finish`].
-    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    if let Err(error) = ended {
+        debug!(%error, "a connection ended");
     }
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use super::link::Stage;
-
 /// The bounds of the endpoint. A connection carries one request at a time, so `connections` bounds the requests too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -11,7 +9,7 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Bytes of a body: the limit of the reference gateway. Events are at most 64 KiB.
     pub body_bytes: usize,
-    /// Bytes of all bodies that are held at once. Beyond it whoever goes longest without a valid push makes room.
+    /// Bytes of all bodies that are held at once. Beyond it a connection that has delivered no push makes room.
     pub all_body_bytes: usize,
     /// Open connections. A person has a few homeservers; a proxy before us may keep a connection for each of its own.
     pub connections: usize,
@@ -49,19 +47,6 @@ impl Default for Limits {
             idle_time: Duration::from_secs(300),
             linger_time: Duration::from_secs(3),
             drain_time: Duration::from_secs(10),
-        }
-    }
-}
-
-impl Limits {
-    /// How long a connection may be at that stage.
-    pub(super) fn time_for(&self, stage: Stage) -> Duration {
-        match stage {
-            Stage::Idle => self.idle_time,
-            Stage::Head => self.head_time,
-            Stage::Body => self.body_time,
-            Stage::Recording => self.record_time,
-            Stage::Answering => self.answer_time,
         }
     }
 }

@@ -1,25 +1,23 @@
-//! The endpoint: hyper at its outermost, the contract's table within.
+//! The endpoint: HTTP/1.1 around the [intake](crate::intake).
 //!
 //! ```text
-//! server: accept -> (tls) -> connection: hyper, deadlines -> routes -> body -> parse -> admit -> record -> answer
+//! server: accept -> connection_table -> connection: TLS, hyper -> requests: route, body -> intake -> answer
+//!                   who leaves when full   stream: deadlines
 //! ```
-//! Everything runs on one thread: a connection is a task, a request is none. The recorder alone waits for a disk, and
-//! it does so elsewhere.
+//! Everything runs on one thread: a connection is a task, a request is none.
 
 mod answer;
-mod body;
 pub mod client;
 mod connection;
+mod connection_table;
 mod limits;
-mod link;
-mod registry;
-mod rejections;
-mod routes;
+mod requests;
 mod server;
+mod stream;
 pub mod tls;
 
 pub use self::{
     limits::Limits,
-    routes::{Endpoint, HEALTH_PATH, Recorder, Settings},
-    server::Server,
+    requests::HEALTH_PATH,
+    server::{Server, Serving},
 };

@@ -1,186 +1,205 @@
-//! Accepting connections, and letting go of them.
+//! Listening, accepting connections, and closing them.
 
 use std::{
     convert::Infallible,
-    fmt,
-    future::{Future, poll_fn},
     io::{self, ErrorKind},
-    pin::Pin,
-    sync::{Arc, PoisonError, RwLock},
-    task::Poll,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Duration,
 };
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{oneshot, watch},
+    task::{AbortHandle, JoinError, JoinHandle, JoinSet},
     time,
 };
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use super::{
-    connection,
+    connection::{self, Connection},
+    connection_table::ConnectionTable,
     limits::Limits,
-    registry::{Membership, Registry},
-    routes::{Endpoint, Recorder},
     tls::Tls,
 };
+use crate::intake::Intake;
 
-/// The first and the longest pause after a connection could not be accepted.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
+/// Pause after a connection could not be accepted, mostly for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The endpoint as a server. A handle: clones are the same server, and its limits hold for all of its addresses together.
-pub struct Server<R> {
-    endpoint: Endpoint<R>,
-    registry: Arc<Registry>,
-    tls: Arc<RwLock<Option<Tls>>>,
+/// The endpoint. A handle: clones are the same server, and its limits hold for all of its addresses together.
+#[derive(Debug, Clone)]
+pub struct Server {
+    shared: Arc<Shared>,
 }
 
-impl<R> Clone for Server<R> {
-    fn clone(&self) -> Self {
-        Self { endpoint: self.endpoint.clone(), registry: Arc::clone(&self.registry), tls: Arc::clone(&self.tls) }
+/// What all connections share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) intake: Intake,
+    pub(super) limits: Limits,
+    extra_paths: RwLock<Arc<[String]>>,
+    table: Mutex<ConnectionTable<AbortHandle>>,
+    tls: watch::Sender<Option<Tls>>,
+}
+
+/// One address that is listened on.
+#[derive(Debug)]
+pub struct Serving {
+    stop: oneshot::Sender<Infallible>,
+    closed: oneshot::Receiver<Infallible>,
+    task: JoinHandle<()>,
+}
+
+impl Serving {
+    /// Stops listening: when this returns the address is free. The task ends when the requests in progress are finished,
+    /// within [`Limits::drain_time`].
+    pub async fn stop(self) -> JoinHandle<()> {
+        let Self { stop, closed, task } = self;
+        drop(stop);
+        // Nothing is ever sent: it ends when the listener is closed.
+        drop(closed.await);
+        task
     }
 }
 
-impl<R> fmt::Debug for Server<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("limits", self.registry.limits()).finish_non_exhaustive()
-    }
-}
-
-impl<R: Recorder> Server<R> {
+impl Server {
     /// A server that listens nowhere yet, in plain HTTP.
     #[must_use]
-    pub fn new(endpoint: Endpoint<R>, limits: Limits) -> Self {
-        Self { endpoint, registry: Registry::new(limits), tls: Arc::default() }
+    pub fn new(intake: Intake, limits: Limits) -> Self {
+        let table = Mutex::new(ConnectionTable::new());
+        let shared = Shared { intake, limits, extra_paths: RwLock::default(), table, tls: watch::Sender::new(None) };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Paths that pushes are taken at beside the standard one (`server.extra_paths`), from the next request on.
+    pub fn set_extra_paths(&self, paths: &[String]) {
+        *self.shared.extra_paths.write().unwrap_or_else(PoisonError::into_inner) = paths.into();
     }
 
     /// From now on all addresses speak TLS and nothing else, or with `None` plain HTTP. Connections of the other kind
     /// finish their request and close.
     pub fn set_tls(&self, tls: Option<Tls>) {
-        let mut current = self.tls.write().unwrap_or_else(PoisonError::into_inner);
-        if *current != tls {
+        self.shared.tls.send_if_modified(|current| {
+            let is_other = *current != tls;
             *current = tls;
-            drop(current);
-            self.registry.drain_all();
-        }
+            is_other
+        });
     }
 
-    fn tls(&self) -> Option<Tls> {
-        self.tls.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Serves this listener, on tasks of its own, until [`Serving::stop`]. Needs a tokio runtime with I/O and time.
+    #[must_use]
+    pub fn serve(&self, listener: TcpListener) -> Serving {
+        let (stop, stopped) = oneshot::channel();
+        let (open, closed) = oneshot::channel();
+        let shared = Arc::clone(&self.shared);
+        let task = tokio::spawn(async move {
+            let mut connections = shared.accept_until(stopped, listener).await;
+            drop(open);
+            let all_ended = async {
+                while let Some(ended) = connections.join_next().await {
+                    report(ended);
+                }
+            };
+            if time::timeout(shared.limits.drain_time, all_ended).await.is_err() {
+                let connections = connections.len();
+                warn!(connections, "requests were still in progress when the time to finish them was over");
+            }
+            connections.shutdown().await;
+        });
+        Serving { stop, closed, task }
+    }
+}
+
+impl Shared {
+    pub(super) fn table(&self) -> MutexGuard<'_, ConnectionTable<AbortHandle>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Serves these listeners until `shutdown`, then finishes the requests in progress within `limits.drain_time`.
-    /// The future `shutdown` is dropped when the listeners are closed, and their addresses free again.
-    ///
-    /// Runs on a tokio runtime with I/O and time. Its connections are tasks beside it, which end with it.
-    pub async fn serve(self, listeners: Vec<TcpListener>, shutdown: impl Future<Output = ()>) {
-        let listening = Listening { registry: Arc::clone(&self.registry), number: self.registry.listen() };
-        // Each connection holds a sender: when all are dropped, all have ended.
-        let (connected, mut all_ended) = mpsc::channel(1);
-        let mut shutdown = Box::pin(shutdown);
-        self.accept_all(listening.number, &listeners, &connected, shutdown.as_mut()).await;
-        drop((listeners, shutdown, connected));
-
-        self.registry.drain(listening.number);
-        if time::timeout(self.registry.limits().drain_time, all_ended.recv()).await.is_err() {
-            let connections = self.registry.connections_of(listening.number);
-            warn!(connections, "requests were still in progress when the time to finish them was over");
-        }
-        drop(listening);
-        all_ended.recv().await;
-        self.endpoint.settle_log();
+    pub(super) fn extra_paths(&self) -> Arc<[String]> {
+        Arc::clone(&self.extra_paths.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn accept_all(
-        &self,
-        number: u64,
-        listeners: &[TcpListener],
-        connected: &mpsc::Sender<Infallible>,
-        mut shutdown: Pin<&mut impl Future<Output = ()>>,
-    ) {
-        let mut next_listener = 0;
-        let mut pause = None;
+    /// Returns the connections that are then still open, told to finish their requests.
+    async fn accept_until(
+        self: &Arc<Self>,
+        mut stopped: oneshot::Receiver<Infallible>,
+        listener: TcpListener,
+    ) -> JoinSet<()> {
+        let mut tls = self.tls.subscribe();
+        let mut connections = JoinSet::new();
+        // Dropped to make the connections finish their requests and close.
+        let mut keep_alive = watch::Sender::new(());
+        let mut is_failing = false;
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = &mut shutdown => return,
-                accepted = accept(listeners, &mut next_listener) => accepted,
+                _ = &mut stopped => return connections,
+                _ = tls.changed() => {
+                    keep_alive = watch::Sender::new(());
+                    continue;
+                }
+                Some(ended) = connections.join_next() => {
+                    report(ended);
+                    continue;
+                }
+                accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok(stream) => {
-                    pause = None;
-                    if let Err(error) = stream.set_nodelay(true) {
-                        debug!(%error, "a connection has gone before it was served");
-                        continue;
-                    }
-                    let (member, made_room) = self.registry.join(number);
-                    self.spawn(stream, member, connected.clone());
-                    if made_room {
-                        // Whoever was told to close does so before more are accepted: sockets stay bounded too.
+                Ok((stream, peer)) => {
+                    is_failing = false;
+                    let tls = tls.borrow().clone();
+                    if self.open(stream, peer, tls, &mut connections, keep_alive.subscribe()) {
+                        // Whoever was told to close does so before more are accepted: open files stay bounded too.
                         tokio::task::yield_now().await;
                     }
                 }
                 Err(error) if concerns_one_connection(&error) => {
-                    debug!(%error, "a connection has gone before it was served");
+                    debug!(%error, "a connection has ended before it was served");
                 }
                 Err(error) => {
-                    // Mostly file descriptors have run out: one more may come free now, or when somebody else is done.
-                    let length = pause.map_or(PAUSES.0, |before: Duration| (before * 2).min(PAUSES.1));
-                    if pause.replace(length).is_none() {
+                    if !std::mem::replace(&mut is_failing, true) {
                         warn!(%error, "connections cannot be accepted; trying again");
                     }
-                    self.registry.close_stalest();
-                    tokio::select! {
-                        biased;
-                        () = &mut shutdown => return,
-                        () = time::sleep(length) => {}
-                    }
+                    self.evict();
+                    time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     }
 
-    /// Serves a connection beside all others. `connected` is dropped when it has ended.
-    fn spawn(&self, stream: TcpStream, member: Membership, connected: mpsc::Sender<Infallible>) {
-        let endpoint = self.endpoint.clone();
-        match self.tls() {
-            Some(tls) => tokio::spawn(async move {
-                connection::serve_tls(stream, tls, endpoint, member).await;
-                drop(connected);
-            }),
-            None => tokio::spawn(async move {
-                connection::serve(stream, endpoint, member).await;
-                drop(connected);
-            }),
-        };
-    }
-}
-
-/// A listener's number, until dropped: then the connections that came by it are closed.
-struct Listening {
-    registry: Arc<Registry>,
-    number: u64,
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        self.registry.close(self.number);
-    }
-}
-
-/// The next connection of any listener; none of them waits for another's to end.
-async fn accept(listeners: &[TcpListener], next: &mut usize) -> io::Result<TcpStream> {
-    poll_fn(|cx| {
-        for _ in listeners {
-            *next = (*next + 1) % listeners.len();
-            if let Poll::Ready(accepted) = listeners[*next].poll_accept(cx) {
-                return Poll::Ready(accepted.map(|(stream, _)| stream));
-            }
+    /// Serves a connection beside all others. Whether another one was closed to make room.
+    fn open(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        tls: Option<Tls>,
+        connections: &mut JoinSet<()>,
+        keep_alive: watch::Receiver<()>,
+    ) -> bool {
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%error, "a connection has ended before it was served");
         }
-        Poll::Pending
-    })
-    .await
+        let made_room = self.table().len() >= self.limits.connections && self.evict();
+        self.table().insert(peer.ip(), |id| {
+            let connection = Connection::new(Arc::clone(self), id);
+            connections.spawn(connection::serve(stream, tls, Arc::new(connection), keep_alive))
+        });
+        made_room
+    }
+
+    fn evict(&self) -> bool {
+        let evicted = self.table().evict();
+        evicted.inspect(AbortHandle::abort).is_some()
+    }
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        error!("serving a connection panicked; its client will try again");
+    }
 }
 
 fn concerns_one_connection(error: &io::Error) -> bool {

@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use pushbell::{
     accounts::Accounts,
-    http::{self, Endpoint, Limits, Settings},
+    http::{self, Limits},
+    intake::Intake,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
-use crate::support::{Client, Mood, PATH, Recording, Server, accounts, push, request, soon};
+use crate::support::{Client, Mood, PATH, Recording, Server, accounts, push, request, serve, soon};
 
 const KNOWN: &[&str] = &["alices-key"];
 
 #[tokio::test]
 async fn shutting_down_finishes_the_request_in_progress_and_closes_the_rest() {
-    let mut server = Server::start().await;
+    let server = Server::start().await;
     let mut idle = server.connect().await;
     assert_eq!(idle.ask("GET", "/health", b"").await.status, 200);
     let mut untouched = server.connect().await;
@@ -23,29 +24,30 @@ async fn shutting_down_finishes_the_request_in_progress_and_closes_the_rest() {
     busy.send(&request("POST", PATH, &push(KNOWN))).await;
     server.recording.has_begun(1).await;
 
-    server.stop();
+    let (address, recording) = (server.address, server.recording.clone());
+    let task = server.stop().await;
+    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
     assert_eq!(idle.end().await, b"");
     assert_eq!(untouched.end().await, b"");
-    assert!(TcpStream::connect(server.address).await.is_err(), "nobody listens any more");
-    server.recording.set(Mood::Works);
+    recording.set(Mood::Works);
 
     let answer = busy.answer().await;
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
     assert_eq!(busy.end().await, b"");
-    soon(&mut server.task).await.unwrap();
+    soon(task).await.unwrap();
 }
 
 #[tokio::test]
 async fn shutting_down_does_not_wait_for_ever() {
-    let mut server = Server::with(Limits { drain_time: Duration::from_millis(100), ..Limits::default() }).await;
+    let server = Server::with(Limits { drain_time: Duration::from_millis(100), ..Limits::default() }).await;
     server.recording.set(Mood::Hangs);
     let mut busy = server.connect().await;
     busy.send(&request("POST", PATH, &push(KNOWN))).await;
     server.recording.has_begun(1).await;
 
-    server.stop();
+    let task = server.stop().await;
 
-    soon(&mut server.task).await.unwrap();
+    soon(task).await.unwrap();
     assert_eq!(busy.end().await, b"");
 }
 
@@ -66,29 +68,21 @@ async fn what_a_client_sent_before_it_left_is_recorded() {
 }
 
 #[tokio::test]
-async fn every_listener_is_served() {
-    let listeners = [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
-    let addresses = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
-    let endpoint = Endpoint::new(Recording::new(Mood::Works), accounts(), Settings::default(), || true);
-    let task =
-        tokio::spawn(http::Server::new(endpoint, Limits::default()).serve(listeners.into(), std::future::pending()));
-    for address in [addresses[0], addresses[1], addresses[0], addresses[0]] {
+async fn every_address_is_served() {
+    let server = Server::start().await;
+    let (other, _serving) = serve(&server.http).await;
+    for address in [server.address, other, server.address, server.address] {
         assert_eq!(Client::connect(address).await.ask("GET", "/health", b"").await.status, 200);
     }
-    task.abort();
 }
 
 #[tokio::test]
 async fn a_push_that_was_held_back_while_the_computer_slept_is_recorded_as_such() {
     let recording = Recording::new(Mood::Works);
-    let endpoint = Endpoint::new(recording.clone(), accounts(), Settings::default(), || true);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let task =
-        tokio::spawn(http::Server::new(endpoint, Limits::default()).serve(vec![listener], std::future::pending()));
+    let intake = Intake::new(recording.clone(), accounts(), true, || true);
+    let (address, _serving) = serve(&http::Server::new(intake, Limits::default())).await;
     Client::connect(address).await.ask("POST", PATH, &push(KNOWN)).await;
     assert!(recording.deliveries()[0].replayed);
-    task.abort();
 }
 
 #[tokio::test]
@@ -99,6 +93,6 @@ async fn a_client_that_leaves_at_any_point_harms_nobody() {
         server.connect().await.send(&whole[..sent]).await;
     }
     assert_eq!(server.push(KNOWN).await.status, 200);
-    server.endpoint.set_accounts(Accounts::empty());
+    server.intake.set_accounts(Accounts::empty());
     assert_eq!(server.push(KNOWN).await.rejected(), KNOWN);
 }

@@ -158,3 +158,58 @@ async fn unfinished_bodies_make_room_for_a_whole_one() {
     assert_eq!(server.ask("POST", PATH, &body).await.status, 200);
     assert_eq!(stuck[0].end().await, b"");
 }
+
+/// A connection that comes from this address of the loopback network.
+#[cfg(target_os = "linux")]
+async fn connect_from(source: [u8; 4], server: std::net::SocketAddr) -> Client {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((source, 0).into()).unwrap();
+    Client { stream: soon(socket.connect(server)).await.unwrap(), read: Vec::new() }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_from_one_address_closes_no_fresh_connection_of_another() {
+    const FLOOD: [u8; 4] = [127, 0, 0, 2];
+    let limits = Limits { connections: 256, ..Limits::default() };
+    let server = Server::with(limits).await;
+    let whole = request("POST", PATH, &push(KNOWN));
+    let (first, rest) = whole.split_at(30);
+    let mut slow = Vec::new();
+    for _ in 0..8 {
+        slow.push(connect_from([127, 0, 0, 1], server.address).await);
+    }
+    let address = server.address;
+    let (flooded, is_flooded) = tokio::sync::oneshot::channel();
+    let flood = tokio::spawn(async move {
+        let mut flooded = Some(flooded);
+        let mut open = std::collections::VecDeque::new();
+        for number in 0.. {
+            open.push_back(connect_from(FLOOD, address).await);
+            if open.len() > 2 * limits.connections {
+                open.pop_front();
+                // More than there is room for have come, and more come all the time.
+                if let Some(flooded) = flooded.take_if(|_| number >= 3_000) {
+                    flooded.send(()).unwrap();
+                }
+            }
+        }
+    });
+    for client in &mut slow {
+        client.send(first).await;
+    }
+    soon(is_flooded).await.unwrap();
+
+    for _ in 0..10 {
+        let start = Instant::now();
+        let mut homeserver = connect_from([127, 0, 0, 3], address).await;
+        homeserver.send(&whole).await;
+        assert_eq!(homeserver.answer().await.status, 200);
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    }
+    for client in &mut slow {
+        client.send(rest).await;
+        assert_eq!(client.answer().await.status, 200);
+    }
+    flood.abort();
+}

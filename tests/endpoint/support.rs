@@ -12,14 +12,15 @@ use std::{
 use jiff::Timestamp;
 use pushbell::{
     accounts::{Account, Accounts, AccountsError, AccountsFile},
-    http::{self, Endpoint, Limits, Recorder, Settings},
+    http::{self, Limits, Serving},
     inbox::{CountsScope, Delivery, InboxError},
+    intake::{Intake, Recorder, Recording as Outcome},
 };
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    sync::{oneshot, watch},
+    sync::watch,
     task::JoinHandle,
     time::timeout,
 };
@@ -95,7 +96,7 @@ impl Recording {
 }
 
 impl Recorder for Recording {
-    async fn record(&self, delivery: Delivery) -> Result<(), InboxError> {
+    fn record(&self, delivery: Delivery) -> Outcome<'_> {
         self.begun.send_modify(|begun| *begun += 1);
         let recording = self.clone();
         let elsewhere = tokio::spawn(async move {
@@ -104,11 +105,11 @@ impl Recorder for Recording {
             recording.done.send_modify(|done| *done += 1);
             Ok(())
         });
-        elsewhere.await.unwrap()
+        Box::pin(async { elsewhere.await.unwrap() })
     }
 
-    async fn check(&self) -> Result<(), InboxError> {
-        Self::outcome(&self.mood).await
+    fn check(&self) -> Outcome<'_> {
+        Box::pin(Self::outcome(&self.mood))
     }
 }
 
@@ -141,11 +142,10 @@ pub(crate) fn unreadable() -> AccountsError {
 /// A server on a free port.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    pub(crate) endpoint: Endpoint<Recording>,
-    pub(crate) http: http::Server<Recording>,
+    pub(crate) intake: Intake,
+    pub(crate) http: http::Server,
     pub(crate) recording: Recording,
-    stop: Option<oneshot::Sender<()>>,
-    pub(crate) task: JoinHandle<()>,
+    serving: Serving,
 }
 
 impl Server {
@@ -155,16 +155,11 @@ impl Server {
 
     pub(crate) async fn with(limits: Limits) -> Self {
         let recording = Recording::new(Mood::Works);
-        let settings = Settings { extra_paths: vec!["/push".to_owned()], derive_missed_calls: true };
-        let endpoint = Endpoint::new(recording.clone(), accounts(), settings, || false);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let server = http::Server::new(endpoint.clone(), limits);
-        let task = tokio::spawn(server.clone().serve(vec![listener], async {
-            stopped.await.ok();
-        }));
-        Self { address, endpoint, http: server, recording, stop: Some(stop), task }
+        let intake = Intake::new(recording.clone(), accounts(), true, || false);
+        let server = http::Server::new(intake.clone(), limits);
+        server.set_extra_paths(&["/push".to_owned()]);
+        let (address, serving) = serve(&server).await;
+        Self { address, intake, http: server, recording, serving }
     }
 
     pub(crate) async fn connect(&self) -> Client {
@@ -182,10 +177,16 @@ impl Server {
         self.ask("POST", PATH, &push(pushkeys)).await
     }
 
-    /// Begins to shut down.
-    pub(crate) fn stop(&mut self) {
-        self.stop.take().unwrap().send(()).unwrap();
+    /// Stops listening. The task ends when the connections have.
+    pub(crate) async fn stop(self) -> JoinHandle<()> {
+        soon(self.serving.stop()).await
     }
+}
+
+/// Serves one more free port.
+pub(crate) async fn serve(server: &http::Server) -> (SocketAddr, Serving) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    (listener.local_addr().unwrap(), server.serve(listener))
 }
 
 /// The body of a push to devices of `app_id` "app".
@@ -234,7 +235,7 @@ impl Answer {
 /// A connection to the server.
 pub(crate) struct Client {
     pub(crate) stream: TcpStream,
-    read: Vec<u8>,
+    pub(crate) read: Vec<u8>,
 }
 
 impl Client {

@@ -1,6 +1,6 @@
 //! Each row of the contract's table.
 
-use pushbell::{accounts::Accounts, http::Settings, inbox::CountsScope};
+use pushbell::{accounts::Accounts, inbox::CountsScope};
 use serde_json::json;
 
 use crate::support::{Mood, PATH, Server, accounts, push, unreadable};
@@ -48,16 +48,16 @@ async fn another_app_id_is_rejected() {
 #[tokio::test]
 async fn accounts_count_from_the_moment_they_are_set() {
     let server = Server::start().await;
-    server.endpoint.set_accounts(Accounts::empty());
+    server.intake.set_accounts(Accounts::empty());
     assert_eq!(server.push(&["alices-key"]).await.rejected(), ["alices-key"]);
-    server.endpoint.set_accounts(accounts());
+    server.intake.set_accounts(accounts());
     assert!(server.push(&["alices-key"]).await.rejected().is_empty());
 }
 
 #[tokio::test]
 async fn while_the_accounts_cannot_be_read_nobody_is_rejected() {
     let server = Server::start().await;
-    server.endpoint.set_accounts(server.endpoint.accounts().keeping_known_after(&unreadable()));
+    server.intake.set_accounts(server.intake.accounts().keeping_known_after(&unreadable()));
 
     assert!(server.push(&["alices-key"]).await.rejected().is_empty(), "known accounts are served on");
     for pushkeys in [&["stranger"][..], &["alices-key", "stranger"]] {
@@ -123,9 +123,9 @@ async fn each_path_has_its_method_and_other_paths_do_not_exist() {
             assert!(method == "HEAD" || answer.errcode() == "M_UNRECOGNIZED");
         }
     }
-    for method in ["POST", "HEAD", "PUT"] {
+    for method in ["POST", "PUT"] {
         let answer = server.ask(method, "/health", b"").await;
-        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET")), "{method}");
+        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")), "{method}");
     }
     for (method, path) in [("GET", "/"), ("POST", "/"), ("POST", "/push/"), ("OPTIONS", "*"), ("CONNECT", "desktop:80")]
     {
@@ -135,10 +135,25 @@ async fn each_path_has_its_method_and_other_paths_do_not_exist() {
 }
 
 #[tokio::test]
+async fn a_head_request_for_health_is_answered_as_get_without_a_body() {
+    let server = Server::start().await;
+    for mood in [Mood::Works, Mood::Fails] {
+        server.recording.set(mood);
+        let mut client = server.connect().await;
+        let head = client.ask("HEAD", "/health", b"").await;
+        // A body would be read as the beginning of this answer.
+        let get = client.ask("GET", "/health", b"").await;
+        assert_eq!(head.status, get.status);
+        assert_eq!(head.header("content-length"), get.header("content-length"));
+    }
+}
+
+#[tokio::test]
 async fn extra_paths_can_change_and_the_standard_one_stays() {
     let server = Server::start().await;
     let body = push(&["alices-key"]);
-    server.endpoint.set_settings(Settings { extra_paths: vec!["/other".to_owned()], derive_missed_calls: false });
+    server.http.set_extra_paths(&["/other".to_owned()]);
+    server.intake.set_derive_missed_calls(false);
 
     assert_eq!(server.ask("POST", "/push", &body).await.status, 404);
     assert_eq!(server.ask("POST", "/other", &body).await.status, 200);

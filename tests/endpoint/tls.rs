@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use pushbell::http::{
@@ -29,7 +29,7 @@ use tokio_rustls::{
     },
 };
 
-use crate::support::{Client, Mood, PATH, PATIENCE, Server, push, request, soon};
+use crate::support::{Client, Mood, PATH, PATIENCE, Server, push, request, serve, soon};
 
 const SHORT: Duration = Duration::from_millis(150);
 const KNOWN: &[&str] = &["alices-key"];
@@ -47,10 +47,7 @@ impl Authority {
 
     /// A new certificate for this host, in force.
     fn certify(&self, tls: &Tls, host: &str) {
-        self.sign(tls, &CertificateParams::new([host.to_owned()]).unwrap());
-    }
-
-    fn sign(&self, tls: &Tls, params: &CertificateParams) {
+        let params = CertificateParams::new([host.to_owned()]).unwrap();
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         let place = tempfile::tempdir().unwrap();
@@ -236,7 +233,7 @@ async fn half_open_handshakes_beyond_the_limit_make_room_for_a_push() {
 
 #[tokio::test]
 async fn a_server_that_ends_does_not_wait_for_handshakes() {
-    let (mut server, _, authority) = secure(Limits::default()).await;
+    let (server, _, authority) = secure(Limits::default()).await;
     let mut begun = server.connect().await;
     begun.send(b"\x16\x03\x01").await;
     let mut idle = authority.connect(server.address, HOST).await.unwrap();
@@ -246,14 +243,15 @@ async fn a_server_that_ends_does_not_wait_for_handshakes() {
     server.recording.has_begun(1).await;
 
     let start = Instant::now();
-    server.stop();
+    let recording = server.recording.clone();
+    let task = server.stop().await;
     begun.end().await;
     assert_eq!(soon(idle.read(&mut [0; 8])).await.unwrap(), 0, "and is told properly");
-    server.recording.set(Mood::Works);
+    recording.set(Mood::Works);
     let mut answer = Vec::new();
     soon(in_progress.read_to_end(&mut answer)).await.unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 200 "), "a push in progress is answered");
-    soon(&mut server.task).await.unwrap();
+    soon(task).await.unwrap();
     assert!(start.elapsed() < Limits::default().handshake_time);
 }
 
@@ -278,35 +276,9 @@ async fn tls_can_be_turned_on_and_off_while_serving() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_ends_is_told_of_when_it_is_next_used() {
-    let (server, tls, authority) = secure(Limits::default()).await;
-    let mut params = CertificateParams::new([HOST.to_owned()]).unwrap();
-    let in_two_seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap() + Duration::from_secs(2);
-    params.not_before = rcgen::date_time_ymd(2026, 1, 1);
-    params.not_after = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(in_two_seconds.as_secs());
-    authority.sign(&tls, &params);
-    // That it ends soon was so when it was set: what is new is that it has ended.
-    let concerns = tls.concerns();
-    tokio::pin!(concerns);
-    let deadline = Instant::now() + PATIENCE;
-    let mut told = false;
-    while !told {
-        assert!(Instant::now() < deadline, "nobody is told");
-        authority.connect(server.address, HOST).await.ok();
-        told = tokio::time::timeout(Duration::from_millis(20), &mut concerns).await.is_ok();
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        assert!(!told || now.as_secs() >= in_two_seconds.as_secs(), "it is told before it has ended");
-    }
-}
-
-#[tokio::test]
 async fn all_addresses_share_the_bounds_and_each_closes_alone() {
     let server = Server::with(Limits { connections: 8, ..Limits::default() }).await;
-    let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = other.local_addr().unwrap();
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let stopped = async { drop(stopped.await) };
-    let task = tokio::spawn(server.http.clone().serve(vec![other], stopped));
+    let (address, serving) = serve(&server.http).await;
     let mut homeserver = server.connect().await;
     assert_eq!(homeserver.ask("POST", PATH, &push(KNOWN)).await.status, 200);
     let mut strangers = Vec::new();
@@ -317,8 +289,7 @@ async fn all_addresses_share_the_bounds_and_each_closes_alone() {
     assert_eq!(strangers[0].end().await, b"", "the stalest is closed, whichever address it came by");
     assert_eq!(homeserver.ask("POST", PATH, &push(KNOWN)).await.status, 200);
 
-    drop(stop);
-    soon(task).await.unwrap();
+    soon(soon(serving.stop()).await).await.unwrap();
     assert_eq!(strangers[19].end().await, b"");
     assert!(TcpStream::connect(address).await.is_err());
     assert_eq!(homeserver.ask("POST", PATH, &push(KNOWN)).await.status, 200, "the other address goes on");

@@ -1,11 +1,9 @@
 //! TLS at the endpoint (`server.tls`): rustls with one certificate, which can be replaced while connections go on.
 //!
-//! Nothing of this exists while TLS is off. A connection has its place in the registry before its handshake, so the
-//! bounds of the endpoint hold for those that never finish theirs.
+//! A connection has its place in the connection table before its handshake, so the bounds of the endpoint hold for those
+//! that never finish theirs.
 
-mod metered;
 mod pair;
-mod x509;
 
 use std::{
     io,
@@ -16,7 +14,13 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::{net::TcpStream, sync::Notify};
+use tokio::{
+    io::{AsyncReadExt as _, Join, Take, join},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
@@ -25,17 +29,29 @@ use tokio_rustls::{
         server::{ClientHello, NoServerSessionStorage, ResolvesServerCert},
         sign::CertifiedKey,
     },
+    server::TlsStream,
 };
 use tracing::{debug, warn};
 
-use metered::Metered;
-pub(super) use metered::Secure;
+use super::stream::Transport;
 pub use pair::{TlsError, TlsPair, inspect};
 
 /// The first byte of a handshake, as no request in plain HTTP begins.
 const HANDSHAKE: u8 = 0x16;
-/// Seconds between two lines of the log about clients who do not take the certificate.
-const REFUSALS_APART: i64 = 60;
+/// Bytes that are read until the handshake is done, and then until a byte of a request comes of them. A client's hello
+/// is about 2 KiB long and a TLS record at most 16 KiB and some; a larger handshake message would only take memory.
+const ALLOWANCE: u64 = 24 * 1024;
+/// Debounce interval in seconds for the log line about clients that refuse the certificate.
+const REFUSALS_LOGGED_EVERY: i64 = 60;
+
+/// A connection that reads as ended when it has sent more than its allowance.
+type Limited = Join<Take<OwnedReadHalf>, OwnedWriteHalf>;
+
+impl Transport for TlsStream<Limited> {
+    fn renew_allowance(&mut self) {
+        self.get_mut().0.reader_mut().set_limit(ALLOWANCE);
+    }
+}
 
 /// How the endpoint speaks TLS. A handle: clones are the same, and a new certificate counts from the next handshake on.
 #[derive(Debug, Clone)]
@@ -48,17 +64,14 @@ pub struct Tls {
 #[derive(Debug, Default)]
 struct Certificate {
     key: RwLock<Option<Arc<CertifiedKey>>>,
-    /// The second from which on its time is to be looked at again.
-    concerns_at: AtomicI64,
-    concerns: Notify,
-    /// The second in which a client was last told to have refused it.
-    refusal_told_at: AtomicI64,
+    /// When it was last logged that a client refused it, in seconds since 1970.
+    refusal_logged_at: AtomicI64,
 }
 
 /// What comes of a connection that should speak TLS.
 pub(super) enum Handshake {
     /// It does.
-    Done(Box<Secure<TcpStream>>),
+    Done(Box<TlsStream<Limited>>),
     /// It speaks something else: plain HTTP, most likely.
     NotTls(TcpStream),
 }
@@ -71,8 +84,7 @@ impl Tls {
     pub fn new() -> Result<Self, TlsError> {
         let certificate = Arc::new(Certificate::default());
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| TlsError::Library(error.to_string()))?
+            .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&certificate) as Arc<dyn ResolvesServerCert>);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -84,15 +96,7 @@ impl Tls {
 
     /// From now on this is the certificate. Connections that have another go on.
     pub fn set(&self, pair: &TlsPair) {
-        let next = pair.next_concern(Timestamp::now()).map_or(i64::MAX, Timestamp::as_second);
-        self.certificate.concerns_at.store(next, Relaxed);
         *self.certificate.key.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&pair.certified));
-    }
-
-    /// Waits until the certificate is used for the first time after [`TlsPair::concern`] has something new to say: so
-    /// no timer runs for the day on which it expires, and a sleeping computer's clock misleads nobody.
-    pub async fn concerns(&self) {
-        self.certificate.concerns.notified().await;
     }
 
     pub(super) async fn handshake(&self, stream: TcpStream) -> io::Result<Handshake> {
@@ -101,8 +105,9 @@ impl Tls {
             return Ok(Handshake::NotTls(stream));
         }
         let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
-        match acceptor.accept(Metered::new(stream)).await {
-            Ok(stream) => Ok(Handshake::Done(Box::new(Secure(stream)))),
+        let (read, write) = stream.into_split();
+        match acceptor.accept(join(read.take(ALLOWANCE), write)).await {
+            Ok(stream) => Ok(Handshake::Done(Box::new(stream))),
             Err(error) => {
                 self.certificate.note_failure(&error);
                 Err(error)
@@ -127,21 +132,17 @@ impl Certificate {
             return;
         };
         let now = Timestamp::now().as_second();
-        if now.saturating_sub(self.refusal_told_at.load(Relaxed)) < REFUSALS_APART {
+        if now.saturating_sub(self.refusal_logged_at.load(Relaxed)) < REFUSALS_LOGGED_EVERY {
             debug!(?alert, "a client ended its handshake");
             return;
         }
-        self.refusal_told_at.store(now, Relaxed);
+        self.refusal_logged_at.store(now, Relaxed);
         warn!(?alert, "a client ended its handshake; a homeserver does so when it does not trust the certificate");
     }
 }
 
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        if Timestamp::now().as_second() >= self.concerns_at.load(Relaxed) {
-            self.concerns_at.store(i64::MAX, Relaxed);
-            self.concerns.notify_one();
-        }
         self.key.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

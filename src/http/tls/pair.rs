@@ -1,9 +1,9 @@
 //! A certificate and its private key, as they stand in two files.
 
 use std::{
-    fmt,
     fs::File,
     io::{self, Read as _},
+    net::{Ipv4Addr, Ipv6Addr},
     path::Path,
     sync::Arc,
 };
@@ -19,26 +19,17 @@ use tokio_rustls::rustls::{
     server::ParsedCertificate,
     sign::CertifiedKey,
 };
-
-use super::x509::{self, Facts};
+use x509_parser::{certificate::X509Certificate, extensions::GeneralName, time::ASN1Time};
 
 /// Longest file that is read: a chain is a few KiB long.
 const LONGEST_FILE: u64 = 1024 * 1024;
-/// How long before its end a certificate is told to be ending, at most; short-lived ones have a tenth of their life.
-const NOTICE: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How long before its end a certificate is warned of, at most; short-lived ones for a tenth of their life.
+const WARNED_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Why a certificate and a key cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read.
-    #[error("{path} cannot be read: {reason}")]
-    Unreadable {
-        /// The file.
-        path: String,
-        /// What happened.
-        reason: String,
-    },
-    /// A file is not what it should be, or only half of it.
+    /// A file is not there, not readable, not what it should be, or only half of it.
     #[error("{path}: {reason}")]
     Unusable {
         /// The file.
@@ -56,40 +47,43 @@ pub enum TlsError {
     },
     /// TLS itself.
     #[error("TLS cannot be set up: {0}")]
-    Library(String),
+    Library(#[from] rustls::Error),
+}
+
+impl TlsError {
+    fn unusable(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Unusable { path: path.display().to_string(), reason: reason.into() }
+    }
 }
 
 /// A certificate with its chain and its private key: each well-formed, and belonging together.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct TlsPair {
     pub(super) certified: Arc<CertifiedKey>,
-    facts: Facts,
-}
-
-impl fmt::Debug for TlsPair {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsPair").field("facts", &self.facts).finish_non_exhaustive()
-    }
+    names: Vec<String>,
+    not_before: Timestamp,
+    not_after: Timestamp,
 }
 
 /// Reads a certificate chain (PEM, the server's own first) and its private key (PEM: PKCS #8, PKCS #1 or SEC 1) and
 /// checks that they can be used together. Whether anybody trusts the certificate, whether it fits the name by which
-/// we are reached, and whether it has expired is not looked at: see [`TlsPair::fits`] and [`TlsPair::concern`].
+/// we are reached, and whether it has expired is not looked at: see [`TlsPair::fits`] and [`TlsPair::expiry_problem`].
 ///
 /// # Errors
 /// Says which file is wrong, and how.
 pub fn inspect(certificate: &Path, key: &Path) -> Result<TlsPair, TlsError> {
-    let unusable = |path: &Path, reason: String| TlsError::Unusable { path: path.display().to_string(), reason };
     let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| unusable(certificate, in_words(&error)))?;
+        .map_err(|error| TlsError::unusable(certificate, in_words(&error)))?;
     let first = chain.first().ok_or_else(|| {
-        unusable(certificate, "there is no certificate in it (PEM, \"-----BEGIN CERTIFICATE-----\")".to_owned())
+        TlsError::unusable(certificate, "there is no certificate in it (PEM, \"-----BEGIN CERTIFICATE-----\")")
     })?;
-    let parsed = ParsedCertificate::try_from(first);
-    let (Ok(_), Some(facts)) = (parsed, x509::read(first)) else {
-        return Err(unusable(certificate, "its first certificate is damaged".to_owned()));
+    let (Ok(_), Ok((_, parsed))) = (ParsedCertificate::try_from(first), x509_parser::parse_x509_certificate(first))
+    else {
+        return Err(TlsError::unusable(certificate, "its first certificate is damaged"));
     };
+    let names = alternative_names(&parsed);
+    let (not_before, not_after) = (timestamp(parsed.validity().not_before), timestamp(parsed.validity().not_after));
 
     let pem = read(key)?;
     let der = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| {
@@ -100,14 +94,14 @@ pub fn inspect(certificate: &Path, key: &Path) -> Result<TlsPair, TlsError> {
         } else {
             "there is no private key in it (PEM, \"-----BEGIN PRIVATE KEY-----\")".to_owned()
         };
-        unusable(key, reason)
+        TlsError::unusable(key, reason)
     })?;
     match CertifiedKey::from_der(chain, der, &ring::default_provider()) {
-        Ok(certified) => Ok(TlsPair { certified: Arc::new(certified), facts }),
+        Ok(certified) => Ok(TlsPair { certified: Arc::new(certified), names, not_before, not_after }),
         Err(rustls::Error::InconsistentKeys(_)) => {
             Err(TlsError::Mismatch { certificate: certificate.display().to_string(), key: key.display().to_string() })
         }
-        Err(error) => Err(unusable(key, format!("this private key cannot be used: {error}"))),
+        Err(error) => Err(TlsError::unusable(key, format!("this private key cannot be used: {error}"))),
     }
 }
 
@@ -115,54 +109,63 @@ impl TlsPair {
     /// The DNS names and IP addresses that the certificate is for.
     #[must_use]
     pub fn names(&self) -> &[String] {
-        &self.facts.names
+        &self.names
     }
 
     /// When the certificate ends.
     #[must_use]
     pub fn not_after(&self) -> Timestamp {
-        self.facts.not_after
+        self.not_after
     }
 
     /// Whether the certificate is for this host: a name or an IP address, as in a URL (`[::1]` too).
     #[must_use]
     pub fn fits(&self, host: &str) -> bool {
         let host = host.trim_start_matches('[').trim_end_matches(']');
+        let Ok(name) = ServerName::try_from(host) else { return false };
         let certificate = self.certified.end_entity_cert().and_then(ParsedCertificate::try_from);
-        match (certificate, ServerName::try_from(host)) {
-            (Ok(certificate), Ok(name)) => rustls::client::verify_server_name(&certificate, &name).is_ok(),
-            (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
-        }
+        certificate.is_ok_and(|certificate| rustls::client::verify_server_name(&certificate, &name).is_ok())
     }
 
-    /// What is to be said about the certificate's time, if anything.
+    /// What is wrong with the certificate's time, if anything: it is not valid at that time, or not for much longer.
     #[must_use]
-    pub fn concern(&self, now: Timestamp) -> Option<String> {
-        let Facts { not_before, not_after, .. } = self.facts;
+    pub fn expiry_problem(&self, now: Timestamp) -> Option<String> {
+        let Self { not_before, not_after, .. } = *self;
+        let warned_for = WARNED_FOR.min(not_after.duration_since(not_before) / 10);
         if now >= not_after {
             Some(format!("it has expired on {not_after}, and homeservers do not push to it: renew it"))
         } else if now < not_before {
             Some(format!("it is valid from {not_before} on, and homeservers do not push to it before"))
-        } else if now >= self.ending() {
+        } else if not_after.duration_since(now) <= warned_for {
             Some(format!("it expires on {not_after}: renew it"))
         } else {
             None
         }
     }
+}
 
-    /// When [`Self::concern`] next says something else.
-    pub(super) fn next_concern(&self, now: Timestamp) -> Option<Timestamp> {
-        [self.facts.not_before, self.ending(), self.facts.not_after].into_iter().filter(|at| *at > now).min()
-    }
+/// The DNS names and IP addresses of a certificate.
+fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let extension = certificate.subject_alternative_name().ok().flatten();
+    let names = extension.map_or(&[][..], |extension| &extension.value.general_names);
+    names.iter().filter_map(name).collect()
+}
 
-    fn ending(&self) -> Timestamp {
-        let Facts { not_before, not_after, .. } = self.facts;
-        not_after.saturating_sub(NOTICE.min(not_after.duration_since(not_before) / 10)).unwrap_or(not_after)
+fn name(name: &GeneralName<'_>) -> Option<String> {
+    if let GeneralName::DNSName(name) = name {
+        return Some((*name).to_owned());
     }
+    let GeneralName::IPAddress(bytes) = name else { return None };
+    let v4 = <[u8; 4]>::try_from(*bytes).map(|bytes| Ipv4Addr::from(bytes).to_string());
+    v4.or_else(|_| <[u8; 16]>::try_from(*bytes).map(|bytes| Ipv6Addr::from(bytes).to_string())).ok()
+}
+
+/// 9999-12-31 stands for no end, and is later than any timestamp.
+fn timestamp(time: ASN1Time) -> Timestamp {
+    Timestamp::from_second(time.timestamp()).unwrap_or(Timestamp::MAX)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let unreadable = |reason: String| TlsError::Unreadable { path: path.display().to_string(), reason };
     let contents = || {
         // Asked before it is opened: opening a pipe would wait for somebody to write into it.
         if !path.metadata()?.is_file() {
@@ -170,22 +173,22 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
         }
         let mut bytes = Vec::new();
         File::open(path)?.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > LONGEST_FILE {
+            return Err(io::Error::other(format!("it is longer than {} KiB", LONGEST_FILE / 1024)));
+        }
         Ok(bytes)
     };
-    let bytes = contents().map_err(|error| {
+    contents().map_err(|error| {
         let kind = error.kind();
-        unreadable(if kind == io::ErrorKind::NotFound {
+        let reason = if kind == io::ErrorKind::NotFound {
             "there is no such file".to_owned()
         } else if kind == io::ErrorKind::PermissionDenied {
             "this user may not read it".to_owned()
         } else {
             error.to_string()
-        })
-    })?;
-    if bytes.len() as u64 > LONGEST_FILE {
-        return Err(unreadable(format!("it is longer than {} KiB", LONGEST_FILE / 1024)));
-    }
-    Ok(bytes)
+        };
+        TlsError::unusable(path, reason)
+    })
 }
 
 fn is_encrypted(pem: &[u8]) -> bool {
@@ -273,9 +276,9 @@ mod tests {
 
         let place = Place::new(&good, &key);
         fs::remove_file(place.0.path().join("k.pem")).unwrap();
-        assert_eq!(place.inspect().unwrap_err(), "~/k.pem cannot be read: there is no such file");
+        assert_eq!(place.inspect().unwrap_err(), "~/k.pem: there is no such file");
         fs::create_dir(place.0.path().join("k.pem")).unwrap();
-        assert_eq!(place.inspect().unwrap_err(), "~/k.pem cannot be read: it is not a file");
+        assert_eq!(place.inspect().unwrap_err(), "~/k.pem: it is not a file");
     }
 
     #[test]
@@ -292,18 +295,34 @@ mod tests {
     }
 
     #[test]
-    fn its_time_is_told_before_it_is_over() {
+    fn its_end_is_warned_of() {
         let key = KeyPair::generate().unwrap();
         let pair = Place::new(&made(&["a.example"], &key), &key.serialize_pem()).inspect().unwrap();
-        let check = |now: &str, expected: &str, next: Option<&str>| {
-            let now = now.parse().unwrap();
-            let said = pair.concern(now).unwrap_or_default();
+        let check = |now: &str, expected: &str| {
+            let said = pair.expiry_problem(now.parse().unwrap()).unwrap_or_default();
             assert!(said.contains(expected) && said.is_empty() == expected.is_empty(), "{said}");
-            assert_eq!(pair.next_concern(now), next.map(|next| next.parse().unwrap()));
         };
-        check("2025-12-31T00:00:00Z", "valid from 2026-01-01", Some("2026-01-01T00:00:00Z"));
-        check("2026-01-01T00:00:00Z", "", Some("2026-03-25T00:00:00Z"));
-        check("2026-03-25T00:00:00Z", "expires on 2026-04-01", Some("2026-04-01T00:00:00Z"));
-        check("2026-04-01T00:00:00Z", "has expired on 2026-04-01", None);
+        check("2025-12-31T00:00:00Z", "valid from 2026-01-01");
+        check("2026-01-01T00:00:00Z", "");
+        check("2026-03-24T23:59:59Z", "");
+        check("2026-03-25T00:00:00Z", "expires on 2026-04-01");
+        check("2026-04-01T00:00:00Z", "has expired on 2026-04-01");
+    }
+
+    #[test]
+    fn names_and_times_of_all_forms_are_read() {
+        let key = KeyPair::generate().unwrap();
+        let names = ["push.example.org", "192.168.1.20", "fd00::1", "*.example.org"];
+        // Until 2049 the year has two digits; 9999 is later than any timestamp.
+        for (until, expected) in [(2049, "2049-12-31T00:00:00Z"), (2050, "2050-12-31T00:00:00Z"), (9999, "")] {
+            let mut params = CertificateParams::new(names.map(str::to_owned)).unwrap();
+            (params.not_before, params.not_after) = (date_time_ymd(1999, 12, 31), date_time_ymd(until, 12, 31));
+            let certificate = params.self_signed(&key).unwrap().pem();
+            let pair = Place::new(&certificate, &key.serialize_pem()).inspect().unwrap();
+            assert_eq!(pair.names(), names);
+            assert_eq!(pair.not_after(), expected.parse().unwrap_or(Timestamp::MAX));
+        }
+        let nameless = CertificateParams::new([]).unwrap().self_signed(&key).unwrap().pem();
+        assert!(Place::new(&nameless, &key.serialize_pem()).inspect().unwrap().names().is_empty());
     }
 }

@@ -1,0 +1,147 @@
+//! Which request gets which answer.
+//!
+//! `POST /_matrix/push/v1/notify` (Matrix specification, Push Gateway API), the paths of `server.extra_paths` for the
+//! first protocol, and `GET /health`.
+
+use std::{
+    io::{self, ErrorKind},
+    sync::Arc,
+};
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    Method, Request, Response,
+    body::{Body as _, Bytes, Incoming},
+};
+use tokio::time::timeout;
+use tracing::warn;
+
+use super::{
+    answer::{Answer, Failure},
+    connection::Connection,
+    connection_table::OutOfMemory,
+};
+use crate::push::notify;
+
+/// Says whether a push could be accepted now.
+pub const HEALTH_PATH: &str = "/health";
+
+/// What a request is for.
+#[derive(Debug, PartialEq, Eq)]
+enum Route {
+    Push,
+    Health,
+    WrongMethod { allow: &'static str },
+    WrongPath,
+}
+
+fn route(method: &Method, path: &str, extra_paths: &[String]) -> Route {
+    if path == notify::PATH || extra_paths.iter().any(|extra| extra == path) {
+        if method == Method::POST { Route::Push } else { Route::WrongMethod { allow: "POST" } }
+    } else if path == HEALTH_PATH {
+        if [Method::GET, Method::HEAD].contains(method) {
+            Route::Health
+        } else {
+            Route::WrongMethod { allow: "GET, HEAD" }
+        }
+    } else {
+        Route::WrongPath
+    }
+}
+
+/// Answers one request of a connection; with `refuse_plain` only to say that TLS is spoken here.
+///
+/// # Errors
+/// When the connection is to be closed without an answer: the body does not come.
+pub(super) async fn respond(
+    connection: &Arc<Connection>,
+    mut request: Request<Incoming>,
+    refuse_plain: bool,
+) -> io::Result<Response<Full<Bytes>>> {
+    connection.begin_request(!request.body().is_end_stream());
+    let route = route(request.method(), request.uri().path(), &connection.server.extra_paths());
+    let answer = match route {
+        _ if refuse_plain => Answer::Failed(Failure::NotTls),
+        Route::Push => {
+            let read = timeout(connection.limits().body_time, read(request.body_mut(), connection)).await;
+            match read.map_err(|_| ErrorKind::TimedOut)? {
+                Ok(body) => push(&body, connection).await,
+                Err(failure) => Answer::Failed(failure),
+            }
+        }
+        Route::Health => health(connection).await,
+        Route::WrongMethod { allow } => Answer::Failed(Failure::WrongMethod { allow }),
+        Route::WrongPath => Answer::Failed(Failure::WrongPath),
+    };
+    connection.end_request();
+    Ok(answer.into_response())
+}
+
+/// Reads the body. It is counted until it is answered.
+async fn read(body: &mut Incoming, connection: &Connection) -> Result<Vec<u8>, Failure> {
+    let limit = connection.limits().body_bytes;
+    if body.size_hint().lower() > limit as u64 {
+        return Err(Failure::BodyTooLarge { limit });
+    }
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame.map_err(|_| Failure::BodyBroken)?.into_data() else { continue };
+        if whole.len() + piece.len() > limit {
+            return Err(Failure::BodyTooLarge { limit });
+        }
+        connection.hold_body(piece.len()).map_err(|OutOfMemory| Failure::OutOfMemory)?;
+        whole.extend_from_slice(&piece);
+    }
+    connection.note_body_read();
+    Ok(whole)
+}
+
+async fn push(body: &[u8], connection: &Connection) -> Answer {
+    let accepting = connection.server.intake.accept(body, || connection.note_push());
+    match timeout(connection.limits().record_time, accepting).await {
+        Ok(Ok(rejected)) => Answer::Pushed(rejected),
+        Ok(Err(refusal)) => Answer::Failed(Failure::Refused(refusal)),
+        Err(_) => {
+            warn!("the disk takes too long to record a push; its homeserver will try again");
+            Answer::Failed(Failure::InboxTooSlow)
+        }
+    }
+}
+
+async fn health(connection: &Connection) -> Answer {
+    match timeout(connection.limits().record_time, connection.server.intake.check()).await {
+        Ok(Ok(())) => Answer::Healthy,
+        Ok(Err(refusal)) => Answer::Unhealthy(Failure::Refused(refusal)),
+        Err(_) => Answer::Unhealthy(Failure::InboxTooSlow),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_path_has_its_methods() {
+        let extra = ["/push".to_owned(), "/a/b".to_owned()];
+        let check = |method: &str, path: &str, expected: Route| {
+            assert_eq!(route(&method.parse().unwrap(), path, &extra), expected, "{method} {path}");
+        };
+        check("POST", notify::PATH, Route::Push);
+        check("POST", "/push", Route::Push);
+        check("POST", "/a/b", Route::Push);
+        check("GET", HEALTH_PATH, Route::Health);
+        check("HEAD", HEALTH_PATH, Route::Health);
+        for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW", "post"] {
+            check(method, notify::PATH, Route::WrongMethod { allow: "POST" });
+            check(method, "/push", Route::WrongMethod { allow: "POST" });
+        }
+        for method in ["POST", "PUT", "get"] {
+            check(method, HEALTH_PATH, Route::WrongMethod { allow: "GET, HEAD" });
+        }
+        for path in
+            ["/", "", "*", "//push", "/push/", "/Push", "/_matrix/push/v1/notify/", "/_matrix/push/v1", "/healthy"]
+        {
+            check("POST", path, Route::WrongPath);
+        }
+    }
+}
