@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use crate::{
     accounts::{Account, Accounts, AccountsFile, FIRST_ACCOUNT, new_pushkey},
-    cli::{Failure, registration},
+    cli::Failure,
     config::{self, Config},
     controller::{Topic, WELCOME, own_popup},
     desktop::popup::Popup,
@@ -15,6 +15,7 @@ use crate::{
     inbox::{CountsScope, Inbox, Retention},
     paths::Paths,
     platform::files,
+    registration,
 };
 
 /// The app icon.

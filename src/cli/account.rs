@@ -7,12 +7,13 @@ use jiff::Timestamp;
 use super::{
     Context, Failure,
     arguments::{self, AddAccount},
-    output, registration,
+    output,
 };
 use crate::{
     accounts::{Account, Accounts, AccountsError, AccountsFile, new_pushkey},
     control::{AskError, Reply, Request, ask},
     inbox::CountsScope,
+    registration,
 };
 
 /// What to do first.

@@ -12,7 +12,6 @@ mod logout;
 mod man;
 mod output;
 mod pause;
-pub mod registration;
 pub mod sample;
 mod status;
 mod terminal;

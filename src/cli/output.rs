@@ -37,14 +37,7 @@ fn width(text: &str) -> usize {
 
 /// One line of JSON, in which everything that a terminal might obey, reorder, hide or pile up is escaped.
 pub(super) fn json(value: &impl Serialize) -> io::Result<String> {
-    Ok(escape(&serde_json::to_string(value)?))
-}
-
-/// Escapes in JSON whatever acts, hides or piles up. Outside of its strings there is no such character.
-pub(super) fn escape(json: &str) -> String {
-    text::spell_out(json, |character, escaped| {
-        escaped.extend(character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
-    })
+    Ok(text::escape_json(&serde_json::to_string(value)?))
 }
 
 /// The person's own time, to the minute.

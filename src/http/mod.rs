@@ -8,7 +8,6 @@
 
 mod answer;
 mod body;
-pub mod client;
 mod connection;
 mod limits;
 mod link;

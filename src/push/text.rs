@@ -63,6 +63,14 @@ pub fn spell_out(text: &str, spell: impl Fn(char, &mut String)) -> String {
     output
 }
 
+/// Escapes in JSON whatever acts, hides or piles up. Outside of its strings there is no such character.
+#[must_use]
+pub fn escape_json(json: &str) -> String {
+    spell_out(json, |character, escaped| {
+        escaped.extend(character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+    })
+}
+
 /// Escapes text for notification services that read markup (the capability `body-markup`).
 #[must_use]
 pub fn escape_markup(text: &str) -> Cow<'_, str> {

@@ -1,14 +1,13 @@
 //! How to register an account's pusher with a homeserver, in words to read and a request to paste.
 
-use hyper::Uri;
 use serde_json::json;
+use url::Url;
 
-use super::output;
 use crate::{
     accounts::{Account, Accounts},
     address::Scope,
     identity,
-    push::notify,
+    push::{notify, text},
 };
 
 /// What a homeserver must be told to push to this account, and how. Contains the pushkey: for the person's eyes only,
@@ -73,7 +72,7 @@ fn request(account: &Account, url: &str) -> String {
         "curl --fail-with-body -X POST \"$HOMESERVER/_matrix/client/v3/pushers/set\" \\\n  \
          -H \"Authorization: Bearer $ACCESS_TOKEN\" -H 'Content-Type: application/json' \\\n  \
          -d {}",
-        shell_word(&output::escape(&pusher.to_string())),
+        shell_word(&text::escape_json(&pusher.to_string())),
     )
 }
 
@@ -84,8 +83,8 @@ fn shell_word(text: &str) -> String {
 
 /// What the person must know about an address that not every homeserver can reach.
 fn hint(public_url: &str) -> Option<&'static str> {
-    let uri: Uri = public_url.parse().ok()?;
-    match Scope::of_host(uri.host()?)? {
+    let url = Url::parse(public_url).ok()?;
+    match Scope::of_host(url.host_str()?)? {
         Scope::Unspecified => Some(
             "Pushbell listens on every address of this computer. Set server.public_url in pushbell.toml to the one\n\
              that your homeserver can reach.",
