@@ -20,7 +20,9 @@
 //! | [`homeserver`] | the client-server API: signing in, pushers, what was missed |
 //! | [`secrets`] | access tokens, in the keyring or a private file |
 //! | [`session`] | the session of a signed-in account: a client with its token, renewed, and its pusher |
-//! | [`whereabouts`] | where a homeserver is, and which address it reaches us at |
+//! | [`reachability`] | where a homeserver is, which address it reaches us at, and what it takes |
+//! | [`registration`] | what a homeserver has to be told, in words |
+//! | [`http_client`] | the one HTTP client |
 //! | [`controller`] | the sole owner of what is presented: events in, calls to inbox and desktop out |
 //! | [`desktop`] | popups, badge, tray and sounds as plain values, and the one trait through which they are shown |
 //! | [`platform`] | the only place that names the operating system |
@@ -48,6 +50,7 @@
 pub mod accounts;
 pub mod address;
 pub mod app;
+mod backoff;
 pub mod cli;
 pub mod config;
 pub mod control;
@@ -57,6 +60,7 @@ pub mod doctor;
 pub mod failure;
 pub mod homeserver;
 pub mod http;
+pub mod http_client;
 pub mod identity;
 pub mod inbox;
 pub mod intake;
@@ -66,10 +70,10 @@ pub mod paths;
 pub mod platform;
 pub mod present;
 pub mod push;
+pub mod reachability;
 pub mod registration;
 pub mod sample;
 pub mod secrets;
 pub mod session;
 pub mod sound;
 pub mod wake;
-pub mod whereabouts;

@@ -1,7 +1,7 @@
 //! How to register an account's pusher with a homeserver, in words to read and a request to paste.
 
-use hyper::Uri;
 use serde_json::json;
+use url::Url;
 
 use crate::{
     accounts::{Account, Accounts},
@@ -83,8 +83,8 @@ fn shell_word(text: &str) -> String {
 
 /// What the person must know about an address that not every homeserver can reach.
 fn hint(public_url: &str) -> Option<&'static str> {
-    let uri: Uri = public_url.parse().ok()?;
-    match Scope::of_host(uri.host()?)? {
+    let url = Url::parse(public_url).ok()?;
+    match Scope::of_host(url.host_str()?)? {
         Scope::Unspecified => Some(
             "Pushbell listens on every address of this computer. Set server.public_url in pushbell.toml to the one\n\
              that your homeserver can reach.",

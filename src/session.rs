@@ -8,9 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     accounts::{Account, SignIn},
     homeserver::{
-        BaseUrl, HomeserverClient, HomeserverError, HttpPusher, HttpsClient, Tokens, TransportError,
+        BaseUrl, HomeserverClient, HomeserverError, HttpPusher, Tokens,
         oauth::{self, OAuthError},
     },
+    http_client::{HttpClient, TransportError},
     identity, platform,
     push::notify,
     secrets::{Secrets, SecretsError},
@@ -31,6 +32,9 @@ pub enum SessionError {
     /// The homeserver cannot be asked now.
     #[error(transparent)]
     Homeserver(#[from] HomeserverError),
+    /// Its authorization server cannot be asked now.
+    #[error(transparent)]
+    OAuth(#[from] OAuthError),
 }
 
 impl From<TransportError> for SessionError {
@@ -67,13 +71,13 @@ impl Sessions {
     /// # Errors
     /// When the session is over, or cannot go on now.
     pub async fn open(&self, sign_in: &SignIn, deadline: Duration) -> Result<SignedIn, SessionError> {
-        let https = HttpsClient::new()?.with_deadline(deadline);
+        let http = HttpClient::new()?.with_deadline(deadline);
         let tokens = self.load(sign_in).await?;
         let soon = Timestamp::now().checked_add(EXPIRES_SOON).unwrap_or(Timestamp::MAX);
         if tokens.expires_at.is_some_and(|at| at <= soon) && tokens.refresh_token.is_some() {
-            return self.renewed(sign_in, https, &tokens.access_token).await;
+            return self.renewed(sign_in, http, &tokens.access_token).await;
         }
-        SignedIn::new(sign_in, https, tokens)
+        SignedIn::new(sign_in, http, tokens)
     }
 
     /// Another client, after the homeserver did not know the token of this one any more.
@@ -81,7 +85,7 @@ impl Sessions {
     /// # Errors
     /// When the session is over, or cannot go on now.
     pub async fn renew(&self, sign_in: &SignIn, old: &SignedIn) -> Result<SignedIn, SessionError> {
-        self.renewed(sign_in, old.client.https().clone(), &old.tokens.access_token).await
+        self.renewed(sign_in, old.client.http().clone(), &old.tokens.access_token).await
     }
 
     async fn load(&self, sign_in: &SignIn) -> Result<Tokens, SessionError> {
@@ -89,18 +93,18 @@ impl Sessions {
         tokens.ok_or_else(|| SessionError::Over("its access token is neither in the keyring nor in a file".to_owned()))
     }
 
-    async fn renewed(&self, sign_in: &SignIn, https: HttpsClient, bad_token: &str) -> Result<SignedIn, SessionError> {
+    async fn renewed(&self, sign_in: &SignIn, http: HttpClient, bad_token: &str) -> Result<SignedIn, SessionError> {
         let turn = self.secrets.turn().await?;
         let tokens = self.load(sign_in).await?;
         if tokens.access_token != bad_token {
             // Somebody else has renewed it meanwhile.
-            return SignedIn::new(sign_in, https, tokens);
+            return SignedIn::new(sign_in, http, tokens);
         }
         let tokens = match (&tokens.oauth, &tokens.refresh_token) {
             (_, None) => return Err(SessionError::Over("the homeserver has ended the session".to_owned())),
-            (Some(_), Some(_)) => oauth::refresh(&https, &tokens).await.map_err(not_renewed)?,
+            (Some(_), Some(_)) => oauth::refresh(&http, &tokens).await.map_err(not_renewed)?,
             (None, Some(refresh_token)) => {
-                let client = HomeserverClient::new(https.clone(), base(sign_in)?);
+                let client = HomeserverClient::new(http.clone(), base(sign_in)?);
                 let renewed = client.refresh(refresh_token).await;
                 renewed.map_err(|error| match &error {
                     HomeserverError::Refused(refusal) if !error.is_temporary() => {
@@ -113,13 +117,13 @@ impl Sessions {
             }
         };
         turn.save(sign_in, &tokens).await?;
-        SignedIn::new(sign_in, https, tokens)
+        SignedIn::new(sign_in, http, tokens)
     }
 }
 
 impl SignedIn {
-    fn new(sign_in: &SignIn, https: HttpsClient, tokens: Tokens) -> Result<Self, SessionError> {
-        let client = HomeserverClient::new(https, base(sign_in)?).with_token(&tokens.access_token);
+    fn new(sign_in: &SignIn, http: HttpClient, tokens: Tokens) -> Result<Self, SessionError> {
+        let client = HomeserverClient::new(http, base(sign_in)?).with_token(&tokens.access_token);
         Ok(Self { client, tokens })
     }
 
@@ -127,7 +131,7 @@ impl SignedIn {
     ///
     /// # Errors
     /// When it may not have ended.
-    pub async fn end(&self) -> Result<(), HomeserverError> {
+    pub async fn end(&self) -> Result<(), SessionError> {
         end(&self.client, &self.tokens).await
     }
 }
@@ -137,10 +141,10 @@ impl SignedIn {
 ///
 /// # Errors
 /// When it may not have ended.
-pub async fn end(client: &HomeserverClient, tokens: &Tokens) -> Result<(), HomeserverError> {
+pub async fn end(client: &HomeserverClient, tokens: &Tokens) -> Result<(), SessionError> {
     match &tokens.oauth {
-        Some(oauth) if oauth.revocation_endpoint.is_some() => Ok(oauth::revoke(client.https(), tokens).await?),
-        Some(_) | None => client.logout().await,
+        Some(oauth) if oauth.revocation_endpoint.is_some() => Ok(oauth::revoke(client.http(), tokens).await?),
+        Some(_) | None => Ok(client.logout().await?),
     }
 }
 
@@ -152,7 +156,7 @@ fn not_renewed(error: OAuthError) -> SessionError {
     if error.is_signed_out() {
         SessionError::Over(format!("the homeserver has ended the session: {error}"))
     } else {
-        HomeserverError::from(error).into()
+        error.into()
     }
 }
 

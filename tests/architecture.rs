@@ -313,9 +313,11 @@ fn modules_use_each_other_in_one_direction() {
         ("secrets", &["app", "cli", "control", "controller", "http", "desktop", "inbox", "config"]),
         ("session", &["app", "cli", "control", "controller", "http", "desktop", "inbox", "config"]),
         (
-            "whereabouts",
-            &["app", "cli", "control", "controller", "http", "desktop", "inbox", "accounts", "config", "secrets"],
+            "reachability",
+            &["app", "cli", "control", "controller", "http", "desktop", "inbox", "accounts", "secrets", "doctor"],
         ),
+        ("registration", &["app", "cli", "control", "controller", "http", "desktop", "inbox", "config", "platform"]),
+        ("http_client", &["accounts", "homeserver", "http", "platform", "config", "cli", "app"]),
         ("doctor", &["app", "cli", "controller"]),
         ("desktop", &["app", "cli", "control", "controller", "http", "inbox", "accounts"]),
         ("controller", &["app", "cli", "http", "platform"]),

@@ -34,6 +34,12 @@ pub enum SignInMethod {
 }
 
 impl SignInMethod {
+    /// Whether the session was made for Pushbell, so that signing out ends it.
+    #[must_use]
+    pub fn owns_session(self) -> bool {
+        self != Self::Token
+    }
+
     /// As it is written in `accounts.toml`.
     pub(super) const WORDS: [(&'static str, Self); 4] =
         [("password", Self::Password), ("sso", Self::Sso), ("oauth", Self::OAuth), ("token", Self::Token)];

@@ -147,7 +147,7 @@ mod tests {
     use super::*;
     use crate::{
         accounts::{Account, AccountsFile},
-        http::client::{self, Scheme},
+        http_client::post_to_own_endpoint,
         inbox::CountsScope,
         push::notify,
     };
@@ -175,7 +175,7 @@ mod tests {
         let body = json!({"notification": {"event_id": "$1", "devices": [{"app_id": "app", "pushkey": "second's"}]}});
         let push = async || {
             let body = body.to_string().into_bytes();
-            let answer = client::post_json(Scheme::Http, address, notify::PATH, body, PATIENCE).await.unwrap();
+            let answer = post_to_own_endpoint("http", address, notify::PATH, body, PATIENCE).await.unwrap();
             String::from_utf8(answer.1).unwrap()
         };
         assert_eq!(push().await, r#"{"rejected":["second's"]}"#);

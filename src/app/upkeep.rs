@@ -22,7 +22,7 @@ use crate::{
     control::{Command, Reply, Request},
     controller::{self, Ask, Event, Topic},
     desktop::OpenTarget,
-    http::client::{self, Scheme},
+    http_client,
     intake::Intake,
     logging::LogLevel,
     paths::Paths,
@@ -53,12 +53,7 @@ pub(super) struct Upkeep {
 
 /// What of the configuration concerns catching up.
 pub(super) fn catching_up_settings(config: &Config) -> catching_up::Settings {
-    catching_up::Settings {
-        public_url: config.server.public_url.clone(),
-        listen: config.server.listen.clone(),
-        scheme: config.server.scheme(),
-        derive_missed_calls: config.calls.derive_missed,
-    }
+    catching_up::Settings { server: config.server.clone(), derive_missed_calls: config.calls.derive_missed }
 }
 
 /// The configuration as it is in force where a service manager has said what to listen on.
@@ -224,8 +219,8 @@ impl Upkeep {
         drop(self.events.send(event));
     }
 
-    fn scheme(&self) -> Scheme {
-        if self.certificate.is_some() { Scheme::Https } else { Scheme::Http }
+    fn scheme(&self) -> &'static str {
+        if self.certificate.is_some() { "https" } else { "http" }
     }
 
     /// Sends a test push. If it does not arrive, the person who asked for it is told why.
@@ -268,11 +263,11 @@ impl Upkeep {
     }
 }
 
-async fn post(scheme: Scheme, address: SocketAddr, body: Vec<u8>) -> Result<(), String> {
-    match client::post_json(scheme, address, notify::PATH, body, TEST_TIME).await {
+async fn post(scheme: &str, address: SocketAddr, body: Vec<u8>) -> Result<(), String> {
+    match http_client::post_to_own_endpoint(scheme, address, notify::PATH, body, TEST_TIME).await {
         Ok((200, _)) => Ok(()),
         Ok((status, _)) => Err(format!("{scheme}://{address} answered with {status}")),
-        Err(error) => Err(format!("{scheme}://{address}: {error}")),
+        Err(error) => Err(format!("{scheme}://{address}: {}", error.reason)),
     }
 }
 

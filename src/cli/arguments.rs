@@ -131,7 +131,7 @@ pub struct Login {
     /// How long to wait for a first push [default: 60 without a terminal, 600 with one]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=86_400))]
     pub wait: Option<u64>,
-    /// Set the pusher even though the homeserver cannot reach this computer
+    /// Go on even though the homeserver cannot reach this computer, or is not reached over https
     #[arg(long)]
     pub anyway: bool,
 }

@@ -2,10 +2,11 @@
 
 use std::io::Write;
 
-use super::{Context, Failure, account, arguments, login::naming::is_made_by_login, output, terminal::Terminal};
+use super::{Context, Failure, account, arguments, login::account_name::is_made_by_login, output, terminal::Terminal};
 use crate::{
-    accounts::{Account, AccountsError, AccountsFile, SignIn, SignInMethod},
-    homeserver::{HomeserverClient, HomeserverError, https::DEADLINE},
+    accounts::{Account, AccountsError, AccountsFile, SignIn},
+    homeserver::{HomeserverClient, HomeserverError},
+    http_client::DEADLINE,
     secrets::Secrets,
     session::{self, SessionError, Sessions},
 };
@@ -94,16 +95,12 @@ async fn leave(account: &Account, sign_in: &SignIn, secrets: &Secrets, out: &mut
         return Ok(Leave::NotNow(error.to_string()));
     }
     writeln!(out, "Removed the pusher.")?;
-    match sign_in.method {
-        SignInMethod::Token => {
-            writeln!(out, "The session of the access token goes on: it is not Pushbell's own.")?;
-        }
-        SignInMethod::Password | SignInMethod::Sso | SignInMethod::OAuth => {
-            if let Err(error) = signed_in.end().await {
-                return Ok(Leave::NotNow(error.to_string()));
-            }
-            writeln!(out, "Signed out.")?;
-        }
+    if !sign_in.method.owns_session() {
+        writeln!(out, "The session of the access token goes on: it is not Pushbell's own.")?;
+    } else if let Err(error) = signed_in.end().await {
+        return Ok(Leave::NotNow(error.to_string()));
+    } else {
+        writeln!(out, "Signed out.")?;
     }
     Ok(Leave::Taken)
 }
@@ -118,19 +115,9 @@ async fn remove_pusher(client: &HomeserverClient, account: &Account) -> Result<(
 
 /// What the person has to do (pure).
 fn remaining(account: &Account, sign_in: &SignIn, leave: &Leave) -> Option<String> {
-    match (leave, sign_in.method) {
-        (Leave::Taken, _) => None,
-        (Leave::NoToken | Leave::NotNow(_), SignInMethod::Token) if !is_made_by_login(account) => Some(format!(
-            "{} still has the pusher of \"{}\", and goes on pushing to it. If nobody else does, run `pushbell account \
-             remove {}`: the next push then ends it.",
-            sign_in.homeserver, account.name, account.name
-        )),
-        (Leave::NoToken | Leave::NotNow(_), SignInMethod::Token) => Some(format!(
-            "{} still has the pusher of \"{}\". If this desktop can be reached, the next push ends it: Pushbell answers \
-             that it does not know the account.",
-            sign_in.homeserver, account.name
-        )),
-        (Leave::NoToken | Leave::NotNow(_), SignInMethod::Password | SignInMethod::Sso | SignInMethod::OAuth) => {
+    match leave {
+        Leave::Taken => None,
+        Leave::NoToken | Leave::NotNow(_) if sign_in.method.owns_session() => {
             let device = if sign_in.device_id.is_empty() { String::new() } else { format!(" ({})", sign_in.device_id) };
             Some(format!(
                 "sign out the session \"{}\"{device} of {} in your client's list of sessions. Its pusher goes with it.",
@@ -138,6 +125,16 @@ fn remaining(account: &Account, sign_in: &SignIn, leave: &Leave) -> Option<Strin
                 sign_in.user_id
             ))
         }
+        Leave::NoToken | Leave::NotNow(_) if !is_made_by_login(account) => Some(format!(
+            "{} still has the pusher of \"{}\", and goes on pushing to it. If nobody else does, run `pushbell account \
+             remove {}`: the next push then ends it.",
+            sign_in.homeserver, account.name, account.name
+        )),
+        Leave::NoToken | Leave::NotNow(_) => Some(format!(
+            "{} still has the pusher of \"{}\". If this desktop can be reached, the next push ends it: Pushbell answers \
+             that it does not know the account.",
+            sign_in.homeserver, account.name
+        )),
     }
 }
 
@@ -146,7 +143,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::inbox::CountsScope;
+    use crate::{accounts::SignInMethod, inbox::CountsScope};
 
     #[test]
     fn what_remains_depends_on_whose_session_it_was() {

@@ -8,7 +8,7 @@ use super::{Context, Failure, arguments, output};
 use crate::{
     accounts::{Account, AccountsError},
     control::Status,
-    http::client::{self, Scheme},
+    http_client,
     inbox::CountsScope,
     push::notify,
     sample::{self, Kind},
@@ -33,14 +33,14 @@ pub(super) fn run(context: &Context, asked: &arguments::Test, out: &mut dyn Writ
         })?,
     };
     let address = address(&status)?;
-    let scheme = if status.tls.is_some() { Scheme::Https } else { Scheme::Http };
+    let scheme = if status.tls.is_some() { "https" } else { "http" };
     let failed = |reason: &dyn std::fmt::Display| Failure::Failed(format!("{scheme}://{address}: {reason}"));
     let body = sample::body(asked.kind, account, unread(&status, account, asked.kind)).map_err(|e| failed(&e))?;
     let body = serde_json::to_vec(&body).map_err(|error| failed(&error))?;
 
     let runtime = super::runtime()?;
-    let sending = client::post_json(scheme, address, notify::PATH, body, PATIENCE);
-    let (code, answer) = runtime.block_on(sending).map_err(|error| failed(&error))?;
+    let sending = http_client::post_to_own_endpoint(scheme, address, notify::PATH, body, PATIENCE);
+    let (code, answer) = runtime.block_on(sending).map_err(|error| failed(&error.reason))?;
     if code != 200 {
         let answer = output::harmless(&String::from_utf8_lossy(&answer));
         return Err(failed(&format_args!("the push was answered with {code}: {answer}")));

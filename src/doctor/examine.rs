@@ -6,14 +6,15 @@ use tokio::{task::JoinSet, time::timeout};
 
 use super::{
     DEADLINE, Finding,
-    reach::{self, Pushed, Way},
+    reach::{self, LocalEnd, Pushed},
     running::{self, Running},
-    sessions::{self, Patient},
+    sessions::{self, AccountCheck},
     settings, storage, surroundings, unless_it_hangs,
 };
 use crate::{
     accounts::{Account, Accounts},
     config::Config,
+    homeserver::HomeserverKind,
     paths::Paths,
     platform::{autostart, probe},
     push::notify,
@@ -55,7 +56,7 @@ pub async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
 /// The way from each account's homeserver to us. What is the same for several accounts is said once.
 async fn ways(paths: &Paths, config: &Config, running: &Running, accounts: Option<&Accounts>) -> Vec<Finding> {
     let base = running.status().map_or_else(|| config.server.base_url(), |status| status.public_url.clone());
-    let way = Way {
+    let end = LocalEnd {
         url: format!("{base}{}", notify::PATH),
         listen: running.listen(config),
         tls: config.server.tls.is_some(),
@@ -67,19 +68,21 @@ async fn ways(paths: &Paths, config: &Config, running: &Running, accounts: Optio
     let by_hand: Vec<_> = accounts.iter().filter(|account| account.sign_in.is_none()).collect();
     if accounts.is_empty() || !by_hand.is_empty() {
         let last = by_hand.iter().find_map(|account| running.last_push(&account.name));
-        let (way, pushed) = (way.clone(), last.map_or(Pushed::Unasked, Pushed::At));
-        checks.spawn(async move { (0, reach::examine(&way, None, "", pushed).await) });
+        let (end, pushed) = (end.clone(), last.map_or(Pushed::Unasked, Pushed::At));
+        checks.spawn(
+            async move { (0, reach::examine(&end, None, &HomeserverKind::Unknown(String::new()), pushed).await) },
+        );
     }
     for (position, account) in (1..).zip(accounts) {
         let last_push = running.last_push(&account.name);
-        let patient = Patient {
+        let check = AccountCheck {
             account,
             last_push,
-            way: way.clone(),
-            chosen: config.server.public_url.is_some(),
+            end: end.clone(),
+            is_url_chosen: config.server.public_url.is_some(),
             secrets: Secrets::new(paths),
         };
-        checks.spawn(async move { (position, sessions::check(&patient).await) });
+        checks.spawn(async move { (position, sessions::check(&check).await) });
     }
 
     let mut found = checks.join_all().await;
@@ -91,7 +94,7 @@ async fn ways(paths: &Paths, config: &Config, running: &Running, accounts: Optio
         }
     }
     if running.status().is_none() {
-        findings = running::without_endpoint(findings, &way);
+        findings = running::without_endpoint(findings, &end);
     }
     findings
 }

@@ -10,7 +10,7 @@ use std::{
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Finding, Verdict, reach::Way, unless_it_hangs, words};
+use super::{Finding, Verdict, reach::LocalEnd, unless_it_hangs, words};
 use crate::{
     config::Config,
     control::{self, AskError, Reply, Request, Status},
@@ -156,9 +156,9 @@ pub(super) fn problems(running: &Running, findings: &[Finding], paths: &Paths, c
 }
 
 /// While the program does not run, no push can come back: that is no fault of the way.
-pub(super) fn without_endpoint(mut findings: Vec<Finding>, way: &Way) -> Vec<Finding> {
+pub(super) fn without_endpoint(mut findings: Vec<Finding>, end: &LocalEnd) -> Vec<Finding> {
     findings.retain(|finding| finding.part != "endpoint");
-    let base = way.url.split("/_matrix").next().unwrap_or(&way.url);
+    let base = end.url.split("/_matrix").next().unwrap_or(&end.url);
     let says = format!("{} can only be tried while Pushbell runs", words(base));
     findings.push(Finding::warning("pusher URL", says));
     findings

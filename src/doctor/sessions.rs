@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use jiff::{Timestamp, tz::TimeZone};
-use serde_json::Value;
 use tokio::time::timeout;
 
 use super::{
     DEADLINE, Finding,
-    reach::{self, Pushed, Way},
+    reach::{self, LocalEnd, Pushed},
     words,
 };
 use crate::{
     accounts::{Account, SignIn},
-    homeserver::{BaseUrl, HomeserverClient, HomeserverError, HttpsClient, ListedPusher, Tokens},
+    homeserver::{BaseUrl, HomeserverClient, HomeserverError, HomeserverKind, ListedPusher, Tokens, UserId},
+    http_client::HttpClient,
     secrets::Secrets,
 };
 
@@ -23,45 +23,46 @@ const KEYRING: Duration = Duration::from_secs(2);
 const HOMESERVER: Duration = Duration::from_millis(2500);
 
 /// An account and what belongs to it.
-pub(super) struct Patient {
+pub(super) struct AccountCheck {
     pub(super) account: Account,
     /// When a push last came for it; `None` also while the program does not run.
     pub(super) last_push: Option<Timestamp>,
     /// To the address that homeservers are told, if they are not told another.
-    pub(super) way: Way,
+    pub(super) end: LocalEnd,
     /// That address was chosen (`server.public_url`), so that the pusher has to have it.
-    pub(super) chosen: bool,
+    pub(super) is_url_chosen: bool,
     pub(super) secrets: Secrets,
 }
 
 /// Nothing for an account that was registered by hand.
-pub(super) async fn check(patient: &Patient) -> Vec<Finding> {
-    let Some(sign_in) = &patient.account.sign_in else { return Vec::new() };
-    let name = words(&patient.account.name);
+pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
+    let Some(sign_in) = &check.account.sign_in else { return Vec::new() };
+    let name = words(&check.account.name);
     let homeserver = match BaseUrl::parse(&sign_in.homeserver) {
         Ok(homeserver) => homeserver,
         Err(reason) => return vec![again(Finding::fault(PART, format!("{name}: {}", words(reason))), sign_in)],
     };
-    let pushed = patient.last_push.map_or(Pushed::Never, Pushed::At);
-    let examine = async |way: &Way| {
-        let examined = timeout(DEADLINE, reach::examine(way, Some(&homeserver), &sign_in.server, pushed)).await;
+    let kind = HomeserverKind::named(&sign_in.server);
+    let pushed = check.last_push.map_or(Pushed::Never, Pushed::At);
+    let examine = async |end: &LocalEnd| {
+        let examined = timeout(DEADLINE, reach::examine(end, Some(&homeserver), &kind, pushed)).await;
         examined.unwrap_or_else(|_| vec![Finding::fault("pusher URL", "cannot be looked at in time")])
     };
     let mut told = None;
-    let (session, mut way) = tokio::join!(session(patient, sign_in, &homeserver, &mut told), examine(&patient.way));
+    let (session, mut way) = tokio::join!(session(check, sign_in, &homeserver, &mut told), examine(&check.end));
     // What the homeserver was told is what matters.
-    if let Some(url) = told.filter(|url| *url != patient.way.url) {
-        way = examine(&Way { url, ..patient.way.clone() }).await;
+    if let Some(url) = told.filter(|url| *url != check.end.url) {
+        way = examine(&LocalEnd { url, ..check.end.clone() }).await;
     }
     way.insert(0, session);
     way
 }
 
 /// `told`: the URL of our pusher, if there is one.
-async fn session(patient: &Patient, sign_in: &SignIn, homeserver: &BaseUrl, told: &mut Option<String>) -> Finding {
-    let name = words(&patient.account.name);
+async fn session(check: &AccountCheck, sign_in: &SignIn, homeserver: &BaseUrl, told: &mut Option<String>) -> Finding {
+    let name = words(&check.account.name);
     let fault = |says: String| Finding::fault(PART, format!("{name}: {says}"));
-    let tokens = match timeout(KEYRING, patient.secrets.load(sign_in)).await {
+    let tokens = match timeout(KEYRING, check.secrets.load(sign_in)).await {
         Ok(Ok(Some(tokens))) => tokens,
         Ok(Ok(None)) => return again(fault("its access token is gone".to_owned()), sign_in),
         Ok(Err(error)) => return fault(words(error)).advise(out_of_reach(sign_in)),
@@ -70,17 +71,17 @@ async fn session(patient: &Patient, sign_in: &SignIn, homeserver: &BaseUrl, told
             return fault(says).advise(out_of_reach(sign_in));
         }
     };
-    let https = match HttpsClient::new() {
-        Ok(https) => https.with_deadline(HOMESERVER),
+    let http = match HttpClient::new() {
+        Ok(http) => http.with_deadline(HOMESERVER),
         Err(error) => return fault(words(error)),
     };
-    let client = HomeserverClient::new(https, homeserver.clone()).with_token(&tokens.access_token);
-    let (who, pushers) = tokio::join!(client.get("/_matrix/client/v3/account/whoami"), client.pushers());
+    let client = HomeserverClient::new(http, homeserver.clone()).with_token(&tokens.access_token);
+    let (who, pushers) = tokio::join!(client.whoami(), client.pushers());
     let is_ours =
-        |pusher: &ListedPusher| pusher.app_id == patient.account.app_id && pusher.pushkey == patient.account.pushkey;
+        |pusher: &ListedPusher| pusher.app_id == check.account.app_id && pusher.pushkey == check.account.pushkey;
     let url = pushers.map(|pushers| pushers.into_iter().find(is_ours).map(|pusher| pusher.url));
     told.clone_from(url.as_ref().map_or(&None, |url| url));
-    judge(patient, sign_in, &tokens, who, url)
+    judge(check, sign_in, &tokens, who.map(|(user, _)| user), url)
 }
 
 /// What to do about a token that a keyring has, or had.
@@ -93,13 +94,13 @@ fn out_of_reach(sign_in: &SignIn) -> String {
 
 /// From what the homeserver says to a finding (pure). `url`: that of our pusher; `None`: there is none.
 fn judge(
-    patient: &Patient,
+    check: &AccountCheck,
     sign_in: &SignIn,
     tokens: &Tokens,
-    who: Result<Value, HomeserverError>,
+    who: Result<UserId, HomeserverError>,
     url: Result<Option<String>, HomeserverError>,
 ) -> Finding {
-    let Patient { account, way, chosen, last_push, .. } = patient;
+    let AccountCheck { account, end, is_url_chosen, last_push, .. } = check;
     let name = words(&account.name);
     let user = words(&sign_in.user_id);
     let fault = |says: String| Finding::fault(PART, format!("{name}: {says}"));
@@ -118,7 +119,7 @@ fn judge(
                 .advise("Check the network, and whether the homeserver is up; then look again");
         }
     };
-    if who["user_id"].as_str().is_some_and(|is| is != sign_in.user_id) {
+    if who.as_str() != sign_in.user_id {
         return again(fault(format!("its access token is not that of {user}")), sign_in);
     }
     let restart = "Restart Pushbell, which sets its pusher again; if that does not help, sign in again";
@@ -130,7 +131,7 @@ fn judge(
         }
         Err(error) => return fault(format!("the homeserver does not say whom it pushes to: {}", words(error))),
     };
-    if *chosen && url != way.url {
+    if *is_url_chosen && url != end.url {
         let says = format!("the homeserver pushes to {}, not to server.public_url", words(&url));
         return again(fault(says), sign_in).advise(restart);
     }
@@ -148,7 +149,6 @@ fn again(finding: Finding, sign_in: &SignIn) -> Finding {
 #[cfg(test)]
 mod tests {
     use hyper::StatusCode;
-    use serde_json::json;
 
     use super::*;
     use crate::{accounts::SignInMethod, doctor::Verdict, homeserver::Refusal, inbox::CountsScope, paths::Paths};
@@ -161,9 +161,7 @@ mod tests {
             status: StatusCode::UNAUTHORIZED,
             errcode: "M_UNKNOWN_TOKEN".to_owned(),
             error: String::new(),
-            soft_logout: false,
             retry_after: None,
-            body: Value::Null,
         }))
     }
 
@@ -178,7 +176,7 @@ mod tests {
         }
     }
 
-    fn patient(chosen: bool) -> Patient {
+    fn check_of(is_url_chosen: bool) -> AccountCheck {
         let account = Account {
             name: "home".into(),
             app_id: "app".to_owned(),
@@ -187,9 +185,9 @@ mod tests {
             created_at: Timestamp::UNIX_EPOCH,
             sign_in: Some(alice()),
         };
-        let way = Way { url: OURS.to_owned(), listen: Vec::new(), tls: false, runs: true };
+        let end = LocalEnd { url: OURS.to_owned(), listen: Vec::new(), tls: false, runs: true };
         let secrets = Secrets::new(&Paths::within(std::path::Path::new("/nowhere")));
-        Patient { account, last_push: None, way, chosen, secrets }
+        AccountCheck { account, last_push: None, end, is_url_chosen, secrets }
     }
 
     #[test]
@@ -197,28 +195,33 @@ mod tests {
         use Verdict::{Fault, Good, Warning};
         #[track_caller]
         fn check(
-            patient: &Patient,
+            check: &AccountCheck,
             refresh_token: Option<&str>,
-            who: Result<Value, HomeserverError>,
+            who: Result<UserId, HomeserverError>,
             url: Result<Option<&str>, HomeserverError>,
             (verdict, words, signs_in_again): (Verdict, &str, bool),
         ) {
             let refresh_token = refresh_token.map(str::to_owned);
             let tokens = Tokens { access_token: "token".to_owned(), refresh_token, expires_at: None, oauth: None };
-            let found = judge(patient, &alice(), &tokens, who, url.map(|url| url.map(str::to_owned)));
+            let found = judge(check, &alice(), &tokens, who, url.map(|url| url.map(str::to_owned)));
             assert!(found.verdict == verdict && found.says.contains(words), "{found:#?}");
             assert_eq!(found.paste.is_some_and(|paste| paste == "pushbell login @alice:hs"), signs_in_again);
         }
-        let who = || Ok(json!({"user_id": "@alice:hs"}));
-        let (any, chosen) = (patient(false), patient(true));
+        let who = || Ok(UserId::parse("@alice:hs").unwrap());
+        let (any, chosen) = (check_of(false), check_of(true));
         let elsewhere = Some("https://elsewhere.example/_matrix/push/v1/notify");
         check(&any, None, who(), Ok(Some(OURS)), (Good, "home: @alice:hs is signed in and has its pusher", false));
         check(&any, None, who(), Ok(elsewhere), (Good, "no push has come yet", false));
         check(&chosen, None, who(), Ok(elsewhere), (Fault, "not to server.public_url", true));
         check(&any, None, who(), Ok(None), (Fault, "has no pusher for this desktop", true));
         check(&any, None, who(), Err(unknown_token()), (Fault, "does not say whom it pushes to", false));
-        check(&any, None, Ok(json!({"user_id": "@bob:hs"})), Ok(Some(OURS)), (Fault, "not that of @alice:hs", true));
-        check(&any, None, Ok(json!({})), Ok(Some(OURS)), (Good, "signed in", false));
+        check(
+            &any,
+            None,
+            Ok(UserId::parse("@bob:hs").unwrap()),
+            Ok(Some(OURS)),
+            (Fault, "not that of @alice:hs", true),
+        );
         check(&any, None, Err(unknown_token()), Err(unknown_token()), (Fault, "is signed out", true));
         check(&any, Some("refresh"), Err(unknown_token()), Ok(None), (Warning, "has expired, and is renewed", false));
         let odd = HomeserverError::Unexpected { path: "/whoami".to_owned(), missing: "user_id" };

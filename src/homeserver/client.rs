@@ -1,20 +1,101 @@
 //! One homeserver's client-server API: paths below its base address, the access token, Matrix errors.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use hyper::{Method, StatusCode};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::{Value, value::RawValue};
+use url::Url;
 
-use super::https::{Answer, BaseUrl, Body, HttpsClient, TransportError};
-use crate::push::text;
+use crate::{
+    http_client::{Answer, HttpClient, MAX_ANSWER_BYTES, Request, TransportError},
+    push::text,
+};
 
 /// Longest piece of a homeserver's own words that an error repeats, in characters.
 const MAX_WORDS: usize = 300;
 
+/// What is asked for, and so how large its answer may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum AnswerKind {
+    /// Versions, sessions, tokens, names, errors.
+    Small,
+    /// All pushers of an account.
+    Pushers,
+    /// One event: at most 64 KiB, and what the homeserver adds to it.
+    Event,
+    /// A page of notifications.
+    Notifications,
+}
+
+impl AnswerKind {
+    const fn max_bytes(self) -> usize {
+        match self {
+            Self::Small => MAX_ANSWER_BYTES,
+            Self::Pushers | Self::Event => 256 * 1024,
+            // Reading back asks for fewer at a time where a page does not fit.
+            Self::Notifications => 1024 * 1024,
+        }
+    }
+}
+
+/// An `https:` or `http:` address that paths can be appended to: it has a host, and no user name, query or fragment.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct BaseUrl(Url);
+
+impl BaseUrl {
+    /// Reads an address; one without a scheme is https.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let text = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+        let wrong = |what: &str| format!("{text} {what}: an address looks like https://matrix.example.org");
+        let mut url = Url::parse(&text).map_err(|error| wrong(&format!("is no address ({error})")))?;
+        if !matches!(url.scheme(), "https" | "http") {
+            return Err(wrong("is neither https nor http"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong("has a user name"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(wrong("has a query or a fragment"));
+        }
+        url.set_path(url.path().to_owned().trim_end_matches('/'));
+        Ok(Self(url))
+    }
+
+    /// The address, without a trailing slash.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str().trim_end_matches('/')
+    }
+
+    /// Whether it is encrypted.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// Host (an IPv6 address without brackets) and port.
+    #[must_use]
+    pub fn host_and_port(&self) -> (String, u16) {
+        let host = self.0.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        (host, self.0.port_or_known_default().unwrap_or(443))
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// Asks one homeserver.
 #[derive(Clone)]
 pub struct HomeserverClient {
-    https: HttpsClient,
+    http: HttpClient,
     base: BaseUrl,
     token: Option<String>,
 }
@@ -50,12 +131,8 @@ pub struct Refusal {
     pub errcode: String,
     /// The homeserver's own words, harmless to print; may be empty.
     pub error: String,
-    /// The session is logged out but kept: signing in again with its device id goes on with it.
-    pub soft_logout: bool,
     /// How long to wait before asking again (`M_LIMIT_EXCEEDED`, `Retry-After`).
     pub retry_after: Option<Duration>,
-    /// The answer's body: what user-interactive authentication asks for, for example.
-    pub body: Value,
 }
 
 fn words(error: &str) -> String {
@@ -95,14 +172,19 @@ impl HomeserverError {
 impl HomeserverClient {
     /// Asks the homeserver at that address, without a token.
     #[must_use]
-    pub fn new(https: HttpsClient, base: BaseUrl) -> Self {
-        Self { https, base, token: None }
+    pub fn new(http: HttpClient, base: BaseUrl) -> Self {
+        Self { http, base, token: None }
     }
 
     /// The same with an access token.
     #[must_use]
     pub fn with_token(self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self }
+    }
+
+    /// The same with another deadline for each request.
+    pub(crate) fn with_deadline(self, deadline: Duration) -> Self {
+        Self { http: self.http.with_deadline(deadline), ..self }
     }
 
     /// The homeserver's base address.
@@ -113,53 +195,89 @@ impl HomeserverClient {
 
     /// What sends the requests, for addresses that are not below the base address.
     #[must_use]
-    pub fn https(&self) -> &HttpsClient {
-        &self.https
+    pub fn http(&self) -> &HttpClient {
+        &self.http
     }
 
-    /// GETs a path such as `/_matrix/client/v3/pushers`, with its query if it has one.
+    /// GETs a path such as `/_matrix/client/v3/login`, with its query if it has one. An answer of another form counts as the
+    /// form's default.
     ///
     /// # Errors
     /// When there is no answer or it is a "no".
-    pub async fn get(&self, path: &str) -> Result<Value, HomeserverError> {
-        self.ask(&Method::GET, path, Body::Empty).await
+    pub async fn get<T: DeserializeOwned + Default>(&self, path: &str) -> Result<T, HomeserverError> {
+        Ok(self.ask(Method::GET, path, None, AnswerKind::Small).await?.json())
+    }
+
+    /// GETs a path, and returns what `parse` makes of the answer.
+    pub(crate) async fn get_with<T: Send + 'static>(
+        &self,
+        path: &str,
+        kind: AnswerKind,
+        parse: impl FnOnce(&[u8]) -> Option<T> + Send + 'static,
+    ) -> Result<Option<T>, HomeserverError> {
+        Ok(self.ask(Method::GET, path, None, kind).await?.parse(parse).await)
     }
 
     /// POSTs JSON to a path.
-    ///
-    /// # Errors
-    /// When there is no answer or it is a "no".
-    pub async fn post(&self, path: &str, body: Value) -> Result<Value, HomeserverError> {
-        self.ask(&Method::POST, path, Body::Json(body)).await
+    pub(crate) async fn post<T>(&self, path: &str, body: &Value) -> Result<T, HomeserverError>
+    where
+        T: DeserializeOwned + Default,
+    {
+        Ok(self.ask(Method::POST, path, Some(body), AnswerKind::Small).await?.json())
     }
 
     /// PUTs JSON to a path.
-    ///
-    /// # Errors
-    /// When there is no answer or it is a "no".
-    pub async fn put(&self, path: &str, body: Value) -> Result<Value, HomeserverError> {
-        self.ask(&Method::PUT, path, Body::Json(body)).await
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<(), HomeserverError> {
+        self.ask(Method::PUT, path, Some(body), AnswerKind::Small).await.map(drop)
     }
 
-    /// GETs a path whose answer holds what strangers wrote, and returns its text: [`Value`] refuses an answer whole for
-    /// one deep or odd event in it. Bytes that are not UTF-8 are read as U+FFFD.
-    ///
-    /// # Errors
-    /// When there is no answer or it is a "no".
-    pub async fn get_text(&self, path: &str) -> Result<String, HomeserverError> {
-        let answer = self.exchange(&Method::GET, path, Body::Empty).await?;
-        Ok(String::from_utf8_lossy(&answer.body).into_owned())
-    }
-
-    async fn ask(&self, method: &Method, path: &str, body: Body) -> Result<Value, HomeserverError> {
-        self.exchange(method, path, body).await.map(|answer| answer.json())
-    }
-
-    async fn exchange(&self, method: &Method, path: &str, body: Body) -> Result<Answer, HomeserverError> {
-        let url = format!("{}{path}", self.base.as_str());
-        let answer = self.https.send(method, &url, self.token.as_deref(), &body).await?;
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        kind: AnswerKind,
+    ) -> Result<Answer, HomeserverError> {
+        let url = format!("{}{path}", self.base);
+        let follows_redirects = method == Method::GET && self.token.is_none();
+        let request = Request::new(method, &url);
+        let (token, max_answer_bytes) = (self.token.as_deref(), kind.max_bytes());
+        let mut request = Request { token, max_answer_bytes, follows_redirects, ..request };
+        if let Some(body) = body {
+            request = request.json(body.to_string());
+        }
+        let answer = self.http.send(&request).await?;
         let path = path.split('?').next().unwrap_or(path);
         if answer.status.is_success() { Ok(answer) } else { Err(refused(path, &answer)) }
+    }
+}
+
+/// JSON of that form, if it is.
+pub(crate) fn from_json<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    serde_json::from_slice(body).ok()
+}
+
+/// A field that counts as absent if it is of another type than expected.
+#[derive(Debug, Clone)]
+pub(crate) struct Lenient<T>(pub(crate) Option<T>);
+
+impl<T> Default for Lenient<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Self(serde_json::from_str(json.get()).ok()))
+    }
+}
+
+impl Lenient<String> {
+    /// The text, if there is any.
+    pub(crate) fn text(self) -> Option<String> {
+        self.0.filter(|text| !text.is_empty())
     }
 }
 
@@ -168,24 +286,30 @@ pub(super) fn printable(text: &str) -> String {
     text::spelled_out(&text.chars().take(MAX_WORDS).collect::<String>()).replace('\n', " ")
 }
 
+/// The specification's "standard error response".
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ErrorAnswer {
+    errcode: Lenient<String>,
+    error: Lenient<String>,
+    retry_after_ms: Lenient<u64>,
+}
+
 fn refused(path: &str, answer: &Answer) -> HomeserverError {
-    let body = answer.json();
-    let word = |key: &str| body[key].as_str().unwrap_or_default();
-    let errcode = if word("errcode").is_empty() { "M_UNKNOWN" } else { word("errcode") };
+    let ErrorAnswer { errcode, error, retry_after_ms } = answer.json();
     HomeserverError::Refused(Box::new(Refusal {
         path: path.to_owned(),
         status: answer.status,
-        errcode: printable(errcode),
-        error: printable(word("error")),
-        soft_logout: body["soft_logout"].as_bool().unwrap_or(false),
+        errcode: printable(errcode.text().as_deref().unwrap_or("M_UNKNOWN")),
+        error: printable(&error.0.unwrap_or_default()),
         // The specification has it in the header since 1.10, and in the answer before.
-        retry_after: body["retry_after_ms"].as_u64().map(Duration::from_millis).or(answer.retry_after),
-        body,
+        retry_after: retry_after_ms.0.map(Duration::from_millis).or(answer.retry_after),
     }))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde::de::IgnoredAny;
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         net::TcpListener,
@@ -198,7 +322,7 @@ mod tests {
         async fn check(header: &str, body: &str, expected: Option<Duration>) {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let base = BaseUrl::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-            let client = HomeserverClient::new(HttpsClient::new().unwrap(), base);
+            let client = HomeserverClient::new(HttpClient::new().unwrap(), base);
             let answer = format!("HTTP/1.1 429 Slow Down\r\n{header}content-length: {}\r\n\r\n{body}", body.len());
             let serve = async {
                 let (mut stream, _) = listener.accept().await.unwrap();
@@ -206,7 +330,7 @@ mod tests {
                 let _ = stream.read(&mut request).await.unwrap();
                 stream.write_all(answer.as_bytes()).await.unwrap();
             };
-            let (asked, ()) = tokio::join!(client.get("/x"), serve);
+            let (asked, ()) = tokio::join!(client.get::<IgnoredAny>("/x"), serve);
             let Err(HomeserverError::Refused(refusal)) = asked else { panic!("{asked:?}") };
             assert_eq!(refusal.retry_after, expected, "{header:?} {body}");
         }
@@ -227,11 +351,31 @@ mod tests {
                 status: StatusCode::from_u16(status).unwrap(),
                 body: body.to_owned().into(),
                 retry_after: None,
+                location: None,
             };
             assert_eq!(refused("/x", &answer).to_string(), expected);
         }
         check(403, r#"{"errcode":"M_FORBIDDEN","error":"No"}"#, "the homeserver says 403 to /x: M_FORBIDDEN (No)");
         check(502, "<html>", "the homeserver says 502 to /x: M_UNKNOWN");
         check(400, r#"{"errcode":"M_\u001b[31m","error":7}"#, "the homeserver says 400 to /x: M_\\u{1b}[31m");
+    }
+
+    #[test]
+    fn addresses_are_told_from_what_is_none() {
+        fn check(text: &str, expected: Option<&str>) {
+            let parsed = BaseUrl::parse(text).ok();
+            assert_eq!(parsed.as_ref().map(BaseUrl::as_str), expected, "{text:?}");
+        }
+        check("https://matrix.example.org", Some("https://matrix.example.org"));
+        check(" https://example.org/matrix/ ", Some("https://example.org/matrix"));
+        check("matrix.example.org:8448", Some("https://matrix.example.org:8448"));
+        check("http://[::1]:8008", Some("http://[::1]:8008"));
+        check("ftp://example.org", None);
+        check("https://", None);
+        check("https://me:secret@example.org", None);
+        check("https://example.org?query", None);
+        check("https://app.example.org/#/home", None);
+        check("HTTPS://example.org", Some("https://example.org"));
+        check("https://exa mple.org", None);
     }
 }

@@ -1,12 +1,13 @@
 //! Finding a homeserver: `/.well-known/matrix/client`, then `/versions` (Matrix specification, client-server API,
 //! "Server discovery").
 
-use hyper::{Method, StatusCode};
-use serde_json::Value;
+use std::collections::BTreeMap;
 
-use super::{
-    BaseUrl, HomeserverClient, HomeserverError, HttpsClient, TransportError, TransportFault, UserId, https::Body,
-};
+use hyper::{Method, StatusCode};
+use serde::{Deserialize, de::IgnoredAny};
+
+use super::{BaseUrl, HomeserverClient, HomeserverError, UserId, client::Lenient};
+use crate::http_client::{HttpClient, Request, TransportError, TransportFault};
 
 const WELL_KNOWN: &str = "/.well-known/matrix/client";
 const VERSIONS: &str = "/_matrix/client/versions";
@@ -22,8 +23,16 @@ pub enum DiscoveryError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The server's encrypted address leads to an unencrypted one.
+    #[error("{from} leads to an address that is not encrypted: {reason}")]
+    Unencrypted {
+        /// The encrypted address.
+        from: String,
+        /// Where it leads.
+        reason: String,
+    },
     /// Nothing answers at that address.
-    #[error("no homeserver answers at {}: {}", base.as_str(), error.reason)]
+    #[error("no homeserver answers at {}: {}", base, error.reason)]
     Unreachable {
         /// Where it should be.
         base: BaseUrl,
@@ -31,7 +40,7 @@ pub enum DiscoveryError {
         error: TransportError,
     },
     /// Something answers there, but it is no homeserver.
-    #[error("{} is no Matrix homeserver: {reason}", base.as_str())]
+    #[error("{base} is no Matrix homeserver: {reason}")]
     NoHomeserver {
         /// The address.
         base: BaseUrl,
@@ -46,49 +55,90 @@ pub struct Homeserver {
     /// Asks it, without a token.
     pub client: HomeserverClient,
     /// The answer of `/versions`.
-    pub versions: Value,
+    pub(super) versions: Versions,
+}
+
+/// `GET /_matrix/client/versions`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Versions {
+    #[serde(rename = "versions")]
+    listed: Lenient<Vec<IgnoredAny>>,
+    pub(super) unstable_features: Lenient<BTreeMap<String, serde_json::Value>>,
+    /// Not in the specification.
+    pub(super) server: Lenient<ServerField>,
+}
+
+/// How some homeservers name themselves in `/versions`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub(super) enum ServerField {
+    Name(String),
+    Object { name: String },
+}
+
+#[derive(Default, Deserialize)]
+struct WellKnown {
+    #[serde(default, rename = "m.homeserver")]
+    homeserver: Lenient<WellKnownHomeserver>,
+}
+
+#[derive(Deserialize)]
+struct WellKnownHomeserver {
+    #[serde(default)]
+    base_url: Lenient<String>,
 }
 
 /// What `/.well-known/matrix/client` comes to.
 #[derive(Debug, PartialEq, Eq)]
-enum Word {
+enum Delegation {
     /// There is none: the server's name is the address.
-    Ignore,
+    None,
     /// The homeserver is there.
-    Base(BaseUrl),
+    To(BaseUrl),
     /// It cannot be understood.
-    Nonsense(String),
+    Unreadable(String),
 }
 
-/// Finds the user's homeserver and sees that it answers.
+/// Finds the user's homeserver and sees that it answers. A client that allows no downgrade takes no unencrypted address.
 ///
 /// # Errors
 /// When there is none; says where it was looked for.
-pub async fn find(https: &HttpsClient, user: &UserId) -> Result<Homeserver, DiscoveryError> {
+pub async fn find(http: &HttpClient, user: &UserId) -> Result<Homeserver, DiscoveryError> {
     let named = format!("https://{}", user.server_name());
     let url = format!("{named}{WELL_KNOWN}");
     let own = BaseUrl::parse(&named).map_err(|reason| DiscoveryError::WellKnown { url: url.clone(), reason })?;
-    let base = match https.send(&Method::GET, &url, None, &Body::Empty).await {
-        Ok(answer) => match read(answer.status, &answer.json()) {
-            Word::Ignore => own,
-            Word::Base(base) => base,
-            Word::Nonsense(reason) => return Err(DiscoveryError::WellKnown { url, reason }),
+    let request = Request { follows_redirects: true, ..Request::new(Method::GET, &url) };
+    let base = match http.send(&request).await {
+        Ok(answer) => match delegation(answer.status, &answer.body) {
+            Delegation::None => own,
+            Delegation::To(base) if !base.is_https() && !http.allows_downgrade() => {
+                return Err(DiscoveryError::Unencrypted { from: url, reason: base.to_string() });
+            }
+            Delegation::To(base) => base,
+            Delegation::Unreadable(reason) => return Err(DiscoveryError::WellKnown { url, reason }),
         },
+        Err(TransportError { fault: TransportFault::Downgrade, reason, .. }) => {
+            return Err(DiscoveryError::Unencrypted { from: url, reason });
+        }
         // A server that cannot be reached at all has said nothing; whether it is the homeserver itself is seen next.
         Err(_) => own,
     };
-    check(https, base).await
+    check(http, base).await
 }
 
 /// Sees that a homeserver answers at this address.
 ///
 /// # Errors
 /// When none does.
-pub async fn check(https: &HttpsClient, base: BaseUrl) -> Result<Homeserver, DiscoveryError> {
-    let client = HomeserverClient::new(https.clone(), base.clone());
-    match client.get(VERSIONS).await {
-        Ok(versions) if versions["versions"].is_array() => Ok(Homeserver { client, versions }),
+pub async fn check(http: &HttpClient, base: BaseUrl) -> Result<Homeserver, DiscoveryError> {
+    let client = HomeserverClient::new(http.clone(), base.clone());
+    match client.get::<Versions>(VERSIONS).await {
+        Ok(versions) if versions.listed.0.is_some() => Ok(Homeserver { client, versions }),
         Ok(_) => Err(DiscoveryError::NoHomeserver { base, reason: format!("{VERSIONS} lists no versions") }),
+        Err(HomeserverError::Transport(TransportError { fault: TransportFault::Downgrade, reason, .. })) => {
+            Err(DiscoveryError::Unencrypted { from: base.to_string(), reason })
+        }
         Err(HomeserverError::Transport(error)) => Err(DiscoveryError::Unreachable { base, error }),
         Err(error @ (HomeserverError::Refused(_) | HomeserverError::Unexpected { .. })) => {
             Err(DiscoveryError::NoHomeserver { base, reason: error.to_string() })
@@ -104,44 +154,42 @@ impl DiscoveryError {
             Self::WellKnown { .. } | Self::NoHomeserver { .. } => {
                 "Say where the homeserver is with --homeserver https://…"
             }
-            Self::Unreachable { error, .. } => match error.fault {
-                TransportFault::Unresolved => {
-                    "Check the name, or say where the homeserver is with --homeserver https://…"
-                }
-                TransportFault::Certificate => {
-                    "If the homeserver has a certificate of an authority of your own, name that authority's file in \
-                     SSL_CERT_FILE."
-                }
-                TransportFault::Refused
-                | TransportFault::TimedOut
-                | TransportFault::TooLarge
-                | TransportFault::Broken
-                | TransportFault::NoCertificateStore => {
-                    "Check that this computer is online and that the homeserver runs, or say where it is with \
-                     --homeserver https://…"
-                }
-            },
+            Self::Unencrypted { .. } => {
+                "Whoever is on the way could read the password and every message. Name an encrypted address with \
+                 --homeserver https://…, or take this one with --anyway"
+            }
+            Self::Unreachable { error, .. } if error.fault == TransportFault::Unresolved => {
+                "Check the name, or say where the homeserver is with --homeserver https://…"
+            }
+            Self::Unreachable { error, .. } if matches!(error.fault, TransportFault::Certificate(_)) => {
+                "If the homeserver has a certificate of an authority of your own, name that authority's file in \
+                 SSL_CERT_FILE."
+            }
+            Self::Unreachable { .. } => {
+                "Check that this computer is online and that the homeserver runs, or say where it is with \
+                 --homeserver https://…"
+            }
         }
     }
 }
 
-/// Reads the word, whatever type it claims to have; only what is really unusable fails.
-fn read(status: StatusCode, body: &Value) -> Word {
+/// Reads the answer, whatever type it claims to have; only what is really unusable fails.
+fn delegation(status: StatusCode, body: &[u8]) -> Delegation {
     if !status.is_success() {
         // 404 means none. Whatever else answers is more likely a web site that knows nothing of Matrix.
-        return Word::Ignore;
+        return Delegation::None;
     }
-    let Some(word) = body.as_object() else {
+    let Ok(well_known) = serde_json::from_slice::<WellKnown>(body) else {
         // A web site that answers everything with its front page.
-        return Word::Ignore;
+        return Delegation::None;
     };
-    let Some(homeserver) = word.get("m.homeserver") else {
-        return Word::Nonsense("it has no m.homeserver".to_owned());
+    let Some(homeserver) = well_known.homeserver.0 else {
+        return Delegation::Unreadable("it has no m.homeserver".to_owned());
     };
-    match homeserver["base_url"].as_str().map(BaseUrl::parse) {
-        Some(Ok(base)) => Word::Base(base),
-        Some(Err(reason)) => Word::Nonsense(format!("its base_url: {reason}")),
-        None => Word::Nonsense("its m.homeserver has no base_url".to_owned()),
+    match homeserver.base_url.0.as_deref().map(BaseUrl::parse) {
+        Some(Ok(base)) => Delegation::To(base),
+        Some(Err(reason)) => Delegation::Unreadable(format!("its base_url: {reason}")),
+        None => Delegation::Unreadable("its m.homeserver has no base_url".to_owned()),
     }
 }
 
@@ -151,27 +199,26 @@ mod tests {
 
     #[test]
     fn a_servers_word_about_its_homeserver_is_read_leniently() {
-        fn check(status: u16, body: &str, expected: &Word) {
-            let json = serde_json::from_str(body).unwrap_or(Value::Null);
-            assert_eq!(&read(StatusCode::from_u16(status).unwrap(), &json), expected, "{status} {body}");
+        fn check(status: u16, body: &str, expected: &Delegation) {
+            let delegation = delegation(StatusCode::from_u16(status).unwrap(), body.as_bytes());
+            assert_eq!(&delegation, expected, "{status} {body}");
         }
-        let base = |url: &str| Word::Base(BaseUrl::parse(url).unwrap());
+        let base = |url: &str| Delegation::To(BaseUrl::parse(url).unwrap());
         let plain = r#"{"m.homeserver":{"base_url":"https://matrix.example.org"}}"#;
         check(200, plain, &base("https://matrix.example.org"));
         check(200, &plain.replace(".org", ".org/"), &base("https://matrix.example.org"));
         check(200, &plain.replace(".org", ".org/prefix//"), &base("https://matrix.example.org/prefix"));
-        check(404, "", &Word::Ignore);
-        check(404, plain, &Word::Ignore);
-        check(500, "oops", &Word::Ignore);
-        check(200, "<html>Welcome</html>", &Word::Ignore);
-        check(200, "{}", &Word::Nonsense("it has no m.homeserver".to_owned()));
+        check(404, "", &Delegation::None);
+        check(404, plain, &Delegation::None);
+        check(500, "oops", &Delegation::None);
+        check(200, "<html>Welcome</html>", &Delegation::None);
+        check(200, "{}", &Delegation::Unreadable("it has no m.homeserver".to_owned()));
         check(
             200,
             r#"{"m.homeserver":{"base_url":7}}"#,
-            &Word::Nonsense("its m.homeserver has no base_url".to_owned()),
+            &Delegation::Unreadable("its m.homeserver has no base_url".to_owned()),
         );
-        let nonsense =
-            |body: &str| matches!(read(StatusCode::OK, &serde_json::from_str(body).unwrap()), Word::Nonsense(_));
+        let nonsense = |body: &str| matches!(delegation(StatusCode::OK, body.as_bytes()), Delegation::Unreadable(_));
         assert!(nonsense(r#"{"m.homeserver":{"base_url":""}}"#));
         assert!(nonsense(r#"{"m.homeserver":{"base_url":"ftp://example.org"}}"#));
         assert!(nonsense(r#"{"m.homeserver":null}"#));

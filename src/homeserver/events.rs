@@ -1,17 +1,42 @@
-//! Single events, and the names of rooms and of those in them (Matrix specification, client-server API, "Getting events
-//! for a room").
+//! `GET /notifications`, single events, and the names of rooms and of those in them (Matrix specification, client-server
+//! API, "Listing notifications" and "Getting events for a room").
 //!
 //! Of rooms that the person has not joined, invites among them, homeservers say nothing (404 or 403).
 
 use hyper::StatusCode;
 
-use super::{HomeserverClient, HomeserverError, https::encode};
-use crate::push::{
-    listed::single_event,
-    notify::{Notification, state_name},
+use super::{HomeserverClient, HomeserverError, client::AnswerKind};
+use crate::{
+    http_client::encode,
+    push::{
+        listed::{ListedPage, single_event},
+        notify::{Notification, state_name},
+    },
 };
 
+const NOTIFICATIONS: &str = "/_matrix/client/v3/notifications";
+
 impl HomeserverClient {
+    /// A page of at most `limit` notifications, newest first; the first page, or the one that `from` begins.
+    ///
+    /// # Errors
+    /// When there is no answer, it is a "no" ([`HomeserverError::is_unrecognized`]: this homeserver does not have it),
+    /// or it has no list.
+    pub async fn notifications(
+        &self,
+        user_id: &str,
+        from: Option<&str>,
+        limit: usize,
+    ) -> Result<ListedPage, HomeserverError> {
+        let from = from.map(|token| format!("&from={}", encode(token))).unwrap_or_default();
+        let path = format!("{NOTIFICATIONS}?limit={limit}{from}");
+        let user_id = user_id.to_owned();
+        // A strange event in the list must not have the whole list refused.
+        let read = move |body: &[u8]| ListedPage::read(&String::from_utf8_lossy(body), &user_id);
+        let page = self.get_with(&path, AnswerKind::Notifications, read).await?;
+        page.ok_or_else(|| HomeserverError::Unexpected { path: NOTIFICATIONS.to_owned(), missing: "notifications" })
+    }
+
     /// The event; `None` if the homeserver does not have it for this person.
     ///
     /// # Errors
@@ -23,9 +48,16 @@ impl HomeserverClient {
         event_id: &str,
     ) -> Result<Option<Notification>, HomeserverError> {
         let path = format!("/_matrix/client/v3/rooms/{}/event/{}", encode(room_id), encode(event_id));
-        let Some(answer) = present(self.get_text(&path).await)? else { return Ok(None) };
-        let missing = HomeserverError::Unexpected { path: "/rooms/{roomId}/event/{eventId}".into(), missing: "event" };
-        single_event(&answer, user_id).map(Some).ok_or(missing)
+        let user_id = user_id.to_owned();
+        let read = move |body: &[u8]| single_event(&String::from_utf8_lossy(body), &user_id);
+        match present(self.get_with(&path, AnswerKind::Event, read).await)? {
+            None => Ok(None),
+            Some(Some(event)) => Ok(Some(event)),
+            Some(None) => {
+                let path = "/rooms/{roomId}/event/{eventId}".to_owned();
+                Err(HomeserverError::Unexpected { path, missing: "event" })
+            }
+        }
     }
 
     /// What this member is called in the room; `None` if there is no name.
@@ -52,10 +84,15 @@ impl HomeserverClient {
         self.state_name(room_id, "m.room.canonical_alias", "alias").await
     }
 
-    async fn state_name(&self, room_id: &str, state: &str, key: &str) -> Result<Option<String>, HomeserverError> {
+    async fn state_name(
+        &self,
+        room_id: &str,
+        state: &str,
+        key: &'static str,
+    ) -> Result<Option<String>, HomeserverError> {
         let path = format!("/_matrix/client/v3/rooms/{}/state/{state}", encode(room_id));
-        let answer = present(self.get_text(&path).await)?;
-        Ok(answer.and_then(|answer| state_name(&answer, key)))
+        let read = move |body: &[u8]| state_name(&String::from_utf8_lossy(body), key);
+        Ok(present(self.get_with(&path, AnswerKind::Small, read).await)?.flatten())
     }
 }
 

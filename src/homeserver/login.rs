@@ -1,13 +1,14 @@
 //! Signing in with a password or a token, going on with a session, and signing out (Matrix specification, client-server
 //! API, "Client authentication", legacy API).
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde_json::json;
 use tokio::time;
 
-use super::{HomeserverClient, HomeserverError, Session, Tokens, UserId};
+use super::{HomeserverClient, HomeserverError, UserId, client::Lenient};
 
 const LOGIN: &str = "/_matrix/client/v3/login";
 const WHOAMI: &str = "/_matrix/client/v3/account/whoami";
@@ -15,6 +16,50 @@ const REFRESH: &str = "/_matrix/client/v3/refresh";
 
 /// The longest that is waited because a homeserver has had too many requests.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// A session on a homeserver, right after signing in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The user that the homeserver says we are.
+    pub user_id: UserId,
+    /// The device that the session is, if the homeserver said so.
+    pub device_id: Option<String>,
+    /// What proves it.
+    pub tokens: Tokens,
+}
+
+/// The secrets of a session: kept in the keyring, else in a file that only the person can read.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tokens {
+    /// Sent with each request.
+    pub access_token: String,
+    /// Gets a new access token once this one is expired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
+    /// When the access token expires, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Set when the session comes from the OAuth 2.0 API: how to refresh and revoke.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth: Option<OAuthClient>,
+}
+
+/// The OAuth 2.0 client that we are registered as, and its endpoints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OAuthClient {
+    /// From dynamic registration.
+    pub client_id: String,
+    /// Where tokens are refreshed.
+    pub token_endpoint: String,
+    /// Where tokens are revoked.
+    pub revocation_endpoint: Option<String>,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}
 
 /// Which ways of signing in a homeserver offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,8 +88,8 @@ impl HomeserverClient {
     /// # Errors
     /// When there is no answer or it is a "no" of another kind.
     pub async fn login_flows(&self) -> Result<LoginFlows, HomeserverError> {
-        match self.get(LOGIN).await {
-            Ok(answer) => Ok(flows(&answer)),
+        match self.get::<FlowsAnswer>(LOGIN).await {
+            Ok(answer) => Ok(answer.flows()),
             Err(error) if error.is_unrecognized() => Ok(LoginFlows::default()),
             Err(error) => Err(error),
         }
@@ -65,14 +110,14 @@ impl HomeserverClient {
         if let Some(device_id) = device_id {
             body["device_id"] = (*device_id).into();
         }
-        let answer = match self.post(LOGIN, body.clone()).await {
+        let answer: SessionAnswer = match self.post(LOGIN, &body).await {
             Err(HomeserverError::Refused(refusal)) if refusal.retry_after.is_some_and(|wait| wait <= LONGEST_WAIT) => {
                 time::sleep(refusal.retry_after.unwrap_or_default()).await;
-                self.post(LOGIN, body).await?
+                self.post(LOGIN, &body).await?
             }
             answered => answered?,
         };
-        session(LOGIN, &answer)
+        answer.session(LOGIN)
     }
 
     /// Whose access token this client has, and of which device.
@@ -80,7 +125,8 @@ impl HomeserverClient {
     /// # Errors
     /// When there is no answer, or it is a "no": the token is no good.
     pub async fn whoami(&self) -> Result<(UserId, Option<String>), HomeserverError> {
-        identity(WHOAMI, &self.get(WHOAMI).await?)
+        let answer: SessionAnswer = self.get(WHOAMI).await?;
+        Ok((answer.user(WHOAMI)?, answer.device_id.0))
     }
 
     /// Ends the session of this client's token. One that has ended before is as good.
@@ -88,7 +134,7 @@ impl HomeserverClient {
     /// # Errors
     /// When there is no answer or it is another "no".
     pub async fn logout(&self) -> Result<(), HomeserverError> {
-        match self.post("/_matrix/client/v3/logout", json!({})).await {
+        match self.post::<IgnoredAny>("/_matrix/client/v3/logout", &json!({})).await {
             Err(error) if !error.is_unknown_token() => Err(error),
             Ok(_) | Err(_) => Ok(()),
         }
@@ -99,44 +145,64 @@ impl HomeserverClient {
     /// # Errors
     /// When there is no answer, or it is a "no": the session has ended.
     pub async fn refresh(&self, refresh_token: &str) -> Result<Tokens, HomeserverError> {
-        let answer = self.post(REFRESH, json!({"refresh_token": refresh_token})).await?;
-        let mut tokens = tokens(REFRESH, &answer)?;
+        let answer: SessionAnswer = self.post(REFRESH, &json!({"refresh_token": refresh_token})).await?;
+        let mut tokens = answer.tokens(REFRESH)?;
         tokens.refresh_token.get_or_insert_with(|| refresh_token.to_owned());
         Ok(tokens)
     }
 }
 
-fn flows(answer: &Value) -> LoginFlows {
-    let types: Vec<_> =
-        answer["flows"].as_array().into_iter().flatten().filter_map(|flow| flow["type"].as_str()).collect();
-    LoginFlows { password: types.contains(&"m.login.password"), sso: types.contains(&"m.login.sso") }
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct FlowsAnswer {
+    flows: Lenient<Vec<Flow>>,
 }
 
-/// The session that the answer to a login (`m.login.password`, `m.login.token`) describes. `path` is what was asked.
-///
-/// # Errors
-/// When the answer lacks something.
-pub fn session(path: &str, answer: &Value) -> Result<Session, HomeserverError> {
-    let (user_id, device_id) = identity(path, answer)?;
-    Ok(Session { user_id, device_id, tokens: tokens(path, answer)? })
+#[derive(Deserialize)]
+struct Flow {
+    #[serde(default, rename = "type")]
+    kind: Lenient<String>,
 }
 
-fn identity(path: &str, answer: &Value) -> Result<(UserId, Option<String>), HomeserverError> {
-    let user = answer["user_id"].as_str().and_then(|user| UserId::parse(user).ok());
-    let user = user.ok_or_else(|| missing(path, "user_id"))?;
-    Ok((user, answer["device_id"].as_str().map(ToOwned::to_owned)))
+impl FlowsAnswer {
+    fn flows(&self) -> LoginFlows {
+        let has = |kind| self.flows.0.iter().flatten().any(|flow| flow.kind.0.as_deref() == Some(kind));
+        LoginFlows { password: has("m.login.password"), sso: has("m.login.sso") }
+    }
 }
 
-fn tokens(path: &str, answer: &Value) -> Result<Tokens, HomeserverError> {
-    let text = |key: &str| answer[key].as_str().filter(|text| !text.is_empty()).map(ToOwned::to_owned);
-    let lifetime = answer["expires_in_ms"].as_u64().and_then(|millis| i64::try_from(millis).ok());
-    let expires_at = lifetime.and_then(|millis| Timestamp::now().checked_add(SignedDuration::from_millis(millis)).ok());
-    Ok(Tokens {
-        access_token: text("access_token").ok_or_else(|| missing(path, "access_token"))?,
-        refresh_token: text("refresh_token"),
-        expires_at,
-        oauth: None,
-    })
+/// The answer to a login (`m.login.password`, `m.login.token`), a refresh or `whoami`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SessionAnswer {
+    user_id: Lenient<String>,
+    device_id: Lenient<String>,
+    access_token: Lenient<String>,
+    refresh_token: Lenient<String>,
+    expires_in_ms: Lenient<u64>,
+}
+
+impl SessionAnswer {
+    /// The session that it describes. `path` is what was asked.
+    pub(super) fn session(self, path: &str) -> Result<Session, HomeserverError> {
+        Ok(Session { user_id: self.user(path)?, device_id: self.device_id.0.clone(), tokens: self.tokens(path)? })
+    }
+
+    fn user(&self, path: &str) -> Result<UserId, HomeserverError> {
+        let user = self.user_id.0.as_deref().and_then(|user| UserId::parse(user).ok());
+        user.ok_or_else(|| missing(path, "user_id"))
+    }
+
+    fn tokens(self, path: &str) -> Result<Tokens, HomeserverError> {
+        let lifetime =
+            self.expires_in_ms.0.and_then(|millis| i64::try_from(millis).ok()).map(SignedDuration::from_millis);
+        Ok(Tokens {
+            access_token: self.access_token.text().ok_or_else(|| missing(path, "access_token"))?,
+            refresh_token: self.refresh_token.text(),
+            expires_at: lifetime.and_then(|lifetime| Timestamp::now().checked_add(lifetime).ok()),
+            oauth: None,
+        })
+    }
 }
 
 fn missing(path: &str, missing: &'static str) -> HomeserverError {
@@ -145,11 +211,20 @@ fn missing(path: &str, missing: &'static str) -> HomeserverError {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
+
+    fn session(answer: &Value) -> Result<Session, HomeserverError> {
+        serde_json::from_value::<SessionAnswer>(answer.clone()).unwrap_or_default().session(LOGIN)
+    }
 
     #[test]
     fn flows_are_found_among_others() {
-        let check = |answer: Value, password, sso| assert_eq!(flows(&answer), LoginFlows { password, sso }, "{answer}");
+        let check = |answer: Value, password, sso| {
+            let read: FlowsAnswer = serde_json::from_value(answer.clone()).unwrap_or_default();
+            assert_eq!(read.flows(), LoginFlows { password, sso }, "{answer}");
+        };
         check(json!({"flows": [{"type": "m.login.password"}, {"type": "m.login.application_service"}]}), true, false);
         check(json!({"flows": [{"type": "m.login.sso", "identity_providers": []}, {"type": 7}]}), false, true);
         check(json!({"flows": null}), false, false);
@@ -159,13 +234,13 @@ mod tests {
     #[test]
     fn a_session_needs_a_user_and_a_token_and_nothing_else() {
         let full = json!({"user_id": "@a:b", "device_id": "D", "access_token": "t", "refresh_token": "r", "expires_in_ms": 60000});
-        let read = session(LOGIN, &full).unwrap();
+        let read = session(&full).unwrap();
         assert_eq!((read.user_id.as_str(), read.device_id.as_deref()), ("@a:b", Some("D")));
         assert_eq!((read.tokens.access_token.as_str(), read.tokens.refresh_token.as_deref()), ("t", Some("r")));
         assert!(read.tokens.expires_at.is_some());
-        let least = session(LOGIN, &json!({"user_id": "@a:b", "access_token": "t", "expires_in_ms": -3})).unwrap();
+        let least = session(&json!({"user_id": "@a:b", "access_token": "t", "expires_in_ms": -3})).unwrap();
         assert_eq!((least.device_id, least.tokens.expires_at), (None, None));
-        let check = |answer: Value, what| assert_eq!(session(LOGIN, &answer).unwrap_err(), missing(LOGIN, what));
+        let check = |answer: Value, what| assert_eq!(session(&answer).unwrap_err(), missing(LOGIN, what));
         check(json!({"access_token": "t"}), "user_id");
         check(json!({"user_id": "nobody", "access_token": "t"}), "user_id");
         check(json!({"user_id": "@a:b", "access_token": ""}), "access_token");

@@ -3,40 +3,33 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`https`] | requests with a deadline and a bounded answer, to any `https:` or `http:` address |
-//! | [`client`] | one homeserver's API: paths, access token, Matrix errors |
+//! | `client` | one homeserver's API: paths, access token, limits of answers, Matrix errors |
 //! | [`discovery`] | from a user ID or an address to a homeserver that answers |
-//! | [`server`] | which software it is, and so what its counts mean |
-//! | [`login`] | signing in and out, going on with a session |
-//! | [`pushers`] | setting, listing and removing http pushers |
+//! | [`kind`] | which software it is, and what follows from that |
+//! | `login` | signing in and out, going on with a session |
+//! | `pushers` | setting, listing and removing http pushers |
 //! | [`oauth`] | the OAuth 2.0 API: signing in with a browser, refreshing and revoking |
 //! | [`sso`] | signing in with a browser where there is no OAuth 2.0 API |
 //! | [`redirect`] | the way back from a browser |
-//! | [`notifications`] | what the person was or would have been notified of |
-//! | [`events`] | single events, and the names of rooms and of those in them |
-//! | [`user_id`] | user IDs and server names |
-//! | [`tokens`] | what signing in gives and what has to be kept secret |
+//! | `events` | what the person was notified of, single events, names of rooms and of those in them |
+//! | `user_id` | user IDs and server names |
 
-pub mod client;
+pub(crate) mod client;
 pub mod discovery;
-pub mod events;
-pub mod https;
-pub mod login;
-pub mod notifications;
+mod events;
+pub mod kind;
+mod login;
 pub mod oauth;
-pub mod pushers;
+mod pushers;
 pub mod redirect;
-pub mod server;
 pub mod sso;
-pub mod tokens;
-pub mod user_id;
+mod user_id;
 
 pub use self::{
-    client::{HomeserverClient, HomeserverError, Refusal},
+    client::{BaseUrl, HomeserverClient, HomeserverError, Refusal},
     discovery::{DiscoveryError, Homeserver},
-    https::{BaseUrl, HttpsClient, TransportError, TransportFault},
-    login::{LoginFlows, PasswordLogin},
+    kind::HomeserverKind,
+    login::{LoginFlows, OAuthClient, PasswordLogin, Session, Tokens},
     pushers::{HttpPusher, ListedPusher},
-    tokens::{OAuthClient, Session, Tokens},
     user_id::{InvalidUserId, UserId},
 };

@@ -1,8 +1,15 @@
 //! `GET /pushers` and `POST /pushers/set` (Matrix specification, client-server API, "Push notifications").
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde_json::json;
 
-use super::{HomeserverClient, HomeserverError};
+use super::{
+    HomeserverClient, HomeserverError,
+    client::{AnswerKind, Lenient, from_json},
+};
+
+const PUSHERS: &str = "/_matrix/client/v3/pushers";
+const SET: &str = "/_matrix/client/v3/pushers/set";
 
 /// Longest `app_display_name` and `device_display_name` that we send, in characters.
 const MAX_NAME_CHARS: usize = 64;
@@ -27,22 +34,50 @@ pub struct HttpPusher {
 }
 
 /// A pusher that the homeserver lists. What is absent is empty.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct ListedPusher {
     /// `app_id`
+    #[serde(deserialize_with = "text")]
     pub app_id: String,
     /// `pushkey`: a secret.
+    #[serde(deserialize_with = "text")]
     pub pushkey: String,
     /// `http`, `email` or another.
+    #[serde(deserialize_with = "text")]
     pub kind: String,
     /// `app_display_name`
+    #[serde(deserialize_with = "text")]
     pub app_display_name: String,
     /// `device_display_name`
+    #[serde(deserialize_with = "text")]
     pub device_display_name: String,
     /// `lang`
+    #[serde(deserialize_with = "text")]
     pub lang: String,
     /// `data.url`
+    #[serde(rename = "data", deserialize_with = "url_in_data")]
     pub url: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PushersAnswer {
+    pushers: Option<Vec<ListedPusher>>,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    #[serde(default, deserialize_with = "text")]
+    url: String,
+}
+
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Lenient::deserialize(deserializer)?.0.unwrap_or_default())
+}
+
+fn url_in_data<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Lenient::<Data>::deserialize(deserializer)?.0.map_or_else(String::new, |data| data.url))
 }
 
 impl HomeserverClient {
@@ -51,11 +86,10 @@ impl HomeserverClient {
     /// # Errors
     /// When there is no answer, it is a "no", or it has no list.
     pub async fn pushers(&self) -> Result<Vec<ListedPusher>, HomeserverError> {
-        let path = "/_matrix/client/v3/pushers";
-        let answer = self.get(path).await?;
-        let list = answer["pushers"].as_array();
-        let list = list.ok_or(HomeserverError::Unexpected { path: path.to_owned(), missing: "pushers" })?;
-        Ok(list.iter().map(listed).collect())
+        let answer = self.get_with(PUSHERS, AnswerKind::Pushers, from_json::<PushersAnswer>).await?;
+        answer
+            .and_then(|answer| answer.pushers)
+            .ok_or_else(|| HomeserverError::Unexpected { path: PUSHERS.to_owned(), missing: "pushers" })
     }
 
     /// Makes or replaces the pusher, and harms no other. A homeserver that was waiting to try again stops waiting, and
@@ -64,7 +98,7 @@ impl HomeserverClient {
     /// # Errors
     /// When there is no answer or it is a "no".
     pub async fn set_pusher(&self, pusher: &HttpPusher) -> Result<(), HomeserverError> {
-        let short = |text: &str| text.chars().take(MAX_NAME_CHARS).collect::<String>();
+        let short = |name: &str| name.chars().take(MAX_NAME_CHARS).collect::<String>();
         let mut data = json!({"url": pusher.url});
         if pusher.event_id_only {
             data["format"] = "event_id_only".into();
@@ -75,7 +109,7 @@ impl HomeserverClient {
             "device_display_name": short(&pusher.device_display_name),
             "lang": pusher.lang, "data": data, "append": true,
         });
-        self.post("/_matrix/client/v3/pushers/set", body).await.map(drop)
+        self.post::<IgnoredAny>(SET, &body).await.map(drop)
     }
 
     /// Deletes a pusher; there need not be one.
@@ -84,19 +118,6 @@ impl HomeserverClient {
     /// When there is no answer or it is a "no".
     pub async fn remove_pusher(&self, app_id: &str, pushkey: &str) -> Result<(), HomeserverError> {
         let body = json!({"kind": null, "app_id": app_id, "pushkey": pushkey});
-        self.post("/_matrix/client/v3/pushers/set", body).await.map(drop)
-    }
-}
-
-fn listed(pusher: &Value) -> ListedPusher {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    ListedPusher {
-        app_id: text(&pusher["app_id"]),
-        pushkey: text(&pusher["pushkey"]),
-        kind: text(&pusher["kind"]),
-        app_display_name: text(&pusher["app_display_name"]),
-        device_display_name: text(&pusher["device_display_name"]),
-        lang: text(&pusher["lang"]),
-        url: text(&pusher["data"]["url"]),
+        self.post::<IgnoredAny>(SET, &body).await.map(drop)
     }
 }

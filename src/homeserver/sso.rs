@@ -10,11 +10,11 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{
-    HomeserverClient, HomeserverError, Session,
-    https::encode,
-    login,
+    HomeserverClient, HomeserverError,
+    login::{Session, SessionAnswer},
     redirect::{Page, RedirectError, RedirectListener},
 };
+use crate::http_client::encode;
 
 const LOGIN: &str = "/_matrix/client/v3/login";
 
@@ -47,7 +47,7 @@ impl SsoLogin {
     pub async fn begin(homeserver: &HomeserverClient) -> Result<Self, RedirectError> {
         let listener = RedirectListener::bind().await?;
         let back = format!("{}?state={}", listener.uri(), listener.state());
-        let url = format!("{}{LOGIN}/sso/redirect?redirectUrl={}", homeserver.base().as_str(), encode(&back));
+        let url = format!("{}{LOGIN}/sso/redirect?redirectUrl={}", homeserver.base(), encode(&back));
         Ok(Self { listener, url })
     }
 
@@ -85,5 +85,5 @@ impl SsoLogin {
 
 async fn exchange(homeserver: &HomeserverClient, token: &str, device_name: &str) -> Result<Session, HomeserverError> {
     let body = json!({"type": "m.login.token", "token": token, "initial_device_display_name": device_name});
-    login::session(LOGIN, &homeserver.post(LOGIN, body).await?)
+    homeserver.post::<SessionAnswer>(LOGIN, &body).await?.session(LOGIN)
 }

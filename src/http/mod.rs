@@ -7,7 +7,6 @@
 //! Everything runs on one thread: a connection is a task, a request is none.
 
 mod answer;
-pub mod client;
 mod connection;
 mod connection_table;
 mod limits;

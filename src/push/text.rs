@@ -63,6 +63,14 @@ pub fn spell_out(text: &str, spell: impl Fn(char, &mut String)) -> String {
     output
 }
 
+/// Escapes in JSON whatever acts, hides or piles up. Outside of its strings there is no such character.
+#[must_use]
+pub fn escape_json(json: &str) -> String {
+    spell_out(json, |character, escaped| {
+        escaped.extend(character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+    })
+}
+
 /// Escapes text for notification services that read markup (the capability `body-markup`).
 #[must_use]
 pub fn escape_markup(text: &str) -> Cow<'_, str> {
@@ -293,14 +301,6 @@ fn after_escape(text: &str) -> &str {
 fn after_parameters(text: &str) -> &str {
     let rest = text.trim_start_matches(|c: char| matches!(c, ' '..='?'));
     rest.strip_prefix(|c: char| matches!(c, '@'..='~')).unwrap_or(rest)
-}
-
-/// Escapes in JSON whatever acts, hides or piles up. Outside of its strings there is no such character.
-#[must_use]
-pub fn escape_json(json: &str) -> String {
-    spell_out(json, |character, escaped| {
-        escaped.extend(character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
-    })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
-    rig::{SOON, wait_until},
+    rig::{SOON, http, wait_until},
     stage::{Session, Stage},
     stand_in::{Asked, StandIn, entry},
 };
@@ -40,7 +40,7 @@ fn where_nothing_is_listed_the_pusher_is_set_again_and_status_says_so() {
 }
 
 #[test]
-fn a_pusher_is_set_again_as_it_was() {
+fn a_pusher_keeps_its_names_and_follows_what_its_url_depends_on() {
     let homeserver = StandIn::start();
     homeserver.answer(|answers| {
         answers.instead = Box::new(|asked| {
@@ -60,12 +60,15 @@ fn a_pusher_is_set_again_as_it_was() {
         asked.into_iter().rfind(|asked| asked.what == "POST /pushers/set").unwrap().body
     };
     let body = set(&homeserver);
-    assert_eq!(body["data"]["url"], "https://desk.example.org/_matrix/push/v1/notify");
+    assert_eq!(body["data"]["url"], *stage.pushbell.url());
     assert_eq!((&body["lang"], &body["device_display_name"]), (&json!("pt-BR"), &json!("desk")));
-    stage.pushbell.configure("[server]\npublic_url = \"https://elsewhere.example.org\"\n");
-    wait_until("the pusher leads to where the configuration says", SOON, || {
-        set(&homeserver)["data"]["url"] == "https://elsewhere.example.org/_matrix/push/v1/notify"
-    });
+    let follows = |config: &str, url: &str| {
+        stage.pushbell.configure(config);
+        wait_until(url, SOON, || set(&homeserver)["data"]["url"] == format!("{url}/_matrix/push/v1/notify"));
+    };
+    let port = http::free_port();
+    follows(&format!("[server]\nlisten = [\"127.0.0.1:{port}\"]\n"), &format!("http://127.0.0.1:{port}"));
+    follows("[server]\npublic_url = \"https://elsewhere.example.org\"\n", "https://elsewhere.example.org");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod rig;
 
 mod details;
 mod homeserver;
+mod hostile;
 mod killed;
 mod limits;
 mod network;

@@ -121,8 +121,10 @@ async fn serve(
         }
     }
     let (status, answer) = answer(&answers.lock().unwrap_or_else(PoisonError::into_inner), &one);
+    // A text stands for itself, JSON or not.
+    let answer = if let Value::String(text) = answer { text } else { answer.to_string() };
     let response = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json");
-    Ok(response.body(Full::new(Bytes::from(answer.to_string()))).unwrap())
+    Ok(response.body(Full::new(Bytes::from(answer))).unwrap())
 }
 
 fn answer(answers: &Answers, asked: &Asked) -> (u16, Value) {

@@ -8,10 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pushbell::http::{
-    Limits,
-    client::{Scheme, post_json},
-    tls::{self, Tls},
+use pushbell::{
+    http::{
+        Limits,
+        tls::{self, Tls},
+    },
+    http_client::post_to_own_endpoint,
 };
 use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
 use tokio::{
@@ -298,9 +300,9 @@ async fn all_addresses_share_the_bounds_and_each_closes_alone() {
 #[tokio::test]
 async fn our_own_client_reaches_it_whatever_its_certificate_says() {
     let (server, ..) = secure(Limits::default()).await;
-    let sent = |scheme| post_json(scheme, server.address, PATH, push(KNOWN), PATIENCE);
-    assert_eq!(sent(Scheme::Https).await.unwrap(), (200, br#"{"rejected":[]}"#.to_vec()));
-    assert_eq!(sent(Scheme::Http).await.unwrap().0, 400);
+    let sent = |scheme| post_to_own_endpoint(scheme, server.address, PATH, push(KNOWN), PATIENCE);
+    assert_eq!(sent("https").await.unwrap(), (200, br#"{"rejected":[]}"#.to_vec()));
+    assert_eq!(sent("http").await.unwrap().0, 400);
     server.http.set_tls(None);
-    assert!(sent(Scheme::Https).await.is_err());
+    assert!(sent("https").await.is_err());
 }

@@ -65,7 +65,7 @@ fn answer(status: &str, body: &str) -> String {
 fn the_servers_word_leads_to_the_homeserver_over_a_trusted_connection() {
     let mut scene = Scene::new();
     let password = scene.file("password");
-    let check = |scene: &mut Scene, answer: String, trusted: bool, words: &str| {
+    let check = |scene: &mut Scene, answer: String, trusted: bool, options: &[&str], words: &str| {
         let site = Website::start(answer);
         let authority = scene.file("authority.pem");
         std::fs::write(&authority, &site.authority).unwrap();
@@ -73,16 +73,25 @@ fn the_servers_word_leads_to_the_homeserver_over_a_trusted_connection() {
             .pushbell
             .set_env("SSL_CERT_FILE", if trusted { &authority } else { "/etc/ssl/certs/ca-certificates.crt" });
         let user = format!("@alice:localhost:{}", site.port);
-        let login = scene.pushbell.command(&["login", &user, "--password-file", &password]);
+        let login = scene.pushbell.command(&[&["login", &user, "--password-file", &password], options].concat());
         let printed = format!("{}{}", login.stdout, login.stderr);
         assert!(login.code == 1 && printed.contains(words), "{words}: {login:#?}");
     };
     let homeserver = scene.homeserver.clone();
     let word = json!({"m.homeserver": {"base_url": format!("{homeserver}/")}}).to_string();
     // Found; but Alice of localhost has no account there.
-    check(&mut scene, answer("200 OK", &word), true, &format!(" is {homeserver} (Synapse)"));
-    check(&mut scene, answer("200 OK", "{}"), true, "--homeserver");
-    check(&mut scene, answer("404 Not Found", "{}"), true, "is no Matrix homeserver");
-    check(&mut scene, answer("200 OK", "<html>"), true, "is no Matrix homeserver");
-    check(&mut scene, answer("200 OK", &word), false, "SSL_CERT_FILE");
+    check(&mut scene, answer("200 OK", &word), true, &["--anyway"], &format!(" is {homeserver} (Synapse)"));
+    check(&mut scene, answer("200 OK", "{}"), true, &[], "--homeserver");
+    check(&mut scene, answer("404 Not Found", "{}"), true, &[], "is no Matrix homeserver");
+    check(&mut scene, answer("200 OK", "<html>"), true, &[], "is no Matrix homeserver");
+    check(&mut scene, answer("200 OK", &word), false, &[], "SSL_CERT_FILE");
+
+    // A step down to an unencrypted address is taken only if told to.
+    check(&mut scene, answer("200 OK", &word), true, &[], "leads to an address that is not encrypted");
+    let redirect = format!(
+        "HTTP/1.1 302 Found\r\nlocation: {homeserver}/.well-known/matrix/client\r\ncontent-length: 0\r\n\
+         connection: close\r\n\r\n"
+    );
+    check(&mut scene, redirect.clone(), true, &[], "leads to an address that is not encrypted");
+    check(&mut scene, redirect, true, &["--anyway"], &format!(" is {homeserver} (Synapse)"));
 }

@@ -136,6 +136,12 @@ fn elsewhere_no_pusher_is_set_unless_told_to() {
     assert!(words.iter().all(|word| refused.stdout.contains(word)), "{refused:#?}");
     assert_eq!((scene.alice.pushers().len(), scene.devices().len()), (0, 0));
 
+    scene.pushbell.configure("[server]\npublic_url = \"https://push.example.org\"");
+    let unencrypted = login(&[]);
+    assert!(unencrypted.code == 1 && unencrypted.stderr.contains("is not encrypted"), "{unencrypted:#?}");
+    assert_eq!((scene.alice.pushers().len(), scene.devices().len()), (0, 0));
+    scene.pushbell.configure("");
+
     let anyway = login(&["--anyway", "--wait", "0"]);
     assert!(anyway.code == 3 && !anyway.stdout.contains("Waiting"), "{anyway:#?}");
     assert_eq!(scene.alice.pushers()[0]["app_id"], identity::APP_ID);

@@ -18,12 +18,15 @@ mod sso;
 mod synapse;
 mod tokens;
 
-use pushbell::homeserver::{BaseUrl, HomeserverClient, HttpsClient, oauth};
+use pushbell::{
+    homeserver::{BaseUrl, HomeserverClient, oauth},
+    http_client::HttpClient,
+};
 
 /// A client of whatever serves the client-server API at that port of the loopback interface.
 fn homeserver(port: u16) -> HomeserverClient {
     let base = BaseUrl::parse(&format!("http://127.0.0.1:{port}")).unwrap();
-    HomeserverClient::new(HttpsClient::new().unwrap(), base)
+    HomeserverClient::new(HttpClient::new().unwrap(), base)
 }
 
 /// What that homeserver says of its authorization server.

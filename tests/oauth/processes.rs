@@ -66,7 +66,7 @@ fn two_processes_renew_a_token_once_and_both_go_on() {
         block_on(Sessions::new(Secrets::new(&paths)).open(&account.sign_in.unwrap(), SOON)).unwrap()
     });
     assert_eq!(scene.server.world().refreshes, 1);
-    let who = block_on(signed_in.client.get("/_matrix/client/v3/account/whoami")).unwrap();
+    let who: serde_json::Value = block_on(signed_in.client.get("/_matrix/client/v3/account/whoami")).unwrap();
     assert_eq!(who["user_id"], "@alice:hs.test");
     scene.pushbell.wait_until_ready();
     scene.pushbell.wait_for_status("it has caught up", |status| !status["accounts"][0]["caught_up_at"].is_null());

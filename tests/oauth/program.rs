@@ -98,7 +98,7 @@ fn an_account_signs_in_by_oauth_and_out_again() {
     let first = scene.granted();
     let client = scene.client(&first.access_token);
     assert_eq!(block_on(client.pushers()).unwrap().len(), 1);
-    let name = block_on(client.get("/_matrix/client/v3/devices")).unwrap();
+    let name: serde_json::Value = block_on(client.get("/_matrix/client/v3/devices")).unwrap();
     assert!(name["devices"][0]["display_name"].as_str().unwrap().contains(" on "), "{name}");
     let code = shown.address.split_once("code=").expect("the browser came back with a code").1;
     for secret in [&*first.access_token, &*first.refresh_token, code] {

@@ -35,7 +35,7 @@ fn a_person_signs_in_through_synapse() {
         let session = session.unwrap();
         assert_eq!(session.user_id.as_str(), "@alice:hs.test");
         let signed_in = homeserver.clone().with_token(&session.tokens.access_token);
-        let devices = signed_in.get("/_matrix/client/v3/devices").await.unwrap();
+        let devices: serde_json::Value = signed_in.get("/_matrix/client/v3/devices").await.unwrap();
         assert_eq!(devices["devices"][0]["display_name"], NAME);
         assert_eq!(devices["devices"][0]["device_id"].as_str(), session.device_id.as_deref());
 

@@ -1,8 +1,11 @@
 //! Renewing and ending a session.
 
-use pushbell::homeserver::{
-    HttpsClient, Tokens,
-    oauth::{self, Authorization, OAuthError},
+use pushbell::{
+    homeserver::{
+        Tokens,
+        oauth::{self, Authorization, OAuthError},
+    },
+    http_client::HttpClient,
 };
 
 use crate::{
@@ -24,11 +27,11 @@ fn signed_in(server: &AccountServer) -> Tokens {
 }
 
 fn refresh(tokens: &Tokens) -> Result<Tokens, OAuthError> {
-    block_on(async { oauth::refresh(&HttpsClient::new().unwrap(), tokens).await })
+    block_on(async { oauth::refresh(&HttpClient::new().unwrap(), tokens).await })
 }
 
 fn revoke(tokens: &Tokens) -> Result<(), OAuthError> {
-    block_on(async { oauth::revoke(&HttpsClient::new().unwrap(), tokens).await })
+    block_on(async { oauth::revoke(&HttpClient::new().unwrap(), tokens).await })
 }
 
 #[test]

@@ -23,7 +23,6 @@ use tokio::{
 
 pub(super) use self::run::Settings;
 use self::{
-    details::{Looked, Looking},
     names::Names,
     run::{Outcome, Shared},
     schedule::Schedule,
@@ -38,14 +37,14 @@ use crate::{
     session::Sessions,
 };
 
-/// Pushes that come after nothing was heard of an account for so long may not be all that there were.
+/// After a gap of this length between pushes of an account, some may have been missed.
 const LONG_GAP: Duration = Duration::from_secs(30 * 60);
-/// So many accounts are caught up with at once.
+/// Accounts that are caught up with concurrently.
 const AT_ONCE: usize = 4;
 
-/// What the task is told.
+/// Commands to the task.
 #[derive(Debug)]
-enum Tell {
+enum CatchUpCommand {
     /// The accounts were read again.
     Accounts(Arc<Accounts>),
     /// The configuration has changed.
@@ -54,10 +53,10 @@ enum Tell {
     Missing(Missing),
 }
 
-/// The task's end in the program's hands.
+/// Handle to the task.
 #[derive(Debug)]
 pub(super) struct CatchingUp {
-    tell: mpsc::UnboundedSender<Tell>,
+    commands: mpsc::UnboundedSender<CatchUpCommand>,
 }
 
 impl CatchingUp {
@@ -69,7 +68,7 @@ impl CatchingUp {
         settings: Settings,
         events: mpsc::UnboundedSender<Event>,
     ) -> Self {
-        let (tell, told) = mpsc::unbounded_channel();
+        let (commands, waiting) = mpsc::unbounded_channel();
         let shared = Shared { inbox, sessions: Sessions::new(secrets), names: Names::default() };
         let mut driver = Driver {
             shared: Arc::new(shared),
@@ -77,35 +76,32 @@ impl CatchingUp {
             events,
             accounts: BTreeMap::new(),
             running: JoinSet::new(),
-            looking: Looking::default(),
-            lookups: JoinSet::new(),
+            is_catching_up: false,
             interruptions: None,
         };
         driver.take_accounts(accounts);
-        // What an earlier run has not learned.
-        driver.look();
-        tokio::spawn(driver.run(told));
-        Self { tell }
+        tokio::spawn(driver.run(waiting));
+        Self { commands }
     }
 
     /// The accounts were read again.
     pub(super) fn accounts(&self, accounts: Arc<Accounts>) {
-        self.tell(Tell::Accounts(accounts));
+        self.send(CatchUpCommand::Accounts(accounts));
     }
 
     /// The configuration has changed.
     pub(super) fn configure(&self, settings: Settings) {
-        self.tell(Tell::Settings(settings));
+        self.send(CatchUpCommand::Settings(settings));
     }
 
     /// Pushes may be missing.
     pub(super) fn missing(&self, missing: Missing) {
-        self.tell(Tell::Missing(missing));
+        self.send(CatchUpCommand::Missing(missing));
     }
 
-    fn tell(&self, tell: Tell) {
+    fn send(&self, command: CatchUpCommand) {
         // The task ends with the program alone.
-        drop(self.tell.send(tell));
+        drop(self.commands.send(command));
     }
 }
 
@@ -118,8 +114,8 @@ struct Known {
     status: SignInStatus,
     /// Its session is over, and why.
     over: Option<String>,
-    /// That the person was told of an earlier end is forgotten.
-    is_fresh: bool,
+    /// The "already told of the session's end" flag has been cleared.
+    is_end_forgotten: bool,
 }
 
 struct Driver {
@@ -128,84 +124,83 @@ struct Driver {
     events: mpsc::UnboundedSender<Event>,
     accounts: BTreeMap<Arc<str>, Known>,
     running: JoinSet<(Arc<str>, Outcome)>,
-    looking: Looking,
-    lookups: JoinSet<Looked>,
+    /// What the controller was told last.
+    is_catching_up: bool,
     interruptions: Option<Interruptions>,
 }
 
 impl Driver {
-    async fn run(mut self, mut told: mpsc::UnboundedReceiver<Tell>) {
+    async fn run(mut self, mut commands: mpsc::UnboundedReceiver<CatchUpCommand>) {
         loop {
             let now = Instant::now();
             self.begin_due(now);
-            let due = self.next_due();
+            self.tell_catching_up();
+            let due = self.accounts.values().filter_map(|known| known.schedule.due());
+            let due = due.min().filter(|_| self.running.len() < AT_ONCE);
             let inbox = self.shared.inbox.clone();
             tokio::select! {
-                tell = told.recv() => match tell {
-                    Some(tell) => self.told(tell, Instant::now()),
+                command = commands.recv() => match command {
+                    Some(command) => self.obey(command, Instant::now()),
                     None => return,
                 },
                 Some(run) = self.running.join_next_with_id() => {
                     if let Ok((id, (name, outcome))) = run {
                         self.ended(id, &name, outcome).await;
                     }
-                    if self.running.is_empty() {
-                        self.tell(Event::CatchingUp(false));
-                    }
                 }
-                Some(looked) = self.lookups.join_next() => self.looked(&looked.unwrap_or_default()),
-                () = inbox.details_are_wanted(), if !self.looking.is_running => self.look(),
+                () = inbox.details_are_wanted() => self.fetch_details(),
                 interruption = next(&mut self.interruptions) => self.interrupted(interruption),
                 () = tokio::time::sleep_until(due.unwrap_or(now)), if due.is_some() => {}
             }
         }
     }
 
-    /// When something is due that waits for nothing but its time.
-    fn next_due(&self) -> Option<Instant> {
-        let runs = self.accounts.values().filter_map(|known| known.schedule.due());
-        let runs = runs.min().filter(|_| self.running.len() < AT_ONCE);
-        [runs, self.looking.due()].into_iter().flatten().min()
-    }
-
     fn begin_due(&mut self, now: Instant) {
-        if self.looking.due().is_some_and(|due| due <= now) {
-            self.look();
-        }
         for (name, known) in &mut self.accounts {
             if self.running.len() >= AT_ONCE || known.schedule.due().is_none_or(|due| due > now) {
                 continue;
             }
-            known.schedule.begin(now);
-            if self.running.is_empty() {
-                // A controller that has gone means that the program ends.
-                drop(self.events.send(Event::CatchingUp(true)));
-            }
+            let run = known.schedule.begin(now);
             let (shared, settings, name) = (Arc::clone(&self.shared), self.settings.clone(), Arc::clone(name));
             let (account, sign_in) = (known.account.clone(), known.sign_in.clone());
             known.run = Some(
-                self.running.spawn(async move { (name, run::catch_up(&shared, &account, &sign_in, &settings).await) }),
+                self.running
+                    .spawn(async move { (name, run::check(&shared, &account, &sign_in, &settings, run).await) }),
             );
         }
     }
 
-    fn told(&mut self, tell: Tell, now: Instant) {
-        match tell {
-            Tell::Accounts(accounts) => self.take_accounts(&accounts),
-            Tell::Settings(settings) => {
+    fn tell_catching_up(&mut self) {
+        let is_catching_up = self.accounts.values().any(|known| known.schedule.is_catching_up());
+        if std::mem::replace(&mut self.is_catching_up, is_catching_up) != is_catching_up {
+            self.tell(Event::CatchingUp(is_catching_up));
+        }
+    }
+
+    fn obey(&mut self, command: CatchUpCommand, now: Instant) {
+        match command {
+            CatchUpCommand::Accounts(accounts) => self.take_accounts(&accounts),
+            CatchUpCommand::Settings(settings) => {
                 if self.settings != settings {
                     // The pusher may have to lead elsewhere.
                     self.settings = settings;
                     self.want_all(now);
                 }
             }
-            Tell::Missing(Missing::After { account }) => {
+            CatchUpCommand::Missing(Missing::After { account }) => {
                 if let Some(known) = self.accounts.get_mut(&*account) {
-                    known.schedule.want_after(LONG_GAP, now);
+                    known.schedule.catch_up_after(LONG_GAP, now);
                 }
             }
-            Tell::Missing(Missing::Anywhere) => self.want_all(now),
+            CatchUpCommand::Missing(Missing::Anywhere) => self.want_all(now),
         }
+    }
+
+    /// Pushes have left something out.
+    fn fetch_details(&mut self) {
+        let now = Instant::now();
+        let with_ids_alone = self.accounts.values_mut().filter(|known| known.sign_in.event_id_only);
+        with_ids_alone.for_each(|known| known.schedule.fetch_details(now));
     }
 
     fn interrupted(&mut self, interruption: Interruption) {
@@ -217,8 +212,7 @@ impl Driver {
     }
 
     fn want_all(&mut self, now: Instant) {
-        self.accounts.values_mut().for_each(|known| known.schedule.want(now));
-        self.looking.hurry(now);
+        self.accounts.values_mut().for_each(|known| known.schedule.catch_up(now));
     }
 
     /// Takes over the signed-in ones; a session that has ended may work again.
@@ -252,19 +246,19 @@ impl Driver {
         let Some(known) = self.accounts.get_mut(name).filter(is_run) else { return };
         known.run = None;
         known.schedule.end(outcome.ending, Instant::now());
-        known.status.catching_up = Some(outcome.says);
+        if let Some(says) = outcome.says {
+            known.status.catching_up = Some(says);
+        }
         if let Some(at) = outcome.completed_at {
             known.status.caught_up_at = Some(at);
             known.status.signed_in = Some(known.describe());
             let was_over = known.over.take().is_some();
-            if !known.is_fresh {
-                known.is_fresh = true;
+            if !known.is_end_forgotten {
+                known.is_end_forgotten = true;
                 self.told_of_end(name, None).await;
             }
             if was_over {
                 self.tell_of_ends();
-                // What could not be asked for meanwhile.
-                self.look();
             }
         }
         if let Some(reason) = outcome.session_over {
@@ -276,7 +270,7 @@ impl Driver {
     /// The person is told once of each session.
     async fn session_is_over(&mut self, name: &Arc<str>, reason: String) {
         let Some(known) = self.accounts.get_mut(name) else { return };
-        known.is_fresh = false;
+        known.is_end_forgotten = false;
         known.status.signed_in = Some(format!("signed out: {reason}; sign in with {}", known.sign_in_command()));
         known.over = Some(reason);
         let session = known.session();
@@ -315,42 +309,12 @@ impl Driver {
         // A controller that has gone means that the program ends.
         drop(self.events.send(event));
     }
-
-    /// Learns what pushes have left out.
-    fn look(&mut self) {
-        if self.looking.is_running {
-            return;
-        }
-        let not_now = self.looking.begin(Instant::now());
-        let accounts = self.accounts.iter();
-        let accounts = accounts.map(|(name, known)| (Arc::clone(name), (known.account.clone(), known.sign_in.clone())));
-        let over = self.accounts.iter().filter(|(_, known)| known.over.is_some());
-        let over = over.map(|(name, _)| Arc::clone(name)).collect();
-        let derive_missed_calls = self.settings.derive_missed_calls;
-        self.lookups.spawn(details::look(
-            Arc::clone(&self.shared),
-            accounts.collect(),
-            over,
-            not_now,
-            derive_missed_calls,
-        ));
-    }
-
-    fn looked(&mut self, looked: &Looked) {
-        let now = Instant::now();
-        self.looking.end(looked, now);
-        for name in &looked.over {
-            if let Some(known) = self.accounts.get_mut(name) {
-                known.schedule.want(now);
-            }
-        }
-    }
 }
 
 impl Known {
     fn new(account: Account, sign_in: SignIn, now: Instant) -> Self {
         let mut schedule = Schedule::default();
-        schedule.want(now);
+        schedule.catch_up(now);
         let catching_up = Some("not yet".to_owned());
         let mut known = Self {
             account,
@@ -359,7 +323,7 @@ impl Known {
             run: None,
             status: SignInStatus { signed_in: None, catching_up, caught_up_at: None::<Timestamp> },
             over: None,
-            is_fresh: false,
+            is_end_forgotten: false,
         };
         known.status.signed_in = Some(known.describe());
         known

@@ -12,25 +12,25 @@ use crate::{
     },
 };
 
-/// Entries of a page.
+/// Entries asked for at a time.
 pub(super) const PAGE: usize = 100;
-/// Entries that are read back at most, and pages should those be small.
+/// Limits of reading back: entries, and pages.
 const MOST: (usize, usize) = (1000, 50);
-/// So much text is kept of what was missed; what is beyond is kept without its text.
+/// Bytes of event content kept in all; events beyond that are kept without their content.
 const MOST_TEXT: usize = 4 * 1024 * 1024;
-/// Events are listed a little out of order where several processes of a homeserver take them in.
+/// Reads this far beyond the mark: a homeserver with several workers lists events slightly out of order.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(60);
-/// How far the homeserver's clock and ours may be apart.
+/// Tolerated difference between the homeserver's clock and ours.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(10);
-/// What is older may be unlisted without having been read: Synapse lists a day (highlights longer).
+/// Older entries may be unlisted without having been read: Synapse keeps them for a day (highlights longer).
 const LISTED_FOR: SignedDuration = SignedDuration::from_hours(23);
 
-/// Reads back, newest first, to the mark and over what is unread here.
+/// State of reading back: newest first, to the mark and over what is unread here.
 #[derive(Debug)]
 pub(super) struct Reading {
-    /// What is older was known when catching up last completed, or came before the person signed in.
+    /// Older events were known when catching up last completed, or came before the person signed in.
     floor: i64,
-    /// Back to then it is worth knowing what was read.
+    /// Read state is looked for back to here.
     look_back_to: i64,
     mark: i64,
     standing: Standing,
@@ -40,7 +40,7 @@ pub(super) struct Reading {
     next: NextPage,
     /// The time of the oldest entry so far.
     oldest: i64,
-    /// The list begins with the oldest, as Dendrite's does: only at its end is it known what is new.
+    /// The list begins with the oldest, as Dendrite's does, so it has to be read to its end.
     is_oldest_first: bool,
     has_ended: bool,
 }

@@ -1,32 +1,32 @@
-//! One catching up of one account.
+//! One run for one account: one request at a time. Catching up:
 //!
 //! ```text
-//! standing -> set the pusher again -> read back -> names -> one commit: notices, what was read, the mark
+//! standing -> set the pusher -> read back -> names -> one commit: notices, what was read, the mark
 //! ```
-//! The pusher comes first: what is sent from then on is pushed, and what was sent before is listed. The other order
-//! would lose what comes between.
+//! The pusher comes before reading back: what is sent from then on is pushed, and what was sent before is listed. The
+//! other order would lose what comes between.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
 use super::{
     names::Names,
     reading::{Found, NextPage, PAGE, Reading},
-    schedule::Ending,
+    schedule::{Ending, Run},
 };
 use crate::{
     accounts::{Account, SignIn},
-    homeserver::{HomeserverClient, HomeserverError, HttpPusher, https::DEADLINE},
+    config,
+    homeserver::{HomeserverClient, HomeserverError, HomeserverKind},
+    http_client::{DEADLINE, TransportError, TransportFault},
     inbox::{CaughtUp, Inbox, InboxError},
+    reachability,
     session::{self, SessionError, Sessions, SignedIn},
-    whereabouts::{self, Way, way},
 };
 
-/// How long the names of what was missed may take; they are worth no more.
+/// Time limit for asking for the names of what was missed.
 const NAMES_TIME: Duration = Duration::from_secs(10);
-/// How Synapse calls itself. It lists nothing that was read, and counts rooms.
-const SYNAPSE: &str = "Synapse";
 
 /// What all runs share.
 #[derive(Debug)]
@@ -39,12 +39,8 @@ pub(super) struct Shared {
 /// What of the configuration concerns catching up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::app) struct Settings {
-    /// `server.public_url`, where it is set.
-    pub(in crate::app) public_url: Option<String>,
-    /// `server.listen`
-    pub(in crate::app) listen: Vec<SocketAddr>,
-    /// How URLs of these begin.
-    pub(in crate::app) scheme: &'static str,
+    /// `[server]`, on which the pusher's URL depends.
+    pub(in crate::app) server: config::Server,
     /// `calls.missed = "derive"`
     pub(in crate::app) derive_missed_calls: bool,
 }
@@ -53,9 +49,9 @@ pub(in crate::app) struct Settings {
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) ending: Ending,
-    /// For `status`.
-    pub(super) says: String,
-    /// When it completed.
+    /// What `status` says of catching up, where that has changed.
+    pub(super) says: Option<String>,
+    /// When catching up completed.
     pub(super) completed_at: Option<Timestamp>,
     /// The session is over, and why.
     pub(super) session_over: Option<String>,
@@ -63,12 +59,12 @@ pub(super) struct Outcome {
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
-enum RunError {
+pub(super) enum CheckError {
     #[error(transparent)]
     Session(#[from] SessionError),
     #[error(transparent)]
     Inbox(#[from] InboxError),
-    /// There is no pusher any more, and no address to set one to.
+    /// There is no address to set a pusher to.
     #[error(
         "the homeserver has no pusher for this desktop any more, and none can be set: server.listen names no address that \
          it can push to; set server.public_url in pushbell.toml to one"
@@ -76,133 +72,165 @@ enum RunError {
     NoAddress,
 }
 
-impl From<HomeserverError> for RunError {
+impl From<HomeserverError> for CheckError {
     fn from(error: HomeserverError) -> Self {
         Self::Session(error.into())
     }
 }
 
-/// Catches up with an account.
-pub(super) async fn catch_up(shared: &Shared, account: &Account, sign_in: &SignIn, settings: &Settings) -> Outcome {
-    let run = Run { shared, account, sign_in, settings };
-    match run.with_session().await {
-        Ok((says, completed_at)) => {
-            tracing::info!(account = &*account.name, "caught up: {says}");
-            Outcome { ending: Ending::Completed, says, completed_at: Some(completed_at), session_over: None }
+impl CheckError {
+    fn is_unknown_token(&self) -> bool {
+        matches!(self, Self::Session(SessionError::Homeserver(error)) if error.is_unknown_token())
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Session(SessionError::Homeserver(HomeserverError::Refused(refusal))) => refusal.retry_after,
+            Self::Session(_) | Self::Inbox(_) | Self::NoAddress => None,
         }
-        Err(RunError::Session(SessionError::Over(reason))) => {
-            Outcome { ending: Ending::Over, says: "signed out".into(), completed_at: None, session_over: Some(reason) }
+    }
+}
+
+/// One run.
+pub(super) struct Check<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) account: &'a Account,
+    pub(super) sign_in: &'a SignIn,
+    pub(super) settings: &'a Settings,
+    signed_in: Option<SignedIn>,
+    caught_up: Option<(String, Timestamp)>,
+}
+
+/// Catches up with the account, or fetches what pushes to it have left out.
+pub(super) async fn check(
+    shared: &Shared,
+    account: &Account,
+    sign_in: &SignIn,
+    settings: &Settings,
+    run: Run,
+) -> Outcome {
+    let mut check = Check { shared, account, sign_in, settings, signed_in: None, caught_up: None };
+    let ended = check.with_new_token(run).await;
+    let (says, completed_at) = check.caught_up.unzip();
+    match ended {
+        Ok(()) => Outcome { ending: Ending::Completed, says, completed_at, session_over: None },
+        Err(CheckError::Session(SessionError::Over(reason))) => {
+            let says = Some("signed out".to_owned());
+            Outcome { ending: Ending::Over, says, completed_at, session_over: Some(reason) }
         }
         Err(error) => {
-            tracing::info!(account = &*account.name, "catching up failed: {error}");
-            let patience = match &error {
-                RunError::Session(SessionError::Homeserver(HomeserverError::Refused(refusal))) => refusal.retry_after,
-                RunError::Session(_) | RunError::Inbox(_) | RunError::NoAddress => None,
+            let (what, says) = match run {
+                Run::CatchUp => ("catching up failed", Some(format!("it failed and is tried again: {error}"))),
+                Run::Details => ("details are not known yet", None),
             };
-            Outcome {
-                ending: Ending::TryAgain(patience),
-                says: format!("it failed and is tried again: {error}"),
-                completed_at: None,
-                session_over: None,
-            }
+            tracing::info!(account = &*account.name, "{what}: {error}");
+            let ending = Ending::TryAgain(error.retry_after());
+            Outcome { ending, says, completed_at, session_over: None }
         }
     }
 }
 
-struct Run<'a> {
-    shared: &'a Shared,
-    account: &'a Account,
-    sign_in: &'a SignIn,
-    settings: &'a Settings,
-}
-
-impl Run<'_> {
-    /// Runs; once more with a refreshed token if that is what is missing.
-    async fn with_session(&self) -> Result<(String, Timestamp), RunError> {
-        let signed_in = self.shared.sessions.open(self.sign_in, DEADLINE).await?;
-        match self.with_client(&signed_in).await {
-            Err(error) if is_unknown_token(&error) => {
-                let signed_in = self.shared.sessions.renew(self.sign_in, &signed_in).await?;
-                match self.with_client(&signed_in).await {
-                    Err(error) if is_unknown_token(&error) => {
+impl Check<'_> {
+    /// Runs; once more with a renewed token if that is what is missing.
+    async fn with_new_token(&mut self, run: Run) -> Result<(), CheckError> {
+        match (self.run(run).await, &self.signed_in) {
+            (Err(error), Some(old)) if error.is_unknown_token() => {
+                self.signed_in = Some(self.shared.sessions.renew(self.sign_in, old).await?);
+                match self.run(run).await {
+                    Err(error) if error.is_unknown_token() => {
                         Err(SessionError::Over("the homeserver has ended the session".to_owned()).into())
                     }
-                    outcome => outcome,
+                    ended => ended,
                 }
             }
-            outcome => outcome,
+            (ended, _) => ended,
         }
     }
 
-    async fn with_client(&self, signed_in: &SignedIn) -> Result<(String, Timestamp), RunError> {
-        let client = &signed_in.client;
+    async fn run(&mut self, run: Run) -> Result<(), CheckError> {
+        match run {
+            Run::CatchUp => self.catch_up().await,
+            Run::Details => self.fetch_details().await,
+        }
+    }
+
+    /// A client that is signed in; there is none until it is needed.
+    pub(super) async fn client(&mut self) -> Result<HomeserverClient, CheckError> {
+        let signed_in = match self.signed_in.take() {
+            Some(signed_in) => signed_in,
+            None => self.shared.sessions.open(self.sign_in, DEADLINE).await?,
+        };
+        Ok(self.signed_in.insert(signed_in).client.clone())
+    }
+
+    async fn catch_up(&mut self) -> Result<(), CheckError> {
+        let client = self.client().await?;
+        let kind = HomeserverKind::named(&self.sign_in.server);
         let standing = self.shared.inbox.standing(Arc::clone(&self.account.name)).await?;
-        self.set_pusher(client).await?;
+        self.set_pusher(&client, &kind).await?;
         let at = Timestamp::now();
         let mut reading = Reading::new(standing, self.account.created_at, at);
+        let mut entries = PAGE;
         loop {
             let from = match reading.next_page() {
                 NextPage::First => None,
                 NextPage::From(token) => Some(token.as_str()),
                 NextPage::None => break,
             };
-            match client.notifications(&self.sign_in.user_id, from, PAGE).await {
+            match client.notifications(&self.sign_in.user_id, from, entries).await {
                 Ok(page) => reading.page(page),
                 Err(error) if error.is_unrecognized() => {
                     let says = "the pusher is set again; this homeserver does not list what was missed";
-                    return Ok((says.to_owned(), Timestamp::now()));
+                    self.caught_up = Some((says.to_owned(), Timestamp::now()));
+                    return Ok(());
+                }
+                // Its events are large: fewer of them fit.
+                Err(HomeserverError::Transport(TransportError { fault: TransportFault::TooLarge, .. }))
+                    if entries > 1 =>
+                {
+                    entries /= 10;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        let found = reading.finish(self.sign_in.server == SYNAPSE, at);
-        self.take_over(client, found, at).await
+        let found = reading.finish(kind.unlists_read(), at);
+        let says = self.take_over(&client, &kind, found, at).await?;
+        tracing::info!(account = &*self.account.name, "caught up: {says}");
+        self.caught_up = Some((says, at));
+        Ok(())
     }
 
-    /// Sets the pusher as it was set before, so that a homeserver that waits to try again waits no more.
-    async fn set_pusher(&self, client: &HomeserverClient) -> Result<(), RunError> {
+    /// Sets the pusher anew, so that it follows the configuration and the network, and so that a homeserver that waits to
+    /// try again waits no more. What it is called stays.
+    async fn set_pusher(&self, client: &HomeserverClient, kind: &HomeserverKind) -> Result<(), CheckError> {
         let Account { app_id, pushkey, .. } = self.account;
         let listed = client.pushers().await?;
         let listed = listed.into_iter().find(|pusher| pusher.app_id == *app_id && pusher.pushkey == *pushkey);
-        let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };
-        // An address that was chosen comes before the one that it was set to.
-        let set_to = listed.as_ref().map(|listed| &listed.url).filter(|url| !url.is_empty());
-        let set_to = set_to.filter(|_| self.settings.public_url.is_none()).cloned();
-        let mut pusher = match set_to {
-            Some(url) => HttpPusher { url, ..session::pusher(self.account, "", "en") },
-            None => session::pusher(self.account, &self.base_url(client).await?, "en"),
-        };
+        let seen = reachability::observe(client.base()).await;
+        let base_url = reachability::base_url(&self.settings.server, seen, kind);
+        let mut pusher = session::pusher(self.account, base_url.as_deref().unwrap_or_default(), "en");
         if let Some(listed) = listed {
+            let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };
+            if base_url.is_none() {
+                pusher.url = listed.url;
+            }
             pusher.app_display_name = or(listed.app_display_name, &pusher.app_display_name);
             pusher.device_display_name = or(listed.device_display_name, &pusher.device_display_name);
             pusher.lang = or(listed.lang, &pusher.lang);
+        } else if base_url.is_none() {
+            return Err(CheckError::NoAddress);
         }
         Ok(client.set_pusher(&pusher).await?)
-    }
-
-    /// The address that the homeserver reaches us at, as `pushbell login --anyway` would say.
-    async fn base_url(&self, client: &HomeserverClient) -> Result<String, RunError> {
-        let Settings { public_url, listen, scheme, .. } = self.settings;
-        if let Some(url) = public_url {
-            return Ok(url.clone());
-        }
-        let seen = whereabouts::look(client.base()).await;
-        let accepts_loopback = whereabouts::accepts_loopback(&self.sign_in.server);
-        match way(None, scheme, listen, seen.homeserver, accepts_loopback) {
-            Way::Open(url) => Ok(url),
-            Way::Listen(_) | Way::Closed => {
-                whereabouts::unproven(scheme, listen, seen.source).ok_or(RunError::NoAddress)
-            }
-        }
     }
 
     /// Names what was missed, as far as there is time, and has the inbox keep it.
     async fn take_over(
         &self,
         client: &HomeserverClient,
+        kind: &HomeserverKind,
         found: Found,
         at: Timestamp,
-    ) -> Result<(String, Timestamp), RunError> {
+    ) -> Result<String, CheckError> {
         let Found { mut missed, read, listed_unread, is_all, mark, is_whole } = found;
         let names = &self.shared.names;
         let unread = missed.iter().filter(|missed| !missed.read).map(|missed| &*missed.notification);
@@ -215,7 +243,7 @@ impl Run<'_> {
             .take_over(CaughtUp {
                 account: Arc::clone(&self.account.name),
                 counts: self.account.counts,
-                counts_rooms: self.sign_in.server == SYNAPSE,
+                counts_rooms: kind.counts_unread_rooms(),
                 derive_missed_calls: self.settings.derive_missed_calls,
                 missed,
                 read,
@@ -227,15 +255,10 @@ impl Run<'_> {
             })
             .await?;
         let more = if is_whole { "" } else { ", and there was more than is read back" };
-        let says = match new {
+        Ok(match new {
             0 => format!("nothing was missed{more}"),
             1 => format!("one event was missed{more}"),
             new => format!("{new} events were missed{more}"),
-        };
-        Ok((says, at))
+        })
     }
-}
-
-fn is_unknown_token(error: &RunError) -> bool {
-    matches!(error, RunError::Session(SessionError::Homeserver(error)) if error.is_unknown_token())
 }

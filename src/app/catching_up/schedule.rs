@@ -1,30 +1,44 @@
-//! When an account is caught up with (pure).
-//!
-//! Only when something has happened, or while it fails; never on a timer while all is well. What happens together is
-//! one run, and while one runs there is no other.
+//! When an account's homeserver is asked (pure). What happens together is one run, and while one runs there is no other.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Runs begin at least this long after each other, whatever happens.
-const MIN_INTERVAL: Duration = Duration::from_secs(15);
-/// After a failure it is tried again so soon; twice as long after each failure in a row, up to the second.
-const RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30 * 60));
-/// A homeserver that asks for more patience than this gets this much.
-const MOST_PATIENCE: Duration = Duration::from_secs(60 * 60);
+use crate::backoff::Backoff;
 
-/// When one account is caught up with.
-#[derive(Debug, Clone, Default)]
+/// Catching up begins at least this long after it last began, whatever happens.
+const MIN_INTERVAL: Duration = Duration::from_secs(15);
+/// First and longest delay after a failure.
+const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(5 * 60));
+/// A push brings the next try forward to this long after the last one.
+const PUSHED_RETRY: Duration = Duration::from_secs(30);
+/// A homeserver that asks to be left alone for longer is left alone for this long.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+
+/// When one account's homeserver is asked, and for what.
+#[derive(Debug, Clone)]
 pub(super) struct Schedule {
-    /// Something has happened since the last run began.
-    wanted_at: Option<Instant>,
+    catch_up_at: Option<Instant>,
+    details_at: Option<Instant>,
+    running: Option<Run>,
     began_at: Option<Instant>,
     completed_at: Option<Instant>,
-    is_running: bool,
+    failed_at: Option<Instant>,
+    /// No try before this; what happens may bring it forward.
     retry_at: Option<Instant>,
-    failures: u32,
+    /// No try before this, as the homeserver asks.
+    retry_after: Option<Instant>,
+    backoff: Backoff,
     is_over: bool,
+}
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Run {
+    /// Catching up: first, so that what pushes leave out is known to be unread.
+    CatchUp,
+    /// Fetching what pushes have left out.
+    Details,
 }
 
 /// How a run has ended.
@@ -38,56 +52,117 @@ pub(super) enum Ending {
     Over,
 }
 
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            catch_up_at: None,
+            details_at: None,
+            running: None,
+            began_at: None,
+            completed_at: None,
+            failed_at: None,
+            retry_at: None,
+            retry_after: None,
+            backoff: Backoff::new(RETRY.0, RETRY.1),
+            is_over: false,
+        }
+    }
+}
+
 impl Schedule {
-    /// Something has happened after which pushes may be missing.
-    pub(super) fn want(&mut self, now: Instant) {
-        self.wanted_at.get_or_insert(now);
+    /// Something has happened after which pushes may be missing, or after which what failed may work.
+    pub(super) fn catch_up(&mut self, now: Instant) {
+        self.catch_up_at.get_or_insert(now);
+        self.details_at.get_or_insert(now);
+        self.bring_forward(MIN_INTERVAL, now);
     }
 
-    /// The same, if it was not caught up with for so long.
-    pub(super) fn want_after(&mut self, gap: Duration, now: Instant) {
+    /// A push came. Others before it may be missing if the account was not caught up with for so long.
+    pub(super) fn catch_up_after(&mut self, gap: Duration, now: Instant) {
         if self.completed_at.is_none_or(|at| now.saturating_duration_since(at) >= gap) {
-            self.want(now);
+            self.catch_up_at.get_or_insert(now);
+            self.bring_forward(PUSHED_RETRY, now);
         }
+    }
+
+    /// A push has left something out.
+    pub(super) fn fetch_details(&mut self, now: Instant) {
+        self.details_at.get_or_insert(now);
+        self.bring_forward(PUSHED_RETRY, now);
     }
 
     /// The person has done something: what was over may work again.
     pub(super) fn revive(&mut self, now: Instant) {
         if std::mem::take(&mut self.is_over) {
-            self.want(now);
+            self.catch_up(now);
+        }
+    }
+
+    fn bring_forward(&mut self, pause: Duration, now: Instant) {
+        if let (Some(retry_at), Some(failed_at)) = (self.retry_at, self.failed_at) {
+            self.retry_at = Some(retry_at.min((failed_at + pause).max(now)));
         }
     }
 
     /// When the next run begins, if one is due.
     pub(super) fn due(&self) -> Option<Instant> {
-        if self.is_running || self.is_over {
+        if self.running.is_some() || self.is_over {
             return None;
         }
-        let earliest = self.began_at.map(|began_at| began_at + MIN_INTERVAL);
-        let wanted = self.wanted_at.map(|wanted_at| earliest.map_or(wanted_at, |earliest| earliest.max(wanted_at)));
-        [wanted, self.retry_at].into_iter().flatten().min()
+        let wanted = [self.catch_up_due(), self.details_at].into_iter().flatten().min()?;
+        [self.retry_at, self.retry_after, Some(wanted)].into_iter().flatten().max()
+    }
+
+    /// Whether a run is under way that catches up.
+    pub(super) fn is_catching_up(&self) -> bool {
+        self.running == Some(Run::CatchUp)
+    }
+
+    fn catch_up_due(&self) -> Option<Instant> {
+        let at = self.catch_up_at?;
+        Some(self.began_at.map_or(at, |began_at| at.max(began_at + MIN_INTERVAL)))
     }
 
     /// A run begins.
-    pub(super) fn begin(&mut self, now: Instant) {
-        *self = Self { wanted_at: None, retry_at: None, began_at: Some(now), is_running: true, ..self.clone() };
+    pub(super) fn begin(&mut self, now: Instant) -> Run {
+        let run = if self.catch_up_due().is_some_and(|due| due <= now) {
+            self.catch_up_at = None;
+            self.began_at = Some(now);
+            Run::CatchUp
+        } else {
+            self.details_at = None;
+            Run::Details
+        };
+        self.running = Some(run);
+        run
     }
 
     /// It has ended.
     pub(super) fn end(&mut self, ending: Ending, now: Instant) {
-        self.is_running = false;
+        let run = self.running.take();
+        (self.retry_at, self.retry_after) = (None, None);
         match ending {
             Ending::Completed => {
-                self.failures = 0;
-                self.completed_at = Some(now);
+                self.backoff.reset();
+                if run == Some(Run::CatchUp) {
+                    self.completed_at = Some(now);
+                }
             }
-            Ending::TryAgain(patience) => {
-                let (first, longest) = RETRY;
-                let pause = first.saturating_mul(1 << self.failures.min(16)).min(longest);
-                self.failures = self.failures.saturating_add(1);
-                self.retry_at = Some(now + pause.max(patience.unwrap_or_default().min(MOST_PATIENCE)));
+            Ending::TryAgain(retry_after) => {
+                if run == Some(Run::CatchUp) {
+                    self.catch_up_at = Some(now);
+                    self.began_at = None;
+                } else {
+                    self.details_at = Some(now);
+                }
+                self.failed_at = Some(now);
+                self.retry_at = Some(now + self.backoff.next());
+                self.retry_after = retry_after.map(|wait| now + wait.min(MAX_RETRY_AFTER));
             }
-            Ending::Over => self.is_over = true,
+            Ending::Over => {
+                self.is_over = true;
+                (self.catch_up_at, self.details_at) = (None, None);
+            }
         }
     }
 }
@@ -97,16 +172,28 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const FAILED: Ending = Ending::TryAgain(None);
+
+    /// Catches up, and then looks for details, at once.
+    fn complete(schedule: &mut Schedule, at: Instant) {
+        for run in [Run::CatchUp, Run::Details] {
+            assert_eq!(schedule.begin(at), run);
+            schedule.end(Ending::Completed, at);
+        }
+    }
 
     #[test]
     fn what_happens_together_is_one_run_and_no_run_follows_while_all_is_well() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         assert_eq!(schedule.due(), None);
-        schedule.want(start);
-        schedule.want(start + SECOND);
+        schedule.catch_up(start);
+        schedule.catch_up(start + SECOND);
+        schedule.fetch_details(start + SECOND);
         assert_eq!(schedule.due(), Some(start));
-        schedule.begin(start + SECOND);
+        assert_eq!(schedule.begin(start + SECOND), Run::CatchUp);
         assert_eq!(schedule.due(), None, "one at a time");
+        schedule.end(Ending::Completed, start + 2 * SECOND);
+        assert_eq!(schedule.begin(start + 2 * SECOND), Run::Details);
         schedule.end(Ending::Completed, start + 2 * SECOND);
         assert_eq!(schedule.due(), None);
     }
@@ -114,49 +201,73 @@ mod tests {
     #[test]
     fn what_happens_during_a_run_leads_to_another_after_the_interval() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
-        schedule.want(start);
-        schedule.begin(start);
-        schedule.want(start + SECOND);
-        assert_eq!(schedule.due(), None);
-        schedule.end(Ending::Completed, start + 2 * SECOND);
+        schedule.catch_up(start);
+        complete(&mut schedule, start);
+        schedule.catch_up_after(Duration::ZERO, start + SECOND);
         assert_eq!(schedule.due(), Some(start + MIN_INTERVAL));
-        schedule.begin(start + MIN_INTERVAL);
-        schedule.end(Ending::Completed, start + MIN_INTERVAL);
-        assert_eq!(schedule.due(), None);
+        schedule.fetch_details(start + 3 * SECOND);
+        assert_eq!(schedule.due(), Some(start + 3 * SECOND), "details do not wait");
+        assert_eq!(schedule.begin(start + 3 * SECOND), Run::Details);
+        schedule.end(Ending::Completed, start + 4 * SECOND);
+        assert_eq!(schedule.due(), Some(start + MIN_INTERVAL));
     }
 
     #[test]
-    fn failures_are_tried_again_ever_later_and_sooner_when_something_happens() {
-        let (start, mut schedule) = (Instant::now(), Schedule::default());
-        let mut now = start;
-        let pauses: Vec<u64> = (0..12)
-            .map(|_| {
-                schedule.begin(now);
-                schedule.end(Ending::TryAgain(None), now);
-                let due = schedule.due().unwrap();
-                let pause = (due - now).as_secs();
-                now = due;
-                pause
-            })
-            .collect();
-        assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 1280, 1800, 1800, 1800]);
+    fn failures_are_tried_again_ever_later_up_to_five_minutes() {
+        let (mut now, mut schedule) = (Instant::now(), Schedule::default());
+        schedule.catch_up(now);
+        for longest in [2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
+            schedule.begin(now);
+            schedule.end(FAILED, now);
+            let due = schedule.due().unwrap();
+            let pause = due - now;
+            assert!(pause <= longest * SECOND && pause >= longest * SECOND * 3 / 4, "{pause:?} {longest}");
+            now = due;
+        }
         schedule.begin(now);
-        schedule.end(Ending::TryAgain(None), now);
-        schedule.want(now + MIN_INTERVAL);
+        schedule.end(FAILED, now);
+        schedule.catch_up(now + SECOND);
         assert_eq!(schedule.due(), Some(now + MIN_INTERVAL), "the network has come");
-        schedule.begin(now + MIN_INTERVAL);
-        schedule.end(Ending::Completed, now + MIN_INTERVAL);
-        schedule.begin(now);
-        schedule.end(Ending::TryAgain(Some(90 * SECOND)), now);
-        assert_eq!(schedule.due(), Some(now + 90 * SECOND), "as the homeserver asks; it had completed before");
+    }
+
+    #[test]
+    fn pushes_bring_the_next_try_forward_to_thirty_seconds_after_the_last() {
+        let (mut now, mut schedule) = (Instant::now(), Schedule::default());
+        schedule.fetch_details(now);
+        let mut tries = 0;
+        for _ in 0..600 {
+            schedule.fetch_details(now);
+            schedule.catch_up_after(SECOND, now);
+            if schedule.due().unwrap() <= now {
+                tries += 1;
+                schedule.begin(now);
+                schedule.end(FAILED, now);
+            }
+            now += SECOND;
+        }
+        assert!((20..=26).contains(&tries), "{tries}");
+    }
+
+    #[test]
+    fn nothing_brings_forward_what_the_homeserver_asks_for() {
+        let (start, mut schedule) = (Instant::now(), Schedule::default());
+        for (wait, expected) in [(90 * SECOND, 90 * SECOND), (Duration::MAX, MAX_RETRY_AFTER)] {
+            schedule.catch_up(start);
+            schedule.begin(start);
+            schedule.end(Ending::TryAgain(Some(wait)), start);
+            schedule.catch_up(start + SECOND);
+            schedule.fetch_details(start + SECOND);
+            assert_eq!(schedule.due(), Some(start + expected));
+        }
     }
 
     #[test]
     fn a_session_that_is_over_is_left_alone_until_the_person_has_done_something() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
+        schedule.catch_up(start);
         schedule.begin(start);
         schedule.end(Ending::Over, start);
-        schedule.want(start + MIN_INTERVAL);
+        schedule.catch_up(start + MIN_INTERVAL);
         assert_eq!(schedule.due(), None);
         schedule.revive(start + MIN_INTERVAL);
         assert_eq!(schedule.due(), Some(start + MIN_INTERVAL));
@@ -165,11 +276,11 @@ mod tests {
     #[test]
     fn pushes_that_resume_after_a_short_gap_mean_nothing() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
-        schedule.begin(start);
-        schedule.end(Ending::Completed, start);
-        schedule.want_after(60 * SECOND, start + 59 * SECOND);
+        schedule.catch_up(start);
+        complete(&mut schedule, start);
+        schedule.catch_up_after(60 * SECOND, start + 59 * SECOND);
         assert_eq!(schedule.due(), None);
-        schedule.want_after(60 * SECOND, start + 60 * SECOND);
+        schedule.catch_up_after(60 * SECOND, start + 60 * SECOND);
         assert_eq!(schedule.due(), Some(start + 60 * SECOND));
     }
 }

@@ -9,9 +9,9 @@ use super::{Failure, Login};
 use crate::{
     config::{self, Config},
     control::{AskError, Request, ask},
-    homeserver::BaseUrl,
+    homeserver::{BaseUrl, HomeserverKind},
     platform::files,
-    whereabouts::{self, Way, Whereabouts, way},
+    reachability::{self, Location, Route},
 };
 
 /// The configuration, changed if need be, and the base address that the homeserver is to push to.
@@ -22,26 +22,24 @@ pub(super) async fn settle(
     login: &Login<'_>,
     config: Config,
     base: &BaseUrl,
-    software: &str,
+    kind: &HomeserverKind,
     out: &mut dyn Write,
 ) -> Result<(Config, String), Failure> {
-    let accepts_loopback = whereabouts::accepts_loopback(software);
-    let seen = whereabouts::look(base).await;
-    let config::Server { public_url, listen, .. } = &config.server;
-    let way = way(public_url.as_deref(), config.server.scheme(), listen, seen.homeserver, accepts_loopback);
-    match (way, seen.homeserver) {
-        (Way::Open(url), _) => Ok((config, url)),
-        (Way::Listen(address), _) => offer_to_listen(login, config, (address, seen.source), out).await,
-        (Way::Closed, Whereabouts::Here) => {
+    let seen = reachability::observe(base).await;
+    match (reachability::route(&config.server, seen.location, kind), seen.location) {
+        (Route::Open(url), _) => Ok((config, url)),
+        (Route::Listen(address), _) => offer_to_listen(login, config, (address, seen.source), out).await,
+        (Route::Closed, Location::Here) => {
             writeln!(
                 out,
-                "{software} does not push to a loopback address. Set server.listen in {} to an address of your network, \
+                "{} does not push to a loopback address. Set server.listen in {} to an address of your network, \
                  then sign in again.",
+                kind.name(),
                 login.context.paths.config.display()
             )?;
             anyway(login, config, seen.source)
         }
-        (Way::Closed, Whereabouts::SameNetwork(_) | Whereabouts::Elsewhere) => {
+        (Route::Closed, Location::SameNetwork(_) | Location::Elsewhere | Location::Unknown) => {
             out_of_reach(login, &config, out)?;
             anyway(login, config, seen.source)
         }
@@ -109,7 +107,7 @@ fn anyway(login: &Login<'_>, config: Config, source: Option<Ipv4Addr>) -> Result
     if !login.asked.anyway {
         return Err(Failure::Told(crate::failure::FAILED));
     }
-    match whereabouts::unproven(config.server.scheme(), &config.server.listen, source) {
+    match reachability::unproven_base_url(&config.server, source) {
         Some(url) => Ok((config, url)),
         None => Err(Failure::Failed(format!(
             "{} is no address that a homeserver can push to: set server.public_url in {} to one",

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::{Failure, Ground, Login, arguments, browser};
+use super::{Failure, Login, LoginContext, arguments, browser};
 use crate::{
     accounts::SignInMethod,
     homeserver::{HomeserverClient, HomeserverError, LoginFlows, PasswordLogin, Session, Tokens, UserId, oauth},
@@ -30,7 +30,7 @@ pub(super) enum Credentials {
 
 /// How to sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum Method {
     Password,
     Browser,
     /// The person chooses.
@@ -68,23 +68,23 @@ fn read_secret(file: &Path) -> Result<String, Failure> {
 }
 
 /// Which way to go (pure).
-fn choose(flows: LoginFlows, has_terminal: bool) -> Way {
+fn choose(flows: LoginFlows, has_terminal: bool) -> Method {
     match (has_terminal, flows.password, flows.sso) {
-        (true, true, true) => Way::Ask,
-        (true, true, false) => Way::Password,
-        (true | false, _, _) => Way::Browser,
+        (true, true, true) => Method::Ask,
+        (true, true, false) => Method::Password,
+        (true | false, _, _) => Method::Browser,
     }
 }
 
 /// Signs in. `device` is the device of an earlier login with a password, to be used again.
 pub(super) async fn sign_in(
     login: &Login<'_>,
-    ground: &Ground,
+    context: &LoginContext,
     credentials: Credentials,
     device: Option<&str>,
     out: &mut dyn Write,
 ) -> Result<(Session, SignInMethod), Failure> {
-    let client = &ground.homeserver.client;
+    let client = &context.homeserver.client;
     match credentials {
         Credentials::Token(token) => return Ok((with_token(client, token).await?, SignInMethod::Token)),
         Credentials::Password(password) => {
@@ -96,9 +96,9 @@ pub(super) async fn sign_in(
     let flows = client.login_flows().await.map_err(|error| Failure::Failed(error.to_string()))?;
     let has_browser_login = flows.sso || flows.password && matches!(oauth::metadata(client).await, Ok(Some(_)));
     let by_password = match choose(LoginFlows { sso: has_browser_login, ..flows }, login.terminal.is_some()) {
-        Way::Password => true,
-        Way::Browser => false,
-        Way::Ask => match login.terminal {
+        Method::Password => true,
+        Method::Browser => false,
+        Method::Ask => match login.terminal {
             Some(terminal) => terminal.confirm(out, "Sign in with a password (else in the browser)?", true).await?,
             None => false,
         },
@@ -200,9 +200,7 @@ mod tests {
                 status: StatusCode::FORBIDDEN,
                 errcode: errcode.to_owned(),
                 error: "words".to_owned(),
-                soft_logout: false,
                 retry_after: retry_after_ms.map(Duration::from_millis),
-                body: serde_json::Value::Null,
             };
             let user = UserId::parse("@alice:b").unwrap();
             let Failure::Failed(told) = told(&user, &HomeserverError::Refused(Box::new(refusal))) else {
@@ -222,15 +220,15 @@ mod tests {
 
     #[test]
     fn a_password_is_asked_for_where_somebody_can_type_it() {
-        fn check(password: bool, sso: bool, terminal: bool, expected: Way) {
+        fn check(password: bool, sso: bool, terminal: bool, expected: Method) {
             assert_eq!(choose(LoginFlows { password, sso }, terminal), expected);
         }
-        check(true, false, true, Way::Password);
-        check(true, true, true, Way::Ask);
-        check(false, true, true, Way::Browser);
-        check(false, false, true, Way::Browser);
-        check(true, true, false, Way::Browser);
-        check(true, false, false, Way::Browser);
+        check(true, false, true, Method::Password);
+        check(true, true, true, Method::Ask);
+        check(false, true, true, Method::Browser);
+        check(false, false, true, Method::Browser);
+        check(true, true, false, Method::Browser);
+        check(true, false, false, Method::Browser);
     }
 
     #[test]

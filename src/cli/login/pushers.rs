@@ -73,10 +73,8 @@ mod tests {
             app_id: app_id.to_owned(),
             pushkey: pushkey.to_owned(),
             kind: kind.to_owned(),
-            app_display_name: String::new(),
             device_display_name: device.to_owned(),
-            url: String::new(),
-            lang: String::new(),
+            ..ListedPusher::default()
         };
         let directory = tempfile::tempdir().unwrap();
         let file = AccountsFile::new(&directory.path().join("accounts.toml"));

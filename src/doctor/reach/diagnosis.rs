@@ -1,52 +1,51 @@
-//! From facts to findings (pure): what is proven first, then the likeliest cause.
+//! From observations to findings (pure): what is proven first, then the likeliest cause.
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{
-    Pushed, address,
-    facts::{Facts, Whereabouts},
-    likely,
-    probe::{Distrust, Outcome},
-    server::Server,
-    url::{Host, PusherUrl},
-};
+use url::Url;
+
+use super::{Pushed, hypotheses, observations::Observations, probe::Outcome, pusher_url};
 use crate::{
-    address::Scope,
+    address::{Scope, is_blocked},
     doctor::{Finding, Verdict},
+    homeserver::HomeserverKind,
+    http_client::CertificateFault,
     push::{notify, text},
+    reachability::Location,
 };
 
 /// Longest piece of somebody else's words that is repeated, in characters.
 const MAX_WORDS: usize = 120;
 
 /// Faults first, then what may be wrong, then what is well.
-pub(super) fn diagnose(facts: &Facts, server: Server, pushed: Pushed) -> Vec<Finding> {
-    let Some(url) = &facts.url else { return vec![PusherUrl::unreadable(&facts.text)] };
-    let mut found = url.faults(server);
-    found.extend(named(facts, url));
-    found.extend(listening(facts));
-    found.extend(facts.pushes.iter().filter_map(|(address, outcome)| answered(facts, url, *address, outcome)));
+pub(super) fn diagnose(seen: &Observations, kind: &HomeserverKind, pushed: Pushed) -> Vec<Finding> {
+    let Some(url) = &seen.url else { return vec![pusher_url::unreadable(&seen.text)] };
+    let mut found = pusher_url::faults(url, kind);
+    found.extend(named(seen, url));
+    found.extend(listening(seen));
+    found.extend(seen.pushes.iter().filter_map(|(address, outcome)| answered(seen, url, *address, outcome)));
     if found.iter().all(|finding| finding.verdict != Verdict::Fault) {
-        found.extend(likely::causes(facts, url, server, pushed));
+        found.extend(hypotheses::causes(seen, url, kind, pushed));
     }
-    if facts.pushes.iter().any(|(_, outcome)| *outcome == Outcome::Ours) {
-        found.push(Finding::good("pusher URL", format!("a push to {} comes back as it should", url.base())));
+    if seen.pushes.iter().any(|(_, outcome)| *outcome == Outcome::Ours) {
+        found.push(Finding::good("pusher URL", format!("a push to {} comes back as it should", pusher_url::base(url))));
     }
     found.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
     found
 }
 
 /// Where the URL's host leads.
-fn named(facts: &Facts, url: &PusherUrl) -> Option<Finding> {
-    match &facts.resolved {
+fn named(seen: &Observations, url: &Url) -> Option<Finding> {
+    match &seen.resolved {
         Ok(addresses) if addresses.iter().any(|address| Scope::of(*address) == Scope::Unspecified) => {
-            let says = format!("{} stands for all addresses of a computer: nobody can push to it", url.host);
+            let says =
+                format!("{} stands for all addresses of a computer: nobody can push to it", pusher_url::host(url));
             // An account that was registered by hand may have been given another.
-            let finding = match facts.homeserver {
-                Whereabouts::Unknown => Finding::warning("pusher URL", says),
-                Whereabouts::Here | Whereabouts::Elsewhere { .. } => Finding::fault("pusher URL", says),
+            let finding = match seen.homeserver.location {
+                Location::Unknown => Finding::warning("pusher URL", says),
+                Location::Here | Location::SameNetwork(_) | Location::Elsewhere => Finding::fault("pusher URL", says),
             };
-            Some(advise_address(finding, facts, url.port))
+            Some(advise_address(finding, seen, pusher_url::port(url)))
         }
         Ok(addresses) if !addresses.is_empty() => None,
         Ok(_) => Some(unresolved(url, "it has no address")),
@@ -54,45 +53,46 @@ fn named(facts: &Facts, url: &PusherUrl) -> Option<Finding> {
     }
 }
 
-fn unresolved(url: &PusherUrl, reason: &str) -> Finding {
-    Finding::fault("name", format!("{} does not resolve: {}", url.host, text::line(reason, MAX_WORDS))).advise(
-        "Give the name an address where it is registered (an A or AAAA record), or set server.public_url in \
+fn unresolved(url: &Url, reason: &str) -> Finding {
+    Finding::fault("name", format!("{} does not resolve: {}", pusher_url::host(url), text::line(reason, MAX_WORDS)))
+        .advise(
+            "Give the name an address where it is registered (an A or AAAA record), or set server.public_url in \
          pushbell.toml to a name that has one",
-    )
+        )
 }
 
 /// Whether we are there to be reached at all.
-fn listening(facts: &Facts) -> Option<Finding> {
-    (!facts.listening).then(|| {
-        Finding::fault("endpoint", format!("nothing answers at {}", list(&facts.listen)))
+fn listening(seen: &Observations) -> Option<Finding> {
+    (!seen.listening).then(|| {
+        Finding::fault("endpoint", format!("nothing answers at {}", list(&seen.listen)))
             .advise("Start Pushbell with `pushbell`, then look again")
     })
 }
 
 /// What the push to one address of the URL says.
-fn answered(facts: &Facts, url: &PusherUrl, address: IpAddr, outcome: &Outcome) -> Option<Finding> {
-    let base = url.base();
-    let at = SocketAddr::new(address, url.port);
+fn answered(seen: &Observations, url: &Url, address: IpAddr, outcome: &Outcome) -> Option<Finding> {
+    let base = pusher_url::base(url);
+    let at = SocketAddr::new(address, pusher_url::port(url));
     let finding = match outcome {
         Outcome::Ours => return None,
         // Nobody behind a proxy that works either.
-        Outcome::Refused | Outcome::TimedOut | Outcome::Status(502..=504) if !facts.listening => return None,
+        Outcome::Refused | Outcome::TimedOut | Outcome::Status(502..=504) if !seen.listening => return None,
         // Whoever has our port while we do not run.
-        _ if !facts.listening && facts.own.contains(&address) && has_port(facts, at) => return None,
-        Outcome::Refused => return Some(refused(facts, url, at)),
+        _ if !seen.listening && seen.own.contains(&address) && has_port(seen, at) => return None,
+        Outcome::Refused => return Some(refused(seen, url, at)),
         Outcome::TimedOut => {
             let says = format!("{at} does not answer");
-            far(facts, address, "pusher URL", says).advise(
+            far(seen, address, "pusher URL", says).advise(
                 "A firewall that drops packets looks like this: let the port through on this computer, the proxy or \
                  the router",
             )
         }
         Outcome::Unreachable(reason) => {
             let reason = text::line(reason, MAX_WORDS);
-            far(facts, address, "pusher URL", format!("there is no way to {at} from here: {reason}"))
+            far(seen, address, "pusher URL", format!("there is no way to {at} from here: {reason}"))
                 .advise("Check that the network, VPN or tunnel of this address is up")
         }
-        Outcome::Certificate(distrust) => return Some(certificate(url, distrust)),
+        Outcome::Certificate(fault) => return Some(certificate(url, fault)),
         Outcome::NoAuthorities(reason) => {
             let reason = text::line(reason, MAX_WORDS);
             Finding::warning("certificate", format!("cannot be judged: this computer trusts no authority ({reason})"))
@@ -104,12 +104,13 @@ fn answered(facts: &Facts, url: &PusherUrl, address: IpAddr, outcome: &Outcome) 
         Outcome::Altered => Finding::fault("proxy", format!("what stands before Pushbell at {base} changes answers"))
             .advise("Have the proxy hand requests and answers on as they are, without filters for their content"),
         Outcome::Foreign => {
-            Finding::fault("proxy", format!("something else than Pushbell answers at {base}")).advise(handed_on(facts))
+            Finding::fault("proxy", format!("something else than Pushbell answers at {base}")).advise(handed_on(seen))
         }
-        Outcome::Status(status) => return Some(status_of(facts, url, *status)),
+        Outcome::Status(status) => return Some(status_of(seen, url, *status)),
         Outcome::Broken(reason) => {
             let reason = text::line(reason, MAX_WORDS);
-            let tls = if url.https { "" } else { " If it speaks https, set server.public_url to https://" };
+            let tls =
+                if url.scheme() == "https" { "" } else { " If it speaks https, set server.public_url to https://" };
             Finding::fault("pusher URL", format!("what answers at {at} breaks off: {reason}"))
                 .advise(format!("Check what listens there.{tls}"))
         }
@@ -119,22 +120,22 @@ fn answered(facts: &Facts, url: &PusherUrl, address: IpAddr, outcome: &Outcome) 
 
 /// Where a port is, a firewall or router in between may answer us otherwise than the homeserver; where an address is
 /// this computer's or its network's, it does not.
-fn far(facts: &Facts, address: IpAddr, part: &'static str, says: String) -> Finding {
-    if facts.own.contains(&address) || address::is_blocked(address) {
+fn far(seen: &Observations, address: IpAddr, part: &'static str, says: String) -> Finding {
+    if seen.own.contains(&address) || is_blocked(address) {
         Finding::fault(part, says)
     } else {
         Finding::warning(part, format!("{says}, seen from here"))
     }
 }
 
-fn refused(facts: &Facts, url: &PusherUrl, at: SocketAddr) -> Finding {
-    if !facts.own.contains(&at.ip()) {
-        return far(facts, at.ip(), "pusher URL", format!("nothing listens at {at}"))
+fn refused(seen: &Observations, url: &Url, at: SocketAddr) -> Finding {
+    if !seen.own.contains(&at.ip()) {
+        return far(seen, at.ip(), "pusher URL", format!("nothing listens at {at}"))
             .advise("Start the proxy or tunnel there, or set server.public_url in pushbell.toml to where it is");
     }
-    let says = format!("nothing listens at {at}; Pushbell listens at {}", list(&facts.listen));
-    if has_port(facts, at) && Scope::of(at.ip()) != Scope::Loopback {
-        let mut listen = facts.listen.clone();
+    let says = format!("nothing listens at {at}; Pushbell listens at {}", list(&seen.listen));
+    if has_port(seen, at) && Scope::of(at.ip()) != Scope::Loopback {
+        let mut listen = seen.listen.clone();
         listen.push(at);
         return Finding::fault("endpoint", says)
             .advise("In [server] of pushbell.toml, set this; it is taken up at once")
@@ -144,12 +145,13 @@ fn refused(facts: &Facts, url: &PusherUrl, at: SocketAddr) -> Finding {
     let finding = finding.advise(
         "In [server] of pushbell.toml, set public_url to where Pushbell listens, or to a proxy or tunnel that leads there",
     );
-    let heard = facts.listen.iter().find_map(|listen| match listen.ip() {
+    let heard = seen.listen.iter().find_map(|listen| match listen.ip() {
         ip if !ip.is_unspecified() => Some((host(ip), listen.port())),
-        _ => takes(listen, SocketAddr::new(at.ip(), listen.port())).then(|| (url.host.to_string(), listen.port())),
+        _ => takes(listen, SocketAddr::new(at.ip(), listen.port()))
+            .then(|| (pusher_url::host(url).to_owned(), listen.port())),
     });
     match heard {
-        Some((host, port)) => finding.paste(format!("public_url = \"{}://{host}:{port}\"", scheme(facts))),
+        Some((host, port)) => finding.paste(format!("public_url = \"{}://{host}:{port}\"", scheme(seen))),
         None => finding,
     }
 }
@@ -159,75 +161,72 @@ fn takes(listen: &SocketAddr, at: SocketAddr) -> bool {
     *listen == at || listen.port() == at.port() && listen.ip().is_unspecified() && listen.is_ipv4() == at.is_ipv4()
 }
 
-fn has_port(facts: &Facts, at: SocketAddr) -> bool {
-    facts.listen.iter().any(|listen| listen.port() == at.port())
+fn has_port(seen: &Observations, at: SocketAddr) -> bool {
+    seen.listen.iter().any(|listen| listen.port() == at.port())
 }
 
-fn certificate(url: &PusherUrl, distrust: &Distrust) -> Finding {
-    let host = &url.host;
-    let fault = |says: String| Finding::fault("certificate", says);
-    match distrust {
-        Distrust::Expired => {
-            fault(format!("that of {host} is expired")).advise("Renew it, and see why it was not renewed")
+fn certificate(url: &Url, fault: &CertificateFault) -> Finding {
+    let host = pusher_url::host(url);
+    let finding = |says: String| Finding::fault("certificate", says);
+    match fault {
+        CertificateFault::Expired => {
+            finding(format!("that of {host} is expired")).advise("Renew it, and see why it was not renewed")
         }
-        Distrust::NotYetValid => fault(format!("that of {host} is not valid yet"))
+        CertificateFault::NotYetValid => finding(format!("that of {host} is not valid yet"))
             .advise("Check the date and time of this computer, and of the one that made the certificate"),
-        Distrust::WrongName(names) => {
+        CertificateFault::WrongName(names) => {
             let mut names: Vec<_> = names.iter().map(|name| text::line(name, MAX_WORDS)).collect();
             names.truncate(4);
             let names = if names.is_empty() { "another name".to_owned() } else { names.join(", ") };
-            fault(format!("it is for {names}, not for {host}"))
+            finding(format!("it is for {names}, not for {host}"))
                 .advise("Set server.public_url in pushbell.toml to a name of the certificate, or get one for this name")
         }
-        Distrust::UnknownIssuer => {
-            fault(format!("that of {host} is from nobody whom this computer trusts; nor may the homeserver")).advise(
+        CertificateFault::UnknownIssuer => {
+            finding(format!("that of {host} is from nobody whom this computer trusts; nor may the homeserver")).advise(
                 "Use a certificate of a public authority (Let's Encrypt, `tailscale cert`) with its whole chain \
                  (fullchain.pem), or give the homeserver your own authority's: Synapse takes it from SSL_CERT_FILE",
             )
         }
-        Distrust::Other(reason) => {
-            fault(format!("that of {host} is not good: {}", text::line(reason, MAX_WORDS))).advise("Get a new one")
+        CertificateFault::Other(reason) => {
+            finding(format!("that of {host} is not good: {}", text::line(reason, MAX_WORDS))).advise("Get a new one")
         }
     }
 }
 
-fn redirected(url: &PusherUrl, status: u16, to: &str) -> Finding {
+fn redirected(url: &Url, status: u16, to: &str) -> Finding {
     let to = text::line(to, MAX_WORDS);
     let lost = if status == 303 { "; with 303, pushes are lost" } else { "" };
-    let says = format!("{} redirects ({status}) to {to}, and homeservers do not follow{lost}", url.base());
-    let target = PusherUrl::parse(&to).filter(|target| target.path == notify::PATH);
+    let says = format!("{} redirects ({status}) to {to}, and homeservers do not follow{lost}", pusher_url::base(url));
+    let target = pusher_url::parse(&to).filter(|target| target.path() == notify::PATH);
     let finding = Finding::fault("proxy", says);
     match target {
         Some(target) => finding
             .advise("In [server] of pushbell.toml, set public_url to where the redirect leads")
-            .paste(format!("public_url = \"{}\"", target.base())),
+            .paste(format!("public_url = \"{}\"", pusher_url::base(&target))),
         None => finding.advise(format!("Have the proxy hand {} on to Pushbell, without a redirect", notify::PATH)),
     }
 }
 
-fn status_of(facts: &Facts, url: &PusherUrl, status: u16) -> Finding {
-    let base = url.base();
+fn status_of(seen: &Observations, url: &Url, status: u16) -> Finding {
+    let base = pusher_url::base(url);
     let fault = |says: String| Finding::fault("proxy", says);
     match status {
-        503 if facts.healthy => {
-            Finding::fault("endpoint", "Pushbell answers, but cannot decide about unknown pushkeys")
-                .advise("See the line about the accounts in `pushbell doctor`")
-        }
+        503 if seen.healthy => Finding::fault("endpoint", "Pushbell answers, but cannot decide about unknown pushkeys")
+            .advise("See the line about the accounts in `pushbell doctor`"),
         502..=504 => {
-            fault(format!("the proxy at {base} answers {status}: it does not reach Pushbell")).advise(handed_on(facts))
+            fault(format!("the proxy at {base} answers {status}: it does not reach Pushbell")).advise(handed_on(seen))
         }
         401 | 403 | 407 => fault(format!("what answers at {base} wants a sign-in, or forbids it ({status})"))
             .advise(format!("Let POST {} through without any sign-in: the pushkey is the secret", notify::PATH)),
-        400..=499 if facts.healthy => {
-            fault(format!("{base} leads to Pushbell, but {} does not ({status})", notify::PATH))
-                .advise(handed_on(facts))
+        400..=499 if seen.healthy => {
+            fault(format!("{base} leads to Pushbell, but {} does not ({status})", notify::PATH)).advise(handed_on(seen))
         }
-        _ => fault(format!("something else than Pushbell answers at {base} ({status})")).advise(handed_on(facts)),
+        _ => fault(format!("something else than Pushbell answers at {base} ({status})")).advise(handed_on(seen)),
     }
 }
 
-fn handed_on(facts: &Facts) -> String {
-    let listen = facts.listen.first().map_or_else(String::new, |listen| format!(" {}://{listen}", scheme(facts)));
+fn handed_on(seen: &Observations) -> String {
+    let listen = seen.listen.first().map_or_else(String::new, |listen| format!(" {}://{listen}", scheme(seen)));
     format!(
         "Have the proxy hand {} on to{listen}, unchanged, or set server.public_url in pushbell.toml to where Pushbell is",
         notify::PATH
@@ -235,15 +234,15 @@ fn handed_on(facts: &Facts) -> String {
 }
 
 /// Says which address to use instead, if it is known.
-fn advise_address(finding: Finding, facts: &Facts, port: u16) -> Finding {
-    let Whereabouts::Elsewhere { from: Some(from) } = facts.homeserver else {
+fn advise_address(finding: Finding, seen: &Observations, port: u16) -> Finding {
+    let Some(source) = seen.homeserver.source.filter(|_| seen.homeserver.location != Location::Here) else {
         return finding
             .advise("In [server] of pushbell.toml, set public_url to the address that the homeserver reaches");
     };
-    let at = SocketAddr::new(from, port);
-    let mut lines = format!("public_url = \"{}://{at}\"", scheme(facts));
-    if !facts.listen.iter().any(|listen| takes(listen, at)) {
-        let listen = [&facts.listen[..], &[at]].concat();
+    let at = SocketAddr::from((source, port));
+    let mut lines = format!("public_url = \"{}://{at}\"", scheme(seen));
+    if !seen.listen.iter().any(|listen| takes(listen, at)) {
+        let listen = [&seen.listen[..], &[at]].concat();
         lines.insert_str(0, &format!("listen = {}\n", toml_list(&listen)));
     }
     finding
@@ -251,12 +250,12 @@ fn advise_address(finding: Finding, facts: &Facts, port: u16) -> Finding {
         .paste(lines)
 }
 
-fn scheme(facts: &Facts) -> &'static str {
-    if facts.tls { "https" } else { "http" }
+fn scheme(seen: &Observations) -> &'static str {
+    if seen.tls { "https" } else { "http" }
 }
 
 fn host(address: IpAddr) -> String {
-    Host::Address(address).to_string()
+    if address.is_ipv6() { format!("[{address}]") } else { address.to_string() }
 }
 
 fn list(addresses: &[SocketAddr]) -> String {
@@ -264,7 +263,7 @@ fn list(addresses: &[SocketAddr]) -> String {
     all.join(", ")
 }
 
-fn toml_list(addresses: &[SocketAddr]) -> String {
+pub(super) fn toml_list(addresses: &[SocketAddr]) -> String {
     let all: Vec<_> = addresses.iter().map(|address| format!("\"{address}\"")).collect();
     format!("[{}]", all.join(", "))
 }

@@ -1,32 +1,27 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use proptest::prelude::*;
 
-use super::{
-    Pushed, address,
-    diagnosis::diagnose,
-    facts::{Facts, Whereabouts},
-    probe::{Distrust, Outcome},
-    server::Server,
-    url::{Host, PusherUrl},
-};
-use crate::doctor::{
-    Finding,
-    Verdict::{self, Fault, Good, Warning},
+use super::{Pushed, diagnosis::diagnose, observations::Observations, probe::Outcome, pusher_url};
+use crate::{
+    doctor::{
+        Finding,
+        Verdict::{self, Fault, Good, Warning},
+    },
+    homeserver::HomeserverKind,
+    http_client::CertificateFault as Distrust,
+    reachability::{Location, Observation},
 };
 
 const PATH: &str = "/_matrix/push/v1/notify";
 
 /// A way on which all is well: this URL's host is this computer's, which listens on all addresses, and the homeserver
 /// is in the same network. What a row changes is what is wrong in it.
-fn way(base: &str) -> Facts {
+fn way(base: &str) -> Observations {
     let text = format!("{base}{PATH}");
-    let url = PusherUrl::parse(&text);
-    let address = match url.as_ref().map(|url| &url.host) {
-        Some(Host::Address(address)) => *address,
-        Some(Host::Name(_)) | None => ip("203.0.113.7"),
-    };
-    Facts {
+    let url = pusher_url::parse(&text);
+    let address = url.as_ref().and_then(pusher_url::address).unwrap_or_else(|| ip("203.0.113.7"));
+    Observations {
         text,
         url,
         listen: vec!["0.0.0.0:7874".parse().unwrap()],
@@ -36,7 +31,10 @@ fn way(base: &str) -> Facts {
         own: vec![address],
         pushes: vec![(address, Outcome::Ours)],
         healthy: true,
-        homeserver: Whereabouts::Elsewhere { from: Some(ip("192.168.1.20")) },
+        homeserver: Observation {
+            location: Location::SameNetwork(Ipv4Addr::new(192, 168, 1, 20)),
+            source: Some(Ipv4Addr::new(192, 168, 1, 20)),
+        },
     }
 }
 
@@ -45,24 +43,24 @@ fn ip(text: &str) -> IpAddr {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "rows are made for it")]
-fn told(facts: Facts, outcome: Outcome) -> Facts {
+fn told(facts: Observations, outcome: Outcome) -> Observations {
     let pushes = facts.pushes.iter().map(|(address, _)| (*address, outcome.clone())).collect();
-    Facts { pushes, healthy: false, ..facts }
+    Observations { pushes, healthy: false, ..facts }
 }
 
-fn not_ours(facts: Facts) -> Facts {
-    Facts { own: Vec::new(), ..facts }
+fn not_ours(facts: Observations) -> Observations {
+    Observations { own: Vec::new(), ..facts }
 }
 
-fn listening_on(facts: Facts, listen: &[&str]) -> Facts {
-    Facts { listen: listen.iter().map(|address| address.parse().unwrap()).collect(), ..facts }
+fn listening_on(facts: Observations, listen: &[&str]) -> Observations {
+    Observations { listen: listen.iter().map(|address| address.parse().unwrap()).collect(), ..facts }
 }
 
 /// The findings have these verdicts and parts in this order, and the first says and advises something with this text.
 #[expect(clippy::needless_pass_by_value, reason = "rows are made for it")]
 #[track_caller]
-fn check(facts: Facts, server: &str, pushed: Pushed, expected: &[(Verdict, &str)], words: &[&str]) {
-    let found = diagnose(&facts, Server::named(server), pushed);
+fn check(facts: Observations, server: &str, pushed: Pushed, expected: &[(Verdict, &str)], words: &[&str]) {
+    let found = diagnose(&facts, &HomeserverKind::named(server), pushed);
     let parts: Vec<_> = found.iter().map(|finding| (finding.verdict, finding.part)).collect();
     assert_eq!(parts, expected, "{facts:#?}\n{found:#?}");
     let first = found.first().map(whole).unwrap_or_default();
@@ -105,18 +103,30 @@ fn what_is_proven_comes_first_and_alone() {
     check(told(not_ours(lan()), Outcome::TimedOut), "pusher URL", &["192.168.1.20:7874 does not answer", "firewall"]);
     check(told(lan(), Outcome::Unreachable("no route".into())), "pusher URL", &["no way to", "no route", "VPN"]);
     check(told(lan(), Outcome::Broken("reset".into())), "pusher URL", &["breaks off: reset", "https://"]);
-    check(Facts { listening: false, ..told(lan(), Outcome::Refused) }, "endpoint", &["0.0.0.0:7874", "`pushbell`"]);
-    check(Facts { listening: false, ..told(public(), Outcome::Status(502)) }, "endpoint", &["nothing answers at"]);
-    check(Facts { listening: false, ..told(lan(), Outcome::Foreign) }, "endpoint", &["nothing answers at"]);
-    check(Facts { resolved: Err("no such host".into()), pushes: Vec::new(), ..public() }, "name", &["no such host"]);
-    check(Facts { resolved: Ok(Vec::new()), pushes: Vec::new(), ..public() }, "name", &["push.example.org"]);
     check(
-        Facts { pushes: Vec::new(), ..way("http://0.0.0.0:7874") },
+        Observations { listening: false, ..told(lan(), Outcome::Refused) },
+        "endpoint",
+        &["0.0.0.0:7874", "`pushbell`"],
+    );
+    check(
+        Observations { listening: false, ..told(public(), Outcome::Status(502)) },
+        "endpoint",
+        &["nothing answers at"],
+    );
+    check(Observations { listening: false, ..told(lan(), Outcome::Foreign) }, "endpoint", &["nothing answers at"]);
+    check(
+        Observations { resolved: Err("no such host".into()), pushes: Vec::new(), ..public() },
+        "name",
+        &["no such host"],
+    );
+    check(Observations { resolved: Ok(Vec::new()), pushes: Vec::new(), ..public() }, "name", &["push.example.org"]);
+    check(
+        Observations { pushes: Vec::new(), ..way("http://0.0.0.0:7874") },
         "pusher URL",
         &["0.0.0.0 stands for all", "public_url = \"http://192.168.1.20:7874\""],
     );
     check(
-        listening_on(Facts { pushes: Vec::new(), ..way("http://0.0.0.0:7874") }, &["[::]:7874"]),
+        listening_on(Observations { pushes: Vec::new(), ..way("http://0.0.0.0:7874") }, &["[::]:7874"]),
         "pusher URL",
         &["listen = [\"[::]:7874\", \"192.168.1.20:7874\"]\npublic_url = \"http://192.168.1.20:7874\""],
     );
@@ -146,13 +156,21 @@ fn what_is_proven_comes_first_and_alone() {
     proxy(Outcome::Status(403), &["forbids"]);
     proxy(Outcome::Status(502), &["does not reach Pushbell", "http://0.0.0.0:7874"]);
     proxy(Outcome::Status(500), &["something else"]);
-    check(Facts { healthy: true, ..told(public(), Outcome::Status(404)) }, "proxy", &["leads to Pushbell, but", PATH]);
-    check(Facts { healthy: true, ..told(public(), Outcome::Status(503)) }, "endpoint", &["accounts"]);
+    check(
+        Observations { healthy: true, ..told(public(), Outcome::Status(404)) },
+        "proxy",
+        &["leads to Pushbell, but", PATH],
+    );
+    check(Observations { healthy: true, ..told(public(), Outcome::Status(503)) }, "endpoint", &["accounts"]);
 }
 
 #[test]
 fn the_form_of_the_url_is_judged_for_its_homeserver() {
-    let odd = |text: &str| Facts { text: text.into(), url: PusherUrl::parse(text), ..way("https://push.example.org") };
+    let odd = |text: &str| Observations {
+        text: text.into(),
+        url: pusher_url::parse(text),
+        ..way("https://push.example.org")
+    };
     let ours = (Good, "pusher URL");
     let fault = (Fault, "pusher URL");
     let warning = (Warning, "pusher URL");
@@ -213,7 +231,7 @@ fn where_nothing_is_proven_the_likeliest_cause_comes_first() {
         &["port 7874", "ufw allow 7874/tcp", "curl http://192.168.1.20:7874/health"],
     );
     check(not_ours(lan()), "Synapse", &[block, waiting, ours], &["whitelist"]);
-    let same = |base| Facts { homeserver: Whereabouts::Here, ..way(base) };
+    let same = |base| Observations { homeserver: Observation { location: Location::Here, source: None }, ..way(base) };
     check(same("http://127.0.0.1:7874"), "Synapse", &[block, waiting, ours], &["ip_range_whitelist: ['127.0.0.1/32']"]);
     check(
         way("http://127.0.0.1:7874"),
@@ -225,7 +243,10 @@ fn where_nothing_is_proven_the_likeliest_cause_comes_first() {
             "docs/connect.md",
         ],
     );
-    let far = Facts { homeserver: Whereabouts::Elsewhere { from: None }, ..way("http://127.0.0.1:7874") };
+    let far = Observations {
+        homeserver: Observation { location: Location::Elsewhere, source: None },
+        ..way("http://127.0.0.1:7874")
+    };
     check(far, "Synapse", &[(Warning, "pusher URL"), block, waiting, ours], &["tunnel"]);
     check(not_ours(way("https://push.example.org")), "Synapse", &[waiting, ours], &["an hour", "`pushbell login`"]);
     let seen_from_here = told(not_ours(way("https://push.example.org")), Outcome::TimedOut);
@@ -237,19 +258,19 @@ fn where_nothing_is_proven_the_likeliest_cause_comes_first() {
     );
     for private in ["127.0.0.1", "10.0.0.1", "172.16.3.4", "169.254.1.1", "100.64.0.1", "100.127.255.255"] {
         let facts = not_ours(way(&format!("http://{private}:7874")));
-        let found = diagnose(&facts, Server::Synapse, Pushed::Unasked);
+        let found = diagnose(&facts, &HomeserverKind::Synapse, Pushed::Unasked);
         let line = format!("ip_range_whitelist: ['{private}/32']");
         assert_eq!(found.first().and_then(|finding| finding.paste.as_deref()), Some(&*line));
     }
     for private in ["::1", "fd00::1", "fe80::1"] {
         let facts = not_ours(way(&format!("http://[{private}]:7874")));
-        let found = diagnose(&facts, Server::Other, Pushed::Unasked);
+        let found = diagnose(&facts, &HomeserverKind::named(""), Pushed::Unasked);
         let line = format!("ip_range_whitelist: ['{private}/128']");
         assert!(found.iter().any(|finding| finding.paste.as_deref() == Some(&*line)), "{found:#?}");
     }
     for public in ["100.63.255.255", "100.128.0.1", "172.32.0.1", "8.8.8.8"] {
         let facts = not_ours(way(&format!("http://{public}:7874")));
-        assert_eq!(diagnose(&facts, Server::Synapse, Pushed::Unasked).len(), 1, "{public}");
+        assert_eq!(diagnose(&facts, &HomeserverKind::Synapse, Pushed::Unasked).len(), 1, "{public}");
     }
 }
 
@@ -263,16 +284,7 @@ fn once_a_push_has_come_nothing_is_guessed() {
 proptest! {
     #[test]
     fn no_text_harms_the_diagnosis(text in any::<String>()) {
-        let facts = Facts { url: PusherUrl::parse(&text), text, ..way("https://push.example.org") };
-        prop_assert!(!diagnose(&facts, Server::Other, Pushed::Never).is_empty());
-    }
-
-    #[test]
-    fn what_is_allowed_leaves_the_other_ranges_denied(octets in any::<[u8; 4]>()) {
-        let wanted = IpAddr::from(octets);
-        let paste = Server::Tuwunel.allowance(&[wanted]).unwrap().paste;
-        let ranges: Vec<_> = paste.split('"').skip(1).step_by(2).collect();
-        prop_assert!(!ranges.iter().any(|range| address::is_within(wanted, range)));
-        prop_assert!(ranges.len() >= 18);
+        let facts = Observations { url: pusher_url::parse(&text), text, ..way("https://push.example.org") };
+        prop_assert!(!diagnose(&facts, &HomeserverKind::named(""), Pushed::Never).is_empty());
     }
 }

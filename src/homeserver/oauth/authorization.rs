@@ -6,15 +6,16 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::digest::{SHA256, digest};
 
 use super::{
-    error::{OAuthError, OAuthRefusal},
+    error::OAuthError,
+    grants::{self, register},
     metadata::Metadata,
-    registration::register,
-    session, token,
 };
-use crate::homeserver::{
-    HomeserverClient, OAuthClient, Session,
-    https::encode,
-    redirect::{Callback, Page, RedirectListener, Unguessable},
+use crate::{
+    homeserver::{
+        HomeserverClient, OAuthClient, Session,
+        redirect::{Callback, Page, RedirectListener, Unguessable},
+    },
+    http_client::encode,
 };
 
 /// Somebody is signing in with a browser of this computer.
@@ -41,7 +42,7 @@ impl Authorization {
             redirect_uri: listener.uri(),
             listener,
             verifier: Unguessable::new()?,
-            device_id: session::new_device_id()?,
+            device_id: grants::new_device_id()?,
         })
     }
 
@@ -53,7 +54,7 @@ impl Authorization {
             ("response_mode", "query"),
             ("client_id", &self.client.client_id),
             ("redirect_uri", &self.redirect_uri),
-            ("scope", &session::scope(&self.device_id)),
+            ("scope", &grants::scope(&self.device_id)),
             ("state", self.listener.state()),
             ("code_challenge", &challenge(self.verifier.as_str())),
             ("code_challenge_method", "S256"),
@@ -89,8 +90,8 @@ impl Authorization {
                 ("redirect_uri", &redirect_uri),
                 ("code_verifier", verifier.as_str()),
             ];
-            let tokens = token::request(homeserver.https(), &client, &grant).await?;
-            session::begin(homeserver, tokens, device_id, device_name).await
+            let tokens = grants::request(homeserver.http(), &client, &grant).await?;
+            grants::begin_session(homeserver, tokens, device_id, device_name).await
         }
         .await;
         let page = match &ended {
@@ -108,7 +109,7 @@ fn code<'a>(callback: &'a Callback, endpoint: &str) -> Result<&'a str, OAuthErro
         (Some("access_denied"), _) => Err(OAuthError::Denied),
         (Some(error), _) => {
             let description = callback.parameter("error_description").unwrap_or_default();
-            Err(OAuthRefusal::redirected(endpoint, error, description).into())
+            Err(OAuthError::redirected(endpoint, error, description))
         }
         (None, Some(code)) if !code.is_empty() => Ok(code),
         (None, _) => Err(OAuthError::Unexpected { endpoint: endpoint.to_owned(), missing: "code" }),

@@ -2,17 +2,15 @@
 
 use std::{fmt, time::Duration};
 
-use hyper::Method;
-use serde_json::Value;
+use serde::Deserialize;
 use tokio::time::{self, Instant};
 
 use super::{
-    error::{OAuthError, OAuthRefusal},
+    error::OAuthError,
+    grants::{self, register},
     metadata::{DEVICE_CODE, Metadata, is_address},
-    registration::register,
-    session, token,
 };
-use crate::homeserver::{HomeserverClient, OAuthClient, Session, https::Body, redirect::PATIENCE};
+use crate::homeserver::{HomeserverClient, OAuthClient, Session, client::Lenient, redirect::PATIENCE};
 
 /// How long to wait between two questions where the server does not say (RFC 8628, section 3.2).
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -57,14 +55,10 @@ impl DeviceAuthorization {
     pub async fn begin(homeserver: &HomeserverClient, metadata: &Metadata) -> Result<Option<Self>, OAuthError> {
         let Some(endpoint) = &metadata.device_authorization_endpoint else { return Ok(None) };
         let client = register(homeserver, metadata, None).await?;
-        let device_id = session::new_device_id()?;
-        let fields = [("client_id", client.client_id.clone()), ("scope", session::scope(&device_id))];
-        let body = Body::Form(fields.map(|(key, value)| (key.to_owned(), value)).into());
-        let answer = homeserver.https().send(&Method::POST, endpoint, None, &body).await?;
-        if !answer.status.is_success() {
-            return Err(OAuthRefusal::answered(endpoint, &answer).into());
-        }
-        let granted = read(&answer.json(), !homeserver.base().is_https());
+        let device_id = grants::new_device_id()?;
+        let fields = [("client_id", client.client_id.as_str()), ("scope", &grants::scope(&device_id))];
+        let answer: DeviceAnswer = grants::post_form(homeserver.http(), endpoint, fields).await?.json();
+        let granted = answer.granted(!homeserver.base().is_https());
         let granted = granted.map_err(|missing| OAuthError::Unexpected { endpoint: endpoint.clone(), missing })?;
         let expires = Instant::now() + granted.life;
         Ok(Some(Self { client, device_id, granted, expires }))
@@ -108,8 +102,8 @@ impl DeviceAuthorization {
                 return Err(OAuthError::Expired);
             }
             time::sleep(interval).await;
-            match token::request(homeserver.https(), &client, &grant).await {
-                Ok(tokens) => return session::begin(homeserver, tokens, device_id, device_name).await,
+            match grants::request(homeserver.http(), &client, &grant).await {
+                Ok(tokens) => return grants::begin_session(homeserver, tokens, device_id, device_name).await,
                 Err(error) => interval = next_interval(interval, error)?,
             }
         }
@@ -129,37 +123,51 @@ fn next_interval(interval: Duration, error: OAuthError) -> Result<Duration, OAut
     }
 }
 
-fn read(answer: &Value, allow_http: bool) -> Result<Granted, &'static str> {
-    let address = |key: &str| answer[key].as_str().filter(|text| is_address(text, allow_http)).map(str::to_owned);
-    let seconds = |key: &str| answer[key].as_u64().map(Duration::from_secs);
-    let printable = |code: &&str| {
-        (1..=MAX_USER_CODE).contains(&code.len()) && code.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
-    };
-    let device_code = answer["device_code"].as_str().filter(|code| !code.is_empty());
-    Ok(Granted {
-        device_code: device_code.ok_or("device_code")?.to_owned(),
-        user_code: answer["user_code"].as_str().filter(printable).ok_or("user_code that can be typed")?.to_owned(),
-        verification_uri: address("verification_uri").ok_or("verification_uri with an https address")?,
-        verification_uri_complete: address("verification_uri_complete"),
-        life: seconds("expires_in").ok_or("expires_in")?.min(PATIENCE * 3),
-        interval: seconds("interval").unwrap_or(INTERVAL).clamp(Duration::from_secs(1), MAX_INTERVAL),
-    })
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct DeviceAnswer {
+    device_code: Lenient<String>,
+    user_code: Lenient<String>,
+    verification_uri: Lenient<String>,
+    verification_uri_complete: Lenient<String>,
+    expires_in: Lenient<u64>,
+    interval: Lenient<u64>,
+}
+
+impl DeviceAnswer {
+    fn granted(self, allow_http: bool) -> Result<Granted, &'static str> {
+        let address = |text: &String| is_address(text, allow_http);
+        let printable = |code: &String| {
+            (1..=MAX_USER_CODE).contains(&code.len())
+                && code.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
+        };
+        let uri = self.verification_uri.0.filter(address).ok_or("verification_uri with an https address")?;
+        Ok(Granted {
+            device_code: self.device_code.text().ok_or("device_code")?,
+            user_code: self.user_code.0.filter(printable).ok_or("user_code that can be typed")?,
+            verification_uri: uri,
+            verification_uri_complete: self.verification_uri_complete.0.filter(address),
+            life: self.expires_in.0.map(Duration::from_secs).ok_or("expires_in")?.min(PATIENCE * 3),
+            interval: self.interval.0.map_or(INTERVAL, Duration::from_secs).clamp(Duration::from_secs(1), MAX_INTERVAL),
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use hyper::StatusCode;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
-    use crate::homeserver::https::Answer;
+    use crate::http_client::Answer;
 
     #[test]
     fn the_pace_is_what_the_server_likes() {
         fn check(status: u16, code: &str, expected: Result<u64, &str>) {
             let body = json!({ "error": code }).to_string();
-            let answer = Answer { status: StatusCode::from_u16(status).unwrap(), body: body.into(), retry_after: None };
-            let error = OAuthRefusal::answered("a.org", &answer).into();
+            let status = StatusCode::from_u16(status).unwrap();
+            let answer = Answer { status, body: body.into(), retry_after: None, location: None };
+            let error = OAuthError::answered("a.org", &answer);
             let next = next_interval(Duration::from_secs(5), error);
             let next = next.map(|interval| interval.as_secs()).map_err(|error| error.to_string());
             assert_eq!(next, expected.map_err(str::to_owned), "{code}");
@@ -181,7 +189,8 @@ mod tests {
         let check = |key: &str, value: Value, expected: Result<(u64, u64), &str>| {
             let mut answer = example.clone();
             answer[key] = value.clone();
-            let read = read(&answer, false).map(|granted| (granted.life.as_secs(), granted.interval.as_secs()));
+            let read: DeviceAnswer = serde_json::from_value(answer).unwrap();
+            let read = read.granted(false).map(|granted| (granted.life.as_secs(), granted.interval.as_secs()));
             assert_eq!(read, expected, "{key}: {value}");
         };
         check("more", Value::Null, Ok((1800, 5)));

@@ -1,10 +1,15 @@
 //! What can go wrong.
 
 use hyper::StatusCode;
-use serde_json::Value;
+use serde::Deserialize;
 
-use crate::homeserver::{
-    HomeserverError, Refusal, TransportError, client::printable, https::Answer, redirect::RedirectError,
+use crate::{
+    homeserver::{
+        HomeserverError,
+        client::{Lenient, printable},
+        redirect::RedirectError,
+    },
+    http_client::{Answer, TransportError},
 };
 
 /// Why somebody is not signed in, or a token not renewed.
@@ -13,9 +18,18 @@ pub enum OAuthError {
     /// There is no answer.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The authorization server said no.
-    #[error(transparent)]
-    Refused(Box<OAuthRefusal>),
+    /// The authorization server said no (RFC 6749, sections 4.1.2.1 and 5.2).
+    #[error("{endpoint}: {}{description}", in_words(code.as_deref(), *status))]
+    Refused {
+        /// Which of its addresses was asked.
+        endpoint: String,
+        /// The status; of a redirect there is none.
+        status: Option<StatusCode>,
+        /// `invalid_grant` and so on. Without one, it is the answer of something before an authorization server.
+        code: Option<String>,
+        /// Its own words in brackets, harmless to print; may be empty.
+        description: String,
+    },
     /// It said yes, but not in a form that the standards know.
     #[error("{endpoint}: the answer has no {missing}")]
     Unexpected {
@@ -53,49 +67,30 @@ pub enum OAuthError {
     Homeserver(#[from] HomeserverError),
 }
 
-/// An authorization server's "no" (RFC 6749, sections 4.1.2.1 and 5.2).
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{endpoint}: {error}{}", if description.is_empty() { String::new() } else { format!(" ({description})") })]
-pub struct OAuthRefusal {
-    /// Which of its addresses was asked.
-    pub endpoint: String,
-    /// The status; of a redirect there is none.
-    pub status: Option<StatusCode>,
-    /// `invalid_grant` and so on; the status where it sent no such code.
-    pub error: String,
-    /// Its own words, harmless to print; may be empty.
-    pub description: String,
-    /// The answer is one of an authorization server, not of something before it.
-    is_coded: bool,
-}
-
-impl OAuthRefusal {
-    /// A "no" that came with a redirect.
-    pub(super) fn redirected(endpoint: &str, error: &str, description: &str) -> Self {
-        Self {
-            endpoint: endpoint.to_owned(),
-            status: None,
-            error: printable(error),
-            description: printable(description),
-            is_coded: true,
-        }
-    }
-
-    pub(super) fn answered(endpoint: &str, answer: &Answer) -> Self {
-        let body = answer.json();
-        let word = |value: &Value| value.as_str().map(printable).filter(|word| !word.is_empty());
-        let code = word(&body["error"]);
-        Self {
-            endpoint: endpoint.to_owned(),
-            status: Some(answer.status),
-            is_coded: code.is_some(),
-            error: code.unwrap_or_else(|| answer.status.to_string()),
-            description: word(&body["error_description"]).unwrap_or_default(),
-        }
-    }
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ErrorAnswer {
+    error: Lenient<String>,
+    error_description: Lenient<String>,
 }
 
 impl OAuthError {
+    /// A "no" that came with a redirect.
+    pub(super) fn redirected(endpoint: &str, code: &str, description: &str) -> Self {
+        let (endpoint, code) = (endpoint.to_owned(), Some(printable(code)));
+        Self::Refused { endpoint, status: None, code, description: in_brackets(description) }
+    }
+
+    pub(super) fn answered(endpoint: &str, answer: &Answer) -> Self {
+        let ErrorAnswer { error, error_description } = answer.json();
+        Self::Refused {
+            endpoint: endpoint.to_owned(),
+            status: Some(answer.status),
+            code: error.text().map(|code| printable(&code)),
+            description: in_brackets(&error_description.0.unwrap_or_default()),
+        }
+    }
+
     /// Whether the session is over, so that only signing in again helps: a refresh token that is expired, used or
     /// revoked, a client that is not known any more.
     ///
@@ -103,72 +98,40 @@ impl OAuthError {
     /// front of a server that is away.
     #[must_use]
     pub fn is_signed_out(&self) -> bool {
-        match self {
-            Self::Refused(refusal) => refusal.is_coded && refusal.status.is_some_and(is_final),
-            Self::NoRefreshToken => true,
-            Self::Homeserver(error) => error.is_unknown_token(),
-            Self::Transport(_)
-            | Self::Unexpected { .. }
-            | Self::NoRegistration { .. }
-            | Self::NoRevocation
-            | Self::Denied
-            | Self::Expired
-            | Self::Redirect(_) => false,
+        if let Self::Refused { status, code, .. } = self {
+            return code.is_some() && status.is_some_and(is_final);
         }
+        if let Self::Homeserver(error) = self {
+            return error.is_unknown_token();
+        }
+        matches!(self, Self::NoRefreshToken)
     }
 
     /// Whether asking again later may help.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
-        match self {
-            Self::Transport(_) => true,
-            Self::Refused(refusal) => refusal.status.is_some_and(|status| !refusal.is_coded || !is_final(status)),
-            Self::Homeserver(error) => error.is_temporary(),
-            Self::Unexpected { .. }
-            | Self::NoRegistration { .. }
-            | Self::NoRevocation
-            | Self::NoRefreshToken
-            | Self::Denied
-            | Self::Expired
-            | Self::Redirect(_) => false,
+        if let Self::Refused { status, code, .. } = self {
+            return status.is_some_and(|status| code.is_none() || !is_final(status));
         }
+        if let Self::Homeserver(error) = self {
+            return error.is_temporary();
+        }
+        matches!(self, Self::Transport(_))
     }
 
     /// The code of a "no".
     pub(super) fn code(&self) -> Option<&str> {
-        if let Self::Refused(refusal) = self { Some(&refusal.error) } else { None }
+        if let Self::Refused { code, .. } = self { code.as_deref() } else { None }
     }
 }
 
-/// For those who ask a homeserver, and its authorization server with it.
-impl From<OAuthError> for HomeserverError {
-    fn from(error: OAuthError) -> Self {
-        let lacks = |path: &str, missing| Self::Unexpected { path: path.to_owned(), missing };
-        match error {
-            OAuthError::Transport(error) => error.into(),
-            OAuthError::Homeserver(error) => error,
-            OAuthError::Refused(refusal) => Self::Refused(Box::new(Refusal {
-                path: refusal.endpoint,
-                status: refusal.status.unwrap_or(StatusCode::FORBIDDEN),
-                errcode: refusal.error,
-                error: refusal.description,
-                soft_logout: false,
-                retry_after: None,
-                body: Value::Null,
-            })),
-            OAuthError::Unexpected { endpoint, missing } => lacks(&endpoint, missing),
-            OAuthError::NoRegistration { issuer } => lacks(&issuer, "registration_endpoint"),
-            OAuthError::NoRevocation => lacks("the authorization server", "revocation_endpoint"),
-            OAuthError::NoRefreshToken => lacks("the session", "refresh_token"),
-            OAuthError::Denied | OAuthError::Expired | OAuthError::Redirect(_) => lacks("the browser", "consent"),
-        }
-    }
+fn in_words(code: Option<&str>, status: Option<StatusCode>) -> String {
+    let status = || status.map(|status| status.to_string()).unwrap_or_default();
+    code.map_or_else(status, ToOwned::to_owned)
 }
 
-impl From<OAuthRefusal> for OAuthError {
-    fn from(refusal: OAuthRefusal) -> Self {
-        Self::Refused(Box::new(refusal))
-    }
+fn in_brackets(description: &str) -> String {
+    if description.is_empty() { String::new() } else { format!(" ({})", printable(description)) }
 }
 
 /// Whether a status is a "no" that stays one.
@@ -187,8 +150,9 @@ mod tests {
                 status: StatusCode::from_u16(status).unwrap(),
                 body: body.to_owned().into(),
                 retry_after: None,
+                location: None,
             };
-            let error = OAuthError::from(OAuthRefusal::answered("a.org", &answer));
+            let error = OAuthError::answered("a.org", &answer);
             assert_eq!(error.to_string(), words);
             assert_eq!((error.is_signed_out(), error.is_temporary()), (signed_out, !signed_out), "{words}");
         }

@@ -1,9 +1,10 @@
 //! `GET /_matrix/client/v1/auth_metadata`: what the authorization server has and where (RFC 8414).
 
-use hyper::{StatusCode, Uri};
-use serde_json::Value;
+use hyper::StatusCode;
+use serde::Deserialize;
+use url::Url;
 
-use crate::homeserver::{HomeserverClient, HomeserverError};
+use crate::homeserver::{HomeserverClient, HomeserverError, client::Lenient};
 
 /// The path, and that of servers from before it was in the specification (MSC2965).
 const PATHS: [&str; 2] =
@@ -34,9 +35,9 @@ pub struct Metadata {
 /// When there is no answer, or one that cannot be used.
 pub async fn metadata(client: &HomeserverClient) -> Result<Option<Metadata>, HomeserverError> {
     for path in PATHS {
-        match client.get(path).await {
+        match client.get::<MetadataAnswer>(path).await {
             Ok(answer) => {
-                let checked = check(&answer, !client.base().is_https());
+                let checked = answer.check(!client.base().is_https());
                 return checked
                     .map(Some)
                     .map_err(|missing| HomeserverError::Unexpected { path: path.to_owned(), missing });
@@ -49,56 +50,80 @@ pub async fn metadata(client: &HomeserverClient) -> Result<Option<Metadata>, Hom
     Ok(None)
 }
 
-/// Plain http is for homeservers that are reached by it themselves, and for the loopback interface.
-fn check(answer: &Value, allow_http: bool) -> Result<Metadata, &'static str> {
-    let address = |key: &str| answer[key].as_str().filter(|text| is_address(text, allow_http)).map(str::to_owned);
-    // What is not said is as RFC 8414 says.
-    let lists = |key: &str, word: &str, unsaid: bool| match answer[key].as_array() {
-        Some(list) => list.iter().any(|value| value == word),
-        None => unsaid,
-    };
-    let required = [
-        ("response_types_supported", "code", true, "\"code\" in response_types_supported"),
-        ("response_modes_supported", "query", true, "\"query\" in response_modes_supported"),
-        ("grant_types_supported", "authorization_code", true, "\"authorization_code\" in grant_types_supported"),
-        ("code_challenge_methods_supported", "S256", false, "\"S256\" in code_challenge_methods_supported"),
-    ];
-    for (key, word, unsaid, missing) in required {
-        if !lists(key, word, unsaid) {
-            return Err(missing);
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct MetadataAnswer {
+    issuer: Lenient<String>,
+    authorization_endpoint: Lenient<String>,
+    token_endpoint: Lenient<String>,
+    registration_endpoint: Lenient<String>,
+    revocation_endpoint: Lenient<String>,
+    device_authorization_endpoint: Lenient<String>,
+    response_types_supported: Lenient<Vec<String>>,
+    response_modes_supported: Lenient<Vec<String>>,
+    grant_types_supported: Lenient<Vec<String>>,
+    code_challenge_methods_supported: Lenient<Vec<String>>,
+}
+
+impl MetadataAnswer {
+    /// Plain http is for homeservers that are reached by it themselves.
+    fn check(self, allow_http: bool) -> Result<Metadata, &'static str> {
+        let address = |text: &String| is_address(text, allow_http);
+        // What is not said is as RFC 8414 says.
+        let lists = |list: &Lenient<Vec<String>>, word: &str, unsaid: bool| {
+            list.0.as_ref().map_or(unsaid, |list| list.iter().any(|value| value == word))
+        };
+        let required = [
+            (&self.response_types_supported, "code", true, "\"code\" in response_types_supported"),
+            (&self.response_modes_supported, "query", true, "\"query\" in response_modes_supported"),
+            (
+                &self.grant_types_supported,
+                "authorization_code",
+                true,
+                "\"authorization_code\" in grant_types_supported",
+            ),
+            (&self.code_challenge_methods_supported, "S256", false, "\"S256\" in code_challenge_methods_supported"),
+        ];
+        for (list, word, unsaid, missing) in required {
+            if !lists(list, word, unsaid) {
+                return Err(missing);
+            }
         }
+        let has_device_grant = lists(&self.grant_types_supported, DEVICE_CODE, true);
+        let device_endpoint = self.device_authorization_endpoint.0.filter(|_| has_device_grant);
+        Ok(Metadata {
+            issuer: self.issuer.0.filter(address).ok_or("issuer with an https address")?,
+            authorization_endpoint: self
+                .authorization_endpoint
+                .0
+                .filter(address)
+                .ok_or("authorization_endpoint with an https address")?,
+            token_endpoint: self.token_endpoint.0.filter(address).ok_or("token_endpoint with an https address")?,
+            registration_endpoint: self.registration_endpoint.0.filter(address),
+            revocation_endpoint: self.revocation_endpoint.0.filter(address),
+            device_authorization_endpoint: device_endpoint.filter(address),
+        })
     }
-    let device = address("device_authorization_endpoint").filter(|_| lists("grant_types_supported", DEVICE_CODE, true));
-    Ok(Metadata {
-        issuer: address("issuer").ok_or("issuer with an https address")?,
-        authorization_endpoint: address("authorization_endpoint")
-            .ok_or("authorization_endpoint with an https address")?,
-        token_endpoint: address("token_endpoint").ok_or("token_endpoint with an https address")?,
-        registration_endpoint: address("registration_endpoint"),
-        revocation_endpoint: address("revocation_endpoint"),
-        device_authorization_endpoint: device,
-    })
 }
 
 /// Whether that is an address that may be asked, or opened in a browser.
 pub(super) fn is_address(text: &str, allow_http: bool) -> bool {
-    let Ok(uri) = text.parse::<Uri>() else { return false };
-    let Some(authority) = uri.authority() else { return false };
-    let plain = text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains('#');
-    let loopback = ["localhost", "127.0.0.1", "[::1]"].contains(&authority.host());
-    let scheme = match uri.scheme_str() {
-        Some("https") => true,
-        Some("http") => allow_http || loopback,
-        Some(_) | None => false,
-    };
-    scheme && plain && !authority.host().is_empty() && !authority.as_str().contains('@')
+    let Ok(url) = Url::parse(text) else { return false };
+    // The parser drops what is not printable.
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic()) && url.fragment().is_none();
+    let scheme = url.scheme() == "https" || url.scheme() == "http" && allow_http;
+    scheme && plain && url.has_host() && url.username().is_empty() && url.password().is_none()
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+
+    fn check(answer: &Value, allow_http: bool) -> Result<Metadata, &'static str> {
+        serde_json::from_value::<MetadataAnswer>(answer.clone()).unwrap_or_default().check(allow_http)
+    }
 
     /// As the specification shows it, with the device grant.
     fn example() -> Value {
@@ -130,7 +155,8 @@ mod tests {
         check_with("issuer", Value::Null, Err("issuer with an https address"));
         check_with("issuer", json!("http://account.example.com/"), Err("issuer with an https address"));
         check_with("token_endpoint", json!(7), Err("token_endpoint with an https address"));
-        check_with("token_endpoint", json!("http://127.0.0.1:8080/token"), Ok(()));
+        let unencrypted = json!("http://127.0.0.1:8080/token");
+        check_with("token_endpoint", unencrypted, Err("token_endpoint with an https address"));
         check_with(
             "authorization_endpoint",
             json!("javascript:alert(1)"),
@@ -153,14 +179,14 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_https_or_near() {
+    fn addresses_are_https_unless_the_homeservers_own_is_not() {
         fn check(text: &str, allow_http: bool, expected: bool) {
             assert_eq!(is_address(text, allow_http), expected, "{text}");
         }
         check("https://a.org/x?y=z", false, true);
         check("http://a.org/x", false, false);
         check("http://a.org/x", true, true);
-        check("http://[::1]:8080/x", false, true);
+        check("http://[::1]:8080/x", false, false);
         check("http://localhost.evil.org/x", false, false);
         check("https://a.org/#x", false, false);
         check("https://me@a.org/", false, false);

@@ -14,15 +14,13 @@
 mod authorization;
 mod device;
 mod error;
+mod grants;
 mod metadata;
-mod registration;
-mod session;
-mod token;
 
 pub use self::{
     authorization::Authorization,
     device::DeviceAuthorization,
-    error::{OAuthError, OAuthRefusal},
+    error::OAuthError,
+    grants::{refresh, revoke},
     metadata::{Metadata, metadata},
-    token::{refresh, revoke},
 };

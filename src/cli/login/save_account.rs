@@ -5,11 +5,12 @@ use std::{io::Write, pin::pin, time::Duration};
 use jiff::Timestamp;
 use tokio::time;
 
-use super::{Failure, Ground, Login, before, naming, output, pushers};
+use super::{Failure, Login, LoginContext, account_name, existing_account, output, pushers};
 use crate::{
     accounts::{Account, AccountsFile, SignIn, SignInMethod, new_pushkey},
     cli::account,
-    homeserver::{HomeserverClient, Session, https::DEADLINE},
+    homeserver::{HomeserverClient, Session},
+    http_client::DEADLINE,
     secrets::Place,
     session::{self, SessionError, Sessions},
 };
@@ -18,7 +19,7 @@ use crate::{
 const KEYRING_IS_QUIET: Duration = Duration::from_secs(2);
 
 /// A session that has become an account.
-pub(super) struct Kept {
+pub(super) struct SavedSession {
     /// Asks with the session's token.
     pub(super) client: HomeserverClient,
     pub(super) account: Account,
@@ -30,14 +31,14 @@ pub(super) struct Kept {
 
 /// Keeps the session's secrets and makes or changes its account, in place of what the same user had before. `old_device`
 /// is the device of an earlier login that may be used again.
-pub(super) async fn keep(
+pub(super) async fn save(
     login: &Login<'_>,
-    ground: &Ground,
+    context: &LoginContext,
     (session, method): (Session, SignInMethod),
     old_device: Option<&str>,
     out: &mut dyn Write,
-) -> Result<Kept, Failure> {
-    let homeserver = &ground.homeserver.client;
+) -> Result<SavedSession, Failure> {
+    let homeserver = &context.homeserver.client;
     let client = homeserver.clone().with_token(&session.tokens.access_token);
     if !session.user_id.as_str().eq_ignore_ascii_case(login.user.as_str()) {
         end(&client, &session, method).await;
@@ -49,7 +50,7 @@ pub(super) async fn keep(
         homeserver: homeserver.base().as_str().to_owned(),
         method,
         event_id_only: login.asked.event_id_only,
-        server: ground.software.clone(),
+        server: context.software.clone(),
     };
     let pushkey = new_pushkey().map_err(|error| Failure::Failed(error.to_string()));
     let (accounts, pushkey) = match (login.context.accounts(), pushkey) {
@@ -62,28 +63,27 @@ pub(super) async fn keep(
             return Err(failure);
         }
     };
-    let before = before::account(login.context, &accounts, &session.user_id, &client).await;
-    let account = naming::account_for(before, &accounts, &session.user_id, sign_in.clone(), pushkey);
-    let kept = Kept { client, account, sign_in, session, before: before.cloned() };
-    if let Err(failure) = kept.write(login, out).await {
-        kept.take_back(login).await;
+    let before = existing_account::find(login.context, &accounts, &session.user_id, &client).await;
+    let account = account_name::account_for(before, &accounts, &session.user_id, sign_in.clone(), pushkey);
+    let saved = SavedSession { client, account, sign_in, session, before: before.cloned() };
+    if let Err(failure) = saved.write(login, out).await {
+        saved.take_back(login).await;
         return Err(failure);
     }
-    if let Some(old) = kept.replaced() {
+    if let Some(old) = saved.replaced() {
         retire(login, old, out).await?;
     }
-    Ok(kept)
+    Ok(saved)
 }
 
-impl Kept {
+impl SavedSession {
     async fn write(&self, login: &Login<'_>, out: &mut dyn Write) -> Result<(), Failure> {
         let place = self.save(login, out).await?;
         AccountsFile::new(&login.context.paths.accounts).put(self.account.clone())?;
-        match self.sign_in.method {
-            SignInMethod::Token => writeln!(out, "Your access token is good.")?,
-            SignInMethod::Password | SignInMethod::Sso | SignInMethod::OAuth => {
-                writeln!(out, "Signed in as the device \"{}\".", session::device_name())?;
-            }
+        if self.sign_in.method.owns_session() {
+            writeln!(out, "Signed in as the device \"{}\".", session::device_name())?;
+        } else {
+            writeln!(out, "Your access token is good.")?;
         }
         writeln!(out, "{}", told(&place))?;
         Ok(())
@@ -115,15 +115,19 @@ impl Kept {
     pub(super) async fn set_pusher(
         &self,
         login: &Login<'_>,
-        ground: &Ground,
+        context: &LoginContext,
         out: &mut dyn Write,
     ) -> Result<Timestamp, Failure> {
         let since = Timestamp::now();
-        if let Err(failure) = pushers::set(&self.client, &self.account, &ground.reached_at).await {
+        if let Err(failure) = pushers::set(&self.client, &self.account, &context.reached_at).await {
             self.undo(login).await;
             return Err(failure);
         }
-        writeln!(out, "The homeserver now pushes to {} for the account \"{}\".", ground.reached_at, self.account.name)?;
+        writeln!(
+            out,
+            "The homeserver now pushes to {} for the account \"{}\".",
+            context.reached_at, self.account.name
+        )?;
         let accounts = login.context.accounts()?;
         pushers::offer_to_remove_dead(login.terminal, &self.client, &accounts, out).await?;
         Ok(since)
@@ -157,26 +161,22 @@ impl Kept {
 
 /// Ends a session that is not wanted after all, as far as that is possible, if it is our own.
 async fn end(client: &HomeserverClient, session: &Session, method: SignInMethod) {
-    match method {
-        SignInMethod::Token => {}
-        SignInMethod::Password | SignInMethod::Sso | SignInMethod::OAuth => {
-            drop(session::end(client, &session.tokens).await);
-        }
+    if method.owns_session() {
+        drop(session::end(client, &session.tokens).await);
     }
 }
 
 /// Ends the session that the account had before, if it was our own. It does no harm to what is now.
 async fn retire(login: &Login<'_>, old: &SignIn, out: &mut dyn Write) -> Result<(), Failure> {
-    let ended = match old.method {
-        SignInMethod::Token => Ok(()),
-        SignInMethod::Password | SignInMethod::Sso | SignInMethod::OAuth => {
-            match Sessions::new(login.secrets.clone()).open(old, DEADLINE).await {
-                Ok(signed_in) => signed_in.end().await.map_err(|error| error.to_string()),
-                // It has ended by itself.
-                Err(SessionError::Over(_)) => Ok(()),
-                Err(error) => Err(error.to_string()),
-            }
+    let ended = if old.method.owns_session() {
+        match Sessions::new(login.secrets.clone()).open(old, DEADLINE).await {
+            Ok(signed_in) => signed_in.end().await.map_err(|error| error.to_string()),
+            // It has ended by itself.
+            Err(SessionError::Over(_)) => Ok(()),
+            Err(error) => Err(error.to_string()),
         }
+    } else {
+        Ok(())
     };
     let ended = match ended {
         Ok(()) => login.secrets.forget(old).await.map_err(|error| error.to_string()),

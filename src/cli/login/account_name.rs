@@ -3,32 +3,11 @@
 use jiff::Timestamp;
 
 use crate::{
-    accounts::{Account, Accounts, FIRST_ACCOUNT, MAX_NAME_CHARS, SignIn},
-    homeserver::{ListedPusher, UserId, server},
+    accounts::{Account, Accounts, MAX_NAME_CHARS, SignIn},
+    homeserver::{HomeserverKind, UserId},
     identity,
     inbox::CountsScope,
 };
-
-/// The account that this user is signed in with already.
-pub(super) fn account_of<'a>(accounts: &'a Accounts, user: &UserId) -> Option<&'a Account> {
-    let is_theirs = |account: &&Account| account.sign_in.as_ref().is_some_and(|it| it.user_id == user.as_str());
-    accounts.iter().find(is_theirs)
-}
-
-/// The account registered by hand that the user has a pusher of already. A second pusher beside it would have the
-/// homeserver send everything twice.
-pub(super) fn registered_by_hand<'a>(accounts: &'a Accounts, listed: &[ListedPusher]) -> Option<&'a Account> {
-    let is_listed = |account: &Account| {
-        listed.iter().any(|pusher| pusher.app_id == account.app_id && pusher.pushkey == account.pushkey)
-    };
-    accounts.iter().find(|account| account.sign_in.is_none() && is_listed(account))
-}
-
-/// The account of a first start that nobody is signed in to.
-pub(super) fn first_account(accounts: &Accounts) -> Option<&Account> {
-    let account = accounts.find(FIRST_ACCOUNT)?;
-    (account.sign_in.is_none() && account.app_id == identity::APP_ID).then_some(account)
-}
 
 /// Whether a sign-in has made the account, and did not take over one that was there: only those are named after users.
 pub(in crate::cli) fn is_made_by_login(account: &Account) -> bool {
@@ -44,7 +23,8 @@ pub(super) fn account_for(
     sign_in: SignIn,
     new_pushkey: String,
 ) -> Account {
-    let counts = if server::counts_rooms(&sign_in.server) { CountsScope::Room } else { CountsScope::Account };
+    let per_room = HomeserverKind::named(&sign_in.server).counts_per_room();
+    let counts = if per_room { CountsScope::Room } else { CountsScope::Account };
     match before {
         Some(known) => Account {
             counts,
@@ -83,7 +63,7 @@ fn name_for(accounts: &Accounts, user: &UserId) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::existing_account::account_of, *};
     use crate::accounts::{AccountsFile, SignInMethod};
 
     fn sign_in(user: &str, server: &str) -> SignIn {
@@ -153,27 +133,5 @@ mod tests {
         assert!(!is_made_by_login(&account));
         let made = account_for(None, &known, &alice, sign_in("@alice:b", "Synapse"), "new".to_owned());
         assert!(is_made_by_login(&made));
-    }
-
-    #[test]
-    fn an_account_is_taken_over_only_by_its_own_user() {
-        fn check(account: &str, signed_in: bool, pushkey: &str, app_id: &str, expected: Option<&str>) {
-            let known = accounts(&[("other", None), (account, signed_in.then(|| sign_in("@bob:b", "Synapse")))]);
-            let listed = ListedPusher {
-                app_id: app_id.to_owned(),
-                pushkey: pushkey.to_owned(),
-                kind: "http".to_owned(),
-                app_display_name: String::new(),
-                device_display_name: String::new(),
-                lang: String::new(),
-                url: String::new(),
-            };
-            let found = registered_by_hand(&known, &[listed]);
-            assert_eq!(found.map(|account| &*account.name), expected, "{account} {pushkey} {app_id}");
-        }
-        check("work", false, "key of work", "app", Some("work"));
-        check("work", true, "key of work", "app", None);
-        check("work", false, "key of work", "another", None);
-        check("work", false, "another", "app", None);
     }
 }

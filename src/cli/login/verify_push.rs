@@ -1,16 +1,14 @@
-//! The proof: a real push from the homeserver, or why there is none.
+//! Proving the whole way: a real push from the homeserver, or why there is none.
 
 use std::{io::Write, pin::pin, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Failure, Ground, Login, Terminal, keeping::Kept, output, receipt, receiver::Receiver};
+use super::{
+    Failure, Login, LoginContext, Terminal, output, read_receipt, receiver::Receiver, save_account::SavedSession,
+};
 use crate::{
-    doctor::{
-        Finding, Verdict,
-        reach::{self, Asked},
-    },
-    homeserver::server,
+    doctor::{Finding, Verdict, reach},
     push::notify,
 };
 
@@ -24,10 +22,10 @@ const ATTENDED: Duration = Duration::from_secs(600);
 const RECEIPT: Duration = Duration::from_secs(10);
 
 /// What is to be proven.
-pub(super) struct Proof<'a> {
+pub(super) struct PushVerification<'a> {
     pub(super) login: &'a Login<'a>,
-    pub(super) ground: &'a Ground,
-    pub(super) kept: &'a Kept,
+    pub(super) context: &'a LoginContext,
+    pub(super) saved: &'a SavedSession,
     pub(super) receiver: &'a Receiver,
     /// When the pusher was set.
     pub(super) since: Timestamp,
@@ -41,7 +39,7 @@ enum Waited {
     Skipped,
 }
 
-impl Proof<'_> {
+impl PushVerification<'_> {
     pub(super) async fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
         match self.wait(out).await? {
             Waited::Came(at) => {
@@ -90,14 +88,16 @@ impl Proof<'_> {
 
     /// Offers to mark a room as read, where that makes the homeserver push.
     async fn by_receipt(&self, terminal: Terminal, out: &mut dyn Write) -> Result<Waited, Failure> {
-        if !server::pushes_when_read(&self.kept.sign_in.server) {
+        if !self.context.kind.pushes_when_read() {
             return Ok(Waited::Nothing);
         }
-        let Some(room) = receipt::unread_room(&self.kept.client).await else { return Ok(Waited::Nothing) };
+        let Some(room) = read_receipt::unread_room(&self.saved.client, &self.saved.sign_in.user_id).await else {
+            return Ok(Waited::Nothing);
+        };
         if !terminal.confirm(out, &format!("Mark {} as read to test?", room.name), false).await? {
             return Ok(Waited::Nothing);
         }
-        match receipt::mark_as_read(&self.kept.client, &room).await {
+        match read_receipt::mark_as_read(&self.saved.client, &room).await {
             Ok(()) => {
                 let waited = self.push_within(RECEIPT).await?;
                 if matches!(waited, Waited::Nothing) {
@@ -113,25 +113,21 @@ impl Proof<'_> {
     }
 
     async fn push_within(&self, patience: Duration) -> Result<Waited, Failure> {
-        let came = self.receiver.push_within(patience, &self.kept.account.name, self.since).await?;
+        let came = self.receiver.push_within(patience, &self.saved.account.name, self.since).await?;
         Ok(came.map_or(Waited::Nothing, Waited::Came))
     }
 
     /// What keeps pushes away: what is proven, else what is likely.
     async fn explain(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        let asked = Asked {
-            pusher_url: format!("{}{}", self.ground.reached_at, notify::PATH),
-            listen: self.ground.config.server.listen.clone(),
-            homeserver: self.kept.client.base().clone(),
-            server: self.kept.sign_in.server.clone(),
-        };
-        for finding in Box::pin(reach::explain(&asked)).await {
+        let LoginContext { reached_at, config, kind, .. } = self.context;
+        let url = format!("{reached_at}{}", notify::PATH);
+        for finding in Box::pin(reach::explain(&url, &config.server, self.saved.client.base(), kind)).await {
             describe(&finding, out)?;
         }
         writeln!(
             out,
             "\n`pushbell doctor` looks again at any time; `pushbell login {}` tries again.",
-            self.kept.sign_in.user_id
+            self.saved.sign_in.user_id
         )?;
         Ok(())
     }

@@ -1,0 +1,112 @@
+//! The account that was there before a sign-in and that it goes on with.
+
+use super::Context;
+use crate::{
+    accounts::{Account, Accounts, FIRST_ACCOUNT},
+    homeserver::{HomeserverClient, ListedPusher, UserId},
+    identity, inbox, sample,
+};
+
+/// So many notices are looked at. Whoever has more has used Pushbell for a while.
+const NOTICES: usize = 100;
+
+/// The user's account: the one that is signed in already, the one that was registered by hand at this homeserver, or
+/// that of a first start while no homeserver has pushed to it. Each keeps its pushkey, so that no pusher that somebody
+/// has set meanwhile is rejected. `client` is signed in.
+pub(super) async fn find<'a>(
+    context: &Context,
+    accounts: &'a Accounts,
+    user: &UserId,
+    client: &HomeserverClient,
+) -> Option<&'a Account> {
+    if let Some(account) = account_of(accounts, user) {
+        return Some(account);
+    }
+    if accounts.iter().all(|account| account.sign_in.is_some()) {
+        return None;
+    }
+    // Where they are not told, the account is a new one.
+    let pushers = client.pushers().await.unwrap_or_default();
+    registered_by_hand(accounts, &pushers)
+        .or_else(|| first_account(accounts).filter(|account| is_unused(context, &account.name)))
+}
+
+/// Whether nothing has come for the account but samples, as far as is known.
+fn is_unused(context: &Context, account: &str) -> bool {
+    let Ok(notices) = inbox::history(&context.paths.database, NOTICES) else { return false };
+    let own: Vec<_> = notices.iter().filter(|notice| notice.account == account).collect();
+    // A push with nothing but numbers leaves no notice.
+    let has_numbers = || {
+        let known = context.status().ok().and_then(|status| status.accounts.into_iter().find(|it| it.name == account));
+        known.is_some_and(|known| known.last_push.is_some())
+    };
+    notices.len() < NOTICES && own.iter().all(|notice| sample::is_one(notice)) && !(own.is_empty() && has_numbers())
+}
+
+/// The account that this user is signed in with already.
+pub(super) fn account_of<'a>(accounts: &'a Accounts, user: &UserId) -> Option<&'a Account> {
+    let is_theirs = |account: &&Account| account.sign_in.as_ref().is_some_and(|it| it.user_id == user.as_str());
+    accounts.iter().find(is_theirs)
+}
+
+/// The account registered by hand that the user has a pusher of already. A second pusher beside it would have the
+/// homeserver send everything twice.
+fn registered_by_hand<'a>(accounts: &'a Accounts, listed: &[ListedPusher]) -> Option<&'a Account> {
+    let is_listed = |account: &Account| {
+        listed.iter().any(|pusher| pusher.app_id == account.app_id && pusher.pushkey == account.pushkey)
+    };
+    accounts.iter().find(|account| account.sign_in.is_none() && is_listed(account))
+}
+
+/// The account of a first start that nobody is signed in to.
+fn first_account(accounts: &Accounts) -> Option<&Account> {
+    let account = accounts.find(FIRST_ACCOUNT)?;
+    (account.sign_in.is_none() && account.app_id == identity::APP_ID).then_some(account)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        accounts::{AccountsFile, SignIn, SignInMethod},
+        inbox::CountsScope,
+    };
+
+    #[test]
+    fn an_account_is_taken_over_only_by_its_own_user() {
+        fn check(account: &str, signed_in: bool, pushkey: &str, app_id: &str, expected: Option<&str>) {
+            let sign_in = signed_in.then(|| SignIn {
+                user_id: "@bob:b".to_owned(),
+                device_id: "D".to_owned(),
+                homeserver: "https://b".to_owned(),
+                method: SignInMethod::Password,
+                event_id_only: false,
+                server: "Synapse".to_owned(),
+            });
+            let directory = tempfile::tempdir().unwrap();
+            let file = AccountsFile::new(&directory.path().join("accounts.toml"));
+            for (name, sign_in) in [("other", None), (account, sign_in)] {
+                file.add(Account {
+                    name: name.into(),
+                    app_id: "app".to_owned(),
+                    pushkey: format!("key of {name}"),
+                    counts: CountsScope::Account,
+                    created_at: Timestamp::UNIX_EPOCH,
+                    sign_in,
+                })
+                .unwrap();
+            }
+            let known = file.read().unwrap();
+            let (app_id, pushkey) = (app_id.to_owned(), pushkey.to_owned());
+            let listed = ListedPusher { app_id, pushkey, kind: "http".to_owned(), ..ListedPusher::default() };
+            let found = registered_by_hand(&known, &[listed]);
+            assert_eq!(found.map(|account| &*account.name), expected, "{account}");
+        }
+        check("work", false, "key of work", "app", Some("work"));
+        check("work", true, "key of work", "app", None);
+        check("work", false, "key of work", "another", None);
+        check("work", false, "another", "app", None);
+    }
+}

@@ -1,0 +1,77 @@
+//! A proof that needs nobody: reading a room changes the unread number, which the homeserver then pushes.
+
+use serde::de::IgnoredAny;
+use serde_json::json;
+
+use super::output;
+use crate::{
+    homeserver::{HomeserverClient, HomeserverError},
+    http_client::encode,
+    push::listed::ListedPage,
+};
+
+/// Newest notifications that are looked through.
+const LISTED: usize = 50;
+
+/// A room with something unread in it.
+pub(super) struct Unread {
+    room_id: String,
+    /// Its newest unread event.
+    event_id: String,
+    /// What people call it, harmless to print.
+    pub(super) name: String,
+}
+
+/// The room with the newest unread notification, if there is one and the homeserver tells.
+pub(super) async fn unread_room(client: &HomeserverClient, user_id: &str) -> Option<Unread> {
+    let (room_id, event_id) = newest_unread(client.notifications(user_id, None, LISTED).await.ok()?)?;
+    let name = room_name(client, &room_id).await.unwrap_or_else(|| room_id.clone());
+    Some(Unread { room_id, event_id, name: output::harmless(&name) })
+}
+
+/// Marks it as read up to there, for the user's own devices alone.
+pub(super) async fn mark_as_read(client: &HomeserverClient, unread: &Unread) -> Result<(), HomeserverError> {
+    let (room, event) = (encode(&unread.room_id), encode(&unread.event_id));
+    let path = format!("/_matrix/client/v3/rooms/{room}/receipt/m.read.private/{event}");
+    client.post::<IgnoredAny>(&path, &json!({})).await.map(drop)
+}
+
+/// They come newest first. An invite cannot be read.
+fn newest_unread(page: ListedPage) -> Option<(String, String)> {
+    let mut unread = page.entries.into_iter().filter(|entry| !entry.read).map(|entry| entry.notification);
+    let newest =
+        unread.find(|event| event.event_type.as_deref() != Some("m.room.member") && event.room_id.is_some())?;
+    Some((newest.room_id?, newest.event_id?))
+}
+
+async fn room_name(client: &HomeserverClient, room_id: &str) -> Option<String> {
+    match client.room_name(room_id).await.ok().flatten() {
+        Some(name) => Some(name),
+        None => client.room_alias(room_id).await.ok().flatten(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn the_newest_unread_message_is_found() {
+        let entry = |room: &str, event: &str, kind: &str, read: bool| json!({"room_id": room, "read": read, "event": {"event_id": event, "type": kind}});
+        let check = |list: Value, expected: Option<(&str, &str)>| {
+            let page = ListedPage::read(&json!({"notifications": list}).to_string(), "@alice:b").unwrap();
+            let found = newest_unread(page);
+            assert_eq!(found.as_ref().map(|(room, event)| (room.as_str(), event.as_str())), expected);
+        };
+        let invite = entry("!i", "$4", "m.room.member", false);
+        let message = |room, event, read| entry(room, event, "m.room.message", read);
+        check(
+            json!([invite, message("!a", "$3", true), message("!b", "$2", false), message("!c", "$1", false)]),
+            Some(("!b", "$2")),
+        );
+        check(json!([message("!a", "$3", true)]), None);
+        check(json!([{"read": false}, 7]), None);
+    }
+}

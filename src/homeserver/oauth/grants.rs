@@ -1,0 +1,268 @@
+//! What both ways of signing in need: registering as a client (RFC 7591), the token and revocation endpoints (RFC 6749,
+//! RFC 7009), and a session made of tokens.
+
+use hyper::Method;
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tracing::debug;
+
+use super::{
+    error::OAuthError,
+    metadata::{DEVICE_CODE, Metadata},
+};
+use crate::{
+    homeserver::{
+        HomeserverClient, OAuthClient, Session, Tokens,
+        client::Lenient,
+        redirect::{RedirectError, RedirectListener},
+    },
+    http_client::{Answer, HttpClient, Request, encode},
+    identity,
+};
+
+/// Longest life of an access token that is believed: a century.
+const MAX_LIFE: i64 = 100 * 365 * 24 * 60 * 60;
+/// Characters of a device id: those of RFC 4648's base32, which are easy to read.
+const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+const DEVICE_ID_CHARS: usize = 12;
+
+/// POSTs form fields to an endpoint of the authorization server.
+pub(super) async fn post_form<'f>(
+    http: &HttpClient,
+    endpoint: &str,
+    fields: impl IntoIterator<Item = (&'f str, &'f str)>,
+) -> Result<Answer, OAuthError> {
+    accepted(endpoint, http.send(&Request::new(Method::POST, endpoint).form(fields)).await?)
+}
+
+fn accepted(endpoint: &str, answer: Answer) -> Result<Answer, OAuthError> {
+    if answer.status.is_success() { Ok(answer) } else { Err(OAuthError::answered(endpoint, &answer)) }
+}
+
+/// Registers us, anew each time that somebody signs in: the specification says so. `redirect`: where the browser comes back to, if it does.
+pub(super) async fn register(
+    client: &HomeserverClient,
+    metadata: &Metadata,
+    redirect: Option<&RedirectListener>,
+) -> Result<OAuthClient, OAuthError> {
+    let endpoint = metadata.registration_endpoint.as_deref();
+    let endpoint = endpoint.ok_or_else(|| OAuthError::NoRegistration { issuer: metadata.issuer.clone() })?;
+    let device_grant = metadata.device_authorization_endpoint.is_some();
+    let without_port = redirect.map(RedirectListener::uri_without_port);
+    let registered = match (post(client, endpoint, without_port.as_deref(), device_grant).await, redirect) {
+        // A server that compares ports although RFC 8252 has it ignore them.
+        (Err(error), Some(redirect)) if error.code() == Some("invalid_redirect_uri") => {
+            post(client, endpoint, Some(&redirect.uri()), device_grant).await
+        }
+        (registered, _) => registered,
+    };
+    Ok(OAuthClient {
+        client_id: registered?,
+        token_endpoint: metadata.token_endpoint.clone(),
+        revocation_endpoint: metadata.revocation_endpoint.clone(),
+    })
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RegistrationAnswer {
+    client_id: Lenient<String>,
+    token_endpoint_auth_method: Lenient<String>,
+}
+
+/// The client id.
+async fn post(
+    client: &HomeserverClient,
+    endpoint: &str,
+    redirect_uri: Option<&str>,
+    device_grant: bool,
+) -> Result<String, OAuthError> {
+    let body = client_metadata(redirect_uri, device_grant).to_string();
+    let answer = client.http().send(&Request::new(Method::POST, endpoint).json(body)).await?;
+    let answer: RegistrationAnswer = accepted(endpoint, answer)?.json();
+    let unexpected = |missing| OAuthError::Unexpected { endpoint: endpoint.to_owned(), missing };
+    // A server may register something else than it was asked for.
+    if answer.token_endpoint_auth_method.0.is_some_and(|method| method != "none") {
+        return Err(unexpected("token_endpoint_auth_method \"none\""));
+    }
+    answer.client_id.text().ok_or_else(|| unexpected("client_id"))
+}
+
+fn client_metadata(redirect_uri: Option<&str>, device_grant: bool) -> Value {
+    let mut grants = vec!["refresh_token"];
+    let mut metadata = json!({
+        "application_type": "native",
+        "client_name": "Pushbell",
+        "client_uri": identity::HOMEPAGE,
+        "token_endpoint_auth_method": "none",
+    });
+    if let Some(uri) = redirect_uri {
+        grants.insert(0, "authorization_code");
+        metadata["redirect_uris"] = json!([uri]);
+        metadata["response_types"] = json!(["code"]);
+    }
+    if device_grant {
+        grants.push(DEVICE_CODE);
+    }
+    metadata["grant_types"] = json!(grants);
+    metadata
+}
+
+/// Gets new tokens in place of those. The session's other data stay; the old refresh token does where the server gives
+/// no new one. The answer has to be kept before it is used: the old tokens may be no good any more.
+///
+/// # Errors
+/// [`OAuthError::is_signed_out`] tells a session that is over, after which trying again is no use. With all else the
+/// old tokens stay.
+pub async fn refresh(http: &HttpClient, tokens: &Tokens) -> Result<Tokens, OAuthError> {
+    let (Some(client), Some(refresh_token)) = (&tokens.oauth, &tokens.refresh_token) else {
+        return Err(OAuthError::NoRefreshToken);
+    };
+    let grant = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
+    let renewed = request(http, client, &grant).await?;
+    Ok(Tokens { refresh_token: renewed.refresh_token.or_else(|| Some(refresh_token.clone())), ..renewed })
+}
+
+/// Ends the session: its access token and its refresh token are no good any more. A session that is over is no error.
+///
+/// # Errors
+/// When the session may not have ended.
+pub async fn revoke(http: &HttpClient, tokens: &Tokens) -> Result<(), OAuthError> {
+    let client = tokens.oauth.as_ref().ok_or(OAuthError::NoRevocation)?;
+    let endpoint = client.revocation_endpoint.as_deref().ok_or(OAuthError::NoRevocation)?;
+    let (token, hint) = match &tokens.refresh_token {
+        Some(token) => (token.as_str(), "refresh_token"),
+        None => (tokens.access_token.as_str(), "access_token"),
+    };
+    let fields = [("token", token), ("token_type_hint", hint)];
+    post_form(http, endpoint, with_client_id(client, &fields)).await.map(drop)
+}
+
+/// Asks the token endpoint for tokens.
+pub(super) async fn request(
+    http: &HttpClient,
+    client: &OAuthClient,
+    grant: &[(&str, &str)],
+) -> Result<Tokens, OAuthError> {
+    let endpoint = &client.token_endpoint;
+    let answer: TokenAnswer = post_form(http, endpoint, with_client_id(client, grant)).await?.json();
+    let tokens = answer.tokens(client, Timestamp::now());
+    tokens.map_err(|missing| OAuthError::Unexpected { endpoint: endpoint.clone(), missing })
+}
+
+fn with_client_id<'f>(
+    client: &'f OAuthClient,
+    fields: &'f [(&'f str, &'f str)],
+) -> impl Iterator<Item = (&'f str, &'f str)> {
+    fields.iter().copied().chain([("client_id", client.client_id.as_str())])
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct TokenAnswer {
+    token_type: Lenient<String>,
+    access_token: Lenient<String>,
+    refresh_token: Lenient<String>,
+    expires_in: Lenient<i64>,
+}
+
+impl TokenAnswer {
+    fn tokens(self, client: &OAuthClient, now: Timestamp) -> Result<Tokens, &'static str> {
+        if !self.token_type.0.is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")) {
+            return Err("token_type \"Bearer\"");
+        }
+        let life = self.expires_in.0.map(|seconds| SignedDuration::from_secs(seconds.clamp(0, MAX_LIFE)));
+        Ok(Tokens {
+            access_token: self.access_token.text().ok_or("access_token")?,
+            refresh_token: self.refresh_token.text(),
+            expires_at: life.and_then(|life| now.checked_add(life).ok()),
+            oauth: Some(client.clone()),
+        })
+    }
+}
+
+/// A device id that nobody has: 60 random bits.
+pub(super) fn new_device_id() -> Result<String, RedirectError> {
+    let mut bytes = [0; DEVICE_ID_CHARS];
+    getrandom::fill(&mut bytes).map_err(|error| RedirectError::NoRandomness(error.to_string()))?;
+    Ok(bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
+}
+
+/// What is asked for: the whole client-server API, as that device.
+pub(super) fn scope(device_id: &str) -> String {
+    format!("urn:matrix:client:api:* urn:matrix:client:device:{device_id}")
+}
+
+/// Asks whose tokens they are, and names the device. A session that the homeserver does not know is ended again.
+pub(super) async fn begin_session(
+    client: &HomeserverClient,
+    tokens: Tokens,
+    device_id: String,
+    device_name: &str,
+) -> Result<Session, OAuthError> {
+    let client = client.clone().with_token(&tokens.access_token);
+    match client.whoami().await {
+        Ok((user_id, known_device)) => {
+            let device_id = known_device.unwrap_or(device_id);
+            name_device(&client, &device_id, device_name).await;
+            Ok(Session { user_id, device_id: Some(device_id), tokens })
+        }
+        Err(error) => {
+            if let Err(error) = revoke(client.http(), &tokens).await {
+                debug!(%error, "a session could not be ended");
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// The grants have no place for a device's name. A server that takes none has named it after us.
+async fn name_device(client: &HomeserverClient, device_id: &str, device_name: &str) {
+    let path = format!("/_matrix/client/v3/devices/{}", encode(device_id));
+    if let Err(error) = client.put(&path, &json!({"display_name": device_name})).await {
+        debug!(%error, "the device could not be named");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_read_and_know_when_they_expire() {
+        let client = OAuthClient {
+            client_id: "c".to_owned(),
+            token_endpoint: "https://a.org/token".to_owned(),
+            revocation_endpoint: None,
+        };
+        let now = Timestamp::from_second(1_000).unwrap();
+        let check = |answer: Value, expected: Result<(&str, Option<&str>, Option<i64>), &str>| {
+            let read: TokenAnswer = serde_json::from_value(answer.clone()).unwrap_or_default();
+            let read = read.tokens(&client, now);
+            let read = read.as_ref().map_err(|missing| *missing).map(|tokens| {
+                let expires = tokens.expires_at.map(Timestamp::as_second);
+                (tokens.access_token.as_str(), tokens.refresh_token.as_deref(), expires)
+            });
+            assert_eq!(read, expected, "{answer}");
+        };
+        let whole = json!({"access_token": "a", "token_type": "Bearer", "expires_in": 299, "refresh_token": "r"});
+        check(whole, Ok(("a", Some("r"), Some(1_299))));
+        check(json!({"access_token": "a", "token_type": "bearer"}), Ok(("a", None, None)));
+        check(json!({"access_token": "a", "token_type": "bearer", "expires_in": -5}), Ok(("a", None, Some(1_000))));
+        let long = Ok(("a", None, Some(1_000 + MAX_LIFE)));
+        check(json!({"access_token": "a", "token_type": "bearer", "expires_in": i64::MAX}), long);
+        check(json!({"access_token": "", "token_type": "bearer"}), Err("access_token"));
+        check(json!({"access_token": "a", "token_type": "mac"}), Err("token_type \"Bearer\""));
+        check(Value::Null, Err("token_type \"Bearer\""));
+    }
+
+    #[test]
+    fn device_ids_are_unreserved_and_differ() {
+        let (one, other) = (new_device_id().unwrap(), new_device_id().unwrap());
+        assert_eq!(one.len(), 12);
+        assert!(one.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()), "{one}");
+        assert_ne!(one, other);
+        assert_eq!(scope("ABC"), "urn:matrix:client:api:* urn:matrix:client:device:ABC");
+    }
+}

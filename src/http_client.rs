@@ -1,0 +1,521 @@
+//! The HTTP client for all that Pushbell sends: to homeservers and their authorization servers, to a pusher URL that is
+//! looked at, and to its own endpoint. Each request has a deadline, and each answer a limit.
+
+use std::{
+    error::Error as _,
+    fmt, io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::{
+    Method, StatusCode, Uri,
+    body::Bytes,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT},
+};
+use hyper_rustls::{ConfigBuilderExt as _, FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use serde::de::DeserializeOwned;
+use tokio::{task, time};
+use tokio_rustls::rustls::{
+    self, CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, SignatureScheme, WantsVerifier,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+use url::{Url, form_urlencoded};
+
+use crate::identity;
+
+/// How long a request may take, from the name's resolution to the answer's last byte.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+/// Most bytes of an answer that are read where a request does not say otherwise.
+pub(crate) const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// Larger answers are parsed on another thread than the one that serves pushes.
+const MAX_INLINE_BYTES: usize = 64 * 1024;
+const MAX_REDIRECTS: usize = 5;
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{host}: {reason}")]
+pub struct TransportError {
+    /// Host and port that were asked.
+    pub host: String,
+    /// What happened.
+    pub fault: TransportFault,
+    /// In words. Never holds a token.
+    pub reason: String,
+}
+
+/// What went wrong on the way to an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TransportFault {
+    /// The host's name has no address.
+    Unresolved,
+    /// Nobody listens there.
+    Refused,
+    /// No connection can be made.
+    Unreachable,
+    /// The host's certificate is not one to trust.
+    Certificate(CertificateFault),
+    /// The host does not speak TLS.
+    NotTls,
+    /// It took longer than the deadline.
+    TimedOut,
+    /// The answer is larger than what was asked for can be.
+    TooLarge,
+    /// An encrypted address leads to an unencrypted one.
+    Downgrade,
+    /// The connection broke, or the other side does not speak HTTP.
+    Broken,
+    /// This computer's certificate store cannot be read.
+    NoCertificateStore,
+}
+
+/// Why a certificate is not trusted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateFault {
+    /// It was valid once.
+    #[error("its certificate has expired")]
+    Expired,
+    /// It will be.
+    #[error("its certificate is not valid yet")]
+    NotYetValid,
+    /// It is for these names.
+    #[error("its certificate is for another name")]
+    WrongName(Vec<String>),
+    /// No authority that this computer trusts has issued it.
+    #[error("its certificate is of no authority that this computer trusts")]
+    UnknownIssuer,
+    /// In the words of the library.
+    #[error("its certificate cannot be trusted: {0}")]
+    Other(String),
+}
+
+/// A request.
+#[derive(Debug, Clone)]
+pub(crate) struct Request<'a> {
+    pub(crate) method: Method,
+    pub(crate) url: &'a str,
+    /// Content type and body.
+    pub(crate) content: Option<(&'static str, Bytes)>,
+    /// The virtual host, where it is not the URL's own.
+    pub(crate) host: Option<&'a str>,
+    /// The access token.
+    pub(crate) token: Option<&'a str>,
+    /// Larger answers are an error.
+    pub(crate) max_answer_bytes: usize,
+    /// Goes where redirects lead; else they are answers.
+    pub(crate) follows_redirects: bool,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn new(method: Method, url: &'a str) -> Self {
+        Self {
+            method,
+            url,
+            host: None,
+            token: None,
+            content: None,
+            max_answer_bytes: MAX_ANSWER_BYTES,
+            follows_redirects: false,
+        }
+    }
+
+    /// With a body of JSON.
+    pub(crate) fn json(self, body: impl Into<Bytes>) -> Self {
+        Self { content: Some(("application/json", body.into())), ..self }
+    }
+
+    /// With a body of form fields.
+    pub(crate) fn form<'f>(self, fields: impl IntoIterator<Item = (&'f str, &'f str)>) -> Self {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        Self { content: Some(("application/x-www-form-urlencoded", body.into())), ..self }
+    }
+}
+
+/// An answer, whatever its status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    /// Whole.
+    pub(crate) body: Bytes,
+    /// `Retry-After`, where it is a number of seconds.
+    pub(crate) retry_after: Option<Duration>,
+    /// `Location`
+    pub(crate) location: Option<String>,
+}
+
+impl Answer {
+    /// The body as JSON of this form; the form's default where it is none.
+    pub(crate) fn json<T: DeserializeOwned + Default>(&self) -> T {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// What `parse` makes of the body, off the thread that serves pushes if there is much of it.
+    pub(crate) async fn parse<T: Send + 'static>(
+        self,
+        parse: impl FnOnce(&[u8]) -> Option<T> + Send + 'static,
+    ) -> Option<T> {
+        if self.body.len() <= MAX_INLINE_BYTES {
+            return parse(&self.body);
+        }
+        task::spawn_blocking(move || parse(&self.body)).await.ok().flatten()
+    }
+}
+
+/// Sends requests. It holds the certificates that it trusts, so it is made when needed and dropped afterwards.
+#[derive(Clone)]
+pub struct HttpClient {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    deadline: Duration,
+    allows_downgrade: bool,
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClient").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+impl HttpClient {
+    /// A client that trusts the system's certificate authorities, or those of `SSL_CERT_FILE`.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub fn new() -> Result<Self, TransportError> {
+        Ok(Self::with_config(system_roots()?, None, None))
+    }
+
+    /// The same, for hosts whose certificate has to be for this name, and which have so long to take a connection.
+    pub(crate) fn for_server_name(name: ServerName<'static>, connect: Duration) -> Result<Self, TransportError> {
+        Ok(Self::with_config(system_roots()?, Some(name), Some(connect)))
+    }
+
+    /// A client without any certificate authority, for plain HTTP.
+    pub(crate) fn plain(connect: Duration) -> Result<Self, TransportError> {
+        let config = tls_config()?.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+        Ok(Self::with_config(config, None, Some(connect)))
+    }
+
+    fn with_config(config: ClientConfig, name: Option<ServerName<'static>>, connect: Option<Duration>) -> Self {
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_connect_timeout(connect);
+        let https = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http();
+        let https = match name {
+            Some(name) => https.with_server_name_resolver(FixedServerNameResolver::new(name)),
+            None => https,
+        };
+        let connector = https.enable_http1().wrap_connector(http);
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(1).build(connector);
+        Self { client, deadline: DEADLINE, allows_downgrade: false }
+    }
+
+    /// The same with another deadline for each request.
+    #[must_use]
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
+    /// Whether redirects from https to http are followed.
+    pub(crate) fn allow_downgrade(self, allows_downgrade: bool) -> Self {
+        Self { allows_downgrade, ..self }
+    }
+
+    pub(crate) fn allows_downgrade(&self) -> bool {
+        self.allows_downgrade
+    }
+
+    /// Sends a request, and returns the answer whatever its status.
+    ///
+    /// # Errors
+    /// When there is no whole answer in time.
+    pub(crate) async fn send(&self, request: &Request<'_>) -> Result<Answer, TransportError> {
+        let ended = time::timeout(self.deadline, self.send_and_follow(request)).await;
+        ended.unwrap_or_else(|_| {
+            let reason = format!("no answer within {} s", self.deadline.as_secs_f32());
+            Err(TransportError { host: host_of(request.url), fault: TransportFault::TimedOut, reason })
+        })
+    }
+
+    async fn send_and_follow(&self, request: &Request<'_>) -> Result<Answer, TransportError> {
+        let mut url = request.url.to_owned();
+        let mut redirects = 0;
+        loop {
+            let answer = self.exchange(request, &url).await?;
+            let follows = request.follows_redirects && answer.status.is_redirection() && redirects < MAX_REDIRECTS;
+            let Some(location) = answer.location.as_ref().filter(|_| follows) else { return Ok(answer) };
+            // An address that makes no sense is asked as it is, and says so.
+            let next = Url::parse(&url).and_then(|url| url.join(location));
+            let next = next.map_or_else(|_| location.clone(), String::from);
+            if url.starts_with("https:") && !next.starts_with("https:") && !self.allows_downgrade {
+                let reason = format!("it leads to {next}, which is not encrypted");
+                return Err(TransportError { host: host_of(&url), fault: TransportFault::Downgrade, reason });
+            }
+            url = next;
+            redirects += 1;
+        }
+    }
+
+    async fn exchange(&self, request: &Request<'_>, url: &str) -> Result<Answer, TransportError> {
+        let broken = |reason: String| TransportError { host: host_of(url), fault: TransportFault::Broken, reason };
+        let mut sent = hyper::Request::builder()
+            .method(&request.method)
+            .uri(url)
+            .header(USER_AGENT, format!("Pushbell/{}", identity::VERSION))
+            .header(ACCEPT, "application/json");
+        if let Some(host) = request.host {
+            sent = sent.header(HOST, host);
+        }
+        if let Some(token) = request.token {
+            let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+                .map_err(|_| broken("the access token has characters that no token has".to_owned()))?;
+            value.set_sensitive(true);
+            sent = sent.header(AUTHORIZATION, value);
+        }
+        let (content_type, body) = request.content.clone().unzip();
+        if let Some(content_type) = content_type {
+            sent = sent.header(CONTENT_TYPE, content_type);
+        }
+        let sent = sent.body(Full::new(body.unwrap_or_default())).map_err(|error| broken(error.to_string()))?;
+        let answer = self.client.request(sent).await.map_err(|error| transport_error(host_of(url), &error))?;
+        let (head, body) = answer.into_parts();
+        let text = |name| head.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let location = text(LOCATION).map(ToOwned::to_owned);
+        let retry_after = text(RETRY_AFTER).and_then(|seconds| seconds.trim().parse().ok()).map(Duration::from_secs);
+        let body = Limited::new(body, request.max_answer_bytes).collect().await.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                let reason = format!("the answer is larger than {} bytes", request.max_answer_bytes);
+                TransportError { host: host_of(url), fault: TransportFault::TooLarge, reason }
+            } else {
+                broken(error.to_string())
+            }
+        })?;
+        Ok(Answer { status: head.status, body: body.to_bytes(), retry_after, location })
+    }
+}
+
+/// Posts JSON to our own endpoint at an address that it listens on, and returns the answer's status and body. `scheme`
+/// is `http` or `https`; an address that stands for all (`0.0.0.0`) is reached over loopback.
+///
+/// # Errors
+/// When there is no whole answer in time.
+pub async fn post_to_own_endpoint(
+    scheme: &str,
+    address: SocketAddr,
+    path: &str,
+    body: Vec<u8>,
+    deadline: Duration,
+) -> Result<(u16, Vec<u8>), TransportError> {
+    let verifier = Arc::new(AnyCertificate(Arc::new(ring::default_provider())));
+    let config = tls_config()?.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+    let client = HttpClient::with_config(config, None, None).with_deadline(deadline);
+    let url = format!("{scheme}://{}{path}", reachable(address));
+    let answer = client.send(&Request::new(Method::POST, &url).json(body)).await?;
+    Ok((answer.status.as_u16(), answer.body.to_vec()))
+}
+
+/// The address itself; for one that stands for all addresses, loopback.
+pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        let v4 = address.is_ipv4();
+        address.set_ip(if v4 { IpAddr::from(Ipv4Addr::LOCALHOST) } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    address
+}
+
+/// Percent-encodes one segment of a path or one value of a query.
+#[must_use]
+pub(crate) fn encode(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+fn host_of(url: &str) -> String {
+    let uri: Option<Uri> = url.parse().ok();
+    uri.and_then(|uri| uri.authority().map(ToString::to_string)).unwrap_or_else(|| url.to_owned())
+}
+
+fn system_roots() -> Result<ClientConfig, TransportError> {
+    let with_roots = tls_config()?.with_native_roots();
+    let with_roots = with_roots.map_err(|error| no_store(&format!("{error}; install ca-certificates")))?;
+    Ok(with_roots.with_no_client_auth())
+}
+
+fn tls_config() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TransportError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    builder.with_safe_default_protocol_versions().map_err(|error| no_store(&error))
+}
+
+fn no_store(reason: &dyn fmt::Display) -> TransportError {
+    TransportError {
+        host: "this computer".to_owned(),
+        fault: TransportFault::NoCertificateStore,
+        reason: format!("no certificate authorities to trust: {reason}"),
+    }
+}
+
+/// What of an error matters to a person: the innermost cause that we know.
+fn transport_error(host: String, error: &hyper_util::client::legacy::Error) -> TransportError {
+    let mut fault = TransportFault::Broken;
+    let mut reason = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        reason = error.to_string();
+        // hyper-util has no types for these.
+        if reason == "dns error" {
+            fault = TransportFault::Unresolved;
+        } else if reason == "tcp connect error" {
+            fault = TransportFault::Unreachable;
+        }
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            match (io.kind(), tls_error(io)) {
+                (_, Some(rustls::Error::InvalidCertificate(refused))) => {
+                    let refused = CertificateFault::from(refused);
+                    let reason = refused.to_string();
+                    return TransportError { host, fault: TransportFault::Certificate(refused), reason };
+                }
+                (_, Some(rustls::Error::InvalidMessage(_))) => fault = TransportFault::NotTls,
+                (io::ErrorKind::ConnectionRefused, _) => fault = TransportFault::Refused,
+                (io::ErrorKind::TimedOut, _) => fault = TransportFault::TimedOut,
+                _ => {}
+            }
+        }
+        cause = error.source();
+    }
+    TransportError { host, fault, reason }
+}
+
+/// The TLS error that an error of a connection carries. It hides that from the chain of sources, and may carry another of
+/// its kind.
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    let carried = error.get_ref()?;
+    carried.downcast_ref::<rustls::Error>().or_else(|| tls_error(carried.downcast_ref::<io::Error>()?))
+}
+
+impl From<&CertificateError> for CertificateFault {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the library may come to know of more")]
+    fn from(error: &CertificateError) -> Self {
+        match error {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
+            CertificateError::NotValidForName => Self::WrongName(Vec::new()),
+            CertificateError::NotValidForNameContext { presented, .. } => {
+                // The library says `DnsName("a.example")`.
+                let plain = |name: &String| name.split('"').nth(1).unwrap_or(name).to_owned();
+                Self::WrongName(presented.iter().map(plain).collect())
+            }
+            CertificateError::UnknownIssuer => Self::UnknownIssuer,
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+/// Takes any certificate whose key the server has. Only for our own endpoint, where a test push has to arrive though the
+/// certificate is for the name that others use, or has expired.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn faults_are_told_apart() {
+        async fn check(url: &str, expected: TransportFault) {
+            let client = HttpClient::new().unwrap().with_deadline(Duration::from_millis(500));
+            let error = client.send(&Request::new(Method::GET, url)).await.unwrap_err();
+            assert_eq!(error.fault, expected, "{error}");
+        }
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        check(&format!("http://{}/", silent.local_addr().unwrap()), TransportFault::TimedOut).await;
+        let address = silent.local_addr().unwrap();
+        drop(silent);
+        check(&format!("http://{address}/"), TransportFault::Refused).await;
+        check("http://no-such-host.invalid/", TransportFault::Unresolved).await;
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_no_larger_than_asked_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let serve = async {
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = [0; 1024];
+                let _ = stream.read(&mut request).await.unwrap();
+                let answer = format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{}", "[".repeat(100));
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        };
+        let client = HttpClient::new().unwrap();
+        let ask = async {
+            let request = Request::new(Method::GET, &url);
+            assert_eq!(
+                client.send(&Request { max_answer_bytes: 100, ..request.clone() }).await.unwrap().body.len(),
+                100
+            );
+            let error = client.send(&Request { max_answer_bytes: 99, ..request }).await.unwrap_err();
+            assert_eq!(error.fault, TransportFault::TooLarge, "{error}");
+        };
+        tokio::join!(ask, serve);
+    }
+
+    #[test]
+    fn names_of_certificates_are_plain() {
+        let check = |presented: &str| {
+            let error = CertificateError::NotValidForNameContext {
+                expected: ServerName::try_from("b.example").unwrap(),
+                presented: vec![presented.to_owned()],
+            };
+            assert_eq!(CertificateFault::from(&error), CertificateFault::WrongName(vec!["a.example".to_owned()]));
+        };
+        check("DnsName(\"a.example\")");
+        check("a.example");
+    }
+}
