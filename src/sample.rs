@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        inbox::CountsScope,
+        accounts::CountsScope,
         push::notify::{Notification, SoundTweak},
     };
 

@@ -16,6 +16,7 @@ mod validate;
 use std::{fmt, path::Path, sync::Arc};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 pub use self::{
     admit::{Admission, Rejected},
@@ -26,7 +27,6 @@ pub use self::{
     validate::{MAX_ACCOUNTS, MAX_APP_ID_CHARS, MAX_NAME_CHARS, MAX_PUSHKEY_BYTES},
 };
 use self::{secret::ComparableKey, validate::Fault};
-use crate::inbox::CountsScope;
 
 /// The name of the account that a first start makes, for whoever connects first: a sign-in takes it over.
 pub const FIRST_ACCOUNT: &str = "home";
@@ -46,6 +46,17 @@ pub struct Account {
     pub created_at: Timestamp,
     /// Which homeserver session it belongs to; `None`: it was registered by hand.
     pub sign_in: Option<SignIn>,
+}
+
+/// What the `unread` of an account's pushes counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CountsScope {
+    /// The whole account: Synapse, Dendrite, tuwunel.
+    #[default]
+    Account,
+    /// That push's room: conduwuit and kin. The account's number is the sum over its rooms.
+    Room,
 }
 
 impl fmt::Debug for Account {

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::{
-    accounts::{Account, Accounts, AccountsFile, FIRST_ACCOUNT, new_pushkey},
+    accounts::{Account, Accounts, AccountsFile, CountsScope, FIRST_ACCOUNT, new_pushkey},
     config::{self, Config},
     controller::{Topic, WELCOME, own_popup},
     failure::Failure,
     identity,
-    inbox::{CountsScope, Inbox, Retention},
+    inbox::{Inbox, Retention},
     paths::Paths,
     platform::files,
     present::popup::Popup,

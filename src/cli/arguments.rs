@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::Level;
 
-use crate::{identity, inbox::CountsScope, sample::Kind};
+use crate::{accounts::CountsScope, identity, sample::Kind};
 
 const GLOBAL: &str = "Global options";
 
