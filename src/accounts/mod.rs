@@ -18,6 +18,7 @@ use std::{fmt, path::Path, sync::Arc};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use self::secret::ComparableKey;
 pub use self::{
     admit::{Admission, Rejected},
     error::AccountsError,
@@ -26,7 +27,6 @@ pub use self::{
     sign_in::{SignIn, SignInMethod},
     validate::{MAX_ACCOUNTS, MAX_APP_ID_CHARS, MAX_NAME_CHARS, MAX_PUSHKEY_BYTES},
 };
-use self::{secret::ComparableKey, validate::Fault};
 
 /// The name of the account that a first start makes, for whoever connects first: a sign-in takes it over.
 pub const FIRST_ACCOUNT: &str = "home";
@@ -76,7 +76,7 @@ impl fmt::Debug for Account {
 #[derive(Debug, Clone)]
 pub struct Accounts {
     known: Vec<Known>,
-    /// Why `accounts.toml` could not be read when it last changed; what was known before still counts.
+    /// Why accounts may be missing from `known`: `accounts.toml` could not be read, or is not as it was written.
     unreadable: Option<Arc<str>>,
 }
 
@@ -100,14 +100,14 @@ impl Accounts {
         Self::empty().keeping_known_after(reason)
     }
 
-    /// What counts after `accounts.toml` changed and could not be read: the accounts known before are served on, and
-    /// about any other pushkey nobody can tell.
+    /// The same accounts, while others may exist: these are still served, and any other pushkey is
+    /// [`Admission::Undecided`].
     #[must_use]
     pub fn keeping_known_after(&self, error: &AccountsError) -> Self {
         Self { known: self.known.clone(), unreadable: Some(error.to_string().into()) }
     }
 
-    /// Reads `accounts.toml`.
+    /// Reads `accounts.toml`. Where its checksum does not match, the accounts are [`Self::unreadable`] as well.
     ///
     /// # Errors
     /// When it is missing, unreadable or damaged; says file, line and what would be right.
@@ -133,13 +133,10 @@ impl Accounts {
         self.unreadable.as_deref()
     }
 
-    /// Accounts that each are valid and that do not clash; the faulty one is told by its position.
-    fn checked(list: Vec<Account>) -> Result<Self, (usize, Fault)> {
-        for (position, account) in list.iter().enumerate() {
-            validate::fits_beside(account, &list[..position]).map_err(|fault| (position, fault))?;
-        }
+    /// Of accounts that were checked: each is valid, and none clashes with another.
+    fn of(list: Vec<Account>) -> Self {
         let known =
             list.into_iter().map(|account| Known { key: ComparableKey::of(&account), account: Arc::new(account) });
-        Ok(Self { known: known.collect(), unreadable: None })
+        Self { known: known.collect(), unreadable: None }
     }
 }

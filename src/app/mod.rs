@@ -7,11 +7,13 @@
 mod autostart;
 mod catching_up;
 mod certificate;
-mod interim;
+mod config_file;
 mod listening;
 mod live_desktop;
+mod push_server;
 mod start;
-mod upkeep;
+mod supervisor;
+mod temporary_endpoint;
 
 use std::{
     io::{self, Write},
@@ -20,16 +22,21 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    runtime::Runtime,
+    sync::{Notify, mpsc, oneshot},
+    task::JoinHandle,
+};
 use tracing::Level;
 
 use crate::{
     app::live_desktop::LiveDesktop,
     control::{self, Instance, InstanceError},
-    controller::{Controller, Inputs, Parts, Topic},
+    controller::{Controller, Inputs, Parts},
     desktop::DesktopEvent,
     failure::Failure,
     http::Endpoint,
+    inbox::Inbox,
     logging,
     paths::Paths,
     platform::{console, main_loop, memory, session::Session, sound_server, watch::FileWatch},
@@ -38,11 +45,12 @@ use crate::{
 };
 use autostart::AutostartSwitch;
 use catching_up::CatchingUp;
-use certificate::Certificate;
-pub use interim::Interim;
-use listening::{Inherited, Listening};
+pub use config_file::write_default_config;
+use listening::Inherited;
+use push_server::PushServer;
 use start::Start;
-use upkeep::Upkeep;
+use supervisor::Supervisor;
+pub use temporary_endpoint::TemporaryEndpoint;
 
 /// How many commands may wait for the controller.
 const WAITING_COMMANDS: usize = 16;
@@ -74,129 +82,143 @@ pub fn run(options: RunOptions) -> Result<(), Failure> {
         Err(error @ InstanceError::AlreadyRunning) => return say(&error.to_string()),
         Err(error @ InstanceError::Failed { .. }) => return Err(Failure::Failed(error.to_string())),
     };
-    let config = upkeep::with_inherited(start::configuration(&paths)?, inherited.addresses());
-    let log = logging::start(log_level, config.log.level).map_err(|error| Failure::Failed(error.to_string()))?;
+    // Before the configuration is written.
+    let is_first_start = paths.is_first_start();
+    let mut in_force = config_file::load(&paths)?;
+    in_force.config = push_server::with_inherited(in_force.config, inherited.addresses());
+    let log = logging::start(log_level, in_force.config.log.level);
+    let log = log.map_err(|error| Failure::Failed(error.to_string()))?;
     memory::keep_little();
     if let Err(error) = sound_server::prepare(&paths.cache) {
         tracing::warn!("sounds may not work: {}: {error}", paths.cache.display());
     }
-    let news = Arc::new(Notify::new());
-    let start = Start::prepare(paths, config, &news)?;
+    let inbox_changed = Arc::new(Notify::new());
+    let start = Start::prepare(paths, in_force, is_first_start, &inbox_changed)?;
 
-    let (desktop_events, heard) = mpsc::unbounded_channel();
+    let (event_sender, events) = mpsc::unbounded_channel();
     let (tray, tray_commands) = main_loop::channel();
-    let tray = (!no_tray).then_some(tray);
-    let worker = thread::Builder::new().name("pushbell".to_owned()).spawn({
-        let desktop_events = desktop_events.clone();
-        move || -> Result<(), Failure> {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(|error| Failure::Failed(format!("the runtime cannot be started: {error}")))?;
-            runtime.block_on(serve(start, inherited, &instance, log, tray, news, (desktop_events, heard)))
-        }
-    });
-    let worker = worker.map_err(|error| Failure::Failed(format!("no thread could be started: {error}")))?;
+    let desktop_events = event_sender.clone();
+    let worker = Worker {
+        inherited,
+        instance,
+        log,
+        tray: (!no_tray).then_some(tray),
+        inbox_changed,
+        desktop_events: (event_sender, events),
+    };
+    let worker = thread::Builder::new()
+        .name("pushbell".to_owned())
+        .spawn(move || runtime()?.block_on(worker.run(start)))
+        .map_err(|error| Failure::Failed(format!("no thread could be started: {error}")))?;
     if !no_tray {
         main_loop::run(tray_commands, desktop_events);
     }
     worker.join().unwrap_or_else(|_| Err(Failure::Failed("a part of Pushbell has failed; its log says more".into())))
 }
 
-/// Runs everything but the tray, until it is told to end.
-async fn serve(
-    start: Start,
+/// The tokio runtime of a program that has one thread for all that waits.
+///
+/// # Errors
+/// When the system does not let it start.
+pub fn runtime() -> Result<Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::Failed(format!("the runtime cannot be started: {error}")))
+}
+
+/// Runs everything but the tray.
+struct Worker {
     inherited: Inherited,
-    instance: &Instance,
+    instance: Instance,
     log: logging::LogLevel,
     tray: Option<main_loop::TrayRemote>,
-    news: Arc<Notify>,
-    (desktop_events, heard): (mpsc::UnboundedSender<DesktopEvent>, mpsc::UnboundedReceiver<DesktopEvent>),
-) -> Result<(), Failure> {
-    let Start { paths, config, inbox, icon, announcement } = start;
-    // Whoever changes a file is noticed or can tell us before it is read. A change that is missed while the program
-    // starts would stay so, and the pushkey of an account that was added meanwhile would be rejected.
-    let changes = FileWatch::new([paths.config.clone(), paths.accounts.clone()]);
-    let control = instance.listen(&paths).map_err(|error| Failure::Failed(error.to_string()))?;
-    let (accounts, problem) = start::accounts(&paths.accounts);
-    let wake_window = WakeWindow::default();
-    let replayed = wake_window.clone();
-    let settings = upkeep::endpoint_settings(&config);
-    let endpoint = Endpoint::new(inbox.clone(), accounts, settings, move || replayed.is_open());
-    let handed_over = inherited.addresses().to_vec();
-    let mut listening = Listening::new(endpoint.clone(), inherited);
-    let missing = listening.open(&config.server.listen, &paths.config).await.map_err(Failure::Failed)?;
-    let certificate = config.server.tls.clone().map(|files| Certificate::start(files, None)).transpose();
-    let certificate = certificate.map_err(|error| Failure::Failed(error.to_string()))?;
-    listening.set_tls(certificate.as_ref().map(Certificate::tls));
-    let unusable = certificate.as_ref().and_then(Certificate::problem).map(|reason| (Topic::Certificate, reason));
-    let heard_where = upkeep::heard_where(&config, &listening, certificate.as_ref());
+    /// Raised by the inbox when there is something new to present.
+    inbox_changed: Arc<Notify>,
+    desktop_events: (mpsc::UnboundedSender<DesktopEvent>, mpsc::UnboundedReceiver<DesktopEvent>),
+}
 
-    let has_tray = tray.is_some();
-    // The main thread's loop lasts until all is written: when a session ends, some systems end the process with the loop.
-    let loop_goes_on = tray.clone();
-    let session = Session::start(icon, has_tray, &desktop_events);
-    let desktop = LiveDesktop::new(session, tray, &config, paths.sounds.clone(), desktop_events);
-    let (events, app_events) = mpsc::unbounded_channel();
-    let (asks, asked) = mpsc::unbounded_channel();
-    let (commands, waiting_commands) = mpsc::channel(WAITING_COMMANDS);
-    let mut controller = Controller::new(Parts {
-        desktop,
-        inbox: inbox.clone(),
-        news,
-        config: config.clone(),
-        accounts: endpoint.accounts(),
-        asks,
-        tray: has_tray,
-        wake_window,
-    });
-    let problems = problem.into_iter().chain(missing).chain(unusable);
-    controller.prepare(heard_where, announcement, problems).await;
-    listening.serve();
-    tracing::info!(listen = ?listening.addresses(), "ready");
+impl Worker {
+    /// Runs until the program is told to end.
+    async fn run(self, start: Start) -> Result<(), Failure> {
+        let Self { inherited, instance, log, tray, inbox_changed, desktop_events: (event_sender, desktop) } = self;
+        let Start { paths, config, inbox, icon, announcement, config_problem } = start;
+        // Whoever changes a file is noticed or can tell us before it is read. A change that is missed while the program
+        // starts would stay so, and the pushkey of an account that was added meanwhile would be rejected.
+        let files = FileWatch::new([paths.config.clone(), paths.accounts.clone()]);
+        let control = instance.listen(&paths).map_err(|error| Failure::Failed(error.to_string()))?;
+        let (accounts, accounts_problem) = start::accounts(&paths.accounts);
+        let wake_window = WakeWindow::default();
+        let replayed = wake_window.clone();
+        let settings = push_server::endpoint_settings(&config);
+        let endpoint = Endpoint::new(inbox.clone(), accounts, settings, move || replayed.is_open());
+        let (mut server, problems) = PushServer::open(endpoint, &config, &paths.config, inherited).await?;
 
-    let (passed_on, controller_commands) = mpsc::channel(WAITING_COMMANDS);
-    let controller =
-        tokio::spawn(controller.run(Inputs { app: app_events, desktop: heard, commands: controller_commands }));
-    let (end_control, control_ended) = tokio::sync::oneshot::channel::<()>();
-    let control = tokio::spawn(control::serve(control, commands, async { drop(control_ended.await) }));
+        let has_tray = tray.is_some();
+        // The main thread's loop lasts until all is written: when a session ends, some systems end the process with it.
+        let main_loop_goes_on = tray.clone();
+        let session = Session::start(icon, has_tray, &event_sender);
+        let desktop_parts = LiveDesktop::new(session, tray, &config, paths.sounds.clone(), event_sender);
+        let (events, app) = mpsc::unbounded_channel();
+        let (asks, app_requests) = mpsc::unbounded_channel();
+        let mut controller = Controller::new(Parts {
+            desktop: desktop_parts,
+            inbox: inbox.clone(),
+            news: inbox_changed,
+            config: config.clone(),
+            accounts: server.accounts(),
+            asks,
+            tray: has_tray,
+            wake_window,
+        });
+        let problems = config_problem.into_iter().chain(accounts_problem).chain(problems);
+        controller.prepare(server.status(&config), announcement, problems).await;
+        server.serve();
+        tracing::info!(listen = ?server.listening.addresses(), "ready");
 
-    let catching_up = CatchingUp::start(
-        inbox.clone(),
-        Secrets::new(&paths),
-        &endpoint.accounts(),
-        upkeep::catching_up_settings(&config),
-        events.clone(),
-    );
-    let autostart = AutostartSwitch::new(events.clone());
-    let upkeep = Upkeep {
-        paths,
-        config,
-        endpoint,
-        log,
-        listening,
-        inherited: handed_over,
-        certificate,
-        events,
-        catching_up,
-        autostart,
-    };
-    let listening = upkeep.run(changes, asked, waiting_commands, passed_on).await;
+        let (to_controller, commands) = mpsc::channel(WAITING_COMMANDS);
+        let controller = tokio::spawn(controller.run(Inputs { app, desktop, commands }));
+        let (to_supervisor, commands) = mpsc::channel(WAITING_COMMANDS);
+        let (end_control, control_ended) = oneshot::channel::<()>();
+        let control = tokio::spawn(control::serve(control, to_supervisor, async { drop(control_ended.await) }));
+        let supervisor = Supervisor {
+            catching_up: CatchingUp::start(
+                inbox.clone(),
+                Secrets::new(&paths),
+                &server.accounts(),
+                supervisor::catching_up_settings(&config),
+                events.clone(),
+            ),
+            autostart: AutostartSwitch::new(events.clone()),
+            paths,
+            config,
+            server,
+            log,
+            events,
+        };
+        let server = supervisor.run(supervisor::Requests { files, app: app_requests, commands }, to_controller).await;
 
-    // Requests in progress first: what they record is still presented, or waits for the next start.
-    listening.close().await;
-    drop(end_control);
-    for (part, ended) in [("control socket", control.await), ("controller", controller.await.map(drop))] {
-        if let Err(error) = ended {
-            tracing::error!("the {part} did not end well: {error}");
-        }
+        // Requests in progress first: what they record is still presented, or waits for the next start.
+        server.close().await;
+        drop(end_control);
+        join("control socket", control).await;
+        join("controller", controller).await;
+        close(inbox).await;
+        drop(main_loop_goes_on);
+        drop(instance);
+        Ok(())
     }
+}
+
+async fn join<T>(part: &str, task: JoinHandle<T>) {
+    if let Err(error) = task.await {
+        tracing::error!("the {part} did not end well: {error}");
+    }
+}
+
+async fn close(inbox: Inbox) {
     if tokio::time::timeout(CLOSE_TIME, inbox.close()).await.is_err() {
         tracing::warn!("the disk takes too long: the inbox is left to the next start, which loses nothing");
     }
     tracing::info!("ended");
-    drop(loop_goes_on);
-    Ok(())
 }
 
 /// Whether what is said goes to a log.

@@ -152,7 +152,7 @@ pub enum Account {
     /// Make an account, and say how to register it with a homeserver
     Add(AddAccount),
     /// List all accounts
-    List,
+    List(ListAccounts),
     /// Print an account's URL, `app_id` and pushkey, and a request to paste
     Show(AccountName),
     /// Remove an account: its homeserver is told so at its next push
@@ -173,6 +173,14 @@ pub struct AddAccount {
     /// What the unread number of a push counts
     #[arg(long, value_enum, default_value_t = Counts::Account)]
     pub counts: Counts,
+}
+
+/// `pushbell account list`
+#[derive(Debug, Args)]
+pub struct ListAccounts {
+    /// Take the list as it is, though something else than Pushbell has changed its file
+    #[arg(long)]
+    pub accept: bool,
 }
 
 /// The name of an account.

@@ -248,27 +248,6 @@ fn a_file_that_cannot_be_read_says_why() {
     assert_eq!(load(&path), "~/pushbell.toml: longer than 256 KiB: this is no configuration of Pushbell");
 }
 
-#[test]
-fn the_default_file_is_never_written_over_anything() {
-    let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("a/b/pushbell.toml");
-    assert!(write_default(&path).unwrap());
-    assert_eq!(Config::load(&path).unwrap(), Config::default());
-    std::fs::write(&path, "mine").unwrap();
-    assert!(!write_default(&path).unwrap());
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
-}
-
-#[cfg(unix)]
-#[test]
-fn a_link_that_leads_nowhere_is_not_replaced_by_the_default_file() {
-    let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("pushbell.toml");
-    std::os::unix::fs::symlink(home.path().join("not mounted/pushbell.toml"), &path).unwrap();
-    assert!(!write_default(&path).unwrap());
-    assert!(path.symlink_metadata().unwrap().is_symlink());
-}
-
 /// What the documentation shows as TOML can be copied into `pushbell.toml`.
 #[test]
 fn every_toml_block_of_the_documentation_is_good() {
