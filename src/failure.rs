@@ -78,7 +78,10 @@ impl From<AskError> for Failure {
 
 impl From<AccountsError> for Failure {
     fn from(error: AccountsError) -> Self {
-        Self::Failed(error.to_string())
+        match error {
+            AccountsError::Invalid(problem) => Self::Usage(problem),
+            error => Self::Failed(error.to_string()),
+        }
     }
 }
 

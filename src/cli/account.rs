@@ -75,7 +75,7 @@ fn list(context: &Context, accept: bool, out: &mut dyn Write) -> Result<(), Fail
         ]
     };
     let rows: Vec<_> = accounts.iter().map(row).collect();
-    output::table(out, ["NAME", "APP ID", "COUNTS", "MADE", "SIGNED IN"], &rows)?;
+    output::table(out, ["NAME", "APP ID", "COUNTS", "MADE", "SIGNED IN"], &rows, None)?;
     if let Some(reason) = accounts.unreadable() {
         writeln!(out, "\n{reason}.")?;
     }
