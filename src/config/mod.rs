@@ -17,7 +17,7 @@ use std::{
 use tracing::Level;
 
 use document::Document;
-pub use edit::with_server;
+pub use edit::{EditError, with_server};
 pub use error::{ConfigError, Fault, ReadError};
 use file::MAX_FILE_BYTES;
 pub use file::{InForce, copy_of, in_force};

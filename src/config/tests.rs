@@ -60,7 +60,7 @@ fn a_fault_says_line_key_reason_and_what_would_be_right() {
     );
     check(
         &whole_paths("[server.tls]\ncertificate = \"/srv/a\"\nkey = \"b\""),
-        "pushbell.toml:3: server.tls.key = \"b\": expected the whole path of a file, beginning at the root",
+        "pushbell.toml:3: server.tls.key = \"b\": expected the whole path of a file, beginning with the root or \"~/\"",
     );
     check(
         &whole_paths("server.tls = { cert = \"/srv/a\", key = \"/srv/b\" }"),
@@ -199,6 +199,20 @@ fn values_that_would_not_work_are_refused() {
     ] {
         assert!(parse(text).is_err(), "{text}");
     }
+}
+
+#[test]
+fn a_path_may_begin_in_the_home_wherever_one_is_written() {
+    let home = directories::BaseDirs::new().unwrap().home_dir().join("x");
+    let config = good(
+        "server.tls = { certificate = '~/x', key = '~/x' }\npopup.open = ['~/x', '~/x']\n\
+         sound = { directory = '~/x', tweaks = { a = '~/x' } }",
+    );
+    let tls = config.server.tls.unwrap();
+    assert_eq!([&tls.certificate, &tls.key, &config.sound.directory.unwrap()], [&home; 3]);
+    assert_eq!(Path::new(&config.sound.tweaks["a"]), home);
+    // What the program makes of its arguments is its own.
+    assert_eq!(config.popup.open, OpenWith::Command(vec![home.display().to_string(), "~/x".to_owned()]));
 }
 
 #[test]
