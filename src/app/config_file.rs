@@ -14,7 +14,7 @@ use crate::{
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn write_default_config(path: &Path) -> io::Result<()> {
+pub(crate) fn write_default_config(path: &Path) -> io::Result<()> {
     // Not `exists`: a link that leads nowhere is somebody's file, too.
     if path.symlink_metadata().is_ok() {
         return Ok(());

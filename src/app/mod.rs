@@ -31,7 +31,7 @@ use tracing::Level;
 
 use crate::{
     app::live_desktop::LiveDesktop,
-    control::{self, Instance, InstanceError},
+    control::{self, Command, Instance, InstanceError},
     controller::{Controller, Inputs, Parts},
     desktop::DesktopEvent,
     failure::Failure,
@@ -39,18 +39,20 @@ use crate::{
     inbox::Inbox,
     logging,
     paths::Paths,
-    platform::{console, main_loop, memory, session::Session, sound_server, watch::FileWatch},
+    platform::{
+        console, control_socket::ControlListener, main_loop, memory, session::Session, sound_server, watch::FileWatch,
+    },
     secrets::Secrets,
     wake::WakeWindow,
 };
 use autostart::AutostartSwitch;
 use catching_up::CatchingUp;
-pub use config_file::write_default_config;
+pub(crate) use config_file::write_default_config;
 use listening::Inherited;
 use push_server::PushServer;
 use start::Start;
 use supervisor::Supervisor;
-pub use temporary_endpoint::TemporaryEndpoint;
+pub(crate) use temporary_endpoint::TemporaryEndpoint;
 
 /// How many commands may wait for the controller.
 const WAITING_COMMANDS: usize = 16;
@@ -60,13 +62,13 @@ const CLOSE_TIME: Duration = Duration::from_secs(5);
 
 /// How to run.
 #[derive(Debug)]
-pub struct RunOptions {
+pub(crate) struct RunOptions {
     /// Where everything is.
-    pub paths: Paths,
+    pub(crate) paths: Paths,
     /// Without a tray icon.
-    pub no_tray: bool,
+    pub(crate) no_tray: bool,
     /// The level that the command line names.
-    pub log_level: Option<Level>,
+    pub(crate) log_level: Option<Level>,
 }
 
 /// Runs until the person or the system ends it. Prints, on stdout and once, how to register the account that a first
@@ -74,7 +76,7 @@ pub struct RunOptions {
 ///
 /// # Errors
 /// When it cannot start.
-pub fn run(options: RunOptions) -> Result<(), Failure> {
+pub(crate) fn run(options: RunOptions) -> Result<(), Failure> {
     let RunOptions { paths, no_tray, log_level } = options;
     let inherited = Inherited::take().map_err(|error| Failure::Failed(error.to_string()))?;
     let instance = match Instance::acquire(&paths) {
@@ -120,12 +122,12 @@ pub fn run(options: RunOptions) -> Result<(), Failure> {
 ///
 /// # Errors
 /// When the system does not let it start.
-pub fn runtime() -> Result<Runtime, Failure> {
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Failure::Failed(format!("the runtime cannot be started: {error}")))
 }
 
-/// Runs everything but the tray.
+/// Everything but the tray.
 struct Worker {
     inherited: Inherited,
     instance: Instance,
@@ -152,15 +154,15 @@ impl Worker {
         let endpoint = Endpoint::new(inbox.clone(), accounts, settings, move || replayed.is_open());
         let (mut server, problems) = PushServer::open(endpoint, &config, &paths.config, inherited).await?;
 
-        let has_tray = tray.is_some();
         // The main thread's loop lasts until all is written: when a session ends, some systems end the process with it.
         let main_loop_goes_on = tray.clone();
+        let has_tray = tray.is_some();
         let session = Session::start(icon, has_tray, &event_sender);
-        let desktop_parts = LiveDesktop::new(session, tray, &config, paths.sounds.clone(), event_sender);
+        let live_desktop = LiveDesktop::new(session, tray, &config, paths.sounds.clone(), event_sender);
         let (events, app) = mpsc::unbounded_channel();
         let (asks, app_requests) = mpsc::unbounded_channel();
         let mut controller = Controller::new(Parts {
-            desktop: desktop_parts,
+            desktop: live_desktop,
             inbox: inbox.clone(),
             news: inbox_changed,
             config: config.clone(),
@@ -174,43 +176,55 @@ impl Worker {
         server.serve();
         tracing::info!(listen = ?server.listening.addresses(), "ready");
 
-        let (to_controller, commands) = mpsc::channel(WAITING_COMMANDS);
-        let controller = tokio::spawn(controller.run(Inputs { app, desktop, commands }));
-        let (to_supervisor, commands) = mpsc::channel(WAITING_COMMANDS);
-        let (end_control, control_ended) = oneshot::channel::<()>();
-        let control = tokio::spawn(control::serve(control, to_supervisor, async { drop(control_ended.await) }));
-        let supervisor = Supervisor {
-            catching_up: CatchingUp::start(
-                inbox.clone(),
-                Secrets::new(&paths),
-                &server.accounts(),
-                supervisor::catching_up_settings(&config),
-                events.clone(),
-            ),
-            autostart: AutostartSwitch::new(events.clone()),
-            paths,
-            config,
-            server,
-            log,
-            events,
-        };
-        let server = supervisor.run(supervisor::Requests { files, app: app_requests, commands }, to_controller).await;
+        let (to_controller, controller_commands) = mpsc::channel(WAITING_COMMANDS);
+        let inputs = Inputs { app, desktop, commands: controller_commands };
+        let (tasks, commands) = Tasks::start(controller, inputs, control);
+        let secrets = Secrets::new(&paths);
+        let settings = supervisor::catching_up_settings(&config);
+        let catching_up = CatchingUp::start(inbox.clone(), secrets, &server.accounts(), settings, events.clone());
+        let autostart = AutostartSwitch::new(events.clone());
+        let supervisor = Supervisor { paths, config, server, log, events, catching_up, autostart };
+        let requests = supervisor::Requests { files, app: app_requests, commands };
+        let server = supervisor.run(requests, to_controller).await;
 
         // Requests in progress first: what they record is still presented, or waits for the next start.
         server.close().await;
-        drop(end_control);
-        join("control socket", control).await;
-        join("controller", controller).await;
+        tasks.end().await;
         close(inbox).await;
-        drop(main_loop_goes_on);
-        drop(instance);
+        drop((main_loop_goes_on, instance));
         Ok(())
     }
 }
 
-async fn join<T>(part: &str, task: JoinHandle<T>) {
-    if let Err(error) = task.await {
-        tracing::error!("the {part} did not end well: {error}");
+/// What runs beside the supervisor and ends after it.
+struct Tasks {
+    controller: JoinHandle<()>,
+    control: JoinHandle<()>,
+    end_control: oneshot::Sender<()>,
+}
+
+impl Tasks {
+    /// Starts them. Returns also the commands that come over the control socket.
+    fn start(
+        controller: Controller<LiveDesktop>,
+        inputs: Inputs,
+        control: ControlListener,
+    ) -> (Self, mpsc::Receiver<Command>) {
+        let (sender, commands) = mpsc::channel(WAITING_COMMANDS);
+        let (end_control, control_ended) = oneshot::channel::<()>();
+        let controller = tokio::spawn(controller.run(inputs));
+        let control = tokio::spawn(control::serve(control, sender, async { drop(control_ended.await) }));
+        (Self { controller, control, end_control }, commands)
+    }
+
+    /// Ends them. The controller ends by itself once nobody sends it anything.
+    async fn end(self) {
+        drop(self.end_control);
+        for (part, ended) in [("control socket", self.control.await), ("controller", self.controller.await)] {
+            if let Err(error) = ended {
+                tracing::error!("the {part} did not end well: {error}");
+            }
+        }
     }
 }
 

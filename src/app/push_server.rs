@@ -11,7 +11,7 @@ use crate::{
     config::Config,
     controller::{self, Topic},
     failure::Failure,
-    http::{Endpoint, Settings, client::Scheme},
+    http::{Endpoint, Settings, client::Scheme, tls::TlsError},
     inbox::Inbox,
 };
 
@@ -54,7 +54,7 @@ impl PushServer {
         let mut listening = Listening::new(endpoint.clone(), inherited);
         let unbound = listening.open(&config.server.listen, config_path).await.map_err(Failure::Failed)?;
         let mut server = Self { endpoint, listening, certificate: None, inherited: addresses };
-        server.set_tls(config).map_err(Failure::Failed)?;
+        server.set_tls(config).map_err(|error| Failure::Failed(error.to_string()))?;
         let unusable = server.certificate.as_ref().and_then(Certificate::problem);
         let problems = unbound.into_iter().chain(unusable.map(|reason| (Topic::Certificate, reason)));
         let problems = problems.collect();
@@ -88,10 +88,10 @@ impl PushServer {
         config_path: &Path,
     ) -> [(Topic, Option<String>); 2] {
         self.endpoint.set_settings(endpoint_settings(new));
-        let certificate = if new.server.tls == old.server.tls {
-            self.certificate.as_ref().and_then(Certificate::problem)
-        } else {
-            self.set_tls(new).err().or_else(|| self.certificate.as_ref().and_then(Certificate::problem))
+        let failure = if new.server.tls == old.server.tls { None } else { self.set_tls(new).err() };
+        let certificate = match failure {
+            Some(error) => Some(error.to_string()),
+            None => self.certificate.as_ref().and_then(Certificate::problem),
         };
         let listen = match self.listening.open(&new.server.listen, config_path).await {
             Ok(problem) => problem.map(|(_, reason)| reason),
@@ -101,10 +101,10 @@ impl PushServer {
     }
 
     /// With `server.tls` set, nothing is ever served without encryption, whatever the state of the certificate.
-    fn set_tls(&mut self, config: &Config) -> Result<(), String> {
+    fn set_tls(&mut self, config: &Config) -> Result<(), TlsError> {
         let before = self.certificate.take();
         let certificate = config.server.tls.clone().map(|files| Certificate::start(files, before)).transpose();
-        self.certificate = certificate.map_err(|error| error.to_string())?;
+        self.certificate = certificate?;
         self.listening.set_tls(self.certificate.as_ref().map(Certificate::tls));
         Ok(())
     }

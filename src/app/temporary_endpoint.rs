@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// A running endpoint. Close it: what is in progress is finished then.
-pub struct TemporaryEndpoint {
+pub(crate) struct TemporaryEndpoint {
     server: PushServer,
     /// Reads the accounts again when they change; ends with this.
     account_watch: JoinSet<()>,
@@ -38,7 +38,7 @@ impl TemporaryEndpoint {
     ///
     /// # Errors
     /// When it could not listen.
-    pub fn check(paths: &Paths, config: &Config) -> Result<bool, Failure> {
+    pub(crate) fn check(paths: &Paths, config: &Config) -> Result<bool, Failure> {
         if Self::acquire(paths)?.is_none() {
             return Ok(false);
         }
@@ -66,7 +66,7 @@ impl TemporaryEndpoint {
     ///
     /// # Errors
     /// When it cannot listen, or the inbox cannot be opened.
-    pub async fn start(paths: &Paths, config: &Config) -> Result<Option<Self>, Failure> {
+    pub(crate) async fn start(paths: &Paths, config: &Config) -> Result<Option<Self>, Failure> {
         let Some(instance) = Self::acquire(paths)? else { return Ok(None) };
         let inbox_changed = Arc::new(Notify::new());
         let inbox = Inbox::open(&paths.database, start::retention(config), Arc::clone(&inbox_changed))?;
@@ -89,7 +89,7 @@ impl TemporaryEndpoint {
     ///
     /// # Errors
     /// When the inbox cannot be read.
-    pub async fn push_after(&self, account: &str, since: Timestamp) -> Result<Timestamp, Failure> {
+    pub(crate) async fn push_after(&self, account: &str, since: Timestamp) -> Result<Timestamp, Failure> {
         loop {
             let news = self.inbox.news(Timestamp::now()).await?;
             let heard = news.accounts.iter().find(|state| state.account == account).and_then(|state| state.last_push);
@@ -101,7 +101,7 @@ impl TemporaryEndpoint {
     }
 
     /// Finishes the requests in progress, and closes the inbox.
-    pub async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         self.server.close().await;
         // Waited for: where the watch is still open, some systems do not let the directory be deleted.
         self.account_watch.shutdown().await;

@@ -1,7 +1,7 @@
 //! The command line: every command, what it prints, and how it ends.
 
 mod account;
-pub mod arguments;
+mod arguments;
 mod autostart;
 mod completions;
 mod doctor;

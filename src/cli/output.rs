@@ -32,8 +32,7 @@ pub(super) fn table<const N: usize>(
 ) -> io::Result<()> {
     let headings = headings.map(str::to_owned);
     let lines = || std::iter::once(&headings).chain(rows);
-    let widths: [usize; N] =
-        std::array::from_fn(|column| lines().map(|line| line[column].width()).max().unwrap_or(0));
+    let widths: [usize; N] = std::array::from_fn(|column| lines().map(|line| line[column].width()).max().unwrap_or(0));
     for line in lines() {
         let mut text = String::new();
         for (cell, column_width) in line.iter().zip(widths) {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{DEADLINE, Finding, unless_it_hangs, words};
+use super::{DEADLINE, Finding, with_deadline, words};
 use crate::{
     accounts::{Accounts, AccountsError},
     inbox::{self, InboxError},
@@ -19,7 +19,7 @@ const TOO_LITTLE: u64 = MIB;
 pub(super) async fn check(paths: &Paths, accounts: &Result<Accounts, AccountsError>) -> Vec<Finding> {
     let database = paths.database.clone();
     // Part of the time is for the call to come back.
-    let looked = unless_it_hangs(DEADLINE, move || inbox::check_up(&database, DEADLINE / 2)).await;
+    let looked = with_deadline(DEADLINE, move || inbox::check_up(&database, DEADLINE / 2)).await;
     let mut findings = vec![database_of(paths, looked)];
     findings.extend(disk(paths));
     findings.push(list(paths, accounts));
