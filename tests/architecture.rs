@@ -94,6 +94,8 @@ fn names_after(code: &str, prefix: &str) -> BTreeSet<String> {
             }
         }
     }
+    // After the last comma of a group.
+    names.remove("");
     names
 }
 
