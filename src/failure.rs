@@ -78,10 +78,7 @@ impl From<AskError> for Failure {
 
 impl From<AccountsError> for Failure {
     fn from(error: AccountsError) -> Self {
-        match error {
-            AccountsError::Invalid(problem) => Self::Usage(problem),
-            error => Self::Failed(error.to_string()),
-        }
+        if let AccountsError::Invalid(problem) = error { Self::Usage(problem) } else { Self::Failed(error.to_string()) }
     }
 }
 

@@ -105,12 +105,11 @@ pub(super) fn render(accounts: &[Account]) -> Result<String, toml::ser::Error> {
 fn integrity(text: &str, accounts: usize) -> Integrity {
     let lines: Vec<&str> = text.lines().collect();
     let mut noted = lines.iter().enumerate().filter_map(|(line, text)| Some((line, text.strip_prefix(CHECKSUM)?)));
-    let is_intact = match noted.next_back() {
-        Some((last, noted)) => noted.trim_end() == checksum(lines[..last].iter().copied()),
-        None => {
-            let number = lines.iter().find_map(|line| line.trim_end().strip_prefix("# ")?.strip_suffix(NUMBER));
-            number.is_none_or(|number| number.parse().is_ok_and(|number: usize| number <= accounts))
-        }
+    let is_intact = if let Some((last, noted)) = noted.next_back() {
+        noted.trim_end() == checksum(lines[..last].iter().copied())
+    } else {
+        let number = lines.iter().find_map(|line| line.trim_end().strip_prefix("# ")?.strip_suffix(NUMBER));
+        number.is_none_or(|number| number.parse().is_ok_and(|number: usize| number <= accounts))
     };
     if is_intact { Integrity::Intact } else { Integrity::Mismatch }
 }

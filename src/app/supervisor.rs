@@ -87,9 +87,9 @@ impl Supervisor {
     /// passed on to it.
     pub(super) async fn run(mut self, requests: Requests, controller: mpsc::Sender<Command>) -> PushServer {
         let Requests { files, app: mut asked, mut commands } = requests;
-        let (changes, mut changed) = mpsc::channel(WAITING_CHANGES);
+        let (change_sender, mut changed) = mpsc::channel(WAITING_CHANGES);
         // A task of its own: it waits until a file has come to rest, which commands that keep coming must not interrupt.
-        tokio::spawn(watch(files, changes));
+        tokio::spawn(watch(files, change_sender));
         let mut termination = pin!(termination());
         self.autostart.look();
         // It was read before it was watched.
@@ -103,7 +103,7 @@ impl Supervisor {
                     self.tell_listening();
                 }
                 () = Certificate::changed(&mut self.server.certificate) => self.tell_listening(),
-                Some(changed) = changed.recv() => self.files_changed(&changed).await,
+                Some(paths) = changed.recv() => self.files_changed(&paths).await,
                 ask = asked.recv() => match ask {
                     Some(Ask::Quit) | None => break,
                     Some(Ask::SendTest { unread }) => self.send_test(unread),

@@ -85,10 +85,10 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     }
     let context = Context { config_named: config.is_some(), paths: Paths::find(config)? };
     let command = command.unwrap_or(Command::Run(Run::default()));
-    match &command {
-        // These make it, or say what is wrong with it themselves.
-        Command::Run(_) | Command::CheckConfig(_) | Command::Doctor(_) => {}
-        _ => context.check_named_config()?,
+    // These make the file, or say themselves what is wrong with it.
+    let copes_without_config = matches!(command, Command::Run(_) | Command::CheckConfig(_) | Command::Doctor(_));
+    if !copes_without_config {
+        context.check_named_config()?;
     }
     if !matches!(command, Command::Run(_)) {
         // The running program starts it itself, as its configuration says.
@@ -120,7 +120,7 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
             context.tell(&Request::Resume)?;
             Ok(writeln!(out, "Resumed.")?)
         }
-        Command::CheckConfig(asked) => check_config(&context, asked, out),
+        Command::CheckConfig(asked) => check_config(&context, &asked, out),
         Command::Autostart(asked) => autostart::run(&context, asked, out),
         // Done above.
         Command::Completions(_) | Command::Man => Ok(()),
@@ -184,7 +184,7 @@ impl Context {
     }
 }
 
-fn check_config(context: &Context, asked: CheckConfig, out: &mut dyn Write) -> Result<(), Failure> {
+fn check_config(context: &Context, asked: &CheckConfig, out: &mut dyn Write) -> Result<(), Failure> {
     let path = asked.file.as_ref().unwrap_or(&context.paths.config);
     if asked.file.is_none() && !context.has_config_file() {
         return Ok(writeln!(out, "{} is not there yet: `pushbell` writes it when it first starts.", path.display())?);

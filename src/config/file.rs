@@ -89,7 +89,7 @@ fn read_text(path: &Path) -> Result<String, ReadError> {
     }
     String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
-        ReadError::NotText { line: 1 + error.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count() }
+        ReadError::NotText { line: error.as_bytes()[..good].split(|byte| *byte == b'\n').count() }
     })
 }
 
