@@ -155,7 +155,7 @@ proptest! {
     ) {
         let counts = if room { CountsScope::Room } else { CountsScope::Account };
         let written = Account { counts, sign_in, ..account(&name, &app_id, &pushkey) };
-        let text = format::render(&[written.clone()]).unwrap();
+        let text = format::render(std::slice::from_ref(&written)).unwrap();
         prop_assert!(is_intact(&text));
         let read = parse(&text).unwrap();
         prop_assert_eq!(read.iter().cloned().collect::<Vec<_>>(), vec![written]);
