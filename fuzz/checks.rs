@@ -258,7 +258,7 @@ pub fn config(data: &[u8]) {
                 OpenWith::Matrix => {}
             }
         }
-        Err(ConfigError::Unreadable { .. }) => panic!("nothing was read"),
+        Err(ConfigError::Unreadable { .. } | ConfigError::Emptied { .. }) => panic!("nothing was read"),
         Err(ConfigError::Faulty { faults, .. }) => {
             assert!((1..=20).contains(&faults.len()), "{} faults", faults.len());
             for fault in &faults {

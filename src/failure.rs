@@ -9,7 +9,7 @@ use crate::{
 
 /// Why a command did not do what it was told.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// It could not be done. Exit code 1.
     #[error("{0}")]
     Failed(String),
@@ -42,7 +42,7 @@ pub(crate) const BAD_CONFIG: u8 = 78;
 impl Failure {
     /// Its exit code.
     #[must_use]
-    pub fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
             // Whoever read the output had enough of it, as `head` does.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
@@ -56,7 +56,7 @@ impl Failure {
 
     /// What is to be said about it on stderr, if anything.
     #[must_use]
-    pub fn message(&self) -> Option<String> {
+    pub(crate) fn message(&self) -> Option<String> {
         match self {
             Self::Told(_) => None,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
@@ -78,7 +78,7 @@ impl From<AskError> for Failure {
 
 impl From<AccountsError> for Failure {
     fn from(error: AccountsError) -> Self {
-        Self::Failed(error.to_string())
+        if let AccountsError::Invalid(problem) = error { Self::Usage(problem) } else { Self::Failed(error.to_string()) }
     }
 }
 

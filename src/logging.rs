@@ -24,7 +24,7 @@ use tracing_subscriber::{
 
 /// Changes what is logged while the program runs.
 #[derive(Clone)]
-pub struct LogLevel {
+pub(crate) struct LogLevel {
     handle: reload::Handle<Targets, Registry>,
     /// Named on the command line, it beats the configuration.
     fixed: bool,
@@ -32,7 +32,7 @@ pub struct LogLevel {
 
 impl LogLevel {
     /// Takes up the level of a changed configuration, unless the command line has named one.
-    pub fn configure(&self, level: Level) {
+    pub(crate) fn configure(&self, level: Level) {
         if !self.fixed && self.handle.modify(|filter| *filter = ours(level)).is_err() {
             tracing::warn!("the log level could not be changed");
         }
@@ -43,7 +43,7 @@ impl LogLevel {
 ///
 /// # Errors
 /// When it was started before.
-pub fn start(named: Option<Level>, configured: Level) -> Result<LogLevel, SetGlobalDefaultError> {
+pub(crate) fn start(named: Option<Level>, configured: Level) -> Result<LogLevel, SetGlobalDefaultError> {
     let style = Style { color: io::stderr().is_terminal(), time: !under_journald() };
     let (subscriber, level) = subscriber(named, configured, style, io::stderr);
     tracing::subscriber::set_global_default(subscriber)?;

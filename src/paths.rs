@@ -1,16 +1,25 @@
-//! Where Pushbell keeps its files. Nothing in here makes any of them.
+//! Where Pushbell keeps its files. Nothing here makes any of them.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use directories::ProjectDirs;
 
 use crate::identity;
+
+/// How old a configuration may be that a person has written for the first start.
+const NEW_CONFIG: Duration = Duration::from_secs(600);
 
 /// Every place that Pushbell reads or writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
     /// `pushbell.toml`, or the file that `--config` or `PUSHBELL_CONFIG` names.
     pub config: PathBuf,
+    /// `pushbell.last-good.toml` in the data directory: a copy of the last good configuration.
+    pub last_good_config: PathBuf,
     /// The data directory: everything that must outlive the program.
     pub data: PathBuf,
     /// `pushbell.db`: the inbox.
@@ -47,6 +56,24 @@ impl Paths {
         Ok(Self::below(config, home.config_dir(), home.data_local_dir(), runtime, home.cache_dir()))
     }
 
+    /// Whether Pushbell starts for the first time: it has kept nothing, and its configuration is new. An empty data
+    /// directory beside an older configuration is a lost one. False when that cannot be told.
+    #[must_use]
+    pub fn is_first_start(&self) -> bool {
+        let may_exist = |path: &Path| path.try_exists().unwrap_or(true);
+        if [&self.accounts, &self.database, &self.last_good_config].into_iter().any(|kept| may_exist(kept)) {
+            return false;
+        }
+        match self.config.symlink_metadata() {
+            // A start has left the icon in the cache. Without a cache, the age must do.
+            Ok(config) => {
+                let age = config.modified().map(|modified| modified.elapsed().unwrap_or_default());
+                age.is_ok_and(|age| age < NEW_CONFIG) && !may_exist(&self.icon)
+            }
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+
     /// Everything within one directory, for tests.
     #[cfg(test)]
     pub(crate) fn within(home: &Path) -> Self {
@@ -57,6 +84,7 @@ impl Paths {
     fn below(config: Option<PathBuf>, config_dir: &Path, data: &Path, runtime: Option<&Path>, cache: &Path) -> Self {
         Self {
             config: config.unwrap_or_else(|| config_dir.join("pushbell.toml")),
+            last_good_config: data.join("pushbell.last-good.toml"),
             data: data.to_owned(),
             database: data.join("pushbell.db"),
             accounts: data.join("accounts.toml"),
@@ -87,5 +115,28 @@ mod tests {
         let paths = Paths::below(named, Path::new("/c"), Path::new("/d"), None, Path::new("/k"));
         assert_eq!(paths.config, Path::new("other.toml"));
         assert_eq!(paths.accounts, Path::new("/d/accounts.toml"));
+    }
+
+    #[test]
+    fn an_empty_data_directory_beside_an_older_configuration_is_no_first_start() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths::within(home.path());
+        let write = |path: &Path| {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::File::create(path).unwrap()
+        };
+        assert!(paths.is_first_start());
+        let config = write(&paths.config);
+        assert!(paths.is_first_start(), "the person has written it just now");
+        let long_ago = std::time::SystemTime::now() - 2 * NEW_CONFIG;
+        config.set_modified(long_ago).unwrap();
+        assert!(!paths.is_first_start());
+        config.set_modified(std::time::SystemTime::now()).unwrap();
+        for left in [&paths.icon, &paths.accounts, &paths.database, &paths.last_good_config] {
+            write(left);
+            assert!(!paths.is_first_start(), "{}", left.display());
+            std::fs::remove_file(left).unwrap();
+        }
+        assert!(paths.is_first_start());
     }
 }

@@ -12,7 +12,7 @@ const RINGING_MILLISECONDS: u32 = 15_000;
 
 /// What a sample push is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A message in a room
     Message,
     /// A message that mentions you
@@ -31,8 +31,8 @@ pub enum Kind {
 ///
 /// # Errors
 /// When the system has no random numbers.
-pub fn body(kind: Kind, account: &Account, unread: u64) -> Result<Value, getrandom::Error> {
-    let id = format!("${}", unique()?);
+pub(crate) fn body(kind: Kind, account: &Account, unread: u64) -> Result<Value, getrandom::Error> {
+    let id = format!("${}", random_id()?);
     let mut device = json!({ "app_id": account.app_id, "pushkey": account.pushkey, "pushkey_ts": 0, "data": {} });
     let counts = json!({ "unread": unread });
     let Some(Event { r#type, content, sound, highlight, room_name, membership }) = Event::of(kind, account)? else {
@@ -102,7 +102,7 @@ impl Event {
             Kind::Call => Self {
                 r#type: "m.call.invite",
                 content: json!({
-                    "call_id": unique()?,
+                    "call_id": random_id()?,
                     "party_id": "pushbell-test",
                     "version": "1",
                     "lifetime": RINGING_MILLISECONDS,
@@ -123,9 +123,9 @@ impl Event {
                 r#type: "m.room.encrypted",
                 content: json!({
                     "algorithm": "m.megolm.v1.aes-sha2",
-                    "ciphertext": unique()?,
-                    "session_id": unique()?,
-                    "sender_key": unique()?,
+                    "ciphertext": random_id()?,
+                    "session_id": random_id()?,
+                    "sender_key": random_id()?,
                     "device_id": "PUSHBELL",
                 }),
                 ..message
@@ -136,7 +136,7 @@ impl Event {
 }
 
 /// 256 random bits.
-fn unique() -> Result<String, getrandom::Error> {
+fn random_id() -> Result<String, getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        inbox::CountsScope,
+        accounts::CountsScope,
         push::notify::{Notification, SoundTweak},
     };
 

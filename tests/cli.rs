@@ -142,6 +142,32 @@ fn wrong_usage_ends_with_2() {
 }
 
 #[test]
+fn what_is_wrong_is_said_in_one_way_whoever_finds_it() {
+    let home = Home::new();
+    for arguments in [
+        &["explode"][..],
+        &["pause", "soon"],
+        &["login", "alice"],
+        &["account", "add", "bad name"],
+        &["account", "add"],
+    ] {
+        let ran = home.run(arguments).ended(2);
+        assert!(ran.err.starts_with("pushbell: ") && ran.out.is_empty(), "{arguments:?}: {ran:?}");
+    }
+    home.run(&["account", "add", "home"]).ended(0);
+    assert!(home.run(&["account", "add", "home"]).ended(1).err.starts_with("pushbell: "));
+}
+
+#[test]
+fn a_named_configuration_has_to_be_there() {
+    let home = Home::new();
+    for arguments in [&["status"][..], &["history"], &["account", "list"], &["clear"]] {
+        let ran = home.run(&[&["--config", "/nonexistent"], arguments].concat()).ended(78);
+        assert!(ran.err.starts_with("pushbell: /nonexistent: there is no such file"), "{arguments:?}: {ran:?}");
+    }
+}
+
+#[test]
 fn commands_to_a_program_that_is_not_running_end_with_69() {
     let home = Home::new();
     let sentence = "Pushbell is not running. Start it with `pushbell`.\n";

@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn a_device_is_compared_with_its_own_account_alone() {
         let list: Vec<_> = (0..MAX_ACCOUNTS).map(|n| account(&format!("a{n}"), "app", &format!("key{n}"))).collect();
-        let accounts = Accounts::checked(list.clone()).unwrap();
+        let accounts = Accounts::of(list.clone());
         let device =
             |app_id: &str, pushkey: String| Device { app_id: app_id.to_owned(), pushkey, tweaks: Tweaks::default() };
         let comparisons = |devices: &[Device]| -> usize {

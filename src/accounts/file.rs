@@ -6,7 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Account, Accounts, AccountsError, format, validate};
+use super::{
+    Account, Accounts, AccountsError,
+    format::{self, Damage, Integrity},
+    validate,
+};
 use crate::platform::files;
 
 /// More than this is no file of accounts: 64 of the longest take less.
@@ -31,6 +35,7 @@ impl AccountsFile {
     /// # Errors
     /// When the file is missing, unreadable or damaged.
     pub fn read(&self) -> Result<Accounts, AccountsError> {
+        let path = self.path.clone();
         let text = match fs::metadata(&self.path) {
             Ok(metadata) if metadata.len() > MAX_BYTES => {
                 Err(io::Error::other("it is too large for a list of accounts"))
@@ -38,15 +43,18 @@ impl AccountsFile {
             Ok(_) => fs::read_to_string(&self.path),
             Err(error) => Err(error),
         };
-        let text = text.map_err(|error| {
-            let missing = error.kind() == io::ErrorKind::NotFound;
-            if missing { AccountsError::Missing { path: self.path.clone() } } else { self.io("read", &error) }
-        })?;
-        format::parse(&text).map_err(|format::Damage { line, problem }| AccountsError::Damaged {
-            path: self.path.clone(),
-            line,
-            problem,
-        })
+        let text = match text {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(AccountsError::Missing { path }),
+            Err(error) => return Err(self.io("read", error)),
+        };
+        match format::parse(&text) {
+            Ok((accounts, Integrity::Intact)) => Ok(accounts),
+            Ok((accounts, Integrity::Mismatch)) => {
+                Ok(accounts.keeping_known_after(&AccountsError::ChecksumMismatch { path }))
+            }
+            Err(Damage { line, problem }) => Err(AccountsError::Damaged { path, line, problem }),
+        }
     }
 
     /// Adds an account; makes the file and its directory if there is none yet. On disk when this returns.
@@ -55,10 +63,10 @@ impl AccountsFile {
     /// When the account is not valid or clashes with another, and when the file cannot be read or written: then it is
     /// as it was.
     pub fn add(&self, account: Account) -> Result<(), AccountsError> {
-        self.change(|mut accounts| {
-            validate::fits_beside(&account, &accounts).map_err(|fault| AccountsError::NotAdded(fault.problem))?;
+        self.change(|accounts| {
+            validate::fits_beside(&account, accounts)?;
             accounts.push(account);
-            Ok((accounts, ()))
+            Ok(())
         })
     }
 
@@ -67,11 +75,11 @@ impl AccountsFile {
     /// # Errors
     /// When there is none, and when the file cannot be read or written: then it is as it was.
     pub fn remove(&self, name: &str) -> Result<Account, AccountsError> {
-        self.change(|mut accounts| {
+        self.change(|accounts| {
             let position = accounts.iter().position(|account| &*account.name == name);
-            let position = position.ok_or_else(|| AccountsError::NoSuchAccount(name.to_owned()))?;
-            let removed = accounts.remove(position);
-            Ok((accounts, removed))
+            position
+                .map(|position| accounts.remove(position))
+                .ok_or_else(|| AccountsError::NoSuchAccount(name.to_owned()))
         })
     }
 
@@ -80,44 +88,55 @@ impl AccountsFile {
     /// # Errors
     /// As for [`Self::add`].
     pub fn put(&self, account: Account) -> Result<(), AccountsError> {
-        self.change(|mut accounts| {
+        self.change(|accounts| {
             let position = accounts.iter().position(|other| other.name == account.name);
             if let Some(position) = position {
                 accounts.remove(position);
             }
-            validate::fits_beside(&account, &accounts).map_err(|fault| AccountsError::NotAdded(fault.problem))?;
+            validate::fits_beside(&account, accounts)?;
             accounts.insert(position.unwrap_or(accounts.len()), account);
-            Ok((accounts, ()))
+            Ok(())
         })
     }
 
-    fn change<T>(
-        &self,
-        edit: impl FnOnce(Vec<Account>) -> Result<(Vec<Account>, T), AccountsError>,
-    ) -> Result<T, AccountsError> {
-        if let Some(directory) = self.path.parent() {
-            files::create_private_directory(directory).map_err(|error| self.io("written", &error))?;
-        }
-        let _lock = self.lock().map_err(|error| self.io("locked", &error))?;
-        let accounts = match self.read() {
-            Ok(accounts) => accounts,
-            Err(AccountsError::Missing { .. }) => Accounts::empty(),
-            Err(
-                error @ (AccountsError::Io { .. }
-                | AccountsError::Damaged { .. }
-                | AccountsError::NotAdded(_)
-                | AccountsError::NoSuchAccount(_)),
-            ) => return Err(error),
+    /// Writes the accounts with a checksum that matches: the file is right as it is.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read or written.
+    pub fn accept(&self) -> Result<(), AccountsError> {
+        self.read()?;
+        self.change(|_| Ok(()))
+    }
+
+    /// Removes what a command that was killed has left behind: a copy of all pushkeys.
+    pub fn remove_leftovers(&self) {
+        let removed = match self.lock() {
+            Ok(_lock) => files::remove_draft(&self.path),
+            Err(error) => Err(error),
         };
-        let (accounts, outcome) = edit(accounts.iter().cloned().collect())?;
-        let accounts = Accounts::checked(accounts).map_err(|(_, fault)| AccountsError::NotAdded(fault.problem))?;
-        let text = format::render(&accounts).map_err(|error| self.io("written", &io::Error::other(error)))?;
+        if let Err(error) = removed {
+            tracing::warn!("{}: {error}", self.path.display());
+        }
+    }
+
+    fn change<T>(&self, edit: impl FnOnce(&mut Vec<Account>) -> Result<T, AccountsError>) -> Result<T, AccountsError> {
+        if let Some(directory) = self.path.parent() {
+            files::create_private_directory(directory).map_err(|error| self.io("written", error))?;
+        }
+        let _lock = self.lock().map_err(|error| self.io("locked", error))?;
+        let accounts = match self.read() {
+            Err(AccountsError::Missing { .. }) => Accounts::empty(),
+            read => read?,
+        };
+        let mut accounts = accounts.iter().cloned().collect();
+        let outcome = edit(&mut accounts)?;
+        let text = format::render(&accounts).map_err(|error| self.io("written", io::Error::other(error)))?;
         // What a homeserver calls a device may be of any length. A file that could not be read again would keep pushes
         // from all accounts.
         if text.len() as u64 > MAX_BYTES {
             return Err(AccountsError::NotAdded("the list of accounts would be too long to be read again".to_owned()));
         }
-        files::replace_private(&self.path, text.as_bytes()).map_err(|error| self.io("written", &error))?;
+        files::replace_private(&self.path, text.as_bytes()).map_err(|error| self.io("written", error))?;
         Ok(outcome)
     }
 
@@ -128,7 +147,7 @@ impl AccountsFile {
         Ok(lock)
     }
 
-    fn io(&self, attempt: &'static str, error: &io::Error) -> AccountsError {
-        AccountsError::Io { path: self.path.clone(), attempt, reason: error.to_string() }
+    fn io(&self, attempt: &'static str, source: io::Error) -> AccountsError {
+        AccountsError::Io { path: self.path.clone(), attempt, source }
     }
 }

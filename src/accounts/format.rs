@@ -1,34 +1,28 @@
-//! The text of `accounts.toml` (pure).
-//!
-//! It is read by hand rather than derived, since the messages of a deserializer quote the offending value, and here
-//! that value may be a pushkey.
+//! The text of `accounts.toml` (pure): TOML, and a checksum in the last line.
 
-use std::ops::Range;
+use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use toml::{
-    Spanned,
-    de::{DeTable, DeValue},
+    Spanned, Value,
+    de::{DeTable, Error},
 };
 
-use super::{Account, Accounts, SignIn, SignInMethod};
-use crate::inbox::CountsScope;
+use super::{Account, Accounts, CountsScope, SignIn, validate};
 
-const VERSION: &str = "1";
 const HEADER: &str = "\
 # Pushbell's accounts: the app_id and pushkey of each http pusher that this computer answers to.
 # A pushkey is a secret. A pusher whose pushkey is missing here is deleted by its homeserver at the next push.
-# `pushbell account` changes this file and keeps no comments in it.
-# The last line says that the file is whole.
+# `pushbell account` changes this file and keeps no comments in it. If you change it yourself, run
+# `pushbell account list --accept` afterwards.
 ";
-/// The line of the header that promises [`WHOLE`].
-const PROMISE: &str = "# The last line says that the file is whole.";
-/// The last line of what we write. A file that was cut off between two accounts, by a full disk or a backup that was
-/// brought back half, would be good but for this, and the pushers of the accounts that it lost would be deleted.
-const WHOLE: &str = "# This file is whole.";
-const KEYS: [&str; 6] = ["name", "app_id", "pushkey", "counts", "created_at", "sign_in"];
-const SIGN_IN_KEYS: [&str; 6] = ["user_id", "device_id", "homeserver", "method", "event_id_only", "server"];
+/// Follows the number of accounts in a line of the header. It tells a file that was cut off before its checksum from one
+/// whose checksum a person has removed.
+const NUMBER: &str = " accounts, and a checksum in the last line.";
+/// The beginning of the last line.
+const CHECKSUM: &str = "# sha256: ";
 
 /// What is wrong with the text, and in which line (from 1).
 #[derive(Debug, PartialEq, Eq)]
@@ -37,179 +31,126 @@ pub(super) struct Damage {
     pub(super) problem: String,
 }
 
-/// Where in the text, and what is wrong there.
-type Problem = (Range<usize>, String);
+/// Whether the accounts are those that were last written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Integrity {
+    /// They are, or a person has written the file.
+    Intact,
+    /// The checksum does not match, or was cut off with accounts before it.
+    Mismatch,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File<E> {
+    version: Option<u8>,
+    account: Option<Vec<E>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: String,
+    app_id: String,
+    pushkey: String,
+    #[serde(default)]
+    counts: CountsScope,
+    #[serde(deserialize_with = "read_time")]
+    created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sign_in: Option<SignIn>,
+}
 
 /// Reads the text of `accounts.toml`.
-pub(super) fn parse(text: &str) -> Result<Accounts, Damage> {
-    let accounts = parse_spanned(text).map_err(|(place, problem)| {
-        let before = text.as_bytes().iter().take(place.start);
-        Damage { line: before.filter(|byte| **byte == b'\n').count() + 1, problem }
-    })?;
-    // People write files without a header, and write accounts below the last line.
-    let has = |wanted: &str| text.lines().any(|line| line.trim_end() == wanted);
-    if has(PROMISE) && !has(WHOLE) {
-        let problem = format!("the file ends here, before its last line \"{WHOLE}\": bring it back from a backup");
-        return Err(Damage { line: text.lines().count(), problem });
+pub(super) fn parse(text: &str) -> Result<(Accounts, Integrity), Damage> {
+    let damage = |offset: usize, problem: String| {
+        let line = 1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
+        Damage { line, problem }
+    };
+    let start = |error: &Error| error.span().map_or(0, |span| span.start);
+    DeTable::parse(text).map_err(|error| damage(start(&error), format!("this is not TOML: {}", error.message())))?;
+    let file: File<Spanned<Entry>> =
+        toml::from_str(text).map_err(|error| damage(start(&error), without_values(error.message())))?;
+    if file.version.is_some_and(|version| version != 1) {
+        return Err(damage(
+            0,
+            "version is not 1: this file was written by a newer Pushbell; install that one".to_owned(),
+        ));
     }
-    Ok(accounts)
+    // An emptied file must not pass for "there are no accounts": every pusher would be deleted.
+    if file.version.is_none() && file.account.is_none() {
+        return Err(damage(0, "the file is empty: an accounts file without accounts says version = 1".to_owned()));
+    }
+    let mut accounts = Vec::new();
+    for entry in file.account.unwrap_or_default() {
+        let offset = entry.span().start;
+        let account = entry.into_inner().into();
+        validate::fits_beside(&account, &accounts).map_err(|error| damage(offset, error.to_string()))?;
+        accounts.push(account);
+    }
+    let integrity = integrity(text, accounts.len());
+    Ok((Accounts::of(accounts), integrity))
 }
 
 /// Writes the text of `accounts.toml`.
-pub(super) fn render(accounts: &Accounts) -> Result<String, toml::ser::Error> {
-    #[derive(Serialize)]
-    struct File<'a> {
-        version: u8,
-        account: Vec<Entry<'a>>,
-    }
-    #[derive(Serialize)]
-    struct Entry<'a> {
-        name: &'a str,
-        app_id: &'a str,
-        pushkey: &'a str,
-        counts: CountsScope,
-        created_at: String,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        sign_in: Option<&'a SignIn>,
-    }
-    let account = accounts.iter().map(|Account { name, app_id, pushkey, counts, created_at, sign_in }| Entry {
-        name,
-        app_id,
-        pushkey,
-        counts: *counts,
-        created_at: created_at.to_string(),
-        sign_in: sign_in.as_ref(),
-    });
-    let body = toml::to_string(&File { version: 1, account: account.collect() })?;
-    Ok(format!("{HEADER}\n{body}\n{WHOLE}\n"))
+pub(super) fn render(accounts: &[Account]) -> Result<String, toml::ser::Error> {
+    let account = accounts.iter().cloned().map(Entry::from).collect();
+    let body = toml::to_string(&File { version: Some(1), account: Some(account) })?;
+    let text = format!("{HEADER}# {}{NUMBER}\n\n{body}\n", accounts.len());
+    let checksum = checksum(text.lines());
+    Ok(format!("{text}{CHECKSUM}{checksum}\n"))
 }
 
-fn parse_spanned(text: &str) -> Result<Accounts, Problem> {
-    let document = DeTable::parse(text)
-        .map_err(|error| (error.span().unwrap_or(0..0), format!("this is not TOML: {}", error.message())))?;
-    let file = document.get_ref();
-    for key in file.keys() {
-        if !["version", "account"].contains(&&**key.get_ref()) {
-            // The key is not quoted: it may be a pushkey in the wrong place.
-            let problem = "unknown key: accounts are written as [[account]] tables, after version = 1";
-            return Err((key.span(), problem.to_owned()));
-        }
-    }
-    let version = file.get("version");
-    if let Some(version) = version.filter(|version| !is_integer(version, VERSION)) {
-        let problem = "version is not 1: this file was written by a newer Pushbell; install that one";
-        return Err((version.span(), problem.to_owned()));
-    }
-    let tables = match file.get("account") {
-        Some(list) => list.get_ref().as_array().ok_or_else(|| {
-            (list.span(), "account is not a list of tables: each account begins with [[account]]".to_owned())
-        })?,
-        // An emptied file must not pass for "there are no accounts": every pusher would be deleted.
-        None if version.is_none() => {
-            let problem = "the file is empty: an accounts file without accounts says version = 1";
-            return Err((0..0, problem.to_owned()));
-        }
-        None => return Ok(Accounts::empty()),
+/// Below the checksum people may add accounts: none is lost by that.
+fn integrity(text: &str, accounts: usize) -> Integrity {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut noted = lines.iter().enumerate().filter_map(|(line, text)| Some((line, text.strip_prefix(CHECKSUM)?)));
+    let is_intact = if let Some((last, noted)) = noted.next_back() {
+        noted.trim_end() == checksum(lines[..last].iter().copied())
+    } else {
+        let number = lines.iter().find_map(|line| line.trim_end().strip_prefix("# ")?.strip_suffix(NUMBER));
+        number.is_none_or(|number| number.parse().is_ok_and(|number: usize| number <= accounts))
     };
-    let accounts = tables.iter().map(read_account).collect::<Result<Vec<_>, _>>()?;
-    Accounts::checked(accounts).map_err(|(position, fault)| {
-        let table = tables.get(position);
-        let value = table.and_then(|table| table.get_ref().get(fault.key));
-        (value.or(table).map_or(0..0, Spanned::span), fault.problem)
+    if is_intact { Integrity::Intact } else { Integrity::Mismatch }
+}
+
+/// Of the lines, whatever ends them.
+fn checksum<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+    digest(&SHA256, text.as_bytes()).as_ref().iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
     })
 }
 
-fn read_account(value: &Spanned<DeValue<'_>>) -> Result<Account, Problem> {
-    let table = value
-        .get_ref()
-        .as_table()
-        .ok_or_else(|| (value.span(), "this account is not a table: it begins with [[account]]".to_owned()))?;
-    only(table, &KEYS)?;
-    let string = |key, example| read_string(table, value, key, example);
-    Ok(Account {
-        name: string("name", "work")?.into(),
-        app_id: string("app_id", crate::identity::APP_ID)?.to_owned(),
-        pushkey: string("pushkey", "…")?.to_owned(),
-        counts: read_counts(table)?,
-        created_at: read_time(table, value)?,
-        sign_in: table.get("sign_in").map(read_sign_in).transpose()?,
-    })
-}
-
-fn read_sign_in(value: &Spanned<DeValue<'_>>) -> Result<SignIn, Problem> {
-    let right = "sign_in is not a table: it is written by `pushbell login`";
-    let table = value.get_ref().as_table().ok_or_else(|| (value.span(), right.to_owned()))?;
-    only(table, &SIGN_IN_KEYS)?;
-    let string = |key, example| read_string(table, value, key, example).map(ToOwned::to_owned);
-    let method = string("method", "password")?;
-    let method = SignInMethod::WORDS.into_iter().find(|(word, _)| *word == method).ok_or_else(|| {
-        let problem = "method is none of \"password\", \"sso\", \"oauth\" and \"token\"".to_owned();
-        (table.get("method").map_or(value.span(), Spanned::span), problem)
-    })?;
-    let event_id_only = table.get("event_id_only").map_or(Ok(false), |field| {
-        let boolean = field.get_ref().as_bool();
-        boolean.ok_or_else(|| (field.span(), "event_id_only is neither true nor false".to_owned()))
-    })?;
-    Ok(SignIn {
-        user_id: string("user_id", "@alice:example.org")?,
-        device_id: string("device_id", "")?,
-        homeserver: string("homeserver", "https://matrix.example.org")?,
-        method: method.1,
-        event_id_only,
-        server: string("server", "")?,
-    })
-}
-
-/// Refuses keys that nobody knows.
-fn only(table: &DeTable<'_>, known: &[&'static str]) -> Result<(), Problem> {
-    for key in table.keys() {
-        let name = &**key.get_ref();
-        if !known.contains(&name) {
-            let near = known.iter().max_by(|a, b| nearness(name, a).total_cmp(&nearness(name, b)));
-            return Err((key.span(), format!("unknown key in an account: did you mean {}?", near.unwrap_or(&"name"))));
-        }
+/// A deserializer's message without what it quotes of the text: that may be a pushkey. What it expected is ours.
+fn without_values(message: &str) -> String {
+    if let Some((_, expected)) = message.rsplit_once(", expected ") {
+        let is_key = message.starts_with("unknown field");
+        return format!("{}, expected {expected}", if is_key { "unknown key" } else { "this is not right" });
     }
-    Ok(())
-}
-
-fn read_string<'a>(
-    table: &'a DeTable<'_>,
-    account: &Spanned<DeValue<'_>>,
-    key: &'static str,
-    example: &str,
-) -> Result<&'a str, Problem> {
-    let field = table
-        .get(key)
-        .ok_or_else(|| (account.span(), format!("an account without {key}: add {key} = \"{example}\"")))?;
-    let text = field.get_ref().as_str();
-    text.ok_or_else(|| (field.span(), format!("{key} is not a string: write {key} = \"{example}\"")))
-}
-
-fn read_counts(table: &DeTable<'_>) -> Result<CountsScope, Problem> {
-    let Some(field) = table.get("counts") else { return Ok(CountsScope::default()) };
-    match field.get_ref().as_str() {
-        Some("account") => Ok(CountsScope::Account),
-        Some("room") => Ok(CountsScope::Room),
-        Some(_) | None => Err((field.span(), "counts is neither \"account\" nor \"room\"".to_owned())),
-    }
+    if message.starts_with("missing field") { message.to_owned() } else { "this is not right".to_owned() }
 }
 
 /// A time as we write it (a string) or as people may (TOML's own).
-fn read_time(table: &DeTable<'_>, account: &Spanned<DeValue<'_>>) -> Result<Timestamp, Problem> {
-    const RIGHT: &str = "created_at = \"2026-11-22T09:30:00Z\"";
-    let field = table
-        .get("created_at")
-        .ok_or_else(|| (account.span(), format!("an account without created_at: add for example {RIGHT}")))?;
-    let own = field.get_ref().as_datetime().map(ToString::to_string);
-    let text = field.get_ref().as_str().or(own.as_deref());
-    text.and_then(|text| text.parse().ok())
-        .ok_or_else(|| (field.span(), format!("created_at is not a time with its offset: write for example {RIGHT}")))
+fn read_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    let text = match Value::deserialize(deserializer)? {
+        Value::String(text) => text,
+        Value::Datetime(time) => time.to_string(),
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Array(_) | Value::Table(_) => String::new(),
+    };
+    text.parse().map_err(|_| D::Error::custom("no time, expected one with its offset, as in \"2026-11-22T09:30:00Z\""))
 }
 
-fn is_integer(value: &Spanned<DeValue<'_>>, digits: &str) -> bool {
-    value.get_ref().as_integer().is_some_and(|integer| integer.as_str() == digits)
+impl From<Entry> for Account {
+    fn from(Entry { name, app_id, pushkey, counts, created_at, sign_in }: Entry) -> Self {
+        Self { name: name.into(), app_id, pushkey, counts, created_at, sign_in }
+    }
 }
 
-fn nearness(written: &str, known: &str) -> f64 {
-    strsim::jaro_winkler(written, known)
+impl From<Account> for Entry {
+    fn from(Account { name, app_id, pushkey, counts, created_at, sign_in }: Account) -> Self {
+        Self { name: name.as_ref().to_owned(), app_id, pushkey, counts, created_at, sign_in }
+    }
 }

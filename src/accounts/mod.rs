@@ -16,8 +16,9 @@ mod validate;
 use std::{fmt, path::Path, sync::Arc};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use self::{admit::Index, validate::Fault};
+use self::admit::Index;
 pub use self::{
     admit::{Admission, Rejected},
     error::AccountsError,
@@ -26,7 +27,6 @@ pub use self::{
     sign_in::{SignIn, SignInMethod},
     validate::{MAX_ACCOUNTS, MAX_APP_ID_CHARS, MAX_NAME_CHARS, MAX_PUSHKEY_BYTES},
 };
-use crate::inbox::CountsScope;
 
 /// The name of the account that a first start makes, for whoever connects first: a sign-in takes it over.
 pub const FIRST_ACCOUNT: &str = "home";
@@ -48,6 +48,17 @@ pub struct Account {
     pub sign_in: Option<SignIn>,
 }
 
+/// What the `unread` of an account's pushes counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CountsScope {
+    /// The whole account: Synapse, Dendrite, tuwunel.
+    #[default]
+    Account,
+    /// That push's room: conduwuit and kin. The account's number is the sum over its rooms.
+    Room,
+}
+
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Account")
@@ -66,7 +77,7 @@ impl fmt::Debug for Account {
 pub struct Accounts {
     known: Vec<Arc<Account>>,
     index: Index,
-    /// Why `accounts.toml` could not be read when it last changed; what was known before still counts.
+    /// Why accounts may be missing from `known`: `accounts.toml` could not be read, or is not as it was written.
     unreadable: Option<Arc<str>>,
 }
 
@@ -83,14 +94,14 @@ impl Accounts {
         Self::empty().keeping_known_after(reason)
     }
 
-    /// What counts after `accounts.toml` changed and could not be read: the accounts known before are served on, and
-    /// about any other pushkey nobody can tell.
+    /// The same accounts, while others may exist: these are still served, and any other pushkey is
+    /// [`Admission::Undecided`].
     #[must_use]
     pub fn keeping_known_after(&self, error: &AccountsError) -> Self {
         Self { unreadable: Some(error.to_string().into()), ..self.clone() }
     }
 
-    /// Reads `accounts.toml`.
+    /// Reads `accounts.toml`. Where its checksum does not match, the accounts are [`Self::unreadable`] as well.
     ///
     /// # Errors
     /// When it is missing, unreadable or damaged; says file, line and what would be right.
@@ -116,12 +127,9 @@ impl Accounts {
         self.unreadable.as_deref()
     }
 
-    /// Accounts that each are valid and that do not clash; the faulty one is told by its position.
-    fn checked(list: Vec<Account>) -> Result<Self, (usize, Fault)> {
-        for (position, account) in list.iter().enumerate() {
-            validate::fits_beside(account, &list[..position]).map_err(|fault| (position, fault))?;
-        }
+    /// Of accounts that were checked: each is valid, and none clashes with another.
+    fn of(list: Vec<Account>) -> Self {
         let known: Vec<_> = list.into_iter().map(Arc::new).collect();
-        Ok(Self { index: Index::of(&known), known, unreadable: None })
+        Self { index: Index::of(&known), known, unreadable: None }
     }
 }

@@ -1,9 +1,10 @@
 //! What is known of an account that is signed in to a homeserver. Its tokens are elsewhere: they are secrets.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The session of an account on its homeserver.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SignIn {
     /// `@alice:example.org`
     pub user_id: String,
@@ -14,13 +15,14 @@ pub struct SignIn {
     /// How it was signed in, which is how it signs in again and out.
     pub method: SignInMethod,
     /// The homeserver sends no content: events are fetched from it.
+    #[serde(default)]
     pub event_id_only: bool,
     /// What the homeserver calls itself ("Synapse", "tuwunel"); empty: it does not say.
     pub server: String,
 }
 
 /// How an account was signed in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SignInMethod {
     /// With a password (`m.login.password`).
@@ -39,8 +41,4 @@ impl SignInMethod {
     pub fn owns_session(self) -> bool {
         self != Self::Token
     }
-
-    /// As it is written in `accounts.toml`.
-    pub(super) const WORDS: [(&'static str, Self); 4] =
-        [("password", Self::Password), ("sso", Self::Sso), ("oauth", Self::OAuth), ("token", Self::Token)];
 }

@@ -1,6 +1,6 @@
 //! What a valid account is (pure).
 
-use super::Account;
+use super::{Account, AccountsError};
 
 /// How long a name may be, in characters.
 pub const MAX_NAME_CHARS: usize = 64;
@@ -8,43 +8,34 @@ pub const MAX_NAME_CHARS: usize = 64;
 pub const MAX_APP_ID_CHARS: usize = 64;
 /// How long a `pushkey` may be, in bytes (the specification's limit).
 pub const MAX_PUSHKEY_BYTES: usize = 512;
-/// How many accounts there may be: more than anybody has, few enough that each may have a menu line and a row in `status`.
+/// How many accounts there may be. More than anybody has, few enough for a menu line and a row in `status` each.
 pub const MAX_ACCOUNTS: usize = 64;
 
-/// What is wrong with an account: the key to blame in the file, and a sentence.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) key: &'static str,
-    pub(super) problem: String,
-}
-
 /// Whether the account is valid, and may stand beside the others.
-pub(super) fn fits_beside(account: &Account, others: &[Account]) -> Result<(), Fault> {
-    let fault = |key, problem| Err(Fault { key, problem });
+pub(super) fn fits_beside(account: &Account, others: &[Account]) -> Result<(), AccountsError> {
     let Account { name, app_id, pushkey, counts: _, created_at: _, sign_in: _ } = account;
-    if others.len() >= MAX_ACCOUNTS {
-        return fault("name", format!("there are more than {MAX_ACCOUNTS} accounts: remove some"));
-    }
+    let invalid = |problem| Err(AccountsError::Invalid(problem));
     if !is_name(name) {
-        return fault(
-            "name",
-            format!("a name is 1 to {MAX_NAME_CHARS} letters, digits or any of - _ . @ :, as in \"work\""),
-        );
+        return invalid(format!("a name is 1 to {MAX_NAME_CHARS} letters, digits or any of - _ . @ :, as in \"work\""));
     }
     if app_id.is_empty() || app_id.chars().count() > MAX_APP_ID_CHARS || app_id.chars().any(char::is_control) {
-        return fault("app_id", format!("an app_id is 1 to {MAX_APP_ID_CHARS} printable characters"));
+        return invalid(format!("an app_id is 1 to {MAX_APP_ID_CHARS} printable characters"));
     }
     if pushkey.is_empty() || pushkey.len() > MAX_PUSHKEY_BYTES || pushkey.chars().any(char::is_control) {
-        return fault("pushkey", format!("a pushkey is 1 to {MAX_PUSHKEY_BYTES} bytes of printable characters"));
+        return invalid(format!("a pushkey is 1 to {MAX_PUSHKEY_BYTES} bytes of printable characters"));
+    }
+    let clash = |problem| Err(AccountsError::NotAdded(problem));
+    if others.len() >= MAX_ACCOUNTS {
+        return clash(format!("there are more than {MAX_ACCOUNTS} accounts: remove some"));
     }
     if others.iter().any(|other| other.name == *name) {
-        return fault("name", format!("there is an account \"{name}\" already: names are unique"));
+        return clash(format!("there is an account \"{name}\" already: names are unique"));
     }
     if let Some(other) = others.iter().find(|other| other.app_id == *app_id && other.pushkey == *pushkey) {
-        return fault(
-            "pushkey",
-            format!("the account \"{}\" has the same app_id and pushkey: each pair is one account's", other.name),
-        );
+        return clash(format!(
+            "the account \"{}\" has the same app_id and pushkey: each pair is one account's",
+            other.name
+        ));
     }
     Ok(())
 }

@@ -7,11 +7,13 @@
 mod autostart;
 mod catching_up;
 mod certificate;
-mod interim;
+mod config_file;
 mod listening;
 mod live_desktop;
+mod push_server;
 mod start;
-mod upkeep;
+mod supervisor;
+mod temporary_endpoint;
 
 use std::{
     io::{self, Write},
@@ -20,29 +22,37 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    runtime::Runtime,
+    sync::{Notify, mpsc, oneshot},
+    task::JoinHandle,
+};
 use tracing::Level;
 
 use crate::{
     app::live_desktop::LiveDesktop,
-    control::{self, Instance, InstanceError},
-    controller::{Controller, Inputs, Parts, Topic},
+    control::{self, Command, Instance, InstanceError},
+    controller::{Controller, Inputs, Parts},
     desktop::DesktopEvent,
     failure::Failure,
+    inbox::Inbox,
     intake::Intake,
     logging,
     paths::Paths,
-    platform::{console, main_loop, memory, session::Session, sound_server, watch::FileWatch},
+    platform::{
+        console, control_socket::ControlListener, main_loop, memory, session::Session, sound_server, watch::FileWatch,
+    },
     secrets::Secrets,
     wake::WakeWindow,
 };
 use autostart::AutostartSwitch;
 use catching_up::CatchingUp;
-use certificate::Certificate;
-pub use interim::Interim;
-use listening::{Inherited, Listening};
+pub(crate) use config_file::write_default_config;
+use listening::Inherited;
+use push_server::PushServer;
 use start::Start;
-use upkeep::Upkeep;
+use supervisor::Supervisor;
+pub(crate) use temporary_endpoint::TemporaryEndpoint;
 
 /// How many commands may wait for the controller.
 const WAITING_COMMANDS: usize = 16;
@@ -52,13 +62,13 @@ const CLOSE_TIME: Duration = Duration::from_secs(5);
 
 /// How to run.
 #[derive(Debug)]
-pub struct RunOptions {
+pub(crate) struct RunOptions {
     /// Where everything is.
-    pub paths: Paths,
+    pub(crate) paths: Paths,
     /// Without a tray icon.
-    pub no_tray: bool,
+    pub(crate) no_tray: bool,
     /// The level that the command line names.
-    pub log_level: Option<Level>,
+    pub(crate) log_level: Option<Level>,
 }
 
 /// Runs until the person or the system ends it. Prints, on stdout and once, how to register the account that a first
@@ -66,7 +76,7 @@ pub struct RunOptions {
 ///
 /// # Errors
 /// When it cannot start.
-pub fn run(options: RunOptions) -> Result<(), Failure> {
+pub(crate) fn run(options: RunOptions) -> Result<(), Failure> {
     let RunOptions { paths, no_tray, log_level } = options;
     let inherited = Inherited::take().map_err(|error| Failure::Failed(error.to_string()))?;
     let instance = match Instance::acquire(&paths) {
@@ -74,129 +84,154 @@ pub fn run(options: RunOptions) -> Result<(), Failure> {
         Err(error @ InstanceError::AlreadyRunning) => return say(&error.to_string()),
         Err(error @ InstanceError::Failed { .. }) => return Err(Failure::Failed(error.to_string())),
     };
-    let config = upkeep::with_inherited(start::configuration(&paths)?, inherited.addresses());
-    let log = logging::start(log_level, config.log.level).map_err(|error| Failure::Failed(error.to_string()))?;
+    // Before the configuration is written.
+    let is_first_start = paths.is_first_start();
+    let mut in_force = config_file::load(&paths)?;
+    in_force.config = push_server::with_inherited(in_force.config, inherited.addresses());
+    let log = logging::start(log_level, in_force.config.log.level);
+    let log = log.map_err(|error| Failure::Failed(error.to_string()))?;
     memory::keep_little();
     if let Err(error) = sound_server::prepare(&paths.cache) {
         tracing::warn!("sounds may not work: {}: {error}", paths.cache.display());
     }
-    let news = Arc::new(Notify::new());
-    let start = Start::prepare(paths, config, &news)?;
+    let inbox_changed = Arc::new(Notify::new());
+    let start = Start::prepare(paths, in_force, is_first_start, &inbox_changed)?;
 
-    let (desktop_events, heard) = mpsc::unbounded_channel();
+    let (event_sender, events) = mpsc::unbounded_channel();
     let (tray, tray_commands) = main_loop::channel();
-    let tray = (!no_tray).then_some(tray);
-    let worker = thread::Builder::new().name("pushbell".to_owned()).spawn({
-        let desktop_events = desktop_events.clone();
-        move || -> Result<(), Failure> {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(|error| Failure::Failed(format!("the runtime cannot be started: {error}")))?;
-            runtime.block_on(serve(start, inherited, &instance, log, tray, news, (desktop_events, heard)))
-        }
-    });
-    let worker = worker.map_err(|error| Failure::Failed(format!("no thread could be started: {error}")))?;
+    let desktop_events = event_sender.clone();
+    let worker = Worker {
+        inherited,
+        instance,
+        log,
+        tray: (!no_tray).then_some(tray),
+        inbox_changed,
+        desktop_events: (event_sender, events),
+    };
+    let worker = thread::Builder::new()
+        .name("pushbell".to_owned())
+        .spawn(move || runtime()?.block_on(worker.run(start)))
+        .map_err(|error| Failure::Failed(format!("no thread could be started: {error}")))?;
     if !no_tray {
         main_loop::run(tray_commands, desktop_events);
     }
     worker.join().unwrap_or_else(|_| Err(Failure::Failed("a part of Pushbell has failed; its log says more".into())))
 }
 
-/// Runs everything but the tray, until it is told to end.
-async fn serve(
-    start: Start,
+/// The tokio runtime of a program that has one thread for all that waits.
+///
+/// # Errors
+/// When the system does not let it start.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::Failed(format!("the runtime cannot be started: {error}")))
+}
+
+/// Everything but the tray.
+struct Worker {
     inherited: Inherited,
-    instance: &Instance,
+    instance: Instance,
     log: logging::LogLevel,
     tray: Option<main_loop::TrayRemote>,
-    news: Arc<Notify>,
-    (desktop_events, heard): (mpsc::UnboundedSender<DesktopEvent>, mpsc::UnboundedReceiver<DesktopEvent>),
-) -> Result<(), Failure> {
-    let Start { paths, config, inbox, icon, announcement } = start;
-    // Whoever changes a file is noticed or can tell us before it is read. A change that is missed while the program
-    // starts would stay so, and the pushkey of an account that was added meanwhile would be rejected.
-    let changes = FileWatch::new([paths.config.clone(), paths.accounts.clone()]);
-    let control = instance.listen(&paths).map_err(|error| Failure::Failed(error.to_string()))?;
-    let (accounts, problem) = start::accounts(&paths.accounts);
-    let wake_window = WakeWindow::default();
-    let replayed = wake_window.clone();
-    let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed, move || replayed.is_open());
-    let handed_over = inherited.addresses().to_vec();
-    let mut listening = Listening::new(intake.clone(), inherited);
-    listening.set_extra_paths(&config.server.extra_paths);
-    let missing = listening.open(&config.server.listen, &paths.config).await.map_err(Failure::Failed)?;
-    let certificate = config.server.tls.clone().map(|files| Certificate::start(files, None)).transpose();
-    let certificate = certificate.map_err(|error| Failure::Failed(error.to_string()))?;
-    listening.set_tls(certificate.as_ref().map(Certificate::tls));
-    let unusable = certificate.as_ref().and_then(Certificate::problem).map(|reason| (Topic::Certificate, reason));
-    let heard_where = upkeep::heard_where(&config, &listening, certificate.as_ref());
+    /// Raised by the inbox when there is something new to present.
+    inbox_changed: Arc<Notify>,
+    desktop_events: (mpsc::UnboundedSender<DesktopEvent>, mpsc::UnboundedReceiver<DesktopEvent>),
+}
 
-    let has_tray = tray.is_some();
-    // The main thread's loop lasts until all is written: when a session ends, some systems end the process with the loop.
-    let loop_goes_on = tray.clone();
-    let session = Session::start(icon, has_tray, &desktop_events);
-    let desktop = LiveDesktop::new(session, tray, &config, paths.sounds.clone(), desktop_events);
-    let (events, app_events) = mpsc::unbounded_channel();
-    let (asks, asked) = mpsc::unbounded_channel();
-    let (commands, waiting_commands) = mpsc::channel(WAITING_COMMANDS);
-    let mut controller = Controller::new(Parts {
-        desktop,
-        inbox: inbox.clone(),
-        news,
-        config: config.clone(),
-        accounts: intake.accounts(),
-        asks,
-        tray: has_tray,
-        wake_window,
-    });
-    let problems = problem.into_iter().chain(missing).chain(unusable);
-    controller.prepare(heard_where, announcement, problems).await;
-    listening.serve();
-    tracing::info!(listen = ?listening.addresses(), "ready");
+impl Worker {
+    /// Runs until the program is told to end.
+    async fn run(self, start: Start) -> Result<(), Failure> {
+        let Self { inherited, instance, log, tray, inbox_changed, desktop_events: (event_sender, desktop) } = self;
+        let Start { paths, config, inbox, icon, announcement, config_problem } = start;
+        // Whoever changes a file is noticed or can tell us before it is read. A change that is missed while the program
+        // starts would stay so, and the pushkey of an account that was added meanwhile would be rejected.
+        let files = FileWatch::new([paths.config.clone(), paths.accounts.clone()]);
+        let control = instance.listen(&paths).map_err(|error| Failure::Failed(error.to_string()))?;
+        let (accounts, accounts_problem) = start::accounts(&paths.accounts);
+        let wake_window = WakeWindow::default();
+        let replayed = wake_window.clone();
+        let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed, move || replayed.is_open());
+        let (mut server, problems) = PushServer::open(intake, &config, &paths.config, inherited).await?;
 
-    let (passed_on, controller_commands) = mpsc::channel(WAITING_COMMANDS);
-    let controller =
-        tokio::spawn(controller.run(Inputs { app: app_events, desktop: heard, commands: controller_commands }));
-    let (end_control, control_ended) = tokio::sync::oneshot::channel::<()>();
-    let control = tokio::spawn(control::serve(control, commands, async { drop(control_ended.await) }));
+        // The main thread's loop lasts until all is written: when a session ends, some systems end the process with it.
+        let main_loop_goes_on = tray.clone();
+        let has_tray = tray.is_some();
+        let session = Session::start(icon, has_tray, &event_sender);
+        let live_desktop = LiveDesktop::new(session, tray, &config, paths.sounds.clone(), event_sender);
+        let (events, app) = mpsc::unbounded_channel();
+        let (asks, app_requests) = mpsc::unbounded_channel();
+        let mut controller = Controller::new(Parts {
+            desktop: live_desktop,
+            inbox: inbox.clone(),
+            news: inbox_changed,
+            config: config.clone(),
+            accounts: server.accounts(),
+            asks,
+            tray: has_tray,
+            wake_window,
+        });
+        let problems = config_problem.into_iter().chain(accounts_problem).chain(problems);
+        controller.prepare(server.status(&config), announcement, problems).await;
+        server.serve();
+        tracing::info!(listen = ?server.listening.addresses(), "ready");
 
-    let catching_up = CatchingUp::start(
-        inbox.clone(),
-        Secrets::new(&paths),
-        &intake.accounts(),
-        upkeep::catching_up_settings(&config),
-        events.clone(),
-    );
-    let autostart = AutostartSwitch::new(events.clone());
-    let upkeep = Upkeep {
-        paths,
-        config,
-        intake,
-        log,
-        listening,
-        inherited: handed_over,
-        certificate,
-        events,
-        catching_up,
-        autostart,
-    };
-    let listening = upkeep.run(changes, asked, waiting_commands, passed_on).await;
+        let (to_controller, controller_commands) = mpsc::channel(WAITING_COMMANDS);
+        let inputs = Inputs { app, desktop, commands: controller_commands };
+        let (tasks, commands) = Tasks::start(controller, inputs, control);
+        let secrets = Secrets::new(&paths);
+        let settings = supervisor::catching_up_settings(&config);
+        let catching_up = CatchingUp::start(inbox.clone(), secrets, &server.accounts(), settings, events.clone());
+        let autostart = AutostartSwitch::new(events.clone());
+        let supervisor = Supervisor { paths, config, server, log, events, catching_up, autostart };
+        let requests = supervisor::Requests { files, app: app_requests, commands };
+        let server = supervisor.run(requests, to_controller).await;
 
-    // Requests in progress first: what they record is still presented, or waits for the next start.
-    listening.close().await;
-    drop(end_control);
-    for (part, ended) in [("control socket", control.await), ("controller", controller.await.map(drop))] {
-        if let Err(error) = ended {
-            tracing::error!("the {part} did not end well: {error}");
+        // Requests in progress first: what they record is still presented, or waits for the next start.
+        server.close().await;
+        tasks.end().await;
+        close(inbox).await;
+        drop((main_loop_goes_on, instance));
+        Ok(())
+    }
+}
+
+/// What runs beside the supervisor and ends after it.
+struct Tasks {
+    controller: JoinHandle<()>,
+    control: JoinHandle<()>,
+    end_control: oneshot::Sender<()>,
+}
+
+impl Tasks {
+    /// Starts them. Returns also the commands that come over the control socket.
+    fn start(
+        controller: Controller<LiveDesktop>,
+        inputs: Inputs,
+        control: ControlListener,
+    ) -> (Self, mpsc::Receiver<Command>) {
+        let (sender, commands) = mpsc::channel(WAITING_COMMANDS);
+        let (end_control, control_ended) = oneshot::channel::<()>();
+        let controller = tokio::spawn(controller.run(inputs));
+        let control = tokio::spawn(control::serve(control, sender, async { drop(control_ended.await) }));
+        (Self { controller, control, end_control }, commands)
+    }
+
+    /// Ends them. The controller ends by itself once nobody sends it anything.
+    async fn end(self) {
+        drop(self.end_control);
+        for (part, ended) in [("control socket", self.control.await), ("controller", self.controller.await)] {
+            if let Err(error) = ended {
+                tracing::error!("the {part} did not end well: {error}");
+            }
         }
     }
+}
+
+async fn close(inbox: Inbox) {
     if tokio::time::timeout(CLOSE_TIME, inbox.close()).await.is_err() {
         tracing::warn!("the disk takes too long: the inbox is left to the next start, which loses nothing");
     }
     tracing::info!("ended");
-    drop(loop_goes_on);
-    Ok(())
 }
 
 /// Whether what is said goes to a log.

@@ -1,17 +1,18 @@
-//! What must be good before anything is bound: the configuration and the inbox; and reading the accounts.
+//! What must be good before anything is bound: the files of the person.
 
 use std::{path::Path, sync::Arc};
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
+use super::config_file;
 use crate::{
-    accounts::{Account, Accounts, AccountsFile, FIRST_ACCOUNT, new_pushkey},
-    config::{self, Config},
+    accounts::{Account, Accounts, AccountsFile, CountsScope, FIRST_ACCOUNT, new_pushkey},
+    config::{Config, InForce},
     controller::{Topic, WELCOME, own_popup},
     failure::Failure,
     identity,
-    inbox::{CountsScope, Inbox, Retention},
+    inbox::{Inbox, Retention},
     paths::Paths,
     platform::files,
     present::popup::Popup,
@@ -28,63 +29,64 @@ pub(super) struct Start {
     pub(super) inbox: Inbox,
     /// The app icon for popups: a file, or a name that an icon theme may know.
     pub(super) icon: String,
-    /// A popup to begin with.
+    /// The welcome of a first start.
     pub(super) announcement: Option<Popup>,
-}
-
-/// Reads the configuration; a first start writes the commented default before.
-pub(super) fn configuration(paths: &Paths) -> Result<Config, Failure> {
-    config::write_default(&paths.config).map_err(|error| {
-        Failure::Failed(format!("{}: the default configuration cannot be written: {error}", paths.config.display()))
-    })?;
-    Ok(Config::load(&paths.config)?)
+    /// What is wrong with the configuration file, if a copy is in force.
+    pub(super) config_problem: Option<(Topic, String)>,
 }
 
 impl Start {
     /// Opens the inbox; a first start makes an account and says how to register it.
-    pub(super) fn prepare(paths: Paths, config: Config, news: &Arc<Notify>) -> Result<Self, Failure> {
+    pub(super) fn prepare(
+        paths: Paths,
+        in_force: InForce,
+        is_first: bool,
+        changed: &Arc<Notify>,
+    ) -> Result<Self, Failure> {
+        let InForce { config, text, fault } = in_force;
+        AccountsFile::new(&paths.accounts).remove_leftovers();
         // Accounts come before the inbox: accounts that are missing beside an inbox were lost, and must not be made anew.
-        let mut announcement = None;
-        if is_missing(&paths.accounts)? && is_missing(&paths.database)? {
-            let account = first_account(&paths)?;
-            let url = config.server.base_url();
-            let by_hand = if super::is_logged() {
-                // The pushkey is nothing for a log.
-                format!("`pushbell account show {FIRST_ACCOUNT}` says how to do it by hand.")
-            } else {
-                format!(
-                    "Or do it by hand, with the account \"{FIRST_ACCOUNT}\" that was made for that. This is what a \
-                     homeserver must be told:\n\n{}\n\
-                     `pushbell account show {FIRST_ACCOUNT}` prints this again, `pushbell test` sends a test push.",
-                    registration::describe(&account, &url)
-                )
-            };
-            super::say(&format!(
-                "Pushbell is ready. `pushbell login @you:example.org` connects your homeserver.\n\n{by_hand}"
-            ))?;
-            announcement = Some(own_popup(WELCOME, "Click to see how to connect your homeserver."));
+        let announcement = if is_first { Some(welcome(&paths, &config)?) } else { None };
+        let inbox = Inbox::open(&paths.database, retention(&config), Arc::clone(changed))?;
+        if let Some(text) = text {
+            config_file::keep(&paths, &text);
         }
-        let inbox = Inbox::open(&paths.database, retention(&config), Arc::clone(news))?;
+        let config_problem = fault.map(|fault| (Topic::Configuration, config_file::problem(&paths, &fault)));
         let icon = icon(&paths.icon);
-        Ok(Self { paths, config, inbox, icon, announcement })
+        Ok(Self { paths, config, inbox, icon, announcement, config_problem })
     }
+}
+
+/// Makes the first account and prints how to register it. Returns the popup that says so.
+fn welcome(paths: &Paths, config: &Config) -> Result<Popup, Failure> {
+    let account = first_account(paths)?;
+    let by_hand = if super::is_logged() {
+        // A pushkey is never logged.
+        format!("`pushbell account show {FIRST_ACCOUNT}` says how to do it by hand.")
+    } else {
+        format!(
+            "Or do it by hand, with the account \"{FIRST_ACCOUNT}\" that was made for that. This is what a homeserver must \
+             be told:\n\n{}\n\
+             `pushbell account show {FIRST_ACCOUNT}` prints this again, `pushbell test` sends a test push.",
+            registration::describe(&account, &config.server.base_url())
+        )
+    };
+    super::say(&format!(
+        "Pushbell is ready. `pushbell login @you:example.org` connects your homeserver.\n\n{by_hand}"
+    ))?;
+    Ok(own_popup(WELCOME, "Click to see how to connect your homeserver."))
 }
 
 /// Reads the accounts. That they cannot be read is a problem, but does not keep the rest from running.
 pub(super) fn accounts(path: &Path) -> (Accounts, Option<(Topic, String)>) {
-    match Accounts::read(path) {
-        Ok(accounts) => (accounts, None),
-        Err(error) => (Accounts::unavailable(&error), Some((Topic::Accounts, error.to_string()))),
-    }
+    let accounts = Accounts::read(path).unwrap_or_else(|error| Accounts::unavailable(&error));
+    let problem = accounts.unreadable().map(|reason| (Topic::Accounts, reason.to_owned()));
+    (accounts, problem)
 }
 
 /// How the configuration says that the inbox is kept.
 pub(super) fn retention(config: &Config) -> Retention {
     Retention { keep_days: config.history.keep_days, keep_bodies: config.history.keep_bodies }
-}
-
-fn is_missing(path: &Path) -> Result<bool, Failure> {
-    path.try_exists().map(|exists| !exists).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
 }
 
 fn first_account(paths: &Paths) -> Result<Account, Failure> {

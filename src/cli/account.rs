@@ -10,9 +10,8 @@ use super::{
     output,
 };
 use crate::{
-    accounts::{Account, Accounts, AccountsError, AccountsFile, new_pushkey},
+    accounts::{Account, Accounts, AccountsError, AccountsFile, CountsScope, new_pushkey},
     control::{AskError, Reply, Request, ask},
-    inbox::CountsScope,
     registration,
 };
 
@@ -23,7 +22,7 @@ pub(super) const NO_ACCOUNTS: &str =
 pub(super) fn run(context: &Context, command: arguments::Account, out: &mut dyn Write) -> Result<(), Failure> {
     match command {
         arguments::Account::Add(new) => add(context, new, out),
-        arguments::Account::List => list(context, out),
+        arguments::Account::List(asked) => list(context, asked.accept, out),
         arguments::Account::Show(which) => show(context, &which.name, out),
         arguments::Account::Remove(which) => remove(context, &which.name, out),
     }
@@ -48,10 +47,14 @@ fn add(context: &Context, new: AddAccount, out: &mut dyn Write) -> Result<(), Fa
     tell_running(context)
 }
 
-fn list(context: &Context, out: &mut dyn Write) -> Result<(), Failure> {
+fn list(context: &Context, accept: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    if accept {
+        AccountsFile::new(&context.paths.accounts).accept()?;
+        tell_running(context)?;
+    }
     let accounts = match Accounts::read(&context.paths.accounts) {
-        // Beside an inbox they were lost.
-        Err(AccountsError::Missing { .. }) if !context.paths.database.exists() => Accounts::empty(),
+        // Else they were lost.
+        Err(AccountsError::Missing { .. }) if context.paths.is_first_start() => Accounts::empty(),
         read => read?,
     };
     if accounts.iter().len() == 0 {
@@ -72,7 +75,10 @@ fn list(context: &Context, out: &mut dyn Write) -> Result<(), Failure> {
         ]
     };
     let rows: Vec<_> = accounts.iter().map(row).collect();
-    output::table(out, ["NAME", "APP ID", "COUNTS", "MADE", "SIGNED IN"], &rows)?;
+    output::table(out, ["NAME", "APP ID", "COUNTS", "MADE", "SIGNED IN"], &rows, None)?;
+    if let Some(reason) = accounts.unreadable() {
+        writeln!(out, "\n{reason}.")?;
+    }
     Ok(())
 }
 

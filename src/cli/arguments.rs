@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::Level;
 
-use crate::{identity, inbox::CountsScope, sample::Kind};
+use crate::{accounts::CountsScope, identity, sample::Kind};
 
 const GLOBAL: &str = "Global options";
 
@@ -22,22 +22,22 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 signed in but no push has come ye
 /// A Matrix http pusher's endpoint on the desktop itself: pushes become popups, sounds and a badge in the tray.
 #[derive(Debug, Parser)]
 #[command(name = "pushbell", version = identity::VERSION, after_help = EXAMPLES)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Use this configuration file
     #[arg(long, global = true, value_name = "FILE", env = "PUSHBELL_CONFIG", hide_env_values = true)]
     #[arg(help_heading = GLOBAL)]
-    pub config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     /// Log so much to stderr, whatever the configuration says: error, warn, info, debug or trace
     #[arg(long, global = true, value_name = "LEVEL", hide_possible_values = true, help_heading = GLOBAL)]
-    pub log_level: Option<LogLevel>,
+    pub(super) log_level: Option<LogLevel>,
     /// What to do; nothing said is `run`
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub(super) command: Option<Command>,
 }
 
 /// A command.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Run in the tray (what `pushbell` alone does)
     Run(Run),
     /// Sign in to your homeserver, have it push to this desktop, and see that a push arrives
@@ -74,7 +74,7 @@ pub enum Command {
 
 /// `pushbell autostart`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
-pub enum Autostart {
+pub(super) enum Autostart {
     /// Start with the desktop, by what fits it
     On,
     /// Do not start with the desktop
@@ -85,15 +85,15 @@ pub enum Autostart {
 
 /// `pushbell completions`
 #[derive(Debug, Clone, Copy, Args)]
-pub struct Completions {
+pub(super) struct Completions {
     /// Whose
     #[arg(value_enum)]
-    pub shell: Shell,
+    pub(super) shell: Shell,
 }
 
 /// A shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Shell {
+pub(super) enum Shell {
     /// GNU Bash
     Bash,
     /// The Z shell
@@ -104,55 +104,55 @@ pub enum Shell {
 
 /// `pushbell run`
 #[derive(Debug, Clone, Copy, Default, Args)]
-pub struct Run {
+pub(super) struct Run {
     /// Do without a tray icon, on a desktop that has no tray
     #[arg(long)]
-    pub no_tray: bool,
+    pub(super) no_tray: bool,
 }
 
 /// `pushbell login`
 #[derive(Debug, Args)]
-pub struct Login {
+pub(super) struct Login {
     /// Your user ID: @alice:example.org
     #[arg(value_name = "@USER:SERVER")]
-    pub user: String,
+    pub(super) user: String,
     /// Where the homeserver is [default: found from the user ID]
     #[arg(long, value_name = "URL")]
-    pub homeserver: Option<String>,
+    pub(super) homeserver: Option<String>,
     /// Read the password from the first line of this file; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "token_file")]
-    pub password_file: Option<PathBuf>,
+    pub(super) password_file: Option<PathBuf>,
     /// Use the access token on the first line of this file; `-` is standard input
     #[arg(long, value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
+    pub(super) token_file: Option<PathBuf>,
     /// Have the homeserver send no content: sender, room and text are fetched from it
     #[arg(long)]
-    pub event_id_only: bool,
+    pub(super) event_id_only: bool,
     /// How long to wait for a first push [default: 60 without a terminal, 600 with one]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=86_400))]
-    pub wait: Option<u64>,
+    pub(super) wait: Option<u64>,
     /// Go on even though the homeserver cannot reach this computer, or is not reached over https
     #[arg(long)]
-    pub anyway: bool,
+    pub(super) anyway: bool,
 }
 
 /// `pushbell logout`
 #[derive(Debug, Args)]
-pub struct Logout {
+pub(super) struct Logout {
     /// The account's name, or its user ID
-    pub name: String,
+    pub(super) name: String,
     /// Forget the session even though its homeserver cannot be told
     #[arg(long)]
-    pub anyway: bool,
+    pub(super) anyway: bool,
 }
 
 /// `pushbell account`
 #[derive(Debug, Subcommand)]
-pub enum Account {
+pub(super) enum Account {
     /// Make an account, and say how to register it with a homeserver
     Add(AddAccount),
     /// List all accounts
-    List,
+    List(ListAccounts),
     /// Print an account's URL, `app_id` and pushkey, and a request to paste
     Show(AccountName),
     /// Remove an account: its homeserver is told so at its next push
@@ -161,30 +161,38 @@ pub enum Account {
 
 /// `pushbell account add`
 #[derive(Debug, Args)]
-pub struct AddAccount {
+pub(super) struct AddAccount {
     /// What to call it, for example "home"
-    pub name: String,
+    pub(super) name: String,
     /// The pusher's `app_id`, at most 64 characters
     #[arg(long, value_name = "APP_ID", default_value = identity::APP_ID)]
-    pub app_id: String,
+    pub(super) app_id: String,
     /// The pusher's pushkey, at most 512 bytes [default: 256 random bits]
     #[arg(long, value_name = "PUSHKEY")]
-    pub pushkey: Option<String>,
+    pub(super) pushkey: Option<String>,
     /// What the unread number of a push counts
     #[arg(long, value_enum, default_value_t = Counts::Account)]
-    pub counts: Counts,
+    pub(super) counts: Counts,
+}
+
+/// `pushbell account list`
+#[derive(Debug, Args)]
+pub(super) struct ListAccounts {
+    /// Take the list as it is, though something else than Pushbell has changed its file
+    #[arg(long)]
+    pub(super) accept: bool,
 }
 
 /// The name of an account.
 #[derive(Debug, Args)]
-pub struct AccountName {
+pub(super) struct AccountName {
     /// The account's name
-    pub name: String,
+    pub(super) name: String,
 }
 
 /// What `counts` of an account's pushes stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Counts {
+pub(super) enum Counts {
     /// The whole account (Synapse, Dendrite, tuwunel)
     Account,
     /// The push's room (conduwuit and kin)
@@ -202,52 +210,52 @@ impl From<Counts> for CountsScope {
 
 /// `pushbell test`
 #[derive(Debug, Args)]
-pub struct Test {
+pub(super) struct Test {
     /// What the push is about
     #[arg(long, value_enum, default_value_t = Kind::Message)]
-    pub kind: Kind,
+    pub(super) kind: Kind,
     /// The account that it is for [default: the first]
     #[arg(long, value_name = "NAME")]
-    pub account: Option<String>,
+    pub(super) account: Option<String>,
 }
 
 /// `pushbell status` and `pushbell doctor`
 #[derive(Debug, Args)]
-pub struct Json {
+pub(super) struct Json {
     /// Print one JSON object
     #[arg(long)]
-    pub json: bool,
+    pub(super) json: bool,
 }
 
 /// `pushbell history`
 #[derive(Debug, Args)]
-pub struct History {
+pub(super) struct History {
     /// How many notices at most
     #[arg(long, value_name = "N", default_value_t = 20)]
-    pub limit: usize,
+    pub(super) limit: usize,
     /// Print one JSON object a line
     #[arg(long)]
-    pub json: bool,
+    pub(super) json: bool,
 }
 
 /// `pushbell pause`
 #[derive(Debug, Args)]
-pub struct Pause {
+pub(super) struct Pause {
     /// How long: "30m", "2h" or "until 08:00" [default: until `pushbell resume`]
     #[arg(num_args = 0..=2, value_name = "LENGTH")]
-    pub length: Vec<String>,
+    pub(super) length: Vec<String>,
 }
 
 /// `pushbell check-config`
 #[derive(Debug, Args)]
-pub struct CheckConfig {
+pub(super) struct CheckConfig {
     /// The file to check [default: the one that Pushbell uses]
-    pub file: Option<PathBuf>,
+    pub(super) file: Option<PathBuf>,
 }
 
 /// A log level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogLevel {
+pub(super) enum LogLevel {
     /// See [`crate::logging`].
     Error,
     /// See [`crate::logging`].

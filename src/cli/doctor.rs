@@ -14,8 +14,9 @@ use crate::{
     push::text,
 };
 
-/// Columns of a terminal that lines are broken for: as many as any has.
+/// Columns that lines are broken for where the output is no terminal; more are hard to read.
 const COLUMNS: usize = 80;
+const MAX_COLUMNS: usize = 100;
 /// Where what is said begins: after the verdict and the part.
 const INDENT: usize = 22;
 
@@ -28,14 +29,10 @@ struct Report<'a> {
 }
 
 /// How it is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Style {
-    /// In colour, broken into short lines.
-    Terminal,
-    /// The same without colour.
-    Plain,
-    /// For a pipe or file: what is said stays on one line.
-    Pipe,
+#[derive(Debug, Clone, Copy)]
+struct Style {
+    color: bool,
+    columns: usize,
 }
 
 pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
@@ -63,12 +60,10 @@ pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<
 
 fn style() -> Style {
     let set = |variable: &str| env::var_os(variable).is_some_and(|value| !value.is_empty());
-    if !io::stdout().is_terminal() {
-        Style::Pipe
-    } else if set("NO_COLOR") || env::var_os("TERM").is_some_and(|term| term == "dumb") {
-        Style::Plain
-    } else {
-        Style::Terminal
+    let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+    Style {
+        color: io::stdout().is_terminal() && !set("NO_COLOR") && !is_dumb,
+        columns: output::terminal_columns().map_or(COLUMNS, |columns| columns.clamp(2 * INDENT, MAX_COLUMNS)),
     }
 }
 
@@ -83,7 +78,7 @@ fn write(findings: &[Finding], style: Style, out: &mut dyn Write) -> io::Result<
     match (of(Verdict::Fault).next(), of(Verdict::Warning).next()) {
         (Some(first), _) => {
             let faults = count(Verdict::Fault, "fault", "faults");
-            let (bold, end) = if style == Style::Terminal { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+            let (bold, end) = if style.color { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
             writeln!(out, "{faults}, {warnings}. {bold}Begin with: {}.{end}", first.part)
         }
         (None, Some(_)) => writeln!(out, "No faults, {warnings}."),
@@ -98,16 +93,13 @@ fn line(finding: &Finding, style: Style, out: &mut dyn Write) -> io::Result<()> 
         Verdict::Warning => ("warning", "\x1b[33m"),
         Verdict::Fault => ("FAULT", "\x1b[1;31m"),
     };
-    let (color, bold, end) = match (style, verdict) {
-        (Style::Plain | Style::Pipe, _) => ("", "", ""),
-        (Style::Terminal, Verdict::Fault) => (color, "\x1b[1m", "\x1b[0m"),
-        (Style::Terminal, Verdict::Good | Verdict::Warning) => (color, "", "\x1b[0m"),
+    let (color, bold, end) = match verdict {
+        _ if !style.color => ("", "", ""),
+        Verdict::Fault => (color, "\x1b[1m", "\x1b[0m"),
+        Verdict::Good | Verdict::Warning => (color, "", "\x1b[0m"),
     };
     let plain = if bold.is_empty() { "" } else { end };
-    let width = match style {
-        Style::Terminal | Style::Plain => COLUMNS - INDENT,
-        Style::Pipe => usize::MAX,
-    };
+    let width = style.columns - INDENT;
     // The paste is for a person to see as it is, and may have lines of its own.
     let harmless = |text: &str| text::spelled_out(text);
     let mut lines = wrapped(&harmless(says), width).into_iter();
@@ -117,7 +109,7 @@ fn line(finding: &Finding, style: Style, out: &mut dyn Write) -> io::Result<()> 
         writeln!(out, "{:INDENT$}{bold}{more}{plain}", "")?;
     }
     if let Some(advice) = advice {
-        for (number, more) in wrapped(&harmless(advice), width.saturating_sub(3)).iter().enumerate() {
+        for (number, more) in wrapped(&harmless(advice), width - 3).iter().enumerate() {
             writeln!(out, "{:INDENT$}{} {more}", "", if number == 0 { "->" } else { "  " })?;
         }
     }
@@ -160,6 +152,8 @@ mod tests {
         ]
     }
 
+    const PLAIN: Style = Style { color: false, columns: COLUMNS };
+
     fn written(findings: &[Finding], style: Style) -> String {
         let mut out = Vec::new();
         write(findings, style, &mut out).unwrap();
@@ -169,7 +163,7 @@ mod tests {
     #[test]
     fn a_terminal_of_eighty_columns_shows_each_part_aligned() {
         assert_eq!(
-            written(&findings(), Style::Plain),
+            written(&findings(), PLAIN),
             "good    database      is sound (12.3 kB)\n\
              warning tray          nothing shows the icon with its badge\n\
              \x20                     -> GNOME shows no tray icons by itself: install and enable\n\
@@ -187,18 +181,15 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_gets_each_sentence_whole_and_no_colour() {
-        let text = written(&findings(), Style::Pipe);
-        assert!(text.contains(
-            "FAULT   endpoint      nothing listens at 192.168.1.20:7874; Pushbell listens at 127.0.0.1:7874\n"
-        ));
-        assert!(!text.contains('\u{1b}'));
-        assert_eq!(written(&findings(), Style::Terminal).matches("\u{1b}[1;31m").count(), 1);
+    fn only_a_terminal_gets_colour() {
+        assert!(!written(&findings(), PLAIN).contains('\u{1b}'));
+        let terminal = Style { color: true, columns: 100 };
+        assert_eq!(written(&findings(), terminal).matches("\u{1b}[1;31m").count(), 1);
     }
 
     #[test]
     fn the_end_says_how_it_is() {
-        let last = |findings: &[Finding]| written(findings, Style::Pipe).lines().last().unwrap_or_default().to_owned();
+        let last = |findings: &[Finding]| written(findings, PLAIN).lines().last().unwrap_or_default().to_owned();
         assert_eq!(last(&findings()[..1]), "All is well.");
         assert_eq!(last(&findings()[..2]), "No faults, 1 warning.");
     }

@@ -17,8 +17,6 @@ use crate::{
 
 /// Room for who and where, in characters.
 const LONGEST_FROM: usize = 36;
-/// Room for the text, in characters.
-const LONGEST_TEXT: usize = 60;
 
 /// A line of `history --json`. What the homeserver did not say is null.
 #[derive(Serialize)]
@@ -53,7 +51,7 @@ pub(super) fn run(context: &Context, asked: &History, out: &mut dyn Write) -> Re
         }
     } else {
         let rows: Vec<_> = notices.iter().map(row).collect();
-        output::table(out, ["TIME", "ACCOUNT", "FROM", "TEXT", "STATE"], &rows)?;
+        output::table(out, ["TIME", "ACCOUNT", "STATE", "FROM", "TEXT"], &rows, output::terminal_columns())?;
     }
     Ok(())
 }
@@ -80,20 +78,21 @@ fn line(notice: &Notice) -> Line<'_> {
         highlight: notice.highlight,
         redacted: notice.redacted,
         received_at: notice.received_at.to_string(),
-        shown: is_shown(notice),
+        shown: notice.presentation == Presentation::Shown,
         read: notice.read,
     }
 }
 
 fn row(notice: &Notice) -> [String; 5] {
-    let state = [(notice.highlight, "highlight"), (!notice.read, "unread"), (is_waiting(notice), "not shown yet")];
+    let is_waiting = notice.presentation == Presentation::Waiting;
+    let state = [(notice.highlight, "highlight"), (!notice.read, "unread"), (is_waiting, "not shown yet")];
     let state: Vec<&str> = state.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word).collect();
     [
         output::local_time(notice.received_at),
         output::harmless(&notice.account),
-        text::line(&from(notice), LONGEST_FROM),
-        text::line(&present::body(notice), LONGEST_TEXT),
         state.join(", "),
+        text::line(&from(notice), LONGEST_FROM),
+        output::harmless(&present::body(notice)),
     ]
 }
 
@@ -106,20 +105,6 @@ fn from(notice: &Notice) -> String {
         (Some(who), None) => who.clone(),
         (None, Some(room)) => room.clone(),
         (None, None) => notice.room_id.clone().unwrap_or_default(),
-    }
-}
-
-fn is_shown(notice: &Notice) -> bool {
-    match notice.presentation {
-        Presentation::Shown => true,
-        Presentation::Waiting | Presentation::Settled => false,
-    }
-}
-
-fn is_waiting(notice: &Notice) -> bool {
-    match notice.presentation {
-        Presentation::Waiting => true,
-        Presentation::Shown | Presentation::Settled => false,
     }
 }
 
@@ -157,7 +142,7 @@ mod tests {
 
     #[test]
     fn people_read_one_harmless_line() {
-        let [_, account, from, text, state] = row(&notice());
+        let [_, account, state, from, text] = row(&notice());
         assert_eq!(account, "home");
         assert_eq!(from, "Major Tom in Mission Control");
         assert_eq!(text, "one two");

@@ -143,7 +143,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::{accounts::SignInMethod, inbox::CountsScope};
+    use crate::accounts::{CountsScope, SignInMethod};
 
     #[test]
     fn what_remains_depends_on_whose_session_it_was() {

@@ -1,7 +1,7 @@
 //! The command line: every command, what it prints, and how it ends.
 
 mod account;
-pub mod arguments;
+mod arguments;
 mod autostart;
 mod completions;
 mod doctor;
@@ -17,18 +17,17 @@ mod test;
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::Path,
     process::ExitCode,
 };
 
 use clap::Parser;
 use jiff::Zoned;
-use tokio::runtime::Runtime;
 use tracing::Level;
 
 use crate::{
-    app::{self, RunOptions},
-    config::{Config, ConfigError},
+    app::{self, RunOptions, runtime},
+    config::{self, Config, ConfigError, InForce, ReadError},
     control::{Reply, Request, Status, ask},
     failure::{self, Failure},
     logging,
@@ -38,14 +37,19 @@ use crate::{
 };
 use arguments::{Arguments, CheckConfig, Command, Run};
 
-/// Does what the command line says, and says how it ended.
+/// Does what the command line says, and says how it ended. What is wrong is one message on stderr that begins with
+/// "pushbell: ", whoever finds it.
 #[must_use]
 pub fn main() -> ExitCode {
     console::attach();
-    let arguments = Arguments::parse();
     let mut out = io::stdout();
-    let ended = dispatch(arguments, &mut out).and_then(|()| Ok(out.flush()?));
-    match ended {
+    let ended = match Arguments::try_parse() {
+        Ok(arguments) => dispatch(arguments, &mut out),
+        Err(error) if error.use_stderr() => Err(Failure::Usage(usage(&error))),
+        // Help and version: asked for.
+        Err(error) => error.print().map_err(Failure::from),
+    };
+    match ended.and_then(|()| Ok(out.flush()?)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Some(message) = failure.message() {
@@ -57,10 +61,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// What runs a command that waits for others.
-fn runtime() -> Result<Runtime, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Failure::Failed(format!("the runtime cannot be started: {error}")))
+/// What clap says of a wrong command line, without its own prefix.
+fn usage(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned()
 }
 
 /// What every command starts from.
@@ -81,6 +85,11 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     }
     let context = Context { config_named: config.is_some(), paths: Paths::find(config)? };
     let command = command.unwrap_or(Command::Run(Run::default()));
+    // These make the file, or say themselves what is wrong with it.
+    let copes_without_config = matches!(command, Command::Run(_) | Command::CheckConfig(_) | Command::Doctor(_));
+    if !copes_without_config {
+        context.check_named_config()?;
+    }
     if !matches!(command, Command::Run(_)) {
         // The running program starts it itself, as its configuration says.
         logging::start(log_level, Level::WARN).map_err(|error| Failure::Failed(error.to_string()))?;
@@ -99,7 +108,7 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
             Ok(writeln!(out, "Everything is read.")?)
         }
         Command::Pause(asked) => {
-            let until = pause::end(&asked.length, &Zoned::now()).map_err(Failure::Usage)?;
+            let until = pause::end(&asked.length, &Zoned::now()).map_err(|error| Failure::Usage(error.to_string()))?;
             context.tell(&Request::Pause { until })?;
             match until {
                 Some(until) => writeln!(out, "Paused until {}.", output::local_time(until))?,
@@ -111,7 +120,7 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
             context.tell(&Request::Resume)?;
             Ok(writeln!(out, "Resumed.")?)
         }
-        Command::CheckConfig(asked) => check_config(&context, asked, out),
+        Command::CheckConfig(asked) => check_config(&context, &asked, out),
         Command::Autostart(asked) => autostart::run(&context, asked, out),
         // Done above.
         Command::Completions(_) | Command::Man => Ok(()),
@@ -146,26 +155,41 @@ impl Context {
         }
     }
 
-    /// The configuration; the default one until the first start has written a file.
+    /// The configuration file; the default configuration until the first start has written one.
+    ///
+    /// # Errors
+    /// When the file is not good, even if the running program goes on with a copy of the last good one.
     fn config(&self) -> Result<Config, ConfigError> {
-        if self.has_config_file() { Config::load(&self.paths.config) } else { Ok(Config::default()) }
+        if !self.has_config_file() {
+            return Ok(Config::default());
+        }
+        let InForce { config, fault, .. } = config::in_force(&self.paths)?;
+        fault.map_or(Ok(config), Err)
     }
 
     fn has_config_file(&self) -> bool {
-        self.config_named || self.paths.config.symlink_metadata().is_ok()
+        let is_there = |path: &Path| path.symlink_metadata().is_ok();
+        self.config_named || is_there(&self.paths.config) || is_there(&self.paths.last_good_config)
+    }
+
+    /// A configuration file that was named must be there, whether the command needs it or not.
+    fn check_named_config(&self) -> Result<(), ConfigError> {
+        match self.paths.config.metadata() {
+            Err(error) if self.config_named => {
+                let file = self.paths.config.display().to_string();
+                Err(ConfigError::Unreadable { file, source: ReadError::from(error) })
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 }
 
-fn check_config(context: &Context, asked: CheckConfig, out: &mut dyn Write) -> Result<(), Failure> {
-    let path: PathBuf = match asked.file {
-        Some(file) => file,
-        None if context.has_config_file() => context.paths.config.clone(),
-        None => {
-            let path = context.paths.config.display();
-            return Ok(writeln!(out, "{path} is not there yet: `pushbell` writes it when it first starts.")?);
-        }
-    };
-    match Config::load(&path) {
+fn check_config(context: &Context, asked: &CheckConfig, out: &mut dyn Write) -> Result<(), Failure> {
+    let path = asked.file.as_ref().unwrap_or(&context.paths.config);
+    if asked.file.is_none() && !context.has_config_file() {
+        return Ok(writeln!(out, "{} is not there yet: `pushbell` writes it when it first starts.", path.display())?);
+    }
+    match if asked.file.is_some() { Config::load(path) } else { context.config() } {
         Ok(_) => Ok(writeln!(out, "{} is good", path.display())?),
         Err(error) => {
             writeln!(out, "{}", text::spelled_out(&error.to_string()))?;

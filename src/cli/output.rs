@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
+use terminal_size::{Width, terminal_size_of};
+use unicode_width::UnicodeWidthStr;
 
 use crate::push::text;
 
@@ -15,24 +17,47 @@ pub(super) fn harmless(text: &str) -> String {
     text::line(text, LONGEST_TEXT)
 }
 
-/// Columns under headings, two spaces apart, the last one as long as it is.
-pub(super) fn table<const N: usize>(out: &mut dyn Write, headings: [&str; N], rows: &[[String; N]]) -> io::Result<()> {
+/// Columns of the terminal; `None` when the output is none.
+pub(super) fn terminal_columns() -> Option<usize> {
+    let (Width(columns), _) = terminal_size_of(io::stdout())?;
+    Some(columns.into())
+}
+
+/// Columns under headings, two spaces apart. Of the last column so much is shown as fits into `columns`, if given.
+pub(super) fn table<const N: usize>(
+    out: &mut dyn Write,
+    headings: [&str; N],
+    rows: &[[String; N]],
+    columns: Option<usize>,
+) -> io::Result<()> {
     let headings = headings.map(str::to_owned);
     let lines = || std::iter::once(&headings).chain(rows);
-    let widths: [usize; N] = std::array::from_fn(|column| lines().map(|line| width(&line[column])).max().unwrap_or(0));
+    let widths: [usize; N] = std::array::from_fn(|column| lines().map(|line| line[column].width()).max().unwrap_or(0));
     for line in lines() {
         let mut text = String::new();
         for (cell, column_width) in line.iter().zip(widths) {
             text.push_str(cell);
-            text.extend(std::iter::repeat_n(' ', 2 + column_width - width(cell)));
+            text.extend(std::iter::repeat_n(' ', 2 + column_width - cell.width()));
         }
-        writeln!(out, "{}", text.trim_end())?;
+        writeln!(out, "{}", cut(text.trim_end(), columns.unwrap_or(usize::MAX)))?;
     }
     Ok(())
 }
 
-fn width(text: &str) -> usize {
-    text.chars().count()
+/// The text, with an ellipsis in place of what does not fit.
+fn cut(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let mut shown = String::new();
+    for character in text.chars() {
+        shown.push(character);
+        if shown.width() >= columns {
+            shown.pop();
+            break;
+        }
+    }
+    shown + "…"
 }
 
 /// One line of JSON, in which everything that a terminal might obey, reorder, hide or pile up is escaped.
@@ -60,8 +85,16 @@ mod tests {
     fn columns_are_as_wide_as_their_longest_cell() {
         let mut out = Vec::new();
         let rows = [["ä".into(), "x".into()], ["longer".into(), String::new()]];
-        table(&mut out, ["NAME", "TEXT"], &rows).unwrap();
+        table(&mut out, ["NAME", "TEXT"], &rows, None).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "NAME    TEXT\nä       x\nlonger\n");
+    }
+
+    #[test]
+    fn the_last_column_ends_with_the_terminal() {
+        let mut out = Vec::new();
+        let rows = [["東京".into(), "東京東京".into()], ["abcd".into(), "1234567".into()]];
+        table(&mut out, ["A", "B"], &rows, Some(13)).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "A     B\n東京  東京東…\nabcd  1234567\n");
     }
 
     #[test]

@@ -5,16 +5,21 @@ use jiff::{SignedDuration, Timestamp, Zoned, civil::Time};
 /// Longest pause that has an end of its own.
 const LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
 
+/// What was said is no length of a pause.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is no length of a pause: say \"30m\", \"2h\" or \"until 08:00\"")]
+pub(super) struct NotALength(String);
+
 /// When a pause ends that was asked for in these words: "30m", "2h", "until 08:00" (the next time that clocks show
 /// that); no words are a pause without end.
-pub(super) fn end(words: &[String], now: &Zoned) -> Result<Option<Timestamp>, String> {
+pub(super) fn end(words: &[String], now: &Zoned) -> Result<Option<Timestamp>, NotALength> {
     let said = words.join(" ");
     let until = match said.trim().split_once(char::is_whitespace) {
         None if said.trim().is_empty() => return Ok(None),
         Some(("until", clock)) => next(clock.trim(), now),
         Some(_) | None => after(said.trim(), now),
     };
-    until.map(Some).ok_or_else(|| format!("\"{said}\" is no length of a pause: say \"30m\", \"2h\" or \"until 08:00\""))
+    until.map(Some).ok_or(NotALength(said))
 }
 
 fn after(length: &str, now: &Zoned) -> Option<Timestamp> {

@@ -9,6 +9,7 @@ use super::{Context, Failure, account::NO_ACCOUNTS, output};
 use crate::{
     control::{AccountStatus, AskError, SignInStatus, Status, TlsStatus},
     desktop::ServiceState,
+    push::notify,
 };
 
 pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
@@ -41,7 +42,7 @@ fn describe(status: &Status, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "Warning     {}", output::harmless(warning))?;
     }
     writeln!(out, "Listening   {}", status.listen.join(", "))?;
-    writeln!(out, "Address     {}", status.public_url)?;
+    writeln!(out, "Pusher URL  {}{}", status.public_url, notify::PATH)?;
     if let Some(tls) = &status.tls {
         writeln!(out, "Certificate {}", certificate(tls))?;
     }
@@ -61,19 +62,21 @@ fn describe(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out)?;
     let rows: Vec<_> = status.accounts.iter().map(account).collect();
-    output::table(out, ["ACCOUNT", "UNREAD", "MISSED CALLS", "LAST PUSH", "APP ID"], &rows)?;
-    status.accounts.iter().try_for_each(|account| session(account, out))
+    output::table(out, ["ACCOUNT", "UNREAD", "MISSED CALLS", "LAST PUSH", "APP ID"], &rows, None)?;
+    let sessions: Vec<_> = status.accounts.iter().filter_map(session).collect();
+    if sessions.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    output::table(out, ["ACCOUNT", "SIGNED IN", "CATCHING UP"], &sessions, None)
 }
 
-fn session(account: &AccountStatus, out: &mut dyn Write) -> io::Result<()> {
+/// The row of an account that is signed in.
+fn session(account: &AccountStatus) -> Option<[String; 3]> {
     let SignInStatus { signed_in, catching_up, caught_up_at } = &account.sign_in;
-    let Some(signed_in) = signed_in else { return Ok(()) };
-    writeln!(out, "\n{:<11} {}", output::harmless(&account.name), output::harmless(signed_in))?;
-    if let Some(catching_up) = catching_up {
-        let at = caught_up_at.map_or_else(String::new, |at| format!(" ({})", output::local_time(at)));
-        writeln!(out, "catching up {}{at}", output::harmless(catching_up))?;
-    }
-    Ok(())
+    let at = caught_up_at.map_or_else(String::new, |at| format!(" ({})", output::local_time(at)));
+    let catching_up = catching_up.as_deref().map_or_else(String::new, |words| output::harmless(words) + &at);
+    Some([output::harmless(&account.name), output::harmless(signed_in.as_deref()?), catching_up])
 }
 
 fn certificate(tls: &TlsStatus) -> String {
@@ -164,7 +167,7 @@ mod tests {
             "Problem     pushbell.toml:3: bad\n\
              Warning     beware\n\
              Listening   127.0.0.1:7874, [::1]:7874\n\
-             Address     http://127.0.0.1:7874\n\
+             Pusher URL  http://127.0.0.1:7874/_matrix/push/v1/notify\n\
              Certificate none: no connection is served\n\
              Unread      3\n\
              Missed      1 call\n\
@@ -177,8 +180,8 @@ mod tests {
              ACCOUNT  UNREAD  MISSED CALLS  LAST PUSH  APP ID\n\
              home     3       1             never      org.example\n\
              \n\
-             home        @alice:example.org at https://matrix.example.org\n\
-             catching up 2 events were missed\n"
+             ACCOUNT  SIGNED IN                                         CATCHING UP\n\
+             home     @alice:example.org at https://matrix.example.org  2 events were missed\n"
         );
     }
 

@@ -6,10 +6,9 @@ use serde::Deserialize;
 
 use super::{Context, Failure, arguments, output};
 use crate::{
-    accounts::{Account, AccountsError},
+    accounts::{Account, AccountsError, CountsScope},
     control::Status,
     http_client,
-    inbox::CountsScope,
     push::notify,
     sample::{self, Kind},
 };

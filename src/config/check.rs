@@ -1,7 +1,12 @@
 //! What each value of the configuration must be, and how it is said when it is not.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
+use directories::BaseDirs;
 use hyper::Uri;
 use toml::de::DeValue;
 
@@ -103,9 +108,8 @@ pub(super) fn tls(value: &Value<'_, '_>) -> Result<Option<TlsFiles>, Wrong> {
                 return Err(entry.wrong(format!("unknown key, the nearest known one is server.tls.{nearest}")));
             }
         };
-        let path = entry.get().as_str().map(PathBuf::from).filter(|path| path.is_absolute());
-        let wrong = || entry.wrong("expected the whole path of a file, beginning at the root");
-        *place = Some(path.ok_or_else(wrong)?);
+        let wrong = || entry.wrong("expected the whole path of a file, beginning with the root or \"~/\"");
+        *place = Some(path(&entry).ok_or_else(wrong)?);
     }
     match (certificate, key) {
         (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
@@ -134,13 +138,16 @@ pub(super) fn open(value: &Value<'_, '_>) -> Result<OpenWith, Wrong> {
                             or a command as a list such as [\"element-desktop\", \"{room}\"]";
     if let Some(members) = value.members() {
         let words: Option<Vec<String>> = members.iter().map(|m| m.get().as_str().map(str::to_owned)).collect();
-        let words = words.ok_or_else(|| value.wrong(EXPECTED))?;
+        let mut words = words.ok_or_else(|| value.wrong(EXPECTED))?;
         match words.first() {
             Some(program) if !program.is_empty() && !PLACEHOLDERS.iter().any(|p| program.contains(p)) => {}
             Some(_) | None => return Err(value.wrong(EXPECTED)),
         }
         for (word, member) in words.iter().zip(&members) {
             known_placeholders(word, member)?;
+        }
+        if let (Some(program), Some(path)) = (words.first_mut(), members.first().and_then(path)) {
+            path.to_str().ok_or_else(|| value.wrong(EXPECTED))?.clone_into(program);
         }
         return Ok(OpenWith::Command(words));
     }
@@ -177,12 +184,11 @@ pub(super) fn volume(value: &Value<'_, '_>) -> Result<f32, Wrong> {
 
 /// `sound.directory`; empty is none.
 pub(super) fn directory(value: &Value<'_, '_>) -> Result<Option<PathBuf>, Wrong> {
-    let wrong = || value.wrong("expected the whole path of a directory, beginning at the root, or \"\"");
-    let written = value.get().as_str().ok_or_else(wrong)?;
-    if written.is_empty() {
+    if value.get().as_str() == Some("") {
         return Ok(None);
     }
-    Some(PathBuf::from(written)).filter(|path| path.is_absolute()).map(Some).ok_or_else(wrong)
+    let wrong = || value.wrong("expected the whole path of a directory, beginning with the root or \"~/\", or \"\"");
+    path(value).map(Some).ok_or_else(wrong)
 }
 
 /// `sound.tweaks`
@@ -190,9 +196,11 @@ pub(super) fn sounds(value: &Value<'_, '_>) -> Result<BTreeMap<String, String>, 
     const EXPECTED: &str = "expected the name of a sound, such as \"bing\", or the whole path of a file";
     let entries = value.entries().ok_or_else(|| value.wrong("expected a section, [sound.tweaks]"))?;
     let sound = |entry: &Value<'_, '_>| {
+        if let Some(path) = path(entry) {
+            return path.to_str().map(str::to_owned);
+        }
         let written = entry.get().as_str().filter(|written| !written.is_empty())?;
-        let path = std::path::Path::new(written);
-        (path.is_absolute() || path.components().count() == 1).then(|| written.to_owned())
+        (Path::new(written).components().count() == 1).then(|| written.to_owned())
     };
     entries
         .iter()
@@ -208,6 +216,14 @@ pub(super) fn days(value: &Value<'_, '_>) -> Result<u32, Wrong> {
     let days = value.get().as_integer().and_then(|i| u32::from_str_radix(i.as_str(), i.radix()).ok());
     days.filter(|days| (1..=MOST_DAYS).contains(days))
         .ok_or_else(|| value.wrong("expected a whole number of days from 1 to 36500"))
+}
+
+/// A whole path; "~/" begins one in the person's home.
+fn path(value: &Value<'_, '_>) -> Option<PathBuf> {
+    let written = value.get().as_str()?;
+    let in_home = written.strip_prefix("~/").zip(BaseDirs::new());
+    let path = in_home.map_or_else(|| PathBuf::from(written), |(rest, base)| base.home_dir().join(rest));
+    path.is_absolute().then_some(path)
 }
 
 fn number(value: &DeValue<'_>) -> Option<f64> {

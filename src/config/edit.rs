@@ -5,28 +5,42 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::Config;
+use super::{Config, ConfigError};
+
+/// Why a text was not changed; the person has to.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    /// It is no TOML.
+    #[error("{0}")]
+    Syntax(#[from] toml::de::Error),
+    /// It is no good configuration.
+    #[error("{0}")]
+    Faulty(#[from] ConfigError),
+    /// It says the same in another way than is known here.
+    #[error("[server] is written in a way that only a person can change")]
+    Unusual,
+}
 
 /// The text with these addresses as `server.listen` and this as `server.public_url`.
 ///
 /// # Errors
 /// When the text is not one that this can be done to; the person has to.
-pub fn with_server(text: &str, listen: &[String], public_url: &str) -> Result<String, String> {
+pub fn with_server(text: &str, listen: &[String], public_url: &str) -> Result<String, EditError> {
     let listen_value = format!("[{}]", listen.iter().map(|address| quoted(address)).collect::<Vec<_>>().join(", "));
     let changed = set(text, "listen", &listen_value)?;
     let changed = set(&changed, "public_url", &quoted(public_url))?;
     // Whatever the text looked like: what comes out must say what was meant, and must change nothing else.
-    let mut expected = Config::parse(text, "it").map_err(|error| error.to_string())?;
+    let mut expected = Config::parse(text, "it")?;
     expected.server.listen = listen.iter().filter_map(|address| address.parse().ok()).collect();
     expected.server.public_url = (!public_url.is_empty()).then(|| public_url.to_owned());
     match Config::parse(&changed, "it") {
         Ok(config) if config == expected => Ok(changed),
-        Ok(_) | Err(_) => Err("[server] is written in a way that only a person can change".to_owned()),
+        Ok(_) | Err(_) => Err(EditError::Unusual),
     }
 }
 
-fn set(text: &str, key: &str, value: &str) -> Result<String, String> {
-    let document = DeTable::parse(text).map_err(|error| error.to_string())?;
+fn set(text: &str, key: &str, value: &str) -> Result<String, EditError> {
+    let document = DeTable::parse(text)?;
     let server = document.get_ref().get("server");
     let table = server.and_then(|server| server.get_ref().as_table());
     let existing = table.and_then(|table| table.get(key)).map(Spanned::span);
@@ -40,7 +54,7 @@ fn set(text: &str, key: &str, value: &str) -> Result<String, String> {
             let newline = if text[..at].ends_with('\n') { "" } else { "\n" };
             changed.insert_str(at, &format!("{newline}{key} = {value}\n"));
         }
-        (None, Some(_)) => return Err("server is no section".to_owned()),
+        (None, Some(_)) => return Err(EditError::Unusual),
         (None, None) => {
             if !changed.is_empty() && !changed.ends_with('\n') {
                 changed.push('\n');

@@ -1,17 +1,26 @@
 //! What is wrong with a configuration, said so that a person can put it right.
 
-use std::fmt;
+use std::{fmt, io};
 
-/// Why a configuration cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why a configuration file cannot be used.
+#[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read at all.
-    #[error("{file}: {reason}")]
+    #[error("{file}: {source}")]
     Unreadable {
         /// Its path.
         file: String,
-        /// Why, and what to do.
-        reason: String,
+        /// Why.
+        source: ReadError,
+    },
+    /// The file sets nothing, though it did before.
+    #[error(
+        "{file}: the file sets nothing any more. If the defaults are meant, let it say one of them, such as \
+         popup.enabled = true"
+    )]
+    Emptied {
+        /// Its path.
+        file: String,
     },
     /// The file says something that it must not say. Displayed as one line for each fault.
     #[error("{}", lines(file, faults))]
@@ -21,6 +30,32 @@ pub enum ConfigError {
         /// At least one, in the order of the file.
         faults: Vec<Fault>,
     },
+}
+
+/// Why there is no text to parse.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// There is no file of that name.
+    #[error("there is no such file; `pushbell` writes one when it first starts")]
+    Missing,
+    /// The system cannot read it.
+    #[error("cannot be read: {0}")]
+    Io(#[source] io::Error),
+    /// It is longer than any configuration.
+    #[error("longer than {} KiB: this is no configuration of Pushbell", super::MAX_FILE_BYTES / 1024)]
+    TooLong,
+    /// It is not UTF-8.
+    #[error("line {line} is not UTF-8 text: save the file as UTF-8")]
+    NotText {
+        /// The line, counted from 1.
+        line: usize,
+    },
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::NotFound { Self::Missing } else { Self::Io(error) }
+    }
 }
 
 /// One fault of a configuration.

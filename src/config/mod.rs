@@ -4,13 +4,12 @@ mod check;
 mod document;
 mod edit;
 mod error;
+mod file;
 #[cfg(test)]
 mod tests;
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::{self, Read},
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
@@ -18,14 +17,13 @@ use std::{
 use tracing::Level;
 
 use document::Document;
-pub use edit::with_server;
-pub use error::{ConfigError, Fault};
+pub use edit::{EditError, with_server};
+pub use error::{ConfigError, Fault, ReadError};
+use file::MAX_FILE_BYTES;
+pub use file::{InForce, copy_of, in_force};
 
-use crate::{address::Scope, identity, platform::files};
+use crate::{address::Scope, identity};
 pub use notify_rust::Timeout;
-
-/// Longest file that is read: no configuration is that long, but a path may name anything.
-const LONGEST_FILE: u64 = 256 * 1024;
 
 /// The checked configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -174,9 +172,7 @@ impl Config {
     /// # Errors
     /// When it is missing, cannot be read, or is not right.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let file = path.display().to_string();
-        let text = read_text(path).map_err(|reason| ConfigError::Unreadable { file: file.clone(), reason })?;
-        Self::parse(&text, &file)
+        file::read(path).map(|(config, _)| config)
     }
 
     fn read(document: &mut Document<'_>) -> Self {
@@ -279,48 +275,4 @@ impl Default for Config {
 #[must_use]
 pub fn default_text() -> String {
     include_str!("../../config/pushbell.toml").replace("7874", &identity::DEFAULT_PORT.to_string())
-}
-
-/// Writes the commented default configuration, private to the person, unless there is a file already. Makes its
-/// directory. Says whether it was written.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn write_default(path: &Path) -> io::Result<bool> {
-    // Not `exists`: a link that leads nowhere is somebody's file, too.
-    if path.symlink_metadata().is_ok() {
-        return Ok(false);
-    }
-    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        files::create_private_directory(directory)?;
-    }
-    files::replace_private(path, default_text().as_bytes())?;
-    Ok(true)
-}
-
-fn read_text(path: &Path) -> Result<String, String> {
-    let open = || {
-        // Asked before it is opened: opening a pipe would wait for somebody to write into it.
-        if !path.metadata()?.is_file() {
-            return Err(io::Error::other("it is not a file"));
-        }
-        let mut bytes = Vec::new();
-        File::open(path)?.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = open().map_err(|error| {
-        if error.kind() == io::ErrorKind::NotFound {
-            "there is no such file; `pushbell` writes one when it first starts".to_owned()
-        } else {
-            format!("cannot be read: {error}")
-        }
-    })?;
-    if bytes.len() as u64 > LONGEST_FILE {
-        return Err(format!("longer than {} KiB: this is no configuration of Pushbell", LONGEST_FILE / 1024));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count();
-        format!("line {line} is not UTF-8 text: save the file as UTF-8")
-    })
 }

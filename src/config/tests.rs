@@ -60,7 +60,7 @@ fn a_fault_says_line_key_reason_and_what_would_be_right() {
     );
     check(
         &whole_paths("[server.tls]\ncertificate = \"/srv/a\"\nkey = \"b\""),
-        "pushbell.toml:3: server.tls.key = \"b\": expected the whole path of a file, beginning at the root",
+        "pushbell.toml:3: server.tls.key = \"b\": expected the whole path of a file, beginning with the root or \"~/\"",
     );
     check(
         &whole_paths("server.tls = { cert = \"/srv/a\", key = \"/srv/b\" }"),
@@ -202,6 +202,20 @@ fn values_that_would_not_work_are_refused() {
 }
 
 #[test]
+fn a_path_may_begin_in_the_home_wherever_one_is_written() {
+    let home = directories::BaseDirs::new().unwrap().home_dir().join("x");
+    let config = good(
+        "server.tls = { certificate = '~/x', key = '~/x' }\npopup.open = ['~/x', '~/x']\n\
+         sound = { directory = '~/x', tweaks = { a = '~/x' } }",
+    );
+    let tls = config.server.tls.unwrap();
+    assert_eq!([&tls.certificate, &tls.key, &config.sound.directory.unwrap()], [&home; 3]);
+    assert_eq!(Path::new(&config.sound.tweaks["a"]), home);
+    // What the program makes of its arguments is its own.
+    assert_eq!(config.popup.open, OpenWith::Command(vec![home.display().to_string(), "~/x".to_owned()]));
+}
+
+#[test]
 fn homeservers_are_told_where_and_how_we_listen() {
     let check = |text: &str, url: &str, in_the_clear: &[&str]| {
         let server = good(text).server;
@@ -246,27 +260,6 @@ fn a_file_that_cannot_be_read_says_why() {
     assert_eq!(load(&path), "~/pushbell.toml: line 2 is not UTF-8 text: save the file as UTF-8");
     std::fs::write(&path, vec![b'#'; 300 * 1024]).unwrap();
     assert_eq!(load(&path), "~/pushbell.toml: longer than 256 KiB: this is no configuration of Pushbell");
-}
-
-#[test]
-fn the_default_file_is_never_written_over_anything() {
-    let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("a/b/pushbell.toml");
-    assert!(write_default(&path).unwrap());
-    assert_eq!(Config::load(&path).unwrap(), Config::default());
-    std::fs::write(&path, "mine").unwrap();
-    assert!(!write_default(&path).unwrap());
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
-}
-
-#[cfg(unix)]
-#[test]
-fn a_link_that_leads_nowhere_is_not_replaced_by_the_default_file() {
-    let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("pushbell.toml");
-    std::os::unix::fs::symlink(home.path().join("not mounted/pushbell.toml"), &path).unwrap();
-    assert!(!write_default(&path).unwrap());
-    assert!(path.symlink_metadata().unwrap().is_symlink());
 }
 
 /// What the documentation shows as TOML can be copied into `pushbell.toml`.

@@ -9,7 +9,7 @@ use super::{
     reach::{self, LocalEnd, Pushed},
     running::{self, Running},
     sessions::{self, AccountCheck},
-    settings, storage, surroundings, unless_it_hangs,
+    settings, storage, surroundings, with_deadline,
 };
 use crate::{
     accounts::{Account, Accounts},
@@ -38,8 +38,8 @@ pub async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
 
     let (seen, device, starting, storage, ways) = tokio::join!(
         timeout(DEADLINE, probe::surroundings()),
-        unless_it_hangs(DEADLINE, || sound::find_device(probe::has_sound_card())),
-        unless_it_hangs(DEADLINE, autostart::status),
+        with_deadline(DEADLINE, || sound::find_device(probe::has_sound_card())),
+        with_deadline(DEADLINE, autostart::status),
         storage::check(paths, &accounts),
         ways(paths, &config, &running, accounts.as_ref().ok()),
     );
@@ -48,6 +48,7 @@ pub async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
     findings.extend(surroundings::check(seen.ok().as_ref(), device, running.status(), &config, signed_in));
     findings.push(surroundings::starting(starting));
     findings.extend(storage);
+    findings.extend(running.status().into_iter().flat_map(running::never_pushed));
     findings.extend(ways);
     findings.extend(running::problems(&running, &findings, paths, &config));
     findings

@@ -100,15 +100,12 @@ fn words(text: impl ToString) -> String {
     crate::push::text::line(&text.to_string(), MAX_WORDS)
 }
 
-/// What a call that may block returns, on a thread of its own; `None` when it has not returned in time: the thread is
-/// then left behind.
-async fn unless_it_hangs<T: Send + 'static>(
-    patience: Duration,
-    call: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
+/// Runs a call that may block, on a thread of its own. `None` when it has not returned in time: the thread is then left
+/// behind.
+async fn with_deadline<T: Send + 'static>(deadline: Duration, call: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (tell, told) = oneshot::channel();
     // The receiver is gone once the time is over.
     let call = move || drop(tell.send(call()));
     thread::Builder::new().name("doctor".to_owned()).spawn(call).ok()?;
-    timeout(patience, told).await.ok()?.ok()
+    timeout(deadline, told).await.ok()?.ok()
 }

@@ -10,10 +10,10 @@ use std::{
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Finding, Verdict, reach::LocalEnd, unless_it_hangs, words};
+use super::{Finding, Verdict, reach::LocalEnd, with_deadline, words};
 use crate::{
     config::Config,
-    control::{self, AskError, Reply, Request, Status},
+    control::{self, AccountStatus, AskError, Reply, Request, Status},
     identity,
     paths::Paths,
 };
@@ -55,7 +55,7 @@ impl Running {
 /// Asks the running program.
 pub(super) async fn ask(paths: &Paths, patience: Duration) -> Running {
     let (control, lock) = (paths.control.clone(), paths.lock.clone());
-    let asked = unless_it_hangs(patience, move || control::ask(&control, &Request::Status)).await;
+    let asked = with_deadline(patience, move || control::ask(&control, &Request::Status)).await;
     match asked {
         None => Running::Silent("it does not answer".to_owned()),
         Some(Ok(Reply::Status(status))) => Running::Yes(status),
@@ -153,6 +153,18 @@ pub(super) fn problems(running: &Running, findings: &[Finding], paths: &Paths, c
     };
     let problems = status.problems.iter().filter(|problem| !said(problem));
     problems.map(|problem| Finding::fault(PART, words(problem))).collect()
+}
+
+/// Accounts registered by hand that no homeserver has ever pushed to.
+pub(super) fn never_pushed(status: &Status) -> impl Iterator<Item = Finding> {
+    let is_silent = |account: &&AccountStatus| account.last_push.is_none() && account.sign_in.signed_in.is_none();
+    status.accounts.iter().filter(is_silent).map(|account| {
+        let name = words(&account.name);
+        Finding::warning("account", format!("{name}: no push has ever come")).advise(format!(
+            "`pushbell account show {name}` says how to register it; `pushbell account remove {name}` removes one that is \
+             not used"
+        ))
+    })
 }
 
 /// While the program does not run, no push can come back: that is no fault of the way.

@@ -18,7 +18,7 @@ const PART: &str = "config";
 pub(super) fn check(path: &Path, has_file: bool, config: &Result<Config, ConfigError>, runs: bool) -> Vec<Finding> {
     let path = path.display();
     match config {
-        Err(error @ ConfigError::Unreadable { .. }) => {
+        Err(error @ (ConfigError::Unreadable { .. } | ConfigError::Emptied { .. })) => {
             vec![Finding::fault(PART, words(error)).advise("`pushbell check-config` says when it is good")]
         }
         Err(ConfigError::Faulty { file, faults }) => faults

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{DEADLINE, Finding, unless_it_hangs, words};
+use super::{DEADLINE, Finding, with_deadline, words};
 use crate::{
     accounts::{Accounts, AccountsError},
     inbox::{self, InboxError},
@@ -19,7 +19,7 @@ const TOO_LITTLE: u64 = MIB;
 pub(super) async fn check(paths: &Paths, accounts: &Result<Accounts, AccountsError>) -> Vec<Finding> {
     let database = paths.database.clone();
     // Part of the time is for the call to come back.
-    let looked = unless_it_hangs(DEADLINE, move || inbox::check_up(&database, DEADLINE / 2)).await;
+    let looked = with_deadline(DEADLINE, move || inbox::check_up(&database, DEADLINE / 2)).await;
     let mut findings = vec![database_of(paths, looked)];
     findings.extend(disk(paths));
     findings.push(list(paths, accounts));
@@ -76,28 +76,30 @@ fn nearest(path: &Path) -> Option<&Path> {
 
 fn list(paths: &Paths, accounts: &Result<Accounts, AccountsError>) -> Finding {
     const PART: &str = "accounts";
-    match accounts {
-        Ok(accounts) => {
-            let (all, signed_in) =
-                (accounts.iter().len(), accounts.iter().filter(|account| account.sign_in.is_some()).count());
-            if all == 0 {
-                Finding::warning(PART, "there are none: nobody can push")
-                    .advise("`pushbell login @you:example.org`, or `pushbell account add NAME`")
-            } else {
-                Finding::good(PART, format!("{all}, of which {signed_in} signed in"))
-            }
+    let accounts = match accounts {
+        Ok(accounts) => accounts,
+        Err(AccountsError::Missing { .. }) if paths.is_first_start() => {
+            return Finding::good(PART, "there are none yet: the first start makes one");
         }
-        Err(AccountsError::Missing { path }) if paths.database.exists() => {
-            Finding::fault(PART, format!("{} is gone, and pushes are put off", path.display()))
-                .advise("Bring it back from a backup; without one, `pushbell account add NAME` begins anew")
+        Err(AccountsError::Missing { path }) => {
+            return Finding::fault(PART, format!("{} is gone, and pushes are put off", path.display())).advise(
+                "Bring it back from a backup; without one, `pushbell login` or `pushbell account add` begins anew",
+            );
         }
-        Err(AccountsError::Missing { .. }) => Finding::good(PART, "there are none yet: the first start makes one"),
-        Err(
-            error @ (AccountsError::Io { .. }
-            | AccountsError::Damaged { .. }
-            | AccountsError::NotAdded(_)
-            | AccountsError::NoSuchAccount(_)),
-        ) => Finding::fault(PART, words(error)).advise("Put the file right; until then, unknown pushes are put off"),
+        Err(error) => {
+            return Finding::fault(PART, words(error))
+                .advise("Put the file right; until then, unknown pushes are put off");
+        }
+    };
+    let all = accounts.iter().len();
+    if let Some(reason) = accounts.unreadable() {
+        Finding::fault(PART, words(reason)).advise("If the list is right: `pushbell account list --accept`")
+    } else if all == 0 {
+        Finding::warning(PART, "there are none: nobody can push")
+            .advise("`pushbell login @you:example.org`, or `pushbell account add NAME`")
+    } else {
+        let signed_in = accounts.iter().filter(|account| account.sign_in.is_some()).count();
+        Finding::good(PART, format!("{all}, of which {signed_in} signed in"))
     }
 }
 

@@ -191,7 +191,7 @@ fn keyring(seen: &Seen, signed_in: bool) -> Option<Finding> {
             Finding::warning(PART, format!("{}: access tokens may be in a file that only you can read", words(reason)))
                 .advise("To have a keyring, install and unlock one (gnome-keyring, KWallet), then sign in again"),
         ),
-        Seen::Absent(reason) => Some(Finding::good(PART, format!("{}; nobody is signed in", words(reason)))),
+        Seen::Absent(_) => Some(Finding::good(PART, "is not needed: nobody is signed in")),
         Seen::Silent => Some(
             Finding::warning(PART, "does not answer").advise("Unlock it, or restart it by logging out and in again"),
         ),

@@ -43,6 +43,7 @@ pub use self::{
     catching_up::{CaughtUp, ListedUnread, Missed, Standing, UnreadEvent},
     details::{WantedDetails, WantingRoom},
 };
+pub use crate::accounts::CountsScope;
 use crate::{
     notice::{Call, CallState, Notice, NoticeId, RoomDigest, RoomKey},
     push::notify::{Notification, SoundTweak, Tweaks},
@@ -74,17 +75,6 @@ pub struct Recipient {
     pub fetches_details: bool,
     /// The tweaks of its device.
     pub tweaks: Tweaks,
-}
-
-/// What the `unread` of an account's pushes counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CountsScope {
-    /// The whole account: Synapse, Dendrite, tuwunel.
-    #[default]
-    Account,
-    /// That push's room: conduwuit and kin. The account's number is the sum over its rooms.
-    Room,
 }
 
 /// What has changed, for whoever presents it. Bounded, however much has arrived.

@@ -100,11 +100,7 @@ impl Places {
         if let Some(bundled) = Bundled::named(value) {
             return Some(Choice::Bundled(bundled));
         }
-        let in_home = value.strip_prefix("~/").zip(directories::BaseDirs::new());
-        let path = match in_home {
-            Some((rest, base)) => base.home_dir().join(rest),
-            None => PathBuf::from(value),
-        };
+        let path = PathBuf::from(value);
         if path.is_absolute() {
             Some(Choice::File(path))
         } else {

@@ -153,6 +153,36 @@ fn a_bad_change_keeps_the_last_good_configuration_and_says_what_is_wrong_where()
     assert_eq!(app.shows(0, "2 messages\nmore").timeout, 5000);
 }
 
+#[test]
+fn an_emptied_or_faulty_configuration_changes_nothing_while_it_runs_nor_at_a_start() {
+    let mut app = App::start(DUNST, "[popup]\npreview = \"never\"\n");
+    let good = std::fs::read_to_string(app.pushbell.config_file()).expect("it is there");
+    let mut event = 0;
+    for is_running in [true, false] {
+        for bad in ["", "# nothing\n", "[popup\n"] {
+            if !is_running {
+                app.pushbell.terminate();
+            }
+            let mark = app.mark();
+            app.pushbell.write_config(bad);
+            if !is_running {
+                app.pushbell.launch(&["run"]);
+            }
+            let said = app.titled(mark, "The configuration has a fault");
+            assert!(said.body.contains("last good configuration is in force"), "{said:?}");
+            assert!(app.pushbell.status()["problems"][0].as_str().is_some_and(|said| said.contains("pushbell.toml")));
+            assert_eq!(app.pushbell.command(&["check-config"]).code, 78, "{bad:?}");
+            event += 1;
+            let mark = app.mark();
+            app.message(&event.to_string(), &format!("room {event}"), "secret");
+            assert_eq!(app.titled(mark, &format!("Bob in room {event}")).body, "New message", "{bad:?}");
+
+            app.pushbell.write_config(&good);
+            app.pushbell.wait_for_status("all is well", |status| status["problems"] == json!([]));
+        }
+    }
+}
+
 /// How the app ends that cannot start: exit code and what it printed.
 fn ends(pushbell: &mut Pushbell) -> (Option<i32>, String) {
     pushbell.launch(&["run"]);

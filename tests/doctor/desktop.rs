@@ -33,6 +33,7 @@ fn on_a_desktop_where_all_is_well_there_is_no_fault() {
     good("disk", &["free"]);
     good("accounts", &["1, of which 0 signed in"]);
     good("pusher URL", &["comes back as it should"]);
+    report.has("warning", "account", &["home: no push has ever come", "account show home"]);
     report.has("warning", "block list", &["ip_range_whitelist: ['127.0.0.1/32']"]);
     assert_eq!(pushbell.history().len(), 0, "the doctor's own push is kept nowhere");
     assert_eq!(desktop.notifications().len(), shown, "nor is it shown");
@@ -41,7 +42,7 @@ fn on_a_desktop_where_all_is_well_there_is_no_fault() {
     let output = pushbell.command(&["doctor"]);
     assert_eq!(output.code, 0, "{output:?}");
     assert!(output.stdout.contains("\ngood    popups        dunst"), "{}", output.stdout);
-    assert!(output.stdout.ends_with("\n\nNo faults, 1 warning.\n"), "{}", output.stdout);
+    assert!(output.stdout.ends_with("\n\nNo faults, 2 warnings.\n"), "{}", output.stdout);
     assert!(!output.stdout.contains('\u{1b}'));
 
     pushbell.ok(&["autostart", "on"]);

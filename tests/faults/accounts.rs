@@ -97,3 +97,83 @@ fn what_changes_while_it_starts_is_taken_up() {
     app.pushbell.port = new;
     wait_until("the new address is listened on", SOON, || app.pushbell.is_healthy());
 }
+
+#[test]
+fn a_flipped_bit_in_a_pushkey_rejects_nobody_until_the_list_is_accepted() {
+    let mut app = App::start(DUNST, "");
+    app.pushbell.ok(&["account", "add", "other"]);
+    let other = app.pushbell.account_named("other");
+    let path = app.pushbell.data_directory().join("accounts.toml");
+    let good = fs::read_to_string(&path).expect("the accounts are there");
+    let mut bits = app.account.pushkey.clone().into_bytes();
+    bits[3] ^= 1;
+    let flipped = String::from_utf8(bits).expect("base64 and its neighbours are ASCII");
+    for is_running in [true, false] {
+        if !is_running {
+            app.pushbell.terminate();
+        }
+        fs::write(&path, good.replace(&app.account.pushkey, &flipped)).expect("it is ours");
+        if !is_running {
+            app.pushbell.launch(&["run"]);
+        }
+        let known = address(&app.account, message(&format!("$known {is_running}"), "room"));
+        wait_until("what the file lacks is put off", SOON, || {
+            app.pushbell.health().is_ok_and(|answer| answer.status == 503) && app.pushbell.push(&known).0 == 503
+        });
+        app.pushbell.notify(&other, message(&format!("$other {is_running}"), "room"));
+        assert_eq!(app.pushbell.push(&for_a_stranger(&app)).0, 503);
+        let problems = app.pushbell.status()["problems"].to_string();
+        assert!(problems.contains("accounts.toml") && problems.contains("--accept"), "{problems}");
+        let doctor = app.pushbell.command(&["doctor"]);
+        assert!(doctor.code == 1 && doctor.stdout.contains("account list --accept"), "{doctor:#?}");
+
+        // Any command that writes accounts accepts them, and so does one that says so.
+        if is_running {
+            app.pushbell.ok(&["account", "list", "--accept"]);
+        } else {
+            app.pushbell.ok(&["account", "add", "third"]);
+        }
+        assert_eq!(app.pushbell.push(&known), (200, json!({"rejected": [app.account.pushkey]})));
+        app.pushbell.wait_for_status("all is well", |status| status["problems"] == json!([]));
+        fs::write(&path, &good).expect("it is ours");
+        wait_until("the accounts are read again", SOON, || app.pushbell.push(&known) == (200, json!({"rejected": []})));
+    }
+}
+
+#[test]
+fn an_empty_data_directory_beside_a_used_configuration_is_no_first_start() {
+    let mut app = App::start(DUNST, "");
+    app.pushbell.terminate();
+    fs::remove_dir_all(app.pushbell.data_directory()).expect("it is ours");
+    app.pushbell.launch(&["run"]);
+    wait_until("it says that the accounts are gone", SOON, || {
+        app.pushbell.health().is_ok_and(|answer| answer.status == 503 && answer.body.contains("accounts"))
+    });
+    let known = address(&app.account, message("$known", "room"));
+    assert_eq!(app.pushbell.push(&known).0, 503);
+    assert_eq!(app.pushbell.status()["accounts"], json!([]));
+    app.pushbell.ok(&["account", "add", "home", "--pushkey", &app.account.pushkey]);
+    assert_eq!(app.pushbell.push(&known), (200, json!({"rejected": []})));
+}
+
+#[test]
+fn a_killed_account_add_leaves_no_copy_of_the_pushkeys() {
+    let mut app = App::start(DesktopOptions::BARE, "");
+    for name in ["second", "third", "fourth", "fifth"] {
+        app.pushbell.ok(&["account", "add", name]);
+    }
+    app.pushbell.terminate();
+    let (directory, pushkey) = (app.pushbell.data_directory(), app.account.pushkey.clone());
+    let copies = || {
+        let files = fs::read_dir(&directory).expect("it is there").flatten();
+        let has_pushkey = |text: &[u8]| text.windows(20).any(|part| part == &pushkey.as_bytes()[..20]);
+        files.filter(|file| fs::read(file.path()).is_ok_and(|text| has_pushkey(&text))).count()
+    };
+    assert_eq!(copies(), 1);
+    // The system kills who writes more than 1 KiB into a file.
+    let limited = ["/bin/sh", "-c", r#"ulimit -f 2; exec "$0" "$@""#];
+    let killed = app.pushbell.command_under(&limited, &["account", "add", "sixth"]);
+    assert_eq!((killed.code, copies()), (-1, 2), "{killed:#?}");
+    app.pushbell.run();
+    assert_eq!(copies(), 1);
+}

@@ -17,6 +17,7 @@ fn paths(data: &Path) -> Paths {
     let path = |name: &str| data.join(name);
     Paths {
         config: path("pushbell.toml"),
+        last_good_config: path("pushbell.last-good.toml"),
         data: data.to_owned(),
         database: path("pushbell.db"),
         accounts: path("accounts.toml"),

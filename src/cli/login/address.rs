@@ -7,6 +7,7 @@ use std::{
 
 use super::{Failure, Login};
 use crate::{
+    app::write_default_config,
     config::{self, Config},
     control::{AskError, Request, ask},
     homeserver::{BaseUrl, HomeserverKind},
@@ -75,9 +76,9 @@ async fn offer_to_listen(
         return anyway(login, config, source);
     }
     let failed = |reason: String| Failure::Failed(format!("{}: {reason}; write the lines yourself", path.display()));
-    config::write_default(path).map_err(|error| failed(error.to_string()))?;
+    write_default_config(path).map_err(|error| failed(error.to_string()))?;
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    let changed = config::with_server(&text, &listen, &url).map_err(failed)?;
+    let changed = config::with_server(&text, &listen, &url).map_err(|error| failed(error.to_string()))?;
     files::replace_private(path, changed.as_bytes()).map_err(|error| failed(error.to_string()))?;
     match ask(&login.context.paths.control, &Request::ReloadConfiguration) {
         Ok(_) | Err(AskError::NotRunning) => {}

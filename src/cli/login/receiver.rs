@@ -7,7 +7,7 @@ use tokio::{sync::oneshot, time};
 
 use super::{Context, Failure, output};
 use crate::{
-    app::Interim,
+    app::TemporaryEndpoint,
     cli::account,
     config::Config,
     control::{Reply, Request, ask},
@@ -18,18 +18,18 @@ pub(super) enum Receiver {
     /// The running app, with this control socket.
     App(PathBuf),
     /// We ourselves, for as long as this lives.
-    Own(Box<Interim>),
+    Own(Box<TemporaryEndpoint>),
 }
 
 impl Receiver {
     /// Sees that there will be one, before anything depends on it.
     pub(super) fn check(context: &Context, config: &Config) -> Result<(), Failure> {
-        if Interim::check(&context.paths, config)? { Ok(()) } else { is_app(context) }
+        if TemporaryEndpoint::check(&context.paths, config)? { Ok(()) } else { is_app(context) }
     }
 
     /// The running app, which is told to read its accounts, else an endpoint of our own.
     pub(super) async fn start(context: &Context, config: &Config) -> Result<Self, Failure> {
-        if let Some(interim) = Interim::start(&context.paths, config).await? {
+        if let Some(interim) = TemporaryEndpoint::start(&context.paths, config).await? {
             return Ok(Self::Own(Box::new(interim)));
         }
         is_app(context)?;

@@ -5,8 +5,7 @@ use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
-    path::Path,
-    process,
+    path::{Path, PathBuf},
 };
 
 const PRIVATE_FILE: u32 = 0o600;
@@ -50,17 +49,7 @@ pub fn open_private(path: &Path) -> io::Result<File> {
 /// # Errors
 /// When it cannot be written: then the old content stands.
 pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let target = match fs::canonicalize(path) {
-        Ok(target) => target,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
-        Err(error) => return Err(error),
-    };
-    let name = target.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
-    let mut draft_name = OsString::from(".");
-    draft_name.push(name);
-    draft_name.push(format!(".{}", process::id()));
-    let draft = target.with_file_name(draft_name);
-
+    let (target, draft) = target_and_draft(path)?;
     let replaced = write_synced(&draft, content).and_then(|()| fs::rename(&draft, &target));
     if replaced.is_err() {
         // Nothing more can be done about a draft that cannot be removed either.
@@ -71,6 +60,33 @@ pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
         Some(directory) if !directory.as_os_str().is_empty() => File::open(directory)?.sync_all(),
         Some(_) | None => File::open(".")?.sync_all(),
     }
+}
+
+/// Removes the unfinished copy that [`replace_private`] has left behind where it was killed.
+///
+/// # Errors
+/// When there is one that cannot be removed.
+pub fn remove_draft(path: &Path) -> io::Result<()> {
+    let (_, draft) = target_and_draft(path)?;
+    match fs::remove_file(draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// The file behind a path that may be a link, and where its new content is written before it takes its place. Always the
+/// same name: what a killed process leaves there is replaced by the next.
+fn target_and_draft(path: &Path) -> io::Result<(PathBuf, PathBuf)> {
+    let target = match fs::canonicalize(path) {
+        Ok(target) => target,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+        Err(error) => return Err(error),
+    };
+    let mut draft = OsString::from(".");
+    draft.push(target.file_name().ok_or(io::ErrorKind::InvalidFilename)?);
+    draft.push(".new");
+    let draft = target.with_file_name(draft);
+    Ok((target, draft))
 }
 
 /// Whether everybody on this computer can read the file: it lets them, and so does each directory on the way.

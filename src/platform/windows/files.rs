@@ -4,8 +4,7 @@ use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
-    path::Path,
-    process,
+    path::{Path, PathBuf},
 };
 
 /// Makes a directory, and those above it that are missing. One that exists stays as it is.
@@ -30,23 +29,40 @@ pub fn open_private(path: &Path) -> io::Result<File> {
 /// # Errors
 /// When it cannot be written: then the old content stands.
 pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let target = match fs::canonicalize(path) {
-        Ok(target) => target,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
-        Err(error) => return Err(error),
-    };
-    let name = target.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
-    let mut draft_name = OsString::from(".");
-    draft_name.push(name);
-    draft_name.push(format!(".{}", process::id()));
-    let draft = target.with_file_name(draft_name);
-
+    let (target, draft) = target_and_draft(path)?;
     let replaced = write_synced(&draft, content).and_then(|()| fs::rename(&draft, &target));
     if replaced.is_err() {
         // Nothing more can be done about a draft that cannot be removed either.
         drop(fs::remove_file(&draft));
     }
     replaced
+}
+
+/// Removes the unfinished copy that [`replace_private`] has left behind where it was killed.
+///
+/// # Errors
+/// When there is one that cannot be removed.
+pub fn remove_draft(path: &Path) -> io::Result<()> {
+    let (_, draft) = target_and_draft(path)?;
+    match fs::remove_file(draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// The file behind a path that may be a link, and where its new content is written before it takes its place. Always the
+/// same name: what a killed process leaves there is replaced by the next.
+fn target_and_draft(path: &Path) -> io::Result<(PathBuf, PathBuf)> {
+    let target = match fs::canonicalize(path) {
+        Ok(target) => target,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+        Err(error) => return Err(error),
+    };
+    let mut draft = OsString::from(".");
+    draft.push(target.file_name().ok_or(io::ErrorKind::InvalidFilename)?);
+    draft.push(".new");
+    let draft = target.with_file_name(draft);
+    Ok((target, draft))
 }
 
 /// Whether everybody on this computer can read the file. Lists of permissions are not looked at: it is taken as private.

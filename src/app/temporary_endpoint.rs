@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use tokio::{sync::Notify, task::JoinSet};
 
 use super::{
-    certificate::Certificate,
-    listening::{self, Inherited, Listening},
+    listening::{self, Inherited},
+    push_server::PushServer,
     start,
 };
 use crate::{
@@ -23,24 +23,22 @@ use crate::{
 };
 
 /// A running endpoint. Close it: what is in progress is finished then.
-pub struct Interim {
-    listening: Listening,
-    /// Kept in step with its files for as long as it is served.
-    _certificate: Option<Certificate>,
-    /// So are the accounts, by a task that ends with this.
-    following: JoinSet<()>,
+pub(crate) struct TemporaryEndpoint {
+    server: PushServer,
+    /// Reads the accounts again when they change; ends with this.
+    account_watch: JoinSet<()>,
     inbox: Inbox,
-    news: Arc<Notify>,
+    inbox_changed: Arc<Notify>,
     /// Nobody else may open the inbox meanwhile.
     _instance: Instance,
 }
 
-impl Interim {
-    /// Sees whether it could start now, and leaves nothing behind; false when the app runs, which has an endpoint.
+impl TemporaryEndpoint {
+    /// Checks whether it could start now, and leaves nothing behind; false when the app runs, which has an endpoint.
     ///
     /// # Errors
     /// When it could not listen.
-    pub fn check(paths: &Paths, config: &Config) -> Result<bool, Failure> {
+    pub(crate) fn check(paths: &Paths, config: &Config) -> Result<bool, Failure> {
         if Self::acquire(paths)?.is_none() {
             return Ok(false);
         }
@@ -68,61 +66,52 @@ impl Interim {
     ///
     /// # Errors
     /// When it cannot listen, or the inbox cannot be opened.
-    pub async fn start(paths: &Paths, config: &Config) -> Result<Option<Self>, Failure> {
+    pub(crate) async fn start(paths: &Paths, config: &Config) -> Result<Option<Self>, Failure> {
         let Some(instance) = Self::acquire(paths)? else { return Ok(None) };
-        let news = Arc::new(Notify::new());
-        let inbox = Inbox::open(&paths.database, start::retention(config), Arc::clone(&news))?;
+        let inbox_changed = Arc::new(Notify::new());
+        let inbox = Inbox::open(&paths.database, start::retention(config), Arc::clone(&inbox_changed))?;
         // Watched before it is read, or what changes in between would be missed.
         let changes = FileWatch::new([paths.accounts.clone()]);
         // An accounts file that is not there means that nobody can tell, not that there are none.
-        let accounts = Accounts::read(&paths.accounts).unwrap_or_else(|error| Accounts::unavailable(&error));
+        let (accounts, _) = start::accounts(&paths.accounts);
         let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed, || false);
-        let mut following = JoinSet::new();
-        following.spawn(follow(changes, paths.accounts.clone(), intake.clone()));
-        let mut listening = Listening::new(intake, Inherited::default());
-        listening.set_extra_paths(&config.server.extra_paths);
-        if let Some((_, problem)) =
-            listening.open(&config.server.listen, &paths.config).await.map_err(Failure::Failed)?
-        {
+        let mut account_watch = JoinSet::new();
+        account_watch.spawn(watch_accounts(changes, paths.accounts.clone(), intake.clone()));
+        let (mut server, problems) = PushServer::open(intake, config, &paths.config, Inherited::default()).await?;
+        for (_, problem) in problems {
             tracing::warn!("{problem}");
         }
-        let certificate = config.server.tls.clone().map(|files| Certificate::start(files, None)).transpose();
-        let certificate = certificate.map_err(|error| Failure::Failed(error.to_string()))?;
-        if let Some(problem) = certificate.as_ref().and_then(Certificate::problem) {
-            tracing::warn!("{problem}");
-        }
-        listening.set_tls(certificate.as_ref().map(Certificate::tls));
-        listening.serve();
-        Ok(Some(Self { listening, _certificate: certificate, following, inbox, news, _instance: instance }))
+        server.serve();
+        Ok(Some(Self { server, account_watch, inbox, inbox_changed, _instance: instance }))
     }
 
     /// Waits for a push to this account that comes after that time; when it came.
     ///
     /// # Errors
     /// When the inbox cannot be read.
-    pub async fn push_after(&self, account: &str, since: Timestamp) -> Result<Timestamp, Failure> {
+    pub(crate) async fn push_after(&self, account: &str, since: Timestamp) -> Result<Timestamp, Failure> {
         loop {
             let news = self.inbox.news(Timestamp::now()).await?;
             let heard = news.accounts.iter().find(|state| state.account == account).and_then(|state| state.last_push);
             if let Some(at) = heard.filter(|at| *at > since) {
                 return Ok(at);
             }
-            self.news.notified().await;
+            self.inbox_changed.notified().await;
         }
     }
 
     /// Finishes the requests in progress, and closes the inbox.
-    pub async fn close(mut self) {
-        self.listening.close().await;
+    pub(crate) async fn close(mut self) {
+        self.server.close().await;
         // Waited for: where the watch is still open, some systems do not let the directory be deleted.
-        self.following.shutdown().await;
+        self.account_watch.shutdown().await;
         self.inbox.close().await;
     }
 }
 
 /// Takes up accounts that change meanwhile: the pushkey of one that another command has added must not be rejected.
-async fn follow(changes: io::Result<FileWatch>, path: PathBuf, intake: Intake) {
-    let followed: io::Result<Infallible> = async {
+async fn watch_accounts(changes: io::Result<FileWatch>, path: PathBuf, intake: Intake) {
+    let watched: io::Result<Infallible> = async {
         let mut changes = changes?;
         loop {
             changes.changed().await?;
@@ -131,10 +120,10 @@ async fn follow(changes: io::Result<FileWatch>, path: PathBuf, intake: Intake) {
         }
     }
     .await;
-    let Err(error) = followed;
-    tracing::warn!("changes of the accounts are not noticed: {error}");
+    let Err(source) = watched;
+    tracing::warn!("changes of the accounts are not noticed: {source}");
     // Nobody can tell any more who is unknown.
-    let unwatched = AccountsError::Io { path, attempt: "watched", reason: error.to_string() };
+    let unwatched = AccountsError::Io { path, attempt: "watched", source };
     intake.set_accounts(intake.accounts().keeping_known_after(&unwatched));
 }
 
@@ -146,9 +135,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        accounts::{Account, AccountsFile},
+        accounts::{Account, AccountsFile, CountsScope},
         http_client::post_to_own_endpoint,
-        inbox::CountsScope,
         push::notify,
     };
 
@@ -170,8 +158,8 @@ mod tests {
         file.add(account("first")).unwrap();
         let mut config = Config::default();
         config.server.listen = vec!["127.0.0.1:0".parse().unwrap()];
-        let interim = Interim::start(&paths, &config).await.unwrap().unwrap();
-        let address = interim.listening.addresses()[0];
+        let temporary = TemporaryEndpoint::start(&paths, &config).await.unwrap().unwrap();
+        let address = temporary.server.listening.addresses()[0];
         let body = json!({"notification": {"event_id": "$1", "devices": [{"app_id": "app", "pushkey": "second's"}]}});
         let push = async || {
             let body = body.to_string().into_bytes();
@@ -184,6 +172,6 @@ mod tests {
 
         let accepted = async { while push().await != r#"{"rejected":[]}"# {} };
         tokio::time::timeout(PATIENCE, accepted).await.expect("it is known in time");
-        interim.close().await;
+        temporary.close().await;
     }
 }

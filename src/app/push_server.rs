@@ -1,0 +1,132 @@
+//! The endpoint with its sockets and its certificate, as the configuration says.
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use super::{
+    certificate::Certificate,
+    listening::{Inherited, Listening},
+};
+use crate::{
+    accounts::Accounts,
+    config::Config,
+    controller::{self, Topic},
+    failure::Failure,
+    http::tls::TlsError,
+    intake::Intake,
+};
+
+/// Takes pushes: over plain HTTP, or TLS with `server.tls`.
+pub(super) struct PushServer {
+    intake: Intake,
+    pub(super) listening: Listening,
+    /// Kept in step with its files.
+    pub(super) certificate: Option<Certificate>,
+    /// Addresses from the service manager, which stand in for `server.listen`, if any.
+    inherited: Vec<SocketAddr>,
+}
+
+/// The configuration as it is in force where a service manager has said what to listen on.
+pub(super) fn with_inherited(mut config: Config, inherited: &[SocketAddr]) -> Config {
+    if !inherited.is_empty() {
+        inherited.clone_into(&mut config.server.listen);
+    }
+    config
+}
+
+impl PushServer {
+    /// Binds the addresses of the configuration (or uses the inherited sockets) and loads the certificate; serves
+    /// nothing yet. Returns also what does not work now, but may later.
+    ///
+    /// # Errors
+    /// When no address can be listened on, or the certificate's files cannot be watched.
+    pub(super) async fn open(
+        intake: Intake,
+        config: &Config,
+        config_path: &Path,
+        inherited: Inherited,
+    ) -> Result<(Self, Vec<(Topic, String)>), Failure> {
+        let addresses = inherited.addresses().to_vec();
+        let mut listening = Listening::new(intake.clone(), inherited);
+        listening.set_extra_paths(&config.server.extra_paths);
+        let unbound = listening.open(&config.server.listen, config_path).await.map_err(Failure::Failed)?;
+        let mut server = Self { intake, listening, certificate: None, inherited: addresses };
+        server.set_tls(config).map_err(|error| Failure::Failed(error.to_string()))?;
+        let unusable = server.certificate.as_ref().and_then(Certificate::problem);
+        let problems = unbound.into_iter().chain(unusable.map(|reason| (Topic::Certificate, reason)));
+        let problems = problems.collect();
+        Ok((server, problems))
+    }
+
+    /// Takes connections from now on.
+    pub(super) fn serve(&mut self) {
+        self.listening.serve();
+    }
+
+    /// The accounts in force.
+    pub(super) fn accounts(&self) -> Arc<Accounts> {
+        self.intake.accounts()
+    }
+
+    pub(super) fn set_accounts(&self, accounts: Accounts) {
+        self.intake.set_accounts(accounts);
+    }
+
+    /// The same configuration with the inherited addresses in place of `server.listen`, if there are some.
+    pub(super) fn with_inherited(&self, config: Config) -> Config {
+        with_inherited(config, &self.inherited)
+    }
+
+    /// Takes up a changed configuration. Returns what is wrong with it, for each topic that concerns.
+    pub(super) async fn configure(
+        &mut self,
+        old: &Config,
+        new: &Config,
+        config_path: &Path,
+    ) -> [(Topic, Option<String>); 2] {
+        self.intake.set_derive_missed_calls(new.calls.derive_missed);
+        self.listening.set_extra_paths(&new.server.extra_paths);
+        let failure = if new.server.tls == old.server.tls { None } else { self.set_tls(new).err() };
+        let certificate = match failure {
+            Some(error) => Some(error.to_string()),
+            None => self.certificate.as_ref().and_then(Certificate::problem),
+        };
+        let listen = match self.listening.open(&new.server.listen, config_path).await {
+            Ok(problem) => problem.map(|(_, reason)| reason),
+            Err(reason) => Some(reason),
+        };
+        [(Topic::Certificate, certificate), (Topic::Listen, listen)]
+    }
+
+    /// With `server.tls` set, nothing is ever served without encryption, whatever the state of the certificate.
+    fn set_tls(&mut self, config: &Config) -> Result<(), TlsError> {
+        let before = self.certificate.take();
+        let certificate = config.server.tls.clone().map(|files| Certificate::start(files, before)).transpose();
+        self.certificate = certificate?;
+        self.listening.set_tls(self.certificate.as_ref().map(Certificate::tls));
+        Ok(())
+    }
+
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.certificate.is_some() { "https" } else { "http" }
+    }
+
+    /// Where and how pushes are taken now, for `status`.
+    pub(super) fn status(&self, config: &Config) -> controller::Listening {
+        let in_the_clear = config.server.in_the_clear().into_iter().map(|address| {
+            format!(
+                "{address} speaks plain http: whoever is on the way can read pushes and the pushkeys in them. Set \
+                 server.tls, or know that a VPN or a tunnel encrypts this way"
+            )
+        });
+        controller::Listening {
+            addresses: self.listening.addresses(),
+            tls: self.certificate.as_ref().map(Certificate::status),
+            warnings: in_the_clear.chain(self.certificate.as_ref().and_then(Certificate::warning)).collect(),
+        }
+    }
+
+    /// Finishes the requests in progress.
+    pub(super) async fn close(self) {
+        self.listening.close().await;
+    }
+}

@@ -1,0 +1,253 @@
+//! Keeps a running program in step with its files and does what the person asks: reloads, test pushes, the end.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    pin::pin,
+    time::Duration,
+};
+
+use tokio::sync::mpsc;
+
+use super::{
+    autostart::AutostartSwitch,
+    catching_up::{self, CatchingUp},
+    certificate::Certificate,
+    config_file,
+    push_server::PushServer,
+};
+use crate::{
+    accounts::Accounts,
+    config::{self, Config},
+    control::{Command, Reply, Request},
+    controller::{Ask, Event, Topic},
+    desktop::OpenTarget,
+    http_client,
+    logging::LogLevel,
+    paths::Paths,
+    platform::{files, termination::termination, watch::FileWatch},
+    push::notify,
+    registration, sample,
+};
+
+/// How many changes of files may wait; what changes meanwhile is told with the next.
+const WAITING_CHANGES: usize = 4;
+/// How long a test push may take.
+const TEST_TIME: Duration = Duration::from_secs(10);
+
+/// Owns what the configuration and the accounts file decide.
+pub(super) struct Supervisor {
+    pub(super) paths: Paths,
+    pub(super) config: Config,
+    pub(super) server: PushServer,
+    pub(super) log: LogLevel,
+    pub(super) events: mpsc::UnboundedSender<Event>,
+    pub(super) catching_up: CatchingUp,
+    pub(super) autostart: AutostartSwitch,
+}
+
+/// What others ask of the supervisor.
+pub(super) struct Requests {
+    /// Changes of the configuration and the accounts, noticed since before the accounts were read.
+    pub(super) files: io::Result<FileWatch>,
+    /// From the tray menu and the popups.
+    pub(super) app: mpsc::UnboundedReceiver<Ask>,
+    /// From the command line.
+    pub(super) commands: mpsc::Receiver<Command>,
+}
+
+/// Why a test push did not arrive.
+#[derive(Debug, thiserror::Error)]
+enum TestError {
+    #[error("There is no account to send it to: `pushbell login @you:example.org` or `pushbell account add` makes one")]
+    NoAccount,
+    #[error("Pushbell listens nowhere: see server.listen in pushbell.toml")]
+    NotListening,
+    #[error("{0}")]
+    NoRandomness(#[from] getrandom::Error),
+    #[error("{scheme}://{address} answered with {status}")]
+    Refused { scheme: &'static str, address: SocketAddr, status: u16 },
+    #[error("{scheme}://{address}: {reason}")]
+    NotDelivered { scheme: &'static str, address: SocketAddr, reason: String },
+}
+
+/// What of the configuration concerns catching up.
+pub(super) fn catching_up_settings(config: &Config) -> catching_up::Settings {
+    catching_up::Settings { server: config.server.clone(), derive_missed_calls: config.calls.derive_missed }
+}
+
+impl Supervisor {
+    /// Runs until the program is to end, and returns what still takes pushes. What commands ask of the controller is
+    /// passed on to it.
+    pub(super) async fn run(mut self, requests: Requests, controller: mpsc::Sender<Command>) -> PushServer {
+        let Requests { files, app: mut asked, mut commands } = requests;
+        let (change_sender, mut changed) = mpsc::channel(WAITING_CHANGES);
+        // A task of its own: it waits until a file has come to rest, which commands that keep coming must not interrupt.
+        tokio::spawn(watch(files, change_sender));
+        let mut termination = pin!(termination());
+        self.autostart.look();
+        // It was read before it was watched.
+        self.read_config().await;
+        loop {
+            tokio::select! {
+                () = &mut termination => break,
+                () = self.server.listening.retry_is_due() => {
+                    let problem = self.server.listening.try_again().await;
+                    self.tell(Event::Problem(Topic::Listen, problem));
+                    self.tell_listening();
+                }
+                () = Certificate::changed(&mut self.server.certificate) => self.tell_listening(),
+                Some(paths) = changed.recv() => self.files_changed(&paths).await,
+                ask = asked.recv() => match ask {
+                    Some(Ask::Quit) | None => break,
+                    Some(Ask::SendTest { unread }) => self.send_test(unread),
+                    Some(Ask::SetAutostart(on)) => self.autostart.set(on),
+                    Some(Ask::CatchUp(missing)) => self.catching_up.missing(missing),
+                    Some(Ask::Connect { token }) => self.connect(token),
+                    Some(Ask::OpenConfiguration { token }) => {
+                        self.tell(Event::Open(OpenTarget::File(self.paths.config.clone()), token));
+                    }
+                },
+                Some((request, reply)) = commands.recv() => {
+                    match request {
+                        Request::ReloadAccounts => self.read_accounts(),
+                        Request::ReloadConfiguration => self.read_config().await,
+                        Request::ReloadAutostart => self.autostart.look(),
+                        Request::Status
+                        | Request::Clear
+                        | Request::Pause { .. }
+                        | Request::Resume
+                        | Request::WaitForPush { .. } => {
+                            if controller.send((request, reply)).await.is_err() {
+                                break;
+                            }
+                            continue;
+                        }
+                    }
+                    // A command that has gone does not want to know.
+                    drop(reply.send(Reply::Done));
+                }
+            }
+        }
+        tracing::info!("ending");
+        self.server
+    }
+
+    async fn files_changed(&mut self, changed: &[PathBuf]) {
+        let is = |path: &Path| changed.iter().any(|changed| changed.file_name() == path.file_name());
+        if is(&self.paths.config) {
+            self.read_config().await;
+        }
+        if is(&self.paths.accounts) {
+            self.read_accounts();
+        }
+    }
+
+    /// Takes up a changed configuration; a bad one keeps the last good one and tells the person.
+    async fn read_config(&mut self) {
+        let (config, text) = match config::in_force(&self.paths) {
+            Ok(config::InForce { config, text: Some(text), .. }) => (self.server.with_inherited(config), text),
+            Ok(config::InForce { fault, .. }) => {
+                let problem = fault.map(|fault| config_file::problem(&self.paths, &fault));
+                return self.tell(Event::Problem(Topic::Configuration, problem));
+            }
+            Err(error) => return self.tell(Event::Problem(Topic::Configuration, Some(error.to_string()))),
+        };
+        self.tell(Event::Problem(Topic::Configuration, None));
+        config_file::keep(&self.paths, &text);
+        if config == self.config {
+            return;
+        }
+        self.catching_up.configure(catching_up_settings(&config));
+        self.log.configure(config.log.level);
+        for (topic, problem) in self.server.configure(&self.config, &config, &self.paths.config).await {
+            self.tell(Event::Problem(topic, problem));
+        }
+        self.tell(Event::Configured(Box::new(config.clone())));
+        self.config = config;
+        self.tell_listening();
+        tracing::info!("the configuration has changed");
+    }
+
+    /// Tells where and how pushes are taken, and what is wrong with the certificate.
+    fn tell_listening(&mut self) {
+        let problem = self.server.certificate.as_ref().and_then(Certificate::problem);
+        self.tell(Event::Problem(Topic::Certificate, problem));
+        self.tell(Event::Listening(self.server.status(&self.config)));
+    }
+
+    /// Takes up changed accounts. While they cannot be read, those that were known still count, and no other pushkey
+    /// is rejected.
+    fn read_accounts(&mut self) {
+        let accounts = Accounts::read(&self.paths.accounts);
+        let accounts = accounts.unwrap_or_else(|error| self.server.accounts().keeping_known_after(&error));
+        let problem = accounts.unreadable().map(str::to_owned);
+        self.server.set_accounts(accounts);
+        self.tell(Event::Accounts(self.server.accounts()));
+        self.catching_up.accounts(self.server.accounts());
+        self.tell(Event::Problem(Topic::Accounts, problem));
+    }
+
+    fn tell(&self, event: Event) {
+        // A controller that has gone means that the program ends.
+        drop(self.events.send(event));
+    }
+
+    /// Sends a test push. If it does not arrive, the person who asked for it is told why.
+    fn send_test(&self, unread: u64) {
+        let (address, body) = match self.test_push(unread) {
+            Ok(test) => test,
+            Err(error) => return self.tell(Event::TestFailed(error.to_string())),
+        };
+        let (events, scheme) = (self.events.clone(), self.server.scheme());
+        let certificate = self.server.certificate.as_ref().and_then(Certificate::problem);
+        tokio::spawn(async move {
+            if let Err(error) = post(scheme, address, body).await {
+                let reason =
+                    [Some(error.to_string()), certificate].into_iter().flatten().collect::<Vec<_>>().join("\n");
+                // A controller that has gone means that the program ends.
+                drop(events.send(Event::TestFailed(reason)));
+            }
+        });
+    }
+
+    /// Where a test push goes, and its body.
+    fn test_push(&self, unread: u64) -> Result<(SocketAddr, Vec<u8>), TestError> {
+        let accounts = self.server.accounts();
+        let account = accounts.iter().next().ok_or(TestError::NoAccount)?;
+        let address = self.server.listening.addresses().first().copied().ok_or(TestError::NotListening)?;
+        let body = sample::body(sample::Kind::Message, account, unread + 1)?;
+        Ok((address, body.to_string().into_bytes()))
+    }
+
+    /// Writes down how to connect a homeserver, and opens it.
+    fn connect(&self, token: Option<String>) {
+        let text = registration::instructions(&self.server.accounts(), &self.config.server.base_url());
+        let path = self.paths.data.join("connect.txt");
+        match files::replace_private(&path, text.as_bytes()) {
+            Ok(()) => self.tell(Event::Open(OpenTarget::File(path), token)),
+            Err(error) => tracing::warn!("{}: {error}", path.display()),
+        }
+    }
+}
+
+async fn post(scheme: &'static str, address: SocketAddr, body: Vec<u8>) -> Result<(), TestError> {
+    match http_client::post_to_own_endpoint(scheme, address, notify::PATH, body, TEST_TIME).await {
+        Ok((200, _)) => Ok(()),
+        Ok((status, _)) => Err(TestError::Refused { scheme, address, status }),
+        Err(error) => Err(TestError::NotDelivered { scheme, address, reason: error.reason }),
+    }
+}
+
+/// Tells which of the files have changed, for as long as the system tells us.
+async fn watch(watch: io::Result<FileWatch>, changes: mpsc::Sender<Vec<PathBuf>>) {
+    let watched = async {
+        let mut watch = watch?;
+        while changes.send(watch.changed().await?).await.is_ok() {}
+        io::Result::Ok(())
+    };
+    if let Err(error) = watched.await {
+        tracing::warn!("changes of the configuration are no longer noticed: {error}");
+    }
+}
