@@ -32,7 +32,7 @@ use crate::{
     http::Endpoint,
     logging,
     paths::Paths,
-    platform::{console, main_loop, memory, session::Session, sound_server, watch::FileWatch},
+    platform::{console, main_loop, session::Session, sound_server, watch::FileWatch},
     secrets::Secrets,
     wake::WakeWindow,
 };
@@ -76,7 +76,6 @@ pub fn run(options: RunOptions) -> Result<(), Failure> {
     };
     let config = upkeep::with_inherited(start::configuration(&paths)?, inherited.addresses());
     let log = logging::start(log_level, config.log.level).map_err(|error| Failure::Failed(error.to_string()))?;
-    memory::keep_little();
     if let Err(error) = sound_server::prepare(&paths.cache) {
         tracing::warn!("sounds may not work: {}: {error}", paths.cache.display());
     }

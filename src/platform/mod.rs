@@ -20,7 +20,6 @@
 //! | `addresses::AddressWatch` | notices that this computer has got or lost an address |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
 //! | `sound_server::{prepare, quieten}` | what sounds need before the first thread starts, and before a device is opened |
-//! | `memory::{keep_little, Rest}` | gives memory back that is not needed |
 //! | `picture::{first, next}` | what becomes of the tray icon's picture |
 //! | `probe::{surroundings, has_sound_card, disk, check_writable}` | what can be seen of the desktop and the disk without changing anything, for `pushbell doctor` |
 //! | `watch::FileWatch` | notices that files have changed |
@@ -35,7 +34,6 @@ pub mod autostart;
 pub mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
-pub mod memory;
 pub mod network;
 pub mod picture;
 mod places;
