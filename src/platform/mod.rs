@@ -36,12 +36,12 @@ pub mod linux;
 mod macos;
 pub mod network;
 pub mod picture;
-mod places;
 #[cfg(any(windows, target_os = "macos", test))]
 mod portable;
 pub mod probe;
 pub mod sockets;
 pub mod tray;
+pub mod watch;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
@@ -56,7 +56,7 @@ use windows as system;
 
 pub use system::{
     addresses, browser, console, control_socket, files, host, interruptions, keyring, main_loop, open_files, session,
-    sound_server, termination, watch,
+    sound_server, termination,
 };
 
 /// Something after which pushes may have been missed.

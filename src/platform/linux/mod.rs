@@ -12,12 +12,10 @@ pub mod main_loop;
 pub mod open;
 pub mod popups;
 pub mod probe;
-mod retry;
 pub mod screen_lock;
 pub mod session;
 pub mod sleep;
 pub mod sound_server;
 pub mod tray_host;
-pub mod watch;
 
 pub use super::unix::{console, control_socket, files, host, open_files, termination};

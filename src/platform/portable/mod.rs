@@ -26,5 +26,3 @@ pub(super) mod probe;
 pub mod session;
 #[cfg(not(target_os = "linux"))]
 pub mod sound_server;
-#[cfg(not(target_os = "linux"))]
-pub mod watch;

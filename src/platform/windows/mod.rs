@@ -3,7 +3,6 @@
 pub(super) mod autostart;
 pub mod console;
 pub mod control_socket;
-pub(super) mod directory;
 pub mod files;
 pub mod host;
 pub(super) mod launch;
@@ -17,7 +16,7 @@ pub(super) mod system_events;
 pub mod termination;
 pub(super) mod toasts;
 
-pub use super::portable::{addresses, browser, interruptions, keyring, session, sound_server, watch};
+pub use super::portable::{addresses, browser, interruptions, keyring, session, sound_server};
 
 /// Text as Windows takes it: UTF-16 that ends with a null.
 fn wide(text: impl AsRef<std::ffi::OsStr>) -> Vec<u16> {
