@@ -116,7 +116,8 @@ async fn serve(
     // Whoever changes a file is noticed or can tell us before it is read. A change that is missed while the program
     // starts would stay so, and the pushkey of an account that was added meanwhile would be rejected.
     let changes = FileWatch::new([paths.config.clone(), paths.accounts.clone()]);
-    let control = instance.listen(&paths).map_err(|error| Failure::Failed(error.to_string()))?;
+    let (control, unreachable) = instance.listen(&paths);
+    let unreachable = unreachable.map(|reason| (Topic::ControlSocket, reason));
     let (accounts, problem) = start::accounts(&paths.accounts);
     let wake_window = WakeWindow::default();
     let replayed = wake_window.clone();
@@ -149,7 +150,7 @@ async fn serve(
         tray: has_tray,
         wake_window,
     });
-    let problems = problem.into_iter().chain(missing).chain(unusable);
+    let problems = problem.into_iter().chain(missing).chain(unusable).chain(unreachable);
     controller.prepare(heard_where, announcement, problems).await;
     listening.serve();
     tracing::info!(listen = ?listening.addresses(), "ready");
@@ -158,7 +159,11 @@ async fn serve(
     let controller =
         tokio::spawn(controller.run(Inputs { app: app_events, desktop: heard, commands: controller_commands }));
     let (end_control, control_ended) = tokio::sync::oneshot::channel::<()>();
-    let control = tokio::spawn(control::serve(control, commands, async { drop(control_ended.await) }));
+    let control = tokio::spawn(async move {
+        if let Some(control) = control {
+            control::serve(control, commands, async { drop(control_ended.await) }).await;
+        }
+    });
 
     let catching_up = CatchingUp::start(
         inbox.clone(),

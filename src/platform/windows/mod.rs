@@ -10,7 +10,6 @@ pub mod main_loop;
 pub mod open_files;
 pub(super) mod probe;
 mod registry;
-mod security;
 mod shortcut;
 pub(super) mod system_events;
 pub mod termination;
