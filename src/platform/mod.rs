@@ -20,7 +20,6 @@
 //! | `addresses::AddressWatch` | notices that this computer has got or lost an address |
 //! | `open_files::allow` | lets the program have more files and sockets open at once |
 //! | `sound_server::{prepare, quieten}` | what sounds need before the first thread starts, and before a device is opened |
-//! | `picture::{first, next}` | what becomes of the tray icon's picture |
 //! | `probe::{surroundings, has_sound_card, disk, check_writable}` | what can be seen of the desktop and the disk without changing anything, for `pushbell doctor` |
 //! | `watch::FileWatch` | notices that files have changed |
 //! | `termination::termination` | waits until the program is told to end |
@@ -35,12 +34,11 @@ pub mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
 pub mod network;
-pub mod picture;
 #[cfg(any(windows, target_os = "macos", test))]
 mod portable;
 pub mod probe;
 pub mod sockets;
-pub mod tray;
+mod tray;
 pub mod watch;
 #[cfg(unix)]
 mod unix;

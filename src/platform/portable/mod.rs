@@ -8,15 +8,11 @@ pub mod addresses;
 #[cfg(not(target_os = "linux"))]
 pub mod browser;
 #[cfg(not(target_os = "linux"))]
-pub(super) mod icon;
-#[cfg(not(target_os = "linux"))]
 pub mod interruptions;
 #[cfg(not(target_os = "linux"))]
 pub mod keyring;
 #[cfg(any(target_os = "macos", test))]
 pub(super) mod launch_agent;
-#[cfg_attr(target_os = "linux", expect(unreachable_pub, reason = "compiled for its tests alone"))]
-pub(super) mod mailbox;
 #[cfg(not(target_os = "linux"))]
 pub(super) mod open;
 pub(super) mod popups;
