@@ -177,7 +177,7 @@ fn only_platform_names_the_operating_system() {
             "os::windows",
             "libc::",
             "rustix::",
-            "inotify::",
+            "notify::",
             "zbus::",
             "windows_sys::",
             "objc2",

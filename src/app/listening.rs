@@ -21,7 +21,7 @@ use crate::{
     controller::Topic,
     http::{Endpoint, Limits, Server, tls::Tls},
     inbox::Inbox,
-    platform::{addresses::AddressWatch, open_files, sockets},
+    platform::{host, interruptions::AddressWatch, sockets},
 };
 
 /// How soon an address that this computer does not have is tried again where the system does not tell of new addresses;
@@ -106,7 +106,7 @@ impl Listening {
     pub(super) fn new(endpoint: Endpoint<Inbox>, inherited: Inherited) -> Self {
         let mut limits = Limits::default();
         // Half of the open files that are allowed remain for the rest of the program.
-        limits.connections = limits.connections.min(open_files::allow(2 * limits.connections) / 2);
+        limits.connections = limits.connections.min(host::allow_open_files(2 * limits.connections) / 2);
         Self {
             server: Server::new(endpoint, limits),
             open: BTreeMap::new(),

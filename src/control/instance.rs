@@ -73,7 +73,10 @@ impl Instance {
                 Err(error) => failures.push(format!("{}: {error}", place.display())),
             }
         }
-        let problem = format!("{}; so no command can reach this Pushbell: start it again once one of them can be made", failures.join("; "));
+        let problem = format!(
+            "{}; so no command can reach this Pushbell: start it again once one of them can be made",
+            failures.join("; ")
+        );
         (None, Some(problem))
     }
 }

@@ -83,7 +83,8 @@ fn is_app(context: &Context) -> Result<(), Failure> {
     match ask(&context.paths, &Request::Status) {
         Ok(_) => Ok(()),
         Err(AskError::NotRunning | AskError::Unreachable { .. }) => Err(Failure::Failed(
-            "another `pushbell login` is under way, or Pushbell runs and cannot be reached: let it end first".to_owned(),
+            "another `pushbell login` is under way, or Pushbell runs and cannot be reached: let it end first"
+                .to_owned(),
         )),
         Err(error @ AskError::NoAnswer(_)) => Err(error.into()),
     }

@@ -107,12 +107,12 @@ pub(super) enum BusState {
 
 /// A handle on a bus; the connection ends with the last of them.
 #[derive(Debug, Clone)]
-pub struct Bus(watch::Receiver<BusState>);
+pub(super) struct Bus(watch::Receiver<BusState>);
 
 impl Bus {
     /// Connects in the background, now and again whenever the bus comes back.
     #[must_use]
-    pub fn start(address: Result<BusAddress, String>) -> Self {
+    pub(super) fn start(address: Result<BusAddress, String>) -> Self {
         let (state, receiver) = watch::channel(BusState::Connecting);
         match address {
             Ok(address) => drop(tokio::spawn(keep_connected(address, state))),

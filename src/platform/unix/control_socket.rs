@@ -16,7 +16,7 @@ use tokio::{
     net::{UnixListener, UnixStream},
 };
 
-use super::files;
+use crate::platform::files;
 
 /// The running program's end.
 #[derive(Debug)]
