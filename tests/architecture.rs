@@ -177,7 +177,6 @@ fn only_platform_names_the_operating_system() {
             "os::windows",
             "libc::",
             "rustix::",
-            "notify::",
             "zbus::",
             "windows_sys::",
             "objc2",

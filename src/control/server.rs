@@ -266,9 +266,13 @@ mod tests {
         for _ in 0..MAX_CLIENTS - 1 {
             idle.push(program.connect().await);
         }
-        let asking = (0..20).map(|_| program.ask(Request::Clear));
-        for reply in futures_util::future::join_all(asking).await {
-            assert_eq!(reply, Reply::Done);
+        let mut asking = JoinSet::new();
+        for _ in 0..20 {
+            let paths = program.paths.clone();
+            asking.spawn_blocking(move || ask(&paths, &Request::Clear).unwrap());
+        }
+        while let Some(reply) = asking.join_next().await {
+            assert_eq!(reply.unwrap(), Reply::Done);
         }
     }
 

@@ -17,10 +17,9 @@ use crate::{
     desktop::{
         DesktopEvent, ServiceState,
         badge::{Drawing, Look, Pixels},
-        tray_view::{Badge, MenuEntry, PauseLength, TrayAction, TrayView},
+        tray_view::{Badge, MenuEntry, TrayAction, TrayView},
     },
     identity,
-    notice::NoticeId,
 };
 
 /// Tells the tray icon what to show, from any thread and without waiting. When the last clone is gone, the main
@@ -319,46 +318,13 @@ fn escaped(label: &str) -> String {
     label.replace('&', "&&")
 }
 
-/// The actions without a value.
-const PLAIN: [TrayAction; 12] = [
-    TrayAction::OpenNewest,
-    TrayAction::Pause(PauseLength::HalfHour),
-    TrayAction::Pause(PauseLength::Hour),
-    TrayAction::Pause(PauseLength::UntilTomorrow),
-    TrayAction::Resume,
-    TrayAction::ToggleMute,
-    TrayAction::Clear,
-    TrayAction::Test,
-    TrayAction::OpenConfiguration,
-    TrayAction::Connect,
-    TrayAction::ToggleAutostart,
-    TrayAction::Quit,
-];
-
 /// A menu item's id says what it does, so that a click on a menu which was replaced meanwhile still does it.
 fn id_of(action: &TrayAction) -> String {
-    match action {
-        TrayAction::OpenNotice(NoticeId(number)) => format!("open-notice:{number}"),
-        TrayAction::OpenNewest => "open-newest".to_owned(),
-        TrayAction::Pause(PauseLength::HalfHour) => "pause-half-hour".to_owned(),
-        TrayAction::Pause(PauseLength::Hour) => "pause-hour".to_owned(),
-        TrayAction::Pause(PauseLength::UntilTomorrow) => "pause-until-tomorrow".to_owned(),
-        TrayAction::Resume => "resume".to_owned(),
-        TrayAction::ToggleMute => "toggle-mute".to_owned(),
-        TrayAction::Clear => "clear".to_owned(),
-        TrayAction::Test => "test".to_owned(),
-        TrayAction::OpenConfiguration => "open-configuration".to_owned(),
-        TrayAction::Connect => "connect".to_owned(),
-        TrayAction::ToggleAutostart => "toggle-autostart".to_owned(),
-        TrayAction::Quit => "quit".to_owned(),
-    }
+    serde_json::to_string(action).unwrap_or_default()
 }
 
 fn action_of(id: &str) -> Option<TrayAction> {
-    if let Some(number) = id.strip_prefix("open-notice:") {
-        return number.parse().ok().map(|number| TrayAction::OpenNotice(NoticeId(number)));
-    }
-    PLAIN.into_iter().find(|action| id_of(action) == id)
+    serde_json::from_str(id).ok()
 }
 
 #[cfg(test)]
@@ -366,6 +332,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::{desktop::tray_view::PauseLength, notice::NoticeId};
 
     fn view(unread: u64) -> TrayView {
         TrayView {
@@ -406,14 +373,15 @@ mod tests {
     #[test]
     fn a_menu_item_finds_its_action_again() {
         let notices = [0, 42, i64::MAX, -1].map(|number| TrayAction::OpenNotice(NoticeId(number)));
-        for action in PLAIN.into_iter().chain(notices) {
+        let others = [TrayAction::OpenNewest, TrayAction::Pause(PauseLength::UntilTomorrow), TrayAction::Quit];
+        for action in notices.into_iter().chain(others) {
             assert_eq!(action_of(&id_of(&action)), Some(action));
         }
     }
 
     #[test]
     fn an_id_that_is_not_ours_does_nothing() {
-        for id in ["", "quit ", "open-notice:", "open-notice:x", "7"] {
+        for id in ["", "Quit", "{\"OpenNotice\":\"x\"}", "7"] {
             assert_eq!(action_of(id), None, "{id:?}");
         }
     }

@@ -193,24 +193,12 @@ impl AddressWatch {
     /// # Errors
     /// When the system does not tell any more.
     pub async fn changed(&mut self) -> io::Result<()> {
-        loop {
-            let mut ready = self.0.readable().await?;
-            let heard = ready.try_io(|socket| {
-                let mut heard = false;
-                loop {
-                    // What it says is not looked at: whether an address can be used shows when it is used.
-                    match rustix::net::recv(socket, &mut [0; 4096], RecvFlags::empty()) {
-                        // No buffer means that so much has changed that the system has lost count.
-                        Ok(_) | Err(Errno::NOBUFS) => heard = true,
-                        Err(Errno::INTR) => {}
-                        Err(Errno::AGAIN) if heard => return Ok(()),
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-            });
-            if let Ok(heard) = heard {
-                return heard;
-            }
+        // What it says is not looked at: whether an address can be used shows when it is used.
+        let receive = |socket: &OwnedFd| Ok(rustix::net::recv(socket, &mut [0; 4096], RecvFlags::DONTWAIT).map(drop)?);
+        match self.0.async_io(Interest::READABLE, receive).await {
+            // More has happened than the socket holds.
+            Err(error) if error.raw_os_error() == Some(Errno::NOBUFS.raw_os_error()) => Ok(()),
+            received => received,
         }
     }
 }
