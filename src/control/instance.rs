@@ -60,7 +60,9 @@ impl Instance {
     }
 
     /// Makes the control socket at the first place where it can be made, in place of one that a dead process has left;
-    /// and says what is wrong if that is not the usual one, or there is none. Needs a tokio runtime.
+    /// and says what is wrong if that is not the usual one, or there is none. Only for whoever has the right to run. Needs
+    /// a tokio runtime.
+    #[expect(clippy::unused_self, reason = "it shows that the caller has the right to run")]
     pub(crate) fn listen(&self, paths: &Paths) -> (Option<ControlListener>, Option<String>) {
         let mut failures = Vec::new();
         for place in &paths.control {

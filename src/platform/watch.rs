@@ -127,7 +127,7 @@ fn watch(files: &[(PathBuf, Option<Metadata>)], stirred: &Arc<Notify>) -> io::Re
             match watcher.watch(path, RecursiveMode::NonRecursive).map_err(io_error) {
                 // It is gone meanwhile, which the comparison below shows, or closed to us.
                 Err(error) if is_out_of_reach(&error) => {}
-                watched => watched?,
+                outcome => outcome?,
             }
         }
         let now = places_now();

@@ -17,7 +17,7 @@ use crate::{
 /// Whoever takes them.
 pub(super) enum Receiver {
     /// The running app.
-    App(Paths),
+    App(Box<Paths>),
     /// We ourselves, for as long as this lives.
     Own(Box<Interim>),
 }
@@ -35,7 +35,7 @@ impl Receiver {
         }
         is_app(context)?;
         account::tell_running(context)?;
-        Ok(Self::App(context.paths.clone()))
+        Ok(Self::App(Box::new(context.paths.clone())))
     }
 
     /// When a push first came for that account after that time; `None` if none comes so soon.
