@@ -1,11 +1,10 @@
-//! What the systems find in the program's file: on Windows icon, version and manifest, on Linux packed relocations.
+//! On Windows: gives the program's file its icon, version and manifest.
 
 #![allow(clippy::print_stdout, reason = "this is how a build script talks to Cargo")]
 
 use std::{
     env, fs, io,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use winresource::WindowsResource;
@@ -22,9 +21,6 @@ fn main() -> io::Result<()> {
         println!("cargo::rerun-if-changed={}", picture(size).display());
     }
     let variable = |name| env::var(name).unwrap_or_default();
-    if variable("CARGO_CFG_TARGET_ENV") == "gnu" && variable("HOST") == variable("TARGET") && loader_unpacks() {
-        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
-    }
     if variable("CARGO_CFG_TARGET_OS") != "windows" {
         return Ok(());
     }
@@ -43,16 +39,6 @@ fn main() -> io::Result<()> {
         .set_icon(icon)
         .set_manifest_file(MANIFEST)
         .compile_for("pushbell")
-}
-
-/// Whether this system's loader knows packed relocations, as glibc's does since 2.36. Unpacked they are a third of a
-/// megabyte, all of which is read at each start.
-fn loader_unpacks() -> bool {
-    let asked = Command::new("getconf").arg("GNU_LIBC_VERSION").output();
-    let version = asked.ok().and_then(|output| String::from_utf8(output.stdout).ok()).unwrap_or_default();
-    let numbers = version.trim().strip_prefix("glibc ").and_then(|version| version.split_once('.'));
-    let number = |text: &str| text.parse::<u32>().unwrap_or(0);
-    numbers.is_some_and(|(major, minor)| (number(major), number(minor)) >= (2, 36))
 }
 
 fn picture(size: u16) -> PathBuf {

@@ -1,11 +1,12 @@
 //! A notice: one event of one account, as the inbox keeps it.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::push::notify::{Notification, Priority, SoundTweak, Tweaks};
 
 /// A notice's number: grows in order of arrival and is never used again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct NoticeId(pub i64);
 
 /// A room of an account. A push without `room_id` belongs to the account's nameless room, the empty string.

@@ -31,8 +31,9 @@ pub struct Paths {
     /// `pushbell.lock`: whoever holds it is the one that runs. Beside the inbox, for that is what it guards: two
     /// logins of one person may have run-time directories of their own, but they share the inbox.
     pub lock: PathBuf,
-    /// `control.sock` in the run-time directory, else in the data directory: how commands reach the running program.
-    pub control: PathBuf,
+    /// Where the control socket may be, by which commands reach the running program: the first place where it can be
+    /// made. In the run-time directory, where there is one, else in the data or the cache directory.
+    pub control: Vec<PathBuf>,
     /// The cache directory: what can be made again.
     pub cache: PathBuf,
     /// The app icon as a file, for popups.
@@ -90,7 +91,7 @@ impl Paths {
             accounts: data.join("accounts.toml"),
             sounds: data.join("sounds"),
             lock: data.join("pushbell.lock"),
-            control: runtime.unwrap_or(data).join("control.sock"),
+            control: runtime.into_iter().chain([data, cache]).map(|place| place.join("control.sock")).collect(),
             cache: cache.to_owned(),
             icon: cache.join("pushbell.png"),
         }
@@ -102,11 +103,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_run_time_directory_the_control_socket_is_beside_the_inbox() {
-        let paths = |runtime| Paths::below(None, Path::new("/c"), Path::new("/d"), runtime, Path::new("/k"));
-        assert_eq!(paths(Some(Path::new("/r"))).control, Path::new("/r/control.sock"));
-        assert_eq!(paths(None).control, Path::new("/d/control.sock"));
-        assert_eq!(paths(None).config, Path::new("/c/pushbell.toml"));
+    fn the_control_socket_is_in_the_run_time_directory_if_there_is_one() {
+        let check = |runtime: Option<&str>, expected: &[&str]| {
+            let paths = Paths::below(None, Path::new("/c"), Path::new("/d"), runtime.map(Path::new), Path::new("/k"));
+            assert_eq!(paths.control, expected.iter().map(PathBuf::from).collect::<Vec<_>>());
+        };
+        check(Some("/r"), &["/r/control.sock", "/d/control.sock", "/k/control.sock"]);
+        check(None, &["/d/control.sock", "/k/control.sock"]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
     controller::Topic,
     http::{Limits, Server, Serving, tls::Tls},
     intake::Intake,
-    platform::{addresses::AddressWatch, open_files, sockets},
+    platform::{host, interruptions::AddressWatch, sockets},
 };
 
 /// Initial and maximum retry delay for an address that this computer does not have, where the system does not tell of
@@ -97,7 +97,7 @@ impl Listening {
     pub(super) fn new(intake: Intake, inherited: Inherited) -> Self {
         let mut limits = Limits::default();
         // Half of the open files that are allowed remain for the rest of the program.
-        limits.connections = limits.connections.min(open_files::allow(2 * limits.connections) / 2);
+        limits.connections = limits.connections.min(host::allow_open_files(2 * limits.connections) / 2);
         Self {
             server: Server::new(intake, limits),
             open: BTreeMap::new(),

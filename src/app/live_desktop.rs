@@ -11,7 +11,7 @@ use crate::{
         tray_view::{Badge, TrayView},
     },
     notice::NoticeId,
-    platform::{main_loop::TrayRemote, memory::Rest, session::Session},
+    platform::{main_loop::TrayRemote, session::Session},
     present::popup::{Popup, PopupKey, PopupSerial, Standing},
     push::notify::SoundTweak,
     sound::Player,
@@ -23,7 +23,6 @@ pub(super) struct LiveDesktop {
     player: Player,
     tray: Option<TrayRemote>,
     shown: Option<TrayView>,
-    rest: Rest,
 }
 
 impl LiveDesktop {
@@ -37,7 +36,7 @@ impl LiveDesktop {
         events: UnboundedSender<DesktopEvent>,
     ) -> Self {
         let player = Player::start(config.sound.clone(), sounds, events);
-        let mut desktop = Self { session, player, tray, shown: None, rest: Rest::start() };
+        let mut desktop = Self { session, player, tray, shown: None };
         desktop.configure(config);
         desktop
     }
@@ -69,8 +68,6 @@ impl Desktop for LiveDesktop {
     }
 
     fn set_tray(&mut self, view: TrayView) {
-        // After everything that happens the tray is set, though it may not change.
-        self.rest.stir();
         if self.shown.as_ref() == Some(&view) {
             return;
         }

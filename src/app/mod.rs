@@ -32,16 +32,14 @@ use tracing::Level;
 use crate::{
     app::live_desktop::LiveDesktop,
     control::{self, Command, Instance, InstanceError},
-    controller::{Controller, Inputs, Parts},
+    controller::{Controller, Inputs, Parts, Topic},
     desktop::DesktopEvent,
     failure::Failure,
     inbox::Inbox,
     intake::Intake,
     logging,
     paths::Paths,
-    platform::{
-        console, control_socket::ControlListener, main_loop, memory, session::Session, sound_server, watch::FileWatch,
-    },
+    platform::{console, control_socket::ControlListener, main_loop, session::Session, sound_server, watch::FileWatch},
     secrets::Secrets,
     wake::WakeWindow,
 };
@@ -90,7 +88,6 @@ pub(crate) fn run(options: RunOptions) -> Result<(), Failure> {
     in_force.config = push_server::with_inherited(in_force.config, inherited.addresses());
     let log = logging::start(log_level, in_force.config.log.level);
     let log = log.map_err(|error| Failure::Failed(error.to_string()))?;
-    memory::keep_little();
     if let Err(error) = sound_server::prepare(&paths.cache) {
         tracing::warn!("sounds may not work: {}: {error}", paths.cache.display());
     }
@@ -146,7 +143,8 @@ impl Worker {
         // Whoever changes a file is noticed or can tell us before it is read. A change that is missed while the program
         // starts would stay so, and the pushkey of an account that was added meanwhile would be rejected.
         let files = FileWatch::new([paths.config.clone(), paths.accounts.clone()]);
-        let control = instance.listen(&paths).map_err(|error| Failure::Failed(error.to_string()))?;
+        let (control, unreachable) = instance.listen(&paths);
+        let unreachable = unreachable.map(|reason| (Topic::ControlSocket, reason));
         let (accounts, accounts_problem) = start::accounts(&paths.accounts);
         let wake_window = WakeWindow::default();
         let replayed = wake_window.clone();
@@ -170,7 +168,7 @@ impl Worker {
             tray: has_tray,
             wake_window,
         });
-        let problems = config_problem.into_iter().chain(accounts_problem).chain(problems);
+        let problems = config_problem.into_iter().chain(accounts_problem).chain(problems).chain(unreachable);
         controller.prepare(server.status(&config), announcement, problems).await;
         server.serve();
         tracing::info!(listen = ?server.listening.addresses(), "ready");
@@ -207,12 +205,16 @@ impl Tasks {
     fn start(
         controller: Controller<LiveDesktop>,
         inputs: Inputs,
-        control: ControlListener,
+        control: Option<ControlListener>,
     ) -> (Self, mpsc::Receiver<Command>) {
         let (sender, commands) = mpsc::channel(WAITING_COMMANDS);
         let (end_control, control_ended) = oneshot::channel::<()>();
         let controller = tokio::spawn(controller.run(inputs));
-        let control = tokio::spawn(control::serve(control, sender, async { drop(control_ended.await) }));
+        let control = tokio::spawn(async move {
+            if let Some(control) = control {
+                control::serve(control, sender, async { drop(control_ended.await) }).await;
+            }
+        });
         (Self { controller, control, end_control }, commands)
     }
 

@@ -105,10 +105,13 @@ fn remove(context: &Context, name: &str, out: &mut dyn Write) -> Result<(), Fail
 
 /// The running program would notice by itself; told, it has the accounts by the time that the command ends.
 pub(super) fn tell_running(context: &Context) -> Result<(), Failure> {
-    let complaint = match ask(&context.paths.control, &Request::ReloadAccounts) {
-        Ok(Reply::Done | Reply::Status(_) | Reply::Pushed { .. }) | Err(AskError::NotRunning) => return Ok(()),
+    let complaint = match ask(&context.paths, &Request::ReloadAccounts) {
+        Ok(Reply::Done | Reply::Status(_) | Reply::Pushed { .. })
+        | Err(AskError::NotRunning | AskError::Unreachable { .. }) => {
+            return Ok(());
+        }
         Ok(Reply::Failed { reason }) => reason,
-        Err(error @ (AskError::Unreachable { .. } | AskError::NoAnswer(_))) => error.to_string(),
+        Err(error @ AskError::NoAnswer(_)) => error.to_string(),
     };
     Err(Failure::Failed(format!("the file is changed, but the running Pushbell has not taken it up: {complaint}")))
 }

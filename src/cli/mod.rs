@@ -130,7 +130,7 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
 impl Context {
     /// How the running program is.
     fn status(&self) -> Result<Status, Failure> {
-        match ask(&self.paths.control, &Request::Status)? {
+        match ask(&self.paths, &Request::Status)? {
             Reply::Status(status) => Ok(*status),
             Reply::Done | Reply::Pushed { .. } => {
                 Err(Failure::Failed("the running Pushbell did not say how it is".to_owned()))
@@ -141,7 +141,7 @@ impl Context {
 
     /// Tells the running program to do something.
     fn tell(&self, request: &Request) -> Result<(), Failure> {
-        match ask(&self.paths.control, request)? {
+        match ask(&self.paths, request)? {
             Reply::Done | Reply::Status(_) | Reply::Pushed { .. } => Ok(()),
             Reply::Failed { reason } => Err(Failure::Failed(output::harmless(&reason))),
         }

@@ -1,13 +1,15 @@
 //! The command's end of the control socket.
 
-use std::{
-    io::{self, BufRead, BufReader, Read, Write},
-    path::Path,
-    time::Duration,
+use std::{io, path::PathBuf, thread, time::Duration};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
+    runtime,
+    time::timeout,
 };
 
-use super::{LONGEST_LINE, Reply, Request};
-use crate::platform::control_socket;
+use super::{Instance, LONGEST_LINE, Reply, Request};
+use crate::{paths::Paths, platform::control_socket};
 
 /// How long a command waits for the running program: longer than that takes to say that it is busy.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -18,12 +20,17 @@ pub enum AskError {
     /// Nothing runs that could answer.
     #[error("Pushbell is not running. Start it with `pushbell`.")]
     NotRunning,
-    /// The control socket is out of reach.
-    #[error("{path}: {source}; Pushbell cannot be reached there")]
+    /// Something runs, but no control socket of it was found.
+    #[error(
+        "{} is held by a Pushbell without a control socket (its log says why) or by `pushbell login`: nothing answers \
+         at {} ({source})", lock.display(), list(places)
+    )]
     Unreachable {
-        /// The socket.
-        path: String,
-        /// What the system said.
+        /// The lock of the single instance.
+        lock: PathBuf,
+        /// Where control sockets were looked for.
+        places: Vec<PathBuf>,
+        /// What the system said of the last of them.
         source: io::Error,
     },
     /// Something runs, but does not answer as it should.
@@ -31,26 +38,55 @@ pub enum AskError {
     NoAnswer(#[source] io::Error),
 }
 
-/// Asks the running program at this control socket.
+/// Asks the running program. Blocks, also where the calling thread drives a tokio runtime.
 ///
 /// # Errors
-/// When nothing runs there, or it does not answer.
-pub fn ask(path: &Path, request: &Request) -> Result<Reply, AskError> {
-    let stream = control_socket::connect(path, PATIENCE + request.waits().unwrap_or_default()).map_err(|source| {
-        let nobody = matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused);
-        if nobody { AskError::NotRunning } else { AskError::Unreachable { path: path.display().to_string(), source } }
-    })?;
-    exchange(stream, request).map_err(AskError::NoAnswer)
+/// When nothing runs, or it does not answer.
+pub fn ask(paths: &Paths, request: &Request) -> Result<Reply, AskError> {
+    let asking = || {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(AskError::NoAnswer)?;
+        runtime.block_on(ask_any(paths, request))
+    };
+    thread::scope(|scope| {
+        scope.spawn(asking).join().unwrap_or_else(|_| Err(AskError::NoAnswer(io::Error::other("asking has failed"))))
+    })
 }
 
-fn exchange(mut stream: impl Read + Write, request: &Request) -> io::Result<Reply> {
+async fn ask_any(paths: &Paths, request: &Request) -> Result<Reply, AskError> {
+    let mut source = io::Error::from(io::ErrorKind::NotFound);
+    for place in &paths.control {
+        match timeout(PATIENCE, control_socket::connect(place)).await.unwrap_or_else(|late| Err(late.into())) {
+            Ok(stream) => return exchange(stream, request).await.map_err(AskError::NoAnswer),
+            Err(error) => source = error,
+        }
+    }
+    if Instance::is_held(paths) {
+        return Err(AskError::Unreachable { lock: paths.lock.clone(), places: paths.control.clone(), source });
+    }
+    Err(AskError::NotRunning)
+}
+
+async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin, request: &Request) -> io::Result<Reply> {
+    let mut stream = BufReader::new(stream);
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
-    stream.write_all(&line)?;
-    let mut answer = String::new();
-    BufReader::new(stream.take(LONGEST_LINE)).read_line(&mut answer)?;
+    let mut answer = Vec::new();
+    let exchanged = async {
+        stream.get_mut().write_all(&line).await?;
+        match (&mut stream).take(LONGEST_LINE).read_until(b'\n', &mut answer).await {
+            // How a pipe says that its other end is closed.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(()),
+        }
+    };
+    timeout(PATIENCE + request.waits().unwrap_or_default(), exchanged).await??;
     if answer.is_empty() {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection"));
     }
-    Ok(serde_json::from_str(&answer)?)
+    Ok(serde_json::from_slice(&answer)?)
+}
+
+fn list(places: &[PathBuf]) -> String {
+    let places: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
+    places.join(" or ")
 }

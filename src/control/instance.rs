@@ -52,13 +52,34 @@ impl Instance {
         }
     }
 
-    /// Makes the control socket, in place of one that a dead process has left. Needs a tokio runtime.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub fn listen(&self, paths: &Paths) -> io::Result<ControlListener> {
-        ControlListener::bind(&paths.control)
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", paths.control.display())))
+    /// Whether a process has the right to run: the program, or a login that takes pushes for itself. The lock is tried
+    /// in common, so that a program that starts at this very moment waits for nobody.
+    pub(crate) fn is_held(paths: &Paths) -> bool {
+        let tried = File::open(&paths.lock).map(|lock| lock.try_lock_shared());
+        matches!(tried, Ok(Err(TryLockError::WouldBlock)))
+    }
+
+    /// Makes the control socket at the first place where it can be made, in place of one that a dead process has left;
+    /// and says what is wrong if that is not the usual one, or there is none. Only for whoever has the right to run. Needs
+    /// a tokio runtime.
+    #[expect(clippy::unused_self, reason = "it shows that the caller has the right to run")]
+    pub(crate) fn listen(&self, paths: &Paths) -> (Option<ControlListener>, Option<String>) {
+        let mut failures = Vec::new();
+        for place in &paths.control {
+            match ControlListener::bind(place) {
+                Ok(listener) if failures.is_empty() => return (Some(listener), None),
+                Ok(listener) => {
+                    let problem = format!("{}; it is at {} instead", failures.join("; "), place.display());
+                    return (Some(listener), Some(problem));
+                }
+                Err(error) => failures.push(format!("{}: {error}", place.display())),
+            }
+        }
+        let problem = format!(
+            "{}; so no command can reach this Pushbell: start it again once one of them can be made",
+            failures.join("; ")
+        );
+        (None, Some(problem))
     }
 }
 
@@ -66,16 +87,34 @@ impl Instance {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn one_runs_at_a_time() {
+    #[test]
+    fn one_runs_at_a_time() {
         let home = tempfile::tempdir().unwrap();
         let paths = Paths::within(home.path());
         let first = Instance::acquire(&paths).unwrap();
-        let socket = first.listen(&paths).unwrap();
         assert!(matches!(Instance::acquire(&paths), Err(InstanceError::AlreadyRunning)));
-        drop(socket);
+        assert!(Instance::is_held(&paths));
         drop(first);
-        assert!(!paths.control.exists());
-        Instance::acquire(&paths).unwrap().listen(&paths).unwrap();
+        assert!(!Instance::is_held(&paths));
+        Instance::acquire(&paths).unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_control_socket_is_at_the_first_place_where_it_can_be() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths::within(home.path());
+        let instance = Instance::acquire(&paths).unwrap();
+        for lost in 0..paths.control.len() {
+            let (listener, problem) = instance.listen(&paths);
+            assert!(listener.is_some() && problem.is_some() == (lost > 0), "{problem:?}");
+            assert!(cfg!(windows) || paths.control[lost].exists());
+            drop(listener);
+            if cfg!(windows) {
+                return;
+            }
+            std::fs::create_dir(&paths.control[lost]).unwrap();
+        }
+        let (listener, problem) = instance.listen(&paths);
+        assert!(listener.is_none() && problem.unwrap().contains("no command can reach"));
     }
 }

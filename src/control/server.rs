@@ -1,10 +1,10 @@
 //! The running program's end of the control socket.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
-    sync::{mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -12,8 +12,10 @@ use tokio::{
 use super::{LONGEST_LINE, Reply, Request};
 use crate::platform::control_socket::ControlListener;
 
-/// Most commands that are served at the same time; others wait.
-const MOST_CLIENTS: usize = 8;
+/// Most commands that are served at the same time, besides those that wait for a push; others queue.
+const MAX_CLIENTS: usize = 8;
+/// Most commands that wait for a push at the same time; others are refused.
+const MAX_WAITING: usize = 8;
 /// How long a client may take to ask, and to read its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the program may take to do what was asked.
@@ -34,17 +36,23 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     A: Future<Output = io::Result<S>>,
 {
+    let (room, waiting_room) = (Arc::new(Semaphore::new(MAX_CLIENTS)), Arc::new(Semaphore::new(MAX_WAITING)));
     let mut clients = JoinSet::new();
     let mut is_failing = false;
     tokio::pin!(shutdown);
     loop {
+        let accepted = async {
+            // Nobody closes the semaphore.
+            let permit = Arc::clone(&room).acquire_owned().await.map_err(io::Error::other)?;
+            Ok::<_, io::Error>((accept().await?, permit))
+        };
         tokio::select! {
             () = &mut shutdown => return,
             Some(_) = clients.join_next() => {}
-            accepted = accept(), if clients.len() < MOST_CLIENTS => match accepted {
-                Ok(stream) => {
+            accepted = accepted => match accepted {
+                Ok((stream, permit)) => {
                     is_failing = false;
-                    clients.spawn(converse(stream, commands.clone()));
+                    clients.spawn(converse(stream, commands.clone(), permit, Arc::clone(&waiting_room)));
                 }
                 Err(error) => {
                     // Said once: it is tried again for as long as it lasts.
@@ -58,7 +66,13 @@ where
     }
 }
 
-async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, commands: mpsc::Sender<Command>) {
+/// Serves one client. `permit` is its place among the quick ones, which it gives up to wait in `waiting_room`.
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    commands: mpsc::Sender<Command>,
+    mut permit: OwnedSemaphorePermit,
+    waiting_room: Arc<Semaphore>,
+) {
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
     let asked = timeout(PATIENCE, (&mut stream).take(LONGEST_LINE).read_until(b'\n', &mut line)).await;
@@ -67,10 +81,16 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, commands: mpsc::S
     }
     let reply = match serde_json::from_slice::<Request>(&line) {
         Ok(request) if request.waits().is_none() => pass_on(request, &commands).await,
-        Ok(request) => tokio::select! {
-            reply = pass_on(request, &commands) => reply,
-            // A client says nothing more: whatever can be read is its end.
-            _ = stream.read_u8() => return,
+        Ok(request) => match waiting_room.try_acquire_owned() {
+            Ok(waiting) => {
+                permit = waiting;
+                tokio::select! {
+                    reply = pass_on(request, &commands) => reply,
+                    // A client says nothing more: whatever can be read is its end.
+                    _ = stream.read_u8() => return,
+                }
+            }
+            Err(_) => failed("too many commands wait for a push already: end one, or try again later"),
         },
         Err(error) => failed(&format!("this version of Pushbell does not know the request: {error}")),
     };
@@ -84,6 +104,7 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, commands: mpsc::S
     answer.push(b'\n');
     // A client that is gone has no use for the answer.
     let _ = timeout(PATIENCE, stream.get_mut().write_all(&answer)).await;
+    drop(permit);
 }
 
 async fn pass_on(request: Request, commands: &mpsc::Sender<Command>) -> Reply {
@@ -107,42 +128,35 @@ fn failed(reason: &str) -> Reply {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io::{Read, Write},
-        path::{Path, PathBuf},
-        sync::{
-            Mutex,
-            atomic::{AtomicUsize, Ordering},
-        },
-        thread,
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
     };
 
-    use tokio::sync::Notify;
+    use tempfile::TempDir;
+    use tokio::{sync::Notify, task::JoinHandle};
 
     use super::*;
     use crate::{
-        control::{AskError, ask},
+        control::{AskError, Instance, ask},
+        paths::Paths,
         platform::control_socket,
     };
 
-    /// Serves a real socket with a program that does what it is told, while `client` runs on a thread of its own.
-    fn with_server<T: Send + 'static>(client: impl FnOnce(PathBuf) -> T + Send + 'static) -> T {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("run/control.sock");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let listener = ControlListener::bind(&path).unwrap();
+    /// A real socket, served by a program that does what it is told.
+    struct Program {
+        paths: Paths,
+        serving: JoinHandle<()>,
+        _home: TempDir,
+    }
+
+    impl Program {
+        fn start() -> Self {
+            let home = tempfile::tempdir().unwrap();
+            let paths = Paths::within(home.path());
+            let listener = ControlListener::bind(&paths.control[0]).unwrap();
             let (commands, mut asked) = mpsc::channel::<Command>(4);
-            let (finished, finish) = oneshot::channel();
-            let client = thread::spawn({
-                let path = path.clone();
-                move || {
-                    let result = client(path);
-                    finished.send(()).unwrap();
-                    result
-                }
-            });
-            let answers = async {
+            let answering = async move {
                 let mut kept = Vec::new();
                 while let Some((request, answer)) = asked.recv().await {
                     let reply = match request {
@@ -161,85 +175,123 @@ mod tests {
                     answer.send(reply).unwrap();
                 }
             };
-            let serving = serve(listener, commands, async { finish.await.unwrap() });
-            tokio::join!(serving, answers);
-            client.join().unwrap()
-        })
+            let serving = tokio::spawn(async move {
+                tokio::join!(serve(listener, commands, std::future::pending()), answering);
+            });
+            Self { paths, serving, _home: home }
+        }
+
+        async fn ask(&self, request: Request) -> Reply {
+            let paths = self.paths.clone();
+            tokio::task::spawn_blocking(move || ask(&paths, &request).unwrap()).await.unwrap()
+        }
+
+        async fn connect(&self) -> impl AsyncRead + AsyncWrite + Send + Unpin + use<> {
+            control_socket::connect(&self.paths.control[0]).await.unwrap()
+        }
+
+        async fn raw(&self, bytes: &[u8]) -> String {
+            let mut stream = self.connect().await;
+            stream.write_all(bytes).await.unwrap();
+            let mut answer = String::new();
+            let _ = stream.read_to_string(&mut answer).await;
+            answer
+        }
     }
 
-    fn raw(path: &Path, bytes: &[u8]) -> String {
-        let mut stream = control_socket::connect(path, Duration::from_secs(10)).unwrap();
-        stream.write_all(bytes).unwrap();
-        let mut answer = String::new();
-        let _ = stream.read_to_string(&mut answer);
-        answer
+    impl Drop for Program {
+        fn drop(&mut self) {
+            self.serving.abort();
+        }
     }
 
-    #[test]
-    fn a_command_is_passed_on_and_its_answer_comes_back() {
-        let replies = with_server(|path| {
-            let until = Some("2026-11-22T08:00:00Z".parse().unwrap());
-            [Request::Clear, Request::Pause { until }, Request::ReloadAccounts, Request::Status]
-                .map(|request| ask(&path, &request).unwrap())
-        });
-        let expected = [
-            Reply::Done,
-            Reply::Done,
-            Reply::Failed { reason: "no such file".into() },
-            Reply::Failed { reason: "Pushbell is about to end".into() },
-        ];
-        assert_eq!(replies, expected);
+    fn wait_for(account: &str, seconds: u32) -> Request {
+        let since = "2026-11-22T08:00:00Z".parse().unwrap();
+        Request::WaitForPush { account: account.into(), since, seconds }
     }
 
-    #[test]
-    fn who_waits_for_a_push_is_told_of_it_or_that_none_came() {
-        let since: jiff::Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
-        let replies = with_server(move |path| {
-            [("home", 60), ("silent", 1), ("silent", 0)].map(|(account, seconds)| {
-                ask(&path, &Request::WaitForPush { account: account.into(), since, seconds }).unwrap()
-            })
-        });
-        assert_eq!(replies, [Reply::Pushed { at: since }, Reply::Done, Reply::Done]);
+    /// The other end of a conversation of its own.
+    fn conversation(stream: tokio::io::DuplexStream, commands: mpsc::Sender<Command>) -> impl Future<Output = ()> {
+        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        converse(stream, commands, permit, Arc::new(Semaphore::new(1)))
     }
 
-    #[test]
-    fn a_request_that_is_none_is_answered_and_harms_nobody() {
-        with_server(|path| {
-            assert!(raw(&path, b"{\"request\":\"explode\"}\n").starts_with("{\"reply\":\"failed\",\"reason\":\"this"));
-            assert!(raw(&path, b"\xff\xfe\n").starts_with("{\"reply\":\"failed\""));
-            assert_eq!(ask(&path, &Request::Clear).unwrap(), Reply::Done);
-        });
+    #[tokio::test]
+    async fn a_command_is_passed_on_and_its_answer_comes_back() {
+        let program = Program::start();
+        let until = Some("2026-11-22T08:00:00Z".parse().unwrap());
+        for request in [Request::Clear, Request::Pause { until }] {
+            assert_eq!(program.ask(request).await, Reply::Done);
+        }
+        let failed = |reason: &str| Reply::Failed { reason: reason.into() };
+        assert_eq!(program.ask(Request::ReloadAccounts).await, failed("no such file"));
+        assert_eq!(program.ask(Request::Status).await, failed("Pushbell is about to end"));
     }
 
-    #[test]
-    fn a_line_without_end_is_read_only_so_far() {
-        let answer = with_server(|path| {
-            let mut stream = control_socket::connect(&path, Duration::from_secs(10)).unwrap();
-            // The server stops reading before all of it is written.
-            let refused = (0..256).any(|_| stream.write_all(&[b' '; 16 * 1024]).is_err());
-            assert!(refused);
-            ask(&path, &Request::Clear).unwrap()
-        });
-        assert_eq!(answer, Reply::Done);
+    #[tokio::test]
+    async fn who_waits_for_a_push_is_told_of_it_or_that_none_came() {
+        let program = Program::start();
+        let at = "2026-11-22T08:00:00Z".parse().unwrap();
+        assert_eq!(program.ask(wait_for("home", 60)).await, Reply::Pushed { at });
+        assert_eq!(program.ask(wait_for("silent", 1)).await, Reply::Done);
+        assert_eq!(program.ask(wait_for("silent", 0)).await, Reply::Done);
     }
 
-    #[test]
-    fn more_clients_than_are_served_at_once_all_get_their_turn() {
-        with_server(|path| {
-            let idle: Vec<_> = (0..MOST_CLIENTS - 1)
-                .map(|_| control_socket::connect(&path, Duration::from_secs(10)).unwrap())
-                .collect();
-            let asking: Vec<_> = (0..20)
-                .map(|_| {
-                    let path = path.clone();
-                    thread::spawn(move || ask(&path, &Request::Clear).unwrap())
-                })
-                .collect();
-            for client in asking {
-                assert_eq!(client.join().unwrap(), Reply::Done);
-            }
-            drop(idle);
-        });
+    #[tokio::test]
+    async fn a_request_that_is_none_is_answered_and_harms_nobody() {
+        let program = Program::start();
+        let answer = program.raw(b"{\"request\":\"explode\"}\n").await;
+        assert!(answer.starts_with("{\"reply\":\"failed\",\"reason\":\"this"), "{answer}");
+        assert!(program.raw(b"\xff\xfe\n").await.starts_with("{\"reply\":\"failed\""));
+        assert_eq!(program.ask(Request::Clear).await, Reply::Done);
+    }
+
+    #[tokio::test]
+    async fn a_line_without_end_is_read_only_so_far() {
+        let program = Program::start();
+        let mut stream = program.connect().await;
+        // The server stops reading before all of it is written.
+        let mut written = 0;
+        while stream.write_all(&[b' '; 16 * 1024]).await.is_ok() {
+            written += 1;
+            assert!(written < 256);
+        }
+        assert_eq!(program.ask(Request::Clear).await, Reply::Done);
+    }
+
+    #[tokio::test]
+    async fn more_clients_than_are_served_at_once_all_get_their_turn() {
+        let program = Program::start();
+        let mut idle = Vec::new();
+        for _ in 0..MAX_CLIENTS - 1 {
+            idle.push(program.connect().await);
+        }
+        let mut asking = JoinSet::new();
+        for _ in 0..20 {
+            let paths = program.paths.clone();
+            asking.spawn_blocking(move || ask(&paths, &Request::Clear).unwrap());
+        }
+        while let Some(reply) = asking.join_next().await {
+            assert_eq!(reply.unwrap(), Reply::Done);
+        }
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_for_a_push_leave_room_for_others_and_are_limited() {
+        let program = Program::start();
+        let request = [serde_json::to_vec(&wait_for("silent", 3600)).unwrap(), b"\n".to_vec()].concat();
+        let mut waiting = Vec::new();
+        for _ in 0..MAX_WAITING {
+            let mut client = program.connect().await;
+            client.write_all(&request).await.unwrap();
+            waiting.push(client);
+        }
+        assert_eq!(program.ask(Request::Clear).await, Reply::Done);
+        let Reply::Failed { reason } = program.ask(wait_for("silent", 3600)).await else { panic!("it waits") };
+        assert!(reason.contains("too many"), "{reason}");
+        // Those who go make room.
+        drop(waiting);
+        while !matches!(program.ask(wait_for("home", 60)).await, Reply::Pushed { .. }) {}
     }
 
     #[tokio::test(start_paused = true)]
@@ -248,11 +300,22 @@ mod tests {
         let (commands, _asked) = mpsc::channel(1);
         client.write_all(b"{\"request\":").await.unwrap();
         let start = tokio::time::Instant::now();
-        converse(server, commands).await;
+        conversation(server, commands).await;
         assert_eq!(start.elapsed(), PATIENCE);
         let mut answer = Vec::new();
         client.read_to_end(&mut answer).await.unwrap();
         assert_eq!(answer, b"");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_program_that_is_too_busy_says_so() {
+        let (mut client, server) = tokio::io::duplex(1024);
+        let (commands, _asked) = mpsc::channel(1);
+        client.write_all(b"{\"request\":\"clear\"}\n").await.unwrap();
+        conversation(server, commands).await;
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer, "{\"reply\":\"failed\",\"reason\":\"Pushbell is too busy to answer\"}\n");
     }
 
     #[test]
@@ -279,42 +342,14 @@ mod tests {
         assert_eq!(said.matches("no command can reach Pushbell now").count(), 2, "{said}");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_program_that_is_too_busy_says_so() {
-        let (mut client, server) = tokio::io::duplex(1024);
-        let (commands, _asked) = mpsc::channel(1);
-        client.write_all(b"{\"request\":\"clear\"}\n").await.unwrap();
-        converse(server, commands).await;
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).await.unwrap();
-        assert_eq!(answer, "{\"reply\":\"failed\",\"reason\":\"Pushbell is too busy to answer\"}\n");
-    }
-
     #[test]
-    fn who_waits_for_a_push_and_goes_makes_room_for_others() {
-        let replies = with_server(|path| {
-            let request =
-                br#"{"request":"wait_for_push","account":"silent","since":"2026-11-22T08:00:00Z","seconds":3600}"#;
-            let waiting: Vec<_> = (0..MOST_CLIENTS)
-                .map(|_| {
-                    let mut client = control_socket::connect(&path, Duration::from_secs(10)).unwrap();
-                    client.write_all(&[request, &b"\n"[..]].concat()).unwrap();
-                    client
-                })
-                .collect();
-            drop(waiting);
-            ask(&path, &Request::Clear).unwrap()
-        });
-        assert_eq!(replies, Reply::Done);
-    }
-
-    #[test]
-    fn nobody_there_is_said_to_be_not_running() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("control.sock");
-        assert!(matches!(ask(&path, &Request::Clear), Err(AskError::NotRunning)));
-        // A name of any length can stand for a pipe, but not for a socket.
-        let path = directory.path().join("x".repeat(200));
-        assert!(cfg!(windows) || matches!(ask(&path, &Request::Clear), Err(AskError::Unreachable { .. })));
+    fn a_lock_without_a_socket_is_told_from_nobody() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths::within(home.path());
+        assert!(matches!(ask(&paths, &Request::Clear), Err(AskError::NotRunning)));
+        let _instance = Instance::acquire(&paths).unwrap();
+        let error = ask(&paths, &Request::Clear).unwrap_err();
+        assert!(matches!(error, AskError::Unreachable { .. }), "{error}");
+        assert!(error.to_string().contains("pushbell.lock"), "{error}");
     }
 }

@@ -24,6 +24,8 @@ pub enum Topic {
     Damage,
     /// Sessions that are over
     SignIn,
+    /// The control socket
+    ControlSocket,
 }
 
 impl Topic {
@@ -36,6 +38,7 @@ impl Topic {
             Self::Inbox => "The inbox cannot be used",
             Self::Damage => "The inbox was damaged",
             Self::SignIn => "Signed out by the homeserver",
+            Self::ControlSocket => "The control socket cannot be made",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the tray shows, as a plain value: compared in tests, drawn by an adapter that changes only what differs.
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use serde::{Deserialize, Serialize};
 
 use crate::{config::TrayStyle, identity, notice::NoticeId, present::counts_sentence};
 
@@ -165,7 +166,7 @@ pub enum MenuEntry {
 }
 
 /// What the person can do in the tray.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TrayAction {
     /// A click on the icon: open the newest unread room.
     OpenNewest,
@@ -192,7 +193,7 @@ pub enum TrayAction {
 }
 
 /// The pauses that the menu offers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PauseLength {
     /// 30 minutes.
     HalfHour,

@@ -1,10 +1,8 @@
 //! The running program, another one, the addresses that it listens on.
 
 use std::{
-    fs::{File, TryLockError},
     io,
     net::{SocketAddr, TcpListener},
-    path::Path,
     time::Duration,
 };
 
@@ -54,26 +52,16 @@ impl Running {
 
 /// Asks the running program.
 pub(super) async fn ask(paths: &Paths, patience: Duration) -> Running {
-    let (control, lock) = (paths.control.clone(), paths.lock.clone());
-    let asked = with_deadline(patience, move || control::ask(&control, &Request::Status)).await;
+    let own_paths = paths.clone();
+    let asked = with_deadline(patience, move || control::ask(&own_paths, &Request::Status)).await;
     match asked {
         None => Running::Silent("it does not answer".to_owned()),
         Some(Ok(Reply::Status(status))) => Running::Yes(status),
         Some(Ok(Reply::Done | Reply::Pushed { .. })) => Running::Silent("it did not say how it is".to_owned()),
         Some(Ok(Reply::Failed { reason })) => Running::Silent(words(reason)),
-        Some(Err(AskError::NotRunning)) if is_locked(&lock) => {
-            Running::Silent(format!("it holds {} and cannot be asked", lock.display()))
-        }
         Some(Err(AskError::NotRunning)) => Running::No,
         Some(Err(error)) => Running::Silent(words(error)),
     }
-}
-
-/// Whether a running program holds the lock. One that starts at this very moment waits for nobody else to hold it in
-/// common.
-fn is_locked(lock: &Path) -> bool {
-    let tried = File::open(lock).map(|lock| lock.try_lock_shared());
-    matches!(tried, Ok(Err(TryLockError::WouldBlock)))
 }
 
 /// Whether it runs, and where it listens.
@@ -188,6 +176,8 @@ fn end(until: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use Verdict::{Fault, Good, Warning};
+
+    use std::path::Path;
 
     use super::*;
     use crate::{control::InboxStatus, desktop::ServiceState};

@@ -1,4 +1,9 @@
 //! The tray icon, by the `tray-icon` crate: the same on every system. What it shows is decided in [`crate::desktop::tray_view`].
+//!
+//! It stays on one thread, since the crate's icon cannot be sent; other threads tell it what to show through a
+//! [`TrayRemote`], of which it takes only the newest view.
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc::UnboundedSender;
 use tray_icon::{
@@ -6,21 +11,95 @@ use tray_icon::{
     menu::{CheckMenuItem, ContextMenu, IsMenuItem, Menu, MenuEvent, MenuItem, PredefinedMenuItem, Submenu},
 };
 
-use super::{main_loop, picture};
+use super::main_loop;
 use crate::{
     config::TrayStyle,
     desktop::{
-        DesktopEvent,
+        DesktopEvent, ServiceState,
         badge::{Drawing, Look, Pixels},
-        tray_view::{Badge, MenuEntry, PauseLength, TrayAction, TrayView},
+        tray_view::{Badge, MenuEntry, TrayAction, TrayView},
     },
     identity,
-    notice::NoticeId,
 };
+
+/// Tells the tray icon what to show, from any thread and without waiting. When the last clone is gone, the main
+/// thread's loop ends.
+#[derive(Clone)]
+pub struct TrayRemote {
+    queue: Arc<CommandQueue>,
+    _last: Arc<QuitOnDrop>,
+}
+
+/// What the remotes have said and the icon has not taken yet.
+pub(super) struct CommandQueue {
+    commands: Mutex<Commands>,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+#[derive(Default)]
+struct Commands {
+    /// The newest view.
+    view: Option<TrayView>,
+    recreate: bool,
+    quit: bool,
+}
+
+struct QuitOnDrop(Arc<CommandQueue>);
+
+/// A remote, and the queue that it writes to. `wake` is called after each command, from any thread: it makes the icon's
+/// thread look into the queue.
+pub(super) fn channel(wake: impl Fn() + Send + Sync + 'static) -> (TrayRemote, Arc<CommandQueue>) {
+    let queue = Arc::new(CommandQueue { commands: Mutex::default(), wake: Box::new(wake) });
+    let last = Arc::new(QuitOnDrop(Arc::clone(&queue)));
+    (TrayRemote { queue: Arc::clone(&queue), _last: last }, queue)
+}
+
+impl TrayRemote {
+    /// Shows this; a view that was not shown yet is dropped.
+    pub fn set(&self, view: TrayView) {
+        self.queue.change(|commands| commands.view = Some(view));
+    }
+
+    /// Makes the icon anew: its connection does not come back by itself when the session bus was restarted.
+    pub fn recreate(&self) {
+        self.queue.change(|commands| commands.recreate = true);
+    }
+
+    /// Takes the icon down and ends the main thread's loop.
+    pub fn quit(&self) {
+        self.queue.change(|commands| commands.quit = true);
+    }
+}
+
+impl CommandQueue {
+    fn change(&self, write: impl FnOnce(&mut Commands)) {
+        write(&mut self.commands.lock().unwrap_or_else(PoisonError::into_inner));
+        (self.wake)();
+    }
+
+    /// Whether the icon is to leave.
+    #[cfg(target_os = "linux")]
+    pub(super) fn is_over(&self) -> bool {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner).quit
+    }
+
+    /// That it is over stays said.
+    fn take(&self) -> Commands {
+        let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        let quit = commands.quit;
+        std::mem::replace(&mut *commands, Commands { quit, ..Commands::default() })
+    }
+}
+
+impl Drop for QuitOnDrop {
+    fn drop(&mut self) {
+        self.0.change(|commands| commands.quit = true);
+    }
+}
 
 /// Why there is no tray icon.
 #[derive(Debug, thiserror::Error)]
-pub enum TrayError {
+enum TrayError {
     /// The system would not take it.
     #[error("the desktop did not take the tray icon: {0}")]
     Icon(#[from] tray_icon::Error),
@@ -33,8 +112,11 @@ pub enum TrayError {
 }
 
 /// The tray icon of this program. It stays on the thread that made it; dropping it takes the icon down.
-pub struct Tray {
+pub(super) struct Tray {
     icon: Option<(TrayIcon, Shown)>,
+    view: Option<TrayView>,
+    events: UnboundedSender<DesktopEvent>,
+    reported: Option<ServiceState>,
 }
 
 /// What the icon shows now.
@@ -48,10 +130,9 @@ struct Shown {
 
 impl Tray {
     /// A tray without an icon yet. What the person does with the icon is sent to `events`.
-    #[must_use]
-    pub fn new(events: UnboundedSender<DesktopEvent>) -> Self {
+    pub(super) fn new(events: UnboundedSender<DesktopEvent>) -> Self {
         // tray-icon keeps one handler of each kind for the whole process.
-        let clicks = events.clone();
+        let (clicks, choices) = (events.clone(), events.clone());
         TrayIconEvent::set_event_handler(Some(move |event| {
             if let TrayIconEvent::Click { button: MouseButton::Left, button_state: MouseButtonState::Up, .. } = event {
                 let _ = clicks.send(DesktopEvent::Tray(TrayAction::OpenNewest));
@@ -59,17 +140,34 @@ impl Tray {
         }));
         MenuEvent::set_event_handler(Some(move |event: MenuEvent| {
             if let Some(action) = action_of(event.id().as_ref()) {
-                let _ = events.send(DesktopEvent::Tray(action));
+                let _ = choices.send(DesktopEvent::Tray(action));
             }
         }));
-        Self { icon: None }
+        Self { icon: None, view: None, events, reported: None }
+    }
+
+    /// Does what the queue says, and tells whether there is more to come.
+    pub(super) fn obey(&mut self, queue: &CommandQueue) -> bool {
+        let Commands { view, recreate, quit } = queue.take();
+        if quit || recreate {
+            self.icon = None;
+        }
+        let is_new = view.is_some();
+        self.view = view.or(self.view.take());
+        // Where the host is watched, making the icon has a chance again when it is asked for.
+        let is_hopeless = main_loop::HOST_IS_WATCHED && self.icon.is_none() && self.reported.is_some();
+        if !quit
+            && (recreate || is_new && !is_hopeless)
+            && let Some(view) = self.view.clone()
+        {
+            let outcome = self.show(view);
+            self.report(outcome);
+        }
+        !quit
     }
 
     /// Shows this, changing only what differs. Without an icon, makes it.
-    ///
-    /// # Errors
-    /// When the icon cannot be made or changed.
-    pub fn show(&mut self, view: TrayView) -> Result<(), TrayError> {
+    fn show(&mut self, view: TrayView) -> Result<(), TrayError> {
         let wanted = Shown::of(view);
         if let Some((icon, shown)) = &mut self.icon {
             return change(icon, shown, wanted);
@@ -78,15 +176,22 @@ impl Tray {
         Ok(())
     }
 
-    /// Whether there is an icon, as far as this side knows.
-    #[must_use]
-    pub fn is_up(&self) -> bool {
-        self.icon.is_some()
-    }
-
-    /// Takes the icon down; the next view makes it anew.
-    pub fn take_down(&mut self) {
-        self.icon = None;
+    fn report(&mut self, outcome: Result<(), TrayError>) {
+        let reason = outcome.as_ref().err().map(ToString::to_string);
+        let state = ServiceState { available: reason.is_none(), reason };
+        if self.reported.as_ref() == Some(&state) {
+            return;
+        }
+        match outcome {
+            Ok(()) => {}
+            // Whoever watches the host has said so already.
+            Err(TrayError::Icon(error)) if main_loop::HOST_IS_WATCHED => tracing::debug!("no tray icon: {error}"),
+            Err(error) => tracing::warn!("no tray icon: {error}; everything else goes on"),
+        }
+        self.reported = Some(state.clone());
+        if !main_loop::HOST_IS_WATCHED {
+            let _ = self.events.send(DesktopEvent::TrayHost(state));
+        }
     }
 }
 
@@ -111,7 +216,7 @@ impl Shown {
 fn create(wanted: &Shown) -> Result<TrayIcon, TrayError> {
     let builder =
         TrayIconBuilder::new().with_id(identity::APP_ID).with_menu(menu(&wanted.menu)?).with_menu_on_left_click(false);
-    let builder = picture::first(builder, picture(wanted.drawing)?);
+    let builder = with_picture(builder, picture(wanted.drawing)?);
     let builder = match main_loop::ICON_WORDS {
         TrayWords::Title => builder.with_title(&wanted.tooltip),
         TrayWords::Tooltip => builder.with_tooltip(&wanted.tooltip),
@@ -122,7 +227,7 @@ fn create(wanted: &Shown) -> Result<TrayIcon, TrayError> {
 
 fn change(icon: &TrayIcon, shown: &mut Shown, wanted: Shown) -> Result<(), TrayError> {
     if shown.drawing != wanted.drawing {
-        picture::next(icon, picture(wanted.drawing)?)?;
+        set_picture(icon, picture(wanted.drawing)?)?;
         shown.drawing = wanted.drawing;
     }
     if shown.count != wanted.count {
@@ -145,7 +250,8 @@ fn change(icon: &TrayIcon, shown: &mut Shown, wanted: Shown) -> Result<(), TrayE
 
 /// Where the system reads the words of an icon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TrayWords {
+#[allow(dead_code, reason = "each system uses one of them")]
+pub(super) enum TrayWords {
     /// The title is its accessible name and the heading of its tooltip; a tooltip text would repeat it.
     Title,
     /// The tooltip is read; there is no title.
@@ -158,6 +264,27 @@ pub enum TrayWords {
 fn picture(drawing: Drawing) -> Result<tray_icon::Icon, tray_icon::BadIcon> {
     let Pixels { rgba, width, height } = drawing.pixels();
     tray_icon::Icon::from_rgba(rgba, width, height)
+}
+
+/// macOS colours the picture as the rest of its menu bar, others show it as it is.
+#[cfg(target_os = "macos")]
+fn with_picture(builder: TrayIconBuilder, picture: tray_icon::Icon) -> TrayIconBuilder {
+    builder.with_icon_templated(picture)
+}
+
+#[cfg(not(target_os = "macos"))]
+fn with_picture(builder: TrayIconBuilder, picture: tray_icon::Icon) -> TrayIconBuilder {
+    builder.with_icon(picture)
+}
+
+#[cfg(target_os = "macos")]
+fn set_picture(icon: &TrayIcon, picture: tray_icon::Icon) -> tray_icon::Result<()> {
+    icon.set_icon_templated(Some(picture))
+}
+
+#[cfg(not(target_os = "macos"))]
+fn set_picture(icon: &TrayIcon, picture: tray_icon::Icon) -> tray_icon::Result<()> {
+    icon.set_icon(Some(picture))
 }
 
 fn menu(entries: &[MenuEntry]) -> Result<Box<dyn ContextMenu>, tray_icon::menu::Error> {
@@ -191,63 +318,70 @@ fn escaped(label: &str) -> String {
     label.replace('&', "&&")
 }
 
-/// The actions without a value.
-const PLAIN: [TrayAction; 12] = [
-    TrayAction::OpenNewest,
-    TrayAction::Pause(PauseLength::HalfHour),
-    TrayAction::Pause(PauseLength::Hour),
-    TrayAction::Pause(PauseLength::UntilTomorrow),
-    TrayAction::Resume,
-    TrayAction::ToggleMute,
-    TrayAction::Clear,
-    TrayAction::Test,
-    TrayAction::OpenConfiguration,
-    TrayAction::Connect,
-    TrayAction::ToggleAutostart,
-    TrayAction::Quit,
-];
-
 /// A menu item's id says what it does, so that a click on a menu which was replaced meanwhile still does it.
 fn id_of(action: &TrayAction) -> String {
-    match action {
-        TrayAction::OpenNotice(NoticeId(number)) => format!("open-notice:{number}"),
-        TrayAction::OpenNewest => "open-newest".to_owned(),
-        TrayAction::Pause(PauseLength::HalfHour) => "pause-half-hour".to_owned(),
-        TrayAction::Pause(PauseLength::Hour) => "pause-hour".to_owned(),
-        TrayAction::Pause(PauseLength::UntilTomorrow) => "pause-until-tomorrow".to_owned(),
-        TrayAction::Resume => "resume".to_owned(),
-        TrayAction::ToggleMute => "toggle-mute".to_owned(),
-        TrayAction::Clear => "clear".to_owned(),
-        TrayAction::Test => "test".to_owned(),
-        TrayAction::OpenConfiguration => "open-configuration".to_owned(),
-        TrayAction::Connect => "connect".to_owned(),
-        TrayAction::ToggleAutostart => "toggle-autostart".to_owned(),
-        TrayAction::Quit => "quit".to_owned(),
-    }
+    serde_json::to_string(action).unwrap_or_default()
 }
 
 fn action_of(id: &str) -> Option<TrayAction> {
-    if let Some(number) = id.strip_prefix("open-notice:") {
-        return number.parse().ok().map(|number| TrayAction::OpenNotice(NoticeId(number)));
-    }
-    PLAIN.into_iter().find(|action| id_of(action) == id)
+    serde_json::from_str(id).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
+    use crate::{desktop::tray_view::PauseLength, notice::NoticeId};
+
+    fn view(unread: u64) -> TrayView {
+        TrayView {
+            badge: Badge { unread, missed_calls: 0 },
+            paused: false,
+            style: TrayStyle::Color,
+            dark_panel: None,
+            tooltip: String::new(),
+            menu: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_the_newest_view_is_taken_and_only_once() {
+        let (remote, queue) = channel(|| {});
+        remote.set(view(1));
+        remote.set(view(2));
+        remote.recreate();
+        let Commands { view: newest, recreate, quit } = queue.take();
+        assert_eq!((newest, recreate, quit), (Some(view(2)), true, false));
+        let Commands { view: none, recreate, quit } = queue.take();
+        assert_eq!((none, recreate, quit), (None, false, false));
+    }
+
+    #[test]
+    fn quitting_and_the_last_remote_that_goes_end_the_loop_and_each_command_wakes_it() {
+        let (woken, wakes) = mpsc::channel();
+        let (remote, queue) = channel(move || woken.send(()).unwrap());
+        let other = remote.clone();
+        remote.set(view(1));
+        drop(remote);
+        assert_eq!((queue.take().quit, wakes.try_iter().count()), (false, 1));
+        drop(other);
+        assert_eq!((queue.take().quit, wakes.try_iter().count()), (true, 1));
+        assert!(queue.take().quit, "that it is over stays said");
+    }
 
     #[test]
     fn a_menu_item_finds_its_action_again() {
         let notices = [0, 42, i64::MAX, -1].map(|number| TrayAction::OpenNotice(NoticeId(number)));
-        for action in PLAIN.into_iter().chain(notices) {
+        let others = [TrayAction::OpenNewest, TrayAction::Pause(PauseLength::UntilTomorrow), TrayAction::Quit];
+        for action in notices.into_iter().chain(others) {
             assert_eq!(action_of(&id_of(&action)), Some(action));
         }
     }
 
     #[test]
     fn an_id_that_is_not_ours_does_nothing() {
-        for id in ["", "quit ", "open-notice:", "open-notice:x", "7"] {
+        for id in ["", "Quit", "{\"OpenNotice\":\"x\"}", "7"] {
             assert_eq!(action_of(id), None, "{id:?}");
         }
     }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use hyper::Method;
-use pushbell::{control, identity};
 use serde_json::json;
 
 use super::app::App;
@@ -278,16 +277,13 @@ fn an_account_that_is_removed_is_rejected_and_one_that_is_added_is_served_at_onc
 #[test]
 fn a_changed_configuration_is_taken_up_while_commands_keep_coming() {
     let app = App::start(DUNST, "");
-    let environment: std::collections::HashMap<_, _> = app.pushbell.env().iter().cloned().collect();
-    let socket =
-        std::path::Path::new(&environment["XDG_RUNTIME_DIR"]).join(identity::DIRECTORY_NAME).join("control.sock");
     let over = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         // Also when this panics: a scope waits for its threads.
         let _ended = EndsWhenDropped(&over);
         scope.spawn(|| {
             while !over.load(std::sync::atomic::Ordering::Relaxed) {
-                control::ask(&socket, &control::Request::Status).expect("the app answers");
+                app.pushbell.status();
             }
         });
         app.pushbell.configure("[popup]\ntimeout = 3\n");

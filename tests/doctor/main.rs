@@ -12,6 +12,7 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod control_socket;
 mod desktop;
 mod report;
 mod servers;

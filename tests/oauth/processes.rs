@@ -23,7 +23,7 @@ fn paths(data: &Path) -> Paths {
         accounts: path("accounts.toml"),
         sounds: path("sounds"),
         lock: path("pushbell.lock"),
-        control: path("control.sock"),
+        control: vec![path("control.sock")],
         cache: path("cache"),
         icon: path("pushbell.png"),
     }

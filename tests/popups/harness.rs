@@ -12,10 +12,7 @@ use notify_rust::{Timeout, Urgency};
 use pushbell::{
     desktop::DesktopEvent,
     notice::RoomKey,
-    platform::linux::{
-        bus::BusAddress,
-        session::{Buses, Session},
-    },
+    platform::{BusAddress, Buses, session::Session},
     present::popup::{Popup, PopupKey, PopupSerial},
 };
 use tempfile::TempDir;

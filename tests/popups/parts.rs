@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use pushbell::{
     desktop::{DesktopEvent, LauncherCount},
     identity,
-    platform::linux::bus::BusAddress,
+    platform::BusAddress,
 };
 use zbus::{
     Connection, MatchRule, MessageStream, interface,

@@ -1,7 +1,7 @@
 //! Popups and the notification services that people have.
 
 use futures_util::StreamExt;
-use pushbell::{desktop::DesktopEvent, platform::linux::bus::CALL_DEADLINE, present::popup::PopupSerial};
+use pushbell::{desktop::DesktopEvent, platform::CALL_DEADLINE, present::popup::PopupSerial};
 use zbus::{Connection, MatchRule, MessageStream, fdo::MonitoringProxy, message::Type};
 
 use super::harness::{Program, TestBus, key, popup, until};

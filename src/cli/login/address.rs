@@ -80,9 +80,10 @@ async fn offer_to_listen(
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
     let changed = config::with_server(&text, &listen, &url).map_err(|error| failed(error.to_string()))?;
     files::replace_private(path, changed.as_bytes()).map_err(|error| failed(error.to_string()))?;
-    match ask(&login.context.paths.control, &Request::ReloadConfiguration) {
-        Ok(_) | Err(AskError::NotRunning) => {}
-        Err(error @ (AskError::Unreachable { .. } | AskError::NoAnswer(_))) => return Err(error.into()),
+    match ask(&login.context.paths, &Request::ReloadConfiguration) {
+        // It watches the file, too.
+        Ok(_) | Err(AskError::NotRunning | AskError::Unreachable { .. }) => {}
+        Err(error @ AskError::NoAnswer(_)) => return Err(error.into()),
     }
     writeln!(out, "Written.")?;
     Ok((Config::load(path)?, url))

@@ -25,7 +25,7 @@ pub(super) async fn sign_in(
     device_name: &str,
     say: &mut dyn Write,
 ) -> Result<Option<(Session, SignInMethod)>, Failure> {
-    let mut attempt = Attempt { homeserver, device_name, say, has_browser: platform::browser::available() };
+    let mut attempt = Attempt { homeserver, device_name, say, has_browser: platform::open::browser_available() };
     match oauth::metadata(homeserver).await.map_err(failed)? {
         // Without registration we cannot be a client of that server; the homeserver may take us all the same.
         Some(metadata) if metadata.registration_endpoint.is_some() || !sso_offered => {
@@ -92,7 +92,7 @@ impl Attempt<'_> {
         self.say.flush()?;
         tokio::select! {
             ended = &mut signing_in => return Ok(Some(ended)),
-            opened = platform::browser::open(url) => if let Err(reason) = opened {
+            opened = platform::open::open_in_browser(url) => if let Err(reason) = opened {
                 tracing::debug!("the browser: {reason}");
                 writeln!(self.say, "No browser could be opened.")?;
                 self.say.flush()?;

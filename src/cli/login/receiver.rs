@@ -1,6 +1,6 @@
 //! Who takes the pushes while a login waits for one.
 
-use std::{path::PathBuf, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{sync::oneshot, time};
@@ -10,13 +10,14 @@ use crate::{
     app::TemporaryEndpoint,
     cli::account,
     config::Config,
-    control::{Reply, Request, ask},
+    control::{AskError, Reply, Request, ask},
+    paths::Paths,
 };
 
 /// Whoever takes them.
 pub(super) enum Receiver {
-    /// The running app, with this control socket.
-    App(PathBuf),
+    /// The running app.
+    App(Box<Paths>),
     /// We ourselves, for as long as this lives.
     Own(Box<TemporaryEndpoint>),
 }
@@ -34,7 +35,7 @@ impl Receiver {
         }
         is_app(context)?;
         account::tell_running(context)?;
-        Ok(Self::App(context.paths.control.clone()))
+        Ok(Self::App(Box::new(context.paths.clone())))
     }
 
     /// When a push first came for that account after that time; `None` if none comes so soon.
@@ -46,13 +47,13 @@ impl Receiver {
     ) -> Result<Option<Timestamp>, Failure> {
         match self {
             Self::Own(interim) => time::timeout(patience, interim.push_after(account, since)).await.ok().transpose(),
-            Self::App(control) => {
+            Self::App(paths) => {
                 let seconds = u32::try_from(patience.as_secs()).unwrap_or(u32::MAX);
                 let request = Request::WaitForPush { account: account.to_owned(), since, seconds };
-                let control = control.clone();
+                let paths = paths.clone();
                 let (answer, answered) = oneshot::channel();
                 // Not one of the runtime's threads, which it waits for: the person may skip this.
-                let wait = move || drop(answer.send(ask(&control, &request)));
+                let wait = move || drop(answer.send(ask(&paths, &request)));
                 thread::Builder::new().name("waiting".to_owned()).spawn(wait).map_err(|error| {
                     Failure::Failed(format!("no thread could be started to wait for a push: {error}"))
                 })?;
@@ -79,11 +80,12 @@ impl Receiver {
 }
 
 fn is_app(context: &Context) -> Result<(), Failure> {
-    match context.status() {
+    match ask(&context.paths, &Request::Status) {
         Ok(_) => Ok(()),
-        Err(Failure::NotRunning) => {
-            Err(Failure::Failed("another `pushbell login` is under way: let it end first".to_owned()))
-        }
-        Err(other) => Err(other),
+        Err(AskError::NotRunning | AskError::Unreachable { .. }) => Err(Failure::Failed(
+            "another `pushbell login` is under way, or Pushbell runs and cannot be reached: let it end first"
+                .to_owned(),
+        )),
+        Err(error @ AskError::NoAnswer(_)) => Err(error.into()),
     }
 }

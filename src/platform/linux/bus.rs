@@ -12,7 +12,6 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use inotify::{EventStream, Inotify, WatchMask};
 use tokio::{
     net::UnixStream,
     sync::watch,
@@ -26,8 +25,7 @@ use zbus::{
     zvariant::OwnedValue,
 };
 
-use super::retry::Backoff;
-use crate::platform::places;
+use crate::{backoff::Backoff, platform::watch::FileWatch};
 
 /// How long a bus or a service may take to answer.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(3);
@@ -109,12 +107,12 @@ pub(super) enum BusState {
 
 /// A handle on a bus; the connection ends with the last of them.
 #[derive(Debug, Clone)]
-pub struct Bus(watch::Receiver<BusState>);
+pub(super) struct Bus(watch::Receiver<BusState>);
 
 impl Bus {
     /// Connects in the background, now and again whenever the bus comes back.
     #[must_use]
-    pub fn start(address: Result<BusAddress, String>) -> Self {
+    pub(super) fn start(address: Result<BusAddress, String>) -> Self {
         let (state, receiver) = watch::channel(BusState::Connecting);
         match address {
             Ok(address) => drop(tokio::spawn(keep_connected(address, state))),
@@ -170,13 +168,12 @@ impl Bus {
 
 async fn keep_connected(address: BusAddress, state: watch::Sender<BusState>) {
     let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
-    // Only once there is no bus: the system takes milliseconds to end a watch, and nothing else happens here meanwhile.
-    let mut arrival = None;
+    // Only while there is no bus.
+    let mut absent: Option<Absence> = None;
     loop {
         match address.connect().await {
             Ok(connection) => {
-                // Nobody waits for it now, and whatever else is made in its directory would wake the program.
-                arrival = None;
+                absent = None;
                 let since = Instant::now();
                 state.send_replace(BusState::Present(connection.clone()));
                 tokio::select! {
@@ -191,24 +188,19 @@ async fn keep_connected(address: BusAddress, state: watch::Sender<BusState>) {
             Err(reason) => {
                 tracing::debug!("no bus: {reason}");
                 state.send_replace(BusState::Absent(reason));
-                if arrival.is_none() {
-                    arrival = Arrival::watch(&address);
-                    if arrival.is_some() {
-                        // A socket that was made in between was missed.
-                        continue;
-                    }
+                if absent.is_none() {
+                    absent = Some(Absence::of(&address));
+                    // A socket that was made in between was missed.
+                    continue;
                 }
             }
         }
-        // Once the socket's arrival is watched for, there is no need to look for it again and again.
-        let is_told = arrival.as_ref().is_some_and(|arrival| arrival.is_certain() || backoff.is_exhausted());
+        let is_retried = absent.as_ref().is_none_or(Absence::is_retried);
         tokio::select! {
             () = state.closed() => return,
-            () = arrived(arrival.as_mut()) => backoff.reset(),
-            () = sleep(backoff.next_delay()), if !is_told => {}
+            () = socket_changed(absent.as_mut()) => backoff.reset(),
+            () = sleep(backoff.next()), if is_retried => {}
         }
-        // What is nearest on the way to the socket may be another directory now.
-        arrival = None;
     }
 }
 
@@ -233,49 +225,37 @@ fn abstract_path(name: &[u8]) -> PathBuf {
     OsString::from_vec([b"\0", name].concat()).into()
 }
 
-/// Waits for a bus's socket to be made.
-struct Arrival {
-    events: EventStream<[u8; 1024]>,
-    awaited: OsString,
-    socket: PathBuf,
-    /// The bus has no other address.
-    is_only: bool,
+/// A bus that is not there.
+struct Absence {
+    since: Instant,
+    /// Notices when the socket is made; `None` where that cannot be watched.
+    watch: Option<FileWatch>,
+    socket: Option<PathBuf>,
 }
 
-impl Arrival {
-    /// Watches the nearest directory that exists on the way to the socket; `None` where nothing can be watched.
-    fn watch(address: &BusAddress) -> Option<Self> {
-        let socket = address.0.iter().find_map(|address| match socket(address) {
-            Some(UnixSocket::File(path)) => Some(path),
-            Some(_) | None => None,
-        })?;
-        let (directory, awaited) = places::nearest(socket)?;
-        let inotify = Inotify::init().ok()?;
-        let mask = WatchMask::CREATE | WatchMask::MOVED_TO | WatchMask::DELETE_SELF | WatchMask::ONLYDIR;
-        inotify.watches().add(directory, mask).ok()?;
-        Some(Self {
-            events: inotify.into_event_stream([0; 1024]).ok()?,
-            awaited: awaited.to_owned(),
-            socket: socket.to_owned(),
-            is_only: address.0.len() == 1,
-        })
+impl Absence {
+    fn of(address: &BusAddress) -> Self {
+        // With more than one address, any of them may be the one that comes.
+        let path = if let [only] = address.0.as_slice() { socket(only) } else { None };
+        let socket = if let Some(UnixSocket::File(path)) = path { Some(path.clone()) } else { None };
+        let watch = socket.clone().and_then(|socket| FileWatch::new([socket]).ok());
+        Self { since: Instant::now(), watch, socket }
     }
 
-    /// Whether there can be no bus before the socket arrives: it is not there.
-    fn is_certain(&self) -> bool {
-        self.is_only && self.socket.symlink_metadata().is_err()
+    /// Whether to retry by the clock. A missing socket is only waited for, and so is a new one in place of one that has
+    /// refused for long: nothing ticks while there is no bus.
+    fn is_retried(&self) -> bool {
+        let is_missing = self.socket.as_ref().is_some_and(|socket| socket.symlink_metadata().is_err());
+        self.watch.is_none() || !is_missing && self.since.elapsed() < LAST_RETRY
     }
 }
 
-/// Waits until the socket, or a directory on the way to it, was made; forever without a watch.
-async fn arrived(arrival: Option<&mut Arrival>) {
-    if let Some(arrival) = arrival {
-        while let Some(Ok(event)) = arrival.events.next().await {
-            // An event without a name is about the watched directory itself.
-            if event.name.is_none_or(|name| name == arrival.awaited) {
-                return;
-            }
-        }
+/// Waits until the socket was made or replaced; forever without a watch.
+async fn socket_changed(absence: Option<&mut Absence>) {
+    if let Some(watch) = absence.and_then(|absence| absence.watch.as_mut())
+        && let Ok(_changed) = watch.changed().await
+    {
+        return;
     }
     std::future::pending::<()>().await;
 }

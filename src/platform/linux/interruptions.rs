@@ -1,6 +1,7 @@
-//! That the clock was set, and that a network has come: a timer that the kernel cancels, and its routing socket.
+//! That the clock was set, that a network has come, and that this computer has got or lost an address: a timer that the
+//! kernel cancels, and its routing sockets (rtnetlink(7)).
 //!
-//! Neither wakes the program but when it happens.
+//! None wakes the program but when it happens.
 
 use std::{
     io,
@@ -70,7 +71,7 @@ impl Interruptions {
         let told = |what: &str, error: &io::Error| tracing::warn!("{what} is not noticed: {error}");
         Self {
             clock: ClockWatch::new().inspect_err(|error| told("a jump of the clock", error)).ok(),
-            routes: routes().inspect_err(|error| told("a new network", error)).ok(),
+            routes: netlink(ROUTE_GROUPS).inspect_err(|error| told("a new network", error)).ok(),
         }
     }
 
@@ -118,15 +119,12 @@ async fn clock_jumps(watch: &mut Option<ClockWatch>) {
     std::future::pending::<()>().await;
 }
 
-fn routes() -> io::Result<AsyncFd<OwnedFd>> {
-    let socket = rustix::net::socket_with(
-        AddressFamily::NETLINK,
-        SocketType::RAW,
-        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-        // NETLINK_ROUTE is protocol 0.
-        None,
-    )?;
-    rustix::net::bind(&socket, &SocketAddrNetlink::new(0, ROUTE_GROUPS))?;
+/// A socket on which the kernel tells of what belongs to these groups.
+fn netlink(groups: u32) -> io::Result<AsyncFd<OwnedFd>> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    // No protocol is `NETLINK_ROUTE`.
+    let socket = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+    rustix::net::bind(&socket, &SocketAddrNetlink::new(0, groups))?;
     readable(socket)
 }
 
@@ -172,6 +170,37 @@ fn brings_route(mut messages: &[u8]) -> bool {
         messages = messages.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     false
+}
+
+/// `RTMGRP_IPV4_IFADDR` and `RTMGRP_IPV6_IFADDR`.
+const ADDRESS_GROUPS: u32 = 0x10 | 0x100;
+
+/// Watches the addresses of all interfaces.
+#[derive(Debug)]
+pub struct AddressWatch(AsyncFd<OwnedFd>);
+
+impl AddressWatch {
+    /// Starts watching. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn new() -> io::Result<Self> {
+        netlink(ADDRESS_GROUPS).map(Self)
+    }
+
+    /// Waits until addresses have come, gone or become usable. May be dropped and called again: nothing is missed.
+    ///
+    /// # Errors
+    /// When the system does not tell any more.
+    pub async fn changed(&mut self) -> io::Result<()> {
+        // What it says is not looked at: whether an address can be used shows when it is used.
+        let receive = |socket: &OwnedFd| Ok(rustix::net::recv(socket, &mut [0; 4096], RecvFlags::DONTWAIT).map(drop)?);
+        match self.0.async_io(Interest::READABLE, receive).await {
+            // More has happened than the socket holds.
+            Err(error) if error.raw_os_error() == Some(Errno::NOBUFS.raw_os_error()) => Ok(()),
+            received => received,
+        }
+    }
 }
 
 #[cfg(test)]

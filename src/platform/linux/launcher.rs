@@ -15,7 +15,7 @@ const INTERFACE: &str = "com.canonical.Unity.LauncherEntry";
 const DOCK: &str = "com.canonical.Unity";
 
 /// Tells docks each new count. Returns when the sender is dropped, having told them of none.
-pub async fn tell(mut bus: Bus, mut counts: watch::Receiver<LauncherCount>) {
+pub(super) async fn tell(mut bus: Bus, mut counts: watch::Receiver<LauncherCount>) {
     let mut end = counts.clone();
     loop {
         let connection = tokio::select! {

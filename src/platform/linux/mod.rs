@@ -1,23 +1,18 @@
 //! Linux: D-Bus, StatusNotifier, XDG.
 
-pub mod addresses;
-pub mod appearance;
-pub mod autostart;
-pub mod browser;
-pub mod bus;
+pub(super) mod autostart;
+pub(super) mod bus;
+mod desktop_state;
 pub mod interruptions;
 pub mod keyring;
-pub mod launcher;
+mod launcher;
 pub mod main_loop;
 pub mod open;
-pub mod popups;
-pub mod probe;
-mod retry;
-pub mod screen_lock;
+#[allow(unreachable_pub, reason = "its parts are named within it")]
+mod popups;
+pub(super) mod probe;
+mod screen_lock;
 pub mod session;
-pub mod sleep;
-pub mod sound_server;
-pub mod tray_host;
-pub mod watch;
+mod tray_host;
 
-pub use super::unix::{console, control_socket, files, host, open_files, termination};
+pub use super::unix::{console, control_socket};

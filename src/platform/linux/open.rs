@@ -215,6 +215,23 @@ fn names_a_program(output: &[u8]) -> bool {
     String::from_utf8_lossy(output).split_whitespace().any(|word| word.ends_with(".desktop"))
 }
 
+/// Whether a browser that opens now is in front of the person who started this: there is a graphical session, and it is
+/// not at the other end of an SSH connection.
+#[must_use]
+pub fn browser_available() -> bool {
+    let has = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+    (has("WAYLAND_DISPLAY") || has("DISPLAY")) && !has("SSH_CONNECTION") && !has("SSH_TTY")
+}
+
+/// Opens an `https:` or `http:` address. Good news may come before there is a window, or where there will be none.
+///
+/// # Errors
+/// A sentence when the desktop says that it cannot.
+pub async fn open_in_browser(address: &str) -> Result<(), String> {
+    let (events, _) = mpsc::unbounded_channel();
+    Opener::new(events).launch(address.into()).await
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt, path::Path};

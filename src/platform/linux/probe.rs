@@ -12,8 +12,6 @@ use super::{
 };
 use crate::platform::probe::{Seen, Surroundings};
 
-pub use crate::platform::unix::probe::{check_writable, disk};
-
 /// How long a service may take over all that it is asked.
 const PATIENCE: Duration = Duration::from_millis(2500);
 

@@ -34,7 +34,7 @@ type Saying = (usize, Option<bool>);
 
 /// Reports [`DesktopEvent::ScreenLock`], at once and whenever it changes, while `wanted` is true.
 /// Returns when `wanted` is dropped.
-pub async fn watch(
+pub(super) async fn watch(
     session: Bus,
     system: Bus,
     mut wanted: watch::Receiver<bool>,

@@ -9,12 +9,11 @@ use tokio::{
 };
 
 use super::{
-    appearance,
     bus::{Bus, BusAddress, BusState},
-    launcher,
+    desktop_state, launcher,
     open::Opener,
     popups::Popups,
-    screen_lock, sleep, tray_host,
+    screen_lock, tray_host,
 };
 use crate::{
     config::OpenWith,
@@ -76,8 +75,8 @@ impl Session {
             watchers.spawn(tray_host::watch(session.clone(), events.clone()));
         }
         watchers.spawn(screen_lock::watch(session.clone(), system.clone(), lock_wanted, events.clone()));
-        watchers.spawn(sleep::watch(system, events.clone()));
-        watchers.spawn(appearance::watch(session.clone(), color_scheme_wanted, events.clone()));
+        watchers.spawn(desktop_state::watch_sleep(system, events.clone()));
+        watchers.spawn(desktop_state::watch_color_scheme(session.clone(), color_scheme_wanted, events.clone()));
         Self {
             popups: Popups::start(session.clone(), icon, events.clone()),
             opener: Opener::new(events.clone()),

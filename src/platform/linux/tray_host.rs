@@ -17,7 +17,7 @@ pub(super) const NO_PANEL: &str =
     "no panel shows tray icons: add a tray (\"status tray\", \"system tray\") to the panel";
 
 /// Reports [`DesktopEvent::TrayHost`], now and whenever that changes. Never returns.
-pub async fn watch(mut bus: Bus, events: mpsc::UnboundedSender<DesktopEvent>) {
+pub(super) async fn watch(mut bus: Bus, events: mpsc::UnboundedSender<DesktopEvent>) {
     let mut reporter = Reporter { events, last: None };
     loop {
         match bus.state() {

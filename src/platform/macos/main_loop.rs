@@ -17,28 +17,28 @@ use objc2_app_kit::{
 use objc2_foundation::{MainThreadMarker, NSObject, NSObjectProtocol, NSPoint};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::platform::portable::mailbox::TrayRemote;
-pub use crate::platform::tray::TrayWords;
 use crate::{
     desktop::{DesktopEvent, tray_view::TrayAction},
-    platform::portable::{
-        icon::Icon,
-        mailbox::{self, Mailbox},
-    },
+    platform::tray::{self, CommandQueue, Tray, TrayWords},
 };
 
+pub use crate::platform::tray::TrayRemote;
+
 /// Width and height of the picture, which is shown 22 points high: two pixels each on most displays.
-pub const ICON_SIZE: u32 = 44;
+pub(in crate::platform) const ICON_SIZE: u32 = 44;
 
 /// The menu bar draws icons in its own colour, and a title beside them.
-pub const ICON_WORDS: TrayWords = TrayWords::Count;
+pub(in crate::platform) const ICON_WORDS: TrayWords = TrayWords::Count;
+
+/// Only making the icon shows whether anything takes it.
+pub(in crate::platform) const HOST_IS_WATCHED: bool = false;
 
 /// The receiving end of a [`TrayRemote`], for [`run`].
-pub struct TrayCommands(Arc<Mailbox>);
+pub struct TrayCommands(Arc<CommandQueue>);
 
 thread_local! {
     /// On the main thread, while [`run`] runs.
-    static ICON: RefCell<Option<(Icon, Arc<Mailbox>)>> = const { RefCell::new(None) };
+    static TRAY: RefCell<Option<(Tray, Arc<CommandQueue>)>> = const { RefCell::new(None) };
 
     /// macOS waits for us to end.
     static ENDING: Cell<bool> = const { Cell::new(false) };
@@ -49,7 +49,7 @@ thread_local! {
 pub fn channel() -> (TrayRemote, TrayCommands) {
     let waiting = Arc::new(AtomicBool::new(false));
     let wake = move || {
-        // One visit to the mailbox is enough for all letters.
+        // One look into the queue is enough for all commands.
         if !waiting.swap(true, Ordering::AcqRel) {
             let waiting = Arc::clone(&waiting);
             DispatchQueue::main().exec_async(move || {
@@ -58,8 +58,8 @@ pub fn channel() -> (TrayRemote, TrayCommands) {
             });
         }
     };
-    let (remote, mailbox) = mailbox::channel(wake);
-    (remote, TrayCommands(mailbox))
+    let (remote, queue) = tray::channel(wake);
+    (remote, TrayCommands(queue))
 }
 
 /// Shows the tray icon until [`TrayRemote::quit`]. Call it on the main thread. Without an icon it logs why, and tries
@@ -71,21 +71,21 @@ pub fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
     let application = NSApplication::sharedApplication(main);
     // Neither in the dock nor with a menu bar of its own.
     application.setActivationPolicy(NSApplicationActivationPolicy::Accessory);
-    let TrayCommands(mailbox) = commands;
+    let TrayCommands(queue) = commands;
     // The application holds it only weakly.
     let delegate = Delegate::new(main, events.clone());
     application.setDelegate(Some(ProtocolObject::from_ref(&*delegate)));
-    ICON.set(Some((Icon::new(events), mailbox)));
+    TRAY.set(Some((Tray::new(events), queue)));
     // What was said before is heard as soon as the loop runs.
     application.run();
-    ICON.set(None);
+    TRAY.set(None);
 }
 
 /// On the main thread, within its loop.
 fn obey() {
-    ICON.with_borrow_mut(|icon| {
-        if let Some((icon, mailbox)) = icon
-            && !icon.obey(mailbox)
+    TRAY.with_borrow_mut(|tray| {
+        if let Some((tray, queue)) = tray
+            && !tray.obey(queue)
             && let Some(main) = MainThreadMarker::new()
         {
             let application = NSApplication::sharedApplication(main);

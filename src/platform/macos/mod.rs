@@ -1,14 +1,12 @@
 //! macOS: the application's event loop, Unix sockets, the notification center.
 
 pub(super) mod autostart;
-pub(super) mod directory;
 pub(super) mod launch;
 pub mod main_loop;
-pub(super) mod probe;
 pub(super) mod system_events;
 pub(super) mod toasts;
 
 pub use super::{
-    portable::{addresses, browser, interruptions, keyring, session, sound_server, watch},
-    unix::{console, control_socket, files, host, open_files, termination},
+    portable::{interruptions, keyring, open, session},
+    unix::{console, control_socket},
 };

@@ -1,6 +1,6 @@
 //! Opens rooms, addresses and files with the person's own programs. There is never a shell.
 
-use std::{process::Stdio, sync::Arc, time::Duration};
+use std::{env, process::Stdio, sync::Arc, time::Duration};
 
 use tokio::{
     process::Command,
@@ -74,4 +74,19 @@ async fn carry_out(opening: Opening) -> Result<(), String> {
             child.map(drop).map_err(|error| format!("popup.open: cannot start \"{program}\": {error}"))
         }
     }
+}
+
+/// Whether a browser that opens now is in front of the person who started this: not at the other end of an SSH
+/// connection.
+#[must_use]
+pub fn browser_available() -> bool {
+    env::var_os("SSH_CONNECTION").is_none_or(|value| value.is_empty())
+}
+
+/// Opens an `https:` or `http:` address. Good news may come before there is a window, or where there will be none.
+///
+/// # Errors
+/// A sentence when the system says that it cannot.
+pub async fn open_in_browser(address: &str) -> Result<(), String> {
+    timeout(LAUNCH_DEADLINE, launch::address(address.to_owned())).await.unwrap_or(Ok(()))
 }

@@ -1,16 +1,14 @@
 //! The private local socket between the running program and its commands: a Unix socket.
 //!
 //! Three things keep other people out: its directory, its mode, and the uid of whoever connects.
+//!
+//! Not by the `interprocess` crate: asked to take the place of a dead process's socket, it deletes whatever has the name.
 
 use std::{
     fs::{self, Permissions},
-    io::{self, Read, Write},
-    os::unix::{
-        fs::{FileTypeExt, PermissionsExt},
-        net::UnixStream as BlockingStream,
-    },
+    io,
+    os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use tokio::{
@@ -18,14 +16,13 @@ use tokio::{
     net::{UnixListener, UnixStream},
 };
 
-use super::files;
+use crate::platform::files;
 
 /// The running program's end.
 #[derive(Debug)]
 pub struct ControlListener {
     socket: UnixListener,
     path: PathBuf,
-    own_uid: u32,
 }
 
 impl ControlListener {
@@ -41,23 +38,20 @@ impl ControlListener {
         if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
             fs::remove_file(path)?;
         }
-        let (own, _) = UnixStream::pair()?;
-        let own_uid = own.peer_cred()?.uid();
-        let socket = UnixListener::bind(path)?;
+        let listener = Self { socket: UnixListener::bind(path)?, path: path.to_owned() };
         fs::set_permissions(path, Permissions::from_mode(0o600))?;
-        Ok(Self { socket, path: path.to_owned(), own_uid })
+        Ok(listener)
     }
 
-    /// The next connection of the same person; those of others are closed at once.
+    /// The next connection of the same person; those of others are closed at once. Cancel safe.
     ///
     /// # Errors
     /// When the system cannot accept connections now.
     pub async fn accept(&self) -> io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + use<>> {
         loop {
             let (stream, _) = self.socket.accept().await?;
-            match stream.peer_cred() {
-                Ok(peer) if peer.uid() == self.own_uid => return Ok(stream),
-                Ok(_) | Err(_) => {}
+            if stream.peer_cred().is_ok_and(|peer| peer.uid() == rustix::process::getuid().as_raw()) {
+                return Ok(stream);
             }
         }
     }
@@ -69,15 +63,12 @@ impl Drop for ControlListener {
     }
 }
 
-/// A command's end. Each read and each write gives up after `patience`.
+/// A command's end.
 ///
 /// # Errors
 /// `NotFound` or `ConnectionRefused` when nothing runs there.
-pub fn connect(path: &Path, patience: Duration) -> io::Result<impl Read + Write + use<>> {
-    let stream = BlockingStream::connect(path)?;
-    stream.set_read_timeout(Some(patience))?;
-    stream.set_write_timeout(Some(patience))?;
-    Ok(stream)
+pub async fn connect(path: &Path) -> io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + use<>> {
+    UnixStream::connect(path).await
 }
 
 #[cfg(test)]
@@ -89,11 +80,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("control.sock");
         drop(UnixListener::bind(&path).unwrap());
-        let refused = connect(&path, Duration::from_secs(1)).err().unwrap();
-        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(connect(&path).await.err().unwrap().kind(), io::ErrorKind::ConnectionRefused);
 
         let listener = ControlListener::bind(&path).unwrap();
-        let (accepted, connected) = tokio::join!(listener.accept(), UnixStream::connect(&path));
+        let (accepted, connected) = tokio::join!(listener.accept(), connect(&path));
         assert!(accepted.is_ok() && connected.is_ok());
         drop(listener);
         assert!(!path.exists());

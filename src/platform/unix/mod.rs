@@ -1,9 +1,4 @@
-//! What Linux and macOS have in common: modes of files, Unix sockets, signals.
+//! What Linux and macOS have in common: terminals, Unix sockets.
 
 pub mod console;
 pub mod control_socket;
-pub mod files;
-pub mod host;
-pub mod open_files;
-pub(super) mod probe;
-pub mod termination;

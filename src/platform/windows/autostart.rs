@@ -2,7 +2,9 @@
 
 use std::{io, path::Path};
 
-use super::registry;
+use windows::core::{Error, HRESULT};
+use windows_registry::CURRENT_USER;
+
 use crate::{identity, platform::autostart::Autostart};
 
 const RUN: &str = r"Software\Microsoft\Windows\CurrentVersion\Run";
@@ -10,14 +12,18 @@ const RUN: &str = r"Software\Microsoft\Windows\CurrentVersion\Run";
 /// Where the Task Manager and the settings note what the person has switched off.
 const APPROVED: &str = r"Software\Microsoft\Windows\CurrentVersion\Explorer\StartupApproved\Run";
 
+/// `HRESULT_FROM_WIN32(ERROR_FILE_NOT_FOUND)`
+const NOT_FOUND: HRESULT = HRESULT(0x8007_0002_u32.cast_signed());
+
 /// Whether it starts with the desktop now.
 ///
 /// # Errors
 /// When the registry cannot be read.
 pub fn status() -> io::Result<Autostart> {
-    let command = registry::text(RUN, identity::APP_ID).map_err(|error| told("read", &error))?;
+    let command = if_there(CURRENT_USER.open(RUN).and_then(|key| key.get_string(identity::APP_ID)), "read")?;
     // Even: on; odd: off.
-    let off = registry::first_byte(APPROVED, identity::APP_ID).is_some_and(|state| state % 2 == 1);
+    let state = CURRENT_USER.open(APPROVED).and_then(|key| key.get_value(identity::APP_ID));
+    let off = state.is_ok_and(|state| state.first().is_some_and(|state| state % 2 == 1));
     let problem = match &command {
         None => None,
         Some(_) if off => Some(
@@ -40,8 +46,9 @@ pub fn turn_on(program: &Path) -> io::Result<Autostart> {
         let words = format!("{}: Windows can start only a program whose path is Unicode", program.display());
         io::Error::new(io::ErrorKind::InvalidInput, words)
     })?;
-    registry::set_text(RUN, identity::APP_ID, &format!("\"{program}\"")).map_err(|error| told("written", &error))?;
-    registry::delete(APPROVED, identity::APP_ID).map_err(|error| told("written", &error))?;
+    let set = CURRENT_USER.create(RUN).and_then(|key| key.set_string(identity::APP_ID, format!("\"{program}\"")));
+    set.map_err(|error| told("written", &error))?;
+    remove(APPROVED)?;
     status()
 }
 
@@ -50,9 +57,23 @@ pub fn turn_on(program: &Path) -> io::Result<Autostart> {
 /// # Errors
 /// When the registry cannot be written.
 pub fn turn_off() -> io::Result<Autostart> {
-    registry::delete(RUN, identity::APP_ID).map_err(|error| told("written", &error))?;
-    registry::delete(APPROVED, identity::APP_ID).map_err(|error| told("written", &error))?;
+    remove(RUN)?;
+    remove(APPROVED)?;
     status()
+}
+
+/// A value that is not there is as good.
+fn remove(key: &str) -> io::Result<()> {
+    let removed = CURRENT_USER.options().read().write().open(key).and_then(|key| key.remove_value(identity::APP_ID));
+    if_there(removed, "written").map(drop)
+}
+
+fn if_there<T>(found: Result<T, Error>, done: &str) -> io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.code() == NOT_FOUND => Ok(None),
+        Err(error) => Err(told(done, &error)),
+    }
 }
 
 /// What to do about a command whose program is not there.
@@ -62,8 +83,8 @@ fn missing(command: &str) -> Option<String> {
         .then(|| format!("{program} is not there any more: run `pushbell autostart on` with the program that is"))
 }
 
-fn told(done: &str, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!(r"HKEY_CURRENT_USER\{RUN} cannot be {done}: {error}"))
+fn told(done: &str, error: &Error) -> io::Error {
+    io::Error::other(format!(r"HKEY_CURRENT_USER\{RUN} cannot be {done}: {error}"))
 }
 
 #[cfg(test)]
@@ -75,7 +96,8 @@ mod tests {
         let program = std::env::current_exe().unwrap();
         let on = turn_on(&program).unwrap();
         assert_eq!((on.on, &on.problem), (true, &None), "{on:?}");
-        assert_eq!(registry::text(RUN, identity::APP_ID).unwrap(), Some(format!("\"{}\"", program.display())));
+        let command = CURRENT_USER.open(RUN).unwrap().get_string(identity::APP_ID).unwrap();
+        assert_eq!(command, format!("\"{}\"", program.display()));
         let moved = turn_on(&program.with_file_name("gone.exe")).unwrap();
         assert!(moved.on && moved.problem.unwrap().contains("gone.exe is not there"));
         let off = turn_off().unwrap();

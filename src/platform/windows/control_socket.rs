@@ -1,30 +1,35 @@
 //! The private local socket between the running program and its commands: a named pipe that lets only this person in.
 
-use std::{
-    ffi::OsString,
-    io::{self, Read, Write},
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{ffi::OsString, io, path::Path, ptr, time::Duration};
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::windows::named_pipe::{ClientOptions, NamedPipeClient, NamedPipeServer, ServerOptions},
-    runtime::{Builder, Runtime},
+    io::{AsyncRead, AsyncWrite},
+    net::windows::named_pipe::{ClientOptions, NamedPipeServer, ServerOptions},
     sync::Mutex,
-    time::timeout,
+    time::sleep,
 };
-use windows_sys::Win32::{Foundation::ERROR_PIPE_BUSY, System::Pipes::WaitNamedPipeW};
+use windows_sys::Win32::{
+    Foundation::{ERROR_PIPE_BUSY, LocalFree},
+    Security::{
+        Authorization::{ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1},
+        PSECURITY_DESCRIPTOR, SECURITY_ATTRIBUTES,
+    },
+};
 
-use super::{security::OnlyMe, wide};
+use super::wide;
 use crate::identity;
+
+/// Full access for the owner of the pipe and for nobody else, in the security descriptor definition language.
+const OWNER_ONLY: &str = "D:P(A;;GA;;;OW)";
+
+/// Pause while all instances of the pipe are taken.
+const BUSY: Duration = Duration::from_millis(20);
 
 /// The running program's end.
 #[derive(Debug)]
 pub struct ControlListener {
     name: OsString,
-    rule: OnlyMe,
-    /// What the next client finds: there always is one.
+    /// The instance that the next client finds: there always is one.
     vacant: Mutex<NamedPipeServer>,
 }
 
@@ -35,12 +40,12 @@ impl ControlListener {
     /// # Errors
     /// When the pipe cannot be made, or somebody else has made it.
     pub fn bind(path: &Path) -> io::Result<Self> {
-        let (name, rule) = (pipe_name(path), OnlyMe::new()?);
-        let vacant = Mutex::new(make(&name, &rule, true)?);
-        Ok(Self { name, rule, vacant })
+        let name = pipe_name(path);
+        let vacant = Mutex::new(make(&name, true)?);
+        Ok(Self { name, vacant })
     }
 
-    /// The next connection of the same person; others cannot connect.
+    /// The next connection of the same person; others cannot connect. Cancel safe.
     ///
     /// # Errors
     /// When the system cannot accept connections now.
@@ -51,21 +56,40 @@ impl ControlListener {
             vacant.disconnect()?;
             return Err(error);
         }
-        let next = make(&self.name, &self.rule, false)?;
+        let next = make(&self.name, false)?;
         Ok(std::mem::replace(&mut *vacant, next))
     }
 }
 
-fn make(name: &OsString, rule: &OnlyMe, first: bool) -> io::Result<NamedPipeServer> {
+#[expect(unsafe_code, reason = "calls of the system")]
+fn make(name: &OsString, first: bool) -> io::Result<NamedPipeServer> {
+    let mut descriptor: PSECURITY_DESCRIPTOR = ptr::null_mut();
+    let text = wide(OWNER_ONLY);
+    // SAFETY: the text ends with a null; a success stores a pointer that is ours to free.
+    let read = unsafe {
+        ConvertStringSecurityDescriptorToSecurityDescriptorW(
+            text.as_ptr(),
+            SDDL_REVISION_1,
+            &raw mut descriptor,
+            ptr::null_mut(),
+        )
+    };
+    if read == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut attributes = SECURITY_ATTRIBUTES {
+        nLength: u32::try_from(size_of::<SECURITY_ATTRIBUTES>()).map_err(io::Error::other)?,
+        lpSecurityDescriptor: descriptor,
+        bInheritHandle: 0,
+    };
     let mut options = ServerOptions::new();
     options.first_pipe_instance(first).reject_remote_clients(true);
-    rule.apply(|attributes| {
-        #[expect(unsafe_code, reason = "a raw pointer is passed on")]
-        // SAFETY: it points to `SECURITY_ATTRIBUTES` that are valid during the call.
-        unsafe {
-            options.create_with_security_attributes_raw(name, attributes)
-        }
-    })
+    // SAFETY: the attributes are valid during the call; the system made the descriptor, and nothing uses it after.
+    unsafe {
+        let made = options.create_with_security_attributes_raw(name, (&raw mut attributes).cast());
+        LocalFree(descriptor);
+        made
+    }
 }
 
 /// Pipes have a name space of their own, without directories: the path's hash tells persons and tests apart. (FNV-1a:
@@ -78,71 +102,22 @@ fn pipe_name(path: &Path) -> OsString {
     format!(r"\\.\pipe\{}-{hash:016x}", identity::DIRECTORY_NAME).into()
 }
 
-/// A command's end. Each read and each write gives up after `patience`. Not to be called on a tokio runtime.
+/// A command's end. Waits for as long as the program is busy with others.
 ///
 /// # Errors
 /// `NotFound` when nothing runs there.
-pub fn connect(path: &Path, patience: Duration) -> io::Result<impl Read + Write + use<>> {
+pub async fn connect(path: &Path) -> io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + use<>> {
     let name = pipe_name(path);
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let end = Instant::now() + patience;
-    let pipe = loop {
-        let context = runtime.enter();
-        let opened = ClientOptions::new().open(&name);
-        drop(context);
-        match opened {
-            Err(error) if error.raw_os_error() == Some(ERROR_PIPE_BUSY.cast_signed()) => wait_for_vacancy(&name, end)?,
-            opened => break opened?,
+    loop {
+        match ClientOptions::new().open(&name) {
+            Err(error) if error.raw_os_error() == Some(ERROR_PIPE_BUSY.cast_signed()) => sleep(BUSY).await,
+            opened => return opened,
         }
-    };
-    Ok(Connection { pipe, runtime, patience })
-}
-
-fn wait_for_vacancy(name: &OsString, end: Instant) -> io::Result<()> {
-    let patience = end.saturating_duration_since(Instant::now()).as_millis();
-    if patience == 0 {
-        return Err(io::ErrorKind::TimedOut.into());
-    }
-    let name = wide(name);
-    #[expect(unsafe_code, reason = "a call of the system")]
-    // SAFETY: the name ends with a null and outlives the call.
-    let vacant = unsafe { WaitNamedPipeW(name.as_ptr(), u32::try_from(patience).unwrap_or(u32::MAX - 1)) };
-    if vacant == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-/// Blocking reads and writes have no deadline on a pipe; tokio's have.
-struct Connection {
-    pipe: NamedPipeClient,
-    runtime: Runtime,
-    patience: Duration,
-}
-
-impl Read for Connection {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Self { pipe, runtime, patience } = self;
-        match runtime.block_on(async { timeout(*patience, pipe.read(buffer)).await })? {
-            // The other end was closed.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(0),
-            read => read,
-        }
-    }
-}
-
-impl Write for Connection {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Self { pipe, runtime, patience } = self;
-        runtime.block_on(async { timeout(*patience, pipe.write(bytes)).await })?
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
-
     use super::*;
 
     #[test]
@@ -157,17 +132,11 @@ mod tests {
     #[tokio::test]
     async fn one_listens_and_nobody_is_not_found() {
         let path = Path::new("one_listens_and_nobody_is_not_found");
-        assert_eq!(connect_elsewhere(path).unwrap_err(), io::ErrorKind::NotFound);
+        assert_eq!(connect(path).await.err().unwrap().kind(), io::ErrorKind::NotFound);
         let listener = ControlListener::bind(path).unwrap();
-        let client = thread::spawn(|| connect_elsewhere(path));
-        assert!(listener.accept().await.is_ok());
-        client.join().unwrap().unwrap();
-        drop(listener);
-        assert!(connect_elsewhere(path).is_err());
-    }
-
-    fn connect_elsewhere(path: &'static Path) -> Result<(), io::ErrorKind> {
-        let connect = move || connect(path, Duration::from_secs(10)).map(drop).map_err(|error| error.kind());
-        thread::spawn(connect).join().unwrap()
+        let (accepted, connected) = tokio::join!(listener.accept(), connect(path));
+        assert!(accepted.is_ok() && connected.is_ok());
+        drop((listener, accepted, connected));
+        assert!(connect(path).await.is_err());
     }
 }

@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf, ptr};
 
 use tokio::{process::Command, task};
+use windows_registry::CLASSES_ROOT;
 use windows_sys::Win32::{
     Foundation::ERROR_NO_ASSOCIATION,
     System::Com::{COINIT_APARTMENTTHREADED, COINIT_DISABLE_OLE1DDE, CoInitializeEx, CoUninitialize},
@@ -12,11 +13,12 @@ use windows_sys::Win32::{
     },
 };
 
-use super::{registry, wide};
+use super::wide;
 
 /// Opens a room: by its `matrix:` link if a program handles those, else on the web.
 pub(in crate::platform) async fn room(link: String, web: String) -> Result<(), String> {
-    address(if registry::handles_scheme("matrix") { link } else { web }).await
+    let is_handled = CLASSES_ROOT.open("matrix").and_then(|key| key.get_type("URL Protocol")).is_ok();
+    address(if is_handled { link } else { web }).await
 }
 
 /// Opens an address.

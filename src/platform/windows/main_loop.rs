@@ -17,25 +17,25 @@ use windows_sys::Win32::{
     },
 };
 
-use crate::platform::portable::mailbox::TrayRemote;
-pub use crate::platform::tray::TrayWords;
 use crate::{
     desktop::DesktopEvent,
-    platform::portable::{
-        icon::Icon,
-        mailbox::{self, Mailbox},
-    },
+    platform::tray::{self, CommandQueue, Tray, TrayWords},
 };
 
+pub use crate::platform::tray::TrayRemote;
+
 /// Width and height of the picture: those of a small icon where everything is shown at double size.
-pub const ICON_SIZE: u32 = 32;
+pub(in crate::platform) const ICON_SIZE: u32 = 32;
 
 /// Windows shows the tooltip, and reads it out.
-pub const ICON_WORDS: TrayWords = TrayWords::Tooltip;
+pub(in crate::platform) const ICON_WORDS: TrayWords = TrayWords::Tooltip;
+
+/// Only making the icon shows whether anything takes it.
+pub(in crate::platform) const HOST_IS_WATCHED: bool = false;
 
 /// The receiving end of a [`TrayRemote`], for [`run`].
 pub struct TrayCommands {
-    mailbox: Arc<Mailbox>,
+    queue: Arc<CommandQueue>,
     bell: Arc<OnceLock<Bell>>,
 }
 
@@ -44,23 +44,23 @@ pub struct TrayCommands {
 pub fn channel() -> (TrayRemote, TrayCommands) {
     let bell = Arc::new(OnceLock::<Bell>::new());
     let rope = Arc::clone(&bell);
-    // Before there is a bell, the loop has not looked into its mailbox for the first time.
-    let (remote, mailbox) = mailbox::channel(move || rope.get().into_iter().for_each(Bell::ring));
-    (remote, TrayCommands { mailbox, bell })
+    // Before there is a bell, the loop has not looked into its queue for the first time.
+    let (remote, queue) = tray::channel(move || rope.get().into_iter().for_each(Bell::ring));
+    (remote, TrayCommands { queue, bell })
 }
 
 /// Shows the tray icon until [`TrayRemote::quit`]; an open menu has to be closed before that is heard. Call it on the
 /// main thread. Without an icon it logs why, and tries again with the next view.
 pub fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
-    let TrayCommands { mailbox, bell } = commands;
-    if let Err(error) = Bell::new().and_then(|new| turn(bell.get_or_init(|| new), &mailbox, events)) {
+    let TrayCommands { queue, bell } = commands;
+    if let Err(error) = Bell::new().and_then(|new| turn(bell.get_or_init(|| new), &queue, events)) {
         tracing::error!("no tray icon: its message loop has failed: {error}");
     }
 }
 
-fn turn(bell: &Bell, mailbox: &Mailbox, events: UnboundedSender<DesktopEvent>) -> io::Result<()> {
-    let mut icon = Icon::new(events);
-    while icon.obey(mailbox) {
+fn turn(bell: &Bell, queue: &CommandQueue, events: UnboundedSender<DesktopEvent>) -> io::Result<()> {
+    let mut tray = Tray::new(events);
+    while tray.obey(queue) {
         bell.wait_for_it_or_a_message()?;
         dispatch_messages();
     }

@@ -16,6 +16,7 @@ use std::{
 };
 
 use tokio::sync::mpsc::UnboundedSender;
+use windows_registry::CURRENT_USER;
 use windows_sys::Win32::{
     Foundation::LPARAM,
     System::RemoteDesktop::{
@@ -28,8 +29,10 @@ use windows_sys::Win32::{
     },
 };
 
-use super::{registry, termination};
-use crate::{desktop::DesktopEvent, platform::portable::interruptions};
+use crate::{
+    desktop::DesktopEvent,
+    platform::{portable::interruptions, termination},
+};
 use window::{Answer, Remote};
 
 /// Our own message: something else is wanted from now on.
@@ -182,7 +185,8 @@ fn is_locked() -> Option<bool> {
 /// Whether the task bar is dark; `None` where Windows does not say.
 fn is_taskbar_dark() -> Option<bool> {
     let themes = r"Software\Microsoft\Windows\CurrentVersion\Themes\Personalize";
-    registry::number(themes, "SystemUsesLightTheme").map(|light| light == 0)
+    let light = CURRENT_USER.open(themes).and_then(|key| key.get_u32("SystemUsesLightTheme"));
+    light.ok().map(|light| light == 0)
 }
 
 #[cfg(test)]

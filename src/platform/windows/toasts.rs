@@ -15,8 +15,9 @@ use windows::{
     },
     core::{HSTRING, IInspectable, Interface, Result},
 };
+use windows_registry::{CURRENT_USER, Key};
 
-use super::{registry, shortcut};
+use super::shortcut;
 use crate::{
     desktop::DesktopEvent,
     identity,
@@ -48,11 +49,14 @@ impl Toasts {
         events: UnboundedSender<DesktopEvent>,
     ) -> std::result::Result<Self, String> {
         let key = format!(r"Software\Classes\AppUserModelId\{}", identity::APP_ID);
-        for (name, text) in [("DisplayName", identity::APP_NAME), ("IconUri", icon)] {
-            registry::set_text(&key, name, text).map_err(|error| {
-                format!(r"HKEY_CURRENT_USER\{key} cannot be written, so there are no popups: {error}")
-            })?;
-        }
+        let set = |key: Key| {
+            key.set_string("DisplayName", identity::APP_NAME)?;
+            key.set_string("IconUri", icon)
+        };
+        CURRENT_USER
+            .create(&key)
+            .and_then(set)
+            .map_err(|error| format!(r"HKEY_CURRENT_USER\{key} cannot be written, so there are no popups: {error}"))?;
         if let Err(error) = shortcut::ensure() {
             tracing::warn!("no entry in the Start menu, so Windows may show no popups: {error}");
         }

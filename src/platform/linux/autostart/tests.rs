@@ -1,9 +1,6 @@
-use std::fs;
-
 use tempfile::TempDir;
 
 use super::*;
-use crate::identity;
 
 /// A person's and a system's directories.
 struct Home {
@@ -70,10 +67,6 @@ impl Home {
     }
 }
 
-fn unit_name() -> String {
-    format!("{}.service", identity::DIRECTORY_NAME)
-}
-
 fn entry_name() -> String {
     format!("autostart/{}.desktop", identity::APP_ID)
 }
@@ -111,7 +104,7 @@ fn what_fits_is_turned_on_and_the_other_goes() {
 fn two_at_once_are_told_and_turning_on_keeps_one() {
     let home = Home::new();
     home.on(true);
-    entry::enable(&home.places, &home.program).unwrap();
+    enable_entry(&home.places, &home.program).unwrap();
     let state = home.state();
     assert!(state.on && state.by.contains(" and "), "{state:?}");
     assert!(state.problem.is_some_and(|problem| problem.contains("one is enough")));
@@ -211,9 +204,9 @@ fn any_path_comes_back_from_the_files() {
     for name in ["plain", "with space", r#"q"u\o`t$e"#, "100%f 50%%", "ä→", r"s\s\\n"] {
         let home = Home::with_program(&format!("bin/{name}"));
         home.on(true);
-        assert_eq!(unit::enabled(&home.places).unwrap().unwrap().program.as_ref(), Some(&home.program));
+        assert_eq!(enabled_unit(&home.places).unwrap().unwrap().program.as_ref(), Some(&home.program));
         home.on(false);
-        assert_eq!(entry::enabled(&home.places).unwrap().unwrap().program.as_ref(), Some(&home.program));
+        assert_eq!(enabled_entry(&home.places).unwrap().unwrap().program.as_ref(), Some(&home.program));
     }
     let home = Home::with_program("bin/a\nb");
     for session_target in [true, false] {
@@ -229,4 +222,12 @@ fn a_program_that_was_replaced_while_it_runs_is_named_as_before() {
     assert_eq!(present(Path::new("/no/such/pushbell")), Path::new("/no/such/pushbell"));
     let home = Home::with_program("bin/pushbell (deleted)");
     assert_eq!(present(&home.program), home.program);
+}
+
+#[test]
+fn the_directories_of_every_system_are_among_those_that_variables_name() {
+    let Places { units, .. } = Places::of_environment().unwrap();
+    let at = |path: &str| units.iter().position(|other| other == Path::new(path)).unwrap();
+    let known = ["/etc/systemd/user", "/run/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user"];
+    assert!(known.map(at).is_sorted(), "{units:?}");
 }

@@ -1,13 +1,14 @@
 //! What sound servers expect of their clients.
 
-use std::{
-    env, fs, io,
-    path::{Path, PathBuf},
-};
+#[cfg(target_os = "linux")]
+use std::{env, fs, path::PathBuf};
+use std::{io, path::Path};
 
+#[cfg(target_os = "linux")]
 use super::files;
 
 /// The size of PulseAudio's cookie. A server takes one of any other size for a broken client.
+#[cfg(target_os = "linux")]
 const COOKIE: [u8; 256] = [0; 256];
 
 /// Makes sure that there is a cookie to show to PulseAudio, which our client library leaves out where it finds none,
@@ -17,6 +18,7 @@ const COOKIE: [u8; 256] = [0; 256];
 ///
 /// # Errors
 /// When the file cannot be written.
+#[cfg(target_os = "linux")]
 pub fn prepare(directory: &Path) -> io::Result<()> {
     if env::var_os("PULSE_COOKIE").is_some_and(|path| Path::new(&path).is_file()) {
         return Ok(());
@@ -41,6 +43,7 @@ pub fn prepare(directory: &Path) -> io::Result<()> {
 
 /// Keeps ALSA's library from writing to stderr, from this thread, what it thinks of every device that it tries: that there
 /// is no sound is known from the error that follows.
+#[cfg(target_os = "linux")]
 pub fn quieten() {
     if let Err(error) = alsa::Output::local_error_handler() {
         tracing::debug!("ALSA may write to stderr: {error}");
@@ -48,6 +51,7 @@ pub fn quieten() {
 }
 
 /// What PulseAudio's own library shows where there is no cookie.
+#[cfg(target_os = "linux")]
 fn empty_cookie(directory: &Path) -> io::Result<PathBuf> {
     let path = directory.join("pulse-cookie");
     if fs::read(&path).ok().as_deref() != Some(&COOKIE) {
@@ -56,3 +60,16 @@ fn empty_cookie(directory: &Path) -> io::Result<PathBuf> {
     }
     Ok(path)
 }
+
+/// Elsewhere the system plays sounds itself.
+///
+/// # Errors
+/// None.
+#[cfg(not(target_os = "linux"))]
+pub fn prepare(_directory: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Nothing writes anywhere there.
+#[cfg(not(target_os = "linux"))]
+pub fn quieten() {}

@@ -1,15 +1,14 @@
-//! Files and directories that only the user can read, whatever the umask.
+//! Files and directories that only the user can read: by their modes, whatever the umask; on Windows, what is made in
+//! the user's profile inherits that from it.
 
+#[cfg(unix)]
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::{
     ffi::OsString,
-    fs::{self, DirBuilder, File, OpenOptions, Permissions},
+    fs::{self, File, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
-
-const PRIVATE_FILE: u32 = 0o600;
-const PRIVATE_DIRECTORY: u32 = 0o700;
 
 /// Makes a directory, and those above it that are missing, each private to the user. One that exists stays as it is.
 ///
@@ -22,9 +21,11 @@ pub fn create_private_directory(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         create_private_directory(parent)?;
     }
-    match DirBuilder::new().mode(PRIVATE_DIRECTORY).create(path) {
-        // The umask may have taken bits away, also from us.
-        Ok(()) => fs::set_permissions(path, Permissions::from_mode(PRIVATE_DIRECTORY)),
+    match fs::create_dir(path) {
+        #[cfg(unix)]
+        Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(0o700)),
+        #[cfg(not(unix))]
+        Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         Err(error) => Err(error),
     }
@@ -36,9 +37,14 @@ pub fn create_private_directory(path: &Path) -> io::Result<()> {
 /// # Errors
 /// When it cannot be opened or made, or belongs to somebody else.
 pub fn open_private(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(PRIVATE_FILE).open(path)?;
-    if file.metadata()?.permissions().mode() & 0o777 != PRIVATE_FILE {
-        file.set_permissions(Permissions::from_mode(PRIVATE_FILE))?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    options.mode(0o600);
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    if file.metadata()?.permissions().mode() & 0o777 != 0o600 {
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
     }
     Ok(file)
 }
@@ -56,10 +62,13 @@ pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
         drop(fs::remove_file(&draft));
     }
     replaced?;
+    // Windows has no such call for directories.
+    #[cfg(unix)]
     match target.parent() {
-        Some(directory) if !directory.as_os_str().is_empty() => File::open(directory)?.sync_all(),
-        Some(_) | None => File::open(".")?.sync_all(),
+        Some(directory) if !directory.as_os_str().is_empty() => File::open(directory)?.sync_all()?,
+        Some(_) | None => File::open(".")?.sync_all()?,
     }
+    Ok(())
 }
 
 /// Removes the unfinished copy that [`replace_private`] has left behind where it was killed.
@@ -93,6 +102,7 @@ fn target_and_draft(path: &Path) -> io::Result<(PathBuf, PathBuf)> {
 ///
 /// # Errors
 /// When that cannot be told.
+#[cfg(unix)]
 pub fn is_readable_by_others(path: &Path) -> io::Result<bool> {
     let lets_others = |path: &Path, mode: u32| Ok::<_, io::Error>(fs::metadata(path)?.permissions().mode() & mode != 0);
     let path = fs::canonicalize(path)?;
@@ -102,6 +112,15 @@ pub fn is_readable_by_others(path: &Path) -> io::Result<bool> {
         }
     }
     lets_others(&path, 0o004)
+}
+
+/// Lists of permissions are not looked at: it is taken as private.
+///
+/// # Errors
+/// Never.
+#[cfg(not(unix))]
+pub fn is_readable_by_others(_path: &Path) -> io::Result<bool> {
+    Ok(false)
 }
 
 fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
@@ -115,14 +134,16 @@ fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
     }
 
+    #[cfg(unix)]
     #[test]
     fn directories_that_are_made_are_private_and_others_stay_as_they_are() {
         let place = tempfile::tempdir().unwrap();
-        fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let inner = place.path().join("a/b/c");
 
         create_private_directory(&inner).unwrap();
@@ -140,12 +161,13 @@ mod tests {
         assert!(create_private_directory(&place.path().join("a")).is_err());
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_file_is_made_private_even_if_it_was_not() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("file");
         fs::write(&path, "kept").unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
 
         open_private(&path).unwrap();
 
@@ -160,10 +182,13 @@ mod tests {
 
         replace_private(&path, b"new").unwrap();
 
-        assert_eq!((mode(&path), fs::read(&path).unwrap()), (0o600, b"new".to_vec()));
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        #[cfg(unix)]
+        assert_eq!(mode(&path), 0o600);
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_file_is_readable_by_others_if_all_that_leads_to_it_is() {
         // In /tmp itself, which everybody can enter.
@@ -172,8 +197,8 @@ mod tests {
         fs::write(&path, "").unwrap();
         std::os::unix::fs::symlink(&path, &link).unwrap();
         let check = |directory: u32, file: u32, expected: bool| {
-            fs::set_permissions(place.path(), Permissions::from_mode(directory)).unwrap();
-            fs::set_permissions(&path, Permissions::from_mode(file)).unwrap();
+            fs::set_permissions(place.path(), fs::Permissions::from_mode(directory)).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(file)).unwrap();
             assert_eq!(is_readable_by_others(&link).unwrap(), expected, "{directory:o} {file:o}");
         };
         check(0o755, 0o644, true);
@@ -183,6 +208,7 @@ mod tests {
         assert!(is_readable_by_others(&place.path().join("none")).is_err());
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_link_stays_a_link() {
         let place = tempfile::tempdir().unwrap();

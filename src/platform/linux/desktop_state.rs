@@ -1,4 +1,5 @@
-//! Whether the desktop is dark: the settings portal, org.freedesktop.portal.Settings.
+//! What the desktop and the system tell of themselves: whether the desktop is dark (the settings portal,
+//! org.freedesktop.portal.Settings), and that the computer woke from sleep (logind's `PrepareForSleep`).
 
 use futures_util::StreamExt;
 use tokio::sync::{mpsc, watch};
@@ -18,11 +19,15 @@ const NAMESPACE: &str = "org.freedesktop.appearance";
 const KEY: &str = "color-scheme";
 
 /// Reports [`DesktopEvent::ColorScheme`], at once and whenever it changes, while `wanted` is true. Returns when `wanted` is dropped.
-pub async fn watch(bus: Bus, mut wanted: watch::Receiver<bool>, events: mpsc::UnboundedSender<DesktopEvent>) {
+pub(super) async fn watch_color_scheme(
+    bus: Bus,
+    mut wanted: watch::Receiver<bool>,
+    events: mpsc::UnboundedSender<DesktopEvent>,
+) {
     while wanted.wait_for(|wanted| *wanted).await.is_ok() {
         let (bus, events) = (bus.clone(), events.clone());
         tokio::select! {
-            () = bus.serve("color scheme", |connection| follow(connection, events.clone())) => {}
+            () = bus.serve("color scheme", |connection| follow_color_scheme(connection, events.clone())) => {}
             unwanted = wanted.wait_for(|wanted| !wanted) => if unwanted.is_err() {
                 return;
             },
@@ -30,7 +35,7 @@ pub async fn watch(bus: Bus, mut wanted: watch::Receiver<bool>, events: mpsc::Un
     }
 }
 
-async fn follow(connection: Connection, events: mpsc::UnboundedSender<DesktopEvent>) -> zbus::Result<()> {
+async fn follow_color_scheme(connection: Connection, events: mpsc::UnboundedSender<DesktopEvent>) -> zbus::Result<()> {
     let rule = MatchRule::builder()
         .msg_type(Type::Signal)
         .path(PATH)?
@@ -90,6 +95,29 @@ fn is_dark(value: &Value<'_>) -> Option<bool> {
     }
 }
 
+/// Reports [`DesktopEvent::Resumed`] after each sleep. Never returns; without a system bus it says nothing.
+pub(super) async fn watch_sleep(system: Bus, events: mpsc::UnboundedSender<DesktopEvent>) {
+    system.serve("sleep", |connection| follow_sleep(connection, events.clone())).await;
+}
+
+async fn follow_sleep(connection: Connection, events: mpsc::UnboundedSender<DesktopEvent>) -> zbus::Result<()> {
+    let rule = MatchRule::builder()
+        .msg_type(Type::Signal)
+        .sender("org.freedesktop.login1")?
+        .path("/org/freedesktop/login1")?
+        .interface("org.freedesktop.login1.Manager")?
+        .member("PrepareForSleep")?
+        .build();
+    let mut signals = bus::signals(&connection, rule).await?;
+    while let Some(Ok(message)) = signals.next().await {
+        // True before the sleep, false after it.
+        if let Ok(false) = message.body().deserialize::<bool>() {
+            let _ = events.send(DesktopEvent::Resumed);
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,7 +126,7 @@ mod tests {
     async fn watching_ends_when_nobody_can_want_it_any_more() {
         let bus = Bus::start(Err("there is none".to_owned()));
         let ((wanted, receiver), (events, _heard)) = (watch::channel(true), mpsc::unbounded_channel());
-        let watching = super::watch(bus, receiver, events);
+        let watching = watch_color_scheme(bus, receiver, events);
         drop(wanted);
         tokio::time::timeout(std::time::Duration::from_secs(2), watching).await.unwrap();
     }

@@ -1,0 +1,120 @@
+//! This computer: its name, its disks, and what it allows a process.
+
+use std::{io, path::Path};
+
+#[cfg(unix)]
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Most characters of a name.
+const LONGEST_NAME: usize = 40;
+
+/// The disk that a file or directory is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disk {
+    /// Bytes that this person may still write.
+    pub free: u64,
+    /// Nobody may write.
+    pub read_only: bool,
+}
+
+/// What people call it: the host's name without its domain.
+#[must_use]
+pub fn name() -> String {
+    #[cfg(unix)]
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    #[cfg(windows)]
+    let name = std::env::var("COMPUTERNAME").unwrap_or_default();
+    let host = name.split('.').next().unwrap_or_default();
+    let host: String = host.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
+    if host.is_empty() { "this computer".to_owned() } else { host }
+}
+
+/// The disk that this file or directory is on.
+///
+/// # Errors
+/// When the system does not say.
+#[cfg(unix)]
+pub fn disk(path: &Path) -> io::Result<Disk> {
+    let found = rustix::fs::statvfs(path)?;
+    Ok(Disk {
+        free: found.f_bavail.saturating_mul(found.f_frsize),
+        read_only: found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
+    })
+}
+
+/// The disk that this directory is on.
+///
+/// # Errors
+/// When the system does not say.
+#[cfg(windows)]
+pub fn disk(path: &Path) -> io::Result<Disk> {
+    use std::ptr;
+    use windows_sys::Win32::Storage::FileSystem::GetDiskFreeSpaceExW;
+    let path = super::windows::wide(path);
+    let mut free = 0_u64;
+    #[expect(unsafe_code, reason = "the system is asked for the room on a disk")]
+    // SAFETY: the text ends with a null, and both outlive the call; the other results are not asked for.
+    let told = unsafe { GetDiskFreeSpaceExW(path.as_ptr(), &raw mut free, ptr::null_mut(), ptr::null_mut()) };
+    if told == 0 { Err(io::Error::last_os_error()) } else { Ok(Disk { free, read_only: false }) }
+}
+
+/// Asks, without writing, whether this person may write there.
+///
+/// # Errors
+/// Says why not.
+#[cfg(unix)]
+pub fn check_writable(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::access(path, rustix::fs::Access::WRITE_OK)?)
+}
+
+/// Asks, without writing, whether it is marked as one to read only.
+///
+/// # Errors
+/// Says why not.
+#[cfg(windows)]
+pub fn check_writable(path: &Path) -> io::Result<()> {
+    let found = std::fs::metadata(path)?;
+    if found.is_file() && found.permissions().readonly() {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    } else {
+        Ok(())
+    }
+}
+
+/// Raises the number of files and sockets that this process may have open at once to this, or as far as the system lets
+/// it; it is not lowered. Returns what holds now.
+///
+/// Programs that are started from here have the same: numbers far beyond the usual 1024 trouble some of them.
+#[cfg(unix)]
+pub fn allow_open_files(wanted: usize) -> usize {
+    let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
+    let now = getrlimit(Resource::Nofile);
+    let enough = now.current.is_none_or(|current| current >= wanted);
+    let possible = now.maximum.map_or(wanted, |most| most.min(wanted));
+    if !enough && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(possible), ..now }) {
+        tracing::debug!("the number of open files cannot be raised: {error}");
+    }
+    getrlimit(Resource::Nofile).current.map_or(usize::MAX, |current| usize::try_from(current).unwrap_or(usize::MAX))
+}
+
+/// Windows has no such number.
+#[cfg(windows)]
+#[must_use]
+pub fn allow_open_files(_wanted: usize) -> usize {
+    usize::MAX
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_rises_as_far_as_it_may_and_never_falls() {
+        let before = allow_open_files(0);
+        assert_eq!(allow_open_files(before - 1), before);
+        let maximum = getrlimit(Resource::Nofile).maximum.map_or(usize::MAX, |most| usize::try_from(most).unwrap());
+        let raised = allow_open_files(before + 1);
+        assert_eq!(raised, (before + 1).min(maximum));
+        assert_eq!(allow_open_files(0), raised);
+    }
+}

@@ -1,0 +1,364 @@
+//! Noticing that files have changed, by the `notify` crate.
+//!
+//! An event only says that something may have happened: a file has changed when its metadata differ from last time. The
+//! files themselves are watched, and not their directories, so that what else is written beside them wakes nobody. After
+//! each event the watch is set up anew, since a file that was replaced is another one to the system.
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::AccessKind};
+use tokio::{sync::Notify, time::timeout};
+
+/// Debounce interval: an editor's several steps are one change.
+const QUIET: Duration = Duration::from_millis(100);
+/// Most debounce intervals that a file which never rests is waited for.
+const MAX_WAITS: u32 = 20;
+/// Most symbolic links that are followed from one file.
+const MAX_LINKS: usize = 8;
+
+/// Watches a few files.
+#[derive(Debug)]
+pub struct FileWatch {
+    /// Each file and how it looked last time.
+    files: Vec<(PathBuf, Option<Metadata>)>,
+    watcher: RecommendedWatcher,
+    /// Notified by the watcher's thread.
+    stirred: Arc<Notify>,
+    /// Something has happened that was not looked into yet.
+    is_pending: bool,
+}
+
+/// What changes when a file does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Metadata {
+    length: u64,
+    modified: Option<SystemTime>,
+    /// Inode and time of the last change of anything, where there are such things.
+    identity: (u64, i64, i64),
+}
+
+/// What to watch: an existing file, or a name in a directory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    File(PathBuf),
+    /// A file that is missing, whose directory may be missing too, or a symbolic link.
+    Entry {
+        directory: PathBuf,
+        path: PathBuf,
+    },
+}
+
+impl Place {
+    fn watched(&self) -> &Path {
+        let (Self::File(path) | Self::Entry { directory: path, .. }) = self;
+        path
+    }
+}
+
+impl FileWatch {
+    /// Starts watching; a file may be missing.
+    ///
+    /// # Errors
+    /// When the system has no watch left to give.
+    pub fn new(files: impl IntoIterator<Item = PathBuf>) -> io::Result<Self> {
+        let files = files.into_iter().map(|path| Ok((std::path::absolute(&path)?, metadata(&path))));
+        let files: Vec<_> = files.collect::<io::Result<_>>()?;
+        let stirred = Arc::default();
+        Ok(Self { watcher: watch(&files, &stirred)?, files, stirred, is_pending: false })
+    }
+
+    /// Waits until some of the files have changed, come or gone, and says which. Cancel safe.
+    ///
+    /// # Errors
+    /// When the system has no watch left to give.
+    pub async fn changed(&mut self) -> io::Result<Vec<PathBuf>> {
+        loop {
+            if !self.is_pending {
+                self.stirred.notified().await;
+                self.is_pending = true;
+            }
+            for _ in 0..MAX_WAITS {
+                if timeout(QUIET, self.stirred.notified()).await.is_err() {
+                    break;
+                }
+            }
+            self.is_pending = false;
+            self.watcher = watch(&self.files, &self.stirred)?;
+            let changed = self.look_again();
+            if !changed.is_empty() {
+                return Ok(changed);
+            }
+        }
+    }
+
+    fn look_again(&mut self) -> Vec<PathBuf> {
+        let mut changed = Vec::new();
+        for (path, before) in &mut self.files {
+            let now = metadata(path);
+            if *before != now {
+                *before = now;
+                changed.push(path.clone());
+            }
+        }
+        changed
+    }
+}
+
+/// Watches the places that matter now.
+fn watch(files: &[(PathBuf, Option<Metadata>)], stirred: &Arc<Notify>) -> io::Result<RecommendedWatcher> {
+    let places_now = || files.iter().flat_map(|(file, _)| places(file)).collect::<BTreeSet<_>>();
+    let mut places = places_now();
+    loop {
+        let (of_interest, stirred) = (places.clone(), Arc::clone(stirred));
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            if event.map_or(true, |event| is_of_interest(&event, &of_interest)) {
+                stirred.notify_one();
+            }
+        })
+        .map_err(io_error)?;
+        let paths: BTreeSet<_> = places.iter().map(Place::watched).collect();
+        for path in paths {
+            match watcher.watch(path, RecursiveMode::NonRecursive).map_err(io_error) {
+                // It is gone meanwhile, which the comparison below shows, or closed to us.
+                Err(error) if is_out_of_reach(&error) => {}
+                outcome => outcome?,
+            }
+        }
+        let now = places_now();
+        if now == places {
+            return Ok(watcher);
+        }
+        places = now;
+    }
+}
+
+/// The file itself, or the nearest existing directory in which it may appear; and every symbolic link on the way to it,
+/// since some swap a whole directory that way.
+fn places(file: &Path) -> Vec<Place> {
+    let mut places = Vec::new();
+    let mut path = file.to_owned();
+    for _ in 0..MAX_LINKS {
+        let Some((link, target)) = first_link(&path) else { break };
+        let Some(directory) = link.parent() else { break };
+        places.push(Place::Entry { directory: directory.to_owned(), path: link.to_owned() });
+        let rest = path.strip_prefix(link).unwrap_or(Path::new(""));
+        let target = directory.join(target);
+        // Joining nothing would add a slash, and so ask for a directory.
+        path = if rest.as_os_str().is_empty() { target } else { target.join(rest) };
+    }
+    if path.exists() {
+        // A directory that is moved away takes its file along, of which the file's watch does not tell.
+        if let Some(directory) = path.parent()
+            && let Some(above) = directory.parent()
+        {
+            places.push(Place::Entry { directory: above.to_owned(), path: directory.to_owned() });
+        }
+        places.push(Place::File(path));
+    } else if let Some((directory, path)) = nearest(&path) {
+        places.push(Place::Entry { directory: directory.to_owned(), path: path.to_owned() });
+    }
+    places
+}
+
+/// The first component of a path that is a symbolic link, and where it leads. Links in the root directory belong to the
+/// system and stay.
+fn first_link(path: &Path) -> Option<(&Path, PathBuf)> {
+    let mut parts: Vec<&Path> = path.ancestors().collect();
+    parts.reverse();
+    parts.into_iter().skip(2).find_map(|part| Some((part, fs::read_link(part).ok()?)))
+}
+
+/// The nearest directory that exists above a path, and what is missing in it.
+fn nearest(path: &Path) -> Option<(&Path, &Path)> {
+    path.ancestors().find_map(|path| Some((path.parent().filter(|directory| directory.is_dir())?, path)))
+}
+
+/// An event without paths concerns everything.
+fn is_of_interest(event: &Event, places: &BTreeSet<Place>) -> bool {
+    let concerns = |path: &Path| {
+        places.iter().any(|place| match place {
+            Place::File(file) => is_same(path, file),
+            Place::Entry { directory, path: entry } => is_same(path, entry) || is_same(path, directory),
+        })
+    };
+    let is_reading = matches!(event.kind, EventKind::Access(AccessKind::Open(_) | AccessKind::Read));
+    event.need_rescan() || event.paths.is_empty() || !is_reading && event.paths.iter().any(|path| concerns(path))
+}
+
+/// The file system may tell the real path, and not tell upper case from lower.
+fn is_same(path: &Path, other: &Path) -> bool {
+    if cfg!(target_os = "linux") {
+        path == other
+    } else {
+        path.file_name().zip(other.file_name()).is_some_and(|(name, other)| name.eq_ignore_ascii_case(other))
+    }
+}
+
+fn is_out_of_reach(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied)
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "whatever else there is has no kind of its own")]
+fn io_error(error: notify::Error) -> io::Error {
+    match error.kind {
+        notify::ErrorKind::Io(error) => error,
+        notify::ErrorKind::PathNotFound => io::ErrorKind::NotFound.into(),
+        _ => io::Error::other(error),
+    }
+}
+
+fn metadata(path: &Path) -> Option<Metadata> {
+    let found = fs::metadata(path).ok()?;
+    #[cfg(unix)]
+    let identity = {
+        use std::os::unix::fs::MetadataExt as _;
+        (found.ino(), found.ctime(), found.ctime_nsec())
+    };
+    #[cfg(not(unix))]
+    let identity = (0, 0, 0);
+    Some(Metadata { length: found.len(), modified: found.modified().ok(), identity })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Says what `change` in a directory makes of a watch of its `pushbell.toml` and `data/accounts.toml`.
+    #[track_caller]
+    fn check(prepare: impl FnOnce(&Path), change: impl FnOnce(&Path), expected: &[&str]) {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path();
+        prepare(home);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let changed = runtime.block_on(async {
+            let files = ["pushbell.toml", "data/accounts.toml"].map(|name| home.join(name));
+            let mut watch = FileWatch::new(files).unwrap();
+            change(home);
+            timeout(Duration::from_secs(10), watch.changed()).await.expect("a change is noticed").unwrap()
+        });
+        let expected: Vec<_> = expected.iter().map(|name| home.join(name)).collect();
+        assert_eq!(changed, expected);
+    }
+
+    fn write(home: &Path, name: &str, text: &str) {
+        fs::create_dir_all(home.join(name).parent().unwrap()).unwrap();
+        fs::write(home.join(name), text).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_written_replaced_made_or_deleted_has_changed() {
+        let present = |home: &Path| write(home, "pushbell.toml", "a");
+        let expected = ["pushbell.toml"];
+        check(present, |home| write(home, "pushbell.toml", "longer"), &expected);
+        check(present, |home| fs::remove_file(home.join("pushbell.toml")).unwrap(), &expected);
+        check(|_| {}, |home| write(home, "pushbell.toml", "a"), &expected);
+        let replace = |home: &Path| {
+            write(home, "pushbell.toml.new", "longer");
+            fs::rename(home.join("pushbell.toml.new"), home.join("pushbell.toml")).unwrap();
+        };
+        check(present, replace, &expected);
+        let move_away = |home: &Path| fs::rename(home.join("pushbell.toml"), home.join("old")).unwrap();
+        check(present, move_away, &expected);
+    }
+
+    #[test]
+    fn a_file_in_a_directory_that_comes_later_or_again_is_noticed() {
+        check(|_| {}, |home| write(home, "data/accounts.toml", "a"), &["data/accounts.toml"]);
+        let again = |home: &Path| {
+            fs::remove_dir_all(home.join("data")).unwrap();
+            write(home, "data/accounts.toml", "longer");
+        };
+        check(|home| write(home, "data/accounts.toml", "a"), again, &["data/accounts.toml"]);
+        let swap = |home: &Path| {
+            write(home, "backup/accounts.toml", "longer");
+            fs::rename(home.join("data"), home.join("data.old")).unwrap();
+            fs::rename(home.join("backup"), home.join("data")).unwrap();
+        };
+        check(|home| write(home, "data/accounts.toml", "a"), swap, &["data/accounts.toml"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_target_of_a_link_is_watched_and_so_is_the_link() {
+        use std::os::unix::fs::symlink;
+        let linked = |home: &Path| {
+            write(home, "dotfiles/p.toml", "a");
+            write(home, "dotfiles/q.toml", "b");
+            symlink("dotfiles/p.toml", home.join("pushbell.toml")).unwrap();
+        };
+        check(linked, |home| write(home, "dotfiles/p.toml", "c"), &["pushbell.toml"]);
+        let relink = |home: &Path| {
+            symlink("dotfiles/q.toml", home.join("new")).unwrap();
+            fs::rename(home.join("new"), home.join("pushbell.toml")).unwrap();
+        };
+        check(linked, relink, &["pushbell.toml"]);
+    }
+
+    /// As Kubernetes mounts secrets.
+    #[cfg(unix)]
+    #[test]
+    fn a_directory_of_links_that_is_swapped_is_noticed() {
+        use std::os::unix::fs::symlink;
+        let mounted = |home: &Path| {
+            write(home, "..1/p.toml", "a");
+            write(home, "..2/p.toml", "b");
+            symlink("..1", home.join("..data")).unwrap();
+            symlink("..data/p.toml", home.join("pushbell.toml")).unwrap();
+        };
+        let swap = |home: &Path| {
+            symlink("..2", home.join("..data_tmp")).unwrap();
+            fs::rename(home.join("..data_tmp"), home.join("..data")).unwrap();
+        };
+        check(mounted, swap, &["pushbell.toml"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_loop_of_links_is_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("loop");
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        assert!(FileWatch::new([path]).is_ok());
+    }
+
+    #[test]
+    fn a_burst_is_one_change_and_neighbours_are_none() {
+        let burst = |home: &Path| {
+            for n in 0..50 {
+                write(home, "neighbour.db-wal", &n.to_string());
+                write(home, "pushbell.toml", &n.to_string());
+            }
+            write(home, "data/accounts.toml", "a");
+        };
+        check(|_| {}, burst, &["pushbell.toml", "data/accounts.toml"]);
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_was_given_up_misses_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("pushbell.toml");
+        let mut watch = FileWatch::new([path.clone()]).unwrap();
+        fs::write(&path, "a").unwrap();
+        for _ in 0..5 {
+            let _ = timeout(Duration::from_millis(1), watch.changed()).await;
+        }
+        assert_eq!(watch.changed().await.unwrap(), [path]);
+    }
+
+    #[tokio::test]
+    async fn what_is_written_beside_a_file_and_reading_it_wakes_nobody() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("accounts.toml");
+        fs::write(&path, "a").unwrap();
+        let watch = FileWatch::new([path.clone()]).unwrap();
+        fs::write(home.path().join("pushbell.db-wal"), "a").unwrap();
+        fs::read(&path).unwrap();
+        assert!(timeout(QUIET, watch.stirred.notified()).await.is_err());
+    }
+}
