@@ -427,6 +427,8 @@ impl Inbox {
 pub struct Tally {
     /// Notices.
     pub notices: u64,
+    /// How many of them are invites.
+    pub invites: u64,
     /// Rooms that they are in.
     pub rooms: u64,
 }
