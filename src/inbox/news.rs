@@ -204,9 +204,16 @@ pub(super) fn totals(db: &Connection) -> rusqlite::Result<Totals> {
     Ok(Totals { notices, unshown: waiting_totals(db)?.0 + calls })
 }
 
-/// The newest messages and calls, newest first. What changes an earlier message (an edit) is no row of its own.
-pub(super) fn newest_of_all(db: &Connection, limit: usize) -> rusqlite::Result<Vec<Notice>> {
+/// The newest messages and calls, newest first, without what only changes an earlier one: edits, redactions.
+pub(super) fn newest_to_list(db: &Connection, limit: usize) -> rusqlite::Result<Vec<Notice>> {
     db.prepare(notice_query!("WHERE n.kind < 2 ORDER BY n.id DESC LIMIT ?1"))?
+        .query_map([i64::try_from(limit).unwrap_or(i64::MAX)], notice)?
+        .collect()
+}
+
+/// The newest notices of every kind, newest first.
+pub(super) fn newest_of_all(db: &Connection, limit: usize) -> rusqlite::Result<Vec<Notice>> {
+    db.prepare(notice_query!("ORDER BY n.id DESC LIMIT ?1"))?
         .query_map([i64::try_from(limit).unwrap_or(i64::MAX)], notice)?
         .collect()
 }

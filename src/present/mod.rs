@@ -216,7 +216,8 @@ pub fn menu_line(notice: &Notice, call: Option<CallState>, me: Option<&str>, opt
     match own_text(&event, &headline).filter(|_| options.show_text) {
         None => title(headline.text(), notice, options, MAX_MENU_CHARS),
         Some(said) => {
-            let title = title(headline.text(), notice, options, MAX_MENU_TITLE_CHARS);
+            let room_for_account = if options.names_account { MAX_ACCOUNT_CHARS / 2 } else { 0 };
+            let title = title(headline.text(), notice, options, MAX_MENU_TITLE_CHARS + room_for_account);
             text::composed(&format!("{title}: {}", text::composed(&said, MAX_MENU_CHARS, 1)), MAX_MENU_CHARS, 1)
         }
     }

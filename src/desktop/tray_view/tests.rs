@@ -117,7 +117,7 @@ fn the_menu_lists_the_newest_five_notices() {
     let menu = TrayView::new(&TrayState { newest, ..state() }).menu;
     let lines = written(&menu);
     let shown: Vec<&str> = lines.lines().take_while(|line| *line != "--").collect();
-    let expected = (1..=5).map(|id| format!("Alice & _Carol_: {id}"));
+    let expected = (1..=5).map(|id| format!("{}Alice & _Carol_: {id}", if id % 2 == 0 { "• " } else { "" }));
     assert_eq!(shown[0], "(Nothing unread)");
     assert!(shown[1..].iter().copied().eq(expected), "{shown:?}");
 }
