@@ -35,6 +35,7 @@ use crate::{
     paths::Paths,
     platform::console,
     push::text,
+    sound,
 };
 use arguments::{Arguments, CheckConfig, Command, Run};
 
@@ -166,7 +167,16 @@ fn check_config(context: &Context, asked: CheckConfig, out: &mut dyn Write) -> R
         }
     };
     match Config::load(&path) {
-        Ok(_) => Ok(writeln!(out, "{} is good", path.display())?),
+        Ok(config) => {
+            let faults = sound::faults(&config.sound, &context.paths.sounds, false);
+            if faults.is_empty() {
+                return Ok(writeln!(out, "{} is good", path.display())?);
+            }
+            for fault in faults {
+                writeln!(out, "{}: {}", path.display(), output::harmless(&fault))?;
+            }
+            Err(Failure::Told(failure::BAD_CONFIG))
+        }
         Err(error) => {
             writeln!(out, "{}", text::spelled_out(&error.to_string()))?;
             Err(Failure::Told(failure::BAD_CONFIG))

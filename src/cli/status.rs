@@ -9,10 +9,11 @@ use super::{Context, Failure, account::NO_ACCOUNTS, output};
 use crate::{
     control::{AccountStatus, AskError, SignInStatus, Status, TlsStatus},
     desktop::ServiceState,
+    sound,
 };
 
 pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
-    let status = match context.status() {
+    let mut status = match context.status() {
         Err(Failure::NotRunning) => {
             if json {
                 writeln!(out, "{}", output::json(&json!({ "running": false }))?)?;
@@ -23,6 +24,10 @@ pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<
         }
         asked => asked?,
     };
+    // A faulty file is a problem of its own, which the running program tells.
+    if let Ok(config) = context.config() {
+        status.warnings.extend(sound::faults(&config.sound, &context.paths.sounds, true));
+    }
     if json {
         writeln!(out, "{}", output::json(&status)?)?;
     } else {

@@ -35,9 +35,11 @@ pub async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
     let accounts = Accounts::read(&paths.accounts);
     let signed_in = accounts.iter().flat_map(Accounts::iter).any(|account| account.sign_in.is_some());
 
-    let (seen, device, starting, storage, ways) = tokio::join!(
+    let (settings_of_sound, sounds) = (config.sound.clone(), paths.sounds.clone());
+    let (seen, device, faults, starting, storage, ways) = tokio::join!(
         timeout(DEADLINE, probe::surroundings()),
         unless_it_hangs(DEADLINE, || sound::find_device(probe::has_sound_card())),
+        unless_it_hangs(DEADLINE, move || sound::faults(&settings_of_sound, &sounds, true)),
         unless_it_hangs(DEADLINE, autostart::status),
         storage::check(paths, &accounts),
         ways(paths, &config, &running, accounts.as_ref().ok()),
@@ -45,6 +47,7 @@ pub async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
     let mut findings = settings;
     findings.extend(running::check(&running, paths, &config));
     findings.extend(surroundings::check(seen.ok().as_ref(), device, running.status(), &config, signed_in));
+    findings.extend(faults.into_iter().flatten().map(|fault| surroundings::unplayable(&fault)));
     findings.push(surroundings::starting(starting));
     findings.extend(storage);
     findings.extend(ways);

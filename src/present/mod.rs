@@ -120,8 +120,10 @@ fn lines(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Vec<S
             None => said,
         }
     }));
-    let shown = lines.len() + usize::from(highlight.is_some());
-    let more = digest.count.saturating_sub(shown.try_into().unwrap_or(u64::MAX));
+    // The title says all of an invite without a reason.
+    let is_in_title = headline.says_all() && newest.reason().is_none();
+    let shown = lines.len() + usize::from(highlight.is_some()) + usize::from(is_in_title);
+    let more = digest.count.saturating_sub(shown as u64);
     let more = (more > 0 && !is_alone).then(|| match shown {
         0 => counted(more, "message"),
         _ => format!("{more} more"),

@@ -213,6 +213,8 @@ fn an_invite_is_a_sentence_and_its_reason() {
     let two = |options| room_popup(&digest(2, &[&before, &invite]), ME, options).text;
     assert_eq!(two(ALWAYS), "Carol: hi\njoin us");
     assert_eq!(two(NEVER), "1 message", "an invite is none");
+    let silent = notice("m.room.member", r#"{"membership":"invite"}"#);
+    assert_eq!(room_popup(&digest(2, &[&before, &silent]), ME, ALWAYS).text, "Carol: hi");
     let invites = digest(2, &[&Notice { id: NoticeId(0), ..invite.clone() }, &invite]);
     assert_eq!(room_popup(&invites, ME, NEVER).text, "");
 }
