@@ -124,7 +124,7 @@ fn present(case: &Case) -> (Vec<Popup>, Vec<String>) {
                     other.room()
                 })
             }
-            _ => None,
+            Meaning::Message | Meaning::Ringing { .. } | Meaning::CallOver { .. } | Meaning::Redaction { .. } => None,
         };
         let room = edited.clone().unwrap_or_else(|| notice.room());
         if edited.is_none() {
@@ -135,7 +135,9 @@ fn present(case: &Case) -> (Vec<Popup>, Vec<String>) {
         let digest = RoomDigest { count: lines.len() as u64, newest: lines.last().unwrap().clone(), highlight, lines };
         let options = RenderOptions { names_account: case.accounts.len() > 1, ..OPTIONS };
         popups.push(room_popup(&digest, Some("@al:x"), options));
-        notices.iter_mut().for_each(|notice| notice.presentation = Presentation::Shown);
+        for notice in &mut notices {
+            notice.presentation = Presentation::Shown;
+        }
     }
     (popups, notices.iter().map(body).collect())
 }

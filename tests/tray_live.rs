@@ -17,7 +17,7 @@ use std::{
 use jiff::{Timestamp, tz::TimeZone};
 use pushbell::{
     config::TrayStyle,
-    desktop::tray_view::{Badge, TrayState, TrayView},
+    desktop::tray_view::{Badge, MenuNotice, TrayState, TrayView},
     identity,
     notice::NoticeId,
     platform::main_loop,
@@ -62,7 +62,7 @@ fn view(unread: u64) -> TrayView {
         badge: Badge { unread, missed_calls: 1 },
         paused_until: None,
         muted: false,
-        newest: vec![(NoticeId(7), "Salt & _Pepper_".to_owned())],
+        newest: vec![MenuNotice { id: NoticeId(7), is_unread: false, line: "Salt & _Pepper_".to_owned() }],
         connected: true,
         style: TrayStyle::Color,
         dark_panel: None,

@@ -188,11 +188,11 @@ fn call_title(event: &Event<'_>, state: CallState) -> String {
 /// [`menu_line`], so that no mention is folded away unseen.
 #[must_use]
 pub fn summary_popup(notices: u64, invites: u64, rooms: u64, highlights: &[String], options: RenderOptions) -> Popup {
-    let invited = counted(invites, "invite");
+    let to_join = counted(invites, "invite");
     let what = match (notices.saturating_sub(invites), invites) {
         (messages, 0) => counted(messages, "message"),
-        (0, _) => invited,
-        (messages, _) => format!("{} and {invited}", counted(messages, "message")),
+        (0, _) => to_join,
+        (messages, _) => format!("{} and {to_join}", counted(messages, "message")),
     };
     Popup {
         key: PopupKey::Summary,

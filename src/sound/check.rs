@@ -82,8 +82,11 @@ mod tests {
         assert!(gone.contains("gone.wav: ") && gone.contains("(os error 2)"), "{gone}");
         assert!(absent.contains("there is no sound \"gone\" in "), "{absent}");
         let around = faults(&settings(&[], None), home.path(), true);
-        let names = ["junk.mp3", "old.aiff", "talk.m4a"];
-        assert!(around.len() == 3 && around.iter().zip(names).all(|(fault, name)| fault.contains(name)), "{around:?}");
+        let expected = ["junk.mp3", "old.aiff", "talk.m4a"];
+        assert!(
+            around.len() == 3 && around.iter().zip(expected).all(|(fault, name)| fault.contains(name)),
+            "{around:?}"
+        );
         let nowhere = faults(&settings(&[], Some("nowhere")), home.path(), true);
         assert!(nowhere.len() == 1 && nowhere[0].starts_with("sound.directory: there is no directory "), "{nowhere:?}");
     }

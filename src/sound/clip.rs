@@ -9,14 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use opus_decoder::{OpusError, OpusMultistreamDecoder};
 use rodio::{ChannelCount, SampleRate};
+use ropus::OpusMSDecoder;
 use symphonia::core::{
     audio::{Channels, SampleBuffer},
     codecs::{CODEC_TYPE_NULL, CODEC_TYPE_OPUS, CodecParameters, Decoder, DecoderOptions},
     errors::Error,
     formats::{FormatOptions, Packet},
-    io::MediaSourceStream,
+    io::{MediaSourceStream, MediaSourceStreamOptions},
     meta::MetadataOptions,
     probe::Hint,
 };
@@ -166,7 +166,7 @@ fn decode_samples(mut bytes: Cow<'static, [u8]>, longest: Duration) -> Result<Cl
     let started = Instant::now();
     let broken = |error: Error| Unplayable::Broken(error.to_string());
     let is_mended = bytes.starts_with(b"RIFF") && mend_wav(bytes.to_mut());
-    let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), Default::default());
+    let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), MediaSourceStreamOptions::default());
     let (format, metadata) = (FormatOptions::default(), MetadataOptions::default());
     let mut reader = symphonia::default::get_probe().format(&Hint::new(), stream, &format, &metadata);
     let reader = &mut reader.as_mut().map_err(|error| Unplayable::Broken(error.to_string()))?.format;
@@ -275,14 +275,14 @@ impl Sound {
 /// Makes samples of packets.
 enum Packets {
     Symphonia(Box<dyn Decoder>),
-    Opus(Opus),
+    Opus(Box<Opus>),
 }
 
 impl Packets {
     fn new(parameters: &CodecParameters) -> Result<Self, Error> {
         if parameters.codec == CODEC_TYPE_OPUS {
             let opus = Opus::new(parameters.extra_data.as_deref().unwrap_or_default());
-            return opus.map(Self::Opus).ok_or(Error::DecodeError("opus: an unusable header"));
+            return opus.map(Box::new).map(Self::Opus).ok_or(Error::DecodeError("opus: an unusable header"));
         }
         symphonia::default::get_codecs().make(parameters, &DecoderOptions::default()).map(Self::Symphonia)
     }
@@ -291,10 +291,10 @@ impl Packets {
     fn decode(&mut self, packet: &Packet, samples: &mut Vec<i16>) -> Result<Sound, Error> {
         match self {
             Self::Symphonia(decoder) => {
-                let decoded = decoder.decode(packet)?;
-                let spec = *decoded.spec();
-                let mut buffer = SampleBuffer::<i16>::new(decoded.capacity() as u64, spec);
-                buffer.copy_interleaved_ref(decoded);
+                let audio = decoder.decode(packet)?;
+                let spec = *audio.spec();
+                let mut buffer = SampleBuffer::<i16>::new(audio.capacity() as u64, spec);
+                buffer.copy_interleaved_ref(audio);
                 samples.extend_from_slice(buffer.samples());
                 Ok(Sound { rate: spec.rate, sides: spec.channels.iter().map(side).collect() })
             }
@@ -313,7 +313,7 @@ impl Packets {
 
 /// Opus in Ogg (RFC 7845).
 struct Opus {
-    decoder: OpusMultistreamDecoder,
+    decoder: OpusMSDecoder,
     pre_skip: usize,
     /// What each sample is multiplied by.
     gain: f32,
@@ -322,19 +322,20 @@ struct Opus {
 }
 
 impl Opus {
-    const RATE: u32 = 48_000;
+    const RATE: u16 = 48_000;
     /// The longest packet, 120 ms.
-    const MOST_FRAMES: usize = 5760;
+    const MOST_FRAMES: u16 = 5760;
 
     /// `head`: the identification header.
     fn new(head: &[u8]) -> Option<Self> {
         use Side::{Both, Left, Right};
-        let channels = usize::from(*head.get(9)?);
+        let count = *head.get(9)?;
+        let channels = usize::from(count);
         let pre_skip = u16::from_le_bytes(*head.get(10..)?.first_chunk()?);
         let gain = i16::from_le_bytes(*head.get(16..)?.first_chunk()?);
         let (streams, coupled, mapping) = match *head.get(18)? {
-            0 if channels <= 2 => (1, channels.checked_sub(1)?, &[0, 1][..channels]),
-            1 => (usize::from(*head.get(19)?), usize::from(*head.get(20)?), head.get(21..21 + channels)?),
+            0 if channels <= 2 => (1, count.checked_sub(1)?, &[0, 1][..channels]),
+            1 => (*head.get(19)?, *head.get(20)?, head.get(21..21 + channels)?),
             _ => return None,
         };
         // In the order of Vorbis.
@@ -349,22 +350,25 @@ impl Opus {
             8 => &[Left, Both, Right, Left, Right, Left, Right, Both],
             _ => return None,
         };
+        let decoder = OpusMSDecoder::new(Self::RATE.into(), count.into(), streams.into(), coupled.into(), mapping);
         Some(Self {
-            decoder: OpusMultistreamDecoder::new(Self::RATE, channels, streams, coupled, mapping).ok()?,
+            decoder: decoder.ok()?,
             pre_skip: pre_skip.into(),
             gain: 10_f32.powf(f32::from(gain) / (20.0 * 256.0)),
             sides: sides.to_vec(),
-            frame: vec![0; Self::MOST_FRAMES * channels],
+            frame: vec![0; usize::from(Self::MOST_FRAMES) * channels],
         })
     }
 
     fn decode(&mut self, packet: &[u8], samples: &mut Vec<i16>) -> Result<Sound, Error> {
-        let decoded = self.decoder.decode(packet, &mut self.frame, false);
-        let frames = decoded.map_err(|_: OpusError| Error::DecodeError("opus: a damaged packet"))?;
+        let damaged = || Error::DecodeError("opus: a damaged packet");
+        let length = i32::try_from(packet.len()).map_err(|_| damaged())?;
+        let frames = self.decoder.decode(Some(packet), length, &mut self.frame, Self::MOST_FRAMES.into(), false);
+        let frames = frames.ok().and_then(|frames| usize::try_from(frames).ok()).ok_or_else(damaged)?;
         let decoded = self.frame.iter().take(frames * self.sides.len());
         #[expect(clippy::cast_possible_truncation, reason = "a cast from float saturates")]
         samples.extend(decoded.map(|sample| (f32::from(*sample) * self.gain).round() as i16));
-        Ok(Sound { rate: Self::RATE, sides: self.sides.clone() })
+        Ok(Sound { rate: Self::RATE.into(), sides: self.sides.clone() })
     }
 }
 

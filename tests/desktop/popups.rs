@@ -151,7 +151,11 @@ fn a_highlight_is_marked_and_never_folded_away_unseen() {
     assert_eq!(mention.hints["urgency"], 2);
     app.message("2", "room", "chatter");
     let chatter = app.notifications().wait_for_notify("the chatter is shown", |notify| notify.body.contains("chatter"));
-    assert_eq!((chatter.replaces_id, &chatter.hints["urgency"]), (mention.id(), &json!(1)), "only the mention is urgent");
+    assert_eq!(
+        (chatter.replaces_id, &chatter.hints["urgency"]),
+        (mention.id(), &json!(1)),
+        "only the mention is urgent"
+    );
     assert!(chatter.body.contains("Alice: look"), "{:?}", chatter.body);
 }
 
