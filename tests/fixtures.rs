@@ -1,5 +1,5 @@
 //! Every push in `tests/fixtures` is read and put into words as `expected.txt` there states, and what is `right` about
-//! each of `tests/fixtures/cases` holds.
+//! each of `tests/cases` holds.
 //!
 //! The files are named for who sends them. Those of "Synapse 1.163.2" are captures; the others say that they were
 //! written by hand.
@@ -27,8 +27,6 @@ use pushbell::{
 };
 use serde_json::{Map, Value as Json, json, value::RawValue};
 
-/// For whom the fixtures are.
-const ALICE: &str = "@alice:hs.test";
 const OPTIONS: RenderOptions =
     RenderOptions { show_text: true, timeout: Timeout::Default, lines: 3, newest_first: false, names_account: false };
 
@@ -67,7 +65,7 @@ struct Case {
 
 #[test]
 fn what_is_right_about_each_case_holds() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cases");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         let case: Case = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
@@ -211,7 +209,7 @@ fn show(push: &Notification) -> String {
     let in_room = |newest: Notice| {
         let highlight = newest.highlight.then(|| newest.clone());
         let lines = vec![newest.clone()];
-        in_words(&room_popup(&RoomDigest { count: 1, newest, highlight, lines }, Some(ALICE), OPTIONS))
+        in_words(&room_popup(&RoomDigest { count: 1, newest, highlight, lines }, None, OPTIONS))
     };
     match meaning(newest.event_type.as_deref(), newest.content.as_deref()) {
         Meaning::Message => in_room(newest),

@@ -24,8 +24,11 @@ pub const MAX_TEXT_CHARS: usize = 600;
 /// The most lines of a popup's text.
 pub const MAX_TEXT_LINES: usize = 14;
 
-/// The most lines of one message in a popup.
-const MAX_MESSAGE_LINES: usize = 8;
+/// The most lines of a popup's text that tells of only a few messages.
+const MAX_LINES_OF_FEW: usize = 8;
+
+/// So many lines of the newest message are shown, however many others are.
+const MIN_MESSAGE_LINES: usize = 3;
 
 /// The most characters of a line for the menu.
 pub const MAX_MENU_CHARS: usize = 60;
@@ -128,11 +131,11 @@ fn lines(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Vec<S
         0 => counted(more, "message"),
         _ => format!("{more} more"),
     });
-    let share = MAX_TEXT_CHARS / (lines.len() + 2);
-    if lines.len() > 1 {
-        for line in &mut lines {
-            *line = text::composed(line, share, MAX_MESSAGE_LINES);
-        }
+    // The newest must not be cut off by what stands before it.
+    let share = MAX_TEXT_CHARS / (shown + usize::from(more.is_some())).max(1) - 1;
+    let lines_left = (MAX_LINES_OF_FEW + 1).saturating_sub(shown + usize::from(more.is_some()));
+    for line in &mut lines {
+        *line = text::composed(line, share, lines_left.max(MIN_MESSAGE_LINES));
     }
     let before = [more, highlight.map(|line| text::composed(&line, share, 1))];
     if options.newest_first {
