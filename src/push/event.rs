@@ -148,6 +148,16 @@ mod tests {
     }
 
     #[test]
+    fn a_second_ring_by_the_same_caller_in_the_same_room_is_the_same_call() {
+        let redialled = |caller, room| is_redialled(caller, room, (Some("@bob:hs"), Some("!r")));
+        assert!(redialled(Some("@bob:hs"), Some("!r")));
+        for (caller, room) in [(Some("@bob:hs"), Some("!s")), (Some("@carol:hs"), Some("!r")), (None, Some("!r"))] {
+            assert!(!redialled(caller, room), "{caller:?} {room:?}");
+        }
+        assert!(!is_redialled(None, None, (None, None)), "nobody knows who calls");
+    }
+
+    #[test]
     fn a_call_for_somebody_else_does_not_ring() {
         let rings = |content: &str, me: Option<&str>| meaning(Some("m.call.invite"), Some(content)).rings_for(me);
         assert!(rings("{}", Some("@me:hs")) && rings(r#"{"invitee":7}"#, Some("@me:hs")));
