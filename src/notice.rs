@@ -147,4 +147,6 @@ pub struct RoomDigest {
     pub newest: Notice,
     /// The newest with a highlight, if any; may be the same as `newest`.
     pub highlight: Option<Notice>,
+    /// The newest few, oldest first, `newest` included.
+    pub lines: Vec<Notice>,
 }

@@ -203,6 +203,12 @@ fn check_config_says_where_the_fault_is() {
          ~/x.toml:3: sound.volume = 2: expected a number from 0 to 1\n",
     );
     check("[popup\n", 78, "~/x.toml:1: unclosed table, expected `]`\n");
+    fs::write(home.path("talk.m4a"), b"\0\0\0\x20ftypM4A ").unwrap();
+    check(
+        &format!("[sound.tweaks]\nbing = \"{}\"\n", home.path("talk.m4a").display()),
+        78,
+        "~/x.toml: sound.tweaks.\"bing\": ~/talk.m4a: it is no WAV, Ogg Vorbis, Ogg Opus, FLAC or MP3 file\n",
+    );
 
     fs::remove_file(&path).unwrap();
     let missing = home.run(&["--config", path.to_str().unwrap(), "check-config"]).ended(78);

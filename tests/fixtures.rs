@@ -1,17 +1,22 @@
-//! Every push in `tests/fixtures` is read and put into words as `expected.txt` there states.
+//! Every push in `tests/fixtures` is read and put into words as `expected.txt` there states, and what is `right` about
+//! each of `tests/cases` holds.
 //!
 //! The files are named for who sends them. Those of "Synapse 1.163.2" are captures; the others say that they were
 //! written by hand.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs,
+    path::Path,
+};
 
 use jiff::Timestamp;
 use pushbell::{
-    notice::{Call, CallState, Notice, NoticeId, RoomDigest},
+    notice::{Call, CallState, Notice, NoticeId, Presentation, RoomDigest},
     present::{
-        Wording, call_popup,
+        RenderOptions, body, call_popup,
         popup::{Popup, Timeout, Urgency},
         room_popup,
     },
@@ -20,11 +25,10 @@ use pushbell::{
         notify::{Device, Notification, Priority, SoundTweak},
     },
 };
-use serde_json::value::RawValue;
+use serde_json::{Map, Value as Json, json, value::RawValue};
 
-/// For whom the fixtures are.
-const ALICE: &str = "@alice:hs.test";
-const WORDING: Wording = Wording { show_text: true, timeout: Timeout::Default };
+const OPTIONS: RenderOptions =
+    RenderOptions { show_text: true, timeout: Timeout::Default, lines: 3, newest_first: false, names_account: false };
 
 #[test]
 fn every_fixture_is_read_and_put_into_words_as_stated() {
@@ -47,6 +51,93 @@ fn every_fixture_is_read_and_put_into_words_as_stated() {
         assert_eq!(found.join("\n"), expected.join("\n"), "{file}");
     }
     assert!(stated.is_empty(), "no such fixture: {stated:?}");
+}
+
+/// Pushes, each a plain message in which the given fields are replaced, and what holds after them.
+#[derive(serde::Deserialize)]
+struct Case {
+    /// Account and pushkey of each.
+    #[serde(default)]
+    accounts: Vec<(String, String)>,
+    pushes: Vec<Map<String, Json>>,
+    checks: Vec<(String, Json)>,
+}
+
+#[test]
+fn what_is_right_about_each_case_holds() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let case: Case = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        let (popups, history) = present(&case);
+        let shown: Vec<String> = popups.iter().map(|popup| format!("{}\n{}\n", popup.title, popup.text)).collect();
+        let (shown, history) = (shown.concat(), history.join("\n"));
+        for (check, value) in &case.checks {
+            let text = value.as_str().unwrap_or_default();
+            let holds = match check.as_str() {
+                "popup_has" => shown.contains(text),
+                "popup_hasnt" => !shown.contains(text),
+                "history_has" => history.contains(text),
+                "history_hasnt" => !history.lines().any(|line| line == text),
+                "blank_rows_max" => {
+                    history.lines().filter(|line| line.is_empty()).count() as u64 <= value.as_u64().unwrap()
+                }
+                "last_urgency" => popups.last().map(|popup| popup.urgency as u64) == value.as_u64(),
+                "distinct_titles" => {
+                    popups.iter().map(|popup| &popup.title).collect::<HashSet<_>>().len() == popups.len()
+                }
+                _ => panic!("{path:?}: an unknown check {check}"),
+            };
+            assert!(holds, "{path:?}: {check} {value}; popups:\n{shown}\nhistory:\n{history}");
+        }
+    }
+}
+
+/// The popup after each push, and the rows of the history.
+fn present(case: &Case) -> (Vec<Popup>, Vec<String>) {
+    let mut notices: Vec<Notice> = Vec::new();
+    let mut popups = Vec::new();
+    for (fields, number) in case.pushes.iter().zip(1..) {
+        let mut notification = Map::from_iter([
+            ("event_id".to_owned(), format!("$e{number}").into()),
+            ("room_id".to_owned(), "!r:x".into()),
+            ("type".to_owned(), "m.room.message".into()),
+            ("sender".to_owned(), "@bob:x".into()),
+            ("sender_display_name".to_owned(), "Bob".into()),
+            ("room_name".to_owned(), "Mission Control".into()),
+            ("content".to_owned(), json!({ "msgtype": "m.text", "body": "hello" })),
+        ]);
+        let pushkey = fields.get("__key").and_then(Json::as_str).unwrap_or("key-1");
+        let tweaks = fields.get("tweaks").cloned().unwrap_or_default();
+        notification.extend(fields.clone().into_iter().filter(|(key, _)| !key.starts_with("__") && key != "tweaks"));
+        notification.insert("devices".to_owned(), json!([{ "app_id": "a", "pushkey": pushkey, "tweaks": tweaks }]));
+        let push = Notification::parse(json!({ "notification": notification }).to_string().as_bytes()).unwrap();
+        let account = case.accounts.iter().find(|(_, key)| key == pushkey).map_or("home", |(name, _)| name);
+        let notice =
+            Notice::from_push(&push, &push.devices[0].tweaks, account, NoticeId(number), Timestamp::UNIX_EPOCH);
+        let edited = match meaning(notice.event_type.as_deref(), notice.content.as_deref()) {
+            Meaning::Edit { event_id, new_content } => {
+                notices.iter_mut().find(|other| other.event_id.as_ref() == Some(&event_id)).map(|other| {
+                    other.content = Some(new_content);
+                    other.room()
+                })
+            }
+            Meaning::Message | Meaning::Ringing { .. } | Meaning::CallOver { .. } | Meaning::Redaction { .. } => None,
+        };
+        let room = edited.clone().unwrap_or_else(|| notice.room());
+        if edited.is_none() {
+            notices.push(notice);
+        }
+        let lines: Vec<Notice> = notices.iter().filter(|notice| notice.room() == room).cloned().collect();
+        let highlight = lines.iter().rfind(|notice| notice.highlight).cloned();
+        let digest = RoomDigest { count: lines.len() as u64, newest: lines.last().unwrap().clone(), highlight, lines };
+        let options = RenderOptions { names_account: case.accounts.len() > 1, ..OPTIONS };
+        popups.push(room_popup(&digest, Some("@al:x"), options));
+        for notice in &mut notices {
+            notice.presentation = Presentation::Shown;
+        }
+    }
+    (popups, notices.iter().map(body).collect())
 }
 
 /// The lines of `expected.txt` for each file.
@@ -117,7 +208,8 @@ fn show(push: &Notification) -> String {
     let newest = Notice::from_push(push, &push.devices[0].tweaks, "home", NoticeId(1), Timestamp::UNIX_EPOCH);
     let in_room = |newest: Notice| {
         let highlight = newest.highlight.then(|| newest.clone());
-        in_words(&room_popup(&RoomDigest { count: 1, newest, highlight }, Some(ALICE), WORDING))
+        let lines = vec![newest.clone()];
+        in_words(&room_popup(&RoomDigest { count: 1, newest, highlight, lines }, None, OPTIONS))
     };
     match meaning(newest.event_type.as_deref(), newest.content.as_deref()) {
         Meaning::Message => in_room(newest),
@@ -128,7 +220,7 @@ fn show(push: &Notification) -> String {
         Meaning::Ringing { .. } => {
             let deadline = Timestamp::UNIX_EPOCH;
             let call = Call { notice: newest, call_id: "c".to_owned(), deadline, state: CallState::Ringing };
-            in_words(&call_popup(&call, WORDING))
+            in_words(&call_popup(&call, OPTIONS))
         }
     }
 }

@@ -161,6 +161,62 @@ fn the_persons_own_files_are_played_by_name() {
 }
 
 #[test]
+fn opus_in_ogg_is_played() {
+    let mut rig = Rig::start();
+    let wav = rig.sound("x.wav");
+    let tone = |frequency: &str, channels: &str| {
+        run(Command::new("sox")
+            .args(["-n", "-b", "16", "-r", "48000", "-c", channels])
+            .arg(&wav)
+            .args(["synth", "0.8", "sine", frequency, "fade", "t", "0.02", "0", "0.02", "gain", "-6"]));
+    };
+    let encode = |rig: &Rig, name: &str, options: &[&str]| {
+        run(Command::new("opusenc").arg("--quiet").args(options).arg(&wav).arg(rig.sound(name)));
+    };
+    tone("800", "2");
+    encode(&rig, "music.opus", &["--music"]);
+    tone("600", "1");
+    encode(&rig, "speech.ogg", &["--speech", "--bitrate", "12"]);
+    tone("1200", "6");
+    encode(&rig, "surround.opus", &["--bitrate", "256"]);
+    for (name, frequency) in [("music", 800), ("speech", 600), ("surround", 1200)] {
+        let sounded = rig.hear(&format!("play {name}"));
+        assert_heard(&sounded, &[frequency]);
+        assert!((700..900).contains(&sounded[0].milliseconds) && sounded[0].peak > 0.1, "{name}: {sounded:?}");
+    }
+    assert_eq!(rig.errors(), "");
+}
+
+#[test]
+fn a_wav_file_from_a_pipe_is_played_as_far_as_it_goes() {
+    let mut rig = Rig::start();
+    let whole = rig.sound("whole.wav");
+    run(Command::new("sox").args(["-n", "-b", "16", "-r", "44100"]).arg(&whole).args(["synth", "0.8", "sine", "900"]));
+    let mut bytes = fs::read(&whole).unwrap();
+    for (name, length) in [("unknown", u32::MAX), ("zero", 0), ("cut", 80_000)] {
+        bytes[40..44].copy_from_slice(&length.to_le_bytes());
+        bytes[4..8].copy_from_slice(&length.to_le_bytes());
+        fs::write(rig.sound(&format!("{name}.wav")), &bytes).unwrap();
+        assert_heard(&rig.hear(&format!("play {name}")), &[900]);
+    }
+}
+
+#[test]
+fn channels_that_the_device_lacks_are_heard() {
+    let mut rig = Rig::start();
+    // One channel of six that sounds, each at its own frequency.
+    for (channel, frequency) in [(1, "500"), (2, "700"), (3, "900"), (4, "1100"), (5, "1300"), (6, "1500")] {
+        let mix: Vec<_> = (1..=6).map(|other| if other == channel { "1" } else { "0" }).collect();
+        run(Command::new("sox")
+            .args(["-n", "-b", "16", "-r", "48000"])
+            .arg(rig.sound(&format!("c{channel}.wav")))
+            .args(["synth", "0.6", "sine", frequency, "gain", "-3", "remix"])
+            .args(mix));
+        assert_heard(&rig.hear(&format!("play c{channel}")), &[frequency.parse().unwrap()]);
+    }
+}
+
+#[test]
 fn the_desktops_sound_theme_is_the_last_resort() {
     let mut rig = Rig::start();
     let theme = rig.home().join("share/sounds/freedesktop/stereo");
@@ -184,6 +240,7 @@ fn whatever_cannot_be_played_is_heard_as_the_default() {
     let sparse = fs::File::create(rig.sound("sparse.wav")).unwrap();
     sparse.set_len(2 * 60 * 60 * 48_000 * 4).unwrap();
     fs::write(rig.sound("broken.wav"), b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\0\0\0\0").unwrap();
+    fs::write(rig.sound("talk.wav"), b"\0\0\0\x20ftypM4A isomiso2").unwrap();
     fs::write(rig.sound("text.ogg"), "To be or not to be, that is the question.").unwrap();
     symlink("/dev/zero", rig.sound("endless")).unwrap();
     symlink("round.wav", rig.sound("round.wav")).unwrap();
@@ -196,6 +253,7 @@ fn whatever_cannot_be_played_is_heard_as_the_default() {
         "pipe",
         "hours",
         "sparse",
+        "talk",
         "broken",
         "text",
         "endless",

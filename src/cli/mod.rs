@@ -34,6 +34,7 @@ use crate::{
     paths::Paths,
     platform::console,
     push::text,
+    sound,
 };
 use arguments::{Arguments, CheckConfig, Command, Run};
 
@@ -190,7 +191,16 @@ fn check_config(context: &Context, asked: &CheckConfig, out: &mut dyn Write) -> 
         return Ok(writeln!(out, "{} is not there yet: `pushbell` writes it when it first starts.", path.display())?);
     }
     match if asked.file.is_some() { Config::load(path) } else { context.config() } {
-        Ok(_) => Ok(writeln!(out, "{} is good", path.display())?),
+        Ok(config) => {
+            let faults = sound::faults(&config.sound, &context.paths.sounds, false);
+            if faults.is_empty() {
+                return Ok(writeln!(out, "{} is good", path.display())?);
+            }
+            for fault in faults {
+                writeln!(out, "{}: {}", path.display(), output::harmless(&fault))?;
+            }
+            Err(Failure::Told(failure::BAD_CONFIG))
+        }
         Err(error) => {
             writeln!(out, "{}", text::spelled_out(&error.to_string()))?;
             Err(Failure::Told(failure::BAD_CONFIG))

@@ -10,10 +10,11 @@ use crate::{
     control::{AccountStatus, AskError, SignInStatus, Status, TlsStatus},
     desktop::ServiceState,
     push::notify,
+    sound,
 };
 
 pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
-    let status = match context.status() {
+    let mut status = match context.status() {
         Err(Failure::NotRunning) => {
             if json {
                 writeln!(out, "{}", output::json(&json!({ "running": false }))?)?;
@@ -24,6 +25,10 @@ pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<
         }
         asked => asked?,
     };
+    // A faulty file is a problem of its own, which the running program tells.
+    if let Ok(config) = context.config() {
+        status.warnings.extend(sound::faults(&config.sound, &context.paths.sounds, true));
+    }
     if json {
         writeln!(out, "{}", output::json(&status)?)?;
     } else {

@@ -132,6 +132,12 @@ pub(super) fn timeout(value: &Value<'_, '_>) -> Result<Timeout, Wrong> {
     Ok(Timeout::Milliseconds(milliseconds))
 }
 
+/// `popup.lines`
+pub(super) fn lines(value: &Value<'_, '_>) -> Result<usize, Wrong> {
+    let lines = value.get().as_integer().and_then(|i| usize::from_str_radix(i.as_str(), i.radix()).ok());
+    lines.filter(|lines| (1..=10).contains(lines)).ok_or_else(|| value.wrong("expected a whole number from 1 to 10"))
+}
+
 /// `popup.open`
 pub(super) fn open(value: &Value<'_, '_>) -> Result<OpenWith, Wrong> {
     const EXPECTED: &str = "expected \"matrix\", an address such as \"https://app.element.io/#/room/{room}\", \

@@ -76,6 +76,8 @@ pub struct Popup {
     pub preview: Preview,
     /// When a popup goes away by itself.
     pub timeout: Timeout,
+    /// How many of a room's newest messages its popup shows, 1 to 10.
+    pub lines: usize,
     /// What a click opens.
     pub open: OpenWith,
 }
@@ -189,6 +191,7 @@ impl Config {
                 enabled: document.read("popup", "enabled", popup.enabled, check::boolean),
                 preview: document.read("popup", "preview", popup.preview, |value| check::word(value, &PREVIEWS)),
                 timeout: document.read("popup", "timeout", popup.timeout, check::timeout),
+                lines: document.read("popup", "lines", popup.lines, check::lines),
                 open: document.read("popup", "open", popup.open, check::open),
             },
             sound: Sound {
@@ -256,7 +259,13 @@ impl Default for Config {
                 extra_paths: Vec::new(),
                 tls: None,
             },
-            popup: Popup { enabled: true, preview: Preview::Always, timeout: Timeout::Default, open: OpenWith::Matrix },
+            popup: Popup {
+                enabled: true,
+                preview: Preview::Always,
+                timeout: Timeout::Default,
+                lines: 3,
+                open: OpenWith::Matrix,
+            },
             sound: Sound {
                 enabled: true,
                 volume: 0.8,

@@ -141,6 +141,10 @@ fn values_are_read_as_they_are_meant() {
     assert_eq!(good(&format!("popup.open = '{address}'")).popup.open, OpenWith::Address(address.to_owned()));
     assert_eq!(good("popup.timeout = 'never'").popup.timeout, Timeout::Never);
     assert_eq!(good("popup.timeout = 7").popup.timeout, Timeout::Milliseconds(7000));
+    assert_eq!(
+        [good("").popup.lines, good("popup.lines = 1").popup.lines, good("popup.lines = 10").popup.lines],
+        [3, 1, 10]
+    );
     assert_eq!(good("history.keep_days = 0x10").history.keep_days, 16);
 }
 
@@ -177,6 +181,10 @@ fn values_that_would_not_work_are_refused() {
         "popup.timeout = 1e300",
         "popup.timeout = 999999999999999999999",
         "popup.timeout = 'soon'",
+        "popup.lines = 0",
+        "popup.lines = 11",
+        "popup.lines = 2.5",
+        "popup.lines = 'all'",
         "popup.open = 'element'",
         "popup.open = ''",
         "popup.open = '{room}:x'",

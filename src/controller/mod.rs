@@ -32,7 +32,7 @@ use crate::{
     desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState},
     inbox::{Inbox, InboxError, News, Read, Retention, Shown},
     notice::NoticeId,
-    present::{Wording, popup::Popup},
+    present::{RenderOptions, popup::Popup},
     wake::WakeWindow,
 };
 pub use announcements::{Topic, WELCOME, own_popup};
@@ -481,13 +481,20 @@ impl<D: Desktop> Controller<D> {
         self.problem(Topic::Inbox, error.to_string());
     }
 
-    fn wording(&self) -> Wording {
+    fn render_options(&self) -> RenderOptions {
         let show_text = match self.parts.config.popup.preview {
             Preview::Always => true,
             Preview::Unlocked => self.screen_locked == Some(false),
             Preview::Never => false,
         };
-        Wording { show_text, timeout: self.parts.config.popup.timeout }
+        let service = self.popup_service.as_ref().and_then(|service| service.reason.as_deref());
+        RenderOptions {
+            show_text,
+            timeout: self.parts.config.popup.timeout,
+            lines: self.parts.config.popup.lines,
+            newest_first: service.is_some_and(|name| name.starts_with("gnome-shell")),
+            names_account: self.parts.accounts.iter().len() > 1,
+        }
     }
 
     /// Whether popups are wanted now.

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     desktop::{
         Desktop,
-        tray_view::{Badge, TrayState, TrayView},
+        tray_view::{Badge, MenuNotice, TrayState, TrayView},
     },
     inbox::{News, Shown, Zeroed},
     notice::{Notice, NoticeId, RoomKey},
@@ -240,7 +240,7 @@ impl<D: Desktop> Controller<D> {
     }
 
     fn show_calls(&mut self, now: Instant) {
-        let wording = self.wording();
+        let options = self.render_options();
         for call in &self.last.calls {
             let key = PopupKey::Call(call.notice.id);
             if self.calls.is_shown(call) || self.popups.is_under_way(&key) {
@@ -252,7 +252,7 @@ impl<D: Desktop> Controller<D> {
             }
             let shown = Shown::Call(call.notice.id, call.state);
             let serial = self.popups.ask(key, Some(shown), Some(Subject::from(&call.notice)));
-            self.parts.desktop.show(serial, present::call_popup(call, wording));
+            self.parts.desktop.show(serial, present::call_popup(call, options));
         }
     }
 
@@ -264,7 +264,7 @@ impl<D: Desktop> Controller<D> {
             Ok(None) => return self.withdraw(&key),
             Err(error) => return self.inbox_failed(&error),
         };
-        let popup = present::room_popup(&digest, self.user_of(&digest.newest), self.wording());
+        let popup = present::room_popup(&digest, self.user_of(&digest.newest), self.render_options());
         let subject = Subject::from(&digest.newest).said_by(&popup);
         if self.popups.tells_already(&key, &subject) {
             // A change of a message that it does not name: services would bring up the same once more.
@@ -285,7 +285,7 @@ impl<D: Desktop> Controller<D> {
             // What is newer hides whether this has changed. It waits, and replaces this unless a summary tells of it.
             Ok(Some(digest)) if digest.newest.id > told.newest => true,
             Ok(Some(digest)) => {
-                let popup = present::room_popup(&digest, self.user_of(&digest.newest), self.wording());
+                let popup = present::room_popup(&digest, self.user_of(&digest.newest), self.render_options());
                 told == Subject::from(&digest.newest).said_by(&popup)
             }
             Ok(None) => false,
@@ -320,7 +320,8 @@ impl<D: Desktop> Controller<D> {
                 Err(error) => return self.inbox_failed(&error),
             }
         }
-        let mut popup = present::summary_popup(tally.notices, tally.rooms, &named, self.wording());
+        let mut popup =
+            present::summary_popup(tally.notices, tally.invites, tally.rooms, &named, self.render_options());
         if self.catching_up.is_cut_short {
             popup.text = format!("There were more than are read back.\n{}", popup.text);
         }
@@ -337,7 +338,8 @@ impl<D: Desktop> Controller<D> {
     }
 
     pub(super) fn menu_line(&self, notice: &Notice) -> String {
-        present::menu_line(notice, self.user_of(notice), self.wording())
+        let call = self.last.calls.iter().find(|call| call.notice.id == notice.id).map(|call| call.state);
+        present::menu_line(notice, call, self.user_of(notice), self.render_options())
     }
 
     pub(super) fn badge(&self) -> Badge {
@@ -353,7 +355,9 @@ impl<D: Desktop> Controller<D> {
             badge: self.badge(),
             paused_until: self.pause.map(|pause| pause.until()),
             muted: self.muted,
-            newest: self.last.newest.iter().map(|notice| (notice.id, self.menu_line(notice))).collect(),
+            newest: (self.last.newest.iter())
+                .map(|notice| MenuNotice { id: notice.id, is_unread: !notice.read, line: self.menu_line(notice) })
+                .collect(),
             connected: self.last.accounts.iter().any(|account| account.last_push.is_some()),
             style: self.parts.config.tray.style,
             dark_panel: self.dark_panel,

@@ -18,7 +18,7 @@ pub struct TrayState {
     /// Sounds are muted.
     pub muted: bool,
     /// The newest notices in a short line of plain text each, newest first; five are shown.
-    pub newest: Vec<(NoticeId, String)>,
+    pub newest: Vec<MenuNotice>,
     /// A first push has come, so a homeserver is connected.
     pub connected: bool,
     /// `tray.style`.
@@ -31,6 +31,17 @@ pub struct TrayState {
     pub now: Timestamp,
     /// The person's time zone, in which times are written.
     pub time_zone: TimeZone,
+}
+
+/// A notice in the menu.
+#[derive(Debug, Clone)]
+pub struct MenuNotice {
+    /// Which.
+    pub id: NoticeId,
+    /// Whether it is unread: then a dot stands before it.
+    pub is_unread: bool,
+    /// What it says.
+    pub line: String,
 }
 
 /// The numbers on the tray icon.
@@ -83,9 +94,10 @@ impl TrayView {
 fn menu(state: &TrayState, counts: &str, paused_until: Option<&str>) -> Vec<MenuEntry> {
     let item = |label: &str, action| MenuEntry::Item { label: label.to_owned(), action };
     let mut menu = vec![MenuEntry::Label(sentence(counts))];
-    menu.extend(
-        (state.newest.iter().take(NEWEST_IN_MENU)).map(|(notice, text)| item(text, TrayAction::OpenNotice(*notice))),
-    );
+    menu.extend(state.newest.iter().take(NEWEST_IN_MENU).map(|notice| {
+        let label = if notice.is_unread { format!("• {}", notice.line) } else { notice.line.clone() };
+        item(&label, TrayAction::OpenNotice(notice.id))
+    }));
     menu.push(MenuEntry::Separator);
     if let Some(until) = paused_until {
         menu.push(MenuEntry::Label(format!("Paused until {until}")));

@@ -36,9 +36,11 @@ pub async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
     let accounts = Accounts::read(&paths.accounts);
     let signed_in = accounts.iter().flat_map(Accounts::iter).any(|account| account.sign_in.is_some());
 
-    let (seen, device, starting, storage, ways) = tokio::join!(
+    let (settings_of_sound, sounds) = (config.sound.clone(), paths.sounds.clone());
+    let (seen, device, faults, starting, storage, ways) = tokio::join!(
         timeout(DEADLINE, probe::surroundings()),
         with_deadline(DEADLINE, || sound::find_device(probe::has_sound_card())),
+        with_deadline(DEADLINE, move || sound::faults(&settings_of_sound, &sounds, true)),
         with_deadline(DEADLINE, autostart::status),
         storage::check(paths, &accounts),
         ways(paths, &config, &running, accounts.as_ref().ok()),
@@ -46,6 +48,7 @@ pub async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
     let mut findings = settings;
     findings.extend(running::check(&running, paths, &config));
     findings.extend(surroundings::check(seen.ok().as_ref(), device, running.status(), &config, signed_in));
+    findings.extend(faults.into_iter().flatten().map(|fault| surroundings::unplayable(&fault)));
     findings.push(surroundings::starting(starting));
     findings.extend(storage);
     findings.extend(running.status().into_iter().flat_map(running::never_pushed));

@@ -40,6 +40,13 @@ pub(super) fn check(
     .collect()
 }
 
+/// A sound that cannot be played.
+pub(super) fn unplayable(fault: &str) -> Finding {
+    Finding::warning("sound", words(fault)).advise(
+        "Put a WAV, Ogg, FLAC or MP3 file of at most 2 minutes in its place; until then the bundled chime is heard",
+    )
+}
+
 /// Whether Pushbell starts with the desktop; `None` when that could not be told in time.
 pub(super) fn starting(found: Option<io::Result<Autostart>>) -> Finding {
     const PART: &str = "autostart";

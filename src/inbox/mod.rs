@@ -417,6 +417,8 @@ impl Inbox {
 pub struct Tally {
     /// Notices.
     pub notices: u64,
+    /// How many of them are invites.
+    pub invites: u64,
     /// Rooms that they are in.
     pub rooms: u64,
 }
@@ -430,7 +432,17 @@ pub struct Totals {
     pub unshown: u64,
 }
 
-/// The newest `limit` notices, newest first, read without the running program's help (`pushbell history`).
+/// The newest `limit` messages and calls, newest first, read without the running program's help (`pushbell history`). An
+/// edit has changed its message, and is none of its own.
+///
+/// # Errors
+/// When there is a database and it cannot be read. No database is an empty history.
+pub fn messages(path: &Path, limit: usize) -> Result<Vec<Notice>, InboxError> {
+    schema::open_to_read(path)?
+        .map_or(Ok(Vec::new()), |db| news::newest_to_list(&db, limit).map_err(|error| schema::failed(path, &error)))
+}
+
+/// The newest `limit` notices of every kind, newest first, read without the running program's help (`pushbell history`).
 ///
 /// # Errors
 /// When there is a database and it cannot be read. No database is an empty history.

@@ -142,14 +142,17 @@ fn newest(db: &Connection) -> rusqlite::Result<Vec<Notice>> {
 pub(super) fn room_digest(db: &Connection, key: &RoomKey) -> rusqlite::Result<Option<RoomDigest>> {
     let Some(room) = Room::by_key(db, key)?.filter(|room| room.unread > 0) else { return Ok(None) };
     let parameters = named_params! { ":account": room.account, ":room": room.id };
-    let newest = db
+    // As many as `popup.lines` allows.
+    let lines: Vec<Notice> = db
         .prepare_cached(notice_query!(
-            "WHERE n.id = (SELECT id FROM notice INDEXED BY notice_unread
+            "WHERE n.id IN (SELECT id FROM notice INDEXED BY notice_unread
                 WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND presentation < 2
-                ORDER BY id DESC LIMIT 1)"
+                ORDER BY id DESC LIMIT 10)
+            ORDER BY n.id"
         ))?
-        .query_row(parameters, notice)
-        .optional()?;
+        .query_map(parameters, notice)?
+        .collect::<rusqlite::Result<_>>()?;
+    let newest = lines.last().cloned();
     let highlight = db
         .prepare_cached(notice_query!(
             "WHERE n.id = (SELECT id FROM notice INDEXED BY notice_highlight
@@ -159,16 +162,20 @@ pub(super) fn room_digest(db: &Connection, key: &RoomKey) -> rusqlite::Result<Op
         ))?
         .query_row(parameters, notice)
         .optional()?;
-    Ok(newest.map(|newest| RoomDigest { count: room.unread, newest, highlight }))
+    Ok(newest.map(|newest| RoomDigest { count: room.unread, newest, highlight, lines }))
 }
 
 /// The unread messages from one to another, and the rooms that they are in.
 pub(super) fn tally(db: &Connection, from: NoticeId, up_to: NoticeId) -> rusqlite::Result<Tally> {
     db.prepare_cached(
-        "SELECT count(*), count(DISTINCT room) FROM notice
+        "SELECT count(*), count(DISTINCT room), coalesce(sum(event_type = 'm.room.member' AND
+            (membership = 'invite' OR (membership IS NULL AND content LIKE '%\"membership\"%\"invite\"%'))), 0)
+        FROM notice
         WHERE id BETWEEN ?1 AND ?2 AND kind = 0 AND read = 0 AND presentation < 2",
     )?
-    .query_row([from.0, up_to.0], |row| Ok(Tally { notices: count(row.get(0)?), rooms: count(row.get(1)?) }))
+    .query_row([from.0, up_to.0], |row| {
+        Ok(Tally { notices: count(row.get(0)?), rooms: count(row.get(1)?), invites: count(row.get(2)?) })
+    })
 }
 
 /// The newest unread message or call.
@@ -195,6 +202,13 @@ pub(super) fn totals(db: &Connection) -> rusqlite::Result<Totals> {
         )?
         .query_row([], |row| row.get(0).map(count))?;
     Ok(Totals { notices, unshown: waiting_totals(db)?.0 + calls })
+}
+
+/// The newest messages and calls, newest first, without what only changes an earlier one: edits, redactions.
+pub(super) fn newest_to_list(db: &Connection, limit: usize) -> rusqlite::Result<Vec<Notice>> {
+    db.prepare(notice_query!("WHERE n.kind < 2 ORDER BY n.id DESC LIMIT ?1"))?
+        .query_map([i64::try_from(limit).unwrap_or(i64::MAX)], notice)?
+        .collect()
 }
 
 /// The newest notices of every kind, newest first.

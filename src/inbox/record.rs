@@ -225,7 +225,7 @@ impl Arrival<'_> {
         };
         Ok(match meaning {
             Meaning::Message => message,
-            Meaning::Ringing { call_id, lifetime, sent_at } => {
+            Meaning::Ringing { call_id, lifetime, sent_at, .. } => {
                 let call_id = call_id.as_deref().or(self.push.event_id.as_deref()).unwrap_or_default();
                 let times = Times {
                     received_at: self.received_at,

@@ -1,6 +1,6 @@
-//! A notice with its content read.
+//! A notice with its content read, and the title of its popup: who and where.
 
-use super::{headline::Mention, message, room};
+use super::said::{self, Said, spoken};
 use crate::{
     notice::Notice,
     push::{
@@ -10,30 +10,24 @@ use crate::{
     },
 };
 
+/// The title when neither sender nor room is known, and the text when nothing is known of the message.
+pub(super) const PLAIN_TITLE: &str = "New message";
+
 /// The most characters of a name.
 const MAX_NAME_CHARS: usize = 64;
 
 /// The most characters of the reason of an invite, a kick or a ban.
 const MAX_REASON_CHARS: usize = 300;
 
-/// What an event says.
-pub(super) struct Said {
-    /// The text, still raw where it is a stranger's.
-    pub(super) text: String,
-    /// The text begins with the sender.
-    pub(super) names_sender: bool,
-}
-
-impl Said {
-    /// A text that does not name its sender.
-    pub(super) fn plain(text: impl Into<String>) -> Self {
-        Self { text: text.into(), names_sender: false }
-    }
-
-    /// A text that begins with its sender.
-    pub(super) fn sentence(text: impl Into<String>) -> Self {
-        Self { text: text.into(), names_sender: true }
-    }
+/// How a highlight came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mention {
+    /// The account's user is mentioned, or somebody where that user is not known.
+    You,
+    /// The room is mentioned.
+    Room,
+    /// A keyword, or a server or client that does not say.
+    Other,
 }
 
 /// What a member event about the recipient, or an invite, is.
@@ -81,13 +75,21 @@ impl<'a> Event<'a> {
         names.into_iter().flatten().find_map(|name| readable_name(name))
     }
 
-    /// How a highlight came about, as far as `m.mentions` says so. A keyword highlights a message that mentions others,
-    /// too (every reply does): where the account's user is known, it is that user who must be mentioned.
+    /// How a highlight came about: as `m.mentions` says, else as far as the text names the account's user or `@room`. A
+    /// keyword highlights a message that mentions others, too (every reply does): where the account's user is known, it
+    /// is that user who must be mentioned.
     pub(super) fn mention(&self) -> Option<Mention> {
         if !self.notice.highlight || self.notice.redacted {
             return None;
         }
-        let Some(mentions) = &self.mentions else { return Some(Mention::Other) };
+        let Some(mentions) = &self.mentions else {
+            let body = self.content.text("body").unwrap_or_default();
+            return Some(match self.me {
+                Some(me) if names_user(&body, me) => Mention::You,
+                Some(_) | None if body.contains("@room") => Mention::Room,
+                Some(_) | None => Mention::Other,
+            });
+        };
         let users = mentions.get("user_ids").and_then(Value::array).unwrap_or_default();
         Some(if mentions.is_true("room") {
             Mention::Room
@@ -119,7 +121,7 @@ impl<'a> Event<'a> {
 
     /// `reason` of a member event.
     pub(super) fn reason(&self) -> Option<String> {
-        let reason = text::paragraph(&self.content.text("reason")?, MAX_REASON_CHARS, 4);
+        let reason = text::paragraph(&spoken(&self.content, "reason")?, MAX_REASON_CHARS, 4);
         Some(reason).filter(|reason| !reason.is_empty())
     }
 
@@ -137,6 +139,16 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// Whether there is something to read in it.
+    pub(super) fn is_readable(&self) -> bool {
+        self.membership().is_some() || self.said().is_some_and(|said| !text::line(&said.text, 1).is_empty())
+    }
+
+    /// Whether a line of it may begin with "Bob: ": it does not name its sender by itself.
+    pub(super) fn is_said_by_sender(&self) -> bool {
+        self.membership().is_none() && self.said().is_none_or(|said| !said.names_sender)
+    }
+
     /// What it says; none when that is not known.
     pub(super) fn said(&self) -> Option<Said> {
         if self.notice.redacted {
@@ -144,11 +156,11 @@ impl<'a> Event<'a> {
         }
         let who = self.who_or_somebody();
         let content = &self.content;
-        let Some(event_type) = self.notice.event_type.as_deref() else { return message::message(content, &who) };
+        let Some(event_type) = self.notice.event_type.as_deref() else { return said::message(content, &who) };
         match event_type {
-            "m.room.message" | "m.message" | "org.matrix.msc1767.message" => message::message(content, &who),
+            "m.room.message" | "m.message" | "org.matrix.msc1767.message" => said::message(content, &who),
             "m.room.encrypted" => Some(Said::plain("Encrypted message")),
-            "m.room.member" => Some(room::member(self.membership_name().as_deref(), self.reason(), &who)),
+            "m.room.member" => Some(said::member(self.membership_name().as_deref(), self.reason(), &who)),
             "m.call.invite" => Some(Said::plain(self.call_kind().unwrap_or("Call"))),
             "m.rtc.notification"
             | "org.matrix.msc4075.rtc.notification"
@@ -161,9 +173,56 @@ impl<'a> Event<'a> {
                     }
                 })
             }
-            _ => message::special(event_type, content, &who)
-                .or_else(|| room::state(event_type, content, &who))
-                .or_else(|| message::unknown(event_type, content)),
+            _ => said::special(event_type, content, &who)
+                .or_else(|| said::state(event_type, content, &who))
+                .or_else(|| said::unknown(event_type, content)),
+        }
+    }
+}
+
+/// The title of a popup.
+pub(super) enum Headline {
+    /// Who and where; the message is said below.
+    Where(String),
+    /// A sentence that says what happened.
+    Sentence(String),
+}
+
+impl Headline {
+    pub(super) fn of(event: &Event<'_>) -> Self {
+        let somebody = event.who_or_somebody();
+        let room = event.place();
+        if let Some(membership) = event.membership() {
+            let room = |otherwise: &str| room.clone().unwrap_or_else(|| otherwise.to_owned());
+            return Self::Sentence(match membership {
+                Membership::Invited => format!("{somebody} invites you to {}", room("chat")),
+                Membership::Removed => format!("{somebody} removed you from {}", room("a room")),
+                Membership::Banned => format!("{somebody} banned you from {}", room("a room")),
+            });
+        }
+        let in_room = room.as_ref().map(|room| format!(" in {room}")).unwrap_or_default();
+        Self::Where(match (event.mention(), event.who()) {
+            (None, Some(who)) => format!("{who}{in_room}"),
+            (None, None) => room.unwrap_or_else(|| PLAIN_TITLE.to_owned()),
+            (Some(Mention::You), _) => format!("{somebody} mentioned you{in_room}"),
+            (Some(Mention::Room), _) => format!("{somebody} mentioned the room{in_room}"),
+            (Some(Mention::Other), Some(who)) => format!("A highlight from {who}{in_room}"),
+            (Some(Mention::Other), None) => format!("A highlight{in_room}"),
+        })
+    }
+
+    /// The title, made from names that are harmless already.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Where(text) | Self::Sentence(text) => text,
+        }
+    }
+
+    /// Whether there is nothing more to say but a reason.
+    pub(super) fn says_all(&self) -> bool {
+        match self {
+            Self::Where(_) => false,
+            Self::Sentence(_) => true,
         }
     }
 }
@@ -171,5 +230,17 @@ impl<'a> Event<'a> {
 /// A name as people may see it; none if nothing of it can be seen.
 fn readable_name(name: &str) -> Option<String> {
     let name = text::line(name, MAX_NAME_CHARS);
-    name.contains(|c| !matches!(c, char::REPLACEMENT_CHARACTER | ' ')).then_some(name)
+    let is_readable = name.contains(|c| !matches!(c, char::REPLACEMENT_CHARACTER | ' '));
+    is_readable.then(|| text::isolated(name))
+}
+
+/// Whether a text has a user's ID, or its localpart as a word.
+fn names_user(text: &str, user_id: &str) -> bool {
+    let localpart = user_id.trim_start_matches('@').split(':').next().unwrap_or_default().to_lowercase();
+    let text = text.to_lowercase();
+    let is_word = |at: usize| {
+        let (before, after) = (text[..at].chars().next_back(), text[at + localpart.len()..].chars().next());
+        !before.into_iter().chain(after).any(char::is_alphanumeric)
+    };
+    !localpart.is_empty() && text.match_indices(&localpart).any(|(at, _)| is_word(at))
 }

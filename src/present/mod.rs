@@ -1,18 +1,18 @@
 //! The words of popups, menu lines and history (pure).
 
 mod event;
-mod headline;
-mod message;
 pub mod popup;
-mod room;
+mod said;
 
-use event::Event;
-use headline::{Headline, Mention, PLAIN_TITLE};
+use event::{Event, Headline, Membership, Mention, PLAIN_TITLE};
 
-use crate::push::text;
 use crate::{
-    notice::{Call, CallState, Notice, RoomDigest},
+    notice::{Call, CallState, Notice, Presentation, RoomDigest},
     present::popup::{Popup, PopupKey, Timeout, Urgency},
+    push::{
+        event::{Meaning, meaning},
+        text,
+    },
 };
 
 /// The most characters of a popup's title.
@@ -22,7 +22,13 @@ pub const MAX_TITLE_CHARS: usize = 180;
 pub const MAX_TEXT_CHARS: usize = 600;
 
 /// The most lines of a popup's text.
-pub const MAX_TEXT_LINES: usize = 8;
+pub const MAX_TEXT_LINES: usize = 14;
+
+/// The most lines of a popup's text that tells of only a few messages.
+const MAX_LINES_OF_FEW: usize = 8;
+
+/// So many lines of the newest message are shown, however many others are.
+const MIN_MESSAGE_LINES: usize = 3;
 
 /// The most characters of a line for the menu.
 pub const MAX_MENU_CHARS: usize = 60;
@@ -39,66 +45,117 @@ const MAX_SHARED_CHARS: usize = 250;
 /// Of who and where in a line for the menu, when a text follows.
 const MAX_MENU_TITLE_CHARS: usize = 36;
 
+/// Of the account's name in a title.
+const MAX_ACCOUNT_CHARS: usize = 20;
+
 /// What a click on any popup does.
 const OPEN: (&str, &str) = ("default", "Open");
 
-/// What a popup may show.
+/// What popups and lines of the menu show, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wording {
+pub struct RenderOptions {
     /// Whether the text of messages may be shown (`popup.preview`, and whether the screen is locked).
     pub show_text: bool,
     /// `popup.timeout`.
     pub timeout: Timeout,
+    /// `popup.lines`.
+    pub lines: usize,
+    /// The newest of these lines comes first: GNOME shows the beginning of a text.
+    pub newest_first: bool,
+    /// There is more than one account: each title says which.
+    pub names_account: bool,
 }
 
-/// The popup of a room: its newest message, how many there are, and before it an older highlight that is unread still,
-/// so that chatter does not fold it away. `me` is the user ID of its account, where that is known.
+/// The popup of a room: its newest messages, how many more there are, and an older highlight that is unread still, so
+/// that chatter does not fold it away. `me` is the user ID of its account, where that is known.
 #[must_use]
-pub fn room_popup(digest: &RoomDigest, me: Option<&str>, wording: Wording) -> Popup {
+pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Popup {
     let newest = Event::read(&digest.newest, me);
-    let older_highlight = digest.highlight.as_ref().filter(|notice| notice.id != digest.newest.id);
-    let older_highlight = older_highlight.map(|notice| Event::read(notice, me));
     let headline = Headline::of(&newest);
-    let mut parts = Vec::new();
-    if digest.count > 1 {
-        parts.push(counted(digest.count, "message"));
-    }
-    if wording.show_text {
-        parts.extend(older_highlight.as_ref().map(shared_line));
-        parts.extend(own_text(&newest, &headline).filter(|said| digest.count <= 1 || said != PLAIN_TITLE));
-    } else if let Some(highlight) = &older_highlight {
-        parts.push(Headline::of(highlight).text().to_owned());
-    } else if digest.count <= 1 && !headline.says_all() {
-        parts.push(PLAIN_TITLE.to_owned());
-    }
-    let title = text::line(headline.text(), MAX_TITLE_CHARS);
-    let shown = text::paragraph(&parts.join("\n"), MAX_TEXT_CHARS, MAX_TEXT_LINES);
+    let parts = if options.show_text {
+        lines(digest, me, options)
+    } else {
+        let older_highlight = digest.highlight.as_ref().filter(|notice| notice.id != digest.newest.id);
+        let highlight = older_highlight.map(|notice| Headline::of(&Event::read(notice, me)).text().to_owned());
+        let is_invite = |notice: &&Notice| Event::read(notice, me).membership() == Some(Membership::Invited);
+        let invites = digest.lines.iter().filter(is_invite).count() as u64;
+        let messages = digest.count.saturating_sub(invites);
+        let counted = (digest.count > 1 && messages > 0).then(|| counted(messages, "message"));
+        let plain = (digest.count <= 1 && !headline.says_all()).then(|| PLAIN_TITLE.to_owned());
+        counted.into_iter().chain(highlight.or(plain)).collect()
+    };
+    let shown = text::composed(&parts.join("\n"), MAX_TEXT_CHARS, MAX_TEXT_LINES);
+    let is_new =
+        |highlight: &Notice| highlight.id == digest.newest.id || highlight.presentation == Presentation::Waiting;
     Popup {
         key: PopupKey::Room(digest.newest.room()),
-        text: if shown == title { String::new() } else { shown },
-        title,
-        urgency: if digest.highlight.is_some() || digest.newest.highlight {
+        text: if shown == headline.text() { String::new() } else { shown },
+        title: title(headline.text(), &digest.newest, options, MAX_TITLE_CHARS),
+        urgency: if digest.newest.highlight || digest.highlight.as_ref().is_some_and(is_new) {
             Urgency::Critical
         } else {
             Urgency::Normal
         },
         category: "im.received",
         actions: vec![OPEN],
-        timeout: wording.timeout,
+        timeout: options.timeout,
+    }
+}
+
+/// The lines of a room's popup. Each says who wrote it, unless all are the newest's sender's.
+fn lines(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Vec<String> {
+    let newest = Event::read(&digest.newest, me);
+    let older = digest.lines.iter().filter(|notice| notice.id != digest.newest.id);
+    let first_shown = older.clone().count().saturating_sub(options.lines.saturating_sub(1));
+    let older: Vec<&Notice> = older.skip(first_shown).collect();
+    let events: Vec<Event<'_>> = older.iter().map(|notice| Event::read(notice, me)).collect();
+    let highlight = (digest.highlight.iter())
+        .find(|highlight| highlight.id != digest.newest.id && older.iter().all(|notice| notice.id != highlight.id))
+        .map(|highlight| shared_line(&Event::read(highlight, me), true));
+    let names_sender = events.iter().any(|event| event.who() != newest.who());
+    let mut lines: Vec<String> =
+        events.iter().filter(|event| event.is_readable()).map(|event| shared_line(event, names_sender)).collect();
+    let headline = Headline::of(&newest);
+    let is_alone = digest.count <= 1;
+    lines.extend(own_text(&newest, &headline).filter(|said| is_alone || said != PLAIN_TITLE).map(|said| {
+        match newest.who().filter(|_| names_sender && newest.is_said_by_sender()) {
+            Some(who) => format!("{who}: {said}"),
+            None => said,
+        }
+    }));
+    // The title says all of an invite without a reason.
+    let is_in_title = headline.says_all() && newest.reason().is_none();
+    let shown = lines.len() + usize::from(highlight.is_some()) + usize::from(is_in_title);
+    let more = digest.count.saturating_sub(shown as u64);
+    let more = (more > 0 && !is_alone).then(|| match shown {
+        0 => counted(more, "message"),
+        _ => format!("{more} more"),
+    });
+    // The newest must not be cut off by what stands before it.
+    let share = MAX_TEXT_CHARS / (shown + usize::from(more.is_some())).max(1) - 1;
+    let lines_left = (MAX_LINES_OF_FEW + 1).saturating_sub(shown + usize::from(more.is_some()));
+    for line in &mut lines {
+        *line = text::composed(line, share, lines_left.max(MIN_MESSAGE_LINES));
+    }
+    let before = [more, highlight.map(|line| text::composed(&line, share, 1))];
+    if options.newest_first {
+        lines.into_iter().rev().chain(before.into_iter().rev().flatten()).collect()
+    } else {
+        before.into_iter().flatten().chain(lines).collect()
     }
 }
 
 /// The popup of a call: "Bob is calling" while it rings, "Missed call from Bob" afterwards. Never the text of messages.
 #[must_use]
-pub fn call_popup(call: &Call, wording: Wording) -> Popup {
+pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
     let event = Event::read(&call.notice, None);
-    let who = event.who_or_somebody();
     let place = event.place();
     let key = PopupKey::Call(call.notice.id);
+    let title = title(&call_title(&event, call.state), &call.notice, options, MAX_TITLE_CHARS);
     match call.state {
         CallState::Ringing => Popup {
             key,
-            title: format!("{who} is calling"),
+            title,
             text: match (event.call_kind(), place) {
                 (Some(kind), Some(place)) => format!("{kind} in {place}"),
                 (Some(kind), None) => kind.to_owned(),
@@ -111,41 +168,62 @@ pub fn call_popup(call: &Call, wording: Wording) -> Popup {
         },
         CallState::Missed | CallState::Over => Popup {
             key,
-            title: format!("Missed call from {who}"),
+            title,
             text: place.unwrap_or_default(),
             urgency: Urgency::Normal,
             category: "call.unanswered",
             actions: vec![OPEN],
-            timeout: wording.timeout,
+            timeout: options.timeout,
         },
     }
 }
 
-/// "127 messages in 9 rooms". It names highlights, each with its [`menu_line`], so that no mention is folded away unseen.
+fn call_title(event: &Event<'_>, state: CallState) -> String {
+    let who = event.who_or_somebody();
+    match state {
+        CallState::Ringing => format!("{who} is calling"),
+        CallState::Missed => format!("Missed call from {who}"),
+        CallState::Over => format!("Call from {who}"),
+    }
+}
+
+/// "127 messages in 9 rooms"; invites, which are among the notices, are no messages. It names highlights, each with its
+/// [`menu_line`], so that no mention is folded away unseen.
 #[must_use]
-pub fn summary_popup(notices: u64, rooms: u64, highlights: &[String], wording: Wording) -> Popup {
+pub fn summary_popup(notices: u64, invites: u64, rooms: u64, highlights: &[String], options: RenderOptions) -> Popup {
+    let to_join = counted(invites, "invite");
+    let what = match (notices.saturating_sub(invites), invites) {
+        (messages, 0) => counted(messages, "message"),
+        (0, _) => to_join,
+        (messages, _) => format!("{} and {to_join}", counted(messages, "message")),
+    };
     Popup {
         key: PopupKey::Summary,
-        title: format!("{} in {}", counted(notices, "message"), counted(rooms, "room")),
+        title: format!("{what} in {}", counted(rooms, "room")),
         text: if highlights.is_empty() { "Click to open the newest".to_owned() } else { highlights.join("\n") },
         urgency: if highlights.is_empty() { Urgency::Normal } else { Urgency::Critical },
         category: "im.received",
         actions: vec![OPEN],
-        timeout: wording.timeout,
+        timeout: options.timeout,
     }
 }
 
-/// One line for the tray's menu: who, where and the beginning of the text. At most 60 characters. `me` is as in
-/// [`room_popup`].
+/// One line for the tray's menu: who, where and the beginning of the text. At most 60 characters. `call`: what is known of
+/// a call that has not been acknowledged; `me` is as in [`room_popup`].
 #[must_use]
-pub fn menu_line(notice: &Notice, me: Option<&str>, wording: Wording) -> String {
+pub fn menu_line(notice: &Notice, call: Option<CallState>, me: Option<&str>, options: RenderOptions) -> String {
     let event = Event::read(notice, me);
+    if matches!(meaning(notice.event_type.as_deref(), notice.content.as_deref()), Meaning::Ringing { .. }) {
+        let state = call.unwrap_or(if notice.read { CallState::Over } else { CallState::Missed });
+        return title(&call_title(&event, state), notice, options, MAX_MENU_CHARS);
+    }
     let headline = Headline::of(&event);
-    match own_text(&event, &headline).filter(|_| wording.show_text) {
-        None => text::line(headline.text(), MAX_MENU_CHARS),
+    match own_text(&event, &headline).filter(|_| options.show_text) {
+        None => title(headline.text(), notice, options, MAX_MENU_CHARS),
         Some(said) => {
-            let title = text::line(headline.text(), MAX_MENU_TITLE_CHARS);
-            text::line(&format!("{title}: {}", text::line(&said, MAX_MENU_CHARS)), MAX_MENU_CHARS)
+            let room_for_account = if options.names_account { MAX_ACCOUNT_CHARS / 2 } else { 0 };
+            let title = title(headline.text(), notice, options, MAX_MENU_TITLE_CHARS + room_for_account);
+            text::composed(&format!("{title}: {}", text::composed(&said, MAX_MENU_CHARS, 1)), MAX_MENU_CHARS, 1)
         }
     }
 }
@@ -154,13 +232,23 @@ pub fn menu_line(notice: &Notice, me: Option<&str>, wording: Wording) -> String 
 #[must_use]
 pub fn body(notice: &Notice) -> String {
     let event = Event::read(notice, None);
-    let text = match Headline::of(&event) {
+    let said = match Headline::of(&event) {
         Headline::Sentence(sentence) => {
             [Some(sentence), event.reason()].into_iter().flatten().collect::<Vec<_>>().join("\n")
         }
         Headline::Where(_) => event.said().map(|said| said.text).unwrap_or_default(),
     };
-    text::paragraph(&text, MAX_BODY_CHARS, MAX_BODY_LINES)
+    text::history(&said, MAX_BODY_CHARS, MAX_BODY_LINES)
+}
+
+/// A title of at most so many characters, with the account's name at its end if there are several.
+fn title(headline: &str, notice: &Notice, options: RenderOptions, max_chars: usize) -> String {
+    if !options.names_account {
+        return text::composed(headline, max_chars, 1);
+    }
+    let account = text::isolated(text::line(&notice.account, MAX_ACCOUNT_CHARS));
+    let account = format!(" ({account})");
+    format!("{}{account}", text::composed(headline, max_chars - account.chars().count(), 1))
 }
 
 /// The numbers of the badge in words: "3 unread, 1 missed call", "nothing unread".
@@ -184,33 +272,25 @@ fn own_text(event: &Event<'_>, headline: &Headline) -> Option<String> {
 }
 
 /// An event in a popup that tells more than one: "Bob mentioned you: text".
-fn shared_line(event: &Event<'_>) -> String {
+fn shared_line(event: &Event<'_>, names_sender: bool) -> String {
     let line = match Headline::of(event) {
         Headline::Sentence(sentence) => match event.reason() {
             Some(reason) => format!("{sentence}: {reason}"),
             None => sentence,
         },
         Headline::Where(_) => {
-            let said = event.said();
-            let names_sender = said.as_ref().is_some_and(|said| said.names_sender);
-            let said = said.map(|said| text::line(&said.text, MAX_SHARED_CHARS)).filter(|said| !said.is_empty());
+            let said = event.said().map(|said| said.text).filter(|said| !text::line(said, 1).is_empty());
             let said = said.unwrap_or_else(|| PLAIN_TITLE.to_owned());
             match (event.mention(), event.who()) {
-                (None, None) => said,
-                (None, Some(_)) if names_sender => said,
-                (None, Some(who)) => format!("{who}: {said}"),
-                (Some(mention), who) => {
-                    let who = who.unwrap_or_else(|| "Somebody".to_owned());
-                    match mention {
-                        Mention::You => format!("{who} mentioned you: {said}"),
-                        Mention::Room => format!("{who} mentioned the room: {said}"),
-                        Mention::Other => format!("{who} (highlight): {said}"),
-                    }
-                }
+                (None, Some(who)) if names_sender && event.is_said_by_sender() => format!("{who}: {said}"),
+                (None, _) => said,
+                (Some(Mention::You), _) => format!("{} mentioned you: {said}", event.who_or_somebody()),
+                (Some(Mention::Room), _) => format!("{} mentioned the room: {said}", event.who_or_somebody()),
+                (Some(Mention::Other), _) => format!("A highlight from {}: {said}", event.who_or_somebody()),
             }
         }
     };
-    text::line(&line, MAX_SHARED_CHARS)
+    text::composed(&line, MAX_SHARED_CHARS, 1)
 }
 
 /// "1 message", "3 messages".

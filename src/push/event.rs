@@ -25,6 +25,8 @@ pub enum Meaning {
         lifetime: Duration,
         /// When the caller sent it (`sender_ts`), if the event says so: it rings no longer than its lifetime after that.
         sent_at: Option<Timestamp>,
+        /// Whom it is for (`invitee`), if it is not for everybody in the room.
+        invitee: Option<String>,
     },
     /// A call is over.
     CallOver {
@@ -57,6 +59,25 @@ pub enum CallEnding {
     Hangup,
 }
 
+impl Meaning {
+    /// Whether it is a call that rings for this user. Who does not know who the account's user is rings for every call.
+    #[must_use]
+    pub fn rings_for(&self, user_id: Option<&str>) -> bool {
+        match self {
+            Self::Ringing { invitee, .. } => {
+                invitee.as_deref().zip(user_id).is_none_or(|(invitee, user_id)| invitee == user_id)
+            }
+            Self::Message | Self::CallOver { .. } | Self::Edit { .. } | Self::Redaction { .. } => false,
+        }
+    }
+}
+
+/// Whether a call is another ring of one that rings already: the same caller in the same room dials again.
+#[must_use]
+pub fn is_redialled(caller: Option<&str>, room_id: Option<&str>, ringing: (Option<&str>, Option<&str>)) -> bool {
+    caller.is_some() && (caller, room_id) == ringing
+}
+
 /// Reads what an event means. `content` is JSON text of any shape; what cannot be read counts as absent.
 #[must_use]
 pub fn meaning(event_type: Option<&str>, content: Option<&str>) -> Meaning {
@@ -65,6 +86,7 @@ pub fn meaning(event_type: Option<&str>, content: Option<&str>) -> Meaning {
         call_id: content.string("call_id").map(Cow::into_owned),
         lifetime: lifetime(&content),
         sent_at,
+        invitee: content.string("invitee").map(Cow::into_owned),
     };
     let over =
         |ending| Meaning::CallOver { call_id: content.string("call_id").unwrap_or_default().into_owned(), ending };
@@ -121,7 +143,28 @@ mod tests {
             call_id: call_id.map(str::to_owned),
             lifetime: Duration::from_millis(milliseconds),
             sent_at: sent_at.map(|milliseconds| Timestamp::from_millisecond(milliseconds).unwrap()),
+            invitee: None,
         }
+    }
+
+    #[test]
+    fn a_second_ring_by_the_same_caller_in_the_same_room_is_the_same_call() {
+        let redialled = |caller, room| is_redialled(caller, room, (Some("@bob:hs"), Some("!r")));
+        assert!(redialled(Some("@bob:hs"), Some("!r")));
+        for (caller, room) in [(Some("@bob:hs"), Some("!s")), (Some("@carol:hs"), Some("!r")), (None, Some("!r"))] {
+            assert!(!redialled(caller, room), "{caller:?} {room:?}");
+        }
+        assert!(!is_redialled(None, None, (None, None)), "nobody knows who calls");
+    }
+
+    #[test]
+    fn a_call_for_somebody_else_does_not_ring() {
+        let rings = |content: &str, me: Option<&str>| meaning(Some("m.call.invite"), Some(content)).rings_for(me);
+        assert!(rings("{}", Some("@me:hs")) && rings(r#"{"invitee":7}"#, Some("@me:hs")));
+        assert!(rings(r#"{"invitee":"@me:hs"}"#, Some("@me:hs")));
+        assert!(!rings(r#"{"invitee":"@bob:hs"}"#, Some("@me:hs")));
+        assert!(rings(r#"{"invitee":"@bob:hs"}"#, None), "of an account by hand nobody knows whose it is");
+        assert!(!Meaning::Message.rings_for(None));
     }
 
     #[test]

@@ -69,15 +69,26 @@ impl<'a> Value<'a> {
 
     /// As a number that is finite.
     pub(crate) fn number(self) -> Option<f64> {
+        self.any_number().filter(|number| number.is_finite())
+    }
+
+    /// As a number; infinite if it is beyond what `f64` can hold.
+    fn any_number(self) -> Option<f64> {
         let is_number = self.json().starts_with(|first: char| first == '-' || first.is_ascii_digit());
-        is_number.then(|| self.json().parse::<f64>().ok()).flatten().filter(|number| number.is_finite())
+        is_number.then(|| self.json().parse::<f64>().ok()).flatten()
     }
 
     /// As a whole number from 0 to 2^53 - 1, also when it is written as `2.0` or `2e0`.
     pub(crate) fn whole_number(self) -> Option<u64> {
-        let number = self.number()?;
+        self.number().filter(|number| *number <= MAX_WHOLE_NUMBER)?;
+        self.saturating_number()
+    }
+
+    /// As a whole number from 0 on; 2^53 - 1 if it is greater.
+    pub(crate) fn saturating_number(self) -> Option<u64> {
+        let number = self.any_number()?.min(MAX_WHOLE_NUMBER);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and within u64")]
-        (number.fract() == 0.0 && (0.0..=MAX_WHOLE_NUMBER).contains(&number)).then_some(number as u64)
+        (number >= 0.0 && number.fract() == 0.0).then_some(number as u64)
     }
 }
 
@@ -125,6 +136,16 @@ impl<'a> Object<'a> {
     /// Whether there is nothing in it.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether it has this key, with a null too.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.0.iter().any(|(other, _)| other == key)
+    }
+
+    /// Whether it has no other key than this.
+    pub(crate) fn has_only(&self, key: &str) -> bool {
+        self.0.iter().all(|(other, _)| other == key)
     }
 
     /// The value of a key, if it is an object.
@@ -280,6 +301,22 @@ mod tests {
         check("true", None);
         check("null", None);
         check("[7]", None);
+    }
+
+    #[test]
+    fn a_count_beyond_every_implementation_is_the_largest() {
+        let check = |json: &str, expected: Option<u64>| {
+            assert_eq!(Value::parse(json).unwrap().saturating_number(), expected, "{json}");
+        };
+        let largest = Some(9_007_199_254_740_991);
+        check("7.0", Some(7));
+        check("9007199254740991", largest);
+        for large in ["9007199254740992", "9007199254740993", "18446744073709551616", "1e300", "1e999"] {
+            check(large, largest);
+        }
+        for odd in ["1.5", "-1", "-1e999", "\"7\"", "true", "null", "[7]"] {
+            check(odd, None);
+        }
     }
 
     #[test]

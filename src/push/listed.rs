@@ -47,7 +47,7 @@ fn listed(entry: Value<'_>, user_id: &str) -> Option<Listed> {
     let mut notification = event(&entry.object("event")?, user_id);
     notification.event_id.as_ref()?;
     notification.room_id = notify::id(&entry, "room_id").or(notification.room_id);
-    let tweaks = entry.get("actions").and_then(Value::array).map(tweaks).unwrap_or_default();
+    let tweaks = entry.get("actions").and_then(Value::array).map(notify::tweaks_of_actions).unwrap_or_default();
     notification.prio = prio(&notification, &tweaks);
     let ts = entry.get("ts").and_then(Value::whole_number).and_then(|ts| i64::try_from(ts).ok());
     Some(Listed { notification, tweaks, ts, read: entry.is_true("read") })
@@ -74,21 +74,6 @@ fn event(event: &Object<'_>, user_id: &str) -> Notification {
         event_type,
         ..Notification::default()
     }
-}
-
-/// What push rules' actions mean (specification, "Actions").
-fn tweaks(actions: Vec<Value<'_>>) -> Tweaks {
-    let mut tweaks = Tweaks::default();
-    for action in actions.into_iter().filter_map(Value::object) {
-        match action.string("set_tweak").as_deref() {
-            Some("sound") => tweaks.sound = notify::sound(&action, "value"),
-            Some("highlight") => {
-                tweaks.highlight = action.get("value").and_then(Value::bool) != Some(false);
-            }
-            Some(_) | None => {}
-        }
-    }
-    tweaks
 }
 
 /// As homeservers tell it with a push: low is what neither sounds nor is highlighted, if that can be known.

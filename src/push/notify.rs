@@ -53,7 +53,8 @@ pub struct Notification {
     pub prio: Priority,
     /// The event's `content`, unparsed: whatever is in there, it cannot fail the push.
     pub content: Option<Box<RawValue>>,
-    /// `counts`, read inside `notification` or beside it. `None`: the last known numbers stand.
+    /// `counts`, read inside `notification` or beside it; zero for a notification of nothing but `devices` (ruma's
+    /// client leaves out zero counts). `None`: the last known numbers stand.
     pub counts: Option<Counts>,
     /// The well-formed entries of `devices`, at least one.
     pub devices: Vec<Device>,
@@ -84,7 +85,7 @@ impl Notification {
             membership: id(&inner, "membership"),
             prio: if inner.string("prio").as_deref() == Some("low") { Priority::Low } else { Priority::High },
             content: content(&inner),
-            counts: counts(&inner).or_else(|| counts(&outer)),
+            counts: counts(&inner).or_else(|| counts(&outer)).or_else(|| zero(&inner, &outer)),
             devices: devices(&inner, &outer)?,
         })
     }
@@ -138,8 +139,13 @@ pub(super) fn content(inner: &Object<'_>) -> Option<Box<RawValue>> {
 
 fn counts(object: &Object<'_>) -> Option<Counts> {
     let counts = object.object("counts")?;
-    let number = |key| counts.get(key).and_then(Value::whole_number);
+    let number = |key| counts.get(key).and_then(Value::saturating_number);
     Some(Counts { unread: number("unread").unwrap_or(0), missed_calls: number("missed_calls") })
+}
+
+/// The counts of a badge-only push that leaves out everything that is zero or empty.
+fn zero(inner: &Object<'_>, outer: &Object<'_>) -> Option<Counts> {
+    (inner.has_only("devices") && outer.has_only("devices")).then(Counts::default)
 }
 
 /// The usable entries of `devices` inside the notification, else of those beside it.
@@ -165,16 +171,34 @@ fn device(entry: Value<'_>) -> Option<Device> {
     Some(Device {
         app_id: string("app_id")?,
         pushkey: string("pushkey")?,
-        tweaks: device.object("tweaks").map(|tweaks| read_tweaks(&tweaks)).unwrap_or_default(),
+        tweaks: device.get("tweaks").map(read_tweaks).unwrap_or_default(),
     })
 }
 
-fn read_tweaks(tweaks: &Object<'_>) -> Tweaks {
-    Tweaks { sound: sound(tweaks, "sound"), highlight: tweaks.is_true("highlight") }
+/// An object; palpo sends the actions of the push rule instead.
+fn read_tweaks(tweaks: Value<'_>) -> Tweaks {
+    match tweaks.object() {
+        Some(tweaks) => Tweaks { sound: sound(&tweaks, "sound"), highlight: tweaks.is_true("highlight") },
+        None => tweaks.array().map(tweaks_of_actions).unwrap_or_default(),
+    }
+}
+
+/// The tweaks among the actions of a push rule (specification, "Actions"). One without a value is true.
+pub(super) fn tweaks_of_actions(actions: Vec<Value<'_>>) -> Tweaks {
+    let mut tweaks = Tweaks::default();
+    for action in actions.into_iter().filter_map(Value::object) {
+        match action.string("set_tweak").as_deref() {
+            Some("sound") if action.has("value") => tweaks.sound = sound(&action, "value"),
+            Some("sound") => tweaks.sound = SoundTweak::Unusable,
+            Some("highlight") => tweaks.highlight = action.get("value").and_then(Value::bool) != Some(false),
+            Some(_) | None => {}
+        }
+    }
+    tweaks
 }
 
 /// What a `sound` means whose value has this key.
-pub(super) fn sound(object: &Object<'_>, key: &str) -> SoundTweak {
+fn sound(object: &Object<'_>, key: &str) -> SoundTweak {
     match object.get(key) {
         None => SoundTweak::Silent,
         Some(value) if value.bool() == Some(false) => SoundTweak::Silent,
@@ -197,7 +221,7 @@ pub enum Priority {
 pub struct Counts {
     /// `unread`; left out of a present `counts` it is zero.
     pub unread: u64,
-    /// `missed_calls`, if the server sends it at all.
+    /// `missed_calls`, if it is there: no server in use sends it.
     pub missed_calls: Option<u64>,
 }
 

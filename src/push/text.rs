@@ -2,7 +2,8 @@
 //!
 //! What comes out of [`line()`] and [`paragraph`] holds no control character (but the line feeds of a paragraph), no
 //! escape sequence, nothing that turns the direction of text, nothing invisible outside of emoji sequences and of the
-//! scripts that are spelled with it, and no more characters than asked for.
+//! scripts that are spelled with it, and no more characters than asked for. [`composed`] and [`history`] keep the pairs of
+//! isolates that [`isolated`] has put around names; [`without_isolates`] removes those of strangers beforehand.
 
 use std::borrow::Cow;
 
@@ -14,7 +15,17 @@ const MAX_ESCAPED_STRING: usize = 256;
 /// More combining marks than this on one character are dropped.
 const MAX_MARKS: usize = 4;
 
+/// The deepest indentation that is kept, in spaces; a tab counts as four.
+const MAX_INDENTATION: usize = 40;
+
+/// The most letters in the tag sequence of a flag: country and subdivision.
+const MAX_FLAG_TAGS: usize = 6;
+
 const ELLIPSIS: char = '…';
+const FIRST_STRONG_ISOLATE: char = '\u{2068}';
+const POP_DIRECTIONAL_ISOLATE: char = '\u{2069}';
+const BLACK_FLAG: char = '\u{1f3f4}';
+const CANCEL_TAG: char = '\u{e007f}';
 const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
 const EMOJI_PRESENTATION: char = '\u{fe0f}';
@@ -25,14 +36,44 @@ const ENCLOSING_KEYCAP: char = '\u{20e3}';
 /// One harmless line, for names and titles: at most `max_chars` characters, the last an ellipsis if it was longer.
 #[must_use]
 pub fn line(text: &str, max_chars: usize) -> String {
-    bounded(text, max_chars, 1)
+    bounded(text, Rules { max_chars, max_lines: 1, isolates: false, indentation: false })
 }
 
 /// Harmless lines, for the text of messages: at most `max_chars` characters and `max_lines` lines (empty ones
 /// included), the last an ellipsis if it was longer. White space is collapsed; between lines at most one is empty.
 #[must_use]
 pub fn paragraph(text: &str, max_chars: usize, max_lines: usize) -> String {
-    bounded(text, max_chars, max_lines)
+    bounded(text, Rules { max_chars, max_lines, isolates: false, indentation: false })
+}
+
+/// Like [`paragraph`], for sentences with [`isolated`] names: the isolates stay, and are closed if the text is cut.
+#[must_use]
+pub fn composed(text: &str, max_chars: usize, max_lines: usize) -> String {
+    bounded(text, Rules { max_chars, max_lines, isolates: true, indentation: false })
+}
+
+/// Like [`composed`], with the indentation of all lines but the first, which matters in code.
+#[must_use]
+pub fn history(text: &str, max_chars: usize, max_lines: usize) -> String {
+    bounded(text, Rules { max_chars, max_lines, isolates: true, indentation: true })
+}
+
+/// A name for a sentence: between isolates if it has letters that are written from right to left, so that it does not
+/// turn the sentence around it.
+#[must_use]
+pub fn isolated(name: String) -> String {
+    if name.contains(is_right_to_left) {
+        format!("{FIRST_STRONG_ISOLATE}{name}{POP_DIRECTIONAL_ISOLATE}")
+    } else {
+        name
+    }
+}
+
+/// A stranger's text without the isolates that [`composed`] would keep.
+#[must_use]
+pub fn without_isolates(text: String) -> String {
+    let is_isolate = |c| matches!(c, FIRST_STRONG_ISOLATE | POP_DIRECTIONAL_ISOLATE);
+    if text.contains(is_isolate) { text.replace(is_isolate, "") } else { text }
 }
 
 /// Text with whatever acts, hides or piles up in it written as `\u{202e}`, for what has to be seen as it is: a line of
@@ -71,10 +112,11 @@ pub fn escape_json(json: &str) -> String {
     })
 }
 
-/// Escapes text for notification services that read markup (the capability `body-markup`).
+/// Escapes text for notification services that read markup (the capability `body-markup`). Quotation marks stay: GNOME
+/// Shell and Cinnamon show `&#39;` as it is.
 #[must_use]
 pub fn escape_markup(text: &str) -> Cow<'_, str> {
-    if !text.contains(['&', '<', '>', '"', '\'']) {
+    if !text.contains(['&', '<', '>']) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 32);
@@ -83,8 +125,6 @@ pub fn escape_markup(text: &str) -> Cow<'_, str> {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
             other => escaped.push(other),
         }
     }
@@ -98,23 +138,51 @@ pub fn escape_mnemonic(label: &str) -> Cow<'_, str> {
     if label.contains('&') { Cow::Owned(label.replace('&', "&&")) } else { Cow::Borrowed(label) }
 }
 
-fn bounded(text: &str, max_chars: usize, max_lines: usize) -> String {
-    let mut output = Output { text: String::new(), chars: 0, lines: 1, gap: Gap::None, marks: 0 };
+/// What is kept of a text.
+#[derive(Clone, Copy)]
+struct Rules {
+    max_chars: usize,
+    max_lines: usize,
+    /// Pairs of isolates.
+    isolates: bool,
+    /// White space at the beginning of lines.
+    indentation: bool,
+}
+
+fn bounded(text: &str, rules: Rules) -> String {
+    let mut output = Output {
+        text: String::new(),
+        chars: 0,
+        lines: 1,
+        gap: Gap::None,
+        indentation: 0,
+        marks: 0,
+        flag_tags: 0,
+        is_isolating: false,
+        rules,
+    };
     let mut rest = text;
     while let Some(character) = rest.chars().next() {
         let after = &rest[character.len_utf8()..];
         rest = match character {
             '\u{1b}' => after_escape(after),
             '\u{9b}' => after_parameters(after),
+            BLACK_FLAG => {
+                output.flag_tags = flag_tags(after);
+                after
+            }
             _ => after,
         };
-        let next = Gap::of(character, max_lines);
+        let next = Gap::of(character, rules.max_lines);
         if next != Gap::None {
-            output.gap = output.gap.and(next);
-        } else if output.keeps(character, after.chars().next()) && !output.push(character, max_chars, max_lines) {
-            output.cut(character, max_chars);
+            output.space(character, next);
+        } else if output.keeps(character, after) && !output.push(character) {
+            output.cut(character);
             break;
         }
+    }
+    if output.is_isolating {
+        output.text.push(POP_DIRECTIONAL_ISOLATE);
     }
     output.text
 }
@@ -153,8 +221,15 @@ struct Output {
     chars: usize,
     lines: usize,
     gap: Gap,
+    /// White space after the line feed in `gap`.
+    indentation: usize,
     /// Combining marks on the last character.
     marks: usize,
+    /// How many tags follow that belong to a flag.
+    flag_tags: usize,
+    /// An isolate is open; there is always room to close it.
+    is_isolating: bool,
+    rules: Rules,
 }
 
 impl Output {
@@ -163,9 +238,23 @@ impl Output {
         if self.gap == Gap::None { self.text.chars().next_back() } else { None }
     }
 
-    /// Whether a character (that is no white space) may be shown in this place.
-    fn keeps(&self, character: char, next: Option<char>) -> bool {
+    /// Remembers white space.
+    fn space(&mut self, character: char, gap: Gap) {
+        self.gap = self.gap.and(gap);
+        self.indentation = match (gap, character) {
+            (Gap::Line | Gap::EmptyLine, _) => 0,
+            (Gap::Space | Gap::None, '\t') => self.indentation + 4,
+            (Gap::Space | Gap::None, _) => self.indentation + 1,
+        };
+    }
+
+    /// Whether a character (that is no white space) may be shown in this place, before the rest of the text.
+    fn keeps(&self, character: char, rest: &str) -> bool {
+        let next = rest.chars().next();
         match character {
+            FIRST_STRONG_ISOLATE => self.rules.isolates && !self.is_isolating,
+            POP_DIRECTIONAL_ISOLATE => self.is_isolating,
+            '\u{e0020}'..=CANCEL_TAG => self.flag_tags > 0,
             ZERO_WIDTH_JOINER if self.base().is_some_and(ends_emoji) => next.is_some_and(is_pictograph),
             ZERO_WIDTH_JOINER | ZERO_WIDTH_NON_JOINER => {
                 let joins = |next| is_spelled_with_joiners(next) && (!is_mark(next) || self.marks < MAX_MARKS);
@@ -183,21 +272,35 @@ impl Output {
     }
 
     /// Appends a character and the white space before it; false if there is no room for them.
-    fn push(&mut self, character: char, max_chars: usize, max_lines: usize) -> bool {
+    fn push(&mut self, character: char) -> bool {
+        let Rules { max_chars, max_lines, indentation, .. } = self.rules;
         let gap = if self.text.is_empty() { Gap::None } else { self.gap };
+        let is_indented = indentation && gap >= Gap::Line;
+        let indentation = if is_indented { self.indentation.min(MAX_INDENTATION) } else { 0 };
         let (gap, lines) = match gap {
             Gap::EmptyLine if max_lines > 2 => ("\n\n", 2),
             Gap::EmptyLine | Gap::Line => ("\n", 1),
             Gap::Space => (" ", 0),
             Gap::None => ("", 0),
         };
-        if self.chars + gap.len() + 1 > max_chars || self.lines + lines > max_lines {
+        let to_close = match character {
+            FIRST_STRONG_ISOLATE => 1,
+            POP_DIRECTIONAL_ISOLATE => 0,
+            _ => usize::from(self.is_isolating),
+        };
+        let length = gap.len() + indentation + 1;
+        if self.chars + length + to_close > max_chars || self.lines + lines > max_lines {
             return false;
         }
         self.text.push_str(gap);
+        self.text.extend(std::iter::repeat_n(' ', indentation));
         self.text.push(character);
-        self.chars += gap.len() + 1;
+        self.chars += length;
         self.lines += lines;
+        self.is_isolating = to_close == 1;
+        if matches!(character, '\u{e0020}'..=CANCEL_TAG) {
+            self.flag_tags -= 1;
+        }
         self.gap = Gap::None;
         self.marks = match character {
             // What follows a joiner piles up on the same character.
@@ -209,27 +312,47 @@ impl Output {
     }
 
     /// Ends the text with an ellipsis, without tearing apart what makes up one sign with `following`.
-    fn cut(&mut self, following: char, max_chars: usize) {
+    fn cut(&mut self, following: char) {
+        let max_chars = self.rules.max_chars;
         if max_chars == 0 {
             return;
         }
         let mut following = if self.gap == Gap::None { following } else { ' ' };
         while let Some(last) = self.text.chars().next_back() {
-            let fits = self.chars < max_chars;
+            let fits = self.chars + usize::from(self.is_isolating) < max_chars;
             if fits && !joins_on(following) && last != ZERO_WIDTH_JOINER && !last.is_whitespace() {
                 break;
             }
             self.text.pop();
             self.chars -= 1;
+            self.is_isolating = match last {
+                FIRST_STRONG_ISOLATE => false,
+                POP_DIRECTIONAL_ISOLATE => true,
+                _ => self.is_isolating,
+            };
             following = last;
         }
         self.text.push(ELLIPSIS);
     }
 }
 
+/// How many tags at the beginning of this text, which follows a black flag, make it the flag of England, say: a few
+/// letters or digits and the end.
+fn flag_tags(text: &str) -> usize {
+    let is_letter = |c: &char| matches!(c, '\u{e0030}'..='\u{e0039}' | '\u{e0061}'..='\u{e007a}');
+    let letters = text.chars().take(MAX_FLAG_TAGS).take_while(is_letter).count();
+    if letters > 0 && text.chars().nth(letters) == Some(CANCEL_TAG) { letters + 1 } else { 0 }
+}
+
 /// Whether a character makes up one sign with the one before it.
 fn joins_on(character: char) -> bool {
-    is_mark(character) || character == ZERO_WIDTH_JOINER || is_skin_tone(character)
+    is_mark(character) || matches!(character, ZERO_WIDTH_JOINER | '\u{e0020}'..=CANCEL_TAG) || is_skin_tone(character)
+}
+
+/// Whether a character is a letter of a script that is written from right to left.
+fn is_right_to_left(character: char) -> bool {
+    matches!(character, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}')
+        || matches!(character, '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
 }
 
 fn is_mark(character: char) -> bool {

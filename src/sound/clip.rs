@@ -1,14 +1,25 @@
 //! A sound in memory: decoded as a whole before it is played, so that the audio callback never touches a file.
 
 use std::{
+    borrow::Cow,
     fs::{self, File},
-    io::{self, BufReader, Cursor, Read, Seek, SeekFrom},
+    io::{self, Cursor, Read},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     time::{Duration, Instant},
 };
 
-use rodio::{ChannelCount, Decoder, SampleRate, Source as _};
+use rodio::{ChannelCount, SampleRate};
+use ropus::OpusMSDecoder;
+use symphonia::core::{
+    audio::{Channels, SampleBuffer},
+    codecs::{CODEC_TYPE_NULL, CODEC_TYPE_OPUS, CodecParameters, Decoder, DecoderOptions},
+    errors::Error,
+    formats::{FormatOptions, Packet},
+    io::{MediaSourceStream, MediaSourceStreamOptions},
+    meta::MetadataOptions,
+    probe::Hint,
+};
 
 use super::lookup::{Bundled, Choice};
 
@@ -29,32 +40,50 @@ pub(super) struct Clip {
     pub(super) sample_rate: SampleRate,
     /// Interleaved, at least one frame, and whole frames only.
     pub(super) samples: Vec<i16>,
+    /// Where each channel is heard on a device with fewer channels.
+    pub(super) sides: Vec<Side>,
+}
+
+/// Where a channel is heard in stereo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Left,
+    Right,
+    Both,
 }
 
 /// Why a file is not played.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unusable {
+pub enum Unplayable {
+    /// It is a directory, a pipe or a device.
     #[error("it is no file")]
     NotAFile,
+    /// It would take up too much memory.
     #[error("it is larger than {} MiB", LARGEST_FILE >> 20)]
     TooLarge,
+    /// It is longer than a sound may be.
     #[error("it is longer than {} s", .0.as_secs())]
     TooLong(Duration),
-    #[error("it is no WAV, Ogg Vorbis, FLAC or MP3 file")]
+    /// Its beginning is that of no format that can be decoded.
+    #[error("it is no WAV, Ogg Vorbis, Ogg Opus, FLAC or MP3 file")]
     UnknownFormat,
+    /// It begins well, and then makes no sense.
     #[error("it cannot be decoded: {0}")]
     Broken(String),
+    /// It has no samples.
     #[error("there is no sound in it")]
     Empty,
+    /// It was given up.
     #[error("it takes too long to decode")]
     TooSlow,
+    /// It is missing or cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
 impl Clip {
     /// What was chosen, or the bundled `default` if that is unusable or longer than `longest`.
-    pub(super) fn load(choice: &Choice, longest: Duration) -> Result<Self, Unusable> {
+    pub(super) fn load(choice: &Choice, longest: Duration) -> Result<Self, Unplayable> {
         match choice {
             Choice::File(path) => Self::from_file(path, longest).or_else(|error| {
                 tracing::warn!("the sound {path:?} is not played, but the bundled default: {error}");
@@ -64,20 +93,22 @@ impl Clip {
         }
     }
 
-    fn from_bundled(bundled: Bundled) -> Result<Self, Unusable> {
-        decode(Cursor::new(bundled.bytes()), LONGEST_ONCE)
+    fn from_bundled(bundled: Bundled) -> Result<Self, Unplayable> {
+        decode(bundled.bytes().into(), LONGEST_ONCE)
     }
 
-    fn from_file(path: &Path, longest: Duration) -> Result<Self, Unusable> {
+    pub(super) fn from_file(path: &Path, longest: Duration) -> Result<Self, Unplayable> {
         // Asked before opening: to open a pipe is to wait for its other end.
         let metadata = fs::metadata(path)?;
         if !metadata.is_file() {
-            return Err(Unusable::NotAFile);
+            return Err(Unplayable::NotAFile);
         }
         if metadata.len() > LARGEST_FILE {
-            return Err(Unusable::TooLarge);
+            return Err(Unplayable::TooLarge);
         }
-        decode(BufReader::new(File::open(path)?), longest)
+        let mut bytes = Vec::new();
+        File::open(path)?.take(LARGEST_FILE).read_to_end(&mut bytes)?;
+        decode(bytes.into(), longest)
     }
 
     /// How long it lasts.
@@ -85,21 +116,41 @@ impl Clip {
         let frames = self.samples.len() / usize::from(self.channels.get());
         Duration::from_secs(frames as u64) / self.sample_rate.get()
     }
+
+    /// Mixed down to stereo or mono if the device has fewer channels, so that none is lost.
+    pub(super) fn mixed_for(self, device: ChannelCount) -> Self {
+        if self.channels <= device {
+            return self;
+        }
+        let sides: &[Side] = if device.get() == 1 { &[Side::Both] } else { &[Side::Left, Side::Right] };
+        let parts = sides.iter().map(|side| {
+            let is_heard = |channel: &Side| *side == Side::Both || *channel == Side::Both || channel == side;
+            self.sides.iter().map(is_heard).collect::<Vec<_>>()
+        });
+        let parts: Vec<Vec<bool>> = parts.collect();
+        // Each output is as loud as the loudest of its channels may be: nothing is cut off at full level.
+        let most = parts.iter().map(|part| part.iter().filter(|is_heard| **is_heard).count()).max().unwrap_or(1).max(1);
+        let mut samples = Vec::with_capacity(self.samples.len() / self.sides.len().max(1) * sides.len());
+        for frame in self.samples.chunks_exact(self.channels.get().into()) {
+            for part in &parts {
+                let heard = frame.iter().zip(part).filter(|(_, is_heard)| **is_heard);
+                let sum: i64 = heard.map(|(sample, _)| i64::from(*sample)).sum();
+                samples.push(i16::try_from(sum / i64::try_from(most).unwrap_or(1)).unwrap_or_default());
+            }
+        }
+        let channels = if device.get() == 1 { ChannelCount::MIN } else { ChannelCount::MIN.saturating_add(1) };
+        Self { channels, samples, sides: sides.to_vec(), ..self }
+    }
 }
 
-fn decode<R: Read + Seek + Send + Sync + 'static>(mut file: R, longest: Duration) -> Result<Clip, Unusable> {
-    let mut magic = [0; 4];
-    if file.read_exact(&mut magic).is_err() {
-        return Err(Unusable::Empty);
+fn decode(bytes: Cow<'static, [u8]>, longest: Duration) -> Result<Clip, Unplayable> {
+    let Some(magic) = bytes.first_chunk::<4>() else { return Err(Unplayable::Empty) };
+    if !is_sound(*magic) {
+        return Err(Unplayable::UnknownFormat);
     }
-    if !is_sound(magic) {
-        return Err(Unusable::UnknownFormat);
-    }
-    let length = file.seek(SeekFrom::End(0))?;
-    file.rewind()?;
-    // The decoders assert what a crafted header can break (a sample rate of zero).
-    catch_unwind(AssertUnwindSafe(|| decode_samples(file, length, longest)))
-        .unwrap_or_else(|_| Err(Unusable::Broken("the decoder failed".to_owned())))
+    // The decoders assert what a crafted file can break.
+    catch_unwind(AssertUnwindSafe(|| decode_samples(bytes, longest)))
+        .unwrap_or_else(|_| Err(Unplayable::Broken("the decoder failed".to_owned())))
 }
 
 /// Whether a file that begins so is of a supported format. Spares broken files a search for anything that looks like MP3.
@@ -111,45 +162,238 @@ fn is_sound(magic: [u8; 4]) -> bool {
     }
 }
 
-fn decode_samples<R: Read + Seek + Send + Sync + 'static>(
-    file: R,
-    length: u64,
-    longest: Duration,
-) -> Result<Clip, Unusable> {
+fn decode_samples(mut bytes: Cow<'static, [u8]>, longest: Duration) -> Result<Clip, Unplayable> {
     let started = Instant::now();
-    let decoder = Decoder::builder()
-        .with_data(file)
-        .with_byte_len(length)
-        .with_seekable(true)
-        .build()
-        .map_err(|error| Unusable::Broken(error.to_string()))?;
-    if decoder.total_duration().is_some_and(|duration| duration > longest) {
-        return Err(Unusable::TooLong(longest));
+    let broken = |error: Error| Unplayable::Broken(error.to_string());
+    let is_mended = bytes.starts_with(b"RIFF") && mend_wav(bytes.to_mut());
+    let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), MediaSourceStreamOptions::default());
+    let (format, metadata) = (FormatOptions::default(), MetadataOptions::default());
+    let mut reader = symphonia::default::get_probe().format(&Hint::new(), stream, &format, &metadata);
+    let reader = &mut reader.as_mut().map_err(|error| Unplayable::Broken(error.to_string()))?.format;
+    let mut tracks = reader.tracks().iter();
+    let track = tracks.find(|track| track.codec_params.codec != CODEC_TYPE_NULL).ok_or(Unplayable::Empty)?;
+    let (track_id, parameters) = (track.id, track.codec_params.clone());
+    let length = parameters.time_base.zip(parameters.n_frames).map(|(base, frames)| base.calc_time(frames));
+    if length.is_some_and(|length| Duration::from(length) > longest) && !is_mended {
+        return Err(Unplayable::TooLong(longest));
     }
-    let (channels, sample_rate) = (decoder.channels(), decoder.sample_rate());
-    let most = most_samples(channels, sample_rate, longest);
+    let mut packets = Packets::new(&parameters).map_err(broken)?;
     let mut samples = Vec::new();
-    for sample in decoder {
-        if samples.len() == most {
-            return Err(Unusable::TooLong(longest));
+    let mut sound: Option<Sound> = None;
+    let ended = loop {
+        let packet = match reader.next_packet() {
+            Ok(packet) if packet.track_id() == track_id => packet,
+            Ok(_) => continue,
+            Err(error) => break error,
+        };
+        if started.elapsed() > DECODING_TIME {
+            return Err(Unplayable::TooSlow);
         }
-        if samples.len().is_multiple_of(1 << 16) && started.elapsed() > DECODING_TIME {
-            return Err(Unusable::TooSlow);
+        let before = samples.len();
+        match packets.decode(&packet, &mut samples) {
+            Ok(found) => match &sound {
+                Some(known) if *known != found => {
+                    samples.truncate(before);
+                    break Error::ResetRequired;
+                }
+                Some(_) => {}
+                None => sound = Some(found),
+            },
+            // A damaged packet is left out.
+            Err(Error::DecodeError(_)) => continue,
+            Err(error) => break error,
         }
-        samples.push(quantise(sample));
+        let most = sound.as_ref().map_or(MOST_SAMPLES, |sound| sound.most_samples(longest));
+        if samples.len() > most && !is_mended {
+            return Err(Unplayable::TooLong(longest));
+        }
+        if samples.len() >= most {
+            samples.truncate(most);
+            break Error::ResetRequired;
+        }
+    };
+    let is_end = matches!(&ended, Error::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof);
+    match sound {
+        Some(sound) => sound.clip(samples, packets.delay()),
+        None if is_end => Err(Unplayable::Empty),
+        None => Err(broken(ended)),
     }
-    samples.truncate(samples.len() - samples.len() % usize::from(channels.get()));
-    if samples.is_empty() { Err(Unusable::Empty) } else { Ok(Clip { channels, sample_rate, samples }) }
 }
 
-fn most_samples(channels: ChannelCount, sample_rate: SampleRate, longest: Duration) -> usize {
-    let samples = u64::from(sample_rate.get()).saturating_mul(channels.get().into()).saturating_mul(longest.as_secs());
-    usize::try_from(samples).unwrap_or(usize::MAX).min(MOST_SAMPLES)
+/// Puts the lengths in the header of a WAV file right: a program that writes to a pipe does not know them. Whether they
+/// were wrong.
+fn mend_wav(bytes: &mut [u8]) -> bool {
+    let total = bytes.len();
+    let mut at = 12;
+    while let Some((name, length)) = bytes.get(at..at + 8).and_then(|header| header.split_first_chunk::<4>()) {
+        let Some(length) = length.first_chunk().map(|length| u32::from_le_bytes(*length) as usize) else { break };
+        let left = total - at - 8;
+        if name == b"data" {
+            let is_wrong = length == 0 || length > left;
+            if is_wrong && let (Ok(left), Ok(rest)) = (u32::try_from(left), u32::try_from(total - 8)) {
+                bytes[at + 4..at + 8].copy_from_slice(&left.to_le_bytes());
+                bytes[4..8].copy_from_slice(&rest.to_le_bytes());
+            }
+            return is_wrong;
+        }
+        at = (at + 8).saturating_add(length).saturating_add(length % 2);
+        if at > total {
+            break;
+        }
+    }
+    false
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a cast from float saturates, and makes zero of NaN")]
-fn quantise(sample: f32) -> i16 {
-    (sample * f32::from(i16::MAX)).round() as i16
+/// The form of samples.
+#[derive(PartialEq)]
+struct Sound {
+    rate: u32,
+    sides: Vec<Side>,
+}
+
+impl Sound {
+    fn most_samples(&self, longest: Duration) -> usize {
+        let samples = u64::from(self.rate).saturating_mul(self.sides.len() as u64).saturating_mul(longest.as_secs());
+        let most = usize::try_from(samples).unwrap_or(usize::MAX).min(MOST_SAMPLES);
+        most - most % self.sides.len().max(1)
+    }
+
+    /// `delay`: frames at the beginning that are not to be heard.
+    fn clip(self, mut samples: Vec<i16>, delay: usize) -> Result<Clip, Unplayable> {
+        let (channels, rate) = (self.sides.len(), SampleRate::new(self.rate));
+        samples.drain(..(delay * channels).min(samples.len()));
+        let count = u16::try_from(channels).ok().and_then(ChannelCount::new);
+        let (Some(count), Some(sample_rate)) = (count, rate) else {
+            return Err(Unplayable::Broken("it has no channels, or no sample rate".to_owned()));
+        };
+        samples.truncate(samples.len() - samples.len() % channels);
+        let clip = Clip { channels: count, sample_rate, samples, sides: self.sides };
+        if clip.samples.is_empty() { Err(Unplayable::Empty) } else { Ok(clip) }
+    }
+}
+
+/// Makes samples of packets.
+enum Packets {
+    Symphonia(Box<dyn Decoder>),
+    Opus(Box<Opus>),
+}
+
+impl Packets {
+    fn new(parameters: &CodecParameters) -> Result<Self, Error> {
+        if parameters.codec == CODEC_TYPE_OPUS {
+            let opus = Opus::new(parameters.extra_data.as_deref().unwrap_or_default());
+            return opus.map(Box::new).map(Self::Opus).ok_or(Error::DecodeError("opus: an unusable header"));
+        }
+        symphonia::default::get_codecs().make(parameters, &DecoderOptions::default()).map(Self::Symphonia)
+    }
+
+    /// Appends the samples of a packet, and says of what form they are.
+    fn decode(&mut self, packet: &Packet, samples: &mut Vec<i16>) -> Result<Sound, Error> {
+        match self {
+            Self::Symphonia(decoder) => {
+                let audio = decoder.decode(packet)?;
+                let spec = *audio.spec();
+                let mut buffer = SampleBuffer::<i16>::new(audio.capacity() as u64, spec);
+                buffer.copy_interleaved_ref(audio);
+                samples.extend_from_slice(buffer.samples());
+                Ok(Sound { rate: spec.rate, sides: spec.channels.iter().map(side).collect() })
+            }
+            Self::Opus(opus) => opus.decode(packet.buf(), samples),
+        }
+    }
+
+    fn delay(&self) -> usize {
+        match self {
+            // Symphonia leaves the silence of MP3 encoders in.
+            Self::Symphonia(_) => 0,
+            Self::Opus(opus) => opus.pre_skip,
+        }
+    }
+}
+
+/// Opus in Ogg (RFC 7845).
+struct Opus {
+    decoder: OpusMSDecoder,
+    pre_skip: usize,
+    /// What each sample is multiplied by.
+    gain: f32,
+    sides: Vec<Side>,
+    frame: Vec<i16>,
+}
+
+impl Opus {
+    const RATE: u16 = 48_000;
+    /// The longest packet, 120 ms.
+    const MOST_FRAMES: u16 = 5760;
+
+    /// `head`: the identification header.
+    fn new(head: &[u8]) -> Option<Self> {
+        use Side::{Both, Left, Right};
+        let count = *head.get(9)?;
+        let channels = usize::from(count);
+        let pre_skip = u16::from_le_bytes(*head.get(10..)?.first_chunk()?);
+        let gain = i16::from_le_bytes(*head.get(16..)?.first_chunk()?);
+        let (streams, coupled, mapping) = match *head.get(18)? {
+            0 if channels <= 2 => (1, count.checked_sub(1)?, &[0, 1][..channels]),
+            1 => (*head.get(19)?, *head.get(20)?, head.get(21..21 + channels)?),
+            _ => return None,
+        };
+        // In the order of Vorbis.
+        let sides: &[Side] = match channels {
+            1 => &[Both],
+            2 => &[Left, Right],
+            3 => &[Left, Both, Right],
+            4 => &[Left, Right, Left, Right],
+            5 => &[Left, Both, Right, Left, Right],
+            6 => &[Left, Both, Right, Left, Right, Both],
+            7 => &[Left, Both, Right, Left, Right, Both, Both],
+            8 => &[Left, Both, Right, Left, Right, Left, Right, Both],
+            _ => return None,
+        };
+        let decoder = OpusMSDecoder::new(Self::RATE.into(), count.into(), streams.into(), coupled.into(), mapping);
+        Some(Self {
+            decoder: decoder.ok()?,
+            pre_skip: pre_skip.into(),
+            gain: 10_f32.powf(f32::from(gain) / (20.0 * 256.0)),
+            sides: sides.to_vec(),
+            frame: vec![0; usize::from(Self::MOST_FRAMES) * channels],
+        })
+    }
+
+    fn decode(&mut self, packet: &[u8], samples: &mut Vec<i16>) -> Result<Sound, Error> {
+        let damaged = || Error::DecodeError("opus: a damaged packet");
+        let length = i32::try_from(packet.len()).map_err(|_| damaged())?;
+        let frames = self.decoder.decode(Some(packet), length, &mut self.frame, Self::MOST_FRAMES.into(), false);
+        let frames = frames.ok().and_then(|frames| usize::try_from(frames).ok()).ok_or_else(damaged)?;
+        let decoded = self.frame.iter().take(frames * self.sides.len());
+        #[expect(clippy::cast_possible_truncation, reason = "a cast from float saturates")]
+        samples.extend(decoded.map(|sample| (f32::from(*sample) * self.gain).round() as i16));
+        Ok(Sound { rate: Self::RATE.into(), sides: self.sides.clone() })
+    }
+}
+
+fn side(channel: Channels) -> Side {
+    let left = Channels::FRONT_LEFT
+        | Channels::REAR_LEFT
+        | Channels::SIDE_LEFT
+        | Channels::FRONT_LEFT_CENTRE
+        | Channels::FRONT_LEFT_WIDE
+        | Channels::FRONT_LEFT_HIGH
+        | Channels::TOP_FRONT_LEFT
+        | Channels::TOP_REAR_LEFT;
+    let right = Channels::FRONT_RIGHT
+        | Channels::REAR_RIGHT
+        | Channels::SIDE_RIGHT
+        | Channels::FRONT_RIGHT_CENTRE
+        | Channels::FRONT_RIGHT_WIDE
+        | Channels::FRONT_RIGHT_HIGH
+        | Channels::TOP_FRONT_RIGHT
+        | Channels::TOP_REAR_RIGHT;
+    match channel {
+        _ if left.contains(channel) => Side::Left,
+        _ if right.contains(channel) => Side::Right,
+        _ => Side::Both,
+    }
 }
 
 #[cfg(test)]

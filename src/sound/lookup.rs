@@ -10,7 +10,7 @@ use std::{
 use crate::push::notify::SoundTweak;
 
 /// What a name may be followed by in a sounds directory.
-const EXTENSIONS: [&str; 4] = ["wav", "ogg", "flac", "mp3"];
+const EXTENSIONS: [&str; 6] = ["wav", "ogg", "flac", "mp3", "opus", "oga"];
 /// The extensions of the freedesktop sound theme specification, as far as they can be decoded.
 const THEME_EXTENSIONS: [&str; 3] = ["oga", "ogg", "wav"];
 /// The longest file name that common file systems bear.
@@ -85,7 +85,7 @@ impl Places {
 
     fn find(&self, name: &str) -> Option<Choice> {
         if let Some(value) = self.tweaks.get(name) {
-            return self.in_table(value);
+            return self.entry(value);
         }
         if !is_file_name(name) {
             return None;
@@ -96,7 +96,8 @@ impl Places {
             .or_else(|| self.themes.iter().find_map(|theme| find_in(theme, name, &THEME_EXTENSIONS)).map(Choice::File))
     }
 
-    fn in_table(&self, value: &str) -> Option<Choice> {
+    /// What a value of the table means.
+    pub(super) fn entry(&self, value: &str) -> Option<Choice> {
         if let Some(bundled) = Bundled::named(value) {
             return Some(Choice::Bundled(bundled));
         }

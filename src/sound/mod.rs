@@ -7,13 +7,15 @@
 //! Both threads live only while something sounds. The session thread makes every call that may block (files, decoders,
 //! sound servers); the supervising thread abandons one that does not come back.
 
+mod check;
 mod clip;
-mod find;
 pub mod lookup;
 mod output;
 mod player;
 mod schedule;
 mod session;
 
-pub use find::find_device;
+pub use check::{check, faults};
+pub use clip::Unplayable;
+pub use output::find_device;
 pub use player::Player;

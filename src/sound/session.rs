@@ -90,6 +90,7 @@ pub(super) fn run(task: Task, phase: &dyn Fn(Phase)) -> Result<Heard, OpenError>
     let (sink, host) = output::open(first_fatal_error(task.signals.clone()))?;
     phase(Phase::Playing(host));
     let fading = Arc::new(AtomicBool::new(false));
+    let clip = clip.mixed_for(sink.config().channel_count());
     let source = Playback::new(clip, &task.job, task.volume, Arc::clone(&fading), task.signals);
     let lap = source.lap();
     sink.mixer().add(source);
@@ -237,10 +238,11 @@ mod tests {
     };
 
     use super::*;
-    use crate::push::notify::SoundTweak;
+    use crate::{push::notify::SoundTweak, sound::clip::Side};
 
     fn playback(repeat: bool, volume: f32, samples: Vec<i16>) -> (Playback, Arc<AtomicBool>, Receiver<Signal>) {
-        let clip = Clip { channels: NonZero::new(2).unwrap(), sample_rate: NonZero::new(1000).unwrap(), samples };
+        let (channels, sample_rate) = (NonZero::new(2).unwrap(), NonZero::new(1000).unwrap());
+        let clip = Clip { channels, sample_rate, samples, sides: vec![Side::Left, Side::Right] };
         let job = Job { serial: 1, sound: SoundTweak::Unusable, repeat };
         let (fading, (signals, inbox)) = (Arc::new(AtomicBool::new(false)), channel());
         (Playback::new(clip, &job, volume, Arc::clone(&fading), signals), fading, inbox)

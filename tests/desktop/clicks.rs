@@ -107,7 +107,7 @@ fn an_expired_popup_was_not_read() {
     app.counts(1);
     assert_eq!(app.pushbell.history()[0]["read"], false);
     app.message("2", "r:hs.test", "next");
-    app.shows(0, "2 messages\nnext");
+    app.shows(0, "text\nnext");
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn few_rooms_that_waited_when_it_was_killed_are_shown_one_by_one() {
     app.pushbell.kill9();
     app.pushbell.run();
     app.desktop.start_notifier(Notifier::Dunst);
-    app.shows(0, "2 messages\ntext 3");
+    app.shows(0, "text 1\ntext 3");
     app.shows(0, "text 2");
     all_shown(&app);
     assert_eq!(app.notifications().all().len(), 2);
@@ -73,7 +73,7 @@ fn what_was_shown_before_the_end_is_not_shown_again_and_goes_on_counting() {
     app.pushbell.run();
     app.shows_nothing(mark);
     app.message("2", "room", "second");
-    app.shows(mark, "2 messages\nsecond");
+    app.shows(mark, "first\nsecond");
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn popups_that_are_up_when_it_ends_are_its_own_again_after_the_next_start() {
 
     // A newer message takes the place of the older one's popup.
     app.message("newer", "replaced", "newer");
-    let newer = app.shows(mark, "2 messages\nnewer");
+    let newer = app.shows(mark, "replaced\nnewer");
     assert_eq!(newer.replaces_id, replaced);
 
     // A click opens the room.
@@ -122,9 +122,9 @@ fn a_notification_service_that_was_not_there_before_is_told_of_no_older_popup() 
     let mark = app.mark();
     app.pushbell.run();
     app.message("2", "room", "second");
-    assert_eq!(app.shows(mark, "2 messages\nsecond").replaces_id, 0);
+    assert_eq!(app.shows(mark, "first\nsecond").replaces_id, 0);
     app.unread(0);
-    app.withdraws(mark, app.shows(mark, "2 messages\nsecond").id());
+    app.withdraws(mark, app.shows(mark, "first\nsecond").id());
     let closed: Vec<_> = app
         .notifications()
         .since(mark)

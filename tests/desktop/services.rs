@@ -43,10 +43,10 @@ fn a_service_that_crashes_between_two_popups_loses_none() {
     app.desktop.kill_notifier();
     app.message("2", "room", "meanwhile");
     app.desktop.start_notifier(Notifier::Xfce4Notifyd);
-    let shown = app.shows(0, "2 messages\nmeanwhile");
+    let shown = app.shows(0, "before\nmeanwhile");
     assert_eq!(shown.replaces_id, 0, "ids of the dead service mean nothing to the new one");
     app.message("3", "room", "after");
-    assert_eq!(app.shows(0, "3 messages\nafter").replaces_id, shown.id());
+    assert_eq!(app.shows(0, "before\nmeanwhile\nafter").replaces_id, shown.id());
     all_shown(&app);
     assert_eq!(app.notifications().all().iter().filter(|shown| shown.answer.is_some()).count(), 3);
 }
@@ -71,11 +71,11 @@ fn a_service_that_hangs_delays_no_answer_and_shows_all_once_it_goes_on() {
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     app.desktop.notifier().thaw();
     all_shown(&app);
-    // Each room ends with its newest message and with all of them counted.
+    // Each room ends with its newest messages and with the others counted.
     let open = app.notifications().open();
     let mut texts: Vec<_> = open.values().map(|shown| shown.body.as_str()).collect();
     texts.sort_unstable();
-    assert_eq!(texts, ["4 messages\ntext 6", "4 messages\ntext 7"]);
+    assert_eq!(texts, ["1 more\ntext 2\ntext 4\ntext 6", "1 more\ntext 3\ntext 5\ntext 7"]);
     app.pushbell.wait_for_status("popups work again", |status| status["popup"]["available"] == true);
     // Nothing was said twice.
     let shown: Vec<_> =
@@ -106,7 +106,7 @@ fn a_slow_service_is_waited_for() {
     fake.on_notify(OnNotify::AnswerAfter(Duration::from_millis(700)));
     app.message("1", "room", "slow");
     app.message("2", "room", "slower");
-    app.shows(0, "2 messages\nslower");
+    app.shows(0, "slow\nslower");
     all_shown(&app);
     assert!(app.notifications().all().len() <= 2);
 }

@@ -127,7 +127,7 @@ fn a_good_change_of_the_configuration_is_taken_up_while_running() {
     let body = crate::rig::pushbell::address(&app.account, message("2", "room", "by the other path"));
     let answer = http::request(new, &Method::POST, "/old/style", None, body.to_string()).expect("it answers");
     assert_eq!((answer.status, answer.json()), (200, json!({"rejected": []})));
-    app.shows(0, "2 messages\nby the other path");
+    app.shows(0, "text\nby the other path");
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn a_bad_change_keeps_the_last_good_configuration_and_says_what_is_wrong_where()
     app.withdraws(0, said.id());
     app.pushbell.wait_for_status("all is well", |status| status["problems"] == json!([]));
     app.message("2", "room", "more");
-    assert_eq!(app.shows(0, "2 messages\nmore").timeout, 5000);
+    assert_eq!(app.shows(0, "text\nmore").timeout, 5000);
 }
 
 #[test]

@@ -98,13 +98,13 @@ fn the_menu_has_the_counts_the_newest_notices_and_every_action() {
     let mut names = message("0", "Salt & Pepper_room", "a & b_c __init__");
     names["counts"] = json!({"unread": 7});
     app.push(names);
-    offers(&item, "Bob in Salt & Pepper_room: a & b_c __init__");
+    offers(&item, "• Bob in Salt & Pepper_room: a & b_c __init__");
     for number in 1..=6 {
         let mut push = message(&number.to_string(), "room", &format!("text {number}"));
         push["counts"] = json!({"unread": 7});
         app.push(push);
     }
-    let notices: Vec<_> = (2..=6).rev().map(|number| format!("Bob in room: text {number}")).collect();
+    let notices: Vec<_> = (2..=6).rev().map(|number| format!("• Bob in room: text {number}")).collect();
     let expected: Vec<_> = std::iter::once("7 unread".to_owned())
         .chain(notices)
         .chain(actions.iter().chain(&program).map(ToString::to_string))
@@ -162,8 +162,8 @@ fn every_line_of_the_menu_does_what_it_says() {
     let first = app.shows(mark, "first");
     app.message("2", "s:hs.test", "second");
     let second = app.shows(mark, "second");
-    offers(&item, "Bob in s:hs.test: second");
-    item.click_menu("Bob in r:hs.test: first");
+    offers(&item, "• Bob in s:hs.test: second");
+    item.click_menu("• Bob in r:hs.test: first");
     assert_eq!(opened(3)[2].0, "matrix:roomid/r:hs.test/e/1?via=hs.test");
     app.withdraws(mark, first.id());
     wait_until("the room is read", SOON, || app.pushbell.history()[1]["read"] == true);
@@ -370,9 +370,9 @@ fn the_menu_hides_texts_as_soon_as_the_screen_is_locked() {
     let saver = FakeScreenSaver::start(&app.desktop, false);
     app.message("1", "room", "secret");
     let item = app.desktop.tray_item();
-    offers(&item, "Bob in room: secret");
+    offers(&item, "• Bob in room: secret");
     saver.set_locked(true);
-    offers(&item, "Bob in room");
+    offers(&item, "• Bob in room");
     saver.set_locked(false);
-    offers(&item, "Bob in room: secret");
+    offers(&item, "• Bob in room: secret");
 }

@@ -48,6 +48,15 @@ fn on_a_desktop_where_all_is_well_there_is_no_fault() {
     pushbell.ok(&["autostart", "on"]);
     Report::of(&pushbell).has("good", "autostart", &["is on, by the XDG autostart entry"]);
 
+    // A sound that cannot be played.
+    let sounds = pushbell.data_directory().join("sounds");
+    std::fs::create_dir_all(&sounds).unwrap();
+    std::fs::write(sounds.join("talk.m4a"), b"\0\0\0\x20ftypM4A ").unwrap();
+    Report::of(&pushbell).has("warning", "sound", &["talk.m4a", "it is no WAV"]);
+    assert!(pushbell.ok(&["status"]).contains("talk.m4a: it is no WAV"));
+    assert!(pushbell.ok(&["status", "--json"]).contains("talk.m4a: it is no WAV"));
+    std::fs::remove_file(sounds.join("talk.m4a")).unwrap();
+
     // Paused, then without the program.
     pushbell.ok(&["pause", "2h"]);
     Report::of(&pushbell).has("warning", "pushbell", &["paused until 20", "`pushbell resume`"]);

@@ -63,7 +63,7 @@ fn a_database_that_another_program_locks_puts_pushes_off_until_it_is_free() {
     is_put_off(&app, "$at start");
     drop(other);
     recovers(&app, "$at start");
-    app.shows(0, "3 messages\ntext $at start");
+    app.shows(0, "text $before\ntext $locked\ntext $at start");
     assert_eq!(recorded(&app.pushbell.database()), ["$before", "$locked", "$at start"]);
 }
 

@@ -95,7 +95,7 @@ fn a_read_only_disk_puts_pushes_off_until_it_is_writable() {
     assert!(problems["problems"].to_string().contains("pushbell.db"), "{problems}");
     disk.remount("rw");
     recovers(&app, "$read-only");
-    app.shows(0, "2 messages\ntext $read-only");
+    app.shows(0, "text $before\ntext $read-only");
     app.pushbell.terminate();
     assert_eq!(recorded_on(&disk), ["$before", "$read-only"]);
 }
@@ -147,7 +147,7 @@ fn what_could_not_be_synced_is_shown_when_its_retry_comes() {
     tracer.signal(rustix::process::Signal::INT);
     tracer.wait(SOON);
     app.push(message("$unsynced", "room"));
-    app.shows(0, "2 messages\ntext $unsynced");
+    app.shows(0, "text $before\ntext $unsynced");
     app.pushbell.terminate();
     assert_eq!(recorded(&app.pushbell.database()), ["$before", "$unsynced"]);
 }

@@ -50,9 +50,9 @@ fn popup_is_harmless(popup: &Notify) {
     assert_harmless(&popup.summary, 180, 1);
     // As the service will read it: everything is text, nothing a tag. What is escaped is up to six times as long.
     assert_harmless(&popup.body, 6 * 600, 8);
-    assert!(!popup.body.contains(['<', '>', '"', '\'']), "{popup:#?}");
+    assert!(!popup.body.contains(['<', '>']), "{popup:#?}");
     for entity in popup.body.split('&').skip(1) {
-        let known = ["amp;", "lt;", "gt;", "quot;", "#39;"];
+        let known = ["amp;", "lt;", "gt;"];
         assert!(known.iter().any(|known| entity.starts_with(known)), "{popup:#?}");
     }
     assert!(!popup.app_icon.contains("evil"));

@@ -311,9 +311,9 @@ impl Model {
             let unread: Vec<_> = self.messages.iter().filter(|message| message.room == room && !message.read).collect();
             let newest = unread.last().map(|newest| newest.at);
             let marked = unread.iter().rfind(|message| message.highlight).filter(|marked| Some(marked.at) != newest);
-            let mut lines: Vec<_> =
-                (unread.len() > 1).then(|| format!("{} messages", unread.len())).into_iter().collect();
-            lines.extend(marked.map(|marked| format!("Bob (highlight): {}", marked.text)));
+            let more = unread.len() - 1 - usize::from(marked.is_some());
+            let mut lines: Vec<_> = (more > 0).then(|| format!("{more} more")).into_iter().collect();
+            lines.extend(marked.map(|marked| format!("A highlight from Bob: {}", marked.text)));
             lines.extend(unread.last().map(|newest| newest.text.clone()));
             prop_assert_eq!(&popup.text, &lines.join("\n"));
         }

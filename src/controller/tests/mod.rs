@@ -69,6 +69,11 @@ struct Bench {
     wake_window: WakeWindow,
 }
 
+/// There are two accounts, so that each title names its own.
+fn without_account(title: &str) -> String {
+    title.trim_end_matches(" (home)").trim_end_matches(" (work)").to_owned()
+}
+
 impl Bench {
     /// A controller that has looked around, with a notification service.
     async fn new() -> Self {
@@ -81,7 +86,8 @@ impl Bench {
         let directory = TempDir::new().unwrap();
         fs::write(directory.path().join("accounts.toml"), ACCOUNTS).unwrap();
         let accounts = Arc::new(Accounts::read(&directory.path().join("accounts.toml")).unwrap());
-        let (config, news, screen) = (Config::default(), Arc::new(Notify::new()), Screen::default());
+        let (mut config, news, screen) = (Config::default(), Arc::new(Notify::new()), Screen::default());
+        config.popup.lines = 1;
         let inbox = open(&directory, &config, &news);
         let wake_window = WakeWindow::default();
         let (asks, asked) = mpsc::unbounded_channel();
@@ -236,12 +242,12 @@ impl Bench {
 
     /// Titles of the popups that came up since this was last asked.
     fn shows(&mut self) -> Vec<String> {
-        take(&mut self.screen.state().shows).into_iter().map(|popup| popup.title).collect()
+        take(&mut self.screen.state().shows).into_iter().map(|popup| without_account(&popup.title)).collect()
     }
 
     /// Titles and texts of the popups that are up.
     fn up(&self) -> Vec<(String, String)> {
-        self.screen.state().up.iter().map(|popup| (popup.title.clone(), popup.text.clone())).collect()
+        self.screen.state().up.iter().map(|popup| (without_account(&popup.title), popup.text.clone())).collect()
     }
 
     fn sounds(&mut self) -> Vec<String> {

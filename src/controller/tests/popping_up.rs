@@ -36,10 +36,7 @@ async fn a_rooms_popup_is_replaced_as_messages_come() {
     bench.push(message("four", "Cellar")).await;
     assert_eq!(bench.shows().len(), 4);
     let text = |text: &str| text.to_owned();
-    assert_eq!(
-        bench.up(),
-        [(text("Bob in Kitchen"), text("3 messages\nthree")), (text("Bob in Cellar"), text("four"))]
-    );
+    assert_eq!(bench.up(), [(text("Bob in Kitchen"), text("2 more\nthree")), (text("Bob in Cellar"), text("four"))]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -51,7 +48,7 @@ async fn messages_that_come_while_their_rooms_popup_is_on_its_way_are_shown_afte
     bench.push(message("three", "Kitchen")).await;
     assert_eq!(bench.asked(), 1, "not a crowd for a slow service");
     bench.release().await;
-    assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "3 messages\nthree".to_owned())]);
+    assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "2 more\nthree".to_owned())]);
     assert_eq!(bench.shows().len(), 2);
 }
 
@@ -81,7 +78,7 @@ async fn a_message_that_comes_while_an_edit_is_on_its_way_is_shown() {
     bench.push(edit("e", "Kitchen", "one", "won")).await;
     bench.push(message("two", "Kitchen")).await;
     bench.release().await;
-    assert_eq!(bench.up()[0].1, "2 messages\ntwo");
+    assert_eq!(bench.up()[0].1, "1 more\ntwo");
     assert_eq!(bench.notice("two").presentation, Presentation::Shown);
     assert_eq!(bench.shows().len(), 3);
 }
@@ -209,8 +206,9 @@ async fn whether_a_mention_is_the_persons_is_known_of_signed_in_accounts() {
     bench.push(mention("one", "@carol:hs", "home")).await;
     bench.push(mention("two", "@carol:hs", "work")).await;
     bench.push(mention("three", "@alice:hs", "work")).await;
-    let (mine, other) = ("Bob mentioned you in Kitchen", "Bob in Kitchen (highlight)");
+    let (mine, other) = ("Bob mentioned you in Kitchen", "A highlight from Bob in Kitchen");
     assert_eq!(bench.shows(), [mine, other, mine], "of the first account nobody knows whose it is");
     let menu: Vec<_> = bench.controller.last.newest.iter().map(|notice| bench.controller.menu_line(notice)).collect();
-    assert_eq!(menu, [mine, other, mine].map(|title| format!("{title}: look")));
+    let line = |title: &str, account: &str| format!("{title} ({account}): look");
+    assert_eq!(menu, [line(mine, "work"), line(other, "work"), line(mine, "home")]);
 }

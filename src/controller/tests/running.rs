@@ -31,7 +31,7 @@ async fn it_presents_what_comes_by_itself_and_ends_with_the_program() {
     }
     until(|| {
         events();
-        screen.state().up.iter().any(|popup| popup.text == "5 messages\n4")
+        screen.state().up.iter().any(|popup| popup.text == "4 more\n4")
     })
     .await;
     // A timer of its own: the pause ends.

@@ -20,7 +20,7 @@ async fn a_sound_of_what_a_popup_tells_before_the_news_do_is_heard() {
     bench.arrive(message("two", "Kitchen").sound("bing")).await;
     bench.controller.tell(news, Instant::now()).await;
     bench.settle().await;
-    assert_eq!(bench.up()[0].1, "2 messages\ntwo");
+    assert_eq!(bench.up()[0].1, "1 more\ntwo");
     assert_eq!((bench.shows().len(), bench.sounds().len()), (1, 1));
 }
 

@@ -101,7 +101,7 @@ async fn the_tray_shows_numbers_and_the_newest_messages() {
     let view = tray(&bench);
     assert_eq!((view.badge.unread, view.tooltip.contains(": 2 unread")), (2, true));
     let menu = format!("{:?}", view.menu);
-    assert!(menu.contains("Bob in Kitchen: hello") && !menu.contains("Connect a homeserver"), "{menu}");
+    assert!(menu.contains("• Bob in Kitchen (home): hello") && !menu.contains("Connect a homeserver"), "{menu}");
     bench.say(DesktopEvent::ColorScheme(Some(true))).await;
     assert_eq!(tray(&bench).dark_panel, Some(true));
     bench.push(redaction("r", "Kitchen", "hello")).await;

@@ -156,7 +156,7 @@ async fn an_edit_while_the_popup_is_on_its_way_is_shown_after_it() {
 #[tokio::test(start_paused = true)]
 async fn what_changes_before_it_was_ever_shown_is_made_right_once_it_is_up() {
     for (change, expected) in [
-        (edit("e", "Kitchen", "two", "too"), vec!["2 messages\ntoo"]),
+        (edit("e", "Kitchen", "two", "too"), vec!["1 more\ntoo"]),
         (redaction("r", "Kitchen", "two"), vec!["one"]),
         (redaction("r", "Kitchen", "one"), vec!["two"]),
     ] {
@@ -185,7 +185,7 @@ async fn an_edit_of_a_message_that_the_popup_does_not_name_does_not_bring_it_up_
     bench.push(edit("e", "Kitchen", "one", "won")).await;
     assert_eq!(bench.shows(), [""; 0]);
     bench.push(edit("f", "Kitchen", "two", "too")).await;
-    assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "2 messages\ntoo".to_owned())]);
+    assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "1 more\ntoo".to_owned())]);
     assert_eq!(bench.shows().len(), 1);
 }
 

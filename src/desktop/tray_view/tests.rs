@@ -17,6 +17,10 @@ fn state() -> TrayState {
     }
 }
 
+fn in_menu(id: i64, is_unread: bool, line: &str) -> MenuNotice {
+    MenuNotice { id: NoticeId(id), is_unread, line: line.to_owned() }
+}
+
 /// The menu as text: a submenu indented, a tick before what is on.
 fn written(menu: &[MenuEntry]) -> String {
     menu.iter()
@@ -56,7 +60,7 @@ fn the_menu_offers_everything_in_its_order() {
 
 #[test]
 fn every_item_does_what_it_says() {
-    let newest = vec![(NoticeId(7), "Alice: hello".to_owned())];
+    let newest = vec![in_menu(7, false, "Alice: hello")];
     let mut found =
         actions(&TrayView::new(&TrayState { newest, connected: false, autostart: Some(false), ..state() }).menu);
     let paused = TrayState { paused_until: Some(state().now + 1.hour()), ..state() };
@@ -109,11 +113,11 @@ fn the_tooltip_says_it_in_words() {
 
 #[test]
 fn the_menu_lists_the_newest_five_notices() {
-    let newest = (1..=6).map(|id| (NoticeId(id), format!("Alice & _Carol_: {id}"))).collect();
+    let newest = (1..=6).map(|id| in_menu(id, id % 2 == 0, &format!("Alice & _Carol_: {id}"))).collect();
     let menu = TrayView::new(&TrayState { newest, ..state() }).menu;
     let lines = written(&menu);
     let shown: Vec<&str> = lines.lines().take_while(|line| *line != "--").collect();
-    let expected = (1..=5).map(|id| format!("Alice & _Carol_: {id}"));
+    let expected = (1..=5).map(|id| format!("{}Alice & _Carol_: {id}", if id % 2 == 0 { "• " } else { "" }));
     assert_eq!(shown[0], "(Nothing unread)");
     assert!(shown[1..].iter().copied().eq(expected), "{shown:?}");
 }

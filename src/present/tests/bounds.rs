@@ -26,6 +26,7 @@ const KEYS: &[&str] = &[
     "body",
     "msgtype",
     "filename",
+    "formatted_body",
     "m.relates_to",
     "m.in_reply_to",
     "rel_type",
@@ -64,6 +65,7 @@ const WORDS: &[&str] = &[
     "ring",
     "video",
     "> quoted\n\ntext",
+    "<b>a</b> <span data-mx-spoiler=\"b\">c</span>",
     "",
 ];
 
@@ -121,10 +123,11 @@ fn any_notice() -> impl Strategy<Value = Notice> {
 fn is_harmless(text: &str, max_chars: usize, max_lines: usize) -> bool {
     text.chars().count() <= max_chars
         && text.split('\n').count() <= max_lines
+        && text.matches('\u{2068}').count() == text.matches('\u{2069}').count()
         && !text.chars().any(|c| {
             (c.is_control() && c != '\n')
                 || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}')
-                || matches!(c, '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
+                || matches!(c, '\u{2066}' | '\u{2067}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
         })
 }
 
@@ -136,19 +139,21 @@ proptest! {
         count in 1..5_u64,
         show_text in any::<bool>(),
     ) {
-        let wording = Wording { show_text, timeout: Timeout::Default };
-        let digest = RoomDigest { count, highlight: older.highlight.then(|| older.clone()), newest: newest.clone() };
+        let options = RenderOptions { show_text, names_account: count == 2, newest_first: count == 3, ..ALWAYS };
+        let highlight = older.highlight.then(|| older.clone());
+        let lines = vec![older.clone(), newest.clone()];
+        let digest = RoomDigest { count, highlight, newest: newest.clone(), lines };
         let call = |state| Call { notice: newest.clone(), call_id: String::new(), deadline: Timestamp::UNIX_EPOCH, state };
         for popup in [
-            room_popup(&digest, ME, wording),
-            call_popup(&call(CallState::Ringing), wording),
-            call_popup(&call(CallState::Missed), wording),
+            room_popup(&digest, ME, options),
+            call_popup(&call(CallState::Ringing), options),
+            call_popup(&call(CallState::Missed), options),
         ] {
             prop_assert!(!popup.title.is_empty());
             prop_assert!(is_harmless(&popup.title, MAX_TITLE_CHARS, 1), "{:?}", popup.title);
             prop_assert!(is_harmless(&popup.text, MAX_TEXT_CHARS, MAX_TEXT_LINES), "{:?}", popup.text);
         }
-        let line = menu_line(&newest, ME, wording);
+        let line = menu_line(&newest, None, ME, options);
         prop_assert!(is_harmless(&line, MAX_MENU_CHARS, 1) && !line.is_empty(), "{line:?}");
         let body = body(&newest);
         prop_assert!(is_harmless(&body, MAX_BODY_CHARS, MAX_BODY_LINES), "{body:?}");

@@ -65,11 +65,63 @@ fn a_reply_is_shown_without_what_it_quotes() {
     says("> <@a:hs> one\\n> two\\n\\nanswer\\n> mine", "answer\n> mine");
     says("> <@a:hs> one\\n>\\n> two\\nanswer", "answer");
     says("no quote", "no quote");
-    says("> only a quote", "> only a quote");
+    says("> <@a:hs> only a quote", "> <@a:hs> only a quote");
+    says("> * <@a:hs> waves\\n\\nanswer", "answer");
     says(">_> look", ">_> look");
     let thread = r#"{"body":"> <@a:hs> x\n\nin a thread","m.relates_to":{"rel_type":"m.thread","event_id":"$t","is_falling_back":true,"m.in_reply_to":{"event_id":"$x"}}}"#;
-    super::check(&notice("m.room.message", thread), "Major Tom in Mission Control", "in a thread");
+    super::check(&notice("m.room.message", thread), "Major Tom in Mission Control", "> <@a:hs> x\n\nin a thread");
     super::check(&message("> a quote of my own\\n\\nx"), "Major Tom in Mission Control", "> a quote of my own\n\nx");
+}
+
+#[test]
+fn a_quote_of_the_writers_own_stays() {
+    let reply = r#""m.relates_to":{"m.in_reply_to":{"event_id":"$x"}}"#;
+    let says = |rest: &str, text: &str| {
+        says("m.room.message", &format!(r#"{{"msgtype":"m.text",{rest},{reply}}}"#), text);
+    };
+    says(r#""body":"> bring cake\n\nand candles""#, "> bring cake\n\nand candles");
+    says(r#""body":"> <b> x\ny""#, "> <b> x\ny");
+    says(r#""body":"> <@nobody> x\ny""#, "> <@nobody> x\ny");
+    let formatted = r#""body":"> <@a:hs> cake\n\nyes","formatted_body""#;
+    says(&format!(r#"{formatted}:"<blockquote>cake</blockquote>yes""#), "> <@a:hs> cake\n\nyes");
+    says(&format!(r#"{formatted}:"<mx-reply><blockquote>cake</blockquote></mx-reply>yes""#), "yes");
+}
+
+#[test]
+fn a_spoiler_is_hidden_in_every_kind_of_message() {
+    let spoiler = r#""body":"it: secret","formatted_body":"it: <span data-mx-spoiler=\"end\">secret</span>""#;
+    let check = |content: &str, text: &str| {
+        let notice = notice("m.room.message", content);
+        super::check(&notice, "Major Tom in Mission Control", text);
+        assert!(!menu_line(&notice, None, ME, ALWAYS).contains("secret"));
+        assert_eq!(body(&notice), text);
+    };
+    check(&format!(r#"{{"msgtype":"m.text",{spoiler}}}"#), "it: (spoiler: end)");
+    check(&format!(r#"{{"msgtype":"m.notice",{spoiler}}}"#), "it: (spoiler: end)");
+    check(&format!(r#"{{"msgtype":"m.emote",{spoiler}}}"#), "* Major Tom it: (spoiler: end)");
+    check(&format!(r#"{{"msgtype":"m.image","filename":"x.png",{spoiler}}}"#), "Photo: it: (spoiler: end)");
+    let relation = r#""m.relates_to":{"rel_type":"m.replace","event_id":"$x"}"#;
+    check(&format!(r#"{{"body":"* secret",{relation},"m.new_content":{{{spoiler}}}}}"#), "it: (spoiler: end)");
+    let reply = r#""m.relates_to":{"m.in_reply_to":{"event_id":"$x"}}"#;
+    let quoting = r#""body":"> <@a:hs> x\n\nsecret","formatted_body":"<mx-reply>x</mx-reply><span data-mx-spoiler>secret</span>""#;
+    check(&format!(r#"{{"msgtype":"m.text",{quoting},{reply}}}"#), "(spoiler)");
+    let html = r#"{"body":"<span data-mx-spoiler>secret</span>","mimetype":"text/html"}"#;
+    check(&format!(r#"{{"m.text":[{html},{{"body":"secret"}}]}}"#), "(spoiler)");
+}
+
+#[test]
+fn formatted_text_alone_is_read_without_its_tags() {
+    let says = |rest: &str, text: &str| says("m.room.message", &format!(r#"{{"msgtype":"m.notice",{rest}}}"#), text);
+    says(r#""formatted_body":"<b>Deploy</b> &amp; tests finished""#, "Deploy & tests finished");
+    says(r#""body":"","formatted_body":"<b>Backup</b> failed""#, "Backup failed");
+    says(r#""body":" \u200b","formatted_body":"<p>a</p><p>b</p>""#, "a\nb");
+    says(r#""body":"plain","formatted_body":"<b>rich</b>""#, "plain");
+    says(r#""formatted_body":"<img src='mxc://x'>""#, "New message");
+}
+
+#[test]
+fn history_keeps_the_indentation_of_code() {
+    assert_eq!(body(&message("```\\nfn x() {\\n    1\\n}\\n```")), "```\nfn x() {\n    1\n}\n```");
 }
 
 #[test]
@@ -86,7 +138,7 @@ fn an_edit_shown_alone_says_its_new_content() {
 fn a_redacted_event_says_nothing_of_what_it_said() {
     let redacted = Notice { redacted: true, ..highlight("secret", r#"{"room":true}"#) };
     check(&redacted, "Major Tom in Mission Control", "Message deleted");
-    assert_eq!(menu_line(&redacted, ME, ALWAYS), "Major Tom in Mission Control: Message deleted");
+    assert_eq!(menu_line(&redacted, None, ME, ALWAYS), "Major Tom in Mission Control: Message deleted");
     assert_eq!(body(&redacted), "Message deleted");
 }
 
@@ -106,7 +158,11 @@ fn other_things_that_people_say() {
     says("m.poll.start", "{}", "Poll");
     says("m.poll.response", "{}", "Major Tom voted in a poll");
     says("org.matrix.msc3381.poll.end", r#"{"m.text":"x"}"#, "Major Tom ended a poll");
-    says("m.beacon_info", "{}", "Major Tom shares a live location");
+    for event_type in ["m.beacon_info", "org.matrix.msc3672.beacon_info"] {
+        says(event_type, "{}", "Major Tom shares a live location");
+        says(event_type, r#"{"live":true}"#, "Major Tom shares a live location");
+        says(event_type, r#"{"live":false,"timeout":3600000}"#, "Major Tom stopped sharing a live location");
+    }
     says("m.room.redaction", "{}", "Major Tom deleted a message");
 }
 
@@ -114,7 +170,16 @@ fn other_things_that_people_say() {
 fn an_unknown_type_is_said_in_words() {
     says("org.example.some_thing", "{}", "Some thing");
     says("org.example.some-thing", r#"{"m.text":[{"body":"hi"}]}"#, "Some thing: hi");
-    says("m.room.third_party_invite", "{}", "Third party invite");
+    says("m.room.something_new", "{}", "Room something new");
+    says("m.policy.rule.somebody", "{}", "Policy rule somebody");
+    says("org.matrix.msc9999.call.something", "{}", "Call something");
+    says("org.matrix.msc9999", "{}", "Msc9999");
+    says("m.room.third_party_invite", "{}", "Major Tom invited somebody by email");
+    says("m.policy.rule.user", r#"{"entity":"@bad:x"}"#, "Major Tom changed a ban list");
+    says("im.vector.modular.widgets", "{}", "Major Tom changed the widgets of the room");
+    says("m.call.candidates", "{}", "Major Tom is connecting a call");
+    says("org.matrix.msc3401.call.member", r#"{"application":"m.call"}"#, "Major Tom is in a call");
+    says("m.call.member", "{}", "Major Tom left a call");
     says("plain", "{}", "Plain");
     says("org.example.\u{202e}", "{}", "Example");
     says("...", "{}", "New message");
@@ -144,8 +209,14 @@ fn an_invite_is_a_sentence_and_its_reason() {
     check(&by_field, "Major Tom invites you to Mission Control", "");
     check(&Notice { content: None, room_name: None, ..by_field }, "Major Tom invites you to chat", "");
     assert_eq!(popup(&invite, ALWAYS).category, "im.received");
-    let two = room_popup(&RoomDigest { count: 2, newest: invite, highlight: None }, ME, ALWAYS);
-    assert_eq!(two.text, "2 messages\njoin us");
+    let before = by("Carol", 0, message("hi"));
+    let two = |options| room_popup(&digest(2, &[&before, &invite]), ME, options).text;
+    assert_eq!(two(ALWAYS), "Carol: hi\njoin us");
+    assert_eq!(two(NEVER), "1 message", "an invite is none");
+    let silent = notice("m.room.member", r#"{"membership":"invite"}"#);
+    assert_eq!(room_popup(&digest(2, &[&before, &silent]), ME, ALWAYS).text, "Carol: hi");
+    let invites = digest(2, &[&Notice { id: NoticeId(0), ..invite.clone() }, &invite]);
+    assert_eq!(room_popup(&invites, ME, NEVER).text, "");
 }
 
 #[test]

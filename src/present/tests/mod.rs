@@ -14,8 +14,9 @@ use crate::{
 /// Whose popups they are.
 const ME: Option<&str> = Some("@me:hs");
 
-const ALWAYS: Wording = Wording { show_text: true, timeout: Timeout::Default };
-const NEVER: Wording = Wording { show_text: false, timeout: Timeout::Milliseconds(5000) };
+const ALWAYS: RenderOptions =
+    RenderOptions { show_text: true, timeout: Timeout::Default, lines: 3, newest_first: false, names_account: false };
+const NEVER: RenderOptions = RenderOptions { show_text: false, timeout: Timeout::Milliseconds(5000), ..ALWAYS };
 
 /// Major Tom says this in Mission Control.
 fn notice(event_type: &str, content: &str) -> Notice {
@@ -56,9 +57,15 @@ fn by(name: &str, id: i64, notice: Notice) -> Notice {
 }
 
 /// The popup of this notice alone.
-fn popup(notice: &Notice, wording: Wording) -> Popup {
-    let highlight = notice.highlight.then(|| notice.clone());
-    room_popup(&RoomDigest { count: 1, newest: notice.clone(), highlight }, ME, wording)
+fn popup(notice: &Notice, options: RenderOptions) -> Popup {
+    room_popup(&digest(1, &[notice]), ME, options)
+}
+
+/// So many messages, the newest of which are these, oldest first.
+fn digest(count: u64, lines: &[&Notice]) -> RoomDigest {
+    let lines: Vec<Notice> = lines.iter().map(|notice| (*notice).clone()).collect();
+    let highlight = lines.iter().rfind(|notice| notice.highlight).cloned();
+    RoomDigest { count, newest: lines.last().unwrap().clone(), highlight, lines }
 }
 
 #[track_caller]
@@ -100,12 +107,15 @@ fn a_highlight_is_marked_and_important() {
     let keyword = highlight("hi", "{}");
     check(&you, "Major Tom mentioned you in Mission Control", "hi");
     check(&room, "Major Tom mentioned the room in Mission Control", "hi");
-    check(&keyword, "Major Tom in Mission Control (highlight)", "hi");
-    check(&highlight("hi", r#"{"user_ids":[7],"room":"yes"}"#), "Major Tom in Mission Control (highlight)", "hi");
-    check(&highlight("hi", r#"{"user_ids":"x"}"#), "Major Tom in Mission Control (highlight)", "hi");
+    check(&keyword, "A highlight from Major Tom in Mission Control", "hi");
+    for odd in [r#"{"user_ids":[7],"room":"yes"}"#, r#"{"user_ids":"x"}"#] {
+        check(&highlight("hi", odd), "A highlight from Major Tom in Mission Control", "hi");
+    }
     check(&Notice { room_name: None, ..you.clone() }, "Major Tom mentioned you", "hi");
     check(&Notice { room_name: None, ..room }, "Major Tom mentioned the room", "hi");
-    check(&Notice { room_name: None, ..keyword }, "Major Tom (highlight)", "hi");
+    check(&Notice { room_name: None, ..keyword.clone() }, "A highlight from Major Tom", "hi");
+    let nobody = Notice { sender: None, sender_display_name: None, ..keyword };
+    check(&nobody, "A highlight in Mission Control", "hi");
     let nobody = Notice { sender: None, sender_display_name: None, ..you.clone() };
     check(&nobody, "Somebody mentioned you in Mission Control", "hi");
     assert_eq!(popup(&you, ALWAYS).urgency, Urgency::Critical);
@@ -117,10 +127,10 @@ fn a_highlight_is_marked_and_important() {
 fn a_mention_of_others_is_not_mine_where_it_is_known_who_i_am() {
     let title = |mentions: &str, me: Option<&str>| {
         let notice = highlight("hi", mentions);
-        let digest = RoomDigest { count: 1, newest: notice.clone(), highlight: Some(notice) };
-        room_popup(&digest, me, ALWAYS).title
+        room_popup(&digest(1, &[&notice]), me, ALWAYS).title
     };
-    let (mine, keyword) = ("Major Tom mentioned you in Mission Control", "Major Tom in Mission Control (highlight)");
+    let (mine, keyword) =
+        ("Major Tom mentioned you in Mission Control", "A highlight from Major Tom in Mission Control");
     assert_eq!(title(r#"{"user_ids":["@bob:hs","@me:hs"]}"#, ME), mine);
     assert_eq!(title(r#"{"user_ids":["@bob:hs"]}"#, ME), keyword, "a keyword in a reply to Bob");
     assert_eq!(title(r#"{"user_ids":["@me:hs"]}"#, None), mine, "most likely");
@@ -132,16 +142,100 @@ fn a_mention_of_others_is_not_mine_where_it_is_known_who_i_am() {
 }
 
 #[test]
-fn a_popup_of_several_messages_says_how_many_and_shows_the_newest() {
-    let digest = RoomDigest { count: 3, newest: message("a\\nb"), highlight: None };
-    let popup = room_popup(&digest, ME, ALWAYS);
+fn without_mentions_the_text_says_who_is_mentioned() {
+    let title = |body: &str, me: Option<&str>| {
+        let notice = Notice { highlight: true, ..message(body) };
+        room_popup(&digest(1, &[&notice]), me, ALWAYS).title
+    };
+    let you = "Major Tom mentioned you in Mission Control";
+    let keyword = "A highlight from Major Tom in Mission Control";
+    for body in ["Me: look", "look, me!", "@me:hs look", "ask @ME"] {
+        assert_eq!(title(body, ME), you, "{body}");
+    }
+    for body in ["some cake", "mention", "home", "is it me2", ""] {
+        assert_eq!(title(body, ME), keyword, "{body}");
+    }
+    assert_eq!(title("me: look", None), keyword, "of an account by hand nobody knows whose it is");
+    for me in [ME, None] {
+        assert_eq!(title("@room fire", me), "Major Tom mentioned the room in Mission Control");
+    }
+}
+
+#[test]
+fn a_popup_of_several_messages_shows_the_newest_ones_and_says_how_many_more() {
+    let [one, two, three] = [(1, "one"), (2, "two"), (3, "a\\nb")].map(|(id, body)| by("Major Tom", id, message(body)));
+    let popup = room_popup(&digest(3, &[&one, &two, &three]), ME, ALWAYS);
     assert_eq!(popup.title, "Major Tom in Mission Control");
-    assert_eq!(popup.text, "3 messages\na\nb");
-    assert_eq!(popup.key, PopupKey::Room(digest.newest.room()));
+    assert_eq!(popup.text, "one\ntwo\na\nb");
+    assert_eq!(popup.key, PopupKey::Room(one.room()));
     assert_eq!((popup.category, popup.timeout), ("im.received", Timeout::Default));
     assert_eq!(popup.actions, [("default", "Open")]);
-    let unknown = Notice { event_type: None, content: None, ..message("") };
-    assert_eq!(room_popup(&RoomDigest { newest: unknown, ..digest }, ME, ALWAYS).text, "3 messages");
+    let text = |count, lines: &[&Notice], options| room_popup(&digest(count, lines), ME, options).text;
+    assert_eq!(text(12, &[&one, &two, &three], ALWAYS), "9 more\none\ntwo\na\nb");
+    let two_lines = RenderOptions { lines: 2, ..ALWAYS };
+    assert_eq!(text(12, &[&one, &two, &three], two_lines), "10 more\ntwo\na\nb");
+    assert_eq!(text(3, &[&one, &two, &three], RenderOptions { lines: 1, ..ALWAYS }), "2 more\na\nb");
+    let newest_first = RenderOptions { newest_first: true, ..two_lines };
+    assert_eq!(text(12, &[&one, &two, &three], newest_first), "a\nb\ntwo\n10 more");
+}
+
+#[test]
+fn lines_of_several_people_say_who_wrote_them() {
+    let hello = by("Bob", 1, message("hello"));
+    let waves = by("Ann", 2, notice("m.room.message", r#"{"msgtype":"m.emote","body":"waves"}"#));
+    let lunch = by("Carol", 3, message("lunch?"));
+    let popup = room_popup(&digest(3, &[&hello, &waves, &lunch]), ME, ALWAYS);
+    assert_eq!(popup.title, "Carol in Mission Control");
+    assert_eq!(popup.text, "Bob: hello\n* Ann waves\nCarol: lunch?");
+}
+
+#[test]
+fn messages_without_a_text_are_only_counted() {
+    let unknown = |id| Notice { id: NoticeId(id), event_type: None, content: None, ..message("") };
+    assert_eq!(room_popup(&digest(3, &[&unknown(1), &unknown(2), &unknown(3)]), ME, ALWAYS).text, "3 messages");
+    let known = by("Major Tom", 2, message("hi"));
+    assert_eq!(room_popup(&digest(3, &[&unknown(1), &known, &unknown(3)]), ME, ALWAYS).text, "2 more\nhi");
+}
+
+#[test]
+fn the_newest_message_is_seen_however_long_the_others_are() {
+    let long: Vec<Notice> = (1..10).map(|id| by("Bob", id, message(&"x".repeat(5000)))).collect();
+    let newest = by("Bob", 10, message("the newest"));
+    let lines: Vec<&Notice> = long.iter().chain([&newest]).collect();
+    let text = room_popup(&digest(99, &lines), ME, RenderOptions { lines: 10, ..ALWAYS }).text;
+    assert!(text.starts_with("89 more\n") && text.ends_with("\nthe newest"), "{text}");
+    assert_eq!(text.lines().count(), 11);
+}
+
+#[test]
+fn with_several_accounts_every_title_says_which() {
+    let named = RenderOptions { names_account: true, ..ALWAYS };
+    let work = Notice { account: "work".to_owned(), ..message("hi") };
+    assert_eq!(popup(&message("hi"), named).title, "Major Tom in Mission Control (home)");
+    assert_eq!(popup(&work, named).title, "Major Tom in Mission Control (work)");
+    assert_eq!(menu_line(&work, None, ME, named), "Major Tom in Mission Control (work): hi");
+    let call = |state| Call { notice: work.clone(), ..call(state, "{}") };
+    assert_eq!(call_popup(&call(CallState::Ringing), named).title, "Major Tom is calling (work)");
+    assert_eq!(call_popup(&call(CallState::Missed), named).title, "Missed call from Major Tom (work)");
+    let bare = Notice { sender: None, sender_display_name: None, room_name: None, ..message("secret") };
+    let popup = popup(&bare, RenderOptions { show_text: false, ..named });
+    assert_eq!((popup.title.as_str(), popup.text.as_str()), ("New message (home)", ""));
+    let long = Notice { account: "x".repeat(64), room_name: Some("y".repeat(64)), ..message("hi") };
+    assert!(menu_line(&long, None, ME, named).contains("xxxx…): hi"));
+}
+
+#[test]
+fn a_name_from_right_to_left_does_not_turn_the_sentence() {
+    let room =
+        Notice { sender_display_name: Some("שלום\u{2069}".to_owned()), ..highlight("hi", r#"{"room":true}"#) };
+    assert_eq!(popup(&room, ALWAYS).title, "\u{2068}שלום\u{2069} mentioned the room in Mission Control");
+    let there = Notice { room_name: Some("مرحبا".to_owned()), ..message("hi") };
+    assert_eq!(popup(&there, ALWAYS).title, "Major Tom in \u{2068}مرحبا\u{2069}");
+    let emote = r#"{"msgtype":"m.emote","body":"wa\u2069v\u2068es"}"#;
+    let waves = Notice { sender_display_name: room.sender_display_name.clone(), ..notice("m.room.message", emote) };
+    check(&waves, "\u{2068}שלום\u{2069} in Mission Control", "* \u{2068}שלום\u{2069} waves");
+    assert_eq!(body(&waves), "* \u{2068}שלום\u{2069} waves");
+    assert_eq!(menu_line(&there, None, ME, ALWAYS), "Major Tom in \u{2068}مرحبا\u{2069}: hi");
 }
 
 #[test]
@@ -152,27 +246,33 @@ fn content_of_any_depth_is_only_content_that_says_nothing() {
 
 #[test]
 fn an_older_highlight_is_never_folded_away() {
-    let of = |highlight: Notice, newest: Notice| {
-        let popup = room_popup(&RoomDigest { count: 3, newest, highlight: Some(highlight) }, ME, ALWAYS);
-        assert_eq!(popup.urgency, Urgency::Critical);
-        (popup.title, popup.text)
+    let of = |highlight: &Notice, lines: &[&Notice]| {
+        room_popup(&RoomDigest { highlight: Some(highlight.clone()), ..digest(3, lines) }, ME, ALWAYS)
     };
-    let carol = || by("Carol", 9, message("lunch?"));
+    let carol = by("Carol", 9, message("lunch?"));
     let mention = by("Bob", 5, highlight("help", r#"{"user_ids":["@me:hs"]}"#));
-    assert_eq!(
-        of(mention.clone(), carol()),
-        ("Carol in Mission Control".to_owned(), "3 messages\nBob mentioned you: help\nlunch?".to_owned())
-    );
-    assert_eq!(
-        of(by("Bob", 5, highlight("fire", r#"{"room":true}"#)), carol()).1,
-        "3 messages\nBob mentioned the room: fire\nlunch?"
-    );
-    let emote = notice("m.room.message", r#"{"msgtype":"m.emote","body":"waves"}"#);
-    assert_eq!(
-        of(by("Bob", 5, highlight("cake", "{}")), by("Carol", 9, emote)),
-        ("Carol in Mission Control".to_owned(), "3 messages\nBob (highlight): cake\n* Carol waves".to_owned())
-    );
-    assert_eq!(of(mention.clone(), mention).1, "3 messages\nhelp");
+    let popup = of(&mention, &[&carol]);
+    assert_eq!((&*popup.title, &*popup.text), ("Carol in Mission Control", "1 more\nBob mentioned you: help\nlunch?"));
+    let alone = RoomDigest { count: 2, ..digest(2, &[&mention, &carol]) };
+    assert_eq!(room_popup(&alone, ME, ALWAYS).text, "Bob mentioned you: help\nCarol: lunch?", "among the lines");
+    let room = by("Bob", 5, highlight("fire", r#"{"room":true}"#));
+    assert_eq!(of(&room, &[&carol]).text, "1 more\nBob mentioned the room: fire\nlunch?");
+    let emote = by("Carol", 9, notice("m.room.message", r#"{"msgtype":"m.emote","body":"waves"}"#));
+    let popup = of(&by("Bob", 5, highlight("cake", "{}")), &[&emote]);
+    assert_eq!(popup.text, "1 more\nA highlight from Bob: cake\n* Carol waves");
+    assert_eq!(of(&mention, &[&mention]).text, "2 more\nhelp");
+}
+
+#[test]
+fn only_the_mention_itself_is_urgent() {
+    let mention = Notice { presentation: Presentation::Shown, ..by("Bob", 5, highlight("help", "{}")) };
+    let unseen = Notice { presentation: Presentation::Waiting, ..mention.clone() };
+    let lol = by("Carol", 9, message("lol"));
+    let urgency = |lines: &[&Notice]| room_popup(&digest(2, lines), ME, ALWAYS).urgency;
+    assert_eq!(urgency(&[&mention]), Urgency::Critical);
+    assert_eq!(urgency(&[&mention, &lol]), Urgency::Normal, "chatter after it");
+    assert_eq!(urgency(&[&unseen, &lol]), Urgency::Critical, "it was not shown yet");
+    assert_eq!(urgency(&[&lol, &mention]), Urgency::Critical);
 }
 
 #[test]
@@ -181,7 +281,7 @@ fn without_preview_only_who_where_and_how_many_are_said() {
         let popup = popup(notice, NEVER);
         assert_eq!((popup.title.as_str(), popup.text.as_str()), (title, text), "{:?}", notice.content);
         assert_eq!(popup.timeout, Timeout::Milliseconds(5000));
-        assert!(!menu_line(notice, ME, NEVER).contains("secret"));
+        assert!(!menu_line(notice, None, ME, NEVER).contains("secret"));
     };
     check(&message("secret"), "Major Tom in Mission Control", "New message");
     check(&notice("m.reaction", r#"{"m.relates_to":{"key":"secret"}}"#), "Major Tom in Mission Control", "New message");
@@ -193,11 +293,11 @@ fn without_preview_only_who_where_and_how_many_are_said() {
     );
     let bare = Notice { sender: None, sender_display_name: None, room_name: None, ..message("secret") };
     check(&bare, "New message", "");
-    let digest = |highlight| RoomDigest { count: 3, newest: by("Carol", 9, message("secret")), highlight };
-    assert_eq!(room_popup(&digest(None), ME, NEVER).text, "3 messages");
-    let older = room_popup(&digest(Some(highlight("secret", "{}"))), ME, NEVER);
+    let carol = by("Carol", 9, message("secret"));
+    assert_eq!(room_popup(&digest(3, &[&carol]), ME, NEVER).text, "3 messages");
+    let older = room_popup(&digest(3, &[&highlight("secret", "{}"), &carol]), ME, NEVER);
     assert_eq!(older.title, "Carol in Mission Control");
-    assert_eq!(older.text, "3 messages\nMajor Tom in Mission Control (highlight)");
+    assert_eq!(older.text, "3 messages\nA highlight from Major Tom in Mission Control");
 }
 
 #[test]
@@ -234,21 +334,24 @@ fn a_call_says_whether_it_is_a_video_call() {
 
 #[test]
 fn a_flood_becomes_one_sentence() {
-    let summary = |notices, rooms| summary_popup(notices, rooms, &[], ALWAYS);
+    let summary = |notices, rooms| summary_popup(notices, 0, rooms, &[], ALWAYS);
     assert_eq!(summary(127, 9).title, "127 messages in 9 rooms");
     assert_eq!(summary(12, 1).title, "12 messages in 1 room");
     assert_eq!(summary(1, 1).title, "1 message in 1 room");
     assert_eq!(summary(127, 9).text, "Click to open the newest");
     assert_eq!(summary(127, 9).key, PopupKey::Summary);
     let mention = by("Bob", 5, highlight("help", r#"{"user_ids":["@me:hs"]}"#));
-    let named = summary_popup(9, 4, &[menu_line(&mention, ME, ALWAYS)], ALWAYS);
+    let title = |notices, invites| summary_popup(notices, invites, 9, &[], ALWAYS).title;
+    assert_eq!(title(12, 2), "10 messages and 2 invites in 9 rooms");
+    assert_eq!(title(9, 9), "9 invites in 9 rooms");
+    let named = summary_popup(9, 0, 4, &[menu_line(&mention, None, ME, ALWAYS)], ALWAYS);
     assert_eq!((named.title.as_str(), named.urgency), ("9 messages in 4 rooms", Urgency::Critical));
     assert!(named.text.contains("Bob mentioned you") && named.text.contains("help"), "{}", named.text);
 }
 
 #[test]
 fn a_menu_line_has_who_where_and_the_beginning_of_the_text() {
-    let check = |notice: &Notice, expected: &str| assert_eq!(menu_line(notice, ME, ALWAYS), expected);
+    let check = |notice: &Notice, expected: &str| assert_eq!(menu_line(notice, None, ME, ALWAYS), expected);
     check(&message("hi\\nthere"), "Major Tom in Mission Control: hi there");
     check(
         &message("I'm floating in a most peculiar way"),
@@ -257,7 +360,19 @@ fn a_menu_line_has_who_where_and_the_beginning_of_the_text() {
     let long = Notice { room_name: Some("The Room With The Longest Name Of All".to_owned()), ..message("hi") };
     check(&long, "Major Tom in The Room With The Long…: hi");
     check(&notice("m.room.member", r#"{"membership":"invite"}"#), "Major Tom invites you to Mission Control");
-    assert_eq!(menu_line(&message("hi"), ME, NEVER), "Major Tom in Mission Control");
+    assert_eq!(menu_line(&message("hi"), None, ME, NEVER), "Major Tom in Mission Control");
+}
+
+#[test]
+fn a_menu_line_of_a_call_says_what_became_of_it() {
+    let line = |call: Option<CallState>, read| {
+        let notice = Notice { read, ..notice("m.call.invite", "{}") };
+        menu_line(&notice, call, ME, NEVER)
+    };
+    assert_eq!(line(Some(CallState::Ringing), false), "Major Tom is calling");
+    assert_eq!(line(Some(CallState::Missed), false), "Missed call from Major Tom");
+    assert_eq!(line(None, false), "Missed call from Major Tom");
+    assert_eq!(line(None, true), "Call from Major Tom");
 }
 
 #[test]

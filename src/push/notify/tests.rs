@@ -103,7 +103,44 @@ fn counts_are_read_inside_or_beside_the_notification() {
     check(r#"{"missed_calls":0}"#, "null", Some((0, Some(0))));
     check(r#"{"unread":4.0,"missed_calls":"1"}"#, "null", Some((4, None)));
     check(r#"{"unread":-4,"missed_calls":-1}"#, "null", Some((0, None)));
-    check(r#"{"unread":1e999,"missed_calls":99999999999999999999}"#, "null", Some((0, None)));
+    let largest = 9_007_199_254_740_991;
+    check(r#"{"unread":1e999,"missed_calls":99999999999999999999}"#, "null", Some((largest, Some(largest))));
+    check(r#"{"unread":9007199254740993}"#, "null", Some((largest, None)));
+}
+
+#[test]
+fn a_notification_of_nothing_but_devices_is_a_badge_of_zero() {
+    let counts = |body: &str| Notification::parse(body.as_bytes()).unwrap().counts;
+    let check = |members: &str, expected: Option<Counts>| {
+        let body = format!(r#"{{"notification":{{{members}"devices":[{DEVICE}]}}}}"#);
+        assert_eq!(counts(&body), expected, "{body}");
+    };
+    let zero = Some(Counts { unread: 0, missed_calls: None });
+    check("", zero);
+    check(r#""counts":{},"#, zero);
+    assert_eq!(counts(&format!(r#"{{"notification":{{}},"devices":[{DEVICE}]}}"#)), zero);
+    for more in [r#""room_id":"!r","#, r#""event_id":"$e","#, r#""prio":"low","#, r#""counts":7,"#] {
+        check(more, None);
+    }
+}
+
+#[test]
+fn tweaks_may_be_a_list_of_actions() {
+    let check = |list: &str, sound: SoundTweak, highlight: bool| {
+        let body = format!(r#"{{"notification":{{"devices":[{{"app_id":"a","pushkey":"k","tweaks":{list}}}]}}}}"#);
+        let devices = Notification::parse(body.as_bytes()).unwrap().devices;
+        assert_eq!(devices[0].tweaks, Tweaks { sound, highlight }, "{list}");
+    };
+    let default = || SoundTweak::Named("default".to_owned());
+    check(r#"[{"set_tweak":"sound","value":"default"},{"set_tweak":"highlight"}]"#, default(), true);
+    check(r#"[{"set_tweak":"sound","value":"default"},{"set_tweak":"highlight","value":false}]"#, default(), false);
+    check(r#"["notify",7,null,{"set_tweak":"highlight","value":true}]"#, SoundTweak::Silent, true);
+    check(r#"[{"set_tweak":"sound"}]"#, SoundTweak::Unusable, false);
+    for silent in ["null", "\"\"", "false"] {
+        check(&format!(r#"[{{"set_tweak":"sound","value":{silent}}}]"#), SoundTweak::Silent, false);
+    }
+    check(r#"[{"set_tweak":"sound","value":"../x"},{"set_tweak":"other"},{"value":1}]"#, SoundTweak::Unusable, false);
+    check(r#"[[{"set_tweak":"highlight"}]]"#, SoundTweak::Silent, false);
 }
 
 #[test]

@@ -2,8 +2,13 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// But for the flags that are spelled with tags.
+fn without_flags(text: &str) -> String {
+    ["🏴󠁧󠁢󠁥󠁮󠁧󠁿", "🏴󠁧󠁢󠁳󠁣󠁴󠁿"].iter().fold(text.to_owned(), |text, flag| text.replace(flag, ""))
+}
+
 fn is_harmless(text: &str) -> bool {
-    !text.chars().any(|c| {
+    !without_flags(text).chars().any(|c| {
         (c.is_control() && c != '\n')
             || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
             || matches!(c, '\u{61c}' | '\u{feff}' | '\u{ad}' | '\u{180e}' | '\u{2028}' | '\u{2029}')
@@ -59,6 +64,58 @@ fn emoji_and_the_spelling_of_words_stay_whole() {
 }
 
 #[test]
+fn flags_that_are_spelled_with_tags_stay_whole() {
+    let flags = ["🏴󠁧󠁢󠁥󠁮󠁧󠁿", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "🏴󠁧󠁢󠁷󠁬󠁳󠁿"];
+    for flag in flags {
+        assert_eq!(line(&format!("come on {flag}!"), 40), format!("come on {flag}!"));
+        assert_eq!(line(&format!("go {flag}"), 8), "go…", "not torn apart");
+    }
+    let england = flags[0];
+    let tags = england.trim_start_matches('\u{1f3f4}');
+    let check = |text: &str, expected: &str| assert_eq!(line(text, 80), expected, "{text:?}");
+    check(tags, "");
+    check(&format!("x{tags} 👍{tags}"), "x 👍");
+    check(&format!("{england}{tags}"), england);
+    check(tags.trim_end_matches('\u{e007f}'), "");
+    check(england.trim_end_matches('\u{e007f}'), "\u{1f3f4}");
+    check(&format!("\u{1f3f4}{}\u{e007f}", "\u{e0061}".repeat(7)), "\u{1f3f4}");
+    check("\u{1f3f4}\u{e0041}\u{e007f}", "\u{1f3f4}");
+}
+
+#[test]
+fn only_names_from_right_to_left_are_isolated() {
+    let name = |name: &str| isolated(name.to_owned());
+    assert_eq!(name("Major Tom"), "Major Tom");
+    assert_eq!(name("שלום"), "\u{2068}שלום\u{2069}");
+    assert_eq!(name("Tom مرحبا"), "\u{2068}Tom مرحبا\u{2069}");
+    assert_eq!(without_isolates("a\u{2068}b\u{2069}".to_owned()), "ab");
+}
+
+#[test]
+fn isolates_of_names_stay_and_are_always_closed() {
+    let check = |text: &str, max_chars: usize, expected: &str| {
+        assert_eq!(composed(text, max_chars, 2), expected, "{text:?} in {max_chars}");
+        assert_eq!(line(text, max_chars), line(&expected.replace(['\u{2068}', '\u{2069}'], ""), max_chars));
+    };
+    check("\u{2068}שלום\u{2069} waves", 40, "\u{2068}שלום\u{2069} waves");
+    check("\u{2069}a\u{2068}b", 40, "a\u{2068}b\u{2069}");
+    check("\u{2068}a\u{2068}b\u{2069}c\u{2069}", 40, "\u{2068}ab\u{2069}c");
+    assert_eq!(composed("\u{2068}שלום\u{2069} waves", 5, 1), "\u{2068}של…\u{2069}");
+    assert_eq!(composed("\u{2068}שלום\u{2069} waves", 6, 1), "\u{2068}שלו…\u{2069}");
+    assert_eq!(composed("\u{2068}שלום\u{2069} waves", 9, 1), "\u{2068}שלום\u{2069} w…");
+}
+
+#[test]
+fn history_keeps_the_indentation_of_code() {
+    let check = |text: &str, expected: &str| assert_eq!(history(text, 80, 10), expected, "{text:?}");
+    check("fn main() {\n    let x;\n\n\tx  +  1;\n}\n  ", "fn main() {\n    let x;\n\n    x + 1;\n}");
+    check("  first\n \u{200b} second \n   \n  third", "first\n  second\n\n  third");
+    check(&format!("a\n{}b", " ".repeat(4000)), &format!("a\n{}b", " ".repeat(40)));
+    assert_eq!(history("a\n    bcd", 7, 10), "a…");
+    assert_eq!(history("a\n    bcd", 8, 10), "a\n    b…");
+}
+
+#[test]
 fn combining_marks_are_limited_and_need_a_base() {
     let mark = "\u{301}";
     assert_eq!(line(&format!("Z{}a", mark.repeat(100)), 200), format!("Z{}a", mark.repeat(4)));
@@ -111,11 +168,8 @@ fn what_would_act_can_be_spelled_out() {
 
 #[test]
 fn markup_and_mnemonics_are_escaped() {
-    assert_eq!(
-        escape_markup("<b>&amp; \"quotes\" 'x'</b>"),
-        "&lt;b&gt;&amp;amp; &quot;quotes&quot; &#39;x&#39;&lt;/b&gt;"
-    );
-    assert!(matches!(escape_markup("plain"), Cow::Borrowed("plain")));
+    assert_eq!(escape_markup("<b>&amp; \"quotes\" 'x'</b>"), "&lt;b&gt;&amp;amp; \"quotes\" 'x'&lt;/b&gt;");
+    assert!(matches!(escape_markup("it's \"plain\""), Cow::Borrowed("it's \"plain\"")));
     assert_eq!(escape_mnemonic("R&D _x"), "R&&D _x");
     assert!(matches!(escape_mnemonic("plain"), Cow::Borrowed("plain")));
 }
@@ -125,7 +179,8 @@ proptest! {
     fn whatever_goes_in_what_comes_out_is_bounded_and_harmless(
         text in proptest::collection::vec(prop_oneof![any::<char>(), proptest::char::range('\u{0}', '\u{ff}'),
             proptest::char::range('\u{2000}', '\u{206f}'), proptest::char::range('\u{300}', '\u{36f}'),
-            prop_oneof![Just('\u{1b}'), Just('['), Just('\u{fe0f}'), Just('👩'), Just('\n'), Just(' ')]], 0..80)
+            prop_oneof![Just('\u{1b}'), Just('['), Just('\u{fe0f}'), Just('👩'), Just('\n'), Just(' '), Just('\u{1f3f4}'),
+                Just('\u{2068}'), Just('\u{2069}'), proptest::char::range('\u{e0060}', '\u{e007f}')]], 0..80)
             .prop_map(String::from_iter),
         max_chars in 0..50_usize,
         max_lines in 1..5_usize,
@@ -138,8 +193,15 @@ proptest! {
         for text in [&one, &many] {
             prop_assert!(text.chars().count() <= max_chars);
             prop_assert_eq!(text.trim(), text);
-            prop_assert!(!escape_markup(text).contains(['<', '>', '"', '\'']));
+            prop_assert!(!escape_markup(text).contains(['<', '>']));
         }
+        let kept = composed(&text, max_chars, max_lines);
+        prop_assert!(kept.chars().count() <= max_chars);
+        prop_assert!(kept.matches('\u{2068}').count() == kept.matches('\u{2069}').count(), "{kept:?}");
+        prop_assert_eq!(composed(&kept, max_chars, max_lines), kept.clone());
+        let indented = history(&text, max_chars, max_lines);
+        prop_assert!(indented.chars().count() <= max_chars && indented.split('\n').count() <= max_lines);
+        prop_assert_eq!(history(&indented, max_chars, max_lines), indented.clone());
         prop_assert_eq!(line(&one, max_chars), one.clone());
         prop_assert_eq!(paragraph(&many, max_chars, max_lines), many.clone());
     }
