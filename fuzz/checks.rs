@@ -17,7 +17,7 @@ use pushbell::{
         links::{self, Opening},
     },
     notice::{Call, CallState, Notice, NoticeId, RoomDigest},
-    present::{self, Wording, popup::Popup},
+    present::{self, RenderOptions, popup::Popup},
     push::{
         event::{Meaning, meaning},
         notify::{MAX_CONTENT_BYTES, MAX_ID_BYTES, MAX_NAME_BYTES, MAX_SOUND_NAME_CHARS, Notification, SoundTweak},
@@ -190,22 +190,22 @@ fn check_notice(notice: &Notice) {
         assert_harmless(&popup.text, present::MAX_TEXT_CHARS, present::MAX_TEXT_LINES);
     };
     for show_text in [true, false] {
-        let wording = Wording { show_text, timeout: Timeout::Default };
+        let options = RenderOptions { show_text, timeout: Timeout::Default };
         for count in [1, 1000] {
             let highlight = (count > 1).then(|| Notice { id: NoticeId(7), ..notice.clone() });
             popup(present::room_popup(
                 &RoomDigest { count, newest: notice.clone(), highlight },
                 Some("@alice:hs"),
-                wording,
+                options,
             ));
         }
         for state in [CallState::Ringing, CallState::Missed] {
             let call_id = String::new();
             let call = Call { notice: notice.clone(), call_id, deadline: Timestamp::UNIX_EPOCH, state };
-            popup(present::call_popup(&call, wording));
+            popup(present::call_popup(&call, options));
         }
-        popup(present::summary_popup(u64::MAX, 9, &[present::menu_line(notice, None, wording)], wording));
-        let line = present::menu_line(notice, Some("@alice:hs"), wording);
+        popup(present::summary_popup(u64::MAX, 9, &[present::menu_line(notice, None, options)], options));
+        let line = present::menu_line(notice, Some("@alice:hs"), options);
         assert!(!line.is_empty());
         assert_harmless(&line, present::MAX_MENU_CHARS, 1);
     }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use pushbell::{
     notice::{Call, CallState, Notice, NoticeId, RoomDigest},
     present::{
-        Wording, call_popup,
+        RenderOptions, call_popup,
         popup::{Popup, Timeout, Urgency},
         room_popup,
     },
@@ -24,7 +24,7 @@ use serde_json::value::RawValue;
 
 /// For whom the fixtures are.
 const ALICE: &str = "@alice:hs.test";
-const WORDING: Wording = Wording { show_text: true, timeout: Timeout::Default };
+const OPTIONS: RenderOptions = RenderOptions { show_text: true, timeout: Timeout::Default };
 
 #[test]
 fn every_fixture_is_read_and_put_into_words_as_stated() {
@@ -117,7 +117,7 @@ fn show(push: &Notification) -> String {
     let newest = Notice::from_push(push, &push.devices[0].tweaks, "home", NoticeId(1), Timestamp::UNIX_EPOCH);
     let in_room = |newest: Notice| {
         let highlight = newest.highlight.then(|| newest.clone());
-        in_words(&room_popup(&RoomDigest { count: 1, newest, highlight }, Some(ALICE), WORDING))
+        in_words(&room_popup(&RoomDigest { count: 1, newest, highlight }, Some(ALICE), OPTIONS))
     };
     match meaning(newest.event_type.as_deref(), newest.content.as_deref()) {
         Meaning::Message => in_room(newest),
@@ -128,7 +128,7 @@ fn show(push: &Notification) -> String {
         Meaning::Ringing { .. } => {
             let deadline = Timestamp::UNIX_EPOCH;
             let call = Call { notice: newest, call_id: "c".to_owned(), deadline, state: CallState::Ringing };
-            in_words(&call_popup(&call, WORDING))
+            in_words(&call_popup(&call, OPTIONS))
         }
     }
 }

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    controller::Topic,
+    controller::ProblemKind,
     http::{Endpoint, Limits, Server, tls::Tls},
     inbox::Inbox,
     platform::{addresses::AddressWatch, open_files, sockets},
@@ -129,7 +129,7 @@ impl Listening {
         &mut self,
         wanted: &[SocketAddr],
         config: &Path,
-    ) -> Result<Option<(Topic, String)>, String> {
+    ) -> Result<Option<(ProblemKind, String)>, String> {
         let wanted = &self.distinct(wanted);
         let mut failures = Vec::new();
         let mut bound = Vec::new();
@@ -188,7 +188,7 @@ impl Listening {
             self.missing = Missing::None;
         }
         self.serve_if_serving();
-        Ok(failures.map(|failures| (Topic::Listen, failures)))
+        Ok(failures.map(|failures| (ProblemKind::Listen, failures)))
     }
 
     /// Those without the ones that another stands for: `0.0.0.0` listens on `127.0.0.1` as well.

@@ -26,7 +26,7 @@ use tracing::Level;
 use crate::{
     app::live_desktop::LiveDesktop,
     control::{self, Instance, InstanceError},
-    controller::{Controller, Inputs, Parts, Topic},
+    controller::{Controller, Inputs, Parts, ProblemKind},
     desktop::DesktopEvent,
     failure::Failure,
     http::Endpoint,
@@ -129,7 +129,7 @@ async fn serve(
     let certificate = config.server.tls.clone().map(|files| Certificate::start(files, None)).transpose();
     let certificate = certificate.map_err(|error| Failure::Failed(error.to_string()))?;
     listening.set_tls(certificate.as_ref().map(Certificate::tls));
-    let unusable = certificate.as_ref().and_then(Certificate::problem).map(|reason| (Topic::Certificate, reason));
+    let unusable = certificate.as_ref().and_then(Certificate::problem).map(|reason| (ProblemKind::Certificate, reason));
     let heard_where = upkeep::heard_where(&config, &listening, certificate.as_ref());
 
     let has_tray = tray.is_some();

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use crate::{
     accounts::{Account, Accounts, AccountsFile, FIRST_ACCOUNT, new_pushkey},
     config::{self, Config},
-    controller::{Topic, WELCOME, own_popup},
+    controller::{ProblemKind, WELCOME, own_popup},
     failure::Failure,
     identity,
     inbox::{CountsScope, Inbox, Retention},
@@ -71,10 +71,10 @@ impl Start {
 }
 
 /// Reads the accounts. That they cannot be read is a problem, but does not keep the rest from running.
-pub(super) fn accounts(path: &Path) -> (Accounts, Option<(Topic, String)>) {
+pub(super) fn accounts(path: &Path) -> (Accounts, Option<(ProblemKind, String)>) {
     match Accounts::read(path) {
         Ok(accounts) => (accounts, None),
-        Err(error) => (Accounts::unavailable(&error), Some((Topic::Accounts, error.to_string()))),
+        Err(error) => (Accounts::unavailable(&error), Some((ProblemKind::Accounts, error.to_string()))),
     }
 }
 

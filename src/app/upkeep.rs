@@ -20,7 +20,7 @@ use crate::{
     accounts::Accounts,
     config::Config,
     control::{Command, Reply, Request},
-    controller::{self, Ask, Event, Topic},
+    controller::{self, AppRequest, Event, ProblemKind},
     desktop::OpenTarget,
     http::{
         Endpoint, Settings,
@@ -102,7 +102,7 @@ impl Upkeep {
     pub(super) async fn run(
         mut self,
         files: io::Result<FileWatch>,
-        mut asked: mpsc::UnboundedReceiver<Ask>,
+        mut asked: mpsc::UnboundedReceiver<AppRequest>,
         mut commands: mpsc::Receiver<Command>,
         controller: mpsc::Sender<Command>,
     ) -> Listening {
@@ -118,18 +118,18 @@ impl Upkeep {
                 () = &mut termination => break,
                 () = self.listening.retry_is_due() => {
                     let problem = self.listening.try_again().await;
-                    self.tell(Event::Problem(Topic::Listen, problem));
+                    self.tell(Event::Problem(ProblemKind::Listen, problem));
                     self.tell_listening();
                 }
                 () = Certificate::changed(&mut self.certificate) => self.tell_listening(),
                 Some(changed) = told.recv() => self.files_changed(&changed).await,
                 ask = asked.recv() => match ask {
-                    Some(Ask::Quit) | None => break,
-                    Some(Ask::SendTest { unread }) => self.send_test(unread),
-                    Some(Ask::SetAutostart(on)) => self.autostart.set(on),
-                    Some(Ask::CatchUp(missing)) => self.catching_up.missing(missing),
-                    Some(Ask::Connect { token }) => self.connect(token),
-                    Some(Ask::OpenConfiguration { token }) => {
+                    Some(AppRequest::Quit) | None => break,
+                    Some(AppRequest::SendTest { unread }) => self.send_test(unread),
+                    Some(AppRequest::SetAutostart(on)) => self.autostart.set(on),
+                    Some(AppRequest::CatchUp(missing)) => self.catching_up.missing(missing),
+                    Some(AppRequest::Connect { token }) => self.connect(token),
+                    Some(AppRequest::OpenConfiguration { token }) => {
                         self.tell(Event::Open(OpenTarget::File(self.paths.config.clone()), token));
                     }
                 },
@@ -169,9 +169,9 @@ impl Upkeep {
     async fn read_config(&mut self) {
         let config = match Config::load(&self.paths.config) {
             Ok(config) => with_inherited(config, &self.inherited),
-            Err(error) => return self.tell(Event::Problem(Topic::Configuration, Some(error.to_string()))),
+            Err(error) => return self.tell(Event::Problem(ProblemKind::Configuration, Some(error.to_string()))),
         };
-        self.tell(Event::Problem(Topic::Configuration, None));
+        self.tell(Event::Problem(ProblemKind::Configuration, None));
         if config == self.config {
             return;
         }
@@ -185,7 +185,7 @@ impl Upkeep {
             Ok(problem) => problem.map(|(_, reason)| reason),
             Err(reason) => Some(reason),
         };
-        self.tell(Event::Problem(Topic::Listen, problem));
+        self.tell(Event::Problem(ProblemKind::Listen, problem));
         self.tell(Event::Configured(Box::new(config.clone())));
         self.config = config;
         self.tell_listening();
@@ -201,14 +201,14 @@ impl Upkeep {
                 self.listening.set_tls(certificate.as_ref().map(Certificate::tls));
                 self.certificate = certificate;
             }
-            Err(error) => self.tell(Event::Problem(Topic::Certificate, Some(error.to_string()))),
+            Err(error) => self.tell(Event::Problem(ProblemKind::Certificate, Some(error.to_string()))),
         }
     }
 
     /// Tells where and how homeservers are listened to, and what is wrong with the certificate.
     fn tell_listening(&mut self) {
         let problem = self.certificate.as_ref().and_then(Certificate::problem);
-        self.tell(Event::Problem(Topic::Certificate, problem));
+        self.tell(Event::Problem(ProblemKind::Certificate, problem));
         let heard = heard_where(&self.config, &self.listening, self.certificate.as_ref());
         self.tell(Event::Listening(heard));
     }
@@ -223,7 +223,7 @@ impl Upkeep {
         self.endpoint.set_accounts(accounts);
         self.tell(Event::Accounts(self.endpoint.accounts()));
         self.catching_up.accounts(self.endpoint.accounts());
-        self.tell(Event::Problem(Topic::Accounts, problem));
+        self.tell(Event::Problem(ProblemKind::Accounts, problem));
     }
 
     fn tell(&self, event: Event) {

@@ -9,7 +9,7 @@ pub const WELCOME: &str = "Pushbell is ready";
 
 /// What a problem is about: one at a time for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Topic {
+pub enum ProblemKind {
     /// `pushbell.toml`
     Configuration,
     /// `accounts.toml`
@@ -26,7 +26,7 @@ pub enum Topic {
     SignIn,
 }
 
-impl Topic {
+impl ProblemKind {
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Configuration => "The configuration has a fault",
@@ -56,7 +56,7 @@ pub fn own_popup(title: &'static str, text: &str) -> Popup {
 
 impl<D: Desktop> Controller<D> {
     /// Tells the person once about something that is wrong.
-    pub(super) fn problem(&mut self, topic: Topic, reason: String) {
+    pub(super) fn problem(&mut self, topic: ProblemKind, reason: String) {
         if self.problems.get(&topic) == Some(&reason) {
             return;
         }
@@ -66,7 +66,7 @@ impl<D: Desktop> Controller<D> {
     }
 
     /// It is no longer wrong.
-    pub(super) fn solved(&mut self, topic: Topic) {
+    pub(super) fn solved(&mut self, topic: ProblemKind) {
         self.problems.remove(&topic);
         self.announcements.remove(topic.title());
         self.withdraw(&PopupKey::Own(topic.title()));

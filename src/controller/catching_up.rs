@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use tokio::time::{Duration, Instant};
 
-use super::{Ask, Controller, Missing};
+use super::{AppRequest, Controller, Missing};
 use crate::{desktop::Desktop, inbox::News, notice::RoomKey};
 
 /// A popup waits so long for what its push has left out.
@@ -41,7 +41,7 @@ impl<D: Desktop> Controller<D> {
             let before = self.last.accounts.iter().find(|before| before.account == account.account);
             let gap = before.and_then(|before| Some(account.last_push?.duration_since(before.last_push?)));
             if gap.is_some_and(|gap| Duration::try_from(gap).is_ok_and(|gap| gap >= LONG_GAP)) {
-                self.ask(Ask::CatchUp(Missing::After { account: account.account.clone() }));
+                self.ask(AppRequest::CatchUp(Missing::After { account: account.account.clone() }));
             }
         }
     }

@@ -32,10 +32,10 @@ use crate::{
     desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState},
     inbox::{Inbox, InboxError, News, Read, Retention, Shown},
     notice::NoticeId,
-    present::{Wording, popup::Popup},
+    present::{RenderOptions, popup::Popup},
     wake::WakeWindow,
 };
-pub use announcements::{Topic, WELCOME, own_popup};
+pub use announcements::{ProblemKind, WELCOME, own_popup};
 use calls::Calls;
 use catching_up::CatchingUp;
 use left_up::LeftUp;
@@ -71,7 +71,7 @@ pub enum Event {
     Accounts(Arc<Accounts>),
     /// Something is (or with `None` no longer is) not as the person wants it: shown in `status`, and in a popup of its own
     /// when it is new.
-    Problem(Topic, Option<String>),
+    Problem(ProblemKind, Option<String>),
     /// Catching up has begun, or it has ended for all accounts.
     CatchingUp(bool),
     /// What is known of the sessions of signed-in accounts, by the account's name.
@@ -109,7 +109,7 @@ pub struct Inputs {
 
 /// What the controller asks of the program around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ask {
+pub enum AppRequest {
     /// Send a test push through the real endpoint.
     SendTest {
         /// The unread number of now, that the push may say one more.
@@ -158,7 +158,7 @@ pub struct Parts<D> {
     /// The accounts in force.
     pub accounts: Arc<Accounts>,
     /// What is asked of the program.
-    pub asks: mpsc::UnboundedSender<Ask>,
+    pub asks: mpsc::UnboundedSender<AppRequest>,
     /// Whether there is to be a tray icon at all.
     pub tray: bool,
     /// Opened when the computer wakes: pushes that come then were held back while it slept.
@@ -185,7 +185,7 @@ pub struct Controller<D> {
     tray_host: ServiceState,
     sound: ServiceState,
     listening: Listening,
-    problems: BTreeMap<Topic, String>,
+    problems: BTreeMap<ProblemKind, String>,
     /// Popups about Pushbell itself that have not been shown yet, by title.
     announcements: BTreeMap<&'static str, Popup>,
     /// More waiting rooms than this become one summary, until all that waits has been shown.
@@ -275,7 +275,7 @@ impl<D: Desktop> Controller<D> {
         &mut self,
         listening: Listening,
         announcement: Option<Popup>,
-        problems: impl Iterator<Item = (Topic, String)>,
+        problems: impl Iterator<Item = (ProblemKind, String)>,
     ) {
         self.listens(listening);
         if let Some(popup) = announcement {
@@ -465,7 +465,7 @@ impl<D: Desktop> Controller<D> {
     }
 
     async fn configure(&mut self, config: Config) {
-        self.solved(Topic::Configuration);
+        self.solved(ProblemKind::Configuration);
         self.parts.desktop.configure(&config);
         let retention = Retention { keep_days: config.history.keep_days, keep_bodies: config.history.keep_bodies };
         self.parts.config = config;
@@ -478,16 +478,16 @@ impl<D: Desktop> Controller<D> {
     fn inbox_failed(&mut self, error: &InboxError) {
         self.inbox_works = false;
         self.look_again_at(Instant::now() + INBOX_RETRY);
-        self.problem(Topic::Inbox, error.to_string());
+        self.problem(ProblemKind::Inbox, error.to_string());
     }
 
-    fn wording(&self) -> Wording {
+    fn options(&self) -> RenderOptions {
         let show_text = match self.parts.config.popup.preview {
             Preview::Always => true,
             Preview::Unlocked => self.screen_locked == Some(false),
             Preview::Never => false,
         };
-        Wording { show_text, timeout: self.parts.config.popup.timeout }
+        RenderOptions { show_text, timeout: self.parts.config.popup.timeout }
     }
 
     /// Whether popups are wanted now.

@@ -6,7 +6,7 @@ use jiff::{Timestamp, Zoned};
 use tokio::time::Instant;
 
 use super::{
-    Ask, BACKLOG_ROOMS, Controller, LONGEST_NEWS_INTERVAL, Missing, NEWS_INTERVAL, Topic,
+    AppRequest, BACKLOG_ROOMS, Controller, LONGEST_NEWS_INTERVAL, Missing, NEWS_INTERVAL, ProblemKind,
     plan::{Situation, Step},
     popups::Subject,
 };
@@ -48,10 +48,10 @@ impl<D: Desktop> Controller<D> {
                 Err(error) => self.inbox_failed(&error),
             }
         }
-        if self.inbox_works && self.problems.contains_key(&Topic::Inbox) {
-            self.solved(Topic::Inbox);
+        if self.inbox_works && self.problems.contains_key(&ProblemKind::Inbox) {
+            self.solved(ProblemKind::Inbox);
             // Pushes were refused meanwhile.
-            self.ask(Ask::CatchUp(Missing::Anywhere));
+            self.ask(AppRequest::CatchUp(Missing::Anywhere));
         }
         self.draw_tray();
     }
@@ -103,7 +103,7 @@ impl<D: Desktop> Controller<D> {
             "A new one was begun: new messages are shown as ever, older ones are no longer listed. The old one is kept as {}.",
             kept_as.display()
         );
-        self.problem(Topic::Damage, reason);
+        self.problem(ProblemKind::Damage, reason);
         self.unwritten.shown.clear();
         self.unwritten.reads.clear();
         if let Some(pause) = self.pause {
@@ -240,7 +240,7 @@ impl<D: Desktop> Controller<D> {
     }
 
     fn show_calls(&mut self, now: Instant) {
-        let wording = self.wording();
+        let options = self.options();
         for call in &self.last.calls {
             let key = PopupKey::Call(call.notice.id);
             if self.calls.is_shown(call) || self.popups.is_under_way(&key) {
@@ -252,7 +252,7 @@ impl<D: Desktop> Controller<D> {
             }
             let shown = Shown::Call(call.notice.id, call.state);
             let serial = self.popups.ask(key, Some(shown), Some(Subject::from(&call.notice)));
-            self.parts.desktop.show(serial, present::call_popup(call, wording));
+            self.parts.desktop.show(serial, present::call_popup(call, options));
         }
     }
 
@@ -264,7 +264,7 @@ impl<D: Desktop> Controller<D> {
             Ok(None) => return self.withdraw(&key),
             Err(error) => return self.inbox_failed(&error),
         };
-        let popup = present::room_popup(&digest, self.user_of(&digest.newest), self.wording());
+        let popup = present::room_popup(&digest, self.user_of(&digest.newest), self.options());
         let subject = Subject::from(&digest.newest).said_by(&popup);
         if self.popups.tells_already(&key, &subject) {
             // A change of a message that it does not name: services would bring up the same once more.
@@ -285,7 +285,7 @@ impl<D: Desktop> Controller<D> {
             // What is newer hides whether this has changed. It waits, and replaces this unless a summary tells of it.
             Ok(Some(digest)) if digest.newest.id > told.newest => true,
             Ok(Some(digest)) => {
-                let popup = present::room_popup(&digest, self.user_of(&digest.newest), self.wording());
+                let popup = present::room_popup(&digest, self.user_of(&digest.newest), self.options());
                 told == Subject::from(&digest.newest).said_by(&popup)
             }
             Ok(None) => false,
@@ -320,7 +320,7 @@ impl<D: Desktop> Controller<D> {
                 Err(error) => return self.inbox_failed(&error),
             }
         }
-        let mut popup = present::summary_popup(tally.notices, tally.rooms, &named, self.wording());
+        let mut popup = present::summary_popup(tally.notices, tally.rooms, &named, self.options());
         if self.catching_up.is_cut_short {
             popup.text = format!("There were more than are read back.\n{}", popup.text);
         }
@@ -337,7 +337,7 @@ impl<D: Desktop> Controller<D> {
     }
 
     pub(super) fn menu_line(&self, notice: &Notice) -> String {
-        present::menu_line(notice, self.user_of(notice), self.wording())
+        present::menu_line(notice, self.user_of(notice), self.options())
     }
 
     pub(super) fn badge(&self) -> Badge {

@@ -4,7 +4,7 @@ use jiff::{Timestamp, Zoned};
 use tokio::time::{Duration, Instant};
 
 use super::{
-    Ask, BACKLOG_ROOMS, Controller, Missing, Topic, WAKE_GATHER, WELCOME, own_popup,
+    AppRequest, BACKLOG_ROOMS, Controller, Missing, ProblemKind, WAKE_GATHER, WELCOME, own_popup,
     pause::{self, Pause},
     popups::Subject,
 };
@@ -53,7 +53,7 @@ impl<D: Desktop> Controller<D> {
                 self.parts.wake_window.open();
                 self.pause = self.pause.map(|pause| pause.after_sleep(Timestamp::now(), now));
                 self.look_again_at(now + WAKE_GATHER);
-                self.ask(Ask::CatchUp(Missing::Anywhere));
+                self.ask(AppRequest::CatchUp(Missing::Anywhere));
             }
         }
     }
@@ -156,10 +156,12 @@ impl<D: Desktop> Controller<D> {
                 }
             }
             PopupKey::Summary => self.open_newest(token).await,
-            PopupKey::Own(title) if *title == WELCOME => self.ask(Ask::Connect { token }),
+            PopupKey::Own(title) if *title == WELCOME => self.ask(AppRequest::Connect { token }),
             PopupKey::Own(title)
-                if [Topic::Accounts, Topic::Inbox, Topic::Damage, Topic::SignIn].map(Topic::title).contains(title) => {}
-            PopupKey::Own(_) => self.ask(Ask::OpenConfiguration { token }),
+                if [ProblemKind::Accounts, ProblemKind::Inbox, ProblemKind::Damage, ProblemKind::SignIn]
+                    .map(ProblemKind::title)
+                    .contains(title) => {}
+            PopupKey::Own(_) => self.ask(AppRequest::OpenConfiguration { token }),
         }
         self.acknowledge(key, subject).await;
     }
@@ -239,21 +241,21 @@ impl<D: Desktop> Controller<D> {
                 self.draw_tray();
             }
             TrayAction::Clear => self.clear().await,
-            TrayAction::Test => self.ask(Ask::SendTest { unread: self.badge().unread }),
-            TrayAction::OpenConfiguration => self.ask(Ask::OpenConfiguration { token: None }),
-            TrayAction::Connect => self.ask(Ask::Connect { token: None }),
+            TrayAction::Test => self.ask(AppRequest::SendTest { unread: self.badge().unread }),
+            TrayAction::OpenConfiguration => self.ask(AppRequest::OpenConfiguration { token: None }),
+            TrayAction::Connect => self.ask(AppRequest::Connect { token: None }),
             TrayAction::ToggleAutostart => {
                 // Shown at once: the menu ticks what is clicked by itself, and a second click means the contrary.
                 let on = !self.autostart.unwrap_or(false);
                 self.autostart = Some(on);
                 self.draw_tray();
-                self.ask(Ask::SetAutostart(on));
+                self.ask(AppRequest::SetAutostart(on));
             }
-            TrayAction::Quit => self.ask(Ask::Quit),
+            TrayAction::Quit => self.ask(AppRequest::Quit),
         }
     }
 
-    pub(super) fn ask(&self, ask: Ask) {
+    pub(super) fn ask(&self, ask: AppRequest) {
         // The program that no longer listens is ending already.
         drop(self.parts.asks.send(ask));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Controller, Topic};
+use super::{Controller, ProblemKind};
 use crate::{
     control::{AccountStatus, InboxStatus, Reply, Request, Status},
     desktop::{Desktop, ServiceState},
@@ -48,7 +48,7 @@ impl<D: Desktop> Controller<D> {
     }
 
     fn outcome(&self) -> Reply {
-        self.problems.get(&Topic::Inbox).map_or(Reply::Done, |reason| Reply::Failed { reason: reason.clone() })
+        self.problems.get(&ProblemKind::Inbox).map_or(Reply::Done, |reason| Reply::Failed { reason: reason.clone() })
     }
 
     /// An inbox that cannot be used is among the problems.

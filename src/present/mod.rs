@@ -44,7 +44,7 @@ const OPEN: (&str, &str) = ("default", "Open");
 
 /// What a popup may show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wording {
+pub struct RenderOptions {
     /// Whether the text of messages may be shown (`popup.preview`, and whether the screen is locked).
     pub show_text: bool,
     /// `popup.timeout`.
@@ -54,7 +54,7 @@ pub struct Wording {
 /// The popup of a room: its newest message, how many there are, and before it an older highlight that is unread still,
 /// so that chatter does not fold it away. `me` is the user ID of its account, where that is known.
 #[must_use]
-pub fn room_popup(digest: &RoomDigest, me: Option<&str>, wording: Wording) -> Popup {
+pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Popup {
     let newest = Event::read(&digest.newest, me);
     let older_highlight = digest.highlight.as_ref().filter(|notice| notice.id != digest.newest.id);
     let older_highlight = older_highlight.map(|notice| Event::read(notice, me));
@@ -63,7 +63,7 @@ pub fn room_popup(digest: &RoomDigest, me: Option<&str>, wording: Wording) -> Po
     if digest.count > 1 {
         parts.push(counted(digest.count, "message"));
     }
-    if wording.show_text {
+    if options.show_text {
         parts.extend(older_highlight.as_ref().map(shared_line));
         parts.extend(own_text(&newest, &headline).filter(|said| digest.count <= 1 || said != PLAIN_TITLE));
     } else if let Some(highlight) = &older_highlight {
@@ -84,13 +84,13 @@ pub fn room_popup(digest: &RoomDigest, me: Option<&str>, wording: Wording) -> Po
         },
         category: "im.received",
         actions: vec![OPEN],
-        timeout: wording.timeout,
+        timeout: options.timeout,
     }
 }
 
 /// The popup of a call: "Bob is calling" while it rings, "Missed call from Bob" afterwards. Never the text of messages.
 #[must_use]
-pub fn call_popup(call: &Call, wording: Wording) -> Popup {
+pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
     let event = Event::read(&call.notice, None);
     let who = event.who_or_somebody();
     let place = event.place();
@@ -116,14 +116,14 @@ pub fn call_popup(call: &Call, wording: Wording) -> Popup {
             urgency: Urgency::Normal,
             category: "call.unanswered",
             actions: vec![OPEN],
-            timeout: wording.timeout,
+            timeout: options.timeout,
         },
     }
 }
 
 /// "127 messages in 9 rooms". It names highlights, each with its [`menu_line`], so that no mention is folded away unseen.
 #[must_use]
-pub fn summary_popup(notices: u64, rooms: u64, highlights: &[String], wording: Wording) -> Popup {
+pub fn summary_popup(notices: u64, rooms: u64, highlights: &[String], options: RenderOptions) -> Popup {
     Popup {
         key: PopupKey::Summary,
         title: format!("{} in {}", counted(notices, "message"), counted(rooms, "room")),
@@ -131,17 +131,17 @@ pub fn summary_popup(notices: u64, rooms: u64, highlights: &[String], wording: W
         urgency: if highlights.is_empty() { Urgency::Normal } else { Urgency::Critical },
         category: "im.received",
         actions: vec![OPEN],
-        timeout: wording.timeout,
+        timeout: options.timeout,
     }
 }
 
 /// One line for the tray's menu: who, where and the beginning of the text. At most 60 characters. `me` is as in
 /// [`room_popup`].
 #[must_use]
-pub fn menu_line(notice: &Notice, me: Option<&str>, wording: Wording) -> String {
+pub fn menu_line(notice: &Notice, me: Option<&str>, options: RenderOptions) -> String {
     let event = Event::read(notice, me);
     let headline = Headline::of(&event);
-    match own_text(&event, &headline).filter(|_| wording.show_text) {
+    match own_text(&event, &headline).filter(|_| options.show_text) {
         None => text::line(headline.text(), MAX_MENU_CHARS),
         Some(said) => {
             let title = text::line(headline.text(), MAX_MENU_TITLE_CHARS);

@@ -31,7 +31,7 @@ use self::{
 use crate::{
     accounts::{Account, Accounts, SignIn},
     control::SignInStatus,
-    controller::{Event, Missing, Topic},
+    controller::{Event, Missing, ProblemKind},
     inbox::Inbox,
     platform::{Interruption, interruptions::Interruptions},
     secrets::Secrets,
@@ -303,7 +303,7 @@ impl Driver {
             Some(format!("{user_id}: {reason}. Pushes still come as long as the homeserver sends them. Run {command}"))
         });
         let ends: Vec<_> = ends.collect();
-        self.tell(Event::Problem(Topic::SignIn, (!ends.is_empty()).then(|| ends.join("\n"))));
+        self.tell(Event::Problem(ProblemKind::SignIn, (!ends.is_empty()).then(|| ends.join("\n"))));
     }
 
     fn tell_status(&self) {

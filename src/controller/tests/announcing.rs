@@ -6,7 +6,7 @@ use crate::desktop::tray_view::PauseLength;
 const FAULT: &str = "The configuration has a fault";
 
 fn problem(reason: Option<&str>) -> Event {
-    Event::Problem(Topic::Configuration, reason.map(str::to_owned))
+    Event::Problem(ProblemKind::Configuration, reason.map(str::to_owned))
 }
 
 #[tokio::test(start_paused = true)]
@@ -32,7 +32,7 @@ async fn what_cannot_be_told_yet_is_told_when_the_service_comes() {
     let (asks, asked) = mpsc::unbounded_channel();
     bench.asks = asked;
     bench.controller.parts.asks = asks;
-    let listen = (Topic::Listen, "192.0.2.1:7874".to_owned());
+    let listen = (ProblemKind::Listen, "192.0.2.1:7874".to_owned());
     let welcome = own_popup(WELCOME, "Click");
     bench.controller.prepare(Listening::default(), Some(welcome), [listen].into_iter()).await;
     bench.handle(problem(Some("line 1"))).await;
@@ -70,14 +70,14 @@ async fn clicks_lead_to_what_is_to_be_done() {
         token: Some("token".into()),
     };
     bench.say(click(WELCOME)).await;
-    assert_eq!(bench.asks.try_recv(), Ok(Ask::Connect { token: Some("token".into()) }));
+    assert_eq!(bench.asks.try_recv(), Ok(AppRequest::Connect { token: Some("token".into()) }));
     bench.say(click(FAULT)).await;
-    assert_eq!(bench.asks.try_recv(), Ok(Ask::OpenConfiguration { token: Some("token".into()) }));
-    for topic in [Topic::Listen, Topic::Certificate] {
+    assert_eq!(bench.asks.try_recv(), Ok(AppRequest::OpenConfiguration { token: Some("token".into()) }));
+    for topic in [ProblemKind::Listen, ProblemKind::Certificate] {
         bench.say(click(topic.title())).await;
-        assert_eq!(bench.asks.try_recv(), Ok(Ask::OpenConfiguration { token: Some("token".into()) }));
+        assert_eq!(bench.asks.try_recv(), Ok(AppRequest::OpenConfiguration { token: Some("token".into()) }));
     }
-    for topic in [Topic::Accounts, Topic::Inbox, Topic::Damage, Topic::SignIn] {
+    for topic in [ProblemKind::Accounts, ProblemKind::Inbox, ProblemKind::Damage, ProblemKind::SignIn] {
         bench.say(click(topic.title())).await;
         assert!(bench.asks.try_recv().is_err(), "the configuration has nothing to do with it: {topic:?}");
     }
@@ -95,7 +95,7 @@ async fn a_damaged_inbox_is_told_of_and_the_new_one_knows_of_the_pause() {
     }
     let news = News { set_aside: Some("/data/kept".into()), ..News::default() };
     bench.controller.tell(news, Instant::now()).await;
-    assert!(bench.controller.problems[&Topic::Damage].contains("/data/kept"));
+    assert!(bench.controller.problems[&ProblemKind::Damage].contains("/data/kept"));
     bench.restart().await;
     assert!(bench.shown_in_tray().paused && bench.controller.muted);
 }
@@ -115,7 +115,7 @@ async fn an_inbox_that_fails_is_a_problem_until_it_works_again() {
     other.execute_batch("ALTER TABLE hidden RENAME TO room").unwrap();
     assert!(bench.asks.try_recv().is_err());
     bench.pass(6 * SECOND).await;
-    assert_eq!(bench.asks.try_recv(), Ok(Ask::CatchUp(Missing::Anywhere)), "pushes were refused meanwhile");
+    assert_eq!(bench.asks.try_recv(), Ok(AppRequest::CatchUp(Missing::Anywhere)), "pushes were refused meanwhile");
     assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "one".to_owned())]);
     assert_eq!(bench.controller.next_due(), None);
 }

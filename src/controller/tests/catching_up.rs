@@ -143,7 +143,7 @@ async fn a_summary_says_that_there_was_more() {
 async fn catching_up_is_asked_for_after_a_sleep_and_when_pushes_resume() {
     let mut bench = Bench::new().await;
     bench.say(DesktopEvent::Resumed).await;
-    assert_eq!(bench.asks.try_recv(), Ok(Ask::CatchUp(Missing::Anywhere)));
+    assert_eq!(bench.asks.try_recv(), Ok(AppRequest::CatchUp(Missing::Anywhere)));
     bench.pass(200 * SECOND).await;
     let start = Timestamp::now();
     let mut gap = async |event: &str, minutes: i64| {
@@ -152,6 +152,6 @@ async fn catching_up_is_asked_for_after_a_sleep_and_when_pushes_resume() {
     };
     assert_eq!(gap("1", 0).await, None, "the first push of all");
     assert_eq!(gap("2", 29).await, None);
-    assert_eq!(gap("3", 59).await, Some(Ask::CatchUp(Missing::After { account: "home".into() })));
+    assert_eq!(gap("3", 59).await, Some(AppRequest::CatchUp(Missing::After { account: "home".into() })));
     assert_eq!(gap("4", 60).await, None);
 }

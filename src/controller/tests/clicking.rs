@@ -151,12 +151,12 @@ async fn the_menu_asks_the_program() {
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen").unread(7)).await;
     for (action, expected) in [
-        (TrayAction::Test, Ask::SendTest { unread: 7 }),
-        (TrayAction::OpenConfiguration, Ask::OpenConfiguration { token: None }),
-        (TrayAction::Connect, Ask::Connect { token: None }),
-        (TrayAction::ToggleAutostart, Ask::SetAutostart(true)),
-        (TrayAction::ToggleAutostart, Ask::SetAutostart(false)),
-        (TrayAction::Quit, Ask::Quit),
+        (TrayAction::Test, AppRequest::SendTest { unread: 7 }),
+        (TrayAction::OpenConfiguration, AppRequest::OpenConfiguration { token: None }),
+        (TrayAction::Connect, AppRequest::Connect { token: None }),
+        (TrayAction::ToggleAutostart, AppRequest::SetAutostart(true)),
+        (TrayAction::ToggleAutostart, AppRequest::SetAutostart(false)),
+        (TrayAction::Quit, AppRequest::Quit),
     ] {
         bench.tray(action).await;
         assert_eq!(bench.asks.try_recv(), Ok(expected));

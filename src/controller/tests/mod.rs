@@ -65,7 +65,7 @@ struct Bench {
     accounts: Arc<Accounts>,
     screen: Screen,
     controller: Controller<Screen>,
-    asks: mpsc::UnboundedReceiver<Ask>,
+    asks: mpsc::UnboundedReceiver<AppRequest>,
     wake_window: WakeWindow,
 }
 

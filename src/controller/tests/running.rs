@@ -35,7 +35,7 @@ async fn it_presents_what_comes_by_itself_and_ends_with_the_program() {
     })
     .await;
     // A timer of its own: the pause ends.
-    app.send(Event::Problem(Topic::Listen, Some("one".into()))).unwrap();
+    app.send(Event::Problem(ProblemKind::Listen, Some("one".into()))).unwrap();
     until(|| screen.state().up.len() == 2).await;
     events();
     let pause = crate::control::Request::Pause { until: Some(Timestamp::now() + Duration::from_millis(300)) };

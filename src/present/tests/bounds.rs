@@ -136,19 +136,19 @@ proptest! {
         count in 1..5_u64,
         show_text in any::<bool>(),
     ) {
-        let wording = Wording { show_text, timeout: Timeout::Default };
+        let options = RenderOptions { show_text, timeout: Timeout::Default };
         let digest = RoomDigest { count, highlight: older.highlight.then(|| older.clone()), newest: newest.clone() };
         let call = |state| Call { notice: newest.clone(), call_id: String::new(), deadline: Timestamp::UNIX_EPOCH, state };
         for popup in [
-            room_popup(&digest, ME, wording),
-            call_popup(&call(CallState::Ringing), wording),
-            call_popup(&call(CallState::Missed), wording),
+            room_popup(&digest, ME, options),
+            call_popup(&call(CallState::Ringing), options),
+            call_popup(&call(CallState::Missed), options),
         ] {
             prop_assert!(!popup.title.is_empty());
             prop_assert!(is_harmless(&popup.title, MAX_TITLE_CHARS, 1), "{:?}", popup.title);
             prop_assert!(is_harmless(&popup.text, MAX_TEXT_CHARS, MAX_TEXT_LINES), "{:?}", popup.text);
         }
-        let line = menu_line(&newest, ME, wording);
+        let line = menu_line(&newest, ME, options);
         prop_assert!(is_harmless(&line, MAX_MENU_CHARS, 1) && !line.is_empty(), "{line:?}");
         let body = body(&newest);
         prop_assert!(is_harmless(&body, MAX_BODY_CHARS, MAX_BODY_LINES), "{body:?}");

@@ -14,8 +14,8 @@ use crate::{
 /// Whose popups they are.
 const ME: Option<&str> = Some("@me:hs");
 
-const ALWAYS: Wording = Wording { show_text: true, timeout: Timeout::Default };
-const NEVER: Wording = Wording { show_text: false, timeout: Timeout::Milliseconds(5000) };
+const ALWAYS: RenderOptions = RenderOptions { show_text: true, timeout: Timeout::Default };
+const NEVER: RenderOptions = RenderOptions { show_text: false, timeout: Timeout::Milliseconds(5000) };
 
 /// Major Tom says this in Mission Control.
 fn notice(event_type: &str, content: &str) -> Notice {
@@ -56,9 +56,9 @@ fn by(name: &str, id: i64, notice: Notice) -> Notice {
 }
 
 /// The popup of this notice alone.
-fn popup(notice: &Notice, wording: Wording) -> Popup {
+fn popup(notice: &Notice, options: RenderOptions) -> Popup {
     let highlight = notice.highlight.then(|| notice.clone());
-    room_popup(&RoomDigest { count: 1, newest: notice.clone(), highlight }, ME, wording)
+    room_popup(&RoomDigest { count: 1, newest: notice.clone(), highlight }, ME, options)
 }
 
 #[track_caller]
