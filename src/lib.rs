@@ -45,6 +45,7 @@
 pub mod accounts;
 pub mod address;
 pub mod app;
+mod backoff;
 pub mod cli;
 pub mod config;
 pub mod control;

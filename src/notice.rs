@@ -1,15 +1,16 @@
 //! A notice: one event of one account, as the inbox keeps it.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::push::notify::{Notification, Priority, SoundTweak, Tweaks};
 
 /// A notice's number: grows in order of arrival and is never used again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct NoticeId(pub i64);
 
 /// A room of an account. A push without `room_id` belongs to the account's nameless room, the empty string.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RoomKey {
     /// Name of the account.
     pub account: String,
@@ -127,7 +128,7 @@ pub struct Call {
 }
 
 /// What has become of a call. The numbers are those of the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CallState {
     /// It rings until its deadline.
     Ringing = 0,

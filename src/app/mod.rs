@@ -113,7 +113,7 @@ async fn serve(
     news: Arc<Notify>,
     (desktop_events, heard): (mpsc::UnboundedSender<DesktopEvent>, mpsc::UnboundedReceiver<DesktopEvent>),
 ) -> Result<(), Failure> {
-    let Start { paths, config, inbox, icon, announcement } = start;
+    let Start { paths, config, inbox, icon, is_first_start } = start;
     // Whoever changes a file is noticed or can tell us before it is read. A change that is missed while the program
     // starts would stay so, and the pushkey of an account that was added meanwhile would be rejected.
     let changes = FileWatch::new([paths.config.clone(), paths.accounts.clone()]);
@@ -138,20 +138,20 @@ async fn serve(
     let session = Session::start(icon, has_tray, &desktop_events);
     let desktop = LiveDesktop::new(session, tray, &config, paths.sounds.clone(), desktop_events);
     let (events, app_events) = mpsc::unbounded_channel();
-    let (asks, asked) = mpsc::unbounded_channel();
+    let (requests, asked) = mpsc::unbounded_channel();
     let (commands, waiting_commands) = mpsc::channel(WAITING_COMMANDS);
     let mut controller = Controller::new(Parts {
         desktop,
         inbox: inbox.clone(),
-        news,
+        inbox_changed: news,
         config: config.clone(),
         accounts: endpoint.accounts(),
-        asks,
+        requests,
         tray: has_tray,
         wake_window,
     });
     let problems = problem.into_iter().chain(missing).chain(unusable);
-    controller.prepare(heard_where, announcement, problems).await;
+    controller.prepare(heard_where, is_first_start, problems).await;
     listening.serve();
     tracing::info!(listen = ?listening.addresses(), "ready");
 

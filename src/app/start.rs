@@ -8,13 +8,12 @@ use tokio::sync::Notify;
 use crate::{
     accounts::{Account, Accounts, AccountsFile, FIRST_ACCOUNT, new_pushkey},
     config::{self, Config},
-    controller::{ProblemKind, WELCOME, own_popup},
+    controller::ProblemKind,
     failure::Failure,
     identity,
     inbox::{CountsScope, Inbox, Retention},
     paths::Paths,
     platform::files,
-    present::popup::Popup,
     registration,
 };
 
@@ -28,8 +27,8 @@ pub(super) struct Start {
     pub(super) inbox: Inbox,
     /// The app icon for popups: a file, or a name that an icon theme may know.
     pub(super) icon: String,
-    /// A popup to begin with.
-    pub(super) announcement: Option<Popup>,
+    /// Nothing was there: the person is welcomed.
+    pub(super) is_first_start: bool,
 }
 
 /// Reads the configuration; a first start writes the commented default before.
@@ -44,7 +43,7 @@ impl Start {
     /// Opens the inbox; a first start makes an account and says how to register it.
     pub(super) fn prepare(paths: Paths, config: Config, news: &Arc<Notify>) -> Result<Self, Failure> {
         // Accounts come before the inbox: accounts that are missing beside an inbox were lost, and must not be made anew.
-        let mut announcement = None;
+        let mut is_first_start = false;
         if is_missing(&paths.accounts)? && is_missing(&paths.database)? {
             let account = first_account(&paths)?;
             let url = config.server.base_url();
@@ -62,11 +61,11 @@ impl Start {
             super::say(&format!(
                 "Pushbell is ready. `pushbell login @you:example.org` connects your homeserver.\n\n{by_hand}"
             ))?;
-            announcement = Some(own_popup(WELCOME, "Click to see how to connect your homeserver."));
+            is_first_start = true;
         }
         let inbox = Inbox::open(&paths.database, retention(&config), Arc::clone(news))?;
         let icon = icon(&paths.icon);
-        Ok(Self { paths, config, inbox, icon, announcement })
+        Ok(Self { paths, config, inbox, icon, is_first_start })
     }
 }
 

@@ -12,7 +12,7 @@ use headline::{Headline, Mention, PLAIN_TITLE};
 use crate::push::text;
 use crate::{
     notice::{Call, CallState, Notice, RoomDigest},
-    present::popup::{Popup, PopupKey, Timeout, Urgency},
+    present::popup::{Action, Popup, PopupKey, Timeout, Urgency},
 };
 
 /// The most characters of a popup's title.
@@ -39,8 +39,6 @@ const MAX_SHARED_CHARS: usize = 250;
 /// Of who and where in a line for the menu, when a text follows.
 const MAX_MENU_TITLE_CHARS: usize = 36;
 
-/// What a click on any popup does.
-const OPEN: (&str, &str) = ("default", "Open");
 
 /// What a popup may show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +81,7 @@ pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions)
             Urgency::Normal
         },
         category: "im.received",
-        actions: vec![OPEN],
+        actions: vec![Action::Open],
         timeout: options.timeout,
     }
 }
@@ -106,7 +104,7 @@ pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
             },
             urgency: Urgency::Critical,
             category: "call.incoming",
-            actions: vec![OPEN, ("ignore", "Dismiss")],
+            actions: vec![Action::Open, Action::Ignore],
             timeout: Timeout::Never,
         },
         CallState::Missed | CallState::Over => Popup {
@@ -115,7 +113,7 @@ pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
             text: place.unwrap_or_default(),
             urgency: Urgency::Normal,
             category: "call.unanswered",
-            actions: vec![OPEN],
+            actions: vec![Action::Open],
             timeout: options.timeout,
         },
     }
@@ -130,7 +128,7 @@ pub fn summary_popup(notices: u64, rooms: u64, highlights: &[String], options: R
         text: if highlights.is_empty() { "Click to open the newest".to_owned() } else { highlights.join("\n") },
         urgency: if highlights.is_empty() { Urgency::Normal } else { Urgency::Critical },
         category: "im.received",
-        actions: vec![OPEN],
+        actions: vec![Action::Open],
         timeout: options.timeout,
     }
 }

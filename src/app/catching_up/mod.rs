@@ -70,7 +70,8 @@ impl CatchingUp {
         events: mpsc::UnboundedSender<Event>,
     ) -> Self {
         let (tell, told) = mpsc::unbounded_channel();
-        let shared = Shared { inbox, sessions: Sessions::new(secrets), names: Names::default() };
+        let shared =
+            Shared { inbox, sessions: Sessions::new(secrets), names: Names::default(), events: events.clone() };
         let mut driver = Driver {
             shared: Arc::new(shared),
             settings,

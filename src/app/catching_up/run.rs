@@ -9,6 +9,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use tokio::sync::mpsc;
 
 use super::{
     names::Names,
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::{
     accounts::{Account, SignIn},
+    controller::Event,
     homeserver::{HomeserverClient, HomeserverError, HttpPusher, https::DEADLINE},
     inbox::{CaughtUp, Inbox, InboxError},
     session::{self, SessionError, Sessions, SignedIn},
@@ -34,6 +36,7 @@ pub(super) struct Shared {
     pub(super) inbox: Inbox,
     pub(super) sessions: Sessions,
     pub(super) names: Names,
+    pub(super) events: mpsc::UnboundedSender<Event>,
 }
 
 /// What of the configuration concerns catching up.
@@ -209,6 +212,8 @@ impl Run<'_> {
         names.ask_within(NAMES_TIME, client, &self.account.name, unread).await;
         let events = missed.iter_mut().filter_map(|missed| Arc::get_mut(&mut missed.notification));
         names.fill_in(&self.account.name, events);
+        // What is recorded now is held back until the event after it says what it is.
+        self.tell(Event::CatchingUp(true));
         let new = self
             .shared
             .inbox
@@ -226,6 +231,9 @@ impl Run<'_> {
                 is_whole,
             })
             .await?;
+        if new > 0 {
+            self.tell(Event::CaughtUp(is_whole));
+        }
         let more = if is_whole { "" } else { ", and there was more than is read back" };
         let says = match new {
             0 => format!("nothing was missed{more}"),
@@ -233,6 +241,11 @@ impl Run<'_> {
             new => format!("{new} events were missed{more}"),
         };
         Ok((says, at))
+    }
+
+    fn tell(&self, event: Event) {
+        // A controller that has gone means that the program ends.
+        drop(self.shared.events.send(event));
     }
 }
 
