@@ -66,7 +66,11 @@ impl Gathering {
 
     /// See [`super::plan::PlanInput::backlog`].
     pub(super) fn backlog(&self, is_waking: bool) -> Option<u64> {
-        if is_waking { Some(self.backlog.map_or(BACKLOG_ROOMS, |rooms| rooms.min(BACKLOG_ROOMS))) } else { self.backlog }
+        if is_waking {
+            Some(self.backlog.map_or(BACKLOG_ROOMS, |rooms| rooms.min(BACKLOG_ROOMS)))
+        } else {
+            self.backlog
+        }
     }
 
     pub(super) fn is_cut_short(&self) -> bool {

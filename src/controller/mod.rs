@@ -25,6 +25,7 @@ use tokio::{
     time::{Duration, Instant, timeout},
 };
 
+pub use crate::present::popup::ProblemKind;
 use crate::{
     accounts::Accounts,
     config::{Config, Preview},
@@ -35,12 +36,11 @@ use crate::{
     present::{RenderOptions, popup::OwnPopup},
     wake::WakeWindow,
 };
-pub use crate::present::popup::ProblemKind;
 use calls::Calls;
 use desktop_events::{Refusals, Surroundings};
 use gathering::Gathering;
 use pause::Pause;
-use pending_writes::{PendingWrites, POPUPS};
+use pending_writes::{POPUPS, PendingWrites};
 use plan::Planner;
 use problems::Problems;
 use screen::{Screen, ScreenEvent};

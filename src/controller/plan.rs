@@ -221,6 +221,7 @@ mod tests {
         up: HashSet<RoomKey>,
         outdated: Vec<RoomKey>,
         under_way: HashSet<RoomKey>,
+        summary: Option<Summary>,
         summary_under_way: bool,
     }
 
@@ -233,6 +234,7 @@ mod tests {
                 up: HashSet::new(),
                 outdated: Vec::new(),
                 under_way: HashSet::new(),
+                summary: None,
                 summary_under_way: false,
             }
         }
@@ -246,9 +248,15 @@ mod tests {
                 outdated: self.outdated.clone(),
                 under_way: self.under_way.clone(),
                 summary_under_way: self.summary_under_way,
+                summary: self.summary.as_ref(),
                 summary_outdated: false,
             };
-            self.planner.plan(snapshot, &input)
+            let plan = self.planner.plan(snapshot, &input);
+            if let [Step::Summary { from, up_to, highlights }] = &plan.steps[..] {
+                let (from, up_to, highlights) = (*from, *up_to, highlights.clone());
+                self.summary = Some(Summary { from, up_to, highlights, show_text: true, is_cut_short: false });
+            }
+            plan
         }
     }
 
@@ -311,7 +319,7 @@ mod tests {
         assert_eq!(from(&mut bench, 65), 1, "it goes on");
         bench.now += SUMMARY_LIFE;
         assert_eq!(from(&mut bench, 129), 129, "it is history");
-        bench.planner.summary_is_over();
+        bench.summary = None;
         assert_eq!(from(&mut bench, 193), 193, "it was seen");
     }
 
@@ -391,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_have_a_budget_of_their_own() {
+    fn calls_have_a_bucket_of_their_own() {
         let mut bench = Bench::new();
         let taken = (0..100).take_while(|_| bench.planner.take_call(bench.now).is_ok()).count();
         assert_eq!(taken, CALLS as usize);

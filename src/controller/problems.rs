@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Controller, screen::{About, words_of}};
+use super::{
+    Controller,
+    screen::{About, words_of},
+};
 use crate::{
     desktop::Desktop,
     present::popup::{OwnPopup, Popup, PopupKey, ProblemKind},

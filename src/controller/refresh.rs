@@ -92,7 +92,7 @@ impl<D: Desktop> Controller<D> {
     }
 
     /// The person is told, and the new inbox what only the old one knew.
-    fn inbox_was_damaged(&mut self, kept_as: &Path) {
+    pub(super) fn inbox_was_damaged(&mut self, kept_as: &Path) {
         let reason = format!(
             "A new one was begun: new messages are shown as ever, older ones are no longer listed. The old one is kept as {}.",
             kept_as.display()
@@ -149,8 +149,8 @@ impl<D: Desktop> Controller<D> {
         on_screen
     }
 
-    /// Withdraws popups of which nothing is unread any more, and finds those whose words are no longer right. Those that
-    /// are on their way are compared once they are up.
+    /// Withdraws popups of which nothing is unread any more, and finds those whose words are no longer right. The one in
+    /// flight is compared once it is up.
     async fn check_screen(&mut self) -> Result<Outdated, InboxError> {
         let mut outdated = Outdated::default();
         let mut digests = std::mem::take(&mut self.snapshot.rooms).into_iter().map(|(_, digest)| digest);
@@ -159,7 +159,8 @@ impl<D: Desktop> Controller<D> {
             let is_gone = match about {
                 About::Room { room, show_text, .. } => match digests.next() {
                     Some(Some(digest)) => {
-                        if self.is_outdated(&key, &self.room_popup(&digest, show_text)) {
+                        let popup = self.room_popup(&digest, show_text);
+                        if self.is_outdated(&key, &popup) {
                             outdated.rooms.push(room);
                         }
                         false
@@ -170,6 +171,7 @@ impl<D: Desktop> Controller<D> {
                 About::Call { call, state, .. } => {
                     let now = self.snapshot.calls.iter().find(|known| known.notice.id == call);
                     if state == CallState::Ringing && now.is_some_and(|now| now.state != state) {
+                        self.screen.drop_waiting(&key, |_| true);
                         outdated.calls.push(call);
                     }
                     !self.snapshot.open_calls.contains(&call)
@@ -178,8 +180,7 @@ impl<D: Desktop> Controller<D> {
                     let named = digests.by_ref().take(summary.highlights.len()).collect::<Vec<_>>();
                     let popup = self.summary_popup(0, 0, named.iter().map(Option::as_ref), &summary);
                     outdated.summary = self.is_outdated(&key, &popup);
-                    self.nothing_is_unread()
-                        && self.parts.inbox.tally(summary.from, summary.up_to).await?.notices == 0
+                    self.nothing_is_unread() && self.parts.inbox.tally(summary.from, summary.up_to).await?.notices == 0
                 }
                 About::Own(_) => false,
             };
@@ -195,9 +196,14 @@ impl<D: Desktop> Controller<D> {
         self.snapshot.accounts.iter().all(|account| account.unread == 0)
     }
 
-    fn is_outdated(&self, key: &PopupKey, popup: &Popup) -> bool {
+    /// Whether the popup that is up, or waits to be sent, says something else than this one.
+    fn is_outdated(&mut self, key: &PopupKey, popup: &Popup) -> bool {
+        let words = words_of(popup);
+        if self.screen.drop_waiting(key, |told| told.words != words) {
+            return true;
+        }
         let up = self.screen.up(key).filter(|_| !self.screen.is_on_its_way(key));
-        up.is_some_and(|told| told.words != words_of(popup))
+        up.is_some_and(|told| told.words != words)
     }
 
     /// Shows what waits, as far as it can be shown now.
@@ -212,7 +218,8 @@ impl<D: Desktop> Controller<D> {
                 self.screen.withdraw(&PopupKey::Summary);
             }
         }
-        if !self.parts.config.popup.enabled && (self.snapshot.waiting_notices > 0 || self.calls_to_show().next().is_some())
+        if !self.parts.config.popup.enabled
+            && (self.snapshot.waiting_notices > 0 || self.calls_to_show().next().is_some())
         {
             self.parts.inbox.settle_waiting(self.snapshot.waiting_up_to).await?;
         }
@@ -318,8 +325,8 @@ impl<D: Desktop> Controller<D> {
         let rooms = highlights.iter().map(|room| (room.clone(), up_to)).collect();
         let named = self.parts.inbox.snapshot(OnScreen { rooms, ..OnScreen::default() }).await?.rooms;
         let is_told = |told: &Told| matches!(&told.about, About::Summary(summary) if summary.is_cut_short);
-        let is_cut_short = self.gathering.is_cut_short()
-            || (is_correction && self.screen.up(&PopupKey::Summary).is_some_and(is_told));
+        let is_cut_short =
+            self.gathering.is_cut_short() || (is_correction && self.screen.up(&PopupKey::Summary).is_some_and(is_told));
         let summary = Summary { from, up_to, highlights, show_text: self.options().show_text, is_cut_short };
         let named = named.iter().map(|(_, digest)| digest.as_ref());
         let popup = self.summary_popup(tally.notices, tally.rooms, named, &summary);
@@ -341,8 +348,7 @@ impl<D: Desktop> Controller<D> {
     ) -> Popup {
         let options = RenderOptions { show_text: summary.show_text, ..self.options() };
         let named = named.filter_map(|digest| digest?.highlight.as_ref());
-        let named: Vec<_> =
-            named.map(|notice| present::menu_line(notice, self.user_of(notice), options)).collect();
+        let named: Vec<_> = named.map(|notice| present::menu_line(notice, self.user_of(notice), options)).collect();
         let mut popup = present::summary_popup(notices, rooms, &named, options);
         if summary.is_cut_short {
             popup.text = format!("There were more than are read back.\n{}", popup.text);

@@ -199,6 +199,14 @@ impl Screen {
         }
     }
 
+    /// Drops what waits to be sent under this key, if this is true of it. Whether it was.
+    pub fn drop_waiting(&mut self, key: &PopupKey, is_wrong: impl FnOnce(&Told) -> bool) -> bool {
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.key == *key) else { return false };
+        let dropped = entry.waiting.take_if(|(_, told)| is_wrong(told)).is_some();
+        self.forget_empty();
+        dropped
+    }
+
     /// Popups of an earlier run: those that the same service showed are ours again once it is known.
     pub fn adopt(&mut self, left_over: PersistedPopups) {
         self.left_over = Some(left_over);
@@ -438,3 +446,6 @@ impl Screen {
         Some(about)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,7 +39,6 @@ const MAX_SHARED_CHARS: usize = 250;
 /// Of who and where in a line for the menu, when a text follows.
 const MAX_MENU_TITLE_CHARS: usize = 36;
 
-
 /// What a popup may show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RenderOptions {

@@ -19,7 +19,11 @@ async fn catch_up(bench: &mut Bench, missed: Vec<Missed>, is_whole: bool) {
 }
 
 async fn take_over(bench: &mut Bench, caught_up: CaughtUp) {
-    bench.inbox.take_over(caught_up).await.unwrap();
+    let is_whole = caught_up.is_whole;
+    bench.handle(Event::CatchingUp(true)).await;
+    if bench.inbox.take_over(caught_up).await.unwrap() > 0 {
+        bench.handle(Event::CaughtUp(is_whole)).await;
+    }
     bench.settle().await;
 }
 
@@ -143,12 +147,12 @@ async fn a_summary_says_that_there_was_more() {
 async fn catching_up_is_asked_for_after_a_sleep_and_when_pushes_resume() {
     let mut bench = Bench::new().await;
     bench.say(DesktopEvent::Resumed).await;
-    assert_eq!(bench.asks.try_recv(), Ok(AppRequest::CatchUp(Missing::Anywhere)));
+    assert_eq!(bench.requests.try_recv(), Ok(AppRequest::CatchUp(Missing::Anywhere)));
     bench.pass(200 * SECOND).await;
     let start = Timestamp::now();
     let mut gap = async |event: &str, minutes: i64| {
         bench.push(message(event, "Kitchen").received_at(start + minutes.minutes())).await;
-        bench.asks.try_recv().ok()
+        bench.requests.try_recv().ok()
     };
     assert_eq!(gap("1", 0).await, None, "the first push of all");
     assert_eq!(gap("2", 29).await, None);

@@ -196,16 +196,13 @@ impl Model {
             Action::Dismiss(which) | Action::Click(which) if !self.bench.up().is_empty() => {
                 let is_click = matches!(action, Action::Click(_));
                 let popup = {
-                    let up = &mut self.bench.screen.state().up;
-                    let index = which % up.len();
-                    up.remove(index)
+                    let up = &self.bench.screen.state().up;
+                    up[which % up.len()].1.clone()
                 };
                 self.acknowledge(&popup, is_click);
-                let event = if is_click {
-                    DesktopEvent::Activated { key: popup.key, action: "default".into(), token: None }
-                } else {
-                    DesktopEvent::Dismissed(popup.key)
-                };
+                let screen = &self.bench.screen;
+                let event =
+                    if is_click { screen.action(&popup.key, "default", None) } else { screen.dismissed(&popup.key) };
                 self.bench.controller.handle(Event::Desktop(event)).await;
             }
             Action::Service(service) => self.bench.service(service).await,
@@ -297,11 +294,11 @@ impl Model {
     /// When nothing is left to do, what is up is right.
     fn check_what_is_up(&self) -> Result<(), TestCaseError> {
         let state = self.bench.screen.state();
-        let is_due = !state.waiting.is_empty() || self.bench.controller.next_due().is_some();
+        let is_due = state.waiting.is_some() || self.bench.controller.next_due().is_some();
         if self.is_paused || state.service != Service::Shows || is_due {
             return Ok(());
         }
-        for popup in state.up.iter().filter(|popup| popup.key != PopupKey::Summary) {
+        for (_, popup) in state.up.iter().filter(|(_, popup)| popup.key != PopupKey::Summary) {
             let newest = newest_in(popup);
             let room = self.messages[newest].room;
             if self.messages[newest + 1..].iter().any(|message| message.room == room) {

@@ -211,6 +211,7 @@ async fn whether_a_mention_is_the_persons_is_known_of_signed_in_accounts() {
     bench.push(mention("three", "@alice:hs", "work")).await;
     let (mine, other) = ("Bob mentioned you in Kitchen", "Bob in Kitchen (highlight)");
     assert_eq!(bench.shows(), [mine, other, mine], "of the first account nobody knows whose it is");
-    let menu: Vec<_> = bench.controller.last.newest.iter().map(|notice| bench.controller.menu_line(notice)).collect();
+    let menu: Vec<_> =
+        bench.controller.snapshot.newest.iter().map(|notice| bench.controller.menu_line(notice)).collect();
     assert_eq!(menu, [mine, other, mine].map(|title| format!("{title}: look")));
 }

@@ -10,12 +10,7 @@ use objc2::rc::autoreleasepool;
 use objc2_foundation::NSBundle;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::{
-    desktop::DesktopEvent,
-    identity,
-    platform::portable::popups::Presenter,
-    present::popup::Popup,
-};
+use crate::{desktop::DesktopEvent, identity, platform::portable::popups::Presenter, present::popup::Popup};
 use center::Center;
 
 /// Shows popups.

@@ -62,7 +62,8 @@ impl Popups {
     ) -> Self {
         // The caller waits for each answer: there is never more than one call in it.
         let (calls, receiver) = mpsc::unbounded_channel();
-        tokio::spawn(Worker { events, told: None }.run(receiver, presenter));
+        let (thread, answers) = start_thread(presenter);
+        tokio::spawn(Worker { events, told: None }.run(receiver, thread, answers));
         Self(calls)
     }
 
@@ -119,12 +120,12 @@ struct Worker {
 
 impl Worker {
     /// Until the last call was answered.
-    async fn run<P: Presenter>(
+    async fn run(
         mut self,
         mut calls: mpsc::UnboundedReceiver<PopupCall>,
-        presenter: impl FnOnce() -> Result<P, String> + Send + 'static,
+        thread: SyncSender<PopupCall>,
+        mut answers: mpsc::UnboundedReceiver<Result<u32, String>>,
     ) {
-        let (thread, mut answers) = start_thread(presenter);
         let started = self.wait(&mut answers).await;
         self.report(started.map(drop));
         while let Some(call) = calls.recv().await {

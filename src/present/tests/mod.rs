@@ -139,7 +139,7 @@ fn a_popup_of_several_messages_says_how_many_and_shows_the_newest() {
     assert_eq!(popup.text, "3 messages\na\nb");
     assert_eq!(popup.key, PopupKey::Room(digest.newest.room()));
     assert_eq!((popup.category, popup.timeout), ("im.received", Timeout::Default));
-    assert_eq!(popup.actions, [("default", "Open")]);
+    assert_eq!(popup.actions, [Action::Open]);
     let unknown = Notice { event_type: None, content: None, ..message("") };
     assert_eq!(room_popup(&RoomDigest { newest: unknown, ..digest }, ME, ALWAYS).text, "3 messages");
 }
@@ -207,13 +207,13 @@ fn a_call_rings_in_a_popup_of_its_own_until_it_is_over() {
     assert_eq!(ringing.key, PopupKey::Call(NoticeId(1)));
     assert_eq!((ringing.urgency, ringing.category), (Urgency::Critical, "call.incoming"));
     assert_eq!(ringing.timeout, Timeout::Never);
-    assert_eq!(ringing.actions, [("default", "Open"), ("ignore", "Dismiss")]);
+    assert_eq!(ringing.actions, [Action::Open, Action::Ignore]);
 
     let missed = call_popup(&call(CallState::Missed, "{}"), NEVER);
     assert_eq!((missed.title.as_str(), missed.text.as_str()), ("Missed call from Major Tom", "Mission Control"));
     assert_eq!((missed.urgency, missed.category), (Urgency::Normal, "call.unanswered"));
     assert_eq!(missed.timeout, Timeout::Milliseconds(5000));
-    assert_eq!(missed.actions, [("default", "Open")]);
+    assert_eq!(missed.actions, [Action::Open]);
 }
 
 #[test]

@@ -142,10 +142,8 @@ impl Server {
     }
 
     fn bus_is_absent(&mut self, reason: &str) {
-        self.reporter.unavailable(
-            None,
-            format!("there is no session bus ({reason}): start Pushbell inside a desktop session"),
-        );
+        self.reporter
+            .unavailable(None, format!("there is no session bus ({reason}): start Pushbell inside a desktop session"));
     }
 
     /// Until the connection ends, or nobody wants popups any more.
@@ -286,13 +284,7 @@ impl Server {
         Ok(service)
     }
 
-    async fn perform(
-        &mut self,
-        line: &mut Line,
-        owner: &str,
-        service: &Service,
-        call: PopupCall,
-    ) -> Result<(), Lost> {
+    async fn perform(&mut self, line: &mut Line, owner: &str, service: &Service, call: PopupCall) -> Result<(), Lost> {
         let (connection, icon) = (line.connection.clone(), self.icon.clone());
         let is_show = matches!(call, PopupCall::Show { .. });
         let asked = async {

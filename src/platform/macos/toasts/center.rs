@@ -58,8 +58,7 @@ impl Center {
         content.setTitle(&NSString::from_str(&popup.title));
         content.setBody(&NSString::from_str(&popup.text));
         content.setCategoryIdentifier(&NSString::from_str(&self.category(popup)));
-        let request =
-            UNNotificationRequest::requestWithIdentifier_content_trigger(&identifier(id), &content, None);
+        let request = UNNotificationRequest::requestWithIdentifier_content_trigger(&identifier(id), &content, None);
         let (answer, answered) = mpsc::channel();
         let taken = RcBlock::new(move |error: *mut NSError| {
             let _ = answer.send(if error.is_null() { Ok(()) } else { Err(words(error)) });
