@@ -343,7 +343,7 @@ proptest! {
                 Step::Restart => {
                     // In good order, as the program ends.
                     let left_over = screen.persisted();
-                    if screen.is_busy() || real.call.is_some() {
+                    if screen.is_busy() || real.call.is_some() || !screen.closing.is_empty() {
                         continue;
                     }
                     screen = Screen::default();

@@ -85,6 +85,7 @@ async fn what_was_missed_is_one_popup() {
     assert_eq!(bench.shows().len(), 1);
     let missed = vec![message("one", "Kitchen").missed(), message("two", "Cellar").missed()];
     catch_up(&mut bench, missed, true).await;
+    bench.handle(Event::CatchingUp(false)).await;
     assert_eq!(bench.shows(), ["2 messages in 2 rooms"]);
     bench.push(message("new", "Kitchen")).await;
     assert_eq!(bench.shows(), ["Bob in Kitchen"], "what comes then is shown as ever");
@@ -129,15 +130,19 @@ async fn what_was_read_elsewhere_goes_away_and_nothing_else() {
 async fn a_summary_says_that_there_was_more() {
     let mut bench = Bench::new().await;
     catch_up(&mut bench, vec![message("one", "Kitchen").missed()], false).await;
+    bench.handle(Event::CatchingUp(false)).await;
     assert_eq!(bench.shows(), ["1 message in 1 room"]);
     assert!(bench.up()[0].1.starts_with("There were more than are read back."), "{:?}", bench.up());
     catch_up(&mut bench, vec![message("two", "Kitchen").missed()], true).await;
+    bench.handle(Event::CatchingUp(false)).await;
     assert_eq!(bench.shows(), ["Bob in Kitchen"]);
 
     bench.service(Service::Absent).await;
     catch_up(&mut bench, vec![message("three", "Kitchen").missed()], false).await;
+    bench.handle(Event::CatchingUp(false)).await;
     bench.controller.refresh().await;
     catch_up(&mut bench, vec![message("four", "Cellar").missed()], true).await;
+    bench.handle(Event::CatchingUp(false)).await;
     bench.service(Service::Shows).await;
     bench.pass(SECOND).await;
     assert!(bench.up()[0].1.starts_with("There were more than are read back."), "until it was said: {:?}", bench.up());

@@ -104,7 +104,11 @@ impl Bench {
     async fn end_and_start(&mut self) {
         let next = self.screen.go_on();
         let (controller, _) = self.new_controller(next.clone());
-        std::mem::replace(&mut self.controller, controller).end(mpsc::unbounded_channel().1).await;
+        let ending = std::mem::replace(&mut self.controller, controller);
+        // Paused time would not wait for the inbox.
+        tokio::time::resume();
+        ending.end(mpsc::unbounded_channel().1).await;
+        tokio::time::pause();
         self.start_again(next).await;
     }
 

@@ -65,7 +65,9 @@ async fn a_popup_that_is_withdrawn_before_the_service_took_it_blocks_nothing() {
     bench.push(message("two", "Kitchen").unread(1)).await;
     bench.push(call("d", "Kitchen").unread(1)).await;
     bench.release().await;
-    assert_eq!(bench.shows(), ["Bob in Kitchen", "Bob is calling"]);
+    let titles = bench.up().into_iter().map(|(title, _)| title).collect::<Vec<_>>();
+    assert_eq!(titles, ["Bob in Kitchen", "Bob is calling"]);
+    assert_eq!((bench.up()[0].1.as_str(), bench.shows().len()), ("two", 3), "what was in flight is closed at once");
     for number in 0..20 {
         bench.arrive(message(&number.to_string(), &number.to_string()).unread(2)).await;
     }

@@ -82,6 +82,7 @@ async fn what_is_dismissed_at_the_last_moment_is_read() {
     let (desktop, heard) = mpsc::unbounded_channel();
     desktop.send(bench.screen.dismissed(&room("Kitchen"))).unwrap();
     let Bench { controller, inbox, .. } = bench;
+    tokio::time::resume();
     controller.end(heard).await;
     assert_eq!(inbox.newest_unread().await.unwrap(), None);
 }
