@@ -50,6 +50,9 @@ impl<D: Desktop> Controller<D> {
         }
         // Whatever the inbox answers.
         self.calls.rung_out(now).into_iter().for_each(|call| self.parts.desktop.stop_ringing(call));
+        if !self.wants_popups() {
+            self.screen.drop_notices();
+        }
         self.show_announcements();
         if self.is_restored
             && let Err(error) = self.update(now).await

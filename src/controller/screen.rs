@@ -207,6 +207,14 @@ impl Screen {
         dropped
     }
 
+    /// Drops what waits to be sent and tells of notices: popups are not wanted now.
+    pub fn drop_notices(&mut self) {
+        for entry in &mut self.entries {
+            entry.waiting.take_if(|(_, told)| !matches!(told.about, About::Own(_)));
+        }
+        self.forget_empty();
+    }
+
     /// Popups of an earlier run: those that the same service showed are ours again once it is known.
     pub fn adopt(&mut self, left_over: PersistedPopups) {
         self.left_over = Some(left_over);
@@ -377,12 +385,12 @@ impl Screen {
                 self.close(id);
                 Vec::new()
             }
-            Err(reason) if is_wanted => vec![ScreenEvent::NotShown(told.about, reason)],
-            Err(_) => {
-                if self.entries.iter().all(|entry| entry.up.as_ref().is_none_or(|(id, _)| *id != replaces)) {
+            Err(reason) => {
+                // What it was to replace may have been clicked or withdrawn meanwhile.
+                if self.index(replaces).is_none() {
                     self.close(replaces);
                 }
-                Vec::new()
+                is_wanted.then_some(ScreenEvent::NotShown(told.about, reason)).into_iter().collect()
             }
         }
     }
@@ -413,9 +421,12 @@ impl Screen {
                     };
                 }
             }
-            PopupEvent::Service { .. } | PopupEvent::Answer(_) => return None,
+            PopupEvent::Service { .. } | PopupEvent::Answer(_) => {}
         }
-        if matches!(self.in_flight, Some(InFlight::Show { .. })) && self.early.len() < MAX_EARLY {
+        let (PopupEvent::Action { id, .. } | PopupEvent::Closed { id, .. }) = &signal else { return None };
+        // About the id that is to be replaced it can only be a repetition: some services send each signal twice.
+        let may_be_new = matches!(self.in_flight, Some(InFlight::Show { replaces, .. }) if replaces != *id);
+        if may_be_new && self.early.len() < MAX_EARLY {
             self.early.push(signal);
         }
         None

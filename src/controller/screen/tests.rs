@@ -182,6 +182,17 @@ fn a_signal_that_overtakes_the_answer_is_not_lost() {
 }
 
 #[test]
+fn a_click_that_is_sent_twice_is_not_one_on_what_replaces_the_popup() {
+    let mut screen = ready();
+    show(&mut screen, 1, 1, 5);
+    screen.show(popup(1, "newer"), about(1, 2));
+    screen.next_call();
+    assert_eq!(screen.handle(action(5, "default")).len(), 1);
+    assert_eq!(screen.handle(action(5, "default")), []);
+    assert!(matches!(&screen.handle(PopupEvent::Answer(Ok(5)))[..], [ScreenEvent::Shown(_)]));
+}
+
+#[test]
 fn ids_are_forgotten_with_the_service_that_gave_them() {
     let mut screen = ready();
     show(&mut screen, 1, 1, 5);

@@ -155,6 +155,13 @@ impl Model {
         }
     }
 
+    /// Everything was read. What is in flight may tell of it.
+    fn read_all(&mut self) {
+        self.read(|_, _| true);
+        let at = self.record();
+        self.rooms.iter_mut().chain([&mut self.summary]).for_each(|room| room.changed_at = at);
+    }
+
     async fn act(&mut self, action: Action) {
         let some = self.messages.len().max(1);
         match action {
@@ -187,10 +194,10 @@ impl Model {
             }
             Action::Zero => {
                 self.bench.arrive(badge(0)).await;
-                self.read(|_, _| true);
+                self.read_all();
             }
             Action::Clear => {
-                self.read(|_, _| true);
+                self.read_all();
                 self.bench.controller.clear().await;
             }
             Action::Dismiss(which) | Action::Click(which) if !self.bench.up().is_empty() => {
@@ -279,6 +286,11 @@ impl Model {
                 Some(Message { room, read, redacted, .. }) => (&mut self.rooms[*room], *read && !*redacted),
                 None => (&mut self.summary, false),
             };
+            let is_up = self.bench.screen.state().up.iter().any(|(_, up)| *up == popup);
+            if !is_news && !is_up && told_of.changed_at > asked_at {
+                // It was in flight when what it told was read, and was closed at once.
+                continue;
+            }
             let says = Some((popup.title.clone(), popup.text.clone()));
             if !is_news {
                 prop_assert!(told_of.changed_at > told_of.asked_at, "nothing has changed: {popup:?}");
