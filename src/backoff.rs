@@ -23,7 +23,7 @@ impl Backoff {
         self.delay = delay.saturating_mul(2);
         // Without random numbers there is no jitter, and no harm.
         let random = getrandom::u32().unwrap_or(0);
-        delay - (delay / 4).mul_f64(f64::from(random) / f64::from(u32::MAX))
+        delay.saturating_sub((delay / 4).mul_f64(f64::from(random) / f64::from(u32::MAX)))
     }
 
     /// It worked: the next delay is the first again.

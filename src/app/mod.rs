@@ -113,7 +113,7 @@ async fn serve(
     news: Arc<Notify>,
     (desktop_events, heard): (mpsc::UnboundedSender<DesktopEvent>, mpsc::UnboundedReceiver<DesktopEvent>),
 ) -> Result<(), Failure> {
-    let Start { paths, config, inbox, icon, is_first_start } = start;
+    let Start { paths, config, inbox, icon, is_first_run } = start;
     // Whoever changes a file is noticed or can tell us before it is read. A change that is missed while the program
     // starts would stay so, and the pushkey of an account that was added meanwhile would be rejected.
     let changes = FileWatch::new([paths.config.clone(), paths.accounts.clone()]);
@@ -151,7 +151,7 @@ async fn serve(
         wake_window,
     });
     let problems = problem.into_iter().chain(missing).chain(unusable);
-    controller.prepare(heard_where, is_first_start, problems).await;
+    controller.prepare(heard_where, is_first_run, problems).await;
     listening.serve();
     tracing::info!(listen = ?listening.addresses(), "ready");
 

@@ -28,7 +28,7 @@ pub(super) struct Start {
     /// The app icon for popups: a file, or a name that an icon theme may know.
     pub(super) icon: String,
     /// Nothing was there: the person is welcomed.
-    pub(super) is_first_start: bool,
+    pub(super) is_first_run: bool,
 }
 
 /// Reads the configuration; a first start writes the commented default before.
@@ -43,7 +43,7 @@ impl Start {
     /// Opens the inbox; a first start makes an account and says how to register it.
     pub(super) fn prepare(paths: Paths, config: Config, news: &Arc<Notify>) -> Result<Self, Failure> {
         // Accounts come before the inbox: accounts that are missing beside an inbox were lost, and must not be made anew.
-        let mut is_first_start = false;
+        let mut is_first_run = false;
         if is_missing(&paths.accounts)? && is_missing(&paths.database)? {
             let account = first_account(&paths)?;
             let url = config.server.base_url();
@@ -61,11 +61,11 @@ impl Start {
             super::say(&format!(
                 "Pushbell is ready. `pushbell login @you:example.org` connects your homeserver.\n\n{by_hand}"
             ))?;
-            is_first_start = true;
+            is_first_run = true;
         }
         let inbox = Inbox::open(&paths.database, retention(&config), Arc::clone(news))?;
         let icon = icon(&paths.icon);
-        Ok(Self { paths, config, inbox, icon, is_first_start })
+        Ok(Self { paths, config, inbox, icon, is_first_run })
     }
 }
 

@@ -295,9 +295,7 @@ fn log_change(what: &str, before: Option<&ServiceState>, now: &ServiceState) {
     if !now.available {
         tracing::warn!("no {what}: {}", reason.unwrap_or_default());
     } else if before.is_some_and(|before| !before.available) {
-        match reason {
-            Some(reason) => tracing::info!("{what}: available, {reason}"),
-            None => tracing::info!("{what}: available"),
-        }
+        let reason = reason.map(|reason| format!(", {reason}")).unwrap_or_default();
+        tracing::info!("{what}: available{reason}");
     }
 }

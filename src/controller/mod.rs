@@ -283,11 +283,11 @@ impl<D: Desktop> Controller<D> {
     pub async fn prepare(
         &mut self,
         listening: Listening,
-        is_first_start: bool,
+        is_first_run: bool,
         problems: impl Iterator<Item = (ProblemKind, String)>,
     ) {
         self.listens(listening);
-        if is_first_start {
+        if is_first_run {
             self.announce(OwnPopup::Welcome, "Click to see how to connect your homeserver.");
         }
         for (kind, reason) in problems {

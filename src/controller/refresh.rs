@@ -183,6 +183,10 @@ impl<D: Desktop> Controller<D> {
                     let named = digests.by_ref().take(summary.highlights.len()).collect::<Vec<_>>();
                     let popup = self.summary_popup(0, 0, named.iter().map(Option::as_ref), &summary);
                     outdated.summary = self.is_outdated(&key, &popup);
+                    if self.snapshot.waiting_rooms > 0 && self.snapshot.waiting_up_to > summary.up_to {
+                        // One that was not sent yet can tell of what is newer, too.
+                        self.screen.drop_waiting(&key, |_| true);
+                    }
                     self.nothing_is_unread() && self.parts.inbox.tally(summary.from, summary.up_to).await?.notices == 0
                 }
                 About::Own(_) => false,

@@ -372,6 +372,9 @@ impl Inbox {
     }
 
     /// Whether the database was set aside since this was last asked, and under which name.
+    ///
+    /// # Errors
+    /// When the thread has ended.
     // TO BE REPLACED likewise.
     pub async fn take_incident(&self) -> Result<Option<PathBuf>, InboxError> {
         self.ask(|worker| Ok(worker.take_set_aside())).await

@@ -190,13 +190,11 @@ impl Desktop {
     pub(crate) async fn find<T>(&mut self, mut pick: impl FnMut(DesktopEvent) -> Option<T>) -> T {
         let found = async {
             loop {
-                match self.events.recv().await.expect("an event") {
-                    DesktopEvent::Popup(event) => self.take_in(event),
-                    event => {
-                        if let Some(found) = pick(event) {
-                            return found;
-                        }
-                    }
+                let event = self.events.recv().await.expect("an event");
+                if let DesktopEvent::Popup(event) = event {
+                    self.take_in(event);
+                } else if let Some(found) = pick(event) {
+                    return found;
                 }
             }
         };

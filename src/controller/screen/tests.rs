@@ -358,7 +358,9 @@ proptest! {
                         continue;
                     }
                     screen = Screen::default();
-                    left_over.into_iter().for_each(|left_over| screen.adopt(left_over));
+                    if let Some(left_over) = left_over {
+                        screen.adopt(left_over);
+                    }
                     screen.handle(real.event(true));
                 }
             }

@@ -45,10 +45,10 @@ async fn who_acts_on_a_popup_has_not_seen_what_was_on_its_way_to_replace_it() {
         bench.push(message("two", "Kitchen")).await;
         let key = room("Kitchen");
         if is_click {
-            bench.click(&key).await
+            bench.click(&key).await;
         } else {
-            bench.dismiss(&key).await
-        };
+            bench.dismiss(&key).await;
+        }
         assert!(bench.notice("one").read && !bench.notice("two").read);
         bench.release().await;
         bench.click(&room("Kitchen")).await;
@@ -93,10 +93,10 @@ async fn a_summary_that_was_seen_is_over_and_the_next_counts_anew() {
         bench.service(Service::Shows).await;
         let key = PopupKey::Summary;
         if is_click {
-            bench.click(&key).await
+            bench.click(&key).await;
         } else {
-            bench.dismiss(&key).await
-        };
+            bench.dismiss(&key).await;
+        }
         bench.shows();
         for number in 10..30 {
             bench.arrive(message(&format!("{number}"), &format!("room {number}"))).await;

@@ -206,6 +206,10 @@ impl Model {
                     let up = &self.bench.screen.state().up;
                     up[which % up.len()].1.clone()
                 };
+                if self.bench.controller.screen.up(&popup.key).is_none() {
+                    // It is about to be closed.
+                    return;
+                }
                 self.acknowledge(&popup, is_click);
                 let screen = &self.bench.screen;
                 let event =
@@ -252,6 +256,8 @@ impl Model {
         self.read(|number, message| message.room == room && number <= newest);
         // What is on its way may count or name what has been read.
         self.rooms[room].changed_at = self.record();
+        // A summary may name it.
+        self.summary.changed_at = self.rooms[room].changed_at;
     }
 
     /// Takes in what came up. Each popup must tell something new, or make right what was changed.
