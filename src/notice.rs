@@ -10,7 +10,7 @@ use crate::push::notify::{Notification, Priority, SoundTweak, Tweaks};
 pub struct NoticeId(pub i64);
 
 /// A room of an account. A push without `room_id` belongs to the account's nameless room, the empty string.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RoomKey {
     /// Name of the account.
     pub account: String,
@@ -128,7 +128,7 @@ pub struct Call {
 }
 
 /// What has become of a call. The numbers are those of the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CallState {
     /// It rings until its deadline.
     Ringing = 0,

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    controller::Topic,
+    controller::ProblemKind,
     http::{Limits, Server, Serving, tls::Tls},
     intake::Intake,
     platform::{host, interruptions::AddressWatch, sockets},
@@ -120,7 +120,7 @@ impl Listening {
         &mut self,
         wanted: &[SocketAddr],
         config: &Path,
-    ) -> Result<Option<(Topic, String)>, String> {
+    ) -> Result<Option<(ProblemKind, String)>, String> {
         let wanted = self.distinct(wanted);
         let (mut bound, mut failures, mut may_come) = (Vec::new(), Vec::new(), false);
         for address in wanted.iter().copied() {
@@ -150,7 +150,7 @@ impl Listening {
         if !may_come {
             self.missing = Missing::None;
         }
-        Ok(failures.map(|failures| (Topic::Listen, failures)))
+        Ok(failures.map(|failures| (ProblemKind::Listen, failures)))
     }
 
     /// Those without the ones that another stands for: `0.0.0.0` listens on `127.0.0.1` as well.

@@ -7,12 +7,11 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::{
     config::{Config, OpenWith, Preview, TrayStyle},
     desktop::{
-        Desktop, DesktopEvent, LauncherCount, OpenTarget,
+        Desktop, DesktopEvent, LauncherCount, OpenTarget, PopupCall,
         tray_view::{Badge, TrayView},
     },
     notice::NoticeId,
     platform::{main_loop::TrayRemote, session::Session},
-    present::popup::{Popup, PopupKey, PopupSerial, Standing},
     push::notify::SoundTweak,
     sound::Player,
 };
@@ -43,16 +42,8 @@ impl LiveDesktop {
 }
 
 impl Desktop for LiveDesktop {
-    fn show(&mut self, serial: PopupSerial, popup: Popup) {
-        self.session.show(serial, popup);
-    }
-
-    fn withdraw(&mut self, key: &PopupKey) {
-        self.session.withdraw(key);
-    }
-
-    fn adopt(&mut self, standing: Standing) {
-        self.session.adopt(standing);
+    fn popup(&mut self, call: PopupCall) {
+        self.session.popup(call);
     }
 
     fn play(&mut self, sound: &SoundTweak) {
@@ -95,8 +86,8 @@ impl Desktop for LiveDesktop {
         self.player.configure(config.sound.clone());
     }
 
-    async fn close(self) -> Option<Standing> {
+    async fn close(self) {
         self.player.stop_all();
-        self.session.close().await
+        self.session.close().await;
     }
 }

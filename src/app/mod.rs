@@ -32,7 +32,7 @@ use tracing::Level;
 use crate::{
     app::live_desktop::LiveDesktop,
     control::{self, Command, Instance, InstanceError},
-    controller::{Controller, Inputs, Parts, Topic},
+    controller::{Controller, Inputs, Parts, ProblemKind},
     desktop::DesktopEvent,
     failure::Failure,
     inbox::Inbox,
@@ -139,12 +139,12 @@ impl Worker {
     /// Runs until the program is told to end.
     async fn run(self, start: Start) -> Result<(), Failure> {
         let Self { inherited, instance, log, tray, inbox_changed, desktop_events: (event_sender, desktop) } = self;
-        let Start { paths, config, inbox, icon, announcement, config_problem } = start;
+        let Start { paths, config, inbox, icon, is_first_run, config_problem } = start;
         // Whoever changes a file is noticed or can tell us before it is read. A change that is missed while the program
         // starts would stay so, and the pushkey of an account that was added meanwhile would be rejected.
         let files = FileWatch::new([paths.config.clone(), paths.accounts.clone()]);
         let (control, unreachable) = instance.listen(&paths);
-        let unreachable = unreachable.map(|reason| (Topic::ControlSocket, reason));
+        let unreachable = unreachable.map(|reason| (ProblemKind::ControlSocket, reason));
         let (accounts, accounts_problem) = start::accounts(&paths.accounts);
         let wake_window = WakeWindow::default();
         let replayed = wake_window.clone();
@@ -157,19 +157,19 @@ impl Worker {
         let session = Session::start(icon, has_tray, &event_sender);
         let live_desktop = LiveDesktop::new(session, tray, &config, paths.sounds.clone(), event_sender);
         let (events, app) = mpsc::unbounded_channel();
-        let (asks, app_requests) = mpsc::unbounded_channel();
+        let (requests, app_requests) = mpsc::unbounded_channel();
         let mut controller = Controller::new(Parts {
             desktop: live_desktop,
             inbox: inbox.clone(),
-            news: inbox_changed,
+            inbox_changed,
             config: config.clone(),
             accounts: server.accounts(),
-            asks,
+            requests,
             tray: has_tray,
             wake_window,
         });
         let problems = config_problem.into_iter().chain(accounts_problem).chain(problems).chain(unreachable);
-        controller.prepare(server.status(&config), announcement, problems).await;
+        controller.prepare(server.status(&config), is_first_run, problems).await;
         server.serve();
         tracing::info!(listen = ?server.listening.addresses(), "ready");
 

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     accounts::Accounts,
     config::Config,
-    controller::{self, Topic},
+    controller::{self, ProblemKind},
     failure::Failure,
     http::tls::TlsError,
     intake::Intake,
@@ -44,7 +44,7 @@ impl PushServer {
         config: &Config,
         config_path: &Path,
         inherited: Inherited,
-    ) -> Result<(Self, Vec<(Topic, String)>), Failure> {
+    ) -> Result<(Self, Vec<(ProblemKind, String)>), Failure> {
         let addresses = inherited.addresses().to_vec();
         let mut listening = Listening::new(intake.clone(), inherited);
         listening.set_extra_paths(&config.server.extra_paths);
@@ -52,7 +52,7 @@ impl PushServer {
         let mut server = Self { intake, listening, certificate: None, inherited: addresses };
         server.set_tls(config).map_err(|error| Failure::Failed(error.to_string()))?;
         let unusable = server.certificate.as_ref().and_then(Certificate::problem);
-        let problems = unbound.into_iter().chain(unusable.map(|reason| (Topic::Certificate, reason)));
+        let problems = unbound.into_iter().chain(unusable.map(|reason| (ProblemKind::Certificate, reason)));
         let problems = problems.collect();
         Ok((server, problems))
     }
@@ -82,7 +82,7 @@ impl PushServer {
         old: &Config,
         new: &Config,
         config_path: &Path,
-    ) -> [(Topic, Option<String>); 2] {
+    ) -> [(ProblemKind, Option<String>); 2] {
         self.intake.set_derive_missed_calls(new.calls.derive_missed);
         self.listening.set_extra_paths(&new.server.extra_paths);
         let failure = if new.server.tls == old.server.tls { None } else { self.set_tls(new).err() };
@@ -94,7 +94,7 @@ impl PushServer {
             Ok(problem) => problem.map(|(_, reason)| reason),
             Err(reason) => Some(reason),
         };
-        [(Topic::Certificate, certificate), (Topic::Listen, listen)]
+        [(ProblemKind::Certificate, certificate), (ProblemKind::Listen, listen)]
     }
 
     /// With `server.tls` set, nothing is ever served without encryption, whatever the state of the certificate.

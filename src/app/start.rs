@@ -9,13 +9,12 @@ use super::config_file;
 use crate::{
     accounts::{Account, Accounts, AccountsFile, CountsScope, FIRST_ACCOUNT, new_pushkey},
     config::{Config, InForce},
-    controller::{Topic, WELCOME, own_popup},
+    controller::ProblemKind,
     failure::Failure,
     identity,
     inbox::{Inbox, Retention},
     paths::Paths,
     platform::files,
-    present::popup::Popup,
     registration,
 };
 
@@ -29,10 +28,10 @@ pub(super) struct Start {
     pub(super) inbox: Inbox,
     /// The app icon for popups: a file, or a name that an icon theme may know.
     pub(super) icon: String,
-    /// The welcome of a first start.
-    pub(super) announcement: Option<Popup>,
+    /// Nothing was there: the person is welcomed.
+    pub(super) is_first_run: bool,
     /// What is wrong with the configuration file, if a copy is in force.
-    pub(super) config_problem: Option<(Topic, String)>,
+    pub(super) config_problem: Option<(ProblemKind, String)>,
 }
 
 impl Start {
@@ -40,25 +39,27 @@ impl Start {
     pub(super) fn prepare(
         paths: Paths,
         in_force: InForce,
-        is_first: bool,
+        is_first_run: bool,
         changed: &Arc<Notify>,
     ) -> Result<Self, Failure> {
         let InForce { config, text, fault } = in_force;
         AccountsFile::new(&paths.accounts).remove_leftovers();
         // Accounts come before the inbox: accounts that are missing beside an inbox were lost, and must not be made anew.
-        let announcement = if is_first { Some(welcome(&paths, &config)?) } else { None };
+        if is_first_run {
+            welcome(&paths, &config)?;
+        }
         let inbox = Inbox::open(&paths.database, retention(&config), Arc::clone(changed))?;
         if let Some(text) = text {
             config_file::keep(&paths, &text);
         }
-        let config_problem = fault.map(|fault| (Topic::Configuration, config_file::problem(&paths, &fault)));
+        let config_problem = fault.map(|fault| (ProblemKind::Configuration, config_file::problem(&paths, &fault)));
         let icon = icon(&paths.icon);
-        Ok(Self { paths, config, inbox, icon, announcement, config_problem })
+        Ok(Self { paths, config, inbox, icon, is_first_run, config_problem })
     }
 }
 
-/// Makes the first account and prints how to register it. Returns the popup that says so.
-fn welcome(paths: &Paths, config: &Config) -> Result<Popup, Failure> {
+/// Makes the first account and prints how to register it.
+fn welcome(paths: &Paths, config: &Config) -> Result<(), Failure> {
     let account = first_account(paths)?;
     let by_hand = if super::is_logged() {
         // A pushkey is never logged.
@@ -71,16 +72,13 @@ fn welcome(paths: &Paths, config: &Config) -> Result<Popup, Failure> {
             registration::describe(&account, &config.server.base_url())
         )
     };
-    super::say(&format!(
-        "Pushbell is ready. `pushbell login @you:example.org` connects your homeserver.\n\n{by_hand}"
-    ))?;
-    Ok(own_popup(WELCOME, "Click to see how to connect your homeserver."))
+    super::say(&format!("Pushbell is ready. `pushbell login @you:example.org` connects your homeserver.\n\n{by_hand}"))
 }
 
 /// Reads the accounts. That they cannot be read is a problem, but does not keep the rest from running.
-pub(super) fn accounts(path: &Path) -> (Accounts, Option<(Topic, String)>) {
+pub(super) fn accounts(path: &Path) -> (Accounts, Option<(ProblemKind, String)>) {
     let accounts = Accounts::read(path).unwrap_or_else(|error| Accounts::unavailable(&error));
-    let problem = accounts.unreadable().map(|reason| (Topic::Accounts, reason.to_owned()));
+    let problem = accounts.unreadable().map(|reason| (ProblemKind::Accounts, reason.to_owned()));
     (accounts, problem)
 }
 

@@ -21,7 +21,7 @@ use crate::{
     accounts::Accounts,
     config::{self, Config},
     control::{Command, Reply, Request},
-    controller::{Ask, Event, Topic},
+    controller::{AppRequest, Event, ProblemKind},
     desktop::OpenTarget,
     http_client,
     logging::LogLevel,
@@ -52,7 +52,7 @@ pub(super) struct Requests {
     /// Changes of the configuration and the accounts, noticed since before the accounts were read.
     pub(super) files: io::Result<FileWatch>,
     /// From the tray menu and the popups.
-    pub(super) app: mpsc::UnboundedReceiver<Ask>,
+    pub(super) app: mpsc::UnboundedReceiver<AppRequest>,
     /// From the command line.
     pub(super) commands: mpsc::Receiver<Command>,
 }
@@ -94,18 +94,18 @@ impl Supervisor {
                 () = &mut termination => break,
                 () = self.server.listening.retry_is_due() => {
                     let problem = self.server.listening.try_again().await;
-                    self.tell(Event::Problem(Topic::Listen, problem));
+                    self.tell(Event::Problem(ProblemKind::Listen, problem));
                     self.tell_listening();
                 }
                 () = Certificate::changed(&mut self.server.certificate) => self.tell_listening(),
                 Some(paths) = changed.recv() => self.files_changed(&paths).await,
                 ask = asked.recv() => match ask {
-                    Some(Ask::Quit) | None => break,
-                    Some(Ask::SendTest { unread }) => self.send_test(unread),
-                    Some(Ask::SetAutostart(on)) => self.autostart.set(on),
-                    Some(Ask::CatchUp(missing)) => self.catching_up.missing(missing),
-                    Some(Ask::Connect { token }) => self.connect(token),
-                    Some(Ask::OpenConfiguration { token }) => {
+                    Some(AppRequest::Quit) | None => break,
+                    Some(AppRequest::SendTest { unread }) => self.send_test(unread),
+                    Some(AppRequest::SetAutostart(on)) => self.autostart.set(on),
+                    Some(AppRequest::CatchUp(missing)) => self.catching_up.missing(missing),
+                    Some(AppRequest::Connect { token }) => self.connect(token),
+                    Some(AppRequest::OpenConfiguration { token }) => {
                         self.tell(Event::Open(OpenTarget::File(self.paths.config.clone()), token));
                     }
                 },
@@ -150,11 +150,11 @@ impl Supervisor {
             Ok(config::InForce { config, text: Some(text), .. }) => (self.server.with_inherited(config), text),
             Ok(config::InForce { fault, .. }) => {
                 let problem = fault.map(|fault| config_file::problem(&self.paths, &fault));
-                return self.tell(Event::Problem(Topic::Configuration, problem));
+                return self.tell(Event::Problem(ProblemKind::Configuration, problem));
             }
-            Err(error) => return self.tell(Event::Problem(Topic::Configuration, Some(error.to_string()))),
+            Err(error) => return self.tell(Event::Problem(ProblemKind::Configuration, Some(error.to_string()))),
         };
-        self.tell(Event::Problem(Topic::Configuration, None));
+        self.tell(Event::Problem(ProblemKind::Configuration, None));
         config_file::keep(&self.paths, &text);
         if config == self.config {
             return;
@@ -173,7 +173,7 @@ impl Supervisor {
     /// Tells where and how pushes are taken, and what is wrong with the certificate.
     fn tell_listening(&mut self) {
         let problem = self.server.certificate.as_ref().and_then(Certificate::problem);
-        self.tell(Event::Problem(Topic::Certificate, problem));
+        self.tell(Event::Problem(ProblemKind::Certificate, problem));
         self.tell(Event::Listening(self.server.status(&self.config)));
     }
 
@@ -186,7 +186,7 @@ impl Supervisor {
         self.server.set_accounts(accounts);
         self.tell(Event::Accounts(self.server.accounts()));
         self.catching_up.accounts(self.server.accounts());
-        self.tell(Event::Problem(Topic::Accounts, problem));
+        self.tell(Event::Problem(ProblemKind::Accounts, problem));
     }
 
     fn tell(&self, event: Event) {

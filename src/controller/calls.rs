@@ -1,12 +1,12 @@
 //! Which calls ring (pure).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use tokio::time::{Duration, Instant};
 
 use crate::{
-    notice::{Call, CallState, NoticeId, Presentation},
+    notice::{Call, CallState, NoticeId},
     push::notify::SoundTweak,
 };
 
@@ -17,8 +17,6 @@ const LONGEST: Duration = Duration::from_secs(2 * 60);
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     known: BTreeMap<NoticeId, Known>,
-    /// Popups of those calls, each in the state that it was shown for.
-    shown: HashSet<(NoticeId, CallState)>,
     /// Calls of the first look into the inbox began before this run: they do not ring again.
     looked: bool,
 }
@@ -38,8 +36,6 @@ pub(super) struct Changes {
     pub(super) begun: Vec<(NoticeId, SoundTweak)>,
     /// They ring no more.
     pub(super) ended: Vec<NoticeId>,
-    /// They are over: their popup goes away.
-    pub(super) over: Vec<NoticeId>,
 }
 
 impl Calls {
@@ -65,12 +61,9 @@ impl Calls {
         for (id, gone) in std::mem::replace(&mut self.known, known) {
             if gone.state == CallState::Ringing {
                 changes.ended.push(id);
-                changes.over.push(id);
             }
         }
         self.looked = true;
-        let known = &self.known;
-        self.shown.retain(|(id, _)| known.contains_key(id));
         changes
     }
 
@@ -97,23 +90,6 @@ impl Calls {
 
     fn ringing_ones(&self) -> impl Iterator<Item = (&NoticeId, &Known)> {
         self.known.iter().filter(|(_, call)| call.state == CallState::Ringing)
-    }
-
-    /// The call's popup of this state was shown.
-    pub(super) fn was_shown(&mut self, call: NoticeId, state: CallState) {
-        if self.known.contains_key(&call) {
-            self.shown.insert((call, state));
-        }
-    }
-
-    /// Whether the call's popup of its present state was shown, in this run or (ringing) before, or never will be.
-    pub(super) fn is_shown(&self, call: &Call) -> bool {
-        let before = match call.state {
-            CallState::Ringing => call.notice.presentation != Presentation::Waiting,
-            CallState::Missed => false,
-            CallState::Over => true,
-        };
-        before || self.shown.contains(&(call.notice.id, call.state))
     }
 }
 
@@ -143,7 +119,7 @@ mod tests {
             content: None,
             redacted: false,
             received_at: Timestamp::UNIX_EPOCH,
-            presentation: Presentation::Waiting,
+            presentation: crate::notice::Presentation::Waiting,
             read: false,
         };
         Call { notice, call_id: id.to_string(), deadline, state }
@@ -165,7 +141,6 @@ mod tests {
         assert_eq!(calls.next_deadline(), Some(now + Duration::from_secs(60)));
         let changes = calls.update(&[call(1, CallState::Missed, later)], wall, now);
         assert_eq!(changes.ended, [NoticeId(1), NoticeId(2)]);
-        assert_eq!(changes.over, [NoticeId(2)], "a missed call keeps its popup");
         assert_eq!(calls.next_deadline(), None);
     }
 
@@ -195,28 +170,5 @@ mod tests {
         let mut calls = Calls::default();
         calls.update(&[call(1, CallState::Ringing, wall + 24.hours())], wall, now);
         assert_eq!(calls.next_deadline(), Some(now + LONGEST));
-    }
-
-    #[test]
-    fn a_missed_call_is_shown_though_its_ringing_was() {
-        let deadline = Timestamp::UNIX_EPOCH;
-        let mut calls = Calls::default();
-        let ringing = call(1, CallState::Ringing, deadline);
-        calls.update(std::slice::from_ref(&ringing), deadline, Instant::now());
-        calls.was_shown(NoticeId(1), CallState::Ringing);
-        assert!(calls.is_shown(&ringing));
-        assert!(!calls.is_shown(&call(1, CallState::Missed, deadline)));
-    }
-
-    #[test]
-    fn what_was_shown_is_forgotten_with_its_call() {
-        let deadline = Timestamp::UNIX_EPOCH;
-        let mut calls = Calls::default();
-        calls.was_shown(NoticeId(9), CallState::Ringing);
-        calls.update(&[call(1, CallState::Ringing, deadline)], deadline, Instant::now());
-        calls.was_shown(NoticeId(1), CallState::Ringing);
-        assert_eq!(calls.shown.len(), 1, "not that of a call which was over before its popup came up");
-        calls.update(&[], deadline, Instant::now());
-        assert!(calls.shown.is_empty());
     }
 }

@@ -3,19 +3,19 @@
 //! What must survive lives in the inbox; in here is only what a restart may forget: which popups are up, what rings,
 //! whether services are there. Popups are renderings of the inbox, so that nothing that was recorded can be lost here.
 
-mod announcements;
-mod budget;
 mod calls;
-mod catching_up;
-mod left_up;
+mod commands;
+mod desktop_events;
+mod gathering;
 mod pause;
+mod pending_writes;
 mod plan;
-mod popups;
-mod presentation;
-mod reactions;
-mod requests;
+mod problems;
+mod refresh;
+pub mod screen;
 #[cfg(test)]
 mod tests;
+mod token_bucket;
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
@@ -25,40 +25,38 @@ use tokio::{
     time::{Duration, Instant, timeout},
 };
 
+pub use crate::present::popup::ProblemKind;
 use crate::{
     accounts::Accounts,
     config::{Config, Preview},
     control::{Command, Reply, Request, SignInStatus, TlsStatus},
     desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState},
-    inbox::{Inbox, InboxError, News, Read, Retention, Shown},
+    inbox::{Inbox, InboxError, Retention, Snapshot},
     notice::NoticeId,
-    present::{RenderOptions, popup::Popup},
+    present::{RenderOptions, popup::OwnPopup},
     wake::WakeWindow,
 };
-pub use announcements::{Topic, WELCOME, own_popup};
 use calls::Calls;
-use catching_up::CatchingUp;
-use left_up::LeftUp;
+use desktop_events::{Refusals, Surroundings};
+use gathering::Gathering;
 use pause::Pause;
+use pending_writes::{POPUPS, PendingWrites};
 use plan::Planner;
-use popups::Popups;
-use reactions::seen;
+use problems::Problems;
+use screen::{Screen, ScreenEvent};
 
-/// News are asked for at most this often; what comes sooner is told together.
-const NEWS_INTERVAL: Duration = Duration::from_millis(20);
-/// The same while they keep coming: no popup changes as often, and nobody reads a number that does.
-const LONGEST_NEWS_INTERVAL: Duration = Duration::from_millis(250);
+/// Debounce interval for reading the inbox: at first, and at most, while changes keep coming.
+const READ_INTERVAL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
 /// When the inbox cannot be used, it is tried again after this long.
 const INBOX_RETRY: Duration = Duration::from_secs(5);
-/// So many rooms of a backlog are shown room by room; more are one summary.
-const BACKLOG_ROOMS: u64 = 3;
 /// After the computer woke, what homeservers held back is gathered for this long before it is shown.
 const WAKE_GATHER: Duration = Duration::from_secs(1);
-
+/// How long the last calls to the notification service may take at the end.
+const LAST_CALLS_TIME: Duration = Duration::from_secs(3);
 /// How long it may take to note, at the end, what was shown last.
 const LAST_NOTE_TIME: Duration = Duration::from_secs(5);
 
-/// What the controller reacts to, besides the inbox's news and its own timers.
+/// What the controller reacts to, besides changes of the inbox and its own timers.
 #[derive(Debug)]
 pub enum Event {
     /// The desktop says something.
@@ -71,9 +69,11 @@ pub enum Event {
     Accounts(Arc<Accounts>),
     /// Something is (or with `None` no longer is) not as the person wants it: shown in `status`, and in a popup of its own
     /// when it is new.
-    Problem(Topic, Option<String>),
+    Problem(ProblemKind, Option<String>),
     /// Catching up has begun, or it has ended for all accounts.
     CatchingUp(bool),
+    /// What was missed is in the inbox; `false`: there was more than is read back.
+    CaughtUp(bool),
     /// What is known of the sessions of signed-in accounts, by the account's name.
     SignedIn(BTreeMap<String, SignInStatus>),
     /// What is listened on has changed.
@@ -109,7 +109,7 @@ pub struct Inputs {
 
 /// What the controller asks of the program around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ask {
+pub enum AppRequest {
     /// Send a test push through the real endpoint.
     SendTest {
         /// The unread number of now, that the push may say one more.
@@ -151,151 +151,161 @@ pub struct Parts<D> {
     pub desktop: D,
     /// The inbox.
     pub inbox: Inbox,
-    /// Raised by the inbox after every commit worth presenting.
-    pub news: Arc<Notify>,
+    /// Raised by the inbox when it has changed.
+    pub inbox_changed: Arc<Notify>,
     /// The configuration in force.
     pub config: Config,
     /// The accounts in force.
     pub accounts: Arc<Accounts>,
     /// What is asked of the program.
-    pub asks: mpsc::UnboundedSender<Ask>,
+    pub requests: mpsc::UnboundedSender<AppRequest>,
     /// Whether there is to be a tray icon at all.
     pub tray: bool,
     /// Opened when the computer wakes: pushes that come then were held back while it slept.
     pub wake_window: WakeWindow,
 }
 
+/// When the inbox is read.
+#[derive(Debug)]
+struct Schedule {
+    /// When it was last read.
+    read_at: Option<Instant>,
+    /// How long to wait after that, if it changes sooner.
+    interval: Duration,
+    /// When to read it again, if something is due. Nothing ticks while nothing is.
+    due: Option<Instant>,
+    /// What came after the computer woke is gathered until then, from the first of it on.
+    gathering: Option<Instant>,
+}
+
+impl Schedule {
+    /// The inbox is read now.
+    fn reads_at(&mut self, now: Instant) {
+        let last = self.read_at.replace(now);
+        let keeps_changing = last.is_some_and(|at| now < at + 2 * self.interval);
+        let (shortest, longest) = READ_INTERVAL;
+        self.interval = if keeps_changing { longest.min(2 * self.interval) } else { shortest };
+        self.due = None;
+        self.gathering = None;
+    }
+
+    /// The inbox has changed. Whether to read it at once; else it is due.
+    fn inbox_changed(&mut self, is_waking: bool, now: Instant) -> bool {
+        if is_waking {
+            if self.gathering.is_none() {
+                self.gathering = Some(now + WAKE_GATHER);
+                // Though something may be due sooner.
+                self.due = self.gathering;
+            }
+            return false;
+        }
+        let next = self.read_at.map(|at| at + self.interval).filter(|next| now < *next);
+        if let Some(next) = next {
+            self.look_again_at(next);
+        }
+        next.is_none()
+    }
+
+    fn look_again_at(&mut self, at: Instant) {
+        self.due = Some(self.due.map_or(at, |earlier| earlier.min(at)));
+    }
+}
+
 /// The sole owner of what is presented.
 pub struct Controller<D> {
     parts: Parts<D>,
+    screen: Screen,
     planner: Planner,
-    popups: Popups,
     calls: Calls,
-    /// The newest news; what waits in it is as of then.
-    last: News,
-    /// Notices up to this one have had their sound, or came before this run. `None` before the first news.
+    gathering: Gathering,
+    pending: PendingWrites,
+    problems: Problems,
+    refusals: Refusals,
+    schedule: Schedule,
+    surroundings: Surroundings,
+    /// The inbox as it was last read.
+    snapshot: Snapshot,
+    /// Notices up to this one have had their sound, or came before this run. `None` before the first snapshot.
     sounded: Option<NoticeId>,
-    started_at: Timestamp,
     pause: Option<Pause>,
     muted: bool,
-    screen_locked: Option<bool>,
-    dark_panel: Option<bool>,
-    autostart: Option<bool>,
-    popup_service: Option<ServiceState>,
-    tray_host: ServiceState,
-    sound: ServiceState,
+    started_at: Timestamp,
     listening: Listening,
-    problems: BTreeMap<Topic, String>,
-    /// Popups about Pushbell itself that have not been shown yet, by title.
-    announcements: BTreeMap<&'static str, Popup>,
-    /// More waiting rooms than this become one summary, until all that waits has been shown.
-    backlog: Option<u64>,
-    catching_up: CatchingUp,
     /// The sessions of signed-in accounts.
     sessions: BTreeMap<String, SignInStatus>,
-    unwritten: Unwritten,
-    /// What an earlier run has left up, as it was written.
-    left_up: LeftUp,
-    /// How often in a row the notification service has refused a popup.
-    refusals: u32,
-    /// Why it has refused the last one.
-    refusal: Option<String>,
     /// Whether it is known what an earlier run noted: a pause, being muted. Nothing is presented before it is.
     is_restored: bool,
-    /// Whether the inbox has done all that was asked of it since the last look into it.
+    /// Whether the inbox has done all that was asked of it since it was last read.
     inbox_works: bool,
-    /// What came after the computer woke is gathered until then, from the first of it on.
-    gathering: Option<Instant>,
     /// Commands that wait for a push of an account, later than that. As few as commands can be at a time.
     awaiting_push: Vec<(String, Timestamp, oneshot::Sender<Reply>)>,
-    /// When the news were last asked for.
-    asked_at: Option<Instant>,
-    /// How long to wait after that, if news come sooner.
-    news_interval: Duration,
-    /// When to look again, if something is due. Nothing ticks while nothing is.
-    due: Option<Instant>,
-}
-
-/// What the inbox has not noted yet: most of all what it could not.
-#[derive(Debug, Default)]
-struct Unwritten {
-    /// What was shown: nothing else is shown before it is noted, or it would be shown again.
-    shown: Vec<Shown>,
-    /// What the person has read here. Likewise, or what was read would be told of again.
-    reads: Vec<Read>,
-    /// Settings, with their values.
-    settings: BTreeMap<&'static str, Option<String>>,
-    /// Which accounts there are.
-    accounts: bool,
 }
 
 impl<D: Desktop> Controller<D> {
-    /// A controller that has not yet looked into the inbox.
+    /// A controller that has not yet read the inbox.
     #[must_use]
     pub fn new(parts: Parts<D>) -> Self {
         let tray_host = if parts.tray { "the session bus has not answered yet" } else { "turned off with --no-tray" };
-        Self {
+        let mut controller = Self {
+            screen: Screen::default(),
             planner: Planner::new(Instant::now()),
-            popups: Popups::default(),
             calls: Calls::default(),
-            last: News::default(),
+            gathering: Gathering::new(),
+            pending: PendingWrites::default(),
+            problems: Problems::default(),
+            refusals: Refusals::default(),
+            schedule: Schedule { read_at: None, interval: READ_INTERVAL.0, due: None, gathering: None },
+            surroundings: Surroundings {
+                popups: None,
+                tray_host: ServiceState { available: false, reason: Some(tray_host.into()) },
+                sound: ServiceState { available: true, reason: Some("opened when a sound is played".into()) },
+                screen_locked: None,
+                dark_panel: None,
+                autostart: None,
+            },
+            snapshot: Snapshot::default(),
             sounded: None,
-            started_at: Timestamp::now(),
             pause: None,
             muted: false,
-            screen_locked: None,
-            dark_panel: None,
-            autostart: None,
-            popup_service: None,
-            tray_host: ServiceState { available: false, reason: Some(tray_host.into()) },
-            sound: ServiceState { available: true, reason: Some("opened when a sound is played".into()) },
+            started_at: Timestamp::now(),
             listening: Listening::default(),
-            problems: BTreeMap::new(),
-            announcements: BTreeMap::new(),
-            backlog: Some(BACKLOG_ROOMS),
-            catching_up: CatchingUp::default(),
             sessions: BTreeMap::new(),
-            unwritten: Unwritten { accounts: true, ..Unwritten::default() },
-            left_up: LeftUp::default(),
-            refusals: 0,
-            refusal: None,
             is_restored: false,
             inbox_works: true,
-            gathering: None,
             awaiting_push: Vec::new(),
-            asked_at: None,
-            news_interval: NEWS_INTERVAL,
-            due: None,
             parts,
-        }
+        };
+        controller.accounts_changed();
+        controller
     }
 
-    /// Looks into the inbox, before the first push comes: what it finds is a backlog, and old calls do not ring again.
+    /// Reads the inbox, before the first push comes: what it finds is a backlog, and old calls do not ring again.
     pub async fn prepare(
         &mut self,
         listening: Listening,
-        announcement: Option<Popup>,
-        problems: impl Iterator<Item = (Topic, String)>,
+        is_first_run: bool,
+        problems: impl Iterator<Item = (ProblemKind, String)>,
     ) {
         self.listens(listening);
-        if let Some(popup) = announcement {
-            self.announce(popup);
+        if is_first_run {
+            self.announce(OwnPopup::Welcome, "Click to see how to connect your homeserver.");
         }
-        for (topic, reason) in problems {
-            self.problem(topic, reason);
+        for (kind, reason) in problems {
+            self.problem(kind, reason);
         }
         self.refresh().await;
     }
 
-    /// Presents what the inbox tells and what happens, until [`Inputs::app`] closes.
+    /// Presents what the inbox has and what happens, until [`Inputs::app`] closes.
     pub async fn run(mut self, inputs: Inputs) {
         let Inputs { mut app, mut desktop, mut commands } = inputs;
-        let news = Arc::clone(&self.parts.news);
+        let inbox_changed = Arc::clone(&self.parts.inbox_changed);
         loop {
+            self.call_popup_service();
             let due = self.next_due();
             let event = tokio::select! {
-                () = news.notified() => {
-                    self.news_came().await;
+                () = inbox_changed.notified() => {
+                    self.inbox_changed().await;
                     continue;
                 }
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
@@ -314,34 +324,30 @@ impl<D: Desktop> Controller<D> {
         self.end(desktop).await;
     }
 
-    /// Popups stay: what they tell is still unread. Those that come up at the last moment are noted, or the next run
-    /// would show them again; so is what is dismissed then, and what could not be noted before.
-    async fn end(self, mut heard: mpsc::UnboundedReceiver<DesktopEvent>) {
-        let Self { parts: Parts { desktop, inbox, .. }, mut popups, unwritten, left_up: before, .. } = self;
-        let Unwritten { mut shown, mut reads, settings, .. } = unwritten;
-        let standing = desktop.close().await;
-        while let Ok(event) = heard.try_recv() {
-            if let DesktopEvent::Shown(serial) = event {
-                shown.extend(popups.shown(serial).and_then(|(_, shown)| shown));
-            } else if let DesktopEvent::Dismissed(key) = event {
-                reads.extend(seen(&key, popups.dismissed(&key).as_ref()));
+    /// Popups stay: what they tell is still unread. What comes up or is dismissed at the last moment is noted, or the next
+    /// run would show it again; so is what could not be noted before.
+    async fn end(mut self, mut desktop: mpsc::UnboundedReceiver<DesktopEvent>) {
+        let last_calls = async {
+            while let Ok(event) = desktop.try_recv() {
+                self.note_last(event);
             }
-        }
-        let left_up = standing.map(|standing| LeftUp::new(standing, |key| popups.subject(key))).unwrap_or_default();
-        let note = async {
-            inbox.mark_shown(shown).await?;
-            for read in reads {
-                inbox.mark_read(read).await?;
+            self.call_popup_service();
+            while self.screen.is_busy()
+                && let Some(event) = desktop.recv().await
+            {
+                self.note_last(event);
+                self.call_popup_service();
             }
-            for (name, value) in settings {
-                inbox.set_setting(name, value).await?;
-            }
-            if left_up != before {
-                inbox.set_setting(left_up::SETTING, left_up.written()).await?;
-            }
-            Ok::<_, InboxError>(())
         };
-        let reason = match timeout(LAST_NOTE_TIME, note).await {
+        if timeout(LAST_CALLS_TIME, last_calls).await.is_err() {
+            tracing::debug!("the last popups were not confirmed in time");
+        }
+        let Self { parts: Parts { desktop, inbox, .. }, screen, mut pending, .. } = self;
+        desktop.close().await;
+        if let Ok(popups) = screen.persisted().map(|popups| serde_json::to_string(&popups)).transpose() {
+            pending.set(POPUPS, popups);
+        }
+        let reason = match timeout(LAST_NOTE_TIME, pending.write(&inbox)).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the disk takes too long".to_owned(),
@@ -349,70 +355,32 @@ impl<D: Desktop> Controller<D> {
         tracing::warn!("what was shown, read or set last could not be noted, and may come again: {reason}");
     }
 
-    /// When to look into the inbox again though nobody says anything: every timer there is leads to the same look.
+    fn note_last(&mut self, event: DesktopEvent) {
+        let DesktopEvent::Popup(event) = event else { return };
+        for event in self.screen.handle(event) {
+            match event {
+                ScreenEvent::Shown(told) => self.pending.shown(&told.about),
+                ScreenEvent::Dismissed(about) => self.pending.seen(&about),
+                ScreenEvent::NotShown(..) | ScreenEvent::Activated { .. } => {}
+            }
+        }
+    }
+
+    /// When to read the inbox again though nobody says anything: every timer there is leads to the same.
     fn next_due(&self) -> Option<Instant> {
-        [self.due, self.pause.and_then(|pause| pause.ends_at())].into_iter().flatten().min()
+        [self.schedule.due, self.pause.and_then(|pause| pause.ends_at())].into_iter().flatten().min()
     }
 
-    fn look_again_at(&mut self, at: Instant) {
-        self.due = Some(self.due.map_or(at, |earlier| earlier.min(at)));
-    }
-
-    async fn restore(&mut self) {
-        let inbox = &self.parts.inbox;
-        let noted = async {
-            let paused_until = inbox.setting("paused_until").await?;
-            Ok((paused_until, inbox.setting("muted").await?, inbox.setting(left_up::SETTING).await?))
-        };
-        match noted.await {
-            Ok((until, muted, left_up)) => {
-                // What the person has done meanwhile counts.
-                if !self.unwritten.settings.contains_key("paused_until") {
-                    let until = until.and_then(|until| until.parse().ok());
-                    self.pause = until.map(|until| Pause::new(until, Timestamp::now(), Instant::now()));
-                }
-                if !self.unwritten.settings.contains_key("muted") {
-                    self.muted = muted.is_some();
-                }
-                self.left_up = LeftUp::read(left_up.as_deref());
-                if let Some(standing) = self.left_up.standing() {
-                    self.parts.desktop.adopt(standing);
-                }
-                self.is_restored = true;
-            }
-            Err(error) => self.inbox_failed(&error),
+    /// Makes the next call to the notification service, if there is one.
+    fn call_popup_service(&mut self) {
+        if let Some(call) = self.screen.next_call() {
+            self.parts.desktop.popup(call);
         }
     }
 
-    /// The inbox forgets the numbers of accounts that were removed; not while nobody can tell which those are.
-    pub(super) async fn retain_accounts(&mut self) {
-        if !self.unwritten.accounts {
-            return;
-        }
-        let known = self.parts.accounts.iter().map(|account| account.name.to_string()).collect();
-        if self.parts.accounts.unreadable().is_none()
-            && let Err(error) = self.parts.inbox.retain_accounts(known).await
-        {
-            return self.inbox_failed(&error);
-        }
-        self.unwritten.accounts = false;
-    }
-
-    async fn news_came(&mut self) {
-        let now = Instant::now();
-        if self.parts.wake_window.is_open() {
-            if self.gathering.is_none() {
-                self.gathering = Some(now + WAKE_GATHER);
-                // Though something may be due sooner.
-                self.due = self.gathering;
-            }
-            return;
-        }
-        match self.asked_at {
-            Some(asked_at) if now < asked_at + self.news_interval => {
-                self.look_again_at(asked_at + self.news_interval);
-            }
-            Some(_) | None => self.refresh().await,
+    async fn inbox_changed(&mut self) {
+        if self.schedule.inbox_changed(self.parts.wake_window.is_open(), Instant::now()) {
+            self.refresh().await;
         }
     }
 
@@ -421,7 +389,7 @@ impl<D: Desktop> Controller<D> {
             Event::Desktop(event) => self.desktop_said(event).await,
             Event::Command((Request::WaitForPush { account, since, seconds: _ }, reply)) => {
                 self.awaiting_push.push((account, since, reply));
-                self.tell_of_pushes();
+                self.answer_waiting_for_push();
             }
             Event::Command((request, reply)) => {
                 let answer = self.answer(request).await;
@@ -431,29 +399,41 @@ impl<D: Desktop> Controller<D> {
             Event::Configured(config) => self.configure(*config).await,
             Event::Accounts(accounts) => {
                 self.parts.accounts = accounts;
-                self.unwritten.accounts = true;
+                self.accounts_changed();
                 self.refresh().await;
             }
-            Event::Problem(topic, Some(reason)) => self.problem(topic, reason),
-            Event::Problem(topic, None) => self.solved(topic),
-            Event::CatchingUp(is_under_way) => self.catching_up_is(is_under_way).await,
+            Event::Problem(kind, Some(reason)) => self.problem(kind, reason),
+            Event::Problem(kind, None) => self.solved(kind),
+            Event::CatchingUp(is_under_way) => {
+                if self.gathering.catching_up(is_under_way, Instant::now()) {
+                    self.refresh().await;
+                }
+            }
+            Event::CaughtUp(is_whole) => self.gathering.caught_up(is_whole),
             Event::SignedIn(sessions) => self.sessions = sessions,
             Event::Listening(listening) => self.listens(listening),
             Event::Open(target, token) => self.open(target, token),
             Event::Autostart(Ok(on)) => {
-                self.autostart = Some(on);
+                self.surroundings.autostart = Some(on);
                 self.draw_tray();
             }
             Event::Autostart(Err(reason)) => {
                 // Some menus set the tick as they are clicked, and nothing in the view has changed that would take it
                 // away.
                 self.parts.desktop.renew();
-                self.answer_person(own_popup("Starting with the desktop could not be changed", &reason));
+                self.answer_person(OwnPopup::AutostartFailed, &reason);
             }
             Event::TestFailed(reason) => {
                 tracing::warn!("no test push: {reason}");
-                self.answer_person(own_popup("The test did not arrive", &reason));
+                self.answer_person(OwnPopup::TestFailed, &reason);
             }
+        }
+    }
+
+    /// The inbox forgets the numbers of accounts that were removed; not while nobody can tell which those are.
+    fn accounts_changed(&mut self) {
+        if self.parts.accounts.unreadable().is_none() {
+            self.pending.set_accounts(self.parts.accounts.iter().map(|account| account.name.to_string()).collect());
         }
     }
 
@@ -465,7 +445,7 @@ impl<D: Desktop> Controller<D> {
     }
 
     async fn configure(&mut self, config: Config) {
-        self.solved(Topic::Configuration);
+        self.solved(ProblemKind::Configuration);
         self.parts.desktop.configure(&config);
         let retention = Retention { keep_days: config.history.keep_days, keep_bodies: config.history.keep_bodies };
         self.parts.config = config;
@@ -477,17 +457,17 @@ impl<D: Desktop> Controller<D> {
 
     fn inbox_failed(&mut self, error: &InboxError) {
         self.inbox_works = false;
-        self.look_again_at(Instant::now() + INBOX_RETRY);
-        self.problem(Topic::Inbox, error.to_string());
+        self.schedule.look_again_at(Instant::now() + INBOX_RETRY);
+        self.problem(ProblemKind::Inbox, error.to_string());
     }
 
-    fn render_options(&self) -> RenderOptions {
+    fn options(&self) -> RenderOptions {
         let show_text = match self.parts.config.popup.preview {
             Preview::Always => true,
-            Preview::Unlocked => self.screen_locked == Some(false),
+            Preview::Unlocked => self.surroundings.screen_locked == Some(false),
             Preview::Never => false,
         };
-        let service = self.popup_service.as_ref().and_then(|service| service.reason.as_deref());
+        let service = self.surroundings.popups.as_ref().and_then(|service| service.reason.as_deref());
         RenderOptions {
             show_text,
             timeout: self.parts.config.popup.timeout,
@@ -504,10 +484,14 @@ impl<D: Desktop> Controller<D> {
 
     /// Whether popups are wanted and somebody is there to show them.
     fn can_pop_up(&self) -> bool {
-        self.wants_popups() && self.popup_service.as_ref().is_some_and(|service| service.available)
+        self.wants_popups() && self.has_popup_service()
     }
 
-    fn silent(&self) -> bool {
+    fn has_popup_service(&self) -> bool {
+        self.surroundings.popups.as_ref().is_some_and(|service| service.available)
+    }
+
+    fn is_silent(&self) -> bool {
         self.pause.is_some() || self.muted || !self.parts.config.sound.enabled
     }
 }

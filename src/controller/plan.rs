@@ -2,16 +2,16 @@
 //!
 //! The bound, and why: a popup that nobody can read in time is worse than none, and notification services choke on
 //! crowds. So at most [`NEW_POPUPS`] rooms pop up in a row and one a second afterwards; what more rooms would pop up
-//! is told in one summary that changes at most once a second. Rooms with a highlight have a budget of their own, and
+//! is told in one summary that changes at most once a second. Rooms with a highlight have a bucket of their own, and
 //! no summary settles more of them than it names. So have calls, which are never part of a summary.
 
 use std::collections::HashSet;
 
 use tokio::time::{Duration, Instant};
 
-use super::budget::Budget;
+use super::{screen::Summary, token_bucket::TokenBucket};
 use crate::{
-    inbox::{News, WaitingRoom},
+    inbox::{Snapshot, WaitingRoom},
     notice::{NoticeId, RoomKey},
 };
 
@@ -60,8 +60,8 @@ impl Plan {
     }
 }
 
-/// What the plan has to know besides the news.
-pub(super) struct Situation<'a> {
+/// What the plan has to know besides the snapshot.
+pub(super) struct PlanInput<'a> {
     pub(super) now: Instant,
     /// What waits has piled up while nothing could be shown: more rooms than this become one summary at once.
     pub(super) backlog: Option<u64>,
@@ -69,57 +69,36 @@ pub(super) struct Situation<'a> {
     pub(super) is_up: &'a dyn Fn(&RoomKey) -> bool,
     /// Rooms whose popup is up and tells what is no longer right.
     pub(super) outdated: Vec<RoomKey>,
-    /// Rooms whose popup is on its way to the notification service.
+    /// Rooms that are not to be shown now: their popup is on its way, or is held back.
     pub(super) under_way: HashSet<RoomKey>,
     /// Whether the summary is on its way.
     pub(super) summary_under_way: bool,
-    /// Whether the summary is up and tells what is no longer right.
+    /// The summary that is up.
+    pub(super) summary: Option<&'a Summary>,
+    /// Whether it tells what is no longer right.
     pub(super) summary_outdated: bool,
 }
 
-/// Decides what is shown when. Owns the budgets.
+/// Decides what is shown when. Owns the token buckets.
 #[derive(Debug)]
 pub(super) struct Planner {
-    new_popups: Budget,
-    highlights: Budget,
-    updates: Budget,
-    calls: Budget,
-    summary: Option<OpenSummary>,
-}
-
-#[derive(Debug, Clone)]
-struct OpenSummary {
-    from: NoticeId,
-    up_to: NoticeId,
-    highlights: Vec<RoomKey>,
-    changed_at: Instant,
-}
-
-impl OpenSummary {
-    fn step(&self) -> Step {
-        Step::Summary { from: self.from, up_to: self.up_to, highlights: self.highlights.clone() }
-    }
+    new_popups: TokenBucket,
+    highlights: TokenBucket,
+    updates: TokenBucket,
+    calls: TokenBucket,
+    /// When a summary was last planned.
+    summarised_at: Option<Instant>,
 }
 
 impl Planner {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            new_popups: Budget::new(NEW_POPUPS, Duration::from_secs(1), now),
-            highlights: Budget::new(HIGHLIGHTS, Duration::from_secs(2), now),
-            updates: Budget::new(UPDATES, Duration::from_millis(250), now),
-            calls: Budget::new(CALLS, Duration::from_secs(2), now),
-            summary: None,
+            new_popups: TokenBucket::new(NEW_POPUPS, Duration::from_secs(1), now),
+            highlights: TokenBucket::new(HIGHLIGHTS, Duration::from_secs(2), now),
+            updates: TokenBucket::new(UPDATES, Duration::from_millis(250), now),
+            calls: TokenBucket::new(CALLS, Duration::from_secs(2), now),
+            summarised_at: None,
         }
-    }
-
-    /// The person has seen the summary, or what it told of was read: the next one starts anew.
-    pub(super) fn summary_is_over(&mut self) {
-        self.summary = None;
-    }
-
-    /// Whether the summary names what happened in this room.
-    pub(super) fn summary_names(&self, room: &RoomKey) -> bool {
-        self.summary.as_ref().is_some_and(|summary| summary.highlights.contains(room))
     }
 
     /// Whether the popup of one more call may come now, or else when.
@@ -127,20 +106,20 @@ impl Planner {
         if self.calls.take(now) { Ok(()) } else { Err(self.calls.next()) }
     }
 
-    pub(super) fn plan(&mut self, news: &News, situation: &Situation<'_>) -> Plan {
-        let now = situation.now;
+    pub(super) fn plan(&mut self, snapshot: &Snapshot, input: &PlanInput<'_>) -> Plan {
+        let now = input.now;
         let mut plan = Plan::default();
-        if situation.summary_under_way {
+        if input.summary_under_way {
             // It tells of all that waited; what is newer is planned when it has been answered.
             return plan;
         }
-        let candidates = news.waiting.iter().filter(|waiting| !situation.under_way.contains(&waiting.room));
+        let candidates = snapshot.waiting.iter().filter(|waiting| !input.under_way.contains(&waiting.room));
         let (marked, others): (Vec<_>, Vec<_>) = candidates.partition(|waiting| waiting.newest_highlight.is_some());
         // A summary settles everything that waits: nothing else may be on its way, and it must have room for each highlight.
-        let can_summarise = situation.under_way.is_empty() && marked.len() <= NAMED_HIGHLIGHTS;
-        let is_backlog = situation.backlog.is_some_and(|most| news.waiting_rooms > most);
+        let can_summarise = input.under_way.is_empty() && marked.len() <= NAMED_HIGHLIGHTS;
+        let is_backlog = input.backlog.is_some_and(|most| snapshot.waiting_rooms > most);
         if is_backlog && can_summarise {
-            return self.summarise(news, &marked, now);
+            return self.summarise(snapshot, &marked, input);
         }
         if !is_backlog || marked.len() > NAMED_HIGHLIGHTS {
             spend(&mut self.highlights, marked.iter().map(|waiting| &waiting.room), now, &mut plan);
@@ -148,26 +127,26 @@ impl Planner {
         if is_backlog {
             return plan;
         }
-        let (up, new): (Vec<_>, Vec<_>) = others.into_iter().partition(|waiting| (situation.is_up)(&waiting.room));
-        let is_waiting = |room: &RoomKey| news.waiting.iter().any(|waiting| waiting.room == *room);
-        let outdated = situation.outdated.iter().filter(|room| !is_waiting(room));
+        let (up, new): (Vec<_>, Vec<_>) = others.into_iter().partition(|waiting| (input.is_up)(&waiting.room));
+        let is_waiting = |room: &RoomKey| snapshot.waiting.iter().any(|waiting| waiting.room == *room);
+        let outdated = input.outdated.iter().filter(|room| !is_waiting(room));
         spend(&mut self.updates, up.iter().map(|waiting| &waiting.room).chain(outdated), now, &mut plan);
         // What waits is told first: that may be in a new summary.
-        if let Some(summary) = &self.summary
-            && situation.summary_outdated
-            && news.waiting_rooms == 0
+        if let Some(Summary { from, up_to, highlights, .. }) = input.summary
+            && input.summary_outdated
+            && snapshot.waiting_rooms == 0
         {
             if self.updates.take(now) {
-                plan.steps.push(summary.step());
+                plan.steps.push(Step::Summary { from: *from, up_to: *up_to, highlights: highlights.clone() });
             } else {
                 plan.come_again(self.updates.next());
             }
         }
-        let unlisted = news.waiting_rooms.saturating_sub(news.waiting.len() as u64);
+        let unlisted = snapshot.waiting_rooms.saturating_sub(snapshot.waiting.len() as u64);
         let new_rooms = new.len() as u64 + unlisted;
-        if new_rooms > u64::from(self.new_popups.available(now)) && (new_rooms > FEW || self.in_flood(now)) {
+        if new_rooms > u64::from(self.new_popups.available(now)) && (new_rooms > FEW || self.in_flood(input)) {
             if can_summarise && plan.steps.is_empty() {
-                return self.summarise(news, &marked, now);
+                return self.summarise(snapshot, &marked, input);
             }
             return plan;
         }
@@ -175,36 +154,36 @@ impl Planner {
         plan
     }
 
-    fn in_flood(&self, now: Instant) -> bool {
-        self.summary
-            .as_ref()
-            .is_some_and(|summary| now.saturating_duration_since(summary.changed_at) < 5 * SUMMARY_INTERVAL)
+    /// When the summary that is up was planned.
+    fn summarised_at(&self, input: &PlanInput<'_>) -> Option<Instant> {
+        self.summarised_at.filter(|_| input.summary.is_some())
     }
 
-    fn summarise(&mut self, news: &News, marked: &[&WaitingRoom], now: Instant) -> Plan {
-        let open = self.summary.as_ref();
-        let open = open.filter(|open| now.saturating_duration_since(open.changed_at) < SUMMARY_LIFE);
-        if let Some(open) = open
-            && now < open.changed_at + SUMMARY_INTERVAL
-        {
-            return Plan { steps: Vec::new(), again_at: Some(open.changed_at + SUMMARY_INTERVAL) };
+    fn in_flood(&self, input: &PlanInput<'_>) -> bool {
+        self.summarised_at(input).is_some_and(|at| input.now.saturating_duration_since(at) < 5 * SUMMARY_INTERVAL)
+    }
+
+    fn summarise(&mut self, snapshot: &Snapshot, marked: &[&WaitingRoom], input: &PlanInput<'_>) -> Plan {
+        let now = input.now;
+        let last = self.summarised_at(input).filter(|at| now.saturating_duration_since(*at) < SUMMARY_LIFE);
+        if let Some(next) = last.map(|at| at + SUMMARY_INTERVAL).filter(|next| now < *next) {
+            return Plan { steps: Vec::new(), again_at: Some(next) };
         }
-        let from = open.map_or(news.waiting_from, |open| open.from.min(news.waiting_from));
+        let open = input.summary.filter(|_| last.is_some());
+        let from = open.map_or(snapshot.waiting_from, |open| open.from.min(snapshot.waiting_from));
         let highlights = marked.iter().rev().map(|waiting| waiting.room.clone()).collect();
-        let summary = OpenSummary { from, up_to: news.waiting_up_to, highlights, changed_at: now };
-        let plan = Plan { steps: vec![summary.step()], again_at: None };
-        self.summary = Some(summary);
-        plan
+        self.summarised_at = Some(now);
+        Plan { steps: vec![Step::Summary { from, up_to: snapshot.waiting_up_to, highlights }], again_at: None }
     }
 }
 
-/// Shows the rooms that the budget allows, and asks to come back when it allows the next.
-fn spend<'a>(budget: &mut Budget, rooms: impl Iterator<Item = &'a RoomKey>, now: Instant, plan: &mut Plan) {
+/// Shows the rooms that there are tokens for, and asks to come back when there is the next.
+fn spend<'a>(bucket: &mut TokenBucket, rooms: impl Iterator<Item = &'a RoomKey>, now: Instant, plan: &mut Plan) {
     for room in rooms {
-        if budget.take(now) {
+        if bucket.take(now) {
             plan.steps.push(Step::Room(room.clone()));
         } else {
-            plan.come_again(budget.next());
+            plan.come_again(bucket.next());
             return;
         }
     }
@@ -223,15 +202,15 @@ mod tests {
         }
     }
 
-    fn news(rooms: impl IntoIterator<Item = WaitingRoom>) -> News {
+    fn snapshot(rooms: impl IntoIterator<Item = WaitingRoom>) -> Snapshot {
         let waiting: Vec<_> = rooms.into_iter().collect();
-        News {
+        Snapshot {
             waiting_rooms: waiting.len() as u64,
             waiting_notices: waiting.iter().map(|room| room.count).sum(),
             waiting_from: waiting.iter().map(|room| room.newest).min().unwrap_or(NoticeId(0)),
             waiting_up_to: waiting.iter().map(|room| room.newest).max().unwrap_or(NoticeId(0)),
             waiting,
-            ..News::default()
+            ..Snapshot::default()
         }
     }
 
@@ -242,6 +221,7 @@ mod tests {
         up: HashSet<RoomKey>,
         outdated: Vec<RoomKey>,
         under_way: HashSet<RoomKey>,
+        summary: Option<Summary>,
         summary_under_way: bool,
     }
 
@@ -254,22 +234,29 @@ mod tests {
                 up: HashSet::new(),
                 outdated: Vec::new(),
                 under_way: HashSet::new(),
+                summary: None,
                 summary_under_way: false,
             }
         }
 
-        fn plan(&mut self, news: &News, backlog: Option<u64>) -> Plan {
+        fn plan(&mut self, snapshot: &Snapshot, backlog: Option<u64>) -> Plan {
             let up = &self.up;
-            let situation = Situation {
+            let input = PlanInput {
                 now: self.now,
                 backlog,
                 is_up: &|room| up.contains(room),
                 outdated: self.outdated.clone(),
                 under_way: self.under_way.clone(),
                 summary_under_way: self.summary_under_way,
+                summary: self.summary.as_ref(),
                 summary_outdated: false,
             };
-            self.planner.plan(news, &situation)
+            let plan = self.planner.plan(snapshot, &input);
+            if let [Step::Summary { from, up_to, highlights }] = &plan.steps[..] {
+                let (from, up_to, highlights) = (*from, *up_to, highlights.clone());
+                self.summary = Some(Summary { from, up_to, highlights, show_text: true, is_cut_short: false });
+            }
+            plan
         }
     }
 
@@ -279,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_single_message_pops_up_at_once() {
-        let plan = Bench::new().plan(&news([waiting(1)]), None);
+        let plan = Bench::new().plan(&snapshot([waiting(1)]), None);
         assert_eq!(plan.steps, [Step::Room(waiting(1).room)]);
         assert_eq!(plan.again_at, None);
     }
@@ -288,7 +275,7 @@ mod tests {
     fn messages_one_by_one_each_pop_up_within_a_second_however_many_they_are() {
         let mut bench = Bench::new();
         for number in 1..50 {
-            let one = news([waiting(number)]);
+            let one = snapshot([waiting(number)]);
             let mut plan = bench.plan(&one, None);
             if let Some(again_at) = plan.again_at {
                 assert!(again_at <= bench.now + Duration::from_secs(1));
@@ -302,14 +289,14 @@ mod tests {
     #[test]
     fn a_flood_is_one_summary_that_changes_once_a_second() {
         let mut bench = Bench::new();
-        let flood = news((1..=64).map(waiting));
+        let flood = snapshot((1..=64).map(waiting));
         let plan = bench.plan(&flood, None);
         assert_eq!(
             plan.steps,
             [Step::Summary { from: NoticeId(1), up_to: NoticeId(64), highlights: vec![] }],
             "no popups besides it"
         );
-        let more = news((65..=128).map(waiting));
+        let more = snapshot((65..=128).map(waiting));
         let plan = bench.plan(&more, None);
         assert_eq!((plan.steps.len(), plan.again_at), (0, Some(bench.now + Duration::from_secs(1))));
         bench.now += Duration::from_secs(1);
@@ -321,7 +308,7 @@ mod tests {
     fn the_next_flood_begins_a_summary_of_its_own() {
         let mut bench = Bench::new();
         let from = |bench: &mut Bench, first: i64| match &bench
-            .plan(&news((first..first + 64).map(waiting)), None)
+            .plan(&snapshot((first..first + 64).map(waiting)), None)
             .steps[..]
         {
             [Step::Summary { from, .. }] => from.0,
@@ -332,7 +319,7 @@ mod tests {
         assert_eq!(from(&mut bench, 65), 1, "it goes on");
         bench.now += SUMMARY_LIFE;
         assert_eq!(from(&mut bench, 129), 129, "it is history");
-        bench.planner.summary_is_over();
+        bench.summary = None;
         assert_eq!(from(&mut bench, 193), 193, "it was seen");
     }
 
@@ -340,7 +327,7 @@ mod tests {
     fn a_highlight_in_a_flood_has_a_popup_of_its_own_and_the_summary_waits_for_it() {
         let mut bench = Bench::new();
         let marked = marked(30);
-        let flood = news((1..30).map(waiting).chain([marked.clone()]));
+        let flood = snapshot((1..30).map(waiting).chain([marked.clone()]));
         assert_eq!(bench.plan(&flood, None).steps, [Step::Room(marked.room.clone())]);
         bench.under_way.insert(marked.room);
         assert_eq!(bench.plan(&flood, None).steps, [], "the summary would settle what is on its way");
@@ -350,7 +337,7 @@ mod tests {
     fn a_backlog_of_many_rooms_is_one_summary_that_names_its_highlights() {
         let mut bench = Bench::new();
         let marked = marked(4);
-        let backlog = news([waiting(1), waiting(2), waiting(3), marked.clone()]);
+        let backlog = snapshot([waiting(1), waiting(2), waiting(3), marked.clone()]);
         assert_eq!(
             bench.plan(&backlog, Some(3)).steps,
             [Step::Summary { from: NoticeId(1), up_to: NoticeId(4), highlights: vec![marked.room] }]
@@ -360,18 +347,18 @@ mod tests {
     #[test]
     fn a_backlog_of_few_rooms_is_shown_room_by_room() {
         let mut bench = Bench::new();
-        assert_eq!(bench.plan(&news([waiting(1), waiting(2)]), Some(3)).steps.len(), 2);
+        assert_eq!(bench.plan(&snapshot([waiting(1), waiting(2)]), Some(3)).steps.len(), 2);
     }
 
     #[test]
     fn what_a_summary_on_its_way_tells_is_not_told_room_by_room_as_well() {
         let mut bench = Bench::new();
-        let flood = news((1..=9).map(waiting).chain([marked(10)]));
-        bench.planner.highlights = Budget::new(0, Duration::from_secs(2), bench.now);
+        let flood = snapshot((1..=9).map(waiting).chain([marked(10)]));
+        bench.planner.highlights = TokenBucket::new(0, Duration::from_secs(2), bench.now);
         assert!(matches!(bench.plan(&flood, None).steps[..], [Step::Summary { .. }]));
         bench.summary_under_way = true;
         bench.now += Duration::from_secs(9);
-        let fewer = news((1..=3).map(waiting).chain([marked(10)]));
+        let fewer = snapshot((1..=3).map(waiting).chain([marked(10)]));
         assert_eq!(bench.plan(&fewer, None), Plan::default());
     }
 
@@ -382,7 +369,7 @@ mod tests {
             let mut waiting: Vec<_> = (1..=20).map(waiting).chain((21..=40).map(marked)).collect();
             let mut shown = 0;
             let named = loop {
-                let plan = bench.plan(&news(waiting.iter().cloned()), backlog);
+                let plan = bench.plan(&snapshot(waiting.iter().cloned()), backlog);
                 if let [Step::Summary { highlights, .. }] = &plan.steps[..] {
                     break highlights.clone();
                 }
@@ -403,20 +390,20 @@ mod tests {
         let mut changes = 0;
         let end = bench.now + Duration::from_secs(10);
         while bench.now < end {
-            changes += bench.plan(&news([]), None).steps.len();
+            changes += bench.plan(&snapshot([]), None).steps.len();
             bench.now += Duration::from_millis(20);
         }
         assert!((40..=10 + 40).contains(&changes), "{changes}");
         bench.now += Duration::from_secs(10);
-        assert_eq!(bench.plan(&news([waiting(1)]), None).steps.len(), 1, "a message and an edit are one change");
+        assert_eq!(bench.plan(&snapshot([waiting(1)]), None).steps.len(), 1, "a message and an edit are one change");
     }
 
     #[test]
-    fn calls_have_a_budget_of_their_own() {
+    fn calls_have_a_bucket_of_their_own() {
         let mut bench = Bench::new();
         let taken = (0..100).take_while(|_| bench.planner.take_call(bench.now).is_ok()).count();
         assert_eq!(taken, CALLS as usize);
         assert_eq!(bench.planner.take_call(bench.now), Err(bench.now + Duration::from_secs(2)));
-        assert_eq!(bench.plan(&news([waiting(1)]), None).steps.len(), 1);
+        assert_eq!(bench.plan(&snapshot([waiting(1)]), None).steps.len(), 1);
     }
 }

@@ -4,7 +4,9 @@ pub mod badge;
 pub mod links;
 pub mod tray_view;
 
-use crate::present::popup::{Popup, PopupKey, PopupSerial, Standing};
+use serde::{Deserialize, Serialize};
+
+use crate::present::popup::Popup;
 use tray_view::TrayView;
 
 use crate::{
@@ -15,14 +17,9 @@ use crate::{
 
 /// The desktop. Every method returns at once and cannot fail: what became of it arrives as a [`DesktopEvent`].
 pub trait Desktop: Send {
-    /// Shows a popup, in place of the one with the same key. Answered by `Shown` or `NotShown` with its serial,
-    /// or by nothing if a newer popup of the same key, or its withdrawal, overtook it.
-    fn show(&mut self, serial: PopupSerial, popup: Popup);
-    /// Withdraws the popup with this key, if there is one.
-    fn withdraw(&mut self, key: &PopupKey);
-    /// Goes on with what an earlier run has left up. Those popups that its service still knows are reported as
-    /// [`DesktopEvent::Adopted`].
-    fn adopt(&mut self, standing: Standing);
+    /// Passes a call on to the notification service. One is in flight at a time: each is answered by one
+    /// [`PopupEvent::Answer`].
+    fn popup(&mut self, call: PopupCall);
     /// Plays the sound once.
     fn play(&mut self, sound: &SoundTweak);
     /// Repeats the sound until [`Desktop::stop_ringing`].
@@ -35,15 +32,70 @@ pub trait Desktop: Send {
     fn renew(&mut self);
     /// Opens a room or an address in the person's program, with the activation token of the click.
     fn open(&mut self, target: OpenTarget, with: &OpenWith, activation_token: Option<String>);
-    /// Ends sounds, finishes what was asked for, and takes the count down, in bounded time. The icon stays until the main
-    /// thread's loop ends, and popups stay: returns those that the next run can go on with.
-    fn close(self) -> impl Future<Output = Option<Standing>> + Send;
+    /// Ends sounds and takes the count down, in bounded time. The icon stays until the main thread's loop ends, and
+    /// popups stay.
+    fn close(self) -> impl Future<Output = ()> + Send;
     /// New settings.
     fn configure(&mut self, config: &Config);
 }
 
+/// A call to the notification service, which gives each popup an id.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PopupCall {
+    /// Show this, in place of the popup with the id `replaces` unless that is 0.
+    Show {
+        /// What to show.
+        popup: Popup,
+        /// The id of the popup that it replaces, or 0.
+        replaces: u32,
+    },
+    /// Close the popup with this id.
+    Close(u32),
+}
+
+/// What the notification service says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PopupEvent {
+    /// The service came, went or changed.
+    Service {
+        /// Identifies the service that gives ids: those of another mean nothing to it. `None` without a service.
+        id: Option<String>,
+        /// Whether popups can be shown.
+        state: ServiceState,
+    },
+    /// The answer to the call in flight: the popup's id, or why it was not shown.
+    Answer(Result<u32, String>),
+    /// The person chose an action.
+    Action {
+        /// The popup's id.
+        id: u32,
+        /// The action's identifier, as the service says it.
+        action: String,
+        /// The activation token (Wayland) that came with it.
+        token: Option<String>,
+    },
+    /// A popup left the screen.
+    Closed {
+        /// The popup's id.
+        id: u32,
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// Why a popup left the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The person dismissed it.
+    Dismissed,
+    /// It was closed by [`PopupCall::Close`].
+    Withdrawn,
+    /// Anything else: the service may still list it.
+    Expired,
+}
+
 /// What a click opens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OpenTarget {
     /// A room, at an event if known.
     Room {
@@ -70,25 +122,8 @@ pub struct LauncherCount {
 /// What the desktop says to us.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DesktopEvent {
-    /// The notification service has taken the popup.
-    Shown(PopupSerial),
-    /// It has not; it will not be tried again by itself.
-    NotShown(PopupSerial, String),
-    /// These popups of an earlier run are ours again.
-    Adopted(Vec<PopupKey>),
-    /// The person chose an action of a popup ("default" is a click on it).
-    Activated {
-        /// Which popup.
-        key: PopupKey,
-        /// Which action.
-        action: String,
-        /// The activation token (Wayland) that came with it.
-        token: Option<String>,
-    },
-    /// The person dismissed a popup. Expiry and our own withdrawal are not reported.
-    Dismissed(PopupKey),
-    /// The notification service came, went or changed.
-    PopupService(ServiceState),
+    /// The notification service says something.
+    Popup(PopupEvent),
     /// The tray host came or went.
     TrayHost(ServiceState),
     /// Sound works, or why the last one did not.
@@ -108,7 +143,7 @@ pub enum DesktopEvent {
 }
 
 /// Whether a part of the desktop works.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceState {
     /// It can be used.
     pub available: bool,

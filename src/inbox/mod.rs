@@ -113,6 +113,50 @@ pub struct News {
     pub set_aside: Option<PathBuf>,
 }
 
+/// What is on the screen, for [`Inbox::snapshot`].
+#[derive(Debug, Clone, Default)]
+pub struct OnScreen {
+    /// The rooms that popups tell of, each with the newest notice that they tell.
+    pub rooms: Vec<(RoomKey, NoticeId)>,
+    /// The calls that have a popup.
+    pub calls: Vec<NoticeId>,
+}
+
+/// What is to be presented, as the inbox has it at one moment. Bounded, however much has arrived.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// See [`News::accounts`].
+    pub accounts: Vec<AccountState>,
+    /// See [`News::waiting`].
+    pub waiting: Vec<WaitingRoom>,
+    /// See [`News::waiting_notices`].
+    pub waiting_notices: u64,
+    /// See [`News::waiting_rooms`].
+    pub waiting_rooms: u64,
+    /// See [`News::waiting_from`].
+    pub waiting_from: NoticeId,
+    /// See [`News::waiting_up_to`].
+    pub waiting_up_to: NoticeId,
+    /// See [`News::newest_sound`].
+    pub newest_sound: Option<(NoticeId, SoundTweak)>,
+    /// See [`News::calls`].
+    pub calls: Vec<Call>,
+    /// For each of [`OnScreen::rooms`] what its popup is made from now, of the notices up to the given one; `None` when
+    /// none of them is unread.
+    pub rooms: Vec<(RoomKey, Option<RoomDigest>)>,
+    /// Those of [`OnScreen::calls`] that still ring or are missed.
+    pub open_calls: Vec<NoticeId>,
+    /// See [`News::newest`].
+    pub newest: Vec<Notice>,
+    /// See [`News::wanting`].
+    pub wanting: Vec<WantingRoom>,
+}
+
+impl Snapshot {
+    /// How many waiting rooms are told one by one.
+    pub const MAX_ROOMS: usize = News::MAX_ROOMS;
+}
+
 impl News {
     /// How many waiting rooms are told one by one.
     pub const MAX_ROOMS: usize = 64;
@@ -275,6 +319,57 @@ impl Inbox {
         self.ask(move |worker| worker.news(now)).await
     }
 
+    /// What is to be presented. Changes nothing.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    // TO BE REPLACED: a stand-in on top of `news`, until the inbox has a snapshot of its own.
+    pub async fn snapshot(&self, on_screen: OnScreen) -> Result<Snapshot, InboxError> {
+        self.ask(move |worker| {
+            worker.news_were_read();
+            let news = worker.read(news::news)?;
+            let OnScreen { rooms, calls: asked } = on_screen;
+            let digest = |(room, up_to): (RoomKey, NoticeId)| {
+                worker.read(|db| news::room_digest_up_to(db, &room, up_to)).map(|digest| (room.clone(), digest))
+            };
+            let rooms = rooms.into_iter().map(digest).collect::<Result<_, _>>()?;
+            let open_calls = worker.read(|db| news::open_calls(db, &asked))?;
+            Ok(Snapshot {
+                accounts: news.accounts,
+                waiting: news.waiting,
+                waiting_notices: news.waiting_notices,
+                waiting_rooms: news.waiting_rooms,
+                waiting_from: news.waiting_from,
+                waiting_up_to: news.waiting_up_to,
+                newest_sound: news.newest_sound,
+                calls: news.calls,
+                rooms,
+                open_calls,
+                newest: news.newest,
+                wanting: news.wanting,
+            })
+        })
+        .await
+    }
+
+    /// Ends the ringing of calls whose deadline is at or before `now`.
+    ///
+    /// # Errors
+    /// When it could not be written down.
+    // TO BE REPLACED likewise.
+    pub async fn expire_calls(&self, now: Timestamp) -> Result<(), InboxError> {
+        self.ask(move |worker| worker.expire_calls(now)).await
+    }
+
+    /// Whether the database was set aside since this was last asked, and under which name.
+    ///
+    /// # Errors
+    /// When the thread has ended.
+    // TO BE REPLACED likewise.
+    pub async fn take_incident(&self) -> Result<Option<PathBuf>, InboxError> {
+        self.ask(|worker| Ok(worker.take_set_aside())).await
+    }
+
     /// What the room's popup is made from; `None` when nothing in it is unread.
     ///
     /// # Errors
@@ -413,7 +508,7 @@ impl Inbox {
 }
 
 /// What a summary tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
     /// Notices.
     pub notices: u64,

@@ -165,6 +165,47 @@ pub(super) fn room_digest(db: &Connection, key: &RoomKey) -> rusqlite::Result<Op
     Ok(newest.map(|newest| RoomDigest { count: room.unread, newest, highlight, lines }))
 }
 
+/// The same of the notices up to this one.
+pub(super) fn room_digest_up_to(
+    db: &Connection,
+    key: &RoomKey,
+    up_to: NoticeId,
+) -> rusqlite::Result<Option<RoomDigest>> {
+    let Some(room) = Room::by_key(db, key)?.filter(|room| room.unread > 0) else { return Ok(None) };
+    let parameters = named_params! { ":account": room.account, ":room": room.id, ":up_to": up_to.0 };
+    let newest_of = |highlights: &str, most: u32| {
+        let query = format!(
+            "{} AND highlight >= {highlights} ORDER BY id DESC LIMIT {most}) ORDER BY n.id",
+            notice_query!(
+                "WHERE n.id IN (SELECT id FROM notice WHERE account = :account AND room = :room AND read = 0 AND kind = 0
+                    AND presentation < 2 AND id <= :up_to"
+            )
+        );
+        db.prepare_cached(&query)?.query_map(parameters, notice)?.collect::<rusqlite::Result<Vec<Notice>>>()
+    };
+    let count = db
+        .prepare_cached(
+            "SELECT count(*) FROM notice WHERE account = :account AND room = :room AND read = 0 AND kind = 0
+                AND presentation < 2 AND id <= :up_to",
+        )?
+        .query_row(parameters, |row| row.get(0).map(count))?;
+    let highlight = newest_of("1", 1)?.pop();
+    let lines = newest_of("0", 10)?;
+    Ok(lines.last().cloned().map(|newest| RoomDigest { count, newest, highlight, lines }))
+}
+
+/// Those of these calls that ring or are missed.
+pub(super) fn open_calls(db: &Connection, asked: &[NoticeId]) -> rusqlite::Result<Vec<NoticeId>> {
+    let mut is_open = db.prepare_cached("SELECT 1 FROM call WHERE notice = ?1 AND state < 2")?;
+    let mut open = Vec::new();
+    for call in asked {
+        if is_open.exists([call.0])? {
+            open.push(*call);
+        }
+    }
+    Ok(open)
+}
+
 /// The unread messages from one to another, and the rooms that they are in.
 pub(super) fn tally(db: &Connection, from: NoticeId, up_to: NoticeId) -> rusqlite::Result<Tally> {
     db.prepare_cached(

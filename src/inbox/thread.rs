@@ -305,6 +305,25 @@ impl Worker {
         Ok(news)
     }
 
+    pub(super) fn news_were_read(&mut self) {
+        self.news.is_raised = false;
+        // Nobody wants to know any more.
+        drop(self.changes.take());
+    }
+
+    pub(super) fn expire_calls(&mut self, now: Timestamp) -> Result<(), InboxError> {
+        let milliseconds = now.as_millisecond();
+        self.pruning.time_is(milliseconds);
+        if self.read(|db| calls::is_ring_out_due(db, milliseconds))? {
+            self.write(|write| calls::ring_out(write, milliseconds))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_set_aside(&mut self) -> Option<PathBuf> {
+        self.set_aside.take()
+    }
+
     /// Notices were shown: one step of that, and what is left of it.
     pub(super) fn mark_shown(&mut self, mut shown: Vec<Shown>) -> Result<Vec<Shown>, InboxError> {
         let left = self.write(|write| {

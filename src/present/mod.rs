@@ -8,7 +8,7 @@ use event::{Event, Headline, Membership, Mention, PLAIN_TITLE};
 
 use crate::{
     notice::{Call, CallState, Notice, Presentation, RoomDigest},
-    present::popup::{Popup, PopupKey, Timeout, Urgency},
+    present::popup::{Action, Popup, PopupKey, Timeout, Urgency},
     push::{
         event::{Meaning, meaning},
         text,
@@ -47,9 +47,6 @@ const MAX_MENU_TITLE_CHARS: usize = 36;
 
 /// Of the account's name in a title.
 const MAX_ACCOUNT_CHARS: usize = 20;
-
-/// What a click on any popup does.
-const OPEN: (&str, &str) = ("default", "Open");
 
 /// What popups and lines of the menu show, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +94,7 @@ pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions)
             Urgency::Normal
         },
         category: "im.received",
-        actions: vec![OPEN],
+        actions: vec![Action::Open],
         timeout: options.timeout,
     }
 }
@@ -163,7 +160,7 @@ pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
             },
             urgency: Urgency::Critical,
             category: "call.incoming",
-            actions: vec![OPEN, ("ignore", "Dismiss")],
+            actions: vec![Action::Open, Action::Ignore],
             timeout: Timeout::Never,
         },
         CallState::Missed | CallState::Over => Popup {
@@ -172,7 +169,7 @@ pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
             text: place.unwrap_or_default(),
             urgency: Urgency::Normal,
             category: "call.unanswered",
-            actions: vec![OPEN],
+            actions: vec![Action::Open],
             timeout: options.timeout,
         },
     }
@@ -203,7 +200,7 @@ pub fn summary_popup(notices: u64, invites: u64, rooms: u64, highlights: &[Strin
         text: if highlights.is_empty() { "Click to open the newest".to_owned() } else { highlights.join("\n") },
         urgency: if highlights.is_empty() { Urgency::Normal } else { Urgency::Critical },
         category: "im.received",
-        actions: vec![OPEN],
+        actions: vec![Action::Open],
         timeout: options.timeout,
     }
 }

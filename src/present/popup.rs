@@ -1,30 +1,132 @@
 //! A popup as a plain value. Adapters send it; nothing in here knows how.
 
 pub use notify_rust::{Timeout, Urgency};
+use serde::{Deserialize, Serialize};
 
 use crate::notice::{NoticeId, RoomKey};
 
-/// Numbers the popups that were asked for, so that an answer finds its question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PopupSerial(pub u64);
-
-/// What a popup stands for: two popups with the same key replace each other.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// What a popup is about: two popups with the same key replace each other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PopupKey {
     /// The unread notices of a room.
     Room(RoomKey),
     /// A ringing call; once it is missed, its missed call.
     Call(NoticeId),
-    /// What arrived while popups could not be shown, or faster than anybody can read.
+    /// Many rooms: what arrived while popups could not be shown, or faster than anybody can read.
     Summary,
-    /// Something about Pushbell itself: first run, a bad configuration. One for each topic.
-    Own(&'static str),
+    /// Pushbell itself.
+    Own(OwnPopup),
+}
+
+/// The popups about Pushbell itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum OwnPopup {
+    /// The first start: a click shows how to connect a homeserver.
+    Welcome,
+    /// Something needs the person's attention.
+    Problem(ProblemKind),
+    /// What a click wanted to open was not opened.
+    NotOpened,
+    /// The test push that the person asked for did not arrive.
+    TestFailed,
+    /// Starting with the desktop could not be switched on or off.
+    AutostartFailed,
+}
+
+/// What a problem is about. There is at most one problem of each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ProblemKind {
+    /// `pushbell.toml`
+    Configuration,
+    /// `accounts.toml`
+    Accounts,
+    /// The addresses of `server.listen`
+    Listen,
+    /// The certificate of `server.tls`
+    Certificate,
+    /// The inbox
+    Inbox,
+    /// An inbox that was damaged and set aside
+    Damage,
+    /// Sessions that are over
+    SignIn,
+    /// The control socket
+    ControlSocket,
+}
+
+impl ProblemKind {
+    /// One line that says what is wrong.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Configuration => "The configuration has a fault",
+            Self::Accounts => "The accounts cannot be read",
+            Self::Listen => "Not all addresses can be listened on",
+            Self::Certificate => "The certificate needs your attention",
+            Self::Inbox => "The inbox cannot be used",
+            Self::Damage => "The inbox was damaged",
+            Self::SignIn => "Signed out by the homeserver",
+            Self::ControlSocket => "The control socket cannot be made",
+        }
+    }
+}
+
+impl OwnPopup {
+    /// The popup, with this text.
+    #[must_use]
+    pub fn popup(self, text: &str) -> Popup {
+        let title = match self {
+            Self::Welcome => "Pushbell is ready",
+            Self::Problem(kind) => kind.title(),
+            Self::NotOpened => "It could not be opened",
+            Self::TestFailed => "The test did not arrive",
+            Self::AutostartFailed => "Starting with the desktop could not be changed",
+        };
+        Popup {
+            key: PopupKey::Own(self),
+            title: title.into(),
+            text: text.into(),
+            urgency: Urgency::Normal,
+            category: "device",
+            actions: vec![Action::Open],
+            timeout: Timeout::Default,
+        }
+    }
+}
+
+/// What the person can do with a popup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Action {
+    /// Open what it is about: a click on the popup itself.
+    Open,
+    /// Stop the ringing of a call.
+    Ignore,
+}
+
+impl Action {
+    /// Its identifier towards the notification service; "default" is a click on the popup itself.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Open => "default",
+            Self::Ignore => "ignore",
+        }
+    }
+
+    /// What its button says.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Open => "Open",
+            Self::Ignore => "Dismiss",
+        }
+    }
 }
 
 /// A popup.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Popup {
-    /// What it stands for and so replaces.
+    /// What it is about and so replaces.
     pub key: PopupKey,
     /// One line, plain text.
     pub title: String,
@@ -34,17 +136,8 @@ pub struct Popup {
     pub urgency: Urgency,
     /// Category of the desktop notifications specification: "im.received", "call.incoming", "call.unanswered".
     pub category: &'static str,
-    /// Identifier and label of each action; "default" is a click on the popup itself.
-    pub actions: Vec<(&'static str, &'static str)>,
+    /// What it offers.
+    pub actions: Vec<Action>,
     /// When it goes away by itself.
     pub timeout: Timeout,
-}
-
-/// Popups that stay up when the program ends, as their notification service knows them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
-    /// Which service on which bus. Its numbers mean nothing to another.
-    pub service: String,
-    /// Each with the number that the service gave it.
-    pub popups: Vec<(PopupKey, u32)>,
 }

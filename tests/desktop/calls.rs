@@ -336,32 +336,37 @@ fn a_call_that_was_held_back_while_the_computer_slept_does_not_ring_and_is_misse
 
 #[test]
 fn a_ringing_call_that_is_opened_or_closed_here_is_silent_and_not_missed() {
-    let app = App::start(HEARING, "");
+    let mut app = App::start(HEARING, "");
     let ears = Ears::on(&app);
-    let ring = |event: &str| {
+    let ring = |app: &App, event: &str| {
         let (mark, heard) = (app.mark(), ears.mark());
         app.push(call(event, 60_000));
-        let popup = rings(&app, mark);
+        let popup = rings(app, mark);
         ears.hears_ring_begin(heard);
         popup.id()
     };
-    ring("1");
+    ring(&app, "1");
     app.desktop.dunst("NotificationAction", Some(0));
     ears.falls_silent();
     wait_until("the room is opened", SOON, || app.pushbell.opened().len() == 1);
 
-    let id = ring("2");
+    let id = ring(&app, "2");
     app.desktop.click(app.desktop.options.size.0 - 60, 40, 3);
     assert_eq!(app.notifications().wait_for_closed(id), 2);
     ears.falls_silent();
 
+    app.desktop.kill_notifier();
+    let fake = app.desktop.fake_notifier(&["actions", "body"]);
+    app.pushbell.wait_for_status("the other service is known", |status| {
+        status["popup"]["reason"].as_str().is_some_and(|reason| reason.starts_with("fake"))
+    });
     let mark = app.mark();
-    let id = ring("3");
-    app.desktop.forge_signal("ActionInvoked", &(id, "ignore"));
+    let id = ring(&app, "3");
+    fake.invoke_action(id, "ignore");
     app.withdraws(mark, id);
     ears.falls_silent();
 
-    ring("4");
+    ring(&app, "4");
     app.pushbell.ok(&["clear"]);
     ears.falls_silent();
     assert_eq!(missed_calls(&app), 0);

@@ -74,14 +74,25 @@ fn the_activation_token_of_a_click_is_passed_on() {
 }
 
 #[test]
-fn a_click_on_an_unknown_popup_does_nothing() {
-    let app = App::start(DUNST, "");
+fn a_click_that_another_program_forges_or_that_was_not_offered_does_nothing() {
+    let app = App::start(DesktopOptions::BARE, "");
+    app.pushbell.handle_matrix_links();
+    let fake = app.desktop.fake_notifier(&["actions", "body"]);
     app.push(event());
     let id = app.shows(0, "text").id();
-    app.desktop.forge_signal("ActionInvoked", &(id + 1000, "default"));
+    app.message("2", "other", "dismissed");
+    let other = app.shows(0, "dismissed").id();
     app.desktop.forge_signal("ActionInvoked", &(id, "default"));
+    app.desktop.forge_signal("NotificationClosed", &(id, 2_u32));
+    fake.invoke_action(id + 1000, "default");
+    fake.invoke_action(id, "ignore");
+    // What this leads to shows that all before it was seen.
+    fake.close(other, 2);
+    wait_until("the other room is read", SOON, || app.pushbell.history()[0]["read"] == true);
+    assert_eq!((app.pushbell.opened().len(), &app.pushbell.history()[1]["read"]), (0, &json!(false)));
+    fake.invoke_action(id, "default");
     assert_eq!(opened(&app).len(), 1);
-    is_read(&app);
+    wait_until("the room is read", SOON, || app.pushbell.history()[1]["read"] == true);
 }
 
 #[test]

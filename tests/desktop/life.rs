@@ -57,7 +57,8 @@ fn the_first_start_on_a_bare_home() {
 
     // A popup, the icon, and how to connect a homeserver.
     let welcome = desktop.notifications().wait_for_notify("the welcome", |shown| shown.summary == "Pushbell is ready");
-    desktop.forge_signal("ActionInvoked", &(welcome.id(), "default"));
+    assert!(welcome.answer.is_some(), "{welcome:?}");
+    desktop.dunst("NotificationAction", Some(0));
     let opened = wait_for("the instructions open", SOON, || pushbell.opened().pop());
     assert!(fs::read_to_string(&opened.0).expect("a file").contains(&account.pushkey));
     let item = desktop.tray_item();
@@ -144,7 +145,7 @@ fn nothing_private_is_logged_however_much_is_logged() {
         push
     };
     app.push(private("1", "m.room.message", json!({"msgtype": "m.text", "body": "privatebody"})));
-    let shown = app.shows(0, "privatebody");
+    app.shows(0, "privatebody");
     app.push(private("2", "m.call.invite", json!({"call_id": "privatecall", "lifetime": 300})));
     app.missed_calls(1);
     app.push(private("3", "m.room.member", json!({"membership": "invite", "reason": "privatereason"})));
@@ -162,7 +163,7 @@ fn nothing_private_is_logged_however_much_is_logged() {
     app.pushbell.push(&crate::rig::pushbell::address(&stranger, message("6", "Privateroom", "privatebody")));
     crate::rig::http::request(app.pushbell.port, &hyper::Method::POST, "/privatepath?key=privatequery", None, "{}")
         .expect("it answers");
-    app.desktop.forge_signal("ActionInvoked", &(shown.id(), "default"));
+    app.desktop.dunst("NotificationAction", Some(0));
     app.titled(0, "It could not be opened");
     app.desktop.tray_item().activate();
     app.pushbell.ok(&["test"]);

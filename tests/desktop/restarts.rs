@@ -78,7 +78,8 @@ fn what_was_shown_before_the_end_is_not_shown_again_and_goes_on_counting() {
 
 #[test]
 fn popups_that_are_up_when_it_ends_are_its_own_again_after_the_next_start() {
-    let mut app = App::start(DUNST, "");
+    let mut app = App::start(DesktopOptions::BARE, "");
+    let fake = app.desktop.fake_notifier(&["actions", "body"]);
     app.pushbell.handle_matrix_links();
     for room in ["r:hs.test", "replaced", "withdrawn"] {
         app.message(room, room, room);
@@ -97,7 +98,7 @@ fn popups_that_are_up_when_it_ends_are_its_own_again_after_the_next_start() {
 
     // A click opens the room.
     mark = app.mark();
-    app.desktop.forge_signal("ActionInvoked", &(clicked, "default"));
+    fake.invoke_action(clicked, "default");
     wait_until("the room is opened", SOON, || {
         app.pushbell.opened().iter().any(|(link, _)| link == "matrix:roomid/r:hs.test/e/r:hs.test?via=hs.test")
     });

@@ -30,6 +30,7 @@ pub(crate) struct Notify {
 }
 
 struct Interface {
+    description: (&'static str, &'static str),
     capabilities: &'static [&'static str],
     answering: watch::Receiver<bool>,
     asked: mpsc::UnboundedSender<Asked>,
@@ -39,7 +40,7 @@ struct Interface {
 #[interface(name = "org.freedesktop.Notifications")]
 impl Interface {
     fn get_server_information(&self) -> (&str, &str, &str, &str) {
-        ("fake", "tests", "1", "1.2")
+        (self.description.0, "tests", self.description.1, "1.2")
     }
 
     fn get_capabilities(&self) -> Vec<&str> {
@@ -81,9 +82,18 @@ pub(crate) struct Fake {
 
 impl Fake {
     pub(crate) async fn start(bus: &TestBus, capabilities: &'static [&'static str]) -> Self {
+        Self::described(bus, capabilities, ("fake", "1")).await
+    }
+
+    /// With this name and version.
+    pub(crate) async fn described(
+        bus: &TestBus,
+        capabilities: &'static [&'static str],
+        description: (&'static str, &'static str),
+    ) -> Self {
         let (sender, asked) = mpsc::unbounded_channel();
         let (answering, answers) = watch::channel(true);
-        let interface = Interface { capabilities, answering: answers, asked: sender, last_id: 0 };
+        let interface = Interface { description, capabilities, answering: answers, asked: sender, last_id: 0 };
         let connection = bus.connect_serving(PATH, interface).await;
         connection.request_name(NAME).await.expect("the name");
         Self { connection, answering, asked }
@@ -101,9 +111,13 @@ impl Fake {
         id
     }
 
-    pub(crate) async fn action(&self, id: u32, token: &str) {
+    pub(crate) async fn click(&self, id: u32, token: &str) {
         signal(&self.connection, "ActivationToken", &(id, token)).await;
-        signal(&self.connection, "ActionInvoked", &(id, "default")).await;
+        self.action(id, "default").await;
+    }
+
+    pub(crate) async fn action(&self, id: u32, action: &str) {
+        signal(&self.connection, "ActionInvoked", &(id, action)).await;
     }
 
     pub(crate) async fn closed(&self, id: u32, reason: u32) {

@@ -1,6 +1,7 @@
 //! A private bus, an X server and programs on them, ended with the test that started them.
 
 use std::{
+    collections::VecDeque,
     fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -10,10 +11,11 @@ use std::{
 
 use notify_rust::{Timeout, Urgency};
 use pushbell::{
-    desktop::DesktopEvent,
-    notice::RoomKey,
+    controller::screen::{About, Screen, ScreenEvent},
+    desktop::{DesktopEvent, OpenTarget, PopupEvent, ServiceState},
+    notice::{NoticeId, RoomKey},
     platform::{BusAddress, Buses, session::Session},
-    present::popup::{Popup, PopupKey, PopupSerial},
+    present::popup::{Action, Popup, PopupKey},
 };
 use tempfile::TempDir;
 use tokio::{
@@ -160,28 +162,35 @@ impl TestBus {
     pub(crate) fn desktop_with_system(&self, system: Result<BusAddress, String>) -> Desktop {
         let (sender, events) = mpsc::unbounded_channel();
         let buses = Buses { session: BusAddress::parse(&self.address()), system };
-        Desktop { session: Session::on(buses, "test-icon".into(), true, &sender), events }
+        let session = Session::on(buses, "test-icon".into(), true, &sender);
+        Desktop { session, screen: Screen::default(), events, said: VecDeque::new() }
     }
 }
 
-/// The session under test and what it said.
+/// What was said about popups.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Said {
+    Service(ServiceState),
+    Screen(ScreenEvent),
+}
+
+/// The session under test, the owner of what it shows, and what they said.
 pub(crate) struct Desktop {
     pub(crate) session: Session,
+    pub(crate) screen: Screen,
     events: UnboundedReceiver<DesktopEvent>,
+    said: VecDeque<Said>,
 }
 
 impl Desktop {
-    /// The next event about popups.
-    pub(crate) async fn next(&mut self) -> DesktopEvent {
-        self.find(|event| if matches!(event, DesktopEvent::TrayHost(_)) { None } else { Some(event) }).await
-    }
-
-    /// The first event that `pick` picks.
+    /// The first event that `pick` picks, but for those about popups, which are taken in.
     pub(crate) async fn find<T>(&mut self, mut pick: impl FnMut(DesktopEvent) -> Option<T>) -> T {
         let found = async {
             loop {
                 let event = self.events.recv().await.expect("an event");
-                if let Some(found) = pick(event) {
+                if let DesktopEvent::Popup(event) = event {
+                    self.take_in(event);
+                } else if let Some(found) = pick(event) {
                     return found;
                 }
             }
@@ -189,29 +198,98 @@ impl Desktop {
         timeout(PATIENCE, found).await.expect("an event in time")
     }
 
+    /// What is said next about popups.
+    pub(crate) async fn next(&mut self) -> Said {
+        let said = async {
+            loop {
+                self.make_calls();
+                if let Some(said) = self.said.pop_front() {
+                    return said;
+                }
+                if let DesktopEvent::Popup(event) = self.events.recv().await.expect("an event") {
+                    self.take_in(event);
+                }
+            }
+        };
+        timeout(PATIENCE, said).await.expect("an event in time")
+    }
+
+    fn take_in(&mut self, event: PopupEvent) {
+        if let PopupEvent::Service { state, .. } = &event {
+            self.said.push_back(Said::Service(state.clone()));
+        }
+        self.said.extend(self.screen.handle(event).into_iter().map(Said::Screen));
+        self.make_calls();
+    }
+
+    fn make_calls(&mut self) {
+        if let Some(call) = self.screen.next_call() {
+            self.session.popup(call);
+        }
+    }
+
     /// The reason in the next state of popups.
     pub(crate) async fn service(&mut self, available: bool) -> String {
-        let pick = |event| if let DesktopEvent::PopupService(state) = event { Some(state) } else { None };
         loop {
-            let state = self.find(pick).await;
-            if state.available == available {
+            if let Said::Service(state) = self.next().await
+                && state.available == available
+            {
                 return state.reason.unwrap_or_default();
             }
         }
     }
 
-    pub(crate) fn show(&self, serial: u64, popup: Popup) {
-        self.session.show(PopupSerial(serial), popup);
+    /// Shows a popup of this room.
+    pub(crate) fn show(&mut self, room: &str, text: &str) {
+        self.show_popup(room, popup(room, text));
     }
 
-    pub(crate) async fn shown(&mut self, serial: u64) {
-        assert_eq!(self.next().await, DesktopEvent::Shown(PopupSerial(serial)));
+    pub(crate) fn show_popup(&mut self, room: &str, popup: Popup) {
+        self.screen.show(popup, about(room));
+        self.make_calls();
     }
 
-    pub(crate) async fn not_shown(&mut self, serial: u64) {
-        let event = self.next().await;
-        assert!(matches!(event, DesktopEvent::NotShown(PopupSerial(number), _) if number == serial), "{event:?}");
+    pub(crate) fn withdraw(&mut self, room: &str) {
+        self.screen.withdraw(&key(room));
+        self.make_calls();
     }
+
+    /// The popup of this room is the next that is said to be shown.
+    pub(crate) async fn shown(&mut self, room: &str) {
+        let said = self.next().await;
+        assert!(matches!(&said, Said::Screen(ScreenEvent::Shown(told)) if told.about == about(room)), "{said:?}");
+    }
+
+    /// The next that is said is that the popup of this room was not shown.
+    pub(crate) async fn not_shown(&mut self, room: &str) {
+        let said = self.next().await;
+        assert!(matches!(&said, Said::Screen(ScreenEvent::NotShown(of, _)) if *of == about(room)), "{said:?}");
+    }
+
+    /// Nothing is in flight and nothing waits.
+    pub(crate) async fn settle(&mut self) {
+        while self.screen.is_busy() {
+            if let DesktopEvent::Popup(event) = self.events.recv().await.expect("an event") {
+                self.take_in(event);
+            }
+        }
+    }
+}
+
+/// What a test's popup of this room is made from.
+pub(crate) fn about(room: &str) -> About {
+    let target = OpenTarget::Room { room_id: room.into(), event_id: None, user: None };
+    let room = RoomKey { account: "a".into(), room_id: room.into() };
+    About::Room { room, up_to: NoticeId(1), target, show_text: true }
+}
+
+pub(crate) fn activated(room: &str, token: Option<&str>) -> Said {
+    let token = token.map(str::to_owned);
+    Said::Screen(ScreenEvent::Activated { about: about(room), action: Action::Open, token })
+}
+
+pub(crate) fn dismissed(room: &str) -> Said {
+    Said::Screen(ScreenEvent::Dismissed(about(room)))
 }
 
 pub(crate) fn key(room: &str) -> PopupKey {
@@ -225,7 +303,7 @@ pub(crate) fn popup(room: &str, text: &str) -> Popup {
         text: text.into(),
         urgency: Urgency::Normal,
         category: "im.received",
-        actions: vec![("default", "Open")],
+        actions: vec![Action::Open],
         timeout: Timeout::Default,
     }
 }

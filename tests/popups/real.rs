@@ -1,10 +1,10 @@
 //! Popups and the notification services that people have.
 
 use futures_util::StreamExt;
-use pushbell::{desktop::DesktopEvent, platform::CALL_DEADLINE, present::popup::PopupSerial};
+use pushbell::platform::CALL_DEADLINE;
 use zbus::{Connection, MatchRule, MessageStream, fdo::MonitoringProxy, message::Type};
 
-use super::harness::{Program, TestBus, key, popup, until};
+use super::harness::{Program, TestBus, activated, dismissed, until};
 
 const DUNST: &str = "/usr/bin/dunst";
 const XFCE: &str = "/usr/lib/x86_64-linux-gnu/xfce4/notifyd/xfce4-notifyd";
@@ -68,18 +68,19 @@ async fn popups_are_shown_replaced_and_withdrawn_by_services_of_two_makes() {
         let reason = desktop.service(true).await;
         assert!(reason.starts_with(name), "{reason}");
         let mut ids = Vec::new();
-        for (serial, text) in [(1, "<b>bold</b> & so on"), (2, "second")] {
-            desktop.show(serial, popup("room", text));
-            desktop.shown(serial).await;
+        for text in ["<b>bold</b> & so on", "second"] {
+            desktop.show("room", text);
+            desktop.shown("room").await;
             ids.push(monitor.next().await);
         }
         assert_eq!(ids[0].0, 0);
         assert_ne!(ids[1].0, 0, "the second replaces the first");
         assert_eq!(ids[0].2, "&lt;b&gt;bold&lt;/b&gt; &amp; so on");
-        desktop.session.withdraw(&key("room"));
+        desktop.withdraw("room");
         // The withdrawn popup is forgotten: the next is new.
-        desktop.show(3, popup("room", "third"));
-        desktop.find(|event| (event == DesktopEvent::Shown(PopupSerial(3))).then_some(())).await;
+        desktop.show("room", "third");
+        desktop.shown("room").await;
+        assert_eq!(monitor.next().await.0, 0);
     }
 }
 
@@ -94,21 +95,20 @@ async fn dunst_says_when_a_popup_is_clicked_and_when_it_is_dismissed() {
         let (name, path) = ("org.freedesktop.Notifications", "/org/freedesktop/Notifications");
         connection.call_method(Some(name), path, Some("org.dunstproject.cmd0"), method, &argument).await.expect(method);
     };
-    desktop.show(1, popup("room", "text"));
-    desktop.shown(1).await;
+    desktop.show("room", "text");
+    desktop.shown("room").await;
     until(async || displayed(&connection).await == 1).await;
     tell("NotificationAction", 0).await;
-    assert!(matches!(desktop.next().await, DesktopEvent::Activated { action, .. } if action == "default"));
-
-    desktop.session.withdraw(&key("room"));
+    assert_eq!(desktop.next().await, activated("room", None));
+    desktop.settle().await;
     until(async || displayed(&connection).await == 0).await;
-    desktop.show(2, popup("other", "text"));
-    desktop.shown(2).await;
+    desktop.show("other", "text");
+    desktop.shown("other").await;
     until(async || displayed(&connection).await == 1).await;
     let (name, path) = ("org.freedesktop.Notifications", "/org/freedesktop/Notifications");
     let close = connection.call_method(Some(name), path, Some("org.dunstproject.cmd0"), "NotificationCloseLast", &());
     close.await.expect("closed");
-    assert_eq!(desktop.next().await, DesktopEvent::Dismissed(key("other")));
+    assert_eq!(desktop.next().await, dismissed("other"));
 }
 
 #[tokio::test]
@@ -119,11 +119,11 @@ async fn a_stopped_service_is_noticed_and_its_popup_is_shown_once_when_it_goes_o
     desktop.service(true).await;
     dunst.signal("-STOP");
     let before = tokio::time::Instant::now();
-    desktop.show(1, popup("room", "text"));
+    desktop.show("room", "text");
     assert!(desktop.service(false).await.contains("does not answer"));
     assert!(before.elapsed() < CALL_DEADLINE * 2);
     dunst.signal("-CONT");
-    desktop.shown(1).await;
+    desktop.shown("room").await;
     desktop.service(true).await;
     let connection = bus.connect().await;
     until(async || displayed(&connection).await == 1).await;
@@ -136,14 +136,14 @@ async fn a_killed_service_is_used_again_when_it_restarts() {
     let mut monitor = Monitor::start(&bus).await;
     let mut desktop = bus.desktop();
     desktop.service(true).await;
-    desktop.show(1, popup("room", "text"));
-    desktop.shown(1).await;
+    desktop.show("room", "text");
+    desktop.shown("room").await;
     drop(dunst);
     desktop.service(false).await;
     let _dunst = start(&bus, DUNST);
     desktop.service(true).await;
-    desktop.show(2, popup("room", "text"));
-    desktop.shown(2).await;
+    desktop.show("room", "text");
+    desktop.shown("room").await;
     assert_eq!([monitor.next().await.0, monitor.next().await.0], [0, 0], "ids of the killed one are forgotten");
 }
 
@@ -155,7 +155,7 @@ async fn a_service_that_the_bus_can_start_is_started_by_the_first_popup() {
     bus.come();
     let mut desktop = bus.desktop();
     assert!(desktop.service(true).await.contains("first popup"));
-    desktop.show(1, popup("room", "text"));
+    desktop.show("room", "text");
     assert!(desktop.service(true).await.starts_with("dunst 1."));
-    desktop.shown(1).await;
+    desktop.shown("room").await;
 }

@@ -2,15 +2,14 @@
 
 use notify_rust::{Timeout, Urgency};
 use pushbell::{
-    desktop::DesktopEvent,
     identity,
-    present::popup::{Popup, PopupSerial},
+    present::popup::{Action, Popup},
 };
 use zbus::zvariant::Value;
 
 use super::{
     fake::{Fake, signal},
-    harness::{Desktop, TestBus, key, popup},
+    harness::{TestBus, activated, dismissed, popup},
 };
 
 const PLAIN: &[&str] = &["body", "actions"];
@@ -27,15 +26,15 @@ async fn a_popup_reaches_the_service_with_all_that_belongs_to_it() {
         urgency: Urgency::Critical,
         category: "call.incoming",
         timeout: Timeout::Never,
-        actions: vec![("default", "Open"), ("dismiss", "Dismiss")],
+        actions: vec![Action::Open, Action::Ignore],
         ..popup("room", HARD)
     };
-    desktop.show(1, urgent);
+    desktop.show_popup("room", urgent);
     let sent = service.notify().await;
-    desktop.shown(1).await;
+    desktop.shown("room").await;
     assert_eq!((sent.app_name.as_str(), sent.icon.as_str()), (identity::APP_NAME, "test-icon"));
     assert_eq!((sent.title.as_str(), sent.text.as_str()), ("Major Tom in <Mission> & Control", HARD));
-    assert_eq!(sent.actions, ["default", "Open", "dismiss", "Dismiss"]);
+    assert_eq!(sent.actions, ["default", "Open", "ignore", "Dismiss"]);
     assert_eq!((sent.replaces, sent.timeout), (0, 0));
     assert_eq!(*sent.hints["urgency"], Value::U8(2));
     assert_eq!(*sent.hints["category"], Value::from("call.incoming"));
@@ -46,8 +45,9 @@ async fn a_popup_reaches_the_service_with_all_that_belongs_to_it() {
 async fn text_is_escaped_for_a_service_that_reads_markup() {
     let bus = TestBus::start();
     let mut service = Fake::start(&bus, MARKUP).await;
-    let desktop = bus.desktop();
-    desktop.show(1, popup("room", HARD));
+    let mut desktop = bus.desktop();
+    desktop.service(true).await;
+    desktop.show("room", HARD);
     let sent = service.notify().await;
     assert_eq!(sent.title, "Major Tom in <Mission> & Control");
     let text = sent.text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&");
@@ -60,16 +60,15 @@ async fn a_room_has_one_popup_that_is_replaced_and_withdrawn() {
     let mut service = Fake::start(&bus, PLAIN).await;
     let mut desktop = bus.desktop();
     desktop.service(true).await;
-    for (serial, room, replaces) in [(1, "one", 0), (2, "two", 0), (3, "one", 1)] {
-        desktop.show(serial, popup(room, "text"));
-        desktop.shown(serial).await;
+    for (room, replaces) in [("one", 0), ("two", 0), ("one", 1)] {
+        desktop.show(room, "text");
+        desktop.shown(room).await;
         assert_eq!(service.notify().await.replaces, replaces);
     }
-    desktop.session.withdraw(&key("one"));
-    desktop.session.withdraw(&key("unknown"));
+    desktop.withdraw("one");
+    desktop.withdraw("unknown");
+    desktop.settle().await;
     assert_eq!(service.close().await, 1);
-    desktop.session.withdraw_all();
-    assert_eq!(service.close().await, 2);
 }
 
 #[tokio::test]
@@ -79,16 +78,14 @@ async fn a_flood_for_one_room_is_sent_as_its_newest() {
     let mut desktop = bus.desktop();
     desktop.service(true).await;
     service.answering.send_replace(false);
-    for serial in 1..=1000 {
-        desktop.show(serial, popup("room", &serial.to_string()));
+    for number in 1..=1000 {
+        desktop.show("room", &number.to_string());
     }
-    assert_eq!(service.notify().await.text, "1000");
-    desktop.show(1001, popup("room", "1001"));
-    desktop.show(1002, popup("room", "1002"));
+    assert_eq!(service.notify().await.text, "1");
     service.answering.send_replace(true);
-    desktop.shown(1000).await;
-    assert_eq!(service.notify().await.text, "1002");
-    desktop.shown(1002).await;
+    desktop.shown("room").await;
+    desktop.shown("room").await;
+    assert_eq!(service.notify().await.text, "1000");
 }
 
 #[tokio::test]
@@ -97,36 +94,54 @@ async fn clicks_dismissals_and_expiries_are_told_apart() {
     let mut service = Fake::start(&bus, PLAIN).await;
     let mut desktop = bus.desktop();
     desktop.service(true).await;
-    for (serial, room) in [(1, "clicked"), (2, "expired"), (3, "dismissed")] {
-        desktop.show(serial, popup(room, "text"));
-        desktop.shown(serial).await;
+    for room in ["clicked", "expired", "dismissed"] {
+        desktop.show(room, "text");
+        desktop.shown(room).await;
+        service.notify().await;
     }
-    service.action(1, "token").await;
+    service.click(1, "token").await;
     service.closed(1, 2).await;
     service.closed(2, 1).await;
     service.closed(3, 2).await;
-    let token = Some("token".to_owned());
-    let activated = DesktopEvent::Activated { key: key("clicked"), action: "default".into(), token };
-    assert_eq!(desktop.next().await, activated);
-    assert_eq!(desktop.next().await, DesktopEvent::Dismissed(key("dismissed")));
-    for _ in 0..3 {
-        service.notify().await;
-    }
-    desktop.session.withdraw(&key("expired"));
+    assert_eq!(desktop.next().await, activated("clicked", Some("token")));
+    assert_eq!(service.close().await, 1, "some services keep a popup that was clicked");
+    assert_eq!(desktop.next().await, dismissed("dismissed"));
+    desktop.withdraw("expired");
+    desktop.settle().await;
     assert_eq!(service.close().await, 2, "an expired popup can be withdrawn from the service's list");
 }
 
 #[tokio::test]
-async fn a_click_forged_by_another_program_counts() {
+async fn only_the_service_itself_says_what_the_person_did() {
     let bus = TestBus::start();
-    let _service = Fake::start(&bus, PLAIN).await;
+    let service = Fake::start(&bus, PLAIN).await;
     let mut desktop = bus.desktop();
     desktop.service(true).await;
-    desktop.show(1, popup("room", "text"));
-    desktop.shown(1).await;
-    signal(&bus.connect().await, "ActionInvoked", &(1_u32, "default")).await;
-    let activated = DesktopEvent::Activated { key: key("room"), action: "default".into(), token: None };
-    assert_eq!(desktop.next().await, activated);
+    for room in ["one", "two"] {
+        desktop.show(room, "text");
+        desktop.shown(room).await;
+    }
+    let foreign = bus.connect().await;
+    signal(&foreign, "ActionInvoked", &(1_u32, "default")).await;
+    signal(&foreign, "NotificationClosed", &(1_u32, 2_u32)).await;
+    // Whatever the bus has passed on before this has been read when this is.
+    service.click(2, "token").await;
+    assert_eq!(desktop.next().await, activated("two", Some("token")));
+}
+
+#[tokio::test]
+async fn only_actions_that_were_offered_are_taken() {
+    let bus = TestBus::start();
+    let service = Fake::start(&bus, PLAIN).await;
+    let mut desktop = bus.desktop();
+    desktop.service(true).await;
+    desktop.show("room", "text");
+    desktop.shown("room").await;
+    for action in ["ignore", "reply", "", "Open"] {
+        service.action(1, action).await;
+    }
+    service.click(1, "token").await;
+    assert_eq!(desktop.next().await, activated("room", Some("token")));
 }
 
 #[tokio::test]
@@ -135,23 +150,19 @@ async fn a_click_before_the_answer_is_not_lost() {
     let mut service = Fake::start(&bus, PLAIN).await;
     let mut desktop = bus.desktop();
     desktop.service(true).await;
-    desktop.show(1, popup("shown", "text"));
-    desktop.shown(1).await;
+    desktop.show("shown", "text");
+    desktop.shown("shown").await;
     service.notify().await;
     service.answering.send_replace(false);
-    desktop.show(2, popup("slow", "text"));
+    desktop.show("slow", "text");
     service.notify().await;
-    service.action(2, "token").await;
+    service.click(2, "token").await;
     // What is said of this click shows that the other has been received.
-    service.action(1, "token").await;
-    let clicked = async |desktop: &mut Desktop, room| {
-        let event = desktop.next().await;
-        assert!(matches!(&event, DesktopEvent::Activated { key: popup, .. } if *popup == key(room)), "{event:?}");
-    };
-    clicked(&mut desktop, "shown").await;
+    service.click(1, "token").await;
+    assert_eq!(desktop.next().await, activated("shown", Some("token")));
     service.answering.send_replace(true);
-    desktop.shown(2).await;
-    clicked(&mut desktop, "slow").await;
+    desktop.shown("slow").await;
+    assert_eq!(desktop.next().await, activated("slow", Some("token")));
 }
 
 #[tokio::test]
@@ -159,13 +170,11 @@ async fn a_service_that_starts_late_and_crashes_is_noticed() {
     let bus = TestBus::start();
     let mut desktop = bus.desktop();
     assert!(desktop.service(false).await.contains("install"));
-    desktop.show(1, popup("room", "text"));
-    desktop.not_shown(1).await;
 
     let service = Fake::start(&bus, PLAIN).await;
     desktop.service(true).await;
-    desktop.show(2, popup("room", "text"));
-    desktop.shown(2).await;
+    desktop.show("room", "text");
+    desktop.shown("room").await;
     service.crash().await;
     desktop.service(false).await;
 
@@ -173,9 +182,9 @@ async fn a_service_that_starts_late_and_crashes_is_noticed() {
     desktop.service(true).await;
     // Ids start again at 1: a signal about the new 1 is none about the old.
     service.closed(1, 2).await;
-    desktop.show(3, popup("room", "text"));
+    desktop.show("room", "text");
     assert_eq!(service.notify().await.replaces, 0);
-    desktop.shown(3).await;
+    desktop.shown("room").await;
 }
 
 #[tokio::test]
@@ -185,15 +194,15 @@ async fn a_service_that_crashes_over_a_popup_has_not_shown_it() {
     let mut desktop = bus.desktop();
     desktop.service(true).await;
     service.answering.send_replace(false);
-    desktop.show(1, popup("room", "text"));
+    desktop.show("room", "text");
     service.notify().await;
     service.crash().await;
-    desktop.not_shown(1).await;
+    desktop.not_shown("room").await;
     desktop.service(false).await;
     let _service = Fake::start(&bus, PLAIN).await;
     desktop.service(true).await;
-    desktop.show(2, popup("room", "text"));
-    desktop.shown(2).await;
+    desktop.show("room", "text");
+    desktop.shown("room").await;
 }
 
 #[tokio::test]
@@ -203,13 +212,11 @@ async fn a_late_answer_is_still_an_answer() {
     let mut desktop = bus.desktop();
     desktop.service(true).await;
     service.answering.send_replace(false);
-    desktop.show(1, popup("room", "text"));
+    desktop.show("room", "text");
     service.notify().await;
     assert!(desktop.service(false).await.contains("does not answer"));
-    desktop.show(2, popup("other", "text"));
-    desktop.not_shown(2).await;
     service.answering.send_replace(true);
-    desktop.shown(1).await;
+    desktop.shown("room").await;
     assert_eq!(desktop.service(true).await, "fake 1");
 }
 
@@ -218,30 +225,39 @@ async fn a_bus_that_comes_late_and_goes_and_comes_back_is_used() {
     let mut bus = TestBus::absent();
     let mut desktop = bus.desktop();
     assert!(desktop.service(false).await.contains("no session bus"));
-    for serial in [1, 2] {
+    for _ in 0..2 {
         bus.come();
         let mut service = Fake::start(&bus, PLAIN).await;
         desktop.service(true).await;
-        desktop.show(serial, popup("room", "text"));
+        desktop.show("room", "text");
         assert_eq!(service.notify().await.replaces, 0);
-        desktop.shown(serial).await;
+        desktop.shown("room").await;
         bus.go();
         desktop.service(false).await;
     }
 }
 
 #[tokio::test]
-async fn what_was_asked_for_is_finished_at_the_end() {
-    let bus = TestBus::start();
-    let mut service = Fake::start(&bus, PLAIN).await;
-    let mut desktop = bus.desktop();
-    desktop.service(true).await;
-    desktop.show(1, popup("room", "text"));
-    desktop.shown(1).await;
-    service.notify().await;
-    desktop.session.withdraw_all();
-    desktop.session.close().await;
-    assert_eq!(service.close().await, 1);
+async fn popups_of_an_earlier_run_are_adopted_only_where_the_service_keeps_them() {
+    for (description, is_kept) in
+        [(("fake", "1"), true), (("gnome-shell", "43.9"), true), (("gnome-shell", "48.1"), false)]
+    {
+        let bus = TestBus::start();
+        let mut service = Fake::described(&bus, PLAIN, description).await;
+        let mut desktop = bus.desktop();
+        desktop.service(true).await;
+        desktop.show("room", "text");
+        desktop.shown("room").await;
+        service.notify().await;
+        let left_over = desktop.screen.persisted().expect("a popup is up");
+        drop(desktop);
+
+        let mut desktop = bus.desktop();
+        desktop.screen.adopt(left_over);
+        desktop.service(true).await;
+        desktop.show("room", "more");
+        assert_eq!(service.notify().await.replaces, u32::from(is_kept), "{description:?}");
+    }
 }
 
 #[tokio::test]
@@ -249,9 +265,9 @@ async fn no_thread_is_started_for_the_bus() {
     let bus = TestBus::start();
     let _service = Fake::start(&bus, PLAIN).await;
     let mut desktop = bus.desktop();
-    desktop.show(1, popup("room", "text"));
-    let shown = |event| (event == DesktopEvent::Shown(PopupSerial(1))).then_some(());
-    desktop.find(shown).await;
+    desktop.service(true).await;
+    desktop.show("room", "text");
+    desktop.shown("room").await;
     let names = std::fs::read_dir("/proc/self/task").expect("threads").filter_map(|thread| {
         let name = thread.expect("a thread").path().join("comm");
         std::fs::read_to_string(name).ok()

@@ -30,7 +30,7 @@ use self::{
 use crate::{
     accounts::{Account, Accounts, SignIn},
     control::SignInStatus,
-    controller::{Event, Missing, Topic},
+    controller::{Event, Missing, ProblemKind},
     inbox::Inbox,
     platform::{Interruption, interruptions::Interruptions},
     secrets::Secrets,
@@ -69,7 +69,8 @@ impl CatchingUp {
         events: mpsc::UnboundedSender<Event>,
     ) -> Self {
         let (commands, waiting) = mpsc::unbounded_channel();
-        let shared = Shared { inbox, sessions: Sessions::new(secrets), names: Names::default() };
+        let shared =
+            Shared { inbox, sessions: Sessions::new(secrets), names: Names::default(), events: events.clone() };
         let mut driver = Driver {
             shared: Arc::new(shared),
             settings,
@@ -297,7 +298,7 @@ impl Driver {
             Some(format!("{user_id}: {reason}. Pushes still come as long as the homeserver sends them. Run {command}"))
         });
         let ends: Vec<_> = ends.collect();
-        self.tell(Event::Problem(Topic::SignIn, (!ends.is_empty()).then(|| ends.join("\n"))));
+        self.tell(Event::Problem(ProblemKind::SignIn, (!ends.is_empty()).then(|| ends.join("\n"))));
     }
 
     fn tell_status(&self) {

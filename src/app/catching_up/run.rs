@@ -9,6 +9,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use tokio::sync::mpsc;
 
 use super::{
     names::Names,
@@ -18,6 +19,7 @@ use super::{
 use crate::{
     accounts::{Account, SignIn},
     config,
+    controller::Event,
     homeserver::{HomeserverClient, HomeserverError, HomeserverKind},
     http_client::{DEADLINE, TransportError, TransportFault},
     inbox::{CaughtUp, Inbox, InboxError},
@@ -34,6 +36,7 @@ pub(super) struct Shared {
     pub(super) inbox: Inbox,
     pub(super) sessions: Sessions,
     pub(super) names: Names,
+    pub(super) events: mpsc::UnboundedSender<Event>,
 }
 
 /// What of the configuration concerns catching up.
@@ -237,6 +240,8 @@ impl Check<'_> {
         names.ask_within(NAMES_TIME, client, &self.account.name, unread).await;
         let events = missed.iter_mut().filter_map(|missed| Arc::get_mut(&mut missed.notification));
         names.fill_in(&self.account.name, events);
+        // What is recorded now is held back until the event after it says what it is.
+        self.tell(Event::CatchingUp(true));
         let new = self
             .shared
             .inbox
@@ -254,11 +259,19 @@ impl Check<'_> {
                 is_whole,
             })
             .await?;
+        if new > 0 {
+            self.tell(Event::CaughtUp(is_whole));
+        }
         let more = if is_whole { "" } else { ", and there was more than is read back" };
         Ok(match new {
             0 => format!("nothing was missed{more}"),
             1 => format!("one event was missed{more}"),
             new => format!("{new} events were missed{more}"),
         })
+    }
+
+    fn tell(&self, event: Event) {
+        // A controller that has gone means that the program ends.
+        drop(self.shared.events.send(event));
     }
 }

@@ -34,7 +34,7 @@ enum Method {
     Password,
     Browser,
     /// The person chooses.
-    Ask,
+    AppRequest,
 }
 
 impl Credentials {
@@ -70,7 +70,7 @@ fn read_secret(file: &Path) -> Result<String, Failure> {
 /// Which way to go (pure).
 fn choose(flows: LoginFlows, has_terminal: bool) -> Method {
     match (has_terminal, flows.password, flows.sso) {
-        (true, true, true) => Method::Ask,
+        (true, true, true) => Method::AppRequest,
         (true, true, false) => Method::Password,
         (true | false, _, _) => Method::Browser,
     }
@@ -98,7 +98,7 @@ pub(super) async fn sign_in(
     let by_password = match choose(LoginFlows { sso: has_browser_login, ..flows }, login.terminal.is_some()) {
         Method::Password => true,
         Method::Browser => false,
-        Method::Ask => match login.terminal {
+        Method::AppRequest => match login.terminal {
             Some(terminal) => terminal.confirm(out, "Sign in with a password (else in the browser)?", true).await?,
             None => false,
         },
@@ -224,7 +224,7 @@ mod tests {
             assert_eq!(choose(LoginFlows { password, sso }, terminal), expected);
         }
         check(true, false, true, Method::Password);
-        check(true, true, true, Method::Ask);
+        check(true, true, true, Method::AppRequest);
         check(false, true, true, Method::Browser);
         check(false, false, true, Method::Browser);
         check(true, true, false, Method::Browser);

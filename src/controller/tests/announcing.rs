@@ -6,7 +6,7 @@ use crate::desktop::tray_view::PauseLength;
 const FAULT: &str = "The configuration has a fault";
 
 fn problem(reason: Option<&str>) -> Event {
-    Event::Problem(Topic::Configuration, reason.map(str::to_owned))
+    Event::Problem(ProblemKind::Configuration, reason.map(str::to_owned))
 }
 
 #[tokio::test(start_paused = true)]
@@ -29,19 +29,15 @@ async fn a_problem_is_told_once_and_taken_back_when_it_is_solved() {
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_told_yet_is_told_when_the_service_comes() {
     let mut bench = Bench::without_service().await;
-    let (asks, asked) = mpsc::unbounded_channel();
-    bench.asks = asked;
-    bench.controller.parts.asks = asks;
-    let listen = (Topic::Listen, "192.0.2.1:7874".to_owned());
-    let welcome = own_popup(WELCOME, "Click");
-    bench.controller.prepare(Listening::default(), Some(welcome), [listen].into_iter()).await;
+    let listen = (ProblemKind::Listen, "192.0.2.1:7874".to_owned());
+    bench.controller.prepare(Listening::default(), true, [listen].into_iter()).await;
     bench.handle(problem(Some("line 1"))).await;
     bench.handle(problem(None)).await;
     bench.service(Service::Refuses).await;
     bench.pass(6 * SECOND).await;
     bench.service(Service::Shows).await;
     bench.pass(60 * SECOND).await;
-    assert_eq!(bench.shows(), ["Not all addresses can be listened on", WELCOME]);
+    assert_eq!(bench.shows(), ["Pushbell is ready", "Not all addresses can be listened on"]);
     bench.service(Service::Absent).await;
     bench.service(Service::Shows).await;
     assert_eq!(bench.shows(), [""; 0]);
@@ -64,25 +60,24 @@ async fn nothing_is_announced_during_a_pause_but_answers_are_given() {
 #[tokio::test(start_paused = true)]
 async fn clicks_lead_to_what_is_to_be_done() {
     let mut bench = Bench::new().await;
-    let click = |title| DesktopEvent::Activated {
-        key: PopupKey::Own(title),
-        action: "default".into(),
-        token: Some("token".into()),
+    let token = || Some("token".to_owned());
+    let click = async |bench: &mut Bench, own| {
+        bench.controller.announce(own, "text");
+        bench.settle().await;
+        bench.click(&PopupKey::Own(own)).await;
+        bench.requests.try_recv().ok()
     };
-    bench.say(click(WELCOME)).await;
-    assert_eq!(bench.asks.try_recv(), Ok(Ask::Connect { token: Some("token".into()) }));
-    bench.say(click(FAULT)).await;
-    assert_eq!(bench.asks.try_recv(), Ok(Ask::OpenConfiguration { token: Some("token".into()) }));
-    for topic in [Topic::Listen, Topic::Certificate] {
-        bench.say(click(topic.title())).await;
-        assert_eq!(bench.asks.try_recv(), Ok(Ask::OpenConfiguration { token: Some("token".into()) }));
+    assert_eq!(click(&mut bench, OwnPopup::Welcome).await, Some(AppRequest::Connect { token: token() }));
+    for kind in [ProblemKind::Configuration, ProblemKind::Listen, ProblemKind::Certificate] {
+        let requested = click(&mut bench, OwnPopup::Problem(kind)).await;
+        assert_eq!(requested, Some(AppRequest::OpenConfiguration { token: token() }));
     }
-    for topic in [Topic::Accounts, Topic::Inbox, Topic::Damage, Topic::SignIn] {
-        bench.say(click(topic.title())).await;
-        assert!(bench.asks.try_recv().is_err(), "the configuration has nothing to do with it: {topic:?}");
+    for kind in [ProblemKind::Accounts, ProblemKind::Inbox, ProblemKind::Damage, ProblemKind::SignIn] {
+        let requested = click(&mut bench, OwnPopup::Problem(kind)).await;
+        assert_eq!(requested, None, "the configuration has nothing to do with it: {kind:?}");
     }
-    bench.handle(Event::Open(OpenTarget::File("/x".into()), Some("token".into()))).await;
-    assert_eq!(bench.opened().pop(), Some((OpenTarget::File("/x".into()), Some("token".into()))));
+    bench.handle(Event::Open(OpenTarget::File("/x".into()), token())).await;
+    assert_eq!(bench.opened().pop(), Some((OpenTarget::File("/x".into()), token())));
 }
 
 #[tokio::test(start_paused = true)]
@@ -93,9 +88,9 @@ async fn a_damaged_inbox_is_told_of_and_the_new_one_knows_of_the_pause() {
     for setting in ["paused_until", "muted"] {
         bench.inbox.set_setting(setting, None).await.unwrap();
     }
-    let news = News { set_aside: Some("/data/kept".into()), ..News::default() };
-    bench.controller.tell(news, Instant::now()).await;
-    assert!(bench.controller.problems[&Topic::Damage].contains("/data/kept"));
+    bench.controller.inbox_was_damaged("/data/kept".as_ref());
+    bench.controller.refresh().await;
+    assert!(bench.controller.problems.open[&ProblemKind::Damage].contains("/data/kept"));
     bench.restart().await;
     assert!(bench.shown_in_tray().paused && bench.controller.muted);
 }
@@ -113,9 +108,9 @@ async fn an_inbox_that_fails_is_a_problem_until_it_works_again() {
     assert_eq!(bench.shows(), ["The inbox cannot be used"]);
     assert_eq!(bench.badge(), (1, 0), "the numbers stay");
     other.execute_batch("ALTER TABLE hidden RENAME TO room").unwrap();
-    assert!(bench.asks.try_recv().is_err());
+    assert!(bench.requests.try_recv().is_err());
     bench.pass(6 * SECOND).await;
-    assert_eq!(bench.asks.try_recv(), Ok(Ask::CatchUp(Missing::Anywhere)), "pushes were refused meanwhile");
+    assert_eq!(bench.requests.try_recv(), Ok(AppRequest::CatchUp(Missing::Anywhere)), "pushes were refused meanwhile");
     assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "one".to_owned())]);
     assert_eq!(bench.controller.next_due(), None);
 }

@@ -123,10 +123,9 @@ async fn a_summary_of_what_was_all_read_just_now_does_not_come_up() {
     for number in 0..20 {
         bench.arrive(message(&format!("{number}"), &format!("room {number}"))).await;
     }
-    let news = bench.inbox.news(Timestamp::now()).await.unwrap();
+    let snapshot = bench.snapshot().await;
     bench.arrive(badge(0)).await;
-    bench.controller.tell(news, Instant::now()).await;
-    bench.settle().await;
+    bench.take_in(snapshot).await;
     assert_eq!(bench.shows(), [""; 0]);
 }
 

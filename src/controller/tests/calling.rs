@@ -67,11 +67,7 @@ async fn zero_ends_a_call_and_withdraws_a_missed_one() {
 async fn a_dismissed_or_ignored_call_neither_rings_nor_is_missed() {
     for ignored in [false, true] {
         let (mut bench, key) = ringing().await;
-        let event = if ignored {
-            DesktopEvent::Activated { key: key.clone(), action: "ignore".into(), token: None }
-        } else {
-            DesktopEvent::Dismissed(key)
-        };
+        let event = if ignored { bench.screen.action(&key, "ignore", None) } else { bench.screen.dismissed(&key) };
         bench.say(event).await;
         assert!(is_quiet(&bench));
         bench.pass(90 * SECOND).await;
@@ -82,7 +78,7 @@ async fn a_dismissed_or_ignored_call_neither_rings_nor_is_missed() {
 #[tokio::test(start_paused = true)]
 async fn a_click_on_a_call_opens_its_room_and_takes_it() {
     let (mut bench, key) = ringing().await;
-    bench.say(DesktopEvent::Activated { key, action: "default".into(), token: Some("token".into()) }).await;
+    bench.click(&key).await;
     assert!(is_quiet(&bench) && bench.up().is_empty());
     let opened = bench.opened().pop().unwrap();
     let OpenTarget::Room { room_id, event_id, user } = opened.0 else { panic!("{opened:?}") };
@@ -97,8 +93,7 @@ async fn a_call_that_was_dismissed_while_its_missed_popup_was_on_its_way_leaves_
     let (mut bench, key) = ringing().await;
     bench.service(Service::Waits).await;
     bench.pass(61 * SECOND).await;
-    bench.say(DesktopEvent::Dismissed(key)).await;
-    bench.screen.state().up.clear();
+    bench.dismiss(&key).await;
     bench.release().await;
     assert_eq!((bench.up(), bench.badge().1), (vec![], 0));
 }

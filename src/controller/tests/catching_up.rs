@@ -19,7 +19,11 @@ async fn catch_up(bench: &mut Bench, missed: Vec<Missed>, is_whole: bool) {
 }
 
 async fn take_over(bench: &mut Bench, caught_up: CaughtUp) {
-    bench.inbox.take_over(caught_up).await.unwrap();
+    let is_whole = caught_up.is_whole;
+    bench.handle(Event::CatchingUp(true)).await;
+    if bench.inbox.take_over(caught_up).await.unwrap() > 0 {
+        bench.handle(Event::CaughtUp(is_whole)).await;
+    }
     bench.settle().await;
 }
 
@@ -81,6 +85,7 @@ async fn what_was_missed_is_one_popup() {
     assert_eq!(bench.shows().len(), 1);
     let missed = vec![message("one", "Kitchen").missed(), message("two", "Cellar").missed()];
     catch_up(&mut bench, missed, true).await;
+    bench.handle(Event::CatchingUp(false)).await;
     assert_eq!(bench.shows(), ["2 messages in 2 rooms"]);
     bench.push(message("new", "Kitchen")).await;
     assert_eq!(bench.shows(), ["Bob in Kitchen"], "what comes then is shown as ever");
@@ -125,15 +130,19 @@ async fn what_was_read_elsewhere_goes_away_and_nothing_else() {
 async fn a_summary_says_that_there_was_more() {
     let mut bench = Bench::new().await;
     catch_up(&mut bench, vec![message("one", "Kitchen").missed()], false).await;
+    bench.handle(Event::CatchingUp(false)).await;
     assert_eq!(bench.shows(), ["1 message in 1 room"]);
     assert!(bench.up()[0].1.starts_with("There were more than are read back."), "{:?}", bench.up());
     catch_up(&mut bench, vec![message("two", "Kitchen").missed()], true).await;
+    bench.handle(Event::CatchingUp(false)).await;
     assert_eq!(bench.shows(), ["Bob in Kitchen"]);
 
     bench.service(Service::Absent).await;
     catch_up(&mut bench, vec![message("three", "Kitchen").missed()], false).await;
+    bench.handle(Event::CatchingUp(false)).await;
     bench.controller.refresh().await;
     catch_up(&mut bench, vec![message("four", "Cellar").missed()], true).await;
+    bench.handle(Event::CatchingUp(false)).await;
     bench.service(Service::Shows).await;
     bench.pass(SECOND).await;
     assert!(bench.up()[0].1.starts_with("There were more than are read back."), "until it was said: {:?}", bench.up());
@@ -143,15 +152,15 @@ async fn a_summary_says_that_there_was_more() {
 async fn catching_up_is_asked_for_after_a_sleep_and_when_pushes_resume() {
     let mut bench = Bench::new().await;
     bench.say(DesktopEvent::Resumed).await;
-    assert_eq!(bench.asks.try_recv(), Ok(Ask::CatchUp(Missing::Anywhere)));
+    assert_eq!(bench.requests.try_recv(), Ok(AppRequest::CatchUp(Missing::Anywhere)));
     bench.pass(200 * SECOND).await;
     let start = Timestamp::now();
     let mut gap = async |event: &str, minutes: i64| {
         bench.push(message(event, "Kitchen").received_at(start + minutes.minutes())).await;
-        bench.asks.try_recv().ok()
+        bench.requests.try_recv().ok()
     };
     assert_eq!(gap("1", 0).await, None, "the first push of all");
     assert_eq!(gap("2", 29).await, None);
-    assert_eq!(gap("3", 59).await, Some(Ask::CatchUp(Missing::After { account: "home".into() })));
+    assert_eq!(gap("3", 59).await, Some(AppRequest::CatchUp(Missing::After { account: "home".into() })));
     assert_eq!(gap("4", 60).await, None);
 }

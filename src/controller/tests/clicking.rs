@@ -2,10 +2,6 @@
 
 use super::{push::*, screen::Service, *};
 
-fn click(key: PopupKey) -> DesktopEvent {
-    DesktopEvent::Activated { key, action: "default".into(), token: Some("token".into()) }
-}
-
 /// Room, event and activation token of what was opened last.
 fn opened(bench: &Bench) -> (String, String, Option<String>) {
     match bench.opened().pop() {
@@ -24,7 +20,7 @@ async fn a_click_on_a_popup_opens_its_newest_message_and_reads_the_room() {
     bench.push(message("one", "Kitchen")).await;
     bench.push(message("two", "Kitchen")).await;
     bench.push(message("three", "Cellar")).await;
-    bench.say(click(room("Kitchen"))).await;
+    bench.click(&room("Kitchen")).await;
     assert_eq!(opened(&bench), said("Kitchen", "two", Some("token")));
     assert_eq!(bench.up(), [("Bob in Cellar".to_owned(), "three".to_owned())]);
     assert_eq!((bench.badge().0, bench.notice("one").read, bench.notice("three").read), (1, true, false));
@@ -34,7 +30,7 @@ async fn a_click_on_a_popup_opens_its_newest_message_and_reads_the_room() {
 async fn a_dismissed_popup_is_read_and_opens_nothing() {
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen")).await;
-    bench.say(DesktopEvent::Dismissed(room("Kitchen"))).await;
+    bench.dismiss(&room("Kitchen")).await;
     assert!(bench.notice("one").read && bench.opened().is_empty());
     bench.push(message("two", "Kitchen")).await;
     assert_eq!(bench.up().last().unwrap().1, "two", "the next popup begins anew");
@@ -47,10 +43,15 @@ async fn who_acts_on_a_popup_has_not_seen_what_was_on_its_way_to_replace_it() {
         bench.push(message("one", "Kitchen")).await;
         bench.service(Service::Waits).await;
         bench.push(message("two", "Kitchen")).await;
-        bench.say(if is_click { click(room("Kitchen")) } else { DesktopEvent::Dismissed(room("Kitchen")) }).await;
+        let key = room("Kitchen");
+        if is_click {
+            bench.click(&key).await;
+        } else {
+            bench.dismiss(&key).await;
+        }
         assert!(bench.notice("one").read && !bench.notice("two").read);
         bench.release().await;
-        bench.say(click(room("Kitchen"))).await;
+        bench.click(&room("Kitchen")).await;
         assert_eq!(opened(&bench), said("Kitchen", "two", Some("token")));
         assert!(bench.notice("two").read);
     }
@@ -63,10 +64,9 @@ async fn what_was_dismissed_does_not_come_up_again_for_an_edit_that_was_on_its_w
     bench.service(Service::Waits).await;
     bench.push(edit("e", "Kitchen", "one", "won")).await;
     bench.shows();
-    bench.screen.state().up.clear();
-    bench.say(DesktopEvent::Dismissed(room("Kitchen"))).await;
+    bench.dismiss(&room("Kitchen")).await;
     bench.release().await;
-    assert_eq!((bench.shows().len(), bench.up()), (0, vec![]));
+    assert_eq!(bench.up(), [], "what the service was asked for already is closed at once");
     bench.push(message("two", "Kitchen")).await;
     assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "two".to_owned())]);
 }
@@ -78,7 +78,7 @@ async fn a_click_on_a_summary_opens_the_newest_message() {
         bench.push(message(&format!("{number}"), &format!("room {number}"))).await;
     }
     bench.service(Service::Shows).await;
-    bench.say(click(PopupKey::Summary)).await;
+    bench.click(&PopupKey::Summary).await;
     assert_eq!(opened(&bench), said("room 4", "4", Some("token")));
     assert_eq!((bench.up(), bench.badge().0), (vec![], 4));
 }
@@ -91,8 +91,12 @@ async fn a_summary_that_was_seen_is_over_and_the_next_counts_anew() {
             bench.push(message(&format!("{number}"), &format!("room {number}"))).await;
         }
         bench.service(Service::Shows).await;
-        let seen = if is_click { click(PopupKey::Summary) } else { DesktopEvent::Dismissed(PopupKey::Summary) };
-        bench.say(seen).await;
+        let key = PopupKey::Summary;
+        if is_click {
+            bench.click(&key).await;
+        } else {
+            bench.dismiss(&key).await;
+        }
         bench.shows();
         for number in 10..30 {
             bench.arrive(message(&format!("{number}"), &format!("room {number}"))).await;
@@ -151,15 +155,15 @@ async fn the_menu_asks_the_program() {
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen").unread(7)).await;
     for (action, expected) in [
-        (TrayAction::Test, Ask::SendTest { unread: 7 }),
-        (TrayAction::OpenConfiguration, Ask::OpenConfiguration { token: None }),
-        (TrayAction::Connect, Ask::Connect { token: None }),
-        (TrayAction::ToggleAutostart, Ask::SetAutostart(true)),
-        (TrayAction::ToggleAutostart, Ask::SetAutostart(false)),
-        (TrayAction::Quit, Ask::Quit),
+        (TrayAction::Test, AppRequest::SendTest { unread: 7 }),
+        (TrayAction::OpenConfiguration, AppRequest::OpenConfiguration { token: None }),
+        (TrayAction::Connect, AppRequest::Connect { token: None }),
+        (TrayAction::ToggleAutostart, AppRequest::SetAutostart(true)),
+        (TrayAction::ToggleAutostart, AppRequest::SetAutostart(false)),
+        (TrayAction::Quit, AppRequest::Quit),
     ] {
         bench.tray(action).await;
-        assert_eq!(bench.asks.try_recv(), Ok(expected));
+        assert_eq!(bench.requests.try_recv(), Ok(expected));
     }
 }
 
@@ -182,8 +186,8 @@ async fn what_is_dismissed_while_the_inbox_is_locked_is_read_once_it_is_free() {
     bench.push(call("c", "Cellar")).await;
     let call = PopupKey::Call(bench.notice("call c").id);
     let other = bench.lock_inbox();
-    bench.say(DesktopEvent::Dismissed(room("Kitchen"))).await;
-    bench.say(DesktopEvent::Dismissed(call)).await;
+    bench.dismiss(&room("Kitchen")).await;
+    bench.dismiss(&call).await;
     drop(other);
     bench.shows();
     bench.pass(90 * SECOND).await;

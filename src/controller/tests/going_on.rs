@@ -6,16 +6,15 @@ use super::{push::*, *};
 async fn a_popup_of_an_earlier_run_opens_its_room_and_is_read_when_it_is_clicked() {
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen").unread(1)).await;
-    let up = bench.end_and_start().await;
-    assert_eq!(up, [room("Kitchen")]);
-    bench.say(DesktopEvent::Adopted(up)).await;
+    bench.end_and_start().await;
+    bench.service(Service::Shows).await;
     bench.shows();
 
-    bench.say(DesktopEvent::Activated { key: room("Kitchen"), action: "default".into(), token: None }).await;
+    bench.click(&room("Kitchen")).await;
 
     let target =
         OpenTarget::Room { room_id: "Kitchen".into(), event_id: Some("one".into()), user: Some("@bob:hs".into()) };
-    assert_eq!(bench.opened(), [(target, None)]);
+    assert_eq!(bench.opened(), [(target, Some("token".into()))]);
     assert!(bench.notice("one").read);
     assert_eq!((bench.up().len(), bench.shows().len()), (0, 0));
 }
@@ -25,8 +24,8 @@ async fn a_popup_of_an_earlier_run_is_withdrawn_when_its_room_is_read_elsewhere(
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen").unread(1)).await;
     bench.push(message("two", "Office").for_account("work").unread(1)).await;
-    let up = bench.end_and_start().await;
-    bench.say(DesktopEvent::Adopted(up)).await;
+    bench.end_and_start().await;
+    bench.service(Service::Shows).await;
     bench.push(badge(0)).await;
     assert_eq!(bench.up(), [("Bob in Office".to_owned(), "two".to_owned())]);
 }
@@ -39,10 +38,9 @@ async fn what_was_read_before_its_popup_was_known_again_is_withdrawn() {
     }
     bench.service(Service::Shows).await;
     bench.push(message("one", "Kitchen").unread(5)).await;
-    let up = bench.end_and_start().await;
-    assert_eq!(up, [PopupKey::Summary, room("Kitchen")]);
+    bench.end_and_start().await;
     bench.push(badge(0)).await;
-    bench.say(DesktopEvent::Adopted(up)).await;
+    bench.service(Service::Shows).await;
     assert_eq!(bench.up(), []);
 }
 
@@ -50,9 +48,8 @@ async fn what_was_read_before_its_popup_was_known_again_is_withdrawn() {
 async fn a_ringing_call_of_an_earlier_run_becomes_its_missed_call_in_the_same_popup() {
     let mut bench = Bench::new().await;
     bench.push(call("call", "Kitchen").unread(1)).await;
-    let up = bench.end_and_start().await;
-    assert_eq!(up.len(), 1);
-    bench.say(DesktopEvent::Adopted(up)).await;
+    bench.end_and_start().await;
+    bench.service(Service::Shows).await;
     bench.shows();
     bench.pass(120 * SECOND).await;
     assert_eq!(bench.shows().len(), 1);
@@ -64,8 +61,8 @@ async fn a_ringing_call_of_an_earlier_run_becomes_its_missed_call_in_the_same_po
 async fn a_correction_replaces_the_popup_of_an_earlier_run() {
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen").unread(1)).await;
-    let up = bench.end_and_start().await;
-    bench.say(DesktopEvent::Adopted(up)).await;
+    bench.end_and_start().await;
+    bench.service(Service::Shows).await;
     bench.shows();
     bench.push(edit("e", "Kitchen", "one", "won")).await;
     assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "won".to_owned())]);

@@ -36,7 +36,7 @@ use crate::{
     desktop::tray_view::{TrayAction, TrayView},
     inbox::history,
     notice::{Notice, RoomKey},
-    present::popup::PopupKey,
+    present::popup::{Popup, PopupKey},
 };
 
 const ACCOUNTS: &str = r#"
@@ -60,12 +60,12 @@ created_at = "2026-11-22T00:00:00Z"
 struct Bench {
     directory: TempDir,
     inbox: Inbox,
-    news: Arc<Notify>,
+    inbox_changed: Arc<Notify>,
     config: Config,
     accounts: Arc<Accounts>,
     screen: Screen,
     controller: Controller<Screen>,
-    asks: mpsc::UnboundedReceiver<Ask>,
+    requests: mpsc::UnboundedReceiver<AppRequest>,
     wake_window: WakeWindow,
 }
 
@@ -86,83 +86,74 @@ impl Bench {
         let directory = TempDir::new().unwrap();
         fs::write(directory.path().join("accounts.toml"), ACCOUNTS).unwrap();
         let accounts = Arc::new(Accounts::read(&directory.path().join("accounts.toml")).unwrap());
-        let (mut config, news, screen) = (Config::default(), Arc::new(Notify::new()), Screen::default());
+        let (mut config, inbox_changed, screen) = (Config::default(), Arc::new(Notify::new()), Screen::default());
         config.popup.lines = 1;
-        let inbox = open(&directory, &config, &news);
+        let inbox = open(&directory, &config, &inbox_changed);
         let wake_window = WakeWindow::default();
-        let (asks, asked) = mpsc::unbounded_channel();
+        let (requests, requested) = mpsc::unbounded_channel();
         let mut controller = Controller::new(Parts {
             desktop: screen.clone(),
             inbox: inbox.clone(),
-            news: Arc::clone(&news),
+            inbox_changed: Arc::clone(&inbox_changed),
             config: config.clone(),
             accounts: Arc::clone(&accounts),
-            asks,
+            requests,
             tray: true,
             wake_window: wake_window.clone(),
         });
-        controller.prepare(Listening::default(), None, std::iter::empty()).await;
-        Self { directory, inbox, news, config, accounts, screen, controller, asks: asked, wake_window }
+        controller.prepare(Listening::default(), false, std::iter::empty()).await;
+        Self { directory, inbox, inbox_changed, config, accounts, screen, controller, requests: requested, wake_window }
     }
 
     /// As when the program ends in good order and starts again, on a service that is not heard of before it says so.
-    /// Popups stay up; which of them the new controller has asked for is returned.
-    async fn end_and_start(&mut self) -> Vec<PopupKey> {
-        let before = self.screen.clone();
-        self.service(Service::Shows).await;
-        let up = before.state().up.clone();
-        let ending = self.controller_again();
+    /// Popups stay up.
+    async fn end_and_start(&mut self) {
+        let next = self.screen.go_on();
+        let (controller, _) = self.new_controller(next.clone());
+        let ending = std::mem::replace(&mut self.controller, controller);
+        // Paused time would not wait for the inbox.
+        tokio::time::resume();
         ending.end(mpsc::unbounded_channel().1).await;
-        self.restart().await;
-        self.screen.state().up = up;
-        let standing = self.screen.state().adopted.take();
-        standing.into_iter().flat_map(|standing| standing.popups).map(|(key, _)| key).collect()
+        tokio::time::pause();
+        self.start_again(next).await;
     }
 
-    /// The controller, with another one in its place.
-    fn controller_again(&mut self) -> Controller<Screen> {
-        let parts = Parts {
-            desktop: Screen::default(),
-            inbox: self.inbox.clone(),
-            news: Arc::clone(&self.news),
-            config: self.config.clone(),
-            accounts: Arc::clone(&self.accounts),
-            asks: mpsc::unbounded_channel().0,
-            tray: true,
-            wake_window: self.wake_window.clone(),
-        };
-        std::mem::replace(&mut self.controller, Controller::new(parts))
-    }
-
-    /// As when the program dies and starts again: the service forgets nothing, and is not heard of before it says so.
+    /// As when the program dies and starts again. Nobody knows of the popups that are up.
     async fn restart(&mut self) {
-        let news_before = take(&mut self.news);
-        self.inbox = open(&self.directory, &self.config, &self.news);
-        let (service, recorded) = {
-            let state = self.screen.state();
-            (state.service, state.recorded)
-        };
-        self.screen = Screen::default();
-        self.screen.state().recorded = recorded;
+        let service = self.screen.state().service;
+        let next = self.screen.go_on();
+        next.state().up.clear();
+        self.start_again(next).await;
+        self.service(service).await;
+    }
+
+    async fn start_again(&mut self, screen: Screen) {
+        let changed_before = take(&mut self.inbox_changed);
+        self.inbox = open(&self.directory, &self.config, &self.inbox_changed);
+        self.screen = screen.clone();
         self.wake_window = WakeWindow::default();
-        let (asks, asked) = mpsc::unbounded_channel();
-        self.asks = asked;
-        self.controller = Controller::new(Parts {
-            desktop: self.screen.clone(),
+        (self.controller, self.requests) = self.new_controller(screen);
+        // Whatever the first inbox was at is over, as it is when a program has died.
+        while Arc::strong_count(&changed_before) > 1 {
+            std::thread::yield_now();
+        }
+        self.controller.prepare(Listening::default(), false, std::iter::empty()).await;
+        self.settle().await;
+    }
+
+    fn new_controller(&self, desktop: Screen) -> (Controller<Screen>, mpsc::UnboundedReceiver<AppRequest>) {
+        let (requests, requested) = mpsc::unbounded_channel();
+        let controller = Controller::new(Parts {
+            desktop,
             inbox: self.inbox.clone(),
-            news: Arc::clone(&self.news),
+            inbox_changed: Arc::clone(&self.inbox_changed),
             config: self.config.clone(),
             accounts: Arc::clone(&self.accounts),
-            asks,
+            requests,
             tray: true,
             wake_window: self.wake_window.clone(),
         });
-        // Whatever the first inbox was at is over, as it is when a program has died.
-        while Arc::strong_count(&news_before) > 1 {
-            std::thread::yield_now();
-        }
-        self.controller.prepare(Listening::default(), None, std::iter::empty()).await;
-        self.service(service).await;
+        (controller, requested)
     }
 
     async fn service(&mut self, service: Service) {
@@ -190,6 +181,27 @@ impl Bench {
         self.handle(Event::Desktop(event)).await;
     }
 
+    async fn click(&mut self, key: &PopupKey) {
+        let click = self.screen.action(key, "default", Some("token"));
+        self.say(click).await;
+    }
+
+    async fn dismiss(&mut self, key: &PopupKey) {
+        let dismissed = self.screen.dismissed(key);
+        self.say(dismissed).await;
+    }
+
+    /// What the inbox has now.
+    async fn snapshot(&self) -> Snapshot {
+        self.inbox.snapshot(self.controller.on_screen()).await.unwrap()
+    }
+
+    /// Has the controller present a snapshot, whatever has happened since it was taken.
+    async fn take_in(&mut self, snapshot: Snapshot) {
+        self.controller.take_in(snapshot, Instant::now()).await.unwrap();
+        self.settle().await;
+    }
+
     async fn tray(&mut self, action: TrayAction) {
         self.say(DesktopEvent::Tray(action)).await;
     }
@@ -199,17 +211,18 @@ impl Bench {
         self.settle().await;
     }
 
-    /// What has happened is taken up as `run` would, and so is what is due within the time that news wait for each other.
+    /// What has happened is taken up as `run` would, and so is what is due within the debounce interval.
     async fn settle(&mut self) {
         loop {
+            self.controller.call_popup_service();
             if let Some(event) = self.screen.next_event() {
                 self.controller.handle(Event::Desktop(event)).await;
-            } else if futures_lite::future::poll_once(self.news.notified()).await.is_some() {
-                // Time goes by only when a test says so: news that keep coming do not make the interval longer.
-                self.controller.news_interval = NEWS_INTERVAL;
-                self.controller.news_came().await;
-            } else if self.controller.next_due().is_some_and(|due| due <= Instant::now() + NEWS_INTERVAL) {
-                tokio::time::advance(NEWS_INTERVAL).await;
+            } else if futures_lite::future::poll_once(self.inbox_changed.notified()).await.is_some() {
+                // Time goes by only when a test says so: changes that keep coming do not make the interval longer.
+                self.controller.schedule.interval = READ_INTERVAL.0;
+                self.controller.inbox_changed().await;
+            } else if self.controller.next_due().is_some_and(|due| due <= Instant::now() + READ_INTERVAL.0) {
+                tokio::time::advance(READ_INTERVAL.0).await;
                 self.controller.refresh().await;
             } else {
                 break;
@@ -247,7 +260,7 @@ impl Bench {
 
     /// Titles and texts of the popups that are up.
     fn up(&self) -> Vec<(String, String)> {
-        self.screen.state().up.iter().map(|popup| (without_account(&popup.title), popup.text.clone())).collect()
+        self.screen.state().up.iter().map(|(_, popup)| (without_account(&popup.title), popup.text.clone())).collect()
     }
 
     fn sounds(&mut self) -> Vec<String> {
@@ -295,9 +308,9 @@ impl Bench {
     }
 }
 
-fn open(directory: &TempDir, config: &Config, news: &Arc<Notify>) -> Inbox {
+fn open(directory: &TempDir, config: &Config, changed: &Arc<Notify>) -> Inbox {
     let retention = Retention { keep_days: config.history.keep_days, keep_bodies: config.history.keep_bodies };
-    Inbox::open(&directory.path().join("pushbell.db"), retention, Arc::clone(news)).unwrap()
+    Inbox::open(&directory.path().join("pushbell.db"), retention, Arc::clone(changed)).unwrap()
 }
 
 fn room(room_id: &str) -> PopupKey {

@@ -62,7 +62,9 @@ async fn a_popup_that_is_withdrawn_before_the_service_took_it_blocks_nothing() {
     bench.push(message("two", "Kitchen").unread(1)).await;
     bench.push(call("d", "Kitchen").unread(1)).await;
     bench.release().await;
-    assert_eq!(bench.shows(), ["Bob in Kitchen", "Bob is calling"]);
+    let titles = bench.up().into_iter().map(|(title, _)| title).collect::<Vec<_>>();
+    assert_eq!(titles, ["Bob in Kitchen", "Bob is calling"]);
+    assert_eq!((bench.up()[0].1.as_str(), bench.shows().len()), ("two", 3), "what was in flight is closed at once");
     for number in 0..20 {
         bench.arrive(message(&number.to_string(), &number.to_string()).unread(2)).await;
     }
@@ -208,7 +210,8 @@ async fn whether_a_mention_is_the_persons_is_known_of_signed_in_accounts() {
     bench.push(mention("three", "@alice:hs", "work")).await;
     let (mine, other) = ("Bob mentioned you in Kitchen", "A highlight from Bob in Kitchen");
     assert_eq!(bench.shows(), [mine, other, mine], "of the first account nobody knows whose it is");
-    let menu: Vec<_> = bench.controller.last.newest.iter().map(|notice| bench.controller.menu_line(notice)).collect();
+    let menu: Vec<_> =
+        bench.controller.snapshot.newest.iter().map(|notice| bench.controller.menu_line(notice)).collect();
     let line = |title: &str, account: &str| format!("{title} ({account}): look");
     assert_eq!(menu, [line(mine, "work"), line(other, "work"), line(mine, "home")]);
 }

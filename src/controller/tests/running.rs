@@ -16,10 +16,10 @@ async fn it_presents_what_comes_by_itself_and_ends_with_the_program() {
     let bench = Bench::new().await;
     let (app, app_events) = mpsc::unbounded_channel();
     let (desktop, desktop_events) = mpsc::unbounded_channel();
-    let (commands, waitingcommands) = mpsc::channel(1);
+    let (commands, waiting_commands) = mpsc::channel(1);
     let Bench { controller, inbox, screen, .. } = bench;
     let running =
-        tokio::spawn(controller.run(Inputs { app: app_events, desktop: desktop_events, commands: waitingcommands }));
+        tokio::spawn(controller.run(Inputs { app: app_events, desktop: desktop_events, commands: waiting_commands }));
     let events = || {
         while let Some(event) = screen.next_event() {
             desktop.send(event).unwrap();
@@ -31,11 +31,11 @@ async fn it_presents_what_comes_by_itself_and_ends_with_the_program() {
     }
     until(|| {
         events();
-        screen.state().up.iter().any(|popup| popup.text == "4 more\n4")
+        screen.state().up.iter().any(|(_, popup)| popup.text == "4 more\n4")
     })
     .await;
     // A timer of its own: the pause ends.
-    app.send(Event::Problem(Topic::Listen, Some("one".into()))).unwrap();
+    app.send(Event::Problem(ProblemKind::Listen, Some("one".into()))).unwrap();
     until(|| screen.state().up.len() == 2).await;
     events();
     let pause = crate::control::Request::Pause { until: Some(Timestamp::now() + Duration::from_millis(300)) };
@@ -43,7 +43,7 @@ async fn it_presents_what_comes_by_itself_and_ends_with_the_program() {
     commands.send((pause, reply)).await.unwrap();
     answer.await.unwrap();
     inbox.record(message("late", "Cellar").delivery(false)).await.unwrap();
-    until(|| screen.state().up.iter().any(|popup| popup.text == "late")).await;
+    until(|| screen.state().up.iter().any(|(_, popup)| popup.text == "late")).await;
     drop(app);
     running.await.unwrap();
     assert!(screen.state().closed);
@@ -51,28 +51,28 @@ async fn it_presents_what_comes_by_itself_and_ends_with_the_program() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn news_that_keep_coming_are_asked_for_less_and_less_often() {
+async fn while_the_inbox_keeps_changing_it_is_read_less_and_less_often() {
     let mut bench = Bench::new().await;
     bench.pass(SECOND).await;
-    let mut asked = Vec::new();
+    let mut read_at = Vec::new();
     for number in 0..400 {
         tokio::time::advance(Duration::from_millis(5)).await;
         bench.arrive(message(&number.to_string(), "Kitchen")).await;
-        if futures_lite::future::poll_once(bench.news.notified()).await.is_some() {
-            bench.controller.news_came().await;
+        if futures_lite::future::poll_once(bench.inbox_changed.notified()).await.is_some() {
+            bench.controller.inbox_changed().await;
         }
         if bench.controller.next_due().is_some_and(|due| due <= Instant::now()) {
             bench.controller.refresh().await;
         }
-        asked.extend(bench.controller.asked_at.filter(|at| asked.last() != Some(at)));
+        read_at.extend(bench.controller.schedule.read_at.filter(|at| read_at.last() != Some(at)));
     }
-    let waits: Vec<_> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let waits: Vec<_> = read_at.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert_eq!(waits[..4], [20, 40, 80, 160].map(Duration::from_millis));
-    assert!(waits[4..].iter().all(|wait| *wait == LONGEST_NEWS_INTERVAL), "{waits:?}");
+    assert!(waits[4..].iter().all(|wait| *wait == READ_INTERVAL.1), "{waits:?}");
     bench.pass(SECOND).await;
     bench.arrive(message("late", "Kitchen")).await;
-    bench.controller.news_came().await;
-    assert_eq!(bench.controller.asked_at, Some(Instant::now()), "after a pause at once");
+    bench.controller.inbox_changed().await;
+    assert_eq!(bench.controller.schedule.read_at, Some(Instant::now()), "after a pause at once");
 }
 
 #[tokio::test(start_paused = true)]
@@ -80,8 +80,9 @@ async fn what_is_dismissed_at_the_last_moment_is_read() {
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen")).await;
     let (desktop, heard) = mpsc::unbounded_channel();
-    desktop.send(DesktopEvent::Dismissed(room("Kitchen"))).unwrap();
+    desktop.send(bench.screen.dismissed(&room("Kitchen"))).unwrap();
     let Bench { controller, inbox, .. } = bench;
+    tokio::time::resume();
     controller.end(heard).await;
     assert_eq!(inbox.newest_unread().await.unwrap(), None);
 }

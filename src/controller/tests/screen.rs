@@ -1,17 +1,17 @@
-//! A desktop that only notes what it is told, and answers as told: the notification service keeps Pushbell's queue of
-//! one popup a key, as the real adapter does.
+//! A desktop that notes what it is told, with a notification service that answers as it is told.
 
 use std::{
     collections::VecDeque,
-    mem::take,
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use crate::{
     config::{Config, OpenWith},
-    desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState, tray_view::TrayView},
+    desktop::{
+        CloseReason, Desktop, DesktopEvent, OpenTarget, PopupCall, PopupEvent, ServiceState, tray_view::TrayView,
+    },
     notice::NoticeId,
-    present::popup::{Popup, PopupKey, PopupSerial, Standing},
+    present::popup::{Popup, PopupKey},
     push::notify::SoundTweak,
 };
 
@@ -29,20 +29,20 @@ pub(super) enum Service {
     Waits,
 }
 
-/// The notification service of [`Screen`].
-const SERVICE: &str = "the bus :1.1";
-
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) service: Service,
-    /// What waits while the service does.
-    pub(super) waiting: Vec<(PopupSerial, Popup, usize)>,
+    /// How many services there were.
+    services: usize,
+    last_id: u32,
+    /// The call in flight, while the service waits, and what had been recorded then.
+    pub(super) waiting: Option<(PopupCall, usize)>,
     /// What has been recorded so far, as the test counts it.
     pub(super) recorded: usize,
     /// For each of `shows`, what had been recorded when it was asked for.
     pub(super) asked_at: Vec<usize>,
     /// What is up, oldest first.
-    pub(super) up: Vec<Popup>,
+    pub(super) up: Vec<(u32, Popup)>,
     /// Every popup that came up, those that replace another too.
     pub(super) shows: Vec<Popup>,
     pub(super) asked: usize,
@@ -54,7 +54,6 @@ pub(super) struct State {
     pub(super) tray: Option<TrayView>,
     pub(super) renewed: usize,
     pub(super) closed: bool,
-    pub(super) adopted: Option<Standing>,
     events: VecDeque<DesktopEvent>,
 }
 
@@ -67,65 +66,110 @@ impl Screen {
         self.0.lock().unwrap()
     }
 
+    /// The desktop as the next run finds it: its service goes on, and is not heard of before it says so.
+    pub(super) fn go_on(&self) -> Self {
+        let State { services, last_id, recorded, up, .. } = &*self.state();
+        let next =
+            State { services: *services, last_id: *last_id, recorded: *recorded, up: up.clone(), ..State::default() };
+        Self(Arc::new(Mutex::new(next)))
+    }
+
     pub(super) fn next_event(&self) -> Option<DesktopEvent> {
         self.state().events.pop_front()
     }
 
-    /// The service comes, goes or changes its mind. What waits is refused if it goes.
+    /// The service comes, goes or changes its mind.
     pub(super) fn service(&self, service: Service) {
         let mut state = self.state();
-        state.service = service;
-        if service == Service::Absent {
+        let is_absent = service == Service::Absent;
+        if is_absent {
             state.up.clear();
-            let refused = take(&mut state.waiting);
-            let refused = refused.into_iter().map(|(serial, ..)| DesktopEvent::NotShown(serial, "it is gone".into()));
-            state.events.extend(refused);
+            if state.service != Service::Absent {
+                state.services += 1;
+            }
+            if state.waiting.take().is_some() {
+                state.answer(Err("it is gone".into()));
+            }
         }
-        let available = service != Service::Absent;
-        state.events.push_back(DesktopEvent::PopupService(ServiceState { available, reason: None }));
+        state.service = service;
+        let id = (!is_absent).then(|| format!("the bus :1.{}", state.services));
+        let service = ServiceState { available: !is_absent, reason: None };
+        state.say(PopupEvent::Service { id, state: service });
     }
 
-    /// The service shows what waits; then it shows at once.
+    /// The service does what waits; then it shows at once.
     pub(super) fn release(&self) {
         let mut state = self.state();
         state.service = Service::Shows;
-        for (serial, popup, asked_at) in take(&mut state.waiting) {
-            state.show(serial, popup, asked_at);
+        if let Some((call, asked_at)) = state.waiting.take() {
+            state.perform(call, asked_at);
         }
+    }
+
+    /// The id of the popup with this key.
+    pub(super) fn id(&self, key: &PopupKey) -> u32 {
+        self.state().up.iter().find(|(_, popup)| popup.key == *key).unwrap().0
+    }
+
+    /// The person dismisses the popup.
+    pub(super) fn dismissed(&self, key: &PopupKey) -> DesktopEvent {
+        let id = self.id(key);
+        self.state().up.retain(|(up, _)| *up != id);
+        DesktopEvent::Popup(PopupEvent::Closed { id, reason: CloseReason::Dismissed })
+    }
+
+    /// The person chooses an action of the popup, which stays until it is closed.
+    pub(super) fn action(&self, key: &PopupKey, action: &str, token: Option<&str>) -> DesktopEvent {
+        let (id, token) = (self.id(key), token.map(str::to_owned));
+        DesktopEvent::Popup(PopupEvent::Action { id, action: action.to_owned(), token })
     }
 }
 
 impl State {
-    fn show(&mut self, serial: PopupSerial, popup: Popup, asked_at: usize) {
-        self.asked_at.push(asked_at);
-        self.up.retain(|other| other.key != popup.key);
-        self.up.push(popup.clone());
-        self.shows.push(popup);
-        self.events.push_back(DesktopEvent::Shown(serial));
+    fn say(&mut self, event: PopupEvent) {
+        self.events.push_back(DesktopEvent::Popup(event));
+    }
+
+    fn answer(&mut self, answer: Result<u32, String>) {
+        self.say(PopupEvent::Answer(answer));
+    }
+
+    fn perform(&mut self, call: PopupCall, asked_at: usize) {
+        match call {
+            PopupCall::Show { popup, replaces } => {
+                self.asked_at.push(asked_at);
+                let id = if replaces == 0 {
+                    self.last_id += 1;
+                    self.last_id
+                } else {
+                    replaces
+                };
+                self.up.retain(|(up, _)| *up != id);
+                self.up.push((id, popup.clone()));
+                self.shows.push(popup);
+                self.answer(Ok(id));
+            }
+            PopupCall::Close(id) => {
+                self.up.retain(|(up, _)| *up != id);
+                self.answer(Ok(id));
+            }
+        }
     }
 }
 
 impl Desktop for Screen {
-    fn show(&mut self, serial: PopupSerial, popup: Popup) {
+    fn popup(&mut self, call: PopupCall) {
         let mut state = self.state();
-        state.asked += 1;
+        assert!(state.waiting.is_none(), "one call at a time");
+        let is_show = matches!(call, PopupCall::Show { .. });
+        state.asked += usize::from(is_show);
         let recorded = state.recorded;
         match state.service {
-            Service::Shows => state.show(serial, popup, recorded),
-            Service::Absent | Service::Refuses => {
-                state.events.push_back(DesktopEvent::NotShown(serial, "no".into()));
-            }
-            Service::Waits => {
-                state.waiting.retain(|(_, other, _)| other.key != popup.key);
-                state.waiting.push((serial, popup, recorded));
-            }
+            Service::Shows => state.perform(call, recorded),
+            Service::Refuses if !is_show => state.perform(call, recorded),
+            Service::Absent | Service::Refuses => state.answer(Err("no".into())),
+            Service::Waits => state.waiting = Some((call, recorded)),
         }
-    }
-
-    fn withdraw(&mut self, key: &PopupKey) {
-        let mut state = self.state();
-        state.up.retain(|popup| popup.key != *key);
-        state.waiting.retain(|(_, popup, _)| popup.key != *key);
     }
 
     fn play(&mut self, sound: &SoundTweak) {
@@ -154,15 +198,8 @@ impl Desktop for Screen {
         self.state().opened.push((target, activation_token));
     }
 
-    fn adopt(&mut self, standing: Standing) {
-        self.state().adopted = Some(standing);
-    }
-
-    async fn close(self) -> Option<Standing> {
-        let mut state = self.state();
-        state.closed = true;
-        let popups = state.up.iter().zip(1..).map(|(popup, id)| (popup.key.clone(), id)).collect();
-        Some(Standing { service: SERVICE.to_owned(), popups })
+    async fn close(self) {
+        self.state().closed = true;
     }
 
     fn configure(&mut self, _config: &Config) {}

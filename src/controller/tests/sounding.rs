@@ -16,10 +16,9 @@ async fn of_what_arrives_together_the_newest_sound_is_heard() {
 async fn a_sound_of_what_a_popup_tells_before_the_news_do_is_heard() {
     let mut bench = Bench::new().await;
     bench.arrive(message("one", "Kitchen")).await;
-    let news = bench.inbox.news(Timestamp::now()).await.unwrap();
+    let snapshot = bench.snapshot().await;
     bench.arrive(message("two", "Kitchen").sound("bing")).await;
-    bench.controller.tell(news, Instant::now()).await;
-    bench.settle().await;
+    bench.take_in(snapshot).await;
     assert_eq!(bench.up()[0].1, "1 more\ntwo");
     assert_eq!((bench.shows().len(), bench.sounds().len()), (1, 1));
 }
@@ -55,10 +54,9 @@ async fn what_comes_while_earlier_messages_are_settled_is_heard() {
     let mut bench = Bench::new().await;
     bench.configure(|config| config.popup.enabled = false).await;
     bench.arrive(message("one", "Kitchen")).await;
-    let news = bench.inbox.news(Timestamp::now()).await.unwrap();
+    let snapshot = bench.snapshot().await;
     bench.arrive(message("two", "Kitchen").sound("bing")).await;
-    bench.controller.tell(news, Instant::now()).await;
-    bench.settle().await;
+    bench.take_in(snapshot).await;
     assert_eq!(bench.sounds(), ["bing"]);
     assert_eq!(bench.inbox.totals().await.unwrap().unshown, 0);
 }
@@ -66,7 +64,7 @@ async fn what_comes_while_earlier_messages_are_settled_is_heard() {
 #[tokio::test(start_paused = true)]
 async fn a_message_is_heard_however_many_rooms_wait_for_a_service() {
     let mut bench = Bench::without_service().await;
-    for number in 0..=News::MAX_ROOMS {
+    for number in 0..=Snapshot::MAX_ROOMS {
         bench.arrive(message(&format!("{number}"), &format!("room {number}")).sound("before")).await;
     }
     bench.settle().await;

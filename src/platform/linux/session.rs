@@ -17,8 +17,7 @@ use super::{
 };
 use crate::{
     config::OpenWith,
-    desktop::{DesktopEvent, LauncherCount, OpenTarget},
-    present::popup::{Popup, PopupKey, PopupSerial, Standing},
+    desktop::{DesktopEvent, LauncherCount, OpenTarget, PopupCall},
 };
 
 /// How long the last words to docks may take.
@@ -88,24 +87,9 @@ impl Session {
         }
     }
 
-    /// Shows a popup, in place of the one with the same key. Answered by `Shown` or `NotShown`.
-    pub fn show(&self, serial: PopupSerial, popup: Popup) {
-        self.popups.show(serial, popup);
-    }
-
-    /// Withdraws the popup with this key, if there is one.
-    pub fn withdraw(&self, key: &PopupKey) {
-        self.popups.withdraw(key);
-    }
-
-    /// Withdraws every popup.
-    pub fn withdraw_all(&self) {
-        self.popups.withdraw_all();
-    }
-
-    /// Goes on with popups of an earlier run: see [`Popups::adopt`].
-    pub fn adopt(&self, standing: Standing) {
-        self.popups.adopt(standing);
+    /// Passes a call on to the notification service, see [`crate::desktop::Desktop::popup`].
+    pub fn popup(&self, call: PopupCall) {
+        self.popups.call(call);
     }
 
     /// Opens a target, with the activation token of the click that asked for it.
@@ -128,16 +112,13 @@ impl Session {
         self.watch_color_scheme.send_replace(wanted);
     }
 
-    /// Finishes what was asked for, and takes the count off the docks; waits for neither any longer than is reasonable.
-    /// Returns the popups that are left up.
-    pub async fn close(self) -> Option<Standing> {
-        let Self { popups, count, launcher, .. } = self;
+    /// Takes the count off the docks, in bounded time.
+    pub async fn close(self) {
+        let Self { count, launcher, .. } = self;
         drop(count);
-        let standing = popups.close().await;
         if timeout(CLOSE_DEADLINE, launcher).await.is_err() {
             tracing::debug!("docks were not told that the count is gone");
         }
-        standing
     }
 }
 

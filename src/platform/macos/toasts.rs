@@ -10,12 +10,7 @@ use objc2::rc::autoreleasepool;
 use objc2_foundation::NSBundle;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::{
-    desktop::DesktopEvent,
-    identity,
-    platform::portable::popups::Presenter,
-    present::popup::{Popup, PopupKey},
-};
+use crate::{desktop::DesktopEvent, identity, platform::portable::popups::Presenter, present::popup::Popup};
 use center::Center;
 
 /// Shows popups.
@@ -49,9 +44,9 @@ impl Toasts {
 /// Each call has a pool of its own: what macOS's own code releases later is released with the pool, and the thread of
 /// popups, which lives as long as the program, has no other.
 impl Presenter for Toasts {
-    fn present(&mut self, popup: &Popup) -> Result<(), String> {
+    fn present(&mut self, id: u32, popup: &Popup) -> Result<(), String> {
         autoreleasepool(|_| match self {
-            Self::Center(center) => center.show(popup),
+            Self::Center(center) => center.show(id, popup),
             Self::Bare => {
                 let mut toast = Notification::new();
                 toast.summary(&popup.title).body(&popup.text);
@@ -61,16 +56,9 @@ impl Presenter for Toasts {
         })
     }
 
-    fn withdraw(&mut self, key: &PopupKey) {
+    fn close(&mut self, id: u32) {
         autoreleasepool(|_| match self {
-            Self::Center(center) => center.withdraw(key),
-            Self::Bare => {}
-        });
-    }
-
-    fn withdraw_all(&mut self) {
-        autoreleasepool(|_| match self {
-            Self::Center(center) => center.withdraw_all(),
+            Self::Center(center) => center.close(id),
             Self::Bare => {}
         });
     }

@@ -5,9 +5,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::{open::Opener, popups::Popups};
 use crate::{
     config::OpenWith,
-    desktop::{DesktopEvent, LauncherCount, OpenTarget},
+    desktop::{DesktopEvent, LauncherCount, OpenTarget, PopupCall},
     platform::system::{system_events::SystemEvents, toasts::Toasts},
-    present::popup::{Popup, PopupKey, PopupSerial, Standing},
 };
 
 /// The desktop session. Every method returns at once; what became of it arrives as [`DesktopEvent`]s.
@@ -30,23 +29,10 @@ impl Session {
         }
     }
 
-    /// Shows a popup. Answered by `Shown` or `NotShown`.
-    pub fn show(&self, serial: PopupSerial, popup: Popup) {
-        self.popups.show(serial, popup);
+    /// Passes a call on to the system, see [`crate::desktop::Desktop::popup`].
+    pub fn popup(&self, call: PopupCall) {
+        self.popups.call(call);
     }
-
-    /// Withdraws the popup with this key, if there is one.
-    pub fn withdraw(&self, key: &PopupKey) {
-        self.popups.withdraw(key);
-    }
-
-    /// Withdraws every popup.
-    pub fn withdraw_all(&self) {
-        self.popups.withdraw_all();
-    }
-
-    /// Does nothing: toasts of an earlier run are left to the system.
-    pub fn adopt(&self, _standing: Standing) {}
 
     /// Opens a target. There are no activation tokens here.
     pub fn open(&self, target: &OpenTarget, with: &OpenWith, _activation_token: Option<String>) {
@@ -66,9 +52,9 @@ impl Session {
         self.system_events.color_scheme(wanted);
     }
 
-    /// Finishes what was asked for, in bounded time. There is nothing that the next run could go on with.
-    pub async fn close(self) -> Option<Standing> {
-        self.popups.close().await;
-        None
+    /// There is nothing to be taken back.
+    #[expect(clippy::unused_async, reason = "elsewhere something is to be waited for")]
+    pub async fn close(self) {
+        drop(self);
     }
 }

@@ -19,10 +19,10 @@ use windows_registry::{CURRENT_USER, Key};
 
 use super::shortcut;
 use crate::{
-    desktop::DesktopEvent,
+    desktop::{CloseReason, DesktopEvent, PopupEvent},
     identity,
-    platform::portable::popups::{DEFAULT_ACTION, Presenter, tag, toast_xml},
-    present::popup::{Popup, PopupKey},
+    platform::portable::popups::{Presenter, toast_xml},
+    present::popup::{Action, Popup},
 };
 
 /// Toasts whose clicks are heard. Older ones stay in the notification center, deaf.
@@ -35,7 +35,7 @@ const GROUP: &str = "pushbell";
 pub(in crate::platform) struct Toasts {
     notifier: ToastNotifier,
     /// Clicks are heard for as long as these live.
-    heard: VecDeque<(PopupKey, ToastNotification)>,
+    heard: VecDeque<(u32, ToastNotification)>,
     events: UnboundedSender<DesktopEvent>,
 }
 
@@ -65,36 +65,37 @@ impl Toasts {
         Ok(Self { notifier, heard: VecDeque::new(), events })
     }
 
-    fn show(&mut self, popup: &Popup) -> Result<()> {
+    fn show(&mut self, id: u32, popup: &Popup) -> Result<()> {
         let document = XmlDocument::new()?;
         document.LoadXml(&HSTRING::from(toast_xml::of(popup)))?;
         let toast = ToastNotification::CreateToastNotification(&document)?;
-        toast.SetTag(&HSTRING::from(tag::of(&popup.key)))?;
+        toast.SetTag(&HSTRING::from(tag(id)))?;
         toast.SetGroup(&HSTRING::from(GROUP))?;
-        self.listen(&popup.key, &toast)?;
+        self.listen(id, &toast)?;
         self.notifier.Show(&toast)?;
-        self.heard.retain(|(key, _)| *key != popup.key);
+        self.heard.retain(|(heard, _)| *heard != id);
         self.heard.truncate(MAX_HEARD - 1);
-        self.heard.push_front((popup.key.clone(), toast));
+        self.heard.push_front((id, toast));
         Ok(())
     }
 
-    fn listen(&self, key: &PopupKey, toast: &ToastNotification) -> Result<()> {
-        let (clicked, events) = (key.clone(), self.events.clone());
+    fn listen(&self, id: u32, toast: &ToastNotification) -> Result<()> {
+        let events = self.events.clone();
         let activated = move |_: windows::core::Ref<'_, ToastNotification>,
                               how: windows::core::Ref<'_, IInspectable>| {
             let action = how.ok()?.cast::<ToastActivatedEventArgs>()?.Arguments()?.to_string();
-            let action = if action.is_empty() { DEFAULT_ACTION.to_owned() } else { action };
-            let _ = events.send(DesktopEvent::Activated { key: clicked.clone(), action, token: None });
+            let action = if action.is_empty() { Action::Open.id().to_owned() } else { action };
+            let _ = events.send(DesktopEvent::Popup(PopupEvent::Action { id, action, token: None }));
             Ok(())
         };
         toast.Activated(&TypedEventHandler::new(activated))?;
-        let (closed, events) = (key.clone(), self.events.clone());
+        let events = self.events.clone();
         let dismissed = move |_: windows::core::Ref<'_, ToastNotification>,
                               how: windows::core::Ref<'_, ToastDismissedEventArgs>| {
             // Otherwise it has gone to the notification center, or we have withdrawn it.
             if how.ok()?.Reason()? == ToastDismissalReason::UserCanceled {
-                let _ = events.send(DesktopEvent::Dismissed(closed.clone()));
+                let reason = CloseReason::Dismissed;
+                let _ = events.send(DesktopEvent::Popup(PopupEvent::Closed { id, reason }));
             }
             Ok(())
         };
@@ -125,27 +126,23 @@ impl Toasts {
 }
 
 impl Presenter for Toasts {
-    fn present(&mut self, popup: &Popup) -> std::result::Result<(), String> {
+    fn present(&mut self, id: u32, popup: &Popup) -> std::result::Result<(), String> {
         self.permission()?;
-        self.show(popup).map_err(|error| format!("Windows did not take the popup: {error}"))
+        self.show(id, popup).map_err(|error| format!("Windows did not take the popup: {error}"))
     }
 
-    fn withdraw(&mut self, key: &PopupKey) {
-        self.heard.retain(|(heard, _)| heard != key);
-        let (tag, group, application) = (tag::of(key).into(), GROUP.into(), identity::APP_ID.into());
+    fn close(&mut self, id: u32) {
+        self.heard.retain(|(heard, _)| *heard != id);
+        let (tag, group, application) = (tag(id).into(), GROUP.into(), identity::APP_ID.into());
         let removed = ToastNotificationManager::History()
             .and_then(|history| history.RemoveGroupedTagWithId(&tag, &group, &application));
         if let Err(error) = removed {
-            tracing::debug!("a popup was not withdrawn: {error}");
+            tracing::debug!("a popup was not closed: {error}");
         }
     }
+}
 
-    fn withdraw_all(&mut self) {
-        self.heard.clear();
-        let cleared =
-            ToastNotificationManager::History().and_then(|history| history.ClearWithId(&identity::APP_ID.into()));
-        if let Err(error) = cleared {
-            tracing::debug!("popups were not withdrawn: {error}");
-        }
-    }
+/// By which name Windows knows the toast with this id.
+fn tag(id: u32) -> String {
+    format!("{id:08x}")
 }

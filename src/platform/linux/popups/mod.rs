@@ -1,31 +1,26 @@
-//! Popups on Linux: org.freedesktop.Notifications over the one connection of the session bus.
+//! Popups on Linux: org.freedesktop.Notifications over the one connection to the session bus.
 //!
-//! `desk` decides (pure), `wire` translates; this is the task that carries calls out and signals in.
+//! Carries one call at a time to the service and reports what it says; what is on the screen is not known here. A call is
+//! never abandoned while its service may still obey it: when it is overdue the service counts as hung until that very
+//! call is answered, or its service is gone. So a popup is neither lost nor shown twice.
 
-mod call;
-mod desk;
-mod queue;
-mod shown;
 mod wire;
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::pin, time::Duration};
 
 use futures_util::StreamExt;
 use tokio::{
     sync::mpsc,
-    task::JoinHandle,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{sleep, timeout},
 };
 use zbus::{Connection, MatchRule, MessageStream, message::Type};
 
-use self::{
-    call::{Answer, Call, Failure},
-    desk::Desk,
-    shown::Signal,
-};
+use self::wire::{Capabilities, Signal};
 use super::bus::{self, Bus, BusState, CALL_DEADLINE, DAEMON as BUS, NameWatch};
-use crate::desktop::DesktopEvent;
-use crate::present::popup::{Popup, PopupKey, PopupSerial, Standing};
+use crate::{
+    backoff::Backoff,
+    desktop::{DesktopEvent, PopupCall, PopupEvent, ServiceState},
+};
 
 pub(super) const NAME: &str = "org.freedesktop.Notifications";
 pub(super) const PATH: &str = "/org/freedesktop/Notifications";
@@ -33,319 +28,444 @@ pub(super) const PATH: &str = "/org/freedesktop/Notifications";
 /// How long a service may take to start.
 const START_DEADLINE: Duration = Duration::from_secs(10);
 
-#[derive(Debug)]
-enum Command {
-    Show(PopupSerial, Popup),
-    Withdraw(PopupKey),
-    WithdrawAll,
-    Adopt(Standing),
-}
+/// A service that failed over a popup is left alone for so long, at first and at most.
+const REST: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// Shows popups. Every method returns at once; what became of it arrives as [`DesktopEvent`]s.
+/// Longest activation token that is believed, in bytes.
+const MAX_TOKEN: usize = 4096;
+
+/// Passes calls to the notification service. Its events are [`DesktopEvent::Popup`].
 #[derive(Debug)]
-pub struct Popups {
-    // Emptied even while a call is in flight, into a queue with a bound.
-    commands: mpsc::UnboundedSender<Command>,
-    task: JoinHandle<Option<Standing>>,
-}
+pub struct Popups(mpsc::UnboundedSender<PopupCall>);
 
 impl Popups {
     /// Starts the task. `icon` is the name of an icon of the desktop's theme, or a file's absolute path.
     #[must_use]
     pub fn start(bus: Bus, icon: String, events: mpsc::UnboundedSender<DesktopEvent>) -> Self {
-        let (commands, receiver) = mpsc::unbounded_channel();
-        let desk = Desk::default();
-        let worker = Worker { desk, left_up: None, commands: receiver, closing: false, icon, events };
-        Self { commands, task: tokio::spawn(worker.run(bus)) }
+        // The caller waits for each answer: there is never more than one in it.
+        let (calls, receiver) = mpsc::unbounded_channel();
+        let reporter = Reporter { events, told: None, token: None };
+        tokio::spawn(Server { calls: receiver, icon, reporter, rest: Backoff::new(REST.0, REST.1) }.run(bus));
+        Self(calls)
     }
 
-    /// Shows a popup, in place of the one with the same key. Answered by `Shown` or `NotShown`.
-    pub fn show(&self, serial: PopupSerial, popup: Popup) {
-        self.tell(Command::Show(serial, popup));
-    }
-
-    /// Withdraws the popup with this key, if there is one.
-    pub fn withdraw(&self, key: &PopupKey) {
-        self.tell(Command::Withdraw(key.clone()));
-    }
-
-    /// Withdraws every popup.
-    pub fn withdraw_all(&self) {
-        self.tell(Command::WithdrawAll);
-    }
-
-    /// Goes on with popups of an earlier run, if the service that shows them is still there; those are reported as
-    /// [`DesktopEvent::Adopted`].
-    pub fn adopt(&self, standing: Standing) {
-        self.tell(Command::Adopt(standing));
-    }
-
-    /// Says what is still to be said, for as long as that is answered promptly. Returns the popups that are left up.
-    pub async fn close(self) -> Option<Standing> {
-        let Self { commands, mut task } = self;
-        drop(commands);
-        match timeout(CALL_DEADLINE, &mut task).await {
-            Ok(Ok(standing)) => standing,
-            Ok(Err(error)) => {
-                tracing::error!("popups did not end well: {error}");
-                None
-            }
-            Err(_) => {
-                // Nobody notes any more what it shows: the next run shows it.
-                task.abort();
-                tracing::debug!("the last popups were not confirmed in time");
-                None
-            }
-        }
-    }
-
-    fn tell(&self, command: Command) {
-        if self.commands.send(command).is_err() {
+    /// Makes a call.
+    pub fn call(&self, call: PopupCall) {
+        if self.0.send(call).is_err() {
             tracing::error!("popups have ended");
         }
     }
 }
 
-struct Worker {
-    desk: Desk,
-    /// What an earlier run has left up, until it is known whether its service is still there.
-    left_up: Option<Standing>,
-    commands: mpsc::UnboundedReceiver<Command>,
-    /// No more commands will come.
-    closing: bool,
-    icon: String,
-    events: mpsc::UnboundedSender<DesktopEvent>,
+/// Why a call was not answered by its service.
+enum Lost {
+    /// The connection to the bus has ended.
+    Bus,
+    /// The name has changed hands.
+    Service,
+    /// A popup was too much for the service, or was never confirmed: it is left alone for a while.
+    Failed,
+    /// Nobody wants popups any more.
+    Ended,
 }
 
-/// The service's side of one connection.
+/// Why a call came to nothing.
+#[derive(Debug)]
+enum Failure {
+    /// The service said no.
+    Refused(String),
+    /// The service was not there to answer.
+    Gone(String),
+}
+
+/// A service that has said what it is.
+struct Service {
+    name: String,
+    /// See [`PopupEvent::Service`].
+    id: String,
+    capabilities: Capabilities,
+}
+
+struct Server {
+    calls: mpsc::UnboundedReceiver<PopupCall>,
+    icon: String,
+    reporter: Reporter,
+    rest: Backoff,
+}
+
+struct Reporter {
+    events: mpsc::UnboundedSender<DesktopEvent>,
+    /// The state that was last reported.
+    told: Option<PopupEvent>,
+    /// The token that came before an action.
+    token: Option<(u32, String)>,
+}
+
+/// One connection to the bus, and who owns the name of the notification service there.
 struct Line {
     connection: Connection,
     signals: MessageStream,
     name: NameWatch,
+    owner: Option<String>,
+    /// The bus can start a service.
+    is_activatable: bool,
 }
 
-impl Worker {
-    async fn run(mut self, mut bus: Bus) -> Option<Standing> {
+impl Server {
+    async fn run(mut self, mut bus: Bus) {
         loop {
-            let mut standing = None;
             match bus.state() {
                 BusState::Connecting => {}
-                BusState::Absent(reason) => self.desk.disconnected(&reason),
+                BusState::Absent(reason) => self.bus_is_absent(&reason),
                 BusState::Present(connection) => match Line::open(connection.clone()).await {
-                    Ok((line, activatable)) => {
-                        self.desk.connected(line.name.owner.clone(), activatable);
-                        let guid = connection.server_guid().to_string();
-                        self.serve(line, &guid).await;
-                        standing = self.standing(&guid);
+                    Ok(line) => {
+                        self.rest.reset();
+                        if let Lost::Ended = self.serve(line).await {
+                            return;
+                        }
                     }
                     Err(error) => {
-                        self.desk.disconnected(&error.to_string());
+                        self.bus_is_absent(&error.to_string());
                         // Made anew by the bus's own task.
                         drop(timeout(CALL_DEADLINE, connection.close()).await);
                     }
                 },
             }
-            self.report();
-            if self.closing {
-                // An end before the service was known leaves what was left.
-                return standing.or(self.left_up);
-            }
             tokio::select! {
                 () = bus.changed() => {}
-                command = self.commands.recv() => self.obey(command),
+                call = self.calls.recv() => match call {
+                    Some(_) => self.reporter.answer(Err("there is no session bus".to_owned())),
+                    None => return,
+                },
             }
         }
     }
 
-    /// Until the connection ends, or all is said after the last command.
-    async fn serve(&mut self, mut line: Line, guid: &str) {
-        let mut call: Option<Pending<Result<Answer, Failure>>> = None;
-        let mut probe: Option<Pending<()>> = None;
-        let mut deadline = None;
+    fn bus_is_absent(&mut self, reason: &str) {
+        self.reporter
+            .unavailable(None, format!("there is no session bus ({reason}): start Pushbell inside a desktop session"));
+    }
+
+    /// Until the connection ends, or nobody wants popups any more.
+    async fn serve(&mut self, mut line: Line) -> Lost {
         loop {
-            if let Some(left_up) = self.left_up.take() {
-                self.adopt(left_up, guid);
+            let lost = match line.owner.clone() {
+                Some(owner) => self.serve_owner(&mut line, &owner, None).await,
+                None => self.wait_for_owner(&mut line).await,
+            };
+            let lost = if let Lost::Failed = lost { self.rest(&mut line).await } else { lost };
+            if let Lost::Bus | Lost::Ended = lost {
+                return lost;
             }
-            if !self.desk.is_calling() {
-                (call, deadline) = (None, None);
+        }
+    }
+
+    /// Leaves a service alone that seems to have failed over a popup, whoever owns the name meanwhile.
+    async fn rest(&mut self, line: &mut Line) -> Lost {
+        let reason = "the notification service failed over a popup and is left alone for a moment";
+        self.reporter.unavailable(self.reporter.service_id(), reason.to_owned());
+        let mut rest = pin!(sleep(self.rest.next()));
+        loop {
+            match self.refuse_calls(line, rest.as_mut()).await {
+                Ok(()) => return Lost::Service,
+                Err(Lost::Service) => {}
+                Err(lost) => return lost,
             }
-            if let Some(next) = self.desk.next_call() {
-                deadline = limit(&next).map(|limit| Instant::now() + limit);
-                call = Some(line.perform(next, self.desk.owner(), &self.icon));
+        }
+    }
+
+    /// Without a service: the first popup has the bus start one, if it can.
+    async fn wait_for_owner(&mut self, line: &mut Line) -> Lost {
+        if !line.is_activatable {
+            let reason =
+                "no notification service is running: install and start one, for example dunst or xfce4-notifyd";
+            self.reporter.unavailable(None, reason.to_owned());
+            return self.wait_for_change(line).await;
+        }
+        let reason = "a notification service is started when the first popup comes";
+        self.reporter.report(None, ServiceState { available: true, reason: Some(reason.into()) });
+        let call = match line.watch(&mut self.reporter, self.calls.recv()).await {
+            Ok(Some(call)) => call,
+            Ok(None) => return Lost::Ended,
+            Err(lost) => return lost,
+        };
+        let failure = match timeout(START_DEADLINE, start(&line.connection)).await {
+            Ok(Ok(Some(owner))) => {
+                line.owner = Some(owner.clone());
+                return self.serve_owner(line, &owner, Some(call)).await;
             }
-            if !self.desk.wants_probe() {
-                probe = None;
-            } else if probe.is_none() {
-                probe = Some(line.probe(self.desk.owner()));
+            Ok(Ok(None)) => "it ended at once".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it takes too long".to_owned(),
+        };
+        let reason =
+            format!("the notification service could not be started ({failure}): start it, or install another one");
+        self.reporter.answer(Err(reason.clone()));
+        self.reporter.unavailable(None, reason);
+        self.wait_for_change(line).await
+    }
+
+    /// Until the name changes hands.
+    async fn wait_for_change(&mut self, line: &mut Line) -> Lost {
+        match self.refuse_calls(line, std::future::pending::<Lost>()).await {
+            Ok(lost) | Err(lost) => lost,
+        }
+    }
+
+    /// Makes calls for as long as this service is there. The first may have come already.
+    async fn serve_owner(&mut self, line: &mut Line, owner: &str, mut first: Option<PopupCall>) -> Lost {
+        let service = match self.introduce(line, owner).await {
+            Ok(service) => service,
+            Err(lost) => {
+                if first.is_some() {
+                    let reason = "the notification service ended before it took the popup";
+                    self.reporter.answer(Err(reason.to_owned()));
+                }
+                return lost;
             }
-            self.report();
-            if self.closing && (call.is_none() || self.desk.is_in_trouble()) {
-                return;
+        };
+        loop {
+            let call = match first.take() {
+                Some(call) => Ok(Some(call)),
+                None => line.watch(&mut self.reporter, self.calls.recv()).await,
+            };
+            let outcome = match call {
+                Ok(Some(call)) => self.perform(line, owner, &service, call).await,
+                Ok(None) => Err(Lost::Ended),
+                Err(lost) => Err(lost),
+            };
+            if let Err(lost) = outcome {
+                return lost;
             }
-            // The answer to a call comes before the signals about it, and a change of owner before the new one's signals.
+        }
+    }
+
+    /// Refuses calls until `until` is ready.
+    async fn refuse_calls<T>(&mut self, line: &mut Line, until: impl Future<Output = T>) -> Result<T, Lost> {
+        let mut until = pin!(until);
+        loop {
+            let next = async {
+                tokio::select! {
+                    done = &mut until => Ok(done),
+                    call = self.calls.recv() => Err(call),
+                }
+            };
+            match line.watch(&mut self.reporter, next).await? {
+                Ok(done) => return Ok(done),
+                Err(Some(_)) => self.reporter.answer(Err("popups are unavailable".to_owned())),
+                Err(None) => return Err(Lost::Ended),
+            }
+        }
+    }
+
+    /// Asks a service what it is and what it can do.
+    async fn introduce(&mut self, line: &mut Line, owner: &str) -> Result<Service, Lost> {
+        let connection = line.connection.clone();
+        let asked = async {
+            let (name, version) = match describe(&connection, owner).await {
+                Err(Failure::Refused(_)) => ("a notification service without a name".to_owned(), String::new()),
+                described => described?,
+            };
+            let capabilities: Vec<String> = match request(&connection, owner, "GetCapabilities", &()).await {
+                Err(Failure::Refused(_)) => Vec::new(),
+                capabilities => capabilities?,
+            };
+            Ok((name, version, Capabilities::new(&capabilities)))
+        };
+        let asked = self.patiently(line, owner, "the notification service", asked).await?;
+        let Ok((name, version, capabilities)) = asked.inspect_err(|failure: &Failure| {
+            tracing::debug!("the notification service: {failure:?}");
+        }) else {
+            return Err(Lost::Failed);
+        };
+        let id = wire::service_id(&line.connection, owner, &name, &version);
+        let service = Service { name: format!("{name} {version}").trim().to_owned(), id, capabilities };
+        self.reporter.available(&service);
+        Ok(service)
+    }
+
+    async fn perform(&mut self, line: &mut Line, owner: &str, service: &Service, call: PopupCall) -> Result<(), Lost> {
+        let (connection, icon) = (line.connection.clone(), self.icon.clone());
+        let is_show = matches!(call, PopupCall::Show { .. });
+        let asked = async {
+            match &call {
+                PopupCall::Show { popup, replaces } => {
+                    let arguments = wire::notify(popup, *replaces, &icon, service.capabilities);
+                    request(&connection, owner, "Notify", &arguments).await
+                }
+                PopupCall::Close(id) => request::<()>(&connection, owner, "CloseNotification", id).await.map(|()| *id),
+            }
+        };
+        // That a popup is not closed says nothing about the next one.
+        let lost_over = |lost| if is_show { Err(Lost::Failed) } else { lost };
+        let (answer, outcome) = match self.patiently(line, owner, &service.name, asked).await {
+            Ok(Ok(id)) => (Ok(id), Ok(())),
+            Ok(Err(Failure::Refused(reason))) => {
+                (Err(format!("the notification service refused the popup: {reason}")), Ok(()))
+            }
+            Ok(Err(Failure::Gone(reason))) => {
+                (Err(format!("the notification service was gone: {reason}")), lost_over(Ok(())))
+            }
+            Err(Lost::Service) => {
+                let reason = "the notification service ended before it confirmed the popup";
+                (Err(reason.to_owned()), lost_over(Err(Lost::Service)))
+            }
+            Err(Lost::Failed) => {
+                let reason = "the notification service took the popup but never confirmed it";
+                (Err(reason.to_owned()), Err(Lost::Failed))
+            }
+            Err(lost) => (Err("the session bus ended before the popup was confirmed".to_owned()), Err(lost)),
+        };
+        self.reporter.answer(answer);
+        if outcome.is_ok() {
+            if is_show {
+                self.rest.reset();
+            }
+            self.reporter.available(service);
+        }
+        outcome
+    }
+
+    /// Waits for what was asked of the service. When it is overdue, popups are unavailable until it is answered; if a
+    /// later question is answered meanwhile, one more deadline decides that it never will be.
+    async fn patiently<T>(
+        &mut self,
+        line: &mut Line,
+        owner: &str,
+        name: &str,
+        asked: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<Result<T, Failure>, Lost> {
+        let mut asked = pin!(asked);
+        let deadline = async { timeout(CALL_DEADLINE, asked.as_mut()).await.ok() };
+        if let Some(answer) = line.watch(&mut self.reporter, deadline).await? {
+            return Ok(answer);
+        }
+        let id = self.reporter.service_id();
+        self.reporter.unavailable(id, format!("{name} does not answer: restart it if that lasts"));
+        let connection = line.connection.clone();
+        let give_up = async {
+            if let Err(Failure::Gone(_)) = describe(&connection, owner).await {
+                std::future::pending::<()>().await;
+            }
+            sleep(CALL_DEADLINE).await;
+        };
+        let late = async {
             tokio::select! {
                 biased;
-                () = line.connection.closed() => return,
-                answer = pending(&mut call) => {
-                    call = None;
-                    self.desk.answered(answer);
-                }
-                owner = line.name.next() => self.desk.owner_changed(owner),
-                signal = next_signal(&mut line.signals) => self.desk.signal(signal),
-                command = self.commands.recv(), if !self.closing => self.obey(command),
-                () = pending(&mut probe) => {
-                    self.desk.probe_answered();
-                    deadline = Some(Instant::now() + CALL_DEADLINE);
-                }
-                () = reached(deadline) => {
-                    deadline = None;
-                    self.desk.overdue();
-                }
+                answer = asked => Ok(answer),
+                () = give_up => Err(Lost::Failed),
             }
-        }
-    }
-
-    /// An id is good for as long as the service that gave it: the same owner of the name, on the same bus.
-    fn adopt(&mut self, left_up: Standing, guid: &str) {
-        if self.desk.owner().is_some_and(|owner| service(guid, owner) == left_up.service) {
-            self.desk.adopt(left_up.popups);
-        }
-    }
-
-    fn standing(&self, guid: &str) -> Option<Standing> {
-        let popups = self.desk.standing();
-        let service = service(guid, self.desk.owner()?);
-        (!popups.is_empty()).then_some(Standing { service, popups })
-    }
-
-    /// Takes in a command and all that wait behind it, so that of a burst only the newest is sent.
-    fn obey(&mut self, command: Option<Command>) {
-        self.closing = command.is_none();
-        let mut next = command;
-        while let Some(command) = next {
-            match command {
-                Command::Show(serial, popup) => self.desk.show(serial, popup),
-                Command::Withdraw(key) => self.desk.withdraw(&key),
-                Command::WithdrawAll => self.desk.withdraw_all(),
-                Command::Adopt(standing) => self.left_up = Some(standing),
-            }
-            next = self.commands.try_recv().ok();
-        }
-    }
-
-    fn report(&mut self) {
-        for event in self.desk.take_events() {
-            if self.events.send(event).is_err() {
-                tracing::debug!("nobody listens to the desktop any more");
-            }
-        }
+        };
+        line.watch(&mut self.reporter, late).await?
     }
 }
 
 impl Line {
-    /// Listens first and asks then, so that nothing is missed. Also returns whether the bus can start a service.
-    async fn open(connection: Connection) -> zbus::Result<(Self, bool)> {
+    /// Listens first and asks then, so that nothing is missed.
+    async fn open(connection: Connection) -> zbus::Result<Self> {
         let rule = MatchRule::builder().msg_type(Type::Signal).interface(NAME)?.path(PATH)?.build();
         let signals = bus::signals(&connection, rule).await?;
         let name = NameWatch::start(&connection, NAME).await?;
         let reply = bus::ask(&connection, BUS, "ListActivatableNames", &()).await?;
-        let activatable = reply.body().deserialize::<Vec<String>>()?.iter().any(|name| name == NAME);
-        Ok((Self { connection, signals, name }, activatable))
+        let is_activatable = reply.body().deserialize::<Vec<String>>()?.iter().any(|name| name == NAME);
+        Ok(Self { owner: name.owner.clone(), connection, signals, name, is_activatable })
     }
 
-    /// Calls go to the owner's unique name: an id is never given to a service that did not make it.
-    fn perform(&self, call: Call, owner: Option<&str>, icon: &str) -> Pending<Result<Answer, Failure>> {
-        let connection = self.connection.clone();
-        let owner = owner.unwrap_or(NAME).to_owned();
-        let icon = icon.to_owned();
-        Box::pin(async move {
-            match call {
-                Call::Rest(length) => {
-                    sleep(length).await;
-                    Ok(Answer::Rested)
+    /// Reads signals and the name's owner until `until` is ready.
+    async fn watch<T>(&mut self, reporter: &mut Reporter, until: impl Future<Output = T>) -> Result<T, Lost> {
+        let mut until = pin!(until);
+        loop {
+            // The answer to a call comes before the signals about it, and a change of owner before the new one's signals.
+            tokio::select! {
+                biased;
+                () = self.connection.closed() => return Err(Lost::Bus),
+                done = &mut until => return Ok(done),
+                owner = self.name.next() => {
+                    if self.owner != owner {
+                        self.owner = owner;
+                        return Err(Lost::Service);
+                    }
                 }
-                Call::Start => start(&connection).await.map(Answer::Started),
-                Call::Describe => describe(&connection, &owner).await.map(Answer::Description),
-                Call::AskAbilities => {
-                    let capabilities: Vec<String> = request(&connection, &owner, "GetCapabilities", &()).await?;
-                    Ok(Answer::Abilities(wire::abilities(&capabilities)))
-                }
-                Call::Notify { replaces, popup, abilities } => {
-                    let arguments = wire::notify(&popup, replaces, &icon, abilities);
-                    request(&connection, &owner, "Notify", &arguments).await.map(Answer::Id)
-                }
-                Call::Close(id) => {
-                    request::<()>(&connection, &owner, "CloseNotification", &id).await.map(|()| Answer::Closed)
-                }
+                signal = next_signal(&mut self.signals, self.owner.as_deref()) => reporter.signal(signal),
             }
-        })
+        }
+    }
+}
+
+impl Reporter {
+    fn available(&mut self, service: &Service) {
+        let state = ServiceState { available: true, reason: Some(service.name.clone()) };
+        self.report(Some(service.id.clone()), state);
     }
 
-    /// Whether a service that owes an answer is alive: ready when it said anything at all, and never when it is gone.
-    fn probe(&self, owner: Option<&str>) -> Pending<()> {
-        let connection = self.connection.clone();
-        let owner = owner.unwrap_or(NAME).to_owned();
-        Box::pin(async move {
-            if let Err(Failure::Gone(_)) = describe(&connection, &owner).await {
-                std::future::pending::<()>().await;
+    fn unavailable(&mut self, id: Option<String>, reason: String) {
+        self.report(id, ServiceState { available: false, reason: Some(reason) });
+    }
+
+    fn report(&mut self, id: Option<String>, state: ServiceState) {
+        let event = PopupEvent::Service { id, state };
+        if self.told.as_ref() != Some(&event) {
+            self.told = Some(event.clone());
+            self.send(event);
+        }
+    }
+
+    /// The service that was last reported.
+    fn service_id(&self) -> Option<String> {
+        match &self.told {
+            Some(PopupEvent::Service { id, .. }) => id.clone(),
+            Some(PopupEvent::Answer(_) | PopupEvent::Action { .. } | PopupEvent::Closed { .. }) | None => None,
+        }
+    }
+
+    fn answer(&self, answer: Result<u32, String>) {
+        self.send(PopupEvent::Answer(answer));
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        match signal {
+            Signal::Token { id, token } => self.token = (token.len() <= MAX_TOKEN).then_some((id, token)),
+            Signal::Action { id, action } => {
+                let token = self.token.take_if(|(of, _)| *of == id).map(|(_, token)| token);
+                self.send(PopupEvent::Action { id, action, token });
             }
-        })
+            Signal::Closed { id, reason } => self.send(PopupEvent::Closed { id, reason }),
+        }
+    }
+
+    fn send(&self, event: PopupEvent) {
+        if self.events.send(DesktopEvent::Popup(event)).is_err() {
+            tracing::debug!("nobody listens to the desktop any more");
+        }
     }
 }
 
-/// By what a notification service is known again: the bus's GUID and its unique name there, neither ever used anew.
-fn service(guid: &str, owner: &str) -> String {
-    format!("{guid} {owner}")
-}
-
-type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-async fn pending<T>(future: &mut Option<Pending<T>>) -> T {
-    match future {
-        Some(future) => future.await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn reached(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits forever once the connection has ended.
-async fn next_signal(signals: &mut MessageStream) -> Signal {
+/// The next signal that the owner of the name has sent: anybody on the bus can send one that looks like it. Waits forever
+/// once the connection has ended.
+async fn next_signal(signals: &mut MessageStream, owner: Option<&str>) -> Signal {
     while let Some(Ok(message)) = signals.next().await {
-        if let Some(signal) = wire::signal(&message) {
+        let is_owners = message.header().sender().is_some_and(|sender| Some(sender.as_str()) == owner);
+        if let Some(signal) = wire::signal(&message).filter(|_| is_owners) {
             return signal;
         }
     }
     std::future::pending().await
 }
 
-fn limit(call: &Call) -> Option<Duration> {
-    match call {
-        Call::Rest(_) => None,
-        Call::Start => Some(START_DEADLINE),
-        Call::Describe | Call::AskAbilities | Call::Notify { .. } | Call::Close(_) => Some(CALL_DEADLINE),
-    }
-}
-
-async fn start(connection: &Connection) -> Result<Option<String>, Failure> {
+async fn start(connection: &Connection) -> zbus::Result<Option<String>> {
     let (name, path, interface) = BUS;
-    let call = connection.call_method(Some(name), path, Some(interface), "StartServiceByName", &(NAME, 0_u32));
-    call.await.map_err(|error| failure(&error))?;
-    bus::owner_of(connection, NAME).await.map_err(|error| failure(&error))
+    connection.call_method(Some(name), path, Some(interface), "StartServiceByName", &(NAME, 0_u32)).await?;
+    bus::owner_of(connection, NAME).await
 }
 
-/// Name and version: "dunst 1.9.0".
-async fn describe(connection: &Connection, owner: &str) -> Result<String, Failure> {
+/// Name and version.
+async fn describe(connection: &Connection, owner: &str) -> Result<(String, String), Failure> {
     let (name, _vendor, version, _specification): (String, String, String, String) =
         request(connection, owner, "GetServerInformation", &()).await?;
-    Ok(format!("{name} {version}").trim().to_owned())
+    Ok((name, version))
 }
 
+/// Calls go to the owner's unique name: an id is never given to a service that did not make it.
 async fn request<T>(
     connection: &Connection,
     owner: &str,

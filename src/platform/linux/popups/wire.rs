@@ -3,22 +3,60 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use notify_rust::{Hint, Timeout};
-use zbus::{Message, zvariant::Value};
+use zbus::{Connection, Message, zvariant::Value};
 
-use super::{
-    call::Abilities,
-    shown::{Reason, Signal},
-};
-use crate::{identity, present::popup::Popup, push::text::escape_markup};
+use crate::{desktop::CloseReason, identity, present::popup::Popup, push::text::escape_markup};
+
+/// What of `GetCapabilities` matters here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Capabilities {
+    /// `body-markup`: the text is read as markup.
+    pub(super) markup: bool,
+    /// `actions`
+    pub(super) actions: bool,
+}
+
+impl Capabilities {
+    pub(super) fn new(capabilities: &[String]) -> Self {
+        let has = |name| capabilities.iter().any(|capability| capability == name);
+        Self { markup: has("body-markup"), actions: has("actions") }
+    }
+}
+
+/// A signal of org.freedesktop.Notifications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// `ActivationToken`, which comes before the action that it belongs to.
+    Token { id: u32, token: String },
+    /// `ActionInvoked`
+    Action { id: u32, action: String },
+    /// `NotificationClosed`
+    Closed { id: u32, reason: CloseReason },
+}
+
+/// What the ids of a service belong to: the bus and the service's unique name there, neither ever used again. GNOME
+/// Shell drops the popups of a sender that leaves the bus (48 does, 43 does not), so it is another service to each sender.
+pub(super) fn service_id(connection: &Connection, owner: &str, name: &str, version: &str) -> String {
+    let id = format!("{} {owner}", connection.server_guid());
+    match connection.unique_name().filter(|_| drops_popups_of_senders(name, version)) {
+        Some(sender) => format!("{id} {sender}"),
+        None => id,
+    }
+}
+
+fn drops_popups_of_senders(name: &str, version: &str) -> bool {
+    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    name == "gnome-shell" && major.is_none_or(|major| major >= 48)
+}
 
 /// The arguments of `Notify`.
 pub(super) type Notify<'a> =
     (&'a str, u32, &'a str, Cow<'a, str>, Cow<'a, str>, Vec<&'a str>, HashMap<&'static str, Value<'static>>, i32);
 
 /// The call for a popup, in words that the service understands.
-pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, abilities: Abilities) -> Notify<'a> {
-    let text = if abilities.markup { escape_markup(&popup.text) } else { Cow::Borrowed(popup.text.as_str()) };
-    let actions = if abilities.actions { popup.actions.as_slice() } else { &[] };
+pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, capabilities: Capabilities) -> Notify<'a> {
+    let text = if capabilities.markup { escape_markup(&popup.text) } else { Cow::Borrowed(popup.text.as_str()) };
+    let actions = if capabilities.actions { popup.actions.as_slice() } else { &[] };
     let hints = [
         Hint::Urgency(popup.urgency),
         Hint::Category(popup.category.to_owned()),
@@ -30,7 +68,7 @@ pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, abiliti
         icon,
         without_nul(Cow::Borrowed(&popup.title)),
         without_nul(text),
-        actions.iter().flat_map(|(id, label)| [*id, *label]).collect(),
+        actions.iter().flat_map(|action| [action.id(), action.label()]).collect(),
         hints.into_iter().filter_map(hint).collect(),
         expire_timeout(popup.timeout),
     )
@@ -83,18 +121,12 @@ pub(super) fn signal(message: &Message) -> Option<Signal> {
     }
 }
 
-fn why(reason: u32) -> Reason {
+fn why(reason: u32) -> CloseReason {
     match reason {
-        2 => Reason::Dismissed,
-        3 => Reason::Withdrawn,
-        _ => Reason::Expired,
+        2 => CloseReason::Dismissed,
+        3 => CloseReason::Withdrawn,
+        _ => CloseReason::Expired,
     }
-}
-
-/// What of `GetCapabilities` matters here.
-pub(super) fn abilities(capabilities: &[String]) -> Abilities {
-    let has = |name| capabilities.iter().any(|capability| capability == name);
-    Abilities { markup: has("body-markup"), actions: has("actions") }
 }
 
 #[cfg(test)]
@@ -103,7 +135,7 @@ mod tests {
     use zbus::zvariant::{LE, serialized::Context, to_bytes};
 
     use super::*;
-    use crate::present::popup::PopupKey;
+    use crate::present::popup::{Action, PopupKey};
 
     fn popup() -> Popup {
         Popup {
@@ -112,7 +144,7 @@ mod tests {
             text: "<i>\0".into(),
             urgency: Urgency::Critical,
             category: "im.received",
-            actions: vec![("default", "Open")],
+            actions: vec![Action::Open],
             timeout: Timeout::Milliseconds(7000),
         }
     }
@@ -121,7 +153,7 @@ mod tests {
     fn only_the_text_is_escaped_and_only_for_a_service_that_reads_markup() {
         let check = |markup, text: &str| {
             let popup = popup();
-            let notify = notify(&popup, 3, "icon", Abilities { markup, actions: true });
+            let notify = notify(&popup, 3, "icon", Capabilities { markup, actions: true });
             assert_eq!((&*notify.3, &*notify.4), ("<b>&", text));
         };
         check(false, "<i>\u{fffd}");
@@ -131,7 +163,7 @@ mod tests {
     #[test]
     fn actions_are_left_out_for_a_service_without_them() {
         let popup = popup();
-        let actions = |actions| notify(&popup, 0, "icon", Abilities { markup: false, actions }).5;
+        let actions = |actions| notify(&popup, 0, "icon", Capabilities { markup: false, actions }).5;
         assert_eq!(actions(true), ["default", "Open"]);
         assert!(actions(false).is_empty());
     }
@@ -139,7 +171,7 @@ mod tests {
     #[test]
     fn hints_and_signature_are_those_of_the_specification() {
         let popup = popup();
-        let notify = notify(&popup, 0, "icon", Abilities::default());
+        let notify = notify(&popup, 0, "icon", Capabilities::default());
         assert_eq!(notify.6["urgency"], Value::U8(2));
         assert_eq!(notify.6["category"], Value::from("im.received"));
         assert_eq!(notify.6["desktop-entry"], Value::from(identity::APP_ID));

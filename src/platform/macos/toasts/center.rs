@@ -1,10 +1,6 @@
 //! The notification center, for an application in a bundle.
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, PoisonError, mpsc},
-    time::Duration,
-};
+use std::{sync::mpsc, time::Duration};
 
 use block2::{DynBlock, RcBlock};
 use objc2::{
@@ -22,13 +18,9 @@ use objc2_user_notifications::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
-    desktop::DesktopEvent,
-    platform::portable::popups::{DEFAULT_ACTION, tag},
-    present::popup::{Popup, PopupKey},
+    desktop::{CloseReason, DesktopEvent, PopupEvent},
+    present::popup::{Action, Popup},
 };
-
-/// Popups whose clicks mean something to us.
-const MAX_KNOWN: usize = 256;
 
 /// How long the center may take to take a popup.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -37,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 pub(in crate::platform) struct Center {
     native: Retained<UNUserNotificationCenter>,
     /// The center itself holds it only weakly.
-    listener: Retained<Listener>,
+    _listener: Retained<Listener>,
     /// Each set of buttons that was needed, by its name.
     categories: Vec<(String, Retained<UNNotificationCategory>)>,
 }
@@ -46,7 +38,7 @@ impl Center {
     /// Asks the person for permission, if macOS has not yet, and does not wait for the answer.
     pub(super) fn new(events: UnboundedSender<DesktopEvent>) -> Self {
         let center = UNUserNotificationCenter::currentNotificationCenter();
-        let listener = Listener::new(Ears { events, known: Mutex::default() });
+        let listener = Listener::new(events);
         center.setDelegate(Some(ProtocolObject::from_ref(&*listener)));
         let answered = RcBlock::new(|granted: Bool, error: *mut NSError| {
             if !granted.as_bool() {
@@ -54,22 +46,19 @@ impl Center {
             }
         });
         center.requestAuthorizationWithOptions_completionHandler(UNAuthorizationOptions::Alert, &answered);
-        Self { native: center, listener, categories: Vec::new() }
+        Self { native: center, _listener: listener, categories: Vec::new() }
     }
 
-    /// Shows a popup in place of the one with the same key.
+    /// Shows a popup in place of the one with the same id.
     ///
     /// # Errors
     /// Why macOS did not take it.
-    pub(super) fn show(&mut self, popup: &Popup) -> Result<(), String> {
-        let tag = tag::of(&popup.key);
+    pub(super) fn show(&mut self, id: u32, popup: &Popup) -> Result<(), String> {
         let content = UNMutableNotificationContent::new();
         content.setTitle(&NSString::from_str(&popup.title));
         content.setBody(&NSString::from_str(&popup.text));
         content.setCategoryIdentifier(&NSString::from_str(&self.category(popup)));
-        let request =
-            UNNotificationRequest::requestWithIdentifier_content_trigger(&NSString::from_str(&tag), &content, None);
-        self.listener.ivars().learn(tag, popup.key.clone());
+        let request = UNNotificationRequest::requestWithIdentifier_content_trigger(&identifier(id), &content, None);
         let (answer, answered) = mpsc::channel();
         let taken = RcBlock::new(move |error: *mut NSError| {
             let _ = answer.send(if error.is_null() { Ok(()) } else { Err(words(error)) });
@@ -81,27 +70,23 @@ impl Center {
         })
     }
 
-    pub(super) fn withdraw(&self, key: &PopupKey) {
-        let tags = NSArray::from_retained_slice(&[NSString::from_str(&tag::of(key))]);
+    pub(super) fn close(&self, id: u32) {
+        let tags = NSArray::from_retained_slice(&[identifier(id)]);
         self.native.removeDeliveredNotificationsWithIdentifiers(&tags);
-    }
-
-    pub(super) fn withdraw_all(&self) {
-        self.native.removeAllDeliveredNotifications();
     }
 
     /// The name of this popup's set of buttons. There are a handful of sets.
     fn category(&mut self, popup: &Popup) -> String {
-        let buttons = || popup.actions.iter().filter(|(action, _)| *action != DEFAULT_ACTION);
-        let name = buttons().map(|(action, label)| format!("{action}={label}")).collect::<Vec<_>>().join(",");
+        let buttons = || popup.actions.iter().filter(|action| **action != Action::Open);
+        let name = buttons().map(|action| format!("{}={}", action.id(), action.label())).collect::<Vec<_>>().join(",");
         if self.categories.iter().any(|(known, _)| *known == name) {
             return name;
         }
         let actions: Vec<_> = buttons()
-            .map(|(action, label)| {
+            .map(|action| {
                 UNNotificationAction::actionWithIdentifier_title_options(
-                    &NSString::from_str(action),
-                    &NSString::from_str(label),
+                    &NSString::from_str(action.id()),
+                    &NSString::from_str(action.label()),
                     UNNotificationActionOptions::empty(),
                 )
             })
@@ -120,49 +105,34 @@ impl Center {
     }
 }
 
-/// What a listener knows.
-struct Ears {
-    events: UnboundedSender<DesktopEvent>,
-    /// Which tag stands for which popup, the newest first.
-    known: Mutex<VecDeque<(String, PopupKey)>>,
+/// By which name macOS knows the popup with this id.
+fn identifier(id: u32) -> Retained<NSString> {
+    NSString::from_str(&format!("{id:08x}"))
 }
 
-impl Ears {
-    fn learn(&self, tag: String, key: PopupKey) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|(other, _)| *other != tag);
-        known.truncate(MAX_KNOWN - 1);
-        known.push_front((tag, key));
-    }
-
-    fn key(&self, tag: &str) -> Option<PopupKey> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.iter().find(|(other, _)| other == tag).map(|(_, key)| key.clone())
-    }
-
-    fn heard(&self, response: &UNNotificationResponse) {
-        let action = response.actionIdentifier();
-        // One of an earlier run is nobody's any more.
-        let Some(key) = self.key(&response.notification().request().identifier().to_string()) else { return };
-        #[expect(unsafe_code, reason = "names that the system has")]
-        // SAFETY: they are there for as long as the framework is.
-        let (default, dismiss) =
-            unsafe { (UNNotificationDefaultActionIdentifier, UNNotificationDismissActionIdentifier) };
-        let activated = |action: String| DesktopEvent::Activated { key: key.clone(), action, token: None };
-        let _ = self.events.send(if action.isEqualToString(dismiss) {
-            DesktopEvent::Dismissed(key)
-        } else if action.isEqualToString(default) {
-            activated(DEFAULT_ACTION.to_owned())
-        } else {
-            activated(action.to_string())
-        });
-    }
+/// Reports what the person did with a popup.
+fn report(events: &UnboundedSender<DesktopEvent>, response: &UNNotificationResponse) {
+    let action = response.actionIdentifier();
+    let identifier = response.notification().request().identifier().to_string();
+    let Ok(id) = u32::from_str_radix(&identifier, 16) else { return };
+    #[expect(unsafe_code, reason = "names that the system has")]
+    // SAFETY: they are there for as long as the framework is.
+    let (default, dismiss) = unsafe { (UNNotificationDefaultActionIdentifier, UNNotificationDismissActionIdentifier) };
+    let activated = |action: String| PopupEvent::Action { id, action, token: None };
+    let event = if action.isEqualToString(dismiss) {
+        PopupEvent::Closed { id, reason: CloseReason::Dismissed }
+    } else if action.isEqualToString(default) {
+        activated(Action::Open.id().to_owned())
+    } else {
+        activated(action.to_string())
+    };
+    let _ = events.send(DesktopEvent::Popup(event));
 }
 
 define_class!(
     // SAFETY: `NSObject` asks nothing of its subclasses, and this one has no `Drop`.
     #[unsafe(super(NSObject))]
-    #[ivars = Ears]
+    #[ivars = UnboundedSender<DesktopEvent>]
     struct Listener;
 
     unsafe impl NSObjectProtocol for Listener {}
@@ -186,15 +156,15 @@ define_class!(
             response: &UNNotificationResponse,
             done: &DynBlock<dyn Fn()>,
         ) {
-            self.ivars().heard(response);
+            report(self.ivars(), response);
             done.call(());
         }
     }
 );
 
 impl Listener {
-    fn new(ears: Ears) -> Retained<Self> {
-        let listener = Self::alloc().set_ivars(ears);
+    fn new(events: UnboundedSender<DesktopEvent>) -> Retained<Self> {
+        let listener = Self::alloc().set_ivars(events);
         #[expect(unsafe_code, reason = "a call of the system")]
         // SAFETY: this is how an `NSObject` is made.
         unsafe {

@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::DEFAULT_ACTION;
-use crate::present::popup::{Popup, Timeout, Urgency};
+use crate::present::popup::{Action, Popup, Timeout, Urgency};
 
 /// From here on Windows' longer time is nearer: it knows about 7 s and 25 s.
 const LONG: u32 = 16_000;
@@ -15,7 +14,7 @@ pub(in crate::platform) fn of(popup: &Popup) -> String {
         Timeout::Milliseconds(time) if time < LONG => "short",
         Timeout::Milliseconds(_) | Timeout::Never => "long",
     };
-    let actions = || popup.actions.iter().filter(|(action, _)| *action != DEFAULT_ACTION);
+    let actions = || popup.actions.iter().filter(|action| **action != Action::Open);
     // Both stay until they are answered, and Windows wants something to answer with.
     let scenario = match popup.urgency {
         Urgency::Critical if actions().next().is_none() => "",
@@ -24,14 +23,15 @@ pub(in crate::platform) fn of(popup: &Popup) -> String {
         Urgency::Low | Urgency::Normal => "",
     };
     let mut document = format!(
-        r#"<toast launch="{DEFAULT_ACTION}" duration="{duration}"{scenario}><visual><binding template="ToastGeneric"><text>{}</text><text>{}</text></binding></visual><audio silent="true"/>"#,
+        r#"<toast launch="{}" duration="{duration}"{scenario}><visual><binding template="ToastGeneric"><text>{}</text><text>{}</text></binding></visual><audio silent="true"/>"#,
+        Action::Open.id(),
         escaped(&popup.title),
         escaped(&popup.text)
     );
     if actions().next().is_some() {
         document.push_str("<actions>");
-        for (action, label) in actions() {
-            let (action, label) = (escaped(action), escaped(label));
+        for action in actions() {
+            let (action, label) = (escaped(action.id()), escaped(action.label()));
             // Writing to a string cannot fail.
             let _ = write!(document, r#"<action content="{label}" arguments="{action}"/>"#);
         }
@@ -70,7 +70,7 @@ mod tests {
             text: text.to_owned(),
             urgency: Urgency::Normal,
             category: "im.received",
-            actions: vec![("default", "Open")],
+            actions: vec![Action::Open],
             timeout: Timeout::Default,
         }
     }
@@ -87,24 +87,24 @@ mod tests {
 
     #[test]
     fn what_is_urgent_stays_if_it_can_be_answered_and_a_call_looks_like_one() {
-        let check = |urgency, category, actions: &[(&'static str, &'static str)], expected: &str| {
+        let check = |urgency, category, actions: &[Action], expected: &str| {
             let document = of(&Popup { urgency, category, actions: actions.to_vec(), ..popup("", "") });
             let scenario = document.split("scenario=\"").nth(1).and_then(|rest| rest.split('"').next());
             assert_eq!(scenario.unwrap_or_default(), expected, "{document}");
         };
-        let answers: &[_] = &[("default", "Open"), ("read", "Mark as read")];
+        let answers = &[Action::Open, Action::Ignore];
         check(Urgency::Normal, "im.received", answers, "");
         check(Urgency::Critical, "im.received", answers, "reminder");
         check(Urgency::Critical, "call.incoming", answers, "incomingCall");
-        check(Urgency::Critical, "call.incoming", &[("default", "Open")], "");
+        check(Urgency::Critical, "call.incoming", &[Action::Open], "");
     }
 
     #[test]
     fn actions_are_buttons_and_the_time_is_the_nearest_that_windows_knows() {
         let check = |timeout, expected: &str| {
-            let document = of(&Popup { timeout, actions: vec![("read", "Read & go")], ..popup("", "") });
+            let document = of(&Popup { timeout, actions: vec![Action::Ignore], ..popup("", "") });
             assert!(document.contains(&format!("duration=\"{expected}\"")), "{document}");
-            let buttons = r#"<actions><action content="Read &amp; go" arguments="read"/></actions></toast>"#;
+            let buttons = r#"<actions><action content="Dismiss" arguments="ignore"/></actions></toast>"#;
             assert!(document.ends_with(buttons), "{document}");
         };
         check(Timeout::Default, "short");

@@ -4,7 +4,7 @@ use tokio::time::{Duration, Instant};
 
 /// A token bucket.
 #[derive(Debug, Clone)]
-pub(super) struct Budget {
+pub(super) struct TokenBucket {
     capacity: u32,
     refill: Duration,
     tokens: u32,
@@ -12,7 +12,7 @@ pub(super) struct Budget {
     counted_at: Instant,
 }
 
-impl Budget {
+impl TokenBucket {
     /// A full bucket of `capacity` tokens that gains one every `refill`.
     pub(super) fn new(capacity: u32, refill: Duration, now: Instant) -> Self {
         Self { capacity, refill, tokens: capacity, counted_at: now }
@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn tokens_are_spent_and_come_back_one_by_one() {
         let start = Instant::now();
-        let mut budget = Budget::new(2, Duration::from_secs(1), start);
+        let mut budget = TokenBucket::new(2, Duration::from_secs(1), start);
         assert!(budget.take(start));
         assert!(budget.take(start));
         assert!(!budget.take(start));
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn a_long_rest_fills_the_bucket_and_no_more() {
         let start = Instant::now();
-        let mut budget = Budget::new(3, Duration::from_secs(1), start);
+        let mut budget = TokenBucket::new(3, Duration::from_secs(1), start);
         assert!(budget.take(start));
         assert_eq!(budget.available(start + Duration::from_secs(86_400)), 3);
     }

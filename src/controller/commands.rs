@@ -1,0 +1,101 @@
+//! What commands ask of the running app.
+
+use super::{Controller, refresh::badge};
+use crate::{
+    control::{AccountStatus, InboxStatus, Reply, Request, Status},
+    desktop::{Desktop, ServiceState},
+    identity,
+    inbox::{InboxError, OnScreen, Snapshot, Totals},
+    present::popup::ProblemKind,
+};
+
+impl<D: Desktop> Controller<D> {
+    pub(super) async fn answer(&mut self, request: Request) -> Reply {
+        match request {
+            Request::Status => return Reply::Status(Box::new(self.status().await)),
+            Request::Clear => self.clear().await,
+            Request::Pause { until } => self.pause_until(until).await,
+            Request::Resume => self.resume().await,
+            // Whoever reads the files has taken these up before they came here; who waits for a push is answered when
+            // there is something to tell.
+            Request::ReloadAccounts
+            | Request::ReloadConfiguration
+            | Request::ReloadAutostart
+            | Request::WaitForPush { .. } => return Reply::Done,
+        }
+        let problem = self.problems.open.get(&ProblemKind::Inbox);
+        problem.map_or(Reply::Done, |reason| Reply::Failed { reason: reason.clone() })
+    }
+
+    /// Answers those who wait for a push that has come, and forgets those who have gone.
+    pub(super) fn answer_waiting_for_push(&mut self) {
+        for (account, since, reply) in std::mem::take(&mut self.awaiting_push) {
+            let state = self.snapshot.accounts.iter().find(|state| state.account == account);
+            match state.and_then(|state| state.last_push).filter(|at| *at > since) {
+                Some(at) => drop(reply.send(Reply::Pushed { at })),
+                None if reply.is_closed() => {}
+                None => self.awaiting_push.push((account, since, reply)),
+            }
+        }
+    }
+
+    /// Reads the inbox anew and changes nothing. An inbox that cannot be used is among the problems.
+    async fn status(&self) -> Status {
+        let read = async {
+            let snapshot = self.parts.inbox.snapshot(OnScreen::default()).await?;
+            Ok::<_, InboxError>((snapshot, self.parts.inbox.totals().await?))
+        };
+        let mut problems = self.problems.open.clone();
+        let (snapshot, Totals { notices, unshown }) = read.await.unwrap_or_else(|error| {
+            problems.insert(ProblemKind::Inbox, error.to_string());
+            (self.snapshot.clone(), Totals { notices: 0, unshown: self.snapshot.waiting_notices })
+        });
+        let badge = badge(&snapshot);
+        Status {
+            running: true,
+            version: identity::VERSION.into(),
+            pid: std::process::id(),
+            since: self.started_at,
+            listen: self.listening.addresses.iter().map(ToString::to_string).collect(),
+            public_url: self.parts.config.server.base_url(),
+            tls: self.listening.tls.clone(),
+            unread: badge.unread,
+            missed_calls: badge.missed_calls,
+            paused_until: self.pause.map(|pause| pause.until()),
+            muted: self.muted,
+            inbox: InboxStatus { notices, unshown },
+            accounts: self.account_states(&snapshot),
+            popup: self.popup_state(),
+            tray: self.surroundings.tray_host.clone(),
+            sound: self.surroundings.sound.clone(),
+            problems: problems.iter().map(|(kind, reason)| format!("{}: {reason}", kind.title())).collect(),
+            warnings: self.listening.warnings.clone(),
+        }
+    }
+
+    fn account_states(&self, snapshot: &Snapshot) -> Vec<AccountStatus> {
+        let status = |account: &crate::accounts::Account| {
+            let state = snapshot.accounts.iter().find(|state| *state.account == *account.name);
+            AccountStatus {
+                name: account.name.to_string(),
+                app_id: account.app_id.clone(),
+                unread: state.map_or(0, |state| state.unread),
+                missed_calls: state.map_or(0, |state| state.missed_calls),
+                last_push: state.and_then(|state| state.last_push),
+                sign_in: self.sessions.get(&*account.name).cloned().unwrap_or_default(),
+            }
+        };
+        self.parts.accounts.iter().map(status).collect()
+    }
+
+    /// A service that is there and refuses popups is asked again later, but shows none now.
+    fn popup_state(&self) -> ServiceState {
+        let reason = match (&self.surroundings.popups, &self.refusals.reason) {
+            (Some(service), None) => return service.clone(),
+            (Some(service), Some(_)) if !service.available => return service.clone(),
+            (_, Some(refusal)) => refusal.clone(),
+            (None, None) => "the session bus has not answered yet".into(),
+        };
+        ServiceState { available: false, reason: Some(reason) }
+    }
+}

@@ -1,0 +1,305 @@
+//! What the person does with popups and tray, and what desktop services say.
+
+use jiff::{Timestamp, Zoned};
+use tokio::time::{Duration, Instant};
+
+use super::{
+    AppRequest, Controller, Missing, WAKE_GATHER,
+    gathering::BACKLOG_ROOMS,
+    pause::{self, Pause},
+    pending_writes::{MUTED, PAUSED_UNTIL},
+    refresh::{badge, target},
+    screen::{About, ScreenEvent},
+};
+use crate::{
+    desktop::{Desktop, DesktopEvent, OpenTarget, PopupEvent, ServiceState, tray_view::TrayAction},
+    inbox::{InboxError, OnScreen, Read},
+    notice::Notice,
+    present::popup::{Action, OwnPopup, PopupKey, ProblemKind},
+};
+
+/// A popup that the service refused, though it is there, is tried again after so long; twice as long after each refusal
+/// in a row.
+const REFUSAL_RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5 * 60));
+
+/// The popups that were refused in a row.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    count: u32,
+    /// Why the last one was.
+    pub(super) reason: Option<String>,
+}
+
+impl Refusals {
+    /// One more. Returns when to try again.
+    fn add(&mut self, reason: String, now: Instant) -> Instant {
+        let (first, longest) = REFUSAL_RETRY;
+        let retry = first.saturating_mul(1 << self.count.min(16)).min(longest);
+        *self = Self { count: self.count.saturating_add(1), reason: Some(reason) };
+        now + retry
+    }
+}
+
+/// What is known of the desktop around us.
+#[derive(Debug)]
+pub(super) struct Surroundings {
+    pub(super) popups: Option<ServiceState>,
+    pub(super) tray_host: ServiceState,
+    pub(super) sound: ServiceState,
+    pub(super) screen_locked: Option<bool>,
+    pub(super) dark_panel: Option<bool>,
+    pub(super) autostart: Option<bool>,
+}
+
+impl<D: Desktop> Controller<D> {
+    pub(super) async fn desktop_said(&mut self, event: DesktopEvent) {
+        match event {
+            DesktopEvent::Popup(event) => self.popup_event(event).await,
+            DesktopEvent::TrayHost(state) => {
+                log_change("tray icon", Some(&self.surroundings.tray_host), &state);
+                self.surroundings.tray_host = state;
+            }
+            DesktopEvent::Sound(state) => {
+                log_change("sound", Some(&self.surroundings.sound), &state);
+                self.surroundings.sound = state;
+            }
+            DesktopEvent::Tray(action) => self.tray(action).await,
+            DesktopEvent::ScreenLock(locked) => {
+                self.surroundings.screen_locked = locked;
+                self.draw_tray();
+            }
+            DesktopEvent::ColorScheme(dark) => {
+                self.surroundings.dark_panel = dark;
+                self.draw_tray();
+            }
+            DesktopEvent::NotOpened(reason) => self.answer_person(OwnPopup::NotOpened, &reason),
+            DesktopEvent::SessionReturned => self.parts.desktop.renew(),
+            DesktopEvent::Resumed => {
+                tracing::info!("the computer woke: what homeservers held back is gathered");
+                let now = Instant::now();
+                self.parts.wake_window.open();
+                self.pause = self.pause.map(|pause| pause.after_sleep(Timestamp::now(), now));
+                self.schedule.look_again_at(now + WAKE_GATHER);
+                self.request(AppRequest::CatchUp(Missing::Anywhere));
+            }
+        }
+    }
+
+    async fn popup_event(&mut self, event: PopupEvent) {
+        let mut needs_refresh = false;
+        if let PopupEvent::Service { state, .. } = &event {
+            let was_there = self.has_popup_service();
+            log_change("popups", self.surroundings.popups.as_ref(), state);
+            self.surroundings.popups = Some(state.clone());
+            self.refusals.reason = None;
+            if state.available && !was_there {
+                self.gathering.pile_up(BACKLOG_ROOMS);
+                needs_refresh = true;
+            }
+        }
+        for event in self.screen.handle(event) {
+            needs_refresh |= !matches!(event, ScreenEvent::NotShown(..));
+            self.screen_event(event).await;
+        }
+        if needs_refresh {
+            self.refresh().await;
+        }
+    }
+
+    async fn screen_event(&mut self, event: ScreenEvent) {
+        match event {
+            ScreenEvent::Shown(told) => {
+                self.refusals = Refusals::default();
+                match &told.about {
+                    About::Room { up_to, .. } if Some(*up_to) > self.sounded => {
+                        // What no snapshot has told of would count as shown before it has had its sound.
+                        match self.parts.inbox.snapshot(OnScreen::default()).await {
+                            Ok(snapshot) => {
+                                self.snapshot = snapshot;
+                                self.sound();
+                            }
+                            Err(error) => self.inbox_failed(&error),
+                        }
+                    }
+                    About::Own(own) => self.problems.was_shown(*own, told.words),
+                    About::Room { .. } | About::Call { .. } | About::Summary(_) => {}
+                }
+                self.pending.shown(&told.about);
+            }
+            ScreenEvent::NotShown(_, reason) => {
+                tracing::debug!("a popup was not shown: {reason}");
+                let again_at = self.refusals.add(reason, Instant::now());
+                self.schedule.look_again_at(again_at);
+            }
+            ScreenEvent::Activated { about, action, token } => {
+                match &about {
+                    About::Room { target, .. } | About::Call { target, .. } => {
+                        if action == Action::Open {
+                            self.open(target.clone(), token);
+                        }
+                    }
+                    About::Summary(_) => {
+                        if let Err(error) = self.open_newest(token).await {
+                            self.inbox_failed(&error);
+                        }
+                    }
+                    About::Own(own) => self.own_popup_clicked(*own, token),
+                }
+                self.seen(&about);
+            }
+            ScreenEvent::Dismissed(about) => self.seen(&about),
+        }
+    }
+
+    fn own_popup_clicked(&self, own: OwnPopup, token: Option<String>) {
+        match own {
+            OwnPopup::Welcome => self.request(AppRequest::Connect { token }),
+            OwnPopup::Problem(
+                ProblemKind::Accounts
+                | ProblemKind::Inbox
+                | ProblemKind::Damage
+                | ProblemKind::SignIn
+                | ProblemKind::ControlSocket,
+            ) => {}
+            OwnPopup::Problem(ProblemKind::Configuration | ProblemKind::Listen | ProblemKind::Certificate)
+            | OwnPopup::NotOpened
+            | OwnPopup::TestFailed
+            | OwnPopup::AutostartFailed => self.request(AppRequest::OpenConfiguration { token }),
+        }
+    }
+
+    /// The person has seen what the popup told of.
+    fn seen(&mut self, about: &About) {
+        if let About::Call { call, .. } = about {
+            self.parts.desktop.stop_ringing(*call);
+        }
+        self.pending.seen(about);
+    }
+
+    pub(super) fn open(&mut self, target: OpenTarget, token: Option<String>) {
+        self.parts.desktop.open(target, &self.parts.config.popup.open, token);
+    }
+
+    /// Opens the newest message or call that is unread.
+    async fn open_newest(&mut self, token: Option<String>) -> Result<(), InboxError> {
+        if let Some(notice) = self.parts.inbox.newest_unread().await? {
+            self.open_notice(&notice, token);
+        }
+        Ok(())
+    }
+
+    /// Opens a message or a call. The person has then seen what its room's popup tells, too.
+    fn open_notice(&mut self, notice: &Notice, token: Option<String>) {
+        self.open(target(notice), token);
+        let room = notice.room();
+        let key = PopupKey::Room(room.clone());
+        let told = match self.screen.up(&key).map(|told| &told.about) {
+            Some(About::Room { up_to, .. }) => notice.id.max(*up_to),
+            Some(About::Call { .. } | About::Summary(_) | About::Own(_)) | None => notice.id,
+        };
+        self.screen.withdraw(&key);
+        self.screen.withdraw(&PopupKey::Call(notice.id));
+        self.parts.desktop.stop_ringing(notice.id);
+        self.pending.read(Read::Call(notice.id));
+        self.pending.read(Read::Room(room, told));
+    }
+
+    async fn tray(&mut self, action: TrayAction) {
+        match action {
+            TrayAction::OpenNewest => {
+                if let Err(error) = self.open_newest(None).await {
+                    return self.inbox_failed(&error);
+                }
+                self.refresh().await;
+            }
+            TrayAction::OpenNotice(id) => {
+                if let Some(notice) = self.snapshot.newest.iter().find(|notice| notice.id == id).cloned() {
+                    self.open_notice(&notice, None);
+                    self.refresh().await;
+                }
+            }
+            TrayAction::Pause(length) => self.pause_until(Some(pause::end_of(length, &Zoned::now()))).await,
+            TrayAction::Resume => self.resume().await,
+            TrayAction::ToggleMute => {
+                self.muted = !self.muted;
+                if self.muted {
+                    self.stop_ringing();
+                }
+                self.pending.set(MUTED, self.muted.then(|| "yes".into()));
+                self.refresh().await;
+            }
+            TrayAction::Clear => self.clear().await,
+            TrayAction::Test => self.request(AppRequest::SendTest { unread: badge(&self.snapshot).unread }),
+            TrayAction::OpenConfiguration => self.request(AppRequest::OpenConfiguration { token: None }),
+            TrayAction::Connect => self.request(AppRequest::Connect { token: None }),
+            TrayAction::ToggleAutostart => {
+                // Shown at once: the menu ticks what is clicked by itself, and a second click means the contrary.
+                let on = !self.surroundings.autostart.unwrap_or(false);
+                self.surroundings.autostart = Some(on);
+                self.draw_tray();
+                self.request(AppRequest::SetAutostart(on));
+            }
+            TrayAction::Quit => self.request(AppRequest::Quit),
+        }
+    }
+
+    pub(super) fn request(&self, request: AppRequest) {
+        // The program that no longer listens is ending already.
+        drop(self.parts.requests.send(request));
+    }
+
+    fn stop_ringing(&mut self) {
+        self.calls.ringing().into_iter().for_each(|call| self.parts.desktop.stop_ringing(call));
+    }
+
+    /// Everything is read, and nothing of it stays up.
+    pub(super) async fn clear(&mut self) {
+        self.stop_ringing();
+        let keys = self.screen.told().map(About::key).filter(|key| !matches!(key, PopupKey::Own(_)));
+        for key in keys.collect::<Vec<_>>() {
+            self.screen.withdraw(&key);
+        }
+        // Now or never: later it would read what has come meanwhile.
+        if let Err(error) = self.parts.inbox.mark_read(Read::Everything).await {
+            return self.inbox_failed(&error);
+        }
+        self.refresh().await;
+    }
+
+    /// Pauses until then; without an end until resumed.
+    pub(super) async fn pause_until(&mut self, until: Option<Timestamp>) {
+        let until = until.unwrap_or(Timestamp::MAX);
+        self.pause = Some(Pause::new(until, Timestamp::now(), Instant::now()));
+        self.pending.set(PAUSED_UNTIL, Some(until.to_string()));
+        self.stop_ringing();
+        self.refresh().await;
+    }
+
+    pub(super) async fn resume(&mut self) {
+        if self.pause.is_some() {
+            self.unpause();
+            self.refresh().await;
+        }
+    }
+
+    /// The pause is over. What was held back ends in one popup.
+    pub(super) fn unpause(&mut self) {
+        self.pause = None;
+        self.pending.set(PAUSED_UNTIL, None);
+        self.gathering.pile_up(1);
+    }
+}
+
+/// Logs that a part of the desktop has come or gone, once each time.
+fn log_change(what: &str, before: Option<&ServiceState>, now: &ServiceState) {
+    if before == Some(now) {
+        return;
+    }
+    let reason = now.reason.as_deref();
+    if !now.available {
+        tracing::warn!("no {what}: {}", reason.unwrap_or_default());
+    } else if before.is_some_and(|before| !before.available) {
+        let reason = reason.map(|reason| format!(", {reason}")).unwrap_or_default();
+        tracing::info!("{what}: available{reason}");
+    }
+}

@@ -1,0 +1,73 @@
+//! What Pushbell says about itself: its welcome, and what is wrong.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Controller,
+    screen::{About, words_of},
+};
+use crate::{
+    desktop::Desktop,
+    present::popup::{OwnPopup, Popup, PopupKey, ProblemKind},
+};
+
+/// What is wrong, and the popups about Pushbell that have not been shown yet.
+#[derive(Debug, Default)]
+pub(super) struct Problems {
+    pub(super) open: BTreeMap<ProblemKind, String>,
+    unshown: BTreeMap<OwnPopup, Popup>,
+}
+
+impl Problems {
+    /// A popup was shown. What there is to say may have changed while it was on its way: then it is still to be shown.
+    pub(super) fn was_shown(&mut self, own: OwnPopup, words: u64) {
+        if self.unshown.get(&own).is_some_and(|popup| words_of(popup) == words) {
+            self.unshown.remove(&own);
+        }
+    }
+}
+
+impl<D: Desktop> Controller<D> {
+    /// Tells the person once about something that is wrong.
+    pub(super) fn problem(&mut self, kind: ProblemKind, reason: String) {
+        if self.problems.open.get(&kind) == Some(&reason) {
+            return;
+        }
+        tracing::warn!("{}: {reason}", kind.title());
+        self.announce(OwnPopup::Problem(kind), &reason);
+        self.problems.open.insert(kind, reason);
+    }
+
+    /// It is no longer wrong.
+    pub(super) fn solved(&mut self, kind: ProblemKind) {
+        let own = OwnPopup::Problem(kind);
+        self.problems.open.remove(&kind);
+        self.problems.unshown.remove(&own);
+        self.screen.withdraw(&PopupKey::Own(own));
+    }
+
+    /// Tells the person this as soon as popups can be shown.
+    pub(super) fn announce(&mut self, own: OwnPopup, text: &str) {
+        self.problems.unshown.insert(own, own.popup(text));
+        self.show_announcements();
+    }
+
+    /// Shows what is still to be announced, if popups can be shown.
+    pub(super) fn show_announcements(&mut self) {
+        if !self.can_pop_up() {
+            return;
+        }
+        for (own, popup) in &self.problems.unshown {
+            if !self.screen.is_on_its_way(&popup.key) {
+                self.screen.show(popup.clone(), About::Own(*own));
+            }
+        }
+    }
+
+    /// Answers what the person has just done. That is wanted now or never, also during a pause.
+    pub(super) fn answer_person(&mut self, own: OwnPopup, text: &str) {
+        if self.has_popup_service() {
+            self.screen.show(own.popup(text), About::Own(own));
+        }
+    }
+}

@@ -1,0 +1,411 @@
+//! From the inbox to the desktop: what is shown, rings, sounds and goes away.
+
+use std::path::Path;
+
+use jiff::{Timestamp, Zoned};
+use tokio::time::Instant;
+
+use super::{
+    AppRequest, Controller, Missing,
+    gathering::resumed,
+    pending_writes::{MUTED, PAUSED_UNTIL},
+    plan::{PlanInput, Step},
+    screen::{About, Summary, Told, words_of},
+};
+use crate::{
+    desktop::{
+        Desktop, OpenTarget,
+        tray_view::{Badge, MenuNotice, TrayState, TrayView},
+    },
+    inbox::{InboxError, OnScreen, Snapshot, Tally},
+    notice::{Call, CallState, Notice, NoticeId, Presentation, RoomDigest, RoomKey},
+    present::{
+        self, RenderOptions,
+        popup::{Popup, PopupKey, ProblemKind},
+    },
+};
+
+/// Popups that are up and no longer right.
+#[derive(Debug, Default)]
+struct Outdated {
+    rooms: Vec<RoomKey>,
+    summary: bool,
+    /// Calls that no longer ring: the popup of the missed call takes the place of theirs.
+    calls: Vec<NoticeId>,
+}
+
+impl<D: Desktop> Controller<D> {
+    /// Reads the inbox, and presents what is new there and what is due.
+    pub(super) async fn refresh(&mut self) {
+        let now = Instant::now();
+        self.schedule.reads_at(now);
+        self.inbox_works = true;
+        if !self.is_restored
+            && let Err(error) = self.restore().await
+        {
+            self.inbox_failed(&error);
+        }
+        if self.pause.is_some_and(|pause| pause.is_over(Timestamp::now(), now)) {
+            self.unpause();
+        }
+        // Whatever the inbox answers.
+        self.calls.rung_out(now).into_iter().for_each(|call| self.parts.desktop.stop_ringing(call));
+        if !self.wants_popups() {
+            self.screen.drop_notices();
+        }
+        self.show_announcements();
+        if self.is_restored
+            && let Err(error) = self.update(now).await
+        {
+            self.inbox_failed(&error);
+        }
+        if self.inbox_works && self.problems.open.contains_key(&ProblemKind::Inbox) {
+            self.solved(ProblemKind::Inbox);
+            // Pushes were refused meanwhile.
+            self.request(AppRequest::CatchUp(Missing::Anywhere));
+        }
+        self.draw_tray();
+    }
+
+    async fn update(&mut self, now: Instant) -> Result<(), InboxError> {
+        if let Some(kept_as) = self.parts.inbox.take_incident().await? {
+            self.inbox_was_damaged(&kept_as);
+        }
+        self.pending.write(&self.parts.inbox).await?;
+        self.parts.inbox.expire_calls(self.calls.wall_clock(Timestamp::now(), now)).await?;
+        let snapshot = self.parts.inbox.snapshot(self.on_screen()).await?;
+        self.take_in(snapshot, now).await
+    }
+
+    /// Presents what a snapshot tells that was taken with [`Controller::on_screen`].
+    pub(super) async fn take_in(&mut self, snapshot: Snapshot, now: Instant) -> Result<(), InboxError> {
+        for account in resumed(&self.snapshot.accounts, &snapshot.accounts) {
+            self.request(AppRequest::CatchUp(Missing::After { account }));
+        }
+        self.snapshot = snapshot;
+        self.answer_waiting_for_push();
+        self.ring(now);
+        self.sound();
+        let outdated = self.check_screen().await?;
+        self.present(outdated, now).await?;
+        if let Some(deadline) = self.calls.next_deadline() {
+            self.schedule.look_again_at(deadline);
+        }
+        Ok(())
+    }
+
+    /// The person is told, and the new inbox what only the old one knew.
+    pub(super) fn inbox_was_damaged(&mut self, kept_as: &Path) {
+        let reason = format!(
+            "A new one was begun: new messages are shown as ever, older ones are no longer listed. The old one is kept as {}.",
+            kept_as.display()
+        );
+        self.problem(ProblemKind::Damage, reason);
+        self.pending.inbox_is_new();
+        if let Some(pause) = self.pause {
+            self.pending.set(PAUSED_UNTIL, Some(pause.until().to_string()));
+        }
+        if self.muted {
+            self.pending.set(MUTED, Some("yes".into()));
+        }
+    }
+
+    /// Begins and ends the ringing of calls.
+    fn ring(&mut self, now: Instant) {
+        let changes = self.calls.update(&self.snapshot.calls, Timestamp::now(), now);
+        changes.ended.into_iter().for_each(|call| self.parts.desktop.stop_ringing(call));
+        if !self.is_silent() {
+            changes.begun.iter().for_each(|(call, sound)| self.parts.desktop.ring(*call, sound));
+        }
+    }
+
+    /// One sound for all that is new. What came before this run has had its sound.
+    pub(super) fn sound(&mut self) {
+        let newest = self.snapshot.waiting_up_to;
+        let Some(sounded) = self.sounded else {
+            self.sounded = Some(newest);
+            return;
+        };
+        if let Some((_, sound)) = self.snapshot.newest_sound.as_ref().filter(|(id, _)| *id > sounded)
+            && !self.is_silent()
+        {
+            self.parts.desktop.play(sound);
+        }
+        if self.snapshot.waiting_notices > 0 {
+            self.sounded = Some(sounded.max(newest));
+        }
+    }
+
+    /// What a snapshot is asked about: in the order of [`Screen::told`](super::screen::Screen::told).
+    pub(super) fn on_screen(&self) -> OnScreen {
+        let mut on_screen = OnScreen::default();
+        for about in self.screen.told() {
+            match about {
+                About::Room { room, up_to, .. } => on_screen.rooms.push((room.clone(), *up_to)),
+                About::Call { call, .. } => on_screen.calls.push(*call),
+                About::Summary(Summary { up_to, highlights, .. }) => {
+                    on_screen.rooms.extend(highlights.iter().map(|room| (room.clone(), *up_to)));
+                }
+                About::Own(_) => {}
+            }
+        }
+        on_screen
+    }
+
+    /// Withdraws popups of which nothing is unread any more, and finds those whose words are no longer right. The one in
+    /// flight is compared once it is up.
+    async fn check_screen(&mut self) -> Result<Outdated, InboxError> {
+        let mut outdated = Outdated::default();
+        let mut digests = std::mem::take(&mut self.snapshot.rooms).into_iter().map(|(_, digest)| digest);
+        for about in self.screen.told().cloned().collect::<Vec<_>>() {
+            let key = about.key();
+            let is_gone = match about {
+                About::Room { room, show_text, .. } => match digests.next() {
+                    Some(Some(digest)) => {
+                        let popup = self.room_popup(&digest, show_text);
+                        if self.is_outdated(&key, &popup) {
+                            outdated.rooms.push(room);
+                        }
+                        false
+                    }
+                    Some(None) => true,
+                    None => false,
+                },
+                About::Call { call, state, .. } => {
+                    let now = self.snapshot.calls.iter().find(|known| known.notice.id == call);
+                    if state == CallState::Ringing && now.is_some_and(|now| now.state != state) {
+                        self.screen.drop_waiting(&key, |_| true);
+                        outdated.calls.push(call);
+                    }
+                    !self.snapshot.open_calls.contains(&call)
+                }
+                About::Summary(summary) => {
+                    let named = digests.by_ref().take(summary.highlights.len()).collect::<Vec<_>>();
+                    let popup = self.summary_popup(&Tally::default(), named.iter().map(Option::as_ref), &summary);
+                    outdated.summary = self.is_outdated(&key, &popup);
+                    if self.snapshot.waiting_rooms > 0 && self.snapshot.waiting_up_to > summary.up_to {
+                        // One that was not sent yet can tell of what is newer, too.
+                        self.screen.drop_waiting(&key, |_| true);
+                    }
+                    self.nothing_is_unread() && self.parts.inbox.tally(summary.from, summary.up_to).await?.notices == 0
+                }
+                About::Own(_) => false,
+            };
+            if is_gone {
+                self.screen.withdraw(&key);
+            }
+        }
+        outdated.summary &= self.screen.up(&PopupKey::Summary).is_some();
+        Ok(outdated)
+    }
+
+    fn nothing_is_unread(&self) -> bool {
+        self.snapshot.accounts.iter().all(|account| account.unread == 0)
+    }
+
+    /// Whether the popup that is up, or waits to be sent, says something else than this one.
+    fn is_outdated(&mut self, key: &PopupKey, popup: &Popup) -> bool {
+        let words = words_of(popup);
+        if self.screen.drop_waiting(key, |told| told.words != words) {
+            return true;
+        }
+        let up = self.screen.up(key).filter(|_| !self.screen.is_on_its_way(key));
+        up.is_some_and(|told| told.words != words)
+    }
+
+    /// Shows what waits, as far as it can be shown now.
+    async fn present(&mut self, outdated: Outdated, now: Instant) -> Result<(), InboxError> {
+        if !self.can_pop_up() {
+            outdated.calls.iter().for_each(|call| self.screen.withdraw(&PopupKey::Call(*call)));
+        }
+        if !self.wants_popups() {
+            // A text that has changed does not stay up, and nothing may come up in its place.
+            outdated.rooms.iter().for_each(|room| self.screen.withdraw(&PopupKey::Room(room.clone())));
+            if outdated.summary {
+                self.screen.withdraw(&PopupKey::Summary);
+            }
+        }
+        if !self.parts.config.popup.enabled
+            && (self.snapshot.waiting_notices > 0 || self.calls_to_show().next().is_some())
+        {
+            self.parts.inbox.settle_waiting(self.snapshot.waiting_up_to).await?;
+        }
+        if !self.can_pop_up() {
+            return Ok(());
+        }
+        self.show_calls(now);
+        let (held, next) = self.gathering.held(&self.snapshot, Timestamp::now(), now);
+        let screen = &self.screen;
+        let on_their_way = screen.told().filter_map(|about| match about {
+            About::Room { room, .. } if screen.is_on_its_way(&about.key()) => Some(room.clone()),
+            About::Room { .. } | About::Call { .. } | About::Summary(_) | About::Own(_) => None,
+        });
+        let summary = screen.up(&PopupKey::Summary).and_then(|told| match &told.about {
+            About::Summary(summary) => Some(summary),
+            About::Room { .. } | About::Call { .. } | About::Own(_) => None,
+        });
+        let plan = self.planner.plan(
+            &self.snapshot,
+            &PlanInput {
+                now,
+                backlog: self.gathering.backlog(self.parts.wake_window.is_open()),
+                is_up: &|room| screen.up(&PopupKey::Room(room.clone())).is_some(),
+                outdated: outdated.rooms,
+                under_way: on_their_way.chain(held).collect(),
+                summary_under_way: screen.is_on_its_way(&PopupKey::Summary),
+                summary,
+                summary_outdated: outdated.summary,
+            },
+        );
+        [next, plan.again_at].into_iter().flatten().for_each(|at| self.schedule.look_again_at(at));
+        for step in plan.steps {
+            match step {
+                Step::Room(room) => self.show_room(room).await?,
+                Step::Summary { from, up_to, highlights } => {
+                    self.show_summary(from, up_to, highlights, outdated.summary).await?;
+                }
+            }
+        }
+        if self.snapshot.waiting_rooms == 0 {
+            self.gathering.all_shown();
+        }
+        Ok(())
+    }
+
+    /// The calls whose popup was not shown yet.
+    fn calls_to_show(&self) -> impl Iterator<Item = &Call> {
+        self.snapshot.calls.iter().filter(|call| match call.state {
+            CallState::Ringing => call.notice.presentation == Presentation::Waiting,
+            CallState::Missed => true,
+            CallState::Over => false,
+        })
+    }
+
+    fn show_calls(&mut self, now: Instant) {
+        for call in self.calls_to_show().cloned().collect::<Vec<_>>() {
+            if self.screen.is_on_its_way(&PopupKey::Call(call.notice.id)) {
+                continue;
+            }
+            if let Err(again_at) = self.planner.take_call(now) {
+                self.schedule.look_again_at(again_at);
+                break;
+            }
+            let popup = present::call_popup(&call, self.options());
+            let about = About::Call { call: call.notice.id, state: call.state, target: target(&call.notice) };
+            self.screen.show(popup, about);
+        }
+    }
+
+    async fn show_room(&mut self, room: RoomKey) -> Result<(), InboxError> {
+        let key = PopupKey::Room(room.clone());
+        let Some(digest) = self.parts.inbox.room_digest(room.clone()).await? else {
+            // Its last message was redacted, or it was read meanwhile: nothing is left to show.
+            self.screen.withdraw(&key);
+            return Ok(());
+        };
+        let show_text = self.options().show_text;
+        let popup = self.room_popup(&digest, show_text);
+        // It may tell of what came after the snapshot that led here.
+        let about = About::Room { room, up_to: digest.newest.id, target: target(&digest.newest), show_text };
+        let is_up = |told: &Told| told.about == about && told.words == words_of(&popup);
+        if !self.screen.up(&key).is_some_and(is_up) {
+            self.screen.show(popup, about);
+        }
+        Ok(())
+    }
+
+    async fn show_summary(
+        &mut self,
+        from: NoticeId,
+        up_to: NoticeId,
+        highlights: Vec<RoomKey>,
+        is_correction: bool,
+    ) -> Result<(), InboxError> {
+        let tally = self.parts.inbox.tally(from, up_to).await?;
+        if tally.notices == 0 {
+            // All of it was read meanwhile.
+            if is_correction {
+                self.screen.withdraw(&PopupKey::Summary);
+            }
+            return Ok(());
+        }
+        let rooms = highlights.iter().map(|room| (room.clone(), up_to)).collect();
+        let named = self.parts.inbox.snapshot(OnScreen { rooms, ..OnScreen::default() }).await?.rooms;
+        let is_told = |told: &Told| matches!(&told.about, About::Summary(summary) if summary.is_cut_short);
+        let is_cut_short =
+            self.gathering.is_cut_short() || (is_correction && self.screen.up(&PopupKey::Summary).is_some_and(is_told));
+        let summary = Summary { from, up_to, highlights, show_text: self.options().show_text, is_cut_short };
+        let named = named.iter().map(|(_, digest)| digest.as_ref());
+        let popup = self.summary_popup(&tally, named, &summary);
+        self.screen.show(popup, About::Summary(summary));
+        Ok(())
+    }
+
+    fn room_popup(&self, digest: &RoomDigest, show_text: bool) -> Popup {
+        present::room_popup(digest, self.user_of(&digest.newest), RenderOptions { show_text, ..self.options() })
+    }
+
+    /// The popup of a summary, given what its rooms with a highlight are now.
+    fn summary_popup<'a>(
+        &self,
+        tally: &Tally,
+        named: impl Iterator<Item = Option<&'a RoomDigest>>,
+        summary: &Summary,
+    ) -> Popup {
+        let options = RenderOptions { show_text: summary.show_text, ..self.options() };
+        let named = named.filter_map(|digest| digest?.highlight.as_ref());
+        let named: Vec<_> =
+            named.map(|notice| present::menu_line(notice, None, self.user_of(notice), options)).collect();
+        let mut popup = present::summary_popup(tally.notices, tally.invites, tally.rooms, &named, options);
+        if summary.is_cut_short {
+            popup.text = format!("There were more than are read back.\n{}", popup.text);
+        }
+        popup
+    }
+
+    /// The user of the notice's account, where the account is signed in.
+    fn user_of(&self, notice: &Notice) -> Option<&str> {
+        self.parts.accounts.find(&notice.account)?.sign_in.as_ref().map(|sign_in| sign_in.user_id.as_str())
+    }
+
+    pub(super) fn menu_line(&self, notice: &Notice) -> String {
+        let call = self.snapshot.calls.iter().find(|call| call.notice.id == notice.id).map(|call| call.state);
+        present::menu_line(notice, call, self.user_of(notice), self.options())
+    }
+
+    pub(super) fn draw_tray(&mut self) {
+        let now = Zoned::now();
+        let view = TrayView::new(&TrayState {
+            badge: badge(&self.snapshot),
+            paused_until: self.pause.map(|pause| pause.until()),
+            muted: self.muted,
+            newest: (self.snapshot.newest.iter())
+                .map(|notice| MenuNotice { id: notice.id, is_unread: !notice.read, line: self.menu_line(notice) })
+                .collect(),
+            connected: self.snapshot.accounts.iter().any(|account| account.last_push.is_some()),
+            style: self.parts.config.tray.style,
+            dark_panel: self.surroundings.dark_panel,
+            autostart: self.surroundings.autostart,
+            now: now.timestamp(),
+            time_zone: now.time_zone().clone(),
+        });
+        self.parts.desktop.set_tray(view);
+    }
+}
+
+/// The numbers of all accounts.
+pub(super) fn badge(snapshot: &Snapshot) -> Badge {
+    Badge {
+        unread: snapshot.accounts.iter().map(|account| account.unread).sum(),
+        missed_calls: snapshot.accounts.iter().map(|account| account.missed_calls).sum(),
+    }
+}
+
+/// What a click on a popup that tells of this opens.
+pub(super) fn target(notice: &Notice) -> OpenTarget {
+    OpenTarget::Room {
+        room_id: notice.room_id.clone().unwrap_or_default(),
+        event_id: notice.event_id.clone(),
+        user: notice.sender.clone(),
+    }
+}

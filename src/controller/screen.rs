@@ -1,0 +1,462 @@
+//! What is on the screen, and how the notification service is told to change it (pure).
+//!
+//! One call is in flight at a time. Ids belong to the service that gave them: with another service all popups are gone.
+//! That a popup expired is not known: services still list it, and it can be replaced, closed and clicked.
+
+use std::{
+    collections::VecDeque,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    desktop::{CloseReason, OpenTarget, PopupCall, PopupEvent},
+    notice::{CallState, NoticeId, RoomKey},
+    present::popup::{Action, OwnPopup, Popup, PopupKey},
+};
+
+/// Most popups that are remembered. Services show far fewer at once.
+const MAX_POPUPS: usize = 256;
+/// Most signals that are kept until the call in flight is answered, which says what they are about.
+const MAX_EARLY: usize = 16;
+
+/// What a popup is made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum About {
+    /// The unread notices of a room.
+    Room {
+        /// Which.
+        room: RoomKey,
+        /// The newest notice that it shows.
+        up_to: NoticeId,
+        /// What a click opens.
+        target: OpenTarget,
+        /// Whether it may show texts.
+        show_text: bool,
+    },
+    /// A call.
+    Call {
+        /// Which.
+        call: NoticeId,
+        /// As it was when the popup was made.
+        state: CallState,
+        /// What a click opens.
+        target: OpenTarget,
+    },
+    /// The notices of many rooms.
+    Summary(Summary),
+    /// Pushbell itself.
+    Own(OwnPopup),
+}
+
+/// What a summary is made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The oldest notice that it counts.
+    pub from: NoticeId,
+    /// The newest.
+    pub up_to: NoticeId,
+    /// The rooms whose highlight it names.
+    pub highlights: Vec<RoomKey>,
+    /// Whether it may show texts.
+    pub show_text: bool,
+    /// Whether it says that more was missed than is read back.
+    pub is_cut_short: bool,
+}
+
+impl About {
+    /// The key of its popup.
+    #[must_use]
+    pub fn key(&self) -> PopupKey {
+        match self {
+            Self::Room { room, .. } => PopupKey::Room(room.clone()),
+            Self::Call { call, .. } => PopupKey::Call(*call),
+            Self::Summary(_) => PopupKey::Summary,
+            Self::Own(own) => PopupKey::Own(*own),
+        }
+    }
+
+    /// Whether the person who has seen `other` has seen all that this tells.
+    fn tells_nothing_newer(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Room { up_to, .. }, Self::Room { up_to: seen, .. }) => up_to <= seen,
+            (Self::Call { .. }, _) => true,
+            (Self::Room { .. } | Self::Summary(_) | Self::Own(_), _) => false,
+        }
+    }
+}
+
+/// What is remembered of a popup: numbers, identifiers and a hash, no words.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// What it is made from.
+    pub about: About,
+    /// A hash of its words, see [`words_of`].
+    pub words: u64,
+    /// What it offers.
+    actions: Vec<Action>,
+}
+
+/// A hash of the words of a popup: another one with the same hash need not be shown. The title of a summary is left out:
+/// its numbers are those of its time.
+#[must_use]
+pub fn words_of(popup: &Popup) -> u64 {
+    let title = if popup.key == PopupKey::Summary { "" } else { &popup.title };
+    let mut hasher = DefaultHasher::new();
+    (title, &popup.text).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The popups that stay up when the program ends, for the next run: it replaces and closes them, and they can be clicked.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PersistedPopups {
+    /// Which service gave the ids.
+    service: String,
+    /// Each with its id.
+    popups: Vec<(u32, Told)>,
+}
+
+/// What became of a popup.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ScreenEvent {
+    /// The service shows it.
+    Shown(Told),
+    /// The service has not taken it: why. It is not tried again by itself.
+    NotShown(About, String),
+    /// The person chose an action. The popup is closed.
+    Activated {
+        /// What it told.
+        about: About,
+        /// Which action.
+        action: Action,
+        /// The activation token (Wayland) of the click.
+        token: Option<String>,
+    },
+    /// The person dismissed it.
+    Dismissed(About),
+}
+
+/// A popup: up, waiting to be sent, or both when what is up is about to be replaced.
+#[derive(Debug)]
+struct Entry {
+    key: PopupKey,
+    up: Option<(u32, Told)>,
+    waiting: Option<(Popup, Told)>,
+}
+
+/// A call that has not been answered.
+#[derive(Debug)]
+enum InFlight {
+    Show {
+        told: Told,
+        replaces: u32,
+        /// It was not withdrawn meanwhile.
+        is_wanted: bool,
+    },
+    Close,
+}
+
+/// The owner of what is on the screen.
+#[derive(Debug, Default)]
+pub struct Screen {
+    service: Option<String>,
+    is_available: bool,
+    /// What an earlier run has left up, until it is known whether its service is still there.
+    left_over: Option<PersistedPopups>,
+    /// At most one for each key; the one shown longest ago first, as services list them.
+    entries: Vec<Entry>,
+    /// Ids to be closed.
+    closing: VecDeque<u32>,
+    in_flight: Option<InFlight>,
+    early: Vec<PopupEvent>,
+}
+
+impl Screen {
+    /// Shows a popup in place of the one with the same key. One that still waits is not sent any more.
+    pub fn show(&mut self, popup: Popup, about: About) {
+        let told = Told { about, words: words_of(&popup), actions: popup.actions.clone() };
+        let key = popup.key.clone();
+        let up = match self.entries.iter().position(|entry| entry.key == key) {
+            Some(index) => self.entries.remove(index).up,
+            None => None,
+        };
+        if self.entries.len() >= MAX_POPUPS {
+            let oldest = self.entries.iter().position(|entry| entry.waiting.is_none());
+            self.entries.remove(oldest.unwrap_or(0));
+        }
+        self.entries.push(Entry { key, up, waiting: Some((popup, told)) });
+    }
+
+    /// Closes the popup with this key, also if it is only on its way.
+    pub fn withdraw(&mut self, key: &PopupKey) {
+        let replaced = self.unwant(key);
+        if let Some(index) = self.entries.iter().position(|entry| entry.key == *key)
+            && let Some((id, _)) = self.entries.remove(index).up
+            && replaced != Some(id)
+        {
+            self.close(id);
+        }
+    }
+
+    /// Drops what waits to be sent under this key, if this is true of it. Whether it was.
+    pub fn drop_waiting(&mut self, key: &PopupKey, is_wrong: impl FnOnce(&Told) -> bool) -> bool {
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.key == *key) else { return false };
+        let dropped = entry.waiting.take_if(|(_, told)| is_wrong(told)).is_some();
+        self.forget_empty();
+        dropped
+    }
+
+    /// Drops what waits to be sent and tells of notices: popups are not wanted now.
+    pub fn drop_notices(&mut self) {
+        for entry in &mut self.entries {
+            entry.waiting.take_if(|(_, told)| !matches!(told.about, About::Own(_)));
+        }
+        self.forget_empty();
+    }
+
+    /// Popups of an earlier run: those that the same service showed are ours again once it is known.
+    pub fn adopt(&mut self, left_over: PersistedPopups) {
+        self.left_over = Some(left_over);
+        self.adopt_from_service();
+    }
+
+    /// What the next run can adopt.
+    #[must_use]
+    pub fn persisted(&self) -> Option<PersistedPopups> {
+        if let Some(left_over) = &self.left_over {
+            // The program ends before the service was known.
+            return Some(left_over.clone());
+        }
+        // What popups about Pushbell say, the next run finds out anew.
+        let popups = self.entries.iter().filter_map(|entry| entry.up.clone());
+        let popups = popups.filter(|(_, told)| !matches!(told.about, About::Own(_))).collect::<Vec<_>>();
+        let service = self.service.clone().filter(|_| !popups.is_empty())?;
+        Some(PersistedPopups { service, popups })
+    }
+
+    /// The next call to the service, if there is something to do and no call in flight.
+    pub fn next_call(&mut self) -> Option<PopupCall> {
+        if self.in_flight.is_some() || !self.is_available {
+            return None;
+        }
+        if let Some(id) = self.closing.pop_front() {
+            self.in_flight = Some(InFlight::Close);
+            return Some(PopupCall::Close(id));
+        }
+        let entry = self.entries.iter_mut().find(|entry| entry.waiting.is_some())?;
+        let (popup, told) = entry.waiting.take()?;
+        let replaces = entry.up.as_ref().map_or(0, |(id, _)| *id);
+        self.in_flight = Some(InFlight::Show { told, replaces, is_wanted: true });
+        Some(PopupCall::Show { popup, replaces })
+    }
+
+    /// Whether calls are still to be made or answered. Not while the service cannot take any.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        let waits = || !self.closing.is_empty() || self.entries.iter().any(|entry| entry.waiting.is_some());
+        self.is_available && (self.in_flight.is_some() || waits())
+    }
+
+    /// Takes in what the service says.
+    pub fn handle(&mut self, event: PopupEvent) -> Vec<ScreenEvent> {
+        match event {
+            PopupEvent::Service { id, state } => {
+                self.service_is(id, state.available);
+                Vec::new()
+            }
+            PopupEvent::Answer(answer) => self.answered(answer),
+            event @ (PopupEvent::Action { .. } | PopupEvent::Closed { .. }) => self.signal(event).into_iter().collect(),
+        }
+    }
+
+    /// What the popups tell that are up or on their way, each the newest.
+    pub fn told(&self) -> impl Iterator<Item = &About> {
+        let in_flight = self.in_flight_about().filter(|about| self.find(&about.key()).is_none());
+        self.entries.iter().filter_map(|entry| self.newest(&entry.key)).chain(in_flight)
+    }
+
+    /// What the popup with this key tells; of one that is about to be replaced what replaces it.
+    #[must_use]
+    pub fn newest(&self, key: &PopupKey) -> Option<&About> {
+        let entry = self.find(key);
+        entry
+            .and_then(|entry| entry.waiting.as_ref().map(|(_, told)| &told.about))
+            .or_else(|| self.in_flight_about().filter(|about| about.key() == *key))
+            .or_else(|| self.up(key).map(|told| &told.about))
+    }
+
+    /// What the popup with this key tells that is up.
+    #[must_use]
+    pub fn up(&self, key: &PopupKey) -> Option<&Told> {
+        self.find(key)?.up.as_ref().map(|(_, told)| told)
+    }
+
+    /// Whether a popup with this key is on its way.
+    #[must_use]
+    pub fn is_on_its_way(&self, key: &PopupKey) -> bool {
+        self.find(key).is_some_and(|entry| entry.waiting.is_some())
+            || self.in_flight_about().is_some_and(|about| about.key() == *key)
+    }
+
+    fn in_flight_about(&self) -> Option<&About> {
+        match &self.in_flight {
+            Some(InFlight::Show { told, is_wanted: true, .. }) => Some(&told.about),
+            Some(InFlight::Show { .. } | InFlight::Close) | None => None,
+        }
+    }
+
+    fn find(&self, key: &PopupKey) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.key == *key)
+    }
+
+    fn close(&mut self, id: u32) {
+        if id != 0 && self.closing.len() < MAX_POPUPS && !self.closing.contains(&id) {
+            self.closing.push_back(id);
+        }
+    }
+
+    /// The call in flight, if it is for this key, is no longer wanted. Returns the id that it replaces.
+    fn unwant(&mut self, key: &PopupKey) -> Option<u32> {
+        match &mut self.in_flight {
+            Some(InFlight::Show { told, replaces, is_wanted }) if told.about.key() == *key => {
+                *is_wanted = false;
+                Some(*replaces)
+            }
+            Some(InFlight::Show { .. } | InFlight::Close) | None => None,
+        }
+    }
+
+    fn service_is(&mut self, id: Option<String>, is_available: bool) {
+        if self.service != id {
+            self.service = id;
+            self.closing.clear();
+            self.early.clear();
+            self.entries.iter_mut().for_each(|entry| entry.up = None);
+            if let Some(InFlight::Show { replaces, .. }) = &mut self.in_flight {
+                *replaces = 0;
+            }
+        }
+        self.is_available = is_available;
+        if !is_available {
+            // The notices still wait in the inbox; they are shown when a service is there, in whatever way is right then.
+            self.entries.iter_mut().for_each(|entry| entry.waiting = None);
+        }
+        self.forget_empty();
+        self.adopt_from_service();
+    }
+
+    fn adopt_from_service(&mut self) {
+        let Some(service) = &self.service else { return };
+        let Some(left_over) = self.left_over.take().filter(|left_over| left_over.service == *service) else { return };
+        for (id, told) in left_over.popups.into_iter().take(MAX_POPUPS) {
+            let key = told.about.key();
+            match self.entries.iter_mut().find(|entry| entry.key == key) {
+                Some(entry) => entry.up = entry.up.take().or(Some((id, told))),
+                None => self.entries.push(Entry { key, up: Some((id, told)), waiting: None }),
+            }
+        }
+    }
+
+    fn forget_empty(&mut self) {
+        self.entries.retain(|entry| entry.up.is_some() || entry.waiting.is_some());
+    }
+
+    fn answered(&mut self, answer: Result<u32, String>) -> Vec<ScreenEvent> {
+        let early = std::mem::take(&mut self.early);
+        let Some(InFlight::Show { told, replaces, is_wanted }) = self.in_flight.take() else { return Vec::new() };
+        match answer {
+            Ok(id) if is_wanted => {
+                for entry in &mut self.entries {
+                    entry.up.take_if(|(other, _)| *other == id);
+                }
+                let key = told.about.key();
+                let up = Some((id, told.clone()));
+                match self.entries.iter_mut().find(|entry| entry.key == key) {
+                    Some(entry) => entry.up = up,
+                    None => self.entries.push(Entry { key, up, waiting: None }),
+                }
+                self.forget_empty();
+                let mut events = vec![ScreenEvent::Shown(told)];
+                events.extend(early.into_iter().filter_map(|signal| self.signal(signal)));
+                events
+            }
+            Ok(id) => {
+                self.close(id);
+                Vec::new()
+            }
+            Err(reason) => {
+                // What it was to replace may have been clicked or withdrawn meanwhile.
+                if self.index(replaces).is_none() {
+                    self.close(replaces);
+                }
+                is_wanted.then_some(ScreenEvent::NotShown(told.about, reason)).into_iter().collect()
+            }
+        }
+    }
+
+    /// A signal about a popup. One that is about none may come before the answer that gives the popup its id.
+    fn signal(&mut self, signal: PopupEvent) -> Option<ScreenEvent> {
+        match &signal {
+            PopupEvent::Action { id, action, token } => {
+                if let Some((index, action)) = self.offered(*id, action) {
+                    let about = self.seen(index)?;
+                    if !matches!(self.in_flight, Some(InFlight::Show { replaces, .. }) if replaces == *id) {
+                        // Some services keep a popup after its action.
+                        self.close(*id);
+                    }
+                    return Some(ScreenEvent::Activated { about, action, token: token.clone() });
+                }
+            }
+            PopupEvent::Closed { id, reason } => {
+                if let Some(index) = self.index(*id) {
+                    return match reason {
+                        CloseReason::Dismissed => self.seen(index).map(ScreenEvent::Dismissed),
+                        CloseReason::Withdrawn => {
+                            self.entries[index].up = None;
+                            self.forget_empty();
+                            None
+                        }
+                        CloseReason::Expired => None,
+                    };
+                }
+            }
+            PopupEvent::Service { .. } | PopupEvent::Answer(_) => {}
+        }
+        let (PopupEvent::Action { id, .. } | PopupEvent::Closed { id, .. }) = &signal else { return None };
+        // About the id that is to be replaced it can only be a repetition: some services send each signal twice.
+        let may_be_new = matches!(self.in_flight, Some(InFlight::Show { replaces, .. }) if replaces != *id);
+        if may_be_new && self.early.len() < MAX_EARLY {
+            self.early.push(signal);
+        }
+        None
+    }
+
+    fn index(&self, id: u32) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.up.as_ref().is_some_and(|(up, _)| *up == id))
+    }
+
+    /// The action of this popup with this identifier. Anybody may send any.
+    fn offered(&self, id: u32, action: &str) -> Option<(usize, Action)> {
+        let index = self.index(id)?;
+        let (_, told) = self.entries[index].up.as_ref()?;
+        told.actions.iter().find(|offered| offered.id() == action).map(|action| (index, *action))
+    }
+
+    /// The person has seen what is up in this entry, which leaves the screen. What is on its way to replace it stays
+    /// wanted only if it tells of something newer.
+    fn seen(&mut self, index: usize) -> Option<About> {
+        let entry = &mut self.entries[index];
+        let (_, Told { about, .. }) = entry.up.take()?;
+        entry.waiting.take_if(|(_, told)| told.about.tells_nothing_newer(&about));
+        let key = entry.key.clone();
+        if self.in_flight_about().is_some_and(|coming| coming.key() == key && coming.tells_nothing_newer(&about)) {
+            self.unwant(&key);
+        }
+        self.forget_empty();
+        Some(about)
+    }
+}
+
+#[cfg(test)]
+mod tests;
