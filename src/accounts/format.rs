@@ -12,8 +12,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{Account, Accounts, SignIn, SignInMethod};
-use crate::inbox::CountsScope;
+use super::{Account, Accounts, CountsScope, SignIn, SignInMethod};
 
 const VERSION: &str = "1";
 const HEADER: &str = "\

@@ -26,7 +26,17 @@ pub use self::{
     validate::{MAX_ACCOUNTS, MAX_APP_ID_CHARS, MAX_NAME_CHARS, MAX_PUSHKEY_BYTES},
 };
 use self::{secret::ComparableKey, validate::Fault};
-use crate::inbox::CountsScope;
+
+/// What the `unread` of an account's pushes counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CountsScope {
+    /// The whole account: Synapse, Dendrite, tuwunel.
+    #[default]
+    Account,
+    /// That push's room: conduwuit and kin. The account's number is the sum over its rooms.
+    Room,
+}
 
 /// The name of the account that a first start makes, for whoever connects first: a sign-in takes it over.
 pub const FIRST_ACCOUNT: &str = "home";

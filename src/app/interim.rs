@@ -145,9 +145,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        accounts::{Account, AccountsFile},
+        accounts::{Account, AccountsFile, CountsScope},
         http::client::{self, Scheme},
-        inbox::CountsScope,
         push::notify,
     };
 

@@ -6,13 +6,13 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::{
-    accounts::{Account, Accounts, AccountsFile, FIRST_ACCOUNT, new_pushkey},
+    accounts::{Account, Accounts, AccountsFile, CountsScope, FIRST_ACCOUNT, new_pushkey},
     cli::{Failure, registration},
     config::{self, Config},
     controller::{Topic, WELCOME, own_popup},
     desktop::popup::Popup,
     identity,
-    inbox::{CountsScope, Inbox, Retention},
+    inbox::{Inbox, Retention},
     paths::Paths,
     platform::files,
 };

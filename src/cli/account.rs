@@ -10,9 +10,8 @@ use super::{
     output, registration,
 };
 use crate::{
-    accounts::{Account, Accounts, AccountsError, AccountsFile, new_pushkey},
+    accounts::{Account, Accounts, AccountsError, AccountsFile, CountsScope, new_pushkey},
     control::{AskError, Reply, Request, ask},
-    inbox::CountsScope,
 };
 
 /// What to do first.

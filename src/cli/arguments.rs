@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::Level;
 
-use crate::{identity, inbox::CountsScope};
+use crate::{accounts::CountsScope, identity};
 
 const GLOBAL: &str = "Global options";
 

@@ -148,7 +148,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::inbox::CountsScope;
+    use crate::accounts::CountsScope;
 
     #[test]
     fn what_remains_depends_on_whose_session_it_was() {

@@ -134,7 +134,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        inbox::CountsScope,
+        accounts::CountsScope,
         push::notify::{Notification, SoundTweak},
     };
 

@@ -10,10 +10,9 @@ use super::{
     output, sample,
 };
 use crate::{
-    accounts::{Account, AccountsError},
+    accounts::{Account, AccountsError, CountsScope},
     control::Status,
     http::client::{self, Scheme},
-    inbox::CountsScope,
     push::notify,
 };
 

@@ -9,7 +9,7 @@ use crate::{
         OpenTarget,
         popup::{PopupKey, Standing},
     },
-    notice::{NoticeId, RoomKey},
+    notice::{NoticeId, Room, RoomKey},
 };
 
 /// The setting of the inbox that keeps it.
@@ -77,7 +77,7 @@ impl Left {
             "id": self.id,
             "is_call": matches!(self.key, PopupKey::Call(_)),
             "account": room.account,
-            "room_id": room.room_id,
+            "room": room.room.to_stored(),
             "newest": newest.0,
             "event_id": event_id,
             "user": user,
@@ -88,9 +88,10 @@ impl Left {
         let id = written["id"].as_u64()?.try_into().ok()?;
         let text = |name| written[name].as_str().map(str::to_owned);
         let Some(account) = text("account") else { return Some(Self { key: PopupKey::Summary, id, subject: None }) };
-        let room_id = text("room_id")?;
+        let room = Room::from_stored(&text("room")?);
         let newest = NoticeId(written["newest"].as_i64()?);
-        let room = RoomKey { account, room_id: room_id.clone() };
+        let room_id = room.id().unwrap_or_default().to_owned();
+        let room = RoomKey { account, room };
         let target = OpenTarget::Room { room_id, event_id: text("event_id"), user: text("user") };
         let is_call = written["is_call"].as_bool()?;
         let key = if is_call { PopupKey::Call(newest) } else { PopupKey::Room(room.clone()) };
@@ -103,7 +104,7 @@ mod tests {
     use super::*;
 
     fn room() -> RoomKey {
-        RoomKey { account: "home".into(), room_id: "!1".into() }
+        RoomKey::with_id("home", "!1")
     }
 
     fn subject() -> Subject {

@@ -213,10 +213,11 @@ fn spend<'a>(budget: &mut Budget, rooms: impl Iterator<Item = &'a RoomKey>, now:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inbox::Snapshot;
 
     fn waiting(number: i64) -> WaitingRoom {
         WaitingRoom {
-            room: RoomKey { account: "home".into(), room_id: format!("!{number}") },
+            room: RoomKey::with_id("home", format!("!{number}")),
             count: 1,
             newest: NoticeId(number),
             newest_highlight: None,
@@ -225,14 +226,15 @@ mod tests {
 
     fn news(rooms: impl IntoIterator<Item = WaitingRoom>) -> News {
         let waiting: Vec<_> = rooms.into_iter().collect();
-        News {
+        let snapshot = Snapshot {
             waiting_rooms: waiting.len() as u64,
             waiting_notices: waiting.iter().map(|room| room.count).sum(),
             waiting_from: waiting.iter().map(|room| room.newest).min().unwrap_or(NoticeId(0)),
             waiting_up_to: waiting.iter().map(|room| room.newest).max().unwrap_or(NoticeId(0)),
             waiting,
-            ..News::default()
-        }
+            ..Snapshot::default()
+        };
+        News { snapshot, ..News::default() }
     }
 
     #[derive(Debug)]

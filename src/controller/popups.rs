@@ -287,7 +287,7 @@ mod tests {
     use super::*;
 
     fn room_key(number: usize) -> RoomKey {
-        RoomKey { account: "home".into(), room_id: format!("!{number}") }
+        RoomKey::with_id("home", format!("!{number}"))
     }
 
     fn room(number: usize) -> PopupKey {

@@ -1,7 +1,5 @@
 //! From news to the desktop: what is shown, rings, sounds and goes away.
 
-use std::path::Path;
-
 use jiff::{Timestamp, Zoned};
 use tokio::time::Instant;
 
@@ -16,7 +14,7 @@ use crate::{
         popup::PopupKey,
         tray_view::{Badge, TrayState, TrayView},
     },
-    inbox::{News, Shown, Zeroed},
+    inbox::{Incident, News, Shown, Zeroed},
     notice::{Notice, NoticeId, RoomKey},
     push::present,
 };
@@ -75,8 +73,8 @@ impl<D: Desktop> Controller<D> {
     }
 
     pub(super) async fn tell(&mut self, news: News, now: Instant) {
-        if let Some(kept_as) = &news.set_aside {
-            self.inbox_was_damaged(kept_as).await;
+        if let Some(incident) = &news.incident {
+            self.inbox_was_damaged(incident).await;
         }
         self.catch_up(&news, now);
         for zeroed in &news.zeroed {
@@ -99,12 +97,8 @@ impl<D: Desktop> Controller<D> {
     }
 
     /// The person is told, and the new inbox what only the old one knew.
-    async fn inbox_was_damaged(&mut self, kept_as: &Path) {
-        let reason = format!(
-            "A new one was begun: new messages are shown as ever, older ones are no longer listed. The old one is kept as {}.",
-            kept_as.display()
-        );
-        self.problem(Topic::Damage, reason);
+    async fn inbox_was_damaged(&mut self, incident: &Incident) {
+        self.problem(Topic::Damage, incident.to_string());
         self.unwritten.shown.clear();
         self.unwritten.reads.clear();
         if let Some(pause) = self.pause {
@@ -125,7 +119,6 @@ impl<D: Desktop> Controller<D> {
             let is_room = matches!(key, PopupKey::Room(_));
             let is_told_of = match zeroed {
                 _ if is_room && subject.is_some_and(came_later) => false,
-                Zeroed::Account(account) => subject.is_some_and(|subject| subject.room.account == *account),
                 Zeroed::Room(room) => matches!(key, PopupKey::Room(of) if of == room),
                 Zeroed::Call(call) => *key == PopupKey::Call(*call),
             };

@@ -151,7 +151,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{accounts::SignInMethod, doctor::Verdict, homeserver::Refusal, inbox::CountsScope, paths::Paths};
+    use crate::{
+        accounts::{CountsScope, SignInMethod},
+        doctor::Verdict,
+        homeserver::Refusal,
+        paths::Paths,
+    };
 
     const OURS: &str = "https://push.example.org/_matrix/push/v1/notify";
 

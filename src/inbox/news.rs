@@ -1,205 +1,138 @@
-//! Reading: the news, a room's digest, what is newest, the totals.
+//! What has changed since the last time, made of two snapshots. Goes as soon as the screen works on snapshots alone.
 
-use rusqlite::{Connection, OptionalExtension, named_params};
+use std::{collections::BTreeMap, ops::Deref};
+
+use jiff::Timestamp;
+use rusqlite::Connection;
 
 use super::{
-    AccountState, News, Tally, Totals, WaitingRoom,
-    accounts::Account,
-    calls, details,
-    rooms::Room,
-    rows::{count, notice, notice_by_id, notice_query, stored, time},
+    Inbox, InboxError, Incident,
+    catching_up::{self, CaughtUp},
+    codec,
+    snapshot::{self, Snapshot},
+    thread::Worker,
 };
-use crate::{
-    notice::{Call, Notice, NoticeId, RoomDigest, RoomKey},
-    push::notify::SoundTweak,
-};
+use crate::notice::{NoticeId, RoomDigest, RoomKey};
 
-/// The news, but for what is not in the tables.
-pub(super) fn news(db: &Connection) -> rusqlite::Result<News> {
-    let (waiting_notices, waiting_rooms) = waiting_totals(db)?;
-    let (waiting_from, waiting_up_to) = if waiting_rooms > 0 { waiting_range(db)? } else { Default::default() };
-    Ok(News {
-        accounts: accounts(db)?,
-        waiting: if waiting_rooms > 0 { waiting(db)? } else { Vec::new() },
-        waiting_notices,
-        waiting_rooms,
-        waiting_from,
-        waiting_up_to,
-        newest_sound: if waiting_rooms > 0 { newest_sound(db)? } else { None },
-        calls: calls_to_present(db)?,
-        zeroed: Vec::new(),
-        changed_rooms: Vec::new(),
-        newest: newest(db)?,
-        wanting: details::wanting_rooms(db)?,
-        caught_up: None,
-        set_aside: None,
-    })
+/// How many rooms are compared.
+const MAX_ROOMS: i64 = 1024;
+
+/// A snapshot, and what has changed.
+#[derive(Debug, Clone, Default)]
+pub struct News {
+    /// What there is now.
+    pub snapshot: Snapshot,
+    /// Of what nothing is unread any more, so that its popups go away.
+    pub zeroed: Vec<Zeroed>,
+    /// Rooms with a popup that is no longer right.
+    pub changed_rooms: Vec<RoomKey>,
+    /// What was missed was taken over; `false`: there was more than is read back.
+    pub caught_up: Option<bool>,
+    /// What has happened to the database's files.
+    pub incident: Option<Incident>,
 }
 
-fn accounts(db: &Connection) -> rusqlite::Result<Vec<AccountState>> {
-    let mut missed_calls = db.prepare_cached(
-        "SELECT count(*) FROM call INDEXED BY call_active WHERE state < 2 AND state = 1 AND account = ?1",
-    )?;
-    Account::all(db)?
-        .into_iter()
-        .map(|account| {
-            let derived = missed_calls.query_row([account.id], |row| row.get(0).map(count))?;
-            Ok(AccountState {
-                unread: account.numbers.badge(account.unread_notices),
-                missed_calls: account.numbers.missed(derived),
-                last_push: account.last_push.map(time),
-                account: account.name,
-            })
+impl Deref for News {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.snapshot
+    }
+}
+
+impl News {
+    /// How many waiting rooms are told one by one.
+    pub const MAX_ROOMS: usize = Snapshot::MAX_ROOMS;
+}
+
+/// Of what nothing is unread any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Zeroed {
+    /// One room: its messages.
+    Room(RoomKey),
+    /// A call: it neither rings nor is missed any more.
+    Call(NoticeId),
+}
+
+/// What was there at the last time.
+#[derive(Debug, Default)]
+pub(super) struct NewsDelta {
+    rooms: BTreeMap<RoomKey, RoomDigest>,
+    calls: Vec<NoticeId>,
+    caught_up: Option<bool>,
+}
+
+impl Inbox {
+    /// What has changed since the last call, and what waits. Lets calls ring out whose deadline is at or before `now`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn news(&self, now: Timestamp) -> Result<News, InboxError> {
+        self.ask(move |worker| {
+            worker.expire_calls(now)?;
+            let (snapshot, rooms, calls) =
+                worker.snapshot(|db| Ok((snapshot::take(db, Vec::new())?, unread_rooms(db)?, active_calls(db)?)))?;
+            let mut news = News { snapshot, incident: worker.take_incident(), ..News::default() };
+            let before = &mut worker.news;
+            news.caught_up = before.caught_up.take();
+            for (room, was) in std::mem::replace(&mut before.rooms, rooms) {
+                match before.rooms.get(&room) {
+                    None => news.zeroed.push(Zeroed::Room(room)),
+                    Some(is) if *is != was && !has_grown(&was, is) => news.changed_rooms.push(room),
+                    Some(_) => {}
+                }
+            }
+            for call in std::mem::replace(&mut before.calls, calls) {
+                if !before.calls.contains(&call) {
+                    news.zeroed.push(Zeroed::Call(call));
+                }
+            }
+            Ok(news)
         })
-        .collect()
+        .await
+    }
 }
 
-/// How many notices wait, in how many rooms.
-fn waiting_totals(db: &Connection) -> rusqlite::Result<(u64, u64)> {
-    db.prepare_cached("SELECT coalesce(sum(waiting), 0), count(*) FROM room WHERE first_waiting IS NOT NULL")?
-        .query_row([], |row| Ok((count(row.get(0)?), count(row.get(1)?))))
+impl Worker {
+    /// Takes over what catching up has found.
+    pub(super) fn apply_catch_up(&mut self, caught_up: &CaughtUp) -> Result<usize, InboxError> {
+        let missed = self.write(|write| catching_up::apply_catch_up(write, caught_up))?;
+        if missed > 0 {
+            self.news.caught_up = Some(caught_up.is_whole && self.news.caught_up.unwrap_or(true));
+        }
+        Ok(missed)
+    }
 }
 
-/// The oldest and the newest notice that waits.
-fn waiting_range(db: &Connection) -> rusqlite::Result<(NoticeId, NoticeId)> {
-    db.prepare_cached(
-        "SELECT coalesce(min(first_waiting), 0), coalesce(max(last_waiting), 0) FROM room WHERE first_waiting IS NOT NULL",
-    )?
-    .query_row([], |row| Ok((NoticeId(row.get(0)?), NoticeId(row.get(1)?))))
+/// Whether only new messages came.
+fn has_grown(was: &RoomDigest, is: &RoomDigest) -> bool {
+    is.count > was.count && is.newest.id > was.newest.id
 }
 
-/// The newest notice of any room that waits and asks for a sound.
-fn newest_sound(db: &Connection) -> rusqlite::Result<Option<(NoticeId, SoundTweak)>> {
-    db.prepare_cached(
-        "SELECT id, sound FROM notice WHERE id = (SELECT max(waiting_sound) FROM room INDEXED BY room_waiting
-            WHERE first_waiting IS NOT NULL)",
-    )?
-    .query_row([], |row| Ok((NoticeId(row.get(0)?), SoundTweak::from_stored(row.get_ref(1)?.as_str_or_null()?))))
-    .optional()
-}
-
-macro_rules! waiting_query {
-    ($index:literal, $condition:literal) => {
-        concat!(
-            "SELECT a.name, r.room_id, r.waiting, r.last_waiting, r.waiting_highlight
-            FROM room r INDEXED BY ",
-            $index,
-            " CROSS JOIN account a ON a.id = r.account
-            WHERE ",
-            $condition,
-            " ORDER BY r.first_waiting LIMIT ?1"
-        )
-    };
-}
-
-/// Rooms with a highlight come first: however many rooms wait, no mention is behind them.
-fn waiting(db: &Connection) -> rusqlite::Result<Vec<WaitingRoom>> {
-    let mut rooms =
-        waiting_by(db, waiting_query!("room_highlight", "r.waiting_highlight IS NOT NULL"), News::MAX_ROOMS)?;
-    let left = News::MAX_ROOMS - rooms.len();
-    let others = waiting_query!("room_waiting", "r.first_waiting IS NOT NULL AND r.waiting_highlight IS NULL");
-    rooms.extend(waiting_by(db, others, left)?);
-    Ok(rooms)
-}
-
-fn waiting_by(db: &Connection, query: &str, limit: usize) -> rusqlite::Result<Vec<WaitingRoom>> {
-    db.prepare_cached(query)?
-        .query_map([stored(limit as u64)], |row| {
-            Ok(WaitingRoom {
-                room: RoomKey { account: row.get(0)?, room_id: row.get(1)? },
-                count: count(row.get(2)?),
-                newest: NoticeId(row.get(3)?),
-                newest_highlight: row.get::<_, Option<i64>>(4)?.map(NoticeId),
-            })
-        })?
-        .collect()
-}
-
-fn calls_to_present(db: &Connection) -> rusqlite::Result<Vec<Call>> {
-    // The condition of the partial index comes with each use of it.
-    let mut calls = db.prepare_cached(
-        "SELECT notice, call_id, deadline, state FROM call INDEXED BY call_active
-        WHERE state < 2 AND (state = 0 OR missed_shown = 0) ORDER BY state, notice LIMIT 32",
-    )?;
-    let calls: Vec<(i64, String, i64, i64)> =
-        calls.query_map([], |row| row.try_into())?.collect::<rusqlite::Result<_>>()?;
-    let mut found = Vec::with_capacity(calls.len());
-    for (id, call_id, deadline, state) in calls {
-        if let Some(notice) = notice_by_id(db, id)? {
-            found.push(Call { notice, call_id, deadline: time(deadline), state: calls::state(state) });
+fn unread_rooms(db: &Connection) -> rusqlite::Result<BTreeMap<RoomKey, RoomDigest>> {
+    let rooms: Vec<RoomKey> = db
+        .prepare_cached(
+            "SELECT DISTINCT a.name, n.room FROM notice n INDEXED BY notice_unread CROSS JOIN account a ON a.id = n.account
+            WHERE n.read = 0 AND n.kind = 0 AND n.presentation IN (0, 1) LIMIT ?1",
+        )?
+        .query_map([MAX_ROOMS], |row| codec::room_key(row, 0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut digests = BTreeMap::new();
+    for room in rooms {
+        if let Some(mut digest) = snapshot::room_digest(db, &room)? {
+            // That it was shown changes nothing in its popup.
+            digest.newest.presentation = crate::notice::Presentation::Waiting;
+            if let Some(highlight) = &mut digest.highlight {
+                highlight.presentation = crate::notice::Presentation::Waiting;
+            }
+            digests.insert(room, digest);
         }
     }
-    Ok(found)
+    Ok(digests)
 }
 
-fn newest(db: &Connection) -> rusqlite::Result<Vec<Notice>> {
-    db.prepare_cached(notice_query!("WHERE n.kind < 2 AND n.redacted = 0 ORDER BY n.id DESC LIMIT 5"))?
-        .query_map([], notice)?
-        .collect()
-}
-
-/// What the room's popup is made from.
-pub(super) fn room_digest(db: &Connection, key: &RoomKey) -> rusqlite::Result<Option<RoomDigest>> {
-    let Some(room) = Room::by_key(db, key)?.filter(|room| room.unread > 0) else { return Ok(None) };
-    let parameters = named_params! { ":account": room.account, ":room": room.id };
-    let newest = db
-        .prepare_cached(notice_query!(
-            "WHERE n.id = (SELECT id FROM notice INDEXED BY notice_unread
-                WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND presentation < 2
-                ORDER BY id DESC LIMIT 1)"
-        ))?
-        .query_row(parameters, notice)
-        .optional()?;
-    let highlight = db
-        .prepare_cached(notice_query!(
-            "WHERE n.id = (SELECT id FROM notice INDEXED BY notice_highlight
-                WHERE account = :account AND room = :room AND read = 0 AND kind = 0 AND highlight = 1
-                    AND presentation < 2
-                ORDER BY id DESC LIMIT 1)"
-        ))?
-        .query_row(parameters, notice)
-        .optional()?;
-    Ok(newest.map(|newest| RoomDigest { count: room.unread, newest, highlight }))
-}
-
-/// The unread messages from one to another, and the rooms that they are in.
-pub(super) fn tally(db: &Connection, from: NoticeId, up_to: NoticeId) -> rusqlite::Result<Tally> {
-    db.prepare_cached(
-        "SELECT count(*), count(DISTINCT room) FROM notice
-        WHERE id BETWEEN ?1 AND ?2 AND kind = 0 AND read = 0 AND presentation < 2",
-    )?
-    .query_row([from.0, up_to.0], |row| Ok(Tally { notices: count(row.get(0)?), rooms: count(row.get(1)?) }))
-}
-
-/// The newest unread message or call.
-pub(super) fn newest_unread(db: &Connection) -> rusqlite::Result<Option<Notice>> {
-    let newest: Option<i64> = db
-        .prepare_cached(
-            "SELECT max(id) FROM (
-                SELECT max(id) AS id FROM notice INDEXED BY notice_unread WHERE read = 0 AND kind = 0
-                UNION ALL SELECT max(notice) FROM call INDEXED BY call_active WHERE state < 2)",
-        )?
-        .query_row([], |row| row.get(0))?;
-    newest.map_or(Ok(None), |id| notice_by_id(db, id))
-}
-
-/// How many notices there are, and how many wait.
-pub(super) fn totals(db: &Connection) -> rusqlite::Result<Totals> {
-    let notices = db
-        .prepare_cached("SELECT coalesce(sum(notices), 0) FROM account")?
-        .query_row([], |row| row.get(0).map(count))?;
-    let calls: u64 = db
-        .prepare_cached(
-            "SELECT count(*) FROM call c INDEXED BY call_active CROSS JOIN notice n ON n.id = c.notice
-            WHERE c.state < 2 AND n.presentation = 0",
-        )?
-        .query_row([], |row| row.get(0).map(count))?;
-    Ok(Totals { notices, unshown: waiting_totals(db)?.0 + calls })
-}
-
-/// The newest notices of every kind, newest first.
-pub(super) fn newest_of_all(db: &Connection, limit: usize) -> rusqlite::Result<Vec<Notice>> {
-    db.prepare(notice_query!("ORDER BY n.id DESC LIMIT ?1"))?
-        .query_map([i64::try_from(limit).unwrap_or(i64::MAX)], notice)?
+fn active_calls(db: &Connection) -> rusqlite::Result<Vec<NoticeId>> {
+    db.prepare_cached("SELECT id FROM notice INDEXED BY notice_call WHERE call_state < 2")?
+        .query_map([], |row| codec::id(row, 0))?
         .collect()
 }

@@ -15,6 +15,7 @@
 //! | `keyring::{NAME, get, set, delete}` | the system's store of secrets |
 //! | `network::addresses` | the addresses that this computer has |
 //! | `interruptions::Interruptions` | notices that the clock was set, that the computer slept, that a network has come |
+//! | `files::identity` | which file a name leads to |
 //! | `files::is_readable_by_others` | whether other people of this computer can read a file |
 //! | `sockets::{listen, inherited}` | sockets that listen, our own and those that a service manager hands over |
 //! | `addresses::AddressWatch` | notices that this computer has got or lost an address |

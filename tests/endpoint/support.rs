@@ -11,9 +11,9 @@ use std::{
 
 use jiff::Timestamp;
 use pushbell::{
-    accounts::{Account, Accounts, AccountsError, AccountsFile},
+    accounts::{Account, Accounts, AccountsError, AccountsFile, CountsScope},
     http::{self, Endpoint, Limits, Recorder, Settings},
-    inbox::{CountsScope, Delivery, InboxError},
+    inbox::{Delivery, InboxError},
 };
 use serde_json::Value;
 use tokio::{

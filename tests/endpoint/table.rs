@@ -1,6 +1,9 @@
 //! Each row of the contract's table.
 
-use pushbell::{accounts::Accounts, http::Settings, inbox::CountsScope};
+use pushbell::{
+    accounts::{Accounts, CountsScope},
+    http::Settings,
+};
 use serde_json::json;
 
 use crate::support::{Mood, PATH, Server, accounts, push, unreadable};

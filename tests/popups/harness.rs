@@ -220,7 +220,7 @@ impl Desktop {
 }
 
 pub(crate) fn key(room: &str) -> PopupKey {
-    PopupKey::Room(RoomKey { account: "a".into(), room_id: room.into() })
+    PopupKey::Room(RoomKey::with_id("a", room))
 }
 
 pub(crate) fn popup(room: &str, text: &str) -> Popup {

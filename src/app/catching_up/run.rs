@@ -136,7 +136,7 @@ impl Run<'_> {
 
     async fn with_client(&self, signed_in: &SignedIn) -> Result<(String, Timestamp), RunError> {
         let client = &signed_in.client;
-        let standing = self.shared.inbox.standing(Arc::clone(&self.account.name)).await?;
+        let standing = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
         self.set_pusher(client).await?;
         let at = Timestamp::now();
         let mut reading = Reading::new(standing, self.account.created_at, at);
@@ -212,7 +212,7 @@ impl Run<'_> {
         let new = self
             .shared
             .inbox
-            .take_over(CaughtUp {
+            .apply_catch_up(CaughtUp {
                 account: Arc::clone(&self.account.name),
                 counts: self.account.counts,
                 counts_rooms: self.sign_in.server == SYNAPSE,

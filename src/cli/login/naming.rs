@@ -3,10 +3,9 @@
 use jiff::Timestamp;
 
 use crate::{
-    accounts::{Account, Accounts, FIRST_ACCOUNT, MAX_NAME_CHARS, SignIn},
+    accounts::{Account, Accounts, CountsScope, FIRST_ACCOUNT, MAX_NAME_CHARS, SignIn},
     homeserver::{ListedPusher, UserId, server},
     identity,
-    inbox::CountsScope,
 };
 
 /// The account that this user is signed in with already.

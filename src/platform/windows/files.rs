@@ -2,8 +2,9 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, File, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, Write as _},
+    os::windows::fs::MetadataExt as _,
     path::Path,
     process,
 };
@@ -22,6 +23,12 @@ pub fn create_private_directory(path: &Path) -> io::Result<()> {
 /// When it cannot be opened or made.
 pub fn open_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+}
+
+/// Which file it is, whatever its name: another file was made at another time.
+#[must_use]
+pub fn identity(file: &Metadata) -> (u64, u64) {
+    (file.creation_time(), 0)
 }
 
 /// Replaces a file, or makes it. Whoever reads it finds the old content or the new, whole. A symbolic link stays one:

@@ -6,7 +6,7 @@ use crate::{desktop::popup::PopupKey, notice::NoticeId};
 /// replaces it.
 pub(in crate::platform) fn of(key: &PopupKey) -> String {
     let (kind, parts) = match key {
-        PopupKey::Room(room) => ("room", [room.account.clone(), room.room_id.clone()]),
+        PopupKey::Room(room) => ("room", [room.account.clone(), room.room.to_stored()]),
         PopupKey::Call(NoticeId(number)) => ("call", [number.to_string(), String::new()]),
         PopupKey::Summary => ("summary", [String::new(), String::new()]),
         PopupKey::Own(topic) => ("own", [(*topic).to_owned(), String::new()]),
@@ -27,9 +27,7 @@ mod tests {
 
     #[test]
     fn keys_have_tags_of_their_own_which_stay() {
-        let room = |account: &str, room_id: &str| {
-            PopupKey::Room(RoomKey { account: account.to_owned(), room_id: room_id.to_owned() })
-        };
+        let room = |account: &str, room_id: &str| PopupKey::Room(RoomKey::with_id(account, room_id));
         let keys = [
             room("a", "!b"),
             room("a!", "b"),
