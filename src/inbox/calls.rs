@@ -114,7 +114,7 @@ pub(super) fn is_expiry_due(db: &Connection, now: i64) -> rusqlite::Result<bool>
 pub(super) fn end_here(write: &mut Write<'_>, notice: NoticeId) -> rusqlite::Result<()> {
     write
         .db
-        .prepare_cached(read_query!("id = :id AND call_state < 2"))?
+        .prepare_cached(read_query!("", "id = :id AND call_state < 2"))?
         .execute(named_params! { ":id": notice.0, ":keep_bodies": write.keep_bodies })
         .map(drop)
 }
@@ -124,13 +124,16 @@ pub(super) fn expire(write: &mut Write<'_>, now: i64) -> rusqlite::Result<()> {
     let missed = write
         .db
         .prepare_cached(
-            "UPDATE notice SET call_state = 1
+            "UPDATE notice INDEXED BY notice_call SET call_state = 1
             WHERE call_state < 2 AND call_state = 0 AND call_deadline <= ?1 AND call_derive_missed = 1",
         )?
         .execute([now])?;
     let over = write
         .db
-        .prepare_cached(read_query!("call_state < 2 AND call_state = 0 AND call_deadline <= :now"))?
+        .prepare_cached(read_query!(
+            "INDEXED BY notice_call",
+            "call_state < 2 AND call_state = 0 AND call_deadline <= :now"
+        ))?
         .execute(named_params! { ":now": now, ":keep_bodies": write.keep_bodies })?;
     write.changes.is_visible |= missed > 0 || over > 0;
     Ok(())
@@ -157,7 +160,7 @@ pub(super) fn settle_all(write: &Write<'_>) -> rusqlite::Result<()> {
     write
         .db
         .prepare_cached(
-            "UPDATE notice SET presentation = iif(presentation IS 0, 2, presentation),
+            "UPDATE notice INDEXED BY notice_call SET presentation = iif(presentation IS 1, 1, 2),
                 call_missed_shown = iif(call_state = 1, 1, call_missed_shown)
             WHERE call_state < 2 AND (presentation = 0 OR (call_state = 1 AND call_missed_shown = 0))",
         )?

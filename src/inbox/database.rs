@@ -97,12 +97,7 @@ fn create(path: &Path, newest: i64) -> Result<(), InboxError> {
         for left in [&draft, &with_suffix(&draft, "-journal")] {
             remove_if_there(left)?;
         }
-        // A log without its database would be taken for the new one's.
-        let log = with_suffix(path, "-wal");
-        if log.try_exists()? {
-            fs::rename(&log, with_suffix(&free_name(path, Timestamp::now())?, "-wal"))?;
-        }
-        remove_if_there(&with_suffix(path, "-shm"))?;
+        rename_log(path)?;
         files::open_private(&draft).map(drop)
     };
     prepare().map_err(|error| unusable(path, &error))?;
@@ -115,6 +110,28 @@ fn create(path: &Path, newest: i64) -> Result<(), InboxError> {
     };
     fill().map_err(|error| failed(path, &error))?;
     fs::rename(&draft, path).map_err(|error| unusable(path, &error))
+}
+
+/// Renames the log of another database, which SQLite would take for that of this one. Nothing has it open.
+pub(super) fn set_log_aside(path: &Path) -> Result<(), InboxError> {
+    rename_log(path).map_err(|error| unusable(path, &error))
+}
+
+fn rename_log(path: &Path) -> io::Result<()> {
+    let log = with_suffix(path, "-wal");
+    if log.try_exists()? {
+        fs::rename(&log, with_suffix(&free_name(path, Timestamp::now())?, "-wal"))?;
+    }
+    remove_if_there(&with_suffix(path, "-shm"))
+}
+
+/// Checks every page and index.
+pub(super) fn verify(path: &Path, connection: &Connection) -> Result<(), InboxError> {
+    let verdict = connection
+        .query_row("PRAGMA integrity_check(1)", [], |row| codec::text(row, 0))
+        .map_err(|error| failed(path, &error))?
+        .unwrap_or_default();
+    if verdict == "ok" { Ok(()) } else { Err(damaged(path, &format!("is damaged: {verdict}"))) }
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {
@@ -214,13 +231,19 @@ pub(super) fn failed(path: &Path, error: &Error) -> InboxError {
 }
 
 /// Whether the file is to blame, and not the disk, a lock or the program: a value that cannot be read was not written
-/// here either.
+/// here, nor is there a statement of ours that fails on a database of ours (code `Unknown`), nor one that violates
+/// constraints of its tables.
 fn is_corruption(error: &Error) -> bool {
     if let Error::FromSqlConversionFailure(_, _, cause) = error {
         return cause.is::<Utf8Error>() || matches!(cause.downcast_ref(), Some(FromSqlError::InvalidType));
     }
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
-        || matches!(error, Error::InvalidColumnType(..) | Error::Utf8Error(..))
+    let violates = [ffi::SQLITE_CONSTRAINT_PRIMARYKEY, ffi::SQLITE_CONSTRAINT_ROWID, ffi::SQLITE_CONSTRAINT_UNIQUE];
+    error.sqlite_error().is_some_and(|error| violates.contains(&error.extended_code))
+        || matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown)
+        )
+        || matches!(error, Error::SqlInputError { .. } | Error::InvalidColumnType(..) | Error::Utf8Error(..))
 }
 
 /// Renames the database and its log, which go on belonging together; what they are called then. Nothing has it open.
@@ -275,6 +298,14 @@ impl Files {
     /// Whether there is no database.
     pub(super) fn is_gone(&self) -> bool {
         self.database.is_none()
+    }
+
+    /// Whether the database is another than before, and the log is still that of the one before.
+    pub(super) fn has_log_of_another(&self, before: &Self) -> bool {
+        let identity = |state: &Option<FileState>| state.as_ref().map(|state| state.identity);
+        self.log.is_some()
+            && identity(&self.log) == identity(&before.log)
+            && identity(&self.database) != identity(&before.database)
     }
 
     /// Whether they are the same files as before, whatever was written to them.

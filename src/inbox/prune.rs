@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(see(&mut clock, start, 1, 1_002), 1_002);
         assert_eq!(see(&mut clock, start, 2, 5_000), 1_002);
         assert_eq!(see(&mut clock, start, 20, 5_000), 1_002);
-        assert_eq!(see(&mut clock, start, 25, 5_001), 1_002);
+        assert_eq!(see(&mut clock, start, 25, 5_001), 1_003);
         assert_eq!(see(&mut clock, start, 26, 5_001), 5_001);
     }
 

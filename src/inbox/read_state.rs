@@ -11,11 +11,13 @@ use super::{
 };
 use crate::notice::{NoticeId, Presentation, RoomKey};
 
-/// Marks the matching notices as read.
+/// Marks the matching notices as read, found by this index.
 macro_rules! read_query {
-    ($condition:literal) => {
+    ($index:literal, $condition:literal) => {
         concat!(
-            "UPDATE notice SET read = 1, presentation = iif(presentation IS 1, 1, 2),
+            "UPDATE notice ",
+            $index,
+            " SET read = 1, presentation = iif(presentation IS 1, 1, 2),
                 content = iif(:keep_bodies, content, NULL), call_state = iif(call_state < 2, 2, call_state)
             WHERE read = 0 AND ",
             $condition
@@ -25,7 +27,7 @@ macro_rules! read_query {
 pub(super) use read_query;
 
 pub(super) const SHOW_ROOM: &str = "
-    UPDATE notice SET presentation = 1
+    UPDATE notice INDEXED BY notice_unread SET presentation = 1
     WHERE read = 0 AND kind = 0 AND presentation = 0 AND room = :room AND id <= :up_to
         AND account = (SELECT id FROM account WHERE name = :account)";
 
@@ -43,7 +45,8 @@ pub(super) fn present_messages(write: &Write<'_>, up_to: NoticeId, to: Presentat
     write
         .db
         .prepare_cached(
-            "UPDATE notice SET presentation = ?2 WHERE read = 0 AND kind = 0 AND presentation = 0 AND id <= ?1",
+            "UPDATE notice INDEXED BY notice_unread SET presentation = ?2
+            WHERE read = 0 AND kind = 0 AND presentation = 0 AND id <= ?1",
         )?
         .execute((up_to.0, to as i64))?;
     Ok(())
@@ -54,6 +57,7 @@ pub(super) fn read_messages(write: &mut Write<'_>, room: &RoomKey, up_to: Notice
     let read = write
         .db
         .prepare_cached(read_query!(
+            "INDEXED BY notice_unread",
             "kind = 0 AND room = :room AND id <= :up_to AND account = (SELECT id FROM account WHERE name = :account)"
         ))?
         .execute(named_params! {
@@ -68,13 +72,13 @@ pub(super) fn read_messages(write: &mut Write<'_>, room: &RoomKey, up_to: Notice
 pub(super) fn read_room(write: &mut Write<'_>, account: i64, room: &str) -> rusqlite::Result<()> {
     let read = write
         .db
-        .prepare_cached(read_query!("account = :account AND room = :room"))?
+        .prepare_cached(read_query!("INDEXED BY notice_unread", "account = :account AND room = :room"))?
         .execute(named_params! { ":account": account, ":room": room, ":keep_bodies": write.keep_bodies })?;
     note(write, read);
     Ok(())
 }
 
-pub(super) const READ_ACCOUNT: &str = read_query!("account = :account");
+pub(super) const READ_ACCOUNT: &str = read_query!("INDEXED BY notice_unread", "account = :account");
 
 /// Everything in the account is read, its calls too.
 pub(super) fn read_account(write: &mut Write<'_>, account: i64) -> rusqlite::Result<()> {
@@ -90,7 +94,7 @@ pub(super) fn read_account(write: &mut Write<'_>, account: i64) -> rusqlite::Res
 pub(super) fn read_one(write: &mut Write<'_>, notice: i64) -> rusqlite::Result<bool> {
     let read = write
         .db
-        .prepare_cached(read_query!("id = :id"))?
+        .prepare_cached(read_query!("", "id = :id"))?
         .execute(named_params! { ":id": notice, ":keep_bodies": write.keep_bodies })?;
     note(write, read);
     Ok(read > 0)

@@ -81,6 +81,8 @@ pub(super) struct Worker {
     database: Option<Connection>,
     /// The database's files as our last commit has left them.
     files: Option<Files>,
+    /// These were changed from outside: what is there now is to be judged.
+    suspected: Option<Files>,
     /// This run has used the database: it ought to be there.
     is_expected: bool,
     pruning: Pruning,
@@ -142,6 +144,7 @@ impl Worker {
             path: path.to_owned(),
             database: None,
             files: None,
+            suspected: None,
             is_expected: false,
             pruning: Pruning::new(retention),
             changed: ChangedSignal { notify: changed, is_raised: false },
@@ -492,6 +495,7 @@ impl Worker {
             tracing::warn!("{}: the files have changed from outside", self.path.display());
             self.database = None;
             self.is_synced = false;
+            self.suspected = self.files.take();
         }
         Ok(())
     }
@@ -505,6 +509,7 @@ impl Worker {
         let files = self.look()?;
         if self.files.as_ref().is_some_and(|before| !files.are_same(before)) {
             self.database = None;
+            self.suspected = self.files.take();
             return Err(database::unusable(&self.path, &"it was removed or replaced while it was written"));
         }
         self.files = Some(files);
@@ -512,8 +517,15 @@ impl Worker {
     }
 
     fn open_database(&mut self) -> Result<Connection, InboxError> {
-        let is_gone = self.is_expected && self.look()?.is_gone();
+        let found = self.look()?;
+        let is_gone = self.is_expected && found.is_gone();
+        if self.suspected.as_ref().is_some_and(|before| found.has_log_of_another(before)) {
+            database::set_log_aside(&self.path)?;
+        }
         let connection = database::open(&self.path, self.newest)?;
+        if self.suspected.is_some() {
+            database::verify(&self.path, &connection)?;
+        }
         let newest = database::newest(&self.path, &connection)?;
         let prepare = |pruning: &mut Pruning| {
             if newest < self.newest {
@@ -529,6 +541,7 @@ impl Worker {
             self.tell_of(Incident::Replaced { path: self.path.clone() });
         }
         self.newest = self.newest.max(newest);
+        self.suspected = None;
         self.is_expected = true;
         Ok(connection)
     }
@@ -542,6 +555,7 @@ impl Worker {
             Ok(kept_as) => {
                 self.set_aside_at = Some(Instant::now());
                 self.is_expected = false;
+                self.suspected = None;
                 self.tell_of(Incident::SetAside { path: self.path.clone(), kept_as, reason });
             }
             Err(error) => tracing::error!("{}: it cannot be set aside: {error}", self.path.display()),

@@ -68,7 +68,7 @@ fn spoil(path: &Path, table: &str, column: &str, value: &str, everywhere: bool) 
     // What forbids such values is taken out of the schema meanwhile.
     let schema = |change: &str| {
         db.execute_batch(&format!(
-            "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = {change}; PRAGMA writable_schema = RESET"
+            "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = {change} WHERE type = 'table'; PRAGMA writable_schema = RESET"
         ))
         .unwrap();
     };
@@ -158,7 +158,7 @@ async fn a_running_inbox_goes_on_with_spoilt_values() {
     for (column, value) in [("event_id", "x'ff'"), ("sender", "x'ff'"), ("room", "NULL"), ("content", "1.5")] {
         let desk = filled().await;
         desk.snapshot().await;
-        assert!(spoil(&desk.path(), "notice", column, value, true));
+        assert!(spoil(&desk.path(), "notice", column, value, false));
         goes_on(&desk, column).await;
     }
 }
@@ -192,12 +192,12 @@ async fn flipped_bytes_stop_nothing_for_long() {
         let mut answers = Vec::new();
         for number in 0..20 {
             let outcome = desk.inbox.record(message(&format!("$new{number}"), "!r").delivery()).await;
-            answers.push(outcome.is_ok());
+            answers.push(outcome.map_err(|error| error.to_string()));
             // Whoever asks may find the damage first.
             desk.inbox.snapshot(vec![key("a", "!r")]).await.ok();
             history(&desk.path(), 99).ok();
         }
-        let failed = answers.iter().filter(|answered| !**answered).count();
+        let failed = answers.iter().filter(|answer| answer.is_err()).count();
         assert!(failed <= 2, "{step}: {answers:?}");
         assert!(history(&desk.path(), 99).is_ok(), "{step}");
     }
