@@ -223,8 +223,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        accounts::{Account, AccountsFile},
-        inbox::{self, CountsScope, Retention},
+        accounts::{Account, AccountsFile, CountsScope},
+        inbox::{self, Retention},
     };
 
     #[tokio::test]

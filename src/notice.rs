@@ -9,13 +9,88 @@ use crate::push::notify::{Notification, Priority, SoundTweak, Tweaks};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct NoticeId(pub i64);
 
-/// A room of an account. A push without `room_id` belongs to the account's nameless room, the empty string.
+/// A room of an account.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RoomKey {
     /// Name of the account.
     pub account: String,
-    /// `room_id`, or empty.
-    pub room_id: String,
+    /// Which of its rooms.
+    pub room: Room,
+}
+
+impl RoomKey {
+    /// The account's room with this `room_id`.
+    #[must_use]
+    pub fn with_id(account: impl Into<String>, room_id: impl Into<String>) -> Self {
+        Self { account: account.into(), room: Room::Id(room_id.into()) }
+    }
+}
+
+/// What a room is known by. Pushes of the first protocol have no `room_id`; what stands for it then is never taken for
+/// the room id of the same text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Room {
+    /// `room_id`.
+    Id(String),
+    /// `room_alias`, without an id.
+    Alias(String),
+    /// `room_name`, without an id and an alias.
+    Name(String),
+    /// `sender`, without any of these.
+    Sender(String),
+    /// The push names nothing.
+    Unknown,
+}
+
+impl Room {
+    /// The room of a push.
+    #[must_use]
+    pub fn of_push(push: &Notification) -> Self {
+        Self::known_by(push.room_id.as_ref(), push.room_alias.as_ref(), push.room_name.as_ref(), push.sender.as_ref())
+    }
+
+    fn known_by(id: Option<&String>, alias: Option<&String>, name: Option<&String>, sender: Option<&String>) -> Self {
+        let id = id.cloned().map(Self::Id);
+        id.or_else(|| alias.cloned().map(Self::Alias))
+            .or_else(|| name.cloned().map(Self::Name))
+            .or_else(|| sender.cloned().map(Self::Sender))
+            .unwrap_or(Self::Unknown)
+    }
+
+    /// Its `room_id`, if it is known by that.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Id(id) => Some(id),
+            Self::Alias(_) | Self::Name(_) | Self::Sender(_) | Self::Unknown => None,
+        }
+    }
+
+    /// As one text: a letter for the kind, then the value.
+    #[must_use]
+    pub fn to_stored(&self) -> String {
+        match self {
+            Self::Id(id) => format!("i{id}"),
+            Self::Alias(alias) => format!("a{alias}"),
+            Self::Name(name) => format!("n{name}"),
+            Self::Sender(sender) => format!("s{sender}"),
+            Self::Unknown => String::new(),
+        }
+    }
+
+    /// The reverse of [`Room::to_stored`]; any other text is no known room.
+    #[must_use]
+    pub fn from_stored(stored: &str) -> Self {
+        let Some((kind, value)) = stored.split_at_checked(1) else { return Self::Unknown };
+        let value = value.to_owned();
+        match kind {
+            "i" => Self::Id(value),
+            "a" => Self::Alias(value),
+            "n" => Self::Name(value),
+            "s" => Self::Sender(value),
+            _ => Self::Unknown,
+        }
+    }
 }
 
 /// One event of one account. Strings are as the homeserver sent them (bounded in length, else raw).
@@ -99,7 +174,13 @@ impl Notice {
     /// The room that its popup stands for.
     #[must_use]
     pub fn room(&self) -> RoomKey {
-        RoomKey { account: self.account.clone(), room_id: self.room_id.clone().unwrap_or_default() }
+        let room = Room::known_by(
+            self.room_id.as_ref(),
+            self.room_alias.as_ref(),
+            self.room_name.as_ref(),
+            self.sender.as_ref(),
+        );
+        RoomKey { account: self.account.clone(), room }
     }
 }
 
@@ -149,4 +230,35 @@ pub struct RoomDigest {
     pub highlight: Option<Notice>,
     /// The newest few, oldest first, `newest` included.
     pub lines: Vec<Notice>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_without_id_is_known_by_alias_else_name_else_sender() {
+        let mut push = Notification::default();
+        assert_eq!(Room::of_push(&push), Room::Unknown);
+        push.sender = Some("@bob:hs".to_owned());
+        assert_eq!(Room::of_push(&push), Room::Sender("@bob:hs".to_owned()));
+        push.room_name = Some("!x:y".to_owned());
+        assert_eq!((Room::of_push(&push), Room::of_push(&push).id()), (Room::Name("!x:y".to_owned()), None));
+        push.room_alias = Some("#a:hs".to_owned());
+        assert_eq!(Room::of_push(&push), Room::Alias("#a:hs".to_owned()));
+        push.room_id = Some("!x:y".to_owned());
+        assert_eq!(Room::of_push(&push).id(), Some("!x:y"));
+    }
+
+    #[test]
+    fn a_stored_room_is_read_back_and_no_other_text_is_taken_for_one() {
+        let text = || "!x:y".to_owned();
+        let rooms = [Room::Id(text()), Room::Alias(text()), Room::Name(text()), Room::Sender(text()), Room::Unknown];
+        for room in rooms {
+            assert_eq!(Room::from_stored(&room.to_stored()), room);
+        }
+        for odd in ["", "!x:y", "\u{fffd}", "7"] {
+            assert_eq!(Room::from_stored(odd), Room::Unknown);
+        }
+    }
 }

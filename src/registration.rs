@@ -108,10 +108,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::{
-        accounts::{AccountsFile, SignIn, SignInMethod},
-        inbox::CountsScope,
-    };
+    use crate::accounts::{AccountsFile, CountsScope, SignIn, SignInMethod};
 
     fn account(app_id: &str, pushkey: &str) -> Account {
         Account {

@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     control::{Instance, InstanceError},
     failure::Failure,
-    inbox::Inbox,
+    inbox::{Inbox, OnScreen},
     intake::Intake,
     paths::Paths,
     platform::{sockets, watch::FileWatch},
@@ -91,8 +91,9 @@ impl TemporaryEndpoint {
     /// When the inbox cannot be read.
     pub(crate) async fn push_after(&self, account: &str, since: Timestamp) -> Result<Timestamp, Failure> {
         loop {
-            let news = self.inbox.news(Timestamp::now()).await?;
-            let heard = news.accounts.iter().find(|state| state.account == account).and_then(|state| state.last_push);
+            let snapshot = self.inbox.snapshot(OnScreen::default()).await?;
+            let heard =
+                snapshot.accounts.iter().find(|state| state.account == account).and_then(|state| state.last_push);
             if let Some(at) = heard.filter(|at| *at > since) {
                 return Ok(at);
             }

@@ -40,7 +40,7 @@ struct Line<'a> {
 }
 
 pub(super) fn run(context: &Context, asked: &History, out: &mut dyn Write) -> Result<(), Failure> {
-    let notices = inbox::messages(&context.paths.database, asked.limit)?;
+    let notices = inbox::history(&context.paths.database, asked.limit)?;
     if asked.json {
         for notice in &notices {
             writeln!(out, "{}", output::json(&line(notice))?)?;

@@ -192,10 +192,11 @@ fn spend<'a>(bucket: &mut TokenBucket, rooms: impl Iterator<Item = &'a RoomKey>,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inbox::Snapshot;
 
     fn waiting(number: i64) -> WaitingRoom {
         WaitingRoom {
-            room: RoomKey { account: "home".into(), room_id: format!("!{number}") },
+            room: RoomKey::with_id("home", format!("!{number}")),
             count: 1,
             newest: NoticeId(number),
             newest_highlight: None,

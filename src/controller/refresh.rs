@@ -1,7 +1,5 @@
 //! From the inbox to the desktop: what is shown, rings, sounds and goes away.
 
-use std::path::Path;
-
 use jiff::{Timestamp, Zoned};
 use tokio::time::Instant;
 
@@ -17,7 +15,7 @@ use crate::{
         Desktop, OpenTarget,
         tray_view::{Badge, MenuNotice, TrayState, TrayView},
     },
-    inbox::{InboxError, OnScreen, Snapshot, Tally},
+    inbox::{InboxError, Incident, OnScreen, Snapshot, Tally},
     notice::{Call, CallState, Notice, NoticeId, Presentation, RoomDigest, RoomKey},
     present::{
         self, RenderOptions,
@@ -68,8 +66,8 @@ impl<D: Desktop> Controller<D> {
     }
 
     async fn update(&mut self, now: Instant) -> Result<(), InboxError> {
-        if let Some(kept_as) = self.parts.inbox.take_incident().await? {
-            self.inbox_was_damaged(&kept_as);
+        while let Some(incident) = self.parts.inbox.take_incident().await? {
+            self.inbox_was_damaged(&incident);
         }
         self.pending.write(&self.parts.inbox).await?;
         self.parts.inbox.expire_calls(self.calls.wall_clock(Timestamp::now(), now)).await?;
@@ -95,12 +93,8 @@ impl<D: Desktop> Controller<D> {
     }
 
     /// The person is told, and the new inbox what only the old one knew.
-    pub(super) fn inbox_was_damaged(&mut self, kept_as: &Path) {
-        let reason = format!(
-            "A new one was begun: new messages are shown as ever, older ones are no longer listed. The old one is kept as {}.",
-            kept_as.display()
-        );
-        self.problem(ProblemKind::Damage, reason);
+    pub(super) fn inbox_was_damaged(&mut self, incident: &Incident) {
+        self.problem(ProblemKind::Damage, incident.to_string());
         self.pending.inbox_is_new();
         if let Some(pause) = self.pause {
             self.pending.set(PAUSED_UNTIL, Some(pause.until().to_string()));

@@ -19,14 +19,14 @@ const TOO_LITTLE: u64 = MIB;
 pub(super) async fn check(paths: &Paths, accounts: &Result<Accounts, AccountsError>) -> Vec<Finding> {
     let database = paths.database.clone();
     // Part of the time is for the call to come back.
-    let looked = with_deadline(DEADLINE, move || inbox::check_up(&database, DEADLINE / 2)).await;
+    let looked = with_deadline(DEADLINE, move || inbox::check_integrity(&database, DEADLINE / 2)).await;
     let mut findings = vec![database_of(paths, looked)];
     findings.extend(disk(paths));
     findings.push(list(paths, accounts));
     findings
 }
 
-fn database_of(paths: &Paths, looked: Option<Result<Option<inbox::Checkup>, InboxError>>) -> Finding {
+fn database_of(paths: &Paths, looked: Option<Result<Option<inbox::Integrity>, InboxError>>) -> Finding {
     const PART: &str = "database";
     let path = paths.database.display();
     match looked {

@@ -1,12 +1,9 @@
-//! The table of accounts: their numbers.
+//! The accounts' numbers, and what `counts` do to them.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{
-    changes::Write,
-    counts::Numbers,
-    rows::{count, stored},
-};
+use super::codec::{self, MAX_COUNT, stored};
+use crate::push::notify::Counts;
 
 /// An account's row: loaded, changed and saved within one transaction.
 #[derive(Debug)]
@@ -16,22 +13,54 @@ pub(super) struct Account {
     /// When a push last came for it, in milliseconds; `None`: its numbers were forgotten.
     pub(super) last_push: Option<i64>,
     pub(super) numbers: Numbers,
-    /// Messages and calls in it that are not read.
-    pub(super) unread_notices: u64,
-    /// Notices of it that are kept.
-    pub(super) notices: u64,
-    /// Its messages up to this one are read, though not all of their rows say so yet; `None`: they do.
-    pub(super) read_up_to: Option<i64>,
+}
+
+/// An account's numbers, as its `counts` have set them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Numbers {
+    /// Whether it has ever sent `counts`.
+    pub(super) sent: bool,
+    /// What is unread in it.
+    pub(super) unread: u64,
+    /// `missed_calls`, if it has ever sent it.
+    pub(super) missed_calls: Option<u64>,
+}
+
+impl Numbers {
+    /// Takes over a push's `counts`, which make `unread` of the account. Once it has sent `missed_calls`, leaving it out
+    /// means zero.
+    fn set(&mut self, counts: Counts, unread: u64) {
+        let missed_calls = counts.missed_calls.or(self.missed_calls.map(|_| 0));
+        *self = Self { sent: true, unread, missed_calls };
+    }
+
+    /// Sets every number to zero; what the account is known to send stays known.
+    pub(super) fn clear(&mut self) {
+        *self = Self { sent: self.sent, unread: 0, missed_calls: self.missed_calls.map(|_| 0) };
+    }
+
+    /// What the badge counts: an account that never sent `counts` is counted by its unread notices.
+    pub(super) fn badge(&self, unread_notices: u64) -> u64 {
+        if self.sent { self.unread } else { unread_notices }
+    }
+
+    /// What the mark for missed calls counts: once the server has sent its number, that alone.
+    pub(super) fn missed(&self, derived: u64) -> u64 {
+        self.missed_calls.unwrap_or(derived)
+    }
+}
+
+/// The `counts` of a push within what can be added up and stored.
+pub(super) fn bounded(counts: Counts) -> Counts {
+    Counts {
+        unread: counts.unread.min(MAX_COUNT),
+        missed_calls: counts.missed_calls.map(|missed| missed.min(MAX_COUNT)),
+    }
 }
 
 macro_rules! account_query {
     ($rest:literal) => {
-        concat!(
-            "SELECT id, name, last_push, sent_counts, unread, room_sum, missed_calls, unread_notices, notices,
-                read_up_to
-            FROM account ",
-            $rest
-        )
+        concat!("SELECT id, name, last_push, sends_counts, unread, missed_calls FROM account ", $rest)
     };
 }
 
@@ -44,87 +73,118 @@ impl Account {
             return Ok(known);
         }
         db.prepare_cached("INSERT INTO account (name) VALUES (?1)")?.execute([name])?;
-        Self::load(db, db.last_insert_rowid())
+        let name = name.to_owned();
+        Ok(Self { id: db.last_insert_rowid(), name, last_push: None, numbers: Numbers::default() })
     }
 
-    /// Loads the account with this row.
-    pub(super) fn load(db: &Connection, id: i64) -> rusqlite::Result<Self> {
-        db.prepare_cached(account_query!("WHERE id = ?1"))?.query_row([id], Self::from_row)
+    /// Loads the account with this row, if there is one.
+    pub(super) fn find(db: &Connection, id: i64) -> rusqlite::Result<Option<Self>> {
+        db.prepare_cached(account_query!("WHERE id = ?1"))?.query_row([id], Self::from_row).optional()
     }
 
-    /// Loads every account that has been heard of.
+    /// Loads all accounts, also those whose numbers were forgotten.
     pub(super) fn all(db: &Connection) -> rusqlite::Result<Vec<Self>> {
-        db.prepare_cached(account_query!("WHERE last_push IS NOT NULL OR unread_notices > 0 ORDER BY name"))?
-            .query_map([], Self::from_row)?
-            .collect()
-    }
-
-    /// Loads one of which some rows do not say yet that they were read.
-    pub(super) fn being_read(db: &Connection) -> rusqlite::Result<Option<Self>> {
-        db.prepare_cached(account_query!("WHERE read_up_to IS NOT NULL LIMIT 1"))?
-            .query_row([], Self::from_row)
-            .optional()
+        db.prepare_cached(account_query!("ORDER BY name"))?.query_map([], Self::from_row)?.collect()
     }
 
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
-            id: row.get(0)?,
-            name: row.get(1)?,
-            last_push: row.get(2)?,
+            id: codec::number(row, 0)?,
+            name: codec::text(row, 1)?.unwrap_or_default(),
+            last_push: codec::integer(row, 2)?,
             numbers: Numbers {
-                sent: row.get(3)?,
-                unread: count(row.get(4)?),
-                room_sum: count(row.get(5)?),
-                missed_calls: row.get::<_, Option<i64>>(6)?.map(count),
+                sent: codec::flag(row, 3)?,
+                unread: codec::count(row, 4)?,
+                missed_calls: codec::integer(row, 5)?.map(|missed| u64::try_from(missed).unwrap_or(0).min(MAX_COUNT)),
             },
-            unread_notices: count(row.get(7)?),
-            notices: count(row.get(8)?),
-            read_up_to: row.get(9)?,
         })
     }
 
     /// Writes it back.
     pub(super) fn save(&self, db: &Connection) -> rusqlite::Result<()> {
-        let Numbers { sent, unread, room_sum, missed_calls } = self.numbers;
+        let Numbers { sent, unread, missed_calls } = self.numbers;
         db.prepare_cached(
-            "UPDATE account SET last_push = ?, sent_counts = ?, unread = ?, room_sum = ?, missed_calls = ?,
-                unread_notices = ?, notices = ?, read_up_to = ?
-            WHERE id = ?",
+            "UPDATE account SET last_push = ?, sends_counts = ?, unread = ?, missed_calls = ? WHERE id = ?",
         )?
-        .execute(params![
-            self.last_push,
-            sent,
-            stored(unread),
-            stored(room_sum),
-            missed_calls.map(stored),
-            stored(self.unread_notices),
-            stored(self.notices),
-            self.read_up_to,
-            self.id,
-        ])?;
+        .execute(params![self.last_push, sent, stored(unread), missed_calls.map(stored), self.id])?;
         Ok(())
     }
 
-    /// Whether this message was read with all others, whatever its row says.
-    pub(super) fn has_read(&self, notice: i64) -> bool {
-        self.read_up_to.is_some_and(|up_to| notice <= up_to)
+    /// Takes over a push's `counts`: of this room where they stand for rooms, else of the whole account; then the
+    /// numbers of its rooms are no longer known.
+    pub(super) fn count(&mut self, db: &Connection, counts: Counts, room: Option<&str>) -> rusqlite::Result<()> {
+        let Some(room) = room else {
+            self.forget_rooms(db)?;
+            self.numbers.set(counts, counts.unread);
+            return Ok(());
+        };
+        db.prepare_cached(
+            "INSERT INTO room_count VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET unread = excluded.unread",
+        )?
+        .execute((self.id, room, stored(counts.unread)))?;
+        let sum = db
+            .prepare_cached(
+                "SELECT CAST(total(max(0, min(unread, 4294967295))) AS INTEGER) FROM room_count WHERE account = ?1",
+            )?
+            .query_row([self.id], |row| codec::count(row, 0))?;
+        self.numbers.set(counts, sum);
+        Ok(())
     }
 
-    /// So many of its notices are no longer unread.
-    pub(super) fn was_read(&mut self, notices: usize) {
-        self.unread_notices = self.unread_notices.saturating_sub(notices as u64);
-    }
-
-    /// Sets every number of it to zero, those of its rooms too, and reads everything in it.
-    pub(super) fn clear(&mut self, write: &mut Write<'_>) -> rusqlite::Result<()> {
+    /// Sets every number of it to zero, those of its rooms too.
+    pub(super) fn clear(&mut self, db: &Connection) -> rusqlite::Result<()> {
         self.numbers.clear();
-        super::rooms::forget_numbers(write.db, self.id)?;
-        super::marks::read_account(write, self)
+        self.forget_rooms(db)
     }
 
-    /// It is not known any more: as if no push had ever come for it. Its notices stay as history.
-    pub(super) fn forget(&mut self) {
+    /// It is not known any more: as if no push had ever come for it.
+    pub(super) fn forget(&mut self, db: &Connection) -> rusqlite::Result<()> {
         self.last_push = None;
         self.numbers = Numbers::default();
+        self.forget_rooms(db)
+    }
+
+    fn forget_rooms(&self, db: &Connection) -> rusqlite::Result<()> {
+        db.prepare_cached("DELETE FROM room_count WHERE account = ?1")?.execute([self.id])?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(unread: u64, missed_calls: Option<u64>) -> Counts {
+        Counts { unread, missed_calls }
+    }
+
+    #[test]
+    fn who_never_sent_counts_is_counted_by_notices() {
+        let mut numbers = Numbers::default();
+        assert_eq!(numbers.badge(6), 6);
+        numbers.clear();
+        assert_eq!(numbers.badge(6), 6);
+        numbers.set(counts(0, None), 0);
+        assert_eq!(numbers.badge(6), 0);
+    }
+
+    #[test]
+    fn once_missed_calls_were_sent_they_alone_count_and_left_out_they_are_zero() {
+        let mut numbers = Numbers::default();
+        numbers.set(counts(1, None), 1);
+        assert_eq!(numbers.missed(2), 2);
+        numbers.set(counts(1, Some(5)), 1);
+        assert_eq!(numbers.missed(2), 5);
+        numbers.set(counts(1, None), 1);
+        assert_eq!(numbers.missed(2), 0);
+        numbers.clear();
+        assert_eq!((numbers.missed(2), numbers.badge(3)), (0, 0));
+    }
+
+    #[test]
+    fn absurd_numbers_stay_summable() {
+        let absurd = bounded(counts(u64::MAX, Some(u64::MAX)));
+        assert_eq!(absurd, counts(MAX_COUNT, Some(MAX_COUNT)));
+        assert_eq!(bounded(counts(7, None)), counts(7, None));
     }
 }

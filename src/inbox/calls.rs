@@ -1,8 +1,12 @@
-//! Calls: how long they ring and what becomes of them. The rules first (pure), then their table.
+//! Calls: how long they ring and what becomes of them. The rules first (pure), then their columns of the notices.
 
-use rusqlite::{Connection, OptionalExtension, named_params};
+use rusqlite::{Connection, named_params};
 
-use super::{accounts::Account, changes::Write, marks};
+use super::{
+    codec,
+    read_state::{self, read_query},
+    transaction::Write,
+};
 use crate::{
     notice::{CallState, NoticeId, Presentation},
     push::event::CallEnding,
@@ -65,170 +69,103 @@ impl Ring {
         let state = if is_late { unanswered(derive_missed) } else { CallState::Ringing };
         Self { call_id, deadline, state, derive_missed }
     }
-
-    /// Keeps it with its notice.
-    pub(super) fn insert(&self, db: &Connection, notice: i64, account: i64, room: i64) -> rusqlite::Result<()> {
-        db.prepare_cached(
-            "INSERT INTO call (notice, account, room, call_id, deadline, state, derive_missed)
-            VALUES (:notice, :account, :room, :call_id, :deadline, :state, :derive_missed)",
-        )?
-        .execute(named_params! {
-            ":notice": notice, ":account": account, ":room": room, ":call_id": self.call_id,
-            ":deadline": self.deadline, ":state": self.state as i64, ":derive_missed": self.derive_missed,
-        })?;
-        Ok(())
-    }
-}
-
-/// A call that rings or was missed.
-struct Active {
-    notice: i64,
-    account: i64,
-    state: CallState,
-    derive_missed: bool,
-    caller: Option<String>,
-}
-
-macro_rules! active_query {
-    ($condition:literal) => {
-        concat!(
-            "SELECT c.notice, c.account, c.state, c.derive_missed, n.sender
-            FROM call c INDEXED BY call_active CROSS JOIN notice n ON n.id = c.notice
-            WHERE c.state < 2 AND ",
-            $condition
-        )
-    };
-}
-
-impl Active {
-    fn select(db: &Connection, query: &str, parameters: impl rusqlite::Params) -> rusqlite::Result<Vec<Self>> {
-        db.prepare_cached(query)?
-            .query_map(parameters, |row| {
-                Ok(Self {
-                    notice: row.get(0)?,
-                    account: row.get(1)?,
-                    state: state(row.get(2)?),
-                    derive_missed: row.get(3)?,
-                    caller: row.get(4)?,
-                })
-            })?
-            .collect()
-    }
-
-    fn become_state(&self, write: &mut Write<'_>, account: &mut Account, state: CallState) -> rusqlite::Result<()> {
-        match state {
-            CallState::Ringing => Ok(()),
-            CallState::Missed => {
-                write.db.prepare_cached("UPDATE call SET state = 1 WHERE notice = ?1")?.execute([self.notice])?;
-                Ok(())
-            }
-            CallState::Over => end(write, account, self.notice),
-        }
-    }
-}
-
-/// Reads a stored state.
-pub(super) fn state(stored: i64) -> CallState {
-    match stored {
-        0 => CallState::Ringing,
-        1 => CallState::Missed,
-        _ => CallState::Over,
-    }
 }
 
 /// An event says that a call is over.
 pub(super) fn end_by_event(
     write: &mut Write<'_>,
-    account: &mut Account,
-    (room, call_id): (i64, &str),
+    (account, room, call_id): (i64, &str, &str),
     (ending, sender): (CallEnding, Option<&str>),
 ) -> rusqlite::Result<()> {
-    let query = active_query!("c.account = ?1 AND c.room = ?2 AND c.call_id = ?3");
-    for call in Active::select(write.db, query, (account.id, room, call_id))? {
-        let by_caller = sender.is_some() && call.caller.as_deref() == sender;
-        call.become_state(write, account, after(call.state, ending, by_caller, call.derive_missed))?;
+    let calls: Vec<_> = write
+        .db
+        .prepare_cached(
+            "SELECT id, call_state, call_derive_missed, sender FROM notice INDEXED BY notice_call
+            WHERE call_state < 2 AND account = ?1 AND room = ?2 AND call_id = ?3",
+        )?
+        .query_map((account, room, call_id), |row| {
+            Ok((codec::number(row, 0)?, codec::call_state(row, 1)?, codec::flag(row, 2)?, codec::text(row, 3)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    for (notice, state, derive_missed, caller) in calls {
+        let by_caller = sender.is_some() && caller.as_deref() == sender;
+        match after(state, ending, by_caller, derive_missed) {
+            CallState::Ringing => {}
+            CallState::Missed => {
+                write.db.prepare_cached("UPDATE notice SET call_state = 1 WHERE id = ?1")?.execute([notice])?;
+            }
+            CallState::Over => {
+                read_state::read_one(write, notice)?;
+            }
+        }
     }
     Ok(())
 }
 
 /// Whether a call rings whose deadline is at or before `now` (milliseconds).
-pub(super) fn is_ring_out_due(db: &Connection, now: i64) -> rusqlite::Result<bool> {
-    db.prepare_cached("SELECT 1 FROM call INDEXED BY call_active WHERE state < 2 AND state = 0 AND deadline <= ?1")?
-        .exists([now])
-}
-
-/// Ends the ringing of calls whose deadline is at or before `now` (milliseconds).
-pub(super) fn ring_out(write: &mut Write<'_>, now: i64) -> rusqlite::Result<()> {
-    for call in Active::select(write.db, active_query!("c.state = 0 AND c.deadline <= ?1"), [now])? {
-        let mut account = Account::load(write.db, call.account)?;
-        call.become_state(write, &mut account, unanswered(call.derive_missed))?;
-        account.save(write.db)?;
-    }
-    Ok(())
-}
-
-/// Ends the calls of an account, or of one of its rooms: they were acknowledged elsewhere.
-pub(super) fn end_all(write: &mut Write<'_>, account: &mut Account, room: Option<i64>) -> rusqlite::Result<()> {
-    let calls = match room {
-        Some(room) => Active::select(write.db, active_query!("c.account = ?1 AND c.room = ?2"), (account.id, room))?,
-        None => Active::select(write.db, active_query!("c.account = ?1"), [account.id])?,
-    };
-    calls.iter().try_for_each(|call| end(write, account, call.notice))
-}
-
-/// A call neither rings nor is missed any more, and its notice is read.
-pub(super) fn end(write: &mut Write<'_>, account: &mut Account, notice: i64) -> rusqlite::Result<()> {
-    let ended =
-        write.db.prepare_cached("UPDATE call SET state = 2 WHERE notice = ?1 AND state < 2")?.execute([notice])?;
-    if ended > 0 {
-        account.was_read(1);
-        marks::read_one(write, notice)?;
-        write.changes.zero_call(&account.name, NoticeId(notice));
-    }
-    Ok(())
+pub(super) fn is_expiry_due(db: &Connection, now: i64) -> rusqlite::Result<bool> {
+    db.prepare_cached(
+        "SELECT 1 FROM notice INDEXED BY notice_call WHERE call_state < 2 AND call_state = 0 AND call_deadline <= ?1",
+    )?
+    .exists([now])
 }
 
 /// Ends the call that the person opened or dismissed here.
 pub(super) fn end_here(write: &mut Write<'_>, notice: NoticeId) -> rusqlite::Result<()> {
-    let account: Option<i64> = write
+    write
         .db
-        .prepare_cached("SELECT account FROM call WHERE notice = ?1")?
-        .query_row([notice.0], |row| row.get(0))
-        .optional()?;
-    if let Some(account) = account {
-        let mut account = Account::load(write.db, account)?;
-        end(write, &mut account, notice.0)?;
-        account.save(write.db)?;
-    }
+        .prepare_cached(read_query!("", "id = :id AND call_state < 2"))?
+        .execute(named_params! { ":id": notice.0, ":keep_bodies": write.keep_bodies })
+        .map(drop)
+}
+
+/// Ends the ringing of calls whose deadline is at or before `now` (milliseconds).
+pub(super) fn expire(write: &mut Write<'_>, now: i64) -> rusqlite::Result<()> {
+    let missed = write
+        .db
+        .prepare_cached(
+            "UPDATE notice INDEXED BY notice_call SET call_state = 1
+            WHERE call_state < 2 AND call_state = 0 AND call_deadline <= ?1 AND call_derive_missed = 1",
+        )?
+        .execute([now])?;
+    let over = write
+        .db
+        .prepare_cached(read_query!(
+            "INDEXED BY notice_call",
+            "call_state < 2 AND call_state = 0 AND call_deadline <= :now"
+        ))?
+        .execute(named_params! { ":now": now, ":keep_bodies": write.keep_bodies })?;
+    write.changes.is_visible |= missed > 0 || over > 0;
     Ok(())
 }
 
-/// The popup of a call in this state was shown, or never will be. That of a ringing call says nothing about the popup
-/// of the missed call that it may have become meanwhile.
-pub(super) fn present(write: &Write<'_>, notice: NoticeId, to: Presentation, of: CallState) -> rusqlite::Result<()> {
-    let db = write.db;
-    db.prepare_cached("UPDATE notice SET presentation = ?2 WHERE id = ?1 AND kind = 1 AND presentation = 0")?
-        .execute((notice.0, to as i64))?;
-    if of == CallState::Missed {
-        db.prepare_cached("UPDATE call SET missed_shown = 1 WHERE notice = ?1 AND state = 1")?.execute([notice.0])?;
+/// The popup of a call in this state was shown. That of a ringing call says nothing about the popup of the missed call
+/// that it may have become meanwhile.
+pub(super) fn show(write: &Write<'_>, notice: NoticeId, state: CallState) -> rusqlite::Result<()> {
+    write
+        .db
+        .prepare_cached("UPDATE notice SET presentation = ?2 WHERE id = ?1 AND kind = 1 AND presentation = 0")?
+        .execute((notice.0, Presentation::Shown as i64))?;
+    if state == CallState::Missed {
+        write
+            .db
+            .prepare_cached("UPDATE notice SET call_missed_shown = 1 WHERE id = ?1 AND call_state = 1")?
+            .execute([notice.0])?;
     }
     Ok(())
-}
-
-/// Calls with a popup that was not shown yet.
-fn unpresented(db: &Connection) -> rusqlite::Result<Vec<Active>> {
-    Active::select(db, active_query!("(n.presentation = 0 OR (c.state = 1 AND c.missed_shown = 0))"), [])
-}
-
-/// Whether every popup of a call was shown or settled.
-pub(super) fn none_to_present(db: &Connection) -> rusqlite::Result<bool> {
-    unpresented(db).map(|calls| calls.is_empty())
 }
 
 /// Settles the popups of all calls that ring or were missed.
 pub(super) fn settle_all(write: &Write<'_>) -> rusqlite::Result<()> {
-    let calls = unpresented(write.db)?;
-    calls.iter().try_for_each(|call| present(write, NoticeId(call.notice), Presentation::Settled, CallState::Missed))
+    write
+        .db
+        .prepare_cached(
+            "UPDATE notice INDEXED BY notice_call SET presentation = iif(presentation IS 1, 1, 2),
+                call_missed_shown = iif(call_state = 1, 1, call_missed_shown)
+            WHERE call_state < 2 AND (presentation = 0 OR (call_state = 1 AND call_missed_shown = 0))",
+        )?
+        .execute([])?;
+    Ok(())
 }
 
 #[cfg(test)]

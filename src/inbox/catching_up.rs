@@ -6,29 +6,28 @@
 use std::{collections::HashSet, sync::Arc};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, named_params};
+use rusqlite::Connection;
 
 use super::{
-    CountsScope, Delivery, Inbox, InboxError, Recipient,
+    Delivery, Inbox, InboxError, Recipient,
     accounts::Account,
-    calls,
-    changes::Write,
-    marks,
+    codec::{self, Known, stored},
+    read_state,
     record::record,
-    rooms::{self, Room},
-    rows::{Kind, Known, stored, time},
+    transaction::Write,
 };
 use crate::{
-    notice::Presentation,
+    accounts::CountsScope,
+    notice::Room,
     push::notify::{Notification, Tweaks},
 };
 
-/// How many unread notices are looked after at once, the newest.
+/// How many unread notices are told at once, the newest.
 const MOST_UNREAD: usize = 500;
 
 /// Where an account stands before it is caught up with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct CatchUpState {
     /// Everything that its homeserver listed up to this time of the homeserver's is known; `None`: never caught up with.
     pub mark: Option<Timestamp>,
     /// When catching up last completed.
@@ -59,7 +58,7 @@ pub struct CaughtUp {
     /// Whether calls that nobody took become missed calls here.
     pub derive_missed_calls: bool,
     /// Events that may not be known, oldest first.
-    pub missed: Vec<Missed>,
+    pub missed: Vec<MissedEvent>,
     /// Events that were read elsewhere.
     pub read: Vec<String>,
     /// Events that the homeserver lists as unread.
@@ -85,7 +84,7 @@ pub struct ListedUnread {
 
 /// An event that no push may have brought.
 #[derive(Debug, Clone)]
-pub struct Missed {
+pub struct MissedEvent {
     /// It, as a push would have brought it.
     pub notification: Arc<Notification>,
     /// What the push rules want of it.
@@ -99,35 +98,35 @@ impl Inbox {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn standing(&self, account: Arc<str>) -> Result<Standing, InboxError> {
-        self.ask(move |worker| worker.read(|db| standing(db, &account))).await
+    pub async fn catch_up_state(&self, account: Arc<str>) -> Result<CatchUpState, InboxError> {
+        self.ask(move |worker| worker.read(|db| catch_up_state(db, &account))).await
     }
 
-    /// Takes over what catching up has found. All of it is on disk when this returns, and raises `news` if it says
-    /// anything new; how many events were not known.
+    /// Takes over what catching up has found. All of it is on disk when this returns, and raises the `changed` signal if
+    /// it says anything new; how many events were not known.
     ///
     /// # Errors
     /// When it is not on disk: then nothing of it is.
-    pub async fn take_over(&self, caught_up: CaughtUp) -> Result<usize, InboxError> {
-        self.ask(move |worker| worker.write(|write| take_over(write, &caught_up))).await
+    pub async fn apply_catch_up(&self, caught_up: CaughtUp) -> Result<usize, InboxError> {
+        self.ask(move |worker| worker.write(|write| apply_catch_up(write, &caught_up))).await
     }
 
-    /// Whether the person was told that this session of the account is over.
+    /// Whether the user was told that this session of the account is over.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn was_told_of_end(&self, account: Arc<str>, session: String) -> Result<bool, InboxError> {
-        let query = "SELECT 1 FROM catching_up WHERE account = ?1 AND told_session = ?2";
+    pub async fn is_logout_notified(&self, account: Arc<str>, session: String) -> Result<bool, InboxError> {
+        let query = "SELECT 1 FROM account WHERE name = ?1 AND logout_notified = ?2";
         self.ask(move |worker| worker.read(|db| db.prepare_cached(query)?.exists((&*account, session)))).await
     }
 
-    /// The person was told that this session of the account is over; `None`: it goes on.
+    /// The user was told that this session of the account is over; `None`: that notification no longer counts.
     ///
     /// # Errors
     /// When it could not be written down.
-    pub async fn told_of_end(&self, account: Arc<str>, session: Option<String>) -> Result<(), InboxError> {
-        let update = "INSERT INTO catching_up (account, told_session) VALUES (?1, ?2)
-            ON CONFLICT DO UPDATE SET told_session = excluded.told_session";
+    pub async fn set_logout_notified(&self, account: Arc<str>, session: Option<String>) -> Result<(), InboxError> {
+        let update = "INSERT INTO account (name, logout_notified) VALUES (?1, ?2)
+            ON CONFLICT DO UPDATE SET logout_notified = excluded.logout_notified";
         self.ask(move |worker| {
             worker.write(|write| write.db.prepare_cached(update)?.execute((&*account, session)).map(drop))
         })
@@ -135,68 +134,58 @@ impl Inbox {
     }
 }
 
-fn standing(db: &Connection, account: &str) -> rusqlite::Result<Standing> {
-    let stood = db
-        .prepare_cached("SELECT mark, completed_at FROM catching_up WHERE account = ?1")?
-        .query_row([account], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?)))
-        .optional()?;
-    let (mark, completed_at) = stood.unwrap_or_default();
+fn catch_up_state(db: &Connection, account: &str) -> rusqlite::Result<CatchUpState> {
+    let mut stood = db.prepare_cached("SELECT caught_up_to, caught_up_at FROM account WHERE name = ?1")?;
+    let mut stood = stood.query([account])?;
+    let (mark, completed_at) = match stood.next()? {
+        Some(row) => (codec::optional_time(row, 0)?, codec::optional_time(row, 1)?),
+        None => (None, None),
+    };
     let unread = db
         .prepare_cached(
-            "SELECT n.event_id, n.received_at FROM account a CROSS JOIN notice n ON n.account = a.id
-            WHERE a.name = :account AND n.read = 0 AND n.kind = 0 AND n.id > coalesce(a.read_up_to, 0)
-                AND n.event_id IS NOT NULL
-            UNION ALL SELECT n.event_id, n.received_at
-            FROM call c INDEXED BY call_active CROSS JOIN account a ON a.id = c.account
-                CROSS JOIN notice n ON n.id = c.notice
-            WHERE c.state < 2 AND a.name = :account AND n.event_id IS NOT NULL
-            ORDER BY 2 DESC LIMIT :most",
+            "SELECT event_id, received_at FROM notice INDEXED BY notice_unread
+            WHERE read = 0 AND event_id IS NOT NULL AND account = (SELECT id FROM account WHERE name = ?1)
+            ORDER BY received_at DESC, id DESC LIMIT ?2",
         )?
-        .query_map(named_params! { ":account": account, ":most": stored(MOST_UNREAD as u64) }, |row| {
-            Ok(UnreadEvent { event_id: row.get(0)?, received_at: time(row.get(1)?) })
+        .query_map((account, stored(MOST_UNREAD as u64)), |row| {
+            Ok(UnreadEvent { event_id: codec::text(row, 0)?.unwrap_or_default(), received_at: codec::time(row, 1)? })
         })?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(Standing { mark: mark.map(time), completed_at: completed_at.map(time), unread })
+    Ok(CatchUpState { mark, completed_at, unread })
 }
 
-fn take_over(write: &mut Write<'_>, caught_up: &CaughtUp) -> rusqlite::Result<usize> {
+pub(super) fn apply_catch_up(write: &mut Write<'_>, caught_up: &CaughtUp) -> rusqlite::Result<usize> {
     let before = Account::named(write.db, &caught_up.account)?;
     let missed = keep_missed(write, &before, caught_up)?;
-    write.memory.open_rows.close(write.db)?;
-    let mut account = Account::load(write.db, before.id)?;
+    let mut account = Account::named(write.db, &caught_up.account)?;
     // No push came.
     account.last_push = before.last_push;
     let read = caught_up.missed.iter().filter(|missed| missed.read);
     let read = read.filter_map(|missed| missed.notification.event_id.as_deref());
     let mut was_read = false;
     for event_id in read.chain(caught_up.read.iter().map(String::as_str)) {
-        was_read |= read_event(write, &mut account, event_id)?;
+        was_read |= read_state::read_event(write, account.id, event_id)?;
     }
     if missed > 0 || was_read || caught_up.is_all {
         let number = account.numbers.unread;
         recount(write, &mut account, caught_up)?;
-        write.changes.are_news |= was_read || account.numbers.unread != number;
+        write.changes.is_visible |= account.numbers.unread != number;
     }
     account.save(write.db)?;
-    if missed > 0 {
-        write.changes.catch_up(caught_up.is_whole);
-    }
-    write
-        .db
-        .prepare_cached(
-            "INSERT INTO catching_up (account, mark, completed_at) VALUES (?1, ?2, ?3)
-            ON CONFLICT DO UPDATE SET mark = excluded.mark, completed_at = excluded.completed_at",
-        )?
-        .execute((&*caught_up.account, caught_up.mark.as_millisecond(), caught_up.at.as_millisecond()))?;
+    write.db.prepare_cached("UPDATE account SET caught_up_to = ?2, caught_up_at = ?3 WHERE id = ?1")?.execute((
+        account.id,
+        caught_up.mark.as_millisecond(),
+        caught_up.at.as_millisecond(),
+    ))?;
     Ok(missed)
 }
 
 /// Records those that are not known; how many.
 fn keep_missed(write: &mut Write<'_>, account: &Account, caught_up: &CaughtUp) -> rusqlite::Result<usize> {
     let mut kept = 0;
-    for Missed { notification, tweaks, .. } in &caught_up.missed {
-        let key = notification.event_id.as_deref().unwrap_or_default();
-        if Known::find(write.db, &write.memory.keys, account, key)?.is_some() {
+    for MissedEvent { notification, tweaks, .. } in &caught_up.missed {
+        let event_id = notification.event_id.as_deref().unwrap_or_default();
+        if Known::by_event_id(write.db, account.id, event_id)?.is_some() {
             continue;
         }
         let recipient = Recipient {
@@ -206,43 +195,16 @@ fn keep_missed(write: &mut Write<'_>, account: &Account, caught_up: &CaughtUp) -
             fetches_details: false,
             tweaks: tweaks.clone(),
         };
-        record(
-            write,
-            &Delivery {
-                notification: Arc::clone(notification),
-                recipients: vec![recipient],
-                received_at: caught_up.at,
-                replayed: true,
-            },
-        )?;
+        let delivery = Delivery {
+            notification: Arc::clone(notification),
+            recipients: vec![recipient],
+            received_at: caught_up.at,
+            replayed: true,
+        };
+        record(write, &delivery)?;
         kept += 1;
     }
     Ok(kept)
-}
-
-/// An event was read elsewhere: that of a message or a call. Whether it was unread here.
-pub(super) fn read_event(write: &mut Write<'_>, account: &mut Account, event_id: &str) -> rusqlite::Result<bool> {
-    let event = Known::find(write.db, &write.memory.keys, account, event_id)?;
-    let Some(event) = event.filter(|event| !event.read) else { return Ok(false) };
-    match event.kind {
-        Kind::Silent => return Ok(false),
-        Kind::Call => calls::end(write, account, event.id)?,
-        Kind::Message => {
-            marks::read_one(write, event.id)?;
-            account.was_read(1);
-            let mut room = Room::load(write.db, event.room)?;
-            if event.presentation != Presentation::Settled {
-                room.unread = room.unread.saturating_sub(1);
-            }
-            if event.presentation == Presentation::Waiting {
-                room.lost(write.db, event.id)?;
-            }
-            room.save(write.db)?;
-            let key = rooms::key(write.db, event.room)?;
-            if room.unread == 0 { write.changes.zero_room(key) } else { write.changes.change_room(key) }
-        }
-    }
-    Ok(true)
 }
 
 /// The account's number becomes what is unread here or is listed as unread, until the next push says what it is: pushes
@@ -254,13 +216,13 @@ fn recount(write: &Write<'_>, account: &mut Account, caught_up: &CaughtUp) -> ru
         return Ok(());
     }
     account.numbers.unread = if caught_up.counts_rooms {
-        let mut rooms = unread_rooms(write.db, account)?;
-        rooms.extend(caught_up.listed_unread.iter().map(|listed| listed.room_id.clone()));
+        let mut rooms = unread_rooms(write.db, account.id)?;
+        rooms.extend(caught_up.listed_unread.iter().map(|listed| Room::Id(listed.room_id.clone()).to_stored()));
         rooms.len() as u64
     } else {
-        let mut unread = account.unread_notices;
+        let mut unread = read_state::unread(write.db, account.id)?;
         for listed in &caught_up.listed_unread {
-            let known = Known::find(write.db, &write.memory.keys, account, &listed.event_id)?;
+            let known = Known::by_event_id(write.db, account.id, &listed.event_id)?;
             unread += u64::from(known.is_none_or(|known| known.read));
         }
         unread
@@ -268,14 +230,8 @@ fn recount(write: &Write<'_>, account: &mut Account, caught_up: &CaughtUp) -> ru
     Ok(())
 }
 
-fn unread_rooms(db: &Connection, account: &Account) -> rusqlite::Result<HashSet<String>> {
-    db.prepare_cached(
-        "SELECT r.room_id FROM room r WHERE r.account = :account AND (
-            EXISTS (SELECT 1 FROM notice n INDEXED BY notice_unread
-                WHERE n.account = :account AND n.room = r.id AND n.read = 0 AND n.kind = 0 AND n.id > :read)
-            OR EXISTS (SELECT 1 FROM call c INDEXED BY call_active
-                WHERE c.state < 2 AND c.account = :account AND c.room = r.id))",
-    )?
-    .query_map(named_params! { ":account": account.id, ":read": account.read_up_to.unwrap_or(0) }, |row| row.get(0))?
-    .collect()
+fn unread_rooms(db: &Connection, account: i64) -> rusqlite::Result<HashSet<String>> {
+    db.prepare_cached("SELECT DISTINCT room FROM notice INDEXED BY notice_unread WHERE read = 0 AND account = ?1")?
+        .query_map([account], |row| Ok(codec::text(row, 0)?.unwrap_or_default()))?
+        .collect()
 }

@@ -1,29 +1,40 @@
 //! The inbox: the durable list of notices and the accounts' numbers, in SQLite on a thread of its own.
 //!
-//! What [`Inbox::record`] has answered is on disk (WAL, synced). Requests that wait share a commit. After each commit
-//! that changed something the `news` signal is raised, unless it was since the last [`Inbox::news`]: whoever owns the
-//! presentation asks for them then.
+//! **What it promises.** What [`Inbox::record`] has answered is on disk (WAL, synced). A push that comes again is
+//! recognised: by its `event_id`, else by the first protocol's `id`, each unique within its account. What is unread is
+//! never forgotten.
+//!
+//! **How it keeps it.** One table of notices (`migrations/0001.sql`), one row for each event of each account, also for
+//! those that are listed nowhere, such as edits and redactions: their retries are known by it. What waits, what is
+//! unread and what a room's popup is made from is asked of a covering partial index over the unread notices; no number is
+//! kept that can be counted. The rest are the accounts' numbers as their `counts` have set them, and settings.
+//!
+//! **Threads.** [`thread`] owns the only connection that writes. Pushes that wait share a commit ([`record`]); everything
+//! else ([`read_state`], [`calls`], [`catching_up`], [`event_details`]) is a transaction of its own. After each
+//! commit that changes something that a [`Snapshot`] shows, the signal `changed` is raised, once until the next snapshot
+//! is asked for. [`history`] and [`check_integrity`] read beside it.
+//!
+//! **When the file is not well.** Values are read leniently ([`codec`]). A file that SQLite calls corrupt, that is empty
+//! or has a schema from before the first release is set aside ([`database`]) and a new one begun. Before and after each commit the files
+//! are compared with what the last commit has left: what was removed, replaced or cut is noticed before anybody is
+//! answered. Either is told by an [`Incident`].
+//!
+//! **Forgetting.** [`prune`] blanks what is older than the history is kept and later deletes its row, by a clock that
+//! does not follow every jump.
 
 mod accounts;
 mod calls;
 mod catching_up;
-mod changes;
-mod checkup;
-mod counts;
-mod damage;
-mod details;
-mod key_filter;
-mod keys;
-mod marks;
-mod news;
-mod open_rows;
+mod codec;
+mod database;
+mod event_details;
+mod integrity_check;
 mod prune;
+mod read_state;
 mod record;
-mod rooms;
-mod rows;
-mod schema;
-mod settings;
+mod snapshot;
 mod thread;
+mod transaction;
 
 #[cfg(test)]
 mod tests;
@@ -37,16 +48,17 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-pub use self::checkup::{Checkup, check_up};
 use self::thread::{Request, Worker};
 pub use self::{
-    catching_up::{CaughtUp, ListedUnread, Missed, Standing, UnreadEvent},
-    details::{WantedDetails, WantingRoom},
+    catching_up::{CatchUpState, CaughtUp, ListedUnread, MissedEvent, UnreadEvent},
+    event_details::WantedDetails,
+    integrity_check::{Integrity, check_integrity},
+    snapshot::{AccountState, OnScreen, Snapshot, Tally, Totals, WaitingRoom, WantingRoom, history},
 };
-pub use crate::accounts::CountsScope;
 use crate::{
-    notice::{Call, CallState, Notice, NoticeId, RoomDigest, RoomKey},
-    push::notify::{Notification, SoundTweak, Tweaks},
+    accounts::CountsScope,
+    notice::{CallState, Notice, NoticeId, RoomDigest, RoomKey},
+    push::notify::{Notification, Tweaks},
 };
 
 /// One push for the accounts that it names.
@@ -77,128 +89,6 @@ pub struct Recipient {
     pub tweaks: Tweaks,
 }
 
-/// What has changed, for whoever presents it. Bounded, however much has arrived.
-#[derive(Debug, Clone, Default)]
-pub struct News {
-    /// The numbers of every account that the inbox has heard of.
-    pub accounts: Vec<AccountState>,
-    /// Rooms with notices that wait to be shown, at most [`News::MAX_ROOMS`]: those with a highlight first, then oldest
-    /// first.
-    pub waiting: Vec<WaitingRoom>,
-    /// All notices that wait to be shown, also those of rooms that did not fit.
-    pub waiting_notices: u64,
-    /// All rooms with notices that wait to be shown, also those that did not fit.
-    pub waiting_rooms: u64,
-    /// The oldest notice that waits; meaningless when none does.
-    pub waiting_from: NoticeId,
-    /// The newest notice that waits; meaningless when none does.
-    pub waiting_up_to: NoticeId,
-    /// The newest of all that wait that asks for a sound, also of rooms that did not fit, and which.
-    pub newest_sound: Option<(NoticeId, SoundTweak)>,
-    /// Calls that ring, and missed calls whose popup has not been shown yet; at most 32, those
-    /// that ring first, then oldest first.
-    pub calls: Vec<Call>,
-    /// Since the last news: of what nothing is unread any more, so that its popups go away.
-    pub zeroed: Vec<Zeroed>,
-    /// Since the last news: rooms with an unread notice that was edited or redacted, so that their popup, if there is one,
-    /// changes.
-    pub changed_rooms: Vec<RoomKey>,
-    /// The newest five notices with something to show, newest first.
-    pub newest: Vec<Notice>,
-    /// Rooms with messages that wait and of which only the ids are known, at most 64.
-    pub wanting: Vec<WantingRoom>,
-    /// Since the last news: what was missed was taken over; `false`: there was more than is read back.
-    pub caught_up: Option<bool>,
-    /// Since the last news: the database was damaged, is kept under this name, and a new one was begun.
-    pub set_aside: Option<PathBuf>,
-}
-
-/// What is on the screen, for [`Inbox::snapshot`].
-#[derive(Debug, Clone, Default)]
-pub struct OnScreen {
-    /// The rooms that popups tell of, each with the newest notice that they tell.
-    pub rooms: Vec<(RoomKey, NoticeId)>,
-    /// The calls that have a popup.
-    pub calls: Vec<NoticeId>,
-}
-
-/// What is to be presented, as the inbox has it at one moment. Bounded, however much has arrived.
-#[derive(Debug, Clone, Default)]
-pub struct Snapshot {
-    /// See [`News::accounts`].
-    pub accounts: Vec<AccountState>,
-    /// See [`News::waiting`].
-    pub waiting: Vec<WaitingRoom>,
-    /// See [`News::waiting_notices`].
-    pub waiting_notices: u64,
-    /// See [`News::waiting_rooms`].
-    pub waiting_rooms: u64,
-    /// See [`News::waiting_from`].
-    pub waiting_from: NoticeId,
-    /// See [`News::waiting_up_to`].
-    pub waiting_up_to: NoticeId,
-    /// See [`News::newest_sound`].
-    pub newest_sound: Option<(NoticeId, SoundTweak)>,
-    /// See [`News::calls`].
-    pub calls: Vec<Call>,
-    /// For each of [`OnScreen::rooms`] what its popup is made from now, of the notices up to the given one; `None` when
-    /// none of them is unread.
-    pub rooms: Vec<(RoomKey, Option<RoomDigest>)>,
-    /// Those of [`OnScreen::calls`] that still ring or are missed.
-    pub open_calls: Vec<NoticeId>,
-    /// See [`News::newest`].
-    pub newest: Vec<Notice>,
-    /// See [`News::wanting`].
-    pub wanting: Vec<WantingRoom>,
-}
-
-impl Snapshot {
-    /// How many waiting rooms are told one by one.
-    pub const MAX_ROOMS: usize = News::MAX_ROOMS;
-}
-
-impl News {
-    /// How many waiting rooms are told one by one.
-    pub const MAX_ROOMS: usize = 64;
-}
-
-/// An account's numbers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccountState {
-    /// The account's name.
-    pub account: String,
-    /// What the badge counts for it.
-    pub unread: u64,
-    /// Missed calls: the server's number if it has ever sent one, else those derived here.
-    pub missed_calls: u64,
-    /// When a push last came for it.
-    pub last_push: Option<Timestamp>,
-}
-
-/// A room with notices that wait to be shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WaitingRoom {
-    /// Which.
-    pub room: RoomKey,
-    /// How many notices wait there.
-    pub count: u64,
-    /// The newest of them.
-    pub newest: NoticeId,
-    /// The newest of them that is a highlight.
-    pub newest_highlight: Option<NoticeId>,
-}
-
-/// Of what nothing is unread any more.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Zeroed {
-    /// The whole account, its calls too.
-    Account(String),
-    /// One room: its messages.
-    Room(RoomKey),
-    /// A call: it neither rings nor is missed any more.
-    Call(NoticeId),
-}
-
 /// What was shown, and so waits no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown {
@@ -224,7 +114,7 @@ pub enum Read {
 /// How the inbox is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// Notices older than this are forgotten.
+    /// Notices older than this are listed no more; the keys by which their retries are recognised stay for 40 days.
     pub keep_days: u32,
     /// Whether the text of a notice is kept once it was read; until then its popup may have to be made anew.
     pub keep_bodies: bool,
@@ -244,12 +134,12 @@ pub enum InboxError {
         /// What SQLite said.
         reason: String,
     },
-    /// The file is damaged. The running program puts it aside and begins a new one.
-    #[error("the inbox {path} is damaged: {reason}")]
+    /// The file is damaged, empty or no inbox. The running program sets it aside and begins a new one.
+    #[error("the inbox {path} {reason}")]
     Damaged {
         /// The database file.
         path: String,
-        /// What SQLite said.
+        /// What is wrong with it, as the rest of a sentence about it.
         reason: String,
     },
     /// The database was written by a newer Pushbell.
@@ -269,6 +159,45 @@ pub enum InboxError {
     Closed,
 }
 
+/// What has happened to the database's files.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Incident {
+    /// The file could not be used as an inbox: it was set aside, and a new one was begun.
+    #[error(
+        "The inbox {} {reason}. A new one was begun: new messages are shown as ever, older ones are no longer listed. \
+         The old one is kept as {}.",
+        path.display(), kept_as.display()
+    )]
+    SetAside {
+        /// The database file.
+        path: PathBuf,
+        /// What it is called now.
+        kept_as: PathBuf,
+        /// What was wrong with it, as the rest of a sentence about it.
+        reason: String,
+    },
+    /// The file was removed or moved while the program used it. A new one was begun.
+    #[error(
+        "The inbox {} was removed or moved. A new one was begun: new messages are shown as ever, older ones are no \
+         longer listed.",
+        path.display()
+    )]
+    Removed {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The file or its log was replaced or cut short while the program used it, and lacks messages. It is used as it is.
+    #[error(
+        "The inbox {} was replaced or cut short by another program. It is used as it is now; messages that are missing \
+         from it are no longer listed.",
+        path.display()
+    )]
+    Replaced {
+        /// The database file.
+        path: PathBuf,
+    },
+}
+
 /// A handle to the inbox's thread. Cheap to clone; the thread ends, its work done, with the last handle.
 #[derive(Debug, Clone)]
 pub struct Inbox {
@@ -281,22 +210,22 @@ const QUEUE: usize = 1024;
 
 impl Inbox {
     /// Opens or creates the database (private to the user), migrates it and starts the thread.
-    /// `news` is raised (`notify_one`) after a commit that changed something worth presenting: once, until the news are
-    /// asked for.
+    /// `changed` is raised (`notify_one`) after a commit that changed something worth presenting: once, until a snapshot
+    /// is asked for.
     ///
-    /// A database that is damaged is put aside, and a new one begun ([`News::set_aside`]). One that cannot be used for
+    /// A database that is damaged is set aside, and a new one begun ([`Inbox::take_incident`]). One that cannot be used for
     /// another reason may well be later: every request tries it again, and fails until then.
     ///
     /// # Errors
     /// When the database is too new: it is left as it is.
-    pub fn open(path: &Path, retention: Retention, news: Arc<Notify>) -> Result<Self, InboxError> {
+    pub fn open(path: &Path, retention: Retention, changed: Arc<Notify>) -> Result<Self, InboxError> {
         let (requests, queue) = mpsc::channel(QUEUE);
-        let worker = Worker::open(path, retention, news)?;
+        let worker = Worker::open(path, retention, changed)?;
         let wanting = worker.wanting();
         Builder::new()
             .name("inbox".to_owned())
             .spawn(move || worker.run(queue))
-            .map_err(|error| schema::unusable(path, &error))?;
+            .map_err(|error| database::unusable(path, &error))?;
         Ok(Self { requests, wanting })
     }
 
@@ -311,63 +240,28 @@ impl Inbox {
         answered.await.map_err(|_| InboxError::Closed)?
     }
 
-    /// What has changed since the last call, and what waits. Lets calls ring out whose deadline is at or before `now`.
+    /// What there is to present. Changes nothing.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn news(&self, now: Timestamp) -> Result<News, InboxError> {
-        self.ask(move |worker| worker.news(now)).await
-    }
-
-    /// What is to be presented. Changes nothing.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    // TO BE REPLACED: a stand-in on top of `news`, until the inbox has a snapshot of its own.
     pub async fn snapshot(&self, on_screen: OnScreen) -> Result<Snapshot, InboxError> {
-        self.ask(move |worker| {
-            worker.news_were_read();
-            let news = worker.read(news::news)?;
-            let OnScreen { rooms, calls: asked } = on_screen;
-            let digest = |(room, up_to): (RoomKey, NoticeId)| {
-                worker.read(|db| news::room_digest_up_to(db, &room, up_to)).map(|digest| (room.clone(), digest))
-            };
-            let rooms = rooms.into_iter().map(digest).collect::<Result<_, _>>()?;
-            let open_calls = worker.read(|db| news::open_calls(db, &asked))?;
-            Ok(Snapshot {
-                accounts: news.accounts,
-                waiting: news.waiting,
-                waiting_notices: news.waiting_notices,
-                waiting_rooms: news.waiting_rooms,
-                waiting_from: news.waiting_from,
-                waiting_up_to: news.waiting_up_to,
-                newest_sound: news.newest_sound,
-                calls: news.calls,
-                rooms,
-                open_calls,
-                newest: news.newest,
-                wanting: news.wanting,
-            })
-        })
-        .await
+        self.ask(move |worker| worker.snapshot(|db| snapshot::take(db, &on_screen))).await
     }
 
     /// Ends the ringing of calls whose deadline is at or before `now`.
     ///
     /// # Errors
     /// When it could not be written down.
-    // TO BE REPLACED likewise.
     pub async fn expire_calls(&self, now: Timestamp) -> Result<(), InboxError> {
         self.ask(move |worker| worker.expire_calls(now)).await
     }
 
-    /// Whether the database was set aside since this was last asked, and under which name.
+    /// What has happened to the database's files, each told once.
     ///
     /// # Errors
-    /// When the thread has ended.
-    // TO BE REPLACED likewise.
-    pub async fn take_incident(&self) -> Result<Option<PathBuf>, InboxError> {
-        self.ask(|worker| Ok(worker.take_set_aside())).await
+    /// When the inbox is closed.
+    pub async fn take_incident(&self) -> Result<Option<Incident>, InboxError> {
+        self.ask(|worker| Ok(worker.take_incident())).await
     }
 
     /// What the room's popup is made from; `None` when nothing in it is unread.
@@ -375,7 +269,7 @@ impl Inbox {
     /// # Errors
     /// When the database cannot be read.
     pub async fn room_digest(&self, room: RoomKey) -> Result<Option<RoomDigest>, InboxError> {
-        self.ask(move |worker| worker.read(|db| news::room_digest(db, &room))).await
+        self.ask(move |worker| worker.read(|db| snapshot::room_digest(db, &room, None))).await
     }
 
     /// How many notices with a popup arrived from one to another (both included), and in how many rooms: for a summary.
@@ -383,7 +277,7 @@ impl Inbox {
     /// # Errors
     /// When the database cannot be read.
     pub async fn tally(&self, from: NoticeId, up_to: NoticeId) -> Result<Tally, InboxError> {
-        self.ask(move |worker| worker.read(|db| news::tally(db, from, up_to))).await
+        self.ask(move |worker| worker.read(|db| snapshot::tally(db, from, up_to))).await
     }
 
     /// Notices were shown.
@@ -391,12 +285,7 @@ impl Inbox {
     /// # Errors
     /// When it could not be written down; they may then be shown once more by the next start.
     pub async fn mark_shown(&self, shown: Vec<Shown>) -> Result<(), InboxError> {
-        let mut left = shown;
-        while !left.is_empty() {
-            // A step each, so that pushes that come meanwhile need not wait for all of it.
-            left = self.ask(move |worker| worker.mark_shown(left)).await?;
-        }
-        Ok(())
+        self.ask(move |worker| worker.mark_shown(&shown)).await
     }
 
     /// Settles the waiting notices up to this one, and all calls, without showing them (`popup.enabled = false`). What
@@ -405,22 +294,15 @@ impl Inbox {
     /// # Errors
     /// When it could not be written down.
     pub async fn settle_waiting(&self, up_to: NoticeId) -> Result<(), InboxError> {
-        while !self.ask(move |worker| worker.settle_waiting(up_to)).await? {}
-        Ok(())
+        self.ask(move |worker| worker.settle_waiting(up_to)).await
     }
 
-    /// The person has read something here. Raises `news`.
+    /// The person has read something here. Raises `changed`.
     ///
     /// # Errors
     /// When it could not be written down.
     pub async fn mark_read(&self, read: Read) -> Result<(), InboxError> {
-        let read = Arc::new(read);
-        loop {
-            let read = Arc::clone(&read);
-            if self.ask(move |worker| worker.mark_read(&read)).await? {
-                return Ok(());
-            }
-        }
+        self.ask(move |worker| worker.mark_read(&read)).await
     }
 
     /// The newest notice that is unread, for a click on the tray icon.
@@ -428,7 +310,7 @@ impl Inbox {
     /// # Errors
     /// When the database cannot be read.
     pub async fn newest_unread(&self) -> Result<Option<Notice>, InboxError> {
-        self.ask(|worker| worker.read(news::newest_unread)).await
+        self.ask(|worker| worker.read(snapshot::newest_unread)).await
     }
 
     /// Forgets the numbers of accounts that are not among `known`; their notices stay, read, as history.
@@ -456,7 +338,7 @@ impl Inbox {
     /// # Errors
     /// When the database cannot be read.
     pub async fn setting(&self, name: &'static str) -> Result<Option<String>, InboxError> {
-        self.ask(move |worker| worker.read(|db| settings::get(db, name))).await
+        self.ask(move |worker| worker.read(|db| transaction::setting(db, name))).await
     }
 
     /// Keeps or (with `None`) forgets such a value.
@@ -464,7 +346,7 @@ impl Inbox {
     /// # Errors
     /// When it could not be written down.
     pub async fn set_setting(&self, name: &'static str, value: Option<String>) -> Result<(), InboxError> {
-        self.ask(move |worker| worker.write(|write| settings::set(write.db, name, value.as_deref()))).await
+        self.ask(move |worker| worker.write(|write| transaction::set_setting(write.db, name, value.as_deref()))).await
     }
 
     /// How many notices there are and how many of them wait, for `status`.
@@ -472,7 +354,7 @@ impl Inbox {
     /// # Errors
     /// When the database cannot be read.
     pub async fn totals(&self) -> Result<Totals, InboxError> {
-        self.ask(|worker| worker.read(news::totals)).await
+        self.ask(|worker| worker.read(snapshot::totals)).await
     }
 
     /// Whether a push could be recorded now, for `GET /health`: tries to begin a write.
@@ -505,43 +387,4 @@ impl Inbox {
         self.requests.send(work).await.map_err(|_| InboxError::Closed)?;
         answered.await.map_err(|_| InboxError::Closed)?
     }
-}
-
-/// What a summary tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
-    /// Notices.
-    pub notices: u64,
-    /// How many of them are invites.
-    pub invites: u64,
-    /// Rooms that they are in.
-    pub rooms: u64,
-}
-
-/// Size of the inbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Totals {
-    /// Notices kept.
-    pub notices: u64,
-    /// Notices not shown yet.
-    pub unshown: u64,
-}
-
-/// The newest `limit` messages and calls, newest first, read without the running program's help (`pushbell history`). An
-/// edit has changed its message, and is none of its own.
-///
-/// # Errors
-/// When there is a database and it cannot be read. No database is an empty history.
-pub fn messages(path: &Path, limit: usize) -> Result<Vec<Notice>, InboxError> {
-    schema::open_to_read(path)?
-        .map_or(Ok(Vec::new()), |db| news::newest_to_list(&db, limit).map_err(|error| schema::failed(path, &error)))
-}
-
-/// The newest `limit` notices of every kind, newest first, read without the running program's help (`pushbell history`).
-///
-/// # Errors
-/// When there is a database and it cannot be read. No database is an empty history.
-pub fn history(path: &Path, limit: usize) -> Result<Vec<Notice>, InboxError> {
-    schema::open_to_read(path)?
-        .map_or(Ok(Vec::new()), |db| news::newest_of_all(&db, limit).map_err(|error| schema::failed(path, &error)))
 }

@@ -1,12 +1,19 @@
-//! Forgetting: notices older than they are kept, and texts where none are kept. In small steps between requests, at
-//! most once a day, and only when a request comes: there is no timer.
+//! Forgetting: texts older than the history is kept, and later their rows. In small steps between requests, at most once
+//! a day, and only when a request comes: there is no timer. What is unread is never forgotten.
 
-use rusqlite::{Connection, named_params};
+use std::time::{Duration, Instant};
 
-use super::{Retention, accounts::Account, changes::Write, keys::key_hash, rooms::Room, rows::Kind, schema};
-use crate::notice::Presentation;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{
+    Retention, codec,
+    transaction::{Write, set_setting, setting},
+};
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
+
+/// Rows, by which retries are recognised, are kept at least so long.
+const KEEP_ROWS_DAYS: u32 = 40;
 
 /// Notices looked at in one step, which is one commit: a request waits no longer than that takes.
 const STEP: i64 = 500;
@@ -17,13 +24,76 @@ const SPARE_PAGES: i64 = 256;
 /// Pages given back to the system in one step.
 const SHRINK_STEP: i64 = 128;
 
-/// Present once the texts of all read notices are gone.
-const TEXTS_ARE_GONE: &str = "texts_are_gone";
+/// How far the clock may jump and still be believed at once.
+const JUMP: i64 = 2 * DAY;
+
+/// Running time after which a clock that jumped further is believed.
+const DOUBT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Running time between two savings of the clock.
+const SAVE_INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+/// The setting that keeps the clock from one run to the next.
+const CLOCK: &str = "clock";
+
+/// A clock for deciding what is old. It goes with running time, and follows the wall clock if that jumps by at most two
+/// days, or has kept its new time for 24 hours of running time. All times of day are in milliseconds.
+#[derive(Debug, Default)]
+struct Clock {
+    /// What time it is; `None`: nothing is known yet.
+    trusted: Option<i64>,
+    /// The wall clock when it was last seen.
+    wall: i64,
+    /// For so long the wall clock has kept a time that is not believed.
+    agreed: Duration,
+    /// When it was last seen in this run.
+    seen: Option<Instant>,
+    saved: Option<Instant>,
+}
+
+impl Clock {
+    /// Takes over what an earlier run has saved; of a run that has begun nothing.
+    fn load(&mut self, saved: &str) {
+        let mut numbers = saved.split(' ').map(str::parse::<i64>);
+        if let (None, Some(Ok(trusted)), Some(Ok(wall)), Some(Ok(agreed))) =
+            (self.trusted, numbers.next(), numbers.next(), numbers.next())
+        {
+            (self.trusted, self.wall) = (Some(trusted), wall);
+            self.agreed = Duration::from_millis(u64::try_from(agreed).unwrap_or(0));
+        }
+    }
+
+    /// Sees the wall clock, `now` in this run's time; what time it is.
+    fn see(&mut self, wall: i64, now: Instant) -> i64 {
+        let passed = self.seen.map_or(Duration::ZERO, |seen| now.saturating_duration_since(seen));
+        let passed_ms = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
+        let is_near = |time: i64| wall.abs_diff(time.saturating_add(passed_ms)) <= JUMP.unsigned_abs();
+        let mut trusted = self.trusted.map_or(wall, |trusted| trusted.saturating_add(passed_ms));
+        self.agreed = if is_near(self.wall) { self.agreed + passed } else { Duration::ZERO };
+        if self.trusted.is_none_or(is_near) || self.agreed >= DOUBT {
+            (trusted, self.agreed) = (wall, Duration::ZERO);
+        }
+        (self.trusted, self.wall, self.seen) = (Some(trusted), wall, Some(now));
+        trusted
+    }
+
+    /// Saves it now and then.
+    fn save(&mut self, db: &Connection, now: Instant) -> rusqlite::Result<()> {
+        let is_due = self.saved.is_none_or(|saved| now.saturating_duration_since(saved) >= SAVE_INTERVAL);
+        if let Some(trusted) = self.trusted.filter(|_| is_due) {
+            let clock = format!("{trusted} {} {}", self.wall, self.agreed.as_millis());
+            set_setting(db, CLOCK, Some(&clock))?;
+            self.saved = Some(now);
+        }
+        Ok(())
+    }
+}
 
 /// When to prune, and how far it has come. All times are in milliseconds.
 #[derive(Debug)]
 pub(super) struct Pruning {
     retention: Retention,
+    clock: Clock,
     /// The next pass begins then; `None`: with the next request that says what time it is.
     due: Option<i64>,
     pass: Option<Pass>,
@@ -33,18 +103,16 @@ pub(super) struct Pruning {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pass {
     now: i64,
-    /// Notices that arrived before are forgotten.
-    cutoff: i64,
+    retention: Retention,
     /// Notices up to this one were looked at.
     after: i64,
-    keep_bodies: bool,
     /// All were looked at; the file gives back what it no longer needs.
     is_shrinking: bool,
 }
 
 impl Pruning {
     pub(super) fn new(retention: Retention) -> Self {
-        Self { retention, due: None, pass: None }
+        Self { retention, clock: Clock::default(), due: None, pass: None }
     }
 
     pub(super) fn retention(&self) -> Retention {
@@ -53,19 +121,31 @@ impl Pruning {
 
     /// Notices are kept otherwise from now on: prunes at once.
     pub(super) fn set_retention(&mut self, retention: Retention) {
-        *self = Self::new(retention);
+        (self.retention, self.due, self.pass) = (retention, None, None);
+    }
+
+    /// Takes over what an earlier run knew of the time.
+    pub(super) fn load_clock(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        if let Some(saved) = setting(db, CLOCK)? {
+            self.clock.load(&saved);
+        }
+        Ok(())
+    }
+
+    /// Keeps what is known of the time for later runs: to be called with each commit.
+    pub(super) fn save_clock(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        self.clock.save(db, Instant::now())
     }
 
     /// Begins a pass if one is due.
-    pub(super) fn time_is(&mut self, now: i64) {
+    pub(super) fn time_is(&mut self, wall: i64) {
+        let now = self.clock.see(wall, Instant::now());
         // A pass that is due in more than a day was planned while the clock was wrong.
         if self.due.is_some_and(|due| (due.saturating_sub(DAY)..due).contains(&now)) {
             return;
         }
         self.due = Some(now.saturating_add(DAY));
-        let Retention { keep_days, keep_bodies } = self.retention;
-        let cutoff = now.saturating_sub(DAY.saturating_mul(i64::from(keep_days)));
-        self.pass = Some(Pass { now, cutoff, after: 0, keep_bodies, is_shrinking: false });
+        self.pass = Some(Pass { now, retention: self.retention, after: i64::MIN, is_shrinking: false });
     }
 
     /// What to go on with, if a pass is under way.
@@ -79,119 +159,45 @@ impl Pruning {
     }
 }
 
-/// What pruning needs to know of a notice.
-struct Aged {
-    id: i64,
-    account: i64,
-    room: i64,
-    received_at: i64,
-    /// What a retry of it is recognised by.
-    key: Option<String>,
-    /// It is among the unread notices of its account.
-    is_unread: bool,
-    /// It is among the unread messages of its room.
-    is_in_popup: bool,
-    fate: Fate,
-}
-
-/// What becomes of a notice.
-enum Fate {
-    Stays,
-    LosesText,
-    IsForgotten,
-}
-
 impl Pass {
     /// Goes on with the pass; `None`: it is complete.
-    pub(super) fn step(self, write: &mut Write<'_>) -> rusqlite::Result<Option<Self>> {
+    pub(super) fn step(self, write: &Write<'_>) -> rusqlite::Result<Option<Self>> {
+        let db = write.db;
         if self.is_shrinking {
-            return shrink(write.db).map(|is_smaller| is_smaller.then_some(self));
+            return shrink(db).map(|is_smaller| is_smaller.then_some(self));
         }
-        if self.keep_bodies {
-            set_texts_are_gone(write.db, false)?;
-        }
-        let drops_texts = !self.keep_bodies && !texts_are_gone(write.db)?;
-        let aged = self.next_aged(write.db)?;
-        for notice in &aged {
-            match notice.fate {
-                Fate::IsForgotten => forget(write, notice)?,
-                Fate::LosesText if drops_texts => {
-                    write.db.prepare_cached("UPDATE notice SET content = NULL WHERE id = ?1")?.execute([notice.id])?;
-                }
-                Fate::LosesText | Fate::Stays => {}
-            }
-        }
-        if aged.iter().any(|notice| matches!(notice.fate, Fate::IsForgotten)) {
-            schema::remember_newest(write.db, write.memory.newest)?;
-        }
-        let rest = aged.last().filter(|last| {
-            // Notices are nearly in order of time. One from the future was received while the clock was wrong.
-            drops_texts || !(self.cutoff..=self.now).contains(&last.received_at)
-        });
-        if drops_texts && rest.is_none() {
-            set_texts_are_gone(write.db, true)?;
-        }
-        Ok(Some(rest.map_or(Self { is_shrinking: true, ..self }, |last| Self { after: last.id, ..self })))
-    }
-
-    fn next_aged(self, db: &Connection) -> rusqlite::Result<Vec<Aged>> {
+        let last = db
+            .prepare_cached(
+                "SELECT id, received_at FROM notice WHERE id IN
+                    (SELECT id FROM notice WHERE id > ?1 ORDER BY id LIMIT ?2)
+                ORDER BY id DESC LIMIT 1",
+            )?
+            .query_row((self.after, STEP), |row| Ok((codec::number(row, 0)?, codec::number(row, 1)?)))
+            .optional()?;
+        let Some((last, last_received_at)) = last else { return Ok(Some(Self { is_shrinking: true, ..self })) };
+        let Retention { keep_days, keep_bodies } = self.retention;
+        let before = |days: u32| self.now.saturating_sub(DAY.saturating_mul(i64::from(days)));
+        let history_begins = before(keep_days);
+        db.prepare_cached("DELETE FROM notice WHERE id > ?1 AND id <= ?2 AND read = 1 AND received_at < ?3")?
+            .execute((self.after, last, before(keep_days.max(KEEP_ROWS_DAYS))))?;
+        // What is left of the others is by what their retry is recognised.
         db.prepare_cached(
-            "SELECT n.id, n.account, n.room, n.kind, n.presentation, n.read, n.received_at, n.content IS NOT NULL,
-                c.state IS 0 OR (c.state IS 1 AND c.missed_shown = 0), coalesce(n.event_id, n.push_id)
-            FROM notice n LEFT JOIN call c ON c.notice = n.id WHERE n.id > :after ORDER BY n.id LIMIT :step",
+            "UPDATE notice SET kind = 2, room = '', lacks_details = 0, call_id = NULL, call_state = NULL,
+                event_type = NULL, sender = NULL, sender_display_name = NULL, room_name = NULL, room_alias = NULL,
+                membership = NULL, sound = NULL, content = NULL
+            WHERE id > ?1 AND id <= ?2 AND read = 1 AND received_at < ?3 AND (kind <> 2 OR room <> '')",
         )?
-        .query_map(named_params! { ":after": self.after, ":step": STEP }, |row| {
-            let is_message = row.get::<_, i64>(3)? == Kind::Message as i64;
-            let presentation: i64 = row.get(4)?;
-            let is_unread = !row.get::<_, bool>(5)?;
-            let received_at = row.get(6)?;
-            let has_text: bool = row.get(7)?;
-            // It rings, or was missed and nobody was told so yet: its notice may say that the ringing was shown.
-            let is_call_due: bool = row.get(8)?;
-            let is_due = presentation == Presentation::Waiting as i64 || is_call_due;
-            Ok(Aged {
-                id: row.get(0)?,
-                account: row.get(1)?,
-                room: row.get(2)?,
-                received_at,
-                key: row.get(9)?,
-                is_unread,
-                is_in_popup: is_message && is_unread && presentation == Presentation::Shown as i64,
-                fate: if received_at < self.cutoff && !is_due {
-                    Fate::IsForgotten
-                } else if has_text && !is_unread {
-                    Fate::LosesText
-                } else {
-                    Fate::Stays
-                },
-            })
-        })?
-        .collect()
+        .execute((self.after, last, history_begins))?;
+        if !keep_bodies {
+            db.prepare_cached(
+                "UPDATE notice SET content = NULL WHERE id > ?1 AND id <= ?2 AND read = 1 AND content IS NOT NULL",
+            )?
+            .execute((self.after, last))?;
+        }
+        // Notices are nearly in order of time. One from the future was received while the clock was wrong.
+        let is_young = (history_begins..=self.now).contains(&last_received_at);
+        Ok(Some(Self { after: last, is_shrinking: keep_bodies && is_young, ..self }))
     }
-}
-
-/// Deletes a notice, and what was counted by it.
-fn forget(write: &mut Write<'_>, notice: &Aged) -> rusqlite::Result<()> {
-    let db = write.db;
-    let mut account = Account::load(db, notice.account)?;
-    account.notices = account.notices.saturating_sub(1);
-    if notice.is_unread {
-        account.was_read(1);
-        write.changes.are_news = true;
-    }
-    account.save(db)?;
-    let mut room = Room::load(db, notice.room)?;
-    room.notices = room.notices.saturating_sub(1);
-    room.unread = room.unread.saturating_sub(u64::from(notice.is_in_popup));
-    room.save(db)?;
-    db.prepare_cached("DELETE FROM call WHERE notice = ?1")?.execute([notice.id])?;
-    db.prepare_cached("DELETE FROM wanted_details WHERE notice = ?1")?.execute([notice.id])?;
-    db.prepare_cached("DELETE FROM notice WHERE id = ?1")?.execute([notice.id])?;
-    if let Some(key) = &notice.key {
-        write.memory.keys.remove(db, key_hash(notice.account, key), notice.id)?;
-    }
-    db.prepare_cached("DELETE FROM room WHERE id = ?1 AND notices = 0 AND counted = 0")?.execute([notice.room])?;
-    Ok(())
 }
 
 /// Gives some free pages back to the system, if there are too many. Whether there were.
@@ -208,13 +214,55 @@ fn shrink(db: &Connection) -> rusqlite::Result<bool> {
     Ok(free(db)? < before)
 }
 
-fn texts_are_gone(db: &Connection) -> rusqlite::Result<bool> {
-    super::settings::get(db, TEXTS_ARE_GONE).map(|setting| setting.is_some())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn set_texts_are_gone(db: &Connection, are_gone: bool) -> rusqlite::Result<()> {
-    if texts_are_gone(db)? != are_gone {
-        super::settings::set(db, TEXTS_ARE_GONE, are_gone.then_some("yes"))?;
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+
+    /// Sees what the wall clock says when so many hours of running time are over; what is believed then, in days.
+    fn see(clock: &mut Clock, start: Instant, hours: u32, days: i64) -> i64 {
+        clock.see(days * DAY, start + HOUR * hours).div_euclid(DAY)
     }
-    Ok(())
+
+    #[test]
+    fn a_jump_of_two_days_is_believed_and_a_longer_one_after_24_hours() {
+        let (mut clock, start) = (Clock::default(), Instant::now());
+        assert_eq!(see(&mut clock, start, 0, 1_000), 1_000);
+        assert_eq!(see(&mut clock, start, 1, 1_002), 1_002);
+        assert_eq!(see(&mut clock, start, 2, 5_000), 1_002);
+        assert_eq!(see(&mut clock, start, 20, 5_000), 1_002);
+        assert_eq!(see(&mut clock, start, 25, 5_001), 1_003);
+        assert_eq!(see(&mut clock, start, 26, 5_001), 5_001);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_again_is_doubted_anew_and_one_that_comes_back_is_not() {
+        let (mut clock, start) = (Clock::default(), Instant::now());
+        see(&mut clock, start, 0, 1_000);
+        see(&mut clock, start, 0, 5_000);
+        see(&mut clock, start, 23, 9_000);
+        assert_eq!(see(&mut clock, start, 25, 9_000), 1_001);
+        assert_eq!(see(&mut clock, start, 26, 0), 1_001);
+        assert_eq!(see(&mut clock, start, 26, 1_001), 1_001);
+    }
+
+    #[test]
+    fn doubt_outlives_the_program() {
+        let (mut clock, start) = (Clock::default(), Instant::now());
+        see(&mut clock, start, 0, 1_000);
+        see(&mut clock, start, 0, 5_000);
+        see(&mut clock, start, 20, 5_000);
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch("CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT)").unwrap();
+        clock.save(&db, start).unwrap();
+        let saved = setting(&db, CLOCK).unwrap().unwrap();
+        let mut next = Clock::default();
+        next.load(&saved);
+        assert_eq!(see(&mut next, start, 0, 5_001), 1_000);
+        assert_eq!(see(&mut next, start, 4, 5_001), 5_001);
+        let mut odd = Clock::default();
+        odd.load("what is this");
+        assert_eq!(see(&mut odd, start, 0, 7), 7);
+    }
 }

@@ -5,19 +5,15 @@ use rusqlite::params;
 
 use super::{
     Delivery, Recipient,
-    accounts::Account,
+    accounts::{self, Account},
     calls::{self, Ring, Times},
-    changes::Write,
-    counts::{self, Outcome},
-    details,
-    keys::key_hash,
-    marks,
-    rooms::{self, Room},
-    rows::{Kind, Known, stored},
+    codec::{Kind, Known, stored},
+    read_state,
+    transaction::Write,
 };
 use crate::{
-    inbox::CountsScope,
-    notice::{CallState, Presentation, RoomKey},
+    accounts::CountsScope,
+    notice::{CallState, Presentation, Room},
     push::{
         event::{Meaning, meaning},
         notify::{Counts, Notification, Priority},
@@ -29,9 +25,9 @@ pub(super) fn record(write: &mut Write<'_>, delivery: &Delivery) -> rusqlite::Re
     let push = &*delivery.notification;
     let arrival = Arrival {
         push,
-        key: push.event_id.as_deref().or(push.id.as_deref()),
+        room: Room::of_push(push).to_stored(),
         meaning: push.is_event().then(|| meaning(push.event_type.as_deref(), content(push))),
-        counts: push.counts.map(counts::bounded),
+        counts: push.counts.map(accounts::bounded),
         received_at: delivery.received_at.as_millisecond(),
         is_replayed: delivery.replayed,
     };
@@ -42,11 +38,16 @@ fn content(push: &Notification) -> Option<&str> {
     push.content.as_ref().map(|content| content.get())
 }
 
+/// Whether only its ids came.
+fn lacks_details(push: &Notification) -> bool {
+    push.event_id.is_some() && push.room_id.is_some() && push.event_type.is_none() && push.content.is_none()
+}
+
 /// A push, and what is the same for each of its recipients.
 struct Arrival<'a> {
     push: &'a Notification,
-    /// What a retry is recognised by.
-    key: Option<&'a str>,
+    /// As stored.
+    room: String,
     /// What its event means; `None`: it has no event, only numbers.
     meaning: Option<Meaning>,
     counts: Option<Counts>,
@@ -66,13 +67,8 @@ struct Draft<'a> {
 
 impl Arrival<'_> {
     fn record_for(&self, write: &mut Write<'_>, recipient: &Recipient) -> rusqlite::Result<()> {
-        if self.record_plainly(write, recipient)? {
-            return Ok(());
-        }
-        write.memory.open_rows.close(write.db)?;
         let mut account = Account::named(write.db, &recipient.account)?;
-        let known = self.key.map_or(Ok(None), |key| Known::find(write.db, &write.memory.keys, &account, key))?;
-        if let Some(known) = known {
+        if let Some(known) = self.find_known(write, account.id)? {
             // A retry. Only if its numbers differ does it say anything new.
             let Some(counts) = self.counts.filter(|counts| known.counts != Some(*counts)) else { return Ok(()) };
             self.count(write, &mut account, recipient, counts)?;
@@ -86,62 +82,26 @@ impl Arrival<'_> {
                 self.count(write, &mut account, recipient, counts)?;
             }
             if let Some(meaning) = &self.meaning {
-                self.keep(write, &mut account, recipient, meaning)?;
+                let draft = self.draft(write, account.id, recipient, meaning)?;
+                self.insert(write, account.id, recipient, &draft)?;
             }
         }
         account.last_push = Some(self.received_at);
         account.save(write.db)?;
-        write.changes.are_news = true;
+        write.changes.is_visible = true;
         Ok(())
     }
 
-    /// Records what most pushes are: a new message that changes its account, its room and nothing else. Whether it is
-    /// one.
-    fn record_plainly(&self, write: &mut Write<'_>, recipient: &Recipient) -> rusqlite::Result<bool> {
-        let is_of_room = self.counts.is_some() && recipient.counts == CountsScope::Room;
-        let is_zero = self.counts.is_some_and(|counts| counts.unread == 0);
-        let wants_details = recipient.fetches_details && details::are_missing(self.push);
-        if self.meaning != Some(Meaning::Message) || is_of_room || is_zero || wants_details {
-            return Ok(false);
-        }
-        let (db, memory) = (write.db, &mut *write.memory);
-        let open = memory.open_rows.account(db, &recipient.account)?;
-        if self.counts.is_some() && open.account().numbers.room_sum > 0 {
-            return Ok(false);
-        }
-        if let Some(key) = self.key
-            && Known::find(db, &memory.keys, open.account(), key)?.is_some()
-        {
-            return Ok(false);
-        }
-        let (account, room) = open.with_room(db, self.push.room_id.as_deref().unwrap_or_default())?;
-        if let Some(counts) = self.counts {
-            account.numbers.set(counts, None);
-        }
-        account.last_push = Some(self.received_at);
-        account.unread_notices += 1;
-        account.notices += 1;
-        memory.newest += 1;
-        room.notices += 1;
-        room.arrived(memory.newest, recipient.tweaks.highlight, recipient.tweaks.sound.as_stored().is_some());
-        let (notice, account, room) = (memory.newest, account.id, room.id);
-        self.insert(write, notice, (account, room), recipient, &self.message(recipient))?;
-        write.changes.are_news = true;
-        Ok(true)
-    }
-
-    /// A message, which waits to be shown.
-    fn message<'a>(&'a self, recipient: &'a Recipient) -> Draft<'a> {
-        Draft {
-            kind: Kind::Message,
-            presentation: Presentation::Waiting,
-            content: content(self.push),
-            sound: recipient.tweaks.sound.as_stored(),
-            call: None,
+    /// What was recorded already when this push is a retry.
+    fn find_known(&self, write: &Write<'_>, account: i64) -> rusqlite::Result<Option<Known>> {
+        match (&self.push.event_id, &self.push.id) {
+            (Some(event_id), _) => Known::by_event_id(write.db, account, event_id),
+            (None, Some(push_id)) => Known::by_push_id(write.db, account, push_id),
+            (None, None) => Ok(None),
         }
     }
 
-    /// Takes over the numbers.
+    /// Takes over the numbers. At zero everything that they stand for was read.
     fn count(
         &self,
         write: &mut Write<'_>,
@@ -149,80 +109,35 @@ impl Arrival<'_> {
         recipient: &Recipient,
         counts: Counts,
     ) -> rusqlite::Result<()> {
-        let mut room = match (recipient.counts, self.push.room_id.as_deref()) {
-            (CountsScope::Room, Some(room_id)) => Some((Room::named(write.db, account.id, room_id)?, room_id)),
-            (CountsScope::Room, None) | (CountsScope::Account, _) => None,
-        };
-        let had_rooms = account.numbers.room_sum > 0;
-        let outcome = account.numbers.set(counts, room.as_mut().map(|(room, _)| &mut room.counted));
-        if let Some((room, _)) = &mut room {
-            room.save(write.db)?;
-        } else if had_rooms {
-            rooms::forget_numbers(write.db, account.id)?;
+        let is_of_room = recipient.counts == CountsScope::Room && self.push.room_id.is_some();
+        let room = is_of_room.then_some(&*self.room);
+        account.count(write.db, counts, room)?;
+        match room {
+            _ if counts.unread > 0 => Ok(()),
+            Some(room) => read_state::read_room(write, account.id, room),
+            None => read_state::read_account(write, account.id),
         }
-        match (outcome, &mut room) {
-            (Outcome::Account { is_zero: true }, _) => marks::read_account(write, account),
-            (Outcome::Room { is_zero: true }, Some((room, room_id))) => {
-                let key = RoomKey { account: account.name.clone(), room_id: (*room_id).to_owned() };
-                marks::zero_room(write, account, room, key)
-            }
-            (Outcome::Room { .. } | Outcome::Account { is_zero: false }, _) => Ok(()),
-        }
-    }
-
-    /// Keeps the event as a notice, and does what it means.
-    fn keep(
-        &self,
-        write: &mut Write<'_>,
-        account: &mut Account,
-        recipient: &Recipient,
-        meaning: &Meaning,
-    ) -> rusqlite::Result<()> {
-        let room_id = self.push.room_id.as_deref().unwrap_or_default();
-        let mut room = Room::named(write.db, account.id, room_id)?;
-        let draft = self.draft(write, account, recipient, (room.id, meaning))?;
-        let is_read = draft.presentation == Presentation::Settled;
-        let notice = write.memory.next_notice();
-        self.insert(write, notice, (account.id, room.id), recipient, &draft)?;
-        if *meaning != Meaning::Message {
-            // What the event means may have changed the room.
-            room = Room::load(write.db, room.id)?;
-        }
-        room.notices += 1;
-        account.notices += 1;
-        if !is_read {
-            account.unread_notices += 1;
-        }
-        match draft.kind {
-            Kind::Message => room.arrived(notice, recipient.tweaks.highlight, draft.sound.is_some()),
-            Kind::Call | Kind::Silent => {}
-        }
-        if recipient.fetches_details && details::are_missing(self.push) {
-            details::want(write, notice)?;
-        }
-        if let Some(call) = draft.call {
-            call.insert(write.db, notice, account.id, room.id)?;
-        }
-        room.save(write.db)
     }
 
     /// Does what the event means for earlier notices, and says what is kept of itself.
     fn draft<'a>(
         &'a self,
         write: &mut Write<'_>,
-        account: &mut Account,
+        account: i64,
         recipient: &'a Recipient,
-        (room, meaning): (i64, &'a Meaning),
+        meaning: &'a Meaning,
     ) -> rusqlite::Result<Draft<'a>> {
         let content = content(self.push);
-        let message = self.message(recipient);
-        let silent = |content: Option<&'a str>| Draft {
-            kind: Kind::Silent,
-            presentation: Presentation::Settled,
-            content: content.filter(|_| write.keep_bodies),
-            sound: None,
+        let message = Draft {
+            kind: Kind::Message,
+            presentation: Presentation::Waiting,
+            content,
+            sound: recipient.tweaks.sound.as_stored(),
             call: None,
         };
+        let hidden =
+            Draft { kind: Kind::Hidden, presentation: Presentation::Settled, content: None, sound: None, call: None };
+        let kept = content.filter(|_| write.keep_bodies);
         Ok(match meaning {
             Meaning::Message => message,
             Meaning::Ringing { call_id, lifetime, sent_at, .. } => {
@@ -237,65 +152,61 @@ impl Arrival<'_> {
                 Draft {
                     kind: Kind::Call,
                     presentation: if is_over { Presentation::Settled } else { Presentation::Waiting },
-                    content: content.filter(|_| write.keep_bodies || !is_over),
+                    content: if is_over { kept } else { content },
                     call: Some(call),
                     ..message
                 }
             }
             Meaning::CallOver { call_id, ending } => {
-                let silent = silent(content);
-                calls::end_by_event(write, account, (room, call_id), (*ending, self.push.sender.as_deref()))?;
-                silent
+                let call = (account, &*self.room, &**call_id);
+                calls::end_by_event(write, call, (*ending, self.push.sender.as_deref()))?;
+                Draft { content: kept, ..hidden }
             }
             Meaning::Redaction { event_id } => {
-                let silent = silent(content);
                 if let Some(event_id) = event_id
-                    && let Some(event) = Known::find(write.db, &write.memory.keys, account, event_id)?
-                    && event.room == room
+                    && let Some(event) = Known::by_event_id(write.db, account, event_id)?
+                    && event.room == self.room
                 {
-                    marks::redact(write, account, &event)?;
+                    read_state::redact(write, &event)?;
                 }
-                silent
+                Draft { content: kept, ..hidden }
             }
-            Meaning::Edit { event_id, new_content } => {
-                match Known::find(write.db, &write.memory.keys, account, event_id)? {
-                    Some(edited) => {
-                        // Its text is that of the edited message now, and goes with it when that is redacted.
-                        let silent = silent(None);
-                        if edited.room == room && edited.sender.is_some() && edited.sender == self.push.sender {
-                            marks::edit(write, &edited, new_content)?;
-                        }
-                        silent
+            Meaning::Edit { event_id, new_content } => match Known::by_event_id(write.db, account, event_id)? {
+                // Its text is that of the edited message now, and goes with it when that is redacted.
+                Some(edited) => {
+                    if edited.room == self.room && edited.sender.is_some() && edited.sender == self.push.sender {
+                        read_state::edit(write, &edited, new_content)?;
                     }
-                    // The message came before this desktop listened, or is forgotten: the edit stands for it.
-                    None => Draft { content: Some(new_content), sound: None, ..message },
+                    hidden
                 }
-            }
+                // The message came before this desktop listened, or is forgotten: the edit stands for it.
+                None => Draft { content: Some(new_content), sound: None, ..message },
+            },
         })
     }
 
     fn insert(
         &self,
         write: &mut Write<'_>,
-        notice: i64,
-        (account, room): (i64, i64),
+        account: i64,
         recipient: &Recipient,
         draft: &Draft<'_>,
     ) -> rusqlite::Result<()> {
         let push = self.push;
+        let lacks_details = recipient.fetches_details && lacks_details(push);
+        let call = draft.call.as_ref();
         write
             .db
             .prepare_cached(
-                "INSERT INTO notice (id, account, room, kind, presentation, read, highlight, user_is_target, low_prio,
-                    received_at, counts_unread, counts_missed_calls, event_id, push_id, event_type, sender,
+                "INSERT INTO notice (account, room, kind, presentation, read, highlight, user_is_target, low_prio,
+                    received_at, lacks_details, counts_unread, counts_missed_calls, event_id, push_id, call_id,
+                    call_state, call_deadline, call_derive_missed, call_missed_shown, event_type, sender,
                     sender_display_name, room_name, room_alias, membership, sound, content)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
-            // In the order of the columns: finding each by name takes longer than inserting the row.
             .execute(params![
-                notice,
                 account,
-                room,
+                self.room,
                 draft.kind as i64,
                 draft.presentation as i64,
                 draft.presentation == Presentation::Settled,
@@ -303,10 +214,16 @@ impl Arrival<'_> {
                 push.user_is_target,
                 push.prio == Priority::Low,
                 self.received_at,
+                lacks_details,
                 self.counts.map(|counts| stored(counts.unread)),
                 self.counts.and_then(|counts| counts.missed_calls).map(stored),
                 push.event_id,
                 push.id.as_deref().filter(|_| push.event_id.is_none()),
+                call.map(|call| &*call.call_id),
+                call.map(|call| call.state as i64),
+                call.map(|call| call.deadline),
+                call.map(|call| call.derive_missed),
+                call.map(|_| false),
                 push.event_type,
                 push.sender,
                 push.sender_display_name,
@@ -316,9 +233,8 @@ impl Arrival<'_> {
                 draft.sound,
                 draft.content,
             ])?;
-        if let Some(key) = self.key {
-            write.memory.keys.add(key_hash(account, key), notice);
-        }
+        write.changes.newest = write.changes.newest.max(write.db.last_insert_rowid());
+        write.changes.lacks_details |= lacks_details;
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The inbox's thread: takes requests, lets those that wait share a commit, answers after it.
 
 use std::{
+    collections::VecDeque,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -11,23 +12,25 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::{
-    Delivery, InboxError, News, Read, Retention, Shown,
+    Delivery, InboxError, Incident, Read, Retention, Shown,
     accounts::Account,
     calls,
-    changes::{Changes, Memory, Write},
-    damage, marks, news,
+    database::{self, Files},
     prune::Pruning,
+    read_state,
     record::record,
-    rooms::Room,
-    schema, settings,
+    transaction::{Changes, Write, set_setting},
 };
 use crate::notice::{NoticeId, Presentation};
 
 /// Requests taken in one go, and so the most pushes that share a commit.
 const MAX_BATCH: usize = 1024;
 
-/// A database that is damaged again so soon stays where it is for a while: the disk would fill up with damaged ones.
-const DAMAGE_INTERVAL: Duration = Duration::from_secs(60);
+/// Minimum time between two files that are set aside: else the disk could fill up with them.
+const SET_ASIDE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Incidents kept until somebody asks for them.
+const MAX_INCIDENTS: usize = 8;
 
 /// A setting that is written, and removed, to find out whether writing works again.
 const PROBE: &str = "probe";
@@ -74,48 +77,43 @@ impl Batch {
 /// The thread's state. After an error the connection is closed, and the next request opens another.
 pub(super) struct Worker {
     path: PathBuf,
-    database: Option<Database>,
+    database: Option<Connection>,
+    /// The database's files as our last commit has left them.
+    files: Option<Files>,
+    /// These were changed from outside: what is there now is to be judged.
+    suspected: Option<Files>,
+    /// This run has used the database: it ought to be there.
+    is_expected: bool,
     pruning: Pruning,
-    news: NewsSignal,
+    changed: ChangedSignal,
     /// Raised when there may be notices of which only the ids are known.
     wanting: Arc<Notify>,
-    /// Since the last news.
-    changes: Changes,
     /// Of commits that failed, and may be on disk nevertheless: a retry of their pushes then finds nothing to do.
     in_doubt: Changes,
     /// The last write failed.
     is_failing: bool,
     /// All that the log holds is known to be synced. Not so after a start: the last run may have been killed before.
-    is_settled: bool,
-    /// Rows of messages that were read may not say so yet: then only pushes are served, which know.
-    is_reading: bool,
-    /// No notice has a higher number. Those of a new database begin after it: a popup of an old one is never taken for
-    /// that of a new one.
+    is_synced: bool,
+    /// No notice that was answered for has a higher number. Those of a new database begin after it: a popup of an old
+    /// one is never taken for that of a new one.
     newest: i64,
-    /// Since the last news: a damaged database was kept under this name.
-    set_aside: Option<PathBuf>,
-    /// When that was last done.
-    damaged_at: Option<Instant>,
+    incidents: VecDeque<Incident>,
+    /// When a file was last set aside.
+    set_aside_at: Option<Instant>,
 }
 
-/// Tells that there is something to present anew: once, until the news are asked for.
-struct NewsSignal {
+/// Tells that a snapshot would differ from the last one: once, until the next is asked for.
+struct ChangedSignal {
     notify: Arc<Notify>,
     is_raised: bool,
 }
 
-impl NewsSignal {
+impl ChangedSignal {
     fn raise(&mut self) {
         if !std::mem::replace(&mut self.is_raised, true) {
             self.notify.notify_one();
         }
     }
-}
-
-/// The open database, and what is known of it.
-struct Database {
-    connection: Connection,
-    memory: Memory,
 }
 
 /// Why a transaction failed.
@@ -139,29 +137,30 @@ impl Worker {
     ///
     /// # Errors
     /// When it is too new.
-    pub(super) fn open(path: &Path, retention: Retention, news: Arc<Notify>) -> Result<Self, InboxError> {
+    pub(super) fn open(path: &Path, retention: Retention, changed: Arc<Notify>) -> Result<Self, InboxError> {
         let mut worker = Self {
-            database: None,
             path: path.to_owned(),
+            database: None,
+            files: None,
+            suspected: None,
+            is_expected: false,
             pruning: Pruning::new(retention),
-            news: NewsSignal { notify: news, is_raised: false },
+            changed: ChangedSignal { notify: changed, is_raised: false },
             wanting: Arc::new(Notify::new()),
-            changes: Changes::default(),
             in_doubt: Changes::default(),
             is_failing: false,
-            is_settled: false,
-            is_reading: true,
+            is_synced: false,
             newest: 0,
-            set_aside: None,
-            damaged_at: None,
+            incidents: VecDeque::new(),
+            set_aside_at: None,
         };
         if let Err(error) = worker.read(|_| Ok(())) {
             match error {
                 InboxError::TooNew { .. } => return Err(error),
-                // It has been put aside: what follows begins the new one.
+                // It has been set aside: what follows begins the new one.
                 InboxError::Damaged { .. } => {}
                 InboxError::Unusable { .. } | InboxError::Closed => {
-                    // Whoever asks for news is told why.
+                    // Whoever asks for a snapshot is told why.
                     worker.is_failing = true;
                 }
             }
@@ -182,10 +181,20 @@ impl Worker {
         {
             closing = self.serve(first, &mut requests);
         }
-        drop(self);
+        self.close();
         if let Some(closed) = closing {
             // Who no longer waits does not need to know.
             closed.send(()).ok();
+        }
+    }
+
+    /// Closes the database. SQLite removes its log then, if it is still ours.
+    fn close(mut self) {
+        if self.close_if_changed().is_ok()
+            && let Some(connection) = self.database.take()
+            && let Err(error) = database::keep_log_on_close(&connection, false)
+        {
+            tracing::warn!("the inbox's log stays: {error}");
         }
     }
 
@@ -193,34 +202,17 @@ impl Worker {
     fn serve(&mut self, first: Request, requests: &mut mpsc::Receiver<Request>) -> Option<oneshot::Sender<()>> {
         let mut batch = Batch::default();
         batch.add(first);
-        loop {
-            while batch.has_room()
-                && let Ok(request) = requests.try_recv()
-            {
-                batch.add(request);
-            }
-            // Whoever needs an order waits for the answer, so the pushes can go first.
-            self.record(std::mem::take(&mut batch.pushes));
-            // And they need not wait until rows that were read say so, as others have to.
-            if batch.closing.is_some() || !self.go_on_reading() {
-                break;
-            }
+        while batch.has_room()
+            && let Ok(request) = requests.try_recv()
+        {
+            batch.add(request);
         }
+        // Whoever needs an order waits for the answer, so the pushes can go first.
+        self.record(batch.pushes);
         for work in batch.others {
             work(self);
         }
         batch.closing
-    }
-
-    /// Has more rows of accounts that were read say so. Whether some may be left.
-    fn go_on_reading(&mut self) -> bool {
-        if !self.is_reading {
-            return false;
-        }
-        let Ok(in_reading) = self.read(marks::being_read) else { return false };
-        self.is_reading = in_reading.is_some();
-        // After a failure the next request goes on with it.
-        in_reading.is_some_and(|in_reading| self.write(|write| in_reading.go_on(write)).is_ok())
     }
 
     /// Waits for a request. What can be done meanwhile is.
@@ -231,7 +223,7 @@ impl Worker {
                 Err(mpsc::error::TryRecvError::Disconnected) => return None,
                 Err(mpsc::error::TryRecvError::Empty) => {}
             }
-            if !self.prune() && !self.survey_keys() {
+            if !self.prune() {
                 return requests.blocking_recv();
             }
         }
@@ -239,23 +231,13 @@ impl Worker {
 
     /// Forgets some old notices, if some are left to forget. Whether there were.
     fn prune(&mut self) -> bool {
-        let Some(pass) = self.pruning.pass().filter(|_| !self.is_reading) else { return false };
+        let Some(pass) = self.pruning.pass() else { return false };
         let next = self.write(|write| pass.step(write)).unwrap_or_else(|error| {
             tracing::warn!("old notices stay for another day: {error}");
             None
         });
         self.pruning.went(next);
         true
-    }
-
-    /// Learns more of the keys that are kept, if more is worth knowing. Whether it was.
-    fn survey_keys(&mut self) -> bool {
-        // After a failure there is no database, and nothing to learn until somebody needs it.
-        self.database.is_some()
-            && self
-                .with_database(|Database { connection, memory }| memory.keys.survey(connection))
-                .inspect_err(|error| tracing::warn!("the inbox could not be read: {error}"))
-                .unwrap_or(false)
     }
 
     /// Records pushes in one commit; if one of them fails, each in its own, so that it alone fails.
@@ -290,113 +272,82 @@ impl Worker {
         }
     }
 
-    /// What has changed, after calls have rung out.
-    pub(super) fn news(&mut self, now: Timestamp) -> Result<News, InboxError> {
-        let milliseconds = now.as_millisecond();
-        self.news.is_raised = false;
-        self.pruning.time_is(milliseconds);
-        if self.read(|db| calls::is_ring_out_due(db, milliseconds))? {
-            self.write(|write| calls::ring_out(write, milliseconds))?;
-        }
-        let mut news = self.read(news::news)?;
-        news.caught_up = self.changes.caught_up.take();
-        (news.zeroed, news.changed_rooms) = self.changes.take();
-        news.set_aside = self.set_aside.take();
-        Ok(news)
+    /// Takes a snapshot, or whatever else tells of all that has changed: from now on the signal is raised again.
+    pub(super) fn snapshot<T>(
+        &mut self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, InboxError> {
+        self.changed.is_raised = false;
+        self.read(work)
     }
 
-    pub(super) fn news_were_read(&mut self) {
-        self.news.is_raised = false;
-        // Nobody wants to know any more.
-        drop(self.changes.take());
-    }
-
+    /// Ends the ringing of calls whose deadline is at or before `now`.
     pub(super) fn expire_calls(&mut self, now: Timestamp) -> Result<(), InboxError> {
-        let milliseconds = now.as_millisecond();
-        self.pruning.time_is(milliseconds);
-        if self.read(|db| calls::is_ring_out_due(db, milliseconds))? {
-            self.write(|write| calls::ring_out(write, milliseconds))?;
+        let now = now.as_millisecond();
+        self.pruning.time_is(now);
+        if self.read(|db| calls::is_expiry_due(db, now))? {
+            self.write(|write| calls::expire(write, now))?;
         }
         Ok(())
     }
 
-    pub(super) fn take_set_aside(&mut self) -> Option<PathBuf> {
-        self.set_aside.take()
-    }
-
-    /// Notices were shown: one step of that, and what is left of it.
-    pub(super) fn mark_shown(&mut self, mut shown: Vec<Shown>) -> Result<Vec<Shown>, InboxError> {
-        let left = self.write(|write| {
-            let mut step = marks::Step::begin();
-            for (position, shown) in shown.iter().enumerate() {
-                match shown {
-                    Shown::Room(key, up_to) => {
-                        if let Some(mut room) = Room::by_key(write.db, key)? {
-                            marks::present_room(write, &mut room, *up_to, Presentation::Shown, &mut step)?;
-                        }
-                    }
-                    Shown::Everything(up_to) => {
-                        marks::present_everything(write, *up_to, Presentation::Shown, &mut step)?;
-                    }
-                    Shown::Call(id, state) => calls::present(write, *id, Presentation::Shown, *state)?,
-                }
-                if step.is_over() {
-                    return Ok(position);
-                }
-            }
-            Ok(shown.len())
-        })?;
-        Ok(shown.split_off(left))
-    }
-
-    /// Nothing that waits, up to this one, will be shown: one step of that. Whether it was the last.
-    pub(super) fn settle_waiting(&mut self, up_to: NoticeId) -> Result<bool, InboxError> {
-        if self.read(news::totals)?.unshown == 0 && self.read(calls::none_to_present)? {
-            return Ok(true);
-        }
+    /// Notices were shown.
+    pub(super) fn mark_shown(&mut self, shown: &[Shown]) -> Result<(), InboxError> {
         self.write(|write| {
-            let mut step = marks::Step::begin();
-            marks::present_everything(write, up_to, Presentation::Settled, &mut step)?;
-            calls::settle_all(write)?;
-            Ok(!step.is_over())
+            shown.iter().try_for_each(|shown| match shown {
+                Shown::Room(room, up_to) => read_state::show_room(write, room, *up_to),
+                Shown::Everything(up_to) => read_state::present_messages(write, *up_to, Presentation::Shown),
+                Shown::Call(id, state) => calls::show(write, *id, *state),
+            })
         })
     }
 
-    /// The person has read something here: one step of that. Whether it was the last.
-    pub(super) fn mark_read(&mut self, read: &Read) -> Result<bool, InboxError> {
+    /// Nothing that waits, up to this one, will be shown.
+    pub(super) fn settle_waiting(&mut self, up_to: NoticeId) -> Result<(), InboxError> {
         self.write(|write| {
-            let mut step = marks::Step::begin();
-            write.changes.are_news = true;
+            read_state::present_messages(write, up_to, Presentation::Settled)?;
+            calls::settle_all(write)
+        })
+    }
+
+    /// The person has read something here.
+    pub(super) fn mark_read(&mut self, read: &Read) -> Result<(), InboxError> {
+        self.write(|write| {
+            write.changes.is_visible = true;
             match read {
-                Read::Room(key, up_to) => {
-                    if let Some(mut room) = Room::by_key(write.db, key)? {
-                        let mut account = Account::load(write.db, room.account)?;
-                        marks::read_room(write, &mut account, &mut room, *up_to, &mut step)?;
-                        account.save(write.db)?;
-                    }
-                }
-                Read::Call(id) => calls::end_here(write, *id)?,
+                Read::Room(room, up_to) => read_state::read_messages(write, room, *up_to),
+                Read::Call(id) => calls::end_here(write, *id),
                 Read::Everything => Account::all(write.db)?.into_iter().try_for_each(|mut account| {
-                    account.clear(write)?;
-                    account.save(write.db)
-                })?,
+                    account.clear(write.db)?;
+                    account.save(write.db)?;
+                    read_state::read_account(write, account.id)
+                }),
             }
-            Ok(!step.is_over())
         })
     }
 
     /// Forgets the numbers of accounts that are not known any more.
     pub(super) fn retain_accounts(&mut self, known: &[String]) -> Result<(), InboxError> {
-        let mut gone = self.read(Account::all)?;
-        gone.retain(|account| !known.contains(&account.name));
+        let gone = self.read(|db| {
+            let mut gone = Account::all(db)?;
+            gone.retain(|account| !known.contains(&account.name));
+            let mut found = Vec::new();
+            for account in gone {
+                if account.last_push.is_some() || read_state::unread(db, account.id)? > 0 {
+                    found.push(account);
+                }
+            }
+            Ok(found)
+        })?;
         if gone.is_empty() {
             return Ok(());
         }
         self.write(|write| {
-            gone.iter_mut().try_for_each(|account| {
-                account.clear(write)?;
-                account.forget();
-                account.save(write.db)
+            write.changes.is_visible = true;
+            gone.into_iter().try_for_each(|mut account| {
+                account.forget(write.db)?;
+                account.save(write.db)?;
+                read_state::read_account(write, account.id)
             })
         })
     }
@@ -405,6 +356,11 @@ impl Worker {
     pub(super) fn set_retention(&mut self, retention: Retention, now: Timestamp) {
         self.pruning.set_retention(retention);
         self.pruning.time_is(now.as_millisecond());
+    }
+
+    /// What has happened to the database's files, if somebody was not told yet.
+    pub(super) fn take_incident(&mut self) -> Option<Incident> {
+        self.incidents.pop_front()
     }
 
     /// Whether old notices are being forgotten.
@@ -417,18 +373,18 @@ impl Worker {
     pub(super) fn check(&mut self) -> Result<(), InboxError> {
         if self.is_failing {
             return self.write(|write| {
-                settings::set(write.db, PROBE, Some(""))?;
-                settings::set(write.db, PROBE, None)
+                set_setting(write.db, PROBE, Some(""))?;
+                set_setting(write.db, PROBE, None)
             });
         }
-        self.with_database(|Database { connection, .. }| {
+        self.with_database(|connection| {
             connection.transaction_with_behavior(TransactionBehavior::Immediate)?.rollback()
         })
     }
 
     /// Reads.
     pub(super) fn read<T>(&mut self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, InboxError> {
-        self.with_database(|database| work(&database.connection))
+        self.with_database(|connection| work(connection))
     }
 
     /// Writes, in a commit of its own.
@@ -436,55 +392,49 @@ impl Worker {
         &mut self,
         work: impl FnOnce(&mut Write<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, InboxError> {
-        self.transact(|write| {
-            write.memory.open_rows.close(write.db)?;
-            work(write)
-        })
-        .map_err(InboxError::from)
+        self.transact(work).map_err(InboxError::from)
     }
 
     fn transact<T>(&mut self, work: impl FnOnce(&mut Write<'_>) -> rusqlite::Result<T>) -> Result<T, Failure> {
         let keep_bodies = self.pruning.retention().keep_bodies;
-        let (mut is_work, mut is_settled, mut newest) = (false, self.is_settled, self.newest);
+        let (mut is_work, mut is_synced) = (false, self.is_synced);
         let mut changes = Changes::default();
-        let outcome = self.with_database(|Database { connection, memory }| {
+        let outcome = self.with_database_and_clock(|connection, pruning| {
             let connection = &*connection;
-            if !is_settled {
-                schema::settle(connection)?;
-                is_settled = true;
+            if !is_synced {
+                database::checkpoint(connection)?;
+                is_synced = true;
             }
             // Prepared once, unlike rusqlite's own transactions. An error closes the connection, and so rolls back.
             connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             let rows_before = connection.total_changes();
-            let mut write = Write { db: connection, keep_bodies, changes: Changes::default(), memory };
+            let mut write = Write { db: connection, keep_bodies, changes: Changes::default() };
             is_work = true;
-            let value = work(&mut write);
-            // Also if it failed: what fails in the end may be on disk nevertheless.
-            newest = newest.max(write.memory.newest);
-            let value = value?;
-            write.memory.open_rows.save(connection)?;
-            write.memory.keys.settle(connection)?;
+            let value = work(&mut write)?;
             changes = write.changes;
-            is_work = false;
             let has_written = connection.total_changes() > rows_before;
+            if has_written {
+                pruning.save_clock(connection)?;
+            }
+            is_work = false;
             connection.prepare_cached("COMMIT")?.execute([])?;
             Ok((value, has_written))
         });
-        self.is_settled = is_settled && outcome.is_ok();
-        self.newest = self.newest.max(newest);
+        // Before anybody is answered: what was written to files that are gone is not on disk.
+        let outcome = outcome.and_then(|value| self.note_commit().map(|()| value));
+        self.is_synced = is_synced && outcome.is_ok();
         match outcome {
             Ok((value, has_written)) => {
                 if has_written && std::mem::take(&mut self.is_failing) {
                     tracing::info!("the inbox can be written again");
                 }
-                let in_doubt = std::mem::take(&mut self.in_doubt);
-                self.tell(in_doubt);
+                changes.merge(std::mem::take(&mut self.in_doubt));
                 self.tell(changes);
                 Ok(value)
             }
             Err(error) => {
                 // Not before something succeeds: who is told would ask in vain.
-                self.in_doubt.merge(changes);
+                self.in_doubt.merge(Changes { newest: 0, ..changes });
                 if !std::mem::replace(&mut self.is_failing, true) {
                     tracing::error!("{error}");
                 }
@@ -495,59 +445,125 @@ impl Worker {
 
     /// Tells what a transaction has changed.
     fn tell(&mut self, changes: Changes) {
-        if changes.details_are_wanted {
+        self.newest = self.newest.max(changes.newest);
+        if changes.lacks_details {
             self.wanting.notify_one();
         }
-        self.is_reading |= changes.is_reading;
-        if changes.are_news {
-            self.news.raise();
+        if changes.is_visible {
+            self.changed.raise();
         }
-        self.changes.merge(changes);
     }
 
-    /// Uses the database, opened anew if need be; closes it after an error. One that is damaged is put aside.
-    fn with_database<T>(&mut self, work: impl FnOnce(&mut Database) -> rusqlite::Result<T>) -> Result<T, InboxError> {
+    fn with_database<T>(&mut self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, InboxError> {
+        self.with_database_and_clock(|connection, _| work(connection))
+    }
+
+    /// Uses the database, opened anew if need be; closes it after an error. One that is damaged is set aside.
+    fn with_database_and_clock<T>(
+        &mut self,
+        work: impl FnOnce(&mut Connection, &mut Pruning) -> rusqlite::Result<T>,
+    ) -> Result<T, InboxError> {
         let outcome = self.try_with_database(work);
-        if let Err(error @ InboxError::Damaged { .. }) = &outcome {
-            self.begin_anew(error);
+        if let Err(error @ InboxError::Damaged { reason, .. }) = &outcome {
+            tracing::error!("{error}");
+            self.set_aside(reason.clone());
         }
         outcome
     }
 
     fn try_with_database<T>(
         &mut self,
-        work: impl FnOnce(&mut Database) -> rusqlite::Result<T>,
+        work: impl FnOnce(&mut Connection, &mut Pruning) -> rusqlite::Result<T>,
     ) -> Result<T, InboxError> {
-        let mut database = match self.database.take() {
-            Some(database) => database,
+        self.close_if_changed()?;
+        let mut connection = match self.database.take() {
+            Some(connection) => connection,
             None => self.open_database()?,
         };
-        let value = work(&mut database).map_err(|error| schema::failed(&self.path, &error))?;
-        self.database = Some(database);
+        let value = work(&mut connection, &mut self.pruning).map_err(|error| database::failed(&self.path, &error))?;
+        self.database = Some(connection);
         Ok(value)
     }
 
-    fn open_database(&mut self) -> Result<Database, InboxError> {
-        let connection = schema::open(&self.path, self.newest)?;
-        let memory = Memory::load(&connection, self.newest).map_err(|error| schema::failed(&self.path, &error))?;
-        self.newest = memory.newest;
-        Ok(Database { connection, memory })
+    /// Closes the database if somebody else has touched its files since our last commit. What is there now is opened
+    /// and judged by the next use.
+    fn close_if_changed(&mut self) -> Result<(), InboxError> {
+        if self.database.is_some() && self.files != Some(self.look()?) {
+            tracing::warn!("{}: the files have changed from outside", self.path.display());
+            self.database = None;
+            self.is_synced = false;
+            self.suspected = self.files.take();
+        }
+        Ok(())
     }
 
-    /// Puts the damaged database aside; the next request begins a new one.
-    fn begin_anew(&mut self, error: &InboxError) {
-        tracing::error!("{error}");
-        if self.damaged_at.is_some_and(|damaged_at| damaged_at.elapsed() < DAMAGE_INTERVAL) {
+    fn look(&self) -> Result<Files, InboxError> {
+        Files::look(&self.path).map_err(|error| database::unusable(&self.path, &error))
+    }
+
+    /// A commit has succeeded: whether it went to the files that are there.
+    fn note_commit(&mut self) -> Result<(), InboxError> {
+        let files = self.look()?;
+        if self.files.as_ref().is_some_and(|before| !files.are_same(before)) {
+            self.database = None;
+            self.suspected = self.files.take();
+            return Err(database::unusable(&self.path, &"it was removed or replaced while it was written"));
+        }
+        self.files = Some(files);
+        Ok(())
+    }
+
+    fn open_database(&mut self) -> Result<Connection, InboxError> {
+        let found = self.look()?;
+        let is_gone = self.is_expected && found.is_gone();
+        if self.suspected.as_ref().is_some_and(|before| found.has_log_of_another(before)) {
+            database::set_log_aside(&self.path)?;
+        }
+        let connection = database::open(&self.path, self.newest)?;
+        if self.suspected.is_some() {
+            database::verify(&self.path, &connection)?;
+        }
+        let newest = database::newest(&self.path, &connection)?;
+        let prepare = |pruning: &mut Pruning| {
+            if newest < self.newest {
+                database::number_after(&connection, self.newest)?;
+            }
+            pruning.load_clock(&connection)
+        };
+        prepare(&mut self.pruning).map_err(|error| database::failed(&self.path, &error))?;
+        self.files = Some(self.look()?);
+        if is_gone {
+            self.tell_of(Incident::Removed { path: self.path.clone() });
+        } else if newest < self.newest {
+            self.tell_of(Incident::Replaced { path: self.path.clone() });
+        }
+        self.newest = self.newest.max(newest);
+        self.suspected = None;
+        self.is_expected = true;
+        Ok(connection)
+    }
+
+    /// Sets the file aside; the next request begins a new one.
+    fn set_aside(&mut self, reason: String) {
+        if self.set_aside_at.is_some_and(|at| at.elapsed() < SET_ASIDE_INTERVAL) {
             return;
         }
-        match damage::set_aside(&self.path, Timestamp::now()) {
+        match database::set_aside(&self.path, Timestamp::now()) {
             Ok(kept_as) => {
-                tracing::error!("it is kept as {}; a new one is begun", kept_as.display());
-                self.damaged_at = Some(Instant::now());
-                self.set_aside = Some(kept_as);
-                self.news.raise();
+                self.set_aside_at = Some(Instant::now());
+                self.is_expected = false;
+                self.suspected = None;
+                self.tell_of(Incident::SetAside { path: self.path.clone(), kept_as, reason });
             }
-            Err(error) => tracing::error!("{}: it cannot be put aside: {error}", self.path.display()),
+            Err(error) => tracing::error!("{}: it cannot be set aside: {error}", self.path.display()),
         }
+    }
+
+    fn tell_of(&mut self, incident: Incident) {
+        tracing::error!("{incident}");
+        if self.incidents.len() < MAX_INCIDENTS {
+            self.incidents.push_back(incident);
+        }
+        self.changed.raise();
     }
 }

@@ -49,6 +49,22 @@ pub fn open_private(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Which file it is, whatever its name: another file has another identity.
+#[cfg(unix)]
+#[must_use]
+pub fn identity(file: &fs::Metadata) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt as _;
+    (file.dev(), file.ino())
+}
+
+/// Which file it is, whatever its name: another file was made at another time.
+#[cfg(windows)]
+#[must_use]
+pub fn identity(file: &fs::Metadata) -> (u64, u64) {
+    use std::os::windows::fs::MetadataExt as _;
+    (file.creation_time(), 0)
+}
+
 /// Replaces a file, or makes it, private to the user. Whoever reads it finds the old content or the new, whole, also
 /// after a power cut. A symbolic link stays one: what it points to is replaced.
 ///

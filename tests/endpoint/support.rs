@@ -11,9 +11,9 @@ use std::{
 
 use jiff::Timestamp;
 use pushbell::{
-    accounts::{Account, Accounts, AccountsError, AccountsFile},
+    accounts::{Account, Accounts, AccountsError, AccountsFile, CountsScope},
     http::{self, Limits, Serving},
-    inbox::{CountsScope, Delivery, InboxError},
+    inbox::{Delivery, InboxError},
     intake::{Intake, Recorder, Recording as Outcome},
 };
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! Each row of the contract's table.
 
-use pushbell::{accounts::Accounts, inbox::CountsScope};
+use pushbell::accounts::{Accounts, CountsScope};
 use serde_json::json;
 
 use crate::support::{Mood, PATH, Server, accounts, push, unreadable};

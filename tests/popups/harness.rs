@@ -279,7 +279,7 @@ impl Desktop {
 /// What a test's popup of this room is made from.
 pub(crate) fn about(room: &str) -> About {
     let target = OpenTarget::Room { room_id: room.into(), event_id: None, user: None };
-    let room = RoomKey { account: "a".into(), room_id: room.into() };
+    let room = RoomKey::with_id("a", room);
     About::Room { room, up_to: NoticeId(1), target, show_text: true }
 }
 
@@ -293,7 +293,7 @@ pub(crate) fn dismissed(room: &str) -> Said {
 }
 
 pub(crate) fn key(room: &str) -> PopupKey {
-    PopupKey::Room(RoomKey { account: "a".into(), room_id: room.into() })
+    PopupKey::Room(RoomKey::with_id("a", room))
 }
 
 pub(crate) fn popup(room: &str, text: &str) -> Popup {

@@ -275,7 +275,7 @@ impl Driver {
         known.status.signed_in = Some(format!("signed out: {reason}; sign in with {}", known.sign_in_command()));
         known.over = Some(reason);
         let session = known.session();
-        let was_told = self.shared.inbox.was_told_of_end(Arc::clone(name), session.clone()).await;
+        let was_told = self.shared.inbox.is_logout_notified(Arc::clone(name), session.clone()).await;
         // An inbox that cannot be used is a problem of its own, and being told twice a small one.
         if !was_told.unwrap_or(false) {
             self.tell_of_ends();
@@ -284,7 +284,7 @@ impl Driver {
     }
 
     async fn told_of_end(&self, name: &Arc<str>, session: Option<String>) {
-        if let Err(error) = self.shared.inbox.told_of_end(Arc::clone(name), session).await {
+        if let Err(error) = self.shared.inbox.set_logout_notified(Arc::clone(name), session).await {
             tracing::warn!("{error}");
         }
     }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    inbox::{ListedUnread, Missed, Standing, UnreadEvent},
+    inbox::{CatchUpState, ListedUnread, MissedEvent, UnreadEvent},
     push::{
         listed::{Listed, ListedPage},
         notify::Notification,
@@ -33,7 +33,7 @@ pub(super) struct Reading {
     /// Read state is looked for back to here.
     look_back_to: i64,
     mark: i64,
-    standing: Standing,
+    standing: CatchUpState,
     entries: Vec<Listed>,
     pages: usize,
     text: usize,
@@ -60,7 +60,7 @@ pub(super) enum NextPage {
 #[derive(Debug)]
 pub(super) struct Found {
     /// Oldest first.
-    pub(super) missed: Vec<Missed>,
+    pub(super) missed: Vec<MissedEvent>,
     pub(super) read: Vec<String>,
     pub(super) listed_unread: Vec<ListedUnread>,
     pub(super) is_all: bool,
@@ -70,7 +70,7 @@ pub(super) struct Found {
 
 impl Reading {
     /// `signed_in_at`: nothing older becomes a notice.
-    pub(super) fn new(standing: Standing, signed_in_at: Timestamp, now: Timestamp) -> Self {
+    pub(super) fn new(standing: CatchUpState, signed_in_at: Timestamp, now: Timestamp) -> Self {
         let mark = standing.mark.map_or(signed_in_at, |mark| mark.max(signed_in_at));
         let floor = minus(mark, OVERLAP).max(signed_in_at);
         let listed_since = minus(now, LISTED_FOR);
@@ -156,7 +156,7 @@ impl Reading {
             self.entries.into_iter().rev().filter(|entry| entry.ts.is_some_and(|ts| ts >= floor)).collect();
         // Whatever the list's order is: what is kept last counts as the newest, and is what its room's popup tells.
         missed.sort_by_key(|entry| entry.ts);
-        let missed = missed.into_iter().map(|entry| Missed {
+        let missed = missed.into_iter().map(|entry| MissedEvent {
             notification: Arc::new(entry.notification),
             tweaks: entry.tweaks,
             read: entry.read,

@@ -169,7 +169,7 @@ impl Check<'_> {
     async fn catch_up(&mut self) -> Result<(), CheckError> {
         let client = self.client().await?;
         let kind = HomeserverKind::named(&self.sign_in.server);
-        let standing = self.shared.inbox.standing(Arc::clone(&self.account.name)).await?;
+        let standing = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
         self.set_pusher(&client, &kind).await?;
         let at = Timestamp::now();
         let mut reading = Reading::new(standing, self.account.created_at, at);
@@ -245,7 +245,7 @@ impl Check<'_> {
         let new = self
             .shared
             .inbox
-            .take_over(CaughtUp {
+            .apply_catch_up(CaughtUp {
                 account: Arc::clone(&self.account.name),
                 counts: self.account.counts,
                 counts_rooms: kind.counts_unread_rooms(),

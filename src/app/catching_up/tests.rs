@@ -8,7 +8,8 @@ use tokio::sync::Notify;
 
 use super::reading::{Found, NextPage, Reading};
 use crate::{
-    inbox::{self, CaughtUp, CountsScope, Delivery, Inbox, Recipient, Retention, Standing, UnreadEvent},
+    accounts::CountsScope,
+    inbox::{self, CatchUpState, CaughtUp, Delivery, Inbox, Recipient, Retention, UnreadEvent},
     push::{
         listed::{Listed, ListedPage},
         notify::{Notification, Tweaks},
@@ -43,7 +44,7 @@ fn missed(found: &Found) -> Vec<&str> {
 
 #[test]
 fn it_reads_back_to_the_mark_and_a_little_further() {
-    let standing = Standing { mark: Some(at(1000)), ..Standing::default() };
+    let standing = CatchUpState { mark: Some(at(1000)), ..CatchUpState::default() };
     let mut reading = Reading::new(standing, at(0), at(5000));
     assert_eq!(*reading.next_page(), NextPage::First);
     reading.page(page([listed("$4", 4000), listed("$3", 1001)], Some("a")));
@@ -57,7 +58,7 @@ fn it_reads_back_to_the_mark_and_a_little_further() {
 
 #[test]
 fn a_list_that_begins_with_the_oldest_is_read_to_its_end_and_kept_in_order() {
-    let standing = Standing { mark: Some(at(1000)), ..Standing::default() };
+    let standing = CatchUpState { mark: Some(at(1000)), ..CatchUpState::default() };
     let mut reading = Reading::new(standing, at(0), at(5000));
     reading.page(page([listed("$old", 100), listed("$known", 900)], Some("a")));
     assert_eq!(*reading.next_page(), NextPage::From("a".to_owned()), "what is new comes last");
@@ -70,11 +71,11 @@ fn a_list_that_begins_with_the_oldest_is_read_to_its_end_and_kept_in_order() {
 
 #[test]
 fn nothing_from_before_signing_in_is_missed() {
-    let mut reading = Reading::new(Standing::default(), at(0), at(100));
+    let mut reading = Reading::new(CatchUpState::default(), at(0), at(100));
     reading.page(page([listed("$new", 1), listed("$old", -1)], Some("a")));
     let found = reading.finish(true, at(100));
     assert_eq!((missed(&found), found.mark, found.is_whole), (vec!["$new"], at(1), true));
-    let mut nothing = Reading::new(Standing::default(), at(0), at(100));
+    let mut nothing = Reading::new(CatchUpState::default(), at(0), at(100));
     nothing.page(page([], None));
     let found = nothing.finish(true, at(100));
     assert_eq!((missed(&found), found.mark, found.is_whole), (vec![], at(0), true));
@@ -82,7 +83,7 @@ fn nothing_from_before_signing_in_is_missed() {
 
 #[test]
 fn it_gives_up_after_a_thousand_entries_and_says_so() {
-    let mut reading = Reading::new(Standing::default(), at(0), at(100_000));
+    let mut reading = Reading::new(CatchUpState::default(), at(0), at(100_000));
     let mut number = 0;
     while *reading.next_page() != NextPage::None {
         reading.page(page(
@@ -95,7 +96,7 @@ fn it_gives_up_after_a_thousand_entries_and_says_so() {
     }
     let found = reading.finish(true, at(100_000));
     assert_eq!((found.missed.len(), found.is_whole), (1000, false));
-    let mut one_by_one = Reading::new(Standing::default(), at(0), at(100_000));
+    let mut one_by_one = Reading::new(CatchUpState::default(), at(0), at(100_000));
     let mut pages = 0;
     while *one_by_one.next_page() != NextPage::None {
         pages += 1;
@@ -106,7 +107,7 @@ fn it_gives_up_after_a_thousand_entries_and_says_so() {
 
 #[test]
 fn long_texts_are_left_out_but_no_event_is() {
-    let mut reading = Reading::new(Standing::default(), at(0), at(100));
+    let mut reading = Reading::new(CatchUpState::default(), at(0), at(100));
     let text = serde_json::value::RawValue::from_string(format!("{{\"body\":\"{}\"}}", "x".repeat(100_000))).unwrap();
     let entries = (0..100).map(|number| {
         let mut entry = listed(&format!("${number}"), 50);
@@ -126,8 +127,11 @@ fn what_was_read_is_taken_from_what_is_listed_and_where_nothing_read_is_from_wha
     let check = |forgets_read: bool, next: Option<&str>, expected: &[&str]| {
         let events = [unread("$read", 200_000), unread("$unread", 200_000), unread("$gone", 200_000)];
         let older = [unread("$uncovered", 190_000), unread("$long ago", 200_000 - day)];
-        let standing =
-            Standing { mark: Some(at(199_990)), completed_at: None, unread: events.into_iter().chain(older).collect() };
+        let standing = CatchUpState {
+            mark: Some(at(199_990)),
+            completed_at: None,
+            unread: events.into_iter().chain(older).collect(),
+        };
         let mut reading = Reading::new(standing, at(0), at(200_100));
         reading.page(page([Listed { read: true, ..listed("$read", 199_999) }, listed("$unread", 199_000)], next));
         assert_eq!(*reading.next_page() != NextPage::None, next.is_some(), "it looks at what is unread here");
@@ -159,7 +163,7 @@ enum Act {
 /// Where catching up is.
 enum At {
     Nowhere,
-    Standing(Standing),
+    CatchUpState(CatchUpState),
     Reading(Reading),
 }
 
@@ -212,8 +216,8 @@ impl World {
 
     async fn step(&mut self) {
         self.at = match std::mem::replace(&mut self.at, At::Nowhere) {
-            At::Nowhere => At::Standing(self.inbox.standing("home".into()).await.unwrap()),
-            At::Standing(standing) => {
+            At::Nowhere => At::CatchUpState(self.inbox.catch_up_state("home".into()).await.unwrap()),
+            At::CatchUpState(standing) => {
                 self.pushes = true;
                 At::Reading(Reading::new(standing, at(0), self.now()))
             }
@@ -254,7 +258,7 @@ impl World {
             at: self.now(),
             is_whole,
         };
-        self.inbox.take_over(caught_up).await.unwrap();
+        self.inbox.apply_catch_up(caught_up).await.unwrap();
     }
 }
 
@@ -298,12 +302,12 @@ proptest! {
 
 #[test]
 fn an_event_that_claims_to_be_of_the_future_hides_nothing_that_comes_after_it() {
-    let standing = Standing { mark: Some(at(1000)), ..Standing::default() };
+    let standing = CatchUpState { mark: Some(at(1000)), ..CatchUpState::default() };
     let mut reading = Reading::new(standing, at(0), at(5000));
     let years = 10 * 365 * 24 * 3600;
     reading.page(page([listed("$future", years), listed("$1", 4000)], None));
     let mark = reading.finish(false, at(5000)).mark;
-    let standing = Standing { mark: Some(mark), ..Standing::default() };
+    let standing = CatchUpState { mark: Some(mark), ..CatchUpState::default() };
     let mut again = Reading::new(standing, at(0), at(9000));
     again.page(page([listed("$future", years), listed("$2", 8000), listed("$1", 4000)], None));
     assert!(missed(&again.finish(false, at(9000))).contains(&"$2"));
@@ -311,7 +315,7 @@ fn an_event_that_claims_to_be_of_the_future_hides_nothing_that_comes_after_it() 
 
 #[test]
 fn clocks_that_are_no_times_are_survived() {
-    let standing = Standing { mark: Some(Timestamp::MIN), ..Standing::default() };
+    let standing = CatchUpState { mark: Some(Timestamp::MIN), ..CatchUpState::default() };
     let mut reading = Reading::new(standing, Timestamp::MIN, Timestamp::MIN);
     reading
         .page(page([Listed { ts: Some(i64::MAX), ..listed("$1", 0) }, Listed { ts: None, ..listed("$2", 0) }], None));

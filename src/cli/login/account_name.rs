@@ -3,10 +3,9 @@
 use jiff::Timestamp;
 
 use crate::{
-    accounts::{Account, Accounts, MAX_NAME_CHARS, SignIn},
+    accounts::{Account, Accounts, CountsScope, MAX_NAME_CHARS, SignIn},
     homeserver::{HomeserverKind, UserId},
     identity,
-    inbox::CountsScope,
 };
 
 /// Whether a sign-in has made the account, and did not take over one that was there: only those are named after users.

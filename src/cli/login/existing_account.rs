@@ -69,10 +69,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::{
-        accounts::{AccountsFile, SignIn, SignInMethod},
-        inbox::CountsScope,
-    };
+    use crate::accounts::{AccountsFile, CountsScope, SignIn, SignInMethod};
 
     #[test]
     fn an_account_is_taken_over_only_by_its_own_user() {

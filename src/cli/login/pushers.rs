@@ -82,7 +82,7 @@ mod tests {
             name: "home".into(),
             app_id: identity::APP_ID.to_owned(),
             pushkey: "mine".to_owned(),
-            counts: crate::inbox::CountsScope::Account,
+            counts: crate::accounts::CountsScope::Account,
             created_at: jiff::Timestamp::UNIX_EPOCH,
             sign_in: None,
         };

@@ -7,7 +7,7 @@ use crate::{
 };
 
 fn room(number: usize) -> RoomKey {
-    RoomKey { account: "home".into(), room_id: format!("!{number}") }
+    RoomKey::with_id("home", format!("!{number}"))
 }
 
 fn key(number: usize) -> PopupKey {

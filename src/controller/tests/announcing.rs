@@ -1,7 +1,7 @@
 //! What Pushbell says about itself.
 
 use super::{push::*, screen::Service, *};
-use crate::desktop::tray_view::PauseLength;
+use crate::{desktop::tray_view::PauseLength, inbox::Incident};
 
 const FAULT: &str = "The configuration has a fault";
 
@@ -88,7 +88,9 @@ async fn a_damaged_inbox_is_told_of_and_the_new_one_knows_of_the_pause() {
     for setting in ["paused_until", "muted"] {
         bench.inbox.set_setting(setting, None).await.unwrap();
     }
-    bench.controller.inbox_was_damaged("/data/kept".as_ref());
+    let incident =
+        Incident::SetAside { path: "/data/db".into(), kept_as: "/data/kept".into(), reason: "is empty".into() };
+    bench.controller.inbox_was_damaged(&incident);
     bench.controller.refresh().await;
     assert!(bench.controller.problems.open[&ProblemKind::Damage].contains("/data/kept"));
     bench.restart().await;

@@ -4,8 +4,9 @@ use jiff::ToSpan;
 
 use super::{push::*, screen::Service, *};
 use crate::{
+    accounts::CountsScope,
     controller::Missing,
-    inbox::{CaughtUp, CountsScope, Missed},
+    inbox::{CaughtUp, MissedEvent},
 };
 
 async fn details(bench: &mut Bench, event_id: &str, room: &str) {
@@ -14,14 +15,14 @@ async fn details(bench: &mut Bench, event_id: &str, room: &str) {
     bench.settle().await;
 }
 
-async fn catch_up(bench: &mut Bench, missed: Vec<Missed>, is_whole: bool) {
+async fn catch_up(bench: &mut Bench, missed: Vec<MissedEvent>, is_whole: bool) {
     take_over(bench, CaughtUp { missed, is_whole, ..caught_up() }).await;
 }
 
 async fn take_over(bench: &mut Bench, caught_up: CaughtUp) {
     let is_whole = caught_up.is_whole;
     bench.handle(Event::CatchingUp(true)).await;
-    if bench.inbox.take_over(caught_up).await.unwrap() > 0 {
+    if bench.inbox.apply_catch_up(caught_up).await.unwrap() > 0 {
         bench.handle(Event::CaughtUp(is_whole)).await;
     }
     bench.settle().await;

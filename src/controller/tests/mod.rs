@@ -314,7 +314,7 @@ fn open(directory: &TempDir, config: &Config, changed: &Arc<Notify>) -> Inbox {
 }
 
 fn room(room_id: &str) -> PopupKey {
-    PopupKey::Room(RoomKey { account: "home".into(), room_id: room_id.into() })
+    PopupKey::Room(RoomKey::with_id("home", room_id))
 }
 
 const SECOND: Duration = Duration::from_secs(1);

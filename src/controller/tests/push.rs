@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json, value::to_raw_value};
 
 use crate::{
-    inbox::{CountsScope, Delivery, Missed, Recipient},
+    accounts::CountsScope,
+    inbox::{Delivery, MissedEvent, Recipient},
     push::notify::{Counts, Notification, SoundTweak, Tweaks},
 };
 
@@ -122,8 +123,8 @@ impl Push {
     }
 
     /// The event as it is caught up with.
-    pub(super) fn missed(self) -> Missed {
-        Missed { notification: Arc::new(self.notification), tweaks: self.recipient.tweaks, read: false }
+    pub(super) fn missed(self) -> MissedEvent {
+        MissedEvent { notification: Arc::new(self.notification), tweaks: self.recipient.tweaks, read: false }
     }
 
     pub(super) fn received_at(mut self, received_at: Timestamp) -> Self {

@@ -19,8 +19,8 @@ fn notification(sent_at: i64) -> Push {
 
 /// The states of the calls that the news tell of, and how many are missed.
 async fn calls(desk: &Desk, seconds: i64) -> (Vec<CallState>, u64) {
-    let news = desk.news_at(seconds).await;
-    (news.calls.iter().map(|call| call.state).collect(), news.accounts[0].missed_calls)
+    let snapshot = desk.snapshot_at(seconds).await;
+    (snapshot.calls.iter().map(|call| call.state).collect(), snapshot.accounts[0].missed_calls)
 }
 
 const RINGING: CallState = CallState::Ringing;
@@ -30,10 +30,10 @@ const MISSED: CallState = CallState::Missed;
 async fn a_call_rings_until_its_deadline_and_then_is_missed() {
     let desk = Desk::new();
     desk.record(invite("$call", "c")).await;
-    let call = desk.news_at(29).await.calls.remove(0);
+    let call = desk.snapshot_at(29).await.calls.remove(0);
     assert_eq!((&*call.call_id, call.deadline, call.state), ("c", at(30), RINGING));
     assert_eq!(call.notice, desk.notice("$call"));
-    assert_eq!(desk.news_at(29).await.waiting, [], "it has a popup of its own");
+    assert_eq!(desk.snapshot_at(29).await.waiting, [], "it has a popup of its own");
     assert_eq!(calls(&desk, 30).await, (vec![MISSED], 1));
 }
 
@@ -41,7 +41,7 @@ async fn a_call_rings_until_its_deadline_and_then_is_missed() {
 async fn a_call_without_a_call_id_is_known_by_its_event() {
     let desk = Desk::new();
     desk.record(event("$call", "!r", "m.call.invite", "{}")).await;
-    assert_eq!(desk.news().await.calls[0].call_id, "$call");
+    assert_eq!(desk.snapshot().await.calls[0].call_id, "$call");
     desk.record(over("$2", "m.call.answer", "$call")).await;
     assert_eq!(calls(&desk, 0).await, (vec![], 0));
 }
@@ -50,9 +50,9 @@ async fn a_call_without_a_call_id_is_known_by_its_event() {
 async fn a_missed_call_has_a_popup_after_that_of_the_ringing() {
     let desk = Desk::new();
     desk.record(invite("$call", "c")).await;
-    let id = desk.news().await.calls[0].notice.id;
+    let id = desk.snapshot().await.calls[0].notice.id;
     desk.mark_shown(Shown::Call(id, RINGING)).await;
-    assert_eq!(desk.news().await.calls[0].notice.presentation, Presentation::Shown);
+    assert_eq!(desk.snapshot().await.calls[0].notice.presentation, Presentation::Shown);
     desk.record(over("$2", "m.call.hangup", "c")).await;
     // What is told about the ringing popup crosses with the hangup.
     desk.mark_shown(Shown::Call(id, RINGING)).await;
@@ -81,8 +81,8 @@ async fn how_a_call_ends_decides_what_it_becomes() {
         assert_eq!(desk.notice("$call").read, !missed);
         let end = desk.notice("$end");
         assert_eq!((end.presentation, end.read), (Presentation::Settled, true));
-        let news = desk.news().await;
-        assert_eq!((news.waiting_notices, news.newest.len()), (0, 1));
+        let snapshot = desk.snapshot().await;
+        assert_eq!((snapshot.waiting_notices, snapshot.newest.len()), (0, 1));
         assert_eq!(desk.unread("a").await, u64::from(missed));
     };
     check("m.call.answer", "@me:hs", false).await;
@@ -124,7 +124,7 @@ async fn a_call_rings_no_longer_than_its_caller_waits() {
         let desk = Desk::new();
         let push = notification(sent_at);
         desk.record(if replayed { push.replayed() } else { push }).await;
-        let call = desk.news_at(0).await.calls.remove(0);
+        let call = desk.snapshot_at(0).await.calls.remove(0);
         match expected {
             Ok(deadline) => assert_eq!((call.state, call.deadline), (RINGING, at(deadline)), "sent at {sent_at}"),
             Err(why) => {
@@ -152,9 +152,9 @@ async fn a_restart_does_not_ring_again_and_misses_what_rang_out_meanwhile() {
         desk.mark_shown(Shown::Call(NoticeId(id), RINGING)).await;
     }
     desk.restart();
-    let news = desk.news_at(110).await;
-    assert_eq!(news.calls.iter().map(|call| call.state).collect::<Vec<_>>(), [RINGING, MISSED]);
-    assert_eq!((news.calls[0].deadline, news.calls[0].notice.presentation), (at(130), Presentation::Shown));
+    let snapshot = desk.snapshot_at(110).await;
+    assert_eq!(snapshot.calls.iter().map(|call| call.state).collect::<Vec<_>>(), [RINGING, MISSED]);
+    assert_eq!((snapshot.calls[0].deadline, snapshot.calls[0].notice.presentation), (at(130), Presentation::Shown));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn caught_up(missed: Vec<Missed>) -> CaughtUp {
+fn caught_up(missed: Vec<MissedEvent>) -> CaughtUp {
     CaughtUp {
         account: "a".into(),
         counts: CountsScope::Account,
@@ -18,8 +18,8 @@ fn caught_up(missed: Vec<Missed>) -> CaughtUp {
     }
 }
 
-fn missed(push: Push) -> Missed {
-    Missed { notification: Arc::new(push.notification), tweaks: push.recipients[0].tweaks.clone(), read: false }
+fn missed(push: Push) -> MissedEvent {
+    MissedEvent { notification: Arc::new(push.notification), tweaks: push.recipients[0].tweaks.clone(), read: false }
 }
 
 fn listed(event_id: &str, room_id: &str) -> ListedUnread {
@@ -29,17 +29,16 @@ fn listed(event_id: &str, room_id: &str) -> ListedUnread {
 #[tokio::test]
 async fn what_was_missed_is_kept_once_and_the_mark_moves_with_it() {
     let mut desk = Desk::new();
-    assert_eq!(desk.inbox.standing("a".into()).await.unwrap(), Standing::default());
+    assert_eq!(desk.inbox.catch_up_state("a".into()).await.unwrap(), CatchUpState::default());
     desk.record(message("$1", "!r")).await;
     let both = || caught_up(vec![missed(message("$1", "!r")), missed(message("$2", "!r"))]);
-    assert_eq!(desk.inbox.take_over(both()).await.unwrap(), 1);
-    assert!(desk.had_news().await);
-    let news = desk.news().await;
-    assert_eq!((news.waiting_notices, news.caught_up), (2, Some(true)));
-    assert_eq!(desk.news().await.caught_up, None, "told once");
+    assert_eq!(desk.inbox.apply_catch_up(both()).await.unwrap(), 1);
+    assert!(desk.has_changed().await);
+    let snapshot = desk.snapshot().await;
+    assert_eq!(snapshot.waiting_notices, 2);
     desk.restart();
-    assert_eq!(desk.inbox.take_over(both()).await.unwrap(), 0);
-    let standing = desk.inbox.standing("a".into()).await.unwrap();
+    assert_eq!(desk.inbox.apply_catch_up(both()).await.unwrap(), 0);
+    let standing = desk.inbox.catch_up_state("a".into()).await.unwrap();
     assert_eq!((standing.mark, standing.completed_at), (Some(at(100)), Some(at(101))));
     let unread: Vec<_> = standing.unread.into_iter().map(|event| event.event_id).collect();
     assert_eq!(unread, ["$2", "$1"]);
@@ -55,10 +54,10 @@ fn unread_of(number: u64) -> Counts {
 #[tokio::test]
 async fn what_was_missed_is_no_push() {
     let desk = Desk::new();
-    desk.inbox.take_over(caught_up(vec![missed(message("$1", "!r"))])).await.unwrap();
-    let news = desk.news().await;
-    assert_eq!(news.accounts.len(), 1);
-    assert_eq!((news.accounts[0].unread, news.accounts[0].last_push), (1, None));
+    desk.inbox.apply_catch_up(caught_up(vec![missed(message("$1", "!r"))])).await.unwrap();
+    let snapshot = desk.snapshot().await;
+    assert_eq!(snapshot.accounts.len(), 1);
+    assert_eq!((snapshot.accounts[0].unread, snapshot.accounts[0].last_push), (1, None));
 }
 
 #[tokio::test]
@@ -69,17 +68,16 @@ async fn what_was_read_elsewhere_is_read_and_its_room_is_told() {
     }
     desk.show_all().await;
     let read = ["$1", "$2", "$unknown"].map(ToOwned::to_owned).to_vec();
-    let late = Missed { read: true, ..missed(message("$4", "!c")) };
+    let late = MissedEvent { read: true, ..missed(message("$4", "!c")) };
     let found = CaughtUp { read, listed_unread: vec![listed("$3", "!b")], ..caught_up(vec![late]) };
-    desk.news().await;
-    desk.inbox.take_over(found).await.unwrap();
-    let news = desk.news().await;
-    assert_eq!(news.zeroed, [Zeroed::Room(key("a", "!a")), Zeroed::Room(key("a", "!c"))]);
-    assert_eq!(news.changed_rooms, [key("a", "!b")]);
+    desk.snapshot().await;
+    desk.inbox.apply_catch_up(found).await.unwrap();
+    let snapshot = desk.snapshot().await;
+    assert_eq!((desk.digest(key("a", "!a")).await, desk.digest(key("a", "!c")).await), (None, None));
     let read: Vec<_> = desk.history().into_iter().map(|notice| notice.read).collect();
     assert_eq!(read, [true, true, false, true]);
-    assert_eq!(news.waiting_notices, 0);
-    assert_eq!(news.accounts[0].unread, 1, "a room, as this homeserver counts");
+    assert_eq!(snapshot.waiting_notices, 0);
+    assert_eq!(snapshot.accounts[0].unread, 1, "a room, as this homeserver counts");
     assert_eq!(desk.digest(key("a", "!b")).await.unwrap().count, 1);
 }
 
@@ -91,10 +89,10 @@ async fn the_number_is_what_is_unread_here_or_listed_so() {
             desk.record(message(event, room).counting(unread_of(9))).await;
         }
         let found = CaughtUp { counts_rooms, is_all, listed_unread: listed_unread.to_vec(), ..caught_up(Vec::new()) };
-        desk.news().await;
-        while desk.had_news().await {}
-        desk.inbox.take_over(found).await.unwrap();
-        assert_eq!(desk.had_news().await, expected != 9, "a number that has changed is news");
+        desk.snapshot().await;
+        while desk.has_changed().await {}
+        desk.inbox.apply_catch_up(found).await.unwrap();
+        assert_eq!(desk.has_changed().await, expected != 9, "a number that has changed is news");
         assert_eq!(desk.unread("a").await, expected, "{counts_rooms} {is_all} {listed_unread:?}");
     }
     check(true, false, &[], 9).await;
@@ -108,22 +106,22 @@ async fn the_number_is_what_is_unread_here_or_listed_so() {
 async fn a_call_that_was_missed_does_not_ring() {
     let desk = Desk::new();
     let call = event("$1", "!r", "m.call.invite", r#"{"call_id":"1","lifetime":60000}"#);
-    desk.inbox.take_over(caught_up(vec![missed(call)])).await.unwrap();
-    let calls = desk.news().await.calls;
+    desk.inbox.apply_catch_up(caught_up(vec![missed(call)])).await.unwrap();
+    let calls = desk.snapshot().await.calls;
     assert_eq!(calls.iter().map(|call| call.state).collect::<Vec<_>>(), [CallState::Missed]);
     let found = CaughtUp { read: vec!["$1".to_owned()], ..caught_up(Vec::new()) };
-    desk.inbox.take_over(found).await.unwrap();
+    desk.inbox.apply_catch_up(found).await.unwrap();
     assert_eq!(desk.missed("a").await, 0);
 }
 
 #[tokio::test]
 async fn the_end_of_a_session_is_told_once_for_each() {
     let desk = Desk::new();
-    let was_told = async |session: &str| desk.inbox.was_told_of_end("a".into(), session.to_owned()).await.unwrap();
+    let was_told = async |session: &str| desk.inbox.is_logout_notified("a".into(), session.to_owned()).await.unwrap();
     assert!(!was_told("one").await);
-    desk.inbox.told_of_end("a".into(), Some("one".to_owned())).await.unwrap();
+    desk.inbox.set_logout_notified("a".into(), Some("one".to_owned())).await.unwrap();
     assert!(was_told("one").await && !was_told("two").await);
-    desk.inbox.told_of_end("a".into(), None).await.unwrap();
+    desk.inbox.set_logout_notified("a".into(), None).await.unwrap();
     assert!(!was_told("one").await);
 }
 
@@ -154,7 +152,7 @@ async fn only_what_came_without_details_and_can_be_asked_for_is_wanted() {
     desk.record(ids("$4", "!r")).await;
     desk.restart();
     assert_eq!(wanted(&desk).await, ["$4", "$1"]);
-    let wanting: Vec<_> = desk.news().await.wanting.into_iter().map(|wanting| wanting.room).collect();
+    let wanting: Vec<_> = desk.snapshot().await.wanting.into_iter().map(|wanting| wanting.room).collect();
     assert_eq!(wanting, [key("a", "!r")]);
     desk.inbox.add_details(NoticeId(1), None, true).await.unwrap();
     assert_eq!(wanted(&desk).await, ["$4"]);
@@ -165,16 +163,19 @@ async fn details_change_the_notice_and_its_popup() {
     let desk = Desk::new();
     desk.record(ids("$1", "!r")).await;
     desk.show_all().await;
-    desk.news().await;
+    desk.snapshot().await;
     let mut details = message("$1", "!r").notification;
     details.sender_display_name = Some("Bob".to_owned());
     desk.inbox.add_details(NoticeId(1), Some(details.clone()), true).await.unwrap();
-    assert_eq!(desk.news().await.changed_rooms, [key("a", "!r")]);
+    assert!(desk.has_changed().await);
+    assert_eq!(desk.digest(key("a", "!r")).await.unwrap().newest, desk.notice("$1"));
     let notice = desk.notice("$1");
     assert_eq!(notice.sender_display_name.as_deref(), Some("Bob"));
     assert_eq!((notice.id, notice.content.as_deref()), (NoticeId(1), Some(r#"{"body":"hello"}"#)));
     desk.inbox.add_details(NoticeId(1), Some(details), true).await.unwrap();
-    assert!(desk.news().await.changed_rooms.is_empty(), "it is not wanted any more");
+    desk.snapshot().await;
+    desk.inbox.add_details(NoticeId(1), None, true).await.unwrap();
+    assert!(!desk.has_changed().await, "it is not wanted any more");
 }
 
 #[tokio::test]
@@ -195,7 +196,7 @@ async fn what_turns_out_to_be_a_call_rings_as_its_push_asked_for() {
     desk.record(ids("$call", "!r").sound(ring.clone())).await;
     let call = event("$call", "!r", "m.call.invite", r#"{"call_id":"1"}"#).notification;
     desk.inbox.add_details(NoticeId(1), Some(call), true).await.unwrap();
-    assert_eq!(desk.news().await.calls[0].notice.sound, ring);
+    assert_eq!(desk.snapshot().await.calls[0].notice.sound, ring);
 }
 
 #[tokio::test]
@@ -204,14 +205,14 @@ async fn what_turns_out_to_be_a_call_or_a_redaction_is_one() {
     desk.record(message("$said", "!r")).await;
     desk.record(ids("$call", "!r")).await;
     desk.record(ids("$redaction", "!r")).await;
-    assert_eq!(desk.news().await.waiting_notices, 3);
+    assert_eq!(desk.snapshot().await.waiting_notices, 3);
     let call = event("$call", "!r", "m.call.invite", r#"{"call_id":"1","lifetime":60000}"#).notification;
     desk.inbox.add_details(NoticeId(2), Some(call), true).await.unwrap();
     let redaction = event("$redaction", "!r", "m.room.redaction", r#"{"redacts":"$said"}"#).notification;
     desk.inbox.add_details(NoticeId(3), Some(redaction), true).await.unwrap();
-    let news = desk.news().await;
-    assert_eq!((news.waiting_notices, news.waiting_rooms), (0, 0));
-    assert_eq!(news.calls.iter().map(|call| call.state).collect::<Vec<_>>(), [CallState::Ringing]);
+    let snapshot = desk.snapshot().await;
+    assert_eq!((snapshot.waiting_notices, snapshot.waiting_rooms), (0, 0));
+    assert_eq!(snapshot.calls.iter().map(|call| call.state).collect::<Vec<_>>(), [CallState::Ringing]);
     assert!(desk.notice("$said").redacted);
     assert_eq!(desk.history().len(), 3);
     assert_eq!(desk.unread("a").await, 1, "the call");
@@ -226,8 +227,8 @@ async fn what_was_read_stays_read_whatever_it_turns_out_to_be() {
         desk.record(ids("$1", "!r")).await;
         desk.mark_read(Read::Everything).await;
         desk.inbox.add_details(NoticeId(1), Some(event("$1", "!r", kind, content).notification), true).await.unwrap();
-        let news = desk.news().await;
-        assert_eq!((news.waiting_notices, news.calls), (0, vec![]), "{kind}");
+        let snapshot = desk.snapshot().await;
+        assert_eq!((snapshot.waiting_notices, snapshot.calls), (0, vec![]), "{kind}");
         assert_eq!(desk.numbers().await["a"], (0, 0), "{kind}");
         let notice = desk.notice("$1");
         assert_eq!((notice.read, notice.event_type.as_deref()), (true, Some(kind)));
@@ -241,14 +242,14 @@ async fn details_are_no_push() {
     desk.record(message("$2", "!r").at(60)).await;
     let call = event("$1", "!r", "m.call.invite", r#"{"call_id":"1"}"#).notification;
     desk.inbox.add_details(NoticeId(1), Some(call.clone()), true).await.unwrap();
-    assert_eq!(desk.news().await.accounts[0].last_push, Some(at(60)));
+    assert_eq!(desk.snapshot().await.accounts[0].last_push, Some(at(60)));
 
     desk.record(ids("$3", "!r").at(61)).await;
     desk.inbox.retain_accounts(Vec::new()).await.unwrap();
     let number = desk.notice("$3").id;
     let call = Notification { event_id: Some("$3".to_owned()), ..call };
     desk.inbox.add_details(number, Some(call), true).await.unwrap();
-    assert_eq!(desk.news().await.accounts, [], "a removed account stays removed");
+    assert_eq!(desk.snapshot().await.accounts, [], "a removed account stays removed");
 }
 
 #[tokio::test]
@@ -257,6 +258,6 @@ async fn a_number_that_was_pushed_after_the_list_was_made_stands() {
     desk.record(message("$1", "!r").counting(unread_of(1)).at(90)).await;
     desk.record(badge(unread_of(0)).at(102)).await;
     let found = CaughtUp { is_all: true, listed_unread: vec![listed("$1", "!r")], ..caught_up(Vec::new()) };
-    desk.inbox.take_over(found).await.unwrap();
-    assert_eq!(desk.news().await.accounts[0].unread, 0);
+    desk.inbox.apply_catch_up(found).await.unwrap();
+    assert_eq!(desk.snapshot().await.accounts[0].unread, 0);
 }

@@ -61,8 +61,8 @@ async fn one_bad_push_fails_alone() {
     assert!(error.to_string().contains("no room for this one"), "{error}");
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 3);
     assert_eq!(desk.history().len(), 4);
-    let news = desk.news().await;
-    assert_eq!((news.zeroed, news.waiting_notices), (vec![], 4), "nothing of the bad one is left");
+    let snapshot = desk.snapshot().await;
+    assert_eq!(snapshot.waiting_notices, 4, "nothing of the bad one is left");
     assert_eq!(desk.numbers().await, BTreeMap::from([("a".to_owned(), (3, 0))]));
 }
 
@@ -84,7 +84,7 @@ async fn after_a_failure_the_next_request_tries_again() {
 async fn what_a_failed_commit_has_left_on_disk_is_news_when_its_retry_comes() {
     let desk = Desk::new();
     desk.record(message("$before", "!r")).await;
-    desk.news().await;
+    desk.snapshot().await;
     let other = Connection::open(desk.path()).unwrap();
     // A commit that fails, as it does when it was written and cannot be synced.
     other
@@ -94,7 +94,7 @@ async fn what_a_failed_commit_has_left_on_disk_is_news_when_its_retry_comes() {
             CREATE TRIGGER fails AFTER INSERT ON notice BEGIN INSERT INTO lost VALUES (1); END",
         )
         .unwrap();
-    while desk.had_news().await {}
+    while desk.has_changed().await {}
     let push = message("$1", "!r").counting(unread(0));
     desk.inbox.record(push.clone().delivery()).await.unwrap_err();
     assert_eq!(desk.history().len(), 1);
@@ -103,13 +103,13 @@ async fn what_a_failed_commit_has_left_on_disk_is_news_when_its_retry_comes() {
     let left = Inbox::open(&desk.path(), RETENTION, Arc::default()).unwrap();
     left.record(push.clone().delivery()).await.unwrap();
     left.close().await;
-    assert!(!desk.had_news().await);
+    assert!(!desk.has_changed().await);
     desk.record(push).await;
-    assert!(desk.had_news().await);
-    let news = desk.news().await;
-    assert_eq!((news.waiting_notices, news.zeroed), (1, vec![Zeroed::Account("a".to_owned())]));
+    assert!(desk.has_changed().await);
+    let snapshot = desk.snapshot().await;
+    assert_eq!((snapshot.waiting_notices, desk.digest(key("a", "!r")).await.unwrap().count), (1, 1));
     desk.inbox.check().await.unwrap();
-    assert!(!desk.had_news().await, "it is told once");
+    assert!(!desk.has_changed().await, "it is told once");
 }
 
 #[tokio::test]
@@ -177,25 +177,25 @@ async fn a_damaged_database_is_kept_aside_and_a_new_one_begun() {
             damage(&path, first_page);
             // After another program has written, nothing in memory is trusted any more.
             Connection::open(&path).unwrap().pragma_update(None, "application_id", 1).unwrap();
-            let _ = desk.inbox.news(at(0)).await;
+            let _ = desk.inbox.snapshot(OnScreen::default()).await;
         } else {
-            let news = Arc::new(Notify::new());
+            let changed = Arc::new(Notify::new());
             let directory = desk.close().await;
             damage(&path, first_page);
-            let inbox = Inbox::open(&path, RETENTION, Arc::clone(&news)).unwrap();
-            desk = Desk { directory, inbox, news };
-            let _ = desk.inbox.news(at(0)).await;
+            let inbox = Inbox::open(&path, RETENTION, Arc::clone(&changed)).unwrap();
+            desk = Desk { directory, inbox, changed };
+            let _ = desk.inbox.snapshot(OnScreen::default()).await;
         }
         desk.inbox.check().await.unwrap();
         let kept = set_aside(&path);
         assert_eq!(kept.iter().filter(|name| !name.ends_with("-wal")).count(), before + 1, "{kept:?}");
 
         desk.record(message("$new", "!r")).await;
-        let news = desk.news().await;
-        assert_eq!(news.waiting_notices, 1, "first page {first_page}, running {is_running}");
-        let name = news.set_aside.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
-        assert!(name.is_none_or(|name| kept.contains(&name)));
-        assert_eq!(desk.news().await.set_aside, None, "it is told once");
+        let snapshot = desk.snapshot().await;
+        assert_eq!(snapshot.waiting_notices, 1, "first page {first_page}, running {is_running}");
+        let Some(Incident::SetAside { kept_as, .. }) = desk.incident().await else { panic!("it is told") };
+        assert!(kept.contains(&kept_as.file_name().unwrap().to_str().unwrap().to_owned()));
+        assert_eq!(desk.incident().await, None, "once");
         if is_running {
             assert!(desk.notice("$new").id > NoticeId(300), "{:?}", desk.notice("$new").id);
         }
@@ -209,49 +209,36 @@ fn a_database_of_a_newer_version_is_left_alone() {
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (x); PRAGMA user_version = 99").unwrap();
     let before = std::fs::read(&path).unwrap();
     let error = Inbox::open(&path, RETENTION, Arc::default()).unwrap_err();
-    assert!(matches!(error, InboxError::TooNew { found: 99, known: 2, .. }), "{error}");
+    assert!(matches!(error, InboxError::TooNew { found: 99, known: 3, .. }), "{error}");
     assert!(matches!(history(&path, 1), Err(InboxError::TooNew { .. })));
     assert_eq!(std::fs::read(&path).unwrap(), before);
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
 }
 
 #[tokio::test]
-async fn an_empty_file_becomes_an_inbox() {
-    let directory = TempDir::new().unwrap();
-    let path = directory.path().join("pushbell.db");
-    std::fs::write(&path, "").unwrap();
-    assert_eq!(history(&path, 1).unwrap(), []);
-    let inbox = Inbox::open(&path, RETENTION, Arc::default()).unwrap();
-    inbox.record(message("$1", "!r").delivery()).await.unwrap();
-    assert_eq!(history(&path, 1).unwrap().len(), 1);
-}
-
-#[tokio::test]
-async fn a_database_of_version_1_is_read() {
-    // Written as version 1 wrote it. Never edited: later versions must go on reading it.
-    const VERSION_1: &str = include_str!("version_1.sql");
-    let directory = TempDir::new().unwrap();
-    let path = directory.path().join("pushbell.db");
-    let db = Connection::open(&path).unwrap();
-    db.execute_batch(VERSION_1).unwrap();
-    db.close().unwrap();
-    let inbox = Inbox::open(&path, RETENTION, Arc::default()).unwrap();
-    let news = inbox.news(at(0)).await.unwrap();
-    let state = |account: &str, unread, missed_calls, last_push| AccountState {
-        account: account.to_owned(),
-        unread,
-        missed_calls,
-        last_push: Some(at(last_push)),
-    };
-    assert_eq!(news.accounts, [state("home", 7, 1, 40), state("work", 1, 0, 30)]);
-    assert_eq!(news.waiting.len(), 1);
-    assert_eq!(news.newest_sound, Some((NoticeId(2), SoundTweak::Named("bing".to_owned()))));
-    assert_eq!((news.calls.len(), news.calls[0].state), (1, CallState::Missed));
-    assert_eq!(history(&path, 9).unwrap().len(), 4);
-    assert_eq!(inbox.setting("pause").await.unwrap().as_deref(), Some("2026-09-22T00:00:00Z"));
-    for known in ["$retry", "$2", "$3"] {
-        inbox.record(message(known, "!r").for_account("home").delivery()).await.unwrap();
-        assert_eq!(history(&path, 9).unwrap().len(), 4, "{known}");
+async fn a_file_that_is_no_inbox_is_set_aside_and_told_of() {
+    let old_schema = "CREATE TABLE account (id INTEGER PRIMARY KEY); PRAGMA user_version = 2";
+    for (content, reason) in [
+        (None, "is empty"),
+        (Some(old_schema), "was written by a version from before the first release"),
+        (Some("CREATE TABLE notice (id INTEGER PRIMARY KEY)"), "is no inbox of Pushbell"),
+    ] {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("pushbell.db");
+        match content {
+            Some(content) => Connection::open(&path).unwrap().execute_batch(content).unwrap(),
+            None => std::fs::write(&path, "").unwrap(),
+        }
+        let error = history(&path, 1).unwrap_err();
+        assert_eq!(error.to_string(), format!("the inbox {} {reason}", path.display()));
+        let before = std::fs::read(&path).unwrap();
+        let inbox = Inbox::open(&path, RETENTION, Arc::default()).unwrap();
+        inbox.record(message("$1", "!r").delivery()).await.unwrap();
+        assert_eq!(history(&path, 9).unwrap().len(), 1);
+        let Some(incident) = inbox.take_incident().await.unwrap() else { panic!("it is told: {reason}") };
+        assert!(incident.to_string().contains(reason), "{incident}");
+        let Incident::SetAside { kept_as, .. } = incident else { panic!("{incident}") };
+        assert_eq!(std::fs::read(kept_as).unwrap(), before);
     }
 }
 

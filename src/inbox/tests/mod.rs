@@ -3,12 +3,13 @@
 mod calling;
 mod catching_up;
 mod counting;
+mod damage;
 mod faults;
 mod keeping;
 mod model;
 mod presenting;
 mod recording;
-mod speed;
+mod tampering;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -19,8 +20,9 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::{
-    notice::{CallState, Presentation},
-    push::notify::{Counts, Priority},
+    accounts::CountsScope,
+    notice::{CallState, Presentation, Room},
+    push::notify::{Counts, Priority, SoundTweak},
 };
 
 /// When the tests begin, in seconds since the epoch.
@@ -34,7 +36,7 @@ fn at(seconds: i64) -> Timestamp {
 struct Desk {
     directory: TempDir,
     inbox: Inbox,
-    news: Arc<Notify>,
+    changed: Arc<Notify>,
 }
 
 const RETENTION: Retention = Retention { keep_days: 30, keep_bodies: true };
@@ -46,9 +48,9 @@ impl Desk {
 
     fn keeping(retention: Retention) -> Self {
         let directory = TempDir::new().unwrap();
-        let news = Arc::new(Notify::new());
-        let inbox = Inbox::open(&directory.path().join("data/pushbell.db"), retention, news.clone()).unwrap();
-        Self { directory, inbox, news }
+        let changed = Arc::new(Notify::new());
+        let inbox = Inbox::open(&directory.path().join("data/pushbell.db"), retention, changed.clone()).unwrap();
+        Self { directory, inbox, changed }
     }
 
     fn path(&self) -> PathBuf {
@@ -58,8 +60,8 @@ impl Desk {
     /// As when the program dies and starts again: its log stays, for the database is open all the time. Whatever the
     /// first thread was at (pruning, a checkpoint) is over then, as it is when a program has died.
     fn restart(&mut self) {
-        self.inbox = Inbox::open(&self.path(), RETENTION, self.news.clone()).unwrap();
-        while Arc::strong_count(&self.news) > 2 {
+        self.inbox = Inbox::open(&self.path(), RETENTION, self.changed.clone()).unwrap();
+        while Arc::strong_count(&self.changed) > 2 {
             std::thread::yield_now();
         }
     }
@@ -67,7 +69,7 @@ impl Desk {
     /// Waits until the thread has ended.
     async fn close(self) -> TempDir {
         drop(self.inbox);
-        while Arc::strong_count(&self.news) > 1 {
+        while Arc::strong_count(&self.changed) > 1 {
             tokio::task::yield_now().await;
         }
         self.directory
@@ -103,17 +105,23 @@ impl Desk {
         tokio::join!(holding, recording).0.unwrap();
     }
 
-    async fn news(&self) -> News {
-        self.news_at(0).await
+    async fn snapshot(&self) -> Snapshot {
+        self.inbox.snapshot(OnScreen::default()).await.unwrap()
     }
 
-    async fn news_at(&self, seconds: i64) -> News {
-        self.inbox.news(at(seconds)).await.unwrap()
+    /// A snapshot at a time, after calls that were due have ended.
+    async fn snapshot_at(&self, seconds: i64) -> Snapshot {
+        self.inbox.expire_calls(at(seconds)).await.unwrap();
+        self.snapshot().await
+    }
+
+    async fn incident(&self) -> Option<Incident> {
+        self.inbox.take_incident().await.unwrap()
     }
 
     /// What the badge counts for each account, and its missed calls.
     async fn numbers(&self) -> BTreeMap<String, (u64, u64)> {
-        let accounts = self.news().await.accounts;
+        let accounts = self.snapshot().await.accounts;
         accounts.into_iter().map(|state| (state.account, (state.unread, state.missed_calls))).collect()
     }
 
@@ -125,11 +133,18 @@ impl Desk {
         self.numbers().await.get(account).map_or(0, |(_, missed)| *missed)
     }
 
-    /// The whole history, oldest first.
+    /// All notices, oldest first, also those that are listed nowhere.
     fn history(&self) -> Vec<Notice> {
+        let db = rusqlite::Connection::open(self.path()).unwrap();
+        let mut notices = db.prepare(codec::notice_query!("ORDER BY n.id")).unwrap();
+        notices.query_map([], codec::notice).unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    /// What `pushbell history` lists, oldest first.
+    fn listed(&self) -> Vec<String> {
         let mut notices = history(&self.path(), usize::MAX).unwrap();
         notices.reverse();
-        notices
+        notices.into_iter().filter_map(|notice| notice.event_id).collect()
     }
 
     fn notice(&self, event_id: &str) -> Notice {
@@ -153,14 +168,19 @@ impl Desk {
         self.inbox.room_digest(room).await.unwrap()
     }
 
-    /// Whether news were raised since this was last asked.
-    async fn had_news(&self) -> bool {
-        tokio::time::timeout(Duration::ZERO, self.news.notified()).await.is_ok()
+    /// Whether the signal was raised since this was last asked.
+    async fn has_changed(&self) -> bool {
+        tokio::time::timeout(Duration::ZERO, self.changed.notified()).await.is_ok()
     }
 }
 
 fn key(account: &str, room_id: &str) -> RoomKey {
-    RoomKey { account: account.to_owned(), room_id: room_id.to_owned() }
+    if room_id.is_empty() { unnamed(account) } else { RoomKey::with_id(account, room_id) }
+}
+
+/// The room of Bob's pushes that name none.
+fn unnamed(account: &str) -> RoomKey {
+    RoomKey { account: account.to_owned(), room: Room::Sender("@bob:hs".to_owned()) }
 }
 
 /// A push to be, for the account "a" unless it says otherwise.

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// The first stands for pushes without a room.
 const ROOMS: [&str; 3] = ["", "!r", "!s"];
 
 /// "a" counts by account, "b" by room, "c" sends no counts.
@@ -334,8 +335,8 @@ async fn perform(desk: &mut Desk, step: &Step, number: usize) {
 }
 
 async fn compare(desk: &Desk, model: &Model, after: &[Step]) {
-    let news = desk.news().await;
-    let unread: Vec<_> = news.accounts.iter().map(|state| (state.account.as_str(), state.unread)).collect();
+    let snapshot = desk.snapshot().await;
+    let unread: Vec<_> = snapshot.accounts.iter().map(|state| (state.account.as_str(), state.unread)).collect();
     let expected: Vec<_> = model.heard.iter().map(|account| (ACCOUNTS[*account], model.unread(*account))).collect();
     assert_eq!(unread, expected, "numbers after {after:?}");
 
@@ -359,8 +360,8 @@ async fn compare(desk: &Desk, model: &Model, after: &[Step]) {
         }
     }
     let total: u64 = waiting.values().map(|room| room.count).sum();
-    assert_eq!((news.waiting_notices, news.waiting_rooms), (total, waiting.len() as u64), "after {after:?}");
-    for room in &news.waiting {
+    assert_eq!((snapshot.waiting_notices, snapshot.waiting_rooms), (total, waiting.len() as u64), "after {after:?}");
+    for room in &snapshot.waiting {
         assert!(waiting.values().any(|expected| expected == room), "{room:?} after {after:?}");
     }
     for (account, name) in ACCOUNTS.iter().enumerate() {
@@ -373,7 +374,7 @@ async fn compare(desk: &Desk, model: &Model, after: &[Step]) {
     }
 
     let active = || model.things.iter().filter(|thing| !thing.read && thing.call.is_some());
-    let calls: Vec<_> = news.calls.iter().map(|call| (call.notice.id.0, Some(call.state))).collect();
+    let calls: Vec<_> = snapshot.calls.iter().map(|call| (call.notice.id.0, Some(call.state))).collect();
     let ringing = active().filter(|thing| thing.call == Some(CallState::Ringing));
     let missed =
         active().filter(|thing| thing.call == Some(CallState::Missed) && thing.presentation == Presentation::Waiting);
@@ -382,12 +383,13 @@ async fn compare(desk: &Desk, model: &Model, after: &[Step]) {
         ringing.chain(missed).map(|thing| (thing.id, thing.call)).take(32).collect::<Vec<_>>(),
         "calls after {after:?}"
     );
-    let missed: u64 = news.accounts.iter().map(|state| state.missed_calls).sum();
+    let missed: u64 = snapshot.accounts.iter().map(|state| state.missed_calls).sum();
     assert_eq!(missed, active().filter(|thing| thing.call == Some(CallState::Missed)).count() as u64);
 
     let history = desk.history();
     assert_eq!(i64::try_from(history.len()).unwrap(), model.notices, "after {after:?}");
     assert_eq!(desk.inbox.totals().await.unwrap().notices, history.len() as u64);
+    assert_eq!(desk.listed().len(), model.things.len(), "only messages and calls are listed");
     for thing in &model.things {
         let notice = history.iter().find(|notice| notice.id.0 == thing.id).unwrap();
         assert_eq!((notice.read, notice.presentation), (thing.read, thing.presentation), "{notice:?} after {after:?}");

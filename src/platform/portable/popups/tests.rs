@@ -134,9 +134,7 @@ async fn without_a_presenter_every_popup_is_refused_for_its_reason() {
 
 #[test]
 fn keys_have_ids_of_their_own_which_stay() {
-    let room = |account: &str, room_id: &str| {
-        PopupKey::Room(RoomKey { account: account.to_owned(), room_id: room_id.to_owned() })
-    };
+    let room = |account: &str, room_id: &str| PopupKey::Room(RoomKey::with_id(account, room_id));
     let keys = [
         room("a", "!b"),
         room("a!", "b"),

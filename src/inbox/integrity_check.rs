@@ -11,11 +11,11 @@ use std::{
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{InboxError, schema};
+use super::{InboxError, database};
 
 /// What was found of a sound database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Checkup {
+pub struct Integrity {
     /// Size of the file.
     pub bytes: u64,
     /// All of it was looked at; else the time was over.
@@ -26,11 +26,11 @@ pub struct Checkup {
 ///
 /// # Errors
 /// When it is damaged, or cannot be read.
-pub fn check_up(path: &Path, patience: Duration) -> Result<Option<Checkup>, InboxError> {
+pub fn check_integrity(path: &Path, patience: Duration) -> Result<Option<Integrity>, InboxError> {
     let bytes = match fs::metadata(path) {
         Ok(found) => found.len(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(schema::unusable(path, &error)),
+        Err(error) => return Err(database::unusable(path, &error)),
     };
     let Some(connection) = open(path)? else { return Ok(None) };
     let interrupt = connection.get_interrupt_handle();
@@ -44,15 +44,15 @@ pub fn check_up(path: &Path, patience: Duration) -> Result<Option<Checkup>, Inbo
     drop(done);
     drop(timer.join());
     match verdict {
-        Ok(verdict) if verdict == "ok" => Ok(Some(Checkup { bytes, complete: true })),
+        Ok(verdict) if verdict == "ok" => Ok(Some(Integrity { bytes, complete: true })),
         Ok(reason) => {
             let reason = reason.lines().next().unwrap_or_default().to_owned();
-            Err(InboxError::Damaged { path: path.display().to_string(), reason })
+            Err(InboxError::Damaged { path: path.display().to_string(), reason: format!("is damaged: {reason}") })
         }
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
-            Ok(Some(Checkup { bytes, complete: false }))
+            Ok(Some(Integrity { bytes, complete: false }))
         }
-        Err(error) => Err(schema::failed(path, &error)),
+        Err(error) => Err(database::failed(path, &error)),
     }
 }
 
@@ -62,11 +62,11 @@ fn open(path: &Path) -> Result<Option<Connection>, InboxError> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     if PathBuf::from(log).exists() {
-        return schema::open_to_read(path);
+        return database::open_to_read(path);
     }
     let uri = format!("file:{}?immutable=1", percent_encode(path.as_os_str().as_encoded_bytes(), NON_ALPHANUMERIC));
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(uri, flags).map(Some).map_err(|error| schema::failed(path, &error))
+    Connection::open_with_flags(uri, flags).map(Some).map_err(|error| database::failed(path, &error))
 }
 
 #[cfg(test)]
@@ -92,12 +92,12 @@ mod tests {
     #[test]
     fn a_database_is_sound_beside_the_program_and_without_it_and_nothing_is_left_behind() {
         let (directory, path) = database();
-        assert_eq!(check_up(&path, PATIENCE).unwrap(), None);
+        assert_eq!(check_integrity(&path, PATIENCE).unwrap(), None);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let running = inbox(&path);
             running.check().await.unwrap();
-            assert!(check_up(&path, PATIENCE).unwrap().unwrap().complete);
+            assert!(check_integrity(&path, PATIENCE).unwrap().unwrap().complete);
         });
         let names = || {
             let mut names: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
@@ -111,7 +111,7 @@ mod tests {
             thread::yield_now();
         }
         let before = names();
-        let found = check_up(&path, PATIENCE).unwrap().unwrap();
+        let found = check_integrity(&path, PATIENCE).unwrap().unwrap();
         assert!(found.complete && found.bytes > 4096);
         assert_eq!(names(), before);
     }
@@ -120,6 +120,6 @@ mod tests {
     fn damage_is_told() {
         let (_directory, path) = database();
         fs::File::create(&path).unwrap().write_all(&[b'x'; 8192]).unwrap();
-        assert!(matches!(check_up(&path, PATIENCE), Err(InboxError::Damaged { .. })));
+        assert!(matches!(check_integrity(&path, PATIENCE), Err(InboxError::Damaged { .. })));
     }
 }

@@ -1,0 +1,135 @@
+//! What happens to recorded notices: shown, settled, read, edited, redacted.
+//!
+//! Whoever reads a notice that still waits settles it, and a call that is read is over. Where texts are not kept, a
+//! notice loses its text when it is read: until then a popup may have to be made from it once more.
+
+use rusqlite::{Connection, named_params};
+
+use super::{
+    codec::{Kind, Known},
+    transaction::Write,
+};
+use crate::notice::{NoticeId, Presentation, RoomKey};
+
+/// Marks the matching notices as read, found by this index.
+macro_rules! read_query {
+    ($index:literal, $condition:literal) => {
+        concat!(
+            "UPDATE notice ",
+            $index,
+            " SET read = 1, presentation = iif(presentation IS 1, 1, 2),
+                content = iif(:keep_bodies, content, NULL), call_state = iif(call_state < 2, 2, call_state)
+            WHERE read = 0 AND ",
+            $condition
+        )
+    };
+}
+pub(super) use read_query;
+
+pub(super) const SHOW_ROOM: &str = "
+    UPDATE notice INDEXED BY notice_unread SET presentation = 1
+    WHERE read = 0 AND kind = 0 AND presentation = 0 AND room = :room AND id <= :up_to
+        AND account = (SELECT id FROM account WHERE name = :account)";
+
+/// The room's waiting messages up to this one are shown.
+pub(super) fn show_room(write: &Write<'_>, room: &RoomKey, up_to: NoticeId) -> rusqlite::Result<()> {
+    write
+        .db
+        .prepare_cached(SHOW_ROOM)?
+        .execute(named_params! { ":room": room.room.to_stored(), ":up_to": up_to.0, ":account": room.account })?;
+    Ok(())
+}
+
+/// All waiting messages up to this one are shown or settled.
+pub(super) fn present_messages(write: &Write<'_>, up_to: NoticeId, to: Presentation) -> rusqlite::Result<()> {
+    write
+        .db
+        .prepare_cached(
+            "UPDATE notice INDEXED BY notice_unread SET presentation = ?2
+            WHERE read = 0 AND kind = 0 AND presentation = 0 AND id <= ?1",
+        )?
+        .execute((up_to.0, to as i64))?;
+    Ok(())
+}
+
+/// The room's messages up to this one are read.
+pub(super) fn read_messages(write: &mut Write<'_>, room: &RoomKey, up_to: NoticeId) -> rusqlite::Result<()> {
+    let read = write
+        .db
+        .prepare_cached(read_query!(
+            "INDEXED BY notice_unread",
+            "kind = 0 AND room = :room AND id <= :up_to AND account = (SELECT id FROM account WHERE name = :account)"
+        ))?
+        .execute(named_params! {
+            ":room": room.room.to_stored(), ":up_to": up_to.0, ":account": room.account,
+            ":keep_bodies": write.keep_bodies,
+        })?;
+    note(write, read);
+    Ok(())
+}
+
+/// Everything in the room is read, its calls too.
+pub(super) fn read_room(write: &mut Write<'_>, account: i64, room: &str) -> rusqlite::Result<()> {
+    let read = write
+        .db
+        .prepare_cached(read_query!("INDEXED BY notice_unread", "account = :account AND room = :room"))?
+        .execute(named_params! { ":account": account, ":room": room, ":keep_bodies": write.keep_bodies })?;
+    note(write, read);
+    Ok(())
+}
+
+pub(super) const READ_ACCOUNT: &str = read_query!("INDEXED BY notice_unread", "account = :account");
+
+/// Everything in the account is read, its calls too.
+pub(super) fn read_account(write: &mut Write<'_>, account: i64) -> rusqlite::Result<()> {
+    let read = write
+        .db
+        .prepare_cached(READ_ACCOUNT)?
+        .execute(named_params! { ":account": account, ":keep_bodies": write.keep_bodies })?;
+    note(write, read);
+    Ok(())
+}
+
+/// One notice is read. Whether it was unread.
+pub(super) fn read_one(write: &mut Write<'_>, notice: i64) -> rusqlite::Result<bool> {
+    let read = write
+        .db
+        .prepare_cached(read_query!("", "id = :id"))?
+        .execute(named_params! { ":id": notice, ":keep_bodies": write.keep_bodies })?;
+    note(write, read);
+    Ok(read > 0)
+}
+
+/// A message or call was read elsewhere. Whether it was unread here.
+pub(super) fn read_event(write: &mut Write<'_>, account: i64, event_id: &str) -> rusqlite::Result<bool> {
+    match Known::by_event_id(write.db, account, event_id)? {
+        Some(event) => read_one(write, event.id),
+        None => Ok(false),
+    }
+}
+
+fn note(write: &mut Write<'_>, notices: usize) {
+    write.changes.is_visible |= notices > 0;
+}
+
+/// A message has new content. Where texts are not kept, that of a read message is not taken up either.
+pub(super) fn edit(write: &mut Write<'_>, message: &Known, new_content: &str) -> rusqlite::Result<()> {
+    if message.kind != Kind::Message || message.redacted || (message.read && !write.keep_bodies) {
+        return Ok(());
+    }
+    write.db.prepare_cached("UPDATE notice SET content = ?2 WHERE id = ?1")?.execute((message.id, new_content))?;
+    Ok(())
+}
+
+/// An event was taken back: its text goes, and nothing is left to read or to show.
+pub(super) fn redact(write: &mut Write<'_>, event: &Known) -> rusqlite::Result<()> {
+    read_one(write, event.id)?;
+    write.db.prepare_cached("UPDATE notice SET content = NULL, redacted = 1 WHERE id = ?1")?.execute([event.id])?;
+    Ok(())
+}
+
+/// The number of unread messages and calls of an account.
+pub(super) fn unread(db: &Connection, account: i64) -> rusqlite::Result<u64> {
+    db.prepare_cached("SELECT count(*) FROM notice INDEXED BY notice_unread WHERE read = 0 AND account = ?1")?
+        .query_row([account], |row| super::codec::count(row, 0))
+}

@@ -1,0 +1,53 @@
+//! A write transaction, what it changes for those who wait for changes, and the table of settings.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::codec;
+
+/// A write transaction under way.
+pub(super) struct Write<'a> {
+    /// The database, inside the transaction.
+    pub(super) db: &'a Connection,
+    /// Whether texts are kept once their notice was read.
+    pub(super) keep_bodies: bool,
+    /// What it has changed so far.
+    pub(super) changes: Changes,
+}
+
+/// What a transaction has changed, as far as somebody waits for it.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Changes {
+    /// A snapshot taken now differs from one taken before.
+    pub(super) is_visible: bool,
+    /// There are notices that lack details.
+    pub(super) lacks_details: bool,
+    /// The newest notice that it has recorded; 0 without one.
+    pub(super) newest: i64,
+}
+
+impl Changes {
+    pub(super) fn merge(&mut self, later: Self) {
+        self.is_visible |= later.is_visible;
+        self.lacks_details |= later.lacks_details;
+        self.newest = self.newest.max(later.newest);
+    }
+}
+
+/// Reads a setting.
+pub(super) fn setting(db: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    db.prepare_cached("SELECT value FROM setting WHERE name = ?1")?
+        .query_row([name], |row| codec::text(row, 0))
+        .optional()
+        .map(Option::flatten)
+}
+
+/// Keeps a setting, or forgets it.
+pub(super) fn set_setting(db: &Connection, name: &str, value: Option<&str>) -> rusqlite::Result<()> {
+    match value {
+        Some(value) => db
+            .prepare_cached("INSERT INTO setting VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value")?
+            .execute([name, value]),
+        None => db.prepare_cached("DELETE FROM setting WHERE name = ?1")?.execute([name]),
+    }
+    .map(drop)
+}
