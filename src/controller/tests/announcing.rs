@@ -104,16 +104,16 @@ async fn an_inbox_that_fails_is_a_problem_until_it_works_again() {
     bench.shows();
     let path = bench.directory.path().join("pushbell.db");
     let other = rusqlite::Connection::open(&path).unwrap();
-    other.execute_batch("ALTER TABLE room RENAME TO hidden").unwrap();
-    bench.controller.refresh().await;
+    other.execute_batch("CREATE TRIGGER full BEFORE UPDATE ON notice BEGIN SELECT RAISE(FAIL, 'full'); END").unwrap();
+    bench.push(message("two", "Kitchen").unread(2)).await;
     bench.pass(60 * SECOND).await;
-    assert_eq!(bench.shows(), ["The inbox cannot be used"]);
-    assert_eq!(bench.badge(), (1, 0), "the numbers stay");
-    other.execute_batch("ALTER TABLE hidden RENAME TO room").unwrap();
+    assert_eq!(bench.shows(), ["Bob in Kitchen", "The inbox cannot be used"]);
+    assert_eq!(bench.badge(), (2, 0), "the numbers stay");
+    other.execute_batch("DROP TRIGGER full").unwrap();
     assert!(bench.requests.try_recv().is_err());
     bench.pass(6 * SECOND).await;
     assert_eq!(bench.requests.try_recv(), Ok(AppRequest::CatchUp(Missing::Anywhere)), "pushes were refused meanwhile");
-    assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "one".to_owned())]);
+    assert_eq!(bench.up(), [("Bob in Kitchen".to_owned(), "1 more\ntwo".to_owned())]);
     assert_eq!(bench.controller.next_due(), None);
 }
 

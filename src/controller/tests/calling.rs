@@ -148,7 +148,7 @@ async fn a_crowd_of_calls_pops_up_slowly() {
 async fn ringing_ends_in_time_though_the_inbox_has_failed() {
     let (mut bench, _) = ringing().await;
     let other = rusqlite::Connection::open(bench.directory.path().join("pushbell.db")).unwrap();
-    other.execute_batch("CREATE TRIGGER full BEFORE UPDATE ON call BEGIN SELECT RAISE(FAIL, 'full'); END").unwrap();
+    other.execute_batch("CREATE TRIGGER full BEFORE UPDATE ON notice BEGIN SELECT RAISE(FAIL, 'full'); END").unwrap();
     bench.pass(61 * SECOND).await;
     assert!(is_quiet(&bench));
     other.execute_batch("DROP TRIGGER full").unwrap();

@@ -86,7 +86,7 @@ async fn status_is_told_though_the_inbox_cannot_be_used() {
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen").unread(1)).await;
     let other = rusqlite::Connection::open(bench.directory.path().join("pushbell.db")).unwrap();
-    other.execute_batch("ALTER TABLE room RENAME TO hidden").unwrap();
+    other.execute_batch("ALTER TABLE account RENAME TO hidden").unwrap();
     let status = status(&mut bench).await;
     assert_eq!(status.unread, 1);
     assert!(matches!(&status.problems[..], [problem] if problem.starts_with("The inbox cannot be used: ")));
