@@ -204,7 +204,7 @@ async fn a_redaction_takes_the_text_away() {
         snapshot.waiting,
         [WaitingRoom { room: key("a", "!r"), count: 1, newest: first.id, newest_highlight: None }]
     );
-    assert_eq!(snapshot.newest, [first.clone()]);
+    assert_eq!(snapshot.newest, std::slice::from_ref(&first));
     assert_eq!(desk.unread("a").await, 1);
 
     desk.record(message("$more", "!r")).await;
