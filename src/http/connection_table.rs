@@ -121,8 +121,9 @@ impl<H> ConnectionTable<H> {
     }
 
     /// Counts bytes of a body of this connection until [`Self::release_body`]. If all bodies together then have more than
-    /// `most`, removes others that hold one: first unproven ones, of the peer whose bodies are largest together, then
-    /// proven ones whose last push is longer ago. Returns the handles of those.
+    /// `most`, removes others that hold one: first unproven ones, of the peer whose bodies are largest together, the
+    /// longest idle first, then proven ones whose last push is longer ago. Returns the handles of those; there is no
+    /// memory for a connection that would itself be the next.
     pub(super) fn hold_body(&mut self, id: Id, bytes: usize, most: usize) -> Result<Vec<H>, OutOfMemory> {
         let mut removed = Vec::new();
         while self.body_bytes.saturating_add(bytes) > most {
@@ -144,10 +145,11 @@ impl<H> ConnectionTable<H> {
         }
         self.connections
             .iter()
-            .filter(|(id, connection)| **id != claimant && connection.body_bytes > 0)
+            .filter(|(id, connection)| **id == claimant || connection.body_bytes > 0)
             .filter(|(_, other)| proven_rank(other).is_none_or(|rank| Some(rank) < claimant_rank))
             .min_by_key(|(_, other)| (proven_rank(other), Reverse(held.get(&other.peer)), other.rank))
             .map(|(id, _)| *id)
+            .filter(|id| *id != claimant)
     }
 
     /// The body of this connection is not held any more.
@@ -237,6 +239,8 @@ mod tests {
         }
         assert_eq!(table.hold_body(fresh, 30, 100), Ok(vec![flood1]));
         assert_eq!(table.hold_body(idle, 40, 100), Ok(vec![fresh]), "now its peer holds most");
+        assert_eq!(table.hold_body(idle, 40, 100), Err(OutOfMemory), "it is the longest idle itself");
+        table.note_request(idle);
         assert_eq!(table.hold_body(idle, 40, 100), Ok(vec![flood2]));
         assert_eq!(table.hold_body(idle, 20, 100), Err(OutOfMemory), "a proven one is not closed for it");
         assert_eq!(table.hold_body(homeserver, 20, 100), Ok(vec![idle]));
@@ -327,8 +331,13 @@ mod tests {
                             prop_assert!(held + bytes <= MOST);
                         } else {
                             prop_assert!(held + bytes > MOST);
-                            let others = plain.iter().filter(|one| one.id != claimant.id && one.bytes > 0);
-                            prop_assert!(others.into_iter().all(|one| one.proven), "there was somebody to close");
+                            let unproven = |one: &&Plain| !one.proven;
+                            let held_by = |peer: IpAddr| -> usize {
+                                plain.iter().filter(unproven).filter(|one| one.peer == peer).map(|one| one.bytes).sum()
+                            };
+                            let first = plain.iter().filter(unproven).filter(|one| one.bytes > 0 || one.id == claimant.id);
+                            let first = first.min_by_key(|one| Reverse(held_by(one.peer)));
+                            prop_assert!(first.is_none_or(|one| one.id == claimant.id), "there was somebody to close");
                         }
                     }
                     Step::Release(at) if at < plain.len() => {

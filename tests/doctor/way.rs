@@ -102,7 +102,7 @@ fn the_certificate_of_pushbell_itself_is_looked_at() {
 
     let faulty = Report::of(&pushbell);
     faulty.faults(&["certificate"]);
-    faulty.has("fault", "certificate", &["fullchain.pem cannot be read", "server.tls"]);
+    faulty.has("fault", "certificate", &["fullchain.pem: there is no such file", "server.tls"]);
     write(&["127.0.0.1"], (2020, 2021));
     Report::of(&pushbell).has("fault", "certificate", &["fullchain.pem is expired", "Renew"]);
     write(&["push.example.org"], (2020, 2090));
