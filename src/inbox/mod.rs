@@ -9,17 +9,17 @@
 //! unread and what a room's popup is made from is asked of a covering partial index over the unread notices; no number is
 //! kept that can be counted. The rest are the accounts' numbers as their `counts` have set them, and settings.
 //!
-//! **Threads.** [`thread`] owns the only connection that writes. Pushes that wait share a commit ([`record`]); everything
-//! else ([`read_state`], [`calls`], [`catching_up`], [`event_details`]) is a transaction of its own. After each
+//! **Threads.** `thread` owns the only connection that writes. Pushes that wait share a commit (`record`); everything
+//! else (`read_state`, `calls`, `catching_up`, `event_details`) is a transaction of its own. After each
 //! commit that changes something that a [`Snapshot`] shows, the signal `changed` is raised, once until the next snapshot
 //! is asked for. [`history`] and [`check_integrity`] read beside it.
 //!
-//! **When the file is not well.** Values are read leniently ([`codec`]). A file that SQLite calls corrupt, that is empty
-//! or has a schema from before the first release is set aside ([`database`]) and a new one begun. Before and after each commit the files
+//! **When the file is not well.** Values are read leniently (`codec`). A file that SQLite calls corrupt, that is empty
+//! or has a schema from before the first release is set aside (`database`) and a new one begun. Before and after each commit the files
 //! are compared with what the last commit has left: what was removed, replaced or cut is noticed before anybody is
 //! answered. Either is told by an [`Incident`].
 //!
-//! **Forgetting.** [`prune`] blanks what is older than the history is kept and later deletes its row, by a clock that
+//! **Forgetting.** `prune` blanks what is older than the history is kept and later deletes its row, by a clock that
 //! does not follow every jump.
 
 mod accounts;

@@ -53,8 +53,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Starts in the background, on the tokio runtime of this thread. `icon`: see [`Popups::start`]. `tray`: whether to
-    /// report [`DesktopEvent::TrayHost`].
+    /// Starts in the background, on the tokio runtime of this thread. `icon`: a file, or a name that an icon theme may
+    /// know. `tray`: whether to report [`DesktopEvent::TrayHost`].
     #[must_use]
     pub fn start(icon: String, tray: bool, events: &mpsc::UnboundedSender<DesktopEvent>) -> Self {
         Self::on(Buses::from_environment(), icon, tray, events)
