@@ -57,12 +57,11 @@ pub fn identity(file: &fs::Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }
 
-/// Which file it is, whatever its name: another file was made at another time.
-#[cfg(windows)]
+/// The same for every file: Windows lets nobody remove or replace a file that SQLite has open.
+#[cfg(not(unix))]
 #[must_use]
-pub fn identity(file: &fs::Metadata) -> (u64, u64) {
-    use std::os::windows::fs::MetadataExt as _;
-    (file.creation_time(), 0)
+pub fn identity(_file: &fs::Metadata) -> (u64, u64) {
+    (0, 0)
 }
 
 /// Replaces a file, or makes it, private to the user. Whoever reads it finds the old content or the new, whole, also
