@@ -132,7 +132,7 @@ impl<D: Desktop> Controller<D> {
 
     /// What a snapshot is asked about: in the order of [`Screen::told`](super::screen::Screen::told).
     pub(super) fn on_screen(&self) -> OnScreen {
-        let mut on_screen = OnScreen::default();
+        let mut on_screen = OnScreen { lines: self.parts.config.popup.lines, ..OnScreen::default() };
         for about in self.screen.told() {
             match about {
                 About::Room { room, up_to, .. } => on_screen.rooms.push((room.clone(), *up_to)),
@@ -292,7 +292,7 @@ impl<D: Desktop> Controller<D> {
 
     async fn show_room(&mut self, room: RoomKey) -> Result<(), InboxError> {
         let key = PopupKey::Room(room.clone());
-        let Some(digest) = self.parts.inbox.room_digest(room.clone()).await? else {
+        let Some(digest) = self.parts.inbox.room_digest(room.clone(), self.parts.config.popup.lines).await? else {
             // Its last message was redacted, or it was read meanwhile: nothing is left to show.
             self.screen.withdraw(&key);
             return Ok(());

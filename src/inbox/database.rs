@@ -51,10 +51,10 @@ const PRAGMAS: &str = "
 /// Only possible before the first table: pages that are free go back to the system when pruning says so.
 const PRAGMAS_OF_A_NEW_DATABASE: &str = "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = FULL;";
 
-/// Opens the database; makes it if it is missing. The notices of a new one are numbered from after `newest` on.
-pub(super) fn open(path: &Path, newest: i64) -> Result<Connection, InboxError> {
+/// Opens the database; makes it if it is missing.
+pub(super) fn open(path: &Path) -> Result<Connection, InboxError> {
     if !path.try_exists().map_err(|error| unusable(path, &error))? {
-        create(path, newest)?;
+        create(path)?;
     }
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     check_version(path, &connection)?;
@@ -88,7 +88,7 @@ pub(super) fn keep_log_on_close(connection: &Connection, keep: bool) -> rusqlite
 
 /// Makes a database, whole or not at all, so that an empty file is never one of ours. What others read is decided by
 /// the permissions of the draft; what SQLite puts beside the file has its permissions.
-fn create(path: &Path, newest: i64) -> Result<(), InboxError> {
+fn create(path: &Path) -> Result<(), InboxError> {
     let draft = with_suffix(path, ".new");
     let prepare = || -> io::Result<()> {
         if let Some(directory) = path.parent() {
@@ -105,7 +105,6 @@ fn create(path: &Path, newest: i64) -> Result<(), InboxError> {
         let mut connection = Connection::open_with_flags(&draft, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
         connection.execute_batch(PRAGMAS_OF_A_NEW_DATABASE)?;
         migrate(&mut connection)?;
-        number_after(&connection, newest)?;
         connection.close().map_err(|(_, error)| error)
     };
     fill().map_err(|error| failed(path, &error))?;
@@ -183,21 +182,9 @@ fn user_version(connection: &Connection) -> rusqlite::Result<i64> {
 /// The highest number that a notice has ever had.
 pub(super) fn newest(path: &Path, connection: &Connection) -> Result<i64, InboxError> {
     let newest = connection
-        .query_row(
-            "SELECT max(coalesce((SELECT max(id) FROM notice), 0),
-                coalesce((SELECT max(CAST(seq AS INTEGER)) FROM sqlite_sequence WHERE name = 'notice'), 0))",
-            [],
-            |row| codec::number(row, 0),
-        )
+        .query_row("SELECT coalesce(max(id), 0) FROM notice", [], |row| codec::number(row, 0))
         .map_err(|error| failed(path, &error))?;
     if newest > MAX_NOTICE { Err(damaged(path, "is damaged: its numbers have run out")) } else { Ok(newest) }
-}
-
-/// Has the next notice be numbered after this one.
-pub(super) fn number_after(connection: &Connection, newest: i64) -> rusqlite::Result<()> {
-    connection.execute("DELETE FROM sqlite_sequence WHERE name = 'notice'", [])?;
-    connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('notice', ?1)", [newest])?;
-    Ok(())
 }
 
 /// Brings all that the log holds into the database, synced, or fails.
@@ -337,16 +324,6 @@ mod tests {
     #[test]
     fn each_version_has_a_migration() {
         assert_eq!((FIRST_VERSION..=VERSION).count(), MIGRATIONS.len());
-    }
-
-    #[test]
-    fn a_new_database_begins_after_the_numbers_of_the_last_one() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("pushbell.db");
-        let begin = |from| newest(&path, &open(&path, from).unwrap()).unwrap();
-        assert_eq!(begin(41), 41);
-        assert_eq!(begin(0), 41);
-        assert_eq!(begin(99), 41, "it is no new one any more");
     }
 
     #[test]

@@ -264,12 +264,12 @@ impl Inbox {
         self.ask(|worker| Ok(worker.take_incident())).await
     }
 
-    /// What the room's popup is made from; `None` when nothing in it is unread.
+    /// What the room's popup is made from, with so many of its newest notices; `None` when nothing in it is unread.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn room_digest(&self, room: RoomKey) -> Result<Option<RoomDigest>, InboxError> {
-        self.ask(move |worker| worker.read(|db| snapshot::room_digest(db, &room, None))).await
+    pub async fn room_digest(&self, room: RoomKey, lines: usize) -> Result<Option<RoomDigest>, InboxError> {
+        self.ask(move |worker| worker.read(|db| snapshot::room_digest(db, &room, None, lines))).await
     }
 
     /// How many notices with a popup arrived from one to another (both included), and in how many rooms: for a summary.

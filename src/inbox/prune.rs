@@ -178,8 +178,12 @@ impl Pass {
         let Retention { keep_days, keep_bodies } = self.retention;
         let before = |days: u32| self.now.saturating_sub(DAY.saturating_mul(i64::from(days)));
         let history_begins = before(keep_days);
-        db.prepare_cached("DELETE FROM notice WHERE id > ?1 AND id <= ?2 AND read = 1 AND received_at < ?3")?
-            .execute((self.after, last, before(keep_days.max(KEEP_ROWS_DAYS))))?;
+        // The newest stays: the next notice is numbered after it.
+        db.prepare_cached(
+            "DELETE FROM notice WHERE id > ?1 AND id <= ?2 AND read = 1 AND received_at < ?3
+                AND id < (SELECT max(id) FROM notice)",
+        )?
+        .execute((self.after, last, before(keep_days.max(KEEP_ROWS_DAYS))))?;
         // What is left of the others is by what their retry is recognised.
         db.prepare_cached(
             "UPDATE notice SET kind = 2, room = '', lacks_details = 0, call_id = NULL, call_state = NULL,

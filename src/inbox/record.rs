@@ -195,16 +195,18 @@ impl Arrival<'_> {
         let push = self.push;
         let lacks_details = recipient.fetches_details && lacks_details(push);
         let call = draft.call.as_ref();
+        let id = write.changes.newest + 1;
         write
             .db
             .prepare_cached(
-                "INSERT INTO notice (account, room, kind, presentation, read, highlight, user_is_target, low_prio,
+                "INSERT INTO notice (id, account, room, kind, presentation, read, highlight, user_is_target, low_prio,
                     received_at, lacks_details, counts_unread, counts_missed_calls, event_id, push_id, call_id,
                     call_state, call_deadline, call_derive_missed, call_missed_shown, event_type, sender,
                     sender_display_name, room_name, room_alias, membership, sound, content)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
+                id,
                 account,
                 self.room,
                 draft.kind as i64,
@@ -233,7 +235,7 @@ impl Arrival<'_> {
                 draft.sound,
                 draft.content,
             ])?;
-        write.changes.newest = write.changes.newest.max(write.db.last_insert_rowid());
+        write.changes.newest = id;
         write.changes.lacks_details |= lacks_details;
         Ok(())
     }

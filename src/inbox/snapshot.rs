@@ -16,9 +16,6 @@ use crate::{
     push::notify::SoundTweak,
 };
 
-/// How many of a room's newest notices its digest has: as many as `popup.lines` allows.
-const MAX_LINES: u64 = 10;
-
 /// What is on the screen, for [`Inbox::snapshot`](super::Inbox::snapshot).
 #[derive(Debug, Clone, Default)]
 pub struct OnScreen {
@@ -26,6 +23,8 @@ pub struct OnScreen {
     pub rooms: Vec<(RoomKey, NoticeId)>,
     /// The calls that have a popup.
     pub calls: Vec<NoticeId>,
+    /// How many of a room's newest notices its digest has; at least the newest.
+    pub lines: usize,
 }
 
 /// What there is to present, read in one transaction. Bounded, however much has arrived.
@@ -134,7 +133,7 @@ pub(super) fn take(db: &Connection, on_screen: &OnScreen) -> rusqlite::Result<Sn
     };
     waiting(db, &mut snapshot)?;
     for (room, up_to) in &on_screen.rooms {
-        snapshot.rooms.push((room.clone(), room_digest(db, room, Some(*up_to))?));
+        snapshot.rooms.push((room.clone(), room_digest(db, room, Some(*up_to), on_screen.lines)?));
     }
     let mut is_open = db.prepare_cached("SELECT 1 FROM notice WHERE id = ?1 AND call_state < 2")?;
     for call in &on_screen.calls {
@@ -253,11 +252,12 @@ pub(super) const ROOM_DIGEST: &str = "
     WHERE read = 0 AND kind = 0 AND presentation IN (0, 1) AND room = :room
         AND account = (SELECT id FROM account WHERE name = :account) AND id <= :up_to";
 
-/// What the room's popup is made from: of the notices up to this one, if any is given.
+/// What the room's popup is made from: of the notices up to this one, if any is given. It has so many of the newest.
 pub(super) fn room_digest(
     db: &Connection,
     key: &RoomKey,
     up_to: Option<NoticeId>,
+    lines: usize,
 ) -> rusqlite::Result<Option<RoomDigest>> {
     let (room, up_to) = (key.room.to_stored(), up_to.map_or(i64::MAX, |id| id.0));
     let parameters = named_params! { ":account": key.account, ":room": room, ":up_to": up_to };
@@ -273,7 +273,7 @@ pub(super) fn room_digest(
             ORDER BY n.id"
         ))?
         .query_map(
-            named_params! { ":account": key.account, ":room": room, ":up_to": up_to, ":most": stored(MAX_LINES) },
+            named_params! { ":account": key.account, ":room": room, ":up_to": up_to, ":most": stored(lines.max(1) as u64) },
             notice,
         )?
         .collect::<rusqlite::Result<_>>()?;

@@ -82,8 +82,8 @@ pub(super) struct Worker {
     files: Option<Files>,
     /// These were changed from outside: what is there now is to be judged.
     suspected: Option<Files>,
-    /// This run has used the database: it ought to be there.
-    is_expected: bool,
+    /// The highest number of a notice in the database that this run has used, which ought to be there.
+    expected: Option<i64>,
     pruning: Pruning,
     changed: ChangedSignal,
     /// Raised when there may be notices of which only the ids are known.
@@ -143,7 +143,7 @@ impl Worker {
             database: None,
             files: None,
             suspected: None,
-            is_expected: false,
+            expected: None,
             pruning: Pruning::new(retention),
             changed: ChangedSignal { notify: changed, is_raised: false },
             wanting: Arc::new(Notify::new()),
@@ -398,7 +398,7 @@ impl Worker {
     fn transact<T>(&mut self, work: impl FnOnce(&mut Write<'_>) -> rusqlite::Result<T>) -> Result<T, Failure> {
         let keep_bodies = self.pruning.retention().keep_bodies;
         let (mut is_work, mut is_synced) = (false, self.is_synced);
-        let mut changes = Changes::default();
+        let mut changes = Changes { newest: self.newest, ..Changes::default() };
         let outcome = self.with_database_and_clock(|connection, pruning| {
             let connection = &*connection;
             if !is_synced {
@@ -408,7 +408,7 @@ impl Worker {
             // Prepared once, unlike rusqlite's own transactions. An error closes the connection, and so rolls back.
             connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             let rows_before = connection.total_changes();
-            let mut write = Write { db: connection, keep_bodies, changes: Changes::default() };
+            let mut write = Write { db: connection, keep_bodies, changes };
             is_work = true;
             let value = work(&mut write)?;
             changes = write.changes;
@@ -445,7 +445,9 @@ impl Worker {
 
     /// Tells what a transaction has changed.
     fn tell(&mut self, changes: Changes) {
-        self.newest = self.newest.max(changes.newest);
+        if changes.newest > self.newest {
+            (self.newest, self.expected) = (changes.newest, Some(changes.newest));
+        }
         if changes.lacks_details {
             self.wanting.notify_one();
         }
@@ -515,31 +517,25 @@ impl Worker {
 
     fn open_database(&mut self) -> Result<Connection, InboxError> {
         let found = self.look()?;
-        let is_gone = self.is_expected && found.is_gone();
+        let is_gone = self.expected.is_some() && found.is_gone();
         if self.suspected.as_ref().is_some_and(|before| found.has_log_of_another(before)) {
             database::set_log_aside(&self.path)?;
         }
-        let connection = database::open(&self.path, self.newest)?;
+        let connection = database::open(&self.path)?;
         if self.suspected.is_some() {
             database::verify(&self.path, &connection)?;
         }
         let newest = database::newest(&self.path, &connection)?;
-        let prepare = |pruning: &mut Pruning| {
-            if newest < self.newest {
-                database::number_after(&connection, self.newest)?;
-            }
-            pruning.load_clock(&connection)
-        };
-        prepare(&mut self.pruning).map_err(|error| database::failed(&self.path, &error))?;
+        self.pruning.load_clock(&connection).map_err(|error| database::failed(&self.path, &error))?;
         self.files = Some(self.look()?);
         if is_gone {
             self.tell_of(Incident::Removed { path: self.path.clone() });
-        } else if newest < self.newest {
+        } else if self.expected.is_some_and(|expected| newest < expected) {
             self.tell_of(Incident::Replaced { path: self.path.clone() });
         }
         self.newest = self.newest.max(newest);
         self.suspected = None;
-        self.is_expected = true;
+        self.expected = Some(newest);
         Ok(connection)
     }
 
@@ -551,7 +547,7 @@ impl Worker {
         match database::set_aside(&self.path, Timestamp::now()) {
             Ok(kept_as) => {
                 self.set_aside_at = Some(Instant::now());
-                self.is_expected = false;
+                self.expected = None;
                 self.suspected = None;
                 self.tell_of(Incident::SetAside { path: self.path.clone(), kept_as, reason });
             }

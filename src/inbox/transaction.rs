@@ -21,7 +21,7 @@ pub(super) struct Changes {
     pub(super) is_visible: bool,
     /// There are notices that lack details.
     pub(super) lacks_details: bool,
-    /// The newest notice that it has recorded; 0 without one.
+    /// The highest number of a notice so far: the next one gets the number after it.
     pub(super) newest: i64,
 }
 

@@ -26,7 +26,7 @@ CREATE TABLE room_count (
 ) WITHOUT ROWID;
 
 CREATE TABLE notice (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,           -- never used again
+    id INTEGER PRIMARY KEY,                         -- given by the inbox's thread; never used again
     account INTEGER NOT NULL,
     room TEXT NOT NULL,                             -- `Room::to_stored`
     kind INTEGER NOT NULL,

@@ -72,19 +72,14 @@ fn spoil(path: &Path, table: &str, column: &str, value: &str, everywhere: bool) 
         ))
         .unwrap();
     };
-    let is_ours = table != "sqlite_sequence";
-    if is_ours {
-        schema("replace(sql, 'NOT NULL', '/*T NULL*/')");
-    }
+    schema("replace(sql, 'NOT NULL', '/*T NULL*/')");
     let last = if column == "id" || table == "account" { "id" } else { "rowid" };
     let rows = match (everywhere, table) {
         (false, "notice" | "account") => format!("WHERE {last} = (SELECT max({last}) FROM {table})"),
         _ => String::new(),
     };
     let is_written = db.execute(&format!("UPDATE {table} SET {column} = {value} {rows}"), []).is_ok();
-    if is_ours {
-        schema("replace(sql, '/*T NULL*/', 'NOT NULL')");
-    }
+    schema("replace(sql, '/*T NULL*/', 'NOT NULL')");
     is_written
 }
 
@@ -97,7 +92,7 @@ async fn goes_on(desk: &Desk, what: &str) {
         }
     }
     let rooms = ["!r", "!s"].map(|room| (key("a", room), NoticeId(i64::MAX)));
-    let on_screen = OnScreen { rooms: rooms.into(), calls: vec![NoticeId(1)] };
+    let on_screen = OnScreen { rooms: rooms.into(), calls: vec![NoticeId(1)], lines: 3 };
     let snapshot = desk.inbox.snapshot(on_screen).await.unwrap_or_else(|error| panic!("{what}: {error}"));
     assert!(snapshot.waiting_notices > 0, "{what}");
     desk.inbox.expire_calls(at(1000)).await.unwrap_or_else(|error| panic!("{what}: {error}"));

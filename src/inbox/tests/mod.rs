@@ -165,7 +165,7 @@ impl Desk {
     }
 
     async fn digest(&self, room: RoomKey) -> Option<RoomDigest> {
-        self.inbox.room_digest(room).await.unwrap()
+        self.inbox.room_digest(room, 3).await.unwrap()
     }
 
     /// Whether the signal was raised since this was last asked.

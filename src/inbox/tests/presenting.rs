@@ -207,7 +207,7 @@ async fn a_snapshot_says_what_each_popup_is_made_from_now() {
     desk.record(event("$4", "!r", "m.call.invite", r#"{"call_id":"1","lifetime":60000}"#)).await;
     let rooms = || vec![(key("a", "!r"), NoticeId(1)), (key("a", "!s"), NoticeId(2)), (key("b", "!r"), NoticeId(9))];
     let calls = vec![NoticeId(1), NoticeId(4)];
-    let snapshot = desk.inbox.snapshot(OnScreen { rooms: rooms(), calls }).await.unwrap();
+    let snapshot = desk.inbox.snapshot(OnScreen { rooms: rooms(), calls, lines: 3 }).await.unwrap();
     let digest = |numbers: &[&str]| {
         let lines: Vec<_> = numbers.iter().map(|number| desk.notice(number)).collect();
         RoomDigest { count: lines.len() as u64, newest: lines[lines.len() - 1].clone(), highlight: None, lines }
@@ -215,7 +215,7 @@ async fn a_snapshot_says_what_each_popup_is_made_from_now() {
     let expected: Vec<_> = rooms().into_iter().map(|(room, _)| room).zip([Some(digest(&["$1"])), None, None]).collect();
     assert_eq!(snapshot.rooms, expected, "what came after the given notice is not told of");
     assert_eq!(snapshot.open_calls, [NoticeId(4)]);
-    let all = desk.inbox.room_digest(key("a", "!r")).await.unwrap();
+    let all = desk.inbox.room_digest(key("a", "!r"), 3).await.unwrap();
     assert_eq!(all, Some(digest(&["$1", "$3"])));
 }
 
