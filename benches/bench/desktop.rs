@@ -1,6 +1,9 @@
 //! What Pushbell takes of a desktop: memory, wake-ups, time to a popup, time to start, disk.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::{
     load::{self, Plan},
@@ -57,7 +60,8 @@ pub(crate) fn popup(runs: usize) {
     let desktop = Desktop::start(DesktopOptions::BARE);
     let _service = desktop.fake_notifier(&["actions", "body"]);
     let server = Server::on_desktop(&desktop);
-    let mut delays = Vec::new();
+    let limit = Server::limit();
+    let (mut delays, mut answers) = (Vec::new(), Vec::new());
     for _ in 0..runs * 20 {
         thread::sleep(PAUSE);
         let mark = desktop.notifications().len();
@@ -67,8 +71,13 @@ pub(crate) fn popup(runs: usize) {
             _ => None,
         });
         delays.push(shown.saturating_duration_since(sent).as_secs_f64() * 1e3);
+        thread::sleep(PAUSE);
+        let sent = Instant::now();
+        load::send_one(&limit).expect("it is answered with 200");
+        answers.push(sent.elapsed().as_secs_f64() * 1e3);
     }
     figure("a popup after the push's first byte, without the service's own time, ms", median(delays), AtMost(2.0));
+    note("beside it the limit's answer, at the same pace: a disk that rests takes longer to sync, ms", median(answers));
 }
 
 /// From the start of the process to the first 200, files in the cache; and the program on disk.
