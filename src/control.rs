@@ -39,6 +39,8 @@ pub enum Request {
     ReloadAutostart,
     /// `pushbell.toml` has changed: read it now. Answered when it was.
     ReloadConfiguration,
+    /// `pushbell test`: a one-time number for a sample push.
+    BeginSample,
     /// Tell of the first push for this account that comes, or has come, after a time.
     WaitForPush {
         /// The account's name.
@@ -62,7 +64,8 @@ impl Request {
             | Self::Resume
             | Self::ReloadAccounts
             | Self::ReloadAutostart
-            | Self::ReloadConfiguration => None,
+            | Self::ReloadConfiguration
+            | Self::BeginSample => None,
         }
     }
 }
@@ -77,6 +80,11 @@ pub enum Reply {
     Pushed {
         /// When.
         at: Timestamp,
+    },
+    /// To `BeginSample`.
+    Sample {
+        /// The number.
+        number: String,
     },
     /// It is done.
     Done,

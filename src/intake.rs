@@ -2,6 +2,7 @@
 //! nothing of connections, and whoever else brings the same JSON gets the same outcome.
 
 use std::{
+    collections::VecDeque,
     fmt,
     future::Future,
     pin::Pin,
@@ -20,7 +21,11 @@ use crate::{
     identity,
     inbox::{Delivery, Inbox, InboxError, Recipient},
     push::notify::{Notification, PushError},
+    sample,
 };
+
+/// Sample pushes that may be under way at once, and how long one may take.
+const SAMPLES: (usize, Duration) = (8, Duration::from_secs(60));
 
 /// Debounce interval for the log line about rejected pushkeys.
 const REJECTIONS_LOGGED_EVERY: Duration = Duration::from_secs(60);
@@ -74,6 +79,8 @@ struct Shared {
     derive_missed_calls: AtomicBool,
     replayed: Box<dyn Fn() -> bool + Send + Sync>,
     rejections: RejectionLog,
+    /// The one-time numbers of sample pushes that were not sent yet, newest first, and since when.
+    samples: Mutex<VecDeque<(String, Instant)>>,
 }
 
 impl fmt::Debug for Intake {
@@ -98,6 +105,7 @@ impl Intake {
                 derive_missed_calls: AtomicBool::new(derive_missed_calls),
                 replayed: Box::new(replayed),
                 rejections: RejectionLog::default(),
+                samples: Mutex::default(),
             }),
         }
     }
@@ -116,6 +124,29 @@ impl Intake {
     /// Whether a call that nobody took becomes a missed call here.
     pub fn set_derive_missed_calls(&self, derive: bool) {
         self.shared.derive_missed_calls.store(derive, Relaxed);
+    }
+
+    /// A new one-time number: the next push that has it is a sample ([`Delivery::is_sample`]).
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn begin_sample(&self) -> Result<String, getrandom::Error> {
+        let number = sample::random_id()?;
+        let mut samples = self.shared.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        samples.truncate(SAMPLES.0 - 1);
+        samples.push_front((number.clone(), Instant::now()));
+        Ok(number)
+    }
+
+    /// Whether a device has the number of a sample; the number is used up.
+    fn is_sample(&self, notification: &Notification) -> bool {
+        let Some(number) = notification.devices.iter().find_map(|device| device.sample.as_deref()) else {
+            return false;
+        };
+        let mut samples = self.shared.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        samples.retain(|(_, since)| since.elapsed() < SAMPLES.1);
+        let found = samples.iter().position(|(known, _)| known == number);
+        found.and_then(|at| samples.remove(at)).is_some()
     }
 
     /// Takes the body of a push. On success all of it that is for an account here is on disk, and the pushkeys that no
@@ -145,6 +176,7 @@ impl Intake {
             });
             let delivery = Delivery {
                 recipients: recipients.collect(),
+                is_sample: self.is_sample(&notification),
                 notification: Arc::new(notification),
                 received_at: Timestamp::now(),
                 replayed: (self.shared.replayed)(),

@@ -135,6 +135,8 @@ pub struct Notice {
     pub presentation: Presentation,
     /// Read here or elsewhere.
     pub read: bool,
+    /// It came with a sample push of this program's own.
+    pub sample: bool,
 }
 
 impl Notice {
@@ -168,6 +170,7 @@ impl Notice {
             received_at,
             presentation: Presentation::Waiting,
             read: false,
+            sample: false,
         }
     }
 

@@ -1,10 +1,11 @@
-//! Sample pushes, as Synapse would send them.
+//! Sample pushes, as Synapse would send them. The endpoint knows one by a one-time number of the running program: it is
+//! shown like any push, but proves nothing about a homeserver and sets no number.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::{accounts::Account, notice::Notice};
+use crate::{accounts::Account, push::notify};
 
 const ROOM: &str = "!pushbell-test:example.org";
 const SENDER: &str = "@major.tom:example.org";
@@ -27,16 +28,17 @@ pub(crate) enum Kind {
     Encrypted,
 }
 
-/// The body of a push for this account. Each is about an event of its own; `unread` is the number that it tells.
+/// The body of a push for this account. Each is about an event of its own. `number` is from
+/// [`Intake::begin_sample`](crate::intake::Intake::begin_sample).
 ///
 /// # Errors
 /// When the system has no random numbers.
-pub(crate) fn body(kind: Kind, account: &Account, unread: u64) -> Result<Value, getrandom::Error> {
+pub(crate) fn body(kind: Kind, account: &Account, number: &str) -> Result<Value, getrandom::Error> {
     let id = format!("${}", random_id()?);
-    let mut device = json!({ "app_id": account.app_id, "pushkey": account.pushkey, "pushkey_ts": 0, "data": {} });
-    let counts = json!({ "unread": unread });
+    let mut device = json!({ "app_id": account.app_id, "pushkey": account.pushkey, "pushkey_ts": 0, "data": { notify::SAMPLE: number } });
     let Some(Event { r#type, content, sound, highlight, room_name, membership }) = Event::of(kind, account)? else {
-        let notification = json!({ "id": "", "type": null, "sender": "", "counts": counts, "devices": [device] });
+        let notification =
+            json!({ "id": "", "type": null, "sender": "", "counts": { "unread": 1 }, "devices": [device] });
         return Ok(json!({ "notification": notification }));
     };
     device["tweaks"] = json!({ "sound": sound, "highlight": highlight });
@@ -49,7 +51,7 @@ pub(crate) fn body(kind: Kind, account: &Account, unread: u64) -> Result<Value, 
         "sender_display_name": "Major Tom",
         "prio": "high",
         "content": content,
-        "counts": counts,
+        "counts": { "unread": 1 },
         "devices": [device],
     });
     if let Some(name) = room_name {
@@ -60,11 +62,6 @@ pub(crate) fn body(kind: Kind, account: &Account, unread: u64) -> Result<Value, 
         notification["user_is_target"] = json!(true);
     }
     Ok(json!({ "notification": notification }))
-}
-
-/// Whether the notice is of a sample push.
-pub(crate) fn is_one(notice: &Notice) -> bool {
-    notice.room_id.as_deref() == Some(ROOM)
 }
 
 struct Event {
@@ -136,7 +133,7 @@ impl Event {
 }
 
 /// 256 random bits.
-fn random_id() -> Result<String, getrandom::Error> {
+pub(crate) fn random_id() -> Result<String, getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
@@ -163,7 +160,7 @@ mod tests {
             created_at: Timestamp::UNIX_EPOCH,
             sign_in: None,
         };
-        let body = body(kind, &account, 4).unwrap();
+        let body = body(kind, &account, "number").unwrap();
         Notification::parse(&serde_json::to_vec(&body).unwrap()).unwrap()
     }
 
@@ -171,7 +168,7 @@ mod tests {
     fn every_kind_is_a_push_that_the_endpoint_understands() {
         for kind in Kind::value_variants() {
             let push = parsed(*kind);
-            assert_eq!(push.counts.unwrap().unread, 4, "{kind:?}");
+            assert_eq!(push.devices[0].sample.as_deref(), Some("number"), "{kind:?}");
             assert_eq!(push.devices[0].pushkey, "key", "{kind:?}");
             assert_eq!(push.event_id.is_some(), *kind != Kind::Badge, "{kind:?}");
         }

@@ -18,6 +18,7 @@ use pushbell::{
     desktop::ServiceState,
     identity,
     platform::control_socket::ControlListener,
+    push::notify::SAMPLE,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -360,6 +361,7 @@ impl Running {
                     while let Some((request, answer)) = received.recv().await {
                         let reply = match request {
                             Request::Status => Reply::Status(Box::new(status(endpoint))),
+                            Request::BeginSample => Reply::Sample { number: "17".to_owned() },
                             Request::Resume => Reply::Failed { reason: "not \u{1b}[1mnow".to_owned() },
                             Request::Clear
                             | Request::Pause { .. }
@@ -492,7 +494,7 @@ fn status_is_said_to_people_and_to_scripts() {
 }
 
 #[test]
-fn a_test_goes_through_the_real_endpoint_and_counts_up() {
+fn a_test_goes_through_the_real_endpoint_with_a_one_time_number() {
     let home = Home::new();
     home.run(&["account", "add", "home", "--pushkey", "key"]).ended(0);
     for (kind, event_type) in [
@@ -509,7 +511,7 @@ fn a_test_goes_through_the_real_endpoint_and_counts_up() {
         assert!(said.contains(&format!("to the account \"home\" at http://{address}.")), "{said}");
         let push = served.join().unwrap();
         let push = &push["notification"];
-        assert_eq!((&push["type"], &push["counts"]["unread"]), (&json!(event_type), &json!(5)), "{push}");
+        assert_eq!((&push["type"], &push["devices"][0]["data"][SAMPLE]), (&json!(event_type), &"17".into()), "{push}");
         assert_eq!(
             (&push["devices"][0]["pushkey"], &push["devices"][0]["app_id"]),
             (&"key".into(), &identity::APP_ID.into())

@@ -137,8 +137,12 @@ mod tests {
     fn a_device_is_compared_with_its_own_account_alone() {
         let list: Vec<_> = (0..MAX_ACCOUNTS).map(|n| account(&format!("a{n}"), "app", &format!("key{n}"))).collect();
         let accounts = Accounts::of(list.clone());
-        let device =
-            |app_id: &str, pushkey: String| Device { app_id: app_id.to_owned(), pushkey, tweaks: Tweaks::default() };
+        let device = |app_id: &str, pushkey: String| Device {
+            app_id: app_id.to_owned(),
+            pushkey,
+            tweaks: Tweaks::default(),
+            sample: None,
+        };
         let comparisons = |devices: &[Device]| -> usize {
             devices.iter().map(|device| accounts.index.candidates(device).len()).sum()
         };

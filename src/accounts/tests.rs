@@ -36,7 +36,7 @@ fn is_intact(text: &str) -> bool {
 }
 
 fn device(app_id: &str, pushkey: &str) -> Device {
-    Device { app_id: app_id.to_owned(), pushkey: pushkey.to_owned(), tweaks: Tweaks::default() }
+    Device { app_id: app_id.to_owned(), pushkey: pushkey.to_owned(), tweaks: Tweaks::default(), sample: None }
 }
 
 /// The names of the accepted accounts and the rejected pushkeys; `None` when undecided.

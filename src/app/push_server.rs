@@ -67,6 +67,11 @@ impl PushServer {
         self.intake.accounts()
     }
 
+    /// See [`Intake::begin_sample`].
+    pub(super) fn begin_sample(&self) -> Result<String, getrandom::Error> {
+        self.intake.begin_sample()
+    }
+
     pub(super) fn set_accounts(&self, accounts: Accounts) {
         self.intake.set_accounts(accounts);
     }

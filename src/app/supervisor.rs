@@ -101,7 +101,7 @@ impl Supervisor {
                 Some(paths) = changed.recv() => self.files_changed(&paths).await,
                 ask = asked.recv() => match ask {
                     Some(AppRequest::Quit) | None => break,
-                    Some(AppRequest::SendTest { unread }) => self.send_test(unread),
+                    Some(AppRequest::SendTest) => self.send_test(),
                     Some(AppRequest::SetAutostart(on)) => self.autostart.set(on),
                     Some(AppRequest::CatchUp(missing)) => self.catching_up.missing(missing),
                     Some(AppRequest::Connect { token }) => self.connect(token),
@@ -110,7 +110,9 @@ impl Supervisor {
                     }
                 },
                 Some((request, reply)) = commands.recv() => {
+                    let mut answer = Reply::Done;
                     match request {
+                        Request::BeginSample => answer = self.begin_sample(),
                         Request::ReloadAccounts => self.read_accounts(),
                         Request::ReloadConfiguration => self.read_config().await,
                         Request::ReloadAutostart => self.autostart.look(),
@@ -126,7 +128,7 @@ impl Supervisor {
                         }
                     }
                     // A command that has gone does not want to know.
-                    drop(reply.send(Reply::Done));
+                    drop(reply.send(answer));
                 }
             }
         }
@@ -194,9 +196,16 @@ impl Supervisor {
         drop(self.events.send(event));
     }
 
+    fn begin_sample(&self) -> Reply {
+        match self.server.begin_sample() {
+            Ok(number) => Reply::Sample { number },
+            Err(error) => Reply::Failed { reason: error.to_string() },
+        }
+    }
+
     /// Sends a test push. If it does not arrive, the person who asked for it is told why.
-    fn send_test(&self, unread: u64) {
-        let (address, body) = match self.test_push(unread) {
+    fn send_test(&self) {
+        let (address, body) = match self.test_push() {
             Ok(test) => test,
             Err(error) => return self.tell(Event::TestFailed(error.to_string())),
         };
@@ -213,11 +222,11 @@ impl Supervisor {
     }
 
     /// Where a test push goes, and its body.
-    fn test_push(&self, unread: u64) -> Result<(SocketAddr, Vec<u8>), TestError> {
+    fn test_push(&self) -> Result<(SocketAddr, Vec<u8>), TestError> {
         let accounts = self.server.accounts();
         let account = accounts.iter().next().ok_or(TestError::NoAccount)?;
         let address = self.server.listening.addresses().first().copied().ok_or(TestError::NotListening)?;
-        let body = sample::body(sample::Kind::Message, account, unread + 1)?;
+        let body = sample::body(sample::Kind::Message, account, &self.server.begin_sample()?)?;
         Ok((address, body.to_string().into_bytes()))
     }
 

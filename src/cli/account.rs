@@ -106,7 +106,7 @@ fn remove(context: &Context, name: &str, out: &mut dyn Write) -> Result<(), Fail
 /// The running program would notice by itself; told, it has the accounts by the time that the command ends.
 pub(super) fn tell_running(context: &Context) -> Result<(), Failure> {
     let complaint = match ask(&context.paths, &Request::ReloadAccounts) {
-        Ok(Reply::Done | Reply::Status(_) | Reply::Pushed { .. })
+        Ok(Reply::Done | Reply::Status(_) | Reply::Pushed { .. } | Reply::Sample { .. })
         | Err(AskError::NotRunning | AskError::Unreachable { .. }) => {
             return Ok(());
         }

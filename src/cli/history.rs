@@ -137,6 +137,7 @@ mod tests {
             received_at: Timestamp::UNIX_EPOCH,
             presentation: Presentation::Waiting,
             read: false,
+            sample: false,
         }
     }
 

@@ -133,7 +133,7 @@ impl Context {
     fn status(&self) -> Result<Status, Failure> {
         match ask(&self.paths, &Request::Status)? {
             Reply::Status(status) => Ok(*status),
-            Reply::Done | Reply::Pushed { .. } => {
+            Reply::Done | Reply::Pushed { .. } | Reply::Sample { .. } => {
                 Err(Failure::Failed("the running Pushbell did not say how it is".to_owned()))
             }
             Reply::Failed { reason } => Err(Failure::Failed(output::harmless(&reason))),
@@ -143,7 +143,7 @@ impl Context {
     /// Tells the running program to do something.
     fn tell(&self, request: &Request) -> Result<(), Failure> {
         match ask(&self.paths, request)? {
-            Reply::Done | Reply::Status(_) | Reply::Pushed { .. } => Ok(()),
+            Reply::Done | Reply::Status(_) | Reply::Pushed { .. } | Reply::Sample { .. } => Ok(()),
             Reply::Failed { reason } => Err(Failure::Failed(output::harmless(&reason))),
         }
     }

@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::{Context, Failure, arguments, output};
 use crate::{
-    accounts::{Account, AccountsError, CountsScope},
-    control::Status,
+    accounts::AccountsError,
+    control::{Reply, Request, Status, ask},
     http_client,
     push::notify,
     sample::{self, Kind},
@@ -34,7 +34,14 @@ pub(super) fn run(context: &Context, asked: &arguments::Test, out: &mut dyn Writ
     let address = address(&status)?;
     let scheme = if status.tls.is_some() { "https" } else { "http" };
     let failed = |reason: &dyn std::fmt::Display| Failure::Failed(format!("{scheme}://{address}: {reason}"));
-    let body = sample::body(asked.kind, account, unread(&status, account, asked.kind)).map_err(|e| failed(&e))?;
+    let number = match ask(&context.paths, &Request::BeginSample)? {
+        Reply::Sample { number } => number,
+        Reply::Failed { reason } => return Err(Failure::Failed(reason)),
+        Reply::Status(_) | Reply::Pushed { .. } | Reply::Done => {
+            return Err(Failure::Failed("the running Pushbell is of another version: restart it".to_owned()));
+        }
+    };
+    let body = sample::body(asked.kind, account, &number).map_err(|error| failed(&error))?;
     let body = serde_json::to_vec(&body).map_err(|error| failed(&error))?;
 
     let runtime = super::runtime()?;
@@ -60,16 +67,6 @@ fn described(kind: Kind) -> &'static str {
         Kind::Invite => "an invitation",
         Kind::Badge => "a new number for the badge",
         Kind::Encrypted => "an encrypted message",
-    }
-}
-
-/// The number that makes the badge count up by one. Of an account whose counts stand for rooms nobody knows what the
-/// test's room has had: it has one, unless the push has no room and so tells the whole account's.
-fn unread(status: &Status, account: &Account, kind: Kind) -> u64 {
-    let so_far = status.accounts.iter().find(|known| *known.name == *account.name).map_or(0, |known| known.unread);
-    match account.counts {
-        CountsScope::Room if kind != Kind::Badge => 1,
-        CountsScope::Account | CountsScope::Room => so_far.saturating_add(1),
     }
 }
 

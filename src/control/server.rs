@@ -160,9 +160,11 @@ mod tests {
                 let mut kept = Vec::new();
                 while let Some((request, answer)) = asked.recv().await {
                     let reply = match request {
-                        Request::Clear | Request::Resume | Request::Pause { .. } | Request::ReloadAutostart => {
-                            Reply::Done
-                        }
+                        Request::Clear
+                        | Request::Resume
+                        | Request::Pause { .. }
+                        | Request::ReloadAutostart
+                        | Request::BeginSample => Reply::Done,
                         Request::ReloadAccounts => Reply::Failed { reason: "no such file".into() },
                         // Dropping the answer: a program that ends before it has answered.
                         Request::Status | Request::ReloadConfiguration => continue,

@@ -121,6 +121,7 @@ mod tests {
             received_at: Timestamp::UNIX_EPOCH,
             presentation: crate::notice::Presentation::Waiting,
             read: false,
+            sample: false,
         };
         Call { notice, call_id: id.to_string(), deadline, state }
     }

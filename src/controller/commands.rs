@@ -21,6 +21,7 @@ impl<D: Desktop> Controller<D> {
             Request::ReloadAccounts
             | Request::ReloadConfiguration
             | Request::ReloadAutostart
+            | Request::BeginSample
             | Request::WaitForPush { .. } => return Reply::Done,
         }
         let problem = self.problems.open.get(&ProblemKind::Inbox);

@@ -8,7 +8,7 @@ use super::{
     gathering::BACKLOG_ROOMS,
     pause::{self, Pause},
     pending_writes::{MUTED, PAUSED_UNTIL},
-    refresh::{badge, target},
+    refresh::target,
     screen::{About, ScreenEvent},
 };
 use crate::{
@@ -229,7 +229,7 @@ impl<D: Desktop> Controller<D> {
                 self.refresh().await;
             }
             TrayAction::Clear => self.clear().await,
-            TrayAction::Test => self.request(AppRequest::SendTest { unread: badge(&self.snapshot).unread }),
+            TrayAction::Test => self.request(AppRequest::SendTest),
             TrayAction::OpenConfiguration => self.request(AppRequest::OpenConfiguration { token: None }),
             TrayAction::Connect => self.request(AppRequest::Connect { token: None }),
             TrayAction::ToggleAutostart => {

@@ -111,10 +111,7 @@ pub struct Inputs {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppRequest {
     /// Send a test push through the real endpoint.
-    SendTest {
-        /// The unread number of now, that the push may say one more.
-        unread: u64,
-    },
+    SendTest,
     /// Show how to connect a homeserver, with the activation token of the click that asked for it.
     Connect {
         /// The token, if there was one.

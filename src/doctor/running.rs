@@ -57,7 +57,9 @@ pub(super) async fn ask(paths: &Paths, patience: Duration) -> Running {
     match asked {
         None => Running::Silent("it does not answer".to_owned()),
         Some(Ok(Reply::Status(status))) => Running::Yes(status),
-        Some(Ok(Reply::Done | Reply::Pushed { .. })) => Running::Silent("it did not say how it is".to_owned()),
+        Some(Ok(Reply::Done | Reply::Pushed { .. } | Reply::Sample { .. })) => {
+            Running::Silent("it did not say how it is".to_owned())
+        }
         Some(Ok(Reply::Failed { reason })) => Running::Silent(words(reason)),
         Some(Err(AskError::NotRunning)) => Running::No,
         Some(Err(error)) => Running::Silent(words(error)),

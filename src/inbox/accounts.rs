@@ -39,9 +39,10 @@ impl Numbers {
         *self = Self { sent: self.sent, unread: 0, missed_calls: self.missed_calls.map(|_| 0) };
     }
 
-    /// What the badge counts: an account that never sent `counts` is counted by its unread notices.
-    pub(super) fn badge(&self, unread_notices: u64) -> u64 {
-        if self.sent { self.unread } else { unread_notices }
+    /// What the badge counts: an account that never sent `counts` is counted by its unread notices. Samples, which are
+    /// among these, are not in the server's number.
+    pub(super) fn badge(&self, unread_notices: u64, samples: u64) -> u64 {
+        if self.sent { self.unread.saturating_add(samples) } else { unread_notices }
     }
 
     /// What the mark for missed calls counts: once the server has sent its number, that alone.
@@ -161,11 +162,11 @@ mod tests {
     #[test]
     fn who_never_sent_counts_is_counted_by_notices() {
         let mut numbers = Numbers::default();
-        assert_eq!(numbers.badge(6), 6);
+        assert_eq!(numbers.badge(6, 2), 6);
         numbers.clear();
-        assert_eq!(numbers.badge(6), 6);
+        assert_eq!(numbers.badge(6, 2), 6);
         numbers.set(counts(0, None), 0);
-        assert_eq!(numbers.badge(6), 0);
+        assert_eq!(numbers.badge(6, 2), 2, "samples are not in the server's number");
     }
 
     #[test]
@@ -178,7 +179,7 @@ mod tests {
         numbers.set(counts(1, None), 1);
         assert_eq!(numbers.missed(2), 0);
         numbers.clear();
-        assert_eq!((numbers.missed(2), numbers.badge(3)), (0, 0));
+        assert_eq!((numbers.missed(2), numbers.badge(3, 0)), (0, 0));
     }
 
     #[test]

@@ -196,6 +196,7 @@ fn keep_missed(write: &mut Write<'_>, account: &Account, caught_up: &CaughtUp) -
             tweaks: tweaks.clone(),
         };
         let delivery = Delivery {
+            is_sample: false,
             notification: Arc::clone(notification),
             recipients: vec![recipient],
             received_at: caught_up.at,

@@ -126,7 +126,8 @@ macro_rules! notice_query {
         concat!(
             "SELECT n.id, a.name, n.room, n.event_id, n.event_type, n.sender, n.sender_display_name, n.room_name,
                 n.room_alias, n.membership, n.user_is_target, n.low_prio, n.sound, n.highlight, n.content, n.redacted,
-                n.received_at, n.presentation, n.read, n.call_id, n.call_deadline, n.call_state
+                n.received_at, n.presentation, n.read, n.call_id, n.call_deadline, n.call_state,
+                n.sample
             FROM notice n CROSS JOIN account a ON a.id = n.account ",
             $rest
         )
@@ -157,6 +158,7 @@ pub(super) fn notice(row: &Row<'_>) -> rusqlite::Result<Notice> {
         received_at: time(row, 16)?,
         presentation: presentation(row, 17)?,
         read: flag(row, 18)?,
+        sample: flag(row, 22)?,
     })
 }
 

@@ -122,6 +122,7 @@ fn add(
         tweaks: arrival.tweaks,
     };
     let delivery = Delivery {
+        is_sample: false,
         notification: Arc::clone(details),
         recipients: vec![recipient],
         received_at: arrival.at,

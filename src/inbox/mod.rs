@@ -72,6 +72,8 @@ pub struct Delivery {
     pub received_at: Timestamp,
     /// It was held back while this computer slept: a call in it does not ring any more.
     pub replayed: bool,
+    /// It was sent by this program's own test: it is shown, but sets no numbers and is no sign of a homeserver.
+    pub is_sample: bool,
 }
 
 /// An account that a push is for.

@@ -27,9 +27,10 @@ pub(super) fn record(write: &mut Write<'_>, delivery: &Delivery) -> rusqlite::Re
         push,
         room: Room::of_push(push).to_stored(),
         meaning: push.is_event().then(|| meaning(push.event_type.as_deref(), content(push))),
-        counts: push.counts.map(accounts::bounded),
+        counts: push.counts.filter(|_| !delivery.is_sample).map(accounts::bounded),
         received_at: delivery.received_at.as_millisecond(),
         is_replayed: delivery.replayed,
+        is_sample: delivery.is_sample,
     };
     delivery.recipients.iter().try_for_each(|recipient| arrival.record_for(write, recipient))
 }
@@ -54,6 +55,7 @@ struct Arrival<'a> {
     /// In milliseconds.
     received_at: i64,
     is_replayed: bool,
+    is_sample: bool,
 }
 
 /// A notice as it is about to be recorded.
@@ -63,6 +65,11 @@ struct Draft<'a> {
     content: Option<&'a str>,
     sound: Option<&'a str>,
     call: Option<Ring>,
+}
+
+impl Draft<'_> {
+    const HIDDEN: Self =
+        Self { kind: Kind::Hidden, presentation: Presentation::Settled, content: None, sound: None, call: None };
 }
 
 impl Arrival<'_> {
@@ -84,10 +91,15 @@ impl Arrival<'_> {
             if let Some(meaning) = &self.meaning {
                 let draft = self.draft(write, account.id, recipient, meaning)?;
                 self.insert(write, account.id, recipient, &draft)?;
+            } else if self.is_sample {
+                // Of a number alone: it counts until everything is read.
+                self.insert(write, account.id, recipient, &Draft::HIDDEN)?;
             }
         }
-        account.last_push = Some(self.received_at);
-        account.save(write.db)?;
+        if !self.is_sample {
+            account.last_push = Some(self.received_at);
+            account.save(write.db)?;
+        }
         write.changes.is_visible = true;
         Ok(())
     }
@@ -135,8 +147,7 @@ impl Arrival<'_> {
             sound: recipient.tweaks.sound.as_stored(),
             call: None,
         };
-        let hidden =
-            Draft { kind: Kind::Hidden, presentation: Presentation::Settled, content: None, sound: None, call: None };
+        let hidden = Draft::HIDDEN;
         let kept = content.filter(|_| write.keep_bodies);
         Ok(match meaning {
             Meaning::Message => message,
@@ -200,10 +211,10 @@ impl Arrival<'_> {
             .db
             .prepare_cached(
                 "INSERT INTO notice (id, account, room, kind, presentation, read, highlight, user_is_target, low_prio,
-                    received_at, lacks_details, counts_unread, counts_missed_calls, event_id, push_id, call_id,
+                    received_at, sample, lacks_details, counts_unread, counts_missed_calls, event_id, push_id, call_id,
                     call_state, call_deadline, call_derive_missed, call_missed_shown, event_type, sender,
                     sender_display_name, room_name, room_alias, membership, sound, content)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 id,
@@ -211,11 +222,12 @@ impl Arrival<'_> {
                 self.room,
                 draft.kind as i64,
                 draft.presentation as i64,
-                draft.presentation == Presentation::Settled,
+                draft.presentation == Presentation::Settled && !(self.is_sample && self.meaning.is_none()),
                 recipient.tweaks.highlight,
                 push.user_is_target,
                 push.prio == Priority::Low,
                 self.received_at,
+                self.is_sample,
                 lacks_details,
                 self.counts.map(|counts| stored(counts.unread)),
                 self.counts.and_then(|counts| counts.missed_calls).map(stored),

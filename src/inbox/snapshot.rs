@@ -157,11 +157,15 @@ pub(super) fn accounts(db: &Connection) -> rusqlite::Result<Vec<AccountState>> {
         "SELECT account, count(*) FROM notice INDEXED BY notice_call WHERE call_state < 2 AND call_state = 1
         GROUP BY account",
     )?;
+    let samples = by_account(
+        db,
+        "SELECT account, count(*) FROM notice INDEXED BY notice_sample WHERE sample = 1 AND read = 0 GROUP BY account",
+    )?;
     let of = |counts: &HashMap<i64, u64>, account: i64| counts.get(&account).copied().unwrap_or(0);
     let accounts = Account::all(db)?.into_iter();
     let known = accounts.filter(|account| account.last_push.is_some() || unread.contains_key(&account.id));
     let state = |account: Account| AccountState {
-        unread: account.numbers.badge(of(&unread, account.id)),
+        unread: account.numbers.badge(of(&unread, account.id), of(&samples, account.id)),
         missed_calls: account.numbers.missed(of(&missed_calls, account.id)),
         last_push: account.last_push.map(codec::to_time),
         account: account.name,
@@ -305,7 +309,7 @@ pub(super) fn tally(db: &Connection, from: NoticeId, up_to: NoticeId) -> rusqlit
 /// The newest unread message or call.
 pub(super) fn newest_unread(db: &Connection) -> rusqlite::Result<Option<Notice>> {
     let newest = db
-        .prepare_cached("SELECT max(id) FROM notice INDEXED BY notice_unread WHERE read = 0")?
+        .prepare_cached("SELECT max(id) FROM notice INDEXED BY notice_unread WHERE read = 0 AND kind IN (0, 1)")?
         .query_row([], |row| codec::integer(row, 0))?;
     newest.map_or(Ok(None), |id| notice_by_id(db, NoticeId(id)))
 }

@@ -14,6 +14,9 @@ use super::lenient::{Object, Value};
 /// The path that the specification fixes for every push gateway.
 pub const PATH: &str = "/_matrix/push/v1/notify";
 
+/// The key in a device's `data` that holds the one-time number of a sample push.
+pub const SAMPLE: &str = "org.pushbell.sample";
+
 /// An id, event type or membership longer than this many bytes counts as absent: Matrix allows 255 characters.
 pub const MAX_ID_BYTES: usize = 255 * 4;
 
@@ -172,6 +175,7 @@ fn device(entry: Value<'_>) -> Option<Device> {
         app_id: string("app_id")?,
         pushkey: string("pushkey")?,
         tweaks: device.get("tweaks").map(read_tweaks).unwrap_or_default(),
+        sample: device.get("data").and_then(Value::object).and_then(|data| data.string(SAMPLE).map(Cow::into_owned)),
     })
 }
 
@@ -234,6 +238,8 @@ pub struct Device {
     pub pushkey: String,
     /// `tweaks`, as far as Pushbell knows them.
     pub tweaks: Tweaks,
+    /// What a sample push claims to be known by ([`SAMPLE`] in `data`); whoever knows the number decides.
+    pub sample: Option<String>,
 }
 
 /// `tweaks` of a device: how the user's push rules want this event to be presented.

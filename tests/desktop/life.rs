@@ -76,10 +76,8 @@ fn the_first_start_on_a_bare_home() {
     let heard = recording.wait_for_bursts(mark, 1);
     assert!((heard[0].frequency - default[0].frequency).abs() <= 10.0, "{heard:#?}");
     pushbell.wait_for_status("it counts", |status| status["unread"] == 1);
-    wait_until("the menu counts, and no longer asks to connect", SOON, || {
-        let labels = item.menu_labels();
-        labels[0] == "1 unread" && !labels.contains(&"Connect a homeserver…".to_owned())
-    });
+    wait_until("the menu counts", SOON, || item.menu_labels()[0] == "1 unread");
+    assert!(item.menu_labels().contains(&"Connect a homeserver…".to_owned()), "a test is no homeserver's push");
 
     // The second start says nothing of that any more.
     assert_eq!(pushbell.terminate(), Some(0));
@@ -127,6 +125,42 @@ fn every_kind_of_test_push_does_what_it_is_for() {
     let mark = test("badge");
     app.counts(6);
     app.shows_nothing(mark);
+}
+
+#[test]
+fn a_test_push_proves_nothing_about_a_homeserver() {
+    let app = App::start(super::app::DUNST, "");
+    let account = || app.pushbell.status()["accounts"][0].clone();
+    for kind in ["message", "mention", "invite", "encrypted", "badge"] {
+        app.pushbell.ok(&["test", "--kind", kind]);
+    }
+    app.counts(5);
+    assert_eq!(account()["last_push"], json!(null));
+    let doctor = app.pushbell.command(&["doctor"]);
+    assert!(doctor.stdout.contains("no push has ever come") && !doctor.stdout.contains("All is well"), "{doctor:?}");
+    app.pushbell.ok(&["clear"]);
+    app.counts(0);
+
+    // That it has never sent `counts` is still known: it is counted by its notices.
+    let mut uncounted = message("1", "room", "text");
+    uncounted["counts"] = json!(null);
+    app.push(uncounted);
+    app.counts(1);
+    assert!(account()["last_push"].is_string());
+    // The server's number and a test beside it.
+    app.unread(4);
+    app.pushbell.ok(&["test"]);
+    app.counts(5);
+    app.unread(3);
+    app.counts(4);
+    app.pushbell.ok(&["clear"]);
+    app.counts(0);
+    // Who claims to be a test without its number is a homeserver.
+    let mut forged = message("2", "room", "text");
+    forged["devices"] = json!([{"data": {"org.pushbell.sample": "a number of nobody's"}}]);
+    forged["counts"] = json!({"unread": 7});
+    app.push(forged);
+    app.counts(7);
 }
 
 #[test]

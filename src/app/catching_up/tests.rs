@@ -205,6 +205,7 @@ impl World {
                 tweaks: Tweaks::default(),
             };
             let delivery = Delivery {
+                is_sample: false,
                 notification: Arc::new(listed(&event, seconds).notification),
                 recipients: vec![recipient],
                 received_at: self.now(),

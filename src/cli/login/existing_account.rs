@@ -4,7 +4,7 @@ use super::Context;
 use crate::{
     accounts::{Account, Accounts, FIRST_ACCOUNT},
     homeserver::{HomeserverClient, ListedPusher, UserId},
-    identity, inbox, sample,
+    identity, inbox,
 };
 
 /// So many notices are looked at. Whoever has more has used Pushbell for a while.
@@ -40,7 +40,7 @@ fn is_unused(context: &Context, account: &str) -> bool {
         let known = context.status().ok().and_then(|status| status.accounts.into_iter().find(|it| it.name == account));
         known.is_some_and(|known| known.last_push.is_some())
     };
-    notices.len() < NOTICES && own.iter().all(|notice| sample::is_one(notice)) && !(own.is_empty() && has_numbers())
+    notices.len() < NOTICES && own.iter().all(|notice| notice.sample) && !(own.is_empty() && has_numbers())
 }
 
 /// The account that this user is signed in with already.

@@ -60,7 +60,7 @@ impl Receiver {
                 let reply = answered.await.map_err(|_| Failure::Failed("the running Pushbell was lost".to_owned()))?;
                 match reply? {
                     Reply::Pushed { at } => Ok(Some(at)),
-                    Reply::Done | Reply::Status(_) => Ok(None),
+                    Reply::Done | Reply::Status(_) | Reply::Sample { .. } => Ok(None),
                     Reply::Failed { reason } => Err(Failure::Failed(output::harmless(&reason))),
                 }
             }

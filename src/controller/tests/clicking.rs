@@ -155,7 +155,7 @@ async fn the_menu_asks_the_program() {
     let mut bench = Bench::new().await;
     bench.push(message("one", "Kitchen").unread(7)).await;
     for (action, expected) in [
-        (TrayAction::Test, AppRequest::SendTest { unread: 7 }),
+        (TrayAction::Test, AppRequest::SendTest),
         (TrayAction::OpenConfiguration, AppRequest::OpenConfiguration { token: None }),
         (TrayAction::Connect, AppRequest::Connect { token: None }),
         (TrayAction::ToggleAutostart, AppRequest::SetAutostart(true)),

@@ -134,6 +134,7 @@ impl Push {
 
     pub(super) fn delivery(self, replayed: bool) -> Delivery {
         Delivery {
+            is_sample: false,
             notification: Arc::new(self.notification),
             recipients: vec![self.recipient],
             received_at: self.received_at,

@@ -37,6 +37,7 @@ CREATE TABLE notice (
     user_is_target INTEGER NOT NULL,
     low_prio INTEGER NOT NULL,
     received_at INTEGER NOT NULL,
+    sample INTEGER NOT NULL DEFAULT 0,              -- a test of our own: counted beside the numbers of the server
     lacks_details INTEGER NOT NULL DEFAULT 0,       -- only its ids came, and more can be asked for
     counts_unread INTEGER,                          -- the push's counts: a retry with other numbers updates them
     counts_missed_calls INTEGER,
@@ -65,6 +66,7 @@ CREATE UNIQUE INDEX notice_push ON notice (account, push_id) WHERE push_id IS NO
 CREATE INDEX notice_unread ON notice (kind, presentation, account, room, highlight, sound) WHERE read = 0;
 
 CREATE INDEX notice_call ON notice (account, room, call_id) WHERE call_state < 2;
+CREATE INDEX notice_sample ON notice (account) WHERE sample = 1 AND read = 0;
 CREATE INDEX notice_lacks_details ON notice (lacks_details) WHERE lacks_details = 1;
 
 -- Small values of the program's own.

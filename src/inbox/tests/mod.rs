@@ -284,6 +284,7 @@ impl Push {
 
     fn delivery(self) -> Delivery {
         Delivery {
+            is_sample: false,
             notification: Arc::new(self.notification),
             recipients: self.recipients,
             received_at: self.received_at,

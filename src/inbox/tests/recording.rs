@@ -36,6 +36,7 @@ async fn everything_that_a_push_says_is_kept() {
             received_at: at(7),
             presentation: Presentation::Waiting,
             read: false,
+            sample: false,
         }]
     );
 }

@@ -40,6 +40,7 @@ fn notice(event_type: &str, content: &str) -> Notice {
         received_at: Timestamp::UNIX_EPOCH,
         presentation: Presentation::Waiting,
         read: false,
+        sample: false,
     }
 }
 
