@@ -185,7 +185,7 @@ fn a_session_ended_elsewhere_is_noticed_when_the_menu_opens() {
 }
 
 #[test]
-fn a_session_ended_elsewhere_is_noticed_when_the_screen_is_unlocked() {
+fn a_session_ended_elsewhere_is_noticed_at_an_unlock() {
     let homeserver = StandIn::start();
     let stage = Stage::start(&Session::new("@alice:hs.test", homeserver.port, "token-1"));
     let saver = FakeScreenSaver::start(&stage.desktop, true);
@@ -200,7 +200,7 @@ fn a_session_ended_elsewhere_is_noticed_when_the_screen_is_unlocked() {
 }
 
 #[test]
-fn a_pusher_that_was_switched_off_is_left_so_and_nothing_is_caught_up() {
+fn a_pusher_that_was_switched_off_is_left_alone() {
     let homeserver = StandIn::start();
     let mut stage = Stage::start(&Session::new("@alice:hs.test", homeserver.port, "token"));
     let mut unread = message("1", "room", "before");

@@ -58,7 +58,7 @@ fn the_account_of_a_first_start_is_the_one_that_is_signed_in() {
 }
 
 #[test]
-fn who_logs_out_while_it_does_not_run_has_nothing_unread_and_no_account() {
+fn a_logout_while_it_does_not_run_leaves_nothing_unread() {
     let scene = Scene::new();
     let login = scene.beside(|scene| scene.login(&[]), |scene| drop(scene.bob_writes_when_there_is_a_pusher()));
     assert_eq!(login.code, 0, "{login:#?}");
@@ -76,7 +76,7 @@ fn who_logs_out_while_it_does_not_run_has_nothing_unread_and_no_account() {
 }
 
 #[test]
-fn a_logout_sets_the_numbers_of_an_account_that_stays_to_zero_whether_it_runs_or_not() {
+fn a_logout_sets_an_account_that_stays_to_zero() {
     for runs in [true, false] {
         let mut scene = Scene::new();
         scene.pushbell.run();
@@ -108,7 +108,7 @@ fn a_logout_sets_the_numbers_of_an_account_that_stays_to_zero_whether_it_runs_or
 }
 
 #[test]
-fn a_logout_of_all_signs_out_of_each_and_leaves_those_by_hand() {
+fn a_logout_of_all_leaves_only_accounts_by_hand() {
     let mut scene = Scene::new();
     scene.pushbell.run();
     scene.pushbell.ok(&["account", "add", "work"]);
@@ -128,7 +128,7 @@ fn a_logout_of_all_signs_out_of_each_and_leaves_those_by_hand() {
 }
 
 #[test]
-fn a_login_switches_a_pusher_on_that_was_switched_off_elsewhere() {
+fn a_login_switches_a_pusher_on_again() {
     let synapse =
         Synapse::start_with(|configuration, _port| configuration + "experimental_features: {msc3881_enabled: true}\n");
     let mut scene = Scene::on(&synapse);

@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_that_are_wanted_all_the_time_are_one_in_thirty_seconds() {
+    fn looks_wanted_all_the_time_are_one_in_thirty_seconds() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         schedule.catch_up(start);
         complete(&mut schedule, start);
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_looked_at_every_six_hours_but_not_once_it_is_over() {
+    fn a_session_is_looked_at_every_six_hours_until_it_is_over() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         schedule.catch_up(start);
         complete(&mut schedule, start);
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pusher_that_was_switched_off_is_caught_up_with_at_once_when_the_person_signs_in() {
+    fn signing_in_catches_up_at_once_after_a_switched_off_pusher() {
         let (start, mut schedule) = (Instant::now(), Schedule::default());
         schedule.catch_up(start);
         schedule.begin(start);

@@ -167,7 +167,7 @@ async fn catching_up_is_asked_for_after_a_sleep_and_when_pushes_resume() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_opens_the_menu_or_unlocks_the_screen_has_sessions_looked_at() {
+async fn opening_the_menu_and_unlocking_have_sessions_looked_at() {
     let mut bench = Bench::new().await;
     bench.say(DesktopEvent::MenuOpened).await;
     assert_eq!(bench.requests.try_recv(), Ok(AppRequest::LookAtSessions));
@@ -195,7 +195,7 @@ async fn the_screen_lock_is_watched_for_signed_in_accounts_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_that_is_cleared_has_no_popups_and_no_numbers_and_others_keep_theirs() {
+async fn a_cleared_account_has_no_popups_and_others_keep_theirs() {
     let mut bench = Bench::new().await;
     bench.push(message("hello", "Kitchen").unread(2)).await;
     bench.push(message("work", "Office").unread(3).for_account("work")).await;

@@ -53,15 +53,14 @@ impl Icon {
     pub(in crate::platform) fn change(&self, shown: &Shown, wanted: &Shown) -> Result<(), TrayError> {
         let picture = (shown.drawing != wanted.drawing).then(|| picture(wanted.drawing));
         let (title, menu) = (wanted.tooltip.clone(), wanted.menu.clone());
-        // Where the bus has gone, the icon is made anew when it is back.
-        let _ = self.0.update(|item| {
+        let updated = self.0.update(|item| {
             item.title = title;
             item.menu = menu;
             if let Some(picture) = picture {
                 item.picture = picture;
             }
         });
-        Ok(())
+        updated.ok_or_else(|| TrayError::NotTaken("the connection to the session bus has ended".to_owned()))
     }
 }
 
