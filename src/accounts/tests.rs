@@ -329,9 +329,9 @@ fn accounts_are_added_and_removed_in_a_private_file() {
         assert!(matches!(file.add(clash), Err(AccountsError::NotAdded(_))));
     }
     assert!(matches!(file.add(account("", "app", "four")), Err(AccountsError::Invalid(_))));
-    file.put(account("a", "app", "new")).unwrap();
-    file.put(account("z", "app", "last")).unwrap();
-    assert!(matches!(file.put(account("a", "app", "two")), Err(AccountsError::NotAdded(_))));
+    file.replace("a", account("a", "app", "new")).unwrap();
+    file.replace("z", account("z", "app", "last")).unwrap();
+    assert!(matches!(file.replace("a", account("a", "app", "two")), Err(AccountsError::NotAdded(_))));
     let names: Vec<_> = file.read().unwrap().iter().map(|account| account.name.to_string()).collect();
     assert_eq!(names, ["a", "b", "z"]);
     file.remove("z").unwrap();
@@ -359,7 +359,7 @@ fn nothing_is_written_that_could_not_be_read_again() {
     };
     let talkative = Account { sign_in: Some(sign_in), ..account("b", "app", "two") };
 
-    assert!(matches!(file.put(talkative), Err(AccountsError::NotAdded(_))));
+    assert!(matches!(file.replace("talkative", talkative), Err(AccountsError::NotAdded(_))));
 
     assert_eq!(file.read().unwrap().iter().len(), 1);
 }

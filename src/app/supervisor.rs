@@ -104,6 +104,7 @@ impl Supervisor {
                     Some(AppRequest::SendTest) => self.send_test(),
                     Some(AppRequest::SetAutostart(on)) => self.autostart.set(on),
                     Some(AppRequest::CatchUp(missing)) => self.catching_up.missing(missing),
+                    Some(AppRequest::LookAtSessions) => self.catching_up.look(),
                     Some(AppRequest::Connect { token }) => self.connect(token),
                     Some(AppRequest::OpenConfiguration { token }) => {
                         self.tell(Event::Open(OpenTarget::File(self.paths.config.clone()), token));
@@ -118,6 +119,7 @@ impl Supervisor {
                         Request::ReloadAutostart => self.autostart.look(),
                         Request::Status
                         | Request::Clear
+                        | Request::ClearAccount { .. }
                         | Request::Pause { .. }
                         | Request::Resume
                         | Request::WaitForPush { .. } => {

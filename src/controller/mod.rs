@@ -126,6 +126,8 @@ pub enum AppRequest {
     SetAutostart(bool),
     /// Pushes may be missing: catch up.
     CatchUp(Missing),
+    /// The person is here: look whether the sessions of signed-in accounts are still good.
+    LookAtSessions,
     /// End.
     Quit,
 }
@@ -432,6 +434,14 @@ impl<D: Desktop> Controller<D> {
         if self.parts.accounts.unreadable().is_none() {
             self.pending.set_accounts(self.parts.accounts.iter().map(|account| account.name.to_string()).collect());
         }
+        self.watch_screen_lock();
+    }
+
+    /// Whether the screen is locked decides about texts, and that it is unlocked is when sessions are looked at.
+    fn watch_screen_lock(&mut self) {
+        let is_signed_in = self.parts.accounts.iter().any(|account| account.sign_in.is_some());
+        let hides_text = self.parts.config.popup.preview == Preview::Unlocked;
+        self.parts.desktop.watch_screen_lock(hides_text || is_signed_in);
     }
 
     fn listens(&mut self, listening: Listening) {
@@ -446,6 +456,7 @@ impl<D: Desktop> Controller<D> {
         self.parts.desktop.configure(&config);
         let retention = Retention { keep_days: config.history.keep_days, keep_bodies: config.history.keep_bodies };
         self.parts.config = config;
+        self.watch_screen_lock();
         if let Err(error) = self.parts.inbox.set_retention(retention, Timestamp::now()).await {
             self.inbox_failed(&error);
         }

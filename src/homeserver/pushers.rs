@@ -58,6 +58,20 @@ pub struct ListedPusher {
     /// `data.url`
     #[serde(rename = "data", deserialize_with = "url_in_data")]
     pub url: String,
+    /// `enabled` (MSC3881): false where the person has switched it off in another client.
+    #[serde(deserialize_with = "flag")]
+    pub enabled: Option<bool>,
+    /// The same, as homeservers call it while it is a proposal.
+    #[serde(rename = "org.matrix.msc3881.enabled", deserialize_with = "flag")]
+    pub unstable_enabled: Option<bool>,
+}
+
+impl ListedPusher {
+    /// Whether the homeserver pushes to it: the person has not switched it off.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.enabled.or(self.unstable_enabled).unwrap_or(true)
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -74,6 +88,10 @@ struct Data {
 
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Ok(Lenient::deserialize(deserializer)?.0.unwrap_or_default())
+}
+
+fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    Ok(Lenient::deserialize(deserializer)?.0)
 }
 
 fn url_in_data<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -119,5 +137,24 @@ impl HomeserverClient {
     pub async fn remove_pusher(&self, app_id: &str, pushkey: &str) -> Result<(), HomeserverError> {
         let body = json!({"kind": null, "app_id": app_id, "pushkey": pushkey});
         self.post::<IgnoredAny>(SET, &body).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pusher_is_on_unless_it_says_that_it_is_off() {
+        let check = |text: &str, expected: bool| {
+            let pusher: ListedPusher = serde_json::from_str(text).unwrap();
+            assert_eq!(pusher.is_enabled(), expected, "{text}");
+        };
+        check("{}", true);
+        check(r#"{"enabled": true}"#, true);
+        check(r#"{"enabled": false}"#, false);
+        check(r#"{"org.matrix.msc3881.enabled": false}"#, false);
+        check(r#"{"enabled": true, "org.matrix.msc3881.enabled": true}"#, true);
+        check(r#"{"enabled": null, "org.matrix.msc3881.enabled": "no"}"#, true);
     }
 }

@@ -109,6 +109,8 @@ pub enum Read {
     Room(RoomKey, NoticeId),
     /// The person opened or dismissed the call's popup: it neither rings nor is missed any more.
     Call(NoticeId),
+    /// `logout`: the account's numbers are zero and its notices are read, until the next push says otherwise.
+    Account(String),
     /// `clear`: every number is zero and every notice is read, until the next push says otherwise.
     Everything,
 }

@@ -317,11 +317,8 @@ impl Worker {
             match read {
                 Read::Room(room, up_to) => read_state::read_messages(write, room, *up_to),
                 Read::Call(id) => calls::end_here(write, *id),
-                Read::Everything => Account::all(write.db)?.into_iter().try_for_each(|mut account| {
-                    account.clear(write.db)?;
-                    account.save(write.db)?;
-                    read_state::read_account(write, account.id)
-                }),
+                Read::Account(name) => clear(write, |account| account.name == *name),
+                Read::Everything => clear(write, |_| true),
             }
         })
     }
@@ -562,4 +559,13 @@ impl Worker {
         }
         self.changed.raise();
     }
+}
+
+/// Sets the numbers of these accounts to zero; all in them is read.
+fn clear(write: &mut Write<'_>, is_meant: impl Fn(&Account) -> bool) -> rusqlite::Result<()> {
+    Account::all(write.db)?.into_iter().filter(is_meant).try_for_each(|mut account| {
+        account.clear(write.db)?;
+        account.save(write.db)?;
+        read_state::read_account(write, account.id)
+    })
 }

@@ -59,7 +59,7 @@ impl Check<'_> {
                 event.event_id = Some(wanted.event_id.clone());
                 event.room_id = Some(wanted.room_id.clone());
                 let (names, account) = (&self.shared.names, &self.account.name);
-                names.ask_within(DEADLINE, &client, account, std::iter::once(&event)).await;
+                names.ask_within(DEADLINE, &client, account, std::iter::once(&event)).await?;
                 names.fill_in(account, std::iter::once(&mut event));
                 Ok(Some(event))
             }

@@ -8,7 +8,8 @@ use crate::{
     identity,
 };
 
-/// Whether a sign-in has made the account, and did not take over one that was there: only those are named after users.
+/// Whether the account is the sign-in's own, and not one that was there and in use before: only those are named after
+/// users.
 pub(in crate::cli) fn is_made_by_login(account: &Account) -> bool {
     account.name.starts_with('@')
 }
@@ -44,7 +45,7 @@ pub(super) fn account_for(
 }
 
 /// The user ID if it can be a name, else something like it; never that of another account.
-fn name_for(accounts: &Accounts, user: &UserId) -> String {
+pub(super) fn name_for(accounts: &Accounts, user: &UserId) -> String {
     let fits = |c: char| c.is_alphanumeric() || "-_.@:".contains(c);
     let like: Vec<char> = user.as_str().chars().map(|c| if fits(c) { c } else { '_' }).collect();
     let named = |ending: &str| {

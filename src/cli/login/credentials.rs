@@ -200,6 +200,7 @@ mod tests {
                 status: StatusCode::FORBIDDEN,
                 errcode: errcode.to_owned(),
                 error: "words".to_owned(),
+                soft_logout: false,
                 retry_after: retry_after_ms.map(Duration::from_millis),
             };
             let user = UserId::parse("@alice:b").unwrap();

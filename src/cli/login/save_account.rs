@@ -63,8 +63,12 @@ pub(super) async fn save(
             return Err(failure);
         }
     };
-    let before = existing_account::find(login.context, &accounts, &session.user_id, &client).await;
-    let account = account_name::account_for(before, &accounts, &session.user_id, sign_in.clone(), pushkey);
+    let existing = existing_account::find(login.context, &accounts, &session.user_id, &client).await;
+    let before = existing.as_ref().map(|existing| existing.account);
+    let mut account = account_name::account_for(before, &accounts, &session.user_id, sign_in.clone(), pushkey);
+    if existing.as_ref().is_some_and(|existing| existing.is_unused) {
+        account.name = account_name::name_for(&accounts, &session.user_id).into();
+    }
     let saved = SavedSession { client, account, sign_in, session, before: before.cloned() };
     if let Err(failure) = saved.write(login, out).await {
         saved.take_back(login).await;
@@ -79,7 +83,8 @@ pub(super) async fn save(
 impl SavedSession {
     async fn write(&self, login: &Login<'_>, out: &mut dyn Write) -> Result<(), Failure> {
         let place = self.save(login, out).await?;
-        AccountsFile::new(&login.context.paths.accounts).put(self.account.clone())?;
+        let name = self.before.as_ref().map_or(&self.account.name, |before| &before.name);
+        AccountsFile::new(&login.context.paths.accounts).replace(name, self.account.clone())?;
         if self.sign_in.method.owns_session() {
             writeln!(out, "Signed in as the device \"{}\".", session::device_name())?;
         } else {
@@ -123,6 +128,8 @@ impl SavedSession {
             self.undo(login).await;
             return Err(failure);
         }
+        // It may have been switched off, which the running program then knows of.
+        drop(account::tell_running(login.context));
         writeln!(
             out,
             "The homeserver now pushes to {} for the account \"{}\".",
@@ -152,7 +159,7 @@ impl SavedSession {
         drop(login.secrets.forget(&self.sign_in).await);
         let accounts = AccountsFile::new(&login.context.paths.accounts);
         drop(match &self.before {
-            Some(before) => accounts.put(before.clone()),
+            Some(before) => accounts.replace(&self.account.name, before.clone()),
             None => accounts.remove(&self.account.name).map(drop),
         });
         drop(account::tell_running(login.context));
