@@ -79,7 +79,7 @@ async fn session(check: &AccountCheck, sign_in: &SignIn, homeserver: &BaseUrl, t
     let (who, pushers) = tokio::join!(client.whoami(), client.pushers());
     let is_ours =
         |pusher: &ListedPusher| pusher.app_id == check.account.app_id && pusher.pushkey == check.account.pushkey;
-    let url = pushers.map(|pushers| pushers.into_iter().find(is_ours).map(|pusher| pusher.url));
+    let url = pushers.map(|pushers| pushers.into_iter().find(is_ours).map(|pusher| pusher.data.url));
     told.clone_from(url.as_ref().map_or(&None, |url| url));
     judge(check, sign_in, &tokens, who.map(|(user, _)| user), url)
 }
@@ -177,6 +177,7 @@ mod tests {
             homeserver: "https://hs".to_owned(),
             method: SignInMethod::Password,
             event_id_only: false,
+            installation: String::new(),
             server: "Synapse".to_owned(),
         }
     }
