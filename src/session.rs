@@ -84,6 +84,11 @@ impl Sessions {
         Self { secrets }
     }
 
+    /// The mark of this installation, for the pushers that it sets; empty where there can be none.
+    pub(crate) fn installation_mark(&self) -> String {
+        self.secrets.installation_mark()
+    }
+
     /// A client for this session, each of whose requests has so long. A token that has expired is renewed, and kept
     /// before anything else is asked.
     ///
@@ -192,9 +197,9 @@ fn not_renewed(error: OAuthError) -> SessionError {
 }
 
 /// The pusher that a signed-in account is to have. `base_url` is the address that the homeserver reaches us at, without
-/// a trailing slash; `lang` the person's language.
+/// a trailing slash; `lang` the person's language; `installation` the mark of the installation that sets it.
 #[must_use]
-pub fn pusher(account: &Account, base_url: &str, lang: &str) -> HttpPusher {
+pub fn pusher(account: &Account, base_url: &str, lang: &str, installation: String) -> HttpPusher {
     HttpPusher {
         app_id: account.app_id.clone(),
         pushkey: account.pushkey.clone(),
@@ -203,6 +208,7 @@ pub fn pusher(account: &Account, base_url: &str, lang: &str) -> HttpPusher {
         device_display_name: platform::host::name(),
         lang: lang.to_owned(),
         event_id_only: account.sign_in.as_ref().is_some_and(|sign_in| sign_in.event_id_only),
+        installation,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     failure::Failure,
     identity,
     inbox::{Inbox, Retention},
+    invocation,
     paths::Paths,
     platform::files,
     registration,
@@ -59,18 +60,23 @@ impl Start {
 /// Makes the first account, and says how to register it.
 fn welcome(paths: &Paths, config: &Config) -> Result<String, Failure> {
     let account = first_account(paths)?;
+    let pushbell = invocation::command();
     let by_hand = if super::is_logged() {
         // A pushkey is never logged.
-        format!("`pushbell account show {FIRST_ACCOUNT}` says how to do it by hand.")
+        format!("`{pushbell} account show {FIRST_ACCOUNT}` says how to do it by hand.")
     } else {
         format!(
             "Or do it by hand, with the account \"{FIRST_ACCOUNT}\" that was made for that. This is what a homeserver must \
              be told:\n\n{}\n\
-             `pushbell account show {FIRST_ACCOUNT}` prints this again, `pushbell test` sends a test push.",
+             `{pushbell} account show {FIRST_ACCOUNT}` prints this again, `{pushbell} test` sends a test push.",
             registration::describe(&account, &config.server.base_url())
         )
     };
-    Ok(format!("Pushbell is ready. `pushbell login @you:example.org` connects your homeserver.\n\n{by_hand}"))
+    Ok(format!(
+        "Pushbell is ready. `{pushbell} login @you:example.org` connects your homeserver.
+
+{by_hand}"
+    ))
 }
 
 /// Reads the accounts. That they cannot be read is a problem, but does not keep the rest from running.

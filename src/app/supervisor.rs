@@ -23,7 +23,7 @@ use crate::{
     control::{Command, Reply, Request},
     controller::{AppRequest, Event, ProblemKind},
     desktop::OpenTarget,
-    http_client,
+    http_client, invocation,
     logging::LogLevel,
     paths::Paths,
     platform::{files, termination::termination, watch::FileWatch},
@@ -234,7 +234,8 @@ impl Supervisor {
 
     /// Writes down how to connect a homeserver, and opens it.
     fn connect(&self, token: Option<String>) {
-        let text = registration::instructions(&self.server.accounts(), &self.config.server.base_url());
+        let base_url = self.config.server.base_url();
+        let text = registration::instructions(invocation::command(), &self.server.accounts(), &base_url);
         let path = self.paths.data.join("connect.txt");
         match files::replace_private(&path, text.as_bytes()) {
             Ok(()) => self.tell(Event::Open(OpenTarget::File(path), token)),

@@ -247,6 +247,7 @@ mod tests {
                 homeserver: "https://b".to_owned(),
                 method,
                 event_id_only: false,
+                installation: String::new(),
                 server: String::new(),
             };
             let account = Account {

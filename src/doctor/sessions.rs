@@ -80,7 +80,7 @@ async fn session(check: &AccountCheck, sign_in: &SignIn, homeserver: &BaseUrl, t
     let is_ours =
         |pusher: &ListedPusher| pusher.app_id == check.account.app_id && pusher.pushkey == check.account.pushkey;
     let pusher = pushers.map(|pushers| pushers.into_iter().find(is_ours));
-    *told = pusher.as_ref().ok().and_then(|pusher| Some(pusher.as_ref()?.url.clone()));
+    *told = pusher.as_ref().ok().and_then(|pusher| Some(pusher.as_ref()?.data.url.clone()));
     judge(check, sign_in, &tokens, who.map(|(user, _)| user), pusher)
 }
 
@@ -148,8 +148,8 @@ fn judge(
         let advice = "Switch notifications for this session on again in that client's settings, or sign in again";
         return again(Finding::warning(PART, says), sign_in).advise(advice);
     }
-    if *is_url_chosen && pusher.url != end.url {
-        let says = format!("the homeserver pushes to {}, not to server.public_url", words(&pusher.url));
+    if *is_url_chosen && pusher.data.url != end.url {
+        let says = format!("the homeserver pushes to {}, not to server.public_url", words(&pusher.data.url));
         return again(fault(says), sign_in).advise(restart);
     }
     let last = match last_push {
@@ -195,6 +195,7 @@ mod tests {
             homeserver: "https://hs".to_owned(),
             method: SignInMethod::Password,
             event_id_only: false,
+            installation: String::new(),
             server: "Synapse".to_owned(),
         }
     }
@@ -232,7 +233,7 @@ mod tests {
         }
         let who = || Ok(UserId::parse("@alice:hs").unwrap());
         let (any, chosen) = (check_of(false), check_of(true));
-        let pusher = |url: &str| ListedPusher { url: url.to_owned(), ..ListedPusher::default() };
+        let pusher = |url: &str| ListedPusher { data: PusherData { url: url.to_owned(), ..PusherData::default() }, ..ListedPusher::default() };
         let (ours, elsewhere) =
             (Ok(Some(pusher(OURS))), Ok(Some(pusher("https://elsewhere.example/_matrix/push/v1/notify"))));
         let off = Ok(Some(ListedPusher { enabled: Some(false), ..pusher(OURS) }));

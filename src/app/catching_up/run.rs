@@ -250,11 +250,12 @@ impl Check<'_> {
     ) -> Result<(), CheckError> {
         let seen = reachability::observe(client.base()).await;
         let base_url = reachability::base_url(&self.settings.server, seen, kind);
-        let mut pusher = session::pusher(self.account, base_url.as_deref().unwrap_or_default(), "en");
+        let mark = self.shared.sessions.installation_mark();
+        let mut pusher = session::pusher(self.account, base_url.as_deref().unwrap_or_default(), "en", mark);
         if let Some(listed) = listed {
             let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };
             if base_url.is_none() {
-                pusher.url = listed.url;
+                pusher.url = listed.data.url;
             }
             pusher.app_display_name = or(listed.app_display_name, &pusher.app_display_name);
             pusher.device_display_name = or(listed.device_display_name, &pusher.device_display_name);

@@ -90,6 +90,7 @@ mod tests {
                 homeserver: "https://b".to_owned(),
                 method: SignInMethod::Password,
                 event_id_only: false,
+                installation: String::new(),
                 server: "Synapse".to_owned(),
             });
             let directory = tempfile::tempdir().unwrap();

@@ -50,6 +50,7 @@ pub(super) async fn save(
         homeserver: homeserver.base().as_str().to_owned(),
         method,
         event_id_only: login.asked.event_id_only,
+        installation: login.secrets.installation_mark(),
         server: context.software.clone(),
     };
     let pushkey = new_pushkey().map_err(|error| Failure::Failed(error.to_string()));
@@ -75,7 +76,7 @@ pub(super) async fn save(
         return Err(failure);
     }
     if let Some(old) = saved.replaced() {
-        retire(login, old, out).await?;
+        retire(login, old, !saved.is_copy(old), out).await?;
     }
     Ok(saved)
 }
@@ -94,14 +95,20 @@ impl SavedSession {
         Ok(())
     }
 
-    /// The session that the account was signed in with before.
+    /// The session that the account was signed in with before on this computer.
     fn old_session(&self) -> Option<&SignIn> {
-        self.before.as_ref().and_then(|before| before.sign_in.as_ref())
+        self.before.as_ref().and_then(|before| before.sign_in.as_ref()).filter(|old| !self.is_copy(old))
     }
 
-    /// The same, if it is another one than now.
+    /// The session that the account was signed in with before, if it is another one than now.
     fn replaced(&self) -> Option<&SignIn> {
-        self.old_session().filter(|old| old.device_id != self.sign_in.device_id)
+        let old = self.before.as_ref().and_then(|before| before.sign_in.as_ref());
+        old.filter(|old| old.device_id != self.sign_in.device_id)
+    }
+
+    /// Whether the session is that of another computer, of whose files these are a copy.
+    fn is_copy(&self, old: &SignIn) -> bool {
+        old.is_anothers(&self.sign_in.installation)
     }
 
     /// Keeps the session's secrets. A keyring may take its time: it asks the person to unlock it.
@@ -124,7 +131,7 @@ impl SavedSession {
         out: &mut dyn Write,
     ) -> Result<Timestamp, Failure> {
         let since = Timestamp::now();
-        if let Err(failure) = pushers::set(&self.client, &self.account, &context.reached_at).await {
+        if let Err(failure) = pushers::set(login, &self.client, &self.account, &context.reached_at).await {
             self.undo(login).await;
             return Err(failure);
         }
@@ -136,7 +143,7 @@ impl SavedSession {
             context.reached_at, self.account.name
         )?;
         let accounts = login.context.accounts()?;
-        pushers::offer_to_remove_dead(login.terminal, &self.client, &accounts, out).await?;
+        pushers::review(login, &self.client, &accounts, out).await?;
         Ok(since)
     }
 
@@ -173,9 +180,9 @@ async fn end(client: &HomeserverClient, session: &Session, method: SignInMethod)
     }
 }
 
-/// Ends the session that the account had before, if it was our own. It does no harm to what is now.
-async fn retire(login: &Login<'_>, old: &SignIn, out: &mut dyn Write) -> Result<(), Failure> {
-    let ended = if old.method.owns_session() {
+/// Forgets the session that the account had before, and ends it if it was our own. It does no harm to what is now.
+async fn retire(login: &Login<'_>, old: &SignIn, is_ours: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let ended = if is_ours && old.method.owns_session() {
         match Sessions::new(login.secrets.clone()).open(old, DEADLINE).await {
             Ok(signed_in) => signed_in.end().await.map_err(|error| error.to_string()),
             // It has ended by itself.
