@@ -60,6 +60,39 @@ pub fn single_event(json: &str, user_id: &str) -> Option<Notification> {
     (event.event_id.is_some() && event.event_type.is_some()).then_some(event)
 }
 
+/// An event of a room, as far as it can say what has become of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoomEvent {
+    /// `event_id`
+    pub event_id: String,
+    /// `sender`
+    pub sender: String,
+    /// `type`
+    pub event_type: String,
+    /// `content`, as JSON text.
+    pub content: String,
+    /// It was sent by the session that asks (`unsigned.transaction_id`).
+    pub is_of_this_session: bool,
+}
+
+/// Reads the answer to `GET /rooms/{room}/messages`; none if it has no list. What is no event is left out.
+#[must_use]
+pub fn room_events(json: &str) -> Option<Vec<RoomEvent>> {
+    let answer = Object::read(json)?;
+    let chunk = answer.get("chunk")?.array()?;
+    Some(chunk.into_iter().filter_map(|event| room_event(&event.object()?)).collect())
+}
+
+fn room_event(event: &Object<'_>) -> Option<RoomEvent> {
+    Some(RoomEvent {
+        event_id: notify::id(event, "event_id")?,
+        sender: notify::id(event, "sender")?,
+        event_type: notify::id(event, "type")?,
+        content: event.get("content").map(|content| content.json().to_owned()).unwrap_or_default(),
+        is_of_this_session: event.object("unsigned").is_some_and(|unsigned| unsigned.get("transaction_id").is_some()),
+    })
+}
+
 fn event(event: &Object<'_>, user_id: &str) -> Notification {
     let content = event.object("content").unwrap_or_default();
     let event_type = notify::id(event, "type");
