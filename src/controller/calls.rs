@@ -158,6 +158,32 @@ mod tests {
     }
 
     #[test]
+    fn a_caller_who_dials_again_makes_a_call_ring_longer() {
+        let (wall, now) = (Timestamp::UNIX_EPOCH, Instant::now());
+        let mut calls = Calls::default();
+        calls.update(&[], wall, now);
+        calls.update(&[call(1, CallState::Ringing, wall + 60.seconds())], wall, now);
+        let later = [call(1, CallState::Ringing, wall + 100.seconds())];
+        let changes = calls.update(&later, wall + 40.seconds(), now + Duration::from_secs(40));
+        assert_eq!(changes, Changes::default(), "it rings on");
+        assert_eq!(calls.next_deadline(), Some(now + Duration::from_secs(100)));
+    }
+
+    #[test]
+    fn a_silenced_call_makes_no_sound_until_its_caller_dials_again() {
+        let (wall, now) = (Timestamp::UNIX_EPOCH, Instant::now());
+        let later = wall + 60.seconds();
+        let mut calls = Calls::default();
+        calls.update(&[], wall, now);
+        calls.update(&[call(1, CallState::Ringing, later)], wall, now);
+        let changes = calls.update(&[call(1, CallState::Silenced, later)], wall, now);
+        assert_eq!((changes.begun, changes.ended), (vec![], vec![NoticeId(1)]));
+        assert_eq!(calls.next_deadline(), Some(now + Duration::from_secs(60)), "it is a call until then");
+        let changes = calls.update(&[call(1, CallState::Ringing, later)], wall, now);
+        assert_eq!((changes.begun, changes.ended), (vec![(NoticeId(1), ring())], vec![]));
+    }
+
+    #[test]
     fn a_clock_that_is_set_back_does_not_make_a_call_ring_for_ever() {
         let (wall, now) = (Timestamp::UNIX_EPOCH + 24.hours(), Instant::now());
         let deadline = wall + 60.seconds();

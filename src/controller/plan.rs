@@ -326,6 +326,22 @@ mod tests {
     }
 
     #[test]
+    fn a_flood_covers_the_rooms_that_popped_up_as_it_began() {
+        let from = |seconds, backlog| {
+            let mut bench = Bench::new();
+            assert_eq!(bench.plan(&snapshot([waiting(1)]), None).steps, [Step::Room(waiting(1).room)]);
+            bench.now += Duration::from_secs(seconds);
+            match &bench.plan(&snapshot((2..=64).map(waiting)), backlog).steps[..] {
+                [Step::Summary { from, .. }] => from.0,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(from(1, None), 1);
+        assert_eq!(from(60, None), 2, "it had nothing to do with it");
+        assert_eq!(from(1, Some(3)), 2, "a backlog is no flood");
+    }
+
+    #[test]
     fn the_next_flood_begins_a_summary_of_its_own() {
         let mut bench = Bench::new();
         let from = |bench: &mut Bench, first: i64| match &bench

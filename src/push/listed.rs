@@ -178,6 +178,27 @@ mod tests {
     }
 
     #[test]
+    fn events_of_a_room_are_read_as_far_as_they_are_events() {
+        let whole = r#"{"event_id":"$1","sender":"@bob:hs","type":"m.call.hangup","content":{"call_id":"c"},
+            "unsigned":{"age":7,"transaction_id":"t"}}"#;
+        let bare = r#"{"event_id":"$2","sender":"@bob:hs","type":"m.x","unsigned":{"transaction_id":null}}"#;
+        let odd = r#"7,null,[],{},{"event_id":"$3"},{"event_id":"$3","sender":"","type":"m.x"}"#;
+        let events = room_events(&format!(r#"{{"chunk":[{whole},{odd},{bare}]}}"#)).unwrap();
+        let event = |number: &str, event_type: &str, content: &str, is_of_this_session| RoomEvent {
+            event_id: number.to_owned(),
+            sender: "@bob:hs".to_owned(),
+            event_type: event_type.to_owned(),
+            content: content.to_owned(),
+            is_of_this_session,
+        };
+        let expected = [event("$1", "m.call.hangup", r#"{"call_id":"c"}"#, true), event("$2", "m.x", "", false)];
+        assert_eq!(events, expected);
+        for no_list in ["", "[]", "{}", r#"{"chunk":{}}"#] {
+            assert_eq!(room_events(no_list), None, "{no_list}");
+        }
+    }
+
+    #[test]
     fn a_sound_that_is_listed_is_the_one_that_is_pushed() {
         for value in ["\"bing\"", "\"\"", "\"../x\"", "true", "false", "null", "{}", "7"] {
             let page = format!(
