@@ -5,6 +5,7 @@
 //! before the first push comes.
 
 mod autostart;
+mod call_watch;
 mod catching_up;
 mod certificate;
 mod config_file;
@@ -44,6 +45,7 @@ use crate::{
     wake::WakeWindow,
 };
 use autostart::AutostartSwitch;
+use call_watch::CallWatch;
 use catching_up::CatchingUp;
 pub(crate) use config_file::write_default_config;
 use listening::Inherited;
@@ -182,9 +184,10 @@ impl Worker {
         let (tasks, commands) = Tasks::start(controller, inputs, control);
         let secrets = Secrets::new(&paths);
         let settings = supervisor::catching_up_settings(&config);
+        let call_watch = CallWatch::start(inbox.clone(), secrets.clone());
         let catching_up = CatchingUp::start(inbox.clone(), secrets, &server.accounts(), settings, events.clone());
         let autostart = AutostartSwitch::new(events.clone());
-        let supervisor = Supervisor { paths, config, server, log, events, catching_up, autostart };
+        let supervisor = Supervisor { paths, config, server, log, events, catching_up, call_watch, autostart };
         let requests = supervisor::Requests { files, app: app_requests, commands };
         let server = supervisor.run(requests, to_controller).await;
 

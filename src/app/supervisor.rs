@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::{
     autostart::AutostartSwitch,
+    call_watch::CallWatch,
     catching_up::{self, CatchingUp},
     certificate::Certificate,
     config_file,
@@ -44,6 +45,7 @@ pub(super) struct Supervisor {
     pub(super) log: LogLevel,
     pub(super) events: mpsc::UnboundedSender<Event>,
     pub(super) catching_up: CatchingUp,
+    pub(super) call_watch: CallWatch,
     pub(super) autostart: AutostartSwitch,
 }
 
@@ -105,6 +107,7 @@ impl Supervisor {
                     Some(AppRequest::SetAutostart(on)) => self.autostart.set(on),
                     Some(AppRequest::CatchUp(missing)) => self.catching_up.missing(missing),
                     Some(AppRequest::LookAtSessions) => self.catching_up.look(),
+                    Some(AppRequest::WatchCalls(calls)) => self.call_watch.watch(calls, &self.server.accounts()),
                     Some(AppRequest::Connect { token }) => self.connect(token),
                     Some(AppRequest::OpenConfiguration { token }) => {
                         self.tell(Event::Open(OpenTarget::File(self.paths.config.clone()), token));

@@ -128,6 +128,8 @@ pub enum AppRequest {
     CatchUp(Missing),
     /// The person is here: look whether the sessions of signed-in accounts are still good.
     LookAtSessions,
+    /// Watch the rooms of these calls, and of no others.
+    WatchCalls(Vec<RingingCall>),
     /// End.
     Quit,
 }
@@ -142,6 +144,23 @@ pub enum Missing {
         /// Its name.
         account: String,
     },
+}
+
+/// A call that rings for a signed-in account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RingingCall {
+    /// Its notice.
+    pub notice: NoticeId,
+    /// Name of the account.
+    pub account: String,
+    /// `room_id`
+    pub room_id: String,
+    /// `event_id` of the event that began it.
+    pub event_id: String,
+    /// `call_id`, as of [`crate::notice::Call`].
+    pub call_id: String,
+    /// Who calls: `sender`.
+    pub caller: String,
 }
 
 /// What the controller is given.
@@ -216,6 +235,8 @@ pub struct Controller<D> {
     screen: Screen,
     planner: Planner,
     calls: Calls,
+    /// The calls whose rooms are watched.
+    watched: Vec<RingingCall>,
     gathering: Gathering,
     pending: PendingWrites,
     problems: Problems,
@@ -249,6 +270,7 @@ impl<D: Desktop> Controller<D> {
             screen: Screen::default(),
             planner: Planner::new(Instant::now()),
             calls: Calls::default(),
+            watched: Vec::new(),
             gathering: Gathering::new(),
             pending: PendingWrites::default(),
             problems: Problems::default(),

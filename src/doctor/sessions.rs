@@ -233,7 +233,10 @@ mod tests {
         }
         let who = || Ok(UserId::parse("@alice:hs").unwrap());
         let (any, chosen) = (check_of(false), check_of(true));
-        let pusher = |url: &str| ListedPusher { data: PusherData { url: url.to_owned(), ..PusherData::default() }, ..ListedPusher::default() };
+        let pusher = |url: &str| ListedPusher {
+            data: crate::homeserver::PusherData { url: url.to_owned(), ..crate::homeserver::PusherData::default() },
+            ..ListedPusher::default()
+        };
         let (ours, elsewhere) =
             (Ok(Some(pusher(OURS))), Ok(Some(pusher("https://elsewhere.example/_matrix/push/v1/notify"))));
         let off = Ok(Some(ListedPusher { enabled: Some(false), ..pusher(OURS) }));

@@ -24,8 +24,8 @@ pub(crate) enum AnswerKind {
     Pushers,
     /// One event: at most 64 KiB, and what the homeserver adds to it.
     Event,
-    /// A page of notifications.
-    Notifications,
+    /// A page of notifications or of a room's events.
+    Page,
 }
 
 impl AnswerKind {
@@ -33,8 +33,8 @@ impl AnswerKind {
         match self {
             Self::Small => MAX_ANSWER_BYTES,
             Self::Pushers | Self::Event => 256 * 1024,
-            // Reading back asks for fewer at a time where a page does not fit.
-            Self::Notifications => 1024 * 1024,
+            // Fewer are asked for where a page does not fit.
+            Self::Page => 1024 * 1024,
         }
     }
 }

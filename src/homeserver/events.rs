@@ -1,5 +1,5 @@
-//! `GET /notifications`, single events, and the names of rooms and of those in them (Matrix specification, client-server
-//! API, "Listing notifications" and "Getting events for a room").
+//! `GET /notifications`, a room's newest events, single events, and the names of rooms and of those in them (Matrix
+//! specification, client-server API, "Listing notifications" and "Getting events for a room").
 //!
 //! Of rooms that the person has not joined, invites among them, homeservers say nothing (404 or 403).
 
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     http_client::encode,
     push::{
-        listed::{ListedPage, single_event},
+        listed::{ListedPage, RoomEvent, room_events, single_event},
         notify::{Notification, state_name},
     },
 };
@@ -52,8 +52,21 @@ impl HomeserverClient {
         let user_id = user_id.to_owned();
         // A strange event in the list must not have the whole list refused.
         let read = move |body: &[u8]| ListedPage::read(&String::from_utf8_lossy(body), &user_id);
-        let page = self.get_with(&path, AnswerKind::Notifications, read).await?;
+        let page = self.get_with(&path, AnswerKind::Page, read).await?;
         page.ok_or_else(|| HomeserverError::Unexpected { path: NOTIFICATIONS.to_owned(), missing: "notifications" })
+    }
+
+    /// The room's newest events, at most `limit`, newest first.
+    ///
+    /// # Errors
+    /// When there is no answer, it is a "no", or it has no list.
+    pub async fn newest_events(&self, room_id: &str, limit: usize) -> Result<Vec<RoomEvent>, HomeserverError> {
+        let path = format!("/_matrix/client/v3/rooms/{}/messages?dir=b&limit={limit}", encode(room_id));
+        let read = |body: &[u8]| room_events(&String::from_utf8_lossy(body));
+        self.get_with(&path, AnswerKind::Page, read).await?.ok_or_else(|| {
+            let path = "/rooms/{roomId}/messages".to_owned();
+            HomeserverError::Unexpected { path, missing: "chunk" }
+        })
     }
 
     /// The event; `None` if the homeserver does not have it for this person.

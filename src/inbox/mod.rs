@@ -81,6 +81,8 @@ pub struct Delivery {
 pub struct Recipient {
     /// The account's name.
     pub account: Arc<str>,
+    /// The account's user, where it is signed in: a call to somebody else does not ring.
+    pub user_id: Option<String>,
     /// What its `counts` stand for.
     pub counts: CountsScope,
     /// Whether calls that nobody took become missed calls here (`calls.missed = "derive"`).

@@ -287,6 +287,7 @@ impl Check<'_> {
             .inbox
             .apply_catch_up(CaughtUp {
                 account: Arc::clone(&self.account.name),
+                user_id: self.sign_in.user_id.clone(),
                 counts: self.account.counts,
                 counts_rooms: kind.counts_unread_rooms(),
                 derive_missed_calls: self.settings.derive_missed_calls,

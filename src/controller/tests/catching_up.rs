@@ -11,7 +11,7 @@ use crate::{
 
 async fn details(bench: &mut Bench, event_id: &str, room: &str) {
     let id = bench.notice(event_id).id;
-    bench.inbox.add_details(id, Some(message(event_id, room).details()), true).await.unwrap();
+    bench.inbox.add_details(id, Some(message(event_id, room).details()), "@me:hs".into(), true).await.unwrap();
     bench.settle().await;
 }
 
@@ -32,6 +32,7 @@ async fn take_over(bench: &mut Bench, caught_up: CaughtUp) {
 fn caught_up() -> CaughtUp {
     CaughtUp {
         account: "home".into(),
+        user_id: "@me:hs".into(),
         counts: CountsScope::Account,
         counts_rooms: true,
         derive_missed_calls: true,
