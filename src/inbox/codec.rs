@@ -80,7 +80,7 @@ pub(super) fn sound(row: &Row<'_>, column: usize) -> rusqlite::Result<SoundTweak
 
 /// A room, of two columns: the account's name and the room.
 pub(super) fn room_key(row: &Row<'_>, column: usize) -> rusqlite::Result<RoomKey> {
-    let room = text(row, column + 1)?.as_deref().map_or(Room::Unknown, Room::from_stored);
+    let room = Room::from_stored(text(row, column + 1)?.unwrap_or_default());
     Ok(RoomKey { account: text(row, column)?.unwrap_or_default(), room })
 }
 
@@ -171,7 +171,7 @@ pub(super) fn notice_by_id(db: &Connection, id: NoticeId) -> rusqlite::Result<Op
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Known {
     pub(super) id: i64,
-    pub(super) room: String,
+    pub(super) room: Room,
     pub(super) kind: Kind,
     pub(super) read: bool,
     pub(super) redacted: bool,
@@ -209,7 +209,7 @@ impl Known {
                 let missed_calls = integer(row, 7)?.map(bounded);
                 Ok(Self {
                     id: number(row, 0)?,
-                    room: text(row, 1)?.unwrap_or_default(),
+                    room: Room::from_stored(text(row, 1)?.unwrap_or_default()),
                     kind: kind(row, 2)?,
                     read: flag(row, 3)?,
                     redacted: flag(row, 4)?,

@@ -48,7 +48,7 @@ impl Inbox {
     /// # Errors
     /// When the database cannot be read.
     pub async fn wanted_details(&self, before: NoticeId, limit: usize) -> Result<Vec<WantedDetails>, InboxError> {
-        self.ask(move |worker| worker.read(|db| wanted(db, before, limit))).await
+        self.read(move |db| wanted(db, before, limit)).await
     }
 
     /// What was learned of such a notice; `None`: nothing more can be. Its popup changes, if it is up. What turns out to
@@ -63,7 +63,7 @@ impl Inbox {
         derive_missed_calls: bool,
     ) -> Result<(), InboxError> {
         let details = details.map(Arc::new);
-        self.ask(move |worker| worker.write(|write| add(write, notice, details.as_ref(), derive_missed_calls))).await
+        self.write(move |write| add(write, notice, details.as_ref(), derive_missed_calls)).await
     }
 }
 

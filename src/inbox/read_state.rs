@@ -36,7 +36,7 @@ pub(super) fn show_room(write: &Write<'_>, room: &RoomKey, up_to: NoticeId) -> r
     write
         .db
         .prepare_cached(SHOW_ROOM)?
-        .execute(named_params! { ":room": room.room.to_stored(), ":up_to": up_to.0, ":account": room.account })?;
+        .execute(named_params! { ":room": room.room.as_str(), ":up_to": up_to.0, ":account": room.account })?;
     Ok(())
 }
 
@@ -61,7 +61,7 @@ pub(super) fn read_messages(write: &mut Write<'_>, room: &RoomKey, up_to: Notice
             "kind = 0 AND room = :room AND id <= :up_to AND account = (SELECT id FROM account WHERE name = :account)"
         ))?
         .execute(named_params! {
-            ":room": room.room.to_stored(), ":up_to": up_to.0, ":account": room.account,
+            ":room": room.room.as_str(), ":up_to": up_to.0, ":account": room.account,
             ":keep_bodies": write.keep_bodies,
         })?;
     note(write, read);

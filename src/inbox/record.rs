@@ -25,7 +25,7 @@ pub(super) fn record(write: &mut Write<'_>, delivery: &Delivery) -> rusqlite::Re
     let push = &*delivery.notification;
     let arrival = Arrival {
         push,
-        room: Room::of_push(push).to_stored(),
+        room: Room::of_push(push),
         meaning: push.is_event().then(|| meaning(push.event_type.as_deref(), content(push))),
         counts: push.counts.filter(|_| !delivery.is_sample).map(accounts::bounded),
         received_at: delivery.received_at.as_millisecond(),
@@ -47,8 +47,7 @@ fn lacks_details(push: &Notification) -> bool {
 /// A push, and what is the same for each of its recipients.
 struct Arrival<'a> {
     push: &'a Notification,
-    /// As stored.
-    room: String,
+    room: Room,
     /// What its event means; `None`: it has no event, only numbers.
     meaning: Option<Meaning>,
     counts: Option<Counts>,
@@ -122,7 +121,7 @@ impl Arrival<'_> {
         counts: Counts,
     ) -> rusqlite::Result<()> {
         let is_of_room = recipient.counts == CountsScope::Room && self.push.room_id.is_some();
-        let room = is_of_room.then_some(&*self.room);
+        let room = is_of_room.then_some(self.room.as_str());
         account.count(write.db, counts, room)?;
         match room {
             _ if counts.unread > 0 => Ok(()),
@@ -169,7 +168,7 @@ impl Arrival<'_> {
                 }
             }
             Meaning::CallOver { call_id, ending } => {
-                let call = (account, &*self.room, &**call_id);
+                let call = (account, self.room.as_str(), &**call_id);
                 calls::end_by_event(write, call, (*ending, self.push.sender.as_deref()))?;
                 Draft { content: kept, ..hidden }
             }
@@ -219,7 +218,7 @@ impl Arrival<'_> {
             .execute(params![
                 id,
                 account,
-                self.room,
+                self.room.as_str(),
                 draft.kind as i64,
                 draft.presentation as i64,
                 draft.presentation == Presentation::Settled && !(self.is_sample && self.meaning.is_none()),

@@ -263,7 +263,7 @@ pub(super) fn room_digest(
     up_to: Option<NoticeId>,
     lines: usize,
 ) -> rusqlite::Result<Option<RoomDigest>> {
-    let (room, up_to) = (key.room.to_stored(), up_to.map_or(i64::MAX, |id| id.0));
+    let (room, up_to) = (key.room.as_str(), up_to.map_or(i64::MAX, |id| id.0));
     let parameters = named_params! { ":account": key.account, ":room": room, ":up_to": up_to };
     let (count, highlight) = db
         .prepare_cached(ROOM_DIGEST)?

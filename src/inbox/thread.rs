@@ -12,16 +12,12 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::{
-    Delivery, InboxError, Incident, Read, Retention, Shown,
-    accounts::Account,
-    calls,
+    Delivery, InboxError, Incident, Retention, calls,
     database::{self, Files},
     prune::Pruning,
-    read_state,
     record::record,
     transaction::{Changes, Write, set_setting},
 };
-use crate::notice::{NoticeId, Presentation};
 
 /// Requests taken in one go, and so the most pushes that share a commit.
 const MAX_BATCH: usize = 1024;
@@ -47,31 +43,6 @@ pub(super) enum Request {
     Record(Push),
     /// Do something else.
     Run(Work),
-    /// End, after what was asked before. It is answered when the database is closed.
-    Close(oneshot::Sender<()>),
-}
-
-/// Requests that are served together.
-#[derive(Default)]
-struct Batch {
-    pushes: Vec<Push>,
-    others: Vec<Work>,
-    closing: Option<oneshot::Sender<()>>,
-}
-
-impl Batch {
-    fn add(&mut self, request: Request) {
-        match request {
-            Request::Record(push) => self.pushes.push(push),
-            Request::Run(work) => self.others.push(work),
-            Request::Close(closed) => self.closing = Some(closed),
-        }
-    }
-
-    /// Nothing that comes after the end is served.
-    fn has_room(&self) -> bool {
-        self.closing.is_none() && self.pushes.len() + self.others.len() < MAX_BATCH
-    }
 }
 
 /// The thread's state. After an error the connection is closed, and the next request opens another.
@@ -100,6 +71,8 @@ pub(super) struct Worker {
     incidents: VecDeque<Incident>,
     /// When a file was last set aside.
     set_aside_at: Option<Instant>,
+    /// Nothing more is served.
+    is_closing: bool,
 }
 
 /// Tells that a snapshot would differ from the last one: once, until the next is asked for.
@@ -153,6 +126,7 @@ impl Worker {
             newest: 0,
             incidents: VecDeque::new(),
             set_aside_at: None,
+            is_closing: false,
         };
         if let Err(error) = worker.read(|_| Ok(())) {
             match error {
@@ -173,19 +147,35 @@ impl Worker {
         Arc::clone(&self.wanting)
     }
 
-    /// Serves requests until it is to end, or nobody can ask any more.
+    /// Serves requests until it is to end, or nobody can ask any more; between requests, old notices are pruned.
     pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        let mut closing = None;
-        while closing.is_none()
-            && let Some(first) = self.next_request(&mut requests)
-        {
-            closing = self.serve(first, &mut requests);
+        let mut batch = Vec::new();
+        while !self.is_closing {
+            if requests.is_empty() && !requests.is_closed() && self.prune() {
+                continue;
+            }
+            if requests.blocking_recv_many(&mut batch, MAX_BATCH) == 0 {
+                break;
+            }
+            let (mut pushes, mut others) = (Vec::new(), Vec::new());
+            for request in batch.drain(..) {
+                match request {
+                    Request::Record(push) => pushes.push(push),
+                    Request::Run(work) => others.push(work),
+                }
+            }
+            // Whoever needs an order waits for the answer, so the pushes can go first.
+            self.record(pushes);
+            for work in others {
+                work(&mut self);
+            }
         }
         self.close();
-        if let Some(closed) = closing {
-            // Who no longer waits does not need to know.
-            closed.send(()).ok();
-        }
+    }
+
+    /// Ends the thread once the requests that came with this one are served.
+    pub(super) fn begin_close(&mut self) {
+        self.is_closing = true;
     }
 
     /// Closes the database. SQLite removes its log then, if it is still ours.
@@ -195,37 +185,6 @@ impl Worker {
             && let Err(error) = database::keep_log_on_close(&connection, false)
         {
             tracing::warn!("the inbox's log stays: {error}");
-        }
-    }
-
-    /// Serves this request and those that wait; who wants the thread to end, if somebody does.
-    fn serve(&mut self, first: Request, requests: &mut mpsc::Receiver<Request>) -> Option<oneshot::Sender<()>> {
-        let mut batch = Batch::default();
-        batch.add(first);
-        while batch.has_room()
-            && let Ok(request) = requests.try_recv()
-        {
-            batch.add(request);
-        }
-        // Whoever needs an order waits for the answer, so the pushes can go first.
-        self.record(batch.pushes);
-        for work in batch.others {
-            work(self);
-        }
-        batch.closing
-    }
-
-    /// Waits for a request. What can be done meanwhile is.
-    fn next_request(&mut self, requests: &mut mpsc::Receiver<Request>) -> Option<Request> {
-        loop {
-            match requests.try_recv() {
-                Ok(request) => return Some(request),
-                Err(mpsc::error::TryRecvError::Disconnected) => return None,
-                Err(mpsc::error::TryRecvError::Empty) => {}
-            }
-            if !self.prune() {
-                return requests.blocking_recv();
-            }
         }
     }
 
@@ -291,67 +250,6 @@ impl Worker {
         Ok(())
     }
 
-    /// Notices were shown.
-    pub(super) fn mark_shown(&mut self, shown: &[Shown]) -> Result<(), InboxError> {
-        self.write(|write| {
-            shown.iter().try_for_each(|shown| match shown {
-                Shown::Room(room, up_to) => read_state::show_room(write, room, *up_to),
-                Shown::Everything(up_to) => read_state::present_messages(write, *up_to, Presentation::Shown),
-                Shown::Call(id, state) => calls::show(write, *id, *state),
-            })
-        })
-    }
-
-    /// Nothing that waits, up to this one, will be shown.
-    pub(super) fn settle_waiting(&mut self, up_to: NoticeId) -> Result<(), InboxError> {
-        self.write(|write| {
-            read_state::present_messages(write, up_to, Presentation::Settled)?;
-            calls::settle_all(write)
-        })
-    }
-
-    /// The person has read something here.
-    pub(super) fn mark_read(&mut self, read: &Read) -> Result<(), InboxError> {
-        self.write(|write| {
-            write.changes.is_visible = true;
-            match read {
-                Read::Room(room, up_to) => read_state::read_messages(write, room, *up_to),
-                Read::Call(id) => calls::end_here(write, *id),
-                Read::Everything => Account::all(write.db)?.into_iter().try_for_each(|mut account| {
-                    account.clear(write.db)?;
-                    account.save(write.db)?;
-                    read_state::read_account(write, account.id)
-                }),
-            }
-        })
-    }
-
-    /// Forgets the numbers of accounts that are not known any more.
-    pub(super) fn retain_accounts(&mut self, known: &[String]) -> Result<(), InboxError> {
-        let gone = self.read(|db| {
-            let mut gone = Account::all(db)?;
-            gone.retain(|account| !known.contains(&account.name));
-            let mut found = Vec::new();
-            for account in gone {
-                if account.last_push.is_some() || read_state::unread(db, account.id)? > 0 {
-                    found.push(account);
-                }
-            }
-            Ok(found)
-        })?;
-        if gone.is_empty() {
-            return Ok(());
-        }
-        self.write(|write| {
-            write.changes.is_visible = true;
-            gone.into_iter().try_for_each(|mut account| {
-                account.forget(write.db)?;
-                account.save(write.db)?;
-                read_state::read_account(write, account.id)
-            })
-        })
-    }
-
     /// Keeps notices otherwise from now on.
     pub(super) fn set_retention(&mut self, retention: Retention, now: Timestamp) {
         self.pruning.set_retention(retention);
@@ -377,14 +275,14 @@ impl Worker {
                 set_setting(write.db, PROBE, None)
             });
         }
-        self.with_database(|connection| {
+        self.with_database(|connection, _| {
             connection.transaction_with_behavior(TransactionBehavior::Immediate)?.rollback()
         })
     }
 
     /// Reads.
     pub(super) fn read<T>(&mut self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, InboxError> {
-        self.with_database(|connection| work(connection))
+        self.with_database(|connection, _| work(connection))
     }
 
     /// Writes, in a commit of its own.
@@ -399,7 +297,7 @@ impl Worker {
         let keep_bodies = self.pruning.retention().keep_bodies;
         let (mut is_work, mut is_synced) = (false, self.is_synced);
         let mut changes = Changes { newest: self.newest, ..Changes::default() };
-        let outcome = self.with_database_and_clock(|connection, pruning| {
+        let outcome = self.with_database(|connection, pruning| {
             let connection = &*connection;
             if !is_synced {
                 database::checkpoint(connection)?;
@@ -456,12 +354,8 @@ impl Worker {
         }
     }
 
-    fn with_database<T>(&mut self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, InboxError> {
-        self.with_database_and_clock(|connection, _| work(connection))
-    }
-
     /// Uses the database, opened anew if need be; closes it after an error. One that is damaged is set aside.
-    fn with_database_and_clock<T>(
+    fn with_database<T>(
         &mut self,
         work: impl FnOnce(&mut Connection, &mut Pruning) -> rusqlite::Result<T>,
     ) -> Result<T, InboxError> {
