@@ -20,15 +20,13 @@ use crate::{
     accounts::{Accounts, Admission, Rejected},
     identity,
     inbox::{Delivery, Inbox, InboxError, Recipient},
+    logging::LogLimiter,
     push::notify::{Notification, PushError},
     sample,
 };
 
 /// Sample pushes that may be under way at once, and how long one may take.
 const SAMPLES: (usize, Duration) = (8, Duration::from_secs(60));
-
-/// Debounce interval for the log line about rejected pushkeys.
-const REJECTIONS_LOGGED_EVERY: Duration = Duration::from_secs(60);
 
 /// Why a push is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +76,7 @@ struct Shared {
     accounts: RwLock<Arc<Accounts>>,
     derive_missed_calls: AtomicBool,
     replayed: Box<dyn Fn() -> bool + Send + Sync>,
-    rejections: RejectionLog,
+    rejections: LogLimiter,
     /// The one-time numbers of sample pushes that were not sent yet, newest first, and since when.
     samples: Mutex<VecDeque<(String, Instant)>>,
 }
@@ -104,7 +102,7 @@ impl Intake {
                 accounts: RwLock::new(Arc::new(accounts)),
                 derive_missed_calls: AtomicBool::new(derive_missed_calls),
                 replayed: Box::new(replayed),
-                rejections: RejectionLog::default(),
+                rejections: LogLimiter::default(),
                 samples: Mutex::default(),
             }),
         }
@@ -163,7 +161,7 @@ impl Intake {
                 return Err(Refusal::AccountsUnreadable(reason));
             }
         };
-        debug!(accepted = accepted.len(), rejected = rejected.len(), "a push");
+        debug!(accepted = accepted.len(), rejected = rejected.iter().count(), "a push");
         if !accepted.is_empty() {
             on_admitted();
             let derive_missed_calls = self.shared.derive_missed_calls.load(Relaxed);
@@ -187,8 +185,14 @@ impl Intake {
             })?;
         }
         let strangers = rejected.iter().filter(|pushkey| !pushkey.starts_with(identity::PROBE_PUSHKEY)).count();
-        if strangers > 0 {
-            self.shared.rejections.note(strangers, Instant::now());
+        if strangers > 0
+            && let Some(unlogged_before) = self.shared.rejections.note(strangers, Instant::now())
+        {
+            warn!(
+                pushkeys = strangers,
+                unlogged_before,
+                "no account here has the pushkey of a push: its homeserver is told to delete that pusher"
+            );
         }
         Ok(rejected)
     }
@@ -202,49 +206,6 @@ impl Intake {
             Some(reason) => Err(Refusal::AccountsUnreadable(reason.into())),
             None => self.shared.recorder.check().await.map_err(Refusal::NotRecorded),
         }
-    }
-}
-
-/// Logs rejected pushkeys, debounced: anybody can send them. Logs the rest when dropped.
-#[derive(Debug, Default)]
-struct RejectionLog(Mutex<Rejections>);
-
-#[derive(Debug, Default)]
-struct Rejections {
-    logged_at: Option<Instant>,
-    unlogged: usize,
-}
-
-impl RejectionLog {
-    fn note(&self, pushkeys: usize, now: Instant) {
-        if let Some(earlier) = self.0.lock().unwrap_or_else(PoisonError::into_inner).note(pushkeys, now) {
-            warn!(
-                pushkeys,
-                unlogged_before = earlier,
-                "no account here has the pushkey of a push: its homeserver is told to delete that pusher"
-            );
-        }
-    }
-}
-
-impl Drop for RejectionLog {
-    fn drop(&mut self) {
-        let unlogged = self.0.get_mut().unwrap_or_else(PoisonError::into_inner).unlogged;
-        if unlogged > 0 {
-            warn!(pushkeys = unlogged, "no account here had the pushkeys of more pushes");
-        }
-    }
-}
-
-impl Rejections {
-    /// If these are to be logged now: how many before them were not.
-    fn note(&mut self, pushkeys: usize, now: Instant) -> Option<usize> {
-        if self.logged_at.is_some_and(|at| now.saturating_duration_since(at) < REJECTIONS_LOGGED_EVERY) {
-            self.unlogged = self.unlogged.saturating_add(pushkeys);
-            return None;
-        }
-        self.logged_at = Some(now);
-        Some(std::mem::take(&mut self.unlogged))
     }
 }
 
@@ -295,16 +256,5 @@ mod tests {
         let missing = Accounts::read(&home.path().join("nowhere")).unwrap_err();
         intake.set_accounts(Accounts::unavailable(&missing));
         assert!(matches!(accept(&["key"]).await, Err(Refusal::AccountsUnreadable(_))));
-    }
-
-    #[test]
-    fn a_flood_of_rejections_is_one_line_a_minute_with_their_count() {
-        let start = Instant::now();
-        let mut rejections = Rejections::default();
-        let mut lines = Vec::new();
-        for second in [0, 1, 2, 59, 61, 62, 200] {
-            lines.extend(rejections.note(2, start + Duration::from_secs(second)).map(|unlogged| (second, unlogged)));
-        }
-        assert_eq!(lines, [(0, 0), (61, 6), (200, 2)]);
     }
 }

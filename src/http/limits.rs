@@ -15,15 +15,14 @@ pub struct Limits {
     pub connections: usize,
     /// For a handshake of TLS, from the connection's beginning.
     pub handshake_time: Duration,
-    /// For a request line and its headers to be whole, from their first byte or from the connection's beginning.
-    pub head_time: Duration,
     /// For a body to be whole.
     pub body_time: Duration,
     /// For the push to be on disk, or else it is answered with 503: homeservers give up after 60 s.
     pub record_time: Duration,
     /// For an answer to be taken.
     pub answer_time: Duration,
-    /// Between two requests. Synapse keeps its connection for 2 minutes; it must be the one that closes it, since a
+    /// For a request line and its headers to be whole, from the answer before or the connection's beginning. A connection
+    /// costs as little while its head is incomplete as between two requests. Synapse keeps its connection for 2 minutes; it must be the one that closes it, since a
     /// push that crosses our closing counts as a failure there.
     pub idle_time: Duration,
     /// For a client that still sends to take the answer that refuses it, before the connection is closed.
@@ -40,7 +39,6 @@ impl Default for Limits {
             all_body_bytes: 8 * 1024 * 1024,
             connections: 2048,
             handshake_time: Duration::from_secs(10),
-            head_time: Duration::from_secs(30),
             body_time: Duration::from_secs(30),
             record_time: Duration::from_secs(30),
             answer_time: Duration::from_secs(30),

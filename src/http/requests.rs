@@ -3,10 +3,7 @@
 //! `POST /_matrix/push/v1/notify` (Matrix specification, Push Gateway API), the paths of `server.extra_paths` for the
 //! first protocol, and `GET /health`.
 
-use std::{
-    io::{self, ErrorKind},
-    sync::Arc,
-};
+use std::io::{self, ErrorKind};
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::{
@@ -54,11 +51,11 @@ fn route(method: &Method, path: &str, extra_paths: &[String]) -> Route {
 /// # Errors
 /// When the connection is to be closed without an answer: the body does not come.
 pub(super) async fn respond(
-    connection: &Arc<Connection>,
+    connection: &Connection,
     mut request: Request<Incoming>,
     refuse_plain: bool,
 ) -> io::Result<Response<Full<Bytes>>> {
-    connection.begin_request(!request.body().is_end_stream());
+    connection.note_request();
     let route = route(request.method(), request.uri().path(), &connection.server.extra_paths());
     let answer = match route {
         _ if refuse_plain => Answer::Failed(Failure::NotTls),
@@ -73,11 +70,11 @@ pub(super) async fn respond(
         Route::WrongMethod { allow } => Answer::Failed(Failure::WrongMethod { allow }),
         Route::WrongPath => Answer::Failed(Failure::WrongPath),
     };
-    connection.end_request();
+    connection.release_body();
     Ok(answer.into_response())
 }
 
-/// Reads the body. It is counted until it is answered.
+/// Reads the body. It is counted until it is released.
 async fn read(body: &mut Incoming, connection: &Connection) -> Result<Vec<u8>, Failure> {
     let limit = connection.limits().body_bytes;
     if body.size_hint().lower() > limit as u64 {
@@ -92,7 +89,6 @@ async fn read(body: &mut Incoming, connection: &Connection) -> Result<Vec<u8>, F
         connection.hold_body(piece.len()).map_err(|OutOfMemory| Failure::OutOfMemory)?;
         whole.extend_from_slice(&piece);
     }
-    connection.note_body_read();
     Ok(whole)
 }
 

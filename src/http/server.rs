@@ -183,7 +183,7 @@ impl Shared {
         let made_room = self.table().len() >= self.limits.connections && self.evict();
         self.table().insert(peer.ip(), |id| {
             let connection = Connection::new(Arc::clone(self), id);
-            connections.spawn(connection::serve(stream, tls, Arc::new(connection), keep_alive))
+            connections.spawn(connection::serve(stream, tls, connection, keep_alive))
         });
         made_room
     }
