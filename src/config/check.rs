@@ -8,7 +8,6 @@ use std::{
 
 use directories::BaseDirs;
 use hyper::Uri;
-use toml::de::DeValue;
 
 use super::{
     OpenWith, Timeout, TlsFiles,
@@ -124,7 +123,7 @@ pub(super) fn timeout(value: &Value<'_, '_>) -> Result<Timeout, Wrong> {
         Some("never") => return Ok(Timeout::Never),
         Some(_) | None => {}
     }
-    let seconds = number(value.get()).filter(|seconds| *seconds > 0.0 && *seconds <= LONGEST_TIMEOUT);
+    let seconds = number(value).filter(|seconds| *seconds > 0.0 && *seconds <= LONGEST_TIMEOUT);
     let seconds = seconds
         .ok_or_else(|| value.wrong("expected \"default\", \"never\" or a number of seconds above 0 and up to 86400"))?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 86 400 000")]
@@ -134,7 +133,7 @@ pub(super) fn timeout(value: &Value<'_, '_>) -> Result<Timeout, Wrong> {
 
 /// `popup.lines`
 pub(super) fn lines(value: &Value<'_, '_>) -> Result<usize, Wrong> {
-    let lines = value.get().as_integer().and_then(|i| usize::from_str_radix(i.as_str(), i.radix()).ok());
+    let lines = whole(value).and_then(|lines| usize::try_from(lines).ok());
     lines.filter(|lines| (1..=10).contains(lines)).ok_or_else(|| value.wrong("expected a whole number from 1 to 10"))
 }
 
@@ -183,7 +182,7 @@ fn known_placeholders(written: &str, value: &Value<'_, '_>) -> Result<(), Wrong>
 
 /// `sound.volume`
 pub(super) fn volume(value: &Value<'_, '_>) -> Result<f32, Wrong> {
-    let volume = number(value.get()).filter(|volume| (0.0..=1.0).contains(volume));
+    let volume = number(value).filter(|volume| (0.0..=1.0).contains(volume));
     #[expect(clippy::cast_possible_truncation, reason = "between 0 and 1")]
     volume.map(|volume| volume as f32).ok_or_else(|| value.wrong("expected a number from 0 to 1"))
 }
@@ -219,7 +218,7 @@ pub(super) fn sounds(value: &Value<'_, '_>) -> Result<BTreeMap<String, String>, 
 
 /// `history.keep_days`
 pub(super) fn days(value: &Value<'_, '_>) -> Result<u32, Wrong> {
-    let days = value.get().as_integer().and_then(|i| u32::from_str_radix(i.as_str(), i.radix()).ok());
+    let days = whole(value).and_then(|days| u32::try_from(days).ok());
     days.filter(|days| (1..=MOST_DAYS).contains(days))
         .ok_or_else(|| value.wrong("expected a whole number of days from 1 to 36500"))
 }
@@ -232,17 +231,12 @@ fn path(value: &Value<'_, '_>) -> Option<PathBuf> {
     path.is_absolute().then_some(path)
 }
 
-fn number(value: &DeValue<'_>) -> Option<f64> {
-    let number = match value {
-        DeValue::Integer(integer) => {
-            f64::from(i32::try_from(i64::from_str_radix(integer.as_str(), integer.radix()).ok()?).ok()?)
-        }
-        DeValue::Float(float) => float.as_str().parse().ok()?,
-        DeValue::String(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
-            return None;
-        }
-    };
-    Some(number)
+fn whole(value: &Value<'_, '_>) -> Option<i32> {
+    value.get().as_integer().and_then(|integer| i32::from_str_radix(integer.as_str(), integer.radix()).ok())
+}
+
+fn number(value: &Value<'_, '_>) -> Option<f64> {
+    whole(value).map(f64::from).or_else(|| value.get().as_float()?.as_str().parse().ok())
 }
 
 /// "a, b or c"

@@ -139,9 +139,19 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// What it says, if anything of it can be seen.
+    fn readable_text(&self) -> Option<String> {
+        self.said().map(|said| said.text).filter(|said| !text::line(said, 1).is_empty())
+    }
+
+    /// What it says, or that there is a message.
+    pub(super) fn text(&self) -> String {
+        self.readable_text().unwrap_or_else(|| PLAIN_TITLE.to_owned())
+    }
+
     /// Whether there is something to read in it.
     pub(super) fn is_readable(&self) -> bool {
-        self.membership().is_some() || self.said().is_some_and(|said| !text::line(&said.text, 1).is_empty())
+        self.membership().is_some() || self.readable_text().is_some()
     }
 
     /// Whether a line of it may begin with "Bob: ": it does not name its sender by itself.
@@ -180,12 +190,12 @@ impl<'a> Event<'a> {
     }
 }
 
-/// The title of a popup.
-pub(super) enum Headline {
-    /// Who and where; the message is said below.
-    Where(String),
-    /// A sentence that says what happened.
-    Sentence(String),
+/// The title of a popup, made from names that are harmless already.
+pub(super) struct Headline {
+    /// Who and where, or what happened.
+    pub(super) text: String,
+    /// It is a sentence that says what happened: there is nothing more to say but a reason.
+    pub(super) says_all: bool,
 }
 
 impl Headline {
@@ -194,36 +204,23 @@ impl Headline {
         let room = event.place();
         if let Some(membership) = event.membership() {
             let room = |otherwise: &str| room.clone().unwrap_or_else(|| otherwise.to_owned());
-            return Self::Sentence(match membership {
+            let text = match membership {
                 Membership::Invited => format!("{somebody} invites you to {}", room("chat")),
                 Membership::Removed => format!("{somebody} removed you from {}", room("a room")),
                 Membership::Banned => format!("{somebody} banned you from {}", room("a room")),
-            });
+            };
+            return Self { text, says_all: true };
         }
         let in_room = room.as_ref().map(|room| format!(" in {room}")).unwrap_or_default();
-        Self::Where(match (event.mention(), event.who()) {
+        let text = match (event.mention(), event.who()) {
             (None, Some(who)) => format!("{who}{in_room}"),
             (None, None) => room.unwrap_or_else(|| PLAIN_TITLE.to_owned()),
             (Some(Mention::You), _) => format!("{somebody} mentioned you{in_room}"),
             (Some(Mention::Room), _) => format!("{somebody} mentioned the room{in_room}"),
             (Some(Mention::Other), Some(who)) => format!("A highlight from {who}{in_room}"),
             (Some(Mention::Other), None) => format!("A highlight{in_room}"),
-        })
-    }
-
-    /// The title, made from names that are harmless already.
-    pub(super) fn text(&self) -> &str {
-        match self {
-            Self::Where(text) | Self::Sentence(text) => text,
-        }
-    }
-
-    /// Whether there is nothing more to say but a reason.
-    pub(super) fn says_all(&self) -> bool {
-        match self {
-            Self::Where(_) => false,
-            Self::Sentence(_) => true,
-        }
+        };
+        Self { text, says_all: false }
     }
 }
 

@@ -73,12 +73,12 @@ pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions)
         lines(digest, me, options)
     } else {
         let older_highlight = digest.highlight.as_ref().filter(|notice| notice.id != digest.newest.id);
-        let highlight = older_highlight.map(|notice| Headline::of(&Event::read(notice, me)).text().to_owned());
+        let highlight = older_highlight.map(|notice| Headline::of(&Event::read(notice, me)).text);
         let is_invite = |notice: &&Notice| Event::read(notice, me).membership() == Some(Membership::Invited);
         let invites = digest.lines.iter().filter(is_invite).count() as u64;
         let messages = digest.count.saturating_sub(invites);
         let counted = (digest.count > 1 && messages > 0).then(|| counted(messages, "message"));
-        let plain = (digest.count <= 1 && !headline.says_all()).then(|| PLAIN_TITLE.to_owned());
+        let plain = (digest.count <= 1 && !headline.says_all).then(|| PLAIN_TITLE.to_owned());
         counted.into_iter().chain(highlight.or(plain)).collect()
     };
     let shown = text::composed(&parts.join("\n"), MAX_TEXT_CHARS, MAX_TEXT_LINES);
@@ -86,8 +86,8 @@ pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions)
         |highlight: &Notice| highlight.id == digest.newest.id || highlight.presentation == Presentation::Waiting;
     Popup {
         key: PopupKey::Room(digest.newest.room()),
-        text: if shown == headline.text() { String::new() } else { shown },
-        title: title(headline.text(), &digest.newest, options, MAX_TITLE_CHARS),
+        text: if shown == headline.text { String::new() } else { shown },
+        title: title(&headline.text, &digest.newest, options, MAX_TITLE_CHARS),
         urgency: if digest.newest.highlight || digest.highlight.as_ref().is_some_and(is_new) {
             Urgency::Critical
         } else {
@@ -121,7 +121,7 @@ fn lines(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Vec<S
         }
     }));
     // The title says all of an invite without a reason.
-    let is_in_title = headline.says_all() && newest.reason().is_none();
+    let is_in_title = headline.says_all && newest.reason().is_none();
     let shown = lines.len() + usize::from(highlight.is_some()) + usize::from(is_in_title);
     let more = digest.count.saturating_sub(shown as u64);
     let more = (more > 0 && !is_alone).then(|| match shown {
@@ -216,10 +216,10 @@ pub fn menu_line(notice: &Notice, call: Option<CallState>, me: Option<&str>, opt
     }
     let headline = Headline::of(&event);
     match own_text(&event, &headline).filter(|_| options.show_text) {
-        None => title(headline.text(), notice, options, MAX_MENU_CHARS),
+        None => title(&headline.text, notice, options, MAX_MENU_CHARS),
         Some(said) => {
             let room_for_account = if options.names_account { MAX_ACCOUNT_CHARS / 2 } else { 0 };
-            let title = title(headline.text(), notice, options, MAX_MENU_TITLE_CHARS + room_for_account);
+            let title = title(&headline.text, notice, options, MAX_MENU_TITLE_CHARS + room_for_account);
             text::composed(&format!("{title}: {}", text::composed(&said, MAX_MENU_CHARS, 1)), MAX_MENU_CHARS, 1)
         }
     }
@@ -229,11 +229,11 @@ pub fn menu_line(notice: &Notice, call: Option<CallState>, me: Option<&str>, opt
 #[must_use]
 pub fn body(notice: &Notice) -> String {
     let event = Event::read(notice, None);
-    let said = match Headline::of(&event) {
-        Headline::Sentence(sentence) => {
-            [Some(sentence), event.reason()].into_iter().flatten().collect::<Vec<_>>().join("\n")
-        }
-        Headline::Where(_) => event.said().map(|said| said.text).unwrap_or_default(),
+    let headline = Headline::of(&event);
+    let said = if headline.says_all {
+        [Some(headline.text), event.reason()].into_iter().flatten().collect::<Vec<_>>().join("\n")
+    } else {
+        event.said().map(|said| said.text).unwrap_or_default()
     };
     text::history(&said, MAX_BODY_CHARS, MAX_BODY_LINES)
 }
@@ -261,31 +261,23 @@ pub fn counts_sentence(unread: u64, missed_calls: u64) -> String {
 
 /// What a popup says below the headline of the event; none when the headline has said it all.
 fn own_text(event: &Event<'_>, headline: &Headline) -> Option<String> {
-    if headline.says_all() {
-        return event.reason();
-    }
-    let said = event.said().map(|said| said.text).filter(|said| !text::line(said, 1).is_empty());
-    Some(said.unwrap_or_else(|| PLAIN_TITLE.to_owned())).filter(|said| said != headline.text())
+    if headline.says_all { event.reason() } else { Some(event.text()).filter(|text| *text != headline.text) }
 }
 
 /// An event in a popup that tells more than one: "Bob mentioned you: text".
 fn shared_line(event: &Event<'_>, names_sender: bool) -> String {
-    let line = match Headline::of(event) {
-        Headline::Sentence(sentence) => match event.reason() {
-            Some(reason) => format!("{sentence}: {reason}"),
-            None => sentence,
-        },
-        Headline::Where(_) => {
-            let said = event.said().map(|said| said.text).filter(|said| !text::line(said, 1).is_empty());
-            let said = said.unwrap_or_else(|| PLAIN_TITLE.to_owned());
-            match (event.mention(), event.who()) {
-                (None, Some(who)) if names_sender && event.is_said_by_sender() => format!("{who}: {said}"),
-                (None, _) => said,
-                (Some(Mention::You), _) => format!("{} mentioned you: {said}", event.who_or_somebody()),
-                (Some(Mention::Room), _) => format!("{} mentioned the room: {said}", event.who_or_somebody()),
-                (Some(Mention::Other), _) => format!("A highlight from {}: {said}", event.who_or_somebody()),
-            }
+    let headline = Headline::of(event);
+    let (said, somebody) = (event.text(), event.who_or_somebody());
+    let line = match (event.mention(), event.reason()) {
+        (_, Some(reason)) if headline.says_all => format!("{}: {reason}", headline.text),
+        _ if headline.says_all => headline.text,
+        (None, _) if names_sender && event.who().is_some() && event.is_said_by_sender() => {
+            format!("{somebody}: {said}")
         }
+        (None, _) => said,
+        (Some(Mention::You), _) => format!("{somebody} mentioned you: {said}"),
+        (Some(Mention::Room), _) => format!("{somebody} mentioned the room: {said}"),
+        (Some(Mention::Other), _) => format!("A highlight from {somebody}: {said}"),
     };
     text::composed(&line, MAX_SHARED_CHARS, 1)
 }
