@@ -1,6 +1,9 @@
 //! What holds for every input: the fuzz targets look for one that breaks it, and a test of Pushbell's own
 //! (`tests/hostile/finds.rs`) replays those that did.
 
+#[path = "notice.rs"]
+mod notice;
+
 use std::{
     collections::{BTreeMap, HashSet},
     fs,
@@ -8,6 +11,7 @@ use std::{
     sync::LazyLock,
 };
 
+use self::notice::notice_of;
 use jiff::Timestamp;
 use pushbell::{
     accounts::{Accounts, Admission},
@@ -192,7 +196,7 @@ fn check_push(push: &Notification) {
     assert!(told.iter().all(|pushkey| pushkeys.contains(pushkey.as_str())));
 
     for (device, id) in push.devices.iter().take(3).zip(1..) {
-        let mut notice = Notice::from_push(push, &device.tweaks, "account", NoticeId(id), Timestamp::UNIX_EPOCH);
+        let mut notice = notice_of(push, &device.tweaks, "account", NoticeId(id));
         check_notice(&notice);
         match meaning(notice.event_type.as_deref(), notice.content.as_deref()) {
             Meaning::Edit { new_content, .. } => {

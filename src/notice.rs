@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::push::notify::{Notification, Priority, SoundTweak, Tweaks};
+use crate::push::notify::{Notification, Priority, SoundTweak};
 
 /// A notice's number: grows in order of arrival and is never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -45,8 +45,8 @@ impl Room {
     }
 
     fn known_by(names: [&Option<String>; 4]) -> Self {
-        let named = ["i", "a", "n", "s"].into_iter().zip(names);
-        Self(named.filter_map(|(kind, name)| Some([kind, name.as_deref()?].concat())).next().unwrap_or_default())
+        let mut kinds = ["i", "a", "n", "s"].into_iter().zip(names);
+        Self(kinds.find_map(|(kind, name)| Some([kind, name.as_deref()?].concat())).unwrap_or_default())
     }
 
     /// Its `room_id`, if it is known by that.
@@ -114,40 +114,6 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// The notice of a push for one account, not yet shown. An edit or a redaction becomes a notice like any other:
-    /// what it means for an earlier one is not looked at (see [`crate::push::event::meaning`]).
-    #[must_use]
-    pub fn from_push(
-        push: &Notification,
-        tweaks: &Tweaks,
-        account: &str,
-        id: NoticeId,
-        received_at: Timestamp,
-    ) -> Self {
-        Self {
-            id,
-            account: account.to_owned(),
-            event_id: push.event_id.clone(),
-            room_id: push.room_id.clone(),
-            event_type: push.event_type.clone(),
-            sender: push.sender.clone(),
-            sender_display_name: push.sender_display_name.clone(),
-            room_name: push.room_name.clone(),
-            room_alias: push.room_alias.clone(),
-            membership: push.membership.clone(),
-            user_is_target: push.user_is_target,
-            prio: push.prio,
-            sound: tweaks.sound.clone(),
-            highlight: tweaks.highlight,
-            content: push.content.as_ref().map(|content| content.get().to_owned()),
-            redacted: false,
-            received_at,
-            presentation: Presentation::Waiting,
-            read: false,
-            sample: false,
-        }
-    }
-
     /// The room that its popup stands for.
     #[must_use]
     pub fn room(&self) -> RoomKey {

@@ -79,6 +79,8 @@ impl Accounts {
 pub(super) fn index_key(app_id: &str, pushkey: &str) -> Vec<u8> {
     let mut context = Context::new(&SHA256);
     // No account has the separator in its app_id or pushkey.
-    [app_id, "\0", pushkey].iter().for_each(|part| context.update(part.as_bytes()));
+    for part in [app_id, "\0", pushkey] {
+        context.update(part.as_bytes());
+    }
     context.finish().as_ref().to_vec()
 }

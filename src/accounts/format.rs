@@ -10,7 +10,7 @@ use toml::{
     de::{DeTable, Error},
 };
 
-use super::{Account, Accounts, validate};
+use super::{Account, Accounts};
 
 const HEADER: &str = "\
 # Pushbell's accounts: the app_id and pushkey of each http pusher that this computer answers to.
@@ -71,7 +71,7 @@ pub(super) fn parse(text: &str) -> Result<(Accounts, Integrity), Damage> {
     for entry in file.account.unwrap_or_default() {
         let offset = entry.span().start;
         let account = entry.into_inner();
-        validate::fits_beside(&account, &accounts).map_err(|error| damage(offset, error.to_string()))?;
+        super::check(&account, &accounts).map_err(|error| damage(offset, error.to_string()))?;
         accounts.push(account);
     }
     let integrity = integrity(text, accounts.len());

@@ -11,7 +11,7 @@
 )]
 
 use resvg::usvg::{Options, Tree};
-use tiny_skia::{Pixmap, Transform};
+use tiny_skia::{Pixmap, PremultipliedColorU8, Transform};
 
 pub use crate::desktop::tray_view::Badge;
 
@@ -100,7 +100,7 @@ impl Drawing {
         let rgba = self.render().map_or_else(
             || vec![0; 4 * (size * size) as usize],
             |canvas| {
-                let colors = canvas.pixels().iter().map(|pixel| pixel.demultiply());
+                let colors = canvas.pixels().iter().map(PremultipliedColorU8::demultiply);
                 colors.flat_map(|color| [color.red(), color.green(), color.blue(), color.alpha()]).collect()
             },
         );
@@ -220,10 +220,10 @@ fn bubble(unread: u64, size: u32, height: u32, ring: f32) -> ([String; 2], Strin
     let padding = (0.16 * height as f32).round().max(1.0) as u32;
     let advance = |digit_height: u32| (digit_height as f32 * DIGIT_ADVANCE / DIGIT_HEIGHT).round() as u32;
     // Three characters reach into the round ends.
-    let side = |digit_height: u32| if characters > 2 { digit_height / 8 } else { digit_height / 4 };
-    let width_with = |digit_height: u32| characters * advance(digit_height) + 2 * side(digit_height);
-    let digit_heights = (1..=height.saturating_sub(2 * padding)).rev();
-    let digit_height = digit_heights.into_iter().find(|digit| width_with(*digit) <= size).unwrap_or(1);
+    let margin = |digit_height: u32| if characters > 2 { digit_height / 8 } else { digit_height / 4 };
+    let width_with = |digit_height: u32| characters * advance(digit_height) + 2 * margin(digit_height);
+    let mut digit_heights = (1..=height.saturating_sub(2 * padding)).rev();
+    let digit_height = digit_heights.find(|digit| width_with(*digit) <= size).unwrap_or(1);
     let width = width_with(digit_height).max(height);
     let width = if width + 1 == size { size } else { width };
     let (left, top) = (size - width, size - height);

@@ -13,8 +13,8 @@ use tokio::{
 use tracing::debug;
 
 use super::{
+    Limits,
     connection_table::{Id, OutOfMemory},
-    limits::Limits,
     requests,
     server::Shared,
     stream::Stream,

@@ -17,9 +17,9 @@ use tokio::{
 use tracing::{debug, error, warn};
 
 use super::{
+    Limits,
     connection::{self, Connection},
     connection_table::ConnectionTable,
-    limits::Limits,
     tls::Tls,
 };
 use crate::intake::Intake;

@@ -54,12 +54,8 @@ struct Clock {
 impl Clock {
     /// Takes over what an earlier run has saved; of a run that has begun nothing.
     fn load(&mut self, saved: &str) {
-        let mut numbers = saved.split(' ').map(str::parse::<i64>);
-        if let (None, Some(Ok(trusted)), Some(Ok(wall)), Some(Ok(agreed))) =
-            (self.trusted, numbers.next(), numbers.next(), numbers.next())
-        {
-            (self.trusted, self.wall) = (Some(trusted), wall);
-            self.agreed = Duration::from_millis(u64::try_from(agreed).unwrap_or(0));
+        if let (None, Ok((trusted, wall, agreed))) = (self.trusted, serde_json::from_str::<(i64, i64, u64)>(saved)) {
+            (self.trusted, self.wall, self.agreed) = (Some(trusted), wall, Duration::from_millis(agreed));
         }
     }
 
@@ -81,7 +77,7 @@ impl Clock {
     fn save(&mut self, db: &Connection, now: Instant) -> rusqlite::Result<()> {
         let is_due = self.saved.is_none_or(|saved| now.saturating_duration_since(saved) >= SAVE_INTERVAL);
         if let Some(trusted) = self.trusted.filter(|_| is_due) {
-            let clock = format!("{trusted} {} {}", self.wall, self.agreed.as_millis());
+            let clock = format!("[{trusted},{},{}]", self.wall, self.agreed.as_millis());
             set_setting(db, CLOCK, Some(&clock))?;
             self.saved = Some(now);
         }

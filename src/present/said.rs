@@ -100,9 +100,8 @@ pub(super) fn unknown(event_type: &str, content: &Object<'_>) -> Option<Said> {
         name.extend(parts.last());
     }
     let words = text::line(&name.join(" ").replace(['_', '-'], " "), MAX_TYPE_CHARS);
-    let mut rest = words.chars();
-    let first = rest.next().filter(|_| words.contains(char::is_alphanumeric))?;
-    Some(labelled(&format!("{}{}", first.to_uppercase(), rest.as_str()), message_text(content)))
+    let is_readable = words.contains(char::is_alphanumeric);
+    is_readable.then(|| labelled(&text::capitalized(&words), message_text(content)))
 }
 
 fn labelled(label: &str, text: Option<String>) -> Said {

@@ -305,6 +305,4 @@ pub enum PushError {
 }
 
 #[cfg(test)]
-mod properties;
-#[cfg(test)]
 mod tests;

@@ -107,13 +107,12 @@ impl Certificate {
             debug!(%error, "a handshake failed");
             return;
         };
-        match self.refusals.note(1, Instant::now()) {
-            Some(unlogged_before) => warn!(
+        if let Some(unlogged_before) = self.refusals.note(1, Instant::now()) {
+            warn!(
                 ?alert,
                 unlogged_before,
                 "a client ended its handshake; a homeserver does so when it does not trust the certificate"
-            ),
-            None => debug!(?alert, "a client ended its handshake"),
+            );
         }
     }
 }
