@@ -7,7 +7,7 @@ use pushbell::{
 };
 
 /// The notice of a push for one account, not yet shown. An edit or a redaction becomes a notice like any other.
-pub fn notice_of(push: &Notification, tweaks: &Tweaks, account: &str, id: NoticeId) -> Notice {
+pub(crate) fn notice_of(push: &Notification, tweaks: &Tweaks, account: &str, id: NoticeId) -> Notice {
     Notice {
         id,
         account: account.to_owned(),
