@@ -68,10 +68,10 @@ impl Recorder for Inbox {
 /// Takes pushes. A handle: clones are the same intake, and what is set counts from the next push on.
 #[derive(Clone)]
 pub struct Intake {
-    shared: Arc<Shared>,
+    state: Arc<IntakeState>,
 }
 
-struct Shared {
+struct IntakeState {
     recorder: Box<dyn Recorder>,
     accounts: RwLock<Arc<Accounts>>,
     derive_missed_calls: AtomicBool,
@@ -97,7 +97,7 @@ impl Intake {
         replayed: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Self {
         Self {
-            shared: Arc::new(Shared {
+            state: Arc::new(IntakeState {
                 recorder: Box::new(recorder),
                 accounts: RwLock::new(Arc::new(accounts)),
                 derive_missed_calls: AtomicBool::new(derive_missed_calls),
@@ -111,17 +111,17 @@ impl Intake {
     /// The accounts whose pushes it takes.
     #[must_use]
     pub fn accounts(&self) -> Arc<Accounts> {
-        Arc::clone(&self.shared.accounts.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.state.accounts.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Replaces the accounts. After a failure to read them: [`Accounts::keeping_known_after`].
     pub fn set_accounts(&self, accounts: Accounts) {
-        *self.shared.accounts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(accounts);
+        *self.state.accounts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(accounts);
     }
 
     /// Whether a call that nobody took becomes a missed call here.
     pub fn set_derive_missed_calls(&self, derive: bool) {
-        self.shared.derive_missed_calls.store(derive, Relaxed);
+        self.state.derive_missed_calls.store(derive, Relaxed);
     }
 
     /// A new one-time number: the next push that has it is a sample ([`Delivery::is_sample`]).
@@ -130,7 +130,7 @@ impl Intake {
     /// When the system has no random numbers.
     pub fn begin_sample(&self) -> Result<String, getrandom::Error> {
         let number = sample::random_id()?;
-        let mut samples = self.shared.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut samples = self.state.samples.lock().unwrap_or_else(PoisonError::into_inner);
         samples.truncate(SAMPLES.0 - 1);
         samples.push_front((number.clone(), Instant::now()));
         Ok(number)
@@ -141,7 +141,7 @@ impl Intake {
         let Some(number) = notification.devices.iter().find_map(|device| device.sample.as_deref()) else {
             return false;
         };
-        let mut samples = self.shared.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut samples = self.state.samples.lock().unwrap_or_else(PoisonError::into_inner);
         samples.retain(|(_, since)| since.elapsed() < SAMPLES.1);
         let found = samples.iter().position(|(known, _)| known == number);
         found.and_then(|at| samples.remove(at)).is_some()
@@ -164,7 +164,7 @@ impl Intake {
         debug!(accepted = accepted.len(), rejected = rejected.iter().count(), "a push");
         if !accepted.is_empty() {
             on_admitted();
-            let derive_missed_calls = self.shared.derive_missed_calls.load(Relaxed);
+            let derive_missed_calls = self.state.derive_missed_calls.load(Relaxed);
             let recipients = accepted.into_iter().map(|(account, tweaks)| Recipient {
                 account: Arc::clone(&account.name),
                 counts: account.counts,
@@ -177,16 +177,16 @@ impl Intake {
                 is_sample: self.is_sample(&notification),
                 notification: Arc::new(notification),
                 received_at: Timestamp::now(),
-                replayed: (self.shared.replayed)(),
+                replayed: (self.state.replayed)(),
             };
-            self.shared.recorder.record(delivery).await.map_err(|error| {
+            self.state.recorder.record(delivery).await.map_err(|error| {
                 warn!(%error, "a push could not be recorded; its homeserver will try again");
                 Refusal::NotRecorded(error)
             })?;
         }
         let strangers = rejected.iter().filter(|pushkey| !pushkey.starts_with(identity::PROBE_PUSHKEY)).count();
         if strangers > 0
-            && let Some(unlogged_before) = self.shared.rejections.note(strangers, Instant::now())
+            && let Some(unlogged_before) = self.state.rejections.note(strangers, Instant::now())
         {
             warn!(
                 pushkeys = strangers,
@@ -204,7 +204,7 @@ impl Intake {
     pub async fn check(&self) -> Result<(), Refusal> {
         match self.accounts().unreadable() {
             Some(reason) => Err(Refusal::AccountsUnreadable(reason.into())),
-            None => self.shared.recorder.check().await.map_err(Refusal::NotRecorded),
+            None => self.state.recorder.check().await.map_err(Refusal::NotRecorded),
         }
     }
 }

@@ -18,20 +18,20 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// An answer.
-pub(super) enum Answer {
+pub(super) enum EndpointAnswer {
     /// To a push: all of it that is for us is on disk.
     Pushed(Rejected),
     /// To `GET /health`: a push could be accepted now.
     Healthy,
     /// To `GET /health`: it could not.
-    Unhealthy(Failure),
+    Unhealthy(RequestError),
     /// To anything: it could not be done.
-    Failed(Failure),
+    Failed(RequestError),
 }
 
 /// Why a request could not be answered as it wished.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum RequestError {
     /// The push is not accepted.
     Refused(Refusal),
     /// The inbox did not say in time whether it could record it.
@@ -52,7 +52,7 @@ pub(super) enum Failure {
     NotTls,
 }
 
-impl Failure {
+impl RequestError {
     /// The status, the `errcode` and a sentence. The sentence is for whoever asks from anywhere, and says nothing about
     /// this computer's files.
     fn explain(&self) -> (StatusCode, &'static str, Cow<'static, str>) {
@@ -125,7 +125,7 @@ fn matrix_error(errcode: &str, error: &str) -> Bytes {
     json(&json!({"errcode": errcode, "error": error}))
 }
 
-impl Answer {
+impl EndpointAnswer {
     pub(super) fn into_response(self) -> Response<Full<Bytes>> {
         let (status, body) = match &self {
             Self::Pushed(rejected) => (StatusCode::OK, json(&Pushed { rejected })),
@@ -144,10 +144,10 @@ impl Answer {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, JSON);
         match self {
-            Self::Failed(Failure::BodyTooLarge { .. } | Failure::BodyBroken | Failure::NotTls) => {
+            Self::Failed(RequestError::BodyTooLarge { .. } | RequestError::BodyBroken | RequestError::NotTls) => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Self::Failed(Failure::WrongMethod { allow }) => {
+            Self::Failed(RequestError::WrongMethod { allow }) => {
                 headers.insert(ALLOW, HeaderValue::from_static(allow));
             }
             Self::Pushed(_) | Self::Healthy | Self::Unhealthy(_) | Self::Failed(_) => {}
@@ -161,7 +161,7 @@ impl Answer {
 
 /// The whole answer to what is no request that hyper could read, as it goes over the wire.
 pub(super) fn not_http(status: StatusCode) -> Vec<u8> {
-    let (_, errcode, error) = Failure::NotHttp(status).explain();
+    let (_, errcode, error) = RequestError::NotHttp(status).explain();
     let body = matrix_error(errcode, &error);
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",

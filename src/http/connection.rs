@@ -14,9 +14,9 @@ use tracing::debug;
 
 use super::{
     Limits,
-    connection_table::{Id, OutOfMemory},
+    connection_table::{ConnectionId, OutOfMemory},
     requests,
-    server::Shared,
+    server::ServerState,
     stream::Stream,
     tls::{Handshake, Tls},
 };
@@ -27,12 +27,12 @@ const LINGER_BYTES: u64 = 8 * 1024 * 1024;
 /// A connection's entry in the table, until dropped.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) server: Arc<Shared>,
-    id: Id,
+    pub(super) server: Arc<ServerState>,
+    id: ConnectionId,
 }
 
 impl Connection {
-    pub(super) fn new(server: Arc<Shared>, id: Id) -> Self {
+    pub(super) fn new(server: Arc<ServerState>, id: ConnectionId) -> Self {
         Self { server, id }
     }
 

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use super::{
-    answer::{Answer, Failure},
+    answer::{EndpointAnswer, RequestError},
     connection::Connection,
     connection_table::OutOfMemory,
 };
@@ -58,57 +58,57 @@ pub(super) async fn respond(
     connection.note_request();
     let route = route(request.method(), request.uri().path(), &connection.server.extra_paths());
     let answer = match route {
-        _ if refuse_plain => Answer::Failed(Failure::NotTls),
+        _ if refuse_plain => EndpointAnswer::Failed(RequestError::NotTls),
         Route::Push => {
             let read = timeout(connection.limits().body_time, read(request.body_mut(), connection)).await;
             match read.map_err(|_| ErrorKind::TimedOut)? {
                 Ok(body) => push(&body, connection).await,
-                Err(failure) => Answer::Failed(failure),
+                Err(failure) => EndpointAnswer::Failed(failure),
             }
         }
         Route::Health => health(connection).await,
-        Route::WrongMethod { allow } => Answer::Failed(Failure::WrongMethod { allow }),
-        Route::WrongPath => Answer::Failed(Failure::WrongPath),
+        Route::WrongMethod { allow } => EndpointAnswer::Failed(RequestError::WrongMethod { allow }),
+        Route::WrongPath => EndpointAnswer::Failed(RequestError::WrongPath),
     };
     connection.release_body();
     Ok(answer.into_response())
 }
 
 /// Reads the body. It is counted until it is released.
-async fn read(body: &mut Incoming, connection: &Connection) -> Result<Vec<u8>, Failure> {
+async fn read(body: &mut Incoming, connection: &Connection) -> Result<Vec<u8>, RequestError> {
     let limit = connection.limits().body_bytes;
     if body.size_hint().lower() > limit as u64 {
-        return Err(Failure::BodyTooLarge { limit });
+        return Err(RequestError::BodyTooLarge { limit });
     }
     let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {
-        let Ok(piece) = frame.map_err(|_| Failure::BodyBroken)?.into_data() else { continue };
+        let Ok(piece) = frame.map_err(|_| RequestError::BodyBroken)?.into_data() else { continue };
         if whole.len() + piece.len() > limit {
-            return Err(Failure::BodyTooLarge { limit });
+            return Err(RequestError::BodyTooLarge { limit });
         }
-        connection.hold_body(piece.len()).map_err(|OutOfMemory| Failure::OutOfMemory)?;
+        connection.hold_body(piece.len()).map_err(|OutOfMemory| RequestError::OutOfMemory)?;
         whole.extend_from_slice(&piece);
     }
     Ok(whole)
 }
 
-async fn push(body: &[u8], connection: &Connection) -> Answer {
+async fn push(body: &[u8], connection: &Connection) -> EndpointAnswer {
     let accepting = connection.server.intake.accept(body, || connection.note_push());
     match timeout(connection.limits().record_time, accepting).await {
-        Ok(Ok(rejected)) => Answer::Pushed(rejected),
-        Ok(Err(refusal)) => Answer::Failed(Failure::Refused(refusal)),
+        Ok(Ok(rejected)) => EndpointAnswer::Pushed(rejected),
+        Ok(Err(refusal)) => EndpointAnswer::Failed(RequestError::Refused(refusal)),
         Err(_) => {
             warn!("the disk takes too long to record a push; its homeserver will try again");
-            Answer::Failed(Failure::InboxTooSlow)
+            EndpointAnswer::Failed(RequestError::InboxTooSlow)
         }
     }
 }
 
-async fn health(connection: &Connection) -> Answer {
+async fn health(connection: &Connection) -> EndpointAnswer {
     match timeout(connection.limits().record_time, connection.server.intake.check()).await {
-        Ok(Ok(())) => Answer::Healthy,
-        Ok(Err(refusal)) => Answer::Unhealthy(Failure::Refused(refusal)),
-        Err(_) => Answer::Unhealthy(Failure::InboxTooSlow),
+        Ok(Ok(())) => EndpointAnswer::Healthy,
+        Ok(Err(refusal)) => EndpointAnswer::Unhealthy(RequestError::Refused(refusal)),
+        Err(_) => EndpointAnswer::Unhealthy(RequestError::InboxTooSlow),
     }
 }
 

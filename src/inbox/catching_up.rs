@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::{
     Delivery, Inbox, InboxError, Recipient,
     accounts::Account,
-    codec::{self, Known, stored},
+    codec::{self, KnownEvent, stored},
     read_state,
     record::record,
     transaction::Write,
@@ -182,7 +182,7 @@ fn keep_missed(write: &mut Write<'_>, account: &Account, caught_up: &CaughtUp) -
     let mut kept = 0;
     for MissedEvent { notification, tweaks, .. } in &caught_up.missed {
         let event_id = notification.event_id.as_deref().unwrap_or_default();
-        if Known::by_event_id(write.db, account.id, event_id)?.is_some() {
+        if KnownEvent::by_event_id(write.db, account.id, event_id)?.is_some() {
             continue;
         }
         let recipient = Recipient {
@@ -220,7 +220,7 @@ fn recount(write: &Write<'_>, account: &mut Account, caught_up: &CaughtUp) -> ru
     } else {
         let mut unread = read_state::unread(write.db, account.id)?;
         for listed in &caught_up.listed_unread {
-            let known = Known::by_event_id(write.db, account.id, &listed.event_id)?;
+            let known = KnownEvent::by_event_id(write.db, account.id, &listed.event_id)?;
             unread += u64::from(known.is_none_or(|known| known.read));
         }
         unread

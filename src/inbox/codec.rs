@@ -169,7 +169,7 @@ pub(super) fn notice_by_id(db: &Connection, id: NoticeId) -> rusqlite::Result<Op
 
 /// A recorded event that a push refers to or repeats.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Known {
+pub(super) struct KnownEvent {
     pub(super) id: i64,
     pub(super) room: Room,
     pub(super) kind: Kind,
@@ -192,7 +192,7 @@ macro_rules! known_query {
 pub(super) const EVENT_BY_ID: &str = known_query!("event_id = ?2");
 pub(super) const EVENT_BY_PUSH_ID: &str = known_query!("push_id = ?2");
 
-impl Known {
+impl KnownEvent {
     /// Finds the account's event with this id.
     pub(super) fn by_event_id(db: &Connection, account: i64, event_id: &str) -> rusqlite::Result<Option<Self>> {
         Self::find(db, EVENT_BY_ID, account, event_id)

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use super::{
     Delivery, Inbox, InboxError, Recipient,
     accounts::Account,
-    codec::{self, Kind, Known, stored},
+    codec::{self, Kind, KnownEvent, stored},
     read_state,
     record::record,
     transaction::Write,
@@ -147,7 +147,7 @@ struct Arrival {
 }
 
 /// The notice, and how it came.
-fn find(db: &Connection, notice: NoticeId) -> rusqlite::Result<Option<(Account, Known, Arrival)>> {
+fn find(db: &Connection, notice: NoticeId) -> rusqlite::Result<Option<(Account, KnownEvent, Arrival)>> {
     let row = db
         .prepare_cached("SELECT account, event_id, received_at, sound, highlight FROM notice WHERE id = ?1")?
         .query_row([notice.0], |row| {
@@ -157,12 +157,12 @@ fn find(db: &Connection, notice: NoticeId) -> rusqlite::Result<Option<(Account, 
         .optional()?;
     let Some((account, Some(event_id), arrival)) = row else { return Ok(None) };
     let Some(account) = Account::find(db, account)? else { return Ok(None) };
-    let known = Known::by_event_id(db, account.id, &event_id)?.filter(|known| known.id == notice.0);
+    let known = KnownEvent::by_event_id(db, account.id, &event_id)?.filter(|known| known.id == notice.0);
     Ok(known.map(|known| (account, known, arrival)))
 }
 
 /// A message is what the details say. Where texts are not kept, that of a read one is not taken up either.
-fn fill_in(write: &mut Write<'_>, known: &Known, details: &Notification) -> rusqlite::Result<()> {
+fn fill_in(write: &mut Write<'_>, known: &KnownEvent, details: &Notification) -> rusqlite::Result<()> {
     let content = details.content.as_ref().map(|content| content.get());
     write
         .db

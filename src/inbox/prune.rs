@@ -134,7 +134,7 @@ impl Pruning {
     }
 
     /// Begins a pass if one is due.
-    pub(super) fn time_is(&mut self, wall: i64) {
+    pub(super) fn observe_time(&mut self, wall: i64) {
         let now = self.clock.see(wall, Instant::now());
         // A pass that is due in more than a day was planned while the clock was wrong.
         if self.due.is_some_and(|due| (due.saturating_sub(DAY)..due).contains(&now)) {
@@ -150,7 +150,7 @@ impl Pruning {
     }
 
     /// A step was done, or could not be: then the rest waits for the next pass.
-    pub(super) fn went(&mut self, next: Option<Pass>) {
+    pub(super) fn set_pass(&mut self, next: Option<Pass>) {
         self.pass = next;
     }
 }

@@ -7,7 +7,7 @@ use super::{
     Delivery, Recipient,
     accounts::{self, Account},
     calls::{self, Ring, Times},
-    codec::{Kind, Known, stored},
+    codec::{Kind, KnownEvent, stored},
     read_state,
     transaction::Write,
 };
@@ -104,10 +104,10 @@ impl Arrival<'_> {
     }
 
     /// What was recorded already when this push is a retry.
-    fn find_known(&self, write: &Write<'_>, account: i64) -> rusqlite::Result<Option<Known>> {
+    fn find_known(&self, write: &Write<'_>, account: i64) -> rusqlite::Result<Option<KnownEvent>> {
         match (&self.push.event_id, &self.push.id) {
-            (Some(event_id), _) => Known::by_event_id(write.db, account, event_id),
-            (None, Some(push_id)) => Known::by_push_id(write.db, account, push_id),
+            (Some(event_id), _) => KnownEvent::by_event_id(write.db, account, event_id),
+            (None, Some(push_id)) => KnownEvent::by_push_id(write.db, account, push_id),
             (None, None) => Ok(None),
         }
     }
@@ -174,14 +174,14 @@ impl Arrival<'_> {
             }
             Meaning::Redaction { event_id } => {
                 if let Some(event_id) = event_id
-                    && let Some(event) = Known::by_event_id(write.db, account, event_id)?
+                    && let Some(event) = KnownEvent::by_event_id(write.db, account, event_id)?
                     && event.room == self.room
                 {
                     read_state::redact(write, &event)?;
                 }
                 Draft { content: kept, ..hidden }
             }
-            Meaning::Edit { event_id, new_content } => match Known::by_event_id(write.db, account, event_id)? {
+            Meaning::Edit { event_id, new_content } => match KnownEvent::by_event_id(write.db, account, event_id)? {
                 // Its text is that of the edited message now, and goes with it when that is redacted.
                 Some(edited) => {
                     if edited.room == self.room && edited.sender.is_some() && edited.sender == self.push.sender {

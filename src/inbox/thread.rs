@@ -90,17 +90,17 @@ impl ChangedSignal {
 }
 
 /// Why a transaction failed.
-enum Failure {
+enum TransactionError {
     /// The database cannot be opened, locked or committed to: the next transaction will fare no better.
     Database(InboxError),
     /// Something within it failed.
     Work(InboxError),
 }
 
-impl From<Failure> for InboxError {
-    fn from(failure: Failure) -> Self {
+impl From<TransactionError> for InboxError {
+    fn from(failure: TransactionError) -> Self {
         match failure {
-            Failure::Database(error) | Failure::Work(error) => error,
+            TransactionError::Database(error) | TransactionError::Work(error) => error,
         }
     }
 }
@@ -195,16 +195,16 @@ impl Worker {
             tracing::warn!("old notices stay for another day: {error}");
             None
         });
-        self.pruning.went(next);
+        self.pruning.set_pass(next);
         true
     }
 
     /// Records pushes in one commit; if one of them fails, each in its own, so that it alone fails.
     fn record(&mut self, pushes: Vec<Push>) {
         let Some(latest) = pushes.iter().map(|(delivery, _)| delivery.received_at).max() else { return };
-        self.pruning.time_is(latest.as_millisecond());
+        self.pruning.observe_time(latest.as_millisecond());
         match self.transact(|write| pushes.iter().try_for_each(|(delivery, _)| record(write, delivery))) {
-            Err(Failure::Work(_)) if pushes.len() > 1 => self.record_each(pushes),
+            Err(TransactionError::Work(_)) if pushes.len() > 1 => self.record_each(pushes),
             outcome => {
                 let outcome = outcome.map_err(InboxError::from);
                 for (_, answer) in pushes {
@@ -221,7 +221,7 @@ impl Worker {
             let outcome = match &out_of_order {
                 Some(error) => Err(InboxError::clone(error)),
                 None => self.transact(|write| record(write, &delivery)).map_err(|failure| {
-                    if let Failure::Database(error) = &failure {
+                    if let TransactionError::Database(error) = &failure {
                         out_of_order = Some(error.clone());
                     }
                     failure.into()
@@ -243,7 +243,7 @@ impl Worker {
     /// Ends the ringing of calls whose deadline is at or before `now`.
     pub(super) fn expire_calls(&mut self, now: Timestamp) -> Result<(), InboxError> {
         let now = now.as_millisecond();
-        self.pruning.time_is(now);
+        self.pruning.observe_time(now);
         if self.read(|db| calls::is_expiry_due(db, now))? {
             self.write(|write| calls::expire(write, now))?;
         }
@@ -253,7 +253,7 @@ impl Worker {
     /// Keeps notices otherwise from now on.
     pub(super) fn set_retention(&mut self, retention: Retention, now: Timestamp) {
         self.pruning.set_retention(retention);
-        self.pruning.time_is(now.as_millisecond());
+        self.pruning.observe_time(now.as_millisecond());
     }
 
     /// What has happened to the database's files, if somebody was not told yet.
@@ -293,7 +293,7 @@ impl Worker {
         self.transact(work).map_err(InboxError::from)
     }
 
-    fn transact<T>(&mut self, work: impl FnOnce(&mut Write<'_>) -> rusqlite::Result<T>) -> Result<T, Failure> {
+    fn transact<T>(&mut self, work: impl FnOnce(&mut Write<'_>) -> rusqlite::Result<T>) -> Result<T, TransactionError> {
         let keep_bodies = self.pruning.retention().keep_bodies;
         let (mut is_work, mut is_synced) = (false, self.is_synced);
         let mut changes = Changes { newest: self.newest, ..Changes::default() };
@@ -327,7 +327,7 @@ impl Worker {
                     tracing::info!("the inbox can be written again");
                 }
                 changes.merge(std::mem::take(&mut self.in_doubt));
-                self.tell(changes);
+                self.announce(changes);
                 Ok(value)
             }
             Err(error) => {
@@ -336,13 +336,13 @@ impl Worker {
                 if !std::mem::replace(&mut self.is_failing, true) {
                     tracing::error!("{error}");
                 }
-                Err(if is_work { Failure::Work(error) } else { Failure::Database(error) })
+                Err(if is_work { TransactionError::Work(error) } else { TransactionError::Database(error) })
             }
         }
     }
 
     /// Tells what a transaction has changed.
-    fn tell(&mut self, changes: Changes) {
+    fn announce(&mut self, changes: Changes) {
         if changes.newest > self.newest {
             (self.newest, self.expected) = (changes.newest, Some(changes.newest));
         }
@@ -384,7 +384,7 @@ impl Worker {
     /// Closes the database if somebody else has touched its files since our last commit. What is there now is opened
     /// and judged by the next use.
     fn close_if_changed(&mut self) -> Result<(), InboxError> {
-        if self.database.is_some() && self.files != Some(self.look()?) {
+        if self.database.is_some() && self.files != Some(self.current_files()?) {
             tracing::warn!("{}: the files have changed from outside", self.path.display());
             self.database = None;
             self.is_synced = false;
@@ -393,13 +393,13 @@ impl Worker {
         Ok(())
     }
 
-    fn look(&self) -> Result<Files, InboxError> {
+    fn current_files(&self) -> Result<Files, InboxError> {
         Files::look(&self.path).map_err(|error| database::unusable(&self.path, &error))
     }
 
     /// A commit has succeeded: whether it went to the files that are there.
     fn note_commit(&mut self) -> Result<(), InboxError> {
-        let files = self.look()?;
+        let files = self.current_files()?;
         if self.files.as_ref().is_some_and(|before| !files.are_same(before)) {
             self.database = None;
             self.suspected = self.files.take();
@@ -410,7 +410,7 @@ impl Worker {
     }
 
     fn open_database(&mut self) -> Result<Connection, InboxError> {
-        let found = self.look()?;
+        let found = self.current_files()?;
         let is_gone = self.expected.is_some() && found.is_gone();
         if self.suspected.as_ref().is_some_and(|before| found.has_log_of_another(before)) {
             database::set_log_aside(&self.path)?;
@@ -421,11 +421,11 @@ impl Worker {
         }
         let newest = database::newest(&self.path, &connection)?;
         self.pruning.load_clock(&connection).map_err(|error| database::failed(&self.path, &error))?;
-        self.files = Some(self.look()?);
+        self.files = Some(self.current_files()?);
         if is_gone {
-            self.tell_of(Incident::Removed { path: self.path.clone() });
+            self.report(Incident::Removed { path: self.path.clone() });
         } else if self.expected.is_some_and(|expected| newest < expected) {
-            self.tell_of(Incident::Replaced { path: self.path.clone() });
+            self.report(Incident::Replaced { path: self.path.clone() });
         }
         self.newest = self.newest.max(newest);
         self.suspected = None;
@@ -443,13 +443,13 @@ impl Worker {
                 self.set_aside_at = Some(Instant::now());
                 self.expected = None;
                 self.suspected = None;
-                self.tell_of(Incident::SetAside { path: self.path.clone(), kept_as, reason });
+                self.report(Incident::SetAside { path: self.path.clone(), kept_as, reason });
             }
             Err(error) => tracing::error!("{}: it cannot be set aside: {error}", self.path.display()),
         }
     }
 
-    fn tell_of(&mut self, incident: Incident) {
+    fn report(&mut self, incident: Incident) {
         tracing::error!("{incident}");
         if self.incidents.len() < MAX_INCIDENTS {
             self.incidents.push_back(incident);

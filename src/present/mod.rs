@@ -1,10 +1,10 @@
 //! The words of popups, menu lines and history (pure).
 
 mod event;
+mod phrase;
 pub mod popup;
-mod said;
 
-use event::{Event, Headline, Membership, Mention, PLAIN_TITLE};
+use event::{Headline, Membership, Mention, PLAIN_TITLE, ParsedNotice};
 
 use crate::{
     notice::{Call, CallState, Notice, Presentation, RoomDigest},
@@ -67,14 +67,14 @@ pub struct RenderOptions {
 /// that chatter does not fold it away. `me` is the user ID of its account, where that is known.
 #[must_use]
 pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Popup {
-    let newest = Event::read(&digest.newest, me);
+    let newest = ParsedNotice::read(&digest.newest, me);
     let headline = Headline::of(&newest);
     let parts = if options.show_text {
         lines(digest, me, options)
     } else {
         let older_highlight = digest.highlight.as_ref().filter(|notice| notice.id != digest.newest.id);
-        let highlight = older_highlight.map(|notice| Headline::of(&Event::read(notice, me)).text);
-        let is_invite = |notice: &&Notice| Event::read(notice, me).membership() == Some(Membership::Invited);
+        let highlight = older_highlight.map(|notice| Headline::of(&ParsedNotice::read(notice, me)).text);
+        let is_invite = |notice: &&Notice| ParsedNotice::read(notice, me).membership() == Some(Membership::Invited);
         let invites = digest.lines.iter().filter(is_invite).count() as u64;
         let messages = digest.count.saturating_sub(invites);
         let counted = (digest.count > 1 && messages > 0).then(|| counted(messages, "message"));
@@ -101,14 +101,14 @@ pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions)
 
 /// The lines of a room's popup. Each says who wrote it, unless all are the newest's sender's.
 fn lines(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Vec<String> {
-    let newest = Event::read(&digest.newest, me);
+    let newest = ParsedNotice::read(&digest.newest, me);
     let older = digest.lines.iter().filter(|notice| notice.id != digest.newest.id);
     let first_shown = older.clone().count().saturating_sub(options.lines.saturating_sub(1));
     let older: Vec<&Notice> = older.skip(first_shown).collect();
-    let events: Vec<Event<'_>> = older.iter().map(|notice| Event::read(notice, me)).collect();
+    let events: Vec<ParsedNotice<'_>> = older.iter().map(|notice| ParsedNotice::read(notice, me)).collect();
     let highlight = (digest.highlight.iter())
         .find(|highlight| highlight.id != digest.newest.id && older.iter().all(|notice| notice.id != highlight.id))
-        .map(|highlight| shared_line(&Event::read(highlight, me), true));
+        .map(|highlight| shared_line(&ParsedNotice::read(highlight, me), true));
     let names_sender = events.iter().any(|event| event.who() != newest.who());
     let mut lines: Vec<String> =
         events.iter().filter(|event| event.is_readable()).map(|event| shared_line(event, names_sender)).collect();
@@ -145,7 +145,7 @@ fn lines(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Vec<S
 /// The popup of a call: "Bob is calling" while it rings, "Missed call from Bob" afterwards. Never the text of messages.
 #[must_use]
 pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
-    let event = Event::read(&call.notice, None);
+    let event = ParsedNotice::read(&call.notice, None);
     let place = event.place();
     let key = PopupKey::Call(call.notice.id);
     let title = title(&call_title(&event, call.state), &call.notice, options, MAX_TITLE_CHARS);
@@ -175,7 +175,7 @@ pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
     }
 }
 
-fn call_title(event: &Event<'_>, state: CallState) -> String {
+fn call_title(event: &ParsedNotice<'_>, state: CallState) -> String {
     let who = event.who_or_somebody();
     match state {
         CallState::Ringing => format!("{who} is calling"),
@@ -209,7 +209,7 @@ pub fn summary_popup(notices: u64, invites: u64, rooms: u64, highlights: &[Strin
 /// a call that has not been acknowledged; `me` is as in [`room_popup`].
 #[must_use]
 pub fn menu_line(notice: &Notice, call: Option<CallState>, me: Option<&str>, options: RenderOptions) -> String {
-    let event = Event::read(notice, me);
+    let event = ParsedNotice::read(notice, me);
     if matches!(meaning(notice.event_type.as_deref(), notice.content.as_deref()), Meaning::Ringing { .. }) {
         let state = call.unwrap_or(if notice.read { CallState::Over } else { CallState::Missed });
         return title(&call_title(&event, state), notice, options, MAX_MENU_CHARS);
@@ -228,12 +228,12 @@ pub fn menu_line(notice: &Notice, call: Option<CallState>, me: Option<&str>, opt
 /// The text of a notice as history shows it: harmless, one paragraph or more; empty when there is none.
 #[must_use]
 pub fn body(notice: &Notice) -> String {
-    let event = Event::read(notice, None);
+    let event = ParsedNotice::read(notice, None);
     let headline = Headline::of(&event);
     let said = if headline.says_all {
         [Some(headline.text), event.reason()].into_iter().flatten().collect::<Vec<_>>().join("\n")
     } else {
-        event.said().map(|said| said.text).unwrap_or_default()
+        event.phrase().map(|said| said.text).unwrap_or_default()
     };
     text::history(&said, MAX_BODY_CHARS, MAX_BODY_LINES)
 }
@@ -260,12 +260,12 @@ pub fn counts_sentence(unread: u64, missed_calls: u64) -> String {
 }
 
 /// What a popup says below the headline of the event; none when the headline has said it all.
-fn own_text(event: &Event<'_>, headline: &Headline) -> Option<String> {
+fn own_text(event: &ParsedNotice<'_>, headline: &Headline) -> Option<String> {
     if headline.says_all { event.reason() } else { Some(event.text()).filter(|text| *text != headline.text) }
 }
 
 /// An event in a popup that tells more than one: "Bob mentioned you: text".
-fn shared_line(event: &Event<'_>, names_sender: bool) -> String {
+fn shared_line(event: &ParsedNotice<'_>, names_sender: bool) -> String {
     let headline = Headline::of(event);
     let (said, somebody) = (event.text(), event.who_or_somebody());
     let line = match (event.mention(), event.reason()) {
