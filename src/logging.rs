@@ -68,7 +68,7 @@ impl LogLimiter {
     /// Minimum time between two such lines.
     const INTERVAL: Duration = Duration::from_secs(60);
 
-    /// Notes so many events, now. If they are to be logged: how many before them were not.
+    /// Counts `events` at `now`. `Some` if they are to be logged: how many before them were not.
     pub(crate) fn note(&self, events: usize, now: Instant) -> Option<usize> {
         let mut limited = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if limited.logged_at.is_some_and(|at| now.saturating_duration_since(at) < Self::INTERVAL) {

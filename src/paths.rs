@@ -29,7 +29,7 @@ pub struct Paths {
     pub accounts: PathBuf,
     /// `sounds/`: the person's own sounds.
     pub sounds: PathBuf,
-    /// `pushbell.lock`: whoever holds it is the one that runs. Beside the inbox, for that is what it guards: two
+    /// `pushbell.lock`: its holder is the one that runs. Beside the inbox, for that is what it guards: two
     /// logins of one person may have run-time directories of their own, but they share the inbox.
     pub lock: PathBuf,
     /// Where the control socket may be, by which commands reach the running program: the first place where it can be
@@ -99,7 +99,7 @@ impl Paths {
     }
 }
 
-/// Reads a file of at most so many bytes.
+/// Reads a file of at most `max_bytes`.
 ///
 /// # Errors
 /// Also when it is longer, or no file: opening a pipe would wait for somebody to write into it.

@@ -31,7 +31,7 @@ pub const MAX_PUSHKEY_BYTES: usize = 512;
 /// How many accounts there may be. More than anybody has, few enough for a menu line and a row in `status` each.
 pub const MAX_ACCOUNTS: usize = 64;
 
-/// The name of the account that a first start makes, for whoever connects first: a sign-in takes it over.
+/// The name of the account that a first start makes; the first sign-in takes it over.
 pub const FIRST_ACCOUNT: &str = "home";
 
 /// One account.

@@ -80,20 +80,23 @@ impl<'i> Document<'i> {
     /// What is wrong, unknown keys included, in the order of the text.
     pub(super) fn finish(self) -> Vec<Fault> {
         let Self { text, root, known, mut faults } = self;
+        let mut unknown = Vec::new();
         for (section, value) in &root {
             let name = section.get_ref().as_ref();
-            let line = line_of(text, section.span().start);
             if !known.iter().any(|(known, _)| *known == name) {
-                faults.push(unknown_key(line, None, name, &known));
+                unknown.push((section.span().start, None, name));
             } else if let DeValue::Table(table) = value.get_ref() {
-                for key in table.keys().filter(|key| !known.iter().any(|known| *known == (name, key.get_ref()))) {
-                    faults.push(unknown_key(line_of(text, key.span().start), Some(name), key.get_ref(), &known));
-                }
+                let is_known = |key: &str| known.iter().any(|known| *known == (name, key));
+                let keys = table.keys().filter(|key| !is_known(key.get_ref()));
+                unknown.extend(keys.map(|key| (key.span().start, Some(name), key.get_ref().as_ref())));
             } else {
                 let value = Value { text, key: name.to_owned(), spanned: value };
                 faults.push(value.wrong(format!("expected a section, [{name}] on a line of its own")));
             }
         }
+        unknown.sort_by_key(|(offset, ..)| *offset);
+        let unknown = unknown.into_iter().take(MOST_FAULTS);
+        faults.extend(unknown.map(|(offset, section, key)| unknown_key(line_of(text, offset), section, key, &known)));
         faults.sort_by_key(|fault| fault.line);
         faults.truncate(MOST_FAULTS);
         faults

@@ -86,7 +86,7 @@ pub struct Popup {
 pub enum Preview {
     /// Always.
     Always,
-    /// Not while the screen is locked, nor when nobody can say whether it is.
+    /// Not while the screen is locked, nor when that is unknown.
     Unlocked,
     /// Never.
     Never,
@@ -226,7 +226,7 @@ impl Server {
         self.public_url.clone().unwrap_or_else(listening)
     }
 
-    /// The addresses where others than this computer can speak plain HTTP, and whoever is on the way can read along.
+    /// The addresses where other computers speak plain HTTP, which can be read on the way.
     #[must_use]
     pub fn in_the_clear(&self) -> Vec<SocketAddr> {
         let exposed = |address: &&SocketAddr| self.tls.is_none() && Scope::of(address.ip()) != Scope::Loopback;

@@ -48,7 +48,7 @@ pub enum Look {
     Color,
     /// In one colour.
     Symbolic {
-        /// Whether the panel is dark; `None` when nobody can say: then light with a dark outline.
+        /// Whether the panel is dark; `None` when unknown: then light with a dark outline.
         dark_panel: Option<bool>,
     },
 }

@@ -130,7 +130,7 @@ pub enum DesktopEvent {
     Sound(ServiceState),
     /// The person used the tray.
     Tray(tray_view::TrayAction),
-    /// Whether the screen is locked; `None` when nobody can say.
+    /// Whether the screen is locked; `None` when unknown.
     ScreenLock(Option<bool>),
     /// The session's services can be reached again, after they could not.
     SessionReturned,

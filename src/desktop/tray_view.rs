@@ -23,7 +23,7 @@ pub struct TrayState {
     pub connected: bool,
     /// `tray.style`.
     pub style: TrayStyle,
-    /// Whether the panel is dark; `None` when nobody can say.
+    /// Whether the panel is dark; `None` when unknown.
     pub dark_panel: Option<bool>,
     /// Whether the desktop starts Pushbell; `None` where that cannot be told.
     pub autostart: Option<bool>,
@@ -62,7 +62,7 @@ pub struct TrayView {
     pub paused: bool,
     /// How it is drawn.
     pub style: TrayStyle,
-    /// Whether the panel is dark, for the symbolic style; `None` when nobody can say.
+    /// Whether the panel is dark, for the symbolic style; `None` when unknown.
     pub dark_panel: Option<bool>,
     /// Tooltip and accessible title: "Pushbell: 3 unread, 1 missed call".
     pub tooltip: String,

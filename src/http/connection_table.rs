@@ -160,7 +160,7 @@ impl<H> ConnectionTable<H> {
     }
 }
 
-/// Whoever has an IPv6 address has all of its /64.
+/// The owner of an IPv6 address usually has all of its /64.
 fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         v4 @ IpAddr::V4(_) => v4,

@@ -24,26 +24,21 @@ use crate::push::notify;
 pub const HEALTH_PATH: &str = "/health";
 
 /// What a request is for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Route {
     Push,
     Health,
-    WrongMethod { allow: &'static str },
-    WrongPath,
 }
 
-fn route(method: &Method, path: &str, extra_paths: &[String]) -> Route {
-    if path == notify::PATH || extra_paths.iter().any(|extra| extra == path) {
-        if method == Method::POST { Route::Push } else { Route::WrongMethod { allow: "POST" } }
+fn route(method: &Method, path: &str, extra_paths: &[String]) -> Result<Route, RequestError> {
+    let (route, allow, methods) = if path == notify::PATH || extra_paths.iter().any(|extra| extra == path) {
+        (Route::Push, "POST", [Method::POST].as_slice())
     } else if path == HEALTH_PATH {
-        if [Method::GET, Method::HEAD].contains(method) {
-            Route::Health
-        } else {
-            Route::WrongMethod { allow: "GET, HEAD" }
-        }
+        (Route::Health, "GET, HEAD", [Method::GET, Method::HEAD].as_slice())
     } else {
-        Route::WrongPath
-    }
+        return Err(RequestError::WrongPath);
+    };
+    if methods.contains(method) { Ok(route) } else { Err(RequestError::WrongMethod { allow }) }
 }
 
 /// Answers one request of a connection; with `refuse_plain` only to say that TLS is spoken here.
@@ -59,16 +54,15 @@ pub(super) async fn respond(
     let route = route(request.method(), request.uri().path(), &connection.server.extra_paths());
     let answer = match route {
         _ if refuse_plain => EndpointAnswer::Failed(RequestError::NotTls),
-        Route::Push => {
+        Ok(Route::Push) => {
             let read = timeout(connection.limits().body_time, read(request.body_mut(), connection)).await;
             match read.map_err(|_| ErrorKind::TimedOut)? {
                 Ok(body) => push(&body, connection).await,
                 Err(failure) => EndpointAnswer::Failed(failure),
             }
         }
-        Route::Health => health(connection).await,
-        Route::WrongMethod { allow } => EndpointAnswer::Failed(RequestError::WrongMethod { allow }),
-        Route::WrongPath => EndpointAnswer::Failed(RequestError::WrongPath),
+        Ok(Route::Health) => health(connection).await,
+        Err(error) => EndpointAnswer::Failed(error),
     };
     connection.release_body();
     Ok(answer.into_response())
@@ -119,25 +113,26 @@ mod tests {
     #[test]
     fn each_path_has_its_methods() {
         let extra = ["/push".to_owned(), "/a/b".to_owned()];
-        let check = |method: &str, path: &str, expected: Route| {
-            assert_eq!(route(&method.parse().unwrap(), path, &extra), expected, "{method} {path}");
+        let check = |method: &str, path: &str, expected: &str| {
+            let found = route(&method.parse().unwrap(), path, &extra);
+            assert_eq!(format!("{found:?}"), expected, "{method} {path}");
         };
-        check("POST", notify::PATH, Route::Push);
-        check("POST", "/push", Route::Push);
-        check("POST", "/a/b", Route::Push);
-        check("GET", HEALTH_PATH, Route::Health);
-        check("HEAD", HEALTH_PATH, Route::Health);
+        check("POST", notify::PATH, "Ok(Push)");
+        check("POST", "/push", "Ok(Push)");
+        check("POST", "/a/b", "Ok(Push)");
+        check("GET", HEALTH_PATH, "Ok(Health)");
+        check("HEAD", HEALTH_PATH, "Ok(Health)");
         for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW", "post"] {
-            check(method, notify::PATH, Route::WrongMethod { allow: "POST" });
-            check(method, "/push", Route::WrongMethod { allow: "POST" });
+            check(method, notify::PATH, r#"Err(WrongMethod { allow: "POST" })"#);
+            check(method, "/push", r#"Err(WrongMethod { allow: "POST" })"#);
         }
         for method in ["POST", "PUT", "get"] {
-            check(method, HEALTH_PATH, Route::WrongMethod { allow: "GET, HEAD" });
+            check(method, HEALTH_PATH, r#"Err(WrongMethod { allow: "GET, HEAD" })"#);
         }
         for path in
             ["/", "", "*", "//push", "/push/", "/Push", "/_matrix/push/v1/notify/", "/_matrix/push/v1", "/healthy"]
         {
-            check("POST", path, Route::WrongPath);
+            check("POST", path, "Err(WrongPath)");
         }
     }
 }

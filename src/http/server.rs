@@ -24,7 +24,7 @@ use super::{
 };
 use crate::intake::Intake;
 
-/// Pause after a connection could not be accepted, mostly for want of file descriptors.
+/// Pause after a connection could not be accepted, mostly because no file descriptor was left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The endpoint. A handle: clones are the same server, and its limits hold for all of its addresses together.
@@ -151,7 +151,7 @@ impl ServerState {
                     is_failing = false;
                     let tls = tls.borrow().clone();
                     if self.open(stream, peer, tls, &mut connections, keep_alive.subscribe()) {
-                        // Whoever was told to close does so before more are accepted: open files stay bounded too.
+                        // The evicted connection closes before more are accepted: this bounds open files too.
                         tokio::task::yield_now().await;
                     }
                 }

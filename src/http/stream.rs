@@ -60,7 +60,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = match own_refusal(buf).map(answer::not_http) {
             // It is short, and the last thing that is written: if not all of it is taken at once, nobody reads it.
-            Some(refusal) => Pin::new(&mut self.inner).poll_write(cx, &refusal).map_ok(|_| buf.len()),
+            Some(refusal) => Pin::new(&mut self.inner).poll_write(cx, refusal.as_bytes()).map_ok(|_| buf.len()),
             None => Pin::new(&mut self.inner).poll_write(cx, buf),
         };
         self.in_time(written, cx)

@@ -89,7 +89,7 @@ pub(super) fn stored(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Nobody has more unread messages, so no sum over rooms overflows.
+/// The largest count that is stored, so that no sum over rooms overflows.
 pub(super) const MAX_COUNT: u64 = u32::MAX as u64;
 
 fn bounded(count: i64) -> u64 {

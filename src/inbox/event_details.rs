@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     accounts::CountsScope,
-    notice::NoticeId,
+    notice::{NoticeId, RoomKey},
     push::{
         event::{Meaning, meaning},
         notify::{Notification, Tweaks},
@@ -73,21 +73,15 @@ fn wanted(db: &Connection, before: NoticeId, limit: usize) -> rusqlite::Result<V
         FROM notice n INDEXED BY notice_lacks_details CROSS JOIN account a ON a.id = n.account
         WHERE n.lacks_details = 1 AND n.id < ?1 ORDER BY n.id DESC LIMIT ?2",
     )?;
-    let mut rows = query.query((before.0, stored(limit as u64)))?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let room = codec::room_key(row, 0)?;
+    let found = query.query_map((before.0, stored(limit as u64)), |row| {
+        let RoomKey { account, room } = codec::room_key(row, 0)?;
         // Only a damaged row has none.
-        let (Some(room_id), Some(event_id)) = (room.room.id(), codec::text(row, 3)?) else { continue };
-        found.push(WantedDetails {
-            notice: codec::id(row, 2)?,
-            room_id: room_id.to_owned(),
-            account: room.account,
-            event_id,
-            received_at: codec::time(row, 4)?,
-        });
-    }
-    Ok(found)
+        let ids = room.id().map(ToOwned::to_owned).zip(codec::text(row, 3)?);
+        let Some((room_id, event_id)) = ids else { return Ok(None) };
+        let (notice, received_at) = (codec::id(row, 2)?, codec::time(row, 4)?);
+        Ok(Some(WantedDetails { notice, account, room_id, event_id, received_at }))
+    })?;
+    found.filter_map(Result::transpose).collect()
 }
 
 fn add(

@@ -271,7 +271,7 @@ impl Inbox {
         self.ask(|worker| Ok(worker.take_incident())).await
     }
 
-    /// What the room's popup is made from, with so many of its newest notices; `None` when nothing in it is unread.
+    /// What the room's popup is made from, with its newest `lines` notices; `None` when nothing in it is unread.
     ///
     /// # Errors
     /// When the database cannot be read.

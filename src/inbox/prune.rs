@@ -12,7 +12,7 @@ use super::{
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
-/// Rows, by which retries are recognised, are kept at least so long.
+/// Minimum age of rows that are deleted: until then retries are recognised by them.
 const KEEP_ROWS_DAYS: u32 = 40;
 
 /// Notices looked at in one step, which is one commit: a request waits no longer than that takes.
@@ -24,13 +24,13 @@ const SPARE_PAGES: i64 = 256;
 /// Pages given back to the system in one step.
 const SHRINK_STEP: i64 = 128;
 
-/// How far the clock may jump and still be believed at once.
+/// The largest clock jump that is trusted at once.
 const JUMP: i64 = 2 * DAY;
 
-/// Running time after which a clock that jumped further is believed.
+/// Running time after which a larger jump is trusted.
 const DOUBT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Running time between two savings of the clock.
+/// Interval for saving the clock.
 const SAVE_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 /// The setting that keeps the clock from one run to the next.
@@ -44,7 +44,7 @@ struct Clock {
     trusted: Option<i64>,
     /// The wall clock when it was last seen.
     wall: i64,
-    /// For so long the wall clock has kept a time that is not believed.
+    /// How long the wall clock has kept a time that is not trusted.
     agreed: Duration,
     /// When it was last seen in this run.
     seen: Option<Instant>,

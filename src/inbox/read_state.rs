@@ -1,6 +1,6 @@
 //! What happens to recorded notices: shown, settled, read, edited, redacted.
 //!
-//! Whoever reads a notice that still waits settles it, and a call that is read is over. Where texts are not kept, a
+//! Reading a waiting notice settles it; reading a call ends it. Where texts are not kept, a
 //! notice loses its text when it is read: until then a popup may have to be made from it once more.
 
 use rusqlite::{Connection, named_params};

@@ -256,7 +256,7 @@ pub(super) const ROOM_DIGEST: &str = "
     WHERE read = 0 AND kind = 0 AND presentation IN (0, 1) AND room = :room
         AND account = (SELECT id FROM account WHERE name = :account) AND id <= :up_to";
 
-/// What the room's popup is made from: of the notices up to this one, if any is given. It has so many of the newest.
+/// What the room's popup is made from: the notices up to `up_to`, with the newest `lines` of them.
 pub(super) fn room_digest(
     db: &Connection,
     key: &RoomKey,

@@ -51,22 +51,22 @@ pub(super) struct Worker {
     database: Option<Connection>,
     /// The database's files as our last commit has left them.
     files: Option<Files>,
-    /// These were changed from outside: what is there now is to be judged.
+    /// The files as they were before another program changed them: what is there now must be verified.
     suspected: Option<Files>,
-    /// The highest number of a notice in the database that this run has used, which ought to be there.
+    /// The highest notice number that the open database must contain; lower: it was replaced or truncated.
     expected: Option<i64>,
     pruning: Pruning,
     changed: ChangedSignal,
     /// Raised when there may be notices of which only the ids are known.
     wanting: Arc<Notify>,
-    /// Of commits that failed, and may be on disk nevertheless: a retry of their pushes then finds nothing to do.
+    /// Changes of failed commits, which may be on disk nevertheless: a retry of their pushes then changes nothing.
     in_doubt: Changes,
     /// The last write failed.
     is_failing: bool,
-    /// All that the log holds is known to be synced. Not so after a start: the last run may have been killed before.
+    /// Everything in the WAL is known to be synced. Unknown after a start: the last run may have been killed before.
     is_synced: bool,
-    /// No notice that was answered for has a higher number. Those of a new database begin after it: a popup of an old
-    /// one is never taken for that of a new one.
+    /// The highest notice number of this run. A new database continues after it, so that popups of the old one never match
+    /// new notices.
     newest: i64,
     incidents: VecDeque<Incident>,
     /// When a file was last set aside.
@@ -75,7 +75,7 @@ pub(super) struct Worker {
     is_closing: bool,
 }
 
-/// Tells that a snapshot would differ from the last one: once, until the next is asked for.
+/// Signals that a snapshot would differ from the last one: once, until the next is taken.
 struct ChangedSignal {
     notify: Arc<Notify>,
     is_raised: bool,
@@ -91,7 +91,7 @@ impl ChangedSignal {
 
 /// Why a transaction failed.
 enum TransactionError {
-    /// The database cannot be opened, locked or committed to: the next transaction will fare no better.
+    /// The database cannot be opened, locked or committed to: the next transaction would fail too.
     Database(InboxError),
     /// Something within it failed.
     Work(InboxError),
@@ -134,7 +134,7 @@ impl Worker {
                 // It has been set aside: what follows begins the new one.
                 InboxError::Damaged { .. } => {}
                 InboxError::Unusable { .. } | InboxError::Closed => {
-                    // Whoever asks for a snapshot is told why.
+                    // The next request tries again and reports why.
                     worker.is_failing = true;
                 }
             }
@@ -164,7 +164,7 @@ impl Worker {
                     Request::Run(work) => others.push(work),
                 }
             }
-            // Whoever needs an order waits for the answer, so the pushes can go first.
+            // A caller that needs an order waits for each answer, so pushes can go first.
             self.record(pushes);
             for work in others {
                 work(&mut self);
@@ -231,7 +231,7 @@ impl Worker {
         }
     }
 
-    /// Takes a snapshot, or whatever else tells of all that has changed: from now on the signal is raised again.
+    /// Takes a snapshot. Later changes raise the signal again.
     pub(super) fn snapshot<T>(
         &mut self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -331,7 +331,7 @@ impl Worker {
                 Ok(value)
             }
             Err(error) => {
-                // Not before something succeeds: who is told would ask in vain.
+                // Signalled with the next success: until then a snapshot would fail too.
                 self.in_doubt.merge(Changes { newest: 0, ..changes });
                 if !std::mem::replace(&mut self.is_failing, true) {
                     tracing::error!("{error}");
@@ -341,7 +341,7 @@ impl Worker {
         }
     }
 
-    /// Tells what a transaction has changed.
+    /// Signals what a transaction has changed.
     fn announce(&mut self, changes: Changes) {
         if changes.newest > self.newest {
             (self.newest, self.expected) = (changes.newest, Some(changes.newest));
@@ -381,8 +381,8 @@ impl Worker {
         Ok(value)
     }
 
-    /// Closes the database if somebody else has touched its files since our last commit. What is there now is opened
-    /// and judged by the next use.
+    /// Closes the database if another program has changed its files since our last commit. The next use opens and
+    /// verifies what is there.
     fn close_if_changed(&mut self) -> Result<(), InboxError> {
         if self.database.is_some() && self.files != Some(self.current_files()?) {
             tracing::warn!("{}: the files have changed from outside", self.path.display());
@@ -397,7 +397,7 @@ impl Worker {
         Files::look(&self.path).map_err(|error| database::unusable(&self.path, &error))
     }
 
-    /// A commit has succeeded: whether it went to the files that are there.
+    /// Checks that a successful commit went to the files that have the names now.
     fn note_commit(&mut self) -> Result<(), InboxError> {
         let files = self.current_files()?;
         if self.files.as_ref().is_some_and(|before| !files.are_same(before)) {

@@ -27,7 +27,7 @@ pub const MAX_TEXT_LINES: usize = 14;
 /// The most lines of a popup's text that tells of only a few messages.
 const MAX_LINES_OF_FEW: usize = 8;
 
-/// So many lines of the newest message are shown, however many others are.
+/// The minimum number of lines for the newest message.
 const MIN_MESSAGE_LINES: usize = 3;
 
 /// The most characters of a line for the menu.
@@ -238,7 +238,7 @@ pub fn body(notice: &Notice) -> String {
     text::history(&said, MAX_BODY_CHARS, MAX_BODY_LINES)
 }
 
-/// A title of at most so many characters, with the account's name at its end if there are several.
+/// A title of at most `max_chars` characters, with the account's name at its end if there are several.
 fn title(headline: &str, notice: &Notice, options: RenderOptions, max_chars: usize) -> String {
     if !options.names_account {
         return text::composed(headline, max_chars, 1);

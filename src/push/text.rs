@@ -9,6 +9,9 @@ use std::borrow::Cow;
 
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeEmoji as _, UnicodeGeneralCategory as _};
 
+/// The end of an escape sequence with a string in it is looked for in so many characters.
+const MAX_ESCAPED_STRING: usize = 256;
+
 /// More combining marks than this on one character are dropped.
 const MAX_MARKS: usize = 4;
 
@@ -165,11 +168,18 @@ fn bounded(text: &str, rules: Rules) -> String {
         is_isolating: false,
         rules,
     };
-    for (at, character) in text.char_indices() {
-        let after = &text[at + character.len_utf8()..];
-        if character == BLACK_FLAG {
-            output.flag_tags = flag_tags(after);
-        }
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let after = &rest[character.len_utf8()..];
+        rest = match character {
+            '\u{1b}' => after_escape(after),
+            '\u{9b}' => after_parameters(after),
+            BLACK_FLAG => {
+                output.flag_tags = flag_tags(after);
+                after
+            }
+            _ => after,
+        };
         let next = Gap::of(character, rules.max_lines);
         if next != Gap::None {
             output.space(character, next);
@@ -397,6 +407,30 @@ fn is_invisible(character: char) -> bool {
         _ if u32::from(character) & 0xfffe == 0xfffe => true,
         _ => matches!(character.general_category(), GeneralCategory::Control | GeneralCategory::Format),
     }
+}
+
+/// The rest of a text after an escape sequence whose ESC has been read.
+fn after_escape(text: &str) -> &str {
+    let Some(kind) = text.chars().next() else { return text };
+    let after = &text[kind.len_utf8()..];
+    match kind {
+        '[' => after_parameters(after),
+        // A string for the terminal (its title, a link), up to BEL or ESC \. Without an end it is shown.
+        ']' | 'P' | 'X' | '^' | '_' => {
+            let mut string = after.char_indices().take(MAX_ESCAPED_STRING);
+            let end = string.find_map(|(at, _)| {
+                ["\u{7}", "\u{1b}\\", "\u{9c}"].iter().find_map(|end| after[at..].strip_prefix(end))
+            });
+            end.unwrap_or(after)
+        }
+        _ => text,
+    }
+}
+
+/// The rest of a text after the parameters and the final character of a control sequence.
+fn after_parameters(text: &str) -> &str {
+    let rest = text.trim_start_matches(|c: char| matches!(c, ' '..='?'));
+    rest.strip_prefix(|c: char| matches!(c, '@'..='~')).unwrap_or(rest)
 }
 
 #[cfg(test)]

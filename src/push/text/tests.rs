@@ -35,12 +35,22 @@ fn a_line_is_one_line_without_anything_that_acts() {
 }
 
 #[test]
-fn what_begins_an_escape_sequence_is_removed() {
-    assert_eq!(line("\u{1b}[1;31mred\u{9b}0m \u{1b}]0;title\u{7}", 40), "[1;31mred0m ]0;title");
+fn escape_sequences_are_removed_whole() {
+    let check = |text: &str, expected: &str| assert_eq!(line(text, 40), expected, "{text:?}");
+    check("\u{1b}[1;31mred\u{1b}[0m", "red");
+    check("\u{9b}31mred", "red");
+    check("\u{1b}]0;title\u{7}text", "text");
+    check("\u{1b}]8;;http://x\u{1b}\\link\u{1b}]8;;\u{1b}\\", "link");
+    check("\u{1b}]0;no end", "0;no end");
+    check("\u{1b}(B\u{1b}", "(B");
+    check("\u{1b}\u{1b}[31\u{1b}[mx", "x");
+    check("\u{1b}[31é", "é");
 }
 
 #[test]
 fn a_text_made_of_beginnings_costs_no_more_than_its_length() {
+    assert_eq!(line(&"\u{1b}]".repeat(32 * 1024), 40), "");
+    assert_eq!(line(&"\u{1b}[".repeat(32 * 1024), 40), "");
     assert_eq!(line(&"\u{301}\u{200d}".repeat(32 * 1024), 40), "");
 }
 
