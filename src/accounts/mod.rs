@@ -25,11 +25,11 @@ pub use self::{
 /// How long a name may be, in characters.
 pub const MAX_NAME_CHARS: usize = 64;
 /// How long an `app_id` may be, in characters (the specification's limit).
-pub const MAX_APP_ID_CHARS: usize = 64;
+const MAX_APP_ID_CHARS: usize = 64;
 /// How long a `pushkey` may be, in bytes (the specification's limit).
-pub const MAX_PUSHKEY_BYTES: usize = 512;
+const MAX_PUSHKEY_BYTES: usize = 512;
 /// How many accounts there may be. More than anybody has, few enough for a menu line and a row in `status` each.
-pub const MAX_ACCOUNTS: usize = 64;
+const MAX_ACCOUNTS: usize = 64;
 
 /// The name of the account that a first start makes; the first sign-in takes it over.
 pub const FIRST_ACCOUNT: &str = "home";

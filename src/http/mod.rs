@@ -16,10 +16,7 @@ pub mod tls;
 
 use std::time::Duration;
 
-pub use self::{
-    requests::HEALTH_PATH,
-    server::{Server, Serving},
-};
+pub use self::server::{Server, Serving};
 
 /// The bounds of the endpoint. A connection carries one request at a time, so `connections` bounds the requests too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use super::{
 use crate::push::notify;
 
 /// Says whether a push could be accepted now.
-pub const HEALTH_PATH: &str = "/health";
+const HEALTH_PATH: &str = "/health";
 
 /// What a request is for.
 #[derive(Debug)]
