@@ -62,18 +62,8 @@ impl Request {
     /// How long it is to be waited for what it asks, beyond the time that any answer may take; `None`: it asks for
     /// something that is there.
     fn waits(&self) -> Option<Duration> {
-        match self {
-            Self::WaitForPush { seconds, .. } => Some(Duration::from_secs((*seconds).into())),
-            Self::Status
-            | Self::Clear
-            | Self::ClearAccount { .. }
-            | Self::Pause { .. }
-            | Self::Resume
-            | Self::ReloadAccounts
-            | Self::ReloadAutostart
-            | Self::ReloadConfiguration
-            | Self::BeginSample => None,
-        }
+        let Self::WaitForPush { seconds, .. } = self else { return None };
+        Some(Duration::from_secs((*seconds).into()))
     }
 }
 

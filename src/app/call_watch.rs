@@ -139,9 +139,11 @@ impl Watcher {
             None => self.sessions.open(sign_in, DEADLINE).await?,
         };
         let answer = signed_in.client.newest_events(&call.room_id, limit).await;
-        let is_unknown_token = answer.as_ref().is_err_and(HomeserverError::is_unknown_token);
-        // The next look has a token that is known.
-        let signed_in = if is_unknown_token { self.sessions.renew(sign_in, &signed_in).await? } else { signed_in };
+        let signed_in = match &answer {
+            // The next look has a token that is known.
+            Err(error) if error.is_unknown_token() => self.sessions.renew(sign_in, &signed_in, error).await?,
+            Ok(_) | Err(_) => signed_in,
+        };
         self.clients.insert(call.account.clone(), signed_in);
         Ok(answer?)
     }
@@ -167,8 +169,11 @@ impl Progress {
             SessionError::Homeserver(HomeserverError::Refused(refusal)) => {
                 wait = wait.max(refusal.retry_after.unwrap_or_default());
             }
-            SessionError::Homeserver(_) | SessionError::Over(_) | SessionError::Secrets(_) | SessionError::OAuth(_) => {
-            }
+            SessionError::Homeserver(_)
+            | SessionError::Over(_)
+            | SessionError::NoToken(_)
+            | SessionError::Secrets(_)
+            | SessionError::OAuth(_) => {}
         }
         self.due = Instant::now() + wait;
     }
@@ -287,6 +292,7 @@ mod tests {
             errcode: "M_LIMIT_EXCEEDED".to_owned(),
             error: String::new(),
             retry_after: Some(Duration::from_secs(90)),
+            soft_logout: false,
         };
         assert_eq!(wait(HomeserverError::Refused(Box::new(refusal))).0, Duration::from_secs(90));
         progress.succeeded();

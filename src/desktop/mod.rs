@@ -134,7 +134,7 @@ pub enum DesktopEvent {
     Tray(tray_view::TrayAction),
     /// The person opens the tray's menu.
     MenuOpened,
-    /// Whether the screen is locked; `None` when nobody can say.
+    /// Whether the screen is locked; `None` when unknown.
     ScreenLock(Option<bool>),
     /// The session's services can be reached again, after they could not.
     SessionReturned,

@@ -80,7 +80,7 @@ pub(super) fn sound(row: &Row<'_>, column: usize) -> rusqlite::Result<SoundTweak
 
 /// A room, of two columns: the account's name and the room.
 pub(super) fn room_key(row: &Row<'_>, column: usize) -> rusqlite::Result<RoomKey> {
-    let room = text(row, column + 1)?.as_deref().map_or(Room::Unknown, Room::from_stored);
+    let room = Room::from_stored(text(row, column + 1)?.unwrap_or_default());
     Ok(RoomKey { account: text(row, column)?.unwrap_or_default(), room })
 }
 
@@ -89,7 +89,7 @@ pub(super) fn stored(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Nobody has more unread messages, so no sum over rooms overflows.
+/// The largest count that is stored, so that no sum over rooms overflows.
 pub(super) const MAX_COUNT: u64 = u32::MAX as u64;
 
 fn bounded(count: i64) -> u64 {
@@ -176,9 +176,9 @@ pub(super) fn notice_by_id(db: &Connection, id: NoticeId) -> rusqlite::Result<Op
 
 /// A recorded event that a push refers to or repeats.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Known {
+pub(super) struct KnownEvent {
     pub(super) id: i64,
-    pub(super) room: String,
+    pub(super) room: Room,
     pub(super) kind: Kind,
     pub(super) read: bool,
     pub(super) redacted: bool,
@@ -199,7 +199,7 @@ macro_rules! known_query {
 pub(super) const EVENT_BY_ID: &str = known_query!("event_id = ?2");
 pub(super) const EVENT_BY_PUSH_ID: &str = known_query!("push_id = ?2");
 
-impl Known {
+impl KnownEvent {
     /// Finds the account's event with this id.
     pub(super) fn by_event_id(db: &Connection, account: i64, event_id: &str) -> rusqlite::Result<Option<Self>> {
         Self::find(db, EVENT_BY_ID, account, event_id)
@@ -216,7 +216,7 @@ impl Known {
                 let missed_calls = integer(row, 7)?.map(bounded);
                 Ok(Self {
                     id: number(row, 0)?,
-                    room: text(row, 1)?.unwrap_or_default(),
+                    room: Room::from_stored(text(row, 1)?.unwrap_or_default()),
                     kind: kind(row, 2)?,
                     read: flag(row, 3)?,
                     redacted: flag(row, 4)?,

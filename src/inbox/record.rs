@@ -7,7 +7,7 @@ use super::{
     Delivery, Recipient,
     accounts::{self, Account},
     calls::{self, Ring, Times},
-    codec::{Kind, Known, stored},
+    codec::{Kind, KnownEvent, stored},
     read_state,
     transaction::Write,
 };
@@ -25,7 +25,7 @@ pub(super) fn record(write: &mut Write<'_>, delivery: &Delivery) -> rusqlite::Re
     let push = &*delivery.notification;
     let arrival = Arrival {
         push,
-        room: Room::of_push(push).to_stored(),
+        room: Room::of_push(push),
         meaning: push.is_event().then(|| meaning(push.event_type.as_deref(), content(push))),
         counts: push.counts.filter(|_| !delivery.is_sample).map(accounts::bounded),
         received_at: delivery.received_at.as_millisecond(),
@@ -47,8 +47,7 @@ fn lacks_details(push: &Notification) -> bool {
 /// A push, and what is the same for each of its recipients.
 struct Arrival<'a> {
     push: &'a Notification,
-    /// As stored.
-    room: String,
+    room: Room,
     /// What its event means; `None`: it has no event, only numbers.
     meaning: Option<Meaning>,
     counts: Option<Counts>,
@@ -108,10 +107,10 @@ impl Arrival<'_> {
     }
 
     /// What was recorded already when this push is a retry.
-    fn find_known(&self, write: &Write<'_>, account: i64) -> rusqlite::Result<Option<Known>> {
+    fn find_known(&self, write: &Write<'_>, account: i64) -> rusqlite::Result<Option<KnownEvent>> {
         match (&self.push.event_id, &self.push.id) {
-            (Some(event_id), _) => Known::by_event_id(write.db, account, event_id),
-            (None, Some(push_id)) => Known::by_push_id(write.db, account, push_id),
+            (Some(event_id), _) => KnownEvent::by_event_id(write.db, account, event_id),
+            (None, Some(push_id)) => KnownEvent::by_push_id(write.db, account, push_id),
             (None, None) => Ok(None),
         }
     }
@@ -126,7 +125,7 @@ impl Arrival<'_> {
         counts: Counts,
     ) -> rusqlite::Result<()> {
         let is_of_room = recipient.counts == CountsScope::Room && self.push.room_id.is_some();
-        let room = is_of_room.then_some(&*self.room);
+        let room = is_of_room.then_some(self.room.as_str());
         let before = account.numbers.unread;
         account.count(write.db, counts, room)?;
         let has_fallen = account.numbers.unread < before && recipient.user_id.is_none();
@@ -172,7 +171,7 @@ impl Arrival<'_> {
                 if !meaning.rings_for(recipient.user_id.as_deref()) {
                     call.state = CallState::Over;
                 }
-                let caller = (account, &*self.room, sender);
+                let caller = (account, self.room.as_str(), sender);
                 if call.state == CallState::Ringing && calls::redial(write, caller, &call, self.received_at)? {
                     return Ok(Draft { content: kept, ..hidden });
                 }
@@ -186,20 +185,20 @@ impl Arrival<'_> {
                 }
             }
             Meaning::CallOver { call_id, ending } => {
-                let call = (account, &*self.room, &**call_id);
+                let call = (account, self.room.as_str(), &**call_id);
                 calls::end_by_event(write, call, (*ending, sender))?;
                 Draft { content: kept, ..hidden }
             }
             Meaning::Redaction { event_id } => {
                 if let Some(event_id) = event_id
-                    && let Some(event) = Known::by_event_id(write.db, account, event_id)?
+                    && let Some(event) = KnownEvent::by_event_id(write.db, account, event_id)?
                     && event.room == self.room
                 {
                     read_state::redact(write, &event)?;
                 }
                 Draft { content: kept, ..hidden }
             }
-            Meaning::Edit { event_id, new_content } => match Known::by_event_id(write.db, account, event_id)? {
+            Meaning::Edit { event_id, new_content } => match KnownEvent::by_event_id(write.db, account, event_id)? {
                 // Its text is that of the edited message now, and goes with it when that is redacted.
                 Some(edited) => {
                     if edited.room == self.room && edited.sender.is_some() && edited.sender == self.push.sender {
@@ -236,7 +235,7 @@ impl Arrival<'_> {
             .execute(params![
                 id,
                 account,
-                self.room,
+                self.room.as_str(),
                 draft.kind as i64,
                 draft.presentation as i64,
                 draft.presentation == Presentation::Settled && !(self.is_sample && self.meaning.is_none()),

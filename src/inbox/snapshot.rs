@@ -256,14 +256,14 @@ pub(super) const ROOM_DIGEST: &str = "
     WHERE read = 0 AND kind = 0 AND presentation IN (0, 1) AND room = :room
         AND account = (SELECT id FROM account WHERE name = :account) AND id <= :up_to";
 
-/// What the room's popup is made from: of the notices up to this one, if any is given. It has so many of the newest.
+/// What the room's popup is made from: the notices up to `up_to`, with the newest `lines` of them.
 pub(super) fn room_digest(
     db: &Connection,
     key: &RoomKey,
     up_to: Option<NoticeId>,
     lines: usize,
 ) -> rusqlite::Result<Option<RoomDigest>> {
-    let (room, up_to) = (key.room.to_stored(), up_to.map_or(i64::MAX, |id| id.0));
+    let (room, up_to) = (key.room.as_str(), up_to.map_or(i64::MAX, |id| id.0));
     let parameters = named_params! { ":account": key.account, ":room": room, ":up_to": up_to };
     let (count, highlight, oldest) = db
         .prepare_cached(ROOM_DIGEST)?

@@ -104,6 +104,13 @@ pub fn spell_out(text: &str, spell: impl Fn(char, &mut String)) -> String {
     output
 }
 
+/// The text with a capital letter to begin with.
+#[must_use]
+pub(crate) fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}
+
 /// Escapes in JSON whatever acts, hides or piles up. Outside of its strings there is no such character.
 #[must_use]
 pub fn escape_json(json: &str) -> String {

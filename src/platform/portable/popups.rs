@@ -39,7 +39,7 @@ pub(in crate::platform) trait Presenter {
 /// By which id the system knows the popup with this key. The same in each run: a popup of an earlier one is replaced.
 pub(in crate::platform) fn id_of(key: &PopupKey) -> u32 {
     let parts = match key {
-        PopupKey::Room(room) => ["room", &room.account, &room.room.to_stored()].join("\0"),
+        PopupKey::Room(room) => ["room", &room.account, room.room.as_str()].join("\0"),
         PopupKey::Call(NoticeId(number)) => format!("call\0{number}"),
         PopupKey::Summary => "summary".to_owned(),
         PopupKey::Own(own) => format!("own\0{own:?}"),
