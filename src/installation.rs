@@ -35,7 +35,7 @@ fn number(file: &Path) -> io::Result<String> {
         return Ok(number);
     }
     let mut bits = [0; BYTES];
-    getrandom::fill(&mut bits)?;
+    getrandom::fill(&mut bits).map_err(|error| io::Error::other(error.to_string()))?;
     files::replace_private(file, URL_SAFE_NO_PAD.encode(bits).as_bytes())?;
     // Another process may have written its own: the file's is the one that counts.
     read(file)?.ok_or_else(|| io::ErrorKind::InvalidData.into())
