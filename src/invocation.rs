@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    path::{Path, PathBuf},
+    path::{MAIN_SEPARATOR, Path, PathBuf},
     sync::LazyLock,
 };
 
@@ -32,11 +32,11 @@ fn command_for(program: &Path, path: &std::ffi::OsStr) -> String {
         return NAME.to_owned();
     }
     let text = program.display().to_string();
-    let is_plain = text.chars().all(|c| c.is_alphanumeric() || "/:._-+@".contains(c) || cfg!(windows) && c == '\\');
-    match (is_plain, cfg!(windows)) {
+    let is_plain = text.chars().all(|c| c.is_alphanumeric() || "/:._-+@".contains(c) || c == MAIN_SEPARATOR);
+    match (is_plain, MAIN_SEPARATOR) {
         (true, _) => text,
-        (false, true) => format!("\"{text}\""),
-        (false, false) => shell_word(&text),
+        (false, '\\') => format!("\"{text}\""),
+        (false, _) => shell_word(&text),
     }
 }
 
