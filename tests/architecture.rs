@@ -199,10 +199,9 @@ fn only_platform_is_unsafe_and_says_why() {
 
 #[test]
 fn pushkeys_are_compared_in_constant_time() {
-    // Not in `validate`: there is no stranger who could learn anything from how long that takes.
     forbid(
         "a pushkey from a push is compared in constant time, in accounts::admit",
-        |path| ["accounts", "http", "intake"].iter().any(|m| within(m)(path)) && path != "accounts/validate.rs",
+        |path| ["accounts", "http", "intake"].iter().any(|m| within(m)(path)),
         &["pushkey ==", "pushkey !=", "pushkey.eq(", "== device.pushkey", "== &device.pushkey", "pushkey.cmp("],
     );
     let admit = sources().into_iter().find(|(path, _)| path == "accounts/admit.rs").expect("it is there").1;

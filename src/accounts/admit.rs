@@ -1,9 +1,9 @@
 //! Which devices of a push are ours (pure).
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, hash::BuildHasher as _, sync::Arc};
 
-use ring::digest::{Context, SHA256};
 use serde::Serialize;
+use subtle::ConstantTimeEq as _;
 
 use super::{Account, Accounts};
 use crate::push::notify::{Device, Tweaks};
@@ -54,9 +54,9 @@ impl Accounts {
         let mut accepted: Vec<(Arc<Account>, Tweaks)> = Vec::new();
         let mut unknown: Vec<&str> = Vec::new();
         for device in devices {
-            match self.positions.get(&index_key(&device.app_id, &device.pushkey)) {
-                Some(position) if is_accepted[*position] => {}
-                Some(&position) => {
+            match self.position_of(device) {
+                Some(position) if is_accepted[position] => {}
+                Some(position) => {
                     is_accepted[position] = true;
                     accepted.push((Arc::clone(&self.known[position]), device.tweaks.clone()));
                 }
@@ -73,14 +73,15 @@ impl Accounts {
         let rejected = unknown.into_iter().filter(|pushkey| told.insert(pushkey)).map(str::to_owned).collect();
         Admission::Decided { accepted, rejected: Rejected(rejected) }
     }
-}
 
-/// What an account is found by: a digest, so that the time of a lookup tells nothing of how much of a pushkey was right.
-pub(super) fn index_key(app_id: &str, pushkey: &str) -> Vec<u8> {
-    let mut context = Context::new(&SHA256);
-    // No account has the separator in its app_id or pushkey.
-    for part in [app_id, "\0", pushkey] {
-        context.update(part.as_bytes());
+    /// Found by a hash with a random key (`SipHash`): a sender can neither make devices that share one with an account,
+    /// nor learn from the time of a lookup how much of a pushkey was right.
+    fn position_of(&self, device: &Device) -> Option<usize> {
+        let hash = self.hash_key.hash_one((&*device.app_id, &*device.pushkey));
+        self.positions.get(&hash)?.iter().copied().find(|position| {
+            let account = &self.known[*position];
+            let is_same_key = account.pushkey.as_bytes().ct_eq(device.pushkey.as_bytes());
+            bool::from(is_same_key) && account.app_id == device.app_id
+        })
     }
-    context.finish().as_ref().to_vec()
 }

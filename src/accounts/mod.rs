@@ -10,7 +10,13 @@ mod format;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, fmt, path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::{BuildHasher as _, RandomState},
+    path::Path,
+    sync::Arc,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
@@ -84,8 +90,9 @@ impl fmt::Debug for Account {
 #[derive(Debug, Clone)]
 pub struct Accounts {
     known: Vec<Arc<Account>>,
-    /// Where in `known` an account is, by [`admit::index_key`].
-    positions: HashMap<Vec<u8>, usize>,
+    /// Where in `known` accounts are, by a hash of `app_id` and `pushkey` with this key.
+    positions: HashMap<u64, Vec<usize>>,
+    hash_key: RandomState,
     /// Why accounts may be missing from `known`: `accounts.toml` could not be read, or is not as it was written.
     unreadable: Option<Arc<str>>,
 }
@@ -138,9 +145,12 @@ impl Accounts {
 
     /// Of accounts that were checked: each is valid, and none clashes with another.
     fn of(list: Vec<Account>) -> Self {
-        let key = |account: &Account| admit::index_key(&account.app_id, &account.pushkey);
-        let positions = list.iter().zip(0..).map(|(account, position)| (key(account), position)).collect();
-        Self { known: list.into_iter().map(Arc::new).collect(), positions, unreadable: None }
+        let hash_key = RandomState::new();
+        let mut positions = HashMap::<_, Vec<_>>::new();
+        for (account, position) in list.iter().zip(0..) {
+            positions.entry(hash_key.hash_one((&*account.app_id, &*account.pushkey))).or_default().push(position);
+        }
+        Self { known: list.into_iter().map(Arc::new).collect(), positions, hash_key, unreadable: None }
     }
 }
 
@@ -227,7 +237,7 @@ fn check(account: &Account, others: &[Account]) -> Result<(), AccountsError> {
     if others.iter().any(|other| other.name == *name) {
         return clash(format!("there is an account \"{name}\" already: names are unique"));
     }
-    if let Some(other) = others.iter().find(|other| other.app_id == *app_id && other.pushkey == *pushkey) {
+    if let Some(other) = others.iter().find(|other| (&other.app_id, &other.pushkey) == (app_id, pushkey)) {
         return clash(format!(
             "the account \"{}\" has the same app_id and pushkey: each pair is one account's",
             other.name

@@ -86,7 +86,7 @@ impl<'i> Document<'i> {
             if !known.iter().any(|(known, _)| *known == name) {
                 unknown.push((section.span().start, None, name));
             } else if let DeValue::Table(table) = value.get_ref() {
-                let is_known = |key: &str| known.iter().any(|known| *known == (name, key));
+                let is_known = |key: &str| known.contains(&(name, key));
                 let keys = table.keys().filter(|key| !is_known(key.get_ref()));
                 unknown.extend(keys.map(|key| (key.span().start, Some(name), key.get_ref().as_ref())));
             } else {

@@ -285,20 +285,20 @@ impl Files {
 
     /// Whether the database is another than before, and the log is still that of the one before.
     pub(super) fn has_log_of_another(&self, before: &Self) -> bool {
-        let ((database, log), (database_before, log_before)) = (self.identities(), before.identities());
-        log.is_some() && log == log_before && database != database_before
+        self.log.is_some()
+            && identity(&self.log) == identity(&before.log)
+            && identity(&self.database) != identity(&before.database)
     }
 
     /// Whether they are the same files as before, whatever was written to them.
     pub(super) fn are_same(&self, before: &Self) -> bool {
-        let ((database, log), (database_before, log_before)) = (self.identities(), before.identities());
-        database == database_before && (log_before.is_none() || log == log_before)
+        identity(&self.database) == identity(&before.database)
+            && (before.log.is_none() || identity(&self.log) == identity(&before.log))
     }
+}
 
-    fn identities(&self) -> (Option<(u64, u64)>, Option<(u64, u64)>) {
-        let identity = |state: &Option<FileState>| state.as_ref().map(|state| state.identity);
-        (identity(&self.database), identity(&self.log))
-    }
+fn identity(state: &Option<FileState>) -> Option<(u64, u64)> {
+    state.as_ref().map(|state| state.identity)
 }
 
 impl FileState {
