@@ -2,7 +2,7 @@
 
 pub use super::host::{Disk, check_writable, disk};
 #[cfg(target_os = "linux")]
-pub use super::linux::probe::{has_sound_card, surroundings};
+pub use super::linux::probe::surroundings;
 
 /// A part of the desktop, as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,11 +46,4 @@ pub async fn surroundings() -> Surroundings {
         screen_lock: Seen::Unknown,
         keyring: Seen::Unknown,
     }
-}
-
-/// Elsewhere, the system knows itself.
-#[cfg(not(target_os = "linux"))]
-#[must_use]
-pub fn has_sound_card() -> bool {
-    true
 }

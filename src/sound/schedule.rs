@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{notice::NoticeId, push::notify::SoundTweak};
+use crate::{backoff::Backoff, notice::NoticeId, push::notify::SoundTweak};
 
 /// From the start of one sound to the next.
 const BETWEEN_SOUNDS: Duration = Duration::from_secs(1);
@@ -13,9 +13,9 @@ const BETWEEN_SOUNDS: Duration = Duration::from_secs(1);
 const MOST_RINGS: usize = 8;
 /// How long a ring waits before it tries again to be heard.
 const RING_RETRY: Duration = Duration::from_secs(5);
-/// How long a device that did not answer is left alone, at first and at most. It doubles each time, for each attempt
-/// may cost a thread that does not end before the device answers.
-const LEFT_ALONE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60 * 60));
+/// How long a device that did not answer is left alone: each attempt may cost a thread that does not end before the
+/// device answers.
+const LEFT_ALONE: Backoff = Backoff::new(Duration::from_secs(10), Duration::from_secs(60 * 60));
 
 /// A sound that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub(super) struct Schedule {
     last_start: Option<Instant>,
     retry_rings_at: Option<Instant>,
     left_alone_until: Option<Instant>,
-    left_alone_for: Option<Duration>,
+    left_alone_for: Option<Backoff>,
 }
 
 impl Schedule {
@@ -121,10 +121,7 @@ impl Schedule {
         self.dropped(job);
         self.retry_rings_at = Some(now + RING_RETRY);
         if fault == Fault::NoAnswer {
-            let (first, longest) = LEFT_ALONE;
-            let wait = self.left_alone_for.map_or(first, |last| (last * 2).min(longest));
-            self.left_alone_for = Some(wait);
-            self.left_alone_until = Some(now + wait);
+            self.left_alone_until = Some(now + self.left_alone_for.get_or_insert(LEFT_ALONE).next());
         }
     }
 
@@ -244,7 +241,7 @@ mod tests {
         for wait in [10, 20, 40, 80] {
             assert!(schedule.play(&sound("bing"), now));
             schedule.failed(&job(&schedule, now), Fault::NoAnswer, now);
-            assert!(!schedule.play(&sound("bing"), now + Duration::from_secs(wait - 1)));
+            assert!(!schedule.play(&sound("bing"), now + Duration::from_secs(wait * 3 / 4 - 1)));
             now += Duration::from_secs(wait);
         }
         assert!(schedule.play(&sound("bing"), now));

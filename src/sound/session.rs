@@ -238,11 +238,11 @@ mod tests {
     };
 
     use super::*;
-    use crate::{push::notify::SoundTweak, sound::clip::Side};
+    use crate::push::notify::SoundTweak;
 
     fn playback(repeat: bool, volume: f32, samples: Vec<i16>) -> (Playback, Arc<AtomicBool>, Receiver<Signal>) {
         let (channels, sample_rate) = (NonZero::new(2).unwrap(), NonZero::new(1000).unwrap());
-        let clip = Clip { channels, sample_rate, samples, sides: vec![Side::Left, Side::Right] };
+        let clip = Clip { channels, sample_rate, samples };
         let job = Job { serial: 1, sound: SoundTweak::Unusable, repeat };
         let (fading, (signals, inbox)) = (Arc::new(AtomicBool::new(false)), channel());
         (Playback::new(clip, &job, volume, Arc::clone(&fading), signals), fading, inbox)

@@ -1,7 +1,7 @@
 //! What is on the session bus, asked once. Services are called by the unique name of their owner, so that none is
 //! started.
 
-use std::{env, fs, future::Future, time::Duration};
+use std::{env, future::Future, time::Duration};
 
 use tokio::time::timeout;
 use zbus::{Connection, zvariant::OwnedObjectPath};
@@ -44,14 +44,6 @@ pub async fn surroundings() -> Surroundings {
         in_time(keyring(&connection)),
     );
     Surroundings { session_bus: Seen::Present(String::new()), popups, capabilities, tray, screen_lock, keyring }
-}
-
-/// Whether ALSA has anything to play on.
-#[must_use]
-pub fn has_sound_card() -> bool {
-    let is_output = |name: &str| name.starts_with("pcm") && name.ends_with('p');
-    let devices = fs::read_dir("/dev/snd").into_iter().flatten().flatten();
-    devices.into_iter().any(|device| device.file_name().to_str().is_some_and(is_output))
 }
 
 async fn connect(address: Result<BusAddress, String>) -> Result<Connection, String> {
