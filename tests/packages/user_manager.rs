@@ -196,6 +196,23 @@ fn the_user_unit_starts_with_the_session_and_works_under_its_limits() {
     assert_ne!(session.says(&["is-enabled", &unit()]), "enabled");
     session.desktop_begins();
     assert_eq!(session.says(&["is-active", &unit()]), "inactive");
+
+    // The unit of a package is used if it starts this program, else one is made.
+    let home = session.pushbell.home();
+    let own = home.join(format!(".config/systemd/user/{}", unit()));
+    assert!(!own.exists());
+    for (program, is_made) in [(env!("CARGO_BIN_EXE_pushbell"), false), ("/another/pushbell", true)] {
+        let packaged = home.join(format!(".local/share/systemd/user/{}", unit()));
+        fs::create_dir_all(packaged.parent().expect("a directory")).expect("made");
+        let text = format!("[Service]\nExecStart={program} run\n[Install]\nWantedBy=graphical-session.target\n");
+        fs::write(packaged, text).expect("written");
+        session.systemctl(&["daemon-reload"]);
+        let said = session.pushbell(&["autostart", "on"]);
+        assert!(said.contains("systemd user unit") && !said.contains("But"), "{said}");
+        assert_eq!(own.exists(), is_made, "{program}");
+    }
+    session.pushbell(&["autostart", "off"]);
+    assert!(!own.exists() && session.says(&["is-enabled", &unit()]) == "disabled");
 }
 
 #[test]
