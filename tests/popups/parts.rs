@@ -127,6 +127,7 @@ async fn the_screen_is_locked_when_logind_or_a_screen_saver_says_so() {
     let mut desktop = bus.desktop_with_system(BusAddress::parse(&system.address()));
     desktop.session.watch_screen_lock(true);
     while lock(&mut desktop).await != Some(true) {}
+    saver.object_server().interface::<_, ScreenSaver>(PATH).await.expect("the object").get_mut().await.0 = false;
     emit(&saver, PATH, NAME, "ActiveChanged", false).await;
     assert_eq!(lock(&mut desktop).await, Some(false));
 

@@ -366,8 +366,7 @@ impl Line {
         let rule = MatchRule::builder().msg_type(Type::Signal).interface(NAME)?.path(PATH)?.build();
         let signals = bus::signals(&connection, rule).await?;
         let name = NameWatch::start(&connection, NAME).await?;
-        let reply = bus::ask(&connection, BUS, "ListActivatableNames", &()).await?;
-        let is_activatable = reply.body().deserialize::<Vec<String>>()?.iter().any(|name| name == NAME);
+        let is_activatable = bus::is_activatable(&connection, NAME).await?;
         Ok(Self { owner: name.owner.clone(), connection, signals, name, is_activatable })
     }
 

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use notify_rust::{Hint, Timeout};
+use notify_rust::Timeout;
 use zbus::{Connection, Message, zvariant::Value};
 
 use crate::{desktop::CloseReason, identity, present::popup::Popup, push::text::escape_markup};
@@ -57,11 +57,11 @@ pub(super) type Notify<'a> =
 pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, capabilities: Capabilities) -> Notify<'a> {
     let text = if capabilities.markup { escape_markup(&popup.text) } else { Cow::Borrowed(popup.text.as_str()) };
     let actions = if capabilities.actions { popup.actions.as_slice() } else { &[] };
-    let hints = [
-        Hint::Urgency(popup.urgency),
-        Hint::Category(popup.category.to_owned()),
-        Hint::DesktopEntry(identity::APP_ID.to_owned()),
-    ];
+    let hints = HashMap::from([
+        ("urgency", Value::U8(popup.urgency as u8)),
+        ("category", popup.category.into()),
+        ("desktop-entry", identity::APP_ID.into()),
+    ]);
     (
         identity::APP_NAME,
         replaces,
@@ -69,7 +69,7 @@ pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, capabil
         without_nul(Cow::Borrowed(&popup.title)),
         without_nul(text),
         actions.iter().flat_map(|action| [action.id(), action.label()]).collect(),
-        hints.into_iter().filter_map(hint).collect(),
+        hints,
         expire_timeout(popup.timeout),
     )
 }
@@ -80,27 +80,6 @@ fn expire_timeout(timeout: Timeout) -> i32 {
         Timeout::Default => -1,
         Timeout::Never => 0,
         Timeout::Milliseconds(milliseconds) => i32::try_from(milliseconds).unwrap_or(i32::MAX).max(1),
-    }
-}
-
-/// The hints that popups have; the others are none of ours.
-fn hint(hint: Hint) -> Option<(&'static str, Value<'static>)> {
-    match hint {
-        Hint::Urgency(urgency) => Some(("urgency", Value::U8(urgency as u8))),
-        Hint::Category(category) => Some(("category", category.into())),
-        Hint::DesktopEntry(id) => Some(("desktop-entry", id.into())),
-        Hint::ActionIcons(_)
-        | Hint::ImagePath(_)
-        | Hint::Resident(_)
-        | Hint::SoundFile(_)
-        | Hint::SoundName(_)
-        | Hint::SuppressSound(_)
-        | Hint::Transient(_)
-        | Hint::X(_)
-        | Hint::Y(_)
-        | Hint::Custom(..)
-        | Hint::CustomInt(..)
-        | Hint::Invalid => None,
     }
 }
 
