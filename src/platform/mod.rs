@@ -24,6 +24,7 @@ mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
 pub mod network;
+mod opener;
 #[cfg(any(windows, target_os = "macos", test))]
 mod portable;
 pub mod probe;

@@ -11,13 +11,14 @@ use tokio::{
 use super::{
     bus::{Bus, BusAddress, BusState},
     desktop_state, launcher,
-    open::Opener,
+    open::Launcher,
     popups::Popups,
     screen_lock, tray_host,
 };
 use crate::{
     config::OpenWith,
     desktop::{DesktopEvent, LauncherCount, OpenTarget, PopupCall},
+    platform::opener::Opener,
 };
 
 /// How long the last words to docks may take.
@@ -86,7 +87,7 @@ impl Session {
         });
         Self {
             popups: Popups::start(session.clone(), icon, events.clone()),
-            opener: Opener::new(events.clone()),
+            opener: Opener::new(Launcher::new(), events.clone()),
             count,
             launcher: tokio::spawn(launcher::tell(session, counts)),
             watch_lock,
@@ -135,7 +136,9 @@ async fn while_wanted<Part: Future<Output = ()>>(mut wanted: watch::Receiver<boo
     while wanted.wait_for(|wanted| *wanted).await.is_ok() {
         tokio::select! {
             () = part() => {}
-            _ = wanted.wait_for(|wanted| !wanted) => {}
+            unwanted = wanted.wait_for(|wanted| !wanted) => if unwanted.is_err() {
+                return;
+            },
         }
     }
 }

@@ -1,64 +1,23 @@
 //! Opens rooms, addresses and files with the person's own programs. There is never a shell.
 
-use std::{env, process::Stdio, sync::Arc, time::Duration};
+use std::{env, process::Stdio, time::Duration};
 
-use tokio::{
-    process::Command,
-    sync::{Semaphore, mpsc::UnboundedSender},
-    time::timeout,
-};
+use tokio::{process::Command, time::timeout};
 
-use crate::{
-    config::OpenWith,
-    desktop::{
-        DesktopEvent, OpenTarget,
-        links::{self, Opening},
-    },
-    platform::system::launch,
-};
-
-/// Openings under way at a time; a program that was started does not count.
-const MAX_OPENINGS: usize = 4;
+use crate::{desktop::links::Opening, platform::system::launch};
 
 /// What the system has not refused after this was handed over.
 const LAUNCH_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Opens things in the background.
-#[derive(Debug)]
-pub(in crate::platform) struct Opener {
-    openings: Arc<Semaphore>,
-    events: UnboundedSender<DesktopEvent>,
-}
+/// Starts the person's programs.
+#[derive(Debug, Clone)]
+pub(in crate::platform) struct Launcher;
 
-impl Opener {
-    /// Failures are reported as [`DesktopEvent::NotOpened`].
-    pub(in crate::platform) fn new(events: UnboundedSender<DesktopEvent>) -> Self {
-        Self { openings: Arc::new(Semaphore::new(MAX_OPENINGS)), events }
+impl Launcher {
+    /// Opens this. There are no activation tokens here.
+    pub(in crate::platform) async fn open(&self, opening: Opening, _token: Option<String>) -> Result<(), String> {
+        timeout(LAUNCH_DEADLINE, carry_out(opening)).await.unwrap_or(Ok(()))
     }
-
-    /// Opens a target. Returns at once.
-    pub(in crate::platform) fn open(&self, target: &OpenTarget, with: &OpenWith) {
-        let opening = match links::opening(target, with) {
-            Ok(opening) => opening,
-            Err(reason) => return not_opened(&self.events, reason),
-        };
-        let Ok(permit) = Arc::clone(&self.openings).try_acquire_owned() else {
-            let reason = "too much is being opened already: wait a moment, then try again";
-            return not_opened(&self.events, reason.into());
-        };
-        let events = self.events.clone();
-        tokio::spawn(async move {
-            if let Err(reason) = timeout(LAUNCH_DEADLINE, carry_out(opening)).await.unwrap_or(Ok(())) {
-                not_opened(&events, reason);
-            }
-            drop(permit);
-        });
-    }
-}
-
-fn not_opened(events: &UnboundedSender<DesktopEvent>, reason: String) {
-    tracing::warn!("not opened: {reason}");
-    let _ = events.send(DesktopEvent::NotOpened(reason));
 }
 
 async fn carry_out(opening: Opening) -> Result<(), String> {

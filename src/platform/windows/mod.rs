@@ -5,7 +5,6 @@ pub mod console;
 pub mod control_socket;
 pub(super) mod launch;
 pub mod main_loop;
-mod shortcut;
 pub(super) mod system_events;
 pub(super) mod toasts;
 

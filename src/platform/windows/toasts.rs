@@ -17,7 +17,6 @@ use windows::{
 };
 use windows_registry::{CURRENT_USER, Key};
 
-use super::shortcut;
 use crate::{
     desktop::{CloseReason, DesktopEvent, PopupEvent},
     identity,
@@ -57,9 +56,6 @@ impl Toasts {
             .create(&key)
             .and_then(set)
             .map_err(|error| format!(r"HKEY_CURRENT_USER\{key} cannot be written, so there are no popups: {error}"))?;
-        if let Err(error) = shortcut::ensure() {
-            tracing::warn!("no entry in the Start menu, so Windows may show no popups: {error}");
-        }
         let notifier = ToastNotificationManager::CreateToastNotifierWithId(&HSTRING::from(identity::APP_ID))
             .map_err(|error| format!("this Windows has no notification service: {error}"))?;
         Ok(Self { notifier, heard: VecDeque::new(), events })

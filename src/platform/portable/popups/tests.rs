@@ -1,6 +1,6 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use tokio::time::timeout;
+use tokio::{sync::mpsc, time::timeout};
 
 use super::*;
 use crate::{
