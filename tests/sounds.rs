@@ -21,6 +21,8 @@ const RING: u32 = 587;
 #[ignore = "started by the other tests, as a process of its own"]
 fn player_process() {
     let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let _runtime = runtime.enter();
     let settings = config::Sound { enabled: true, volume: 1.0, directory: None, tweaks: [].into() };
     let sounds = std::env::var_os("RIG_SOUNDS").expect("not to be run by itself");
     let player = Player::start(settings.clone(), sounds.into(), sender);

@@ -1,6 +1,6 @@
-//! This computer: its name, its disks, and what it allows a process.
+//! This computer: its name, its addresses, its disks, and what it allows a process.
 
-use std::{io, path::Path};
+use std::{io, net::IpAddr, path::Path};
 
 #[cfg(unix)]
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -10,11 +10,11 @@ const LONGEST_NAME: usize = 40;
 
 /// The disk that a file or directory is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Disk {
+pub(crate) struct Disk {
     /// Bytes that this person may still write.
-    pub free: u64,
+    pub(crate) free: u64,
     /// Nobody may write.
-    pub read_only: bool,
+    pub(crate) read_only: bool,
 }
 
 /// What people call it: the host's name without its domain.
@@ -29,12 +29,23 @@ pub fn name() -> String {
     if host.is_empty() { "this computer".to_owned() } else { host }
 }
 
+/// The address of each interface, with the length of its network's prefix. None where nobody can tell.
+#[must_use]
+pub(crate) fn addresses() -> Vec<(IpAddr, u8)> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let address = |interface: &if_addrs::Interface| match &interface.addr {
+        if_addrs::IfAddr::V4(v4) => (v4.ip.into(), v4.prefixlen),
+        if_addrs::IfAddr::V6(v6) => (v6.ip.into(), v6.prefixlen),
+    };
+    interfaces.iter().map(address).collect()
+}
+
 /// The disk that this file or directory is on.
 ///
 /// # Errors
 /// When the system does not say.
 #[cfg(unix)]
-pub fn disk(path: &Path) -> io::Result<Disk> {
+pub(crate) fn disk(path: &Path) -> io::Result<Disk> {
     let found = rustix::fs::statvfs(path)?;
     Ok(Disk {
         free: found.f_bavail.saturating_mul(found.f_frsize),
@@ -47,7 +58,7 @@ pub fn disk(path: &Path) -> io::Result<Disk> {
 /// # Errors
 /// When the system does not say.
 #[cfg(windows)]
-pub fn disk(path: &Path) -> io::Result<Disk> {
+pub(crate) fn disk(path: &Path) -> io::Result<Disk> {
     use std::ptr;
     use windows_sys::Win32::Storage::FileSystem::GetDiskFreeSpaceExW;
     let path = super::windows::wide(path);
@@ -63,7 +74,7 @@ pub fn disk(path: &Path) -> io::Result<Disk> {
 /// # Errors
 /// Says why not.
 #[cfg(unix)]
-pub fn check_writable(path: &Path) -> io::Result<()> {
+pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::access(path, rustix::fs::Access::WRITE_OK)?)
 }
 
@@ -72,7 +83,7 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
 /// # Errors
 /// Says why not.
 #[cfg(windows)]
-pub fn check_writable(path: &Path) -> io::Result<()> {
+pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
     let found = std::fs::metadata(path)?;
     if found.is_file() && found.permissions().readonly() {
         Err(io::ErrorKind::ReadOnlyFilesystem.into())
@@ -86,7 +97,7 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
 ///
 /// Programs that are started from here have the same: numbers far beyond the usual 1024 trouble some of them.
 #[cfg(unix)]
-pub fn allow_open_files(wanted: usize) -> usize {
+pub(crate) fn allow_open_files(wanted: usize) -> usize {
     let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
     let now = getrlimit(Resource::Nofile);
     let enough = now.current.is_none_or(|current| current >= wanted);
@@ -100,7 +111,7 @@ pub fn allow_open_files(wanted: usize) -> usize {
 /// Windows has no such number.
 #[cfg(windows)]
 #[must_use]
-pub fn allow_open_files(_wanted: usize) -> usize {
+pub(crate) fn allow_open_files(_wanted: usize) -> usize {
     usize::MAX
 }
 

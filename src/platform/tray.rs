@@ -22,13 +22,10 @@ use crate::{
     identity,
 };
 
-/// Tells the tray icon what to show, from any thread and without waiting. When the last clone is gone, the main
-/// thread's loop ends.
+/// Tells the tray icon what to show, from any thread and without waiting. When the last clone is gone, the icon leaves
+/// and the main thread's loop ends.
 #[derive(Clone)]
-pub struct TrayRemote {
-    queue: Arc<CommandQueue>,
-    _last: Arc<QuitOnDrop>,
-}
+pub(crate) struct TrayRemote(Arc<QuitOnDrop>);
 
 /// What the remotes have said and the icon has not taken yet.
 pub(super) struct CommandQueue {
@@ -50,24 +47,18 @@ struct QuitOnDrop(Arc<CommandQueue>);
 /// thread look into the queue.
 pub(super) fn channel(wake: impl Fn() + Send + Sync + 'static) -> (TrayRemote, Arc<CommandQueue>) {
     let queue = Arc::new(CommandQueue { commands: Mutex::default(), wake: Box::new(wake) });
-    let last = Arc::new(QuitOnDrop(Arc::clone(&queue)));
-    (TrayRemote { queue: Arc::clone(&queue), _last: last }, queue)
+    (TrayRemote(Arc::new(QuitOnDrop(Arc::clone(&queue)))), queue)
 }
 
 impl TrayRemote {
     /// Shows this; a view that was not shown yet is dropped.
-    pub fn set(&self, view: TrayView) {
-        self.queue.change(|commands| commands.view = Some(view));
+    pub(crate) fn set(&self, view: TrayView) {
+        self.0.0.change(|commands| commands.view = Some(view));
     }
 
     /// Makes the icon anew: its connection does not come back by itself when the session bus was restarted.
-    pub fn recreate(&self) {
-        self.queue.change(|commands| commands.recreate = true);
-    }
-
-    /// Takes the icon down and ends the main thread's loop.
-    pub fn quit(&self) {
-        self.queue.change(|commands| commands.quit = true);
+    pub(crate) fn recreate(&self) {
+        self.0.0.change(|commands| commands.recreate = true);
     }
 }
 

@@ -24,7 +24,7 @@ const MAX_LINKS: usize = 8;
 
 /// Watches a few files.
 #[derive(Debug)]
-pub struct FileWatch {
+pub(crate) struct FileWatch {
     /// Each file and how it looked last time.
     files: Vec<(PathBuf, Option<Metadata>)>,
     watcher: RecommendedWatcher,
@@ -62,7 +62,7 @@ impl FileWatch {
     ///
     /// # Errors
     /// When the system has no watch left to give.
-    pub fn new(files: impl IntoIterator<Item = PathBuf>) -> io::Result<Self> {
+    pub(crate) fn new(files: impl IntoIterator<Item = PathBuf>) -> io::Result<Self> {
         let files = files.into_iter().map(|path| Ok((std::path::absolute(&path)?, metadata(&path))));
         let files: Vec<_> = files.collect::<io::Result<_>>()?;
         let activity = Arc::default();
@@ -73,7 +73,7 @@ impl FileWatch {
     ///
     /// # Errors
     /// When the system has no watch left to give.
-    pub async fn changed(&mut self) -> io::Result<Vec<PathBuf>> {
+    pub(crate) async fn changed(&mut self) -> io::Result<Vec<PathBuf>> {
         loop {
             if !self.is_pending {
                 self.activity.notified().await;

@@ -15,14 +15,14 @@ const MOST_FILES: usize = 64;
 ///
 /// # Errors
 /// Says why not.
-pub fn check(file: &Path) -> Result<(), Unplayable> {
+pub(crate) fn check(file: &Path) -> Result<(), Unplayable> {
     Clip::from_file(file, LONGEST_RING).map(drop)
 }
 
 /// What the bundled chime is heard instead of, and why, a sentence for each: entries of `[sound.tweaks]`, and with
 /// `looks_around` what else is in the directory of sounds. `default_directory` is that of settings that name none.
 #[must_use]
-pub fn faults(settings: &config::Sound, default_directory: &Path, looks_around: bool) -> Vec<String> {
+pub(crate) fn faults(settings: &config::Sound, default_directory: &Path, looks_around: bool) -> Vec<String> {
     let directory = settings.directory.as_deref().unwrap_or(default_directory);
     let places = Places {
         tweaks: settings.tweaks.clone(),

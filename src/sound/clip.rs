@@ -44,7 +44,7 @@ pub(super) struct Clip {
 
 /// Why a file is not played.
 #[derive(Debug, thiserror::Error)]
-pub enum Unplayable {
+pub(crate) enum Unplayable {
     /// It is a directory, a pipe or a device.
     #[error("it is no file")]
     NotAFile,

@@ -56,7 +56,7 @@ where
 ///
 /// # Errors
 /// Says why there is none.
-pub fn find_device() -> Result<&'static str, String> {
+pub(crate) fn find_device() -> Result<&'static str, String> {
     let look = |host| default_device(host)?.default_output_config().map(drop).map_err(DeviceSinkError::BuildError);
     first_host(look).map(|((), host)| host).map_err(|error| error.reason)
 }

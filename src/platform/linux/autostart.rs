@@ -35,7 +35,7 @@ const MADE_BY_US: &str = "# Made by `pushbell autostart on`, and removed by `pus
 ///
 /// # Errors
 /// When the files that say so cannot be read.
-pub fn status() -> io::Result<Autostart> {
+pub(crate) fn status() -> io::Result<Autostart> {
     Files::of_environment()?.status(is_graphical() && !session_target_is_active())
 }
 
@@ -43,7 +43,7 @@ pub fn status() -> io::Result<Autostart> {
 ///
 /// # Errors
 /// When a file cannot be written, or the program's path is none that could be written into it.
-pub fn turn_on(program: &Path) -> io::Result<Autostart> {
+pub(crate) fn turn_on(program: &Path) -> io::Result<Autostart> {
     let files = Files::of_environment()?;
     let program = in_one_line(&present(program))?;
     if session_target_is_active() {
@@ -60,7 +60,7 @@ pub fn turn_on(program: &Path) -> io::Result<Autostart> {
 ///
 /// # Errors
 /// When a file cannot be written or removed.
-pub fn turn_off() -> io::Result<Autostart> {
+pub(crate) fn turn_off() -> io::Result<Autostart> {
     let files = Files::of_environment()?;
     files.disable_entry()?;
     files.disable_unit()?;

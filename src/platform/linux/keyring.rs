@@ -6,14 +6,14 @@ use std::collections::HashMap;
 use secret_service::{EncryptionType, Error, Item, SecretService};
 
 /// What it is called.
-pub const NAME: &str = "Secret Service";
+pub(crate) const NAME: &str = "Secret Service";
 
 /// The secret that was kept under these names; `None` if there is none. May wait for the person to unlock the keyring:
 /// drop the future to stop waiting.
 ///
 /// # Errors
 /// When there is no keyring, or it says no.
-pub async fn get(application: &str, name: &str) -> Result<Option<Vec<u8>>, String> {
+pub(crate) async fn get(application: &str, name: &str) -> Result<Option<Vec<u8>>, String> {
     let service = open().await?;
     let attributes = attributes(application, name);
     let found = find(&service, &attributes).await?;
@@ -27,7 +27,7 @@ pub async fn get(application: &str, name: &str) -> Result<Option<Vec<u8>>, Strin
 ///
 /// # Errors
 /// As for [`get`].
-pub async fn set(application: &str, name: &str, label: &str, secret: &[u8]) -> Result<(), String> {
+pub(crate) async fn set(application: &str, name: &str, label: &str, secret: &[u8]) -> Result<(), String> {
     let service = open().await?;
     // Not just any: one of the session alone would be gone with it.
     let collection = service.get_default_collection().await.map_err(|error| told(&error))?;
@@ -40,7 +40,7 @@ pub async fn set(application: &str, name: &str, label: &str, secret: &[u8]) -> R
 ///
 /// # Errors
 /// As for [`get`].
-pub async fn delete(application: &str, name: &str) -> Result<(), String> {
+pub(crate) async fn delete(application: &str, name: &str) -> Result<(), String> {
     let service = open().await?;
     for item in find(&service, &attributes(application, name)).await? {
         item.delete().await.map_err(|error| told(&error))?;

@@ -16,7 +16,7 @@ use crate::{
     platform::tray::{self, CommandQueue, Tray, TrayWords},
 };
 
-pub use crate::platform::tray::TrayRemote;
+pub(crate) use crate::platform::tray::TrayRemote;
 
 /// Width and height of the picture, the only one that `tray-icon` sends: the host scales it to its own size.
 ///
@@ -35,14 +35,14 @@ pub(in crate::platform) const HOST_IS_WATCHED: bool = true;
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// The receiving end of a [`TrayRemote`], for [`run`].
-pub struct TrayCommands {
+pub(crate) struct TrayCommands {
     queue: Arc<CommandQueue>,
     wakes: mpsc::Receiver<()>,
 }
 
 /// A remote and what it commands.
 #[must_use]
-pub fn channel() -> (TrayRemote, TrayCommands) {
+pub(crate) fn channel() -> (TrayRemote, TrayCommands) {
     let (wake, wakes) = mpsc::sync_channel(1);
     // One wake that is not taken yet is enough.
     let (remote, queue) = tray::channel(move || {
@@ -51,10 +51,10 @@ pub fn channel() -> (TrayRemote, TrayCommands) {
     (remote, TrayCommands { queue, wakes })
 }
 
-/// Shows the tray icon until [`TrayRemote::quit`], and returns at most two seconds after it. Call it on the main thread.
+/// Shows the tray icon until the last [`TrayRemote`] is dropped, and returns at most two seconds later. Call it on the main thread.
 ///
 /// Without a session bus or tray host it logs why, and tries again at [`TrayRemote::recreate`].
-pub fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
+pub(crate) fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
     let TrayCommands { queue, wakes } = commands;
     let (hand_over, handed_over) = mpsc::sync_channel(1);
     let (finished, wait_finished) = mpsc::channel::<()>();

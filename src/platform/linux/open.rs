@@ -160,7 +160,7 @@ fn names_a_program(output: &[u8]) -> bool {
 /// Whether a browser that opens now is in front of the person who started this: there is a graphical session, and it is
 /// not at the other end of an SSH connection.
 #[must_use]
-pub fn browser_available() -> bool {
+pub(crate) fn browser_available() -> bool {
     let has = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     (has("WAYLAND_DISPLAY") || has("DISPLAY")) && !has("SSH_CONNECTION") && !has("SSH_TTY")
 }
@@ -169,7 +169,7 @@ pub fn browser_available() -> bool {
 ///
 /// # Errors
 /// A sentence when the desktop says that it cannot.
-pub async fn open_in_browser(address: &str) -> Result<(), String> {
+pub(crate) async fn open_in_browser(address: &str) -> Result<(), String> {
     Launcher::new().launch(address.into()).await
 }
 

@@ -22,7 +22,7 @@ const SECRETS: &str = "org.freedesktop.secrets";
 const SECRETS_PATH: &str = "/org/freedesktop/secrets";
 
 /// Looks at all parts, side by side, in some six seconds at most.
-pub async fn surroundings() -> Surroundings {
+pub(crate) async fn surroundings() -> Surroundings {
     let (session, system) = tokio::join!(connect(BusAddress::session()), connect(BusAddress::system()));
     let system = system.ok();
     let connection = match session {

@@ -19,7 +19,7 @@ use crate::{
 ///
 /// # Errors
 /// When the agent cannot be read.
-pub fn status() -> io::Result<Autostart> {
+pub(crate) fn status() -> io::Result<Autostart> {
     let agent = agent()?;
     let list = match fs::read_to_string(&agent) {
         Ok(list) => list,
@@ -42,7 +42,7 @@ pub fn status() -> io::Result<Autostart> {
 ///
 /// # Errors
 /// When the agent cannot be written.
-pub fn turn_on(program: &Path) -> io::Result<Autostart> {
+pub(crate) fn turn_on(program: &Path) -> io::Result<Autostart> {
     let agent = agent()?;
     let program = program.to_str().ok_or_else(|| {
         let words = format!("{}: macOS can start only a program whose path is Unicode", program.display());
@@ -59,7 +59,7 @@ pub fn turn_on(program: &Path) -> io::Result<Autostart> {
 ///
 /// # Errors
 /// When the agent cannot be removed.
-pub fn turn_off() -> io::Result<Autostart> {
+pub(crate) fn turn_off() -> io::Result<Autostart> {
     let agent = agent()?;
     match fs::remove_file(&agent) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(told(&agent, "removed", &error)),

@@ -8,10 +8,10 @@ use tokio::sync::oneshot;
 
 /// What it is called.
 #[cfg(target_os = "macos")]
-pub const NAME: &str = "Keychain";
+pub(crate) const NAME: &str = "Keychain";
 /// What it is called.
 #[cfg(windows)]
-pub const NAME: &str = "Credential Manager";
+pub(crate) const NAME: &str = "Credential Manager";
 
 #[cfg(target_os = "macos")]
 fn store() -> Result<Arc<CredentialStore>, Error> {
@@ -28,7 +28,7 @@ fn store() -> Result<Arc<CredentialStore>, Error> {
 ///
 /// # Errors
 /// When there is no keyring, or it says no.
-pub async fn get(application: &str, name: &str) -> Result<Option<Vec<u8>>, String> {
+pub(crate) async fn get(application: &str, name: &str) -> Result<Option<Vec<u8>>, String> {
     let found = on_a_thread(application, name, |entry| entry.get_secret()).await;
     match found {
         Ok(secret) => Ok(Some(secret)),
@@ -42,7 +42,7 @@ pub async fn get(application: &str, name: &str) -> Result<Option<Vec<u8>>, Strin
 ///
 /// # Errors
 /// As for [`get`].
-pub async fn set(application: &str, name: &str, label: &str, secret: &[u8]) -> Result<(), String> {
+pub(crate) async fn set(application: &str, name: &str, label: &str, secret: &[u8]) -> Result<(), String> {
     let _ = label;
     let secret = secret.to_vec();
     on_a_thread(application, name, move |entry| entry.set_secret(&secret)).await.map_err(|error| error.to_string())
@@ -52,7 +52,7 @@ pub async fn set(application: &str, name: &str, label: &str, secret: &[u8]) -> R
 ///
 /// # Errors
 /// As for [`get`].
-pub async fn delete(application: &str, name: &str) -> Result<(), String> {
+pub(crate) async fn delete(application: &str, name: &str) -> Result<(), String> {
     match on_a_thread(application, name, |entry| entry.delete_credential()).await {
         Ok(()) | Err(Failure::Keyring(Error::NoEntry)) => Ok(()),
         Err(other) => Err(other.to_string()),

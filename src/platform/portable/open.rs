@@ -38,7 +38,7 @@ async fn carry_out(opening: Opening) -> Result<(), String> {
 /// Whether a browser that opens now is in front of the person who started this: not at the other end of an SSH
 /// connection.
 #[must_use]
-pub fn browser_available() -> bool {
+pub(crate) fn browser_available() -> bool {
     env::var_os("SSH_CONNECTION").is_none_or(|value| value.is_empty())
 }
 
@@ -46,6 +46,6 @@ pub fn browser_available() -> bool {
 ///
 /// # Errors
 /// A sentence when the system says that it cannot.
-pub async fn open_in_browser(address: &str) -> Result<(), String> {
+pub(crate) async fn open_in_browser(address: &str) -> Result<(), String> {
     timeout(LAUNCH_DEADLINE, launch::address(address.to_owned())).await.unwrap_or(Ok(()))
 }

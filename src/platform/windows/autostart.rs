@@ -19,7 +19,7 @@ const NOT_FOUND: HRESULT = HRESULT(0x8007_0002_u32.cast_signed());
 ///
 /// # Errors
 /// When the registry cannot be read.
-pub fn status() -> io::Result<Autostart> {
+pub(crate) fn status() -> io::Result<Autostart> {
     let command = if_there(CURRENT_USER.open(RUN).and_then(|key| key.get_string(identity::APP_ID)), "read")?;
     // Even: on; odd: off.
     let state = CURRENT_USER.open(APPROVED).and_then(|key| key.get_value(identity::APP_ID));
@@ -41,7 +41,7 @@ pub fn status() -> io::Result<Autostart> {
 ///
 /// # Errors
 /// When the registry cannot be written.
-pub fn turn_on(program: &Path) -> io::Result<Autostart> {
+pub(crate) fn turn_on(program: &Path) -> io::Result<Autostart> {
     let program = program.to_str().ok_or_else(|| {
         let words = format!("{}: Windows can start only a program whose path is Unicode", program.display());
         io::Error::new(io::ErrorKind::InvalidInput, words)
@@ -56,7 +56,7 @@ pub fn turn_on(program: &Path) -> io::Result<Autostart> {
 ///
 /// # Errors
 /// When the registry cannot be written.
-pub fn turn_off() -> io::Result<Autostart> {
+pub(crate) fn turn_off() -> io::Result<Autostart> {
     remove(RUN)?;
     remove(APPROVED)?;
     status()

@@ -20,7 +20,7 @@ const STREAMS: [(STD_HANDLE, &str); 3] =
 
 /// Reads from and writes to the console of the program that started us, if it has one; a stream that was redirected
 /// stays so. Call it before anything is read or written.
-pub fn attach() {
+pub(crate) fn attach() {
     let redirected = STREAMS.map(|(stream, _)| leads_somewhere(stream));
     #[expect(unsafe_code, reason = "a call of the system")]
     // SAFETY: no pointer is passed.
@@ -37,14 +37,14 @@ pub fn attach() {
 
 /// What is typed is not shown while it is read.
 #[derive(Debug)]
-pub struct HiddenTyping(());
+pub(crate) struct HiddenTyping(());
 
 impl HiddenTyping {
     /// Nothing is to be done before it is read.
     ///
     /// # Errors
     /// None: where there is no console, reading says so.
-    pub fn begin() -> io::Result<Self> {
+    pub(crate) fn begin() -> io::Result<Self> {
         Ok(Self(()))
     }
 
@@ -52,14 +52,14 @@ impl HiddenTyping {
     ///
     /// # Errors
     /// When there is no console.
-    pub fn read(self) -> io::Result<String> {
+    pub(crate) fn read(self) -> io::Result<String> {
         rpassword::read_password()
     }
 }
 
 /// Whether what is printed there is logged: nothing does that here.
 #[must_use]
-pub fn is_logged(_stream: &Stdout) -> bool {
+pub(crate) fn is_logged(_stream: &Stdout) -> bool {
     false
 }
 

@@ -22,7 +22,7 @@ use crate::{
     platform::tray::{self, CommandQueue, Tray, TrayWords},
 };
 
-pub use crate::platform::tray::TrayRemote;
+pub(crate) use crate::platform::tray::TrayRemote;
 
 /// Width and height of the picture: those of a small icon where everything is shown at double size.
 pub(in crate::platform) const ICON_SIZE: u32 = 32;
@@ -34,14 +34,14 @@ pub(in crate::platform) const ICON_WORDS: TrayWords = TrayWords::Tooltip;
 pub(in crate::platform) const HOST_IS_WATCHED: bool = false;
 
 /// The receiving end of a [`TrayRemote`], for [`run`].
-pub struct TrayCommands {
+pub(crate) struct TrayCommands {
     queue: Arc<CommandQueue>,
     bell: Arc<OnceLock<Bell>>,
 }
 
 /// A remote and what it commands.
 #[must_use]
-pub fn channel() -> (TrayRemote, TrayCommands) {
+pub(crate) fn channel() -> (TrayRemote, TrayCommands) {
     let bell = Arc::new(OnceLock::<Bell>::new());
     let rope = Arc::clone(&bell);
     // Before there is a bell, the loop has not looked into its queue for the first time.
@@ -49,9 +49,9 @@ pub fn channel() -> (TrayRemote, TrayCommands) {
     (remote, TrayCommands { queue, bell })
 }
 
-/// Shows the tray icon until [`TrayRemote::quit`]; an open menu has to be closed before that is heard. Call it on the
+/// Shows the tray icon until the last [`TrayRemote`] is dropped; an open menu has to be closed before that is heard. Call it on the
 /// main thread. Without an icon it logs why, and tries again with the next view.
-pub fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
+pub(crate) fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
     let TrayCommands { queue, bell } = commands;
     if let Err(error) = Bell::new().and_then(|new| turn(bell.get_or_init(|| new), &queue, events)) {
         tracing::error!("no tray icon: its message loop has failed: {error}");

@@ -36,12 +36,12 @@ const MAX_TOKEN: usize = 4096;
 
 /// Passes calls to the notification service. Its events are [`DesktopEvent::Popup`].
 #[derive(Debug)]
-pub struct Popups(mpsc::UnboundedSender<PopupCall>);
+pub(crate) struct Popups(mpsc::UnboundedSender<PopupCall>);
 
 impl Popups {
     /// Starts the task. `icon` is the name of an icon of the desktop's theme, or a file's absolute path.
     #[must_use]
-    pub fn start(bus: Bus, icon: String, events: mpsc::UnboundedSender<DesktopEvent>) -> Self {
+    pub(crate) fn start(bus: Bus, icon: String, events: mpsc::UnboundedSender<DesktopEvent>) -> Self {
         // The caller waits for each answer: there is never more than one in it.
         let (calls, receiver) = mpsc::unbounded_channel();
         let reporter = Reporter { events, told: None, token: None };
@@ -50,7 +50,7 @@ impl Popups {
     }
 
     /// Makes a call.
-    pub fn call(&self, call: PopupCall) {
+    pub(crate) fn call(&self, call: PopupCall) {
         if self.0.send(call).is_err() {
             tracing::error!("popups have ended");
         }
