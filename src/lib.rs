@@ -28,6 +28,7 @@
 pub mod accounts;
 pub mod address;
 mod app;
+pub mod app_info;
 mod backoff;
 pub mod cli;
 pub mod config;
@@ -39,7 +40,6 @@ mod failure;
 pub mod homeserver;
 pub mod http;
 pub mod http_client;
-pub mod identity;
 pub mod inbox;
 pub mod intake;
 mod logging;

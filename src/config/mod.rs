@@ -22,7 +22,7 @@ pub use error::{ConfigError, Fault, ReadError};
 use file::MAX_FILE_BYTES;
 pub use file::{InForce, copy_of, in_force};
 
-use crate::{address::Scope, identity};
+use crate::{address::Scope, app_info};
 pub use notify_rust::Timeout;
 
 /// The checked configuration.
@@ -254,7 +254,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             server: Server {
-                listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, identity::DEFAULT_PORT))],
+                listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, app_info::DEFAULT_PORT))],
                 public_url: None,
                 extra_paths: Vec::new(),
                 tls: None,
@@ -283,5 +283,5 @@ impl Default for Config {
 /// The commented default configuration, with this build's port.
 #[must_use]
 pub fn default_text() -> String {
-    include_str!("../../config/pushbell.toml").replace("7874", &identity::DEFAULT_PORT.to_string())
+    include_str!("../../config/pushbell.toml").replace("7874", &app_info::DEFAULT_PORT.to_string())
 }

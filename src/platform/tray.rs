@@ -13,13 +13,13 @@ use tray_icon::{
 
 use super::main_loop;
 use crate::{
+    app_info,
     config::TrayStyle,
     desktop::{
         DesktopEvent, ServiceState,
         badge::{Drawing, Look, Pixels},
         tray_view::{Badge, MenuEntry, TrayAction, TrayView},
     },
-    identity,
 };
 
 /// Tells the tray icon what to show, from any thread and without waiting. When the last clone is gone, the icon leaves
@@ -206,7 +206,7 @@ impl Shown {
 
 fn create(wanted: &Shown) -> Result<TrayIcon, TrayError> {
     let builder =
-        TrayIconBuilder::new().with_id(identity::APP_ID).with_menu(menu(&wanted.menu)?).with_menu_on_left_click(false);
+        TrayIconBuilder::new().with_id(app_info::APP_ID).with_menu(menu(&wanted.menu)?).with_menu_on_left_click(false);
     let builder = with_picture(builder, picture(wanted.drawing)?);
     let builder = match main_loop::ICON_WORDS {
         TrayWords::Title => builder.with_title(&wanted.tooltip),

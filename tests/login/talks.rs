@@ -1,6 +1,6 @@
 //! The conversation with a person at a terminal.
 
-use pushbell::identity;
+use pushbell::app_info;
 
 use crate::{
     rig::{SOON, Terminal},
@@ -131,8 +131,8 @@ fn a_pusher_that_this_desktop_has_left_behind_is_removed_if_wanted_and_no_other(
     let ours = scene.wait_for_pushers(1).remove(0);
     let desktop = ours["device_display_name"].as_str().unwrap();
     // Left behind by a data directory that is lost.
-    scene.alice.set_pusher_of("left-behind", identity::APP_ID, desktop);
-    scene.alice.set_pusher_of("another computer's", identity::APP_ID, "laptop");
+    scene.alice.set_pusher_of("left-behind", app_info::APP_ID, desktop);
+    scene.alice.set_pusher_of("another computer's", app_info::APP_ID, "laptop");
     scene.alice.set_pusher_of("another app's", "im.vector.app", desktop);
     let mut terminal = login(&scene, &[]);
     terminal.expect("Password of ");

@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use pushbell::identity;
+use pushbell::app_info;
 
 use crate::rig::process::TempDir;
 
@@ -23,7 +23,7 @@ fn without_a_user_manager_the_desktop_starts_it_by_an_autostart_entry() {
         String::from_utf8(output.stdout).expect("text")
     };
     assert_eq!(run("status"), "Pushbell does not start with the desktop.\n");
-    let entry = config.join(format!("autostart/{}.desktop", identity::APP_ID));
+    let entry = config.join(format!("autostart/{}.desktop", app_info::APP_ID));
     let by = format!("Pushbell starts with the desktop, by the XDG autostart entry {}.\n", entry.display());
     assert_eq!(run("on"), by);
     assert_eq!(run("status"), by);
@@ -84,7 +84,7 @@ impl Places {
 }
 
 fn unit() -> String {
-    format!("{}.service", identity::DIRECTORY_NAME)
+    format!("{}.service", app_info::DIRECTORY_NAME)
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_unit_that_the_person_has_enabled_is_found_and_disabled() {
     symlink(places.path(&format!("data/systemd/user/{}", unit())), &link).expect("linked");
     let by = format!("Pushbell starts with the desktop, by the systemd user unit {}", unit());
     assert_eq!(places.status(), format!("{by}.\n"));
-    places.write(&format!("config/autostart/{}.desktop", identity::APP_ID), "[Desktop Entry]\nExec=pushbell\n");
+    places.write(&format!("config/autostart/{}.desktop", app_info::APP_ID), "[Desktop Entry]\nExec=pushbell\n");
     assert!(places.status().contains("But one is enough: "), "{}", places.status());
     // Without a user manager, the entry is kept.
     let on = places.command(env!("CARGO_BIN_EXE_pushbell"), &["autostart", "on"]);
@@ -123,7 +123,7 @@ fn a_unit_that_the_system_starts_is_masked() {
 fn an_entry_of_the_systems_is_found_and_hidden() {
     let places = Places::new();
     let text = "[Desktop Entry]\nType=Application\nName=Pushbell\nExec=pushbell run\n";
-    let entry = places.write(&format!("etc/xdg/autostart/{}.desktop", identity::APP_ID), text);
+    let entry = places.write(&format!("etc/xdg/autostart/{}.desktop", app_info::APP_ID), text);
     let by = format!("Pushbell starts with the desktop, by the XDG autostart entry {}.\n", entry.display());
     assert_eq!(places.status(), by);
     let off = places.command(env!("CARGO_BIN_EXE_pushbell"), &["autostart", "off"]);

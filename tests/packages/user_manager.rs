@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use pushbell::identity;
+use pushbell::app_info;
 use serde_json::{Value, json};
 
 use crate::{
@@ -132,7 +132,7 @@ impl Drop for Session {
 }
 
 fn unit() -> String {
-    format!("{}.service", identity::DIRECTORY_NAME)
+    format!("{}.service", app_info::DIRECTORY_NAME)
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn the_user_unit_starts_with_the_session_and_works_under_its_limits() {
     let session = Session::start();
     // An account made by hand: no welcome popup to look past.
     session.pushbell.ok(&["account", "add", "limited"]);
-    let entry = session.pushbell.home().join(format!(".config/autostart/{}.desktop", identity::APP_ID));
+    let entry = session.pushbell.home().join(format!(".config/autostart/{}.desktop", app_info::APP_ID));
     let said = session.pushbell(&["autostart", "on"]);
     assert!(said.contains("XDG autostart entry") && entry.exists(), "no session target yet: {said}");
 

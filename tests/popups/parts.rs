@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use futures_util::StreamExt;
 use pushbell::{
+    app_info,
     desktop::{DesktopEvent, LauncherCount},
-    identity,
     platform::BusAddress,
 };
 use zbus::{
@@ -224,7 +224,7 @@ async fn docks_are_told_each_new_count_and_none_at_the_end() {
         let message = updates.next().await.expect("a signal").expect("a signal");
         let (application, properties): (String, HashMap<String, OwnedValue>) =
             message.body().deserialize().expect("an update");
-        assert_eq!(application, format!("application://{}.desktop", identity::APP_ID));
+        assert_eq!(application, format!("application://{}.desktop", app_info::APP_ID));
         let urgent = bool::try_from(&properties["urgent"]).expect("a bool");
         (i64::try_from(&properties["count"]).expect("a number"), urgent)
     };

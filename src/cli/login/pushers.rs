@@ -5,8 +5,9 @@ use std::io::Write;
 use super::{Failure, Terminal, output};
 use crate::{
     accounts::{Account, Accounts},
+    app_info,
     homeserver::{HomeserverClient, ListedPusher},
-    identity, platform, session,
+    platform, session,
 };
 
 /// Sets the account's pusher.
@@ -29,7 +30,7 @@ pub(super) async fn offer_to_remove_dead(
         // It does no harm that they stay.
         return Ok(());
     };
-    let others = listed.iter().filter(|pusher| pusher.app_id != identity::APP_ID).count();
+    let others = listed.iter().filter(|pusher| pusher.app_id != app_info::APP_ID).count();
     if others > 0 {
         let apps = output::counted(others as u64, "pusher of another app", "pushers of other apps");
         writeln!(out, "The {apps} on this account {} as before.", if others == 1 { "stays" } else { "stay" })?;
@@ -55,7 +56,7 @@ pub(super) async fn offer_to_remove_dead(
 fn dead<'a>(listed: &'a [ListedPusher], accounts: &Accounts, desktop: &str) -> Vec<&'a ListedPusher> {
     let is_dead = |pusher: &&ListedPusher| {
         pusher.kind == "http"
-            && pusher.app_id == identity::APP_ID
+            && pusher.app_id == app_info::APP_ID
             && pusher.device_display_name == desktop
             && !accounts.iter().any(|account| account.pushkey == pusher.pushkey)
     };
@@ -80,7 +81,7 @@ mod tests {
         let file = AccountsFile::new(&directory.path().join("accounts.toml"));
         let account = Account {
             name: "home".into(),
-            app_id: identity::APP_ID.to_owned(),
+            app_id: app_info::APP_ID.to_owned(),
             pushkey: "mine".to_owned(),
             counts: crate::accounts::CountsScope::Account,
             created_at: jiff::Timestamp::UNIX_EPOCH,
@@ -88,10 +89,10 @@ mod tests {
         };
         file.add(account).unwrap();
         let listed = [
-            pusher(identity::APP_ID, "left", "desk", "http"),
-            pusher(identity::APP_ID, "mine", "desk", "http"),
-            pusher(identity::APP_ID, "laptop's", "laptop", "http"),
-            pusher(identity::APP_ID, "mail", "desk", "email"),
+            pusher(app_info::APP_ID, "left", "desk", "http"),
+            pusher(app_info::APP_ID, "mine", "desk", "http"),
+            pusher(app_info::APP_ID, "laptop's", "laptop", "http"),
+            pusher(app_info::APP_ID, "mail", "desk", "email"),
             pusher("im.vector.app", "phone", "desk", "http"),
         ];
         let keys: Vec<_> =

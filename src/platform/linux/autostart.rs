@@ -17,7 +17,7 @@ use directories::BaseDirs;
 use tokio::{process::Command, runtime::Builder, time::timeout};
 
 use crate::{
-    identity,
+    app_info,
     platform::{autostart::Autostart, files},
 };
 
@@ -91,7 +91,7 @@ impl Files {
         let base = BaseDirs::new().ok_or_else(no_home)?;
         let system = env::var_os("XDG_CONFIG_DIRS").filter(|list| !list.is_empty());
         let system = system.unwrap_or_else(|| "/etc/xdg".into());
-        let entry = |directory: &Path| directory.join(format!("autostart/{}.desktop", identity::APP_ID));
+        let entry = |directory: &Path| directory.join(format!("autostart/{}.desktop", app_info::APP_ID));
         Ok(Self {
             unit: base.config_dir().join("systemd/user").join(unit_name()),
             entry: entry(base.config_dir()),
@@ -219,7 +219,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 }
 
 fn unit_name() -> String {
-    format!("{}.service", identity::DIRECTORY_NAME)
+    format!("{}.service", app_info::DIRECTORY_NAME)
 }
 
 fn unit_text(program: &str) -> String {
@@ -302,10 +302,10 @@ fn entry_text(program: &str) -> String {
     format!(
         "[Desktop Entry]\nType=Application\nName={name}\nComment=Matrix push notifications\nExec={exec} run\n\
          TryExec={try_exec}\nIcon={icon}\nTerminal=false\nNoDisplay=true\nX-GNOME-Autostart-enabled=true\n",
-        name = identity::APP_NAME,
+        name = app_info::APP_NAME,
         exec = exec_word(program),
         try_exec = escaped(program),
-        icon = identity::APP_ID,
+        icon = app_info::APP_ID,
     )
 }
 

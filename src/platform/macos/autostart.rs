@@ -8,7 +8,7 @@ use std::{
 use directories::BaseDirs;
 
 use crate::{
-    identity,
+    app_info,
     platform::{
         autostart::Autostart,
         portable::launch_agent::{self, property_list},
@@ -50,7 +50,7 @@ pub(crate) fn turn_on(program: &Path) -> io::Result<Autostart> {
     })?;
     let written = agent.parent().map_or(Ok(()), fs::create_dir_all);
     written
-        .and_then(|()| fs::write(&agent, property_list(identity::APP_ID, program)))
+        .and_then(|()| fs::write(&agent, property_list(app_info::APP_ID, program)))
         .map_err(|error| told(&agent, "written", &error))?;
     status()
 }
@@ -69,7 +69,7 @@ pub(crate) fn turn_off() -> io::Result<Autostart> {
 
 fn agent() -> io::Result<PathBuf> {
     let home = BaseDirs::new().ok_or_else(|| io::Error::other("there is no home directory: set HOME to one"))?;
-    Ok(home.home_dir().join("Library/LaunchAgents").join(format!("{}.plist", identity::APP_ID)))
+    Ok(home.home_dir().join("Library/LaunchAgents").join(format!("{}.plist", app_info::APP_ID)))
 }
 
 fn told(agent: &Path, done: &str, error: &io::Error) -> io::Error {

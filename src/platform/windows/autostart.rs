@@ -5,7 +5,7 @@ use std::{io, path::Path};
 use windows::core::{Error, HRESULT};
 use windows_registry::CURRENT_USER;
 
-use crate::{identity, platform::autostart::Autostart};
+use crate::{app_info, platform::autostart::Autostart};
 
 const RUN: &str = r"Software\Microsoft\Windows\CurrentVersion\Run";
 
@@ -20,9 +20,9 @@ const NOT_FOUND: HRESULT = HRESULT(0x8007_0002_u32.cast_signed());
 /// # Errors
 /// When the registry cannot be read.
 pub(crate) fn status() -> io::Result<Autostart> {
-    let command = if_there(CURRENT_USER.open(RUN).and_then(|key| key.get_string(identity::APP_ID)), "read")?;
+    let command = if_there(CURRENT_USER.open(RUN).and_then(|key| key.get_string(app_info::APP_ID)), "read")?;
     // Even: on; odd: off.
-    let state = CURRENT_USER.open(APPROVED).and_then(|key| key.get_value(identity::APP_ID));
+    let state = CURRENT_USER.open(APPROVED).and_then(|key| key.get_value(app_info::APP_ID));
     let off = state.is_ok_and(|state| state.first().is_some_and(|state| state % 2 == 1));
     let problem = match &command {
         None => None,
@@ -46,7 +46,7 @@ pub(crate) fn turn_on(program: &Path) -> io::Result<Autostart> {
         let words = format!("{}: Windows can start only a program whose path is Unicode", program.display());
         io::Error::new(io::ErrorKind::InvalidInput, words)
     })?;
-    let set = CURRENT_USER.create(RUN).and_then(|key| key.set_string(identity::APP_ID, format!("\"{program}\"")));
+    let set = CURRENT_USER.create(RUN).and_then(|key| key.set_string(app_info::APP_ID, format!("\"{program}\"")));
     set.map_err(|error| told("written", &error))?;
     remove(APPROVED)?;
     status()
@@ -64,7 +64,7 @@ pub(crate) fn turn_off() -> io::Result<Autostart> {
 
 /// A value that is not there is as good.
 fn remove(key: &str) -> io::Result<()> {
-    let removed = CURRENT_USER.options().read().write().open(key).and_then(|key| key.remove_value(identity::APP_ID));
+    let removed = CURRENT_USER.options().read().write().open(key).and_then(|key| key.remove_value(app_info::APP_ID));
     if_there(removed, "written").map(drop)
 }
 
@@ -96,7 +96,7 @@ mod tests {
         let program = std::env::current_exe().unwrap();
         let on = turn_on(&program).unwrap();
         assert_eq!((on.on, &on.problem), (true, &None), "{on:?}");
-        let command = CURRENT_USER.open(RUN).unwrap().get_string(identity::APP_ID).unwrap();
+        let command = CURRENT_USER.open(RUN).unwrap().get_string(app_info::APP_ID).unwrap();
         assert_eq!(command, format!("\"{}\"", program.display()));
         let moved = turn_on(&program.with_file_name("gone.exe")).unwrap();
         assert!(moved.on && moved.problem.unwrap().contains("gone.exe is not there"));

@@ -17,7 +17,7 @@ use windows_sys::Win32::{
 };
 
 use super::wide;
-use crate::identity;
+use crate::app_info;
 
 /// Full access for the owner of the pipe and for nobody else, in the security descriptor definition language.
 const OWNER_ONLY: &str = "D:P(A;;GA;;;OW)";
@@ -99,7 +99,7 @@ fn pipe_name(path: &Path) -> OsString {
     let hash = path
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    format!(r"\\.\pipe\{}-{hash:016x}", identity::DIRECTORY_NAME).into()
+    format!(r"\\.\pipe\{}-{hash:016x}", app_info::DIRECTORY_NAME).into()
 }
 
 /// A command's end. Waits for as long as the program is busy with others.

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::HashMap};
 use notify_rust::Timeout;
 use zbus::{Connection, Message, zvariant::Value};
 
-use crate::{desktop::CloseReason, identity, present::popup::Popup, push::text::escape_markup};
+use crate::{app_info, desktop::CloseReason, present::popup::Popup, push::text::escape_markup};
 
 /// What of `GetCapabilities` matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,10 +60,10 @@ pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, capabil
     let hints = HashMap::from([
         ("urgency", Value::U8(popup.urgency as u8)),
         ("category", popup.category.into()),
-        ("desktop-entry", identity::APP_ID.into()),
+        ("desktop-entry", app_info::APP_ID.into()),
     ]);
     (
-        identity::APP_NAME,
+        app_info::APP_NAME,
         replaces,
         icon,
         without_nul(Cow::Borrowed(&popup.title)),
@@ -153,7 +153,7 @@ mod tests {
         let notify = notify(&popup, 0, "icon", Capabilities::default());
         assert_eq!(notify.6["urgency"], Value::U8(2));
         assert_eq!(notify.6["category"], Value::from("im.received"));
-        assert_eq!(notify.6["desktop-entry"], Value::from(identity::APP_ID));
+        assert_eq!(notify.6["desktop-entry"], Value::from(app_info::APP_ID));
         assert_eq!(notify.6.len(), 3);
         let bytes = to_bytes(Context::new_dbus(LE, 0), &notify).expect("it can be sent");
         assert!(!bytes.is_empty());

@@ -23,7 +23,7 @@ use windows_sys::Win32::{
 };
 
 use super::Listener;
-use crate::{identity, platform::windows::wide};
+use crate::{app_info, platform::windows::wide};
 
 /// Longest text of a message that is read, in UTF-16 units.
 const LONGEST_TEXT: usize = 64;
@@ -58,7 +58,7 @@ pub(super) fn listen(listener: Listener) -> io::Result<()> {
 
 #[expect(unsafe_code, reason = "calls of the system")]
 fn open() -> io::Result<NonNull<c_void>> {
-    let name = wide(format!("{}.SystemEvents", identity::APP_ID));
+    let name = wide(format!("{}.SystemEvents", app_info::APP_ID));
     // SAFETY: the name ends with a null and outlives the calls; the class names a function that lives as long as we.
     unsafe {
         let instance = GetModuleHandleW(ptr::null());
