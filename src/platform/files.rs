@@ -147,7 +147,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn directories_that_are_made_are_private_and_others_stay_as_they_are() {
+    fn new_directories_are_private_and_others_stay_as_they_are() {
         let place = tempfile::tempdir().unwrap();
         fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let inner = place.path().join("a/b/c");

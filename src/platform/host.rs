@@ -6,12 +6,12 @@ use std::{io, net::IpAddr, path::Path};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Most characters of a name.
-const LONGEST_NAME: usize = 40;
+const MAX_NAME_LENGTH: usize = 40;
 
 /// The disk that a file or directory is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Disk {
-    /// Bytes that this person may still write.
+    /// Bytes that this user may still write.
     pub(crate) free: u64,
     /// Nobody may write.
     pub(crate) read_only: bool,
@@ -25,7 +25,7 @@ pub fn name() -> String {
     #[cfg(windows)]
     let name = std::env::var("COMPUTERNAME").unwrap_or_default();
     let host = name.split('.').next().unwrap_or_default();
-    let host: String = host.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
+    let host: String = host.chars().filter(|c| !c.is_control()).take(MAX_NAME_LENGTH).collect();
     if host.is_empty() { "this computer".to_owned() } else { host }
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn disk(path: &Path) -> io::Result<Disk> {
     if told == 0 { Err(io::Error::last_os_error()) } else { Ok(Disk { free, read_only: false }) }
 }
 
-/// Asks, without writing, whether this person may write there.
+/// Asks, without writing, whether this user may write there.
 ///
 /// # Errors
 /// Says why not.

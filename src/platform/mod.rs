@@ -6,7 +6,7 @@
 //! | `main_loop::{channel, run, TrayRemote, TrayCommands}` | the main thread, which belongs to the tray icon and to the event loop where there is one; the remote tells it from any thread what to show |
 //! | `session::Session` | popups, opening things, counts on docks, and what the desktop tells of itself, as methods that return at once and [`DesktopEvent`](crate::desktop::DesktopEvent)s |
 //! | `console::{attach, is_logged, HiddenTyping}` | where the command line is read and written, and passwords are typed |
-//! | `open::{Launcher, browser_available, open_in_browser}` | what opens addresses, files and programs; the person's browser, for commands that run without a [`Session`](session::Session) |
+//! | `open::{Launcher, browser_available, open_in_browser}` | what opens addresses, files and programs; the user's browser, for commands that run without a [`Session`](session::Session) |
 //! | `control_socket::{ControlListener, connect}` | byte streams between the running program and its commands, closed to other people |
 //! | `keyring::{NAME, get, set, delete}` | the system's store of secrets |
 //! | `interruptions::{Interruptions, AddressWatch}` | notices that the clock was set, that a network has come, that this computer has got or lost an address |

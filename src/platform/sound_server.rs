@@ -44,7 +44,7 @@ pub(crate) fn prepare(directory: &Path) -> io::Result<()> {
 /// Keeps ALSA's library from writing to stderr, from this thread, what it thinks of every device that it tries: that there
 /// is no sound is known from the error that follows.
 #[cfg(target_os = "linux")]
-pub(crate) fn quieten() {
+pub(crate) fn silence_alsa() {
     if let Err(error) = alsa::Output::local_error_handler() {
         tracing::debug!("ALSA may write to stderr: {error}");
     }
@@ -72,4 +72,4 @@ pub(crate) fn prepare(_directory: &Path) -> io::Result<()> {
 
 /// Nothing writes anywhere there.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn quieten() {}
+pub(crate) fn silence_alsa() {}

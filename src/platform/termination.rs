@@ -1,4 +1,4 @@
-//! Being told to end: by the system, by a service manager or another program, by the person's terminal or console.
+//! Being told to end: by the system, by a service manager or another program, by the user's terminal or console.
 
 /// Waits for SIGTERM, SIGINT or SIGHUP. Needs a tokio runtime.
 #[cfg(unix)]

@@ -104,14 +104,14 @@ enum TrayError {
 
 /// The tray icon of this program. It stays on the thread that made it; dropping it takes the icon down.
 pub(super) struct Tray {
-    icon: Option<(TrayIcon, Shown)>,
+    icon: Option<(TrayIcon, IconState)>,
     view: Option<TrayView>,
     events: UnboundedSender<DesktopEvent>,
     reported: Option<ServiceState>,
 }
 
 /// What the icon shows now.
-struct Shown {
+struct IconState {
     drawing: Drawing,
     /// What stands beside the icon, if anything does.
     count: String,
@@ -120,7 +120,7 @@ struct Shown {
 }
 
 impl Tray {
-    /// A tray without an icon yet. What the person does with the icon is sent to `events`.
+    /// A tray without an icon yet. What the user does with the icon is sent to `events`.
     pub(super) fn new(events: UnboundedSender<DesktopEvent>) -> Self {
         // tray-icon keeps one handler of each kind for the whole process.
         let (clicks, choices) = (events.clone(), events.clone());
@@ -138,7 +138,7 @@ impl Tray {
     }
 
     /// Does what the queue says, and tells whether there is more to come.
-    pub(super) fn obey(&mut self, queue: &CommandQueue) -> bool {
+    pub(super) fn apply(&mut self, queue: &CommandQueue) -> bool {
         let Commands { view, recreate, quit } = queue.take();
         if quit || recreate {
             self.icon = None;
@@ -159,7 +159,7 @@ impl Tray {
 
     /// Shows this, changing only what differs. Without an icon, makes it.
     fn show(&mut self, view: TrayView) -> Result<(), TrayError> {
-        let wanted = Shown::of(view);
+        let wanted = IconState::of(view);
         if let Some((icon, shown)) = &mut self.icon {
             return change(icon, shown, wanted);
         }
@@ -186,7 +186,7 @@ impl Tray {
     }
 }
 
-impl Shown {
+impl IconState {
     fn of(view: TrayView) -> Self {
         let TrayView { badge, paused, style, dark_panel, tooltip, menu } = view;
         let (badge, look, count) = match (main_loop::ICON_WORDS, style) {
@@ -204,7 +204,7 @@ impl Shown {
     }
 }
 
-fn create(wanted: &Shown) -> Result<TrayIcon, TrayError> {
+fn create(wanted: &IconState) -> Result<TrayIcon, TrayError> {
     let builder =
         TrayIconBuilder::new().with_id(app_info::APP_ID).with_menu(menu(&wanted.menu)?).with_menu_on_left_click(false);
     let builder = with_picture(builder, picture(wanted.drawing)?);
@@ -216,7 +216,7 @@ fn create(wanted: &Shown) -> Result<TrayIcon, TrayError> {
     Ok(builder.build()?)
 }
 
-fn change(icon: &TrayIcon, shown: &mut Shown, wanted: Shown) -> Result<(), TrayError> {
+fn change(icon: &TrayIcon, shown: &mut IconState, wanted: IconState) -> Result<(), TrayError> {
     if shown.drawing != wanted.drawing {
         set_picture(icon, picture(wanted.drawing)?)?;
         shown.drawing = wanted.drawing;
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn quitting_and_the_last_remote_that_goes_end_the_loop_and_each_command_wakes_it() {
+    fn each_command_wakes_the_loop_and_the_last_remote_ends_it() {
         let (woken, wakes) = mpsc::channel();
         let (remote, queue) = channel(move || woken.send(()).unwrap());
         let other = remote.clone();

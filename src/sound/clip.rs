@@ -24,13 +24,13 @@ use symphonia::core::{
 use super::lookup::{Bundled, Choice};
 
 /// The longest sound that is played once.
-pub(super) const LONGEST_ONCE: Duration = Duration::from_secs(30);
+pub(super) const MAX_ONCE: Duration = Duration::from_secs(30);
 /// The longest sound that is repeated: nothing rings longer.
-pub(super) const LONGEST_RING: Duration = Duration::from_secs(120);
+pub(super) const MAX_RING: Duration = Duration::from_secs(120);
 /// The largest file that is opened: two minutes of uncompressed stereo and then some.
-const LARGEST_FILE: u64 = 32 << 20;
+const MAX_FILE_SIZE: u64 = 32 << 20;
 /// The most samples that are kept (24 MB), however many channels they are spread over.
-const MOST_SAMPLES: usize = 12_000_000;
+const MAX_SAMPLES: usize = 12_000_000;
 /// The longest that decoding may take.
 const DECODING_TIME: Duration = Duration::from_secs(5);
 
@@ -49,7 +49,7 @@ pub(crate) enum Unplayable {
     #[error("it is no file")]
     NotAFile,
     /// It would take up too much memory.
-    #[error("it is larger than {} MiB", LARGEST_FILE >> 20)]
+    #[error("it is larger than {} MiB", MAX_FILE_SIZE >> 20)]
     TooLarge,
     /// It is longer than a sound may be.
     #[error("it is longer than {} s", .0.as_secs())]
@@ -84,7 +84,7 @@ impl Clip {
     }
 
     fn from_bundled(bundled: Bundled) -> Result<Self, Unplayable> {
-        decode(bundled.bytes().into(), LONGEST_ONCE)
+        decode(bundled.bytes().into(), MAX_ONCE)
     }
 
     pub(super) fn from_file(path: &Path, longest: Duration) -> Result<Self, Unplayable> {
@@ -93,11 +93,11 @@ impl Clip {
         if !metadata.is_file() {
             return Err(Unplayable::NotAFile);
         }
-        if metadata.len() > LARGEST_FILE {
+        if metadata.len() > MAX_FILE_SIZE {
             return Err(Unplayable::TooLarge);
         }
         let mut bytes = Vec::new();
-        File::open(path)?.take(LARGEST_FILE).read_to_end(&mut bytes)?;
+        File::open(path)?.take(MAX_FILE_SIZE).read_to_end(&mut bytes)?;
         decode(bytes.into(), longest)
     }
 
@@ -142,7 +142,7 @@ fn is_sound(magic: [u8; 4]) -> bool {
 fn decode_samples(mut bytes: Cow<'static, [u8]>, longest: Duration) -> Result<Clip, Unplayable> {
     let started = Instant::now();
     let broken = |error: Error| Unplayable::Broken(error.to_string());
-    let is_mended = bytes.starts_with(b"RIFF") && mend_wav(bytes.to_mut());
+    let was_fixed = bytes.starts_with(b"RIFF") && fix_wav_lengths(bytes.to_mut());
     let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), MediaSourceStreamOptions::default());
     let (options, metadata) = (FormatOptions::default(), MetadataOptions::default());
     let mut reader = symphonia::default::get_probe().format(&Hint::new(), stream, &options, &metadata);
@@ -151,7 +151,7 @@ fn decode_samples(mut bytes: Cow<'static, [u8]>, longest: Duration) -> Result<Cl
     let track = tracks.find(|track| track.codec_params.codec != CODEC_TYPE_NULL).ok_or(Unplayable::Empty)?;
     let (track_id, parameters) = (track.id, track.codec_params.clone());
     let length = parameters.time_base.zip(parameters.n_frames).map(|(base, frames)| base.calc_time(frames));
-    if length.is_some_and(|length| Duration::from(length) > longest) && !is_mended {
+    if length.is_some_and(|length| Duration::from(length) > longest) && !was_fixed {
         return Err(Unplayable::TooLong(longest));
     }
     let mut packets = Packets::new(&parameters).map_err(broken)?;
@@ -177,8 +177,8 @@ fn decode_samples(mut bytes: Cow<'static, [u8]>, longest: Duration) -> Result<Cl
             Err(Error::DecodeError(_)) => continue,
             Err(error) => break error,
         }
-        let most = format.map_or(MOST_SAMPLES, |format| format.most_samples(longest));
-        if samples.len() > most && !is_mended {
+        let most = format.map_or(MAX_SAMPLES, |format| format.max_samples(longest));
+        if samples.len() > most && !was_fixed {
             return Err(Unplayable::TooLong(longest));
         }
         if samples.len() >= most {
@@ -196,7 +196,7 @@ fn decode_samples(mut bytes: Cow<'static, [u8]>, longest: Duration) -> Result<Cl
 
 /// Puts the lengths in the header of a WAV file right: a program that writes to a pipe does not know them. Whether they
 /// were wrong.
-fn mend_wav(bytes: &mut [u8]) -> bool {
+fn fix_wav_lengths(bytes: &mut [u8]) -> bool {
     let total = bytes.len();
     let mut at = 12;
     while let Some((name, length)) = bytes.get(at..at + 8).and_then(|header| header.split_first_chunk::<4>()) {
@@ -226,9 +226,9 @@ struct SampleFormat {
 }
 
 impl SampleFormat {
-    fn most_samples(self, longest: Duration) -> usize {
+    fn max_samples(self, longest: Duration) -> usize {
         let samples = u64::from(self.rate).saturating_mul(self.channels as u64).saturating_mul(longest.as_secs());
-        let most = usize::try_from(samples).unwrap_or(usize::MAX).min(MOST_SAMPLES);
+        let most = usize::try_from(samples).unwrap_or(usize::MAX).min(MAX_SAMPLES);
         most - most % self.channels.max(1)
     }
 
@@ -296,7 +296,7 @@ struct Opus {
 impl Opus {
     const RATE: u16 = 48_000;
     /// The longest packet, 120 ms.
-    const MOST_FRAMES: u16 = 5760;
+    const MAX_FRAMES: u16 = 5760;
 
     /// `head`: the identification header.
     fn new(head: &[u8]) -> Option<Self> {
@@ -315,14 +315,14 @@ impl Opus {
             pre_skip: pre_skip.into(),
             gain: 10_f32.powf(f32::from(gain) / (20.0 * 256.0)),
             channels,
-            frame: vec![0; usize::from(Self::MOST_FRAMES) * channels],
+            frame: vec![0; usize::from(Self::MAX_FRAMES) * channels],
         })
     }
 
     fn decode(&mut self, packet: &[u8], samples: &mut Vec<i16>) -> Result<SampleFormat, Error> {
         let damaged = || Error::DecodeError("opus: a damaged packet");
         let length = i32::try_from(packet.len()).map_err(|_| damaged())?;
-        let frames = self.decoder.decode(Some(packet), length, &mut self.frame, Self::MOST_FRAMES.into(), false);
+        let frames = self.decoder.decode(Some(packet), length, &mut self.frame, Self::MAX_FRAMES.into(), false);
         let frames = frames.ok().and_then(|frames| usize::try_from(frames).ok()).ok_or_else(damaged)?;
         let decoded = self.frame.iter().take(frames * self.channels);
         #[expect(clippy::cast_possible_truncation, reason = "a cast from float saturates")]

@@ -18,7 +18,7 @@ use crate::platform::sound_server;
 
 /// A host that fails later than this waited for a server that does not answer. The next host would most likely wait
 /// for the same server (ALSA is a way to PulseAudio).
-pub(super) const PROMPT: Duration = Duration::from_secs(1);
+pub(super) const SERVER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Frames that are handed over at a time, 85 ms at 48 kHz: a sound may begin a little late, but must not break up on
 /// a busy computer.
@@ -65,7 +65,7 @@ pub(crate) fn find_device() -> Result<&'static str, String> {
 fn first_host<T>(
     mut attempt: impl FnMut(HostId) -> Result<T, DeviceSinkError>,
 ) -> Result<(T, &'static str), OpenError> {
-    sound_server::quieten();
+    sound_server::silence_alsa();
     let mut reasons = Vec::new();
     for host in cpal::available_hosts() {
         let started = Instant::now();
@@ -74,7 +74,7 @@ fn first_host<T>(
             Err(error) => {
                 let reason = format!("{}: {}", host.name(), chain(&error));
                 tracing::debug!("no sound by way of {reason}");
-                if started.elapsed() >= PROMPT {
+                if started.elapsed() >= SERVER_TIMEOUT {
                     let reason = format!("{} does not answer", host.name());
                     return Err(OpenError { fault: Fault::NoAnswer, reason });
                 }

@@ -31,7 +31,7 @@ const LOADING_TIME: Duration = Duration::from_secs(12);
 /// How long a device may take to be opened, or to be closed.
 const DEVICE_TIME: Duration = Duration::from_secs(5);
 /// The most abandoned sessions; while there are as many, nothing is played.
-const MOST_ABANDONED: usize = 2;
+const MAX_ABANDONED: usize = 2;
 
 /// Plays the sounds of notices and calls. Every method returns at once. Whether sound works arrives as
 /// [`DesktopEvent::Sound`] with the first sound, and whenever it changes.
@@ -46,7 +46,7 @@ enum Request {
 }
 
 impl Player {
-    /// A player that finds the person's sounds in `default_directory`, unless the settings name another one. Runs on
+    /// A player that finds the user's sounds in `default_directory`, unless the settings name another one. Runs on
     /// the tokio runtime of this thread.
     #[must_use]
     pub fn start(settings: config::Sound, default_directory: PathBuf, events: UnboundedSender<DesktopEvent>) -> Self {
@@ -123,13 +123,13 @@ impl Supervisor {
                 Wanted::Nothing => None,
             };
             tokio::select! {
-                request = self.requests.recv() => self.obey(request),
+                request = self.requests.recv() => self.apply(request),
                 () = until(wake) => {}
             }
         }
     }
 
-    fn obey(&mut self, request: Option<Request>) {
+    fn apply(&mut self, request: Option<Request>) {
         let (is_on, now) = (self.is_on(), Instant::now());
         match request {
             Some(Request::Play(sound)) if is_on => _ = self.schedule.play(&sound, now),
@@ -157,7 +157,7 @@ impl Supervisor {
     /// Has a session play this job, and returns when it is over or abandoned.
     async fn play(&mut self, job: &Job) -> Result<Heard, OpenError> {
         self.abandoned.retain(|session| session.strong_count() > 0);
-        if self.abandoned.len() >= MOST_ABANDONED {
+        if self.abandoned.len() >= MAX_ABANDONED {
             let reason = "the sound server still does not answer: restart it".to_owned();
             return Err(OpenError { fault: Fault::NoAnswer, reason });
         }
@@ -189,7 +189,7 @@ impl Supervisor {
                         return Err(OpenError { fault: Fault::NoDevice, reason: reason.to_owned() });
                     }
                 },
-                request = self.requests.recv(), if !self.is_over => self.obey(request),
+                request = self.requests.recv(), if !self.is_over => self.apply(request),
                 () = until(deadline) => {
                     self.abandoned.push(session);
                     return Err(overdue(&phase));

@@ -12,7 +12,7 @@ use pushbell::app_info;
 use crate::rig::process::TempDir;
 
 #[test]
-fn without_a_user_manager_the_desktop_starts_it_by_an_autostart_entry() {
+fn without_a_user_manager_an_autostart_entry_starts_it() {
     let home = TempDir::new();
     let config = home.path().join("config");
     let run = |action: &str| {

@@ -136,7 +136,7 @@ fn unit() -> String {
 }
 
 #[test]
-fn the_user_unit_starts_with_the_session_and_works_under_its_limits() {
+fn the_user_unit_starts_with_the_session_under_its_limits() {
     let session = Session::start();
     // An account made by hand: no welcome popup to look past.
     session.pushbell.ok(&["account", "add", "limited"]);

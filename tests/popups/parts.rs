@@ -143,7 +143,7 @@ async fn the_screen_is_locked_when_logind_or_a_screen_saver_says_so() {
 }
 
 #[tokio::test]
-async fn without_anybody_who_knows_the_lock_is_unknown_and_nothing_is_started_to_ask() {
+async fn the_lock_is_unknown_and_nothing_is_started_to_ask() {
     let mut bus = TestBus::absent();
     let marker = bus.path().join("started");
     for name in ["org.gnome.ScreenSaver", "org.freedesktop.ScreenSaver"] {

@@ -238,7 +238,7 @@ async fn a_bus_that_comes_late_and_goes_and_comes_back_is_used() {
 }
 
 #[tokio::test]
-async fn popups_of_an_earlier_run_are_adopted_only_where_the_service_keeps_them() {
+async fn popups_of_an_earlier_run_are_adopted_if_they_are_kept() {
     for (description, is_kept) in
         [(("fake", "1"), true), (("gnome-shell", "43.9"), true), (("gnome-shell", "48.1"), false)]
     {

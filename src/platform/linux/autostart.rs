@@ -69,9 +69,9 @@ pub(crate) fn turn_off() -> io::Result<Autostart> {
 
 /// The files that start Pushbell.
 struct Files {
-    /// The person's own user unit.
+    /// The user's own user unit.
     unit: PathBuf,
-    /// The person's own autostart entry.
+    /// The user's own autostart entry.
     entry: PathBuf,
     /// The entries of the system, the first to count first.
     system_entries: Vec<PathBuf>,
@@ -127,7 +127,7 @@ impl Files {
         Ok(Autostart { on, by, problem })
     }
 
-    /// Enables the unit, having made one for this program unless there is one already. What the person wrote stays;
+    /// Enables the unit, having made one for this program unless there is one already. What the user wrote stays;
     /// that of a package serves if it starts this very program.
     fn enable_unit(&self, program: &str) -> io::Result<()> {
         if self.program_of_unit()?.is_some() || is_masked(&self.unit) {
@@ -151,7 +151,7 @@ impl Files {
         if unit_is_enabled() { change_unit("mask") } else { Ok(()) }
     }
 
-    /// The program of the person's own unit, if we made that.
+    /// The program of the user's own unit, if we made that.
     fn program_of_unit(&self) -> io::Result<Option<PathBuf>> {
         let text = read(&self.unit)?.unwrap_or_default();
         let program = text.strip_prefix(MADE_BY_US).and_then(|text| text.lines().next()?.strip_prefix("# "));
@@ -162,7 +162,7 @@ impl Files {
         write(&self.entry, text)
     }
 
-    /// Removes the person's own entry. One of the system's is hidden by one that says so.
+    /// Removes the user's own entry. One of the system's is hidden by one that says so.
     fn disable_entry(&self) -> io::Result<()> {
         if first_entry(&self.system_entries)?.is_some() {
             self.write_entry("[Desktop Entry]\nType=Application\nName=Pushbell\nHidden=true\n")
@@ -254,7 +254,7 @@ fn package_has_unit_for(program: &str) -> bool {
     text.lines().any(|line| line.starts_with(&format!("ExecStart={program} ")))
 }
 
-/// Whether the person or an administrator has enabled the unit. (`static` is a success of systemctl, too.)
+/// Whether the user or an administrator has enabled the unit. (`static` is a success of systemctl, too.)
 fn unit_is_enabled() -> bool {
     systemctl(&["is-enabled", &unit_name()], true).is_some_and(|output| output.stdout.starts_with(b"enabled"))
 }

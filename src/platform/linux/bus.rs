@@ -2,7 +2,7 @@
 //!
 //! The connection lives on the tokio runtime of the thread that calls [`Bus::start`]: zbus starts no thread of its own there.
 
-use std::{env, future::Future, time::Duration};
+use std::{env, future::Future, path::Path, time::Duration};
 
 use futures_util::StreamExt;
 use tokio::{
@@ -215,16 +215,8 @@ struct Absence {
 impl Absence {
     fn of(address: &BusAddress) -> Self {
         // With more than one address, any of them may be the one that comes.
-        let watch = match address.0.as_slice() {
-            [only] => match only.transport() {
-                Transport::Unix(unix) => match unix.path() {
-                    UnixSocket::File(path) => FileWatch::new([path.clone()]).ok(),
-                    _ => None,
-                },
-                _ => None,
-            },
-            _ => None,
-        };
+        let only = if let [only] = address.0.as_slice() { socket(only) } else { None };
+        let watch = only.and_then(|socket| FileWatch::new([socket.to_owned()]).ok());
         Self { since: Instant::now(), watch }
     }
 
@@ -232,6 +224,11 @@ impl Absence {
     fn is_retried(&self) -> bool {
         self.watch.is_none() || self.since.elapsed() < LAST_RETRY
     }
+}
+
+fn socket(address: &Address) -> Option<&Path> {
+    let Transport::Unix(unix) = address.transport() else { return None };
+    if let UnixSocket::File(path) = unix.path() { Some(path) } else { None }
 }
 
 /// Waits until the socket was made or replaced; forever without a watch.

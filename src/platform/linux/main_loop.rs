@@ -32,7 +32,7 @@ pub(in crate::platform) const ICON_WORDS: TrayWords = TrayWords::Title;
 pub(in crate::platform) const HOST_IS_WATCHED: bool = true;
 
 /// How long the icon may take to leave.
-const GOODBYE: Duration = Duration::from_secs(2);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The receiving end of a [`TrayRemote`], for [`run`].
 pub(crate) struct TrayCommands {
@@ -62,7 +62,7 @@ pub(crate) fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>)
         let queue = Arc::clone(&queue);
         move || {
             let mut tray = Tray::new(events);
-            while tray.obey(&queue) && handed_over.recv().is_ok() {}
+            while tray.apply(&queue) && handed_over.recv().is_ok() {}
             drop((tray, finished));
         }
     });
@@ -74,7 +74,7 @@ pub(crate) fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>)
         let _ = hand_over.try_send(());
     }
     let _ = hand_over.try_send(());
-    if wait_finished.recv_timeout(GOODBYE) == Err(mpsc::RecvTimeoutError::Timeout) {
+    if wait_finished.recv_timeout(SHUTDOWN_TIMEOUT) == Err(mpsc::RecvTimeoutError::Timeout) {
         tracing::warn!("left without taking the tray icon down: the session bus does not answer");
     }
 }

@@ -1,4 +1,4 @@
-//! Opens rooms, addresses and files with the person's own programs. There is never a shell. Programs that outlive our
+//! Opens rooms, addresses and files with the user's own programs. There is never a shell. Programs that outlive our
 //! interest in them are reaped by tokio.
 
 use std::{
@@ -30,7 +30,7 @@ const SESSION_VARIABLES: [&str; 6] =
 const QUERIES: [&[&str]; 2] =
     [&["xdg-mime", "query", "default", "x-scheme-handler/matrix"], &["gio", "mime", "x-scheme-handler/matrix"]];
 
-/// Starts the person's programs.
+/// Starts the user's programs.
 #[derive(Debug, Clone)]
 pub(in crate::platform) struct Launcher {
     environment: Vec<(&'static str, OsString)>,
@@ -62,7 +62,7 @@ impl Launcher {
         }
     }
 
-    /// Starts the person's own program; what becomes of it is no matter of ours.
+    /// Starts the user's own program; what becomes of it is no matter of ours.
     async fn start(&self, program: &str, arguments: &[String]) -> Result<(), String> {
         let cannot_start = |why: String| format!("popup.open: cannot start \"{program}\": {why}");
         let mut command = self.command(program, &[]);
@@ -157,7 +157,7 @@ fn names_a_program(output: &[u8]) -> bool {
     String::from_utf8_lossy(output).split_whitespace().any(|word| word.ends_with(".desktop"))
 }
 
-/// Whether a browser that opens now is in front of the person who started this: there is a graphical session, and it is
+/// Whether a browser that opens now is in front of the user who started this: there is a graphical session, and it is
 /// not at the other end of an SSH connection.
 #[must_use]
 pub(crate) fn browser_available() -> bool {
@@ -241,7 +241,7 @@ PATH=/usr/bin:/bin mv "$RECORD.new" "$RECORD""#;
     }
 
     #[tokio::test]
-    async fn a_matrix_link_goes_to_its_handler_with_the_token_of_the_click() {
+    async fn a_matrix_link_goes_to_its_handler_with_the_token() {
         let programs = Programs::new(&[("xdg-mime", "echo client.desktop"), ("xdg-open", RECORD)]);
         programs.opener.open(&room(), &OpenWith::Matrix, Some("token".into()));
         assert_eq!(programs.record().await, "xdg-open matrix:roomid/r:x?via=x\ntoken token\n");

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long a service may take over all that it is asked.
-const PATIENCE: Duration = Duration::from_millis(2500);
+const SERVICE_TIMEOUT: Duration = Duration::from_millis(2500);
 
 const SECRETS: &str = "org.freedesktop.secrets";
 const SECRETS_PATH: &str = "/org/freedesktop/secrets";
@@ -55,7 +55,7 @@ async fn connect(address: Result<BusAddress, String>) -> Result<Connection, Stri
 
 /// What a part says within its time. Whoever says no answers, too.
 async fn in_time(part: impl Future<Output = zbus::Result<Seen>>) -> Seen {
-    match timeout(PATIENCE, part).await {
+    match timeout(SERVICE_TIMEOUT, part).await {
         Ok(Ok(seen)) => seen,
         Ok(Err(zbus::Error::MethodError(name, reason, _))) => Seen::Absent(reason.unwrap_or_else(|| name.to_string())),
         Ok(Err(_)) | Err(_) => Seen::Silent,

@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Whether it starts with the desktop now. What the person has switched off in the settings cannot be seen.
+/// Whether it starts with the desktop now. What the user has switched off in the settings cannot be seen.
 ///
 /// # Errors
 /// When the agent cannot be read.
@@ -26,7 +26,7 @@ pub(crate) fn status() -> io::Result<Autostart> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(Autostart { on: false, by: String::new(), problem: None });
         }
-        Err(error) => return Err(told(&agent, "read", &error)),
+        Err(error) => return Err(with_context(&agent, "read", &error)),
     };
     let problem = match launch_agent::program(&list) {
         Some(program) if Path::new(&program).is_file() => None,
@@ -51,7 +51,7 @@ pub(crate) fn turn_on(program: &Path) -> io::Result<Autostart> {
     let written = agent.parent().map_or(Ok(()), fs::create_dir_all);
     written
         .and_then(|()| fs::write(&agent, property_list(app_info::APP_ID, program)))
-        .map_err(|error| told(&agent, "written", &error))?;
+        .map_err(|error| with_context(&agent, "written", &error))?;
     status()
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn turn_on(program: &Path) -> io::Result<Autostart> {
 pub(crate) fn turn_off() -> io::Result<Autostart> {
     let agent = agent()?;
     match fs::remove_file(&agent) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(told(&agent, "removed", &error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(with_context(&agent, "removed", &error)),
         Ok(()) | Err(_) => status(),
     }
 }
@@ -72,6 +72,6 @@ fn agent() -> io::Result<PathBuf> {
     Ok(home.home_dir().join("Library/LaunchAgents").join(format!("{}.plist", app_info::APP_ID)))
 }
 
-fn told(agent: &Path, done: &str, error: &io::Error) -> io::Error {
+fn with_context(agent: &Path, done: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{} cannot be {done}: {error}", agent.display()))
 }

@@ -54,7 +54,7 @@ pub(crate) fn channel() -> (TrayRemote, TrayCommands) {
             let waiting = Arc::clone(&waiting);
             DispatchQueue::main().exec_async(move || {
                 waiting.store(false, Ordering::Release);
-                obey();
+                apply();
             });
         }
     };
@@ -82,10 +82,10 @@ pub(crate) fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>)
 }
 
 /// On the main thread, within its loop.
-fn obey() {
+fn apply() {
     TRAY.with_borrow_mut(|tray| {
         if let Some((tray, queue)) = tray
-            && !tray.obey(queue)
+            && !tray.apply(queue)
             && let Some(main) = MainThreadMarker::new()
         {
             let application = NSApplication::sharedApplication(main);
@@ -97,7 +97,7 @@ fn obey() {
     });
 }
 
-/// Hears that macOS wants the application to end: the person signs out, or asks it to quit.
+/// Hears that macOS wants the application to end: the user signs out, or asks it to quit.
 struct Ending(UnboundedSender<DesktopEvent>);
 
 define_class!(

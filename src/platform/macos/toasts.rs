@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How long the center may take to take a popup.
-const PATIENCE: Duration = Duration::from_secs(8);
+const ACCEPT_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Shows popups.
 pub(in crate::platform) struct Toasts {
@@ -38,7 +38,7 @@ pub(in crate::platform) struct Toasts {
 }
 
 impl Toasts {
-    /// Asks the person for permission, if macOS has not yet, and does not wait for the answer. The icon is that of the
+    /// Asks the user for permission, if macOS has not yet, and does not wait for the answer. The icon is that of the
     /// application.
     ///
     /// # Errors
@@ -75,7 +75,8 @@ impl Toasts {
             let _ = answer.send(if error.is_null() { Ok(()) } else { Err(words(error)) });
         });
         self.center.addNotificationRequest_withCompletionHandler(&request, Some(&taken));
-        let outcome = answered.recv_timeout(PATIENCE).map_err(|_| "macOS does not say whether it took the popup")?;
+        let outcome =
+            answered.recv_timeout(ACCEPT_TIMEOUT).map_err(|_| "macOS does not say whether it took the popup")?;
         outcome.map_err(|reason| {
             format!("macOS did not take the popup: {reason}; allow them in System Settings, under Notifications")
         })
@@ -129,7 +130,7 @@ fn identifier(id: u32) -> Retained<NSString> {
     NSString::from_str(&format!("{id:08x}"))
 }
 
-/// Reports what the person did with a popup.
+/// Reports what the user did with a popup.
 fn report(events: &UnboundedSender<DesktopEvent>, response: &UNNotificationResponse) {
     let action = response.actionIdentifier();
     let identifier = response.notification().request().identifier().to_string();
@@ -196,5 +197,5 @@ fn words(error: *mut NSError) -> String {
     #[expect(unsafe_code, reason = "the system hands over a pointer")]
     // SAFETY: it is null or an error that lives during the call.
     let error = unsafe { error.as_ref() };
-    error.map_or_else(|| "the person does not want them".to_owned(), |error| error.localizedDescription().to_string())
+    error.map_or_else(|| "the user does not want them".to_owned(), |error| error.localizedDescription().to_string())
 }

@@ -1,4 +1,4 @@
-//! Opens rooms, addresses and files with the person's own programs. There is never a shell.
+//! Opens rooms, addresses and files with the user's own programs. There is never a shell.
 
 use std::{env, process::Stdio, time::Duration};
 
@@ -9,7 +9,7 @@ use crate::{desktop::links::Opening, platform::system::launch};
 /// What the system has not refused after this was handed over.
 const LAUNCH_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Starts the person's programs.
+/// Starts the user's programs.
 #[derive(Debug, Clone)]
 pub(in crate::platform) struct Launcher;
 
@@ -35,7 +35,7 @@ async fn carry_out(opening: Opening) -> Result<(), String> {
     }
 }
 
-/// Whether a browser that opens now is in front of the person who started this: not at the other end of an SSH
+/// Whether a browser that opens now is in front of the user who started this: not at the other end of an SSH
 /// connection.
 #[must_use]
 pub(crate) fn browser_available() -> bool {

@@ -1,4 +1,4 @@
-//! Where a program reads and writes is handed to it by whoever starts it. Its terminal is what the person types at.
+//! Where a program reads and writes is handed to it by whoever starts it. Its terminal is what the user types at.
 
 use std::{
     env,

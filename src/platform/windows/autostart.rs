@@ -9,7 +9,7 @@ use crate::{app_info, platform::autostart::Autostart};
 
 const RUN: &str = r"Software\Microsoft\Windows\CurrentVersion\Run";
 
-/// Where the Task Manager and the settings note what the person has switched off.
+/// Where the Task Manager and the settings note what the user has switched off.
 const APPROVED: &str = r"Software\Microsoft\Windows\CurrentVersion\Explorer\StartupApproved\Run";
 
 /// `HRESULT_FROM_WIN32(ERROR_FILE_NOT_FOUND)`
@@ -47,7 +47,7 @@ pub(crate) fn turn_on(program: &Path) -> io::Result<Autostart> {
         io::Error::new(io::ErrorKind::InvalidInput, words)
     })?;
     let set = CURRENT_USER.create(RUN).and_then(|key| key.set_string(app_info::APP_ID, format!("\"{program}\"")));
-    set.map_err(|error| told("written", &error))?;
+    set.map_err(|error| with_context("written", &error))?;
     remove(APPROVED)?;
     status()
 }
@@ -72,7 +72,7 @@ fn if_there<T>(found: Result<T, Error>, done: &str) -> io::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.code() == NOT_FOUND => Ok(None),
-        Err(error) => Err(told(done, &error)),
+        Err(error) => Err(with_context(done, &error)),
     }
 }
 
@@ -83,7 +83,7 @@ fn missing(command: &str) -> Option<String> {
         .then(|| format!("{program} is not there any more: run `pushbell autostart on` with the program that is"))
 }
 
-fn told(done: &str, error: &Error) -> io::Error {
+fn with_context(done: &str, error: &Error) -> io::Error {
     io::Error::other(format!(r"HKEY_CURRENT_USER\{RUN} cannot be {done}: {error}"))
 }
 

@@ -21,7 +21,7 @@ const STREAMS: [(STD_HANDLE, &str); 3] =
 /// Reads from and writes to the console of the program that started us, if it has one; a stream that was redirected
 /// stays so. Call it before anything is read or written.
 pub(crate) fn attach() {
-    let redirected = STREAMS.map(|(stream, _)| leads_somewhere(stream));
+    let redirected = STREAMS.map(|(stream, _)| is_open(stream));
     #[expect(unsafe_code, reason = "a call of the system")]
     // SAFETY: no pointer is passed.
     let attached = unsafe { AttachConsole(ATTACH_PARENT_PROCESS) } != 0;
@@ -30,7 +30,7 @@ pub(crate) fn attach() {
     }
     for ((stream, name), redirected) in STREAMS.into_iter().zip(redirected) {
         if !redirected {
-            lead(stream, name);
+            open_console(stream, name);
         }
     }
 }
@@ -63,7 +63,7 @@ pub(crate) fn is_logged(_stream: &Stdout) -> bool {
     false
 }
 
-fn leads_somewhere(stream: STD_HANDLE) -> bool {
+fn is_open(stream: STD_HANDLE) -> bool {
     #[expect(unsafe_code, reason = "calls of the system")]
     // SAFETY: no pointer is passed; a handle that is none has an unknown type.
     unsafe {
@@ -72,7 +72,7 @@ fn leads_somewhere(stream: STD_HANDLE) -> bool {
 }
 
 /// Where that fails, the stream leads nowhere, as without a console.
-fn lead(stream: STD_HANDLE, name: &str) {
+fn open_console(stream: STD_HANDLE, name: &str) {
     let Ok(console) = OpenOptions::new().read(true).write(true).open(name) else { return };
     // It stays open for as long as the program lives.
     let console = console.into_raw_handle();

@@ -38,7 +38,7 @@ use crate::{
 const COLORS: &str = "ImmersiveColorSet";
 
 /// How long the end of the session waits for us. Windows itself waits five seconds.
-const GOODBYE: Duration = Duration::from_secs(4);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Reports what happens as [`DesktopEvent`]s, until it is dropped.
 #[derive(Debug)]
@@ -126,7 +126,7 @@ impl Listener {
             (WM_ENDSESSION, Ok(1..)) => {
                 termination::ask();
                 // With the answer the process ends. It ends sooner when it is done.
-                thread::sleep(GOODBYE);
+                thread::sleep(SHUTDOWN_TIMEOUT);
             }
             _ => return None,
         }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_of_others_are_left_to_windows_and_the_session_may_end() {
+    fn other_messages_are_left_to_windows() {
         let (events, _heard) = mpsc::unbounded_channel();
         let listener = listener(true, &events);
         assert_eq!(listener.answer(0, 0, 0), None);

@@ -105,7 +105,7 @@ impl Toasts {
         Ok(())
     }
 
-    /// What the person or an administrator has decided about popups.
+    /// What the user or an administrator has decided about popups.
     fn permission(&self) -> std::result::Result<(), String> {
         // Of an application that has never shown any, Windows may know nothing yet.
         let setting = self.notifier.Setting().unwrap_or(NotificationSetting::Enabled);

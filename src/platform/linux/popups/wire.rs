@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_text_is_escaped_and_only_for_a_service_that_reads_markup() {
+    fn only_the_text_is_escaped_and_only_if_markup_is_read() {
         let check = |markup, text: &str| {
             let popup = popup();
             let notify = notify(&popup, 3, "icon", Capabilities { markup, actions: true });

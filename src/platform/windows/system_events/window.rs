@@ -26,7 +26,7 @@ use super::Listener;
 use crate::{app_info, platform::windows::wide};
 
 /// Longest text of a message that is read, in UTF-16 units.
-const LONGEST_TEXT: usize = 64;
+const MAX_TEXT: usize = 64;
 
 thread_local! {
     /// Of the thread that listens.
@@ -63,7 +63,7 @@ fn open() -> io::Result<NonNull<c_void>> {
     unsafe {
         let instance = GetModuleHandleW(ptr::null());
         let class = WNDCLASSW {
-            lpfnWndProc: Some(heard),
+            lpfnWndProc: Some(window_procedure),
             hInstance: instance,
             lpszClassName: name.as_ptr(),
             ..WNDCLASSW::default()
@@ -91,7 +91,7 @@ fn open() -> io::Result<NonNull<c_void>> {
 
 /// Called by Windows, on the thread of the window.
 #[expect(unsafe_code, reason = "Windows calls it, and it calls Windows")]
-unsafe extern "system" fn heard(window: HWND, message: u32, detail: WPARAM, extra: LPARAM) -> LRESULT {
+unsafe extern "system" fn window_procedure(window: HWND, message: u32, detail: WPARAM, extra: LPARAM) -> LRESULT {
     let listener = LISTENER.with_borrow(Clone::clone);
     let answer = listener.and_then(|listener| listener.answer(message, detail, extra));
     // SAFETY: these are the arguments that we were called with.
@@ -107,7 +107,7 @@ pub(super) fn text(extra: LPARAM) -> String {
     #[expect(unsafe_code, reason = "Windows hands over a pointer")]
     // SAFETY: in a `WM_SETTINGCHANGE` it points to a text that ends with a null, and nothing after that is read.
     unsafe {
-        let length = (0..LONGEST_TEXT).take_while(|&at| *start.add(at) != 0).count();
+        let length = (0..MAX_TEXT).take_while(|&at| *start.add(at) != 0).count();
         String::from_utf16_lossy(std::slice::from_raw_parts(start, length))
     }
 }
