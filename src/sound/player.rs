@@ -174,6 +174,9 @@ impl Supervisor {
                 let _ = stop.send(Signal::Stop);
             }
             tokio::select! {
+                // What was asked for while this sounds is decided before it ends.
+                biased;
+                request = self.requests.recv(), if !self.is_over => self.apply(request),
                 next = phases.recv() => match next {
                     Some(Phase::Over(result)) => return result,
                     Some(next) => {
@@ -189,7 +192,6 @@ impl Supervisor {
                         return Err(OpenError { fault: Fault::NoDevice, reason: reason.to_owned() });
                     }
                 },
-                request = self.requests.recv(), if !self.is_over => self.apply(request),
                 () = until(deadline) => {
                     self.abandoned.push(session);
                     return Err(overdue(&phase));

@@ -98,8 +98,8 @@ struct Client {
 
 struct Reporter {
     events: mpsc::UnboundedSender<DesktopEvent>,
-    /// The state that was last reported.
-    reported: Option<PopupEvent>,
+    /// The service's id and the state that were last reported.
+    reported: Option<(Option<String>, ServiceState)>,
     /// The token that came before an action.
     token: Option<(u32, String)>,
 }
@@ -415,19 +415,17 @@ impl Reporter {
     }
 
     fn report(&mut self, id: Option<String>, state: ServiceState) {
-        let event = PopupEvent::Service { id, state };
-        if self.reported.as_ref() != Some(&event) {
-            self.reported = Some(event.clone());
-            self.send(event);
+        let now = (id, state);
+        if self.reported.as_ref() != Some(&now) {
+            self.reported = Some(now.clone());
+            let (id, state) = now;
+            self.send(PopupEvent::Service { id, state });
         }
     }
 
     /// The service that was last reported.
     fn service_id(&self) -> Option<String> {
-        match &self.reported {
-            Some(PopupEvent::Service { id, .. }) => id.clone(),
-            Some(PopupEvent::Answer(_) | PopupEvent::Action { .. } | PopupEvent::Closed { .. }) | None => None,
-        }
+        self.reported.as_ref().and_then(|(id, _)| id.clone())
     }
 
     fn answer(&self, answer: Result<u32, String>) {
