@@ -30,7 +30,7 @@ use tokio_rustls::rustls::{
 };
 use url::{Url, form_urlencoded};
 
-use crate::identity;
+use crate::app_info;
 
 /// How long a request may take, from the name's resolution to the answer's last byte.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -254,7 +254,7 @@ impl HttpClient {
         let mut sent = hyper::Request::builder()
             .method(&request.method)
             .uri(url)
-            .header(USER_AGENT, format!("Pushbell/{}", identity::VERSION))
+            .header(USER_AGENT, format!("Pushbell/{}", app_info::VERSION))
             .header(ACCEPT, "application/json");
         if let Some(host) = request.host {
             sent = sent.header(HOST, host);

@@ -18,7 +18,7 @@ use tracing::{debug, warn};
 
 use crate::{
     accounts::{Accounts, Admission, Rejected},
-    identity,
+    app_info,
     inbox::{Delivery, Inbox, InboxError, Recipient},
     logging::LogLimiter,
     push::notify::{Notification, PushError},
@@ -185,7 +185,7 @@ impl Intake {
                 Refusal::NotRecorded(error)
             })?;
         }
-        let strangers = rejected.iter().filter(|pushkey| !pushkey.starts_with(identity::PROBE_PUSHKEY)).count();
+        let strangers = rejected.iter().filter(|pushkey| !pushkey.starts_with(app_info::PROBE_PUSHKEY)).count();
         if strangers > 0
             && let Some(unlogged_before) = self.state.rejections.note(strangers, Instant::now())
         {

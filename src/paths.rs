@@ -9,7 +9,7 @@ use std::{
 
 use directories::ProjectDirs;
 
-use crate::identity;
+use crate::app_info;
 
 /// How old a configuration may be that a person has written for the first start.
 const NEW_CONFIG: Duration = Duration::from_secs(600);
@@ -52,7 +52,7 @@ impl Paths {
     /// # Errors
     /// When the person has no home directory.
     pub fn find(config: Option<PathBuf>) -> Result<Self, NoHome> {
-        let home = ProjectDirs::from("", "", identity::DIRECTORY_NAME).ok_or(NoHome)?;
+        let home = ProjectDirs::from("", "", app_info::DIRECTORY_NAME).ok_or(NoHome)?;
         // The parent is the system's to make: where it is missing, so is the directory for us.
         let runtime = home.runtime_dir().filter(|own| own.parent().is_some_and(Path::is_dir));
         Ok(Self::below(config, home.config_dir(), home.data_local_dir(), runtime, home.cache_dir()))

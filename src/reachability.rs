@@ -12,7 +12,7 @@ use crate::{
     address::{Scope, is_shared},
     config,
     homeserver::{BaseUrl, HomeserverKind},
-    platform::network,
+    platform::host,
 };
 
 /// How long a name server may take.
@@ -61,7 +61,7 @@ pub async fn observe(homeserver: &BaseUrl) -> Observation {
     let (host, port) = homeserver.host_and_port();
     let theirs = resolve(&host, port).await.unwrap_or_default();
     let source = theirs.iter().filter(|ip| ip.is_ipv4()).find_map(|ip| source_to(SocketAddr::new(*ip, port)));
-    Observation { location: location(&theirs, &network::addresses(), source), source }
+    Observation { location: location(&theirs, &host::addresses(), source), source }
 }
 
 /// The addresses of a host, each once; else why there are none.
@@ -80,7 +80,7 @@ pub(crate) async fn resolve(host: &str, port: u16) -> Result<Vec<IpAddr>, String
 
 /// Those of the addresses that are this computer's.
 pub(crate) fn ours_among(addresses: &[IpAddr]) -> Vec<IpAddr> {
-    let ours = network::addresses();
+    let ours = host::addresses();
     addresses.iter().copied().filter(|address| is_own(*address, &ours)).collect()
 }
 

@@ -6,7 +6,7 @@ use url::Url;
 use crate::{
     accounts::{Account, Accounts},
     address::Scope,
-    identity,
+    app_info,
     invocation::shell_word,
     push::{notify, text},
 };
@@ -66,7 +66,7 @@ fn request(account: &Account, url: &str) -> String {
         "kind": "http",
         "app_id": account.app_id,
         "pushkey": account.pushkey,
-        "app_display_name": identity::APP_NAME,
+        "app_display_name": app_info::APP_NAME,
         "device_display_name": &*account.name,
         "lang": "en",
         "data": { "url": url },
@@ -139,7 +139,7 @@ mod tests {
         let pusher: serde_json::Value = serde_json::from_str(words.last().unwrap()).unwrap();
         let expected = json!({
             "kind": "http", "app_id": "it's $HOME `x`", "pushkey": "a\"b\\c\u{202e}'", "lang": "en", "append": true,
-            "app_display_name": identity::APP_NAME, "device_display_name": "home",
+            "app_display_name": app_info::APP_NAME, "device_display_name": "home",
             "data": { "url": "https://push.example.org/_matrix/push/v1/notify" },
         });
         assert_eq!(pusher, expected);

@@ -23,8 +23,9 @@ use tokio::{
 
 use crate::{
     accounts::SignIn,
+    app_info,
     homeserver::Tokens,
-    identity, installation,
+    installation,
     paths::Paths,
     platform::{files, keyring},
 };
@@ -127,7 +128,7 @@ impl Secrets {
         if let Some(tokens) = self.read()?.remove(&key) {
             return Ok(Some(tokens));
         }
-        let secret = self.in_time(keyring::get(identity::APP_ID, &key)).await;
+        let secret = self.in_time(keyring::get(app_info::APP_ID, &key)).await;
         match secret.map_err(|reason| SecretsError::Keyring { name: keyring::NAME, reason })? {
             Some(secret) => serde_json::from_slice(&secret).map(Some).map_err(|_| SecretsError::Keyring {
                 name: keyring::NAME,
@@ -218,8 +219,8 @@ impl Turn<'_> {
         let (secrets, key) = (self.secrets, key(sign_in));
         let secret =
             serde_json::to_vec(tokens).map_err(|error| failed(&secrets.file, "written", &io::Error::other(error)))?;
-        let label = format!("{} session of {}", identity::APP_NAME, sign_in.user_id);
-        match secrets.in_time(keyring::set(identity::APP_ID, &key, &label, &secret)).await {
+        let label = format!("{} session of {}", app_info::APP_NAME, sign_in.user_id);
+        match secrets.in_time(keyring::set(app_info::APP_ID, &key, &label, &secret)).await {
             Ok(()) => {
                 self.change(|all| all.remove(&key).is_some())?;
                 Ok(Place::Keyring(keyring::NAME))
@@ -238,7 +239,7 @@ impl Turn<'_> {
     pub async fn forget(&self, sign_in: &SignIn) -> Result<(), SecretsError> {
         let (secrets, key) = (self.secrets, key(sign_in));
         let was_in_file = self.change(|all| all.remove(&key).is_some())?;
-        match secrets.in_time(keyring::delete(identity::APP_ID, &key)).await {
+        match secrets.in_time(keyring::delete(app_info::APP_ID, &key)).await {
             // It was in the file, most likely because there is no keyring.
             Err(_) if was_in_file => Ok(()),
             forgotten => forgotten.map_err(|reason| SecretsError::Keyring { name: keyring::NAME, reason }),

@@ -7,12 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     accounts::{Account, SignIn},
+    app_info,
     homeserver::{
         BaseUrl, HomeserverClient, HomeserverError, HttpPusher, Tokens,
         oauth::{self, OAuthError},
     },
     http_client::{HttpClient, TransportError},
-    identity, platform,
+    platform,
     push::notify,
     secrets::{Secrets, SecretsError},
 };
@@ -204,7 +205,7 @@ pub fn pusher(account: &Account, base_url: &str, lang: &str, installation: Strin
         app_id: account.app_id.clone(),
         pushkey: account.pushkey.clone(),
         url: format!("{base_url}{}", notify::PATH),
-        app_display_name: identity::APP_NAME.to_owned(),
+        app_display_name: app_info::APP_NAME.to_owned(),
         device_display_name: platform::host::name(),
         lang: lang.to_owned(),
         event_id_only: account.sign_in.as_ref().is_some_and(|sign_in| sign_in.event_id_only),
@@ -215,7 +216,7 @@ pub fn pusher(account: &Account, base_url: &str, lang: &str, installation: Strin
 /// What sessions of this computer are called in lists of devices.
 #[must_use]
 pub fn device_name() -> String {
-    format!("{} on {}", identity::APP_NAME, platform::host::name())
+    format!("{} on {}", app_info::APP_NAME, platform::host::name())
 }
 
 /// A language as pushers say it ("pt-BR"), from the values of `LC_ALL`, `LC_MESSAGES` and `LANG`: the first that is set

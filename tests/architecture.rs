@@ -214,7 +214,7 @@ fn what_computes_asks_the_world_for_nothing() {
     let world =
         ["std::fs", "std::env", "std::process", "std::thread", "std::io", "tokio", "getrandom", "rusqlite", "Tcp"];
     let words = [&clock[..], &world[..], &["tracing::"]].concat();
-    for module in ["push", "present", "desktop/tray_view", "notice", "identity", "address"] {
+    for module in ["push", "present", "desktop/tray_view", "notice", "app_info", "address"] {
         forbid("this computes from its arguments alone", within(module), &words);
     }
     forbid("bytes come in, whoever brings them", within("intake"), &["hyper", "tokio::net", "std::net"]);

@@ -41,8 +41,8 @@ use crate::{
     logging,
     paths::Paths,
     platform::{console, control_socket::ControlListener, main_loop, session::Session, sound_server, watch::FileWatch},
+    resume::ResumeWindow,
     secrets::Secrets,
-    wake::WakeWindow,
 };
 use autostart::AutostartSwitch;
 use call_watch::CallWatch;
@@ -149,8 +149,8 @@ impl Worker {
         let (control, unreachable) = instance.listen(&paths);
         let unreachable = unreachable.map(|reason| (ProblemKind::ControlSocket, reason));
         let (accounts, accounts_problem) = start::accounts(&paths.accounts);
-        let wake_window = WakeWindow::default();
-        let replayed = wake_window.clone();
+        let resume_window = ResumeWindow::default();
+        let replayed = resume_window.clone();
         let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed, move || replayed.is_open());
         let (mut server, problems) = PushServer::open(intake, &config, &paths.config, inherited).await?;
 
@@ -169,7 +169,7 @@ impl Worker {
             accounts: server.accounts(),
             requests,
             tray: has_tray,
-            wake_window,
+            resume_window,
         });
         let problems = config_problem.into_iter().chain(accounts_problem).chain(problems).chain(unreachable);
         controller.prepare(server.status(&config), welcome.is_some(), problems).await;

@@ -8,10 +8,10 @@ use tokio::sync::Notify;
 use super::config_file;
 use crate::{
     accounts::{Account, Accounts, AccountsFile, CountsScope, FIRST_ACCOUNT, new_pushkey},
+    app_info,
     config::{Config, InForce},
     controller::ProblemKind,
     failure::Failure,
-    identity,
     inbox::{Inbox, Retention},
     invocation,
     paths::Paths,
@@ -94,7 +94,7 @@ pub(crate) fn retention(config: &Config) -> Retention {
 fn first_account(paths: &Paths) -> Result<Account, Failure> {
     let account = Account {
         name: FIRST_ACCOUNT.into(),
-        app_id: identity::APP_ID.to_owned(),
+        app_id: app_info::APP_ID.to_owned(),
         pushkey: new_pushkey().map_err(|error| Failure::Failed(format!("no random numbers for a pushkey: {error}")))?,
         counts: CountsScope::Account,
         created_at: Timestamp::now(),
@@ -114,7 +114,7 @@ fn icon(path: &Path) -> String {
         Ok(()) => path.display().to_string(),
         Err(error) => {
             tracing::warn!("popups have no icon: {}: {error}", path.display());
-            identity::APP_ID.to_owned()
+            app_info::APP_ID.to_owned()
         }
     }
 }

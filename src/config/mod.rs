@@ -21,7 +21,7 @@ pub use edit::{EditError, with_server};
 pub use error::{ConfigError, Fault, ReadError};
 pub use file::{InForce, copy_of, in_force};
 
-use crate::{address::Scope, identity};
+use crate::{address::Scope, app_info};
 pub use notify_rust::Timeout;
 
 /// The checked configuration.
@@ -178,7 +178,7 @@ impl Config {
 
     /// Reads every key, each with its default.
     fn read(document: &mut Document<'_>) -> Self {
-        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, identity::DEFAULT_PORT));
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, app_info::DEFAULT_PORT));
         let bing = BTreeMap::from([("bing.wav".to_owned(), "bing".to_owned())]);
         Self {
             server: Server {
@@ -256,5 +256,5 @@ impl Default for Config {
 /// The commented default configuration, with this build's port.
 #[must_use]
 pub fn default_text() -> String {
-    include_str!("../../config/pushbell.toml").replace("7874", &identity::DEFAULT_PORT.to_string())
+    include_str!("../../config/pushbell.toml").replace("7874", &app_info::DEFAULT_PORT.to_string())
 }

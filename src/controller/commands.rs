@@ -2,9 +2,9 @@
 
 use super::{Controller, refresh::badge};
 use crate::{
+    app_info,
     control::{AccountStatus, InboxStatus, Reply, Request, Status},
     desktop::{Desktop, ServiceState},
-    identity,
     inbox::{InboxError, OnScreen, Read, Snapshot, Totals},
     present::popup::ProblemKind,
 };
@@ -55,7 +55,7 @@ impl<D: Desktop> Controller<D> {
         let badge = badge(&snapshot);
         Status {
             running: true,
-            version: identity::VERSION.into(),
+            version: app_info::VERSION.into(),
             pid: std::process::id(),
             since: self.started_at,
             listen: self.listening.addresses.iter().map(ToString::to_string).collect(),

@@ -82,7 +82,7 @@ impl<D: Desktop> Controller<D> {
             DesktopEvent::Resumed => {
                 tracing::info!("the computer woke: what homeservers held back is gathered");
                 let now = Instant::now();
-                self.parts.wake_window.open();
+                self.parts.resume_window.open();
                 self.pause = self.pause.map(|pause| pause.after_sleep(Timestamp::now(), now));
                 self.schedule.look_again_at(now + WAKE_GATHER);
                 self.request(AppRequest::CatchUp(Missing::Anywhere));

@@ -34,7 +34,7 @@ use crate::{
     inbox::{Inbox, InboxError, Retention, Snapshot},
     notice::NoticeId,
     present::{RenderOptions, popup::OwnPopup},
-    wake::WakeWindow,
+    resume::ResumeWindow,
 };
 use calls::Calls;
 use desktop_events::{Refusals, Surroundings};
@@ -180,7 +180,7 @@ pub struct Parts<D> {
     /// Whether there is to be a tray icon at all.
     pub tray: bool,
     /// Opened when the computer wakes: pushes that come then were held back while it slept.
-    pub wake_window: WakeWindow,
+    pub resume_window: ResumeWindow,
 }
 
 /// When the inbox is read.
@@ -400,7 +400,7 @@ impl<D: Desktop> Controller<D> {
     }
 
     async fn inbox_changed(&mut self) {
-        if self.schedule.inbox_changed(self.parts.wake_window.is_open(), Instant::now()) {
+        if self.schedule.inbox_changed(self.parts.resume_window.is_open(), Instant::now()) {
             self.refresh().await;
         }
     }

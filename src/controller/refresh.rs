@@ -270,7 +270,7 @@ impl<D: Desktop> Controller<D> {
             &self.snapshot,
             &PlanInput {
                 now,
-                backlog: self.gathering.backlog(self.parts.wake_window.is_open()),
+                backlog: self.gathering.backlog(self.parts.resume_window.is_open()),
                 is_up: &|room| screen.up(&PopupKey::Room(room.clone())).is_some(),
                 outdated: outdated.rooms,
                 under_way: on_their_way.chain(held).collect(),

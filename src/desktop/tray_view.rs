@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
-use crate::{config::TrayStyle, identity, notice::NoticeId, present::counts_sentence, push::text};
+use crate::{app_info, config::TrayStyle, notice::NoticeId, present::counts_sentence, push::text};
 
 /// How many of the newest notices the menu offers.
 pub const NEWEST_IN_MENU: usize = 5;
@@ -76,7 +76,7 @@ impl TrayView {
     pub fn new(state: &TrayState) -> Self {
         let counts = counts_sentence(state.badge.unread, state.badge.missed_calls);
         let until = state.paused_until.map(|until| until_words(until, state.now, &state.time_zone));
-        let mut tooltip = format!("{}: {counts}", identity::APP_NAME);
+        let mut tooltip = format!("{}: {counts}", app_info::APP_NAME);
         if let Some(until) = &until {
             tooltip = format!("{tooltip}, paused until {until}");
         }

@@ -17,13 +17,10 @@ use crate::{
     },
 };
 
-/// Tells the tray icon what to show, from any thread and without waiting. When the last clone is gone, the main
-/// thread's loop ends.
+/// Tells the tray icon what to show, from any thread and without waiting. When the last clone is gone, the icon leaves
+/// and the main thread's loop ends.
 #[derive(Clone)]
-pub struct TrayRemote {
-    queue: Arc<CommandQueue>,
-    _last: Arc<QuitOnDrop>,
-}
+pub(crate) struct TrayRemote(Arc<QuitOnDrop>);
 
 /// What the remotes have said and the icon has not taken yet.
 pub(super) struct CommandQueue {
@@ -45,24 +42,18 @@ struct QuitOnDrop(Arc<CommandQueue>);
 /// thread look into the queue.
 pub(super) fn channel(wake: impl Fn() + Send + Sync + 'static) -> (TrayRemote, Arc<CommandQueue>) {
     let queue = Arc::new(CommandQueue { commands: Mutex::default(), wake: Box::new(wake) });
-    let last = Arc::new(QuitOnDrop(Arc::clone(&queue)));
-    (TrayRemote { queue: Arc::clone(&queue), _last: last }, queue)
+    (TrayRemote(Arc::new(QuitOnDrop(Arc::clone(&queue)))), queue)
 }
 
 impl TrayRemote {
     /// Shows this; a view that was not shown yet is dropped.
-    pub fn set(&self, view: TrayView) {
-        self.queue.change(|commands| commands.view = Some(view));
+    pub(crate) fn set(&self, view: TrayView) {
+        self.0.0.change(|commands| commands.view = Some(view));
     }
 
     /// Makes the icon anew: its connection does not come back by itself when the session bus was restarted.
-    pub fn recreate(&self) {
-        self.queue.change(|commands| commands.recreate = true);
-    }
-
-    /// Takes the icon down and ends the main thread's loop.
-    pub fn quit(&self) {
-        self.queue.change(|commands| commands.quit = true);
+    pub(crate) fn recreate(&self) {
+        self.0.0.change(|commands| commands.recreate = true);
     }
 }
 
@@ -106,14 +97,14 @@ pub(super) enum TrayError {
 
 /// The tray icon of this program. It stays on the thread that made it; dropping it takes the icon down.
 pub(super) struct Tray {
-    icon: Option<(Icon, Shown)>,
+    icon: Option<(Icon, IconState)>,
     view: Option<TrayView>,
     events: UnboundedSender<DesktopEvent>,
     reported: Option<ServiceState>,
 }
 
 /// What the icon shows now.
-pub(super) struct Shown {
+pub(super) struct IconState {
     pub(super) drawing: Drawing,
     /// What stands beside the icon, if anything does.
     #[allow(dead_code, reason = "nothing does on Linux")]
@@ -123,13 +114,13 @@ pub(super) struct Shown {
 }
 
 impl Tray {
-    /// A tray without an icon yet. What the person does with the icon is sent to `events`.
+    /// A tray without an icon yet. What the user does with the icon is sent to `events`.
     pub(super) fn new(events: UnboundedSender<DesktopEvent>) -> Self {
         Self { icon: None, view: None, events, reported: None }
     }
 
     /// Does what the queue says, and tells whether there is more to come.
-    pub(super) fn obey(&mut self, queue: &CommandQueue) -> bool {
+    pub(super) fn apply(&mut self, queue: &CommandQueue) -> bool {
         let Commands { view, recreate, quit } = queue.take();
         if quit || recreate {
             self.icon = None;
@@ -150,7 +141,7 @@ impl Tray {
 
     /// Shows this, changing only what differs. Without an icon, makes it.
     fn show(&mut self, view: TrayView) -> Result<(), TrayError> {
-        let wanted = Shown::of(view);
+        let wanted = IconState::of(view);
         let icon = match self.icon.take() {
             Some((icon, shown)) => {
                 icon.change(&shown, &wanted)?;
@@ -181,7 +172,7 @@ impl Tray {
     }
 }
 
-impl Shown {
+impl IconState {
     fn of(view: TrayView) -> Self {
         let TrayView { badge, paused, style, dark_panel, tooltip, menu } = view;
         let (badge, look, count) = match (main_loop::ICON_WORDS, style) {
@@ -238,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn quitting_and_the_last_remote_that_goes_end_the_loop_and_each_command_wakes_it() {
+    fn each_command_wakes_the_loop_and_the_last_remote_ends_it() {
         let (woken, wakes) = mpsc::channel();
         let (remote, queue) = channel(move || woken.send(()).unwrap());
         let other = remote.clone();

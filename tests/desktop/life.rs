@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use pushbell::identity;
+use pushbell::app_info;
 use serde_json::json;
 
 use super::{
@@ -23,13 +23,13 @@ fn the_first_start_on_a_bare_home() {
     let mut pushbell = Pushbell::prepare(&desktop, "");
     fs::remove_dir_all(pushbell.home()).expect("it is ours");
     fs::create_dir(pushbell.home()).expect("it is ours");
-    pushbell.port = identity::DEFAULT_PORT;
+    pushbell.port = app_info::DEFAULT_PORT;
     pushbell.run();
 
     // The commented default configuration is there, and good.
     let config = fs::read_to_string(pushbell.config_file()).expect("the configuration was written");
     assert!(
-        config.contains("# what a click opens") && config.contains(&identity::DEFAULT_PORT.to_string()),
+        config.contains("# what a click opens") && config.contains(&app_info::DEFAULT_PORT.to_string()),
         "{config}"
     );
     pushbell.ok(&["check-config"]);
@@ -49,7 +49,7 @@ fn the_first_start_on_a_bare_home() {
         for entry in fs::read_dir(directory).expect("readable").flatten() {
             let metadata = entry.metadata().expect("readable");
             let others = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077;
-            let ours = entry.path().display().to_string().contains(identity::DIRECTORY_NAME);
+            let ours = entry.path().display().to_string().contains(app_info::DIRECTORY_NAME);
             assert!(!ours || others == 0, "{}: {others:o}", entry.path().display());
             if metadata.is_dir() {
                 directories.push(entry.path());

@@ -1,6 +1,6 @@
 //! What a popup is on the wire, and how it changes and goes.
 
-use pushbell::identity;
+use pushbell::app_info;
 use serde_json::json;
 
 use super::app::{App, DUNST, XFCE4_NOTIFYD};
@@ -11,8 +11,8 @@ fn life_of_a_popup(options: DesktopOptions) {
     let mark = app.mark();
     app.message("1", "Mission Control", "first");
     let first = app.titled(mark, "Bob in Mission Control");
-    assert_eq!((&*first.app_name, first.replaces_id, &*first.body), (identity::APP_NAME, 0, "first"));
-    assert_eq!(first.hints["desktop-entry"], identity::APP_ID);
+    assert_eq!((&*first.app_name, first.replaces_id, &*first.body), (app_info::APP_NAME, 0, "first"));
+    assert_eq!(first.hints["desktop-entry"], app_info::APP_ID);
     assert_eq!((&first.hints["urgency"], &first.hints["category"]), (&json!(1), &json!("im.received")));
     assert_eq!(first.actions, [("default".to_owned(), "Open".to_owned())]);
     assert_eq!(first.timeout, -1);

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use pushbell::identity;
+use pushbell::app_info;
 
 use crate::{
     rig::{
@@ -213,7 +213,7 @@ fn elsewhere_no_pusher_is_set_unless_told_to() {
 
     let anyway = login(&["--anyway", "--wait", "0"]);
     assert!(anyway.code == 3 && !anyway.stdout.contains("Waiting"), "{anyway:#?}");
-    assert_eq!(scene.alice.pushers()[0]["app_id"], identity::APP_ID);
+    assert_eq!(scene.alice.pushers()[0]["app_id"], app_info::APP_ID);
 
     let port = scene.pushbell.port;
     scene.pushbell.configure(&format!("[server]\nlisten = [\"[::]:{port}\"]"));

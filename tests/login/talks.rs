@@ -1,6 +1,6 @@
 //! The conversation with a person at a terminal.
 
-use pushbell::identity;
+use pushbell::app_info;
 use serde_json::{Value, json};
 
 use crate::{
@@ -141,8 +141,8 @@ fn only_a_pusher_that_this_installation_has_left_is_removed() {
     assert_eq!(mark.as_str().map(str::len), Some(22), "{ours}");
     // Left behind by accounts that are lost.
     let data = json!({ "org.pushbell.installation": mark });
-    scene.alice.set_pusher("http://127.0.0.1:9/_matrix/push/v1/notify", identity::APP_ID, "left-behind", &data);
-    scene.alice.set_pusher_of("another computer's", identity::APP_ID, desktop);
+    scene.alice.set_pusher("http://127.0.0.1:9/_matrix/push/v1/notify", app_info::APP_ID, "left-behind", &data);
+    scene.alice.set_pusher_of("another computer's", app_info::APP_ID, desktop);
     scene.alice.set_pusher_of("another app's", "im.vector.app", desktop);
     let asked_by_nobody = scene.login(&["--wait", "0"]);
     let words = ["has left a pusher behind", "It stays for now: ", "app on \"", "left alone:\n"];

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::{
     accounts::{Account, Accounts, CountsScope, MAX_NAME_CHARS, SignIn},
+    app_info,
     homeserver::{HomeserverKind, UserId},
-    identity,
 };
 
 /// Whether the account is the sign-in's own, and not one that was there and in use before: only those are named after
@@ -38,7 +38,7 @@ pub(super) fn account_for(
         },
         None => Account {
             name: name_for(accounts, user).into(),
-            app_id: identity::APP_ID.to_owned(),
+            app_id: app_info::APP_ID.to_owned(),
             pushkey: new_pushkey,
             counts,
             created_at: Timestamp::now(),

@@ -13,7 +13,7 @@ use crate::{
     control::{AskError, Request, ask},
     homeserver::{BaseUrl, HomeserverKind},
     invocation,
-    platform::{files, network},
+    platform::{files, host},
     reachability::{self, Location, Route},
 };
 
@@ -74,7 +74,7 @@ async fn is_in_container(
     server: &config::Server,
     out: &mut dyn Write,
 ) -> Result<Option<(IpAddr, Lines)>, Failure> {
-    let bridge = network::container_bridge().filter(|_| server.public_url.is_none() && login.terminal.is_some());
+    let bridge = host::container_bridge().filter(|_| server.public_url.is_none() && login.terminal.is_some());
     let Some(address) = bridge.and_then(|bridge| reachability::at_bridge(server, bridge)) else { return Ok(None) };
     let lines = Lines::adding(server, address);
     write!(

@@ -3,8 +3,9 @@
 use super::Context;
 use crate::{
     accounts::{Account, Accounts, FIRST_ACCOUNT},
+    app_info,
     homeserver::{HomeserverClient, ListedPusher, UserId},
-    identity, inbox,
+    inbox,
 };
 
 /// So many notices are looked at. Whoever has more has used Pushbell for a while.
@@ -71,7 +72,7 @@ fn registered_by_hand<'a>(accounts: &'a Accounts, listed: &[ListedPusher]) -> Op
 /// The account of a first start that nobody is signed in to.
 fn first_account(accounts: &Accounts) -> Option<&Account> {
     let account = accounts.find(FIRST_ACCOUNT)?;
-    (account.sign_in.is_none() && account.app_id == identity::APP_ID).then_some(account)
+    (account.sign_in.is_none() && account.app_id == app_info::APP_ID).then_some(account)
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use std::io::Write;
 use super::{Failure, Login, output};
 use crate::{
     accounts::{Account, Accounts},
+    app_info,
     homeserver::{HomeserverClient, ListedPusher},
-    identity, invocation, platform, session,
+    invocation, platform, session,
 };
 
 /// So many other pushers are listed one by one.
@@ -100,7 +101,7 @@ fn sort<'a>(listed: &'a [ListedPusher], accounts: &Accounts, mark: &str, compute
         }
         if pusher.kind == "http" && !mark.is_empty() && pusher.data.installation == mark {
             others.left_behind.push(pusher);
-        } else if pusher.app_id == identity::APP_ID || pusher.device_display_name == computer {
+        } else if pusher.app_id == app_info::APP_ID || pusher.device_display_name == computer {
             others.like_ours.push(pusher);
         } else {
             others.foreign += 1;
@@ -128,7 +129,7 @@ mod tests {
         let file = AccountsFile::new(&directory.path().join("accounts.toml"));
         let account = Account {
             name: "home".into(),
-            app_id: identity::APP_ID.to_owned(),
+            app_id: app_info::APP_ID.to_owned(),
             pushkey: "mine".to_owned(),
             counts: crate::accounts::CountsScope::Account,
             created_at: jiff::Timestamp::UNIX_EPOCH,
@@ -136,14 +137,14 @@ mod tests {
         };
         file.add(account).unwrap();
         let accounts = file.read().unwrap();
-        let mail = ListedPusher { kind: "email".to_owned(), ..pusher(identity::APP_ID, "mail", "desk", "mark") };
+        let mail = ListedPusher { kind: "email".to_owned(), ..pusher(app_info::APP_ID, "mail", "desk", "mark") };
         let listed = [
-            pusher(identity::APP_ID, "left", "desk", "mark"),
-            pusher(identity::APP_ID, "renamed", "old name", "mark"),
-            pusher(identity::APP_ID, "mine", "desk", "mark"),
-            pusher(identity::APP_ID, "another desk's", "desk", "another mark"),
-            pusher(identity::APP_ID, "before marks", "desk", ""),
-            pusher(identity::APP_ID, "laptop's", "laptop", "another mark"),
+            pusher(app_info::APP_ID, "left", "desk", "mark"),
+            pusher(app_info::APP_ID, "renamed", "old name", "mark"),
+            pusher(app_info::APP_ID, "mine", "desk", "mark"),
+            pusher(app_info::APP_ID, "another desk's", "desk", "another mark"),
+            pusher(app_info::APP_ID, "before marks", "desk", ""),
+            pusher(app_info::APP_ID, "laptop's", "laptop", "another mark"),
             pusher("im.vector.app", "element", "desk", ""),
             pusher("im.vector.app", "phone", "phone", ""),
             mail,

@@ -17,7 +17,7 @@ use crate::{
     address::Scope,
     homeserver::BaseUrl,
     http_client, invocation,
-    platform::network,
+    platform::host,
     reachability::{self, Observation},
 };
 
@@ -76,7 +76,7 @@ pub(super) async fn gather(end: &LocalEnd, homeserver: Option<&BaseUrl>) -> Obse
         pushes,
         healthy,
         homeserver,
-        bridge: network::container_bridge(),
+        bridge: host::container_bridge(),
         recipes: invocation::documentation("connect.md"),
     }
 }

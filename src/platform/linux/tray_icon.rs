@@ -11,13 +11,13 @@ use ksni::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
+    app_info,
     desktop::{
         DesktopEvent,
         badge::{Drawing, Pixels},
         tray_view::{MenuEntry, TrayAction},
     },
-    identity,
-    platform::tray::{Shown, TrayError},
+    platform::tray::{IconState, TrayError},
 };
 
 /// The icon; dropping it takes it down.
@@ -35,7 +35,7 @@ struct Item {
 impl Icon {
     /// Makes the icon. What the person does with it is sent to `events`.
     pub(in crate::platform) fn create(
-        shown: &Shown,
+        shown: &IconState,
         events: &UnboundedSender<DesktopEvent>,
     ) -> Result<Self, TrayError> {
         let item = Item {
@@ -50,7 +50,7 @@ impl Icon {
     }
 
     /// Shows this in place of what it shows now, and tells the host what differs.
-    pub(in crate::platform) fn change(&self, shown: &Shown, wanted: &Shown) -> Result<(), TrayError> {
+    pub(in crate::platform) fn change(&self, shown: &IconState, wanted: &IconState) -> Result<(), TrayError> {
         let picture = (shown.drawing != wanted.drawing).then(|| picture(wanted.drawing));
         let (title, menu) = (wanted.tooltip.clone(), wanted.menu.clone());
         let updated = self.0.update(|item| {
@@ -79,7 +79,7 @@ impl Item {
 
 impl ksni::Tray for Item {
     fn id(&self) -> String {
-        identity::APP_ID.to_owned()
+        app_info::APP_ID.to_owned()
     }
 
     fn title(&self) -> String {

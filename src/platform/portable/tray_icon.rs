@@ -7,15 +7,15 @@ use tray_icon::{
 };
 
 use crate::{
+    app_info,
     desktop::{
         DesktopEvent,
         badge::{Drawing, Pixels},
         tray_view::{MenuEntry, TrayAction},
     },
-    identity,
     platform::{
         main_loop,
-        tray::{Shown, TrayError, TrayWords},
+        tray::{IconState, TrayError, TrayWords},
     },
 };
 
@@ -25,11 +25,11 @@ pub(in crate::platform) struct Icon(TrayIcon);
 impl Icon {
     /// Makes the icon. What the person does with it is sent to `events`.
     pub(in crate::platform) fn create(
-        shown: &Shown,
+        shown: &IconState,
         events: &UnboundedSender<DesktopEvent>,
     ) -> Result<Self, TrayError> {
         listen(events);
-        let builder = TrayIconBuilder::new().with_id(identity::APP_ID).with_menu(menu(&shown.menu)?);
+        let builder = TrayIconBuilder::new().with_id(app_info::APP_ID).with_menu(menu(&shown.menu)?);
         let builder = with_picture(builder.with_menu_on_left_click(false), picture(shown.drawing)?);
         let builder = match main_loop::ICON_WORDS {
             TrayWords::Tooltip => builder.with_tooltip(&shown.tooltip),
@@ -39,7 +39,7 @@ impl Icon {
     }
 
     /// Shows this in place of what it shows now, changing only what differs.
-    pub(in crate::platform) fn change(&self, shown: &Shown, wanted: &Shown) -> Result<(), TrayError> {
+    pub(in crate::platform) fn change(&self, shown: &IconState, wanted: &IconState) -> Result<(), TrayError> {
         if shown.drawing != wanted.drawing {
             set_picture(&self.0, picture(wanted.drawing)?)?;
         }
