@@ -213,10 +213,10 @@ impl Supervisor {
         let task = Task { job: job.clone(), places, volume: self.settings.volume.min(1.0), signals, inbox };
         let (phases, receiver) = mpsc::unbounded_channel();
         let session = move || {
-            let _alive = alive;
             // Nobody listens to an abandoned session.
             let result = session::run(task, &|phase| _ = phases.send(phase));
             let _ = phases.send(Phase::Over(result));
+            drop(alive);
         };
         thread::Builder::new().name("sound-session".to_owned()).spawn(session).map_err(|error| {
             let reason = format!("no thread could be started to play sounds: {error}");

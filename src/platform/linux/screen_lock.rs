@@ -57,9 +57,8 @@ pub(super) async fn watch(mut session: Bus, mut system: Bus, events: mpsc::Unbou
 async fn signals(session: Option<&Connection>, system: Option<&Connection>) -> SelectAll<MessageStream> {
     let mut signals = SelectAll::new();
     if let Some(session) = session {
-        let rule = MatchRule::builder().msg_type(Type::Signal).member("ActiveChanged").map(|rule| rule.build());
-        if let Ok(rule) = rule {
-            signals.extend(bus::signals(session, rule).await);
+        if let Ok(rule) = MatchRule::builder().msg_type(Type::Signal).member("ActiveChanged") {
+            signals.extend(bus::signals(session, rule.build()).await);
         }
         for name in SCREEN_SAVERS {
             signals.extend(bus::owner_changes(session, name).await);

@@ -91,12 +91,11 @@ impl Popups {
         tokio::spawn(async move {
             let in_time = timeout(CALL_DEADLINE, &mut answered).await;
             let is_overdue = in_time.is_err();
-            let answer = match in_time {
-                Ok(answer) => answer,
-                Err(_) => {
-                    report(&events, Err(HUNG.to_owned()));
-                    answered.await
-                }
+            let answer = if let Ok(answer) = in_time {
+                answer
+            } else {
+                report(&events, Err(HUNG.to_owned()));
+                answered.await
             };
             let has_ended = answer.is_err();
             send(&events, PopupEvent::Answer(answer.unwrap_or_else(|_| Err(ENDED.to_owned()))));
