@@ -232,7 +232,7 @@ fn check_notice(notice: &Notice) {
             let highlight = (count > 1).then(|| Notice { id: NoticeId(7), ..notice.clone() });
             let lines = vec![notice.clone()];
             popup(present::room_popup(
-                &RoomDigest { count, newest: notice.clone(), highlight, lines },
+                &RoomDigest { count, oldest: notice.id, newest: notice.clone(), highlight, lines },
                 Some("@alice:hs"),
                 options,
             ));
@@ -242,8 +242,8 @@ fn check_notice(notice: &Notice) {
             let call = Call { notice: notice.clone(), call_id, deadline: Timestamp::UNIX_EPOCH, state };
             popup(present::call_popup(&call, options));
         }
-        popup(present::summary_popup(u64::MAX, 1, 9, &[present::menu_line(notice, None, None, options)], options));
-        let line = present::menu_line(notice, None, Some("@alice:hs"), options);
+        popup(present::summary_popup(u64::MAX, 1, 9, &[present::menu_line(notice, None, options)], options));
+        let line = present::menu_line(notice, Some("@alice:hs"), options);
         assert!(!line.is_empty());
         assert_harmless(&line, present::MAX_MENU_CHARS, 1);
     }

@@ -29,5 +29,6 @@ pub(crate) fn notice_of(push: &Notification, tweaks: &Tweaks, account: &str, id:
         presentation: Presentation::Waiting,
         read: false,
         sample: false,
+        call_state: None,
     }
 }

@@ -26,6 +26,12 @@ pub enum Request {
     Status,
     /// `pushbell clear`
     Clear,
+    /// `pushbell logout`: the account's numbers are zero, its notices are read, and its popups go. Answered when that is
+    /// on disk.
+    ClearAccount {
+        /// The account's name.
+        account: String,
+    },
     /// `pushbell pause`: until then, or until resumed.
     Pause {
         /// When it ends by itself.

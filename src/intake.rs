@@ -167,6 +167,7 @@ impl Intake {
             let derive_missed_calls = self.state.derive_missed_calls.load(Relaxed);
             let recipients = accepted.into_iter().map(|(account, tweaks)| Recipient {
                 account: Arc::clone(&account.name),
+                user_id: account.sign_in.as_ref().map(|sign_in| sign_in.user_id.clone()),
                 counts: account.counts,
                 derive_missed_calls,
                 fetches_details: account.sign_in.as_ref().is_some_and(|sign_in| sign_in.event_id_only),

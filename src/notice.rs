@@ -111,6 +111,8 @@ pub struct Notice {
     pub read: bool,
     /// It came with a sample push of this program's own.
     pub sample: bool,
+    /// What has become of the call; none if it is no call.
+    pub call_state: Option<CallState>,
 }
 
 impl Notice {
@@ -149,12 +151,28 @@ pub struct Call {
 /// What has become of a call. The numbers are those of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CallState {
+    /// As [`CallState::Ringing`], but without a sound: the number of unread events has fallen, so that it may have been
+    /// taken elsewhere.
+    Silenced = -1,
     /// It rings until its deadline.
     Ringing = 0,
     /// Nobody took it, and the person has not yet acknowledged that.
     Missed = 1,
     /// Answered, rejected or withdrawn elsewhere, opened or dismissed here, or acknowledged.
     Over = 2,
+    /// It was silenced until its deadline: unread, but not counted as missed.
+    PerhapsTaken = 3,
+}
+
+impl CallState {
+    /// Whether its deadline is still to come.
+    #[must_use]
+    pub fn is_pending(self) -> bool {
+        match self {
+            Self::Silenced | Self::Ringing => true,
+            Self::Missed | Self::Over | Self::PerhapsTaken => false,
+        }
+    }
 }
 
 /// What a room's popup is made from: its unread notices that were shown or are waiting.
@@ -162,6 +180,8 @@ pub enum CallState {
 pub struct RoomDigest {
     /// How many they are (calls and notices without a popup not counted), at least 1.
     pub count: u64,
+    /// The oldest of them.
+    pub oldest: NoticeId,
     /// The newest.
     pub newest: Notice,
     /// The newest with a highlight, if any; may be the same as `newest`.

@@ -24,7 +24,7 @@ use tokio::{
 use crate::{
     accounts::SignIn,
     homeserver::Tokens,
-    identity,
+    identity, installation,
     paths::Paths,
     platform::{files, keyring},
 };
@@ -109,6 +109,13 @@ impl Secrets {
     #[must_use]
     pub fn of_a_command(paths: &Paths, has_terminal: bool) -> Self {
         Self { patience: if has_terminal { ATTENDED } else { UNATTENDED }, ..Self::new(paths) }
+    }
+
+    /// The mark of this installation, for the sessions and pushers that it makes; empty where there can be none.
+    pub(crate) fn installation_mark(&self) -> String {
+        let file = self.file.with_file_name("installation-id");
+        let mark = installation::mark(&file).inspect_err(|error| tracing::warn!("{}: {error}", file.display()));
+        mark.unwrap_or_default()
     }
 
     /// The tokens of that session; `None` if there are none.
@@ -280,6 +287,7 @@ mod tests {
             homeserver: "https://b".to_owned(),
             method: SignInMethod::OAuth,
             event_id_only: false,
+            installation: String::new(),
             server: String::new(),
         }
     }

@@ -133,7 +133,13 @@ fn present(case: &Case) -> (Vec<Popup>, Vec<String>) {
         }
         let lines: Vec<Notice> = notices.iter().filter(|notice| notice.room() == room).cloned().collect();
         let highlight = lines.iter().rfind(|notice| notice.highlight).cloned();
-        let digest = RoomDigest { count: lines.len() as u64, newest: lines.last().unwrap().clone(), highlight, lines };
+        let digest = RoomDigest {
+            count: lines.len() as u64,
+            oldest: lines[0].id,
+            newest: lines.last().unwrap().clone(),
+            highlight,
+            lines,
+        };
         let options = RenderOptions { names_account: case.accounts.len() > 1, ..OPTIONS };
         popups.push(room_popup(&digest, Some("@al:x"), options));
         for notice in &mut notices {
@@ -212,7 +218,7 @@ fn show(push: &Notification) -> String {
     let in_room = |newest: Notice| {
         let highlight = newest.highlight.then(|| newest.clone());
         let lines = vec![newest.clone()];
-        in_words(&room_popup(&RoomDigest { count: 1, newest, highlight, lines }, None, OPTIONS))
+        in_words(&room_popup(&RoomDigest { count: 1, oldest: newest.id, newest, highlight, lines }, None, OPTIONS))
     };
     match meaning(newest.event_type.as_deref(), newest.content.as_deref()) {
         Meaning::Message => in_room(newest),

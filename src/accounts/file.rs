@@ -77,13 +77,13 @@ impl AccountsFile {
         })
     }
 
-    /// Puts the account in the place of the one of its name, or adds it. On disk when this returns.
+    /// Puts the account in the place of the one of that name, or adds it. On disk when this returns.
     ///
     /// # Errors
     /// As for [`Self::add`].
-    pub fn put(&self, account: Account) -> Result<(), AccountsError> {
+    pub fn replace(&self, name: &str, account: Account) -> Result<(), AccountsError> {
         self.change(|accounts| {
-            let position = accounts.iter().position(|other| other.name == account.name);
+            let position = accounts.iter().position(|other| &*other.name == name);
             if let Some(position) = position {
                 accounts.remove(position);
             }

@@ -169,8 +169,20 @@ pub struct SignIn {
     /// The homeserver sends no content: events are fetched from it.
     #[serde(default)]
     pub event_id_only: bool,
+    /// The mark of the installation of Pushbell that has signed in; empty: not known. Another's mark shows that these
+    /// files are a copy, whose session and pusher belong to another computer.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub installation: String,
     /// What the homeserver calls itself ("Synapse", "tuwunel"); empty: it does not say.
     pub server: String,
+}
+
+impl SignIn {
+    /// Whether another installation than that of this mark has signed in, as far as both are known.
+    #[must_use]
+    pub fn is_anothers(&self, mark: &str) -> bool {
+        !mark.is_empty() && !self.installation.is_empty() && self.installation != mark
+    }
 }
 
 /// How an account was signed in.

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::{
     autostart::AutostartSwitch,
+    call_watch::CallWatch,
     catching_up::{self, CatchingUp},
     certificate::Certificate,
     config_file,
@@ -23,7 +24,7 @@ use crate::{
     control::{Command, Reply, Request},
     controller::{AppRequest, Event, ProblemKind},
     desktop::OpenTarget,
-    http_client,
+    http_client, invocation,
     logging::LogLevel,
     paths::Paths,
     platform::{files, termination::termination, watch::FileWatch},
@@ -44,6 +45,7 @@ pub(super) struct Supervisor {
     pub(super) log: LogLevel,
     pub(super) events: mpsc::UnboundedSender<Event>,
     pub(super) catching_up: CatchingUp,
+    pub(super) call_watch: CallWatch,
     pub(super) autostart: AutostartSwitch,
 }
 
@@ -104,6 +106,8 @@ impl Supervisor {
                     Some(AppRequest::SendTest) => self.send_test(),
                     Some(AppRequest::SetAutostart(on)) => self.autostart.set(on),
                     Some(AppRequest::CatchUp(missing)) => self.catching_up.missing(missing),
+                    Some(AppRequest::LookAtSessions) => self.catching_up.look(),
+                    Some(AppRequest::WatchCalls(calls)) => self.call_watch.watch(calls, &self.server.accounts()),
                     Some(AppRequest::Connect { token }) => self.connect(token),
                     Some(AppRequest::OpenConfiguration { token }) => {
                         self.tell(Event::Open(OpenTarget::File(self.paths.config.clone()), token));
@@ -118,6 +122,7 @@ impl Supervisor {
                         Request::ReloadAutostart => self.autostart.look(),
                         Request::Status
                         | Request::Clear
+                        | Request::ClearAccount { .. }
                         | Request::Pause { .. }
                         | Request::Resume
                         | Request::WaitForPush { .. } => {
@@ -232,7 +237,8 @@ impl Supervisor {
 
     /// Writes down how to connect a homeserver, and opens it.
     fn connect(&self, token: Option<String>) {
-        let text = registration::instructions(&self.server.accounts(), &self.config.server.base_url());
+        let base_url = self.config.server.base_url();
+        let text = registration::instructions(invocation::command(), &self.server.accounts(), &base_url);
         let path = self.paths.data.join("connect.txt");
         match files::replace_private(&path, text.as_bytes()) {
             Ok(()) => self.tell(Event::Open(OpenTarget::File(path), token)),

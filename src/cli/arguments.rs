@@ -140,7 +140,11 @@ pub(super) struct Login {
 #[derive(Debug, Args)]
 pub(super) struct Logout {
     /// The account's name, or its user ID
-    pub(super) name: String,
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(super) name: Option<String>,
+    /// Sign out of every account that is signed in
+    #[arg(long)]
+    pub(super) all: bool,
     /// Forget the session even though its homeserver cannot be told
     #[arg(long)]
     pub(super) anyway: bool,

@@ -5,7 +5,7 @@ use crate::{
     control::{AccountStatus, InboxStatus, Reply, Request, Status},
     desktop::{Desktop, ServiceState},
     identity,
-    inbox::{InboxError, OnScreen, Snapshot, Totals},
+    inbox::{InboxError, OnScreen, Read, Snapshot, Totals},
     present::popup::ProblemKind,
 };
 
@@ -14,6 +14,7 @@ impl<D: Desktop> Controller<D> {
         match request {
             Request::Status => return Reply::Status(Box::new(self.status().await)),
             Request::Clear => self.clear().await,
+            Request::ClearAccount { account } => self.read_now(Read::Account(account)).await,
             Request::Pause { until } => self.pause_until(until).await,
             Request::Resume => self.resume().await,
             // Whoever reads the files has taken these up before they came here; who waits for a push is answered when

@@ -64,8 +64,13 @@ impl<D: Desktop> Controller<D> {
                 self.surroundings.sound = state;
             }
             DesktopEvent::Tray(action) => self.tray(action).await,
+            DesktopEvent::MenuOpened => self.request(AppRequest::LookAtSessions),
             DesktopEvent::ScreenLock(locked) => {
+                let was_locked = self.surroundings.screen_locked == Some(true);
                 self.surroundings.screen_locked = locked;
+                if was_locked && locked == Some(false) {
+                    self.request(AppRequest::LookAtSessions);
+                }
                 self.draw_tray();
             }
             DesktopEvent::ColorScheme(dark) => {
@@ -259,8 +264,12 @@ impl<D: Desktop> Controller<D> {
         for key in keys.collect::<Vec<_>>() {
             self.screen.withdraw(&key);
         }
-        // Now or never: later it would read what has come meanwhile.
-        if let Err(error) = self.parts.inbox.mark_read(Read::Everything).await {
+        self.read_now(Read::Everything).await;
+    }
+
+    /// Now or never: later it would read what has come meanwhile.
+    pub(super) async fn read_now(&mut self, read: Read) {
+        if let Err(error) = self.parts.inbox.mark_read(read).await {
             return self.inbox_failed(&error);
         }
         self.refresh().await;

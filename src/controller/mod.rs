@@ -126,6 +126,10 @@ pub enum AppRequest {
     SetAutostart(bool),
     /// Pushes may be missing: catch up.
     CatchUp(Missing),
+    /// The person is here: look whether the sessions of signed-in accounts are still good.
+    LookAtSessions,
+    /// Watch the rooms of these calls, and of no others.
+    WatchCalls(Vec<RingingCall>),
     /// End.
     Quit,
 }
@@ -140,6 +144,23 @@ pub enum Missing {
         /// Its name.
         account: String,
     },
+}
+
+/// A call that rings for a signed-in account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RingingCall {
+    /// Its notice.
+    pub notice: NoticeId,
+    /// Name of the account.
+    pub account: String,
+    /// `room_id`
+    pub room_id: String,
+    /// `event_id` of the event that began it.
+    pub event_id: String,
+    /// `call_id`, as of [`crate::notice::Call`].
+    pub call_id: String,
+    /// Who calls: `sender`.
+    pub caller: String,
 }
 
 /// What the controller is given.
@@ -214,6 +235,8 @@ pub struct Controller<D> {
     screen: Screen,
     planner: Planner,
     calls: Calls,
+    /// The calls whose rooms are watched.
+    watched: Vec<RingingCall>,
     gathering: Gathering,
     pending: PendingWrites,
     problems: Problems,
@@ -247,6 +270,7 @@ impl<D: Desktop> Controller<D> {
             screen: Screen::default(),
             planner: Planner::new(Instant::now()),
             calls: Calls::default(),
+            watched: Vec::new(),
             gathering: Gathering::new(),
             pending: PendingWrites::default(),
             problems: Problems::default(),
@@ -432,6 +456,14 @@ impl<D: Desktop> Controller<D> {
         if self.parts.accounts.unreadable().is_none() {
             self.pending.set_accounts(self.parts.accounts.iter().map(|account| account.name.to_string()).collect());
         }
+        self.watch_screen_lock();
+    }
+
+    /// Whether the screen is locked decides about texts, and that it is unlocked is when sessions are looked at.
+    fn watch_screen_lock(&mut self) {
+        let is_signed_in = self.parts.accounts.iter().any(|account| account.sign_in.is_some());
+        let hides_text = self.parts.config.popup.preview == Preview::Unlocked;
+        self.parts.desktop.watch_screen_lock(hides_text || is_signed_in);
     }
 
     fn listens(&mut self, listening: Listening) {
@@ -446,6 +478,7 @@ impl<D: Desktop> Controller<D> {
         self.parts.desktop.configure(&config);
         let retention = Retention { keep_days: config.history.keep_days, keep_bodies: config.history.keep_bodies };
         self.parts.config = config;
+        self.watch_screen_lock();
         if let Err(error) = self.parts.inbox.set_retention(retention, Timestamp::now()).await {
             self.inbox_failed(&error);
         }

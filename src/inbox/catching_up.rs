@@ -51,6 +51,8 @@ pub struct UnreadEvent {
 pub struct CaughtUp {
     /// The account.
     pub account: Arc<str>,
+    /// Its user.
+    pub user_id: String,
     /// What its `counts` stand for.
     pub counts: CountsScope,
     /// Its `counts` are a number of rooms, not of messages.
@@ -187,6 +189,7 @@ fn keep_missed(write: &mut Write<'_>, account: &Account, caught_up: &CaughtUp) -
         }
         let recipient = Recipient {
             account: Arc::clone(&caught_up.account),
+            user_id: Some(caught_up.user_id.clone()),
             counts: caught_up.counts,
             derive_missed_calls: caught_up.derive_missed_calls,
             fetches_details: false,

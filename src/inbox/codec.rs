@@ -113,11 +113,17 @@ fn kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Kind> {
 }
 
 pub(super) fn call_state(row: &Row<'_>, column: usize) -> rusqlite::Result<CallState> {
-    integer(row, column).map(|state| match state {
-        Some(0) => CallState::Ringing,
-        Some(1) => CallState::Missed,
-        Some(_) | None => CallState::Over,
-    })
+    integer(row, column).map(|state| state.map_or(CallState::Over, to_call_state))
+}
+
+fn to_call_state(state: i64) -> CallState {
+    match state {
+        -1 => CallState::Silenced,
+        0 => CallState::Ringing,
+        1 => CallState::Missed,
+        3 => CallState::PerhapsTaken,
+        _ => CallState::Over,
+    }
 }
 
 /// A query of whole notices, from what follows its `FROM notice n … account a` on.
@@ -159,6 +165,7 @@ pub(super) fn notice(row: &Row<'_>) -> rusqlite::Result<Notice> {
         presentation: presentation(row, 17)?,
         read: flag(row, 18)?,
         sample: flag(row, 22)?,
+        call_state: integer(row, 21)?.map(to_call_state),
     })
 }
 

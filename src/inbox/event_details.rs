@@ -52,7 +52,7 @@ impl Inbox {
     }
 
     /// What was learned of such a notice; `None`: nothing more can be. Its popup changes, if it is up. What turns out to
-    /// be a call, an edit or a redaction is kept as if it had come as such.
+    /// be a call, an edit or a redaction is kept as if it had come as such. `user_id` is the account's user.
     ///
     /// # Errors
     /// When it is not on disk.
@@ -60,10 +60,11 @@ impl Inbox {
         &self,
         notice: NoticeId,
         details: Option<Notification>,
+        user_id: String,
         derive_missed_calls: bool,
     ) -> Result<(), InboxError> {
         let details = details.map(Arc::new);
-        self.write(move |write| add(write, notice, details.as_ref(), derive_missed_calls)).await
+        self.write(move |write| add(write, notice, details.as_ref(), user_id, derive_missed_calls)).await
     }
 }
 
@@ -88,6 +89,7 @@ fn add(
     write: &mut Write<'_>,
     notice: NoticeId,
     details: Option<&Arc<Notification>>,
+    user_id: String,
     derive_missed_calls: bool,
 ) -> rusqlite::Result<()> {
     let was_wanted = write
@@ -110,6 +112,7 @@ fn add(
     write.db.prepare_cached("DELETE FROM notice WHERE id = ?1")?.execute([known.id])?;
     let recipient = Recipient {
         account: account.name.as_str().into(),
+        user_id: Some(user_id),
         counts: CountsScope::Account,
         derive_missed_calls,
         fetches_details: false,

@@ -86,6 +86,8 @@ pub struct Delivery {
 pub struct Recipient {
     /// The account's name.
     pub account: Arc<str>,
+    /// The account's user, where it is signed in: a call to somebody else does not ring.
+    pub user_id: Option<String>,
     /// What its `counts` stand for.
     pub counts: CountsScope,
     /// Whether calls that nobody took become missed calls here (`calls.missed = "derive"`).
@@ -114,6 +116,8 @@ pub enum Read {
     Room(RoomKey, NoticeId),
     /// The person opened or dismissed the call's popup: it neither rings nor is missed any more.
     Call(NoticeId),
+    /// `logout`: the account's numbers are zero and its notices are read, until the next push says otherwise.
+    Account(String),
     /// `clear`: every number is zero and every notice is read, until the next push says otherwise.
     Everything,
 }
@@ -325,10 +329,8 @@ impl Inbox {
             match read {
                 Read::Room(room, up_to) => read_state::read_messages(write, &room, up_to),
                 Read::Call(id) => calls::end_here(write, id),
-                Read::Everything => Account::all(write.db)?.into_iter().try_for_each(|mut account| {
-                    account.clear(write.db)?;
-                    read_state::read_account(write, account.id)
-                }),
+                Read::Account(name) => clear(write, |account| account.name == name),
+                Read::Everything => clear(write, |_| true),
             }
         })
         .await
@@ -446,4 +448,12 @@ impl Inbox {
         self.requests.send(work).await.map_err(|_| InboxError::Closed)?;
         answered.await.map_err(|_| InboxError::Closed)?
     }
+}
+
+/// Sets the numbers of these accounts to zero; all in them is read.
+fn clear(write: &mut Write<'_>, is_meant: impl Fn(&Account) -> bool) -> rusqlite::Result<()> {
+    Account::all(write.db)?.into_iter().filter(is_meant).try_for_each(|mut account| {
+        account.clear(write.db)?;
+        read_state::read_account(write, account.id)
+    })
 }

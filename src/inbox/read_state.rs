@@ -18,7 +18,7 @@ macro_rules! read_query {
             "UPDATE notice ",
             $index,
             " SET read = 1, presentation = iif(presentation IS 1, 1, 2),
-                content = iif(:keep_bodies, content, NULL), call_state = iif(call_state < 2, 2, call_state)
+                content = iif(:keep_bodies, content, NULL), call_state = iif(call_state IS NULL, NULL, 2)
             WHERE read = 0 AND ",
             $condition
         )

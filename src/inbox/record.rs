@@ -74,6 +74,7 @@ impl Draft<'_> {
 impl Arrival<'_> {
     fn record_for(&self, write: &mut Write<'_>, recipient: &Recipient) -> rusqlite::Result<()> {
         let mut account = Account::named(write.db, &recipient.account)?;
+        let number = account.numbers.unread;
         if let Some(known) = self.find_known(write, account.id)? {
             // A retry. Only if its numbers differ does it say anything new.
             let Some(counts) = self.counts.filter(|counts| known.counts != Some(*counts)) else { return Ok(()) };
@@ -88,7 +89,9 @@ impl Arrival<'_> {
                 self.count(write, &mut account, recipient, counts)?;
             }
             if let Some(meaning) = &self.meaning {
-                let draft = self.draft(write, account.id, recipient, meaning)?;
+                let has_raised = account.numbers.unread > number && recipient.user_id.is_none();
+                let raised_to = self.counts.filter(|_| has_raised).map(|counts| stored(counts.unread));
+                let draft = self.draft(write, account.id, recipient, meaning, raised_to)?;
                 self.insert(write, account.id, recipient, &draft)?;
             } else if self.is_sample {
                 // Of a number alone: it counts until everything is read.
@@ -112,7 +115,8 @@ impl Arrival<'_> {
         }
     }
 
-    /// Takes over the numbers. At zero everything that they stand for was read.
+    /// Takes over the numbers. At zero everything that they stand for was read. Where calls are not watched, a number that
+    /// falls silences those that had raised it.
     fn count(
         &self,
         write: &mut Write<'_>,
@@ -122,8 +126,11 @@ impl Arrival<'_> {
     ) -> rusqlite::Result<()> {
         let is_of_room = recipient.counts == CountsScope::Room && self.push.room_id.is_some();
         let room = is_of_room.then_some(self.room.as_str());
+        let before = account.numbers.unread;
         account.count(write.db, counts, room)?;
+        let has_fallen = account.numbers.unread < before && recipient.user_id.is_none();
         match room {
+            _ if counts.unread > 0 && has_fallen => calls::silence(write, account.id, room, stored(counts.unread)),
             _ if counts.unread > 0 => Ok(()),
             Some(room) => read_state::read_room(write, account.id, room),
             None => read_state::read_account(write, account.id),
@@ -137,6 +144,7 @@ impl Arrival<'_> {
         account: i64,
         recipient: &'a Recipient,
         meaning: &'a Meaning,
+        raised_to: Option<i64>,
     ) -> rusqlite::Result<Draft<'a>> {
         let content = content(self.push);
         let message = Draft {
@@ -147,6 +155,7 @@ impl Arrival<'_> {
             call: None,
         };
         let hidden = Draft::HIDDEN;
+        let sender = self.push.sender.as_deref();
         let kept = content.filter(|_| write.keep_bodies);
         Ok(match meaning {
             Meaning::Message => message,
@@ -157,7 +166,15 @@ impl Arrival<'_> {
                     lifetime: i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX),
                     sent_at: sent_at.map(Timestamp::as_millisecond),
                 };
-                let call = Ring::begin(call_id.to_owned(), times, self.is_replayed, recipient.derive_missed_calls);
+                let mut call = Ring::begin(call_id.to_owned(), times, self.is_replayed, recipient.derive_missed_calls);
+                call.raised_to = raised_to;
+                if !meaning.rings_for(recipient.user_id.as_deref()) {
+                    call.state = CallState::Over;
+                }
+                let caller = (account, self.room.as_str(), sender);
+                if call.state == CallState::Ringing && calls::redial(write, caller, &call, self.received_at)? {
+                    return Ok(Draft { content: kept, ..hidden });
+                }
                 let is_over = call.state == CallState::Over;
                 Draft {
                     kind: Kind::Call,
@@ -169,7 +186,7 @@ impl Arrival<'_> {
             }
             Meaning::CallOver { call_id, ending } => {
                 let call = (account, self.room.as_str(), &**call_id);
-                calls::end_by_event(write, call, (*ending, self.push.sender.as_deref()))?;
+                calls::end_by_event(write, call, (*ending, sender))?;
                 Draft { content: kept, ..hidden }
             }
             Meaning::Redaction { event_id } => {
@@ -211,9 +228,9 @@ impl Arrival<'_> {
             .prepare_cached(
                 "INSERT INTO notice (id, account, room, kind, presentation, read, highlight, user_is_target, low_prio,
                     received_at, sample, lacks_details, counts_unread, counts_missed_calls, event_id, push_id, call_id,
-                    call_state, call_deadline, call_derive_missed, call_missed_shown, event_type, sender,
+                    call_state, call_deadline, call_derive_missed, call_missed_shown, call_raised_to, event_type, sender,
                     sender_display_name, room_name, room_alias, membership, sound, content)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 id,
@@ -237,6 +254,7 @@ impl Arrival<'_> {
                 call.map(|call| call.deadline),
                 call.map(|call| call.derive_missed),
                 call.map(|_| false),
+                call.and_then(|call| call.raised_to),
                 push.event_type,
                 push.sender,
                 push.sender_display_name,

@@ -29,6 +29,44 @@ pub fn name() -> String {
     if host.is_empty() { "this computer".to_owned() } else { host }
 }
 
+/// What tells this computer from others, for as long as its system is not installed anew; `None` where nothing does.
+/// Never to be told to anybody: only what is derived from it by a hash that nobody can turn back.
+#[cfg(target_os = "linux")]
+pub(crate) fn machine_id() -> Option<String> {
+    // Before the first boot is over, another word may be in it: machine-id(5).
+    let is_id = |id: &String| id.len() == 32 && id.chars().all(|c| c.is_ascii_hexdigit());
+    let read = |path| std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned()).filter(is_id);
+    ["/etc/machine-id", "/var/lib/dbus/machine-id"].into_iter().find_map(read)
+}
+
+/// What tells this computer from others.
+#[cfg(windows)]
+pub(crate) fn machine_id() -> Option<String> {
+    let key = windows_registry::LOCAL_MACHINE.open(r"SOFTWARE\Microsoft\Cryptography").ok()?;
+    key.get_string("MachineGuid").ok().filter(|id| !id.is_empty())
+}
+
+/// What tells this computer from others: gethostuuid(2).
+#[cfg(target_os = "macos")]
+pub(crate) fn machine_id() -> Option<String> {
+    #[repr(C)]
+    struct Timespec {
+        seconds: i64,
+        nanoseconds: i64,
+    }
+    #[expect(unsafe_code, reason = "no crate that is used has this call")]
+    // SAFETY: this is its declaration in <unistd.h>.
+    unsafe extern "C" {
+        fn gethostuuid(id: *mut u8, wait: *const Timespec) -> i32;
+    }
+    let mut id = [0_u8; 16];
+    let wait = Timespec { seconds: 1, nanoseconds: 0 };
+    #[expect(unsafe_code, reason = "the system is asked for the computer's id")]
+    // SAFETY: both outlive the call, and the id has the 16 bytes that are written.
+    let failed = unsafe { gethostuuid(id.as_mut_ptr(), &raw const wait) };
+    (failed == 0).then(|| id.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// The disk that this file or directory is on.
 ///
 /// # Errors

@@ -150,7 +150,7 @@ pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
     let key = PopupKey::Call(call.notice.id);
     let title = title(&call_title(&event, call.state), &call.notice, options, MAX_TITLE_CHARS);
     match call.state {
-        CallState::Ringing => Popup {
+        CallState::Silenced | CallState::Ringing => Popup {
             key,
             title,
             text: match (event.call_kind(), place) {
@@ -163,7 +163,7 @@ pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
             actions: vec![Action::Open, Action::Ignore],
             timeout: Timeout::Never,
         },
-        CallState::Missed | CallState::Over => Popup {
+        CallState::Missed | CallState::Over | CallState::PerhapsTaken => Popup {
             key,
             title,
             text: place.unwrap_or_default(),
@@ -178,9 +178,10 @@ pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
 fn call_title(event: &ParsedNotice<'_>, state: CallState) -> String {
     let who = event.who_or_somebody();
     match state {
-        CallState::Ringing => format!("{who} is calling"),
+        CallState::Silenced | CallState::Ringing => format!("{who} is calling"),
         CallState::Missed => format!("Missed call from {who}"),
         CallState::Over => format!("Call from {who}"),
+        CallState::PerhapsTaken => format!("Call from {who}, perhaps taken elsewhere"),
     }
 }
 
@@ -205,13 +206,13 @@ pub fn summary_popup(notices: u64, invites: u64, rooms: u64, highlights: &[Strin
     }
 }
 
-/// One line for the tray's menu: who, where and the beginning of the text. At most 60 characters. `call`: what is known of
-/// a call that has not been acknowledged; `me` is as in [`room_popup`].
+/// One line for the tray's menu: who, where and the beginning of the text. At most 60 characters. `me` is as in
+/// [`room_popup`].
 #[must_use]
-pub fn menu_line(notice: &Notice, call: Option<CallState>, me: Option<&str>, options: RenderOptions) -> String {
+pub fn menu_line(notice: &Notice, me: Option<&str>, options: RenderOptions) -> String {
     let event = ParsedNotice::read(notice, me);
     if matches!(meaning(notice.event_type.as_deref(), notice.content.as_deref()), Meaning::Ringing { .. }) {
-        let state = call.unwrap_or(if notice.read { CallState::Over } else { CallState::Missed });
+        let state = notice.call_state.unwrap_or(CallState::Over);
         return title(&call_title(&event, state), notice, options, MAX_MENU_CHARS);
     }
     let headline = Headline::of(&event);

@@ -1,6 +1,7 @@
 //! What an event says in words: messages of every kind, stickers, polls, reactions, changes of a room, unknown types.
 
 use crate::push::{
+    event::is_call_member,
     html,
     lenient::{Object, Value},
     text,
@@ -77,7 +78,7 @@ pub(super) fn special(event_type: &str, content: &Object<'_>, who: &str) -> Opti
         "m.call.reject" => Phrase::plain("Call declined"),
         "m.call.hangup" => Phrase::plain("Call ended"),
         "m.call.candidates" | "m.call.negotiate" => Phrase::sentence(format!("{who} is connecting a call")),
-        "m.call.member" | "org.matrix.msc3401.call.member" | "m.rtc.member" | "org.matrix.msc4143.rtc.member" => {
+        _ if is_call_member(event_type) => {
             let has_left = content.is_empty();
             Phrase::sentence(if has_left { format!("{who} left a call") } else { format!("{who} is in a call") })
         }

@@ -13,6 +13,8 @@ use crate::rig::{
     Desktop, DesktopOptions, OnNotify, Pushbell, Recording, SOON, TrayHost, pushbell::message, wait_for, wait_until,
 };
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pushbell");
+
 const WHOLE: DesktopOptions = DesktopOptions { tray: Some(TrayHost::Xfce4Panel), ..HEARING };
 
 #[test]
@@ -95,8 +97,28 @@ fn a_first_start_tells_the_journal_no_pushkey() {
     pushbell.launch_under(&["/bin/sh", "-c", journal], &["run"]);
     pushbell.wait_until_ready();
     let (pushkey, log) = (pushbell.account_named("home").pushkey, pushbell.log());
-    assert!(log.contains("`pushbell account show home` says how"), "{log}");
+    assert!(log.contains(&format!("`{PROGRAM} account show home` says how")), "{log}");
     assert!(!log.contains(&pushkey), "{log}");
+}
+
+#[test]
+fn the_command_that_a_first_start_prints_can_be_typed() {
+    let desktop = Desktop::start(DesktopOptions::BARE);
+    let mut pushbell = Pushbell::prepare(&desktop, "");
+    let types = |pushbell: &Pushbell, command: &str| {
+        let mut shell = std::process::Command::new("/bin/sh");
+        let output =
+            shell.args(["-c", &format!("{command} --version")]).env_clear().envs(pushbell.env().iter().cloned());
+        output.output().expect("there is a shell").status.success()
+    };
+    pushbell.run();
+    let printed = wait_for("the welcome is printed", SOON, || {
+        let printed = pushbell.app().stdout();
+        printed.contains("sends a test push").then_some(printed)
+    });
+    let command = printed.split('`').find_map(|quoted| quoted.strip_suffix(" login @you:example.org"));
+    let command = command.unwrap_or_else(|| panic!("no login is in: {printed}"));
+    assert!(types(&pushbell, command) && !types(&pushbell, "pushbell"), "{command}");
 }
 
 #[test]

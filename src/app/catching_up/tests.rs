@@ -199,6 +199,7 @@ impl World {
         if self.pushes {
             let recipient = Recipient {
                 account: "home".into(),
+                user_id: None,
                 counts: CountsScope::Account,
                 derive_missed_calls: true,
                 fetches_details: false,
@@ -248,6 +249,7 @@ impl World {
         let Found { missed, read, listed_unread, is_all, mark, is_whole } = reading.finish(true, self.now());
         let caught_up = CaughtUp {
             account: "home".into(),
+            user_id: "@me:hs".into(),
             counts: CountsScope::Account,
             counts_rooms: true,
             derive_missed_calls: true,

@@ -8,27 +8,29 @@ mod address;
 mod browser;
 mod credentials;
 mod existing_account;
+mod homeserver;
 mod pushers;
 mod read_receipt;
 mod receiver;
 mod save_account;
 mod verify_push;
 
-use std::{io::Write, net::IpAddr};
+use std::{cell::Cell, io::Write};
 
 use super::{Context, Failure, arguments, output, terminal::Terminal};
 use crate::{
     accounts::{SignIn, SignInMethod},
-    address::Scope,
     config::Config,
-    homeserver::{BaseUrl, Homeserver, HomeserverKind, UserId, discovery, kind},
-    http_client::HttpClient,
-    reachability,
+    homeserver::{Homeserver, HomeserverKind, UserId, kind},
+    invocation,
     secrets::Secrets,
 };
 use credentials::Credentials;
 use receiver::Receiver;
 use verify_push::PushVerification;
+
+/// How many questions of yes or no a login asks at most. What remains is said instead.
+const MAX_QUESTIONS: u8 = 2;
 
 pub(super) fn run(context: &Context, asked: &arguments::Login, out: &mut dyn Write) -> Result<(), Failure> {
     let user = UserId::parse(&asked.user).map_err(|error| Failure::Usage(format!("{}: {error}", asked.user)))?;
@@ -36,7 +38,8 @@ pub(super) fn run(context: &Context, asked: &arguments::Login, out: &mut dyn Wri
     let terminal = Terminal::find();
     let secrets = Secrets::of_a_command(&context.paths, terminal.is_some());
     let runtime = super::runtime()?;
-    let ended = runtime.block_on(Login { context, asked, user, terminal, secrets }.run(credentials, out));
+    let login = Login { context, asked, user, terminal, questions: Cell::new(MAX_QUESTIONS), secrets };
+    let ended = runtime.block_on(login.run(credentials, out));
     // A line that the person has not typed must not keep us.
     runtime.shutdown_background();
     ended
@@ -48,6 +51,8 @@ struct Login<'a> {
     asked: &'a arguments::Login,
     user: UserId,
     terminal: Option<Terminal>,
+    /// So many more may be asked.
+    questions: Cell<u8>,
     secrets: Secrets,
 }
 
@@ -64,9 +69,10 @@ struct LoginContext {
 
 impl Login<'_> {
     async fn run(&self, credentials: Credentials, out: &mut dyn Write) -> Result<(), Failure> {
+        let existing = self.existing(out)?;
         let context = self.prepare(out).await?;
         Receiver::check(self.context, &context.config)?;
-        let old_device = self.old_device()?;
+        let old_device = existing.as_ref().and_then(reusable_device);
         let session = credentials::sign_in(self, &context, credentials, old_device.as_deref(), out).await?;
         let saved = save_account::save(self, &context, session, old_device.as_deref(), out).await?;
         let receiver = match Receiver::start(self.context, &context.config).await {
@@ -86,13 +92,13 @@ impl Login<'_> {
         };
         let goes_on = receiver.close().await;
         if !goes_on && matches!(ended, Ok(()) | Err(Failure::Told(_))) {
-            writeln!(out, "\nPushbell itself is not running yet: start it with `pushbell`.")?;
+            writeln!(out, "\nPushbell itself is not running yet: start it with `{}`.", invocation::command())?;
         }
         ended
     }
 
     async fn prepare(&self, out: &mut dyn Write) -> Result<LoginContext, Failure> {
-        let homeserver = self.find_homeserver().await?;
+        let homeserver = homeserver::find(self).await?;
         let software = kind::software(&homeserver).await;
         let base = homeserver.client.base().clone();
         let called = if software.is_empty() { String::new() } else { format!(" ({software})") };
@@ -100,70 +106,41 @@ impl Login<'_> {
         let config = self.context.config()?;
         let kind = HomeserverKind::named(&software);
         let (config, reached_at) = address::settle(self, config, &base, &kind, out).await?;
-        self.refuse_unencrypted(&base).await?;
+        homeserver::refuse_unencrypted(self, &base).await?;
         Ok(LoginContext { homeserver, software, kind, config, reached_at })
     }
 
-    async fn find_homeserver(&self) -> Result<Homeserver, Failure> {
-        let http = HttpClient::new().map_err(|error| Failure::Failed(error.to_string()))?;
-        let http = http.allow_downgrade(self.asked.anyway);
-        let found = match &self.asked.homeserver {
-            Some(address) => {
-                let base = BaseUrl::parse(address).map_err(Failure::Usage)?;
-                discovery::check(&http, base).await
-            }
-            None => discovery::find(&http, &self.user).await,
-        };
-        found.map_err(|error| Failure::Failed(format!("{error}.\n{}", error.advice())))
-    }
-
-    /// A password or token that goes out in clear can be read on its way. This computer and private networks are taken for
-    /// the person's own.
-    async fn refuse_unencrypted(&self, base: &BaseUrl) -> Result<(), Failure> {
-        if base.is_https() || self.asked.anyway {
-            return Ok(());
-        }
-        let (host, port) = base.host_and_port();
-        let addresses = reachability::resolve(&host, port).await.unwrap_or_default();
-        if are_private(&addresses) {
-            return Ok(());
-        }
-        Err(Failure::Failed(format!(
-            "{base} is not encrypted: whoever is on the way could read the password and every message. Name an \
-             https:// address with --homeserver, or take this one with --anyway"
-        )))
-    }
-
-    /// The device of an earlier login with a password, to be used again.
-    fn old_device(&self) -> Result<Option<String>, Failure> {
+    /// The session that the user has here already, which is said before anything is asked.
+    fn existing(&self, out: &mut dyn Write) -> Result<Option<SignIn>, Failure> {
         let accounts = self.context.accounts()?;
-        let old = existing_account::account_of(&accounts, &self.user).and_then(|account| account.sign_in.as_ref());
-        let ours = |old: &&SignIn| old.method == SignInMethod::Password && !old.device_id.is_empty();
-        Ok(old.filter(ours).map(|old| old.device_id.clone()))
+        let Some(account) = existing_account::account_of(&accounts, &self.user) else { return Ok(None) };
+        let Some(old) = &account.sign_in else { return Ok(None) };
+        let (user, name) = (&self.user, &account.name);
+        if old.is_anothers(&self.secrets.installation_mark()) {
+            writeln!(
+                out,
+                "The account \"{name}\" of {user} was signed in on another computer, and is here as a copy. Signing in gives \
+                 this computer a session and a pusher of its own, and leaves those of the other alone."
+            )?;
+            return Ok(None);
+        }
+        writeln!(
+            out,
+            "{user} is signed in here already, as the account \"{name}\". Signing in again renews the session and sets the \
+             pusher anew; the account stays."
+        )?;
+        Ok(Some(old.clone()))
+    }
+
+    /// Asks a question of yes or no; an empty answer is `default`. `None` where nobody is there, or was asked enough.
+    async fn confirm(&self, out: &mut dyn Write, question: &str, default: bool) -> Result<Option<bool>, Failure> {
+        let Some((terminal, left)) = self.terminal.zip(self.questions.get().checked_sub(1)) else { return Ok(None) };
+        self.questions.set(left);
+        terminal.confirm(out, question, default).await.map(Some)
     }
 }
 
-/// Whether an address that leads to these leaves neither this computer nor a private network.
-fn are_private(addresses: &[IpAddr]) -> bool {
-    let is_private = |address: &IpAddr| matches!(Scope::of(*address), Scope::Loopback | Scope::Local);
-    !addresses.is_empty() && addresses.iter().all(is_private)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unencrypted_address_is_taken_in_private_networks_alone() {
-        let check = |addresses: &str, expected: bool| {
-            let parsed: Vec<IpAddr> = addresses.split_whitespace().map(|address| address.parse().unwrap()).collect();
-            assert_eq!(are_private(&parsed), expected, "{addresses}");
-        };
-        check("127.0.0.1 ::1", true);
-        check("192.168.1.5", true);
-        check("100.64.0.9 fd00::1", true);
-        check("203.0.113.7", false);
-        check("192.168.1.5 2001:db8::5", false);
-        check("", false);
-    }
+/// The device of an earlier login with a password, to be used again.
+fn reusable_device(old: &SignIn) -> Option<String> {
+    (old.method == SignInMethod::Password && !old.device_id.is_empty()).then(|| old.device_id.clone())
 }

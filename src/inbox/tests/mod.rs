@@ -209,6 +209,7 @@ fn unread(unread: u64) -> Counts {
 fn recipient(account: &str) -> Recipient {
     Recipient {
         account: account.into(),
+        user_id: None,
         counts: CountsScope::Account,
         derive_missed_calls: true,
         fetches_details: false,

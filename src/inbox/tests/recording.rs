@@ -37,6 +37,7 @@ async fn everything_that_a_push_says_is_kept() {
             presentation: Presentation::Waiting,
             read: false,
             sample: false,
+            call_state: None,
         }]
     );
 }

@@ -18,15 +18,15 @@ use crate::{
 
 pub use crate::platform::tray::TrayRemote;
 
-/// Width and height of the picture, the only one that `tray-icon` sends: the host scales it to its own size.
+/// Width and height of the picture, the only one that is sent: the host scales it to its own size.
 ///
 /// Chosen by screenshots of xfce4-panel and lxqt-panel with icons of 22 and 24 pixels. 48 looks as good as a picture
 /// of the right size, since it is a whole multiple of 16, 24 and 48, and stays sharp at 22. From 32 and from 24 digits
 /// blur at other sizes, and xfce4-panel does not enlarge a picture that is too small.
 pub(in crate::platform) const ICON_SIZE: u32 = 48;
 
-/// `Title` of a `StatusNotifierItem` is its accessible name, and becomes the heading of its `ToolTip`.
-pub(in crate::platform) const ICON_WORDS: TrayWords = TrayWords::Title;
+/// Hosts show the tooltip.
+pub(in crate::platform) const ICON_WORDS: TrayWords = TrayWords::Tooltip;
 
 /// By the session, on the bus.
 pub(in crate::platform) const HOST_IS_WATCHED: bool = true;

@@ -14,5 +14,6 @@ pub(super) mod probe;
 mod screen_lock;
 pub mod session;
 mod tray_host;
+pub(super) mod tray_icon;
 
 pub use super::unix::{console, control_socket};

@@ -6,6 +6,7 @@ pub mod main_loop;
 pub(super) mod system_events;
 pub(super) mod toasts;
 
+pub(super) use super::portable::tray_icon;
 pub use super::{
     portable::{interruptions, keyring, open, session},
     unix::{console, control_socket},

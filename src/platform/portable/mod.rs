@@ -13,3 +13,5 @@ pub mod open;
 pub(super) mod popups;
 #[cfg(not(target_os = "linux"))]
 pub mod session;
+#[cfg(not(target_os = "linux"))]
+pub(in crate::platform) mod tray_icon;

@@ -9,6 +9,7 @@ mod shortcut;
 pub(super) mod system_events;
 pub(super) mod toasts;
 
+pub(super) use super::portable::tray_icon;
 pub use super::portable::{interruptions, keyring, open, session};
 
 /// Text as Windows takes it: UTF-16 that ends with a null.
