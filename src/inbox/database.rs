@@ -286,19 +286,19 @@ impl Files {
     /// Whether the database is another than before, and the log is still that of the one before.
     pub(super) fn has_log_of_another(&self, before: &Self) -> bool {
         self.log.is_some()
-            && identity(&self.log) == identity(&before.log)
-            && identity(&self.database) != identity(&before.database)
+            && identity(self.log.as_ref()) == identity(before.log.as_ref())
+            && identity(self.database.as_ref()) != identity(before.database.as_ref())
     }
 
     /// Whether they are the same files as before, whatever was written to them.
     pub(super) fn are_same(&self, before: &Self) -> bool {
-        identity(&self.database) == identity(&before.database)
-            && (before.log.is_none() || identity(&self.log) == identity(&before.log))
+        identity(self.database.as_ref()) == identity(before.database.as_ref())
+            && (before.log.is_none() || identity(self.log.as_ref()) == identity(before.log.as_ref()))
     }
 }
 
-fn identity(state: &Option<FileState>) -> Option<(u64, u64)> {
-    state.as_ref().map(|state| state.identity)
+fn identity(state: Option<&FileState>) -> Option<(u64, u64)> {
+    state.map(|state| state.identity)
 }
 
 impl FileState {
