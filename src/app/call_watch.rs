@@ -195,13 +195,12 @@ fn what_it_ends(event: &RoomEvent, call: &RingingCall, me: &str) -> Option<CallE
         return (!event.is_of_this_session).then_some(CallEnding::Taken);
     }
     let is_callers = event.sender == call.caller;
-    match event::meaning(Some(&event.event_type), Some(&event.content)) {
-        Meaning::CallOver { call_id, ending } if call_id == call.call_id => {
-            Some(if is_callers { ending } else { CallEnding::Taken })
-        }
-        _ if is_callers && event::is_leaving_call(&event.event_type, &event.content) => Some(CallEnding::Hangup),
-        _ => None,
+    if let Meaning::CallOver { call_id, ending } = event::meaning(Some(&event.event_type), Some(&event.content))
+        && call_id == call.call_id
+    {
+        return Some(if is_callers { ending } else { CallEnding::Taken });
     }
+    (is_callers && event::is_leaving_call(&event.event_type, &event.content)).then_some(CallEnding::Hangup)
 }
 
 #[cfg(test)]
