@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use client::{AskError, ask};
+pub(crate) use client::{AskError, ask, ask_blocking};
 pub use instance::{Instance, InstanceError};
 pub use server::{Command, serve};
 

@@ -2,8 +2,17 @@
 
 use std::io;
 
+use tracing::subscriber::SetGlobalDefaultError;
+
 use crate::{
-    accounts::AccountsError, config::ConfigError, control::AskError, inbox::InboxError, paths::NoHome,
+    accounts::AccountsError,
+    config::ConfigError,
+    control::{AskError, InstanceError},
+    homeserver::{HomeserverError, oauth::OAuthError, redirect::RedirectError, sso::SsoError},
+    http::tls::TlsError,
+    http_client::TransportError,
+    inbox::InboxError,
+    paths::NoHome,
     secrets::SecretsError,
 };
 
@@ -22,9 +31,9 @@ pub(crate) enum Failure {
     /// The configuration is not good. Exit code 78.
     #[error(transparent)]
     BadConfig(#[from] ConfigError),
-    /// It was done, or said, already: nothing more to print, only the exit code.
+    /// Reported already: only the exit code is left.
     #[error("")]
-    Told(u8),
+    Reported(u8),
     /// What it prints could not be written.
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
@@ -50,29 +59,20 @@ impl Failure {
             Self::Usage(_) => USAGE,
             Self::NotRunning => NOT_RUNNING,
             Self::BadConfig(_) => BAD_CONFIG,
-            Self::Told(code) => *code,
+            Self::Reported(code) => *code,
         }
     }
 
     /// What is to be said about it on stderr, if anything.
     #[must_use]
     pub(crate) fn message(&self) -> Option<String> {
-        match self {
-            Self::Told(_) => None,
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
-            Self::Failed(_) | Self::Usage(_) | Self::NotRunning | Self::BadConfig(_) | Self::Output(_) => {
-                Some(self.to_string())
-            }
-        }
+        (!matches!(self, Self::Reported(_)) && self.exit_code() != 0).then(|| self.to_string())
     }
 }
 
 impl From<AskError> for Failure {
     fn from(error: AskError) -> Self {
-        match error {
-            AskError::NotRunning => Self::NotRunning,
-            AskError::Unreachable { .. } | AskError::NoAnswer(_) => Self::Failed(error.to_string()),
-        }
+        if matches!(error, AskError::NotRunning) { Self::NotRunning } else { Self::Failed(error.to_string()) }
     }
 }
 
@@ -82,20 +82,28 @@ impl From<AccountsError> for Failure {
     }
 }
 
-impl From<InboxError> for Failure {
-    fn from(error: InboxError) -> Self {
-        Self::Failed(error.to_string())
-    }
+/// Errors that have nothing to add to their own words.
+macro_rules! failed {
+    ($($error:ty),* $(,)?) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::Failed(error.to_string())
+            }
+        })*
+    };
 }
 
-impl From<SecretsError> for Failure {
-    fn from(error: SecretsError) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
-
-impl From<NoHome> for Failure {
-    fn from(error: NoHome) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
+failed!(
+    HomeserverError,
+    InboxError,
+    InstanceError,
+    NoHome,
+    OAuthError,
+    RedirectError,
+    SecretsError,
+    SetGlobalDefaultError,
+    SsoError,
+    TlsError,
+    TransportError,
+    getrandom::Error,
+);

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     accounts::{Account, Accounts, AccountsError, AccountsFile, CountsScope, new_pushkey},
-    control::{AskError, Reply, Request, ask},
+    control::Request,
     registration,
 };
 
@@ -32,7 +32,7 @@ fn add(context: &Context, new: AddAccount, out: &mut dyn Write) -> Result<(), Fa
     let public_url = context.public_url()?;
     let pushkey = match new.pushkey {
         Some(pushkey) => pushkey,
-        None => new_pushkey().map_err(|error| Failure::Failed(error.to_string()))?,
+        None => new_pushkey()?,
     };
     let account = Account {
         name: new.name.into(),
@@ -105,15 +105,9 @@ fn remove(context: &Context, name: &str, out: &mut dyn Write) -> Result<(), Fail
 
 /// The running program would notice by itself; told, it has the accounts by the time that the command ends.
 pub(super) fn tell_running(context: &Context) -> Result<(), Failure> {
-    let complaint = match ask(&context.paths, &Request::ReloadAccounts) {
-        Ok(Reply::Done | Reply::Status(_) | Reply::Pushed { .. } | Reply::Sample { .. })
-        | Err(AskError::NotRunning | AskError::Unreachable { .. }) => {
-            return Ok(());
-        }
-        Ok(Reply::Failed { reason }) => reason,
-        Err(error @ AskError::NoAnswer(_)) => error.to_string(),
-    };
-    Err(Failure::Failed(format!("the file is changed, but the running Pushbell has not taken it up: {complaint}")))
+    context.tell(&Request::ReloadAccounts).map(drop).map_err(|error| {
+        Failure::Failed(format!("the file is changed, but the running Pushbell has not taken it up: {error}"))
+    })
 }
 
 impl Context {

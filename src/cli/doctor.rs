@@ -54,7 +54,7 @@ pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<
     }
     match verdict {
         Verdict::Good | Verdict::Warning => Ok(()),
-        Verdict::Fault => Err(Failure::Told(crate::failure::FAILED)),
+        Verdict::Fault => Err(Failure::Reported(crate::failure::FAILED)),
     }
 }
 

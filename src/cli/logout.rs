@@ -9,7 +9,7 @@ use super::{Context, Failure, account, arguments, login::account_name::is_made_b
 use crate::{
     accounts::{Account, Accounts, AccountsError, AccountsFile, SignIn},
     app,
-    control::{AskError, Instance, InstanceError, Reply, Request, ask},
+    control::{Instance, InstanceError, Request},
     homeserver::{HomeserverClient, HomeserverError},
     http_client::DEADLINE,
     inbox::{Inbox, Read},
@@ -75,7 +75,7 @@ impl Logout<'_> {
             }
             writeln!(out)?;
         }
-        if has_failed { Err(Failure::Told(crate::failure::FAILED)) } else { Ok(()) }
+        if has_failed { Err(Failure::Reported(crate::failure::FAILED)) } else { Ok(()) }
     }
 
     fn account(&self, account: &Account, out: &mut dyn Write) -> Result<(), Failure> {
@@ -105,7 +105,7 @@ impl Logout<'_> {
             None => Ok(()),
             Some(step) => {
                 writeln!(out, "\nThis remains to be done: {step}")?;
-                Err(Failure::Told(crate::failure::FAILED))
+                Err(Failure::Reported(crate::failure::FAILED))
             }
         }
     }
@@ -142,13 +142,10 @@ impl Logout<'_> {
     /// run.
     fn clear_numbers(&self, account: &str) -> Result<(), Failure> {
         let request = Request::ClearAccount { account: account.to_owned() };
-        let cleared = match ask(&self.context.paths, &request) {
-            Ok(Reply::Failed { reason }) => Err(reason),
-            Ok(Reply::Done | Reply::Status(_) | Reply::Pushed { .. } | Reply::Sample { .. }) => Ok(()),
-            Err(AskError::NotRunning | AskError::Unreachable { .. }) => {
-                self.runtime.block_on(self.clear_in_inbox(account)).map_err(|failure| failure.to_string())
-            }
-            Err(error @ AskError::NoAnswer(_)) => Err(error.to_string()),
+        let cleared = match self.context.tell(&request) {
+            Ok(true) => Ok(()),
+            Ok(false) => self.runtime.block_on(self.clear_in_inbox(account)),
+            Err(error) => Err(error.into()),
         };
         cleared.map_err(|reason| {
             Failure::Failed(format!("signed out, but what was unread in \"{account}\" is still counted: {reason}"))
@@ -164,7 +161,7 @@ impl Logout<'_> {
             Ok(instance) => instance,
             // It will notice by itself that the account has gone.
             Err(InstanceError::AlreadyRunning) => return Ok(()),
-            Err(error @ InstanceError::Failed { .. }) => return Err(Failure::Failed(error.to_string())),
+            Err(error @ InstanceError::Failed { .. }) => return Err(error.into()),
         };
         let inbox = Inbox::open(&paths.database, app::retention(&self.context.config()?), Arc::default())?;
         let cleared = inbox.mark_read(Read::Account(account.to_owned())).await;

@@ -28,7 +28,7 @@ use tracing::Level;
 use crate::{
     app::{self, RunOptions, runtime},
     config::{self, Config, ConfigError, InForce, ReadError},
-    control::{Reply, Request, Status, ask},
+    control::{AskError, Reply, Request, Status, ask_blocking},
     failure::{self, Failure},
     logging,
     paths::Paths,
@@ -93,7 +93,7 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     }
     if !matches!(command, Command::Run(_)) {
         // The running program starts it itself, as its configuration says.
-        logging::start(log_level, Level::WARN).map_err(|error| Failure::Failed(error.to_string()))?;
+        logging::start(log_level, Level::WARN)?;
     }
     match command {
         Command::Run(Run { no_tray }) => app::run(RunOptions { paths: context.paths, no_tray, log_level }),
@@ -105,12 +105,12 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Doctor(asked) => doctor::run(&context, asked.json, out),
         Command::History(asked) => history::run(&context, &asked, out),
         Command::Clear => {
-            context.tell(&Request::Clear)?;
+            context.ask(&Request::Clear)?;
             Ok(writeln!(out, "Everything is read.")?)
         }
         Command::Pause(asked) => {
             let until = pause::end(&asked.length, &Zoned::now()).map_err(|error| Failure::Usage(error.to_string()))?;
-            context.tell(&Request::Pause { until })?;
+            context.ask(&Request::Pause { until })?;
             match until {
                 Some(until) => writeln!(out, "Paused until {}.", output::local_time(until))?,
                 None => writeln!(out, "Paused until `pushbell resume`.")?,
@@ -118,7 +118,7 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
             Ok(())
         }
         Command::Resume => {
-            context.tell(&Request::Resume)?;
+            context.ask(&Request::Resume)?;
             Ok(writeln!(out, "Resumed.")?)
         }
         Command::CheckConfig(asked) => check_config(&context, &asked, out),
@@ -129,22 +129,22 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
 }
 
 impl Context {
-    /// How the running program is.
-    fn status(&self) -> Result<Status, Failure> {
-        match ask(&self.paths, &Request::Status)? {
-            Reply::Status(status) => Ok(*status),
-            Reply::Done | Reply::Pushed { .. } | Reply::Sample { .. } => {
-                Err(Failure::Failed("the running Pushbell did not say how it is".to_owned()))
-            }
-            Reply::Failed { reason } => Err(Failure::Failed(output::harmless(&reason))),
-        }
+    /// Asks the running program.
+    fn ask(&self, request: &Request) -> Result<Reply, AskError> {
+        ask_blocking(&self.paths, request)
     }
 
-    /// Tells the running program to do something.
-    fn tell(&self, request: &Request) -> Result<(), Failure> {
-        match ask(&self.paths, request)? {
-            Reply::Done | Reply::Status(_) | Reply::Pushed { .. } | Reply::Sample { .. } => Ok(()),
-            Reply::Failed { reason } => Err(Failure::Failed(output::harmless(&reason))),
+    /// How the running program is.
+    fn status(&self) -> Result<Status, AskError> {
+        self.ask(&Request::Status)?.into_status()
+    }
+
+    /// Tells the running program something; false where none can be told.
+    fn tell(&self, request: &Request) -> Result<bool, AskError> {
+        match self.ask(request) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_absent() => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -199,11 +199,11 @@ fn check_config(context: &Context, asked: &CheckConfig, out: &mut dyn Write) -> 
             for fault in faults {
                 writeln!(out, "{}: {}", path.display(), output::harmless(&fault))?;
             }
-            Err(Failure::Told(failure::BAD_CONFIG))
+            Err(Failure::Reported(failure::BAD_CONFIG))
         }
         Err(error) => {
             writeln!(out, "{}", text::spelled_out(&error.to_string()))?;
-            Err(Failure::Told(failure::BAD_CONFIG))
+            Err(Failure::Reported(failure::BAD_CONFIG))
         }
     }
 }

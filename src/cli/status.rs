@@ -15,13 +15,13 @@ use crate::{
 
 pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
     let mut status = match context.status() {
-        Err(Failure::NotRunning) => {
+        Err(AskError::NotRunning) => {
             if json {
                 writeln!(out, "{}", output::json(&json!({ "running": false }))?)?;
             } else {
                 writeln!(out, "{}", AskError::NotRunning)?;
             }
-            return Err(Failure::Told(crate::failure::NOT_RUNNING));
+            return Err(Failure::Reported(crate::failure::NOT_RUNNING));
         }
         asked => asked?,
     };

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{Context, Failure, arguments, output};
 use crate::{
     accounts::AccountsError,
-    control::{Reply, Request, Status, ask},
+    control::{AskError, Reply, Request, Status},
     http_client,
     push::notify,
     sample::{self, Kind},
@@ -34,12 +34,8 @@ pub(super) fn run(context: &Context, asked: &arguments::Test, out: &mut dyn Writ
     let address = address(&status)?;
     let scheme = if status.tls.is_some() { "https" } else { "http" };
     let failed = |reason: &dyn std::fmt::Display| Failure::Failed(format!("{scheme}://{address}: {reason}"));
-    let number = match ask(&context.paths, &Request::BeginSample)? {
-        Reply::Sample { number } => number,
-        Reply::Failed { reason } => return Err(Failure::Failed(reason)),
-        Reply::Status(_) | Reply::Pushed { .. } | Reply::Done => {
-            return Err(Failure::Failed("the running Pushbell is of another version: restart it".to_owned()));
-        }
+    let Reply::Sample { number } = context.ask(&Request::BeginSample)? else {
+        return Err(AskError::unexpected().into());
     };
     let body = sample::body(asked.kind, account, &number).map_err(|error| failed(&error))?;
     let body = serde_json::to_vec(&body).map_err(|error| failed(&error))?;

@@ -22,10 +22,10 @@ mod settings;
 mod storage;
 mod surroundings;
 
-use std::{thread, time::Duration};
+use std::time::Duration;
 
 use serde::Serialize;
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{task::spawn_blocking, time::timeout};
 
 pub use examine::examine;
 
@@ -100,12 +100,7 @@ fn words(text: impl ToString) -> String {
     crate::push::text::line(&text.to_string(), MAX_WORDS)
 }
 
-/// Runs a call that may block, on a thread of its own. `None` when it has not returned in time: the thread is then left
-/// behind.
+/// Runs a call that may block, beside everything else. `None` when it has not returned in time: it is then left behind.
 async fn with_deadline<T: Send + 'static>(deadline: Duration, call: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let (tell, told) = oneshot::channel();
-    // The receiver is gone once the time is over.
-    let call = move || drop(tell.send(call()));
-    thread::Builder::new().name("doctor".to_owned()).spawn(call).ok()?;
-    timeout(deadline, told).await.ok()?.ok()
+    timeout(deadline, spawn_blocking(call)).await.ok()?.ok()
 }

@@ -7,70 +7,37 @@ use std::{
 };
 
 use jiff::{Timestamp, tz::TimeZone};
+use tokio::time::timeout;
 
-use super::{Finding, Verdict, reach::LocalEnd, with_deadline, words};
+use super::{Finding, Verdict, reach::LocalEnd, words};
 use crate::{
     app_info,
     config::Config,
-    control::{self, AccountStatus, AskError, Reply, Request, Status},
+    control::{self, AccountStatus, AskError, Request, Status},
     paths::Paths,
 };
 
 const PART: &str = "pushbell";
 const LISTENING: &str = "listening";
 
-/// Whether the program runs.
-#[derive(Debug)]
-pub(super) enum Running {
-    /// It does, and said how it is.
-    Yes(Box<Status>),
-    /// It does not.
-    No,
-    /// Something is there that does not say how it is: why.
-    Silent(String),
-}
-
-impl Running {
-    pub(super) fn status(&self) -> Option<&Status> {
-        match self {
-            Self::Yes(status) => Some(status),
-            Self::No | Self::Silent(_) => None,
-        }
-    }
-
-    /// What it listens on, else what it would listen on.
-    pub(super) fn listen(&self, config: &Config) -> Vec<SocketAddr> {
-        let listening = self.status().map(|status| status.listen.iter().filter_map(|a| a.parse().ok()).collect());
-        listening.filter(|addresses: &Vec<_>| !addresses.is_empty()).unwrap_or_else(|| config.server.listen.clone())
-    }
-
-    /// When a push last came for this account.
-    pub(super) fn last_push(&self, account: &str) -> Option<Timestamp> {
-        self.status()?.accounts.iter().find(|known| known.name == account)?.last_push
-    }
-}
+/// What the running program says of itself.
+pub(super) type Running = Result<Status, AskError>;
 
 /// Asks the running program.
-pub(super) async fn ask(paths: &Paths, patience: Duration) -> Running {
-    let own_paths = paths.clone();
-    let asked = with_deadline(patience, move || control::ask(&own_paths, &Request::Status)).await;
-    match asked {
-        None => Running::Silent("it does not answer".to_owned()),
-        Some(Ok(Reply::Status(status))) => Running::Yes(status),
-        Some(Ok(Reply::Done | Reply::Pushed { .. } | Reply::Sample { .. })) => {
-            Running::Silent("it did not say how it is".to_owned())
-        }
-        Some(Ok(Reply::Failed { reason })) => Running::Silent(words(reason)),
-        Some(Err(AskError::NotRunning)) => Running::No,
-        Some(Err(error)) => Running::Silent(words(error)),
-    }
+pub(super) async fn ask(paths: &Paths, deadline: Duration) -> Running {
+    let reply = timeout(deadline, control::ask(paths, &Request::Status)).await;
+    reply.unwrap_or_else(|late| Err(AskError::NoAnswer(late.into())))?.into_status()
+}
+
+/// When a push last came for this account, if the program runs.
+pub(super) fn last_push(running: &Running, account: &str) -> Option<Timestamp> {
+    running.as_ref().ok()?.accounts.iter().find(|known| known.name == account)?.last_push
 }
 
 /// Whether it runs, and where it listens.
 pub(super) fn check(running: &Running, paths: &Paths, config: &Config) -> Vec<Finding> {
     match running {
-        Running::Yes(status) => {
-            let Status { version, pid, paused_until, listen, .. } = &**status;
+        Ok(Status { version, pid, paused_until, listen, .. }) => {
             let says = format!("version {} runs (process {pid})", words(version));
             let mut findings = vec![if version == app_info::VERSION {
                 Finding::good(PART, says)
@@ -92,7 +59,7 @@ pub(super) fn check(running: &Running, paths: &Paths, config: &Config) -> Vec<Fi
             });
             findings
         }
-        Running::No => {
+        Err(AskError::NotRunning) => {
             let mut findings = vec![
                 Finding::warning(PART, "is not running: no push can come")
                     .advise("Start it with `pushbell`; `pushbell autostart on` starts it with the desktop"),
@@ -100,10 +67,10 @@ pub(super) fn check(running: &Running, paths: &Paths, config: &Config) -> Vec<Fi
             findings.extend(config.server.listen.iter().map(|address| free(*address)));
             findings
         }
-        Running::Silent(reason) => vec![
-            Finding::fault(PART, format!("another Pushbell runs, but {}", reason.trim_start_matches("Pushbell ")))
-                .advise("End that process and start Pushbell again"),
-        ],
+        Err(error) => {
+            let says = words(error).trim_end_matches('.').to_owned();
+            vec![Finding::fault(PART, says).advise("End that process and start Pushbell again")]
+        }
     }
 }
 
@@ -130,8 +97,7 @@ fn free(address: SocketAddr) -> Finding {
 }
 
 /// What the running program says is wrong, and nobody else has said: not about a file that has a line of its own.
-pub(super) fn problems(running: &Running, findings: &[Finding], paths: &Paths, config: &Config) -> Vec<Finding> {
-    let Some(status) = running.status() else { return Vec::new() };
+pub(super) fn problems(status: &Status, findings: &[Finding], paths: &Paths, config: &Config) -> Vec<Finding> {
     let is_at_fault = |part: &str| findings.iter().any(|f| f.part == part && f.verdict == Verdict::Fault);
     let said = |problem: &str| {
         let own = [("config", &paths.config), ("accounts", &paths.accounts), ("database", &paths.database)];
@@ -215,7 +181,7 @@ mod tests {
     #[test]
     fn a_running_program_is_judged_by_what_it_says() {
         fn found(status: Status) -> Vec<(Verdict, String)> {
-            let found = check(&Running::Yes(Box::new(status)), &paths(), &Config::default());
+            let found = check(&Ok(status), &paths(), &Config::default());
             found.into_iter().map(|finding| (finding.verdict, finding.says)).collect()
         }
         let [(Good, says), (Good, listen)] = &found(status())[..] else { panic!("all is well") };
@@ -245,8 +211,8 @@ mod tests {
     fn a_problem_is_told_unless_a_fault_has_told_it() {
         let paths = paths();
         let problem = format!("The configuration has a fault: {}:1: x", paths.config.display());
-        let running = Running::Yes(Box::new(Status { problems: vec![problem, "other".to_owned()], ..status() }));
-        let told = |findings: &[Finding]| problems(&running, findings, &paths, &Config::default()).len();
+        let status = Status { problems: vec![problem, "other".to_owned()], ..status() };
+        let told = |findings: &[Finding]| problems(&status, findings, &paths, &Config::default()).len();
         assert_eq!(told(&[]), 2);
         assert_eq!(told(&[Finding::good("config", "it is good by now")]), 2);
         assert_eq!(told(&[Finding::fault("accounts", "x")]), 2);

@@ -10,7 +10,7 @@ use super::{Failure, Login};
 use crate::{
     app::write_default_config,
     config::{self, Config},
-    control::{AskError, Request, ask},
+    control::Request,
     homeserver::{BaseUrl, HomeserverKind},
     invocation,
     platform::{files, host},
@@ -134,11 +134,7 @@ fn write_lines(login: &Login<'_>, lines: Lines, out: &mut dyn Write) -> Result<(
     let path = &login.context.paths.config;
     change(path, &lines)
         .map_err(|reason| Failure::Failed(format!("{}: {reason}; write the lines yourself", path.display())))?;
-    match ask(&login.context.paths, &Request::ReloadConfiguration) {
-        // It watches the file, too.
-        Ok(_) | Err(AskError::NotRunning | AskError::Unreachable { .. }) => {}
-        Err(error @ AskError::NoAnswer(_)) => return Err(error.into()),
-    }
+    login.context.tell(&Request::ReloadConfiguration)?;
     writeln!(out, "Written.")?;
     Ok((Config::load(path)?, lines.url))
 }
@@ -169,7 +165,7 @@ fn out_of_reach(login: &Login<'_>, config: &Config, out: &mut dyn Write) -> Resu
 /// Goes on with the address that is configured, if the person has said so and it is one.
 fn anyway(login: &Login<'_>, config: Config, source: Option<Ipv4Addr>) -> Result<(Config, String), Failure> {
     if !login.asked.anyway {
-        return Err(Failure::Told(crate::failure::FAILED));
+        return Err(Failure::Reported(crate::failure::FAILED));
     }
     match reachability::unproven_base_url(&config.server, source) {
         Some(url) => Ok((config, url)),

@@ -93,7 +93,7 @@ pub(super) async fn sign_in(
         }
         Credentials::None => {}
     }
-    let flows = client.login_flows().await.map_err(|error| Failure::Failed(error.to_string()))?;
+    let flows = client.login_flows().await?;
     let has_browser_login = flows.sso || flows.password && matches!(oauth::metadata(client).await, Ok(Some(_)));
     let by_password = match choose(LoginFlows { sso: has_browser_login, ..flows }, login.terminal.is_some()) {
         Method::Password => true,

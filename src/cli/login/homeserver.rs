@@ -18,8 +18,7 @@ const TLS_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The homeserver that was named, else that of the user.
 pub(super) async fn find(login: &Login<'_>) -> Result<Homeserver, Failure> {
-    let http = HttpClient::new().map_err(|error| Failure::Failed(error.to_string()))?;
-    let http = http.allow_downgrade(login.asked.anyway).with_deadline(PATIENCE);
+    let http = HttpClient::new()?.allow_downgrade(login.asked.anyway).with_deadline(PATIENCE);
     let found = match &login.asked.homeserver {
         Some(address) => at(&http, address).await?,
         None => discovery::find(&http, &login.user).await,

@@ -91,7 +91,7 @@ impl Login<'_> {
             Err(failure) => Err(failure),
         };
         let goes_on = receiver.close().await;
-        if !goes_on && matches!(ended, Ok(()) | Err(Failure::Told(_))) {
+        if !goes_on && matches!(ended, Ok(()) | Err(Failure::Reported(_))) {
             writeln!(out, "\nPushbell itself is not running yet: start it with `{}`.", invocation::command())?;
         }
         ended

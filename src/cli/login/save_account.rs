@@ -53,10 +53,10 @@ pub(super) async fn save(
         installation: login.secrets.installation_mark(),
         server: context.software.clone(),
     };
-    let pushkey = new_pushkey().map_err(|error| Failure::Failed(error.to_string()));
-    let (accounts, pushkey) = match (login.context.accounts(), pushkey) {
-        (Ok(accounts), Ok(pushkey)) => (accounts, pushkey),
-        (Err(failure), _) | (_, Err(failure)) => {
+    let prepared = login.context.accounts().and_then(|accounts| Ok((accounts, new_pushkey()?)));
+    let (accounts, pushkey) = match prepared {
+        Ok(prepared) => prepared,
+        Err(failure) => {
             // A device that is used again is still that of the account, even if it cannot be read now.
             if old_device.is_none_or(|old| session.device_id.as_deref() != Some(old)) {
                 end(&client, &session, method).await;

@@ -72,7 +72,7 @@ impl PushVerification<'_> {
                 writeln!(out, "\n`{pushbell} doctor` looks again at any time; {again}.")?;
             }
         }
-        Err(Failure::Told(NOTHING_CAME))
+        Err(Failure::Reported(NOTHING_CAME))
     }
 
     async fn unattended(&self, patience: Duration, out: &mut dyn Write) -> Result<Waited, Failure> {
