@@ -38,7 +38,7 @@ fn add(context: &Context, new: AddAccount, out: &mut dyn Write) -> Result<(), Fa
         name: new.name.into(),
         app_id: new.app_id,
         pushkey,
-        counts: new.counts.into(),
+        counts: new.counts,
         created_at: Timestamp::now(),
         sign_in: None,
     };

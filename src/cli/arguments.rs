@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use clap_complete::Shell;
 use tracing::Level;
 
 use crate::{accounts::CountsScope, app_info, sample::Kind};
@@ -29,7 +33,8 @@ pub(super) struct Arguments {
     pub(super) config: Option<PathBuf>,
     /// Log so much to stderr, whatever the configuration says: error, warn, info, debug or trace
     #[arg(long, global = true, value_name = "LEVEL", hide_possible_values = true, help_heading = GLOBAL)]
-    pub(super) log_level: Option<LogLevel>,
+    #[arg(value_parser = log_levels())]
+    pub(super) log_level: Option<Level>,
     /// What to do; nothing said is `run`
     #[command(subcommand)]
     pub(super) command: Option<Command>,
@@ -89,17 +94,6 @@ pub(super) struct Completions {
     /// Whose
     #[arg(value_enum)]
     pub(super) shell: Shell,
-}
-
-/// A shell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Shell {
-    /// GNU Bash
-    Bash,
-    /// The Z shell
-    Zsh,
-    /// fish
-    Fish,
 }
 
 /// `pushbell run`
@@ -175,8 +169,8 @@ pub(super) struct AddAccount {
     #[arg(long, value_name = "PUSHKEY")]
     pub(super) pushkey: Option<String>,
     /// What the unread number of a push counts
-    #[arg(long, value_enum, default_value_t = Counts::Account)]
-    pub(super) counts: Counts,
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) counts: CountsScope,
 }
 
 /// `pushbell account list`
@@ -192,24 +186,6 @@ pub(super) struct ListAccounts {
 pub(super) struct AccountName {
     /// The account's name
     pub(super) name: String,
-}
-
-/// What `counts` of an account's pushes stand for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Counts {
-    /// The whole account (Synapse, Dendrite, tuwunel)
-    Account,
-    /// The push's room (conduwuit and kin)
-    Room,
-}
-
-impl From<Counts> for CountsScope {
-    fn from(counts: Counts) -> Self {
-        match counts {
-            Counts::Account => Self::Account,
-            Counts::Room => Self::Room,
-        }
-    }
 }
 
 /// `pushbell test`
@@ -257,31 +233,9 @@ pub(super) struct CheckConfig {
     pub(super) file: Option<PathBuf>,
 }
 
-/// A log level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum LogLevel {
-    /// See [`crate::logging`].
-    Error,
-    /// See [`crate::logging`].
-    Warn,
-    /// See [`crate::logging`].
-    Info,
-    /// See [`crate::logging`].
-    Debug,
-    /// See [`crate::logging`].
-    Trace,
-}
-
-impl From<LogLevel> for Level {
-    fn from(level: LogLevel) -> Self {
-        match level {
-            LogLevel::Error => Self::ERROR,
-            LogLevel::Warn => Self::WARN,
-            LogLevel::Info => Self::INFO,
-            LogLevel::Debug => Self::DEBUG,
-            LogLevel::Trace => Self::TRACE,
-        }
-    }
+/// The log levels by name.
+fn log_levels() -> impl TypedValueParser<Value = Level> {
+    PossibleValuesParser::new(["error", "warn", "info", "debug", "trace"]).try_map(|level| level.parse::<Level>())
 }
 
 #[cfg(test)]

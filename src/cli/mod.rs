@@ -3,13 +3,12 @@
 mod account;
 mod arguments;
 mod autostart;
-mod completions;
 mod doctor;
 mod history;
 mod login;
 mod logout;
-mod man;
 mod output;
+mod packaging;
 mod pause;
 mod status;
 mod terminal;
@@ -77,11 +76,10 @@ struct Context {
 
 fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let Arguments { config, log_level, command } = arguments;
-    let log_level = log_level.map(Level::from);
     // A package is built where nobody has a home.
     match &command {
-        Some(Command::Completions(asked)) => return completions::run(*asked, out),
-        Some(Command::Man) => return man::run(out),
+        Some(Command::Completions(asked)) => return packaging::completions(asked.shell, out),
+        Some(Command::Man) => return packaging::man(out),
         Some(_) | None => {}
     }
     let context = Context { config_named: config.is_some(), paths: Paths::find(config)? };
