@@ -27,7 +27,7 @@ const ASK: Duration = Duration::from_secs(3);
 
 /// Looks at all parts, in about ten seconds at most; the findings in the order in which a person would look.
 /// `has_config`: there is a configuration file, or one was named.
-pub async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
+pub(crate) async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
     let loaded = if has_config { Config::load(&paths.config) } else { Ok(Config::default()) };
     let running = running::ask(paths, ASK).await;
     let status = running.as_ref().ok();

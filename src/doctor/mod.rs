@@ -15,7 +15,7 @@
 //! A fault keeps notices from coming or from being seen, or something is broken; a warning is worth knowing.
 
 mod examine;
-pub mod reach;
+pub(crate) mod reach;
 mod running;
 mod sessions;
 mod settings;
@@ -27,10 +27,10 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::{task::spawn_blocking, time::timeout};
 
-pub use examine::examine;
+pub(crate) use examine::examine;
 
 /// How long one check may take.
-pub const DEADLINE: Duration = Duration::from_secs(6);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(6);
 
 /// Longest piece of other people's words that a finding repeats, in characters.
 const MAX_WORDS: usize = 300;
@@ -38,7 +38,7 @@ const MAX_WORDS: usize = 300;
 /// How well a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// As it should be.
     Good,
     /// It works, or may work, but something is worth knowing.
@@ -49,47 +49,47 @@ pub enum Verdict {
 
 /// What was found out about one part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// The part, in a word or two: "tray", "block list".
-    pub part: &'static str,
+    pub(crate) part: &'static str,
     /// How well it is.
-    pub verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// What was found, as a sentence without a full stop.
-    pub says: String,
+    pub(crate) says: String,
     /// What to do about it.
-    pub advice: Option<String>,
+    pub(crate) advice: Option<String>,
     /// The exact lines to paste, and nothing else; where to is in the advice.
-    pub paste: Option<String>,
+    pub(crate) paste: Option<String>,
 }
 
 impl Finding {
     /// A part that is as it should be.
     #[must_use]
-    pub fn good(part: &'static str, says: impl Into<String>) -> Self {
+    pub(crate) fn good(part: &'static str, says: impl Into<String>) -> Self {
         Self { part, verdict: Verdict::Good, says: says.into(), advice: None, paste: None }
     }
 
     /// A part of which something is worth knowing.
     #[must_use]
-    pub fn warning(part: &'static str, says: impl Into<String>) -> Self {
+    pub(crate) fn warning(part: &'static str, says: impl Into<String>) -> Self {
         Self { verdict: Verdict::Warning, ..Self::good(part, says) }
     }
 
     /// A part that does not work.
     #[must_use]
-    pub fn fault(part: &'static str, says: impl Into<String>) -> Self {
+    pub(crate) fn fault(part: &'static str, says: impl Into<String>) -> Self {
         Self { verdict: Verdict::Fault, ..Self::good(part, says) }
     }
 
     /// The same with what to do about it.
     #[must_use]
-    pub fn advise(self, advice: impl Into<String>) -> Self {
+    pub(crate) fn advise(self, advice: impl Into<String>) -> Self {
         Self { advice: Some(advice.into()), ..self }
     }
 
     /// The same with the exact lines to paste.
     #[must_use]
-    pub fn paste(self, lines: impl Into<String>) -> Self {
+    pub(crate) fn paste(self, lines: impl Into<String>) -> Self {
         Self { paste: Some(lines.into()), ..self }
     }
 }

@@ -20,41 +20,24 @@ use std::net::SocketAddr;
 use jiff::Timestamp;
 
 use super::Finding;
-use crate::{
-    config,
-    homeserver::{BaseUrl, HomeserverKind},
-};
-
-/// Looks at the way from the homeserver to us after a pusher was set and no push has come, as far as it can be seen from here. What is proven
-/// comes first, then the likeliest cause. Takes at most some seconds. `server`: the configuration of an endpoint that
-/// runs.
-pub async fn explain(
-    pusher_url: &str,
-    server: &config::Server,
-    homeserver: &BaseUrl,
-    kind: &HomeserverKind,
-) -> Vec<Finding> {
-    let (url, listen) = (pusher_url.to_owned(), server.listen.clone());
-    let end = LocalEnd { url, listen, tls: server.tls.is_some(), runs: true };
-    examine(&end, Some(homeserver), kind, Pushed::Awaited).await
-}
+use crate::homeserver::{BaseUrl, HomeserverKind};
 
 /// Our end of the way.
 #[derive(Debug, Clone)]
-pub(super) struct LocalEnd {
+pub(crate) struct LocalEnd {
     /// The pusher URL.
-    pub(super) url: String,
+    pub(crate) url: String,
     /// What we listen on.
-    pub(super) listen: Vec<SocketAddr>,
+    pub(crate) listen: Vec<SocketAddr>,
     /// We speak TLS there.
-    pub(super) tls: bool,
+    pub(crate) tls: bool,
     /// Pushbell runs; else what may answer there is somebody else.
-    pub(super) runs: bool,
+    pub(crate) runs: bool,
 }
 
 /// Whether the homeserver has ever come through. Once it has, there is nothing to guess.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pushed {
+pub(crate) enum Pushed {
     /// No push has come yet.
     Never,
     /// The same, and the pusher was set a moment ago: the homeserver does not wait to try again.
@@ -65,8 +48,9 @@ pub(super) enum Pushed {
     Unasked,
 }
 
-/// The same as [`explain`] at any time, and also where no homeserver is known.
-pub(super) async fn examine(
+/// Looks at the way from the homeserver to us, as far as it can be seen from here: what is proven comes first, then the
+/// likeliest cause. Takes at most some seconds. `homeserver`: `None` where none is known.
+pub(crate) async fn examine(
     end: &LocalEnd,
     homeserver: Option<&BaseUrl>,
     kind: &HomeserverKind,

@@ -52,7 +52,7 @@ fn a_wrong_public_url_ends_with_code_3() {
 
     assert_eq!(login.code, 3, "{login:#?}");
     assert!(login.stdout.contains(&format!("pushes to {wrong}")), "{login:#?}");
-    assert!(login.stdout.contains("fault: "), "{login:#?}");
+    assert!(login.stdout.contains("\nFAULT "), "{login:#?}");
 }
 
 #[test]

@@ -186,7 +186,7 @@ fn what_keeps_a_push_away_is_said_early_and_the_wait_goes_on() {
     terminal.expect("Mark Kitchen as read to test? [y/N] ");
     terminal.type_line("y");
     terminal.expect("It is marked, but no push has come of it.\nThis may keep pushes away, the likeliest first:\n");
-    terminal.expect("    ip_range_whitelist: ['127.0.0.1/32']\n");
+    terminal.expect(" ip_range_whitelist: ['127.0.0.1/32']\n");
     terminal.expect("Still waiting: ");
     let account = scene.pushbell.account_named(&scene.alice.id);
     scene.pushbell.notify(&account, message("1", "kitchen", "Hello"));
@@ -202,7 +202,7 @@ fn without_an_unread_room_the_likeliest_cause_is_said_too() {
     terminal.type_line("secret");
     terminal.expect("press Enter to skip.\n");
     terminal.expect("No push has come so far. If somebody has written to you, this may keep it away");
-    terminal.expect("    ip_range_whitelist: ['127.0.0.1/32']\n");
+    terminal.expect(" ip_range_whitelist: ['127.0.0.1/32']\n");
     terminal.expect("or press Enter to skip.\n");
     terminal.type_line("");
     assert_eq!(terminal.wait(SOON), Some(3), "{}", terminal.screen());
@@ -216,10 +216,10 @@ fn what_is_proven_to_keep_pushes_away_is_said_at_once() {
     let mut terminal = login(&scene, &["--wait", "8"]);
     terminal.expect("Password of ");
     terminal.type_line("secret");
-    terminal.expect("This keeps pushes away:\n\n  fault: ");
+    terminal.expect("This keeps pushes away:\nFAULT ");
     terminal.expect("Still waiting: ");
     assert_eq!(terminal.wait(SOON), Some(3), "{}", terminal.screen());
-    assert_eq!(terminal.screen().matches("fault: ").count(), 1, "{}", terminal.screen());
+    assert_eq!(terminal.screen().matches("FAULT ").count(), 1, "{}", terminal.screen());
 }
 
 #[test]

@@ -9,7 +9,11 @@ use super::{
     Failure, Login, LoginContext, Terminal, output, read_receipt, receiver::Receiver, save_account::SavedSession,
 };
 use crate::{
-    doctor::{Finding, Verdict, reach},
+    cli::doctor::write_findings,
+    doctor::{
+        Finding, Verdict,
+        reach::{self, LocalEnd, Pushed},
+    },
     invocation,
     push::notify,
 };
@@ -41,13 +45,6 @@ enum Waited {
     Nothing,
     /// The person does not want to wait.
     Skipped,
-}
-
-/// What came of a read receipt.
-enum Receipt {
-    Pushed(Timestamp),
-    NotPushed,
-    NotSent,
 }
 
 impl PushVerification<'_> {
@@ -83,7 +80,7 @@ impl PushVerification<'_> {
         let waited = self.push_within(patience).await?;
         if matches!(waited, Waited::Nothing) {
             writeln!(out, "The pusher is set, but no push has come.")?;
-            describe_all(&self.findings().await, out)?;
+            write_findings(&self.findings().await, out)?;
         }
         Ok(waited)
     }
@@ -91,9 +88,9 @@ impl PushVerification<'_> {
     /// Says early what keeps pushes away, and goes on waiting.
     async fn attended(&self, terminal: Terminal, patience: Duration, out: &mut dyn Write) -> Result<Waited, Failure> {
         let is_due = match self.by_receipt(out).await? {
-            Receipt::Pushed(at) => return Ok(Waited::Came(at)),
-            Receipt::NotPushed => true,
-            Receipt::NotSent => {
+            Some(came @ Waited::Came(_)) => return Ok(came),
+            Some(Waited::Nothing | Waited::Skipped) => true,
+            None => {
                 writeln!(out, "Waiting for a push: ask somebody to write to you, or press Enter to skip.")?;
                 out.flush()?;
                 false
@@ -113,7 +110,7 @@ impl PushVerification<'_> {
             tokio::select! {
                 waited = &mut push => {
                     if !is_told && matches!(waited, Ok(Waited::Nothing)) {
-                        describe_all(&diagnosis.await, out)?;
+                        write_findings(&diagnosis.await, out)?;
                     }
                     return waited;
                 }
@@ -125,7 +122,7 @@ impl PushVerification<'_> {
                 findings = &mut diagnosis, if !is_told => {
                     is_told = true;
                     writeln!(out, "{}", heading(&findings, is_due))?;
-                    describe_all(&findings, out)?;
+                    write_findings(&findings, out)?;
                     writeln!(out, "\nStill waiting: have somebody write to you, or press Enter to skip.")?;
                     out.flush()?;
                 }
@@ -133,27 +130,27 @@ impl PushVerification<'_> {
         }
     }
 
-    /// Offers to mark a room as read, where that makes the homeserver push.
-    async fn by_receipt(&self, out: &mut dyn Write) -> Result<Receipt, Failure> {
+    /// Offers to mark a room as read, where that makes the homeserver push. `None`: none was marked.
+    async fn by_receipt(&self, out: &mut dyn Write) -> Result<Option<Waited>, Failure> {
         if !self.context.kind.pushes_when_read() {
-            return Ok(Receipt::NotSent);
+            return Ok(None);
         }
         let Some(room) = read_receipt::unread_room(&self.saved.client, &self.saved.sign_in.user_id).await else {
-            return Ok(Receipt::NotSent);
+            return Ok(None);
         };
         let question = format!("Mark {} as read to test?", room.name);
         if self.login.confirm(out, &question, false).await? != Some(true) {
-            return Ok(Receipt::NotSent);
+            return Ok(None);
         }
         if let Err(error) = read_receipt::mark_as_read(&self.saved.client, &room).await {
             writeln!(out, "It could not be marked: {}", output::harmless(&error.to_string()))?;
-            return Ok(Receipt::NotSent);
+            return Ok(None);
         }
-        if let Waited::Came(at) = self.push_within(RECEIPT).await? {
-            return Ok(Receipt::Pushed(at));
+        let waited = self.push_within(RECEIPT).await?;
+        if matches!(waited, Waited::Nothing) {
+            writeln!(out, "It is marked, but no push has come of it.")?;
         }
-        writeln!(out, "It is marked, but no push has come of it.")?;
-        Ok(Receipt::NotPushed)
+        Ok(Some(waited))
     }
 
     async fn push_within(&self, patience: Duration) -> Result<Waited, Failure> {
@@ -164,8 +161,14 @@ impl PushVerification<'_> {
     /// What keeps pushes away: what is proven, else what is likely.
     async fn findings(&self) -> Vec<Finding> {
         let LoginContext { reached_at, config, kind, .. } = self.context;
-        let url = format!("{reached_at}{}", notify::PATH);
-        Box::pin(reach::explain(&url, &config.server, self.saved.client.base(), kind)).await
+        let server = &config.server;
+        let end = LocalEnd {
+            url: format!("{reached_at}{}", notify::PATH),
+            listen: server.listen.clone(),
+            tls: server.tls.is_some(),
+            runs: true,
+        };
+        Box::pin(reach::examine(&end, Some(self.saved.client.base()), kind, Pushed::Awaited)).await
     }
 }
 
@@ -179,28 +182,4 @@ fn heading(findings: &[Finding], is_due: bool) -> &'static str {
         }
         (Some(Verdict::Good) | None, _) => "No push has come so far, and nothing is seen from here that keeps it away:",
     }
-}
-
-fn describe_all(findings: &[Finding], out: &mut dyn Write) -> Result<(), Failure> {
-    findings.iter().try_for_each(|finding| describe(finding, out))
-}
-
-fn describe(finding: &Finding, out: &mut dyn Write) -> Result<(), Failure> {
-    let Finding { part, verdict, says, advice, paste } = finding;
-    let mark = match verdict {
-        Verdict::Good => "ok",
-        Verdict::Warning => "maybe",
-        Verdict::Fault => "fault",
-    };
-    writeln!(out, "\n  {mark}: {part}: {}", output::harmless(says))?;
-    if let Some(advice) = advice {
-        writeln!(out, "  {advice}")?;
-    }
-    if let Some(paste) = paste {
-        writeln!(out)?;
-        for line in paste.lines() {
-            writeln!(out, "    {line}")?;
-        }
-    }
-    Ok(())
 }

@@ -6,12 +6,13 @@ use url::Url;
 
 use super::{Pushed, hypotheses, observations::Observations, probe::Outcome, pusher_url};
 use crate::{
-    address::{Scope, is_blocked},
+    address::{Scope, is_blocked, takes},
+    config::{ServerLines, toml_list},
     doctor::{Finding, Verdict},
     homeserver::HomeserverKind,
     http_client::CertificateFault,
     push::{notify, text},
-    reachability::{Location, takes},
+    reachability::Location,
 };
 
 /// Longest piece of somebody else's words that is repeated, in characters.
@@ -137,11 +138,9 @@ fn refused(seen: &Observations, url: &Url, at: SocketAddr) -> Finding {
     }
     let says = format!("nothing listens at {at}; Pushbell listens at {}", list(&seen.listen));
     if has_port(seen, at) && Scope::of(at.ip()) != Scope::Loopback {
-        let mut listen = seen.listen.clone();
-        listen.push(at);
         return Finding::fault("endpoint", says)
             .advise("In [server] of pushbell.toml, set this; it is taken up at once")
-            .paste(format!("listen = {}", toml_list(&listen)));
+            .paste(format!("listen = {}", toml_list(&[&seen.listen[..], &[at]].concat())));
     }
     let finding = Finding::fault("endpoint", says);
     let finding = finding.advise(
@@ -237,17 +236,12 @@ fn advise_address(finding: Finding, seen: &Observations, port: u16) -> Finding {
             .advise("In [server] of pushbell.toml, set public_url to the address that the homeserver reaches");
     };
     let at = SocketAddr::from((source, port));
-    let mut lines = format!("public_url = \"{}://{at}\"", scheme(seen));
-    if !seen.listen.iter().any(|listen| takes(*listen, at)) {
-        let listen = [&seen.listen[..], &[at]].concat();
-        lines.insert_str(0, &format!("listen = {}\n", toml_list(&listen)));
-    }
     finding
         .advise("In [server] of pushbell.toml, set this, the address of this computer on the way to the homeserver")
-        .paste(lines)
+        .paste(ServerLines::adding(&seen.listen, scheme(seen), at).to_string())
 }
 
-fn scheme(seen: &Observations) -> &'static str {
+pub(super) fn scheme(seen: &Observations) -> &'static str {
     if seen.tls { "https" } else { "http" }
 }
 
@@ -258,9 +252,4 @@ fn host(address: IpAddr) -> String {
 fn list(addresses: &[SocketAddr]) -> String {
     let all: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     all.join(", ")
-}
-
-pub(super) fn toml_list(addresses: &[SocketAddr]) -> String {
-    let all: Vec<_> = addresses.iter().map(|address| format!("\"{address}\"")).collect();
-    format!("[{}]", all.join(", "))
 }

@@ -4,12 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use url::Url;
 
-use super::{Pushed, diagnosis::toml_list, observations::Observations, probe::Outcome, pusher_url};
+use super::{Pushed, diagnosis::scheme, observations::Observations, probe::Outcome, pusher_url};
 use crate::{
     address::{Scope, cidr, is_blocked},
+    config::ServerLines,
     doctor::Finding,
     homeserver::HomeserverKind,
-    reachability::{Location, takes},
+    reachability::Location,
 };
 
 pub(super) fn causes(seen: &Observations, url: &Url, kind: &HomeserverKind, pushed: Pushed) -> Vec<Finding> {
@@ -57,7 +58,6 @@ fn elsewhere(seen: &Observations, url: &Url) -> Option<Finding> {
         )));
     };
     let at = SocketAddr::from((source, seen.listen.first().map_or(pusher_url::port(url), SocketAddr::port)));
-    let listen = toml_list(&[&seen.listen[..], &[at]].concat());
     Some(
         finding
             .advise(format!(
@@ -65,7 +65,7 @@ fn elsewhere(seen: &Observations, url: &Url) -> Option<Finding> {
                  proxy ({})",
                 seen.recipes
             ))
-            .paste(format!("listen = {listen}\npublic_url = \"http://{at}\"")),
+            .paste(ServerLines::adding(&seen.listen, scheme(seen), at).to_string()),
     )
 }
 
@@ -91,9 +91,6 @@ fn container(seen: &Observations, url: &Url, kind: &HomeserverKind) -> Option<Fi
         return Some(finding.advise(format!("{} has a recipe, \"Container\"", seen.recipes)));
     };
     let at = SocketAddr::from((bridge, seen.listen.first().map_or(pusher_url::port(url), SocketAddr::port)));
-    let is_heard = seen.listen.iter().any(|listen| takes(*listen, at));
-    let listen = if is_heard { seen.listen.clone() } else { [&seen.listen[..], &[at]].concat() };
-    let scheme = if seen.tls { "https" } else { "http" };
     let allowed = if *kind == HomeserverKind::Synapse {
         format!(", and ip_range_whitelist: ['{}'] in homeserver.yaml", cidr(bridge.into()))
     } else {
@@ -102,7 +99,7 @@ fn container(seen: &Observations, url: &Url, kind: &HomeserverKind) -> Option<Fi
     Some(
         finding
             .advise(format!("Then set this in [server] of pushbell.toml{allowed} ({})", seen.recipes))
-            .paste(format!("listen = {}\npublic_url = \"{scheme}://{at}\"", toml_list(&listen))),
+            .paste(ServerLines::adding(&seen.listen, scheme(seen), at).to_string()),
     )
 }
 

@@ -262,7 +262,7 @@ fn where_nothing_is_proven_the_likeliest_cause_comes_first() {
         &[(Warning, "pusher URL"), block, waiting, ours],
         &[
             "only this computer reaches http://127.0.0.1:7874",
-            "listen = [\"0.0.0.0:7874\", \"192.168.1.20:7874\"]\npublic_url = \"http://192.168.1.20:7874\"",
+            "listen = [\"0.0.0.0:7874\"]\npublic_url = \"http://192.168.1.20:7874\"",
             "docs/connect.md",
         ],
     );
