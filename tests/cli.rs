@@ -217,7 +217,7 @@ fn check_config_says_where_the_fault_is() {
 }
 
 #[test]
-fn check_config_looks_where_the_option_the_environment_or_the_home_says() {
+fn check_config_finds_the_file_by_option_environment_or_home() {
     let home = Home::new();
     assert!(home.run(&["check-config"]).ended(0).out.contains("is not there yet"));
     fs::create_dir_all(home.config().parent().unwrap()).unwrap();
@@ -229,7 +229,7 @@ fn check_config_looks_where_the_option_the_environment_or_the_home_says() {
 }
 
 #[test]
-fn accounts_that_are_missing_beside_an_inbox_are_said_to_be_lost() {
+fn accounts_missing_beside_an_inbox_are_reported_as_lost() {
     let home = Home::new();
     fs::create_dir_all(home.data("")).unwrap();
     fs::write(home.data("pushbell.db"), "").unwrap();
@@ -269,7 +269,7 @@ fn an_account_is_made_listed_shown_and_removed_on_a_bare_home() {
 }
 
 #[test]
-fn a_pushkey_of_our_own_is_random_and_the_configured_address_is_shown() {
+fn a_generated_pushkey_is_random_and_public_url_is_shown() {
     let home = Home::new();
     fs::create_dir_all(home.config().parent().unwrap()).unwrap();
     fs::write(home.config(), "[server]\npublic_url = \"https://push.example.org/\"\n").unwrap();

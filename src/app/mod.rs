@@ -49,6 +49,7 @@ use call_watch::CallWatch;
 use catching_up::CatchingUp;
 pub(crate) use config_file::write_default_config;
 use listening::Inherited;
+pub(crate) use listening::explain as explain_listening;
 use push_server::PushServer;
 use start::Start;
 pub(crate) use start::retention;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     accounts::{Account, Accounts, AccountsError, AccountsFile, CountsScope, new_pushkey},
-    control::Request,
+    control::{Request, local_time},
     registration,
 };
 
@@ -70,7 +70,7 @@ fn list(context: &Context, accept: bool, out: &mut dyn Write) -> Result<(), Fail
             output::harmless(&account.name),
             output::harmless(&account.app_id),
             counts.to_owned(),
-            output::local_time(account.created_at),
+            local_time(account.created_at),
             account.sign_in.as_ref().map_or_else(String::new, |sign_in| output::harmless(&sign_in.user_id)),
         ]
     };

@@ -13,19 +13,20 @@ use crate::{accounts::CountsScope, app_info, sample::Kind};
 
 const GLOBAL: &str = "Global options";
 
-const EXAMPLES: &str = "\
-Examples:
+/// Each a command and what it does.
+pub(super) const EXAMPLES: &str = "\
   pushbell login @alice:example.org   sign in to your homeserver, and see that a push arrives
   pushbell                            start; popups, sounds and a badge from now on
   pushbell test --kind mention        see and hear what a mention does
   pushbell status                     is it running, and is everything well?
-  pushbell pause until 08:00          no popups and sounds until the morning
+  pushbell pause until 08:00          no popups and sounds until the morning";
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 signed in but no push has come yet, 69 Pushbell is not running, 78 the configuration is not good.";
+pub(super) const EXIT_CODES: &str = "\
+0 done, 1 failed, 2 wrong usage, 3 signed in but no push has come yet, 69 Pushbell is not running, 78 the configuration is not good.";
 
 /// A Matrix http pusher's endpoint on the desktop itself: pushes become popups, sounds and a badge in the tray.
 #[derive(Debug, Parser)]
-#[command(name = "pushbell", version = app_info::VERSION, after_help = EXAMPLES)]
+#[command(name = "pushbell", version = app_info::VERSION, after_help = format!("Examples:\n{EXAMPLES}\n\nExit codes: {EXIT_CODES}"))]
 pub(super) struct Arguments {
     /// Use this configuration file
     #[arg(long, global = true, value_name = "FILE", env = "PUSHBELL_CONFIG", hide_env_values = true)]

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Context, Failure, arguments::History, output};
 use crate::{
-    inbox,
+    control, inbox,
     notice::{Notice, Presentation},
     present,
     push::{
@@ -88,7 +88,7 @@ fn row(notice: &Notice) -> [String; 5] {
     let state = [(notice.highlight, "highlight"), (!notice.read, "unread"), (is_waiting, "not shown yet")];
     let state: Vec<&str> = state.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word).collect();
     [
-        output::local_time(notice.received_at),
+        control::local_time(notice.received_at),
         output::harmless(&notice.account),
         state.join(", "),
         text::line(&from(notice), LONGEST_FROM),

@@ -21,13 +21,13 @@ use std::{
 };
 
 use clap::Parser;
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 use tracing::Level;
 
 use crate::{
     app::{self, RunOptions, runtime},
     config::{self, Config, ConfigError, InForce, ReadError},
-    control::{AskError, Reply, Request, Status, ask_blocking},
+    control::{self, AskError, Reply, Request, Status, ask_blocking},
     failure::{self, Failure},
     logging,
     paths::Paths,
@@ -109,11 +109,7 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Pause(asked) => {
             let until = pause::end(&asked.length, &Zoned::now()).map_err(|error| Failure::Usage(error.to_string()))?;
             context.ask(&Request::Pause { until })?;
-            match until {
-                Some(until) => writeln!(out, "Paused until {}.", output::local_time(until))?,
-                None => writeln!(out, "Paused until `pushbell resume`.")?,
-            }
-            Ok(())
+            Ok(writeln!(out, "Paused {}.", control::until(until.unwrap_or(Timestamp::MAX)))?)
         }
         Command::Resume => {
             context.ask(&Request::Resume)?;

@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 
-use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 use terminal_size::{Width, terminal_size_of};
 use unicode_width::UnicodeWidthStr;
@@ -63,11 +62,6 @@ fn cut(text: &str, columns: usize) -> String {
 /// One line of JSON, in which everything that a terminal might obey, reorder, hide or pile up is escaped.
 pub(super) fn json(value: &impl Serialize) -> io::Result<String> {
     Ok(text::escape_json(&serde_json::to_string(value)?))
-}
-
-/// The person's own time, to the minute.
-pub(super) fn local_time(time: Timestamp) -> String {
-    time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// "1 notice", "2 notices".

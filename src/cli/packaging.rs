@@ -9,7 +9,10 @@ use clap_mangen::{
     roff::{Roff, italic, roman},
 };
 
-use super::{Failure, arguments::Arguments};
+use super::{
+    Failure,
+    arguments::{Arguments, EXAMPLES, EXIT_CODES},
+};
 
 const FILES: [(&str, &str); 4] = [
     (
@@ -41,9 +44,11 @@ pub(super) fn man(out: &mut dyn Write) -> Result<(), Failure> {
     writeln!(out, ".SH COMMANDS")?;
     commands(&command, out)?;
     let mut roff = Roff::new();
-    if let Some(examples) = command.get_after_help() {
-        after_help(&mut roff, &examples.to_string());
+    roff.control("SH", ["EXAMPLES"]).control("nf", []);
+    for line in EXAMPLES.lines() {
+        roff.text([roman(line.trim_start())]);
     }
+    roff.control("fi", []).control("SH", ["EXIT STATUS"]).text([roman(EXIT_CODES)]);
     roff.control("SH", ["FILES"]);
     for (path, what) in FILES {
         roff.control("TP", []).text([italic(path)]).text([roman(what)]);
@@ -75,19 +80,4 @@ fn commands(parent: &Command, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// The examples as they are, then the exit codes.
-fn after_help(roff: &mut Roff, text: &str) {
-    for part in text.split("\n\n") {
-        if let Some(examples) = part.strip_prefix("Examples:\n") {
-            roff.control("SH", ["EXAMPLES"]).control("nf", []);
-            for line in examples.lines() {
-                roff.text([roman(line.trim_start())]);
-            }
-            roff.control("fi", []);
-        } else if let Some(codes) = part.strip_prefix("Exit codes: ") {
-            roff.control("SH", ["EXIT STATUS"]).text([roman(codes)]);
-        }
-    }
 }

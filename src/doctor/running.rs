@@ -1,20 +1,17 @@
 //! The running program, another one, the addresses that it listens on.
 
-use std::{
-    io,
-    net::{SocketAddr, TcpListener},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, path::Path, time::Duration};
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::{Finding, Verdict, reach::LocalEnd, words};
 use crate::{
-    app_info,
+    app, app_info,
     config::Config,
     control::{self, AccountStatus, AskError, Request, Status},
     paths::Paths,
+    platform::sockets,
 };
 
 const PART: &str = "pushbell";
@@ -46,7 +43,7 @@ pub(super) fn check(running: &Running, paths: &Paths, config: &Config) -> Vec<Fi
                     .advise("Quit the running one and start it again")
             }];
             if let Some(until) = paused_until {
-                let says = format!("popups and sounds are paused until {}", end(*until));
+                let says = format!("popups and sounds are paused {}", control::until(*until));
                 findings.push(Finding::warning(PART, says).advise("`pushbell resume` ends the pause"));
             }
             findings.push(if listen.is_empty() {
@@ -64,7 +61,7 @@ pub(super) fn check(running: &Running, paths: &Paths, config: &Config) -> Vec<Fi
                 Finding::warning(PART, "is not running: no push can come")
                     .advise("Start it with `pushbell`; `pushbell autostart on` starts it with the desktop"),
             ];
-            findings.extend(config.server.listen.iter().map(|address| free(*address)));
+            findings.extend(config.server.listen.iter().map(|address| free(*address, &paths.config)));
             findings
         }
         Err(error) => {
@@ -75,24 +72,14 @@ pub(super) fn check(running: &Running, paths: &Paths, config: &Config) -> Vec<Fi
 }
 
 /// Whether the address could be listened on now.
-fn free(address: SocketAddr) -> Finding {
-    let Err(error) = TcpListener::bind(address) else {
-        return Finding::good(LISTENING, format!("{address} is free"));
-    };
-    let other = "set another server.listen in pushbell.toml";
-    let kind = error.kind();
-    if kind == io::ErrorKind::AddrInUse {
-        Finding::fault(LISTENING, format!("another program listens at {address}"))
-            .advise(format!("End that program, or {other}"))
-    } else if kind == io::ErrorKind::AddrNotAvailable {
-        Finding::warning(LISTENING, format!("this computer does not have the address of {address} now"))
-            .advise(format!("Connect the network or VPN that it belongs to, or {other}"))
-    } else if kind == io::ErrorKind::PermissionDenied {
-        Finding::fault(LISTENING, format!("you may not listen at {address}"))
-            .advise("Set a port above 1023 in server.listen in pushbell.toml")
-    } else {
-        Finding::fault(LISTENING, format!("{address} cannot be listened on: {error}"))
-            .advise(format!("To go around it, {other}"))
+fn free(address: SocketAddr, config: &Path) -> Finding {
+    match sockets::listen(address) {
+        Ok(_) => Finding::good(LISTENING, format!("{address} is free")),
+        Err(error) => {
+            let says = app::explain_listening(address, &error, config);
+            let is_absent = error.kind() == io::ErrorKind::AddrNotAvailable;
+            if is_absent { Finding::warning(LISTENING, says) } else { Finding::fault(LISTENING, says) }
+        }
     }
 }
 
@@ -132,20 +119,11 @@ pub(super) fn without_endpoint(mut findings: Vec<Finding>, end: &LocalEnd) -> Ve
     findings
 }
 
-/// A pause's end in words. The far future stands for a pause without end.
-fn end(until: Timestamp) -> String {
-    const YEAR: i64 = 366 * 24 * 3600;
-    if until.as_second() > Timestamp::now().as_second().saturating_add(YEAR) {
-        return "`pushbell resume`".to_owned();
-    }
-    until.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use Verdict::{Fault, Good, Warning};
 
-    use std::path::Path;
+    use std::net::TcpListener;
 
     use super::*;
     use crate::{control::InboxStatus, desktop::ServiceState};
@@ -200,6 +178,7 @@ mod tests {
     #[test]
     fn an_address_is_free_taken_or_not_of_this_computer() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let free = |address| free(address, Path::new("pushbell.toml"));
         assert_eq!(free(taken.local_addr().unwrap()).verdict, Fault);
         assert_eq!(free("127.0.0.1:0".parse().unwrap()).verdict, Good);
         // RFC 5737: nobody's.

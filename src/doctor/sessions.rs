@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     accounts::{Account, SignIn},
+    control::local_time,
     homeserver::{BaseUrl, HomeserverClient, HomeserverError, HomeserverKind, ListedPusher, Tokens, UserId},
     http_client::HttpClient,
     secrets::Secrets,
@@ -153,7 +154,7 @@ fn judge(
         return again(fault(says), sign_in).advise(restart);
     }
     let last = match last_push {
-        Some(time) => format!("the last push came {}", time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M")),
+        Some(time) => format!("the last push came {}", local_time(*time)),
         None => "no push has come yet".to_owned(),
     };
     Finding::good(PART, format!("{name}: {user} is signed in and has its pusher; {last}"))

@@ -60,7 +60,7 @@ fn a_person_signs_in_and_sees_a_push_arrive() {
 }
 
 #[test]
-fn accounts_that_cannot_be_read_any_more_after_signing_in_leave_no_device_behind() {
+fn accounts_unreadable_after_sign_in_leave_no_device_behind() {
     let scene = Scene::new();
     let mut terminal = login(&scene, &[]);
     terminal.expect("Password of ");
@@ -113,7 +113,7 @@ fn a_private_read_receipt_proves_it_without_anybody() {
 }
 
 #[test]
-fn nothing_is_marked_as_read_without_a_yes_and_waiting_can_be_skipped() {
+fn nothing_is_marked_as_read_unasked_and_waiting_can_be_skipped() {
     let scene = Scene::new();
     scene.bob.send(&scene.room, "Dinner is ready.");
     let unread = || scene.alice.notifications().iter().filter(|entry| entry["read"] == false).count();

@@ -9,7 +9,7 @@ use std::{
 use super::{Failure, Login, LoginContext, arguments, browser};
 use crate::{
     accounts::SignInMethod,
-    homeserver::{HomeserverClient, HomeserverError, LoginFlows, PasswordLogin, Session, Tokens, UserId, oauth},
+    homeserver::{HomeserverClient, HomeserverError, PasswordLogin, Session, Tokens, UserId, oauth},
     session,
 };
 
@@ -26,15 +26,6 @@ pub(super) enum Credentials {
     Token(String),
     /// Nothing: the person is asked, or the browser is.
     None,
-}
-
-/// How to sign in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Method {
-    Password,
-    Browser,
-    /// The person chooses.
-    AppRequest,
 }
 
 impl Credentials {
@@ -67,15 +58,6 @@ fn read_secret(file: &Path) -> Result<String, Failure> {
     }
 }
 
-/// Which way to go (pure).
-fn choose(flows: LoginFlows, has_terminal: bool) -> Method {
-    match (has_terminal, flows.password, flows.sso) {
-        (true, true, true) => Method::AppRequest,
-        (true, true, false) => Method::Password,
-        (true | false, _, _) => Method::Browser,
-    }
-}
-
 /// Signs in. `device` is the device of an earlier login with a password, to be used again.
 pub(super) async fn sign_in(
     login: &Login<'_>,
@@ -95,13 +77,13 @@ pub(super) async fn sign_in(
     }
     let flows = client.login_flows().await?;
     let has_browser_login = flows.sso || flows.password && matches!(oauth::metadata(client).await, Ok(Some(_)));
-    let by_password = match choose(LoginFlows { sso: has_browser_login, ..flows }, login.terminal.is_some()) {
-        Method::Password => true,
-        Method::Browser => false,
-        Method::AppRequest => {
+    let by_password = match login.terminal {
+        Some(_) if flows.password && has_browser_login => {
             let question = "Sign in with a password (else in the browser)?";
             login.confirm(out, question, true).await?.unwrap_or(true)
         }
+        Some(_) => flows.password,
+        None => false,
     };
     if by_password {
         return Ok((ask_password(login, client, device, out).await?, SignInMethod::Password));
@@ -222,19 +204,6 @@ mod tests {
         check("M_LIMIT_EXCEEDED", Some(90_000), "the homeserver has had too many tries: try again in 90 s");
         check("M_LIMIT_EXCEEDED", None, "the homeserver has had too many tries: try again later");
         check("M_BAD_JSON", None, "the homeserver says 403 to /_matrix/client/v3/login: M_BAD_JSON (words)");
-    }
-
-    #[test]
-    fn a_password_is_asked_for_where_somebody_can_type_it() {
-        fn check(password: bool, sso: bool, terminal: bool, expected: Method) {
-            assert_eq!(choose(LoginFlows { password, sso }, terminal), expected);
-        }
-        check(true, false, true, Method::Password);
-        check(true, true, true, Method::AppRequest);
-        check(false, true, true, Method::Browser);
-        check(false, false, true, Method::Browser);
-        check(true, true, false, Method::Browser);
-        check(true, false, false, Method::Browser);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use url::Url;
 use super::pusher_url;
 use crate::{
     accounts, app_info,
-    http_client::{Answer, CertificateFault, HttpClient, Request, TransportError, TransportFault},
+    http_client::{Answer, HttpClient, Request, TransportError, TransportFault},
     push::notify,
 };
 
@@ -25,7 +25,7 @@ const CONNECT: Duration = Duration::from_millis(1500);
 const DEADLINE: Duration = Duration::from_millis(3500);
 
 /// What became of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Outcome {
     /// Our own answer, unchanged.
     Ours,
@@ -37,27 +37,15 @@ pub(super) enum Outcome {
     Status(u16),
     /// A redirect, and where to.
     Redirect(u16, String),
-    /// Nobody listens there.
-    Refused,
-    /// There is no way there: why.
-    Unreachable(String),
-    /// No connection, or no answer, in time.
-    TimedOut,
-    /// A certificate that is not one to trust.
-    Certificate(CertificateFault),
-    /// This computer has no certificates to judge by: why.
-    NoAuthorities(String),
-    /// Whoever listens there does not speak TLS.
-    NotTls,
-    /// The connection broke, or it is not HTTP.
-    Broken(String),
+    /// There is no answer.
+    Failed(TransportError),
 }
 
 /// Sends requests to one pusher URL.
 pub(super) struct Prober<'a> {
     url: &'a Url,
     host: String,
-    client: Result<HttpClient, Outcome>,
+    client: Result<HttpClient, TransportError>,
 }
 
 impl<'a> Prober<'a> {
@@ -69,13 +57,14 @@ impl<'a> Prober<'a> {
     /// The push that nobody is to get.
     pub(super) async fn push(&self, address: IpAddr) -> Outcome {
         let Ok(random) = accounts::new_pushkey() else {
-            return Outcome::Broken("there are no random numbers".to_owned());
+            return Outcome::Failed(broken(self.url, "there are no random numbers".to_owned()));
         };
         let pushkey = format!("{}{random}", app_info::PROBE_PUSHKEY);
         let device = json!({"app_id": app_info::APP_ID, "pushkey": pushkey});
         let body = json!({"notification": {"counts": {}, "devices": [device]}}).to_string();
         match self.ask(address, Method::POST, self.url.path(), Some(body)).await {
-            Err(outcome) => outcome,
+            Err(TransportError { fault: TransportFault::TooLarge, .. }) => Outcome::Foreign,
+            Err(error) => Outcome::Failed(error),
             Ok(answer) if answer.status == StatusCode::OK => recognise(&pushkey, &answer.body),
             Ok(Answer { status, location, .. }) if status.is_redirection() => {
                 Outcome::Redirect(status.as_u16(), location.unwrap_or_default())
@@ -96,7 +85,13 @@ impl<'a> Prober<'a> {
         answer.is_ok_and(|answer| answer.status == StatusCode::OK && answer.json::<Health>().status == "ok")
     }
 
-    async fn ask(&self, address: IpAddr, method: Method, path: &str, body: Option<String>) -> Result<Answer, Outcome> {
+    async fn ask(
+        &self,
+        address: IpAddr,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+    ) -> Result<Answer, TransportError> {
         let client = self.client.as_ref().map_err(Clone::clone)?;
         let at = SocketAddr::new(address, pusher_url::port(self.url));
         let url = format!("{}://{at}{path}", self.url.scheme());
@@ -104,14 +99,14 @@ impl<'a> Prober<'a> {
         if let Some(body) = body {
             request = request.json(body);
         }
-        client.send(&request).await.map_err(Outcome::from)
+        client.send(&request).await
     }
 }
 
-fn client(url: &Url) -> Result<HttpClient, Outcome> {
+fn client(url: &Url) -> Result<HttpClient, TransportError> {
     let client = if url.scheme() == "https" {
         let host = pusher_url::host(url).trim_matches(['[', ']']).to_owned();
-        let name = ServerName::try_from(host).map_err(|error| Outcome::Broken(error.to_string()))?;
+        let name = ServerName::try_from(host).map_err(|error| broken(url, error.to_string()))?;
         HttpClient::for_server_name(name, CONNECT)?
     } else {
         HttpClient::plain(CONNECT)?
@@ -119,19 +114,8 @@ fn client(url: &Url) -> Result<HttpClient, Outcome> {
     Ok(client.with_deadline(DEADLINE))
 }
 
-impl From<TransportError> for Outcome {
-    fn from(error: TransportError) -> Self {
-        match error.fault {
-            TransportFault::Refused => Self::Refused,
-            TransportFault::TimedOut => Self::TimedOut,
-            TransportFault::Certificate(fault) => Self::Certificate(fault),
-            TransportFault::NoCertificateStore => Self::NoAuthorities(error.reason),
-            TransportFault::NotTls => Self::NotTls,
-            TransportFault::Unreachable | TransportFault::Unresolved => Self::Unreachable(error.reason),
-            TransportFault::TooLarge => Self::Foreign,
-            TransportFault::Broken | TransportFault::Downgrade => Self::Broken(error.reason),
-        }
-    }
+fn broken(url: &Url, reason: String) -> TransportError {
+    TransportError { host: pusher_url::authority(url), fault: TransportFault::Broken, reason }
 }
 
 /// Whose answer it is.
