@@ -15,6 +15,11 @@ pub(crate) fn command() -> &'static str {
     &COMMAND
 }
 
+/// A text in which commands, such as "`pushbell login`", begin as [`command`] says.
+pub(crate) fn with_command(text: &str) -> String {
+    text.replace("`pushbell", &format!("`{}", command()))
+}
+
 /// Where a page of the documentation is: its path where it was installed or built with this program, else its name.
 pub(crate) fn documentation(page: &str) -> String {
     let found = env::current_exe().ok().and_then(|program| page_beside(&program, page));

@@ -70,10 +70,11 @@ impl Home {
 }
 
 impl Ran {
-    /// What was printed, with the home's path as "~".
+    /// What was printed, with the home's path as "~" and the program's as "pushbell".
     fn of(output: Output, home: &Home) -> Self {
         let home = home.0.path().to_str().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap().replace(home, "~");
+        let program = env!("CARGO_BIN_EXE_pushbell");
+        let text = |bytes| String::from_utf8(bytes).unwrap().replace(home, "~").replace(program, "pushbell");
         Self { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
     }
 

@@ -22,9 +22,9 @@ pub(super) const NO_ACCOUNTS: &str =
 pub(super) fn run(context: &Context, command: arguments::Account, out: &mut dyn Write) -> Result<(), Failure> {
     match command {
         arguments::Account::Add(new) => add(context, new, out),
-        arguments::Account::List(asked) => list(context, asked.accept, out),
-        arguments::Account::Show(which) => show(context, &which.name, out),
-        arguments::Account::Remove(which) => remove(context, &which.name, out),
+        arguments::Account::List { accept } => list(context, accept, out),
+        arguments::Account::Show { name } => show(context, &name, out),
+        arguments::Account::Remove { name } => remove(context, &name, out),
     }
 }
 

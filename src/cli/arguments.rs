@@ -56,24 +56,43 @@ pub(super) enum Command {
     /// Send a sample push to the running Pushbell, the way a homeserver does
     Test(Test),
     /// Say whether Pushbell is running, and how it is
-    Status(Json),
+    Status {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Check each part, and say what to do about each fault
-    Doctor(Json),
+    Doctor {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the inbox, newest first
     History(History),
     /// Set the badge to zero, withdraw all popups, and count everything as read
     Clear,
     /// Show no popups and play no sounds for a while; notices are kept and counted
-    Pause(Pause),
+    Pause {
+        /// How long: "30m", "2h" or "until 08:00" [default: until `pushbell resume`]
+        #[arg(num_args = 0..=2, value_name = "LENGTH")]
+        length: Vec<String>,
+    },
     /// End a pause; what came meanwhile is shown in one summary
     Resume,
     /// Check a configuration file and say where its faults are
-    CheckConfig(CheckConfig),
+    CheckConfig {
+        /// The file to check [default: the one that Pushbell uses]
+        file: Option<PathBuf>,
+    },
     /// Start with the desktop, or no longer, or say whether it does
     #[command(subcommand)]
     Autostart(Autostart),
     /// Print a shell's completions, for packagers
-    Completions(Completions),
+    Completions {
+        /// Whose
+        #[arg(value_enum)]
+        shell: Shell,
+    },
     /// Print the manual page, for packagers
     Man,
 }
@@ -87,14 +106,6 @@ pub(super) enum Autostart {
     Off,
     /// Say whether it starts with the desktop, and by what
     Status,
-}
-
-/// `pushbell completions`
-#[derive(Debug, Clone, Copy, Args)]
-pub(super) struct Completions {
-    /// Whose
-    #[arg(value_enum)]
-    pub(super) shell: Shell,
 }
 
 /// `pushbell run`
@@ -151,11 +162,21 @@ pub(super) enum Account {
     /// Make an account, and say how to register it with a homeserver
     Add(AddAccount),
     /// List all accounts
-    List(ListAccounts),
+    List {
+        /// Take the list as it is, though something else than Pushbell has changed its file
+        #[arg(long)]
+        accept: bool,
+    },
     /// Print an account's URL, `app_id` and pushkey, and a request to paste
-    Show(AccountName),
+    Show {
+        /// The account's name
+        name: String,
+    },
     /// Remove an account: its homeserver is told so at its next push
-    Remove(AccountName),
+    Remove {
+        /// The account's name
+        name: String,
+    },
 }
 
 /// `pushbell account add`
@@ -174,21 +195,6 @@ pub(super) struct AddAccount {
     pub(super) counts: CountsScope,
 }
 
-/// `pushbell account list`
-#[derive(Debug, Args)]
-pub(super) struct ListAccounts {
-    /// Take the list as it is, though something else than Pushbell has changed its file
-    #[arg(long)]
-    pub(super) accept: bool,
-}
-
-/// The name of an account.
-#[derive(Debug, Args)]
-pub(super) struct AccountName {
-    /// The account's name
-    pub(super) name: String,
-}
-
 /// `pushbell test`
 #[derive(Debug, Args)]
 pub(super) struct Test {
@@ -200,14 +206,6 @@ pub(super) struct Test {
     pub(super) account: Option<String>,
 }
 
-/// `pushbell status` and `pushbell doctor`
-#[derive(Debug, Args)]
-pub(super) struct Json {
-    /// Print one JSON object
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
 /// `pushbell history`
 #[derive(Debug, Args)]
 pub(super) struct History {
@@ -217,21 +215,6 @@ pub(super) struct History {
     /// Print one JSON object a line
     #[arg(long)]
     pub(super) json: bool,
-}
-
-/// `pushbell pause`
-#[derive(Debug, Args)]
-pub(super) struct Pause {
-    /// How long: "30m", "2h" or "until 08:00" [default: until `pushbell resume`]
-    #[arg(num_args = 0..=2, value_name = "LENGTH")]
-    pub(super) length: Vec<String>,
-}
-
-/// `pushbell check-config`
-#[derive(Debug, Args)]
-pub(super) struct CheckConfig {
-    /// The file to check [default: the one that Pushbell uses]
-    pub(super) file: Option<PathBuf>,
 }
 
 /// The log levels by name.

@@ -10,7 +10,7 @@ use textwrap::{Options, WordSplitter};
 use super::{Context, Failure, output};
 use crate::{
     doctor::{self, Finding, Verdict},
-    failure,
+    failure, invocation,
     platform::sound_server,
     push::text,
 };
@@ -71,10 +71,11 @@ fn describe(Finding { part, verdict, says, advice, paste }: &Finding, columns: u
         textwrap::fill(&text, options.clone().initial_indent(first).subsequent_indent(rest)) + "\n"
     };
     let heading = format!("{color}{word:<8}{color:#}{part:<13} ");
-    let mut lines = fill(format!("{bold}{}{bold:#}", text::spelled_out(says)), &heading, INDENT);
+    let sentence = |text: &str| invocation::with_command(&text::spelled_out(text));
+    let mut lines = fill(format!("{bold}{}{bold:#}", sentence(says)), &heading, INDENT);
     if let Some(advice) = advice {
         let (first, rest) = (format!("{INDENT}-> "), format!("{INDENT}   "));
-        lines += &fill(text::spelled_out(advice), &first, &rest);
+        lines += &fill(sentence(advice), &first, &rest);
     }
     // Never broken: it is to be pasted.
     for line in paste.iter().flat_map(|paste| paste.lines()) {

@@ -29,13 +29,13 @@ use crate::{
     config::{self, Config, ConfigError, InForce, ReadError},
     control::{self, AskError, Reply, Request, Status, ask_blocking},
     failure::{self, Failure},
-    logging,
+    invocation, logging,
     paths::Paths,
     platform::console,
     push::text,
     sound,
 };
-use arguments::{Arguments, CheckConfig, Command, Run};
+use arguments::{Arguments, Command, Run};
 
 /// Does what the command line says, and says how it ended. What is wrong is one message on stderr that begins with
 /// "pushbell: ", whoever finds it.
@@ -54,7 +54,8 @@ pub fn main() -> ExitCode {
         Err(failure) => {
             if let Some(message) = failure.message() {
                 // Where stderr is closed, the exit code has to do.
-                let _ = writeln!(io::stderr(), "pushbell: {}", text::spelled_out(&message));
+                let message = invocation::with_command(&text::spelled_out(&message));
+                let _ = writeln!(io::stderr(), "pushbell: {message}");
             }
             failure.exit_code().into()
         }
@@ -78,14 +79,15 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let Arguments { config, log_level, command } = arguments;
     // A package is built where nobody has a home.
     match &command {
-        Some(Command::Completions(asked)) => return packaging::completions(asked.shell, out),
+        Some(Command::Completions { shell }) => return packaging::completions(*shell, out),
         Some(Command::Man) => return packaging::man(out),
         Some(_) | None => {}
     }
     let context = Context { config_named: config.is_some(), paths: Paths::find(config)? };
     let command = command.unwrap_or(Command::Run(Run::default()));
     // These make the file, or say themselves what is wrong with it.
-    let copes_without_config = matches!(command, Command::Run(_) | Command::CheckConfig(_) | Command::Doctor(_));
+    let copes_without_config =
+        matches!(command, Command::Run(_) | Command::CheckConfig { .. } | Command::Doctor { .. });
     if !copes_without_config {
         context.check_named_config()?;
     }
@@ -99,15 +101,15 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Logout(which) => logout::run(&context, &which, out),
         Command::Account(command) => account::run(&context, command, out),
         Command::Test(asked) => test::run(&context, &asked, out),
-        Command::Status(asked) => status::run(&context, asked.json, out),
-        Command::Doctor(asked) => doctor::run(&context, asked.json, out),
+        Command::Status { json } => status::run(&context, json, out),
+        Command::Doctor { json } => doctor::run(&context, json, out),
         Command::History(asked) => history::run(&context, &asked, out),
         Command::Clear => {
             context.ask(&Request::Clear)?;
             Ok(writeln!(out, "Everything is read.")?)
         }
-        Command::Pause(asked) => {
-            let until = pause::end(&asked.length, &Zoned::now()).map_err(|error| Failure::Usage(error.to_string()))?;
+        Command::Pause { length } => {
+            let until = pause::end(&length, &Zoned::now()).map_err(|error| Failure::Usage(error.to_string()))?;
             context.ask(&Request::Pause { until })?;
             Ok(writeln!(out, "Paused {}.", control::until(until.unwrap_or(Timestamp::MAX)))?)
         }
@@ -115,10 +117,10 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
             context.ask(&Request::Resume)?;
             Ok(writeln!(out, "Resumed.")?)
         }
-        Command::CheckConfig(asked) => check_config(&context, &asked, out),
+        Command::CheckConfig { file } => check_config(&context, file.as_deref(), out),
         Command::Autostart(asked) => autostart::run(&context, asked, out),
         // Done above.
-        Command::Completions(_) | Command::Man => Ok(()),
+        Command::Completions { .. } | Command::Man => Ok(()),
     }
 }
 
@@ -179,12 +181,12 @@ impl Context {
     }
 }
 
-fn check_config(context: &Context, asked: &CheckConfig, out: &mut dyn Write) -> Result<(), Failure> {
-    let path = asked.file.as_ref().unwrap_or(&context.paths.config);
-    if asked.file.is_none() && !context.has_config_file() {
+fn check_config(context: &Context, file: Option<&Path>, out: &mut dyn Write) -> Result<(), Failure> {
+    let path = file.unwrap_or(&context.paths.config);
+    if file.is_none() && !context.has_config_file() {
         return Ok(writeln!(out, "{} is not there yet: `pushbell` writes it when it first starts.", path.display())?);
     }
-    match if asked.file.is_some() { Config::load(path) } else { context.config() } {
+    match if file.is_some() { Config::load(path) } else { context.config() } {
         Ok(config) => {
             let faults = sound::faults(&config.sound, &context.paths.sounds, false);
             if faults.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::{io::Write, net::SocketAddr, time::Duration};
 
+use clap::ValueEnum;
 use serde::Deserialize;
 
 use super::{Context, Failure, arguments, output};
@@ -10,7 +11,7 @@ use crate::{
     control::{AskError, Reply, Request, Status},
     http_client,
     push::notify,
-    sample::{self, Kind},
+    sample,
 };
 
 /// How long the endpoint may take: it answers once the notice is on disk.
@@ -51,19 +52,9 @@ pub(super) fn run(context: &Context, asked: &arguments::Test, out: &mut dyn Writ
     if !rejected.is_empty() {
         return Err(failed(&format_args!("the running Pushbell does not know the account \"{}\"", account.name)));
     }
-    writeln!(out, "Sent {} to the account \"{}\" at {scheme}://{address}.", described(asked.kind), account.name)?;
-    Ok(())
-}
-
-fn described(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Message => "a message",
-        Kind::Mention => "a message that mentions you",
-        Kind::Call => "a call that rings for 15 seconds",
-        Kind::Invite => "an invitation",
-        Kind::Badge => "a new number for the badge",
-        Kind::Encrypted => "an encrypted message",
-    }
+    let value = asked.kind.to_possible_value();
+    let sample = value.and_then(|value| value.get_help().map(ToString::to_string)).unwrap_or_default();
+    Ok(writeln!(out, "{sample}: sent to the account \"{}\" at {scheme}://{address}.", account.name)?)
 }
 
 /// Where the program listens.

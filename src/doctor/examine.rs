@@ -48,7 +48,7 @@ pub(crate) async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
     );
     let mut findings = settings;
     findings.extend(running::check(&running, paths, &config));
-    findings.extend(surroundings::check(seen.ok().as_ref(), device, status, &config, signed_in));
+    findings.extend(surroundings::check(seen.ok(), device, status, &config, signed_in));
     findings.extend(faults.into_iter().flatten().map(|fault| surroundings::unplayable(&fault)));
     findings.push(surroundings::starting(starting));
     findings.extend(storage);
