@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anstream::{AutoStream, ColorChoice, adapter::strip_str};
 use clap::builder::styling::{AnsiColor, Style};
-use serde::Serialize;
+use serde_json::json;
 use textwrap::{Options, WordSplitter};
 
 use super::{Context, Failure, output};
@@ -21,14 +21,6 @@ const MAX_COLUMNS: usize = 100;
 /// Where a finding's text begins: after the verdict and the part.
 const INDENT: &str = "                      ";
 
-/// `doctor --json`: one object.
-#[derive(Serialize)]
-struct Report<'a> {
-    /// The worst of all.
-    verdict: Verdict,
-    checks: &'a [Finding],
-}
-
 pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
     // As the program would when it starts; but where it never has, nothing is made.
     if context.paths.data.is_dir() {
@@ -42,7 +34,7 @@ pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<
 
     let verdict = findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Good);
     if json {
-        writeln!(out, "{}", output::json(&Report { verdict, checks: &findings })?)?;
+        writeln!(out, "{}", output::json(&json!({ "verdict": verdict, "checks": findings }))?)?;
     } else {
         write_findings(&findings, out)?;
         writeln!(out, "\n{}", summary(&findings))?;

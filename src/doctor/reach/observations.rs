@@ -56,55 +56,49 @@ pub(super) struct Observations {
 /// Looks. Bounded in time by the deadlines of its steps: about six seconds when nothing answers.
 pub(super) async fn gather(end: &LocalEnd, homeserver: Option<&BaseUrl>) -> Observations {
     let url = pusher_url::parse(&end.url);
+    let resolved = match &url {
+        None => Ok(Vec::new()),
+        Some(url) => match pusher_url::address(url) {
+            Some(address) => Ok(vec![address]),
+            None => reachability::resolve(pusher_url::host(url), pusher_url::port(url)).await,
+        },
+    };
     let homeserver = async {
         match homeserver {
             Some(homeserver) => reachability::observe(homeserver).await,
             None => Observation::NONE,
         }
     };
-    let (answers, listening, homeserver) = tokio::join!(try_url(url.as_ref()), is_listening(end), homeserver);
-    let Answers { resolved, pushes, healthy } = answers;
-    let own = reachability::ours_among(resolved.as_deref().unwrap_or_default());
+    let prober = url.as_ref().map(Prober::new);
+    // One address of each family: others of a name lead to the same place, or the name is no desktop's.
+    let first = |wanted: fn(&IpAddr) -> bool| resolved.iter().flatten().copied().find(wanted);
+    let (v4, v6, listening, homeserver) = tokio::join!(
+        try_address(prober.as_ref(), first(IpAddr::is_ipv4)),
+        try_address(prober.as_ref(), first(IpAddr::is_ipv6)),
+        is_listening(end),
+        homeserver
+    );
+    let answers: Vec<_> = [v4, v6].into_iter().flatten().collect();
+    drop(prober);
     Observations {
         text: end.url.clone(),
         url,
         listen: end.listen.clone(),
         tls: end.tls,
         listening,
+        own: reachability::ours_among(resolved.as_deref().unwrap_or_default()),
         resolved,
-        own,
-        pushes,
-        healthy,
+        healthy: answers.iter().any(|(.., healthy)| *healthy),
+        pushes: answers.into_iter().map(|(address, outcome, _)| (address, outcome)).collect(),
         homeserver,
         bridge: host::container_bridge(),
         recipes: invocation::documentation("connect.md"),
     }
 }
 
-struct Answers {
-    resolved: Result<Vec<IpAddr>, String>,
-    pushes: Vec<(IpAddr, Outcome)>,
-    healthy: bool,
-}
-
-async fn try_url(url: Option<&Url>) -> Answers {
-    let Some(url) = url else { return Answers { resolved: Ok(Vec::new()), pushes: Vec::new(), healthy: false } };
-    let resolved = match pusher_url::address(url) {
-        Some(address) => Ok(vec![address]),
-        None => reachability::resolve(pusher_url::host(url), pusher_url::port(url)).await,
-    };
-    // One address of each family: others of a name lead to the same place, or the name is no desktop's.
-    let first = |wanted: fn(&IpAddr) -> bool| resolved.iter().flatten().copied().find(wanted);
-    let prober = Prober::new(url);
-    let (v4, v6) =
-        tokio::join!(try_address(&prober, first(IpAddr::is_ipv4)), try_address(&prober, first(IpAddr::is_ipv6)));
-    let healthy = [&v4, &v6].iter().any(|tried| matches!(tried, Some((.., true))));
-    let pushes = [v4, v6].into_iter().flatten().map(|(address, outcome, _)| (address, outcome)).collect();
-    Answers { resolved, pushes, healthy }
-}
-
 /// What a push comes to there, and whether we answer there at all. An address that stands for all is not asked.
-async fn try_address(prober: &Prober<'_>, address: Option<IpAddr>) -> Option<(IpAddr, Outcome, bool)> {
+async fn try_address(prober: Option<&Prober<'_>>, address: Option<IpAddr>) -> Option<(IpAddr, Outcome, bool)> {
+    let prober = prober?;
     let address = address.filter(|address| Scope::of(*address) != Scope::Unspecified)?;
     let (outcome, healthy) = tokio::join!(prober.push(address), prober.is_healthy(address));
     Some((address, outcome, healthy))
