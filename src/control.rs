@@ -129,7 +129,7 @@ pub struct Status {
     pub sound: ServiceState,
     /// Why the configuration or the accounts on disk are not those in force, if so.
     pub problems: Vec<String>,
-    /// What works, but the person may not want.
+    /// What works, but the user may not want.
     pub warnings: Vec<String>,
 }
 

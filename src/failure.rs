@@ -1,4 +1,4 @@
-//! How commands end other than well, and the exit codes that scripts rely on.
+//! Failures of commands, and their exit codes.
 
 use std::io;
 
@@ -16,13 +16,13 @@ use crate::{
     secrets::SecretsError,
 };
 
-/// Why a command did not do what it was told.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// It could not be done. Exit code 1.
     #[error("{0}")]
     Failed(String),
-    /// What was said makes no sense. Exit code 2.
+    /// Wrong usage. Exit code 2.
     #[error("{0}")]
     Usage(String),
     /// Pushbell is not running. Exit code 69.
@@ -34,7 +34,7 @@ pub(crate) enum Failure {
     /// Reported already: only the exit code is left.
     #[error("")]
     Reported(u8),
-    /// What it prints could not be written.
+    /// The output could not be written. Exit code 1.
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
 }
@@ -53,7 +53,7 @@ impl Failure {
     #[must_use]
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            // Whoever read the output had enough of it, as `head` does.
+            // The reader has closed the pipe, as `head` does.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::Failed(_) | Self::Output(_) => FAILED,
             Self::Usage(_) => USAGE,
@@ -63,7 +63,7 @@ impl Failure {
         }
     }
 
-    /// What is to be said about it on stderr, if anything.
+    /// The message for stderr, if there is any.
     #[must_use]
     pub(crate) fn message(&self) -> Option<String> {
         (!matches!(self, Self::Reported(_)) && self.exit_code() != 0).then(|| self.to_string())
@@ -82,7 +82,7 @@ impl From<AccountsError> for Failure {
     }
 }
 
-/// Errors that have nothing to add to their own words.
+/// Errors whose message is the failure's.
 macro_rules! failed {
     ($($error:ty),* $(,)?) => {
         $(impl From<$error> for Failure {

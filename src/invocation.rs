@@ -1,4 +1,4 @@
-//! How this program is called in a shell, and where its documentation lies.
+//! The shell command of this program, and the place of its documentation.
 
 use std::{
     env, fs,
@@ -6,7 +6,7 @@ use std::{
     sync::LazyLock,
 };
 
-/// What to type to start this very program: `pushbell` where the shell finds it by that name, else its path.
+/// The shell command that starts this program: `pushbell` where the shell finds it by that name, else its path.
 pub(crate) fn command() -> &'static str {
     static COMMAND: LazyLock<String> = LazyLock::new(|| match env::current_exe() {
         Ok(program) => command_for(&program, &env::var_os("PATH").unwrap_or_default()),
@@ -15,7 +15,7 @@ pub(crate) fn command() -> &'static str {
     &COMMAND
 }
 
-/// A text in which commands, such as "`pushbell login`", begin as [`command`] says.
+/// Replaces the program's name in commands such as "`pushbell login`" by [`command`].
 pub(crate) fn with_command(text: &str) -> String {
     text.replace("`pushbell", &format!("`{}", command()))
 }

@@ -15,7 +15,7 @@ use crate::{
     registration,
 };
 
-/// What to do first.
+/// Hint for a user without accounts.
 pub(super) const NO_ACCOUNTS: &str =
     "There are no accounts yet: `pushbell login @you:example.org` connects your homeserver.";
 
@@ -53,7 +53,7 @@ fn list(context: &Context, accept: bool, out: &mut dyn Write) -> Result<(), Fail
         tell_running(context)?;
     }
     let accounts = match Accounts::read(&context.paths.accounts) {
-        // Else they were lost.
+        // Otherwise the file was lost.
         Err(AccountsError::Missing { .. }) if context.paths.is_first_start() => Accounts::empty(),
         read => read?,
     };
@@ -103,7 +103,7 @@ fn remove(context: &Context, name: &str, out: &mut dyn Write) -> Result<(), Fail
     tell_running(context)
 }
 
-/// The running program would notice by itself; told, it has the accounts by the time that the command ends.
+/// Has the running program reload its accounts before the command ends. It watches the file as well.
 pub(super) fn tell_running(context: &Context) -> Result<(), Failure> {
     context.tell(&Request::ReloadAccounts).map(drop).map_err(|error| {
         Failure::Failed(format!("the file is changed, but the running Pushbell has not taken it up: {error}"))

@@ -1,4 +1,4 @@
-//! What can be said on the command line.
+//! The definition of the command line.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::{accounts::CountsScope, app_info, sample::Kind};
 
 const GLOBAL: &str = "Global options";
 
-/// Each a command and what it does.
+/// A command and its effect on each line.
 pub(super) const EXAMPLES: &str = "\
   pushbell login @alice:example.org   sign in to your homeserver, and see that a push arrives
   pushbell                            start; popups, sounds and a badge from now on
@@ -89,7 +89,7 @@ pub(super) enum Command {
     Autostart(Autostart),
     /// Print a shell's completions, for packagers
     Completions {
-        /// Whose
+        /// The shell
         #[arg(value_enum)]
         shell: Shell,
     },

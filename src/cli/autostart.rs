@@ -16,7 +16,7 @@ pub(super) fn run(context: &Context, asked: Asked, out: &mut dyn Write) -> Resul
     };
     let state = state.map_err(|error: io::Error| Failure::Failed(format!("starting with the desktop: {error}")))?;
     if asked != Asked::Status {
-        // The menu of a running program has it too; one that does not answer is no fault of this command.
+        // Updates the menu of a running program; a failure of that does not concern this command.
         drop(context.ask(&Request::ReloadAutostart));
     }
     write!(out, "{}", describe(&state))?;

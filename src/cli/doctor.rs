@@ -15,21 +15,21 @@ use crate::{
     push::text,
 };
 
-/// Columns that lines are broken for where the output is no terminal; more are hard to read.
+/// Line width where stdout is not a terminal, and the widest that is easy to read.
 const COLUMNS: usize = 80;
 const MAX_COLUMNS: usize = 100;
 /// Where a finding's text begins: after the verdict and the part.
 const INDENT: &str = "                      ";
 
 pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
-    // As the program would when it starts; but where it never has, nothing is made.
+    // As the program does when it starts; but before its first start no files are created.
     if context.paths.data.is_dir() {
-        // Without it, sound may be missing: then that is what is found.
+        // If it fails, the sound check reports that.
         drop(sound_server::prepare(&context.paths.data));
     }
     let runtime = super::runtime()?;
     let findings = runtime.block_on(doctor::examine(&context.paths, context.has_config_file()));
-    // A name server may hold a thread for longer than anybody waits.
+    // A slow name server must not delay the exit.
     runtime.shutdown_background();
 
     let verdict = findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Good);
@@ -69,7 +69,7 @@ fn describe(Finding { part, verdict, says, advice, paste }: &Finding, columns: u
         let (first, rest) = (format!("{INDENT}-> "), format!("{INDENT}   "));
         lines += &fill(sentence(advice), &first, &rest);
     }
-    // Never broken: it is to be pasted.
+    // Never wrapped: it is to be pasted.
     for line in paste.iter().flat_map(|paste| paste.lines()) {
         lines += &format!("{INDENT}   {bold}{}{bold:#}\n", text::spelled_out(line));
     }

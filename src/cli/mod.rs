@@ -37,8 +37,7 @@ use crate::{
 };
 use arguments::{Arguments, Command, Run};
 
-/// Does what the command line says, and says how it ended. What is wrong is one message on stderr that begins with
-/// "pushbell: ", whoever finds it.
+/// Runs the command and returns its exit code. Every failure is one message on stderr that begins with "pushbell: ".
 #[must_use]
 pub fn main() -> ExitCode {
     console::attach();
@@ -46,14 +45,14 @@ pub fn main() -> ExitCode {
     let ended = match Arguments::try_parse() {
         Ok(arguments) => dispatch(arguments, &mut out),
         Err(error) if error.use_stderr() => Err(Failure::Usage(usage(&error))),
-        // Help and version: asked for.
+        // `--help` and `--version`.
         Err(error) => error.print().map_err(Failure::from),
     };
     match ended.and_then(|()| Ok(out.flush()?)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Some(message) = failure.message() {
-                // Where stderr is closed, the exit code has to do.
+                // If stderr is closed, the exit code has to suffice.
                 let message = invocation::with_command(&text::spelled_out(&message));
                 let _ = writeln!(io::stderr(), "pushbell: {message}");
             }
@@ -62,13 +61,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// What clap says of a wrong command line, without its own prefix.
+/// clap's message about a wrong command line, without its prefix.
 fn usage(error: &clap::Error) -> String {
     let text = error.render().to_string();
     text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned()
 }
 
-/// What every command starts from.
+/// What all commands share.
 struct Context {
     paths: Paths,
     /// A configuration file was named: it must be there.
@@ -77,7 +76,7 @@ struct Context {
 
 fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let Arguments { config, log_level, command } = arguments;
-    // A package is built where nobody has a home.
+    // Packages are built without a home directory.
     match &command {
         Some(Command::Completions { shell }) => return packaging::completions(*shell, out),
         Some(Command::Man) => return packaging::man(out),
@@ -85,14 +84,14 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     }
     let context = Context { config_named: config.is_some(), paths: Paths::find(config)? };
     let command = command.unwrap_or(Command::Run(Run::default()));
-    // These make the file, or say themselves what is wrong with it.
+    // These write the file, or report its faults themselves.
     let copes_without_config =
         matches!(command, Command::Run(_) | Command::CheckConfig { .. } | Command::Doctor { .. });
     if !copes_without_config {
         context.check_named_config()?;
     }
     if !matches!(command, Command::Run(_)) {
-        // The running program starts it itself, as its configuration says.
+        // `run` starts logging itself, at the level of its configuration.
         logging::start(log_level, Level::WARN)?;
     }
     match command {
@@ -119,7 +118,7 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
         }
         Command::CheckConfig { file } => check_config(&context, file.as_deref(), out),
         Command::Autostart(asked) => autostart::run(&context, asked, out),
-        // Done above.
+        // Handled above.
         Command::Completions { .. } | Command::Man => Ok(()),
     }
 }
@@ -130,12 +129,12 @@ impl Context {
         ask_blocking(&self.paths, request)
     }
 
-    /// How the running program is.
+    /// The status of the running program.
     fn status(&self) -> Result<Status, AskError> {
         self.ask(&Request::Status)?.into_status()
     }
 
-    /// Tells the running program something; false where none can be told.
+    /// As [`Self::ask`]; false when no program takes commands.
     fn tell(&self, request: &Request) -> Result<bool, AskError> {
         match self.ask(request) {
             Ok(_) => Ok(true),

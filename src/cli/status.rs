@@ -24,7 +24,7 @@ pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<
         }
         asked => asked?,
     };
-    // A faulty file is a problem of its own, which the running program tells.
+    // The running program reports a faulty file itself.
     if let Ok(config) = context.config() {
         status.warnings.extend(sound::faults(&config.sound, &context.paths.sounds, true));
     }

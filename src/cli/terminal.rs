@@ -1,4 +1,4 @@
-//! Asking the person, where there is one.
+//! Questions to the user at a terminal.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -7,7 +7,7 @@ use tokio::task::spawn_blocking;
 use super::Failure;
 use crate::platform::console::HiddenTyping;
 
-/// A terminal with a person at it. What is asked is read on a thread of its own: the endpoint goes on meanwhile.
+/// An interactive terminal. Answers are read on the blocking pool, so that the endpoint goes on meanwhile.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terminal(());
 
@@ -17,7 +17,7 @@ impl Terminal {
         (io::stdin().is_terminal() && io::stdout().is_terminal()).then_some(Self(()))
     }
 
-    /// The next line that the person types, without its end; what was asked stands on the screen already.
+    /// Reads a line, trimmed. The caller has printed the question.
     pub(super) async fn line(self) -> io::Result<String> {
         blocking(|| {
             let mut line = String::new();
@@ -59,7 +59,7 @@ fn unanswered(error: &io::Error) -> Failure {
     })
 }
 
-/// What the answer to a question means, if it means something.
+/// Parses an answer; `None` if it is neither yes nor no.
 fn yes_or_no(answer: &str, default: bool) -> Option<bool> {
     match answer.to_lowercase().as_str() {
         "" => Some(default),
@@ -69,7 +69,7 @@ fn yes_or_no(answer: &str, default: bool) -> Option<bool> {
     }
 }
 
-/// Its runtime must not wait for the thread in the end: a line may never be typed.
+/// The runtime has to be shut down in the background: a line may never be typed.
 async fn blocking<T: Send + 'static>(read: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     spawn_blocking(read).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }

@@ -1,4 +1,4 @@
-//! All checks, side by side.
+//! Runs all checks concurrently.
 
 use std::time::Duration;
 
@@ -25,14 +25,14 @@ use crate::{
 /// How long the running program may take to say how it is.
 const ASK: Duration = Duration::from_secs(3);
 
-/// Looks at all parts, in about ten seconds at most; the findings in the order in which a person would look.
+/// Runs all checks, in about ten seconds at most; the findings in the order in which a user would look.
 /// `has_config`: there is a configuration file, or one was named.
 pub(crate) async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
     let loaded = if has_config { Config::load(&paths.config) } else { Ok(Config::default()) };
     let running = running::ask(paths, ASK).await;
     let status = running.as_ref().ok();
     let settings = settings::check(&paths.config, has_config, &loaded, status.is_some());
-    // What a faulty file leaves in force is not known here: the defaults are the best guess.
+    // The configuration in force beside a faulty file is unknown here: the defaults are the best guess.
     let config = loaded.unwrap_or_default();
     let accounts = Accounts::read(&paths.accounts);
     let signed_in = accounts.iter().flat_map(Accounts::iter).any(|account| account.sign_in.is_some());
@@ -60,7 +60,7 @@ pub(crate) async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
     findings
 }
 
-/// The way from each account's homeserver to us. What is the same for several accounts is said once.
+/// The path from each account's homeserver to us. Equal findings of several accounts are listed once.
 async fn ways(paths: &Paths, config: &Config, running: &Running, accounts: Option<&Accounts>) -> Vec<Finding> {
     let (base, listen): (String, Vec<_>) = match running {
         Ok(status) => (status.public_url.clone(), status.listen.iter().filter_map(|at| at.parse().ok()).collect()),

@@ -1,7 +1,7 @@
 //! Checks of each part, and what to do about each fault.
 //!
-//! [`examine`] asks the running program for what only it knows, then looks at each part itself, side by side. A check
-//! that does not end within [`DEADLINE`] is a finding, not a wait. None changes anything, and no finding holds a secret.
+//! [`examine`] asks the running program for its status, then runs all checks concurrently. A check that exceeds
+//! [`DEADLINE`] becomes a finding. None changes anything, and no finding holds a secret.
 //!
 //! | module | what it is about |
 //! |---|---|
@@ -32,7 +32,7 @@ pub(crate) use examine::examine;
 /// How long one check may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(6);
 
-/// Longest piece of other people's words that a finding repeats, in characters.
+/// Longest untrusted text in a finding, in characters.
 const MAX_WORDS: usize = 300;
 
 /// How well a part is.
@@ -94,13 +94,13 @@ impl Finding {
     }
 }
 
-/// Other people's words as one harmless line.
+/// Untrusted text as one harmless line.
 #[expect(clippy::needless_pass_by_value, reason = "texts and errors are made for it")]
 fn words(text: impl ToString) -> String {
     crate::push::text::line(&text.to_string(), MAX_WORDS)
 }
 
-/// Runs a call that may block, beside everything else. `None` when it has not returned in time: it is then left behind.
+/// Runs a blocking call on the blocking pool. `None` when it exceeds the deadline: it is then abandoned.
 async fn with_deadline<T: Send + 'static>(deadline: Duration, call: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     timeout(deadline, spawn_blocking(call)).await.ok()?.ok()
 }

@@ -3,9 +3,9 @@
 //! ```text
 //! a pusher URL -> observations (names resolved, addresses tried, a push of our own) -> diagnosis (pure) -> findings
 //! ```
-//! Nothing is asked but the pusher URL, and where the homeserver's name leads to. Synapse answers 200 to a pusher that it
+//! Requests go only to the pusher URL and to name servers. Synapse answers 200 to a pusher that it
 //! will never deliver to, so its block list, a firewall and its waiting after failures look alike from here: those are
-//! hypotheses, told with how to tell; everything else is proven.
+//! hypotheses, each with a way to check it; everything else is proven.
 
 mod diagnosis;
 mod hypotheses;
@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use super::Finding;
 use crate::homeserver::{BaseUrl, HomeserverKind};
 
-/// Our end of the way.
+/// Our end of the path.
 #[derive(Debug, Clone)]
 pub(crate) struct LocalEnd {
     /// The pusher URL.
@@ -31,32 +31,32 @@ pub(crate) struct LocalEnd {
     pub(crate) listen: Vec<SocketAddr>,
     /// We speak TLS there.
     pub(crate) tls: bool,
-    /// Pushbell runs; else what may answer there is somebody else.
+    /// Pushbell runs; else another program may answer there.
     pub(crate) runs: bool,
 }
 
-/// Whether the homeserver has ever come through. Once it has, there is nothing to guess.
+/// Whether a push of the homeserver has ever arrived. Once one has, there are no hypotheses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pushed {
     /// No push has come yet.
     Never,
-    /// The same, and the pusher was set a moment ago: the homeserver does not wait to try again.
+    /// As `Never`, but the pusher was set a moment ago: the homeserver is not in its back-off.
     Awaited,
     /// The last one came then.
     At(Timestamp),
-    /// It is not asked: an account that was registered by hand may not be registered at all.
+    /// Unknown: an account that was registered by hand may not be registered at all.
     Unasked,
 }
 
-/// Looks at the way from the homeserver to us, as far as it can be seen from here: what is proven comes first, then the
-/// likeliest cause. Takes at most some seconds. `homeserver`: `None` where none is known.
+/// Examines the path from the homeserver to us, as far as it can be seen from here: proven faults come first, then the
+/// likeliest causes. Takes at most some seconds. `homeserver`: `None` where none is known.
 pub(crate) async fn examine(
     end: &LocalEnd,
     homeserver: Option<&BaseUrl>,
     kind: &HomeserverKind,
     pushed: Pushed,
 ) -> Vec<Finding> {
-    // Several connections with TLS are too large for the stack.
+    // The future of several TLS connections is too large for the stack.
     let observations = Box::pin(observations::gather(end, homeserver)).await;
     diagnosis::diagnose(&observations, kind, pushed)
 }

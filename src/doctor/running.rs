@@ -1,4 +1,4 @@
-//! The running program, another one, the addresses that it listens on.
+//! The running program, and the addresses that it listens on.
 
 use std::{io, net::SocketAddr, path::Path, time::Duration};
 
@@ -83,7 +83,7 @@ fn free(address: SocketAddr, config: &Path) -> Finding {
     }
 }
 
-/// What the running program says is wrong, and nobody else has said: not about a file that has a line of its own.
+/// Problems that the running program reports, unless a check of the same file has reported a fault.
 pub(super) fn problems(status: &Status, findings: &[Finding], paths: &Paths, config: &Config) -> Vec<Finding> {
     let is_at_fault = |part: &str| findings.iter().any(|f| f.part == part && f.verdict == Verdict::Fault);
     let said = |problem: &str| {
@@ -110,7 +110,7 @@ pub(super) fn never_pushed(status: &Status) -> impl Iterator<Item = Finding> {
     })
 }
 
-/// While the program does not run, no push can come back: that is no fault of the way.
+/// While the program does not run, no push can be answered: that is no fault of the path.
 pub(super) fn without_endpoint(mut findings: Vec<Finding>, end: &LocalEnd) -> Vec<Finding> {
     findings.retain(|finding| finding.part != "endpoint");
     let base = end.url.split("/_matrix").next().unwrap_or(&end.url);
@@ -181,7 +181,7 @@ mod tests {
         let free = |address| free(address, Path::new("pushbell.toml"));
         assert_eq!(free(taken.local_addr().unwrap()).verdict, Fault);
         assert_eq!(free("127.0.0.1:0".parse().unwrap()).verdict, Good);
-        // RFC 5737: nobody's.
+        // RFC 5737: an address for documentation.
         let foreign = free("192.0.2.1:7874".parse().unwrap());
         assert!(foreign.verdict == Warning && foreign.says.contains("does not have the address"), "{foreign:?}");
     }

@@ -85,7 +85,7 @@ async fn session(check: &AccountCheck, sign_in: &SignIn, homeserver: &BaseUrl, t
     judge(check, sign_in, &tokens, who.map(|(user, _)| user), pusher)
 }
 
-/// What to do about a token that a keyring has, or had.
+/// Advice for a token that a keyring has, or had.
 fn out_of_reach(sign_in: &SignIn) -> String {
     format!(
         "Unlock the keyring, then look again. If it is not coming back, sign in again: pushbell login {}",
@@ -107,7 +107,7 @@ fn judge(
     let fault = |says: String| Finding::fault(PART, format!("{name}: {says}"));
     let who = match who {
         Ok(who) => who,
-        // By OAuth a homeserver tells an expired token from that of a session that has ended no more.
+        // With OAuth, a homeserver does not distinguish an expired token from that of an ended session.
         Err(error)
             if error.is_unknown_token()
                 && tokens.refresh_token.is_some()

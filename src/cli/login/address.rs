@@ -1,4 +1,4 @@
-//! The address that the homeserver reaches us at: found, or made so with the person's leave.
+//! The address at which the homeserver reaches us: found, or configured with the user's consent.
 
 use std::{
     io::Write,
@@ -20,7 +20,7 @@ use crate::{
 /// The configuration, changed if need be, and the base address that the homeserver is to push to.
 ///
 /// # Errors
-/// When it cannot reach us, unless the person has said that this does not matter.
+/// When it cannot reach us and `--anyway` was not given.
 pub(super) async fn settle(
     login: &Login<'_>,
     config: Config,
@@ -60,7 +60,7 @@ pub(super) async fn settle(
 }
 
 /// Asks whether a homeserver on this computer runs in a container, where containers have a bridge to this computer and
-/// nothing else is configured; the bridge, and the lines that are then needed. Without a person it is taken not to.
+/// nothing else is configured; the bridge's address, and the lines that are then needed. `None` without a terminal.
 async fn is_in_container(
     login: &Login<'_>,
     server: &config::Server,
@@ -143,7 +143,7 @@ fn out_of_reach(login: &Login<'_>, config: &Config, out: &mut dyn Write) -> Resu
     Ok(())
 }
 
-/// Goes on with the address that is configured, if the person has said so and it is one.
+/// With `--anyway`, goes on with the configured address if a homeserver can push to it.
 fn anyway(login: &Login<'_>, config: Config, source: Option<Ipv4Addr>) -> Result<(Config, String), Failure> {
     if !login.asked.anyway {
         return Err(Failure::Reported(crate::failure::FAILED));

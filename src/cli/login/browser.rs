@@ -18,7 +18,7 @@ use crate::{
 /// Signs in with a browser, and says how meanwhile. `None`: the homeserver offers nothing of the kind.
 ///
 /// # Errors
-/// When nobody has signed in at the end of it.
+/// When signing in fails or times out.
 pub(super) async fn sign_in(
     homeserver: &HomeserverClient,
     sso_offered: bool,
@@ -27,7 +27,7 @@ pub(super) async fn sign_in(
 ) -> Result<Option<(Session, SignInMethod)>, Failure> {
     let mut attempt = Attempt { homeserver, device_name, say, has_browser: platform::open::browser_available() };
     match oauth::metadata(homeserver).await? {
-        // Without registration we cannot be a client of that server; the homeserver may take us all the same.
+        // Without client registration OAuth is impossible; single sign-on may still work.
         Some(metadata) if metadata.registration_endpoint.is_some() || !sso_offered => {
             Ok(Some((attempt.oauth(&metadata).await?, SignInMethod::OAuth)))
         }
@@ -72,8 +72,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Has a browser of this computer open the address while signing in goes on, as far as that can be done. `None`: the
-    /// desktop says that it cannot.
+    /// Opens the address in a browser of this computer while waiting for the sign-in. `None`: no browser could be opened.
     async fn browse<T>(
         &mut self,
         url: &str,
@@ -102,7 +101,7 @@ impl Attempt<'_> {
         Ok(Some(signing_in.await))
     }
 
-    /// Signs in by a browser that may be anywhere. `None`: the server knows no such thing.
+    /// Signs in by the device authorization grant (RFC 8628). `None`: the server does not support it.
     async fn device(&mut self, metadata: &Metadata) -> Result<Option<Session>, Failure> {
         let device = DeviceAuthorization::begin(self.homeserver, metadata).await?;
         let Some(device) = device else { return Ok(None) };

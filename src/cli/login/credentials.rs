@@ -1,4 +1,4 @@
-//! Signing in: which of the ways that the homeserver offers, and with what.
+//! Signing in by one of the login flows that the homeserver offers.
 
 use std::{
     fs::File,
@@ -13,7 +13,7 @@ use crate::{
     session,
 };
 
-/// How often a person may mistype the password.
+/// How often the user may mistype the password.
 const TRIES: usize = 3;
 /// No password or token is longer, in bytes.
 const LONGEST: u64 = 64 * 1024;
@@ -24,7 +24,7 @@ pub(super) enum Credentials {
     Password(String),
     /// `--token-file`
     Token(String),
-    /// Nothing: the person is asked, or the browser is.
+    /// Neither: ask the user, or open the browser.
     None,
 }
 
@@ -42,7 +42,7 @@ impl Credentials {
 /// The file's first line, or that of standard input for `-`.
 fn read_secret(file: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
-    // Not to its end: that of a terminal or a pipe may never come.
+    // Only the first line: a terminal or pipe may never reach end of file.
     let read = if file == Path::new("-") {
         io::stdin().lock().take(LONGEST).read_until(b'\n', &mut bytes)
     } else {
@@ -51,7 +51,7 @@ fn read_secret(file: &Path) -> Result<String, Failure> {
     let told = |reason: String| Failure::Failed(format!("{}: {reason}", file.display()));
     read.map_err(|error| told(error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|_| told("this is not text".to_owned()))?;
-    // Editors on Windows mark a text as UTF-8.
+    // Editors on Windows write a byte order mark.
     match text.trim_start_matches('\u{feff}').lines().next() {
         Some(line) if !line.is_empty() => Ok(line.to_owned()),
         Some(_) | None => Err(told("its first line is empty".to_owned())),
@@ -153,7 +153,7 @@ fn unknown(user: &UserId) -> String {
     format!("{} does not know this user with this password", user.server_name())
 }
 
-/// What of a failed login matters to the person (pure).
+/// A failed login in words for the user (pure).
 fn told(user: &UserId, error: &HomeserverError) -> Failure {
     Failure::Failed(match error {
         HomeserverError::Refused(refusal) => match (refusal.errcode.as_str(), refusal.retry_after) {

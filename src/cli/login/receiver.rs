@@ -1,4 +1,4 @@
-//! Who takes the pushes while a login waits for one.
+//! Receives pushes while a login waits for one.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
     paths::Paths,
 };
 
-/// What takes them.
+/// What receives them.
 pub(super) enum Receiver {
     /// The running app.
     App(Box<Paths>),
@@ -23,7 +23,7 @@ pub(super) enum Receiver {
 }
 
 impl Receiver {
-    /// Sees that there will be one, before anything depends on it.
+    /// Checks that one can be started.
     pub(super) fn check(context: &Context, config: &Config) -> Result<(), Failure> {
         if TemporaryEndpoint::check(&context.paths, config)? { Ok(()) } else { is_app(context) }
     }
@@ -56,7 +56,7 @@ impl Receiver {
         }
     }
 
-    /// Ends what was begun. Whether the app goes on taking pushes.
+    /// Stops receiving. Returns whether the app goes on.
     pub(super) async fn close(self) -> bool {
         match self {
             Self::App(_) => true,

@@ -1,4 +1,4 @@
-//! Proving the whole way: a real push from the homeserver, or why there is none.
+//! Verifies the setup end to end: waits for a real push, or explains why none comes.
 
 use std::{io::Write, pin::pin, time::Duration};
 
@@ -20,16 +20,16 @@ use crate::{
 
 /// Exit code: the pusher is set, but no push has come yet.
 const NOTHING_CAME: u8 = 3;
-/// How long is waited for a push where nobody is asked.
+/// How long to wait for a push without a terminal.
 const UNATTENDED: Duration = Duration::from_secs(60);
-/// The same where the person can end it.
+/// How long to wait where the user can skip it.
 const ATTENDED: Duration = Duration::from_secs(600);
-/// How soon a read receipt makes a homeserver push: it takes about a second.
+/// How long to wait for the push that a read receipt causes: it takes about a second.
 const RECEIPT: Duration = Duration::from_secs(5);
-/// How soon the person is told what may keep pushes away where nothing is known to be on its way.
+/// Delay before likely causes are listed when no push is known to be due.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// What is to be proven.
+/// One end-to-end check.
 pub(super) struct PushVerification<'a> {
     pub(super) login: &'a Login<'a>,
     pub(super) context: &'a LoginContext,
@@ -43,7 +43,7 @@ pub(super) struct PushVerification<'a> {
 enum Waited {
     Came(Timestamp),
     Nothing,
-    /// The person does not want to wait.
+    /// The user does not want to wait.
     Skipped,
 }
 
@@ -85,7 +85,7 @@ impl PushVerification<'_> {
         Ok(waited)
     }
 
-    /// Says early what keeps pushes away, and goes on waiting.
+    /// Lists early what keeps pushes away, and goes on waiting.
     async fn attended(&self, terminal: Terminal, patience: Duration, out: &mut dyn Write) -> Result<Waited, Failure> {
         let is_due = match self.by_receipt(out).await? {
             Some(came @ Waited::Came(_)) => return Ok(came),
@@ -116,7 +116,7 @@ impl PushVerification<'_> {
                 }
                 typed = &mut line, if is_open => match typed {
                     Ok(_) => return Ok(Waited::Skipped),
-                    // A terminal that has gone asks for nothing more.
+                    // The terminal was closed.
                     Err(_) => is_open = false,
                 },
                 findings = &mut diagnosis, if !is_told => {
@@ -172,7 +172,7 @@ impl PushVerification<'_> {
     }
 }
 
-/// What the findings are, in a sentence before them. `is_due`: something has happened that is pushed.
+/// The sentence before the findings. `is_due`: a push is known to be due.
 fn heading(findings: &[Finding], is_due: bool) -> &'static str {
     match (findings.iter().map(|finding| finding.verdict).max(), is_due) {
         (Some(Verdict::Fault), _) => "This keeps pushes away:",

@@ -15,7 +15,7 @@ use crate::{
     reachability::Location,
 };
 
-/// Longest piece of somebody else's words that is repeated, in characters.
+/// Longest untrusted text that is repeated, in characters.
 const MAX_WORDS: usize = 120;
 
 /// Faults first, then what may be wrong, then what is well.
@@ -49,7 +49,7 @@ fn named(seen: &Observations, url: &Url) -> Option<Finding> {
             Some(advise_address(finding, seen, pusher_url::port(url)))
         }
         Ok(addresses) if !addresses.is_empty() => None,
-        // Only containers are told where it is.
+        // Only containers resolve it.
         Ok(_) | Err(_) if pusher_url::is_for_containers(url) => None,
         Ok(_) => Some(unresolved(url, "it has no address")),
         Err(reason) => Some(unresolved(url, reason)),
@@ -64,7 +64,7 @@ fn unresolved(url: &Url, reason: &str) -> Finding {
         )
 }
 
-/// Whether we are there to be reached at all.
+/// Whether our own listener answers.
 fn listening(seen: &Observations) -> Option<Finding> {
     (!seen.listening).then(|| {
         Finding::fault("endpoint", format!("nothing answers at {}", list(&seen.listen)))
@@ -81,7 +81,7 @@ fn answered(seen: &Observations, url: &Url, address: IpAddr, outcome: &Outcome) 
         Outcome::Status(status) => (502..=504).contains(status),
         Outcome::Ours | Outcome::Altered | Outcome::Foreign | Outcome::Redirect(..) => false,
     };
-    // Whoever has our port while we do not run.
+    // Another program has our port while Pushbell does not run.
     let is_another = seen.own.contains(&address) && has_port(seen, at);
     if !seen.listening && (no_proxy_works || is_another) {
         return None;

@@ -1,4 +1,5 @@
-//! What nobody can prove from here, the likeliest first: a homeserver says 200 to a pusher that it will never deliver to.
+//! Causes that cannot be proven from here, the likeliest first: a homeserver answers 200 to a pusher that it never
+//! delivers to.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -112,7 +113,7 @@ fn blocked(seen: &Observations, url: &Url, kind: &HomeserverKind) -> Option<Find
     Some(Finding::warning("block list", says).advise(allowance.advice).paste(allowance.paste))
 }
 
-/// Something keeps others out but not us.
+/// A firewall keeps other computers out but not this one.
 fn firewall(seen: &Observations, url: &Url) -> Option<Finding> {
     let at_our_own = |(address, outcome): &(IpAddr, Outcome)| {
         *outcome == Outcome::Ours && seen.own.contains(address) && Scope::of(*address) != Scope::Loopback

@@ -1,4 +1,4 @@
-//! What can be seen from here: where names lead, which addresses are ours, what answers at the pusher URL.
+//! What can be observed from here: name resolution, our own addresses, what answers at the pusher URL.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -24,7 +24,7 @@ use crate::{
 /// How long a connection to our own listener may take.
 const CONNECT: Duration = Duration::from_secs(1);
 
-/// What is known of the way from the homeserver to us.
+/// What is known of the path from the homeserver to us.
 #[derive(Debug, Clone)]
 pub(super) struct Observations {
     /// The pusher URL, as it was told.
@@ -37,13 +37,13 @@ pub(super) struct Observations {
     pub(super) tls: bool,
     /// Whether we run, and anything takes connections at one of those.
     pub(super) listening: bool,
-    /// Where the URL's host leads; else why nowhere.
+    /// The addresses of the URL's host; else why there are none.
     pub(super) resolved: Result<Vec<IpAddr>, String>,
     /// Those of them that are this computer's own.
     pub(super) own: Vec<IpAddr>,
-    /// What became of a push to each of them.
+    /// The result of a push to each of them.
     pub(super) pushes: Vec<(IpAddr, Outcome)>,
-    /// `GET /health` was answered by us, whatever became of the push.
+    /// `GET /health` was answered by us, whatever the result of the push.
     pub(super) healthy: bool,
     /// Where the homeserver is.
     pub(super) homeserver: Observation,
@@ -53,7 +53,7 @@ pub(super) struct Observations {
     pub(super) recipes: String,
 }
 
-/// Looks. Bounded in time by the deadlines of its steps: about six seconds when nothing answers.
+/// Collects the observations. Takes about six seconds when nothing answers.
 pub(super) async fn gather(end: &LocalEnd, homeserver: Option<&BaseUrl>) -> Observations {
     let url = pusher_url::parse(&end.url);
     let resolved = match &url {
@@ -96,7 +96,7 @@ pub(super) async fn gather(end: &LocalEnd, homeserver: Option<&BaseUrl>) -> Obse
     }
 }
 
-/// What a push comes to there, and whether we answer there at all. An address that stands for all is not asked.
+/// Sends a push and `GET /health` to the address, unless it is unspecified.
 async fn try_address(prober: Option<&Prober<'_>>, address: Option<IpAddr>) -> Option<(IpAddr, Outcome, bool)> {
     let prober = prober?;
     let address = address.filter(|address| Scope::of(*address) != Scope::Unspecified)?;

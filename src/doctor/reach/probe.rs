@@ -1,5 +1,5 @@
 //! A push of our own to the pusher URL, the way a homeserver sends one: its pushkey is unknown, so that the answer
-//! says in our own words that we have read it, and nothing is shown. Redirects are seen, never followed.
+//! proves that we have read it, and nothing is shown. Redirects are reported, never followed.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -23,14 +23,14 @@ const CONNECT: Duration = Duration::from_millis(1500);
 /// How long a request may take.
 const DEADLINE: Duration = Duration::from_millis(3500);
 
-/// What became of a request.
+/// The result of a push.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Outcome {
     /// Our own answer, unchanged.
     Ours,
-    /// 200, and our answer is in it, but changed.
+    /// 200 with our answer, but modified.
     Altered,
-    /// 200, and somebody else's answer.
+    /// 200 with another program's answer.
     Foreign,
     /// Another status.
     Status(u16),
@@ -53,7 +53,7 @@ impl<'a> Prober<'a> {
         Self { url, host: pusher_url::authority(url), client: client(url) }
     }
 
-    /// The push that nobody is to get.
+    /// Sends a push with an unknown pushkey.
     pub(super) async fn push(&self, address: IpAddr) -> Outcome {
         let Ok(random) = accounts::new_pushkey() else {
             return Outcome::Failed(broken(self.url, "there are no random numbers".to_owned()));
@@ -112,7 +112,7 @@ fn broken(url: &Url, reason: String) -> TransportError {
     TransportError { host: pusher_url::authority(url), fault: TransportFault::Broken, reason }
 }
 
-/// Whose answer it is.
+/// Tells our answer from others.
 fn recognise(pushkey: &str, body: &[u8]) -> Outcome {
     if serde_json::from_slice::<Value>(body).is_ok_and(|answer| answer == json!({ "rejected": [pushkey] })) {
         Outcome::Ours

@@ -15,8 +15,8 @@ use crate::{
 
 const PATH: &str = "/_matrix/push/v1/notify";
 
-/// A way on which all is well: this URL's host is this computer's, which listens on all addresses, and the homeserver
-/// is in the same network. What a row changes is what is wrong in it.
+/// Observations without a fault: this URL's host is this computer's, which listens on all addresses, and the homeserver
+/// is in the same network. Each row changes what is wrong in it.
 fn way(base: &str) -> Observations {
     let text = format!("{base}{PATH}");
     let url = pusher_url::parse(&text);
