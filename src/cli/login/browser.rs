@@ -72,7 +72,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Opens the address in a browser of this computer while waiting for the sign-in. `None`: no browser could be opened.
+    /// Opens the address in a browser of this computer while waiting for the sign-in. `None`: none could be opened.
     async fn browse<T>(
         &mut self,
         url: &str,
