@@ -98,6 +98,13 @@ mod tests {
     }
 
     #[test]
+    fn commands_in_a_text_begin_as_they_are_typed() {
+        let text = with_command("`pushbell login` signs in to pushbell; `pushbell` runs it");
+        assert_eq!(text, format!("`{0} login` signs in to pushbell; `{0}` runs it", command()));
+        assert_ne!(command(), NAME);
+    }
+
+    #[test]
     fn a_page_is_found_beside_the_program() {
         let home = tempfile::tempdir().unwrap();
         let check = |program: &str, page: &str, others: &[&str]| {

@@ -70,9 +70,8 @@ fn describe(Finding { part, verdict, says, advice, paste }: &Finding, columns: u
         lines += &fill(sentence(advice), &first, &rest);
     }
     // Never wrapped: it is to be pasted.
-    for line in paste.iter().flat_map(|paste| paste.lines()) {
-        lines += &format!("{INDENT}   {bold}{}{bold:#}\n", text::spelled_out(line));
-    }
+    let pasted = paste.iter().flat_map(|paste| paste.lines());
+    lines.extend(pasted.map(|line| format!("{INDENT}   {bold}{}{bold:#}\n", text::spelled_out(line))));
     lines
 }
 
@@ -108,10 +107,9 @@ mod tests {
 
     #[test]
     fn a_terminal_of_eighty_columns_shows_each_part_aligned() {
-        let mut out = Vec::new();
-        write_findings(&findings(), &mut out).unwrap();
+        let text: String = findings().iter().map(|finding| describe(finding, COLUMNS)).collect();
         assert_eq!(
-            String::from_utf8(out).unwrap(),
+            strip_str(&text).to_string(),
             "good    database      is sound (12.3 kB)\n\
              warning tray          nothing shows the icon with its badge\n\
              \x20                     -> GNOME shows no tray icons by itself: install and enable\n\

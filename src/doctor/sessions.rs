@@ -15,6 +15,7 @@ use crate::{
     control::local_time,
     homeserver::{BaseUrl, HomeserverClient, HomeserverError, HomeserverKind, ListedPusher, Tokens, UserId},
     http_client::HttpClient,
+    invocation,
     secrets::Secrets,
 };
 
@@ -88,7 +89,7 @@ async fn session(check: &AccountCheck, sign_in: &SignIn, homeserver: &BaseUrl, t
 /// Advice for a token that a keyring has, or had.
 fn out_of_reach(sign_in: &SignIn) -> String {
     format!(
-        "Unlock the keyring, then look again. If it is not coming back, sign in again: pushbell login {}",
+        "Unlock the keyring, then look again. If it is not coming back, sign in again: `pushbell login {}`",
         words(&sign_in.user_id)
     )
 }
@@ -161,7 +162,7 @@ fn judge(
 }
 
 fn again(finding: Finding, sign_in: &SignIn) -> Finding {
-    finding.advise("Sign in again").paste(format!("pushbell login {}", words(&sign_in.user_id)))
+    finding.advise("Sign in again").paste(format!("{} login {}", invocation::command(), words(&sign_in.user_id)))
 }
 
 #[cfg(test)]
@@ -230,7 +231,7 @@ mod tests {
             let tokens = Tokens { access_token: "token".to_owned(), refresh_token, expires_at: None, oauth: None };
             let found = judge(check, &alice(), &tokens, who, pusher);
             assert!(found.verdict == verdict && found.says.contains(words), "{found:#?}");
-            assert_eq!(found.paste.is_some_and(|paste| paste == "pushbell login @alice:hs"), signs_in_again);
+            assert_eq!(found.paste.is_some_and(|paste| paste.ends_with(" login @alice:hs")), signs_in_again);
         }
         let who = || Ok(UserId::parse("@alice:hs").unwrap());
         let (any, chosen) = (check_of(false), check_of(true));
