@@ -35,6 +35,7 @@ pub mod control;
 pub mod controller;
 pub mod desktop;
 pub mod doctor;
+mod encryption;
 mod failure;
 pub mod homeserver;
 pub mod http;

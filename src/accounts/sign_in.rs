@@ -35,6 +35,15 @@ pub enum SignInMethod {
     Token,
 }
 
+impl SignIn {
+    /// Whether encrypted messages are read with it. Only a session that was made for Pushbell is an encryption device of its
+    /// own; that of an access token belongs to another client, whose keys nobody else may touch.
+    #[must_use]
+    pub fn reads_encrypted(&self) -> bool {
+        cfg!(feature = "encryption") && self.method.owns_session() && !self.device_id.is_empty()
+    }
+}
+
 impl SignInMethod {
     /// Whether the session was made for Pushbell, so that signing out ends it.
     #[must_use]

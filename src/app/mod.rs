@@ -34,6 +34,7 @@ use crate::{
     control::{self, Command, Instance, InstanceError},
     controller::{Controller, Inputs, Parts, ProblemKind},
     desktop::DesktopEvent,
+    encryption::Encryption,
     failure::Failure,
     inbox::Inbox,
     intake::Intake,
@@ -179,8 +180,11 @@ impl Worker {
         let secrets = Secrets::new(&paths);
         let settings = supervisor::catching_up_settings(&config);
         let catching_up = CatchingUp::start(inbox.clone(), secrets, &server.accounts(), settings, events.clone());
+        let derive_missed = config.calls.derive_missed;
+        let encryption =
+            Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone());
         let autostart = AutostartSwitch::new(events.clone());
-        let supervisor = Supervisor { paths, config, server, log, events, catching_up, autostart };
+        let supervisor = Supervisor { paths, config, server, log, events, catching_up, encryption, autostart };
         let requests = supervisor::Requests { files, app: app_requests, commands };
         let server = supervisor.run(requests, to_controller).await;
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Context, Failure, arguments::History, output};
 use crate::{
-    inbox,
+    encryption, inbox,
     notice::{Notice, Presentation},
     present,
     push::{
@@ -40,7 +40,8 @@ struct Line<'a> {
 }
 
 pub(super) fn run(context: &Context, asked: &History, out: &mut dyn Write) -> Result<(), Failure> {
-    let notices = inbox::history(&context.paths.database, asked.limit)?;
+    let seals = super::runtime()?.block_on(encryption::seals(&context.paths));
+    let notices = inbox::history(&context.paths.database, asked.limit, &seals)?;
     if asked.json {
         for notice in &notices {
             writeln!(out, "{}", output::json(&line(notice))?)?;

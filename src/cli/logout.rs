@@ -5,6 +5,7 @@ use std::io::Write;
 use super::{Context, Failure, account, arguments, login::account_name::is_made_by_login, output, terminal::Terminal};
 use crate::{
     accounts::{Account, AccountsError, AccountsFile, SignIn},
+    encryption,
     homeserver::{HomeserverClient, HomeserverError},
     http_client::DEADLINE,
     secrets::Secrets,
@@ -53,6 +54,7 @@ pub(super) fn run(context: &Context, asked: &arguments::Logout, out: &mut dyn Wr
             }
         }
         secrets.forget(sign_in).await?;
+        encryption::forget(&context.paths, &secrets, sign_in).await;
         Ok(remaining(account, sign_in, &leave))
     });
     runtime.shutdown_background();

@@ -80,7 +80,7 @@ fn describe(status: &Status, out: &mut dyn Write) -> io::Result<()> {
 fn session(account: &AccountStatus) -> Option<[String; 3]> {
     let SignInStatus { signed_in, catching_up, caught_up_at } = &account.sign_in;
     let at = caught_up_at.map_or_else(String::new, |at| format!(" ({})", output::local_time(at)));
-    let catching_up = catching_up.as_deref().map_or_else(String::new, |words| output::harmless(words) + &at);
+    let catching_up = catching_up.as_deref().map_or_else(String::new, |words| output::harmless(words) + at.as_str());
     Some([output::harmless(&account.name), output::harmless(signed_in.as_deref()?), catching_up])
 }
 

@@ -9,6 +9,7 @@ use super::{
     Delivery, Inbox, InboxError, Recipient,
     accounts::Account,
     codec::{self, Kind, Known, stored},
+    decryption::{self, Decryption},
     read_state,
     record::record,
     transaction::Write,
@@ -61,9 +62,10 @@ impl Inbox {
         notice: NoticeId,
         details: Option<Notification>,
         derive_missed_calls: bool,
+        decrypts: bool,
     ) -> Result<(), InboxError> {
         let details = details.map(Arc::new);
-        self.ask(move |worker| worker.write(|write| add(write, notice, details.as_ref(), derive_missed_calls))).await
+        self.ask(move |worker| worker.write(|write| add(write, notice, details.as_ref(), derive_missed_calls, decrypts))).await
     }
 }
 
@@ -95,6 +97,7 @@ fn add(
     notice: NoticeId,
     details: Option<&Arc<Notification>>,
     derive_missed_calls: bool,
+    decrypts: bool,
 ) -> rusqlite::Result<()> {
     let was_wanted = write
         .db
@@ -110,7 +113,7 @@ fn add(
     }
     let content = details.content.as_ref().map(|content| content.get());
     if meaning(details.event_type.as_deref(), content) == Meaning::Message {
-        return fill_in(write, &known, details);
+        return fill_in(write, &known, details, decrypts);
     }
     // It is recorded once more, as what it is.
     write.db.prepare_cached("DELETE FROM notice WHERE id = ?1")?.execute([known.id])?;
@@ -119,6 +122,7 @@ fn add(
         counts: CountsScope::Account,
         derive_missed_calls,
         fetches_details: false,
+        decrypts,
         tweaks: arrival.tweaks,
     };
     let delivery = Delivery {
@@ -162,14 +166,17 @@ fn find(db: &Connection, notice: NoticeId) -> rusqlite::Result<Option<(Account, 
 }
 
 /// A message is what the details say. Where texts are not kept, that of a read one is not taken up either.
-fn fill_in(write: &mut Write<'_>, known: &Known, details: &Notification) -> rusqlite::Result<()> {
+fn fill_in(write: &mut Write<'_>, known: &Known, details: &Notification, decrypts: bool) -> rusqlite::Result<()> {
     let content = details.content.as_ref().map(|content| content.get());
+    let content = content.filter(|_| write.keep_bodies || !known.read);
+    let is_encrypted = decrypts && content.is_some() && decryption::is_encrypted(details);
+    write.changes.is_encrypted |= is_encrypted;
     write
         .db
         .prepare_cached(
             "UPDATE notice SET event_type = :event_type, sender = :sender, sender_display_name = :sender_display_name,
                 room_name = :room_name, room_alias = :room_alias, membership = :membership,
-                user_is_target = :user_is_target, content = :content
+                user_is_target = :user_is_target, content = :content, decryption = :decryption
             WHERE id = :id",
         )?
         .execute(named_params! {
@@ -177,7 +184,8 @@ fn fill_in(write: &mut Write<'_>, known: &Known, details: &Notification) -> rusq
             ":sender_display_name": details.sender_display_name, ":room_name": details.room_name,
             ":room_alias": details.room_alias, ":membership": details.membership,
             ":user_is_target": details.user_is_target,
-            ":content": content.filter(|_| write.keep_bodies || !known.read),
+            ":content": content,
+            ":decryption": if is_encrypted { Decryption::Wanted as i64 } else { Decryption::None as i64 },
             ":id": known.id,
         })?;
     Ok(())

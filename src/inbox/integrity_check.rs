@@ -11,7 +11,7 @@ use std::{
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{InboxError, database};
+use super::{InboxError, Seals, database};
 
 /// What was found of a sound database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,7 @@ fn open(path: &Path) -> Result<Option<Connection>, InboxError> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     if PathBuf::from(log).exists() {
-        return database::open_to_read(path);
+        return database::open_to_read(path, &Seals::default());
     }
     let uri = format!("file:{}?immutable=1", percent_encode(path.as_os_str().as_encoded_bytes(), NON_ALPHANUMERIC));
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;

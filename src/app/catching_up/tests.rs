@@ -201,7 +201,8 @@ impl World {
                 account: "home".into(),
                 counts: CountsScope::Account,
                 derive_missed_calls: true,
-                fetches_details: false,
+                decrypts: false,
+        fetches_details: false,
                 tweaks: Tweaks::default(),
             };
             let delivery = Delivery {
@@ -293,7 +294,7 @@ proptest! {
             world.events
         });
         let mut known = BTreeMap::<String, usize>::new();
-        for notice in inbox::history(&path, usize::MAX).unwrap() {
+        for notice in inbox::history(&path, usize::MAX, &inbox::Seals::default()).unwrap() {
             *known.entry(notice.event_id.unwrap()).or_default() += 1;
         }
         let expected: BTreeMap<_, _> = events.into_iter().map(|(event, _)| (event, 1)).collect();

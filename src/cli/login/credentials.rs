@@ -49,7 +49,7 @@ impl Credentials {
 }
 
 /// The file's first line, or that of standard input for `-`.
-fn read_secret(file: &Path) -> Result<String, Failure> {
+pub(in crate::cli) fn read_secret(file: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     // Not to its end: that of a terminal or a pipe may never come.
     let read = if file == Path::new("-") {

@@ -16,11 +16,14 @@ mod verify_push;
 
 use std::{io::Write, net::IpAddr};
 
-use super::{Context, Failure, arguments, output, terminal::Terminal};
+pub(super) use credentials::read_secret;
+
+use super::{Context, Failure, arguments, output, terminal::Terminal, verify};
 use crate::{
     accounts::{SignIn, SignInMethod},
     address::Scope,
     config::Config,
+    encryption,
     homeserver::{BaseUrl, Homeserver, HomeserverKind, UserId, discovery, kind},
     http_client::HttpClient,
     reachability,
@@ -69,6 +72,11 @@ impl Login<'_> {
         let old_device = self.old_device()?;
         let session = credentials::sign_in(self, &context, credentials, old_device.as_deref(), out).await?;
         let saved = save_account::save(self, &context, session, old_device.as_deref(), out).await?;
+        let how = (self.asked.recovery_key_file.as_deref(), self.terminal);
+        if let Err(failure) = verify::after_sign_in(&self.context.paths, &self.secrets, &saved.sign_in, how, out).await {
+            saved.undo(self).await;
+            return Err(failure);
+        }
         let receiver = match Receiver::start(self.context, &context.config).await {
             Ok(receiver) => receiver,
             Err(failure) => {
@@ -134,11 +142,14 @@ impl Login<'_> {
         )))
     }
 
-    /// The device of an earlier login with a password, to be used again.
+    /// The device of an earlier login with a password, to be used again. Without its keys a device can read nothing.
     fn old_device(&self) -> Result<Option<String>, Failure> {
         let accounts = self.context.accounts()?;
         let old = existing_account::account_of(&accounts, &self.user).and_then(|account| account.sign_in.as_ref());
-        let ours = |old: &&SignIn| old.method == SignInMethod::Password && !old.device_id.is_empty();
+        let has_keys = |old: &SignIn| encryption::has_store(&self.context.paths, old);
+        let ours = |old: &&SignIn| {
+            old.method == SignInMethod::Password && !old.device_id.is_empty() && has_keys(old)
+        };
         Ok(old.filter(ours).map(|old| old.device_id.clone()))
     }
 }

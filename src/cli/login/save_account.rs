@@ -9,6 +9,7 @@ use super::{Failure, Login, LoginContext, account_name, existing_account, output
 use crate::{
     accounts::{Account, AccountsFile, SignIn, SignInMethod, new_pushkey},
     cli::account,
+    encryption,
     homeserver::{HomeserverClient, Session},
     http_client::DEADLINE,
     secrets::Place,
@@ -149,6 +150,7 @@ impl SavedSession {
             return;
         }
         end(&self.client, &self.session, self.sign_in.method).await;
+        encryption::forget(&login.context.paths, &login.secrets, &self.sign_in).await;
         drop(login.secrets.forget(&self.sign_in).await);
         let accounts = AccountsFile::new(&login.context.paths.accounts);
         drop(match &self.before {
@@ -178,6 +180,7 @@ async fn retire(login: &Login<'_>, old: &SignIn, out: &mut dyn Write) -> Result<
     } else {
         Ok(())
     };
+    encryption::forget(&login.context.paths, &login.secrets, old).await;
     let ended = match ended {
         Ok(()) => login.secrets.forget(old).await.map_err(|error| error.to_string()),
         failed => failed,

@@ -26,6 +26,7 @@ pub(super) fn badge(unread: u64) -> Push {
         account: "home".into(),
         counts: CountsScope::Account,
         derive_missed_calls: true,
+        decrypts: false,
         fetches_details: false,
         tweaks: Tweaks::default(),
     };

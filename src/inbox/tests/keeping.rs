@@ -169,7 +169,7 @@ async fn settings_outlive_the_program() {
 async fn history_is_read_while_the_program_runs_and_when_it_does_not() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("pushbell.db");
-    assert_eq!(history(&path, 9).unwrap(), [], "there is none yet");
+    assert_eq!(history(&path, 9, &Seals::default()).unwrap(), [], "there is none yet");
     assert!(!path.exists());
 
     let desk = Desk::new();

@@ -142,7 +142,7 @@ impl Desk {
 
     /// What `pushbell history` lists, oldest first.
     fn listed(&self) -> Vec<String> {
-        let mut notices = history(&self.path(), usize::MAX).unwrap();
+        let mut notices = history(&self.path(), usize::MAX, &Seals::default()).unwrap();
         notices.reverse();
         notices.into_iter().filter_map(|notice| notice.event_id).collect()
     }
@@ -211,6 +211,7 @@ fn recipient(account: &str) -> Recipient {
         account: account.into(),
         counts: CountsScope::Account,
         derive_missed_calls: true,
+        decrypts: false,
         fetches_details: false,
         tweaks: Tweaks::default(),
     }

@@ -464,7 +464,7 @@ fn is_same(one: Option<&Path>, other: &Path) -> bool {
 
 fn unit_text(program: &str) -> String {
     let quoted = program.replace('\\', r"\\").replace('"', "\\\"").replace('%', "%%");
-    MADE_BY_US.to_owned() + &PACKAGED.replace(PACKAGED_PROGRAM, &format!("\"{quoted}\""))
+    format!("{MADE_BY_US}{}", PACKAGED.replace(PACKAGED_PROGRAM, &format!("\"{quoted}\"")))
 }
 
 /// A quoted word of `ExecStart`, from after its first quote on.
