@@ -181,8 +181,7 @@ impl Worker {
         let settings = supervisor::catching_up_settings(&config);
         let catching_up = CatchingUp::start(inbox.clone(), secrets, &server.accounts(), settings, events.clone());
         let derive_missed = config.calls.derive_missed;
-        let encryption =
-            Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone());
+        let encryption = Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone());
         let autostart = AutostartSwitch::new(events.clone());
         let supervisor = Supervisor { paths, config, server, log, events, catching_up, encryption, autostart };
         let requests = supervisor::Requests { files, app: app_requests, commands };

@@ -73,7 +73,13 @@ fn describe(status: &Status, out: &mut dyn Write) -> io::Result<()> {
         return Ok(());
     }
     writeln!(out)?;
-    output::table(out, ["ACCOUNT", "SIGNED IN", "CATCHING UP"], &sessions, None)
+    output::table(out, ["ACCOUNT", "SIGNED IN", "CATCHING UP"], &sessions, None)?;
+    for account in &status.accounts {
+        if let Some(says) = &account.encryption.encryption {
+            writeln!(out, "\n{}: {}.", output::harmless(&account.name), output::harmless(says))?;
+        }
+    }
+    Ok(())
 }
 
 /// The row of an account that is signed in.
@@ -123,7 +129,7 @@ fn service(state: &ServiceState) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::InboxStatus;
+    use crate::control::{EncryptionStatus, InboxStatus};
 
     fn status() -> Status {
         let service = |available, reason: &str| ServiceState { available, reason: Some(reason.to_owned()) };
@@ -150,6 +156,10 @@ mod tests {
                     signed_in: Some("@alice:example.org at https://matrix.example.org".to_owned()),
                     catching_up: Some("2 events were missed".to_owned()),
                     caught_up_at: None,
+                },
+                encryption: EncryptionStatus {
+                    encryption: Some("encrypted messages are read".to_owned()),
+                    verified: Some(true),
                 },
             }],
             popup: service(true, "dunst 1.9.0"),
@@ -186,7 +196,9 @@ mod tests {
              home     3       1             never      org.example\n\
              \n\
              ACCOUNT  SIGNED IN                                         CATCHING UP\n\
-             home     @alice:example.org at https://matrix.example.org  2 events were missed\n"
+             home     @alice:example.org at https://matrix.example.org  2 events were missed\n\
+             \n\
+             home: encrypted messages are read.\n"
         );
     }
 

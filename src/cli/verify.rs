@@ -5,7 +5,7 @@ use std::{io::Write, path::Path};
 use super::{Context, Failure, account, arguments, login::read_secret, output, terminal::Terminal};
 use crate::{
     accounts::{Account, SignIn},
-    encryption,
+    encryption::{self, Trust},
     paths::Paths,
     secrets::Secrets,
 };
@@ -16,6 +16,9 @@ const TRIES: usize = 3;
 const WHY: &str = "Other people's clients may send the keys of encrypted messages to verified sessions alone. Your recovery \
                    key or passphrase makes this session a verified one; it is used once and not kept.";
 
+const NO_IDENTITY: &str = "the account has no cross-signing that this session could be verified with: set up encryption in your \
+                           usual client, then run `pushbell verify`";
+
 pub(super) fn run(context: &Context, asked: &arguments::Verify, out: &mut dyn Write) -> Result<(), Failure> {
     let accounts = context.accounts()?;
     let (account, sign_in) = find(accounts.iter(), asked.name.as_deref())?;
@@ -24,14 +27,17 @@ pub(super) fn run(context: &Context, asked: &arguments::Verify, out: &mut dyn Wr
     let file = asked.recovery_key_file.as_deref();
     if file.is_none() && terminal.is_none() {
         return Err(Failure::Usage(
-            "there is no terminal to ask for the recovery key: use --recovery-key-file, with `-` for standard input".into(),
+            "there is no terminal to ask for the recovery key: use --recovery-key-file, with `-` for standard input"
+                .into(),
         ));
     }
     let runtime = super::runtime()?;
     let ended = runtime.block_on(async {
         let session = Session { paths: &context.paths, secrets: &secrets, sign_in };
-        if session.set_up().await? {
-            return Ok(writeln!(out, "The session of {} is verified already.", sign_in.user_id)?);
+        match session.set_up().await? {
+            Trust::Verified => return Ok(writeln!(out, "The session of {} is verified already.", sign_in.user_id)?),
+            Trust::NoIdentity => return Err(Failure::Failed(NO_IDENTITY.to_owned())),
+            Trust::Unverified => {}
         }
         match session.verify(file, terminal, out).await? {
             true => Ok(writeln!(out, "The session is verified: it gets the keys of encrypted messages.")?),
@@ -88,22 +94,33 @@ pub(super) async fn after_sign_in(
         return Ok(writeln!(out, "Note: {}.", not_read(sign_in))?);
     }
     let session = Session { paths, secrets, sign_in };
-    let is_verified = match session.set_up().await {
-        Ok(is_verified) => is_verified,
+    let trust = match session.set_up().await {
+        Ok(trust) => trust,
         Err(failure) => {
             let reason = failure.message().unwrap_or_default();
             return Ok(writeln!(out, "Encrypted messages are not read: {}.", output::harmless(&reason))?);
         }
     };
-    let is_verified = is_verified || session.verify(key_file, terminal, out).await?;
-    Ok(if is_verified {
-        writeln!(out, "Encrypted messages are read.")
-    } else {
-        writeln!(
+    let is_verified = match trust {
+        Trust::Verified => true,
+        Trust::Unverified => match session.verify(key_file, terminal, out).await {
+            Ok(is_verified) => is_verified,
+            Err(failure) => {
+                let reason = failure.message().unwrap_or_default();
+                writeln!(out, "The session is not verified: {}.", output::harmless(&reason))?;
+                false
+            }
+        },
+        Trust::NoIdentity => false,
+    };
+    Ok(match trust {
+        _ if is_verified => writeln!(out, "Encrypted messages are read."),
+        Trust::NoIdentity => writeln!(out, "Encrypted messages are read; {NO_IDENTITY}."),
+        Trust::Verified | Trust::Unverified => writeln!(
             out,
             "Encrypted messages are read, as far as their keys are sent to unverified sessions: `pushbell verify` makes this a \
              verified one."
-        )
+        ),
     }?)
 }
 
@@ -114,8 +131,7 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Whether it is verified already.
-    async fn set_up(&self) -> Result<bool, Failure> {
+    async fn set_up(&self) -> Result<Trust, Failure> {
         let set_up = encryption::set_up(self.paths, self.secrets, self.sign_in).await;
         set_up.map_err(|error| Failure::Failed(error.to_string()))
     }

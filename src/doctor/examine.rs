@@ -14,6 +14,7 @@ use super::{
 use crate::{
     accounts::{Account, Accounts},
     config::Config,
+    control::Status,
     homeserver::HomeserverKind,
     paths::Paths,
     platform::{autostart, probe},
@@ -79,12 +80,15 @@ async fn ways(paths: &Paths, config: &Config, running: &Running, accounts: Optio
     }
     for (position, account) in (1..).zip(accounts) {
         let last_push = running.last_push(&account.name);
+        let of_account = |status: &Status| status.accounts.iter().find(|other| *other.name == *account.name).cloned();
+        let encryption = running.status().and_then(of_account).map(|found| found.encryption).unwrap_or_default();
         let check = AccountCheck {
             account,
             last_push,
             end: end.clone(),
             is_url_chosen: config.server.public_url.is_some(),
             secrets: Secrets::new(paths),
+            encryption,
         };
         checks.spawn(async move { (position, sessions::check(&check).await) });
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::Trust;
 use crate::{
     accounts::{Accounts, SignIn},
     controller::Event,
@@ -58,7 +59,7 @@ impl Absent {
     }
 }
 
-pub(crate) async fn set_up(_: &Paths, _: &Secrets, _: &SignIn) -> Result<bool, Absent> {
+pub(crate) async fn set_up(_: &Paths, _: &Secrets, _: &SignIn) -> Result<Trust, Absent> {
     Err(Absent)
 }
 

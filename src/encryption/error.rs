@@ -18,7 +18,9 @@ pub(crate) enum EncryptionError {
     )]
     ForeignDevice(String),
     /// The key that the store is locked with is gone.
-    #[error("the key to the session's encryption keys is no longer in the keyring: sign in anew with `pushbell login {0}`")]
+    #[error(
+        "the key to the session's encryption keys is no longer in the keyring: sign in anew with `pushbell login {0}`"
+    )]
     KeyLost(String),
     /// The homeserver has newer keys of the device than the store.
     #[error(

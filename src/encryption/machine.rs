@@ -29,6 +29,7 @@ use serde_json::{
 };
 
 use super::{
+    Trust,
     api::{Api, DEADLINE},
     error::EncryptionError,
     store::{Lock, Store},
@@ -85,17 +86,6 @@ pub(super) enum Undecryptable {
     Never(&'static str),
     /// The store says no.
     Store(EncryptionError),
-}
-
-/// Whether others can tell that the session is the person's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trust {
-    /// The account has no cross-signing identity.
-    NoIdentity,
-    /// It is not signed by the account's identity.
-    Unverified,
-    /// It is.
-    Verified,
 }
 
 #[derive(Deserialize)]

@@ -48,3 +48,14 @@ pub(crate) use {
     tasks::Encryption,
     trust::{set_up, verify},
 };
+
+/// Whether others can tell that the session is the person's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// The account has no cross-signing identity.
+    NoIdentity,
+    /// It is not signed by the account's identity.
+    Unverified,
+    /// It is.
+    Verified,
+}

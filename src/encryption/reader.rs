@@ -22,8 +22,9 @@ use tokio::{
 };
 
 use super::{
+    Trust,
     error::EncryptionError,
-    machine::{Machine, Plain, Synced, Trust, Undecryptable, session_of},
+    machine::{Machine, Plain, Synced, Undecryptable, session_of},
     rules::Rules,
 };
 use crate::{
@@ -99,6 +100,8 @@ pub(super) struct Reader {
     retry_at: Option<Instant>,
     backoff: Backoff,
     has_notices: bool,
+    /// Keys have come since what is missing was tried.
+    has_new_keys: bool,
     /// What lacked its key may not any more, whatever its session.
     has_late_notices: bool,
     /// Only the person can do something about it.
@@ -126,6 +129,7 @@ impl Reader {
             backoff: Backoff::new(RETRY.0, RETRY.1),
             // What an earlier run has left.
             has_notices: true,
+            has_new_keys: true,
             has_late_notices: true,
             is_over: false,
             status: EncryptionStatus::default(),
@@ -156,8 +160,8 @@ impl Reader {
     /// When there is something to do though nobody says anything.
     fn due(&self) -> Option<Instant> {
         let is_free = self.search.is_none();
-        let work = (!self.missing.is_empty()).then_some(self.search_at).into_iter().chain([self.upkeep_at]).min();
-        let work = work.filter(|_| is_free && !self.is_over);
+        let search = if self.missing.is_empty() { self.search_at.max(self.upkeep_at) } else { self.search_at };
+        let work = Some(search).filter(|_| is_free && !self.is_over);
         let work = work.map(|at| self.retry_at.map_or(at, |retry| at.max(retry)));
         let close = self.close_at.filter(|_| is_free && self.machine.is_some());
         [work, self.held_until, close].into_iter().flatten().min()
@@ -173,8 +177,8 @@ impl Reader {
             self.failed(error);
         }
         self.missing.retain(|_, until| *until > now);
-        let is_wanted = !self.missing.is_empty() && self.search_at <= now || self.upkeep_at <= now;
-        if is_wanted && self.may_try() && self.search.is_none() {
+        let is_wanted = !self.missing.is_empty() || self.upkeep_at <= now;
+        if is_wanted && self.search_at <= now && self.may_try() && self.search.is_none() {
             self.begin_search(now).await;
         }
         if self.close_at.is_some_and(|at| at <= now) && self.search.is_none() {
@@ -190,12 +194,15 @@ impl Reader {
     async fn read_notices(&mut self) -> Result<(), EncryptionError> {
         let (mut after, mut given_up, mut failure) = (NoticeId(0), Vec::new(), None);
         self.held_until = None;
+        // However many pushes come whose keys do not, each is tried once.
+        let has_new_keys = std::mem::take(&mut self.has_new_keys);
         loop {
             let batch = self.notices(Decryption::Wanted, after).await?;
             let Some(last) = batch.last() else { break };
             after = last.notice;
             for notice in batch {
-                if self.may_try() && failure.is_none() {
+                let is_new = has_new_keys || !self.missing.contains_key(&notice.notice);
+                if is_new && self.may_try() && failure.is_none() {
                     match self.read(&notice).await {
                         Ok(true) => {}
                         Ok(false) => continue,
@@ -205,7 +212,7 @@ impl Reader {
                 let age = Duration::try_from(Timestamp::now().duration_since(notice.received_at)).unwrap_or_default();
                 let now = Instant::now();
                 if self.missing.len() < MAX_MISSING {
-                    self.missing.insert(notice.notice, now + SEARCH.saturating_sub(age));
+                    self.missing.entry(notice.notice).or_insert(now + SEARCH.saturating_sub(age));
                 }
                 if age >= HOLD {
                     given_up.push(notice.notice);
@@ -251,7 +258,7 @@ impl Reader {
 
     /// Keys have come: what waits is tried again, and what lacked one of these.
     async fn keys_came(&mut self, found: Synced) {
-        self.has_notices = true;
+        (self.has_notices, self.has_new_keys) = (true, true);
         if !found.sessions.is_empty()
             && let Err(error) = self.read_late(|session| found.sessions.contains(session)).await
         {
@@ -287,7 +294,7 @@ impl Reader {
 
     async fn search_ended(&mut self, ended: Result<(), EncryptionError>) {
         self.search = None;
-        self.has_notices = true;
+        (self.has_notices, self.has_new_keys) = (true, true);
         let ended = match ended {
             Ok(()) if std::mem::take(&mut self.has_late_notices) => {
                 self.retry_at = None;

@@ -79,11 +79,9 @@ impl Store {
 
     /// The key, which a store that is new is given.
     pub(super) async fn key(&self, secrets: &Secrets, sign_in: &SignIn) -> Result<StoreKey, EncryptionError> {
-        if let Some(key) = secrets.load_store_key(sign_in, &self.key_file()).await? {
-            return Ok(key);
-        }
         if self.exists() {
-            return Err(EncryptionError::KeyLost(sign_in.user_id.clone()));
+            let key = secrets.load_store_key(sign_in, &self.key_file()).await?;
+            return key.ok_or_else(|| EncryptionError::KeyLost(sign_in.user_id.clone()));
         }
         let mut key = StoreKey::default();
         getrandom::fill(&mut key).map_err(|error| EncryptionError::Store(error.to_string()))?;

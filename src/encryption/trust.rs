@@ -5,16 +5,14 @@ use std::{io, time::Duration};
 use matrix_sdk_crypto::{CrossSigningKeyExport, OlmMachine, secret_storage::SecretStorageKey};
 use ruma::{
     api::client::keys::get_keys,
-    events::{EventContentFromType as _, secret::request::SecretName, secret_storage::key::SecretStorageKeyEventContent},
+    events::{
+        EventContentFromType as _, secret::request::SecretName, secret_storage::key::SecretStorageKeyEventContent,
+    },
 };
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use super::{
-    api::DEADLINE,
-    error::EncryptionError,
-    machine::{Machine, Trust},
-};
+use super::{Trust, api::DEADLINE, error::EncryptionError, machine::Machine};
 use crate::{accounts::SignIn, http_client::encode, paths::Paths, secrets::Secrets};
 
 /// How long a command waits for a program that has the keys open.
@@ -48,10 +46,11 @@ impl VerifyError {
 ///
 /// # Errors
 /// When encrypted messages cannot be read.
-pub(crate) async fn set_up(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -> Result<bool, EncryptionError> {
+pub(crate) async fn set_up(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -> Result<Trust, EncryptionError> {
     let (machine, _) = Machine::open(paths, secrets, sign_in, PATIENCE).await?;
     machine.upload().await?;
-    Ok(machine.trust().await? == Trust::Verified)
+    machine.query_own_user().await?;
+    machine.trust().await
 }
 
 /// Signs the session's device with the account's identity, which this key opens. The identity's keys are not kept.

@@ -65,7 +65,10 @@ impl Inbox {
         decrypts: bool,
     ) -> Result<(), InboxError> {
         let details = details.map(Arc::new);
-        self.ask(move |worker| worker.write(|write| add(write, notice, details.as_ref(), derive_missed_calls, decrypts))).await
+        self.ask(move |worker| {
+            worker.write(|write| add(write, notice, details.as_ref(), derive_missed_calls, decrypts))
+        })
+        .await
     }
 }
 

@@ -128,7 +128,10 @@ pub(super) fn edit(write: &mut Write<'_>, message: &Known, new_content: &dyn ToS
 /// An event was taken back: its text goes, and nothing is left to read or to show.
 pub(super) fn redact(write: &mut Write<'_>, event: &Known) -> rusqlite::Result<()> {
     read_one(write, event.id)?;
-    write.db.prepare_cached("UPDATE notice SET content = NULL, decryption = 0, redacted = 1 WHERE id = ?1")?.execute([event.id])?;
+    write
+        .db
+        .prepare_cached("UPDATE notice SET content = NULL, decryption = 0, redacted = 1 WHERE id = ?1")?
+        .execute([event.id])?;
     Ok(())
 }
 

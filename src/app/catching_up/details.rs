@@ -42,7 +42,11 @@ impl Check<'_> {
 
     async fn keep_details(&self, wanted: &WantedDetails, details: Option<Notification>) -> Result<(), CheckError> {
         let derive_missed_calls = self.settings.derive_missed_calls;
-        Ok(self.shared.inbox.add_details(wanted.notice, details, derive_missed_calls, self.sign_in.reads_encrypted()).await?)
+        Ok(self
+            .shared
+            .inbox
+            .add_details(wanted.notice, details, derive_missed_calls, self.sign_in.reads_encrypted())
+            .await?)
     }
 
     /// The event; `None` if the homeserver does not tell.

@@ -202,7 +202,7 @@ impl World {
                 counts: CountsScope::Account,
                 derive_missed_calls: true,
                 decrypts: false,
-        fetches_details: false,
+                fetches_details: false,
                 tweaks: Tweaks::default(),
             };
             let delivery = Delivery {
@@ -248,6 +248,7 @@ impl World {
     async fn commit(&self, reading: Reading) {
         let Found { missed, read, listed_unread, is_all, mark, is_whole } = reading.finish(true, self.now());
         let caught_up = CaughtUp {
+            decrypts: false,
             account: "home".into(),
             counts: CountsScope::Account,
             counts_rooms: true,

@@ -112,8 +112,8 @@ pub(super) async fn sign_in(
     Err(Failure::Failed(if flows.password {
         "there is no terminal to ask for the password: use --password-file, with `-` for standard input".to_owned()
     } else {
-        "this homeserver offers no way to sign in that Pushbell knows: use --token-file with an access token (in Element: \
-         Settings, Help & About, Advanced)"
+        "this homeserver offers no way to sign in that Pushbell knows: use --token-file with an access token; with one, \
+         encrypted messages are not read"
             .to_owned()
     }))
 }

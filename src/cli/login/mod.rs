@@ -73,7 +73,8 @@ impl Login<'_> {
         let session = credentials::sign_in(self, &context, credentials, old_device.as_deref(), out).await?;
         let saved = save_account::save(self, &context, session, old_device.as_deref(), out).await?;
         let how = (self.asked.recovery_key_file.as_deref(), self.terminal);
-        if let Err(failure) = verify::after_sign_in(&self.context.paths, &self.secrets, &saved.sign_in, how, out).await {
+        if let Err(failure) = verify::after_sign_in(&self.context.paths, &self.secrets, &saved.sign_in, how, out).await
+        {
             saved.undo(self).await;
             return Err(failure);
         }
@@ -147,9 +148,7 @@ impl Login<'_> {
         let accounts = self.context.accounts()?;
         let old = existing_account::account_of(&accounts, &self.user).and_then(|account| account.sign_in.as_ref());
         let has_keys = |old: &SignIn| encryption::has_store(&self.context.paths, old);
-        let ours = |old: &&SignIn| {
-            old.method == SignInMethod::Password && !old.device_id.is_empty() && has_keys(old)
-        };
+        let ours = |old: &&SignIn| old.method == SignInMethod::Password && !old.device_id.is_empty() && has_keys(old);
         Ok(old.filter(ours).map(|old| old.device_id.clone()))
     }
 }

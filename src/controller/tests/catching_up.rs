@@ -38,6 +38,7 @@ fn caught_up() -> CaughtUp {
         missed: Vec::new(),
         read: Vec::new(),
         listed_unread: Vec::new(),
+        decrypts: false,
         is_all: false,
         mark: Timestamp::now(),
         at: Timestamp::now(),

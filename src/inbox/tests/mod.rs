@@ -4,6 +4,7 @@ mod calling;
 mod catching_up;
 mod counting;
 mod damage;
+mod decrypting;
 mod faults;
 mod keeping;
 mod model;
@@ -136,6 +137,7 @@ impl Desk {
     /// All notices, oldest first, also those that are listed nowhere.
     fn history(&self) -> Vec<Notice> {
         let db = rusqlite::Connection::open(self.path()).unwrap();
+        self.inbox.seals().attach(&db).unwrap();
         let mut notices = db.prepare(codec::notice_query!("ORDER BY n.id")).unwrap();
         notices.query_map([], codec::notice).unwrap().collect::<Result<_, _>>().unwrap()
     }
