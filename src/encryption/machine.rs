@@ -54,6 +54,7 @@ const FILTER: &str = r#"{"room":{"rooms":[]},"presence":{"not_types":["*"]},"acc
 pub(super) struct Machine {
     pub(super) olm: OlmMachine,
     pub(super) api: Arc<Api>,
+    store: Store,
     user: String,
     _lock: Arc<Lock>,
 }
@@ -135,14 +136,17 @@ impl Machine {
     ) -> Result<(Self, StoreKey), EncryptionError> {
         let store = Store::of(paths, sign_in);
         let lock = store.lock(patience).await?;
+        let api = Arc::new(Api::new(Sessions::new(secrets.clone()), sign_in.clone()));
+        if !store.exists() && device_keys(&api, &sign_in.user_id, &sign_in.device_id).await?.is_some() {
+            return Err(EncryptionError::ForeignDevice(sign_in.user_id.clone()));
+        }
         let key = store.key(secrets, sign_in).await?;
         let config = SqliteStoreConfig::with_low_memory_config(&store.directory).key(Some(&key));
         let user = UserId::parse(&sign_in.user_id).map_err(|error| EncryptionError::Store(error.to_string()))?;
         let device = <&DeviceId>::from(sign_in.device_id.as_str());
         let database = SqliteCryptoStore::open_with_config(&config).await?;
         let olm = OlmMachine::with_store(&user, device, database, None).await?;
-        let api = Arc::new(Api::new(Sessions::new(secrets.clone()), sign_in.clone()));
-        Ok((Self { olm, api, user: sign_in.user_id.clone(), _lock: Arc::new(lock) }, key))
+        Ok((Self { olm, api, store, user: sign_in.user_id.clone(), _lock: Arc::new(lock) }, key))
     }
 
     /// Sends what is to be sent: keys of the device, questions about others.
@@ -167,8 +171,12 @@ impl Machine {
                     self.refuse_foreign_device().await?;
                 }
                 let uploaded = self.api.send(upload.clone(), "keys/upload").await.map_err(|error| {
+                    if !error.is_refused() {
+                        return error;
+                    }
                     // The homeserver has other one-time keys of the same names.
-                    if error.is_refused() { EncryptionError::Outdated(self.user.clone()) } else { error }
+                    self.store.mark_unusable();
+                    EncryptionError::Outdated(self.user.clone())
                 })?;
                 self.olm.mark_request_as_sent(id, &uploaded).await?;
             }
@@ -211,18 +219,16 @@ impl Machine {
     /// A device with keys that are not these is somebody else's: nothing of it may be touched.
     async fn refuse_foreign_device(&self) -> Result<(), EncryptionError> {
         let (user, device) = (self.olm.user_id().as_str(), self.olm.device_id().as_str());
-        let query = json!({"device_keys": {user: [device]}}).to_string();
-        let path = "/_matrix/client/v3/keys/query";
-        let answer = self.api.ask(Method::POST, path, Some(query.into()), DEADLINE).await?;
-        let answer: serde_json::Value =
-            serde_json::from_slice(&answer).map_err(|_| EncryptionError::Unexpected("keys/query"))?;
-        let keys = answer.get("device_keys").and_then(|users| users.get(user)).and_then(|devices| devices.get(device));
+        let keys = device_keys(&self.api, user, device).await?;
         let ours = self.olm.identity_keys().curve25519.to_base64();
         let is_ours = |keys: &serde_json::Value| {
-            keys.pointer(&format!("/keys/curve25519:{}", device.replace('~', "~0").replace('/', "~1")))
-                .is_some_and(|key| key == &ours)
+            keys.get("keys").and_then(|keys| keys.get(format!("curve25519:{device}"))).is_some_and(|key| *key == ours)
         };
-        if keys.is_none_or(is_ours) { Ok(()) } else { Err(EncryptionError::ForeignDevice(self.user.clone())) }
+        if keys.as_ref().is_none_or(is_ours) {
+            return Ok(());
+        }
+        self.store.mark_unusable();
+        Err(EncryptionError::ForeignDevice(self.user.clone()))
     }
 
     /// One sync of nothing but what is sent to the device. It returns when something is there, or after so long; never
@@ -288,6 +294,17 @@ impl Machine {
         let is_signed = device.is_some_and(|device| device.is_cross_signed_by_owner());
         Ok(if is_signed { Trust::Verified } else { Trust::Unverified })
     }
+}
+
+/// The keys of this device that the homeserver has.
+async fn device_keys(api: &Api, user: &str, device: &str) -> Result<Option<serde_json::Value>, EncryptionError> {
+    let query = json!({"device_keys": {user: [device]}}).to_string();
+    let path = "/_matrix/client/v3/keys/query";
+    let answer = api.ask(Method::POST, path, Some(query.into()), DEADLINE).await?;
+    let answer: serde_json::Value =
+        serde_json::from_slice(&answer).map_err(|_| EncryptionError::Unexpected("keys/query"))?;
+    let devices = answer.get("device_keys").and_then(|users| users.get(user));
+    Ok(devices.and_then(|devices| devices.get(device)).cloned())
 }
 
 /// A homeserver can name any sender; only the key knows who it was.

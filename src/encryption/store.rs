@@ -56,6 +56,18 @@ impl Store {
         self.directory.join(DATABASE).exists()
     }
 
+    /// What marks keys that are no good any more.
+    fn unusable(&self) -> PathBuf {
+        self.directory.join("unusable")
+    }
+
+    /// The keys are no good any more: the next sign-in has to be another device.
+    pub(super) fn mark_unusable(&self) {
+        if let Err(error) = files::open_private(&self.unusable()) {
+            tracing::warn!("{}: {error}", self.directory.display());
+        }
+    }
+
     /// Where the key is kept if no keyring takes it.
     pub(super) fn key_file(&self) -> PathBuf {
         self.directory.join("key")
@@ -81,7 +93,10 @@ impl Store {
     pub(super) async fn key(&self, secrets: &Secrets, sign_in: &SignIn) -> Result<StoreKey, EncryptionError> {
         if self.exists() {
             let key = secrets.load_store_key(sign_in, &self.key_file()).await?;
-            return key.ok_or_else(|| EncryptionError::KeyLost(sign_in.user_id.clone()));
+            return key.ok_or_else(|| {
+                self.mark_unusable();
+                EncryptionError::KeyLost(sign_in.user_id.clone())
+            });
         }
         let mut key = StoreKey::default();
         getrandom::fill(&mut key).map_err(|error| EncryptionError::Store(error.to_string()))?;
@@ -90,9 +105,10 @@ impl Store {
     }
 }
 
-/// Whether the session's keys are here.
+/// Whether the session's keys are here, and good.
 pub(crate) fn has_store(paths: &Paths, sign_in: &SignIn) -> bool {
-    Store::of(paths, sign_in).exists()
+    let store = Store::of(paths, sign_in);
+    store.exists() && !store.unusable().exists()
 }
 
 /// Forgets the keys of a session that is over, and what they are locked with. As far as that is possible: without its

@@ -20,7 +20,7 @@ fn no_decrypted_text_is_on_the_disk_as_it_is() {
         "msgtype": "m.text", "body": "* frotz-gnusto", "m.new_content": {"msgtype": "m.text", "body": "frotz-gnusto"},
         "m.relates_to": {"rel_type": "m.replace", "event_id": event},
     });
-    scene.bob.send_encrypted(&scene.room, &scene.alice, "m.room.message", &edit);
+    scene.push_from_bob("$edit", "m.room.message", &edit);
     scene.says(&event, "frotz-gnusto");
     assert!(!scene.on_disk("xyzzy-plugh") && !scene.on_disk("frotz-gnusto"));
     scene.pushbell.terminate();
@@ -119,4 +119,35 @@ fn keys_of_another_client_are_left_alone() {
         accounts.filter_map(|account| account["encryption"].as_str()).any(|says| says.contains("left alone"))
     });
     wait_until("it does not try again and again", SOON, || scene.pushbell.log().matches("left alone").count() == 1);
+}
+
+#[test]
+fn an_older_copy_of_the_keys_ends_in_a_new_session() {
+    let mut scene = Scene::signed_in();
+    let keys = scene.pushbell.data_directory().join("encryption");
+    let copy = scene.pushbell.home().join("copy");
+    let run = |program: &str, arguments: &[&std::path::Path]| {
+        assert!(std::process::Command::new(program).arg("-rT").args(arguments).status().unwrap().success());
+    };
+    scene.pushbell.terminate();
+    run("cp", &[&keys, &copy]);
+    scene.pushbell.run();
+    // Each new client that writes takes a one-time key, which another takes the place of.
+    let writes = |scene: &Scene| {
+        let client = Client::new(&SYNAPSE, &scene.bob.user.sign_in_again());
+        client.write(&scene.room, &scene.alice, "From another device.")
+    };
+    scene.says(&writes(&scene), "From another device.");
+    scene.pushbell.terminate();
+    std::fs::remove_dir_all(&keys).unwrap();
+    run("cp", &[&copy, &keys]);
+    scene.pushbell.run();
+    writes(&scene);
+    scene.pushbell.wait_for_status("it says so", |status| {
+        let accounts = status["accounts"].as_array().unwrap().iter();
+        accounts.filter_map(|account| account["encryption"].as_str()).any(|says| says.contains("are older than"))
+    });
+    scene.login(&[]);
+    let event = scene.bob.write(&scene.room, &scene.alice, "Read again.");
+    scene.says(&event, "Read again.");
 }

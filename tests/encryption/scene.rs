@@ -1,8 +1,11 @@
 //! What the tests have in common: Alice's desktop, her session on a homeserver, and Bob, who writes encrypted.
 
-use std::sync::{
-    LazyLock,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -10,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     client::Client,
     rig::{
-        Desktop, DesktopOptions, Notifier, Notify, Pushbell, SOON, Synapse, pushbell::Output, synapse::User, wait_for,
+        Desktop, DesktopOptions, Notifier, Notify, Pushbell, SOON, Synapse, pushbell::Output, synapse::User,
     },
 };
 
@@ -85,9 +88,15 @@ impl Scene {
     /// The line of this event, as soon as it fits.
     #[track_caller]
     pub(crate) fn line(&self, event_id: &str, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
-        wait_for(what, SOON, || {
-            self.pushbell.history().into_iter().find(|line| line["event_id"] == event_id && fits(line))
-        })
+        let start = Instant::now();
+        loop {
+            let lines = self.pushbell.history_of(300);
+            if let Some(line) = lines.iter().find(|line| line["event_id"] == event_id && fits(line)) {
+                return line.clone();
+            }
+            assert!(start.elapsed() < SOON, "waited in vain: {what}: {lines:#?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// The line of this event once it says this.
@@ -98,7 +107,7 @@ impl Scene {
 
     /// The device of a push to Alice's desktop.
     pub(crate) fn device(&self) -> Value {
-        let account = self.pushbell.account_named(&self.alice.id);
+        let account = self.pushbell.account_named("home");
         json!({"app_id": account.app_id, "pushkey": account.pushkey})
     }
 
@@ -109,6 +118,13 @@ impl Scene {
             "devices": [self.device()],
         }});
         assert_eq!(self.pushbell.push(&body).0, 200);
+    }
+
+    /// A push of an event that Bob has encrypted.
+    pub(crate) fn push_from_bob(&self, event_id: &str, event_type: &str, content: &Value) {
+        let (ciphertext, keys) = self.bob.encrypt(&self.room, &self.alice, event_type, content);
+        self.bob.deliver(&keys);
+        self.push_encrypted(event_id, &self.bob.user.id, &self.room, &ciphertext);
     }
 
     /// How often Alice's session has synced.
