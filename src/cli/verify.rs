@@ -39,9 +39,10 @@ pub(super) fn run(context: &Context, asked: &arguments::Verify, out: &mut dyn Wr
             Trust::NoIdentity => return Err(Failure::Failed(NO_IDENTITY.to_owned())),
             Trust::Unverified => {}
         }
-        match session.verify(file, terminal, out).await? {
-            true => Ok(writeln!(out, "The session is verified: it gets the keys of encrypted messages.")?),
-            false => Err(Failure::Failed("the session stays unverified".to_owned())),
+        if session.verify(file, terminal, out).await? {
+            Ok(writeln!(out, "The session is verified: it gets the keys of encrypted messages.")?)
+        } else {
+            Err(Failure::Failed("the session stays unverified".to_owned()))
         }
     });
     runtime.shutdown_background();

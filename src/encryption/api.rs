@@ -1,6 +1,6 @@
 //! Requests of a signed-in session. A token that has expired is renewed.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc, time::Duration};
 
 use hyper::{Method, body::Bytes, http};
 use ruma::api::{
@@ -72,7 +72,7 @@ impl Api {
         R: OutgoingRequest<PathBuilder = VersionHistory>,
         for<'a> R::Authentication: AuthScheme<Input<'a> = SendAccessToken<'a>>,
     {
-        let versions = SupportedVersions { versions: [MatrixVersion::V1_11].into(), features: Default::default() };
+        let versions = SupportedVersions { versions: [MatrixVersion::V1_11].into(), features: BTreeSet::default() };
         // Address and token are the client's own.
         let token = SendAccessToken::IfRequired("");
         let request = request.try_into_http_request::<Vec<u8>>("http://localhost", token, Cow::Owned(versions));

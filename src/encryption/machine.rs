@@ -272,7 +272,14 @@ impl Machine {
                 Undecryptable::LacksKey
             }
             MegolmError::Store(error) => Undecryptable::Store(error.into()),
-            _ => Undecryptable::Never("it cannot be decrypted with the key of its session"),
+            MegolmError::EventError(_)
+            | MegolmError::JsonError(_)
+            | MegolmError::MismatchedIdentityKeys(_)
+            | MegolmError::Decode(_)
+            | MegolmError::Decryption(_)
+            | MegolmError::SenderIdentityNotTrusted(_) => {
+                Undecryptable::Never("it cannot be decrypted with the key of its session")
+            }
         })?;
         if is_forged(&decrypted.encryption_info.verification_state) {
             return Err(Undecryptable::Never("it is not by the sender that it names"));

@@ -79,6 +79,7 @@ pub(super) enum Wake {
 }
 
 /// Reads one account's encrypted messages.
+#[expect(clippy::struct_excessive_bools, reason = "each says that something is to be done by itself")]
 pub(super) struct Reader {
     shared: Arc<Shared>,
     account: Arc<str>,
@@ -174,7 +175,7 @@ impl Reader {
         if (std::mem::take(&mut self.has_notices) || is_held_too_long)
             && let Err(error) = self.read_notices().await
         {
-            self.failed(error);
+            self.failed(&error);
         }
         self.missing.retain(|_, until| *until > now);
         let is_wanted = !self.missing.is_empty() || self.upkeep_at <= now;
@@ -262,7 +263,7 @@ impl Reader {
         if !found.sessions.is_empty()
             && let Err(error) = self.read_late(|session| found.sessions.contains(session)).await
         {
-            self.failed(error);
+            self.failed(&error);
         }
     }
 
@@ -285,7 +286,7 @@ impl Reader {
         self.upkeep_at = now + UPKEEP;
         let machine = match self.machine().await {
             Ok(machine) => machine,
-            Err(error) => return self.failed(error),
+            Err(error) => return self.failed(&error),
         };
         let patience = self.missing.values().max().map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         let found = self.found.0.clone();
@@ -303,7 +304,7 @@ impl Reader {
             ended => ended,
         };
         if let Err(error) = ended {
-            return self.failed(error);
+            return self.failed(&error);
         }
         self.backoff.reset();
         self.retry_at = None;
@@ -312,7 +313,7 @@ impl Reader {
         if let Some(machine) = &self.machine {
             match machine.trust().await {
                 Ok(trust) => self.tell(describe(trust, &self.account)),
-                Err(error) => self.failed(error),
+                Err(error) => self.failed(&error),
             }
         }
     }
@@ -328,16 +329,14 @@ impl Reader {
         Ok(self.machine.insert(machine).clone())
     }
 
-    fn failed(&mut self, error: EncryptionError) {
-        let wait = match &error {
-            // A command has the keys open, for as long as somebody compares emoji.
-            EncryptionError::Busy => RETRY.0,
-            _ => self.backoff.next(),
-        };
+    fn failed(&mut self, error: &EncryptionError) {
+        // A command has the keys open, for as long as somebody looks for the recovery key.
+        let is_busy = matches!(error, EncryptionError::Busy);
+        let wait = if is_busy { RETRY.0 } else { self.backoff.next() };
         let now = Instant::now();
         (self.has_late_notices, self.upkeep_at, self.retry_at) = (true, now, Some(now + wait));
         self.is_over = error.is_final();
-        if matches!(error, EncryptionError::Busy) {
+        if is_busy {
             return;
         }
         tracing::info!(account = &*self.account, "encrypted messages are not read now: {error}");

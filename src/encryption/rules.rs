@@ -31,7 +31,7 @@ const CAPACITY: usize = 256;
 /// The rules and rooms that are known.
 #[derive(Default)]
 pub(super) struct Rules {
-    rules: Option<(Instant, Ruleset)>,
+    ruleset: Option<(Instant, Ruleset)>,
     rooms: HashMap<String, (Instant, PushConditionRoomCtx)>,
     /// The homeserver is not asked before this, after it did not answer.
     ask_at: Option<Instant>,
@@ -68,7 +68,7 @@ impl Rules {
             }
         }
         // Those that are old are better than none.
-        let (Some((_, rules)), Some((_, context))) = (&self.rules, self.rooms.get(room)) else {
+        let (Some((_, rules)), Some((_, context))) = (&self.ruleset, self.rooms.get(room)) else {
             return Verdict::AsPushed;
         };
         let actions = serde_json::to_string(rules.get_actions(&plain.event, context).await).unwrap_or_default();
@@ -77,9 +77,9 @@ impl Rules {
 
     /// Asks for what is not known, or may have changed.
     async fn ask(&mut self, api: &Api, user: &UserId, room: &str) -> Result<(), EncryptionError> {
-        if self.rules.as_ref().is_none_or(|(at, _)| at.elapsed() > RULES_LIFE) {
+        if self.ruleset.as_ref().is_none_or(|(at, _)| at.elapsed() > RULES_LIFE) {
             let answer: RulesAnswer = api.get("/_matrix/client/v3/pushrules/", "pushrules", PATIENCE).await?;
-            self.rules = Some((Instant::now(), answer.global));
+            self.ruleset = Some((Instant::now(), answer.global));
         }
         if self.rooms.get(room).is_none_or(|(at, _)| at.elapsed() > ROOM_LIFE) {
             let context = room_context(api, user, room).await?;

@@ -143,7 +143,9 @@ impl Tasks {
         }
         // Nobody can tell which are gone while the accounts cannot be read.
         if accounts.unreadable().is_none() {
-            before.keys().for_each(|gone| self.shared.inbox.seals().remove(gone));
+            for gone in before.keys() {
+                self.shared.inbox.seals().remove(gone);
+            }
             let kept = self.readers.keys().cloned().collect();
             if let Err(error) = self.shared.inbox.retain_encrypted(kept).await {
                 tracing::warn!("{error}");

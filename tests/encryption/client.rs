@@ -1,6 +1,9 @@
 //! Another client that encrypts: who writes to Alice, and Alice's own usual client.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use hyper::{Method, http};
 use matrix_sdk_crypto::{
@@ -50,7 +53,7 @@ impl Client {
         R: OutgoingRequest<PathBuilder = VersionHistory>,
         for<'a> R::Authentication: AuthScheme<Input<'a> = SendAccessToken<'a>>,
     {
-        let versions = SupportedVersions { versions: [MatrixVersion::V1_11].into(), features: Default::default() };
+        let versions = SupportedVersions { versions: [MatrixVersion::V1_11].into(), features: BTreeSet::default() };
         let token = SendAccessToken::IfRequired("");
         let request =
             request.try_into_http_request::<Vec<u8>>("http://localhost", token, Cow::Owned(versions)).unwrap();
@@ -134,7 +137,9 @@ impl Client {
 
     /// Brings the keys.
     pub(crate) fn deliver(&self, keys: &[ToDeviceRequest]) {
-        keys.iter().for_each(|key| self.send_to_device(key));
+        for key in keys {
+            self.send_to_device(key);
+        }
     }
 
     /// Sends an encrypted event, after its key; its id.

@@ -12,9 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     client::Client,
-    rig::{
-        Desktop, DesktopOptions, Notifier, Notify, Pushbell, SOON, Synapse, pushbell::Output, synapse::User,
-    },
+    rig::{Desktop, DesktopOptions, Notifier, Notify, Pushbell, SOON, Synapse, pushbell::Output, synapse::User},
 };
 
 /// The homeserver that the tests share.

@@ -11,7 +11,7 @@ use crate::{
 
 async fn details(bench: &mut Bench, event_id: &str, room: &str) {
     let id = bench.notice(event_id).id;
-    bench.inbox.add_details(id, Some(message(event_id, room).details()), true).await.unwrap();
+    bench.inbox.add_details(id, Some(message(event_id, room).details()), true, false).await.unwrap();
     bench.settle().await;
 }
 
