@@ -26,6 +26,17 @@ pub(super) enum Kind {
     Hidden = 2,
 }
 
+/// How far the decryption of a notice has come. The numbers are those of the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decryption {
+    /// Nothing is left to decrypt: it was decrypted, never can be, or never was encrypted.
+    None = 0,
+    /// It is to be decrypted; its popup waits a little for that.
+    Wanted = 1,
+    /// Its key is not known: it is shown as it is, and decrypted should the key come.
+    LacksKey = 2,
+}
+
 /// An integer; none where there is something else.
 pub(super) fn integer(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<i64>> {
     Ok(match row.get_ref(column)? {
@@ -129,7 +140,7 @@ macro_rules! notice_query {
         concat!(
             "SELECT n.id, a.name, n.room, n.event_id, n.event_type, n.sender, n.sender_display_name, n.room_name,
                 n.room_alias, n.membership, n.user_is_target, n.low_prio, n.sound, n.highlight,
-                opened(n.content, a.name, n.event_id), n.redacted, n.received_at, n.presentation, n.read, n.call_id,
+                iif(typeof(n.content) = 'blob', opened(n.content, a.name, n.event_id), n.content), n.redacted, n.received_at, n.presentation, n.read, n.call_id,
                 n.call_deadline, n.call_state, n.sample, typeof(n.content) = 'blob'
             FROM notice n CROSS JOIN account a ON a.id = n.account ",
             $rest

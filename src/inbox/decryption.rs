@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use super::{
     Delivery, Inbox, InboxError, Recipient, Seals,
     accounts::Account,
-    codec::{self, ENCRYPTED, Kind, Known, stored},
+    codec::{self, Decryption, ENCRYPTED, Kind, Known, stored},
     read_state, record,
     transaction::Write,
 };
@@ -21,27 +21,12 @@ use crate::{
     notice::{NoticeId, Presentation},
     push::{
         event::{Meaning, meaning},
-        lenient::Object,
         notify::{Notification, Tweaks},
     },
 };
 
-/// The algorithm of messages that can be decrypted.
-const ALGORITHM: &str = "m.megolm.v1.aes-sha2";
-
 /// So many bytes of a digest tell messages and events apart.
 const DIGEST_BYTES: usize = 16;
-
-/// How far the decryption of a notice has come. The numbers are those of the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decryption {
-    /// Nothing is left to decrypt: it was decrypted, never can be, or never was encrypted.
-    None = 0,
-    /// It is to be decrypted; its popup waits a little for that.
-    Wanted = 1,
-    /// Its key is not known: it is shown as it is, and decrypted should the key come.
-    LacksKey = 2,
-}
 
 /// A notice that is to be decrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,17 +145,6 @@ impl Inbox {
     pub fn seals(&self) -> &Seals {
         &self.seals
     }
-}
-
-/// Whether a push carries ciphertext that can be decrypted.
-pub(super) fn is_encrypted(push: &Notification) -> bool {
-    let algorithm = || {
-        let content = push.content.as_ref().and_then(|content| Object::read(content.get()))?;
-        Some(content.string("algorithm")? == ALGORITHM)
-    };
-    push.event_type.as_deref() == Some(ENCRYPTED)
-        && [&push.event_id, &push.room_id, &push.sender].iter().all(|id| id.is_some())
-        && algorithm() == Some(true)
 }
 
 fn encrypted(

@@ -8,10 +8,9 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use super::{
     Delivery, Inbox, InboxError, Recipient,
     accounts::Account,
-    codec::{self, Kind, Known, stored},
-    decryption::{self, Decryption},
+    codec::{self, Decryption, Kind, Known, stored},
     read_state,
-    record::record,
+    record::{is_encrypted, record},
     transaction::Write,
 };
 use crate::{
@@ -172,8 +171,8 @@ fn find(db: &Connection, notice: NoticeId) -> rusqlite::Result<Option<(Account, 
 fn fill_in(write: &mut Write<'_>, known: &Known, details: &Notification, decrypts: bool) -> rusqlite::Result<()> {
     let content = details.content.as_ref().map(|content| content.get());
     let content = content.filter(|_| write.keep_bodies || !known.read);
-    let is_encrypted = decrypts && content.is_some() && decryption::is_encrypted(details);
-    write.changes.is_encrypted |= is_encrypted;
+    let to_decrypt = decrypts && content.is_some() && is_encrypted(details);
+    write.changes.is_encrypted |= to_decrypt;
     write
         .db
         .prepare_cached(
@@ -188,7 +187,7 @@ fn fill_in(write: &mut Write<'_>, known: &Known, details: &Notification, decrypt
             ":room_alias": details.room_alias, ":membership": details.membership,
             ":user_is_target": details.user_is_target,
             ":content": content,
-            ":decryption": if is_encrypted { Decryption::Wanted as i64 } else { Decryption::None as i64 },
+            ":decryption": if to_decrypt { Decryption::Wanted as i64 } else { Decryption::None as i64 },
             ":id": known.id,
         })?;
     Ok(())

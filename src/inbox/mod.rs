@@ -55,7 +55,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use self::thread::{Request, Worker};
 pub use self::{
     catching_up::{CatchUpState, CaughtUp, ListedUnread, MissedEvent, UnreadEvent},
-    decryption::{Decrypted, Decryption, EncryptedNotice, Verdict},
+    codec::Decryption,
+    decryption::{Decrypted, EncryptedNotice, Verdict},
     event_details::WantedDetails,
     integrity_check::{Integrity, check_integrity},
     seal::Seals,

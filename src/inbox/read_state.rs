@@ -18,7 +18,7 @@ macro_rules! read_query {
             "UPDATE notice ",
             $index,
             " SET read = 1, presentation = iif(presentation IS 1, 1, 2),
-                content = iif(:keep_bodies, content, NULL), decryption = iif(:keep_bodies, decryption, 0),
+                content = iif(:keep_bodies, content, NULL), decryption = iif(:keep_bodies, coalesce(decryption, 0), 0),
                 call_state = iif(call_state < 2, 2, call_state)
             WHERE read = 0 AND ",
             $condition

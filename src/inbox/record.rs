@@ -7,8 +7,7 @@ use super::{
     Delivery, Recipient,
     accounts::{self, Account},
     calls::{self, Ring, Times},
-    codec::{Kind, Known, stored},
-    decryption::{self, Decryption},
+    codec::{Decryption, ENCRYPTED, Kind, Known, stored},
     read_state,
     transaction::Write,
 };
@@ -17,9 +16,13 @@ use crate::{
     notice::{CallState, Presentation, Room},
     push::{
         event::{Meaning, meaning},
+        lenient::Object,
         notify::{Counts, Notification, Priority},
     },
 };
+
+/// The algorithm of messages that can be decrypted.
+const ALGORITHM: &str = "m.megolm.v1.aes-sha2";
 
 /// Records a push for all its recipients, or fails whole.
 pub(super) fn record(write: &mut Write<'_>, delivery: &Delivery) -> rusqlite::Result<()> {
@@ -44,6 +47,17 @@ fn record_as(write: &mut Write<'_>, delivery: &Delivery, is_decrypted: bool) -> 
         is_decrypted,
     };
     delivery.recipients.iter().try_for_each(|recipient| arrival.record_for(write, recipient))
+}
+
+/// Whether a push carries ciphertext that can be decrypted.
+pub(super) fn is_encrypted(push: &Notification) -> bool {
+    let algorithm = || {
+        let content = push.content.as_ref().and_then(|content| Object::read(content.get()))?;
+        Some(content.string("algorithm")? == ALGORITHM)
+    };
+    push.event_type.as_deref() == Some(ENCRYPTED)
+        && [&push.event_id, &push.room_id, &push.sender].iter().all(|id| id.is_some())
+        && algorithm() == Some(true)
 }
 
 fn content(push: &Notification) -> Option<&str> {
@@ -230,7 +244,7 @@ impl Arrival<'_> {
     ) -> rusqlite::Result<()> {
         let push = self.push;
         let lacks_details = recipient.fetches_details && lacks_details(push);
-        let is_encrypted = recipient.decrypts && draft.kind == Kind::Message && decryption::is_encrypted(push);
+        let to_decrypt = recipient.decrypts && draft.kind == Kind::Message && is_encrypted(push);
         let event_id = push.event_id.as_deref().unwrap_or_default();
         let content = draft.content.map(|content| self.stored_content(write, recipient, event_id, content));
         let call = draft.call.as_ref();
@@ -257,8 +271,8 @@ impl Arrival<'_> {
                 self.received_at,
                 self.is_sample,
                 lacks_details,
-                if is_encrypted { Decryption::Wanted as i64 } else { Decryption::None as i64 },
-                is_encrypted && self.is_replayed,
+                if to_decrypt { Decryption::Wanted as i64 } else { Decryption::None as i64 },
+                to_decrypt && self.is_replayed,
                 self.counts.map(|counts| stored(counts.unread)),
                 self.counts.and_then(|counts| counts.missed_calls).map(stored),
                 push.event_id,
@@ -279,7 +293,7 @@ impl Arrival<'_> {
             ])?;
         write.changes.newest = id;
         write.changes.lacks_details |= lacks_details;
-        write.changes.is_encrypted |= is_encrypted;
+        write.changes.is_encrypted |= to_decrypt;
         Ok(())
     }
 }

@@ -70,11 +70,11 @@ impl Seals {
         String::from_utf8(text.to_vec()).ok()
     }
 
-    /// Makes the function `opened(content, account, event_id)`: a text as it is, a sealed one opened; NULL if it cannot be.
+    /// Makes the function `opened(content, account, event_id)`: a sealed text, opened; NULL if it cannot be.
     pub(super) fn attach(&self, db: &Connection) -> rusqlite::Result<()> {
         let seals = self.clone();
         let opened = move |context: &Context<'_>| {
-            let ValueRef::Blob(sealed) = context.get_raw(0) else { return context.get::<Value>(0) };
+            let ValueRef::Blob(sealed) = context.get_raw(0) else { return Ok(Value::Null) };
             let (account, event_id) = (context.get_raw(1).as_str(), context.get_raw(2).as_str());
             let text = account.ok().zip(event_id.ok()).and_then(|(account, id)| seals.open(account, id, sealed));
             Ok(text.map_or(Value::Null, Value::Text))
