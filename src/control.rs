@@ -26,6 +26,12 @@ pub enum Request {
     Status,
     /// `pushbell clear`
     Clear,
+    /// `pushbell logout`: the account's numbers are zero, its notices are read, and its popups go. Answered when that is
+    /// on disk.
+    ClearAccount {
+        /// The account's name.
+        account: String,
+    },
     /// `pushbell pause`: until then, or until resumed.
     Pause {
         /// When it ends by itself.
@@ -56,17 +62,8 @@ impl Request {
     /// How long it is to be waited for what it asks, beyond the time that any answer may take; `None`: it asks for
     /// something that is there.
     fn waits(&self) -> Option<Duration> {
-        match self {
-            Self::WaitForPush { seconds, .. } => Some(Duration::from_secs((*seconds).into())),
-            Self::Status
-            | Self::Clear
-            | Self::Pause { .. }
-            | Self::Resume
-            | Self::ReloadAccounts
-            | Self::ReloadAutostart
-            | Self::ReloadConfiguration
-            | Self::BeginSample => None,
-        }
+        let Self::WaitForPush { seconds, .. } = self else { return None };
+        Some(Duration::from_secs((*seconds).into()))
     }
 }
 

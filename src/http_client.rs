@@ -30,7 +30,7 @@ use tokio_rustls::rustls::{
 };
 use url::{Url, form_urlencoded};
 
-use crate::identity;
+use crate::app_info;
 
 /// How long a request may take, from the name's resolution to the answer's last byte.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -98,7 +98,7 @@ pub enum CertificateFault {
 }
 
 /// A request.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Request<'a> {
     pub(crate) method: Method,
     pub(crate) url: &'a str,
@@ -116,15 +116,7 @@ pub(crate) struct Request<'a> {
 
 impl<'a> Request<'a> {
     pub(crate) fn new(method: Method, url: &'a str) -> Self {
-        Self {
-            method,
-            url,
-            host: None,
-            token: None,
-            content: None,
-            max_answer_bytes: MAX_ANSWER_BYTES,
-            follows_redirects: false,
-        }
+        Self { method, url, max_answer_bytes: MAX_ANSWER_BYTES, ..Self::default() }
     }
 
     /// With a body of JSON.
@@ -170,17 +162,11 @@ impl Answer {
 }
 
 /// Sends requests. It holds the certificates that it trusts, so it is made when needed and dropped afterwards.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct HttpClient {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     deadline: Duration,
     allows_downgrade: bool,
-}
-
-impl fmt::Debug for HttpClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpClient").field("deadline", &self.deadline).finish_non_exhaustive()
-    }
 }
 
 impl HttpClient {
@@ -192,7 +178,7 @@ impl HttpClient {
         Ok(Self::with_config(system_roots()?, None, None))
     }
 
-    /// The same, for hosts whose certificate has to be for this name, and which have so long to take a connection.
+    /// The same, for hosts whose certificate has to be for this name, with a connect timeout.
     pub(crate) fn for_server_name(name: ServerName<'static>, connect: Duration) -> Result<Self, TransportError> {
         Ok(Self::with_config(system_roots()?, Some(name), Some(connect)))
     }
@@ -268,7 +254,7 @@ impl HttpClient {
         let mut sent = hyper::Request::builder()
             .method(&request.method)
             .uri(url)
-            .header(USER_AGENT, format!("Pushbell/{}", identity::VERSION))
+            .header(USER_AGENT, format!("Pushbell/{}", app_info::VERSION))
             .header(ACCEPT, "application/json");
         if let Some(host) = request.host {
             sent = sent.header(HOST, host);

@@ -18,17 +18,15 @@ use tracing::{debug, warn};
 
 use crate::{
     accounts::{Accounts, Admission, Rejected, SignIn},
-    identity,
+    app_info,
     inbox::{Delivery, Inbox, InboxError, Recipient},
+    logging::LogLimiter,
     push::notify::{Notification, PushError},
     sample,
 };
 
 /// Sample pushes that may be under way at once, and how long one may take.
 const SAMPLES: (usize, Duration) = (8, Duration::from_secs(60));
-
-/// Debounce interval for the log line about rejected pushkeys.
-const REJECTIONS_LOGGED_EVERY: Duration = Duration::from_secs(60);
 
 /// Why a push is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -70,15 +68,15 @@ impl Recorder for Inbox {
 /// Takes pushes. A handle: clones are the same intake, and what is set counts from the next push on.
 #[derive(Clone)]
 pub struct Intake {
-    shared: Arc<Shared>,
+    state: Arc<IntakeState>,
 }
 
-struct Shared {
+struct IntakeState {
     recorder: Box<dyn Recorder>,
     accounts: RwLock<Arc<Accounts>>,
     derive_missed_calls: AtomicBool,
     replayed: Box<dyn Fn() -> bool + Send + Sync>,
-    rejections: RejectionLog,
+    rejections: LogLimiter,
     /// The one-time numbers of sample pushes that were not sent yet, newest first, and since when.
     samples: Mutex<VecDeque<(String, Instant)>>,
 }
@@ -99,12 +97,12 @@ impl Intake {
         replayed: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Self {
         Self {
-            shared: Arc::new(Shared {
+            state: Arc::new(IntakeState {
                 recorder: Box::new(recorder),
                 accounts: RwLock::new(Arc::new(accounts)),
                 derive_missed_calls: AtomicBool::new(derive_missed_calls),
                 replayed: Box::new(replayed),
-                rejections: RejectionLog::default(),
+                rejections: LogLimiter::default(),
                 samples: Mutex::default(),
             }),
         }
@@ -113,17 +111,17 @@ impl Intake {
     /// The accounts whose pushes it takes.
     #[must_use]
     pub fn accounts(&self) -> Arc<Accounts> {
-        Arc::clone(&self.shared.accounts.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.state.accounts.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Replaces the accounts. After a failure to read them: [`Accounts::keeping_known_after`].
     pub fn set_accounts(&self, accounts: Accounts) {
-        *self.shared.accounts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(accounts);
+        *self.state.accounts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(accounts);
     }
 
     /// Whether a call that nobody took becomes a missed call here.
     pub fn set_derive_missed_calls(&self, derive: bool) {
-        self.shared.derive_missed_calls.store(derive, Relaxed);
+        self.state.derive_missed_calls.store(derive, Relaxed);
     }
 
     /// A new one-time number: the next push that has it is a sample ([`Delivery::is_sample`]).
@@ -132,7 +130,7 @@ impl Intake {
     /// When the system has no random numbers.
     pub fn begin_sample(&self) -> Result<String, getrandom::Error> {
         let number = sample::random_id()?;
-        let mut samples = self.shared.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut samples = self.state.samples.lock().unwrap_or_else(PoisonError::into_inner);
         samples.truncate(SAMPLES.0 - 1);
         samples.push_front((number.clone(), Instant::now()));
         Ok(number)
@@ -143,7 +141,7 @@ impl Intake {
         let Some(number) = notification.devices.iter().find_map(|device| device.sample.as_deref()) else {
             return false;
         };
-        let mut samples = self.shared.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut samples = self.state.samples.lock().unwrap_or_else(PoisonError::into_inner);
         samples.retain(|(_, since)| since.elapsed() < SAMPLES.1);
         let found = samples.iter().position(|(known, _)| known == number);
         found.and_then(|at| samples.remove(at)).is_some()
@@ -163,12 +161,13 @@ impl Intake {
                 return Err(Refusal::AccountsUnreadable(reason));
             }
         };
-        debug!(accepted = accepted.len(), rejected = rejected.len(), "a push");
+        debug!(accepted = accepted.len(), rejected = rejected.iter().count(), "a push");
         if !accepted.is_empty() {
             on_admitted();
-            let derive_missed_calls = self.shared.derive_missed_calls.load(Relaxed);
+            let derive_missed_calls = self.state.derive_missed_calls.load(Relaxed);
             let recipients = accepted.into_iter().map(|(account, tweaks)| Recipient {
                 account: Arc::clone(&account.name),
+                user_id: account.sign_in.as_ref().map(|sign_in| sign_in.user_id.clone()),
                 counts: account.counts,
                 derive_missed_calls,
                 fetches_details: account.sign_in.as_ref().is_some_and(|sign_in| sign_in.event_id_only),
@@ -180,16 +179,22 @@ impl Intake {
                 is_sample: self.is_sample(&notification),
                 notification: Arc::new(notification),
                 received_at: Timestamp::now(),
-                replayed: (self.shared.replayed)(),
+                replayed: (self.state.replayed)(),
             };
-            self.shared.recorder.record(delivery).await.map_err(|error| {
+            self.state.recorder.record(delivery).await.map_err(|error| {
                 warn!(%error, "a push could not be recorded; its homeserver will try again");
                 Refusal::NotRecorded(error)
             })?;
         }
-        let strangers = rejected.iter().filter(|pushkey| !pushkey.starts_with(identity::PROBE_PUSHKEY)).count();
-        if strangers > 0 {
-            self.shared.rejections.note(strangers, Instant::now());
+        let strangers = rejected.iter().filter(|pushkey| !pushkey.starts_with(app_info::PROBE_PUSHKEY)).count();
+        if strangers > 0
+            && let Some(unlogged_before) = self.state.rejections.note(strangers, Instant::now())
+        {
+            warn!(
+                pushkeys = strangers,
+                unlogged_before,
+                "no account here has the pushkey of a push: its homeserver is told to delete that pusher"
+            );
         }
         Ok(rejected)
     }
@@ -201,51 +206,8 @@ impl Intake {
     pub async fn check(&self) -> Result<(), Refusal> {
         match self.accounts().unreadable() {
             Some(reason) => Err(Refusal::AccountsUnreadable(reason.into())),
-            None => self.shared.recorder.check().await.map_err(Refusal::NotRecorded),
+            None => self.state.recorder.check().await.map_err(Refusal::NotRecorded),
         }
-    }
-}
-
-/// Logs rejected pushkeys, debounced: anybody can send them. Logs the rest when dropped.
-#[derive(Debug, Default)]
-struct RejectionLog(Mutex<Rejections>);
-
-#[derive(Debug, Default)]
-struct Rejections {
-    logged_at: Option<Instant>,
-    unlogged: usize,
-}
-
-impl RejectionLog {
-    fn note(&self, pushkeys: usize, now: Instant) {
-        if let Some(earlier) = self.0.lock().unwrap_or_else(PoisonError::into_inner).note(pushkeys, now) {
-            warn!(
-                pushkeys,
-                unlogged_before = earlier,
-                "no account here has the pushkey of a push: its homeserver is told to delete that pusher"
-            );
-        }
-    }
-}
-
-impl Drop for RejectionLog {
-    fn drop(&mut self) {
-        let unlogged = self.0.get_mut().unwrap_or_else(PoisonError::into_inner).unlogged;
-        if unlogged > 0 {
-            warn!(pushkeys = unlogged, "no account here had the pushkeys of more pushes");
-        }
-    }
-}
-
-impl Rejections {
-    /// If these are to be logged now: how many before them were not.
-    fn note(&mut self, pushkeys: usize, now: Instant) -> Option<usize> {
-        if self.logged_at.is_some_and(|at| now.saturating_duration_since(at) < REJECTIONS_LOGGED_EVERY) {
-            self.unlogged = self.unlogged.saturating_add(pushkeys);
-            return None;
-        }
-        self.logged_at = Some(now);
-        Some(std::mem::take(&mut self.unlogged))
     }
 }
 
@@ -296,16 +258,5 @@ mod tests {
         let missing = Accounts::read(&home.path().join("nowhere")).unwrap_err();
         intake.set_accounts(Accounts::unavailable(&missing));
         assert!(matches!(accept(&["key"]).await, Err(Refusal::AccountsUnreadable(_))));
-    }
-
-    #[test]
-    fn a_flood_of_rejections_is_one_line_a_minute_with_their_count() {
-        let start = Instant::now();
-        let mut rejections = Rejections::default();
-        let mut lines = Vec::new();
-        for second in [0, 1, 2, 59, 61, 62, 200] {
-            lines.extend(rejections.note(2, start + Duration::from_secs(second)).map(|unlogged| (second, unlogged)));
-        }
-        assert_eq!(lines, [(0, 0), (61, 6), (200, 2)]);
     }
 }

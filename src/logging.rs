@@ -10,7 +10,11 @@
 //!
 //! At no level is there a text of a message, a name, or a whole pushkey.
 
-use std::io::{self, IsTerminal};
+use std::{
+    io::{self, IsTerminal},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use jiff::{Timestamp, tz::TimeZone};
 use tracing::{Level, Subscriber, subscriber::SetGlobalDefaultError};
@@ -48,6 +52,32 @@ pub(crate) fn start(named: Option<Level>, configured: Level) -> Result<LogLevel,
     let (subscriber, level) = subscriber(named, configured, style, io::stderr);
     tracing::subscriber::set_global_default(subscriber)?;
     Ok(level)
+}
+
+/// Debounces a log line that strangers can cause.
+#[derive(Debug, Default)]
+pub(crate) struct LogLimiter(Mutex<Limited>);
+
+#[derive(Debug, Default)]
+struct Limited {
+    logged_at: Option<Instant>,
+    left_out: usize,
+}
+
+impl LogLimiter {
+    /// Minimum time between two such lines.
+    const INTERVAL: Duration = Duration::from_secs(60);
+
+    /// Counts `events` at `now`. `Some` if they are to be logged: how many before them were not.
+    pub(crate) fn note(&self, events: usize, now: Instant) -> Option<usize> {
+        let mut limited = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if limited.logged_at.is_some_and(|at| now.saturating_duration_since(at) < Self::INTERVAL) {
+            limited.left_out = limited.left_out.saturating_add(events);
+            return None;
+        }
+        limited.logged_at = Some(now);
+        Some(std::mem::take(&mut limited.left_out))
+    }
 }
 
 /// What we say, down to this level. Of libraries only errors: they log what passes through them, texts and keys included.
@@ -89,7 +119,7 @@ impl FormatTime for LocalTime {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     use super::*;
 
@@ -119,6 +149,17 @@ mod tests {
             tracing::warn!("odd");
         });
         String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn a_flood_of_events_is_one_line_a_minute_with_their_count() {
+        let start = Instant::now();
+        let limiter = LogLimiter::default();
+        let mut lines = Vec::new();
+        for second in [0, 1, 2, 59, 61, 62, 200] {
+            lines.extend(limiter.note(2, start + Duration::from_secs(second)).map(|left_out| (second, left_out)));
+        }
+        assert_eq!(lines, [(0, 0), (61, 6), (200, 2)]);
     }
 
     #[test]

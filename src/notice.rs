@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::push::notify::{Notification, Priority, SoundTweak, Tweaks};
+use crate::push::notify::{Notification, Priority, SoundTweak};
 
 /// A notice's number: grows in order of arrival and is never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -21,75 +21,49 @@ pub struct RoomKey {
 impl RoomKey {
     /// The account's room with this `room_id`.
     #[must_use]
-    pub fn with_id(account: impl Into<String>, room_id: impl Into<String>) -> Self {
-        Self { account: account.into(), room: Room::Id(room_id.into()) }
+    pub fn with_id(account: impl Into<String>, room_id: impl AsRef<str>) -> Self {
+        Self { account: account.into(), room: Room::with_id(room_id.as_ref()) }
     }
 }
 
-/// What a room is known by. Pushes of the first protocol have no `room_id`; what stands for it then is never taken for
-/// the room id of the same text.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Room {
-    /// `room_id`.
-    Id(String),
-    /// `room_alias`, without an id.
-    Alias(String),
-    /// `room_name`, without an id and an alias.
-    Name(String),
-    /// `sender`, without any of these.
-    Sender(String),
-    /// The push names nothing.
-    Unknown,
-}
+/// What a room is known by, as one text: a letter for the kind, then the value. Pushes of the first protocol have no
+/// `room_id`; what stands for it then is never taken for the room id of the same text. Empty where a push names nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Room(String);
 
 impl Room {
-    /// The room of a push.
+    /// The room of a push: its `room_id`, else its alias, else its name, else the sender.
     #[must_use]
     pub fn of_push(push: &Notification) -> Self {
-        Self::known_by(push.room_id.as_ref(), push.room_alias.as_ref(), push.room_name.as_ref(), push.sender.as_ref())
+        Self::known_by([&push.room_id, &push.room_alias, &push.room_name, &push.sender])
     }
 
-    fn known_by(id: Option<&String>, alias: Option<&String>, name: Option<&String>, sender: Option<&String>) -> Self {
-        let id = id.cloned().map(Self::Id);
-        id.or_else(|| alias.cloned().map(Self::Alias))
-            .or_else(|| name.cloned().map(Self::Name))
-            .or_else(|| sender.cloned().map(Self::Sender))
-            .unwrap_or(Self::Unknown)
+    /// The room with this `room_id`.
+    #[must_use]
+    pub fn with_id(room_id: &str) -> Self {
+        Self(format!("i{room_id}"))
+    }
+
+    fn known_by(names: [&Option<String>; 4]) -> Self {
+        let mut kinds = ["i", "a", "n", "s"].into_iter().zip(names);
+        Self(kinds.find_map(|(kind, name)| Some([kind, name.as_deref()?].concat())).unwrap_or_default())
     }
 
     /// Its `room_id`, if it is known by that.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
-        match self {
-            Self::Id(id) => Some(id),
-            Self::Alias(_) | Self::Name(_) | Self::Sender(_) | Self::Unknown => None,
-        }
+        self.0.strip_prefix('i')
     }
 
-    /// As one text: a letter for the kind, then the value.
+    /// The text that it is stored as.
     #[must_use]
-    pub fn to_stored(&self) -> String {
-        match self {
-            Self::Id(id) => format!("i{id}"),
-            Self::Alias(alias) => format!("a{alias}"),
-            Self::Name(name) => format!("n{name}"),
-            Self::Sender(sender) => format!("s{sender}"),
-            Self::Unknown => String::new(),
-        }
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 
-    /// The reverse of [`Room::to_stored`]; any other text is no known room.
-    #[must_use]
-    pub fn from_stored(stored: &str) -> Self {
-        let Some((kind, value)) = stored.split_at_checked(1) else { return Self::Unknown };
-        let value = value.to_owned();
-        match kind {
-            "i" => Self::Id(value),
-            "a" => Self::Alias(value),
-            "n" => Self::Name(value),
-            "s" => Self::Sender(value),
-            _ => Self::Unknown,
-        }
+    /// A room as stored.
+    pub(crate) fn from_stored(stored: String) -> Self {
+        Self(stored)
     }
 }
 
@@ -137,52 +111,15 @@ pub struct Notice {
     pub read: bool,
     /// It came with a sample push of this program's own.
     pub sample: bool,
+    /// What has become of the call; none if it is no call.
+    pub call_state: Option<CallState>,
 }
 
 impl Notice {
-    /// The notice of a push for one account, not yet shown. An edit or a redaction becomes a notice like any other:
-    /// what it means for an earlier one is not looked at (see [`crate::push::event::meaning`]).
-    #[must_use]
-    pub fn from_push(
-        push: &Notification,
-        tweaks: &Tweaks,
-        account: &str,
-        id: NoticeId,
-        received_at: Timestamp,
-    ) -> Self {
-        Self {
-            id,
-            account: account.to_owned(),
-            event_id: push.event_id.clone(),
-            room_id: push.room_id.clone(),
-            event_type: push.event_type.clone(),
-            sender: push.sender.clone(),
-            sender_display_name: push.sender_display_name.clone(),
-            room_name: push.room_name.clone(),
-            room_alias: push.room_alias.clone(),
-            membership: push.membership.clone(),
-            user_is_target: push.user_is_target,
-            prio: push.prio,
-            sound: tweaks.sound.clone(),
-            highlight: tweaks.highlight,
-            content: push.content.as_ref().map(|content| content.get().to_owned()),
-            redacted: false,
-            received_at,
-            presentation: Presentation::Waiting,
-            read: false,
-            sample: false,
-        }
-    }
-
     /// The room that its popup stands for.
     #[must_use]
     pub fn room(&self) -> RoomKey {
-        let room = Room::known_by(
-            self.room_id.as_ref(),
-            self.room_alias.as_ref(),
-            self.room_name.as_ref(),
-            self.sender.as_ref(),
-        );
+        let room = Room::known_by([&self.room_id, &self.room_alias, &self.room_name, &self.sender]);
         RoomKey { account: self.account.clone(), room }
     }
 }
@@ -214,12 +151,28 @@ pub struct Call {
 /// What has become of a call. The numbers are those of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CallState {
+    /// As [`CallState::Ringing`], but without a sound: the number of unread events has fallen, so that it may have been
+    /// taken elsewhere.
+    Silenced = -1,
     /// It rings until its deadline.
     Ringing = 0,
     /// Nobody took it, and the person has not yet acknowledged that.
     Missed = 1,
     /// Answered, rejected or withdrawn elsewhere, opened or dismissed here, or acknowledged.
     Over = 2,
+    /// It was silenced until its deadline: unread, but not counted as missed.
+    PerhapsTaken = 3,
+}
+
+impl CallState {
+    /// Whether its deadline is still to come.
+    #[must_use]
+    pub fn is_pending(self) -> bool {
+        match self {
+            Self::Silenced | Self::Ringing => true,
+            Self::Missed | Self::Over | Self::PerhapsTaken => false,
+        }
+    }
 }
 
 /// What a room's popup is made from: its unread notices that were shown or are waiting.
@@ -227,6 +180,8 @@ pub enum CallState {
 pub struct RoomDigest {
     /// How many they are (calls and notices without a popup not counted), at least 1.
     pub count: u64,
+    /// The oldest of them.
+    pub oldest: NoticeId,
     /// The newest.
     pub newest: Notice,
     /// The newest with a highlight, if any; may be the same as `newest`.
@@ -242,26 +197,16 @@ mod tests {
     #[test]
     fn a_room_without_id_is_known_by_alias_else_name_else_sender() {
         let mut push = Notification::default();
-        assert_eq!(Room::of_push(&push), Room::Unknown);
+        let check = |push: &Notification, expected: &str| assert_eq!(Room::of_push(push).as_str(), expected);
+        check(&push, "");
         push.sender = Some("@bob:hs".to_owned());
-        assert_eq!(Room::of_push(&push), Room::Sender("@bob:hs".to_owned()));
+        check(&push, "s@bob:hs");
         push.room_name = Some("!x:y".to_owned());
-        assert_eq!((Room::of_push(&push), Room::of_push(&push).id()), (Room::Name("!x:y".to_owned()), None));
+        check(&push, "n!x:y");
+        assert_eq!(Room::of_push(&push).id(), None);
         push.room_alias = Some("#a:hs".to_owned());
-        assert_eq!(Room::of_push(&push), Room::Alias("#a:hs".to_owned()));
+        check(&push, "a#a:hs");
         push.room_id = Some("!x:y".to_owned());
         assert_eq!(Room::of_push(&push).id(), Some("!x:y"));
-    }
-
-    #[test]
-    fn a_stored_room_is_read_back_and_no_other_text_is_taken_for_one() {
-        let text = || "!x:y".to_owned();
-        let rooms = [Room::Id(text()), Room::Alias(text()), Room::Name(text()), Room::Sender(text()), Room::Unknown];
-        for room in rooms {
-            assert_eq!(Room::from_stored(&room.to_stored()), room);
-        }
-        for odd in ["", "!x:y", "\u{fffd}", "7"] {
-            assert_eq!(Room::from_stored(odd), Room::Unknown);
-        }
     }
 }

@@ -1,14 +1,15 @@
-//! Where Pushbell keeps its files. Nothing here makes any of them.
+//! Where Pushbell keeps its files, and how those that people write are read. Nothing here makes any of them.
 
 use std::{
-    io,
+    fs::File,
+    io::{self, Read as _},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use directories::ProjectDirs;
 
-use crate::identity;
+use crate::app_info;
 
 /// How old a configuration may be that a person has written for the first start.
 const NEW_CONFIG: Duration = Duration::from_secs(600);
@@ -28,7 +29,7 @@ pub struct Paths {
     pub accounts: PathBuf,
     /// `sounds/`: the person's own sounds.
     pub sounds: PathBuf,
-    /// `pushbell.lock`: whoever holds it is the one that runs. Beside the inbox, for that is what it guards: two
+    /// `pushbell.lock`: its holder is the one that runs. Beside the inbox, for that is what it guards: two
     /// logins of one person may have run-time directories of their own, but they share the inbox.
     pub lock: PathBuf,
     /// Where the control socket may be, by which commands reach the running program: the first place where it can be
@@ -51,7 +52,7 @@ impl Paths {
     /// # Errors
     /// When the person has no home directory.
     pub fn find(config: Option<PathBuf>) -> Result<Self, NoHome> {
-        let home = ProjectDirs::from("", "", identity::DIRECTORY_NAME).ok_or(NoHome)?;
+        let home = ProjectDirs::from("", "", app_info::DIRECTORY_NAME).ok_or(NoHome)?;
         // The parent is the system's to make: where it is missing, so is the directory for us.
         let runtime = home.runtime_dir().filter(|own| own.parent().is_some_and(Path::is_dir));
         Ok(Self::below(config, home.config_dir(), home.data_local_dir(), runtime, home.cache_dir()))
@@ -96,6 +97,22 @@ impl Paths {
             icon: cache.join("pushbell.png"),
         }
     }
+}
+
+/// Reads a file of at most `max_bytes`.
+///
+/// # Errors
+/// Also when it is longer, or no file: opening a pipe would wait for somebody to write into it.
+pub(crate) fn read_bounded(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(max_bytes + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(io::Error::other(format!("it is longer than {} KiB", max_bytes / 1024)));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::{
     address::{Scope, is_shared},
     config,
     homeserver::{BaseUrl, HomeserverKind},
-    platform::network,
+    platform::host,
 };
 
 /// How long a name server may take.
@@ -61,7 +61,7 @@ pub async fn observe(homeserver: &BaseUrl) -> Observation {
     let (host, port) = homeserver.host_and_port();
     let theirs = resolve(&host, port).await.unwrap_or_default();
     let source = theirs.iter().filter(|ip| ip.is_ipv4()).find_map(|ip| source_to(SocketAddr::new(*ip, port)));
-    Observation { location: location(&theirs, &network::addresses(), source), source }
+    Observation { location: location(&theirs, &host::addresses(), source), source }
 }
 
 /// The addresses of a host, each once; else why there are none.
@@ -80,7 +80,7 @@ pub(crate) async fn resolve(host: &str, port: u16) -> Result<Vec<IpAddr>, String
 
 /// Those of the addresses that are this computer's.
 pub(crate) fn ours_among(addresses: &[IpAddr]) -> Vec<IpAddr> {
-    let ours = network::addresses();
+    let ours = host::addresses();
     addresses.iter().copied().filter(|address| is_own(*address, &ours)).collect()
 }
 
@@ -174,6 +174,19 @@ pub fn route(server: &config::Server, location: Location, kind: &HomeserverKind)
     }
 }
 
+/// Where a homeserver in a container on this computer reaches us, given the address of the bridge; `None` where nothing
+/// is listened on.
+#[must_use]
+pub fn at_bridge(server: &config::Server, bridge: Ipv4Addr) -> Option<SocketAddr> {
+    let heard = server.listen.iter().find(|address| takes(**address, (bridge, address.port()).into()));
+    Some((bridge, heard.or(server.listen.first())?.port()).into())
+}
+
+/// Whether who listens there takes connections to this address: `[::]` is IPv6 alone.
+pub(crate) fn takes(listen: SocketAddr, at: SocketAddr) -> bool {
+    listen == at || listen.port() == at.port() && listen.ip().is_unspecified() && listen.is_ipv4() == at.is_ipv4()
+}
+
 /// The base address to tell a homeserver that is not known to reach us: where we listen, which a tunnel or a router may
 /// lead to. In place of `0.0.0.0` that is `source`, our address towards the homeserver. `None`: nobody pushes there, and
 /// only `server.public_url` can say where.
@@ -253,6 +266,21 @@ mod tests {
         check("0.0.0.0:7 10.0.0.1:8", own, Some("https://192.168.1.20:7"));
         check("0.0.0.0:7", None, None);
         check("[::]:7", own, None);
+    }
+
+    #[test]
+    fn a_container_reaches_us_by_its_bridge() {
+        fn check(listen: &str, expected: Option<&str>) {
+            let addresses: Vec<SocketAddr> =
+                listen.split_whitespace().map(|address| address.parse().unwrap()).collect();
+            let found = at_bridge(&listening(&addresses), Ipv4Addr::new(172, 17, 0, 1));
+            assert_eq!(found.map(|address| address.to_string()).as_deref(), expected, "{listen}");
+        }
+        check("127.0.0.1:7", Some("172.17.0.1:7"));
+        check("127.0.0.1:7 172.17.0.1:8", Some("172.17.0.1:8"));
+        check("127.0.0.1:7 0.0.0.0:8", Some("172.17.0.1:8"));
+        check("127.0.0.1:7 [::]:8", Some("172.17.0.1:7"));
+        check("", None);
     }
 
     #[test]

@@ -6,7 +6,8 @@ use url::Url;
 use crate::{
     accounts::{Account, Accounts},
     address::Scope,
-    identity,
+    app_info,
+    invocation::shell_word,
     push::{notify, text},
 };
 
@@ -36,16 +37,19 @@ pub fn describe(account: &Account, public_url: &str) -> String {
     text
 }
 
-/// How to connect a homeserver, by a login or by hand. Contains pushkeys, as [`describe`] does.
+/// How to connect a homeserver, by a login or by hand. Contains pushkeys, as [`describe`] does. `pushbell` is the command
+/// that starts this program.
 #[must_use]
-pub fn instructions(accounts: &Accounts, public_url: &str) -> String {
-    let login = "How to connect a homeserver to Pushbell\n\nIn a terminal:\n\n    pushbell login @you:example.org\n\n";
+pub fn instructions(pushbell: &str, accounts: &Accounts, public_url: &str) -> String {
+    let login = format!(
+        "How to connect a homeserver to Pushbell\n\nIn a terminal:\n\n    {pushbell} login @you:example.org\n\n"
+    );
     // The pusher of one that is signed in is Pushbell's to set.
     let by_hand = accounts.iter().filter(|account| account.sign_in.is_none());
     let parts: Vec<_> =
         by_hand.map(|account| format!("{}\n\n{}", account.name, describe(account, public_url))).collect();
     if parts.is_empty() {
-        format!("{login}Or by hand, with an account that this makes:\n\n    pushbell account add NAME\n")
+        format!("{login}Or by hand, with an account that this makes:\n\n    {pushbell} account add NAME\n")
     } else {
         format!("{login}Or by hand, with one of these accounts:\n\n{}", parts.join("\n\n"))
     }
@@ -62,7 +66,7 @@ fn request(account: &Account, url: &str) -> String {
         "kind": "http",
         "app_id": account.app_id,
         "pushkey": account.pushkey,
-        "app_display_name": identity::APP_NAME,
+        "app_display_name": app_info::APP_NAME,
         "device_display_name": &*account.name,
         "lang": "en",
         "data": { "url": url },
@@ -74,11 +78,6 @@ fn request(account: &Account, url: &str) -> String {
          -d {}",
         shell_word(&text::escape_json(&pusher.to_string())),
     )
-}
-
-/// One word for a POSIX shell, whatever is in it.
-fn shell_word(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// What the person must know about an address that not every homeserver can reach.
@@ -140,7 +139,7 @@ mod tests {
         let pusher: serde_json::Value = serde_json::from_str(words.last().unwrap()).unwrap();
         let expected = json!({
             "kind": "http", "app_id": "it's $HOME `x`", "pushkey": "a\"b\\c\u{202e}'", "lang": "en", "append": true,
-            "app_display_name": identity::APP_NAME, "device_display_name": "home",
+            "app_display_name": app_info::APP_NAME, "device_display_name": "home",
             "data": { "url": "https://push.example.org/_matrix/push/v1/notify" },
         });
         assert_eq!(pusher, expected);
@@ -172,13 +171,14 @@ mod tests {
             homeserver: "https://b".to_owned(),
             method: SignInMethod::Token,
             event_id_only: false,
+            installation: String::new(),
             server: String::new(),
         };
         file.add(Account { name: "mine".into(), sign_in: Some(sign_in), ..account("app", "signed in") }).unwrap();
-        let text = instructions(&file.read().unwrap(), "https://push.example.org");
-        assert!(text.contains("pushbell login") && text.ends_with("pushbell account add NAME\n"), "{text}");
+        let text = instructions("./pushbell", &file.read().unwrap(), "https://push.example.org");
+        assert!(text.contains(" ./pushbell login @you") && text.ends_with(" ./pushbell account add NAME\n"), "{text}");
         file.add(account("app", "by hand")).unwrap();
-        let text = instructions(&file.read().unwrap(), "https://push.example.org");
+        let text = instructions("./pushbell", &file.read().unwrap(), "https://push.example.org");
         assert!(text.contains("home\n\nURL ") && text.contains("by hand") && !text.contains("signed in"), "{text}");
     }
 

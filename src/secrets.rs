@@ -24,8 +24,9 @@ use tokio::{
 
 use crate::{
     accounts::SignIn,
+    app_info,
     homeserver::Tokens,
-    identity,
+    installation,
     paths::Paths,
     platform::{files, keyring},
 };
@@ -115,6 +116,13 @@ impl Secrets {
         Self { patience: if has_terminal { ATTENDED } else { UNATTENDED }, ..Self::new(paths) }
     }
 
+    /// The mark of this installation, for the sessions and pushers that it makes; empty where there can be none.
+    pub(crate) fn installation_mark(&self) -> String {
+        let file = self.file.with_file_name("installation-id");
+        let mark = installation::mark(&file).inspect_err(|error| tracing::warn!("{}: {error}", file.display()));
+        mark.unwrap_or_default()
+    }
+
     /// The tokens of that session; `None` if there are none.
     ///
     /// # Errors
@@ -124,7 +132,7 @@ impl Secrets {
         if let Some(tokens) = self.read()?.remove(&key) {
             return Ok(Some(tokens));
         }
-        let secret = self.in_time(keyring::get(identity::APP_ID, &key)).await;
+        let secret = self.in_time(keyring::get(app_info::APP_ID, &key)).await;
         match secret.map_err(|reason| SecretsError::Keyring { name: keyring::NAME, reason })? {
             Some(secret) => serde_json::from_slice(&secret).map(Some).map_err(|_| SecretsError::Keyring {
                 name: keyring::NAME,
@@ -164,7 +172,7 @@ impl Secrets {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failed(file, "read", &error)),
         }
-        let secret = self.in_time(keyring::get(identity::APP_ID, &store_key(sign_in))).await;
+        let secret = self.in_time(keyring::get(app_info::APP_ID, &store_key(sign_in))).await;
         let secret = secret.and_then(|secret| {
             let key = secret.map(|secret| BASE64.decode(secret).ok().and_then(|key| key.try_into().ok()));
             key.map(|key| key.ok_or_else(|| damaged("what it has").to_string())).transpose()
@@ -177,10 +185,10 @@ impl Secrets {
     /// # Errors
     /// When neither takes it.
     pub async fn save_store_key(&self, sign_in: &SignIn, file: &Path, key: &StoreKey) -> Result<Place, SecretsError> {
-        let label = format!("{} encryption of {}", identity::APP_NAME, sign_in.user_id);
+        let label = format!("{} encryption of {}", app_info::APP_NAME, sign_in.user_id);
         // Text, which every keyring takes.
         let secret = BASE64.encode(key);
-        let saved = self.in_time(keyring::set(identity::APP_ID, &store_key(sign_in), &label, secret.as_bytes())).await;
+        let saved = self.in_time(keyring::set(app_info::APP_ID, &store_key(sign_in), &label, secret.as_bytes())).await;
         let Err(reason) = saved else { return Ok(Place::Keyring(keyring::NAME)) };
         files::replace_private(file, key).map_err(|error| failed(file, "written", &error))?;
         Ok(Place::File { path: file.to_owned(), reason })
@@ -191,7 +199,7 @@ impl Secrets {
     /// # Errors
     /// When it may still be there.
     pub async fn forget_store_key(&self, sign_in: &SignIn) -> Result<(), SecretsError> {
-        let forgotten = self.in_time(keyring::delete(identity::APP_ID, &store_key(sign_in))).await;
+        let forgotten = self.in_time(keyring::delete(app_info::APP_ID, &store_key(sign_in))).await;
         forgotten.map_err(|reason| SecretsError::Keyring { name: keyring::NAME, reason })
     }
 
@@ -260,8 +268,8 @@ impl Turn<'_> {
         let (secrets, key) = (self.secrets, key(sign_in));
         let secret =
             serde_json::to_vec(tokens).map_err(|error| failed(&secrets.file, "written", &io::Error::other(error)))?;
-        let label = format!("{} session of {}", identity::APP_NAME, sign_in.user_id);
-        match secrets.in_time(keyring::set(identity::APP_ID, &key, &label, &secret)).await {
+        let label = format!("{} session of {}", app_info::APP_NAME, sign_in.user_id);
+        match secrets.in_time(keyring::set(app_info::APP_ID, &key, &label, &secret)).await {
             Ok(()) => {
                 self.change(|all| all.remove(&key).is_some())?;
                 Ok(Place::Keyring(keyring::NAME))
@@ -280,7 +288,7 @@ impl Turn<'_> {
     pub async fn forget(&self, sign_in: &SignIn) -> Result<(), SecretsError> {
         let (secrets, key) = (self.secrets, key(sign_in));
         let was_in_file = self.change(|all| all.remove(&key).is_some())?;
-        match secrets.in_time(keyring::delete(identity::APP_ID, &key)).await {
+        match secrets.in_time(keyring::delete(app_info::APP_ID, &key)).await {
             // It was in the file, most likely because there is no keyring.
             Err(_) if was_in_file => Ok(()),
             forgotten => forgotten.map_err(|reason| SecretsError::Keyring { name: keyring::NAME, reason }),
@@ -334,6 +342,7 @@ mod tests {
             homeserver: "https://b".to_owned(),
             method: SignInMethod::OAuth,
             event_id_only: false,
+            installation: String::new(),
             server: String::new(),
         }
     }

@@ -7,12 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     accounts::{Account, SignIn},
+    app_info,
     homeserver::{
         BaseUrl, HomeserverClient, HomeserverError, HttpPusher, Tokens,
         oauth::{self, OAuthError},
     },
     http_client::{HttpClient, TransportError},
-    identity, platform,
+    platform,
     push::notify,
     secrets::{Secrets, SecretsError},
 };
@@ -23,9 +24,13 @@ const EXPIRES_SOON: SignedDuration = SignedDuration::from_secs(30);
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// The session is over: the person has to sign in again. Says why.
+    /// The homeserver has ended the session, and with it its pusher: the person has to sign in again. Says why.
     #[error("{0}")]
     Over(String),
+    /// There is no good access token any more for a session that goes on, and whose pusher stays: the person has to sign
+    /// in again. Says why.
+    #[error("{0}")]
+    NoToken(String),
     /// The secrets cannot be read or kept now.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
@@ -35,6 +40,21 @@ pub enum SessionError {
     /// Its authorization server cannot be asked now.
     #[error(transparent)]
     OAuth(#[from] OAuthError),
+}
+
+impl SessionError {
+    /// What it means that the homeserver does not know a token.
+    pub(crate) fn of_refusal(refusal: &HomeserverError) -> Self {
+        if refusal.is_soft_logout() {
+            Self::expired()
+        } else {
+            Self::Over("the homeserver has ended the session".to_owned())
+        }
+    }
+
+    fn expired() -> Self {
+        Self::NoToken("its access token has expired".to_owned())
+    }
 }
 
 impl From<TransportError> for SessionError {
@@ -65,6 +85,11 @@ impl Sessions {
         Self { secrets }
     }
 
+    /// The mark of this installation, for the pushers that it sets; empty where there can be none.
+    pub(crate) fn installation_mark(&self) -> String {
+        self.secrets.installation_mark()
+    }
+
     /// A client for this session, each of whose requests has so long. A token that has expired is renewed, and kept
     /// before anything else is asked.
     ///
@@ -75,25 +100,39 @@ impl Sessions {
         let tokens = self.load(sign_in).await?;
         let soon = Timestamp::now().checked_add(EXPIRES_SOON).unwrap_or(Timestamp::MAX);
         if tokens.expires_at.is_some_and(|at| at <= soon) && tokens.refresh_token.is_some() {
-            return self.renewed(sign_in, http, &tokens.access_token).await;
+            return self.renewed(sign_in, http, &tokens.access_token, SessionError::expired()).await;
         }
         SignedIn::new(sign_in, http, tokens)
     }
 
-    /// Another client, after the homeserver did not know the token of this one any more.
+    /// Another client, after the homeserver did not know the token of this one any more, as `refusal` says.
     ///
     /// # Errors
     /// When the session is over, or cannot go on now.
-    pub async fn renew(&self, sign_in: &SignIn, old: &SignedIn) -> Result<SignedIn, SessionError> {
-        self.renewed(sign_in, old.client.http().clone(), &old.tokens.access_token).await
+    pub async fn renew(
+        &self,
+        sign_in: &SignIn,
+        old: &SignedIn,
+        refusal: &HomeserverError,
+    ) -> Result<SignedIn, SessionError> {
+        let without = SessionError::of_refusal(refusal);
+        self.renewed(sign_in, old.client.http().clone(), &old.tokens.access_token, without).await
     }
 
     async fn load(&self, sign_in: &SignIn) -> Result<Tokens, SessionError> {
         let tokens = self.secrets.load(sign_in).await?;
-        tokens.ok_or_else(|| SessionError::Over("its access token is neither in the keyring nor in a file".to_owned()))
+        let missing = || SessionError::NoToken("its access token is neither in the keyring nor in a file".to_owned());
+        tokens.ok_or_else(missing)
     }
 
-    async fn renewed(&self, sign_in: &SignIn, http: HttpClient, bad_token: &str) -> Result<SignedIn, SessionError> {
+    /// `without`: what it means that there is nothing to renew the token with.
+    async fn renewed(
+        &self,
+        sign_in: &SignIn,
+        http: HttpClient,
+        bad_token: &str,
+        without: SessionError,
+    ) -> Result<SignedIn, SessionError> {
         let turn = self.secrets.turn().await?;
         let tokens = self.load(sign_in).await?;
         if tokens.access_token != bad_token {
@@ -101,15 +140,13 @@ impl Sessions {
             return SignedIn::new(sign_in, http, tokens);
         }
         let tokens = match (&tokens.oauth, &tokens.refresh_token) {
-            (_, None) => return Err(SessionError::Over("the homeserver has ended the session".to_owned())),
+            (_, None) => return Err(without),
             (Some(_), Some(_)) => oauth::refresh(&http, &tokens).await.map_err(not_renewed)?,
             (None, Some(refresh_token)) => {
                 let client = HomeserverClient::new(http.clone(), base(sign_in)?);
                 let renewed = client.refresh(refresh_token).await;
                 renewed.map_err(|error| match &error {
-                    HomeserverError::Refused(refusal) if !error.is_temporary() => {
-                        SessionError::Over(format!("the homeserver has ended the session: {}", refusal.errcode))
-                    }
+                    HomeserverError::Refused(_) if !error.is_temporary() => SessionError::of_refusal(&error),
                     HomeserverError::Refused(_)
                     | HomeserverError::Transport(_)
                     | HomeserverError::Unexpected { .. } => error.into(),
@@ -161,24 +198,25 @@ fn not_renewed(error: OAuthError) -> SessionError {
 }
 
 /// The pusher that a signed-in account is to have. `base_url` is the address that the homeserver reaches us at, without
-/// a trailing slash; `lang` the person's language.
+/// a trailing slash; `lang` the person's language; `installation` the mark of the installation that sets it.
 #[must_use]
-pub fn pusher(account: &Account, base_url: &str, lang: &str) -> HttpPusher {
+pub fn pusher(account: &Account, base_url: &str, lang: &str, installation: String) -> HttpPusher {
     HttpPusher {
         app_id: account.app_id.clone(),
         pushkey: account.pushkey.clone(),
         url: format!("{base_url}{}", notify::PATH),
-        app_display_name: identity::APP_NAME.to_owned(),
+        app_display_name: app_info::APP_NAME.to_owned(),
         device_display_name: platform::host::name(),
         lang: lang.to_owned(),
         event_id_only: account.sign_in.as_ref().is_some_and(|sign_in| sign_in.event_id_only),
+        installation,
     }
 }
 
 /// What sessions of this computer are called in lists of devices.
 #[must_use]
 pub fn device_name() -> String {
-    format!("{} on {}", identity::APP_NAME, platform::host::name())
+    format!("{} on {}", app_info::APP_NAME, platform::host::name())
 }
 
 /// A language as pushers say it ("pt-BR"), from the values of `LC_ALL`, `LC_MESSAGES` and `LANG`: the first that is set

@@ -199,10 +199,9 @@ fn only_platform_is_unsafe_and_says_why() {
 
 #[test]
 fn pushkeys_are_compared_in_constant_time() {
-    // Not in `validate`: there is no stranger who could learn anything from how long that takes.
     forbid(
         "a pushkey from a push is compared in constant time, in accounts::admit",
-        |path| ["accounts", "http", "intake"].iter().any(|m| within(m)(path)) && path != "accounts/validate.rs",
+        |path| ["accounts", "http", "intake"].iter().any(|m| within(m)(path)),
         &["pushkey ==", "pushkey !=", "pushkey.eq(", "== device.pushkey", "== &device.pushkey", "pushkey.cmp("],
     );
     let admit = sources().into_iter().find(|(path, _)| path == "accounts/admit.rs").expect("it is there").1;
@@ -215,7 +214,7 @@ fn what_computes_asks_the_world_for_nothing() {
     let world =
         ["std::fs", "std::env", "std::process", "std::thread", "std::io", "tokio", "getrandom", "rusqlite", "Tcp"];
     let words = [&clock[..], &world[..], &["tracing::"]].concat();
-    for module in ["push", "present", "desktop/tray_view", "notice", "identity", "address"] {
+    for module in ["push", "present", "desktop/tray_view", "notice", "app_info", "address"] {
         forbid("this computes from its arguments alone", within(module), &words);
     }
     forbid("bytes come in, whoever brings them", within("intake"), &["hyper", "tokio::net", "std::net"]);

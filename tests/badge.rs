@@ -4,7 +4,7 @@
 use std::{collections::HashSet, fs, path::Path};
 
 use proptest::prelude::*;
-use pushbell::desktop::badge::{Badge, Drawing, Look, Pixels, draw};
+use pushbell::desktop::badge::{Badge, Drawing, Look, Pixels};
 use tiny_skia::{ColorU8, Pixmap, PixmapPaint, Transform};
 
 const SIZES: [u32; 6] = [16, 22, 24, 32, 48, 64];
@@ -45,7 +45,7 @@ fn pixmap(pixels: &Pixels) -> Pixmap {
 fn strip(look: Look, size: u32) -> Pixmap {
     let mut strip = Pixmap::new(size * u32::try_from(STATES.len()).unwrap(), size).unwrap();
     for ((unread, missed_calls, paused), column) in STATES.into_iter().zip(0..) {
-        let pixels = draw(Badge { unread, missed_calls }, paused, look, size);
+        let pixels = Drawing::new(Badge { unread, missed_calls }, paused, look, size).pixels();
         assert_eq!((pixels.width, pixels.height, pixels.rgba.len()), (size, size, (4 * size * size) as usize));
         let x = column * i32::try_from(size).unwrap();
         strip.draw_pixmap(x, 0, pixmap(&pixels).as_ref(), &PixmapPaint::default(), Transform::identity(), None);
@@ -88,7 +88,7 @@ fn the_icon_looks_as_it_was_approved() {
 fn the_packaged_icons_are_those_that_are_drawn() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/icons");
     for size in [16, 22, 24, 32, 48, 64, 128, 256] {
-        let pixels = draw(Badge::default(), false, Look::Color, size);
+        let pixels = Drawing::new(Badge::default(), false, Look::Color, size).pixels();
         check(&pixmap(&pixels), &directory.join(format!("pushbell-{size}.png")));
     }
 }
@@ -99,7 +99,7 @@ fn every_number_is_clearly_a_picture_of_its_own() {
     const ENOUGH: usize = 4;
     for (name, look) in [LOOKS[0], LOOKS[3]] {
         for size in [16, 22, 48] {
-            let picture = |unread| draw(Badge { unread, missed_calls: 0 }, false, look, size);
+            let picture = |unread| Drawing::new(Badge { unread, missed_calls: 0 }, false, look, size).pixels();
             assert_eq!(picture(100), picture(u64::MAX), "{name} at {size}: all above 99 are one");
             let pictures: Vec<Pixmap> = (0..=100).map(|unread| pixmap(&picture(unread))).collect();
             for (one, a) in pictures.iter().enumerate() {
@@ -139,8 +139,9 @@ fn a_missed_call_and_a_pause_show_beside_any_number() {
     for (name, look) in LOOKS {
         for size in SIZES {
             for unread in [0, 1, 42, 100] {
-                let pictures = [(0, false), (1, false), (0, true), (1, true)]
-                    .map(|(missed_calls, paused)| draw(Badge { unread, missed_calls }, paused, look, size).rgba);
+                let pictures = [(0, false), (1, false), (0, true), (1, true)].map(|(missed_calls, paused)| {
+                    Drawing::new(Badge { unread, missed_calls }, paused, look, size).pixels().rgba
+                });
                 assert_eq!(pictures.iter().collect::<HashSet<_>>().len(), 4, "{name} at {size} with {unread}");
             }
         }
@@ -157,7 +158,7 @@ proptest! {
         look in 0..LOOKS.len(),
         size in 0_u32..300,
     ) {
-        let pixels = draw(Badge { unread, missed_calls }, paused, LOOKS[look].1, size);
+        let pixels = Drawing::new(Badge { unread, missed_calls }, paused, LOOKS[look].1, size).pixels();
         prop_assert_eq!(pixels.width, size.clamp(8, 256));
         prop_assert_eq!(pixels.rgba.len(), (4 * pixels.width * pixels.height) as usize);
         prop_assert!(pixels.rgba.iter().skip(3).step_by(4).any(|alpha| *alpha > 200), "nothing was drawn");

@@ -14,9 +14,9 @@ use std::{
 };
 
 use pushbell::{
+    app_info,
     control::{self, AccountStatus, InboxStatus, Reply, Request, Status, serve},
     desktop::ServiceState,
-    identity,
     platform::control_socket::ControlListener,
     push::notify::SAMPLE,
 };
@@ -46,15 +46,15 @@ impl Home {
     }
 
     fn data(&self, name: &str) -> PathBuf {
-        self.path(".local/share").join(identity::DIRECTORY_NAME).join(name)
+        self.path(".local/share").join(app_info::DIRECTORY_NAME).join(name)
     }
 
     fn config(&self) -> PathBuf {
-        self.path(".config").join(identity::DIRECTORY_NAME).join("pushbell.toml")
+        self.path(".config").join(app_info::DIRECTORY_NAME).join("pushbell.toml")
     }
 
     fn control(&self) -> PathBuf {
-        self.path("run").join(identity::DIRECTORY_NAME).join("control.sock")
+        self.path("run").join(app_info::DIRECTORY_NAME).join("control.sock")
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -120,7 +120,7 @@ fn help_names_every_command_and_the_version_is_said() {
         assert!(account.contains(&format!("\n  {command} ")), "{command}: {account}");
     }
     assert!(home.run(&["run", "--help"]).ended(0).out.contains("--no-tray"));
-    assert_eq!(home.run(&["--version"]).ended(0).out, format!("pushbell {}\n", identity::VERSION));
+    assert_eq!(home.run(&["--version"]).ended(0).out, format!("pushbell {}\n", app_info::VERSION));
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn an_account_is_made_listed_shown_and_removed_on_a_bare_home() {
     let made = home.run(&["account", "add", "home", "--pushkey", "it's", "--counts", "room"]).ended(0).out;
     let shown = home.run(&["account", "show", "home"]).ended(0).out;
     assert_eq!(made, format!("Made the account \"home\".\n\n{shown}"));
-    let (app_id, port) = (identity::APP_ID, identity::DEFAULT_PORT);
+    let (app_id, port) = (app_info::APP_ID, app_info::DEFAULT_PORT);
     assert!(
         shown.starts_with(&format!(
             "URL      http://127.0.0.1:{port}/_matrix/push/v1/notify\napp_id   {app_id}\npushkey  it's\n"
@@ -364,6 +364,7 @@ impl Running {
                             Request::BeginSample => Reply::Sample { number: "17".to_owned() },
                             Request::Resume => Reply::Failed { reason: "not \u{1b}[1mnow".to_owned() },
                             Request::Clear
+                            | Request::ClearAccount { .. }
                             | Request::Pause { .. }
                             | Request::ReloadAccounts
                             | Request::ReloadAutostart
@@ -397,7 +398,7 @@ fn status(endpoint: SocketAddr) -> Status {
     let works = ServiceState { available: true, reason: None };
     Status {
         running: true,
-        version: identity::VERSION.to_owned(),
+        version: app_info::VERSION.to_owned(),
         pid: 1,
         since: "2026-11-22T10:00:00Z".parse().unwrap(),
         listen: vec![endpoint.to_string()],
@@ -410,7 +411,7 @@ fn status(endpoint: SocketAddr) -> Status {
         inbox: InboxStatus { notices: 1, unshown: 0 },
         accounts: vec![AccountStatus {
             name: "home".to_owned(),
-            app_id: identity::APP_ID.to_owned(),
+            app_id: app_info::APP_ID.to_owned(),
             unread: 4,
             missed_calls: 0,
             last_push: None,
@@ -514,7 +515,7 @@ fn a_test_goes_through_the_real_endpoint_with_a_one_time_number() {
         assert_eq!((&push["type"], &push["devices"][0]["data"][SAMPLE]), (&json!(event_type), &"17".into()), "{push}");
         assert_eq!(
             (&push["devices"][0]["pushkey"], &push["devices"][0]["app_id"]),
-            (&"key".into(), &identity::APP_ID.into())
+            (&"key".into(), &app_info::APP_ID.into())
         );
     }
 }

@@ -5,6 +5,25 @@
 
 use std::{fs, path::Path};
 
+/// What packages install of the documentation (`INSTALLED` in the Makefile).
+fn is_installed(path: &Path) -> bool {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let is_in = |directory: &str, ending: &str| {
+        path.parent() == Some(&*root.join(directory)) && path.extension().is_some_and(|extension| extension == ending)
+    };
+    path.is_file() && (path == root.join("README.md") || is_in("docs", "md") || is_in("docs/images", "png"))
+}
+
+/// The documentation's files, below the root, and what is in each.
+fn pages() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let names = fs::read_dir(root.join("docs")).expect("it is there").flatten();
+    let names = names.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "md"));
+    let names = names.filter_map(|entry| Some(format!("docs/{}", entry.file_name().to_str()?)));
+    let names = names.chain(["README.md".to_owned()]);
+    names.map(|name| (name.clone(), read(&name).expect("it can be read"))).collect()
+}
+
 const DOCUMENTS: [&str; 2] = ["docs/promises.md", "docs/hostile-input.md"];
 
 fn read(path: &str) -> Option<String> {
@@ -68,4 +87,41 @@ fn every_promise_names_a_test() {
             assert!(is_checked_elsewhere || !tests_in(last).is_empty(), "{document}: no test in {row:?}");
         }
     }
+}
+
+#[test]
+fn every_link_leads_to_something_that_is_installed_too() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (page, text) in pages() {
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap_or_default();
+            if file.is_empty() || file.contains("://") {
+                continue;
+            }
+            let target = root.join(&page).parent().expect("it is in a directory").join(file);
+            assert!(is_installed(&target), "{page}: {link}");
+        }
+    }
+}
+
+#[test]
+fn every_make_target_that_is_named_exists() {
+    let makefile = read("Makefile").expect("it is there");
+    let exists = |target: &str| makefile.lines().any(|line| line.starts_with(&format!("{target}:")));
+    assert!(exists("run") && !exists("install-everything"));
+    let mut named = 0;
+    for (page, text) in pages() {
+        let commands =
+            text.split('`').flat_map(|piece| piece.lines()).filter_map(|line| line.trim().strip_prefix("make "));
+        for target in commands.filter_map(|rest| rest.split_whitespace().next()) {
+            let target = target.trim_end_matches(|c: char| !c.is_alphanumeric());
+            // A line of prose may begin with the word.
+            let is_command = text.contains(&format!("`make {target}")) || text.contains(&format!("\nmake {target} "));
+            if is_command && !target.contains('=') {
+                assert!(exists(target), "{page}: make {target}");
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 10, "only {named} are named");
 }

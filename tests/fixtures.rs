@@ -6,12 +6,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../fuzz/notice.rs"]
+mod notice;
+
 use std::{
     collections::{BTreeMap, HashSet},
     fs,
     path::Path,
 };
 
+use self::notice::notice_of;
 use jiff::Timestamp;
 use pushbell::{
     notice::{Call, CallState, Notice, NoticeId, Presentation, RoomDigest},
@@ -113,8 +117,7 @@ fn present(case: &Case) -> (Vec<Popup>, Vec<String>) {
         notification.insert("devices".to_owned(), json!([{ "app_id": "a", "pushkey": pushkey, "tweaks": tweaks }]));
         let push = Notification::parse(json!({ "notification": notification }).to_string().as_bytes()).unwrap();
         let account = case.accounts.iter().find(|(_, key)| key == pushkey).map_or("home", |(name, _)| name);
-        let notice =
-            Notice::from_push(&push, &push.devices[0].tweaks, account, NoticeId(number), Timestamp::UNIX_EPOCH);
+        let notice = notice_of(&push, &push.devices[0].tweaks, account, NoticeId(number));
         let edited = match meaning(notice.event_type.as_deref(), notice.content.as_deref()) {
             Meaning::Edit { event_id, new_content } => {
                 notices.iter_mut().find(|other| other.event_id.as_ref() == Some(&event_id)).map(|other| {
@@ -130,7 +133,13 @@ fn present(case: &Case) -> (Vec<Popup>, Vec<String>) {
         }
         let lines: Vec<Notice> = notices.iter().filter(|notice| notice.room() == room).cloned().collect();
         let highlight = lines.iter().rfind(|notice| notice.highlight).cloned();
-        let digest = RoomDigest { count: lines.len() as u64, newest: lines.last().unwrap().clone(), highlight, lines };
+        let digest = RoomDigest {
+            count: lines.len() as u64,
+            oldest: lines[0].id,
+            newest: lines.last().unwrap().clone(),
+            highlight,
+            lines,
+        };
         let options = RenderOptions { names_account: case.accounts.len() > 1, ..OPTIONS };
         popups.push(room_popup(&digest, Some("@al:x"), options));
         for notice in &mut notices {
@@ -205,11 +214,11 @@ fn show(push: &Notification) -> String {
     if !push.is_event() {
         return "no event".to_owned();
     }
-    let newest = Notice::from_push(push, &push.devices[0].tweaks, "home", NoticeId(1), Timestamp::UNIX_EPOCH);
+    let newest = notice_of(push, &push.devices[0].tweaks, "home", NoticeId(1));
     let in_room = |newest: Notice| {
         let highlight = newest.highlight.then(|| newest.clone());
         let lines = vec![newest.clone()];
-        in_words(&room_popup(&RoomDigest { count: 1, newest, highlight, lines }, None, OPTIONS))
+        in_words(&room_popup(&RoomDigest { count: 1, oldest: newest.id, newest, highlight, lines }, None, OPTIONS))
     };
     match meaning(newest.event_type.as_deref(), newest.content.as_deref()) {
         Meaning::Message => in_room(newest),

@@ -21,6 +21,8 @@ const RING: u32 = 587;
 #[ignore = "started by the other tests, as a process of its own"]
 fn player_process() {
     let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let _runtime = runtime.enter();
     let settings = config::Sound { enabled: true, volume: 1.0, directory: None, tweaks: [].into() };
     let sounds = std::env::var_os("RIG_SOUNDS").expect("not to be run by itself");
     let player = Player::start(settings.clone(), sounds.into(), sender);
@@ -100,7 +102,7 @@ fn a_burst_sounds_once_and_the_next_sound_is_heard_again() {
 }
 
 #[test]
-fn a_ring_repeats_until_it_is_stopped_and_then_the_next_one_is_heard() {
+fn a_ring_repeats_until_it_is_stopped_then_the_next_is_heard() {
     let mut rig = Rig::start();
     let idle = rig.threads();
     rig.say("ring 1 ring");
@@ -119,7 +121,7 @@ fn a_ring_repeats_until_it_is_stopped_and_then_the_next_one_is_heard() {
 }
 
 #[test]
-fn a_ring_that_is_stopped_falls_silent_at_once_and_without_a_click() {
+fn a_stopped_ring_falls_silent_at_once_and_without_a_click() {
     let mut rig = Rig::start();
     run(Command::new("sox")
         .args(["-n", "-r", "44100", "-c", "2"])
@@ -285,7 +287,7 @@ fn the_volume_is_obeyed_and_off_is_off() {
 }
 
 #[test]
-fn without_a_sound_server_it_says_why_and_is_heard_when_there_is_one() {
+fn without_a_sound_server_it_says_why_until_there_is_one() {
     let mut rig = Rig::start();
     rig.kill_server();
     let idle = rig.threads();
@@ -338,7 +340,7 @@ fn without_pulseaudio_it_plays_through_alsa() {
 }
 
 #[test]
-fn a_sound_server_that_hangs_is_given_up_and_heard_again_when_it_answers() {
+fn a_sound_server_that_hangs_is_used_again_when_it_answers() {
     let mut rig = Rig::start();
     let idle = rig.threads();
     rig.signal_server("STOP");

@@ -9,6 +9,7 @@ use std::{path::Path, time::Duration};
 use rig::{
     Desktop, DesktopOptions, Notify, Pushbell, Recording, SOON, Synapse,
     recording::{Burst, same_sound},
+    synapse::User,
     wait_for, wait_until,
 };
 use serde_json::{Value, json};
@@ -84,10 +85,30 @@ impl Story {
         });
     }
 
+    /// Bob calls in the room, and it rings; its popup.
+    #[track_caller]
+    fn rings(&self, bob: &User, room: &str, call_id: &str) -> Notify {
+        let mark = self.mark();
+        bob.send_event(room, "m.call.invite", &call(call_id, 60_000));
+        let popup = self.popup(&mark, "Bob is calling", "");
+        self.recording.wait_for_bursts(mark.heard, 1);
+        popup
+    }
+
+    #[track_caller]
+    fn falls_silent(&self) {
+        wait_until("it is silent", SOON, || self.recording.silence() > Duration::from_millis(1200));
+    }
+
     #[track_caller]
     fn newest(&self) -> Value {
         self.pushbell.history().into_iter().next().expect("there is history")
     }
+}
+
+/// The content of an `m.call.invite`.
+fn call(call_id: &str, lifetime: u64) -> Value {
+    json!({"call_id": call_id, "version": 0, "lifetime": lifetime, "offer": {"type": "offer", "sdp": "v=0"}})
 }
 
 #[test]
@@ -167,8 +188,7 @@ fn a_day_with_a_homeserver() {
 
     // A call that nobody takes.
     let mark = story.mark();
-    let call = json!({"call_id": "call-1", "version": 0, "lifetime": 4000, "offer": {"type": "offer", "sdp": "v=0"}});
-    let last_in_direct = bob.send_event(&direct, "m.call.invite", &call);
+    let last_in_direct = bob.send_event(&direct, "m.call.invite", &call("call-1", 4000));
     let popup = story.popup(&mark, "Bob", "");
     assert_eq!(popup.hints["category"], "call.incoming");
     let missed = story.popup(&mark, "Missed call from Bob", "");
@@ -194,4 +214,58 @@ fn a_day_with_a_homeserver() {
     wait_until("the badge is off the icon", SOON, || story.desktop.tray_icon_pixels().as_ref() == Some(&icon_at_rest));
     assert!(story.pushbell.history().iter().all(|notice| notice["read"] == true));
     assert_eq!(alice.pushers().len(), 1, "the homeserver still pushes");
+}
+
+#[test]
+fn a_call_that_ends_elsewhere_stops_ringing_here() {
+    let synapse = Synapse::start();
+    let [alice, bob, carol] =
+        [("alice", "Alice"), ("bob", "Bob"), ("carol", "Carol")].map(|(name, shown)| synapse.register(name, shown));
+    let room = bob.create_room(&json!({"is_direct": true, "invite": [alice.id], "preset": "trusted_private_chat"}));
+    alice.join(&room);
+    alice.mark_direct(&room, &bob);
+    let story = Story::start();
+    // A session of its own: Alice's other one is her phone.
+    let password = story.pushbell.home().join("password");
+    std::fs::write(&password, "secret\n").expect("the home is writable");
+    let (homeserver, password) = (format!("http://127.0.0.1:{}", synapse.port), password.display().to_string());
+    let login = ["login", &alice.id, "--homeserver", &homeserver, "--password-file", &password, "--wait", "0"];
+    let login = story.pushbell.command(&login);
+    assert_eq!(login.code, 3, "{login:#?}");
+    let missed_calls = |missed: u64| {
+        story.pushbell.wait_for_status(&format!("{missed} missed calls"), |status| status["missed_calls"] == missed);
+    };
+
+    let text = json!({"msgtype": "m.text", "body": "I call you back"});
+    let over = |call_id: &str| json!({"call_id": call_id, "version": 0});
+    let taken = [("m.call.answer", over("0")), ("m.call.reject", over("1")), ("m.room.message", text)];
+    for (number, (event_type, content)) in taken.iter().enumerate() {
+        let popup = story.rings(&bob, &room, &number.to_string());
+        alice.send_event(&room, event_type, content);
+        wait_until(&format!("{event_type} takes the popup away"), SOON, || {
+            !story.desktop.notifications().open().contains_key(&popup.id())
+        });
+        story.falls_silent();
+        missed_calls(0);
+    }
+
+    let (mark, popup) = (story.mark(), story.rings(&bob, &room, "hung up"));
+    bob.send_event(&room, "m.call.hangup", &over("hung up"));
+    assert_eq!(story.popup(&mark, "Missed call from Bob", "").replaces_id, popup.id());
+    story.falls_silent();
+    missed_calls(1);
+
+    // A call to somebody else.
+    let mark = story.mark();
+    let mut to_carol = call("to carol", 60_000);
+    to_carol["invitee"] = carol.id.clone().into();
+    let event = bob.send_event(&room, "m.call.invite", &to_carol);
+    bob.send(&room, "after the call");
+    story.popup(&mark, "Bob", "after the call");
+    story.sounds(&mark, &story.default);
+    let shown = story.desktop.notifications().all_since(mark.shown);
+    assert!(!shown.iter().any(|popup| popup.summary.contains("call")), "{shown:#?}");
+    missed_calls(1);
+    let notice = story.pushbell.history().into_iter().find(|notice| notice["event_id"] == *event);
+    assert_eq!(notice.expect("it is history")["read"], true);
 }

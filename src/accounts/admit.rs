@@ -1,10 +1,6 @@
 //! Which devices of a push are ours (pure).
 
-use std::{
-    collections::{HashMap, HashSet},
-    hash::{BuildHasher as _, RandomState},
-    sync::Arc,
-};
+use std::{collections::HashSet, hash::BuildHasher as _, sync::Arc};
 
 use serde::Serialize;
 use subtle::ConstantTimeEq as _;
@@ -24,18 +20,6 @@ use crate::push::notify::{Device, Tweaks};
 pub struct Rejected(Vec<String>);
 
 impl Rejected {
-    /// How many they are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The pushkeys, in the push's order, each once.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
@@ -90,66 +74,14 @@ impl Accounts {
         Admission::Decided { accepted, rejected: Rejected(rejected) }
     }
 
+    /// Found by a hash with a random key (`SipHash`): a sender can neither make devices that share one with an account,
+    /// nor learn from the time of a lookup how much of a pushkey was right.
     fn position_of(&self, device: &Device) -> Option<usize> {
-        self.index.candidates(device).iter().copied().find(|position| {
+        let hash = self.hash_key.hash_one((&*device.app_id, &*device.pushkey));
+        self.positions.get(&hash)?.iter().copied().find(|position| {
             let account = &self.known[*position];
             let is_same_key = account.pushkey.as_bytes().ct_eq(device.pushkey.as_bytes());
             bool::from(is_same_key) && account.app_id == device.app_id
         })
-    }
-}
-
-/// Where in the list an account is, by a hash of `app_id` and `pushkey`. The hash has a random key (`SipHash`): a sender
-/// can neither make devices that share one with an account, nor learn from the time of a lookup how much of a pushkey
-/// was right.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Index {
-    key: RandomState,
-    positions: HashMap<u64, Vec<usize>>,
-}
-
-impl Index {
-    pub(super) fn of(accounts: &[Arc<Account>]) -> Self {
-        let mut index = Self::default();
-        for (position, account) in accounts.iter().enumerate() {
-            let hash = index.hash(&account.app_id, &account.pushkey);
-            index.positions.entry(hash).or_default().push(position);
-        }
-        index
-    }
-
-    /// The accounts to compare with the device: none or one, unless two hashes collide.
-    fn candidates(&self, device: &Device) -> &[usize] {
-        self.positions.get(&self.hash(&device.app_id, &device.pushkey)).map_or(&[], Vec::as_slice)
-    }
-
-    fn hash(&self, app_id: &str, pushkey: &str) -> u64 {
-        self.key.hash_one((app_id, pushkey))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::accounts::{MAX_ACCOUNTS, tests::account};
-
-    #[test]
-    fn a_device_is_compared_with_its_own_account_alone() {
-        let list: Vec<_> = (0..MAX_ACCOUNTS).map(|n| account(&format!("a{n}"), "app", &format!("key{n}"))).collect();
-        let accounts = Accounts::of(list.clone());
-        let device = |app_id: &str, pushkey: String| Device {
-            app_id: app_id.to_owned(),
-            pushkey,
-            tweaks: Tweaks::default(),
-            sample: None,
-        };
-        let comparisons = |devices: &[Device]| -> usize {
-            devices.iter().map(|device| accounts.index.candidates(device).len()).sum()
-        };
-        let own: Vec<_> = list.iter().map(|account| device("app", account.pushkey.clone())).collect();
-        assert_eq!(comparisons(&own), MAX_ACCOUNTS);
-        // A 64-bit hash of one of these equals that of an account once in 10^13 runs.
-        let unknown: Vec<_> = (0..16_900).map(|n| device(["app", "other"][n % 2], format!("key{}", 64 + n))).collect();
-        assert_eq!(comparisons(&unknown), 0);
     }
 }

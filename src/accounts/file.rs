@@ -1,7 +1,7 @@
 //! `accounts.toml` on disk: read whole, changed under a lock, replaced atomically.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io,
     path::{Path, PathBuf},
 };
@@ -9,9 +9,8 @@ use std::{
 use super::{
     Account, Accounts, AccountsError,
     format::{self, Damage, Integrity},
-    validate,
 };
-use crate::platform::files;
+use crate::{paths, platform::files};
 
 /// More than this is no file of accounts: 64 of the longest take less.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -36,13 +35,8 @@ impl AccountsFile {
     /// When the file is missing, unreadable or damaged.
     pub fn read(&self) -> Result<Accounts, AccountsError> {
         let path = self.path.clone();
-        let text = match fs::metadata(&self.path) {
-            Ok(metadata) if metadata.len() > MAX_BYTES => {
-                Err(io::Error::other("it is too large for a list of accounts"))
-            }
-            Ok(_) => fs::read_to_string(&self.path),
-            Err(error) => Err(error),
-        };
+        let text = paths::read_bounded(&self.path, MAX_BYTES);
+        let text = text.and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
         let text = match text {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(AccountsError::Missing { path }),
@@ -64,7 +58,7 @@ impl AccountsFile {
     /// as it was.
     pub fn add(&self, account: Account) -> Result<(), AccountsError> {
         self.change(|accounts| {
-            validate::fits_beside(&account, accounts)?;
+            super::check(&account, accounts)?;
             accounts.push(account);
             Ok(())
         })
@@ -83,17 +77,17 @@ impl AccountsFile {
         })
     }
 
-    /// Puts the account in the place of the one of its name, or adds it. On disk when this returns.
+    /// Puts the account in the place of the one of that name, or adds it. On disk when this returns.
     ///
     /// # Errors
     /// As for [`Self::add`].
-    pub fn put(&self, account: Account) -> Result<(), AccountsError> {
+    pub fn replace(&self, name: &str, account: Account) -> Result<(), AccountsError> {
         self.change(|accounts| {
-            let position = accounts.iter().position(|other| other.name == account.name);
+            let position = accounts.iter().position(|other| &*other.name == name);
             if let Some(position) = position {
                 accounts.remove(position);
             }
-            validate::fits_beside(&account, accounts)?;
+            super::check(&account, accounts)?;
             accounts.insert(position.unwrap_or(accounts.len()), account);
             Ok(())
         })

@@ -1,16 +1,16 @@
 //! The text of `accounts.toml` (pure): TOML, and a checksum in the last line.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use toml::{
     Spanned, Value,
     de::{DeTable, Error},
 };
 
-use super::{Account, Accounts, CountsScope, SignIn, validate};
+use super::{Account, Accounts};
 
 const HEADER: &str = "\
 # Pushbell's accounts: the app_id and pushkey of each http pusher that this computer answers to.
@@ -42,23 +42,9 @@ pub(super) enum Integrity {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File<E> {
+struct File<A> {
     version: Option<u8>,
-    account: Option<Vec<E>>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    name: String,
-    app_id: String,
-    pushkey: String,
-    #[serde(default)]
-    counts: CountsScope,
-    #[serde(deserialize_with = "read_time")]
-    created_at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sign_in: Option<SignIn>,
+    account: Option<Vec<A>>,
 }
 
 /// Reads the text of `accounts.toml`.
@@ -69,7 +55,7 @@ pub(super) fn parse(text: &str) -> Result<(Accounts, Integrity), Damage> {
     };
     let start = |error: &Error| error.span().map_or(0, |span| span.start);
     DeTable::parse(text).map_err(|error| damage(start(&error), format!("this is not TOML: {}", error.message())))?;
-    let file: File<Spanned<Entry>> =
+    let file: File<Spanned<Account>> =
         toml::from_str(text).map_err(|error| damage(start(&error), without_values(error.message())))?;
     if file.version.is_some_and(|version| version != 1) {
         return Err(damage(
@@ -84,8 +70,8 @@ pub(super) fn parse(text: &str) -> Result<(Accounts, Integrity), Damage> {
     let mut accounts = Vec::new();
     for entry in file.account.unwrap_or_default() {
         let offset = entry.span().start;
-        let account = entry.into_inner().into();
-        validate::fits_beside(&account, &accounts).map_err(|error| damage(offset, error.to_string()))?;
+        let account = entry.into_inner();
+        super::check(&account, &accounts).map_err(|error| damage(offset, error.to_string()))?;
         accounts.push(account);
     }
     let integrity = integrity(text, accounts.len());
@@ -94,8 +80,7 @@ pub(super) fn parse(text: &str) -> Result<(Accounts, Integrity), Damage> {
 
 /// Writes the text of `accounts.toml`.
 pub(super) fn render(accounts: &[Account]) -> Result<String, toml::ser::Error> {
-    let account = accounts.iter().cloned().map(Entry::from).collect();
-    let body = toml::to_string(&File { version: Some(1), account: Some(account) })?;
+    let body = toml::to_string(&File { version: Some(1), account: Some(accounts.iter().collect()) })?;
     let text = format!("{HEADER}# {}{NUMBER}\n\n{body}\n", accounts.len());
     let checksum = checksum(text.lines());
     Ok(format!("{text}{CHECKSUM}{checksum}\n"))
@@ -133,24 +118,20 @@ fn without_values(message: &str) -> String {
     if message.starts_with("missing field") { message.to_owned() } else { "this is not right".to_owned() }
 }
 
+pub(super) fn write_name<S: Serializer>(name: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(name)
+}
+
+pub(super) fn read_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+    String::deserialize(deserializer).map(Arc::from)
+}
+
 /// A time as we write it (a string) or as people may (TOML's own).
-fn read_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+pub(super) fn read_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
     let text = match Value::deserialize(deserializer)? {
         Value::String(text) => text,
         Value::Datetime(time) => time.to_string(),
         Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Array(_) | Value::Table(_) => String::new(),
     };
     text.parse().map_err(|_| D::Error::custom("no time, expected one with its offset, as in \"2026-11-22T09:30:00Z\""))
-}
-
-impl From<Entry> for Account {
-    fn from(Entry { name, app_id, pushkey, counts, created_at, sign_in }: Entry) -> Self {
-        Self { name: name.into(), app_id, pushkey, counts, created_at, sign_in }
-    }
-}
-
-impl From<Account> for Entry {
-    fn from(Account { name, app_id, pushkey, counts, created_at, sign_in }: Account) -> Self {
-        Self { name: name.as_ref().to_owned(), app_id, pushkey, counts, created_at, sign_in }
-    }
 }

@@ -7,44 +7,58 @@ mod admit;
 mod error;
 mod file;
 mod format;
-mod secret;
-mod sign_in;
 #[cfg(test)]
 mod tests;
-mod validate;
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::{BuildHasher as _, RandomState},
+    path::Path,
+    sync::Arc,
+};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use self::admit::Index;
 pub use self::{
     admit::{Admission, Rejected},
     error::AccountsError,
     file::AccountsFile,
-    secret::new_pushkey,
-    sign_in::{SignIn, SignInMethod},
-    validate::{MAX_ACCOUNTS, MAX_APP_ID_CHARS, MAX_NAME_CHARS, MAX_PUSHKEY_BYTES},
 };
 
-/// The name of the account that a first start makes, for whoever connects first: a sign-in takes it over.
+/// How long a name may be, in characters.
+pub const MAX_NAME_CHARS: usize = 64;
+/// How long an `app_id` may be, in characters (the specification's limit).
+const MAX_APP_ID_CHARS: usize = 64;
+/// How long a `pushkey` may be, in bytes (the specification's limit).
+const MAX_PUSHKEY_BYTES: usize = 512;
+/// How many accounts there may be. More than anybody has, few enough for a menu line and a row in `status` each.
+const MAX_ACCOUNTS: usize = 64;
+
+/// The name of the account that a first start makes; the first sign-in takes it over.
 pub const FIRST_ACCOUNT: &str = "home";
 
 /// One account.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Account {
     /// What people call it: 1 to 64 characters, unique.
+    #[serde(serialize_with = "format::write_name", deserialize_with = "format::read_name")]
     pub name: Arc<str>,
     /// The pusher's `app_id`, at most 64 characters.
     pub app_id: String,
     /// The pusher's `pushkey`, at most 512 bytes. A secret: never logged.
     pub pushkey: String,
     /// What its `counts` stand for.
+    #[serde(default)]
     pub counts: CountsScope,
     /// When it was made.
+    #[serde(deserialize_with = "format::read_time")]
     pub created_at: Timestamp,
     /// Which homeserver session it belongs to; `None`: it was registered by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sign_in: Option<SignIn>,
 }
 
@@ -76,7 +90,9 @@ impl fmt::Debug for Account {
 #[derive(Debug, Clone)]
 pub struct Accounts {
     known: Vec<Arc<Account>>,
-    index: Index,
+    /// Where in `known` accounts are, by a hash of `app_id` and `pushkey` with this key.
+    positions: HashMap<u64, Vec<usize>>,
+    hash_key: RandomState,
     /// Why accounts may be missing from `known`: `accounts.toml` could not be read, or is not as it was written.
     unreadable: Option<Arc<str>>,
 }
@@ -85,7 +101,7 @@ impl Accounts {
     /// No account, and that is certain: every pushkey is rejected.
     #[must_use]
     pub fn empty() -> Self {
-        Self { known: Vec::new(), index: Index::default(), unreadable: None }
+        Self::of(Vec::new())
     }
 
     /// Nothing is known, since `accounts.toml` could not be read: every push is [`Admission::Undecided`].
@@ -129,7 +145,116 @@ impl Accounts {
 
     /// Of accounts that were checked: each is valid, and none clashes with another.
     fn of(list: Vec<Account>) -> Self {
-        let known: Vec<_> = list.into_iter().map(Arc::new).collect();
-        Self { index: Index::of(&known), known, unreadable: None }
+        let hash_key = RandomState::new();
+        let mut positions = HashMap::<_, Vec<_>>::new();
+        for (account, position) in list.iter().zip(0..) {
+            positions.entry(hash_key.hash_one((&*account.app_id, &*account.pushkey))).or_default().push(position);
+        }
+        Self { known: list.into_iter().map(Arc::new).collect(), positions, hash_key, unreadable: None }
     }
+}
+
+/// The session of an account on its homeserver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignIn {
+    /// `@alice:example.org`
+    pub user_id: String,
+    /// The device that signing in made; empty where the homeserver did not say (an access token's).
+    pub device_id: String,
+    /// The homeserver's base address, without a trailing slash.
+    pub homeserver: String,
+    /// How it was signed in, which is how it signs in again and out.
+    pub method: SignInMethod,
+    /// The homeserver sends no content: events are fetched from it.
+    #[serde(default)]
+    pub event_id_only: bool,
+    /// The mark of the installation of Pushbell that has signed in; empty: not known. Another's mark shows that these
+    /// files are a copy, whose session and pusher belong to another computer.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub installation: String,
+    /// What the homeserver calls itself ("Synapse", "tuwunel"); empty: it does not say.
+    pub server: String,
+}
+
+impl SignIn {
+    /// Whether another installation than that of this mark has signed in, as far as both are known.
+    #[must_use]
+    pub fn is_anothers(&self, mark: &str) -> bool {
+        !mark.is_empty() && !self.installation.is_empty() && self.installation != mark
+    }
+
+    /// Whether encrypted messages are read with it. Only a session that was made for Pushbell is an encryption device of its
+    /// own; that of an access token belongs to another client, whose keys nobody else may touch.
+    #[must_use]
+    pub fn reads_encrypted(&self) -> bool {
+        cfg!(feature = "encryption") && self.method.owns_session() && !self.device_id.is_empty()
+    }
+}
+
+/// How an account was signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SignInMethod {
+    /// With a password (`m.login.password`).
+    Password,
+    /// In the browser (`m.login.sso`).
+    Sso,
+    /// By the OAuth 2.0 API.
+    OAuth,
+    /// With an access token that somebody else made: signing out leaves that session alone.
+    Token,
+}
+
+impl SignInMethod {
+    /// Whether the session was made for Pushbell, so that signing out ends it.
+    #[must_use]
+    pub fn owns_session(self) -> bool {
+        self != Self::Token
+    }
+}
+
+/// A fresh pushkey: 256 random bits in base64, 44 characters.
+///
+/// # Errors
+/// When the operating system has no randomness to give.
+pub fn new_pushkey() -> Result<String, getrandom::Error> {
+    let mut bits = [0; 32];
+    getrandom::fill(&mut bits)?;
+    Ok(STANDARD.encode(bits))
+}
+
+/// Whether the account is valid, and may stand beside the others.
+fn check(account: &Account, others: &[Account]) -> Result<(), AccountsError> {
+    let Account { name, app_id, pushkey, .. } = account;
+    let invalid = |problem| Err(AccountsError::Invalid(problem));
+    if !is_name(name) {
+        return invalid(format!("a name is 1 to {MAX_NAME_CHARS} letters, digits or any of - _ . @ :, as in \"work\""));
+    }
+    if app_id.is_empty() || app_id.chars().count() > MAX_APP_ID_CHARS || app_id.chars().any(char::is_control) {
+        return invalid(format!("an app_id is 1 to {MAX_APP_ID_CHARS} printable characters"));
+    }
+    if pushkey.is_empty() || pushkey.len() > MAX_PUSHKEY_BYTES || pushkey.chars().any(char::is_control) {
+        return invalid(format!("a pushkey is 1 to {MAX_PUSHKEY_BYTES} bytes of printable characters"));
+    }
+    let clash = |problem| Err(AccountsError::NotAdded(problem));
+    if others.len() >= MAX_ACCOUNTS {
+        return clash(format!("there are more than {MAX_ACCOUNTS} accounts: remove some"));
+    }
+    if others.iter().any(|other| other.name == *name) {
+        return clash(format!("there is an account \"{name}\" already: names are unique"));
+    }
+    if let Some(other) = others.iter().find(|other| (&other.app_id, &other.pushkey) == (app_id, pushkey)) {
+        return clash(format!(
+            "the account \"{}\" has the same app_id and pushkey: each pair is one account's",
+            other.name
+        ));
+    }
+    Ok(())
+}
+
+/// Names are typed on command lines, and may be user IDs.
+fn is_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_alphanumeric() || "-_.@:".contains(c);
+    (1..=MAX_NAME_CHARS).contains(&name.chars().count()) && name.chars().all(allowed) && !name.starts_with('-')
 }

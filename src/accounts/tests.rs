@@ -53,14 +53,15 @@ fn admitted(accounts: &Accounts, devices: &[(&str, &str)]) -> Option<(Vec<String
 
 fn sign_in() -> impl Strategy<Value = SignIn> {
     let methods = [SignInMethod::Password, SignInMethod::Sso, SignInMethod::OAuth, SignInMethod::Token];
-    let strings = ("@\\PC{1,20}", "\\PC{0,20}", "https?://\\PC{1,20}", "\\PC{0,20}");
+    let strings = ("@\\PC{1,20}", "\\PC{0,20}", "https?://\\PC{1,20}", "\\PC{0,20}", "\\PC{0,20}");
     (strings, prop::sample::select(methods.to_vec()), any::<bool>()).prop_map(
-        |((user_id, device_id, homeserver, server), method, event_id_only)| SignIn {
+        |((user_id, device_id, homeserver, server, installation), method, event_id_only)| SignIn {
             user_id,
             device_id,
             homeserver,
             method,
             event_id_only,
+            installation,
             server,
         },
     )
@@ -233,6 +234,7 @@ fn written() -> String {
         homeserver: "https://b".to_owned(),
         method: SignInMethod::Password,
         event_id_only: true,
+        installation: String::new(),
         server: "Synapse".to_owned(),
     };
     let list = [Account { sign_in: Some(sign_in), ..account("a", "app", "one") }, account("b", "app", "two")];
@@ -329,9 +331,9 @@ fn accounts_are_added_and_removed_in_a_private_file() {
         assert!(matches!(file.add(clash), Err(AccountsError::NotAdded(_))));
     }
     assert!(matches!(file.add(account("", "app", "four")), Err(AccountsError::Invalid(_))));
-    file.put(account("a", "app", "new")).unwrap();
-    file.put(account("z", "app", "last")).unwrap();
-    assert!(matches!(file.put(account("a", "app", "two")), Err(AccountsError::NotAdded(_))));
+    file.replace("a", account("a", "app", "new")).unwrap();
+    file.replace("z", account("z", "app", "last")).unwrap();
+    assert!(matches!(file.replace("a", account("a", "app", "two")), Err(AccountsError::NotAdded(_))));
     let names: Vec<_> = file.read().unwrap().iter().map(|account| account.name.to_string()).collect();
     assert_eq!(names, ["a", "b", "z"]);
     file.remove("z").unwrap();
@@ -355,11 +357,12 @@ fn nothing_is_written_that_could_not_be_read_again() {
         homeserver: "https://b".to_owned(),
         method: SignInMethod::Password,
         event_id_only: false,
+        installation: String::new(),
         server: String::new(),
     };
     let talkative = Account { sign_in: Some(sign_in), ..account("b", "app", "two") };
 
-    assert!(matches!(file.put(talkative), Err(AccountsError::NotAdded(_))));
+    assert!(matches!(file.replace("talkative", talkative), Err(AccountsError::NotAdded(_))));
 
     assert_eq!(file.read().unwrap().iter().len(), 1);
 }

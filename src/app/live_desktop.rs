@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
-    config::{Config, OpenWith, Preview, TrayStyle},
+    config::{Config, OpenWith, TrayStyle},
     desktop::{
         Desktop, DesktopEvent, LauncherCount, OpenTarget, PopupCall,
         tray_view::{Badge, TrayView},
@@ -81,9 +81,12 @@ impl Desktop for LiveDesktop {
     }
 
     fn configure(&mut self, config: &Config) {
-        self.session.watch_screen_lock(config.popup.preview == Preview::Unlocked);
         self.session.watch_color_scheme(config.tray.style == TrayStyle::Symbolic);
         self.player.configure(config.sound.clone());
+    }
+
+    fn watch_screen_lock(&mut self, wanted: bool) {
+        self.session.watch_screen_lock(wanted);
     }
 
     async fn close(self) {

@@ -5,6 +5,7 @@
 //! before the first push comes.
 
 mod autostart;
+mod call_watch;
 mod catching_up;
 mod certificate;
 mod config_file;
@@ -41,15 +42,17 @@ use crate::{
     logging,
     paths::Paths,
     platform::{console, control_socket::ControlListener, main_loop, session::Session, sound_server, watch::FileWatch},
+    resume::ResumeWindow,
     secrets::Secrets,
-    wake::WakeWindow,
 };
 use autostart::AutostartSwitch;
+use call_watch::CallWatch;
 use catching_up::CatchingUp;
 pub(crate) use config_file::write_default_config;
 use listening::Inherited;
 use push_server::PushServer;
 use start::Start;
+pub(crate) use start::retention;
 use supervisor::Supervisor;
 pub(crate) use temporary_endpoint::TemporaryEndpoint;
 
@@ -70,8 +73,8 @@ pub(crate) struct RunOptions {
     pub(crate) log_level: Option<Level>,
 }
 
-/// Runs until the person or the system ends it. Prints, on stdout and once, how to register the account that a first
-/// start makes.
+/// Runs until the person or the system ends it. Prints, on stdout and once pushes are taken, how to register the account
+/// that a first start makes.
 ///
 /// # Errors
 /// When it cannot start.
@@ -140,15 +143,15 @@ impl Worker {
     /// Runs until the program is told to end.
     async fn run(self, start: Start) -> Result<(), Failure> {
         let Self { inherited, instance, log, tray, inbox_changed, desktop_events: (event_sender, desktop) } = self;
-        let Start { paths, config, inbox, icon, is_first_run, config_problem } = start;
+        let Start { paths, config, inbox, icon, welcome, config_problem } = start;
         // Whoever changes a file is noticed or can tell us before it is read. A change that is missed while the program
         // starts would stay so, and the pushkey of an account that was added meanwhile would be rejected.
         let files = FileWatch::new([paths.config.clone(), paths.accounts.clone()]);
         let (control, unreachable) = instance.listen(&paths);
         let unreachable = unreachable.map(|reason| (ProblemKind::ControlSocket, reason));
         let (accounts, accounts_problem) = start::accounts(&paths.accounts);
-        let wake_window = WakeWindow::default();
-        let replayed = wake_window.clone();
+        let resume_window = ResumeWindow::default();
+        let replayed = resume_window.clone();
         let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed, move || replayed.is_open());
         let (mut server, problems) = PushServer::open(intake, &config, &paths.config, inherited).await?;
 
@@ -167,11 +170,14 @@ impl Worker {
             accounts: server.accounts(),
             requests,
             tray: has_tray,
-            wake_window,
+            resume_window,
         });
         let problems = config_problem.into_iter().chain(accounts_problem).chain(problems).chain(unreachable);
-        controller.prepare(server.status(&config), is_first_run, problems).await;
+        controller.prepare(server.status(&config), welcome.is_some(), problems).await;
         server.serve();
+        if let Some(Err(error)) = welcome.map(|welcome| say(&welcome)) {
+            tracing::warn!("the welcome could not be printed: {error}");
+        }
         tracing::info!(listen = ?server.listening.addresses(), "ready");
 
         let (to_controller, controller_commands) = mpsc::channel(WAITING_COMMANDS);
@@ -179,11 +185,13 @@ impl Worker {
         let (tasks, commands) = Tasks::start(controller, inputs, control);
         let secrets = Secrets::new(&paths);
         let settings = supervisor::catching_up_settings(&config);
+        let call_watch = CallWatch::start(inbox.clone(), secrets.clone());
         let catching_up = CatchingUp::start(inbox.clone(), secrets, &server.accounts(), settings, events.clone());
         let derive_missed = config.calls.derive_missed;
         let encryption = Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone());
         let autostart = AutostartSwitch::new(events.clone());
-        let supervisor = Supervisor { paths, config, server, log, events, catching_up, encryption, autostart };
+        let supervisor =
+            Supervisor { paths, config, server, log, events, catching_up, encryption, call_watch, autostart };
         let requests = supervisor::Requests { files, app: app_requests, commands };
         let server = supervisor.run(requests, to_controller).await;
 

@@ -8,11 +8,12 @@ use tokio::sync::Notify;
 use super::config_file;
 use crate::{
     accounts::{Account, Accounts, AccountsFile, CountsScope, FIRST_ACCOUNT, new_pushkey},
+    app_info,
     config::{Config, InForce},
     controller::ProblemKind,
     failure::Failure,
-    identity,
     inbox::{Inbox, Retention},
+    invocation,
     paths::Paths,
     platform::files,
     registration,
@@ -28,14 +29,14 @@ pub(super) struct Start {
     pub(super) inbox: Inbox,
     /// The app icon for popups: a file, or a name that an icon theme may know.
     pub(super) icon: String,
-    /// Nothing was there: the person is welcomed.
-    pub(super) is_first_run: bool,
+    /// Nothing was there: what the person is welcomed with once pushes are taken.
+    pub(super) welcome: Option<String>,
     /// What is wrong with the configuration file, if a copy is in force.
     pub(super) config_problem: Option<(ProblemKind, String)>,
 }
 
 impl Start {
-    /// Opens the inbox; a first start makes an account and says how to register it.
+    /// Opens the inbox; a first start makes an account.
     pub(super) fn prepare(
         paths: Paths,
         in_force: InForce,
@@ -45,34 +46,37 @@ impl Start {
         let InForce { config, text, fault } = in_force;
         AccountsFile::new(&paths.accounts).remove_leftovers();
         // Accounts come before the inbox: accounts that are missing beside an inbox were lost, and must not be made anew.
-        if is_first_run {
-            welcome(&paths, &config)?;
-        }
+        let welcome = is_first_run.then(|| welcome(&paths, &config)).transpose()?;
         let inbox = Inbox::open(&paths.database, retention(&config), Arc::clone(changed))?;
         if let Some(text) = text {
             config_file::keep(&paths, &text);
         }
         let config_problem = fault.map(|fault| (ProblemKind::Configuration, config_file::problem(&paths, &fault)));
         let icon = icon(&paths.icon);
-        Ok(Self { paths, config, inbox, icon, is_first_run, config_problem })
+        Ok(Self { paths, config, inbox, icon, welcome, config_problem })
     }
 }
 
-/// Makes the first account and prints how to register it.
-fn welcome(paths: &Paths, config: &Config) -> Result<(), Failure> {
+/// Makes the first account, and says how to register it.
+fn welcome(paths: &Paths, config: &Config) -> Result<String, Failure> {
     let account = first_account(paths)?;
+    let pushbell = invocation::command();
     let by_hand = if super::is_logged() {
         // A pushkey is never logged.
-        format!("`pushbell account show {FIRST_ACCOUNT}` says how to do it by hand.")
+        format!("`{pushbell} account show {FIRST_ACCOUNT}` says how to do it by hand.")
     } else {
         format!(
             "Or do it by hand, with the account \"{FIRST_ACCOUNT}\" that was made for that. This is what a homeserver must \
              be told:\n\n{}\n\
-             `pushbell account show {FIRST_ACCOUNT}` prints this again, `pushbell test` sends a test push.",
+             `{pushbell} account show {FIRST_ACCOUNT}` prints this again, `{pushbell} test` sends a test push.",
             registration::describe(&account, &config.server.base_url())
         )
     };
-    super::say(&format!("Pushbell is ready. `pushbell login @you:example.org` connects your homeserver.\n\n{by_hand}"))
+    Ok(format!(
+        "Pushbell is ready. `{pushbell} login @you:example.org` connects your homeserver.
+
+{by_hand}"
+    ))
 }
 
 /// Reads the accounts. That they cannot be read is a problem, but does not keep the rest from running.
@@ -83,14 +87,14 @@ pub(super) fn accounts(path: &Path) -> (Accounts, Option<(ProblemKind, String)>)
 }
 
 /// How the configuration says that the inbox is kept.
-pub(super) fn retention(config: &Config) -> Retention {
+pub(crate) fn retention(config: &Config) -> Retention {
     Retention { keep_days: config.history.keep_days, keep_bodies: config.history.keep_bodies }
 }
 
 fn first_account(paths: &Paths) -> Result<Account, Failure> {
     let account = Account {
         name: FIRST_ACCOUNT.into(),
-        app_id: identity::APP_ID.to_owned(),
+        app_id: app_info::APP_ID.to_owned(),
         pushkey: new_pushkey().map_err(|error| Failure::Failed(format!("no random numbers for a pushkey: {error}")))?,
         counts: CountsScope::Account,
         created_at: Timestamp::now(),
@@ -110,7 +114,7 @@ fn icon(path: &Path) -> String {
         Ok(()) => path.display().to_string(),
         Err(error) => {
             tracing::warn!("popups have no icon: {}: {error}", path.display());
-            identity::APP_ID.to_owned()
+            app_info::APP_ID.to_owned()
         }
     }
 }

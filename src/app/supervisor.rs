@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::{
     autostart::AutostartSwitch,
+    call_watch::CallWatch,
     catching_up::{self, CatchingUp},
     certificate::Certificate,
     config_file,
@@ -24,7 +25,7 @@ use crate::{
     controller::{AppRequest, Event, ProblemKind},
     desktop::OpenTarget,
     encryption::Encryption,
-    http_client,
+    http_client, invocation,
     logging::LogLevel,
     paths::Paths,
     platform::{files, termination::termination, watch::FileWatch},
@@ -46,6 +47,7 @@ pub(super) struct Supervisor {
     pub(super) events: mpsc::UnboundedSender<Event>,
     pub(super) catching_up: CatchingUp,
     pub(super) encryption: Encryption,
+    pub(super) call_watch: CallWatch,
     pub(super) autostart: AutostartSwitch,
 }
 
@@ -109,6 +111,8 @@ impl Supervisor {
                         self.catching_up.missing(missing);
                         self.encryption.upkeep();
                     }
+                    Some(AppRequest::LookAtSessions) => self.catching_up.look(),
+                    Some(AppRequest::WatchCalls(calls)) => self.call_watch.watch(calls, &self.server.accounts()),
                     Some(AppRequest::Connect { token }) => self.connect(token),
                     Some(AppRequest::OpenConfiguration { token }) => {
                         self.tell(Event::Open(OpenTarget::File(self.paths.config.clone()), token));
@@ -123,6 +127,7 @@ impl Supervisor {
                         Request::ReloadAutostart => self.autostart.look(),
                         Request::Status
                         | Request::Clear
+                        | Request::ClearAccount { .. }
                         | Request::Pause { .. }
                         | Request::Resume
                         | Request::WaitForPush { .. } => {
@@ -239,7 +244,8 @@ impl Supervisor {
 
     /// Writes down how to connect a homeserver, and opens it.
     fn connect(&self, token: Option<String>) {
-        let text = registration::instructions(&self.server.accounts(), &self.config.server.base_url());
+        let base_url = self.config.server.base_url();
+        let text = registration::instructions(invocation::command(), &self.server.accounts(), &base_url);
         let path = self.paths.data.join("connect.txt");
         match files::replace_private(&path, text.as_bytes()) {
             Ok(()) => self.tell(Event::Open(OpenTarget::File(path), token)),

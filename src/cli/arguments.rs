@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::Level;
 
-use crate::{accounts::CountsScope, identity, sample::Kind};
+use crate::{accounts::CountsScope, app_info, sample::Kind};
 
 const GLOBAL: &str = "Global options";
 
@@ -21,7 +21,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 signed in but no push has come ye
 
 /// A Matrix http pusher's endpoint on the desktop itself: pushes become popups, sounds and a badge in the tray.
 #[derive(Debug, Parser)]
-#[command(name = "pushbell", version = identity::VERSION, after_help = EXAMPLES)]
+#[command(name = "pushbell", version = app_info::VERSION, after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// Use this configuration file
     #[arg(long, global = true, value_name = "FILE", env = "PUSHBELL_CONFIG", hide_env_values = true)]
@@ -145,7 +145,11 @@ pub(super) struct Login {
 #[derive(Debug, Args)]
 pub(super) struct Logout {
     /// The account's name, or its user ID
-    pub(super) name: String,
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(super) name: Option<String>,
+    /// Sign out of every account that is signed in
+    #[arg(long)]
+    pub(super) all: bool,
     /// Forget the session even though its homeserver cannot be told
     #[arg(long)]
     pub(super) anyway: bool,
@@ -180,7 +184,7 @@ pub(super) struct AddAccount {
     /// What to call it, for example "home"
     pub(super) name: String,
     /// The pusher's `app_id`, at most 64 characters
-    #[arg(long, value_name = "APP_ID", default_value = identity::APP_ID)]
+    #[arg(long, value_name = "APP_ID", default_value = app_info::APP_ID)]
     pub(super) app_id: String,
     /// The pusher's pushkey, at most 512 bytes [default: 256 random bits]
     #[arg(long, value_name = "PUSHKEY")]

@@ -139,6 +139,7 @@ mod tests {
             presentation: Presentation::Waiting,
             read: false,
             sample: false,
+            call_state: None,
         }
     }
 

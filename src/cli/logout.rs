@@ -1,13 +1,19 @@
-//! `pushbell logout`: removes the pusher, signs out, forgets the secrets, and the account that the sign-in has made.
+//! `pushbell logout`: removes the pusher, signs out, forgets the secrets and the account that the sign-in has made, and
+//! counts nothing of it as unread any more.
 
-use std::io::Write;
+use std::{io::Write, sync::Arc};
+
+use tokio::runtime::Runtime;
 
 use super::{Context, Failure, account, arguments, login::account_name::is_made_by_login, output, terminal::Terminal};
 use crate::{
-    accounts::{Account, AccountsError, AccountsFile, SignIn},
+    accounts::{Account, Accounts, AccountsError, AccountsFile, SignIn},
+    app,
+    control::{AskError, Instance, InstanceError, Reply, Request, ask},
     encryption,
     homeserver::{HomeserverClient, HomeserverError},
     http_client::DEADLINE,
+    inbox::{Inbox, Read},
     secrets::Secrets,
     session::{self, SessionError, Sessions},
 };
@@ -24,62 +30,148 @@ enum Leave {
 
 pub(super) fn run(context: &Context, asked: &arguments::Logout, out: &mut dyn Write) -> Result<(), Failure> {
     let accounts = context.accounts()?;
-    let is_theirs = |account: &&Account| account.sign_in.as_ref().is_some_and(|it| it.user_id == asked.name);
-    let account = accounts.find(&asked.name).or_else(|| accounts.iter().find(is_theirs));
-    let account = account.ok_or_else(|| AccountsError::NoSuchAccount(asked.name.clone()))?;
-    let name = &*account.name;
-    let Some(sign_in) = &account.sign_in else {
-        return Err(Failure::Failed(format!(
-            "the account \"{name}\" was registered by hand: `pushbell account remove {name}` removes it"
-        )));
-    };
     let terminal = Terminal::find();
     let secrets = Secrets::of_a_command(&context.paths, terminal.is_some());
     let runtime = super::runtime()?;
-    let left = runtime.block_on(async {
-        let leave = leave(account, sign_in, &secrets, out).await?;
+    let logout = Logout { context, anyway: asked.anyway, terminal, secrets, runtime };
+    let ended = match &asked.name {
+        Some(name) => logout.account(find(&accounts, name)?, out),
+        None => logout.all(&accounts, out),
+    };
+    logout.runtime.shutdown_background();
+    ended
+}
+
+fn find<'a>(accounts: &'a Accounts, name: &str) -> Result<&'a Account, Failure> {
+    let is_theirs = |account: &&Account| account.sign_in.as_ref().is_some_and(|it| it.user_id == name);
+    let account = accounts.find(name).or_else(|| accounts.iter().find(is_theirs));
+    Ok(account.ok_or_else(|| AccountsError::NoSuchAccount(name.to_owned()))?)
+}
+
+/// One logout, of one account or all.
+struct Logout<'a> {
+    context: &'a Context,
+    anyway: bool,
+    terminal: Option<Terminal>,
+    secrets: Secrets,
+    runtime: Runtime,
+}
+
+impl Logout<'_> {
+    /// All that are signed in, as far as it is possible.
+    fn all(&self, accounts: &Accounts, out: &mut dyn Write) -> Result<(), Failure> {
+        let signed_in: Vec<_> = accounts.iter().filter(|account| account.sign_in.is_some()).collect();
+        if signed_in.is_empty() {
+            writeln!(out, "No account is signed in.")?;
+            return Ok(());
+        }
+        let mut has_failed = false;
+        for account in signed_in {
+            writeln!(out, "{}", account.name)?;
+            if let Err(failure) = self.account(account, out) {
+                has_failed = true;
+                if let Some(message) = failure.message() {
+                    writeln!(out, "{}", output::harmless(&message))?;
+                }
+            }
+            writeln!(out)?;
+        }
+        if has_failed { Err(Failure::Told(crate::failure::FAILED)) } else { Ok(()) }
+    }
+
+    fn account(&self, account: &Account, out: &mut dyn Write) -> Result<(), Failure> {
+        let name = &*account.name;
+        let Some(sign_in) = &account.sign_in else {
+            return Err(Failure::Failed(format!(
+                "the account \"{name}\" was registered by hand: `pushbell account remove {name}` removes it"
+            )));
+        };
+        let left = self.runtime.block_on(self.sign_out(account, sign_in, out))?;
+        let file = AccountsFile::new(&self.context.paths.accounts);
+        if is_made_by_login(account) {
+            file.remove(name)?;
+            writeln!(out, "Forgot the account \"{name}\" and its access token.")?;
+        } else {
+            // It was there before, and another pusher may have its pushkey.
+            file.replace(name, Account { sign_in: None, ..account.clone() })?;
+            writeln!(
+                out,
+                "Forgot the access token. The account \"{name}\" was there before the login and stays, for pushers that \
+                 are set by hand; `pushbell account remove {name}` removes it."
+            )?;
+        }
+        account::tell_running(self.context)?;
+        self.clear_numbers(name)?;
+        match left {
+            None => Ok(()),
+            Some(step) => {
+                writeln!(out, "\nThis remains to be done: {step}")?;
+                Err(Failure::Told(crate::failure::FAILED))
+            }
+        }
+    }
+
+    /// Takes leave of the homeserver and forgets the secrets. Returns what remains to be done.
+    async fn sign_out(
+        &self,
+        account: &Account,
+        sign_in: &SignIn,
+        out: &mut dyn Write,
+    ) -> Result<Option<String>, Failure> {
+        let leave = leave(account, sign_in, &self.secrets, out).await?;
         if let Leave::NotNow(reason) = &leave
-            && !asked.anyway
+            && !self.anyway
         {
             writeln!(out, "{}: {}.", sign_in.homeserver, output::harmless(reason))?;
             let question = "Forget the session here though its homeserver cannot be told?";
-            let forget = match terminal {
+            let forget = match self.terminal {
                 Some(terminal) => terminal.confirm(out, question, false).await?,
                 None => false,
             };
             if !forget {
                 return Err(Failure::Failed(format!(
-                    "nothing has changed: try again later, or forget it here with `pushbell logout {name} --anyway`"
+                    "nothing has changed: try again later, or forget it here with `pushbell logout {} --anyway`",
+                    account.name
                 )));
             }
         }
-        secrets.forget(sign_in).await?;
-        encryption::forget(&context.paths, &secrets, sign_in).await;
+        self.secrets.forget(sign_in).await?;
+        encryption::forget(&self.context.paths, &self.secrets, sign_in).await;
         Ok(remaining(account, sign_in, &leave))
-    });
-    runtime.shutdown_background();
-    let left = left?;
-    let file = AccountsFile::new(&context.paths.accounts);
-    if is_made_by_login(account) {
-        file.remove(name)?;
-        account::tell_running(context)?;
-        writeln!(out, "Forgot the account \"{name}\" and its access token.")?;
-    } else {
-        // It was there before, and another pusher may have its pushkey.
-        file.put(Account { sign_in: None, ..account.clone() })?;
-        account::tell_running(context)?;
-        writeln!(
-            out,
-            "Forgot the access token. The account \"{name}\" was there before the login and stays, for pushers that are \
-             set by hand; `pushbell account remove {name}` removes it."
-        )?;
     }
-    match left {
-        None => Ok(()),
-        Some(step) => {
-            writeln!(out, "\nThis remains to be done: {step}")?;
-            Err(Failure::Told(crate::failure::FAILED))
+
+    /// Nothing of the account is unread any more: neither in the running program nor in the inbox of one that does not
+    /// run.
+    fn clear_numbers(&self, account: &str) -> Result<(), Failure> {
+        let request = Request::ClearAccount { account: account.to_owned() };
+        let cleared = match ask(&self.context.paths, &request) {
+            Ok(Reply::Failed { reason }) => Err(reason),
+            Ok(Reply::Done | Reply::Status(_) | Reply::Pushed { .. } | Reply::Sample { .. }) => Ok(()),
+            Err(AskError::NotRunning | AskError::Unreachable { .. }) => {
+                self.runtime.block_on(self.clear_in_inbox(account)).map_err(|failure| failure.to_string())
+            }
+            Err(error @ AskError::NoAnswer(_)) => Err(error.to_string()),
+        };
+        cleared.map_err(|reason| {
+            Failure::Failed(format!("signed out, but what was unread in \"{account}\" is still counted: {reason}"))
+        })
+    }
+
+    async fn clear_in_inbox(&self, account: &str) -> Result<(), Failure> {
+        let paths = &self.context.paths;
+        if !paths.database.exists() {
+            return Ok(());
         }
+        let _instance = match Instance::acquire(paths) {
+            Ok(instance) => instance,
+            // It will notice by itself that the account has gone.
+            Err(InstanceError::AlreadyRunning) => return Ok(()),
+            Err(error @ InstanceError::Failed { .. }) => return Err(Failure::Failed(error.to_string())),
+        };
+        let inbox = Inbox::open(&paths.database, app::retention(&self.context.config()?), Arc::default())?;
+        let cleared = inbox.mark_read(Read::Account(account.to_owned())).await;
+        inbox.close().await;
+        Ok(cleared?)
     }
 }
 
@@ -91,6 +183,7 @@ async fn leave(account: &Account, sign_in: &SignIn, secrets: &Secrets, out: &mut
         Ok(signed_in) => signed_in,
         // The homeserver has ended the session itself, and the pusher with it.
         Err(SessionError::Over(_)) => return Ok(Leave::Taken),
+        Err(SessionError::NoToken(_)) => return Ok(Leave::NoToken),
         Err(error) => return Ok(Leave::NotNow(error.to_string())),
     };
     if let Err(error) = remove_pusher(&signed_in.client, account).await {
@@ -156,6 +249,7 @@ mod tests {
                 homeserver: "https://b".to_owned(),
                 method,
                 event_id_only: false,
+                installation: String::new(),
                 server: String::new(),
             };
             let account = Account {

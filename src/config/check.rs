@@ -8,12 +8,8 @@ use std::{
 
 use directories::BaseDirs;
 use hyper::Uri;
-use toml::de::DeValue;
 
-use super::{
-    OpenWith, Timeout, TlsFiles,
-    document::{Value, Wrong},
-};
+use super::{Fault, OpenWith, Timeout, TlsFiles, document::Value};
 use crate::push::notify;
 
 /// Longest time that a popup may be told to stay, in seconds.
@@ -23,12 +19,12 @@ const MOST_DAYS: u32 = 36_500;
 /// What stands for the room, the event and the user in `popup.open`.
 const PLACEHOLDERS: [&str; 3] = ["{room}", "{event}", "{user}"];
 
-pub(super) fn boolean(value: &Value<'_, '_>) -> Result<bool, Wrong> {
+pub(super) fn boolean(value: &Value<'_, '_>) -> Result<bool, Fault> {
     value.get().as_bool().ok_or_else(|| value.wrong("expected true or false"))
 }
 
 /// One of a few words.
-pub(super) fn word<T: Copy>(value: &Value<'_, '_>, words: &[(&str, T)]) -> Result<T, Wrong> {
+pub(super) fn word<T: Copy>(value: &Value<'_, '_>, words: &[(&str, T)]) -> Result<T, Fault> {
     let found = value.get().as_str().and_then(|written| words.iter().find(|(word, _)| *word == written));
     found.map(|(_, meaning)| *meaning).ok_or_else(|| {
         let words: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
@@ -37,7 +33,7 @@ pub(super) fn word<T: Copy>(value: &Value<'_, '_>, words: &[(&str, T)]) -> Resul
 }
 
 /// `server.listen`
-pub(super) fn addresses(value: &Value<'_, '_>) -> Result<Vec<SocketAddr>, Wrong> {
+pub(super) fn addresses(value: &Value<'_, '_>) -> Result<Vec<SocketAddr>, Fault> {
     const EXPECTED: &str = "expected a list of at least one address, such as [\"127.0.0.1:7874\"]";
     let members = value.members().filter(|list| !list.is_empty()).ok_or_else(|| value.wrong(EXPECTED))?;
     let mut addresses = Vec::new();
@@ -55,7 +51,7 @@ pub(super) fn addresses(value: &Value<'_, '_>) -> Result<Vec<SocketAddr>, Wrong>
 }
 
 /// `server.public_url`; empty is none.
-pub(super) fn base_url(value: &Value<'_, '_>) -> Result<Option<String>, Wrong> {
+pub(super) fn base_url(value: &Value<'_, '_>) -> Result<Option<String>, Fault> {
     const EXPECTED: &str = "expected the beginning of an address, such as \"https://push.example.org\"";
     let written = value.get().as_str().ok_or_else(|| value.wrong(EXPECTED))?;
     if written.is_empty() {
@@ -80,7 +76,7 @@ pub(super) fn base_url(value: &Value<'_, '_>) -> Result<Option<String>, Wrong> {
 }
 
 /// `server.extra_paths`
-pub(super) fn paths(value: &Value<'_, '_>) -> Result<Vec<String>, Wrong> {
+pub(super) fn paths(value: &Value<'_, '_>) -> Result<Vec<String>, Fault> {
     const EXPECTED: &str = "expected a path that begins with \"/\", without ?, # and spaces, and not \"/health\"";
     let members = value.members().ok_or_else(|| value.wrong("expected a list of paths, such as [\"/push\"]"))?;
     let path = |member: &Value<'_, '_>| {
@@ -93,7 +89,7 @@ pub(super) fn paths(value: &Value<'_, '_>) -> Result<Vec<String>, Wrong> {
 }
 
 /// `server.tls`
-pub(super) fn tls(value: &Value<'_, '_>) -> Result<Option<TlsFiles>, Wrong> {
+pub(super) fn tls(value: &Value<'_, '_>) -> Result<Option<TlsFiles>, Fault> {
     const EXPECTED: &str =
         "expected both files, such as { certificate = \"/path/fullchain.pem\", key = \"/path/privkey.pem\" }";
     let (mut certificate, mut key) = (None, None);
@@ -118,13 +114,13 @@ pub(super) fn tls(value: &Value<'_, '_>) -> Result<Option<TlsFiles>, Wrong> {
 }
 
 /// `popup.timeout`
-pub(super) fn timeout(value: &Value<'_, '_>) -> Result<Timeout, Wrong> {
+pub(super) fn timeout(value: &Value<'_, '_>) -> Result<Timeout, Fault> {
     match value.get().as_str() {
         Some("default") => return Ok(Timeout::Default),
         Some("never") => return Ok(Timeout::Never),
         Some(_) | None => {}
     }
-    let seconds = number(value.get()).filter(|seconds| *seconds > 0.0 && *seconds <= LONGEST_TIMEOUT);
+    let seconds = number(value).filter(|seconds| *seconds > 0.0 && *seconds <= LONGEST_TIMEOUT);
     let seconds = seconds
         .ok_or_else(|| value.wrong("expected \"default\", \"never\" or a number of seconds above 0 and up to 86400"))?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 86 400 000")]
@@ -133,13 +129,13 @@ pub(super) fn timeout(value: &Value<'_, '_>) -> Result<Timeout, Wrong> {
 }
 
 /// `popup.lines`
-pub(super) fn lines(value: &Value<'_, '_>) -> Result<usize, Wrong> {
-    let lines = value.get().as_integer().and_then(|i| usize::from_str_radix(i.as_str(), i.radix()).ok());
+pub(super) fn lines(value: &Value<'_, '_>) -> Result<usize, Fault> {
+    let lines = whole(value).and_then(|lines| usize::try_from(lines).ok());
     lines.filter(|lines| (1..=10).contains(lines)).ok_or_else(|| value.wrong("expected a whole number from 1 to 10"))
 }
 
 /// `popup.open`
-pub(super) fn open(value: &Value<'_, '_>) -> Result<OpenWith, Wrong> {
+pub(super) fn open(value: &Value<'_, '_>) -> Result<OpenWith, Fault> {
     const EXPECTED: &str = "expected \"matrix\", an address such as \"https://app.element.io/#/room/{room}\", \
                             or a command as a list such as [\"element-desktop\", \"{room}\"]";
     if let Some(members) = value.members() {
@@ -170,7 +166,7 @@ pub(super) fn open(value: &Value<'_, '_>) -> Result<OpenWith, Wrong> {
     Ok(OpenWith::Address(written.to_owned()))
 }
 
-fn known_placeholders(written: &str, value: &Value<'_, '_>) -> Result<(), Wrong> {
+fn known_placeholders(written: &str, value: &Value<'_, '_>) -> Result<(), Fault> {
     for piece in written.split('{').skip(1) {
         let name = piece.split_once('}').map_or("", |(name, _)| name);
         let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
@@ -182,14 +178,14 @@ fn known_placeholders(written: &str, value: &Value<'_, '_>) -> Result<(), Wrong>
 }
 
 /// `sound.volume`
-pub(super) fn volume(value: &Value<'_, '_>) -> Result<f32, Wrong> {
-    let volume = number(value.get()).filter(|volume| (0.0..=1.0).contains(volume));
+pub(super) fn volume(value: &Value<'_, '_>) -> Result<f32, Fault> {
+    let volume = number(value).filter(|volume| (0.0..=1.0).contains(volume));
     #[expect(clippy::cast_possible_truncation, reason = "between 0 and 1")]
     volume.map(|volume| volume as f32).ok_or_else(|| value.wrong("expected a number from 0 to 1"))
 }
 
 /// `sound.directory`; empty is none.
-pub(super) fn directory(value: &Value<'_, '_>) -> Result<Option<PathBuf>, Wrong> {
+pub(super) fn directory(value: &Value<'_, '_>) -> Result<Option<PathBuf>, Fault> {
     if value.get().as_str() == Some("") {
         return Ok(None);
     }
@@ -198,7 +194,7 @@ pub(super) fn directory(value: &Value<'_, '_>) -> Result<Option<PathBuf>, Wrong>
 }
 
 /// `sound.tweaks`
-pub(super) fn sounds(value: &Value<'_, '_>) -> Result<BTreeMap<String, String>, Wrong> {
+pub(super) fn sounds(value: &Value<'_, '_>) -> Result<BTreeMap<String, String>, Fault> {
     const EXPECTED: &str = "expected the name of a sound, such as \"bing\", or the whole path of a file";
     let entries = value.entries().ok_or_else(|| value.wrong("expected a section, [sound.tweaks]"))?;
     let sound = |entry: &Value<'_, '_>| {
@@ -218,8 +214,8 @@ pub(super) fn sounds(value: &Value<'_, '_>) -> Result<BTreeMap<String, String>, 
 }
 
 /// `history.keep_days`
-pub(super) fn days(value: &Value<'_, '_>) -> Result<u32, Wrong> {
-    let days = value.get().as_integer().and_then(|i| u32::from_str_radix(i.as_str(), i.radix()).ok());
+pub(super) fn days(value: &Value<'_, '_>) -> Result<u32, Fault> {
+    let days = whole(value).and_then(|days| u32::try_from(days).ok());
     days.filter(|days| (1..=MOST_DAYS).contains(days))
         .ok_or_else(|| value.wrong("expected a whole number of days from 1 to 36500"))
 }
@@ -232,17 +228,12 @@ fn path(value: &Value<'_, '_>) -> Option<PathBuf> {
     path.is_absolute().then_some(path)
 }
 
-fn number(value: &DeValue<'_>) -> Option<f64> {
-    let number = match value {
-        DeValue::Integer(integer) => {
-            f64::from(i32::try_from(i64::from_str_radix(integer.as_str(), integer.radix()).ok()?).ok()?)
-        }
-        DeValue::Float(float) => float.as_str().parse().ok()?,
-        DeValue::String(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
-            return None;
-        }
-    };
-    Some(number)
+fn whole(value: &Value<'_, '_>) -> Option<i32> {
+    value.get().as_integer().and_then(|integer| i32::from_str_radix(integer.as_str(), integer.radix()).ok())
+}
+
+fn number(value: &Value<'_, '_>) -> Option<f64> {
+    whole(value).map(f64::from).or_else(|| value.get().as_float()?.as_str().parse().ok())
 }
 
 /// "a, b or c"

@@ -17,20 +17,13 @@ const QUOTE_LENGTH: usize = 60;
 const MOST_FAULTS: usize = 20;
 
 /// A parsed text, and what was found wrong with it so far.
+#[derive(Default)]
 pub(super) struct Document<'i> {
     text: &'i str,
     root: DeTable<'i>,
     /// Section and key of each key that was asked for.
     known: Vec<(&'static str, &'static str)>,
-    wrong: Vec<Wrong>,
-}
-
-/// Something wrong, and where.
-pub(super) struct Wrong {
-    /// Where in the text, in bytes.
-    offset: usize,
-    subject: String,
-    reason: String,
+    faults: Vec<Fault>,
 }
 
 /// A value and its full key: "server.listen[1]".
@@ -45,7 +38,7 @@ impl<'i> Document<'i> {
     pub(super) fn parse(text: &'i str) -> Result<Self, Vec<Fault>> {
         let (root, errors) = DeTable::parse_recoverable(text);
         if errors.is_empty() {
-            return Ok(Self { text, root: root.into_inner(), known: Vec::new(), wrong: Vec::new() });
+            return Ok(Self { text, root: root.into_inner(), known: Vec::new(), faults: Vec::new() });
         }
         let mut errors: Vec<(usize, String)> = errors
             .iter()
@@ -67,13 +60,13 @@ impl<'i> Document<'i> {
         section: &'static str,
         key: &'static str,
         default: T,
-        check: impl FnOnce(&Value<'_, 'i>) -> Result<T, Wrong>,
+        check: impl FnOnce(&Value<'_, 'i>) -> Result<T, Fault>,
     ) -> T {
         self.known.push((section, key));
         let Some(DeValue::Table(table)) = self.root.get(section).map(Spanned::get_ref) else { return default };
         let Some(spanned) = table.get(key) else { return default };
-        check(&Value { text: self.text, key: format!("{section}.{key}"), spanned }).unwrap_or_else(|wrong| {
-            self.wrong.push(wrong);
+        check(&Value { text: self.text, key: format!("{section}.{key}"), spanned }).unwrap_or_else(|fault| {
+            self.faults.push(fault);
             default
         })
     }
@@ -86,30 +79,27 @@ impl<'i> Document<'i> {
 
     /// What is wrong, unknown keys included, in the order of the text.
     pub(super) fn finish(self) -> Vec<Fault> {
-        let Self { text, root, known, mut wrong } = self;
+        let Self { text, root, known, mut faults } = self;
+        let mut unknown = Vec::new();
         for (section, value) in &root {
             let name = section.get_ref().as_ref();
             if !known.iter().any(|(known, _)| *known == name) {
-                wrong.push(unknown_key(section.span().start, None, name, &known));
+                unknown.push((section.span().start, None, name));
             } else if let DeValue::Table(table) = value.get_ref() {
-                for key in table.keys().filter(|key| !known.iter().any(|known| *known == (name, key.get_ref()))) {
-                    wrong.push(unknown_key(key.span().start, Some(name), key.get_ref(), &known));
-                }
+                let is_known = |key: &str| known.contains(&(name, key));
+                let keys = table.keys().filter(|key| !is_known(key.get_ref()));
+                unknown.extend(keys.map(|key| (key.span().start, Some(name), key.get_ref().as_ref())));
             } else {
                 let value = Value { text, key: name.to_owned(), spanned: value };
-                wrong.push(value.wrong(format!("expected a section, [{name}] on a line of its own")));
+                faults.push(value.wrong(format!("expected a section, [{name}] on a line of its own")));
             }
         }
-        wrong.sort_by_key(|wrong| wrong.offset);
-        wrong.truncate(MOST_FAULTS);
-        wrong
-            .into_iter()
-            .map(|wrong| Fault {
-                line: line_of(text, wrong.offset),
-                subject: Some(wrong.subject),
-                reason: wrong.reason,
-            })
-            .collect()
+        unknown.sort_by_key(|(offset, ..)| *offset);
+        let unknown = unknown.into_iter().take(MOST_FAULTS);
+        faults.extend(unknown.map(|(offset, section, key)| unknown_key(line_of(text, offset), section, key, &known)));
+        faults.sort_by_key(|fault| fault.line);
+        faults.truncate(MOST_FAULTS);
+        faults
     }
 }
 
@@ -137,7 +127,7 @@ impl<'a, 'i> Value<'a, 'i> {
     }
 
     /// Says that this value is wrong.
-    pub(super) fn wrong(&self, reason: impl Into<String>) -> Wrong {
+    pub(super) fn wrong(&self, reason: impl Into<String>) -> Fault {
         let span = self.spanned.span();
         // A table that has its own header spans that header, which is no value to quote.
         let written = self.text.get(span.clone()).filter(|_| !self.get().is_table()).map(quote);
@@ -145,16 +135,17 @@ impl<'a, 'i> Value<'a, 'i> {
             Some(written) => format!("{} = {written}", self.key),
             None => self.key.clone(),
         };
-        Wrong { offset: span.start, subject, reason: reason.into() }
+        Fault { line: line_of(self.text, span.start), subject: Some(subject), reason: reason.into() }
     }
 }
 
-fn unknown_key(offset: usize, section: Option<&str>, key: &str, known: &[(&'static str, &'static str)]) -> Wrong {
+fn unknown_key(line: usize, section: Option<&str>, key: &str, known: &[(&'static str, &'static str)]) -> Fault {
     let subject = match section {
         Some(section) => format!("{section}.{}", as_key(key)),
         None => as_key(key),
     };
-    Wrong { offset, subject, reason: format!("unknown key, the nearest known one is {}", nearest(section, key, known)) }
+    let reason = format!("unknown key, the nearest known one is {}", nearest(section, key, known));
+    Fault { line, subject: Some(subject), reason }
 }
 
 /// The known key, or for a key outside all sections also the known section, that is most like this one. A key of

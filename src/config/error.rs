@@ -41,9 +41,6 @@ pub enum ReadError {
     /// The system cannot read it.
     #[error("cannot be read: {0}")]
     Io(#[source] io::Error),
-    /// It is longer than any configuration.
-    #[error("longer than {} KiB: this is no configuration of Pushbell", super::MAX_FILE_BYTES / 1024)]
-    TooLong,
     /// It is not UTF-8.
     #[error("line {line} is not UTF-8 text: save the file as UTF-8")]
     NotText {

@@ -3,17 +3,13 @@
 //! A file that was emptied or damaged must not silently change what is in force, so that a listener moves or hidden
 //! texts are shown. While there is a copy, such a file is a fault and the copy is in force.
 
-use std::{
-    fs::{self, File},
-    io::{self, Read},
-    path::Path,
-};
+use std::{fs, path::Path};
 
 use super::{Config, ConfigError, error::ReadError};
-use crate::paths::Paths;
+use crate::paths::{self, Paths};
 
 /// Longest file that is read: no configuration is that long, but a path may name anything.
-pub(super) const MAX_FILE_BYTES: u64 = 256 * 1024;
+const MAX_FILE_BYTES: u64 = 256 * 1024;
 
 /// The configuration that a start takes up.
 #[derive(Debug)]
@@ -78,16 +74,7 @@ fn sets_nothing(text: &str) -> bool {
 }
 
 fn read_text(path: &Path) -> Result<String, ReadError> {
-    // Asked before it is opened: opening a pipe would wait for somebody to write into it.
-    if !path.metadata()?.is_file() {
-        return Err(ReadError::Io(io::Error::other("it is not a file")));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(ReadError::TooLong);
-    }
-    String::from_utf8(bytes).map_err(|error| {
+    String::from_utf8(paths::read_bounded(path, MAX_FILE_BYTES)?).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         ReadError::NotText { line: error.as_bytes()[..good].split(|byte| *byte == b'\n').count() }
     })

@@ -19,10 +19,9 @@ use tracing::Level;
 use document::Document;
 pub use edit::{EditError, with_server};
 pub use error::{ConfigError, Fault, ReadError};
-use file::MAX_FILE_BYTES;
 pub use file::{InForce, copy_of, in_force};
 
-use crate::{address::Scope, identity};
+use crate::{address::Scope, app_info};
 pub use notify_rust::Timeout;
 
 /// The checked configuration.
@@ -87,7 +86,7 @@ pub struct Popup {
 pub enum Preview {
     /// Always.
     Always,
-    /// Not while the screen is locked, nor when nobody can say whether it is.
+    /// Not while the screen is locked, nor when that is unknown.
     Unlocked,
     /// Never.
     Never,
@@ -177,39 +176,37 @@ impl Config {
         file::read(path).map(|(config, _)| config)
     }
 
+    /// Reads every key, each with its default.
     fn read(document: &mut Document<'_>) -> Self {
-        let default = Self::default();
-        let Self { server, popup, sound, tray, calls, history, log } = default;
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, app_info::DEFAULT_PORT));
+        let bing = BTreeMap::from([("bing.wav".to_owned(), "bing".to_owned())]);
         Self {
             server: Server {
-                listen: document.read("server", "listen", server.listen, check::addresses),
-                public_url: document.read("server", "public_url", server.public_url, check::base_url),
-                extra_paths: document.read("server", "extra_paths", server.extra_paths, check::paths),
-                tls: document.read("server", "tls", server.tls, check::tls),
+                listen: document.read("server", "listen", vec![loopback], check::addresses),
+                public_url: document.read("server", "public_url", None, check::base_url),
+                extra_paths: document.read("server", "extra_paths", Vec::new(), check::paths),
+                tls: document.read("server", "tls", None, check::tls),
             },
             popup: Popup {
-                enabled: document.read("popup", "enabled", popup.enabled, check::boolean),
-                preview: document.read("popup", "preview", popup.preview, |value| check::word(value, &PREVIEWS)),
-                timeout: document.read("popup", "timeout", popup.timeout, check::timeout),
-                lines: document.read("popup", "lines", popup.lines, check::lines),
-                open: document.read("popup", "open", popup.open, check::open),
+                enabled: document.read("popup", "enabled", true, check::boolean),
+                preview: document.read("popup", "preview", Preview::Always, |value| check::word(value, &PREVIEWS)),
+                timeout: document.read("popup", "timeout", Timeout::Default, check::timeout),
+                lines: document.read("popup", "lines", 3, check::lines),
+                open: document.read("popup", "open", OpenWith::Matrix, check::open),
             },
             sound: Sound {
-                enabled: document.read("sound", "enabled", sound.enabled, check::boolean),
-                volume: document.read("sound", "volume", sound.volume, check::volume),
-                directory: document.read("sound", "directory", sound.directory, check::directory),
-                tweaks: document.read("sound", "tweaks", sound.tweaks, check::sounds),
+                enabled: document.read("sound", "enabled", true, check::boolean),
+                volume: document.read("sound", "volume", 0.8, check::volume),
+                directory: document.read("sound", "directory", None, check::directory),
+                tweaks: document.read("sound", "tweaks", bing, check::sounds),
             },
-            tray: Tray { style: document.read("tray", "style", tray.style, |value| check::word(value, &STYLES)) },
-            calls: Calls {
-                derive_missed: document
-                    .read("calls", "missed", calls.derive_missed, |value| check::word(value, &MISSED)),
-            },
+            tray: Tray { style: document.read("tray", "style", TrayStyle::Color, |value| check::word(value, &STYLES)) },
+            calls: Calls { derive_missed: document.read("calls", "missed", true, |value| check::word(value, &MISSED)) },
             history: History {
-                keep_days: document.read("history", "keep_days", history.keep_days, check::days),
-                keep_bodies: document.read("history", "keep_bodies", history.keep_bodies, check::boolean),
+                keep_days: document.read("history", "keep_days", 30, check::days),
+                keep_bodies: document.read("history", "keep_bodies", true, check::boolean),
             },
-            log: Log { level: document.read("log", "level", log.level, |value| check::word(value, &LEVELS)) },
+            log: Log { level: document.read("log", "level", Level::INFO, |value| check::word(value, &LEVELS)) },
         }
     }
 }
@@ -229,7 +226,7 @@ impl Server {
         self.public_url.clone().unwrap_or_else(listening)
     }
 
-    /// The addresses where others than this computer can speak plain HTTP, and whoever is on the way can read along.
+    /// The addresses where other computers speak plain HTTP, which can be read on the way.
     #[must_use]
     pub fn in_the_clear(&self) -> Vec<SocketAddr> {
         let exposed = |address: &&SocketAddr| self.tls.is_none() && Scope::of(address.ip()) != Scope::Loopback;
@@ -252,36 +249,12 @@ const LEVELS: [(&str, Level); 5] = [
 impl Default for Config {
     /// What an empty file means; the commented default file says the same.
     fn default() -> Self {
-        Self {
-            server: Server {
-                listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, identity::DEFAULT_PORT))],
-                public_url: None,
-                extra_paths: Vec::new(),
-                tls: None,
-            },
-            popup: Popup {
-                enabled: true,
-                preview: Preview::Always,
-                timeout: Timeout::Default,
-                lines: 3,
-                open: OpenWith::Matrix,
-            },
-            sound: Sound {
-                enabled: true,
-                volume: 0.8,
-                directory: None,
-                tweaks: BTreeMap::from([("bing.wav".to_owned(), "bing".to_owned())]),
-            },
-            tray: Tray { style: TrayStyle::Color },
-            calls: Calls { derive_missed: true },
-            history: History { keep_days: 30, keep_bodies: true },
-            log: Log { level: Level::INFO },
-        }
+        Self::read(&mut Document::default())
     }
 }
 
 /// The commented default configuration, with this build's port.
 #[must_use]
 pub fn default_text() -> String {
-    include_str!("../../config/pushbell.toml").replace("7874", &identity::DEFAULT_PORT.to_string())
+    include_str!("../../config/pushbell.toml").replace("7874", &app_info::DEFAULT_PORT.to_string())
 }

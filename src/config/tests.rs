@@ -267,7 +267,7 @@ fn a_file_that_cannot_be_read_says_why() {
     std::fs::write(&path, b"[popup]\n# \xff\n").unwrap();
     assert_eq!(load(&path), "~/pushbell.toml: line 2 is not UTF-8 text: save the file as UTF-8");
     std::fs::write(&path, vec![b'#'; 300 * 1024]).unwrap();
-    assert_eq!(load(&path), "~/pushbell.toml: longer than 256 KiB: this is no configuration of Pushbell");
+    assert_eq!(load(&path), "~/pushbell.toml: cannot be read: it is longer than 256 KiB");
 }
 
 /// What the documentation shows as TOML can be copied into `pushbell.toml`.

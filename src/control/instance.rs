@@ -1,4 +1,4 @@
-//! One running program for each person: whoever holds the lock.
+//! One running program for each user: the one that holds the lock.
 
 use std::{
     fs::{File, TryLockError},
@@ -24,7 +24,7 @@ pub enum InstanceError {
     /// Another one runs.
     #[error("Pushbell is already running. `pushbell status` says how it is.")]
     AlreadyRunning,
-    /// Nobody can tell.
+    /// The lock cannot be tried.
     #[error("{path}: {source}; Pushbell needs a data directory that it can write to")]
     Failed {
         /// The lock's path.
@@ -42,7 +42,7 @@ impl Instance {
     pub fn acquire(paths: &Paths) -> Result<Self, InstanceError> {
         let failed = |source| InstanceError::Failed { path: paths.lock.display().to_string(), source };
         files::create_private_directory(&paths.data).map_err(failed)?;
-        // On a disk that has become read-only, one that is there is as good.
+        // On a disk that has become read-only, an existing file can be locked too.
         let lock = files::open_private(&paths.lock).or_else(|error| File::open(&paths.lock).map_err(|_| error));
         let lock = lock.map_err(failed)?;
         match lock.try_lock() {

@@ -161,6 +161,7 @@ mod tests {
                 while let Some((request, answer)) = asked.recv().await {
                     let reply = match request {
                         Request::Clear
+                        | Request::ClearAccount { .. }
                         | Request::Resume
                         | Request::Pause { .. }
                         | Request::ReloadAutostart

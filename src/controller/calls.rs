@@ -46,16 +46,19 @@ impl Calls {
         for call in calls {
             let id = call.notice.id;
             let before = self.known.remove(&id);
-            let rang = before.as_ref().is_some_and(|before| before.state == CallState::Ringing);
-            match call.state {
-                CallState::Ringing if before.is_none() && self.looked => {
+            match (before.as_ref().map(|before| before.state), call.state) {
+                (None, CallState::Ringing) if !self.looked => {}
+                // One that was silenced rings again when its caller dials again.
+                (None | Some(CallState::Silenced), CallState::Ringing) => {
                     changes.begun.push((id, call.notice.sound.clone()));
                 }
-                CallState::Missed if rang => changes.ended.push(id),
-                CallState::Ringing | CallState::Missed | CallState::Over => {}
+                (Some(CallState::Ringing), state) if state != CallState::Ringing => changes.ended.push(id),
+                (_, _) => {}
             }
             let left = Duration::try_from(call.deadline.duration_since(wall)).unwrap_or_default().min(LONGEST);
-            let ends_at = before.map_or(now + left, |before| before.ends_at);
+            // A caller who dials again makes it later.
+            let same = before.filter(|before| before.deadline == call.deadline);
+            let ends_at = same.map_or(now + left, |before| before.ends_at);
             known.insert(id, Known { state: call.state, deadline: call.deadline, ends_at });
         }
         for (id, gone) in std::mem::replace(&mut self.known, known) {
@@ -83,13 +86,13 @@ impl Calls {
         self.ringing_ones().map(|(_, call)| call.ends_at).min()
     }
 
-    /// The calls that ring.
+    /// The calls whose deadline is still to come.
     pub(super) fn ringing(&self) -> Vec<NoticeId> {
         self.ringing_ones().map(|(id, _)| *id).collect()
     }
 
     fn ringing_ones(&self) -> impl Iterator<Item = (&NoticeId, &Known)> {
-        self.known.iter().filter(|(_, call)| call.state == CallState::Ringing)
+        self.known.iter().filter(|(_, call)| call.state.is_pending())
     }
 }
 
@@ -122,6 +125,7 @@ mod tests {
             presentation: crate::notice::Presentation::Waiting,
             read: false,
             sample: false,
+            call_state: None,
         };
         Call { notice, call_id: id.to_string(), deadline, state }
     }
@@ -151,6 +155,32 @@ mod tests {
         let old = [call(1, CallState::Ringing, Timestamp::UNIX_EPOCH + 60.seconds())];
         assert_eq!(calls.update(&old, Timestamp::UNIX_EPOCH, Instant::now()).begun, []);
         assert_eq!(calls.ringing(), [NoticeId(1)], "but it is a call until its deadline");
+    }
+
+    #[test]
+    fn a_caller_who_dials_again_makes_a_call_ring_longer() {
+        let (wall, now) = (Timestamp::UNIX_EPOCH, Instant::now());
+        let mut calls = Calls::default();
+        calls.update(&[], wall, now);
+        calls.update(&[call(1, CallState::Ringing, wall + 60.seconds())], wall, now);
+        let later = [call(1, CallState::Ringing, wall + 100.seconds())];
+        let changes = calls.update(&later, wall + 40.seconds(), now + Duration::from_secs(40));
+        assert_eq!(changes, Changes::default(), "it rings on");
+        assert_eq!(calls.next_deadline(), Some(now + Duration::from_secs(100)));
+    }
+
+    #[test]
+    fn a_silenced_call_makes_no_sound_until_its_caller_dials_again() {
+        let (wall, now) = (Timestamp::UNIX_EPOCH, Instant::now());
+        let later = wall + 60.seconds();
+        let mut calls = Calls::default();
+        calls.update(&[], wall, now);
+        calls.update(&[call(1, CallState::Ringing, later)], wall, now);
+        let changes = calls.update(&[call(1, CallState::Silenced, later)], wall, now);
+        assert_eq!((changes.begun, changes.ended), (vec![], vec![NoticeId(1)]));
+        assert_eq!(calls.next_deadline(), Some(now + Duration::from_secs(60)), "it is a call until then");
+        let changes = calls.update(&[call(1, CallState::Ringing, later)], wall, now);
+        assert_eq!((changes.begun, changes.ended), (vec![(NoticeId(1), ring())], vec![]));
     }
 
     #[test]

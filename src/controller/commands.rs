@@ -2,10 +2,10 @@
 
 use super::{Controller, refresh::badge};
 use crate::{
+    app_info,
     control::{AccountStatus, InboxStatus, Reply, Request, Status},
     desktop::{Desktop, ServiceState},
-    identity,
-    inbox::{InboxError, OnScreen, Snapshot, Totals},
+    inbox::{InboxError, OnScreen, Read, Snapshot, Totals},
     present::popup::ProblemKind,
 };
 
@@ -14,6 +14,7 @@ impl<D: Desktop> Controller<D> {
         match request {
             Request::Status => return Reply::Status(Box::new(self.status().await)),
             Request::Clear => self.clear().await,
+            Request::ClearAccount { account } => self.read_now(Read::Account(account)).await,
             Request::Pause { until } => self.pause_until(until).await,
             Request::Resume => self.resume().await,
             // Whoever reads the files has taken these up before they came here; who waits for a push is answered when
@@ -54,7 +55,7 @@ impl<D: Desktop> Controller<D> {
         let badge = badge(&snapshot);
         Status {
             running: true,
-            version: identity::VERSION.into(),
+            version: app_info::VERSION.into(),
             pid: std::process::id(),
             since: self.started_at,
             listen: self.listening.addresses.iter().map(ToString::to_string).collect(),

@@ -64,8 +64,13 @@ impl<D: Desktop> Controller<D> {
                 self.surroundings.sound = state;
             }
             DesktopEvent::Tray(action) => self.tray(action).await,
+            DesktopEvent::MenuOpened => self.request(AppRequest::LookAtSessions),
             DesktopEvent::ScreenLock(locked) => {
+                let was_locked = self.surroundings.screen_locked == Some(true);
                 self.surroundings.screen_locked = locked;
+                if was_locked && locked == Some(false) {
+                    self.request(AppRequest::LookAtSessions);
+                }
                 self.draw_tray();
             }
             DesktopEvent::ColorScheme(dark) => {
@@ -77,7 +82,7 @@ impl<D: Desktop> Controller<D> {
             DesktopEvent::Resumed => {
                 tracing::info!("the computer woke: what homeservers held back is gathered");
                 let now = Instant::now();
-                self.parts.wake_window.open();
+                self.parts.resume_window.open();
                 self.pause = self.pause.map(|pause| pause.after_sleep(Timestamp::now(), now));
                 self.schedule.look_again_at(now + WAKE_GATHER);
                 self.request(AppRequest::CatchUp(Missing::Anywhere));
@@ -259,8 +264,12 @@ impl<D: Desktop> Controller<D> {
         for key in keys.collect::<Vec<_>>() {
             self.screen.withdraw(&key);
         }
-        // Now or never: later it would read what has come meanwhile.
-        if let Err(error) = self.parts.inbox.mark_read(Read::Everything).await {
+        self.read_now(Read::Everything).await;
+    }
+
+    /// Now or never: later it would read what has come meanwhile.
+    pub(super) async fn read_now(&mut self, read: Read) {
+        if let Err(error) = self.parts.inbox.mark_read(read).await {
             return self.inbox_failed(&error);
         }
         self.refresh().await;

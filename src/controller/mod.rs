@@ -34,7 +34,7 @@ use crate::{
     inbox::{Inbox, InboxError, Retention, Snapshot},
     notice::NoticeId,
     present::{RenderOptions, popup::OwnPopup},
-    wake::WakeWindow,
+    resume::ResumeWindow,
 };
 use calls::Calls;
 use desktop_events::{Refusals, Surroundings};
@@ -128,6 +128,10 @@ pub enum AppRequest {
     SetAutostart(bool),
     /// Pushes may be missing: catch up.
     CatchUp(Missing),
+    /// The person is here: look whether the sessions of signed-in accounts are still good.
+    LookAtSessions,
+    /// Watch the rooms of these calls, and of no others.
+    WatchCalls(Vec<RingingCall>),
     /// End.
     Quit,
 }
@@ -142,6 +146,23 @@ pub enum Missing {
         /// Its name.
         account: String,
     },
+}
+
+/// A call that rings for a signed-in account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RingingCall {
+    /// Its notice.
+    pub notice: NoticeId,
+    /// Name of the account.
+    pub account: String,
+    /// `room_id`
+    pub room_id: String,
+    /// `event_id` of the event that began it.
+    pub event_id: String,
+    /// `call_id`, as of [`crate::notice::Call`].
+    pub call_id: String,
+    /// Who calls: `sender`.
+    pub caller: String,
 }
 
 /// What the controller is given.
@@ -161,7 +182,7 @@ pub struct Parts<D> {
     /// Whether there is to be a tray icon at all.
     pub tray: bool,
     /// Opened when the computer wakes: pushes that come then were held back while it slept.
-    pub wake_window: WakeWindow,
+    pub resume_window: ResumeWindow,
 }
 
 /// When the inbox is read.
@@ -216,6 +237,8 @@ pub struct Controller<D> {
     screen: Screen,
     planner: Planner,
     calls: Calls,
+    /// The calls whose rooms are watched.
+    watched: Vec<RingingCall>,
     gathering: Gathering,
     pending: PendingWrites,
     problems: Problems,
@@ -252,6 +275,7 @@ impl<D: Desktop> Controller<D> {
             screen: Screen::default(),
             planner: Planner::new(Instant::now()),
             calls: Calls::default(),
+            watched: Vec::new(),
             gathering: Gathering::new(),
             pending: PendingWrites::default(),
             problems: Problems::default(),
@@ -383,7 +407,7 @@ impl<D: Desktop> Controller<D> {
     }
 
     async fn inbox_changed(&mut self) {
-        if self.schedule.inbox_changed(self.parts.wake_window.is_open(), Instant::now()) {
+        if self.schedule.inbox_changed(self.parts.resume_window.is_open(), Instant::now()) {
             self.refresh().await;
         }
     }
@@ -440,6 +464,14 @@ impl<D: Desktop> Controller<D> {
         if self.parts.accounts.unreadable().is_none() {
             self.pending.set_accounts(self.parts.accounts.iter().map(|account| account.name.to_string()).collect());
         }
+        self.watch_screen_lock();
+    }
+
+    /// Whether the screen is locked decides about texts, and that it is unlocked is when sessions are looked at.
+    fn watch_screen_lock(&mut self) {
+        let is_signed_in = self.parts.accounts.iter().any(|account| account.sign_in.is_some());
+        let hides_text = self.parts.config.popup.preview == Preview::Unlocked;
+        self.parts.desktop.watch_screen_lock(hides_text || is_signed_in);
     }
 
     fn listens(&mut self, listening: Listening) {
@@ -454,6 +486,7 @@ impl<D: Desktop> Controller<D> {
         self.parts.desktop.configure(&config);
         let retention = Retention { keep_days: config.history.keep_days, keep_bodies: config.history.keep_bodies };
         self.parts.config = config;
+        self.watch_screen_lock();
         if let Err(error) = self.parts.inbox.set_retention(retention, Timestamp::now()).await {
             self.inbox_failed(&error);
         }

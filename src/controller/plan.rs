@@ -5,7 +5,7 @@
 //! is told in one summary that changes at most once a second. Rooms with a highlight have a bucket of their own, and
 //! no summary settles more of them than it names. So have calls, which are never part of a summary.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use tokio::time::{Duration, Instant};
 
@@ -29,6 +29,8 @@ const FEW: u64 = 3;
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(1);
 /// A summary that has not changed for so long is history: the next flood begins a new one.
 const SUMMARY_LIFE: Duration = Duration::from_secs(10 * 60);
+/// Rooms that popped up no longer ago than this are part of a flood that follows: all tokens have come back by then.
+const FLOOD_BEGINS_WITHIN: Duration = Duration::from_secs(NEW_POPUPS as u64);
 /// How many highlights a summary names, a line each.
 const NAMED_HIGHLIGHTS: usize = 6;
 
@@ -88,6 +90,8 @@ pub(super) struct Planner {
     calls: TokenBucket,
     /// When a summary was last planned.
     summarised_at: Option<Instant>,
+    /// When rooms popped up lately, and the oldest notice that waited then.
+    popped_up: VecDeque<(Instant, NoticeId)>,
 }
 
 impl Planner {
@@ -98,6 +102,7 @@ impl Planner {
             updates: TokenBucket::new(UPDATES, Duration::from_millis(250), now),
             calls: TokenBucket::new(CALLS, Duration::from_secs(2), now),
             summarised_at: None,
+            popped_up: VecDeque::new(),
         }
     }
 
@@ -109,6 +114,9 @@ impl Planner {
     pub(super) fn plan(&mut self, snapshot: &Snapshot, input: &PlanInput<'_>) -> Plan {
         let now = input.now;
         let mut plan = Plan::default();
+        while self.popped_up.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) > FLOOD_BEGINS_WITHIN) {
+            self.popped_up.pop_front();
+        }
         if input.summary_under_way {
             // It tells of all that waited; what is newer is planned when it has been answered.
             return plan;
@@ -119,7 +127,7 @@ impl Planner {
         let can_summarise = input.under_way.is_empty() && marked.len() <= NAMED_HIGHLIGHTS;
         let is_backlog = input.backlog.is_some_and(|most| snapshot.waiting_rooms > most);
         if is_backlog && can_summarise {
-            return self.summarise(snapshot, &marked, input);
+            return self.summarise(snapshot, snapshot.waiting_from, &marked, input);
         }
         if !is_backlog || marked.len() > NAMED_HIGHLIGHTS {
             spend(&mut self.highlights, marked.iter().map(|waiting| &waiting.room), now, &mut plan);
@@ -146,11 +154,17 @@ impl Planner {
         let new_rooms = new.len() as u64 + unlisted;
         if new_rooms > u64::from(self.new_popups.available(now)) && (new_rooms > FEW || self.in_flood(input)) {
             if can_summarise && plan.steps.is_empty() {
-                return self.summarise(snapshot, &marked, input);
+                let flood = self.popped_up.iter().map(|(_, from)| *from);
+                let from = flood.fold(snapshot.waiting_from, NoticeId::min);
+                return self.summarise(snapshot, from, &marked, input);
             }
             return plan;
         }
+        let other_steps = plan.steps.len();
         spend(&mut self.new_popups, new.iter().map(|waiting| &waiting.room), now, &mut plan);
+        if plan.steps.len() > other_steps {
+            self.popped_up.push_back((now, snapshot.waiting_from));
+        }
         plan
     }
 
@@ -163,14 +177,20 @@ impl Planner {
         self.summarised_at(input).is_some_and(|at| input.now.saturating_duration_since(at) < 5 * SUMMARY_INTERVAL)
     }
 
-    fn summarise(&mut self, snapshot: &Snapshot, marked: &[&WaitingRoom], input: &PlanInput<'_>) -> Plan {
+    fn summarise(
+        &mut self,
+        snapshot: &Snapshot,
+        from: NoticeId,
+        marked: &[&WaitingRoom],
+        input: &PlanInput<'_>,
+    ) -> Plan {
         let now = input.now;
         let last = self.summarised_at(input).filter(|at| now.saturating_duration_since(*at) < SUMMARY_LIFE);
         if let Some(next) = last.map(|at| at + SUMMARY_INTERVAL).filter(|next| now < *next) {
             return Plan { steps: Vec::new(), again_at: Some(next) };
         }
         let open = input.summary.filter(|_| last.is_some());
-        let from = open.map_or(snapshot.waiting_from, |open| open.from.min(snapshot.waiting_from));
+        let from = open.map_or(from, |open| open.from.min(from));
         let highlights = marked.iter().rev().map(|waiting| waiting.room.clone()).collect();
         self.summarised_at = Some(now);
         Plan { steps: vec![Step::Summary { from, up_to: snapshot.waiting_up_to, highlights }], again_at: None }
@@ -303,6 +323,22 @@ mod tests {
         bench.now += Duration::from_secs(1);
         let plan = bench.plan(&more, None);
         assert_eq!(plan.steps, [Step::Summary { from: NoticeId(1), up_to: NoticeId(128), highlights: vec![] }]);
+    }
+
+    #[test]
+    fn a_flood_covers_the_rooms_that_popped_up_as_it_began() {
+        let from = |seconds, backlog| {
+            let mut bench = Bench::new();
+            assert_eq!(bench.plan(&snapshot([waiting(1)]), None).steps, [Step::Room(waiting(1).room)]);
+            bench.now += Duration::from_secs(seconds);
+            match &bench.plan(&snapshot((2..=64).map(waiting)), backlog).steps[..] {
+                [Step::Summary { from, .. }] => from.0,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(from(1, None), 1);
+        assert_eq!(from(60, None), 2, "it had nothing to do with it");
+        assert_eq!(from(1, Some(3)), 2, "a backlog is no flood");
     }
 
     #[test]

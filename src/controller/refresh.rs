@@ -4,7 +4,7 @@ use jiff::{Timestamp, Zoned};
 use tokio::time::Instant;
 
 use super::{
-    AppRequest, Controller, Missing,
+    AppRequest, Controller, Missing, RingingCall,
     gathering::resumed,
     pending_writes::{MUTED, PAUSED_UNTIL},
     plan::{PlanInput, Step},
@@ -83,6 +83,7 @@ impl<D: Desktop> Controller<D> {
         self.snapshot = snapshot;
         self.answer_waiting_for_push();
         self.ring(now);
+        self.watch_calls();
         self.sound();
         let outdated = self.check_screen().await?;
         self.present(outdated, now).await?;
@@ -110,6 +111,29 @@ impl<D: Desktop> Controller<D> {
         changes.ended.into_iter().for_each(|call| self.parts.desktop.stop_ringing(call));
         if !self.is_silent() {
             changes.begun.iter().for_each(|(call, sound)| self.parts.desktop.ring(*call, sound));
+        }
+    }
+
+    /// Has the rooms be watched of calls that ring for signed-in accounts: what ends a call is not pushed.
+    fn watch_calls(&mut self) {
+        let calls = self.snapshot.calls.iter().filter(|call| call.state == CallState::Ringing);
+        let watched: Vec<_> = calls
+            .filter_map(|call| {
+                let notice = &call.notice;
+                self.user_of(notice)?;
+                Some(RingingCall {
+                    notice: notice.id,
+                    account: notice.account.clone(),
+                    room_id: notice.room_id.clone()?,
+                    event_id: notice.event_id.clone()?,
+                    call_id: call.call_id.clone(),
+                    caller: notice.sender.clone()?,
+                })
+            })
+            .collect();
+        if self.watched != watched {
+            self.watched.clone_from(&watched);
+            self.request(AppRequest::WatchCalls(watched));
         }
     }
 
@@ -149,15 +173,19 @@ impl<D: Desktop> Controller<D> {
         on_screen
     }
 
-    /// Withdraws popups of which nothing is unread any more, and finds those whose words are no longer right. The one in
-    /// flight is compared once it is up.
+    /// Withdraws popups of which nothing is unread any more or all is told in the summary, and finds those whose words are
+    /// no longer right. The one in flight is compared once it is up.
     async fn check_screen(&mut self) -> Result<Outdated, InboxError> {
         let mut outdated = Outdated::default();
+        let summary = self.screen.up(&PopupKey::Summary).map(|told| told.about.clone());
         let mut digests = std::mem::take(&mut self.snapshot.rooms).into_iter().map(|(_, digest)| digest);
         for about in self.screen.told().cloned().collect::<Vec<_>>() {
             let key = about.key();
             let is_gone = match about {
-                About::Room { room, show_text, .. } => match digests.next() {
+                About::Room { room, up_to, show_text, .. } => match digests.next() {
+                    Some(Some(digest)) if summary.as_ref().is_some_and(|summary| covers(summary, &digest, up_to)) => {
+                        true
+                    }
                     Some(Some(digest)) => {
                         let popup = self.room_popup(&digest, show_text);
                         if self.is_outdated(&key, &popup) {
@@ -170,7 +198,7 @@ impl<D: Desktop> Controller<D> {
                 },
                 About::Call { call, state, .. } => {
                     let now = self.snapshot.calls.iter().find(|known| known.notice.id == call);
-                    if state == CallState::Ringing && now.is_some_and(|now| now.state != state) {
+                    if state.is_pending() && now.is_some_and(|now| !now.state.is_pending()) {
                         self.screen.drop_waiting(&key, |_| true);
                         outdated.calls.push(call);
                     }
@@ -245,7 +273,7 @@ impl<D: Desktop> Controller<D> {
             &self.snapshot,
             &PlanInput {
                 now,
-                backlog: self.gathering.backlog(self.parts.wake_window.is_open()),
+                backlog: self.gathering.backlog(self.parts.resume_window.is_open()),
                 is_up: &|room| screen.up(&PopupKey::Room(room.clone())).is_some(),
                 outdated: outdated.rooms,
                 under_way: on_their_way.chain(held).collect(),
@@ -272,9 +300,9 @@ impl<D: Desktop> Controller<D> {
     /// The calls whose popup was not shown yet.
     fn calls_to_show(&self) -> impl Iterator<Item = &Call> {
         self.snapshot.calls.iter().filter(|call| match call.state {
-            CallState::Ringing => call.notice.presentation == Presentation::Waiting,
+            CallState::Silenced | CallState::Ringing => call.notice.presentation == Presentation::Waiting,
             CallState::Missed => true,
-            CallState::Over => false,
+            CallState::Over | CallState::PerhapsTaken => false,
         })
     }
 
@@ -351,8 +379,7 @@ impl<D: Desktop> Controller<D> {
     ) -> Popup {
         let options = RenderOptions { show_text: summary.show_text, ..self.options() };
         let named = named.filter_map(|digest| digest?.highlight.as_ref());
-        let named: Vec<_> =
-            named.map(|notice| present::menu_line(notice, None, self.user_of(notice), options)).collect();
+        let named: Vec<_> = named.map(|notice| present::menu_line(notice, self.user_of(notice), options)).collect();
         let mut popup = present::summary_popup(tally.notices, tally.invites, tally.rooms, &named, options);
         if summary.is_cut_short {
             popup.text = format!("There were more than are read back.\n{}", popup.text);
@@ -366,8 +393,7 @@ impl<D: Desktop> Controller<D> {
     }
 
     pub(super) fn menu_line(&self, notice: &Notice) -> String {
-        let call = self.snapshot.calls.iter().find(|call| call.notice.id == notice.id).map(|call| call.state);
-        present::menu_line(notice, call, self.user_of(notice), self.options())
+        present::menu_line(notice, self.user_of(notice), self.options())
     }
 
     pub(super) fn draw_tray(&mut self) {
@@ -387,6 +413,16 @@ impl<D: Desktop> Controller<D> {
             time_zone: now.time_zone().clone(),
         });
         self.parts.desktop.set_tray(view);
+    }
+}
+
+/// Whether a summary tells all that the popup of a room tells, up to this notice. No mention is folded away.
+fn covers(summary: &About, digest: &RoomDigest, up_to: NoticeId) -> bool {
+    match summary {
+        About::Summary(Summary { from, up_to: last, .. }) => {
+            *from <= digest.oldest && up_to <= *last && digest.highlight.is_none()
+        }
+        About::Room { .. } | About::Call { .. } | About::Own(_) => false,
     }
 }
 

@@ -42,9 +42,9 @@ pub fn opening(target: &OpenTarget, with: &OpenWith) -> Result<Opening, String> 
     let ids = match target {
         OpenTarget::File(path) => return Ok(Opening::File(path.clone())),
         OpenTarget::Room { room_id, event_id, user } => Ids {
-            room: Some(room_id.as_str()).filter(|id| is_room(id)),
-            event: event_id.as_deref().filter(|id| is_event(id)),
-            user: user.as_deref().filter(|id| is_user(id)),
+            room: Some(room_id.as_str()).filter(|id| is_id(id, '!')),
+            event: event_id.as_deref().filter(|id| is_id(id, '$')),
+            user: user.as_deref().filter(|id| is_id(id, '@') && server_name(id).is_some()),
         },
     };
     match with {
@@ -116,18 +116,6 @@ fn fill_in(template: &str, ids: &Ids<'_>, encode: &dyn Fn(&str) -> String) -> Re
         };
     }
     Ok(filled + rest)
-}
-
-fn is_room(id: &str) -> bool {
-    is_id(id, '!')
-}
-
-fn is_event(id: &str) -> bool {
-    is_id(id, '$')
-}
-
-fn is_user(id: &str) -> bool {
-    is_id(id, '@') && server_name(id).is_some()
 }
 
 fn is_id(id: &str, sigil: char) -> bool {

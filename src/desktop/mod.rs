@@ -37,6 +37,8 @@ pub trait Desktop: Send {
     fn close(self) -> impl Future<Output = ()> + Send;
     /// New settings.
     fn configure(&mut self, config: &Config);
+    /// Reports [`DesktopEvent::ScreenLock`] from now on, or no longer.
+    fn watch_screen_lock(&mut self, wanted: bool);
 }
 
 /// A call to the notification service, which gives each popup an id.
@@ -130,7 +132,9 @@ pub enum DesktopEvent {
     Sound(ServiceState),
     /// The person used the tray.
     Tray(tray_view::TrayAction),
-    /// Whether the screen is locked; `None` when nobody can say.
+    /// The person opens the tray's menu.
+    MenuOpened,
+    /// Whether the screen is locked; `None` when unknown.
     ScreenLock(Option<bool>),
     /// The session's services can be reached again, after they could not.
     SessionReturned,

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
-use crate::{config::TrayStyle, identity, notice::NoticeId, present::counts_sentence};
+use crate::{app_info, config::TrayStyle, notice::NoticeId, present::counts_sentence, push::text};
 
 /// How many of the newest notices the menu offers.
 pub const NEWEST_IN_MENU: usize = 5;
@@ -23,7 +23,7 @@ pub struct TrayState {
     pub connected: bool,
     /// `tray.style`.
     pub style: TrayStyle,
-    /// Whether the panel is dark; `None` when nobody can say.
+    /// Whether the panel is dark; `None` when unknown.
     pub dark_panel: Option<bool>,
     /// Whether the desktop starts Pushbell; `None` where that cannot be told.
     pub autostart: Option<bool>,
@@ -62,7 +62,7 @@ pub struct TrayView {
     pub paused: bool,
     /// How it is drawn.
     pub style: TrayStyle,
-    /// Whether the panel is dark, for the symbolic style; `None` when nobody can say.
+    /// Whether the panel is dark, for the symbolic style; `None` when unknown.
     pub dark_panel: Option<bool>,
     /// Tooltip and accessible title: "Pushbell: 3 unread, 1 missed call".
     pub tooltip: String,
@@ -76,7 +76,7 @@ impl TrayView {
     pub fn new(state: &TrayState) -> Self {
         let counts = counts_sentence(state.badge.unread, state.badge.missed_calls);
         let until = state.paused_until.map(|until| until_words(until, state.now, &state.time_zone));
-        let mut tooltip = format!("{}: {counts}", identity::APP_NAME);
+        let mut tooltip = format!("{}: {counts}", app_info::APP_NAME);
         if let Some(until) = &until {
             tooltip = format!("{tooltip}, paused until {until}");
         }
@@ -93,7 +93,7 @@ impl TrayView {
 
 fn menu(state: &TrayState, counts: &str, paused_until: Option<&str>) -> Vec<MenuEntry> {
     let item = |label: &str, action| MenuEntry::Item { label: label.to_owned(), action };
-    let mut menu = vec![MenuEntry::Label(sentence(counts))];
+    let mut menu = vec![MenuEntry::Label(text::capitalized(counts))];
     menu.extend(state.newest.iter().take(NEWEST_IN_MENU).map(|notice| {
         let label = if notice.is_unread { format!("• {}", notice.line) } else { notice.line.clone() };
         item(&label, TrayAction::OpenNotice(notice.id))
@@ -131,12 +131,6 @@ fn menu(state: &TrayState, counts: &str, paused_until: Option<&str>) -> Vec<Menu
     menu.push(MenuEntry::Separator);
     menu.push(item("Quit", TrayAction::Quit));
     menu
-}
-
-/// With a capital to begin with.
-fn sentence(words: &str) -> String {
-    let mut characters = words.chars();
-    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
 /// "08:00" within a day from now, else with its date.

@@ -40,7 +40,7 @@ pub async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
     let (settings_of_sound, sounds) = (config.sound.clone(), paths.sounds.clone());
     let (seen, device, faults, starting, storage, ways) = tokio::join!(
         timeout(DEADLINE, probe::surroundings()),
-        with_deadline(DEADLINE, || sound::find_device(probe::has_sound_card())),
+        with_deadline(DEADLINE, sound::find_device),
         with_deadline(DEADLINE, move || sound::faults(&settings_of_sound, &sounds, true)),
         with_deadline(DEADLINE, autostart::status),
         storage::check(paths, &accounts),

@@ -25,7 +25,7 @@ use crate::{
     homeserver::{BaseUrl, HomeserverKind},
 };
 
-/// Looks at the way from the homeserver to us after no push has come, as far as it can be seen from here. What is proven
+/// Looks at the way from the homeserver to us after a pusher was set and no push has come, as far as it can be seen from here. What is proven
 /// comes first, then the likeliest cause. Takes at most some seconds. `server`: the configuration of an endpoint that
 /// runs.
 pub async fn explain(
@@ -36,7 +36,7 @@ pub async fn explain(
 ) -> Vec<Finding> {
     let (url, listen) = (pusher_url.to_owned(), server.listen.clone());
     let end = LocalEnd { url, listen, tls: server.tls.is_some(), runs: true };
-    examine(&end, Some(homeserver), kind, Pushed::Never).await
+    examine(&end, Some(homeserver), kind, Pushed::Awaited).await
 }
 
 /// Our end of the way.
@@ -57,6 +57,8 @@ pub(super) struct LocalEnd {
 pub(super) enum Pushed {
     /// No push has come yet.
     Never,
+    /// The same, and the pusher was set a moment ago: the homeserver does not wait to try again.
+    Awaited,
     /// The last one came then.
     At(Timestamp),
     /// It is not asked: an account that was registered by hand may not be registered at all.

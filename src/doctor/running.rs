@@ -10,9 +10,9 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::{Finding, Verdict, reach::LocalEnd, with_deadline, words};
 use crate::{
+    app_info,
     config::Config,
     control::{self, AccountStatus, AskError, Reply, Request, Status},
-    identity,
     paths::Paths,
 };
 
@@ -72,10 +72,10 @@ pub(super) fn check(running: &Running, paths: &Paths, config: &Config) -> Vec<Fi
         Running::Yes(status) => {
             let Status { version, pid, paused_until, listen, .. } = &**status;
             let says = format!("version {} runs (process {pid})", words(version));
-            let mut findings = vec![if version == identity::VERSION {
+            let mut findings = vec![if version == app_info::VERSION {
                 Finding::good(PART, says)
             } else {
-                Finding::warning(PART, format!("{says}, and this is {}", identity::VERSION))
+                Finding::warning(PART, format!("{says}, and this is {}", app_info::VERSION))
                     .advise("Quit the running one and start it again")
             }];
             if let Some(until) = paused_until {
@@ -188,7 +188,7 @@ mod tests {
         let works = ServiceState { available: true, reason: None };
         Status {
             running: true,
-            version: identity::VERSION.to_owned(),
+            version: app_info::VERSION.to_owned(),
             pid: 1,
             since: Timestamp::UNIX_EPOCH,
             listen: vec!["127.0.0.1:7".to_owned()],

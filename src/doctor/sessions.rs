@@ -105,9 +105,9 @@ async fn session(check: &AccountCheck, sign_in: &SignIn, homeserver: &BaseUrl, t
     let (who, pushers) = tokio::join!(client.whoami(), client.pushers());
     let is_ours =
         |pusher: &ListedPusher| pusher.app_id == check.account.app_id && pusher.pushkey == check.account.pushkey;
-    let url = pushers.map(|pushers| pushers.into_iter().find(is_ours).map(|pusher| pusher.url));
-    told.clone_from(url.as_ref().map_or(&None, |url| url));
-    judge(check, sign_in, &tokens, who.map(|(user, _)| user), url)
+    let pusher = pushers.map(|pushers| pushers.into_iter().find(is_ours));
+    *told = pusher.as_ref().ok().and_then(|pusher| Some(pusher.as_ref()?.data.url.clone()));
+    judge(check, sign_in, &tokens, who.map(|(user, _)| user), pusher)
 }
 
 /// What to do about a token that a keyring has, or had.
@@ -118,13 +118,13 @@ fn out_of_reach(sign_in: &SignIn) -> String {
     )
 }
 
-/// From what the homeserver says to a finding (pure). `url`: that of our pusher; `None`: there is none.
+/// From what the homeserver says to a finding (pure). `pusher`: ours; `None`: there is none.
 fn judge(
     check: &AccountCheck,
     sign_in: &SignIn,
     tokens: &Tokens,
     who: Result<UserId, HomeserverError>,
-    url: Result<Option<String>, HomeserverError>,
+    pusher: Result<Option<ListedPusher>, HomeserverError>,
 ) -> Finding {
     let AccountCheck { account, end, is_url_chosen, last_push, .. } = check;
     let name = words(&account.name);
@@ -132,12 +132,24 @@ fn judge(
     let fault = |says: String| Finding::fault(PART, format!("{name}: {says}"));
     let who = match who {
         Ok(who) => who,
-        Err(error) if error.is_unknown_token() && tokens.refresh_token.is_some() => {
+        // By OAuth a homeserver tells an expired token from that of a session that has ended no more.
+        Err(error)
+            if error.is_unknown_token()
+                && tokens.refresh_token.is_some()
+                && (error.is_soft_logout() || tokens.oauth.is_some()) =>
+        {
             let says = format!("{name}: the access token of {user} has expired, and is renewed when it is next needed");
             return Finding::warning(PART, says);
         }
+        Err(error) if error.is_soft_logout() => {
+            let says = format!(
+                "{user} is signed out: its access token has expired; pushes still come, but what is missed is not fetched"
+            );
+            return again(fault(says), sign_in);
+        }
         Err(error) if error.is_unknown_token() => {
-            let says = format!("{user} is signed out: the homeserver does not take its access token any more");
+            let says =
+                format!("{user} is signed out: the homeserver has ended the session, and new messages no longer come");
             return again(fault(says), sign_in);
         }
         Err(error) => {
@@ -149,16 +161,21 @@ fn judge(
         return again(fault(format!("its access token is not that of {user}")), sign_in);
     }
     let restart = "Restart Pushbell, which sets its pusher again; if that does not help, sign in again";
-    let url = match url {
-        Ok(Some(url)) => url,
+    let pusher = match pusher {
+        Ok(Some(pusher)) => pusher,
         Ok(None) => {
             let says = format!("the homeserver of {user} has no pusher for this desktop any more");
             return again(fault(says), sign_in).advise(restart);
         }
         Err(error) => return fault(format!("the homeserver does not say whom it pushes to: {}", words(error))),
     };
-    if *is_url_chosen && url != end.url {
-        let says = format!("the homeserver pushes to {}, not to server.public_url", words(&url));
+    if !pusher.is_enabled() {
+        let says = format!("{name}: the pusher of {user} was switched off in another client: nothing comes here");
+        let advice = "Switch notifications for this session on again in that client's settings, or sign in again";
+        return again(Finding::warning(PART, says), sign_in).advise(advice);
+    }
+    if *is_url_chosen && pusher.data.url != end.url {
+        let says = format!("the homeserver pushes to {}, not to server.public_url", words(&pusher.data.url));
         return again(fault(says), sign_in).advise(restart);
     }
     let last = match last_push {
@@ -186,12 +203,13 @@ mod tests {
 
     const OURS: &str = "https://push.example.org/_matrix/push/v1/notify";
 
-    fn unknown_token() -> HomeserverError {
+    fn unknown_token(soft_logout: bool) -> HomeserverError {
         HomeserverError::Refused(Box::new(Refusal {
             path: "/whoami".to_owned(),
             status: StatusCode::UNAUTHORIZED,
             errcode: "M_UNKNOWN_TOKEN".to_owned(),
             error: String::new(),
+            soft_logout,
             retry_after: None,
         }))
     }
@@ -203,6 +221,7 @@ mod tests {
             homeserver: "https://hs".to_owned(),
             method: SignInMethod::Password,
             event_id_only: false,
+            installation: String::new(),
             server: "Synapse".to_owned(),
         }
     }
@@ -248,32 +267,43 @@ mod tests {
             check: &AccountCheck,
             refresh_token: Option<&str>,
             who: Result<UserId, HomeserverError>,
-            url: Result<Option<&str>, HomeserverError>,
+            pusher: Result<Option<ListedPusher>, HomeserverError>,
             (verdict, words, signs_in_again): (Verdict, &str, bool),
         ) {
             let refresh_token = refresh_token.map(str::to_owned);
             let tokens = Tokens { access_token: "token".to_owned(), refresh_token, expires_at: None, oauth: None };
-            let found = judge(check, &alice(), &tokens, who, url.map(|url| url.map(str::to_owned)));
+            let found = judge(check, &alice(), &tokens, who, pusher);
             assert!(found.verdict == verdict && found.says.contains(words), "{found:#?}");
             assert_eq!(found.paste.is_some_and(|paste| paste == "pushbell login @alice:hs"), signs_in_again);
         }
         let who = || Ok(UserId::parse("@alice:hs").unwrap());
         let (any, chosen) = (check_of(false), check_of(true));
-        let elsewhere = Some("https://elsewhere.example/_matrix/push/v1/notify");
-        check(&any, None, who(), Ok(Some(OURS)), (Good, "home: @alice:hs is signed in and has its pusher", false));
-        check(&any, None, who(), Ok(elsewhere), (Good, "no push has come yet", false));
-        check(&chosen, None, who(), Ok(elsewhere), (Fault, "not to server.public_url", true));
+        let pusher = |url: &str| ListedPusher {
+            data: crate::homeserver::PusherData { url: url.to_owned(), ..crate::homeserver::PusherData::default() },
+            ..ListedPusher::default()
+        };
+        let (ours, elsewhere) =
+            (Ok(Some(pusher(OURS))), Ok(Some(pusher("https://elsewhere.example/_matrix/push/v1/notify"))));
+        let off = Ok(Some(ListedPusher { enabled: Some(false), ..pusher(OURS) }));
+        check(&any, None, who(), ours.clone(), (Good, "home: @alice:hs is signed in and has its pusher", false));
+        check(&any, None, who(), elsewhere.clone(), (Good, "no push has come yet", false));
+        check(&chosen, None, who(), elsewhere, (Fault, "not to server.public_url", true));
         check(&any, None, who(), Ok(None), (Fault, "has no pusher for this desktop", true));
-        check(&any, None, who(), Err(unknown_token()), (Fault, "does not say whom it pushes to", false));
+        check(&any, None, who(), Err(unknown_token(false)), (Fault, "does not say whom it pushes to", false));
+        check(&any, None, Ok(UserId::parse("@bob:hs").unwrap()), ours, (Fault, "not that of @alice:hs", true));
+        check(&any, None, who(), off, (Warning, "was switched off in another client", true));
+        let over = (Fault, "has ended the session, and new messages no longer come", true);
+        check(&any, None, Err(unknown_token(false)), Err(unknown_token(false)), over);
+        check(&any, Some("refresh"), Err(unknown_token(false)), Ok(None), over);
+        let expired = (Fault, "has expired; pushes still come", true);
+        check(&any, None, Err(unknown_token(true)), Err(unknown_token(true)), expired);
         check(
             &any,
-            None,
-            Ok(UserId::parse("@bob:hs").unwrap()),
-            Ok(Some(OURS)),
-            (Fault, "not that of @alice:hs", true),
+            Some("refresh"),
+            Err(unknown_token(true)),
+            Ok(None),
+            (Warning, "has expired, and is renewed", false),
         );
-        check(&any, None, Err(unknown_token()), Err(unknown_token()), (Fault, "is signed out", true));
-        check(&any, Some("refresh"), Err(unknown_token()), Ok(None), (Warning, "has expired, and is renewed", false));
         let odd = HomeserverError::Unexpected { path: "/whoami".to_owned(), missing: "user_id" };
         check(&any, Some("refresh"), Err(odd), Ok(None), (Fault, "cannot be asked", false));
     }

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use super::error::EncryptionError;
 use crate::{
     accounts::SignIn,
-    homeserver::client::AnswerKind,
+    homeserver::{HomeserverError, client::AnswerKind},
     session::{Sessions, SignedIn},
 };
 
@@ -48,7 +48,7 @@ impl Api {
         };
         match ask(&signed_in, body.clone()).await {
             Err(error) if error.is_unknown_token() => {
-                let renewed = self.renew(&signed_in).await?;
+                let renewed = self.renew(&signed_in, &error).await?;
                 Ok(ask(&renewed, body).await?)
             }
             answered => Ok(answered?),
@@ -93,12 +93,12 @@ impl Api {
         Ok(Arc::clone(signed_in.insert(opened)))
     }
 
-    async fn renew(&self, old: &Arc<SignedIn>) -> Result<Arc<SignedIn>, EncryptionError> {
+    async fn renew(&self, old: &Arc<SignedIn>, refusal: &HomeserverError) -> Result<Arc<SignedIn>, EncryptionError> {
         let mut signed_in = self.signed_in.lock().await;
         if let Some(newer) = signed_in.as_ref().filter(|now| !Arc::ptr_eq(now, old)) {
             return Ok(Arc::clone(newer));
         }
-        let renewed = Arc::new(self.sessions.renew(&self.sign_in, old).await?);
+        let renewed = Arc::new(self.sessions.renew(&self.sign_in, old, refusal).await?);
         Ok(Arc::clone(signed_in.insert(renewed)))
     }
 }

@@ -47,7 +47,10 @@ impl EncryptionError {
     pub(super) fn is_final(&self) -> bool {
         matches!(
             self,
-            Self::ForeignDevice(_) | Self::KeyLost(_) | Self::Outdated(_) | Self::Session(SessionError::Over(_))
+            Self::ForeignDevice(_)
+                | Self::KeyLost(_)
+                | Self::Outdated(_)
+                | Self::Session(SessionError::Over(_) | SessionError::NoToken(_))
         )
     }
 

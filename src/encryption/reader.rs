@@ -252,7 +252,8 @@ impl Reader {
         let Plain { event_type, content, message, .. } = plain;
         let decrypted = Decrypted { event_type, content: content.get().to_owned(), message, verdict };
         let derive_missed_calls = self.shared.derive_missed_calls.load(Relaxed);
-        self.shared.inbox.add_decrypted(notice.notice, decrypted, derive_missed_calls).await?;
+        let user_id = self.sign_in.user_id.clone();
+        self.shared.inbox.add_decrypted(notice.notice, decrypted, user_id, derive_missed_calls).await?;
         self.missing.remove(&notice.notice);
         Ok(false)
     }

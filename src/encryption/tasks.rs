@@ -134,8 +134,13 @@ impl Tasks {
 
     async fn take_accounts(&mut self, accounts: &Accounts) {
         let mut before = std::mem::take(&mut self.readers);
+        let installation = self.shared.secrets.installation_mark();
         for account in accounts.iter() {
             let Some(sign_in) = account.sign_in.clone().filter(SignIn::reads_encrypted) else { continue };
+            // The keys of a copy are those of another computer, which goes on using them.
+            if sign_in.is_anothers(&installation) {
+                continue;
+            }
             let same = before.remove(&account.name).filter(|reading| reading.sign_in == sign_in);
             let reading = same.inspect(|reading| drop(reading.wakes.send(Wake::Upkeep)));
             let reading = reading.unwrap_or_else(|| self.begin(&account.name, sign_in));

@@ -24,8 +24,8 @@ pub(crate) enum AnswerKind {
     Pushers,
     /// One event: at most 64 KiB, and what the homeserver adds to it.
     Event,
-    /// A page of notifications.
-    Notifications,
+    /// A page of notifications or of a room's events.
+    Page,
     /// Devices and keys of users, to-device messages, members of a room, push rules.
     Keys,
 }
@@ -35,8 +35,8 @@ impl AnswerKind {
         match self {
             Self::Small => MAX_ANSWER_BYTES,
             Self::Pushers | Self::Event => 256 * 1024,
-            // Reading back asks for fewer at a time where a page does not fit.
-            Self::Notifications => 1024 * 1024,
+            // Fewer are asked for where a page does not fit.
+            Self::Page => 1024 * 1024,
             // A hundred to-device messages at once; a room's members with their names.
             Self::Keys => 8 * 1024 * 1024,
         }
@@ -135,6 +135,8 @@ pub struct Refusal {
     pub errcode: String,
     /// The homeserver's own words, harmless to print; may be empty.
     pub error: String,
+    /// With `M_UNKNOWN_TOKEN`: the token has expired, but its session goes on (specification, "Soft logout").
+    pub soft_logout: bool,
     /// How long to wait before asking again (`M_LIMIT_EXCEEDED`, `Retry-After`).
     pub retry_after: Option<Duration>,
 }
@@ -148,6 +150,12 @@ impl HomeserverError {
     #[must_use]
     pub fn is_unknown_token(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.errcode == "M_UNKNOWN_TOKEN")
+    }
+
+    /// Whether the session of an unknown token goes on.
+    #[must_use]
+    pub fn is_soft_logout(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.soft_logout)
     }
 
     /// Whether the homeserver does not have what was asked for. Only for paths that name nothing that may be missing: of
@@ -318,16 +326,18 @@ pub(super) fn printable(text: &str) -> String {
 struct ErrorAnswer {
     errcode: Lenient<String>,
     error: Lenient<String>,
+    soft_logout: Lenient<bool>,
     retry_after_ms: Lenient<u64>,
 }
 
 fn refused(path: &str, answer: &Answer) -> HomeserverError {
-    let ErrorAnswer { errcode, error, retry_after_ms } = answer.json();
+    let ErrorAnswer { errcode, error, soft_logout, retry_after_ms } = answer.json();
     HomeserverError::Refused(Box::new(Refusal {
         path: path.to_owned(),
         status: answer.status,
         errcode: printable(errcode.text().as_deref().unwrap_or("M_UNKNOWN")),
         error: printable(&error.0.unwrap_or_default()),
+        soft_logout: soft_logout.0.unwrap_or(false),
         // The specification has it in the header since 1.10, and in the answer before.
         retry_after: retry_after_ms.0.map(Duration::from_millis).or(answer.retry_after),
     }))

@@ -165,6 +165,12 @@ impl DiscoveryError {
                 "If the homeserver has a certificate of an authority of your own, name that authority's file in \
                  SSL_CERT_FILE."
             }
+            Self::Unreachable { base, error }
+                if base.is_https() && matches!(error.fault, TransportFault::NotTls | TransportFault::TimedOut) =>
+            {
+                "If it is not encrypted there, say so: --homeserver http://… Else check that this computer is online and \
+                 that the homeserver runs."
+            }
             Self::Unreachable { .. } => {
                 "Check that this computer is online and that the homeserver runs, or say where it is with \
                  --homeserver https://…"

@@ -1,20 +1,39 @@
-//! `GET /notifications`, single events, and the names of rooms and of those in them (Matrix specification, client-server
-//! API, "Listing notifications" and "Getting events for a room").
+//! `GET /notifications`, a room's newest events, single events, and the names of rooms and of those in them (Matrix
+//! specification, client-server API, "Listing notifications" and "Getting events for a room").
 //!
 //! Of rooms that the person has not joined, invites among them, homeservers say nothing (404 or 403).
 
-use hyper::StatusCode;
+use std::collections::BTreeMap;
 
-use super::{HomeserverClient, HomeserverError, client::AnswerKind};
+use hyper::StatusCode;
+use serde::Deserialize;
+
+use super::{
+    HomeserverClient, HomeserverError,
+    client::{AnswerKind, Lenient},
+};
 use crate::{
     http_client::encode,
     push::{
-        listed::{ListedPage, single_event},
+        listed::{ListedPage, RoomEvent, room_events, single_event},
         notify::{Notification, state_name},
     },
 };
 
 const NOTIFICATIONS: &str = "/_matrix/client/v3/notifications";
+
+/// `GET /rooms/{roomId}/joined_members`
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct JoinedMembers {
+    joined: Lenient<BTreeMap<String, Lenient<Member>>>,
+}
+
+#[derive(Deserialize)]
+struct Member {
+    #[serde(default)]
+    display_name: Lenient<String>,
+}
 
 impl HomeserverClient {
     /// A page of at most `limit` notifications, newest first; the first page, or the one that `from` begins.
@@ -33,8 +52,21 @@ impl HomeserverClient {
         let user_id = user_id.to_owned();
         // A strange event in the list must not have the whole list refused.
         let read = move |body: &[u8]| ListedPage::read(&String::from_utf8_lossy(body), &user_id);
-        let page = self.get_with(&path, AnswerKind::Notifications, read).await?;
+        let page = self.get_with(&path, AnswerKind::Page, read).await?;
         page.ok_or_else(|| HomeserverError::Unexpected { path: NOTIFICATIONS.to_owned(), missing: "notifications" })
+    }
+
+    /// The room's newest events, at most `limit`, newest first.
+    ///
+    /// # Errors
+    /// When there is no answer, it is a "no", or it has no list.
+    pub async fn newest_events(&self, room_id: &str, limit: usize) -> Result<Vec<RoomEvent>, HomeserverError> {
+        let path = format!("/_matrix/client/v3/rooms/{}/messages?dir=b&limit={limit}", encode(room_id));
+        let read = |body: &[u8]| room_events(&String::from_utf8_lossy(body));
+        self.get_with(&path, AnswerKind::Page, read).await?.ok_or_else(|| {
+            let path = "/rooms/{roomId}/messages".to_owned();
+            HomeserverError::Unexpected { path, missing: "chunk" }
+        })
     }
 
     /// The event; `None` if the homeserver does not have it for this person.
@@ -66,6 +98,20 @@ impl HomeserverClient {
     /// When there is no answer or it is another "no" than that there is none.
     pub async fn member_name(&self, room_id: &str, user_id: &str) -> Result<Option<String>, HomeserverError> {
         self.state_name(room_id, &format!("m.room.member/{}", encode(user_id)), "displayname").await
+    }
+
+    /// Those who are in the room, and what they are called, if anything.
+    ///
+    /// # Errors
+    /// When there is no answer or it is a "no".
+    pub(crate) async fn joined_members(
+        &self,
+        room_id: &str,
+    ) -> Result<BTreeMap<String, Option<String>>, HomeserverError> {
+        let path = format!("/_matrix/client/v3/rooms/{}/joined_members", encode(room_id));
+        let answer: JoinedMembers = self.get(&path).await?;
+        let name = |member: Lenient<Member>| member.0.and_then(|member| member.display_name.text());
+        Ok(answer.joined.0.unwrap_or_default().into_iter().map(|(user, member)| (user, name(member))).collect())
     }
 
     /// The room's name; `None` if it has none.

@@ -30,6 +30,6 @@ pub use self::{
     discovery::{DiscoveryError, Homeserver},
     kind::HomeserverKind,
     login::{LoginFlows, OAuthClient, PasswordLogin, Session, Tokens},
-    pushers::{HttpPusher, ListedPusher},
+    pushers::{HttpPusher, ListedPusher, PusherData},
     user_id::{InvalidUserId, UserId},
 };

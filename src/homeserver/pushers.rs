@@ -11,6 +11,9 @@ use super::{
 const PUSHERS: &str = "/_matrix/client/v3/pushers";
 const SET: &str = "/_matrix/client/v3/pushers/set";
 
+/// The member of `data` that says which installation has set a pusher.
+const INSTALLATION: &str = "org.pushbell.installation";
+
 /// Longest `app_display_name` and `device_display_name` that we send, in characters.
 const MAX_NAME_CHARS: usize = 64;
 
@@ -31,6 +34,8 @@ pub struct HttpPusher {
     pub lang: String,
     /// Pushes are to have no content.
     pub event_id_only: bool,
+    /// The mark of the installation that sets it; may be empty.
+    pub installation: String,
 }
 
 /// A pusher that the homeserver lists. What is absent is empty.
@@ -55,9 +60,35 @@ pub struct ListedPusher {
     /// `lang`
     #[serde(deserialize_with = "text")]
     pub lang: String,
-    /// `data.url`
-    #[serde(rename = "data", deserialize_with = "url_in_data")]
+    /// `data`
+    #[serde(deserialize_with = "data")]
+    pub data: PusherData,
+    /// `enabled` (MSC3881): false where the person has switched it off in another client.
+    #[serde(deserialize_with = "optional")]
+    pub enabled: Option<bool>,
+    /// The same, as homeservers call it while it is a proposal.
+    #[serde(rename = "org.matrix.msc3881.enabled", deserialize_with = "optional")]
+    pub unstable_enabled: Option<bool>,
+}
+
+impl ListedPusher {
+    /// Whether the homeserver pushes to it: the person has not switched it off.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.enabled.or(self.unstable_enabled).unwrap_or(true)
+    }
+}
+
+/// What of a pusher's `data` is of interest. What is absent is empty.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct PusherData {
+    /// `url`
+    #[serde(deserialize_with = "text")]
     pub url: String,
+    /// The mark of the installation of Pushbell that has set the pusher.
+    #[serde(rename = "org.pushbell.installation", deserialize_with = "text")]
+    pub installation: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -66,18 +97,16 @@ struct PushersAnswer {
     pushers: Option<Vec<ListedPusher>>,
 }
 
-#[derive(Deserialize)]
-struct Data {
-    #[serde(default, deserialize_with = "text")]
-    url: String,
-}
-
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Ok(Lenient::deserialize(deserializer)?.0.unwrap_or_default())
 }
 
-fn url_in_data<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    Ok(Lenient::<Data>::deserialize(deserializer)?.0.map_or_else(String::new, |data| data.url))
+fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    Ok(Lenient::deserialize(deserializer)?.0)
+}
+
+fn data<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PusherData, D::Error> {
+    Ok(Lenient::deserialize(deserializer)?.0.unwrap_or_default())
 }
 
 impl HomeserverClient {
@@ -103,6 +132,10 @@ impl HomeserverClient {
         if pusher.event_id_only {
             data["format"] = "event_id_only".into();
         }
+        // The specification lets `data` have more; homeservers hand it back, and on with each push.
+        if !pusher.installation.is_empty() {
+            data[INSTALLATION] = pusher.installation.as_str().into();
+        }
         let body = json!({
             "kind": "http", "app_id": pusher.app_id, "pushkey": pusher.pushkey,
             "app_display_name": short(&pusher.app_display_name),
@@ -119,5 +152,24 @@ impl HomeserverClient {
     pub async fn remove_pusher(&self, app_id: &str, pushkey: &str) -> Result<(), HomeserverError> {
         let body = json!({"kind": null, "app_id": app_id, "pushkey": pushkey});
         self.post::<IgnoredAny>(SET, &body).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pusher_is_on_unless_it_says_that_it_is_off() {
+        let check = |text: &str, expected: bool| {
+            let pusher: ListedPusher = serde_json::from_str(text).unwrap();
+            assert_eq!(pusher.is_enabled(), expected, "{text}");
+        };
+        check("{}", true);
+        check(r#"{"enabled": true}"#, true);
+        check(r#"{"enabled": false}"#, false);
+        check(r#"{"org.matrix.msc3881.enabled": false}"#, false);
+        check(r#"{"enabled": true, "org.matrix.msc3881.enabled": true}"#, true);
+        check(r#"{"enabled": null, "org.matrix.msc3881.enabled": "no"}"#, true);
     }
 }

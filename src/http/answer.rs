@@ -8,8 +8,7 @@ use hyper::{
     body::Bytes,
     header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
 };
-use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{accounts::Rejected, inbox::InboxError, intake::Refusal, push::notify::PushError};
 
@@ -18,20 +17,20 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// An answer.
-pub(super) enum Answer {
+pub(super) enum EndpointAnswer {
     /// To a push: all of it that is for us is on disk.
     Pushed(Rejected),
     /// To `GET /health`: a push could be accepted now.
     Healthy,
     /// To `GET /health`: it could not.
-    Unhealthy(Failure),
+    Unhealthy(RequestError),
     /// To anything: it could not be done.
-    Failed(Failure),
+    Failed(RequestError),
 }
 
 /// Why a request could not be answered as it wished.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum RequestError {
     /// The push is not accepted.
     Refused(Refusal),
     /// The inbox did not say in time whether it could record it.
@@ -52,8 +51,8 @@ pub(super) enum Failure {
     NotTls,
 }
 
-impl Failure {
-    /// The status, the `errcode` and a sentence. The sentence is for whoever asks from anywhere, and says nothing about
+impl RequestError {
+    /// The status, the `errcode` and a sentence. The sentence is public, and says nothing about
     /// this computer's files.
     fn explain(&self) -> (StatusCode, &'static str, Cow<'static, str>) {
         const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
@@ -111,43 +110,33 @@ fn inbox_sentence(error: &InboxError) -> Cow<'static, str> {
     }
 }
 
-#[derive(Serialize)]
-struct Pushed<'a> {
-    rejected: &'a Rejected,
+fn matrix_error(errcode: &str, error: &str) -> Value {
+    json!({"errcode": errcode, "error": error})
 }
 
-/// Strings serialize into memory without fail; an answer must be JSON in any case.
-fn json(answer: &impl Serialize) -> Bytes {
-    serde_json::to_vec(answer).map_or_else(|_| Bytes::from_static(b"{}"), Bytes::from)
-}
-
-fn matrix_error(errcode: &str, error: &str) -> Bytes {
-    json(&json!({"errcode": errcode, "error": error}))
-}
-
-impl Answer {
+impl EndpointAnswer {
     pub(super) fn into_response(self) -> Response<Full<Bytes>> {
         let (status, body) = match &self {
-            Self::Pushed(rejected) => (StatusCode::OK, json(&Pushed { rejected })),
-            Self::Healthy => (StatusCode::OK, Bytes::from_static(br#"{"status":"ok"}"#)),
+            Self::Pushed(rejected) => (StatusCode::OK, json!({"rejected": rejected})),
+            Self::Healthy => (StatusCode::OK, json!({"status": "ok"})),
             Self::Unhealthy(failure) => {
                 let (status, _, reason) = failure.explain();
-                (status, json(&json!({"status": "unavailable", "reason": reason})))
+                (status, json!({"status": "unavailable", "reason": reason}))
             }
             Self::Failed(failure) => {
                 let (status, errcode, error) = failure.explain();
                 (status, matrix_error(errcode, &error))
             }
         };
-        let mut response = Response::new(Full::new(body));
+        let mut response = Response::new(Full::new(body.to_string().into()));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, JSON);
         match self {
-            Self::Failed(Failure::BodyTooLarge { .. } | Failure::BodyBroken | Failure::NotTls) => {
+            Self::Failed(RequestError::BodyTooLarge { .. } | RequestError::BodyBroken | RequestError::NotTls) => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Self::Failed(Failure::WrongMethod { allow }) => {
+            Self::Failed(RequestError::WrongMethod { allow }) => {
                 headers.insert(ALLOW, HeaderValue::from_static(allow));
             }
             Self::Pushed(_) | Self::Healthy | Self::Unhealthy(_) | Self::Failed(_) => {}
@@ -160,12 +149,11 @@ impl Answer {
 }
 
 /// The whole answer to what is no request that hyper could read, as it goes over the wire.
-pub(super) fn not_http(status: StatusCode) -> Vec<u8> {
-    let (_, errcode, error) = Failure::NotHttp(status).explain();
-    let body = matrix_error(errcode, &error);
-    let head = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+pub(super) fn not_http(status: StatusCode) -> String {
+    let (_, errcode, error) = RequestError::NotHttp(status).explain();
+    let body = matrix_error(errcode, &error).to_string();
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len(),
-    );
-    [head.as_bytes(), &body].concat()
+    )
 }

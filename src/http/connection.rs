@@ -1,72 +1,48 @@
 //! One connection: TLS, then hyper.
 
-use std::{
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
-};
+use std::{future::poll_fn, pin::Pin, sync::Arc};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::TcpStream, sync::watch, time};
+use tokio::{
+    io::{self, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::watch,
+    time,
+};
 use tracing::debug;
 
 use super::{
-    connection_table::{Id, OutOfMemory},
-    limits::Limits,
+    Limits,
+    connection_table::{ConnectionId, OutOfMemory},
     requests,
-    server::Shared,
-    stream::{Stream, Transport},
+    server::ServerState,
+    stream::Stream,
     tls::{Handshake, Tls},
 };
 
-/// A connection's entry in the table, until dropped, and what its service and its stream know of one another.
+/// Bytes that a client may send on after the last answer, before the connection is closed on it.
+const LINGER_BYTES: u64 = 8 * 1024 * 1024;
+
+/// A connection's entry in the table, until dropped.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) server: Arc<Shared>,
-    id: Id,
-    /// Requests begun and requests answered: odd while one is in progress.
-    steps: AtomicU64,
-    /// The last request's body was not read to its end.
-    left_unread: AtomicBool,
+    pub(super) server: Arc<ServerState>,
+    id: ConnectionId,
 }
 
 impl Connection {
-    pub(super) fn new(server: Arc<Shared>, id: Id) -> Self {
-        Self { server, id, steps: AtomicU64::new(0), left_unread: AtomicBool::new(false) }
+    pub(super) fn new(server: Arc<ServerState>, id: ConnectionId) -> Self {
+        Self { server, id }
     }
 
     pub(super) fn limits(&self) -> &Limits {
         &self.server.limits
     }
 
-    pub(super) fn begin_request(&self, has_body: bool) {
-        self.steps.fetch_add(1, Relaxed);
-        self.left_unread.store(has_body, Relaxed);
+    /// It begins a request.
+    pub(super) fn note_request(&self) {
         self.server.table().note_request(self.id);
-    }
-
-    pub(super) fn note_body_read(&self) {
-        self.left_unread.store(false, Relaxed);
-    }
-
-    pub(super) fn end_request(&self) {
-        self.steps.fetch_add(1, Relaxed);
-    }
-
-    /// Changes whenever a request begins or is answered.
-    pub(super) fn step(&self) -> u64 {
-        self.steps.load(Relaxed)
-    }
-
-    pub(super) fn is_in_request(&self) -> bool {
-        !self.step().is_multiple_of(2)
-    }
-
-    pub(super) fn was_left_unread(&self) -> bool {
-        self.left_unread.load(Relaxed)
     }
 
     /// It carries a push for an account.
@@ -96,47 +72,60 @@ impl Drop for Connection {
 pub(super) async fn serve(
     stream: TcpStream,
     tls: Option<Tls>,
-    connection: Arc<Connection>,
+    connection: Connection,
     mut keep_alive: watch::Receiver<()>,
 ) {
-    let Some(tls) = tls else { return serve_http(stream, connection, false, keep_alive).await };
+    let Some(tls) = tls else { return serve_http(stream, &connection, false, keep_alive).await };
     let handshake = tokio::select! {
         biased;
         _ = keep_alive.changed() => return,
         handshake = time::timeout(connection.limits().handshake_time, tls.handshake(stream)) => handshake,
     };
     match handshake {
-        Ok(Ok(Handshake::Done(stream))) => serve_http(*stream, connection, false, keep_alive).await,
-        Ok(Ok(Handshake::NotTls(stream))) => serve_http(stream, connection, true, keep_alive).await,
+        Ok(Ok(Handshake::Done(stream))) => serve_http(*stream, &connection, false, keep_alive).await,
+        Ok(Ok(Handshake::NotTls(stream))) => serve_http(stream, &connection, true, keep_alive).await,
         Ok(Err(_)) | Err(_) => {}
     }
 }
 
 /// Serves requests; with `refuse_plain` only to say that TLS is spoken here.
 async fn serve_http(
-    stream: impl Transport,
-    connection: Arc<Connection>,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    connection: &Connection,
     refuse_plain: bool,
     mut keep_alive: watch::Receiver<()>,
 ) {
-    let service = service_fn(|request| requests::respond(&connection, request, refuse_plain));
-    let http = http1::Builder::new()
+    let limits = connection.limits();
+    let service = service_fn(|request| Box::pin(requests::respond(connection, request, refuse_plain)));
+    let mut http = http1::Builder::new()
         .timer(TokioTimer::new())
-        // Runs while the connection is idle, too. The shorter time for a head that has begun is the stream's.
-        .header_read_timeout(connection.limits().idle_time)
+        // Runs while the connection is idle, too.
+        .header_read_timeout(limits.idle_time)
         // Half-closed clients still get their responses.
         .half_close(true)
-        .max_buf_size(connection.limits().head_bytes)
-        .serve_connection(TokioIo::new(Stream::new(stream, Arc::clone(&connection))), service);
-    let mut http = pin!(http);
-    let ended = tokio::select! {
-        ended = http.as_mut() => ended,
-        _ = keep_alive.changed() => {
-            http.as_mut().graceful_shutdown();
-            http.await
-        }
+        .max_buf_size(limits.head_bytes)
+        .serve_connection(TokioIo::new(Stream::new(stream, limits.answer_time)), service);
+    let mut ended = tokio::select! {
+        ended = poll_fn(|cx| http.poll_without_shutdown(cx)) => Some(ended),
+        _ = keep_alive.changed() => None,
     };
-    if let Err(error) = ended {
+    let is_stopping = ended.is_none();
+    if is_stopping {
+        Pin::new(&mut http).graceful_shutdown();
+        ended = Some(poll_fn(|cx| http.poll_without_shutdown(cx)).await);
+    }
+    if let Some(Err(error)) = ended {
         debug!(%error, "a connection ended");
     }
+    let mut stream = http.into_parts().io.into_inner().into_inner();
+    let close = async {
+        stream.shutdown().await?;
+        // A connection that is closed with unread bytes is reset, and the last answer may be lost with it.
+        if !is_stopping {
+            io::copy(&mut stream.take(LINGER_BYTES), &mut io::sink()).await?;
+        }
+        io::Result::Ok(())
+    };
+    // Either way it is closed.
+    time::timeout(limits.linger_time, close).await.ok();
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 /// Names a connection; never used again.
-pub(super) type Id = u64;
+pub(super) type ConnectionId = u64;
 
 /// Connections among which the one with the smallest rank is closed first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,7 +23,7 @@ enum Group {
 }
 
 #[derive(Debug)]
-struct Connection<H> {
+struct Entry<H> {
     peer: IpAddr,
     group: Group,
     /// From the table's clock.
@@ -36,8 +36,8 @@ struct Connection<H> {
 /// The table. `H` is what closes a connection.
 #[derive(Debug)]
 pub(super) struct ConnectionTable<H> {
-    connections: HashMap<Id, Connection<H>>,
-    groups: HashMap<Group, BTreeSet<(u64, Id)>>,
+    connections: HashMap<ConnectionId, Entry<H>>,
+    groups: HashMap<Group, BTreeSet<(u64, ConnectionId)>>,
     /// Sum of all `body_bytes`.
     body_bytes: usize,
     /// Counts events: the order of ids and ranks.
@@ -63,23 +63,23 @@ impl<H> ConnectionTable<H> {
     }
 
     /// Adds a connection from this address; `open` makes its handle.
-    pub(super) fn insert(&mut self, peer: IpAddr, open: impl FnOnce(Id) -> H) -> Id {
+    pub(super) fn insert(&mut self, peer: IpAddr, open: impl FnOnce(ConnectionId) -> H) -> ConnectionId {
         let (id, peer) = (self.tick(), network(peer));
         let group = Group::Unproven(peer);
         self.groups.entry(group).or_default().insert((id, id));
-        self.connections.insert(id, Connection { peer, group, rank: id, body_bytes: 0, handle: open(id) });
+        self.connections.insert(id, Entry { peer, group, rank: id, body_bytes: 0, handle: open(id) });
         id
     }
 
     /// Removes a connection, if it is still there.
-    pub(super) fn remove(&mut self, id: Id) -> Option<H> {
+    pub(super) fn remove(&mut self, id: ConnectionId) -> Option<H> {
         let connection = self.connections.remove(&id)?;
         self.body_bytes -= connection.body_bytes;
         self.leave(connection.group, connection.rank, id);
         Some(connection.handle)
     }
 
-    fn leave(&mut self, group: Group, rank: u64, id: Id) {
+    fn leave(&mut self, group: Group, rank: u64, id: ConnectionId) {
         if let Some(members) = self.groups.get_mut(&group) {
             members.remove(&(rank, id));
             if members.is_empty() {
@@ -89,7 +89,7 @@ impl<H> ConnectionTable<H> {
     }
 
     /// The connection begins a request.
-    pub(super) fn note_request(&mut self, id: Id) {
+    pub(super) fn note_request(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.get(&id)
             && connection.group != Group::Proven
         {
@@ -98,11 +98,11 @@ impl<H> ConnectionTable<H> {
     }
 
     /// The connection has delivered a valid push.
-    pub(super) fn note_push(&mut self, id: Id) {
+    pub(super) fn note_push(&mut self, id: ConnectionId) {
         self.rank_last(id, Group::Proven);
     }
 
-    fn rank_last(&mut self, id: Id, group: Group) {
+    fn rank_last(&mut self, id: ConnectionId, group: Group) {
         let rank = self.tick();
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let before = (connection.group, connection.rank);
@@ -124,7 +124,7 @@ impl<H> ConnectionTable<H> {
     /// `most`, removes others that hold one: first unproven ones, of the peer whose bodies are largest together, the
     /// longest idle first, then proven ones whose last push is longer ago. Returns the handles of those; there is no
     /// memory for a connection that would itself be the next.
-    pub(super) fn hold_body(&mut self, id: Id, bytes: usize, most: usize) -> Result<Vec<H>, OutOfMemory> {
+    pub(super) fn hold_body(&mut self, id: ConnectionId, bytes: usize, most: usize) -> Result<Vec<H>, OutOfMemory> {
         let mut removed = Vec::new();
         while self.body_bytes.saturating_add(bytes) > most {
             let victim = self.body_to_drop(id).ok_or(OutOfMemory)?;
@@ -136,8 +136,8 @@ impl<H> ConnectionTable<H> {
         Ok(removed)
     }
 
-    fn body_to_drop(&self, claimant: Id) -> Option<Id> {
-        let proven_rank = |connection: &Connection<H>| (connection.group == Group::Proven).then_some(connection.rank);
+    fn body_to_drop(&self, claimant: ConnectionId) -> Option<ConnectionId> {
+        let proven_rank = |connection: &Entry<H>| (connection.group == Group::Proven).then_some(connection.rank);
         let claimant_rank = proven_rank(self.connections.get(&claimant)?);
         let mut held: HashMap<IpAddr, usize> = HashMap::new();
         for connection in self.connections.values().filter(|connection| proven_rank(connection).is_none()) {
@@ -153,14 +153,14 @@ impl<H> ConnectionTable<H> {
     }
 
     /// The body of this connection is not held any more.
-    pub(super) fn release_body(&mut self, id: Id) {
+    pub(super) fn release_body(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.get_mut(&id) {
             self.body_bytes -= std::mem::take(&mut connection.body_bytes);
         }
     }
 }
 
-/// Whoever has an IPv6 address has all of its /64.
+/// The owner of an IPv6 address usually has all of its /64.
 fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         v4 @ IpAddr::V4(_) => v4,
@@ -183,15 +183,15 @@ mod tests {
     }
 
     /// A table whose handles are the connections' own ids.
-    fn table() -> ConnectionTable<Id> {
+    fn table() -> ConnectionTable<ConnectionId> {
         ConnectionTable::new()
     }
 
-    fn open(table: &mut ConnectionTable<Id>, peer: IpAddr) -> Id {
+    fn open(table: &mut ConnectionTable<ConnectionId>, peer: IpAddr) -> ConnectionId {
         table.insert(peer, |id| id)
     }
 
-    fn all_evicted(table: &mut ConnectionTable<Id>) -> Vec<Id> {
+    fn all_evicted(table: &mut ConnectionTable<ConnectionId>) -> Vec<ConnectionId> {
         std::iter::from_fn(|| table.evict()).collect()
     }
 
@@ -275,13 +275,13 @@ mod tests {
     /// What the table should know, in the plainest form; the longest idle first.
     #[derive(Debug, Clone)]
     struct Plain {
-        id: Id,
+        id: ConnectionId,
         peer: IpAddr,
         proven: bool,
         bytes: usize,
     }
 
-    fn next_to_evict(plain: &[Plain]) -> Option<Id> {
+    fn next_to_evict(plain: &[Plain]) -> Option<ConnectionId> {
         let unproven = |peer: IpAddr| plain.iter().filter(|other| !other.proven && other.peer == peer).count();
         let most = plain.iter().filter(|one| !one.proven).map(|one| unproven(one.peer)).max();
         let found = plain.iter().find(|one| !one.proven && Some(unproven(one.peer)) == most).or(plain.first());

@@ -3,10 +3,7 @@
 //! `POST /_matrix/push/v1/notify` (Matrix specification, Push Gateway API), the paths of `server.extra_paths` for the
 //! first protocol, and `GET /health`.
 
-use std::{
-    io::{self, ErrorKind},
-    sync::Arc,
-};
+use std::io::{self, ErrorKind};
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::{
@@ -17,36 +14,31 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use super::{
-    answer::{Answer, Failure},
+    answer::{EndpointAnswer, RequestError},
     connection::Connection,
     connection_table::OutOfMemory,
 };
 use crate::push::notify;
 
 /// Says whether a push could be accepted now.
-pub const HEALTH_PATH: &str = "/health";
+const HEALTH_PATH: &str = "/health";
 
 /// What a request is for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Route {
     Push,
     Health,
-    WrongMethod { allow: &'static str },
-    WrongPath,
 }
 
-fn route(method: &Method, path: &str, extra_paths: &[String]) -> Route {
-    if path == notify::PATH || extra_paths.iter().any(|extra| extra == path) {
-        if method == Method::POST { Route::Push } else { Route::WrongMethod { allow: "POST" } }
+fn route(method: &Method, path: &str, extra_paths: &[String]) -> Result<Route, RequestError> {
+    let (route, allow, methods) = if path == notify::PATH || extra_paths.iter().any(|extra| extra == path) {
+        (Route::Push, "POST", [Method::POST].as_slice())
     } else if path == HEALTH_PATH {
-        if [Method::GET, Method::HEAD].contains(method) {
-            Route::Health
-        } else {
-            Route::WrongMethod { allow: "GET, HEAD" }
-        }
+        (Route::Health, "GET, HEAD", [Method::GET, Method::HEAD].as_slice())
     } else {
-        Route::WrongPath
-    }
+        return Err(RequestError::WrongPath);
+    };
+    if methods.contains(method) { Ok(route) } else { Err(RequestError::WrongMethod { allow }) }
 }
 
 /// Answers one request of a connection; with `refuse_plain` only to say that TLS is spoken here.
@@ -54,65 +46,63 @@ fn route(method: &Method, path: &str, extra_paths: &[String]) -> Route {
 /// # Errors
 /// When the connection is to be closed without an answer: the body does not come.
 pub(super) async fn respond(
-    connection: &Arc<Connection>,
+    connection: &Connection,
     mut request: Request<Incoming>,
     refuse_plain: bool,
 ) -> io::Result<Response<Full<Bytes>>> {
-    connection.begin_request(!request.body().is_end_stream());
+    connection.note_request();
     let route = route(request.method(), request.uri().path(), &connection.server.extra_paths());
     let answer = match route {
-        _ if refuse_plain => Answer::Failed(Failure::NotTls),
-        Route::Push => {
+        _ if refuse_plain => EndpointAnswer::Failed(RequestError::NotTls),
+        Ok(Route::Push) => {
             let read = timeout(connection.limits().body_time, read(request.body_mut(), connection)).await;
             match read.map_err(|_| ErrorKind::TimedOut)? {
                 Ok(body) => push(&body, connection).await,
-                Err(failure) => Answer::Failed(failure),
+                Err(failure) => EndpointAnswer::Failed(failure),
             }
         }
-        Route::Health => health(connection).await,
-        Route::WrongMethod { allow } => Answer::Failed(Failure::WrongMethod { allow }),
-        Route::WrongPath => Answer::Failed(Failure::WrongPath),
+        Ok(Route::Health) => health(connection).await,
+        Err(error) => EndpointAnswer::Failed(error),
     };
-    connection.end_request();
+    connection.release_body();
     Ok(answer.into_response())
 }
 
-/// Reads the body. It is counted until it is answered.
-async fn read(body: &mut Incoming, connection: &Connection) -> Result<Vec<u8>, Failure> {
+/// Reads the body. It is counted until it is released.
+async fn read(body: &mut Incoming, connection: &Connection) -> Result<Vec<u8>, RequestError> {
     let limit = connection.limits().body_bytes;
     if body.size_hint().lower() > limit as u64 {
-        return Err(Failure::BodyTooLarge { limit });
+        return Err(RequestError::BodyTooLarge { limit });
     }
     let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {
-        let Ok(piece) = frame.map_err(|_| Failure::BodyBroken)?.into_data() else { continue };
+        let Ok(piece) = frame.map_err(|_| RequestError::BodyBroken)?.into_data() else { continue };
         if whole.len() + piece.len() > limit {
-            return Err(Failure::BodyTooLarge { limit });
+            return Err(RequestError::BodyTooLarge { limit });
         }
-        connection.hold_body(piece.len()).map_err(|OutOfMemory| Failure::OutOfMemory)?;
+        connection.hold_body(piece.len()).map_err(|OutOfMemory| RequestError::OutOfMemory)?;
         whole.extend_from_slice(&piece);
     }
-    connection.note_body_read();
     Ok(whole)
 }
 
-async fn push(body: &[u8], connection: &Connection) -> Answer {
+async fn push(body: &[u8], connection: &Connection) -> EndpointAnswer {
     let accepting = connection.server.intake.accept(body, || connection.note_push());
     match timeout(connection.limits().record_time, accepting).await {
-        Ok(Ok(rejected)) => Answer::Pushed(rejected),
-        Ok(Err(refusal)) => Answer::Failed(Failure::Refused(refusal)),
+        Ok(Ok(rejected)) => EndpointAnswer::Pushed(rejected),
+        Ok(Err(refusal)) => EndpointAnswer::Failed(RequestError::Refused(refusal)),
         Err(_) => {
             warn!("the disk takes too long to record a push; its homeserver will try again");
-            Answer::Failed(Failure::InboxTooSlow)
+            EndpointAnswer::Failed(RequestError::InboxTooSlow)
         }
     }
 }
 
-async fn health(connection: &Connection) -> Answer {
+async fn health(connection: &Connection) -> EndpointAnswer {
     match timeout(connection.limits().record_time, connection.server.intake.check()).await {
-        Ok(Ok(())) => Answer::Healthy,
-        Ok(Err(refusal)) => Answer::Unhealthy(Failure::Refused(refusal)),
-        Err(_) => Answer::Unhealthy(Failure::InboxTooSlow),
+        Ok(Ok(())) => EndpointAnswer::Healthy,
+        Ok(Err(refusal)) => EndpointAnswer::Unhealthy(RequestError::Refused(refusal)),
+        Err(_) => EndpointAnswer::Unhealthy(RequestError::InboxTooSlow),
     }
 }
 
@@ -123,25 +113,26 @@ mod tests {
     #[test]
     fn each_path_has_its_methods() {
         let extra = ["/push".to_owned(), "/a/b".to_owned()];
-        let check = |method: &str, path: &str, expected: Route| {
-            assert_eq!(route(&method.parse().unwrap(), path, &extra), expected, "{method} {path}");
+        let check = |method: &str, path: &str, expected: &str| {
+            let found = route(&method.parse().unwrap(), path, &extra);
+            assert_eq!(format!("{found:?}"), expected, "{method} {path}");
         };
-        check("POST", notify::PATH, Route::Push);
-        check("POST", "/push", Route::Push);
-        check("POST", "/a/b", Route::Push);
-        check("GET", HEALTH_PATH, Route::Health);
-        check("HEAD", HEALTH_PATH, Route::Health);
+        check("POST", notify::PATH, "Ok(Push)");
+        check("POST", "/push", "Ok(Push)");
+        check("POST", "/a/b", "Ok(Push)");
+        check("GET", HEALTH_PATH, "Ok(Health)");
+        check("HEAD", HEALTH_PATH, "Ok(Health)");
         for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW", "post"] {
-            check(method, notify::PATH, Route::WrongMethod { allow: "POST" });
-            check(method, "/push", Route::WrongMethod { allow: "POST" });
+            check(method, notify::PATH, r#"Err(WrongMethod { allow: "POST" })"#);
+            check(method, "/push", r#"Err(WrongMethod { allow: "POST" })"#);
         }
         for method in ["POST", "PUT", "get"] {
-            check(method, HEALTH_PATH, Route::WrongMethod { allow: "GET, HEAD" });
+            check(method, HEALTH_PATH, r#"Err(WrongMethod { allow: "GET, HEAD" })"#);
         }
         for path in
             ["/", "", "*", "//push", "/push/", "/Push", "/_matrix/push/v1/notify/", "/_matrix/push/v1", "/healthy"]
         {
-            check("POST", path, Route::WrongPath);
+            check("POST", path, "Err(WrongPath)");
         }
     }
 }

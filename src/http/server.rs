@@ -17,25 +17,25 @@ use tokio::{
 use tracing::{debug, error, warn};
 
 use super::{
+    Limits,
     connection::{self, Connection},
     connection_table::ConnectionTable,
-    limits::Limits,
     tls::Tls,
 };
 use crate::intake::Intake;
 
-/// Pause after a connection could not be accepted, mostly for want of file descriptors.
+/// Pause after a connection could not be accepted, mostly because no file descriptor was left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The endpoint. A handle: clones are the same server, and its limits hold for all of its addresses together.
 #[derive(Debug, Clone)]
 pub struct Server {
-    shared: Arc<Shared>,
+    state: Arc<ServerState>,
 }
 
 /// What all connections share.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct ServerState {
     pub(super) intake: Intake,
     pub(super) limits: Limits,
     extra_paths: RwLock<Arc<[String]>>,
@@ -68,19 +68,20 @@ impl Server {
     #[must_use]
     pub fn new(intake: Intake, limits: Limits) -> Self {
         let table = Mutex::new(ConnectionTable::new());
-        let shared = Shared { intake, limits, extra_paths: RwLock::default(), table, tls: watch::Sender::new(None) };
-        Self { shared: Arc::new(shared) }
+        let state =
+            ServerState { intake, limits, extra_paths: RwLock::default(), table, tls: watch::Sender::new(None) };
+        Self { state: Arc::new(state) }
     }
 
     /// Paths that pushes are taken at beside the standard one (`server.extra_paths`), from the next request on.
     pub fn set_extra_paths(&self, paths: &[String]) {
-        *self.shared.extra_paths.write().unwrap_or_else(PoisonError::into_inner) = paths.into();
+        *self.state.extra_paths.write().unwrap_or_else(PoisonError::into_inner) = paths.into();
     }
 
     /// From now on all addresses speak TLS and nothing else, or with `None` plain HTTP. Connections of the other kind
     /// finish their request and close.
     pub fn set_tls(&self, tls: Option<Tls>) {
-        self.shared.tls.send_if_modified(|current| {
+        self.state.tls.send_if_modified(|current| {
             let is_other = *current != tls;
             *current = tls;
             is_other
@@ -92,16 +93,16 @@ impl Server {
     pub fn serve(&self, listener: TcpListener) -> Serving {
         let (stop, stopped) = oneshot::channel();
         let (open, closed) = oneshot::channel();
-        let shared = Arc::clone(&self.shared);
+        let state = Arc::clone(&self.state);
         let task = tokio::spawn(async move {
-            let mut connections = shared.accept_until(stopped, listener).await;
+            let mut connections = state.accept_until(stopped, listener).await;
             drop(open);
             let all_ended = async {
                 while let Some(ended) = connections.join_next().await {
                     report(ended);
                 }
             };
-            if time::timeout(shared.limits.drain_time, all_ended).await.is_err() {
+            if time::timeout(state.limits.drain_time, all_ended).await.is_err() {
                 let connections = connections.len();
                 warn!(connections, "requests were still in progress when the time to finish them was over");
             }
@@ -111,7 +112,7 @@ impl Server {
     }
 }
 
-impl Shared {
+impl ServerState {
     pub(super) fn table(&self) -> MutexGuard<'_, ConnectionTable<AbortHandle>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -150,7 +151,7 @@ impl Shared {
                     is_failing = false;
                     let tls = tls.borrow().clone();
                     if self.open(stream, peer, tls, &mut connections, keep_alive.subscribe()) {
-                        // Whoever was told to close does so before more are accepted: open files stay bounded too.
+                        // The evicted connection closes before more are accepted: this bounds open files too.
                         tokio::task::yield_now().await;
                     }
                 }
@@ -183,7 +184,7 @@ impl Shared {
         let made_room = self.table().len() >= self.limits.connections && self.evict();
         self.table().insert(peer.ip(), |id| {
             let connection = Connection::new(Arc::clone(self), id);
-            connections.spawn(connection::serve(stream, tls, Arc::new(connection), keep_alive))
+            connections.spawn(connection::serve(stream, tls, connection, keep_alive))
         });
         made_room
     }

@@ -132,17 +132,19 @@ impl Account {
         Ok(())
     }
 
-    /// Sets every number of it to zero, those of its rooms too.
+    /// Sets every number of it to zero, those of its rooms too, and saves it.
     pub(super) fn clear(&mut self, db: &Connection) -> rusqlite::Result<()> {
         self.numbers.clear();
-        self.forget_rooms(db)
+        self.forget_rooms(db)?;
+        self.save(db)
     }
 
-    /// It is not known any more: as if no push had ever come for it.
+    /// It is not known any more: as if no push had ever come for it. Saves it.
     pub(super) fn forget(&mut self, db: &Connection) -> rusqlite::Result<()> {
         self.last_push = None;
         self.numbers = Numbers::default();
-        self.forget_rooms(db)
+        self.forget_rooms(db)?;
+        self.save(db)
     }
 
     fn forget_rooms(&self, db: &Connection) -> rusqlite::Result<()> {

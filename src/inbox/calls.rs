@@ -1,9 +1,9 @@
 //! Calls: how long they ring and what becomes of them. The rules first (pure), then their columns of the notices.
 
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::{
-    codec,
+    Inbox, InboxError, codec,
     read_state::{self, read_query},
     transaction::Write,
 };
@@ -11,6 +11,20 @@ use crate::{
     notice::{CallState, NoticeId, Presentation},
     push::event::CallEnding,
 };
+
+/// The matching calls, found by this index, ring no more: they are missed; or perhaps taken, and without a popup.
+macro_rules! ring_out_query {
+    ($index:literal, $condition:literal) => {
+        concat!(
+            "UPDATE notice ",
+            $index,
+            " SET call_state = CASE call_state WHEN 0 THEN 1 WHEN -1 THEN 3 ELSE call_state END,
+                presentation = iif(call_state = -1, iif(presentation IS 1, 1, 2), coalesce(presentation, 2))
+            WHERE ",
+            $condition
+        )
+    };
+}
 
 /// How far the clock of a caller may be behind. In milliseconds.
 const CLOCK_GRACE: i64 = 20_000;
@@ -37,6 +51,7 @@ fn unanswered(derive_missed: bool) -> CallState {
 /// What becomes of a ringing or missed call when an event says that it is over.
 fn after(state: CallState, ending: CallEnding, by_caller: bool, derive_missed: bool) -> CallState {
     match (ending, state) {
+        (CallEnding::Hangup, CallState::Silenced) if by_caller && derive_missed => CallState::PerhapsTaken,
         (CallEnding::Hangup, CallState::Ringing) if by_caller => unanswered(derive_missed),
         (CallEnding::Hangup, CallState::Missed) if by_caller => CallState::Missed,
         (CallEnding::Taken | CallEnding::Hangup, _) => CallState::Over,
@@ -51,6 +66,8 @@ pub(super) struct Ring {
     pub(super) deadline: i64,
     pub(super) state: CallState,
     pub(super) derive_missed: bool,
+    /// The number that its counts raised, where a falling number may mean that it was taken elsewhere.
+    pub(super) raised_to: Option<i64>,
 }
 
 /// When a call came and how long it rings, in milliseconds.
@@ -67,8 +84,44 @@ impl Ring {
         let deadline = deadline(times.received_at, times.lifetime, times.sent_at);
         let is_late = is_replayed || deadline <= times.received_at;
         let state = if is_late { unanswered(derive_missed) } else { CallState::Ringing };
-        Self { call_id, deadline, state, derive_missed }
+        Self { call_id, deadline, state, derive_missed, raised_to: None }
     }
+}
+
+/// Whether it is another ring of a call that rings: the same caller in the same room dials again. Then the call goes on
+/// with this `call_id`, until the later deadline.
+pub(super) fn redial(
+    write: &Write<'_>,
+    (account, room, caller): (i64, &str, Option<&str>),
+    ring: &Ring,
+    received_at: i64,
+) -> rusqlite::Result<bool> {
+    let rings = write
+        .db
+        .prepare_cached(
+            "UPDATE notice INDEXED BY notice_call SET call_state = 0, call_id = :call_id,
+                call_deadline = max(call_deadline, :deadline), call_raised_to = coalesce(:raised_to, call_raised_to)
+            WHERE call_state < 2 AND call_state <= 0 AND call_deadline > :received_at
+                AND account = :account AND room = :room AND sender = :caller",
+        )?
+        .execute(named_params! {
+            ":call_id": ring.call_id, ":deadline": ring.deadline, ":raised_to": ring.raised_to,
+            ":received_at": received_at, ":account": account, ":room": room, ":caller": caller,
+        })?;
+    Ok(rings > 0)
+}
+
+/// The account's number, or that of the room, has fallen to this: calls that had raised it may have been taken elsewhere.
+pub(super) fn silence(write: &Write<'_>, account: i64, room: Option<&str>, unread: i64) -> rusqlite::Result<()> {
+    write
+        .db
+        .prepare_cached(
+            "UPDATE notice INDEXED BY notice_call SET call_state = -1
+            WHERE call_state < 2 AND call_state = 0 AND call_raised_to > ?3
+                AND account = ?1 AND room = coalesce(?2, room)",
+        )?
+        .execute((account, room, unread))?;
+    Ok(())
 }
 
 /// An event says that a call is over.
@@ -89,14 +142,41 @@ pub(super) fn end_by_event(
         .collect::<rusqlite::Result<_>>()?;
     for (notice, state, derive_missed, caller) in calls {
         let by_caller = sender.is_some() && caller.as_deref() == sender;
-        match after(state, ending, by_caller, derive_missed) {
-            CallState::Ringing => {}
-            CallState::Missed => {
-                write.db.prepare_cached("UPDATE notice SET call_state = 1 WHERE id = ?1")?.execute([notice])?;
-            }
-            CallState::Over => {
-                read_state::read_one(write, notice)?;
-            }
+        become_state(write, notice, after(state, ending, by_caller, derive_missed))?;
+    }
+    Ok(())
+}
+
+impl Inbox {
+    /// The homeserver says that this call is over; a hangup is its caller's. Raises `changed`.
+    ///
+    /// # Errors
+    /// When it could not be written down.
+    pub async fn end_call(&self, call: NoticeId, ending: CallEnding) -> Result<(), InboxError> {
+        self.ask(move |worker| worker.write(|write| end(write, call, ending))).await
+    }
+}
+
+fn end(write: &mut Write<'_>, call: NoticeId, ending: CallEnding) -> rusqlite::Result<()> {
+    let open = write
+        .db
+        .prepare_cached("SELECT call_state, call_derive_missed FROM notice WHERE id = ?1 AND call_state < 2")?
+        .query_row([call.0], |row| Ok((codec::call_state(row, 0)?, codec::flag(row, 1)?)))
+        .optional()?;
+    let Some((state, derive_missed)) = open else { return Ok(()) };
+    become_state(write, call.0, after(state, ending, true, derive_missed))?;
+    write.changes.is_visible = true;
+    Ok(())
+}
+
+fn become_state(write: &mut Write<'_>, notice: i64, state: CallState) -> rusqlite::Result<()> {
+    match state {
+        CallState::Silenced | CallState::Ringing => {}
+        CallState::Missed | CallState::PerhapsTaken => {
+            write.db.prepare_cached(ring_out_query!("", "id = ?1"))?.execute([notice])?;
+        }
+        CallState::Over => {
+            read_state::read_one(write, notice)?;
         }
     }
     Ok(())
@@ -105,7 +185,7 @@ pub(super) fn end_by_event(
 /// Whether a call rings whose deadline is at or before `now` (milliseconds).
 pub(super) fn is_expiry_due(db: &Connection, now: i64) -> rusqlite::Result<bool> {
     db.prepare_cached(
-        "SELECT 1 FROM notice INDEXED BY notice_call WHERE call_state < 2 AND call_state = 0 AND call_deadline <= ?1",
+        "SELECT 1 FROM notice INDEXED BY notice_call WHERE call_state < 2 AND call_state <= 0 AND call_deadline <= ?1",
     )?
     .exists([now])
 }
@@ -114,7 +194,7 @@ pub(super) fn is_expiry_due(db: &Connection, now: i64) -> rusqlite::Result<bool>
 pub(super) fn end_here(write: &mut Write<'_>, notice: NoticeId) -> rusqlite::Result<()> {
     write
         .db
-        .prepare_cached(read_query!("", "id = :id AND call_state < 2"))?
+        .prepare_cached(read_query!("", "id = :id AND call_state IS NOT NULL"))?
         .execute(named_params! { ":id": notice.0, ":keep_bodies": write.keep_bodies })
         .map(drop)
 }
@@ -123,16 +203,16 @@ pub(super) fn end_here(write: &mut Write<'_>, notice: NoticeId) -> rusqlite::Res
 pub(super) fn expire(write: &mut Write<'_>, now: i64) -> rusqlite::Result<()> {
     let missed = write
         .db
-        .prepare_cached(
-            "UPDATE notice INDEXED BY notice_call SET call_state = 1
-            WHERE call_state < 2 AND call_state = 0 AND call_deadline <= ?1 AND call_derive_missed = 1",
-        )?
+        .prepare_cached(ring_out_query!(
+            "INDEXED BY notice_call",
+            "call_state < 2 AND call_state <= 0 AND call_deadline <= ?1 AND call_derive_missed = 1"
+        ))?
         .execute([now])?;
     let over = write
         .db
         .prepare_cached(read_query!(
             "INDEXED BY notice_call",
-            "call_state < 2 AND call_state = 0 AND call_deadline <= :now"
+            "call_state < 2 AND call_state <= 0 AND call_deadline <= :now"
         ))?
         .execute(named_params! { ":now": now, ":keep_bodies": write.keep_bodies })?;
     write.changes.is_visible |= missed > 0 || over > 0;

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::{
     Delivery, Inbox, InboxError, Recipient,
     accounts::Account,
-    codec::{self, Known, stored},
+    codec::{self, KnownEvent, stored},
     read_state,
     record::record,
     transaction::Write,
@@ -51,6 +51,8 @@ pub struct UnreadEvent {
 pub struct CaughtUp {
     /// The account.
     pub account: Arc<str>,
+    /// Its user.
+    pub user_id: String,
     /// What its `counts` stand for.
     pub counts: CountsScope,
     /// Its `counts` are a number of rooms, not of messages.
@@ -101,7 +103,7 @@ impl Inbox {
     /// # Errors
     /// When the database cannot be read.
     pub async fn catch_up_state(&self, account: Arc<str>) -> Result<CatchUpState, InboxError> {
-        self.ask(move |worker| worker.read(|db| catch_up_state(db, &account))).await
+        self.read(move |db| catch_up_state(db, &account)).await
     }
 
     /// Takes over what catching up has found. All of it is on disk when this returns, and raises the `changed` signal if
@@ -110,7 +112,7 @@ impl Inbox {
     /// # Errors
     /// When it is not on disk: then nothing of it is.
     pub async fn apply_catch_up(&self, caught_up: CaughtUp) -> Result<usize, InboxError> {
-        self.ask(move |worker| worker.write(|write| apply_catch_up(write, &caught_up))).await
+        self.write(move |write| apply_catch_up(write, &caught_up)).await
     }
 
     /// Whether the user was told that this session of the account is over.
@@ -119,7 +121,7 @@ impl Inbox {
     /// When the database cannot be read.
     pub async fn is_logout_notified(&self, account: Arc<str>, session: String) -> Result<bool, InboxError> {
         let query = "SELECT 1 FROM account WHERE name = ?1 AND logout_notified = ?2";
-        self.ask(move |worker| worker.read(|db| db.prepare_cached(query)?.exists((&*account, session)))).await
+        self.read(move |db| db.prepare_cached(query)?.exists((&*account, session))).await
     }
 
     /// The user was told that this session of the account is over; `None`: that notification no longer counts.
@@ -129,10 +131,7 @@ impl Inbox {
     pub async fn set_logout_notified(&self, account: Arc<str>, session: Option<String>) -> Result<(), InboxError> {
         let update = "INSERT INTO account (name, logout_notified) VALUES (?1, ?2)
             ON CONFLICT DO UPDATE SET logout_notified = excluded.logout_notified";
-        self.ask(move |worker| {
-            worker.write(|write| write.db.prepare_cached(update)?.execute((&*account, session)).map(drop))
-        })
-        .await
+        self.write(move |write| write.db.prepare_cached(update)?.execute((&*account, session)).map(drop)).await
     }
 }
 
@@ -187,11 +186,12 @@ fn keep_missed(write: &mut Write<'_>, account: &Account, caught_up: &CaughtUp) -
     let mut kept = 0;
     for MissedEvent { notification, tweaks, .. } in &caught_up.missed {
         let event_id = notification.event_id.as_deref().unwrap_or_default();
-        if Known::by_event_id(write.db, account.id, event_id)?.is_some() {
+        if KnownEvent::by_event_id(write.db, account.id, event_id)?.is_some() {
             continue;
         }
         let recipient = Recipient {
             account: Arc::clone(&caught_up.account),
+            user_id: Some(caught_up.user_id.clone()),
             counts: caught_up.counts,
             derive_missed_calls: caught_up.derive_missed_calls,
             fetches_details: false,
@@ -221,12 +221,12 @@ fn recount(write: &Write<'_>, account: &mut Account, caught_up: &CaughtUp) -> ru
     }
     account.numbers.unread = if caught_up.counts_rooms {
         let mut rooms = unread_rooms(write.db, account.id)?;
-        rooms.extend(caught_up.listed_unread.iter().map(|listed| Room::Id(listed.room_id.clone()).to_stored()));
+        rooms.extend(caught_up.listed_unread.iter().map(|listed| Room::with_id(&listed.room_id)));
         rooms.len() as u64
     } else {
         let mut unread = read_state::unread(write.db, account.id)?;
         for listed in &caught_up.listed_unread {
-            let known = Known::by_event_id(write.db, account.id, &listed.event_id)?;
+            let known = KnownEvent::by_event_id(write.db, account.id, &listed.event_id)?;
             unread += u64::from(known.is_none_or(|known| known.read));
         }
         unread
@@ -234,8 +234,8 @@ fn recount(write: &Write<'_>, account: &mut Account, caught_up: &CaughtUp) -> ru
     Ok(())
 }
 
-fn unread_rooms(db: &Connection, account: i64) -> rusqlite::Result<HashSet<String>> {
+fn unread_rooms(db: &Connection, account: i64) -> rusqlite::Result<HashSet<Room>> {
     db.prepare_cached("SELECT DISTINCT room FROM notice INDEXED BY notice_unread WHERE read = 0 AND account = ?1")?
-        .query_map([account], |row| Ok(codec::text(row, 0)?.unwrap_or_default()))?
+        .query_map([account], |row| Ok(Room::from_stored(codec::text(row, 0)?.unwrap_or_default())))?
         .collect()
 }

@@ -94,7 +94,7 @@ pub(super) fn sound(row: &Row<'_>, column: usize) -> rusqlite::Result<SoundTweak
 
 /// A room, of two columns: the account's name and the room.
 pub(super) fn room_key(row: &Row<'_>, column: usize) -> rusqlite::Result<RoomKey> {
-    let room = text(row, column + 1)?.as_deref().map_or(Room::Unknown, Room::from_stored);
+    let room = Room::from_stored(text(row, column + 1)?.unwrap_or_default());
     Ok(RoomKey { account: text(row, column)?.unwrap_or_default(), room })
 }
 
@@ -103,7 +103,7 @@ pub(super) fn stored(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Nobody has more unread messages, so no sum over rooms overflows.
+/// The largest count that is stored, so that no sum over rooms overflows.
 pub(super) const MAX_COUNT: u64 = u32::MAX as u64;
 
 fn bounded(count: i64) -> u64 {
@@ -127,11 +127,17 @@ fn kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Kind> {
 }
 
 pub(super) fn call_state(row: &Row<'_>, column: usize) -> rusqlite::Result<CallState> {
-    integer(row, column).map(|state| match state {
-        Some(0) => CallState::Ringing,
-        Some(1) => CallState::Missed,
-        Some(_) | None => CallState::Over,
-    })
+    integer(row, column).map(|state| state.map_or(CallState::Over, to_call_state))
+}
+
+fn to_call_state(state: i64) -> CallState {
+    match state {
+        -1 => CallState::Silenced,
+        0 => CallState::Ringing,
+        1 => CallState::Missed,
+        3 => CallState::PerhapsTaken,
+        _ => CallState::Over,
+    }
 }
 
 /// A query of whole notices, from what follows its `FROM notice n … account a` on.
@@ -176,6 +182,7 @@ pub(super) fn notice(row: &Row<'_>) -> rusqlite::Result<Notice> {
         presentation: presentation(row, 17)?,
         read: flag(row, 18)?,
         sample: flag(row, 22)?,
+        call_state: integer(row, 21)?.map(to_call_state),
     })
 }
 
@@ -186,9 +193,9 @@ pub(super) fn notice_by_id(db: &Connection, id: NoticeId) -> rusqlite::Result<Op
 
 /// A recorded event that a push refers to or repeats.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Known {
+pub(super) struct KnownEvent {
     pub(super) id: i64,
-    pub(super) room: String,
+    pub(super) room: Room,
     pub(super) kind: Kind,
     pub(super) read: bool,
     pub(super) redacted: bool,
@@ -213,7 +220,7 @@ macro_rules! known_query {
 pub(super) const EVENT_BY_ID: &str = known_query!("event_id = ?2");
 pub(super) const EVENT_BY_PUSH_ID: &str = known_query!("push_id = ?2");
 
-impl Known {
+impl KnownEvent {
     /// Finds the account's event with this id.
     pub(super) fn by_event_id(db: &Connection, account: i64, event_id: &str) -> rusqlite::Result<Option<Self>> {
         Self::find(db, EVENT_BY_ID, account, event_id)
@@ -230,7 +237,7 @@ impl Known {
                 let missed_calls = integer(row, 7)?.map(bounded);
                 Ok(Self {
                     id: number(row, 0)?,
-                    room: text(row, 1)?.unwrap_or_default(),
+                    room: Room::from_stored(text(row, 1)?.unwrap_or_default()),
                     kind: kind(row, 2)?,
                     read: flag(row, 3)?,
                     redacted: flag(row, 4)?,

@@ -104,7 +104,7 @@ fn create(path: &Path) -> Result<(), InboxError> {
     };
     prepare().map_err(|error| unusable(path, &error))?;
     let fill = || {
-        let mut connection = Connection::open_with_flags(&draft, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
+        let mut connection = Connection::open_with_flags(&draft, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.execute_batch(PRAGMAS_OF_A_NEW_DATABASE)?;
         migrate(&mut connection)?;
         connection.close().map_err(|(_, error)| error)
@@ -142,12 +142,8 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-fn flags(mode: OpenFlags) -> OpenFlags {
-    mode | OpenFlags::SQLITE_OPEN_NO_MUTEX
-}
-
 fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, InboxError> {
-    Connection::open_with_flags(path, flags(mode))
+    Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .and_then(|connection| connection.busy_timeout(BUSY_TIMEOUT).map(|()| connection))
         .map_err(|error| failed(path, &error))
 }
@@ -291,18 +287,20 @@ impl Files {
 
     /// Whether the database is another than before, and the log is still that of the one before.
     pub(super) fn has_log_of_another(&self, before: &Self) -> bool {
-        let identity = |state: &Option<FileState>| state.as_ref().map(|state| state.identity);
         self.log.is_some()
-            && identity(&self.log) == identity(&before.log)
-            && identity(&self.database) != identity(&before.database)
+            && identity(self.log.as_ref()) == identity(before.log.as_ref())
+            && identity(self.database.as_ref()) != identity(before.database.as_ref())
     }
 
     /// Whether they are the same files as before, whatever was written to them.
     pub(super) fn are_same(&self, before: &Self) -> bool {
-        let identity = |state: &Option<FileState>| state.as_ref().map(|state| state.identity);
-        identity(&self.database) == identity(&before.database)
-            && (before.log.is_none() || identity(&self.log) == identity(&before.log))
+        identity(self.database.as_ref()) == identity(before.database.as_ref())
+            && (before.log.is_none() || identity(self.log.as_ref()) == identity(before.log.as_ref()))
     }
+}
+
+fn identity(state: Option<&FileState>) -> Option<(u64, u64)> {
+    state.map(|state| state.identity)
 }
 
 impl FileState {

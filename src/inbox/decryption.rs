@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use super::{
     Delivery, Inbox, InboxError, Recipient, Seals,
     accounts::Account,
-    codec::{self, Decryption, ENCRYPTED, Kind, Known, stored},
+    codec::{self, Decryption, ENCRYPTED, Kind, KnownEvent, stored},
     read_state, record,
     transaction::Write,
 };
@@ -90,7 +90,7 @@ impl Inbox {
     }
 
     /// What was decrypted of such a notice. Its popup changes, if it is up. A call, an edit or a redaction is kept as if it
-    /// had come as such, what no push rule wants to be told is read, and a replay is hidden.
+    /// had come as such, what no push rule wants to be told is read, and a replay is hidden. `user_id` is the account's user.
     ///
     /// # Errors
     /// When it is not on disk.
@@ -98,9 +98,10 @@ impl Inbox {
         &self,
         notice: NoticeId,
         decrypted: Decrypted,
+        user_id: String,
         derive_missed_calls: bool,
     ) -> Result<(), InboxError> {
-        self.ask(move |worker| worker.write(|write| add(write, notice, &decrypted, derive_missed_calls))).await
+        self.ask(move |worker| worker.write(|write| add(write, notice, &decrypted, user_id, derive_missed_calls))).await
     }
 
     /// These notices could not be decrypted: for now, or ever.
@@ -183,6 +184,7 @@ fn add(
     write: &mut Write<'_>,
     notice: NoticeId,
     decrypted: &Decrypted,
+    user_id: String,
     derive_missed_calls: bool,
 ) -> rusqlite::Result<()> {
     let Some(row) = Row::find(write.db, notice)? else { return Ok(()) };
@@ -198,7 +200,7 @@ fn add(
             hide(write, notice)
         }
         Meaning::Ringing { .. } | Meaning::CallOver { .. } | Meaning::Edit { .. } | Meaning::Redaction { .. } => {
-            record_anew(write, row, decrypted, derive_missed_calls, is_silent)
+            record_anew(write, row, decrypted, (user_id, derive_missed_calls), is_silent)
         }
     }
 }
@@ -206,7 +208,7 @@ fn add(
 /// A notice that is to be decrypted, and how it came.
 struct Row {
     account: Account,
-    known: Known,
+    known: KnownEvent,
     event_id: String,
     /// With the ciphertext's type and content.
     push: Notification,
@@ -242,7 +244,7 @@ impl Row {
         let (Some(account), Some(event_id)) = (Account::find(db, account)?, push.event_id.clone()) else {
             return Ok(None);
         };
-        let known = Known::by_event_id(db, account.id, &event_id)?.filter(|known| known.id == notice.0);
+        let known = KnownEvent::by_event_id(db, account.id, &event_id)?.filter(|known| known.id == notice.0);
         Ok(known.map(|known| Self { account, known, event_id, push, tweaks, received_at, was_replayed }))
     }
 }
@@ -300,7 +302,7 @@ fn record_anew(
     write: &mut Write<'_>,
     row: Row,
     decrypted: &Decrypted,
-    derive_missed_calls: bool,
+    (user_id, derive_missed_calls): (String, bool),
     is_silent: bool,
 ) -> rusqlite::Result<()> {
     let Row { account, known, event_id, push, tweaks, received_at, was_replayed } = row;
@@ -309,6 +311,7 @@ fn record_anew(
     let notification = Notification { event_type: Some(decrypted.event_type.clone()), content, ..push };
     let recipient = Recipient {
         account: account.name.as_str().into(),
+        user_id: Some(user_id),
         counts: CountsScope::Account,
         derive_missed_calls,
         fetches_details: false,

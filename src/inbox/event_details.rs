@@ -8,14 +8,14 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use super::{
     Delivery, Inbox, InboxError, Recipient,
     accounts::Account,
-    codec::{self, Decryption, Kind, Known, stored},
+    codec::{self, Decryption, Kind, KnownEvent, stored},
     read_state,
     record::{is_encrypted, record},
     transaction::Write,
 };
 use crate::{
     accounts::CountsScope,
-    notice::NoticeId,
+    notice::{NoticeId, RoomKey},
     push::{
         event::{Meaning, meaning},
         notify::{Notification, Tweaks},
@@ -48,11 +48,11 @@ impl Inbox {
     /// # Errors
     /// When the database cannot be read.
     pub async fn wanted_details(&self, before: NoticeId, limit: usize) -> Result<Vec<WantedDetails>, InboxError> {
-        self.ask(move |worker| worker.read(|db| wanted(db, before, limit))).await
+        self.read(move |db| wanted(db, before, limit)).await
     }
 
     /// What was learned of such a notice; `None`: nothing more can be. Its popup changes, if it is up. What turns out to
-    /// be a call, an edit or a redaction is kept as if it had come as such.
+    /// be a call, an edit or a redaction is kept as if it had come as such. `user_id` is the account's user.
     ///
     /// # Errors
     /// When it is not on disk.
@@ -60,14 +60,12 @@ impl Inbox {
         &self,
         notice: NoticeId,
         details: Option<Notification>,
+        user_id: String,
         derive_missed_calls: bool,
         decrypts: bool,
     ) -> Result<(), InboxError> {
         let details = details.map(Arc::new);
-        self.ask(move |worker| {
-            worker.write(|write| add(write, notice, details.as_ref(), derive_missed_calls, decrypts))
-        })
-        .await
+        self.write(move |write| add(write, notice, details.as_ref(), user_id, derive_missed_calls, decrypts)).await
     }
 }
 
@@ -77,27 +75,22 @@ fn wanted(db: &Connection, before: NoticeId, limit: usize) -> rusqlite::Result<V
         FROM notice n INDEXED BY notice_lacks_details CROSS JOIN account a ON a.id = n.account
         WHERE n.lacks_details = 1 AND n.id < ?1 ORDER BY n.id DESC LIMIT ?2",
     )?;
-    let mut rows = query.query((before.0, stored(limit as u64)))?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let room = codec::room_key(row, 0)?;
+    let found = query.query_map((before.0, stored(limit as u64)), |row| {
+        let RoomKey { account, room } = codec::room_key(row, 0)?;
         // Only a damaged row has none.
-        let (Some(room_id), Some(event_id)) = (room.room.id(), codec::text(row, 3)?) else { continue };
-        found.push(WantedDetails {
-            notice: codec::id(row, 2)?,
-            room_id: room_id.to_owned(),
-            account: room.account,
-            event_id,
-            received_at: codec::time(row, 4)?,
-        });
-    }
-    Ok(found)
+        let ids = room.id().map(ToOwned::to_owned).zip(codec::text(row, 3)?);
+        let Some((room_id, event_id)) = ids else { return Ok(None) };
+        let (notice, received_at) = (codec::id(row, 2)?, codec::time(row, 4)?);
+        Ok(Some(WantedDetails { notice, account, room_id, event_id, received_at }))
+    })?;
+    found.filter_map(Result::transpose).collect()
 }
 
 fn add(
     write: &mut Write<'_>,
     notice: NoticeId,
     details: Option<&Arc<Notification>>,
+    user_id: String,
     derive_missed_calls: bool,
     decrypts: bool,
 ) -> rusqlite::Result<()> {
@@ -121,6 +114,7 @@ fn add(
     write.db.prepare_cached("DELETE FROM notice WHERE id = ?1")?.execute([known.id])?;
     let recipient = Recipient {
         account: account.name.as_str().into(),
+        user_id: Some(user_id),
         counts: CountsScope::Account,
         derive_missed_calls,
         fetches_details: false,
@@ -153,7 +147,7 @@ struct Arrival {
 }
 
 /// The notice, and how it came.
-fn find(db: &Connection, notice: NoticeId) -> rusqlite::Result<Option<(Account, Known, Arrival)>> {
+fn find(db: &Connection, notice: NoticeId) -> rusqlite::Result<Option<(Account, KnownEvent, Arrival)>> {
     let row = db
         .prepare_cached("SELECT account, event_id, received_at, sound, highlight FROM notice WHERE id = ?1")?
         .query_row([notice.0], |row| {
@@ -163,12 +157,12 @@ fn find(db: &Connection, notice: NoticeId) -> rusqlite::Result<Option<(Account, 
         .optional()?;
     let Some((account, Some(event_id), arrival)) = row else { return Ok(None) };
     let Some(account) = Account::find(db, account)? else { return Ok(None) };
-    let known = Known::by_event_id(db, account.id, &event_id)?.filter(|known| known.id == notice.0);
+    let known = KnownEvent::by_event_id(db, account.id, &event_id)?.filter(|known| known.id == notice.0);
     Ok(known.map(|known| (account, known, arrival)))
 }
 
 /// A message is what the details say. Where texts are not kept, that of a read one is not taken up either.
-fn fill_in(write: &mut Write<'_>, known: &Known, details: &Notification, decrypts: bool) -> rusqlite::Result<()> {
+fn fill_in(write: &mut Write<'_>, known: &KnownEvent, details: &Notification, decrypts: bool) -> rusqlite::Result<()> {
     let content = details.content.as_ref().map(|content| content.get());
     let content = content.filter(|_| write.keep_bodies || !known.read);
     let to_decrypt = decrypts && content.is_some() && is_encrypted(details);

@@ -1,12 +1,6 @@
 //! Looking whether the database is sound, beside the running program or without one, and changing nothing.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    sync::mpsc,
-    thread,
-    time::Duration,
-};
+use std::{fs, io, path::Path, sync::mpsc, thread, time::Duration};
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -59,9 +53,7 @@ pub fn check_integrity(path: &Path, patience: Duration) -> Result<Option<Integri
 /// Where there is no log, nobody has it open, and SQLite is told that nobody will: else even a reader would make files
 /// beside it, and could not read it on a disk that is read-only.
 fn open(path: &Path) -> Result<Option<Connection>, InboxError> {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    if PathBuf::from(log).exists() {
+    if database::with_suffix(path, "-wal").exists() {
         return database::open_to_read(path, &Seals::default());
     }
     let uri = format!("file:{}?immutable=1", percent_encode(path.as_os_str().as_encoded_bytes(), NON_ALPHANUMERIC));
@@ -71,7 +63,7 @@ fn open(path: &Path) -> Result<Option<Connection>, InboxError> {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Write as _, sync::Arc};
+    use std::{io::Write as _, path::PathBuf, sync::Arc};
 
     use super::*;
     use crate::inbox::{Inbox, Retention};

@@ -50,9 +50,14 @@ use std::{
 };
 
 use jiff::Timestamp;
+use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use self::thread::{Request, Worker};
+use self::{
+    accounts::Account,
+    thread::{Request, Worker},
+    transaction::Write,
+};
 pub use self::{
     catching_up::{CatchUpState, CaughtUp, ListedUnread, MissedEvent, UnreadEvent},
     codec::Decryption,
@@ -64,7 +69,7 @@ pub use self::{
 };
 use crate::{
     accounts::CountsScope,
-    notice::{CallState, Notice, NoticeId, RoomDigest, RoomKey},
+    notice::{CallState, Notice, NoticeId, Presentation, RoomDigest, RoomKey},
     push::notify::{Notification, Tweaks},
 };
 
@@ -88,6 +93,8 @@ pub struct Delivery {
 pub struct Recipient {
     /// The account's name.
     pub account: Arc<str>,
+    /// The account's user, where it is signed in: a call to somebody else does not ring.
+    pub user_id: Option<String>,
     /// What its `counts` stand for.
     pub counts: CountsScope,
     /// Whether calls that nobody took become missed calls here (`calls.missed = "derive"`).
@@ -118,6 +125,8 @@ pub enum Read {
     Room(RoomKey, NoticeId),
     /// The person opened or dismissed the call's popup: it neither rings nor is missed any more.
     Call(NoticeId),
+    /// `logout`: the account's numbers are zero and its notices are read, until the next push says otherwise.
+    Account(String),
     /// `clear`: every number is zero and every notice is read, until the next push says otherwise.
     Everything,
 }
@@ -277,12 +286,12 @@ impl Inbox {
         self.ask(|worker| Ok(worker.take_incident())).await
     }
 
-    /// What the room's popup is made from, with so many of its newest notices; `None` when nothing in it is unread.
+    /// What the room's popup is made from, with its newest `lines` notices; `None` when nothing in it is unread.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub async fn room_digest(&self, room: RoomKey, lines: usize) -> Result<Option<RoomDigest>, InboxError> {
-        self.ask(move |worker| worker.read(|db| snapshot::room_digest(db, &room, None, lines))).await
+        self.read(move |db| snapshot::room_digest(db, &room, None, lines)).await
     }
 
     /// How many notices with a popup arrived from one to another (both included), and in how many rooms: for a summary.
@@ -290,7 +299,7 @@ impl Inbox {
     /// # Errors
     /// When the database cannot be read.
     pub async fn tally(&self, from: NoticeId, up_to: NoticeId) -> Result<Tally, InboxError> {
-        self.ask(move |worker| worker.read(|db| snapshot::tally(db, from, up_to))).await
+        self.read(move |db| snapshot::tally(db, from, up_to)).await
     }
 
     /// Notices were shown.
@@ -298,7 +307,14 @@ impl Inbox {
     /// # Errors
     /// When it could not be written down; they may then be shown once more by the next start.
     pub async fn mark_shown(&self, shown: Vec<Shown>) -> Result<(), InboxError> {
-        self.ask(move |worker| worker.mark_shown(&shown)).await
+        self.write(move |write| {
+            shown.iter().try_for_each(|shown| match shown {
+                Shown::Room(room, up_to) => read_state::show_room(write, room, *up_to),
+                Shown::Everything(up_to) => read_state::present_messages(write, *up_to, Presentation::Shown),
+                Shown::Call(id, state) => calls::show(write, *id, *state),
+            })
+        })
+        .await
     }
 
     /// Settles the waiting notices up to this one, and all calls, without showing them (`popup.enabled = false`). What
@@ -307,7 +323,11 @@ impl Inbox {
     /// # Errors
     /// When it could not be written down.
     pub async fn settle_waiting(&self, up_to: NoticeId) -> Result<(), InboxError> {
-        self.ask(move |worker| worker.settle_waiting(up_to)).await
+        self.write(move |write| {
+            read_state::present_messages(write, up_to, Presentation::Settled)?;
+            calls::settle_all(write)
+        })
+        .await
     }
 
     /// The person has read something here. Raises `changed`.
@@ -315,7 +335,16 @@ impl Inbox {
     /// # Errors
     /// When it could not be written down.
     pub async fn mark_read(&self, read: Read) -> Result<(), InboxError> {
-        self.ask(move |worker| worker.mark_read(&read)).await
+        self.write(move |write| {
+            write.changes.is_visible = true;
+            match read {
+                Read::Room(room, up_to) => read_state::read_messages(write, &room, up_to),
+                Read::Call(id) => calls::end_here(write, id),
+                Read::Account(name) => clear(write, |account| account.name == name),
+                Read::Everything => clear(write, |_| true),
+            }
+        })
+        .await
     }
 
     /// The newest notice that is unread, for a click on the tray icon.
@@ -323,7 +352,7 @@ impl Inbox {
     /// # Errors
     /// When the database cannot be read.
     pub async fn newest_unread(&self) -> Result<Option<Notice>, InboxError> {
-        self.ask(|worker| worker.read(snapshot::newest_unread)).await
+        self.read(snapshot::newest_unread).await
     }
 
     /// Forgets the numbers of accounts that are not among `known`; their notices stay, read, as history.
@@ -331,7 +360,19 @@ impl Inbox {
     /// # Errors
     /// When it could not be written down.
     pub async fn retain_accounts(&self, known: Vec<String>) -> Result<(), InboxError> {
-        self.ask(move |worker| worker.retain_accounts(&known)).await
+        self.write(move |write| {
+            for mut account in Account::all(write.db)? {
+                let is_forgotten = account.last_push.is_none() && read_state::unread(write.db, account.id)? == 0;
+                if is_forgotten || known.contains(&account.name) {
+                    continue;
+                }
+                write.changes.is_visible = true;
+                account.forget(write.db)?;
+                read_state::read_account(write, account.id)?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Changes how the inbox is kept, and prunes it.
@@ -351,7 +392,7 @@ impl Inbox {
     /// # Errors
     /// When the database cannot be read.
     pub async fn setting(&self, name: &'static str) -> Result<Option<String>, InboxError> {
-        self.ask(move |worker| worker.read(|db| transaction::setting(db, name))).await
+        self.read(move |db| transaction::setting(db, name)).await
     }
 
     /// Keeps or (with `None`) forgets such a value.
@@ -359,7 +400,7 @@ impl Inbox {
     /// # Errors
     /// When it could not be written down.
     pub async fn set_setting(&self, name: &'static str, value: Option<String>) -> Result<(), InboxError> {
-        self.ask(move |worker| worker.write(|write| transaction::set_setting(write.db, name, value.as_deref()))).await
+        self.write(move |write| transaction::set_setting(write.db, name, value.as_deref())).await
     }
 
     /// How many notices there are and how many of them wait, for `status`.
@@ -367,7 +408,7 @@ impl Inbox {
     /// # Errors
     /// When the database cannot be read.
     pub async fn totals(&self) -> Result<Totals, InboxError> {
-        self.ask(|worker| worker.read(snapshot::totals)).await
+        self.read(snapshot::totals).await
     }
 
     /// Whether a push could be recorded now, for `GET /health`: tries to begin a write.
@@ -380,11 +421,29 @@ impl Inbox {
 
     /// Ends the thread, its work done and the database closed, for all handles; what is asked later fails.
     pub async fn close(self) {
-        let (answer, answered) = oneshot::channel();
-        if self.requests.send(Request::Close(answer)).await.is_ok() {
-            // Either way it is closed.
-            answered.await.ok();
-        }
+        let close = self.ask(|worker| {
+            worker.begin_close();
+            Ok(())
+        });
+        // An error says that it is closed already.
+        close.await.ok();
+        self.requests.closed().await;
+    }
+
+    /// Reads on the thread.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, InboxError> {
+        self.ask(move |worker| worker.read(work)).await
+    }
+
+    /// Writes on the thread, in a commit of its own.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Write<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, InboxError> {
+        self.ask(move |worker| worker.write(work)).await
     }
 
     /// Has the thread do something, and waits for what it answers.
@@ -400,4 +459,12 @@ impl Inbox {
         self.requests.send(work).await.map_err(|_| InboxError::Closed)?;
         answered.await.map_err(|_| InboxError::Closed)?
     }
+}
+
+/// Sets the numbers of these accounts to zero; all in them is read.
+fn clear(write: &mut Write<'_>, is_meant: impl Fn(&Account) -> bool) -> rusqlite::Result<()> {
+    Account::all(write.db)?.into_iter().filter(is_meant).try_for_each(|mut account| {
+        account.clear(write.db)?;
+        read_state::read_account(write, account.id)
+    })
 }

@@ -12,7 +12,7 @@ use super::{
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
-/// Rows, by which retries are recognised, are kept at least so long.
+/// Minimum age of rows that are deleted: until then retries are recognised by them.
 const KEEP_ROWS_DAYS: u32 = 40;
 
 /// Notices looked at in one step, which is one commit: a request waits no longer than that takes.
@@ -24,13 +24,13 @@ const SPARE_PAGES: i64 = 256;
 /// Pages given back to the system in one step.
 const SHRINK_STEP: i64 = 128;
 
-/// How far the clock may jump and still be believed at once.
+/// The largest clock jump that is trusted at once.
 const JUMP: i64 = 2 * DAY;
 
-/// Running time after which a clock that jumped further is believed.
+/// Running time after which a larger jump is trusted.
 const DOUBT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Running time between two savings of the clock.
+/// Interval for saving the clock.
 const SAVE_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 /// The setting that keeps the clock from one run to the next.
@@ -44,7 +44,7 @@ struct Clock {
     trusted: Option<i64>,
     /// The wall clock when it was last seen.
     wall: i64,
-    /// For so long the wall clock has kept a time that is not believed.
+    /// How long the wall clock has kept a time that is not trusted.
     agreed: Duration,
     /// When it was last seen in this run.
     seen: Option<Instant>,
@@ -54,12 +54,8 @@ struct Clock {
 impl Clock {
     /// Takes over what an earlier run has saved; of a run that has begun nothing.
     fn load(&mut self, saved: &str) {
-        let mut numbers = saved.split(' ').map(str::parse::<i64>);
-        if let (None, Some(Ok(trusted)), Some(Ok(wall)), Some(Ok(agreed))) =
-            (self.trusted, numbers.next(), numbers.next(), numbers.next())
-        {
-            (self.trusted, self.wall) = (Some(trusted), wall);
-            self.agreed = Duration::from_millis(u64::try_from(agreed).unwrap_or(0));
+        if let (None, Ok((trusted, wall, agreed))) = (self.trusted, serde_json::from_str::<(i64, i64, u64)>(saved)) {
+            (self.trusted, self.wall, self.agreed) = (Some(trusted), wall, Duration::from_millis(agreed));
         }
     }
 
@@ -81,7 +77,7 @@ impl Clock {
     fn save(&mut self, db: &Connection, now: Instant) -> rusqlite::Result<()> {
         let is_due = self.saved.is_none_or(|saved| now.saturating_duration_since(saved) >= SAVE_INTERVAL);
         if let Some(trusted) = self.trusted.filter(|_| is_due) {
-            let clock = format!("{trusted} {} {}", self.wall, self.agreed.as_millis());
+            let clock = format!("[{trusted},{},{}]", self.wall, self.agreed.as_millis());
             set_setting(db, CLOCK, Some(&clock))?;
             self.saved = Some(now);
         }
@@ -138,7 +134,7 @@ impl Pruning {
     }
 
     /// Begins a pass if one is due.
-    pub(super) fn time_is(&mut self, wall: i64) {
+    pub(super) fn observe_time(&mut self, wall: i64) {
         let now = self.clock.see(wall, Instant::now());
         // A pass that is due in more than a day was planned while the clock was wrong.
         if self.due.is_some_and(|due| (due.saturating_sub(DAY)..due).contains(&now)) {
@@ -154,7 +150,7 @@ impl Pruning {
     }
 
     /// A step was done, or could not be: then the rest waits for the next pass.
-    pub(super) fn went(&mut self, next: Option<Pass>) {
+    pub(super) fn set_pass(&mut self, next: Option<Pass>) {
         self.pass = next;
     }
 }

@@ -1,12 +1,12 @@
 //! What happens to recorded notices: shown, settled, read, edited, redacted.
 //!
-//! Whoever reads a notice that still waits settles it, and a call that is read is over. Where texts are not kept, a
+//! Reading a waiting notice settles it; reading a call ends it. Where texts are not kept, a
 //! notice loses its text when it is read: until then a popup may have to be made from it once more.
 
 use rusqlite::{Connection, ToSql, named_params, params};
 
 use super::{
-    codec::{Kind, Known},
+    codec::{Kind, KnownEvent},
     transaction::Write,
 };
 use crate::notice::{NoticeId, Presentation, RoomKey};
@@ -19,7 +19,7 @@ macro_rules! read_query {
             $index,
             " SET read = 1, presentation = iif(presentation IS 1, 1, 2),
                 content = iif(:keep_bodies, content, NULL), decryption = iif(:keep_bodies, coalesce(decryption, 0), 0),
-                call_state = iif(call_state < 2, 2, call_state)
+                call_state = iif(call_state IS NULL, NULL, 2)
             WHERE read = 0 AND ",
             $condition
         )
@@ -37,7 +37,7 @@ pub(super) fn show_room(write: &Write<'_>, room: &RoomKey, up_to: NoticeId) -> r
     write
         .db
         .prepare_cached(SHOW_ROOM)?
-        .execute(named_params! { ":room": room.room.to_stored(), ":up_to": up_to.0, ":account": room.account })?;
+        .execute(named_params! { ":room": room.room.as_str(), ":up_to": up_to.0, ":account": room.account })?;
     Ok(())
 }
 
@@ -62,7 +62,7 @@ pub(super) fn read_messages(write: &mut Write<'_>, room: &RoomKey, up_to: Notice
             "kind = 0 AND room = :room AND id <= :up_to AND account = (SELECT id FROM account WHERE name = :account)"
         ))?
         .execute(named_params! {
-            ":room": room.room.to_stored(), ":up_to": up_to.0, ":account": room.account,
+            ":room": room.room.as_str(), ":up_to": up_to.0, ":account": room.account,
             ":keep_bodies": write.keep_bodies,
         })?;
     note(write, read);
@@ -103,7 +103,7 @@ pub(super) fn read_one(write: &mut Write<'_>, notice: i64) -> rusqlite::Result<b
 
 /// A message or call was read elsewhere. Whether it was unread here.
 pub(super) fn read_event(write: &mut Write<'_>, account: i64, event_id: &str) -> rusqlite::Result<bool> {
-    match Known::by_event_id(write.db, account, event_id)? {
+    match KnownEvent::by_event_id(write.db, account, event_id)? {
         Some(event) => read_one(write, event.id),
         None => Ok(false),
     }
@@ -114,7 +114,7 @@ fn note(write: &mut Write<'_>, notices: usize) {
 }
 
 /// A message has new content, as it is stored. Where texts are not kept, that of a read message is not taken up either.
-pub(super) fn edit(write: &mut Write<'_>, message: &Known, new_content: &dyn ToSql) -> rusqlite::Result<()> {
+pub(super) fn edit(write: &mut Write<'_>, message: &KnownEvent, new_content: &dyn ToSql) -> rusqlite::Result<()> {
     if message.kind != Kind::Message || message.redacted || (message.read && !write.keep_bodies) {
         return Ok(());
     }
@@ -126,7 +126,7 @@ pub(super) fn edit(write: &mut Write<'_>, message: &Known, new_content: &dyn ToS
 }
 
 /// An event was taken back: its text goes, and nothing is left to read or to show.
-pub(super) fn redact(write: &mut Write<'_>, event: &Known) -> rusqlite::Result<()> {
+pub(super) fn redact(write: &mut Write<'_>, event: &KnownEvent) -> rusqlite::Result<()> {
     read_one(write, event.id)?;
     write
         .db

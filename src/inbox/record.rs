@@ -7,7 +7,7 @@ use super::{
     Delivery, Recipient,
     accounts::{self, Account},
     calls::{self, Ring, Times},
-    codec::{Decryption, ENCRYPTED, Kind, Known, stored},
+    codec::{Decryption, ENCRYPTED, Kind, KnownEvent, stored},
     read_state,
     transaction::Write,
 };
@@ -38,7 +38,7 @@ fn record_as(write: &mut Write<'_>, delivery: &Delivery, is_decrypted: bool) -> 
     let push = &*delivery.notification;
     let arrival = Arrival {
         push,
-        room: Room::of_push(push).to_stored(),
+        room: Room::of_push(push),
         meaning: push.is_event().then(|| meaning(push.event_type.as_deref(), content(push))),
         counts: push.counts.filter(|_| !delivery.is_sample).map(accounts::bounded),
         received_at: delivery.received_at.as_millisecond(),
@@ -72,8 +72,7 @@ fn lacks_details(push: &Notification) -> bool {
 /// A push, and what is the same for each of its recipients.
 struct Arrival<'a> {
     push: &'a Notification,
-    /// As stored.
-    room: String,
+    room: Room,
     /// What its event means; `None`: it has no event, only numbers.
     meaning: Option<Meaning>,
     counts: Option<Counts>,
@@ -101,6 +100,7 @@ impl Draft<'_> {
 impl Arrival<'_> {
     fn record_for(&self, write: &mut Write<'_>, recipient: &Recipient) -> rusqlite::Result<()> {
         let mut account = Account::named(write.db, &recipient.account)?;
+        let number = account.numbers.unread;
         if let Some(known) = self.find_known(write, account.id)? {
             // A retry. Only if its numbers differ does it say anything new.
             let Some(counts) = self.counts.filter(|counts| known.counts != Some(*counts)) else { return Ok(()) };
@@ -115,7 +115,9 @@ impl Arrival<'_> {
                 self.count(write, &mut account, recipient, counts)?;
             }
             if let Some(meaning) = &self.meaning {
-                let draft = self.draft(write, account.id, recipient, meaning)?;
+                let has_raised = account.numbers.unread > number && recipient.user_id.is_none();
+                let raised_to = self.counts.filter(|_| has_raised).map(|counts| stored(counts.unread));
+                let draft = self.draft(write, account.id, recipient, meaning, raised_to)?;
                 self.insert(write, account.id, recipient, &draft)?;
             } else if self.is_sample {
                 // Of a number alone: it counts until everything is read.
@@ -131,15 +133,16 @@ impl Arrival<'_> {
     }
 
     /// What was recorded already when this push is a retry.
-    fn find_known(&self, write: &Write<'_>, account: i64) -> rusqlite::Result<Option<Known>> {
+    fn find_known(&self, write: &Write<'_>, account: i64) -> rusqlite::Result<Option<KnownEvent>> {
         match (&self.push.event_id, &self.push.id) {
-            (Some(event_id), _) => Known::by_event_id(write.db, account, event_id),
-            (None, Some(push_id)) => Known::by_push_id(write.db, account, push_id),
+            (Some(event_id), _) => KnownEvent::by_event_id(write.db, account, event_id),
+            (None, Some(push_id)) => KnownEvent::by_push_id(write.db, account, push_id),
             (None, None) => Ok(None),
         }
     }
 
-    /// Takes over the numbers. At zero everything that they stand for was read.
+    /// Takes over the numbers. At zero everything that they stand for was read. Where calls are not watched, a number that
+    /// falls silences those that had raised it.
     fn count(
         &self,
         write: &mut Write<'_>,
@@ -148,9 +151,12 @@ impl Arrival<'_> {
         counts: Counts,
     ) -> rusqlite::Result<()> {
         let is_of_room = recipient.counts == CountsScope::Room && self.push.room_id.is_some();
-        let room = is_of_room.then_some(&*self.room);
+        let room = is_of_room.then_some(self.room.as_str());
+        let before = account.numbers.unread;
         account.count(write.db, counts, room)?;
+        let has_fallen = account.numbers.unread < before && recipient.user_id.is_none();
         match room {
+            _ if counts.unread > 0 && has_fallen => calls::silence(write, account.id, room, stored(counts.unread)),
             _ if counts.unread > 0 => Ok(()),
             Some(room) => read_state::read_room(write, account.id, room),
             None => read_state::read_account(write, account.id),
@@ -164,6 +170,7 @@ impl Arrival<'_> {
         account: i64,
         recipient: &'a Recipient,
         meaning: &'a Meaning,
+        raised_to: Option<i64>,
     ) -> rusqlite::Result<Draft<'a>> {
         let content = content(self.push);
         let message = Draft {
@@ -174,6 +181,7 @@ impl Arrival<'_> {
             call: None,
         };
         let hidden = Draft::HIDDEN;
+        let sender = self.push.sender.as_deref();
         let kept = content.filter(|_| write.keep_bodies);
         Ok(match meaning {
             Meaning::Message => message,
@@ -184,7 +192,15 @@ impl Arrival<'_> {
                     lifetime: i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX),
                     sent_at: sent_at.map(Timestamp::as_millisecond),
                 };
-                let call = Ring::begin(call_id.to_owned(), times, self.is_replayed, recipient.derive_missed_calls);
+                let mut call = Ring::begin(call_id.to_owned(), times, self.is_replayed, recipient.derive_missed_calls);
+                call.raised_to = raised_to;
+                if !meaning.rings_for(recipient.user_id.as_deref()) {
+                    call.state = CallState::Over;
+                }
+                let caller = (account, self.room.as_str(), sender);
+                if call.state == CallState::Ringing && calls::redial(write, caller, &call, self.received_at)? {
+                    return Ok(Draft { content: kept, ..hidden });
+                }
                 let is_over = call.state == CallState::Over;
                 Draft {
                     kind: Kind::Call,
@@ -195,20 +211,20 @@ impl Arrival<'_> {
                 }
             }
             Meaning::CallOver { call_id, ending } => {
-                let call = (account, &*self.room, &**call_id);
-                calls::end_by_event(write, call, (*ending, self.push.sender.as_deref()))?;
+                let call = (account, self.room.as_str(), &**call_id);
+                calls::end_by_event(write, call, (*ending, sender))?;
                 Draft { content: kept, ..hidden }
             }
             Meaning::Redaction { event_id } => {
                 if let Some(event_id) = event_id
-                    && let Some(event) = Known::by_event_id(write.db, account, event_id)?
+                    && let Some(event) = KnownEvent::by_event_id(write.db, account, event_id)?
                     && event.room == self.room
                 {
                     read_state::redact(write, &event)?;
                 }
                 Draft { content: kept, ..hidden }
             }
-            Meaning::Edit { event_id, new_content } => match Known::by_event_id(write.db, account, event_id)? {
+            Meaning::Edit { event_id, new_content } => match KnownEvent::by_event_id(write.db, account, event_id)? {
                 // Its text is that of the edited message now, and goes with it when that is redacted.
                 Some(edited) => {
                     // Whoever runs the homeserver can make up an edit that is not encrypted.
@@ -253,15 +269,15 @@ impl Arrival<'_> {
             .db
             .prepare_cached(
                 "INSERT INTO notice (id, account, room, kind, presentation, read, highlight, user_is_target, low_prio,
-                    received_at, sample, lacks_details, decryption, replayed, counts_unread, counts_missed_calls, event_id, push_id, call_id,
-                    call_state, call_deadline, call_derive_missed, call_missed_shown, event_type, sender,
-                    sender_display_name, room_name, room_alias, membership, sound, content)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    received_at, sample, lacks_details, decryption, replayed, counts_unread, counts_missed_calls, event_id,
+                    push_id, call_id, call_state, call_deadline, call_derive_missed, call_missed_shown, call_raised_to,
+                    event_type, sender, sender_display_name, room_name, room_alias, membership, sound, content)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 id,
                 account,
-                self.room,
+                self.room.as_str(),
                 draft.kind as i64,
                 draft.presentation as i64,
                 draft.presentation == Presentation::Settled && !(self.is_sample && self.meaning.is_none()),
@@ -282,6 +298,7 @@ impl Arrival<'_> {
                 call.map(|call| call.deadline),
                 call.map(|call| call.derive_missed),
                 call.map(|_| false),
+                call.and_then(|call| call.raised_to),
                 push.event_type,
                 push.sender,
                 push.sender_display_name,

@@ -224,7 +224,7 @@ fn newest_sound(db: &Connection) -> rusqlite::Result<Option<(NoticeId, SoundTwea
 fn calls(db: &Connection) -> rusqlite::Result<Vec<Call>> {
     db.prepare_cached(notice_query!(
         "WHERE n.id IN (SELECT id FROM notice INDEXED BY notice_call
-            WHERE call_state < 2 AND (call_state = 0 OR call_missed_shown = 0) ORDER BY call_state, id LIMIT 32)
+            WHERE call_state < 2 AND (call_state <= 0 OR call_missed_shown = 0) ORDER BY call_state, id LIMIT 32)
         ORDER BY n.call_state, n.id"
     ))?
     .query_map([], |row| {
@@ -261,22 +261,22 @@ fn wanting_rooms(db: &Connection) -> rusqlite::Result<Vec<WantingRoom>> {
 }
 
 pub(super) const ROOM_DIGEST: &str = "
-    SELECT count(*), max(iif(highlight, id, NULL)) FROM notice INDEXED BY notice_unread
+    SELECT count(*), max(iif(highlight, id, NULL)), min(id) FROM notice INDEXED BY notice_unread
     WHERE read = 0 AND kind = 0 AND presentation IN (0, 1) AND room = :room
         AND account = (SELECT id FROM account WHERE name = :account) AND id <= :up_to";
 
-/// What the room's popup is made from: of the notices up to this one, if any is given. It has so many of the newest.
+/// What the room's popup is made from: the notices up to `up_to`, with the newest `lines` of them.
 pub(super) fn room_digest(
     db: &Connection,
     key: &RoomKey,
     up_to: Option<NoticeId>,
     lines: usize,
 ) -> rusqlite::Result<Option<RoomDigest>> {
-    let (room, up_to) = (key.room.to_stored(), up_to.map_or(i64::MAX, |id| id.0));
+    let (room, up_to) = (key.room.as_str(), up_to.map_or(i64::MAX, |id| id.0));
     let parameters = named_params! { ":account": key.account, ":room": room, ":up_to": up_to };
-    let (count, highlight) = db
+    let (count, highlight, oldest) = db
         .prepare_cached(ROOM_DIGEST)?
-        .query_row(parameters, |row| Ok((codec::count(row, 0)?, codec::integer(row, 1)?)))?;
+        .query_row(parameters, |row| Ok((codec::count(row, 0)?, codec::integer(row, 1)?, codec::id(row, 2)?)))?;
     let lines: Vec<Notice> = db
         .prepare_cached(notice_query!(
             "WHERE n.id IN (SELECT id FROM notice INDEXED BY notice_unread
@@ -292,7 +292,7 @@ pub(super) fn room_digest(
         .collect::<rusqlite::Result<_>>()?;
     let Some(newest) = lines.last().cloned() else { return Ok(None) };
     let highlight = highlight.map_or(Ok(None), |id| notice_by_id(db, NoticeId(id)))?;
-    Ok(Some(RoomDigest { count, newest, highlight, lines }))
+    Ok(Some(RoomDigest { count, oldest, newest, highlight, lines }))
 }
 
 /// The unread messages from one to another, and the rooms that they are in.

@@ -12,17 +12,13 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::{
-    Delivery, InboxError, Incident, Read, Retention, Shown,
-    accounts::Account,
-    calls,
+    Delivery, InboxError, Incident, Retention, calls,
     database::{self, Files},
     prune::Pruning,
-    read_state,
     record::record,
     seal::Seals,
     transaction::{Changes, Write, set_setting},
 };
-use crate::notice::{NoticeId, Presentation};
 
 /// Requests taken in one go, and so the most pushes that share a commit.
 const MAX_BATCH: usize = 1024;
@@ -48,31 +44,6 @@ pub(super) enum Request {
     Record(Push),
     /// Do something else.
     Run(Work),
-    /// End, after what was asked before. It is answered when the database is closed.
-    Close(oneshot::Sender<()>),
-}
-
-/// Requests that are served together.
-#[derive(Default)]
-struct Batch {
-    pushes: Vec<Push>,
-    others: Vec<Work>,
-    closing: Option<oneshot::Sender<()>>,
-}
-
-impl Batch {
-    fn add(&mut self, request: Request) {
-        match request {
-            Request::Record(push) => self.pushes.push(push),
-            Request::Run(work) => self.others.push(work),
-            Request::Close(closed) => self.closing = Some(closed),
-        }
-    }
-
-    /// Nothing that comes after the end is served.
-    fn has_room(&self) -> bool {
-        self.closing.is_none() && self.pushes.len() + self.others.len() < MAX_BATCH
-    }
 }
 
 /// The thread's state. After an error the connection is closed, and the next request opens another.
@@ -81,9 +52,9 @@ pub(super) struct Worker {
     database: Option<Connection>,
     /// The database's files as our last commit has left them.
     files: Option<Files>,
-    /// These were changed from outside: what is there now is to be judged.
+    /// The files as they were before another program changed them: what is there now must be verified.
     suspected: Option<Files>,
-    /// The highest number of a notice in the database that this run has used, which ought to be there.
+    /// The highest notice number that the open database must contain; lower: it was replaced or truncated.
     expected: Option<i64>,
     pruning: Pruning,
     changed: ChangedSignal,
@@ -92,21 +63,23 @@ pub(super) struct Worker {
     /// Raised when there are notices to decrypt.
     encrypted: Arc<Notify>,
     seals: Seals,
-    /// Of commits that failed, and may be on disk nevertheless: a retry of their pushes then finds nothing to do.
+    /// Changes of failed commits, which may be on disk nevertheless: a retry of their pushes then changes nothing.
     in_doubt: Changes,
     /// The last write failed.
     is_failing: bool,
-    /// All that the log holds is known to be synced. Not so after a start: the last run may have been killed before.
+    /// Everything in the WAL is known to be synced. Unknown after a start: the last run may have been killed before.
     is_synced: bool,
-    /// No notice that was answered for has a higher number. Those of a new database begin after it: a popup of an old
-    /// one is never taken for that of a new one.
+    /// The highest notice number of this run. A new database continues after it, so that popups of the old one never match
+    /// new notices.
     newest: i64,
     incidents: VecDeque<Incident>,
     /// When a file was last set aside.
     set_aside_at: Option<Instant>,
+    /// Nothing more is served.
+    is_closing: bool,
 }
 
-/// Tells that a snapshot would differ from the last one: once, until the next is asked for.
+/// Signals that a snapshot would differ from the last one: once, until the next is taken.
 struct ChangedSignal {
     notify: Arc<Notify>,
     is_raised: bool,
@@ -121,17 +94,17 @@ impl ChangedSignal {
 }
 
 /// Why a transaction failed.
-enum Failure {
-    /// The database cannot be opened, locked or committed to: the next transaction will fare no better.
+enum TransactionError {
+    /// The database cannot be opened, locked or committed to: the next transaction would fail too.
     Database(InboxError),
     /// Something within it failed.
     Work(InboxError),
 }
 
-impl From<Failure> for InboxError {
-    fn from(failure: Failure) -> Self {
+impl From<TransactionError> for InboxError {
+    fn from(failure: TransactionError) -> Self {
         match failure {
-            Failure::Database(error) | Failure::Work(error) => error,
+            TransactionError::Database(error) | TransactionError::Work(error) => error,
         }
     }
 }
@@ -159,6 +132,7 @@ impl Worker {
             newest: 0,
             incidents: VecDeque::new(),
             set_aside_at: None,
+            is_closing: false,
         };
         if let Err(error) = worker.read(|_| Ok(())) {
             match error {
@@ -166,7 +140,7 @@ impl Worker {
                 // It has been set aside: what follows begins the new one.
                 InboxError::Damaged { .. } => {}
                 InboxError::Unusable { .. } | InboxError::Closed => {
-                    // Whoever asks for a snapshot is told why.
+                    // The next request tries again and reports why.
                     worker.is_failing = true;
                 }
             }
@@ -189,19 +163,35 @@ impl Worker {
         self.seals.clone()
     }
 
-    /// Serves requests until it is to end, or nobody can ask any more.
+    /// Serves requests until it is to end, or nobody can ask any more; between requests, old notices are pruned.
     pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        let mut closing = None;
-        while closing.is_none()
-            && let Some(first) = self.next_request(&mut requests)
-        {
-            closing = self.serve(first, &mut requests);
+        let mut batch = Vec::new();
+        while !self.is_closing {
+            if requests.is_empty() && !requests.is_closed() && self.prune() {
+                continue;
+            }
+            if requests.blocking_recv_many(&mut batch, MAX_BATCH) == 0 {
+                break;
+            }
+            let (mut pushes, mut others) = (Vec::new(), Vec::new());
+            for request in batch.drain(..) {
+                match request {
+                    Request::Record(push) => pushes.push(push),
+                    Request::Run(work) => others.push(work),
+                }
+            }
+            // A caller that needs an order waits for each answer, so pushes can go first.
+            self.record(pushes);
+            for work in others {
+                work(&mut self);
+            }
         }
         self.close();
-        if let Some(closed) = closing {
-            // Who no longer waits does not need to know.
-            closed.send(()).ok();
-        }
+    }
+
+    /// Ends the thread once the requests that came with this one are served.
+    pub(super) fn begin_close(&mut self) {
+        self.is_closing = true;
     }
 
     /// Closes the database. SQLite removes its log then, if it is still ours.
@@ -214,37 +204,6 @@ impl Worker {
         }
     }
 
-    /// Serves this request and those that wait; who wants the thread to end, if somebody does.
-    fn serve(&mut self, first: Request, requests: &mut mpsc::Receiver<Request>) -> Option<oneshot::Sender<()>> {
-        let mut batch = Batch::default();
-        batch.add(first);
-        while batch.has_room()
-            && let Ok(request) = requests.try_recv()
-        {
-            batch.add(request);
-        }
-        // Whoever needs an order waits for the answer, so the pushes can go first.
-        self.record(batch.pushes);
-        for work in batch.others {
-            work(self);
-        }
-        batch.closing
-    }
-
-    /// Waits for a request. What can be done meanwhile is.
-    fn next_request(&mut self, requests: &mut mpsc::Receiver<Request>) -> Option<Request> {
-        loop {
-            match requests.try_recv() {
-                Ok(request) => return Some(request),
-                Err(mpsc::error::TryRecvError::Disconnected) => return None,
-                Err(mpsc::error::TryRecvError::Empty) => {}
-            }
-            if !self.prune() {
-                return requests.blocking_recv();
-            }
-        }
-    }
-
     /// Forgets some old notices, if some are left to forget. Whether there were.
     fn prune(&mut self) -> bool {
         let Some(pass) = self.pruning.pass() else { return false };
@@ -252,16 +211,16 @@ impl Worker {
             tracing::warn!("old notices stay for another day: {error}");
             None
         });
-        self.pruning.went(next);
+        self.pruning.set_pass(next);
         true
     }
 
     /// Records pushes in one commit; if one of them fails, each in its own, so that it alone fails.
     fn record(&mut self, pushes: Vec<Push>) {
         let Some(latest) = pushes.iter().map(|(delivery, _)| delivery.received_at).max() else { return };
-        self.pruning.time_is(latest.as_millisecond());
+        self.pruning.observe_time(latest.as_millisecond());
         match self.transact(|write| pushes.iter().try_for_each(|(delivery, _)| record(write, delivery))) {
-            Err(Failure::Work(_)) if pushes.len() > 1 => self.record_each(pushes),
+            Err(TransactionError::Work(_)) if pushes.len() > 1 => self.record_each(pushes),
             outcome => {
                 let outcome = outcome.map_err(InboxError::from);
                 for (_, answer) in pushes {
@@ -278,7 +237,7 @@ impl Worker {
             let outcome = match &out_of_order {
                 Some(error) => Err(InboxError::clone(error)),
                 None => self.transact(|write| record(write, &delivery)).map_err(|failure| {
-                    if let Failure::Database(error) = &failure {
+                    if let TransactionError::Database(error) = &failure {
                         out_of_order = Some(error.clone());
                     }
                     failure.into()
@@ -288,7 +247,7 @@ impl Worker {
         }
     }
 
-    /// Takes a snapshot, or whatever else tells of all that has changed: from now on the signal is raised again.
+    /// Takes a snapshot. Later changes raise the signal again.
     pub(super) fn snapshot<T>(
         &mut self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -300,78 +259,17 @@ impl Worker {
     /// Ends the ringing of calls whose deadline is at or before `now`.
     pub(super) fn expire_calls(&mut self, now: Timestamp) -> Result<(), InboxError> {
         let now = now.as_millisecond();
-        self.pruning.time_is(now);
+        self.pruning.observe_time(now);
         if self.read(|db| calls::is_expiry_due(db, now))? {
             self.write(|write| calls::expire(write, now))?;
         }
         Ok(())
     }
 
-    /// Notices were shown.
-    pub(super) fn mark_shown(&mut self, shown: &[Shown]) -> Result<(), InboxError> {
-        self.write(|write| {
-            shown.iter().try_for_each(|shown| match shown {
-                Shown::Room(room, up_to) => read_state::show_room(write, room, *up_to),
-                Shown::Everything(up_to) => read_state::present_messages(write, *up_to, Presentation::Shown),
-                Shown::Call(id, state) => calls::show(write, *id, *state),
-            })
-        })
-    }
-
-    /// Nothing that waits, up to this one, will be shown.
-    pub(super) fn settle_waiting(&mut self, up_to: NoticeId) -> Result<(), InboxError> {
-        self.write(|write| {
-            read_state::present_messages(write, up_to, Presentation::Settled)?;
-            calls::settle_all(write)
-        })
-    }
-
-    /// The person has read something here.
-    pub(super) fn mark_read(&mut self, read: &Read) -> Result<(), InboxError> {
-        self.write(|write| {
-            write.changes.is_visible = true;
-            match read {
-                Read::Room(room, up_to) => read_state::read_messages(write, room, *up_to),
-                Read::Call(id) => calls::end_here(write, *id),
-                Read::Everything => Account::all(write.db)?.into_iter().try_for_each(|mut account| {
-                    account.clear(write.db)?;
-                    account.save(write.db)?;
-                    read_state::read_account(write, account.id)
-                }),
-            }
-        })
-    }
-
-    /// Forgets the numbers of accounts that are not known any more.
-    pub(super) fn retain_accounts(&mut self, known: &[String]) -> Result<(), InboxError> {
-        let gone = self.read(|db| {
-            let mut gone = Account::all(db)?;
-            gone.retain(|account| !known.contains(&account.name));
-            let mut found = Vec::new();
-            for account in gone {
-                if account.last_push.is_some() || read_state::unread(db, account.id)? > 0 {
-                    found.push(account);
-                }
-            }
-            Ok(found)
-        })?;
-        if gone.is_empty() {
-            return Ok(());
-        }
-        self.write(|write| {
-            write.changes.is_visible = true;
-            gone.into_iter().try_for_each(|mut account| {
-                account.forget(write.db)?;
-                account.save(write.db)?;
-                read_state::read_account(write, account.id)
-            })
-        })
-    }
-
     /// Keeps notices otherwise from now on.
     pub(super) fn set_retention(&mut self, retention: Retention, now: Timestamp) {
         self.pruning.set_retention(retention);
-        self.pruning.time_is(now.as_millisecond());
+        self.pruning.observe_time(now.as_millisecond());
     }
 
     /// What has happened to the database's files, if somebody was not told yet.
@@ -393,14 +291,14 @@ impl Worker {
                 set_setting(write.db, PROBE, None)
             });
         }
-        self.with_database(|connection| {
+        self.with_database(|connection, _| {
             connection.transaction_with_behavior(TransactionBehavior::Immediate)?.rollback()
         })
     }
 
     /// Reads.
     pub(super) fn read<T>(&mut self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, InboxError> {
-        self.with_database(|connection| work(connection))
+        self.with_database(|connection, _| work(connection))
     }
 
     /// Writes, in a commit of its own.
@@ -411,11 +309,11 @@ impl Worker {
         self.transact(work).map_err(InboxError::from)
     }
 
-    fn transact<T>(&mut self, work: impl FnOnce(&mut Write<'_>) -> rusqlite::Result<T>) -> Result<T, Failure> {
+    fn transact<T>(&mut self, work: impl FnOnce(&mut Write<'_>) -> rusqlite::Result<T>) -> Result<T, TransactionError> {
         let (keep_bodies, seals) = (self.pruning.retention().keep_bodies, self.seals.clone());
         let (mut is_work, mut is_synced) = (false, self.is_synced);
         let mut changes = Changes { newest: self.newest, ..Changes::default() };
-        let outcome = self.with_database_and_clock(|connection, pruning| {
+        let outcome = self.with_database(|connection, pruning| {
             let connection = &*connection;
             if !is_synced {
                 database::checkpoint(connection)?;
@@ -445,22 +343,22 @@ impl Worker {
                     tracing::info!("the inbox can be written again");
                 }
                 changes.merge(std::mem::take(&mut self.in_doubt));
-                self.tell(changes);
+                self.announce(changes);
                 Ok(value)
             }
             Err(error) => {
-                // Not before something succeeds: who is told would ask in vain.
+                // Signalled with the next success: until then a snapshot would fail too.
                 self.in_doubt.merge(Changes { newest: 0, ..changes });
                 if !std::mem::replace(&mut self.is_failing, true) {
                     tracing::error!("{error}");
                 }
-                Err(if is_work { Failure::Work(error) } else { Failure::Database(error) })
+                Err(if is_work { TransactionError::Work(error) } else { TransactionError::Database(error) })
             }
         }
     }
 
-    /// Tells what a transaction has changed.
-    fn tell(&mut self, changes: Changes) {
+    /// Signals what a transaction has changed.
+    fn announce(&mut self, changes: Changes) {
         if changes.newest > self.newest {
             (self.newest, self.expected) = (changes.newest, Some(changes.newest));
         }
@@ -475,12 +373,8 @@ impl Worker {
         }
     }
 
-    fn with_database<T>(&mut self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, InboxError> {
-        self.with_database_and_clock(|connection, _| work(connection))
-    }
-
     /// Uses the database, opened anew if need be; closes it after an error. One that is damaged is set aside.
-    fn with_database_and_clock<T>(
+    fn with_database<T>(
         &mut self,
         work: impl FnOnce(&mut Connection, &mut Pruning) -> rusqlite::Result<T>,
     ) -> Result<T, InboxError> {
@@ -506,10 +400,10 @@ impl Worker {
         Ok(value)
     }
 
-    /// Closes the database if somebody else has touched its files since our last commit. What is there now is opened
-    /// and judged by the next use.
+    /// Closes the database if another program has changed its files since our last commit. The next use opens and
+    /// verifies what is there.
     fn close_if_changed(&mut self) -> Result<(), InboxError> {
-        if self.database.is_some() && self.files != Some(self.look()?) {
+        if self.database.is_some() && self.files != Some(self.current_files()?) {
             tracing::warn!("{}: the files have changed from outside", self.path.display());
             self.database = None;
             self.is_synced = false;
@@ -518,13 +412,13 @@ impl Worker {
         Ok(())
     }
 
-    fn look(&self) -> Result<Files, InboxError> {
+    fn current_files(&self) -> Result<Files, InboxError> {
         Files::look(&self.path).map_err(|error| database::unusable(&self.path, &error))
     }
 
-    /// A commit has succeeded: whether it went to the files that are there.
+    /// Checks that a successful commit went to the files that have the names now.
     fn note_commit(&mut self) -> Result<(), InboxError> {
-        let files = self.look()?;
+        let files = self.current_files()?;
         if self.files.as_ref().is_some_and(|before| !files.are_same(before)) {
             self.database = None;
             self.suspected = self.files.take();
@@ -535,7 +429,7 @@ impl Worker {
     }
 
     fn open_database(&mut self) -> Result<Connection, InboxError> {
-        let found = self.look()?;
+        let found = self.current_files()?;
         let is_gone = self.expected.is_some() && found.is_gone();
         if self.suspected.as_ref().is_some_and(|before| found.has_log_of_another(before)) {
             database::set_log_aside(&self.path)?;
@@ -546,11 +440,11 @@ impl Worker {
         }
         let newest = database::newest(&self.path, &connection)?;
         self.pruning.load_clock(&connection).map_err(|error| database::failed(&self.path, &error))?;
-        self.files = Some(self.look()?);
+        self.files = Some(self.current_files()?);
         if is_gone {
-            self.tell_of(Incident::Removed { path: self.path.clone() });
+            self.report(Incident::Removed { path: self.path.clone() });
         } else if self.expected.is_some_and(|expected| newest < expected) {
-            self.tell_of(Incident::Replaced { path: self.path.clone() });
+            self.report(Incident::Replaced { path: self.path.clone() });
         }
         self.newest = self.newest.max(newest);
         self.suspected = None;
@@ -568,13 +462,13 @@ impl Worker {
                 self.set_aside_at = Some(Instant::now());
                 self.expected = None;
                 self.suspected = None;
-                self.tell_of(Incident::SetAside { path: self.path.clone(), kept_as, reason });
+                self.report(Incident::SetAside { path: self.path.clone(), kept_as, reason });
             }
             Err(error) => tracing::error!("{}: it cannot be set aside: {error}", self.path.display()),
         }
     }
 
-    fn tell_of(&mut self, incident: Incident) {
+    fn report(&mut self, incident: Incident) {
         tracing::error!("{incident}");
         if self.incidents.len() < MAX_INCIDENTS {
             self.incidents.push_back(incident);

@@ -5,13 +5,13 @@
 
 /// Whether the desktop starts Pushbell by itself, as far as can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Autostart {
+pub(crate) struct Autostart {
     /// It does, or would but for the problem.
-    pub on: bool,
+    pub(crate) on: bool,
     /// What starts it, in words that follow "by": "the systemd user unit pushbell.service". Empty where nothing does.
-    pub by: String,
+    pub(crate) by: String,
     /// What is wrong with it and what to do, if anything.
-    pub problem: Option<String>,
+    pub(crate) problem: Option<String>,
 }
 
-pub use super::system::autostart::{status, turn_off, turn_on};
+pub(crate) use super::system::autostart::{status, turn_off, turn_on};

@@ -2,10 +2,10 @@
 //! the user's profile inherits that from it.
 
 #[cfg(unix)]
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::{
     ffi::OsString,
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
@@ -14,21 +14,12 @@ use std::{
 ///
 /// # Errors
 /// When it cannot be made, or something else has its name.
-pub fn create_private_directory(path: &Path) -> io::Result<()> {
-    if path.as_os_str().is_empty() || path.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = path.parent() {
-        create_private_directory(parent)?;
-    }
-    match fs::create_dir(path) {
-        #[cfg(unix)]
-        Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(0o700)),
-        #[cfg(not(unix))]
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        Err(error) => Err(error),
-    }
+pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    builder.mode(0o700);
+    builder.create(path)
 }
 
 /// Opens a file to read and write; makes it if there is none, and makes it private to the user in either case.
@@ -36,7 +27,7 @@ pub fn create_private_directory(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// When it cannot be opened or made, or belongs to somebody else.
-pub fn open_private(path: &Path) -> io::Result<File> {
+pub(crate) fn open_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -52,7 +43,7 @@ pub fn open_private(path: &Path) -> io::Result<File> {
 /// Which file it is, whatever its name: another file has another identity.
 #[cfg(unix)]
 #[must_use]
-pub fn identity(file: &fs::Metadata) -> (u64, u64) {
+pub(crate) fn identity(file: &fs::Metadata) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt as _;
     (file.dev(), file.ino())
 }
@@ -60,7 +51,7 @@ pub fn identity(file: &fs::Metadata) -> (u64, u64) {
 /// The same for every file: Windows lets nobody remove or replace a file that SQLite has open.
 #[cfg(not(unix))]
 #[must_use]
-pub fn identity(_file: &fs::Metadata) -> (u64, u64) {
+pub(crate) fn identity(_file: &fs::Metadata) -> (u64, u64) {
     (0, 0)
 }
 
@@ -69,7 +60,7 @@ pub fn identity(_file: &fs::Metadata) -> (u64, u64) {
 ///
 /// # Errors
 /// When it cannot be written: then the old content stands.
-pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let (target, draft) = target_and_draft(path)?;
     let replaced = write_synced(&draft, content).and_then(|()| fs::rename(&draft, &target));
     if replaced.is_err() {
@@ -90,7 +81,7 @@ pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// When there is one that cannot be removed.
-pub fn remove_draft(path: &Path) -> io::Result<()> {
+pub(crate) fn remove_draft(path: &Path) -> io::Result<()> {
     let (_, draft) = target_and_draft(path)?;
     match fs::remove_file(draft) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -118,7 +109,7 @@ fn target_and_draft(path: &Path) -> io::Result<(PathBuf, PathBuf)> {
 /// # Errors
 /// When that cannot be told.
 #[cfg(unix)]
-pub fn is_readable_by_others(path: &Path) -> io::Result<bool> {
+pub(crate) fn is_readable_by_others(path: &Path) -> io::Result<bool> {
     let lets_others = |path: &Path, mode: u32| Ok::<_, io::Error>(fs::metadata(path)?.permissions().mode() & mode != 0);
     let path = fs::canonicalize(path)?;
     for directory in path.ancestors().skip(1) {
@@ -134,7 +125,7 @@ pub fn is_readable_by_others(path: &Path) -> io::Result<bool> {
 /// # Errors
 /// Never.
 #[cfg(not(unix))]
-pub fn is_readable_by_others(_path: &Path) -> io::Result<bool> {
+pub(crate) fn is_readable_by_others(_path: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
@@ -156,7 +147,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn directories_that_are_made_are_private_and_others_stay_as_they_are() {
+    fn new_directories_are_private_and_others_stay_as_they_are() {
         let place = tempfile::tempdir().unwrap();
         fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let inner = place.path().join("a/b/c");

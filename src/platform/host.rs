@@ -1,20 +1,24 @@
-//! This computer: its name, its disks, and what it allows a process.
+//! This computer: its name, its addresses, its disks, and what it allows a process.
 
-use std::{io, path::Path};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+};
 
 #[cfg(unix)]
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Most characters of a name.
-const LONGEST_NAME: usize = 40;
+const MAX_NAME_LENGTH: usize = 40;
 
 /// The disk that a file or directory is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Disk {
-    /// Bytes that this person may still write.
-    pub free: u64,
+pub(crate) struct Disk {
+    /// Bytes that this user may still write.
+    pub(crate) free: u64,
     /// Nobody may write.
-    pub read_only: bool,
+    pub(crate) read_only: bool,
 }
 
 /// What people call it: the host's name without its domain.
@@ -25,8 +29,73 @@ pub fn name() -> String {
     #[cfg(windows)]
     let name = std::env::var("COMPUTERNAME").unwrap_or_default();
     let host = name.split('.').next().unwrap_or_default();
-    let host: String = host.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
+    let host: String = host.chars().filter(|c| !c.is_control()).take(MAX_NAME_LENGTH).collect();
     if host.is_empty() { "this computer".to_owned() } else { host }
+}
+
+/// What tells this computer from others, for as long as its system is not installed anew; `None` where nothing does.
+/// Never to be told to anybody: only what is derived from it by a hash that nobody can turn back.
+#[cfg(target_os = "linux")]
+pub(crate) fn machine_id() -> Option<String> {
+    // Before the first boot is over, another word may be in it: machine-id(5).
+    let is_id = |id: &String| id.len() == 32 && id.chars().all(|c| c.is_ascii_hexdigit());
+    let read = |path| std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned()).filter(is_id);
+    ["/etc/machine-id", "/var/lib/dbus/machine-id"].into_iter().find_map(read)
+}
+
+/// What tells this computer from others.
+#[cfg(windows)]
+pub(crate) fn machine_id() -> Option<String> {
+    let key = windows_registry::LOCAL_MACHINE.open(r"SOFTWARE\Microsoft\Cryptography").ok()?;
+    key.get_string("MachineGuid").ok().filter(|id| !id.is_empty())
+}
+
+/// What tells this computer from others: gethostuuid(2).
+#[cfg(target_os = "macos")]
+pub(crate) fn machine_id() -> Option<String> {
+    #[repr(C)]
+    struct Timespec {
+        seconds: i64,
+        nanoseconds: i64,
+    }
+    #[expect(unsafe_code, reason = "no crate that is used has this call")]
+    // SAFETY: this is its declaration in <unistd.h>.
+    unsafe extern "C" {
+        fn gethostuuid(id: *mut u8, wait: *const Timespec) -> i32;
+    }
+    let mut id = [0_u8; 16];
+    let wait = Timespec { seconds: 1, nanoseconds: 0 };
+    #[expect(unsafe_code, reason = "the system is asked for the computer's id")]
+    // SAFETY: both outlive the call, and the id has the 16 bytes that are written.
+    let failed = unsafe { gethostuuid(id.as_mut_ptr(), &raw const wait) };
+    (failed == 0).then(|| id.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The bridges on which Docker and Podman put containers by default.
+const BRIDGES: [&str; 3] = ["docker0", "podman0", "cni-podman0"];
+
+/// The address of each interface, with the length of its network's prefix. None where nobody can tell.
+#[must_use]
+pub(crate) fn addresses() -> Vec<(IpAddr, u8)> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let address = |interface: &if_addrs::Interface| match &interface.addr {
+        if_addrs::IfAddr::V4(v4) => (v4.ip.into(), v4.prefixlen),
+        if_addrs::IfAddr::V6(v6) => (v6.ip.into(), v6.prefixlen),
+    };
+    interfaces.iter().map(address).collect()
+}
+
+/// The address by which containers on this computer reach it, where there is a bridge for them.
+#[must_use]
+pub(crate) fn container_bridge() -> Option<Ipv4Addr> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let address = |name: &str| {
+        interfaces.iter().filter(|interface| interface.name == name).find_map(|interface| match interface.ip() {
+            IpAddr::V4(ip) => Some(ip),
+            IpAddr::V6(_) => None,
+        })
+    };
+    BRIDGES.into_iter().find_map(address)
 }
 
 /// The disk that this file or directory is on.
@@ -34,7 +103,7 @@ pub fn name() -> String {
 /// # Errors
 /// When the system does not say.
 #[cfg(unix)]
-pub fn disk(path: &Path) -> io::Result<Disk> {
+pub(crate) fn disk(path: &Path) -> io::Result<Disk> {
     let found = rustix::fs::statvfs(path)?;
     Ok(Disk {
         free: found.f_bavail.saturating_mul(found.f_frsize),
@@ -47,7 +116,7 @@ pub fn disk(path: &Path) -> io::Result<Disk> {
 /// # Errors
 /// When the system does not say.
 #[cfg(windows)]
-pub fn disk(path: &Path) -> io::Result<Disk> {
+pub(crate) fn disk(path: &Path) -> io::Result<Disk> {
     use std::ptr;
     use windows_sys::Win32::Storage::FileSystem::GetDiskFreeSpaceExW;
     let path = super::windows::wide(path);
@@ -58,12 +127,12 @@ pub fn disk(path: &Path) -> io::Result<Disk> {
     if told == 0 { Err(io::Error::last_os_error()) } else { Ok(Disk { free, read_only: false }) }
 }
 
-/// Asks, without writing, whether this person may write there.
+/// Asks, without writing, whether this user may write there.
 ///
 /// # Errors
 /// Says why not.
 #[cfg(unix)]
-pub fn check_writable(path: &Path) -> io::Result<()> {
+pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::access(path, rustix::fs::Access::WRITE_OK)?)
 }
 
@@ -72,7 +141,7 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
 /// # Errors
 /// Says why not.
 #[cfg(windows)]
-pub fn check_writable(path: &Path) -> io::Result<()> {
+pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
     let found = std::fs::metadata(path)?;
     if found.is_file() && found.permissions().readonly() {
         Err(io::ErrorKind::ReadOnlyFilesystem.into())
@@ -86,7 +155,7 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
 ///
 /// Programs that are started from here have the same: numbers far beyond the usual 1024 trouble some of them.
 #[cfg(unix)]
-pub fn allow_open_files(wanted: usize) -> usize {
+pub(crate) fn allow_open_files(wanted: usize) -> usize {
     let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
     let now = getrlimit(Resource::Nofile);
     let enough = now.current.is_none_or(|current| current >= wanted);
@@ -100,7 +169,7 @@ pub fn allow_open_files(wanted: usize) -> usize {
 /// Windows has no such number.
 #[cfg(windows)]
 #[must_use]
-pub fn allow_open_files(_wanted: usize) -> usize {
+pub(crate) fn allow_open_files(_wanted: usize) -> usize {
     usize::MAX
 }
 

@@ -6,7 +6,7 @@
 //! | `main_loop::{channel, run, TrayRemote, TrayCommands}` | the main thread, which belongs to the tray icon and to the event loop where there is one; the remote tells it from any thread what to show |
 //! | `session::Session` | popups, opening things, counts on docks, and what the desktop tells of itself, as methods that return at once and [`DesktopEvent`](crate::desktop::DesktopEvent)s |
 //! | `console::{attach, is_logged, HiddenTyping}` | where the command line is read and written, and passwords are typed |
-//! | `open::{browser_available, open_in_browser}` | the person's browser, for commands that run without a [`Session`](session::Session) |
+//! | `open::{Launcher, browser_available, open_in_browser}` | what opens addresses, files and programs; the user's browser, for commands that run without a [`Session`](session::Session) |
 //! | `control_socket::{ControlListener, connect}` | byte streams between the running program and its commands, closed to other people |
 //! | `keyring::{NAME, get, set, delete}` | the system's store of secrets |
 //! | `interruptions::{Interruptions, AddressWatch}` | notices that the clock was set, that a network has come, that this computer has got or lost an address |
@@ -16,24 +16,24 @@
 //!
 //! What each system has of this, and how it is checked: `docs/systems.md`.
 
-pub mod autostart;
-pub mod files;
+pub(crate) mod autostart;
+pub(crate) mod files;
 pub mod host;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
-pub mod network;
+mod opener;
 #[cfg(any(windows, target_os = "macos", test))]
 mod portable;
-pub mod probe;
-pub mod sockets;
-pub mod sound_server;
-pub mod termination;
+pub(crate) mod probe;
+pub(crate) mod sockets;
+pub(crate) mod sound_server;
+pub(crate) mod termination;
 mod tray;
 #[cfg(unix)]
 mod unix;
-pub mod watch;
+pub(crate) mod watch;
 #[cfg(windows)]
 mod windows;
 
@@ -49,11 +49,12 @@ pub use linux::{
     bus::{BusAddress, CALL_DEADLINE},
     session::Buses,
 };
-pub use system::{console, control_socket, interruptions, keyring, main_loop, open, session};
+pub(crate) use system::{console, interruptions, keyring, main_loop, open};
+pub use system::{control_socket, session};
 
 /// Something after which pushes may have been missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Interruption {
+pub(crate) enum Interruption {
     /// The clock was set by seconds or more, or the computer slept.
     ClockJumped,
     /// There is a new way to other computers.

@@ -16,7 +16,7 @@ const BACKLOG: i32 = 4096;
 ///
 /// # Errors
 /// When the address is not this computer's, is taken, or is not for this user.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -38,7 +38,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// # Errors
 /// Says which one is something else than a listening TCP socket.
 #[cfg(target_os = "linux")]
-pub fn inherited() -> io::Result<Vec<TcpListener>> {
+pub(crate) fn inherited() -> io::Result<Vec<TcpListener>> {
     let mut handed_over = listenfd::ListenFd::from_env();
     let mut listeners = Vec::new();
     for index in 0..handed_over.len() {
@@ -67,7 +67,7 @@ pub fn inherited() -> io::Result<Vec<TcpListener>> {
 /// # Errors
 /// Never.
 #[cfg(not(target_os = "linux"))]
-pub fn inherited() -> io::Result<Vec<TcpListener>> {
+pub(crate) fn inherited() -> io::Result<Vec<TcpListener>> {
     Ok(Vec::new())
 }
 

@@ -19,7 +19,7 @@ const COOKIE: [u8; 256] = [0; 256];
 /// # Errors
 /// When the file cannot be written.
 #[cfg(target_os = "linux")]
-pub fn prepare(directory: &Path) -> io::Result<()> {
+pub(crate) fn prepare(directory: &Path) -> io::Result<()> {
     if env::var_os("PULSE_COOKIE").is_some_and(|path| Path::new(&path).is_file()) {
         return Ok(());
     }
@@ -44,7 +44,7 @@ pub fn prepare(directory: &Path) -> io::Result<()> {
 /// Keeps ALSA's library from writing to stderr, from this thread, what it thinks of every device that it tries: that there
 /// is no sound is known from the error that follows.
 #[cfg(target_os = "linux")]
-pub fn quieten() {
+pub(crate) fn silence_alsa() {
     if let Err(error) = alsa::Output::local_error_handler() {
         tracing::debug!("ALSA may write to stderr: {error}");
     }
@@ -66,10 +66,10 @@ fn empty_cookie(directory: &Path) -> io::Result<PathBuf> {
 /// # Errors
 /// None.
 #[cfg(not(target_os = "linux"))]
-pub fn prepare(_directory: &Path) -> io::Result<()> {
+pub(crate) fn prepare(_directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
 /// Nothing writes anywhere there.
 #[cfg(not(target_os = "linux"))]
-pub fn quieten() {}
+pub(crate) fn silence_alsa() {}

@@ -1,8 +1,8 @@
-//! Being told to end: by the system, by a service manager or another program, by the person's terminal or console.
+//! Being told to end: by the system, by a service manager or another program, by the user's terminal or console.
 
 /// Waits for SIGTERM, SIGINT or SIGHUP. Needs a tokio runtime.
 #[cfg(unix)]
-pub async fn termination() {
+pub(crate) async fn termination() {
     use tokio::signal::unix::{SignalKind, signal};
     let mut signals = Vec::new();
     for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
@@ -33,7 +33,7 @@ pub(super) fn ask() {
 
 /// Waits for Ctrl+C, Ctrl+Break, the end of the console or of the session, or a request to close. Needs a tokio runtime.
 #[cfg(windows)]
-pub async fn termination() {
+pub(crate) async fn termination() {
     tokio::select! {
         () = ASKED.notified() => {}
         () = console_ends() => {}

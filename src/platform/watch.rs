@@ -24,12 +24,12 @@ const MAX_LINKS: usize = 8;
 
 /// Watches a few files.
 #[derive(Debug)]
-pub struct FileWatch {
+pub(crate) struct FileWatch {
     /// Each file and how it looked last time.
     files: Vec<(PathBuf, Option<Metadata>)>,
     watcher: RecommendedWatcher,
     /// Notified by the watcher's thread.
-    stirred: Arc<Notify>,
+    activity: Arc<Notify>,
     /// Something has happened that was not looked into yet.
     is_pending: bool,
 }
@@ -43,21 +43,17 @@ struct Metadata {
     identity: (u64, i64, i64),
 }
 
-/// What to watch: an existing file, or a name in a directory.
+/// What to watch: an existing file, or a directory for an entry that is missing, is a symbolic link or may be moved.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
-    File(PathBuf),
-    /// A file that is missing, whose directory may be missing too, or a symbolic link.
-    Entry {
-        directory: PathBuf,
-        path: PathBuf,
-    },
+struct Place {
+    watched: PathBuf,
+    /// The file itself, or the entry of the directory.
+    path: PathBuf,
 }
 
 impl Place {
-    fn watched(&self) -> &Path {
-        let (Self::File(path) | Self::Entry { directory: path, .. }) = self;
-        path
+    fn entry(directory: &Path, path: &Path) -> Self {
+        Self { watched: directory.to_owned(), path: path.to_owned() }
     }
 }
 
@@ -66,30 +62,30 @@ impl FileWatch {
     ///
     /// # Errors
     /// When the system has no watch left to give.
-    pub fn new(files: impl IntoIterator<Item = PathBuf>) -> io::Result<Self> {
+    pub(crate) fn new(files: impl IntoIterator<Item = PathBuf>) -> io::Result<Self> {
         let files = files.into_iter().map(|path| Ok((std::path::absolute(&path)?, metadata(&path))));
         let files: Vec<_> = files.collect::<io::Result<_>>()?;
-        let stirred = Arc::default();
-        Ok(Self { watcher: watch(&files, &stirred)?, files, stirred, is_pending: false })
+        let activity = Arc::default();
+        Ok(Self { watcher: watch(&files, &activity)?, files, activity, is_pending: false })
     }
 
     /// Waits until some of the files have changed, come or gone, and says which. Cancel safe.
     ///
     /// # Errors
     /// When the system has no watch left to give.
-    pub async fn changed(&mut self) -> io::Result<Vec<PathBuf>> {
+    pub(crate) async fn changed(&mut self) -> io::Result<Vec<PathBuf>> {
         loop {
             if !self.is_pending {
-                self.stirred.notified().await;
+                self.activity.notified().await;
                 self.is_pending = true;
             }
             for _ in 0..MAX_WAITS {
-                if timeout(QUIET, self.stirred.notified()).await.is_err() {
+                if timeout(QUIET, self.activity.notified()).await.is_err() {
                     break;
                 }
             }
             self.is_pending = false;
-            self.watcher = watch(&self.files, &self.stirred)?;
+            self.watcher = watch(&self.files, &self.activity)?;
             let changed = self.look_again();
             if !changed.is_empty() {
                 return Ok(changed);
@@ -111,18 +107,18 @@ impl FileWatch {
 }
 
 /// Watches the places that matter now.
-fn watch(files: &[(PathBuf, Option<Metadata>)], stirred: &Arc<Notify>) -> io::Result<RecommendedWatcher> {
+fn watch(files: &[(PathBuf, Option<Metadata>)], activity: &Arc<Notify>) -> io::Result<RecommendedWatcher> {
     let places_now = || files.iter().flat_map(|(file, _)| places(file)).collect::<BTreeSet<_>>();
     let mut places = places_now();
     loop {
-        let (of_interest, stirred) = (places.clone(), Arc::clone(stirred));
+        let (of_interest, activity) = (places.clone(), Arc::clone(activity));
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             if event.map_or(true, |event| is_of_interest(&event, &of_interest)) {
-                stirred.notify_one();
+                activity.notify_one();
             }
         })
         .map_err(io_error)?;
-        let paths: BTreeSet<_> = places.iter().map(Place::watched).collect();
+        let paths: BTreeSet<_> = places.iter().map(|place| &place.watched).collect();
         for path in paths {
             match watcher.watch(path, RecursiveMode::NonRecursive).map_err(io_error) {
                 // It is gone meanwhile, which the comparison below shows, or closed to us.
@@ -146,7 +142,7 @@ fn places(file: &Path) -> Vec<Place> {
     for _ in 0..MAX_LINKS {
         let Some((link, target)) = first_link(&path) else { break };
         let Some(directory) = link.parent() else { break };
-        places.push(Place::Entry { directory: directory.to_owned(), path: link.to_owned() });
+        places.push(Place::entry(directory, link));
         let rest = path.strip_prefix(link).unwrap_or(Path::new(""));
         let target = directory.join(target);
         // Joining nothing would add a slash, and so ask for a directory.
@@ -157,11 +153,11 @@ fn places(file: &Path) -> Vec<Place> {
         if let Some(directory) = path.parent()
             && let Some(above) = directory.parent()
         {
-            places.push(Place::Entry { directory: above.to_owned(), path: directory.to_owned() });
+            places.push(Place::entry(above, directory));
         }
-        places.push(Place::File(path));
+        places.push(Place { watched: path.clone(), path });
     } else if let Some((directory, path)) = nearest(&path) {
-        places.push(Place::Entry { directory: directory.to_owned(), path: path.to_owned() });
+        places.push(Place::entry(directory, path));
     }
     places
 }
@@ -181,12 +177,7 @@ fn nearest(path: &Path) -> Option<(&Path, &Path)> {
 
 /// An event without paths concerns everything.
 fn is_of_interest(event: &Event, places: &BTreeSet<Place>) -> bool {
-    let concerns = |path: &Path| {
-        places.iter().any(|place| match place {
-            Place::File(file) => is_same(path, file),
-            Place::Entry { directory, path: entry } => is_same(path, entry) || is_same(path, directory),
-        })
-    };
+    let concerns = |path: &Path| places.iter().any(|place| is_same(path, &place.path) || is_same(path, &place.watched));
     let is_reading = matches!(event.kind, EventKind::Access(AccessKind::Open(_) | AccessKind::Read));
     event.need_rescan() || event.paths.is_empty() || !is_reading && event.paths.iter().any(|path| concerns(path))
 }
@@ -359,6 +350,6 @@ mod tests {
         let watch = FileWatch::new([path.clone()]).unwrap();
         fs::write(home.path().join("pushbell.db-wal"), "a").unwrap();
         fs::read(&path).unwrap();
-        assert!(timeout(QUIET, watch.stirred.notified()).await.is_err());
+        assert!(timeout(QUIET, watch.activity.notified()).await.is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! A notice with its content read, and the title of its popup: who and where.
 
-use super::said::{self, Said, spoken};
+use super::phrase::{self, Phrase, spoken};
 use crate::{
     notice::Notice,
     push::{
@@ -39,7 +39,7 @@ pub(super) enum Membership {
 }
 
 /// A notice with its content read; of an edit, the new content. What was redacted is not read.
-pub(super) struct Event<'a> {
+pub(super) struct ParsedNotice<'a> {
     notice: &'a Notice,
     content: Object<'a>,
     /// `m.mentions`.
@@ -48,7 +48,7 @@ pub(super) struct Event<'a> {
     me: Option<&'a str>,
 }
 
-impl<'a> Event<'a> {
+impl<'a> ParsedNotice<'a> {
     pub(super) fn read(notice: &'a Notice, me: Option<&'a str>) -> Self {
         let content = notice.content.as_deref().filter(|_| !notice.redacted).and_then(Object::read).unwrap_or_default();
         let is_edit =
@@ -139,91 +139,88 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// What it says, if anything of it can be seen.
+    fn readable_text(&self) -> Option<String> {
+        self.phrase().map(|said| said.text).filter(|said| !text::line(said, 1).is_empty())
+    }
+
+    /// What it says, or that there is a message.
+    pub(super) fn text(&self) -> String {
+        self.readable_text().unwrap_or_else(|| PLAIN_TITLE.to_owned())
+    }
+
     /// Whether there is something to read in it.
     pub(super) fn is_readable(&self) -> bool {
-        self.membership().is_some() || self.said().is_some_and(|said| !text::line(&said.text, 1).is_empty())
+        self.membership().is_some() || self.readable_text().is_some()
     }
 
     /// Whether a line of it may begin with "Bob: ": it does not name its sender by itself.
     pub(super) fn is_said_by_sender(&self) -> bool {
-        self.membership().is_none() && self.said().is_none_or(|said| !said.names_sender)
+        self.membership().is_none() && self.phrase().is_none_or(|said| !said.names_sender)
     }
 
     /// What it says; none when that is not known.
-    pub(super) fn said(&self) -> Option<Said> {
+    pub(super) fn phrase(&self) -> Option<Phrase> {
         if self.notice.redacted {
-            return Some(Said::plain("Message deleted"));
+            return Some(Phrase::plain("Message deleted"));
         }
         let who = self.who_or_somebody();
         let content = &self.content;
-        let Some(event_type) = self.notice.event_type.as_deref() else { return said::message(content, &who) };
+        let Some(event_type) = self.notice.event_type.as_deref() else { return phrase::message(content, &who) };
         match event_type {
-            "m.room.message" | "m.message" | "org.matrix.msc1767.message" => said::message(content, &who),
-            "m.room.encrypted" => Some(Said::plain("Encrypted message")),
-            "m.room.member" => Some(said::member(self.membership_name().as_deref(), self.reason(), &who)),
-            "m.call.invite" => Some(Said::plain(self.call_kind().unwrap_or("Call"))),
+            "m.room.message" | "m.message" | "org.matrix.msc1767.message" => phrase::message(content, &who),
+            "m.room.encrypted" => Some(Phrase::plain("Encrypted message")),
+            "m.room.member" => Some(phrase::member(self.membership_name().as_deref(), self.reason(), &who)),
+            "m.call.invite" => Some(Phrase::plain(self.call_kind().unwrap_or("Call"))),
             "m.rtc.notification"
             | "org.matrix.msc4075.rtc.notification"
             | "m.call.notify"
             | "org.matrix.msc4075.call.notify" => {
                 Some(match meaning(Some(event_type), self.notice.content.as_deref()) {
-                    Meaning::Ringing { .. } => Said::plain(self.call_kind().unwrap_or("Call")),
+                    Meaning::Ringing { .. } => Phrase::plain(self.call_kind().unwrap_or("Call")),
                     Meaning::Message | Meaning::CallOver { .. } | Meaning::Edit { .. } | Meaning::Redaction { .. } => {
-                        Said::sentence(format!("{who} started a call"))
+                        Phrase::sentence(format!("{who} started a call"))
                     }
                 })
             }
-            _ => said::special(event_type, content, &who)
-                .or_else(|| said::state(event_type, content, &who))
-                .or_else(|| said::unknown(event_type, content)),
+            _ => phrase::special(event_type, content, &who)
+                .or_else(|| phrase::state(event_type, content, &who))
+                .or_else(|| phrase::unknown(event_type, content)),
         }
     }
 }
 
-/// The title of a popup.
-pub(super) enum Headline {
-    /// Who and where; the message is said below.
-    Where(String),
-    /// A sentence that says what happened.
-    Sentence(String),
+/// The title of a popup, made from names that are harmless already.
+pub(super) struct Headline {
+    /// Who and where, or what happened.
+    pub(super) text: String,
+    /// It is a sentence that says what happened: there is nothing more to say but a reason.
+    pub(super) says_all: bool,
 }
 
 impl Headline {
-    pub(super) fn of(event: &Event<'_>) -> Self {
+    pub(super) fn of(event: &ParsedNotice<'_>) -> Self {
         let somebody = event.who_or_somebody();
         let room = event.place();
         if let Some(membership) = event.membership() {
             let room = |otherwise: &str| room.clone().unwrap_or_else(|| otherwise.to_owned());
-            return Self::Sentence(match membership {
+            let text = match membership {
                 Membership::Invited => format!("{somebody} invites you to {}", room("chat")),
                 Membership::Removed => format!("{somebody} removed you from {}", room("a room")),
                 Membership::Banned => format!("{somebody} banned you from {}", room("a room")),
-            });
+            };
+            return Self { text, says_all: true };
         }
         let in_room = room.as_ref().map(|room| format!(" in {room}")).unwrap_or_default();
-        Self::Where(match (event.mention(), event.who()) {
+        let text = match (event.mention(), event.who()) {
             (None, Some(who)) => format!("{who}{in_room}"),
             (None, None) => room.unwrap_or_else(|| PLAIN_TITLE.to_owned()),
             (Some(Mention::You), _) => format!("{somebody} mentioned you{in_room}"),
             (Some(Mention::Room), _) => format!("{somebody} mentioned the room{in_room}"),
             (Some(Mention::Other), Some(who)) => format!("A highlight from {who}{in_room}"),
             (Some(Mention::Other), None) => format!("A highlight{in_room}"),
-        })
-    }
-
-    /// The title, made from names that are harmless already.
-    pub(super) fn text(&self) -> &str {
-        match self {
-            Self::Where(text) | Self::Sentence(text) => text,
-        }
-    }
-
-    /// Whether there is nothing more to say but a reason.
-    pub(super) fn says_all(&self) -> bool {
-        match self {
-            Self::Where(_) => false,
-            Self::Sentence(_) => true,
-        }
+        };
+        Self { text, says_all: false }
     }
 }
 

@@ -1,10 +1,10 @@
 //! The words of popups, menu lines and history (pure).
 
 mod event;
+mod phrase;
 pub mod popup;
-mod said;
 
-use event::{Event, Headline, Membership, Mention, PLAIN_TITLE};
+use event::{Headline, Membership, Mention, PLAIN_TITLE, ParsedNotice};
 
 use crate::{
     notice::{Call, CallState, Notice, Presentation, RoomDigest},
@@ -27,7 +27,7 @@ pub const MAX_TEXT_LINES: usize = 14;
 /// The most lines of a popup's text that tells of only a few messages.
 const MAX_LINES_OF_FEW: usize = 8;
 
-/// So many lines of the newest message are shown, however many others are.
+/// The minimum number of lines for the newest message.
 const MIN_MESSAGE_LINES: usize = 3;
 
 /// The most characters of a line for the menu.
@@ -67,18 +67,18 @@ pub struct RenderOptions {
 /// that chatter does not fold it away. `me` is the user ID of its account, where that is known.
 #[must_use]
 pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Popup {
-    let newest = Event::read(&digest.newest, me);
+    let newest = ParsedNotice::read(&digest.newest, me);
     let headline = Headline::of(&newest);
     let parts = if options.show_text {
         lines(digest, me, options)
     } else {
         let older_highlight = digest.highlight.as_ref().filter(|notice| notice.id != digest.newest.id);
-        let highlight = older_highlight.map(|notice| Headline::of(&Event::read(notice, me)).text().to_owned());
-        let is_invite = |notice: &&Notice| Event::read(notice, me).membership() == Some(Membership::Invited);
+        let highlight = older_highlight.map(|notice| Headline::of(&ParsedNotice::read(notice, me)).text);
+        let is_invite = |notice: &&Notice| ParsedNotice::read(notice, me).membership() == Some(Membership::Invited);
         let invites = digest.lines.iter().filter(is_invite).count() as u64;
         let messages = digest.count.saturating_sub(invites);
         let counted = (digest.count > 1 && messages > 0).then(|| counted(messages, "message"));
-        let plain = (digest.count <= 1 && !headline.says_all()).then(|| PLAIN_TITLE.to_owned());
+        let plain = (digest.count <= 1 && !headline.says_all).then(|| PLAIN_TITLE.to_owned());
         counted.into_iter().chain(highlight.or(plain)).collect()
     };
     let shown = text::composed(&parts.join("\n"), MAX_TEXT_CHARS, MAX_TEXT_LINES);
@@ -86,8 +86,8 @@ pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions)
         |highlight: &Notice| highlight.id == digest.newest.id || highlight.presentation == Presentation::Waiting;
     Popup {
         key: PopupKey::Room(digest.newest.room()),
-        text: if shown == headline.text() { String::new() } else { shown },
-        title: title(headline.text(), &digest.newest, options, MAX_TITLE_CHARS),
+        text: if shown == headline.text { String::new() } else { shown },
+        title: title(&headline.text, &digest.newest, options, MAX_TITLE_CHARS),
         urgency: if digest.newest.highlight || digest.highlight.as_ref().is_some_and(is_new) {
             Urgency::Critical
         } else {
@@ -101,14 +101,14 @@ pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions)
 
 /// The lines of a room's popup. Each says who wrote it, unless all are the newest's sender's.
 fn lines(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Vec<String> {
-    let newest = Event::read(&digest.newest, me);
+    let newest = ParsedNotice::read(&digest.newest, me);
     let older = digest.lines.iter().filter(|notice| notice.id != digest.newest.id);
     let first_shown = older.clone().count().saturating_sub(options.lines.saturating_sub(1));
     let older: Vec<&Notice> = older.skip(first_shown).collect();
-    let events: Vec<Event<'_>> = older.iter().map(|notice| Event::read(notice, me)).collect();
+    let events: Vec<ParsedNotice<'_>> = older.iter().map(|notice| ParsedNotice::read(notice, me)).collect();
     let highlight = (digest.highlight.iter())
         .find(|highlight| highlight.id != digest.newest.id && older.iter().all(|notice| notice.id != highlight.id))
-        .map(|highlight| shared_line(&Event::read(highlight, me), true));
+        .map(|highlight| shared_line(&ParsedNotice::read(highlight, me), true));
     let names_sender = events.iter().any(|event| event.who() != newest.who());
     let mut lines: Vec<String> =
         events.iter().filter(|event| event.is_readable()).map(|event| shared_line(event, names_sender)).collect();
@@ -121,7 +121,7 @@ fn lines(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Vec<S
         }
     }));
     // The title says all of an invite without a reason.
-    let is_in_title = headline.says_all() && newest.reason().is_none();
+    let is_in_title = headline.says_all && newest.reason().is_none();
     let shown = lines.len() + usize::from(highlight.is_some()) + usize::from(is_in_title);
     let more = digest.count.saturating_sub(shown as u64);
     let more = (more > 0 && !is_alone).then(|| match shown {
@@ -145,12 +145,12 @@ fn lines(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Vec<S
 /// The popup of a call: "Bob is calling" while it rings, "Missed call from Bob" afterwards. Never the text of messages.
 #[must_use]
 pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
-    let event = Event::read(&call.notice, None);
+    let event = ParsedNotice::read(&call.notice, None);
     let place = event.place();
     let key = PopupKey::Call(call.notice.id);
     let title = title(&call_title(&event, call.state), &call.notice, options, MAX_TITLE_CHARS);
     match call.state {
-        CallState::Ringing => Popup {
+        CallState::Silenced | CallState::Ringing => Popup {
             key,
             title,
             text: match (event.call_kind(), place) {
@@ -163,7 +163,7 @@ pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
             actions: vec![Action::Open, Action::Ignore],
             timeout: Timeout::Never,
         },
-        CallState::Missed | CallState::Over => Popup {
+        CallState::Missed | CallState::Over | CallState::PerhapsTaken => Popup {
             key,
             title,
             text: place.unwrap_or_default(),
@@ -175,12 +175,13 @@ pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
     }
 }
 
-fn call_title(event: &Event<'_>, state: CallState) -> String {
+fn call_title(event: &ParsedNotice<'_>, state: CallState) -> String {
     let who = event.who_or_somebody();
     match state {
-        CallState::Ringing => format!("{who} is calling"),
+        CallState::Silenced | CallState::Ringing => format!("{who} is calling"),
         CallState::Missed => format!("Missed call from {who}"),
         CallState::Over => format!("Call from {who}"),
+        CallState::PerhapsTaken => format!("Call from {who}, perhaps taken elsewhere"),
     }
 }
 
@@ -205,21 +206,21 @@ pub fn summary_popup(notices: u64, invites: u64, rooms: u64, highlights: &[Strin
     }
 }
 
-/// One line for the tray's menu: who, where and the beginning of the text. At most 60 characters. `call`: what is known of
-/// a call that has not been acknowledged; `me` is as in [`room_popup`].
+/// One line for the tray's menu: who, where and the beginning of the text. At most 60 characters. `me` is as in
+/// [`room_popup`].
 #[must_use]
-pub fn menu_line(notice: &Notice, call: Option<CallState>, me: Option<&str>, options: RenderOptions) -> String {
-    let event = Event::read(notice, me);
+pub fn menu_line(notice: &Notice, me: Option<&str>, options: RenderOptions) -> String {
+    let event = ParsedNotice::read(notice, me);
     if matches!(meaning(notice.event_type.as_deref(), notice.content.as_deref()), Meaning::Ringing { .. }) {
-        let state = call.unwrap_or(if notice.read { CallState::Over } else { CallState::Missed });
+        let state = notice.call_state.unwrap_or(CallState::Over);
         return title(&call_title(&event, state), notice, options, MAX_MENU_CHARS);
     }
     let headline = Headline::of(&event);
     match own_text(&event, &headline).filter(|_| options.show_text) {
-        None => title(headline.text(), notice, options, MAX_MENU_CHARS),
+        None => title(&headline.text, notice, options, MAX_MENU_CHARS),
         Some(said) => {
             let room_for_account = if options.names_account { MAX_ACCOUNT_CHARS / 2 } else { 0 };
-            let title = title(headline.text(), notice, options, MAX_MENU_TITLE_CHARS + room_for_account);
+            let title = title(&headline.text, notice, options, MAX_MENU_TITLE_CHARS + room_for_account);
             text::composed(&format!("{title}: {}", text::composed(&said, MAX_MENU_CHARS, 1)), MAX_MENU_CHARS, 1)
         }
     }
@@ -228,17 +229,17 @@ pub fn menu_line(notice: &Notice, call: Option<CallState>, me: Option<&str>, opt
 /// The text of a notice as history shows it: harmless, one paragraph or more; empty when there is none.
 #[must_use]
 pub fn body(notice: &Notice) -> String {
-    let event = Event::read(notice, None);
-    let said = match Headline::of(&event) {
-        Headline::Sentence(sentence) => {
-            [Some(sentence), event.reason()].into_iter().flatten().collect::<Vec<_>>().join("\n")
-        }
-        Headline::Where(_) => event.said().map(|said| said.text).unwrap_or_default(),
+    let event = ParsedNotice::read(notice, None);
+    let headline = Headline::of(&event);
+    let said = if headline.says_all {
+        [Some(headline.text), event.reason()].into_iter().flatten().collect::<Vec<_>>().join("\n")
+    } else {
+        event.phrase().map(|said| said.text).unwrap_or_default()
     };
     text::history(&said, MAX_BODY_CHARS, MAX_BODY_LINES)
 }
 
-/// A title of at most so many characters, with the account's name at its end if there are several.
+/// A title of at most `max_chars` characters, with the account's name at its end if there are several.
 fn title(headline: &str, notice: &Notice, options: RenderOptions, max_chars: usize) -> String {
     if !options.names_account {
         return text::composed(headline, max_chars, 1);
@@ -260,32 +261,24 @@ pub fn counts_sentence(unread: u64, missed_calls: u64) -> String {
 }
 
 /// What a popup says below the headline of the event; none when the headline has said it all.
-fn own_text(event: &Event<'_>, headline: &Headline) -> Option<String> {
-    if headline.says_all() {
-        return event.reason();
-    }
-    let said = event.said().map(|said| said.text).filter(|said| !text::line(said, 1).is_empty());
-    Some(said.unwrap_or_else(|| PLAIN_TITLE.to_owned())).filter(|said| said != headline.text())
+fn own_text(event: &ParsedNotice<'_>, headline: &Headline) -> Option<String> {
+    if headline.says_all { event.reason() } else { Some(event.text()).filter(|text| *text != headline.text) }
 }
 
 /// An event in a popup that tells more than one: "Bob mentioned you: text".
-fn shared_line(event: &Event<'_>, names_sender: bool) -> String {
-    let line = match Headline::of(event) {
-        Headline::Sentence(sentence) => match event.reason() {
-            Some(reason) => format!("{sentence}: {reason}"),
-            None => sentence,
-        },
-        Headline::Where(_) => {
-            let said = event.said().map(|said| said.text).filter(|said| !text::line(said, 1).is_empty());
-            let said = said.unwrap_or_else(|| PLAIN_TITLE.to_owned());
-            match (event.mention(), event.who()) {
-                (None, Some(who)) if names_sender && event.is_said_by_sender() => format!("{who}: {said}"),
-                (None, _) => said,
-                (Some(Mention::You), _) => format!("{} mentioned you: {said}", event.who_or_somebody()),
-                (Some(Mention::Room), _) => format!("{} mentioned the room: {said}", event.who_or_somebody()),
-                (Some(Mention::Other), _) => format!("A highlight from {}: {said}", event.who_or_somebody()),
-            }
+fn shared_line(event: &ParsedNotice<'_>, names_sender: bool) -> String {
+    let headline = Headline::of(event);
+    let (said, somebody) = (event.text(), event.who_or_somebody());
+    let line = match (event.mention(), event.reason()) {
+        (_, Some(reason)) if headline.says_all => format!("{}: {reason}", headline.text),
+        _ if headline.says_all => headline.text,
+        (None, _) if names_sender && event.who().is_some() && event.is_said_by_sender() => {
+            format!("{somebody}: {said}")
         }
+        (None, _) => said,
+        (Some(Mention::You), _) => format!("{somebody} mentioned you: {said}"),
+        (Some(Mention::Room), _) => format!("{somebody} mentioned the room: {said}"),
+        (Some(Mention::Other), _) => format!("A highlight from {somebody}: {said}"),
     };
     text::composed(&line, MAX_SHARED_CHARS, 1)
 }

@@ -72,12 +72,6 @@ impl Meaning {
     }
 }
 
-/// Whether a call is another ring of one that rings already: the same caller in the same room dials again.
-#[must_use]
-pub fn is_redialled(caller: Option<&str>, room_id: Option<&str>, ringing: (Option<&str>, Option<&str>)) -> bool {
-    caller.is_some() && (caller, room_id) == ringing
-}
-
 /// Reads what an event means. `content` is JSON text of any shape; what cannot be read counts as absent.
 #[must_use]
 pub fn meaning(event_type: Option<&str>, content: Option<&str>) -> Meaning {
@@ -102,6 +96,17 @@ pub fn meaning(event_type: Option<&str>, content: Option<&str>) -> Meaning {
         "m.room.redaction" => Meaning::Redaction { event_id: content.string("redacts").map(Cow::into_owned) },
         _ => edit(&content).unwrap_or(Meaning::Message),
     }
+}
+
+/// Whether an event of this type says who is in a call (MSC3401, MSC4143).
+pub(crate) fn is_call_member(event_type: &str) -> bool {
+    let types = ["m.call.member", "org.matrix.msc3401.call.member", "m.rtc.member", "org.matrix.msc4143.rtc.member"];
+    types.contains(&event_type)
+}
+
+/// Whether its sender leaves a call with this event.
+pub(crate) fn is_leaving_call(event_type: &str, content: &str) -> bool {
+    is_call_member(event_type) && Object::read(content).is_some_and(|content| content.is_empty())
 }
 
 /// Reads `m.relates_to` and `m.new_content` of an edit.
@@ -145,16 +150,6 @@ mod tests {
             sent_at: sent_at.map(|milliseconds| Timestamp::from_millisecond(milliseconds).unwrap()),
             invitee: None,
         }
-    }
-
-    #[test]
-    fn a_second_ring_by_the_same_caller_in_the_same_room_is_the_same_call() {
-        let redialled = |caller, room| is_redialled(caller, room, (Some("@bob:hs"), Some("!r")));
-        assert!(redialled(Some("@bob:hs"), Some("!r")));
-        for (caller, room) in [(Some("@bob:hs"), Some("!s")), (Some("@carol:hs"), Some("!r")), (None, Some("!r"))] {
-            assert!(!redialled(caller, room), "{caller:?} {room:?}");
-        }
-        assert!(!is_redialled(None, None, (None, None)), "nobody knows who calls");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize,
-    de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor},
+    de::{self, Deserializer, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
@@ -103,26 +103,6 @@ impl<'a> Object<'a> {
         serde_json::from_str(json).ok()
     }
 
-    /// Reads JSON text that is an object, and its member of this name if that is one too. The outer object comes without
-    /// that member.
-    pub(crate) fn read_with_member(json: &'a str, member: &str) -> Option<(Self, Self)> {
-        Self::read_both(json, member).or_else(|| {
-            // The key may have occurred before, with something else.
-            let mut outer = Self::read(json)?;
-            let inner = outer.object(member)?;
-            outer.0.retain(|(key, _)| key != member);
-            Some((outer, inner))
-        })
-    }
-
-    /// In one pass, if nothing but an object has that name.
-    fn read_both(json: &'a str, member: &str) -> Option<(Self, Self)> {
-        let mut deserializer = serde_json::Deserializer::from_str(json);
-        let (outer, inner) = Entries { nested: Some(member) }.deserialize(&mut deserializer).ok()?;
-        deserializer.end().ok()?;
-        Some((outer, inner?))
-    }
-
     /// The value of a key.
     pub(crate) fn get(&self, key: &str) -> Option<Value<'a>> {
         self.0
@@ -143,9 +123,9 @@ impl<'a> Object<'a> {
         self.0.iter().any(|(other, _)| other == key)
     }
 
-    /// Whether it has no other key than this.
-    pub(crate) fn has_only(&self, key: &str) -> bool {
-        self.0.iter().all(|(other, _)| other == key)
+    /// Whether it has no other keys than these.
+    pub(crate) fn has_only(&self, keys: &[&str]) -> bool {
+        self.0.iter().all(|(key, _)| keys.contains(&&**key))
     }
 
     /// The value of a key, if it is an object.
@@ -171,46 +151,26 @@ impl<'a> Object<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Entries { nested: None }.deserialize(deserializer).map(|(object, _)| object)
+        deserializer.deserialize_map(Members)
     }
 }
 
-/// Takes the members of an object, and that of one name as an object of its own.
-struct Entries<'k> {
-    nested: Option<&'k str>,
-}
+struct Members;
 
-impl<'de> DeserializeSeed<'de> for Entries<'_> {
-    type Value = (Object<'de>, Option<Object<'de>>);
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Entries<'_> {
-    type Value = (Object<'de>, Option<Object<'de>>);
+impl<'de> Visitor<'de> for Members {
+    type Value = Object<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::with_capacity(if self.nested.is_some() { 1 } else { 16 });
-        let mut inner = None;
+        let mut members = Vec::new();
         // The key is taken raw too: decoding one with a lone surrogate would fail the whole object.
-        while let Some(key) = map.next_key::<&RawValue>()? {
-            let key = exact_string(key.get());
-            if key.is_some() && key.as_deref() == self.nested {
-                inner = Some(map.next_value()?);
-                continue;
-            }
-            let value = map.next_value()?;
-            if let Some(key) = key {
-                entries.push((key, Value(value)));
-            }
+        while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+            members.extend(exact_string(key.get()).map(|key| (key, Value(value))));
         }
-        Ok((Object(entries), inner))
+        Ok(Object(members))
     }
 }
 
@@ -234,8 +194,6 @@ impl Visitor<'_> for LossyText {
 
 #[cfg(test)]
 mod tests {
-    use proptest::{collection::vec, prelude::*, sample::select};
-
     use super::*;
 
     #[test]
@@ -255,32 +213,6 @@ mod tests {
         assert!(object.text("lone").is_some_and(|text| text.starts_with('a') && text.ends_with('b')));
         assert_eq!(object.get("huge").and_then(Value::number), None);
     }
-
-    fn entries(object: &Object<'_>) -> Vec<(String, String)> {
-        object.0.iter().map(|(key, value)| (key.to_string(), value.json().to_owned())).collect()
-    }
-
-    proptest! {
-        #[test]
-        fn an_object_and_its_member_are_read_at_once_as_they_are_one_after_the_other(
-            members in vec((select(KEYS), select(VALUES)), 0..5),
-            (open, close) in select(vec![("{", "}"), (" { ", " } "), ("{", "}}"), ("{", ""), ("[{", "}]"), ("", "")]),
-        ) {
-            let members: Vec<_> = members.iter().map(|(key, value)| format!("{key}:{value}")).collect();
-            let json = format!("{open}{}{close}", members.join(","));
-            let expected = Object::read(&json).and_then(|outer| {
-                let inner = outer.object("in")?;
-                let others = entries(&outer).into_iter().filter(|(key, _)| key != "in").collect::<Vec<_>>();
-                Some((others, entries(&inner)))
-            });
-            let both = Object::read_with_member(&json, "in").map(|(outer, inner)| (entries(&outer), entries(&inner)));
-            prop_assert_eq!(both, expected);
-        }
-    }
-
-    const KEYS: &[&str] = &[r#""in""#, r#""in""#, r#""i\u006e""#, r#""a""#, r#""\ud800""#];
-    const VALUES: &[&str] =
-        &["{}", r#"{"a":1,"in":{}}"#, r#"{"\ud800":1e999}"#, "7", "null", "[{}]", r#""in""#, "1e", r#"{"a""#];
 
     #[test]
     fn whole_numbers_are_read_in_every_notation() {

@@ -60,6 +60,39 @@ pub fn single_event(json: &str, user_id: &str) -> Option<Notification> {
     (event.event_id.is_some() && event.event_type.is_some()).then_some(event)
 }
 
+/// An event of a room, as far as it can say what has become of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoomEvent {
+    /// `event_id`
+    pub event_id: String,
+    /// `sender`
+    pub sender: String,
+    /// `type`
+    pub event_type: String,
+    /// `content`, as JSON text.
+    pub content: String,
+    /// It was sent by the session that asks (`unsigned.transaction_id`).
+    pub is_of_this_session: bool,
+}
+
+/// Reads the answer to `GET /rooms/{room}/messages`; none if it has no list. What is no event is left out.
+#[must_use]
+pub fn room_events(json: &str) -> Option<Vec<RoomEvent>> {
+    let answer = Object::read(json)?;
+    let chunk = answer.get("chunk")?.array()?;
+    Some(chunk.into_iter().filter_map(|event| room_event(&event.object()?)).collect())
+}
+
+fn room_event(event: &Object<'_>) -> Option<RoomEvent> {
+    Some(RoomEvent {
+        event_id: notify::id(event, "event_id")?,
+        sender: notify::id(event, "sender")?,
+        event_type: notify::id(event, "type")?,
+        content: event.get("content").map(|content| content.json().to_owned()).unwrap_or_default(),
+        is_of_this_session: event.object("unsigned").is_some_and(|unsigned| unsigned.get("transaction_id").is_some()),
+    })
+}
+
 fn event(event: &Object<'_>, user_id: &str) -> Notification {
     let content = event.object("content").unwrap_or_default();
     let event_type = notify::id(event, "type");
@@ -141,6 +174,27 @@ mod tests {
         check(odd, Some(&(Tweaks { sound: SoundTweak::Unusable, highlight: false }, None, false)));
         for no_list in ["", "[]", "{}", r#"{"notifications":{}}"#] {
             assert!(ListedPage::read(no_list, "@alice:hs").is_none(), "{no_list}");
+        }
+    }
+
+    #[test]
+    fn events_of_a_room_are_read_as_far_as_they_are_events() {
+        let whole = r#"{"event_id":"$1","sender":"@bob:hs","type":"m.call.hangup","content":{"call_id":"c"},
+            "unsigned":{"age":7,"transaction_id":"t"}}"#;
+        let bare = r#"{"event_id":"$2","sender":"@bob:hs","type":"m.x","unsigned":{"transaction_id":null}}"#;
+        let odd = r#"7,null,[],{},{"event_id":"$3"},{"event_id":"$3","sender":"","type":"m.x"}"#;
+        let events = room_events(&format!(r#"{{"chunk":[{whole},{odd},{bare}]}}"#)).unwrap();
+        let event = |number: &str, event_type: &str, content: &str, is_of_this_session| RoomEvent {
+            event_id: number.to_owned(),
+            sender: "@bob:hs".to_owned(),
+            event_type: event_type.to_owned(),
+            content: content.to_owned(),
+            is_of_this_session,
+        };
+        let expected = [event("$1", "m.call.hangup", r#"{"call_id":"c"}"#, true), event("$2", "m.x", "", false)];
+        assert_eq!(events, expected);
+        for no_list in ["", "[]", "{}", r#"{"chunk":{}}"#] {
+            assert_eq!(room_events(no_list), None, "{no_list}");
         }
     }
 

@@ -104,6 +104,13 @@ pub fn spell_out(text: &str, spell: impl Fn(char, &mut String)) -> String {
     output
 }
 
+/// The text with a capital letter to begin with.
+#[must_use]
+pub(crate) fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}
+
 /// Escapes in JSON whatever acts, hides or piles up. Outside of its strings there is no such character.
 #[must_use]
 pub fn escape_json(json: &str) -> String {
@@ -131,8 +138,8 @@ pub fn escape_markup(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Escapes a label for menus that read `&` as "the next character is the access key" (muda; on Linux `tray-icon`
-/// itself escapes the `_` that the menu protocol reads so).
+/// Escapes a label for menus that read `&` as "the next character is the access key" (muda's; the menus of Linux
+/// read `_` so).
 #[must_use]
 pub fn escape_mnemonic(label: &str) -> Cow<'_, str> {
     if label.contains('&') { Cow::Owned(label.replace('&', "&&")) } else { Cow::Borrowed(label) }

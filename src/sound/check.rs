@@ -1,28 +1,28 @@
-//! Whether the sounds that the person has chosen can be played, for those who ask before one is heard.
+//! Whether the sounds that the user has chosen can be played, for those who ask before one is heard.
 
 use std::{fs, path::Path};
 
 use super::{
-    clip::{Clip, LONGEST_RING, Unplayable},
+    clip::{Clip, MAX_RING, Unplayable},
     lookup::{self, Choice, Places},
 };
 use crate::config;
 
-/// The most files of the person's directory that are looked at.
-const MOST_FILES: usize = 64;
+/// The most files of the user's directory that are looked at.
+const MAX_FILES: usize = 64;
 
 /// Whether a file can be played: decodes all of it.
 ///
 /// # Errors
 /// Says why not.
-pub fn check(file: &Path) -> Result<(), Unplayable> {
-    Clip::from_file(file, LONGEST_RING).map(drop)
+pub(crate) fn check(file: &Path) -> Result<(), Unplayable> {
+    Clip::from_file(file, MAX_RING).map(drop)
 }
 
 /// What the bundled chime is heard instead of, and why, a sentence for each: entries of `[sound.tweaks]`, and with
 /// `looks_around` what else is in the directory of sounds. `default_directory` is that of settings that name none.
 #[must_use]
-pub fn faults(settings: &config::Sound, default_directory: &Path, looks_around: bool) -> Vec<String> {
+pub(crate) fn faults(settings: &config::Sound, default_directory: &Path, looks_around: bool) -> Vec<String> {
     let directory = settings.directory.as_deref().unwrap_or(default_directory);
     let places = Places {
         tweaks: settings.tweaks.clone(),
@@ -45,7 +45,7 @@ pub fn faults(settings: &config::Sound, default_directory: &Path, looks_around: 
     if looks_around {
         let mut files: Vec<_> = fs::read_dir(directory).into_iter().flatten().flatten().map(|it| it.path()).collect();
         files.sort();
-        faults.extend(files.iter().take(MOST_FILES).filter(|path| path.is_file()).filter_map(|path| fault(path)));
+        faults.extend(files.iter().take(MAX_FILES).filter(|path| path.is_file()).filter_map(|path| fault(path)));
     }
     faults
 }

@@ -12,7 +12,7 @@ use std::{
 use rodio::{ChannelCount, SampleRate};
 use ropus::OpusMSDecoder;
 use symphonia::core::{
-    audio::{Channels, SampleBuffer},
+    audio::SampleBuffer,
     codecs::{CODEC_TYPE_NULL, CODEC_TYPE_OPUS, CodecParameters, Decoder, DecoderOptions},
     errors::Error,
     formats::{FormatOptions, Packet},
@@ -24,13 +24,13 @@ use symphonia::core::{
 use super::lookup::{Bundled, Choice};
 
 /// The longest sound that is played once.
-pub(super) const LONGEST_ONCE: Duration = Duration::from_secs(30);
+pub(super) const MAX_ONCE: Duration = Duration::from_secs(30);
 /// The longest sound that is repeated: nothing rings longer.
-pub(super) const LONGEST_RING: Duration = Duration::from_secs(120);
+pub(super) const MAX_RING: Duration = Duration::from_secs(120);
 /// The largest file that is opened: two minutes of uncompressed stereo and then some.
-const LARGEST_FILE: u64 = 32 << 20;
+const MAX_FILE_SIZE: u64 = 32 << 20;
 /// The most samples that are kept (24 MB), however many channels they are spread over.
-const MOST_SAMPLES: usize = 12_000_000;
+const MAX_SAMPLES: usize = 12_000_000;
 /// The longest that decoding may take.
 const DECODING_TIME: Duration = Duration::from_secs(5);
 
@@ -40,26 +40,16 @@ pub(super) struct Clip {
     pub(super) sample_rate: SampleRate,
     /// Interleaved, at least one frame, and whole frames only.
     pub(super) samples: Vec<i16>,
-    /// Where each channel is heard on a device with fewer channels.
-    pub(super) sides: Vec<Side>,
-}
-
-/// Where a channel is heard in stereo.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
-    Left,
-    Right,
-    Both,
 }
 
 /// Why a file is not played.
 #[derive(Debug, thiserror::Error)]
-pub enum Unplayable {
+pub(crate) enum Unplayable {
     /// It is a directory, a pipe or a device.
     #[error("it is no file")]
     NotAFile,
     /// It would take up too much memory.
-    #[error("it is larger than {} MiB", LARGEST_FILE >> 20)]
+    #[error("it is larger than {} MiB", MAX_FILE_SIZE >> 20)]
     TooLarge,
     /// It is longer than a sound may be.
     #[error("it is longer than {} s", .0.as_secs())]
@@ -94,7 +84,7 @@ impl Clip {
     }
 
     fn from_bundled(bundled: Bundled) -> Result<Self, Unplayable> {
-        decode(bundled.bytes().into(), LONGEST_ONCE)
+        decode(bundled.bytes().into(), MAX_ONCE)
     }
 
     pub(super) fn from_file(path: &Path, longest: Duration) -> Result<Self, Unplayable> {
@@ -103,11 +93,11 @@ impl Clip {
         if !metadata.is_file() {
             return Err(Unplayable::NotAFile);
         }
-        if metadata.len() > LARGEST_FILE {
+        if metadata.len() > MAX_FILE_SIZE {
             return Err(Unplayable::TooLarge);
         }
         let mut bytes = Vec::new();
-        File::open(path)?.take(LARGEST_FILE).read_to_end(&mut bytes)?;
+        File::open(path)?.take(MAX_FILE_SIZE).read_to_end(&mut bytes)?;
         decode(bytes.into(), longest)
     }
 
@@ -117,29 +107,16 @@ impl Clip {
         Duration::from_secs(frames as u64) / self.sample_rate.get()
     }
 
-    /// Mixed down to stereo or mono if the device has fewer channels, so that none is lost.
-    pub(super) fn mixed_for(self, device: ChannelCount) -> Self {
-        if self.channels <= device {
-            return self;
+    /// Mixed down to mono if the device has fewer channels, so that none is lost.
+    pub(super) fn mixed_for(mut self, device: ChannelCount) -> Self {
+        if self.channels > device {
+            let channels = i32::from(self.channels.get());
+            let frames = self.samples.chunks_exact(self.channels.get().into());
+            let mean = |frame: &[i16]| frame.iter().copied().map(i32::from).sum::<i32>() / channels;
+            self.samples = frames.map(|frame| i16::try_from(mean(frame)).unwrap_or_default()).collect();
+            self.channels = ChannelCount::MIN;
         }
-        let sides: &[Side] = if device.get() == 1 { &[Side::Both] } else { &[Side::Left, Side::Right] };
-        let parts = sides.iter().map(|side| {
-            let is_heard = |channel: &Side| *side == Side::Both || *channel == Side::Both || channel == side;
-            self.sides.iter().map(is_heard).collect::<Vec<_>>()
-        });
-        let parts: Vec<Vec<bool>> = parts.collect();
-        // Each output is as loud as the loudest of its channels may be: nothing is cut off at full level.
-        let most = parts.iter().map(|part| part.iter().filter(|is_heard| **is_heard).count()).max().unwrap_or(1).max(1);
-        let mut samples = Vec::with_capacity(self.samples.len() / self.sides.len().max(1) * sides.len());
-        for frame in self.samples.chunks_exact(self.channels.get().into()) {
-            for part in &parts {
-                let heard = frame.iter().zip(part).filter(|(_, is_heard)| **is_heard);
-                let sum: i64 = heard.map(|(sample, _)| i64::from(*sample)).sum();
-                samples.push(i16::try_from(sum / i64::try_from(most).unwrap_or(1)).unwrap_or_default());
-            }
-        }
-        let channels = if device.get() == 1 { ChannelCount::MIN } else { ChannelCount::MIN.saturating_add(1) };
-        Self { channels, samples, sides: sides.to_vec(), ..self }
+        self
     }
 }
 
@@ -165,21 +142,21 @@ fn is_sound(magic: [u8; 4]) -> bool {
 fn decode_samples(mut bytes: Cow<'static, [u8]>, longest: Duration) -> Result<Clip, Unplayable> {
     let started = Instant::now();
     let broken = |error: Error| Unplayable::Broken(error.to_string());
-    let is_mended = bytes.starts_with(b"RIFF") && mend_wav(bytes.to_mut());
+    let was_fixed = bytes.starts_with(b"RIFF") && fix_wav_lengths(bytes.to_mut());
     let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), MediaSourceStreamOptions::default());
-    let (format, metadata) = (FormatOptions::default(), MetadataOptions::default());
-    let mut reader = symphonia::default::get_probe().format(&Hint::new(), stream, &format, &metadata);
+    let (options, metadata) = (FormatOptions::default(), MetadataOptions::default());
+    let mut reader = symphonia::default::get_probe().format(&Hint::new(), stream, &options, &metadata);
     let reader = &mut reader.as_mut().map_err(|error| Unplayable::Broken(error.to_string()))?.format;
     let mut tracks = reader.tracks().iter();
     let track = tracks.find(|track| track.codec_params.codec != CODEC_TYPE_NULL).ok_or(Unplayable::Empty)?;
     let (track_id, parameters) = (track.id, track.codec_params.clone());
     let length = parameters.time_base.zip(parameters.n_frames).map(|(base, frames)| base.calc_time(frames));
-    if length.is_some_and(|length| Duration::from(length) > longest) && !is_mended {
+    if length.is_some_and(|length| Duration::from(length) > longest) && !was_fixed {
         return Err(Unplayable::TooLong(longest));
     }
     let mut packets = Packets::new(&parameters).map_err(broken)?;
     let mut samples = Vec::new();
-    let mut sound: Option<Sound> = None;
+    let mut format: Option<SampleFormat> = None;
     let ended = loop {
         let packet = match reader.next_packet() {
             Ok(packet) if packet.track_id() == track_id => packet,
@@ -191,20 +168,17 @@ fn decode_samples(mut bytes: Cow<'static, [u8]>, longest: Duration) -> Result<Cl
         }
         let before = samples.len();
         match packets.decode(&packet, &mut samples) {
-            Ok(found) => match &sound {
-                Some(known) if *known != found => {
-                    samples.truncate(before);
-                    break Error::ResetRequired;
-                }
-                Some(_) => {}
-                None => sound = Some(found),
-            },
+            Ok(found) if *format.get_or_insert(found) != found => {
+                samples.truncate(before);
+                break Error::ResetRequired;
+            }
+            Ok(_) => {}
             // A damaged packet is left out.
             Err(Error::DecodeError(_)) => continue,
             Err(error) => break error,
         }
-        let most = sound.as_ref().map_or(MOST_SAMPLES, |sound| sound.most_samples(longest));
-        if samples.len() > most && !is_mended {
+        let most = format.map_or(MAX_SAMPLES, |format| format.max_samples(longest));
+        if samples.len() > most && !was_fixed {
             return Err(Unplayable::TooLong(longest));
         }
         if samples.len() >= most {
@@ -213,8 +187,8 @@ fn decode_samples(mut bytes: Cow<'static, [u8]>, longest: Duration) -> Result<Cl
         }
     };
     let is_end = matches!(&ended, Error::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof);
-    match sound {
-        Some(sound) => sound.clip(samples, packets.delay()),
+    match format {
+        Some(format) => format.clip(samples, packets.delay()),
         None if is_end => Err(Unplayable::Empty),
         None => Err(broken(ended)),
     }
@@ -222,7 +196,7 @@ fn decode_samples(mut bytes: Cow<'static, [u8]>, longest: Duration) -> Result<Cl
 
 /// Puts the lengths in the header of a WAV file right: a program that writes to a pipe does not know them. Whether they
 /// were wrong.
-fn mend_wav(bytes: &mut [u8]) -> bool {
+fn fix_wav_lengths(bytes: &mut [u8]) -> bool {
     let total = bytes.len();
     let mut at = 12;
     while let Some((name, length)) = bytes.get(at..at + 8).and_then(|header| header.split_first_chunk::<4>()) {
@@ -244,31 +218,29 @@ fn mend_wav(bytes: &mut [u8]) -> bool {
     false
 }
 
-/// The form of samples.
-#[derive(PartialEq)]
-struct Sound {
+/// Sample rate in Hz, and number of interleaved channels.
+#[derive(Clone, Copy, PartialEq)]
+struct SampleFormat {
     rate: u32,
-    sides: Vec<Side>,
+    channels: usize,
 }
 
-impl Sound {
-    fn most_samples(&self, longest: Duration) -> usize {
-        let samples = u64::from(self.rate).saturating_mul(self.sides.len() as u64).saturating_mul(longest.as_secs());
-        let most = usize::try_from(samples).unwrap_or(usize::MAX).min(MOST_SAMPLES);
-        most - most % self.sides.len().max(1)
+impl SampleFormat {
+    fn max_samples(self, longest: Duration) -> usize {
+        let samples = u64::from(self.rate).saturating_mul(self.channels as u64).saturating_mul(longest.as_secs());
+        let most = usize::try_from(samples).unwrap_or(usize::MAX).min(MAX_SAMPLES);
+        most - most % self.channels.max(1)
     }
 
     /// `delay`: frames at the beginning that are not to be heard.
     fn clip(self, mut samples: Vec<i16>, delay: usize) -> Result<Clip, Unplayable> {
-        let (channels, rate) = (self.sides.len(), SampleRate::new(self.rate));
-        samples.drain(..(delay * channels).min(samples.len()));
-        let count = u16::try_from(channels).ok().and_then(ChannelCount::new);
-        let (Some(count), Some(sample_rate)) = (count, rate) else {
+        let channels = u16::try_from(self.channels).ok().and_then(ChannelCount::new);
+        let (Some(channels), Some(sample_rate)) = (channels, SampleRate::new(self.rate)) else {
             return Err(Unplayable::Broken("it has no channels, or no sample rate".to_owned()));
         };
-        samples.truncate(samples.len() - samples.len() % channels);
-        let clip = Clip { channels: count, sample_rate, samples, sides: self.sides };
-        if clip.samples.is_empty() { Err(Unplayable::Empty) } else { Ok(clip) }
+        samples.drain(..(delay * self.channels).min(samples.len()));
+        samples.truncate(samples.len() - samples.len() % self.channels);
+        if samples.is_empty() { Err(Unplayable::Empty) } else { Ok(Clip { channels, sample_rate, samples }) }
     }
 }
 
@@ -287,8 +259,8 @@ impl Packets {
         symphonia::default::get_codecs().make(parameters, &DecoderOptions::default()).map(Self::Symphonia)
     }
 
-    /// Appends the samples of a packet, and says of what form they are.
-    fn decode(&mut self, packet: &Packet, samples: &mut Vec<i16>) -> Result<Sound, Error> {
+    /// Appends the samples of a packet, and returns their format.
+    fn decode(&mut self, packet: &Packet, samples: &mut Vec<i16>) -> Result<SampleFormat, Error> {
         match self {
             Self::Symphonia(decoder) => {
                 let audio = decoder.decode(packet)?;
@@ -296,7 +268,7 @@ impl Packets {
                 let mut buffer = SampleBuffer::<i16>::new(audio.capacity() as u64, spec);
                 buffer.copy_interleaved_ref(audio);
                 samples.extend_from_slice(buffer.samples());
-                Ok(Sound { rate: spec.rate, sides: spec.channels.iter().map(side).collect() })
+                Ok(SampleFormat { rate: spec.rate, channels: spec.channels.count() })
             }
             Self::Opus(opus) => opus.decode(packet.buf(), samples),
         }
@@ -317,37 +289,24 @@ struct Opus {
     pre_skip: usize,
     /// What each sample is multiplied by.
     gain: f32,
-    sides: Vec<Side>,
+    channels: usize,
     frame: Vec<i16>,
 }
 
 impl Opus {
     const RATE: u16 = 48_000;
     /// The longest packet, 120 ms.
-    const MOST_FRAMES: u16 = 5760;
+    const MAX_FRAMES: u16 = 5760;
 
     /// `head`: the identification header.
     fn new(head: &[u8]) -> Option<Self> {
-        use Side::{Both, Left, Right};
         let count = *head.get(9)?;
         let channels = usize::from(count);
         let pre_skip = u16::from_le_bytes(*head.get(10..)?.first_chunk()?);
         let gain = i16::from_le_bytes(*head.get(16..)?.first_chunk()?);
         let (streams, coupled, mapping) = match *head.get(18)? {
             0 if channels <= 2 => (1, count.checked_sub(1)?, &[0, 1][..channels]),
-            1 => (*head.get(19)?, *head.get(20)?, head.get(21..21 + channels)?),
-            _ => return None,
-        };
-        // In the order of Vorbis.
-        let sides: &[Side] = match channels {
-            1 => &[Both],
-            2 => &[Left, Right],
-            3 => &[Left, Both, Right],
-            4 => &[Left, Right, Left, Right],
-            5 => &[Left, Both, Right, Left, Right],
-            6 => &[Left, Both, Right, Left, Right, Both],
-            7 => &[Left, Both, Right, Left, Right, Both, Both],
-            8 => &[Left, Both, Right, Left, Right, Left, Right, Both],
+            1 if channels <= 8 => (*head.get(19)?, *head.get(20)?, head.get(21..21 + channels)?),
             _ => return None,
         };
         let decoder = OpusMSDecoder::new(Self::RATE.into(), count.into(), streams.into(), coupled.into(), mapping);
@@ -355,44 +314,20 @@ impl Opus {
             decoder: decoder.ok()?,
             pre_skip: pre_skip.into(),
             gain: 10_f32.powf(f32::from(gain) / (20.0 * 256.0)),
-            sides: sides.to_vec(),
-            frame: vec![0; usize::from(Self::MOST_FRAMES) * channels],
+            channels,
+            frame: vec![0; usize::from(Self::MAX_FRAMES) * channels],
         })
     }
 
-    fn decode(&mut self, packet: &[u8], samples: &mut Vec<i16>) -> Result<Sound, Error> {
+    fn decode(&mut self, packet: &[u8], samples: &mut Vec<i16>) -> Result<SampleFormat, Error> {
         let damaged = || Error::DecodeError("opus: a damaged packet");
         let length = i32::try_from(packet.len()).map_err(|_| damaged())?;
-        let frames = self.decoder.decode(Some(packet), length, &mut self.frame, Self::MOST_FRAMES.into(), false);
+        let frames = self.decoder.decode(Some(packet), length, &mut self.frame, Self::MAX_FRAMES.into(), false);
         let frames = frames.ok().and_then(|frames| usize::try_from(frames).ok()).ok_or_else(damaged)?;
-        let decoded = self.frame.iter().take(frames * self.sides.len());
+        let decoded = self.frame.iter().take(frames * self.channels);
         #[expect(clippy::cast_possible_truncation, reason = "a cast from float saturates")]
         samples.extend(decoded.map(|sample| (f32::from(*sample) * self.gain).round() as i16));
-        Ok(Sound { rate: Self::RATE.into(), sides: self.sides.clone() })
-    }
-}
-
-fn side(channel: Channels) -> Side {
-    let left = Channels::FRONT_LEFT
-        | Channels::REAR_LEFT
-        | Channels::SIDE_LEFT
-        | Channels::FRONT_LEFT_CENTRE
-        | Channels::FRONT_LEFT_WIDE
-        | Channels::FRONT_LEFT_HIGH
-        | Channels::TOP_FRONT_LEFT
-        | Channels::TOP_REAR_LEFT;
-    let right = Channels::FRONT_RIGHT
-        | Channels::REAR_RIGHT
-        | Channels::SIDE_RIGHT
-        | Channels::FRONT_RIGHT_CENTRE
-        | Channels::FRONT_RIGHT_WIDE
-        | Channels::FRONT_RIGHT_HIGH
-        | Channels::TOP_FRONT_RIGHT
-        | Channels::TOP_REAR_RIGHT;
-    match channel {
-        _ if left.contains(channel) => Side::Left,
-        _ if right.contains(channel) => Side::Right,
-        _ => Side::Both,
+        Ok(SampleFormat { rate: Self::RATE.into(), channels: self.channels })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which sound a tweak means: the configuration's table, the person's directory, the bundled sounds, the desktop's
+//! Which sound a tweak means: the configuration's table, the user's directory, the bundled sounds, the desktop's
 //! sound theme, in this order. The first that has the name decides; whether it can be played is found out later.
 
 use std::{
@@ -14,7 +14,7 @@ const EXTENSIONS: [&str; 6] = ["wav", "ogg", "flac", "mp3", "opus", "oga"];
 /// The extensions of the freedesktop sound theme specification, as far as they can be decoded.
 const THEME_EXTENSIONS: [&str; 3] = ["oga", "ogg", "wav"];
 /// The longest file name that common file systems bear.
-const LONGEST_NAME: usize = 255;
+const MAX_NAME_LENGTH: usize = 255;
 
 /// A sound that was made for Pushbell and is compiled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub enum Choice {
 pub struct Places {
     /// `[sound.tweaks]`: a bundled name or a file; a relative path belongs to `directory`.
     pub tweaks: BTreeMap<String, String>,
-    /// The person's own sounds.
+    /// The user's own sounds.
     pub directory: PathBuf,
     /// The directories of the desktop's sound theme ([`theme_directories`]).
     pub themes: Vec<PathBuf>,
@@ -115,7 +115,7 @@ fn is_file_name(name: &str) -> bool {
     let mut components = Path::new(name).components();
     let single =
         matches!((components.next(), components.next()), (Some(Component::Normal(only)), None) if only == name);
-    single && name.len() <= LONGEST_NAME && !name.contains(|c: char| c.is_control() || matches!(c, '/' | '\\' | ':'))
+    single && name.len() <= MAX_NAME_LENGTH && !name.contains(|c: char| c.is_control() || matches!(c, '/' | '\\' | ':'))
 }
 
 /// The entry `name`, else `name` with one of the extensions. A directory gives way to a file of the same stem.

@@ -1,11 +1,11 @@
 //! Sounds: which one a tweak means, and playing it.
 //!
 //! ```text
-//! Player ── Schedule (pure: what is to sound now) ── supervising thread ── session thread, one for each sound:
+//! Player ── Schedule (pure: what is to sound now) ── supervising task ── session thread, one for each sound:
 //!           Places (which file) ─> Clip (decoded) ─> output (device opened, played, closed)
 //! ```
-//! Both threads live only while something sounds. The session thread makes every call that may block (files, decoders,
-//! sound servers); the supervising thread abandons one that does not come back.
+//! The session thread makes every call that may block (files, decoders, sound servers); the supervising task abandons one
+//! that does not come back.
 
 mod check;
 mod clip;
@@ -15,7 +15,6 @@ mod player;
 mod schedule;
 mod session;
 
-pub use check::{check, faults};
-pub use clip::Unplayable;
-pub use output::find_device;
+pub(crate) use check::faults;
+pub(crate) use output::find_device;
 pub use player::Player;

@@ -18,13 +18,13 @@ use crate::platform::sound_server;
 
 /// A host that fails later than this waited for a server that does not answer. The next host would most likely wait
 /// for the same server (ALSA is a way to PulseAudio).
-pub(super) const PROMPT: Duration = Duration::from_secs(1);
+pub(super) const SERVER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Frames that are handed over at a time, 85 ms at 48 kHz: a sound may begin a little late, but must not break up on
 /// a busy computer.
 const BUFFER: u32 = 4096;
 
-/// Why there is no device, and what to do.
+/// Why there is no device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OpenError {
     pub(super) fault: Fault,
@@ -37,69 +37,67 @@ pub(super) fn open<E>(on_error: E) -> Result<(MixerDeviceSink, &'static str), Op
 where
     E: FnMut(cpal::Error) + Clone + Send + 'static,
 {
-    sound_server::quieten();
+    let (mut sink, host) =
+        first_host(|host| open_on(host, on_error.clone())).map_err(|OpenError { fault, reason }| {
+            let reason = match fault {
+                Fault::NoAnswer => format!("{reason}: restart the sound server"),
+                Fault::NoDevice => {
+                    format!("no sound device: start a sound server (PipeWire or PulseAudio), or connect one ({reason})")
+                }
+            };
+            OpenError { fault, reason }
+        })?;
+    sink.log_on_drop(false);
+    Ok((sink, host))
+}
+
+/// Which of the system's audio hosts has a device that sounds would play on. Blocks for as long as a sound server lets
+/// it wait.
+///
+/// # Errors
+/// Says why there is none.
+pub(crate) fn find_device() -> Result<&'static str, String> {
+    let look = |host| default_device(host)?.default_output_config().map(drop).map_err(DeviceSinkError::BuildError);
+    first_host(look).map(|((), host)| host).map_err(|error| error.reason)
+}
+
+/// What the first host that works gives, and its name.
+fn first_host<T>(
+    mut attempt: impl FnMut(HostId) -> Result<T, DeviceSinkError>,
+) -> Result<(T, &'static str), OpenError> {
+    sound_server::silence_alsa();
     let mut reasons = Vec::new();
     for host in cpal::available_hosts() {
         let started = Instant::now();
-        match open_on(host, on_error.clone()) {
-            Ok(mut sink) => {
-                sink.log_on_drop(false);
-                return Ok((sink, host.name()));
-            }
-            Err(error) if started.elapsed() < PROMPT => {
-                tracing::debug!("no sound by way of {}: {}", host.name(), chain(&error));
-                reasons.push(format!("{}: {}", host.name(), chain(&error)));
-            }
+        match attempt(host) {
+            Ok(found) => return Ok((found, host.name())),
             Err(error) => {
-                let reason = format!("{} does not answer ({}): restart the sound server", host.name(), chain(&error));
-                return Err(OpenError { fault: Fault::NoAnswer, reason });
+                let reason = format!("{}: {}", host.name(), chain(&error));
+                tracing::debug!("no sound by way of {reason}");
+                if started.elapsed() >= SERVER_TIMEOUT {
+                    let reason = format!("{} does not answer", host.name());
+                    return Err(OpenError { fault: Fault::NoAnswer, reason });
+                }
+                reasons.push(reason);
             }
         }
     }
-    let reasons = reasons.join("; ");
-    let reason = format!("no sound device: start a sound server (PipeWire or PulseAudio), or connect one ({reasons})");
-    Err(OpenError { fault: Fault::NoDevice, reason })
+    Err(OpenError { fault: Fault::NoDevice, reason: reasons.join("; ") })
+}
+
+fn default_device(host: HostId) -> Result<cpal::Device, DeviceSinkError> {
+    let host = cpal::host_from_id(host).map_err(DeviceSinkError::BuildError)?;
+    host.default_output_device().ok_or(DeviceSinkError::NoDevice)
 }
 
 fn open_on<E>(host: HostId, on_error: E) -> Result<MixerDeviceSink, DeviceSinkError>
 where
     E: FnMut(cpal::Error) + Clone + Send + 'static,
 {
-    let host = cpal::host_from_id(host).map_err(DeviceSinkError::BuildError)?;
-    let device = host.default_output_device().ok_or(DeviceSinkError::NoDevice)?;
+    let device = default_device(host)?;
     let builder = || Ok(DeviceSinkBuilder::from_device(device.clone())?.with_error_callback(on_error.clone()));
     let open = |size: BufferSize| builder()?.with_buffer_size(size).open_stream();
     open(BufferSize::Fixed(BUFFER)).or_else(|_| open(BufferSize::Default))
-}
-
-/// Which of the system's audio hosts has a device that sounds would play on. Blocks for as long as a sound server lets
-/// it wait. `has_card`: the computer has a sound card; where it has none, ALSA is not asked, since its library then
-/// writes to the terminal.
-///
-/// # Errors
-/// Says why there is none.
-pub fn find_device(has_card: bool) -> Result<&'static str, String> {
-    let mut reasons = Vec::new();
-    for host in cpal::available_hosts() {
-        if host.name().eq_ignore_ascii_case("alsa") && !has_card {
-            reasons.push("no sound card".to_owned());
-            continue;
-        }
-        let started = Instant::now();
-        match look(host) {
-            Ok(()) => return Ok(host.name()),
-            Err(reason) if started.elapsed() < PROMPT => reasons.push(format!("{}: {reason}", host.name())),
-            // The next host would most likely wait for the same server.
-            Err(_) => return Err(format!("{} does not answer", host.name())),
-        }
-    }
-    Err(reasons.join("; "))
-}
-
-fn look(host: HostId) -> Result<(), String> {
-    let host = cpal::host_from_id(host).map_err(|error| error.to_string())?;
-    let device = host.default_output_device().ok_or("no device")?;
-    device.default_output_config().map(drop).map_err(|error| error.to_string())
 }
 
 /// An error with its causes, on one line.

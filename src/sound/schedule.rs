@@ -5,17 +5,17 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{notice::NoticeId, push::notify::SoundTweak};
+use crate::{backoff::Backoff, notice::NoticeId, push::notify::SoundTweak};
 
 /// From the start of one sound to the next.
-const BETWEEN_SOUNDS: Duration = Duration::from_secs(1);
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// The most calls that wait to ring.
-const MOST_RINGS: usize = 8;
+const MAX_RINGS: usize = 8;
 /// How long a ring waits before it tries again to be heard.
 const RING_RETRY: Duration = Duration::from_secs(5);
-/// How long a device that did not answer is left alone, at first and at most. It doubles each time, for each attempt
-/// may cost a thread that does not end before the device answers.
-const LEFT_ALONE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60 * 60));
+/// How long a device that did not answer is left alone: each attempt may cost a thread that does not end before the
+/// device answers.
+const NO_ANSWER_BACKOFF: Backoff = Backoff::new(Duration::from_secs(10), Duration::from_secs(60 * 60));
 
 /// A sound that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,16 +56,17 @@ pub(super) struct Schedule {
     next_serial: u64,
     last_start: Option<Instant>,
     retry_rings_at: Option<Instant>,
-    left_alone_until: Option<Instant>,
-    left_alone_for: Option<Duration>,
+    retry_at: Option<Instant>,
+    no_answer_backoff: Option<Backoff>,
 }
 
 impl Schedule {
     /// Asks for a sound. Says whether it will sound.
     pub(super) fn play(&mut self, sound: &SoundTweak, now: Instant) -> bool {
-        let soon_after = self.last_start.is_some_and(|last| now < last + BETWEEN_SOUNDS);
-        let left_alone = self.left_alone_until.is_some_and(|until| now < until);
-        if *sound == SoundTweak::Silent || soon_after || left_alone || self.once.is_some() || !self.rings.is_empty() {
+        let soon_after = self.last_start.is_some_and(|last| now < last + MIN_INTERVAL);
+        let is_backing_off = self.retry_at.is_some_and(|until| now < until);
+        if *sound == SoundTweak::Silent || soon_after || is_backing_off || self.once.is_some() || !self.rings.is_empty()
+        {
             return false;
         }
         self.last_start = Some(now);
@@ -76,7 +77,7 @@ impl Schedule {
     /// Asks for a sound that repeats. Says whether anything has changed.
     pub(super) fn ring(&mut self, call: NoticeId, sound: &SoundTweak, now: Instant) -> bool {
         let rings_already = self.rings.iter().any(|(ringing, _)| *ringing == call);
-        if *sound == SoundTweak::Silent || rings_already || self.rings.len() == MOST_RINGS {
+        if *sound == SoundTweak::Silent || rings_already || self.rings.len() == MAX_RINGS {
             return false;
         }
         let job = self.job(sound, true);
@@ -102,7 +103,7 @@ impl Schedule {
     /// What is to happen now. The same job is named until it ends or something else takes its place.
     pub(super) fn wanted(&self, now: Instant) -> Wanted {
         if let Some((_, ring)) = self.rings.first() {
-            let wait = self.retry_rings_at.max(self.left_alone_until).filter(|until| now < *until);
+            let wait = self.retry_rings_at.max(self.retry_at).filter(|until| now < *until);
             return wait.map_or_else(|| Wanted::Sound(ring.clone()), Wanted::NothingUntil);
         }
         self.once.clone().map_or(Wanted::Nothing, Wanted::Sound)
@@ -112,8 +113,8 @@ impl Schedule {
     pub(super) fn heard(&mut self, job: &Job) {
         self.dropped(job);
         self.retry_rings_at = None;
-        self.left_alone_until = None;
-        self.left_alone_for = None;
+        self.retry_at = None;
+        self.no_answer_backoff = None;
     }
 
     /// This job was not heard, or not to its end. A ring is tried again after a while.
@@ -121,10 +122,7 @@ impl Schedule {
         self.dropped(job);
         self.retry_rings_at = Some(now + RING_RETRY);
         if fault == Fault::NoAnswer {
-            let (first, longest) = LEFT_ALONE;
-            let wait = self.left_alone_for.map_or(first, |last| (last * 2).min(longest));
-            self.left_alone_for = Some(wait);
-            self.left_alone_until = Some(now + wait);
+            self.retry_at = Some(now + self.no_answer_backoff.get_or_insert(NO_ANSWER_BACKOFF).next());
         }
     }
 
@@ -221,7 +219,7 @@ mod tests {
     #[test]
     fn the_number_of_waiting_rings_is_bounded() {
         let (mut schedule, now) = (Schedule::default(), Instant::now());
-        assert_eq!((0..1000).filter(|call| schedule.ring(NoticeId(*call), &sound("ring"), now)).count(), MOST_RINGS);
+        assert_eq!((0..1000).filter(|call| schedule.ring(NoticeId(*call), &sound("ring"), now)).count(), MAX_RINGS);
     }
 
     #[test]
@@ -230,7 +228,7 @@ mod tests {
         schedule.play(&sound("bing"), now);
         schedule.failed(&job(&schedule, now), Fault::NoDevice, now);
         assert_eq!(schedule.wanted(now), Wanted::Nothing);
-        assert!(schedule.play(&sound("bing"), now + BETWEEN_SOUNDS), "a device may be there by now");
+        assert!(schedule.play(&sound("bing"), now + MIN_INTERVAL), "a device may be there by now");
 
         schedule.ring(FIRST, &sound("ring"), now);
         schedule.failed(&job(&schedule, now + RING_RETRY), Fault::NoDevice, now);
@@ -239,17 +237,17 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_does_not_answer_is_left_alone_longer_and_longer_until_it_does() {
+    fn a_device_that_does_not_answer_is_retried_with_backoff() {
         let (mut schedule, mut now) = (Schedule::default(), Instant::now());
         for wait in [10, 20, 40, 80] {
             assert!(schedule.play(&sound("bing"), now));
             schedule.failed(&job(&schedule, now), Fault::NoAnswer, now);
-            assert!(!schedule.play(&sound("bing"), now + Duration::from_secs(wait - 1)));
+            assert!(!schedule.play(&sound("bing"), now + Duration::from_secs(wait * 3 / 4 - 1)));
             now += Duration::from_secs(wait);
         }
         assert!(schedule.play(&sound("bing"), now));
         schedule.heard(&job(&schedule, now));
-        assert!(schedule.play(&sound("bing"), now + BETWEEN_SOUNDS));
+        assert!(schedule.play(&sound("bing"), now + MIN_INTERVAL));
         schedule.failed(&job(&schedule, now), Fault::NoAnswer, now);
         assert!(schedule.play(&sound("bing"), now + Duration::from_secs(10)));
     }

@@ -15,20 +15,20 @@ use rodio::{
 };
 
 use super::{
-    clip::{Clip, LONGEST_ONCE, LONGEST_RING},
+    clip::{Clip, MAX_ONCE, MAX_RING},
     lookup::Places,
     output::{self, OpenError},
     schedule::{Fault, Job},
 };
 
 /// How much later than it should a device may have taken the samples.
-const PATIENCE: Duration = Duration::from_secs(4);
+const STALL_TIMEOUT: Duration = Duration::from_secs(4);
 /// What is in the buffers of the device when the last sample has been handed over.
 const DRAIN: Duration = Duration::from_millis(350);
 /// A sound that is stopped fades so long: no click.
 const FADE: Duration = Duration::from_millis(20);
 /// The shortest time from one beginning of a repeated sound to the next.
-const SHORTEST_LAP: Duration = Duration::from_secs(2);
+const MIN_LAP: Duration = Duration::from_secs(2);
 
 /// What happens to a sound while it plays.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ pub(super) struct Task {
 /// Plays one sound. `phase` is told each phase but [`Phase::Over`] as it begins.
 pub(super) fn run(task: Task, phase: &dyn Fn(Phase)) -> Result<Heard, OpenError> {
     phase(Phase::Loading);
-    let longest = if task.job.repeat { LONGEST_RING } else { LONGEST_ONCE };
+    let longest = if task.job.repeat { MAX_RING } else { MAX_ONCE };
     let Some(choice) = task.places.choose(&task.job.sound) else { return Ok(Heard::No) };
     let clip = Clip::load(&choice, longest)
         .map_err(|error| OpenError { fault: Fault::NoDevice, reason: format!("no sound can be decoded: {error}") })?;
@@ -103,7 +103,7 @@ pub(super) fn run(task: Task, phase: &dyn Fn(Phase)) -> Result<Heard, OpenError>
 /// Waits until everything has been heard, or will not be.
 fn listen(inbox: &Receiver<Signal>, lap: Duration, fading: &AtomicBool) -> Result<(), OpenError> {
     loop {
-        match inbox.recv_timeout(lap + PATIENCE) {
+        match inbox.recv_timeout(lap + STALL_TIMEOUT) {
             Ok(Signal::Lap) => {}
             Ok(Signal::Stop) => fading.store(true, Ordering::Relaxed),
             Ok(Signal::Ended) => break,
@@ -155,7 +155,7 @@ impl Playback {
             let frames = time.as_millis() * u128::from(clip.sample_rate.get()) / 1000;
             usize::try_from(frames).unwrap_or(usize::MAX).saturating_mul(clip.channels.get().into())
         };
-        let lap = if job.repeat { clip.samples.len().max(in_samples(SHORTEST_LAP)) } else { clip.samples.len() };
+        let lap = if job.repeat { clip.samples.len().max(in_samples(MIN_LAP)) } else { clip.samples.len() };
         let fade = in_samples(FADE).max(1);
         let (position, fade_left, ended) = (0, None, false);
         Self { repeat: job.repeat, volume, position, lap, fade, fade_left, fading, signals, ended, clip }
@@ -163,7 +163,7 @@ impl Playback {
 
     /// From one beginning to the next, or to the end.
     fn lap(&self) -> Duration {
-        if self.repeat { self.clip.duration().max(SHORTEST_LAP) } else { self.clip.duration() }
+        if self.repeat { self.clip.duration().max(MIN_LAP) } else { self.clip.duration() }
     }
 
     /// The fade may begin only between frames, and so ends between frames.
@@ -238,18 +238,18 @@ mod tests {
     };
 
     use super::*;
-    use crate::{push::notify::SoundTweak, sound::clip::Side};
+    use crate::push::notify::SoundTweak;
 
     fn playback(repeat: bool, volume: f32, samples: Vec<i16>) -> (Playback, Arc<AtomicBool>, Receiver<Signal>) {
         let (channels, sample_rate) = (NonZero::new(2).unwrap(), NonZero::new(1000).unwrap());
-        let clip = Clip { channels, sample_rate, samples, sides: vec![Side::Left, Side::Right] };
+        let clip = Clip { channels, sample_rate, samples };
         let job = Job { serial: 1, sound: SoundTweak::Unusable, repeat };
         let (fading, (signals, inbox)) = (Arc::new(AtomicBool::new(false)), channel());
         (Playback::new(clip, &job, volume, Arc::clone(&fading), signals), fading, inbox)
     }
 
     #[test]
-    fn a_sound_is_given_once_at_the_volume_and_says_once_that_it_ended() {
+    fn a_sound_is_given_once_at_the_volume_and_ends_once() {
         let (mut playback, _, inbox) = playback(false, 0.5, vec![i16::MAX, 0, -i16::MAX, 0]);
         assert_eq!(playback.by_ref().collect::<Vec<_>>(), [0.5, 0.0, -0.5, 0.0]);
         assert_eq!((playback.next(), playback.next()), (None, None));
@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn a_short_ring_repeats_after_a_rest() {
         let (playback, _, inbox) = playback(true, 1.0, vec![i16::MAX; 200]);
-        assert_eq!(playback.lap(), SHORTEST_LAP);
+        assert_eq!(playback.lap(), MIN_LAP);
         let two_laps = playback.take(8000).collect::<Vec<_>>();
         let loud = two_laps.iter().enumerate().filter(|(_, sample)| **sample > 0.9).map(|(index, _)| index);
         assert_eq!(loud.collect::<Vec<_>>(), (0..200).chain(4000..4200).collect::<Vec<_>>());

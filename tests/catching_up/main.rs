@@ -11,6 +11,7 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod calls;
 mod details;
 mod homeserver;
 mod hostile;

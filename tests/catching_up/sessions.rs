@@ -1,13 +1,14 @@
 //! Tokens that have expired or were revoked.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    rig::{SOON, never_within, pushbell::message, wait_until},
+    rig::{DesktopOptions, FakeScreenSaver, SOON, TrayHost, never_within, pushbell::message, wait_until},
     stage::{Session, Stage},
-    stand_in::{Asked, StandIn},
+    stand_in::{Asked, StandIn, entry},
 };
 
 fn unknown_token(soft_logout: bool) -> (u16, Value) {
@@ -52,6 +53,9 @@ fn a_revoked_session_is_told_once_and_pushes_are_served_on() {
         let popup = stage.desktop.notifications().wait_for_notify("the person is told", |_| true);
         assert_eq!(popup.summary, "Signed out by the homeserver");
         assert!(popup.body.contains("pushbell login @alice:hs.test"), "{popup:?}");
+        // An expired token leaves the pusher where it is.
+        assert_eq!(popup.body.contains("Pushes still come"), soft_logout, "{popup:?}");
+        assert_eq!(popup.body.contains("New messages no longer come"), !soft_logout, "{popup:?}");
         // The popup may be up before status knows.
         wait_until("status says so", SOON, || {
             stage.account_status()["signed_in"].as_str().is_some_and(|says| says.starts_with("signed out: "))
@@ -134,4 +138,99 @@ fn a_refresh_that_fails_for_now_is_tried_again_and_nobody_is_signed_out() {
         stage.wait_until_caught_up();
         assert!(stage.titles().is_empty(), "{what}: nothing that the person would have to do");
     }
+}
+
+/// What the homeserver lists as the account's pusher, switched on or off in another client.
+fn pusher(enabled: bool) -> impl Fn(&Asked) -> Option<(u16, Value)> {
+    move |asked| {
+        let pusher = json!({
+            "app_id": "org.example.tray", "pushkey": "key-of-@alice:hs.test", "kind": "http", "lang": "en",
+            "app_display_name": "Pushbell", "device_display_name": "desk",
+            "data": {"url": "https://desk.example.org/_matrix/push/v1/notify"}, "org.matrix.msc3881.enabled": enabled,
+        });
+        (asked.what == "GET /pushers").then(|| (200, json!({"pushers": [pusher]})))
+    }
+}
+
+#[test]
+fn a_session_ended_elsewhere_is_noticed_when_the_menu_opens() {
+    let homeserver = StandIn::start();
+    let options = DesktopOptions { tray: Some(TrayHost::Xfce4Panel), ..Stage::OPTIONS };
+    let mut stage = Stage::prepare_on(options, &Session::new("@alice:hs.test", homeserver.port, "token-1"));
+    stage.pushbell.run();
+    stage.wait_until_caught_up();
+    let item = stage.desktop.tray_item();
+    homeserver.answer(|answers| answers.instead = Box::new(pusher(true)));
+    let asked = homeserver.asked().len();
+    let open_for = |seconds: u64| {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        while Instant::now() < end {
+            item.menu();
+        }
+    };
+    open_for(3);
+    let looked: Vec<_> = homeserver.asked()[asked..].iter().map(|asked| asked.what.clone()).collect();
+    assert_eq!(looked, ["GET /pushers"], "however often it is opened");
+
+    homeserver.answer(|answers| answers.instead = Box::new(accepts("token-3", false)));
+    item.menu();
+    wait_until("the person is told", 2 * SOON, || !stage.titles().is_empty());
+    let told = stage.desktop.notifications().all().remove(0);
+    assert_eq!(told.summary, "Signed out by the homeserver");
+    assert!(told.body.contains("New messages no longer come to this desktop"), "{told:?}");
+    assert!(told.body.contains("pushbell login @alice:hs.test"), "{told:?}");
+    let asked = homeserver.asked().len();
+    open_for(1);
+    assert_eq!(homeserver.asked().len(), asked, "there is nothing to look at any more");
+}
+
+#[test]
+fn a_session_ended_elsewhere_is_noticed_at_an_unlock() {
+    let homeserver = StandIn::start();
+    let stage = Stage::start(&Session::new("@alice:hs.test", homeserver.port, "token-1"));
+    let saver = FakeScreenSaver::start(&stage.desktop, true);
+    homeserver.answer(|answers| answers.instead = Box::new(accepts("token-3", false)));
+    wait_until("the person is told", SOON, || {
+        saver.set_locked(true);
+        saver.set_locked(false);
+        stage.titles().contains(&"Signed out by the homeserver".to_owned())
+    });
+    let says = stage.account_status()["signed_in"].as_str().unwrap().to_owned();
+    assert!(says.contains("new messages no longer come") && says.contains("pushbell login"), "{says}");
+}
+
+#[test]
+fn a_pusher_that_was_switched_off_is_left_alone() {
+    let homeserver = StandIn::start();
+    let mut stage = Stage::start(&Session::new("@alice:hs.test", homeserver.port, "token"));
+    let mut unread = message("1", "room", "before");
+    unread["counts"]["unread"] = 3.into();
+    stage.pushbell.notify(&stage.account, unread);
+    stage.pushbell.terminate();
+    homeserver.answer(|answers| {
+        answers.instead = Box::new(pusher(false));
+        answers.listed = vec![entry("$missed", "!r:hs.test", Timestamp::now().as_millisecond())];
+    });
+    let asked = homeserver.asked().len();
+
+    stage.pushbell.run();
+    wait_until("status says so", SOON, || {
+        let says = stage.account_status()["signed_in"].as_str().unwrap().to_owned();
+        says.contains("switched off in another client") && says.contains("`pushbell login @alice:hs.test`")
+    });
+    assert_eq!(stage.catching_up(), "not while the pusher is switched off");
+    let looked: Vec<_> = homeserver.asked()[asked..].iter().map(|asked| asked.what.clone()).collect();
+    assert_eq!(looked, ["GET /pushers"], "it is neither set again nor caught up with");
+    assert_eq!(stage.pushbell.status()["unread"], 3);
+    assert!(!stage.titles().contains(&"Signed out by the homeserver".to_owned()));
+
+    // The person switches it on again.
+    homeserver.answer(|answers| answers.instead = Box::new(pusher(true)));
+    let saver = FakeScreenSaver::start(&stage.desktop, true);
+    wait_until("what was missed is known", SOON, || {
+        saver.set_locked(true);
+        saver.set_locked(false);
+        stage.known().contains_key("$missed")
+    });
+    assert!(stage.account_status()["signed_in"].as_str().unwrap().starts_with("@alice:hs.test at http"));
 }

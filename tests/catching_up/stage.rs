@@ -82,10 +82,19 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
+    pub(crate) const OPTIONS: DesktopOptions =
+        DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE };
+
     /// The app does not run yet.
     #[track_caller]
     pub(crate) fn prepare(session: &Session) -> Self {
-        let desktop = Desktop::start(DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE });
+        Self::prepare_on(Self::OPTIONS, session)
+    }
+
+    /// The same on another desktop.
+    #[track_caller]
+    pub(crate) fn prepare_on(options: DesktopOptions, session: &Session) -> Self {
+        let desktop = Desktop::start(options);
         let pushbell = Pushbell::prepare(&desktop, "[popup]\ntimeout = \"never\"\n[log]\nlevel = \"debug\"\n");
         // A pusher that another user sets with the same key would take the place of this one.
         let account = Account {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pushbell::identity;
+use pushbell::app_info;
 use serde_json::{Value, json};
 
 use crate::rig::{
@@ -41,7 +41,7 @@ impl App {
         pushbell.ok(&["account", "add", "home"]);
         pushbell.run();
         let account = pushbell.account_named("home");
-        assert_eq!(account.app_id, identity::APP_ID);
+        assert_eq!(account.app_id, app_info::APP_ID);
         Self { pushbell, account, desktop }
     }
 

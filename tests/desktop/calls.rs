@@ -1,6 +1,6 @@
 //! Calls and missed calls: a test for each sentence of the contract.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::{
     app::{App, DUNST},
     ears::{Ears, HEARING, device_is_closed},
 };
-use crate::rig::{FakeLogind, Notify, SOON, never_within, pushbell::message, wait_until};
+use crate::rig::{DesktopOptions, FakeLogind, Notify, SOON, never_within, pushbell::message, wait_until};
 
 /// Bob calls: `call_id` "call-EVENT", with the tweak "ring".
 fn call(event: &str, lifetime: impl Into<Value>) -> Value {
@@ -438,4 +438,66 @@ fn two_calls_ring_one_after_the_other_and_each_has_its_popup() {
     app.titled(0, "Missed call from Carol");
     ears.falls_silent();
     app.missed_calls(1);
+}
+
+#[test]
+fn a_redialled_call_is_one_popup_one_ring_and_one_missed_call() {
+    let case: Value = serde_json::from_str(include_str!("call-redialled.json")).expect("it is JSON");
+    let ring = |number: usize| {
+        let mut push = message("", "room", "");
+        for key in ["event_id", "type", "content"] {
+            push[key] = case["pushes"][number][key].clone();
+        }
+        push["devices"] = json!([{"tweaks": case["pushes"][number]["tweaks"]}]);
+        push
+    };
+    let app = App::start(HEARING, "");
+    let ears = Ears::on(&app);
+    let heard = ears.mark();
+    app.push(ring(0));
+    let ringing = rings(&app, 0);
+    ears.hears_ring_begin(heard);
+    let redialled = Instant::now();
+    app.push(ring(1));
+    let missed = is_missed(&app, 0);
+    assert_eq!((missed.replaces_id, missed.id()), (ringing.id(), ringing.id()));
+    assert!(missed.at - redialled > Duration::from_millis(2800), "it rings on for the lifetime of the second");
+    app.missed_calls(1);
+    ears.falls_silent();
+    let titles: Vec<_> = app.notifications().all().into_iter().map(|popup| popup.summary).collect();
+    assert_eq!(titles, ["Bob is calling", "Missed call from Bob"]);
+
+    // After its end it is a new one.
+    let (mark, heard) = (app.mark(), ears.mark());
+    app.push(call("3", 60_000));
+    assert_ne!(rings(&app, mark).id(), ringing.id());
+    ears.hears_ring_begin(heard);
+}
+
+#[test]
+fn a_falling_number_silences_a_call_and_only_zero_takes_it_away() {
+    let app = App::start(DesktopOptions::default(), "");
+    let (ears, item) = (Ears::on(&app), app.desktop.tray_item());
+    let has_line = |line: &str| item.menu_labels().iter().any(|label| label == line);
+    app.unread(2);
+    let heard = ears.mark();
+    let mut push = call("1", 9000);
+    push["counts"] = json!({"unread": 3});
+    app.push(push);
+    let popup = rings(&app, 0);
+    ears.hears_ring_begin(heard);
+    app.unread(2);
+    ears.falls_silent();
+    assert!(app.notifications().open().contains_key(&popup.id()), "the popup stays");
+    wait_until("the menu says that it still is a call", SOON, || has_line("• Bob is calling"));
+    app.withdraws(0, popup.id());
+    assert!(popup.at.elapsed() > Duration::from_millis(8800), "until its deadline");
+    wait_until("it stays in the menu", SOON, || has_line("• Call from Bob, perhaps taken elsewhere"));
+    assert_eq!(missed_calls(&app), 0);
+    app.unread(1);
+    app.counts(1);
+    assert!(has_line("• Call from Bob, perhaps taken elsewhere"));
+    app.unread(0);
+    wait_until("it is read", SOON, || !has_line("• Call from Bob, perhaps taken elsewhere"));
+    assert!(!app.notifications().all().iter().any(|popup| popup.summary.starts_with("Missed")));
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use pushbell::identity;
+use pushbell::app_info;
 use serde_json::json;
 
 use super::{
@@ -13,6 +13,8 @@ use crate::rig::{
     Desktop, DesktopOptions, OnNotify, Pushbell, Recording, SOON, TrayHost, pushbell::message, wait_for, wait_until,
 };
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pushbell");
+
 const WHOLE: DesktopOptions = DesktopOptions { tray: Some(TrayHost::Xfce4Panel), ..HEARING };
 
 #[test]
@@ -21,13 +23,13 @@ fn the_first_start_on_a_bare_home() {
     let mut pushbell = Pushbell::prepare(&desktop, "");
     fs::remove_dir_all(pushbell.home()).expect("it is ours");
     fs::create_dir(pushbell.home()).expect("it is ours");
-    pushbell.port = identity::DEFAULT_PORT;
+    pushbell.port = app_info::DEFAULT_PORT;
     pushbell.run();
 
     // The commented default configuration is there, and good.
     let config = fs::read_to_string(pushbell.config_file()).expect("the configuration was written");
     assert!(
-        config.contains("# what a click opens") && config.contains(&identity::DEFAULT_PORT.to_string()),
+        config.contains("# what a click opens") && config.contains(&app_info::DEFAULT_PORT.to_string()),
         "{config}"
     );
     pushbell.ok(&["check-config"]);
@@ -47,7 +49,7 @@ fn the_first_start_on_a_bare_home() {
         for entry in fs::read_dir(directory).expect("readable").flatten() {
             let metadata = entry.metadata().expect("readable");
             let others = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077;
-            let ours = entry.path().display().to_string().contains(identity::DIRECTORY_NAME);
+            let ours = entry.path().display().to_string().contains(app_info::DIRECTORY_NAME);
             assert!(!ours || others == 0, "{}: {others:o}", entry.path().display());
             if metadata.is_dir() {
                 directories.push(entry.path());
@@ -95,8 +97,28 @@ fn a_first_start_tells_the_journal_no_pushkey() {
     pushbell.launch_under(&["/bin/sh", "-c", journal], &["run"]);
     pushbell.wait_until_ready();
     let (pushkey, log) = (pushbell.account_named("home").pushkey, pushbell.log());
-    assert!(log.contains("`pushbell account show home` says how"), "{log}");
+    assert!(log.contains(&format!("`{PROGRAM} account show home` says how")), "{log}");
     assert!(!log.contains(&pushkey), "{log}");
+}
+
+#[test]
+fn the_command_that_a_first_start_prints_can_be_typed() {
+    let desktop = Desktop::start(DesktopOptions::BARE);
+    let mut pushbell = Pushbell::prepare(&desktop, "");
+    let types = |pushbell: &Pushbell, command: &str| {
+        let mut shell = std::process::Command::new("/bin/sh");
+        let output =
+            shell.args(["-c", &format!("{command} --version")]).env_clear().envs(pushbell.env().iter().cloned());
+        output.output().expect("there is a shell").status.success()
+    };
+    pushbell.run();
+    let printed = wait_for("the welcome is printed", SOON, || {
+        let printed = pushbell.app().stdout();
+        printed.contains("sends a test push").then_some(printed)
+    });
+    let command = printed.split('`').find_map(|quoted| quoted.strip_suffix(" login @you:example.org"));
+    let command = command.unwrap_or_else(|| panic!("no login is in: {printed}"));
+    assert!(types(&pushbell, command) && !types(&pushbell, "pushbell"), "{command}");
 }
 
 #[test]

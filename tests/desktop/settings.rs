@@ -216,8 +216,8 @@ fn a_bad_configuration_at_the_start_ends_it_before_anything_is_bound() {
 #[test]
 fn a_port_in_use_is_one_sentence() {
     let desktop = Desktop::start(DesktopOptions::BARE);
+    // Its first start: nothing says that it is ready.
     let mut pushbell = Pushbell::prepare(&desktop, "");
-    pushbell.ok(&["account", "add", "home"]);
     let _taken = std::net::TcpListener::bind(("127.0.0.1", pushbell.port)).expect("the port is free");
     let (code, said) = ends(&mut pushbell);
     assert_eq!(code, Some(1), "{said}");

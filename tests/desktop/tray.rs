@@ -27,7 +27,7 @@ fn icon(app: &App, what: &str, fits: impl Fn(&Pixmap) -> bool) -> Pixmap {
 /// Waits until the icon's words are these.
 #[track_caller]
 fn says(item: &TrayItem, words: &str) {
-    let expected = format!("{}: {words}", pushbell::identity::APP_NAME);
+    let expected = format!("{}: {words}", pushbell::app_info::APP_NAME);
     wait_until(&format!("the icon says {expected:?}"), SOON, || {
         item.text("Title") == expected && item.tooltip() == (expected.clone(), String::new())
     });
@@ -193,7 +193,7 @@ fn every_line_of_the_menu_does_what_it_says() {
         icon(&app, "the icon is as it was", |icon| *icon == at_work);
     }
 
-    let entry = app.pushbell.home().join(format!(".config/autostart/{}.desktop", pushbell::identity::APP_ID));
+    let entry = app.pushbell.home().join(format!(".config/autostart/{}.desktop", pushbell::app_info::APP_ID));
     for on in [true, false] {
         item.click_menu("Start with the desktop");
         wait_until("starting with the desktop is ticked as it is", SOON, || {

@@ -1,9 +1,9 @@
 //! XFCE, `LXQt`, MATE, and dunst with no tray at all.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use tiny_skia::{Pixmap, PixmapPaint, Transform};
+use tiny_skia::{ColorU8, Pixmap, PixmapPaint, Transform};
 
 use super::app::App;
 use crate::rig::{
@@ -59,17 +59,38 @@ fn at_rest(app: &App, what: &str, before: &Pixmap) -> Pixmap {
     })
 }
 
-/// Keeps pictures of the screen side by side, if they are wanted: of its right part, where everything is.
-fn picture(name: &str, images: &[Pixmap]) {
-    let Some(directory) = std::env::var_os("PUSHBELL_PICTURES") else { return };
-    let (width, gap) = (510, 12);
-    let parts: Vec<_> = images.iter().map(|image| screen::cut(image, (SIZE.0 - width, 0, width, SIZE.1))).collect();
-    let total = (width + gap) * u32::try_from(parts.len()).expect("few") - gap;
-    let mut canvas = Pixmap::new(total, SIZE.1).expect("a picture");
-    for (part, x) in parts.iter().zip((0..).step_by((width + gap) as usize)) {
-        canvas.draw_pixmap(x, 0, part.as_ref(), &PixmapPaint::default(), Transform::identity(), None);
+/// Where pictures are kept, if they are wanted.
+fn picture_path(name: &str) -> Option<PathBuf> {
+    std::env::var_os("PUSHBELL_PICTURES").map(|directory| Path::new(&directory).join(name))
+}
+
+/// The right part of the screen, where everything is.
+fn right_part(image: &Pixmap) -> Pixmap {
+    screen::cut(image, (SIZE.0 - PICTURE_WIDTH, 0, PICTURE_WIDTH, SIZE.1))
+}
+
+const PICTURE_WIDTH: u32 = 510;
+
+/// The bare screen is black; a picture looks better with a colour.
+fn with_wallpaper(image: &Pixmap) -> Pixmap {
+    let (black, blue) = (ColorU8::from_rgba(0, 0, 0, 255), ColorU8::from_rgba(52, 80, 107, 255));
+    let mut image = image.clone();
+    for pixel in image.pixels_mut().iter_mut().filter(|pixel| **pixel == black.premultiply()) {
+        *pixel = blue.premultiply();
     }
-    canvas.save_png(Path::new(&directory).join(format!("desktop-{name}.png"))).expect("the directory is there");
+    image
+}
+
+/// Keeps pictures of the screen side by side, if they are wanted.
+fn picture(name: &str, images: &[Pixmap]) {
+    let Some(path) = picture_path(&format!("desktop-{name}.png")) else { return };
+    let gap = 12;
+    let total = (PICTURE_WIDTH + gap) * u32::try_from(images.len()).expect("few") - gap;
+    let mut canvas = Pixmap::new(total, SIZE.1).expect("a picture");
+    for (image, x) in images.iter().zip((0..).step_by((PICTURE_WIDTH + gap) as usize)) {
+        canvas.draw_pixmap(x, 0, right_part(image).as_ref(), &PixmapPaint::default(), Transform::identity(), None);
+    }
+    canvas.save_png(path).expect("the directory is there");
 }
 
 /// Popups: their text as it was sent, one in place of the other, withdrawn; a click of the mouse opens the room.
@@ -154,6 +175,7 @@ fn take_picture(app: &App, name: &str) {
     mention["room_name"] = "Mission Control".into();
     mention["sender_display_name"] = "Major Tom".into();
     mention["devices"] = json!([{"tweaks": {"highlight": true}}]);
+    mention["content"]["m.mentions"] = json!({"user_ids": ["@you:hs.test"]});
     mention["counts"] = json!({"unread": 3});
     app.push(mention);
     app.notifications().wait_for_notify("the mention is shown", |notify| notify.body.contains("countdown"));
@@ -168,12 +190,51 @@ fn take_picture(app: &App, name: &str) {
     }
 }
 
+/// The two pictures of the README: popups of a missed call, a room and a mention with the badge; and the menu.
+fn take_readme_pictures(app: &App) {
+    let (Some(popups_path), Some(menu_path)) = (picture_path("desktop.png"), picture_path("menu.png")) else { return };
+    app.desktop.key("Escape");
+    app.desktop.point(ASIDE.0, ASIDE.1);
+    app.pushbell.ok(&["clear"]);
+    app.counts(0);
+    let said = |event: &str, sender: &str, room: &str, body: &str| {
+        let mut push = message(event, &format!("{room}:hs.test"), body);
+        push["sender"] = format!("@{}:hs.test", sender.replace(' ', "")).into();
+        push["sender_display_name"] = sender.into();
+        push["room_name"] = room.into();
+        push
+    };
+    let mut mention = said("mention-2", "Ada", "Kitchen", "Dinner is ready, who is coming?");
+    mention["devices"] = json!([{"tweaks": {"highlight": true}}]);
+    mention["content"]["m.mentions"] = json!({"user_ids": ["@you:hs.test"]});
+    let mut call = said("call", "Grace", "grace", "");
+    call["type"] = "m.call.invite".into();
+    call["content"] = json!({"call_id": "call", "lifetime": 1000, "version": 0});
+    call["room_name"] = json!(null);
+    app.push(call);
+    app.notifications().wait_for_notify("the call was missed", |notify| notify.summary.contains("Missed call"));
+    app.missed_calls(1);
+    app.push(mention);
+    app.push(said("talk-1", "Major Tom", "Mission Control", "I'm floating in a most peculiar way"));
+    app.push(said("talk-2", "Major Tom", "Mission Control", "And the stars look very different today"));
+    app.unread(3);
+    app.notifications().wait_for_notify("both lines are shown", |notify| notify.body.contains("stars"));
+    let bare = Pixmap::new(SIZE.0, SIZE.1).expect("a picture");
+    let popups = at_rest(app, "popups are on the screen", &bare);
+    right_part(&with_wallpaper(&popups)).save_png(popups_path).expect("the directory is there");
+    let (x, y) = app.desktop.tray_icon_position().expect("the icon is there");
+    app.desktop.click(x, y, 3);
+    let menu = at_rest(app, "the menu is on the screen", &popups);
+    right_part(&with_wallpaper(&menu)).save_png(menu_path).expect("the directory is there");
+}
+
 #[test]
 fn xfce_shows_popups_badge_tooltip_and_menu() {
     let app = start(Notifier::Xfce4Notifyd, Some(TrayHost::Xfce4Panel));
     popups_work(&app, Place::Button);
     tray_works(&app);
     take_picture(&app, "xfce");
+    take_readme_pictures(&app);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pushbell::identity;
+use pushbell::app_info;
 
 use crate::{
     report::Report,
@@ -25,7 +25,7 @@ fn is_elsewhere(pushbell: &Pushbell, words: &str) {
 /// Where its run-time directory would have the app's socket.
 fn usual_place(pushbell: &Pushbell) -> PathBuf {
     let runtime = pushbell.env().iter().find(|(key, _)| key == "XDG_RUNTIME_DIR").expect("it is set");
-    Path::new(&runtime.1).join(identity::DIRECTORY_NAME).join("control.sock")
+    Path::new(&runtime.1).join(app_info::DIRECTORY_NAME).join("control.sock")
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_full_run_time_directory_does_not_keep_commands_away() {
 fn without_any_place_for_a_socket_the_app_runs_and_says_so() {
     let desktop = Desktop::start(DesktopOptions::BARE);
     let mut pushbell = Pushbell::prepare(&desktop, "");
-    let below = |name: &str| pushbell.home().join(name).join(identity::DIRECTORY_NAME).join("control.sock");
+    let below = |name: &str| pushbell.home().join(name).join(app_info::DIRECTORY_NAME).join("control.sock");
     for place in [usual_place(&pushbell), below(".local/share"), below(".cache")] {
         fs::create_dir_all(place).unwrap();
     }

@@ -92,7 +92,7 @@ impl Scene {
             if let Some(line) = lines.iter().find(|line| line["event_id"] == event_id && fits(line)) {
                 return line.clone();
             }
-            assert!(start.elapsed() < SOON, "waited in vain: {what}: {lines:#?}");
+            assert!(start.elapsed() < 3 * SOON, "waited in vain: {what}: {lines:#?}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }

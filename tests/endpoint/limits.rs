@@ -20,7 +20,7 @@ async fn end_after(server: &Server, bytes: &[u8]) -> (Vec<u8>, Duration) {
 
 #[tokio::test]
 async fn a_head_that_does_not_come_is_cut_off() {
-    let server = Server::with(Limits { head_time: SHORT, ..Limits::default() }).await;
+    let server = Server::with(Limits { idle_time: SHORT, ..Limits::default() }).await;
     for begun in ["", "P", "POST / HTTP/1.1\r\nHost: des"] {
         let (answer, took) = end_after(&server, begun.as_bytes()).await;
         assert!(answer.is_empty() && took >= SHORT, "{begun}: {took:?}");
@@ -63,7 +63,7 @@ async fn dribbles(server: &Server, begun: &[u8]) -> Duration {
 
 #[tokio::test]
 async fn what_dribbles_gets_no_more_time_for_each_byte() {
-    let server = Server::with(Limits { head_time: SHORT, body_time: 2 * SHORT, ..Limits::default() }).await;
+    let server = Server::with(Limits { idle_time: SHORT, body_time: 2 * SHORT, ..Limits::default() }).await;
     assert!(dribbles(&server, b"").await >= SHORT);
     let whole = request("POST", PATH, &vec![b' '; 500_000]);
     assert!(dribbles(&server, &whole[..200]).await >= 2 * SHORT);
@@ -74,7 +74,7 @@ async fn what_dribbles_gets_no_more_time_for_each_byte() {
 
 #[tokio::test]
 async fn an_idle_connection_has_a_longer_time_of_its_own() {
-    let times = Limits { head_time: SHORT, body_time: SHORT, answer_time: SHORT, ..Limits::default() };
+    let times = Limits { body_time: SHORT, answer_time: SHORT, ..Limits::default() };
     let server = Server::with(Limits { idle_time: 3 * SHORT, ..times }).await;
     let mut client = server.connect().await;
     let mut start = Instant::now();

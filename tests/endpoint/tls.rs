@@ -187,10 +187,10 @@ async fn what_is_no_handshake_ends_the_connection() {
     let (server, _, authority) = secure(Limits::default()).await;
     told(&server, b"\x16\x03\x01\x00\x05hello and more").await;
     told(&server, &[&b"\x16\x03\x01\xff\xff"[..], &vec![1; 70_000]].concat()).await;
-    // A hello of 64 KiB that comes in records, as it may: memory would be held for it.
+    // A hello of 16 MiB that comes in records, as it may: memory would be held for it.
     let record =
         |content: &[u8]| [&[0x16, 3, 3], &u16::try_from(content.len()).unwrap().to_be_bytes()[..], content].concat();
-    let mut endless = record(&[&[1, 0, 0xff, 0xff][..], &[0; 4000]].concat());
+    let mut endless = record(&[&[1, 0xff, 0xff, 0xff][..], &[0; 4000]].concat());
     for _ in 0..6 {
         endless.extend(record(&[0; 4000]));
     }

@@ -52,7 +52,7 @@ impl Unfinished {
 #[test]
 fn whatever_ends_it_requests_in_flight_are_answered_and_nothing_is_left() {
     let mut app = App::start(TRAY, "");
-    let control = app.desktop.run_directory().join(pushbell::identity::DIRECTORY_NAME).join("control.sock");
+    let control = app.desktop.run_directory().join(pushbell::app_info::DIRECTORY_NAME).join("control.sock");
     let log_of_database = app.pushbell.database().with_extension("db-wal");
     let mut expected = Vec::new();
     for end in [Some(Signal::TERM), Some(Signal::INT), Some(Signal::HUP), None] {

@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use pushbell::identity;
+use pushbell::app_info;
 
 use crate::{
     rig::{Desktop, DesktopOptions, Pushbell, process, wait_until},
@@ -52,7 +52,7 @@ fn all_files_and_sockets_are_private_whatever_the_umask() {
             [home.join(".local/share"), home.join(".cache"), home.join(".config"), desktop.run_directory()];
         let mut found = Vec::new();
         for place in directories {
-            let place = place.join(identity::DIRECTORY_NAME);
+            let place = place.join(app_info::DIRECTORY_NAME);
             found.extend(everything(&place).into_iter().filter(|path| path.exists()).filter(ours));
         }
         for path in &found {
@@ -101,7 +101,7 @@ except (BrokenPipeError, ConnectionResetError):
 #[test]
 fn the_control_socket_serves_nobody_else() {
     let stage = Stage::set("");
-    let socket = stage.desktop.run_directory().join(identity::DIRECTORY_NAME).join("control.sock");
+    let socket = stage.desktop.run_directory().join(app_info::DIRECTORY_NAME).join("control.sock");
     let path = socket.display().to_string();
     let own = process::run("python3", &["-c", ASK, &path], stage.app.env());
     assert!(own.contains(r#""running":true"#), "{own}");

@@ -62,6 +62,29 @@ fn answer(status: &str, body: &str) -> String {
 }
 
 #[test]
+fn an_address_without_a_scheme_may_be_unencrypted_nearby() {
+    let scene = Scene::new();
+    let password = scene.file("password");
+    let check = |address: &str, words: &str| {
+        let login = ["login", &scene.alice.id, "--homeserver", address, "--password-file", &password, "--wait", "0"];
+        let begun = std::time::Instant::now();
+        let login = scene.pushbell.command(&login);
+        assert!(format!("{}{}", login.stdout, login.stderr).contains(words), "{words}: {login:#?}");
+        assert!(begun.elapsed() < crate::rig::SOON / 2, "it takes {:?}", begun.elapsed());
+        login.code
+    };
+    let address = scene.homeserver.strip_prefix("http://").unwrap();
+    assert_eq!(check(address, &format!(" is {} (Synapse).", scene.homeserver)), 3);
+    assert_eq!(check(&address.replace("127.0.0.1", "localhost"), " is http://localhost:"), 3);
+    // An address with a scheme is taken at its word, and nobody waits long for a server that does not speak TLS.
+    assert_eq!(check(&format!("https://{address}"), "If it is not encrypted there, say so"), 1);
+    let nobody = format!("127.0.0.1:{}", crate::rig::http::free_port());
+    assert_eq!(check(&nobody, "no homeserver answers"), 1);
+    let site = Website::start(answer("404 Not Found", "{}"));
+    assert_eq!(check(&format!("localhost:{}", site.port), "SSL_CERT_FILE"), 1);
+}
+
+#[test]
 fn the_servers_word_leads_to_the_homeserver_over_a_trusted_connection() {
     let mut scene = Scene::new();
     let password = scene.file("password");

@@ -5,6 +5,7 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod copies;
 mod ends;
 mod finds;
 mod keeps;

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use pushbell::identity;
+use pushbell::app_info;
 
 use crate::{
     rig::{
@@ -76,6 +76,75 @@ impl Cable {
     }
 }
 
+/// Hands connections inside the cable's namespace on to the homeserver outside, as the proxy of a container engine does.
+const RELAY: &str = "
+import asyncio, sys
+listen, host, port = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+async def copy(source, sink):
+    while data := await source.read(65536):
+        sink.write(data)
+        await sink.drain()
+    sink.close()
+async def relay(reader, writer):
+    there, back = await asyncio.open_connection(host, port)
+    await asyncio.gather(copy(reader, back), copy(there, writer), return_exceptions=True)
+async def main():
+    server = await asyncio.start_server(relay, '127.0.0.1', listen)
+    print('ready', flush=True)
+    await server.serve_forever()
+asyncio.run(main())
+";
+
+#[test]
+fn a_homeserver_in_a_container_is_asked_for_and_reaches_us() {
+    if !is_root() {
+        return;
+    }
+    let cable = Cable::plug_in();
+    let (synapse, scene) = cable.scene();
+    let bridge = "ip link add docker0 type veth peer name docker1 && ip address add 172.17.0.1/16 dev docker0 && \
+                  ip link set docker0 up && ip link set docker1 up";
+    let inside = cable.inside();
+    let output = Command::new(&inside[0]).args(&inside[1..]).args(["sh", "-c", bridge]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let mut command = Command::new(&inside[0]);
+    let listen = crate::rig::http::free_port();
+    command.args(&inside[1..]).args(["/usr/bin/python3", "-c", RELAY, &listen.to_string()]);
+    command.args([&format!("{}.1", cable.private), &synapse.port.to_string()]);
+    let env = [("PATH".to_owned(), crate::rig::process::PATH.to_owned())];
+    let logs = TempDir::new();
+    let relay = Part::start("relay", command, &env, logs.path());
+    wait_until("the relay is there", SOON, || relay.stdout().contains("ready"));
+
+    let homeserver = format!("http://127.0.0.1:{listen}");
+    let port = scene.pushbell.port;
+    let question = "Does it run in a container? Then they are written. [y/N] ";
+    let mut terminal = cable.login(&scene, &homeserver);
+    terminal.expect(question);
+    terminal.type_line("");
+    terminal.expect("Password of ");
+    drop(terminal);
+    assert!(!std::fs::read_to_string(scene.pushbell.config_file()).unwrap().contains("172.17.0.1"));
+
+    let mut terminal = cable.login(&scene, &homeserver);
+    let lines = format!(
+        "listen = [\"127.0.0.1:{port}\", \"172.17.0.1:{port}\"]\n  public_url = \"http://172.17.0.1:{port}\"\n"
+    );
+    terminal.expect(&lines);
+    terminal.expect(question);
+    terminal.type_line("y");
+    terminal.expect("Written.\nAnd this in the configuration of Synapse");
+    terminal.expect("  ip_range_whitelist: ['172.17.0.1/32']\n");
+    terminal.expect("Password of ");
+    terminal.type_line("secret");
+    terminal.expect(&format!("now pushes to http://172.17.0.1:{port} "));
+    terminal.expect("ip_range_whitelist: ['172.17.0.1/32']");
+    terminal.type_line("");
+    assert_eq!(terminal.wait(SOON), Some(3), "{}", terminal.screen());
+    let url = format!("http://172.17.0.1:{port}/_matrix/push/v1/notify");
+    assert_eq!(scene.alice.pushers()[0]["data"]["url"], url);
+}
+
 /// Only root can put a cable between namespaces.
 fn is_root() -> bool {
     rustix::process::getuid().is_root()
@@ -144,7 +213,7 @@ fn elsewhere_no_pusher_is_set_unless_told_to() {
 
     let anyway = login(&["--anyway", "--wait", "0"]);
     assert!(anyway.code == 3 && !anyway.stdout.contains("Waiting"), "{anyway:#?}");
-    assert_eq!(scene.alice.pushers()[0]["app_id"], identity::APP_ID);
+    assert_eq!(scene.alice.pushers()[0]["app_id"], app_info::APP_ID);
 
     let port = scene.pushbell.port;
     scene.pushbell.configure(&format!("[server]\nlisten = [\"[::]:{port}\"]"));

@@ -1,6 +1,6 @@
 //! Logins that end with proof.
 
-use pushbell::identity;
+use pushbell::app_info;
 
 use crate::scene::Scene;
 
@@ -13,13 +13,13 @@ fn a_password_login_ends_with_a_real_push() {
     assert!(login.stdout.contains("A push arrived at "), "{login:#?}");
     assert_eq!(login.stderr, "");
     let pusher = scene.wait_for_pushers(1).remove(0);
-    assert_eq!(pusher["app_id"], identity::APP_ID);
-    assert_eq!(pusher["app_display_name"], identity::APP_NAME);
+    assert_eq!(pusher["app_id"], app_info::APP_ID);
+    assert_eq!(pusher["app_display_name"], app_info::APP_NAME);
     assert_eq!(pusher["data"]["url"], scene.pushbell.url());
     assert_eq!(pusher["lang"], "en");
     let device = scene.devices();
     assert_eq!(device.len(), 1, "{device:?}");
-    assert!(device[0].starts_with(&format!("{} on ", identity::APP_NAME)), "{device:?}");
+    assert!(device[0].starts_with(&format!("{} on ", app_info::APP_NAME)), "{device:?}");
     // What came is not lost: it waits for the app.
     let history = scene.pushbell.history();
     assert_eq!((history[0]["body"].as_str(), &history[0]["shown"]), (Some("Dinner is ready."), &false.into()));
@@ -42,7 +42,7 @@ fn a_push_is_proven_by_the_running_app_too() {
         let accounts = scene.pushbell.status()["accounts"].clone();
         accounts.as_array().unwrap().iter().any(|account| account["name"] == name)
     };
-    assert!(serves("home") && !serves(&scene.alice.id));
+    assert!(!serves("home") && !serves(&scene.alice.id));
 }
 
 #[test]

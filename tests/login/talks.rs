@@ -1,9 +1,11 @@
 //! The conversation with a person at a terminal.
 
-use pushbell::identity;
+use pushbell::app_info;
+use serde_json::{Value, json};
 
 use crate::{
-    rig::{SOON, Terminal},
+    ends::GUARDED,
+    rig::{SOON, Terminal, pushbell::message},
     scene::Scene,
 };
 
@@ -13,7 +15,12 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_pushbell");
 const ENCRYPTION: &str = "Encrypted messages are read; the account has no cross-signing that this session could be verified \
                           with: set up encryption in your usual client, then run `pushbell verify`.";
 
+/// Where it is told what homeservers are to push to, no question is asked about containers, which this computer may have.
 fn login(scene: &Scene, options: &[&str]) -> Terminal {
+    let told = scene.pushbell.url().replace("/_matrix/push/v1/notify", "");
+    if !std::fs::read_to_string(scene.pushbell.config_file()).unwrap().contains("public_url") {
+        scene.pushbell.configure(&format!("[server]\npublic_url = \"{told}\"\n"));
+    }
     let fixed = ["login", &scene.alice.id, "--homeserver", &scene.homeserver];
     Terminal::run(PROGRAM, &[&fixed, options].concat(), scene.pushbell.env())
 }
@@ -28,7 +35,7 @@ fn a_person_signs_in_and_sees_a_push_arrive() {
     let mut terminal = login(&scene, &[]);
     terminal.expect(&format!("Password of {}: ", scene.alice.id));
     terminal.type_line("wrong");
-    terminal.expect("That is not the password.");
+    terminal.expect("hs.test does not know this user with this password.");
     terminal.expect("Password of ");
     terminal.type_line("secret");
     terminal.expect("Waiting for a push: ask somebody to write to you, or press Enter to skip.");
@@ -41,7 +48,7 @@ fn a_person_signs_in_and_sees_a_push_arrive() {
     let expected = format!(
         "The homeserver of {name} is {homeserver} (Synapse).\n\
          Password of {name}: \n\
-         That is not the password.\n\
+         hs.test does not know this user with this password.\n\
          Password of {name}: \n\
          Signed in as the device \"{device}\".\n\
          The access token is in {kept}, which only you can read (there is no keyring).\n\
@@ -49,7 +56,7 @@ fn a_person_signs_in_and_sees_a_push_arrive() {
          The homeserver now pushes to {url} for the account \"{name}\".\n\
          Waiting for a push: ask somebody to write to you, or press Enter to skip.\n\
          A push arrived at {time}. Everything works.\n\n\
-         Pushbell itself is not running yet: start it with `pushbell`.\n",
+         Pushbell itself is not running yet: start it with `{PROGRAM}`.\n",
         homeserver = scene.homeserver,
         encryption = ENCRYPTION,
         device = scene.devices()[0],
@@ -65,8 +72,8 @@ fn accounts_that_cannot_be_read_any_more_after_signing_in_leave_no_device_behind
     terminal.expect("Password of ");
     std::fs::write(scene.pushbell.data_directory().join("accounts.toml"), "damaged").unwrap();
     terminal.type_line("secret");
+    terminal.expect("accounts.toml");
     assert_eq!(terminal.wait(SOON), Some(1), "{}", terminal.screen());
-    assert!(terminal.screen().contains("accounts.toml"), "{}", terminal.screen());
     assert_eq!(scene.devices().len(), 0);
 }
 
@@ -89,9 +96,9 @@ fn a_password_may_be_mistyped_twice() {
         terminal.expect("Password of ");
         terminal.type_line("wrong");
     }
-    terminal.expect("the homeserver does not accept this password for ");
+    terminal.expect("pushbell: hs.test does not know this user with this password\n");
     assert_eq!(terminal.wait(SOON), Some(1), "{}", terminal.screen());
-    assert_eq!(terminal.screen().matches("That is not the password.").count(), 2, "{}", terminal.screen());
+    assert_eq!(terminal.screen().matches("with this password.\n").count(), 2, "{}", terminal.screen());
     assert_eq!(scene.devices().len(), 0);
 }
 
@@ -130,19 +137,27 @@ fn nothing_is_marked_as_read_without_a_yes_and_waiting_can_be_skipped() {
 }
 
 #[test]
-fn a_pusher_that_this_desktop_has_left_behind_is_removed_if_wanted_and_no_other() {
+fn only_a_pusher_that_this_installation_has_left_is_removed() {
     let scene = Scene::new();
     let first = scene.login(&["--wait", "0"]);
     assert_eq!(first.code, 3, "{first:#?}");
     let ours = scene.wait_for_pushers(1).remove(0);
     let desktop = ours["device_display_name"].as_str().unwrap();
-    // Left behind by a data directory that is lost.
-    scene.alice.set_pusher_of("left-behind", identity::APP_ID, desktop);
-    scene.alice.set_pusher_of("another computer's", identity::APP_ID, "laptop");
+    let mark = &ours["data"]["org.pushbell.installation"];
+    assert_eq!(mark.as_str().map(str::len), Some(22), "{ours}");
+    // Left behind by accounts that are lost.
+    let data = json!({ "org.pushbell.installation": mark });
+    scene.alice.set_pusher("http://127.0.0.1:9/_matrix/push/v1/notify", app_info::APP_ID, "left-behind", &data);
+    scene.alice.set_pusher_of("another computer's", app_info::APP_ID, desktop);
     scene.alice.set_pusher_of("another app's", "im.vector.app", desktop);
+    let asked_by_nobody = scene.login(&["--wait", "0"]);
+    let words = ["has left a pusher behind", "It stays for now: ", "app on \"", "left alone:\n"];
+    assert!(words.iter().all(|word| asked_by_nobody.stdout.contains(word)), "{asked_by_nobody:#?}");
+    assert_eq!(scene.alice.pushers().len(), 4);
     let mut terminal = login(&scene, &[]);
     terminal.expect("Password of ");
     terminal.type_line("secret");
+    terminal.expect("Not set by this installation, and left alone:");
     terminal.expect("This desktop has left a pusher behind");
     terminal.expect("Remove it? [Y/n] ");
     terminal.type_line("");
@@ -153,6 +168,79 @@ fn a_pusher_that_this_desktop_has_left_behind_is_removed_if_wanted_and_no_other(
     left.retain(|key| *key != ours["pushkey"]);
     left.sort_by_key(ToString::to_string);
     assert_eq!(left, ["another app's", "another computer's"]);
+}
+
+#[test]
+fn who_is_signed_in_already_is_told_so_before_the_password() {
+    let scene = Scene::new();
+    assert_eq!(scene.login(&["--wait", "0"]).code, 3);
+    let mut terminal = login(&scene, &[]);
+    let user = &scene.alice.id;
+    terminal.expect(&format!("{user} is signed in here already, as the account \"{user}\". Signing in again renews"));
+    terminal.expect("Password of ");
+}
+
+#[test]
+fn what_keeps_a_push_away_is_said_early_and_the_wait_goes_on() {
+    let scene = Scene::on(&GUARDED);
+    scene.bob.send(&scene.room, "Dinner is ready.");
+    let unread = || scene.alice.notifications().iter().filter(|entry| entry["read"] == false).count();
+    crate::rig::wait_until("the message is unread", SOON, || unread() > 0);
+    let mut terminal = login(&scene, &[]);
+    terminal.expect("Password of ");
+    terminal.type_line("secret");
+    terminal.expect("Mark Kitchen as read to test? [y/N] ");
+    terminal.type_line("y");
+    terminal.expect("It is marked, but no push has come of it.\nThis may keep pushes away, the likeliest first:\n");
+    terminal.expect("    ip_range_whitelist: ['127.0.0.1/32']\n");
+    terminal.expect("Still waiting: ");
+    let account = scene.pushbell.account_named(&scene.alice.id);
+    scene.pushbell.notify(&account, message("1", "kitchen", "Hello"));
+    terminal.expect("A push arrived at ");
+    assert_eq!(terminal.wait(SOON), Some(0), "{}", terminal.screen());
+}
+
+#[test]
+fn without_an_unread_room_the_likeliest_cause_is_said_too() {
+    let scene = Scene::on(&GUARDED);
+    let mut terminal = login(&scene, &[]);
+    terminal.expect("Password of ");
+    terminal.type_line("secret");
+    terminal.expect("press Enter to skip.\n");
+    terminal.expect("No push has come so far. If somebody has written to you, this may keep it away");
+    terminal.expect("    ip_range_whitelist: ['127.0.0.1/32']\n");
+    terminal.expect("or press Enter to skip.\n");
+    terminal.type_line("");
+    assert_eq!(terminal.wait(SOON), Some(3), "{}", terminal.screen());
+}
+
+#[test]
+fn what_is_proven_to_keep_pushes_away_is_said_at_once() {
+    let scene = Scene::new();
+    let wrong = format!("http://127.0.0.1:{}", crate::rig::http::free_port());
+    scene.pushbell.configure(&format!("[server]\npublic_url = \"{wrong}\"\n"));
+    let mut terminal = login(&scene, &["--wait", "8"]);
+    terminal.expect("Password of ");
+    terminal.type_line("secret");
+    terminal.expect("This keeps pushes away:\n\n  fault: ");
+    terminal.expect("Still waiting: ");
+    assert_eq!(terminal.wait(SOON), Some(3), "{}", terminal.screen());
+    assert_eq!(terminal.screen().matches("fault: ").count(), 1, "{}", terminal.screen());
+}
+
+#[test]
+fn a_direct_room_is_called_after_the_other() {
+    let scene = Scene::new();
+    let direct = json!({"is_direct": true, "invite": [scene.alice.id], "preset": "trusted_private_chat"});
+    let direct = scene.bob.create_room(&direct);
+    scene.alice.join(&direct);
+    scene.bob.send(&direct, "Dinner is ready.");
+    let is_unread = |entry: &Value| entry["read"] == false && entry["event"]["type"] == "m.room.message";
+    crate::rig::wait_until("the message is unread", SOON, || scene.alice.notifications().iter().any(is_unread));
+    let mut terminal = login(&scene, &[]);
+    terminal.expect("Password of ");
+    terminal.type_line("secret");
+    terminal.expect("Mark the chat with Bob as read to test? [y/N] ");
 }
 
 #[test]

@@ -57,6 +57,7 @@ fn a_session_is_begun_used_renewed_and_ended() {
             device_display_name: "desk".to_owned(),
             lang: "en".to_owned(),
             event_id_only: false,
+            installation: String::new(),
         };
         signed_in.set_pusher(&pusher).await.unwrap();
         assert_eq!(signed_in.pushers().await.unwrap().len(), 1);

@@ -7,12 +7,12 @@ use std::{
     process::Command,
 };
 
-use pushbell::identity;
+use pushbell::app_info;
 
 use crate::rig::process::TempDir;
 
 #[test]
-fn without_a_user_manager_the_desktop_starts_it_by_an_autostart_entry() {
+fn without_a_user_manager_an_autostart_entry_starts_it() {
     let home = TempDir::new();
     let config = home.path().join("config");
     let run = |action: &str| {
@@ -23,7 +23,7 @@ fn without_a_user_manager_the_desktop_starts_it_by_an_autostart_entry() {
         String::from_utf8(output.stdout).expect("text")
     };
     assert_eq!(run("status"), "Pushbell does not start with the desktop.\n");
-    let entry = config.join(format!("autostart/{}.desktop", identity::APP_ID));
+    let entry = config.join(format!("autostart/{}.desktop", app_info::APP_ID));
     let by = format!("Pushbell starts with the desktop, by the XDG autostart entry {}.\n", entry.display());
     assert_eq!(run("on"), by);
     assert_eq!(run("status"), by);
@@ -69,56 +69,61 @@ impl Places {
         self.command(env!("CARGO_BIN_EXE_pushbell"), &["autostart", "status"])
     }
 
-    /// Where systemd itself looks for user units, the first to count first; what it makes itself left out.
-    fn unit_directories(&self) -> Vec<PathBuf> {
-        let listed = self.command("systemd-analyze", &["--user", "unit-paths"]);
-        let its_own = ["user.control", "transient", "generator.early", "generator", "generator.late"];
-        let directories = listed.lines().map(PathBuf::from);
-        directories.filter(|path| !its_own.iter().any(|name| path.ends_with(name))).collect()
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("made");
+        fs::write(&path, text).expect("written");
+        path
+    }
+
+    /// A unit of a package.
+    fn install_unit(&self) {
+        let text = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=graphical-session.target\n";
+        self.write(&format!("data/systemd/user/{}", unit()), text);
     }
 }
 
+fn unit() -> String {
+    format!("{}.service", app_info::DIRECTORY_NAME)
+}
+
 #[test]
-fn units_are_found_where_systemd_finds_them() {
+fn a_unit_that_the_person_has_enabled_is_found_and_disabled() {
     let places = Places::new();
-    let directories = places.unit_directories();
-    let ours: Vec<_> = directories.iter().filter(|path| path.starts_with(places.0.path())).collect();
-    assert_eq!(ours.len(), 5, "{directories:?}");
-    let unit = format!("{}.service", identity::DIRECTORY_NAME);
-    let write = |directory: &Path| {
-        fs::create_dir_all(directory).expect("made");
-        fs::write(directory.join(&unit), "[Service]\nExecStart=/bin/true\n").expect("written");
-    };
-    let mask = |directory: &Path| {
-        fs::create_dir_all(directory).expect("made");
-        symlink("/dev/null", directory.join(&unit)).expect("linked");
-    };
-    let remove = |directory: &Path| fs::remove_file(directory.join(&unit)).expect("it is there");
-    for (first, second) in ours.iter().zip(ours.iter().skip(1)) {
-        let wants = second.join("graphical-session.target.wants");
-        fs::create_dir_all(&wants).expect("made");
-        symlink(second.join(&unit), wants.join(&unit)).expect("linked");
-        write(second);
-        assert_eq!(places.status(), format!("Pushbell starts with the desktop, by the systemd user unit {unit}.\n"));
-        mask(first);
-        assert_eq!(places.status(), "Pushbell does not start with the desktop.\n", "{first:?} before {second:?}");
-        remove(first);
-        remove(second);
-        mask(second);
-        write(first);
-        assert!(places.status().contains(&unit), "{first:?} before {second:?}");
-        remove(first);
-        remove(second);
-        fs::remove_dir_all(wants).expect("removed");
-    }
+    places.install_unit();
+    assert_eq!(places.status(), "Pushbell does not start with the desktop.\n");
+    let link = places.path(&format!("config/systemd/user/graphical-session.target.wants/{}", unit()));
+    fs::create_dir_all(link.parent().expect("a directory")).expect("made");
+    symlink(places.path(&format!("data/systemd/user/{}", unit())), &link).expect("linked");
+    let by = format!("Pushbell starts with the desktop, by the systemd user unit {}", unit());
+    assert_eq!(places.status(), format!("{by}.\n"));
+    places.write(&format!("config/autostart/{}.desktop", app_info::APP_ID), "[Desktop Entry]\nExec=pushbell\n");
+    assert!(places.status().contains("But one is enough: "), "{}", places.status());
+    // Without a user manager, the entry is kept.
+    let on = places.command(env!("CARGO_BIN_EXE_pushbell"), &["autostart", "on"]);
+    assert!(on.contains("by the XDG autostart entry") && !on.contains("But"), "{on}");
+    assert!(link.symlink_metadata().is_err());
+}
+
+#[test]
+fn a_unit_that_the_system_starts_is_masked() {
+    let places = Places::new();
+    places.install_unit();
+    let link = places.path(&format!("run/systemd/user/graphical-session.target.wants/{}", unit()));
+    fs::create_dir_all(link.parent().expect("a directory")).expect("made");
+    symlink(places.path(&format!("data/systemd/user/{}", unit())), link).expect("linked");
+    assert!(places.status().contains(&unit()));
+    let off = places.command(env!("CARGO_BIN_EXE_pushbell"), &["autostart", "off"]);
+    assert_eq!(off, "Pushbell does not start with the desktop.\n");
+    let mask = fs::read_link(places.path(&format!("config/systemd/user/{}", unit()))).expect("a link");
+    assert_eq!(mask, Path::new("/dev/null"));
 }
 
 #[test]
 fn an_entry_of_the_systems_is_found_and_hidden() {
     let places = Places::new();
-    let entry = places.path(&format!("etc/xdg/autostart/{}.desktop", identity::APP_ID));
-    fs::create_dir_all(entry.parent().expect("a directory")).expect("made");
-    fs::write(&entry, "[Desktop Entry]\nType=Application\nName=Pushbell\nExec=pushbell run\n").expect("written");
+    let text = "[Desktop Entry]\nType=Application\nName=Pushbell\nExec=pushbell run\n";
+    let entry = places.write(&format!("etc/xdg/autostart/{}.desktop", app_info::APP_ID), text);
     let by = format!("Pushbell starts with the desktop, by the XDG autostart entry {}.\n", entry.display());
     assert_eq!(places.status(), by);
     let off = places.command(env!("CARGO_BIN_EXE_pushbell"), &["autostart", "off"]);

@@ -34,7 +34,7 @@ fn the_desktop_entry_is_valid_and_says_that_it_notifies() {
 }
 
 #[test]
-fn the_metadata_for_software_centres_is_valid_and_of_this_version() {
+fn the_metadata_is_valid_and_of_this_version() {
     let metainfo = asset(&format!("{ID}.metainfo.xml"));
     accepts(Command::new("appstreamcli").args(["validate", "--no-net", "--no-color"]).arg(metainfo));
     let release = format!("<release version=\"{}\"", env!("CARGO_PKG_VERSION"));

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use pushbell::identity;
+use pushbell::app_info;
 use serde_json::{Value, json};
 
 use crate::{
@@ -132,15 +132,15 @@ impl Drop for Session {
 }
 
 fn unit() -> String {
-    format!("{}.service", identity::DIRECTORY_NAME)
+    format!("{}.service", app_info::DIRECTORY_NAME)
 }
 
 #[test]
-fn the_user_unit_starts_with_the_session_and_works_under_its_limits() {
+fn the_user_unit_starts_with_the_session_under_its_limits() {
     let session = Session::start();
     // An account made by hand: no welcome popup to look past.
     session.pushbell.ok(&["account", "add", "limited"]);
-    let entry = session.pushbell.home().join(format!(".config/autostart/{}.desktop", identity::APP_ID));
+    let entry = session.pushbell.home().join(format!(".config/autostart/{}.desktop", app_info::APP_ID));
     let said = session.pushbell(&["autostart", "on"]);
     assert!(said.contains("XDG autostart entry") && entry.exists(), "no session target yet: {said}");
 
@@ -196,6 +196,23 @@ fn the_user_unit_starts_with_the_session_and_works_under_its_limits() {
     assert_ne!(session.says(&["is-enabled", &unit()]), "enabled");
     session.desktop_begins();
     assert_eq!(session.says(&["is-active", &unit()]), "inactive");
+
+    // The unit of a package is used if it starts this program, else one is made.
+    let home = session.pushbell.home();
+    let own = home.join(format!(".config/systemd/user/{}", unit()));
+    assert!(!own.exists());
+    for (program, is_made) in [(env!("CARGO_BIN_EXE_pushbell"), false), ("/another/pushbell", true)] {
+        let packaged = home.join(format!(".local/share/systemd/user/{}", unit()));
+        fs::create_dir_all(packaged.parent().expect("a directory")).expect("made");
+        let text = format!("[Service]\nExecStart={program} run\n[Install]\nWantedBy=graphical-session.target\n");
+        fs::write(packaged, text).expect("written");
+        session.systemctl(&["daemon-reload"]);
+        let said = session.pushbell(&["autostart", "on"]);
+        assert!(said.contains("systemd user unit") && !said.contains("But"), "{said}");
+        assert_eq!(own.exists(), is_made, "{program}");
+    }
+    session.pushbell(&["autostart", "off"]);
+    assert!(!own.exists() && session.says(&["is-enabled", &unit()]) == "disabled");
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use futures_util::StreamExt;
 use pushbell::{
+    app_info,
     desktop::{DesktopEvent, LauncherCount},
-    identity,
     platform::BusAddress,
 };
 use zbus::{
@@ -127,6 +127,7 @@ async fn the_screen_is_locked_when_logind_or_a_screen_saver_says_so() {
     let mut desktop = bus.desktop_with_system(BusAddress::parse(&system.address()));
     desktop.session.watch_screen_lock(true);
     while lock(&mut desktop).await != Some(true) {}
+    saver.object_server().interface::<_, ScreenSaver>(PATH).await.expect("the object").get_mut().await.0 = false;
     emit(&saver, PATH, NAME, "ActiveChanged", false).await;
     assert_eq!(lock(&mut desktop).await, Some(false));
 
@@ -142,7 +143,7 @@ async fn the_screen_is_locked_when_logind_or_a_screen_saver_says_so() {
 }
 
 #[tokio::test]
-async fn without_anybody_who_knows_the_lock_is_unknown_and_nothing_is_started_to_ask() {
+async fn the_lock_is_unknown_and_nothing_is_started_to_ask() {
     let mut bus = TestBus::absent();
     let marker = bus.path().join("started");
     for name in ["org.gnome.ScreenSaver", "org.freedesktop.ScreenSaver"] {
@@ -223,7 +224,7 @@ async fn docks_are_told_each_new_count_and_none_at_the_end() {
         let message = updates.next().await.expect("a signal").expect("a signal");
         let (application, properties): (String, HashMap<String, OwnedValue>) =
             message.body().deserialize().expect("an update");
-        assert_eq!(application, format!("application://{}.desktop", identity::APP_ID));
+        assert_eq!(application, format!("application://{}.desktop", app_info::APP_ID));
         let urgent = bool::try_from(&properties["urgent"]).expect("a bool");
         (i64::try_from(&properties["count"]).expect("a number"), urgent)
     };

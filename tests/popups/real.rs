@@ -59,7 +59,7 @@ async fn displayed(connection: &Connection) -> u32 {
 }
 
 #[tokio::test]
-async fn popups_are_shown_replaced_and_withdrawn_by_services_of_two_makes() {
+async fn two_services_show_replace_and_withdraw_popups() {
     for (program, name) in [(DUNST, "dunst 1."), (XFCE, "Xfce Notify Daemon")] {
         let bus = TestBus::start().with_display();
         let mut monitor = Monitor::start(&bus).await;
@@ -112,7 +112,7 @@ async fn dunst_says_when_a_popup_is_clicked_and_when_it_is_dismissed() {
 }
 
 #[tokio::test]
-async fn a_stopped_service_is_noticed_and_its_popup_is_shown_once_when_it_goes_on() {
+async fn a_stopped_service_shows_its_popup_once_when_it_goes_on() {
     let bus = TestBus::start().with_display();
     let dunst = start(&bus, DUNST);
     let mut desktop = bus.desktop();
@@ -148,7 +148,7 @@ async fn a_killed_service_is_used_again_when_it_restarts() {
 }
 
 #[tokio::test]
-async fn a_service_that_the_bus_can_start_is_started_by_the_first_popup() {
+async fn the_first_popup_starts_a_service_that_the_bus_can_start() {
     let mut bus = TestBus::absent().with_display();
     let service = format!("[D-BUS Service]\nName=org.freedesktop.Notifications\nExec={DUNST}\n");
     std::fs::write(bus.path().join("services/dunst.service"), service).expect("written");

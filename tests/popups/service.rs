@@ -2,7 +2,7 @@
 
 use notify_rust::{Timeout, Urgency};
 use pushbell::{
-    identity,
+    app_info,
     present::popup::{Action, Popup},
 };
 use zbus::zvariant::Value;
@@ -32,13 +32,13 @@ async fn a_popup_reaches_the_service_with_all_that_belongs_to_it() {
     desktop.show_popup("room", urgent);
     let sent = service.notify().await;
     desktop.shown("room").await;
-    assert_eq!((sent.app_name.as_str(), sent.icon.as_str()), (identity::APP_NAME, "test-icon"));
+    assert_eq!((sent.app_name.as_str(), sent.icon.as_str()), (app_info::APP_NAME, "test-icon"));
     assert_eq!((sent.title.as_str(), sent.text.as_str()), ("Major Tom in <Mission> & Control", HARD));
     assert_eq!(sent.actions, ["default", "Open", "ignore", "Dismiss"]);
     assert_eq!((sent.replaces, sent.timeout), (0, 0));
     assert_eq!(*sent.hints["urgency"], Value::U8(2));
     assert_eq!(*sent.hints["category"], Value::from("call.incoming"));
-    assert_eq!(*sent.hints["desktop-entry"], Value::from(identity::APP_ID));
+    assert_eq!(*sent.hints["desktop-entry"], Value::from(app_info::APP_ID));
 }
 
 #[tokio::test]
@@ -238,7 +238,7 @@ async fn a_bus_that_comes_late_and_goes_and_comes_back_is_used() {
 }
 
 #[tokio::test]
-async fn popups_of_an_earlier_run_are_adopted_only_where_the_service_keeps_them() {
+async fn popups_of_an_earlier_run_are_adopted_if_they_are_kept() {
     for (description, is_kept) in
         [(("fake", "1"), true), (("gnome-shell", "43.9"), true), (("gnome-shell", "48.1"), false)]
     {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use hyper::Method;
-use pushbell::identity;
+use pushbell::app_info;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -160,11 +160,11 @@ impl Pushbell {
     }
 
     pub(crate) fn config_file(&self) -> PathBuf {
-        self.home().join(".config").join(identity::DIRECTORY_NAME).join("pushbell.toml")
+        self.home().join(".config").join(app_info::DIRECTORY_NAME).join("pushbell.toml")
     }
 
     pub(crate) fn data_directory(&self) -> PathBuf {
-        self.home().join(".local/share").join(identity::DIRECTORY_NAME)
+        self.home().join(".local/share").join(app_info::DIRECTORY_NAME)
     }
 
     pub(crate) fn database(&self) -> PathBuf {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use hyper::Method;
-use pushbell::identity;
+use pushbell::app_info;
 use serde_json::{Value, json};
 
 use crate::rig::{
@@ -86,7 +86,7 @@ impl Wine {
         // Of another screen.
         wine.end_wine();
         for place in [wine.roaming(), wine.local()] {
-            let _ = fs::remove_dir_all(place.join(identity::DIRECTORY_NAME));
+            let _ = fs::remove_dir_all(place.join(app_info::DIRECTORY_NAME));
             let _ = fs::remove_file(place.join("Microsoft/Windows/Start Menu/Programs/Pushbell (development).lnk"));
         }
         wine
@@ -179,7 +179,7 @@ impl Wine {
     pub(crate) fn post(&self, window: Hidden, message: u32, detail: u32) {
         let class = match window {
             Hidden::Tray => "tray_icon_app".to_owned(),
-            Hidden::SystemEvents => format!("{}.SystemEvents", identity::APP_ID),
+            Hidden::SystemEvents => format!("{}.SystemEvents", app_info::APP_ID),
         };
         let program = self.message.display().to_string();
         self.wine(&[&program, &class, &message.to_string(), &detail.to_string(), "0"]);

@@ -41,12 +41,9 @@ impl Check<'_> {
     }
 
     async fn keep_details(&self, wanted: &WantedDetails, details: Option<Notification>) -> Result<(), CheckError> {
-        let derive_missed_calls = self.settings.derive_missed_calls;
-        Ok(self
-            .shared
-            .inbox
-            .add_details(wanted.notice, details, derive_missed_calls, self.sign_in.reads_encrypted())
-            .await?)
+        let (user_id, derive_missed_calls) = (self.sign_in.user_id.clone(), self.settings.derive_missed_calls);
+        let decrypts = self.sign_in.reads_encrypted();
+        Ok(self.shared.inbox.add_details(wanted.notice, details, user_id, derive_missed_calls, decrypts).await?)
     }
 
     /// The event; `None` if the homeserver does not tell.
@@ -63,7 +60,7 @@ impl Check<'_> {
                 event.event_id = Some(wanted.event_id.clone());
                 event.room_id = Some(wanted.room_id.clone());
                 let (names, account) = (&self.shared.names, &self.account.name);
-                names.ask_within(DEADLINE, &client, account, std::iter::once(&event)).await;
+                names.ask_within(DEADLINE, &client, account, std::iter::once(&event)).await?;
                 names.fill_in(account, std::iter::once(&mut event));
                 Ok(Some(event))
             }

@@ -24,8 +24,8 @@ use tokio::{
 pub(super) use self::run::Settings;
 use self::{
     names::Names,
-    run::{Outcome, Shared},
-    schedule::Schedule,
+    run::{Outcome, SessionEnd, Shared},
+    schedule::{Ending, Schedule},
 };
 use crate::{
     accounts::{Account, Accounts, SignIn},
@@ -51,6 +51,8 @@ enum CatchUpCommand {
     Settings(Settings),
     /// Pushes may be missing.
     Missing(Missing),
+    /// The person may want to know how the sessions are.
+    Look,
 }
 
 /// Handle to the task.
@@ -100,6 +102,11 @@ impl CatchingUp {
         self.send(CatchUpCommand::Missing(missing));
     }
 
+    /// The person is here: a session that has ended elsewhere is to be noticed.
+    pub(super) fn look(&self) {
+        self.send(CatchUpCommand::Look);
+    }
+
     fn send(&self, command: CatchUpCommand) {
         // The task ends with the program alone.
         drop(self.commands.send(command));
@@ -112,9 +119,12 @@ struct Known {
     sign_in: SignIn,
     schedule: Schedule,
     run: Option<AbortHandle>,
-    status: SignInStatus,
-    /// Its session is over, and why.
-    over: Option<String>,
+    /// What `status` says of catching up.
+    catching_up: String,
+    /// When that last completed in this run of the program.
+    caught_up_at: Option<Timestamp>,
+    /// Why the person has to sign in again, if so.
+    end: Option<SessionEnd>,
     /// The "already told of the session's end" flag has been cleared.
     is_end_forgotten: bool,
 }
@@ -164,10 +174,11 @@ impl Driver {
             let run = known.schedule.begin(now);
             let (shared, settings, name) = (Arc::clone(&self.shared), self.settings.clone(), Arc::clone(name));
             let (account, sign_in) = (known.account.clone(), known.sign_in.clone());
-            known.run = Some(
-                self.running
-                    .spawn(async move { (name, run::check(&shared, &account, &sign_in, &settings, run).await) }),
-            );
+            let was_off = known.schedule.is_switched_off();
+            known.run = Some(self.running.spawn(async move {
+                let outcome = run::check(&shared, &account, &sign_in, &settings, was_off, run).await;
+                (name, outcome)
+            }));
         }
     }
 
@@ -194,6 +205,7 @@ impl Driver {
                 }
             }
             CatchUpCommand::Missing(Missing::Anywhere) => self.want_all(now),
+            CatchUpCommand::Look => self.accounts.values_mut().for_each(|known| known.schedule.look(now)),
         }
     }
 
@@ -248,12 +260,13 @@ impl Driver {
         known.run = None;
         known.schedule.end(outcome.ending, Instant::now());
         if let Some(says) = outcome.says {
-            known.status.catching_up = Some(says);
+            known.catching_up = says;
         }
         if let Some(at) = outcome.completed_at {
-            known.status.caught_up_at = Some(at);
-            known.status.signed_in = Some(known.describe());
-            let was_over = known.over.take().is_some();
+            known.caught_up_at = Some(at);
+        }
+        if outcome.completed_at.is_some() || outcome.ending == Ending::SwitchedOff {
+            let was_over = known.end.take().is_some();
             if !known.is_end_forgotten {
                 known.is_end_forgotten = true;
                 self.told_of_end(name, None).await;
@@ -262,19 +275,18 @@ impl Driver {
                 self.tell_of_ends();
             }
         }
-        if let Some(reason) = outcome.session_over {
-            self.session_is_over(name, reason).await;
+        if let Some(end) = outcome.session_end {
+            self.session_is_over(name, end).await;
         }
         self.tell_status();
     }
 
     /// The person is told once of each session.
-    async fn session_is_over(&mut self, name: &Arc<str>, reason: String) {
+    async fn session_is_over(&mut self, name: &Arc<str>, end: SessionEnd) {
         let Some(known) = self.accounts.get_mut(name) else { return };
         known.is_end_forgotten = false;
-        known.status.signed_in = Some(format!("signed out: {reason}; sign in with {}", known.sign_in_command()));
-        known.over = Some(reason);
-        let session = known.session();
+        let session = known.session(&end);
+        known.end = Some(end);
         let was_told = self.shared.inbox.is_logout_notified(Arc::clone(name), session.clone()).await;
         // An inbox that cannot be used is a problem of its own, and being told twice a small one.
         if !was_told.unwrap_or(false) {
@@ -292,17 +304,18 @@ impl Driver {
     /// Tells the person which sessions are over.
     fn tell_of_ends(&self) {
         let ends = self.accounts.values().filter_map(|known| {
-            let reason = known.over.as_ref()?;
-            let SignIn { user_id, .. } = &known.sign_in;
-            let command = known.sign_in_command();
-            Some(format!("{user_id}: {reason}. Pushes still come as long as the homeserver sends them. Run {command}"))
+            let (reason, effect) = match known.end.as_ref()? {
+                SessionEnd::Over(reason) => (reason, "New messages no longer come to this desktop"),
+                SessionEnd::NoToken(reason) => (reason, "Pushes still come, but what is missed is no longer fetched"),
+            };
+            Some(format!("{}: {reason}. {effect}. Run {}", known.sign_in.user_id, known.sign_in_command()))
         });
         let ends: Vec<_> = ends.collect();
         self.tell(Event::Problem(ProblemKind::SignIn, (!ends.is_empty()).then(|| ends.join("\n"))));
     }
 
     fn tell_status(&self) {
-        let status = self.accounts.iter().map(|(name, known)| (name.to_string(), known.status.clone()));
+        let status = self.accounts.iter().map(|(name, known)| (name.to_string(), known.status()));
         self.tell(Event::SignedIn(status.collect()));
     }
 
@@ -316,31 +329,56 @@ impl Known {
     fn new(account: Account, sign_in: SignIn, now: Instant) -> Self {
         let mut schedule = Schedule::default();
         schedule.catch_up(now);
-        let catching_up = Some("not yet".to_owned());
-        let mut known = Self {
+        Self {
             account,
             sign_in,
             schedule,
             run: None,
-            status: SignInStatus { signed_in: None, catching_up, caught_up_at: None::<Timestamp> },
-            over: None,
+            catching_up: "not yet".to_owned(),
+            caught_up_at: None,
+            end: None,
             is_end_forgotten: false,
-        };
-        known.status.signed_in = Some(known.describe());
-        known
+        }
     }
 
-    fn describe(&self) -> String {
-        format!("{} at {}", self.sign_in.user_id, self.sign_in.homeserver)
+    fn status(&self) -> SignInStatus {
+        let command = self.sign_in_command();
+        let is_off = self.schedule.is_switched_off();
+        let signed_in = match &self.end {
+            Some(SessionEnd::Over(reason)) => {
+                format!("signed out: {reason}, and new messages no longer come; sign in with {command}")
+            }
+            Some(SessionEnd::NoToken(reason)) => {
+                format!(
+                    "signed out: {reason}; pushes still come, but what is missed is not fetched; sign in with {command}"
+                )
+            }
+            None if is_off => format!(
+                "{}, but the pusher was switched off in another client: switch it on there, or with {command}",
+                self.sign_in.user_id
+            ),
+            None => format!("{} at {}", self.sign_in.user_id, self.sign_in.homeserver),
+        };
+        let catching_up = if is_off { "not while the pusher is switched off" } else { &self.catching_up };
+        SignInStatus {
+            signed_in: Some(signed_in),
+            catching_up: Some(catching_up.to_owned()),
+            caught_up_at: self.caught_up_at,
+        }
     }
 
     fn sign_in_command(&self) -> String {
         format!("`pushbell login {}`", self.sign_in.user_id)
     }
 
-    /// What tells its session from another of the same account.
-    fn session(&self) -> String {
-        format!("{} {}", self.sign_in.user_id, self.sign_in.device_id)
+    /// What tells this end of its session from others of the same account.
+    fn session(&self, end: &SessionEnd) -> String {
+        let SignIn { user_id, device_id, .. } = &self.sign_in;
+        match end {
+            SessionEnd::Over(_) => format!("{user_id} {device_id}"),
+            // It may still end later, and that says more.
+            SessionEnd::NoToken(_) => format!("{user_id} {device_id} without a token"),
+        }
     }
 }
 

@@ -41,13 +41,16 @@ pub(super) struct Names(Mutex<HashMap<Named, (Instant, Name)>>);
 impl Names {
     /// Asks for the names of these events of one account that are not known, the newest (last) first, for so long. What
     /// was learned by then is cached.
+    ///
+    /// # Errors
+    /// When the access token is no good any more.
     pub(super) async fn ask_within<'a>(
         &self,
         time: Duration,
         client: &HomeserverClient,
         account: &str,
         events: impl DoubleEndedIterator<Item = &'a Notification>,
-    ) {
+    ) -> Result<(), HomeserverError> {
         let ask = async {
             for named in events.rev().flat_map(|event| named(account, event)) {
                 if self.get(&named).is_some() {
@@ -56,17 +59,21 @@ impl Names {
                 match ask(client, &named).await {
                     Ok(name) => self.keep(named, name),
                     // More requests would only keep it so.
-                    Err(HomeserverError::Refused(refusal)) if refusal.status == StatusCode::TOO_MANY_REQUESTS => return,
+                    Err(HomeserverError::Refused(refusal)) if refusal.status == StatusCode::TOO_MANY_REQUESTS => break,
                     Err(error @ HomeserverError::Transport(_)) => {
-                        return tracing::debug!("names are not known: {error}");
+                        tracing::debug!("names are not known: {error}");
+                        break;
                     }
+                    Err(error) if error.is_unknown_token() => return Err(error),
                     Err(error) => tracing::debug!("a name is not known: {error}"),
                 }
             }
+            Ok(())
         };
-        if tokio::time::timeout(time, ask).await.is_err() {
+        tokio::time::timeout(time, ask).await.unwrap_or_else(|_| {
             tracing::info!("the homeserver takes too long to tell all names");
-        }
+            Ok(())
+        })
     }
 
     /// Fills in the names that are known. Who has no display name is called by the user ID, as homeservers do.

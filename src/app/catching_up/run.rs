@@ -5,6 +5,8 @@
 //! ```
 //! The pusher comes before reading back: what is sent from then on is pushed, and what was sent before is listed. The
 //! other order would lose what comes between.
+//!
+//! A pusher that the person has switched off in another client is left alone, and so is everything else.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +22,7 @@ use crate::{
     accounts::{Account, SignIn},
     config,
     controller::Event,
-    homeserver::{HomeserverClient, HomeserverError, HomeserverKind},
+    homeserver::{HomeserverClient, HomeserverError, HomeserverKind, ListedPusher},
     http_client::{DEADLINE, TransportError, TransportFault},
     inbox::{CaughtUp, Inbox, InboxError},
     reachability,
@@ -56,8 +58,17 @@ pub(super) struct Outcome {
     pub(super) says: Option<String>,
     /// When catching up completed.
     pub(super) completed_at: Option<Timestamp>,
-    /// The session is over, and why.
-    pub(super) session_over: Option<String>,
+    /// Why the person has to sign in again.
+    pub(super) session_end: Option<SessionEnd>,
+}
+
+/// Why an account can no longer be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SessionEnd {
+    /// The homeserver has ended the session, and the pusher with it. Says why.
+    Over(String),
+    /// There is no good token for the session, which goes on. Says why.
+    NoToken(String),
 }
 
 /// Why a run failed.
@@ -82,8 +93,12 @@ impl From<HomeserverError> for CheckError {
 }
 
 impl CheckError {
-    fn is_unknown_token(&self) -> bool {
-        matches!(self, Self::Session(SessionError::Homeserver(error)) if error.is_unknown_token())
+    /// What the homeserver said, if it does not know the token.
+    fn unknown_token(&self) -> Option<&HomeserverError> {
+        match self {
+            Self::Session(SessionError::Homeserver(error)) if error.is_unknown_token() => Some(error),
+            Self::Session(_) | Self::Inbox(_) | Self::NoAddress => None,
+        }
     }
 
     fn retry_after(&self) -> Option<Duration> {
@@ -100,61 +115,84 @@ pub(super) struct Check<'a> {
     pub(super) account: &'a Account,
     pub(super) sign_in: &'a SignIn,
     pub(super) settings: &'a Settings,
+    was_switched_off: bool,
     signed_in: Option<SignedIn>,
     caught_up: Option<(String, Timestamp)>,
 }
 
-/// Catches up with the account, or fetches what pushes to it have left out.
+/// Catches up with the account, looks how its session is, or fetches what pushes to it have left out.
+/// `was_switched_off`: the person had switched the pusher off when it was last looked at.
 pub(super) async fn check(
     shared: &Shared,
     account: &Account,
     sign_in: &SignIn,
     settings: &Settings,
+    was_switched_off: bool,
     run: Run,
 ) -> Outcome {
-    let mut check = Check { shared, account, sign_in, settings, signed_in: None, caught_up: None };
+    let mut check = Check { shared, account, sign_in, settings, was_switched_off, signed_in: None, caught_up: None };
     let ended = check.with_new_token(run).await;
     let (says, completed_at) = check.caught_up.unzip();
+    let over = |end| Outcome {
+        ending: Ending::Over,
+        says: Some("signed out".to_owned()),
+        completed_at,
+        session_end: Some(end),
+    };
     match ended {
-        Ok(()) => Outcome { ending: Ending::Completed, says, completed_at, session_over: None },
-        Err(CheckError::Session(SessionError::Over(reason))) => {
-            let says = Some("signed out".to_owned());
-            Outcome { ending: Ending::Over, says, completed_at, session_over: Some(reason) }
-        }
+        Ok(ending) => Outcome { ending, says, completed_at, session_end: None },
+        Err(CheckError::Session(SessionError::Over(reason))) => over(SessionEnd::Over(reason)),
+        Err(CheckError::Session(SessionError::NoToken(reason))) => over(SessionEnd::NoToken(reason)),
         Err(error) => {
             let (what, says) = match run {
                 Run::CatchUp => ("catching up failed", Some(format!("it failed and is tried again: {error}"))),
                 Run::Details => ("details are not known yet", None),
+                Run::Look => ("nothing is known of the session now", None),
             };
             tracing::info!(account = &*account.name, "{what}: {error}");
             let ending = Ending::TryAgain(error.retry_after());
-            Outcome { ending, says, completed_at, session_over: None }
+            Outcome { ending, says, completed_at, session_end: None }
         }
     }
 }
 
 impl Check<'_> {
     /// Runs; once more with a renewed token if that is what is missing.
-    async fn with_new_token(&mut self, run: Run) -> Result<(), CheckError> {
-        match (self.run(run).await, &self.signed_in) {
-            (Err(error), Some(old)) if error.is_unknown_token() => {
-                self.signed_in = Some(self.shared.sessions.renew(self.sign_in, old).await?);
-                match self.run(run).await {
-                    Err(error) if error.is_unknown_token() => {
-                        Err(SessionError::Over("the homeserver has ended the session".to_owned()).into())
-                    }
-                    ended => ended,
-                }
+    async fn with_new_token(&mut self, run: Run) -> Result<Ending, CheckError> {
+        let ended = self.run(run).await;
+        let (Err(error), Some(old)) = (&ended, &self.signed_in) else { return ended };
+        let Some(refusal) = error.unknown_token() else { return ended };
+        self.signed_in = Some(self.shared.sessions.renew(self.sign_in, old, refusal).await?);
+        self.run(run).await.map_err(|error| match error.unknown_token() {
+            Some(refusal) => SessionError::of_refusal(refusal).into(),
+            None => error,
+        })
+    }
+
+    async fn run(&mut self, run: Run) -> Result<Ending, CheckError> {
+        match run {
+            Run::Details => {
+                self.fetch_details().await?;
+                Ok(Ending::Completed)
             }
-            (ended, _) => ended,
+            Run::CatchUp => self.look_at_pusher(true).await,
+            Run::Look => self.look_at_pusher(self.was_switched_off).await,
         }
     }
 
-    async fn run(&mut self, run: Run) -> Result<(), CheckError> {
-        match run {
-            Run::CatchUp => self.catch_up().await,
-            Run::Details => self.fetch_details().await,
+    /// Looks whether session and pusher are still there. Catches up if that is wanted, and if the pusher is gone.
+    async fn look_at_pusher(&mut self, catches_up: bool) -> Result<Ending, CheckError> {
+        let client = self.client().await?;
+        let Account { app_id, pushkey, .. } = self.account;
+        let listed = client.pushers().await?;
+        let pusher = listed.into_iter().find(|pusher| pusher.app_id == *app_id && pusher.pushkey == *pushkey);
+        if pusher.as_ref().is_some_and(|pusher| !pusher.is_enabled()) {
+            return Ok(Ending::SwitchedOff);
         }
+        if catches_up || pusher.is_none() {
+            self.catch_up(&client, pusher).await?;
+        }
+        Ok(Ending::Completed)
     }
 
     /// A client that is signed in; there is none until it is needed.
@@ -166,11 +204,10 @@ impl Check<'_> {
         Ok(self.signed_in.insert(signed_in).client.clone())
     }
 
-    async fn catch_up(&mut self) -> Result<(), CheckError> {
-        let client = self.client().await?;
+    async fn catch_up(&mut self, client: &HomeserverClient, pusher: Option<ListedPusher>) -> Result<(), CheckError> {
         let kind = HomeserverKind::named(&self.sign_in.server);
         let standing = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
-        self.set_pusher(&client, &kind).await?;
+        self.set_pusher(client, &kind, pusher).await?;
         let at = Timestamp::now();
         let mut reading = Reading::new(standing, self.account.created_at, at);
         let mut entries = PAGE;
@@ -197,7 +234,7 @@ impl Check<'_> {
             }
         }
         let found = reading.finish(kind.unlists_read(), at);
-        let says = self.take_over(&client, &kind, found, at).await?;
+        let says = self.take_over(client, &kind, found, at).await?;
         tracing::info!(account = &*self.account.name, "caught up: {says}");
         self.caught_up = Some((says, at));
         Ok(())
@@ -205,17 +242,20 @@ impl Check<'_> {
 
     /// Sets the pusher anew, so that it follows the configuration and the network, and so that a homeserver that waits to
     /// try again waits no more. What it is called stays.
-    async fn set_pusher(&self, client: &HomeserverClient, kind: &HomeserverKind) -> Result<(), CheckError> {
-        let Account { app_id, pushkey, .. } = self.account;
-        let listed = client.pushers().await?;
-        let listed = listed.into_iter().find(|pusher| pusher.app_id == *app_id && pusher.pushkey == *pushkey);
+    async fn set_pusher(
+        &self,
+        client: &HomeserverClient,
+        kind: &HomeserverKind,
+        listed: Option<ListedPusher>,
+    ) -> Result<(), CheckError> {
         let seen = reachability::observe(client.base()).await;
         let base_url = reachability::base_url(&self.settings.server, seen, kind);
-        let mut pusher = session::pusher(self.account, base_url.as_deref().unwrap_or_default(), "en");
+        let mark = self.shared.sessions.installation_mark();
+        let mut pusher = session::pusher(self.account, base_url.as_deref().unwrap_or_default(), "en", mark);
         if let Some(listed) = listed {
             let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };
             if base_url.is_none() {
-                pusher.url = listed.url;
+                pusher.url = listed.data.url;
             }
             pusher.app_display_name = or(listed.app_display_name, &pusher.app_display_name);
             pusher.device_display_name = or(listed.device_display_name, &pusher.device_display_name);
@@ -237,7 +277,7 @@ impl Check<'_> {
         let Found { mut missed, read, listed_unread, is_all, mark, is_whole } = found;
         let names = &self.shared.names;
         let unread = missed.iter().filter(|missed| !missed.read).map(|missed| &*missed.notification);
-        names.ask_within(NAMES_TIME, client, &self.account.name, unread).await;
+        names.ask_within(NAMES_TIME, client, &self.account.name, unread).await?;
         let events = missed.iter_mut().filter_map(|missed| Arc::get_mut(&mut missed.notification));
         names.fill_in(&self.account.name, events);
         // What is recorded now is held back until the event after it says what it is.
@@ -247,6 +287,7 @@ impl Check<'_> {
             .inbox
             .apply_catch_up(CaughtUp {
                 account: Arc::clone(&self.account.name),
+                user_id: self.sign_in.user_id.clone(),
                 counts: self.account.counts,
                 counts_rooms: kind.counts_unread_rooms(),
                 derive_missed_calls: self.settings.derive_missed_calls,

@@ -8,6 +8,10 @@ use crate::backoff::Backoff;
 
 /// Catching up begins at least this long after it last began, whatever happens.
 const MIN_INTERVAL: Duration = Duration::from_secs(15);
+/// A session is looked at no sooner than this after the last look, however often that is wanted.
+const MIN_LOOK_INTERVAL: Duration = Duration::from_secs(30);
+/// And at least this often, though nothing happens.
+const MAX_LOOK_INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
 /// First and longest delay after a failure.
 const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(5 * 60));
 /// A push brings the next try forward to this long after the last one.
@@ -19,9 +23,13 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug, Clone)]
 pub(super) struct Schedule {
     catch_up_at: Option<Instant>,
+    look_at: Option<Instant>,
     details_at: Option<Instant>,
     running: Option<Run>,
+    /// When catching up last began.
     began_at: Option<Instant>,
+    /// When a look last began.
+    looked_at: Option<Instant>,
     completed_at: Option<Instant>,
     failed_at: Option<Instant>,
     /// No try before this; what happens may bring it forward.
@@ -30,6 +38,7 @@ pub(super) struct Schedule {
     retry_after: Option<Instant>,
     backoff: Backoff,
     is_over: bool,
+    is_switched_off: bool,
 }
 
 /// What a run is for.
@@ -39,6 +48,8 @@ pub(super) enum Run {
     CatchUp,
     /// Fetching what pushes have left out.
     Details,
+    /// Looking whether session and pusher are still there.
+    Look,
 }
 
 /// How a run has ended.
@@ -46,6 +57,8 @@ pub(super) enum Run {
 pub(super) enum Ending {
     /// All is known.
     Completed,
+    /// The person has switched the pusher off: there is nothing to catch up with until it is on again.
+    SwitchedOff,
     /// It may work later; the homeserver asks to wait at least so long.
     TryAgain(Option<Duration>),
     /// It will not work until the person has done something.
@@ -56,15 +69,18 @@ impl Default for Schedule {
     fn default() -> Self {
         Self {
             catch_up_at: None,
+            look_at: None,
             details_at: None,
             running: None,
             began_at: None,
+            looked_at: None,
             completed_at: None,
             failed_at: None,
             retry_at: None,
             retry_after: None,
             backoff: Backoff::new(RETRY.0, RETRY.1),
             is_over: false,
+            is_switched_off: false,
         }
     }
 }
@@ -91,11 +107,22 @@ impl Schedule {
         self.bring_forward(PUSHED_RETRY, now);
     }
 
-    /// The person has done something: what was over may work again.
+    /// The person is here, and may want to know how the session is.
+    pub(super) fn look(&mut self, now: Instant) {
+        self.look_at = Some(self.look_at.map_or(now, |at| at.min(now)));
+    }
+
+    /// The person has done something: what was over or switched off may work again.
     pub(super) fn revive(&mut self, now: Instant) {
-        if std::mem::take(&mut self.is_over) {
+        let was_off = std::mem::take(&mut self.is_switched_off);
+        if std::mem::take(&mut self.is_over) || was_off {
             self.catch_up(now);
         }
+    }
+
+    /// Whether the person had switched the pusher off when it was last looked at.
+    pub(super) fn is_switched_off(&self) -> bool {
+        self.is_switched_off
     }
 
     fn bring_forward(&mut self, pause: Duration, now: Instant) {
@@ -109,7 +136,7 @@ impl Schedule {
         if self.running.is_some() || self.is_over {
             return None;
         }
-        let wanted = [self.catch_up_due(), self.details_at].into_iter().flatten().min()?;
+        let wanted = [self.catch_up_due(), self.details_at, self.look_due()].into_iter().flatten().min()?;
         [self.retry_at, self.retry_after, Some(wanted)].into_iter().flatten().max()
     }
 
@@ -123,16 +150,28 @@ impl Schedule {
         Some(self.began_at.map_or(at, |began_at| at.max(began_at + MIN_INTERVAL)))
     }
 
+    fn look_due(&self) -> Option<Instant> {
+        let at = self.look_at?;
+        Some(self.looked_at.map_or(at, |looked_at| at.max(looked_at + MIN_LOOK_INTERVAL)))
+    }
+
     /// A run begins.
     pub(super) fn begin(&mut self, now: Instant) -> Run {
         let run = if self.catch_up_due().is_some_and(|due| due <= now) {
             self.catch_up_at = None;
             self.began_at = Some(now);
             Run::CatchUp
-        } else {
+        } else if self.details_at.is_some() {
             self.details_at = None;
             Run::Details
+        } else {
+            self.looked_at = Some(now);
+            Run::Look
         };
+        if run != Run::Details {
+            // Catching up looks as well.
+            self.look_at = None;
+        }
         self.running = Some(run);
         run
     }
@@ -142,18 +181,27 @@ impl Schedule {
         let run = self.running.take();
         (self.retry_at, self.retry_after) = (None, None);
         match ending {
-            Ending::Completed => {
+            Ending::Completed | Ending::SwitchedOff => {
                 self.backoff.reset();
-                if run == Some(Run::CatchUp) {
+                if run != Some(Run::Details) {
+                    self.look_at = Some(self.look_at.unwrap_or(now + MAX_LOOK_INTERVAL));
+                    self.is_switched_off = ending == Ending::SwitchedOff;
+                }
+                if ending == Ending::SwitchedOff {
+                    // Whoever switches it on again does not wait.
+                    self.began_at = None;
+                } else if run == Some(Run::CatchUp) {
                     self.completed_at = Some(now);
                 }
             }
             Ending::TryAgain(retry_after) => {
-                if run == Some(Run::CatchUp) {
-                    self.catch_up_at = Some(now);
-                    self.began_at = None;
-                } else {
-                    self.details_at = Some(now);
+                match run {
+                    Some(Run::CatchUp) | None => {
+                        self.catch_up_at = Some(now);
+                        self.began_at = None;
+                    }
+                    Some(Run::Details) => self.details_at = Some(now),
+                    Some(Run::Look) => self.look_at = Some(now),
                 }
                 self.failed_at = Some(now);
                 self.retry_at = Some(now + self.backoff.next());
@@ -161,7 +209,7 @@ impl Schedule {
             }
             Ending::Over => {
                 self.is_over = true;
-                (self.catch_up_at, self.details_at) = (None, None);
+                (self.catch_up_at, self.details_at, self.look_at) = (None, None, None);
             }
         }
     }
@@ -195,7 +243,60 @@ mod tests {
         schedule.end(Ending::Completed, start + 2 * SECOND);
         assert_eq!(schedule.begin(start + 2 * SECOND), Run::Details);
         schedule.end(Ending::Completed, start + 2 * SECOND);
+        assert_eq!(schedule.due(), Some(start + 2 * SECOND + MAX_LOOK_INTERVAL), "nothing but the routine look");
+    }
+
+    #[test]
+    fn looks_wanted_all_the_time_are_one_in_thirty_seconds() {
+        let (start, mut schedule) = (Instant::now(), Schedule::default());
+        schedule.catch_up(start);
+        complete(&mut schedule, start);
+        let (mut now, mut looks) = (start, 0);
+        while now < start + 300 * SECOND {
+            schedule.look(now);
+            if schedule.due().is_some_and(|due| due <= now) {
+                assert_eq!(schedule.begin(now), Run::Look);
+                schedule.look(now);
+                assert_eq!(schedule.due(), None, "one at a time");
+                // Whether it works or not.
+                schedule.end(if looks % 2 == 0 { Ending::Completed } else { FAILED }, now);
+                looks += 1;
+            }
+            now += SECOND / 10;
+        }
+        assert_eq!(looks, 10);
+    }
+
+    #[test]
+    fn a_session_is_looked_at_every_six_hours_until_it_is_over() {
+        let (start, mut schedule) = (Instant::now(), Schedule::default());
+        schedule.catch_up(start);
+        complete(&mut schedule, start);
+        let mut now = start;
+        for _ in 0..3 {
+            now += MAX_LOOK_INTERVAL;
+            assert_eq!(schedule.due(), Some(now));
+            assert_eq!(schedule.begin(now), Run::Look);
+            schedule.end(Ending::Completed, now);
+        }
+        schedule.look(now + MIN_LOOK_INTERVAL);
+        assert_eq!(schedule.begin(now + MIN_LOOK_INTERVAL), Run::Look);
+        schedule.end(Ending::Over, now + MIN_LOOK_INTERVAL);
+        schedule.look(now + MAX_LOOK_INTERVAL);
         assert_eq!(schedule.due(), None);
+    }
+
+    #[test]
+    fn signing_in_catches_up_at_once_after_a_switched_off_pusher() {
+        let (start, mut schedule) = (Instant::now(), Schedule::default());
+        schedule.catch_up(start);
+        schedule.begin(start);
+        schedule.end(Ending::SwitchedOff, start);
+        assert!(schedule.is_switched_off());
+        schedule.revive(start + SECOND);
+        assert_eq!((schedule.due(), schedule.begin(start + SECOND)), (Some(start), Run::CatchUp));
+        schedule.end(Ending::Completed, start + SECOND);
+        assert!(!schedule.is_switched_off());
     }
 
     #[test]
@@ -279,7 +380,7 @@ mod tests {
         schedule.catch_up(start);
         complete(&mut schedule, start);
         schedule.catch_up_after(60 * SECOND, start + 59 * SECOND);
-        assert_eq!(schedule.due(), None);
+        assert_eq!(schedule.due(), Some(start + MAX_LOOK_INTERVAL));
         schedule.catch_up_after(60 * SECOND, start + 60 * SECOND);
         assert_eq!(schedule.due(), Some(start + 60 * SECOND));
     }

@@ -199,6 +199,7 @@ impl World {
         if self.pushes {
             let recipient = Recipient {
                 account: "home".into(),
+                user_id: None,
                 counts: CountsScope::Account,
                 derive_missed_calls: true,
                 decrypts: false,
@@ -250,6 +251,7 @@ impl World {
         let caught_up = CaughtUp {
             decrypts: false,
             account: "home".into(),
+            user_id: "@me:hs".into(),
             counts: CountsScope::Account,
             counts_rooms: true,
             derive_missed_calls: true,

@@ -4,17 +4,18 @@ use jiff::Timestamp;
 
 use crate::{
     accounts::{Account, Accounts, CountsScope, MAX_NAME_CHARS, SignIn},
+    app_info,
     homeserver::{HomeserverKind, UserId},
-    identity,
 };
 
-/// Whether a sign-in has made the account, and did not take over one that was there: only those are named after users.
+/// Whether the account is the sign-in's own, and not one that was there and in use before: only those are named after
+/// users.
 pub(in crate::cli) fn is_made_by_login(account: &Account) -> bool {
     account.name.starts_with('@')
 }
 
 /// The account for this sign-in: the one that the user has already or that is taken over, with its name and pushkey, or
-/// a new one.
+/// a new one. What another computer has signed in to, and is here as a copy, keeps its name alone.
 pub(super) fn account_for(
     before: Option<&Account>,
     accounts: &Accounts,
@@ -24,17 +25,20 @@ pub(super) fn account_for(
 ) -> Account {
     let per_room = HomeserverKind::named(&sign_in.server).counts_per_room();
     let counts = if per_room { CountsScope::Room } else { CountsScope::Account };
+    let old = before.and_then(|known| known.sign_in.as_ref());
+    let is_copy = old.is_some_and(|old| old.is_anothers(&sign_in.installation));
     match before {
         Some(known) => Account {
             counts,
             // What was sent before there was a session is not missed.
             created_at: if known.sign_in.is_some() { known.created_at } else { Timestamp::now() },
+            pushkey: if is_copy { new_pushkey } else { known.pushkey.clone() },
             sign_in: Some(sign_in),
             ..known.clone()
         },
         None => Account {
             name: name_for(accounts, user).into(),
-            app_id: identity::APP_ID.to_owned(),
+            app_id: app_info::APP_ID.to_owned(),
             pushkey: new_pushkey,
             counts,
             created_at: Timestamp::now(),
@@ -44,7 +48,7 @@ pub(super) fn account_for(
 }
 
 /// The user ID if it can be a name, else something like it; never that of another account.
-fn name_for(accounts: &Accounts, user: &UserId) -> String {
+pub(super) fn name_for(accounts: &Accounts, user: &UserId) -> String {
     let fits = |c: char| c.is_alphanumeric() || "-_.@:".contains(c);
     let like: Vec<char> = user.as_str().chars().map(|c| if fits(c) { c } else { '_' }).collect();
     let named = |ending: &str| {
@@ -72,6 +76,7 @@ mod tests {
             homeserver: "https://b".to_owned(),
             method: SignInMethod::Password,
             event_id_only: false,
+            installation: String::new(),
             server: server.to_owned(),
         }
     }
@@ -120,6 +125,21 @@ mod tests {
         let bob = UserId::parse("@bob:b").unwrap();
         let other = account_for(account_of(&known, &bob), &known, &bob, sign_in("@bob:b", "Synapse"), "new".to_owned());
         assert_eq!((&*other.name, other.pushkey.as_str(), other.counts), ("@bob:b", "new", CountsScope::Account));
+    }
+
+    #[test]
+    fn a_copy_of_another_computers_account_gets_a_pushkey_of_its_own() {
+        let alice = UserId::parse("@alice:b").unwrap();
+        let by = |mark: &str| SignIn { installation: mark.to_owned(), ..sign_in("@alice:b", "Synapse") };
+        let check = |before: &str, now: &str, expected: &str| {
+            let known = accounts(&[("home", Some(by(before)))]);
+            let account = account_for(known.find("home"), &known, &alice, by(now), "new".to_owned());
+            assert_eq!((&*account.name, account.pushkey.as_str()), ("home", expected), "{before} {now}");
+        };
+        check("one", "one", "key of home");
+        check("one", "another", "new");
+        check("", "one", "key of home");
+        check("one", "", "key of home");
     }
 
     #[test]

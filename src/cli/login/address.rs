@@ -2,7 +2,8 @@
 
 use std::{
     io::Write,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
 };
 
 use super::{Failure, Login};
@@ -11,9 +12,18 @@ use crate::{
     config::{self, Config},
     control::{AskError, Request, ask},
     homeserver::{BaseUrl, HomeserverKind},
-    platform::files,
+    invocation,
+    platform::{files, host},
     reachability::{self, Location, Route},
 };
+
+/// Lines of the configuration.
+struct Lines {
+    /// `server.listen`
+    listen: Vec<String>,
+    /// `server.public_url`
+    url: String,
+}
 
 /// The configuration, changed if need be, and the base address that the homeserver is to push to.
 ///
@@ -27,6 +37,16 @@ pub(super) async fn settle(
     out: &mut dyn Write,
 ) -> Result<(Config, String), Failure> {
     let seen = reachability::observe(base).await;
+    if seen.location == Location::Here
+        && let Some((bridge, lines)) = is_in_container(login, &config.server, out).await?
+    {
+        let written = write_lines(login, lines, out)?;
+        if let Some(allowance) = kind.allowance(&[bridge]) {
+            let (name, line) = (kind.name(), allowance.paste);
+            writeln!(out, "And this in the configuration of {name}, which then has to be restarted:\n\n  {line}\n")?;
+        }
+        return Ok(written);
+    }
     match (reachability::route(&config.server, seen.location, kind), seen.location) {
         (Route::Open(url), _) => Ok((config, url)),
         (Route::Listen(address), _) => offer_to_listen(login, config, (address, seen.source), out).await,
@@ -47,16 +67,34 @@ pub(super) async fn settle(
     }
 }
 
+/// Asks whether a homeserver on this computer runs in a container, where containers have a bridge to this computer and
+/// nothing else is configured; the bridge, and the lines that are then needed. Without a person it is taken not to.
+async fn is_in_container(
+    login: &Login<'_>,
+    server: &config::Server,
+    out: &mut dyn Write,
+) -> Result<Option<(IpAddr, Lines)>, Failure> {
+    let bridge = host::container_bridge().filter(|_| server.public_url.is_none() && login.terminal.is_some());
+    let Some(address) = bridge.and_then(|bridge| reachability::at_bridge(server, bridge)) else { return Ok(None) };
+    let lines = Lines::adding(server, address);
+    write!(
+        out,
+        "It is on this computer. If it runs in a container (Docker, Podman), 127.0.0.1 is not this computer in there, \
+         and it needs these lines in {}:\n\n{lines}\nFor a name in their place (host.docker.internal) see \"Container\" in {}\n\n",
+        login.context.paths.config.display(),
+        invocation::documentation("connect.md")
+    )?;
+    let answer = login.confirm(out, "Does it run in a container? Then they are written.", false).await?;
+    Ok((answer == Some(true)).then_some((address.ip(), lines)))
+}
+
 async fn offer_to_listen(
     login: &Login<'_>,
     config: Config,
     (address, source): (SocketAddr, Option<Ipv4Addr>),
     out: &mut dyn Write,
 ) -> Result<(Config, String), Failure> {
-    let path = &login.context.paths.config;
-    let url = format!("{}://{address}", config.server.scheme());
-    let listen: Vec<String> = config.server.listen.iter().chain([&address]).map(ToString::to_string).collect();
-    let quoted = listen.iter().map(|address| format!("\"{address}\"")).collect::<Vec<_>>().join(", ");
+    let lines = Lines::adding(&config.server, address);
     let (place, warning) = if address.ip().is_loopback() {
         ("on this computer", "")
     } else {
@@ -64,29 +102,52 @@ async fn offer_to_listen(
     };
     write!(
         out,
-        "It is {place}, but Pushbell does not listen at {address}. These lines in {} change that:\n\n  \
-         [server]\n  listen = [{quoted}]\n  public_url = \"{url}\"\n{warning}",
-        path.display()
+        "It is {place}, but Pushbell does not listen at {address}. These lines in {} change that:\n\n{lines}{warning}",
+        login.context.paths.config.display()
     )?;
-    let write_it = match login.terminal {
-        Some(terminal) => terminal.confirm(out, "Write them?", true).await?,
-        None => false,
-    };
-    if !write_it {
-        return anyway(login, config, source);
+    match login.confirm(out, "Write them?", true).await? {
+        Some(true) => write_lines(login, lines, out),
+        Some(false) | None => anyway(login, config, source),
     }
-    let failed = |reason: String| Failure::Failed(format!("{}: {reason}; write the lines yourself", path.display()));
-    write_default_config(path).map_err(|error| failed(error.to_string()))?;
-    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    let changed = config::with_server(&text, &listen, &url).map_err(|error| failed(error.to_string()))?;
-    files::replace_private(path, changed.as_bytes()).map_err(|error| failed(error.to_string()))?;
+}
+
+impl Lines {
+    /// Those by which a homeserver is told this address, and Pushbell listens there too.
+    fn adding(server: &config::Server, address: SocketAddr) -> Self {
+        let is_heard = server.listen.iter().any(|listen| reachability::takes(*listen, address));
+        let more = (!is_heard).then_some(&address);
+        let listen = server.listen.iter().chain(more).map(ToString::to_string).collect();
+        Self { listen, url: format!("{}://{address}", server.scheme()) }
+    }
+}
+
+impl std::fmt::Display for Lines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let listen: Vec<_> = self.listen.iter().map(|address| format!("\"{address}\"")).collect();
+        let (listen, url) = (listen.join(", "), &self.url);
+        writeln!(f, "  [server]\n  listen = [{listen}]\n  public_url = \"{url}\"")
+    }
+}
+
+/// Changes the configuration file, and has a running program take it up.
+fn write_lines(login: &Login<'_>, lines: Lines, out: &mut dyn Write) -> Result<(Config, String), Failure> {
+    let path = &login.context.paths.config;
+    change(path, &lines)
+        .map_err(|reason| Failure::Failed(format!("{}: {reason}; write the lines yourself", path.display())))?;
     match ask(&login.context.paths, &Request::ReloadConfiguration) {
         // It watches the file, too.
         Ok(_) | Err(AskError::NotRunning | AskError::Unreachable { .. }) => {}
         Err(error @ AskError::NoAnswer(_)) => return Err(error.into()),
     }
     writeln!(out, "Written.")?;
-    Ok((Config::load(path)?, url))
+    Ok((Config::load(path)?, lines.url))
+}
+
+fn change(path: &Path, lines: &Lines) -> Result<(), String> {
+    write_default_config(path).map_err(|error| error.to_string())?;
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let changed = config::with_server(&text, &lines.listen, &lines.url).map_err(|error| error.to_string())?;
+    files::replace_private(path, changed.as_bytes()).map_err(|error| error.to_string())
 }
 
 fn out_of_reach(login: &Login<'_>, config: &Config, out: &mut dyn Write) -> Result<(), Failure> {
@@ -98,8 +159,9 @@ fn out_of_reach(login: &Login<'_>, config: &Config, out: &mut dyn Write) -> Resu
          push.example.org {{\n    reverse_proxy {listen}\n  }}\n\n\
          Then tell Pushbell its address in {}, and sign in again:\n\n  \
          [server]\n  public_url = \"https://push.example.org\"\n\n\
-         docs/connect.md has recipes for Tailscale, WireGuard, SSH, Caddy and nginx.",
-        login.context.paths.config.display()
+         There are recipes for Tailscale, WireGuard, SSH, Caddy, nginx and containers in\n{}",
+        login.context.paths.config.display(),
+        invocation::documentation("connect.md")
     )?;
     Ok(())
 }

@@ -98,10 +98,10 @@ pub(super) async fn sign_in(
     let by_password = match choose(LoginFlows { sso: has_browser_login, ..flows }, login.terminal.is_some()) {
         Method::Password => true,
         Method::Browser => false,
-        Method::AppRequest => match login.terminal {
-            Some(terminal) => terminal.confirm(out, "Sign in with a password (else in the browser)?", true).await?,
-            None => false,
-        },
+        Method::AppRequest => {
+            let question = "Sign in with a password (else in the browser)?";
+            login.confirm(out, question, true).await?.unwrap_or(true)
+        }
     };
     if by_password {
         return Ok((ask_password(login, client, device, out).await?, SignInMethod::Password));
@@ -132,7 +132,7 @@ async fn ask_password(
         match with_password(login, client, &password, device).await {
             Ok(session) => return Ok(session),
             Err(error) if is_wrong_password(&error) && tries < TRIES => {
-                writeln!(out, "That is not the password.")?;
+                writeln!(out, "{}.", unknown(&login.user))?;
             }
             Err(error) => return Err(told(&login.user, &error)),
         }
@@ -166,11 +166,16 @@ fn is_wrong_password(error: &HomeserverError) -> bool {
     matches!(error, HomeserverError::Refused(refusal) if refusal.errcode == "M_FORBIDDEN")
 }
 
+/// A homeserver does not say whether it is the user or the password that it does not know.
+fn unknown(user: &UserId) -> String {
+    format!("{} does not know this user with this password", user.server_name())
+}
+
 /// What of a failed login matters to the person (pure).
 fn told(user: &UserId, error: &HomeserverError) -> Failure {
     Failure::Failed(match error {
         HomeserverError::Refused(refusal) => match (refusal.errcode.as_str(), refusal.retry_after) {
-            ("M_FORBIDDEN", _) => format!("the homeserver does not accept this password for {user}"),
+            ("M_FORBIDDEN", _) => unknown(user),
             ("M_USER_DEACTIVATED", _) => format!("{user} is deactivated"),
             ("M_USER_LOCKED" | "M_USER_SUSPENDED", _) => format!("{user} is locked: ask who runs the homeserver"),
             ("M_LIMIT_EXCEEDED", Some(wait)) => {
@@ -200,6 +205,7 @@ mod tests {
                 status: StatusCode::FORBIDDEN,
                 errcode: errcode.to_owned(),
                 error: "words".to_owned(),
+                soft_logout: false,
                 retry_after: retry_after_ms.map(Duration::from_millis),
             };
             let user = UserId::parse("@alice:b").unwrap();
@@ -208,7 +214,7 @@ mod tests {
             };
             assert_eq!(told, expected);
         }
-        check("M_FORBIDDEN", None, "the homeserver does not accept this password for @alice:b");
+        check("M_FORBIDDEN", None, "b does not know this user with this password");
         check("M_USER_DEACTIVATED", None, "@alice:b is deactivated");
         check("M_USER_LOCKED", None, "@alice:b is locked: ask who runs the homeserver");
         check("M_USER_SUSPENDED", None, "@alice:b is locked: ask who runs the homeserver");

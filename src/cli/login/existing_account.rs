@@ -3,12 +3,20 @@
 use super::Context;
 use crate::{
     accounts::{Account, Accounts, FIRST_ACCOUNT},
+    app_info,
     homeserver::{HomeserverClient, ListedPusher, UserId},
-    identity, inbox,
+    inbox,
 };
 
 /// So many notices are looked at. Whoever has more has used Pushbell for a while.
 const NOTICES: usize = 100;
+
+/// An account that a sign-in goes on with.
+pub(super) struct Existing<'a> {
+    pub(super) account: &'a Account,
+    /// A first start has made it, and nobody has used it: it becomes the sign-in's own, and ends with it.
+    pub(super) is_unused: bool,
+}
 
 /// The user's account: the one that is signed in already, the one that was registered by hand at this homeserver, or
 /// that of a first start while no homeserver has pushed to it. Each keeps its pushkey, so that no pusher that somebody
@@ -18,17 +26,20 @@ pub(super) async fn find<'a>(
     accounts: &'a Accounts,
     user: &UserId,
     client: &HomeserverClient,
-) -> Option<&'a Account> {
+) -> Option<Existing<'a>> {
     if let Some(account) = account_of(accounts, user) {
-        return Some(account);
+        return Some(Existing { account, is_unused: false });
     }
     if accounts.iter().all(|account| account.sign_in.is_some()) {
         return None;
     }
     // Where they are not told, the account is a new one.
     let pushers = client.pushers().await.unwrap_or_default();
-    registered_by_hand(accounts, &pushers)
-        .or_else(|| first_account(accounts).filter(|account| is_unused(context, &account.name)))
+    if let Some(account) = registered_by_hand(accounts, &pushers) {
+        return Some(Existing { account, is_unused: false });
+    }
+    let unused = first_account(accounts).filter(|account| is_unused(context, &account.name));
+    unused.map(|account| Existing { account, is_unused: true })
 }
 
 /// Whether nothing has come for the account but samples, as far as is known.
@@ -61,7 +72,7 @@ fn registered_by_hand<'a>(accounts: &'a Accounts, listed: &[ListedPusher]) -> Op
 /// The account of a first start that nobody is signed in to.
 fn first_account(accounts: &Accounts) -> Option<&Account> {
     let account = accounts.find(FIRST_ACCOUNT)?;
-    (account.sign_in.is_none() && account.app_id == identity::APP_ID).then_some(account)
+    (account.sign_in.is_none() && account.app_id == app_info::APP_ID).then_some(account)
 }
 
 #[cfg(test)]
@@ -80,6 +91,7 @@ mod tests {
                 homeserver: "https://b".to_owned(),
                 method: SignInMethod::Password,
                 event_id_only: false,
+                installation: String::new(),
                 server: "Synapse".to_owned(),
             });
             let directory = tempfile::tempdir().unwrap();

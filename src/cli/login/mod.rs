@@ -8,30 +8,32 @@ mod address;
 mod browser;
 mod credentials;
 mod existing_account;
+mod homeserver;
 mod pushers;
 mod read_receipt;
 mod receiver;
 mod save_account;
 mod verify_push;
 
-use std::{io::Write, net::IpAddr};
+use std::{cell::Cell, io::Write};
 
 pub(super) use credentials::read_secret;
 
-use super::{Context, Failure, arguments, output, terminal::Terminal, verify};
+use super::{Context, Failure, arguments, output, terminal::Terminal};
 use crate::{
     accounts::{SignIn, SignInMethod},
-    address::Scope,
     config::Config,
     encryption,
-    homeserver::{BaseUrl, Homeserver, HomeserverKind, UserId, discovery, kind},
-    http_client::HttpClient,
-    reachability,
+    homeserver::{Homeserver, HomeserverKind, UserId, kind},
+    invocation,
     secrets::Secrets,
 };
 use credentials::Credentials;
 use receiver::Receiver;
 use verify_push::PushVerification;
+
+/// How many questions of yes or no a login asks at most. What remains is said instead.
+const MAX_QUESTIONS: u8 = 2;
 
 pub(super) fn run(context: &Context, asked: &arguments::Login, out: &mut dyn Write) -> Result<(), Failure> {
     let user = UserId::parse(&asked.user).map_err(|error| Failure::Usage(format!("{}: {error}", asked.user)))?;
@@ -39,7 +41,8 @@ pub(super) fn run(context: &Context, asked: &arguments::Login, out: &mut dyn Wri
     let terminal = Terminal::find();
     let secrets = Secrets::of_a_command(&context.paths, terminal.is_some());
     let runtime = super::runtime()?;
-    let ended = runtime.block_on(Login { context, asked, user, terminal, secrets }.run(credentials, out));
+    let login = Login { context, asked, user, terminal, questions: Cell::new(MAX_QUESTIONS), secrets };
+    let ended = runtime.block_on(login.run(credentials, out));
     // A line that the person has not typed must not keep us.
     runtime.shutdown_background();
     ended
@@ -51,6 +54,8 @@ struct Login<'a> {
     asked: &'a arguments::Login,
     user: UserId,
     terminal: Option<Terminal>,
+    /// So many more may be asked.
+    questions: Cell<u8>,
     secrets: Secrets,
 }
 
@@ -67,17 +72,12 @@ struct LoginContext {
 
 impl Login<'_> {
     async fn run(&self, credentials: Credentials, out: &mut dyn Write) -> Result<(), Failure> {
+        let existing = self.existing(out)?;
         let context = self.prepare(out).await?;
         Receiver::check(self.context, &context.config)?;
-        let old_device = self.old_device()?;
+        let old_device = existing.as_ref().and_then(|old| self.reusable_device(old));
         let session = credentials::sign_in(self, &context, credentials, old_device.as_deref(), out).await?;
         let saved = save_account::save(self, &context, session, old_device.as_deref(), out).await?;
-        let how = (self.asked.recovery_key_file.as_deref(), self.terminal);
-        if let Err(failure) = verify::after_sign_in(&self.context.paths, &self.secrets, &saved.sign_in, how, out).await
-        {
-            saved.undo(self).await;
-            return Err(failure);
-        }
         let receiver = match Receiver::start(self.context, &context.config).await {
             Ok(receiver) => receiver,
             Err(failure) => {
@@ -95,13 +95,13 @@ impl Login<'_> {
         };
         let goes_on = receiver.close().await;
         if !goes_on && matches!(ended, Ok(()) | Err(Failure::Told(_))) {
-            writeln!(out, "\nPushbell itself is not running yet: start it with `pushbell`.")?;
+            writeln!(out, "\nPushbell itself is not running yet: start it with `{}`.", invocation::command())?;
         }
         ended
     }
 
     async fn prepare(&self, out: &mut dyn Write) -> Result<LoginContext, Failure> {
-        let homeserver = self.find_homeserver().await?;
+        let homeserver = homeserver::find(self).await?;
         let software = kind::software(&homeserver).await;
         let base = homeserver.client.base().clone();
         let called = if software.is_empty() { String::new() } else { format!(" ({software})") };
@@ -109,71 +109,42 @@ impl Login<'_> {
         let config = self.context.config()?;
         let kind = HomeserverKind::named(&software);
         let (config, reached_at) = address::settle(self, config, &base, &kind, out).await?;
-        self.refuse_unencrypted(&base).await?;
+        homeserver::refuse_unencrypted(self, &base).await?;
         Ok(LoginContext { homeserver, software, kind, config, reached_at })
     }
 
-    async fn find_homeserver(&self) -> Result<Homeserver, Failure> {
-        let http = HttpClient::new().map_err(|error| Failure::Failed(error.to_string()))?;
-        let http = http.allow_downgrade(self.asked.anyway);
-        let found = match &self.asked.homeserver {
-            Some(address) => {
-                let base = BaseUrl::parse(address).map_err(Failure::Usage)?;
-                discovery::check(&http, base).await
-            }
-            None => discovery::find(&http, &self.user).await,
-        };
-        found.map_err(|error| Failure::Failed(format!("{error}.\n{}", error.advice())))
-    }
-
-    /// A password or token that goes out in clear can be read on its way. This computer and private networks are taken for
-    /// the person's own.
-    async fn refuse_unencrypted(&self, base: &BaseUrl) -> Result<(), Failure> {
-        if base.is_https() || self.asked.anyway {
-            return Ok(());
+    /// The session that the user has here already, which is said before anything is asked.
+    fn existing(&self, out: &mut dyn Write) -> Result<Option<SignIn>, Failure> {
+        let accounts = self.context.accounts()?;
+        let Some(account) = existing_account::account_of(&accounts, &self.user) else { return Ok(None) };
+        let Some(old) = &account.sign_in else { return Ok(None) };
+        let (user, name) = (&self.user, &account.name);
+        if old.is_anothers(&self.secrets.installation_mark()) {
+            writeln!(
+                out,
+                "The account \"{name}\" of {user} was signed in on another computer, and is here as a copy. Signing in gives \
+                 this computer a session and a pusher of its own, and leaves those of the other alone."
+            )?;
+            return Ok(None);
         }
-        let (host, port) = base.host_and_port();
-        let addresses = reachability::resolve(&host, port).await.unwrap_or_default();
-        if are_private(&addresses) {
-            return Ok(());
-        }
-        Err(Failure::Failed(format!(
-            "{base} is not encrypted: whoever is on the way could read the password and every message. Name an \
-             https:// address with --homeserver, or take this one with --anyway"
-        )))
+        writeln!(
+            out,
+            "{user} is signed in here already, as the account \"{name}\". Signing in again renews the session and sets the \
+             pusher anew; the account stays."
+        )?;
+        Ok(Some(old.clone()))
     }
 
     /// The device of an earlier login with a password, to be used again. Without its keys a device can read nothing.
-    fn old_device(&self) -> Result<Option<String>, Failure> {
-        let accounts = self.context.accounts()?;
-        let old = existing_account::account_of(&accounts, &self.user).and_then(|account| account.sign_in.as_ref());
-        let has_keys = |old: &SignIn| encryption::has_store(&self.context.paths, old);
-        let ours = |old: &&SignIn| old.method == SignInMethod::Password && !old.device_id.is_empty() && has_keys(old);
-        Ok(old.filter(ours).map(|old| old.device_id.clone()))
+    fn reusable_device(&self, old: &SignIn) -> Option<String> {
+        let is_ours = old.method == SignInMethod::Password && !old.device_id.is_empty();
+        (is_ours && encryption::has_store(&self.context.paths, old)).then(|| old.device_id.clone())
     }
-}
 
-/// Whether an address that leads to these leaves neither this computer nor a private network.
-fn are_private(addresses: &[IpAddr]) -> bool {
-    let is_private = |address: &IpAddr| matches!(Scope::of(*address), Scope::Loopback | Scope::Local);
-    !addresses.is_empty() && addresses.iter().all(is_private)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unencrypted_address_is_taken_in_private_networks_alone() {
-        let check = |addresses: &str, expected: bool| {
-            let parsed: Vec<IpAddr> = addresses.split_whitespace().map(|address| address.parse().unwrap()).collect();
-            assert_eq!(are_private(&parsed), expected, "{addresses}");
-        };
-        check("127.0.0.1 ::1", true);
-        check("192.168.1.5", true);
-        check("100.64.0.9 fd00::1", true);
-        check("203.0.113.7", false);
-        check("192.168.1.5 2001:db8::5", false);
-        check("", false);
+    /// Asks a question of yes or no; an empty answer is `default`. `None` where nobody is there, or was asked enough.
+    async fn confirm(&self, out: &mut dyn Write, question: &str, default: bool) -> Result<Option<bool>, Failure> {
+        let Some((terminal, left)) = self.terminal.zip(self.questions.get().checked_sub(1)) else { return Ok(None) };
+        self.questions.set(left);
+        terminal.confirm(out, question, default).await.map(Some)
     }
 }

@@ -1,5 +1,7 @@
 //! A proof that needs nobody: reading a room changes the unread number, which the homeserver then pushes.
 
+use std::collections::BTreeMap;
+
 use serde::de::IgnoredAny;
 use serde_json::json;
 
@@ -25,7 +27,7 @@ pub(super) struct Unread {
 /// The room with the newest unread notification, if there is one and the homeserver tells.
 pub(super) async fn unread_room(client: &HomeserverClient, user_id: &str) -> Option<Unread> {
     let (room_id, event_id) = newest_unread(client.notifications(user_id, None, LISTED).await.ok()?)?;
-    let name = room_name(client, &room_id).await.unwrap_or_else(|| room_id.clone());
+    let name = room_name(client, &room_id, user_id).await;
     Some(Unread { room_id, event_id, name: output::harmless(&name) })
 }
 
@@ -44,10 +46,28 @@ fn newest_unread(page: ListedPage) -> Option<(String, String)> {
     Some((newest.room_id?, newest.event_id?))
 }
 
-async fn room_name(client: &HomeserverClient, room_id: &str) -> Option<String> {
-    match client.room_name(room_id).await.ok().flatten() {
-        Some(name) => Some(name),
-        None => client.room_alias(room_id).await.ok().flatten(),
+/// The room's name or alias, else who is in it.
+async fn room_name(client: &HomeserverClient, room_id: &str, user_id: &str) -> String {
+    if let Ok(Some(name)) = client.room_name(room_id).await {
+        return name;
+    }
+    match client.room_alias(room_id).await {
+        Ok(Some(alias)) => alias,
+        Ok(None) | Err(_) => people(client.joined_members(room_id).await.unwrap_or_default(), user_id),
+    }
+}
+
+/// What a room of these members is called, which has no name of its own.
+fn people(members: BTreeMap<String, Option<String>>, user_id: &str) -> String {
+    let others = members.into_iter().filter(|(user, _)| user != user_id);
+    let names: Vec<String> = others.map(|(user, name)| name.unwrap_or(user)).collect();
+    match names.as_slice() {
+        [] => "a room without a name".to_owned(),
+        [one] => format!("the chat with {one}"),
+        [one, two] => format!("the chat with {one} and {two}"),
+        [one, two, rest @ ..] => {
+            format!("the chat with {one}, {two} and {}", output::counted(rest.len() as u64, "other", "others"))
+        }
     }
 }
 
@@ -56,6 +76,21 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+
+    #[test]
+    fn a_room_without_a_name_is_called_after_those_in_it() {
+        let check = |members: &[(&str, Option<&str>)], expected: &str| {
+            let members = members.iter().map(|(user, name)| ((*user).to_owned(), name.map(ToOwned::to_owned)));
+            assert_eq!(people(members.collect(), "@alice:b"), expected);
+        };
+        let (alice, bob, carol) = (("@alice:b", Some("Alice")), ("@bob:b", Some("Bob")), ("@carol:b", None));
+        check(&[], "a room without a name");
+        check(&[alice], "a room without a name");
+        check(&[alice, bob], "the chat with Bob");
+        check(&[alice, bob, carol], "the chat with Bob and @carol:b");
+        check(&[alice, bob, carol, ("@dan:b", None)], "the chat with Bob, @carol:b and 1 other");
+        check(&[alice, bob, carol, ("@dan:b", None), ("@eve:b", None)], "the chat with Bob, @carol:b and 2 others");
+    }
 
     #[test]
     fn the_newest_unread_message_is_found() {

@@ -8,7 +8,7 @@ use tokio::time;
 use super::{Failure, Login, LoginContext, account_name, existing_account, output, pushers};
 use crate::{
     accounts::{Account, AccountsFile, SignIn, SignInMethod, new_pushkey},
-    cli::account,
+    cli::{account, verify},
     encryption,
     homeserver::{HomeserverClient, Session},
     http_client::DEADLINE,
@@ -51,6 +51,7 @@ pub(super) async fn save(
         homeserver: homeserver.base().as_str().to_owned(),
         method,
         event_id_only: login.asked.event_id_only,
+        installation: login.secrets.installation_mark(),
         server: context.software.clone(),
     };
     let pushkey = new_pushkey().map_err(|error| Failure::Failed(error.to_string()));
@@ -64,15 +65,19 @@ pub(super) async fn save(
             return Err(failure);
         }
     };
-    let before = existing_account::find(login.context, &accounts, &session.user_id, &client).await;
-    let account = account_name::account_for(before, &accounts, &session.user_id, sign_in.clone(), pushkey);
+    let existing = existing_account::find(login.context, &accounts, &session.user_id, &client).await;
+    let before = existing.as_ref().map(|existing| existing.account);
+    let mut account = account_name::account_for(before, &accounts, &session.user_id, sign_in.clone(), pushkey);
+    if existing.as_ref().is_some_and(|existing| existing.is_unused) {
+        account.name = account_name::name_for(&accounts, &session.user_id).into();
+    }
     let saved = SavedSession { client, account, sign_in, session, before: before.cloned() };
     if let Err(failure) = saved.write(login, out).await {
         saved.take_back(login).await;
         return Err(failure);
     }
     if let Some(old) = saved.replaced() {
-        retire(login, old, out).await?;
+        retire(login, old, !saved.is_copy(old), out).await?;
     }
     Ok(saved)
 }
@@ -80,24 +85,34 @@ pub(super) async fn save(
 impl SavedSession {
     async fn write(&self, login: &Login<'_>, out: &mut dyn Write) -> Result<(), Failure> {
         let place = self.save(login, out).await?;
-        AccountsFile::new(&login.context.paths.accounts).put(self.account.clone())?;
         if self.sign_in.method.owns_session() {
             writeln!(out, "Signed in as the device \"{}\".", session::device_name())?;
         } else {
             writeln!(out, "Your access token is good.")?;
         }
         writeln!(out, "{}", told(&place))?;
+        // Before the account is known: a program that runs sets its pusher then.
+        let how = (login.asked.recovery_key_file.as_deref(), login.terminal);
+        verify::after_sign_in(&login.context.paths, &login.secrets, &self.sign_in, how, out).await?;
+        let name = self.before.as_ref().map_or(&self.account.name, |before| &before.name);
+        AccountsFile::new(&login.context.paths.accounts).replace(name, self.account.clone())?;
         Ok(())
     }
 
-    /// The session that the account was signed in with before.
+    /// The session that the account was signed in with before on this computer.
     fn old_session(&self) -> Option<&SignIn> {
-        self.before.as_ref().and_then(|before| before.sign_in.as_ref())
+        self.before.as_ref().and_then(|before| before.sign_in.as_ref()).filter(|old| !self.is_copy(old))
     }
 
-    /// The same, if it is another one than now.
+    /// The session that the account was signed in with before, if it is another one than now.
     fn replaced(&self) -> Option<&SignIn> {
-        self.old_session().filter(|old| old.device_id != self.sign_in.device_id)
+        let old = self.before.as_ref().and_then(|before| before.sign_in.as_ref());
+        old.filter(|old| old.device_id != self.sign_in.device_id)
+    }
+
+    /// Whether the session is that of another computer, of whose files these are a copy.
+    fn is_copy(&self, old: &SignIn) -> bool {
+        old.is_anothers(&self.sign_in.installation)
     }
 
     /// Keeps the session's secrets. A keyring may take its time: it asks the person to unlock it.
@@ -120,17 +135,19 @@ impl SavedSession {
         out: &mut dyn Write,
     ) -> Result<Timestamp, Failure> {
         let since = Timestamp::now();
-        if let Err(failure) = pushers::set(&self.client, &self.account, &context.reached_at).await {
+        if let Err(failure) = pushers::set(login, &self.client, &self.account, &context.reached_at).await {
             self.undo(login).await;
             return Err(failure);
         }
+        // It may have been switched off, which the running program then knows of.
+        drop(account::tell_running(login.context));
         writeln!(
             out,
             "The homeserver now pushes to {} for the account \"{}\".",
             context.reached_at, self.account.name
         )?;
         let accounts = login.context.accounts()?;
-        pushers::offer_to_remove_dead(login.terminal, &self.client, &accounts, out).await?;
+        pushers::review(login, &self.client, &accounts, out).await?;
         Ok(since)
     }
 
@@ -154,7 +171,7 @@ impl SavedSession {
         drop(login.secrets.forget(&self.sign_in).await);
         let accounts = AccountsFile::new(&login.context.paths.accounts);
         drop(match &self.before {
-            Some(before) => accounts.put(before.clone()),
+            Some(before) => accounts.replace(&self.account.name, before.clone()),
             None => accounts.remove(&self.account.name).map(drop),
         });
         drop(account::tell_running(login.context));
@@ -168,9 +185,9 @@ async fn end(client: &HomeserverClient, session: &Session, method: SignInMethod)
     }
 }
 
-/// Ends the session that the account had before, if it was our own. It does no harm to what is now.
-async fn retire(login: &Login<'_>, old: &SignIn, out: &mut dyn Write) -> Result<(), Failure> {
-    let ended = if old.method.owns_session() {
+/// Forgets the session that the account had before, and ends it if it was our own. It does no harm to what is now.
+async fn retire(login: &Login<'_>, old: &SignIn, is_ours: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let ended = if is_ours && old.method.owns_session() {
         match Sessions::new(login.secrets.clone()).open(old, DEADLINE).await {
             Ok(signed_in) => signed_in.end().await.map_err(|error| error.to_string()),
             // It has ended by itself.

@@ -133,7 +133,7 @@ async fn a_pause_stops_the_ringing_and_no_popup_says_that_it_rings_when_it_no_lo
 async fn a_crowd_of_calls_pops_up_slowly() {
     let mut bench = Bench::new().await;
     for number in 0..30 {
-        bench.push(call(&number.to_string(), "Kitchen")).await;
+        bench.push(call(&number.to_string(), &format!("room {number}"))).await;
     }
     assert_eq!(bench.shows().len(), plan::CALLS as usize);
     bench.pass(10 * SECOND).await;

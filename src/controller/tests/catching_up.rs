@@ -11,7 +11,7 @@ use crate::{
 
 async fn details(bench: &mut Bench, event_id: &str, room: &str) {
     let id = bench.notice(event_id).id;
-    bench.inbox.add_details(id, Some(message(event_id, room).details()), true, false).await.unwrap();
+    bench.inbox.add_details(id, Some(message(event_id, room).details()), "@me:hs".into(), true, false).await.unwrap();
     bench.settle().await;
 }
 
@@ -32,6 +32,7 @@ async fn take_over(bench: &mut Bench, caught_up: CaughtUp) {
 fn caught_up() -> CaughtUp {
     CaughtUp {
         account: "home".into(),
+        user_id: "@me:hs".into(),
         counts: CountsScope::Account,
         counts_rooms: true,
         derive_missed_calls: true,
@@ -165,4 +166,44 @@ async fn catching_up_is_asked_for_after_a_sleep_and_when_pushes_resume() {
     assert_eq!(gap("2", 29).await, None);
     assert_eq!(gap("3", 59).await, Some(AppRequest::CatchUp(Missing::After { account: "home".into() })));
     assert_eq!(gap("4", 60).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn opening_the_menu_and_unlocking_have_sessions_looked_at() {
+    let mut bench = Bench::new().await;
+    bench.say(DesktopEvent::MenuOpened).await;
+    assert_eq!(bench.requests.try_recv(), Ok(AppRequest::LookAtSessions));
+    for (locked, expected) in
+        [(Some(false), false), (Some(true), false), (None, false), (Some(true), false), (Some(false), true)]
+    {
+        bench.say(DesktopEvent::ScreenLock(locked)).await;
+        let asked = bench.requests.try_recv().ok();
+        assert_eq!(asked, expected.then_some(AppRequest::LookAtSessions), "{locked:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_screen_lock_is_watched_for_signed_in_accounts_alone() {
+    let mut bench = Bench::new().await;
+    assert!(!bench.screen.state().watches_screen_lock);
+    let path = bench.directory.path().join("accounts.toml");
+    let sign_in = "[account.sign_in]\nuser_id = \"@a:b\"\ndevice_id = \"\"\nhomeserver = \"https://b\"\n\
+        method = \"token\"\nserver = \"\"\n";
+    fs::write(&path, ACCOUNTS.trim_end().to_owned() + "\n" + sign_in).unwrap();
+    for (accounts, expected) in [(Accounts::read(&path).unwrap(), true), (Accounts::empty(), false)] {
+        bench.handle(Event::Accounts(Arc::new(accounts))).await;
+        assert_eq!(bench.screen.state().watches_screen_lock, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cleared_account_has_no_popups_and_others_keep_theirs() {
+    let mut bench = Bench::new().await;
+    bench.push(message("hello", "Kitchen").unread(2)).await;
+    bench.push(message("work", "Office").unread(3).for_account("work")).await;
+    let answer = bench.controller.answer(Request::ClearAccount { account: "home".to_owned() }).await;
+    bench.settle().await;
+    assert_eq!(answer, Reply::Done);
+    assert_eq!(bench.up().into_iter().map(|(title, _)| title).collect::<Vec<_>>(), ["Bob in Office"]);
+    assert_eq!(bench.badge(), (3, 0));
 }

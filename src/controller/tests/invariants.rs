@@ -235,7 +235,7 @@ impl Model {
             Action::Retry(_) | Action::Edit(_) | Action::Redact(_) | Action::Dismiss(_) | Action::Click(_) => {}
         }
         self.bench.settle().await;
-        if self.bench.wake_window.is_open() {
+        if self.bench.resume_window.is_open() {
             // What is gathered is looked at, or a popup on its way could come up for what has just been read.
             self.bench.pass(SECOND).await;
         }

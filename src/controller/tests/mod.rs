@@ -66,7 +66,7 @@ struct Bench {
     screen: Screen,
     controller: Controller<Screen>,
     requests: mpsc::UnboundedReceiver<AppRequest>,
-    wake_window: WakeWindow,
+    resume_window: ResumeWindow,
 }
 
 /// There are two accounts, so that each title names its own.
@@ -89,7 +89,7 @@ impl Bench {
         let (mut config, inbox_changed, screen) = (Config::default(), Arc::new(Notify::new()), Screen::default());
         config.popup.lines = 1;
         let inbox = open(&directory, &config, &inbox_changed);
-        let wake_window = WakeWindow::default();
+        let resume_window = ResumeWindow::default();
         let (requests, requested) = mpsc::unbounded_channel();
         let mut controller = Controller::new(Parts {
             desktop: screen.clone(),
@@ -99,10 +99,20 @@ impl Bench {
             accounts: Arc::clone(&accounts),
             requests,
             tray: true,
-            wake_window: wake_window.clone(),
+            resume_window: resume_window.clone(),
         });
         controller.prepare(Listening::default(), false, std::iter::empty()).await;
-        Self { directory, inbox, inbox_changed, config, accounts, screen, controller, requests: requested, wake_window }
+        Self {
+            directory,
+            inbox,
+            inbox_changed,
+            config,
+            accounts,
+            screen,
+            controller,
+            requests: requested,
+            resume_window,
+        }
     }
 
     /// As when the program ends in good order and starts again, on a service that is not heard of before it says so.
@@ -131,7 +141,7 @@ impl Bench {
         let changed_before = take(&mut self.inbox_changed);
         self.inbox = open(&self.directory, &self.config, &self.inbox_changed);
         self.screen = screen.clone();
-        self.wake_window = WakeWindow::default();
+        self.resume_window = ResumeWindow::default();
         (self.controller, self.requests) = self.new_controller(screen);
         // Whatever the first inbox was at is over, as it is when a program has died.
         while Arc::strong_count(&changed_before) > 1 {
@@ -151,7 +161,7 @@ impl Bench {
             accounts: Arc::clone(&self.accounts),
             requests,
             tray: true,
-            wake_window: self.wake_window.clone(),
+            resume_window: self.resume_window.clone(),
         });
         (controller, requested)
     }
@@ -174,7 +184,7 @@ impl Bench {
 
     /// The push arrives while the controller does something else.
     async fn arrive(&mut self, push: Push) {
-        self.inbox.record(push.delivery(self.wake_window.is_open())).await.unwrap();
+        self.inbox.record(push.delivery(self.resume_window.is_open())).await.unwrap();
     }
 
     async fn say(&mut self, event: DesktopEvent) {

@@ -53,6 +53,29 @@ async fn messages_that_come_while_their_rooms_popup_is_on_its_way_are_shown_afte
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_summary_takes_the_place_of_the_popups_that_it_covers() {
+    let mut bench = Bench::new().await;
+    bench.push(message("old", "Attic")).await;
+    bench.pass(60 * SECOND).await;
+    bench.push(message("older", "Garden")).await;
+    bench.pass(60 * SECOND).await;
+    bench.push(message("first", "Kitchen")).await;
+    bench.push(message("again", "Garden")).await;
+    bench.push(message("mention", "Cellar").highlight()).await;
+    for number in 0..20 {
+        bench.arrive(message(&number.to_string(), &number.to_string())).await;
+    }
+    bench.settle().await;
+    let mut titles: Vec<_> = bench.up().into_iter().map(|(title, _)| title).collect();
+    titles.sort();
+    let expected = ["23 messages in 23 rooms", "A highlight from Bob in Cellar", "Bob in Attic", "Bob in Garden"];
+    assert_eq!(titles, expected, "what it does not tell, or a mention, stays");
+    bench.push(message("new", "Kitchen")).await;
+    bench.pass(9 * SECOND).await;
+    assert!(bench.up().iter().any(|(title, _)| title == "Bob in Kitchen"), "it is newer");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_popup_that_is_withdrawn_before_the_service_took_it_blocks_nothing() {
     let mut bench = Bench::new().await;
     bench.service(Service::Waits).await;
@@ -69,7 +92,7 @@ async fn a_popup_that_is_withdrawn_before_the_service_took_it_blocks_nothing() {
         bench.arrive(message(&number.to_string(), &number.to_string()).unread(2)).await;
     }
     bench.settle().await;
-    assert_eq!(bench.shows(), ["20 messages in 20 rooms"], "a summary waits for nothing that never comes");
+    assert_eq!(bench.shows(), ["21 messages in 21 rooms"], "a summary waits for nothing that never comes");
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,6 +24,7 @@ pub(super) fn badge(unread: u64) -> Push {
     let notification = Notification { counts: Some(Counts { unread, missed_calls: None }), ..Notification::default() };
     let recipient = Recipient {
         account: "home".into(),
+        user_id: None,
         counts: CountsScope::Account,
         derive_missed_calls: true,
         decrypts: false,

@@ -53,6 +53,7 @@ pub(super) struct State {
     pub(super) opened: Vec<(OpenTarget, Option<String>)>,
     pub(super) tray: Option<TrayView>,
     pub(super) renewed: usize,
+    pub(super) watches_screen_lock: bool,
     pub(super) closed: bool,
     events: VecDeque<DesktopEvent>,
 }
@@ -203,4 +204,8 @@ impl Desktop for Screen {
     }
 
     fn configure(&mut self, _config: &Config) {}
+
+    fn watch_screen_lock(&mut self, wanted: bool) {
+        self.state().watches_screen_lock = wanted;
+    }
 }

@@ -32,7 +32,7 @@ async fn mute_silences_sounds_and_rings_and_outlives_a_restart() {
     assert_eq!(bench.ringing().len(), 0);
     bench.restart().await;
     bench.push(message("one", "Kitchen").sound("bing")).await;
-    bench.push(call("d", "Kitchen")).await;
+    bench.push(call("d", "Cellar")).await;
     assert_eq!((bench.sounds().len(), bench.rings()), (0, 0));
     assert_eq!(bench.shows(), ["Bob in Kitchen", "Bob is calling"]);
     bench.tray(TrayAction::ToggleMute).await;

@@ -63,7 +63,7 @@ async fn status_tells_how_everything_is() {
     bench.say(DesktopEvent::Sound(ServiceState { available: false, reason: Some("no device".into()) })).await;
     bench.handle(Event::Problem(ProblemKind::Accounts, Some("line 1".into()))).await;
     let status = status(&mut bench).await;
-    assert_eq!((status.running, status.pid, &*status.version), (true, std::process::id(), crate::identity::VERSION));
+    assert_eq!((status.running, status.pid, &*status.version), (true, std::process::id(), crate::app_info::VERSION));
     assert_eq!((status.listen, status.tls), (vec!["127.0.0.1:7874".to_owned()], Some(tls)));
     assert_eq!(status.warnings, ["beware"]);
     assert_eq!((status.unread, status.missed_calls, status.muted, status.paused_until), (4, 1, true, None));

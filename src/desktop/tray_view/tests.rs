@@ -98,7 +98,7 @@ fn the_tooltip_says_it_in_words() {
         let paused_until = paused_until.map(|time| time.parse().unwrap());
         let badge = Badge { unread, missed_calls };
         let view = TrayView::new(&TrayState { badge, paused_until, ..state() });
-        assert_eq!(view.tooltip, format!("{}: {expected}", identity::APP_NAME));
+        assert_eq!(view.tooltip, format!("{}: {expected}", app_info::APP_NAME));
         assert_eq!(view.badge, badge);
     };
     check(0, 0, None, "nothing unread");

@@ -11,7 +11,7 @@ use crate::{
     homeserver::HomeserverKind,
     http_client::CertificateFault,
     push::{notify, text},
-    reachability::Location,
+    reachability::{Location, takes},
 };
 
 /// Longest piece of somebody else's words that is repeated, in characters.
@@ -48,6 +48,8 @@ fn named(seen: &Observations, url: &Url) -> Option<Finding> {
             Some(advise_address(finding, seen, pusher_url::port(url)))
         }
         Ok(addresses) if !addresses.is_empty() => None,
+        // Only containers are told where it is.
+        Ok(_) | Err(_) if pusher_url::is_for_containers(url) => None,
         Ok(_) => Some(unresolved(url, "it has no address")),
         Err(reason) => Some(unresolved(url, reason)),
     }
@@ -147,18 +149,13 @@ fn refused(seen: &Observations, url: &Url, at: SocketAddr) -> Finding {
     );
     let heard = seen.listen.iter().find_map(|listen| match listen.ip() {
         ip if !ip.is_unspecified() => Some((host(ip), listen.port())),
-        _ => takes(listen, SocketAddr::new(at.ip(), listen.port()))
+        _ => takes(*listen, SocketAddr::new(at.ip(), listen.port()))
             .then(|| (pusher_url::host(url).to_owned(), listen.port())),
     });
     match heard {
         Some((host, port)) => finding.paste(format!("public_url = \"{}://{host}:{port}\"", scheme(seen))),
         None => finding,
     }
-}
-
-/// Whether who listens there takes connections to this address: `[::]` is IPv6 alone.
-fn takes(listen: &SocketAddr, at: SocketAddr) -> bool {
-    *listen == at || listen.port() == at.port() && listen.ip().is_unspecified() && listen.is_ipv4() == at.is_ipv4()
 }
 
 fn has_port(seen: &Observations, at: SocketAddr) -> bool {
@@ -241,7 +238,7 @@ fn advise_address(finding: Finding, seen: &Observations, port: u16) -> Finding {
     };
     let at = SocketAddr::from((source, port));
     let mut lines = format!("public_url = \"{}://{at}\"", scheme(seen));
-    if !seen.listen.iter().any(|listen| takes(listen, at)) {
+    if !seen.listen.iter().any(|listen| takes(*listen, at)) {
         let listen = [&seen.listen[..], &[at]].concat();
         lines.insert_str(0, &format!("listen = {}\n", toml_list(&listen)));
     }

@@ -6,19 +6,29 @@ use url::Url;
 
 use super::{Pushed, diagnosis::toml_list, observations::Observations, probe::Outcome, pusher_url};
 use crate::{
-    address::{Scope, is_blocked},
+    address::{Scope, cidr, is_blocked},
     doctor::Finding,
     homeserver::HomeserverKind,
-    reachability::Location,
+    reachability::{Location, takes},
 };
 
 pub(super) fn causes(seen: &Observations, url: &Url, kind: &HomeserverKind, pushed: Pushed) -> Vec<Finding> {
     match pushed {
         Pushed::At(_) => Vec::new(),
-        Pushed::Never => [elsewhere(seen, url), blocked(seen, url, kind), firewall(seen, url), backoff(kind)]
-            .into_iter()
-            .flatten()
-            .collect(),
+        Pushed::Never | Pushed::Awaited => {
+            let container = container(seen, url, kind);
+            // Where nothing shows that there are containers, it is less likely than a block list.
+            let (sooner, later) = if seen.bridge.is_some() { (container, None) } else { (None, container) };
+            let all = [
+                elsewhere(seen, url),
+                sooner,
+                blocked(seen, url, kind),
+                later,
+                firewall(seen, url),
+                backoff(kind, pushed),
+            ];
+            all.into_iter().flatten().collect()
+        }
         Pushed::Unasked => blocked(seen, url, kind).into_iter().collect(),
     }
 }
@@ -29,7 +39,8 @@ fn addresses(seen: &Observations) -> impl Iterator<Item = IpAddr> {
 
 /// The URL is for this computer alone, and the homeserver is on another.
 fn elsewhere(seen: &Observations, url: &Url) -> Option<Finding> {
-    if matches!(seen.homeserver.location, Location::Here | Location::Unknown) {
+    let location = seen.homeserver.location;
+    if matches!(location, Location::Here | Location::Unknown) || pusher_url::is_for_containers(url) {
         return None;
     }
     let is_loopback = addresses(seen).all(|address| Scope::of(address) == Scope::Loopback);
@@ -39,20 +50,59 @@ fn elsewhere(seen: &Observations, url: &Url) -> Option<Finding> {
     let says = format!("only this computer reaches {}, and the homeserver is elsewhere", pusher_url::base(url));
     let finding = Finding::warning("pusher URL", says);
     let Some(source) = seen.homeserver.source.filter(|source| Scope::of((*source).into()) == Scope::Local) else {
-        return Some(finding.advise(
+        return Some(finding.advise(format!(
             "It needs a tunnel, VPN or proxy (an SSH tunnel that ends at this address on the homeserver's computer is \
-             one): docs/connect.md has the recipes",
-        ));
+             one). The recipes are in {}",
+            seen.recipes
+        )));
     };
     let at = SocketAddr::from((source, seen.listen.first().map_or(pusher_url::port(url), SocketAddr::port)));
     let listen = toml_list(&[&seen.listen[..], &[at]].concat());
     Some(
         finding
-            .advise(
+            .advise(format!(
                 "If it is in the same network or VPN, set this in [server] of pushbell.toml; else it needs a tunnel or \
-                 proxy (docs/connect.md)",
-            )
+                 proxy ({})",
+                seen.recipes
+            ))
             .paste(format!("listen = {listen}\npublic_url = \"http://{at}\"")),
+    )
+}
+
+/// The homeserver is on this computer, but in a container, which has a loopback address of its own.
+fn container(seen: &Observations, url: &Url, kind: &HomeserverKind) -> Option<Finding> {
+    const PART: &str = "container";
+    if pusher_url::is_for_containers(url) {
+        let says = format!("{} leads to this computer only from within a container", pusher_url::host(url));
+        return Some(Finding::warning(PART, says).advise(format!(
+            "With Docker on Linux, start the homeserver's container with \
+             --add-host=host.docker.internal:host-gateway, and have Pushbell listen at {}, its address there: {}",
+            seen.bridge.map_or_else(|| "the bridge's address".to_owned(), |bridge| bridge.to_string()),
+            seen.recipes
+        )));
+    }
+    let is_loopback = addresses(seen).all(|address| Scope::of(address) == Scope::Loopback);
+    if seen.homeserver.location != Location::Here || !is_loopback {
+        return None;
+    }
+    let says = format!("if the homeserver runs in one, {} is not this computer in there", pusher_url::host(url));
+    let finding = Finding::warning(PART, says);
+    let Some(bridge) = seen.bridge else {
+        return Some(finding.advise(format!("{} has a recipe, \"Container\"", seen.recipes)));
+    };
+    let at = SocketAddr::from((bridge, seen.listen.first().map_or(pusher_url::port(url), SocketAddr::port)));
+    let is_heard = seen.listen.iter().any(|listen| takes(*listen, at));
+    let listen = if is_heard { seen.listen.clone() } else { [&seen.listen[..], &[at]].concat() };
+    let scheme = if seen.tls { "https" } else { "http" };
+    let allowed = if *kind == HomeserverKind::Synapse {
+        format!(", and ip_range_whitelist: ['{}'] in homeserver.yaml", cidr(bridge.into()))
+    } else {
+        String::new()
+    };
+    Some(
+        finding
+            .advise(format!("Then set this in [server] of pushbell.toml{allowed} ({})", seen.recipes))
+            .paste(format!("listen = {}\npublic_url = \"{scheme}://{at}\"", toml_list(&listen))),
     )
 }
 
@@ -85,8 +135,8 @@ fn firewall(seen: &Observations, url: &Url) -> Option<Finding> {
 }
 
 /// The homeserver waits after failures.
-fn backoff(kind: &HomeserverKind) -> Option<Finding> {
-    kind.backs_off().then(|| {
+fn backoff(kind: &HomeserverKind, pushed: Pushed) -> Option<Finding> {
+    (pushed == Pushed::Never && kind.backs_off()).then(|| {
         Finding::warning("waiting", "after failures, a homeserver waits up to an hour before it tries again")
             .advise("Signing in again (`pushbell login`) ends the wait")
     })

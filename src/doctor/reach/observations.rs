@@ -1,7 +1,7 @@
 //! What can be seen from here: where names lead, which addresses are ours, what answers at the pusher URL.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
@@ -16,7 +16,8 @@ use super::{
 use crate::{
     address::Scope,
     homeserver::BaseUrl,
-    http_client,
+    http_client, invocation,
+    platform::host,
     reachability::{self, Observation},
 };
 
@@ -46,6 +47,10 @@ pub(super) struct Observations {
     pub(super) healthy: bool,
     /// Where the homeserver is.
     pub(super) homeserver: Observation,
+    /// The address by which containers on this computer reach it, where there is a bridge for them.
+    pub(super) bridge: Option<Ipv4Addr>,
+    /// Where the recipes are.
+    pub(super) recipes: String,
 }
 
 /// Looks. Bounded in time by the deadlines of its steps: about six seconds when nothing answers.
@@ -71,6 +76,8 @@ pub(super) async fn gather(end: &LocalEnd, homeserver: Option<&BaseUrl>) -> Obse
         pushes,
         healthy,
         homeserver,
+        bridge: host::container_bridge(),
+        recipes: invocation::documentation("connect.md"),
     }
 }
 

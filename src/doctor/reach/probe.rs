@@ -14,9 +14,8 @@ use url::Url;
 
 use super::pusher_url;
 use crate::{
-    accounts,
+    accounts, app_info,
     http_client::{Answer, CertificateFault, HttpClient, Request, TransportError, TransportFault},
-    identity,
     push::notify,
 };
 
@@ -72,8 +71,8 @@ impl<'a> Prober<'a> {
         let Ok(random) = accounts::new_pushkey() else {
             return Outcome::Broken("there are no random numbers".to_owned());
         };
-        let pushkey = format!("{}{random}", identity::PROBE_PUSHKEY);
-        let device = json!({"app_id": identity::APP_ID, "pushkey": pushkey});
+        let pushkey = format!("{}{random}", app_info::PROBE_PUSHKEY);
+        let device = json!({"app_id": app_info::APP_ID, "pushkey": pushkey});
         let body = json!({"notification": {"counts": {}, "devices": [device]}}).to_string();
         match self.ask(address, Method::POST, self.url.path(), Some(body)).await {
             Err(outcome) => outcome,

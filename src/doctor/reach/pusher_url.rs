@@ -31,6 +31,11 @@ pub(super) fn host(url: &Url) -> &str {
     url.host_str().unwrap_or_default()
 }
 
+/// Whether its host is a name that container engines give to the computer that they run on.
+pub(super) fn is_for_containers(url: &Url) -> bool {
+    matches!(host(url), "host.docker.internal" | "host.containers.internal")
+}
+
 /// The host, where it is an address.
 pub(super) fn address(url: &Url) -> Option<IpAddr> {
     match url.host()? {

@@ -35,6 +35,8 @@ fn way(base: &str) -> Observations {
             location: Location::SameNetwork(Ipv4Addr::new(192, 168, 1, 20)),
             source: Some(Ipv4Addr::new(192, 168, 1, 20)),
         },
+        bridge: None,
+        recipes: "/usr/share/doc/pushbell/docs/connect.md".to_owned(),
     }
 }
 
@@ -232,7 +234,28 @@ fn where_nothing_is_proven_the_likeliest_cause_comes_first() {
     );
     check(not_ours(lan()), "Synapse", &[block, waiting, ours], &["whitelist"]);
     let same = |base| Observations { homeserver: Observation { location: Location::Here, source: None }, ..way(base) };
-    check(same("http://127.0.0.1:7874"), "Synapse", &[block, waiting, ours], &["ip_range_whitelist: ['127.0.0.1/32']"]);
+    let container = (Warning, "container");
+    let loopback = || same("http://127.0.0.1:7874");
+    check(loopback(), "Synapse", &[block, container, waiting, ours], &["ip_range_whitelist: ['127.0.0.1/32']"]);
+    let bridged = Observations { bridge: Some(Ipv4Addr::new(172, 17, 0, 1)), ..loopback() };
+    check(
+        listening_on(bridged.clone(), &["127.0.0.1:7874"]),
+        "Synapse",
+        &[container, block, waiting, ours],
+        &[
+            "127.0.0.1 is not this computer in there",
+            "ip_range_whitelist: ['172.17.0.1/32']",
+            "listen = [\"127.0.0.1:7874\", \"172.17.0.1:7874\"]\npublic_url = \"http://172.17.0.1:7874\"",
+        ],
+    );
+    check(bridged, "Conduit", &[container, ours], &["listen = [\"0.0.0.0:7874\"]\npublic_url"]);
+    let named = Observations {
+        resolved: Err("no such name".to_owned()),
+        own: Vec::new(),
+        pushes: Vec::new(),
+        ..same("http://host.docker.internal:7874")
+    };
+    check(named, "Synapse", &[container, waiting], &["--add-host=host.docker.internal:host-gateway"]);
     check(
         way("http://127.0.0.1:7874"),
         "Synapse",
@@ -249,6 +272,8 @@ fn where_nothing_is_proven_the_likeliest_cause_comes_first() {
     };
     check(far, "Synapse", &[(Warning, "pusher URL"), block, waiting, ours], &["tunnel"]);
     check(not_ours(way("https://push.example.org")), "Synapse", &[waiting, ours], &["an hour", "`pushbell login`"]);
+    let set_just_now = diagnose(&lan(), &HomeserverKind::Synapse, Pushed::Awaited);
+    assert_eq!(set_just_now.iter().map(|finding| finding.part).collect::<Vec<_>>(), [block.1, firewall.1, ours.1]);
     let seen_from_here = told(not_ours(way("https://push.example.org")), Outcome::TimedOut);
     check(
         seen_from_here,

@@ -12,13 +12,13 @@ use super::{
     metadata::{DEVICE_CODE, Metadata},
 };
 use crate::{
+    app_info,
     homeserver::{
         HomeserverClient, OAuthClient, Session, Tokens,
         client::Lenient,
         redirect::{RedirectError, RedirectListener},
     },
     http_client::{Answer, HttpClient, Request, encode},
-    identity,
 };
 
 /// Longest life of an access token that is believed: a century.
@@ -94,7 +94,7 @@ fn client_metadata(redirect_uri: Option<&str>, device_grant: bool) -> Value {
     let mut metadata = json!({
         "application_type": "native",
         "client_name": "Pushbell",
-        "client_uri": identity::HOMEPAGE,
+        "client_uri": app_info::HOMEPAGE,
         "token_endpoint_auth_method": "none",
     });
     if let Some(uri) = redirect_uri {

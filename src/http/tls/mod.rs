@@ -7,20 +7,11 @@ mod pair;
 
 use std::{
     io,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicI64, Ordering::Relaxed},
-    },
+    sync::{Arc, PoisonError, RwLock},
+    time::Instant,
 };
 
-use jiff::Timestamp;
-use tokio::{
-    io::{AsyncReadExt as _, Join, Take, join},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-};
+use tokio::net::TcpStream;
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
@@ -33,25 +24,12 @@ use tokio_rustls::{
 };
 use tracing::{debug, warn};
 
-use super::stream::Transport;
 pub use pair::{TlsError, TlsPair, inspect};
+
+use crate::logging::LogLimiter;
 
 /// The first byte of a handshake, as no request in plain HTTP begins.
 const HANDSHAKE: u8 = 0x16;
-/// Bytes that are read until the handshake is done, and then until a byte of a request comes of them. A client's hello
-/// is about 2 KiB long and a TLS record at most 16 KiB and some; a larger handshake message would only take memory.
-const ALLOWANCE: u64 = 24 * 1024;
-/// Debounce interval in seconds for the log line about clients that refuse the certificate.
-const REFUSALS_LOGGED_EVERY: i64 = 60;
-
-/// A connection that reads as ended when it has sent more than its allowance.
-type Limited = Join<Take<OwnedReadHalf>, OwnedWriteHalf>;
-
-impl Transport for TlsStream<Limited> {
-    fn renew_allowance(&mut self) {
-        self.get_mut().0.reader_mut().set_limit(ALLOWANCE);
-    }
-}
 
 /// How the endpoint speaks TLS. A handle: clones are the same, and a new certificate counts from the next handshake on.
 #[derive(Debug, Clone)]
@@ -64,14 +42,14 @@ pub struct Tls {
 #[derive(Debug, Default)]
 struct Certificate {
     key: RwLock<Option<Arc<CertifiedKey>>>,
-    /// When it was last logged that a client refused it, in seconds since 1970.
-    refusal_logged_at: AtomicI64,
+    /// Of the log line about clients that refuse it.
+    refusals: LogLimiter,
 }
 
 /// What comes of a connection that should speak TLS.
 pub(super) enum Handshake {
     /// It does.
-    Done(Box<TlsStream<Limited>>),
+    Done(Box<TlsStream<TcpStream>>),
     /// It speaks something else: plain HTTP, most likely.
     NotTls(TcpStream),
 }
@@ -104,9 +82,7 @@ impl Tls {
         if stream.peek(&mut first).await? > 0 && first[0] != HANDSHAKE {
             return Ok(Handshake::NotTls(stream));
         }
-        let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
-        let (read, write) = stream.into_split();
-        match acceptor.accept(join(read.take(ALLOWANCE), write)).await {
+        match TlsAcceptor::from(Arc::clone(&self.config)).accept(stream).await {
             Ok(stream) => Ok(Handshake::Done(Box::new(stream))),
             Err(error) => {
                 self.certificate.note_failure(&error);
@@ -131,13 +107,13 @@ impl Certificate {
             debug!(%error, "a handshake failed");
             return;
         };
-        let now = Timestamp::now().as_second();
-        if now.saturating_sub(self.refusal_logged_at.load(Relaxed)) < REFUSALS_LOGGED_EVERY {
-            debug!(?alert, "a client ended its handshake");
-            return;
+        if let Some(unlogged_before) = self.refusals.note(1, Instant::now()) {
+            warn!(
+                ?alert,
+                unlogged_before,
+                "a client ended its handshake; a homeserver does so when it does not trust the certificate"
+            );
         }
-        self.refusal_logged_at.store(now, Relaxed);
-        warn!(?alert, "a client ended its handshake; a homeserver does so when it does not trust the certificate");
     }
 }
 

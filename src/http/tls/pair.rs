@@ -1,8 +1,7 @@
 //! A certificate and its private key, as they stand in two files.
 
 use std::{
-    fs::File,
-    io::{self, Read as _},
+    io,
     net::{Ipv4Addr, Ipv6Addr},
     path::Path,
     sync::Arc,
@@ -21,8 +20,10 @@ use tokio_rustls::rustls::{
 };
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, time::ASN1Time};
 
-/// Longest file that is read: a chain is a few KiB long.
-const LONGEST_FILE: u64 = 1024 * 1024;
+use crate::paths;
+
+/// A chain is a few KiB long.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
 /// How long before its end a certificate is warned of, at most; short-lived ones for a tenth of their life.
 const WARNED_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -166,19 +167,7 @@ fn timestamp(time: ASN1Time) -> Timestamp {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let contents = || {
-        // Asked before it is opened: opening a pipe would wait for somebody to write into it.
-        if !path.metadata()?.is_file() {
-            return Err(io::Error::other("it is not a file"));
-        }
-        let mut bytes = Vec::new();
-        File::open(path)?.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > LONGEST_FILE {
-            return Err(io::Error::other(format!("it is longer than {} KiB", LONGEST_FILE / 1024)));
-        }
-        Ok(bytes)
-    };
-    contents().map_err(|error| {
+    paths::read_bounded(path, MAX_FILE_BYTES).map_err(|error| {
         let kind = error.kind();
         let reason = if kind == io::ErrorKind::NotFound {
             "there is no such file".to_owned()

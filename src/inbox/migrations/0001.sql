@@ -45,11 +45,12 @@ CREATE TABLE notice (
     counts_missed_calls INTEGER,
     event_id TEXT,
     push_id TEXT,                                   -- the first protocol's `id`, where there is no event_id
-    call_id TEXT,                                   -- this and the next four: of calls only
+    call_id TEXT,                                   -- this and the next five: of calls only
     call_state INTEGER,
     call_deadline INTEGER,
     call_derive_missed INTEGER,                     -- whether it becomes a missed call when nobody takes it
     call_missed_shown INTEGER,                      -- whether the popup of the missed call was shown
+    call_raised_to INTEGER,                         -- the number that its counts raised; NULL: none, or it is watched
     event_type TEXT,
     sender TEXT,
     sender_display_name TEXT,

@@ -29,7 +29,7 @@ fn desk() -> Desk {
 }
 
 async fn add(desk: &Desk, id: i64, decrypted: Decrypted) {
-    desk.inbox.add_decrypted(NoticeId(id), decrypted, true).await.unwrap();
+    desk.inbox.add_decrypted(NoticeId(id), decrypted, "@me:hs".to_owned(), true).await.unwrap();
 }
 
 async fn wanted(desk: &Desk, state: Decryption) -> Vec<String> {

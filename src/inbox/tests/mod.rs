@@ -182,7 +182,7 @@ fn key(account: &str, room_id: &str) -> RoomKey {
 
 /// The room of Bob's pushes that name none.
 fn unnamed(account: &str) -> RoomKey {
-    RoomKey { account: account.to_owned(), room: Room::Sender("@bob:hs".to_owned()) }
+    RoomKey { account: account.to_owned(), room: Room::from_stored("s@bob:hs".to_owned()) }
 }
 
 /// A push to be, for the account "a" unless it says otherwise.
@@ -211,6 +211,7 @@ fn unread(unread: u64) -> Counts {
 fn recipient(account: &str) -> Recipient {
     Recipient {
         account: account.into(),
+        user_id: None,
         counts: CountsScope::Account,
         derive_missed_calls: true,
         decrypts: false,

@@ -235,6 +235,12 @@ impl Model {
             }
             Step::Call { account, room, replayed } => {
                 self.heard.insert(account);
+                let rings = |thing: &Thing| thing.call == Some(CallState::Ringing) && !thing.read;
+                if !replayed && self.things.iter().any(|thing| rings(thing) && thing.place == (account, room)) {
+                    // The same call rings on.
+                    self.notices += 1;
+                    return;
+                }
                 self.add((account, room), Some(if replayed { CallState::Missed } else { CallState::Ringing }), false);
             }
             Step::Read { account, room, up_to } => {

@@ -61,7 +61,8 @@ async fn a_snapshot_is_bounded() {
     let desk = Desk::new();
     for number in 0..Snapshot::MAX_ROOMS + 6 {
         desk.record(message(&format!("${number}"), &format!("!{number}"))).await;
-        desk.record(event(&format!("$c{number}"), "!c", "m.call.invite", "{}")).await;
+        let call = event(&format!("$c{number}"), "!c", "m.call.invite", "{}");
+        desk.record(call.from(&format!("@{number}:hs"))).await;
     }
     let snapshot = desk.snapshot().await;
     assert_eq!((snapshot.waiting.len(), snapshot.waiting_notices, snapshot.waiting_rooms), (64, 70, 70));
@@ -210,7 +211,13 @@ async fn a_snapshot_says_what_each_popup_is_made_from_now() {
     let snapshot = desk.inbox.snapshot(OnScreen { rooms: rooms(), calls, lines: 3 }).await.unwrap();
     let digest = |numbers: &[&str]| {
         let lines: Vec<_> = numbers.iter().map(|number| desk.notice(number)).collect();
-        RoomDigest { count: lines.len() as u64, newest: lines[lines.len() - 1].clone(), highlight: None, lines }
+        RoomDigest {
+            count: lines.len() as u64,
+            oldest: lines[0].id,
+            newest: lines[lines.len() - 1].clone(),
+            highlight: None,
+            lines,
+        }
     };
     let expected: Vec<_> = rooms().into_iter().map(|(room, _)| room).zip([Some(digest(&["$1"])), None, None]).collect();
     assert_eq!(snapshot.rooms, expected, "what came after the given notice is not told of");

@@ -2,18 +2,10 @@
 //!
 //! The connection lives on the tokio runtime of the thread that calls [`Bus::start`]: zbus starts no thread of its own there.
 
-use std::{
-    env,
-    ffi::OsString,
-    future::Future,
-    os::unix::ffi::{OsStrExt, OsStringExt},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{env, future::Future, path::Path, time::Duration};
 
 use futures_util::StreamExt;
 use tokio::{
-    net::UnixStream,
     sync::watch,
     time::{Instant, sleep, timeout},
 };
@@ -84,7 +76,7 @@ impl BusAddress {
     pub(super) async fn connect(&self) -> Result<Connection, String> {
         let mut reason = String::from("it has no address");
         for address in &self.0 {
-            match timeout(CALL_DEADLINE, connect(address)).await {
+            match timeout(CALL_DEADLINE, connect(address.clone())).await {
                 Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(error)) => reason = format!("{address}: {error}"),
                 Err(_) => reason = format!("{address} does not answer"),
@@ -135,10 +127,15 @@ impl Bus {
         }
     }
 
+    /// The connection, if there is one now.
+    pub(super) fn connected(&mut self) -> Option<Connection> {
+        if let BusState::Present(connection) = self.state() { Some(connection) } else { None }
+    }
+
     /// Waits for a connection.
     pub(super) async fn connection(&mut self) -> Connection {
         loop {
-            if let BusState::Present(connection) = self.state() {
+            if let Some(connection) = self.connected() {
                 return connection;
             }
             self.changed().await;
@@ -204,25 +201,8 @@ async fn keep_connected(address: BusAddress, state: watch::Sender<BusState>) {
     }
 }
 
-/// Tokio connects, since zbus would do so on a thread.
-async fn connect(address: &Address) -> zbus::Result<Connection> {
-    let builder = if let Some(UnixSocket::File(path)) = socket(address) {
-        Builder::unix_stream(UnixStream::connect(path).await?)
-    } else if let Some(UnixSocket::Abstract(name)) = socket(address) {
-        Builder::unix_stream(UnixStream::connect(abstract_path(name.as_bytes())).await?)
-    } else {
-        Builder::address(address.clone())?
-    };
-    builder.build().await
-}
-
-fn socket(address: &Address) -> Option<&UnixSocket> {
-    if let Transport::Unix(unix) = address.transport() { Some(unix.path()) } else { None }
-}
-
-/// A name of Linux's abstract socket namespace, as tokio spells it.
-fn abstract_path(name: &[u8]) -> PathBuf {
-    OsString::from_vec([b"\0", name].concat()).into()
+async fn connect(address: Address) -> zbus::Result<Connection> {
+    Builder::address(address)?.build().await
 }
 
 /// A bus that is not there.
@@ -230,24 +210,25 @@ struct Absence {
     since: Instant,
     /// Notices when the socket is made; `None` where that cannot be watched.
     watch: Option<FileWatch>,
-    socket: Option<PathBuf>,
 }
 
 impl Absence {
     fn of(address: &BusAddress) -> Self {
         // With more than one address, any of them may be the one that comes.
-        let path = if let [only] = address.0.as_slice() { socket(only) } else { None };
-        let socket = if let Some(UnixSocket::File(path)) = path { Some(path.clone()) } else { None };
-        let watch = socket.clone().and_then(|socket| FileWatch::new([socket]).ok());
-        Self { since: Instant::now(), watch, socket }
+        let only = if let [only] = address.0.as_slice() { socket(only) } else { None };
+        let watch = only.and_then(|socket| FileWatch::new([socket.to_owned()]).ok());
+        Self { since: Instant::now(), watch }
     }
 
-    /// Whether to retry by the clock. A missing socket is only waited for, and so is a new one in place of one that has
-    /// refused for long: nothing ticks while there is no bus.
+    /// Whether to retry by the clock. After a while a new socket is only waited for: nothing ticks while there is no bus.
     fn is_retried(&self) -> bool {
-        let is_missing = self.socket.as_ref().is_some_and(|socket| socket.symlink_metadata().is_err());
-        self.watch.is_none() || !is_missing && self.since.elapsed() < LAST_RETRY
+        self.watch.is_none() || self.since.elapsed() < LAST_RETRY
     }
+}
+
+fn socket(address: &Address) -> Option<&Path> {
+    let Transport::Unix(unix) = address.transport() else { return None };
+    if let UnixSocket::File(path) = unix.path() { Some(path) } else { None }
 }
 
 /// Waits until the socket was made or replaced; forever without a watch.
@@ -270,6 +251,12 @@ pub(super) async fn signals(connection: &Connection, rule: MatchRule<'static>) -
     within_deadline(MessageStream::for_match_rule(rule, connection, None)).await
 }
 
+/// The signals of a well-known name's owner that comes or goes.
+pub(super) async fn owner_changes(connection: &Connection, name: &'static str) -> zbus::Result<MessageStream> {
+    let rule = MatchRule::builder().msg_type(Type::Signal).sender(DAEMON.0)?.interface(DAEMON.2)?;
+    signals(connection, rule.member("NameOwnerChanged")?.add_arg(name)?.build()).await
+}
+
 /// Who owns a well-known name, now and later.
 pub(super) struct NameWatch {
     changes: MessageStream,
@@ -280,14 +267,7 @@ pub(super) struct NameWatch {
 impl NameWatch {
     /// Watches a name without starting a service for it.
     pub(super) async fn start(connection: &Connection, name: &'static str) -> zbus::Result<Self> {
-        let rule = MatchRule::builder()
-            .msg_type(Type::Signal)
-            .sender("org.freedesktop.DBus")?
-            .interface("org.freedesktop.DBus")?
-            .member("NameOwnerChanged")?
-            .add_arg(name)?
-            .build();
-        let changes = signals(connection, rule).await?;
+        let changes = owner_changes(connection, name).await?;
         Ok(Self { changes, owner: owner_of(connection, name).await? })
     }
 
@@ -304,13 +284,17 @@ impl NameWatch {
 
 /// The unique name of a name's owner.
 pub(super) async fn owner_of(connection: &Connection, name: &str) -> zbus::Result<Option<String>> {
-    let bus = "org.freedesktop.DBus";
-    let call = connection.call_method(Some(bus), "/org/freedesktop/DBus", Some(bus), "GetNameOwner", &name);
-    match within_deadline(call).await {
+    match ask(connection, DAEMON, "GetNameOwner", &name).await {
         Ok(reply) => Ok(Some(reply.body().deserialize()?)),
         Err(zbus::Error::MethodError(..)) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whether the bus can start a service by this name.
+pub(super) async fn is_activatable(connection: &Connection, name: &str) -> zbus::Result<bool> {
+    let reply = ask(connection, DAEMON, "ListActivatableNames", &()).await?;
+    Ok(reply.body().deserialize::<Vec<String>>()?.iter().any(|other| other == name))
 }
 
 /// Calls a method under the deadline. A call to an owner's unique name never starts a service.

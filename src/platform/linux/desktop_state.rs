@@ -2,7 +2,7 @@
 //! org.freedesktop.portal.Settings), and that the computer woke from sleep (logind's `PrepareForSleep`).
 
 use futures_util::StreamExt;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use zbus::{
     Connection, MatchRule, MessageStream,
     message::Type,
@@ -18,21 +18,9 @@ const INTERFACE: &str = "org.freedesktop.portal.Settings";
 const NAMESPACE: &str = "org.freedesktop.appearance";
 const KEY: &str = "color-scheme";
 
-/// Reports [`DesktopEvent::ColorScheme`], at once and whenever it changes, while `wanted` is true. Returns when `wanted` is dropped.
-pub(super) async fn watch_color_scheme(
-    bus: Bus,
-    mut wanted: watch::Receiver<bool>,
-    events: mpsc::UnboundedSender<DesktopEvent>,
-) {
-    while wanted.wait_for(|wanted| *wanted).await.is_ok() {
-        let (bus, events) = (bus.clone(), events.clone());
-        tokio::select! {
-            () = bus.serve("color scheme", |connection| follow_color_scheme(connection, events.clone())) => {}
-            unwanted = wanted.wait_for(|wanted| !wanted) => if unwanted.is_err() {
-                return;
-            },
-        }
-    }
+/// Reports [`DesktopEvent::ColorScheme`], at once and whenever it changes. Never returns.
+pub(super) async fn watch_color_scheme(bus: Bus, events: mpsc::UnboundedSender<DesktopEvent>) {
+    bus.serve("color scheme", |connection| follow_color_scheme(connection, events.clone())).await;
 }
 
 async fn follow_color_scheme(connection: Connection, events: mpsc::UnboundedSender<DesktopEvent>) -> zbus::Result<()> {
@@ -47,12 +35,8 @@ async fn follow_color_scheme(connection: Connection, events: mpsc::UnboundedSend
     let mut signals = bus::signals(&connection, rule).await?;
     let mut name = NameWatch::start(&connection, NAME).await?;
     let mut scheme = read(&connection).await;
-    let mut last = None;
     loop {
-        if last != Some(scheme) {
-            last = Some(scheme);
-            let _ = events.send(DesktopEvent::ColorScheme(scheme));
-        }
+        let _ = events.send(DesktopEvent::ColorScheme(scheme));
         scheme = tokio::select! {
             biased;
             owner = name.next() => match owner {
@@ -121,15 +105,6 @@ async fn follow_sleep(connection: Connection, events: mpsc::UnboundedSender<Desk
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn watching_ends_when_nobody_can_want_it_any_more() {
-        let bus = Bus::start(Err("there is none".to_owned()));
-        let ((wanted, receiver), (events, _heard)) = (watch::channel(true), mpsc::unbounded_channel());
-        let watching = watch_color_scheme(bus, receiver, events);
-        drop(wanted);
-        tokio::time::timeout(std::time::Duration::from_secs(2), watching).await.unwrap();
-    }
 
     #[test]
     fn a_color_scheme_is_dark_light_or_neither() {

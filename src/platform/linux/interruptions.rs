@@ -34,7 +34,7 @@ const HEADER: usize = 16;
 
 /// Tells of interruptions. What cannot be watched is never told of.
 #[derive(Debug)]
-pub struct Interruptions {
+pub(crate) struct Interruptions {
     clock: Option<ClockWatch>,
     routes: Option<AsyncFd<OwnedFd>>,
 }
@@ -67,7 +67,7 @@ impl ClockPair {
 impl Interruptions {
     /// Starts watching. Needs a tokio runtime.
     #[must_use]
-    pub fn watch() -> Self {
+    pub(crate) fn watch() -> Self {
         let told = |what: &str, error: &io::Error| tracing::warn!("{what} is not noticed: {error}");
         Self {
             clock: ClockWatch::new().inspect_err(|error| told("a jump of the clock", error)).ok(),
@@ -76,7 +76,7 @@ impl Interruptions {
     }
 
     /// Waits for the next one. May be dropped and called again: nothing is missed.
-    pub async fn next(&mut self) -> Interruption {
+    pub(crate) async fn next(&mut self) -> Interruption {
         let Self { clock, routes } = self;
         tokio::select! {
             () = clock_jumps(clock) => Interruption::ClockJumped,
@@ -177,14 +177,14 @@ const ADDRESS_GROUPS: u32 = 0x10 | 0x100;
 
 /// Watches the addresses of all interfaces.
 #[derive(Debug)]
-pub struct AddressWatch(AsyncFd<OwnedFd>);
+pub(crate) struct AddressWatch(AsyncFd<OwnedFd>);
 
 impl AddressWatch {
     /// Starts watching. Needs a tokio runtime.
     ///
     /// # Errors
     /// When the system does not tell.
-    pub fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         netlink(ADDRESS_GROUPS).map(Self)
     }
 
@@ -192,7 +192,7 @@ impl AddressWatch {
     ///
     /// # Errors
     /// When the system does not tell any more.
-    pub async fn changed(&mut self) -> io::Result<()> {
+    pub(crate) async fn changed(&mut self) -> io::Result<()> {
         // What it says is not looked at: whether an address can be used shows when it is used.
         let receive = |socket: &OwnedFd| Ok(rustix::net::recv(socket, &mut [0; 4096], RecvFlags::DONTWAIT).map(drop)?);
         match self.0.async_io(Interest::READABLE, receive).await {

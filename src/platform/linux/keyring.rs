@@ -6,56 +6,56 @@ use std::collections::HashMap;
 use secret_service::{EncryptionType, Error, Item, SecretService};
 
 /// What it is called.
-pub const NAME: &str = "Secret Service";
+pub(crate) const NAME: &str = "Secret Service";
 
-/// The secret that was kept under these names; `None` if there is none. May wait for the person to unlock the keyring:
+/// The secret that was kept under these names; `None` if there is none. May wait for the user to unlock the keyring:
 /// drop the future to stop waiting.
 ///
 /// # Errors
 /// When there is no keyring, or it says no.
-pub async fn get(application: &str, name: &str) -> Result<Option<Vec<u8>>, String> {
+pub(crate) async fn get(application: &str, name: &str) -> Result<Option<Vec<u8>>, String> {
     let service = open().await?;
     let attributes = attributes(application, name);
     let found = find(&service, &attributes).await?;
     match found.first() {
-        Some(item) => item.get_secret().await.map(Some).map_err(|error| told(&error)),
+        Some(item) => item.get_secret().await.map(Some).map_err(|error| describe(&error)),
         None => Ok(None),
     }
 }
 
-/// Keeps a secret under these names, in place of any before. `label` is what the person sees in a list of secrets.
+/// Keeps a secret under these names, in place of any before. `label` is what the user sees in a list of secrets.
 ///
 /// # Errors
 /// As for [`get`].
-pub async fn set(application: &str, name: &str, label: &str, secret: &[u8]) -> Result<(), String> {
+pub(crate) async fn set(application: &str, name: &str, label: &str, secret: &[u8]) -> Result<(), String> {
     let service = open().await?;
     // Not just any: one of the session alone would be gone with it.
-    let collection = service.get_default_collection().await.map_err(|error| told(&error))?;
-    collection.ensure_unlocked().await.map_err(|error| told(&error))?;
+    let collection = service.get_default_collection().await.map_err(|error| describe(&error))?;
+    collection.ensure_unlocked().await.map_err(|error| describe(&error))?;
     let item = collection.create_item(label, attributes(application, name), secret, true, "application/json").await;
-    item.map(drop).map_err(|error| told(&error))
+    item.map(drop).map_err(|error| describe(&error))
 }
 
 /// Forgets the secret that was kept under these names; there need not be one.
 ///
 /// # Errors
 /// As for [`get`].
-pub async fn delete(application: &str, name: &str) -> Result<(), String> {
+pub(crate) async fn delete(application: &str, name: &str) -> Result<(), String> {
     let service = open().await?;
     for item in find(&service, &attributes(application, name)).await? {
-        item.delete().await.map_err(|error| told(&error))?;
+        item.delete().await.map_err(|error| describe(&error))?;
     }
     Ok(())
 }
 
 async fn open() -> Result<SecretService<'static>, String> {
-    SecretService::connect(EncryptionType::Dh).await.map_err(|error| told(&error))
+    SecretService::connect(EncryptionType::Dh).await.map_err(|error| describe(&error))
 }
 
 async fn find<'a>(service: &'a SecretService<'_>, attributes: &HashMap<&str, &str>) -> Result<Vec<Item<'a>>, String> {
-    let found = service.search_items(attributes.clone()).await.map_err(|error| told(&error))?;
+    let found = service.search_items(attributes.clone()).await.map_err(|error| describe(&error))?;
     for item in &found.locked {
-        item.ensure_unlocked().await.map_err(|error| told(&error))?;
+        item.ensure_unlocked().await.map_err(|error| describe(&error))?;
     }
     Ok(found.unlocked.into_iter().chain(found.locked).collect())
 }
@@ -65,7 +65,7 @@ fn attributes<'a>(application: &'a str, name: &'a str) -> HashMap<&'a str, &'a s
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the library's errors may become more")]
-fn told(error: &Error) -> String {
+fn describe(error: &Error) -> String {
     match error {
         Error::Unavailable => "there is no keyring".to_owned(),
         Error::Zbus(zbus::Error::MethodError(name, ..)) if name.as_str().ends_with(".ServiceUnknown") => {

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use zbus::{Connection, zvariant::Value};
 
 use super::bus::{self, Bus, NameWatch};
-use crate::{desktop::LauncherCount, identity};
+use crate::{app_info, desktop::LauncherCount};
 
 const PATH: &str = "/com/canonical/unity/launcherentry/1";
 const INTERFACE: &str = "com.canonical.Unity.LauncherEntry";
@@ -68,7 +68,7 @@ async fn follow(connection: &Connection, counts: &mut watch::Receiver<LauncherCo
 }
 
 async fn update(connection: &Connection, count: LauncherCount) -> zbus::Result<()> {
-    let application = format!("application://{}.desktop", identity::APP_ID);
+    let application = format!("application://{}.desktop", app_info::APP_ID);
     let arguments = (application, properties(count));
     bus::within_deadline(connection.emit_signal(None::<&str>, PATH, INTERFACE, "Update", &arguments)).await
 }

@@ -16,33 +16,33 @@ use crate::{
     platform::tray::{self, CommandQueue, Tray, TrayWords},
 };
 
-pub use crate::platform::tray::TrayRemote;
+pub(crate) use crate::platform::tray::TrayRemote;
 
-/// Width and height of the picture, the only one that `tray-icon` sends: the host scales it to its own size.
+/// Width and height of the picture, the only one that is sent: the host scales it to its own size.
 ///
 /// Chosen by screenshots of xfce4-panel and lxqt-panel with icons of 22 and 24 pixels. 48 looks as good as a picture
 /// of the right size, since it is a whole multiple of 16, 24 and 48, and stays sharp at 22. From 32 and from 24 digits
 /// blur at other sizes, and xfce4-panel does not enlarge a picture that is too small.
 pub(in crate::platform) const ICON_SIZE: u32 = 48;
 
-/// `Title` of a `StatusNotifierItem` is its accessible name, and becomes the heading of its `ToolTip`.
-pub(in crate::platform) const ICON_WORDS: TrayWords = TrayWords::Title;
+/// Hosts show the tooltip.
+pub(in crate::platform) const ICON_WORDS: TrayWords = TrayWords::Tooltip;
 
 /// By the session, on the bus.
 pub(in crate::platform) const HOST_IS_WATCHED: bool = true;
 
 /// How long the icon may take to leave.
-const GOODBYE: Duration = Duration::from_secs(2);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The receiving end of a [`TrayRemote`], for [`run`].
-pub struct TrayCommands {
+pub(crate) struct TrayCommands {
     queue: Arc<CommandQueue>,
     wakes: mpsc::Receiver<()>,
 }
 
 /// A remote and what it commands.
 #[must_use]
-pub fn channel() -> (TrayRemote, TrayCommands) {
+pub(crate) fn channel() -> (TrayRemote, TrayCommands) {
     let (wake, wakes) = mpsc::sync_channel(1);
     // One wake that is not taken yet is enough.
     let (remote, queue) = tray::channel(move || {
@@ -51,10 +51,10 @@ pub fn channel() -> (TrayRemote, TrayCommands) {
     (remote, TrayCommands { queue, wakes })
 }
 
-/// Shows the tray icon until [`TrayRemote::quit`], and returns at most two seconds after it. Call it on the main thread.
+/// Shows the tray icon until the last [`TrayRemote`] is dropped, and returns at most two seconds later. Call it on the main thread.
 ///
 /// Without a session bus or tray host it logs why, and tries again at [`TrayRemote::recreate`].
-pub fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
+pub(crate) fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
     let TrayCommands { queue, wakes } = commands;
     let (hand_over, handed_over) = mpsc::sync_channel(1);
     let (finished, wait_finished) = mpsc::channel::<()>();
@@ -62,7 +62,7 @@ pub fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
         let queue = Arc::clone(&queue);
         move || {
             let mut tray = Tray::new(events);
-            while tray.obey(&queue) && handed_over.recv().is_ok() {}
+            while tray.apply(&queue) && handed_over.recv().is_ok() {}
             drop((tray, finished));
         }
     });
@@ -74,7 +74,7 @@ pub fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
         let _ = hand_over.try_send(());
     }
     let _ = hand_over.try_send(());
-    if wait_finished.recv_timeout(GOODBYE) == Err(mpsc::RecvTimeoutError::Timeout) {
+    if wait_finished.recv_timeout(SHUTDOWN_TIMEOUT) == Err(mpsc::RecvTimeoutError::Timeout) {
         tracing::warn!("left without taking the tray icon down: the session bus does not answer");
     }
 }

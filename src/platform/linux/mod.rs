@@ -3,16 +3,18 @@
 pub(super) mod autostart;
 pub(super) mod bus;
 mod desktop_state;
-pub mod interruptions;
-pub mod keyring;
+pub(crate) mod interruptions;
+pub(crate) mod keyring;
 mod launcher;
-pub mod main_loop;
-pub mod open;
+pub(crate) mod main_loop;
+pub(crate) mod open;
 #[allow(unreachable_pub, reason = "its parts are named within it")]
 mod popups;
 pub(super) mod probe;
 mod screen_lock;
 pub mod session;
 mod tray_host;
+pub(super) mod tray_icon;
 
-pub use super::unix::{console, control_socket};
+pub(crate) use super::unix::console;
+pub use super::unix::control_socket;

@@ -1,33 +1,17 @@
-//! Opens rooms, addresses and files with the person's own programs. There is never a shell.
+//! Opens rooms, addresses and files with the user's own programs. There is never a shell. Programs that outlive our
+//! interest in them are reaped by tokio.
 
 use std::{
     env,
     ffi::{OsStr, OsString},
     io,
     process::Stdio,
-    sync::Arc,
     time::Duration,
 };
 
-use tokio::{
-    process::{Child, Command},
-    sync::{Semaphore, mpsc},
-    time::timeout,
-};
+use tokio::{process::Command, time::timeout};
 
-use crate::{
-    config::OpenWith,
-    desktop::{
-        DesktopEvent, OpenTarget,
-        links::{self, Opening},
-    },
-};
-
-/// Openings under way at a time; a program that was started and still runs does not count.
-const MAX_OPENINGS: usize = 4;
-
-/// Programs whose end is waited for at a time. Beyond that tokio reaps them.
-const MAX_CHILDREN: usize = 64;
+use crate::desktop::links::Opening;
 
 /// How long a helper may take to say which program handles `matrix:` links.
 const QUERY_DEADLINE: Duration = Duration::from_secs(3);
@@ -46,66 +30,39 @@ const SESSION_VARIABLES: [&str; 6] =
 const QUERIES: [&[&str]; 2] =
     [&["xdg-mime", "query", "default", "x-scheme-handler/matrix"], &["gio", "mime", "x-scheme-handler/matrix"]];
 
-/// Opens things in the background.
+/// Starts the user's programs.
 #[derive(Debug, Clone)]
-pub struct Opener {
-    openings: Arc<Semaphore>,
-    children: Arc<Semaphore>,
-    events: mpsc::UnboundedSender<DesktopEvent>,
+pub(in crate::platform) struct Launcher {
     environment: Vec<(&'static str, OsString)>,
     /// A service manager has started us: what we start must neither live in our unit, which ends it when we end, nor
     /// under the unit's limits.
     in_unit: bool,
 }
 
-impl Opener {
-    /// Failures are reported as [`DesktopEvent::NotOpened`].
-    #[must_use]
-    pub fn new(events: mpsc::UnboundedSender<DesktopEvent>) -> Self {
-        let semaphore = |permits| Arc::new(Semaphore::new(permits));
-        let (openings, children) = (semaphore(MAX_OPENINGS), semaphore(MAX_CHILDREN));
-        Self { openings, children, events, environment: Vec::new(), in_unit: is_in_unit() }
+impl Launcher {
+    pub(in crate::platform) fn new() -> Self {
+        Self { environment: Vec::new(), in_unit: is_in_unit() }
     }
 
-    /// Opens a target, with the activation token of the click that asked for it. Returns at once.
-    pub fn open(&self, target: &OpenTarget, with: &OpenWith, activation_token: Option<String>) {
-        let opening = match links::opening(target, with) {
-            Ok(opening) => opening,
-            Err(reason) => return self.not_opened(reason),
-        };
-        let Ok(permit) = Arc::clone(&self.openings).try_acquire_owned() else {
-            return self.not_opened("too much is being opened already: wait a moment, then try again".into());
-        };
-        let mut opener = self.clone();
-        opener.environment.extend(activation_token.into_iter().filter(|token| !token.contains('\0')).flat_map(
-            |token| [("XDG_ACTIVATION_TOKEN", OsString::from(&token)), ("DESKTOP_STARTUP_ID", OsString::from(token))],
-        ));
-        tokio::spawn(async move {
-            if let Err(reason) = opener.carry_out(opening).await {
-                opener.not_opened(reason);
-            }
-            drop(permit);
-        });
-    }
-
-    fn not_opened(&self, reason: String) {
-        tracing::warn!("not opened: {reason}");
-        let _ = self.events.send(DesktopEvent::NotOpened(reason));
-    }
-
-    async fn carry_out(&self, opening: Opening) -> Result<(), String> {
+    /// Opens this, with the activation token of the click that asked for it.
+    pub(in crate::platform) async fn open(&self, opening: Opening, token: Option<String>) -> Result<(), String> {
+        let mut launcher = self.clone();
+        for token in token.into_iter().filter(|token| !token.contains('\0')) {
+            let names = ["XDG_ACTIVATION_TOKEN", "DESKTOP_STARTUP_ID"];
+            launcher.environment.extend(names.map(|name| (name, OsString::from(&token))));
+        }
         match opening {
             Opening::Matrix { link, web } => {
-                let address = if self.handles_matrix_links().await { link } else { web };
-                self.launch(address.into()).await
+                let address = if launcher.handles_matrix_links().await { link } else { web };
+                launcher.launch(address.into()).await
             }
-            Opening::Address(address) => self.launch(address.into()).await,
-            Opening::File(path) => self.launch(path.into()).await,
-            Opening::Command(program, arguments) => self.start(&program, &arguments).await,
+            Opening::Address(address) => launcher.launch(address.into()).await,
+            Opening::File(path) => launcher.launch(path.into()).await,
+            Opening::Command(program, arguments) => launcher.start(&program, &arguments).await,
         }
     }
 
-    /// Starts the person's own program; what becomes of it is no matter of ours.
+    /// Starts the user's own program; what becomes of it is no matter of ours.
     async fn start(&self, program: &str, arguments: &[String]) -> Result<(), String> {
         let cannot_start = |why: String| format!("popup.open: cannot start \"{program}\": {why}");
         let mut command = self.command(program, &[]);
@@ -115,7 +72,6 @@ impl Opener {
         {
             return if status.success() { Ok(()) } else { Err(cannot_start("is it installed?".to_owned())) };
         }
-        self.reap(child);
         Ok(())
     }
 
@@ -141,7 +97,7 @@ impl Opener {
 
     /// Has the desktop open an address or a path. Where no unit can be made for it (the session's bus need not be that
     /// of the user manager), our own has to do.
-    pub(super) async fn launch(&self, what: OsString) -> Result<(), String> {
+    async fn launch(&self, what: OsString) -> Result<(), String> {
         match self.launch_by_any(&what).await {
             Err(_) if self.in_unit => self.directly().launch_by_any(&what).await,
             launched => launched,
@@ -164,10 +120,7 @@ impl Opener {
                 Ok(Ok(status)) if status.success() => return Ok(()),
                 Ok(Ok(status)) => failure = format!("{program} could not open it ({status}): set popup.open"),
                 Ok(Err(error)) => failure = format!("{program}: {error}"),
-                Err(_) => {
-                    self.reap(child);
-                    return Ok(());
-                }
+                Err(_) => return Ok(()),
             }
         }
         Err(failure)
@@ -192,17 +145,6 @@ impl Opener {
         command.args(session.chain(own).map(|name| format!("--setenv={name}"))).args(["--", program]);
         command
     }
-
-    fn reap(&self, mut child: Child) {
-        if let Ok(permit) = Arc::clone(&self.children).try_acquire_owned() {
-            tokio::spawn(async move {
-                if let Err(error) = child.wait().await {
-                    tracing::debug!("waiting for a program: {error}");
-                }
-                drop(permit);
-            });
-        }
-    }
 }
 
 /// systemd says which process it has started: us, or one that we descend from.
@@ -215,10 +157,10 @@ fn names_a_program(output: &[u8]) -> bool {
     String::from_utf8_lossy(output).split_whitespace().any(|word| word.ends_with(".desktop"))
 }
 
-/// Whether a browser that opens now is in front of the person who started this: there is a graphical session, and it is
+/// Whether a browser that opens now is in front of the user who started this: there is a graphical session, and it is
 /// not at the other end of an SSH connection.
 #[must_use]
-pub fn browser_available() -> bool {
+pub(crate) fn browser_available() -> bool {
     let has = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     (has("WAYLAND_DISPLAY") || has("DISPLAY")) && !has("SSH_CONNECTION") && !has("SSH_TTY")
 }
@@ -227,9 +169,8 @@ pub fn browser_available() -> bool {
 ///
 /// # Errors
 /// A sentence when the desktop says that it cannot.
-pub async fn open_in_browser(address: &str) -> Result<(), String> {
-    let (events, _) = mpsc::unbounded_channel();
-    Opener::new(events).launch(address.into()).await
+pub(crate) async fn open_in_browser(address: &str) -> Result<(), String> {
+    Launcher::new().launch(address.into()).await
 }
 
 #[cfg(test)]
@@ -237,8 +178,14 @@ mod tests {
     use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
     use tempfile::TempDir;
+    use tokio::sync::mpsc;
 
     use super::*;
+    use crate::{
+        config::OpenWith,
+        desktop::{DesktopEvent, OpenTarget},
+        platform::opener::{MAX_OPENINGS, Opener},
+    };
 
     /// Programs that write down how they were called, in a directory that is all of `PATH`.
     struct Programs {
@@ -249,6 +196,10 @@ mod tests {
 
     impl Programs {
         fn new(programs: &[(&str, &str)]) -> Self {
+            Self::started(programs, false)
+        }
+
+        fn started(programs: &[(&str, &str)], in_unit: bool) -> Self {
             let directory = tempfile::tempdir().expect("a directory");
             for (name, script) in programs {
                 let path = directory.path().join(name);
@@ -256,10 +207,9 @@ mod tests {
                 fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("made executable");
             }
             let (sender, events) = mpsc::unbounded_channel();
-            let mut opener = Opener::new(sender);
             let record = directory.path().join("record");
-            opener.environment = vec![("PATH", directory.path().into()), ("RECORD", record.into())];
-            opener.in_unit = false;
+            let environment = vec![("PATH", directory.path().into()), ("RECORD", record.into())];
+            let opener = Opener::new(Launcher { environment, in_unit }, sender);
             Self { directory, opener, events }
         }
 
@@ -291,7 +241,7 @@ PATH=/usr/bin:/bin mv "$RECORD.new" "$RECORD""#;
     }
 
     #[tokio::test]
-    async fn a_matrix_link_goes_to_its_handler_with_the_token_of_the_click() {
+    async fn a_matrix_link_goes_to_its_handler_with_the_token() {
         let programs = Programs::new(&[("xdg-mime", "echo client.desktop"), ("xdg-open", RECORD)]);
         programs.opener.open(&room(), &OpenWith::Matrix, Some("token".into()));
         assert_eq!(programs.record().await, "xdg-open matrix:roomid/r:x?via=x\ntoken token\n");
@@ -326,8 +276,7 @@ PATH=/usr/bin:/bin mv "$RECORD.new" "$RECORD""#;
 
     #[tokio::test]
     async fn what_a_unit_opens_runs_in_a_unit_of_its_own() {
-        let mut programs = Programs::new(&[("systemd-run", RECORD), ("xdg-mime", "echo client.desktop")]);
-        programs.opener.in_unit = true;
+        let programs = Programs::started(&[("systemd-run", RECORD), ("xdg-mime", "echo client.desktop")], true);
         programs.opener.open(&room(), &OpenWith::Matrix, Some("secret".into()));
         let record = programs.record().await;
         assert!(record.starts_with("systemd-run --user --quiet --collect --slice=app.slice --wait "), "{record}");
@@ -336,8 +285,7 @@ PATH=/usr/bin:/bin mv "$RECORD.new" "$RECORD""#;
 
     #[tokio::test]
     async fn what_no_unit_can_be_made_for_is_opened_within_our_own() {
-        let mut programs = Programs::new(&[("systemd-run", "exit 1"), ("xdg-open", RECORD)]);
-        programs.opener.in_unit = true;
+        let mut programs = Programs::started(&[("systemd-run", "exit 1"), ("xdg-open", RECORD)], true);
         programs.opener.open(&OpenTarget::File("/etc/hosts".into()), &OpenWith::Matrix, None);
         assert_eq!(programs.record().await, "xdg-open /etc/hosts\n \n");
         programs.opener.open(&room(), &OpenWith::Command(vec!["client".into()]), None);

@@ -1,7 +1,7 @@
 //! What is on the session bus, asked once. Services are called by the unique name of their owner, so that none is
 //! started.
 
-use std::{env, fs, future::Future, time::Duration};
+use std::{future::Future, time::Duration};
 
 use tokio::time::timeout;
 use zbus::{Connection, zvariant::OwnedObjectPath};
@@ -10,16 +10,19 @@ use super::{
     bus::{self, BusAddress},
     popups, screen_lock, tray_host,
 };
-use crate::platform::probe::{Seen, Surroundings};
+use crate::{
+    desktop::ServiceState,
+    platform::probe::{Seen, Surroundings},
+};
 
 /// How long a service may take over all that it is asked.
-const PATIENCE: Duration = Duration::from_millis(2500);
+const SERVICE_TIMEOUT: Duration = Duration::from_millis(2500);
 
 const SECRETS: &str = "org.freedesktop.secrets";
 const SECRETS_PATH: &str = "/org/freedesktop/secrets";
 
 /// Looks at all parts, side by side, in some six seconds at most.
-pub async fn surroundings() -> Surroundings {
+pub(crate) async fn surroundings() -> Surroundings {
     let (session, system) = tokio::join!(connect(BusAddress::session()), connect(BusAddress::system()));
     let system = system.ok();
     let connection = match session {
@@ -46,21 +49,13 @@ pub async fn surroundings() -> Surroundings {
     Surroundings { session_bus: Seen::Present(String::new()), popups, capabilities, tray, screen_lock, keyring }
 }
 
-/// Whether ALSA has anything to play on.
-#[must_use]
-pub fn has_sound_card() -> bool {
-    let is_output = |name: &str| name.starts_with("pcm") && name.ends_with('p');
-    let devices = fs::read_dir("/dev/snd").into_iter().flatten().flatten();
-    devices.into_iter().any(|device| device.file_name().to_str().is_some_and(is_output))
-}
-
 async fn connect(address: Result<BusAddress, String>) -> Result<Connection, String> {
     address?.connect().await
 }
 
 /// What a part says within its time. Whoever says no answers, too.
 async fn in_time(part: impl Future<Output = zbus::Result<Seen>>) -> Seen {
-    match timeout(PATIENCE, part).await {
+    match timeout(SERVICE_TIMEOUT, part).await {
         Ok(Ok(seen)) => seen,
         Ok(Err(zbus::Error::MethodError(name, reason, _))) => Seen::Absent(reason.unwrap_or_else(|| name.to_string())),
         Ok(Err(_)) | Err(_) => Seen::Silent,
@@ -69,12 +64,7 @@ async fn in_time(part: impl Future<Output = zbus::Result<Seen>>) -> Seen {
 
 async fn notifications(connection: &Connection, capabilities: &mut Vec<String>) -> zbus::Result<Seen> {
     let Some(owner) = bus::owner_of(connection, popups::NAME).await? else {
-        let starts = is_activatable(connection, popups::NAME).await?;
-        return Ok(if starts {
-            Seen::Present("the notification service starts when it is needed".to_owned())
-        } else {
-            Seen::Absent("there is no notification service".to_owned())
-        });
+        return without_owner(connection, popups::NAME, "notification service").await;
     };
     let service = (owner.as_str(), popups::PATH, popups::NAME);
     let reply = bus::ask(connection, service, "GetServerInformation", &()).await?;
@@ -84,21 +74,15 @@ async fn notifications(connection: &Connection, capabilities: &mut Vec<String>) 
 }
 
 async fn tray(connection: &Connection) -> zbus::Result<Seen> {
-    let Some(owner) = bus::owner_of(connection, tray_host::NAME).await? else {
-        let desktop = env::var("XDG_CURRENT_DESKTOP").unwrap_or_default();
-        return Ok(Seen::Absent(tray_host::advice(&desktop).to_owned()));
-    };
-    let watcher = (owner.as_str(), tray_host::PATH, tray_host::NAME);
-    match bus::property::<bool>(connection, watcher, "IsStatusNotifierHostRegistered").await {
-        Ok(false) => Ok(Seen::Absent(tray_host::NO_PANEL.to_owned())),
-        // A watcher that cannot say so is believed to have a panel.
-        Ok(true) | Err(zbus::Error::MethodError(..)) => Ok(Seen::Present("a panel shows tray icons".to_owned())),
-        Err(error) => Err(error),
-    }
+    let owner = bus::owner_of(connection, tray_host::NAME).await?;
+    Ok(match tray_host::state(connection, owner.as_deref()).await {
+        ServiceState { available: true, .. } => Seen::Present("a panel shows tray icons".to_owned()),
+        ServiceState { available: false, reason } => Seen::Absent(reason.unwrap_or_default()),
+    })
 }
 
 async fn lock(session: Option<&Connection>, system: Option<&Connection>) -> zbus::Result<Seen> {
-    Ok(match screen_lock::ask_once(session, system).await {
+    Ok(match screen_lock::ask(session, system).await {
         Some(true) => Seen::Present("the screen is locked".to_owned()),
         Some(false) => Seen::Present("the screen is not locked".to_owned()),
         None => Seen::Absent("nobody can say whether the screen is locked".to_owned()),
@@ -107,12 +91,7 @@ async fn lock(session: Option<&Connection>, system: Option<&Connection>) -> zbus
 
 async fn keyring(connection: &Connection) -> zbus::Result<Seen> {
     let Some(owner) = bus::owner_of(connection, SECRETS).await? else {
-        let starts = is_activatable(connection, SECRETS).await?;
-        return Ok(if starts {
-            Seen::Present("the keyring starts when it is needed".to_owned())
-        } else {
-            Seen::Absent("there is no keyring (Secret Service)".to_owned())
-        });
+        return without_owner(connection, SECRETS, "keyring (Secret Service)").await;
     };
     let service = (owner.as_str(), SECRETS_PATH, "org.freedesktop.Secret.Service");
     let reply = bus::ask(connection, service, "ReadAlias", &"default").await?;
@@ -125,7 +104,11 @@ async fn keyring(connection: &Connection) -> zbus::Result<Seen> {
     Ok(if locked { Seen::Absent("the keyring is locked".to_owned()) } else { Seen::Present("unlocked".to_owned()) })
 }
 
-async fn is_activatable(connection: &Connection, name: &str) -> zbus::Result<bool> {
-    let reply = bus::ask(connection, bus::DAEMON, "ListActivatableNames", &()).await?;
-    Ok(reply.body().deserialize::<Vec<String>>()?.iter().any(|other| other == name))
+/// A service that does not run may be one that the bus starts.
+async fn without_owner(connection: &Connection, name: &str, what: &str) -> zbus::Result<Seen> {
+    Ok(if bus::is_activatable(connection, name).await? {
+        Seen::Present(format!("the {what} starts when it is needed"))
+    } else {
+        Seen::Absent(format!("there is no {what}"))
+    })
 }

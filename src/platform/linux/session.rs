@@ -1,6 +1,6 @@
 //! The desktop session: all that shares the connection to the session bus, and the system bus beside it.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -11,13 +11,14 @@ use tokio::{
 use super::{
     bus::{Bus, BusAddress, BusState},
     desktop_state, launcher,
-    open::Opener,
+    open::Launcher,
     popups::Popups,
     screen_lock, tray_host,
 };
 use crate::{
     config::OpenWith,
     desktop::{DesktopEvent, LauncherCount, OpenTarget, PopupCall},
+    platform::opener::Opener,
 };
 
 /// How long the last words to docks may take.
@@ -73,12 +74,20 @@ impl Session {
         if tray {
             watchers.spawn(tray_host::watch(session.clone(), events.clone()));
         }
-        watchers.spawn(screen_lock::watch(session.clone(), system.clone(), lock_wanted, events.clone()));
+        watchers.spawn({
+            let (session, system, events) = (session.clone(), system.clone(), events.clone());
+            while_wanted(lock_wanted, move || screen_lock::watch(session.clone(), system.clone(), events.clone()))
+        });
         watchers.spawn(desktop_state::watch_sleep(system, events.clone()));
-        watchers.spawn(desktop_state::watch_color_scheme(session.clone(), color_scheme_wanted, events.clone()));
+        watchers.spawn({
+            let (session, events) = (session.clone(), events.clone());
+            while_wanted(color_scheme_wanted, move || {
+                desktop_state::watch_color_scheme(session.clone(), events.clone())
+            })
+        });
         Self {
             popups: Popups::start(session.clone(), icon, events.clone()),
-            opener: Opener::new(events.clone()),
+            opener: Opener::new(Launcher::new(), events.clone()),
             count,
             launcher: tokio::spawn(launcher::tell(session, counts)),
             watch_lock,
@@ -122,6 +131,18 @@ impl Session {
     }
 }
 
+/// Runs a part for as long as it is wanted. Returns when nobody can want it any more.
+async fn while_wanted<Part: Future<Output = ()>>(mut wanted: watch::Receiver<bool>, part: impl Fn() -> Part) {
+    while wanted.wait_for(|wanted| *wanted).await.is_ok() {
+        tokio::select! {
+            () = part() => {}
+            unwanted = wanted.wait_for(|wanted| !wanted) => if unwanted.is_err() {
+                return;
+            },
+        }
+    }
+}
+
 /// Reports that the session bus is there after it was not: who talks to it by a connection of its own must begin anew.
 async fn tell_of_returns(mut bus: Bus, events: mpsc::UnboundedSender<DesktopEvent>) {
     let mut was_absent = false;
@@ -140,5 +161,36 @@ async fn tell_of_returns(mut bus: Bus, events: mpsc::UnboundedSender<DesktopEven
                 was_absent = true;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_part_runs_while_it_is_wanted() {
+        let (want, wanted) = watch::channel(false);
+        let running = Arc::new(());
+        let run = Arc::clone(&running);
+        let part = tokio::spawn(while_wanted(wanted, move || {
+            let run = Arc::clone(&run);
+            async move {
+                std::future::pending::<()>().await;
+                drop(run);
+            }
+        }));
+        for is_wanted in [true, false, true] {
+            want.send_replace(is_wanted);
+            let expected = if is_wanted { 3 } else { 2 };
+            while Arc::strong_count(&running) != expected {
+                tokio::task::yield_now().await;
+            }
+        }
+        // Nobody can want it any more.
+        drop(want);
+        timeout(Duration::from_secs(2), part).await.unwrap().unwrap();
     }
 }

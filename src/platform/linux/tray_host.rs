@@ -10,23 +10,22 @@ use super::bus::{self, Bus, BusState, NameWatch};
 use crate::desktop::{DesktopEvent, ServiceState};
 
 pub(super) const NAME: &str = "org.kde.StatusNotifierWatcher";
-pub(super) const PATH: &str = "/StatusNotifierWatcher";
+const PATH: &str = "/StatusNotifierWatcher";
 
 /// What to do where there is a watcher, but no panel.
-pub(super) const NO_PANEL: &str =
-    "no panel shows tray icons: add a tray (\"status tray\", \"system tray\") to the panel";
+const NO_PANEL: &str = "no panel shows tray icons: add a tray (\"status tray\", \"system tray\") to the panel";
 
-/// Reports [`DesktopEvent::TrayHost`], now and whenever that changes. Never returns.
+/// Reports [`DesktopEvent::TrayHost`], now and whenever that may have changed. Never returns.
 pub(super) async fn watch(mut bus: Bus, events: mpsc::UnboundedSender<DesktopEvent>) {
-    let mut reporter = Reporter { events, last: None };
+    let report = |state| _ = events.send(DesktopEvent::TrayHost(state));
     loop {
         match bus.state() {
             BusState::Connecting => {}
-            BusState::Absent(reason) => reporter.report(unavailable(&format!("there is no session bus ({reason})"))),
+            BusState::Absent(reason) => report(unavailable(&format!("there is no session bus ({reason})"))),
             BusState::Present(connection) => {
                 tokio::select! {
                     () = connection.closed() => {}
-                    result = follow(&connection, &mut reporter) => if let Err(error) = result {
+                    result = follow(&connection, report) => if let Err(error) = result {
                         tracing::debug!("tray host: {error}");
                         connection.closed().await;
                     },
@@ -37,27 +36,13 @@ pub(super) async fn watch(mut bus: Bus, events: mpsc::UnboundedSender<DesktopEve
     }
 }
 
-struct Reporter {
-    events: mpsc::UnboundedSender<DesktopEvent>,
-    last: Option<ServiceState>,
-}
-
-impl Reporter {
-    fn report(&mut self, state: ServiceState) {
-        if self.last.as_ref() != Some(&state) {
-            self.last = Some(state.clone());
-            let _ = self.events.send(DesktopEvent::TrayHost(state));
-        }
-    }
-}
-
-async fn follow(connection: &Connection, reporter: &mut Reporter) -> zbus::Result<()> {
+async fn follow(connection: &Connection, report: impl Fn(ServiceState)) -> zbus::Result<()> {
     let mut name = NameWatch::start(connection, NAME).await?;
     let mut owner = name.owner.clone();
     let rule = MatchRule::builder().msg_type(Type::Signal).interface(NAME)?.path(PATH)?.build();
     let mut signals = bus::signals(connection, rule).await?;
     loop {
-        reporter.report(state(connection, owner.as_deref()).await);
+        report(state(connection, owner.as_deref()).await);
         tokio::select! {
             biased;
             new = name.next() => owner = new,
@@ -78,7 +63,8 @@ async fn panels_changed(signals: &mut MessageStream) {
     std::future::pending::<()>().await;
 }
 
-async fn state(connection: &Connection, owner: Option<&str>) -> ServiceState {
+/// Whether the watcher, if there is one, has a panel.
+pub(super) async fn state(connection: &Connection, owner: Option<&str>) -> ServiceState {
     let Some(owner) = owner else {
         let desktop = env::var("XDG_CURRENT_DESKTOP").unwrap_or_default();
         return unavailable(advice(&desktop));
@@ -93,7 +79,7 @@ fn unavailable(reason: &str) -> ServiceState {
 }
 
 /// What to do where nothing shows tray icons. `desktop` is `XDG_CURRENT_DESKTOP`: names separated by colons.
-pub(super) fn advice(desktop: &str) -> &'static str {
+fn advice(desktop: &str) -> &'static str {
     if desktop.split(':').any(|name| name.eq_ignore_ascii_case("GNOME")) {
         "GNOME shows no tray icons by itself: install its AppIndicator extension (package \
          gnome-shell-extension-appindicator), log in again and turn it on in GNOME's Extensions; popups and sounds work \

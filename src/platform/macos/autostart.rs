@@ -8,25 +8,25 @@ use std::{
 use directories::BaseDirs;
 
 use crate::{
-    identity,
+    app_info,
     platform::{
         autostart::Autostart,
         portable::launch_agent::{self, property_list},
     },
 };
 
-/// Whether it starts with the desktop now. What the person has switched off in the settings cannot be seen.
+/// Whether it starts with the desktop now. What the user has switched off in the settings cannot be seen.
 ///
 /// # Errors
 /// When the agent cannot be read.
-pub fn status() -> io::Result<Autostart> {
+pub(crate) fn status() -> io::Result<Autostart> {
     let agent = agent()?;
     let list = match fs::read_to_string(&agent) {
         Ok(list) => list,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(Autostart { on: false, by: String::new(), problem: None });
         }
-        Err(error) => return Err(told(&agent, "read", &error)),
+        Err(error) => return Err(with_context(&agent, "read", &error)),
     };
     let problem = match launch_agent::program(&list) {
         Some(program) if Path::new(&program).is_file() => None,
@@ -42,7 +42,7 @@ pub fn status() -> io::Result<Autostart> {
 ///
 /// # Errors
 /// When the agent cannot be written.
-pub fn turn_on(program: &Path) -> io::Result<Autostart> {
+pub(crate) fn turn_on(program: &Path) -> io::Result<Autostart> {
     let agent = agent()?;
     let program = program.to_str().ok_or_else(|| {
         let words = format!("{}: macOS can start only a program whose path is Unicode", program.display());
@@ -50,8 +50,8 @@ pub fn turn_on(program: &Path) -> io::Result<Autostart> {
     })?;
     let written = agent.parent().map_or(Ok(()), fs::create_dir_all);
     written
-        .and_then(|()| fs::write(&agent, property_list(identity::APP_ID, program)))
-        .map_err(|error| told(&agent, "written", &error))?;
+        .and_then(|()| fs::write(&agent, property_list(app_info::APP_ID, program)))
+        .map_err(|error| with_context(&agent, "written", &error))?;
     status()
 }
 
@@ -59,19 +59,19 @@ pub fn turn_on(program: &Path) -> io::Result<Autostart> {
 ///
 /// # Errors
 /// When the agent cannot be removed.
-pub fn turn_off() -> io::Result<Autostart> {
+pub(crate) fn turn_off() -> io::Result<Autostart> {
     let agent = agent()?;
     match fs::remove_file(&agent) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(told(&agent, "removed", &error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(with_context(&agent, "removed", &error)),
         Ok(()) | Err(_) => status(),
     }
 }
 
 fn agent() -> io::Result<PathBuf> {
     let home = BaseDirs::new().ok_or_else(|| io::Error::other("there is no home directory: set HOME to one"))?;
-    Ok(home.home_dir().join("Library/LaunchAgents").join(format!("{}.plist", identity::APP_ID)))
+    Ok(home.home_dir().join("Library/LaunchAgents").join(format!("{}.plist", app_info::APP_ID)))
 }
 
-fn told(agent: &Path, done: &str, error: &io::Error) -> io::Error {
+fn with_context(agent: &Path, done: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{} cannot be {done}: {error}", agent.display()))
 }

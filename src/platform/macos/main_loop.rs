@@ -22,7 +22,7 @@ use crate::{
     platform::tray::{self, CommandQueue, Tray, TrayWords},
 };
 
-pub use crate::platform::tray::TrayRemote;
+pub(crate) use crate::platform::tray::TrayRemote;
 
 /// Width and height of the picture, which is shown 22 points high: two pixels each on most displays.
 pub(in crate::platform) const ICON_SIZE: u32 = 44;
@@ -34,7 +34,7 @@ pub(in crate::platform) const ICON_WORDS: TrayWords = TrayWords::Count;
 pub(in crate::platform) const HOST_IS_WATCHED: bool = false;
 
 /// The receiving end of a [`TrayRemote`], for [`run`].
-pub struct TrayCommands(Arc<CommandQueue>);
+pub(crate) struct TrayCommands(Arc<CommandQueue>);
 
 thread_local! {
     /// On the main thread, while [`run`] runs.
@@ -46,7 +46,7 @@ thread_local! {
 
 /// A remote and what it commands.
 #[must_use]
-pub fn channel() -> (TrayRemote, TrayCommands) {
+pub(crate) fn channel() -> (TrayRemote, TrayCommands) {
     let waiting = Arc::new(AtomicBool::new(false));
     let wake = move || {
         // One look into the queue is enough for all commands.
@@ -54,7 +54,7 @@ pub fn channel() -> (TrayRemote, TrayCommands) {
             let waiting = Arc::clone(&waiting);
             DispatchQueue::main().exec_async(move || {
                 waiting.store(false, Ordering::Release);
-                obey();
+                apply();
             });
         }
     };
@@ -62,9 +62,9 @@ pub fn channel() -> (TrayRemote, TrayCommands) {
     (remote, TrayCommands(queue))
 }
 
-/// Shows the tray icon until [`TrayRemote::quit`]. Call it on the main thread. Without an icon it logs why, and tries
+/// Shows the tray icon until the last [`TrayRemote`] is dropped. Call it on the main thread. Without an icon it logs why, and tries
 /// again with the next view.
-pub fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
+pub(crate) fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
     let Some(main) = MainThreadMarker::new() else {
         return tracing::error!("no tray icon: the event loop was not started on the main thread");
     };
@@ -82,10 +82,10 @@ pub fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
 }
 
 /// On the main thread, within its loop.
-fn obey() {
+fn apply() {
     TRAY.with_borrow_mut(|tray| {
         if let Some((tray, queue)) = tray
-            && !tray.obey(queue)
+            && !tray.apply(queue)
             && let Some(main) = MainThreadMarker::new()
         {
             let application = NSApplication::sharedApplication(main);
@@ -97,7 +97,7 @@ fn obey() {
     });
 }
 
-/// Hears that macOS wants the application to end: the person signs out, or asks it to quit.
+/// Hears that macOS wants the application to end: the user signs out, or asks it to quit.
 struct Ending(UnboundedSender<DesktopEvent>);
 
 define_class!(

@@ -2,11 +2,13 @@
 
 pub(super) mod autostart;
 pub(super) mod launch;
-pub mod main_loop;
+pub(crate) mod main_loop;
 pub(super) mod system_events;
 pub(super) mod toasts;
 
-pub use super::{
-    portable::{interruptions, keyring, open, session},
-    unix::{console, control_socket},
+pub(super) use super::portable::tray_icon;
+pub use super::{portable::session, unix::control_socket};
+pub(crate) use super::{
+    portable::{interruptions, keyring, open},
+    unix::console,
 };

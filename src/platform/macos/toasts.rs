@@ -1,65 +1,201 @@
-//! Popups on macOS: the notification center.
+//! Popups on macOS: the notification center. It knows applications by their bundles, and shows popups of no other.
 //!
-//! It knows applications by their bundles. From one, popups are replaced, withdrawn and clicked; a bare program has to
-//! borrow the older way of the `notify-rust` crate, which only shows them.
+//! Each call has an autorelease pool of its own: the thread of popups lives as long as the program, and has none.
 
-mod center;
+use std::{sync::mpsc, time::Duration};
 
-use notify_rust::Notification;
-use objc2::rc::autoreleasepool;
-use objc2_foundation::NSBundle;
+use block2::{DynBlock, RcBlock};
+use objc2::{
+    AnyThread, DefinedClass, define_class, msg_send,
+    rc::{Retained, autoreleasepool},
+    runtime::{Bool, ProtocolObject},
+};
+use objc2_foundation::{NSArray, NSBundle, NSError, NSObject, NSObjectProtocol, NSSet, NSString};
+use objc2_user_notifications::{
+    UNAuthorizationOptions, UNMutableNotificationContent, UNNotification, UNNotificationAction,
+    UNNotificationActionOptions, UNNotificationCategory, UNNotificationCategoryOptions,
+    UNNotificationDefaultActionIdentifier, UNNotificationDismissActionIdentifier, UNNotificationPresentationOptions,
+    UNNotificationRequest, UNNotificationResponse, UNUserNotificationCenter, UNUserNotificationCenterDelegate,
+};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::{desktop::DesktopEvent, identity, platform::portable::popups::Presenter, present::popup::Popup};
-use center::Center;
+use crate::{
+    desktop::{CloseReason, DesktopEvent, PopupEvent},
+    platform::portable::popups::Presenter,
+    present::popup::{Action, Popup},
+};
+
+/// How long the center may take to take a popup.
+const ACCEPT_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Shows popups.
-pub(in crate::platform) enum Toasts {
-    /// From a bundle.
-    Center(Center),
-    /// From a bare program.
-    Bare,
+pub(in crate::platform) struct Toasts {
+    center: Retained<UNUserNotificationCenter>,
+    /// The center itself holds it only weakly.
+    _listener: Retained<Listener>,
+    /// Each set of buttons that was needed, by its name.
+    categories: Vec<(String, Retained<UNNotificationCategory>)>,
 }
 
 impl Toasts {
-    /// Tells the notification center who we are. The icon is the application's.
+    /// Asks the user for permission, if macOS has not yet, and does not wait for the answer. The icon is that of the
+    /// application.
     ///
     /// # Errors
-    /// When macOS does not know us as an application.
+    /// When the program was not started from its bundle.
     pub(in crate::platform) fn new(_icon: &str, events: UnboundedSender<DesktopEvent>) -> Result<Self, String> {
         // Without a bundle, asking for the center ends the program.
-        if NSBundle::mainBundle().bundleIdentifier().is_some() {
-            return Ok(Self::Center(Center::new(events)));
+        if NSBundle::mainBundle().bundleIdentifier().is_none() {
+            return Err("macOS shows popups only of applications: start Pushbell from Pushbell.app".to_owned());
         }
-        notify_rust::set_application(identity::APP_ID).map(|()| Self::Bare).map_err(|error| {
-            format!(
-                "macOS shows popups only of applications that it knows, and knows no {}: \
-                 start Pushbell from its application bundle ({error})",
-                identity::APP_ID
-            )
+        let center = UNUserNotificationCenter::currentNotificationCenter();
+        let listener = Listener::new(events);
+        center.setDelegate(Some(ProtocolObject::from_ref(&*listener)));
+        let answered = RcBlock::new(|granted: Bool, error: *mut NSError| {
+            if !granted.as_bool() {
+                tracing::warn!("macOS may not show popups: {}", words(error));
+            }
+        });
+        center.requestAuthorizationWithOptions_completionHandler(UNAuthorizationOptions::Alert, &answered);
+        Ok(Self { center, _listener: listener, categories: Vec::new() })
+    }
+
+    /// Shows a popup in place of the one with the same id.
+    ///
+    /// # Errors
+    /// Why macOS did not take it.
+    fn show(&mut self, id: u32, popup: &Popup) -> Result<(), String> {
+        let content = UNMutableNotificationContent::new();
+        content.setTitle(&NSString::from_str(&popup.title));
+        content.setBody(&NSString::from_str(&popup.text));
+        content.setCategoryIdentifier(&NSString::from_str(&self.category(popup)));
+        let request = UNNotificationRequest::requestWithIdentifier_content_trigger(&identifier(id), &content, None);
+        let (answer, answered) = mpsc::channel();
+        let taken = RcBlock::new(move |error: *mut NSError| {
+            let _ = answer.send(if error.is_null() { Ok(()) } else { Err(words(error)) });
+        });
+        self.center.addNotificationRequest_withCompletionHandler(&request, Some(&taken));
+        let outcome =
+            answered.recv_timeout(ACCEPT_TIMEOUT).map_err(|_| "macOS does not say whether it took the popup")?;
+        outcome.map_err(|reason| {
+            format!("macOS did not take the popup: {reason}; allow them in System Settings, under Notifications")
         })
+    }
+
+    /// The name of this popup's set of buttons. There are a handful of sets.
+    fn category(&mut self, popup: &Popup) -> String {
+        let buttons = || popup.actions.iter().filter(|action| **action != Action::Open);
+        let name = buttons().map(|action| format!("{}={}", action.id(), action.label())).collect::<Vec<_>>().join(",");
+        if self.categories.iter().any(|(known, _)| *known == name) {
+            return name;
+        }
+        let actions: Vec<_> = buttons()
+            .map(|action| {
+                UNNotificationAction::actionWithIdentifier_title_options(
+                    &NSString::from_str(action.id()),
+                    &NSString::from_str(action.label()),
+                    UNNotificationActionOptions::empty(),
+                )
+            })
+            .collect();
+        let category = UNNotificationCategory::categoryWithIdentifier_actions_intentIdentifiers_options(
+            &NSString::from_str(&name),
+            &NSArray::from_retained_slice(&actions),
+            &NSArray::new(),
+            // Or else nobody is told of a popup that is dismissed.
+            UNNotificationCategoryOptions::CustomDismissAction,
+        );
+        self.categories.push((name.clone(), category));
+        let all: Vec<_> = self.categories.iter().map(|(_, category)| category.clone()).collect();
+        self.center.setNotificationCategories(&NSSet::from_retained_slice(&all));
+        name
     }
 }
 
-/// Each call has a pool of its own: what macOS's own code releases later is released with the pool, and the thread of
-/// popups, which lives as long as the program, has no other.
 impl Presenter for Toasts {
     fn present(&mut self, id: u32, popup: &Popup) -> Result<(), String> {
-        autoreleasepool(|_| match self {
-            Self::Center(center) => center.show(id, popup),
-            Self::Bare => {
-                let mut toast = Notification::new();
-                toast.summary(&popup.title).body(&popup.text);
-                // It is sent when the handle is dropped.
-                toast.show().map(drop).map_err(|error| format!("macOS did not take the popup: {error}"))
-            }
-        })
+        autoreleasepool(|_| self.show(id, popup))
     }
 
     fn close(&mut self, id: u32) {
-        autoreleasepool(|_| match self {
-            Self::Center(center) => center.close(id),
-            Self::Bare => {}
+        autoreleasepool(|_| {
+            let tags = NSArray::from_retained_slice(&[identifier(id)]);
+            self.center.removeDeliveredNotificationsWithIdentifiers(&tags);
         });
     }
+}
+
+/// By which name macOS knows the popup with this id.
+fn identifier(id: u32) -> Retained<NSString> {
+    NSString::from_str(&format!("{id:08x}"))
+}
+
+/// Reports what the user did with a popup.
+fn report(events: &UnboundedSender<DesktopEvent>, response: &UNNotificationResponse) {
+    let action = response.actionIdentifier();
+    let identifier = response.notification().request().identifier().to_string();
+    let Ok(id) = u32::from_str_radix(&identifier, 16) else { return };
+    #[expect(unsafe_code, reason = "names that the system has")]
+    // SAFETY: they are there for as long as the framework is.
+    let (default, dismiss) = unsafe { (UNNotificationDefaultActionIdentifier, UNNotificationDismissActionIdentifier) };
+    let activated = |action: String| PopupEvent::Action { id, action, token: None };
+    let event = if action.isEqualToString(dismiss) {
+        PopupEvent::Closed { id, reason: CloseReason::Dismissed }
+    } else if action.isEqualToString(default) {
+        activated(Action::Open.id().to_owned())
+    } else {
+        activated(action.to_string())
+    };
+    let _ = events.send(DesktopEvent::Popup(event));
+}
+
+define_class!(
+    // SAFETY: `NSObject` asks nothing of its subclasses, and this one has no `Drop`.
+    #[unsafe(super(NSObject))]
+    #[ivars = UnboundedSender<DesktopEvent>]
+    struct Listener;
+
+    unsafe impl NSObjectProtocol for Listener {}
+
+    unsafe impl UNUserNotificationCenterDelegate for Listener {
+        /// Popups are shown although the application runs.
+        #[unsafe(method(userNotificationCenter:willPresentNotification:withCompletionHandler:))]
+        fn will_present(
+            &self,
+            _center: &UNUserNotificationCenter,
+            _notification: &UNNotification,
+            answer: &DynBlock<dyn Fn(UNNotificationPresentationOptions)>,
+        ) {
+            answer.call((UNNotificationPresentationOptions::Banner | UNNotificationPresentationOptions::List,));
+        }
+
+        #[unsafe(method(userNotificationCenter:didReceiveNotificationResponse:withCompletionHandler:))]
+        fn did_receive(
+            &self,
+            _center: &UNUserNotificationCenter,
+            response: &UNNotificationResponse,
+            done: &DynBlock<dyn Fn()>,
+        ) {
+            report(self.ivars(), response);
+            done.call(());
+        }
+    }
+);
+
+impl Listener {
+    fn new(events: UnboundedSender<DesktopEvent>) -> Retained<Self> {
+        let listener = Self::alloc().set_ivars(events);
+        #[expect(unsafe_code, reason = "a call of the system")]
+        // SAFETY: this is how an `NSObject` is made.
+        unsafe {
+            msg_send![super(listener), init]
+        }
+    }
+}
+
+fn words(error: *mut NSError) -> String {
+    #[expect(unsafe_code, reason = "the system hands over a pointer")]
+    // SAFETY: it is null or an error that lives during the call.
+    let error = unsafe { error.as_ref() };
+    error.map_or_else(|| "the user does not want them".to_owned(), |error| error.localizedDescription().to_string())
 }

@@ -17,17 +17,17 @@ pub(in crate::platform) fn clock_jumped() {
 
 /// Tells of interruptions. There is one.
 #[derive(Debug)]
-pub struct Interruptions(());
+pub(crate) struct Interruptions(());
 
 impl Interruptions {
     /// Starts watching.
     #[must_use]
-    pub fn watch() -> Self {
+    pub(crate) fn watch() -> Self {
         Self(())
     }
 
     /// Waits for the next one. May be dropped and called again: nothing is missed.
-    pub async fn next(&mut self) -> Interruption {
+    pub(crate) async fn next(&mut self) -> Interruption {
         CLOCK_JUMPED.notified().await;
         Interruption::ClockJumped
     }
@@ -35,14 +35,14 @@ impl Interruptions {
 
 /// Watches the addresses of all interfaces; there is none.
 #[derive(Debug)]
-pub struct AddressWatch(Infallible);
+pub(crate) struct AddressWatch(Infallible);
 
 impl AddressWatch {
     /// Starts watching.
     ///
     /// # Errors
     /// Always: whoever waits for an address has to try again after a time.
-    pub fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -50,7 +50,7 @@ impl AddressWatch {
     ///
     /// # Errors
     /// When the system does not tell any more.
-    pub async fn changed(&mut self) -> io::Result<()> {
+    pub(crate) async fn changed(&mut self) -> io::Result<()> {
         pending().await
     }
 }

@@ -8,10 +8,10 @@ use tokio::sync::oneshot;
 
 /// What it is called.
 #[cfg(target_os = "macos")]
-pub const NAME: &str = "Keychain";
+pub(crate) const NAME: &str = "Keychain";
 /// What it is called.
 #[cfg(windows)]
-pub const NAME: &str = "Credential Manager";
+pub(crate) const NAME: &str = "Credential Manager";
 
 #[cfg(target_os = "macos")]
 fn store() -> Result<Arc<CredentialStore>, Error> {
@@ -23,26 +23,26 @@ fn store() -> Result<Arc<CredentialStore>, Error> {
     Ok(windows_native_keyring_store::Store::new()?)
 }
 
-/// The secret that was kept under these names; `None` if there is none. May wait for the person to unlock the keyring:
+/// The secret that was kept under these names; `None` if there is none. May wait for the user to unlock the keyring:
 /// drop the future to stop waiting.
 ///
 /// # Errors
 /// When there is no keyring, or it says no.
-pub async fn get(application: &str, name: &str) -> Result<Option<Vec<u8>>, String> {
+pub(crate) async fn get(application: &str, name: &str) -> Result<Option<Vec<u8>>, String> {
     let found = on_a_thread(application, name, |entry| entry.get_secret()).await;
     match found {
         Ok(secret) => Ok(Some(secret)),
-        Err(Failure::Keyring(Error::NoEntry)) => Ok(None),
+        Err(KeyringError::Keyring(Error::NoEntry)) => Ok(None),
         Err(other) => Err(other.to_string()),
     }
 }
 
-/// Keeps a secret under these names, in place of any before. `label` is what the person sees in a list of secrets, where
+/// Keeps a secret under these names, in place of any before. `label` is what the user sees in a list of secrets, where
 /// the system has one.
 ///
 /// # Errors
 /// As for [`get`].
-pub async fn set(application: &str, name: &str, label: &str, secret: &[u8]) -> Result<(), String> {
+pub(crate) async fn set(application: &str, name: &str, label: &str, secret: &[u8]) -> Result<(), String> {
     let _ = label;
     let secret = secret.to_vec();
     on_a_thread(application, name, move |entry| entry.set_secret(&secret)).await.map_err(|error| error.to_string())
@@ -52,15 +52,15 @@ pub async fn set(application: &str, name: &str, label: &str, secret: &[u8]) -> R
 ///
 /// # Errors
 /// As for [`get`].
-pub async fn delete(application: &str, name: &str) -> Result<(), String> {
+pub(crate) async fn delete(application: &str, name: &str) -> Result<(), String> {
     match on_a_thread(application, name, |entry| entry.delete_credential()).await {
-        Ok(()) | Err(Failure::Keyring(Error::NoEntry)) => Ok(()),
+        Ok(()) | Err(KeyringError::Keyring(Error::NoEntry)) => Ok(()),
         Err(other) => Err(other.to_string()),
     }
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum KeyringError {
     #[error("{0}")]
     Keyring(Error),
     #[error("{0}")]
@@ -73,7 +73,7 @@ async fn on_a_thread<T: Send + 'static>(
     application: &str,
     name: &str,
     work: impl FnOnce(Entry) -> Result<T, Error> + Send + 'static,
-) -> Result<T, Failure> {
+) -> Result<T, KeyringError> {
     let (application, name) = (application.to_owned(), name.to_owned());
     let (answer, answered) = oneshot::channel();
     let call = move || {
@@ -81,6 +81,6 @@ async fn on_a_thread<T: Send + 'static>(
         // Who has stopped waiting does not need the answer.
         drop(answer.send(store().and_then(|store| store.build(&application, &name, none)).and_then(work)));
     };
-    thread::Builder::new().name("keyring".to_owned()).spawn(call).map_err(Failure::Thread)?;
-    answered.await.map_err(|_| Failure::Lost)?.map_err(Failure::Keyring)
+    thread::Builder::new().name("keyring".to_owned()).spawn(call).map_err(KeyringError::Thread)?;
+    answered.await.map_err(|_| KeyringError::Lost)?.map_err(KeyringError::Keyring)
 }

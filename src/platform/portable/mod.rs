@@ -3,13 +3,15 @@
 //! The parts that decide are also compiled for tests on any system.
 
 #[cfg(not(target_os = "linux"))]
-pub mod interruptions;
+pub(crate) mod interruptions;
 #[cfg(not(target_os = "linux"))]
-pub mod keyring;
+pub(crate) mod keyring;
 #[cfg(any(target_os = "macos", test))]
 pub(super) mod launch_agent;
 #[cfg(not(target_os = "linux"))]
-pub mod open;
+pub(crate) mod open;
 pub(super) mod popups;
 #[cfg(not(target_os = "linux"))]
 pub mod session;
+#[cfg(not(target_os = "linux"))]
+pub(in crate::platform) mod tray_icon;

@@ -1,64 +1,24 @@
-//! Opens rooms, addresses and files with the person's own programs. There is never a shell.
+//! Opens rooms, addresses and files with the user's own programs. There is never a shell.
 
-use std::{env, process::Stdio, sync::Arc, time::Duration};
+use std::{env, process::Stdio, time::Duration};
 
-use tokio::{
-    process::Command,
-    sync::{Semaphore, mpsc::UnboundedSender},
-    time::timeout,
-};
+use tokio::{process::Command, time::timeout};
 
-use crate::{
-    config::OpenWith,
-    desktop::{
-        DesktopEvent, OpenTarget,
-        links::{self, Opening},
-    },
-    platform::system::launch,
-};
-
-/// Openings under way at a time; a program that was started does not count.
-const MAX_OPENINGS: usize = 4;
+use crate::{desktop::links::Opening, platform::system::launch};
 
 /// What the system has not refused after this was handed over.
 const LAUNCH_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Opens things in the background.
-#[derive(Debug)]
-pub(in crate::platform) struct Opener {
-    openings: Arc<Semaphore>,
-    events: UnboundedSender<DesktopEvent>,
-}
+/// Starts the user's programs.
+#[derive(Debug, Clone)]
+pub(in crate::platform) struct Launcher;
 
-impl Opener {
-    /// Failures are reported as [`DesktopEvent::NotOpened`].
-    pub(in crate::platform) fn new(events: UnboundedSender<DesktopEvent>) -> Self {
-        Self { openings: Arc::new(Semaphore::new(MAX_OPENINGS)), events }
+impl Launcher {
+    /// Opens this. There are no activation tokens here.
+    #[allow(clippy::unused_self, reason = "on Linux, it has state")]
+    pub(in crate::platform) async fn open(&self, opening: Opening, _token: Option<String>) -> Result<(), String> {
+        timeout(LAUNCH_DEADLINE, carry_out(opening)).await.unwrap_or(Ok(()))
     }
-
-    /// Opens a target. Returns at once.
-    pub(in crate::platform) fn open(&self, target: &OpenTarget, with: &OpenWith) {
-        let opening = match links::opening(target, with) {
-            Ok(opening) => opening,
-            Err(reason) => return not_opened(&self.events, reason),
-        };
-        let Ok(permit) = Arc::clone(&self.openings).try_acquire_owned() else {
-            let reason = "too much is being opened already: wait a moment, then try again";
-            return not_opened(&self.events, reason.into());
-        };
-        let events = self.events.clone();
-        tokio::spawn(async move {
-            if let Err(reason) = timeout(LAUNCH_DEADLINE, carry_out(opening)).await.unwrap_or(Ok(())) {
-                not_opened(&events, reason);
-            }
-            drop(permit);
-        });
-    }
-}
-
-fn not_opened(events: &UnboundedSender<DesktopEvent>, reason: String) {
-    tracing::warn!("not opened: {reason}");
-    let _ = events.send(DesktopEvent::NotOpened(reason));
 }
 
 async fn carry_out(opening: Opening) -> Result<(), String> {
@@ -76,10 +36,10 @@ async fn carry_out(opening: Opening) -> Result<(), String> {
     }
 }
 
-/// Whether a browser that opens now is in front of the person who started this: not at the other end of an SSH
+/// Whether a browser that opens now is in front of the user who started this: not at the other end of an SSH
 /// connection.
 #[must_use]
-pub fn browser_available() -> bool {
+pub(crate) fn browser_available() -> bool {
     env::var_os("SSH_CONNECTION").is_none_or(|value| value.is_empty())
 }
 
@@ -87,6 +47,6 @@ pub fn browser_available() -> bool {
 ///
 /// # Errors
 /// A sentence when the system says that it cannot.
-pub async fn open_in_browser(address: &str) -> Result<(), String> {
+pub(crate) async fn open_in_browser(address: &str) -> Result<(), String> {
     timeout(LAUNCH_DEADLINE, launch::address(address.to_owned())).await.unwrap_or(Ok(()))
 }

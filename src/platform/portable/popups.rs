@@ -5,11 +5,11 @@
 #[cfg(any(windows, test))]
 pub(in crate::platform) mod toast_xml;
 
-use std::{sync::mpsc::SyncSender, thread, time::Duration};
+use std::{sync::mpsc, thread, time::Duration};
 
 use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep_until},
+    sync::{mpsc::UnboundedSender, oneshot},
+    time::timeout,
 };
 
 use crate::{
@@ -39,7 +39,7 @@ pub(in crate::platform) trait Presenter {
 /// By which id the system knows the popup with this key. The same in each run: a popup of an earlier one is replaced.
 pub(in crate::platform) fn id_of(key: &PopupKey) -> u32 {
     let parts = match key {
-        PopupKey::Room(room) => ["room", &room.account, &room.room.to_stored()].join("\0"),
+        PopupKey::Room(room) => ["room", &room.account, room.room.as_str()].join("\0"),
         PopupKey::Call(NoticeId(number)) => format!("call\0{number}"),
         PopupKey::Summary => "summary".to_owned(),
         PopupKey::Own(own) => format!("own\0{own:?}"),
@@ -48,59 +48,67 @@ pub(in crate::platform) fn id_of(key: &PopupKey) -> u32 {
     parts.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
+type Answer = Result<u32, String>;
+
 /// Passes calls to the system. Its events are [`DesktopEvent::Popup`].
 #[derive(Debug)]
-pub(in crate::platform) struct Popups(mpsc::UnboundedSender<PopupCall>);
+pub(in crate::platform) struct Popups {
+    calls: mpsc::Sender<(PopupCall, oneshot::Sender<Answer>)>,
+    events: UnboundedSender<DesktopEvent>,
+}
 
 impl Popups {
-    /// Starts the task, on the tokio runtime of this thread, and the thread. `presenter` makes what shows popups, on
-    /// that thread, or says why nothing can.
+    /// Starts the thread. `presenter` makes what shows popups, on that thread, or says why nothing can.
     #[must_use]
     pub(in crate::platform) fn start<P: Presenter>(
         presenter: impl FnOnce() -> Result<P, String> + Send + 'static,
-        events: mpsc::UnboundedSender<DesktopEvent>,
+        events: UnboundedSender<DesktopEvent>,
     ) -> Self {
-        // The caller waits for each answer: there is never more than one call in it.
-        let (calls, receiver) = mpsc::unbounded_channel();
-        let (thread, answers) = start_thread(presenter);
-        tokio::spawn(Worker { events, told: None }.run(receiver, thread, answers));
-        Self(calls)
+        let (calls, called) = mpsc::channel::<(PopupCall, oneshot::Sender<Answer>)>();
+        let reports = events.clone();
+        let work = move || {
+            let mut presenter = presenter();
+            report(&reports, presenter.as_ref().map(drop).map_err(Clone::clone));
+            for (call, answer) in called {
+                let _ = answer.send(match &mut presenter {
+                    Ok(presenter) => perform(presenter, call),
+                    Err(reason) => Err(reason.clone()),
+                });
+            }
+        };
+        if let Err(error) = thread::Builder::new().name("popups".to_owned()).spawn(work) {
+            report(&events, Err(format!("no thread could be started for popups: {error}")));
+        }
+        Self { calls, events }
     }
 
-    /// Makes a call.
+    /// Makes a call; the caller waits for its answer before the next one. Needs a tokio runtime.
     pub(in crate::platform) fn call(&self, call: PopupCall) {
-        if self.0.send(call).is_err() {
-            tracing::error!("popups have ended");
-        }
+        let (answer, mut answered) = oneshot::channel();
+        // A thread that has ended drops the sender of the answer.
+        let _ = self.calls.send((call, answer));
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            let in_time = timeout(CALL_DEADLINE, &mut answered).await;
+            let is_overdue = in_time.is_err();
+            let answer = if let Ok(answer) = in_time {
+                answer
+            } else {
+                report(&events, Err(HUNG.to_owned()));
+                answered.await
+            };
+            let has_ended = answer.is_err();
+            send(&events, PopupEvent::Answer(answer.unwrap_or_else(|_| Err(ENDED.to_owned()))));
+            if has_ended {
+                report(&events, Err(ENDED.to_owned()));
+            } else if is_overdue {
+                report(&events, Ok(()));
+            }
+        });
     }
 }
 
-/// The thread that makes the calls. Its first answer is whether there will be any popups; then one answer to each call.
-/// It ends with the sender.
-fn start_thread<P: Presenter>(
-    presenter: impl FnOnce() -> Result<P, String> + Send + 'static,
-) -> (SyncSender<PopupCall>, mpsc::UnboundedReceiver<Result<u32, String>>) {
-    let (calls, called) = std::sync::mpsc::sync_channel::<PopupCall>(1);
-    let (answer, answers) = mpsc::unbounded_channel();
-    let refused = answer.clone();
-    let work = move || {
-        let mut presenter = presenter();
-        // Whoever no longer listens is ending.
-        let _ = answer.send(presenter.as_ref().map(|_| 0).map_err(Clone::clone));
-        for call in called {
-            let _ = answer.send(match &mut presenter {
-                Ok(presenter) => perform(presenter, call),
-                Err(reason) => Err(reason.clone()),
-            });
-        }
-    };
-    if let Err(error) = thread::Builder::new().name("popups".to_owned()).spawn(work) {
-        let _ = refused.send(Err(format!("no thread could be started for popups: {error}")));
-    }
-    (calls, answers)
-}
-
-fn perform(presenter: &mut impl Presenter, call: PopupCall) -> Result<u32, String> {
+fn perform(presenter: &mut impl Presenter, call: PopupCall) -> Answer {
     match call {
         PopupCall::Show { popup, replaces: _ } => {
             let id = id_of(&popup.key);
@@ -113,64 +121,15 @@ fn perform(presenter: &mut impl Presenter, call: PopupCall) -> Result<u32, Strin
     }
 }
 
-struct Worker {
-    events: mpsc::UnboundedSender<DesktopEvent>,
-    told: Option<ServiceState>,
+/// Reports whether there are popups. Nothing is known of those of an earlier run.
+fn report(events: &UnboundedSender<DesktopEvent>, outcome: Result<(), String>) {
+    let state = ServiceState { available: outcome.is_ok(), reason: outcome.err() };
+    send(events, PopupEvent::Service { id: None, state });
 }
 
-impl Worker {
-    /// Until the last call was answered.
-    async fn run(
-        mut self,
-        mut calls: mpsc::UnboundedReceiver<PopupCall>,
-        thread: SyncSender<PopupCall>,
-        mut answers: mpsc::UnboundedReceiver<Result<u32, String>>,
-    ) {
-        let started = self.wait(&mut answers).await;
-        self.report(started.map(drop));
-        while let Some(call) = calls.recv().await {
-            let answer = match thread.try_send(call) {
-                Ok(()) => self.wait(&mut answers).await,
-                Err(_) => Err(ENDED.to_owned()),
-            };
-            let has_ended = answers.is_closed() && answers.is_empty();
-            self.send(PopupEvent::Answer(answer));
-            // A system that refuses a popup (the person has not allowed them yet) is there: it is asked again later.
-            if has_ended {
-                self.report(Err(ENDED.to_owned()));
-            } else if self.told.as_ref().is_some_and(|told| told.reason.as_deref() == Some(HUNG)) {
-                self.report(Ok(()));
-            }
-        }
-    }
-
-    /// Waits for an answer. While it is overdue, popups are unavailable.
-    async fn wait(&mut self, answers: &mut mpsc::UnboundedReceiver<Result<u32, String>>) -> Result<u32, String> {
-        let overdue = sleep_until(Instant::now() + CALL_DEADLINE);
-        let answer = tokio::select! {
-            biased;
-            answer = answers.recv() => answer,
-            () = overdue => {
-                self.report(Err(HUNG.to_owned()));
-                answers.recv().await
-            }
-        };
-        answer.unwrap_or_else(|| Err(ENDED.to_owned()))
-    }
-
-    fn report(&mut self, outcome: Result<(), String>) {
-        let state = ServiceState { available: outcome.is_ok(), reason: outcome.err() };
-        if self.told.as_ref() != Some(&state) {
-            // Nothing is known of the popups of an earlier run.
-            self.send(PopupEvent::Service { id: None, state: state.clone() });
-            self.told = Some(state);
-        }
-    }
-
-    fn send(&self, event: PopupEvent) {
-        if self.events.send(DesktopEvent::Popup(event)).is_err() {
-            tracing::debug!("nobody listens to the desktop any more");
-        }
+fn send(events: &UnboundedSender<DesktopEvent>, event: PopupEvent) {
+    if events.send(DesktopEvent::Popup(event)).is_err() {
+        tracing::debug!("nobody listens to the desktop any more");
     }
 }
 

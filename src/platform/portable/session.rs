@@ -2,11 +2,14 @@
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{open::Opener, popups::Popups};
+use super::{open::Launcher, popups::Popups};
 use crate::{
     config::OpenWith,
     desktop::{DesktopEvent, LauncherCount, OpenTarget, PopupCall},
-    platform::system::{system_events::SystemEvents, toasts::Toasts},
+    platform::{
+        opener::Opener,
+        system::{system_events::SystemEvents, toasts::Toasts},
+    },
 };
 
 /// The desktop session. Every method returns at once; what became of it arrives as [`DesktopEvent`]s.
@@ -24,7 +27,7 @@ impl Session {
         let clicks = events.clone();
         Self {
             popups: Popups::start(move || Toasts::new(&icon, clicks), events.clone()),
-            opener: Opener::new(events.clone()),
+            opener: Opener::new(Launcher, events.clone()),
             system_events: SystemEvents::watch(events.clone()),
         }
     }
@@ -35,8 +38,8 @@ impl Session {
     }
 
     /// Opens a target. There are no activation tokens here.
-    pub fn open(&self, target: &OpenTarget, with: &OpenWith, _activation_token: Option<String>) {
-        self.opener.open(target, with);
+    pub fn open(&self, target: &OpenTarget, with: &OpenWith, activation_token: Option<String>) {
+        self.opener.open(target, with, activation_token);
     }
 
     /// Tells nobody: the number is on the tray icon alone.

@@ -1,4 +1,4 @@
-//! Where a program reads and writes is handed to it by whoever starts it. Its terminal is what the person types at.
+//! Where a program reads and writes is handed to it by whoever starts it. Its terminal is what the user types at.
 
 use std::{
     env,
@@ -10,11 +10,11 @@ use rpassword::ConfigBuilder;
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 
 /// Nothing is to be done here.
-pub fn attach() {}
+pub(crate) fn attach() {}
 
 /// What is typed is not shown, from when this is made until it is read or dropped.
 #[derive(Debug)]
-pub struct HiddenTyping {
+pub(crate) struct HiddenTyping {
     terminal: File,
     before: Termios,
 }
@@ -24,7 +24,7 @@ impl HiddenTyping {
     ///
     /// # Errors
     /// When there is no terminal.
-    pub fn begin() -> io::Result<Self> {
+    pub(crate) fn begin() -> io::Result<Self> {
         let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
         let before = tcgetattr(&terminal)?;
         let mut hidden = before.clone();
@@ -40,7 +40,7 @@ impl HiddenTyping {
     ///
     /// # Errors
     /// When the terminal is gone.
-    pub fn read(self) -> io::Result<String> {
+    pub(crate) fn read(self) -> io::Result<String> {
         let mut terminal = self.terminal.try_clone()?;
         let line =
             rpassword::read_password_with_config(ConfigBuilder::new().input_reader(self).output_discard().build());
@@ -75,7 +75,7 @@ impl Drop for HiddenTyping {
 /// Whether what is printed there is logged: systemd says by `JOURNAL_STREAM` which stream leads to its journal
 /// (systemd.exec(5)).
 #[must_use]
-pub fn is_logged(stream: &Stdout) -> bool {
+pub(crate) fn is_logged(stream: &Stdout) -> bool {
     let journal = env::var("JOURNAL_STREAM").unwrap_or_default();
     rustix::fs::fstat(stream).is_ok_and(|stream| journal == format!("{}:{}", stream.st_dev, stream.st_ino))
 }

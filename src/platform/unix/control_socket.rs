@@ -43,7 +43,7 @@ impl ControlListener {
         Ok(listener)
     }
 
-    /// The next connection of the same person; those of others are closed at once. Cancel safe.
+    /// The next connection of the same user; those of others are closed at once. Cancel safe.
     ///
     /// # Errors
     /// When the system cannot accept connections now.

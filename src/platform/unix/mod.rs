@@ -1,4 +1,4 @@
 //! What Linux and macOS have in common: terminals, Unix sockets.
 
-pub mod console;
+pub(crate) mod console;
 pub mod control_socket;

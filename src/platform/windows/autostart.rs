@@ -5,11 +5,11 @@ use std::{io, path::Path};
 use windows::core::{Error, HRESULT};
 use windows_registry::CURRENT_USER;
 
-use crate::{identity, platform::autostart::Autostart};
+use crate::{app_info, platform::autostart::Autostart};
 
 const RUN: &str = r"Software\Microsoft\Windows\CurrentVersion\Run";
 
-/// Where the Task Manager and the settings note what the person has switched off.
+/// Where the Task Manager and the settings note what the user has switched off.
 const APPROVED: &str = r"Software\Microsoft\Windows\CurrentVersion\Explorer\StartupApproved\Run";
 
 /// `HRESULT_FROM_WIN32(ERROR_FILE_NOT_FOUND)`
@@ -19,10 +19,10 @@ const NOT_FOUND: HRESULT = HRESULT(0x8007_0002_u32.cast_signed());
 ///
 /// # Errors
 /// When the registry cannot be read.
-pub fn status() -> io::Result<Autostart> {
-    let command = if_there(CURRENT_USER.open(RUN).and_then(|key| key.get_string(identity::APP_ID)), "read")?;
+pub(crate) fn status() -> io::Result<Autostart> {
+    let command = if_there(CURRENT_USER.open(RUN).and_then(|key| key.get_string(app_info::APP_ID)), "read")?;
     // Even: on; odd: off.
-    let state = CURRENT_USER.open(APPROVED).and_then(|key| key.get_value(identity::APP_ID));
+    let state = CURRENT_USER.open(APPROVED).and_then(|key| key.get_value(app_info::APP_ID));
     let off = state.is_ok_and(|state| state.first().is_some_and(|state| state % 2 == 1));
     let problem = match &command {
         None => None,
@@ -41,13 +41,13 @@ pub fn status() -> io::Result<Autostart> {
 ///
 /// # Errors
 /// When the registry cannot be written.
-pub fn turn_on(program: &Path) -> io::Result<Autostart> {
+pub(crate) fn turn_on(program: &Path) -> io::Result<Autostart> {
     let program = program.to_str().ok_or_else(|| {
         let words = format!("{}: Windows can start only a program whose path is Unicode", program.display());
         io::Error::new(io::ErrorKind::InvalidInput, words)
     })?;
-    let set = CURRENT_USER.create(RUN).and_then(|key| key.set_string(identity::APP_ID, format!("\"{program}\"")));
-    set.map_err(|error| told("written", &error))?;
+    let set = CURRENT_USER.create(RUN).and_then(|key| key.set_string(app_info::APP_ID, format!("\"{program}\"")));
+    set.map_err(|error| with_context("written", &error))?;
     remove(APPROVED)?;
     status()
 }
@@ -56,7 +56,7 @@ pub fn turn_on(program: &Path) -> io::Result<Autostart> {
 ///
 /// # Errors
 /// When the registry cannot be written.
-pub fn turn_off() -> io::Result<Autostart> {
+pub(crate) fn turn_off() -> io::Result<Autostart> {
     remove(RUN)?;
     remove(APPROVED)?;
     status()
@@ -64,7 +64,7 @@ pub fn turn_off() -> io::Result<Autostart> {
 
 /// A value that is not there is as good.
 fn remove(key: &str) -> io::Result<()> {
-    let removed = CURRENT_USER.options().read().write().open(key).and_then(|key| key.remove_value(identity::APP_ID));
+    let removed = CURRENT_USER.options().read().write().open(key).and_then(|key| key.remove_value(app_info::APP_ID));
     if_there(removed, "written").map(drop)
 }
 
@@ -72,7 +72,7 @@ fn if_there<T>(found: Result<T, Error>, done: &str) -> io::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.code() == NOT_FOUND => Ok(None),
-        Err(error) => Err(told(done, &error)),
+        Err(error) => Err(with_context(done, &error)),
     }
 }
 
@@ -83,7 +83,7 @@ fn missing(command: &str) -> Option<String> {
         .then(|| format!("{program} is not there any more: run `pushbell autostart on` with the program that is"))
 }
 
-fn told(done: &str, error: &Error) -> io::Error {
+fn with_context(done: &str, error: &Error) -> io::Error {
     io::Error::other(format!(r"HKEY_CURRENT_USER\{RUN} cannot be {done}: {error}"))
 }
 
@@ -96,7 +96,7 @@ mod tests {
         let program = std::env::current_exe().unwrap();
         let on = turn_on(&program).unwrap();
         assert_eq!((on.on, &on.problem), (true, &None), "{on:?}");
-        let command = CURRENT_USER.open(RUN).unwrap().get_string(identity::APP_ID).unwrap();
+        let command = CURRENT_USER.open(RUN).unwrap().get_string(app_info::APP_ID).unwrap();
         assert_eq!(command, format!("\"{}\"", program.display()));
         let moved = turn_on(&program.with_file_name("gone.exe")).unwrap();
         assert!(moved.on && moved.problem.unwrap().contains("gone.exe is not there"));

@@ -20,8 +20,8 @@ const STREAMS: [(STD_HANDLE, &str); 3] =
 
 /// Reads from and writes to the console of the program that started us, if it has one; a stream that was redirected
 /// stays so. Call it before anything is read or written.
-pub fn attach() {
-    let redirected = STREAMS.map(|(stream, _)| leads_somewhere(stream));
+pub(crate) fn attach() {
+    let redirected = STREAMS.map(|(stream, _)| is_open(stream));
     #[expect(unsafe_code, reason = "a call of the system")]
     // SAFETY: no pointer is passed.
     let attached = unsafe { AttachConsole(ATTACH_PARENT_PROCESS) } != 0;
@@ -30,21 +30,21 @@ pub fn attach() {
     }
     for ((stream, name), redirected) in STREAMS.into_iter().zip(redirected) {
         if !redirected {
-            lead(stream, name);
+            open_console(stream, name);
         }
     }
 }
 
 /// What is typed is not shown while it is read.
 #[derive(Debug)]
-pub struct HiddenTyping(());
+pub(crate) struct HiddenTyping(());
 
 impl HiddenTyping {
     /// Nothing is to be done before it is read.
     ///
     /// # Errors
     /// None: where there is no console, reading says so.
-    pub fn begin() -> io::Result<Self> {
+    pub(crate) fn begin() -> io::Result<Self> {
         Ok(Self(()))
     }
 
@@ -52,18 +52,18 @@ impl HiddenTyping {
     ///
     /// # Errors
     /// When there is no console.
-    pub fn read(self) -> io::Result<String> {
+    pub(crate) fn read(self) -> io::Result<String> {
         rpassword::read_password()
     }
 }
 
 /// Whether what is printed there is logged: nothing does that here.
 #[must_use]
-pub fn is_logged(_stream: &Stdout) -> bool {
+pub(crate) fn is_logged(_stream: &Stdout) -> bool {
     false
 }
 
-fn leads_somewhere(stream: STD_HANDLE) -> bool {
+fn is_open(stream: STD_HANDLE) -> bool {
     #[expect(unsafe_code, reason = "calls of the system")]
     // SAFETY: no pointer is passed; a handle that is none has an unknown type.
     unsafe {
@@ -72,7 +72,7 @@ fn leads_somewhere(stream: STD_HANDLE) -> bool {
 }
 
 /// Where that fails, the stream leads nowhere, as without a console.
-fn lead(stream: STD_HANDLE, name: &str) {
+fn open_console(stream: STD_HANDLE, name: &str) {
     let Ok(console) = OpenOptions::new().read(true).write(true).open(name) else { return };
     // It stays open for as long as the program lives.
     let console = console.into_raw_handle();

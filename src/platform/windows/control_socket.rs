@@ -1,4 +1,4 @@
-//! The private local socket between the running program and its commands: a named pipe that lets only this person in.
+//! The private local socket between the running program and its commands: a named pipe that lets only this user in.
 
 use std::{ffi::OsString, io, path::Path, ptr, time::Duration};
 
@@ -17,13 +17,13 @@ use windows_sys::Win32::{
 };
 
 use super::wide;
-use crate::identity;
+use crate::app_info;
 
 /// Full access for the owner of the pipe and for nobody else, in the security descriptor definition language.
 const OWNER_ONLY: &str = "D:P(A;;GA;;;OW)";
 
 /// Pause while all instances of the pipe are taken.
-const BUSY: Duration = Duration::from_millis(20);
+const BUSY_RETRY: Duration = Duration::from_millis(20);
 
 /// The running program's end.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl ControlListener {
         Ok(Self { name, vacant })
     }
 
-    /// The next connection of the same person; others cannot connect. Cancel safe.
+    /// The next connection of the same user; others cannot connect. Cancel safe.
     ///
     /// # Errors
     /// When the system cannot accept connections now.
@@ -92,14 +92,14 @@ fn make(name: &OsString, first: bool) -> io::Result<NamedPipeServer> {
     }
 }
 
-/// Pipes have a name space of their own, without directories: the path's hash tells persons and tests apart. (FNV-1a:
+/// Pipes have a name space of their own, without directories: the path's hash tells users and tests apart. (FNV-1a:
 /// it must be the same in every version, and keeps nobody out.)
 fn pipe_name(path: &Path) -> OsString {
     let path = path.to_string_lossy().to_lowercase();
     let hash = path
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    format!(r"\\.\pipe\{}-{hash:016x}", identity::DIRECTORY_NAME).into()
+    format!(r"\\.\pipe\{}-{hash:016x}", app_info::DIRECTORY_NAME).into()
 }
 
 /// A command's end. Waits for as long as the program is busy with others.
@@ -110,7 +110,7 @@ pub async fn connect(path: &Path) -> io::Result<impl AsyncRead + AsyncWrite + Se
     let name = pipe_name(path);
     loop {
         match ClientOptions::new().open(&name) {
-            Err(error) if error.raw_os_error() == Some(ERROR_PIPE_BUSY.cast_signed()) => sleep(BUSY).await,
+            Err(error) if error.raw_os_error() == Some(ERROR_PIPE_BUSY.cast_signed()) => sleep(BUSY_RETRY).await,
             opened => return opened,
         }
     }

@@ -22,7 +22,7 @@ use crate::{
     platform::tray::{self, CommandQueue, Tray, TrayWords},
 };
 
-pub use crate::platform::tray::TrayRemote;
+pub(crate) use crate::platform::tray::TrayRemote;
 
 /// Width and height of the picture: those of a small icon where everything is shown at double size.
 pub(in crate::platform) const ICON_SIZE: u32 = 32;
@@ -34,34 +34,34 @@ pub(in crate::platform) const ICON_WORDS: TrayWords = TrayWords::Tooltip;
 pub(in crate::platform) const HOST_IS_WATCHED: bool = false;
 
 /// The receiving end of a [`TrayRemote`], for [`run`].
-pub struct TrayCommands {
+pub(crate) struct TrayCommands {
     queue: Arc<CommandQueue>,
-    bell: Arc<OnceLock<Bell>>,
+    wake: Arc<OnceLock<WakeEvent>>,
 }
 
 /// A remote and what it commands.
 #[must_use]
-pub fn channel() -> (TrayRemote, TrayCommands) {
-    let bell = Arc::new(OnceLock::<Bell>::new());
-    let rope = Arc::clone(&bell);
-    // Before there is a bell, the loop has not looked into its queue for the first time.
-    let (remote, queue) = tray::channel(move || rope.get().into_iter().for_each(Bell::ring));
-    (remote, TrayCommands { queue, bell })
+pub(crate) fn channel() -> (TrayRemote, TrayCommands) {
+    let wake = Arc::new(OnceLock::<WakeEvent>::new());
+    let remote_wake = Arc::clone(&wake);
+    // Before there is an event, the loop has not looked into its queue for the first time.
+    let (remote, queue) = tray::channel(move || remote_wake.get().into_iter().for_each(WakeEvent::signal));
+    (remote, TrayCommands { queue, wake })
 }
 
-/// Shows the tray icon until [`TrayRemote::quit`]; an open menu has to be closed before that is heard. Call it on the
+/// Shows the tray icon until the last [`TrayRemote`] is dropped; an open menu has to be closed before that is heard. Call it on the
 /// main thread. Without an icon it logs why, and tries again with the next view.
-pub fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
-    let TrayCommands { queue, bell } = commands;
-    if let Err(error) = Bell::new().and_then(|new| turn(bell.get_or_init(|| new), &queue, events)) {
+pub(crate) fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
+    let TrayCommands { queue, wake } = commands;
+    if let Err(error) = WakeEvent::new().and_then(|new| run_loop(wake.get_or_init(|| new), &queue, events)) {
         tracing::error!("no tray icon: its message loop has failed: {error}");
     }
 }
 
-fn turn(bell: &Bell, queue: &CommandQueue, events: UnboundedSender<DesktopEvent>) -> io::Result<()> {
+fn run_loop(wake: &WakeEvent, queue: &CommandQueue, events: UnboundedSender<DesktopEvent>) -> io::Result<()> {
     let mut tray = Tray::new(events);
-    while tray.obey(queue) {
-        bell.wait_for_it_or_a_message()?;
+    while tray.apply(queue) {
+        wake.wait_for_it_or_a_message()?;
         dispatch_messages();
     }
     Ok(())
@@ -80,9 +80,9 @@ fn dispatch_messages() {
 }
 
 /// Wakes the main thread. Not a message, for a menu that is open swallows those that it does not know.
-struct Bell(OwnedHandle);
+struct WakeEvent(OwnedHandle);
 
-impl Bell {
+impl WakeEvent {
     fn new() -> io::Result<Self> {
         #[expect(unsafe_code, reason = "calls of the system")]
         // SAFETY: no pointer is passed, and the handle of a success is new and nobody else's.
@@ -96,7 +96,7 @@ impl Bell {
         }
     }
 
-    fn ring(&self) {
+    fn signal(&self) {
         #[expect(unsafe_code, reason = "a call of the system")]
         // SAFETY: the handle is open for as long as its owner lives.
         let rung = unsafe { SetEvent(self.0.as_raw_handle()) };

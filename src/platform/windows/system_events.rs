@@ -8,24 +8,24 @@ mod window;
 use std::{
     io, ptr,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
     time::Duration,
 };
 
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender};
 use windows_registry::CURRENT_USER;
 use windows_sys::Win32::{
-    Foundation::LPARAM,
+    Foundation::{LPARAM, LRESULT},
     System::RemoteDesktop::{
         WTS_CURRENT_SESSION, WTS_SESSIONSTATE_LOCK, WTS_SESSIONSTATE_UNLOCK, WTSFreeMemory, WTSINFOEXW,
         WTSQuerySessionInformationW, WTSSessionInfoEx,
     },
     UI::WindowsAndMessaging::{
-        PBT_APMRESUMEAUTOMATIC, WM_APP, WM_CLOSE, WM_ENDSESSION, WM_POWERBROADCAST, WM_QUERYENDSESSION,
-        WM_SETTINGCHANGE, WM_TIMECHANGE, WM_WTSSESSION_CHANGE, WTS_SESSION_LOCK, WTS_SESSION_UNLOCK,
+        PBT_APMRESUMEAUTOMATIC, WM_CLOSE, WM_ENDSESSION, WM_POWERBROADCAST, WM_QUERYENDSESSION, WM_SETTINGCHANGE,
+        WM_TIMECHANGE, WM_WTSSESSION_CHANGE, WTS_SESSION_LOCK, WTS_SESSION_UNLOCK,
     },
 };
 
@@ -33,126 +33,104 @@ use crate::{
     desktop::DesktopEvent,
     platform::{portable::interruptions, termination},
 };
-use window::{Answer, Remote};
-
-/// Our own message: something else is wanted from now on.
-const WANTED: u32 = WM_APP;
 
 /// What a change of colours is called, in a `WM_SETTINGCHANGE`.
 const COLORS: &str = "ImmersiveColorSet";
 
 /// How long the end of the session waits for us. Windows itself waits five seconds.
-const GOODBYE: Duration = Duration::from_secs(4);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Reports what happens as [`DesktopEvent`]s, until it is dropped.
 #[derive(Debug)]
-pub(in crate::platform) struct SystemEvents(Arc<Watch>);
-
-#[derive(Debug)]
-struct Watch {
-    remote: OnceLock<Remote>,
-    screen_lock: AtomicBool,
-    color_scheme: AtomicBool,
-    /// Nothing is wanted any more.
-    over: AtomicBool,
+pub(in crate::platform) struct SystemEvents {
+    wanted: Arc<Wanted>,
     events: UnboundedSender<DesktopEvent>,
 }
 
+/// Which reports are wanted.
+#[derive(Debug, Default)]
+struct Wanted {
+    screen_lock: AtomicBool,
+    color_scheme: AtomicBool,
+}
+
 impl SystemEvents {
-    /// Starts the thread.
+    /// Starts the thread, which lives as long as the program.
     pub(in crate::platform) fn watch(events: UnboundedSender<DesktopEvent>) -> Self {
-        let watch = Arc::new(Watch {
-            remote: OnceLock::new(),
-            screen_lock: AtomicBool::new(false),
-            color_scheme: AtomicBool::new(false),
-            over: AtomicBool::new(false),
-            events,
-        });
-        let listener = Arc::clone(&watch);
-        let listen = move || {
-            if let Err(error) = window::listen(&listener) {
+        let wanted = Arc::<Wanted>::default();
+        let listener = Listener { wanted: Arc::clone(&wanted), events: events.downgrade() };
+        let listen = || {
+            if let Err(error) = window::listen(listener) {
                 tracing::warn!("sleep, the screen lock and the end of the session will not be noticed: {error}");
             }
         };
         if let Err(error) = thread::Builder::new().name("system events".to_owned()).spawn(listen) {
             tracing::warn!("sleep, the screen lock and the end of the session will not be noticed: {error}");
         }
-        Self(watch)
+        Self { wanted, events }
     }
 
     /// Reports [`DesktopEvent::ScreenLock`] from now on, or no longer.
     pub(in crate::platform) fn screen_lock(&self, wanted: bool) {
-        self.0.screen_lock.store(wanted, Ordering::SeqCst);
-        self.0.look();
+        self.wanted.screen_lock.store(wanted, Ordering::SeqCst);
+        if wanted {
+            let _ = self.events.send(DesktopEvent::ScreenLock(is_locked()));
+        }
     }
 
     /// Reports [`DesktopEvent::ColorScheme`] from now on, or no longer.
     pub(in crate::platform) fn color_scheme(&self, wanted: bool) {
-        self.0.color_scheme.store(wanted, Ordering::SeqCst);
-        self.0.look();
+        self.wanted.color_scheme.store(wanted, Ordering::SeqCst);
+        if wanted {
+            let _ = self.events.send(DesktopEvent::ColorScheme(is_taskbar_dark()));
+        }
     }
 }
 
-impl Drop for SystemEvents {
-    fn drop(&mut self) {
-        self.0.over.store(true, Ordering::SeqCst);
-        self.0.look();
-    }
+/// Turns window messages into events.
+struct Listener {
+    wanted: Arc<Wanted>,
+    events: WeakUnboundedSender<DesktopEvent>,
 }
 
-impl Watch {
-    /// Has the thread look at what is wanted; it does so by itself as soon as it has a window.
-    fn look(&self) {
-        if let Some(remote) = self.remote.get() {
-            remote.post(WANTED);
+impl Listener {
+    fn send(&self, event: DesktopEvent) {
+        if let Some(events) = self.events.upgrade() {
+            let _ = events.send(event);
         }
     }
 
-    /// What is wanted is reported as it is now.
-    fn report(&self) {
-        self.report_lock(is_locked);
-        self.report_colors();
-    }
-
-    fn report_lock(&self, locked: impl FnOnce() -> Option<bool>) {
-        if self.screen_lock.load(Ordering::SeqCst) {
-            self.tell(DesktopEvent::ScreenLock(locked()));
+    fn report_lock(&self, locked: bool) {
+        if self.wanted.screen_lock.load(Ordering::SeqCst) {
+            self.send(DesktopEvent::ScreenLock(Some(locked)));
         }
     }
 
-    fn report_colors(&self) {
-        if self.color_scheme.load(Ordering::SeqCst) {
-            self.tell(DesktopEvent::ColorScheme(is_taskbar_dark()));
-        }
-    }
-
-    fn tell(&self, event: DesktopEvent) {
-        let _ = self.events.send(event);
-    }
-
-    /// What a message means to us.
-    fn heard(&self, message: u32, detail: usize, extra: LPARAM) -> Answer {
+    /// The answer to a message; `None`: what Windows would answer.
+    fn answer(&self, message: u32, detail: usize, extra: LPARAM) -> Option<LRESULT> {
         match (message, u32::try_from(detail)) {
             (WM_POWERBROADCAST, Ok(PBT_APMRESUMEAUTOMATIC)) => {
                 interruptions::clock_jumped();
-                self.tell(DesktopEvent::Resumed);
+                self.send(DesktopEvent::Resumed);
             }
             (WM_TIMECHANGE, _) => interruptions::clock_jumped(),
-            (WM_WTSSESSION_CHANGE, Ok(WTS_SESSION_LOCK)) => self.report_lock(|| Some(true)),
-            (WM_WTSSESSION_CHANGE, Ok(WTS_SESSION_UNLOCK)) => self.report_lock(|| Some(false)),
-            (WM_SETTINGCHANGE, _) if window::text(extra) == COLORS => self.report_colors(),
-            (WANTED, _) if self.over.load(Ordering::SeqCst) => return Answer::Over,
-            (WANTED, _) => self.report(),
+            (WM_WTSSESSION_CHANGE, Ok(WTS_SESSION_LOCK)) => self.report_lock(true),
+            (WM_WTSSESSION_CHANGE, Ok(WTS_SESSION_UNLOCK)) => self.report_lock(false),
+            (WM_SETTINGCHANGE, _) if window::text(extra) == COLORS => {
+                if self.wanted.color_scheme.load(Ordering::SeqCst) {
+                    self.send(DesktopEvent::ColorScheme(is_taskbar_dark()));
+                }
+            }
             (WM_CLOSE, _) => termination::ask(),
-            (WM_QUERYENDSESSION, _) => return Answer::Number(1),
+            (WM_QUERYENDSESSION, _) => return Some(1),
             (WM_ENDSESSION, Ok(1..)) => {
                 termination::ask();
                 // With the answer the process ends. It ends sooner when it is done.
-                thread::sleep(GOODBYE);
+                thread::sleep(SHUTDOWN_TIMEOUT);
             }
-            _ => return Answer::None,
+            _ => return None,
         }
-        Answer::Number(0)
+        Some(0)
     }
 }
 
@@ -195,18 +173,16 @@ mod tests {
 
     use super::*;
 
-    fn watch(wanted: bool) -> (Watch, mpsc::UnboundedReceiver<DesktopEvent>) {
-        let (events, heard) = mpsc::unbounded_channel();
-        let (screen_lock, color_scheme) = (wanted.into(), wanted.into());
-        let over = AtomicBool::new(false);
-        (Watch { remote: OnceLock::new(), screen_lock, color_scheme, over, events }, heard)
+    fn listener(wanted: bool, events: &UnboundedSender<DesktopEvent>) -> Listener {
+        let wanted = Wanted { screen_lock: wanted.into(), color_scheme: wanted.into() };
+        Listener { wanted: Arc::new(wanted), events: events.downgrade() }
     }
 
     #[test]
     fn what_windows_tells_becomes_an_event_if_it_is_wanted() {
         let check = |message, detail: u32, wanted, expected: Option<DesktopEvent>| {
-            let (watch, mut heard) = watch(wanted);
-            watch.heard(message, detail as usize, 0);
+            let (events, mut heard) = mpsc::unbounded_channel();
+            listener(wanted, &events).answer(message, detail as usize, 0);
             assert_eq!(heard.try_recv().ok(), expected, "{message} {detail}");
         };
         check(WM_POWERBROADCAST, PBT_APMRESUMEAUTOMATIC, false, Some(DesktopEvent::Resumed));
@@ -218,14 +194,12 @@ mod tests {
     }
 
     #[test]
-    fn messages_of_others_are_left_to_windows_and_the_session_may_end() {
-        let (watch, _heard) = watch(true);
-        assert_eq!(watch.heard(0, 0, 0), Answer::None);
-        assert_eq!(watch.heard(WM_QUERYENDSESSION, 0, 0), Answer::Number(1));
-        assert_eq!(watch.heard(WM_ENDSESSION, 0, 0), Answer::None);
-        assert_eq!(watch.heard(WANTED, 0, 0), Answer::Number(0));
-        watch.over.store(true, Ordering::SeqCst);
-        assert_eq!(watch.heard(WANTED, 0, 0), Answer::Over);
+    fn other_messages_are_left_to_windows() {
+        let (events, _heard) = mpsc::unbounded_channel();
+        let listener = listener(true, &events);
+        assert_eq!(listener.answer(0, 0, 0), None);
+        assert_eq!(listener.answer(WM_QUERYENDSESSION, 0, 0), Some(1));
+        assert_eq!(listener.answer(WM_ENDSESSION, 0, 0), None);
     }
 
     #[tokio::test]

@@ -17,10 +17,9 @@ use windows::{
 };
 use windows_registry::{CURRENT_USER, Key};
 
-use super::shortcut;
 use crate::{
+    app_info,
     desktop::{CloseReason, DesktopEvent, PopupEvent},
-    identity,
     platform::portable::popups::{Presenter, toast_xml},
     present::popup::{Action, Popup},
 };
@@ -48,19 +47,16 @@ impl Toasts {
         icon: &str,
         events: UnboundedSender<DesktopEvent>,
     ) -> std::result::Result<Self, String> {
-        let key = format!(r"Software\Classes\AppUserModelId\{}", identity::APP_ID);
+        let key = format!(r"Software\Classes\AppUserModelId\{}", app_info::APP_ID);
         let set = |key: Key| {
-            key.set_string("DisplayName", identity::APP_NAME)?;
+            key.set_string("DisplayName", app_info::APP_NAME)?;
             key.set_string("IconUri", icon)
         };
         CURRENT_USER
             .create(&key)
             .and_then(set)
             .map_err(|error| format!(r"HKEY_CURRENT_USER\{key} cannot be written, so there are no popups: {error}"))?;
-        if let Err(error) = shortcut::ensure() {
-            tracing::warn!("no entry in the Start menu, so Windows may show no popups: {error}");
-        }
-        let notifier = ToastNotificationManager::CreateToastNotifierWithId(&HSTRING::from(identity::APP_ID))
+        let notifier = ToastNotificationManager::CreateToastNotifierWithId(&HSTRING::from(app_info::APP_ID))
             .map_err(|error| format!("this Windows has no notification service: {error}"))?;
         Ok(Self { notifier, heard: VecDeque::new(), events })
     }
@@ -109,7 +105,7 @@ impl Toasts {
         Ok(())
     }
 
-    /// What the person or an administrator has decided about popups.
+    /// What the user or an administrator has decided about popups.
     fn permission(&self) -> std::result::Result<(), String> {
         // Of an application that has never shown any, Windows may know nothing yet.
         let setting = self.notifier.Setting().unwrap_or(NotificationSetting::Enabled);
@@ -133,7 +129,7 @@ impl Presenter for Toasts {
 
     fn close(&mut self, id: u32) {
         self.heard.retain(|(heard, _)| *heard != id);
-        let (tag, group, application) = (tag(id).into(), GROUP.into(), identity::APP_ID.into());
+        let (tag, group, application) = (tag(id).into(), GROUP.into(), app_info::APP_ID.into());
         let removed = ToastNotificationManager::History()
             .and_then(|history| history.RemoveGroupedTagWithId(&tag, &group, &application));
         if let Err(error) = removed {

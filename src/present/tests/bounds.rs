@@ -142,7 +142,7 @@ proptest! {
         let options = RenderOptions { show_text, names_account: count == 2, newest_first: count == 3, ..ALWAYS };
         let highlight = older.highlight.then(|| older.clone());
         let lines = vec![older.clone(), newest.clone()];
-        let digest = RoomDigest { count, highlight, newest: newest.clone(), lines };
+        let digest = RoomDigest { count, oldest: older.id, highlight, newest: newest.clone(), lines };
         let call = |state| Call { notice: newest.clone(), call_id: String::new(), deadline: Timestamp::UNIX_EPOCH, state };
         for popup in [
             room_popup(&digest, ME, options),
@@ -153,7 +153,7 @@ proptest! {
             prop_assert!(is_harmless(&popup.title, MAX_TITLE_CHARS, 1), "{:?}", popup.title);
             prop_assert!(is_harmless(&popup.text, MAX_TEXT_CHARS, MAX_TEXT_LINES), "{:?}", popup.text);
         }
-        let line = menu_line(&newest, None, ME, options);
+        let line = menu_line(&newest, ME, options);
         prop_assert!(is_harmless(&line, MAX_MENU_CHARS, 1) && !line.is_empty(), "{line:?}");
         let body = body(&newest);
         prop_assert!(is_harmless(&body, MAX_BODY_CHARS, MAX_BODY_LINES), "{body:?}");

@@ -93,7 +93,7 @@ fn a_spoiler_is_hidden_in_every_kind_of_message() {
     let check = |content: &str, text: &str| {
         let notice = notice("m.room.message", content);
         super::check(&notice, "Major Tom in Mission Control", text);
-        assert!(!menu_line(&notice, None, ME, ALWAYS).contains("secret"));
+        assert!(!menu_line(&notice, ME, ALWAYS).contains("secret"));
         assert_eq!(body(&notice), text);
     };
     check(&format!(r#"{{"msgtype":"m.text",{spoiler}}}"#), "it: (spoiler: end)");
@@ -138,7 +138,7 @@ fn an_edit_shown_alone_says_its_new_content() {
 fn a_redacted_event_says_nothing_of_what_it_said() {
     let redacted = Notice { redacted: true, ..highlight("secret", r#"{"room":true}"#) };
     check(&redacted, "Major Tom in Mission Control", "Message deleted");
-    assert_eq!(menu_line(&redacted, None, ME, ALWAYS), "Major Tom in Mission Control: Message deleted");
+    assert_eq!(menu_line(&redacted, ME, ALWAYS), "Major Tom in Mission Control: Message deleted");
     assert_eq!(body(&redacted), "Message deleted");
 }
 

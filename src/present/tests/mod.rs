@@ -41,6 +41,7 @@ fn notice(event_type: &str, content: &str) -> Notice {
         presentation: Presentation::Waiting,
         read: false,
         sample: false,
+        call_state: None,
     }
 }
 
@@ -66,7 +67,7 @@ fn popup(notice: &Notice, options: RenderOptions) -> Popup {
 fn digest(count: u64, lines: &[&Notice]) -> RoomDigest {
     let lines: Vec<Notice> = lines.iter().map(|notice| (*notice).clone()).collect();
     let highlight = lines.iter().rfind(|notice| notice.highlight).cloned();
-    RoomDigest { count, newest: lines.last().unwrap().clone(), highlight, lines }
+    RoomDigest { count, oldest: lines[0].id, newest: lines.last().unwrap().clone(), highlight, lines }
 }
 
 #[track_caller]
@@ -214,7 +215,7 @@ fn with_several_accounts_every_title_says_which() {
     let work = Notice { account: "work".to_owned(), ..message("hi") };
     assert_eq!(popup(&message("hi"), named).title, "Major Tom in Mission Control (home)");
     assert_eq!(popup(&work, named).title, "Major Tom in Mission Control (work)");
-    assert_eq!(menu_line(&work, None, ME, named), "Major Tom in Mission Control (work): hi");
+    assert_eq!(menu_line(&work, ME, named), "Major Tom in Mission Control (work): hi");
     let call = |state| Call { notice: work.clone(), ..call(state, "{}") };
     assert_eq!(call_popup(&call(CallState::Ringing), named).title, "Major Tom is calling (work)");
     assert_eq!(call_popup(&call(CallState::Missed), named).title, "Missed call from Major Tom (work)");
@@ -222,7 +223,7 @@ fn with_several_accounts_every_title_says_which() {
     let popup = popup(&bare, RenderOptions { show_text: false, ..named });
     assert_eq!((popup.title.as_str(), popup.text.as_str()), ("New message (home)", ""));
     let long = Notice { account: "x".repeat(64), room_name: Some("y".repeat(64)), ..message("hi") };
-    assert!(menu_line(&long, None, ME, named).contains("xxxx…): hi"));
+    assert!(menu_line(&long, ME, named).contains("xxxx…): hi"));
 }
 
 #[test]
@@ -236,7 +237,7 @@ fn a_name_from_right_to_left_does_not_turn_the_sentence() {
     let waves = Notice { sender_display_name: room.sender_display_name.clone(), ..notice("m.room.message", emote) };
     check(&waves, "\u{2068}שלום\u{2069} in Mission Control", "* \u{2068}שלום\u{2069} waves");
     assert_eq!(body(&waves), "* \u{2068}שלום\u{2069} waves");
-    assert_eq!(menu_line(&there, None, ME, ALWAYS), "Major Tom in \u{2068}مرحبا\u{2069}: hi");
+    assert_eq!(menu_line(&there, ME, ALWAYS), "Major Tom in \u{2068}مرحبا\u{2069}: hi");
 }
 
 #[test]
@@ -282,7 +283,7 @@ fn without_preview_only_who_where_and_how_many_are_said() {
         let popup = popup(notice, NEVER);
         assert_eq!((popup.title.as_str(), popup.text.as_str()), (title, text), "{:?}", notice.content);
         assert_eq!(popup.timeout, Timeout::Milliseconds(5000));
-        assert!(!menu_line(notice, None, ME, NEVER).contains("secret"));
+        assert!(!menu_line(notice, ME, NEVER).contains("secret"));
     };
     check(&message("secret"), "Major Tom in Mission Control", "New message");
     check(&notice("m.reaction", r#"{"m.relates_to":{"key":"secret"}}"#), "Major Tom in Mission Control", "New message");
@@ -345,14 +346,14 @@ fn a_flood_becomes_one_sentence() {
     let title = |notices, invites| summary_popup(notices, invites, 9, &[], ALWAYS).title;
     assert_eq!(title(12, 2), "10 messages and 2 invites in 9 rooms");
     assert_eq!(title(9, 9), "9 invites in 9 rooms");
-    let named = summary_popup(9, 0, 4, &[menu_line(&mention, None, ME, ALWAYS)], ALWAYS);
+    let named = summary_popup(9, 0, 4, &[menu_line(&mention, ME, ALWAYS)], ALWAYS);
     assert_eq!((named.title.as_str(), named.urgency), ("9 messages in 4 rooms", Urgency::Critical));
     assert!(named.text.contains("Bob mentioned you") && named.text.contains("help"), "{}", named.text);
 }
 
 #[test]
 fn a_menu_line_has_who_where_and_the_beginning_of_the_text() {
-    let check = |notice: &Notice, expected: &str| assert_eq!(menu_line(notice, None, ME, ALWAYS), expected);
+    let check = |notice: &Notice, expected: &str| assert_eq!(menu_line(notice, ME, ALWAYS), expected);
     check(&message("hi\\nthere"), "Major Tom in Mission Control: hi there");
     check(
         &message("I'm floating in a most peculiar way"),
@@ -361,19 +362,17 @@ fn a_menu_line_has_who_where_and_the_beginning_of_the_text() {
     let long = Notice { room_name: Some("The Room With The Longest Name Of All".to_owned()), ..message("hi") };
     check(&long, "Major Tom in The Room With The Long…: hi");
     check(&notice("m.room.member", r#"{"membership":"invite"}"#), "Major Tom invites you to Mission Control");
-    assert_eq!(menu_line(&message("hi"), None, ME, NEVER), "Major Tom in Mission Control");
+    assert_eq!(menu_line(&message("hi"), ME, NEVER), "Major Tom in Mission Control");
 }
 
 #[test]
 fn a_menu_line_of_a_call_says_what_became_of_it() {
-    let line = |call: Option<CallState>, read| {
-        let notice = Notice { read, ..notice("m.call.invite", "{}") };
-        menu_line(&notice, call, ME, NEVER)
-    };
-    assert_eq!(line(Some(CallState::Ringing), false), "Major Tom is calling");
-    assert_eq!(line(Some(CallState::Missed), false), "Missed call from Major Tom");
-    assert_eq!(line(None, false), "Missed call from Major Tom");
-    assert_eq!(line(None, true), "Call from Major Tom");
+    let line = |state| menu_line(&Notice { call_state: Some(state), ..notice("m.call.invite", "{}") }, ME, NEVER);
+    assert_eq!(line(CallState::Ringing), "Major Tom is calling");
+    assert_eq!(line(CallState::Silenced), "Major Tom is calling");
+    assert_eq!(line(CallState::Missed), "Missed call from Major Tom");
+    assert_eq!(line(CallState::Over), "Call from Major Tom");
+    assert_eq!(line(CallState::PerhapsTaken), "Call from Major Tom, perhaps taken elsewhere");
 }
 
 #[test]

@@ -29,28 +29,31 @@ pub(super) const PATH: &str = "/org/freedesktop/Notifications";
 const START_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A service that failed over a popup is left alone for so long, at first and at most.
-const REST: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+const FAILURE_BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// Longest activation token that is believed, in bytes.
 const MAX_TOKEN: usize = 4096;
 
 /// Passes calls to the notification service. Its events are [`DesktopEvent::Popup`].
 #[derive(Debug)]
-pub struct Popups(mpsc::UnboundedSender<PopupCall>);
+pub(crate) struct Popups(mpsc::UnboundedSender<PopupCall>);
 
 impl Popups {
     /// Starts the task. `icon` is the name of an icon of the desktop's theme, or a file's absolute path.
     #[must_use]
-    pub fn start(bus: Bus, icon: String, events: mpsc::UnboundedSender<DesktopEvent>) -> Self {
+    pub(crate) fn start(bus: Bus, icon: String, events: mpsc::UnboundedSender<DesktopEvent>) -> Self {
         // The caller waits for each answer: there is never more than one in it.
         let (calls, receiver) = mpsc::unbounded_channel();
-        let reporter = Reporter { events, told: None, token: None };
-        tokio::spawn(Server { calls: receiver, icon, reporter, rest: Backoff::new(REST.0, REST.1) }.run(bus));
+        let reporter = Reporter { events, reported: None, token: None };
+        tokio::spawn(
+            Client { calls: receiver, icon, reporter, rest: Backoff::new(FAILURE_BACKOFF.0, FAILURE_BACKOFF.1) }
+                .run(bus),
+        );
         Self(calls)
     }
 
     /// Makes a call.
-    pub fn call(&self, call: PopupCall) {
+    pub(crate) fn call(&self, call: PopupCall) {
         if self.0.send(call).is_err() {
             tracing::error!("popups have ended");
         }
@@ -58,7 +61,7 @@ impl Popups {
 }
 
 /// Why a call was not answered by its service.
-enum Lost {
+enum Unanswered {
     /// The connection to the bus has ended.
     Bus,
     /// The name has changed hands.
@@ -71,7 +74,7 @@ enum Lost {
 
 /// Why a call came to nothing.
 #[derive(Debug)]
-enum Failure {
+enum CallError {
     /// The service said no.
     Refused(String),
     /// The service was not there to answer.
@@ -86,7 +89,7 @@ struct Service {
     capabilities: Capabilities,
 }
 
-struct Server {
+struct Client {
     calls: mpsc::UnboundedReceiver<PopupCall>,
     icon: String,
     reporter: Reporter,
@@ -95,14 +98,14 @@ struct Server {
 
 struct Reporter {
     events: mpsc::UnboundedSender<DesktopEvent>,
-    /// The state that was last reported.
-    told: Option<PopupEvent>,
+    /// The service's id and the state that were last reported.
+    reported: Option<(Option<String>, ServiceState)>,
     /// The token that came before an action.
     token: Option<(u32, String)>,
 }
 
 /// One connection to the bus, and who owns the name of the notification service there.
-struct Line {
+struct Channel {
     connection: Connection,
     signals: MessageStream,
     name: NameWatch,
@@ -111,21 +114,21 @@ struct Line {
     is_activatable: bool,
 }
 
-impl Server {
+impl Client {
     async fn run(mut self, mut bus: Bus) {
         loop {
             match bus.state() {
                 BusState::Connecting => {}
-                BusState::Absent(reason) => self.bus_is_absent(&reason),
-                BusState::Present(connection) => match Line::open(connection.clone()).await {
-                    Ok(line) => {
+                BusState::Absent(reason) => self.report_no_bus(&reason),
+                BusState::Present(connection) => match Channel::open(connection.clone()).await {
+                    Ok(channel) => {
                         self.rest.reset();
-                        if let Lost::Ended = self.serve(line).await {
+                        if let Unanswered::Ended = self.serve(channel).await {
                             return;
                         }
                     }
                     Err(error) => {
-                        self.bus_is_absent(&error.to_string());
+                        self.report_no_bus(&error.to_string());
                         // Made anew by the bus's own task.
                         drop(timeout(CALL_DEADLINE, connection.close()).await);
                     }
@@ -141,58 +144,58 @@ impl Server {
         }
     }
 
-    fn bus_is_absent(&mut self, reason: &str) {
+    fn report_no_bus(&mut self, reason: &str) {
         self.reporter
             .unavailable(None, format!("there is no session bus ({reason}): start Pushbell inside a desktop session"));
     }
 
     /// Until the connection ends, or nobody wants popups any more.
-    async fn serve(&mut self, mut line: Line) -> Lost {
+    async fn serve(&mut self, mut channel: Channel) -> Unanswered {
         loop {
-            let lost = match line.owner.clone() {
-                Some(owner) => self.serve_owner(&mut line, &owner, None).await,
-                None => self.wait_for_owner(&mut line).await,
+            let lost = match channel.owner.clone() {
+                Some(owner) => self.serve_owner(&mut channel, &owner, None).await,
+                None => self.wait_for_owner(&mut channel).await,
             };
-            let lost = if let Lost::Failed = lost { self.rest(&mut line).await } else { lost };
-            if let Lost::Bus | Lost::Ended = lost {
+            let lost = if let Unanswered::Failed = lost { self.rest(&mut channel).await } else { lost };
+            if let Unanswered::Bus | Unanswered::Ended = lost {
                 return lost;
             }
         }
     }
 
     /// Leaves a service alone that seems to have failed over a popup, whoever owns the name meanwhile.
-    async fn rest(&mut self, line: &mut Line) -> Lost {
+    async fn rest(&mut self, channel: &mut Channel) -> Unanswered {
         let reason = "the notification service failed over a popup and is left alone for a moment";
         self.reporter.unavailable(self.reporter.service_id(), reason.to_owned());
         let mut rest = pin!(sleep(self.rest.next()));
         loop {
-            match self.refuse_calls(line, rest.as_mut()).await {
-                Ok(()) => return Lost::Service,
-                Err(Lost::Service) => {}
+            match self.refuse_calls(channel, rest.as_mut()).await {
+                Ok(()) => return Unanswered::Service,
+                Err(Unanswered::Service) => {}
                 Err(lost) => return lost,
             }
         }
     }
 
     /// Without a service: the first popup has the bus start one, if it can.
-    async fn wait_for_owner(&mut self, line: &mut Line) -> Lost {
-        if !line.is_activatable {
+    async fn wait_for_owner(&mut self, channel: &mut Channel) -> Unanswered {
+        if !channel.is_activatable {
             let reason =
                 "no notification service is running: install and start one, for example dunst or xfce4-notifyd";
             self.reporter.unavailable(None, reason.to_owned());
-            return self.wait_for_change(line).await;
+            return self.wait_for_change(channel).await;
         }
         let reason = "a notification service is started when the first popup comes";
         self.reporter.report(None, ServiceState { available: true, reason: Some(reason.into()) });
-        let call = match line.watch(&mut self.reporter, self.calls.recv()).await {
+        let call = match channel.watch(&mut self.reporter, self.calls.recv()).await {
             Ok(Some(call)) => call,
-            Ok(None) => return Lost::Ended,
+            Ok(None) => return Unanswered::Ended,
             Err(lost) => return lost,
         };
-        let failure = match timeout(START_DEADLINE, start(&line.connection)).await {
+        let failure = match timeout(START_DEADLINE, start(&channel.connection)).await {
             Ok(Ok(Some(owner))) => {
-                line.owner = Some(owner.clone());
-                return self.serve_owner(line, &owner, Some(call)).await;
+                channel.owner = Some(owner.clone());
+                return self.serve_owner(channel, &owner, Some(call)).await;
             }
             Ok(Ok(None)) => "it ended at once".to_owned(),
             Ok(Err(error)) => error.to_string(),
@@ -202,19 +205,19 @@ impl Server {
             format!("the notification service could not be started ({failure}): start it, or install another one");
         self.reporter.answer(Err(reason.clone()));
         self.reporter.unavailable(None, reason);
-        self.wait_for_change(line).await
+        self.wait_for_change(channel).await
     }
 
     /// Until the name changes hands.
-    async fn wait_for_change(&mut self, line: &mut Line) -> Lost {
-        match self.refuse_calls(line, std::future::pending::<Lost>()).await {
+    async fn wait_for_change(&mut self, channel: &mut Channel) -> Unanswered {
+        match self.refuse_calls(channel, std::future::pending::<Unanswered>()).await {
             Ok(lost) | Err(lost) => lost,
         }
     }
 
     /// Makes calls for as long as this service is there. The first may have come already.
-    async fn serve_owner(&mut self, line: &mut Line, owner: &str, mut first: Option<PopupCall>) -> Lost {
-        let service = match self.introduce(line, owner).await {
+    async fn serve_owner(&mut self, channel: &mut Channel, owner: &str, mut first: Option<PopupCall>) -> Unanswered {
+        let service = match self.query_service(channel, owner).await {
             Ok(service) => service,
             Err(lost) => {
                 if first.is_some() {
@@ -227,11 +230,11 @@ impl Server {
         loop {
             let call = match first.take() {
                 Some(call) => Ok(Some(call)),
-                None => line.watch(&mut self.reporter, self.calls.recv()).await,
+                None => channel.watch(&mut self.reporter, self.calls.recv()).await,
             };
             let outcome = match call {
-                Ok(Some(call)) => self.perform(line, owner, &service, call).await,
-                Ok(None) => Err(Lost::Ended),
+                Ok(Some(call)) => self.perform(channel, owner, &service, call).await,
+                Ok(None) => Err(Unanswered::Ended),
                 Err(lost) => Err(lost),
             };
             if let Err(lost) = outcome {
@@ -241,7 +244,11 @@ impl Server {
     }
 
     /// Refuses calls until `until` is ready.
-    async fn refuse_calls<T>(&mut self, line: &mut Line, until: impl Future<Output = T>) -> Result<T, Lost> {
+    async fn refuse_calls<T>(
+        &mut self,
+        channel: &mut Channel,
+        until: impl Future<Output = T>,
+    ) -> Result<T, Unanswered> {
         let mut until = pin!(until);
         loop {
             let next = async {
@@ -250,42 +257,48 @@ impl Server {
                     call = self.calls.recv() => Err(call),
                 }
             };
-            match line.watch(&mut self.reporter, next).await? {
+            match channel.watch(&mut self.reporter, next).await? {
                 Ok(done) => return Ok(done),
                 Err(Some(_)) => self.reporter.answer(Err("popups are unavailable".to_owned())),
-                Err(None) => return Err(Lost::Ended),
+                Err(None) => return Err(Unanswered::Ended),
             }
         }
     }
 
     /// Asks a service what it is and what it can do.
-    async fn introduce(&mut self, line: &mut Line, owner: &str) -> Result<Service, Lost> {
-        let connection = line.connection.clone();
+    async fn query_service(&mut self, channel: &mut Channel, owner: &str) -> Result<Service, Unanswered> {
+        let connection = channel.connection.clone();
         let asked = async {
             let (name, version) = match describe(&connection, owner).await {
-                Err(Failure::Refused(_)) => ("a notification service without a name".to_owned(), String::new()),
+                Err(CallError::Refused(_)) => ("a notification service without a name".to_owned(), String::new()),
                 described => described?,
             };
             let capabilities: Vec<String> = match request(&connection, owner, "GetCapabilities", &()).await {
-                Err(Failure::Refused(_)) => Vec::new(),
+                Err(CallError::Refused(_)) => Vec::new(),
                 capabilities => capabilities?,
             };
             Ok((name, version, Capabilities::new(&capabilities)))
         };
-        let asked = self.patiently(line, owner, "the notification service", asked).await?;
-        let Ok((name, version, capabilities)) = asked.inspect_err(|failure: &Failure| {
-            tracing::debug!("the notification service: {failure:?}");
+        let asked = self.wait_for_reply(channel, owner, "the notification service", asked).await?;
+        let Ok((name, version, capabilities)) = asked.inspect_err(|error: &CallError| {
+            tracing::debug!("the notification service: {error:?}");
         }) else {
-            return Err(Lost::Failed);
+            return Err(Unanswered::Failed);
         };
-        let id = wire::service_id(&line.connection, owner, &name, &version);
+        let id = wire::service_id(&channel.connection, owner, &name, &version);
         let service = Service { name: format!("{name} {version}").trim().to_owned(), id, capabilities };
         self.reporter.available(&service);
         Ok(service)
     }
 
-    async fn perform(&mut self, line: &mut Line, owner: &str, service: &Service, call: PopupCall) -> Result<(), Lost> {
-        let (connection, icon) = (line.connection.clone(), self.icon.clone());
+    async fn perform(
+        &mut self,
+        channel: &mut Channel,
+        owner: &str,
+        service: &Service,
+        call: PopupCall,
+    ) -> Result<(), Unanswered> {
+        let (connection, icon) = (channel.connection.clone(), self.icon.clone());
         let is_show = matches!(call, PopupCall::Show { .. });
         let asked = async {
             match &call {
@@ -297,22 +310,22 @@ impl Server {
             }
         };
         // That a popup is not closed says nothing about the next one.
-        let lost_over = |lost| if is_show { Err(Lost::Failed) } else { lost };
-        let (answer, outcome) = match self.patiently(line, owner, &service.name, asked).await {
+        let lost_over = |lost| if is_show { Err(Unanswered::Failed) } else { lost };
+        let (answer, outcome) = match self.wait_for_reply(channel, owner, &service.name, asked).await {
             Ok(Ok(id)) => (Ok(id), Ok(())),
-            Ok(Err(Failure::Refused(reason))) => {
+            Ok(Err(CallError::Refused(reason))) => {
                 (Err(format!("the notification service refused the popup: {reason}")), Ok(()))
             }
-            Ok(Err(Failure::Gone(reason))) => {
+            Ok(Err(CallError::Gone(reason))) => {
                 (Err(format!("the notification service was gone: {reason}")), lost_over(Ok(())))
             }
-            Err(Lost::Service) => {
+            Err(Unanswered::Service) => {
                 let reason = "the notification service ended before it confirmed the popup";
-                (Err(reason.to_owned()), lost_over(Err(Lost::Service)))
+                (Err(reason.to_owned()), lost_over(Err(Unanswered::Service)))
             }
-            Err(Lost::Failed) => {
+            Err(Unanswered::Failed) => {
                 let reason = "the notification service took the popup but never confirmed it";
-                (Err(reason.to_owned()), Err(Lost::Failed))
+                (Err(reason.to_owned()), Err(Unanswered::Failed))
             }
             Err(lost) => (Err("the session bus ended before the popup was confirmed".to_owned()), Err(lost)),
         };
@@ -328,23 +341,23 @@ impl Server {
 
     /// Waits for what was asked of the service. When it is overdue, popups are unavailable until it is answered; if a
     /// later question is answered meanwhile, one more deadline decides that it never will be.
-    async fn patiently<T>(
+    async fn wait_for_reply<T>(
         &mut self,
-        line: &mut Line,
+        channel: &mut Channel,
         owner: &str,
         name: &str,
-        asked: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<Result<T, Failure>, Lost> {
+        asked: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<Result<T, CallError>, Unanswered> {
         let mut asked = pin!(asked);
         let deadline = async { timeout(CALL_DEADLINE, asked.as_mut()).await.ok() };
-        if let Some(answer) = line.watch(&mut self.reporter, deadline).await? {
+        if let Some(answer) = channel.watch(&mut self.reporter, deadline).await? {
             return Ok(answer);
         }
         let id = self.reporter.service_id();
         self.reporter.unavailable(id, format!("{name} does not answer: restart it if that lasts"));
-        let connection = line.connection.clone();
+        let connection = channel.connection.clone();
         let give_up = async {
-            if let Err(Failure::Gone(_)) = describe(&connection, owner).await {
+            if let Err(CallError::Gone(_)) = describe(&connection, owner).await {
                 std::future::pending::<()>().await;
             }
             sleep(CALL_DEADLINE).await;
@@ -353,37 +366,36 @@ impl Server {
             tokio::select! {
                 biased;
                 answer = asked => Ok(answer),
-                () = give_up => Err(Lost::Failed),
+                () = give_up => Err(Unanswered::Failed),
             }
         };
-        line.watch(&mut self.reporter, late).await?
+        channel.watch(&mut self.reporter, late).await?
     }
 }
 
-impl Line {
+impl Channel {
     /// Listens first and asks then, so that nothing is missed.
     async fn open(connection: Connection) -> zbus::Result<Self> {
         let rule = MatchRule::builder().msg_type(Type::Signal).interface(NAME)?.path(PATH)?.build();
         let signals = bus::signals(&connection, rule).await?;
         let name = NameWatch::start(&connection, NAME).await?;
-        let reply = bus::ask(&connection, BUS, "ListActivatableNames", &()).await?;
-        let is_activatable = reply.body().deserialize::<Vec<String>>()?.iter().any(|name| name == NAME);
+        let is_activatable = bus::is_activatable(&connection, NAME).await?;
         Ok(Self { owner: name.owner.clone(), connection, signals, name, is_activatable })
     }
 
     /// Reads signals and the name's owner until `until` is ready.
-    async fn watch<T>(&mut self, reporter: &mut Reporter, until: impl Future<Output = T>) -> Result<T, Lost> {
+    async fn watch<T>(&mut self, reporter: &mut Reporter, until: impl Future<Output = T>) -> Result<T, Unanswered> {
         let mut until = pin!(until);
         loop {
             // The answer to a call comes before the signals about it, and a change of owner before the new one's signals.
             tokio::select! {
                 biased;
-                () = self.connection.closed() => return Err(Lost::Bus),
+                () = self.connection.closed() => return Err(Unanswered::Bus),
                 done = &mut until => return Ok(done),
                 owner = self.name.next() => {
                     if self.owner != owner {
                         self.owner = owner;
-                        return Err(Lost::Service);
+                        return Err(Unanswered::Service);
                     }
                 }
                 signal = next_signal(&mut self.signals, self.owner.as_deref()) => reporter.signal(signal),
@@ -403,19 +415,17 @@ impl Reporter {
     }
 
     fn report(&mut self, id: Option<String>, state: ServiceState) {
-        let event = PopupEvent::Service { id, state };
-        if self.told.as_ref() != Some(&event) {
-            self.told = Some(event.clone());
-            self.send(event);
+        let now = (id, state);
+        if self.reported.as_ref() != Some(&now) {
+            self.reported = Some(now.clone());
+            let (id, state) = now;
+            self.send(PopupEvent::Service { id, state });
         }
     }
 
     /// The service that was last reported.
     fn service_id(&self) -> Option<String> {
-        match &self.told {
-            Some(PopupEvent::Service { id, .. }) => id.clone(),
-            Some(PopupEvent::Answer(_) | PopupEvent::Action { .. } | PopupEvent::Closed { .. }) | None => None,
-        }
+        self.reported.as_ref().and_then(|(id, _)| id.clone())
     }
 
     fn answer(&self, answer: Result<u32, String>) {
@@ -459,7 +469,7 @@ async fn start(connection: &Connection) -> zbus::Result<Option<String>> {
 }
 
 /// Name and version.
-async fn describe(connection: &Connection, owner: &str) -> Result<(String, String), Failure> {
+async fn describe(connection: &Connection, owner: &str) -> Result<(String, String), CallError> {
     let (name, _vendor, version, _specification): (String, String, String, String) =
         request(connection, owner, "GetServerInformation", &()).await?;
     Ok((name, version))
@@ -471,31 +481,31 @@ async fn request<T>(
     owner: &str,
     method: &str,
     arguments: &(impl serde::Serialize + zbus::zvariant::DynamicType + Sync),
-) -> Result<T, Failure>
+) -> Result<T, CallError>
 where
     T: for<'d> zbus::zvariant::DynamicDeserialize<'d>,
 {
     let reply = connection
         .call_method(Some(owner), PATH, Some(NAME), method, arguments)
         .await
-        .map_err(|error| failure(&error))?;
-    reply.body().deserialize().map_err(|error| Failure::Refused(format!("{method}: odd answer: {error}")))
+        .map_err(|error| call_error(&error))?;
+    reply.body().deserialize().map_err(|error| CallError::Refused(format!("{method}: odd answer: {error}")))
 }
 
 /// Tells what a service says from what the bus says in its place.
-fn failure(error: &zbus::Error) -> Failure {
+fn call_error(error: &zbus::Error) -> CallError {
     const BUS_SAYS: [&str; 5] = ["NoReply", "ServiceUnknown", "NameHasNoOwner", "Disconnected", "TimedOut"];
     if let zbus::Error::MethodError(name, description, _) = error {
         let from_bus = name.strip_prefix("org.freedesktop.DBus.Error.").is_some_and(|name| BUS_SAYS.contains(&name));
         // What a service says of its own may quote the popup, which nobody else is to read.
         return if from_bus {
-            Failure::Gone(description.clone().unwrap_or_else(|| name.to_string()))
+            CallError::Gone(description.clone().unwrap_or_else(|| name.to_string()))
         } else {
-            Failure::Refused(name.to_string())
+            CallError::Refused(name.to_string())
         };
     }
     if matches!(error, zbus::Error::InputOutput(_)) {
-        return Failure::Gone(error.to_string());
+        return CallError::Gone(error.to_string());
     }
-    Failure::Refused(error.to_string())
+    CallError::Refused(error.to_string())
 }

@@ -2,10 +2,10 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use notify_rust::{Hint, Timeout};
+use notify_rust::Timeout;
 use zbus::{Connection, Message, zvariant::Value};
 
-use crate::{desktop::CloseReason, identity, present::popup::Popup, push::text::escape_markup};
+use crate::{app_info, desktop::CloseReason, present::popup::Popup, push::text::escape_markup};
 
 /// What of `GetCapabilities` matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,19 +57,19 @@ pub(super) type Notify<'a> =
 pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, capabilities: Capabilities) -> Notify<'a> {
     let text = if capabilities.markup { escape_markup(&popup.text) } else { Cow::Borrowed(popup.text.as_str()) };
     let actions = if capabilities.actions { popup.actions.as_slice() } else { &[] };
-    let hints = [
-        Hint::Urgency(popup.urgency),
-        Hint::Category(popup.category.to_owned()),
-        Hint::DesktopEntry(identity::APP_ID.to_owned()),
-    ];
+    let hints = HashMap::from([
+        ("urgency", Value::U8(popup.urgency as u8)),
+        ("category", popup.category.into()),
+        ("desktop-entry", app_info::APP_ID.into()),
+    ]);
     (
-        identity::APP_NAME,
+        app_info::APP_NAME,
         replaces,
         icon,
         without_nul(Cow::Borrowed(&popup.title)),
         without_nul(text),
         actions.iter().flat_map(|action| [action.id(), action.label()]).collect(),
-        hints.into_iter().filter_map(hint).collect(),
+        hints,
         expire_timeout(popup.timeout),
     )
 }
@@ -80,27 +80,6 @@ fn expire_timeout(timeout: Timeout) -> i32 {
         Timeout::Default => -1,
         Timeout::Never => 0,
         Timeout::Milliseconds(milliseconds) => i32::try_from(milliseconds).unwrap_or(i32::MAX).max(1),
-    }
-}
-
-/// The hints that popups have; the others are none of ours.
-fn hint(hint: Hint) -> Option<(&'static str, Value<'static>)> {
-    match hint {
-        Hint::Urgency(urgency) => Some(("urgency", Value::U8(urgency as u8))),
-        Hint::Category(category) => Some(("category", category.into())),
-        Hint::DesktopEntry(id) => Some(("desktop-entry", id.into())),
-        Hint::ActionIcons(_)
-        | Hint::ImagePath(_)
-        | Hint::Resident(_)
-        | Hint::SoundFile(_)
-        | Hint::SoundName(_)
-        | Hint::SuppressSound(_)
-        | Hint::Transient(_)
-        | Hint::X(_)
-        | Hint::Y(_)
-        | Hint::Custom(..)
-        | Hint::CustomInt(..)
-        | Hint::Invalid => None,
     }
 }
 
@@ -150,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_text_is_escaped_and_only_for_a_service_that_reads_markup() {
+    fn only_the_text_is_escaped_and_only_if_markup_is_read() {
         let check = |markup, text: &str| {
             let popup = popup();
             let notify = notify(&popup, 3, "icon", Capabilities { markup, actions: true });
@@ -174,7 +153,7 @@ mod tests {
         let notify = notify(&popup, 0, "icon", Capabilities::default());
         assert_eq!(notify.6["urgency"], Value::U8(2));
         assert_eq!(notify.6["category"], Value::from("im.received"));
-        assert_eq!(notify.6["desktop-entry"], Value::from(identity::APP_ID));
+        assert_eq!(notify.6["desktop-entry"], Value::from(app_info::APP_ID));
         assert_eq!(notify.6.len(), 3);
         let bytes = to_bytes(Context::new_dbus(LE, 0), &notify).expect("it can be sent");
         assert!(!bytes.is_empty());

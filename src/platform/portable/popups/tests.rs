@@ -1,6 +1,6 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use tokio::time::timeout;
+use tokio::{sync::mpsc, time::timeout};
 
 use super::*;
 use crate::{
@@ -111,7 +111,7 @@ async fn who_refuses_a_popup_is_still_there_and_is_asked_again() {
 }
 
 #[tokio::test]
-async fn an_overdue_call_is_waited_for_and_popups_are_unavailable_until_it_is_answered() {
+async fn popups_are_unavailable_while_a_call_is_overdue() {
     for answer in [Ok(()), Err("no")] {
         let mut bench = Bench::start().await;
         bench.show(OwnPopup::Welcome);

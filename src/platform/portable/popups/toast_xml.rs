@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_urgent_stays_if_it_can_be_answered_and_a_call_looks_like_one() {
+    fn what_is_urgent_stays_if_it_can_be_answered() {
         let check = |urgency, category, actions: &[Action], expected: &str| {
             let document = of(&Popup { urgency, category, actions: actions.to_vec(), ..popup("", "") });
             let scenario = document.split("scenario=\"").nth(1).and_then(|rest| rest.split('"').next());
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn actions_are_buttons_and_the_time_is_the_nearest_that_windows_knows() {
+    fn actions_are_buttons_and_the_time_is_the_nearest_known() {
         let check = |timeout, expected: &str| {
             let document = of(&Popup { timeout, actions: vec![Action::Ignore], ..popup("", "") });
             assert!(document.contains(&format!("duration=\"{expected}\"")), "{document}");

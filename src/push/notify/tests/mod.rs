@@ -1,3 +1,5 @@
+mod properties;
+
 use super::*;
 
 const DEVICE: &str = r#"{"app_id":"a","pushkey":"k"}"#;

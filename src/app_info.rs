@@ -1,4 +1,4 @@
-//! Who we are: the ids, directory name and port that tell an installed Pushbell from one under development.
+//! The ids, directory name and port that tell an installed Pushbell from one under development.
 //!
 //! A debug build has an identity of its own everywhere, so that a developer's pushes, inbox and icon never mix
 //! with those of the Pushbell that the same person uses (the push protocol's advice for sandbox and production).

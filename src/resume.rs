@@ -1,4 +1,4 @@
-//! The time after the computer woke, in which pushes are taken for what homeservers held back meanwhile.
+//! The time after the computer resumed from sleep, in which pushes are taken for what homeservers held back meanwhile.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,9 +9,9 @@ const LENGTH: Duration = Duration::from_secs(120);
 
 /// Shared by whoever notices that the computer woke and whoever receives pushes.
 #[derive(Debug, Clone, Default)]
-pub struct WakeWindow(Arc<Mutex<Option<Instant>>>);
+pub struct ResumeWindow(Arc<Mutex<Option<Instant>>>);
 
-impl WakeWindow {
+impl ResumeWindow {
     /// The computer woke just now.
     pub fn open(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
@@ -30,7 +30,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_window_closes_by_itself() {
-        let window = WakeWindow::default();
+        let window = ResumeWindow::default();
         assert!(!window.is_open());
         window.open();
         assert!(window.is_open());

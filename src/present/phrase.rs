@@ -1,6 +1,7 @@
 //! What an event says in words: messages of every kind, stickers, polls, reactions, changes of a room, unknown types.
 
 use crate::push::{
+    event::is_call_member,
     html,
     lenient::{Object, Value},
     text,
@@ -13,14 +14,14 @@ const MAX_REACTION_CHARS: usize = 32;
 const MAX_TYPE_CHARS: usize = 40;
 
 /// What an event says.
-pub(super) struct Said {
+pub(super) struct Phrase {
     /// The text, still raw where it is a stranger's.
     pub(super) text: String,
     /// The text begins with the sender.
     pub(super) names_sender: bool,
 }
 
-impl Said {
+impl Phrase {
     /// A text that does not name its sender.
     pub(super) fn plain(text: impl Into<String>) -> Self {
         Self { text: text.into(), names_sender: false }
@@ -38,19 +39,19 @@ pub(super) fn spoken(content: &Object<'_>, key: &str) -> Option<String> {
 }
 
 /// `m.room.message`, by its `msgtype`.
-pub(super) fn message(content: &Object<'_>, who: &str) -> Option<Said> {
+pub(super) fn message(content: &Object<'_>, who: &str) -> Option<Phrase> {
     let text = message_text(content);
     let msgtype = content.string("msgtype");
     let label = match msgtype.as_deref().unwrap_or_default() {
-        "m.emote" => return text.map(|text| Said::sentence(format!("* {who} {text}"))),
+        "m.emote" => return text.map(|text| Phrase::sentence(format!("* {who} {text}"))),
         "m.image" => "Photo",
         "m.file" => "File",
         "m.audio" if is_voice(content) => "Voice message",
         "m.audio" => "Audio",
         "m.video" => "Video",
         "m.location" => "Location",
-        "m.key.verification.request" => return Some(Said::sentence(format!("{who} asks for verification"))),
-        _ => return text.map(Said::plain),
+        "m.key.verification.request" => return Some(Phrase::sentence(format!("{who} asks for verification"))),
+        _ => return text.map(Phrase::plain),
     };
     Some(match label {
         "Voice message" => labelled(label, caption(content)),
@@ -60,26 +61,26 @@ pub(super) fn message(content: &Object<'_>, who: &str) -> Option<Said> {
 }
 
 /// Events with a type of their own that are said by people.
-pub(super) fn special(event_type: &str, content: &Object<'_>, who: &str) -> Option<Said> {
+pub(super) fn special(event_type: &str, content: &Object<'_>, who: &str) -> Option<Phrase> {
     Some(match event_type {
         "m.sticker" => labelled("Sticker", message_text(content)),
         "m.reaction" => reaction(content, who),
         "m.poll.start" | "org.matrix.msc3381.poll.start" => labelled("Poll", question(content)),
-        "m.poll.response" | "org.matrix.msc3381.poll.response" => Said::sentence(format!("{who} voted in a poll")),
-        "m.poll.end" | "org.matrix.msc3381.poll.end" => Said::sentence(format!("{who} ended a poll")),
-        "m.beacon_info" | "org.matrix.msc3672.beacon_info" => Said::sentence(match live(content) {
+        "m.poll.response" | "org.matrix.msc3381.poll.response" => Phrase::sentence(format!("{who} voted in a poll")),
+        "m.poll.end" | "org.matrix.msc3381.poll.end" => Phrase::sentence(format!("{who} ended a poll")),
+        "m.beacon_info" | "org.matrix.msc3672.beacon_info" => Phrase::sentence(match live(content) {
             Some(false) => format!("{who} stopped sharing a live location"),
             Some(true) | None => format!("{who} shares a live location"),
         }),
-        "m.beacon" | "org.matrix.msc3672.beacon" => Said::sentence(format!("{who} shares a live location")),
-        "m.room.redaction" => Said::sentence(format!("{who} deleted a message")),
-        "m.call.answer" | "m.call.select_answer" => Said::plain("Call answered"),
-        "m.call.reject" => Said::plain("Call declined"),
-        "m.call.hangup" => Said::plain("Call ended"),
-        "m.call.candidates" | "m.call.negotiate" => Said::sentence(format!("{who} is connecting a call")),
-        "m.call.member" | "org.matrix.msc3401.call.member" | "m.rtc.member" | "org.matrix.msc4143.rtc.member" => {
+        "m.beacon" | "org.matrix.msc3672.beacon" => Phrase::sentence(format!("{who} shares a live location")),
+        "m.room.redaction" => Phrase::sentence(format!("{who} deleted a message")),
+        "m.call.answer" | "m.call.select_answer" => Phrase::plain("Call answered"),
+        "m.call.reject" => Phrase::plain("Call declined"),
+        "m.call.hangup" => Phrase::plain("Call ended"),
+        "m.call.candidates" | "m.call.negotiate" => Phrase::sentence(format!("{who} is connecting a call")),
+        _ if is_call_member(event_type) => {
             let has_left = content.is_empty();
-            Said::sentence(if has_left { format!("{who} left a call") } else { format!("{who} is in a call") })
+            Phrase::sentence(if has_left { format!("{who} left a call") } else { format!("{who} is in a call") })
         }
         _ => return None,
     })
@@ -91,7 +92,7 @@ fn live(content: &Object<'_>) -> Option<bool> {
 }
 
 /// An event of an unknown type: its type in words, without the namespace, and its text if it has one (MSC1767).
-pub(super) fn unknown(event_type: &str, content: &Object<'_>) -> Option<Said> {
+pub(super) fn unknown(event_type: &str, content: &Object<'_>) -> Option<Phrase> {
     let parts: Vec<&str> = event_type.split('.').filter(|part| !text::line(part, 1).is_empty()).collect();
     let namespace = if parts.first() == Some(&"m") { 1 } else { 2 };
     let is_proposal = |part: &str| part.strip_prefix("msc").is_some_and(|number| number.parse::<u32>().is_ok());
@@ -100,23 +101,22 @@ pub(super) fn unknown(event_type: &str, content: &Object<'_>) -> Option<Said> {
         name.extend(parts.last());
     }
     let words = text::line(&name.join(" ").replace(['_', '-'], " "), MAX_TYPE_CHARS);
-    let mut rest = words.chars();
-    let first = rest.next().filter(|_| words.contains(char::is_alphanumeric))?;
-    Some(labelled(&format!("{}{}", first.to_uppercase(), rest.as_str()), message_text(content)))
+    let is_readable = words.contains(char::is_alphanumeric);
+    is_readable.then(|| labelled(&text::capitalized(&words), message_text(content)))
 }
 
-fn labelled(label: &str, text: Option<String>) -> Said {
-    Said::plain(match text {
+fn labelled(label: &str, text: Option<String>) -> Phrase {
+    Phrase::plain(match text {
         Some(text) => format!("{label}: {text}"),
         None => label.to_owned(),
     })
 }
 
 /// `m.reaction`. A picture as a reaction has an address for its key, which says nothing.
-fn reaction(content: &Object<'_>, who: &str) -> Said {
+fn reaction(content: &Object<'_>, who: &str) -> Phrase {
     let key = content.object("m.relates_to").and_then(|relation| spoken(&relation, "key")).unwrap_or_default();
     let key = text::line(&key, MAX_REACTION_CHARS);
-    Said::sentence(if key.is_empty() || key.starts_with("mxc://") {
+    Phrase::sentence(if key.is_empty() || key.starts_with("mxc://") {
         format!("{who} reacted")
     } else {
         format!("{who} reacted {key}")
@@ -220,7 +220,7 @@ fn representation(value: Value<'_>, mimetype: &str) -> Option<String> {
 }
 
 /// A member event that is not about the recipient. Its target is not pushed, so it goes unnamed.
-pub(super) fn member(membership: Option<&str>, reason: Option<String>, who: &str) -> Said {
+pub(super) fn member(membership: Option<&str>, reason: Option<String>, who: &str) -> Phrase {
     let sentence = match membership {
         Some("join") => format!("{who} joined"),
         Some("knock") => format!("{who} asks to join"),
@@ -228,14 +228,14 @@ pub(super) fn member(membership: Option<&str>, reason: Option<String>, who: &str
         Some("leave") => "A member left".to_owned(),
         Some(_) | None => format!("{who} changed a membership"),
     };
-    Said::sentence(match reason {
+    Phrase::sentence(match reason {
         Some(reason) => format!("{sentence}: {reason}"),
         None => sentence,
     })
 }
 
 /// A state event of a known type.
-pub(super) fn state(event_type: &str, content: &Object<'_>, who: &str) -> Option<Said> {
+pub(super) fn state(event_type: &str, content: &Object<'_>, who: &str) -> Option<Phrase> {
     let to = |key: &str, change: &str, removal: &str| match spoken(content, key) {
         Some(value) => format!("{change} to {value}"),
         None => removal.to_owned(),
@@ -260,11 +260,11 @@ pub(super) fn state(event_type: &str, content: &Object<'_>, who: &str) -> Option
         "m.widget" | "im.vector.modular.widgets" => "changed the widgets of the room".to_owned(),
         _ => return None,
     };
-    Some(Said::sentence(format!("{who} {did}")))
+    Some(Phrase::sentence(format!("{who} {did}")))
 }
 
-fn upgraded(content: &Object<'_>) -> Said {
-    Said::sentence(match spoken(content, "body") {
+fn upgraded(content: &Object<'_>) -> Phrase {
+    Phrase::sentence(match spoken(content, "body") {
         Some(body) => format!("The room was upgraded: {body}"),
         None => "The room was upgraded".to_owned(),
     })

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::super::*;
 use crate::push::event::meaning;
 
 /// JSON text of any shape: keys twice, lone surrogates, numbers beyond every range, depth.

@@ -1,0 +1,300 @@
+//! Watching the rooms of calls that ring for signed-in accounts. Homeservers push only the invite: that a call was
+//! taken elsewhere or hung up is found in its room alone.
+//!
+//! One task that sleeps while nothing rings. It asks for one room at a time, and tells the inbox what has become of a
+//! call.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    accounts::{Accounts, SignIn},
+    backoff::Backoff,
+    controller::RingingCall,
+    homeserver::HomeserverError,
+    http_client::{TransportError, TransportFault},
+    inbox::Inbox,
+    notice::NoticeId,
+    push::{
+        event::{self, CallEnding, Meaning},
+        listed::RoomEvent,
+    },
+    secrets::Secrets,
+    session::{SessionError, Sessions, SignedIn},
+};
+
+/// Time between two looks at a room.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// Longest time between two looks while they fail.
+const MAX_INTERVAL: Duration = Duration::from_secs(30);
+/// Deadline of a request.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// How many of a room's newest events are asked for; fewer where they do not fit into an answer.
+const EVENTS: usize = 30;
+
+/// Handle to the task.
+#[derive(Debug)]
+pub(super) struct CallWatch {
+    calls: watch::Sender<Vec<Watched>>,
+}
+
+/// A call that rings, and the session whose account it is for.
+#[derive(Debug, Clone)]
+struct Watched {
+    call: RingingCall,
+    sign_in: SignIn,
+}
+
+/// How the looks at a call's room go.
+#[derive(Debug)]
+struct Progress {
+    due: Instant,
+    backoff: Backoff,
+    limit: usize,
+    /// The call was among the newest events: where it no longer is, all of them came after it.
+    has_seen_call: bool,
+}
+
+struct Watcher {
+    inbox: Inbox,
+    sessions: Sessions,
+    /// Of accounts with a call that rings.
+    clients: BTreeMap<String, SignedIn>,
+}
+
+impl CallWatch {
+    /// Starts the task.
+    pub(super) fn start(inbox: Inbox, secrets: Secrets) -> Self {
+        let (calls, ringing) = watch::channel(Vec::new());
+        let watcher = Watcher { inbox, sessions: Sessions::new(secrets), clients: BTreeMap::new() };
+        tokio::spawn(watcher.run(ringing));
+        Self { calls }
+    }
+
+    /// These calls ring now, and no others.
+    pub(super) fn watch(&self, calls: Vec<RingingCall>, accounts: &Accounts) {
+        let watched = calls.into_iter().filter_map(|call| {
+            let sign_in = accounts.find(&call.account)?.sign_in.clone()?;
+            Some(Watched { call, sign_in })
+        });
+        self.calls.send_replace(watched.collect());
+    }
+}
+
+impl Watcher {
+    async fn run(mut self, mut calls: watch::Receiver<Vec<Watched>>) {
+        let mut all_progress: BTreeMap<NoticeId, Progress> = BTreeMap::new();
+        loop {
+            let ringing = calls.borrow_and_update().clone();
+            all_progress.retain(|call, _| ringing.iter().any(|watched| watched.call.notice == *call));
+            for watched in &ringing {
+                all_progress.entry(watched.call.notice).or_insert_with(Progress::new);
+            }
+            let due = |watched: &&Watched| all_progress.get(&watched.call.notice).map(|progress| progress.due);
+            let next = ringing.iter().min_by_key(due);
+            let Some((watched, due)) = next.and_then(|watched| Some((watched, due(&watched)?))) else {
+                self.clients.clear();
+                if calls.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            };
+            tokio::select! {
+                () = tokio::time::sleep_until(due) => {}
+                changed = calls.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                }
+            }
+            if let Some(progress) = all_progress.get_mut(&watched.call.notice) {
+                self.look(watched, progress).await;
+            }
+        }
+    }
+
+    /// Looks at the call's room once, and says when to look again.
+    async fn look(&mut self, watched: &Watched, progress: &mut Progress) {
+        let Watched { call, sign_in } = watched;
+        match self.newest_events(watched, progress.limit).await {
+            Ok(events) => {
+                progress.succeeded();
+                if let Some(ending) = progress.ending(call, &sign_in.user_id, &events)
+                    && let Err(error) = self.inbox.end_call(call.notice, ending).await
+                {
+                    tracing::debug!("what has become of a call is not noted: {error}");
+                }
+            }
+            Err(error) => {
+                tracing::debug!(account = call.account, "a room with a call cannot be looked at: {error}");
+                progress.failed(&error);
+            }
+        }
+    }
+
+    async fn newest_events(&mut self, watched: &Watched, limit: usize) -> Result<Vec<RoomEvent>, SessionError> {
+        let Watched { call, sign_in } = watched;
+        let signed_in = match self.clients.remove(&call.account) {
+            Some(signed_in) => signed_in,
+            None => self.sessions.open(sign_in, DEADLINE).await?,
+        };
+        let answer = signed_in.client.newest_events(&call.room_id, limit).await;
+        let signed_in = match &answer {
+            // The next look has a token that is known.
+            Err(error) if error.is_unknown_token() => self.sessions.renew(sign_in, &signed_in, error).await?,
+            Ok(_) | Err(_) => signed_in,
+        };
+        self.clients.insert(call.account.clone(), signed_in);
+        Ok(answer?)
+    }
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self { due: Instant::now(), backoff: Backoff::new(INTERVAL, MAX_INTERVAL), limit: EVENTS, has_seen_call: false }
+    }
+
+    fn succeeded(&mut self) {
+        self.backoff.reset();
+        self.due = Instant::now() + INTERVAL;
+    }
+
+    fn failed(&mut self, error: &SessionError) {
+        let mut wait = self.backoff.next();
+        match error {
+            SessionError::Homeserver(HomeserverError::Transport(TransportError {
+                fault: TransportFault::TooLarge,
+                ..
+            })) => self.limit = (self.limit / 4).max(1),
+            SessionError::Homeserver(HomeserverError::Refused(refusal)) => {
+                wait = wait.max(refusal.retry_after.unwrap_or_default());
+            }
+            SessionError::Homeserver(_)
+            | SessionError::Over(_)
+            | SessionError::NoToken(_)
+            | SessionError::Secrets(_)
+            | SessionError::OAuth(_) => {}
+        }
+        self.due = Instant::now() + wait;
+    }
+
+    /// What has become of the call, by its room's newest events, newest first. Who has answered and then hung up has
+    /// taken it. Nothing is concluded before the call itself was among them: they may all be older.
+    fn ending(&mut self, call: &RingingCall, me: &str, events: &[RoomEvent]) -> Option<CallEnding> {
+        let position = events.iter().position(|event| event.event_id == call.event_id);
+        self.has_seen_call |= position.is_some();
+        let after = events.get(..position.unwrap_or(events.len())).filter(|_| self.has_seen_call)?;
+        let endings: Vec<_> = after.iter().filter_map(|event| what_it_ends(event, call, me)).collect();
+        endings.iter().find(|ending| **ending == CallEnding::Taken).or(endings.first()).copied()
+    }
+}
+
+/// How an event that came after the call ends it.
+fn what_it_ends(event: &RoomEvent, call: &RingingCall, me: &str) -> Option<CallEnding> {
+    if event.sender == me {
+        return (!event.is_of_this_session).then_some(CallEnding::Taken);
+    }
+    let is_callers = event.sender == call.caller;
+    if let Meaning::CallOver { call_id, ending } = event::meaning(Some(&event.event_type), Some(&event.content))
+        && call_id == call.call_id
+    {
+        return Some(if is_callers { ending } else { CallEnding::Taken });
+    }
+    (is_callers && event::is_leaving_call(&event.event_type, &event.content)).then_some(CallEnding::Hangup)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ME: &str = "@me:hs";
+
+    fn call() -> RingingCall {
+        RingingCall {
+            notice: NoticeId(1),
+            account: "home".to_owned(),
+            room_id: "!r".to_owned(),
+            event_id: "$call".to_owned(),
+            call_id: "c".to_owned(),
+            caller: "@bob:hs".to_owned(),
+        }
+    }
+
+    fn event(sender: &str, event_type: &str, content: &str) -> RoomEvent {
+        RoomEvent {
+            event_id: format!("${event_type} by {sender}"),
+            sender: sender.to_owned(),
+            event_type: event_type.to_owned(),
+            content: content.to_owned(),
+            is_of_this_session: false,
+        }
+    }
+
+    fn invite() -> RoomEvent {
+        RoomEvent { event_id: "$call".to_owned(), ..event("@bob:hs", "m.call.invite", r#"{"call_id":"c"}"#) }
+    }
+
+    /// How the call ends by these events after it, newest first.
+    fn ending(after: &[RoomEvent]) -> Option<CallEnding> {
+        let older = event(ME, "m.room.message", "{}");
+        let events = [after, &[invite(), older]].concat();
+        Progress::new().ending(&call(), ME, &events)
+    }
+
+    #[test]
+    fn what_comes_after_a_call_in_its_room_says_how_it_ended() {
+        let over = |sender: &str, what: &str| event(sender, &format!("m.call.{what}"), r#"{"call_id":"c"}"#);
+        let (taken, hung_up) = (Some(CallEnding::Taken), Some(CallEnding::Hangup));
+        assert_eq!(ending(&[]), None);
+        assert_eq!(ending(&[event("@bob:hs", "m.room.message", "{}")]), None);
+        assert_eq!(ending(&[event(ME, "m.room.message", "{}")]), taken, "whoever writes elsewhere knows of the call");
+        assert_eq!(ending(&[RoomEvent { is_of_this_session: true, ..event(ME, "m.room.message", "{}") }]), None);
+        assert_eq!(ending(&[over("@carol:hs", "answer")]), taken);
+        assert_eq!(ending(&[over("@carol:hs", "hangup")]), taken);
+        assert_eq!(ending(&[over("@bob:hs", "select_answer")]), taken);
+        assert_eq!(ending(&[over("@bob:hs", "hangup")]), hung_up);
+        assert_eq!(ending(&[over("@bob:hs", "hangup"), over(ME, "answer")]), taken, "and then it was over");
+        assert_eq!(ending(&[event("@bob:hs", "m.call.hangup", r#"{"call_id":"another"}"#)]), None);
+        let member = |sender: &str, content: &str| event(sender, "org.matrix.msc3401.call.member", content);
+        assert_eq!(ending(&[member("@bob:hs", "{}")]), hung_up, "the caller has left");
+        assert_eq!(ending(&[member("@bob:hs", r#"{"device_id":"A"}"#)]), None);
+        assert_eq!(ending(&[member("@carol:hs", "{}")]), None);
+        for odd in ["", "7", "[]", "{"] {
+            assert_eq!(ending(&[member("@bob:hs", odd), event("@bob:hs", "m.call.hangup", odd)]), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_concluded_before_the_call_has_been_seen() {
+        let mut progress = Progress::new();
+        let mine = [event(ME, "m.room.message", "{}")];
+        assert_eq!(progress.ending(&call(), ME, &mine), None, "it may be older than the call");
+        assert_eq!(progress.ending(&call(), ME, &[invite()]), None);
+        assert_eq!(progress.ending(&call(), ME, &mine), Some(CallEnding::Taken), "many have come since");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn looks_that_fail_are_fewer_and_ask_for_less() {
+        let mut progress = Progress::new();
+        let mut wait = |error: HomeserverError| {
+            progress.failed(&error.into());
+            (progress.due - Instant::now(), progress.limit)
+        };
+        let failed =
+            |fault| HomeserverError::Transport(TransportError { host: String::new(), fault, reason: String::new() });
+        let too_large = [30, 7, 1, 1].map(|_| wait(failed(TransportFault::TooLarge)));
+        assert_eq!(too_large.map(|(_, limit)| limit), [7, 1, 1, 1]);
+        assert!(too_large[3].0 > 10 * INTERVAL / 2, "{too_large:?}");
+        let refusal = crate::homeserver::Refusal {
+            path: String::new(),
+            status: hyper::StatusCode::TOO_MANY_REQUESTS,
+            errcode: "M_LIMIT_EXCEEDED".to_owned(),
+            error: String::new(),
+            retry_after: Some(Duration::from_secs(90)),
+            soft_logout: false,
+        };
+        assert_eq!(wait(HomeserverError::Refused(Box::new(refusal))).0, Duration::from_secs(90));
+        progress.succeeded();
+        assert_eq!(progress.due - Instant::now(), INTERVAL);
+    }
+}
