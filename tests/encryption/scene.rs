@@ -105,7 +105,7 @@ impl Scene {
 
     /// The device of a push to Alice's desktop.
     pub(crate) fn device(&self) -> Value {
-        let account = self.pushbell.account_named("home");
+        let account = self.pushbell.account_named(&self.alice.id);
         json!({"app_id": account.app_id, "pushkey": account.pushkey})
     }
 

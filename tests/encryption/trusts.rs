@@ -10,7 +10,7 @@ use crate::{
 fn account(scene: &Scene, fits: impl Fn(&Value) -> bool) -> Value {
     let of_alice = |status: &Value| {
         let accounts = status["accounts"].as_array().unwrap();
-        accounts.iter().find(|account| account["name"] == "home").cloned().unwrap_or_default()
+        accounts.iter().find(|account| account["name"] == scene.alice.id.as_str()).cloned().unwrap_or_default()
     };
     of_alice(&scene.pushbell.wait_for_status("the status of the session", |status| fits(&of_alice(status))))
 }
