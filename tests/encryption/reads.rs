@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::scene::{SYNAPSE, Scene};
+use crate::{
+    rig::{SOON, wait_until},
+    scene::{SYNAPSE, Scene},
+};
 
 #[test]
 fn a_message_with_a_new_key_is_read_and_sounds() {
@@ -19,8 +22,11 @@ fn a_message_with_a_new_key_is_read_and_sounds() {
 #[test]
 fn a_message_with_a_known_key_is_read_without_a_sync() {
     let scene = Scene::signed_in();
+    wait_until("it has synced when it started", SOON, || scene.syncs() == 1);
     let first = scene.bob.write(&scene.room, &scene.alice, "One.");
     scene.says(&first, "One.");
+    // One that brings the key, and one that brings nothing more.
+    wait_until("it has taken all keys", SOON, || scene.syncs() >= 3);
     let syncs = scene.syncs();
     let second = scene.bob.write(&scene.room, &scene.alice, "Two.");
     scene.says(&second, "Two.");
