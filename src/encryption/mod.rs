@@ -50,6 +50,7 @@ pub(crate) use {
 };
 
 /// Whether others can tell that the session is the person's own.
+#[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption knows"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trust {
     /// The account has no cross-signing identity.

@@ -27,6 +27,7 @@ pub(crate) enum AnswerKind {
     /// A page of notifications or of a room's events.
     Page,
     /// Devices and keys of users, to-device messages, members of a room, push rules.
+    #[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "encryption asks for them"))]
     Keys,
 }
 
