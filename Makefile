@@ -32,7 +32,7 @@ run: ## installs missing system packages (asks first), builds, starts; with ARGS
 
 release: ## builds the program: target/release/pushbell
 	@.ci/packages build
-	@[ -e $(BINARY) ] || echo "The first build takes about 6 minutes on two cores, less on more."
+	@[ -e $(BINARY) ] || echo "The first build takes about 10 minutes on two cores, less on more."
 	RUSTFLAGS="$(RUSTFLAGS) $(REMAP)" $(CARGO) build --release --locked
 
 $(BINARY):

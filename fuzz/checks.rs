@@ -261,7 +261,7 @@ fn check_opening(notice: &Notice) {
         match links::opening(&target, &with) {
             Ok(Opening::Matrix { link, web }) => {
                 assert!(link.starts_with("matrix:") && web.starts_with("https://matrix.to/#/"), "{link} {web}");
-                assert!((link + &web).bytes().all(|byte| byte.is_ascii_graphic()));
+                assert!((link + web.as_str()).bytes().all(|byte| byte.is_ascii_graphic()));
             }
             Ok(Opening::Address(address)) => {
                 assert!(address.starts_with("https://client.example/#/"), "{address}");

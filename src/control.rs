@@ -179,6 +179,9 @@ pub struct AccountStatus {
     /// What is known of its session, if it is signed in.
     #[serde(flatten)]
     pub sign_in: SignInStatus,
+    /// Whether its encrypted messages are read, if it is signed in.
+    #[serde(flatten)]
+    pub encryption: EncryptionStatus,
 }
 
 /// What is known of an account's session; nothing for one that was registered by hand.
@@ -193,4 +196,16 @@ pub struct SignInStatus {
     /// When it last completed in this run of the program.
     #[serde(default)]
     pub caught_up_at: Option<Timestamp>,
+}
+
+/// Whether an account's encrypted messages are read; nothing where that is not known yet, or there is nothing to read them
+/// with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncryptionStatus {
+    /// What is read, and what to do about the rest.
+    #[serde(default)]
+    pub encryption: Option<String>,
+    /// Whether the session is a verified one.
+    #[serde(default)]
+    pub verified: Option<bool>,
 }

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use tracing::{debug, warn};
 
 use crate::{
-    accounts::{Accounts, Admission, Rejected},
+    accounts::{Accounts, Admission, Rejected, SignIn},
     app_info,
     inbox::{Delivery, Inbox, InboxError, Recipient},
     logging::LogLimiter,
@@ -171,6 +171,7 @@ impl Intake {
                 counts: account.counts,
                 derive_missed_calls,
                 fetches_details: account.sign_in.as_ref().is_some_and(|sign_in| sign_in.event_id_only),
+                decrypts: account.sign_in.as_ref().is_some_and(SignIn::reads_encrypted),
                 tweaks,
             });
             let delivery = Delivery {
@@ -248,7 +249,7 @@ mod tests {
         assert_eq!(accept(&["stranger"]).await.unwrap(), (vec!["stranger".to_owned()], false));
         assert_eq!(accept(&["key", "stranger"]).await.unwrap(), (vec!["stranger".to_owned()], true));
         assert_eq!(accept(&["key"]).await.unwrap(), (vec![], true), "the same again");
-        assert_eq!(inbox::history(&database, 10).unwrap().len(), 1);
+        assert_eq!(inbox::history(&database, 10, &inbox::Seals::default()).unwrap().len(), 1);
         assert!(matches!(intake.accept(b"{", || ()).await, Err(Refusal::Invalid(PushError::NotJson(_)))));
 
         inbox.close().await;

@@ -36,6 +36,7 @@ pub mod control;
 pub mod controller;
 pub mod desktop;
 mod doctor;
+mod encryption;
 mod failure;
 pub mod homeserver;
 pub mod http;

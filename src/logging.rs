@@ -20,7 +20,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use tracing::{Level, Subscriber, subscriber::SetGlobalDefaultError};
 use tracing_subscriber::{
     Layer, Registry,
-    filter::Targets,
+    filter::{LevelFilter, Targets},
     fmt::{self, MakeWriter, format::Writer, time::FormatTime},
     layer::SubscriberExt,
     reload,
@@ -82,7 +82,9 @@ impl LogLimiter {
 
 /// What we say, down to this level. Of libraries only errors: they log what passes through them, texts and keys included.
 fn ours(level: Level) -> Targets {
-    Targets::new().with_target(env!("CARGO_CRATE_NAME"), level).with_default(Level::ERROR)
+    // Those of encryption say with an error whose message it was.
+    let silent = ["matrix_sdk", "vodozemac"].map(|library| (library, LevelFilter::OFF));
+    Targets::new().with_target(env!("CARGO_CRATE_NAME"), level).with_targets(silent).with_default(Level::ERROR)
 }
 
 #[derive(Debug, Clone, Copy)]

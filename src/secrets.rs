@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use tokio::{
     sync::{Mutex, OwnedMutexGuard, oneshot},
     time,
@@ -74,6 +75,9 @@ pub enum Place {
         reason: String,
     },
 }
+
+/// The key of an account's encryption store.
+pub type StoreKey = [u8; 32];
 
 /// Why a secret could not be read or kept. Never holds one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -152,6 +156,51 @@ impl Secrets {
     /// When they are still there.
     pub async fn forget(&self, sign_in: &SignIn) -> Result<(), SecretsError> {
         self.turn().await?.forget(sign_in).await
+    }
+
+    /// The key of the session's encryption store: that of this file, else of the keyring; `None` if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub async fn load_store_key(&self, sign_in: &SignIn, file: &Path) -> Result<Option<StoreKey>, SecretsError> {
+        let damaged = |what| io::Error::other(format!("{what} is no key"));
+        match fs::read(file) {
+            Ok(key) => {
+                let key = key.try_into().map_err(|_| failed(file, "read", &damaged("what it has")))?;
+                return Ok(Some(key));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(file, "read", &error)),
+        }
+        let secret = self.in_time(keyring::get(app_info::APP_ID, &store_key(sign_in))).await;
+        let secret = secret.and_then(|secret| {
+            let key = secret.map(|secret| BASE64.decode(secret).ok().and_then(|key| key.try_into().ok()));
+            key.map(|key| key.ok_or_else(|| damaged("what it has").to_string())).transpose()
+        });
+        secret.map_err(|reason| SecretsError::Keyring { name: keyring::NAME, reason })
+    }
+
+    /// Keeps the key of the session's encryption store: in the keyring, else in this file. On disk when this returns.
+    ///
+    /// # Errors
+    /// When neither takes it.
+    pub async fn save_store_key(&self, sign_in: &SignIn, file: &Path, key: &StoreKey) -> Result<Place, SecretsError> {
+        let label = format!("{} encryption of {}", app_info::APP_NAME, sign_in.user_id);
+        // Text, which every keyring takes.
+        let secret = BASE64.encode(key);
+        let saved = self.in_time(keyring::set(app_info::APP_ID, &store_key(sign_in), &label, secret.as_bytes())).await;
+        let Err(reason) = saved else { return Ok(Place::Keyring(keyring::NAME)) };
+        files::replace_private(file, key).map_err(|error| failed(file, "written", &error))?;
+        Ok(Place::File { path: file.to_owned(), reason })
+    }
+
+    /// Forgets the key of the session's encryption store in the keyring. The file goes with the store.
+    ///
+    /// # Errors
+    /// When it may still be there.
+    pub async fn forget_store_key(&self, sign_in: &SignIn) -> Result<(), SecretsError> {
+        let forgotten = self.in_time(keyring::delete(app_info::APP_ID, &store_key(sign_in))).await;
+        forgotten.map_err(|reason| SecretsError::Keyring { name: keyring::NAME, reason })
     }
 
     /// Waits for our turn to change secrets. What was loaded before it may have changed meanwhile.
@@ -274,6 +323,11 @@ fn failed(path: &Path, attempt: &'static str, error: &io::Error) -> SecretsError
 /// What a session's secrets are found by.
 fn key(sign_in: &SignIn) -> String {
     format!("{} {}", sign_in.user_id, sign_in.device_id)
+}
+
+/// What the key of a session's encryption store is found by.
+fn store_key(sign_in: &SignIn) -> String {
+    format!("{} encryption", key(sign_in))
 }
 
 #[cfg(test)]

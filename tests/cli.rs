@@ -416,6 +416,7 @@ fn status(endpoint: SocketAddr) -> Status {
             unread: 4,
             missed_calls: 0,
             last_push: None,
+            encryption: control::EncryptionStatus::default(),
             sign_in: control::SignInStatus::default(),
         }],
         popup: works.clone(),

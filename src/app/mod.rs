@@ -35,6 +35,7 @@ use crate::{
     control::{self, Command, Instance, InstanceError},
     controller::{Controller, Inputs, Parts, ProblemKind},
     desktop::DesktopEvent,
+    encryption::Encryption,
     failure::Failure,
     inbox::Inbox,
     intake::Intake,
@@ -186,8 +187,11 @@ impl Worker {
         let settings = supervisor::catching_up_settings(&config);
         let call_watch = CallWatch::start(inbox.clone(), secrets.clone());
         let catching_up = CatchingUp::start(inbox.clone(), secrets, &server.accounts(), settings, events.clone());
+        let derive_missed = config.calls.derive_missed;
+        let encryption = Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone());
         let autostart = AutostartSwitch::new(events.clone());
-        let supervisor = Supervisor { paths, config, server, log, events, catching_up, call_watch, autostart };
+        let supervisor =
+            Supervisor { paths, config, server, log, events, catching_up, encryption, call_watch, autostart };
         let requests = supervisor::Requests { files, app: app_requests, commands };
         let server = supervisor.run(requests, to_controller).await;
 

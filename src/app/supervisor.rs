@@ -24,6 +24,7 @@ use crate::{
     control::{Command, Reply, Request},
     controller::{AppRequest, Event, ProblemKind},
     desktop::OpenTarget,
+    encryption::Encryption,
     http_client, invocation,
     logging::LogLevel,
     paths::Paths,
@@ -45,6 +46,7 @@ pub(super) struct Supervisor {
     pub(super) log: LogLevel,
     pub(super) events: mpsc::UnboundedSender<Event>,
     pub(super) catching_up: CatchingUp,
+    pub(super) encryption: Encryption,
     pub(super) call_watch: CallWatch,
     pub(super) autostart: AutostartSwitch,
 }
@@ -105,7 +107,10 @@ impl Supervisor {
                     Some(AppRequest::Quit) | None => break,
                     Some(AppRequest::SendTest) => self.send_test(),
                     Some(AppRequest::SetAutostart(on)) => self.autostart.set(on),
-                    Some(AppRequest::CatchUp(missing)) => self.catching_up.missing(missing),
+                    Some(AppRequest::CatchUp(missing)) => {
+                        self.catching_up.missing(missing);
+                        self.encryption.upkeep();
+                    }
                     Some(AppRequest::LookAtSessions) => self.catching_up.look(),
                     Some(AppRequest::WatchCalls(calls)) => self.call_watch.watch(calls, &self.server.accounts()),
                     Some(AppRequest::Connect { token }) => self.connect(token),
@@ -167,6 +172,7 @@ impl Supervisor {
             return;
         }
         self.catching_up.configure(catching_up_settings(&config));
+        self.encryption.configure(config.calls.derive_missed);
         self.log.configure(config.log.level);
         for (topic, problem) in self.server.configure(&self.config, &config, &self.paths.config).await {
             self.tell(Event::Problem(topic, problem));
@@ -193,6 +199,7 @@ impl Supervisor {
         self.server.set_accounts(accounts);
         self.tell(Event::Accounts(self.server.accounts()));
         self.catching_up.accounts(self.server.accounts());
+        self.encryption.accounts(self.server.accounts());
         self.tell(Event::Problem(ProblemKind::Accounts, problem));
     }
 

@@ -50,6 +50,8 @@ pub(super) enum Command {
     Login(Login),
     /// Have your homeserver push no more, and sign out
     Logout(Logout),
+    /// Make an account's session a verified one, so that encrypted messages can be read
+    Verify(Verify),
     /// Make, list, show and remove accounts that are registered by hand
     #[command(subcommand)]
     Account(Account),
@@ -131,6 +133,9 @@ pub(super) struct Login {
     /// Use the access token on the first line of this file; `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
+    /// Verify the new session with the recovery key or passphrase on the first line of this file; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "token_file")]
+    pub(super) recovery_key_file: Option<PathBuf>,
     /// Have the homeserver send no content: sender, room and text are fetched from it
     #[arg(long)]
     pub(super) event_id_only: bool,
@@ -154,6 +159,16 @@ pub(super) struct Logout {
     /// Forget the session even though its homeserver cannot be told
     #[arg(long)]
     pub(super) anyway: bool,
+}
+
+/// `pushbell verify`
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// The account's name, or its user ID [default: the only one that is signed in]
+    pub(super) name: Option<String>,
+    /// Read the recovery key or passphrase from the first line of this file; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(super) recovery_key_file: Option<PathBuf>,
 }
 
 /// `pushbell account`

@@ -67,7 +67,7 @@ fn describe(Finding { part, verdict, says, advice, paste }: &Finding, columns: u
     let mut lines = fill(format!("{bold}{}{bold:#}", sentence(says)), &heading, INDENT);
     if let Some(advice) = advice {
         let (first, rest) = (format!("{INDENT}-> "), format!("{INDENT}   "));
-        lines += &fill(sentence(advice), &first, &rest);
+        lines.push_str(&fill(sentence(advice), &first, &rest));
     }
     // Never wrapped: it is to be pasted.
     let pasted = paste.iter().flat_map(|paste| paste.lines());

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Context, Failure, arguments::History, output};
 use crate::{
-    control, inbox,
+    control, encryption, inbox,
     notice::{Notice, Presentation},
     present,
     push::{
@@ -19,7 +19,8 @@ use crate::{
 const LONGEST_FROM: usize = 36;
 
 pub(super) fn run(context: &Context, asked: &History, out: &mut dyn Write) -> Result<(), Failure> {
-    let notices = inbox::history(&context.paths.database, asked.limit)?;
+    let seals = super::runtime()?.block_on(encryption::seals(&context.paths));
+    let notices = inbox::history(&context.paths.database, asked.limit, &seals)?;
     if asked.json {
         for notice in &notices {
             writeln!(out, "{}", output::json(&line(notice))?)?;

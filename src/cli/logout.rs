@@ -10,6 +10,7 @@ use crate::{
     accounts::{Account, Accounts, AccountsError, AccountsFile, SignIn},
     app,
     control::{Instance, InstanceError, Request},
+    encryption,
     homeserver::{HomeserverClient, HomeserverError},
     http_client::DEADLINE,
     inbox::{Inbox, Read},
@@ -135,6 +136,7 @@ impl Logout<'_> {
             }
         }
         self.secrets.forget(sign_in).await?;
+        encryption::forget(&self.context.paths, &self.secrets, sign_in).await;
         Ok(remaining(account, sign_in, &result))
     }
 

@@ -13,6 +13,7 @@ mod pause;
 mod status;
 mod terminal;
 mod test;
+mod verify;
 
 use std::{
     io::{self, Write},
@@ -98,6 +99,7 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Run(Run { no_tray }) => app::run(RunOptions { paths: context.paths, no_tray, log_level }),
         Command::Login(asked) => login::run(&context, &asked, out),
         Command::Logout(which) => logout::run(&context, &which, out),
+        Command::Verify(asked) => verify::run(&context, &asked, out),
         Command::Account(command) => account::run(&context, command, out),
         Command::Test(asked) => test::run(&context, &asked, out),
         Command::Status { json } => status::run(&context, json, out),

@@ -72,14 +72,20 @@ fn describe(status: &Status, out: &mut dyn Write) -> io::Result<()> {
         return Ok(());
     }
     writeln!(out)?;
-    output::table(out, ["ACCOUNT", "SIGNED IN", "CATCHING UP"], &sessions, None)
+    output::table(out, ["ACCOUNT", "SIGNED IN", "CATCHING UP"], &sessions, None)?;
+    for account in &status.accounts {
+        if let Some(says) = &account.encryption.encryption {
+            writeln!(out, "\n{}: {}.", output::harmless(&account.name), output::harmless(says))?;
+        }
+    }
+    Ok(())
 }
 
 /// The row of an account that is signed in.
 fn session(account: &AccountStatus) -> Option<[String; 3]> {
     let SignInStatus { signed_in, catching_up, caught_up_at } = &account.sign_in;
     let at = caught_up_at.map_or_else(String::new, |at| format!(" ({})", control::local_time(at)));
-    let catching_up = catching_up.as_deref().map_or_else(String::new, |words| output::harmless(words) + &at);
+    let catching_up = catching_up.as_deref().map_or_else(String::new, |words| output::harmless(words) + at.as_str());
     Some([output::harmless(&account.name), output::harmless(signed_in.as_deref()?), catching_up])
 }
 
@@ -117,7 +123,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::control::InboxStatus;
+    use crate::control::{EncryptionStatus, InboxStatus};
 
     fn status() -> Status {
         let service = |available, reason: &str| ServiceState { available, reason: Some(reason.to_owned()) };
@@ -144,6 +150,10 @@ mod tests {
                     signed_in: Some("@alice:example.org at https://matrix.example.org".to_owned()),
                     catching_up: Some("2 events were missed".to_owned()),
                     caught_up_at: None,
+                },
+                encryption: EncryptionStatus {
+                    encryption: Some("encrypted messages are read".to_owned()),
+                    verified: Some(true),
                 },
             }],
             popup: service(true, "dunst 1.9.0"),
@@ -180,7 +190,9 @@ mod tests {
              home     3       1             never      org.example\n\
              \n\
              ACCOUNT  SIGNED IN                                         CATCHING UP\n\
-             home     @alice:example.org at https://matrix.example.org  2 events were missed\n"
+             home     @alice:example.org at https://matrix.example.org  2 events were missed\n\
+             \n\
+             home: encrypted messages are read.\n"
         );
     }
 

@@ -29,7 +29,7 @@ pub use crate::present::popup::ProblemKind;
 use crate::{
     accounts::Accounts,
     config::{Config, Preview},
-    control::{Command, Reply, Request, SignInStatus, TlsStatus},
+    control::{Command, EncryptionStatus, Reply, Request, SignInStatus, TlsStatus},
     desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState},
     inbox::{Inbox, InboxError, Retention, Snapshot},
     notice::NoticeId,
@@ -76,6 +76,8 @@ pub enum Event {
     CaughtUp(bool),
     /// What is known of the sessions of signed-in accounts, by the account's name.
     SignedIn(BTreeMap<String, SignInStatus>),
+    /// Whether encrypted messages are read, by the account's name.
+    Encryption(BTreeMap<String, EncryptionStatus>),
     /// What is listened on has changed.
     Listening(Listening),
     /// Something is to be opened, with the activation token of the click that asked for it.
@@ -247,12 +249,15 @@ pub struct Controller<D> {
     snapshot: Snapshot,
     /// Notices up to this one have had their sound, or came before this run. `None` before the first snapshot.
     sounded: Option<NoticeId>,
+    /// Notices of which it was not known yet whether they ask for a sound.
+    undecided: Vec<NoticeId>,
     pause: Option<Pause>,
     muted: bool,
     started_at: Timestamp,
     listening: Listening,
     /// The sessions of signed-in accounts.
     sessions: BTreeMap<String, SignInStatus>,
+    encryption: BTreeMap<String, EncryptionStatus>,
     /// Whether it is known what an earlier run noted: a pause, being muted. Nothing is presented before it is.
     is_restored: bool,
     /// Whether the inbox has done all that was asked of it since it was last read.
@@ -286,11 +291,13 @@ impl<D: Desktop> Controller<D> {
             },
             snapshot: Snapshot::default(),
             sounded: None,
+            undecided: Vec::new(),
             pause: None,
             muted: false,
             started_at: Timestamp::now(),
             listening: Listening::default(),
             sessions: BTreeMap::new(),
+            encryption: BTreeMap::new(),
             is_restored: false,
             inbox_works: true,
             awaiting_push: Vec::new(),
@@ -432,6 +439,7 @@ impl<D: Desktop> Controller<D> {
             }
             Event::CaughtUp(is_whole) => self.gathering.caught_up(is_whole),
             Event::SignedIn(sessions) => self.sessions = sessions,
+            Event::Encryption(encryption) => self.encryption = encryption,
             Event::Listening(listening) => self.listens(listening),
             Event::Open(target, token) => self.open(target, token),
             Event::Autostart(Ok(on)) => {

@@ -140,11 +140,14 @@ impl<D: Desktop> Controller<D> {
     /// One sound for all that is new. What came before this run has had its sound.
     pub(super) fn sound(&mut self) {
         let newest = self.snapshot.waiting_up_to;
+        let undecided = std::mem::replace(&mut self.undecided, self.snapshot.undecided.clone());
         let Some(sounded) = self.sounded else {
             self.sounded = Some(newest);
             return;
         };
-        if let Some((_, sound)) = self.snapshot.newest_sound.as_ref().filter(|(id, _)| *id > sounded)
+        // Those that were decrypted meanwhile are passed already.
+        let is_new = |id: &NoticeId| *id > sounded || undecided.contains(id);
+        if let Some((_, sound)) = self.snapshot.newest_sound.as_ref().filter(|(id, _)| is_new(id))
             && !self.is_silent()
         {
             self.parts.desktop.play(sound);

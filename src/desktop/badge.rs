@@ -253,5 +253,5 @@ fn pause_bars(left: u32, diameter: u32) -> String {
     let first = left + diameter.saturating_sub(2 * width + between) / 2;
     let y = diameter.saturating_sub(height) / 2;
     let bar = |x: u32| format!(r#"<rect x="{x}" y="{y}" width="{width}" height="{height}"/>"#);
-    bar(first) + &bar(first + width + between)
+    bar(first) + bar(first + width + between).as_str()
 }

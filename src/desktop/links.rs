@@ -106,7 +106,7 @@ fn fill_in(template: &str, ids: &Ids<'_>, encode: &dyn Fn(&str) -> String) -> Re
         rest = match found {
             Some(("{room}", None, _)) => return Err(NO_ROOM.into()),
             Some((_, id, rest)) => {
-                filled += &id.map(encode).unwrap_or_default();
+                filled.push_str(&id.map(encode).unwrap_or_default());
                 rest
             }
             None => {

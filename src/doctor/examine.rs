@@ -77,20 +77,23 @@ async fn ways(paths: &Paths, config: &Config, running: &Running, accounts: Optio
 
     let by_hand: Vec<_> = accounts.iter().filter(|account| account.sign_in.is_none()).collect();
     if accounts.is_empty() || !by_hand.is_empty() {
-        let last = by_hand.iter().find_map(|account| running::last_push(running, &account.name));
+        let last = by_hand.iter().find_map(|by_hand| running::account(running, &by_hand.name)?.last_push);
         let (end, pushed) = (end.clone(), last.map_or(Pushed::Unasked, Pushed::At));
         checks.spawn(
             async move { (0, reach::examine(&end, None, &HomeserverKind::Unknown(String::new()), pushed).await) },
         );
     }
     for (position, account) in (1..).zip(accounts) {
-        let last_push = running::last_push(running, &account.name);
+        let known = running::account(running, &account.name);
+        let last_push = known.and_then(|known| known.last_push);
+        let encryption = known.map(|known| known.encryption.clone()).unwrap_or_default();
         let check = AccountCheck {
             account,
             last_push,
             end: end.clone(),
             is_url_chosen: config.server.public_url.is_some(),
             secrets: Secrets::new(paths),
+            encryption,
         };
         checks.spawn(async move { (position, sessions::check(&check).await) });
     }

@@ -2,7 +2,6 @@
 
 use std::{io, net::SocketAddr, path::Path, time::Duration};
 
-use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::{Finding, Verdict, reach::LocalEnd, words};
@@ -26,9 +25,9 @@ pub(super) async fn ask(paths: &Paths, deadline: Duration) -> Running {
     reply.unwrap_or_else(|late| Err(AskError::NoAnswer(late.into())))?.into_status()
 }
 
-/// When a push last came for this account, if the program runs.
-pub(super) fn last_push(running: &Running, account: &str) -> Option<Timestamp> {
-    running.as_ref().ok()?.accounts.iter().find(|known| known.name == account)?.last_push
+/// What the program says of this account, if it runs.
+pub(super) fn account<'a>(running: &'a Running, name: &str) -> Option<&'a AccountStatus> {
+    running.as_ref().ok()?.accounts.iter().find(|known| known.name == name)
 }
 
 /// Whether it runs, and where it listens.
@@ -124,6 +123,8 @@ mod tests {
     use Verdict::{Fault, Good, Warning};
 
     use std::net::TcpListener;
+
+    use jiff::Timestamp;
 
     use super::*;
     use crate::{control::InboxStatus, desktop::ServiceState};

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     accounts::{Account, SignIn},
-    control::local_time,
+    control::{EncryptionStatus, local_time},
     homeserver::{BaseUrl, HomeserverClient, HomeserverError, HomeserverKind, ListedPusher, Tokens, UserId},
     http_client::HttpClient,
     invocation,
@@ -34,6 +34,8 @@ pub(super) struct AccountCheck {
     /// That address was chosen (`server.public_url`), so that the pusher has to have it.
     pub(super) is_url_chosen: bool,
     pub(super) secrets: Secrets,
+    /// Nothing while the program does not run.
+    pub(super) encryption: EncryptionStatus,
 }
 
 /// Nothing for an account that was registered by hand.
@@ -57,7 +59,30 @@ pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
         way = examine(&LocalEnd { url, ..check.end.clone() }).await;
     }
     way.insert(0, session);
+    way.extend(encryption(check, sign_in));
     way
+}
+
+/// Whether the account's encrypted messages are read, as the running program says (pure).
+fn encryption(check: &AccountCheck, sign_in: &SignIn) -> Option<Finding> {
+    const PART: &str = "encryption";
+    let name = words(&check.account.name);
+    if cfg!(feature = "encryption") && !sign_in.reads_encrypted() {
+        let says = format!(
+            "{name}: encrypted messages are not read: its session is another client's, whose keys are left alone"
+        );
+        let advice = "To read them, sign in without an access token";
+        return Some(
+            Finding::warning(PART, says).advise(advice).paste(format!("pushbell login {}", words(&sign_in.user_id))),
+        );
+    }
+    let EncryptionStatus { encryption, verified } = &check.encryption;
+    let says = format!("{name}: {}", words(encryption.as_ref()?));
+    Some(match verified {
+        Some(true) => Finding::good(PART, says),
+        Some(false) => Finding::warning(PART, says),
+        None => Finding::fault(PART, says),
+    })
 }
 
 /// `told`: the URL of our pusher, if there is one.
@@ -213,7 +238,26 @@ mod tests {
         };
         let end = LocalEnd { url: OURS.to_owned(), listen: Vec::new(), tls: false, runs: true };
         let secrets = Secrets::new(&Paths::within(std::path::Path::new("/nowhere")));
-        AccountCheck { account, last_push: None, end, is_url_chosen, secrets }
+        AccountCheck { account, last_push: None, end, is_url_chosen, secrets, encryption: EncryptionStatus::default() }
+    }
+
+    #[test]
+    fn whether_encrypted_messages_are_read_is_judged() {
+        fn check(says: Option<&str>, verified: Option<bool>, expected: Option<Verdict>) {
+            let status = EncryptionStatus { encryption: says.map(str::to_owned), verified };
+            let found = encryption(&AccountCheck { encryption: status, ..check_of(false) }, &alice());
+            assert_eq!(found.map(|found| found.verdict), expected);
+        }
+        check(None, None, None);
+        check(Some("they are not read"), None, Some(Verdict::Fault));
+        #[cfg(feature = "encryption")]
+        {
+            check(Some("run `pushbell verify`"), Some(false), Some(Verdict::Warning));
+            check(Some("they are read"), Some(true), Some(Verdict::Good));
+            let of_token = SignIn { method: SignInMethod::Token, ..alice() };
+            let found = encryption(&check_of(false), &of_token).unwrap();
+            assert_eq!(found.paste.as_deref(), Some("pushbell login @alice:hs"));
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use hyper::{Method, StatusCode};
+use hyper::{Method, StatusCode, body::Bytes};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
 use url::Url;
@@ -26,6 +26,9 @@ pub(crate) enum AnswerKind {
     Event,
     /// A page of notifications or of a room's events.
     Page,
+    /// Devices and keys of users, to-device messages, members of a room, push rules.
+    #[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "encryption asks for them"))]
+    Keys,
 }
 
 impl AnswerKind {
@@ -35,6 +38,8 @@ impl AnswerKind {
             Self::Pushers | Self::Event => 256 * 1024,
             // Fewer are asked for where a page does not fit.
             Self::Page => 1024 * 1024,
+            // A hundred to-device messages at once; a room's members with their names.
+            Self::Keys => 8 * 1024 * 1024,
         }
     }
 }
@@ -239,11 +244,33 @@ impl HomeserverClient {
         self.ask(Method::PUT, path, Some(body), AnswerKind::Small).await.map(drop)
     }
 
+    /// Sends a request whose body, if it has one, is JSON already; the answer's body.
+    #[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "encryption sends such requests"))]
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+        kind: AnswerKind,
+    ) -> Result<Bytes, HomeserverError> {
+        Ok(self.send_json(method, path, body, kind).await?.body)
+    }
+
     async fn ask(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
+        kind: AnswerKind,
+    ) -> Result<Answer, HomeserverError> {
+        self.send_json(method, path, body.map(|body| body.to_string().into()), kind).await
+    }
+
+    async fn send_json(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
         kind: AnswerKind,
     ) -> Result<Answer, HomeserverError> {
         let url = format!("{}{path}", self.base);
@@ -252,7 +279,7 @@ impl HomeserverClient {
         let (token, max_answer_bytes) = (self.token.as_deref(), kind.max_bytes());
         let mut request = Request { token, max_answer_bytes, follows_redirects, ..request };
         if let Some(body) = body {
-            request = request.json(body.to_string());
+            request = request.json(body);
         }
         let answer = self.http.send(&request).await?;
         let path = path.split('?').next().unwrap_or(path);

@@ -59,6 +59,8 @@ pub struct CaughtUp {
     pub counts_rooms: bool,
     /// Whether calls that nobody took become missed calls here.
     pub derive_missed_calls: bool,
+    /// Whether what is end-to-end encrypted is decrypted later.
+    pub decrypts: bool,
     /// Events that may not be known, oldest first.
     pub missed: Vec<MissedEvent>,
     /// Events that were read elsewhere.
@@ -193,6 +195,7 @@ fn keep_missed(write: &mut Write<'_>, account: &Account, caught_up: &CaughtUp) -
             counts: caught_up.counts,
             derive_missed_calls: caught_up.derive_missed_calls,
             fetches_details: false,
+            decrypts: caught_up.decrypts,
             tweaks: tweaks.clone(),
         };
         let delivery = Delivery {

@@ -11,6 +11,9 @@ use crate::{
     push::notify::{Counts, MAX_CONTENT_BYTES, Priority, SoundTweak},
 };
 
+/// The type of an event that is encrypted.
+pub(super) const ENCRYPTED: &str = "m.room.encrypted";
+
 /// What a notice is, besides its texts. The numbers are those of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -21,6 +24,17 @@ pub(super) enum Kind {
     /// Kept so that its retry is recognised, and listed nowhere: an edit, a redaction, the end of a call, or what is
     /// older than the history is kept.
     Hidden = 2,
+}
+
+/// How far the decryption of a notice has come. The numbers are those of the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decryption {
+    /// Nothing is left to decrypt: it was decrypted, never can be, or never was encrypted.
+    None = 0,
+    /// It is to be decrypted; its popup waits a little for that.
+    Wanted = 1,
+    /// Its key is not known: it is shown as it is, and decrypted should the key come.
+    LacksKey = 2,
 }
 
 /// An integer; none where there is something else.
@@ -131,9 +145,9 @@ macro_rules! notice_query {
     ($rest:literal) => {
         concat!(
             "SELECT n.id, a.name, n.room, n.event_id, n.event_type, n.sender, n.sender_display_name, n.room_name,
-                n.room_alias, n.membership, n.user_is_target, n.low_prio, n.sound, n.highlight, n.content, n.redacted,
-                n.received_at, n.presentation, n.read, n.call_id, n.call_deadline, n.call_state,
-                n.sample
+                n.room_alias, n.membership, n.user_is_target, n.low_prio, n.sound, n.highlight,
+                iif(typeof(n.content) = 'blob', opened(n.content, a.name, n.event_id), n.content), n.redacted, n.received_at, n.presentation, n.read, n.call_id,
+                n.call_deadline, n.call_state, n.sample, typeof(n.content) = 'blob'
             FROM notice n CROSS JOIN account a ON a.id = n.account ",
             $rest
         )
@@ -144,12 +158,15 @@ pub(super) use notice_query;
 /// Reads a row of [`notice_query`].
 pub(super) fn notice(row: &Row<'_>) -> rusqlite::Result<Notice> {
     let RoomKey { account, room } = room_key(row, 1)?;
+    let content = text(row, 14)?;
+    // What cannot be opened is what it was before it was decrypted.
+    let is_closed = flag(row, 23)? && content.is_none();
     Ok(Notice {
         id: id(row, 0)?,
         account,
         room_id: room.id().map(ToOwned::to_owned),
         event_id: text(row, 3)?,
-        event_type: text(row, 4)?,
+        event_type: if is_closed { Some(ENCRYPTED.to_owned()) } else { text(row, 4)? },
         sender: text(row, 5)?,
         sender_display_name: text(row, 6)?,
         room_name: text(row, 7)?,
@@ -159,7 +176,7 @@ pub(super) fn notice(row: &Row<'_>) -> rusqlite::Result<Notice> {
         prio: if flag(row, 11)? { Priority::Low } else { Priority::High },
         sound: sound(row, 12)?,
         highlight: flag(row, 13)?,
-        content: text(row, 14)?,
+        content,
         redacted: flag(row, 15)?,
         received_at: time(row, 16)?,
         presentation: presentation(row, 17)?,
@@ -183,6 +200,8 @@ pub(super) struct KnownEvent {
     pub(super) read: bool,
     pub(super) redacted: bool,
     pub(super) sender: Option<String>,
+    /// Its content is encrypted, or was.
+    pub(super) is_encrypted: bool,
     /// The counts that came with it.
     pub(super) counts: Option<Counts>,
 }
@@ -190,7 +209,9 @@ pub(super) struct KnownEvent {
 macro_rules! known_query {
     ($condition:literal) => {
         concat!(
-            "SELECT id, room, kind, read, redacted, sender, counts_unread, counts_missed_calls FROM notice WHERE account = ?1 AND ",
+            "SELECT id, room, kind, read, redacted, sender, counts_unread, counts_missed_calls,
+                typeof(content) = 'blob' OR decryption > 0
+            FROM notice WHERE account = ?1 AND ",
             $condition
         )
     };
@@ -221,6 +242,7 @@ impl KnownEvent {
                     read: flag(row, 3)?,
                     redacted: flag(row, 4)?,
                     sender: text(row, 5)?,
+                    is_encrypted: flag(row, 8)?,
                     counts: integer(row, 6)?.map(|unread| Counts { unread: bounded(unread), missed_calls }),
                 })
             })

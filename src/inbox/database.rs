@@ -14,7 +14,7 @@ use rusqlite::{
     Connection, Error, ErrorCode, OpenFlags, TransactionBehavior, config::DbConfig, ffi, types::FromSqlError,
 };
 
-use super::{InboxError, codec};
+use super::{InboxError, codec, seal::Seals};
 use crate::platform::files;
 
 /// The migrations in order. Never edited once released.
@@ -30,7 +30,7 @@ const VERSION: i64 = 3;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Statements kept prepared: all that the inbox has.
-const CACHED_STATEMENTS: usize = 80;
+const CACHED_STATEMENTS: usize = 96;
 
 /// No notice has a higher number unless the file is damaged: SQLite has none left after 2^63.
 const MAX_NOTICE: i64 = 1 << 53;
@@ -52,7 +52,7 @@ const PRAGMAS: &str = "
 const PRAGMAS_OF_A_NEW_DATABASE: &str = "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = FULL;";
 
 /// Opens the database; makes it if it is missing.
-pub(super) fn open(path: &Path) -> Result<Connection, InboxError> {
+pub(super) fn open(path: &Path, seals: &Seals) -> Result<Connection, InboxError> {
     if !path.try_exists().map_err(|error| unusable(path, &error))? {
         create(path)?;
     }
@@ -61,6 +61,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, InboxError> {
     let set_up = |connection: &mut Connection| {
         migrate(connection)?;
         connection.execute_batch(PRAGMAS)?;
+        seals.attach(connection)?;
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         // Else SQLite plans a statement anew whenever other values are bound that a partial index might care for.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
@@ -71,12 +72,13 @@ pub(super) fn open(path: &Path) -> Result<Connection, InboxError> {
 }
 
 /// Opens the database to read it, beside a program that writes it or without one. `None`: there is none yet.
-pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>, InboxError> {
+pub(super) fn open_to_read(path: &Path, seals: &Seals) -> Result<Option<Connection>, InboxError> {
     if !path.try_exists().map_err(|error| unusable(path, &error))? {
         return Ok(None);
     }
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     check_version(path, &connection)?;
+    seals.attach(&connection).map_err(|error| failed(path, &error))?;
     Ok(Some(connection))
 }
 

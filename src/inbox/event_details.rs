@@ -8,9 +8,9 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use super::{
     Delivery, Inbox, InboxError, Recipient,
     accounts::Account,
-    codec::{self, Kind, KnownEvent, stored},
+    codec::{self, Decryption, Kind, KnownEvent, stored},
     read_state,
-    record::record,
+    record::{is_encrypted, record},
     transaction::Write,
 };
 use crate::{
@@ -62,9 +62,10 @@ impl Inbox {
         details: Option<Notification>,
         user_id: String,
         derive_missed_calls: bool,
+        decrypts: bool,
     ) -> Result<(), InboxError> {
         let details = details.map(Arc::new);
-        self.write(move |write| add(write, notice, details.as_ref(), user_id, derive_missed_calls)).await
+        self.write(move |write| add(write, notice, details.as_ref(), user_id, derive_missed_calls, decrypts)).await
     }
 }
 
@@ -91,6 +92,7 @@ fn add(
     details: Option<&Arc<Notification>>,
     user_id: String,
     derive_missed_calls: bool,
+    decrypts: bool,
 ) -> rusqlite::Result<()> {
     let was_wanted = write
         .db
@@ -106,7 +108,7 @@ fn add(
     }
     let content = details.content.as_ref().map(|content| content.get());
     if meaning(details.event_type.as_deref(), content) == Meaning::Message {
-        return fill_in(write, &known, details);
+        return fill_in(write, &known, details, decrypts);
     }
     // It is recorded once more, as what it is.
     write.db.prepare_cached("DELETE FROM notice WHERE id = ?1")?.execute([known.id])?;
@@ -116,6 +118,7 @@ fn add(
         counts: CountsScope::Account,
         derive_missed_calls,
         fetches_details: false,
+        decrypts,
         tweaks: arrival.tweaks,
     };
     let delivery = Delivery {
@@ -159,14 +162,17 @@ fn find(db: &Connection, notice: NoticeId) -> rusqlite::Result<Option<(Account, 
 }
 
 /// A message is what the details say. Where texts are not kept, that of a read one is not taken up either.
-fn fill_in(write: &mut Write<'_>, known: &KnownEvent, details: &Notification) -> rusqlite::Result<()> {
+fn fill_in(write: &mut Write<'_>, known: &KnownEvent, details: &Notification, decrypts: bool) -> rusqlite::Result<()> {
     let content = details.content.as_ref().map(|content| content.get());
+    let content = content.filter(|_| write.keep_bodies || !known.read);
+    let to_decrypt = decrypts && content.is_some() && is_encrypted(details);
+    write.changes.is_encrypted |= to_decrypt;
     write
         .db
         .prepare_cached(
             "UPDATE notice SET event_type = :event_type, sender = :sender, sender_display_name = :sender_display_name,
                 room_name = :room_name, room_alias = :room_alias, membership = :membership,
-                user_is_target = :user_is_target, content = :content
+                user_is_target = :user_is_target, content = :content, decryption = :decryption
             WHERE id = :id",
         )?
         .execute(named_params! {
@@ -174,7 +180,8 @@ fn fill_in(write: &mut Write<'_>, known: &KnownEvent, details: &Notification) ->
             ":sender_display_name": details.sender_display_name, ":room_name": details.room_name,
             ":room_alias": details.room_alias, ":membership": details.membership,
             ":user_is_target": details.user_is_target,
-            ":content": content.filter(|_| write.keep_bodies || !known.read),
+            ":content": content,
+            ":decryption": if to_decrypt { Decryption::Wanted as i64 } else { Decryption::None as i64 },
             ":id": known.id,
         })?;
     Ok(())

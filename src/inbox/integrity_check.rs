@@ -5,7 +5,7 @@ use std::{fs, io, path::Path, sync::mpsc, thread, time::Duration};
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{InboxError, database};
+use super::{InboxError, Seals, database};
 
 /// What was found of a sound database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub fn check_integrity(path: &Path, patience: Duration) -> Result<Option<Integri
 /// beside it, and could not read it on a disk that is read-only.
 fn open(path: &Path) -> Result<Option<Connection>, InboxError> {
     if database::with_suffix(path, "-wal").exists() {
-        return database::open_to_read(path);
+        return database::open_to_read(path, &Seals::default());
     }
     let uri = format!("file:{}?immutable=1", percent_encode(path.as_os_str().as_encoded_bytes(), NON_ALPHANUMERIC));
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -9,8 +9,10 @@
 //! unread and what a room's popup is made from is asked of a covering partial index over the unread notices; no number is
 //! kept that can be counted. The rest are the accounts' numbers as their `counts` have set them, and settings.
 //!
+//! Content is JSON text; what was end-to-end encrypted is decrypted after its commit (`decryption`) and kept sealed (`seal`).
+//!
 //! **Threads.** `thread` owns the only connection that writes. Pushes that wait share a commit (`record`); everything
-//! else (`read_state`, `calls`, `catching_up`, `event_details`) is a transaction of its own. After each
+//! else (`read_state`, `calls`, `catching_up`, `event_details`, `decryption`) is a transaction of its own. After each
 //! commit that changes something that a [`Snapshot`] shows, the signal `changed` is raised, once until the next snapshot
 //! is asked for. [`history`] and [`check_integrity`] read beside it.
 //!
@@ -27,11 +29,13 @@ mod calls;
 mod catching_up;
 mod codec;
 mod database;
+mod decryption;
 mod event_details;
 mod integrity_check;
 mod prune;
 mod read_state;
 mod record;
+mod seal;
 mod snapshot;
 mod thread;
 mod transaction;
@@ -56,8 +60,11 @@ use self::{
 };
 pub use self::{
     catching_up::{CatchUpState, CaughtUp, ListedUnread, MissedEvent, UnreadEvent},
+    codec::Decryption,
+    decryption::{Decrypted, EncryptedNotice, Verdict},
     event_details::WantedDetails,
     integrity_check::{Integrity, check_integrity},
+    seal::Seals,
     snapshot::{AccountState, OnScreen, Snapshot, Tally, Totals, WaitingRoom, WantingRoom, history},
 };
 use crate::{
@@ -94,6 +101,8 @@ pub struct Recipient {
     pub derive_missed_calls: bool,
     /// Whether the homeserver is asked for what a push does not say (`event_id_only`).
     pub fetches_details: bool,
+    /// Whether what is end-to-end encrypted is decrypted later ([`Inbox::encrypted_notices`]).
+    pub decrypts: bool,
     /// The tweaks of its device.
     pub tweaks: Tweaks,
 }
@@ -214,6 +223,8 @@ pub enum Incident {
 pub struct Inbox {
     requests: mpsc::Sender<Request>,
     wanting: Arc<Notify>,
+    encrypted: Arc<Notify>,
+    seals: Seals,
 }
 
 /// Requests that wait for the thread. More than that wait for room in the queue.
@@ -232,12 +243,12 @@ impl Inbox {
     pub fn open(path: &Path, retention: Retention, changed: Arc<Notify>) -> Result<Self, InboxError> {
         let (requests, queue) = mpsc::channel(QUEUE);
         let worker = Worker::open(path, retention, changed)?;
-        let wanting = worker.wanting();
+        let (wanting, encrypted, seals) = (worker.wanting(), worker.encrypted(), worker.seals());
         Builder::new()
             .name("inbox".to_owned())
             .spawn(move || worker.run(queue))
             .map_err(|error| database::unusable(path, &error))?;
-        Ok(Self { requests, wanting })
+        Ok(Self { requests, wanting, encrypted, seals })
     }
 
     /// Records a push: its notice and its counts, for each recipient. On disk when this returns.

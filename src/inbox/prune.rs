@@ -182,7 +182,7 @@ impl Pass {
         .execute((self.after, last, before(keep_days.max(KEEP_ROWS_DAYS))))?;
         // What is left of the others is by what their retry is recognised.
         db.prepare_cached(
-            "UPDATE notice SET kind = 2, room = '', lacks_details = 0, call_id = NULL, call_state = NULL,
+            "UPDATE notice SET kind = 2, room = '', lacks_details = 0, decryption = 0, call_id = NULL, call_state = NULL,
                 event_type = NULL, sender = NULL, sender_display_name = NULL, room_name = NULL, room_alias = NULL,
                 membership = NULL, sound = NULL, content = NULL
             WHERE id > ?1 AND id <= ?2 AND read = 1 AND received_at < ?3 AND (kind <> 2 OR room <> '')",
@@ -190,7 +190,7 @@ impl Pass {
         .execute((self.after, last, history_begins))?;
         if !keep_bodies {
             db.prepare_cached(
-                "UPDATE notice SET content = NULL WHERE id > ?1 AND id <= ?2 AND read = 1 AND content IS NOT NULL",
+                "UPDATE notice SET content = NULL, decryption = 0 WHERE id > ?1 AND id <= ?2 AND read = 1 AND content IS NOT NULL",
             )?
             .execute((self.after, last))?;
         }

@@ -3,7 +3,7 @@
 //! Reading a waiting notice settles it; reading a call ends it. Where texts are not kept, a
 //! notice loses its text when it is read: until then a popup may have to be made from it once more.
 
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, ToSql, named_params, params};
 
 use super::{
     codec::{Kind, KnownEvent},
@@ -18,7 +18,8 @@ macro_rules! read_query {
             "UPDATE notice ",
             $index,
             " SET read = 1, presentation = iif(presentation IS 1, 1, 2),
-                content = iif(:keep_bodies, content, NULL), call_state = iif(call_state IS NULL, NULL, 2)
+                content = iif(:keep_bodies, content, NULL), decryption = iif(:keep_bodies, coalesce(decryption, 0), 0),
+                call_state = iif(call_state IS NULL, NULL, 2)
             WHERE read = 0 AND ",
             $condition
         )
@@ -112,19 +113,25 @@ fn note(write: &mut Write<'_>, notices: usize) {
     write.changes.is_visible |= notices > 0;
 }
 
-/// A message has new content. Where texts are not kept, that of a read message is not taken up either.
-pub(super) fn edit(write: &mut Write<'_>, message: &KnownEvent, new_content: &str) -> rusqlite::Result<()> {
+/// A message has new content, as it is stored. Where texts are not kept, that of a read message is not taken up either.
+pub(super) fn edit(write: &mut Write<'_>, message: &KnownEvent, new_content: &dyn ToSql) -> rusqlite::Result<()> {
     if message.kind != Kind::Message || message.redacted || (message.read && !write.keep_bodies) {
         return Ok(());
     }
-    write.db.prepare_cached("UPDATE notice SET content = ?2 WHERE id = ?1")?.execute((message.id, new_content))?;
+    write
+        .db
+        .prepare_cached("UPDATE notice SET content = ?2, decryption = 0 WHERE id = ?1")?
+        .execute(params![message.id, new_content])?;
     Ok(())
 }
 
 /// An event was taken back: its text goes, and nothing is left to read or to show.
 pub(super) fn redact(write: &mut Write<'_>, event: &KnownEvent) -> rusqlite::Result<()> {
     read_one(write, event.id)?;
-    write.db.prepare_cached("UPDATE notice SET content = NULL, redacted = 1 WHERE id = ?1")?.execute([event.id])?;
+    write
+        .db
+        .prepare_cached("UPDATE notice SET content = NULL, decryption = 0, redacted = 1 WHERE id = ?1")?
+        .execute([event.id])?;
     Ok(())
 }
 

@@ -1,13 +1,13 @@
 //! Recording a push: its notice and its counts, for each account that it is for.
 
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{params, types::Value};
 
 use super::{
     Delivery, Recipient,
     accounts::{self, Account},
     calls::{self, Ring, Times},
-    codec::{Kind, KnownEvent, stored},
+    codec::{Decryption, ENCRYPTED, Kind, KnownEvent, stored},
     read_state,
     transaction::Write,
 };
@@ -16,12 +16,25 @@ use crate::{
     notice::{CallState, Presentation, Room},
     push::{
         event::{Meaning, meaning},
+        lenient::Object,
         notify::{Counts, Notification, Priority},
     },
 };
 
+/// The algorithm of messages that can be decrypted.
+const ALGORITHM: &str = "m.megolm.v1.aes-sha2";
+
 /// Records a push for all its recipients, or fails whole.
 pub(super) fn record(write: &mut Write<'_>, delivery: &Delivery) -> rusqlite::Result<()> {
+    record_as(write, delivery, false)
+}
+
+/// The same for an event that was decrypted: what it says is sealed.
+pub(super) fn record_decrypted(write: &mut Write<'_>, delivery: &Delivery) -> rusqlite::Result<()> {
+    record_as(write, delivery, true)
+}
+
+fn record_as(write: &mut Write<'_>, delivery: &Delivery, is_decrypted: bool) -> rusqlite::Result<()> {
     let push = &*delivery.notification;
     let arrival = Arrival {
         push,
@@ -31,8 +44,20 @@ pub(super) fn record(write: &mut Write<'_>, delivery: &Delivery) -> rusqlite::Re
         received_at: delivery.received_at.as_millisecond(),
         is_replayed: delivery.replayed,
         is_sample: delivery.is_sample,
+        is_decrypted,
     };
     delivery.recipients.iter().try_for_each(|recipient| arrival.record_for(write, recipient))
+}
+
+/// Whether a push carries ciphertext that can be decrypted.
+pub(super) fn is_encrypted(push: &Notification) -> bool {
+    let algorithm = || {
+        let content = push.content.as_ref().and_then(|content| Object::read(content.get()))?;
+        Some(content.string("algorithm")? == ALGORITHM)
+    };
+    push.event_type.as_deref() == Some(ENCRYPTED)
+        && [&push.event_id, &push.room_id, &push.sender].iter().all(|id| id.is_some())
+        && algorithm() == Some(true)
 }
 
 fn content(push: &Notification) -> Option<&str> {
@@ -55,6 +80,7 @@ struct Arrival<'a> {
     received_at: i64,
     is_replayed: bool,
     is_sample: bool,
+    is_decrypted: bool,
 }
 
 /// A notice as it is about to be recorded.
@@ -201,8 +227,12 @@ impl Arrival<'_> {
             Meaning::Edit { event_id, new_content } => match KnownEvent::by_event_id(write.db, account, event_id)? {
                 // Its text is that of the edited message now, and goes with it when that is redacted.
                 Some(edited) => {
-                    if edited.room == self.room && edited.sender.is_some() && edited.sender == self.push.sender {
-                        read_state::edit(write, &edited, new_content)?;
+                    // Whoever runs the homeserver can make up an edit that is not encrypted.
+                    let is_trusted = self.is_decrypted || !edited.is_encrypted;
+                    let is_same_sender = edited.sender.is_some() && edited.sender == self.push.sender;
+                    if edited.room == self.room && is_same_sender && is_trusted {
+                        let new_content = self.stored_content(write, recipient, event_id, new_content);
+                        read_state::edit(write, &edited, &new_content)?;
                     }
                     hidden
                 }
@@ -210,6 +240,15 @@ impl Arrival<'_> {
                 None => Draft { content: Some(new_content), sound: None, ..message },
             },
         })
+    }
+
+    /// Content of this event: its text, or sealed.
+    fn stored_content(&self, write: &Write<'_>, recipient: &Recipient, event_id: &str, content: &str) -> Value {
+        if self.is_decrypted {
+            write.seals.seal(&recipient.account, event_id, content)
+        } else {
+            Value::Text(content.to_owned())
+        }
     }
 
     fn insert(
@@ -221,16 +260,19 @@ impl Arrival<'_> {
     ) -> rusqlite::Result<()> {
         let push = self.push;
         let lacks_details = recipient.fetches_details && lacks_details(push);
+        let to_decrypt = recipient.decrypts && draft.kind == Kind::Message && is_encrypted(push);
+        let event_id = push.event_id.as_deref().unwrap_or_default();
+        let content = draft.content.map(|content| self.stored_content(write, recipient, event_id, content));
         let call = draft.call.as_ref();
         let id = write.changes.newest + 1;
         write
             .db
             .prepare_cached(
                 "INSERT INTO notice (id, account, room, kind, presentation, read, highlight, user_is_target, low_prio,
-                    received_at, sample, lacks_details, counts_unread, counts_missed_calls, event_id, push_id, call_id,
-                    call_state, call_deadline, call_derive_missed, call_missed_shown, call_raised_to, event_type, sender,
-                    sender_display_name, room_name, room_alias, membership, sound, content)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    received_at, sample, lacks_details, decryption, replayed, counts_unread, counts_missed_calls, event_id,
+                    push_id, call_id, call_state, call_deadline, call_derive_missed, call_missed_shown, call_raised_to,
+                    event_type, sender, sender_display_name, room_name, room_alias, membership, sound, content)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 id,
@@ -245,6 +287,8 @@ impl Arrival<'_> {
                 self.received_at,
                 self.is_sample,
                 lacks_details,
+                if to_decrypt { Decryption::Wanted as i64 } else { Decryption::None as i64 },
+                to_decrypt && self.is_replayed,
                 self.counts.map(|counts| stored(counts.unread)),
                 self.counts.and_then(|counts| counts.missed_calls).map(stored),
                 push.event_id,
@@ -262,10 +306,11 @@ impl Arrival<'_> {
                 push.room_alias,
                 push.membership,
                 draft.sound,
-                draft.content,
+                content,
             ])?;
         write.changes.newest = id;
         write.changes.lacks_details |= lacks_details;
+        write.changes.is_encrypted |= to_decrypt;
         Ok(())
     }
 }

@@ -9,7 +9,8 @@ use super::{
     InboxError,
     accounts::Account,
     codec::{self, notice, notice_by_id, notice_query, stored},
-    database,
+    database, decryption,
+    seal::Seals,
 };
 use crate::{
     notice::{Call, Notice, NoticeId, RoomDigest, RoomKey},
@@ -43,8 +44,11 @@ pub struct Snapshot {
     pub waiting_from: NoticeId,
     /// The newest notice that waits; meaningless when none does.
     pub waiting_up_to: NoticeId,
-    /// The newest of all that wait that asks for a sound, also of rooms that did not fit, and which.
+    /// The newest of all that wait that asks for a sound, also of rooms that did not fit, and which. None of
+    /// [`Snapshot::undecided`].
     pub newest_sound: Option<(NoticeId, SoundTweak)>,
+    /// Notices that wait to be shown and are still to be decrypted, at most 64: what they ask for is not known yet.
+    pub undecided: Vec<NoticeId>,
     /// Calls that ring, and missed calls whose popup has not been shown yet; at most 32, those that ring first, then
     /// oldest first.
     pub calls: Vec<Call>,
@@ -55,7 +59,7 @@ pub struct Snapshot {
     pub open_calls: Vec<NoticeId>,
     /// The newest five notices with something to show, newest first.
     pub newest: Vec<Notice>,
-    /// Rooms with messages that wait and of which only the ids are known, at most [`Snapshot::MAX_ROOMS`].
+    /// Rooms with messages that wait and of which only the ids are known, or which are still to be decrypted, at most [`Snapshot::MAX_ROOMS`].
     pub wanting: Vec<WantingRoom>,
 }
 
@@ -90,7 +94,7 @@ pub struct WaitingRoom {
     pub newest_highlight: Option<NoticeId>,
 }
 
-/// A room with a message that waits to be shown and of which only the ids are known.
+/// A room with a message that waits to be shown and of which only the ids are known, or which is still to be decrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantingRoom {
     /// Which.
@@ -126,6 +130,7 @@ pub(super) fn take(db: &Connection, on_screen: &OnScreen) -> rusqlite::Result<Sn
     let mut snapshot = Snapshot {
         accounts: accounts(db)?,
         newest_sound: newest_sound(db)?,
+        undecided: decryption::undecided(db)?,
         calls: calls(db)?,
         newest: newest(db)?,
         wanting: wanting_rooms(db)?,
@@ -210,7 +215,7 @@ fn waiting(db: &Connection, snapshot: &mut Snapshot) -> rusqlite::Result<()> {
 
 pub(super) const NEWEST_SOUND: &str = "
     SELECT id, sound FROM notice WHERE id = (SELECT max(id) FROM notice INDEXED BY notice_unread
-        WHERE read = 0 AND kind = 0 AND presentation = 0 AND sound IS NOT NULL)";
+        WHERE read = 0 AND kind = 0 AND presentation = 0 AND sound IS NOT NULL AND decryption <> 1)";
 
 fn newest_sound(db: &Connection) -> rusqlite::Result<Option<(NoticeId, SoundTweak)>> {
     db.prepare_cached(NEWEST_SOUND)?.query_row([], |row| Ok((codec::id(row, 0)?, codec::sound(row, 1)?))).optional()
@@ -242,8 +247,12 @@ fn newest(db: &Connection) -> rusqlite::Result<Vec<Notice>> {
 fn wanting_rooms(db: &Connection) -> rusqlite::Result<Vec<WantingRoom>> {
     db.prepare_cached(
         "SELECT a.name, n.room, min(n.received_at)
-        FROM notice n INDEXED BY notice_lacks_details CROSS JOIN account a ON a.id = n.account
-        WHERE n.lacks_details = 1 AND n.presentation = 0 AND n.read = 0 GROUP BY n.account, n.room LIMIT ?1",
+        FROM (SELECT account, room, received_at FROM notice INDEXED BY notice_lacks_details
+                WHERE lacks_details = 1 AND presentation = 0 AND read = 0
+            UNION ALL SELECT account, room, received_at FROM notice INDEXED BY notice_decryption
+                WHERE decryption > 0 AND decryption = 1 AND presentation = 0 AND read = 0) n
+            CROSS JOIN account a ON a.id = n.account
+        GROUP BY n.account, n.room LIMIT ?1",
     )?
     .query_map([stored(Snapshot::MAX_ROOMS as u64)], |row| {
         Ok(WantingRoom { room: codec::room_key(row, 0)?, since: codec::time(row, 2)? })
@@ -326,11 +335,12 @@ pub(super) fn totals(db: &Connection) -> rusqlite::Result<Totals> {
 }
 
 /// The newest `limit` messages and calls, newest first, read without the running program's help (`pushbell history`).
+/// Sealed texts are opened as far as `seals` has their keys.
 ///
 /// # Errors
 /// When there is a database and it cannot be read. No database is an empty history.
-pub fn history(path: &Path, limit: usize) -> Result<Vec<Notice>, InboxError> {
-    let Some(db) = database::open_to_read(path)? else { return Ok(Vec::new()) };
+pub fn history(path: &Path, limit: usize, seals: &Seals) -> Result<Vec<Notice>, InboxError> {
+    let Some(db) = database::open_to_read(path, seals)? else { return Ok(Vec::new()) };
     let read = || -> rusqlite::Result<Vec<Notice>> {
         db.prepare(notice_query!("WHERE n.kind < 2 ORDER BY n.id DESC LIMIT ?1"))?
             .query_map([stored(limit as u64)], notice)?

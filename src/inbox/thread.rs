@@ -16,6 +16,7 @@ use super::{
     database::{self, Files},
     prune::Pruning,
     record::record,
+    seal::Seals,
     transaction::{Changes, Write, set_setting},
 };
 
@@ -59,6 +60,9 @@ pub(super) struct Worker {
     changed: ChangedSignal,
     /// Raised when there may be notices of which only the ids are known.
     wanting: Arc<Notify>,
+    /// Raised when there are notices to decrypt.
+    encrypted: Arc<Notify>,
+    seals: Seals,
     /// Changes of failed commits, which may be on disk nevertheless: a retry of their pushes then changes nothing.
     in_doubt: Changes,
     /// The last write failed.
@@ -120,6 +124,8 @@ impl Worker {
             pruning: Pruning::new(retention),
             changed: ChangedSignal { notify: changed, is_raised: false },
             wanting: Arc::new(Notify::new()),
+            encrypted: Arc::new(Notify::new()),
+            seals: Seals::default(),
             in_doubt: Changes::default(),
             is_failing: false,
             is_synced: false,
@@ -145,6 +151,16 @@ impl Worker {
     /// What is raised when there may be notices of which only the ids are known.
     pub(super) fn wanting(&self) -> Arc<Notify> {
         Arc::clone(&self.wanting)
+    }
+
+    /// What is raised when there are notices to decrypt.
+    pub(super) fn encrypted(&self) -> Arc<Notify> {
+        Arc::clone(&self.encrypted)
+    }
+
+    /// What decrypted texts are sealed with.
+    pub(super) fn seals(&self) -> Seals {
+        self.seals.clone()
     }
 
     /// Serves requests until it is to end, or nobody can ask any more; between requests, old notices are pruned.
@@ -294,7 +310,7 @@ impl Worker {
     }
 
     fn transact<T>(&mut self, work: impl FnOnce(&mut Write<'_>) -> rusqlite::Result<T>) -> Result<T, TransactionError> {
-        let keep_bodies = self.pruning.retention().keep_bodies;
+        let (keep_bodies, seals) = (self.pruning.retention().keep_bodies, self.seals.clone());
         let (mut is_work, mut is_synced) = (false, self.is_synced);
         let mut changes = Changes { newest: self.newest, ..Changes::default() };
         let outcome = self.with_database(|connection, pruning| {
@@ -306,7 +322,7 @@ impl Worker {
             // Prepared once, unlike rusqlite's own transactions. An error closes the connection, and so rolls back.
             connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             let rows_before = connection.total_changes();
-            let mut write = Write { db: connection, keep_bodies, changes };
+            let mut write = Write { db: connection, keep_bodies, seals: &seals, changes };
             is_work = true;
             let value = work(&mut write)?;
             changes = write.changes;
@@ -348,6 +364,9 @@ impl Worker {
         }
         if changes.lacks_details {
             self.wanting.notify_one();
+        }
+        if changes.is_encrypted {
+            self.encrypted.notify_one();
         }
         if changes.is_visible {
             self.changed.raise();
@@ -415,7 +434,7 @@ impl Worker {
         if self.suspected.as_ref().is_some_and(|before| found.has_log_of_another(before)) {
             database::set_log_aside(&self.path)?;
         }
-        let connection = database::open(&self.path)?;
+        let connection = database::open(&self.path, &self.seals)?;
         if self.suspected.is_some() {
             database::verify(&self.path, &connection)?;
         }

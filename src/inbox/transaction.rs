@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::codec;
+use super::{codec, seal::Seals};
 
 /// A write transaction under way.
 pub(super) struct Write<'a> {
@@ -10,6 +10,8 @@ pub(super) struct Write<'a> {
     pub(super) db: &'a Connection,
     /// Whether texts are kept once their notice was read.
     pub(super) keep_bodies: bool,
+    /// What decrypted texts are sealed with.
+    pub(super) seals: &'a Seals,
     /// What it has changed so far.
     pub(super) changes: Changes,
 }
@@ -21,6 +23,8 @@ pub(super) struct Changes {
     pub(super) is_visible: bool,
     /// There are notices that lack details.
     pub(super) lacks_details: bool,
+    /// There are notices to decrypt.
+    pub(super) is_encrypted: bool,
     /// The highest number of a notice so far: the next one gets the number after it.
     pub(super) newest: i64,
 }
@@ -29,6 +33,7 @@ impl Changes {
     pub(super) fn merge(&mut self, later: Self) {
         self.is_visible |= later.is_visible;
         self.lacks_details |= later.lacks_details;
+        self.is_encrypted |= later.is_encrypted;
         self.newest = self.newest.max(later.newest);
     }
 }

@@ -178,6 +178,14 @@ fn read_tweaks(tweaks: Value<'_>) -> Tweaks {
     }
 }
 
+/// The tweaks among the actions of a push rule, given as JSON text; `None` if they do not say that it is to be told.
+#[must_use]
+pub fn tweaks_of_rule(actions: &str) -> Option<Tweaks> {
+    let actions = Value::parse(actions).ok()?.array()?;
+    let notifies = actions.iter().any(|action| matches!(action.string().as_deref(), Some("notify" | "coalesce")));
+    notifies.then(|| tweaks_of_actions(actions))
+}
+
 /// The tweaks among the actions of a push rule (specification, "Actions"). One without a value is true.
 pub(super) fn tweaks_of_actions(actions: Vec<Value<'_>>) -> Tweaks {
     let mut tweaks = Tweaks::default();

@@ -91,7 +91,7 @@ fn as_markup(body: &str) -> String {
         assert!(sign != '&' || entity.is_some(), "a stray & in {body:?}");
         let (length, sign) =
             entity.map_or((sign.len_utf8(), sign.to_string()), |(entity, sign)| (entity.len(), (*sign).to_owned()));
-        read += &sign;
+        read.push_str(&sign);
         rest = &rest[length..];
     }
     read

@@ -32,7 +32,7 @@ impl Unfinished {
     fn begin(app: &App, event: &str) -> Self {
         let body = address(&app.account, message(event, "room")).to_string();
         let head = format!("POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", body.len());
-        let mut bytes = (head + &body).into_bytes();
+        let mut bytes = (head + body.as_str()).into_bytes();
         let rest = bytes.split_off(bytes.len() - 1);
         let mut stream = TcpStream::connect(("127.0.0.1", app.pushbell.port)).expect("the app listens");
         stream.set_read_timeout(Some(SOON)).expect("it is a socket");

@@ -39,7 +39,7 @@ impl Network {
     fn run(&self, command: &[&str]) -> Result<String, String> {
         let inside = self.inside();
         let output = Command::new(&inside[0]).args(&inside[1..]).args(command).output().expect("nsenter starts");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &*String::from_utf8_lossy(&output.stderr);
         if output.status.success() { Ok(text) } else { Err(text) }
     }
 

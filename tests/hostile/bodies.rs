@@ -37,7 +37,7 @@ fn whatever_is_in_the_event_of_a_real_account_it_gets_its_200_and_a_popup_withou
     let mut stage = Stage::set("");
     let (arrays, objects) = (arrays(DEPTH), objects(OBJECTS));
     // So deep, and still short enough to be an event's.
-    let kept = "[".repeat(60_000) + &"]".repeat(60_000);
+    let kept = "[".repeat(60_000) + "]".repeat(60_000).as_str();
     let rows: &[(&str, String)] = &[
         ("deep arrays", format!(r#"{{"body":{arrays}}}"#)),
         ("deep arrays that are kept", format!(r#"{{"body":{kept}}}"#)),

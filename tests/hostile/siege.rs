@@ -152,11 +152,11 @@ fn besiege(attackers: &Attackers, runtime: &Runtime) {
     let strangers: Vec<_> = (0..12_000).map(|number| json!({"app_id": "a", "pushkey": number.to_string()})).collect();
     let deep = format!(r#"{{"notification":{{"content":{}1{}}}}}"#, "[".repeat(200_000), "]".repeat(200_000));
     for body in [json!({"notification": {"devices": strangers}}).to_string(), deep] {
-        attackers.send(runtime, 4, (head(&format!("Content-Length: {}\r\n\r\n", body.len())) + &body).into());
+        attackers.send(runtime, 4, (head(&format!("Content-Length: {}\r\n\r\n", body.len())) + body.as_str()).into());
     }
     // Strangers' pushes.
     let wrong = json!({"notification": {"id": "$x", "devices": [{"app_id": "a", "pushkey": "wrong"}]}}).to_string();
-    attackers.send(runtime, 10, (head(&format!("Content-Length: {}\r\n\r\n", wrong.len())) + &wrong).into());
+    attackers.send(runtime, 10, (head(&format!("Content-Length: {}\r\n\r\n", wrong.len())) + wrong.as_str()).into());
     // Nothing at all.
     attackers.send(runtime, IDLE_CONNECTIONS, Vec::new());
 }

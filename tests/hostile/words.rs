@@ -149,7 +149,7 @@ fn accounts_and_configurations_of_others_are_harmless_in_a_terminal() {
         assert_harmless(&output.stdout, usize::MAX, usize::MAX);
         assert_harmless(&output.stderr, usize::MAX, usize::MAX);
         let output = stage.app.command(&["account", "show", &text.replace('\0', "")]);
-        assert_harmless(&(output.stdout + &output.stderr), usize::MAX, usize::MAX);
+        assert_harmless(&(output.stdout + output.stderr.as_str()), usize::MAX, usize::MAX);
         let quoted = serde_json::to_string(text).unwrap().replace("\\u0000", "");
         for config in [
             format!("[popup]\nopen = {quoted}\n"),
@@ -162,7 +162,7 @@ fn accounts_and_configurations_of_others_are_harmless_in_a_terminal() {
         ] {
             stage.app.write_config(&config);
             let output = stage.app.command(&["check-config"]);
-            assert_harmless(&(output.stdout + &output.stderr), usize::MAX, usize::MAX);
+            assert_harmless(&(output.stdout + output.stderr.as_str()), usize::MAX, usize::MAX);
         }
     }
     let list = stage.app.ok(&["account", "list"]);

@@ -11,6 +11,10 @@ use crate::{
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pushbell");
 
+/// What a login says of an account without cross-signing.
+const ENCRYPTION: &str = "Encrypted messages are read; the account has no cross-signing that this session could be verified \
+                          with: set up encryption in your usual client, then run `pushbell verify`.";
+
 /// Where it is told what homeservers are to push to, no question is asked about containers, which this computer may have.
 fn login(scene: &Scene, options: &[&str]) -> Terminal {
     let told = scene.pushbell.url().replace("/_matrix/push/v1/notify", "");
@@ -48,11 +52,13 @@ fn a_person_signs_in_and_sees_a_push_arrive() {
          Password of {name}: \n\
          Signed in as the device \"{device}\".\n\
          The access token is in {kept}, which only you can read (there is no keyring).\n\
+         {encryption}\n\
          The homeserver now pushes to {url} for the account \"{name}\".\n\
          Waiting for a push: ask somebody to write to you, or press Enter to skip.\n\
          A push arrived at {time}. Everything works.\n\n\
          Pushbell itself is not running yet: start it with `{PROGRAM}`.\n",
         homeserver = scene.homeserver,
+        encryption = ENCRYPTION,
         device = scene.devices()[0],
         url = scene.pushbell.url().trim_end_matches("/_matrix/push/v1/notify"),
     );

@@ -19,7 +19,7 @@ const NAME: &str = "Pushbell on desk";
 
 pub(crate) fn synapse(server: &AccountServer) -> Synapse {
     let cas = format!("http://127.0.0.1:{}/cas", server.port);
-    Synapse::start_with(|usual, _port| usual + &format!("cas_config: {{enabled: true, server_url: '{cas}'}}\n"))
+    Synapse::start_with(|usual, _port| format!("{usual}cas_config: {{enabled: true, server_url: '{cas}'}}\n"))
 }
 
 #[test]

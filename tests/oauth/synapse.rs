@@ -17,12 +17,13 @@ pub(crate) fn start(plan: Plan) -> (AccountServer, Synapse) {
     let endpoint = format!("http://127.0.0.1:{}/", server.port);
     let synapse = Synapse::start_with(|usual, _port| {
         usual
-            + &format!(
+            + format!(
                 "enable_registration: false
 password_config: {{enabled: false}}
 matrix_authentication_service: {{enabled: true, endpoint: '{endpoint}', secret: {SECRET}}}
 "
             )
+            .as_str()
     });
     server.world().plan.synapse = Some(synapse.port);
     (server, synapse)

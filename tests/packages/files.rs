@@ -20,7 +20,7 @@ fn text(name: &str) -> String {
 #[track_caller]
 fn accepts(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; `make test` installs it"));
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &*String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && !said.contains("warning") && !said.contains("W: "), "{command:?}: {said}");
 }
 

@@ -49,7 +49,7 @@ impl Authority {
     fn sign(&self, params: &CertificateParams) -> Pair {
         let key = KeyPair::generate().expect("there is randomness");
         let certificate = params.signed_by(&key, &self.0).expect("it signs");
-        Pair { certificate: certificate.pem() + &self.pem(), key: key.serialize_pem() }
+        Pair { certificate: certificate.pem() + self.pem().as_str(), key: key.serialize_pem() }
     }
 }
 

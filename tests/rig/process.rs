@@ -168,7 +168,7 @@ impl Part {
 
     /// Everything it has printed.
     pub(crate) fn output(&self) -> String {
-        self.stdout() + &self.stderr()
+        self.stdout() + self.stderr().as_str()
     }
 }
 

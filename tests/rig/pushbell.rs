@@ -236,7 +236,7 @@ impl Pushbell {
     /// All that the app has printed since the home was made.
     pub(crate) fn log(&self) -> String {
         let read = |name: &str| fs::read_to_string(self.directory.path().join("logs").join(name)).unwrap_or_default();
-        read("pushbell.out") + &read("pushbell.err")
+        read("pushbell.out") + read("pushbell.err").as_str()
     }
 
     // Commands

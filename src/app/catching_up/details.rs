@@ -42,7 +42,8 @@ impl Check<'_> {
 
     async fn keep_details(&self, wanted: &WantedDetails, details: Option<Notification>) -> Result<(), CheckError> {
         let (user_id, derive_missed_calls) = (self.sign_in.user_id.clone(), self.settings.derive_missed_calls);
-        Ok(self.shared.inbox.add_details(wanted.notice, details, user_id, derive_missed_calls).await?)
+        let decrypts = self.sign_in.reads_encrypted();
+        Ok(self.shared.inbox.add_details(wanted.notice, details, user_id, derive_missed_calls, decrypts).await?)
     }
 
     /// The event; `None` if the homeserver does not tell.

@@ -291,6 +291,7 @@ impl Check<'_> {
                 counts: self.account.counts,
                 counts_rooms: kind.counts_unread_rooms(),
                 derive_missed_calls: self.settings.derive_missed_calls,
+                decrypts: self.sign_in.reads_encrypted(),
                 missed,
                 read,
                 listed_unread,

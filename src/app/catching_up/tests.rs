@@ -202,6 +202,7 @@ impl World {
                 user_id: None,
                 counts: CountsScope::Account,
                 derive_missed_calls: true,
+                decrypts: false,
                 fetches_details: false,
                 tweaks: Tweaks::default(),
             };
@@ -248,6 +249,7 @@ impl World {
     async fn commit(&self, reading: Reading) {
         let Found { missed, read, listed_unread, is_all, mark, is_whole } = reading.finish(true, self.now());
         let caught_up = CaughtUp {
+            decrypts: false,
             account: "home".into(),
             user_id: "@me:hs".into(),
             counts: CountsScope::Account,
@@ -295,7 +297,7 @@ proptest! {
             world.events
         });
         let mut known = BTreeMap::<String, usize>::new();
-        for notice in inbox::history(&path, usize::MAX).unwrap() {
+        for notice in inbox::history(&path, usize::MAX, &inbox::Seals::default()).unwrap() {
             *known.entry(notice.event_id.unwrap()).or_default() += 1;
         }
         let expected: BTreeMap<_, _> = events.into_iter().map(|(event, _)| (event, 1)).collect();

@@ -40,7 +40,7 @@ impl Credentials {
 }
 
 /// The file's first line, or that of standard input for `-`.
-fn read_secret(file: &Path) -> Result<String, Failure> {
+pub(in crate::cli) fn read_secret(file: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     // Only the first line: a terminal or pipe may never reach end of file.
     let read = if file == Path::new("-") {
@@ -94,8 +94,8 @@ pub(super) async fn sign_in(
     Err(Failure::Failed(if flows.password {
         "there is no terminal to ask for the password: use --password-file, with `-` for standard input".to_owned()
     } else {
-        "this homeserver offers no way to sign in that Pushbell knows: use --token-file with an access token (in Element: \
-         Settings, Help & About, Advanced)"
+        "this homeserver offers no way to sign in that Pushbell knows: use --token-file with an access token; with one, \
+         encrypted messages are not read"
             .to_owned()
     }))
 }

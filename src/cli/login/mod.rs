@@ -17,10 +17,13 @@ mod verify_push;
 
 use std::{cell::Cell, io::Write};
 
+pub(super) use credentials::read_secret;
+
 use super::{Context, Failure, arguments, output, terminal::Terminal};
 use crate::{
     accounts::{SignIn, SignInMethod},
     config::Config,
+    encryption,
     homeserver::{Homeserver, HomeserverKind, UserId, kind},
     invocation,
     secrets::Secrets,
@@ -72,7 +75,7 @@ impl Login<'_> {
         let existing = self.existing(out)?;
         let context = self.prepare(out).await?;
         Receiver::check(self.context, &context.config)?;
-        let old_device = existing.as_ref().and_then(reusable_device);
+        let old_device = existing.as_ref().and_then(|old| self.reusable_device(old));
         let session = credentials::sign_in(self, &context, credentials, old_device.as_deref(), out).await?;
         let saved = save_account::save(self, &context, session, old_device.as_deref(), out).await?;
         let receiver = match Receiver::start(self.context, &context.config).await {
@@ -132,6 +135,12 @@ impl Login<'_> {
         Ok(Some(old.clone()))
     }
 
+    /// The device of an earlier login with a password, to be used again. Without its keys a device can read nothing.
+    fn reusable_device(&self, old: &SignIn) -> Option<String> {
+        let is_ours = old.method == SignInMethod::Password && !old.device_id.is_empty();
+        (is_ours && encryption::has_store(&self.context.paths, old)).then(|| old.device_id.clone())
+    }
+
     /// Asks a question of yes or no; an empty answer is `default`. `None` without a terminal, or
     /// after [`MAX_QUESTIONS`].
     async fn confirm(&self, out: &mut dyn Write, question: &str, default: bool) -> Result<Option<bool>, Failure> {
@@ -139,9 +148,4 @@ impl Login<'_> {
         self.questions.set(left);
         terminal.confirm(out, question, default).await.map(Some)
     }
-}
-
-/// The device of an earlier login with a password, to be used again.
-fn reusable_device(old: &SignIn) -> Option<String> {
-    (old.method == SignInMethod::Password && !old.device_id.is_empty()).then(|| old.device_id.clone())
 }

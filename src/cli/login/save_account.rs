@@ -8,7 +8,8 @@ use tokio::time;
 use super::{Failure, Login, LoginContext, account_name, existing_account, output, pushers};
 use crate::{
     accounts::{Account, AccountsFile, SignIn, SignInMethod, new_pushkey},
-    cli::account,
+    cli::{account, verify},
+    encryption,
     homeserver::{HomeserverClient, Session},
     http_client::DEADLINE,
     secrets::Place,
@@ -84,14 +85,17 @@ pub(super) async fn save(
 impl SavedSession {
     async fn write(&self, login: &Login<'_>, out: &mut dyn Write) -> Result<(), Failure> {
         let place = self.save(login, out).await?;
-        let name = self.before.as_ref().map_or(&self.account.name, |before| &before.name);
-        AccountsFile::new(&login.context.paths.accounts).replace(name, self.account.clone())?;
         if self.sign_in.method.owns_session() {
             writeln!(out, "Signed in as the device \"{}\".", session::device_name())?;
         } else {
             writeln!(out, "Your access token is good.")?;
         }
         writeln!(out, "{}", told(&place))?;
+        // Before the account is known: a program that runs sets its pusher then.
+        let how = (login.asked.recovery_key_file.as_deref(), login.terminal);
+        verify::after_sign_in(&login.context.paths, &login.secrets, &self.sign_in, how, out).await?;
+        let name = self.before.as_ref().map_or(&self.account.name, |before| &before.name);
+        AccountsFile::new(&login.context.paths.accounts).replace(name, self.account.clone())?;
         Ok(())
     }
 
@@ -163,6 +167,7 @@ impl SavedSession {
             return;
         }
         end(&self.client, &self.session, self.sign_in.method).await;
+        encryption::forget(&login.context.paths, &login.secrets, &self.sign_in).await;
         drop(login.secrets.forget(&self.sign_in).await);
         let accounts = AccountsFile::new(&login.context.paths.accounts);
         drop(match &self.before {
@@ -192,6 +197,7 @@ async fn retire(login: &Login<'_>, old: &SignIn, is_ours: bool, out: &mut dyn Wr
     } else {
         Ok(())
     };
+    encryption::forget(&login.context.paths, &login.secrets, old).await;
     let ended = match ended {
         Ok(()) => login.secrets.forget(old).await.map_err(|error| error.to_string()),
         failed => failed,

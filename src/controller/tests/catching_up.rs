@@ -11,7 +11,7 @@ use crate::{
 
 async fn details(bench: &mut Bench, event_id: &str, room: &str) {
     let id = bench.notice(event_id).id;
-    bench.inbox.add_details(id, Some(message(event_id, room).details()), "@me:hs".into(), true).await.unwrap();
+    bench.inbox.add_details(id, Some(message(event_id, room).details()), "@me:hs".into(), true, false).await.unwrap();
     bench.settle().await;
 }
 
@@ -39,6 +39,7 @@ fn caught_up() -> CaughtUp {
         missed: Vec::new(),
         read: Vec::new(),
         listed_unread: Vec::new(),
+        decrypts: false,
         is_all: false,
         mark: Timestamp::now(),
         at: Timestamp::now(),

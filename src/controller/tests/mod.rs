@@ -310,7 +310,7 @@ impl Bench {
     }
 
     fn history(&self) -> Vec<Notice> {
-        history(&self.directory.path().join("pushbell.db"), usize::MAX).unwrap()
+        history(&self.directory.path().join("pushbell.db"), usize::MAX, &crate::inbox::Seals::default()).unwrap()
     }
 
     fn notice(&self, event_id: &str) -> Notice {

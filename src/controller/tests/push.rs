@@ -27,6 +27,7 @@ pub(super) fn badge(unread: u64) -> Push {
         user_id: None,
         counts: CountsScope::Account,
         derive_missed_calls: true,
+        decrypts: false,
         fetches_details: false,
         tweaks: Tweaks::default(),
     };

@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::{push::*, *};
-use crate::control::{AccountStatus, InboxStatus, Reply, Request, SignInStatus, Status, TlsStatus};
+use crate::control::{AccountStatus, EncryptionStatus, InboxStatus, Reply, Request, SignInStatus, Status, TlsStatus};
 
 async fn status(bench: &mut Bench) -> Status {
     let (reply, answer) = oneshot::channel();
@@ -79,6 +79,7 @@ async fn status_tells_how_everything_is() {
         missed_calls: 0,
         last_push: None,
         sign_in: SignInStatus::default(),
+        encryption: EncryptionStatus::default(),
     };
     assert_eq!(*work, nothing);
 }

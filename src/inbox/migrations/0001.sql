@@ -39,6 +39,8 @@ CREATE TABLE notice (
     received_at INTEGER NOT NULL,
     sample INTEGER NOT NULL DEFAULT 0,              -- a test of our own: counted beside the numbers of the server
     lacks_details INTEGER NOT NULL DEFAULT 0,       -- only its ids came, and more can be asked for
+    decryption INTEGER NOT NULL DEFAULT 0,          -- 1: its content is to be decrypted, 2: when its key comes
+    replayed INTEGER NOT NULL DEFAULT 0,            -- it was held back while the computer slept
     counts_unread INTEGER,                          -- the push's counts: a retry with other numbers updates them
     counts_missed_calls INTEGER,
     event_id TEXT,
@@ -56,7 +58,8 @@ CREATE TABLE notice (
     room_alias TEXT,
     membership TEXT,
     sound TEXT,                                     -- NULL: silent
-    content TEXT                                    -- last, so that reading the other columns never reads a long text
+    content                                         -- JSON text, or what was decrypted, sealed (a BLOB);
+                                                    -- last, so that reading the other columns never reads a long text
 );
 
 -- What retries are recognised by.
@@ -64,11 +67,21 @@ CREATE UNIQUE INDEX notice_event ON notice (account, event_id);
 CREATE UNIQUE INDEX notice_push ON notice (account, push_id) WHERE push_id IS NOT NULL;
 
 -- Everything that is asked about unread notices, answered from the index alone.
-CREATE INDEX notice_unread ON notice (kind, presentation, account, room, highlight, sound) WHERE read = 0;
+CREATE INDEX notice_unread ON notice (kind, presentation, account, room, highlight, sound, decryption) WHERE read = 0;
 
 CREATE INDEX notice_call ON notice (account, room, call_id) WHERE call_state < 2;
 CREATE INDEX notice_sample ON notice (account) WHERE sample = 1 AND read = 0;
 CREATE INDEX notice_lacks_details ON notice (lacks_details) WHERE lacks_details = 1;
+CREATE INDEX notice_decryption ON notice (account, decryption, room) WHERE decryption > 0;
+
+-- Which event each message of an encrypted session is: the same ciphertext under another id is a replay. Kept as long as
+-- the session, which is as long as the account is signed in.
+CREATE TABLE decrypted (
+    account INTEGER NOT NULL,
+    message BLOB NOT NULL,                          -- a digest of session and index
+    event BLOB NOT NULL,                            -- a digest of the event's id
+    PRIMARY KEY (account, message)
+) WITHOUT ROWID;
 
 -- Small values of the program's own.
 CREATE TABLE setting (

@@ -108,7 +108,10 @@ async fn goes_on(desk: &Desk, what: &str) {
     for push in [redaction, over] {
         desk.inbox.record(push.delivery()).await.unwrap_or_else(|error| panic!("{what}: {error}"));
     }
-    assert!(history(&desk.path(), 99).unwrap_or_else(|error| panic!("{what}: {error}")).len() >= 3, "{what}");
+    assert!(
+        history(&desk.path(), 99, &Seals::default()).unwrap_or_else(|error| panic!("{what}: {error}")).len() >= 3,
+        "{what}"
+    );
     desk.inbox.mark_shown(vec![Shown::Everything(NoticeId(i64::MAX))]).await.unwrap();
     desk.inbox.mark_read(Read::Room(key("a", "!r"), NoticeId(i64::MAX))).await.unwrap();
     desk.inbox.settle_waiting(NoticeId(i64::MAX)).await.unwrap();
@@ -194,10 +197,10 @@ async fn flipped_bytes_stop_nothing_for_long() {
                 .snapshot(OnScreen { rooms: vec![(key("a", "!r"), NoticeId(9))], ..OnScreen::default() })
                 .await
                 .ok();
-            history(&desk.path(), 99).ok();
+            history(&desk.path(), 99, &Seals::default()).ok();
         }
         let failed = answers.iter().filter(|answer| answer.is_err()).count();
         assert!(failed <= 2, "{step}: {answers:?}");
-        assert!(history(&desk.path(), 99).is_ok(), "{step}");
+        assert!(history(&desk.path(), 99, &Seals::default()).is_ok(), "{step}");
     }
 }

@@ -4,6 +4,7 @@ mod calling;
 mod catching_up;
 mod counting;
 mod damage;
+mod decrypting;
 mod faults;
 mod keeping;
 mod model;
@@ -136,13 +137,14 @@ impl Desk {
     /// All notices, oldest first, also those that are listed nowhere.
     fn history(&self) -> Vec<Notice> {
         let db = rusqlite::Connection::open(self.path()).unwrap();
+        self.inbox.seals().attach(&db).unwrap();
         let mut notices = db.prepare(codec::notice_query!("ORDER BY n.id")).unwrap();
         notices.query_map([], codec::notice).unwrap().collect::<Result<_, _>>().unwrap()
     }
 
     /// What `pushbell history` lists, oldest first.
     fn listed(&self) -> Vec<String> {
-        let mut notices = history(&self.path(), usize::MAX).unwrap();
+        let mut notices = history(&self.path(), usize::MAX, &Seals::default()).unwrap();
         notices.reverse();
         notices.into_iter().filter_map(|notice| notice.event_id).collect()
     }
@@ -212,6 +214,7 @@ fn recipient(account: &str) -> Recipient {
         user_id: None,
         counts: CountsScope::Account,
         derive_missed_calls: true,
+        decrypts: false,
         fetches_details: false,
         tweaks: Tweaks::default(),
     }

@@ -233,7 +233,7 @@ fn plan(db: &rusqlite::Connection, query: &str) -> String {
     let mut steps = plan.raw_query();
     let mut plan = String::new();
     while let Some(step) = steps.next().unwrap() {
-        plan += &step.get::<_, String>(3).unwrap();
+        plan.push_str(&step.get::<_, String>(3).unwrap());
         plan += "\n";
     }
     plan

@@ -1,0 +1,68 @@
+//! A build that reads no encrypted messages.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::Trust;
+use crate::{
+    accounts::{Accounts, SignIn},
+    controller::Event,
+    inbox::{Inbox, Seals},
+    paths::Paths,
+    secrets::Secrets,
+};
+
+#[derive(Debug)]
+pub(crate) struct Encryption;
+
+impl Encryption {
+    pub(crate) fn start(
+        _: Inbox,
+        _: &Paths,
+        _: &Accounts,
+        _derive_missed_calls: bool,
+        _: mpsc::UnboundedSender<Event>,
+    ) -> Self {
+        Self
+    }
+
+    #[expect(clippy::unused_self, reason = "there is nothing to tell")]
+    pub(crate) fn accounts(&self, _: Arc<Accounts>) {}
+
+    #[expect(clippy::unused_self, reason = "there is nothing to tell")]
+    pub(crate) fn configure(&self, _derive_missed_calls: bool) {}
+
+    #[expect(clippy::unused_self, reason = "there is nothing to tell")]
+    pub(crate) fn upkeep(&self) {}
+}
+
+pub(crate) fn has_store(_: &Paths, _: &SignIn) -> bool {
+    true
+}
+
+pub(crate) async fn forget(_: &Paths, _: &Secrets, _: &SignIn) {}
+
+pub(crate) async fn seals(_: &Paths) -> Seals {
+    Seals::default()
+}
+
+/// Encryption is not in this build.
+#[derive(Debug, thiserror::Error)]
+#[error("this build of Pushbell reads no encrypted messages")]
+pub(crate) struct Absent;
+
+impl Absent {
+    #[expect(clippy::unused_self, reason = "no key would do")]
+    pub(crate) fn is_wrong_key(&self) -> bool {
+        false
+    }
+}
+
+pub(crate) async fn set_up(_: &Paths, _: &Secrets, _: &SignIn) -> Result<Trust, Absent> {
+    Err(Absent)
+}
+
+pub(crate) async fn verify(_: &Paths, _: &Secrets, _: &SignIn, _recovery_key: &str) -> Result<(), Absent> {
+    Err(Absent)
+}

@@ -1,0 +1,104 @@
+//! Requests of a signed-in session. A token that has expired is renewed.
+
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc, time::Duration};
+
+use hyper::{Method, body::Bytes, http};
+use ruma::api::{
+    IncomingResponse, MatrixVersion, OutgoingRequest, SupportedVersions,
+    auth_scheme::{AuthScheme, SendAccessToken},
+    path_builder::VersionHistory,
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
+
+use super::error::EncryptionError;
+use crate::{
+    accounts::SignIn,
+    homeserver::{HomeserverError, client::AnswerKind},
+    session::{Sessions, SignedIn},
+};
+
+/// How long a request may take.
+pub(super) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Asks for one session.
+pub(super) struct Api {
+    sessions: Sessions,
+    sign_in: SignIn,
+    /// Opened with the first request.
+    signed_in: Mutex<Option<Arc<SignedIn>>>,
+}
+
+impl Api {
+    pub(super) fn new(sessions: Sessions, sign_in: SignIn) -> Self {
+        Self { sessions, sign_in, signed_in: Mutex::new(None) }
+    }
+
+    /// Asks; the body of the answer. `path` is below the homeserver's address, with its query.
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+        deadline: Duration,
+    ) -> Result<Bytes, EncryptionError> {
+        let signed_in = self.signed_in().await?;
+        let ask = async |signed_in: &SignedIn, body| {
+            signed_in.client.clone().with_deadline(deadline).send(method.clone(), path, body, AnswerKind::Keys).await
+        };
+        match ask(&signed_in, body.clone()).await {
+            Err(error) if error.is_unknown_token() => {
+                let renewed = self.renew(&signed_in, &error).await?;
+                Ok(ask(&renewed, body).await?)
+            }
+            answered => Ok(answered?),
+        }
+    }
+
+    /// Gets JSON of that form.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        what: &'static str,
+        deadline: Duration,
+    ) -> Result<T, EncryptionError> {
+        let body = self.ask(Method::GET, path, None, deadline).await?;
+        serde_json::from_slice(&body).map_err(|_| EncryptionError::Unexpected(what))
+    }
+
+    /// Sends a request of the specification.
+    pub(super) async fn send<R>(&self, request: R, what: &'static str) -> Result<R::IncomingResponse, EncryptionError>
+    where
+        R: OutgoingRequest<PathBuilder = VersionHistory>,
+        for<'a> R::Authentication: AuthScheme<Input<'a> = SendAccessToken<'a>>,
+    {
+        let versions = SupportedVersions { versions: [MatrixVersion::V1_11].into(), features: BTreeSet::default() };
+        // Address and token are the client's own.
+        let token = SendAccessToken::IfRequired("");
+        let request = request.try_into_http_request::<Vec<u8>>("http://localhost", token, Cow::Owned(versions));
+        let (head, body) = request.map_err(|_| EncryptionError::Unexpected(what))?.into_parts();
+        let path = head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        let body = (head.method != Method::GET).then(|| body.into());
+        let answer = self.ask(head.method, path, body, DEADLINE).await?;
+        R::IncomingResponse::try_from_http_response(http::Response::new(answer))
+            .map_err(|_| EncryptionError::Unexpected(what))
+    }
+
+    async fn signed_in(&self) -> Result<Arc<SignedIn>, EncryptionError> {
+        let mut signed_in = self.signed_in.lock().await;
+        if let Some(signed_in) = &*signed_in {
+            return Ok(Arc::clone(signed_in));
+        }
+        let opened = Arc::new(self.sessions.open(&self.sign_in, DEADLINE).await?);
+        Ok(Arc::clone(signed_in.insert(opened)))
+    }
+
+    async fn renew(&self, old: &Arc<SignedIn>, refusal: &HomeserverError) -> Result<Arc<SignedIn>, EncryptionError> {
+        let mut signed_in = self.signed_in.lock().await;
+        if let Some(newer) = signed_in.as_ref().filter(|now| !Arc::ptr_eq(now, old)) {
+            return Ok(Arc::clone(newer));
+        }
+        let renewed = Arc::new(self.sessions.renew(&self.sign_in, old, refusal).await?);
+        Ok(Arc::clone(signed_in.insert(renewed)))
+    }
+}

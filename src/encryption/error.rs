@@ -1,0 +1,85 @@
+//! Why encrypted messages cannot be read.
+
+use matrix_sdk_crypto::{CryptoStoreError, OlmError};
+use matrix_sdk_sqlite::OpenStoreError;
+
+use crate::{homeserver::HomeserverError, inbox::InboxError, secrets::SecretsError, session::SessionError};
+
+/// Why encrypted messages cannot be read, as the rest of a sentence about them.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EncryptionError {
+    /// Another process has the store open, or this one.
+    #[error("another Pushbell uses the keys of this session at the moment")]
+    Busy,
+    /// The device has keys already that are not those of the store.
+    #[error(
+        "the session already has encryption keys that are not Pushbell's, and they are left alone: sign in anew with \
+         `pushbell login {0}`"
+    )]
+    ForeignDevice(String),
+    /// The key that the store is locked with is gone.
+    #[error(
+        "the key to the session's encryption keys is no longer in the keyring: sign in anew with `pushbell login {0}`"
+    )]
+    KeyLost(String),
+    /// The homeserver has newer keys of the device than the store.
+    #[error(
+        "the session's encryption keys are older than those that the homeserver has, as after restoring a backup: sign in \
+         anew with `pushbell login {0}`"
+    )]
+    Outdated(String),
+    /// The store says no.
+    #[error("the session's encryption keys cannot be used: {0}")]
+    Store(String),
+    /// A request cannot be made or its answer not be read.
+    #[error("the homeserver's answer to {0} is not what the specification says")]
+    Unexpected(&'static str),
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    #[error(transparent)]
+    Inbox(#[from] InboxError),
+}
+
+impl EncryptionError {
+    /// Whether only the person can do something about it.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::ForeignDevice(_)
+                | Self::KeyLost(_)
+                | Self::Outdated(_)
+                | Self::Session(SessionError::Over(_) | SessionError::NoToken(_))
+        )
+    }
+
+    /// Whether the homeserver has refused, and will refuse again.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self, Self::Session(SessionError::Homeserver(error @ HomeserverError::Refused(_))) if !error.is_temporary())
+    }
+}
+
+impl From<HomeserverError> for EncryptionError {
+    fn from(error: HomeserverError) -> Self {
+        Self::Session(error.into())
+    }
+}
+
+impl From<CryptoStoreError> for EncryptionError {
+    fn from(error: CryptoStoreError) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+impl From<OpenStoreError> for EncryptionError {
+    fn from(error: OpenStoreError) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+impl From<OlmError> for EncryptionError {
+    fn from(error: OlmError) -> Self {
+        Self::Store(error.to_string())
+    }
+}

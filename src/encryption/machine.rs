@@ -1,0 +1,326 @@
+//! A session's keys: uploaded, received, and what is decrypted with them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use hyper::Method;
+use matrix_sdk_crypto::{
+    DecryptionSettings, EncryptionSyncChanges, MegolmError, OlmMachine, TrustRequirement,
+    types::{
+        events::room::encrypted::EncryptedEvent,
+        requests::{AnyOutgoingRequest, KeysQueryRequest, ToDeviceRequest},
+    },
+    vodozemac::megolm::{DecryptionError, MegolmMessage},
+};
+use matrix_sdk_sqlite::{SqliteCryptoStore, SqliteStoreConfig};
+use ruma::{
+    DeviceId, OneTimeKeyAlgorithm, RoomId, TransactionId, UInt, UserId,
+    api::client::{keys::get_keys, sync::sync_events::DeviceLists, to_device::send_event_to_device},
+    events::AnyToDeviceEvent,
+    serde::Raw,
+};
+use serde::Deserialize;
+use serde_json::{
+    json,
+    value::{RawValue, to_raw_value},
+};
+
+use super::{
+    Trust,
+    api::{Api, DEADLINE},
+    error::EncryptionError,
+    store::{Lock, Store},
+};
+use crate::{
+    accounts::SignIn,
+    http_client::encode,
+    inbox::EncryptedNotice,
+    paths::Paths,
+    secrets::{Secrets, StoreKey},
+    session::Sessions,
+};
+
+/// Requests that the machine asks for in one go. It asks for no more than a few.
+const MAX_REQUESTS: usize = 64;
+
+/// What a one-shot sync leaves out: everything but what is sent to the device.
+const FILTER: &str = r#"{"room":{"rooms":[]},"presence":{"not_types":["*"]},"account_data":{"not_types":["*"]}}"#;
+
+/// The keys of one session, open. A handle: clones are the same.
+#[derive(Clone)]
+pub(super) struct Machine {
+    pub(super) olm: OlmMachine,
+    pub(super) api: Arc<Api>,
+    store: Store,
+    user: String,
+    _lock: Arc<Lock>,
+}
+
+/// What a sync has brought.
+#[derive(Debug, Default)]
+pub(super) struct Synced {
+    /// How many to-device messages: if any, there may be more.
+    pub(super) messages: usize,
+    /// The sessions whose keys came.
+    pub(super) sessions: BTreeSet<String>,
+}
+
+/// A decrypted event.
+pub(super) struct Plain {
+    /// All of it, as the push rules are asked about it.
+    pub(super) event: Raw<Plain>,
+    pub(super) event_type: String,
+    pub(super) content: Box<RawValue>,
+    /// Which message of which session it is.
+    pub(super) message: String,
+}
+
+/// Why a notice cannot be decrypted.
+#[derive(Debug)]
+pub(super) enum Undecryptable {
+    /// The key of its session, or that of an early enough message of it, has not come.
+    LacksKey,
+    /// It is malformed, forged, or of another session than it says.
+    Never(&'static str),
+    /// The store says no.
+    Store(EncryptionError),
+}
+
+#[derive(Deserialize)]
+struct SyncAnswer {
+    next_batch: String,
+    #[serde(default)]
+    to_device: ToDevice,
+    #[serde(default)]
+    device_lists: DeviceLists,
+    #[serde(default)]
+    device_one_time_keys_count: BTreeMap<OneTimeKeyAlgorithm, UInt>,
+    #[serde(default)]
+    device_unused_fallback_key_types: Option<Vec<OneTimeKeyAlgorithm>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ToDevice {
+    events: Vec<Raw<AnyToDeviceEvent>>,
+}
+
+#[derive(Deserialize)]
+struct PlainEvent {
+    r#type: String,
+    content: Box<RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Ciphertext {
+    ciphertext: String,
+    session_id: String,
+}
+
+fn settings() -> DecryptionSettings {
+    // A notifier that hides what others show would be worse than one that shows what an unsigned device has sent.
+    DecryptionSettings { sender_device_trust_requirement: TrustRequirement::Untrusted }
+}
+
+impl Machine {
+    /// Opens the session's keys, or makes some; waits so long for another process that has them open. Also returns the key
+    /// of the store.
+    pub(super) async fn open(
+        paths: &Paths,
+        secrets: &Secrets,
+        sign_in: &SignIn,
+        patience: Duration,
+    ) -> Result<(Self, StoreKey), EncryptionError> {
+        let store = Store::of(paths, sign_in);
+        let lock = store.lock(patience).await?;
+        let api = Arc::new(Api::new(Sessions::new(secrets.clone()), sign_in.clone()));
+        if !store.exists() && device_keys(&api, &sign_in.user_id, &sign_in.device_id).await?.is_some() {
+            return Err(EncryptionError::ForeignDevice(sign_in.user_id.clone()));
+        }
+        let key = store.key(secrets, sign_in).await?;
+        let config = SqliteStoreConfig::with_low_memory_config(&store.directory).key(Some(&key));
+        let user = UserId::parse(&sign_in.user_id).map_err(|error| EncryptionError::Store(error.to_string()))?;
+        let device = <&DeviceId>::from(sign_in.device_id.as_str());
+        let database = SqliteCryptoStore::open_with_config(&config).await?;
+        let olm = OlmMachine::with_store(&user, device, database, None).await?;
+        Ok((Self { olm, api, store, user: sign_in.user_id.clone(), _lock: Arc::new(lock) }, key))
+    }
+
+    /// Sends what is to be sent: keys of the device, questions about others.
+    pub(super) async fn upload(&self) -> Result<(), EncryptionError> {
+        let mut sent = 0;
+        loop {
+            let requests = self.olm.outgoing_requests().await?;
+            if requests.is_empty() || sent >= MAX_REQUESTS {
+                return Ok(());
+            }
+            for request in requests {
+                sent += 1;
+                self.send(request.request_id(), request.request()).await?;
+            }
+        }
+    }
+
+    async fn send(&self, id: &TransactionId, request: &AnyOutgoingRequest) -> Result<(), EncryptionError> {
+        match request {
+            AnyOutgoingRequest::KeysUpload(upload) => {
+                if upload.device_keys.is_some() {
+                    self.refuse_foreign_device().await?;
+                }
+                let uploaded = self.api.send(upload.clone(), "keys/upload").await.map_err(|error| {
+                    if !error.is_refused() {
+                        return error;
+                    }
+                    // The homeserver has other one-time keys of the same names.
+                    self.store.mark_unusable();
+                    EncryptionError::Outdated(self.user.clone())
+                })?;
+                self.olm.mark_request_as_sent(id, &uploaded).await?;
+            }
+            AnyOutgoingRequest::KeysQuery(query) => self.query(id, query).await?,
+            AnyOutgoingRequest::KeysClaim(claim) => {
+                let claimed = self.api.send(claim.clone(), "keys/claim").await?;
+                self.olm.mark_request_as_sent(id, &claimed).await?;
+            }
+            AnyOutgoingRequest::ToDeviceRequest(message) => self.send_to_device(message).await?,
+            AnyOutgoingRequest::SignatureUpload(signatures) => {
+                let uploaded = self.api.send(signatures.clone(), "keys/signatures/upload").await?;
+                self.olm.mark_request_as_sent(id, &uploaded).await?;
+            }
+            // Verification within a room, which nobody begins here.
+            AnyOutgoingRequest::RoomMessage(_) => {}
+        }
+        Ok(())
+    }
+
+    pub(super) async fn send_to_device(&self, message: &ToDeviceRequest) -> Result<(), EncryptionError> {
+        let ToDeviceRequest { event_type, txn_id, messages } = message.clone();
+        let request = send_event_to_device::v3::Request::new_raw(event_type, txn_id, messages);
+        let sent = self.api.send(request, "sendToDevice").await?;
+        Ok(self.olm.mark_request_as_sent(&message.txn_id, &sent).await?)
+    }
+
+    async fn query(&self, id: &TransactionId, query: &KeysQueryRequest) -> Result<(), EncryptionError> {
+        let mut request = get_keys::v3::Request::new();
+        request.device_keys.clone_from(&query.device_keys);
+        let queried = self.api.send(request, "keys/query").await?;
+        Ok(self.olm.mark_request_as_sent(id, &queried).await?)
+    }
+
+    /// Asks for the devices and the identity of the account's own user.
+    pub(super) async fn query_own_user(&self) -> Result<(), EncryptionError> {
+        let (id, query) = self.olm.query_keys_for_users([self.olm.user_id()]);
+        self.query(&id, &query).await
+    }
+
+    /// A device with keys that are not these is somebody else's: nothing of it may be touched.
+    async fn refuse_foreign_device(&self) -> Result<(), EncryptionError> {
+        let (user, device) = (self.olm.user_id().as_str(), self.olm.device_id().as_str());
+        let keys = device_keys(&self.api, user, device).await?;
+        let ours = self.olm.identity_keys().curve25519.to_base64();
+        let is_ours = |keys: &serde_json::Value| {
+            keys.get("keys").and_then(|keys| keys.get(format!("curve25519:{device}"))).is_some_and(|key| *key == ours)
+        };
+        if keys.as_ref().is_none_or(is_ours) {
+            return Ok(());
+        }
+        self.store.mark_unusable();
+        Err(EncryptionError::ForeignDevice(self.user.clone()))
+    }
+
+    /// One sync of nothing but what is sent to the device. It returns when something is there, or after so long; never
+    /// call it while another is under way.
+    pub(super) async fn sync(&self, timeout: Duration) -> Result<Synced, EncryptionError> {
+        let since = self.olm.store().next_batch_token().await?;
+        let since = since.map(|since| format!("&since={}", encode(&since))).unwrap_or_default();
+        let path = format!(
+            "/_matrix/client/v3/sync?timeout={}&set_presence=offline&filter={}{since}",
+            timeout.as_millis(),
+            encode(FILTER)
+        );
+        let answer: SyncAnswer = self.api.get(&path, "sync", timeout + DEADLINE).await?;
+        let messages = answer.to_device.events.len();
+        let changes = EncryptionSyncChanges {
+            to_device_events: answer.to_device.events,
+            changed_devices: &answer.device_lists,
+            one_time_keys_counts: &answer.device_one_time_keys_count,
+            unused_fallback_keys: answer.device_unused_fallback_key_types.as_deref(),
+            next_batch_token: Some(answer.next_batch),
+        };
+        let (_, keys) = self.olm.receive_sync_changes(changes, &settings()).await?;
+        Ok(Synced { messages, sessions: keys.into_iter().map(|key| key.session_id).collect() })
+    }
+
+    /// Decrypts from the ciphertext that the push brought: nothing is asked.
+    pub(super) async fn decrypt(&self, notice: &EncryptedNotice) -> Result<Plain, Undecryptable> {
+        let malformed = |_| Undecryptable::Never("it is malformed");
+        let content = RawValue::from_string(notice.content.clone()).map_err(malformed)?;
+        let room = RoomId::parse(&notice.room_id).map_err(|_| Undecryptable::Never("its room has no valid id"))?;
+        let ciphertext: Ciphertext = serde_json::from_str(content.get()).map_err(malformed)?;
+        let message = MegolmMessage::from_base64(&ciphertext.ciphertext)
+            .map_err(|_| Undecryptable::Never("its ciphertext is malformed"))?;
+        let event = json!({
+            "type": "m.room.encrypted", "event_id": notice.event_id, "sender": notice.sender, "room_id": notice.room_id,
+            "origin_server_ts": 0, "content": content,
+        });
+        let event: Raw<EncryptedEvent> = Raw::from_json(to_raw_value(&event).map_err(malformed)?);
+        let decrypted = self.olm.decrypt_room_event(&event, &room, &settings()).await.map_err(|error| match error {
+            MegolmError::MissingRoomKey(_) | MegolmError::Decryption(DecryptionError::UnknownMessageIndex(..)) => {
+                Undecryptable::LacksKey
+            }
+            MegolmError::Store(error) => Undecryptable::Store(error.into()),
+            MegolmError::EventError(_)
+            | MegolmError::JsonError(_)
+            | MegolmError::MismatchedIdentityKeys(_)
+            | MegolmError::Decode(_)
+            | MegolmError::Decryption(_)
+            | MegolmError::SenderIdentityNotTrusted(_) => {
+                Undecryptable::Never("it cannot be decrypted with the key of its session")
+            }
+        })?;
+        if is_forged(&decrypted.encryption_info.verification_state) {
+            return Err(Undecryptable::Never("it is not by the sender that it names"));
+        }
+        let json = decrypted.event.into_json();
+        let PlainEvent { r#type: event_type, content } =
+            serde_json::from_str(json.get()).map_err(|_| Undecryptable::Never("what it says is malformed"))?;
+        let message = format!("{} {}", ciphertext.session_id, message.message_index());
+        Ok(Plain { event: Raw::from_json(json), event_type, content, message })
+    }
+
+    /// Whether the session is verified, as far as is known.
+    pub(super) async fn trust(&self) -> Result<Trust, EncryptionError> {
+        let (user, device) = (self.olm.user_id(), self.olm.device_id());
+        if self.olm.get_identity(user, None).await?.is_none() {
+            return Ok(Trust::NoIdentity);
+        }
+        let device = self.olm.get_device(user, device, None).await?;
+        let is_signed = device.is_some_and(|device| device.is_cross_signed_by_owner());
+        Ok(if is_signed { Trust::Verified } else { Trust::Unverified })
+    }
+}
+
+/// The keys of this device that the homeserver has.
+async fn device_keys(api: &Api, user: &str, device: &str) -> Result<Option<serde_json::Value>, EncryptionError> {
+    let query = json!({"device_keys": {user: [device]}}).to_string();
+    let path = "/_matrix/client/v3/keys/query";
+    let answer = api.ask(Method::POST, path, Some(query.into()), DEADLINE).await?;
+    let answer: serde_json::Value =
+        serde_json::from_slice(&answer).map_err(|_| EncryptionError::Unexpected("keys/query"))?;
+    let devices = answer.get("device_keys").and_then(|users| users.get(user));
+    Ok(devices.and_then(|devices| devices.get(device)).cloned())
+}
+
+/// A homeserver can name any sender; only the key knows who it was.
+fn is_forged(state: &matrix_sdk_common::deserialized_responses::VerificationState) -> bool {
+    use matrix_sdk_common::deserialized_responses::{VerificationLevel, VerificationState};
+    matches!(state, VerificationState::Unverified(VerificationLevel::MismatchedSender))
+}
+
+/// The session of a notice's ciphertext.
+pub(super) fn session_of(notice: &EncryptedNotice) -> Option<String> {
+    serde_json::from_str::<Ciphertext>(&notice.content).ok().map(|ciphertext| ciphertext.session_id)
+}

@@ -1,0 +1,420 @@
+//! The task that reads an account's encrypted messages: sole owner of its keys, which it opens when they are needed and
+//! closes when they are not.
+//!
+//! What the push carries is decrypted at once. If the key is not there yet, one sync after the other looks for it, never
+//! two at a time; meanwhile whatever else comes is decrypted. After a short while the popup goes up as "Encrypted message",
+//! and is replaced when the key comes.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    Trust,
+    error::EncryptionError,
+    machine::{Machine, Plain, Synced, Undecryptable, session_of},
+    rules::Rules,
+};
+use crate::{
+    accounts::SignIn,
+    backoff::Backoff,
+    control::EncryptionStatus,
+    inbox::{Decrypted, Decryption, EncryptedNotice, Inbox},
+    notice::NoticeId,
+    paths::Paths,
+    secrets::Secrets,
+};
+
+/// A popup waits so long for its key.
+const HOLD: Duration = Duration::from_secs(2);
+/// A key is looked for so long.
+const SEARCH: Duration = Duration::from_secs(10);
+/// A sync waits no longer than this for a key to be sent.
+const LONGEST_SYNC: Duration = Duration::from_secs(5);
+/// Minimum time between two searches, however many pushes come.
+const SEARCH_INTERVAL: Duration = Duration::from_secs(2);
+/// Syncs of one search: each may bring a hundred keys.
+const MAX_SYNCS: usize = 100;
+/// The keys stay open for so long after they were last used.
+const IDLE: Duration = Duration::from_secs(5);
+/// So often the homeserver is asked for what was sent to the device while nothing is pushed.
+const UPKEEP: Duration = Duration::from_secs(24 * 60 * 60);
+/// First and longest delay after a failure.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5 * 60));
+/// Notices read at a time.
+const BATCH: usize = 64;
+/// Notices whose keys are looked for at a time; forged pushes may name any session.
+const MAX_MISSING: usize = 1024;
+
+/// What all readers share.
+pub(super) struct Shared {
+    pub(super) inbox: Inbox,
+    pub(super) secrets: Secrets,
+    pub(super) paths: Paths,
+    /// `calls.missed = "derive"`
+    pub(super) derive_missed_calls: AtomicBool,
+    /// What is known of an account, by its name.
+    pub(super) told: mpsc::UnboundedSender<(Arc<str>, EncryptionStatus)>,
+}
+
+/// What a reader is told.
+#[derive(Debug, Clone)]
+pub(super) enum Wake {
+    /// There may be notices to decrypt.
+    Notices,
+    /// Keys may have come, or what failed may work.
+    Upkeep,
+}
+
+/// Reads one account's encrypted messages.
+#[expect(clippy::struct_excessive_bools, reason = "each says that something is to be done by itself")]
+pub(super) struct Reader {
+    shared: Arc<Shared>,
+    account: Arc<str>,
+    sign_in: SignIn,
+    machine: Option<Machine>,
+    rules: Rules,
+    search: Option<JoinHandle<Result<(), EncryptionError>>>,
+    /// What a search has found so far.
+    found: (mpsc::UnboundedSender<Synced>, mpsc::UnboundedReceiver<Synced>),
+    /// No search begins before this.
+    search_at: Instant,
+    /// Notices whose key is looked for, and until when.
+    missing: BTreeMap<NoticeId, Instant>,
+    /// When the first of those whose popup waits for the key is no longer held.
+    held_until: Option<Instant>,
+    upkeep_at: Instant,
+    close_at: Option<Instant>,
+    /// No try before this, after a failure.
+    retry_at: Option<Instant>,
+    backoff: Backoff,
+    has_notices: bool,
+    /// Keys have come since what is missing was tried.
+    has_new_keys: bool,
+    /// What lacked its key may not any more, whatever its session.
+    has_late_notices: bool,
+    /// Only the person can do something about it.
+    is_over: bool,
+    status: EncryptionStatus,
+}
+
+impl Reader {
+    pub(super) fn new(shared: Arc<Shared>, account: Arc<str>, sign_in: SignIn) -> Self {
+        let now = Instant::now();
+        Self {
+            shared,
+            account,
+            sign_in,
+            machine: None,
+            rules: Rules::default(),
+            search: None,
+            found: mpsc::unbounded_channel(),
+            search_at: now,
+            missing: BTreeMap::new(),
+            held_until: None,
+            upkeep_at: now,
+            close_at: None,
+            retry_at: None,
+            backoff: Backoff::new(RETRY.0, RETRY.1),
+            // What an earlier run has left.
+            has_notices: true,
+            has_new_keys: true,
+            has_late_notices: true,
+            is_over: false,
+            status: EncryptionStatus::default(),
+        }
+    }
+
+    /// Runs until nobody can wake it any more.
+    pub(super) async fn run(mut self, mut wakes: mpsc::UnboundedReceiver<Wake>) {
+        loop {
+            self.step().await;
+            let due = self.due();
+            tokio::select! {
+                wake = wakes.recv() => match wake {
+                    Some(Wake::Notices) => self.has_notices = true,
+                    Some(Wake::Upkeep) => {
+                        (self.has_notices, self.is_over, self.retry_at) = (true, false, None);
+                        self.upkeep_at = Instant::now();
+                    }
+                    None => return,
+                },
+                Some(found) = self.found.1.recv() => self.keys_came(found).await,
+                ended = ended(&mut self.search) => self.search_ended(ended).await,
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+            }
+        }
+    }
+
+    /// When there is something to do though nobody says anything.
+    fn due(&self) -> Option<Instant> {
+        let is_free = self.search.is_none();
+        let search = if self.missing.is_empty() { self.search_at.max(self.upkeep_at) } else { self.search_at };
+        let work = Some(search).filter(|_| is_free && !self.is_over);
+        let work = work.map(|at| self.retry_at.map_or(at, |retry| at.max(retry)));
+        let close = self.close_at.filter(|_| is_free && self.machine.is_some());
+        [work, self.held_until, close].into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    async fn step(&mut self) {
+        let now = Instant::now();
+        let is_held_too_long = self.held_until.is_some_and(|until| until <= now);
+        if (std::mem::take(&mut self.has_notices) || is_held_too_long)
+            && let Err(error) = self.read_notices().await
+        {
+            self.failed(&error);
+        }
+        self.missing.retain(|_, until| *until > now);
+        let is_wanted = !self.missing.is_empty() || self.upkeep_at <= now;
+        if is_wanted && self.search_at <= now && self.may_try() && self.search.is_none() {
+            self.begin_search(now).await;
+        }
+        if self.close_at.is_some_and(|at| at <= now) && self.search.is_none() {
+            (self.machine, self.close_at) = (None, None);
+        }
+    }
+
+    fn may_try(&self) -> bool {
+        !self.is_over && self.retry_at.is_none_or(|at| at <= Instant::now())
+    }
+
+    /// Decrypts what is to be decrypted. What lacks its key for too long is no longer held.
+    async fn read_notices(&mut self) -> Result<(), EncryptionError> {
+        let (mut after, mut given_up, mut failure) = (NoticeId(0), Vec::new(), None);
+        self.held_until = None;
+        // However many pushes come whose keys do not, each is tried once.
+        let has_new_keys = std::mem::take(&mut self.has_new_keys);
+        loop {
+            let batch = self.notices(Decryption::Wanted, after).await?;
+            let Some(last) = batch.last() else { break };
+            after = last.notice;
+            for notice in batch {
+                let is_new = has_new_keys || !self.missing.contains_key(&notice.notice);
+                if is_new && self.may_try() && failure.is_none() {
+                    match self.read(&notice).await {
+                        Ok(true) => {}
+                        Ok(false) => continue,
+                        Err(error) => failure = Some(error),
+                    }
+                }
+                let age = Duration::try_from(Timestamp::now().duration_since(notice.received_at)).unwrap_or_default();
+                let now = Instant::now();
+                if self.missing.len() < MAX_MISSING {
+                    self.missing.entry(notice.notice).or_insert(now + SEARCH.saturating_sub(age));
+                }
+                if age >= HOLD {
+                    given_up.push(notice.notice);
+                } else {
+                    let until = now + HOLD.saturating_sub(age);
+                    self.held_until = Some(self.held_until.map_or(until, |first| first.min(until)));
+                }
+            }
+        }
+        if !given_up.is_empty() {
+            self.shared.inbox.set_decryption(given_up, Decryption::LacksKey).await?;
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    async fn notices(&self, state: Decryption, after: NoticeId) -> Result<Vec<EncryptedNotice>, EncryptionError> {
+        Ok(self.shared.inbox.encrypted_notices(Arc::clone(&self.account), state, after, BATCH).await?)
+    }
+
+    /// Decrypts one; whether its key is lacking.
+    async fn read(&mut self, notice: &EncryptedNotice) -> Result<bool, EncryptionError> {
+        let machine = self.machine().await?;
+        self.close_at = Some(Instant::now() + IDLE);
+        let plain = match machine.decrypt(notice).await {
+            Ok(plain) => plain,
+            Err(Undecryptable::LacksKey) => return Ok(true),
+            Err(Undecryptable::Never(reason)) => {
+                self.missing.remove(&notice.notice);
+                tracing::info!(account = &*self.account, "an encrypted message stays so: {reason}");
+                self.shared.inbox.set_decryption(vec![notice.notice], Decryption::None).await?;
+                return Ok(false);
+            }
+            Err(Undecryptable::Store(error)) => return Err(error),
+        };
+        let verdict = self.rules.verdict(&machine.api, machine.olm.user_id(), &notice.room_id, &plain).await;
+        let Plain { event_type, content, message, .. } = plain;
+        let decrypted = Decrypted { event_type, content: content.get().to_owned(), message, verdict };
+        let derive_missed_calls = self.shared.derive_missed_calls.load(Relaxed);
+        let user_id = self.sign_in.user_id.clone();
+        self.shared.inbox.add_decrypted(notice.notice, decrypted, user_id, derive_missed_calls).await?;
+        self.missing.remove(&notice.notice);
+        Ok(false)
+    }
+
+    /// Keys have come: what waits is tried again, and what lacked one of these.
+    async fn keys_came(&mut self, found: Synced) {
+        (self.has_notices, self.has_new_keys) = (true, true);
+        if !found.sessions.is_empty()
+            && let Err(error) = self.read_late(|session| found.sessions.contains(session)).await
+        {
+            self.failed(&error);
+        }
+    }
+
+    /// Decrypts what has lacked the key of such a session.
+    async fn read_late(&mut self, is_known: impl Fn(&str) -> bool) -> Result<(), EncryptionError> {
+        let mut after = NoticeId(0);
+        loop {
+            let batch = self.notices(Decryption::LacksKey, after).await?;
+            let Some(last) = batch.last() else { return Ok(()) };
+            after = last.notice;
+            for notice in batch.iter().filter(|notice| session_of(notice).is_some_and(|session| is_known(&session))) {
+                self.read(notice).await?;
+            }
+        }
+    }
+
+    /// Begins to look for keys, and for whatever else was sent to the device.
+    async fn begin_search(&mut self, now: Instant) {
+        self.search_at = now + SEARCH_INTERVAL;
+        self.upkeep_at = now + UPKEEP;
+        let machine = match self.machine().await {
+            Ok(machine) => machine,
+            Err(error) => return self.failed(&error),
+        };
+        let patience = self.missing.values().max().map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        let found = self.found.0.clone();
+        self.search = Some(tokio::spawn(search(machine, patience.min(LONGEST_SYNC), found)));
+    }
+
+    async fn search_ended(&mut self, ended: Result<(), EncryptionError>) {
+        self.search = None;
+        (self.has_notices, self.has_new_keys) = (true, true);
+        let ended = match ended {
+            Ok(()) if std::mem::take(&mut self.has_late_notices) => {
+                self.retry_at = None;
+                self.read_late(|_| true).await
+            }
+            ended => ended,
+        };
+        if let Err(error) = ended {
+            return self.failed(&error);
+        }
+        self.backoff.reset();
+        self.retry_at = None;
+        // After a mere upkeep nothing else may come for hours.
+        self.close_at.get_or_insert_with(Instant::now);
+        if let Some(machine) = &self.machine {
+            match machine.trust().await {
+                Ok(trust) => self.tell(describe(trust, &self.account)),
+                Err(error) => self.failed(&error),
+            }
+        }
+    }
+
+    /// The keys, open.
+    async fn machine(&mut self) -> Result<Machine, EncryptionError> {
+        if let Some(machine) = &self.machine {
+            return Ok(machine.clone());
+        }
+        let Shared { paths, secrets, inbox, .. } = &*self.shared;
+        let (machine, key) = Machine::open(paths, secrets, &self.sign_in, Duration::ZERO).await?;
+        inbox.seals().set(&self.account, &key);
+        Ok(self.machine.insert(machine).clone())
+    }
+
+    fn failed(&mut self, error: &EncryptionError) {
+        // A command has the keys open, for as long as somebody looks for the recovery key.
+        let is_busy = matches!(error, EncryptionError::Busy);
+        let wait = if is_busy { RETRY.0 } else { self.backoff.next() };
+        let now = Instant::now();
+        (self.has_late_notices, self.upkeep_at, self.retry_at) = (true, now, Some(now + wait));
+        self.is_over = error.is_final();
+        if is_busy {
+            return;
+        }
+        tracing::info!(account = &*self.account, "encrypted messages are not read now: {error}");
+        // It is opened anew, with the token that is good then.
+        if self.search.is_none() {
+            self.machine = None;
+        }
+        self.tell(EncryptionStatus {
+            encryption: Some(format!("encrypted messages are not read: {error}")),
+            verified: self.status.verified,
+        });
+    }
+
+    fn tell(&mut self, status: EncryptionStatus) {
+        if self.status != status {
+            self.status = status;
+            // Who has gone does not need to know.
+            drop(self.shared.told.send((Arc::clone(&self.account), self.status.clone())));
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if let Some(search) = &self.search {
+            search.abort();
+        }
+    }
+}
+
+async fn ended(search: &mut Option<JoinHandle<Result<(), EncryptionError>>>) -> Result<(), EncryptionError> {
+    match search {
+        Some(search) => match search.await {
+            Ok(ended) => ended,
+            Err(error) => Err(EncryptionError::Store(error.to_string())),
+        },
+        None => std::future::pending().await,
+    }
+}
+
+/// Syncs until nothing more comes: the first time for as long as somebody waits for a key. Then sends what is to be sent.
+async fn search(
+    machine: Machine,
+    patience: Duration,
+    found: mpsc::UnboundedSender<Synced>,
+) -> Result<(), EncryptionError> {
+    // Before others are asked for their keys they must be able to have ours.
+    machine.upload().await?;
+    let mut timeout = patience;
+    for _ in 0..MAX_SYNCS {
+        let synced = machine.sync(timeout).await?;
+        timeout = Duration::ZERO;
+        if synced.messages == 0 {
+            break;
+        }
+        // A reader that has gone does not need them: they are kept.
+        drop(found.send(synced));
+    }
+    machine.upload().await
+}
+
+fn describe(trust: Trust, account: &str) -> EncryptionStatus {
+    let (says, verified) = match trust {
+        Trust::Verified => ("encrypted messages are read".to_owned(), Some(true)),
+        Trust::Unverified => (
+            format!(
+                "encrypted messages are read, but not those of people whose clients send nothing to unverified sessions: \
+                 run `pushbell verify {account}`"
+            ),
+            Some(false),
+        ),
+        Trust::NoIdentity => (
+            "encrypted messages are read; the account has no cross-signing that this session could be verified with: set \
+             up encryption in your usual client"
+                .to_owned(),
+            Some(false),
+        ),
+    };
+    EncryptionStatus { encryption: Some(says), verified }
+}

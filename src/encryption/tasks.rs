@@ -1,0 +1,176 @@
+//! One reader for each account whose session is our own.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
+
+use tokio::sync::mpsc;
+
+use super::reader::{Reader, Shared, Wake};
+use crate::{
+    accounts::{Accounts, SignIn},
+    control::EncryptionStatus,
+    controller::Event,
+    inbox::Inbox,
+    paths::Paths,
+    secrets::Secrets,
+};
+
+/// Handle to the task that starts and ends readers.
+#[derive(Debug)]
+pub(crate) struct Encryption {
+    commands: mpsc::UnboundedSender<Change>,
+}
+
+enum Change {
+    Accounts(Arc<Accounts>),
+    DeriveMissedCalls(bool),
+    Upkeep,
+}
+
+impl Encryption {
+    /// Starts reading for these accounts.
+    pub(crate) fn start(
+        inbox: Inbox,
+        paths: &Paths,
+        accounts: &Accounts,
+        derive_missed_calls: bool,
+        events: mpsc::UnboundedSender<Event>,
+    ) -> Self {
+        let (commands, changes) = mpsc::unbounded_channel();
+        let (told, telling) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            inbox,
+            secrets: Secrets::new(paths),
+            paths: paths.clone(),
+            derive_missed_calls: AtomicBool::new(derive_missed_calls),
+            told,
+        });
+        let tasks = Tasks { shared, events, readers: BTreeMap::new() };
+        tokio::spawn(tasks.run(accounts.clone(), changes, telling));
+        Self { commands }
+    }
+
+    /// The accounts were read again.
+    pub(crate) fn accounts(&self, accounts: Arc<Accounts>) {
+        self.send(Change::Accounts(accounts));
+    }
+
+    /// The configuration has changed.
+    pub(crate) fn configure(&self, derive_missed_calls: bool) {
+        self.send(Change::DeriveMissedCalls(derive_missed_calls));
+    }
+
+    /// The computer has slept, or messages may be missing for another reason.
+    pub(crate) fn upkeep(&self) {
+        self.send(Change::Upkeep);
+    }
+
+    fn send(&self, change: Change) {
+        // The task ends with the program alone.
+        drop(self.commands.send(change));
+    }
+}
+
+/// An account that is read.
+struct Reading {
+    sign_in: SignIn,
+    wakes: mpsc::UnboundedSender<Wake>,
+    task: tokio::task::AbortHandle,
+    status: EncryptionStatus,
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Tasks {
+    shared: Arc<Shared>,
+    events: mpsc::UnboundedSender<Event>,
+    readers: BTreeMap<Arc<str>, Reading>,
+}
+
+impl Tasks {
+    async fn run(
+        mut self,
+        accounts: Accounts,
+        mut changes: mpsc::UnboundedReceiver<Change>,
+        mut telling: mpsc::UnboundedReceiver<(Arc<str>, EncryptionStatus)>,
+    ) {
+        self.take_accounts(&accounts).await;
+        loop {
+            tokio::select! {
+                change = changes.recv() => match change {
+                    Some(Change::Accounts(accounts)) => self.take_accounts(&accounts).await,
+                    Some(Change::DeriveMissedCalls(derive)) => {
+                        self.shared.derive_missed_calls.store(derive, Relaxed);
+                    }
+                    Some(Change::Upkeep) => self.wake(&Wake::Upkeep),
+                    None => return,
+                },
+                () = self.shared.inbox.decryption_is_wanted() => self.wake(&Wake::Notices),
+                Some((account, status)) = telling.recv() => {
+                    if let Some(reading) = self.readers.get_mut(&account) {
+                        reading.status = status;
+                        self.tell();
+                    }
+                }
+            }
+        }
+    }
+
+    fn wake(&self, wake: &Wake) {
+        for reading in self.readers.values() {
+            // A reader that has failed was told of in the log.
+            drop(reading.wakes.send(wake.clone()));
+        }
+    }
+
+    async fn take_accounts(&mut self, accounts: &Accounts) {
+        let mut before = std::mem::take(&mut self.readers);
+        let installation = self.shared.secrets.installation_mark();
+        for account in accounts.iter() {
+            let Some(sign_in) = account.sign_in.clone().filter(SignIn::reads_encrypted) else { continue };
+            // The keys of a copy are those of another computer, which goes on using them.
+            if sign_in.is_anothers(&installation) {
+                continue;
+            }
+            let same = before.remove(&account.name).filter(|reading| reading.sign_in == sign_in);
+            let reading = same.inspect(|reading| drop(reading.wakes.send(Wake::Upkeep)));
+            let reading = reading.unwrap_or_else(|| self.begin(&account.name, sign_in));
+            self.readers.insert(Arc::clone(&account.name), reading);
+        }
+        // Nobody can tell which are gone while the accounts cannot be read.
+        if accounts.unreadable().is_none() {
+            for gone in before.keys() {
+                self.shared.inbox.seals().remove(gone);
+            }
+            let kept = self.readers.keys().cloned().collect();
+            if let Err(error) = self.shared.inbox.retain_encrypted(kept).await {
+                tracing::warn!("{error}");
+            }
+        } else {
+            self.readers.append(&mut before);
+        }
+        self.tell();
+    }
+
+    fn begin(&self, account: &Arc<str>, sign_in: SignIn) -> Reading {
+        let (wakes, waking) = mpsc::unbounded_channel();
+        let reader = Reader::new(Arc::clone(&self.shared), Arc::clone(account), sign_in.clone());
+        let task = tokio::spawn(reader.run(waking)).abort_handle();
+        Reading { sign_in, wakes, task, status: EncryptionStatus::default() }
+    }
+
+    fn tell(&self) {
+        let status = self.readers.iter().map(|(name, reading)| (name.to_string(), reading.status.clone()));
+        // A controller that has gone means that the program ends.
+        drop(self.events.send(Event::Encryption(status.collect())));
+    }
+}

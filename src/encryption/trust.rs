@@ -1,0 +1,141 @@
+//! Making a session one that others trust: its keys at the homeserver, and its device signed by the account's identity.
+
+use std::{io, time::Duration};
+
+use matrix_sdk_crypto::{CrossSigningKeyExport, OlmMachine, secret_storage::SecretStorageKey};
+use ruma::{
+    api::client::keys::get_keys,
+    events::{
+        EventContentFromType as _, secret::request::SecretName, secret_storage::key::SecretStorageKeyEventContent,
+    },
+};
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+
+use super::{Trust, api::DEADLINE, error::EncryptionError, machine::Machine};
+use crate::{accounts::SignIn, http_client::encode, paths::Paths, secrets::Secrets};
+
+/// How long a command waits for a program that has the keys open.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Why a session could not be verified.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum VerifyError {
+    /// The account has nothing to verify with.
+    #[error("the account has no recovery key: set one up in your usual client (in Element: Settings, Encryption)")]
+    NoRecoveryKey,
+    /// It is another text.
+    #[error("this is not the account's recovery key or passphrase")]
+    WrongKey,
+    /// What it opens is not what signs devices.
+    #[error("the account's recovery key does not open what signs sessions: reset it in your usual client")]
+    NothingToSignWith,
+    #[error(transparent)]
+    Failed(#[from] EncryptionError),
+}
+
+impl VerifyError {
+    /// Whether another text may do.
+    pub(crate) fn is_wrong_key(&self) -> bool {
+        matches!(self, Self::WrongKey)
+    }
+}
+
+/// Makes the session's keys, if there are none yet, and has its homeserver know them, so that whoever writes from now on
+/// can send room keys to it. Whether it is verified already.
+///
+/// # Errors
+/// When encrypted messages cannot be read.
+pub(crate) async fn set_up(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -> Result<Trust, EncryptionError> {
+    let (machine, _) = Machine::open(paths, secrets, sign_in, PATIENCE).await?;
+    machine.upload().await?;
+    machine.query_own_user().await?;
+    machine.trust().await
+}
+
+/// Signs the session's device with the account's identity, which this key opens. The identity's keys are not kept.
+///
+/// # Errors
+/// When it is not verified.
+pub(crate) async fn verify(
+    paths: &Paths,
+    secrets: &Secrets,
+    sign_in: &SignIn,
+    recovery_key: &str,
+) -> Result<(), VerifyError> {
+    let (machine, _) = Machine::open(paths, secrets, sign_in, PATIENCE).await?;
+    machine.upload().await?;
+    let (id, key) = secret_storage_key(&machine, recovery_key).await?;
+    let name = SecretName::CrossSigningSelfSigningKey;
+    let self_signing_key = secret(&machine, &id, &key, &name).await?.ok_or(VerifyError::NothingToSignWith)?;
+    sign(&machine, self_signing_key).await?;
+    machine.query_own_user().await?;
+    match machine.trust().await? {
+        Trust::Verified => Ok(()),
+        Trust::NoIdentity | Trust::Unverified => Err(VerifyError::NothingToSignWith),
+    }
+}
+
+/// The key of the account's secret storage, and its id, which this text opens.
+async fn secret_storage_key(machine: &Machine, text: &str) -> Result<(String, SecretStorageKey), VerifyError> {
+    #[derive(Deserialize)]
+    struct DefaultKey {
+        key: String,
+    }
+    let Some(default) = account_data(machine, "m.secret_storage.default_key").await? else {
+        return Err(VerifyError::NoRecoveryKey);
+    };
+    let DefaultKey { key: id } = serde_json::from_str(default.get()).map_err(|_| VerifyError::NoRecoveryKey)?;
+    let event_type = format!("m.secret_storage.key.{id}");
+    let content = account_data(machine, &event_type).await?.ok_or(VerifyError::NoRecoveryKey)?;
+    let content = SecretStorageKeyEventContent::from_parts(&event_type, &content)
+        .map_err(|_| EncryptionError::Unexpected("account_data"))?;
+    let text = text.to_owned();
+    // A passphrase takes half a second of computing.
+    let key = tokio::task::spawn_blocking(move || SecretStorageKey::from_account_data(&text, content)).await;
+    let key = key.map_err(|error| EncryptionError::Store(io::Error::from(error).to_string()))?;
+    Ok((id, key.map_err(|_| VerifyError::WrongKey)?))
+}
+
+/// A secret of the account, opened.
+async fn secret(
+    machine: &Machine,
+    id: &str,
+    key: &SecretStorageKey,
+    name: &SecretName,
+) -> Result<Option<String>, VerifyError> {
+    let Some(content) = account_data(machine, name.as_str()).await? else { return Ok(None) };
+    let content: Value = serde_json::from_str(content.get()).unwrap_or_default();
+    let Some(encrypted) = content.get("encrypted").and_then(|encrypted| encrypted.get(id)) else { return Ok(None) };
+    let Ok(encrypted) = serde_json::from_value(encrypted.clone()) else { return Ok(None) };
+    let opened = key.decrypt(&encrypted, name).map_err(|_| VerifyError::NothingToSignWith)?;
+    Ok(String::from_utf8(opened).ok())
+}
+
+async fn account_data(machine: &Machine, event_type: &str) -> Result<Option<Box<RawValue>>, EncryptionError> {
+    let user = encode(machine.olm.user_id().as_str());
+    let path = format!("/_matrix/client/v3/user/{user}/account_data/{}", encode(event_type));
+    match machine.api.get(&path, "account_data", DEADLINE).await {
+        Err(error) if error.is_refused() => Ok(None),
+        found => found.map(Some),
+    }
+}
+
+/// Signs our device by another machine, which lives in memory and only for this: the key that signs devices is not kept.
+async fn sign(machine: &Machine, self_signing_key: String) -> Result<(), VerifyError> {
+    let (user, device) = (machine.olm.user_id(), machine.olm.device_id());
+    let signer = OlmMachine::new(user, "SIGNER".into()).await;
+    let (id, query) = signer.query_keys_for_users([user]);
+    let mut request = get_keys::v3::Request::new();
+    request.device_keys = query.device_keys;
+    let queried = machine.api.send(request, "keys/query").await?;
+    signer.mark_request_as_sent(&id, &queried).await.map_err(EncryptionError::from)?;
+    let key =
+        CrossSigningKeyExport { master_key: None, self_signing_key: Some(self_signing_key), user_signing_key: None };
+    signer.import_cross_signing_keys(key).await.map_err(|_| VerifyError::NothingToSignWith)?;
+    let own = signer.get_device(user, device, None).await.map_err(EncryptionError::from)?;
+    let own = own.ok_or(VerifyError::NothingToSignWith)?;
+    let signature = own.verify().await.map_err(|_| VerifyError::NothingToSignWith)?;
+    machine.api.send(signature, "keys/signatures/upload").await?;
+    Ok(())
+}

@@ -1,0 +1,376 @@
+//! Notices whose content is end-to-end encrypted: which they are, and what is learned of them when they are decrypted.
+//!
+//! A notice is recorded with its ciphertext. What it says takes the ciphertext's place later, sealed, in one commit with
+//! what recognises a replay: a message of an encrypted session is one event, and under any other id it is nothing.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use ring::digest::{SHA256, digest};
+use rusqlite::{Connection, OptionalExtension, named_params};
+
+use super::{
+    Delivery, Inbox, InboxError, Recipient, Seals,
+    accounts::Account,
+    codec::{self, Decryption, ENCRYPTED, Kind, KnownEvent, stored},
+    read_state, record,
+    transaction::Write,
+};
+use crate::{
+    accounts::CountsScope,
+    notice::{NoticeId, Presentation},
+    push::{
+        event::{Meaning, meaning},
+        notify::{Notification, Tweaks},
+    },
+};
+
+/// So many bytes of a digest tell messages and events apart.
+const DIGEST_BYTES: usize = 16;
+
+/// A notice that is to be decrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncryptedNotice {
+    /// It.
+    pub notice: NoticeId,
+    /// `room_id`
+    pub room_id: String,
+    /// `event_id`
+    pub event_id: String,
+    /// `sender`, as the push says.
+    pub sender: String,
+    /// `content`, as JSON text.
+    pub content: String,
+    /// When its push came.
+    pub received_at: Timestamp,
+}
+
+/// What an encrypted event says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decrypted {
+    /// `type`
+    pub event_type: String,
+    /// `content`, as JSON text.
+    pub content: String,
+    /// Which message of which session it is.
+    pub message: String,
+    /// What the account's push rules want of it.
+    pub verdict: Verdict,
+}
+
+/// What push rules want of an event.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// To be told, with these tweaks.
+    Notify(Tweaks),
+    /// No popup and no sound.
+    Silent,
+    /// They could not be asked: what the push has said of the encrypted event holds.
+    AsPushed,
+}
+
+impl Inbox {
+    /// Waits until there may be new notices to decrypt.
+    pub async fn decryption_is_wanted(&self) {
+        self.encrypted.notified().await;
+    }
+
+    /// Notices of the account whose decryption has come so far, after this one, oldest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn encrypted_notices(
+        &self,
+        account: Arc<str>,
+        state: Decryption,
+        after: NoticeId,
+        limit: usize,
+    ) -> Result<Vec<EncryptedNotice>, InboxError> {
+        self.ask(move |worker| worker.read(|db| encrypted(db, &account, state, after, limit))).await
+    }
+
+    /// What was decrypted of such a notice. Its popup changes, if it is up. A call, an edit or a redaction is kept as if it
+    /// had come as such, what no push rule wants to be told is read, and a replay is hidden. `user_id` is the account's user.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn add_decrypted(
+        &self,
+        notice: NoticeId,
+        decrypted: Decrypted,
+        user_id: String,
+        derive_missed_calls: bool,
+    ) -> Result<(), InboxError> {
+        self.ask(move |worker| worker.write(|write| add(write, notice, &decrypted, user_id, derive_missed_calls))).await
+    }
+
+    /// These notices could not be decrypted: for now, or ever.
+    ///
+    /// # Errors
+    /// When it could not be written down.
+    pub async fn set_decryption(&self, notices: Vec<NoticeId>, state: Decryption) -> Result<(), InboxError> {
+        self.ask(move |worker| {
+            worker.write(|write| {
+                for notice in &notices {
+                    let changed = write
+                        .db
+                        .prepare_cached(
+                            "UPDATE notice SET decryption = ?2 WHERE id = ?1 AND decryption > 0 AND decryption <> ?2",
+                        )?
+                        .execute((notice.0, state as i64))?;
+                    write.changes.is_visible |= changed > 0;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Forgets what was decrypted for all accounts but these, and the ciphertext of what was not.
+    ///
+    /// # Errors
+    /// When it could not be written down.
+    pub async fn retain_encrypted(&self, accounts: Vec<Arc<str>>) -> Result<(), InboxError> {
+        self.ask(move |worker| {
+            worker.write(|write| {
+                let all = Account::all(write.db)?.into_iter();
+                let mut gone = all.filter(|account| !accounts.iter().any(|kept| **kept == *account.name));
+                gone.try_for_each(|account| forget(write, account.id))
+            })
+        })
+        .await
+    }
+
+    /// The keys that decrypted texts are sealed with.
+    #[must_use]
+    pub fn seals(&self) -> &Seals {
+        &self.seals
+    }
+}
+
+fn encrypted(
+    db: &Connection,
+    account: &str,
+    state: Decryption,
+    after: NoticeId,
+    limit: usize,
+) -> rusqlite::Result<Vec<EncryptedNotice>> {
+    let mut query = db.prepare_cached(
+        "SELECT a.name, n.room, n.id, n.event_id, n.sender, n.content, n.received_at
+        FROM notice n INDEXED BY notice_decryption CROSS JOIN account a ON a.id = n.account
+        WHERE n.decryption > 0 AND n.account = (SELECT id FROM account WHERE name = ?1) AND n.decryption = ?2
+            AND n.id > ?3
+        ORDER BY n.id LIMIT ?4",
+    )?;
+    let mut rows = query.query((account, state as i64, after.0, stored(limit as u64)))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let room = codec::room_key(row, 0)?.room;
+        // Only a damaged row lacks any of them; what it has instead cannot be decrypted.
+        let text = |column| codec::text(row, column).map(Option::unwrap_or_default);
+        found.push(EncryptedNotice {
+            notice: codec::id(row, 2)?,
+            room_id: room.id().unwrap_or_default().to_owned(),
+            event_id: text(3)?,
+            sender: text(4)?,
+            content: text(5)?,
+            received_at: codec::time(row, 6)?,
+        });
+    }
+    Ok(found)
+}
+
+fn add(
+    write: &mut Write<'_>,
+    notice: NoticeId,
+    decrypted: &Decrypted,
+    user_id: String,
+    derive_missed_calls: bool,
+) -> rusqlite::Result<()> {
+    let Some(row) = Row::find(write.db, notice)? else { return Ok(()) };
+    write.changes.is_visible = true;
+    if is_replay(write.db, row.account.id, &decrypted.message, &row.event_id)? {
+        return hide(write, notice);
+    }
+    let is_silent = decrypted.verdict == Verdict::Silent;
+    match meaning(Some(&decrypted.event_type), Some(&decrypted.content)) {
+        Meaning::Message => fill_in(write, &row, decrypted, is_silent),
+        Meaning::Ringing { .. } if is_silent => {
+            fill_in(write, &row, decrypted, true)?;
+            hide(write, notice)
+        }
+        Meaning::Ringing { .. } | Meaning::CallOver { .. } | Meaning::Edit { .. } | Meaning::Redaction { .. } => {
+            record_anew(write, row, decrypted, (user_id, derive_missed_calls), is_silent)
+        }
+    }
+}
+
+/// A notice that is to be decrypted, and how it came.
+struct Row {
+    account: Account,
+    known: KnownEvent,
+    event_id: String,
+    /// With the ciphertext's type and content.
+    push: Notification,
+    tweaks: Tweaks,
+    received_at: Timestamp,
+    was_replayed: bool,
+}
+
+impl Row {
+    fn find(db: &Connection, notice: NoticeId) -> rusqlite::Result<Option<Self>> {
+        let found = db
+            .prepare_cached(
+                "SELECT a.name, n.room, n.account, n.event_id, n.sender, n.sender_display_name, n.room_name,
+                    n.room_alias, n.received_at, n.sound, n.highlight, n.replayed
+                FROM notice n CROSS JOIN account a ON a.id = n.account
+                WHERE n.id = ?1 AND n.decryption > 0 AND n.kind = 0",
+            )?
+            .query_row([notice.0], |row| {
+                let push = Notification {
+                    event_id: codec::text(row, 3)?,
+                    room_id: codec::room_key(row, 0)?.room.id().map(ToOwned::to_owned),
+                    sender: codec::text(row, 4)?,
+                    sender_display_name: codec::text(row, 5)?,
+                    room_name: codec::text(row, 6)?,
+                    room_alias: codec::text(row, 7)?,
+                    ..Notification::default()
+                };
+                let tweaks = Tweaks { sound: codec::sound(row, 9)?, highlight: codec::flag(row, 10)? };
+                Ok((codec::number(row, 2)?, push, codec::time(row, 8)?, tweaks, codec::flag(row, 11)?))
+            })
+            .optional()?;
+        let Some((account, push, received_at, tweaks, was_replayed)) = found else { return Ok(None) };
+        let (Some(account), Some(event_id)) = (Account::find(db, account)?, push.event_id.clone()) else {
+            return Ok(None);
+        };
+        let known = KnownEvent::by_event_id(db, account.id, &event_id)?.filter(|known| known.id == notice.0);
+        Ok(known.map(|known| Self { account, known, event_id, push, tweaks, received_at, was_replayed }))
+    }
+}
+
+/// Whether the message was another event already; else it is this one from now on.
+fn is_replay(db: &Connection, account: i64, message: &str, event_id: &str) -> rusqlite::Result<bool> {
+    let short = |text: &str| digest(&SHA256, text.as_bytes()).as_ref()[..DIGEST_BYTES].to_vec();
+    let (message, event) = (short(message), short(event_id));
+    db.prepare_cached("INSERT INTO decrypted (account, message, event) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
+        .execute((account, &message, &event))?;
+    let first: Option<Vec<u8>> = db
+        .prepare_cached("SELECT event FROM decrypted WHERE account = ?1 AND message = ?2")?
+        .query_row((account, &message), |row| row.get(0))
+        .optional()?;
+    Ok(first.is_some_and(|first| first != event))
+}
+
+/// It is listed nowhere, and only its retry is recognised.
+fn hide(write: &mut Write<'_>, notice: NoticeId) -> rusqlite::Result<()> {
+    read_state::read_one(write, notice.0)?;
+    write
+        .db
+        .prepare_cached("UPDATE notice SET kind = ?2, decryption = 0, content = NULL, sound = NULL WHERE id = ?1")?
+        .execute((notice.0, Kind::Hidden as i64))?;
+    Ok(())
+}
+
+/// It is what the event says. Where texts are not kept, that of a read one is not taken up either.
+fn fill_in(write: &mut Write<'_>, row: &Row, decrypted: &Decrypted, is_silent: bool) -> rusqlite::Result<()> {
+    let tweaks = match &decrypted.verdict {
+        Verdict::Notify(tweaks) => tweaks,
+        Verdict::AsPushed => &row.tweaks,
+        Verdict::Silent => &Tweaks::default(),
+    };
+    let is_kept = write.keep_bodies || !(row.known.read || is_silent);
+    let content = is_kept.then(|| write.seals.seal(&row.account.name, &row.event_id, &decrypted.content));
+    write
+        .db
+        .prepare_cached(
+            "UPDATE notice SET event_type = :event_type, content = :content, decryption = 0, sound = :sound,
+                highlight = :highlight WHERE id = :id",
+        )?
+        .execute(named_params! {
+            ":event_type": decrypted.event_type, ":content": content, ":sound": tweaks.sound.as_stored(),
+            ":highlight": tweaks.highlight, ":id": row.known.id,
+        })?;
+    if is_silent {
+        read_state::read_one(write, row.known.id)?;
+    }
+    Ok(())
+}
+
+/// It is recorded once more, as what it is.
+fn record_anew(
+    write: &mut Write<'_>,
+    row: Row,
+    decrypted: &Decrypted,
+    (user_id, derive_missed_calls): (String, bool),
+    is_silent: bool,
+) -> rusqlite::Result<()> {
+    let Row { account, known, event_id, push, tweaks, received_at, was_replayed } = row;
+    write.db.prepare_cached("DELETE FROM notice WHERE id = ?1")?.execute([known.id])?;
+    let content = serde_json::value::RawValue::from_string(decrypted.content.clone()).ok();
+    let notification = Notification { event_type: Some(decrypted.event_type.clone()), content, ..push };
+    let recipient = Recipient {
+        account: account.name.as_str().into(),
+        user_id: Some(user_id),
+        counts: CountsScope::Account,
+        derive_missed_calls,
+        fetches_details: false,
+        decrypts: false,
+        tweaks: match &decrypted.verdict {
+            Verdict::Notify(tweaks) => tweaks.clone(),
+            Verdict::AsPushed => tweaks,
+            Verdict::Silent => Tweaks::default(),
+        },
+    };
+    let delivery = Delivery {
+        is_sample: false,
+        notification: Arc::new(notification),
+        recipients: vec![recipient],
+        received_at,
+        replayed: known.read || was_replayed,
+    };
+    record::record_decrypted(write, &delivery)?;
+    // No push came.
+    account.save(write.db)?;
+    if let Some(counts) = known.counts {
+        write
+            .db
+            .prepare_cached(
+                "UPDATE notice SET counts_unread = ?3, counts_missed_calls = ?4 WHERE account = ?1 AND event_id = ?2",
+            )?
+            .execute((account.id, &event_id, stored(counts.unread), counts.missed_calls.map(stored)))?;
+    }
+    // What it turns out to be does not make it unread again, and what is not to be told stays untold.
+    if known.read || is_silent {
+        read_state::read_event(write, account.id, &event_id)?;
+    }
+    Ok(())
+}
+
+fn forget(write: &mut Write<'_>, account: i64) -> rusqlite::Result<()> {
+    let has_some = write.db.prepare_cached("SELECT 1 FROM decrypted WHERE account = ?1 LIMIT 1")?.exists([account])?;
+    let waits = "SELECT 1 FROM notice INDEXED BY notice_decryption WHERE decryption > 0 AND account = ?1 LIMIT 1";
+    if !has_some && !write.db.prepare_cached(waits)?.exists([account])? {
+        return Ok(());
+    }
+    write
+        .db
+        .prepare_cached(
+            "UPDATE notice SET content = NULL, decryption = 0, event_type = ?2
+            WHERE account = ?1 AND (typeof(content) = 'blob' OR decryption > 0)",
+        )?
+        .execute((account, ENCRYPTED))?;
+    write.db.prepare_cached("DELETE FROM decrypted WHERE account = ?1")?.execute([account])?;
+    write.changes.is_visible = true;
+    Ok(())
+}
+
+/// The newest notices that wait to be shown and are still to be decrypted.
+pub(super) fn undecided(db: &Connection) -> rusqlite::Result<Vec<NoticeId>> {
+    db.prepare_cached(
+        "SELECT id FROM notice INDEXED BY notice_decryption
+        WHERE decryption > 0 AND decryption = 1 AND presentation = ?1 AND read = 0 ORDER BY id DESC LIMIT 64",
+    )?
+    .query_map([Presentation::Waiting as i64], |row| codec::id(row, 0))?
+    .collect()
+}

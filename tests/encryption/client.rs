@@ -1,0 +1,205 @@
+//! Another client that encrypts: who writes to Alice, and Alice's own usual client.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use hyper::{Method, http};
+use matrix_sdk_crypto::{
+    CollectStrategy, EncryptionSettings, OlmMachine,
+    secret_storage::SecretStorageKey,
+    types::requests::{AnyOutgoingRequest, ToDeviceRequest},
+};
+use ruma::{
+    RoomId, UserId,
+    api::{
+        IncomingResponse, MatrixVersion, OutgoingRequest, SupportedVersions,
+        auth_scheme::{AuthScheme, SendAccessToken},
+        client::{keys::get_keys, to_device::send_event_to_device},
+        path_builder::VersionHistory,
+    },
+    events::secret::request::SecretName,
+    serde::Raw,
+};
+use serde_json::{Value, json, value::to_raw_value};
+
+use crate::rig::{Synapse, bus::block_on, http as web, synapse::User};
+
+/// A signed-in client with keys, which lie in memory.
+pub(crate) struct Client {
+    pub(crate) user: User,
+    port: u16,
+    olm: OlmMachine,
+    /// Whether it sends keys to verified sessions alone.
+    pub(crate) excludes_insecure_devices: bool,
+}
+
+impl Client {
+    /// A client of this user's session, whose keys are uploaded.
+    pub(crate) fn new(synapse: &Synapse, user: &User) -> Self {
+        let who = user.request(&Method::GET, "account/whoami", &Value::Null);
+        let device = who["device_id"].as_str().unwrap();
+        let id = UserId::parse(&user.id).unwrap();
+        let olm = block_on(OlmMachine::new(&id, device.into()));
+        let client = Self { user: user.clone(), port: synapse.port, olm, excludes_insecure_devices: false };
+        client.upload();
+        client
+    }
+
+    /// Sends a request of the specification.
+    fn send<R>(&self, request: R) -> R::IncomingResponse
+    where
+        R: OutgoingRequest<PathBuilder = VersionHistory>,
+        for<'a> R::Authentication: AuthScheme<Input<'a> = SendAccessToken<'a>>,
+    {
+        let versions = SupportedVersions { versions: [MatrixVersion::V1_11].into(), features: BTreeSet::default() };
+        let token = SendAccessToken::IfRequired("");
+        let request =
+            request.try_into_http_request::<Vec<u8>>("http://localhost", token, Cow::Owned(versions)).unwrap();
+        let (head, body) = request.into_parts();
+        let path = head.uri.path_and_query().unwrap().as_str();
+        let answer = web::request(self.port, &head.method, path, Some(&self.user.token), body).unwrap();
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        let answer = http::Response::new(answer.body.into_bytes());
+        R::IncomingResponse::try_from_http_response(answer).unwrap_or_else(|_| panic!("{path}"))
+    }
+
+    fn upload(&self) {
+        for request in block_on(self.olm.outgoing_requests()).unwrap() {
+            let id = request.request_id();
+            match request.request() {
+                AnyOutgoingRequest::KeysUpload(upload) => {
+                    let sent = self.send(upload.clone());
+                    block_on(self.olm.mark_request_as_sent(id, &sent)).unwrap();
+                }
+                AnyOutgoingRequest::KeysQuery(query) => {
+                    let mut all = get_keys::v3::Request::new();
+                    all.device_keys.clone_from(&query.device_keys);
+                    let sent = self.send(all);
+                    block_on(self.olm.mark_request_as_sent(id, &sent)).unwrap();
+                }
+                AnyOutgoingRequest::SignatureUpload(signatures) => {
+                    let sent = self.send(signatures.clone());
+                    block_on(self.olm.mark_request_as_sent(id, &sent)).unwrap();
+                }
+                AnyOutgoingRequest::ToDeviceRequest(message) => self.send_to_device(message),
+                AnyOutgoingRequest::KeysClaim(claim) => {
+                    let sent = self.send(claim.clone());
+                    block_on(self.olm.mark_request_as_sent(id, &sent)).unwrap();
+                }
+                AnyOutgoingRequest::RoomMessage(_) => {}
+            }
+        }
+    }
+
+    fn send_to_device(&self, message: &ToDeviceRequest) {
+        let ToDeviceRequest { event_type, txn_id, messages } = message.clone();
+        let sent = self.send(send_event_to_device::v3::Request::new_raw(event_type, txn_id, messages));
+        block_on(self.olm.mark_request_as_sent(&message.txn_id, &sent)).unwrap();
+    }
+
+    fn query(&self, user: &UserId) {
+        let (id, query) = self.olm.query_keys_for_users([user]);
+        let mut request = get_keys::v3::Request::new();
+        request.device_keys = query.device_keys;
+        let sent = self.send(request);
+        block_on(self.olm.mark_request_as_sent(&id, &sent)).unwrap();
+    }
+
+    /// Encrypts an event for this user, and the messages that bring its key, if it has a new one.
+    pub(crate) fn encrypt(
+        &self,
+        room: &str,
+        to: &User,
+        event_type: &str,
+        content: &Value,
+    ) -> (Value, Vec<ToDeviceRequest>) {
+        let (room, to) = (RoomId::parse(room).unwrap(), UserId::parse(&to.id).unwrap());
+        block_on(self.olm.update_tracked_users([&*to])).unwrap();
+        self.query(&to);
+        if let Some((id, claim)) = block_on(self.olm.get_missing_sessions([&*to].into_iter())).unwrap() {
+            let claimed = self.send(claim);
+            block_on(self.olm.mark_request_as_sent(&id, &claimed)).unwrap();
+        }
+        let sharing_strategy = if self.excludes_insecure_devices {
+            CollectStrategy::IdentityBasedStrategy
+        } else {
+            CollectStrategy::AllDevices
+        };
+        let settings = EncryptionSettings { sharing_strategy, ..EncryptionSettings::default() };
+        let keys = block_on(self.olm.share_room_key(&room, [&*to].into_iter(), settings)).unwrap();
+        let content = Raw::from_json(to_raw_value(content).unwrap());
+        let encrypted = block_on(self.olm.encrypt_room_event_raw(&room, event_type, &content)).unwrap();
+        let keys = keys.into_iter().map(|key| (*key).clone()).collect();
+        (serde_json::from_str(encrypted.content.json().get()).unwrap(), keys)
+    }
+
+    /// Brings the keys.
+    pub(crate) fn deliver(&self, keys: &[ToDeviceRequest]) {
+        for key in keys {
+            self.send_to_device(key);
+        }
+    }
+
+    /// Sends an encrypted event, after its key; its id.
+    pub(crate) fn send_encrypted(&self, room: &str, to: &User, event_type: &str, content: &Value) -> String {
+        let (ciphertext, keys) = self.encrypt(room, to, event_type, content);
+        self.deliver(&keys);
+        self.user.send_event(room, "m.room.encrypted", &ciphertext)
+    }
+
+    /// Sends an encrypted message; its id.
+    pub(crate) fn write(&self, room: &str, to: &User, text: &str) -> String {
+        self.send_encrypted(room, to, "m.room.message", &json!({"msgtype": "m.text", "body": text}))
+    }
+
+    /// The next message has another key.
+    pub(crate) fn rotate(&self, room: &str) {
+        block_on(self.olm.discard_room_key(&RoomId::parse(room).unwrap())).unwrap();
+    }
+
+    /// Sets up cross-signing and secret storage for the account, as a usual client does; the recovery key.
+    pub(crate) fn set_up_identity(&self) -> String {
+        let requests = block_on(self.olm.bootstrap_cross_signing(true)).unwrap();
+        let mut keys = serde_json::Map::new();
+        let upload = requests.upload_signing_keys_req;
+        for (name, key) in [
+            ("master_key", serde_json::to_value(&upload.master_key).unwrap()),
+            ("self_signing_key", serde_json::to_value(&upload.self_signing_key).unwrap()),
+            ("user_signing_key", serde_json::to_value(&upload.user_signing_key).unwrap()),
+        ] {
+            keys.insert(name.to_owned(), key);
+        }
+        let identifier = json!({"type": "m.id.user", "user": self.user.id});
+        keys.insert(
+            "auth".to_owned(),
+            json!({"type": "m.login.password", "identifier": identifier, "password": "secret"}),
+        );
+        self.user.request(&Method::POST, "keys/device_signing/upload", &Value::Object(keys));
+        self.send(requests.upload_signatures_req);
+        self.query(&UserId::parse(&self.user.id).unwrap());
+
+        let storage = SecretStorageKey::new();
+        let put = |event_type: &str, content: &Value| {
+            let encode = |text: &str| {
+                percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+            };
+            let path = format!("user/{}/account_data/{}", encode(&self.user.id), encode(event_type));
+            self.user.request(&Method::PUT, &path, content);
+        };
+        let id = storage.key_id();
+        put(&storage.event_type().to_string(), &serde_json::to_value(storage.event_content()).unwrap());
+        put("m.secret_storage.default_key", &json!({"key": id}));
+        let secrets = block_on(self.olm.export_cross_signing_keys()).unwrap().unwrap();
+        for (name, secret) in [
+            (SecretName::CrossSigningMasterKey, &secrets.master_key),
+            (SecretName::CrossSigningSelfSigningKey, &secrets.self_signing_key),
+            (SecretName::CrossSigningUserSigningKey, &secrets.user_signing_key),
+        ] {
+            let sealed = storage.encrypt(secret.clone().unwrap().into_bytes(), &name);
+            put(name.as_str(), &json!({"encrypted": BTreeMap::from([(id, serde_json::to_value(&sealed).unwrap())])}));
+        }
+        storage.to_base58()
+    }
+}

@@ -1,0 +1,156 @@
+//! What is kept, where, and when it goes.
+
+use std::time::Duration;
+
+use hyper::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    client::Client,
+    rig::{SOON, never_within, wait_until},
+    scene::{SYNAPSE, Scene},
+};
+
+#[test]
+fn no_decrypted_text_is_on_the_disk_as_it_is() {
+    let mut scene = Scene::signed_in();
+    let event = scene.bob.write(&scene.room, &scene.alice, "xyzzy-plugh");
+    scene.says(&event, "xyzzy-plugh");
+    let edit = json!({
+        "msgtype": "m.text", "body": "* frotz-gnusto", "m.new_content": {"msgtype": "m.text", "body": "frotz-gnusto"},
+        "m.relates_to": {"rel_type": "m.replace", "event_id": event},
+    });
+    scene.push_from_bob("$edit", "m.room.message", &edit);
+    scene.says(&event, "frotz-gnusto");
+    assert!(!scene.on_disk("xyzzy-plugh") && !scene.on_disk("frotz-gnusto"));
+    scene.pushbell.terminate();
+    scene.says(&event, "frotz-gnusto");
+    assert!(!scene.on_disk("xyzzy-plugh") && !scene.on_disk("frotz-gnusto"));
+    assert!(!scene.pushbell.log().contains("frotz"));
+}
+
+#[test]
+fn what_came_while_it_was_killed_is_read_at_the_next_start() {
+    let mut scene = Scene::signed_in();
+    // The library keeps a sender's first key in two steps: a kill between them costs that one.
+    let first = scene.bob.write(&scene.room, &scene.alice, "Before.");
+    scene.says(&first, "Before.");
+    let mut sent = Vec::new();
+    for number in 0..5 {
+        scene.bob.rotate(&scene.room);
+        let text = format!("Number {number}.");
+        sent.push((scene.bob.write(&scene.room, &scene.alice, &text), text));
+        // In the middle of whatever it does.
+        scene.pushbell.kill9();
+        scene.pushbell.run();
+    }
+    for (event, text) in &sent {
+        scene.says(event, text);
+    }
+}
+
+#[test]
+fn signing_out_leaves_no_keys_and_no_texts() {
+    let scene = Scene::signed_in();
+    let event = scene.bob.write(&scene.room, &scene.alice, "Soon forgotten.");
+    scene.says(&event, "Soon forgotten.");
+    let stores = || std::fs::read_dir(scene.pushbell.data_directory().join("encryption")).unwrap().count();
+    assert!(stores() > 0);
+    scene.pushbell.ok(&["logout", &scene.alice.id]);
+    assert_eq!(stores(), 0);
+    scene.line(&event, "its text is gone", |line| line["body"] == "Encrypted message");
+}
+
+#[test]
+fn a_session_without_its_keys_gives_way_to_a_new_one() {
+    let mut scene = Scene::signed_in();
+    let devices = || {
+        let devices = scene.alice.request(&Method::GET, "devices", &Value::Null);
+        let devices = devices["devices"].as_array().unwrap().iter();
+        devices
+            .filter(|device| device["display_name"].is_string())
+            .map(|device| device["device_id"].clone())
+            .collect::<Vec<_>>()
+    };
+    let before = devices();
+    let again = scene.login(&[]);
+    assert_eq!(devices(), before, "with its keys it is used again: {again:#?}");
+    drop(again);
+    scene.pushbell.terminate();
+    std::fs::remove_dir_all(scene.pushbell.data_directory().join("encryption")).unwrap();
+    scene.pushbell.run();
+    scene.login(&[]);
+    let devices = {
+        let devices = scene.alice.request(&Method::GET, "devices", &Value::Null);
+        devices["devices"].as_array().unwrap().iter().filter(|device| device["display_name"].is_string()).count()
+    };
+    assert_eq!(devices, 1, "the old session was ended");
+    let event = scene.bob.write(&scene.room, &scene.alice, "Read again.");
+    scene.says(&event, "Read again.");
+}
+
+#[test]
+fn the_session_of_an_access_token_gets_no_keys() {
+    let scene = Scene::new();
+    let usual = Client::new(&SYNAPSE, &scene.alice);
+    let keys = |scene: &Scene| {
+        scene.alice.request(&Method::POST, "keys/query", &json!({"device_keys": {&scene.alice.id: []}}))
+    };
+    let before = keys(&scene);
+    std::fs::write(scene.file("token"), &scene.alice.token).unwrap();
+    let token = scene.file("token");
+    let login = ["login", &scene.alice.id, "--homeserver", &scene.homeserver, "--token-file", &token, "--wait", "0"];
+    let login = scene.pushbell.command(&login);
+    assert!(login.stdout.contains("encrypted messages are not read"), "{login:#?}");
+    let mark = scene.mark();
+    scene.bob.write(&scene.room, &scene.alice, "For the usual client.");
+    scene.popup(mark, "Encrypted message");
+    never_within(Duration::from_secs(1), "it syncs", || scene.syncs() > 0);
+    assert_eq!(keys(&scene), before);
+    assert!(!scene.pushbell.data_directory().join("encryption").exists());
+    drop(usual);
+}
+
+#[test]
+fn keys_of_another_client_are_left_alone() {
+    let mut scene = Scene::signed_in();
+    scene.pushbell.terminate();
+    std::fs::remove_dir_all(scene.pushbell.data_directory().join("encryption")).unwrap();
+    scene.pushbell.run();
+    scene.pushbell.wait_for_status("it says so", |status| {
+        let accounts = status["accounts"].as_array().unwrap().iter();
+        accounts.filter_map(|account| account["encryption"].as_str()).any(|says| says.contains("left alone"))
+    });
+    wait_until("it does not try again and again", SOON, || scene.pushbell.log().matches("left alone").count() == 1);
+}
+
+#[test]
+fn an_older_copy_of_the_keys_ends_in_a_new_session() {
+    let mut scene = Scene::signed_in();
+    let keys = scene.pushbell.data_directory().join("encryption");
+    let copy = scene.pushbell.home().join("copy");
+    let run = |program: &str, arguments: &[&std::path::Path]| {
+        assert!(std::process::Command::new(program).arg("-rT").args(arguments).status().unwrap().success());
+    };
+    scene.pushbell.terminate();
+    run("cp", &[&keys, &copy]);
+    scene.pushbell.run();
+    // Each new client that writes takes a one-time key, which another takes the place of.
+    let writes = |scene: &Scene| {
+        let client = Client::new(&SYNAPSE, &scene.bob.user.sign_in_again());
+        client.write(&scene.room, &scene.alice, "From another device.")
+    };
+    scene.says(&writes(&scene), "From another device.");
+    scene.pushbell.terminate();
+    std::fs::remove_dir_all(&keys).unwrap();
+    run("cp", &[&copy, &keys]);
+    scene.pushbell.run();
+    writes(&scene);
+    scene.pushbell.wait_for_status("it says so", |status| {
+        let accounts = status["accounts"].as_array().unwrap().iter();
+        accounts.filter_map(|account| account["encryption"].as_str()).any(|says| says.contains("are older than"))
+    });
+    scene.login(&[]);
+    let event = scene.bob.write(&scene.room, &scene.alice, "Read again.");
+    scene.says(&event, "Read again.");
+}

@@ -1,0 +1,150 @@
+//! What the tests have in common: Alice's desktop, her session on a homeserver, and Bob, who writes encrypted.
+
+use std::{
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    client::Client,
+    rig::{Desktop, DesktopOptions, Notifier, Notify, Pushbell, SOON, Synapse, pushbell::Output, synapse::User},
+};
+
+/// The homeserver that the tests share.
+pub(crate) static SYNAPSE: LazyLock<Synapse> = LazyLock::new(Synapse::start);
+
+pub(crate) struct Scene {
+    pub(crate) alice: User,
+    pub(crate) bob: Client,
+    /// An encrypted room with Alice and Bob in it.
+    pub(crate) room: String,
+    pub(crate) pushbell: Pushbell,
+    pub(crate) desktop: Desktop,
+    pub(crate) homeserver: String,
+}
+
+impl Scene {
+    /// Alice's desktop, on which the app runs and nobody is signed in yet.
+    pub(crate) fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let alice = SYNAPSE.register(&format!("alice{number}"), "Alice");
+        let bob = Client::new(&SYNAPSE, &SYNAPSE.register(&format!("bob{number}"), "Bob"));
+        let encryption =
+            json!({"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}});
+        let room = bob.user.create_room(&json!({
+            "is_direct": true, "invite": [alice.id], "preset": "trusted_private_chat", "initial_state": [encryption],
+        }));
+        alice.join(&room);
+        let desktop = Desktop::start(DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE });
+        let pushbell = Pushbell::start(&desktop, "[popup]\ntimeout = \"never\"\n");
+        std::fs::write(pushbell.home().join("password"), "secret\n").unwrap();
+        let homeserver = format!("http://127.0.0.1:{}", SYNAPSE.port);
+        Self { alice, bob, room, pushbell, desktop, homeserver }
+    }
+
+    /// The same, with Alice signed in.
+    pub(crate) fn signed_in() -> Self {
+        let scene = Self::new();
+        let login = scene.login(&[]);
+        assert!(login.stdout.contains("Encrypted messages are read"), "{login:#?}");
+        scene
+    }
+
+    /// `pushbell login` with Alice's password; no push is waited for.
+    pub(crate) fn login(&self, options: &[&str]) -> Output {
+        let password = self.file("password");
+        let fixed =
+            ["login", &self.alice.id, "--homeserver", &self.homeserver, "--password-file", &password, "--wait", "0"];
+        let login = self.pushbell.command(&[&fixed, options].concat());
+        assert_eq!(login.code, 3, "{login:#?}");
+        login
+    }
+
+    pub(crate) fn file(&self, name: &str) -> String {
+        self.pushbell.home().join(name).display().to_string()
+    }
+
+    /// What is on the screen from now on.
+    pub(crate) fn mark(&self) -> usize {
+        self.desktop.notifications().len()
+    }
+
+    #[track_caller]
+    pub(crate) fn popup(&self, mark: usize, text: &str) -> Notify {
+        let what = format!("a popup that says {text:?}");
+        self.desktop
+            .notifications()
+            .wait_for_notify_since(mark, &what, |notify| format!("{} {}", notify.summary, notify.body).contains(text))
+    }
+
+    /// The line of this event, as soon as it fits.
+    #[track_caller]
+    pub(crate) fn line(&self, event_id: &str, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let start = Instant::now();
+        loop {
+            let lines = self.pushbell.history_of(300);
+            if let Some(line) = lines.iter().find(|line| line["event_id"] == event_id && fits(line)) {
+                return line.clone();
+            }
+            assert!(start.elapsed() < 3 * SOON, "waited in vain: {what}: {lines:#?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The line of this event once it says this.
+    #[track_caller]
+    pub(crate) fn says(&self, event_id: &str, text: &str) -> Value {
+        self.line(event_id, &format!("history says {text:?}"), |line| line["body"] == text)
+    }
+
+    /// The device of a push to Alice's desktop.
+    pub(crate) fn device(&self) -> Value {
+        let account = self.pushbell.account_named(&self.alice.id);
+        json!({"app_id": account.app_id, "pushkey": account.pushkey})
+    }
+
+    /// A push of this ciphertext, as from a homeserver that says so.
+    pub(crate) fn push_encrypted(&self, event_id: &str, sender: &str, room: &str, ciphertext: &Value) {
+        let body = json!({"notification": {
+            "event_id": event_id, "room_id": room, "type": "m.room.encrypted", "sender": sender, "content": ciphertext,
+            "devices": [self.device()],
+        }});
+        assert_eq!(self.pushbell.push(&body).0, 200);
+    }
+
+    /// A push of an event that Bob has encrypted.
+    pub(crate) fn push_from_bob(&self, event_id: &str, event_type: &str, content: &Value) {
+        let (ciphertext, keys) = self.bob.encrypt(&self.room, &self.alice, event_type, content);
+        self.bob.deliver(&keys);
+        self.push_encrypted(event_id, &self.bob.user.id, &self.room, &ciphertext);
+    }
+
+    /// How often Alice's session has synced.
+    pub(crate) fn syncs(&self) -> usize {
+        let of_alice = format!("{{{}}}", self.alice.id);
+        let is_sync =
+            |line: &&str| line.contains("Processed request") && line.contains("/v3/sync?") && line.contains(&of_alice);
+        SYNAPSE.log().lines().filter(is_sync).count()
+    }
+
+    /// What lies in the data directory, as bytes.
+    pub(crate) fn on_disk(&self, text: &str) -> bool {
+        fn contains(directory: &std::path::Path, text: &[u8]) -> bool {
+            std::fs::read_dir(directory).unwrap().flatten().any(|entry| {
+                let path = entry.path();
+                if path.is_dir() {
+                    return contains(&path, text);
+                }
+                let bytes = std::fs::read(path).unwrap_or_default();
+                bytes.windows(text.len()).any(|window| window == text)
+            })
+        }
+        contains(&self.pushbell.data_directory(), text.as_bytes())
+    }
+}
