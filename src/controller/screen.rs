@@ -11,7 +11,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    desktop::{CloseReason, OpenTarget, PopupCall, PopupEvent},
+    desktop::{
+        CloseReason, OpenTarget, PopupCall, PopupEvent,
+        popup_services::{PopupNeeds, PopupService},
+    },
     notice::{CallState, NoticeId, RoomKey},
     present::popup::{Action, OwnPopup, Popup, PopupKey},
 };
@@ -75,6 +78,10 @@ impl About {
             Self::Summary(_) => PopupKey::Summary,
             Self::Own(own) => PopupKey::Own(*own),
         }
+    }
+
+    fn is_pending_call(&self) -> bool {
+        matches!(self, Self::Call { state, .. } if state.is_pending())
     }
 
     /// Whether the person who has seen `other` has seen all that this tells.
@@ -160,7 +167,7 @@ enum InFlight {
 /// The owner of what is on the screen.
 #[derive(Debug, Default)]
 pub struct Screen {
-    service: Option<String>,
+    service: Option<PopupService>,
     is_available: bool,
     /// What an earlier run has left up, until it is known whether its service is still there.
     left_over: Option<PersistedPopups>,
@@ -221,6 +228,12 @@ impl Screen {
         self.adopt_from_service();
     }
 
+    /// What the service needs.
+    #[must_use]
+    pub fn needs(&self) -> PopupNeeds {
+        self.service.as_ref().map(PopupService::needs).unwrap_or_default()
+    }
+
     /// What the next run can adopt.
     #[must_use]
     pub fn persisted(&self) -> Option<PersistedPopups> {
@@ -231,8 +244,8 @@ impl Screen {
         // What popups about Pushbell say, the next run finds out anew.
         let popups = self.entries.iter().filter_map(|entry| entry.up.clone());
         let popups = popups.filter(|(_, told)| !matches!(told.about, About::Own(_))).collect::<Vec<_>>();
-        let service = self.service.clone().filter(|_| !popups.is_empty())?;
-        Some(PersistedPopups { service, popups })
+        let service = self.service.as_ref().filter(|_| !popups.is_empty())?;
+        Some(PersistedPopups { service: service.id.clone(), popups })
     }
 
     /// The next call to the service, if there is something to do and no call in flight.
@@ -244,7 +257,12 @@ impl Screen {
             self.in_flight = Some(InFlight::Close);
             return Some(PopupCall::Close(id));
         }
+        let closes_calls = self.needs().one_banner;
         let entry = self.entries.iter_mut().find(|entry| entry.waiting.is_some())?;
+        if let Some((id, _)) = entry.up.take_if(|(_, told)| closes_calls && told.about.is_pending_call()) {
+            self.in_flight = Some(InFlight::Close);
+            return Some(PopupCall::Close(id));
+        }
         let (popup, told) = entry.waiting.take()?;
         let replaces = entry.up.as_ref().map_or(0, |(id, _)| *id);
         self.in_flight = Some(InFlight::Show { told, replaces, is_wanted: true });
@@ -261,8 +279,8 @@ impl Screen {
     /// Takes in what the service says.
     pub fn handle(&mut self, event: PopupEvent) -> Vec<ScreenEvent> {
         match event {
-            PopupEvent::Service { id, state } => {
-                self.service_is(id, state.available);
+            PopupEvent::Service { service, state } => {
+                self.service_is(service, state.available);
                 Vec::new()
             }
             PopupEvent::Answer(answer) => self.answered(answer),
@@ -327,9 +345,9 @@ impl Screen {
         }
     }
 
-    fn service_is(&mut self, id: Option<String>, is_available: bool) {
-        if self.service != id {
-            self.service = id;
+    fn service_is(&mut self, service: Option<PopupService>, is_available: bool) {
+        if self.service != service {
+            self.service = service;
             self.closing.clear();
             self.early.clear();
             self.entries.iter_mut().for_each(|entry| entry.up = None);
@@ -348,7 +366,7 @@ impl Screen {
 
     fn adopt_from_service(&mut self) {
         let Some(service) = &self.service else { return };
-        let Some(left_over) = self.left_over.take().filter(|left_over| left_over.service == *service) else { return };
+        let Some(left_over) = self.left_over.take().filter(|left_over| left_over.service == service.id) else { return };
         for (id, told) in left_over.popups.into_iter().take(MAX_POPUPS) {
             let key = told.about.key();
             match self.entries.iter_mut().find(|entry| entry.key == key) {

@@ -2,11 +2,13 @@
 
 pub mod badge;
 pub mod links;
+pub mod popup_services;
 pub mod tray_view;
 
 use serde::{Deserialize, Serialize};
 
 use crate::present::popup::Popup;
+use popup_services::PopupService;
 use tray_view::TrayView;
 
 use crate::{
@@ -60,8 +62,8 @@ pub enum PopupCall {
 pub enum PopupEvent {
     /// The service came, went or changed.
     Service {
-        /// Identifies the service that gives ids: those of another mean nothing to it. `None` without a service.
-        id: Option<String>,
+        /// The service. `None` without one, or where the system is not asked.
+        service: Option<PopupService>,
         /// Whether popups can be shown.
         state: ServiceState,
     },

@@ -57,10 +57,26 @@ pub struct RenderOptions {
     pub timeout: Timeout,
     /// `popup.lines`.
     pub lines: usize,
-    /// The newest of these lines comes first: GNOME shows the beginning of a text.
+    /// The newest of these lines comes first.
     pub newest_first: bool,
+    /// The urgency of what mentions the person or is highlighted.
+    pub highlight_urgency: Urgency,
     /// There is more than one account: each title says which.
     pub names_account: bool,
+}
+
+impl Default for RenderOptions {
+    /// Text is shown, for as long as the desktop likes.
+    fn default() -> Self {
+        Self {
+            show_text: true,
+            timeout: Timeout::Default,
+            lines: 3,
+            newest_first: false,
+            highlight_urgency: Urgency::Critical,
+            names_account: false,
+        }
+    }
 }
 
 /// The popup of a room: its newest messages, how many more there are, and an older highlight that is unread still, so
@@ -89,7 +105,7 @@ pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions)
         text: if shown == headline.text { String::new() } else { shown },
         title: title(&headline.text, &digest.newest, options, MAX_TITLE_CHARS),
         urgency: if digest.newest.highlight || digest.highlight.as_ref().is_some_and(is_new) {
-            Urgency::Critical
+            options.highlight_urgency
         } else {
             Urgency::Normal
         },
@@ -199,7 +215,7 @@ pub fn summary_popup(notices: u64, invites: u64, rooms: u64, highlights: &[Strin
         key: PopupKey::Summary,
         title: format!("{what} in {}", counted(rooms, "room")),
         text: if highlights.is_empty() { "Click to open the newest".to_owned() } else { highlights.join("\n") },
-        urgency: if highlights.is_empty() { Urgency::Normal } else { Urgency::Critical },
+        urgency: if highlights.is_empty() { Urgency::Normal } else { options.highlight_urgency },
         category: "im.received",
         actions: vec![Action::Open],
         timeout: options.timeout,

@@ -32,7 +32,8 @@ fn popup(number: usize, text: &str) -> Popup {
 }
 
 fn service(id: Option<&str>, available: bool) -> PopupEvent {
-    PopupEvent::Service { id: id.map(str::to_owned), state: ServiceState { available, reason: None } }
+    let service = id.map(|id| PopupService { id: id.to_owned(), ..PopupService::default() });
+    PopupEvent::Service { service, state: ServiceState { available, reason: None } }
 }
 
 fn action(id: u32, action: &str) -> PopupEvent {
@@ -118,6 +119,32 @@ fn what_was_not_shown_leaves_what_is_up() {
     screen.next_call();
     assert_eq!(screen.handle(PopupEvent::Answer(Err("no".into()))), [ScreenEvent::NotShown(about(1, 2), "no".into())]);
     assert_eq!(screen.newest(&key(1)), Some(&about(1, 1)));
+}
+
+#[test]
+fn a_call_that_rings_is_closed_first_where_one_banner_is_shown() {
+    for (name, replaces) in [("dunst", 5), ("gnome-shell", 0)] {
+        let mut screen = Screen::default();
+        let service = Some(PopupService { id: "a".into(), name: name.into(), ..PopupService::default() });
+        screen.handle(PopupEvent::Service { service, state: ServiceState { available: true, reason: None } });
+        let call = |state| {
+            let target = OpenTarget::Room { room_id: "!1".into(), event_id: None, user: None };
+            About::Call { call: NoticeId(1), state, target }
+        };
+        let popup = |text: &str| Popup { key: PopupKey::Call(NoticeId(1)), ..popup(1, text) };
+        screen.show(popup("rings"), call(CallState::Ringing));
+        screen.next_call();
+        screen.handle(PopupEvent::Answer(Ok(5)));
+        screen.show(popup("missed"), call(CallState::Missed));
+        let next = screen.next_call();
+        if replaces == 0 {
+            assert_eq!(next, Some(PopupCall::Close(5)));
+            screen.handle(PopupEvent::Answer(Ok(5)));
+            assert_eq!(shows(screen.next_call()), ("missed".into(), 0));
+        } else {
+            assert_eq!(shows(next), ("missed".into(), replaces));
+        }
+    }
 }
 
 #[test]

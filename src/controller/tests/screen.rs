@@ -8,7 +8,8 @@ use std::{
 use crate::{
     config::{Config, OpenWith},
     desktop::{
-        CloseReason, Desktop, DesktopEvent, OpenTarget, PopupCall, PopupEvent, ServiceState, tray_view::TrayView,
+        CloseReason, Desktop, DesktopEvent, OpenTarget, PopupCall, PopupEvent, ServiceState,
+        popup_services::PopupService, tray_view::TrayView,
     },
     notice::NoticeId,
     present::popup::{Popup, PopupKey},
@@ -93,9 +94,9 @@ impl Screen {
             }
         }
         state.service = service;
-        let id = (!is_absent).then(|| format!("the bus :1.{}", state.services));
-        let service = ServiceState { available: !is_absent, reason: None };
-        state.say(PopupEvent::Service { id, state: service });
+        let id = format!("the bus :1.{}", state.services);
+        let service = (!is_absent).then(|| PopupService { id, ..PopupService::default() });
+        state.say(PopupEvent::Service { service, state: ServiceState { available: !is_absent, reason: None } });
     }
 
     /// The service does what waits; then it shows at once.

@@ -124,7 +124,7 @@ fn perform(presenter: &mut impl Presenter, call: PopupCall) -> Answer {
 /// Reports whether there are popups. Nothing is known of those of an earlier run.
 fn report(events: &UnboundedSender<DesktopEvent>, outcome: Result<(), String>) {
     let state = ServiceState { available: outcome.is_ok(), reason: outcome.err() };
-    send(events, PopupEvent::Service { id: None, state });
+    send(events, PopupEvent::Service { service: None, state });
 }
 
 fn send(events: &UnboundedSender<DesktopEvent>, event: PopupEvent) {
