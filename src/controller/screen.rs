@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     desktop::{
-        CloseReason, OpenTarget, PopupCall, PopupEvent,
+        Activation, CloseReason, OpenTarget, PopupCall, PopupEvent,
         popup_services::{PopupNeeds, PopupService},
     },
     notice::{CallState, NoticeId, RoomKey},
@@ -135,10 +135,8 @@ pub enum ScreenEvent {
     Activated {
         /// What it told.
         about: About,
-        /// Which action.
-        action: Action,
-        /// The activation token (Wayland) of the click.
-        token: Option<String>,
+        /// The click.
+        activation: Activation,
     },
     /// The person dismissed it.
     Dismissed(About),
@@ -182,7 +180,8 @@ pub struct Screen {
 impl Screen {
     /// Shows a popup in place of the one with the same key. One that still waits is not sent any more.
     pub fn show(&mut self, popup: Popup, about: About) {
-        let told = Told { about, words: words_of(&popup), actions: popup.actions.clone() };
+        let actions = popup.buttons.iter().map(|button| button.action).collect();
+        let told = Told { about, words: words_of(&popup), actions };
         let key = popup.key.clone();
         let up = match self.entries.iter().position(|entry| entry.key == key) {
             Some(index) => self.entries.remove(index).up,
@@ -284,7 +283,9 @@ impl Screen {
                 Vec::new()
             }
             PopupEvent::Answer(answer) => self.answered(answer),
-            event @ (PopupEvent::Action { .. } | PopupEvent::Closed { .. }) => self.signal(event).into_iter().collect(),
+            event @ (PopupEvent::Activated { .. } | PopupEvent::Closed { .. }) => {
+                self.signal(event).into_iter().collect()
+            }
         }
     }
 
@@ -416,14 +417,14 @@ impl Screen {
     /// A signal about a popup. One that is about none may come before the answer that gives the popup its id.
     fn signal(&mut self, signal: PopupEvent) -> Option<ScreenEvent> {
         match &signal {
-            PopupEvent::Action { id, action, token } => {
-                if let Some((index, action)) = self.offered(*id, action) {
+            PopupEvent::Activated { id, activation } => {
+                if let Some(index) = self.index(*id).filter(|index| self.offers(*index, activation.action)) {
                     let about = self.seen(index)?;
                     if !matches!(self.in_flight, Some(InFlight::Show { replaces, .. }) if replaces == *id) {
                         // Some services keep a popup after its action.
                         self.close(*id);
                     }
-                    return Some(ScreenEvent::Activated { about, action, token: token.clone() });
+                    return Some(ScreenEvent::Activated { about, activation: activation.clone() });
                 }
             }
             PopupEvent::Closed { id, reason } => {
@@ -441,7 +442,7 @@ impl Screen {
             }
             PopupEvent::Service { .. } | PopupEvent::Answer(_) => {}
         }
-        let (PopupEvent::Action { id, .. } | PopupEvent::Closed { id, .. }) = &signal else { return None };
+        let (PopupEvent::Activated { id, .. } | PopupEvent::Closed { id, .. }) = &signal else { return None };
         // About the id that is to be replaced it can only be a repetition: some services send each signal twice.
         let may_be_new = matches!(self.in_flight, Some(InFlight::Show { replaces, .. }) if replaces != *id);
         if may_be_new && self.early.len() < MAX_EARLY {
@@ -454,11 +455,9 @@ impl Screen {
         self.entries.iter().position(|entry| entry.up.as_ref().is_some_and(|(up, _)| *up == id))
     }
 
-    /// The action of this popup with this identifier. Anybody may send any.
-    fn offered(&self, id: u32, action: &str) -> Option<(usize, Action)> {
-        let index = self.index(id)?;
-        let (_, told) = self.entries[index].up.as_ref()?;
-        told.actions.iter().find(|offered| offered.id() == action).map(|action| (index, *action))
+    /// Whether the popup that is up in this entry offers the action.
+    fn offers(&self, index: usize, action: Action) -> bool {
+        self.entries[index].up.as_ref().is_some_and(|(_, told)| told.actions.contains(&action))
     }
 
     /// The person has seen what is up in this entry, which leaves the screen. What is on its way to replace it stays

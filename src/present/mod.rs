@@ -8,7 +8,7 @@ use event::{Headline, Membership, Mention, PLAIN_TITLE, ParsedNotice};
 
 use crate::{
     notice::{Call, CallState, Notice, Presentation, RoomDigest},
-    present::popup::{Action, Popup, PopupKey, Timeout, Urgency},
+    present::popup::{Button, Popup, PopupKey, Timeout, Urgency},
     push::{
         event::{Meaning, meaning},
         text,
@@ -100,18 +100,16 @@ pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions)
     let shown = text::composed(&parts.join("\n"), MAX_TEXT_CHARS, MAX_TEXT_LINES);
     let is_new =
         |highlight: &Notice| highlight.id == digest.newest.id || highlight.presentation == Presentation::Waiting;
+    let title = title(&headline.text, &digest.newest, options, MAX_TITLE_CHARS);
+    let text = if shown == headline.text { String::new() } else { shown };
     Popup {
-        key: PopupKey::Room(digest.newest.room()),
-        text: if shown == headline.text { String::new() } else { shown },
-        title: title(&headline.text, &digest.newest, options, MAX_TITLE_CHARS),
         urgency: if digest.newest.highlight || digest.highlight.as_ref().is_some_and(is_new) {
             options.highlight_urgency
         } else {
             Urgency::Normal
         },
-        category: "im.received",
-        actions: vec![Action::Open],
         timeout: options.timeout,
+        ..Popup::new(PopupKey::Room(digest.newest.room()), title, text)
     }
 }
 
@@ -166,27 +164,24 @@ pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
     let key = PopupKey::Call(call.notice.id);
     let title = title(&call_title(&event, call.state), &call.notice, options, MAX_TITLE_CHARS);
     match call.state {
-        CallState::Silenced | CallState::Ringing => Popup {
-            key,
-            title,
-            text: match (event.call_kind(), place) {
+        CallState::Silenced | CallState::Ringing => {
+            let text = match (event.call_kind(), place) {
                 (Some(kind), Some(place)) => format!("{kind} in {place}"),
                 (Some(kind), None) => kind.to_owned(),
                 (None, place) => place.unwrap_or_default(),
-            },
-            urgency: Urgency::Critical,
-            category: "call.incoming",
-            actions: vec![Action::Open, Action::Ignore],
-            timeout: Timeout::Never,
-        },
+            };
+            Popup {
+                urgency: Urgency::Critical,
+                category: "call.incoming",
+                buttons: vec![Button::OPEN, Button::IGNORE],
+                timeout: Timeout::Never,
+                ..Popup::new(key, title, text)
+            }
+        }
         CallState::Missed | CallState::Over | CallState::PerhapsTaken => Popup {
-            key,
-            title,
-            text: place.unwrap_or_default(),
-            urgency: Urgency::Normal,
             category: "call.unanswered",
-            actions: vec![Action::Open],
             timeout: options.timeout,
+            ..Popup::new(key, title, place.unwrap_or_default())
         },
     }
 }
@@ -211,14 +206,12 @@ pub fn summary_popup(notices: u64, invites: u64, rooms: u64, highlights: &[Strin
         (0, _) => to_join,
         (messages, _) => format!("{} and {to_join}", counted(messages, "message")),
     };
+    let title = format!("{what} in {}", counted(rooms, "room"));
+    let text = if highlights.is_empty() { "Click to open the newest".to_owned() } else { highlights.join("\n") };
     Popup {
-        key: PopupKey::Summary,
-        title: format!("{what} in {}", counted(rooms, "room")),
-        text: if highlights.is_empty() { "Click to open the newest".to_owned() } else { highlights.join("\n") },
         urgency: if highlights.is_empty() { Urgency::Normal } else { options.highlight_urgency },
-        category: "im.received",
-        actions: vec![Action::Open],
         timeout: options.timeout,
+        ..Popup::new(PopupKey::Summary, title, text)
     }
 }
 

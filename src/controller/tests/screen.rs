@@ -8,11 +8,11 @@ use std::{
 use crate::{
     config::{Config, OpenWith},
     desktop::{
-        CloseReason, Desktop, DesktopEvent, OpenTarget, PopupCall, PopupEvent, ServiceState,
+        Activation, CloseReason, Desktop, DesktopEvent, OpenTarget, PopupCall, PopupEvent, ServiceState,
         popup_services::PopupService, tray_view::TrayView,
     },
     notice::NoticeId,
-    present::popup::{Popup, PopupKey},
+    present::popup::{Action, Popup, PopupKey},
     push::notify::SoundTweak,
 };
 
@@ -121,9 +121,9 @@ impl Screen {
     }
 
     /// The person chooses an action of the popup, which stays until it is closed.
-    pub(super) fn action(&self, key: &PopupKey, action: &str, token: Option<&str>) -> DesktopEvent {
-        let (id, token) = (self.id(key), token.map(str::to_owned));
-        DesktopEvent::Popup(PopupEvent::Action { id, action: action.to_owned(), token })
+    pub(super) fn action(&self, key: &PopupKey, action: Action, token: Option<&str>) -> DesktopEvent {
+        let activation = Activation { action, token: token.map(str::to_owned) };
+        DesktopEvent::Popup(PopupEvent::Activated { id: self.id(key), activation })
     }
 }
 

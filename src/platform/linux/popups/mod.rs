@@ -19,7 +19,7 @@ use self::wire::Signal;
 use super::bus::{self, Bus, BusState, CALL_DEADLINE, DAEMON as BUS, NameWatch};
 use crate::{
     backoff::Backoff,
-    desktop::{DesktopEvent, PopupCall, PopupEvent, ServiceState, popup_services::PopupService},
+    desktop::{Activation, DesktopEvent, PopupCall, PopupEvent, ServiceState, popup_services::PopupService},
 };
 
 pub(super) const NAME: &str = "org.freedesktop.Notifications";
@@ -430,7 +430,7 @@ impl Reporter {
             Signal::Token { id, token } => self.token = (token.len() <= MAX_TOKEN).then_some((id, token)),
             Signal::Action { id, action } => {
                 let token = self.token.take_if(|(of, _)| *of == id).map(|(_, token)| token);
-                self.send(PopupEvent::Action { id, action, token });
+                self.send(PopupEvent::Activated { id, activation: Activation { action, token } });
             }
             Signal::Closed { id, reason } => self.send(PopupEvent::Closed { id, reason }),
         }

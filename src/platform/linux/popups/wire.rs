@@ -11,7 +11,7 @@ use crate::{
         CloseReason,
         popup_services::{PopupNeeds, PopupService},
     },
-    present::popup::Popup,
+    present::popup::{Action, Popup},
     push::text::escape_markup,
 };
 
@@ -20,8 +20,8 @@ use crate::{
 pub(super) enum Signal {
     /// `ActivationToken`, which comes before the action that it belongs to.
     Token { id: u32, token: String },
-    /// `ActionInvoked`
-    Action { id: u32, action: String },
+    /// `ActionInvoked`, of one that we know.
+    Action { id: u32, action: Action },
     /// `NotificationClosed`
     Closed { id: u32, reason: CloseReason },
 }
@@ -43,7 +43,7 @@ pub(super) type Notify<'a> =
 /// The call for a popup, in words that the service understands.
 pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, service: &PopupService) -> Notify<'a> {
     let text = if service.reads_markup { escape_markup(&popup.text) } else { Cow::Borrowed(popup.text.as_str()) };
-    let actions = if service.has_actions { popup.actions.as_slice() } else { &[] };
+    let buttons = if service.has_actions { popup.buttons.as_slice() } else { &[] };
     let hints = HashMap::from([
         ("urgency", Value::U8(popup.urgency as u8)),
         ("category", popup.category.into()),
@@ -55,7 +55,7 @@ pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, service
         icon,
         without_nul(Cow::Borrowed(&popup.title)),
         without_nul(text),
-        actions.iter().flat_map(|action| [action.id(), action.label()]).collect(),
+        buttons.iter().flat_map(|button| [button.action.id(), button.label]).collect(),
         hints,
         expire_timeout(popup.timeout),
     )
@@ -80,7 +80,10 @@ pub(super) fn signal(message: &Message) -> Option<Signal> {
     let header = message.header();
     let body = message.body();
     match header.member()?.as_str() {
-        "ActionInvoked" => body.deserialize().ok().map(|(id, action)| Signal::Action { id, action }),
+        "ActionInvoked" => {
+            let (id, action) = body.deserialize::<(u32, &str)>().ok()?;
+            Some(Signal::Action { id, action: Action::from_id(action)? })
+        }
         "ActivationToken" => body.deserialize().ok().map(|(id, token)| Signal::Token { id, token }),
         "NotificationClosed" => body.deserialize().ok().map(|(id, reason)| Signal::Closed { id, reason: why(reason) }),
         _ => None,
@@ -101,18 +104,10 @@ mod tests {
     use zbus::zvariant::{LE, serialized::Context, to_bytes};
 
     use super::*;
-    use crate::present::popup::{Action, PopupKey};
+    use crate::present::popup::PopupKey;
 
     fn popup() -> Popup {
-        Popup {
-            key: PopupKey::Summary,
-            title: "<b>&".into(),
-            text: "<i>\0".into(),
-            urgency: Urgency::Critical,
-            category: "im.received",
-            actions: vec![Action::Open],
-            timeout: Timeout::Milliseconds(7000),
-        }
+        Popup { urgency: Urgency::Critical, ..Popup::new(PopupKey::Summary, "<b>&", "<i>\0") }
     }
 
     #[test]
@@ -168,7 +163,8 @@ mod tests {
             signal.build(body).expect("a message")
         };
         let action = signal(&message("ActionInvoked", &(4, "default")));
-        assert_eq!(action, Some(Signal::Action { id: 4, action: "default".into() }));
+        assert_eq!(action, Some(Signal::Action { id: 4, action: Action::Open }));
+        assert_eq!(signal(&message("ActionInvoked", &(4, "reply"))), None);
         let token = signal(&message("ActivationToken", &(4, "t")));
         assert_eq!(token, Some(Signal::Token { id: 4, token: "t".into() }));
         assert_eq!(signal(&message("NotificationClosed", &(4, "no number"))), None);
