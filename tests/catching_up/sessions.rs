@@ -234,3 +234,16 @@ fn a_pusher_that_was_switched_off_is_left_alone() {
     });
     assert!(stage.account_status()["signed_in"].as_str().unwrap().starts_with("@alice:hs.test at http"));
 }
+
+#[test]
+fn a_copied_home_leaves_the_first_computers_pusher_as_it_is() {
+    let homeserver = StandIn::start();
+    let session = Session::new("@alice:hs.test", homeserver.port, "token");
+    let stage = Stage::start(&Session { installation: "mark-of-another-one---", ..session });
+    assert_eq!(homeserver.count("GET /pushers"), 1);
+    assert_eq!(homeserver.count("POST /pushers/set"), 0);
+    let said = "on another computer, of whose files these are a copy: new messages go there";
+    assert!(stage.pushbell.ok(&["status"]).contains(said));
+    let doctor = stage.pushbell.command(&["doctor"]).stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(doctor.contains(said) && doctor.contains("pushbell login @alice:hs.test"), "{doctor}");
+}

@@ -227,16 +227,20 @@ impl Check<'_> {
     }
 
     /// Sets the pusher anew, so that it follows the configuration and the network, and so that a homeserver that waits to
-    /// try again waits no more. What it is called stays.
+    /// try again waits no more. What it is called stays. Not where these files were copied from another computer: the
+    /// pusher is that computer's.
     async fn set_pusher(
         &self,
         client: &HomeserverClient,
         kind: &HomeserverKind,
         listed: Option<ListedPusher>,
     ) -> Result<(), CheckError> {
+        let mark = self.shared.sessions.installation_mark();
+        if self.sign_in.is_anothers(&mark) {
+            return Ok(());
+        }
         let seen = reachability::observe(client.base()).await;
         let base_url = reachability::base_url(&self.settings.server, seen, kind);
-        let mark = self.shared.sessions.installation_mark();
         let mut pusher = session::pusher(self.account, base_url.as_deref().unwrap_or_default(), "en", mark);
         if let Some(listed) = listed {
             let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };
