@@ -31,7 +31,7 @@ pub struct PopupNeeds {
 }
 
 impl PopupService {
-    /// By what was measured: GNOME Shell 43 and 48, Cinnamon 5.6; dunst, mako, swaync, Plasma, Xfce, LXQt, MATE and
+    /// By what was measured: GNOME Shell 43 and 48, Cinnamon 5.6; dunst, mako, swaync, Plasma, Xfce, `LXQt`, MATE and
     /// notification-daemon need nothing.
     #[must_use]
     pub fn needs(&self) -> PopupNeeds {
