@@ -1,6 +1,6 @@
 //! Who can reach an IP address (pure).
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Who can reach an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,11 @@ pub fn is_shared(address: Ipv4Addr) -> bool {
 #[must_use]
 pub(crate) fn is_blocked(address: IpAddr) -> bool {
     Scope::of(address) != Scope::Public
+}
+
+/// Whether a listener there takes connections to this address: `[::]` is IPv6 alone.
+pub(crate) fn takes(listen: SocketAddr, at: SocketAddr) -> bool {
+    listen == at || listen.port() == at.port() && listen.ip().is_unspecified() && listen.is_ipv4() == at.is_ipv4()
 }
 
 /// The range that holds this address alone: `192.168.1.20/32`.

@@ -6,10 +6,10 @@ mod server;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
-pub use client::{AskError, ask};
+pub(crate) use client::{AskError, ask, ask_blocking};
 pub use instance::{Instance, InstanceError};
 pub use server::{Command, serve};
 
@@ -129,8 +129,20 @@ pub struct Status {
     pub sound: ServiceState,
     /// Why the configuration or the accounts on disk are not those in force, if so.
     pub problems: Vec<String>,
-    /// What works, but the person may not want.
+    /// What works, but the user may not want.
     pub warnings: Vec<String>,
+}
+
+/// The user's own time, to the minute.
+pub(crate) fn local_time(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// When a pause ends. The far future stands for a pause without end.
+pub(crate) fn until(paused_until: Timestamp) -> String {
+    const CENTURY: i64 = 100 * 366 * 24 * 3600;
+    let is_endless = paused_until.as_second() > Timestamp::now().as_second().saturating_add(CENTURY);
+    if is_endless { "until `pushbell resume`".to_owned() } else { format!("until {}", local_time(paused_until)) }
 }
 
 /// The certificate in force.

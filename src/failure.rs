@@ -1,19 +1,28 @@
-//! How commands end other than well, and the exit codes that scripts rely on.
+//! Failures of commands, and their exit codes.
 
 use std::io;
 
+use tracing::subscriber::SetGlobalDefaultError;
+
 use crate::{
-    accounts::AccountsError, config::ConfigError, control::AskError, inbox::InboxError, paths::NoHome,
+    accounts::AccountsError,
+    config::ConfigError,
+    control::{AskError, InstanceError},
+    homeserver::{HomeserverError, oauth::OAuthError, redirect::RedirectError, sso::SsoError},
+    http::tls::TlsError,
+    http_client::TransportError,
+    inbox::InboxError,
+    paths::NoHome,
     secrets::SecretsError,
 };
 
-/// Why a command did not do what it was told.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// It could not be done. Exit code 1.
     #[error("{0}")]
     Failed(String),
-    /// What was said makes no sense. Exit code 2.
+    /// Wrong usage. Exit code 2.
     #[error("{0}")]
     Usage(String),
     /// Pushbell is not running. Exit code 69.
@@ -22,10 +31,10 @@ pub(crate) enum Failure {
     /// The configuration is not good. Exit code 78.
     #[error(transparent)]
     BadConfig(#[from] ConfigError),
-    /// It was done, or said, already: nothing more to print, only the exit code.
+    /// Reported already: only the exit code is left.
     #[error("")]
-    Told(u8),
-    /// What it prints could not be written.
+    Reported(u8),
+    /// The output could not be written. Exit code 1.
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
 }
@@ -44,35 +53,26 @@ impl Failure {
     #[must_use]
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            // Whoever read the output had enough of it, as `head` does.
+            // The reader has closed the pipe, as `head` does.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::Failed(_) | Self::Output(_) => FAILED,
             Self::Usage(_) => USAGE,
             Self::NotRunning => NOT_RUNNING,
             Self::BadConfig(_) => BAD_CONFIG,
-            Self::Told(code) => *code,
+            Self::Reported(code) => *code,
         }
     }
 
-    /// What is to be said about it on stderr, if anything.
+    /// The message for stderr, if there is any.
     #[must_use]
     pub(crate) fn message(&self) -> Option<String> {
-        match self {
-            Self::Told(_) => None,
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
-            Self::Failed(_) | Self::Usage(_) | Self::NotRunning | Self::BadConfig(_) | Self::Output(_) => {
-                Some(self.to_string())
-            }
-        }
+        (!matches!(self, Self::Reported(_)) && self.exit_code() != 0).then(|| self.to_string())
     }
 }
 
 impl From<AskError> for Failure {
     fn from(error: AskError) -> Self {
-        match error {
-            AskError::NotRunning => Self::NotRunning,
-            AskError::Unreachable { .. } | AskError::NoAnswer(_) => Self::Failed(error.to_string()),
-        }
+        if matches!(error, AskError::NotRunning) { Self::NotRunning } else { Self::Failed(error.to_string()) }
     }
 }
 
@@ -82,20 +82,28 @@ impl From<AccountsError> for Failure {
     }
 }
 
-impl From<InboxError> for Failure {
-    fn from(error: InboxError) -> Self {
-        Self::Failed(error.to_string())
-    }
+/// Errors whose message is the failure's.
+macro_rules! failed {
+    ($($error:ty),* $(,)?) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::Failed(error.to_string())
+            }
+        })*
+    };
 }
 
-impl From<SecretsError> for Failure {
-    fn from(error: SecretsError) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
-
-impl From<NoHome> for Failure {
-    fn from(error: NoHome) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
+failed!(
+    HomeserverError,
+    InboxError,
+    InstanceError,
+    NoHome,
+    OAuthError,
+    RedirectError,
+    SecretsError,
+    SetGlobalDefaultError,
+    SsoError,
+    TlsError,
+    TransportError,
+    getrandom::Error,
+);

@@ -14,7 +14,7 @@ use crate::platform::{files, host};
 const BYTES: usize = 16;
 
 /// The mark, 22 characters that a URL may have; makes the random number if `file` has none. Empty where this computer has
-/// no id: then nothing can be known for sure.
+/// no id: then installations cannot be told apart.
 ///
 /// # Errors
 /// When the file cannot be read or written, or the system has no random numbers.
@@ -23,7 +23,7 @@ pub(crate) fn mark(file: &Path) -> io::Result<String> {
     Ok(derive(&machine, &number(file)?))
 }
 
-/// As `sd_id128_get_machine_app_specific` does: the computer's id is the key, so that it does not get out.
+/// As `sd_id128_get_machine_app_specific` does: the computer's id is the key, so that it is not disclosed.
 fn derive(machine: &str, number: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, machine.as_bytes());
     let tag = hmac::sign(&key, format!("org.pushbell.installation {number}").as_bytes());

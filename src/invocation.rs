@@ -1,4 +1,4 @@
-//! How this program is called in a shell, and where its documentation lies.
+//! The shell command of this program, and the place of its documentation.
 
 use std::{
     env, fs,
@@ -6,13 +6,18 @@ use std::{
     sync::LazyLock,
 };
 
-/// What to type to start this very program: `pushbell` where the shell finds it by that name, else its path.
+/// The shell command that starts this program: `pushbell` where the shell finds it by that name, else its path.
 pub(crate) fn command() -> &'static str {
     static COMMAND: LazyLock<String> = LazyLock::new(|| match env::current_exe() {
         Ok(program) => command_for(&program, &env::var_os("PATH").unwrap_or_default()),
         Err(_) => NAME.to_owned(),
     });
     &COMMAND
+}
+
+/// Replaces the program's name in commands such as "`pushbell login`" by [`command`].
+pub(crate) fn with_command(text: &str) -> String {
+    text.replace("`pushbell", &format!("`{}", command()))
 }
 
 /// Where a page of the documentation is: its path where it was installed or built with this program, else its name.
@@ -90,6 +95,13 @@ mod tests {
         fs::create_dir(home.path().join("bin")).unwrap();
         std::os::unix::fs::symlink(&program, home.path().join("bin/pushbell")).unwrap();
         assert_eq!(command_for(&program, home.path().join("bin").as_os_str()), "pushbell");
+    }
+
+    #[test]
+    fn commands_in_a_text_begin_as_they_are_typed() {
+        let text = with_command("`pushbell login` signs in to pushbell; `pushbell` runs it");
+        assert_eq!(text, format!("`{0} login` signs in to pushbell; `{0}` runs it", command()));
+        assert_ne!(command(), NAME);
     }
 
     #[test]

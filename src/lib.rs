@@ -35,7 +35,7 @@ pub mod config;
 pub mod control;
 pub mod controller;
 pub mod desktop;
-pub mod doctor;
+mod doctor;
 mod failure;
 pub mod homeserver;
 pub mod http;

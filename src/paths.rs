@@ -102,9 +102,9 @@ impl Paths {
 /// Reads a file of at most `max_bytes`.
 ///
 /// # Errors
-/// Also when it is longer, or no file: opening a pipe would wait for somebody to write into it.
+/// Also when it is longer, or a directory.
 pub(crate) fn read_bounded(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
-    if !path.metadata()?.is_file() {
+    if path.metadata()?.is_dir() {
         return Err(io::Error::other("it is not a file"));
     }
     let mut bytes = Vec::new();

@@ -9,7 +9,7 @@ use std::{
 use tokio::{net::lookup_host, time::timeout};
 
 use crate::{
-    address::{Scope, is_shared},
+    address::{Scope, is_shared, takes},
     config,
     homeserver::{BaseUrl, HomeserverKind},
     platform::host,
@@ -180,11 +180,6 @@ pub fn route(server: &config::Server, location: Location, kind: &HomeserverKind)
 pub fn at_bridge(server: &config::Server, bridge: Ipv4Addr) -> Option<SocketAddr> {
     let heard = server.listen.iter().find(|address| takes(**address, (bridge, address.port()).into()));
     Some((bridge, heard.or(server.listen.first())?.port()).into())
-}
-
-/// Whether who listens there takes connections to this address: `[::]` is IPv6 alone.
-pub(crate) fn takes(listen: SocketAddr, at: SocketAddr) -> bool {
-    listen == at || listen.port() == at.port() && listen.ip().is_unspecified() && listen.is_ipv4() == at.is_ipv4()
 }
 
 /// The base address to tell a homeserver that is not known to reach us: where we listen, which a tunnel or a router may

@@ -11,7 +11,7 @@ use crate::{
     push::{notify, text},
 };
 
-/// What a homeserver must be told to push to this account, and how. Contains the pushkey: for the person's eyes only,
+/// What a homeserver must be told to push to this account, and how. Contains the pushkey: for the user's eyes only,
 /// never for a log. `public_url` is the base address that homeservers are told.
 #[must_use]
 pub fn describe(account: &Account, public_url: &str) -> String {
@@ -80,7 +80,7 @@ fn request(account: &Account, url: &str) -> String {
     )
 }
 
-/// What the person must know about an address that not every homeserver can reach.
+/// What the user must know about an address that not every homeserver can reach.
 fn hint(public_url: &str) -> Option<&'static str> {
     let url = Url::parse(public_url).ok()?;
     match Scope::of_host(url.host_str()?)? {

@@ -34,19 +34,20 @@ pub(crate) enum Kind {
 /// # Errors
 /// When the system has no random numbers.
 pub(crate) fn body(kind: Kind, account: &Account, number: &str) -> Result<Value, getrandom::Error> {
-    let id = format!("${}", random_id()?);
     let mut device = json!({ "app_id": account.app_id, "pushkey": account.pushkey, "pushkey_ts": 0, "data": { notify::SAMPLE: number } });
-    let Some(Event { r#type, content, sound, highlight, room_name, membership }) = Event::of(kind, account)? else {
+    let Some((event_type, content)) = event(kind, account)? else {
         let notification =
             json!({ "id": "", "type": null, "sender": "", "counts": { "unread": 1 }, "devices": [device] });
         return Ok(json!({ "notification": notification }));
     };
-    device["tweaks"] = json!({ "sound": sound, "highlight": highlight });
+    let sound = if kind == Kind::Call { "ring" } else { "default" };
+    device["tweaks"] = json!({ "sound": sound, "highlight": kind == Kind::Mention });
+    let id = format!("${}", random_id()?);
     let mut notification = json!({
         "event_id": id,
         "id": id,
         "room_id": ROOM,
-        "type": r#type,
+        "type": event_type,
         "sender": SENDER,
         "sender_display_name": "Major Tom",
         "prio": "high",
@@ -54,82 +55,53 @@ pub(crate) fn body(kind: Kind, account: &Account, number: &str) -> Result<Value,
         "counts": { "unread": 1 },
         "devices": [device],
     });
-    if let Some(name) = room_name {
-        notification["room_name"] = json!(name);
-    }
-    if let Some(membership) = membership {
-        notification["membership"] = json!(membership);
+    if kind == Kind::Invite {
+        notification["room_name"] = json!("Secret Plans");
+        notification["membership"] = json!("invite");
         notification["user_is_target"] = json!(true);
+    } else if kind != Kind::Call {
+        notification["room_name"] = json!("Mission Control");
     }
     Ok(json!({ "notification": notification }))
 }
 
-struct Event {
-    r#type: &'static str,
-    content: Value,
-    sound: &'static str,
-    highlight: bool,
-    room_name: Option<&'static str>,
-    membership: Option<&'static str>,
-}
-
-impl Event {
-    /// The event of a push; a badge has none.
-    fn of(kind: Kind, account: &Account) -> Result<Option<Self>, getrandom::Error> {
-        let user = account.sign_in.as_ref().map_or("@you:example.org", |sign_in| &sign_in.user_id);
-        let message = Self {
-            r#type: "m.room.message",
-            content: json!({ "msgtype": "m.text", "body": "This is a test message." }),
-            sound: "default",
-            highlight: false,
-            room_name: Some("Mission Control"),
-            membership: None,
-        };
-        Ok(Some(match kind {
-            Kind::Message => message,
-            Kind::Mention => Self {
-                content: json!({
-                    "msgtype": "m.text",
-                    "body": "This is a test message that mentions you.",
-                    "m.mentions": { "user_ids": [user] },
-                }),
-                highlight: true,
-                ..message
-            },
-            Kind::Call => Self {
-                r#type: "m.call.invite",
-                content: json!({
-                    "call_id": random_id()?,
-                    "party_id": "pushbell-test",
-                    "version": "1",
-                    "lifetime": RINGING_MILLISECONDS,
-                    "offer": { "type": "offer", "sdp": "v=0\r\n" },
-                }),
-                sound: "ring",
-                room_name: None,
-                ..message
-            },
-            Kind::Invite => Self {
-                r#type: "m.room.member",
-                content: json!({ "membership": "invite", "displayname": "You", "reason": "This is a test invitation." }),
-                room_name: Some("Secret Plans"),
-                membership: Some("invite"),
-                ..message
-            },
-            Kind::Encrypted => Self {
-                r#type: "m.room.encrypted",
-                content: json!({
-                    "algorithm": "m.megolm.v1.aes-sha2",
-                    "ciphertext": random_id()?,
-                    "session_id": random_id()?,
-                    "sender_key": random_id()?,
-                    "device_id": "PUSHBELL",
-                }),
-                ..message
-            },
-            Kind::Badge => return Ok(None),
-        }))
-    }
+/// Type and content of the event of a push; a badge has none.
+fn event(kind: Kind, account: &Account) -> Result<Option<(&'static str, Value)>, getrandom::Error> {
+    Ok(Some(match kind {
+        Kind::Message => ("m.room.message", json!({ "msgtype": "m.text", "body": "This is a test message." })),
+        Kind::Mention => {
+            let user = account.sign_in.as_ref().map_or("@you:example.org", |sign_in| &sign_in.user_id);
+            let body = "This is a test message that mentions you.";
+            let content = json!({ "msgtype": "m.text", "body": body, "m.mentions": { "user_ids": [user] } });
+            ("m.room.message", content)
+        }
+        Kind::Call => {
+            let content = json!({
+                "call_id": random_id()?,
+                "party_id": "pushbell-test",
+                "version": "1",
+                "lifetime": RINGING_MILLISECONDS,
+                "offer": { "type": "offer", "sdp": "v=0\r\n" },
+            });
+            ("m.call.invite", content)
+        }
+        Kind::Invite => {
+            let content =
+                json!({ "membership": "invite", "displayname": "You", "reason": "This is a test invitation." });
+            ("m.room.member", content)
+        }
+        Kind::Encrypted => {
+            let content = json!({
+                "algorithm": "m.megolm.v1.aes-sha2",
+                "ciphertext": random_id()?,
+                "session_id": random_id()?,
+                "sender_key": random_id()?,
+                "device_id": "PUSHBELL",
+            });
+            ("m.room.encrypted", content)
+        }
+        Kind::Badge => return Ok(None),
+    }))
 }
 
 /// 256 random bits.

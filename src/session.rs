@@ -24,10 +24,10 @@ const EXPIRES_SOON: SignedDuration = SignedDuration::from_secs(30);
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// The homeserver has ended the session, and with it its pusher: the person has to sign in again. Says why.
+    /// The homeserver has ended the session, and with it its pusher: the user has to sign in again. Says why.
     #[error("{0}")]
     Over(String),
-    /// There is no good access token any more for a session that goes on, and whose pusher stays: the person has to sign
+    /// There is no good access token any more for a session that goes on, and whose pusher stays: the user has to sign
     /// in again. Says why.
     #[error("{0}")]
     NoToken(String),
@@ -252,7 +252,7 @@ fn not_renewed(error: OAuthError) -> SessionError {
 }
 
 /// The pusher that a signed-in account is to have. `base_url` is the address that the homeserver reaches us at, without
-/// a trailing slash; `lang` the person's language; `installation` the mark of the installation that sets it.
+/// a trailing slash; `lang` the user's language; `installation` the mark of the installation that sets it.
 #[must_use]
 pub fn pusher(account: &Account, base_url: &str, lang: &str, installation: String) -> HttpPusher {
     HttpPusher {

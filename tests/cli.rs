@@ -70,10 +70,11 @@ impl Home {
 }
 
 impl Ran {
-    /// What was printed, with the home's path as "~".
+    /// What was printed, with the home's path as "~" and the program's as "pushbell".
     fn of(output: Output, home: &Home) -> Self {
         let home = home.0.path().to_str().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap().replace(home, "~");
+        let program = env!("CARGO_BIN_EXE_pushbell");
+        let text = |bytes| String::from_utf8(bytes).unwrap().replace(home, "~").replace(program, "pushbell");
         Self { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
     }
 
@@ -217,7 +218,7 @@ fn check_config_says_where_the_fault_is() {
 }
 
 #[test]
-fn check_config_looks_where_the_option_the_environment_or_the_home_says() {
+fn check_config_finds_the_file_by_option_environment_or_home() {
     let home = Home::new();
     assert!(home.run(&["check-config"]).ended(0).out.contains("is not there yet"));
     fs::create_dir_all(home.config().parent().unwrap()).unwrap();
@@ -229,7 +230,7 @@ fn check_config_looks_where_the_option_the_environment_or_the_home_says() {
 }
 
 #[test]
-fn accounts_that_are_missing_beside_an_inbox_are_said_to_be_lost() {
+fn accounts_missing_beside_an_inbox_are_reported_as_lost() {
     let home = Home::new();
     fs::create_dir_all(home.data("")).unwrap();
     fs::write(home.data("pushbell.db"), "").unwrap();
@@ -269,7 +270,7 @@ fn an_account_is_made_listed_shown_and_removed_on_a_bare_home() {
 }
 
 #[test]
-fn a_pushkey_of_our_own_is_random_and_the_configured_address_is_shown() {
+fn a_generated_pushkey_is_random_and_public_url_is_shown() {
     let home = Home::new();
     fs::create_dir_all(home.config().parent().unwrap()).unwrap();
     fs::write(home.config(), "[server]\npublic_url = \"https://push.example.org/\"\n").unwrap();

@@ -19,6 +19,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use clap::ValueEnum;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -63,13 +64,13 @@ pub struct Account {
 }
 
 /// What the `unread` of an account's pushes counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum CountsScope {
-    /// The whole account: Synapse, Dendrite, tuwunel.
+    /// The whole account (Synapse, Dendrite, tuwunel)
     #[default]
     Account,
-    /// That push's room: conduwuit and kin. The account's number is the sum over its rooms.
+    /// The push's room (conduwuit and kin)
     Room,
 }
 

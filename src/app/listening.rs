@@ -283,7 +283,7 @@ fn has_failed(opened: &io::Result<Open>, kind: io::ErrorKind) -> bool {
 }
 
 /// What happened and what to do about it.
-pub(super) fn explain(address: SocketAddr, error: &io::Error, config: &Path) -> String {
+pub(crate) fn explain(address: SocketAddr, error: &io::Error, config: &Path) -> String {
     let config = config.display();
     let kind = error.kind();
     if kind == io::ErrorKind::AddrInUse {

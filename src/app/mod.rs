@@ -49,6 +49,7 @@ use call_watch::CallWatch;
 use catching_up::CatchingUp;
 pub(crate) use config_file::write_default_config;
 use listening::Inherited;
+pub(crate) use listening::explain as explain_listening;
 use push_server::PushServer;
 use start::Start;
 pub(crate) use start::retention;
@@ -83,14 +84,13 @@ pub(crate) fn run(options: RunOptions) -> Result<(), Failure> {
     let instance = match Instance::acquire(&paths) {
         Ok(instance) => instance,
         Err(error @ InstanceError::AlreadyRunning) => return say(&error.to_string()),
-        Err(error @ InstanceError::Failed { .. }) => return Err(Failure::Failed(error.to_string())),
+        Err(error @ InstanceError::Failed { .. }) => return Err(error.into()),
     };
     // Before the configuration is written.
     let is_first_start = paths.is_first_start();
     let mut in_force = config_file::load(&paths)?;
     in_force.config = push_server::with_inherited(in_force.config, inherited.addresses());
-    let log = logging::start(log_level, in_force.config.log.level);
-    let log = log.map_err(|error| Failure::Failed(error.to_string()))?;
+    let log = logging::start(log_level, in_force.config.log.level)?;
     if let Err(error) = sound_server::prepare(&paths.cache) {
         tracing::warn!("sounds may not work: {}: {error}", paths.cache.display());
     }

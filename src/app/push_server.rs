@@ -50,7 +50,7 @@ impl PushServer {
         listening.set_extra_paths(&config.server.extra_paths);
         let unbound = listening.open(&config.server.listen, config_path).await.map_err(Failure::Failed)?;
         let mut server = Self { intake, listening, certificate: None, inherited: addresses };
-        server.set_tls(config).map_err(|error| Failure::Failed(error.to_string()))?;
+        server.set_tls(config)?;
         let unusable = server.certificate.as_ref().and_then(Certificate::problem);
         let problems = unbound.into_iter().chain(unusable.map(|reason| (ProblemKind::Certificate, reason)));
         let problems = problems.collect();

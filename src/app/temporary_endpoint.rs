@@ -58,7 +58,7 @@ impl TemporaryEndpoint {
         match Instance::acquire(paths) {
             Ok(instance) => Ok(Some(instance)),
             Err(InstanceError::AlreadyRunning) => Ok(None),
-            Err(error @ InstanceError::Failed { .. }) => Err(Failure::Failed(error.to_string())),
+            Err(error @ InstanceError::Failed { .. }) => Err(error.into()),
         }
     }
 

@@ -11,20 +11,20 @@ use super::{
 };
 use crate::{
     accounts::{Account, Accounts, AccountsError, AccountsFile, CountsScope, new_pushkey},
-    control::{AskError, Reply, Request, ask},
+    control::{Request, local_time},
     registration,
 };
 
-/// What to do first.
+/// Hint for a user without accounts.
 pub(super) const NO_ACCOUNTS: &str =
     "There are no accounts yet: `pushbell login @you:example.org` connects your homeserver.";
 
 pub(super) fn run(context: &Context, command: arguments::Account, out: &mut dyn Write) -> Result<(), Failure> {
     match command {
         arguments::Account::Add(new) => add(context, new, out),
-        arguments::Account::List(asked) => list(context, asked.accept, out),
-        arguments::Account::Show(which) => show(context, &which.name, out),
-        arguments::Account::Remove(which) => remove(context, &which.name, out),
+        arguments::Account::List { accept } => list(context, accept, out),
+        arguments::Account::Show { name } => show(context, &name, out),
+        arguments::Account::Remove { name } => remove(context, &name, out),
     }
 }
 
@@ -32,13 +32,13 @@ fn add(context: &Context, new: AddAccount, out: &mut dyn Write) -> Result<(), Fa
     let public_url = context.public_url()?;
     let pushkey = match new.pushkey {
         Some(pushkey) => pushkey,
-        None => new_pushkey().map_err(|error| Failure::Failed(error.to_string()))?,
+        None => new_pushkey()?,
     };
     let account = Account {
         name: new.name.into(),
         app_id: new.app_id,
         pushkey,
-        counts: new.counts.into(),
+        counts: new.counts,
         created_at: Timestamp::now(),
         sign_in: None,
     };
@@ -53,7 +53,7 @@ fn list(context: &Context, accept: bool, out: &mut dyn Write) -> Result<(), Fail
         tell_running(context)?;
     }
     let accounts = match Accounts::read(&context.paths.accounts) {
-        // Else they were lost.
+        // Otherwise the file was lost.
         Err(AccountsError::Missing { .. }) if context.paths.is_first_start() => Accounts::empty(),
         read => read?,
     };
@@ -70,7 +70,7 @@ fn list(context: &Context, accept: bool, out: &mut dyn Write) -> Result<(), Fail
             output::harmless(&account.name),
             output::harmless(&account.app_id),
             counts.to_owned(),
-            output::local_time(account.created_at),
+            local_time(account.created_at),
             account.sign_in.as_ref().map_or_else(String::new, |sign_in| output::harmless(&sign_in.user_id)),
         ]
     };
@@ -103,17 +103,11 @@ fn remove(context: &Context, name: &str, out: &mut dyn Write) -> Result<(), Fail
     tell_running(context)
 }
 
-/// The running program would notice by itself; told, it has the accounts by the time that the command ends.
+/// Has the running program reload its accounts before the command ends. It watches the file as well.
 pub(super) fn tell_running(context: &Context) -> Result<(), Failure> {
-    let complaint = match ask(&context.paths, &Request::ReloadAccounts) {
-        Ok(Reply::Done | Reply::Status(_) | Reply::Pushed { .. } | Reply::Sample { .. })
-        | Err(AskError::NotRunning | AskError::Unreachable { .. }) => {
-            return Ok(());
-        }
-        Ok(Reply::Failed { reason }) => reason,
-        Err(error @ AskError::NoAnswer(_)) => error.to_string(),
-    };
-    Err(Failure::Failed(format!("the file is changed, but the running Pushbell has not taken it up: {complaint}")))
+    context.tell(&Request::ReloadAccounts).map(drop).map_err(|error| {
+        Failure::Failed(format!("the file is changed, but the running Pushbell has not taken it up: {error}"))
+    })
 }
 
 impl Context {

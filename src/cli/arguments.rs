@@ -1,27 +1,32 @@
-//! What can be said on the command line.
+//! The definition of the command line.
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use clap_complete::Shell;
 use tracing::Level;
 
 use crate::{accounts::CountsScope, app_info, sample::Kind};
 
 const GLOBAL: &str = "Global options";
 
-const EXAMPLES: &str = "\
-Examples:
+/// A command and its effect on each line.
+pub(super) const EXAMPLES: &str = "\
   pushbell login @alice:example.org   sign in to your homeserver, and see that a push arrives
   pushbell                            start; popups, sounds and a badge from now on
   pushbell test --kind mention        see and hear what a mention does
   pushbell status                     is it running, and is everything well?
-  pushbell pause until 08:00          no popups and sounds until the morning
+  pushbell pause until 08:00          no popups and sounds until the morning";
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 signed in but no push has come yet, 69 Pushbell is not running, 78 the configuration is not good.";
+pub(super) const EXIT_CODES: &str = "\
+0 done, 1 failed, 2 wrong usage, 3 signed in but no push has come yet, 69 Pushbell is not running, 78 the configuration is not good.";
 
 /// A Matrix http pusher's endpoint on the desktop itself: pushes become popups, sounds and a badge in the tray.
 #[derive(Debug, Parser)]
-#[command(name = "pushbell", version = app_info::VERSION, after_help = EXAMPLES)]
+#[command(name = "pushbell", version = app_info::VERSION, after_help = format!("Examples:\n{EXAMPLES}\n\nExit codes: {EXIT_CODES}"))]
 pub(super) struct Arguments {
     /// Use this configuration file
     #[arg(long, global = true, value_name = "FILE", env = "PUSHBELL_CONFIG", hide_env_values = true)]
@@ -29,7 +34,8 @@ pub(super) struct Arguments {
     pub(super) config: Option<PathBuf>,
     /// Log so much to stderr, whatever the configuration says: error, warn, info, debug or trace
     #[arg(long, global = true, value_name = "LEVEL", hide_possible_values = true, help_heading = GLOBAL)]
-    pub(super) log_level: Option<LogLevel>,
+    #[arg(value_parser = log_levels())]
+    pub(super) log_level: Option<Level>,
     /// What to do; nothing said is `run`
     #[command(subcommand)]
     pub(super) command: Option<Command>,
@@ -50,24 +56,43 @@ pub(super) enum Command {
     /// Send a sample push to the running Pushbell, the way a homeserver does
     Test(Test),
     /// Say whether Pushbell is running, and how it is
-    Status(Json),
+    Status {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Check each part, and say what to do about each fault
-    Doctor(Json),
+    Doctor {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the inbox, newest first
     History(History),
     /// Set the badge to zero, withdraw all popups, and count everything as read
     Clear,
     /// Show no popups and play no sounds for a while; notices are kept and counted
-    Pause(Pause),
+    Pause {
+        /// How long: "30m", "2h" or "until 08:00" [default: until `pushbell resume`]
+        #[arg(num_args = 0..=2, value_name = "LENGTH")]
+        length: Vec<String>,
+    },
     /// End a pause; what came meanwhile is shown in one summary
     Resume,
     /// Check a configuration file and say where its faults are
-    CheckConfig(CheckConfig),
+    CheckConfig {
+        /// The file to check [default: the one that Pushbell uses]
+        file: Option<PathBuf>,
+    },
     /// Start with the desktop, or no longer, or say whether it does
     #[command(subcommand)]
     Autostart(Autostart),
     /// Print a shell's completions, for packagers
-    Completions(Completions),
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
     /// Print the manual page, for packagers
     Man,
 }
@@ -81,25 +106,6 @@ pub(super) enum Autostart {
     Off,
     /// Say whether it starts with the desktop, and by what
     Status,
-}
-
-/// `pushbell completions`
-#[derive(Debug, Clone, Copy, Args)]
-pub(super) struct Completions {
-    /// Whose
-    #[arg(value_enum)]
-    pub(super) shell: Shell,
-}
-
-/// A shell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Shell {
-    /// GNU Bash
-    Bash,
-    /// The Z shell
-    Zsh,
-    /// fish
-    Fish,
 }
 
 /// `pushbell run`
@@ -156,11 +162,21 @@ pub(super) enum Account {
     /// Make an account, and say how to register it with a homeserver
     Add(AddAccount),
     /// List all accounts
-    List(ListAccounts),
+    List {
+        /// Take the list as it is, though something else than Pushbell has changed its file
+        #[arg(long)]
+        accept: bool,
+    },
     /// Print an account's URL, `app_id` and pushkey, and a request to paste
-    Show(AccountName),
+    Show {
+        /// The account's name
+        name: String,
+    },
     /// Remove an account: its homeserver is told so at its next push
-    Remove(AccountName),
+    Remove {
+        /// The account's name
+        name: String,
+    },
 }
 
 /// `pushbell account add`
@@ -175,41 +191,8 @@ pub(super) struct AddAccount {
     #[arg(long, value_name = "PUSHKEY")]
     pub(super) pushkey: Option<String>,
     /// What the unread number of a push counts
-    #[arg(long, value_enum, default_value_t = Counts::Account)]
-    pub(super) counts: Counts,
-}
-
-/// `pushbell account list`
-#[derive(Debug, Args)]
-pub(super) struct ListAccounts {
-    /// Take the list as it is, though something else than Pushbell has changed its file
-    #[arg(long)]
-    pub(super) accept: bool,
-}
-
-/// The name of an account.
-#[derive(Debug, Args)]
-pub(super) struct AccountName {
-    /// The account's name
-    pub(super) name: String,
-}
-
-/// What `counts` of an account's pushes stand for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Counts {
-    /// The whole account (Synapse, Dendrite, tuwunel)
-    Account,
-    /// The push's room (conduwuit and kin)
-    Room,
-}
-
-impl From<Counts> for CountsScope {
-    fn from(counts: Counts) -> Self {
-        match counts {
-            Counts::Account => Self::Account,
-            Counts::Room => Self::Room,
-        }
-    }
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) counts: CountsScope,
 }
 
 /// `pushbell test`
@@ -223,14 +206,6 @@ pub(super) struct Test {
     pub(super) account: Option<String>,
 }
 
-/// `pushbell status` and `pushbell doctor`
-#[derive(Debug, Args)]
-pub(super) struct Json {
-    /// Print one JSON object
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
 /// `pushbell history`
 #[derive(Debug, Args)]
 pub(super) struct History {
@@ -242,46 +217,9 @@ pub(super) struct History {
     pub(super) json: bool,
 }
 
-/// `pushbell pause`
-#[derive(Debug, Args)]
-pub(super) struct Pause {
-    /// How long: "30m", "2h" or "until 08:00" [default: until `pushbell resume`]
-    #[arg(num_args = 0..=2, value_name = "LENGTH")]
-    pub(super) length: Vec<String>,
-}
-
-/// `pushbell check-config`
-#[derive(Debug, Args)]
-pub(super) struct CheckConfig {
-    /// The file to check [default: the one that Pushbell uses]
-    pub(super) file: Option<PathBuf>,
-}
-
-/// A log level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum LogLevel {
-    /// See [`crate::logging`].
-    Error,
-    /// See [`crate::logging`].
-    Warn,
-    /// See [`crate::logging`].
-    Info,
-    /// See [`crate::logging`].
-    Debug,
-    /// See [`crate::logging`].
-    Trace,
-}
-
-impl From<LogLevel> for Level {
-    fn from(level: LogLevel) -> Self {
-        match level {
-            LogLevel::Error => Self::ERROR,
-            LogLevel::Warn => Self::WARN,
-            LogLevel::Info => Self::INFO,
-            LogLevel::Debug => Self::DEBUG,
-            LogLevel::Trace => Self::TRACE,
-        }
-    }
+/// The log levels by name.
+fn log_levels() -> impl TypedValueParser<Value = Level> {
+    PossibleValuesParser::new(["error", "warn", "info", "debug", "trace"]).try_map(|level| level.parse::<Level>())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{env, io, io::Write};
 
 use super::{Context, Failure, arguments::Autostart as Asked};
 use crate::{
-    control::{Request, ask},
+    control::Request,
     platform::autostart::{self, Autostart},
 };
 
@@ -16,8 +16,8 @@ pub(super) fn run(context: &Context, asked: Asked, out: &mut dyn Write) -> Resul
     };
     let state = state.map_err(|error: io::Error| Failure::Failed(format!("starting with the desktop: {error}")))?;
     if asked != Asked::Status {
-        // The menu of a running program has it too; one that does not answer is no fault of this command.
-        drop(ask(&context.paths, &Request::ReloadAutostart));
+        // Updates the menu of a running program; a failure of that does not concern this command.
+        drop(context.ask(&Request::ReloadAutostart));
     }
     write!(out, "{}", describe(&state))?;
     Ok(())

@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::{Context, Failure, arguments::History, output};
 use crate::{
-    inbox,
+    control, inbox,
     notice::{Notice, Presentation},
     present,
     push::{
@@ -17,27 +17,6 @@ use crate::{
 
 /// Room for who and where, in characters.
 const LONGEST_FROM: usize = 36;
-
-/// A line of `history --json`. What the homeserver did not say is null.
-#[derive(Serialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a field of the JSON")]
-struct Line<'a> {
-    account: &'a str,
-    event_id: Option<&'a str>,
-    room_id: Option<&'a str>,
-    r#type: Option<&'a str>,
-    sender: Option<&'a str>,
-    sender_display_name: Option<&'a str>,
-    room_name: Option<&'a str>,
-    body: String,
-    prio: &'static str,
-    sound: Option<&'a str>,
-    highlight: bool,
-    redacted: bool,
-    received_at: String,
-    shown: bool,
-    read: bool,
-}
 
 pub(super) fn run(context: &Context, asked: &History, out: &mut dyn Write) -> Result<(), Failure> {
     let notices = inbox::history(&context.paths.database, asked.limit)?;
@@ -56,31 +35,32 @@ pub(super) fn run(context: &Context, asked: &History, out: &mut dyn Write) -> Re
     Ok(())
 }
 
-fn line(notice: &Notice) -> Line<'_> {
-    Line {
-        account: &notice.account,
-        event_id: notice.event_id.as_deref(),
-        room_id: notice.room_id.as_deref(),
-        r#type: notice.event_type.as_deref(),
-        sender: notice.sender.as_deref(),
-        sender_display_name: notice.sender_display_name.as_deref(),
-        room_name: notice.room_name.as_deref(),
-        body: present::body(notice),
-        prio: match notice.prio {
+/// A line of `history --json`. What the homeserver did not say is null.
+fn line(notice: &Notice) -> Value {
+    json!({
+        "account": notice.account,
+        "event_id": notice.event_id,
+        "room_id": notice.room_id,
+        "type": notice.event_type,
+        "sender": notice.sender,
+        "sender_display_name": notice.sender_display_name,
+        "room_name": notice.room_name,
+        "body": present::body(notice),
+        "prio": match notice.prio {
             Priority::High => "high",
             Priority::Low => "low",
         },
-        sound: match &notice.sound {
+        "sound": match &notice.sound {
             SoundTweak::Silent => None,
-            SoundTweak::Named(name) => Some(name),
+            SoundTweak::Named(name) => Some(name.as_str()),
             SoundTweak::Unusable => Some("default"),
         },
-        highlight: notice.highlight,
-        redacted: notice.redacted,
-        received_at: notice.received_at.to_string(),
-        shown: notice.presentation == Presentation::Shown,
-        read: notice.read,
-    }
+        "highlight": notice.highlight,
+        "redacted": notice.redacted,
+        "received_at": notice.received_at.to_string(),
+        "shown": notice.presentation == Presentation::Shown,
+        "read": notice.read,
+    })
 }
 
 fn row(notice: &Notice) -> [String; 5] {
@@ -88,7 +68,7 @@ fn row(notice: &Notice) -> [String; 5] {
     let state = [(notice.highlight, "highlight"), (!notice.read, "unread"), (is_waiting, "not shown yet")];
     let state: Vec<&str> = state.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word).collect();
     [
-        output::local_time(notice.received_at),
+        control::local_time(notice.received_at),
         output::harmless(&notice.account),
         state.join(", "),
         text::line(&from(notice), LONGEST_FROM),
@@ -111,7 +91,6 @@ fn from(notice: &Notice) -> String {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use serde_json::json;
 
     use super::*;
     use crate::notice::NoticeId;

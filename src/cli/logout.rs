@@ -9,7 +9,7 @@ use super::{Context, Failure, account, arguments, login::account_name::is_made_b
 use crate::{
     accounts::{Account, Accounts, AccountsError, AccountsFile, SignIn},
     app,
-    control::{AskError, Instance, InstanceError, Reply, Request, ask},
+    control::{Instance, InstanceError, Request},
     homeserver::{HomeserverClient, HomeserverError},
     http_client::DEADLINE,
     inbox::{Inbox, Read},
@@ -17,14 +17,14 @@ use crate::{
     session::{self, SessionError, Sessions},
 };
 
-/// How taking leave of the homeserver went.
-enum Leave {
-    /// It knows of nothing any more.
-    Taken,
-    /// The access token is gone, so that somebody else has to end the session.
+/// Whether the homeserver has ended the session.
+enum SignOut {
+    /// It has: session and pusher are gone.
+    SignedOut,
+    /// The access token is gone: the user has to end the session in another client.
     NoToken,
-    /// It may be possible later.
-    NotNow(String),
+    /// It could not be asked now: the reason.
+    Unreachable(String),
 }
 
 pub(super) fn run(context: &Context, asked: &arguments::Logout, out: &mut dyn Write) -> Result<(), Failure> {
@@ -47,7 +47,7 @@ fn find<'a>(accounts: &'a Accounts, name: &str) -> Result<&'a Account, Failure> 
     Ok(account.ok_or_else(|| AccountsError::NoSuchAccount(name.to_owned()))?)
 }
 
-/// One logout, of one account or all.
+/// What the steps of a logout share.
 struct Logout<'a> {
     context: &'a Context,
     anyway: bool,
@@ -57,7 +57,7 @@ struct Logout<'a> {
 }
 
 impl Logout<'_> {
-    /// All that are signed in, as far as it is possible.
+    /// Signs out of every signed-in account; goes on after a failure.
     fn all(&self, accounts: &Accounts, out: &mut dyn Write) -> Result<(), Failure> {
         let signed_in: Vec<_> = accounts.iter().filter(|account| account.sign_in.is_some()).collect();
         if signed_in.is_empty() {
@@ -75,7 +75,7 @@ impl Logout<'_> {
             }
             writeln!(out)?;
         }
-        if has_failed { Err(Failure::Told(crate::failure::FAILED)) } else { Ok(()) }
+        if has_failed { Err(Failure::Reported(crate::failure::FAILED)) } else { Ok(()) }
     }
 
     fn account(&self, account: &Account, out: &mut dyn Write) -> Result<(), Failure> {
@@ -105,20 +105,20 @@ impl Logout<'_> {
             None => Ok(()),
             Some(step) => {
                 writeln!(out, "\nThis remains to be done: {step}")?;
-                Err(Failure::Told(crate::failure::FAILED))
+                Err(Failure::Reported(crate::failure::FAILED))
             }
         }
     }
 
-    /// Takes leave of the homeserver and forgets the secrets. Returns what remains to be done.
+    /// Ends the session at the homeserver and forgets the secrets. Returns what remains to be done.
     async fn sign_out(
         &self,
         account: &Account,
         sign_in: &SignIn,
         out: &mut dyn Write,
     ) -> Result<Option<String>, Failure> {
-        let leave = leave(account, sign_in, &self.secrets, out).await?;
-        if let Leave::NotNow(reason) = &leave
+        let result = end_session(account, sign_in, &self.secrets, out).await?;
+        if let SignOut::Unreachable(reason) = &result
             && !self.anyway
         {
             writeln!(out, "{}: {}.", sign_in.homeserver, output::harmless(reason))?;
@@ -135,20 +135,16 @@ impl Logout<'_> {
             }
         }
         self.secrets.forget(sign_in).await?;
-        Ok(remaining(account, sign_in, &leave))
+        Ok(remaining(account, sign_in, &result))
     }
 
-    /// Nothing of the account is unread any more: neither in the running program nor in the inbox of one that does not
-    /// run.
+    /// Marks everything of the account as read, through the running program or else in the inbox itself.
     fn clear_numbers(&self, account: &str) -> Result<(), Failure> {
         let request = Request::ClearAccount { account: account.to_owned() };
-        let cleared = match ask(&self.context.paths, &request) {
-            Ok(Reply::Failed { reason }) => Err(reason),
-            Ok(Reply::Done | Reply::Status(_) | Reply::Pushed { .. } | Reply::Sample { .. }) => Ok(()),
-            Err(AskError::NotRunning | AskError::Unreachable { .. }) => {
-                self.runtime.block_on(self.clear_in_inbox(account)).map_err(|failure| failure.to_string())
-            }
-            Err(error @ AskError::NoAnswer(_)) => Err(error.to_string()),
+        let cleared = match self.context.tell(&request) {
+            Ok(true) => Ok(()),
+            Ok(false) => self.runtime.block_on(self.clear_in_inbox(account)),
+            Err(error) => Err(error.into()),
         };
         cleared.map_err(|reason| {
             Failure::Failed(format!("signed out, but what was unread in \"{account}\" is still counted: {reason}"))
@@ -162,9 +158,9 @@ impl Logout<'_> {
         }
         let _instance = match Instance::acquire(paths) {
             Ok(instance) => instance,
-            // It will notice by itself that the account has gone.
+            // The program has started meanwhile, and reads the accounts.
             Err(InstanceError::AlreadyRunning) => return Ok(()),
-            Err(error @ InstanceError::Failed { .. }) => return Err(Failure::Failed(error.to_string())),
+            Err(error @ InstanceError::Failed { .. }) => return Err(error.into()),
         };
         let inbox = Inbox::open(&paths.database, app::retention(&self.context.config()?), Arc::default())?;
         let cleared = inbox.mark_read(Read::Account(account.to_owned())).await;
@@ -173,32 +169,37 @@ impl Logout<'_> {
     }
 }
 
-async fn leave(account: &Account, sign_in: &SignIn, secrets: &Secrets, out: &mut dyn Write) -> Result<Leave, Failure> {
+async fn end_session(
+    account: &Account,
+    sign_in: &SignIn,
+    secrets: &Secrets,
+    out: &mut dyn Write,
+) -> Result<SignOut, Failure> {
     if secrets.load(sign_in).await.is_ok_and(|tokens| tokens.is_none()) {
-        return Ok(Leave::NoToken);
+        return Ok(SignOut::NoToken);
     }
     let signed_in = match Sessions::new(secrets.clone()).open(sign_in, DEADLINE).await {
         Ok(signed_in) => signed_in,
         // The homeserver has ended the session itself, and the pusher with it.
-        Err(SessionError::Over(_)) => return Ok(Leave::Taken),
-        Err(SessionError::NoToken(_)) => return Ok(Leave::NoToken),
-        Err(error) => return Ok(Leave::NotNow(error.to_string())),
+        Err(SessionError::Over(_)) => return Ok(SignOut::SignedOut),
+        Err(SessionError::NoToken(_)) => return Ok(SignOut::NoToken),
+        Err(error) => return Ok(SignOut::Unreachable(error.to_string())),
     };
     if let Err(error) = remove_pusher(&signed_in.client, account).await {
-        return Ok(Leave::NotNow(error.to_string()));
+        return Ok(SignOut::Unreachable(error.to_string()));
     }
     writeln!(out, "Removed the pusher.")?;
     if !sign_in.method.owns_session() {
         writeln!(out, "The session of the access token goes on: it is not Pushbell's own.")?;
     } else if let Err(error) = signed_in.end().await {
-        return Ok(Leave::NotNow(error.to_string()));
+        return Ok(SignOut::Unreachable(error.to_string()));
     } else {
         writeln!(out, "Signed out.")?;
     }
-    Ok(Leave::Taken)
+    Ok(SignOut::SignedOut)
 }
 
-/// A session that has ended has no pusher.
+/// Removes the pusher. An ended session has none.
 async fn remove_pusher(client: &HomeserverClient, account: &Account) -> Result<(), HomeserverError> {
     match client.remove_pusher(&account.app_id, &account.pushkey).await {
         Err(error) if !error.is_unknown_token() => Err(error),
@@ -206,11 +207,11 @@ async fn remove_pusher(client: &HomeserverClient, account: &Account) -> Result<(
     }
 }
 
-/// What the person has to do (pure).
-fn remaining(account: &Account, sign_in: &SignIn, leave: &Leave) -> Option<String> {
-    match leave {
-        Leave::Taken => None,
-        Leave::NoToken | Leave::NotNow(_) if sign_in.method.owns_session() => {
+/// What the user still has to do (pure).
+fn remaining(account: &Account, sign_in: &SignIn, result: &SignOut) -> Option<String> {
+    match result {
+        SignOut::SignedOut => None,
+        SignOut::NoToken | SignOut::Unreachable(_) if sign_in.method.owns_session() => {
             let device = if sign_in.device_id.is_empty() { String::new() } else { format!(" ({})", sign_in.device_id) };
             Some(format!(
                 "sign out the session \"{}\"{device} of {} in your client's list of sessions. Its pusher goes with it.",
@@ -218,12 +219,12 @@ fn remaining(account: &Account, sign_in: &SignIn, leave: &Leave) -> Option<Strin
                 sign_in.user_id
             ))
         }
-        Leave::NoToken | Leave::NotNow(_) if !is_made_by_login(account) => Some(format!(
+        SignOut::NoToken | SignOut::Unreachable(_) if !is_made_by_login(account) => Some(format!(
             "{} still has the pusher of \"{}\", and goes on pushing to it. If nobody else does, run `pushbell account \
              remove {}`: the next push then ends it.",
             sign_in.homeserver, account.name, account.name
         )),
-        Leave::NoToken | Leave::NotNow(_) => Some(format!(
+        SignOut::NoToken | SignOut::Unreachable(_) => Some(format!(
             "{} still has the pusher of \"{}\". If this desktop can be reached, the next push ends it: Pushbell answers \
              that it does not know the account.",
             sign_in.homeserver, account.name
@@ -240,7 +241,7 @@ mod tests {
 
     #[test]
     fn what_remains_depends_on_whose_session_it_was() {
-        fn check(name: &str, method: SignInMethod, leave: &Leave, expected: Option<&str>) {
+        fn check(name: &str, method: SignInMethod, result: &SignOut, expected: Option<&str>) {
             let sign_in = SignIn {
                 user_id: "@alice:b".to_owned(),
                 device_id: "DEVICE".to_owned(),
@@ -258,17 +259,17 @@ mod tests {
                 created_at: Timestamp::UNIX_EPOCH,
                 sign_in: None,
             };
-            let step = remaining(&account, &sign_in, leave);
+            let step = remaining(&account, &sign_in, result);
             assert_eq!(step.is_some(), expected.is_some(), "{step:?}");
             let step = step.unwrap_or_default();
             assert!(step.contains(expected.unwrap_or_default()) && !step.contains("sesame"), "{step}");
         }
-        let not_now = Leave::NotNow("it is down".to_owned());
-        check("@alice:b", SignInMethod::Password, &Leave::Taken, None);
-        check("@alice:b", SignInMethod::Password, &not_now, Some("(DEVICE) of @alice:b"));
-        check("@alice:b", SignInMethod::OAuth, &Leave::NoToken, Some("(DEVICE) of @alice:b"));
-        check("@alice:b", SignInMethod::Token, &not_now, Some("next push"));
-        check("home", SignInMethod::Token, &not_now, Some("account remove home"));
-        check("@alice:b", SignInMethod::Token, &Leave::Taken, None);
+        let unreachable = SignOut::Unreachable("it is down".to_owned());
+        check("@alice:b", SignInMethod::Password, &SignOut::SignedOut, None);
+        check("@alice:b", SignInMethod::Password, &unreachable, Some("(DEVICE) of @alice:b"));
+        check("@alice:b", SignInMethod::OAuth, &SignOut::NoToken, Some("(DEVICE) of @alice:b"));
+        check("@alice:b", SignInMethod::Token, &unreachable, Some("next push"));
+        check("home", SignInMethod::Token, &unreachable, Some("account remove home"));
+        check("@alice:b", SignInMethod::Token, &SignOut::SignedOut, None);
     }
 }

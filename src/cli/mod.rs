@@ -3,13 +3,12 @@
 mod account;
 mod arguments;
 mod autostart;
-mod completions;
 mod doctor;
 mod history;
 mod login;
 mod logout;
-mod man;
 mod output;
+mod packaging;
 mod pause;
 mod status;
 mod terminal;
@@ -22,24 +21,23 @@ use std::{
 };
 
 use clap::Parser;
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 use tracing::Level;
 
 use crate::{
     app::{self, RunOptions, runtime},
     config::{self, Config, ConfigError, InForce, ReadError},
-    control::{Reply, Request, Status, ask},
+    control::{self, AskError, Reply, Request, Status, ask_blocking},
     failure::{self, Failure},
-    logging,
+    invocation, logging,
     paths::Paths,
     platform::console,
     push::text,
     sound,
 };
-use arguments::{Arguments, CheckConfig, Command, Run};
+use arguments::{Arguments, Command, Run};
 
-/// Does what the command line says, and says how it ended. What is wrong is one message on stderr that begins with
-/// "pushbell: ", whoever finds it.
+/// Runs the command and returns its exit code. Every failure is one message on stderr that begins with "pushbell: ".
 #[must_use]
 pub fn main() -> ExitCode {
     console::attach();
@@ -47,28 +45,29 @@ pub fn main() -> ExitCode {
     let ended = match Arguments::try_parse() {
         Ok(arguments) => dispatch(arguments, &mut out),
         Err(error) if error.use_stderr() => Err(Failure::Usage(usage(&error))),
-        // Help and version: asked for.
+        // `--help` and `--version`.
         Err(error) => error.print().map_err(Failure::from),
     };
     match ended.and_then(|()| Ok(out.flush()?)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Some(message) = failure.message() {
-                // Where stderr is closed, the exit code has to do.
-                let _ = writeln!(io::stderr(), "pushbell: {}", text::spelled_out(&message));
+                // If stderr is closed, the exit code has to suffice.
+                let message = invocation::with_command(&text::spelled_out(&message));
+                let _ = writeln!(io::stderr(), "pushbell: {message}");
             }
             failure.exit_code().into()
         }
     }
 }
 
-/// What clap says of a wrong command line, without its own prefix.
+/// clap's message about a wrong command line, without its prefix.
 fn usage(error: &clap::Error) -> String {
     let text = error.render().to_string();
     text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned()
 }
 
-/// What every command starts from.
+/// What all commands share.
 struct Context {
     paths: Paths,
     /// A configuration file was named: it must be there.
@@ -77,23 +76,23 @@ struct Context {
 
 fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let Arguments { config, log_level, command } = arguments;
-    let log_level = log_level.map(Level::from);
-    // A package is built where nobody has a home.
+    // Packages are built without a home directory.
     match &command {
-        Some(Command::Completions(asked)) => return completions::run(*asked, out),
-        Some(Command::Man) => return man::run(out),
+        Some(Command::Completions { shell }) => return packaging::completions(*shell, out),
+        Some(Command::Man) => return packaging::man(out),
         Some(_) | None => {}
     }
     let context = Context { config_named: config.is_some(), paths: Paths::find(config)? };
     let command = command.unwrap_or(Command::Run(Run::default()));
-    // These make the file, or say themselves what is wrong with it.
-    let copes_without_config = matches!(command, Command::Run(_) | Command::CheckConfig(_) | Command::Doctor(_));
+    // These write the file, or report its faults themselves.
+    let copes_without_config =
+        matches!(command, Command::Run(_) | Command::CheckConfig { .. } | Command::Doctor { .. });
     if !copes_without_config {
         context.check_named_config()?;
     }
     if !matches!(command, Command::Run(_)) {
-        // The running program starts it itself, as its configuration says.
-        logging::start(log_level, Level::WARN).map_err(|error| Failure::Failed(error.to_string()))?;
+        // `run` starts logging itself, at the level of its configuration.
+        logging::start(log_level, Level::WARN)?;
     }
     match command {
         Command::Run(Run { no_tray }) => app::run(RunOptions { paths: context.paths, no_tray, log_level }),
@@ -101,50 +100,46 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Logout(which) => logout::run(&context, &which, out),
         Command::Account(command) => account::run(&context, command, out),
         Command::Test(asked) => test::run(&context, &asked, out),
-        Command::Status(asked) => status::run(&context, asked.json, out),
-        Command::Doctor(asked) => doctor::run(&context, asked.json, out),
+        Command::Status { json } => status::run(&context, json, out),
+        Command::Doctor { json } => doctor::run(&context, json, out),
         Command::History(asked) => history::run(&context, &asked, out),
         Command::Clear => {
-            context.tell(&Request::Clear)?;
+            context.ask(&Request::Clear)?;
             Ok(writeln!(out, "Everything is read.")?)
         }
-        Command::Pause(asked) => {
-            let until = pause::end(&asked.length, &Zoned::now()).map_err(|error| Failure::Usage(error.to_string()))?;
-            context.tell(&Request::Pause { until })?;
-            match until {
-                Some(until) => writeln!(out, "Paused until {}.", output::local_time(until))?,
-                None => writeln!(out, "Paused until `pushbell resume`.")?,
-            }
-            Ok(())
+        Command::Pause { length } => {
+            let until = pause::end(&length, &Zoned::now()).map_err(|error| Failure::Usage(error.to_string()))?;
+            context.ask(&Request::Pause { until })?;
+            Ok(writeln!(out, "Paused {}.", control::until(until.unwrap_or(Timestamp::MAX)))?)
         }
         Command::Resume => {
-            context.tell(&Request::Resume)?;
+            context.ask(&Request::Resume)?;
             Ok(writeln!(out, "Resumed.")?)
         }
-        Command::CheckConfig(asked) => check_config(&context, &asked, out),
+        Command::CheckConfig { file } => check_config(&context, file.as_deref(), out),
         Command::Autostart(asked) => autostart::run(&context, asked, out),
-        // Done above.
-        Command::Completions(_) | Command::Man => Ok(()),
+        // Handled above.
+        Command::Completions { .. } | Command::Man => Ok(()),
     }
 }
 
 impl Context {
-    /// How the running program is.
-    fn status(&self) -> Result<Status, Failure> {
-        match ask(&self.paths, &Request::Status)? {
-            Reply::Status(status) => Ok(*status),
-            Reply::Done | Reply::Pushed { .. } | Reply::Sample { .. } => {
-                Err(Failure::Failed("the running Pushbell did not say how it is".to_owned()))
-            }
-            Reply::Failed { reason } => Err(Failure::Failed(output::harmless(&reason))),
-        }
+    /// Asks the running program.
+    fn ask(&self, request: &Request) -> Result<Reply, AskError> {
+        ask_blocking(&self.paths, request)
     }
 
-    /// Tells the running program to do something.
-    fn tell(&self, request: &Request) -> Result<(), Failure> {
-        match ask(&self.paths, request)? {
-            Reply::Done | Reply::Status(_) | Reply::Pushed { .. } | Reply::Sample { .. } => Ok(()),
-            Reply::Failed { reason } => Err(Failure::Failed(output::harmless(&reason))),
+    /// The status of the running program.
+    fn status(&self) -> Result<Status, AskError> {
+        self.ask(&Request::Status)?.into_status()
+    }
+
+    /// As [`Self::ask`]; false when no program takes commands.
+    fn tell(&self, request: &Request) -> Result<bool, AskError> {
+        match self.ask(request) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_absent() => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -185,12 +180,12 @@ impl Context {
     }
 }
 
-fn check_config(context: &Context, asked: &CheckConfig, out: &mut dyn Write) -> Result<(), Failure> {
-    let path = asked.file.as_ref().unwrap_or(&context.paths.config);
-    if asked.file.is_none() && !context.has_config_file() {
+fn check_config(context: &Context, file: Option<&Path>, out: &mut dyn Write) -> Result<(), Failure> {
+    let path = file.unwrap_or(&context.paths.config);
+    if file.is_none() && !context.has_config_file() {
         return Ok(writeln!(out, "{} is not there yet: `pushbell` writes it when it first starts.", path.display())?);
     }
-    match if asked.file.is_some() { Config::load(path) } else { context.config() } {
+    match if file.is_some() { Config::load(path) } else { context.config() } {
         Ok(config) => {
             let faults = sound::faults(&config.sound, &context.paths.sounds, false);
             if faults.is_empty() {
@@ -199,11 +194,11 @@ fn check_config(context: &Context, asked: &CheckConfig, out: &mut dyn Write) -> 
             for fault in faults {
                 writeln!(out, "{}: {}", path.display(), output::harmless(&fault))?;
             }
-            Err(Failure::Told(failure::BAD_CONFIG))
+            Err(Failure::Reported(failure::BAD_CONFIG))
         }
         Err(error) => {
             writeln!(out, "{}", text::spelled_out(&error.to_string()))?;
-            Err(Failure::Told(failure::BAD_CONFIG))
+            Err(Failure::Reported(failure::BAD_CONFIG))
         }
     }
 }

@@ -2,28 +2,27 @@
 
 use std::io::{self, Write};
 
-use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 use terminal_size::{Width, terminal_size_of};
 use unicode_width::UnicodeWidthStr;
 
 use crate::push::text;
 
-/// Room for a piece of text from elsewhere, in characters.
+/// Longest untrusted text that is printed, in characters.
 const LONGEST_TEXT: usize = 200;
 
-/// Text from elsewhere as one harmless line.
+/// Untrusted text as one harmless line.
 pub(super) fn harmless(text: &str) -> String {
     text::line(text, LONGEST_TEXT)
 }
 
-/// Columns of the terminal; `None` when the output is none.
+/// Width of the terminal in columns; `None` when stdout is not a terminal.
 pub(super) fn terminal_columns() -> Option<usize> {
     let (Width(columns), _) = terminal_size_of(io::stdout())?;
     Some(columns.into())
 }
 
-/// Columns under headings, two spaces apart. Of the last column so much is shown as fits into `columns`, if given.
+/// Writes a table with headings, its columns two spaces apart. Lines longer than `columns` are cut off.
 pub(super) fn table<const N: usize>(
     out: &mut dyn Write,
     headings: [&str; N],
@@ -60,14 +59,9 @@ fn cut(text: &str, columns: usize) -> String {
     shown + "…"
 }
 
-/// One line of JSON, in which everything that a terminal might obey, reorder, hide or pile up is escaped.
+/// One line of JSON; control, direction, invisible and stacked combining characters are escaped.
 pub(super) fn json(value: &impl Serialize) -> io::Result<String> {
     Ok(text::escape_json(&serde_json::to_string(value)?))
-}
-
-/// The person's own time, to the minute.
-pub(super) fn local_time(time: Timestamp) -> String {
-    time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// "1 notice", "2 notices".

@@ -2,12 +2,11 @@
 
 use std::io::{self, Write};
 
-use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Context, Failure, account::NO_ACCOUNTS, output};
 use crate::{
-    control::{AccountStatus, AskError, SignInStatus, Status, TlsStatus},
+    control::{self, AccountStatus, AskError, SignInStatus, Status, TlsStatus},
     desktop::ServiceState,
     push::notify,
     sound,
@@ -15,17 +14,17 @@ use crate::{
 
 pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
     let mut status = match context.status() {
-        Err(Failure::NotRunning) => {
+        Err(AskError::NotRunning) => {
             if json {
                 writeln!(out, "{}", output::json(&json!({ "running": false }))?)?;
             } else {
                 writeln!(out, "{}", AskError::NotRunning)?;
             }
-            return Err(Failure::Told(crate::failure::NOT_RUNNING));
+            return Err(Failure::Reported(crate::failure::NOT_RUNNING));
         }
         asked => asked?,
     };
-    // A faulty file is a problem of its own, which the running program tells.
+    // The running program reports a faulty file itself.
     if let Ok(config) = context.config() {
         status.warnings.extend(sound::faults(&config.sound, &context.paths.sounds, true));
     }
@@ -39,7 +38,7 @@ pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<
 
 fn describe(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     let Status { version, pid, since, inbox, .. } = status;
-    writeln!(out, "Pushbell {version} has been running since {} (process {pid}).\n", output::local_time(*since))?;
+    writeln!(out, "Pushbell {version} has been running since {} (process {pid}).\n", control::local_time(*since))?;
     for problem in &status.problems {
         writeln!(out, "Problem     {}", output::harmless(problem))?;
     }
@@ -54,7 +53,7 @@ fn describe(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "Unread      {}", status.unread)?;
     writeln!(out, "Missed      {}", output::counted(status.missed_calls, "call", "calls"))?;
     if let Some(until) = status.paused_until {
-        writeln!(out, "Paused      {}", paused(until))?;
+        writeln!(out, "Paused      {}", control::until(until))?;
     }
     let waiting = output::counted(inbox.unshown, "waits", "wait");
     writeln!(out, "Inbox       {}, {waiting} to be shown", output::counted(inbox.notices, "notice", "notices"))?;
@@ -79,7 +78,7 @@ fn describe(status: &Status, out: &mut dyn Write) -> io::Result<()> {
 /// The row of an account that is signed in.
 fn session(account: &AccountStatus) -> Option<[String; 3]> {
     let SignInStatus { signed_in, catching_up, caught_up_at } = &account.sign_in;
-    let at = caught_up_at.map_or_else(String::new, |at| format!(" ({})", output::local_time(at)));
+    let at = caught_up_at.map_or_else(String::new, |at| format!(" ({})", control::local_time(at)));
     let catching_up = catching_up.as_deref().map_or_else(String::new, |words| output::harmless(words) + &at);
     Some([output::harmless(&account.name), output::harmless(signed_in.as_deref()?), catching_up])
 }
@@ -87,7 +86,7 @@ fn session(account: &AccountStatus) -> Option<[String; 3]> {
 fn certificate(tls: &TlsStatus) -> String {
     match tls.not_after {
         Some(not_after) => {
-            format!("for {}, until {}", output::harmless(&tls.names.join(", ")), output::local_time(not_after))
+            format!("for {}, until {}", output::harmless(&tls.names.join(", ")), control::local_time(not_after))
         }
         None => "none: no connection is served".to_owned(),
     }
@@ -98,16 +97,9 @@ fn account(account: &AccountStatus) -> [String; 5] {
         output::harmless(&account.name),
         account.unread.to_string(),
         account.missed_calls.to_string(),
-        account.last_push.map_or_else(|| "never".to_owned(), output::local_time),
+        account.last_push.map_or_else(|| "never".to_owned(), control::local_time),
         output::harmless(&account.app_id),
     ]
-}
-
-/// In how many words a pause's end is said. The far future stands for a pause without end.
-fn paused(until: Timestamp) -> String {
-    const CENTURY: i64 = 100 * 366 * 24 * 3600;
-    let endless = until.as_second() > Timestamp::now().as_second().saturating_add(CENTURY);
-    if endless { "until `pushbell resume`".to_owned() } else { format!("until {}", output::local_time(until)) }
 }
 
 fn service(state: &ServiceState) -> String {
@@ -122,6 +114,8 @@ fn service(state: &ServiceState) -> String {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::control::InboxStatus;
 

@@ -1,16 +1,13 @@
-//! Asking the person, where there is one.
+//! Questions to the user at a terminal.
 
-use std::{
-    io::{self, BufRead, IsTerminal, Write},
-    thread,
-};
+use std::io::{self, BufRead, IsTerminal, Write};
 
-use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 
 use super::Failure;
 use crate::platform::console::HiddenTyping;
 
-/// A terminal with a person at it. What is asked is read on a thread of its own: the endpoint goes on meanwhile.
+/// An interactive terminal. Answers are read on the blocking pool, so that the endpoint goes on meanwhile.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terminal(());
 
@@ -20,9 +17,9 @@ impl Terminal {
         (io::stdin().is_terminal() && io::stdout().is_terminal()).then_some(Self(()))
     }
 
-    /// The next line that the person types, without its end; what was asked stands on the screen already.
+    /// Reads a line, trimmed. The caller has printed the question.
     pub(super) async fn line(self) -> io::Result<String> {
-        on_a_thread(|| {
+        blocking(|| {
             let mut line = String::new();
             if io::stdin().lock().read_line(&mut line)? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -49,7 +46,7 @@ impl Terminal {
         let typing = HiddenTyping::begin()?;
         write!(out, "{question}")?;
         out.flush()?;
-        on_a_thread(|| typing.read()).await.map_err(|error| unanswered(&error))
+        blocking(|| typing.read()).await.map_err(|error| unanswered(&error))
     }
 }
 
@@ -62,7 +59,7 @@ fn unanswered(error: &io::Error) -> Failure {
     })
 }
 
-/// What the answer to a question means, if it means something.
+/// Parses an answer; `None` if it is neither yes nor no.
 fn yes_or_no(answer: &str, default: bool) -> Option<bool> {
     match answer.to_lowercase().as_str() {
         "" => Some(default),
@@ -72,11 +69,9 @@ fn yes_or_no(answer: &str, default: bool) -> Option<bool> {
     }
 }
 
-async fn on_a_thread<T: Send + 'static>(read: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    let (answer, answered) = oneshot::channel();
-    // Nobody waits for it in the end: a line that is never typed must not keep the program.
-    thread::Builder::new().name("terminal".to_owned()).spawn(move || drop(answer.send(read())))?;
-    answered.await.unwrap_or_else(|_| Err(io::Error::other("its thread has ended")))
+/// The runtime has to be shut down in the background: a line may never be typed.
+async fn blocking<T: Send + 'static>(read: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    spawn_blocking(read).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 #[cfg(test)]

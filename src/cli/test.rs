@@ -2,15 +2,16 @@
 
 use std::{io::Write, net::SocketAddr, time::Duration};
 
+use clap::ValueEnum;
 use serde::Deserialize;
 
 use super::{Context, Failure, arguments, output};
 use crate::{
     accounts::AccountsError,
-    control::{Reply, Request, Status, ask},
+    control::{AskError, Reply, Request, Status},
     http_client,
     push::notify,
-    sample::{self, Kind},
+    sample,
 };
 
 /// How long the endpoint may take: it answers once the notice is on disk.
@@ -34,12 +35,8 @@ pub(super) fn run(context: &Context, asked: &arguments::Test, out: &mut dyn Writ
     let address = address(&status)?;
     let scheme = if status.tls.is_some() { "https" } else { "http" };
     let failed = |reason: &dyn std::fmt::Display| Failure::Failed(format!("{scheme}://{address}: {reason}"));
-    let number = match ask(&context.paths, &Request::BeginSample)? {
-        Reply::Sample { number } => number,
-        Reply::Failed { reason } => return Err(Failure::Failed(reason)),
-        Reply::Status(_) | Reply::Pushed { .. } | Reply::Done => {
-            return Err(Failure::Failed("the running Pushbell is of another version: restart it".to_owned()));
-        }
+    let Reply::Sample { number } = context.ask(&Request::BeginSample)? else {
+        return Err(AskError::unexpected().into());
     };
     let body = sample::body(asked.kind, account, &number).map_err(|error| failed(&error))?;
     let body = serde_json::to_vec(&body).map_err(|error| failed(&error))?;
@@ -55,19 +52,9 @@ pub(super) fn run(context: &Context, asked: &arguments::Test, out: &mut dyn Writ
     if !rejected.is_empty() {
         return Err(failed(&format_args!("the running Pushbell does not know the account \"{}\"", account.name)));
     }
-    writeln!(out, "Sent {} to the account \"{}\" at {scheme}://{address}.", described(asked.kind), account.name)?;
-    Ok(())
-}
-
-fn described(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Message => "a message",
-        Kind::Mention => "a message that mentions you",
-        Kind::Call => "a call that rings for 15 seconds",
-        Kind::Invite => "an invitation",
-        Kind::Badge => "a new number for the badge",
-        Kind::Encrypted => "an encrypted message",
-    }
+    let value = asked.kind.to_possible_value();
+    let sample = value.and_then(|value| value.get_help().map(ToString::to_string)).unwrap_or_default();
+    Ok(writeln!(out, "{sample}: sent to the account \"{}\" at {scheme}://{address}.", account.name)?)
 }
 
 /// Where the program listens.

@@ -1,11 +1,14 @@
 //! Changing the text of a configuration and leaving all else in it as it is, comments too (pure).
 
+use std::{fmt, net::SocketAddr};
+
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
 use super::{Config, ConfigError};
+use crate::address::takes;
 
 /// Why a text was not changed; the person has to.
 #[derive(Debug, thiserror::Error)]
@@ -21,18 +24,49 @@ pub enum EditError {
     Unusual,
 }
 
-/// The text with these addresses as `server.listen` and this as `server.public_url`.
+/// `listen` and `public_url` of `[server]`; displayed as lines of TOML.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerLines {
+    /// What to listen on.
+    pub listen: Vec<SocketAddr>,
+    /// The base address that homeservers are told.
+    pub public_url: String,
+}
+
+impl ServerLines {
+    /// Those by which homeservers are told this address, and Pushbell listens there too.
+    pub(crate) fn adding(listen: &[SocketAddr], scheme: &str, address: SocketAddr) -> Self {
+        let mut listen = listen.to_vec();
+        if !listen.iter().any(|listen| takes(*listen, address)) {
+            listen.push(address);
+        }
+        Self { listen, public_url: format!("{scheme}://{address}") }
+    }
+}
+
+impl fmt::Display for ServerLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "listen = {}\npublic_url = {}", toml_list(&self.listen), quoted(&self.public_url))
+    }
+}
+
+/// Addresses as a TOML array.
+pub(crate) fn toml_list(addresses: &[SocketAddr]) -> String {
+    let addresses: Vec<_> = addresses.iter().map(|address| format!("\"{address}\"")).collect();
+    format!("[{}]", addresses.join(", "))
+}
+
+/// The text with these as `server.listen` and `server.public_url`.
 ///
 /// # Errors
 /// When the text is not one that this can be done to; the person has to.
-pub fn with_server(text: &str, listen: &[String], public_url: &str) -> Result<String, EditError> {
-    let listen_value = format!("[{}]", listen.iter().map(|address| quoted(address)).collect::<Vec<_>>().join(", "));
-    let changed = set(text, "listen", &listen_value)?;
+pub fn with_server(text: &str, ServerLines { listen, public_url }: &ServerLines) -> Result<String, EditError> {
+    let changed = set(text, "listen", &toml_list(listen))?;
     let changed = set(&changed, "public_url", &quoted(public_url))?;
     // Whatever the text looked like: what comes out must say what was meant, and must change nothing else.
     let mut expected = Config::parse(text, "it")?;
-    expected.server.listen = listen.iter().filter_map(|address| address.parse().ok()).collect();
-    expected.server.public_url = (!public_url.is_empty()).then(|| public_url.to_owned());
+    expected.server.listen.clone_from(listen);
+    expected.server.public_url = (!public_url.is_empty()).then(|| public_url.clone());
     match Config::parse(&changed, "it") {
         Ok(config) if config == expected => Ok(changed),
         Ok(_) | Err(_) => Err(EditError::Unusual),
@@ -78,8 +112,9 @@ mod tests {
     #[test]
     fn the_default_file_keeps_all_its_comments() {
         let default = default_text();
-        let listen = ["127.0.0.1:7874".to_owned(), "192.168.1.20:7874".to_owned()];
-        let changed = with_server(&default, &listen, "http://192.168.1.20:7874").unwrap();
+        let ours = "127.0.0.1:7874".parse().unwrap();
+        let lines = ServerLines::adding(&[ours], "http", "192.168.1.20:7874".parse().unwrap());
+        let changed = with_server(&default, &lines).unwrap();
         let differing: Vec<_> = changed.lines().zip(default.lines()).filter(|(new, old)| new != old).collect();
         assert_eq!(changed.lines().count(), default.lines().count());
         assert_eq!(differing.len(), 2, "{differing:?}");
@@ -90,7 +125,8 @@ mod tests {
     #[test]
     fn other_texts_are_changed_or_left_to_the_person() {
         fn check(text: &str, expected: Option<&str>) {
-            let changed = with_server(text, &["10.0.0.1:1".to_owned()], "http://10.0.0.1:1");
+            let lines = ServerLines::adding(&[], "http", "10.0.0.1:1".parse().unwrap());
+            let changed = with_server(text, &lines);
             assert_eq!(changed.ok().as_deref(), expected, "{text}");
         }
         let both = "listen = [\"10.0.0.1:1\"]\npublic_url = \"http://10.0.0.1:1\"\n";

@@ -17,7 +17,8 @@ use std::{
 use tracing::Level;
 
 use document::Document;
-pub use edit::{EditError, with_server};
+pub(crate) use edit::toml_list;
+pub use edit::{EditError, ServerLines, with_server};
 pub use error::{ConfigError, Fault, ReadError};
 pub use file::{InForce, copy_of, in_force};
 

@@ -8,15 +8,17 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Instance, LONGEST_LINE, Reply, Request};
-use crate::{paths::Paths, platform::control_socket};
+use super::{Instance, LONGEST_LINE, Reply, Request, Status};
+use crate::{paths::Paths, platform::control_socket, push::text};
 
 /// How long a command waits for the running program: longer than that takes to say that it is busy.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Longest reason that is repeated, in characters.
+const MAX_REASON: usize = 200;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum AskError {
+pub(crate) enum AskError {
     /// Nothing runs that could answer.
     #[error("Pushbell is not running. Start it with `pushbell`.")]
     NotRunning,
@@ -36,27 +38,51 @@ pub enum AskError {
     /// Something runs, but does not answer as it should.
     #[error("Pushbell runs, but does not answer ({0}). Quit it and start it again.")]
     NoAnswer(#[source] io::Error),
+    /// It could not do what it was asked: why, as one harmless line.
+    #[error("{0}")]
+    Failed(String),
 }
 
-/// Asks the running program. Blocks, also where the calling thread drives a tokio runtime.
+impl AskError {
+    /// Whether nothing is there that takes commands.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Self::NotRunning | Self::Unreachable { .. })
+    }
+
+    /// A reply of another kind than what was asked for has.
+    pub(crate) fn unexpected() -> Self {
+        Self::NoAnswer(io::Error::other("its reply is that of another version"))
+    }
+}
+
+/// As [`ask`], for callers that are not asynchronous. Blocks, also where the calling thread drives a tokio runtime.
 ///
 /// # Errors
-/// When nothing runs, or it does not answer.
-pub fn ask(paths: &Paths, request: &Request) -> Result<Reply, AskError> {
+/// As [`ask`].
+pub(crate) fn ask_blocking(paths: &Paths, request: &Request) -> Result<Reply, AskError> {
     let asking = || {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(AskError::NoAnswer)?;
-        runtime.block_on(ask_any(paths, request))
+        runtime.block_on(ask(paths, request))
     };
     thread::scope(|scope| {
         scope.spawn(asking).join().unwrap_or_else(|_| Err(AskError::NoAnswer(io::Error::other("asking has failed"))))
     })
 }
 
-async fn ask_any(paths: &Paths, request: &Request) -> Result<Reply, AskError> {
+/// Asks the running program. The reply is not [`Reply::Failed`].
+///
+/// # Errors
+/// When nothing runs, it does not answer, or could not do it.
+pub(crate) async fn ask(paths: &Paths, request: &Request) -> Result<Reply, AskError> {
     let mut source = io::Error::from(io::ErrorKind::NotFound);
     for place in &paths.control {
         match timeout(PATIENCE, control_socket::connect(place)).await.unwrap_or_else(|late| Err(late.into())) {
-            Ok(stream) => return exchange(stream, request).await.map_err(AskError::NoAnswer),
+            Ok(stream) => {
+                return match exchange(stream, request).await.map_err(AskError::NoAnswer)? {
+                    Reply::Failed { reason } => Err(AskError::Failed(text::line(&reason, MAX_REASON))),
+                    reply @ (Reply::Status(_) | Reply::Pushed { .. } | Reply::Sample { .. } | Reply::Done) => Ok(reply),
+                };
+            }
             Err(error) => source = error,
         }
     }
@@ -64,6 +90,17 @@ async fn ask_any(paths: &Paths, request: &Request) -> Result<Reply, AskError> {
         return Err(AskError::Unreachable { lock: paths.lock.clone(), places: paths.control.clone(), source });
     }
     Err(AskError::NotRunning)
+}
+
+impl Reply {
+    /// The status that was asked for.
+    ///
+    /// # Errors
+    /// When the reply is of another kind.
+    pub(crate) fn into_status(self) -> Result<Status, AskError> {
+        let Self::Status(status) = self else { return Err(AskError::unexpected()) };
+        Ok(*status)
+    }
 }
 
 async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin, request: &Request) -> io::Result<Reply> {

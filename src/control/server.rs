@@ -138,7 +138,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        control::{AskError, Instance, ask},
+        control::{AskError, Instance, ask, ask_blocking},
         paths::Paths,
         platform::control_socket,
     };
@@ -184,9 +184,8 @@ mod tests {
             Self { paths, serving, _home: home }
         }
 
-        async fn ask(&self, request: Request) -> Reply {
-            let paths = self.paths.clone();
-            tokio::task::spawn_blocking(move || ask(&paths, &request).unwrap()).await.unwrap()
+        async fn ask(&self, request: Request) -> Result<Reply, String> {
+            ask(&self.paths, &request).await.map_err(|error| error.to_string())
         }
 
         async fn connect(&self) -> impl AsyncRead + AsyncWrite + Send + Unpin + use<> {
@@ -224,9 +223,9 @@ mod tests {
         let program = Program::start();
         let until = Some("2026-11-22T08:00:00Z".parse().unwrap());
         for request in [Request::Clear, Request::Pause { until }] {
-            assert_eq!(program.ask(request).await, Reply::Done);
+            assert_eq!(program.ask(request).await, Ok(Reply::Done));
         }
-        let failed = |reason: &str| Reply::Failed { reason: reason.into() };
+        let failed = |reason: &str| Err(reason.to_owned());
         assert_eq!(program.ask(Request::ReloadAccounts).await, failed("no such file"));
         assert_eq!(program.ask(Request::Status).await, failed("Pushbell is about to end"));
     }
@@ -235,9 +234,9 @@ mod tests {
     async fn who_waits_for_a_push_is_told_of_it_or_that_none_came() {
         let program = Program::start();
         let at = "2026-11-22T08:00:00Z".parse().unwrap();
-        assert_eq!(program.ask(wait_for("home", 60)).await, Reply::Pushed { at });
-        assert_eq!(program.ask(wait_for("silent", 1)).await, Reply::Done);
-        assert_eq!(program.ask(wait_for("silent", 0)).await, Reply::Done);
+        assert_eq!(program.ask(wait_for("home", 60)).await, Ok(Reply::Pushed { at }));
+        assert_eq!(program.ask(wait_for("silent", 1)).await, Ok(Reply::Done));
+        assert_eq!(program.ask(wait_for("silent", 0)).await, Ok(Reply::Done));
     }
 
     #[tokio::test]
@@ -246,7 +245,7 @@ mod tests {
         let answer = program.raw(b"{\"request\":\"explode\"}\n").await;
         assert!(answer.starts_with("{\"reply\":\"failed\",\"reason\":\"this"), "{answer}");
         assert!(program.raw(b"\xff\xfe\n").await.starts_with("{\"reply\":\"failed\""));
-        assert_eq!(program.ask(Request::Clear).await, Reply::Done);
+        assert_eq!(program.ask(Request::Clear).await, Ok(Reply::Done));
     }
 
     #[tokio::test]
@@ -259,7 +258,7 @@ mod tests {
             written += 1;
             assert!(written < 256);
         }
-        assert_eq!(program.ask(Request::Clear).await, Reply::Done);
+        assert_eq!(program.ask(Request::Clear).await, Ok(Reply::Done));
     }
 
     #[tokio::test]
@@ -272,7 +271,7 @@ mod tests {
         let mut asking = JoinSet::new();
         for _ in 0..20 {
             let paths = program.paths.clone();
-            asking.spawn_blocking(move || ask(&paths, &Request::Clear).unwrap());
+            asking.spawn(async move { ask(&paths, &Request::Clear).await.unwrap() });
         }
         while let Some(reply) = asking.join_next().await {
             assert_eq!(reply.unwrap(), Reply::Done);
@@ -289,12 +288,12 @@ mod tests {
             client.write_all(&request).await.unwrap();
             waiting.push(client);
         }
-        assert_eq!(program.ask(Request::Clear).await, Reply::Done);
-        let Reply::Failed { reason } = program.ask(wait_for("silent", 3600)).await else { panic!("it waits") };
+        assert_eq!(program.ask(Request::Clear).await, Ok(Reply::Done));
+        let reason = program.ask(wait_for("silent", 3600)).await.unwrap_err();
         assert!(reason.contains("too many"), "{reason}");
         // Those who go make room.
         drop(waiting);
-        while !matches!(program.ask(wait_for("home", 60)).await, Reply::Pushed { .. }) {}
+        while !matches!(program.ask(wait_for("home", 60)).await, Ok(Reply::Pushed { .. })) {}
     }
 
     #[tokio::test(start_paused = true)]
@@ -349,9 +348,9 @@ mod tests {
     fn a_lock_without_a_socket_is_told_from_nobody() {
         let home = tempfile::tempdir().unwrap();
         let paths = Paths::within(home.path());
-        assert!(matches!(ask(&paths, &Request::Clear), Err(AskError::NotRunning)));
+        assert!(matches!(ask_blocking(&paths, &Request::Clear), Err(AskError::NotRunning)));
         let _instance = Instance::acquire(&paths).unwrap();
-        let error = ask(&paths, &Request::Clear).unwrap_err();
+        let error = ask_blocking(&paths, &Request::Clear).unwrap_err();
         assert!(matches!(error, AskError::Unreachable { .. }), "{error}");
         assert!(error.to_string().contains("pushbell.lock"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! All checks, side by side.
+//! Runs all checks concurrently.
 
 use std::time::Duration;
 
@@ -25,13 +25,14 @@ use crate::{
 /// How long the running program may take to say how it is.
 const ASK: Duration = Duration::from_secs(3);
 
-/// Looks at all parts, in about ten seconds at most; the findings in the order in which a person would look.
+/// Runs all checks, in about ten seconds at most; the findings in the order in which a user would look.
 /// `has_config`: there is a configuration file, or one was named.
-pub async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
+pub(crate) async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
     let loaded = if has_config { Config::load(&paths.config) } else { Ok(Config::default()) };
     let running = running::ask(paths, ASK).await;
-    let settings = settings::check(&paths.config, has_config, &loaded, running.status().is_some());
-    // What a faulty file leaves in force is not known here: the defaults are the best guess.
+    let status = running.as_ref().ok();
+    let settings = settings::check(&paths.config, has_config, &loaded, status.is_some());
+    // The configuration in force beside a faulty file is unknown here: the defaults are the best guess.
     let config = loaded.unwrap_or_default();
     let accounts = Accounts::read(&paths.accounts);
     let signed_in = accounts.iter().flat_map(Accounts::iter).any(|account| account.sign_in.is_some());
@@ -47,38 +48,43 @@ pub async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
     );
     let mut findings = settings;
     findings.extend(running::check(&running, paths, &config));
-    findings.extend(surroundings::check(seen.ok().as_ref(), device, running.status(), &config, signed_in));
+    findings.extend(surroundings::check(seen.ok(), device, status, &config, signed_in));
     findings.extend(faults.into_iter().flatten().map(|fault| surroundings::unplayable(&fault)));
     findings.push(surroundings::starting(starting));
     findings.extend(storage);
-    findings.extend(running.status().into_iter().flat_map(running::never_pushed));
+    findings.extend(status.into_iter().flat_map(running::never_pushed));
     findings.extend(ways);
-    findings.extend(running::problems(&running, &findings, paths, &config));
+    if let Some(status) = status {
+        findings.extend(running::problems(status, &findings, paths, &config));
+    }
     findings
 }
 
-/// The way from each account's homeserver to us. What is the same for several accounts is said once.
+/// The path from each account's homeserver to us. Equal findings of several accounts are listed once.
 async fn ways(paths: &Paths, config: &Config, running: &Running, accounts: Option<&Accounts>) -> Vec<Finding> {
-    let base = running.status().map_or_else(|| config.server.base_url(), |status| status.public_url.clone());
+    let (base, listen): (String, Vec<_>) = match running {
+        Ok(status) => (status.public_url.clone(), status.listen.iter().filter_map(|at| at.parse().ok()).collect()),
+        Err(_) => (config.server.base_url(), Vec::new()),
+    };
     let end = LocalEnd {
         url: format!("{base}{}", notify::PATH),
-        listen: running.listen(config),
+        listen: if listen.is_empty() { config.server.listen.clone() } else { listen },
         tls: config.server.tls.is_some(),
-        runs: running.status().is_some(),
+        runs: running.is_ok(),
     };
     let accounts: Vec<Account> = accounts.iter().flat_map(|accounts| accounts.iter()).cloned().collect();
     let mut checks = JoinSet::new();
 
     let by_hand: Vec<_> = accounts.iter().filter(|account| account.sign_in.is_none()).collect();
     if accounts.is_empty() || !by_hand.is_empty() {
-        let last = by_hand.iter().find_map(|account| running.last_push(&account.name));
+        let last = by_hand.iter().find_map(|account| running::last_push(running, &account.name));
         let (end, pushed) = (end.clone(), last.map_or(Pushed::Unasked, Pushed::At));
         checks.spawn(
             async move { (0, reach::examine(&end, None, &HomeserverKind::Unknown(String::new()), pushed).await) },
         );
     }
     for (position, account) in (1..).zip(accounts) {
-        let last_push = running.last_push(&account.name);
+        let last_push = running::last_push(running, &account.name);
         let check = AccountCheck {
             account,
             last_push,
@@ -97,7 +103,7 @@ async fn ways(paths: &Paths, config: &Config, running: &Running, accounts: Optio
             findings.push(finding);
         }
     }
-    if running.status().is_none() {
+    if running.is_err() {
         findings = running::without_endpoint(findings, &end);
     }
     findings

@@ -1,7 +1,7 @@
 //! Checks of each part, and what to do about each fault.
 //!
-//! [`examine`] asks the running program for what only it knows, then looks at each part itself, side by side. A check
-//! that does not end within [`DEADLINE`] is a finding, not a wait. None changes anything, and no finding holds a secret.
+//! [`examine`] asks the running program for its status, then runs all checks concurrently. A check that exceeds
+//! [`DEADLINE`] becomes a finding. None changes anything, and no finding holds a secret.
 //!
 //! | module | what it is about |
 //! |---|---|
@@ -15,30 +15,30 @@
 //! A fault keeps notices from coming or from being seen, or something is broken; a warning is worth knowing.
 
 mod examine;
-pub mod reach;
+pub(crate) mod reach;
 mod running;
 mod sessions;
 mod settings;
 mod storage;
 mod surroundings;
 
-use std::{thread, time::Duration};
+use std::time::Duration;
 
 use serde::Serialize;
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{task::spawn_blocking, time::timeout};
 
-pub use examine::examine;
+pub(crate) use examine::examine;
 
 /// How long one check may take.
-pub const DEADLINE: Duration = Duration::from_secs(6);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(6);
 
-/// Longest piece of other people's words that a finding repeats, in characters.
+/// Longest untrusted text in a finding, in characters.
 const MAX_WORDS: usize = 300;
 
 /// How well a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// As it should be.
     Good,
     /// It works, or may work, but something is worth knowing.
@@ -49,63 +49,58 @@ pub enum Verdict {
 
 /// What was found out about one part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// The part, in a word or two: "tray", "block list".
-    pub part: &'static str,
+    pub(crate) part: &'static str,
     /// How well it is.
-    pub verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// What was found, as a sentence without a full stop.
-    pub says: String,
+    pub(crate) says: String,
     /// What to do about it.
-    pub advice: Option<String>,
+    pub(crate) advice: Option<String>,
     /// The exact lines to paste, and nothing else; where to is in the advice.
-    pub paste: Option<String>,
+    pub(crate) paste: Option<String>,
 }
 
 impl Finding {
     /// A part that is as it should be.
     #[must_use]
-    pub fn good(part: &'static str, says: impl Into<String>) -> Self {
+    pub(crate) fn good(part: &'static str, says: impl Into<String>) -> Self {
         Self { part, verdict: Verdict::Good, says: says.into(), advice: None, paste: None }
     }
 
     /// A part of which something is worth knowing.
     #[must_use]
-    pub fn warning(part: &'static str, says: impl Into<String>) -> Self {
+    pub(crate) fn warning(part: &'static str, says: impl Into<String>) -> Self {
         Self { verdict: Verdict::Warning, ..Self::good(part, says) }
     }
 
     /// A part that does not work.
     #[must_use]
-    pub fn fault(part: &'static str, says: impl Into<String>) -> Self {
+    pub(crate) fn fault(part: &'static str, says: impl Into<String>) -> Self {
         Self { verdict: Verdict::Fault, ..Self::good(part, says) }
     }
 
     /// The same with what to do about it.
     #[must_use]
-    pub fn advise(self, advice: impl Into<String>) -> Self {
+    pub(crate) fn advise(self, advice: impl Into<String>) -> Self {
         Self { advice: Some(advice.into()), ..self }
     }
 
     /// The same with the exact lines to paste.
     #[must_use]
-    pub fn paste(self, lines: impl Into<String>) -> Self {
+    pub(crate) fn paste(self, lines: impl Into<String>) -> Self {
         Self { paste: Some(lines.into()), ..self }
     }
 }
 
-/// Other people's words as one harmless line.
+/// Untrusted text as one harmless line.
 #[expect(clippy::needless_pass_by_value, reason = "texts and errors are made for it")]
 fn words(text: impl ToString) -> String {
     crate::push::text::line(&text.to_string(), MAX_WORDS)
 }
 
-/// Runs a call that may block, on a thread of its own. `None` when it has not returned in time: the thread is then left
-/// behind.
+/// Runs a blocking call on the blocking pool. `None` when it exceeds the deadline: it is then abandoned.
 async fn with_deadline<T: Send + 'static>(deadline: Duration, call: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let (tell, told) = oneshot::channel();
-    // The receiver is gone once the time is over.
-    let call = move || drop(tell.send(call()));
-    thread::Builder::new().name("doctor".to_owned()).spawn(call).ok()?;
-    timeout(deadline, told).await.ok()?.ok()
+    timeout(deadline, spawn_blocking(call)).await.ok()?.ok()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::{
@@ -12,8 +12,10 @@ use super::{
 };
 use crate::{
     accounts::{Account, SignIn},
+    control::local_time,
     homeserver::{BaseUrl, HomeserverClient, HomeserverError, HomeserverKind, ListedPusher, Tokens, UserId},
     http_client::HttpClient,
+    invocation,
     secrets::Secrets,
 };
 
@@ -89,10 +91,10 @@ async fn session(check: &AccountCheck, sign_in: &SignIn, homeserver: &BaseUrl, t
     judge(check, sign_in, &tokens, who.map(|(user, _)| user), pusher)
 }
 
-/// What to do about a token that a keyring has, or had.
+/// Advice for a token that a keyring has, or had.
 fn out_of_reach(sign_in: &SignIn) -> String {
     format!(
-        "Unlock the keyring, then look again. If it is not coming back, sign in again: pushbell login {}",
+        "Unlock the keyring, then look again. If it is not coming back, sign in again: `pushbell login {}`",
         words(&sign_in.user_id)
     )
 }
@@ -111,7 +113,7 @@ fn judge(
     let fault = |says: String| Finding::fault(PART, format!("{name}: {says}"));
     let who = match who {
         Ok(who) => who,
-        // By OAuth a homeserver tells an expired token from that of a session that has ended no more.
+        // With OAuth, a homeserver does not distinguish an expired token from that of an ended session.
         Err(error)
             if error.is_unknown_token()
                 && tokens.refresh_token.is_some()
@@ -158,14 +160,14 @@ fn judge(
         return again(fault(says), sign_in).advise(restart);
     }
     let last = match last_push {
-        Some(time) => format!("the last push came {}", time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M")),
+        Some(time) => format!("the last push came {}", local_time(*time)),
         None => "no push has come yet".to_owned(),
     };
     Finding::good(PART, format!("{name}: {user} is signed in and has its pusher; {last}"))
 }
 
 fn again(finding: Finding, sign_in: &SignIn) -> Finding {
-    finding.advise("Sign in again").paste(format!("pushbell login {}", words(&sign_in.user_id)))
+    finding.advise("Sign in again").paste(format!("{} login {}", invocation::command(), words(&sign_in.user_id)))
 }
 
 #[cfg(test)]
@@ -234,7 +236,7 @@ mod tests {
             let tokens = Tokens { access_token: "token".to_owned(), refresh_token, expires_at: None, oauth: None };
             let found = judge(check, &alice(), &tokens, who, pusher);
             assert!(found.verdict == verdict && found.says.contains(words), "{found:#?}");
-            assert_eq!(found.paste.is_some_and(|paste| paste == "pushbell login @alice:hs"), signs_in_again);
+            assert_eq!(found.paste.is_some_and(|paste| paste.ends_with(" login @alice:hs")), signs_in_again);
         }
         let who = || Ok(UserId::parse("@alice:hs").unwrap());
         let (any, chosen) = (check_of(false), check_of(true));

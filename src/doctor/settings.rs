@@ -14,7 +14,7 @@ use crate::{
 
 const PART: &str = "config";
 
-/// `runs`: the certificate is seen in use, and need not be judged by its names.
+/// `runs`: the certificate is tested in use, so its names need no check.
 pub(super) fn check(path: &Path, has_file: bool, config: &Result<Config, ConfigError>, runs: bool) -> Vec<Finding> {
     let path = path.display();
     match config {

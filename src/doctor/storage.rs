@@ -69,7 +69,7 @@ fn disk(paths: &Paths) -> Option<Finding> {
     })
 }
 
-/// The path, or what is there of it.
+/// The path, or its nearest existing ancestor.
 fn nearest(path: &Path) -> Option<&Path> {
     path.ancestors().find(|place| place.exists())
 }

@@ -19,28 +19,22 @@ const NO_BUS: &str = "there is no session bus";
 /// `seen`: `None` when looking took too long. `device`: what sounds would play on, `None` likewise. `signed_in`: some
 /// account has an access token to keep.
 pub(super) fn check(
-    seen: Option<&Surroundings>,
+    seen: Option<Surroundings>,
     device: Option<Result<&'static str, OpenError>>,
     status: Option<&Status>,
     config: &Config,
     signed_in: bool,
 ) -> Vec<Finding> {
-    let unknown = Seen::Unknown;
-    let silent = Seen::Silent;
-    let part = |of: fn(&Surroundings) -> &Seen| seen.map_or(&unknown, of);
-    let bus = seen.map_or(&silent, |seen| &seen.session_bus);
-    let capabilities = seen.map_or(&[][..], |seen| &seen.capabilities);
-    [
-        session_bus(bus),
-        popups(part(|seen| &seen.popups), capabilities, status.map(|status| &status.popup), config),
-        tray(part(|seen| &seen.tray), status.map(|status| &status.tray)),
+    let seen = seen.unwrap_or_else(|| Surroundings { session_bus: Seen::Silent, ..Surroundings::default() });
+    let findings = [
+        session_bus(&seen.session_bus),
+        popups(&seen, status.map(|status| &status.popup), config),
+        tray(&seen.tray, status.map(|status| &status.tray)),
         Some(sound(device, status, config)),
-        screen_lock(part(|seen| &seen.screen_lock), config),
-        keyring(part(|seen| &seen.keyring), signed_in),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+        screen_lock(&seen.screen_lock, config),
+        keyring(&seen.keyring, signed_in),
+    ];
+    findings.into_iter().flatten().collect()
 }
 
 /// A sound that cannot be played.
@@ -80,70 +74,66 @@ fn session_bus(seen: &Seen) -> Option<Finding> {
     }
 }
 
-fn popups(seen: &Seen, capabilities: &[String], state: Option<&ServiceState>, config: &Config) -> Option<Finding> {
+fn popups(seen: &Surroundings, state: Option<&ServiceState>, config: &Config) -> Option<Finding> {
     const PART: &str = "popups";
     if !config.popup.enabled {
         return Some(Finding::good(PART, "are turned off in the configuration"));
     }
-    let restart = "Restart the notification service, or log out and in again";
-    match (seen, state) {
-        (Seen::Silent, _) => Some(Finding::fault(PART, "the notification service does not answer").advise(restart)),
-        (Seen::NoSessionBus, _) => Some(Finding::fault(PART, format!("none can be shown: {NO_BUS}"))),
-        (Seen::Absent(reason), _) => Some(
-            Finding::fault(PART, format!("none can be shown: {}", words(reason)))
-                .advise("Start your desktop's notification service, or install one (dunst, mako, xfce4-notifyd)"),
-        ),
-        (Seen::Present(_) | Seen::Unknown, Some(ServiceState { available: false, reason }))
-            if !is_early(reason.as_deref()) =>
-        {
-            let reason = reason.as_deref().unwrap_or("the notification service takes none");
-            // It says what to do.
-            Some(Finding::fault(PART, words(reason)))
+    let service = match &seen.popups {
+        Seen::Silent => {
+            return Some(
+                Finding::fault(PART, "the notification service does not answer")
+                    .advise("Restart the notification service, or log out and in again"),
+            );
         }
-        (Seen::Unknown, None) => None,
-        (Seen::Unknown, Some(ServiceState { reason, .. })) => {
-            Some(Finding::good(PART, words(reason.as_deref().unwrap_or("can be shown"))))
+        Seen::NoSessionBus => return Some(Finding::fault(PART, format!("none can be shown: {NO_BUS}"))),
+        Seen::Absent(reason) => {
+            return Some(
+                Finding::fault(PART, format!("none can be shown: {}", words(reason)))
+                    .advise("Start your desktop's notification service, or install one (dunst, mako, xfce4-notifyd)"),
+            );
         }
-        (Seen::Present(service), _) => {
-            let service = words(service);
-            Some(if capabilities.is_empty() {
-                Finding::good(PART, service)
-            } else if capabilities.iter().any(|capability| capability == "actions") {
-                Finding::good(PART, format!("{service} ({})", words(capabilities.join(", "))))
-            } else {
-                Finding::warning(PART, format!("{service} knows no actions: a click on a popup opens nothing"))
-                    .advise("Another notification service does (dunst, mako, xfce4-notifyd)")
-            })
-        }
+        Seen::Present(service) => Some(words(service)),
+        Seen::Unknown => None,
+    };
+    if let Some(reason) = unavailable(state) {
+        // It says what to do.
+        return Some(Finding::fault(PART, reason));
     }
+    let Some(service) = service else {
+        return Some(Finding::good(PART, words(state?.reason.as_deref().unwrap_or("can be shown"))));
+    };
+    Some(if seen.capabilities.is_empty() {
+        Finding::good(PART, service)
+    } else if seen.capabilities.iter().any(|capability| capability == "actions") {
+        Finding::good(PART, format!("{service} ({})", words(seen.capabilities.join(", "))))
+    } else {
+        Finding::warning(PART, format!("{service} knows no actions: a click on a popup opens nothing"))
+            .advise("Another notification service does (dunst, mako, xfce4-notifyd)")
+    })
 }
 
 fn tray(seen: &Seen, state: Option<&ServiceState>) -> Option<Finding> {
     const PART: &str = "tray";
-    if let Some(ServiceState { available: false, reason: Some(reason) }) = state
-        && reason.contains("--no-tray")
-    {
-        return Some(Finding::good(PART, words(reason)));
+    let unavailable = unavailable(state);
+    if let Some(reason) = unavailable.as_ref().filter(|reason| reason.contains("--no-tray")) {
+        return Some(Finding::good(PART, reason));
     }
-    match (seen, state) {
-        (Seen::Silent, _) => Some(
-            Finding::fault(PART, "what shows tray icons does not answer")
-                .advise("Restart the panel, or log out and in"),
-        ),
-        (Seen::NoSessionBus, _) => Some(Finding::warning(PART, format!("there is no icon: {NO_BUS}"))),
+    Some(match (seen, unavailable) {
+        (Seen::Silent, _) => {
+            Finding::fault(PART, "what shows tray icons does not answer").advise("Restart the panel, or log out and in")
+        }
+        (Seen::NoSessionBus, _) => Finding::warning(PART, format!("there is no icon: {NO_BUS}")),
         (Seen::Absent(advice), _) => {
-            Some(Finding::warning(PART, "nothing shows the icon with its badge").advise(capitalised(&words(advice))))
+            Finding::warning(PART, "nothing shows the icon with its badge").advise(capitalised(&words(advice)))
         }
-        (Seen::Present(_) | Seen::Unknown, Some(ServiceState { available: false, reason }))
-            if !is_early(reason.as_deref()) =>
-        {
-            let reason = reason.as_deref().unwrap_or("there is no icon");
-            Some(Finding::warning(PART, words(reason)))
+        (Seen::Present(_) | Seen::Unknown, Some(reason)) => Finding::warning(PART, reason),
+        (Seen::Present(what), None) => Finding::good(PART, words(what)),
+        (Seen::Unknown, None) => {
+            state?;
+            Finding::good(PART, "shows the icon")
         }
-        (Seen::Unknown, None) => None,
-        (Seen::Unknown, Some(_)) => Some(Finding::good(PART, "shows the icon")),
-        (Seen::Present(what), _) => Some(Finding::good(PART, words(what))),
-    }
+    })
 }
 
 fn sound(device: Option<Result<&'static str, OpenError>>, status: Option<&Status>, config: &Config) -> Finding {
@@ -208,9 +198,11 @@ fn keyring(seen: &Seen, signed_in: bool) -> Option<Finding> {
     }
 }
 
-/// The program has only just started, and knows less than was seen.
-fn is_early(reason: Option<&str>) -> bool {
-    reason.is_some_and(|reason| reason.contains("has not answered yet"))
+/// Why the running program does without a service. One that has just started knows less than was seen.
+fn unavailable(state: Option<&ServiceState>) -> Option<String> {
+    let state = state.filter(|state| !state.available)?;
+    let reason = state.reason.as_deref().unwrap_or("is not available");
+    (!reason.contains("has not answered yet")).then(|| words(reason))
 }
 
 fn capitalised(text: &str) -> String {

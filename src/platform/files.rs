@@ -2,10 +2,10 @@
 //! the user's profile inherits that from it.
 
 #[cfg(unix)]
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::{
     ffi::OsString,
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
@@ -15,11 +15,21 @@ use std::{
 /// # Errors
 /// When it cannot be made, or something else has its name.
 pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    builder.mode(0o700);
-    builder.create(path)
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        create_private_directory(parent)?;
+    }
+    match fs::create_dir(path) {
+        // Not by `DirBuilder`: the umask takes away from its mode.
+        #[cfg(unix)]
+        Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(0o700)),
+        #[cfg(not(unix))]
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Opens a file to read and write; makes it if there is none, and makes it private to the user in either case.

@@ -197,8 +197,12 @@ fn a_session_ended_elsewhere_is_noticed_at_an_unlock() {
         saver.set_locked(is_locked);
         stage.titles().contains(&"Signed out by the homeserver".to_owned())
     });
-    let says = stage.account_status()["signed_in"].as_str().unwrap().to_owned();
-    assert!(says.contains("new messages no longer come") && says.contains("pushbell login"), "{says}");
+    // The popup may be up before status knows.
+    wait_until("status says so", SOON, || {
+        let status = stage.account_status();
+        let says = status["signed_in"].as_str().unwrap();
+        says.contains("new messages no longer come") && says.contains("pushbell login")
+    });
 }
 
 #[test]

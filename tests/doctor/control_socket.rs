@@ -29,7 +29,7 @@ fn usual_place(pushbell: &Pushbell) -> PathBuf {
 }
 
 #[test]
-fn a_run_time_directory_that_is_of_no_use_does_not_keep_commands_away() {
+fn an_unusable_runtime_directory_does_not_block_commands() {
     let desktop = Desktop::start(DesktopOptions::BARE);
     let usual = desktop.env().iter().find(|(key, _)| key == "XDG_RUNTIME_DIR").expect("it is set").1.clone();
     let long = Path::new(&usual).join("x".repeat(120));

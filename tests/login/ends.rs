@@ -16,7 +16,7 @@ pub(crate) static GUARDED: LazyLock<Synapse> = LazyLock::new(|| {
 });
 
 #[test]
-fn a_wrong_password_is_said_in_plain_words_and_leaves_nothing_behind() {
+fn a_wrong_password_is_reported_and_leaves_nothing_behind() {
     let scene = Scene::new();
     std::fs::write(scene.file("password"), "wrong").unwrap();
     let login = scene.login(&[]);
@@ -52,7 +52,7 @@ fn a_wrong_public_url_ends_with_code_3() {
 
     assert_eq!(login.code, 3, "{login:#?}");
     assert!(login.stdout.contains(&format!("pushes to {wrong}")), "{login:#?}");
-    assert!(login.stdout.contains("fault: "), "{login:#?}");
+    assert!(login.stdout.contains("\nFAULT "), "{login:#?}");
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_login_again_that_fails_leaves_the_account_and_its_session() {
 }
 
 #[test]
-fn a_login_again_whose_token_cannot_be_kept_leaves_no_device_behind() {
+fn a_second_login_with_an_unsaved_token_leaves_no_device() {
     let scene = Scene::new();
     std::fs::write(scene.file("token"), &scene.alice.token).unwrap();
     let token = scene.file("token");
@@ -116,7 +116,7 @@ fn a_login_again_whose_token_cannot_be_kept_leaves_no_device_behind() {
 }
 
 #[test]
-fn signing_in_again_helps_where_the_secrets_are_damaged_as_does_logging_out() {
+fn damaged_secrets_are_repaired_by_login_and_by_logout() {
     let scene = Scene::new();
     let secrets = scene.pushbell.data_directory().join("secrets.json");
     assert_eq!(scene.login(&["--wait", "0"]).code, 3);
@@ -145,7 +145,7 @@ fn an_address_that_would_do_is_told_with_the_lines_for_it() {
 }
 
 #[test]
-fn an_address_that_is_taken_is_said_before_anything_is_left_behind() {
+fn a_taken_address_is_reported_before_anything_is_changed() {
     let scene = Scene::new();
     let _taken = std::net::TcpListener::bind(("127.0.0.1", scene.pushbell.port)).unwrap();
     let login = scene.login(&[]);
@@ -199,7 +199,7 @@ fn another_users_token_is_refused() {
 }
 
 #[test]
-fn a_logout_that_cannot_reach_the_homeserver_changes_nothing_unless_told_to() {
+fn an_offline_logout_changes_nothing_without_anyway() {
     let synapse = Synapse::start();
     let scene = Scene::on(&synapse);
     assert_eq!(scene.login(&["--wait", "0"]).code, 3);

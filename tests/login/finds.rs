@@ -85,7 +85,7 @@ fn an_address_without_a_scheme_may_be_unencrypted_nearby() {
 }
 
 #[test]
-fn the_servers_word_leads_to_the_homeserver_over_a_trusted_connection() {
+fn well_known_is_followed_over_a_trusted_connection_only() {
     let mut scene = Scene::new();
     let password = scene.file("password");
     let check = |scene: &mut Scene, answer: String, trusted: bool, options: &[&str], words: &str| {

@@ -18,7 +18,7 @@ fn tokens_in_file(scene: &Scene) -> Vec<String> {
 }
 
 #[test]
-fn without_a_keyring_the_token_is_in_a_private_file_and_nowhere_else() {
+fn without_a_keyring_the_token_is_only_in_a_private_file() {
     let scene = Scene::new();
     let login = scene.login(&["--wait", "0", "--log-level", "trace"]);
 
@@ -75,7 +75,7 @@ fn a_keyring_that_hangs_does_not_keep_a_login() {
 }
 
 #[test]
-fn a_token_moves_into_a_keyring_that_has_come_and_is_missed_when_that_has_gone() {
+fn a_token_moves_into_a_new_keyring_and_is_missed_without_it() {
     let scene = Scene::new();
     assert_eq!(scene.login(&["--wait", "0"]).code, 3);
     assert_eq!(tokens_in_file(&scene).len(), 1);

@@ -151,7 +151,7 @@ fn is_root() -> bool {
 }
 
 #[test]
-fn on_the_same_network_the_configuration_is_written_with_leave_and_proven() {
+fn on_the_same_network_the_configuration_is_written_if_allowed() {
     if !is_root() {
         return;
     }

@@ -91,7 +91,7 @@ fn an_access_token_will_do_and_its_session_is_left_alone() {
 }
 
 #[test]
-fn who_signs_in_another_way_has_one_session_of_ours_and_keeps_their_own() {
+fn another_sign_in_method_leaves_one_session_of_ours() {
     let scene = Scene::new();
     std::fs::write(scene.file("token"), &scene.alice.token).unwrap();
     let token = scene.file("token");

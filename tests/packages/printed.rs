@@ -63,10 +63,10 @@ fn the_manual_page_is_one_that_man_reads_and_has_every_command() {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for expected in [
         "pushbell - A Matrix http pusher",
-        "pushbell account add NAME [--app-id APP_ID]",
+        "pushbell account add [--app-id] [--pushkey] [--counts] <NAME>",
         "pushbell autostart status",
-        "pushbell test [--kind KIND] [--account NAME]",
-        "One of: message, mention, call, invite, badge, encrypted. The default is message.",
+        "pushbell test [--kind] [--account]",
+        "--kind <KIND> [default: message] What the push is about",
         "EXIT STATUS 0 done, 1 failed",
         "EXAMPLES pushbell ",
         "FILES ~/.config/pushbell/pushbell.toml",

@@ -1,4 +1,4 @@
-//! Which account a sign-in becomes (pure).
+//! The account that a sign-in creates or updates (pure).
 
 use jiff::Timestamp;
 
@@ -8,8 +8,7 @@ use crate::{
     homeserver::{HomeserverKind, UserId},
 };
 
-/// Whether the account is the sign-in's own, and not one that was there and in use before: only those are named after
-/// users.
+/// Whether a login has created the account: only those are named after users.
 pub(in crate::cli) fn is_made_by_login(account: &Account) -> bool {
     account.name.starts_with('@')
 }
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_of_another_computers_account_gets_a_pushkey_of_its_own() {
+    fn a_copy_of_another_computers_account_gets_its_own_pushkey() {
         let alice = UserId::parse("@alice:b").unwrap();
         let by = |mark: &str| SignIn { installation: mark.to_owned(), ..sign_in("@alice:b", "Synapse") };
         let check = |before: &str, now: &str, expected: &str| {

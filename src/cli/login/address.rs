@@ -1,4 +1,4 @@
-//! The address that the homeserver reaches us at: found, or made so with the person's leave.
+//! The address at which the homeserver reaches us: found, or configured with the user's consent.
 
 use std::{
     io::Write,
@@ -9,26 +9,18 @@ use std::{
 use super::{Failure, Login};
 use crate::{
     app::write_default_config,
-    config::{self, Config},
-    control::{AskError, Request, ask},
+    config::{self, Config, ServerLines},
+    control::Request,
     homeserver::{BaseUrl, HomeserverKind},
     invocation,
     platform::{files, host},
     reachability::{self, Location, Route},
 };
 
-/// Lines of the configuration.
-struct Lines {
-    /// `server.listen`
-    listen: Vec<String>,
-    /// `server.public_url`
-    url: String,
-}
-
 /// The configuration, changed if need be, and the base address that the homeserver is to push to.
 ///
 /// # Errors
-/// When it cannot reach us, unless the person has said that this does not matter.
+/// When it cannot reach us and `--anyway` was not given.
 pub(super) async fn settle(
     login: &Login<'_>,
     config: Config,
@@ -68,20 +60,21 @@ pub(super) async fn settle(
 }
 
 /// Asks whether a homeserver on this computer runs in a container, where containers have a bridge to this computer and
-/// nothing else is configured; the bridge, and the lines that are then needed. Without a person it is taken not to.
+/// nothing else is configured; the bridge's address, and the lines that are then needed. `None` without a terminal.
 async fn is_in_container(
     login: &Login<'_>,
     server: &config::Server,
     out: &mut dyn Write,
-) -> Result<Option<(IpAddr, Lines)>, Failure> {
+) -> Result<Option<(IpAddr, ServerLines)>, Failure> {
     let bridge = host::container_bridge().filter(|_| server.public_url.is_none() && login.terminal.is_some());
     let Some(address) = bridge.and_then(|bridge| reachability::at_bridge(server, bridge)) else { return Ok(None) };
-    let lines = Lines::adding(server, address);
+    let lines = ServerLines::adding(&server.listen, server.scheme(), address);
     write!(
         out,
         "It is on this computer. If it runs in a container (Docker, Podman), 127.0.0.1 is not this computer in there, \
-         and it needs these lines in {}:\n\n{lines}\nFor a name in their place (host.docker.internal) see \"Container\" in {}\n\n",
+         and it needs these lines in {}:\n\n{}\nFor a name in their place (host.docker.internal) see \"Container\" in {}\n\n",
         login.context.paths.config.display(),
+        indented(&lines),
         invocation::documentation("connect.md")
     )?;
     let answer = login.confirm(out, "Does it run in a container? Then they are written.", false).await?;
@@ -94,7 +87,7 @@ async fn offer_to_listen(
     (address, source): (SocketAddr, Option<Ipv4Addr>),
     out: &mut dyn Write,
 ) -> Result<(Config, String), Failure> {
-    let lines = Lines::adding(&config.server, address);
+    let lines = ServerLines::adding(&config.server.listen, config.server.scheme(), address);
     let (place, warning) = if address.ip().is_loopback() {
         ("on this computer", "")
     } else {
@@ -102,8 +95,9 @@ async fn offer_to_listen(
     };
     write!(
         out,
-        "It is {place}, but Pushbell does not listen at {address}. These lines in {} change that:\n\n{lines}{warning}",
-        login.context.paths.config.display()
+        "It is {place}, but Pushbell does not listen at {address}. These lines in {} change that:\n\n{}{warning}",
+        login.context.paths.config.display(),
+        indented(&lines)
     )?;
     match login.confirm(out, "Write them?", true).await? {
         Some(true) => write_lines(login, lines, out),
@@ -111,42 +105,25 @@ async fn offer_to_listen(
     }
 }
 
-impl Lines {
-    /// Those by which a homeserver is told this address, and Pushbell listens there too.
-    fn adding(server: &config::Server, address: SocketAddr) -> Self {
-        let is_heard = server.listen.iter().any(|listen| reachability::takes(*listen, address));
-        let more = (!is_heard).then_some(&address);
-        let listen = server.listen.iter().chain(more).map(ToString::to_string).collect();
-        Self { listen, url: format!("{}://{address}", server.scheme()) }
-    }
-}
-
-impl std::fmt::Display for Lines {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let listen: Vec<_> = self.listen.iter().map(|address| format!("\"{address}\"")).collect();
-        let (listen, url) = (listen.join(", "), &self.url);
-        writeln!(f, "  [server]\n  listen = [{listen}]\n  public_url = \"{url}\"")
-    }
+/// The lines as they are shown.
+fn indented(lines: &ServerLines) -> String {
+    format!("  [server]\n  {}\n", lines.to_string().replace('\n', "\n  "))
 }
 
 /// Changes the configuration file, and has a running program take it up.
-fn write_lines(login: &Login<'_>, lines: Lines, out: &mut dyn Write) -> Result<(Config, String), Failure> {
+fn write_lines(login: &Login<'_>, lines: ServerLines, out: &mut dyn Write) -> Result<(Config, String), Failure> {
     let path = &login.context.paths.config;
     change(path, &lines)
         .map_err(|reason| Failure::Failed(format!("{}: {reason}; write the lines yourself", path.display())))?;
-    match ask(&login.context.paths, &Request::ReloadConfiguration) {
-        // It watches the file, too.
-        Ok(_) | Err(AskError::NotRunning | AskError::Unreachable { .. }) => {}
-        Err(error @ AskError::NoAnswer(_)) => return Err(error.into()),
-    }
+    login.context.tell(&Request::ReloadConfiguration)?;
     writeln!(out, "Written.")?;
-    Ok((Config::load(path)?, lines.url))
+    Ok((Config::load(path)?, lines.public_url))
 }
 
-fn change(path: &Path, lines: &Lines) -> Result<(), String> {
+fn change(path: &Path, lines: &ServerLines) -> Result<(), String> {
     write_default_config(path).map_err(|error| error.to_string())?;
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let changed = config::with_server(&text, &lines.listen, &lines.url).map_err(|error| error.to_string())?;
+    let changed = config::with_server(&text, lines).map_err(|error| error.to_string())?;
     files::replace_private(path, changed.as_bytes()).map_err(|error| error.to_string())
 }
 
@@ -166,10 +143,10 @@ fn out_of_reach(login: &Login<'_>, config: &Config, out: &mut dyn Write) -> Resu
     Ok(())
 }
 
-/// Goes on with the address that is configured, if the person has said so and it is one.
+/// With `--anyway`, goes on with the configured address if a homeserver can push to it.
 fn anyway(login: &Login<'_>, config: Config, source: Option<Ipv4Addr>) -> Result<(Config, String), Failure> {
     if !login.asked.anyway {
-        return Err(Failure::Told(crate::failure::FAILED));
+        return Err(Failure::Reported(crate::failure::FAILED));
     }
     match reachability::unproven_base_url(&config.server, source) {
         Some(url) => Ok((config, url)),

@@ -1,6 +1,6 @@
 //! Signing in with a browser: by the OAuth 2.0 API where the homeserver has it, else by single sign-on.
 
-use std::{fmt::Display, future::Future, io::Write, pin::pin};
+use std::{future::Future, io::Write, pin::pin};
 
 use crate::{
     accounts::SignInMethod,
@@ -18,7 +18,7 @@ use crate::{
 /// Signs in with a browser, and says how meanwhile. `None`: the homeserver offers nothing of the kind.
 ///
 /// # Errors
-/// When nobody has signed in at the end of it.
+/// When signing in fails or times out.
 pub(super) async fn sign_in(
     homeserver: &HomeserverClient,
     sso_offered: bool,
@@ -26,8 +26,8 @@ pub(super) async fn sign_in(
     say: &mut dyn Write,
 ) -> Result<Option<(Session, SignInMethod)>, Failure> {
     let mut attempt = Attempt { homeserver, device_name, say, has_browser: platform::open::browser_available() };
-    match oauth::metadata(homeserver).await.map_err(failed)? {
-        // Without registration we cannot be a client of that server; the homeserver may take us all the same.
+    match oauth::metadata(homeserver).await? {
+        // Without client registration OAuth is impossible; single sign-on may still work.
         Some(metadata) if metadata.registration_endpoint.is_some() || !sso_offered => {
             Ok(Some((attempt.oauth(&metadata).await?, SignInMethod::OAuth)))
         }
@@ -50,30 +50,29 @@ impl Attempt<'_> {
         {
             return Ok(session);
         }
-        let authorization = Authorization::begin(self.homeserver, metadata).await.map_err(failed)?;
+        let authorization = Authorization::begin(self.homeserver, metadata).await?;
         let (url, port) = (authorization.url(), authorization.port());
         let mut signing_in = pin!(authorization.finish(self.homeserver, self.device_name, PATIENCE));
         if let Some(ended) = self.browse(&url, port, signing_in.as_mut()).await? {
-            return ended.map_err(failed);
+            return Ok(ended?);
         }
         match self.device(metadata).await? {
             Some(session) => Ok(session),
-            None => signing_in.await.map_err(failed),
+            None => Ok(signing_in.await?),
         }
     }
 
     async fn sso(&mut self) -> Result<Session, Failure> {
-        let login = SsoLogin::begin(self.homeserver).await.map_err(failed)?;
+        let login = SsoLogin::begin(self.homeserver).await?;
         let (url, port) = (login.url().to_owned(), login.port());
         let mut signing_in = pin!(login.finish(self.homeserver, self.device_name, PATIENCE));
         match self.browse(&url, port, signing_in.as_mut()).await? {
-            Some(ended) => ended.map_err(failed),
-            None => signing_in.await.map_err(failed),
+            Some(ended) => Ok(ended?),
+            None => Ok(signing_in.await?),
         }
     }
 
-    /// Has a browser of this computer open the address while signing in goes on, as far as that can be done. `None`: the
-    /// desktop says that it cannot.
+    /// Opens the address in a browser of this computer while waiting for the sign-in. `None`: none could be opened.
     async fn browse<T>(
         &mut self,
         url: &str,
@@ -102,9 +101,9 @@ impl Attempt<'_> {
         Ok(Some(signing_in.await))
     }
 
-    /// Signs in by a browser that may be anywhere. `None`: the server knows no such thing.
+    /// Signs in by the device authorization grant (RFC 8628). `None`: the server does not support it.
     async fn device(&mut self, metadata: &Metadata) -> Result<Option<Session>, Failure> {
-        let device = DeviceAuthorization::begin(self.homeserver, metadata).await.map_err(failed)?;
+        let device = DeviceAuthorization::begin(self.homeserver, metadata).await?;
         let Some(device) = device else { return Ok(None) };
         writeln!(self.say, "To sign in, open this address in a browser, here or on another device:\n")?;
         writeln!(self.say, "    {}\n\nand enter the code: {}", device.url(), device.user_code())?;
@@ -113,10 +112,6 @@ impl Attempt<'_> {
         }
         writeln!(self.say, "\nThe code is good for {} minutes.", device.life().as_secs().div_ceil(60))?;
         self.say.flush()?;
-        device.finish(self.homeserver, self.device_name).await.map(Some).map_err(failed)
+        Ok(Some(device.finish(self.homeserver, self.device_name).await?))
     }
-}
-
-fn failed(error: impl Display) -> Failure {
-    Failure::Failed(error.to_string())
 }

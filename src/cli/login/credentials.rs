@@ -1,4 +1,4 @@
-//! Signing in: which of the ways that the homeserver offers, and with what.
+//! Signing in by one of the login flows that the homeserver offers.
 
 use std::{
     fs::File,
@@ -9,11 +9,11 @@ use std::{
 use super::{Failure, Login, LoginContext, arguments, browser};
 use crate::{
     accounts::SignInMethod,
-    homeserver::{HomeserverClient, HomeserverError, LoginFlows, PasswordLogin, Session, Tokens, UserId, oauth},
+    homeserver::{HomeserverClient, HomeserverError, PasswordLogin, Session, Tokens, UserId, oauth},
     session,
 };
 
-/// How often a person may mistype the password.
+/// How often the user may mistype the password.
 const TRIES: usize = 3;
 /// No password or token is longer, in bytes.
 const LONGEST: u64 = 64 * 1024;
@@ -24,17 +24,8 @@ pub(super) enum Credentials {
     Password(String),
     /// `--token-file`
     Token(String),
-    /// Nothing: the person is asked, or the browser is.
+    /// Neither: ask the user, or open the browser.
     None,
-}
-
-/// How to sign in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Method {
-    Password,
-    Browser,
-    /// The person chooses.
-    AppRequest,
 }
 
 impl Credentials {
@@ -51,7 +42,7 @@ impl Credentials {
 /// The file's first line, or that of standard input for `-`.
 fn read_secret(file: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
-    // Not to its end: that of a terminal or a pipe may never come.
+    // Only the first line: a terminal or pipe may never reach end of file.
     let read = if file == Path::new("-") {
         io::stdin().lock().take(LONGEST).read_until(b'\n', &mut bytes)
     } else {
@@ -60,19 +51,10 @@ fn read_secret(file: &Path) -> Result<String, Failure> {
     let told = |reason: String| Failure::Failed(format!("{}: {reason}", file.display()));
     read.map_err(|error| told(error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|_| told("this is not text".to_owned()))?;
-    // Editors on Windows mark a text as UTF-8.
+    // Editors on Windows write a byte order mark.
     match text.trim_start_matches('\u{feff}').lines().next() {
         Some(line) if !line.is_empty() => Ok(line.to_owned()),
         Some(_) | None => Err(told("its first line is empty".to_owned())),
-    }
-}
-
-/// Which way to go (pure).
-fn choose(flows: LoginFlows, has_terminal: bool) -> Method {
-    match (has_terminal, flows.password, flows.sso) {
-        (true, true, true) => Method::AppRequest,
-        (true, true, false) => Method::Password,
-        (true | false, _, _) => Method::Browser,
     }
 }
 
@@ -93,15 +75,15 @@ pub(super) async fn sign_in(
         }
         Credentials::None => {}
     }
-    let flows = client.login_flows().await.map_err(|error| Failure::Failed(error.to_string()))?;
+    let flows = client.login_flows().await?;
     let has_browser_login = flows.sso || flows.password && matches!(oauth::metadata(client).await, Ok(Some(_)));
-    let by_password = match choose(LoginFlows { sso: has_browser_login, ..flows }, login.terminal.is_some()) {
-        Method::Password => true,
-        Method::Browser => false,
-        Method::AppRequest => {
+    let by_password = match login.terminal {
+        Some(_) if flows.password && has_browser_login => {
             let question = "Sign in with a password (else in the browser)?";
             login.confirm(out, question, true).await?.unwrap_or(true)
         }
+        Some(_) => flows.password,
+        None => false,
     };
     if by_password {
         return Ok((ask_password(login, client, device, out).await?, SignInMethod::Password));
@@ -171,7 +153,7 @@ fn unknown(user: &UserId) -> String {
     format!("{} does not know this user with this password", user.server_name())
 }
 
-/// What of a failed login matters to the person (pure).
+/// A failed login in words for the user (pure).
 fn told(user: &UserId, error: &HomeserverError) -> Failure {
     Failure::Failed(match error {
         HomeserverError::Refused(refusal) => match (refusal.errcode.as_str(), refusal.retry_after) {
@@ -222,19 +204,6 @@ mod tests {
         check("M_LIMIT_EXCEEDED", Some(90_000), "the homeserver has had too many tries: try again in 90 s");
         check("M_LIMIT_EXCEEDED", None, "the homeserver has had too many tries: try again later");
         check("M_BAD_JSON", None, "the homeserver says 403 to /_matrix/client/v3/login: M_BAD_JSON (words)");
-    }
-
-    #[test]
-    fn a_password_is_asked_for_where_somebody_can_type_it() {
-        fn check(password: bool, sso: bool, terminal: bool, expected: Method) {
-            assert_eq!(choose(LoginFlows { password, sso }, terminal), expected);
-        }
-        check(true, false, true, Method::Password);
-        check(true, true, true, Method::AppRequest);
-        check(false, true, true, Method::Browser);
-        check(false, false, true, Method::Browser);
-        check(true, true, false, Method::Browser);
-        check(true, false, false, Method::Browser);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Finding the homeserver, and seeing that nothing secret goes to it in clear.
+//! Finds the homeserver, and refuses to send secrets to it unencrypted.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{
     reachability,
 };
 
-/// How long a homeserver may take to be found: a person is waiting.
+/// How long a homeserver may take to be found: the user is waiting.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an address that may be unencrypted has to speak TLS. A server that does not may wait for more instead of
 /// saying so.
@@ -18,8 +18,7 @@ const TLS_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The homeserver that was named, else that of the user.
 pub(super) async fn find(login: &Login<'_>) -> Result<Homeserver, Failure> {
-    let http = HttpClient::new().map_err(|error| Failure::Failed(error.to_string()))?;
-    let http = http.allow_downgrade(login.asked.anyway).with_deadline(PATIENCE);
+    let http = HttpClient::new()?.allow_downgrade(login.asked.anyway).with_deadline(PATIENCE);
     let found = match &login.asked.homeserver {
         Some(address) => at(&http, address).await?,
         None => discovery::find(&http, &login.user).await,
@@ -44,7 +43,7 @@ async fn at(http: &HttpClient, address: &str) -> Result<Result<Homeserver, Disco
     })
 }
 
-/// As far as its failure shows.
+/// Whether the failure shows that the server speaks TLS.
 fn speaks_tls(error: &DiscoveryError) -> bool {
     match error {
         DiscoveryError::Unreachable { error, .. } => matches!(error.fault, TransportFault::Certificate(_)),
@@ -54,7 +53,7 @@ fn speaks_tls(error: &DiscoveryError) -> bool {
 }
 
 /// A password or token that goes out in clear can be read on its way. This computer and private networks are taken for
-/// the person's own.
+/// the user's own.
 pub(super) async fn refuse_unencrypted(login: &Login<'_>, base: &BaseUrl) -> Result<(), Failure> {
     if base.is_https() || login.asked.anyway || leads_to_private(base).await {
         return Ok(());

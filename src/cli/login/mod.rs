@@ -1,7 +1,7 @@
 //! `pushbell login`: signs in, makes an account, sets the http pusher, and proves that a push arrives.
 //!
-//! The order is such that what can be wrong is said before anything is left behind: is the homeserver there, can it
-//! reach us, can we listen; then the session, the account, the pusher; then the proof.
+//! Everything that can fail without side effects is checked first: the homeserver, whether it can reach us, whether we
+//! can listen. Then come the session, the account and the pusher; then the verification.
 
 pub(super) mod account_name;
 mod address;
@@ -29,7 +29,7 @@ use credentials::Credentials;
 use receiver::Receiver;
 use verify_push::PushVerification;
 
-/// How many questions of yes or no a login asks at most. What remains is said instead.
+/// Yes-or-no questions that a login asks at most. What remains is printed instead.
 const MAX_QUESTIONS: u8 = 2;
 
 pub(super) fn run(context: &Context, asked: &arguments::Login, out: &mut dyn Write) -> Result<(), Failure> {
@@ -40,23 +40,23 @@ pub(super) fn run(context: &Context, asked: &arguments::Login, out: &mut dyn Wri
     let runtime = super::runtime()?;
     let login = Login { context, asked, user, terminal, questions: Cell::new(MAX_QUESTIONS), secrets };
     let ended = runtime.block_on(login.run(credentials, out));
-    // A line that the person has not typed must not keep us.
+    // A pending read of the terminal must not delay the exit.
     runtime.shutdown_background();
     ended
 }
 
-/// One login.
+/// What the steps of a login share.
 struct Login<'a> {
     context: &'a Context,
     asked: &'a arguments::Login,
     user: UserId,
     terminal: Option<Terminal>,
-    /// So many more may be asked.
+    /// Questions left.
     questions: Cell<u8>,
     secrets: Secrets,
 }
 
-/// What is settled before anybody signs in.
+/// What is known before the user signs in.
 struct LoginContext {
     homeserver: Homeserver,
     /// What the homeserver calls itself; may be empty.
@@ -91,7 +91,7 @@ impl Login<'_> {
             Err(failure) => Err(failure),
         };
         let goes_on = receiver.close().await;
-        if !goes_on && matches!(ended, Ok(()) | Err(Failure::Told(_))) {
+        if !goes_on && matches!(ended, Ok(()) | Err(Failure::Reported(_))) {
             writeln!(out, "\nPushbell itself is not running yet: start it with `{}`.", invocation::command())?;
         }
         ended
@@ -132,7 +132,8 @@ impl Login<'_> {
         Ok(Some(old.clone()))
     }
 
-    /// Asks a question of yes or no; an empty answer is `default`. `None` where nobody is there, or was asked enough.
+    /// Asks a question of yes or no; an empty answer is `default`. `None` without a terminal, or
+    /// after [`MAX_QUESTIONS`].
     async fn confirm(&self, out: &mut dyn Write, question: &str, default: bool) -> Result<Option<bool>, Failure> {
         let Some((terminal, left)) = self.terminal.zip(self.questions.get().checked_sub(1)) else { return Ok(None) };
         self.questions.set(left);

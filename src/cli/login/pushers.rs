@@ -10,7 +10,7 @@ use crate::{
     invocation, platform, session,
 };
 
-/// So many other pushers are listed one by one.
+/// Other pushers listed one by one at most.
 const MAX_LISTED: usize = 5;
 
 /// Sets the account's pusher.
@@ -28,7 +28,7 @@ pub(super) async fn set(
     set.map_err(|error| Failure::Failed(format!("the pusher could not be set: {error}")))
 }
 
-/// Says which other pushers there are, and offers to remove those that this installation has left behind: no others.
+/// Lists other pushers, and offers to remove only those that this installation has left behind.
 pub(super) async fn review(
     login: &Login<'_>,
     client: &HomeserverClient,
@@ -36,7 +36,7 @@ pub(super) async fn review(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let Ok(listed) = client.pushers().await else {
-        // It does no harm that they stay.
+        // Optional: leaving them does no harm.
         return Ok(());
     };
     let mark = login.secrets.installation_mark();
@@ -81,7 +81,7 @@ pub(super) async fn review(
     Ok(())
 }
 
-/// The user's pushers that are no account's here.
+/// The user's pushers that belong to no account here.
 struct Others<'a> {
     /// Set by this installation, on this computer.
     left_behind: Vec<&'a ListedPusher>,

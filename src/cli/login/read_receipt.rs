@@ -1,4 +1,4 @@
-//! A proof that needs nobody: reading a room changes the unread number, which the homeserver then pushes.
+//! A push without another user: reading a room changes the unread count, which the homeserver then pushes.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub(super) struct Unread {
     room_id: String,
     /// Its newest unread event.
     event_id: String,
-    /// What people call it, harmless to print.
+    /// Its display name, harmless to print.
     pub(super) name: String,
 }
 

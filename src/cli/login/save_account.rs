@@ -15,7 +15,7 @@ use crate::{
     session::{self, SessionError, Sessions},
 };
 
-/// A keyring that takes longer than this is probably waiting for the person.
+/// A keyring that takes longer than this is probably waiting for the user.
 const KEYRING_IS_QUIET: Duration = Duration::from_secs(2);
 
 /// A session that has become an account.
@@ -53,10 +53,10 @@ pub(super) async fn save(
         installation: login.secrets.installation_mark(),
         server: context.software.clone(),
     };
-    let pushkey = new_pushkey().map_err(|error| Failure::Failed(error.to_string()));
-    let (accounts, pushkey) = match (login.context.accounts(), pushkey) {
-        (Ok(accounts), Ok(pushkey)) => (accounts, pushkey),
-        (Err(failure), _) | (_, Err(failure)) => {
+    let prepared = login.context.accounts().and_then(|accounts| Ok((accounts, new_pushkey()?)));
+    let (accounts, pushkey) = match prepared {
+        Ok(prepared) => prepared,
+        Err(failure) => {
             // A device that is used again is still that of the account, even if it cannot be read now.
             if old_device.is_none_or(|old| session.device_id.as_deref() != Some(old)) {
                 end(&client, &session, method).await;
@@ -111,7 +111,7 @@ impl SavedSession {
         old.is_anothers(&self.sign_in.installation)
     }
 
-    /// Keeps the session's secrets. A keyring may take its time: it asks the person to unlock it.
+    /// Keeps the session's secrets. A keyring may take its time: it asks the user to unlock it.
     async fn save(&self, login: &Login<'_>, out: &mut dyn Write) -> Result<Place, Failure> {
         let mut saving = pin!(login.secrets.save(&self.sign_in, &self.session.tokens));
         if login.terminal.is_some() {
@@ -156,7 +156,7 @@ impl SavedSession {
     }
 
     /// Leaves nothing behind of the session while an old one of the account goes on. Each step as far as it is possible:
-    /// the failure that led here is what the person is told.
+    /// the failure that led here is what the user is told.
     async fn take_back(&self, login: &Login<'_>) {
         if self.old_session().is_some() && self.replaced().is_none() {
             // The same device: there is no other session to go on with.

@@ -1,4 +1,4 @@
-//! Proving the whole way: a real push from the homeserver, or why there is none.
+//! Verifies the setup end to end: waits for a real push, or explains why none comes.
 
 use std::{io::Write, pin::pin, time::Duration};
 
@@ -9,23 +9,27 @@ use super::{
     Failure, Login, LoginContext, Terminal, output, read_receipt, receiver::Receiver, save_account::SavedSession,
 };
 use crate::{
-    doctor::{Finding, Verdict, reach},
+    cli::doctor::write_findings,
+    doctor::{
+        Finding, Verdict,
+        reach::{self, LocalEnd, Pushed},
+    },
     invocation,
     push::notify,
 };
 
 /// Exit code: the pusher is set, but no push has come yet.
 const NOTHING_CAME: u8 = 3;
-/// How long is waited for a push where nobody is asked.
+/// How long to wait for a push without a terminal.
 const UNATTENDED: Duration = Duration::from_secs(60);
-/// The same where the person can end it.
+/// How long to wait where the user can skip it.
 const ATTENDED: Duration = Duration::from_secs(600);
-/// How soon a read receipt makes a homeserver push: it takes about a second.
+/// How long to wait for the push that a read receipt causes: it takes about a second.
 const RECEIPT: Duration = Duration::from_secs(5);
-/// How soon the person is told what may keep pushes away where nothing is known to be on its way.
+/// Delay before likely causes are listed when no push is known to be due.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// What is to be proven.
+/// One end-to-end check.
 pub(super) struct PushVerification<'a> {
     pub(super) login: &'a Login<'a>,
     pub(super) context: &'a LoginContext,
@@ -39,15 +43,8 @@ pub(super) struct PushVerification<'a> {
 enum Waited {
     Came(Timestamp),
     Nothing,
-    /// The person does not want to wait.
+    /// The user does not want to wait.
     Skipped,
-}
-
-/// What came of a read receipt.
-enum Receipt {
-    Pushed(Timestamp),
-    NotPushed,
-    NotSent,
 }
 
 impl PushVerification<'_> {
@@ -72,7 +69,7 @@ impl PushVerification<'_> {
                 writeln!(out, "\n`{pushbell} doctor` looks again at any time; {again}.")?;
             }
         }
-        Err(Failure::Told(NOTHING_CAME))
+        Err(Failure::Reported(NOTHING_CAME))
     }
 
     async fn unattended(&self, patience: Duration, out: &mut dyn Write) -> Result<Waited, Failure> {
@@ -83,17 +80,17 @@ impl PushVerification<'_> {
         let waited = self.push_within(patience).await?;
         if matches!(waited, Waited::Nothing) {
             writeln!(out, "The pusher is set, but no push has come.")?;
-            describe_all(&self.findings().await, out)?;
+            write_findings(&self.findings().await, out)?;
         }
         Ok(waited)
     }
 
-    /// Says early what keeps pushes away, and goes on waiting.
+    /// Lists early what keeps pushes away, and goes on waiting.
     async fn attended(&self, terminal: Terminal, patience: Duration, out: &mut dyn Write) -> Result<Waited, Failure> {
         let is_due = match self.by_receipt(out).await? {
-            Receipt::Pushed(at) => return Ok(Waited::Came(at)),
-            Receipt::NotPushed => true,
-            Receipt::NotSent => {
+            Some(came @ Waited::Came(_)) => return Ok(came),
+            Some(Waited::Nothing | Waited::Skipped) => true,
+            None => {
                 writeln!(out, "Waiting for a push: ask somebody to write to you, or press Enter to skip.")?;
                 out.flush()?;
                 false
@@ -113,19 +110,19 @@ impl PushVerification<'_> {
             tokio::select! {
                 waited = &mut push => {
                     if !is_told && matches!(waited, Ok(Waited::Nothing)) {
-                        describe_all(&diagnosis.await, out)?;
+                        write_findings(&diagnosis.await, out)?;
                     }
                     return waited;
                 }
                 typed = &mut line, if is_open => match typed {
                     Ok(_) => return Ok(Waited::Skipped),
-                    // A terminal that has gone asks for nothing more.
+                    // The terminal was closed.
                     Err(_) => is_open = false,
                 },
                 findings = &mut diagnosis, if !is_told => {
                     is_told = true;
                     writeln!(out, "{}", heading(&findings, is_due))?;
-                    describe_all(&findings, out)?;
+                    write_findings(&findings, out)?;
                     writeln!(out, "\nStill waiting: have somebody write to you, or press Enter to skip.")?;
                     out.flush()?;
                 }
@@ -133,27 +130,27 @@ impl PushVerification<'_> {
         }
     }
 
-    /// Offers to mark a room as read, where that makes the homeserver push.
-    async fn by_receipt(&self, out: &mut dyn Write) -> Result<Receipt, Failure> {
+    /// Offers to mark a room as read, where that makes the homeserver push. `None`: none was marked.
+    async fn by_receipt(&self, out: &mut dyn Write) -> Result<Option<Waited>, Failure> {
         if !self.context.kind.pushes_when_read() {
-            return Ok(Receipt::NotSent);
+            return Ok(None);
         }
         let Some(room) = read_receipt::unread_room(&self.saved.client, &self.saved.sign_in.user_id).await else {
-            return Ok(Receipt::NotSent);
+            return Ok(None);
         };
         let question = format!("Mark {} as read to test?", room.name);
         if self.login.confirm(out, &question, false).await? != Some(true) {
-            return Ok(Receipt::NotSent);
+            return Ok(None);
         }
         if let Err(error) = read_receipt::mark_as_read(&self.saved.client, &room).await {
             writeln!(out, "It could not be marked: {}", output::harmless(&error.to_string()))?;
-            return Ok(Receipt::NotSent);
+            return Ok(None);
         }
-        if let Waited::Came(at) = self.push_within(RECEIPT).await? {
-            return Ok(Receipt::Pushed(at));
+        let waited = self.push_within(RECEIPT).await?;
+        if matches!(waited, Waited::Nothing) {
+            writeln!(out, "It is marked, but no push has come of it.")?;
         }
-        writeln!(out, "It is marked, but no push has come of it.")?;
-        Ok(Receipt::NotPushed)
+        Ok(Some(waited))
     }
 
     async fn push_within(&self, patience: Duration) -> Result<Waited, Failure> {
@@ -164,12 +161,18 @@ impl PushVerification<'_> {
     /// What keeps pushes away: what is proven, else what is likely.
     async fn findings(&self) -> Vec<Finding> {
         let LoginContext { reached_at, config, kind, .. } = self.context;
-        let url = format!("{reached_at}{}", notify::PATH);
-        Box::pin(reach::explain(&url, &config.server, self.saved.client.base(), kind)).await
+        let server = &config.server;
+        let end = LocalEnd {
+            url: format!("{reached_at}{}", notify::PATH),
+            listen: server.listen.clone(),
+            tls: server.tls.is_some(),
+            runs: true,
+        };
+        Box::pin(reach::examine(&end, Some(self.saved.client.base()), kind, Pushed::Awaited)).await
     }
 }
 
-/// What the findings are, in a sentence before them. `is_due`: something has happened that is pushed.
+/// The sentence before the findings. `is_due`: a push is known to be due.
 fn heading(findings: &[Finding], is_due: bool) -> &'static str {
     match (findings.iter().map(|finding| finding.verdict).max(), is_due) {
         (Some(Verdict::Fault), _) => "This keeps pushes away:",
@@ -179,28 +182,4 @@ fn heading(findings: &[Finding], is_due: bool) -> &'static str {
         }
         (Some(Verdict::Good) | None, _) => "No push has come so far, and nothing is seen from here that keeps it away:",
     }
-}
-
-fn describe_all(findings: &[Finding], out: &mut dyn Write) -> Result<(), Failure> {
-    findings.iter().try_for_each(|finding| describe(finding, out))
-}
-
-fn describe(finding: &Finding, out: &mut dyn Write) -> Result<(), Failure> {
-    let Finding { part, verdict, says, advice, paste } = finding;
-    let mark = match verdict {
-        Verdict::Good => "ok",
-        Verdict::Warning => "maybe",
-        Verdict::Fault => "fault",
-    };
-    writeln!(out, "\n  {mark}: {part}: {}", output::harmless(says))?;
-    if let Some(advice) = advice {
-        writeln!(out, "  {advice}")?;
-    }
-    if let Some(paste) = paste {
-        writeln!(out)?;
-        for line in paste.lines() {
-            writeln!(out, "    {line}")?;
-        }
-    }
-    Ok(())
 }

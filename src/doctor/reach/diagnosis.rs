@@ -6,15 +6,16 @@ use url::Url;
 
 use super::{Pushed, hypotheses, observations::Observations, probe::Outcome, pusher_url};
 use crate::{
-    address::{Scope, is_blocked},
+    address::{Scope, is_blocked, takes},
+    config::{ServerLines, toml_list},
     doctor::{Finding, Verdict},
     homeserver::HomeserverKind,
-    http_client::CertificateFault,
+    http_client::{CertificateFault, TransportError, TransportFault},
     push::{notify, text},
-    reachability::{Location, takes},
+    reachability::Location,
 };
 
-/// Longest piece of somebody else's words that is repeated, in characters.
+/// Longest untrusted text that is repeated, in characters.
 const MAX_WORDS: usize = 120;
 
 /// Faults first, then what may be wrong, then what is well.
@@ -48,7 +49,7 @@ fn named(seen: &Observations, url: &Url) -> Option<Finding> {
             Some(advise_address(finding, seen, pusher_url::port(url)))
         }
         Ok(addresses) if !addresses.is_empty() => None,
-        // Only containers are told where it is.
+        // Only containers resolve it.
         Ok(_) | Err(_) if pusher_url::is_for_containers(url) => None,
         Ok(_) => Some(unresolved(url, "it has no address")),
         Err(reason) => Some(unresolved(url, reason)),
@@ -63,7 +64,7 @@ fn unresolved(url: &Url, reason: &str) -> Finding {
         )
 }
 
-/// Whether we are there to be reached at all.
+/// Whether our own listener answers.
 fn listening(seen: &Observations) -> Option<Finding> {
     (!seen.listening).then(|| {
         Finding::fault("endpoint", format!("nothing answers at {}", list(&seen.listen)))
@@ -75,85 +76,90 @@ fn listening(seen: &Observations) -> Option<Finding> {
 fn answered(seen: &Observations, url: &Url, address: IpAddr, outcome: &Outcome) -> Option<Finding> {
     let base = pusher_url::base(url);
     let at = SocketAddr::new(address, pusher_url::port(url));
-    let finding = match outcome {
+    let no_proxy_works = match outcome {
+        Outcome::Failed(error) => matches!(error.fault, TransportFault::Refused | TransportFault::TimedOut),
+        Outcome::Status(status) => (502..=504).contains(status),
+        Outcome::Ours | Outcome::Altered | Outcome::Foreign | Outcome::Redirect(..) => false,
+    };
+    // Another program has our port while Pushbell does not run.
+    let is_another = seen.own.contains(&address) && has_port(seen, at);
+    if !seen.listening && (no_proxy_works || is_another) {
+        return None;
+    }
+    Some(match outcome {
         Outcome::Ours => return None,
-        // Nobody behind a proxy that works either.
-        Outcome::Refused | Outcome::TimedOut | Outcome::Status(502..=504) if !seen.listening => return None,
-        // Whoever has our port while we do not run.
-        _ if !seen.listening && seen.own.contains(&address) && has_port(seen, at) => return None,
-        Outcome::Refused => return Some(refused(seen, url, at)),
-        Outcome::TimedOut => {
-            let says = format!("{at} does not answer");
-            far(seen, address, "pusher URL", says).advise(
-                "A firewall that drops packets looks like this: let the port through on this computer, the proxy or \
-                 the router",
-            )
-        }
-        Outcome::Unreachable(reason) => {
-            let reason = text::line(reason, MAX_WORDS);
-            far(seen, address, "pusher URL", format!("there is no way to {at} from here: {reason}"))
-                .advise("Check that the network, VPN or tunnel of this address is up")
-        }
-        Outcome::Certificate(fault) => return Some(certificate(url, fault)),
-        Outcome::NoAuthorities(reason) => {
-            let reason = text::line(reason, MAX_WORDS);
-            Finding::warning("certificate", format!("cannot be judged: this computer trusts no authority ({reason})"))
-                .advise("Install the package ca-certificates")
-        }
-        Outcome::NotTls => Finding::fault("certificate", format!("what answers at {at} does not speak https"))
-            .advise("Set server.public_url in pushbell.toml to http://, or give Pushbell a certificate (server.tls)"),
-        Outcome::Redirect(status, to) => return Some(redirected(url, *status, to)),
+        Outcome::Failed(error) => failed(seen, url, at, error),
+        Outcome::Redirect(status, to) => redirected(url, *status, to),
         Outcome::Altered => Finding::fault("proxy", format!("what stands before Pushbell at {base} changes answers"))
             .advise("Have the proxy hand requests and answers on as they are, without filters for their content"),
         Outcome::Foreign => {
             Finding::fault("proxy", format!("something else than Pushbell answers at {base}")).advise(handed_on(seen))
         }
-        Outcome::Status(status) => return Some(status_of(seen, url, *status)),
-        Outcome::Broken(reason) => {
-            let reason = text::line(reason, MAX_WORDS);
+        Outcome::Status(status) => status_of(seen, url, *status),
+    })
+}
+
+/// Why there is no answer.
+fn failed(seen: &Observations, url: &Url, at: SocketAddr, error: &TransportError) -> Finding {
+    let reason = text::line(&error.reason, MAX_WORDS);
+    match &error.fault {
+        TransportFault::Refused => refused(seen, url, at),
+        TransportFault::TimedOut => far(seen, at, format!("{at} does not answer")).advise(
+            "A firewall that drops packets looks like this: let the port through on this computer, the proxy or the \
+             router",
+        ),
+        TransportFault::Unreachable | TransportFault::Unresolved => {
+            far(seen, at, format!("there is no way to {at} from here: {reason}"))
+                .advise("Check that the network, VPN or tunnel of this address is up")
+        }
+        TransportFault::Certificate(fault) => certificate(url, fault),
+        TransportFault::NoCertificateStore => {
+            Finding::warning("certificate", format!("cannot be judged: this computer trusts no authority ({reason})"))
+                .advise("Install the package ca-certificates")
+        }
+        TransportFault::NotTls => Finding::fault("certificate", format!("what answers at {at} does not speak https"))
+            .advise("Set server.public_url in pushbell.toml to http://, or give Pushbell a certificate (server.tls)"),
+        TransportFault::Broken | TransportFault::Downgrade | TransportFault::TooLarge => {
             let tls =
                 if url.scheme() == "https" { "" } else { " If it speaks https, set server.public_url to https://" };
             Finding::fault("pusher URL", format!("what answers at {at} breaks off: {reason}"))
                 .advise(format!("Check what listens there.{tls}"))
         }
-    };
-    Some(finding)
+    }
 }
 
-/// Where a port is, a firewall or router in between may answer us otherwise than the homeserver; where an address is
-/// this computer's or its network's, it does not.
-fn far(seen: &Observations, address: IpAddr, part: &'static str, says: String) -> Finding {
-    if seen.own.contains(&address) || is_blocked(address) {
-        Finding::fault(part, says)
+/// A firewall or router in between may answer us otherwise than the homeserver, but not where the address is this
+/// computer's or its network's.
+fn far(seen: &Observations, at: SocketAddr, says: String) -> Finding {
+    if seen.own.contains(&at.ip()) || is_blocked(at.ip()) {
+        Finding::fault("pusher URL", says)
     } else {
-        Finding::warning(part, format!("{says}, seen from here"))
+        Finding::warning("pusher URL", format!("{says}, seen from here"))
     }
 }
 
 fn refused(seen: &Observations, url: &Url, at: SocketAddr) -> Finding {
     if !seen.own.contains(&at.ip()) {
-        return far(seen, at.ip(), "pusher URL", format!("nothing listens at {at}"))
+        return far(seen, at, format!("nothing listens at {at}"))
             .advise("Start the proxy or tunnel there, or set server.public_url in pushbell.toml to where it is");
     }
     let says = format!("nothing listens at {at}; Pushbell listens at {}", list(&seen.listen));
     if has_port(seen, at) && Scope::of(at.ip()) != Scope::Loopback {
-        let mut listen = seen.listen.clone();
-        listen.push(at);
         return Finding::fault("endpoint", says)
             .advise("In [server] of pushbell.toml, set this; it is taken up at once")
-            .paste(format!("listen = {}", toml_list(&listen)));
+            .paste(format!("listen = {}", toml_list(&[&seen.listen[..], &[at]].concat())));
     }
     let finding = Finding::fault("endpoint", says);
     let finding = finding.advise(
         "In [server] of pushbell.toml, set public_url to where Pushbell listens, or to a proxy or tunnel that leads there",
     );
     let heard = seen.listen.iter().find_map(|listen| match listen.ip() {
-        ip if !ip.is_unspecified() => Some((host(ip), listen.port())),
+        ip if !ip.is_unspecified() => Some(listen.to_string()),
         _ => takes(*listen, SocketAddr::new(at.ip(), listen.port()))
-            .then(|| (pusher_url::host(url).to_owned(), listen.port())),
+            .then(|| format!("{}:{}", pusher_url::host(url), listen.port())),
     });
     match heard {
-        Some((host, port)) => finding.paste(format!("public_url = \"{}://{host}:{port}\"", scheme(seen))),
+        Some(authority) => finding.paste(format!("public_url = \"{}://{authority}\"", scheme(seen))),
         None => finding,
     }
 }
@@ -237,30 +243,16 @@ fn advise_address(finding: Finding, seen: &Observations, port: u16) -> Finding {
             .advise("In [server] of pushbell.toml, set public_url to the address that the homeserver reaches");
     };
     let at = SocketAddr::from((source, port));
-    let mut lines = format!("public_url = \"{}://{at}\"", scheme(seen));
-    if !seen.listen.iter().any(|listen| takes(*listen, at)) {
-        let listen = [&seen.listen[..], &[at]].concat();
-        lines.insert_str(0, &format!("listen = {}\n", toml_list(&listen)));
-    }
     finding
         .advise("In [server] of pushbell.toml, set this, the address of this computer on the way to the homeserver")
-        .paste(lines)
+        .paste(ServerLines::adding(&seen.listen, scheme(seen), at).to_string())
 }
 
-fn scheme(seen: &Observations) -> &'static str {
+pub(super) fn scheme(seen: &Observations) -> &'static str {
     if seen.tls { "https" } else { "http" }
-}
-
-fn host(address: IpAddr) -> String {
-    if address.is_ipv6() { format!("[{address}]") } else { address.to_string() }
 }
 
 fn list(addresses: &[SocketAddr]) -> String {
     let all: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     all.join(", ")
-}
-
-pub(super) fn toml_list(addresses: &[SocketAddr]) -> String {
-    let all: Vec<_> = addresses.iter().map(|address| format!("\"{address}\"")).collect();
-    format!("[{}]", all.join(", "))
 }

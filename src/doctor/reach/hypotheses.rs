@@ -1,15 +1,17 @@
-//! What nobody can prove from here, the likeliest first: a homeserver says 200 to a pusher that it will never deliver to.
+//! Causes that cannot be proven from here, the likeliest first: a homeserver answers 200 to a pusher that it never
+//! delivers to.
 
 use std::net::{IpAddr, SocketAddr};
 
 use url::Url;
 
-use super::{Pushed, diagnosis::toml_list, observations::Observations, probe::Outcome, pusher_url};
+use super::{Pushed, diagnosis::scheme, observations::Observations, probe::Outcome, pusher_url};
 use crate::{
     address::{Scope, cidr, is_blocked},
+    config::ServerLines,
     doctor::Finding,
     homeserver::HomeserverKind,
-    reachability::{Location, takes},
+    reachability::Location,
 };
 
 pub(super) fn causes(seen: &Observations, url: &Url, kind: &HomeserverKind, pushed: Pushed) -> Vec<Finding> {
@@ -57,7 +59,6 @@ fn elsewhere(seen: &Observations, url: &Url) -> Option<Finding> {
         )));
     };
     let at = SocketAddr::from((source, seen.listen.first().map_or(pusher_url::port(url), SocketAddr::port)));
-    let listen = toml_list(&[&seen.listen[..], &[at]].concat());
     Some(
         finding
             .advise(format!(
@@ -65,7 +66,7 @@ fn elsewhere(seen: &Observations, url: &Url) -> Option<Finding> {
                  proxy ({})",
                 seen.recipes
             ))
-            .paste(format!("listen = {listen}\npublic_url = \"http://{at}\"")),
+            .paste(ServerLines::adding(&seen.listen, scheme(seen), at).to_string()),
     )
 }
 
@@ -91,9 +92,6 @@ fn container(seen: &Observations, url: &Url, kind: &HomeserverKind) -> Option<Fi
         return Some(finding.advise(format!("{} has a recipe, \"Container\"", seen.recipes)));
     };
     let at = SocketAddr::from((bridge, seen.listen.first().map_or(pusher_url::port(url), SocketAddr::port)));
-    let is_heard = seen.listen.iter().any(|listen| takes(*listen, at));
-    let listen = if is_heard { seen.listen.clone() } else { [&seen.listen[..], &[at]].concat() };
-    let scheme = if seen.tls { "https" } else { "http" };
     let allowed = if *kind == HomeserverKind::Synapse {
         format!(", and ip_range_whitelist: ['{}'] in homeserver.yaml", cidr(bridge.into()))
     } else {
@@ -102,7 +100,7 @@ fn container(seen: &Observations, url: &Url, kind: &HomeserverKind) -> Option<Fi
     Some(
         finding
             .advise(format!("Then set this in [server] of pushbell.toml{allowed} ({})", seen.recipes))
-            .paste(format!("listen = {}\npublic_url = \"{scheme}://{at}\"", toml_list(&listen))),
+            .paste(ServerLines::adding(&seen.listen, scheme(seen), at).to_string()),
     )
 }
 
@@ -115,7 +113,7 @@ fn blocked(seen: &Observations, url: &Url, kind: &HomeserverKind) -> Option<Find
     Some(Finding::warning("block list", says).advise(allowance.advice).paste(allowance.paste))
 }
 
-/// Something keeps others out but not us.
+/// A firewall keeps other computers out but not this one.
 fn firewall(seen: &Observations, url: &Url) -> Option<Finding> {
     let at_our_own = |(address, outcome): &(IpAddr, Outcome)| {
         *outcome == Outcome::Ours && seen.own.contains(address) && Scope::of(*address) != Scope::Loopback

@@ -1,4 +1,4 @@
-//! What can be seen from here: where names lead, which addresses are ours, what answers at the pusher URL.
+//! What can be observed from here: name resolution, our own addresses, what answers at the pusher URL.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -24,7 +24,7 @@ use crate::{
 /// How long a connection to our own listener may take.
 const CONNECT: Duration = Duration::from_secs(1);
 
-/// What is known of the way from the homeserver to us.
+/// What is known of the path from the homeserver to us.
 #[derive(Debug, Clone)]
 pub(super) struct Observations {
     /// The pusher URL, as it was told.
@@ -37,13 +37,13 @@ pub(super) struct Observations {
     pub(super) tls: bool,
     /// Whether we run, and anything takes connections at one of those.
     pub(super) listening: bool,
-    /// Where the URL's host leads; else why nowhere.
+    /// The addresses of the URL's host; else why there are none.
     pub(super) resolved: Result<Vec<IpAddr>, String>,
     /// Those of them that are this computer's own.
     pub(super) own: Vec<IpAddr>,
-    /// What became of a push to each of them.
+    /// The result of a push to each of them.
     pub(super) pushes: Vec<(IpAddr, Outcome)>,
-    /// `GET /health` was answered by us, whatever became of the push.
+    /// `GET /health` was answered by us, whatever the result of the push.
     pub(super) healthy: bool,
     /// Where the homeserver is.
     pub(super) homeserver: Observation,
@@ -53,58 +53,52 @@ pub(super) struct Observations {
     pub(super) recipes: String,
 }
 
-/// Looks. Bounded in time by the deadlines of its steps: about six seconds when nothing answers.
+/// Collects the observations. Takes about six seconds when nothing answers.
 pub(super) async fn gather(end: &LocalEnd, homeserver: Option<&BaseUrl>) -> Observations {
     let url = pusher_url::parse(&end.url);
+    let resolved = match &url {
+        None => Ok(Vec::new()),
+        Some(url) => match pusher_url::address(url) {
+            Some(address) => Ok(vec![address]),
+            None => reachability::resolve(pusher_url::host(url), pusher_url::port(url)).await,
+        },
+    };
     let homeserver = async {
         match homeserver {
             Some(homeserver) => reachability::observe(homeserver).await,
             None => Observation::NONE,
         }
     };
-    let (answers, listening, homeserver) = tokio::join!(try_url(url.as_ref()), is_listening(end), homeserver);
-    let Answers { resolved, pushes, healthy } = answers;
-    let own = reachability::ours_among(resolved.as_deref().unwrap_or_default());
+    let prober = url.as_ref().map(Prober::new);
+    // One address of each family: others of a name lead to the same place, or the name is no desktop's.
+    let first = |wanted: fn(&IpAddr) -> bool| resolved.iter().flatten().copied().find(wanted);
+    let (v4, v6, listening, homeserver) = tokio::join!(
+        try_address(prober.as_ref(), first(IpAddr::is_ipv4)),
+        try_address(prober.as_ref(), first(IpAddr::is_ipv6)),
+        is_listening(end),
+        homeserver
+    );
+    let answers: Vec<_> = [v4, v6].into_iter().flatten().collect();
+    drop(prober);
     Observations {
         text: end.url.clone(),
         url,
         listen: end.listen.clone(),
         tls: end.tls,
         listening,
+        own: reachability::ours_among(resolved.as_deref().unwrap_or_default()),
         resolved,
-        own,
-        pushes,
-        healthy,
+        healthy: answers.iter().any(|(.., healthy)| *healthy),
+        pushes: answers.into_iter().map(|(address, outcome, _)| (address, outcome)).collect(),
         homeserver,
         bridge: host::container_bridge(),
         recipes: invocation::documentation("connect.md"),
     }
 }
 
-struct Answers {
-    resolved: Result<Vec<IpAddr>, String>,
-    pushes: Vec<(IpAddr, Outcome)>,
-    healthy: bool,
-}
-
-async fn try_url(url: Option<&Url>) -> Answers {
-    let Some(url) = url else { return Answers { resolved: Ok(Vec::new()), pushes: Vec::new(), healthy: false } };
-    let resolved = match pusher_url::address(url) {
-        Some(address) => Ok(vec![address]),
-        None => reachability::resolve(pusher_url::host(url), pusher_url::port(url)).await,
-    };
-    // One address of each family: others of a name lead to the same place, or the name is no desktop's.
-    let first = |wanted: fn(&IpAddr) -> bool| resolved.iter().flatten().copied().find(wanted);
-    let prober = Prober::new(url);
-    let (v4, v6) =
-        tokio::join!(try_address(&prober, first(IpAddr::is_ipv4)), try_address(&prober, first(IpAddr::is_ipv6)));
-    let healthy = [&v4, &v6].iter().any(|tried| matches!(tried, Some((.., true))));
-    let pushes = [v4, v6].into_iter().flatten().map(|(address, outcome, _)| (address, outcome)).collect();
-    Answers { resolved, pushes, healthy }
-}
-
-/// What a push comes to there, and whether we answer there at all. An address that stands for all is not asked.
-async fn try_address(prober: &Prober<'_>, address: Option<IpAddr>) -> Option<(IpAddr, Outcome, bool)> {
+/// Sends a push and `GET /health` to the address, unless it is unspecified.
+async fn try_address(prober: Option<&Prober<'_>>, address: Option<IpAddr>) -> Option<(IpAddr, Outcome, bool)> {
+    let prober = prober?;
     let address = address.filter(|address| Scope::of(*address) != Scope::Unspecified)?;
     let (outcome, healthy) = tokio::join!(prober.push(address), prober.is_healthy(address));
     Some((address, outcome, healthy))

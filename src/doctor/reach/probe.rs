@@ -1,5 +1,5 @@
 //! A push of our own to the pusher URL, the way a homeserver sends one: its pushkey is unknown, so that the answer
-//! says in our own words that we have read it, and nothing is shown. Redirects are seen, never followed.
+//! proves that we have read it, and nothing is shown. Redirects are reported, never followed.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -7,15 +7,14 @@ use std::{
 };
 
 use hyper::{Method, StatusCode};
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_rustls::rustls::pki_types::ServerName;
 use url::Url;
 
 use super::pusher_url;
 use crate::{
     accounts, app_info,
-    http_client::{Answer, CertificateFault, HttpClient, Request, TransportError, TransportFault},
+    http_client::{Answer, HttpClient, Request, TransportError, TransportFault},
     push::notify,
 };
 
@@ -24,40 +23,28 @@ const CONNECT: Duration = Duration::from_millis(1500);
 /// How long a request may take.
 const DEADLINE: Duration = Duration::from_millis(3500);
 
-/// What became of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The result of a push.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Outcome {
     /// Our own answer, unchanged.
     Ours,
-    /// 200, and our answer is in it, but changed.
+    /// 200 with our answer, but modified.
     Altered,
-    /// 200, and somebody else's answer.
+    /// 200 with another program's answer.
     Foreign,
     /// Another status.
     Status(u16),
     /// A redirect, and where to.
     Redirect(u16, String),
-    /// Nobody listens there.
-    Refused,
-    /// There is no way there: why.
-    Unreachable(String),
-    /// No connection, or no answer, in time.
-    TimedOut,
-    /// A certificate that is not one to trust.
-    Certificate(CertificateFault),
-    /// This computer has no certificates to judge by: why.
-    NoAuthorities(String),
-    /// Whoever listens there does not speak TLS.
-    NotTls,
-    /// The connection broke, or it is not HTTP.
-    Broken(String),
+    /// There is no answer.
+    Failed(TransportError),
 }
 
 /// Sends requests to one pusher URL.
 pub(super) struct Prober<'a> {
     url: &'a Url,
     host: String,
-    client: Result<HttpClient, Outcome>,
+    client: Result<HttpClient, TransportError>,
 }
 
 impl<'a> Prober<'a> {
@@ -66,16 +53,17 @@ impl<'a> Prober<'a> {
         Self { url, host: pusher_url::authority(url), client: client(url) }
     }
 
-    /// The push that nobody is to get.
+    /// Sends a push with an unknown pushkey.
     pub(super) async fn push(&self, address: IpAddr) -> Outcome {
         let Ok(random) = accounts::new_pushkey() else {
-            return Outcome::Broken("there are no random numbers".to_owned());
+            return Outcome::Failed(broken(self.url, "there are no random numbers".to_owned()));
         };
         let pushkey = format!("{}{random}", app_info::PROBE_PUSHKEY);
         let device = json!({"app_id": app_info::APP_ID, "pushkey": pushkey});
         let body = json!({"notification": {"counts": {}, "devices": [device]}}).to_string();
         match self.ask(address, Method::POST, self.url.path(), Some(body)).await {
-            Err(outcome) => outcome,
+            Err(TransportError { fault: TransportFault::TooLarge, .. }) => Outcome::Foreign,
+            Err(error) => Outcome::Failed(error),
             Ok(answer) if answer.status == StatusCode::OK => recognise(&pushkey, &answer.body),
             Ok(Answer { status, location, .. }) if status.is_redirection() => {
                 Outcome::Redirect(status.as_u16(), location.unwrap_or_default())
@@ -86,17 +74,18 @@ impl<'a> Prober<'a> {
 
     /// `GET /health`: whether we are there at all, if the push was not answered by us.
     pub(super) async fn is_healthy(&self, address: IpAddr) -> bool {
-        #[derive(Deserialize, Default)]
-        #[serde(default)]
-        struct Health {
-            status: String,
-        }
         let path = self.url.path().strip_suffix(notify::PATH).unwrap_or_default();
         let answer = self.ask(address, Method::GET, &format!("{path}/health"), None).await;
-        answer.is_ok_and(|answer| answer.status == StatusCode::OK && answer.json::<Health>().status == "ok")
+        answer.is_ok_and(|answer| answer.status == StatusCode::OK && answer.json::<Value>()["status"] == "ok")
     }
 
-    async fn ask(&self, address: IpAddr, method: Method, path: &str, body: Option<String>) -> Result<Answer, Outcome> {
+    async fn ask(
+        &self,
+        address: IpAddr,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+    ) -> Result<Answer, TransportError> {
         let client = self.client.as_ref().map_err(Clone::clone)?;
         let at = SocketAddr::new(address, pusher_url::port(self.url));
         let url = format!("{}://{at}{path}", self.url.scheme());
@@ -104,14 +93,14 @@ impl<'a> Prober<'a> {
         if let Some(body) = body {
             request = request.json(body);
         }
-        client.send(&request).await.map_err(Outcome::from)
+        client.send(&request).await
     }
 }
 
-fn client(url: &Url) -> Result<HttpClient, Outcome> {
+fn client(url: &Url) -> Result<HttpClient, TransportError> {
     let client = if url.scheme() == "https" {
         let host = pusher_url::host(url).trim_matches(['[', ']']).to_owned();
-        let name = ServerName::try_from(host).map_err(|error| Outcome::Broken(error.to_string()))?;
+        let name = ServerName::try_from(host).map_err(|error| broken(url, error.to_string()))?;
         HttpClient::for_server_name(name, CONNECT)?
     } else {
         HttpClient::plain(CONNECT)?
@@ -119,30 +108,13 @@ fn client(url: &Url) -> Result<HttpClient, Outcome> {
     Ok(client.with_deadline(DEADLINE))
 }
 
-impl From<TransportError> for Outcome {
-    fn from(error: TransportError) -> Self {
-        match error.fault {
-            TransportFault::Refused => Self::Refused,
-            TransportFault::TimedOut => Self::TimedOut,
-            TransportFault::Certificate(fault) => Self::Certificate(fault),
-            TransportFault::NoCertificateStore => Self::NoAuthorities(error.reason),
-            TransportFault::NotTls => Self::NotTls,
-            TransportFault::Unreachable | TransportFault::Unresolved => Self::Unreachable(error.reason),
-            TransportFault::TooLarge => Self::Foreign,
-            TransportFault::Broken | TransportFault::Downgrade => Self::Broken(error.reason),
-        }
-    }
+fn broken(url: &Url, reason: String) -> TransportError {
+    TransportError { host: pusher_url::authority(url), fault: TransportFault::Broken, reason }
 }
 
-/// Whose answer it is.
+/// Tells our answer from others.
 fn recognise(pushkey: &str, body: &[u8]) -> Outcome {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Told {
-        rejected: Vec<String>,
-    }
-    let told: Option<Told> = serde_json::from_slice(body).ok();
-    if told.is_some_and(|told| told.rejected == [pushkey]) {
+    if serde_json::from_slice::<Value>(body).is_ok_and(|answer| answer == json!({ "rejected": [pushkey] })) {
         Outcome::Ours
     } else if String::from_utf8_lossy(body).contains(pushkey) {
         Outcome::Altered

@@ -9,14 +9,14 @@ use crate::{
         Verdict::{self, Fault, Good, Warning},
     },
     homeserver::HomeserverKind,
-    http_client::CertificateFault as Distrust,
+    http_client::{CertificateFault as Distrust, TransportError, TransportFault},
     reachability::{Location, Observation},
 };
 
 const PATH: &str = "/_matrix/push/v1/notify";
 
-/// A way on which all is well: this URL's host is this computer's, which listens on all addresses, and the homeserver
-/// is in the same network. What a row changes is what is wrong in it.
+/// Observations without a fault: this URL's host is this computer's, which listens on all addresses, and the homeserver
+/// is in the same network. Each row changes what is wrong in it.
 fn way(base: &str) -> Observations {
     let text = format!("{base}{PATH}");
     let url = pusher_url::parse(&text);
@@ -38,6 +38,10 @@ fn way(base: &str) -> Observations {
         bridge: None,
         recipes: "/usr/share/doc/pushbell/docs/connect.md".to_owned(),
     }
+}
+
+fn failed(fault: TransportFault, reason: &str) -> Outcome {
+    Outcome::Failed(TransportError { host: String::new(), fault, reason: reason.to_owned() })
 }
 
 fn ip(text: &str) -> IpAddr {
@@ -86,7 +90,7 @@ fn what_is_proven_comes_first_and_alone() {
     let check = |facts, part, words: &[&str]| check(facts, "Synapse", PUSHED, &fault(part), words);
 
     check(
-        told(listening_on(lan(), &["127.0.0.1:7874"]), Outcome::Refused),
+        told(listening_on(lan(), &["127.0.0.1:7874"]), failed(TransportFault::Refused, "")),
         "endpoint",
         &[
             "nothing listens at 192.168.1.20:7874; Pushbell listens at 127.0.0.1:7874",
@@ -94,19 +98,35 @@ fn what_is_proven_comes_first_and_alone() {
         ],
     );
     check(
-        told(listening_on(lan(), &["192.168.1.20:80"]), Outcome::Refused),
+        told(listening_on(lan(), &["192.168.1.20:80"]), failed(TransportFault::Refused, "")),
         "endpoint",
         &["public_url = \"http://192.168.1.20:80\""],
     );
-    check(told(way("http://127.0.0.1:1"), Outcome::Refused), "endpoint", &["public_url = \"http://127.0.0.1:7874\""]);
-    let v6 = listening_on(way("http://127.0.0.1:1"), &["[::]:7874", "[::1]:7"]);
-    check(told(v6, Outcome::Refused), "endpoint", &["public_url = \"http://[::1]:7\""]);
-    check(told(not_ours(lan()), Outcome::Refused), "pusher URL", &["nothing listens at 192.168.1.20:7874"]);
-    check(told(not_ours(lan()), Outcome::TimedOut), "pusher URL", &["192.168.1.20:7874 does not answer", "firewall"]);
-    check(told(lan(), Outcome::Unreachable("no route".into())), "pusher URL", &["no way to", "no route", "VPN"]);
-    check(told(lan(), Outcome::Broken("reset".into())), "pusher URL", &["breaks off: reset", "https://"]);
     check(
-        Observations { listening: false, ..told(lan(), Outcome::Refused) },
+        told(way("http://127.0.0.1:1"), failed(TransportFault::Refused, "")),
+        "endpoint",
+        &["public_url = \"http://127.0.0.1:7874\""],
+    );
+    let v6 = listening_on(way("http://127.0.0.1:1"), &["[::]:7874", "[::1]:7"]);
+    check(told(v6, failed(TransportFault::Refused, "")), "endpoint", &["public_url = \"http://[::1]:7\""]);
+    check(
+        told(not_ours(lan()), failed(TransportFault::Refused, "")),
+        "pusher URL",
+        &["nothing listens at 192.168.1.20:7874"],
+    );
+    check(
+        told(not_ours(lan()), failed(TransportFault::TimedOut, "")),
+        "pusher URL",
+        &["192.168.1.20:7874 does not answer", "firewall"],
+    );
+    check(
+        told(lan(), failed(TransportFault::Unreachable, "no route")),
+        "pusher URL",
+        &["no way to", "no route", "VPN"],
+    );
+    check(told(lan(), failed(TransportFault::Broken, "reset")), "pusher URL", &["breaks off: reset", "https://"]);
+    check(
+        Observations { listening: false, ..told(lan(), failed(TransportFault::Refused, "")) },
         "endpoint",
         &["0.0.0.0:7874", "`pushbell`"],
     );
@@ -134,7 +154,7 @@ fn what_is_proven_comes_first_and_alone() {
     );
 
     let certificate = |distrust, words: &[&str]| {
-        check(told(public(), Outcome::Certificate(distrust)), "certificate", words);
+        check(told(public(), failed(TransportFault::Certificate(distrust), "")), "certificate", words);
     };
     certificate(Distrust::Expired, &["push.example.org is expired", "Renew"]);
     certificate(Distrust::NotYetValid, &["not valid yet", "date and time"]);
@@ -142,7 +162,7 @@ fn what_is_proven_comes_first_and_alone() {
     certificate(Distrust::WrongName(Vec::new()), &["for another name"]);
     certificate(Distrust::UnknownIssuer, &["nobody whom this computer trusts", "fullchain.pem", "SSL_CERT_FILE"]);
     certificate(Distrust::Other("weak".into()), &["weak"]);
-    check(told(public(), Outcome::NotTls), "certificate", &["does not speak https"]);
+    check(told(public(), failed(TransportFault::NotTls, "")), "certificate", &["does not speak https"]);
 
     let proxy = |outcome, words: &[&str]| check(told(public(), outcome), "proxy", words);
     proxy(Outcome::Altered, &["changes answers"]);
@@ -262,7 +282,7 @@ fn where_nothing_is_proven_the_likeliest_cause_comes_first() {
         &[(Warning, "pusher URL"), block, waiting, ours],
         &[
             "only this computer reaches http://127.0.0.1:7874",
-            "listen = [\"0.0.0.0:7874\", \"192.168.1.20:7874\"]\npublic_url = \"http://192.168.1.20:7874\"",
+            "listen = [\"0.0.0.0:7874\"]\npublic_url = \"http://192.168.1.20:7874\"",
             "docs/connect.md",
         ],
     );
@@ -274,7 +294,7 @@ fn where_nothing_is_proven_the_likeliest_cause_comes_first() {
     check(not_ours(way("https://push.example.org")), "Synapse", &[waiting, ours], &["an hour", "`pushbell login`"]);
     let set_just_now = diagnose(&lan(), &HomeserverKind::Synapse, Pushed::Awaited);
     assert_eq!(set_just_now.iter().map(|finding| finding.part).collect::<Vec<_>>(), [block.1, firewall.1, ours.1]);
-    let seen_from_here = told(not_ours(way("https://push.example.org")), Outcome::TimedOut);
+    let seen_from_here = told(not_ours(way("https://push.example.org")), failed(TransportFault::TimedOut, ""));
     check(
         seen_from_here,
         "Synapse",

@@ -167,7 +167,14 @@ fn timestamp(time: ASN1Time) -> Timestamp {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    paths::read_bounded(path, MAX_FILE_BYTES).map_err(|error| {
+    let contents = || {
+        // Asked before it is opened: opening a pipe would wait for somebody to write into it.
+        if !path.metadata()?.is_file() {
+            return Err(io::Error::other("it is not a file"));
+        }
+        paths::read_bounded(path, MAX_FILE_BYTES)
+    };
+    contents().map_err(|error| {
         let kind = error.kind();
         let reason = if kind == io::ErrorKind::NotFound {
             "there is no such file".to_owned()

@@ -31,6 +31,10 @@ pub(in crate::platform) const ICON_WORDS: TrayWords = TrayWords::Tooltip;
 /// By the session, on the bus.
 pub(in crate::platform) const HOST_IS_WATCHED: bool = true;
 
+/// Minimum interval between two updates. waybar 0.9 reads all properties 10 ms after a signal, and misses a signal that
+/// comes while it reads.
+const UPDATE_INTERVAL: Duration = Duration::from_millis(100);
+
 /// How long the icon may take to leave.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -62,7 +66,12 @@ pub(crate) fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>)
         let queue = Arc::clone(&queue);
         move || {
             let mut tray = Tray::new(events);
-            while tray.apply(&queue) && handed_over.recv().is_ok() {}
+            while tray.apply(&queue) {
+                thread::sleep(UPDATE_INTERVAL);
+                if handed_over.recv().is_err() {
+                    break;
+                }
+            }
             drop((tray, finished));
         }
     });
