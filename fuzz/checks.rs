@@ -15,7 +15,7 @@ use self::notice::notice_of;
 use jiff::Timestamp;
 use pushbell::{
     accounts::{Accounts, Admission},
-    config::{Config, ConfigError, OpenWith, Timeout},
+    config::{Config, ConfigError, OpenWith},
     desktop::{
         OpenTarget,
         links::{self, Opening},
@@ -221,13 +221,8 @@ fn check_notice(notice: &Notice) {
         assert_harmless(&popup.text, present::MAX_TEXT_CHARS, present::MAX_TEXT_LINES);
     };
     for show_text in [true, false] {
-        let options = RenderOptions {
-            show_text,
-            timeout: Timeout::Default,
-            lines: 3,
-            newest_first: show_text,
-            names_account: !show_text,
-        };
+        let options =
+            RenderOptions { show_text, newest_first: show_text, names_account: !show_text, ..RenderOptions::default() };
         for count in [1, 1000] {
             let highlight = (count > 1).then(|| Notice { id: NoticeId(7), ..notice.clone() });
             let lines = vec![notice.clone()];

@@ -57,6 +57,18 @@ impl SessionError {
     }
 }
 
+/// The error of a question to a homeserver, see [`Sessions::ask`].
+pub(crate) trait AskError: From<SessionError> {
+    /// What came from the session or its homeserver.
+    fn session_error(&self) -> Option<&SessionError>;
+}
+
+impl AskError for SessionError {
+    fn session_error(&self) -> Option<&SessionError> {
+        Some(self)
+    }
+}
+
 impl From<TransportError> for SessionError {
     fn from(error: TransportError) -> Self {
         Self::Homeserver(error.into())
@@ -73,7 +85,7 @@ pub struct Sessions {
 /// A client that is signed in.
 #[derive(Clone)]
 pub struct SignedIn {
-    /// Asks with the session's access token. It does not renew that by itself: see [`Sessions::renew`].
+    /// Asks with the session's access token, which it does not renew.
     pub client: HomeserverClient,
     tokens: Tokens,
 }
@@ -88,6 +100,45 @@ impl Sessions {
     /// The mark of this installation, for the pushers that it sets; empty where there can be none.
     pub(crate) fn installation_mark(&self) -> String {
         self.secrets.installation_mark()
+    }
+
+    /// Asks the homeserver: opens the session and hands a client to `question`, each of whose requests has so long. If
+    /// the homeserver does not know the token, it is renewed and `question` is asked once more.
+    ///
+    /// # Errors
+    /// When the session is over, or cannot go on now; and those of `question`.
+    pub(crate) async fn ask<T, E: AskError, F: Future<Output = Result<T, E>>>(
+        &self,
+        sign_in: &SignIn,
+        deadline: Duration,
+        question: impl Fn(HomeserverClient) -> F,
+    ) -> Result<T, E> {
+        self.ask_over(&mut None, sign_in, deadline, question).await
+    }
+
+    /// The same over a connection that stays open between questions.
+    ///
+    /// # Errors
+    /// As of [`Sessions::ask`].
+    pub(crate) async fn ask_over<T, E: AskError, F: Future<Output = Result<T, E>>>(
+        &self,
+        open: &mut Option<SignedIn>,
+        sign_in: &SignIn,
+        deadline: Duration,
+        question: impl Fn(HomeserverClient) -> F,
+    ) -> Result<T, E> {
+        let signed_in = match open.take() {
+            Some(signed_in) => signed_in,
+            None => self.open(sign_in, deadline).await?,
+        };
+        let signed_in = open.insert(signed_in);
+        let answer = question(signed_in.client.clone()).await;
+        let Some(refusal) = answer.as_ref().err().and_then(unknown_token) else { return answer };
+        *signed_in = self.renew(sign_in, signed_in, refusal).await?;
+        question(signed_in.client.clone()).await.map_err(|error| match unknown_token(&error) {
+            Some(refusal) => SessionError::of_refusal(refusal).into(),
+            None => error,
+        })
     }
 
     /// A client for this session, each of whose requests has so long. A token that has expired is renewed, and kept
@@ -106,10 +157,7 @@ impl Sessions {
     }
 
     /// Another client, after the homeserver did not know the token of this one any more, as `refusal` says.
-    ///
-    /// # Errors
-    /// When the session is over, or cannot go on now.
-    pub async fn renew(
+    async fn renew(
         &self,
         sign_in: &SignIn,
         old: &SignedIn,
@@ -156,6 +204,12 @@ impl Sessions {
         turn.save(sign_in, &tokens).await?;
         SignedIn::new(sign_in, http, tokens)
     }
+}
+
+/// What the homeserver said, if it does not know the token.
+fn unknown_token<E: AskError>(error: &E) -> Option<&HomeserverError> {
+    let Some(SessionError::Homeserver(error)) = error.session_error() else { return None };
+    Some(error).filter(|error| error.is_unknown_token())
 }
 
 impl SignedIn {

@@ -21,7 +21,7 @@ use pushbell::{
     notice::{Call, CallState, Notice, NoticeId, Presentation, RoomDigest},
     present::{
         RenderOptions, body, call_popup,
-        popup::{Popup, Timeout, Urgency},
+        popup::{Popup, Urgency},
         room_popup,
     },
     push::{
@@ -30,9 +30,6 @@ use pushbell::{
     },
 };
 use serde_json::{Map, Value as Json, json, value::RawValue};
-
-const OPTIONS: RenderOptions =
-    RenderOptions { show_text: true, timeout: Timeout::Default, lines: 3, newest_first: false, names_account: false };
 
 #[test]
 fn every_fixture_is_read_and_put_into_words_as_stated() {
@@ -140,7 +137,7 @@ fn present(case: &Case) -> (Vec<Popup>, Vec<String>) {
             highlight,
             lines,
         };
-        let options = RenderOptions { names_account: case.accounts.len() > 1, ..OPTIONS };
+        let options = RenderOptions { names_account: case.accounts.len() > 1, ..RenderOptions::default() };
         popups.push(room_popup(&digest, Some("@al:x"), options));
         for notice in &mut notices {
             notice.presentation = Presentation::Shown;
@@ -218,7 +215,11 @@ fn show(push: &Notification) -> String {
     let in_room = |newest: Notice| {
         let highlight = newest.highlight.then(|| newest.clone());
         let lines = vec![newest.clone()];
-        in_words(&room_popup(&RoomDigest { count: 1, oldest: newest.id, newest, highlight, lines }, None, OPTIONS))
+        in_words(&room_popup(
+            &RoomDigest { count: 1, oldest: newest.id, newest, highlight, lines },
+            None,
+            RenderOptions::default(),
+        ))
     };
     match meaning(newest.event_type.as_deref(), newest.content.as_deref()) {
         Meaning::Message => in_room(newest),
@@ -229,7 +230,7 @@ fn show(push: &Notification) -> String {
         Meaning::Ringing { .. } => {
             let deadline = Timestamp::UNIX_EPOCH;
             let call = Call { notice: newest, call_id: "c".to_owned(), deadline, state: CallState::Ringing };
-            in_words(&call_popup(&call, OPTIONS))
+            in_words(&call_popup(&call, RenderOptions::default()))
         }
     }
 }

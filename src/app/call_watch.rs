@@ -12,7 +12,7 @@ use crate::{
     accounts::{Accounts, SignIn},
     backoff::Backoff,
     controller::RingingCall,
-    homeserver::HomeserverError,
+    homeserver::{HomeserverClient, HomeserverError},
     http_client::{TransportError, TransportFault},
     inbox::Inbox,
     notice::NoticeId,
@@ -47,27 +47,25 @@ struct Watched {
 }
 
 /// How the looks at a call's room go.
-#[derive(Debug)]
 struct Progress {
     due: Instant,
     backoff: Backoff,
     limit: usize,
     /// The call was among the newest events: where it no longer is, all of them came after it.
     has_seen_call: bool,
+    signed_in: Option<SignedIn>,
 }
 
 struct Watcher {
     inbox: Inbox,
     sessions: Sessions,
-    /// Of accounts with a call that rings.
-    clients: BTreeMap<String, SignedIn>,
 }
 
 impl CallWatch {
     /// Starts the task.
     pub(super) fn start(inbox: Inbox, secrets: Secrets) -> Self {
         let (calls, ringing) = watch::channel(Vec::new());
-        let watcher = Watcher { inbox, sessions: Sessions::new(secrets), clients: BTreeMap::new() };
+        let watcher = Watcher { inbox, sessions: Sessions::new(secrets) };
         tokio::spawn(watcher.run(ringing));
         Self { calls }
     }
@@ -83,7 +81,7 @@ impl CallWatch {
 }
 
 impl Watcher {
-    async fn run(mut self, mut calls: watch::Receiver<Vec<Watched>>) {
+    async fn run(self, mut calls: watch::Receiver<Vec<Watched>>) {
         let mut all_progress: BTreeMap<NoticeId, Progress> = BTreeMap::new();
         loop {
             let ringing = calls.borrow_and_update().clone();
@@ -94,7 +92,6 @@ impl Watcher {
             let due = |watched: &&Watched| all_progress.get(&watched.call.notice).map(|progress| progress.due);
             let next = ringing.iter().min_by_key(due);
             let Some((watched, due)) = next.and_then(|watched| Some((watched, due(&watched)?))) else {
-                self.clients.clear();
                 if calls.changed().await.is_err() {
                     return;
                 }
@@ -114,9 +111,13 @@ impl Watcher {
     }
 
     /// Looks at the call's room once, and says when to look again.
-    async fn look(&mut self, watched: &Watched, progress: &mut Progress) {
+    async fn look(&self, watched: &Watched, progress: &mut Progress) {
         let Watched { call, sign_in } = watched;
-        match self.newest_events(watched, progress.limit).await {
+        let limit = progress.limit;
+        let newest = |client: HomeserverClient| async move {
+            client.newest_events(&call.room_id, limit).await.map_err(SessionError::from)
+        };
+        match self.sessions.ask_over(&mut progress.signed_in, sign_in, DEADLINE, newest).await {
             Ok(events) => {
                 progress.succeeded();
                 if let Some(ending) = progress.ending(call, &sign_in.user_id, &events)
@@ -131,27 +132,17 @@ impl Watcher {
             }
         }
     }
-
-    async fn newest_events(&mut self, watched: &Watched, limit: usize) -> Result<Vec<RoomEvent>, SessionError> {
-        let Watched { call, sign_in } = watched;
-        let signed_in = match self.clients.remove(&call.account) {
-            Some(signed_in) => signed_in,
-            None => self.sessions.open(sign_in, DEADLINE).await?,
-        };
-        let answer = signed_in.client.newest_events(&call.room_id, limit).await;
-        let signed_in = match &answer {
-            // The next look has a token that is known.
-            Err(error) if error.is_unknown_token() => self.sessions.renew(sign_in, &signed_in, error).await?,
-            Ok(_) | Err(_) => signed_in,
-        };
-        self.clients.insert(call.account.clone(), signed_in);
-        Ok(answer?)
-    }
 }
 
 impl Progress {
     fn new() -> Self {
-        Self { due: Instant::now(), backoff: Backoff::new(INTERVAL, MAX_INTERVAL), limit: EVENTS, has_seen_call: false }
+        Self {
+            due: Instant::now(),
+            backoff: Backoff::new(INTERVAL, MAX_INTERVAL),
+            limit: EVENTS,
+            has_seen_call: false,
+            signed_in: None,
+        }
     }
 
     fn succeeded(&mut self) {

@@ -33,7 +33,10 @@ use crate::{
     desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState},
     inbox::{Inbox, InboxError, Retention, Snapshot},
     notice::NoticeId,
-    present::{RenderOptions, popup::OwnPopup},
+    present::{
+        RenderOptions,
+        popup::{OwnPopup, Urgency},
+    },
     resume::ResumeWindow,
 };
 use calls::Calls;
@@ -505,12 +508,13 @@ impl<D: Desktop> Controller<D> {
             Preview::Unlocked => self.surroundings.screen_locked == Some(false),
             Preview::Never => false,
         };
-        let service = self.surroundings.popups.as_ref().and_then(|service| service.reason.as_deref());
+        let needs = self.screen.needs();
         RenderOptions {
             show_text,
             timeout: self.parts.config.popup.timeout,
             lines: self.parts.config.popup.lines,
-            newest_first: service.is_some_and(|name| name.starts_with("gnome-shell")),
+            newest_first: needs.newest_first,
+            highlight_urgency: if needs.one_banner { Urgency::Normal } else { Urgency::Critical },
             names_account: self.parts.accounts.iter().len() > 1,
         }
     }

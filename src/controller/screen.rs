@@ -11,7 +11,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    desktop::{CloseReason, OpenTarget, PopupCall, PopupEvent},
+    desktop::{
+        Activation, CloseReason, OpenTarget, PopupCall, PopupEvent,
+        popup_services::{PopupNeeds, PopupService},
+    },
     notice::{CallState, NoticeId, RoomKey},
     present::popup::{Action, OwnPopup, Popup, PopupKey},
 };
@@ -77,6 +80,10 @@ impl About {
         }
     }
 
+    fn is_pending_call(&self) -> bool {
+        matches!(self, Self::Call { state, .. } if state.is_pending())
+    }
+
     /// Whether the person who has seen `other` has seen all that this tells.
     fn tells_nothing_newer(&self, other: &Self) -> bool {
         match (self, other) {
@@ -128,10 +135,8 @@ pub enum ScreenEvent {
     Activated {
         /// What it told.
         about: About,
-        /// Which action.
-        action: Action,
-        /// The activation token (Wayland) of the click.
-        token: Option<String>,
+        /// The click.
+        activation: Activation,
     },
     /// The person dismissed it.
     Dismissed(About),
@@ -160,7 +165,7 @@ enum InFlight {
 /// The owner of what is on the screen.
 #[derive(Debug, Default)]
 pub struct Screen {
-    service: Option<String>,
+    service: Option<PopupService>,
     is_available: bool,
     /// What an earlier run has left up, until it is known whether its service is still there.
     left_over: Option<PersistedPopups>,
@@ -175,7 +180,8 @@ pub struct Screen {
 impl Screen {
     /// Shows a popup in place of the one with the same key. One that still waits is not sent any more.
     pub fn show(&mut self, popup: Popup, about: About) {
-        let told = Told { about, words: words_of(&popup), actions: popup.actions.clone() };
+        let actions = popup.buttons.iter().map(|button| button.action).collect();
+        let told = Told { about, words: words_of(&popup), actions };
         let key = popup.key.clone();
         let up = match self.entries.iter().position(|entry| entry.key == key) {
             Some(index) => self.entries.remove(index).up,
@@ -221,6 +227,12 @@ impl Screen {
         self.adopt_from_service();
     }
 
+    /// What the service needs.
+    #[must_use]
+    pub fn needs(&self) -> PopupNeeds {
+        self.service.as_ref().map(PopupService::needs).unwrap_or_default()
+    }
+
     /// What the next run can adopt.
     #[must_use]
     pub fn persisted(&self) -> Option<PersistedPopups> {
@@ -231,8 +243,8 @@ impl Screen {
         // What popups about Pushbell say, the next run finds out anew.
         let popups = self.entries.iter().filter_map(|entry| entry.up.clone());
         let popups = popups.filter(|(_, told)| !matches!(told.about, About::Own(_))).collect::<Vec<_>>();
-        let service = self.service.clone().filter(|_| !popups.is_empty())?;
-        Some(PersistedPopups { service, popups })
+        let service = self.service.as_ref().filter(|_| !popups.is_empty())?;
+        Some(PersistedPopups { service: service.id.clone(), popups })
     }
 
     /// The next call to the service, if there is something to do and no call in flight.
@@ -244,7 +256,12 @@ impl Screen {
             self.in_flight = Some(InFlight::Close);
             return Some(PopupCall::Close(id));
         }
+        let closes_calls = self.needs().one_banner;
         let entry = self.entries.iter_mut().find(|entry| entry.waiting.is_some())?;
+        if let Some((id, _)) = entry.up.take_if(|(_, told)| closes_calls && told.about.is_pending_call()) {
+            self.in_flight = Some(InFlight::Close);
+            return Some(PopupCall::Close(id));
+        }
         let (popup, told) = entry.waiting.take()?;
         let replaces = entry.up.as_ref().map_or(0, |(id, _)| *id);
         self.in_flight = Some(InFlight::Show { told, replaces, is_wanted: true });
@@ -261,12 +278,14 @@ impl Screen {
     /// Takes in what the service says.
     pub fn handle(&mut self, event: PopupEvent) -> Vec<ScreenEvent> {
         match event {
-            PopupEvent::Service { id, state } => {
-                self.service_is(id, state.available);
+            PopupEvent::Service { service, state } => {
+                self.service_is(service, state.available);
                 Vec::new()
             }
             PopupEvent::Answer(answer) => self.answered(answer),
-            event @ (PopupEvent::Action { .. } | PopupEvent::Closed { .. }) => self.signal(event).into_iter().collect(),
+            event @ (PopupEvent::Activated { .. } | PopupEvent::Closed { .. }) => {
+                self.signal(event).into_iter().collect()
+            }
         }
     }
 
@@ -327,9 +346,9 @@ impl Screen {
         }
     }
 
-    fn service_is(&mut self, id: Option<String>, is_available: bool) {
-        if self.service != id {
-            self.service = id;
+    fn service_is(&mut self, service: Option<PopupService>, is_available: bool) {
+        if self.service != service {
+            self.service = service;
             self.closing.clear();
             self.early.clear();
             self.entries.iter_mut().for_each(|entry| entry.up = None);
@@ -348,7 +367,7 @@ impl Screen {
 
     fn adopt_from_service(&mut self) {
         let Some(service) = &self.service else { return };
-        let Some(left_over) = self.left_over.take().filter(|left_over| left_over.service == *service) else { return };
+        let Some(left_over) = self.left_over.take().filter(|left_over| left_over.service == service.id) else { return };
         for (id, told) in left_over.popups.into_iter().take(MAX_POPUPS) {
             let key = told.about.key();
             match self.entries.iter_mut().find(|entry| entry.key == key) {
@@ -398,14 +417,14 @@ impl Screen {
     /// A signal about a popup. One that is about none may come before the answer that gives the popup its id.
     fn signal(&mut self, signal: PopupEvent) -> Option<ScreenEvent> {
         match &signal {
-            PopupEvent::Action { id, action, token } => {
-                if let Some((index, action)) = self.offered(*id, action) {
+            PopupEvent::Activated { id, activation } => {
+                if let Some(index) = self.index(*id).filter(|index| self.offers(*index, activation.action)) {
                     let about = self.seen(index)?;
                     if !matches!(self.in_flight, Some(InFlight::Show { replaces, .. }) if replaces == *id) {
                         // Some services keep a popup after its action.
                         self.close(*id);
                     }
-                    return Some(ScreenEvent::Activated { about, action, token: token.clone() });
+                    return Some(ScreenEvent::Activated { about, activation: activation.clone() });
                 }
             }
             PopupEvent::Closed { id, reason } => {
@@ -423,7 +442,7 @@ impl Screen {
             }
             PopupEvent::Service { .. } | PopupEvent::Answer(_) => {}
         }
-        let (PopupEvent::Action { id, .. } | PopupEvent::Closed { id, .. }) = &signal else { return None };
+        let (PopupEvent::Activated { id, .. } | PopupEvent::Closed { id, .. }) = &signal else { return None };
         // About the id that is to be replaced it can only be a repetition: some services send each signal twice.
         let may_be_new = matches!(self.in_flight, Some(InFlight::Show { replaces, .. }) if replaces != *id);
         if may_be_new && self.early.len() < MAX_EARLY {
@@ -436,11 +455,9 @@ impl Screen {
         self.entries.iter().position(|entry| entry.up.as_ref().is_some_and(|(up, _)| *up == id))
     }
 
-    /// The action of this popup with this identifier. Anybody may send any.
-    fn offered(&self, id: u32, action: &str) -> Option<(usize, Action)> {
-        let index = self.index(id)?;
-        let (_, told) = self.entries[index].up.as_ref()?;
-        told.actions.iter().find(|offered| offered.id() == action).map(|action| (index, *action))
+    /// Whether the popup that is up in this entry offers the action.
+    fn offers(&self, index: usize, action: Action) -> bool {
+        self.entries[index].up.as_ref().is_some_and(|(_, told)| told.actions.contains(&action))
     }
 
     /// The person has seen what is up in this entry, which leaves the screen. What is on its way to replace it stays

@@ -2,11 +2,13 @@
 
 pub mod badge;
 pub mod links;
+pub mod popup_services;
 pub mod tray_view;
 
 use serde::{Deserialize, Serialize};
 
-use crate::present::popup::Popup;
+use crate::present::popup::{Action, Popup};
+use popup_services::PopupService;
 use tray_view::TrayView;
 
 use crate::{
@@ -60,21 +62,19 @@ pub enum PopupCall {
 pub enum PopupEvent {
     /// The service came, went or changed.
     Service {
-        /// Identifies the service that gives ids: those of another mean nothing to it. `None` without a service.
-        id: Option<String>,
+        /// The service. `None` without one, or where the system is not asked.
+        service: Option<PopupService>,
         /// Whether popups can be shown.
         state: ServiceState,
     },
     /// The answer to the call in flight: the popup's id, or why it was not shown.
     Answer(Result<u32, String>),
-    /// The person chose an action.
-    Action {
+    /// The person chose an action, which may be one that the popup does not offer: anybody can say so.
+    Activated {
         /// The popup's id.
         id: u32,
-        /// The action's identifier, as the service says it.
-        action: String,
-        /// The activation token (Wayland) that came with it.
-        token: Option<String>,
+        /// The click.
+        activation: Activation,
     },
     /// A popup left the screen.
     Closed {
@@ -83,6 +83,15 @@ pub enum PopupEvent {
         /// Why.
         reason: CloseReason,
     },
+}
+
+/// A click on a popup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activation {
+    /// The action that was chosen.
+    pub action: Action,
+    /// The activation token (Wayland) that came with it.
+    pub token: Option<String>,
 }
 
 /// Why a popup left the screen.

@@ -24,6 +24,8 @@ const PART: &str = "account";
 const KEYRING: Duration = Duration::from_secs(2);
 const HOMESERVER: Duration = Duration::from_millis(2500);
 
+const COPIED: &str = "it was signed in on another computer, of whose files these are a copy: new messages go there";
+
 /// An account and what belongs to it.
 pub(super) struct AccountCheck {
     pub(super) account: Account,
@@ -89,6 +91,9 @@ fn encryption(check: &AccountCheck, sign_in: &SignIn) -> Option<Finding> {
 async fn session(check: &AccountCheck, sign_in: &SignIn, homeserver: &BaseUrl, told: &mut Option<String>) -> Finding {
     let name = words(&check.account.name);
     let fault = |says: String| Finding::fault(PART, format!("{name}: {says}"));
+    if sign_in.is_anothers(&check.secrets.installation_mark()) {
+        return again(fault(COPIED.to_owned()), sign_in);
+    }
     let tokens = match timeout(KEYRING, check.secrets.load(sign_in)).await {
         Ok(Ok(Some(tokens))) => tokens,
         Ok(Ok(None)) => return again(fault("its access token is gone".to_owned()), sign_in),

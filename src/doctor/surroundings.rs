@@ -11,13 +11,16 @@ use crate::{
         autostart::Autostart,
         probe::{Seen, Surroundings},
     },
+    sound::{Fault, OpenError},
 };
+
+const NO_BUS: &str = "there is no session bus";
 
 /// `seen`: `None` when looking took too long. `device`: what sounds would play on, `None` likewise. `signed_in`: some
 /// account has an access token to keep.
 pub(super) fn check(
     seen: Option<Surroundings>,
-    device: Option<Result<&'static str, String>>,
+    device: Option<Result<&'static str, OpenError>>,
     status: Option<&Status>,
     config: &Config,
     signed_in: bool,
@@ -58,7 +61,7 @@ pub(super) fn starting(found: Option<io::Result<Autostart>>) -> Finding {
 fn session_bus(seen: &Seen) -> Option<Finding> {
     const PART: &str = "session bus";
     match seen {
-        Seen::Unknown => None,
+        Seen::Unknown | Seen::NoSessionBus => None,
         Seen::Present(_) => Some(Finding::good(PART, "answers")),
         Seen::Silent => {
             Some(Finding::fault(PART, "does not answer, and popups and tray with it").advise("Log out and in again"))
@@ -83,13 +86,12 @@ fn popups(seen: &Surroundings, state: Option<&ServiceState>, config: &Config) ->
                     .advise("Restart the notification service, or log out and in again"),
             );
         }
+        Seen::NoSessionBus => return Some(Finding::fault(PART, format!("none can be shown: {NO_BUS}"))),
         Seen::Absent(reason) => {
-            let finding = Finding::fault(PART, format!("none can be shown: {}", words(reason)));
-            return Some(if reason.contains("session bus") {
-                finding
-            } else {
-                finding.advise("Start your desktop's notification service, or install one (dunst, mako, xfce4-notifyd)")
-            });
+            return Some(
+                Finding::fault(PART, format!("none can be shown: {}", words(reason)))
+                    .advise("Start your desktop's notification service, or install one (dunst, mako, xfce4-notifyd)"),
+            );
         }
         Seen::Present(service) => Some(words(service)),
         Seen::Unknown => None,
@@ -121,9 +123,7 @@ fn tray(seen: &Seen, state: Option<&ServiceState>) -> Option<Finding> {
         (Seen::Silent, _) => {
             Finding::fault(PART, "what shows tray icons does not answer").advise("Restart the panel, or log out and in")
         }
-        (Seen::Absent(reason), _) if reason.contains("session bus") => {
-            Finding::warning(PART, format!("there is no icon: {}", words(reason)))
-        }
+        (Seen::NoSessionBus, _) => Finding::warning(PART, format!("there is no icon: {NO_BUS}")),
         (Seen::Absent(advice), _) => {
             Finding::warning(PART, "nothing shows the icon with its badge").advise(capitalised(&words(advice)))
         }
@@ -136,7 +136,7 @@ fn tray(seen: &Seen, state: Option<&ServiceState>) -> Option<Finding> {
     })
 }
 
-fn sound(device: Option<Result<&'static str, String>>, status: Option<&Status>, config: &Config) -> Finding {
+fn sound(device: Option<Result<&'static str, OpenError>>, status: Option<&Status>, config: &Config) -> Finding {
     const PART: &str = "sound";
     if !config.sound.enabled {
         return Finding::good(PART, "is turned off in the configuration");
@@ -144,10 +144,12 @@ fn sound(device: Option<Result<&'static str, String>>, status: Option<&Status>, 
     match device {
         None => Finding::fault(PART, "the sound server does not answer")
             .advise("Restart it: `systemctl --user restart pipewire pipewire-pulse`, or `pulseaudio -k`"),
-        Some(Err(reason)) if reason.ends_with("does not answer") => Finding::fault(PART, words(reason))
+        Some(Err(OpenError { fault: Fault::NoAnswer, reason })) => Finding::fault(PART, words(reason))
             .advise("Restart it: `systemctl --user restart pipewire pipewire-pulse`, or `pulseaudio -k`"),
-        Some(Err(reason)) => Finding::warning(PART, format!("there is nothing to play on ({})", words(reason)))
-            .advise("Start a sound server (PipeWire or PulseAudio), or connect a device"),
+        Some(Err(OpenError { fault: Fault::NoDevice, reason })) => {
+            Finding::warning(PART, format!("there is nothing to play on ({})", words(reason)))
+                .advise("Start a sound server (PipeWire or PulseAudio), or connect a device")
+        }
         Some(Ok(host)) => match status {
             Some(status) if status.muted => {
                 Finding::warning(PART, "is muted from the tray").advise("Turn \"Mute\" off in the tray menu")
@@ -165,13 +167,13 @@ fn screen_lock(seen: &Seen, config: &Config) -> Option<Finding> {
     match seen {
         Seen::Unknown => None,
         Seen::Present(what) => Some(Finding::good(PART, words(what))),
-        Seen::Absent(_) | Seen::Silent if config.popup.preview == Preview::Unlocked => {
+        Seen::Absent(_) | Seen::NoSessionBus | Seen::Silent if config.popup.preview == Preview::Unlocked => {
             Some(Finding::warning(PART, "nobody can say whether the screen is locked: popups never show text").advise(
                 "Run a screen locker that tells (that of your desktop, or one by way of logind), or set \
                  popup.preview = \"always\" in pushbell.toml",
             ))
         }
-        Seen::Absent(_) | Seen::Silent => {
+        Seen::Absent(_) | Seen::NoSessionBus | Seen::Silent => {
             Some(Finding::good(PART, "is not known, and matters only with popup.preview = \"unlocked\""))
         }
     }
@@ -182,11 +184,14 @@ fn keyring(seen: &Seen, signed_in: bool) -> Option<Finding> {
     match seen {
         Seen::Unknown => None,
         Seen::Present(what) => Some(Finding::good(PART, words(what))),
-        Seen::Absent(reason) if signed_in => Some(
-            Finding::warning(PART, format!("{}: access tokens may be in a file that only you can read", words(reason)))
-                .advise("To have a keyring, install and unlock one (gnome-keyring, KWallet), then sign in again"),
-        ),
-        Seen::Absent(_) => Some(Finding::good(PART, "is not needed: nobody is signed in")),
+        Seen::Absent(_) | Seen::NoSessionBus if signed_in => {
+            let reason = if let Seen::Absent(reason) = seen { words(reason) } else { NO_BUS.to_owned() };
+            Some(
+                Finding::warning(PART, format!("{reason}: access tokens may be in a file that only you can read"))
+                    .advise("To have a keyring, install and unlock one (gnome-keyring, KWallet), then sign in again"),
+            )
+        }
+        Seen::Absent(_) | Seen::NoSessionBus => Some(Finding::good(PART, "is not needed: nobody is signed in")),
         Seen::Silent => Some(
             Finding::warning(PART, "does not answer").advise("Unlock it, or restart it by logging out and in again"),
         ),

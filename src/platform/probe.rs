@@ -11,6 +11,8 @@ pub(crate) enum Seen {
     Present(String),
     /// It is not there, or of no use: why, in words.
     Absent(String),
+    /// There is no session bus that it could be on.
+    NoSessionBus,
     /// It is there, but does not answer.
     Silent,
     /// This system has no way to ask.

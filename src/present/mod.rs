@@ -8,7 +8,7 @@ use event::{Headline, Membership, Mention, PLAIN_TITLE, ParsedNotice};
 
 use crate::{
     notice::{Call, CallState, Notice, Presentation, RoomDigest},
-    present::popup::{Action, Popup, PopupKey, Timeout, Urgency},
+    present::popup::{Button, Popup, PopupKey, Timeout, Urgency},
     push::{
         event::{Meaning, meaning},
         text,
@@ -57,10 +57,26 @@ pub struct RenderOptions {
     pub timeout: Timeout,
     /// `popup.lines`.
     pub lines: usize,
-    /// The newest of these lines comes first: GNOME shows the beginning of a text.
+    /// The newest of these lines comes first.
     pub newest_first: bool,
+    /// The urgency of what mentions the person or is highlighted.
+    pub highlight_urgency: Urgency,
     /// There is more than one account: each title says which.
     pub names_account: bool,
+}
+
+impl Default for RenderOptions {
+    /// Text is shown, for as long as the desktop likes.
+    fn default() -> Self {
+        Self {
+            show_text: true,
+            timeout: Timeout::Default,
+            lines: 3,
+            newest_first: false,
+            highlight_urgency: Urgency::Critical,
+            names_account: false,
+        }
+    }
 }
 
 /// The popup of a room: its newest messages, how many more there are, and an older highlight that is unread still, so
@@ -84,18 +100,16 @@ pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions)
     let shown = text::composed(&parts.join("\n"), MAX_TEXT_CHARS, MAX_TEXT_LINES);
     let is_new =
         |highlight: &Notice| highlight.id == digest.newest.id || highlight.presentation == Presentation::Waiting;
+    let title = title(&headline.text, &digest.newest, options, MAX_TITLE_CHARS);
+    let text = if shown == headline.text { String::new() } else { shown };
     Popup {
-        key: PopupKey::Room(digest.newest.room()),
-        text: if shown == headline.text { String::new() } else { shown },
-        title: title(&headline.text, &digest.newest, options, MAX_TITLE_CHARS),
         urgency: if digest.newest.highlight || digest.highlight.as_ref().is_some_and(is_new) {
-            Urgency::Critical
+            options.highlight_urgency
         } else {
             Urgency::Normal
         },
-        category: "im.received",
-        actions: vec![Action::Open],
         timeout: options.timeout,
+        ..Popup::new(PopupKey::Room(digest.newest.room()), title, text)
     }
 }
 
@@ -150,27 +164,24 @@ pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
     let key = PopupKey::Call(call.notice.id);
     let title = title(&call_title(&event, call.state), &call.notice, options, MAX_TITLE_CHARS);
     match call.state {
-        CallState::Silenced | CallState::Ringing => Popup {
-            key,
-            title,
-            text: match (event.call_kind(), place) {
+        CallState::Silenced | CallState::Ringing => {
+            let text = match (event.call_kind(), place) {
                 (Some(kind), Some(place)) => format!("{kind} in {place}"),
                 (Some(kind), None) => kind.to_owned(),
                 (None, place) => place.unwrap_or_default(),
-            },
-            urgency: Urgency::Critical,
-            category: "call.incoming",
-            actions: vec![Action::Open, Action::Ignore],
-            timeout: Timeout::Never,
-        },
+            };
+            Popup {
+                urgency: Urgency::Critical,
+                category: "call.incoming",
+                buttons: vec![Button::OPEN, Button::IGNORE],
+                timeout: Timeout::Never,
+                ..Popup::new(key, title, text)
+            }
+        }
         CallState::Missed | CallState::Over | CallState::PerhapsTaken => Popup {
-            key,
-            title,
-            text: place.unwrap_or_default(),
-            urgency: Urgency::Normal,
             category: "call.unanswered",
-            actions: vec![Action::Open],
             timeout: options.timeout,
+            ..Popup::new(key, title, place.unwrap_or_default())
         },
     }
 }
@@ -195,14 +206,12 @@ pub fn summary_popup(notices: u64, invites: u64, rooms: u64, highlights: &[Strin
         (0, _) => to_join,
         (messages, _) => format!("{} and {to_join}", counted(messages, "message")),
     };
+    let title = format!("{what} in {}", counted(rooms, "room"));
+    let text = if highlights.is_empty() { "Click to open the newest".to_owned() } else { highlights.join("\n") };
     Popup {
-        key: PopupKey::Summary,
-        title: format!("{what} in {}", counted(rooms, "room")),
-        text: if highlights.is_empty() { "Click to open the newest".to_owned() } else { highlights.join("\n") },
-        urgency: if highlights.is_empty() { Urgency::Normal } else { Urgency::Critical },
-        category: "im.received",
-        actions: vec![Action::Open],
+        urgency: if highlights.is_empty() { Urgency::Normal } else { options.highlight_urgency },
         timeout: options.timeout,
+        ..Popup::new(PopupKey::Summary, title, text)
     }
 }
 

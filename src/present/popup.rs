@@ -82,15 +82,7 @@ impl OwnPopup {
             Self::TestFailed => "The test did not arrive",
             Self::AutostartFailed => "Starting with the desktop could not be changed",
         };
-        Popup {
-            key: PopupKey::Own(self),
-            title: title.into(),
-            text: text.into(),
-            urgency: Urgency::Normal,
-            category: "device",
-            actions: vec![Action::Open],
-            timeout: Timeout::Default,
-        }
+        Popup { category: "device", ..Popup::new(PopupKey::Own(self), title, text) }
     }
 }
 
@@ -113,14 +105,27 @@ impl Action {
         }
     }
 
-    /// What its button says.
+    /// The action with this identifier.
     #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Open => "Open",
-            Self::Ignore => "Dismiss",
-        }
+    pub fn from_id(id: &str) -> Option<Self> {
+        [Self::Open, Self::Ignore].into_iter().find(|action| action.id() == id)
     }
+}
+
+/// A button of a popup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Button {
+    /// What it does.
+    pub action: Action,
+    /// What it says.
+    pub label: &'static str,
+}
+
+impl Button {
+    /// A click on the popup itself; few services show a button for it.
+    pub const OPEN: Self = Self { action: Action::Open, label: "Open" };
+    /// Stops the ringing of a call.
+    pub const IGNORE: Self = Self { action: Action::Ignore, label: "Dismiss" };
 }
 
 /// A popup.
@@ -137,7 +142,23 @@ pub struct Popup {
     /// Category of the desktop notifications specification: "im.received", "call.incoming", "call.unanswered".
     pub category: &'static str,
     /// What it offers.
-    pub actions: Vec<Action>,
+    pub buttons: Vec<Button>,
     /// When it goes away by itself.
     pub timeout: Timeout,
+}
+
+impl Popup {
+    /// A popup of normal urgency that a click opens, up for as long as the desktop likes.
+    #[must_use]
+    pub fn new(key: PopupKey, title: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            key,
+            title: title.into(),
+            text: text.into(),
+            urgency: Urgency::Normal,
+            category: "im.received",
+            buttons: vec![Button::OPEN],
+            timeout: Timeout::Default,
+        }
+    }
 }

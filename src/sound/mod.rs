@@ -16,5 +16,6 @@ mod schedule;
 mod session;
 
 pub(crate) use check::faults;
-pub(crate) use output::find_device;
+pub(crate) use output::{OpenError, find_device};
 pub use player::Player;
+pub(crate) use schedule::Fault;

@@ -26,9 +26,9 @@ const BUFFER: u32 = 4096;
 
 /// Why there is no device.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct OpenError {
-    pub(super) fault: Fault,
-    pub(super) reason: String,
+pub(crate) struct OpenError {
+    pub(crate) fault: Fault,
+    pub(crate) reason: String,
 }
 
 /// Opens the default device of the first host that has one: PulseAudio (or whatever speaks its protocol), else ALSA, or
@@ -56,9 +56,9 @@ where
 ///
 /// # Errors
 /// Says why there is none.
-pub(crate) fn find_device() -> Result<&'static str, String> {
+pub(crate) fn find_device() -> Result<&'static str, OpenError> {
     let look = |host| default_device(host)?.default_output_config().map(drop).map_err(DeviceSinkError::BuildError);
-    first_host(look).map(|((), host)| host).map_err(|error| error.reason)
+    first_host(look).map(|((), host)| host)
 }
 
 /// What the first host that works gives, and its name.

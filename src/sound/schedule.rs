@@ -41,7 +41,7 @@ pub(super) enum Wanted {
 
 /// Why a sound was not heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// There is nothing to play it on.
     NoDevice,
     /// Whatever plays it does not answer.

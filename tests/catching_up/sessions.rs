@@ -189,10 +189,12 @@ fn a_session_ended_elsewhere_is_noticed_at_an_unlock() {
     let homeserver = StandIn::start();
     let stage = Stage::start(&Session::new("@alice:hs.test", homeserver.port, "token-1"));
     let saver = FakeScreenSaver::start(&stage.desktop, true);
+    let mut is_locked = true;
     homeserver.answer(|answers| answers.instead = Box::new(accepts("token-3", false)));
     wait_until("the person is told", SOON, || {
-        saver.set_locked(true);
-        saver.set_locked(false);
+        // One change at a time: a lock that is over before it is looked at is none.
+        is_locked = !is_locked;
+        saver.set_locked(is_locked);
         stage.titles().contains(&"Signed out by the homeserver".to_owned())
     });
     // The popup may be up before status knows.
@@ -231,10 +233,24 @@ fn a_pusher_that_was_switched_off_is_left_alone() {
     // The person switches it on again.
     homeserver.answer(|answers| answers.instead = Box::new(pusher(true)));
     let saver = FakeScreenSaver::start(&stage.desktop, true);
+    let mut is_locked = true;
     wait_until("what was missed is known", SOON, || {
-        saver.set_locked(true);
-        saver.set_locked(false);
+        is_locked = !is_locked;
+        saver.set_locked(is_locked);
         stage.known().contains_key("$missed")
     });
     assert!(stage.account_status()["signed_in"].as_str().unwrap().starts_with("@alice:hs.test at http"));
+}
+
+#[test]
+fn a_copied_home_leaves_the_first_computers_pusher_as_it_is() {
+    let homeserver = StandIn::start();
+    let session = Session::new("@alice:hs.test", homeserver.port, "token");
+    let stage = Stage::start(&Session { installation: "mark-of-another-one---", ..session });
+    assert_eq!(homeserver.count("GET /pushers"), 1);
+    assert_eq!(homeserver.count("POST /pushers/set"), 0);
+    let said = "on another computer, of whose files these are a copy: new messages go there";
+    assert!(stage.pushbell.ok(&["status"]).contains(said));
+    let doctor = stage.pushbell.command(&["doctor"]).stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(doctor.contains(said) && doctor.contains("pushbell login @alice:hs.test"), "{doctor}");
 }

@@ -32,6 +32,8 @@ pub(crate) struct Session {
     pub(crate) tokens: Value,
     pub(crate) event_id_only: bool,
     pub(crate) server: &'static str,
+    /// The mark of the installation that has signed in.
+    pub(crate) installation: &'static str,
 }
 
 impl Session {
@@ -42,13 +44,14 @@ impl Session {
             tokens: json!({"access_token": token}),
             event_id_only: false,
             server: "Synapse",
+            installation: "",
         }
     }
 
     /// Leaves an account and its tokens behind as `pushbell login` does where there is no keyring.
     #[track_caller]
     pub(crate) fn keep(&self, pushbell: &Pushbell, account: &Account) {
-        let Self { user_id, homeserver, tokens, event_id_only, server } = self;
+        let Self { user_id, homeserver, tokens, event_id_only, server, installation } = self;
         let Account { name, app_id, pushkey } = account;
         let directory = pushbell.data_directory();
         fs::create_dir_all(&directory).expect("the home is writable");
@@ -67,7 +70,8 @@ impl Session {
                 "version = 1\n[[account]]\nname = \"{name}\"\napp_id = \"{app_id}\"\npushkey = \"{pushkey}\"\n\
                  counts = \"account\"\ncreated_at = \"{}\"\n[account.sign_in]\nuser_id = \"{user_id}\"\n\
                  device_id = \"{device}\"\nhomeserver = \"{homeserver}\"\nmethod = \"password\"\n\
-                 event_id_only = {event_id_only}\nserver = \"{server}\"\n",
+                 event_id_only = {event_id_only}\nserver = \"{server}\"\n\
+                 installation = \"{installation}\"\n",
                 Timestamp::now(),
             ),
         );

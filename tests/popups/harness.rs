@@ -9,10 +9,9 @@ use std::{
     time::Duration,
 };
 
-use notify_rust::{Timeout, Urgency};
 use pushbell::{
     controller::screen::{About, Screen, ScreenEvent},
-    desktop::{DesktopEvent, OpenTarget, PopupEvent, ServiceState},
+    desktop::{Activation, DesktopEvent, OpenTarget, PopupEvent, ServiceState},
     notice::{NoticeId, RoomKey},
     platform::{BusAddress, Buses, session::Session},
     present::popup::{Action, Popup, PopupKey},
@@ -284,8 +283,8 @@ pub(crate) fn about(room: &str) -> About {
 }
 
 pub(crate) fn activated(room: &str, token: Option<&str>) -> Said {
-    let token = token.map(str::to_owned);
-    Said::Screen(ScreenEvent::Activated { about: about(room), action: Action::Open, token })
+    let activation = Activation { action: Action::Open, token: token.map(str::to_owned) };
+    Said::Screen(ScreenEvent::Activated { about: about(room), activation })
 }
 
 pub(crate) fn dismissed(room: &str) -> Said {
@@ -297,15 +296,7 @@ pub(crate) fn key(room: &str) -> PopupKey {
 }
 
 pub(crate) fn popup(room: &str, text: &str) -> Popup {
-    Popup {
-        key: key(room),
-        title: "Major Tom in <Mission> & Control".into(),
-        text: text.into(),
-        urgency: Urgency::Normal,
-        category: "im.received",
-        actions: vec![Action::Open],
-        timeout: Timeout::Default,
-    }
+    Popup::new(key(room), "Major Tom in <Mission> & Control", text)
 }
 
 /// Asks again until the answer is yes.

@@ -23,21 +23,31 @@ const LISTED: usize = 20;
 
 impl Check<'_> {
     /// Fetches what is wanted for the account now, newest first.
-    pub(super) async fn fetch_details(&mut self) -> Result<(), CheckError> {
+    pub(super) async fn fetch_details(&self) -> Result<(), CheckError> {
         let mut before = NoticeId(i64::MAX);
         loop {
-            let batch = self.shared.inbox.wanted_details(before, BATCH).await?;
+            let mut batch = self.shared.inbox.wanted_details(before, BATCH).await?;
             let Some(oldest) = batch.last() else { return Ok(()) };
             before = oldest.notice;
-            for wanted in batch {
-                if Timestamp::now().duration_since(wanted.received_at) > GIVE_UP {
-                    self.keep_details(&wanted, None).await?;
-                } else if *wanted.account == *self.account.name {
-                    let details = self.details(&wanted).await?;
-                    self.keep_details(&wanted, details).await?;
-                }
+            let is_late = |wanted: &mut WantedDetails| Timestamp::now().duration_since(wanted.received_at) > GIVE_UP;
+            for wanted in batch.extract_if(.., is_late) {
+                self.keep_details(&wanted, None).await?;
+            }
+            batch.retain(|wanted| *wanted.account == *self.account.name);
+            if !batch.is_empty() {
+                let batch = &batch;
+                let fetch = |client| async move { self.fetch_batch(&client, batch).await };
+                self.shared.sessions.ask(self.sign_in, DEADLINE, fetch).await?;
             }
         }
+    }
+
+    async fn fetch_batch(&self, client: &HomeserverClient, batch: &[WantedDetails]) -> Result<(), CheckError> {
+        for wanted in batch {
+            let details = self.details(client, wanted).await?;
+            self.keep_details(wanted, details).await?;
+        }
+        Ok(())
     }
 
     async fn keep_details(&self, wanted: &WantedDetails, details: Option<Notification>) -> Result<(), CheckError> {
@@ -47,12 +57,15 @@ impl Check<'_> {
     }
 
     /// The event; `None` if the homeserver does not tell.
-    async fn details(&mut self, wanted: &WantedDetails) -> Result<Option<Notification>, CheckError> {
-        let client = self.client().await?.with_deadline(DEADLINE);
+    async fn details(
+        &self,
+        client: &HomeserverClient,
+        wanted: &WantedDetails,
+    ) -> Result<Option<Notification>, CheckError> {
         let user_id = &self.sign_in.user_id;
         let found = match client.event(user_id, &wanted.room_id, &wanted.event_id).await {
             // Of an invite that is pending nothing is told, but it is listed.
-            Ok(None) => listed(&client, user_id, wanted).await,
+            Ok(None) => listed(client, user_id, wanted).await,
             found => found,
         };
         match found {
@@ -60,7 +73,7 @@ impl Check<'_> {
                 event.event_id = Some(wanted.event_id.clone());
                 event.room_id = Some(wanted.room_id.clone());
                 let (names, account) = (&self.shared.names, &self.account.name);
-                names.ask_within(DEADLINE, &client, account, std::iter::once(&event)).await?;
+                names.ask_within(DEADLINE, client, account, std::iter::once(&event)).await?;
                 names.fill_in(account, std::iter::once(&mut event));
                 Ok(Some(event))
             }

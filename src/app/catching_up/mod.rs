@@ -117,6 +117,8 @@ impl CatchingUp {
 struct Known {
     account: Account,
     sign_in: SignIn,
+    /// Another computer has signed in, and these files are a copy of its.
+    is_copy: bool,
     schedule: Schedule,
     run: Option<AbortHandle>,
     /// What `status` says of catching up.
@@ -231,12 +233,13 @@ impl Driver {
     /// Takes over the signed-in ones; a session that has ended may work again.
     fn take_accounts(&mut self, accounts: &Accounts) {
         let now = Instant::now();
+        let mark = self.shared.sessions.installation_mark();
         let mut before = std::mem::take(&mut self.accounts);
         for account in accounts.iter() {
             let Some(sign_in) = account.sign_in.clone() else { continue };
             let same = before.remove(&account.name).filter(|known| known.account == *account);
             let known = same.map_or_else(
-                || Known::new(account.clone(), sign_in, now),
+                || Known::new(account.clone(), sign_in, &mark, now),
                 |mut known| {
                     known.schedule.revive(now);
                     known
@@ -326,11 +329,13 @@ impl Driver {
 }
 
 impl Known {
-    fn new(account: Account, sign_in: SignIn, now: Instant) -> Self {
+    /// `mark`: that of this installation.
+    fn new(account: Account, sign_in: SignIn, mark: &str, now: Instant) -> Self {
         let mut schedule = Schedule::default();
         schedule.catch_up(now);
         Self {
             account,
+            is_copy: sign_in.is_anothers(mark),
             sign_in,
             schedule,
             run: None,
@@ -355,6 +360,10 @@ impl Known {
             }
             None if is_off => format!(
                 "{}, but the pusher was switched off in another client: switch it on there, or with {command}",
+                self.sign_in.user_id
+            ),
+            None if self.is_copy => format!(
+                "{}, on another computer, of whose files these are a copy: new messages go there; sign in with {command}",
                 self.sign_in.user_id
             ),
             None => format!("{} at {}", self.sign_in.user_id, self.sign_in.homeserver),

@@ -26,7 +26,7 @@ use crate::{
     http_client::{DEADLINE, TransportError, TransportFault},
     inbox::{CaughtUp, Inbox, InboxError},
     reachability,
-    session::{self, SessionError, Sessions, SignedIn},
+    session::{self, AskError, SessionError, Sessions},
 };
 
 /// Time limit for asking for the names of what was missed.
@@ -92,15 +92,16 @@ impl From<HomeserverError> for CheckError {
     }
 }
 
-impl CheckError {
-    /// What the homeserver said, if it does not know the token.
-    fn unknown_token(&self) -> Option<&HomeserverError> {
+impl AskError for CheckError {
+    fn session_error(&self) -> Option<&SessionError> {
         match self {
-            Self::Session(SessionError::Homeserver(error)) if error.is_unknown_token() => Some(error),
-            Self::Session(_) | Self::Inbox(_) | Self::NoAddress => None,
+            Self::Session(error) => Some(error),
+            Self::Inbox(_) | Self::NoAddress => None,
         }
     }
+}
 
+impl CheckError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Session(SessionError::Homeserver(HomeserverError::Refused(refusal))) => refusal.retry_after,
@@ -116,9 +117,10 @@ pub(super) struct Check<'a> {
     pub(super) sign_in: &'a SignIn,
     pub(super) settings: &'a Settings,
     was_switched_off: bool,
-    signed_in: Option<SignedIn>,
-    caught_up: Option<(String, Timestamp)>,
 }
+
+/// How a run went: what catching up came to, and when, if it did.
+type Checked = (Ending, Option<(String, Timestamp)>);
 
 /// Catches up with the account, looks how its session is, or fetches what pushes to it have left out.
 /// `was_switched_off`: the person had switched the pusher off when it was last looked at.
@@ -130,17 +132,18 @@ pub(super) async fn check(
     was_switched_off: bool,
     run: Run,
 ) -> Outcome {
-    let mut check = Check { shared, account, sign_in, settings, was_switched_off, signed_in: None, caught_up: None };
-    let ended = check.with_new_token(run).await;
-    let (says, completed_at) = check.caught_up.unzip();
+    let check = Check { shared, account, sign_in, settings, was_switched_off };
     let over = |end| Outcome {
         ending: Ending::Over,
         says: Some("signed out".to_owned()),
-        completed_at,
+        completed_at: None,
         session_end: Some(end),
     };
-    match ended {
-        Ok(ending) => Outcome { ending, says, completed_at, session_end: None },
+    match check.run(run).await {
+        Ok((ending, caught_up)) => {
+            let (says, completed_at) = caught_up.unzip();
+            Outcome { ending, says, completed_at, session_end: None }
+        }
         Err(CheckError::Session(SessionError::Over(reason))) => over(SessionEnd::Over(reason)),
         Err(CheckError::Session(SessionError::NoToken(reason))) => over(SessionEnd::NoToken(reason)),
         Err(error) => {
@@ -151,60 +154,45 @@ pub(super) async fn check(
             };
             tracing::info!(account = &*account.name, "{what}: {error}");
             let ending = Ending::TryAgain(error.retry_after());
-            Outcome { ending, says, completed_at, session_end: None }
+            Outcome { ending, says, completed_at: None, session_end: None }
         }
     }
 }
 
 impl Check<'_> {
-    /// Runs; once more with a renewed token if that is what is missing.
-    async fn with_new_token(&mut self, run: Run) -> Result<Ending, CheckError> {
-        let ended = self.run(run).await;
-        let (Err(error), Some(old)) = (&ended, &self.signed_in) else { return ended };
-        let Some(refusal) = error.unknown_token() else { return ended };
-        self.signed_in = Some(self.shared.sessions.renew(self.sign_in, old, refusal).await?);
-        self.run(run).await.map_err(|error| match error.unknown_token() {
-            Some(refusal) => SessionError::of_refusal(refusal).into(),
-            None => error,
-        })
-    }
-
-    async fn run(&mut self, run: Run) -> Result<Ending, CheckError> {
-        match run {
+    async fn run(&self, run: Run) -> Result<Checked, CheckError> {
+        let catches_up = match run {
             Run::Details => {
                 self.fetch_details().await?;
-                Ok(Ending::Completed)
+                return Ok((Ending::Completed, None));
             }
-            Run::CatchUp => self.look_at_pusher(true).await,
-            Run::Look => self.look_at_pusher(self.was_switched_off).await,
-        }
+            Run::CatchUp => true,
+            Run::Look => self.was_switched_off,
+        };
+        let look = |client| async move { self.look_at_pusher(&client, catches_up).await };
+        self.shared.sessions.ask(self.sign_in, DEADLINE, look).await
     }
 
     /// Looks whether session and pusher are still there. Catches up if that is wanted, and if the pusher is gone.
-    async fn look_at_pusher(&mut self, catches_up: bool) -> Result<Ending, CheckError> {
-        let client = self.client().await?;
+    async fn look_at_pusher(&self, client: &HomeserverClient, catches_up: bool) -> Result<Checked, CheckError> {
         let Account { app_id, pushkey, .. } = self.account;
         let listed = client.pushers().await?;
         let pusher = listed.into_iter().find(|pusher| pusher.app_id == *app_id && pusher.pushkey == *pushkey);
         if pusher.as_ref().is_some_and(|pusher| !pusher.is_enabled()) {
-            return Ok(Ending::SwitchedOff);
+            return Ok((Ending::SwitchedOff, None));
         }
-        if catches_up || pusher.is_none() {
-            self.catch_up(&client, pusher).await?;
+        if !catches_up && pusher.is_some() {
+            return Ok((Ending::Completed, None));
         }
-        Ok(Ending::Completed)
+        Ok((Ending::Completed, Some(self.catch_up(client, pusher).await?)))
     }
 
-    /// A client that is signed in; there is none until it is needed.
-    pub(super) async fn client(&mut self) -> Result<HomeserverClient, CheckError> {
-        let signed_in = match self.signed_in.take() {
-            Some(signed_in) => signed_in,
-            None => self.shared.sessions.open(self.sign_in, DEADLINE).await?,
-        };
-        Ok(self.signed_in.insert(signed_in).client.clone())
-    }
-
-    async fn catch_up(&mut self, client: &HomeserverClient, pusher: Option<ListedPusher>) -> Result<(), CheckError> {
+    /// What it came to, and when.
+    async fn catch_up(
+        &self,
+        client: &HomeserverClient,
+        pusher: Option<ListedPusher>,
+    ) -> Result<(String, Timestamp), CheckError> {
         let kind = HomeserverKind::named(&self.sign_in.server);
         let standing = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
         self.set_pusher(client, &kind, pusher).await?;
@@ -221,8 +209,7 @@ impl Check<'_> {
                 Ok(page) => reading.page(page),
                 Err(error) if error.is_unrecognized() => {
                     let says = "the pusher is set again; this homeserver does not list what was missed";
-                    self.caught_up = Some((says.to_owned(), Timestamp::now()));
-                    return Ok(());
+                    return Ok((says.to_owned(), Timestamp::now()));
                 }
                 // Its events are large: fewer of them fit.
                 Err(HomeserverError::Transport(TransportError { fault: TransportFault::TooLarge, .. }))
@@ -236,21 +223,24 @@ impl Check<'_> {
         let found = reading.finish(kind.unlists_read(), at);
         let says = self.take_over(client, &kind, found, at).await?;
         tracing::info!(account = &*self.account.name, "caught up: {says}");
-        self.caught_up = Some((says, at));
-        Ok(())
+        Ok((says, at))
     }
 
     /// Sets the pusher anew, so that it follows the configuration and the network, and so that a homeserver that waits to
-    /// try again waits no more. What it is called stays.
+    /// try again waits no more. What it is called stays. Not where these files were copied from another computer: the
+    /// pusher is that computer's.
     async fn set_pusher(
         &self,
         client: &HomeserverClient,
         kind: &HomeserverKind,
         listed: Option<ListedPusher>,
     ) -> Result<(), CheckError> {
+        let mark = self.shared.sessions.installation_mark();
+        if self.sign_in.is_anothers(&mark) {
+            return Ok(());
+        }
         let seen = reachability::observe(client.base()).await;
         let base_url = reachability::base_url(&self.settings.server, seen, kind);
-        let mark = self.shared.sessions.installation_mark();
         let mut pusher = session::pusher(self.account, base_url.as_deref().unwrap_or_default(), "en", mark);
         if let Some(listed) = listed {
             let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };

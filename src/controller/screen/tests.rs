@@ -1,10 +1,7 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::{
-    desktop::ServiceState,
-    present::popup::{Timeout, Urgency},
-};
+use crate::desktop::ServiceState;
 
 fn room(number: usize) -> RoomKey {
     RoomKey::with_id("home", format!("!{number}"))
@@ -20,23 +17,20 @@ fn about(number: usize, up_to: i64) -> About {
 }
 
 fn popup(number: usize, text: &str) -> Popup {
-    Popup {
-        key: key(number),
-        title: "title".into(),
-        text: text.into(),
-        urgency: Urgency::Normal,
-        category: "im.received",
-        actions: vec![Action::Open],
-        timeout: Timeout::Default,
-    }
+    Popup::new(key(number), "title", text)
 }
 
 fn service(id: Option<&str>, available: bool) -> PopupEvent {
-    PopupEvent::Service { id: id.map(str::to_owned), state: ServiceState { available, reason: None } }
+    let service = id.map(|id| PopupService { id: id.to_owned(), ..PopupService::default() });
+    PopupEvent::Service { service, state: ServiceState { available, reason: None } }
 }
 
-fn action(id: u32, action: &str) -> PopupEvent {
-    PopupEvent::Action { id, action: action.into(), token: Some("token".into()) }
+fn activation(action: Action) -> Activation {
+    Activation { action, token: Some("token".into()) }
+}
+
+fn action(id: u32, action: Action) -> PopupEvent {
+    PopupEvent::Activated { id, activation: activation(action) }
 }
 
 fn closed(id: u32, reason: CloseReason) -> PopupEvent {
@@ -121,13 +115,39 @@ fn what_was_not_shown_leaves_what_is_up() {
 }
 
 #[test]
+fn a_call_that_rings_is_closed_first_where_one_banner_is_shown() {
+    for (name, replaces) in [("dunst", 5), ("gnome-shell", 0)] {
+        let mut screen = Screen::default();
+        let service = Some(PopupService { id: "a".into(), name: name.into(), ..PopupService::default() });
+        screen.handle(PopupEvent::Service { service, state: ServiceState { available: true, reason: None } });
+        let call = |state| {
+            let target = OpenTarget::Room { room_id: "!1".into(), event_id: None, user: None };
+            About::Call { call: NoticeId(1), state, target }
+        };
+        let popup = |text: &str| Popup { key: PopupKey::Call(NoticeId(1)), ..popup(1, text) };
+        screen.show(popup("rings"), call(CallState::Ringing));
+        screen.next_call();
+        screen.handle(PopupEvent::Answer(Ok(5)));
+        screen.show(popup("missed"), call(CallState::Missed));
+        let next = screen.next_call();
+        if replaces == 0 {
+            assert_eq!(next, Some(PopupCall::Close(5)));
+            screen.handle(PopupEvent::Answer(Ok(5)));
+            assert_eq!(shows(screen.next_call()), ("missed".into(), 0));
+        } else {
+            assert_eq!(shows(next), ("missed".into(), replaces));
+        }
+    }
+}
+
+#[test]
 fn a_click_closes_the_popup_and_is_no_dismissal() {
     let mut screen = ready();
     show(&mut screen, 1, 1, 5);
-    let activated = ScreenEvent::Activated { about: about(1, 1), action: Action::Open, token: Some("token".into()) };
-    assert_eq!(screen.handle(action(5, "default")), [activated]);
+    let activated = ScreenEvent::Activated { about: about(1, 1), activation: activation(Action::Open) };
+    assert_eq!(screen.handle(action(5, Action::Open)), [activated]);
     // Some services send it twice, and then say that the popup was dismissed.
-    assert_eq!(screen.handle(action(5, "default")), []);
+    assert_eq!(screen.handle(action(5, Action::Open)), []);
     assert_eq!(screen.handle(closed(5, CloseReason::Dismissed)), []);
     assert_eq!(screen.next_call(), Some(PopupCall::Close(5)));
 }
@@ -136,9 +156,8 @@ fn a_click_closes_the_popup_and_is_no_dismissal() {
 fn an_action_that_was_not_offered_does_nothing() {
     let mut screen = ready();
     show(&mut screen, 1, 1, 5);
-    for (id, key) in [(5, "ignore"), (5, "reply"), (5, ""), (6, "default")] {
-        assert_eq!(screen.handle(action(id, key)), []);
-    }
+    assert_eq!(screen.handle(action(5, Action::Ignore)), []);
+    assert_eq!(screen.handle(action(6, Action::Open)), []);
     assert!(screen.up(&key(1)).is_some());
 }
 
@@ -173,9 +192,9 @@ fn a_signal_that_overtakes_the_answer_is_not_lost() {
     let mut screen = ready();
     screen.show(popup(1, "text"), about(1, 1));
     screen.next_call();
-    assert_eq!(screen.handle(action(9, "default")), []);
+    assert_eq!(screen.handle(action(9, Action::Open)), []);
     for _ in 0..2 * MAX_EARLY {
-        screen.handle(action(10, "default"));
+        screen.handle(action(10, Action::Open));
     }
     let events = screen.handle(PopupEvent::Answer(Ok(9)));
     assert!(matches!(&events[..], [ScreenEvent::Shown(_), ScreenEvent::Activated { .. }]), "{events:?}");
@@ -187,8 +206,8 @@ fn a_click_that_is_sent_twice_is_not_one_on_what_replaces_the_popup() {
     show(&mut screen, 1, 1, 5);
     screen.show(popup(1, "newer"), about(1, 2));
     screen.next_call();
-    assert_eq!(screen.handle(action(5, "default")).len(), 1);
-    assert_eq!(screen.handle(action(5, "default")), []);
+    assert_eq!(screen.handle(action(5, Action::Open)).len(), 1);
+    assert_eq!(screen.handle(action(5, Action::Open)), []);
     assert!(matches!(&screen.handle(PopupEvent::Answer(Ok(5)))[..], [ScreenEvent::Shown(_)]));
 }
 
@@ -241,7 +260,7 @@ fn popups_of_an_earlier_run_are_adopted_from_the_same_service_alone() {
         screen.handle(service(Some(id), true));
         assert_eq!(screen.up(&key(1)), before.up(&key(1)).filter(|_| is_adopted));
         assert_eq!(screen.up(&PopupKey::Own(OwnPopup::Welcome)), None);
-        assert_eq!(!screen.handle(action(5, "default")).is_empty(), is_adopted);
+        assert_eq!(!screen.handle(action(5, Action::Open)).is_empty(), is_adopted);
     }
 }
 
@@ -349,7 +368,7 @@ proptest! {
                     screen.handle(closed(id, CloseReason::Dismissed));
                 },
                 Step::Click(index) => if let Some((id, _)) = real.up.get(index).cloned() {
-                    screen.handle(action(id, "default"));
+                    screen.handle(action(id, Action::Open));
                 },
                 Step::Restart => {
                     // In good order, as the program ends.

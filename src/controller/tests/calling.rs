@@ -67,7 +67,8 @@ async fn zero_ends_a_call_and_withdraws_a_missed_one() {
 async fn a_dismissed_or_ignored_call_neither_rings_nor_is_missed() {
     for ignored in [false, true] {
         let (mut bench, key) = ringing().await;
-        let event = if ignored { bench.screen.action(&key, "ignore", None) } else { bench.screen.dismissed(&key) };
+        let event =
+            if ignored { bench.screen.action(&key, popup::Action::Ignore, None) } else { bench.screen.dismissed(&key) };
         bench.say(event).await;
         assert!(is_quiet(&bench));
         bench.pass(90 * SECOND).await;

@@ -212,8 +212,11 @@ impl Model {
                 }
                 self.acknowledge(&popup, is_click);
                 let screen = &self.bench.screen;
-                let event =
-                    if is_click { screen.action(&popup.key, "default", None) } else { screen.dismissed(&popup.key) };
+                let event = if is_click {
+                    screen.action(&popup.key, popup::Action::Open, None)
+                } else {
+                    screen.dismissed(&popup.key)
+                };
                 self.bench.controller.handle(Event::Desktop(event)).await;
             }
             Action::Service(service) => self.bench.service(service).await,

@@ -36,7 +36,7 @@ use crate::{
     desktop::tray_view::{TrayAction, TrayView},
     inbox::history,
     notice::{Notice, RoomKey},
-    present::popup::{Popup, PopupKey},
+    present::popup::{self, Popup, PopupKey},
 };
 
 const ACCOUNTS: &str = r#"
@@ -192,7 +192,7 @@ impl Bench {
     }
 
     async fn click(&mut self, key: &PopupKey) {
-        let click = self.screen.action(key, "default", Some("token"));
+        let click = self.screen.action(key, popup::Action::Open, Some("token"));
         self.say(click).await;
     }
 

@@ -8,10 +8,11 @@ use std::{
 use crate::{
     config::{Config, OpenWith},
     desktop::{
-        CloseReason, Desktop, DesktopEvent, OpenTarget, PopupCall, PopupEvent, ServiceState, tray_view::TrayView,
+        Activation, CloseReason, Desktop, DesktopEvent, OpenTarget, PopupCall, PopupEvent, ServiceState,
+        popup_services::PopupService, tray_view::TrayView,
     },
     notice::NoticeId,
-    present::popup::{Popup, PopupKey},
+    present::popup::{Action, Popup, PopupKey},
     push::notify::SoundTweak,
 };
 
@@ -93,9 +94,9 @@ impl Screen {
             }
         }
         state.service = service;
-        let id = (!is_absent).then(|| format!("the bus :1.{}", state.services));
-        let service = ServiceState { available: !is_absent, reason: None };
-        state.say(PopupEvent::Service { id, state: service });
+        let id = format!("the bus :1.{}", state.services);
+        let service = (!is_absent).then(|| PopupService { id, ..PopupService::default() });
+        state.say(PopupEvent::Service { service, state: ServiceState { available: !is_absent, reason: None } });
     }
 
     /// The service does what waits; then it shows at once.
@@ -120,9 +121,9 @@ impl Screen {
     }
 
     /// The person chooses an action of the popup, which stays until it is closed.
-    pub(super) fn action(&self, key: &PopupKey, action: &str, token: Option<&str>) -> DesktopEvent {
-        let (id, token) = (self.id(key), token.map(str::to_owned));
-        DesktopEvent::Popup(PopupEvent::Action { id, action: action.to_owned(), token })
+    pub(super) fn action(&self, key: &PopupKey, action: Action, token: Option<&str>) -> DesktopEvent {
+        let activation = Activation { action, token: token.map(str::to_owned) };
+        DesktopEvent::Popup(PopupEvent::Activated { id: self.id(key), activation })
     }
 }
 

@@ -28,14 +28,13 @@ pub(crate) async fn surroundings() -> Surroundings {
     let connection = match session {
         Ok(connection) => connection,
         Err(reason) => {
-            let absent = || Seen::Absent("there is no session bus".to_owned());
             return Surroundings {
                 session_bus: Seen::Absent(reason),
-                popups: absent(),
+                popups: Seen::NoSessionBus,
                 capabilities: Vec::new(),
-                tray: absent(),
+                tray: Seen::NoSessionBus,
                 screen_lock: in_time(lock(None, system.as_ref())).await,
-                keyring: absent(),
+                keyring: Seen::NoSessionBus,
             };
         }
     };

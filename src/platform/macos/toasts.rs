@@ -20,8 +20,8 @@ use objc2_user_notifications::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
-    desktop::{CloseReason, DesktopEvent, PopupEvent},
-    platform::portable::popups::Presenter,
+    desktop::{Activation, CloseReason, DesktopEvent, PopupEvent},
+    platform::portable::popups::{Presenter, extra_buttons},
     present::popup::{Action, Popup},
 };
 
@@ -84,16 +84,16 @@ impl Toasts {
 
     /// The name of this popup's set of buttons. There are a handful of sets.
     fn category(&mut self, popup: &Popup) -> String {
-        let buttons = || popup.actions.iter().filter(|action| **action != Action::Open);
-        let name = buttons().map(|action| format!("{}={}", action.id(), action.label())).collect::<Vec<_>>().join(",");
+        let names = extra_buttons(popup).map(|button| format!("{}={}", button.action.id(), button.label));
+        let name = names.collect::<Vec<_>>().join(",");
         if self.categories.iter().any(|(known, _)| *known == name) {
             return name;
         }
-        let actions: Vec<_> = buttons()
-            .map(|action| {
+        let actions: Vec<_> = extra_buttons(popup)
+            .map(|button| {
                 UNNotificationAction::actionWithIdentifier_title_options(
-                    &NSString::from_str(action.id()),
-                    &NSString::from_str(action.label()),
+                    &NSString::from_str(button.action.id()),
+                    &NSString::from_str(button.label),
                     UNNotificationActionOptions::empty(),
                 )
             })
@@ -138,13 +138,14 @@ fn report(events: &UnboundedSender<DesktopEvent>, response: &UNNotificationRespo
     #[expect(unsafe_code, reason = "names that the system has")]
     // SAFETY: they are there for as long as the framework is.
     let (default, dismiss) = unsafe { (UNNotificationDefaultActionIdentifier, UNNotificationDismissActionIdentifier) };
-    let activated = |action: String| PopupEvent::Action { id, action, token: None };
+    let activated = |action| PopupEvent::Activated { id, activation: Activation { action, token: None } };
     let event = if action.isEqualToString(dismiss) {
         PopupEvent::Closed { id, reason: CloseReason::Dismissed }
     } else if action.isEqualToString(default) {
-        activated(Action::Open.id().to_owned())
+        activated(Action::Open)
     } else {
-        activated(action.to_string())
+        let Some(action) = Action::from_id(&action.to_string()) else { return };
+        activated(action)
     };
     let _ = events.send(DesktopEvent::Popup(event));
 }

@@ -19,7 +19,7 @@ use windows_registry::{CURRENT_USER, Key};
 
 use crate::{
     app_info,
-    desktop::{CloseReason, DesktopEvent, PopupEvent},
+    desktop::{Activation, CloseReason, DesktopEvent, PopupEvent},
     platform::portable::popups::{Presenter, toast_xml},
     present::popup::{Action, Popup},
 };
@@ -80,8 +80,11 @@ impl Toasts {
         let activated = move |_: windows::core::Ref<'_, ToastNotification>,
                               how: windows::core::Ref<'_, IInspectable>| {
             let action = how.ok()?.cast::<ToastActivatedEventArgs>()?.Arguments()?.to_string();
-            let action = if action.is_empty() { Action::Open.id().to_owned() } else { action };
-            let _ = events.send(DesktopEvent::Popup(PopupEvent::Action { id, action, token: None }));
+            let action = if action.is_empty() { Some(Action::Open) } else { Action::from_id(&action) };
+            if let Some(action) = action {
+                let activation = Activation { action, token: None };
+                let _ = events.send(DesktopEvent::Popup(PopupEvent::Activated { id, activation }));
+            }
             Ok(())
         };
         toast.Activated(&TypedEventHandler::new(activated))?;

@@ -139,7 +139,7 @@ proptest! {
         count in 1..5_u64,
         show_text in any::<bool>(),
     ) {
-        let options = RenderOptions { show_text, names_account: count == 2, newest_first: count == 3, ..ALWAYS };
+        let options = RenderOptions { show_text, names_account: count == 2, newest_first: count == 3, ..always() };
         let highlight = older.highlight.then(|| older.clone());
         let lines = vec![older.clone(), newest.clone()];
         let digest = RoomDigest { count, oldest: older.id, highlight, newest: newest.clone(), lines };

@@ -93,7 +93,7 @@ fn a_spoiler_is_hidden_in_every_kind_of_message() {
     let check = |content: &str, text: &str| {
         let notice = notice("m.room.message", content);
         super::check(&notice, "Major Tom in Mission Control", text);
-        assert!(!menu_line(&notice, ME, ALWAYS).contains("secret"));
+        assert!(!menu_line(&notice, ME, always()).contains("secret"));
         assert_eq!(body(&notice), text);
     };
     check(&format!(r#"{{"msgtype":"m.text",{spoiler}}}"#), "it: (spoiler: end)");
@@ -138,7 +138,7 @@ fn an_edit_shown_alone_says_its_new_content() {
 fn a_redacted_event_says_nothing_of_what_it_said() {
     let redacted = Notice { redacted: true, ..highlight("secret", r#"{"room":true}"#) };
     check(&redacted, "Major Tom in Mission Control", "Message deleted");
-    assert_eq!(menu_line(&redacted, ME, ALWAYS), "Major Tom in Mission Control: Message deleted");
+    assert_eq!(menu_line(&redacted, ME, always()), "Major Tom in Mission Control: Message deleted");
     assert_eq!(body(&redacted), "Message deleted");
 }
 
@@ -208,15 +208,15 @@ fn an_invite_is_a_sentence_and_its_reason() {
     let by_field = Notice { membership: Some("invite".to_owned()), ..notice("m.room.member", "{}") };
     check(&by_field, "Major Tom invites you to Mission Control", "");
     check(&Notice { content: None, room_name: None, ..by_field }, "Major Tom invites you to chat", "");
-    assert_eq!(popup(&invite, ALWAYS).category, "im.received");
+    assert_eq!(popup(&invite, always()).category, "im.received");
     let before = by("Carol", 0, message("hi"));
     let two = |options| room_popup(&digest(2, &[&before, &invite]), ME, options).text;
-    assert_eq!(two(ALWAYS), "Carol: hi\njoin us");
-    assert_eq!(two(NEVER), "1 message", "an invite is none");
+    assert_eq!(two(always()), "Carol: hi\njoin us");
+    assert_eq!(two(never()), "1 message", "an invite is none");
     let silent = notice("m.room.member", r#"{"membership":"invite"}"#);
-    assert_eq!(room_popup(&digest(2, &[&before, &silent]), ME, ALWAYS).text, "Carol: hi");
+    assert_eq!(room_popup(&digest(2, &[&before, &silent]), ME, always()).text, "Carol: hi");
     let invites = digest(2, &[&Notice { id: NoticeId(0), ..invite.clone() }, &invite]);
-    assert_eq!(room_popup(&invites, ME, NEVER).text, "");
+    assert_eq!(room_popup(&invites, ME, never()).text, "");
 }
 
 #[test]

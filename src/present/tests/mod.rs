@@ -14,9 +14,13 @@ use crate::{
 /// Whose popups they are.
 const ME: Option<&str> = Some("@me:hs");
 
-const ALWAYS: RenderOptions =
-    RenderOptions { show_text: true, timeout: Timeout::Default, lines: 3, newest_first: false, names_account: false };
-const NEVER: RenderOptions = RenderOptions { show_text: false, timeout: Timeout::Milliseconds(5000), ..ALWAYS };
+fn always() -> RenderOptions {
+    RenderOptions::default()
+}
+
+fn never() -> RenderOptions {
+    RenderOptions { show_text: false, timeout: Timeout::Milliseconds(5000), ..always() }
+}
 
 /// Major Tom says this in Mission Control.
 fn notice(event_type: &str, content: &str) -> Notice {
@@ -72,7 +76,7 @@ fn digest(count: u64, lines: &[&Notice]) -> RoomDigest {
 
 #[track_caller]
 fn check(notice: &Notice, title: &str, text: &str) {
-    let popup = popup(notice, ALWAYS);
+    let popup = popup(notice, always());
     assert_eq!((popup.title.as_str(), popup.text.as_str()), (title, text), "{:?}", notice.content);
 }
 
@@ -120,16 +124,16 @@ fn a_highlight_is_marked_and_important() {
     check(&nobody, "A highlight in Mission Control", "hi");
     let nobody = Notice { sender: None, sender_display_name: None, ..you.clone() };
     check(&nobody, "Somebody mentioned you in Mission Control", "hi");
-    assert_eq!(popup(&you, ALWAYS).urgency, Urgency::Critical);
-    assert_eq!(popup(&message("hi"), ALWAYS).urgency, Urgency::Normal);
-    assert_eq!(popup(&Notice { prio: Priority::Low, ..message("hi") }, ALWAYS).urgency, Urgency::Normal);
+    assert_eq!(popup(&you, always()).urgency, Urgency::Critical);
+    assert_eq!(popup(&message("hi"), always()).urgency, Urgency::Normal);
+    assert_eq!(popup(&Notice { prio: Priority::Low, ..message("hi") }, always()).urgency, Urgency::Normal);
 }
 
 #[test]
 fn a_mention_of_others_is_not_mine_where_it_is_known_who_i_am() {
     let title = |mentions: &str, me: Option<&str>| {
         let notice = highlight("hi", mentions);
-        room_popup(&digest(1, &[&notice]), me, ALWAYS).title
+        room_popup(&digest(1, &[&notice]), me, always()).title
     };
     let (mine, keyword) =
         ("Major Tom mentioned you in Mission Control", "A highlight from Major Tom in Mission Control");
@@ -147,7 +151,7 @@ fn a_mention_of_others_is_not_mine_where_it_is_known_who_i_am() {
 fn without_mentions_the_text_says_who_is_mentioned() {
     let title = |body: &str, me: Option<&str>| {
         let notice = Notice { highlight: true, ..message(body) };
-        room_popup(&digest(1, &[&notice]), me, ALWAYS).title
+        room_popup(&digest(1, &[&notice]), me, always()).title
     };
     let you = "Major Tom mentioned you in Mission Control";
     let keyword = "A highlight from Major Tom in Mission Control";
@@ -166,17 +170,17 @@ fn without_mentions_the_text_says_who_is_mentioned() {
 #[test]
 fn a_popup_of_several_messages_shows_the_newest_ones_and_says_how_many_more() {
     let [one, two, three] = [(1, "one"), (2, "two"), (3, "a\\nb")].map(|(id, body)| by("Major Tom", id, message(body)));
-    let popup = room_popup(&digest(3, &[&one, &two, &three]), ME, ALWAYS);
+    let popup = room_popup(&digest(3, &[&one, &two, &three]), ME, always());
     assert_eq!(popup.title, "Major Tom in Mission Control");
     assert_eq!(popup.text, "one\ntwo\na\nb");
     assert_eq!(popup.key, PopupKey::Room(one.room()));
     assert_eq!((popup.category, popup.timeout), ("im.received", Timeout::Default));
-    assert_eq!(popup.actions, [Action::Open]);
+    assert_eq!(popup.buttons, [Button::OPEN]);
     let text = |count, lines: &[&Notice], options| room_popup(&digest(count, lines), ME, options).text;
-    assert_eq!(text(12, &[&one, &two, &three], ALWAYS), "9 more\none\ntwo\na\nb");
-    let two_lines = RenderOptions { lines: 2, ..ALWAYS };
+    assert_eq!(text(12, &[&one, &two, &three], always()), "9 more\none\ntwo\na\nb");
+    let two_lines = RenderOptions { lines: 2, ..always() };
     assert_eq!(text(12, &[&one, &two, &three], two_lines), "10 more\ntwo\na\nb");
-    assert_eq!(text(3, &[&one, &two, &three], RenderOptions { lines: 1, ..ALWAYS }), "2 more\na\nb");
+    assert_eq!(text(3, &[&one, &two, &three], RenderOptions { lines: 1, ..always() }), "2 more\na\nb");
     let newest_first = RenderOptions { newest_first: true, ..two_lines };
     assert_eq!(text(12, &[&one, &two, &three], newest_first), "a\nb\ntwo\n10 more");
 }
@@ -186,7 +190,7 @@ fn lines_of_several_people_say_who_wrote_them() {
     let hello = by("Bob", 1, message("hello"));
     let waves = by("Ann", 2, notice("m.room.message", r#"{"msgtype":"m.emote","body":"waves"}"#));
     let lunch = by("Carol", 3, message("lunch?"));
-    let popup = room_popup(&digest(3, &[&hello, &waves, &lunch]), ME, ALWAYS);
+    let popup = room_popup(&digest(3, &[&hello, &waves, &lunch]), ME, always());
     assert_eq!(popup.title, "Carol in Mission Control");
     assert_eq!(popup.text, "Bob: hello\n* Ann waves\nCarol: lunch?");
 }
@@ -194,9 +198,9 @@ fn lines_of_several_people_say_who_wrote_them() {
 #[test]
 fn messages_without_a_text_are_only_counted() {
     let unknown = |id| Notice { id: NoticeId(id), event_type: None, content: None, ..message("") };
-    assert_eq!(room_popup(&digest(3, &[&unknown(1), &unknown(2), &unknown(3)]), ME, ALWAYS).text, "3 messages");
+    assert_eq!(room_popup(&digest(3, &[&unknown(1), &unknown(2), &unknown(3)]), ME, always()).text, "3 messages");
     let known = by("Major Tom", 2, message("hi"));
-    assert_eq!(room_popup(&digest(3, &[&unknown(1), &known, &unknown(3)]), ME, ALWAYS).text, "2 more\nhi");
+    assert_eq!(room_popup(&digest(3, &[&unknown(1), &known, &unknown(3)]), ME, always()).text, "2 more\nhi");
 }
 
 #[test]
@@ -204,14 +208,14 @@ fn the_newest_message_is_seen_however_long_the_others_are() {
     let long: Vec<Notice> = (1..10).map(|id| by("Bob", id, message(&"x".repeat(5000)))).collect();
     let newest = by("Bob", 10, message("the newest"));
     let lines: Vec<&Notice> = long.iter().chain([&newest]).collect();
-    let text = room_popup(&digest(99, &lines), ME, RenderOptions { lines: 10, ..ALWAYS }).text;
+    let text = room_popup(&digest(99, &lines), ME, RenderOptions { lines: 10, ..always() }).text;
     assert!(text.starts_with("89 more\n") && text.ends_with("\nthe newest"), "{text}");
     assert_eq!(text.lines().count(), 11);
 }
 
 #[test]
 fn with_several_accounts_every_title_says_which() {
-    let named = RenderOptions { names_account: true, ..ALWAYS };
+    let named = RenderOptions { names_account: true, ..always() };
     let work = Notice { account: "work".to_owned(), ..message("hi") };
     assert_eq!(popup(&message("hi"), named).title, "Major Tom in Mission Control (home)");
     assert_eq!(popup(&work, named).title, "Major Tom in Mission Control (work)");
@@ -230,14 +234,14 @@ fn with_several_accounts_every_title_says_which() {
 fn a_name_from_right_to_left_does_not_turn_the_sentence() {
     let room =
         Notice { sender_display_name: Some("שלום\u{2069}".to_owned()), ..highlight("hi", r#"{"room":true}"#) };
-    assert_eq!(popup(&room, ALWAYS).title, "\u{2068}שלום\u{2069} mentioned the room in Mission Control");
+    assert_eq!(popup(&room, always()).title, "\u{2068}שלום\u{2069} mentioned the room in Mission Control");
     let there = Notice { room_name: Some("مرحبا".to_owned()), ..message("hi") };
-    assert_eq!(popup(&there, ALWAYS).title, "Major Tom in \u{2068}مرحبا\u{2069}");
+    assert_eq!(popup(&there, always()).title, "Major Tom in \u{2068}مرحبا\u{2069}");
     let emote = r#"{"msgtype":"m.emote","body":"wa\u2069v\u2068es"}"#;
     let waves = Notice { sender_display_name: room.sender_display_name.clone(), ..notice("m.room.message", emote) };
     check(&waves, "\u{2068}שלום\u{2069} in Mission Control", "* \u{2068}שלום\u{2069} waves");
     assert_eq!(body(&waves), "* \u{2068}שלום\u{2069} waves");
-    assert_eq!(menu_line(&there, ME, ALWAYS), "Major Tom in \u{2068}مرحبا\u{2069}: hi");
+    assert_eq!(menu_line(&there, ME, always()), "Major Tom in \u{2068}مرحبا\u{2069}: hi");
 }
 
 #[test]
@@ -249,14 +253,14 @@ fn content_of_any_depth_is_only_content_that_says_nothing() {
 #[test]
 fn an_older_highlight_is_never_folded_away() {
     let of = |highlight: &Notice, lines: &[&Notice]| {
-        room_popup(&RoomDigest { highlight: Some(highlight.clone()), ..digest(3, lines) }, ME, ALWAYS)
+        room_popup(&RoomDigest { highlight: Some(highlight.clone()), ..digest(3, lines) }, ME, always())
     };
     let carol = by("Carol", 9, message("lunch?"));
     let mention = by("Bob", 5, highlight("help", r#"{"user_ids":["@me:hs"]}"#));
     let popup = of(&mention, &[&carol]);
     assert_eq!((&*popup.title, &*popup.text), ("Carol in Mission Control", "1 more\nBob mentioned you: help\nlunch?"));
     let alone = RoomDigest { count: 2, ..digest(2, &[&mention, &carol]) };
-    assert_eq!(room_popup(&alone, ME, ALWAYS).text, "Bob mentioned you: help\nCarol: lunch?", "among the lines");
+    assert_eq!(room_popup(&alone, ME, always()).text, "Bob mentioned you: help\nCarol: lunch?", "among the lines");
     let room = by("Bob", 5, highlight("fire", r#"{"room":true}"#));
     assert_eq!(of(&room, &[&carol]).text, "1 more\nBob mentioned the room: fire\nlunch?");
     let emote = by("Carol", 9, notice("m.room.message", r#"{"msgtype":"m.emote","body":"waves"}"#));
@@ -270,20 +274,22 @@ fn only_the_mention_itself_is_urgent() {
     let mention = Notice { presentation: Presentation::Shown, ..by("Bob", 5, highlight("help", "{}")) };
     let unseen = Notice { presentation: Presentation::Waiting, ..mention.clone() };
     let lol = by("Carol", 9, message("lol"));
-    let urgency = |lines: &[&Notice]| room_popup(&digest(2, lines), ME, ALWAYS).urgency;
+    let urgency = |lines: &[&Notice]| room_popup(&digest(2, lines), ME, always()).urgency;
     assert_eq!(urgency(&[&mention]), Urgency::Critical);
     assert_eq!(urgency(&[&mention, &lol]), Urgency::Normal, "chatter after it");
     assert_eq!(urgency(&[&unseen, &lol]), Urgency::Critical, "it was not shown yet");
     assert_eq!(urgency(&[&lol, &mention]), Urgency::Critical);
+    let calm = RenderOptions { highlight_urgency: Urgency::Normal, ..always() };
+    assert_eq!(room_popup(&digest(2, &[&mention]), ME, calm).urgency, Urgency::Normal, "it would hold up calls");
 }
 
 #[test]
 fn without_preview_only_who_where_and_how_many_are_said() {
     let check = |notice: &Notice, title: &str, text: &str| {
-        let popup = popup(notice, NEVER);
+        let popup = popup(notice, never());
         assert_eq!((popup.title.as_str(), popup.text.as_str()), (title, text), "{:?}", notice.content);
         assert_eq!(popup.timeout, Timeout::Milliseconds(5000));
-        assert!(!menu_line(notice, ME, NEVER).contains("secret"));
+        assert!(!menu_line(notice, ME, never()).contains("secret"));
     };
     check(&message("secret"), "Major Tom in Mission Control", "New message");
     check(&notice("m.reaction", r#"{"m.relates_to":{"key":"secret"}}"#), "Major Tom in Mission Control", "New message");
@@ -296,26 +302,26 @@ fn without_preview_only_who_where_and_how_many_are_said() {
     let bare = Notice { sender: None, sender_display_name: None, room_name: None, ..message("secret") };
     check(&bare, "New message", "");
     let carol = by("Carol", 9, message("secret"));
-    assert_eq!(room_popup(&digest(3, &[&carol]), ME, NEVER).text, "3 messages");
-    let older = room_popup(&digest(3, &[&highlight("secret", "{}"), &carol]), ME, NEVER);
+    assert_eq!(room_popup(&digest(3, &[&carol]), ME, never()).text, "3 messages");
+    let older = room_popup(&digest(3, &[&highlight("secret", "{}"), &carol]), ME, never());
     assert_eq!(older.title, "Carol in Mission Control");
     assert_eq!(older.text, "3 messages\nA highlight from Major Tom in Mission Control");
 }
 
 #[test]
 fn a_call_rings_in_a_popup_of_its_own_until_it_is_over() {
-    let ringing = call_popup(&call(CallState::Ringing, "{}"), NEVER);
+    let ringing = call_popup(&call(CallState::Ringing, "{}"), never());
     assert_eq!((ringing.title.as_str(), ringing.text.as_str()), ("Major Tom is calling", "Mission Control"));
     assert_eq!(ringing.key, PopupKey::Call(NoticeId(1)));
     assert_eq!((ringing.urgency, ringing.category), (Urgency::Critical, "call.incoming"));
     assert_eq!(ringing.timeout, Timeout::Never);
-    assert_eq!(ringing.actions, [Action::Open, Action::Ignore]);
+    assert_eq!(ringing.buttons, [Button::OPEN, Button::IGNORE]);
 
-    let missed = call_popup(&call(CallState::Missed, "{}"), NEVER);
+    let missed = call_popup(&call(CallState::Missed, "{}"), never());
     assert_eq!((missed.title.as_str(), missed.text.as_str()), ("Missed call from Major Tom", "Mission Control"));
     assert_eq!((missed.urgency, missed.category), (Urgency::Normal, "call.unanswered"));
     assert_eq!(missed.timeout, Timeout::Milliseconds(5000));
-    assert_eq!(missed.actions, [Action::Open]);
+    assert_eq!(missed.buttons, [Button::OPEN]);
 }
 
 #[test]
@@ -323,7 +329,7 @@ fn a_call_says_whether_it_is_a_video_call() {
     let text = |content: &str, room: Option<&str>| {
         let mut call = call(CallState::Ringing, content);
         call.notice.room_name = room.map(str::to_owned);
-        call_popup(&call, ALWAYS).text
+        call_popup(&call, always()).text
     };
     let video = r#"{"offer":{"sdp":"v=0\r\nm=audio 9\r\nm=video 9\r\n"}}"#;
     assert_eq!(text(video, None), "Video call");
@@ -336,24 +342,24 @@ fn a_call_says_whether_it_is_a_video_call() {
 
 #[test]
 fn a_flood_becomes_one_sentence() {
-    let summary = |notices, rooms| summary_popup(notices, 0, rooms, &[], ALWAYS);
+    let summary = |notices, rooms| summary_popup(notices, 0, rooms, &[], always());
     assert_eq!(summary(127, 9).title, "127 messages in 9 rooms");
     assert_eq!(summary(12, 1).title, "12 messages in 1 room");
     assert_eq!(summary(1, 1).title, "1 message in 1 room");
     assert_eq!(summary(127, 9).text, "Click to open the newest");
     assert_eq!(summary(127, 9).key, PopupKey::Summary);
     let mention = by("Bob", 5, highlight("help", r#"{"user_ids":["@me:hs"]}"#));
-    let title = |notices, invites| summary_popup(notices, invites, 9, &[], ALWAYS).title;
+    let title = |notices, invites| summary_popup(notices, invites, 9, &[], always()).title;
     assert_eq!(title(12, 2), "10 messages and 2 invites in 9 rooms");
     assert_eq!(title(9, 9), "9 invites in 9 rooms");
-    let named = summary_popup(9, 0, 4, &[menu_line(&mention, ME, ALWAYS)], ALWAYS);
+    let named = summary_popup(9, 0, 4, &[menu_line(&mention, ME, always())], always());
     assert_eq!((named.title.as_str(), named.urgency), ("9 messages in 4 rooms", Urgency::Critical));
     assert!(named.text.contains("Bob mentioned you") && named.text.contains("help"), "{}", named.text);
 }
 
 #[test]
 fn a_menu_line_has_who_where_and_the_beginning_of_the_text() {
-    let check = |notice: &Notice, expected: &str| assert_eq!(menu_line(notice, ME, ALWAYS), expected);
+    let check = |notice: &Notice, expected: &str| assert_eq!(menu_line(notice, ME, always()), expected);
     check(&message("hi\\nthere"), "Major Tom in Mission Control: hi there");
     check(
         &message("I'm floating in a most peculiar way"),
@@ -362,12 +368,12 @@ fn a_menu_line_has_who_where_and_the_beginning_of_the_text() {
     let long = Notice { room_name: Some("The Room With The Longest Name Of All".to_owned()), ..message("hi") };
     check(&long, "Major Tom in The Room With The Long…: hi");
     check(&notice("m.room.member", r#"{"membership":"invite"}"#), "Major Tom invites you to Mission Control");
-    assert_eq!(menu_line(&message("hi"), ME, NEVER), "Major Tom in Mission Control");
+    assert_eq!(menu_line(&message("hi"), ME, never()), "Major Tom in Mission Control");
 }
 
 #[test]
 fn a_menu_line_of_a_call_says_what_became_of_it() {
-    let line = |state| menu_line(&Notice { call_state: Some(state), ..notice("m.call.invite", "{}") }, ME, NEVER);
+    let line = |state| menu_line(&Notice { call_state: Some(state), ..notice("m.call.invite", "{}") }, ME, never());
     assert_eq!(line(CallState::Ringing), "Major Tom is calling");
     assert_eq!(line(CallState::Silenced), "Major Tom is calling");
     assert_eq!(line(CallState::Missed), "Missed call from Major Tom");

@@ -15,11 +15,11 @@ use tokio::{
 };
 use zbus::{Connection, MatchRule, MessageStream, message::Type};
 
-use self::wire::{Capabilities, Signal};
+use self::wire::Signal;
 use super::bus::{self, Bus, BusState, CALL_DEADLINE, DAEMON as BUS, NameWatch};
 use crate::{
     backoff::Backoff,
-    desktop::{DesktopEvent, PopupCall, PopupEvent, ServiceState},
+    desktop::{Activation, DesktopEvent, PopupCall, PopupEvent, ServiceState, popup_services::PopupService},
 };
 
 pub(super) const NAME: &str = "org.freedesktop.Notifications";
@@ -81,14 +81,6 @@ enum CallError {
     Gone(String),
 }
 
-/// A service that has said what it is.
-struct Service {
-    name: String,
-    /// See [`PopupEvent::Service`].
-    id: String,
-    capabilities: Capabilities,
-}
-
 struct Client {
     calls: mpsc::UnboundedReceiver<PopupCall>,
     icon: String,
@@ -98,8 +90,8 @@ struct Client {
 
 struct Reporter {
     events: mpsc::UnboundedSender<DesktopEvent>,
-    /// The service's id and the state that were last reported.
-    reported: Option<(Option<String>, ServiceState)>,
+    /// What was last reported.
+    reported: Option<(Option<PopupService>, ServiceState)>,
     /// The token that came before an action.
     token: Option<(u32, String)>,
 }
@@ -166,7 +158,7 @@ impl Client {
     /// Leaves a service alone that seems to have failed over a popup, whoever owns the name meanwhile.
     async fn rest(&mut self, channel: &mut Channel) -> Unanswered {
         let reason = "the notification service failed over a popup and is left alone for a moment";
-        self.reporter.unavailable(self.reporter.service_id(), reason.to_owned());
+        self.reporter.unavailable(self.reporter.service(), reason.to_owned());
         let mut rest = pin!(sleep(self.rest.next()));
         loop {
             match self.refuse_calls(channel, rest.as_mut()).await {
@@ -266,7 +258,7 @@ impl Client {
     }
 
     /// Asks a service what it is and what it can do.
-    async fn query_service(&mut self, channel: &mut Channel, owner: &str) -> Result<Service, Unanswered> {
+    async fn query_service(&mut self, channel: &mut Channel, owner: &str) -> Result<PopupService, Unanswered> {
         let connection = channel.connection.clone();
         let asked = async {
             let (name, version) = match describe(&connection, owner).await {
@@ -277,16 +269,17 @@ impl Client {
                 Err(CallError::Refused(_)) => Vec::new(),
                 capabilities => capabilities?,
             };
-            Ok((name, version, Capabilities::new(&capabilities)))
+            let has = |name| capabilities.iter().any(|capability| capability == name);
+            let (reads_markup, has_actions) = (has("body-markup"), has("actions"));
+            Ok(PopupService { id: String::new(), name, version, reads_markup, has_actions })
         };
         let asked = self.wait_for_reply(channel, owner, "the notification service", asked).await?;
-        let Ok((name, version, capabilities)) = asked.inspect_err(|error: &CallError| {
+        let Ok(mut service) = asked.inspect_err(|error: &CallError| {
             tracing::debug!("the notification service: {error:?}");
         }) else {
             return Err(Unanswered::Failed);
         };
-        let id = wire::service_id(&channel.connection, owner, &name, &version);
-        let service = Service { name: format!("{name} {version}").trim().to_owned(), id, capabilities };
+        service.id = wire::service_id(&channel.connection, owner, service.needs());
         self.reporter.available(&service);
         Ok(service)
     }
@@ -295,7 +288,7 @@ impl Client {
         &mut self,
         channel: &mut Channel,
         owner: &str,
-        service: &Service,
+        service: &PopupService,
         call: PopupCall,
     ) -> Result<(), Unanswered> {
         let (connection, icon) = (channel.connection.clone(), self.icon.clone());
@@ -303,7 +296,7 @@ impl Client {
         let asked = async {
             match &call {
                 PopupCall::Show { popup, replaces } => {
-                    let arguments = wire::notify(popup, *replaces, &icon, service.capabilities);
+                    let arguments = wire::notify(popup, *replaces, &icon, service);
                     request(&connection, owner, "Notify", &arguments).await
                 }
                 PopupCall::Close(id) => request::<()>(&connection, owner, "CloseNotification", id).await.map(|()| *id),
@@ -311,7 +304,7 @@ impl Client {
         };
         // That a popup is not closed says nothing about the next one.
         let lost_over = |lost| if is_show { Err(Unanswered::Failed) } else { lost };
-        let (answer, outcome) = match self.wait_for_reply(channel, owner, &service.name, asked).await {
+        let (answer, outcome) = match self.wait_for_reply(channel, owner, &service.to_string(), asked).await {
             Ok(Ok(id)) => (Ok(id), Ok(())),
             Ok(Err(CallError::Refused(reason))) => {
                 (Err(format!("the notification service refused the popup: {reason}")), Ok(()))
@@ -353,8 +346,8 @@ impl Client {
         if let Some(answer) = channel.watch(&mut self.reporter, deadline).await? {
             return Ok(answer);
         }
-        let id = self.reporter.service_id();
-        self.reporter.unavailable(id, format!("{name} does not answer: restart it if that lasts"));
+        let service = self.reporter.service();
+        self.reporter.unavailable(service, format!("{name} does not answer: restart it if that lasts"));
         let connection = channel.connection.clone();
         let give_up = async {
             if let Err(CallError::Gone(_)) = describe(&connection, owner).await {
@@ -405,27 +398,27 @@ impl Channel {
 }
 
 impl Reporter {
-    fn available(&mut self, service: &Service) {
-        let state = ServiceState { available: true, reason: Some(service.name.clone()) };
-        self.report(Some(service.id.clone()), state);
+    fn available(&mut self, service: &PopupService) {
+        let state = ServiceState { available: true, reason: Some(service.to_string()) };
+        self.report(Some(service.clone()), state);
     }
 
-    fn unavailable(&mut self, id: Option<String>, reason: String) {
-        self.report(id, ServiceState { available: false, reason: Some(reason) });
+    fn unavailable(&mut self, service: Option<PopupService>, reason: String) {
+        self.report(service, ServiceState { available: false, reason: Some(reason) });
     }
 
-    fn report(&mut self, id: Option<String>, state: ServiceState) {
-        let now = (id, state);
+    fn report(&mut self, service: Option<PopupService>, state: ServiceState) {
+        let now = (service, state);
         if self.reported.as_ref() != Some(&now) {
             self.reported = Some(now.clone());
-            let (id, state) = now;
-            self.send(PopupEvent::Service { id, state });
+            let (service, state) = now;
+            self.send(PopupEvent::Service { service, state });
         }
     }
 
     /// The service that was last reported.
-    fn service_id(&self) -> Option<String> {
-        self.reported.as_ref().and_then(|(id, _)| id.clone())
+    fn service(&self) -> Option<PopupService> {
+        self.reported.as_ref().and_then(|(service, _)| service.clone())
     }
 
     fn answer(&self, answer: Result<u32, String>) {
@@ -437,7 +430,7 @@ impl Reporter {
             Signal::Token { id, token } => self.token = (token.len() <= MAX_TOKEN).then_some((id, token)),
             Signal::Action { id, action } => {
                 let token = self.token.take_if(|(of, _)| *of == id).map(|(_, token)| token);
-                self.send(PopupEvent::Action { id, action, token });
+                self.send(PopupEvent::Activated { id, activation: Activation { action, token } });
             }
             Signal::Closed { id, reason } => self.send(PopupEvent::Closed { id, reason }),
         }

@@ -5,48 +5,35 @@ use std::{borrow::Cow, collections::HashMap};
 use notify_rust::Timeout;
 use zbus::{Connection, Message, zvariant::Value};
 
-use crate::{app_info, desktop::CloseReason, present::popup::Popup, push::text::escape_markup};
-
-/// What of `GetCapabilities` matters here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Capabilities {
-    /// `body-markup`: the text is read as markup.
-    pub(super) markup: bool,
-    /// `actions`
-    pub(super) actions: bool,
-}
-
-impl Capabilities {
-    pub(super) fn new(capabilities: &[String]) -> Self {
-        let has = |name| capabilities.iter().any(|capability| capability == name);
-        Self { markup: has("body-markup"), actions: has("actions") }
-    }
-}
+use crate::{
+    app_info,
+    desktop::{
+        CloseReason,
+        popup_services::{PopupNeeds, PopupService},
+    },
+    present::popup::{Action, Popup},
+    push::text::escape_markup,
+};
 
 /// A signal of org.freedesktop.Notifications.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Signal {
     /// `ActivationToken`, which comes before the action that it belongs to.
     Token { id: u32, token: String },
-    /// `ActionInvoked`
-    Action { id: u32, action: String },
+    /// `ActionInvoked`, of one that we know.
+    Action { id: u32, action: Action },
     /// `NotificationClosed`
     Closed { id: u32, reason: CloseReason },
 }
 
-/// What the ids of a service belong to: the bus and the service's unique name there, neither ever used again. GNOME
-/// Shell drops the popups of a sender that leaves the bus (48 does, 43 does not), so it is another service to each sender.
-pub(super) fn service_id(connection: &Connection, owner: &str, name: &str, version: &str) -> String {
+/// What the ids of a service belong to: the bus and the service's unique name there, neither ever used again. One that
+/// forgets with their sender is another service to each sender.
+pub(super) fn service_id(connection: &Connection, owner: &str, needs: PopupNeeds) -> String {
     let id = format!("{} {owner}", connection.server_guid());
-    match connection.unique_name().filter(|_| drops_popups_of_senders(name, version)) {
+    match connection.unique_name().filter(|_| needs.forgets_with_sender) {
         Some(sender) => format!("{id} {sender}"),
         None => id,
     }
-}
-
-fn drops_popups_of_senders(name: &str, version: &str) -> bool {
-    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-    name == "gnome-shell" && major.is_none_or(|major| major >= 48)
 }
 
 /// The arguments of `Notify`.
@@ -54,9 +41,9 @@ pub(super) type Notify<'a> =
     (&'a str, u32, &'a str, Cow<'a, str>, Cow<'a, str>, Vec<&'a str>, HashMap<&'static str, Value<'static>>, i32);
 
 /// The call for a popup, in words that the service understands.
-pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, capabilities: Capabilities) -> Notify<'a> {
-    let text = if capabilities.markup { escape_markup(&popup.text) } else { Cow::Borrowed(popup.text.as_str()) };
-    let actions = if capabilities.actions { popup.actions.as_slice() } else { &[] };
+pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, service: &PopupService) -> Notify<'a> {
+    let text = if service.reads_markup { escape_markup(&popup.text) } else { Cow::Borrowed(popup.text.as_str()) };
+    let buttons = if service.has_actions { popup.buttons.as_slice() } else { &[] };
     let hints = HashMap::from([
         ("urgency", Value::U8(popup.urgency as u8)),
         ("category", popup.category.into()),
@@ -68,7 +55,7 @@ pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, capabil
         icon,
         without_nul(Cow::Borrowed(&popup.title)),
         without_nul(text),
-        actions.iter().flat_map(|action| [action.id(), action.label()]).collect(),
+        buttons.iter().flat_map(|button| [button.action.id(), button.label]).collect(),
         hints,
         expire_timeout(popup.timeout),
     )
@@ -93,7 +80,10 @@ pub(super) fn signal(message: &Message) -> Option<Signal> {
     let header = message.header();
     let body = message.body();
     match header.member()?.as_str() {
-        "ActionInvoked" => body.deserialize().ok().map(|(id, action)| Signal::Action { id, action }),
+        "ActionInvoked" => {
+            let (id, action) = body.deserialize::<(u32, &str)>().ok()?;
+            Some(Signal::Action { id, action: Action::from_id(action)? })
+        }
         "ActivationToken" => body.deserialize().ok().map(|(id, token)| Signal::Token { id, token }),
         "NotificationClosed" => body.deserialize().ok().map(|(id, reason)| Signal::Closed { id, reason: why(reason) }),
         _ => None,
@@ -114,25 +104,18 @@ mod tests {
     use zbus::zvariant::{LE, serialized::Context, to_bytes};
 
     use super::*;
-    use crate::present::popup::{Action, PopupKey};
+    use crate::present::popup::PopupKey;
 
     fn popup() -> Popup {
-        Popup {
-            key: PopupKey::Summary,
-            title: "<b>&".into(),
-            text: "<i>\0".into(),
-            urgency: Urgency::Critical,
-            category: "im.received",
-            actions: vec![Action::Open],
-            timeout: Timeout::Milliseconds(7000),
-        }
+        Popup { urgency: Urgency::Critical, ..Popup::new(PopupKey::Summary, "<b>&", "<i>\0") }
     }
 
     #[test]
     fn only_the_text_is_escaped_and_only_if_markup_is_read() {
         let check = |markup, text: &str| {
             let popup = popup();
-            let notify = notify(&popup, 3, "icon", Capabilities { markup, actions: true });
+            let service = PopupService { reads_markup: markup, ..PopupService::default() };
+            let notify = notify(&popup, 3, "icon", &service);
             assert_eq!((&*notify.3, &*notify.4), ("<b>&", text));
         };
         check(false, "<i>\u{fffd}");
@@ -142,15 +125,17 @@ mod tests {
     #[test]
     fn actions_are_left_out_for_a_service_without_them() {
         let popup = popup();
-        let actions = |actions| notify(&popup, 0, "icon", Capabilities { markup: false, actions }).5;
-        assert_eq!(actions(true), ["default", "Open"]);
-        assert!(actions(false).is_empty());
+        let without = PopupService::default();
+        let with = PopupService { has_actions: true, ..PopupService::default() };
+        assert_eq!(notify(&popup, 0, "icon", &with).5, ["default", "Open"]);
+        assert!(notify(&popup, 0, "icon", &without).5.is_empty());
     }
 
     #[test]
     fn hints_and_signature_are_those_of_the_specification() {
         let popup = popup();
-        let notify = notify(&popup, 0, "icon", Capabilities::default());
+        let service = PopupService::default();
+        let notify = notify(&popup, 0, "icon", &service);
         assert_eq!(notify.6["urgency"], Value::U8(2));
         assert_eq!(notify.6["category"], Value::from("im.received"));
         assert_eq!(notify.6["desktop-entry"], Value::from(app_info::APP_ID));
@@ -178,7 +163,8 @@ mod tests {
             signal.build(body).expect("a message")
         };
         let action = signal(&message("ActionInvoked", &(4, "default")));
-        assert_eq!(action, Some(Signal::Action { id: 4, action: "default".into() }));
+        assert_eq!(action, Some(Signal::Action { id: 4, action: Action::Open }));
+        assert_eq!(signal(&message("ActionInvoked", &(4, "reply"))), None);
         let token = signal(&message("ActivationToken", &(4, "t")));
         assert_eq!(token, Some(Signal::Token { id: 4, token: "t".into() }));
         assert_eq!(signal(&message("NotificationClosed", &(4, "no number"))), None);

@@ -76,7 +76,7 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn service(available: bool, reason: Option<&str>) -> PopupEvent {
-    PopupEvent::Service { id: None, state: ServiceState { available, reason: reason.map(str::to_owned) } }
+    PopupEvent::Service { service: None, state: ServiceState { available, reason: reason.map(str::to_owned) } }
 }
 
 fn refused(reason: &str) -> PopupEvent {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::extra_buttons;
 use crate::present::popup::{Action, Popup, Timeout, Urgency};
 
 /// From here on Windows' longer time is nearer: it knows about 7 s and 25 s.
@@ -14,10 +15,9 @@ pub(in crate::platform) fn of(popup: &Popup) -> String {
         Timeout::Milliseconds(time) if time < LONG => "short",
         Timeout::Milliseconds(_) | Timeout::Never => "long",
     };
-    let actions = || popup.actions.iter().filter(|action| **action != Action::Open);
     // Both stay until they are answered, and Windows wants something to answer with.
     let scenario = match popup.urgency {
-        Urgency::Critical if actions().next().is_none() => "",
+        Urgency::Critical if extra_buttons(popup).next().is_none() => "",
         Urgency::Critical if popup.category == "call.incoming" => r#" scenario="incomingCall""#,
         Urgency::Critical => r#" scenario="reminder""#,
         Urgency::Low | Urgency::Normal => "",
@@ -28,10 +28,10 @@ pub(in crate::platform) fn of(popup: &Popup) -> String {
         escaped(&popup.title),
         escaped(&popup.text)
     );
-    if actions().next().is_some() {
+    if extra_buttons(popup).next().is_some() {
         document.push_str("<actions>");
-        for action in actions() {
-            let (action, label) = (escaped(action.id()), escaped(action.label()));
+        for button in extra_buttons(popup) {
+            let (action, label) = (escaped(button.action.id()), escaped(button.label));
             // Writing to a string cannot fail.
             let _ = write!(document, r#"<action content="{label}" arguments="{action}"/>"#);
         }
@@ -61,18 +61,10 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::present::popup::PopupKey;
+    use crate::present::popup::{Button, PopupKey};
 
     fn popup(title: &str, text: &str) -> Popup {
-        Popup {
-            key: PopupKey::Summary,
-            title: title.to_owned(),
-            text: text.to_owned(),
-            urgency: Urgency::Normal,
-            category: "im.received",
-            actions: vec![Action::Open],
-            timeout: Timeout::Default,
-        }
+        Popup::new(PopupKey::Summary, title, text)
     }
 
     #[test]
@@ -87,22 +79,22 @@ mod tests {
 
     #[test]
     fn what_is_urgent_stays_if_it_can_be_answered() {
-        let check = |urgency, category, actions: &[Action], expected: &str| {
-            let document = of(&Popup { urgency, category, actions: actions.to_vec(), ..popup("", "") });
+        let check = |urgency, category, buttons: &[Button], expected: &str| {
+            let document = of(&Popup { urgency, category, buttons: buttons.to_vec(), ..popup("", "") });
             let scenario = document.split("scenario=\"").nth(1).and_then(|rest| rest.split('"').next());
             assert_eq!(scenario.unwrap_or_default(), expected, "{document}");
         };
-        let answers = &[Action::Open, Action::Ignore];
+        let answers = &[Button::OPEN, Button::IGNORE];
         check(Urgency::Normal, "im.received", answers, "");
         check(Urgency::Critical, "im.received", answers, "reminder");
         check(Urgency::Critical, "call.incoming", answers, "incomingCall");
-        check(Urgency::Critical, "call.incoming", &[Action::Open], "");
+        check(Urgency::Critical, "call.incoming", &[Button::OPEN], "");
     }
 
     #[test]
     fn actions_are_buttons_and_the_time_is_the_nearest_known() {
         let check = |timeout, expected: &str| {
-            let document = of(&Popup { timeout, actions: vec![Action::Ignore], ..popup("", "") });
+            let document = of(&Popup { timeout, buttons: vec![Button::IGNORE], ..popup("", "") });
             assert!(document.contains(&format!("duration=\"{expected}\"")), "{document}");
             let buttons = r#"<actions><action content="Dismiss" arguments="ignore"/></actions></toast>"#;
             assert!(document.ends_with(buttons), "{document}");

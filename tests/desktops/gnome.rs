@@ -1,0 +1,177 @@
+//! GNOME Shell, as an X11 compositor without a session manager.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use serde_json::json;
+
+use super::app::App;
+use crate::rig::{
+    Desktop, DesktopOptions, Pushbell, SOON, bus, never_within, notifications::SERVICE, process::Part,
+    pushbell::message, screen, wait_for, wait_until,
+};
+
+const SHELL: (&str, &str, &str) = ("org.gnome.Shell", "/org/gnome/Shell", "org.gnome.Shell");
+
+/// Pushbell's notifications in the shell's list, banner included.
+const OURS: &str = "Main.messageTray.getSources().filter(source => source.title.includes('Pushbell'))\
+    .flatMap(source => source.notifications)";
+
+const SETTINGS: &str = "\
+[org/gnome/shell]
+welcome-dialog-last-shown-version='999'
+[org/gnome/desktop/interface]
+enable-animations=false
+[org/gnome/desktop/session]
+idle-delay=uint32 0
+";
+
+/// The shell, and the program that has the notifications' bus name for it.
+struct Gnome {
+    // In the order in which they have to end.
+    app: App,
+    _shell: Part,
+    _notifications: Part,
+    connection: zbus::Connection,
+}
+
+impl Gnome {
+    fn start() -> Self {
+        let desktop = Desktop::start(DesktopOptions { size: (880, 560), ..DesktopOptions::BARE });
+        let run = desktop.run_directory();
+        let mut env = desktop.env().to_vec();
+        env.retain(|(name, _)| !matches!(name.as_str(), "XDG_CURRENT_DESKTOP" | "GSETTINGS_BACKEND"));
+        env.push(("XDG_CURRENT_DESKTOP".to_owned(), "GNOME".to_owned()));
+        env.push(("GSETTINGS_BACKEND".to_owned(), "keyfile".to_owned()));
+        let settings = desktop.directory().join("home/.config/glib-2.0/settings");
+        fs::create_dir_all(&settings).expect("the home is writable");
+        fs::write(settings.join("keyfile"), SETTINGS).expect("the home is writable");
+
+        let mut command = Command::new("gnome-shell");
+        command.args(["--x11", "--replace", "--unsafe-mode"]);
+        let shell = Part::start("gnome-shell", command, &env, &run);
+        let connection = desktop.connect();
+        wait_until("GNOME Shell is there", SOON, || bus::block_on(bus::has_owner(&connection, SHELL.0)));
+        // It has the notifications' bus name for the shell, and ends if it is there before it.
+        let mut command = Command::new("gjs");
+        command.arg("/usr/share/gnome-shell/org.gnome.Shell.Notifications");
+        let notifications = Part::start("shell-notifications", command, &env, &run);
+        wait_until("GNOME Shell shows notifications", SOON, || {
+            bus::block_on(bus::call(&connection, SERVICE, "GetServerInformation", &())).is_ok()
+        });
+
+        let mut pushbell = Pushbell::prepare(&desktop, "");
+        pushbell.set_env("XDG_CURRENT_DESKTOP", "GNOME");
+        pushbell.handle_matrix_links();
+        pushbell.ok(&["account", "add", "home"]);
+        pushbell.run();
+        let account = pushbell.account_named("home");
+        let app = App { pushbell, account, desktop };
+        app.pushbell.wait_for_status("the shell is found", |status| status["popup"]["available"] == true);
+        let gnome = Self { app, _shell: shell, _notifications: notifications, connection };
+        // The shell begins with its overview, and then warns that it cannot lock the screen.
+        wait_until("the shell warns", SOON, || {
+            gnome.eval("!Main.layoutManager._startingUp && Main.messageTray.getSources().length > 0") == "true"
+        });
+        wait_until("the desktop is in view", SOON, || {
+            let script = "Main.messageTray.getSources().forEach(source => source.destroy()); Main.overview.hide(); \
+                Main.overview.visible || Main.messageTray._banner !== null";
+            gnome.eval(script) == "false"
+        });
+        gnome
+    }
+
+    /// What a script of the shell's own language gives, as text; "" where it fails.
+    fn eval(&self, script: &str) -> String {
+        let answer = bus::block_on(bus::call(&self.connection, SHELL, "Eval", &(script,))).expect("the shell answers");
+        let json = answer[1].as_str().unwrap_or_default();
+        serde_json::from_str(json).unwrap_or_else(|_| json.to_owned())
+    }
+
+    /// Title and text of the banner that is on the screen, as a person reads them.
+    fn banner(&self) -> (String, String) {
+        let label = |name: &str| {
+            self.eval(&format!("Main.messageTray._banner ? Main.messageTray._banner.{name}.clutter_text.text : ''"))
+        };
+        (label("titleLabel"), label("bodyLabel"))
+    }
+
+    /// Waits for a banner with this title.
+    #[track_caller]
+    fn shows(&self, title: &str) -> String {
+        let mut last = (String::new(), String::new());
+        wait_for(&format!("a banner is titled {title:?}"), SOON, || {
+            last = self.banner();
+            (last.0 == title).then(|| last.1.clone())
+        })
+    }
+
+    /// The titles of Pushbell's notifications in the list, banner included.
+    fn listed(&self) -> Vec<String> {
+        self.eval(&format!("{OURS}.map(each => each.title).join('\\n')")).lines().map(str::to_owned).collect()
+    }
+}
+
+#[test]
+fn gnome_shows_the_text_as_typed_and_opens_the_room() {
+    let gnome = Gnome::start();
+    let app = &gnome.app;
+    let mut push = message("1", "r:hs.test", "it's \"5 < 6\" & <b>so</b>");
+    push["room_name"] = "Mission Control".into();
+    app.push(push);
+    assert_eq!(gnome.shows("Bob in Mission Control"), "it's \"5 < 6\" & <b>so</b>");
+    let status = app.pushbell.status();
+    assert!(status["tray"]["reason"].as_str().is_some_and(|reason| reason.contains("AppIndicator")), "{status}");
+    if let Some(directory) = std::env::var_os("PUSHBELL_PICTURES") {
+        let banner = || screen::cut(&app.desktop.screenshot(), (200, 40, 480, 160));
+        wait_until("the banner is drawn", SOON, || {
+            let before = banner();
+            // It slides in.
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            before.pixels().iter().any(|pixel| *pixel != before.pixels()[0]) && before == banner()
+        });
+        app.desktop.save_screenshot(&PathBuf::from(directory).join("desktop-gnome.png"));
+    }
+
+    // The newest line first, for a banner shows the beginning of its text; and one for each room.
+    let mut second = message("2", "r:hs.test", "Or at nine?");
+    second["room_name"] = "Mission Control".into();
+    app.push(second);
+    wait_until("the newest line is first", SOON, || {
+        gnome.eval(&format!("{OURS}[0].bannerBodyText")).starts_with("Or at nine?")
+    });
+    assert_eq!(gnome.listed(), ["Bob in Mission Control"]);
+    gnome.eval(&format!("{OURS}[0].activate()"));
+    let opened = wait_for("the room is opened", SOON, || app.pushbell.opened().pop());
+    assert_eq!(opened.0, "matrix:roomid/r:hs.test/e/2?via=hs.test");
+    wait_until("the banner is gone", SOON, || gnome.listed().is_empty());
+
+    app.message("3", "r:hs.test", "Read elsewhere");
+    wait_until("it is listed", SOON, || !gnome.listed().is_empty());
+    app.unread(0);
+    wait_until("the banner is withdrawn", SOON, || gnome.listed().is_empty());
+}
+
+#[test]
+fn a_ringing_call_on_gnome_stands_before_a_mention() {
+    let gnome = Gnome::start();
+    let app = &gnome.app;
+    let mut mention = message("1", "m:hs.test", "you: ready?");
+    mention["room_name"] = "Mission Control".into();
+    mention["devices"] = json!([{"tweaks": {"highlight": true}}]);
+    mention["content"]["m.mentions"] = json!({"user_ids": ["@you:hs.test"]});
+    app.push(mention);
+    gnome.shows("Bob mentioned you in Mission Control");
+    let mut call = message("2", "c:hs.test", "");
+    call["type"] = "m.call.invite".into();
+    call["content"] = json!({"call_id": "call", "lifetime": 4000, "version": 0});
+    app.push(call);
+    // The person is active: a banner of normal urgency expires.
+    wait_until("the call is on the screen", SOON, || {
+        app.desktop.point(10, 300);
+        app.desktop.point(12, 302);
+        gnome.banner().0.contains("Bob") && gnome.banner().0 != "Bob mentioned you in Mission Control"
+    });
+    app.missed_calls(1);
+    gnome.shows("Missed call from Bob");
+    never_within(super::app::MOMENT, "the missed call is gone", || gnome.banner().0 != "Missed call from Bob");
+}
