@@ -113,6 +113,7 @@ fn help_names_every_command_and_the_version_is_said() {
         assert!(help.contains(&format!("\n  {command} ")), "{command}: {help}");
         home.run(&[command, "--help"]).ended(0);
     }
+    assert!(help.contains("\nExamples:\n  pushbell login @alice:example.org "), "{help}");
     for option in ["--config", "--log-level", "--version", "--help", "PUSHBELL_CONFIG"] {
         assert!(help.contains(option), "{option}: {help}");
     }

@@ -14,8 +14,8 @@ use crate::{accounts::CountsScope, app_info, sample::Kind};
 const GLOBAL: &str = "Global options";
 
 /// A command and its effect on each line.
-pub(super) const EXAMPLES: &str = "\
-  pushbell login @alice:example.org   sign in to your homeserver, and see that a push arrives
+pub(super) const EXAMPLES: &str =
+    "  pushbell login @alice:example.org   sign in to your homeserver, and see that a push arrives
   pushbell                            start; popups, sounds and a badge from now on
   pushbell test --kind mention        see and hear what a mention does
   pushbell status                     is it running, and is everything well?

@@ -74,7 +74,7 @@ fn commands(parent: &Command, out: &mut dyn Write) -> io::Result<()> {
         writeln!(sections, ".PP")?;
         page.render_description_section(&mut sections)?;
         page.render_options_section(&mut sections)?;
-        writeln!(out, ".SS {}", command.get_name())?;
+        writeln!(out, ".SS {}", command.get_bin_name().unwrap_or_else(|| command.get_name()))?;
         for line in sections.split_inclusive(|byte| *byte == b'\n').filter(|line| !line.starts_with(b".SH")) {
             out.write_all(line)?;
         }
