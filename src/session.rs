@@ -157,7 +157,10 @@ impl Sessions {
     }
 
     /// Another client, after the homeserver did not know the token of this one any more, as `refusal` says.
-    async fn renew(
+    ///
+    /// # Errors
+    /// When the session is over, or cannot go on now.
+    pub(crate) async fn renew(
         &self,
         sign_in: &SignIn,
         old: &SignedIn,
