@@ -68,7 +68,7 @@ pub(crate) fn machine_id() -> Option<String> {
     #[expect(unsafe_code, reason = "the system is asked for the computer's id")]
     // SAFETY: both outlive the call, and the id has the 16 bytes that are written.
     let failed = unsafe { gethostuuid(id.as_mut_ptr(), &raw const wait) };
-    (failed == 0).then(|| id.iter().map(|byte| format!("{byte:02x}")).collect())
+    (failed == 0).then(|| format!("{:032x}", u128::from_be_bytes(id)))
 }
 
 /// The bridges on which Docker and Podman put containers by default.

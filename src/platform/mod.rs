@@ -58,5 +58,6 @@ pub(crate) enum Interruption {
     /// The clock was set by seconds or more, or the computer slept.
     ClockJumped,
     /// There is a new way to other computers.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux tells it"))]
     NetworkCame,
 }

@@ -6,6 +6,7 @@ pub(crate) use super::linux::probe::surroundings;
 
 /// A part of the desktop, as it was found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux has a way to ask"))]
 pub(crate) enum Seen {
     /// It is there and answers: what it is.
     Present(String),

@@ -67,6 +67,7 @@ pub(crate) fn inherited() -> io::Result<Vec<TcpListener>> {
 /// # Errors
 /// Never.
 #[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "it can fail on Linux")]
 pub(crate) fn inherited() -> io::Result<Vec<TcpListener>> {
     Ok(Vec::new())
 }

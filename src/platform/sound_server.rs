@@ -66,6 +66,7 @@ fn empty_cookie(directory: &Path) -> io::Result<PathBuf> {
 /// # Errors
 /// None.
 #[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "it can fail on Linux")]
 pub(crate) fn prepare(_directory: &Path) -> io::Result<()> {
     Ok(())
 }
