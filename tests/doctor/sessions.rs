@@ -34,8 +34,11 @@ fn sign_in(pushbell: &Pushbell, homeserver: &str, user: &str, token: &str) {
 /// Whom the homeserver says that it pushes to, as this user.
 fn log_in(synapse: &Synapse, name: &str) -> (User, String) {
     let user = synapse.register(name, name);
-    let body =
-        json!({"type": "m.login.password", "password": "secret", "identifier": {"type": "m.id.user", "user": name}});
+    // The device of `sign_in`: encryption keys are uploaded for it.
+    let body = json!({
+        "type": "m.login.password", "password": "secret", "identifier": {"type": "m.id.user", "user": name},
+        "device_id": "DESK",
+    });
     let answer = user.request(&Method::POST, "login", &body);
     (user, answer["access_token"].as_str().expect("there is a token").to_owned())
 }
