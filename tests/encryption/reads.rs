@@ -14,7 +14,10 @@ fn a_message_with_a_new_key_is_read_and_sounds() {
     let event = scene.bob.write(&scene.room, &scene.alice, "Dinner is ready.");
     let popup = scene.popup(mark, "Dinner is ready.");
     assert_eq!(popup.summary, "Bob");
-    assert!(!scene.desktop.notifications().all_since(mark).iter().any(|popup| popup.body.contains("Encrypted")));
+    // On a busy computer the key may take longer than the popup waits.
+    let shown = scene.desktop.notifications().all_since(mark);
+    let mut placeholders = shown.iter().filter(|other| other.body.contains("Encrypted"));
+    assert!(placeholders.all(|other| other.id() == popup.replaces_id), "{shown:#?}");
     let line = scene.says(&event, "Dinner is ready.");
     assert_eq!((&line["type"], &line["sound"]), (&json!("m.room.message"), &json!("default")));
 }
