@@ -135,6 +135,7 @@ pub(crate) fn is_readable_by_others(path: &Path) -> io::Result<bool> {
 /// # Errors
 /// Never.
 #[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "it can fail elsewhere")]
 pub(crate) fn is_readable_by_others(_path: &Path) -> io::Result<bool> {
     Ok(false)
 }

@@ -44,6 +44,7 @@ impl HiddenTyping {
     ///
     /// # Errors
     /// None: where there is no console, reading says so.
+    #[expect(clippy::unnecessary_wraps, reason = "it can fail elsewhere")]
     pub(crate) fn begin() -> io::Result<Self> {
         Ok(Self(()))
     }
@@ -52,6 +53,7 @@ impl HiddenTyping {
     ///
     /// # Errors
     /// When there is no console.
+    #[expect(clippy::unused_self, reason = "elsewhere it holds the terminal's state")]
     pub(crate) fn read(self) -> io::Result<String> {
         rpassword::read_password()
     }
