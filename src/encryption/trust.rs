@@ -30,6 +30,9 @@ pub(crate) enum VerifyError {
     /// What it opens is not what signs devices.
     #[error("the account's recovery key does not open what signs sessions: reset it in your usual client")]
     NothingToSignWith,
+    /// The homeserver gives other keys for this session than it was given.
+    #[error("the homeserver has other keys for this session than Pushbell's: nothing was signed")]
+    OtherKeys,
     #[error(transparent)]
     Failed(#[from] EncryptionError),
 }
@@ -135,6 +138,10 @@ async fn sign(machine: &Machine, self_signing_key: String) -> Result<(), VerifyE
     signer.import_cross_signing_keys(key).await.map_err(|_| VerifyError::NothingToSignWith)?;
     let own = signer.get_device(user, device, None).await.map_err(EncryptionError::from)?;
     let own = own.ok_or(VerifyError::NothingToSignWith)?;
+    // A homeserver could have keys of its own signed under this device's name.
+    if own.ed25519_key() != Some(machine.olm.identity_keys().ed25519) {
+        return Err(VerifyError::OtherKeys);
+    }
     let signature = own.verify().await.map_err(|_| VerifyError::NothingToSignWith)?;
     machine.api.send(signature, "keys/signatures/upload").await?;
     Ok(())

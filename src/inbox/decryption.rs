@@ -89,8 +89,8 @@ impl Inbox {
         self.ask(move |worker| worker.read(|db| encrypted(db, &account, state, after, limit))).await
     }
 
-    /// What was decrypted of such a notice. Its popup changes, if it is up. A call, an edit or a redaction is kept as if it
-    /// had come as such, what no push rule wants to be told is read, and a replay is hidden. `user_id` is the account's user.
+    /// What was decrypted of such a notice. Its popup changes, if it is up. A call or an edit is kept as if it had come as
+    /// such, what no push rule wants to be told is read, and a replay is hidden. `user_id` is the account's user.
     ///
     /// # Errors
     /// When it is not on disk.
@@ -199,7 +199,9 @@ fn add(
             fill_in(write, &row, decrypted, true)?;
             hide(write, notice)
         }
-        Meaning::Ringing { .. } | Meaning::CallOver { .. } | Meaning::Edit { .. } | Meaning::Redaction { .. } => {
+        // Redactions are never encrypted: who may redact is for homeservers to check, and they cannot see this one.
+        Meaning::Redaction { .. } => hide(write, notice),
+        Meaning::Ringing { .. } | Meaning::CallOver { .. } | Meaning::Edit { .. } => {
             record_anew(write, row, decrypted, (user_id, derive_missed_calls), is_silent)
         }
     }

@@ -142,6 +142,15 @@ async fn an_encrypted_edit_is_taken_up_and_one_in_clear_is_not() {
 }
 
 #[tokio::test]
+async fn an_encrypted_redaction_redacts_nothing() {
+    let mut desk = desk();
+    desk.record(message("$1", "!r")).await;
+    desk.record(encrypted("$2")).await;
+    add(&desk, 2, decrypted("m.room.redaction", &json!({"redacts": "$1"}), "s 0", Verdict::AsPushed)).await;
+    assert!(!desk.notice("$1").redacted && desk.notice("$1").content.is_some());
+}
+
+#[tokio::test]
 async fn an_encrypted_call_rings_unless_its_push_was_held_back() {
     let call = json!({"call_id": "1"});
     for (is_held_back, expected) in [(false, CallState::Ringing), (true, CallState::Missed)] {
