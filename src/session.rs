@@ -157,10 +157,7 @@ impl Sessions {
     }
 
     /// Another client, after the homeserver did not know the token of this one any more, as `refusal` says.
-    ///
-    /// # Errors
-    /// When the session is over, or cannot go on now.
-    pub(crate) async fn renew(
+    async fn renew(
         &self,
         sign_in: &SignIn,
         old: &SignedIn,

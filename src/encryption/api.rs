@@ -1,6 +1,11 @@
 //! Requests of a signed-in session. A token that has expired is renewed.
 
-use std::{borrow::Cow, collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::BTreeSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use hyper::{Method, body::Bytes, http};
 use ruma::api::{
@@ -9,12 +14,11 @@ use ruma::api::{
     path_builder::VersionHistory,
 };
 use serde::de::DeserializeOwned;
-use tokio::sync::Mutex;
 
 use super::error::EncryptionError;
 use crate::{
     accounts::SignIn,
-    homeserver::{HomeserverError, client::AnswerKind},
+    homeserver::{HomeserverClient, client::AnswerKind},
     session::{Sessions, SignedIn},
 };
 
@@ -26,12 +30,12 @@ pub(super) struct Api {
     sessions: Sessions,
     sign_in: SignIn,
     /// Opened with the first request.
-    signed_in: Mutex<Option<Arc<SignedIn>>>,
+    open: Mutex<Option<SignedIn>>,
 }
 
 impl Api {
     pub(super) fn new(sessions: Sessions, sign_in: SignIn) -> Self {
-        Self { sessions, sign_in, signed_in: Mutex::new(None) }
+        Self { sessions, sign_in, open: Mutex::new(None) }
     }
 
     /// Asks; the body of the answer. `path` is below the homeserver's address, with its query.
@@ -42,17 +46,19 @@ impl Api {
         body: Option<Bytes>,
         deadline: Duration,
     ) -> Result<Bytes, EncryptionError> {
-        let signed_in = self.signed_in().await?;
-        let ask = async |signed_in: &SignedIn, body| {
-            signed_in.client.clone().with_deadline(deadline).send(method.clone(), path, body, AnswerKind::Keys).await
+        let question = |client: HomeserverClient| {
+            let (method, body) = (method.clone(), body.clone());
+            async move { Ok(client.with_deadline(deadline).send(method, path, body, AnswerKind::Keys).await?) }
         };
-        match ask(&signed_in, body.clone()).await {
-            Err(error) if error.is_unknown_token() => {
-                let renewed = self.renew(&signed_in, &error).await?;
-                Ok(ask(&renewed, body).await?)
-            }
-            answered => Ok(answered?),
-        }
+        // Not locked while it asks: a sync waits for seconds, and others ask meanwhile.
+        let mut open = self.open().clone();
+        let answer = self.sessions.ask_over(&mut open, &self.sign_in, DEADLINE, question).await;
+        *self.open() = open;
+        answer
+    }
+
+    fn open(&self) -> MutexGuard<'_, Option<SignedIn>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gets JSON of that form.
@@ -82,23 +88,5 @@ impl Api {
         let answer = self.ask(head.method, path, body, DEADLINE).await?;
         R::IncomingResponse::try_from_http_response(http::Response::new(answer))
             .map_err(|_| EncryptionError::Unexpected(what))
-    }
-
-    async fn signed_in(&self) -> Result<Arc<SignedIn>, EncryptionError> {
-        let mut signed_in = self.signed_in.lock().await;
-        if let Some(signed_in) = &*signed_in {
-            return Ok(Arc::clone(signed_in));
-        }
-        let opened = Arc::new(self.sessions.open(&self.sign_in, DEADLINE).await?);
-        Ok(Arc::clone(signed_in.insert(opened)))
-    }
-
-    async fn renew(&self, old: &Arc<SignedIn>, refusal: &HomeserverError) -> Result<Arc<SignedIn>, EncryptionError> {
-        let mut signed_in = self.signed_in.lock().await;
-        if let Some(newer) = signed_in.as_ref().filter(|now| !Arc::ptr_eq(now, old)) {
-            return Ok(Arc::clone(newer));
-        }
-        let renewed = Arc::new(self.sessions.renew(&self.sign_in, old, refusal).await?);
-        Ok(Arc::clone(signed_in.insert(renewed)))
     }
 }

@@ -3,7 +3,12 @@
 use matrix_sdk_crypto::{CryptoStoreError, OlmError};
 use matrix_sdk_sqlite::OpenStoreError;
 
-use crate::{homeserver::HomeserverError, inbox::InboxError, secrets::SecretsError, session::SessionError};
+use crate::{
+    homeserver::HomeserverError,
+    inbox::InboxError,
+    secrets::SecretsError,
+    session::{AskError, SessionError},
+};
 
 /// Why encrypted messages cannot be read, as the rest of a sentence about them.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +62,12 @@ impl EncryptionError {
     /// Whether the homeserver has refused, and will refuse again.
     pub(super) fn is_refused(&self) -> bool {
         matches!(self, Self::Session(SessionError::Homeserver(error @ HomeserverError::Refused(_))) if !error.is_temporary())
+    }
+}
+
+impl AskError for EncryptionError {
+    fn session_error(&self) -> Option<&SessionError> {
+        if let Self::Session(error) = self { Some(error) } else { None }
     }
 }
 

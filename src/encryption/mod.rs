@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! inbox: a notice with ciphertext ──► reader ──► machine: decrypt ──► rules: what is it to do? ──► inbox: sealed
-//!                                       │ no key yet                     
+//!                                       │ no key yet
 //!                                       └──► machine: one /sync at a time, until the key has come
 //! ```
 //!

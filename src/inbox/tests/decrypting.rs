@@ -143,11 +143,12 @@ async fn an_encrypted_edit_is_taken_up_and_one_in_clear_is_not() {
 
 #[tokio::test]
 async fn an_encrypted_redaction_redacts_nothing() {
-    let mut desk = desk();
+    let desk = desk();
     desk.record(message("$1", "!r")).await;
     desk.record(encrypted("$2")).await;
     add(&desk, 2, decrypted("m.room.redaction", &json!({"redacts": "$1"}), "s 0", Verdict::AsPushed)).await;
     assert!(!desk.notice("$1").redacted && desk.notice("$1").content.is_some());
+    assert_eq!(desk.listed(), ["$1"]);
 }
 
 #[tokio::test]
