@@ -116,6 +116,7 @@ lint:
 	@.ci/packages build
 	@$(CARGO) clippy --version >/dev/null 2>&1 || rustup component add clippy
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --no-default-features -- -D warnings
 
 docs:
 	@.ci/packages build

@@ -10,7 +10,7 @@ use crate::{
     secrets::Secrets,
 };
 
-/// How often a person may mistype the recovery key.
+/// Attempts at typing the recovery key.
 const TRIES: usize = 3;
 
 const WHY: &str = "Other people's clients may send the keys of encrypted messages to verified sessions alone. Your recovery \
@@ -83,7 +83,7 @@ pub(super) fn not_read(sign_in: &SignIn) -> String {
 }
 
 /// What a login does for a session that is new: others get to know its keys before the first push comes, and it is
-/// verified if the person wants. That it cannot be is told, and is no reason not to go on.
+/// verified if the user wants. That it cannot be is told, and is no reason not to go on.
 pub(super) async fn after_sign_in(
     paths: &Paths,
     secrets: &Secrets,

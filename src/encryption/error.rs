@@ -33,7 +33,7 @@ pub(crate) enum EncryptionError {
          anew with `pushbell login {0}`"
     )]
     Outdated(String),
-    /// The store says no.
+    /// The store failed.
     #[error("the session's encryption keys cannot be used: {0}")]
     Store(String),
     /// A request cannot be made or its answer not be read.
@@ -48,7 +48,7 @@ pub(crate) enum EncryptionError {
 }
 
 impl EncryptionError {
-    /// Whether only the person can do something about it.
+    /// Whether only the user can do something about it.
     pub(super) fn is_final(&self) -> bool {
         matches!(
             self,

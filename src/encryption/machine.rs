@@ -85,7 +85,7 @@ pub(super) enum Undecryptable {
     LacksKey,
     /// It is malformed, forged, or of another session than it says.
     Never(&'static str),
-    /// The store says no.
+    /// The store failed.
     Store(EncryptionError),
 }
 
@@ -149,7 +149,7 @@ impl Machine {
         Ok((Self { olm, api, store, user: sign_in.user_id.clone(), _lock: Arc::new(lock) }, key))
     }
 
-    /// Sends what is to be sent: keys of the device, questions about others.
+    /// Sends all outgoing requests: keys of the device, queries about others.
     pub(super) async fn upload(&self) -> Result<(), EncryptionError> {
         let mut sent = 0;
         loop {
@@ -314,7 +314,7 @@ async fn device_keys(api: &Api, user: &str, device: &str) -> Result<Option<serde
     Ok(devices.and_then(|devices| devices.get(device)).cloned())
 }
 
-/// A homeserver can name any sender; only the key knows who it was.
+/// Whether the key belongs to another sender than the homeserver says.
 fn is_forged(state: &matrix_sdk_common::deserialized_responses::VerificationState) -> bool {
     use matrix_sdk_common::deserialized_responses::{VerificationLevel, VerificationState};
     matches!(state, VerificationState::Unverified(VerificationLevel::MismatchedSender))

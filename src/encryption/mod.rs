@@ -49,7 +49,7 @@ pub(crate) use {
     trust::{set_up, verify},
 };
 
-/// Whether others can tell that the session is the person's own.
+/// Whether the session is signed by the account's cross-signing identity.
 #[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption knows"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trust {

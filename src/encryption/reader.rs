@@ -37,19 +37,19 @@ use crate::{
     secrets::Secrets,
 };
 
-/// A popup waits so long for its key.
+/// How long a popup is held back for its key.
 const HOLD: Duration = Duration::from_secs(2);
-/// A key is looked for so long.
+/// How long a missing key is looked for.
 const SEARCH: Duration = Duration::from_secs(10);
-/// A sync waits no longer than this for a key to be sent.
+/// Longest time that one sync waits for a key.
 const LONGEST_SYNC: Duration = Duration::from_secs(5);
 /// Minimum time between two searches, however many pushes come.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(2);
 /// Syncs of one search: each may bring a hundred keys.
 const MAX_SYNCS: usize = 100;
-/// The keys stay open for so long after they were last used.
+/// Idle time before the store is closed.
 const IDLE: Duration = Duration::from_secs(5);
-/// So often the homeserver is asked for what was sent to the device while nothing is pushed.
+/// Interval of syncs while nothing is pushed.
 const UPKEEP: Duration = Duration::from_secs(24 * 60 * 60);
 /// First and longest delay after a failure.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5 * 60));
@@ -58,15 +58,15 @@ const BATCH: usize = 64;
 /// Notices whose keys are looked for at a time; forged pushes may name any session.
 const MAX_MISSING: usize = 1024;
 
-/// What all readers share.
-pub(super) struct Shared {
+/// What all readers use.
+pub(super) struct ReaderContext {
     pub(super) inbox: Inbox,
     pub(super) secrets: Secrets,
     pub(super) paths: Paths,
     /// `calls.missed = "derive"`
     pub(super) derive_missed_calls: AtomicBool,
-    /// What is known of an account, by its name.
-    pub(super) told: mpsc::UnboundedSender<(Arc<str>, EncryptionStatus)>,
+    /// Takes the status of an account, by its name.
+    pub(super) statuses: mpsc::UnboundedSender<(Arc<str>, EncryptionStatus)>,
 }
 
 /// What a reader is told.
@@ -81,7 +81,7 @@ pub(super) enum Wake {
 /// Reads one account's encrypted messages.
 #[expect(clippy::struct_excessive_bools, reason = "each says that something is to be done by itself")]
 pub(super) struct Reader {
-    shared: Arc<Shared>,
+    context: Arc<ReaderContext>,
     account: Arc<str>,
     sign_in: SignIn,
     machine: Option<Machine>,
@@ -105,16 +105,16 @@ pub(super) struct Reader {
     has_new_keys: bool,
     /// What lacked its key may not any more, whatever its session.
     has_late_notices: bool,
-    /// Only the person can do something about it.
+    /// Only the user can do something about it.
     is_over: bool,
     status: EncryptionStatus,
 }
 
 impl Reader {
-    pub(super) fn new(shared: Arc<Shared>, account: Arc<str>, sign_in: SignIn) -> Self {
+    pub(super) fn new(context: Arc<ReaderContext>, account: Arc<str>, sign_in: SignIn) -> Self {
         let now = Instant::now();
         Self {
-            shared,
+            context,
             account,
             sign_in,
             machine: None,
@@ -137,7 +137,7 @@ impl Reader {
         }
     }
 
-    /// Runs until nobody can wake it any more.
+    /// Runs until its sender of wakes is gone.
     pub(super) async fn run(mut self, mut wakes: mpsc::UnboundedReceiver<Wake>) {
         loop {
             self.step().await;
@@ -158,7 +158,7 @@ impl Reader {
         }
     }
 
-    /// When there is something to do though nobody says anything.
+    /// When the next step is due by time alone.
     fn due(&self) -> Option<Instant> {
         let is_free = self.search.is_none();
         let search = if self.missing.is_empty() { self.search_at.max(self.upkeep_at) } else { self.search_at };
@@ -224,13 +224,13 @@ impl Reader {
             }
         }
         if !given_up.is_empty() {
-            self.shared.inbox.set_decryption(given_up, Decryption::LacksKey).await?;
+            self.context.inbox.set_decryption(given_up, Decryption::LacksKey).await?;
         }
         failure.map_or(Ok(()), Err)
     }
 
     async fn notices(&self, state: Decryption, after: NoticeId) -> Result<Vec<EncryptedNotice>, EncryptionError> {
-        Ok(self.shared.inbox.encrypted_notices(Arc::clone(&self.account), state, after, BATCH).await?)
+        Ok(self.context.inbox.encrypted_notices(Arc::clone(&self.account), state, after, BATCH).await?)
     }
 
     /// Decrypts one; whether its key is lacking.
@@ -243,7 +243,7 @@ impl Reader {
             Err(Undecryptable::Never(reason)) => {
                 self.missing.remove(&notice.notice);
                 tracing::info!(account = &*self.account, "an encrypted message stays so: {reason}");
-                self.shared.inbox.set_decryption(vec![notice.notice], Decryption::None).await?;
+                self.context.inbox.set_decryption(vec![notice.notice], Decryption::None).await?;
                 return Ok(false);
             }
             Err(Undecryptable::Store(error)) => return Err(error),
@@ -251,9 +251,9 @@ impl Reader {
         let verdict = self.rules.verdict(&machine.api, machine.olm.user_id(), &notice.room_id, &plain).await;
         let Plain { event_type, content, message, .. } = plain;
         let decrypted = Decrypted { event_type, content: content.get().to_owned(), message, verdict };
-        let derive_missed_calls = self.shared.derive_missed_calls.load(Relaxed);
+        let derive_missed_calls = self.context.derive_missed_calls.load(Relaxed);
         let user_id = self.sign_in.user_id.clone();
-        self.shared.inbox.add_decrypted(notice.notice, decrypted, user_id, derive_missed_calls).await?;
+        self.context.inbox.add_decrypted(notice.notice, decrypted, user_id, derive_missed_calls).await?;
         self.missing.remove(&notice.notice);
         Ok(false)
     }
@@ -313,7 +313,7 @@ impl Reader {
         self.close_at.get_or_insert_with(Instant::now);
         if let Some(machine) = &self.machine {
             match machine.trust().await {
-                Ok(trust) => self.tell(describe(trust, &self.account)),
+                Ok(trust) => self.report(describe(trust, &self.account)),
                 Err(error) => self.failed(&error),
             }
         }
@@ -324,7 +324,7 @@ impl Reader {
         if let Some(machine) = &self.machine {
             return Ok(machine.clone());
         }
-        let Shared { paths, secrets, inbox, .. } = &*self.shared;
+        let ReaderContext { paths, secrets, inbox, .. } = &*self.context;
         let (machine, key) = Machine::open(paths, secrets, &self.sign_in, Duration::ZERO).await?;
         inbox.seals().set(&self.account, &key);
         Ok(self.machine.insert(machine).clone())
@@ -345,17 +345,17 @@ impl Reader {
         if self.search.is_none() {
             self.machine = None;
         }
-        self.tell(EncryptionStatus {
+        self.report(EncryptionStatus {
             encryption: Some(format!("encrypted messages are not read: {error}")),
             verified: self.status.verified,
         });
     }
 
-    fn tell(&mut self, status: EncryptionStatus) {
+    fn report(&mut self, status: EncryptionStatus) {
         if self.status != status {
             self.status = status;
-            // Who has gone does not need to know.
-            drop(self.shared.told.send((Arc::clone(&self.account), self.status.clone())));
+            // The receiver is gone only when the program ends.
+            drop(self.context.statuses.send((Arc::clone(&self.account), self.status.clone())));
         }
     }
 }
@@ -393,7 +393,7 @@ async fn search(
         if synced.messages == 0 {
             break;
         }
-        // A reader that has gone does not need them: they are kept.
+        // Without a reader they are in the store nevertheless.
         drop(found.send(synced));
     }
     machine.upload().await

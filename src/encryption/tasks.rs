@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::reader::{Reader, Shared, Wake};
+use super::reader::{Reader, ReaderContext, Wake};
 use crate::{
     accounts::{Accounts, SignIn},
     control::EncryptionStatus,
@@ -42,16 +42,16 @@ impl Encryption {
         events: mpsc::UnboundedSender<Event>,
     ) -> Self {
         let (commands, changes) = mpsc::unbounded_channel();
-        let (told, telling) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared {
+        let (statuses, reported) = mpsc::unbounded_channel();
+        let context = Arc::new(ReaderContext {
             inbox,
             secrets: Secrets::new(paths),
             paths: paths.clone(),
             derive_missed_calls: AtomicBool::new(derive_missed_calls),
-            told,
+            statuses,
         });
-        let tasks = Tasks { shared, events, readers: BTreeMap::new() };
-        tokio::spawn(tasks.run(accounts.clone(), changes, telling));
+        let tasks = Tasks { context, events, readers: BTreeMap::new() };
+        tokio::spawn(tasks.run(accounts.clone(), changes, reported));
         Self { commands }
     }
 
@@ -76,24 +76,24 @@ impl Encryption {
     }
 }
 
-/// An account that is read.
-struct Reading {
+/// The reader of an account.
+struct RunningReader {
     sign_in: SignIn,
     wakes: mpsc::UnboundedSender<Wake>,
     task: tokio::task::AbortHandle,
     status: EncryptionStatus,
 }
 
-impl Drop for Reading {
+impl Drop for RunningReader {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
 struct Tasks {
-    shared: Arc<Shared>,
+    context: Arc<ReaderContext>,
     events: mpsc::UnboundedSender<Event>,
-    readers: BTreeMap<Arc<str>, Reading>,
+    readers: BTreeMap<Arc<str>, RunningReader>,
 }
 
 impl Tasks {
@@ -101,7 +101,7 @@ impl Tasks {
         mut self,
         accounts: Accounts,
         mut changes: mpsc::UnboundedReceiver<Change>,
-        mut telling: mpsc::UnboundedReceiver<(Arc<str>, EncryptionStatus)>,
+        mut reported: mpsc::UnboundedReceiver<(Arc<str>, EncryptionStatus)>,
     ) {
         self.take_accounts(&accounts).await;
         loop {
@@ -109,16 +109,16 @@ impl Tasks {
                 change = changes.recv() => match change {
                     Some(Change::Accounts(accounts)) => self.take_accounts(&accounts).await,
                     Some(Change::DeriveMissedCalls(derive)) => {
-                        self.shared.derive_missed_calls.store(derive, Relaxed);
+                        self.context.derive_missed_calls.store(derive, Relaxed);
                     }
                     Some(Change::Upkeep) => self.wake(&Wake::Upkeep),
                     None => return,
                 },
-                () = self.shared.inbox.decryption_is_wanted() => self.wake(&Wake::Notices),
-                Some((account, status)) = telling.recv() => {
+                () = self.context.inbox.decryption_is_wanted() => self.wake(&Wake::Notices),
+                Some((account, status)) = reported.recv() => {
                     if let Some(reading) = self.readers.get_mut(&account) {
                         reading.status = status;
-                        self.tell();
+                        self.report();
                     }
                 }
             }
@@ -127,14 +127,14 @@ impl Tasks {
 
     fn wake(&self, wake: &Wake) {
         for reading in self.readers.values() {
-            // A reader that has failed was told of in the log.
+            // The reader ends only by a panic, which is in the log.
             drop(reading.wakes.send(wake.clone()));
         }
     }
 
     async fn take_accounts(&mut self, accounts: &Accounts) {
         let mut before = std::mem::take(&mut self.readers);
-        let installation = self.shared.secrets.installation_mark();
+        let installation = self.context.secrets.installation_mark();
         for account in accounts.iter() {
             let Some(sign_in) = account.sign_in.clone().filter(SignIn::reads_encrypted) else { continue };
             // The keys of a copy are those of another computer, which goes on using them.
@@ -149,26 +149,26 @@ impl Tasks {
         // Nobody can tell which are gone while the accounts cannot be read.
         if accounts.unreadable().is_none() {
             for gone in before.keys() {
-                self.shared.inbox.seals().remove(gone);
+                self.context.inbox.seals().remove(gone);
             }
             let kept = self.readers.keys().cloned().collect();
-            if let Err(error) = self.shared.inbox.retain_encrypted(kept).await {
+            if let Err(error) = self.context.inbox.retain_encrypted(kept).await {
                 tracing::warn!("{error}");
             }
         } else {
             self.readers.append(&mut before);
         }
-        self.tell();
+        self.report();
     }
 
-    fn begin(&self, account: &Arc<str>, sign_in: SignIn) -> Reading {
+    fn begin(&self, account: &Arc<str>, sign_in: SignIn) -> RunningReader {
         let (wakes, waking) = mpsc::unbounded_channel();
-        let reader = Reader::new(Arc::clone(&self.shared), Arc::clone(account), sign_in.clone());
+        let reader = Reader::new(Arc::clone(&self.context), Arc::clone(account), sign_in.clone());
         let task = tokio::spawn(reader.run(waking)).abort_handle();
-        Reading { sign_in, wakes, task, status: EncryptionStatus::default() }
+        RunningReader { sign_in, wakes, task, status: EncryptionStatus::default() }
     }
 
-    fn tell(&self) {
+    fn report(&self) {
         let status = self.readers.iter().map(|(name, reading)| (name.to_string(), reading.status.clone()));
         // A controller that has gone means that the program ends.
         drop(self.events.send(Event::Encryption(status.collect())));

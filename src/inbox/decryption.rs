@@ -25,13 +25,13 @@ use crate::{
     },
 };
 
-/// So many bytes of a digest tell messages and events apart.
+/// Length of the digests that stand for messages and events.
 const DIGEST_BYTES: usize = 16;
 
 /// A notice that is to be decrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncryptedNotice {
-    /// It.
+    /// Its row.
     pub notice: NoticeId,
     /// `room_id`
     pub room_id: String,
@@ -264,7 +264,7 @@ fn is_replay(db: &Connection, account: i64, message: &str, event_id: &str) -> ru
     Ok(first.is_some_and(|first| first != event))
 }
 
-/// It is listed nowhere, and only its retry is recognised.
+/// Hides a notice; its retry is still recognised.
 fn hide(write: &mut Write<'_>, notice: NoticeId) -> rusqlite::Result<()> {
     read_state::read_one(write, notice.0)?;
     write
@@ -274,7 +274,7 @@ fn hide(write: &mut Write<'_>, notice: NoticeId) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// It is what the event says. Where texts are not kept, that of a read one is not taken up either.
+/// Replaces the ciphertext by what the event says. Where texts are not kept, that of a read one is not taken up either.
 fn fill_in(write: &mut Write<'_>, row: &Row, decrypted: &Decrypted, is_silent: bool) -> rusqlite::Result<()> {
     let tweaks = match &decrypted.verdict {
         Verdict::Notify(tweaks) => tweaks,
@@ -299,7 +299,7 @@ fn fill_in(write: &mut Write<'_>, row: &Row, decrypted: &Decrypted, is_silent: b
     Ok(())
 }
 
-/// It is recorded once more, as what it is.
+/// Records it once more, as what it turned out to be.
 fn record_anew(
     write: &mut Write<'_>,
     row: Row,

@@ -34,7 +34,7 @@ impl Seals {
     /// Seals and opens the texts of this account with a key that is derived from this one, from now on.
     pub fn set(&self, account: &str, key: &[u8; 32]) {
         let derived = hkdf::Salt::new(hkdf::HKDF_SHA256, b"org.pushbell").extract(key);
-        // Fails for keys of hundreds of hashes alone.
+        // Fails only for keys of more than 255 hashes.
         if let Ok(derived) = derived.expand(&[b"texts of notices"], &CHACHA20_POLY1305) {
             let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
             keys.insert(account.to_owned(), LessSafeKey::new(UnboundKey::from(derived)));
