@@ -2,8 +2,11 @@
 
 use std::{io, time::Duration};
 
-use matrix_sdk_crypto::{CrossSigningKeyExport, OlmMachine, secret_storage::SecretStorageKey};
+use matrix_sdk_crypto::{
+    CrossSigningKeyExport, Device, OlmMachine, secret_storage::SecretStorageKey, vodozemac::olm::IdentityKeys,
+};
 use ruma::{
+    DeviceId,
     api::client::keys::get_keys,
     events::{
         EventContentFromType as _, secret::request::SecretName, secret_storage::key::SecretStorageKeyEventContent,
@@ -136,13 +139,44 @@ async fn sign(machine: &Machine, self_signing_key: String) -> Result<(), VerifyE
     let key =
         CrossSigningKeyExport { master_key: None, self_signing_key: Some(self_signing_key), user_signing_key: None };
     signer.import_cross_signing_keys(key).await.map_err(|_| VerifyError::NothingToSignWith)?;
-    let own = signer.get_device(user, device, None).await.map_err(EncryptionError::from)?;
-    let own = own.ok_or(VerifyError::NothingToSignWith)?;
-    // A homeserver could have keys of its own signed under this device's name.
-    if own.ed25519_key() != Some(machine.olm.identity_keys().ed25519) {
-        return Err(VerifyError::OtherKeys);
-    }
+    let own = own_device(&signer, device, &machine.olm.identity_keys()).await?;
     let signature = own.verify().await.map_err(|_| VerifyError::NothingToSignWith)?;
     machine.api.send(signature, "keys/signatures/upload").await?;
     Ok(())
+}
+
+/// The account's device of this name, as the homeserver gives it, if it has these keys: a homeserver could have keys of its
+/// own signed under that name.
+async fn own_device(signer: &OlmMachine, device: &DeviceId, keys: &IdentityKeys) -> Result<Device, VerifyError> {
+    let found = signer.get_device(signer.user_id(), device, None).await.map_err(EncryptionError::from)?;
+    let found = found.ok_or(VerifyError::NothingToSignWith)?;
+    if found.ed25519_key() == Some(keys.ed25519) { Ok(found) } else { Err(VerifyError::OtherKeys) }
+}
+
+#[cfg(test)]
+mod tests {
+    use matrix_sdk_crypto::types::requests::AnyOutgoingRequest;
+    use ruma::user_id;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_keys_but_its_own_are_signed_under_its_name() {
+        let user = user_id!("@alice:hs.test");
+        let (ours, others) = (OlmMachine::new(user, "DESK".into()).await, OlmMachine::new(user, "DESK".into()).await);
+        // A homeserver that gives the other's keys.
+        let signer = OlmMachine::new(user, "SIGNER".into()).await;
+        let (id, _) = signer.query_keys_for_users([user]);
+        let keys = others.outgoing_requests().await.unwrap().into_iter().find_map(|request| {
+            let AnyOutgoingRequest::KeysUpload(upload) = request.request() else { return None };
+            upload.device_keys.clone()
+        });
+        let mut answer = get_keys::v3::Response::new();
+        answer.device_keys.entry(user.to_owned()).or_default().insert("DESK".into(), keys.unwrap());
+        signer.mark_request_as_sent(&id, &answer).await.unwrap();
+
+        let refused = own_device(&signer, "DESK".into(), &ours.identity_keys()).await;
+        assert!(matches!(refused, Err(VerifyError::OtherKeys)), "{refused:?}");
+        own_device(&signer, "DESK".into(), &others.identity_keys()).await.unwrap();
+    }
 }
