@@ -203,7 +203,8 @@ impl Reader {
             after = last.notice;
             for notice in batch {
                 let is_new = has_new_keys || !self.missing.contains_key(&notice.notice);
-                if is_new && self.may_try() && failure.is_none() {
+                // Not held up by a failed sync: with a known key nothing is asked.
+                if is_new && !self.is_over && failure.is_none() {
                     match self.read(&notice).await {
                         Ok(true) => {}
                         Ok(false) => continue,
@@ -297,6 +298,8 @@ impl Reader {
     async fn search_ended(&mut self, ended: Result<(), EncryptionError>) {
         self.search = None;
         (self.has_notices, self.has_new_keys) = (true, true);
+        // After a mere upkeep nothing else may come for hours.
+        self.close_at.get_or_insert_with(Instant::now);
         let ended = match ended {
             Ok(()) if std::mem::take(&mut self.has_late_notices) => {
                 self.retry_at = None;
@@ -309,8 +312,6 @@ impl Reader {
         }
         self.backoff.reset();
         self.retry_at = None;
-        // After a mere upkeep nothing else may come for hours.
-        self.close_at.get_or_insert_with(Instant::now);
         if let Some(machine) = &self.machine {
             match machine.trust().await {
                 Ok(trust) => self.report(describe(trust, &self.account)),
@@ -333,7 +334,12 @@ impl Reader {
     fn failed(&mut self, error: &EncryptionError) {
         // A command has the keys open, for as long as somebody looks for the recovery key.
         let is_busy = matches!(error, EncryptionError::Busy);
-        let wait = if is_busy { RETRY.0 } else { self.backoff.next() };
+        let wait = match error {
+            EncryptionError::Busy => RETRY.0,
+            // The homeserver lacks what is asked for, or does not allow it.
+            error if error.is_refused() => UPKEEP,
+            _ => self.backoff.next(),
+        };
         let now = Instant::now();
         (self.has_late_notices, self.upkeep_at, self.retry_at) = (true, now, Some(now + wait));
         self.is_over = error.is_final();
@@ -341,10 +347,6 @@ impl Reader {
             return;
         }
         tracing::info!(account = &*self.account, "encrypted messages are not read now: {error}");
-        // It is opened anew, with the token that is good then.
-        if self.search.is_none() {
-            self.machine = None;
-        }
         self.report(EncryptionStatus {
             encryption: Some(format!("encrypted messages are not read: {error}")),
             verified: self.status.verified,
