@@ -20,6 +20,7 @@ const COLUMNS: usize = 80;
 const MAX_COLUMNS: usize = 100;
 /// Where a finding's text begins: after the verdict and the part.
 const INDENT: &str = "                      ";
+const NO_BREAK_SPACE: &str = "\u{a0}";
 
 pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
     // As the program does when it starts; but before its first start no files are created.
@@ -60,7 +61,9 @@ fn describe(Finding { part, verdict, says, advice, paste }: &Finding, columns: u
     let bold = if *verdict == Verdict::Fault { Style::new().bold() } else { Style::new() };
     let options = Options::new(columns).break_words(false).word_splitter(WordSplitter::NoHyphenation);
     let fill = |text: String, first: &str, rest: &str| {
-        textwrap::fill(&text, options.clone().initial_indent(first).subsequent_indent(rest)) + "\n"
+        let text = with_whole_commands(&text);
+        let filled = textwrap::fill(&text, options.clone().initial_indent(first).subsequent_indent(rest));
+        filled.replace(NO_BREAK_SPACE, " ") + "\n"
     };
     let heading = format!("{color}{word:<8}{color:#}{part:<13} ");
     let sentence = |text: &str| invocation::with_command(&text::spelled_out(text));
@@ -73,6 +76,13 @@ fn describe(Finding { part, verdict, says, advice, paste }: &Finding, columns: u
     let pasted = paste.iter().flat_map(|paste| paste.lines());
     lines.extend(pasted.map(|line| format!("{INDENT}   {bold}{}{bold:#}\n", text::spelled_out(line))));
     lines
+}
+
+/// `text` with no-break spaces between backticks, so that no command is wrapped: it is to be copied.
+fn with_whole_commands(text: &str) -> String {
+    let parts = text.split('`').enumerate();
+    let parts = parts.map(|(n, part)| if n % 2 == 1 { part.replace(' ', NO_BREAK_SPACE) } else { part.to_owned() });
+    parts.collect::<Vec<_>>().join("`")
 }
 
 fn summary(findings: &[Finding]) -> String {
@@ -103,6 +113,15 @@ mod tests {
                 .advise("In [server] of pushbell.toml, set this; it is taken up at once")
                 .paste("listen = [\"127.0.0.1:7874\", \"192.168.1.20:7874\"]\nx = \"\u{1b}\""),
         ]
+    }
+
+    #[test]
+    fn a_command_is_not_wrapped() {
+        let command = "`/a/long/path/to/where/it/was/built/pushbell account list --accept`";
+        let advice = format!("If the list is right: {command}; else bring it back from a backup");
+        let text = describe(&Finding::fault("accounts", "changed").advise(&advice), COLUMNS);
+        assert!(text.lines().any(|line| line.trim().starts_with(command)), "{text}");
+        assert!(!text.contains(NO_BREAK_SPACE));
     }
 
     #[test]

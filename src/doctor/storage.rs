@@ -93,7 +93,8 @@ fn list(paths: &Paths, accounts: &Result<Accounts, AccountsError>) -> Finding {
     };
     let all = accounts.iter().len();
     if let Some(reason) = accounts.unreadable() {
-        Finding::fault(PART, words(reason)).advise("If the list is right: `pushbell account list --accept`")
+        // It says what to do itself.
+        Finding::fault(PART, words(reason))
     } else if all == 0 {
         Finding::warning(PART, "there are none: nobody can push")
             .advise("`pushbell login @you:example.org`, or `pushbell account add NAME`")
