@@ -4,6 +4,7 @@
 //! can be wrong with the person's files is said before anything is bound, and what waits in the inbox is looked at
 //! before the first push comes.
 
+mod acting;
 mod autostart;
 mod call_watch;
 mod catching_up;
@@ -45,6 +46,7 @@ use crate::{
     resume::ResumeWindow,
     secrets::Secrets,
 };
+use acting::Acting;
 use autostart::AutostartSwitch;
 use call_watch::CallWatch;
 use catching_up::CatchingUp;
@@ -190,8 +192,9 @@ impl Worker {
         let derive_missed = config.calls.derive_missed;
         let encryption = Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone());
         let autostart = AutostartSwitch::new(events.clone());
+        let acting = Acting::new(inbox.clone(), Secrets::new(&paths), events.clone());
         let supervisor =
-            Supervisor { paths, config, server, log, events, catching_up, encryption, call_watch, autostart };
+            Supervisor { paths, config, server, log, events, catching_up, encryption, call_watch, acting, autostart };
         let requests = supervisor::Requests { files, app: app_requests, commands };
         let server = supervisor.run(requests, to_controller).await;
 

@@ -11,6 +11,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
+    acting::Acting,
     autostart::AutostartSwitch,
     call_watch::CallWatch,
     catching_up::{self, CatchingUp},
@@ -48,6 +49,7 @@ pub(super) struct Supervisor {
     pub(super) catching_up: CatchingUp,
     pub(super) encryption: Encryption,
     pub(super) call_watch: CallWatch,
+    pub(super) acting: Acting,
     pub(super) autostart: AutostartSwitch,
 }
 
@@ -113,6 +115,7 @@ impl Supervisor {
                     }
                     Some(AppRequest::LookAtSessions) => self.catching_up.look(),
                     Some(AppRequest::WatchCalls(calls)) => self.call_watch.watch(calls, &self.server.accounts()),
+                    Some(AppRequest::Act(act)) => self.acting.begin(act, &self.server.accounts()),
                     Some(AppRequest::Connect { token }) => self.connect(token),
                     Some(AppRequest::OpenConfiguration { token }) => {
                         self.tell(Event::Open(OpenTarget::File(self.paths.config.clone()), token));
@@ -130,6 +133,7 @@ impl Supervisor {
                         | Request::ClearAccount { .. }
                         | Request::Pause { .. }
                         | Request::Resume
+                        | Request::Unmute
                         | Request::WaitForPush { .. } => {
                             if controller.send((request, reply)).await.is_err() {
                                 break;

@@ -15,7 +15,7 @@ use crate::{
     desktop::{Desktop, DesktopEvent, OpenTarget, PopupEvent, ServiceState, tray_view::TrayAction},
     inbox::{InboxError, OnScreen, Read},
     notice::Notice,
-    present::popup::{Action, OwnPopup, PopupKey, ProblemKind},
+    present::popup::{OwnPopup, PopupKey, ProblemKind},
 };
 
 /// A popup that the service refused, though it is there, is tried again after so long; twice as long after each refusal
@@ -64,7 +64,11 @@ impl<D: Desktop> Controller<D> {
                 self.surroundings.sound = state;
             }
             DesktopEvent::Tray(action) => self.tray(action).await,
-            DesktopEvent::MenuOpened => self.request(AppRequest::LookAtSessions),
+            DesktopEvent::MenuOpened => {
+                // Some mutes may have ended.
+                self.draw_tray();
+                self.request(AppRequest::LookAtSessions);
+            }
             DesktopEvent::ScreenLock(locked) => {
                 let was_locked = self.surroundings.screen_locked == Some(true);
                 self.surroundings.screen_locked = locked;
@@ -138,9 +142,9 @@ impl<D: Desktop> Controller<D> {
             }
             ScreenEvent::Activated { about, action, text: _, token } => {
                 match &about {
-                    About::Room { target, .. } | About::Call { target, .. } => {
-                        if action == Action::Open {
-                            self.open(target.clone(), token);
+                    About::Room { .. } | About::Call { .. } => {
+                        if let Err(error) = self.act(&about, action, token).await {
+                            self.inbox_failed(&error);
                         }
                     }
                     About::Summary(_) => {
@@ -165,7 +169,8 @@ impl<D: Desktop> Controller<D> {
                 | ProblemKind::Damage
                 | ProblemKind::SignIn
                 | ProblemKind::ControlSocket,
-            ) => {}
+            )
+            | OwnPopup::NotDone => {}
             OwnPopup::Problem(ProblemKind::Configuration | ProblemKind::Listen | ProblemKind::Certificate)
             | OwnPopup::NotOpened
             | OwnPopup::TestFailed
@@ -233,6 +238,7 @@ impl<D: Desktop> Controller<D> {
                 self.pending.set(MUTED, self.muted.then(|| "yes".into()));
                 self.refresh().await;
             }
+            TrayAction::Unmute(room) => self.unmute(room).await,
             TrayAction::Clear => self.clear().await,
             TrayAction::Test => self.request(AppRequest::SendTest),
             TrayAction::OpenConfiguration => self.request(AppRequest::OpenConfiguration { token: None }),

@@ -3,6 +3,7 @@
 //! What must survive lives in the inbox; in here is only what a restart may forget: which popups are up, what rings,
 //! whether services are there. Popups are renderings of the inbox, so that nothing that was recorded can be lost here.
 
+mod acting;
 mod calls;
 mod commands;
 mod desktop_events;
@@ -89,6 +90,8 @@ pub enum Event {
     Autostart(Result<bool, String>),
     /// The test push that the person asked for did not arrive, and why.
     TestFailed(String),
+    /// What the person did with a popup had not the whole effect: what, and why.
+    NotDone(String),
 }
 
 /// Where and how homeservers are listened to.
@@ -135,8 +138,42 @@ pub enum AppRequest {
     LookAtSessions,
     /// Watch the rooms of these calls, and of no others.
     WatchCalls(Vec<RingingCall>),
+    /// Tell the homeserver what the person has done.
+    Act(RoomAct),
     /// End.
     Quit,
+}
+
+/// What the person has done in a room of a signed-in account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomAct {
+    /// Name of the account.
+    pub account: String,
+    /// `room_id`
+    pub room_id: String,
+    /// What.
+    pub act: Act,
+}
+
+/// What homeservers are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// The room was read.
+    Read {
+        /// `event_id` of the newest message that was.
+        event_id: String,
+        /// Whether others may know (`popup.receipts`).
+        is_public: bool,
+    },
+}
+
+impl Act {
+    /// What to say where it was not done.
+    pub(crate) fn failure(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "The homeserver could not be told that the room was read",
+        }
+    }
 }
 
 /// Which pushes may be missing.
@@ -455,6 +492,7 @@ impl<D: Desktop> Controller<D> {
                 self.parts.desktop.renew();
                 self.answer_person(OwnPopup::AutostartFailed, &reason);
             }
+            Event::NotDone(reason) => self.answer_person(OwnPopup::NotDone, &reason),
             Event::TestFailed(reason) => {
                 tracing::warn!("no test push: {reason}");
                 self.answer_person(OwnPopup::TestFailed, &reason);

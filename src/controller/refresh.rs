@@ -13,9 +13,9 @@ use super::{
 use crate::{
     desktop::{
         Desktop, OpenTarget,
-        tray_view::{Badge, MenuNotice, TrayState, TrayView},
+        tray_view::{Badge, MenuNotice, MenuRoom, TrayState, TrayView},
     },
-    inbox::{InboxError, Incident, OnScreen, Snapshot, Tally},
+    inbox::{InboxError, Incident, MutedRoom, OnScreen, Snapshot, Tally},
     notice::{Call, CallState, Notice, NoticeId, Presentation, RoomDigest, RoomKey},
     present::{
         self, RenderOptions,
@@ -367,7 +367,9 @@ impl<D: Desktop> Controller<D> {
     }
 
     fn room_popup(&self, digest: &RoomDigest, show_text: bool) -> Popup {
-        present::room_popup(digest, self.user_of(&digest.newest), RenderOptions { show_text, ..self.options() })
+        let options = RenderOptions { show_text, ..self.options() };
+        let buttons = self.room_buttons(&digest.newest);
+        Popup { buttons, ..present::room_popup(digest, self.user_of(&digest.newest), options) }
     }
 
     /// The popup of a summary, given what its rooms with a highlight are now.
@@ -388,7 +390,7 @@ impl<D: Desktop> Controller<D> {
     }
 
     /// The user of the notice's account, where the account is signed in.
-    fn user_of(&self, notice: &Notice) -> Option<&str> {
+    pub(super) fn user_of(&self, notice: &Notice) -> Option<&str> {
         self.parts.accounts.find(&notice.account)?.sign_in.as_ref().map(|sign_in| sign_in.user_id.as_str())
     }
 
@@ -402,6 +404,7 @@ impl<D: Desktop> Controller<D> {
             badge: badge(&self.snapshot),
             paused_until: self.pause.map(|pause| pause.until()),
             muted: self.muted,
+            muted_rooms: self.muted_rooms().map(menu_room).collect(),
             newest: (self.snapshot.newest.iter())
                 .map(|notice| MenuNotice { id: notice.id, is_unread: !notice.read, line: self.menu_line(notice) })
                 .collect(),
@@ -414,6 +417,10 @@ impl<D: Desktop> Controller<D> {
         });
         self.parts.desktop.set_tray(view);
     }
+}
+
+fn menu_room(MutedRoom { room, name, until }: &MutedRoom) -> MenuRoom {
+    MenuRoom { room: room.clone(), name: name.clone(), until: *until }
 }
 
 /// Whether a summary tells all that the popup of a room tells, up to this notice. No mention is folded away.

@@ -143,7 +143,7 @@ impl HomeserverClient {
 }
 
 /// What there is; `None` if the homeserver has nothing there, or nothing for this person.
-fn present<T>(answer: Result<T, HomeserverError>) -> Result<Option<T>, HomeserverError> {
+pub(super) fn present<T>(answer: Result<T, HomeserverError>) -> Result<Option<T>, HomeserverError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
         Err(HomeserverError::Refused(refusal))

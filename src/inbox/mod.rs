@@ -32,6 +32,7 @@ mod database;
 mod decryption;
 mod event_details;
 mod integrity_check;
+mod mute;
 mod prune;
 mod read_state;
 mod record;
@@ -64,13 +65,14 @@ pub use self::{
     decryption::{Decrypted, EncryptedNotice, Verdict},
     event_details::WantedDetails,
     integrity_check::{Integrity, check_integrity},
+    mute::MutedRoom,
     seal::Seals,
     snapshot::{AccountState, OnScreen, Snapshot, Tally, Totals, WaitingRoom, WantingRoom, history},
 };
 use crate::{
     accounts::CountsScope,
     notice::{CallState, Notice, NoticeId, Presentation, RoomDigest, RoomKey},
-    push::notify::{Notification, Tweaks},
+    push::notify::{Counts, Notification, Tweaks},
 };
 
 /// One push for the accounts that it names.
@@ -347,12 +349,40 @@ impl Inbox {
         .await
     }
 
+    /// This notice; `None` if it is no longer kept.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn notice(&self, id: NoticeId) -> Result<Option<Notice>, InboxError> {
+        self.read(move |db| codec::notice_by_id(db, id)).await
+    }
+
     /// The newest notice that is unread, for a click on the tray icon.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub async fn newest_unread(&self) -> Result<Option<Notice>, InboxError> {
         self.read(snapshot::newest_unread).await
+    }
+
+    /// The homeserver knows that this room was read: where its counts stand for rooms, that of this one is zero. Raises
+    /// `changed`.
+    ///
+    /// # Errors
+    /// When it could not be written down.
+    pub async fn room_was_read(&self, room: RoomKey) -> Result<(), InboxError> {
+        self.write(move |write| {
+            let mut account = Account::named(write.db, &room.account)?;
+            if !account.has_count(write.db, room.room.as_str())? {
+                return Ok(());
+            }
+            let counts = Counts { unread: 0, missed_calls: account.numbers.missed_calls };
+            account.count(write.db, counts, Some(room.room.as_str()))?;
+            account.save(write.db)?;
+            write.changes.is_visible = true;
+            Ok(())
+        })
+        .await
     }
 
     /// Forgets the numbers of accounts that are not among `known`; their notices stay, read, as history.
@@ -368,6 +398,7 @@ impl Inbox {
                 }
                 write.changes.is_visible = true;
                 account.forget(write.db)?;
+                mute::forget(write.db, account.id)?;
                 read_state::read_account(write, account.id)?;
             }
             Ok(())

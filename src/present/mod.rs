@@ -156,6 +156,13 @@ fn lines(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Vec<S
     }
 }
 
+/// What people call the room of a notice: its name or alias, else who has written.
+#[must_use]
+pub fn room_name(notice: &Notice) -> String {
+    let event = ParsedNotice::read(notice, None);
+    event.place().unwrap_or_else(|| event.who_or_somebody())
+}
+
 /// The popup of a call: "Bob is calling" while it rings, "Missed call from Bob" afterwards. Never the text of messages.
 #[must_use]
 pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {

@@ -31,6 +31,8 @@ pub enum OwnPopup {
     TestFailed,
     /// Starting with the desktop could not be switched on or off.
     AutostartFailed,
+    /// What the person did with a popup had not the whole effect.
+    NotDone,
 }
 
 /// What a problem is about. There is at most one problem of each kind.
@@ -81,6 +83,7 @@ impl OwnPopup {
             Self::NotOpened => "It could not be opened",
             Self::TestFailed => "The test did not arrive",
             Self::AutostartFailed => "Starting with the desktop could not be changed",
+            Self::NotDone => "That was not done everywhere",
         };
         Popup { category: "device", ..Popup::new(PopupKey::Own(self), title, text) }
     }
@@ -89,6 +92,9 @@ impl OwnPopup {
 /// The key of a button that asks for a text: notification services know no other, and so a popup has at most one.
 pub const TEXT_KEY: &str = "inline-reply";
 
+/// How many buttons a popup has at most: what every notification service shows.
+pub const MAX_BUTTONS: usize = 3;
+
 /// What the person can do with a popup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
@@ -96,22 +102,40 @@ pub enum Action {
     Open,
     /// Stop the ringing of a call.
     Ignore,
+    /// Answer a call: open its room.
+    Answer,
+    /// Decline a call, and stop its ringing.
+    Decline,
+    /// Mark the room as read up to its newest message that is shown.
+    Read,
+    /// Show nothing of the room's messages for an hour.
+    MuteHour,
+    /// Show nothing of the room's messages until that is undone.
+    Mute,
 }
 
 impl Action {
+    const ALL: [Self; 7] =
+        [Self::Open, Self::Ignore, Self::Answer, Self::Decline, Self::Read, Self::MuteHour, Self::Mute];
+
     /// Its key towards the notification service; "default" is a click on the popup itself.
     #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
             Self::Open => "default",
             Self::Ignore => "ignore",
+            Self::Answer => "answer",
+            Self::Decline => "decline",
+            Self::Read => "read",
+            Self::MuteHour => "mute-hour",
+            Self::Mute => "mute",
         }
     }
 
     /// The action with this key.
     #[must_use]
     pub fn from_key(key: &str) -> Option<Self> {
-        [Self::Open, Self::Ignore].into_iter().find(|action| action.key() == key)
+        Self::ALL.into_iter().find(|action| action.key() == key)
     }
 }
 
@@ -128,7 +152,21 @@ pub struct Button {
 
 impl Button {
     /// Stops the ringing of a call.
-    pub const IGNORE: Self = Self { action: Action::Ignore, label: "Dismiss", input: None };
+    pub const IGNORE: Self = Self::plain(Action::Ignore, "Dismiss");
+    /// Answers a call.
+    pub const ANSWER: Self = Self::plain(Action::Answer, "Answer");
+    /// Declines a call.
+    pub const DECLINE: Self = Self::plain(Action::Decline, "Decline");
+    /// Marks a room as read.
+    pub const READ: Self = Self::plain(Action::Read, "Mark as read");
+    /// Mutes a room for an hour.
+    pub const MUTE_HOUR: Self = Self::plain(Action::MuteHour, "Mute for 1 hour");
+    /// Mutes a room.
+    pub const MUTE: Self = Self::plain(Action::Mute, "Mute");
+
+    const fn plain(action: Action, label: &'static str) -> Self {
+        Self { action, label, input: None }
+    }
 }
 
 /// A popup.

@@ -83,6 +83,15 @@ CREATE TABLE decrypted (
     PRIMARY KEY (account, message)
 ) WITHOUT ROWID;
 
+-- Rooms whose messages are not shown on this desktop.
+CREATE TABLE muted_room (
+    account INTEGER NOT NULL,
+    room TEXT NOT NULL,
+    name TEXT NOT NULL,                             -- what people call it
+    until INTEGER,                                  -- NULL: until it is undone
+    PRIMARY KEY (account, room)
+) WITHOUT ROWID;
+
 -- Small values of the program's own.
 CREATE TABLE setting (
     name TEXT PRIMARY KEY,

@@ -8,6 +8,7 @@ mod decrypting;
 mod faults;
 mod keeping;
 mod model;
+mod muting;
 mod presenting;
 mod recording;
 mod tampering;
