@@ -208,4 +208,7 @@ pub struct EncryptionStatus {
     /// Whether the session is a verified one.
     #[serde(default)]
     pub verified: Option<bool>,
+    /// Whether the account's key backup is the one whose key is here; `None` where it is not used.
+    #[serde(default)]
+    pub key_backup: Option<bool>,
 }

@@ -154,6 +154,7 @@ mod tests {
                 encryption: EncryptionStatus {
                     encryption: Some("encrypted messages are read".to_owned()),
                     verified: Some(true),
+                    key_backup: None,
                 },
             }],
             popup: service(true, "dunst 1.9.0"),

@@ -78,11 +78,11 @@ fn encryption(check: &AccountCheck, sign_in: &SignIn) -> Option<Finding> {
             Finding::warning(PART, says).advise(advice).paste(format!("pushbell login {}", words(&sign_in.user_id))),
         );
     }
-    let EncryptionStatus { encryption, verified } = &check.encryption;
+    let EncryptionStatus { encryption, verified, key_backup } = &check.encryption;
     let says = format!("{name}: {}", words(encryption.as_ref()?));
     Some(match verified {
-        Some(true) => Finding::good(PART, says),
-        Some(false) => Finding::warning(PART, says),
+        Some(true) if *key_backup != Some(false) => Finding::good(PART, says),
+        Some(_) => Finding::warning(PART, says),
         None => Finding::fault(PART, says),
     })
 }
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn whether_encrypted_messages_are_read_is_judged() {
         fn check(says: Option<&str>, verified: Option<bool>, expected: Option<Verdict>) {
-            let status = EncryptionStatus { encryption: says.map(str::to_owned), verified };
+            let status = EncryptionStatus { encryption: says.map(str::to_owned), verified, key_backup: None };
             let found = encryption(&AccountCheck { encryption: status, ..check_of(false) }, &alice());
             assert_eq!(found.map(|found| found.verdict), expected);
         }
