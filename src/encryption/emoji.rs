@@ -68,16 +68,15 @@ impl Verification<'_> {
     /// Returns when both sides have confirmed.
     async fn run(&mut self, ask: &mut impl AsyncFnMut(Step<'_>) -> bool) -> Result<(), VerifyError> {
         let until = Instant::now() + DEADLINE;
-        let mut asked = standing::take_request(self.machine).await?;
-        asked = self.sync(Duration::ZERO).await?.or(asked);
+        let kept = standing::take_request(self.machine).await?;
+        if let Some(theirs) = self.sync(Duration::ZERO).await?.or(kept) {
+            self.answer(theirs, ask).await?;
+        }
+        if self.request.is_none() {
+            self.request = Some(self.request_verification().await?);
+            ask(Step::Asking).await;
+        }
         loop {
-            if let Some(theirs) = asked.take() {
-                self.answer(theirs, ask).await?;
-            }
-            if self.request.is_none() {
-                self.request = Some(self.request_verification().await?);
-                ask(Step::Asking).await;
-            }
             if self.step(ask).await? {
                 return Ok(());
             }
@@ -85,26 +84,25 @@ impl Verification<'_> {
             if left.is_zero() {
                 return Err(VerifyError::TimedOut);
             }
-            asked = self.sync(left.min(LONG_POLL)).await?;
+            // What another session asks meanwhile is not taken: clients end both verifications then.
+            self.sync(left.min(LONG_POLL)).await?;
         }
     }
 
-    /// Accepts a request by another session. One of ours that nobody has accepted gives way to it.
+    /// Accepts a request by another session.
     async fn answer(
         &mut self,
         theirs: VerificationAsk,
         ask: &mut impl AsyncFnMut(Step<'_>) -> bool,
     ) -> Result<(), VerifyError> {
-        if self.request.as_ref().is_some_and(|ours| !matches!(ours.state(), VerificationRequestState::Created { .. })) {
-            return Ok(());
-        }
-        self.cancel().await;
-        self.request = self.machine.receive_request(theirs).await?;
-        let Some(request) = &self.request else { return Ok(()) };
+        let request = self.machine.receive_request(theirs).await?;
+        let Some(request) = request else { return Ok(()) };
         let VerificationRequestState::Requested { other_device_data, .. } = request.state() else { return Ok(()) };
         let name = other_device_data.display_name().unwrap_or(other_device_data.device_id().as_str());
         ask(Step::AskedBy(name)).await;
-        self.send(request.accept_with_methods(vec![VerificationMethod::SasV1])).await
+        self.send(request.accept_with_methods(vec![VerificationMethod::SasV1])).await?;
+        self.request = Some(request);
+        Ok(())
     }
 
     async fn request_verification(&self) -> Result<VerificationRequest, VerifyError> {
@@ -200,6 +198,7 @@ impl Verification<'_> {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "all others say why themselves, and may become more")]
 fn cancelled(info: &CancelInfo) -> VerifyError {
     match info.cancel_code() {
         CancelCode::Timeout => VerifyError::TimedOut,

@@ -12,7 +12,7 @@ use super::{
     error::EncryptionError,
     machine::{Machine, VerificationAsk},
 };
-use crate::{control::EncryptionStatus, present::popup::OwnPopup};
+use crate::{control::EncryptionStatus, present::popup::OwnPopup, push::text};
 
 /// What was told, in the store.
 const TOLD: &str = "pushbell.told";
@@ -21,6 +21,9 @@ const REQUEST: &str = "pushbell.verification_request";
 
 /// How long a request can be answered, in milliseconds, as the specification says.
 const REQUEST_LIFE: i64 = 10 * 60 * 1000;
+
+/// Longest name of a session that is shown whole.
+const LONGEST_NAME: usize = 60;
 
 /// How session and backup stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,8 +99,10 @@ pub(super) async fn look(
     }
     let known = before.sessions.as_ref();
     for (id, name) in sessions.iter().filter(|(id, _)| known.is_some_and(|known| !known.contains(id))) {
-        let text =
-            format!("{account}: {}. If it was not you, end that session in your usual client", name_of(id, name));
+        let text = format!(
+            "{account}: {}. If it was not you, end that session in your usual client",
+            name_of(id, name.as_deref())
+        );
         news.push(News { popup: OwnPopup::NewSignIn, text });
     }
     if let Some(request) = request
@@ -127,8 +132,10 @@ async fn sessions(machine: &Machine) -> Result<Vec<(String, Option<String>)>, En
     Ok(others.map(|device| (device.device_id().to_string(), device.display_name().map(str::to_owned))).collect())
 }
 
-fn name_of(id: &str, name: &Option<String>) -> String {
-    name.as_ref().map_or_else(|| id.to_owned(), |name| format!("\"{name}\" ({id})"))
+/// What a session is called, in which whoever has signed in may have written anything.
+fn name_of(id: &str, name: Option<&str>) -> String {
+    let id = text::line(id, LONGEST_NAME);
+    name.map_or_else(|| id.clone(), |name| format!("\"{}\" ({id})", text::line(name, LONGEST_NAME)))
 }
 
 /// The name of the session that has asked, if it is known.
@@ -138,7 +145,7 @@ fn asked_by(request: &VerificationAsk, sessions: &[(String, Option<String>)]) ->
         from_device: String,
     }
     let Content { from_device } = request.get_field("content").ok()??;
-    sessions.iter().find(|(id, _)| *id == from_device).map(|(id, name)| name_of(id, name))
+    sessions.iter().find(|(id, _)| *id == from_device).map(|(id, name)| name_of(id, name.as_deref()))
 }
 
 /// The last request to verify this session, which is no longer kept then.
@@ -172,11 +179,11 @@ pub(super) async fn is_asked(machine: &Machine) -> Result<bool, EncryptionError>
 impl Standing {
     /// It, as `status` says it.
     pub(super) fn describe(self, account: &str) -> EncryptionStatus {
-        let mut says = match self.trust {
+        let says = match self.trust {
             Trust::Verified => "encrypted messages are read".to_owned(),
             Trust::Unverified if self.was_verified => format!(
-                "encrypted messages are read, but the session is no longer verified, as after resetting the account's \
-                 cross-signing: people's clients may send nothing to it until you run `pushbell verify {account}`"
+                "the session is no longer verified, as after a reset of the account's cross-signing: run `pushbell verify \
+                 {account}` to go on reading all encrypted messages"
             ),
             Trust::Unverified => format!(
                 "encrypted messages are read, but not those of people whose clients send nothing to unverified sessions: run \
@@ -188,15 +195,6 @@ impl Standing {
                     .to_owned()
             }
         };
-        if self.backup == BackupState::Reset {
-            says += format!(
-                "; the account's key backup was deleted or replaced: `pushbell verify {account} --with-backup` takes the new one"
-            ).as_str();
-        }
-        if self.has_key_file {
-            says += "; as no keyring took the key to their keys, it lies in a file, which protects against nobody who can read \
-                     the file";
-        }
         EncryptionStatus {
             encryption: Some(says),
             verified: Some(self.trust == Trust::Verified),
@@ -205,6 +203,7 @@ impl Standing {
                 BackupState::Current => Some(true),
                 BackupState::Reset => Some(false),
             },
+            key_in_file: self.has_key_file,
         }
     }
 }

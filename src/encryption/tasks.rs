@@ -187,11 +187,11 @@ impl Tasks {
         RunningReader { sign_in, wakes, task, status: EncryptionStatus::default() }
     }
 
-    fn announce(&mut self, news: News) {
-        let told = self.told.entry(news.popup).or_default();
-        told.push(format!("{}.", news.text));
+    fn announce(&mut self, News { popup, text }: News) {
+        let told = self.told.entry(popup).or_default();
+        told.push(text + ".");
         let text = told[told.len().saturating_sub(MAX_LINES)..].join("\n");
-        drop(self.events.send(Event::Announce(news.popup, text)));
+        drop(self.events.send(Event::Announce(popup, text)));
     }
 
     fn report(&self) {

@@ -194,11 +194,11 @@ impl Client {
         let answer = self.user.request(&Method::GET, &format!("sync?timeout=0{since}"), &Value::Null);
         let next = answer["next_batch"].as_str().unwrap().to_owned();
         let part = |name: &str| answer.get(name).cloned().unwrap_or_else(|| json!({}));
-        let changed: DeviceLists = serde_json::from_value(part("device_lists")).unwrap();
+        let device_lists: DeviceLists = serde_json::from_value(part("device_lists")).unwrap();
         let events = part("to_device")["events"].clone();
         let changes = EncryptionSyncChanges {
             to_device_events: serde_json::from_value(if events.is_null() { json!([]) } else { events }).unwrap(),
-            changed_devices: &changed,
+            changed_devices: &device_lists,
             one_time_keys_counts: &serde_json::from_value(part("device_one_time_keys_count")).unwrap(),
             unused_fallback_keys: None,
             next_batch_token: Some(next.clone()),
@@ -326,6 +326,11 @@ impl Client {
 
     /// Sets up cross-signing and secret storage for the account, as a usual client does; the recovery key.
     pub(crate) fn set_up_identity(&self) -> String {
+        self.set_up_identity_with(None)
+    }
+
+    /// The same with this passphrase, if there is one.
+    pub(crate) fn set_up_identity_with(&self, passphrase: Option<&str>) -> String {
         let requests = block_on(self.olm.bootstrap_cross_signing(true)).unwrap();
         let mut keys = serde_json::Map::new();
         let upload = requests.upload_signing_keys_req;
@@ -345,7 +350,7 @@ impl Client {
         self.send(requests.upload_signatures_req);
         self.query(&UserId::parse(&self.user.id).unwrap());
 
-        let storage = SecretStorageKey::new();
+        let storage = passphrase.map_or_else(SecretStorageKey::new, SecretStorageKey::new_from_passphrase);
         let put = |event_type: &str, content: &Value| self.put_account_data(event_type, content);
         let id = storage.key_id();
         put(&storage.event_type().to_string(), &serde_json::to_value(storage.event_content()).unwrap());

@@ -92,9 +92,13 @@ impl Scene {
 
     /// `pushbell login` with Alice's password; no push is waited for.
     pub(crate) fn login(&self, options: &[&str]) -> Output {
+        self.login_of(&self.alice, options)
+    }
+
+    /// The same of anybody; all have one password.
+    pub(crate) fn login_of(&self, user: &User, options: &[&str]) -> Output {
         let password = self.file("password");
-        let fixed =
-            ["login", &self.alice.id, "--homeserver", &self.homeserver, "--password-file", &password, "--wait", "0"];
+        let fixed = ["login", &user.id, "--homeserver", &self.homeserver, "--password-file", &password, "--wait", "0"];
         let login = self.pushbell.command(&[&fixed, options].concat());
         assert_eq!(login.code, 3, "{login:#?}");
         login

@@ -147,24 +147,6 @@ fn a_request_of_another_session_is_told_and_answered() {
 }
 
 #[test]
-fn a_request_that_comes_meanwhile_takes_the_place_of_ours() {
-    let mut scene = Scene::new();
-    let (usual, _) = strict(&mut scene);
-    scene.login(&[]);
-    let mut terminal = scene.terminal(&["verify"]);
-    terminal.expect("Compare emoji");
-    terminal.type_line("y");
-    terminal.expect("accept in one of them");
-    let request = usual.ask_to_verify(&scene.own_device());
-    terminal.expect("asks to verify this one");
-    let sas = usual.exchange_keys(&request);
-    shows_the_emoji_of(&mut terminal, &sas);
-    terminal.type_line("y");
-    usual.confirm(&sas);
-    terminal.expect("The session is verified");
-}
-
-#[test]
 fn keys_come_from_the_backup_once_its_key_is_given() {
     let mut scene = Scene::new();
     let (usual, recovery_key) = strict(&mut scene);
@@ -201,8 +183,8 @@ fn keys_come_from_the_backup_once_its_key_is_given() {
     let mark = scene.mark();
     scene.bob.write(&scene.room, &scene.alice, "With the next.");
     scene.popup(mark, "The key backup was reset");
-    let reset = scene.account("the backup is no longer used", |account| account["key_backup"] == false);
-    assert!(reset["encryption"].as_str().unwrap().contains("--with-backup"), "{reset}");
+    scene.account("the backup is no longer used", |account| account["key_backup"] == false);
+    assert!(scene.pushbell.command(&["doctor"]).stdout.contains("--with-backup"));
     scene.pushbell.ok(&["verify", "--recovery-key-file", &scene.file("key"), "--with-backup"]);
     scene.account("the backup is used", |account| account["key_backup"] == true);
 }
@@ -287,9 +269,22 @@ fn a_session_deleted_elsewhere_names_the_command_to_sign_in() {
         "identifier": {"type": "m.id.user", "user": scene.alice.id}});
     scene.alice.request(&Method::DELETE, &format!("devices/{device}"), &json!({"auth": auth}));
     scene.pushbell.restart();
-    let account = scene.status_says("are not read");
-    assert!(account["encryption"].as_str().unwrap().contains("pushbell login"), "{account}");
+    let account = scene.status_says("are not read: the homeserver has ended the session");
+    assert!(account["signed_in"].as_str().unwrap().contains("pushbell login"), "{account}");
     scene.login(&[]);
     let event = scene.bob.write(&scene.room, &scene.alice, "Read again.");
     scene.says(&event, "Read again.");
+}
+
+#[test]
+fn a_passphrase_verifies_as_a_recovery_key_does() {
+    let mut scene = Scene::new();
+    Client::new(&SYNAPSE, &scene.alice).set_up_identity_with(Some("correct horse"));
+    scene.bob.set_up_identity();
+    scene.bob.excludes_insecure_devices = true;
+    scene.login(&[]);
+    std::fs::write(scene.file("key"), "correct horse\n").unwrap();
+    scene.pushbell.ok(&["verify", "--recovery-key-file", &scene.file("key")]);
+    let event = scene.bob.write(&scene.room, &scene.alice, "After.");
+    scene.says(&event, "After.");
 }
