@@ -32,6 +32,8 @@ pub struct Config {
     pub server: Server,
     /// `[popup]`
     pub popup: Popup,
+    /// `[quiet]`
+    pub quiet: Quiet,
     /// `[sound]`
     pub sound: Sound,
     /// `[tray]`
@@ -106,6 +108,13 @@ pub enum OpenWith {
     Address(String),
     /// A program and its arguments; a placeholder stays inside its argument, and there is never a shell.
     Command(Vec<String>),
+}
+
+/// `[quiet]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quiet {
+    /// While the desktop says that the person is not to be disturbed nothing sounds, and mentions do not stand out.
+    pub follow_desktop: bool,
 }
 
 /// `[sound]`
@@ -201,6 +210,7 @@ impl Config {
                 actions: document.read("popup", "actions", vec![Action::Read, Action::MuteHour], check::actions),
                 public_receipts: document.read("popup", "receipts", false, |value| check::word(value, &RECEIPTS)),
             },
+            quiet: Quiet { follow_desktop: document.read("quiet", "follow_desktop", true, check::boolean) },
             sound: Sound {
                 enabled: document.read("sound", "enabled", true, check::boolean),
                 volume: document.read("sound", "volume", 0.8, check::volume),

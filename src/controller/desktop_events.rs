@@ -125,7 +125,8 @@ impl<D: Desktop> Controller<D> {
                         match self.parts.inbox.snapshot(OnScreen::default()).await {
                             Ok(snapshot) => {
                                 self.snapshot = snapshot;
-                                self.sound();
+                                self.do_not_disturb = None;
+                                self.sound().await;
                             }
                             Err(error) => self.inbox_failed(&error),
                         }
@@ -170,7 +171,14 @@ impl<D: Desktop> Controller<D> {
                 | ProblemKind::SignIn
                 | ProblemKind::ControlSocket,
             )
+<<<<<<< HEAD
             | OwnPopup::NotDone => {}
+=======
+            | OwnPopup::Unverified
+            | OwnPopup::BackupReset
+            | OwnPopup::NewSignIn
+            | OwnPopup::VerificationAsked => {}
+>>>>>>> main
             OwnPopup::Problem(ProblemKind::Configuration | ProblemKind::Listen | ProblemKind::Certificate)
             | OwnPopup::NotOpened
             | OwnPopup::TestFailed

@@ -33,6 +33,14 @@ pub enum OwnPopup {
     AutostartFailed,
     /// What the person did with a popup had not the whole effect.
     NotDone,
+    /// Sessions that are not verified.
+    Unverified,
+    /// Key backups that were deleted or replaced.
+    BackupReset,
+    /// New sessions of the person's accounts.
+    NewSignIn,
+    /// Other sessions of the person that ask to verify this one.
+    VerificationAsked,
 }
 
 /// What a problem is about. There is at most one problem of each kind.
@@ -84,6 +92,10 @@ impl OwnPopup {
             Self::TestFailed => "The test did not arrive",
             Self::AutostartFailed => "Starting with the desktop could not be changed",
             Self::NotDone => "That was not done everywhere",
+            Self::Unverified => "Not all encrypted messages can be read",
+            Self::BackupReset => "The key backup was reset",
+            Self::NewSignIn => "New sign-in",
+            Self::VerificationAsked => "Verification asked for",
         };
         Popup { category: "device", ..Popup::new(PopupKey::Own(self), title, text) }
     }
