@@ -12,7 +12,9 @@ mod certificate;
 mod config_file;
 mod listening;
 mod live_desktop;
+mod outbox;
 mod push_server;
+mod sending;
 mod start;
 mod supervisor;
 mod temporary_endpoint;
@@ -45,6 +47,7 @@ use crate::{
     platform::{console, control_socket::ControlListener, main_loop, session::Session, sound_server, watch::FileWatch},
     resume::ResumeWindow,
     secrets::Secrets,
+    session::Sessions,
 };
 use acting::Acting;
 use autostart::AutostartSwitch;
@@ -53,7 +56,9 @@ use catching_up::CatchingUp;
 pub(crate) use config_file::write_default_config;
 use listening::Inherited;
 pub(crate) use listening::explain as explain_listening;
+use outbox::Outbox;
 use push_server::PushServer;
+use sending::Sending;
 use start::Start;
 pub(crate) use start::retention;
 use supervisor::Supervisor;
@@ -192,9 +197,23 @@ impl Worker {
         let derive_missed = config.calls.derive_missed;
         let encryption = Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone());
         let autostart = AutostartSwitch::new(events.clone());
-        let acting = Acting::new(inbox.clone(), Secrets::new(&paths), events.clone());
-        let supervisor =
-            Supervisor { paths, config, server, log, events, catching_up, encryption, call_watch, acting, autostart };
+        let sessions = Arc::new(Sessions::new(Secrets::new(&paths)));
+        let sending = Sending { inbox: inbox.clone(), sessions, encryption: encryption.clone() };
+        let acting = Acting::new(sending.clone(), events.clone());
+        let outbox = Outbox::start(sending, server.accounts(), events.clone());
+        let supervisor = Supervisor {
+            paths,
+            config,
+            server,
+            log,
+            events,
+            catching_up,
+            encryption,
+            call_watch,
+            acting,
+            outbox,
+            autostart,
+        };
         let requests = supervisor::Requests { files, app: app_requests, commands };
         let server = supervisor.run(requests, to_controller).await;
 

@@ -17,6 +17,7 @@ use super::{
     catching_up::{self, CatchingUp},
     certificate::Certificate,
     config_file,
+    outbox::Outbox,
     push_server::PushServer,
 };
 use crate::{
@@ -50,6 +51,7 @@ pub(super) struct Supervisor {
     pub(super) encryption: Encryption,
     pub(super) call_watch: CallWatch,
     pub(super) acting: Acting,
+    pub(super) outbox: Outbox,
     pub(super) autostart: AutostartSwitch,
 }
 
@@ -116,6 +118,7 @@ impl Supervisor {
                     Some(AppRequest::LookAtSessions) => self.catching_up.look(),
                     Some(AppRequest::WatchCalls(calls)) => self.call_watch.watch(calls, &self.server.accounts()),
                     Some(AppRequest::Act(act)) => self.acting.begin(act, &self.server.accounts()),
+                    Some(AppRequest::SendReplies) => self.outbox.look(self.server.accounts()),
                     Some(AppRequest::Connect { token }) => self.connect(token),
                     Some(AppRequest::OpenConfiguration { token }) => {
                         self.tell(Event::Open(OpenTarget::File(self.paths.config.clone()), token));
@@ -204,6 +207,7 @@ impl Supervisor {
         self.tell(Event::Accounts(self.server.accounts()));
         self.catching_up.accounts(self.server.accounts());
         self.encryption.accounts(self.server.accounts());
+        self.outbox.look(self.server.accounts());
         self.tell(Event::Problem(ProblemKind::Accounts, problem));
     }
 

@@ -20,7 +20,8 @@ const LONGEST_TIMEOUT: f64 = 86_400.0;
 /// About a hundred years.
 const MOST_DAYS: u32 = 36_500;
 /// The buttons of `popup.actions`.
-const ACTIONS: [(&str, Action); 3] = [("read", Action::Read), ("mute_hour", Action::MuteHour), ("mute", Action::Mute)];
+const ACTIONS: [(&str, Action); 4] =
+    [("reply", Action::Reply), ("read", Action::Read), ("mute_hour", Action::MuteHour), ("mute", Action::Mute)];
 /// What stands for the room, the event and the user in `popup.open`.
 const PLACEHOLDERS: [&str; 3] = ["{room}", "{event}", "{user}"];
 

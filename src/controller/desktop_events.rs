@@ -73,6 +73,7 @@ impl<D: Desktop> Controller<D> {
                 let was_locked = self.surroundings.screen_locked == Some(true);
                 self.surroundings.screen_locked = locked;
                 if was_locked && locked == Some(false) {
+                    self.show_unsent();
                     self.request(AppRequest::LookAtSessions);
                 }
                 self.draw_tray();
@@ -141,10 +142,10 @@ impl<D: Desktop> Controller<D> {
                 let again_at = self.refusals.add(reason, Instant::now());
                 self.schedule.look_again_at(again_at);
             }
-            ScreenEvent::Activated { about, action, text: _, token } => {
+            ScreenEvent::Activated { about, action, text, token } => {
                 match &about {
                     About::Room { .. } | About::Call { .. } => {
-                        if let Err(error) = self.act(&about, action, token).await {
+                        if let Err(error) = self.act(&about, action, text, token).await {
                             self.inbox_failed(&error);
                         }
                     }
@@ -171,14 +172,12 @@ impl<D: Desktop> Controller<D> {
                 | ProblemKind::SignIn
                 | ProblemKind::ControlSocket,
             )
-<<<<<<< HEAD
-            | OwnPopup::NotDone => {}
-=======
+            | OwnPopup::NotDone
+            | OwnPopup::NotSent
             | OwnPopup::Unverified
             | OwnPopup::BackupReset
             | OwnPopup::NewSignIn
             | OwnPopup::VerificationAsked => {}
->>>>>>> main
             OwnPopup::Problem(ProblemKind::Configuration | ProblemKind::Listen | ProblemKind::Certificate)
             | OwnPopup::NotOpened
             | OwnPopup::TestFailed
@@ -188,8 +187,10 @@ impl<D: Desktop> Controller<D> {
 
     /// The person has seen what the popup told of.
     fn seen(&mut self, about: &About) {
-        if let About::Call { call, .. } = about {
-            self.parts.desktop.stop_ringing(*call);
+        match about {
+            About::Call { call, .. } => self.parts.desktop.stop_ringing(*call),
+            About::Own(OwnPopup::NotSent) => self.problems.unsent.clear(),
+            About::Room { .. } | About::Summary(_) | About::Own(_) => {}
         }
         self.pending.seen(about);
     }

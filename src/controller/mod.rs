@@ -94,6 +94,13 @@ pub enum Event {
     TestFailed(String),
     /// What the person did with a popup had not the whole effect: what, and why.
     NotDone(String),
+    /// A reply was given up.
+    NotSent {
+        /// Whether it may have been sent, and why no more is known.
+        reason: String,
+        /// What was written.
+        text: String,
+    },
 }
 
 /// Where and how homeservers are listened to.
@@ -142,6 +149,8 @@ pub enum AppRequest {
     WatchCalls(Vec<RingingCall>),
     /// Tell the homeserver what the person has done.
     Act(RoomAct),
+    /// There are replies to send.
+    SendReplies,
     /// End.
     Quit,
 }
@@ -167,6 +176,17 @@ pub enum Act {
         /// Whether others may know (`popup.receipts`).
         is_public: bool,
     },
+    /// An invite is accepted.
+    Join,
+    /// An invite is declined.
+    Leave,
+    /// A call is declined with this event.
+    Decline {
+        /// `type`
+        event_type: &'static str,
+        /// `content`
+        content: serde_json::Value,
+    },
 }
 
 impl Act {
@@ -174,6 +194,11 @@ impl Act {
     pub(crate) fn failure(&self) -> &'static str {
         match self {
             Self::Read { .. } => "The homeserver could not be told that the room was read",
+            Self::Join => "The invite could not be accepted",
+            Self::Leave => "The invite could not be declined",
+            Self::Decline { .. } => {
+                "The call is silent here, but its caller could not be told, and other devices may go on ringing"
+            }
         }
     }
 }
@@ -498,6 +523,7 @@ impl<D: Desktop> Controller<D> {
                 self.parts.desktop.renew();
                 self.answer_person(OwnPopup::AutostartFailed, &reason);
             }
+            Event::NotSent { reason, text } => self.not_sent(&reason, &text),
             Event::NotDone(reason) => self.answer_person(OwnPopup::NotDone, &reason),
             Event::TestFailed(reason) => {
                 tracing::warn!("no test push: {reason}");

@@ -317,7 +317,7 @@ impl<D: Desktop> Controller<D> {
                 self.schedule.look_again_at(again_at);
                 break;
             }
-            let popup = present::call_popup(&call, self.options());
+            let popup = self.call_popup(&call);
             let about = About::Call { call: call.notice.id, state: call.state, target: target(&call.notice) };
             self.screen.show(popup, about);
         }

@@ -16,13 +16,13 @@ use std::{
 
 use jiff::Timestamp;
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     task::JoinHandle,
     time::{Instant, sleep_until},
 };
 
 use super::{
-    backup,
+    NotSent, backup,
     error::EncryptionError,
     machine::{Machine, Plain, Synced, Undecryptable, VerificationAsk, session_of},
     rules::Rules,
@@ -32,6 +32,7 @@ use crate::{
     accounts::SignIn,
     backoff::Backoff,
     control::EncryptionStatus,
+    homeserver::OutgoingEvent,
     inbox::{Decrypted, Decryption, EncryptedNotice, Inbox},
     notice::NoticeId,
     paths::Paths,
@@ -78,6 +79,12 @@ pub(super) struct ReaderContext {
 pub(super) enum Report {
     Status(EncryptionStatus),
     News(News),
+}
+
+/// An event that is to be sent, and who waits for that.
+pub(super) struct Outgoing {
+    pub(super) event: OutgoingEvent,
+    pub(super) answer: oneshot::Sender<Result<(), NotSent>>,
 }
 
 /// What a reader is told.
@@ -152,7 +159,11 @@ impl Reader {
     }
 
     /// Runs until its sender of wakes is gone.
-    pub(super) async fn run(mut self, mut wakes: mpsc::UnboundedReceiver<Wake>) {
+    pub(super) async fn run(
+        mut self,
+        mut wakes: mpsc::UnboundedReceiver<Wake>,
+        mut outgoing: mpsc::UnboundedReceiver<Outgoing>,
+    ) {
         loop {
             self.step().await;
             let due = self.due();
@@ -166,6 +177,8 @@ impl Reader {
                     }
                     None => return,
                 },
+                // A search syncs, which what is sent does, too.
+                Some(outgoing) = outgoing.recv(), if self.search.is_none() => self.send(outgoing).await,
                 Some(found) = self.found.1.recv() => self.keys_came(found).await,
                 ended = ended(&mut self.search) => self.search_ended(ended).await,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
@@ -352,6 +365,20 @@ impl Reader {
             self.report(Report::News(news));
         }
         Ok(())
+    }
+
+    /// Sends an event, encrypted.
+    async fn send(&mut self, Outgoing { event, answer }: Outgoing) {
+        let sent = match self.machine().await {
+            Ok(machine) => machine.send_encrypted(&event).await,
+            Err(error) => Err(error),
+        };
+        self.close_at = Some(Instant::now() + IDLE);
+        // Who asked may have gone.
+        drop(answer.send(sent.map_err(|error| NotSent {
+            is_temporary: !error.is_final() && !error.is_refused(),
+            reason: error.to_string(),
+        })));
     }
 
     /// The keys, open.

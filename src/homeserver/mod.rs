@@ -27,6 +27,7 @@ mod rooms;
 pub mod sso;
 mod user_id;
 
+pub(crate) use self::rooms::OutgoingEvent;
 pub use self::{
     client::{BaseUrl, HomeserverClient, HomeserverError, Refusal},
     discovery::{DiscoveryError, Homeserver},

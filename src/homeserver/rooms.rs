@@ -15,6 +15,26 @@ use crate::http_client::encode;
 /// The names of the account data that says that the person has marked a room as unread.
 const MARKED_UNREAD: [&str; 2] = ["m.marked_unread", "com.famedly.marked_unread"];
 
+/// An event that is to be sent into a room.
+#[derive(Debug, Clone)]
+pub(crate) struct OutgoingEvent {
+    /// `room_id`
+    pub(crate) room_id: String,
+    /// `type`
+    pub(crate) event_type: String,
+    /// Its transaction: the homeserver takes each only once of a device.
+    pub(crate) transaction: String,
+    /// `content`
+    pub(crate) content: Value,
+}
+
+impl OutgoingEvent {
+    /// Where it is sent to as an event of this type.
+    pub(crate) fn path(&self, event_type: &str) -> String {
+        format!("{}/send/{}/{}", room_path(&self.room_id), encode(event_type), encode(&self.transaction))
+    }
+}
+
 fn room_path(room_id: &str) -> String {
     format!("/_matrix/client/v3/rooms/{}", encode(room_id))
 }
@@ -124,19 +144,12 @@ impl HomeserverClient {
         }
     }
 
-    /// Sends an event as it is. The same transaction sent twice is one event.
+    /// Sends this event as it is. The same transaction sent twice is one event.
     ///
     /// # Errors
     /// When there is no answer or it is a "no".
-    pub(crate) async fn send_event(
-        &self,
-        room_id: &str,
-        event_type: &str,
-        transaction: &str,
-        content: &Value,
-    ) -> Result<(), HomeserverError> {
-        let path = format!("{}/send/{}/{}", room_path(room_id), encode(event_type), encode(transaction));
-        self.put(&path, content).await
+    pub(crate) async fn send_event(&self, event: &OutgoingEvent) -> Result<(), HomeserverError> {
+        self.put(&event.path(&event.event_type), &event.content).await
     }
 }
 

@@ -33,6 +33,7 @@ mod decryption;
 mod event_details;
 mod integrity_check;
 mod mute;
+mod outbox;
 mod prune;
 mod read_state;
 mod record;
@@ -66,6 +67,7 @@ pub use self::{
     event_details::WantedDetails,
     integrity_check::{Integrity, check_integrity},
     mute::MutedRoom,
+    outbox::Reply,
     seal::Seals,
     snapshot::{AccountState, OnScreen, Snapshot, Tally, Totals, WaitingRoom, WantingRoom, history},
 };
@@ -127,7 +129,8 @@ pub enum Read {
     Room(RoomKey, NoticeId),
     /// The person opened or dismissed the call's popup: it neither rings nor is missed any more.
     Call(NoticeId),
-    /// `logout`: the account's numbers are zero and its notices are read, until the next push says otherwise.
+    /// `logout`: the account's numbers are zero and its notices are read, until the next push says otherwise. Its replies
+    /// are not sent any more.
     Account(String),
     /// `clear`: every number is zero and every notice is read, until the next push says otherwise.
     Everything,
@@ -342,7 +345,11 @@ impl Inbox {
             match read {
                 Read::Room(room, up_to) => read_state::read_messages(write, &room, up_to),
                 Read::Call(id) => calls::end_here(write, id),
-                Read::Account(name) => clear(write, |account| account.name == name),
+                Read::Account(name) => {
+                    let account = Account::named(write.db, &name)?;
+                    outbox::forget_replies(write, account.id)?;
+                    clear(write, |account| account.name == name)
+                }
                 Read::Everything => clear(write, |_| true),
             }
         })
@@ -399,6 +406,7 @@ impl Inbox {
                 write.changes.is_visible = true;
                 account.forget(write.db)?;
                 mute::forget(write.db, account.id)?;
+                outbox::forget(write, account.id)?;
                 read_state::read_account(write, account.id)?;
             }
             Ok(())

@@ -8,7 +8,7 @@ use super::{
     accounts::{self, Account},
     calls::{self, Ring, Times},
     codec::{Decryption, ENCRYPTED, Kind, KnownEvent, stored},
-    mute, read_state,
+    mute, outbox, read_state,
     transaction::Write,
 };
 use crate::{
@@ -311,6 +311,9 @@ impl Arrival<'_> {
                 draft.sound.filter(|_| !is_muted),
                 content,
             ])?;
+        if push.event_type.as_deref() == Some(ENCRYPTED) {
+            outbox::note_encrypted(write, account, self.room.as_str())?;
+        }
         write.changes.newest = id;
         write.changes.lacks_details |= lacks_details;
         write.changes.is_encrypted |= to_decrypt;

@@ -163,6 +163,12 @@ pub fn room_name(notice: &Notice) -> String {
     event.place().unwrap_or_else(|| event.who_or_somebody())
 }
 
+/// Whether it invites the account's user.
+#[must_use]
+pub fn is_invite(notice: &Notice) -> bool {
+    ParsedNotice::read(notice, None).membership() == Some(Membership::Invited)
+}
+
 /// The popup of a call: "Bob is calling" while it rings, "Missed call from Bob" afterwards. Never the text of messages.
 #[must_use]
 pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
@@ -180,7 +186,7 @@ pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
             Popup {
                 urgency: Urgency::Critical,
                 category: "call.incoming",
-                buttons: vec![Button::IGNORE],
+                buttons: vec![Button::ANSWER, Button::IGNORE],
                 timeout: Timeout::Never,
                 ..Popup::new(key, title, text)
             }

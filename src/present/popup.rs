@@ -33,6 +33,8 @@ pub enum OwnPopup {
     AutostartFailed,
     /// What the person did with a popup had not the whole effect.
     NotDone,
+    /// Replies that were not sent, or perhaps were.
+    NotSent,
     /// Sessions that are not verified.
     Unverified,
     /// Key backups that were deleted or replaced.
@@ -91,13 +93,16 @@ impl OwnPopup {
             Self::NotOpened => "It could not be opened",
             Self::TestFailed => "The test did not arrive",
             Self::AutostartFailed => "Starting with the desktop could not be changed",
-            Self::NotDone => "That was not done everywhere",
+            Self::NotDone => "Not everything was done",
+            Self::NotSent => "A reply may not have been sent",
             Self::Unverified => "Not all encrypted messages can be read",
             Self::BackupReset => "The key backup was reset",
             Self::NewSignIn => "New sign-in",
             Self::VerificationAsked => "Verification asked for",
         };
-        Popup { category: "device", ..Popup::new(PopupKey::Own(self), title, text) }
+        // The text of a reply is nowhere else.
+        let timeout = if self == Self::NotSent { Timeout::Never } else { Timeout::Default };
+        Popup { category: "device", timeout, ..Popup::new(PopupKey::Own(self), title, text) }
     }
 }
 
@@ -124,11 +129,30 @@ pub enum Action {
     MuteHour,
     /// Show nothing of the room's messages until that is undone.
     Mute,
+    /// Accept an invite.
+    Accept,
+    /// Decline an invite.
+    Reject,
+    /// Send the text that was entered into the room.
+    Reply,
+    /// Open the room, to reply there.
+    ReplyThere,
 }
 
 impl Action {
-    const ALL: [Self; 7] =
-        [Self::Open, Self::Ignore, Self::Answer, Self::Decline, Self::Read, Self::MuteHour, Self::Mute];
+    const ALL: [Self; 11] = [
+        Self::Open,
+        Self::Ignore,
+        Self::Answer,
+        Self::Decline,
+        Self::Read,
+        Self::MuteHour,
+        Self::Mute,
+        Self::Accept,
+        Self::Reject,
+        Self::Reply,
+        Self::ReplyThere,
+    ];
 
     /// Its key towards the notification service; "default" is a click on the popup itself.
     #[must_use]
@@ -141,6 +165,10 @@ impl Action {
             Self::Read => "read",
             Self::MuteHour => "mute-hour",
             Self::Mute => "mute",
+            Self::Accept => "accept",
+            Self::Reject => "reject",
+            Self::Reply => TEXT_KEY,
+            Self::ReplyThere => "reply",
         }
     }
 
@@ -175,6 +203,15 @@ impl Button {
     pub const MUTE_HOUR: Self = Self::plain(Action::MuteHour, "Mute for 1 hour");
     /// Mutes a room.
     pub const MUTE: Self = Self::plain(Action::Mute, "Mute");
+
+    /// Accepts an invite.
+    pub const ACCEPT: Self = Self::plain(Action::Accept, "Accept");
+    /// Declines an invite.
+    pub const REJECT: Self = Self::plain(Action::Reject, "Decline");
+    /// Replies in the popup.
+    pub const REPLY: Self = Self { action: Action::Reply, label: "Reply", input: Some("Write a reply") };
+    /// Replies in the usual client.
+    pub const REPLY_THERE: Self = Self::plain(Action::ReplyThere, "Reply");
 
     const fn plain(action: Action, label: &'static str) -> Self {
         Self { action, label, input: None }

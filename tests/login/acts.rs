@@ -11,7 +11,7 @@ use crate::{
 /// Alice signed in, her program running, before a service that shows buttons.
 pub(crate) fn signed_in(config: &str) -> (Scene, FakeNotifications) {
     let mut scene = Scene::new();
-    scene.pushbell.configure(config);
+    scene.pushbell.configure(&format!("{config}[log]\nlevel = \"debug\"\n"));
     let fake = scene.desktop.fake_notifier(&["actions", "body", "inline-reply"]);
     scene.pushbell.run();
     let login = scene.login(&["--wait", "0"]);

@@ -11,6 +11,7 @@ mod model;
 mod muting;
 mod presenting;
 mod recording;
+mod replying;
 mod tampering;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
