@@ -18,6 +18,7 @@ use crate::{
     backoff::Backoff,
     controller::{Act, Event, RoomAct},
     homeserver::{HomeserverClient, OutgoingEvent},
+    inbox::Read,
     notice::RoomKey,
     session::SessionError,
 };
@@ -89,6 +90,14 @@ impl Acting {
             };
             return self.sending.send(&act.account, sign_in, &event).await;
         }
+        if let Act::LookAtInvite(up_to) = &act.act {
+            let ask = |client: HomeserverClient| async move { Ok(client.is_invited(room_id).await?) };
+            if !self.sending.sessions.ask::<_, SessionError, _>(sign_in, DEADLINE, ask).await? {
+                let room = RoomKey::with_id(&act.account, room_id);
+                self.sending.inbox.mark_read(Read::Room(room, *up_to)).await?;
+            }
+            return Ok(());
+        }
         let ask = |client: HomeserverClient| async move {
             match &act.act {
                 Act::Read { event_id, is_public } => {
@@ -96,7 +105,7 @@ impl Acting {
                 }
                 Act::Join => client.join(room_id).await?,
                 Act::Leave => client.leave(room_id).await?,
-                Act::Decline { .. } => {}
+                Act::Decline { .. } | Act::LookAtInvite(_) => {}
             }
             Ok(())
         };
@@ -112,7 +121,7 @@ impl Acting {
                 }
             }
             // It ends the call for all.
-            Act::Decline { event_type: "m.call.reject", .. } | Act::Join | Act::Leave => {}
+            Act::Decline { event_type: "m.call.reject", .. } | Act::Join | Act::Leave | Act::LookAtInvite(_) => {}
             Act::Decline { .. } => {
                 self.tell("The caller was told that you decline. Your other devices may go on ringing.".to_owned());
             }
@@ -123,7 +132,7 @@ impl Acting {
         let failure = act.act.failure();
         tracing::info!(account = act.account, "{failure}: {reason}");
         // What was read is read here, and the number says whether it is elsewhere.
-        if !matches!(act.act, Act::Read { .. }) {
+        if !matches!(act.act, Act::Read { .. } | Act::LookAtInvite(_)) {
             self.tell(format!("{failure}: {reason}"));
         }
     }

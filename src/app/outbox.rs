@@ -157,3 +157,70 @@ impl Sender {
 const MAYBE: &str = "It may have been sent: look into the room before you send it again";
 /// After a clear "no".
 const NOT: &str = "It was not sent";
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{
+        encryption::Encryption,
+        inbox::{Inbox, Retention},
+        paths::Paths,
+        secrets::Secrets,
+        session::Sessions,
+    };
+
+    const ACCOUNTS: &str = r#"
+version = 1
+
+[[account]]
+name = "home"
+app_id = "org.pushbell.Pushbell"
+pushkey = "secret of home"
+counts = "account"
+created_at = "2026-11-22T00:00:00Z"
+sign_in = { user_id = "@alice:hs", device_id = "D", homeserver = "http://127.0.0.1:1", method = "token", server = "" }
+"#;
+
+    /// What becomes of a reply of this device that was written so long ago; no token is there to send it with.
+    async fn given_up(device: &str, minutes: i64) -> Option<(String, String)> {
+        let directory = TempDir::new().unwrap();
+        let file = directory.path().join("accounts.toml");
+        fs::write(&file, ACCOUNTS).unwrap();
+        let accounts = Accounts::read(&file).unwrap();
+        let paths = Paths::within(directory.path());
+        let retention = Retention { keep_days: 30, keep_bodies: true };
+        let inbox = Inbox::open(&directory.path().join("pushbell.db"), retention, Arc::default()).unwrap();
+        let (events, mut told) = mpsc::unbounded_channel();
+        let encryption = Encryption::start(inbox.clone(), &paths, &accounts, true, events.clone());
+        let sessions = Arc::new(Sessions::new(Secrets::new(&paths)));
+        let sending = Sending { inbox: inbox.clone(), sessions, encryption };
+        let reply = Reply {
+            account: "home".into(),
+            device_id: device.to_owned(),
+            room_id: "!r".to_owned(),
+            transaction: "t".to_owned(),
+            content: Some(r#"{"body":"Yes"}"#.to_owned()),
+            written_at: Timestamp::now() - SignedDuration::from_mins(minutes),
+        };
+        inbox.keep_reply(reply).await.unwrap();
+        let mut sender = Sender { sending, events, tries: BTreeMap::new() };
+        sender.send_due(&accounts).await.unwrap();
+        assert_eq!(inbox.replies().await.unwrap(), []);
+        std::iter::from_fn(|| told.try_recv().ok()).find_map(|event| match event {
+            Event::NotSent { reason, text } => Some((reason, text)),
+            _ => None,
+        })
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_says_whether_it_may_have_been_sent() {
+        for (device, minutes, expected) in [("D", 16, MAYBE), ("D", -16, MAYBE), ("OLD", 0, MAYBE), ("D", 0, NOT)] {
+            let (reason, text) = given_up(device, minutes).await.unwrap();
+            assert!(reason.starts_with(expected) && text == "Yes", "{device} {minutes}: {reason}");
+        }
+    }
+}

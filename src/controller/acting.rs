@@ -6,7 +6,7 @@ use super::{Act, AppRequest, Controller, RoomAct, screen::About};
 use crate::{
     app_info,
     desktop::{Desktop, OpenTarget},
-    inbox::{InboxError, MutedRoom, Reply},
+    inbox::{AccountState, InboxError, MutedRoom, Reply, Snapshot},
     notice::{Call, Notice, NoticeId, RoomKey},
     present::{
         self,
@@ -142,6 +142,22 @@ impl<D: Desktop> Controller<D> {
         self.request(AppRequest::SendReplies);
         self.tell_read(room, target);
         Ok(())
+    }
+
+    /// A number that has fallen since the last snapshot may mean that an invite was answered elsewhere, which nobody tells.
+    pub(super) fn look_at_invites(&self, now: &Snapshot) {
+        let unread = |accounts: &[AccountState], name: &str| {
+            accounts.iter().find(|account| account.account == name).map_or(0, |account| account.unread)
+        };
+        for (room, digest) in &now.rooms {
+            let newest = digest.as_ref().map(|digest| &digest.newest).filter(|newest| present::is_invite(newest));
+            let Some((newest, room_id)) = newest.and_then(|newest| Some((newest, room.room.id()?))) else { continue };
+            let has_fallen = unread(&now.accounts, &room.account) < unread(&self.snapshot.accounts, &room.account);
+            if has_fallen && self.user_of(newest).is_some() {
+                let (account, room_id) = (room.account.clone(), room_id.to_owned());
+                self.request(AppRequest::Act(RoomAct { account, room_id, act: Act::LookAtInvite(newest.id) }));
+            }
+        }
     }
 
     fn tell(&self, room: &RoomKey, target: &OpenTarget, act: Act) {

@@ -176,6 +176,8 @@ pub enum Act {
         /// Whether others may know (`popup.receipts`).
         is_public: bool,
     },
+    /// The invite whose popup tells up to this notice may have been answered elsewhere: nothing is told, but asked.
+    LookAtInvite(NoticeId),
     /// An invite is accepted.
     Join,
     /// An invite is declined.
@@ -194,6 +196,7 @@ impl Act {
     pub(crate) fn failure(&self) -> &'static str {
         match self {
             Self::Read { .. } => "The homeserver could not be told that the room was read",
+            Self::LookAtInvite(_) => "The homeserver could not be asked for an invite",
             Self::Join => "The invite could not be accepted",
             Self::Leave => "The invite could not be declined",
             Self::Decline { .. } => {

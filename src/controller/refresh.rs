@@ -80,6 +80,7 @@ impl<D: Desktop> Controller<D> {
         for account in resumed(&self.snapshot.accounts, &snapshot.accounts) {
             self.request(AppRequest::CatchUp(Missing::After { account }));
         }
+        self.look_at_invites(&snapshot);
         self.snapshot = snapshot;
         self.do_not_disturb = None;
         self.answer_waiting_for_push();

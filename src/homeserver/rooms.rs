@@ -111,6 +111,24 @@ impl HomeserverClient {
         Ok(present(self.get_with(&path, AnswerKind::Small, from_json).await)?.flatten())
     }
 
+    /// Whether an invite to this room waits for an answer.
+    ///
+    /// # Errors
+    /// When there is no answer or it is a "no".
+    pub(crate) async fn is_invited(&self, room_id: &str) -> Result<bool, HomeserverError> {
+        let nothing = json!({"not_types": ["*"]});
+        let room = json!({
+            "rooms": [room_id], "timeline": {"limit": 1}, "state": nothing, "ephemeral": nothing, "account_data": nothing,
+        });
+        // Some homeservers answer the same request from a cache for a while.
+        let now = jiff::Timestamp::now().as_microsecond();
+        let filter = json!({"room": room, "presence": nothing, "account_data": nothing, "asked_at": now}).to_string();
+        let path = format!("/_matrix/client/v3/sync?timeout=0&set_presence=offline&filter={}", encode(&filter));
+        let room_id = room_id.to_owned();
+        let read = move |body: &[u8]| Some(from_json::<Value>(body)?.pointer("/rooms/invite")?.get(room_id).is_some());
+        Ok(self.get_with(&path, AnswerKind::Page, read).await?.unwrap_or(false))
+    }
+
     /// Accepts an invite.
     ///
     /// # Errors

@@ -13,3 +13,4 @@ mod reads;
 mod refuses;
 mod scene;
 mod trusts;
+mod writes;

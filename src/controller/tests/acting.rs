@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{push::*, *};
 use crate::{
-    inbox::Reply as Outgoing,
+    inbox::{Read, Reply as Outgoing},
     present::popup::{Action, OwnPopup},
 };
 
@@ -249,4 +249,20 @@ async fn texts_that_were_not_sent_are_given_back_until_they_are_seen() {
     bench.dismiss(&PopupKey::Own(OwnPopup::NotSent)).await;
     bench.handle(not_sent("third")).await;
     assert_eq!(bench.up()[0].1, "It may have been sent (no answer):\nthird");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invite_is_asked_for_when_the_number_falls_and_goes_when_it_is_read() {
+    let mut bench = signed_in().await;
+    bench.push(invite("i", "Kitchen").unread(2)).await;
+    bench.push(message("one", "Cellar").unread(2)).await;
+    bench.push(badge(2)).await;
+    assert_eq!(acts(&mut bench), []);
+    bench.push(badge(1)).await;
+    let id = bench.notice("i").id;
+    let look = RoomAct { account: "home".into(), room_id: "Kitchen".into(), act: Act::LookAtInvite(id) };
+    assert_eq!(acts(&mut bench), [look]);
+    bench.inbox.mark_read(Read::Room(RoomKey::with_id("home", "Kitchen"), id)).await.unwrap();
+    bench.settle().await;
+    assert_eq!(bench.up(), [("Bob in Cellar".to_owned(), "one".to_owned())]);
 }
