@@ -410,6 +410,7 @@ fn status(endpoint: SocketAddr) -> Status {
         missed_calls: 0,
         paused_until: None,
         muted: false,
+        muted_rooms: Vec::new(),
         inbox: InboxStatus { notices: 1, unshown: 0 },
         accounts: vec![AccountStatus {
             name: "home".to_owned(),

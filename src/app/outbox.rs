@@ -43,8 +43,8 @@ struct Sender {
 impl Outbox {
     /// Starts the task. What an earlier run has left is sent, too.
     pub(super) fn start(sending: Sending, accounts: Arc<Accounts>, events: mpsc::UnboundedSender<Event>) -> Self {
-        let (sender, changes) = watch::channel(accounts);
-        tokio::spawn(Sender { sending, events, tries: BTreeMap::new() }.run(changes));
+        let (sender, looks) = watch::channel(accounts);
+        tokio::spawn(Sender { sending, events, tries: BTreeMap::new() }.run(looks));
         Self(sender)
     }
 
@@ -55,9 +55,9 @@ impl Outbox {
 }
 
 impl Sender {
-    async fn run(mut self, mut changes: watch::Receiver<Arc<Accounts>>) {
+    async fn run(mut self, mut looks: watch::Receiver<Arc<Accounts>>) {
         loop {
-            let accounts = Arc::clone(&changes.borrow_and_update());
+            let accounts = Arc::clone(&looks.borrow_and_update());
             let due = match self.send_due(&accounts).await {
                 Ok(due) => due,
                 Err(error) => {
@@ -66,7 +66,7 @@ impl Sender {
                 }
             };
             tokio::select! {
-                changed = changes.changed() => if changed.is_err() {
+                changed = looks.changed() => if changed.is_err() {
                     return;
                 },
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
@@ -210,10 +210,8 @@ sign_in = { user_id = "@alice:hs", device_id = "D", homeserver = "http://127.0.0
         let mut sender = Sender { sending, events, tries: BTreeMap::new() };
         sender.send_due(&accounts).await.unwrap();
         assert_eq!(inbox.replies().await.unwrap(), []);
-        std::iter::from_fn(|| told.try_recv().ok()).find_map(|event| match event {
-            Event::NotSent { reason, text } => Some((reason, text)),
-            _ => None,
-        })
+        std::iter::from_fn(|| told.try_recv().ok())
+            .find_map(|event| if let Event::NotSent { reason, text } = event { Some((reason, text)) } else { None })
     }
 
     #[tokio::test]

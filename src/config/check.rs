@@ -11,7 +11,7 @@ use hyper::Uri;
 
 use super::{Fault, OpenWith, Timeout, TlsFiles, document::Value};
 use crate::{
-    present::popup::{Action, MAX_BUTTONS},
+    present::popup::{MAX_BUTTONS, RoomButton},
     push::notify,
 };
 
@@ -20,8 +20,12 @@ const LONGEST_TIMEOUT: f64 = 86_400.0;
 /// About a hundred years.
 const MOST_DAYS: u32 = 36_500;
 /// The buttons of `popup.actions`.
-const ACTIONS: [(&str, Action); 4] =
-    [("reply", Action::Reply), ("read", Action::Read), ("mute_hour", Action::MuteHour), ("mute", Action::Mute)];
+const ACTIONS: [(&str, RoomButton); 4] = [
+    ("reply", RoomButton::Reply),
+    ("read", RoomButton::Read),
+    ("mute_hour", RoomButton::MuteHour),
+    ("mute", RoomButton::Mute),
+];
 /// What stands for the room, the event and the user in `popup.open`.
 const PLACEHOLDERS: [&str; 3] = ["{room}", "{event}", "{user}"];
 
@@ -184,7 +188,7 @@ fn known_placeholders(written: &str, value: &Value<'_, '_>) -> Result<(), Fault>
 }
 
 /// `popup.actions`
-pub(super) fn actions(value: &Value<'_, '_>) -> Result<Vec<Action>, Fault> {
+pub(super) fn actions(value: &Value<'_, '_>) -> Result<Vec<RoomButton>, Fault> {
     let words: Vec<String> = ACTIONS.iter().map(|(word, _)| format!("{word:?}")).collect();
     let members = value.members().filter(|list| list.len() <= MAX_BUTTONS);
     let members = members

@@ -22,7 +22,7 @@ pub use edit::{EditError, ServerLines, with_server};
 pub use error::{ConfigError, Fault, ReadError};
 pub use file::{InForce, copy_of, in_force};
 
-use crate::{address::Scope, app_info, present::popup::Action};
+use crate::{address::Scope, app_info, present::popup::RoomButton};
 pub use notify_rust::Timeout;
 
 /// The checked configuration.
@@ -83,7 +83,7 @@ pub struct Popup {
     /// What a click opens.
     pub open: OpenWith,
     /// The buttons of a room's popup, in this order.
-    pub actions: Vec<Action>,
+    pub actions: Vec<RoomButton>,
     /// Whether others may see what was marked as read.
     pub public_receipts: bool,
 }
@@ -210,7 +210,7 @@ impl Config {
                 actions: document.read(
                     "popup",
                     "actions",
-                    vec![Action::Reply, Action::Read, Action::MuteHour],
+                    vec![RoomButton::Reply, RoomButton::Read, RoomButton::MuteHour],
                     check::actions,
                 ),
                 public_receipts: document.read("popup", "receipts", false, |value| check::word(value, &RECEIPTS)),

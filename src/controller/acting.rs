@@ -10,7 +10,7 @@ use crate::{
     notice::{Call, Notice, NoticeId, RoomKey},
     present::{
         self,
-        popup::{Action, Button, MAX_BUTTONS, Popup},
+        popup::{Action, Button, MAX_BUTTONS, Popup, RoomButton},
     },
     push::event,
 };
@@ -27,12 +27,11 @@ impl<D: Desktop> Controller<D> {
         }
         let reply = if self.screen.takes_text() { Button::REPLY } else { Button::REPLY_THERE };
         let may_reply = reply == Button::REPLY_THERE || self.why_no_reply().is_none();
-        let button = |action: &Action| match action {
-            Action::Reply if is_known && may_reply => Some(reply),
-            Action::Read if is_known => Some(Button::READ),
-            Action::MuteHour => Some(Button::MUTE_HOUR),
-            Action::Mute => Some(Button::MUTE),
-            _ => None,
+        let button = |button: &RoomButton| match button {
+            RoomButton::Reply => (is_known && may_reply).then_some(reply),
+            RoomButton::Read => is_known.then_some(Button::READ),
+            RoomButton::MuteHour => Some(Button::MUTE_HOUR),
+            RoomButton::Mute => Some(Button::MUTE),
         };
         self.parts.config.popup.actions.iter().filter_map(button).take(MAX_BUTTONS).collect()
     }

@@ -81,9 +81,9 @@ impl HomeserverClient {
     /// Not every homeserver looks whether the marker would go back.
     async fn advance_fully_read(&self, user_id: &str, room_id: &str, event_id: &str) -> Result<(), HomeserverError> {
         let marker = self.room_account_data(user_id, room_id, "m.fully_read").await?;
-        if let Some(marked) = marker.as_ref().and_then(|marker| marker.get("event_id")?.as_str()) {
-            let is_newer = match (self.sent_at(room_id, event_id).await?, self.sent_at(room_id, marked).await?) {
-                (Some(this), Some(marked)) => this > marked,
+        if let Some(before) = marker.as_ref().and_then(|marker| marker.get("event_id")?.as_str()) {
+            let is_newer = match (self.sent_at(room_id, event_id).await?, self.sent_at(room_id, before).await?) {
+                (Some(this), Some(before)) => this > before,
                 (None, _) | (_, None) => false,
             };
             if !is_newer {

@@ -87,11 +87,9 @@ fn keep(write: &mut Write<'_>, reply: &Reply) -> rusqlite::Result<bool> {
     let waiting = write.db.prepare_cached("SELECT count(*) FROM outbox")?.query_row([], |row| codec::number(row, 0))?;
     let Some(content) = reply.content.as_ref().filter(|_| waiting < MAX_REPLIES) else { return Ok(false) };
     let account = Account::named(write.db, &reply.account)?;
-    let sealed = match write.seals.seal(&reply.account, &reply.transaction, content) {
-        // There is no key where nothing is encrypted.
-        Value::Null => Value::Text(content.clone()),
-        sealed => sealed,
-    };
+    let sealed = write.seals.seal(&reply.account, &reply.transaction, content);
+    // There is no key where nothing is encrypted.
+    let content = if sealed == Value::Null { Value::Text(content.clone()) } else { sealed };
     write
         .db
         .prepare_cached(
@@ -103,7 +101,7 @@ fn keep(write: &mut Write<'_>, reply: &Reply) -> rusqlite::Result<bool> {
             reply.room_id,
             reply.transaction,
             reply.written_at.as_millisecond(),
-            sealed
+            content
         ])?;
     Ok(true)
 }

@@ -112,6 +112,19 @@ pub const TEXT_KEY: &str = "inline-reply";
 /// How many buttons a popup has at most: what every notification service shows.
 pub const MAX_BUTTONS: usize = 3;
 
+/// What the buttons of a room's popup can be about (`popup.actions`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoomButton {
+    /// Replying, in the popup or in the usual client.
+    Reply,
+    /// Marking it as read.
+    Read,
+    /// Muting it for an hour.
+    MuteHour,
+    /// Muting it until that is undone.
+    Mute,
+}
+
 /// What the person can do with a popup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{push::*, *};
 use crate::{
     inbox::{Read, Reply as Outgoing},
-    present::popup::{Action, OwnPopup},
+    present::popup::{Action, OwnPopup, RoomButton},
 };
 
 /// "home" is signed in, "work" by hand.
@@ -41,7 +41,7 @@ async fn choose(bench: &mut Bench, key: &PopupKey, action: Action) {
 #[tokio::test(start_paused = true)]
 async fn a_room_is_marked_as_read_up_to_its_newest_shown_message() {
     let mut bench = signed_in().await;
-    bench.configure(|config| config.popup.actions = vec![Action::Mute, Action::Read]).await;
+    bench.configure(|config| config.popup.actions = vec![RoomButton::Mute, RoomButton::Read]).await;
     bench.push(message("one", "Kitchen")).await;
     bench.push(message("two", "Kitchen")).await;
     assert_eq!(buttons(&bench), ["Mute", "Mark as read"], "as they are configured");
@@ -90,7 +90,7 @@ async fn a_room_that_is_muted_for_an_hour_is_shown_after_it() {
 #[tokio::test(start_paused = true)]
 async fn a_muted_room_stays_so_over_a_restart_until_the_menu_ends_it() {
     let mut bench = Bench::new().await;
-    bench.configure(|config| config.popup.actions = vec![Action::Mute]).await;
+    bench.configure(|config| config.popup.actions = vec![RoomButton::Mute]).await;
     bench.push(message("one", "Kitchen")).await;
     let other = bench.lock_inbox();
     choose(&mut bench, &room("Kitchen"), Action::Mute).await;

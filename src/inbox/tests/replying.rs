@@ -31,7 +31,7 @@ async fn a_reply_is_sealed_where_there_is_a_key() {
     assert_eq!(desk.inbox.replies().await.unwrap(), [reply(1)]);
     let files = ["data/pushbell.db", "data/pushbell.db-wal"].map(|name| desk.directory.path().join(name));
     let is_there = |text: &[u8]| {
-        let mut bytes = files.iter().flat_map(|file| std::fs::read(file).ok()).flatten().collect::<Vec<_>>();
+        let mut bytes = files.iter().filter_map(|file| std::fs::read(file).ok()).flatten().collect::<Vec<_>>();
         bytes.push(0);
         bytes.windows(text.len()).any(|window| window == text)
     };
