@@ -62,6 +62,7 @@ impl Client {
             olm,
             excludes_insecure_devices: false,
             since: RefCell::default(),
+            received: RefCell::default(),
         };
         client.upload();
         client
