@@ -258,6 +258,8 @@ pub struct Controller<D> {
     undecided: Vec<NoticeId>,
     pause: Option<Pause>,
     muted: bool,
+    /// What the desktop has said of its do-not-disturb; `None`: it was not asked since the inbox was last read.
+    do_not_disturb: Option<bool>,
     started_at: Timestamp,
     listening: Listening,
     /// The sessions of signed-in accounts.
@@ -299,6 +301,7 @@ impl<D: Desktop> Controller<D> {
             undecided: Vec::new(),
             pause: None,
             muted: false,
+            do_not_disturb: None,
             started_at: Timestamp::now(),
             listening: Listening::default(),
             sessions: BTreeMap::new(),
@@ -538,5 +541,19 @@ impl<D: Desktop> Controller<D> {
 
     fn is_silent(&self) -> bool {
         self.pause.is_some() || self.muted || !self.parts.config.sound.enabled
+    }
+
+    /// Whether the desktop says that the person is not to be disturbed. It is asked only when that matters, and at most
+    /// once for each look into the inbox.
+    async fn is_do_not_disturb(&mut self) -> bool {
+        if !self.parts.config.quiet.follow_desktop {
+            return false;
+        }
+        if let Some(answer) = self.do_not_disturb {
+            return answer;
+        }
+        let answer = self.parts.desktop.do_not_disturb(self.screen.needs().do_not_disturb).await;
+        self.do_not_disturb = Some(answer);
+        answer
     }
 }

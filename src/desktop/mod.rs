@@ -7,8 +7,8 @@ pub mod tray_view;
 
 use serde::{Deserialize, Serialize};
 
-use crate::present::popup::{Action, Popup};
-use popup_services::PopupService;
+use crate::present::popup::Popup;
+use popup_services::{DoNotDisturb, PopupService};
 use tray_view::TrayView;
 
 use crate::{
@@ -41,6 +41,8 @@ pub trait Desktop: Send {
     fn configure(&mut self, config: &Config);
     /// Reports [`DesktopEvent::ScreenLock`] from now on, or no longer.
     fn watch_screen_lock(&mut self, wanted: bool);
+    /// Asks whether the person is not to be disturbed, in bounded time. Who does not answer says no.
+    fn do_not_disturb(&mut self, ask: DoNotDisturb) -> impl Future<Output = bool> + Send;
 }
 
 /// A call to the notification service, which gives each popup an id.
@@ -69,7 +71,7 @@ pub enum PopupEvent {
     },
     /// The answer to the call in flight: the popup's id, or why it was not shown.
     Answer(Result<u32, String>),
-    /// The person chose an action, which may be one that the popup does not offer: anybody can say so.
+    /// The person clicked on a popup or on a button of it.
     Activated {
         /// The popup's id.
         id: u32,
@@ -88,8 +90,11 @@ pub enum PopupEvent {
 /// A click on a popup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Activation {
-    /// The action that was chosen.
-    pub action: Action,
+    /// The key of its button, as the service says: it may be one that the popup does not have. Of a click on the popup
+    /// itself that of [`Action::Open`](crate::present::popup::Action::Open).
+    pub key: String,
+    /// The text that the person entered.
+    pub text: Option<String>,
     /// The activation token (Wayland) that came with it.
     pub token: Option<String>,
 }

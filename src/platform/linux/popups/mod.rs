@@ -20,6 +20,7 @@ use super::bus::{self, Bus, BusState, CALL_DEADLINE, DAEMON as BUS, NameWatch};
 use crate::{
     backoff::Backoff,
     desktop::{Activation, DesktopEvent, PopupCall, PopupEvent, ServiceState, popup_services::PopupService},
+    present::popup::TEXT_KEY,
 };
 
 pub(super) const NAME: &str = "org.freedesktop.Notifications";
@@ -261,8 +262,10 @@ impl Client {
     async fn query_service(&mut self, channel: &mut Channel, owner: &str) -> Result<PopupService, Unanswered> {
         let connection = channel.connection.clone();
         let asked = async {
-            let (name, version) = match describe(&connection, owner).await {
-                Err(CallError::Refused(_)) => ("a notification service without a name".to_owned(), String::new()),
+            let (name, vendor, version) = match describe(&connection, owner).await {
+                Err(CallError::Refused(_)) => {
+                    ("a notification service without a name".to_owned(), String::new(), String::new())
+                }
                 described => described?,
             };
             let capabilities: Vec<String> = match request(&connection, owner, "GetCapabilities", &()).await {
@@ -271,7 +274,8 @@ impl Client {
             };
             let has = |name| capabilities.iter().any(|capability| capability == name);
             let (reads_markup, has_actions) = (has("body-markup"), has("actions"));
-            Ok(PopupService { id: String::new(), name, version, reads_markup, has_actions })
+            let has_text_input = has(TEXT_KEY);
+            Ok(PopupService { id: String::new(), name, vendor, version, reads_markup, has_actions, has_text_input })
         };
         let asked = self.wait_for_reply(channel, owner, "the notification service", asked).await?;
         let Ok(mut service) = asked.inspect_err(|error: &CallError| {
@@ -428,9 +432,9 @@ impl Reporter {
     fn signal(&mut self, signal: Signal) {
         match signal {
             Signal::Token { id, token } => self.token = (token.len() <= MAX_TOKEN).then_some((id, token)),
-            Signal::Action { id, action } => {
+            Signal::Activated { id, key, text } => {
                 let token = self.token.take_if(|(of, _)| *of == id).map(|(_, token)| token);
-                self.send(PopupEvent::Activated { id, activation: Activation { action, token } });
+                self.send(PopupEvent::Activated { id, activation: Activation { key, text, token } });
             }
             Signal::Closed { id, reason } => self.send(PopupEvent::Closed { id, reason }),
         }
@@ -461,11 +465,11 @@ async fn start(connection: &Connection) -> zbus::Result<Option<String>> {
     bus::owner_of(connection, NAME).await
 }
 
-/// Name and version.
-async fn describe(connection: &Connection, owner: &str) -> Result<(String, String), CallError> {
-    let (name, _vendor, version, _specification): (String, String, String, String) =
+/// Name, vendor and version.
+async fn describe(connection: &Connection, owner: &str) -> Result<(String, String, String), CallError> {
+    let (name, vendor, version, _specification): (String, String, String, String) =
         request(connection, owner, "GetServerInformation", &()).await?;
-    Ok((name, version))
+    Ok((name, vendor, version))
 }
 
 /// Calls go to the owner's unique name: an id is never given to a service that did not make it.
