@@ -16,7 +16,6 @@ fn caught_up(missed: Vec<MissedEvent>) -> CaughtUp {
         is_all: false,
         mark: at(100),
         at: at(101),
-        is_whole: true,
     }
 }
 
