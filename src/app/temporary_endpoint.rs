@@ -136,7 +136,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        accounts::{Account, AccountsFile, CountsScope},
+        accounts::{AccountsFile, tests::account},
         http_client::post_to_own_endpoint,
         push::notify,
     };
@@ -148,14 +148,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let paths = Paths::within(home.path());
         let file = AccountsFile::new(&paths.accounts);
-        let account = |name: &str| Account {
-            name: name.into(),
-            app_id: "app".to_owned(),
-            pushkey: format!("{name}'s"),
-            counts: CountsScope::Account,
-            created_at: Timestamp::UNIX_EPOCH,
-            sign_in: None,
-        };
+        let account = |name: &str| account(name, "app", &format!("{name}'s"));
         file.add(account("first")).unwrap();
         let mut config = Config::default();
         config.server.listen = vec!["127.0.0.1:0".parse().unwrap()];
