@@ -93,6 +93,7 @@ pub enum Reply {
 }
 
 /// `pushbell status --json`.
+#[expect(clippy::struct_excessive_bools, reason = "each says something else")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// Always true: an app that does not run cannot say so.
