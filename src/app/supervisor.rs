@@ -159,7 +159,7 @@ impl Supervisor {
     /// Takes up a changed configuration; a bad one keeps the last good one and tells the person.
     async fn read_config(&mut self) {
         let (config, text) = match config::in_force(&self.paths) {
-            Ok(config::InForce { config, text: Some(text), .. }) => (self.server.with_inherited(config), text),
+            Ok(config::InForce { config, text: Some(text), .. }) => (config, text),
             Ok(config::InForce { fault, .. }) => {
                 let problem = fault.map(|fault| config_file::problem(&self.paths, &fault));
                 return self.tell(Event::Problem(ProblemKind::Configuration, problem));

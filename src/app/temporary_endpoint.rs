@@ -6,11 +6,7 @@ use std::{convert::Infallible, io, path::PathBuf, sync::Arc};
 use jiff::Timestamp;
 use tokio::{sync::Notify, task::JoinSet};
 
-use super::{
-    listening::{self, Inherited},
-    push_server::PushServer,
-    start,
-};
+use super::{listening, push_server::PushServer, start};
 use crate::{
     accounts::{Accounts, AccountsError},
     config::Config,
@@ -77,7 +73,7 @@ impl TemporaryEndpoint {
         let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed, || false);
         let mut account_watch = JoinSet::new();
         account_watch.spawn(watch_accounts(changes, paths.accounts.clone(), intake.clone()));
-        let (mut server, problems) = PushServer::open(intake, config, &paths.config, Inherited::default()).await?;
+        let (mut server, problems) = PushServer::open(intake, config, &paths.config).await?;
         for (_, problem) in problems {
             tracing::warn!("{problem}");
         }
