@@ -166,7 +166,11 @@ impl<D: Desktop> Controller<D> {
                 | ProblemKind::Damage
                 | ProblemKind::SignIn
                 | ProblemKind::ControlSocket,
-            ) => {}
+            )
+            | OwnPopup::Unverified
+            | OwnPopup::BackupReset
+            | OwnPopup::NewSignIn
+            | OwnPopup::VerificationAsked => {}
             OwnPopup::Problem(ProblemKind::Configuration | ProblemKind::Listen | ProblemKind::Certificate)
             | OwnPopup::NotOpened
             | OwnPopup::TestFailed

@@ -82,6 +82,8 @@ pub enum Event {
     SignedIn(BTreeMap<String, SignInStatus>),
     /// Whether encrypted messages are read, by the account's name.
     Encryption(BTreeMap<String, EncryptionStatus>),
+    /// The person is to be told this, once.
+    Announce(OwnPopup, String),
     /// What is listened on has changed.
     Listening(Listening),
     /// Something is to be opened, with the activation token of the click that asked for it.
@@ -450,6 +452,7 @@ impl<D: Desktop> Controller<D> {
             Event::CaughtUp(is_whole) => self.gathering.caught_up(is_whole),
             Event::SignedIn(sessions) => self.sessions = sessions,
             Event::Encryption(encryption) => self.encryption = encryption,
+            Event::Announce(own, text) => self.announce(own, &text),
             Event::Listening(listening) => self.listens(listening),
             Event::Open(target, token) => self.open(target, token),
             Event::Autostart(Ok(on)) => {

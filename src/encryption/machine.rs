@@ -8,7 +8,7 @@ use std::{
 
 use hyper::Method;
 use matrix_sdk_crypto::{
-    DecryptionSettings, EncryptionSyncChanges, MegolmError, OlmMachine, TrustRequirement,
+    DecryptionSettings, EncryptionSyncChanges, MegolmError, OlmMachine, TrustRequirement, VerificationRequest,
     types::{
         events::room::encrypted::EncryptedEvent,
         requests::{AnyOutgoingRequest, KeysQueryRequest, ToDeviceRequest},
@@ -19,7 +19,7 @@ use matrix_sdk_sqlite::{SqliteCryptoStore, SqliteStoreConfig};
 use ruma::{
     DeviceId, OneTimeKeyAlgorithm, RoomId, TransactionId, UInt, UserId,
     api::client::{keys::get_keys, sync::sync_events::DeviceLists, to_device::send_event_to_device},
-    events::AnyToDeviceEvent,
+    events::{AnyToDeviceEvent, ToDeviceEventType},
     serde::Raw,
 };
 use serde::Deserialize;
@@ -54,7 +54,7 @@ const FILTER: &str = r#"{"room":{"rooms":[]},"presence":{"not_types":["*"]},"acc
 pub(super) struct Machine {
     pub(super) olm: OlmMachine,
     pub(super) api: Arc<Api>,
-    store: Store,
+    pub(super) store: Store,
     user: String,
     _lock: Arc<Lock>,
 }
@@ -66,7 +66,13 @@ pub(super) struct Synced {
     pub(super) messages: usize,
     /// The sessions whose keys came.
     pub(super) sessions: BTreeSet<String>,
+    /// The last request by another session of the account to verify this one. The machine has not been given it: two
+    /// verifications at once cancel each other.
+    pub(super) request: Option<VerificationAsk>,
 }
+
+/// A request by another session of the account to verify this one: the to-device event, as it came.
+pub(super) type VerificationAsk = Raw<AnyToDeviceEvent>;
 
 /// A decrypted event.
 pub(super) struct Plain {
@@ -106,6 +112,17 @@ struct SyncAnswer {
 #[serde(default)]
 struct ToDevice {
     events: Vec<Raw<AnyToDeviceEvent>>,
+}
+
+#[derive(Deserialize)]
+struct RequestEvent {
+    sender: String,
+    content: RequestContent,
+}
+
+#[derive(Deserialize)]
+struct RequestContent {
+    transaction_id: String,
 }
 
 #[derive(Deserialize)]
@@ -164,6 +181,7 @@ impl Machine {
         }
     }
 
+    /// Sends one of its requests.
     async fn send(&self, id: &TransactionId, request: &AnyOutgoingRequest) -> Result<(), EncryptionError> {
         match request {
             AnyOutgoingRequest::KeysUpload(upload) => {
@@ -184,6 +202,10 @@ impl Machine {
             AnyOutgoingRequest::KeysClaim(claim) => {
                 let claimed = self.api.send(claim.clone(), "keys/claim").await?;
                 self.olm.mark_request_as_sent(id, &claimed).await?;
+            }
+            // After a verification it wants the identity's keys and that of the backup. None of them is ever asked for.
+            AnyOutgoingRequest::ToDeviceRequest(message) if message.event_type == ToDeviceEventType::SecretRequest => {
+                self.olm.mark_request_as_sent(id, &send_event_to_device::v3::Response::new()).await?;
             }
             AnyOutgoingRequest::ToDeviceRequest(message) => self.send_to_device(message).await?,
             AnyOutgoingRequest::SignatureUpload(signatures) => {
@@ -243,15 +265,37 @@ impl Machine {
         );
         let answer: SyncAnswer = self.api.get(&path, "sync", timeout + DEADLINE).await?;
         let messages = answer.to_device.events.len();
+        let (mut requests, to_device_events): (Vec<_>, Vec<_>) =
+            answer.to_device.events.into_iter().partition(is_verification_request);
+        requests.retain(|request| is_by(request, &self.user));
         let changes = EncryptionSyncChanges {
-            to_device_events: answer.to_device.events,
+            to_device_events,
             changed_devices: &answer.device_lists,
             one_time_keys_counts: &answer.device_one_time_keys_count,
             unused_fallback_keys: answer.device_unused_fallback_key_types.as_deref(),
             next_batch_token: Some(answer.next_batch),
         };
         let (_, keys) = self.olm.receive_sync_changes(changes, &settings()).await?;
-        Ok(Synced { messages, sessions: keys.into_iter().map(|key| key.session_id).collect() })
+        let sessions = keys.into_iter().map(|key| key.session_id).collect();
+        Ok(Synced { messages, sessions, request: requests.pop() })
+    }
+
+    /// Gives the machine a request that a sync brought; `None` if it is too old, or by a device that is not known.
+    pub(super) async fn receive_request(
+        &self,
+        request: VerificationAsk,
+    ) -> Result<Option<VerificationRequest>, EncryptionError> {
+        let RequestEvent { content, .. } =
+            request.deserialize_as_unchecked().map_err(|_| EncryptionError::Unexpected("sync"))?;
+        let changes = EncryptionSyncChanges {
+            to_device_events: vec![request],
+            changed_devices: &DeviceLists::default(),
+            one_time_keys_counts: &BTreeMap::new(),
+            unused_fallback_keys: None,
+            next_batch_token: None,
+        };
+        self.olm.receive_sync_changes(changes, &settings()).await?;
+        Ok(self.olm.get_verification_request(self.olm.user_id(), content.transaction_id))
     }
 
     /// Decrypts from the ciphertext that the push brought: nothing is asked.
@@ -301,6 +345,14 @@ impl Machine {
         let is_signed = device.is_some_and(|device| device.is_cross_signed_by_owner());
         Ok(if is_signed { Trust::Verified } else { Trust::Unverified })
     }
+}
+
+fn is_verification_request(event: &Raw<AnyToDeviceEvent>) -> bool {
+    matches!(event.get_field::<&str>("type"), Ok(Some("m.key.verification.request")))
+}
+
+fn is_by(request: &VerificationAsk, user: &str) -> bool {
+    request.deserialize_as_unchecked::<RequestEvent>().is_ok_and(|request| request.sender == user)
 }
 
 /// The keys of this device that the homeserver has.

@@ -8,6 +8,7 @@ mod rig;
 
 mod client;
 mod keeps;
+mod late;
 mod reads;
 mod refuses;
 mod scene;
