@@ -16,9 +16,9 @@
 //! | `user_id` | user IDs and server names |
 
 pub(crate) mod client;
-pub mod discovery;
+pub(crate) mod discovery;
 mod events;
-pub mod kind;
+pub(crate) mod kind;
 mod login;
 pub mod oauth;
 mod pushers;

@@ -111,6 +111,21 @@ pub struct Recipient {
     pub tweaks: Tweaks,
 }
 
+impl Recipient {
+    /// A signed-in account for which no push came, but what a push has left out or not brought.
+    pub(crate) fn without_push(account: &str, user_id: String, derive_missed_calls: bool, tweaks: Tweaks) -> Self {
+        Self {
+            account: account.into(),
+            user_id: Some(user_id),
+            counts: CountsScope::Account,
+            derive_missed_calls,
+            fetches_details: false,
+            decrypts: false,
+            tweaks,
+        }
+    }
+}
+
 /// What was shown, and so waits no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown {

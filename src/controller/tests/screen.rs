@@ -36,6 +36,8 @@ pub(super) enum Service {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) service: Service,
+    /// What the service calls itself.
+    pub(super) name: &'static str,
     /// How many services there were.
     services: usize,
     last_id: u32,
@@ -102,7 +104,8 @@ impl Screen {
         state.service = service;
         let id = format!("the bus :1.{}", state.services);
         let has_text_input = service == Service::TakesTexts;
-        let service = (!is_absent).then(|| PopupService { id, has_text_input, ..PopupService::default() });
+        let name = state.name.to_owned();
+        let service = (!is_absent).then(|| PopupService { id, name, has_text_input, ..PopupService::default() });
         state.say(PopupEvent::Service { service, state: ServiceState { available: !is_absent, reason: None } });
     }
 
