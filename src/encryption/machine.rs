@@ -22,7 +22,7 @@ use ruma::{
     events::AnyToDeviceEvent,
     serde::Raw,
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{
     json,
     value::{RawValue, to_raw_value},
@@ -46,8 +46,14 @@ use crate::{
 /// Requests that the machine asks for in one go. It asks for no more than a few.
 const MAX_REQUESTS: usize = 64;
 
-/// What a one-shot sync leaves out: everything but what is sent to the device.
-const FILTER: &str = r#"{"room":{"rooms":[]},"presence":{"not_types":["*"]},"account_data":{"not_types":["*"]}}"#;
+/// What a sync leaves out: everything but what is sent to the device, and that there is something new in these rooms.
+fn filter(rooms: &[String]) -> String {
+    let nothing = json!({"not_types": ["*"]});
+    let room = json!({
+        "rooms": rooms, "timeline": {"limit": 1}, "state": nothing, "ephemeral": nothing, "account_data": nothing,
+    });
+    json!({"room": room, "presence": nothing, "account_data": nothing}).to_string()
+}
 
 /// The keys of one session, open. A handle: clones are the same.
 #[derive(Clone)]
@@ -66,6 +72,8 @@ pub(super) struct Synced {
     pub(super) messages: usize,
     /// The sessions whose keys came.
     pub(super) sessions: BTreeSet<String>,
+    /// Something is new in one of the rooms that were asked for.
+    pub(super) has_room_events: bool,
 }
 
 /// A decrypted event.
@@ -89,9 +97,12 @@ pub(super) enum Undecryptable {
     Store(EncryptionError),
 }
 
+/// The answer to a sync, not taken in yet: until then the homeserver gives all of it again.
 #[derive(Deserialize)]
-struct SyncAnswer {
+pub(super) struct SyncAnswer {
     next_batch: String,
+    #[serde(default)]
+    rooms: Rooms,
     #[serde(default)]
     to_device: ToDevice,
     #[serde(default)]
@@ -100,6 +111,24 @@ struct SyncAnswer {
     device_one_time_keys_count: BTreeMap<OneTimeKeyAlgorithm, UInt>,
     #[serde(default)]
     device_unused_fallback_key_types: Option<Vec<OneTimeKeyAlgorithm>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Rooms {
+    join: BTreeMap<String, JoinedRoom>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct JoinedRoom {
+    timeline: Timeline,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Timeline {
+    events: Vec<IgnoredAny>,
 }
 
 #[derive(Default, Deserialize)]
@@ -234,14 +263,25 @@ impl Machine {
     /// One sync of nothing but what is sent to the device. It returns when something is there, or after so long; never
     /// call it while another is under way.
     pub(super) async fn sync(&self, timeout: Duration) -> Result<Synced, EncryptionError> {
+        let answer = self.poll(timeout, &[]).await?;
+        self.take_in(answer).await
+    }
+
+    /// Asks for what a sync takes in; it returns as well when something is new in one of these rooms. May be given up.
+    pub(super) async fn poll(&self, timeout: Duration, rooms: &[String]) -> Result<SyncAnswer, EncryptionError> {
         let since = self.olm.store().next_batch_token().await?;
         let since = since.map(|since| format!("&since={}", encode(&since))).unwrap_or_default();
         let path = format!(
             "/_matrix/client/v3/sync?timeout={}&set_presence=offline&filter={}{since}",
             timeout.as_millis(),
-            encode(FILTER)
+            encode(&filter(rooms))
         );
-        let answer: SyncAnswer = self.api.get(&path, "sync", timeout + DEADLINE).await?;
+        self.api.get(&path, "sync", timeout + DEADLINE).await
+    }
+
+    /// Takes in what a sync has brought. Must not be given up.
+    pub(super) async fn take_in(&self, answer: SyncAnswer) -> Result<Synced, EncryptionError> {
+        let has_room_events = answer.rooms.join.values().any(|room| !room.timeline.events.is_empty());
         let messages = answer.to_device.events.len();
         let changes = EncryptionSyncChanges {
             to_device_events: answer.to_device.events,
@@ -251,7 +291,7 @@ impl Machine {
             next_batch_token: Some(answer.next_batch),
         };
         let (_, keys) = self.olm.receive_sync_changes(changes, &settings()).await?;
-        Ok(Synced { messages, sessions: keys.into_iter().map(|key| key.session_id).collect() })
+        Ok(Synced { messages, sessions: keys.into_iter().map(|key| key.session_id).collect(), has_room_events })
     }
 
     /// Decrypts from the ciphertext that the push brought: nothing is asked.

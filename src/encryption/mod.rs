@@ -40,6 +40,10 @@ mod tasks;
 #[cfg(feature = "encryption")]
 mod trust;
 
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
 #[cfg(not(feature = "encryption"))]
 pub(crate) use absent::{Encryption, forget, has_store, seals, set_up, verify};
 #[cfg(feature = "encryption")]
@@ -48,6 +52,18 @@ pub(crate) use {
     tasks::Encryption,
     trust::{set_up, verify},
 };
+
+/// What the owner of an account's syncs tells of the rooms of its ringing calls.
+#[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption syncs"))]
+#[derive(Debug)]
+pub(crate) struct CallNews {
+    /// Name of the account.
+    pub(crate) account: Arc<str>,
+    /// Something is new in one of the rooms, or may be.
+    pub(crate) is_new: bool,
+    /// Until then a sync watches the rooms, and what is new there will be told.
+    pub(crate) watched_until: Instant,
+}
 
 /// Whether the session is signed by the account's cross-signing identity.
 #[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption knows"))]

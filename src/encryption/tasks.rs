@@ -10,7 +10,10 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::reader::{Reader, ReaderContext, Wake};
+use super::{
+    CallNews,
+    reader::{Reader, ReaderContext, Wake},
+};
 use crate::{
     accounts::{Accounts, SignIn},
     control::EncryptionStatus,
@@ -30,6 +33,8 @@ enum Change {
     Accounts(Arc<Accounts>),
     DeriveMissedCalls(bool),
     Upkeep,
+    /// The rooms of the calls that ring, each with the name of its account.
+    Ringing(Vec<(String, String)>),
 }
 
 impl Encryption {
@@ -40,6 +45,7 @@ impl Encryption {
         accounts: &Accounts,
         derive_missed_calls: bool,
         events: mpsc::UnboundedSender<Event>,
+        calls: mpsc::UnboundedSender<CallNews>,
     ) -> Self {
         let (commands, changes) = mpsc::unbounded_channel();
         let (statuses, reported) = mpsc::unbounded_channel();
@@ -48,6 +54,7 @@ impl Encryption {
             secrets: Secrets::new(paths),
             paths: paths.clone(),
             derive_missed_calls: AtomicBool::new(derive_missed_calls),
+            calls,
             statuses,
         });
         let tasks = Tasks { context, events, readers: BTreeMap::new() };
@@ -68,6 +75,11 @@ impl Encryption {
     /// The computer has slept, or messages may be missing for another reason.
     pub(crate) fn upkeep(&self) {
         self.send(Change::Upkeep);
+    }
+
+    /// In these rooms calls ring now, and in no others: each is with the name of its account.
+    pub(crate) fn ringing(&self, rooms: Vec<(String, String)>) {
+        self.send(Change::Ringing(rooms));
     }
 
     fn send(&self, change: Change) {
@@ -112,6 +124,7 @@ impl Tasks {
                         self.context.derive_missed_calls.store(derive, Relaxed);
                     }
                     Some(Change::Upkeep) => self.wake(&Wake::Upkeep),
+                    Some(Change::Ringing(rooms)) => self.ringing(&rooms),
                     None => return,
                 },
                 () = self.context.inbox.decryption_is_wanted() => self.wake(&Wake::Notices),
@@ -129,6 +142,13 @@ impl Tasks {
         for reading in self.readers.values() {
             // The reader ends only by a panic, which is in the log.
             drop(reading.wakes.send(wake.clone()));
+        }
+    }
+
+    fn ringing(&self, rooms: &[(String, String)]) {
+        for (name, reading) in &self.readers {
+            let of_account = rooms.iter().filter(|(account, _)| *account == **name).map(|(_, room)| room.clone());
+            drop(reading.wakes.send(Wake::Ringing(of_account.collect())));
         }
     }
 

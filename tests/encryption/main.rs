@@ -6,9 +6,11 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod calls;
 mod client;
 mod keeps;
 mod reads;
 mod refuses;
+mod rooms;
 mod scene;
 mod trusts;
