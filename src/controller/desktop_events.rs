@@ -12,7 +12,7 @@ use super::{
     screen::{About, ScreenEvent},
 };
 use crate::{
-    desktop::{Activation, Desktop, DesktopEvent, OpenTarget, PopupEvent, ServiceState, tray_view::TrayAction},
+    desktop::{Desktop, DesktopEvent, OpenTarget, PopupEvent, ServiceState, tray_view::TrayAction},
     inbox::{InboxError, OnScreen, Read},
     notice::Notice,
     present::popup::{Action, OwnPopup, PopupKey, ProblemKind},
@@ -136,7 +136,7 @@ impl<D: Desktop> Controller<D> {
                 let again_at = self.refusals.add(reason, Instant::now());
                 self.schedule.look_again_at(again_at);
             }
-            ScreenEvent::Activated { about, activation: Activation { action, token } } => {
+            ScreenEvent::Activated { about, action, text: _, token } => {
                 match &about {
                     About::Room { target, .. } | About::Call { target, .. } => {
                         if action == Action::Open {

@@ -101,7 +101,7 @@ pub struct Told {
     pub about: About,
     /// A hash of its words, see [`words_of`].
     pub words: u64,
-    /// What it offers.
+    /// What it offers beside a click on itself.
     actions: Vec<Action>,
 }
 
@@ -131,12 +131,16 @@ pub enum ScreenEvent {
     Shown(Told),
     /// The service has not taken it: why. It is not tried again by itself.
     NotShown(About, String),
-    /// The person chose an action. The popup is closed.
+    /// The person chose an action that the popup offers. It is closed.
     Activated {
         /// What it told.
         about: About,
-        /// The click.
-        activation: Activation,
+        /// What was chosen.
+        action: Action,
+        /// The text that was entered.
+        text: Option<String>,
+        /// The activation token (Wayland) that came with it.
+        token: Option<String>,
     },
     /// The person dismissed it.
     Dismissed(About),
@@ -418,13 +422,16 @@ impl Screen {
     fn signal(&mut self, signal: PopupEvent) -> Option<ScreenEvent> {
         match &signal {
             PopupEvent::Activated { id, activation } => {
-                if let Some(index) = self.index(*id).filter(|index| self.offers(*index, activation.action)) {
+                if let Some(index) = self.index(*id)
+                    && let Some(action) = self.offered(index, &activation.key)
+                {
                     let about = self.seen(index)?;
                     if !matches!(self.in_flight, Some(InFlight::Show { replaces, .. }) if replaces == *id) {
                         // Some services keep a popup after its action.
                         self.close(*id);
                     }
-                    return Some(ScreenEvent::Activated { about, activation: activation.clone() });
+                    let Activation { text, token, .. } = activation.clone();
+                    return Some(ScreenEvent::Activated { about, action, text, token });
                 }
             }
             PopupEvent::Closed { id, reason } => {
@@ -455,9 +462,10 @@ impl Screen {
         self.entries.iter().position(|entry| entry.up.as_ref().is_some_and(|(up, _)| *up == id))
     }
 
-    /// Whether the popup that is up in this entry offers the action.
-    fn offers(&self, index: usize, action: Action) -> bool {
-        self.entries[index].up.as_ref().is_some_and(|(_, told)| told.actions.contains(&action))
+    /// The action with this key, if the popup that is up in this entry offers it.
+    fn offered(&self, index: usize, key: &str) -> Option<Action> {
+        let (_, told) = self.entries[index].up.as_ref()?;
+        Action::from_key(key).filter(|action| *action == Action::Open || told.actions.contains(action))
     }
 
     /// The person has seen what is up in this entry, which leaves the screen. What is on its way to replace it stays

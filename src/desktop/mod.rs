@@ -7,7 +7,7 @@ pub mod tray_view;
 
 use serde::{Deserialize, Serialize};
 
-use crate::present::popup::{Action, Popup};
+use crate::present::popup::Popup;
 use popup_services::PopupService;
 use tray_view::TrayView;
 
@@ -69,7 +69,7 @@ pub enum PopupEvent {
     },
     /// The answer to the call in flight: the popup's id, or why it was not shown.
     Answer(Result<u32, String>),
-    /// The person chose an action, which may be one that the popup does not offer: anybody can say so.
+    /// The person clicked on a popup or on a button of it.
     Activated {
         /// The popup's id.
         id: u32,
@@ -88,8 +88,11 @@ pub enum PopupEvent {
 /// A click on a popup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Activation {
-    /// The action that was chosen.
-    pub action: Action,
+    /// The key of its button, as the service says: it may be one that the popup does not have. Of a click on the popup
+    /// itself that of [`Action::Open`](crate::present::popup::Action::Open).
+    pub key: String,
+    /// The text that the person entered.
+    pub text: Option<String>,
     /// The activation token (Wayland) that came with it.
     pub token: Option<String>,
 }

@@ -15,6 +15,8 @@ pub struct PopupService {
     pub reads_markup: bool,
     /// It takes actions (`actions`).
     pub has_actions: bool,
+    /// It takes one button that asks for a text (`inline-reply`).
+    pub has_text_input: bool,
 }
 
 /// What a notification service needs that others do not.

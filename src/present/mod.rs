@@ -173,7 +173,7 @@ pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
             Popup {
                 urgency: Urgency::Critical,
                 category: "call.incoming",
-                buttons: vec![Button::OPEN, Button::IGNORE],
+                buttons: vec![Button::IGNORE],
                 timeout: Timeout::Never,
                 ..Popup::new(key, title, text)
             }

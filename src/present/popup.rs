@@ -86,6 +86,9 @@ impl OwnPopup {
     }
 }
 
+/// The key of a button that asks for a text: notification services know no other, and so a popup has at most one.
+pub const TEXT_KEY: &str = "inline-reply";
+
 /// What the person can do with a popup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
@@ -96,36 +99,36 @@ pub enum Action {
 }
 
 impl Action {
-    /// Its identifier towards the notification service; "default" is a click on the popup itself.
+    /// Its key towards the notification service; "default" is a click on the popup itself.
     #[must_use]
-    pub const fn id(self) -> &'static str {
+    pub const fn key(self) -> &'static str {
         match self {
             Self::Open => "default",
             Self::Ignore => "ignore",
         }
     }
 
-    /// The action with this identifier.
+    /// The action with this key.
     #[must_use]
-    pub fn from_id(id: &str) -> Option<Self> {
-        [Self::Open, Self::Ignore].into_iter().find(|action| action.id() == id)
+    pub fn from_key(key: &str) -> Option<Self> {
+        [Self::Open, Self::Ignore].into_iter().find(|action| action.key() == key)
     }
 }
 
-/// A button of a popup.
+/// A button of a popup. What shows popups knows its key, not its action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Button {
     /// What it does.
     pub action: Action,
     /// What it says.
     pub label: &'static str,
+    /// It asks for a text: what the empty field says. The key of its action is [`TEXT_KEY`].
+    pub input: Option<&'static str>,
 }
 
 impl Button {
-    /// A click on the popup itself; few services show a button for it.
-    pub const OPEN: Self = Self { action: Action::Open, label: "Open" };
     /// Stops the ringing of a call.
-    pub const IGNORE: Self = Self { action: Action::Ignore, label: "Dismiss" };
+    pub const IGNORE: Self = Self { action: Action::Ignore, label: "Dismiss", input: None };
 }
 
 /// A popup.
@@ -141,7 +144,7 @@ pub struct Popup {
     pub urgency: Urgency,
     /// Category of the desktop notifications specification: "im.received", "call.incoming", "call.unanswered".
     pub category: &'static str,
-    /// What it offers.
+    /// What it offers beside a click on the popup itself, which is always [`Action::Open`].
     pub buttons: Vec<Button>,
     /// When it goes away by itself.
     pub timeout: Timeout,
@@ -157,7 +160,7 @@ impl Popup {
             text: text.into(),
             urgency: Urgency::Normal,
             category: "im.received",
-            buttons: vec![Button::OPEN],
+            buttons: Vec::new(),
             timeout: Timeout::Default,
         }
     }

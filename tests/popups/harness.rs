@@ -11,7 +11,7 @@ use std::{
 
 use pushbell::{
     controller::screen::{About, Screen, ScreenEvent},
-    desktop::{Activation, DesktopEvent, OpenTarget, PopupEvent, ServiceState},
+    desktop::{DesktopEvent, OpenTarget, PopupEvent, ServiceState},
     notice::{NoticeId, RoomKey},
     platform::{BusAddress, Buses, session::Session},
     present::popup::{Action, Popup, PopupKey},
@@ -283,8 +283,8 @@ pub(crate) fn about(room: &str) -> About {
 }
 
 pub(crate) fn activated(room: &str, token: Option<&str>) -> Said {
-    let activation = Activation { action: Action::Open, token: token.map(str::to_owned) };
-    Said::Screen(ScreenEvent::Activated { about: about(room), activation })
+    let (about, token) = (about(room), token.map(str::to_owned));
+    Said::Screen(ScreenEvent::Activated { about, action: Action::Open, text: None, token })
 }
 
 pub(crate) fn dismissed(room: &str) -> Said {

@@ -26,7 +26,7 @@ async fn a_popup_reaches_the_service_with_all_that_belongs_to_it() {
         urgency: Urgency::Critical,
         category: "call.incoming",
         timeout: Timeout::Never,
-        buttons: vec![Button::OPEN, Button::IGNORE],
+        buttons: vec![Button::IGNORE],
         ..popup("room", HARD)
     };
     desktop.show_popup("room", urgent);

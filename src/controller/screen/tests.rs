@@ -25,12 +25,13 @@ fn service(id: Option<&str>, available: bool) -> PopupEvent {
     PopupEvent::Service { service, state: ServiceState { available, reason: None } }
 }
 
-fn activation(action: Action) -> Activation {
-    Activation { action, token: Some("token".into()) }
+fn activated(id: u32, key: &str) -> PopupEvent {
+    let activation = Activation { key: key.to_owned(), text: None, token: Some("token".into()) };
+    PopupEvent::Activated { id, activation }
 }
 
 fn action(id: u32, action: Action) -> PopupEvent {
-    PopupEvent::Activated { id, activation: activation(action) }
+    activated(id, action.key())
 }
 
 fn closed(id: u32, reason: CloseReason) -> PopupEvent {
@@ -144,7 +145,8 @@ fn a_call_that_rings_is_closed_first_where_one_banner_is_shown() {
 fn a_click_closes_the_popup_and_is_no_dismissal() {
     let mut screen = ready();
     show(&mut screen, 1, 1, 5);
-    let activated = ScreenEvent::Activated { about: about(1, 1), activation: activation(Action::Open) };
+    let (about, token) = (about(1, 1), Some("token".into()));
+    let activated = ScreenEvent::Activated { about, action: Action::Open, text: None, token };
     assert_eq!(screen.handle(action(5, Action::Open)), [activated]);
     // Some services send it twice, and then say that the popup was dismissed.
     assert_eq!(screen.handle(action(5, Action::Open)), []);
@@ -156,7 +158,9 @@ fn a_click_closes_the_popup_and_is_no_dismissal() {
 fn an_action_that_was_not_offered_does_nothing() {
     let mut screen = ready();
     show(&mut screen, 1, 1, 5);
-    assert_eq!(screen.handle(action(5, Action::Ignore)), []);
+    for key in ["ignore", "unknown", ""] {
+        assert_eq!(screen.handle(activated(5, key)), []);
+    }
     assert_eq!(screen.handle(action(6, Action::Open)), []);
     assert!(screen.up(&key(1)).is_some());
 }

@@ -122,7 +122,7 @@ impl Screen {
 
     /// The person chooses an action of the popup, which stays until it is closed.
     pub(super) fn action(&self, key: &PopupKey, action: Action, token: Option<&str>) -> DesktopEvent {
-        let activation = Activation { action, token: token.map(str::to_owned) };
+        let activation = Activation { key: action.key().to_owned(), text: None, token: token.map(str::to_owned) };
         DesktopEvent::Popup(PopupEvent::Activated { id: self.id(key), activation })
     }
 }

@@ -15,14 +15,15 @@ use objc2_user_notifications::{
     UNAuthorizationOptions, UNMutableNotificationContent, UNNotification, UNNotificationAction,
     UNNotificationActionOptions, UNNotificationCategory, UNNotificationCategoryOptions,
     UNNotificationDefaultActionIdentifier, UNNotificationDismissActionIdentifier, UNNotificationPresentationOptions,
-    UNNotificationRequest, UNNotificationResponse, UNUserNotificationCenter, UNUserNotificationCenterDelegate,
+    UNNotificationRequest, UNNotificationResponse, UNTextInputNotificationAction, UNTextInputNotificationResponse,
+    UNUserNotificationCenter, UNUserNotificationCenterDelegate,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
     desktop::{Activation, CloseReason, DesktopEvent, PopupEvent},
-    platform::portable::popups::{Presenter, extra_buttons},
-    present::popup::{Action, Popup},
+    platform::portable::popups::Presenter,
+    present::popup::{Action, Button, Popup},
 };
 
 /// How long the center may take to take a popup.
@@ -84,20 +85,12 @@ impl Toasts {
 
     /// The name of this popup's set of buttons. There are a handful of sets.
     fn category(&mut self, popup: &Popup) -> String {
-        let names = extra_buttons(popup).map(|button| format!("{}={}", button.action.id(), button.label));
+        let names = popup.buttons.iter().map(|button| format!("{button:?}"));
         let name = names.collect::<Vec<_>>().join(",");
         if self.categories.iter().any(|(known, _)| *known == name) {
             return name;
         }
-        let actions: Vec<_> = extra_buttons(popup)
-            .map(|button| {
-                UNNotificationAction::actionWithIdentifier_title_options(
-                    &NSString::from_str(button.action.id()),
-                    &NSString::from_str(button.label),
-                    UNNotificationActionOptions::empty(),
-                )
-            })
-            .collect();
+        let actions: Vec<_> = popup.buttons.iter().map(action).collect();
         let category = UNNotificationCategory::categoryWithIdentifier_actions_intentIdentifiers_options(
             &NSString::from_str(&name),
             &NSArray::from_retained_slice(&actions),
@@ -125,6 +118,23 @@ impl Presenter for Toasts {
     }
 }
 
+fn action(button: &Button) -> Retained<UNNotificationAction> {
+    let (key, label) = (NSString::from_str(button.action.key()), NSString::from_str(button.label));
+    let options = UNNotificationActionOptions::empty();
+    match button.input {
+        None => UNNotificationAction::actionWithIdentifier_title_options(&key, &label, options),
+        Some(placeholder) => Retained::into_super(
+            UNTextInputNotificationAction::actionWithIdentifier_title_options_textInputButtonTitle_textInputPlaceholder(
+                &key,
+                &label,
+                options,
+                &label,
+                &NSString::from_str(placeholder),
+            ),
+        ),
+    }
+}
+
 /// By which name macOS knows the popup with this id.
 fn identifier(id: u32) -> Retained<NSString> {
     NSString::from_str(&format!("{id:08x}"))
@@ -138,14 +148,14 @@ fn report(events: &UnboundedSender<DesktopEvent>, response: &UNNotificationRespo
     #[expect(unsafe_code, reason = "names that the system has")]
     // SAFETY: they are there for as long as the framework is.
     let (default, dismiss) = unsafe { (UNNotificationDefaultActionIdentifier, UNNotificationDismissActionIdentifier) };
-    let activated = |action| PopupEvent::Activated { id, activation: Activation { action, token: None } };
     let event = if action.isEqualToString(dismiss) {
         PopupEvent::Closed { id, reason: CloseReason::Dismissed }
-    } else if action.isEqualToString(default) {
-        activated(Action::Open)
     } else {
-        let Some(action) = Action::from_id(&action.to_string()) else { return };
-        activated(action)
+        let is_default = action.isEqualToString(default);
+        let key = if is_default { Action::Open.key().to_owned() } else { action.to_string() };
+        let text = response.downcast_ref::<UNTextInputNotificationResponse>();
+        let text = text.map(|response| response.userText().to_string());
+        PopupEvent::Activated { id, activation: Activation { key, text, token: None } }
     };
     let _ = events.send(DesktopEvent::Popup(event));
 }

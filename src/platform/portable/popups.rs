@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     desktop::{DesktopEvent, PopupCall, PopupEvent, ServiceState},
     notice::NoticeId,
-    present::popup::{Action, Button, Popup, PopupKey},
+    present::popup::{Popup, PopupKey},
 };
 
 /// How long the system may take to show a popup.
@@ -46,11 +46,6 @@ pub(in crate::platform) fn id_of(key: &PopupKey) -> u32 {
     };
     // FNV-1a. What collides is replaced too early, no more.
     parts.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
-}
-
-/// The buttons beside a click on the popup itself.
-pub(in crate::platform) fn extra_buttons(popup: &Popup) -> impl Iterator<Item = &Button> {
-    popup.buttons.iter().filter(|button| button.action != Action::Open)
 }
 
 type Answer = Result<u32, String>;

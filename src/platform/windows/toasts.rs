@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use tokio::sync::mpsc::UnboundedSender;
 use windows::{
     Data::Xml::Dom::XmlDocument,
-    Foundation::TypedEventHandler,
+    Foundation::{IPropertyValue, TypedEventHandler},
     UI::Notifications::{
         NotificationSetting, ToastActivatedEventArgs, ToastDismissalReason, ToastDismissedEventArgs,
         ToastFailedEventArgs, ToastNotification, ToastNotificationManager, ToastNotifier,
@@ -21,7 +21,7 @@ use crate::{
     app_info,
     desktop::{Activation, CloseReason, DesktopEvent, PopupEvent},
     platform::portable::popups::{Presenter, toast_xml},
-    present::popup::{Action, Popup},
+    present::popup::{Action, Popup, TEXT_KEY},
 };
 
 /// Toasts whose clicks are heard. Older ones stay in the notification center, deaf.
@@ -79,12 +79,14 @@ impl Toasts {
         let events = self.events.clone();
         let activated = move |_: windows::core::Ref<'_, ToastNotification>,
                               how: windows::core::Ref<'_, IInspectable>| {
-            let action = how.ok()?.cast::<ToastActivatedEventArgs>()?.Arguments()?.to_string();
-            let action = if action.is_empty() { Some(Action::Open) } else { Action::from_id(&action) };
-            if let Some(action) = action {
-                let activation = Activation { action, token: None };
-                let _ = events.send(DesktopEvent::Popup(PopupEvent::Activated { id, activation }));
+            let activated = how.ok()?.cast::<ToastActivatedEventArgs>()?;
+            let mut key = activated.Arguments()?.to_string();
+            if key.is_empty() {
+                key = Action::Open.key().to_owned();
             }
+            let text = (key == TEXT_KEY).then(|| entered_text(&activated)).transpose()?;
+            let activation = Activation { key, text, token: None };
+            let _ = events.send(DesktopEvent::Popup(PopupEvent::Activated { id, activation }));
             Ok(())
         };
         toast.Activated(&TypedEventHandler::new(activated))?;
@@ -139,6 +141,12 @@ impl Presenter for Toasts {
             tracing::debug!("a popup was not closed: {error}");
         }
     }
+}
+
+/// What the person has entered into the toast's field.
+fn entered_text(activated: &ToastActivatedEventArgs) -> Result<String> {
+    let value = activated.UserInput()?.Lookup(&HSTRING::from(TEXT_KEY))?;
+    Ok(value.cast::<IPropertyValue>()?.GetString()?.to_string())
 }
 
 /// By which name Windows knows the toast with this id.

@@ -175,7 +175,7 @@ fn a_popup_of_several_messages_shows_the_newest_ones_and_says_how_many_more() {
     assert_eq!(popup.text, "one\ntwo\na\nb");
     assert_eq!(popup.key, PopupKey::Room(one.room()));
     assert_eq!((popup.category, popup.timeout), ("im.received", Timeout::Default));
-    assert_eq!(popup.buttons, [Button::OPEN]);
+    assert_eq!(popup.buttons, []);
     let text = |count, lines: &[&Notice], options| room_popup(&digest(count, lines), ME, options).text;
     assert_eq!(text(12, &[&one, &two, &three], always()), "9 more\none\ntwo\na\nb");
     let two_lines = RenderOptions { lines: 2, ..always() };
@@ -315,13 +315,13 @@ fn a_call_rings_in_a_popup_of_its_own_until_it_is_over() {
     assert_eq!(ringing.key, PopupKey::Call(NoticeId(1)));
     assert_eq!((ringing.urgency, ringing.category), (Urgency::Critical, "call.incoming"));
     assert_eq!(ringing.timeout, Timeout::Never);
-    assert_eq!(ringing.buttons, [Button::OPEN, Button::IGNORE]);
+    assert_eq!(ringing.buttons, [Button::IGNORE]);
 
     let missed = call_popup(&call(CallState::Missed, "{}"), never());
     assert_eq!((missed.title.as_str(), missed.text.as_str()), ("Missed call from Major Tom", "Mission Control"));
     assert_eq!((missed.urgency, missed.category), (Urgency::Normal, "call.unanswered"));
     assert_eq!(missed.timeout, Timeout::Milliseconds(5000));
-    assert_eq!(missed.buttons, [Button::OPEN]);
+    assert_eq!(missed.buttons, []);
 }
 
 #[test]

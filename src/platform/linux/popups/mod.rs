@@ -20,6 +20,7 @@ use super::bus::{self, Bus, BusState, CALL_DEADLINE, DAEMON as BUS, NameWatch};
 use crate::{
     backoff::Backoff,
     desktop::{Activation, DesktopEvent, PopupCall, PopupEvent, ServiceState, popup_services::PopupService},
+    present::popup::TEXT_KEY,
 };
 
 pub(super) const NAME: &str = "org.freedesktop.Notifications";
@@ -271,7 +272,8 @@ impl Client {
             };
             let has = |name| capabilities.iter().any(|capability| capability == name);
             let (reads_markup, has_actions) = (has("body-markup"), has("actions"));
-            Ok(PopupService { id: String::new(), name, version, reads_markup, has_actions })
+            let has_text_input = has(TEXT_KEY);
+            Ok(PopupService { id: String::new(), name, version, reads_markup, has_actions, has_text_input })
         };
         let asked = self.wait_for_reply(channel, owner, "the notification service", asked).await?;
         let Ok(mut service) = asked.inspect_err(|error: &CallError| {
@@ -428,9 +430,9 @@ impl Reporter {
     fn signal(&mut self, signal: Signal) {
         match signal {
             Signal::Token { id, token } => self.token = (token.len() <= MAX_TOKEN).then_some((id, token)),
-            Signal::Action { id, action } => {
+            Signal::Activated { id, key, text } => {
                 let token = self.token.take_if(|(of, _)| *of == id).map(|(_, token)| token);
-                self.send(PopupEvent::Activated { id, activation: Activation { action, token } });
+                self.send(PopupEvent::Activated { id, activation: Activation { key, text, token } });
             }
             Signal::Closed { id, reason } => self.send(PopupEvent::Closed { id, reason }),
         }

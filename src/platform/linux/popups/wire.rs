@@ -1,6 +1,6 @@
 //! Popups in the words of the Desktop Notifications Specification, org.freedesktop.Notifications.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, iter};
 
 use notify_rust::Timeout;
 use zbus::{Connection, Message, zvariant::Value};
@@ -11,17 +11,20 @@ use crate::{
         CloseReason,
         popup_services::{PopupNeeds, PopupService},
     },
-    present::popup::{Action, Popup},
+    present::popup::{Action, Popup, TEXT_KEY},
     push::text::escape_markup,
 };
+
+/// Longest text that is taken from the person, in bytes: an event of Matrix is no longer.
+const MAX_TEXT: usize = 64 * 1024;
 
 /// A signal of org.freedesktop.Notifications.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Signal {
     /// `ActivationToken`, which comes before the action that it belongs to.
     Token { id: u32, token: String },
-    /// `ActionInvoked`, of one that we know.
-    Action { id: u32, action: Action },
+    /// `ActionInvoked`, or `NotificationReplied` with a text.
+    Activated { id: u32, key: String, text: Option<String> },
     /// `NotificationClosed`
     Closed { id: u32, reason: CloseReason },
 }
@@ -43,19 +46,25 @@ pub(super) type Notify<'a> =
 /// The call for a popup, in words that the service understands.
 pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, service: &PopupService) -> Notify<'a> {
     let text = if service.reads_markup { escape_markup(&popup.text) } else { Cow::Borrowed(popup.text.as_str()) };
-    let buttons = if service.has_actions { popup.buttons.as_slice() } else { &[] };
-    let hints = HashMap::from([
+    let buttons = popup.buttons.iter().filter(|button| button.input.is_none() || service.has_text_input);
+    let actions: Vec<_> = iter::once([Action::Open.key(), "Open"])
+        .chain(buttons.clone().map(|button| [button.action.key(), button.label]))
+        .flatten()
+        .filter(|_| service.has_actions)
+        .collect();
+    let mut hints = HashMap::from([
         ("urgency", Value::U8(popup.urgency as u8)),
         ("category", popup.category.into()),
         ("desktop-entry", app_info::APP_ID.into()),
     ]);
+    hints.extend(buttons.filter_map(|button| Some(("x-kde-reply-placeholder-text", button.input?.into()))));
     (
         app_info::APP_NAME,
         replaces,
         icon,
         without_nul(Cow::Borrowed(&popup.title)),
         without_nul(text),
-        buttons.iter().flat_map(|button| [button.action.id(), button.label]).collect(),
+        actions,
         hints,
         expire_timeout(popup.timeout),
     )
@@ -80,9 +89,10 @@ pub(super) fn signal(message: &Message) -> Option<Signal> {
     let header = message.header();
     let body = message.body();
     match header.member()?.as_str() {
-        "ActionInvoked" => {
-            let (id, action) = body.deserialize::<(u32, &str)>().ok()?;
-            Some(Signal::Action { id, action: Action::from_id(action)? })
+        "ActionInvoked" => body.deserialize().ok().map(|(id, key)| Signal::Activated { id, key, text: None }),
+        "NotificationReplied" => {
+            let (id, text) = body.deserialize::<(u32, String)>().ok()?;
+            (text.len() <= MAX_TEXT).then(|| Signal::Activated { id, key: TEXT_KEY.to_owned(), text: Some(text) })
         }
         "ActivationToken" => body.deserialize().ok().map(|(id, token)| Signal::Token { id, token }),
         "NotificationClosed" => body.deserialize().ok().map(|(id, reason)| Signal::Closed { id, reason: why(reason) }),
@@ -104,7 +114,7 @@ mod tests {
     use zbus::zvariant::{LE, serialized::Context, to_bytes};
 
     use super::*;
-    use crate::present::popup::PopupKey;
+    use crate::present::popup::{Button, PopupKey};
 
     fn popup() -> Popup {
         Popup { urgency: Urgency::Critical, ..Popup::new(PopupKey::Summary, "<b>&", "<i>\0") }
@@ -129,6 +139,20 @@ mod tests {
         let with = PopupService { has_actions: true, ..PopupService::default() };
         assert_eq!(notify(&popup, 0, "icon", &with).5, ["default", "Open"]);
         assert!(notify(&popup, 0, "icon", &without).5.is_empty());
+    }
+
+    #[test]
+    fn a_text_is_asked_for_where_the_service_has_a_field_for_it() {
+        let button = Button { input: Some("Text"), ..Button::IGNORE };
+        let popup = Popup { buttons: vec![button], ..popup() };
+        let check = |has_text_input, actions: &[&str], placeholder: Option<&str>| {
+            let service = PopupService { has_actions: true, has_text_input, ..PopupService::default() };
+            let notify = notify(&popup, 0, "icon", &service);
+            assert_eq!(notify.5, actions);
+            assert_eq!(notify.6.get("x-kde-reply-placeholder-text"), placeholder.map(Value::from).as_ref());
+        };
+        check(true, &["default", "Open", "ignore", "Dismiss"], Some("Text"));
+        check(false, &["default", "Open"], None);
     }
 
     #[test]
@@ -163,8 +187,10 @@ mod tests {
             signal.build(body).expect("a message")
         };
         let action = signal(&message("ActionInvoked", &(4, "default")));
-        assert_eq!(action, Some(Signal::Action { id: 4, action: Action::Open }));
-        assert_eq!(signal(&message("ActionInvoked", &(4, "reply"))), None);
+        assert_eq!(action, Some(Signal::Activated { id: 4, key: "default".into(), text: None }));
+        let replied = signal(&message("NotificationReplied", &(4, "yes")));
+        assert_eq!(replied, Some(Signal::Activated { id: 4, key: TEXT_KEY.into(), text: Some("yes".into()) }));
+        assert!(signal(&message("NotificationReplied", &(4, &"x".repeat(MAX_TEXT + 1)))).is_none());
         let token = signal(&message("ActivationToken", &(4, "t")));
         assert_eq!(token, Some(Signal::Token { id: 4, token: "t".into() }));
         assert_eq!(signal(&message("NotificationClosed", &(4, "no number"))), None);

@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::extra_buttons;
-use crate::present::popup::{Action, Popup, Timeout, Urgency};
+use crate::present::popup::{Action, Popup, TEXT_KEY, Timeout, Urgency};
 
 /// From here on Windows' longer time is nearer: it knows about 7 s and 25 s.
 const LONG: u32 = 16_000;
@@ -17,23 +16,28 @@ pub(in crate::platform) fn of(popup: &Popup) -> String {
     };
     // Both stay until they are answered, and Windows wants something to answer with.
     let scenario = match popup.urgency {
-        Urgency::Critical if extra_buttons(popup).next().is_none() => "",
+        Urgency::Critical if popup.buttons.is_empty() => "",
         Urgency::Critical if popup.category == "call.incoming" => r#" scenario="incomingCall""#,
         Urgency::Critical => r#" scenario="reminder""#,
         Urgency::Low | Urgency::Normal => "",
     };
     let mut document = format!(
         r#"<toast launch="{}" duration="{duration}"{scenario}><visual><binding template="ToastGeneric"><text>{}</text><text>{}</text></binding></visual><audio silent="true"/>"#,
-        Action::Open.id(),
+        Action::Open.key(),
         escaped(&popup.title),
         escaped(&popup.text)
     );
-    if extra_buttons(popup).next().is_some() {
+    if !popup.buttons.is_empty() {
         document.push_str("<actions>");
-        for button in extra_buttons(popup) {
-            let (action, label) = (escaped(button.action.id()), escaped(button.label));
-            // Writing to a string cannot fail.
-            let _ = write!(document, r#"<action content="{label}" arguments="{action}"/>"#);
+        // Windows wants fields before buttons. Writing to a string cannot fail.
+        for placeholder in popup.buttons.iter().filter_map(|button| button.input) {
+            let placeholder = escaped(placeholder);
+            let _ = write!(document, r#"<input id="{TEXT_KEY}" type="text" placeHolderContent="{placeholder}"/>"#);
+        }
+        for button in &popup.buttons {
+            let (key, label) = (escaped(button.action.key()), escaped(button.label));
+            let field = if button.input.is_some() { format!(r#" hint-inputId="{TEXT_KEY}""#) } else { String::new() };
+            let _ = write!(document, r#"<action content="{label}" arguments="{key}"{field}/>"#);
         }
         document.push_str("</actions>");
     }
@@ -84,11 +88,21 @@ mod tests {
             let scenario = document.split("scenario=\"").nth(1).and_then(|rest| rest.split('"').next());
             assert_eq!(scenario.unwrap_or_default(), expected, "{document}");
         };
-        let answers = &[Button::OPEN, Button::IGNORE];
+        let answers = &[Button::IGNORE];
         check(Urgency::Normal, "im.received", answers, "");
         check(Urgency::Critical, "im.received", answers, "reminder");
         check(Urgency::Critical, "call.incoming", answers, "incomingCall");
-        check(Urgency::Critical, "call.incoming", &[Button::OPEN], "");
+        check(Urgency::Critical, "call.incoming", &[], "");
+    }
+
+    #[test]
+    fn a_button_that_asks_for_a_text_has_a_field() {
+        let button = Button { input: Some("\"Text\""), ..Button::IGNORE };
+        let document = of(&Popup { buttons: vec![button], ..popup("", "") });
+        let expected = r#"<actions><input id="inline-reply" type="text" placeHolderContent="&quot;Text&quot;"/>"#
+            .to_owned()
+            + r#"<action content="Dismiss" arguments="ignore" hint-inputId="inline-reply"/></actions></toast>"#;
+        assert!(document.ends_with(&expected), "{document}");
     }
 
     #[test]
