@@ -399,11 +399,13 @@ impl Reader {
     fn failed(&mut self, error: &EncryptionError) {
         // A command has the keys open, for as long as somebody looks for the recovery key.
         let is_busy = matches!(error, EncryptionError::Busy);
-        let wait = match error {
-            EncryptionError::Busy => RETRY.0,
+        let wait = if is_busy {
+            RETRY.0
+        } else if error.is_refused() {
             // The homeserver lacks what is asked for, or does not allow it.
-            error if error.is_refused() => UPKEEP,
-            _ => self.backoff.next(),
+            UPKEEP
+        } else {
+            self.backoff.next()
         };
         let now = Instant::now();
         (self.has_late_notices, self.upkeep_at, self.retry_at) = (true, now, Some(now + wait));
