@@ -208,4 +208,32 @@ pub struct EncryptionStatus {
     /// Whether the session is a verified one.
     #[serde(default)]
     pub verified: Option<bool>,
+    /// Whether the account's key backup is the one whose key is here; `None` where it is not used.
+    #[serde(default)]
+    pub key_backup: Option<bool>,
+    /// Whether the key that the session's encryption keys are locked with lies in a file: no keyring has taken it.
+    #[serde(default)]
+    pub key_in_file: bool,
+}
+
+impl EncryptionStatus {
+    /// That the account's key backup is no longer the one whose key is here, and what to do.
+    #[must_use]
+    pub fn backup_note(&self, account: &str) -> Option<String> {
+        (self.key_backup == Some(false)).then(|| {
+            format!(
+                "the account's key backup was deleted or replaced, and is not read: `pushbell verify {account} --with-backup` \
+                 takes the new one"
+            )
+        })
+    }
+
+    /// That the key lies in a file, and what that means.
+    #[must_use]
+    pub fn file_note(&self) -> Option<&'static str> {
+        self.key_in_file.then_some(
+            "no keyring has taken the key to the encryption keys: it lies in a file, which protects against nobody who can \
+             read the file",
+        )
+    }
 }

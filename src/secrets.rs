@@ -38,6 +38,9 @@ const ATTENDED: Duration = Duration::from_secs(60);
 /// How long to wait for a turn: longer than a program that nobody watches takes to renew a token.
 const TURN: Duration = Duration::from_secs(60);
 
+const TOKEN: &str = "the access token";
+const STORE_KEY: &str = "the key to the encryption keys";
+
 /// The secrets of all signed-in accounts.
 #[derive(Debug, Clone)]
 pub struct Secrets {
@@ -93,10 +96,12 @@ pub enum SecretsError {
         reason: String,
     },
     /// The keyring says no.
-    #[error("the keyring ({name}) does not give the access token: {reason}")]
+    #[error("the keyring ({name}) does not give {secret}: {reason}")]
     Keyring {
         /// What it is called.
         name: &'static str,
+        /// What it was asked for.
+        secret: &'static str,
         /// What it said.
         reason: String,
     },
@@ -133,11 +138,10 @@ impl Secrets {
             return Ok(Some(tokens));
         }
         let secret = self.in_time(keyring::get(app_info::APP_ID, &key)).await;
-        match secret.map_err(|reason| SecretsError::Keyring { name: keyring::NAME, reason })? {
-            Some(secret) => serde_json::from_slice(&secret).map(Some).map_err(|_| SecretsError::Keyring {
-                name: keyring::NAME,
-                reason: "what it has is damaged: sign in again".to_owned(),
-            }),
+        match secret.map_err(|reason| refused(TOKEN, reason))? {
+            Some(secret) => serde_json::from_slice(&secret)
+                .map(Some)
+                .map_err(|_| refused(TOKEN, "what it has is damaged: sign in again".to_owned())),
             None => Ok(None),
         }
     }
@@ -177,7 +181,7 @@ impl Secrets {
             let key = secret.map(|secret| BASE64.decode(secret).ok().and_then(|key| key.try_into().ok()));
             key.map(|key| key.ok_or_else(|| damaged("what it has").to_string())).transpose()
         });
-        secret.map_err(|reason| SecretsError::Keyring { name: keyring::NAME, reason })
+        secret.map_err(|reason| refused(STORE_KEY, reason))
     }
 
     /// Keeps the key of the session's encryption store: in the keyring, else in this file. On disk when this returns.
@@ -200,7 +204,7 @@ impl Secrets {
     /// When it may still be there.
     pub async fn forget_store_key(&self, sign_in: &SignIn) -> Result<(), SecretsError> {
         let forgotten = self.in_time(keyring::delete(app_info::APP_ID, &store_key(sign_in))).await;
-        forgotten.map_err(|reason| SecretsError::Keyring { name: keyring::NAME, reason })
+        forgotten.map_err(|reason| refused(STORE_KEY, reason))
     }
 
     /// Waits for our turn to change secrets. What was loaded before it may have changed meanwhile.
@@ -291,7 +295,7 @@ impl Turn<'_> {
         match secrets.in_time(keyring::delete(app_info::APP_ID, &key)).await {
             // It was in the file, most likely because there is no keyring.
             Err(_) if was_in_file => Ok(()),
-            forgotten => forgotten.map_err(|reason| SecretsError::Keyring { name: keyring::NAME, reason }),
+            forgotten => forgotten.map_err(|reason| refused(TOKEN, reason)),
         }
     }
 
@@ -318,6 +322,11 @@ impl Turn<'_> {
 
 fn failed(path: &Path, attempt: &'static str, error: &io::Error) -> SecretsError {
     SecretsError::File { path: path.to_owned(), attempt, reason: error.to_string() }
+}
+
+/// `secret`: what the keyring was asked for.
+fn refused(secret: &'static str, reason: String) -> SecretsError {
+    SecretsError::Keyring { name: keyring::NAME, secret, reason }
 }
 
 /// What a session's secrets are found by.

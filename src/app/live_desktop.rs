@@ -8,6 +8,7 @@ use crate::{
     config::{Config, OpenWith, TrayStyle},
     desktop::{
         Desktop, DesktopEvent, LauncherCount, OpenTarget, PopupCall,
+        popup_services::DoNotDisturb,
         tray_view::{Badge, TrayView},
     },
     notice::NoticeId,
@@ -87,6 +88,10 @@ impl Desktop for LiveDesktop {
 
     fn watch_screen_lock(&mut self, wanted: bool) {
         self.session.watch_screen_lock(wanted);
+    }
+
+    fn do_not_disturb(&mut self, ask: DoNotDisturb) -> impl Future<Output = bool> + Send {
+        self.session.do_not_disturb(ask)
     }
 
     async fn close(self) {

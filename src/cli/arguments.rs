@@ -172,6 +172,10 @@ pub(super) struct Verify {
     /// Read the recovery key or passphrase from the first line of this file; `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub(super) recovery_key_file: Option<PathBuf>,
+    /// Also read what has not been sent to this session from the account's key backup, which the recovery key opens: with
+    /// it this computer can read the account's whole history
+    #[arg(long)]
+    pub(super) with_backup: bool,
 }
 
 /// `pushbell room`

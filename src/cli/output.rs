@@ -10,10 +10,17 @@ use crate::push::text;
 
 /// Longest untrusted text that is printed, in characters.
 const LONGEST_TEXT: usize = 200;
+/// Longest sentence that is shown whole.
+const LONGEST_SENTENCE: usize = 600;
 
 /// Untrusted text as one harmless line.
 pub(super) fn harmless(text: &str) -> String {
     text::line(text, LONGEST_TEXT)
+}
+
+/// The same of a sentence of Pushbell's own that may hold such text.
+pub(super) fn harmless_sentence(text: &str) -> String {
+    text::line(text, LONGEST_SENTENCE)
 }
 
 /// Width of the terminal in columns; `None` when stdout is not a terminal.

@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, io::Write};
 
 use serde_json::{Value, json};
 
-use super::{Context, Failure, arguments, output, terminal::Terminal, verify::not_read};
+use super::{Context, Failure, arguments, output, terminal::Terminal};
 use crate::{
     accounts::{Account, Accounts, SignIn},
     control::Request,
+    encryption::not_read,
     homeserver::{
         HomeserverClient,
         push_rules::{self, EveryEncrypted, PushRules, RoomNotify},

@@ -74,8 +74,11 @@ fn describe(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)?;
     output::table(out, ["ACCOUNT", "SIGNED IN", "CATCHING UP"], &sessions, None)?;
     for account in &status.accounts {
-        if let Some(says) = &account.encryption.encryption {
-            writeln!(out, "\n{}: {}.", output::harmless(&account.name), output::harmless(says))?;
+        let AccountStatus { name, encryption, .. } = account;
+        let says = encryption.encryption.clone().into_iter();
+        let says = says.chain(encryption.backup_note(name)).chain(encryption.file_note().map(str::to_owned));
+        for says in says {
+            writeln!(out, "\n{}: {}.", output::harmless(name), output::harmless_sentence(&says))?;
         }
     }
     Ok(())
@@ -154,6 +157,8 @@ mod tests {
                 encryption: EncryptionStatus {
                     encryption: Some("encrypted messages are read".to_owned()),
                     verified: Some(true),
+                    key_backup: Some(false),
+                    key_in_file: true,
                 },
             }],
             popup: service(true, "dunst 1.9.0"),
@@ -192,7 +197,11 @@ mod tests {
              ACCOUNT  SIGNED IN                                         CATCHING UP\n\
              home     @alice:example.org at https://matrix.example.org  2 events were missed\n\
              \n\
-             home: encrypted messages are read.\n"
+             home: encrypted messages are read.\n\n\
+             home: the account's key backup was deleted or replaced, and is not read: `pushbell verify home --with-backup` \
+             takes the new one.\n\n\
+             home: no keyring has taken the key to the encryption keys: it lies in a file, which protects against nobody who \
+             can read the file.\n"
         );
     }
 

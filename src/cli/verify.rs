@@ -5,16 +5,22 @@ use std::{io::Write, path::Path};
 use super::{Context, Failure, account, arguments, login::read_secret, output, terminal::Terminal};
 use crate::{
     accounts::{Account, SignIn},
-    encryption::{self, Trust},
+    encryption::{self, SetUp, Step, Trust, VerifyError, not_read},
     paths::Paths,
     secrets::Secrets,
+    session,
 };
 
 /// Attempts at typing the recovery key.
 const TRIES: usize = 3;
 
-const WHY: &str = "Other people's clients may send the keys of encrypted messages to verified sessions alone. Your recovery \
-                   key or passphrase makes this session a verified one; it is used once and not kept.";
+const WHY: &str = "Other people's clients may send the keys of encrypted messages to verified sessions alone. Another session \
+                   of yours can make this one verified, and so can your recovery key or passphrase, which is not kept.";
+
+const BY_EMOJI: &str = "Compare emoji with another session of yours that is at hand? (No: with the recovery key)";
+
+const BACKUP: &str = "Read the account's key backup too, for messages that were not sent to this session? It opens the account's \
+                      whole history to this computer.";
 
 const NO_IDENTITY: &str = "the account has no cross-signing that this session could be verified with: set up encryption in your \
                            usual client, then run `pushbell verify`";
@@ -33,17 +39,15 @@ pub(super) fn run(context: &Context, asked: &arguments::Verify, out: &mut dyn Wr
     }
     let runtime = super::runtime()?;
     let ended = runtime.block_on(async {
-        let session = Session { paths: &context.paths, secrets: &secrets, sign_in };
-        match session.set_up().await? {
-            Trust::Verified => return Ok(writeln!(out, "The session of {} is verified already.", sign_in.user_id)?),
+        let session = Session { paths: &context.paths, secrets: &secrets, sign_in, file, terminal };
+        let set_up = session.set_up().await?;
+        match set_up.trust {
             Trust::NoIdentity => return Err(Failure::Failed(NO_IDENTITY.to_owned())),
+            Trust::Verified => writeln!(out, "The session of {} is verified already.", sign_in.user_id)?,
             Trust::Unverified => {}
         }
-        if session.verify(file, terminal, out).await? {
-            Ok(writeln!(out, "The session is verified: it gets the keys of encrypted messages.")?)
-        } else {
-            Err(Failure::Failed("the session stays unverified".to_owned()))
-        }
+        let key = if set_up.trust == Trust::Verified { None } else { session.verify(&set_up, out).await? };
+        session.read_backup(key, asked.with_backup, out).await
     });
     runtime.shutdown_background();
     ended?;
@@ -69,42 +73,29 @@ fn find<'a>(
     }
 }
 
-/// Why this session reads no encrypted messages.
-pub(super) fn not_read(sign_in: &SignIn) -> String {
-    if cfg!(feature = "encryption") {
-        format!(
-            "encrypted messages are not read: the access token is that of another client's session, whose keys are left \
-             alone. `pushbell login {}` without --token-file signs in with a session that can read them",
-            sign_in.user_id
-        )
-    } else {
-        "this build of Pushbell reads no encrypted messages".to_owned()
-    }
-}
-
 /// What a login does for a session that is new: others get to know its keys before the first push comes, and it is
 /// verified if the user wants. That it cannot be is told, and is no reason not to go on.
 pub(super) async fn after_sign_in(
     paths: &Paths,
     secrets: &Secrets,
     sign_in: &SignIn,
-    (key_file, terminal): (Option<&Path>, Option<Terminal>),
+    (file, terminal): (Option<&Path>, Option<Terminal>),
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     if !sign_in.reads_encrypted() {
         return Ok(writeln!(out, "Note: {}.", not_read(sign_in))?);
     }
-    let session = Session { paths, secrets, sign_in };
-    let trust = match session.set_up().await {
-        Ok(trust) => trust,
+    let session = Session { paths, secrets, sign_in, file, terminal };
+    let set_up = match session.set_up().await {
+        Ok(set_up) => set_up,
         Err(failure) => {
             let reason = failure.message().unwrap_or_default();
             return Ok(writeln!(out, "Encrypted messages are not read: {}.", output::harmless(&reason))?);
         }
     };
-    let is_verified = match trust {
+    let is_verified = match set_up.trust {
         Trust::Verified => true,
-        Trust::Unverified => match session.verify(key_file, terminal, out).await {
+        Trust::Unverified => match session.verify_at_login(&set_up, out).await {
             Ok(is_verified) => is_verified,
             Err(failure) => {
                 let reason = failure.message().unwrap_or_default();
@@ -114,7 +105,7 @@ pub(super) async fn after_sign_in(
         },
         Trust::NoIdentity => false,
     };
-    Ok(match trust {
+    Ok(match set_up.trust {
         _ if is_verified => writeln!(out, "Encrypted messages are read."),
         Trust::NoIdentity => writeln!(out, "Encrypted messages are read; {NO_IDENTITY}."),
         Trust::Verified | Trust::Unverified => writeln!(
@@ -129,42 +120,141 @@ struct Session<'a> {
     paths: &'a Paths,
     secrets: &'a Secrets,
     sign_in: &'a SignIn,
+    /// Where the recovery key is, if it is not to be asked for.
+    file: Option<&'a Path>,
+    terminal: Option<Terminal>,
+}
+
+/// How the user has verified the session.
+enum Verified {
+    WithKey(String),
+    ByEmoji,
 }
 
 impl Session<'_> {
-    async fn set_up(&self) -> Result<Trust, Failure> {
+    async fn set_up(&self) -> Result<SetUp, Failure> {
         let set_up = encryption::set_up(self.paths, self.secrets, self.sign_in).await;
         set_up.map_err(|error| Failure::Failed(error.to_string()))
     }
 
-    /// Verifies it with the key of that file, else with what is typed; an empty line skips it. Whether it is verified.
-    async fn verify(
-        &self,
-        file: Option<&Path>,
-        terminal: Option<Terminal>,
-        out: &mut dyn Write,
-    ) -> Result<bool, Failure> {
-        if let Some(file) = file {
-            let key = read_secret(file)?;
-            let verified = encryption::verify(self.paths, self.secrets, self.sign_in, &key).await;
-            return verified.map(|()| true).map_err(|error| Failure::Failed(error.to_string()));
+    /// Verifies the session; the recovery key, if it was used.
+    async fn verify(&self, set_up: &SetUp, out: &mut dyn Write) -> Result<Option<String>, Failure> {
+        let verified = self.ask_and_verify(set_up, out).await?;
+        let Some(verified) = verified else { return Err(Failure::Failed("the session stays unverified".to_owned())) };
+        writeln!(out, "The session is verified: it gets the keys of encrypted messages.")?;
+        Ok(match verified {
+            Verified::WithKey(key) => Some(key),
+            Verified::ByEmoji => None,
+        })
+    }
+
+    /// The same at the end of a login; whether it is verified.
+    async fn verify_at_login(&self, set_up: &SetUp, out: &mut dyn Write) -> Result<bool, Failure> {
+        match self.ask_and_verify(set_up, out).await? {
+            Some(Verified::WithKey(key)) => self.read_backup(Some(key), false, out).await.map(|()| true),
+            Some(Verified::ByEmoji) => Ok(true),
+            None => Ok(false),
         }
-        let Some(terminal) = terminal else { return Ok(false) };
-        writeln!(out, "{WHY}")?;
+    }
+
+    /// Verifies it by emoji or with the recovery key, as the user wants; an empty line skips it.
+    async fn ask_and_verify(&self, set_up: &SetUp, out: &mut dyn Write) -> Result<Option<Verified>, Failure> {
+        if let Some(terminal) = self.terminal.filter(|_| self.file.is_none()) {
+            writeln!(out, "{WHY}")?;
+            let by_emoji =
+                set_up.is_asked || (set_up.has_other_sessions && terminal.confirm(out, BY_EMOJI, true).await?);
+            if by_emoji {
+                self.compare_emoji(terminal, out).await?;
+                return Ok(Some(Verified::ByEmoji));
+            }
+        }
+        let verify = async |key: &str| encryption::verify(self.paths, self.secrets, self.sign_in, key).await;
+        Ok(self.with_recovery_key(verify, out).await?.map(Verified::WithKey))
+    }
+
+    /// Uses the key of the file, else what is typed; which. An empty line skips it.
+    async fn with_recovery_key(
+        &self,
+        use_it: impl AsyncFn(&str) -> Result<(), VerifyError>,
+        out: &mut dyn Write,
+    ) -> Result<Option<String>, Failure> {
+        let failed = |error: VerifyError| Failure::Failed(error.to_string());
+        if let Some(file) = self.file {
+            let key = read_secret(file)?;
+            return use_it(&key).await.map(|()| Some(key)).map_err(failed);
+        }
+        let Some(terminal) = self.terminal else { return Ok(None) };
         for _ in 0..TRIES {
             let key = terminal.password(out, "Recovery key or passphrase (Enter to skip): ").await?;
             if key.trim().is_empty() {
-                return Ok(false);
+                return Ok(None);
             }
-            match encryption::verify(self.paths, self.secrets, self.sign_in, &key).await {
-                Ok(()) => return Ok(true),
+            match use_it(&key).await {
+                Ok(()) => return Ok(Some(key)),
                 Err(error) if error.is_wrong_key() => writeln!(out, "That is not it.")?,
-                Err(error) => {
-                    writeln!(out, "It could not be verified: {}.", output::harmless(&error.to_string()))?;
-                    return Ok(false);
-                }
+                Err(error) => return Err(failed(error)),
             }
         }
-        Ok(false)
+        Ok(None)
     }
+
+    async fn compare_emoji(&self, terminal: Terminal, out: &mut dyn Write) -> Result<(), Failure> {
+        let mut failure = None;
+        let show = async |step: Step<'_>| {
+            let answer = answer(terminal, step, out).await;
+            answer.unwrap_or_else(|error| {
+                failure = Some(error);
+                false
+            })
+        };
+        let verified = encryption::verify_with_emoji(self.paths, self.secrets, self.sign_in, show).await;
+        match failure {
+            Some(failure) => Err(failure),
+            None => verified.map_err(|error| Failure::Failed(error.to_string())),
+        }
+    }
+
+    /// Reads the account's key backup from now on, if the user wants it. `key`: the recovery key, where it was just used.
+    async fn read_backup(&self, key: Option<String>, is_wanted: bool, out: &mut dyn Write) -> Result<(), Failure> {
+        let asks = key.is_some() && self.file.is_none();
+        let is_wanted = is_wanted
+            || match self.terminal {
+                Some(terminal) if asks => terminal.confirm(out, BACKUP, false).await?,
+                Some(_) | None => false,
+            };
+        if !is_wanted {
+            return Ok(());
+        }
+        let use_backup = async |key: &str| encryption::use_backup(self.paths, self.secrets, self.sign_in, key).await;
+        let used = match key {
+            Some(key) => use_backup(&key).await.map(|()| true).map_err(|error| Failure::Failed(error.to_string()))?,
+            None => self.with_recovery_key(use_backup, out).await?.is_some(),
+        };
+        if !used {
+            return Err(Failure::Failed("the key backup is not read".to_owned()));
+        }
+        Ok(writeln!(out, "The account's key backup is read where a key has not been sent to this session.")?)
+    }
+}
+
+/// Shows a step of comparing emoji; the user's answer, where there is a question.
+async fn answer(terminal: Terminal, step: Step<'_>, out: &mut dyn Write) -> Result<bool, Failure> {
+    match step {
+        Step::Asking => writeln!(
+            out,
+            "Your other sessions are asked to verify \"{}\": accept in one of them, within ten minutes.",
+            session::device_name()
+        )?,
+        Step::AskedBy(name) => writeln!(out, "Your session \"{}\" asks to verify this one.", output::harmless(name))?,
+        Step::Compare(shown) => {
+            writeln!(out, "\nThe other session is to show the same:\n")?;
+            for (symbol, name) in shown {
+                writeln!(out, "    {symbol}  {name}")?;
+            }
+            writeln!(out)?;
+            return terminal.confirm(out, "Do they match?", false).await;
+        }
+        Step::Waiting => writeln!(out, "They match. Confirm it in the other session too, if you have not.")?,
+    }
+    Ok(true)
 }

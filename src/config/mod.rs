@@ -32,6 +32,8 @@ pub struct Config {
     pub server: Server,
     /// `[popup]`
     pub popup: Popup,
+    /// `[quiet]`
+    pub quiet: Quiet,
     /// `[sound]`
     pub sound: Sound,
     /// `[tray]`
@@ -102,6 +104,13 @@ pub enum OpenWith {
     Address(String),
     /// A program and its arguments; a placeholder stays inside its argument, and there is never a shell.
     Command(Vec<String>),
+}
+
+/// `[quiet]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quiet {
+    /// While the desktop says that the person is not to be disturbed nothing sounds, and mentions do not stand out.
+    pub follow_desktop: bool,
 }
 
 /// `[sound]`
@@ -195,6 +204,7 @@ impl Config {
                 lines: document.read("popup", "lines", 3, check::lines),
                 open: document.read("popup", "open", OpenWith::Matrix, check::open),
             },
+            quiet: Quiet { follow_desktop: document.read("quiet", "follow_desktop", true, check::boolean) },
             sound: Sound {
                 enabled: document.read("sound", "enabled", true, check::boolean),
                 volume: document.read("sound", "volume", 0.8, check::volume),

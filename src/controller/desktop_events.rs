@@ -121,7 +121,8 @@ impl<D: Desktop> Controller<D> {
                         match self.parts.inbox.snapshot(OnScreen::default()).await {
                             Ok(snapshot) => {
                                 self.snapshot = snapshot;
-                                self.sound();
+                                self.do_not_disturb = None;
+                                self.sound().await;
                             }
                             Err(error) => self.inbox_failed(&error),
                         }
@@ -165,7 +166,11 @@ impl<D: Desktop> Controller<D> {
                 | ProblemKind::Damage
                 | ProblemKind::SignIn
                 | ProblemKind::ControlSocket,
-            ) => {}
+            )
+            | OwnPopup::Unverified
+            | OwnPopup::BackupReset
+            | OwnPopup::NewSignIn
+            | OwnPopup::VerificationAsked => {}
             OwnPopup::Problem(ProblemKind::Configuration | ProblemKind::Listen | ProblemKind::Certificate)
             | OwnPopup::NotOpened
             | OwnPopup::TestFailed

@@ -81,6 +81,8 @@ pub enum Event {
     SignedIn(BTreeMap<String, SignInStatus>),
     /// Whether encrypted messages are read, by the account's name.
     Encryption(BTreeMap<String, EncryptionStatus>),
+    /// The person is to be told this, once.
+    Announce(OwnPopup, String),
     /// What is listened on has changed.
     Listening(Listening),
     /// Something is to be opened, with the activation token of the click that asked for it.
@@ -256,6 +258,8 @@ pub struct Controller<D> {
     undecided: Vec<NoticeId>,
     pause: Option<Pause>,
     muted: bool,
+    /// What the desktop has said of its do-not-disturb; `None`: it was not asked since the inbox was last read.
+    do_not_disturb: Option<bool>,
     started_at: Timestamp,
     listening: Listening,
     /// The sessions of signed-in accounts.
@@ -297,6 +301,7 @@ impl<D: Desktop> Controller<D> {
             undecided: Vec::new(),
             pause: None,
             muted: false,
+            do_not_disturb: None,
             started_at: Timestamp::now(),
             listening: Listening::default(),
             sessions: BTreeMap::new(),
@@ -443,6 +448,7 @@ impl<D: Desktop> Controller<D> {
             Event::CaughtUp(is_whole) => self.gathering.caught_up(is_whole),
             Event::SignedIn(sessions) => self.sessions = sessions,
             Event::Encryption(encryption) => self.encryption = encryption,
+            Event::Announce(own, text) => self.announce(own, &text),
             Event::Listening(listening) => self.listens(listening),
             Event::Open(target, token) => self.open(target, token),
             Event::Autostart(Ok(on)) => {
@@ -535,5 +541,19 @@ impl<D: Desktop> Controller<D> {
 
     fn is_silent(&self) -> bool {
         self.pause.is_some() || self.muted || !self.parts.config.sound.enabled
+    }
+
+    /// Whether the desktop says that the person is not to be disturbed. It is asked only when that matters, and at most
+    /// once for each look into the inbox.
+    async fn is_do_not_disturb(&mut self) -> bool {
+        if !self.parts.config.quiet.follow_desktop {
+            return false;
+        }
+        if let Some(answer) = self.do_not_disturb {
+            return answer;
+        }
+        let answer = self.parts.desktop.do_not_disturb(self.screen.needs().do_not_disturb).await;
+        self.do_not_disturb = Some(answer);
+        answer
     }
 }

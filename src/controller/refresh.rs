@@ -19,7 +19,7 @@ use crate::{
     notice::{Call, CallState, Notice, NoticeId, Presentation, RoomDigest, RoomKey},
     present::{
         self, RenderOptions,
-        popup::{Popup, PopupKey, ProblemKind},
+        popup::{Popup, PopupKey, ProblemKind, Urgency},
     },
 };
 
@@ -81,10 +81,11 @@ impl<D: Desktop> Controller<D> {
             self.request(AppRequest::CatchUp(Missing::After { account }));
         }
         self.snapshot = snapshot;
+        self.do_not_disturb = None;
         self.answer_waiting_for_push();
-        self.ring(now);
+        self.ring(now).await;
         self.watch_calls();
-        self.sound();
+        self.sound().await;
         let outdated = self.check_screen().await?;
         self.present(outdated, now).await?;
         if let Some(deadline) = self.calls.next_deadline() {
@@ -106,10 +107,10 @@ impl<D: Desktop> Controller<D> {
     }
 
     /// Begins and ends the ringing of calls.
-    fn ring(&mut self, now: Instant) {
+    async fn ring(&mut self, now: Instant) {
         let changes = self.calls.update(&self.snapshot.calls, Timestamp::now(), now);
         changes.ended.into_iter().for_each(|call| self.parts.desktop.stop_ringing(call));
-        if !self.is_silent() {
+        if !changes.begun.is_empty() && !self.is_silent() && !self.is_do_not_disturb().await {
             changes.begun.iter().for_each(|(call, sound)| self.parts.desktop.ring(*call, sound));
         }
     }
@@ -138,7 +139,7 @@ impl<D: Desktop> Controller<D> {
     }
 
     /// One sound for all that is new. What came before this run has had its sound.
-    pub(super) fn sound(&mut self) {
+    pub(super) async fn sound(&mut self) {
         let newest = self.snapshot.waiting_up_to;
         let undecided = std::mem::replace(&mut self.undecided, self.snapshot.undecided.clone());
         let Some(sounded) = self.sounded else {
@@ -147,10 +148,11 @@ impl<D: Desktop> Controller<D> {
         };
         // Those that were decrypted meanwhile are passed already.
         let is_new = |id: &NoticeId| *id > sounded || undecided.contains(id);
-        if let Some((_, sound)) = self.snapshot.newest_sound.as_ref().filter(|(id, _)| is_new(id))
+        if let Some((_, sound)) = self.snapshot.newest_sound.clone().filter(|(id, _)| is_new(id))
             && !self.is_silent()
+            && !self.is_do_not_disturb().await
         {
-            self.parts.desktop.play(sound);
+            self.parts.desktop.play(&sound);
         }
         if self.snapshot.waiting_notices > 0 {
             self.sounded = Some(sounded.max(newest));
@@ -334,6 +336,7 @@ impl<D: Desktop> Controller<D> {
         let about = About::Room { room, up_to: digest.newest.id, target: target(&digest.newest), show_text };
         let is_up = |told: &Told| told.about == about && told.words == words_of(&popup);
         if !self.screen.up(&key).is_some_and(is_up) {
+            let popup = self.undisturbing(popup).await;
             self.screen.show(popup, about);
         }
         Ok(())
@@ -362,8 +365,18 @@ impl<D: Desktop> Controller<D> {
         let summary = Summary { from, up_to, highlights, show_text: self.options().show_text, is_cut_short };
         let named = named.iter().map(|(_, digest)| digest.as_ref());
         let popup = self.summary_popup(&tally, named, &summary);
+        let popup = self.undisturbing(popup).await;
         self.screen.show(popup, About::Summary(summary));
         Ok(())
+    }
+
+    /// The popup of a mention is of normal urgency while the person is not to be disturbed: critical ones are shown even
+    /// then.
+    async fn undisturbing(&mut self, popup: Popup) -> Popup {
+        if popup.urgency == Urgency::Critical && self.is_do_not_disturb().await {
+            return Popup { urgency: Urgency::Normal, ..popup };
+        }
+        popup
     }
 
     fn room_popup(&self, digest: &RoomDigest, show_text: bool) -> Popup {

@@ -8,7 +8,7 @@ pub mod tray_view;
 use serde::{Deserialize, Serialize};
 
 use crate::present::popup::Popup;
-use popup_services::PopupService;
+use popup_services::{DoNotDisturb, PopupService};
 use tray_view::TrayView;
 
 use crate::{
@@ -41,6 +41,8 @@ pub trait Desktop: Send {
     fn configure(&mut self, config: &Config);
     /// Reports [`DesktopEvent::ScreenLock`] from now on, or no longer.
     fn watch_screen_lock(&mut self, wanted: bool);
+    /// Asks whether the person is not to be disturbed, in bounded time. Who does not answer says no.
+    fn do_not_disturb(&mut self, ask: DoNotDisturb) -> impl Future<Output = bool> + Send;
 }
 
 /// A call to the notification service, which gives each popup an id.

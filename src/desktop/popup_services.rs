@@ -9,6 +9,8 @@ pub struct PopupService {
     pub id: String,
     /// Its name: "gnome-shell".
     pub name: String,
+    /// Who makes it, which tells services of the same name apart.
+    pub vendor: String,
     /// Its version: "48.4".
     pub version: String,
     /// It reads the text as markup (`body-markup`).
@@ -30,22 +32,140 @@ pub struct PopupNeeds {
     pub one_banner: bool,
     /// It forgets the popups of a sender that leaves the bus.
     pub forgets_with_sender: bool,
+    /// Who says that the person is not to be disturbed.
+    pub do_not_disturb: DoNotDisturb,
+}
+
+/// How it is asked whether the person is not to be disturbed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DoNotDisturb {
+    /// The service has no such state, or nobody knows how to ask for it.
+    #[default]
+    Unknown,
+    /// A call on the session bus. The answer is a boolean, or a list with one of [`DO_NOT_DISTURB_MODES`].
+    Call {
+        /// The well-known name of the service.
+        name: &'static str,
+        /// The object.
+        path: &'static str,
+        /// The method's interface.
+        interface: &'static str,
+        /// The method.
+        method: &'static str,
+        /// Two strings, if it takes any.
+        arguments: Option<(&'static str, &'static str)>,
+    },
+    /// A key of `GSettings`.
+    Setting {
+        /// The schema.
+        schema: &'static str,
+        /// The key, a boolean.
+        key: &'static str,
+        /// Its value while the person is not to be disturbed.
+        on: bool,
+    },
+    /// A line of a file.
+    Line {
+        /// The file, below the directory of configurations (`XDG_CONFIG_HOME`).
+        file: &'static str,
+        /// It has this line while the person is not to be disturbed.
+        line: &'static str,
+    },
+}
+
+/// What people call this mode of mako, by its documentation.
+pub const DO_NOT_DISTURB_MODES: [&str; 2] = ["do-not-disturb", "dnd"];
+
+impl DoNotDisturb {
+    /// A property of the notification service.
+    const fn property(interface: &'static str, property: &'static str) -> Self {
+        Self::Call {
+            name: "org.freedesktop.Notifications",
+            path: "/org/freedesktop/Notifications",
+            interface: "org.freedesktop.DBus.Properties",
+            method: "Get",
+            arguments: Some((interface, property)),
+        }
+    }
 }
 
 impl PopupService {
-    /// By what was measured: GNOME Shell 43 and 48, Cinnamon 5.6; dunst, mako, swaync, Plasma, Xfce, `LXQt`, MATE and
-    /// notification-daemon need nothing.
+    /// By what was measured: GNOME Shell 43 and 48, Cinnamon 5.6, Plasma 5.27, dunst 1.9, mako 1.7, swaync 0.7, Xfce 4.18,
+    /// `LXQt` 1.2, MATE 1.26. notification-daemon 3.20, and what is not in here, get what the specification says.
     #[must_use]
     pub fn needs(&self) -> PopupNeeds {
+        let needs = PopupNeeds::default();
         match self.name.as_str() {
             "gnome-shell" => PopupNeeds {
                 newest_first: true,
                 one_banner: true,
                 // 43 keeps them, 48 does not.
                 forgets_with_sender: self.major_version().is_none_or(|major| major >= 48),
+                do_not_disturb: DoNotDisturb::Setting {
+                    schema: "org.gnome.desktop.notifications",
+                    key: "show-banners",
+                    on: false,
+                },
             },
-            "cinnamon" => PopupNeeds { one_banner: true, ..PopupNeeds::default() },
-            _ => PopupNeeds::default(),
+            "cinnamon" => PopupNeeds {
+                one_banner: true,
+                do_not_disturb: DoNotDisturb::Setting {
+                    schema: "org.cinnamon.desktop.notifications",
+                    key: "display-notifications",
+                    on: false,
+                },
+                ..needs
+            },
+            "Plasma" => PopupNeeds {
+                do_not_disturb: DoNotDisturb::property("org.freedesktop.Notifications", "Inhibited"),
+                ..needs
+            },
+            "dunst" => {
+                PopupNeeds { do_not_disturb: DoNotDisturb::property("org.dunstproject.cmd0", "paused"), ..needs }
+            }
+            "mako" => PopupNeeds {
+                do_not_disturb: DoNotDisturb::Call {
+                    name: "org.freedesktop.Notifications",
+                    path: "/fr/emersion/Mako",
+                    interface: "fr.emersion.Mako",
+                    method: "ListModes",
+                    arguments: None,
+                },
+                ..needs
+            },
+            "SwayNotificationCenter" => PopupNeeds {
+                do_not_disturb: DoNotDisturb::Call {
+                    name: "org.erikreider.swaync.cc",
+                    path: "/org/erikreider/swaync/cc",
+                    interface: "org.erikreider.swaync.cc",
+                    method: "GetDnd",
+                    arguments: None,
+                },
+                ..needs
+            },
+            "Xfce Notify Daemon" => PopupNeeds {
+                do_not_disturb: DoNotDisturb::Call {
+                    name: "org.xfce.Xfconf",
+                    path: "/org/xfce/Xfconf",
+                    interface: "org.xfce.Xfconf",
+                    method: "GetProperty",
+                    arguments: Some(("xfce4-notifyd", "/do-not-disturb")),
+                },
+                ..needs
+            },
+            "lxqt-notificationd" => PopupNeeds {
+                do_not_disturb: DoNotDisturb::Line { file: "lxqt/notifications.conf", line: "doNotDisturb=true" },
+                ..needs
+            },
+            "Notification Daemon" if self.vendor == "MATE" => PopupNeeds {
+                do_not_disturb: DoNotDisturb::Setting {
+                    schema: "org.mate.NotificationDaemon",
+                    key: "do-not-disturb",
+                    on: true,
+                },
+                ..needs
+            },
+            _ => needs,
         }
     }
 
@@ -70,12 +190,21 @@ mod tests {
             let service = PopupService { name: name.into(), version: version.into(), ..PopupService::default() };
             service.needs()
         };
-        let gnome = PopupNeeds { newest_first: true, one_banner: true, forgets_with_sender: false };
+        let setting = |schema, key, on| DoNotDisturb::Setting { schema, key, on };
+        let gnome = PopupNeeds {
+            newest_first: true,
+            one_banner: true,
+            forgets_with_sender: false,
+            do_not_disturb: setting("org.gnome.desktop.notifications", "show-banners", false),
+        };
         assert_eq!(needs("gnome-shell", "43.9"), gnome);
         for version in ["48.1", "100", "", "x"] {
             assert_eq!(needs("gnome-shell", version), PopupNeeds { forgets_with_sender: true, ..gnome }, "{version}");
         }
-        assert_eq!(needs("cinnamon", "5.6"), PopupNeeds { one_banner: true, ..PopupNeeds::default() });
-        assert_eq!(needs("dunst", "1.9.0"), PopupNeeds::default());
+        assert!(needs("cinnamon", "5.6").one_banner);
+        assert_eq!(needs("Notification Daemon", "3.20.0"), PopupNeeds::default());
+        let mate =
+            PopupService { name: "Notification Daemon".into(), vendor: "MATE".into(), ..PopupService::default() };
+        assert_eq!(mate.needs().do_not_disturb, setting("org.mate.NotificationDaemon", "do-not-disturb", true));
     }
 }

@@ -79,7 +79,7 @@ pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
 }
 
 /// Whether the account's encrypted messages are read, as the running program says (pure).
-fn encryption(check: &AccountCheck, sign_in: &SignIn) -> Option<Finding> {
+fn encryption(check: &AccountCheck, sign_in: &SignIn) -> Vec<Finding> {
     const PART: &str = "encryption";
     let name = words(&check.account.name);
     if cfg!(feature = "encryption") && !sign_in.reads_encrypted() {
@@ -87,17 +87,21 @@ fn encryption(check: &AccountCheck, sign_in: &SignIn) -> Option<Finding> {
             "{name}: encrypted messages are not read: its session is another client's, whose keys are left alone"
         );
         let advice = "To read them, sign in without an access token";
-        return Some(
-            Finding::warning(PART, says).advise(advice).paste(format!("pushbell login {}", words(&sign_in.user_id))),
-        );
+        let paste = format!("pushbell login {}", words(&sign_in.user_id));
+        return vec![Finding::warning(PART, says).advise(advice).paste(paste)];
     }
-    let EncryptionStatus { encryption, verified } = &check.encryption;
-    let says = format!("{name}: {}", words(encryption.as_ref()?));
-    Some(match verified {
+    let EncryptionStatus { encryption, verified, .. } = &check.encryption;
+    let Some(says) = encryption else { return Vec::new() };
+    let says = format!("{name}: {}", words(says));
+    let mut found = vec![match verified {
         Some(true) => Finding::good(PART, says),
         Some(false) => Finding::warning(PART, says),
         None => Finding::fault(PART, says),
-    })
+    }];
+    let backup = check.encryption.backup_note(&check.account.name);
+    found.extend(backup.map(|says| Finding::warning(PART, format!("{name}: {}", words(says)))));
+    found.extend(check.encryption.file_note().map(|says| Finding::good(PART, format!("{name}: {says}"))));
+    found
 }
 
 /// The rooms of which every encrypted message is pushed by a rule of ours (pure).
@@ -274,20 +278,26 @@ mod tests {
 
     #[test]
     fn whether_encrypted_messages_are_read_is_judged() {
-        fn check(says: Option<&str>, verified: Option<bool>, expected: Option<Verdict>) {
-            let status = EncryptionStatus { encryption: says.map(str::to_owned), verified };
+        fn check(says: Option<&str>, verified: Option<bool>, expected: &[Verdict]) {
+            let status = EncryptionStatus {
+                encryption: says.map(str::to_owned),
+                verified,
+                key_backup: says.map(|_| false),
+                key_in_file: true,
+            };
             let found = encryption(&AccountCheck { encryption: status, ..check_of(false) }, &alice());
-            assert_eq!(found.map(|found| found.verdict), expected);
+            assert_eq!(found.iter().map(|found| found.verdict).collect::<Vec<_>>(), expected);
         }
-        check(None, None, None);
-        check(Some("they are not read"), None, Some(Verdict::Fault));
+        use Verdict::{Fault, Good, Warning};
+        check(None, None, &[]);
+        check(Some("they are not read"), None, &[Fault, Warning, Good]);
         #[cfg(feature = "encryption")]
         {
-            check(Some("run `pushbell verify`"), Some(false), Some(Verdict::Warning));
-            check(Some("they are read"), Some(true), Some(Verdict::Good));
+            check(Some("run `pushbell verify`"), Some(false), &[Warning, Warning, Good]);
+            check(Some("they are read"), Some(true), &[Good, Warning, Good]);
             let of_token = SignIn { method: SignInMethod::Token, ..alice() };
-            let found = encryption(&check_of(false), &of_token).unwrap();
-            assert_eq!(found.paste.as_deref(), Some("pushbell login @alice:hs"));
+            let found = encryption(&check_of(false), &of_token);
+            assert_eq!(found[0].paste.as_deref(), Some("pushbell login @alice:hs"));
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::{CallNews, Trust};
+use super::{CallNews, SetUp, Step};
 use crate::{
     accounts::{Accounts, SignIn},
     controller::Event,
@@ -63,10 +63,23 @@ impl Absent {
     }
 }
 
-pub(crate) async fn set_up(_: &Paths, _: &Secrets, _: &SignIn) -> Result<Trust, Absent> {
+pub(crate) async fn set_up(_: &Paths, _: &Secrets, _: &SignIn) -> Result<SetUp, Absent> {
     Err(Absent)
 }
 
 pub(crate) async fn verify(_: &Paths, _: &Secrets, _: &SignIn, _recovery_key: &str) -> Result<(), Absent> {
+    Err(Absent)
+}
+
+pub(crate) async fn use_backup(_: &Paths, _: &Secrets, _: &SignIn, _recovery_key: &str) -> Result<(), Absent> {
+    Err(Absent)
+}
+
+pub(crate) async fn verify_with_emoji(
+    _: &Paths,
+    _: &Secrets,
+    _: &SignIn,
+    _: impl AsyncFnMut(Step<'_>) -> bool,
+) -> Result<(), Absent> {
     Err(Absent)
 }

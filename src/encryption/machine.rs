@@ -8,7 +8,7 @@ use std::{
 
 use hyper::Method;
 use matrix_sdk_crypto::{
-    DecryptionSettings, EncryptionSyncChanges, MegolmError, OlmMachine, TrustRequirement,
+    DecryptionSettings, EncryptionSyncChanges, MegolmError, OlmMachine, TrustRequirement, VerificationRequest,
     types::{
         events::room::encrypted::EncryptedEvent,
         requests::{AnyOutgoingRequest, KeysQueryRequest, ToDeviceRequest},
@@ -19,7 +19,7 @@ use matrix_sdk_sqlite::{SqliteCryptoStore, SqliteStoreConfig};
 use ruma::{
     DeviceId, OneTimeKeyAlgorithm, RoomId, TransactionId, UInt, UserId,
     api::client::{keys::get_keys, sync::sync_events::DeviceLists, to_device::send_event_to_device},
-    events::AnyToDeviceEvent,
+    events::{AnyToDeviceEvent, ToDeviceEventType},
     serde::Raw,
 };
 use serde::{Deserialize, de::IgnoredAny};
@@ -60,7 +60,7 @@ fn filter(rooms: &[String]) -> String {
 pub(super) struct Machine {
     pub(super) olm: OlmMachine,
     pub(super) api: Arc<Api>,
-    store: Store,
+    pub(super) store: Store,
     user: String,
     _lock: Arc<Lock>,
 }
@@ -74,7 +74,13 @@ pub(super) struct Synced {
     pub(super) sessions: BTreeSet<String>,
     /// Something is new in one of the rooms that were asked for.
     pub(super) has_room_events: bool,
+    /// The last request by another session of the account to verify this one. The machine has not been given it: two
+    /// verifications at once cancel each other.
+    pub(super) request: Option<VerificationAsk>,
 }
+
+/// A request by another session of the account to verify this one: the to-device event, as it came.
+pub(super) type VerificationAsk = Raw<AnyToDeviceEvent>;
 
 /// A decrypted event.
 pub(super) struct Plain {
@@ -138,6 +144,17 @@ struct ToDevice {
 }
 
 #[derive(Deserialize)]
+struct RequestEvent {
+    sender: String,
+    content: RequestContent,
+}
+
+#[derive(Deserialize)]
+struct RequestContent {
+    transaction_id: String,
+}
+
+#[derive(Deserialize)]
 struct PlainEvent {
     r#type: String,
     content: Box<RawValue>,
@@ -193,6 +210,7 @@ impl Machine {
         }
     }
 
+    /// Sends one of its requests.
     async fn send(&self, id: &TransactionId, request: &AnyOutgoingRequest) -> Result<(), EncryptionError> {
         match request {
             AnyOutgoingRequest::KeysUpload(upload) => {
@@ -213,6 +231,10 @@ impl Machine {
             AnyOutgoingRequest::KeysClaim(claim) => {
                 let claimed = self.api.send(claim.clone(), "keys/claim").await?;
                 self.olm.mark_request_as_sent(id, &claimed).await?;
+            }
+            // After a verification it wants the identity's keys and that of the backup. None of them is ever asked for.
+            AnyOutgoingRequest::ToDeviceRequest(message) if message.event_type == ToDeviceEventType::SecretRequest => {
+                self.olm.mark_request_as_sent(id, &send_event_to_device::v3::Response::new()).await?;
             }
             AnyOutgoingRequest::ToDeviceRequest(message) => self.send_to_device(message).await?,
             AnyOutgoingRequest::SignatureUpload(signatures) => {
@@ -283,15 +305,37 @@ impl Machine {
     pub(super) async fn take_in(&self, answer: SyncAnswer) -> Result<Synced, EncryptionError> {
         let has_room_events = answer.rooms.join.values().any(|room| !room.timeline.events.is_empty());
         let messages = answer.to_device.events.len();
+        let (mut requests, to_device_events): (Vec<_>, Vec<_>) =
+            answer.to_device.events.into_iter().partition(is_verification_request);
+        requests.retain(|request| is_by(request, &self.user));
         let changes = EncryptionSyncChanges {
-            to_device_events: answer.to_device.events,
+            to_device_events,
             changed_devices: &answer.device_lists,
             one_time_keys_counts: &answer.device_one_time_keys_count,
             unused_fallback_keys: answer.device_unused_fallback_key_types.as_deref(),
             next_batch_token: Some(answer.next_batch),
         };
         let (_, keys) = self.olm.receive_sync_changes(changes, &settings()).await?;
-        Ok(Synced { messages, sessions: keys.into_iter().map(|key| key.session_id).collect(), has_room_events })
+        let sessions = keys.into_iter().map(|key| key.session_id).collect();
+        Ok(Synced { messages, sessions, request: requests.pop(), has_room_events })
+    }
+
+    /// Gives the machine a request that a sync brought; `None` if it is too old, or by a device that is not known.
+    pub(super) async fn receive_request(
+        &self,
+        request: VerificationAsk,
+    ) -> Result<Option<VerificationRequest>, EncryptionError> {
+        let RequestEvent { content, .. } =
+            request.deserialize_as_unchecked().map_err(|_| EncryptionError::Unexpected("sync"))?;
+        let changes = EncryptionSyncChanges {
+            to_device_events: vec![request],
+            changed_devices: &DeviceLists::default(),
+            one_time_keys_counts: &BTreeMap::new(),
+            unused_fallback_keys: None,
+            next_batch_token: None,
+        };
+        self.olm.receive_sync_changes(changes, &settings()).await?;
+        Ok(self.olm.get_verification_request(self.olm.user_id(), content.transaction_id))
     }
 
     /// Decrypts from the ciphertext that the push brought: nothing is asked.
@@ -341,6 +385,14 @@ impl Machine {
         let is_signed = device.is_some_and(|device| device.is_cross_signed_by_owner());
         Ok(if is_signed { Trust::Verified } else { Trust::Unverified })
     }
+}
+
+fn is_verification_request(event: &Raw<AnyToDeviceEvent>) -> bool {
+    matches!(event.get_field::<&str>("type"), Ok(Some("m.key.verification.request")))
+}
+
+fn is_by(request: &VerificationAsk, user: &str) -> bool {
+    request.deserialize_as_unchecked::<RequestEvent>().is_ok_and(|request| request.sender == user)
 }
 
 /// The keys of this device that the homeserver has.

@@ -13,7 +13,10 @@
 //! | `reader` | the task that owns an account's machine, and the order of things |
 //! | `machine` | keys: matrix-sdk-crypto over its store and our HTTP client |
 //! | `rules` | the account's push rules, asked anew about what was decrypted |
-//! | `trust` | making the session a verified one |
+//! | `trust` | making the session a verified one, with the recovery key |
+//! | `emoji` | the same by comparing emoji with another session |
+//! | `backup` | the account's key backup, where the user wants it to be read |
+//! | `standing` | how session and backup stand, and what of it the user has not been told |
 //! | `store` | where an account's keys lie, who has them open, and what they are locked with |
 //! | `api` | requests of a session, whose token is renewed |
 //!
@@ -26,6 +29,10 @@ mod absent;
 #[cfg(feature = "encryption")]
 mod api;
 #[cfg(feature = "encryption")]
+mod backup;
+#[cfg(feature = "encryption")]
+mod emoji;
+#[cfg(feature = "encryption")]
 mod error;
 #[cfg(feature = "encryption")]
 mod machine;
@@ -33,6 +40,8 @@ mod machine;
 mod reader;
 #[cfg(feature = "encryption")]
 mod rules;
+#[cfg(feature = "encryption")]
+mod standing;
 #[cfg(feature = "encryption")]
 mod store;
 #[cfg(feature = "encryption")]
@@ -44,13 +53,17 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::accounts::SignIn;
 #[cfg(not(feature = "encryption"))]
-pub(crate) use absent::{Encryption, forget, has_store, seals, set_up, verify};
+pub(crate) use absent::{
+    Absent as VerifyError, Encryption, forget, has_store, seals, set_up, use_backup, verify, verify_with_emoji,
+};
 #[cfg(feature = "encryption")]
 pub(crate) use {
+    emoji::verify_with_emoji,
     store::{forget, has_store, seals},
     tasks::Encryption,
-    trust::{set_up, verify},
+    trust::{VerifyError, set_up, use_backup, verify},
 };
 
 /// What the owner of an account's syncs tells of the rooms of its ringing calls.
@@ -75,4 +88,43 @@ pub(crate) enum Trust {
     Unverified,
     /// It is.
     Verified,
+}
+
+/// What is known of a session once its keys are at the homeserver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SetUp {
+    /// Whether it is verified.
+    pub(crate) trust: Trust,
+    /// Whether another session of the account could verify it.
+    pub(crate) has_other_sessions: bool,
+    /// Another session has asked to verify it, within the last ten minutes.
+    pub(crate) is_asked: bool,
+}
+
+/// What the user is told or asked while emoji are compared.
+#[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption takes these steps"))]
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step<'a> {
+    /// The other sessions were asked: one has to accept.
+    Asking,
+    /// Another session, of this name, has asked, and is answered.
+    AskedBy(&'a str),
+    /// Does the other session show the same emoji, each of these with its name? Numbers have no name.
+    Compare(&'a [(String, &'static str)]),
+    /// They matched here: the other session has to say so too, and signs this one.
+    Waiting,
+}
+
+/// What a session of another client lacks, as a sentence without its end.
+pub(crate) fn not_read(sign_in: &SignIn) -> String {
+    if cfg!(feature = "encryption") {
+        format!(
+            "encrypted messages are not read: the access token is that of another client's session, whose keys are left \
+             alone. `pushbell login {}` without --token-file signs in, in the browser where the homeserver has it so, with a \
+             session that can read them",
+            sign_in.user_id
+        )
+    } else {
+        "this build of Pushbell reads no encrypted messages".to_owned()
+    }
 }

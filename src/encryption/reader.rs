@@ -6,7 +6,7 @@
 //! and is replaced when the key comes.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -22,10 +22,11 @@ use tokio::{
 };
 
 use super::{
-    CallNews, Trust,
+    CallNews, backup,
     error::EncryptionError,
-    machine::{Machine, Plain, Synced, Undecryptable, session_of},
+    machine::{Machine, Plain, Synced, Undecryptable, VerificationAsk, session_of},
     rules::Rules,
+    standing::{self, News},
 };
 use crate::{
     accounts::SignIn,
@@ -60,6 +61,9 @@ const BATCH: usize = 64;
 /// Notices whose keys are looked for at a time; forged pushes may name any session.
 const MAX_MISSING: usize = 1024;
 
+/// Sessions that the backup is asked for in one search.
+const MAX_WANTED: usize = 16;
+
 /// What all readers use.
 pub(super) struct ReaderContext {
     pub(super) inbox: Inbox,
@@ -69,8 +73,15 @@ pub(super) struct ReaderContext {
     pub(super) derive_missed_calls: AtomicBool,
     /// Takes what is learned of the rooms of ringing calls.
     pub(super) calls: mpsc::UnboundedSender<CallNews>,
-    /// Takes the status of an account, by its name.
-    pub(super) statuses: mpsc::UnboundedSender<(Arc<str>, EncryptionStatus)>,
+    /// Takes what is reported of an account, by its name.
+    pub(super) reports: mpsc::UnboundedSender<(Arc<str>, Report)>,
+}
+
+/// What a reader reports.
+#[derive(Debug)]
+pub(super) enum Report {
+    Status(EncryptionStatus),
+    News(News),
 }
 
 /// What a reader is told.
@@ -92,7 +103,7 @@ pub(super) struct Reader {
     sign_in: SignIn,
     machine: Option<Machine>,
     rules: Rules,
-    search: Option<JoinHandle<Result<(), EncryptionError>>>,
+    search: Option<Search>,
     /// The rooms of ringing calls. While no key is looked for, a sync watches them.
     ringing: Vec<String>,
     /// Ends such a sync, if one is under way instead of a search.
@@ -101,6 +112,8 @@ pub(super) struct Reader {
     found: (mpsc::UnboundedSender<Synced>, mpsc::UnboundedReceiver<Synced>),
     /// No search begins before this.
     search_at: Instant,
+    /// Sessions whose keys the next search looks for in the account's backup.
+    wanted: BTreeSet<backup::Session>,
     /// Notices whose key is looked for, and until when.
     missing: BTreeMap<NoticeId, Instant>,
     /// When the first of those whose popup waits for the key is no longer held.
@@ -134,6 +147,7 @@ impl Reader {
             watch: None,
             found: mpsc::unbounded_channel(),
             search_at: now,
+            wanted: BTreeSet::new(),
             missing: BTreeMap::new(),
             held_until: None,
             upkeep_at: now,
@@ -160,6 +174,7 @@ impl Reader {
                     Some(Wake::Upkeep) => {
                         self.rules.ask_again();
                         (self.has_notices, self.is_over, self.retry_at) = (true, false, None);
+                        self.has_late_notices = true;
                         self.upkeep_at = Instant::now();
                     }
                     Some(Wake::Ringing(rooms)) => if self.ringing != rooms {
@@ -268,7 +283,14 @@ impl Reader {
         self.close_at = Some(Instant::now() + IDLE);
         let plain = match machine.decrypt(notice).await {
             Ok(plain) => plain,
-            Err(Undecryptable::LacksKey) => return Ok(true),
+            Err(Undecryptable::LacksKey) => {
+                if self.wanted.len() < MAX_WANTED
+                    && let Some(session) = session_of(notice)
+                {
+                    self.wanted.insert((notice.room_id.clone(), session));
+                }
+                return Ok(true);
+            }
             Err(Undecryptable::Never(reason)) => {
                 self.missing.remove(&notice.notice);
                 tracing::info!(account = &*self.account, "an encrypted message stays so: {reason}");
@@ -333,7 +355,8 @@ impl Reader {
         };
         let patience = self.missing.values().max().map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         let found = self.found.0.clone();
-        self.search = Some(tokio::spawn(search(machine, patience.min(LONGEST_SYNC), found)));
+        let wanted = std::mem::take(&mut self.wanted);
+        self.search = Some(tokio::spawn(search(machine, patience.min(LONGEST_SYNC), wanted, found)));
     }
 
     /// Begins a sync that watches the rooms of the ringing calls.
@@ -360,29 +383,40 @@ impl Reader {
         drop(self.context.calls.send(CallNews { account: Arc::clone(&self.account), is_new, watched_until }));
     }
 
-    async fn search_ended(&mut self, ended: Result<(), EncryptionError>) {
+    async fn search_ended(&mut self, ended: Result<Option<VerificationAsk>, EncryptionError>) {
         (self.search, self.watch) = (None, None);
         (self.has_notices, self.has_new_keys) = (true, true);
         // After a mere upkeep nothing else may come for hours.
         self.close_at.get_or_insert_with(Instant::now);
         let ended = match ended {
-            Ok(()) if std::mem::take(&mut self.has_late_notices) => {
+            Ok(request) if std::mem::take(&mut self.has_late_notices) => {
                 self.retry_at = None;
-                self.read_late(|_| true).await
+                self.read_late(|_| true).await.map(|()| request)
             }
             ended => ended,
         };
-        if let Err(error) = ended {
-            return self.failed(&error);
-        }
-        self.backoff.reset();
-        self.retry_at = None;
-        if let Some(machine) = &self.machine {
-            match machine.trust().await {
-                Ok(trust) => self.report(describe(trust, &self.account)),
-                Err(error) => self.failed(&error),
+        let looked = match ended {
+            Ok(request) => self.look(request).await,
+            Err(error) => Err(error),
+        };
+        match looked {
+            Ok(()) => {
+                self.backoff.reset();
+                self.retry_at = None;
             }
+            Err(error) => self.failed(&error),
         }
+    }
+
+    /// Reports how the session stands, and what of it is new.
+    async fn look(&mut self, request: Option<VerificationAsk>) -> Result<(), EncryptionError> {
+        let machine = self.machine().await?;
+        let (standing, news) = standing::look(&machine, request, &self.account).await?;
+        self.report_status(standing.describe(&self.account));
+        for news in news {
+            self.report(Report::News(news));
+        }
+        Ok(())
     }
 
     /// The keys, open.
@@ -417,18 +451,20 @@ impl Reader {
             return;
         }
         tracing::info!(account = &*self.account, "encrypted messages are not read now: {error}");
-        self.report(EncryptionStatus {
-            encryption: Some(format!("encrypted messages are not read: {error}")),
-            verified: self.status.verified,
-        });
+        let encryption = Some(format!("encrypted messages are not read: {error}"));
+        self.report_status(EncryptionStatus { encryption, verified: None, ..self.status });
     }
 
-    fn report(&mut self, status: EncryptionStatus) {
+    fn report_status(&mut self, status: EncryptionStatus) {
         if self.status != status {
-            self.status = status;
-            // The receiver is gone only when the program ends.
-            drop(self.context.statuses.send((Arc::clone(&self.account), self.status.clone())));
+            self.status = status.clone();
+            self.report(Report::Status(status));
         }
+    }
+
+    fn report(&self, report: Report) {
+        // The receiver is gone only when the program ends.
+        drop(self.context.reports.send((Arc::clone(&self.account), report)));
     }
 }
 
@@ -440,7 +476,10 @@ impl Drop for Reader {
     }
 }
 
-async fn ended(search: &mut Option<JoinHandle<Result<(), EncryptionError>>>) -> Result<(), EncryptionError> {
+/// A search under way, and what it ends with.
+type Search = JoinHandle<Result<Option<VerificationAsk>, EncryptionError>>;
+
+async fn ended(search: &mut Option<Search>) -> Result<Option<VerificationAsk>, EncryptionError> {
     match search {
         Some(search) => match search.await {
             Ok(ended) => ended,
@@ -450,58 +489,59 @@ async fn ended(search: &mut Option<JoinHandle<Result<(), EncryptionError>>>) -> 
     }
 }
 
-/// Syncs until nothing more comes: the first time for as long as somebody waits for a key. Then sends what is to be sent.
+/// Syncs until nothing more comes, then asks the account's backup for what is wanted, where the user has given its key; if
+/// that does not have it either, one sync waits for as long as somebody waits for a key. Then sends what is to be sent.
+/// Returns the last request to verify the session.
 async fn search(
     machine: Machine,
     patience: Duration,
+    mut wanted: BTreeSet<backup::Session>,
     found: mpsc::UnboundedSender<Synced>,
-) -> Result<(), EncryptionError> {
+) -> Result<Option<VerificationAsk>, EncryptionError> {
     // Before others are asked for their keys they must be able to have ours.
     machine.upload().await?;
-    let mut timeout = patience;
+    let mut asks_backup = !wanted.is_empty() && backup::is_used(&machine).await?;
+    let mut timeout = if asks_backup { Duration::ZERO } else { patience };
+    let mut request = None;
     for _ in 0..MAX_SYNCS {
-        let synced = machine.sync(timeout).await?;
+        let mut synced = machine.sync(timeout).await?;
+        request = synced.request.take().or(request);
         timeout = Duration::ZERO;
-        if synced.messages == 0 {
+        if synced.messages > 0 {
+            wanted.retain(|(_, session)| !synced.sessions.contains(session));
+            // Without a reader they are in the store nevertheless.
+            drop(found.send(synced));
+            continue;
+        }
+        if !std::mem::take(&mut asks_backup) || wanted.is_empty() {
             break;
         }
-        // Without a reader they are in the store nevertheless.
-        drop(found.send(synced));
+        let sessions = backup::fetch(&machine, &wanted).await;
+        wanted.retain(|(_, session)| !sessions.contains(session));
+        drop(found.send(Synced { sessions, ..Synced::default() }));
+        if wanted.is_empty() {
+            break;
+        }
+        timeout = patience;
     }
-    machine.upload().await
+    machine.upload().await?;
+    Ok(request)
 }
 
-/// One sync that returns when something is new in one of the rooms, or when it is told to end.
+/// One sync that returns when something is new in one of the rooms, or when it is told to end. Returns what [`search`] does.
 async fn watch(
     machine: Machine,
     rooms: Vec<String>,
     end: Arc<Notify>,
     found: mpsc::UnboundedSender<Synced>,
-) -> Result<(), EncryptionError> {
+) -> Result<Option<VerificationAsk>, EncryptionError> {
     let answer = tokio::select! {
         answer = machine.poll(LONGEST_WATCH, &rooms) => answer?,
-        () = end.notified() => return Ok(()),
+        () = end.notified() => return Ok(None),
     };
-    drop(found.send(machine.take_in(answer).await?));
-    Ok(())
-}
-
-fn describe(trust: Trust, account: &str) -> EncryptionStatus {
-    let (says, verified) = match trust {
-        Trust::Verified => ("encrypted messages are read".to_owned(), Some(true)),
-        Trust::Unverified => (
-            format!(
-                "encrypted messages are read, but not those of people whose clients send nothing to unverified sessions: \
-                 run `pushbell verify {account}`"
-            ),
-            Some(false),
-        ),
-        Trust::NoIdentity => (
-            "encrypted messages are read; the account has no cross-signing that this session could be verified with: set \
-             up encryption in your usual client"
-                .to_owned(),
-            Some(false),
-        ),
-    };
-    EncryptionStatus { encryption: Some(says), verified }
+    let mut synced = machine.take_in(answer).await?;
+    let request = synced.request.take();
+    drop(found.send(synced));
+    machine.upload().await?;
+    Ok(request)
 }

@@ -11,8 +11,9 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
-    CallNews,
-    reader::{Reader, ReaderContext, Wake},
+    CallNews, not_read,
+    reader::{Reader, ReaderContext, Report, Wake},
+    standing::News,
 };
 use crate::{
     accounts::{Accounts, SignIn},
@@ -20,8 +21,12 @@ use crate::{
     controller::Event,
     inbox::Inbox,
     paths::Paths,
+    present::popup::OwnPopup,
     secrets::Secrets,
 };
+
+/// Lines of a popup: one for each thing that it tells.
+const MAX_LINES: usize = 3;
 
 /// Handle to the task that starts and ends readers.
 #[derive(Debug)]
@@ -48,16 +53,16 @@ impl Encryption {
         calls: mpsc::UnboundedSender<CallNews>,
     ) -> Self {
         let (commands, changes) = mpsc::unbounded_channel();
-        let (statuses, reported) = mpsc::unbounded_channel();
+        let (reports, reported) = mpsc::unbounded_channel();
         let context = Arc::new(ReaderContext {
             inbox,
             secrets: Secrets::new(paths),
             paths: paths.clone(),
             derive_missed_calls: AtomicBool::new(derive_missed_calls),
             calls,
-            statuses,
+            reports,
         });
-        let tasks = Tasks { context, events, readers: BTreeMap::new() };
+        let tasks = Tasks { context, events, readers: BTreeMap::new(), unread: BTreeMap::new(), told: BTreeMap::new() };
         tokio::spawn(tasks.run(accounts.clone(), changes, reported));
         Self { commands }
     }
@@ -106,6 +111,10 @@ struct Tasks {
     context: Arc<ReaderContext>,
     events: mpsc::UnboundedSender<Event>,
     readers: BTreeMap<Arc<str>, RunningReader>,
+    /// What the others say that are signed in: why they are not read.
+    unread: BTreeMap<String, EncryptionStatus>,
+    /// What each popup has told in this run: it replaces the one before.
+    told: BTreeMap<OwnPopup, Vec<String>>,
 }
 
 impl Tasks {
@@ -113,7 +122,7 @@ impl Tasks {
         mut self,
         accounts: Accounts,
         mut changes: mpsc::UnboundedReceiver<Change>,
-        mut reported: mpsc::UnboundedReceiver<(Arc<str>, EncryptionStatus)>,
+        mut reported: mpsc::UnboundedReceiver<(Arc<str>, Report)>,
     ) {
         self.take_accounts(&accounts).await;
         loop {
@@ -128,11 +137,12 @@ impl Tasks {
                     None => return,
                 },
                 () = self.context.inbox.decryption_is_wanted() => self.wake(&Wake::Notices),
-                Some((account, status)) = reported.recv() => {
-                    if let Some(reading) = self.readers.get_mut(&account) {
+                Some((account, report)) = reported.recv() => match report {
+                    Report::Status(status) => if let Some(reading) = self.readers.get_mut(&account) {
                         reading.status = status;
                         self.report();
                     }
+                    Report::News(news) => self.announce(news),
                 }
             }
         }
@@ -155,8 +165,14 @@ impl Tasks {
     async fn take_accounts(&mut self, accounts: &Accounts) {
         let mut before = std::mem::take(&mut self.readers);
         let installation = self.context.secrets.installation_mark();
+        self.unread.clear();
         for account in accounts.iter() {
-            let Some(sign_in) = account.sign_in.clone().filter(SignIn::reads_encrypted) else { continue };
+            let Some(sign_in) = account.sign_in.clone() else { continue };
+            if !sign_in.reads_encrypted() {
+                let status = EncryptionStatus { encryption: Some(not_read(&sign_in)), ..EncryptionStatus::default() };
+                self.unread.insert(account.name.to_string(), status);
+                continue;
+            }
             // The keys of a copy are those of another computer, which goes on using them.
             if sign_in.is_anothers(&installation) {
                 continue;
@@ -188,8 +204,16 @@ impl Tasks {
         RunningReader { sign_in, wakes, task, status: EncryptionStatus::default() }
     }
 
+    fn announce(&mut self, News { popup, text }: News) {
+        let told = self.told.entry(popup).or_default();
+        told.push(text + ".");
+        let text = told[told.len().saturating_sub(MAX_LINES)..].join("\n");
+        drop(self.events.send(Event::Announce(popup, text)));
+    }
+
     fn report(&self) {
         let status = self.readers.iter().map(|(name, reading)| (name.to_string(), reading.status.clone()));
+        let status = status.chain(self.unread.clone());
         // A controller that has gone means that the program ends.
         drop(self.events.send(Event::Encryption(status.collect())));
     }

@@ -15,7 +15,7 @@ use ruma::{
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use super::{Trust, api::DEADLINE, error::EncryptionError, machine::Machine};
+use super::{SetUp, Trust, api::DEADLINE, backup, error::EncryptionError, machine::Machine, standing};
 use crate::{accounts::SignIn, http_client::encode, paths::Paths, secrets::Secrets};
 
 /// How long a command waits for a program that has the keys open.
@@ -36,6 +36,32 @@ pub(crate) enum VerifyError {
     /// The homeserver gives other keys for this session than it was given.
     #[error("the homeserver has other keys for this session than Pushbell's: nothing was signed")]
     OtherKeys,
+    /// No other session of the account can verify it.
+    #[error("no other session of the account is verified and can compare emoji: use the recovery key")]
+    NoOtherSession,
+    /// The emoji differ.
+    #[error(
+        "the emoji did not match: nothing was verified. If you compared the right ones, somebody may be between the two \
+         sessions"
+    )]
+    NoMatch,
+    /// Nobody has gone on with it.
+    #[error("nobody answered within ten minutes: start again, and accept in the other session")]
+    TimedOut,
+    /// It was ended, for this reason.
+    #[error("the verification has ended: {0}")]
+    Cancelled(&'static str),
+    /// The emoji matched, and no signature came.
+    #[error("the other session has not signed this one: is it verified itself? The recovery key does without it")]
+    NotSigned,
+    /// There is no backup, or its key is not in the secret storage.
+    #[error("the account has no key backup that its recovery key opens: set it up in your usual client")]
+    NoBackup,
+    /// The backup at the homeserver is another.
+    #[error(
+        "the key backup at the homeserver is not the one that the recovery key opens, or nobody trusted has signed it"
+    )]
+    OtherBackup,
     #[error(transparent)]
     Failed(#[from] EncryptionError),
 }
@@ -48,15 +74,27 @@ impl VerifyError {
 }
 
 /// Makes the session's keys, if there are none yet, and has its homeserver know them, so that whoever writes from now on
-/// can send room keys to it. Whether it is verified already.
+/// can send room keys to it.
 ///
 /// # Errors
 /// When encrypted messages cannot be read.
-pub(crate) async fn set_up(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -> Result<Trust, EncryptionError> {
+pub(crate) async fn set_up(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -> Result<SetUp, EncryptionError> {
+    let machine = open(paths, secrets, sign_in).await?;
+    let devices = machine.olm.get_user_devices(machine.olm.user_id(), None).await?;
+    let is_other = |device: &Device| !device.is_our_own_device() && device.is_cross_signed_by_owner();
+    Ok(SetUp {
+        trust: machine.trust().await?,
+        has_other_sessions: devices.devices().any(|device| is_other(&device)),
+        is_asked: standing::is_asked(&machine).await?,
+    })
+}
+
+/// The session's keys, open and at the homeserver, with what it knows of the account's devices.
+pub(super) async fn open(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -> Result<Machine, EncryptionError> {
     let (machine, _) = Machine::open(paths, secrets, sign_in, PATIENCE).await?;
     machine.upload().await?;
     machine.query_own_user().await?;
-    machine.trust().await
+    Ok(machine)
 }
 
 /// Signs the session's device with the account's identity, which this key opens. The identity's keys are not kept.
@@ -69,12 +107,18 @@ pub(crate) async fn verify(
     sign_in: &SignIn,
     recovery_key: &str,
 ) -> Result<(), VerifyError> {
-    let (machine, _) = Machine::open(paths, secrets, sign_in, PATIENCE).await?;
-    machine.upload().await?;
-    let (id, key) = secret_storage_key(&machine, recovery_key).await?;
-    let name = SecretName::CrossSigningSelfSigningKey;
-    let self_signing_key = secret(&machine, &id, &key, &name).await?.ok_or(VerifyError::NothingToSignWith)?;
-    sign(&machine, self_signing_key).await?;
+    let machine = open(paths, secrets, sign_in).await?;
+    let storage = SecretStorage::open(&machine, recovery_key).await?;
+    let self_signing_key = storage.secret(&SecretName::CrossSigningSelfSigningKey).await?;
+    let key = CrossSigningKeyExport {
+        master_key: None,
+        self_signing_key: Some(self_signing_key.ok_or(VerifyError::NothingToSignWith)?),
+        user_signing_key: None,
+    };
+    let signer = identity(&machine, key).await?;
+    let own = own_device(&signer, machine.olm.device_id(), &machine.olm.identity_keys()).await?;
+    let signature = own.verify().await.map_err(|_| VerifyError::NothingToSignWith)?;
+    machine.api.send(signature, "keys/signatures/upload").await?;
     machine.query_own_user().await?;
     match machine.trust().await? {
         Trust::Verified => Ok(()),
@@ -82,40 +126,67 @@ pub(crate) async fn verify(
     }
 }
 
-/// The key of the account's secret storage, and its id, which this text opens.
-async fn secret_storage_key(machine: &Machine, text: &str) -> Result<(String, SecretStorageKey), VerifyError> {
-    #[derive(Deserialize)]
-    struct DefaultKey {
-        key: String,
-    }
-    let Some(default) = account_data(machine, "m.secret_storage.default_key").await? else {
-        return Err(VerifyError::NoRecoveryKey);
+/// Keeps the key of the account's backup, which this key opens: from then on what has not been sent to the session is read
+/// from there.
+///
+/// # Errors
+/// When it is not kept.
+pub(crate) async fn use_backup(
+    paths: &Paths,
+    secrets: &Secrets,
+    sign_in: &SignIn,
+    recovery_key: &str,
+) -> Result<(), VerifyError> {
+    let machine = open(paths, secrets, sign_in).await?;
+    let storage = SecretStorage::open(&machine, recovery_key).await?;
+    let backup_key = storage.secret(&SecretName::RecoveryKey).await?.ok_or(VerifyError::NoBackup)?;
+    let key = CrossSigningKeyExport {
+        master_key: storage.secret(&SecretName::CrossSigningMasterKey).await?,
+        self_signing_key: storage.secret(&SecretName::CrossSigningSelfSigningKey).await?,
+        user_signing_key: storage.secret(&SecretName::CrossSigningUserSigningKey).await?,
     };
-    let DefaultKey { key: id } = serde_json::from_str(default.get()).map_err(|_| VerifyError::NoRecoveryKey)?;
-    let event_type = format!("m.secret_storage.key.{id}");
-    let content = account_data(machine, &event_type).await?.ok_or(VerifyError::NoRecoveryKey)?;
-    let content = SecretStorageKeyEventContent::from_parts(&event_type, &content)
-        .map_err(|_| EncryptionError::Unexpected("account_data"))?;
-    let text = text.to_owned();
-    // A passphrase takes half a second of computing.
-    let key = tokio::task::spawn_blocking(move || SecretStorageKey::from_account_data(&text, content)).await;
-    let key = key.map_err(|error| EncryptionError::Store(io::Error::from(error).to_string()))?;
-    Ok((id, key.map_err(|_| VerifyError::WrongKey)?))
+    backup::keep(&machine, &identity(&machine, key).await?, &backup_key).await
 }
 
-/// A secret of the account, opened.
-async fn secret(
-    machine: &Machine,
-    id: &str,
-    key: &SecretStorageKey,
-    name: &SecretName,
-) -> Result<Option<String>, VerifyError> {
-    let Some(content) = account_data(machine, name.as_str()).await? else { return Ok(None) };
-    let content: Value = serde_json::from_str(content.get()).unwrap_or_default();
-    let Some(encrypted) = content.get("encrypted").and_then(|encrypted| encrypted.get(id)) else { return Ok(None) };
-    let Ok(encrypted) = serde_json::from_value(encrypted.clone()) else { return Ok(None) };
-    let opened = key.decrypt(&encrypted, name).map_err(|_| VerifyError::NothingToSignWith)?;
-    Ok(String::from_utf8(opened).ok())
+/// The account's secret storage, open.
+struct SecretStorage<'a> {
+    machine: &'a Machine,
+    id: String,
+    key: SecretStorageKey,
+}
+
+impl<'a> SecretStorage<'a> {
+    /// Opens it with this text, a recovery key or a passphrase.
+    async fn open(machine: &'a Machine, text: &str) -> Result<Self, VerifyError> {
+        #[derive(Deserialize)]
+        struct DefaultKey {
+            key: String,
+        }
+        let Some(default) = account_data(machine, "m.secret_storage.default_key").await? else {
+            return Err(VerifyError::NoRecoveryKey);
+        };
+        let DefaultKey { key: id } = serde_json::from_str(default.get()).map_err(|_| VerifyError::NoRecoveryKey)?;
+        let event_type = format!("m.secret_storage.key.{id}");
+        let content = account_data(machine, &event_type).await?.ok_or(VerifyError::NoRecoveryKey)?;
+        let content = SecretStorageKeyEventContent::from_parts(&event_type, &content)
+            .map_err(|_| EncryptionError::Unexpected("account_data"))?;
+        let text = text.to_owned();
+        // A passphrase takes half a second of computing.
+        let key = tokio::task::spawn_blocking(move || SecretStorageKey::from_account_data(&text, content)).await;
+        let key = key.map_err(|error| EncryptionError::Store(io::Error::from(error).to_string()))?;
+        Ok(Self { machine, id, key: key.map_err(|_| VerifyError::WrongKey)? })
+    }
+
+    /// A secret of the account.
+    async fn secret(&self, name: &SecretName) -> Result<Option<String>, VerifyError> {
+        let Some(content) = account_data(self.machine, name.as_str()).await? else { return Ok(None) };
+        let content: Value = serde_json::from_str(content.get()).unwrap_or_default();
+        let encrypted = content.get("encrypted").and_then(|encrypted| encrypted.get(&self.id));
+        let Some(encrypted) = encrypted else { return Ok(None) };
+        let Ok(encrypted) = serde_json::from_value(encrypted.clone()) else { return Ok(None) };
+        let opened = self.key.decrypt(&encrypted, name).map_err(|_| VerifyError::NothingToSignWith)?;
+        Ok(String::from_utf8(opened).ok())
+    }
 }
 
 async fn account_data(machine: &Machine, event_type: &str) -> Result<Option<Box<RawValue>>, EncryptionError> {
@@ -127,22 +198,18 @@ async fn account_data(machine: &Machine, event_type: &str) -> Result<Option<Box<
     }
 }
 
-/// Signs our device by another machine, which lives in memory and only for this: the key that signs devices is not kept.
-async fn sign(machine: &Machine, self_signing_key: String) -> Result<(), VerifyError> {
-    let (user, device) = (machine.olm.user_id(), machine.olm.device_id());
-    let signer = OlmMachine::new(user, "SIGNER".into()).await;
-    let (id, query) = signer.query_keys_for_users([user]);
+/// Another machine, which lives in memory and only as long as it is needed, with these keys of the account's identity: none
+/// of them is kept.
+async fn identity(machine: &Machine, keys: CrossSigningKeyExport) -> Result<OlmMachine, VerifyError> {
+    let user = machine.olm.user_id();
+    let identity = OlmMachine::new(user, "SIGNER".into()).await;
+    let (id, query) = identity.query_keys_for_users([user]);
     let mut request = get_keys::v3::Request::new();
     request.device_keys = query.device_keys;
     let queried = machine.api.send(request, "keys/query").await?;
-    signer.mark_request_as_sent(&id, &queried).await.map_err(EncryptionError::from)?;
-    let key =
-        CrossSigningKeyExport { master_key: None, self_signing_key: Some(self_signing_key), user_signing_key: None };
-    signer.import_cross_signing_keys(key).await.map_err(|_| VerifyError::NothingToSignWith)?;
-    let own = own_device(&signer, device, &machine.olm.identity_keys()).await?;
-    let signature = own.verify().await.map_err(|_| VerifyError::NothingToSignWith)?;
-    machine.api.send(signature, "keys/signatures/upload").await?;
-    Ok(())
+    identity.mark_request_as_sent(&id, &queried).await.map_err(EncryptionError::from)?;
+    identity.import_cross_signing_keys(keys).await.map_err(|_| VerifyError::NothingToSignWith)?;
+    Ok(identity)
 }
 
 /// The account's device of this name, as the homeserver gives it, if it has these keys: a homeserver could have keys of its

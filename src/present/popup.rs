@@ -31,6 +31,14 @@ pub enum OwnPopup {
     TestFailed,
     /// Starting with the desktop could not be switched on or off.
     AutostartFailed,
+    /// Sessions that are not verified.
+    Unverified,
+    /// Key backups that were deleted or replaced.
+    BackupReset,
+    /// New sessions of the person's accounts.
+    NewSignIn,
+    /// Other sessions of the person that ask to verify this one.
+    VerificationAsked,
 }
 
 /// What a problem is about. There is at most one problem of each kind.
@@ -81,6 +89,10 @@ impl OwnPopup {
             Self::NotOpened => "It could not be opened",
             Self::TestFailed => "The test did not arrive",
             Self::AutostartFailed => "Starting with the desktop could not be changed",
+            Self::Unverified => "Not all encrypted messages can be read",
+            Self::BackupReset => "The key backup was reset",
+            Self::NewSignIn => "New sign-in",
+            Self::VerificationAsked => "Verification asked for",
         };
         Popup { category: "device", ..Popup::new(PopupKey::Own(self), title, text) }
     }

@@ -4,9 +4,9 @@ use std::{fs, path::PathBuf, process::Command};
 
 use serde_json::json;
 
-use super::app::App;
+use super::{app::App, do_not_disturb};
 use crate::rig::{
-    Desktop, DesktopOptions, Pushbell, SOON, bus, never_within, notifications::SERVICE, process::Part,
+    Desktop, DesktopOptions, Pushbell, SOON, Sound, bus, never_within, notifications::SERVICE, process::Part,
     pushbell::message, screen, wait_for, wait_until,
 };
 
@@ -36,7 +36,8 @@ struct Gnome {
 
 impl Gnome {
     fn start() -> Self {
-        let desktop = Desktop::start(DesktopOptions { size: (880, 560), ..DesktopOptions::BARE });
+        let desktop =
+            Desktop::start(DesktopOptions { size: (880, 560), sound: Some(Sound::Pulse), ..DesktopOptions::BARE });
         let run = desktop.run_directory();
         let mut env = desktop.env().to_vec();
         env.retain(|(name, _)| !matches!(name.as_str(), "XDG_CURRENT_DESKTOP" | "GSETTINGS_BACKEND"));
@@ -61,6 +62,7 @@ impl Gnome {
 
         let mut pushbell = Pushbell::prepare(&desktop, "");
         pushbell.set_env("XDG_CURRENT_DESKTOP", "GNOME");
+        do_not_disturb::share_settings(&desktop, &mut pushbell);
         pushbell.handle_matrix_links();
         pushbell.ok(&["account", "add", "home"]);
         pushbell.run();
@@ -174,4 +176,12 @@ fn a_ringing_call_on_gnome_stands_before_a_mention() {
     app.missed_calls(1);
     gnome.shows("Missed call from Bob");
     never_within(super::app::MOMENT, "the missed call is gone", || gnome.banner().0 != "Missed call from Bob");
+}
+
+#[test]
+fn do_not_disturb_of_gnome_silences_sounds_and_calls() {
+    let gnome = Gnome::start();
+    do_not_disturb::is_followed(&gnome.app, &|on| {
+        do_not_disturb::set(&gnome.app.desktop, "org.gnome.desktop.notifications", "show-banners", !on);
+    });
 }

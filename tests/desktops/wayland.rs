@@ -5,9 +5,9 @@ use std::{fs, path::PathBuf, process::Command};
 use serde_json::json;
 use tiny_skia::Pixmap;
 
-use super::app::App;
+use super::{app::App, do_not_disturb};
 use crate::rig::{
-    Desktop, DesktopOptions, Pushbell, SOON, bus,
+    Desktop, DesktopOptions, Pushbell, SOON, Sound, bus,
     notifications::SERVICE,
     process::{self, Part},
     pushbell::message,
@@ -30,7 +30,7 @@ struct Wayland {
 
 impl Wayland {
     fn start() -> Self {
-        let desktop = Desktop::start(DesktopOptions::BARE);
+        let desktop = Desktop::start(DesktopOptions { sound: Some(Sound::Pulse), ..DesktopOptions::BARE });
         let run = desktop.run_directory();
         let mut env = desktop.env().to_vec();
         env.retain(|(name, _)| name != "DISPLAY");
@@ -168,4 +168,13 @@ fn a_wayland_desktop_without_x11_shows_popups_and_the_badge() {
 
 fn color_of_bar(desktop: &Wayland) -> tiny_skia::PremultipliedColorU8 {
     desktop.image().pixel(SIZE.0 / 2, SIZE.1 - BAR / 2).expect("a pixel")
+}
+
+#[test]
+fn do_not_disturb_of_mako_silences_sounds_and_calls() {
+    let desktop = Wayland::start();
+    do_not_disturb::is_followed(&desktop.app, &|on| {
+        let mode = if on { "do-not-disturb" } else { "default" };
+        process::run("makoctl", &["mode", "-s", mode], &desktop.env);
+    });
 }

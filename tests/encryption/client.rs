@@ -2,29 +2,39 @@
 
 use std::{
     borrow::Cow,
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
 };
 
 use hyper::{Method, http};
 use matrix_sdk_crypto::{
-    CollectStrategy, EncryptionSettings, OlmMachine,
+    CollectStrategy, DecryptionSettings, EncryptionSettings, EncryptionSyncChanges, OlmMachine, Sas, TrustRequirement,
+    VerificationRequest, VerificationRequestState,
     secret_storage::SecretStorageKey,
-    types::requests::{AnyOutgoingRequest, ToDeviceRequest},
+    store::types::BackupDecryptionKey,
+    types::{
+        RoomKeyBackupInfo,
+        requests::{AnyOutgoingRequest, OutgoingVerificationRequest, ToDeviceRequest},
+    },
 };
 use ruma::{
-    RoomId, UserId,
+    OwnedUserId, RoomId, UserId,
     api::{
         IncomingResponse, MatrixVersion, OutgoingRequest, SupportedVersions,
         auth_scheme::{AuthScheme, SendAccessToken},
-        client::{keys::get_keys, to_device::send_event_to_device},
+        client::{
+            backup::add_backup_keys, keys::get_keys, sync::sync_events::DeviceLists, to_device::send_event_to_device,
+        },
         path_builder::VersionHistory,
     },
-    events::secret::request::SecretName,
+    events::{
+        EventContentFromType as _, secret::request::SecretName, secret_storage::key::SecretStorageKeyEventContent,
+    },
     serde::Raw,
 };
 use serde_json::{Value, json, value::to_raw_value};
 
-use crate::rig::{Synapse, bus::block_on, http as web, synapse::User};
+use crate::rig::{SOON, Synapse, bus::block_on, http as web, synapse::User, wait_for, wait_until};
 
 /// A signed-in client with keys, which lie in memory.
 pub(crate) struct Client {
@@ -33,6 +43,8 @@ pub(crate) struct Client {
     olm: OlmMachine,
     /// Whether it sends keys to verified sessions alone.
     pub(crate) excludes_insecure_devices: bool,
+    /// Where its next sync begins.
+    since: RefCell<Option<String>>,
 }
 
 impl Client {
@@ -42,7 +54,13 @@ impl Client {
         let device = who["device_id"].as_str().unwrap();
         let id = UserId::parse(&user.id).unwrap();
         let olm = block_on(OlmMachine::new(&id, device.into()));
-        let client = Self { user: user.clone(), port: synapse.port, olm, excludes_insecure_devices: false };
+        let client = Self {
+            user: user.clone(),
+            port: synapse.port,
+            olm,
+            excludes_insecure_devices: false,
+            since: RefCell::default(),
+        };
         client.upload();
         client
     }
@@ -142,6 +160,17 @@ impl Client {
         }
     }
 
+    /// Brings the keys to this client alone.
+    pub(crate) fn deliver_to(&self, keys: &[ToDeviceRequest], other: &Self) {
+        for key in keys {
+            let mut key = key.clone();
+            for messages in key.messages.values_mut() {
+                messages.retain(|device, _| device.to_string() == other.olm.device_id().as_str());
+            }
+            self.send_to_device(&key);
+        }
+    }
+
     /// Sends an encrypted event, after its key; its id.
     pub(crate) fn send_encrypted(&self, room: &str, to: &User, event_type: &str, content: &Value) -> String {
         let (ciphertext, keys) = self.encrypt(room, to, event_type, content);
@@ -159,8 +188,149 @@ impl Client {
         block_on(self.olm.discard_room_key(&RoomId::parse(room).unwrap())).unwrap();
     }
 
+    /// Takes in what was sent to it, and sends what is to be sent.
+    pub(crate) fn sync(&self) {
+        let since = self.since.borrow().as_ref().map(|since| format!("&since={since}")).unwrap_or_default();
+        let answer = self.user.request(&Method::GET, &format!("sync?timeout=0{since}"), &Value::Null);
+        let next = answer["next_batch"].as_str().unwrap().to_owned();
+        let part = |name: &str| answer.get(name).cloned().unwrap_or_else(|| json!({}));
+        let device_lists: DeviceLists = serde_json::from_value(part("device_lists")).unwrap();
+        let events = part("to_device")["events"].clone();
+        let changes = EncryptionSyncChanges {
+            to_device_events: serde_json::from_value(if events.is_null() { json!([]) } else { events }).unwrap(),
+            changed_devices: &device_lists,
+            one_time_keys_counts: &serde_json::from_value(part("device_one_time_keys_count")).unwrap(),
+            unused_fallback_keys: None,
+            next_batch_token: Some(next.clone()),
+        };
+        let settings = DecryptionSettings { sender_device_trust_requirement: TrustRequirement::Untrusted };
+        block_on(self.olm.receive_sync_changes(changes, &settings)).unwrap();
+        *self.since.borrow_mut() = Some(next);
+        self.upload();
+    }
+
+    fn id(&self) -> OwnedUserId {
+        UserId::parse(&self.user.id).unwrap()
+    }
+
+    fn send_verification(&self, message: OutgoingVerificationRequest) {
+        let OutgoingVerificationRequest::ToDevice(message) = message else { panic!("nothing is in a room") };
+        self.send_to_device(&message);
+    }
+
+    /// Asks another of its user's sessions to verify itself.
+    pub(crate) fn ask_to_verify(&self, device: &str) -> VerificationRequest {
+        self.query(&self.id());
+        let device = block_on(self.olm.get_device(&self.id(), device.into(), None)).unwrap().unwrap();
+        let (request, message) = device.request_verification();
+        self.send_verification(message);
+        request
+    }
+
+    /// The verification that another of its user's sessions asks for. It is not answered yet.
+    pub(crate) fn asked_to_verify(&self) -> VerificationRequest {
+        wait_for("a verification is asked for", SOON, || {
+            self.query(&self.id());
+            self.sync();
+            let requests = self.olm.get_verification_requests(&self.id());
+            requests.into_iter().find(|request| matches!(request.state(), VerificationRequestState::Requested { .. }))
+        })
+    }
+
+    /// Accepts what is to be accepted, until there are emoji.
+    pub(crate) fn exchange_keys(&self, request: &VerificationRequest) -> Sas {
+        if let Some(message) = request.accept() {
+            self.send_verification(message);
+        }
+        wait_for("there are emoji", SOON, || {
+            self.sync();
+            let VerificationRequestState::Transitioned { verification, .. } = request.state() else { return None };
+            let sas = *verification.sas_v1()?;
+            if let Some(message) = sas.accept() {
+                self.send_verification(message);
+            }
+            sas.can_be_presented().then_some(sas)
+        })
+    }
+
+    /// Says that the emoji match, and signs the other session.
+    pub(crate) fn confirm(&self, sas: &Sas) {
+        let (messages, signatures) = block_on(sas.confirm()).unwrap();
+        for message in messages {
+            self.send_verification(message);
+        }
+        if let Some(signatures) = signatures {
+            self.send(signatures);
+        }
+        wait_until("the other has confirmed", SOON, || {
+            self.sync();
+            sas.is_done()
+        });
+    }
+
+    /// Ends a verification.
+    pub(crate) fn cancel(&self, request: &VerificationRequest) {
+        self.send_verification(request.cancel().unwrap());
+    }
+
+    /// Makes a key backup that nobody has signed, and whose key nobody else gets.
+    pub(crate) fn make_unsigned_backup(&self) {
+        let info = BackupDecryptionKey::new().to_backup_info();
+        self.user.request(&Method::POST, "room_keys/version", &serde_json::to_value(&info).unwrap());
+    }
+
+    /// Makes a key backup for the account, whose key goes into its secret storage.
+    pub(crate) fn set_up_backup(&self, recovery_key: &str) {
+        let key = BackupDecryptionKey::new();
+        let mut info: RoomKeyBackupInfo = key.to_backup_info();
+        block_on(self.olm.backup_machine().sign_backup(&mut info)).unwrap();
+        let version = self.user.request(&Method::POST, "room_keys/version", &serde_json::to_value(&info).unwrap());
+        let version = version["version"].as_str().unwrap().to_owned();
+        let id = self.account_data("m.secret_storage.default_key")["key"].as_str().unwrap().to_owned();
+        let content = self.account_data(&format!("m.secret_storage.key.{id}"));
+        let content = to_raw_value(&content).unwrap();
+        let content =
+            SecretStorageKeyEventContent::from_parts(&format!("m.secret_storage.key.{id}"), &content).unwrap();
+        let storage = SecretStorageKey::from_account_data(recovery_key, content).unwrap();
+        let sealed = storage.encrypt(key.to_base64().into_bytes(), &SecretName::RecoveryKey);
+        let content = json!({"encrypted": {&id: serde_json::to_value(&sealed).unwrap()}});
+        self.put_account_data(SecretName::RecoveryKey.as_str(), &content);
+        let public = key.megolm_v1_public_key();
+        public.set_version(version);
+        block_on(self.olm.backup_machine().enable_backup_v1(public)).unwrap();
+    }
+
+    /// Writes the keys that it has into the backup.
+    pub(crate) fn back_up(&self) {
+        let Some((id, request)) = block_on(self.olm.backup_machine().backup()).unwrap() else { return };
+        let rooms = json!({"rooms": serde_json::to_value(&request.rooms).unwrap()});
+        let path = format!("room_keys/keys?version={}", request.version);
+        self.user.request(&Method::PUT, &path, &rooms);
+        let answer = add_backup_keys::v3::Response::new(String::new(), ruma::uint!(0));
+        block_on(self.olm.mark_request_as_sent(&id, &answer)).unwrap();
+    }
+
+    fn account_data(&self, event_type: &str) -> Value {
+        self.user.request(&Method::GET, &self.account_data_path(event_type), &Value::Null)
+    }
+
+    fn put_account_data(&self, event_type: &str, content: &Value) {
+        self.user.request(&Method::PUT, &self.account_data_path(event_type), content);
+    }
+
+    fn account_data_path(&self, event_type: &str) -> String {
+        let encode =
+            |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+        format!("user/{}/account_data/{}", encode(&self.user.id), encode(event_type))
+    }
+
     /// Sets up cross-signing and secret storage for the account, as a usual client does; the recovery key.
     pub(crate) fn set_up_identity(&self) -> String {
+        self.set_up_identity_with(None)
+    }
+
+    /// The same with this passphrase, if there is one.
+    pub(crate) fn set_up_identity_with(&self, passphrase: Option<&str>) -> String {
         let requests = block_on(self.olm.bootstrap_cross_signing(true)).unwrap();
         let mut keys = serde_json::Map::new();
         let upload = requests.upload_signing_keys_req;
@@ -180,14 +350,8 @@ impl Client {
         self.send(requests.upload_signatures_req);
         self.query(&UserId::parse(&self.user.id).unwrap());
 
-        let storage = SecretStorageKey::new();
-        let put = |event_type: &str, content: &Value| {
-            let encode = |text: &str| {
-                percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
-            };
-            let path = format!("user/{}/account_data/{}", encode(&self.user.id), encode(event_type));
-            self.user.request(&Method::PUT, &path, content);
-        };
+        let storage = passphrase.map_or_else(SecretStorageKey::new, SecretStorageKey::new_from_passphrase);
+        let put = |event_type: &str, content: &Value| self.put_account_data(event_type, content);
         let id = storage.key_id();
         put(&storage.event_type().to_string(), &serde_json::to_value(storage.event_content()).unwrap());
         put("m.secret_storage.default_key", &json!({"key": id}));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     client::Client,
-    rig::{SOON, never_within, wait_until},
+    rig::{SOON, keyring::Keyring, never_within, wait_until},
     scene::{SYNAPSE, Scene},
 };
 
@@ -153,4 +153,28 @@ fn an_older_copy_of_the_keys_ends_in_a_new_session() {
     scene.login(&[]);
     let event = scene.bob.write(&scene.room, &scene.alice, "Read again.");
     scene.says(&event, "Read again.");
+}
+
+#[test]
+fn texts_wait_for_a_keyring_that_is_locked() {
+    let mut scene = Scene::new();
+    let keyring = Keyring::start(&scene.desktop);
+    scene.login(&[]);
+    let first = scene.bob.write(&scene.room, &scene.alice, "Before.");
+    scene.says(&first, "Before.");
+    assert_eq!(scene.account("it is known", |account| account["encryption"].is_string())["key_in_file"], false);
+    scene.pushbell.terminate();
+    keyring.lock();
+    scene.pushbell.run();
+    let mark = scene.mark();
+    let second = scene.bob.write(&scene.room, &scene.alice, "Meanwhile.");
+    scene.popup(mark, "Encrypted message");
+    scene.status_says("the keyring (Secret Service) does not give");
+    for event in [&first, &second] {
+        scene.line(event, "it is locked", |line| line["body"] == "Encrypted message");
+    }
+    keyring.unlock();
+    scene.popup(mark, "Meanwhile.");
+    scene.says(&first, "Before.");
+    scene.says(&second, "Meanwhile.");
 }

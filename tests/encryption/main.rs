@@ -9,6 +9,7 @@ mod rig;
 mod calls;
 mod client;
 mod keeps;
+mod late;
 mod reads;
 mod refuses;
 mod rooms;

@@ -95,10 +95,10 @@ fn a_key_that_comes_late_replaces_what_was_shown_without_it() {
 fn keys_of_hundreds_of_messages_are_all_taken_in() {
     let scene = Scene::signed_in();
     let mut last = String::new();
-    for number in 0..120 {
+    for number in 0..300 {
         scene.bob.rotate(&scene.room);
         let text = format!("Number {number}.");
-        last = if number == 119 {
+        last = if number == 299 {
             scene.bob.write(&scene.room, &scene.alice, &text)
         } else {
             let (_, keys) = scene.bob.encrypt(
@@ -111,7 +111,7 @@ fn keys_of_hundreds_of_messages_are_all_taken_in() {
             last
         };
     }
-    scene.says(&last, "Number 119.");
+    scene.says(&last, "Number 299.");
 }
 
 #[test]

@@ -8,11 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::{
     client::Client,
-    rig::{Desktop, DesktopOptions, Notifier, Notify, Pushbell, SOON, Synapse, pushbell::Output, synapse::User},
+    rig::{
+        Desktop, DesktopOptions, Notifier, Notify, Pushbell, SOON, Synapse, Terminal, pushbell::Output, synapse::User,
+    },
 };
 
 /// The homeserver that the tests share.
@@ -66,11 +69,46 @@ impl Scene {
         scene
     }
 
+    /// A command of hers at a terminal.
+    pub(crate) fn terminal(&self, arguments: &[&str]) -> Terminal {
+        Terminal::run(env!("CARGO_BIN_EXE_pushbell"), arguments, self.pushbell.env())
+    }
+
+    /// The device of Pushbell's session.
+    pub(crate) fn own_device(&self) -> String {
+        let devices = self.alice.request(&Method::GET, "devices", &Value::Null);
+        let devices = devices["devices"].as_array().unwrap().iter();
+        let mut ours =
+            devices.filter(|device| device["display_name"].as_str().is_some_and(|name| name.starts_with("Pushbell")));
+        ours.next().unwrap()["device_id"].as_str().unwrap().to_owned()
+    }
+
+    /// What status says of Alice's account, once it fits.
+    #[track_caller]
+    pub(crate) fn account(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let of_alice = |status: &Value| {
+            let accounts = status["accounts"].as_array().unwrap();
+            accounts.iter().find(|account| account["name"] == self.alice.id.as_str()).cloned().unwrap_or_default()
+        };
+        of_alice(&self.pushbell.wait_for_status(what, |status| fits(&of_alice(status))))
+    }
+
+    /// The same, once this is said about encryption.
+    #[track_caller]
+    pub(crate) fn status_says(&self, text: &str) -> Value {
+        let says = |account: &Value| account["encryption"].as_str().is_some_and(|says| says.contains(text));
+        self.account(&format!("status says {text:?}"), says)
+    }
+
     /// `pushbell login` with Alice's password; no push is waited for.
     pub(crate) fn login(&self, options: &[&str]) -> Output {
+        self.login_of(&self.alice, options)
+    }
+
+    /// The same of anybody; all have one password.
+    pub(crate) fn login_of(&self, user: &User, options: &[&str]) -> Output {
         let password = self.file("password");
-        let fixed =
-            ["login", &self.alice.id, "--homeserver", &self.homeserver, "--password-file", &password, "--wait", "0"];
+        let fixed = ["login", &user.id, "--homeserver", &self.homeserver, "--password-file", &password, "--wait", "0"];
         let login = self.pushbell.command(&[&fixed, options].concat());
         assert_eq!(login.code, 3, "{login:#?}");
         login

@@ -10,6 +10,7 @@ use zbus::{
 use super::{Desktop, SOON, bus, process::Part, wait_until};
 
 const SERVICE: &str = "org.freedesktop.secrets";
+const COLLECTION: &str = "/org/freedesktop/secrets/collection/login";
 
 /// GNOME Keyring, unlocked, as after signing in to a desktop.
 pub(crate) struct Keyring {
@@ -32,6 +33,30 @@ impl Keyring {
             alias.is_ok_and(|path| path != "/")
         });
         Self { _daemon: daemon, connection }
+    }
+
+    /// Locks it. Nobody is there to unlock it when it asks.
+    #[track_caller]
+    pub(crate) fn lock(&self) {
+        let service = (SERVICE, "/org/freedesktop/secrets", "org.freedesktop.Secret.Service");
+        let collection = [ObjectPath::try_from(COLLECTION).expect("a path")];
+        bus::block_on(bus::call(&self.connection, service, "Lock", &(&collection[..],))).expect("it locks");
+    }
+
+    /// Unlocks it, as with its password.
+    #[track_caller]
+    pub(crate) fn unlock(&self) {
+        let unlocked = bus::block_on(async {
+            let service = (SERVICE, "/org/freedesktop/secrets", "org.freedesktop.Secret.Service");
+            let session = bus::call(&self.connection, service, "OpenSession", &("plain", Value::from(""))).await?;
+            let session = session[1].as_str().and_then(|path| ObjectPath::try_from(path.to_owned()).ok());
+            let secret = (session.expect("a session"), Vec::<u8>::new(), b"sesame".to_vec(), "text/plain");
+            let service =
+                (SERVICE, "/org/freedesktop/secrets", "org.gnome.keyring.InternalUnsupportedGuiltRiddenInterface");
+            let collection = ObjectPath::try_from(COLLECTION).expect("a path");
+            bus::call(&self.connection, service, "UnlockWithMasterPassword", &(collection, secret)).await
+        });
+        unlocked.expect("it unlocks");
     }
 
     /// The secrets in it whose label contains this, as text.

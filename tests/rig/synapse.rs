@@ -117,8 +117,21 @@ impl User {
     /// The same user on another device.
     #[track_caller]
     pub(crate) fn sign_in_again(&self) -> Self {
+        self.sign_in(&json!({}))
+    }
+
+    /// The same on a device of this name.
+    #[track_caller]
+    pub(crate) fn sign_in_as(&self, name: &str) -> Self {
+        self.sign_in(&json!({"initial_device_display_name": name}))
+    }
+
+    fn sign_in(&self, options: &Value) -> Self {
         let identifier = json!({"type": "m.id.user", "user": self.id});
-        let body = json!({"type": "m.login.password", "identifier": identifier, "password": "secret"});
+        let mut body = json!({"type": "m.login.password", "identifier": identifier, "password": "secret"});
+        for (key, value) in options.as_object().into_iter().flatten() {
+            body[key] = value.clone();
+        }
         let session = self.request(&Method::POST, "login", &body);
         Self { token: session["access_token"].as_str().expect("the answer has it").to_owned(), ..self.clone() }
     }

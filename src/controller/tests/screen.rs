@@ -9,7 +9,8 @@ use crate::{
     config::{Config, OpenWith},
     desktop::{
         Activation, CloseReason, Desktop, DesktopEvent, OpenTarget, PopupCall, PopupEvent, ServiceState,
-        popup_services::PopupService, tray_view::TrayView,
+        popup_services::{DoNotDisturb, PopupService},
+        tray_view::TrayView,
     },
     notice::NoticeId,
     present::popup::{Action, Popup, PopupKey},
@@ -56,6 +57,9 @@ pub(super) struct State {
     pub(super) renewed: usize,
     pub(super) watches_screen_lock: bool,
     pub(super) closed: bool,
+    pub(super) do_not_disturb: bool,
+    /// How often it was asked for that.
+    pub(super) asked_for_do_not_disturb: usize,
     events: VecDeque<DesktopEvent>,
 }
 
@@ -208,5 +212,11 @@ impl Desktop for Screen {
 
     fn watch_screen_lock(&mut self, wanted: bool) {
         self.state().watches_screen_lock = wanted;
+    }
+
+    async fn do_not_disturb(&mut self, _ask: DoNotDisturb) -> bool {
+        let mut state = self.state();
+        state.asked_for_do_not_disturb += 1;
+        state.do_not_disturb
     }
 }

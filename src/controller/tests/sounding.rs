@@ -72,3 +72,38 @@ async fn a_message_is_heard_however_many_rooms_wait_for_a_service() {
     bench.push(message("late", "Kitchen").sound("bing")).await;
     assert_eq!(bench.sounds(), ["bing"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn under_do_not_disturb_nothing_sounds_or_rings_or_is_urgent() {
+    let mut bench = Bench::new().await;
+    bench.screen.state().do_not_disturb = true;
+    bench.push(message("one", "Kitchen").sound("bing").highlight()).await;
+    bench.push(call("c", "Cellar")).await;
+    assert_eq!((bench.sounds().len(), bench.rings()), (0, 0));
+    let urgency = |bench: &Bench| bench.screen.state().shows.iter().map(|popup| popup.urgency).collect::<Vec<_>>();
+    assert_eq!(urgency(&bench), [popup::Urgency::Normal, popup::Urgency::Critical]);
+    bench.shows();
+
+    bench.screen.state().do_not_disturb = false;
+    bench.push(message("two", "Kitchen").sound("bing").highlight()).await;
+    bench.push(call("d", "Attic")).await;
+    assert_eq!((bench.sounds().len(), bench.rings()), (1, 1), "what was silenced is not made up for");
+    assert_eq!(urgency(&bench), [popup::Urgency::Critical, popup::Urgency::Critical]);
+
+    bench.screen.state().do_not_disturb = true;
+    bench.configure(|config| config.quiet.follow_desktop = false).await;
+    bench.push(message("three", "Kitchen").sound("bing")).await;
+    assert_eq!(bench.sounds().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn do_not_disturb_is_asked_for_once_and_when_it_matters() {
+    let mut bench = Bench::new().await;
+    let asked = |bench: &Bench| bench.screen.state().asked_for_do_not_disturb;
+    bench.push(message("one", "Kitchen")).await;
+    bench.push(badge(3)).await;
+    bench.pass(600 * SECOND).await;
+    assert_eq!(asked(&bench), 0);
+    bench.push(message("two", "Kitchen").sound("bing").highlight()).await;
+    assert_eq!(asked(&bench), 1);
+}

@@ -3,6 +3,7 @@
 pub(super) mod autostart;
 pub(super) mod bus;
 mod desktop_state;
+mod do_not_disturb;
 pub(crate) mod interruptions;
 pub(crate) mod keyring;
 mod launcher;

@@ -10,14 +10,14 @@ use tokio::{
 
 use super::{
     bus::{Bus, BusAddress, BusState},
-    desktop_state, launcher,
+    desktop_state, do_not_disturb, launcher,
     open::Launcher,
     popups::Popups,
     screen_lock, tray_host,
 };
 use crate::{
     config::OpenWith,
-    desktop::{DesktopEvent, LauncherCount, OpenTarget, PopupCall},
+    desktop::{DesktopEvent, LauncherCount, OpenTarget, PopupCall, popup_services::DoNotDisturb},
     platform::opener::Opener,
 };
 
@@ -44,6 +44,7 @@ impl Buses {
 /// The desktop session. Every method returns at once; what became of it arrives as [`DesktopEvent`]s.
 #[derive(Debug)]
 pub struct Session {
+    bus: Bus,
     popups: Popups,
     opener: Opener,
     count: watch::Sender<LauncherCount>,
@@ -86,6 +87,7 @@ impl Session {
             })
         });
         Self {
+            bus: session.clone(),
             popups: Popups::start(session.clone(), icon, events.clone()),
             opener: Opener::new(Launcher::new(), events.clone()),
             count,
@@ -114,6 +116,12 @@ impl Session {
     /// Reports [`DesktopEvent::ScreenLock`] from now on, or no longer.
     pub fn watch_screen_lock(&self, wanted: bool) {
         self.watch_lock.send_replace(wanted);
+    }
+
+    /// Asks whether the person is not to be disturbed, see [`crate::desktop::Desktop::do_not_disturb`].
+    pub fn do_not_disturb(&self, ask: DoNotDisturb) -> impl Future<Output = bool> + use<> {
+        let connection = self.bus.clone().connected();
+        async move { do_not_disturb::ask(connection.as_ref(), ask).await }
     }
 
     /// Reports [`DesktopEvent::ColorScheme`] from now on, or no longer.

@@ -5,7 +5,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::{open::Launcher, popups::Popups};
 use crate::{
     config::OpenWith,
-    desktop::{DesktopEvent, LauncherCount, OpenTarget, PopupCall},
+    desktop::{DesktopEvent, LauncherCount, OpenTarget, PopupCall, popup_services::DoNotDisturb},
     platform::{
         opener::Opener,
         system::{system_events::SystemEvents, toasts::Toasts},
@@ -53,6 +53,11 @@ impl Session {
     /// Reports [`DesktopEvent::ColorScheme`] from now on, or no longer.
     pub fn watch_color_scheme(&self, wanted: bool) {
         self.system_events.color_scheme(wanted);
+    }
+
+    /// The system shows no toasts then; of sounds it is not asked.
+    pub fn do_not_disturb(&self, _ask: DoNotDisturb) -> impl Future<Output = bool> + use<> {
+        std::future::ready(false)
     }
 
     /// There is nothing to be taken back.

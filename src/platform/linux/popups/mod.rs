@@ -262,8 +262,10 @@ impl Client {
     async fn query_service(&mut self, channel: &mut Channel, owner: &str) -> Result<PopupService, Unanswered> {
         let connection = channel.connection.clone();
         let asked = async {
-            let (name, version) = match describe(&connection, owner).await {
-                Err(CallError::Refused(_)) => ("a notification service without a name".to_owned(), String::new()),
+            let (name, vendor, version) = match describe(&connection, owner).await {
+                Err(CallError::Refused(_)) => {
+                    ("a notification service without a name".to_owned(), String::new(), String::new())
+                }
                 described => described?,
             };
             let capabilities: Vec<String> = match request(&connection, owner, "GetCapabilities", &()).await {
@@ -273,7 +275,7 @@ impl Client {
             let has = |name| capabilities.iter().any(|capability| capability == name);
             let (reads_markup, has_actions) = (has("body-markup"), has("actions"));
             let has_text_input = has(TEXT_KEY);
-            Ok(PopupService { id: String::new(), name, version, reads_markup, has_actions, has_text_input })
+            Ok(PopupService { id: String::new(), name, vendor, version, reads_markup, has_actions, has_text_input })
         };
         let asked = self.wait_for_reply(channel, owner, "the notification service", asked).await?;
         let Ok(mut service) = asked.inspect_err(|error: &CallError| {
@@ -463,11 +465,11 @@ async fn start(connection: &Connection) -> zbus::Result<Option<String>> {
     bus::owner_of(connection, NAME).await
 }
 
-/// Name and version.
-async fn describe(connection: &Connection, owner: &str) -> Result<(String, String), CallError> {
-    let (name, _vendor, version, _specification): (String, String, String, String) =
+/// Name, vendor and version.
+async fn describe(connection: &Connection, owner: &str) -> Result<(String, String, String), CallError> {
+    let (name, vendor, version, _specification): (String, String, String, String) =
         request(connection, owner, "GetServerInformation", &()).await?;
-    Ok((name, version))
+    Ok((name, vendor, version))
 }
 
 /// Calls go to the owner's unique name: an id is never given to a service that did not make it.

@@ -1,0 +1,118 @@
+//! The account's key backup, which is read where the user has given its key; nothing is ever written to it.
+//!
+//! Its keys say who has sent a message no more reliably than whoever wrote the backup: a message that names another sender
+//! than its key is refused all the same.
+
+use std::collections::BTreeSet;
+
+use matrix_sdk_crypto::{
+    OlmMachine, olm::ExportedRoomKey, store::types::BackupDecryptionKey, types::RoomKeyBackupInfo,
+};
+use ruma::{RoomId, api::client::backup::EncryptedSessionData};
+use serde::Deserialize;
+
+use super::{api::DEADLINE, error::EncryptionError, machine::Machine, trust::VerifyError};
+use crate::http_client::encode;
+
+/// A session whose key is looked for: its room and its id.
+pub(super) type Session = (String, String);
+
+/// Whether the account's backup is the one whose key is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BackupState {
+    /// The user has not given its key.
+    Unused,
+    /// It is.
+    Current,
+    /// It was deleted, or another has taken its place.
+    Reset,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: String,
+    #[serde(flatten)]
+    info: serde_json::Value,
+}
+
+#[derive(Deserialize)]
+struct KeyAnswer {
+    session_data: EncryptedSessionData,
+}
+
+/// The backup that the homeserver has.
+async fn current(machine: &Machine) -> Result<Option<Version>, EncryptionError> {
+    match machine.api.get("/_matrix/client/v3/room_keys/version", "room_keys/version", DEADLINE).await {
+        Err(error) if error.is_refused() => Ok(None),
+        found => found.map(Some),
+    }
+}
+
+/// The key of the backup, and its version.
+async fn key(machine: &Machine) -> Result<Option<(BackupDecryptionKey, String)>, EncryptionError> {
+    let keys = machine.olm.backup_machine().get_backup_keys().await?;
+    Ok(keys.decryption_key.zip(keys.backup_version))
+}
+
+/// Asks whether the backup whose key is here is still the account's.
+pub(super) async fn state(machine: &Machine) -> Result<BackupState, EncryptionError> {
+    let Some((_, version)) = key(machine).await? else { return Ok(BackupState::Unused) };
+    let is_same = current(machine).await?.is_some_and(|current| current.version == version);
+    Ok(if is_same { BackupState::Current } else { BackupState::Reset })
+}
+
+/// Whether the user has given the backup's key.
+pub(super) async fn is_used(machine: &Machine) -> Result<bool, EncryptionError> {
+    Ok(key(machine).await?.is_some())
+}
+
+/// Takes the keys of these sessions from the backup, as far as it has them; which. That it cannot be asked is no reason not
+/// to look elsewhere.
+pub(super) async fn fetch(machine: &Machine, wanted: &BTreeSet<Session>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for session in wanted {
+        match fetch_one(machine, session).await {
+            Ok(true) => {
+                found.insert(session.1.clone());
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::info!("the key backup is not read: {error}");
+                break;
+            }
+        }
+    }
+    found
+}
+
+/// Takes the key of a session; whether the backup has it.
+async fn fetch_one(machine: &Machine, (room, session): &Session) -> Result<bool, EncryptionError> {
+    let Some((key, version)) = key(machine).await? else { return Ok(false) };
+    let Ok(room_id) = RoomId::parse(room) else { return Ok(false) };
+    let path = ["room_keys", "keys", &encode(room), &encode(session)].join("/");
+    let path = format!("/_matrix/client/v3/{path}?version={}", encode(&version));
+    let answer: KeyAnswer = match machine.api.get(&path, "room_keys/keys", DEADLINE).await {
+        // It has none, or is no longer there.
+        Err(error) if error.is_refused() => return Ok(false),
+        answer => answer?,
+    };
+    let Ok(room_key) = key.decrypt_session_data(answer.session_data) else { return Ok(false) };
+    let exported = ExportedRoomKey::from_backed_up_room_key(room_id, session.clone(), room_key);
+    let imported = machine.olm.store().import_room_keys(vec![exported], Some(&version), |_, _| {}).await?;
+    Ok(imported.imported_count > 0)
+}
+
+/// Keeps the key of the account's backup, if it is that of the one that the homeserver has, and one of the account's
+/// verified sessions or its identity has signed it. `verifier` knows the identity.
+pub(super) async fn keep(machine: &Machine, verifier: &OlmMachine, key: &str) -> Result<(), VerifyError> {
+    let key = BackupDecryptionKey::from_base64(key).map_err(|_| VerifyError::NoBackup)?;
+    let Version { version, info } = current(machine).await?.ok_or(VerifyError::NoBackup)?;
+    let info: RoomKeyBackupInfo = serde_json::from_value(info).map_err(|_| VerifyError::OtherBackup)?;
+    let fits = key.backup_key_matches(&info);
+    let signatures = verifier.backup_machine().verify_backup(info, false).await.map_err(EncryptionError::from)?;
+    if !fits || !signatures.trusted() {
+        return Err(VerifyError::OtherBackup);
+    }
+    let backup = machine.olm.backup_machine();
+    Ok(backup.save_decryption_key(Some(key), Some(version)).await.map_err(EncryptionError::from)?)
+}

@@ -1,0 +1,209 @@
+//! How an account's session and backup stand, and what of it the user has not been told yet.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{
+    Trust,
+    backup::{self, BackupState},
+    error::EncryptionError,
+    machine::{Machine, VerificationAsk},
+};
+use crate::{control::EncryptionStatus, present::popup::OwnPopup, push::text};
+
+/// What was told, in the store.
+const TOLD: &str = "pushbell.told";
+/// The last request to verify this session, in the store, so that a command can answer it.
+const REQUEST: &str = "pushbell.verification_request";
+
+/// How long a request can be answered, in milliseconds, as the specification says.
+const REQUEST_LIFE: i64 = 10 * 60 * 1000;
+
+/// Longest name of a session that is shown whole.
+const LONGEST_NAME: usize = 60;
+
+/// How session and backup stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    trust: Trust,
+    /// It was verified once.
+    was_verified: bool,
+    backup: BackupState,
+    /// The store's key lies in a file.
+    has_key_file: bool,
+}
+
+/// Something that the user is told once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct News {
+    pub(super) popup: OwnPopup,
+    pub(super) text: String,
+}
+
+/// What was told before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Told {
+    was_verified: bool,
+    is_unverified: bool,
+    is_backup_reset: bool,
+    /// The account's sessions; `None` before they are known.
+    sessions: Option<BTreeSet<String>>,
+}
+
+/// Looks how they stand, after the homeserver was asked for the account's devices. What is new is told once: it counts as
+/// told when this returns.
+pub(super) async fn look(
+    machine: &Machine,
+    request: Option<VerificationAsk>,
+    account: &str,
+) -> Result<(Standing, Vec<News>), EncryptionError> {
+    let store = machine.olm.store();
+    let before: Told = store.get_value(TOLD).await?.unwrap_or_default();
+    let trust = machine.trust().await?;
+    let backup = match backup::state(machine).await {
+        Ok(backup) => backup,
+        // Messages are read without it as well.
+        Err(_) if before.is_backup_reset => BackupState::Reset,
+        Err(_) => BackupState::Unused,
+    };
+    let is_verified = trust == Trust::Verified;
+    let standing = Standing {
+        trust,
+        was_verified: before.was_verified || is_verified,
+        backup,
+        has_key_file: machine.store.key_file().exists(),
+    };
+    let sessions = sessions(machine).await?;
+    let mut news = Vec::new();
+    if trust == Trust::Unverified && !before.is_unverified {
+        let why = if before.was_verified {
+            "is no longer verified, as after resetting the account's cross-signing"
+        } else {
+            "is not verified"
+        };
+        let text = format!(
+            "{account}: this session {why}. Some senders do not share the keys of their messages with it. Run `pushbell \
+             verify {account}`"
+        );
+        news.push(News { popup: OwnPopup::Unverified, text });
+    }
+    if backup == BackupState::Reset && !before.is_backup_reset {
+        let text = format!(
+            "{account}: the key backup was deleted or replaced, and is no longer read. Run `pushbell verify {account} \
+             --with-backup`"
+        );
+        news.push(News { popup: OwnPopup::BackupReset, text });
+    }
+    let known = before.sessions.as_ref();
+    for (id, name) in sessions.iter().filter(|(id, _)| known.is_some_and(|known| !known.contains(id))) {
+        let text = format!(
+            "{account}: {}. If it was not you, end that session in your usual client",
+            name_of(id, name.as_deref())
+        );
+        news.push(News { popup: OwnPopup::NewSignIn, text });
+    }
+    if let Some(request) = request
+        && !is_verified
+        && let Some(name) = asked_by(&request, &sessions)
+    {
+        store.set_value(REQUEST, &request.json().get()).await?;
+        let text = format!("{account}: your session {name} asks to verify Pushbell. Run `pushbell verify {account}`");
+        news.push(News { popup: OwnPopup::VerificationAsked, text });
+    }
+    let told = Told {
+        was_verified: standing.was_verified,
+        is_unverified: trust == Trust::Unverified,
+        is_backup_reset: backup == BackupState::Reset,
+        sessions: Some(sessions.into_iter().map(|(id, _)| id).collect()),
+    };
+    if told != before {
+        store.set_value(TOLD, &told).await?;
+    }
+    Ok((standing, news))
+}
+
+/// The account's other sessions that have keys: their ids, and the names that they go by.
+async fn sessions(machine: &Machine) -> Result<Vec<(String, Option<String>)>, EncryptionError> {
+    let devices = machine.olm.get_user_devices(machine.olm.user_id(), None).await?;
+    let others = devices.devices().filter(|device| !device.is_our_own_device());
+    Ok(others.map(|device| (device.device_id().to_string(), device.display_name().map(str::to_owned))).collect())
+}
+
+/// What a session is called, in which whoever has signed in may have written anything.
+fn name_of(id: &str, name: Option<&str>) -> String {
+    let id = text::line(id, LONGEST_NAME);
+    name.map_or_else(|| id.clone(), |name| format!("\"{}\" ({id})", text::line(name, LONGEST_NAME)))
+}
+
+/// The name of the session that has asked, if it is known.
+fn asked_by(request: &VerificationAsk, sessions: &[(String, Option<String>)]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Content {
+        from_device: String,
+    }
+    let Content { from_device } = request.get_field("content").ok()??;
+    sessions.iter().find(|(id, _)| *id == from_device).map(|(id, name)| name_of(id, name.as_deref()))
+}
+
+/// The last request to verify this session, which is no longer kept then.
+pub(super) async fn take_request(machine: &Machine) -> Result<Option<VerificationAsk>, EncryptionError> {
+    let request = last_request(machine).await?;
+    if request.is_some() {
+        machine.olm.store().set_value(REQUEST, &"").await?;
+    }
+    Ok(request)
+}
+
+/// The last request to verify this session.
+pub(super) async fn last_request(machine: &Machine) -> Result<Option<VerificationAsk>, EncryptionError> {
+    let request: Option<String> = machine.olm.store().get_value(REQUEST).await?;
+    let request = request.filter(|request| !request.is_empty());
+    Ok(request.and_then(|request| RawValue::from_string(request).ok()).map(VerificationAsk::from_json))
+}
+
+/// Whether another session has asked lately to verify this one.
+pub(super) async fn is_asked(machine: &Machine) -> Result<bool, EncryptionError> {
+    #[derive(Deserialize)]
+    struct Content {
+        timestamp: i64,
+    }
+    let request = last_request(machine).await?;
+    let content = request.and_then(|request| request.get_field::<Content>("content").ok().flatten());
+    let age = content.map(|content| Timestamp::now().as_millisecond().saturating_sub(content.timestamp));
+    Ok(age.is_some_and(|age| age < REQUEST_LIFE))
+}
+
+impl Standing {
+    /// It, as `status` says it.
+    pub(super) fn describe(self, account: &str) -> EncryptionStatus {
+        let says = match self.trust {
+            Trust::Verified => "encrypted messages are read".to_owned(),
+            Trust::Unverified if self.was_verified => format!(
+                "the session is no longer verified, as after a reset of the account's cross-signing: run `pushbell verify \
+                 {account}` to go on reading all encrypted messages"
+            ),
+            Trust::Unverified => format!(
+                "encrypted messages are read, but not those of people whose clients send nothing to unverified sessions: run \
+                 `pushbell verify {account}`"
+            ),
+            Trust::NoIdentity => {
+                "encrypted messages are read; the account has no cross-signing that this session could be \
+                                  verified with: set up encryption in your usual client"
+                    .to_owned()
+            }
+        };
+        EncryptionStatus {
+            encryption: Some(says),
+            verified: Some(self.trust == Trust::Verified),
+            key_backup: match self.backup {
+                BackupState::Unused => None,
+                BackupState::Current => Some(true),
+                BackupState::Reset => Some(false),
+            },
+            key_in_file: self.has_key_file,
+        }
+    }
+}
