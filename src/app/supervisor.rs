@@ -22,7 +22,7 @@ use crate::{
     accounts::Accounts,
     config::{self, Config},
     control::{Command, Reply, Request},
-    controller::{AppRequest, Event, ProblemKind},
+    controller::{AppRequest, Event, ProblemKind, RingingCall},
     desktop::OpenTarget,
     encryption::Encryption,
     http_client, invocation,
@@ -112,7 +112,11 @@ impl Supervisor {
                         self.encryption.upkeep();
                     }
                     Some(AppRequest::LookAtSessions) => self.catching_up.send(CatchUpCommand::Look),
-                    Some(AppRequest::WatchCalls(calls)) => self.call_watch.watch(calls, &self.server.accounts()),
+                    Some(AppRequest::WatchCalls(calls)) => {
+                        let room = |call: &RingingCall| (call.account.clone(), call.room_id.clone());
+                        self.encryption.ringing(calls.iter().map(room).collect());
+                        self.call_watch.watch(calls, &self.server.accounts());
+                    }
                     Some(AppRequest::Connect { token }) => self.connect(token),
                     Some(AppRequest::OpenConfiguration { token }) => {
                         self.tell(Event::Open(OpenTarget::File(self.paths.config.clone()), token));

@@ -65,7 +65,9 @@ pub use self::{
     event_details::WantedDetails,
     integrity_check::{Integrity, check_integrity},
     seal::Seals,
-    snapshot::{AccountState, OnScreen, Snapshot, Tally, Totals, WaitingRoom, WantingRoom, history},
+    snapshot::{
+        AccountState, KnownRoom, OnScreen, Snapshot, Tally, Totals, WaitingRoom, WantingRoom, history, known_rooms,
+    },
 };
 use crate::{
     accounts::CountsScope,
