@@ -39,6 +39,8 @@ pub enum Request {
     },
     /// `pushbell resume`
     Resume,
+    /// `pushbell unmute`
+    Unmute,
     /// `accounts.toml` has changed: read it now. Answered when it was.
     ReloadAccounts,
     /// Starting with the desktop was turned on or off: look again, for the menu.
@@ -118,6 +120,9 @@ pub struct Status {
     pub paused_until: Option<Timestamp>,
     /// Sounds are muted from the tray.
     pub muted: bool,
+    /// Rooms whose messages are not shown on this desktop.
+    #[serde(default)]
+    pub muted_rooms: Vec<MutedRoomStatus>,
     /// Size of the inbox.
     pub inbox: InboxStatus,
     /// Each account.
@@ -136,6 +141,17 @@ pub struct Status {
     pub problems: Vec<String>,
     /// What works, but the user may not want.
     pub warnings: Vec<String>,
+}
+
+/// A room whose messages are not shown on this desktop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MutedRoomStatus {
+    /// Name of its account.
+    pub account: String,
+    /// What people call it.
+    pub name: String,
+    /// When it ends; none: with `pushbell unmute`.
+    pub until: Option<Timestamp>,
 }
 
 /// The user's own time, to the minute.

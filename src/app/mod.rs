@@ -4,6 +4,7 @@
 //! can be wrong with the person's files is said before anything is bound, and what waits in the inbox is looked at
 //! before the first push comes.
 
+mod acting;
 mod autostart;
 mod call_watch;
 mod catching_up;
@@ -11,7 +12,9 @@ mod certificate;
 mod config_file;
 mod listening;
 mod live_desktop;
+mod outbox;
 mod push_server;
+mod sending;
 mod start;
 mod supervisor;
 mod temporary_endpoint;
@@ -44,13 +47,17 @@ use crate::{
     platform::{console, control_socket::ControlListener, main_loop, session::Session, sound_server, watch::FileWatch},
     resume::ResumeWindow,
     secrets::Secrets,
+    session::Sessions,
 };
+use acting::Acting;
 use autostart::AutostartSwitch;
 use call_watch::CallWatch;
 use catching_up::CatchingUp;
 pub(crate) use config_file::write_default_config;
 pub(crate) use listening::explain as explain_listening;
+use outbox::Outbox;
 use push_server::PushServer;
+use sending::Sending;
 use start::Start;
 pub(crate) use start::retention;
 use supervisor::Supervisor;
@@ -187,8 +194,23 @@ impl Worker {
         let encryption =
             Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone(), call_news);
         let autostart = AutostartSwitch::new(events.clone());
-        let supervisor =
-            Supervisor { paths, config, server, log, events, catching_up, encryption, call_watch, autostart };
+        let sessions = Arc::new(Sessions::new(Secrets::new(&paths)));
+        let sending = Sending { inbox: inbox.clone(), sessions, encryption: encryption.clone() };
+        let acting = Acting::new(sending.clone(), events.clone());
+        let outbox = Outbox::start(sending, server.accounts(), events.clone());
+        let supervisor = Supervisor {
+            paths,
+            config,
+            server,
+            log,
+            events,
+            catching_up,
+            encryption,
+            call_watch,
+            acting,
+            outbox,
+            autostart,
+        };
         let requests = supervisor::Requests { files, app: app_requests, commands };
         let server = supervisor.run(requests, to_controller).await;
 

@@ -11,11 +11,13 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
+    acting::Acting,
     autostart::AutostartSwitch,
     call_watch::CallWatch,
     catching_up::{self, CatchUpCommand, CatchingUp},
     certificate::Certificate,
     config_file,
+    outbox::Outbox,
     push_server::PushServer,
 };
 use crate::{
@@ -48,6 +50,8 @@ pub(super) struct Supervisor {
     pub(super) catching_up: CatchingUp,
     pub(super) encryption: Encryption,
     pub(super) call_watch: CallWatch,
+    pub(super) acting: Acting,
+    pub(super) outbox: Outbox,
     pub(super) autostart: AutostartSwitch,
 }
 
@@ -117,6 +121,8 @@ impl Supervisor {
                         self.encryption.ringing(calls.iter().map(room).collect());
                         self.call_watch.watch(calls, &self.server.accounts());
                     }
+                    Some(AppRequest::Act(act)) => self.acting.begin(act, &self.server.accounts()),
+                    Some(AppRequest::SendReplies) => self.outbox.look(self.server.accounts()),
                     Some(AppRequest::Connect { token }) => self.connect(token),
                     Some(AppRequest::OpenConfiguration { token }) => {
                         self.tell(Event::Open(OpenTarget::File(self.paths.config.clone()), token));
@@ -134,6 +140,7 @@ impl Supervisor {
                         | Request::ClearAccount { .. }
                         | Request::Pause { .. }
                         | Request::Resume
+                        | Request::Unmute
                         | Request::WaitForPush { .. } => {
                             if controller.send((request, reply)).await.is_err() {
                                 break;
@@ -204,6 +211,7 @@ impl Supervisor {
         self.tell(Event::Accounts(self.server.accounts()));
         self.catching_up.send(CatchUpCommand::Accounts(self.server.accounts()));
         self.encryption.accounts(self.server.accounts());
+        self.outbox.look(self.server.accounts());
         self.tell(Event::Problem(ProblemKind::Accounts, problem));
     }
 

@@ -3,14 +3,18 @@
 use super::{Controller, refresh::badge};
 use crate::{
     app_info,
-    control::{AccountStatus, InboxStatus, Reply, Request, Status},
+    control::{AccountStatus, InboxStatus, MutedRoomStatus, Reply, Request, Status},
     desktop::{Desktop, ServiceState},
-    inbox::{InboxError, OnScreen, Read, Snapshot, Totals},
+    inbox::{InboxError, MutedRoom, OnScreen, Read, Snapshot, Totals},
     present::popup::ProblemKind,
 };
 
 /// What is said of a service that nothing is known of.
 const NOT_YET: &str = "the session bus has not answered yet";
+
+fn muted_room(MutedRoom { room, name, until }: &MutedRoom) -> MutedRoomStatus {
+    MutedRoomStatus { account: room.account.clone(), name: name.clone(), until: *until }
+}
 
 impl<D: Desktop> Controller<D> {
     pub(super) async fn answer(&mut self, request: Request) -> Reply {
@@ -20,6 +24,7 @@ impl<D: Desktop> Controller<D> {
             Request::ClearAccount { account } => self.read_now(Read::Account(account)).await,
             Request::Pause { until } => self.pause_until(until).await,
             Request::Resume => self.resume().await,
+            Request::Unmute => self.unmute(None).await,
             // Whoever reads the files has taken these up before they came here; who waits for a push is answered when
             // there is something to tell.
             Request::ReloadAccounts
@@ -68,6 +73,7 @@ impl<D: Desktop> Controller<D> {
             missed_calls: badge.missed_calls,
             paused_until: self.pause.map(|pause| pause.until()),
             muted: self.muted,
+            muted_rooms: self.muted_rooms().map(muted_room).collect(),
             inbox: InboxStatus { notices, unshown },
             accounts: self.account_states(&snapshot),
             popup: self.popup_state(),

@@ -3,6 +3,7 @@
 //! What must survive lives in the inbox; in here is only what a restart may forget: which popups are up, what rings,
 //! whether services are there. Popups are renderings of the inbox, so that nothing that was recorded can be lost here.
 
+mod acting;
 mod calls;
 mod commands;
 mod desktop_events;
@@ -92,6 +93,15 @@ pub enum Event {
     Autostart(Result<bool, String>),
     /// The test push that the person asked for did not arrive, and why.
     TestFailed(String),
+    /// What the person did with a popup had not the whole effect: what, and why.
+    NotDone(String),
+    /// A reply was given up.
+    NotSent {
+        /// Whether it may have been sent, and why no more is known.
+        reason: String,
+        /// What was written.
+        text: String,
+    },
 }
 
 /// Where and how homeservers are listened to.
@@ -138,8 +148,63 @@ pub enum AppRequest {
     LookAtSessions,
     /// Watch the rooms of these calls, and of no others.
     WatchCalls(Vec<RingingCall>),
+    /// Tell the homeserver what the person has done.
+    Act(RoomAct),
+    /// There are replies to send.
+    SendReplies,
     /// End.
     Quit,
+}
+
+/// What the person has done in a room of a signed-in account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomAct {
+    /// Name of the account.
+    pub account: String,
+    /// `room_id`
+    pub room_id: String,
+    /// What.
+    pub act: Act,
+}
+
+/// What homeservers are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// The room was read.
+    Read {
+        /// `event_id` of the newest message that was.
+        event_id: String,
+        /// Whether others may know (`popup.receipts`).
+        is_public: bool,
+    },
+    /// The invite whose popup tells up to this notice may have been answered elsewhere: nothing is told, but asked.
+    LookAtInvite(NoticeId),
+    /// An invite is accepted.
+    Join,
+    /// An invite is declined.
+    Leave,
+    /// A call is declined with this event.
+    Decline {
+        /// `type`
+        event_type: &'static str,
+        /// `content`
+        content: serde_json::Value,
+    },
+}
+
+impl Act {
+    /// What to say where it was not done.
+    pub(crate) fn failure(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "The homeserver could not be told that the room was read",
+            Self::LookAtInvite(_) => "The homeserver could not be asked for an invite",
+            Self::Join => "The invite could not be accepted",
+            Self::Leave => "The invite could not be declined",
+            Self::Decline { .. } => {
+                "The call is silent here, but its caller could not be told, and other devices may go on ringing"
+            }
+        }
+    }
 }
 
 /// Which pushes may be missing.
@@ -464,6 +529,8 @@ impl<D: Desktop> Controller<D> {
                 self.parts.desktop.renew();
                 self.answer_person(OwnPopup::AutostartFailed, &reason);
             }
+            Event::NotSent { reason, text } => self.not_sent(&reason, &text),
+            Event::NotDone(reason) => self.answer_person(OwnPopup::NotDone, &reason),
             Event::TestFailed(reason) => {
                 tracing::warn!("no test push: {reason}");
                 self.answer_person(OwnPopup::TestFailed, &reason);

@@ -8,14 +8,23 @@ use super::{
 };
 use crate::{
     desktop::Desktop,
-    present::popup::{OwnPopup, Popup, PopupKey, ProblemKind},
+    present::{
+        MAX_BODY_CHARS, MAX_BODY_LINES,
+        popup::{OwnPopup, Popup, PopupKey, ProblemKind},
+    },
+    push::text,
 };
+
+/// Most replies that are given back in one popup.
+const MAX_UNSENT: usize = 5;
 
 /// What is wrong, and the popups about Pushbell that have not been shown yet.
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     pub(super) open: BTreeMap<ProblemKind, String>,
     unshown: BTreeMap<OwnPopup, Popup>,
+    /// Replies that were not sent, or perhaps were, each with the reason: until the person has seen them.
+    pub(super) unsent: Vec<String>,
     /// Those that were shown last.
     shown: BTreeMap<OwnPopup, Popup>,
 }
@@ -62,6 +71,23 @@ impl<D: Desktop> Controller<D> {
     pub(super) fn announce(&mut self, own: OwnPopup, text: &str) {
         self.problems.unshown.insert(own, own.popup(text));
         self.show_announcements();
+    }
+
+    /// Gives the text of a reply back to the person: it was not sent, or perhaps was.
+    pub(super) fn not_sent(&mut self, reason: &str, text: &str) {
+        let text = text::history(text, MAX_BODY_CHARS, MAX_BODY_LINES);
+        self.problems.unsent.push(format!("{reason}:\n{text}"));
+        let surplus = self.problems.unsent.len().saturating_sub(MAX_UNSENT);
+        self.problems.unsent.drain(..surplus);
+        self.show_unsent();
+    }
+
+    /// Shows what was not sent; not on a locked screen.
+    pub(super) fn show_unsent(&mut self) {
+        if !self.problems.unsent.is_empty() && self.surroundings.screen_locked != Some(true) {
+            let text = self.problems.unsent.join("\n\n");
+            self.announce(OwnPopup::NotSent, &text);
+        }
     }
 
     /// Shows what is still to be announced, if popups can be shown.

@@ -13,9 +13,9 @@ use super::{
 use crate::{
     desktop::{
         Desktop, OpenTarget,
-        tray_view::{Badge, MenuNotice, TrayState, TrayView},
+        tray_view::{Badge, MenuNotice, MenuRoom, TrayState, TrayView},
     },
-    inbox::{InboxError, Incident, OnScreen, Snapshot, Tally},
+    inbox::{InboxError, Incident, MutedRoom, OnScreen, Snapshot, Tally},
     notice::{Call, CallState, Notice, NoticeId, Presentation, RoomDigest, RoomKey},
     present::{
         self, RenderOptions,
@@ -89,6 +89,7 @@ impl<D: Desktop> Controller<D> {
         for account in resumed(&self.snapshot.accounts, &snapshot.accounts) {
             self.request(AppRequest::CatchUp(Missing::After { account }));
         }
+        self.look_at_invites(&snapshot);
         self.snapshot = snapshot;
         self.do_not_disturb = None;
         self.answer_waiting_for_push();
@@ -336,7 +337,7 @@ impl<D: Desktop> Controller<D> {
                 self.schedule.look_again_at(again_at);
                 break;
             }
-            let popup = present::call_popup(&call, self.options());
+            let popup = self.call_popup(&call);
             let about = About::Call { call: call.notice.id, state: call.state, target: target(&call.notice) };
             self.screen.show(popup, about);
         }
@@ -406,7 +407,9 @@ impl<D: Desktop> Controller<D> {
     }
 
     fn room_popup(&self, digest: &RoomDigest, show_text: bool) -> Popup {
-        present::room_popup(digest, self.user_of(&digest.newest), RenderOptions { show_text, ..self.options() })
+        let options = RenderOptions { show_text, ..self.options() };
+        let buttons = self.room_buttons(&digest.newest);
+        Popup { buttons, ..present::room_popup(digest, self.user_of(&digest.newest), options) }
     }
 
     /// The popup of a summary, given what its rooms with a highlight are now.
@@ -427,7 +430,7 @@ impl<D: Desktop> Controller<D> {
     }
 
     /// The user of the notice's account, where the account is signed in.
-    fn user_of(&self, notice: &Notice) -> Option<&str> {
+    pub(super) fn user_of(&self, notice: &Notice) -> Option<&str> {
         self.parts.accounts.find(&notice.account)?.sign_in.as_ref().map(|sign_in| sign_in.user_id.as_str())
     }
 
@@ -441,6 +444,7 @@ impl<D: Desktop> Controller<D> {
             badge: badge(&self.snapshot),
             paused_until: self.pause.map(|pause| pause.until()),
             muted: self.muted,
+            muted_rooms: self.muted_rooms().map(menu_room).collect(),
             newest: (self.snapshot.newest.iter())
                 .map(|notice| MenuNotice { id: notice.id, is_unread: !notice.read, line: self.menu_line(notice) })
                 .collect(),
@@ -453,6 +457,10 @@ impl<D: Desktop> Controller<D> {
         });
         self.parts.desktop.set_tray(view);
     }
+}
+
+fn menu_room(MutedRoom { room, name, until }: &MutedRoom) -> MenuRoom {
+    MenuRoom { room: room.clone(), name: name.clone(), until: *until }
 }
 
 /// Whether a summary tells all that the popup of a room tells, up to this notice. No mention is folded away.

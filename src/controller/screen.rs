@@ -239,6 +239,12 @@ impl Screen {
         self.service.as_ref().map(PopupService::needs).unwrap_or_default()
     }
 
+    /// Whether it has a field for a text. A system that says nothing of itself has one.
+    #[must_use]
+    pub fn takes_text(&self) -> bool {
+        self.service.as_ref().is_none_or(|service| service.has_text_input)
+    }
+
     /// What the next run can adopt.
     #[must_use]
     pub fn persisted(&self) -> Option<PersistedPopups> {

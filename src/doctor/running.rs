@@ -143,6 +143,7 @@ mod tests {
             missed_calls: 0,
             paused_until: None,
             muted: false,
+            muted_rooms: Vec::new(),
             inbox: InboxStatus { notices: 0, unshown: 0 },
             accounts: Vec::new(),
             popup: works.clone(),

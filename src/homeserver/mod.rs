@@ -13,6 +13,7 @@
 //! | [`sso`] | signing in with a browser where there is no OAuth 2.0 API |
 //! | [`redirect`] | the way back from a browser |
 //! | `events` | what the person was notified of, single events, names of rooms and of those in them |
+//! | `rooms` | reading, joining and leaving a room, and writing into it |
 //! | `user_id` | user IDs and server names |
 
 pub(crate) mod client;
@@ -24,9 +25,11 @@ pub mod oauth;
 pub(crate) mod push_rules;
 mod pushers;
 pub mod redirect;
+mod rooms;
 pub mod sso;
 mod user_id;
 
+pub(crate) use self::rooms::OutgoingEvent;
 pub use self::{
     client::{BaseUrl, HomeserverClient, HomeserverError, Refusal},
     discovery::{DiscoveryError, Homeserver},

@@ -10,7 +10,7 @@ use super::{
     accounts::{self, Account},
     calls::{self, Ring, Times},
     codec::{self, Decryption, ENCRYPTED, Kind, KnownEvent, stored},
-    read_state,
+    mute, outbox, read_state,
     transaction::Write,
 };
 use crate::{
@@ -355,6 +355,9 @@ impl Arrival<'_> {
         let event_id = push.event_id.as_deref().unwrap_or_default();
         let content = draft.content.map(|content| self.stored_content(write, recipient, event_id, content));
         let call = draft.call.as_ref();
+        let is_muted =
+            draft.kind == Kind::Message && mute::is_muted(write.db, account, self.room.as_str(), self.received_at)?;
+        let presentation = if is_muted { Presentation::Settled } else { draft.presentation };
         let id = write.changes.newest + 1;
         write
             .db
@@ -370,7 +373,7 @@ impl Arrival<'_> {
                 account,
                 self.room.as_str(),
                 draft.kind as i64,
-                draft.presentation as i64,
+                presentation as i64,
                 draft.presentation == Presentation::Settled && !(self.is_sample && self.meaning.is_none()),
                 recipient.tweaks.highlight,
                 push.user_is_target,
@@ -396,9 +399,12 @@ impl Arrival<'_> {
                 push.room_name,
                 push.room_alias,
                 push.membership,
-                draft.sound,
+                draft.sound.filter(|_| !is_muted),
                 content,
             ])?;
+        if push.event_type.as_deref() == Some(ENCRYPTED) {
+            outbox::note_encrypted(write, account, self.room.as_str())?;
+        }
         write.changes.newest = id;
         write.changes.lacks_details |= lacks_details;
         write.changes.is_encrypted |= to_decrypt;

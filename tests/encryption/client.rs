@@ -214,6 +214,14 @@ impl Client {
         self.upload();
     }
 
+    /// What an encrypted event of the room says.
+    pub(crate) fn read(&self, room: &str, event: &Value) -> Value {
+        let settings = DecryptionSettings { sender_device_trust_requirement: TrustRequirement::Untrusted };
+        let event = Raw::from_json(to_raw_value(event).unwrap());
+        let read = block_on(self.olm.decrypt_room_event(&event, &RoomId::parse(room).unwrap(), &settings)).unwrap();
+        serde_json::from_str(read.event.json().get()).unwrap()
+    }
+
     fn id(&self) -> OwnedUserId {
         UserId::parse(&self.user.id).unwrap()
     }

@@ -2,6 +2,7 @@
 //!
 //! Time is tokio's, paused: it goes on only in [`Bench::pass`], so what is due comes at once and in order.
 
+mod acting;
 mod announcing;
 mod backlog;
 mod calling;
