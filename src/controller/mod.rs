@@ -280,7 +280,6 @@ impl<D: Desktop> Controller<D> {
     /// A controller that has not yet read the inbox.
     #[must_use]
     pub fn new(parts: Parts<D>) -> Self {
-        let tray_host = if parts.tray { "the session bus has not answered yet" } else { "turned off with --no-tray" };
         let mut controller = Self {
             screen: Screen::default(),
             planner: Planner::new(Instant::now()),
@@ -293,7 +292,7 @@ impl<D: Desktop> Controller<D> {
             schedule: Schedule { read_at: None, interval: READ_INTERVAL.0, due: None, gathering: None },
             surroundings: Surroundings {
                 popups: None,
-                tray_host: ServiceState { available: false, reason: Some(tray_host.into()) },
+                tray_host: None,
                 sound: ServiceState { available: true, reason: Some("opened when a sound is played".into()) },
                 screen_locked: None,
                 dark_panel: None,
