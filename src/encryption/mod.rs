@@ -76,6 +76,7 @@ pub(crate) enum Trust {
 }
 
 /// What is known of a session once its keys are at the homeserver.
+#[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption knows"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SetUp {
     /// Whether it is verified.
