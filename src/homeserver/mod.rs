@@ -4,8 +4,8 @@
 //! | module | what it is |
 //! |---|---|
 //! | `client` | one homeserver's API: paths, access token, limits of answers, Matrix errors |
-//! | [`discovery`] | from a user ID or an address to a homeserver that answers |
-//! | [`kind`] | which software it is, and what follows from that |
+//! | `discovery` | from a user ID or an address to a homeserver that answers |
+//! | `kind` | which software it is, and what follows from that |
 //! | `login` | signing in and out, going on with a session |
 //! | `push_rules` | what single rooms notify of |
 //! | `pushers` | setting, listing and removing http pushers |

@@ -382,7 +382,7 @@ impl Arrival<'_> {
                 self.is_sample,
                 lacks_details,
                 if to_decrypt { Decryption::Wanted as i64 } else { Decryption::None as i64 },
-                to_decrypt && self.is_replayed,
+                (lacks_details || to_decrypt) && self.is_replayed,
                 self.counts.map(|counts| stored(counts.unread)),
                 self.counts.and_then(|counts| counts.missed_calls).map(stored),
                 push.event_id,
