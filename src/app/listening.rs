@@ -14,15 +14,14 @@ use tokio::{
 };
 
 use crate::{
-    backoff::Backoff,
     controller::ProblemKind,
     http::{Limits, Server, Serving, tls::Tls},
     intake::Intake,
-    platform::{host, sockets},
+    platform::{host, interruptions::AddressWatch, sockets},
 };
 
-/// Initial and maximum retry delay for an address that this computer does not have, such as one of a network that comes up
-/// after the person has logged in.
+/// Initial and maximum retry delay for an address that this computer does not have, where the system does not tell of
+/// new addresses; doubles after each failure.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// What is listened on. Each address is served on its own, so that one can go while others stay.
@@ -35,8 +34,18 @@ pub(super) struct Listening {
     is_serving: bool,
     wanted: Vec<SocketAddr>,
     config: PathBuf,
-    /// When an address that this computer does not have is tried again, if there is one.
-    retry: Option<(Instant, Backoff)>,
+    missing: Missing,
+}
+
+/// Waiting for addresses that this computer does not have, such as those of a network that comes up after the person has
+/// logged in.
+enum Missing {
+    /// There is none.
+    None,
+    /// The system tells when there are other addresses.
+    Watched(AddressWatch),
+    /// It does not: when to try again, and the delay before.
+    Retried(Instant, Duration),
 }
 
 struct Open {
@@ -70,7 +79,7 @@ impl Listening {
             is_serving: false,
             wanted: Vec::new(),
             config: PathBuf::new(),
-            retry: None,
+            missing: Missing::None,
         }
     }
 
@@ -111,20 +120,23 @@ impl Listening {
         }
         self.wanted = wanted;
         config.clone_into(&mut self.config);
-        if may_come {
-            let (_, mut backoff) = self.retry.take().unwrap_or((Instant::now(), Backoff::new(RETRY.0, RETRY.1)));
-            self.retry = Some((Instant::now() + backoff.next(), backoff));
-        } else {
-            self.retry = None;
+        if !may_come {
+            self.missing = Missing::None;
         }
         Ok(failures.map(|failures| (ProblemKind::Listen, failures)))
     }
 
-    /// Binds one address. If it is in use, our own addresses with this port that are no longer wanted may be in the way, as
-    /// 127.0.0.1 is for 0.0.0.0: they are closed.
+    /// Binds one address. If it is missing, it is watched for; if it is in use, our own addresses with this port that
+    /// are no longer wanted may be in the way, as 127.0.0.1 is for 0.0.0.0: they are closed.
     async fn bind(&mut self, address: SocketAddr, wanted: &[SocketAddr]) -> io::Result<Open> {
         let mut opened = Open::listen(address);
-        if opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse) {
+        if has_failed(&opened, io::ErrorKind::AddrNotAvailable) && matches!(self.missing, Missing::None) {
+            self.missing = AddressWatch::new()
+                .map_or_else(|_| Missing::Retried(Instant::now() + RETRY.0, RETRY.0), Missing::Watched);
+            // It may have come before it was watched for.
+            opened = Open::listen(address);
+        }
+        if has_failed(&opened, io::ErrorKind::AddrInUse) {
             let closed = self.close_those(|other| other.port() == address.port() && !wanted.contains(other)).await;
             opened = Open::listen(address);
             if opened.is_err() {
@@ -164,15 +176,25 @@ impl Listening {
     }
 
     /// Waits until an address that this computer did not have is to be tried again; for ever if there is none.
-    pub(super) async fn retry_is_due(&self) {
-        match &self.retry {
-            Some((at, _)) => tokio::time::sleep_until(*at).await,
-            None => std::future::pending().await,
+    pub(super) async fn retry_is_due(&mut self) {
+        match &mut self.missing {
+            Missing::None => std::future::pending().await,
+            Missing::Watched(watch) => {
+                if let Err(error) = watch.changed().await {
+                    tracing::warn!("new addresses are looked for now and then: {error}");
+                    self.missing = Missing::Retried(Instant::now(), RETRY.0);
+                }
+            }
+            Missing::Retried(at, _) => tokio::time::sleep_until(*at).await,
         }
     }
 
     /// Tries them again. What is still a problem.
     pub(super) async fn try_again(&mut self) -> Option<String> {
+        if let Missing::Retried(at, delay) = &mut self.missing {
+            *delay = (2 * *delay).min(RETRY.1);
+            *at = Instant::now() + *delay;
+        }
         let (wanted, config) = (self.wanted.clone(), self.config.clone());
         match self.open(&wanted, &config).await {
             Ok(problem) => problem.map(|(_, reason)| reason),
@@ -220,6 +242,10 @@ fn distinct(wanted: &[SocketAddr]) -> Vec<SocketAddr> {
     wanted.iter().filter(|address| !wanted.iter().any(|all| is_within(address, all))).copied().collect()
 }
 
+fn has_failed(opened: &io::Result<Open>, kind: io::ErrorKind) -> bool {
+    opened.as_ref().is_err_and(|error| error.kind() == kind)
+}
+
 /// What happened and what to do about it.
 pub(crate) fn explain(address: SocketAddr, error: &io::Error, config: &Path) -> String {
     let config = config.display();
@@ -228,7 +254,7 @@ pub(crate) fn explain(address: SocketAddr, error: &io::Error, config: &Path) -> 
         format!("{address} is in use by another program: end that, or set another server.listen in {config}")
     } else if kind == io::ErrorKind::AddrNotAvailable {
         format!(
-            "this computer does not have the address of {address} now, and listens there soon after it does; \
+            "this computer does not have the address of {address} now, and listens there as soon as it does; \
              server.listen in {config} names it"
         )
     } else if kind == io::ErrorKind::PermissionDenied {

@@ -24,7 +24,7 @@ use crate::{
     accounts::Accounts,
     config::{self, Config},
     control::{Command, Reply, Request},
-    controller::{AppRequest, Event, ProblemKind},
+    controller::{AppRequest, Event, ProblemKind, RingingCall},
     desktop::OpenTarget,
     encryption::Encryption,
     http_client, invocation,
@@ -116,7 +116,11 @@ impl Supervisor {
                         self.encryption.upkeep();
                     }
                     Some(AppRequest::LookAtSessions) => self.catching_up.send(CatchUpCommand::Look),
-                    Some(AppRequest::WatchCalls(calls)) => self.call_watch.watch(calls, &self.server.accounts()),
+                    Some(AppRequest::WatchCalls(calls)) => {
+                        let room = |call: &RingingCall| (call.account.clone(), call.room_id.clone());
+                        self.encryption.ringing(calls.iter().map(room).collect());
+                        self.call_watch.watch(calls, &self.server.accounts());
+                    }
                     Some(AppRequest::Act(act)) => self.acting.begin(act, &self.server.accounts()),
                     Some(AppRequest::SendReplies) => self.outbox.look(self.server.accounts()),
                     Some(AppRequest::Connect { token }) => self.connect(token),

@@ -191,6 +191,7 @@ async fn end_session(
         return Ok(SignOut::Unreachable(error.to_string()));
     }
     writeln!(out, "Removed the pusher.")?;
+    remove_rules(&signed_in.client, &secrets.installation_mark(), out).await?;
     if !sign_in.method.owns_session() {
         writeln!(out, "The session of the access token goes on: it is not Pushbell's own.")?;
     } else if let Err(error) = signed_in.end().await {
@@ -207,6 +208,29 @@ async fn remove_pusher(client: &HomeserverClient, account: &Account) -> Result<(
         Err(error) if !error.is_unknown_token() => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Removes the push rules that this installation has set for single rooms. That they cannot be removed keeps nobody from
+/// signing out: they only have more be pushed to the user's other devices.
+async fn remove_rules(client: &HomeserverClient, installation: &str, out: &mut dyn Write) -> Result<(), Failure> {
+    let removed = async {
+        let changes = client.push_rules().await?.removal_of_ours(installation);
+        client.change_push_rules(&changes).await?;
+        Ok::<_, HomeserverError>(changes.len())
+    };
+    match removed.await {
+        Ok(0) => {}
+        Ok(number) => {
+            let rules = output::counted(number as u64, "push rule", "push rules");
+            writeln!(out, "Removed {rules} for encrypted rooms.")?;
+        }
+        Err(error) if error.is_unknown_token() || error.is_unrecognized() => {}
+        Err(error) => {
+            let reason = output::harmless(&error.to_string());
+            writeln!(out, "Push rules for encrypted rooms may be left, which other devices are woken by: {reason}.")?;
+        }
+    }
+    Ok(())
 }
 
 /// What the user still has to do (pure).

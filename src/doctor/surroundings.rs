@@ -30,7 +30,7 @@ pub(super) fn check(
         session_bus(&seen.session_bus),
         popups(&seen, status, config),
         tray(&seen.tray, status),
-        Some(sound(device, status, config)),
+        Some(sound(device, status, config, seen.do_not_disturb && config.quiet.follow_desktop)),
         screen_lock(&seen.screen_lock, config),
         keyring(&seen.keyring, signed_in),
     ];
@@ -136,7 +136,12 @@ fn tray(seen: &Seen, status: Option<&Status>) -> Option<Finding> {
     })
 }
 
-fn sound(device: Option<Result<&'static str, OpenError>>, status: Option<&Status>, config: &Config) -> Finding {
+fn sound(
+    device: Option<Result<&'static str, OpenError>>,
+    status: Option<&Status>,
+    config: &Config,
+    do_not_disturb: bool,
+) -> Finding {
     const PART: &str = "sound";
     if !config.sound.enabled {
         return Finding::good(PART, "is turned off in the configuration");
@@ -156,6 +161,12 @@ fn sound(device: Option<Result<&'static str, OpenError>>, status: Option<&Status
             }
             Some(Status { sound: ServiceState { available: false, reason }, .. }) => {
                 Finding::warning(PART, words(reason.as_deref().unwrap_or("the last one could not be played")))
+            }
+            Some(_) | None if do_not_disturb => {
+                Finding::warning(PART, "is silent while the desktop is set to \"do not disturb\"").advise(
+                    "Turn that off in the desktop, or set quiet.follow_desktop = false in pushbell.toml to hear sounds \
+                     all the same",
+                )
             }
             Some(_) | None => Finding::good(PART, format!("plays by way of {host}")),
         },

@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    NotSent, not_read,
+    CallNews, NotSent, not_read,
     reader::{Outgoing, Reader, ReaderContext, Report, Wake},
     standing::News,
 };
@@ -39,6 +39,8 @@ enum Change {
     Accounts(Arc<Accounts>),
     DeriveMissedCalls(bool),
     Upkeep,
+    /// The rooms of the calls that ring, each with the name of its account.
+    Ringing(Vec<(String, String)>),
     Send(Arc<str>, Outgoing),
 }
 
@@ -50,6 +52,7 @@ impl Encryption {
         accounts: &Accounts,
         derive_missed_calls: bool,
         events: mpsc::UnboundedSender<Event>,
+        calls: mpsc::UnboundedSender<CallNews>,
     ) -> Self {
         let (commands, changes) = mpsc::unbounded_channel();
         let (reports, reported) = mpsc::unbounded_channel();
@@ -58,6 +61,7 @@ impl Encryption {
             secrets: Secrets::new(paths),
             paths: paths.clone(),
             derive_missed_calls: AtomicBool::new(derive_missed_calls),
+            calls,
             reports,
         });
         let tasks = Tasks { context, events, readers: BTreeMap::new(), unread: BTreeMap::new(), told: BTreeMap::new() };
@@ -78,6 +82,11 @@ impl Encryption {
     /// The computer has slept, or messages may be missing for another reason.
     pub(crate) fn upkeep(&self) {
         self.send(Change::Upkeep);
+    }
+
+    /// In these rooms calls ring now, and in no others: each is with the name of its account.
+    pub(crate) fn ringing(&self, rooms: Vec<(String, String)>) {
+        self.send(Change::Ringing(rooms));
     }
 
     /// Sends this event of the account, encrypted.
@@ -138,6 +147,7 @@ impl Tasks {
                         self.context.derive_missed_calls.store(derive, Relaxed);
                     }
                     Some(Change::Upkeep) => self.wake(&Wake::Upkeep),
+                    Some(Change::Ringing(rooms)) => self.ringing(&rooms),
                     Some(Change::Send(account, outgoing)) => {
                         if let Some(reading) = self.readers.get(&account) {
                             drop(reading.outgoing.send(outgoing));
@@ -161,6 +171,13 @@ impl Tasks {
         for reading in self.readers.values() {
             // The reader ends only by a panic, which is in the log.
             drop(reading.wakes.send(wake.clone()));
+        }
+    }
+
+    fn ringing(&self, rooms: &[(String, String)]) {
+        for (name, reading) in &self.readers {
+            let of_account = rooms.iter().filter(|(account, _)| *account == **name).map(|(_, room)| room.clone());
+            drop(reading.wakes.send(Wake::Ringing(of_account.collect())));
         }
     }
 

@@ -4,9 +4,10 @@
 //! | module | what it is |
 //! |---|---|
 //! | `client` | one homeserver's API: paths, access token, limits of answers, Matrix errors |
-//! | [`discovery`] | from a user ID or an address to a homeserver that answers |
-//! | [`kind`] | which software it is, and what follows from that |
+//! | `discovery` | from a user ID or an address to a homeserver that answers |
+//! | `kind` | which software it is, and what follows from that |
 //! | `login` | signing in and out, going on with a session |
+//! | `push_rules` | what single rooms notify of |
 //! | `pushers` | setting, listing and removing http pushers |
 //! | [`oauth`] | the OAuth 2.0 API: signing in with a browser, refreshing and revoking |
 //! | [`sso`] | signing in with a browser where there is no OAuth 2.0 API |
@@ -21,6 +22,7 @@ mod events;
 pub(crate) mod kind;
 mod login;
 pub mod oauth;
+pub(crate) mod push_rules;
 mod pushers;
 pub mod redirect;
 mod rooms;

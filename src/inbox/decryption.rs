@@ -86,7 +86,8 @@ impl Inbox {
         self.encrypted.notified().await;
     }
 
-    /// Notices of the account whose decryption has come so far, after this one, oldest first.
+    /// Notices of the account whose decryption has come so far, after this one, oldest first; those that lack their key
+    /// include those that are hidden until it comes.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -115,7 +116,7 @@ impl Inbox {
         self.ask(move |worker| worker.write(|write| add(write, notice, &decrypted, user_id, derive_missed_calls))).await
     }
 
-    /// These notices could not be decrypted: for now, or ever.
+    /// These notices could not be decrypted: for now, or ever. Those that are hidden have no popup.
     ///
     /// # Errors
     /// When it could not be written down.
@@ -126,9 +127,10 @@ impl Inbox {
                     let changed = write
                         .db
                         .prepare_cached(
-                            "UPDATE notice SET decryption = ?2 WHERE id = ?1 AND decryption > 0 AND decryption <> ?2",
+                            "UPDATE notice SET decryption = ?2, presentation = iif(?3 AND presentation = 0, 2, presentation)
+                            WHERE id = ?1 AND decryption > 0 AND decryption <> ?2",
                         )?
-                        .execute((notice.0, state as i64))?;
+                        .execute((notice.0, state as i64, state == Decryption::Hidden))?;
                     write.changes.is_visible |= changed > 0;
                 }
                 Ok(())
@@ -169,11 +171,13 @@ fn encrypted(
     let mut query = db.prepare_cached(
         "SELECT a.name, n.room, n.id, n.event_id, n.sender, n.content, n.received_at
         FROM notice n INDEXED BY notice_decryption CROSS JOIN account a ON a.id = n.account
-        WHERE n.decryption > 0 AND n.account = (SELECT id FROM account WHERE name = ?1) AND n.decryption = ?2
+        WHERE n.decryption > 0 AND n.account = (SELECT id FROM account WHERE name = ?1)
+            AND n.decryption BETWEEN ?2 AND ?5
             AND n.id > ?3
         ORDER BY n.id LIMIT ?4",
     )?;
-    let mut rows = query.query((account, state as i64, after.0, stored(limit as u64)))?;
+    let up_to = if state == Decryption::LacksKey { Decryption::Hidden } else { state };
+    let mut rows = query.query((account, state as i64, after.0, stored(limit as u64), up_to as i64))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let room = codec::room_key(row, 0)?.room;
@@ -251,11 +255,12 @@ fn fill_in(write: &mut Write<'_>, row: &Recorded, decrypted: &Decrypted, is_sile
         .db
         .prepare_cached(
             "UPDATE notice SET event_type = :event_type, content = :content, decryption = 0, sound = :sound,
-                highlight = :highlight WHERE id = :id",
+                highlight = :highlight, presentation = iif(:was_hidden AND presentation = 2 AND read = 0, 0, presentation)
+            WHERE id = :id",
         )?
         .execute(named_params! {
             ":event_type": decrypted.event_type, ":content": content, ":sound": tweaks.sound.as_stored(),
-            ":highlight": tweaks.highlight, ":id": row.known.id,
+            ":highlight": tweaks.highlight, ":was_hidden": row.was_hidden, ":id": row.known.id,
         })?;
     if is_silent {
         read_state::read_one(write, row.known.id)?;
@@ -302,11 +307,12 @@ fn forget(write: &mut Write<'_>, account: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The newest notices that wait to be shown and are still to be decrypted.
+/// The newest notices that wait to be shown and are still to be decrypted, or are hidden until they are.
 pub(super) fn undecided(db: &Connection) -> rusqlite::Result<Vec<NoticeId>> {
     db.prepare_cached(
         "SELECT id FROM notice INDEXED BY notice_decryption
-        WHERE decryption > 0 AND decryption = 1 AND presentation = ?1 AND read = 0 ORDER BY id DESC LIMIT 64",
+        WHERE decryption > 0 AND (decryption = 1 AND presentation = ?1 OR decryption = 3) AND read = 0
+        ORDER BY id DESC LIMIT 64",
     )?
     .query_map([Presentation::Waiting as i64], |row| codec::id(row, 0))?
     .collect()

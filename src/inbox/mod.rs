@@ -69,7 +69,9 @@ pub use self::{
     mute::MutedRoom,
     outbox::Reply,
     seal::Seals,
-    snapshot::{AccountState, OnScreen, Snapshot, Tally, Totals, WaitingRoom, WantingRoom, history},
+    snapshot::{
+        AccountState, KnownRoom, OnScreen, Snapshot, Tally, Totals, WaitingRoom, WantingRoom, history, known_rooms,
+    },
 };
 use crate::{
     accounts::CountsScope,

@@ -79,6 +79,8 @@ pub(super) struct Recorded {
     was_replayed: bool,
     /// It is still to be decrypted.
     pub(super) waits_for_key: bool,
+    /// It is not to be shown until it is decrypted.
+    pub(super) was_hidden: bool,
 }
 
 impl Recorded {
@@ -87,7 +89,8 @@ impl Recorded {
         let found = db
             .prepare_cached(
                 "SELECT a.name, n.room, n.account, n.event_id, n.sender, n.sender_display_name, n.room_name,
-                    n.room_alias, n.received_at, n.sound, n.highlight, n.replayed, n.decryption > 0
+                    n.room_alias, n.received_at, n.sound, n.highlight, n.replayed, n.decryption > 0,
+                    n.decryption = 3
                 FROM notice n CROSS JOIN account a ON a.id = n.account WHERE n.id = ?1",
             )?
             .query_row([notice.0], |row| {
@@ -100,15 +103,25 @@ impl Recorded {
                     ..Notification::default()
                 };
                 let tweaks = Tweaks { sound: codec::sound(row, 9)?, highlight: codec::flag(row, 10)? };
-                let flags = (codec::flag(row, 11)?, codec::flag(row, 12)?);
+                let flags = (codec::flag(row, 11)?, codec::flag(row, 12)?, codec::flag(row, 13)?);
                 Ok((codec::number(row, 2)?, codec::text(row, 3)?, push, tweaks, codec::time(row, 8)?, flags))
             })
             .optional()?;
         let Some((account, Some(event_id), push, tweaks, received_at, flags)) = found else { return Ok(None) };
         let Some(account) = Account::find(db, account)? else { return Ok(None) };
         let known = KnownEvent::by_event_id(db, account.id, &event_id)?.filter(|known| known.id == notice.0);
-        let (was_replayed, waits_for_key) = flags;
-        Ok(known.map(|known| Self { account, known, event_id, push, tweaks, received_at, was_replayed, waits_for_key }))
+        let (was_replayed, waits_for_key, was_hidden) = flags;
+        Ok(known.map(|known| Self {
+            account,
+            known,
+            event_id,
+            push,
+            tweaks,
+            received_at,
+            was_replayed,
+            waits_for_key,
+            was_hidden,
+        }))
     }
 }
 
@@ -369,7 +382,7 @@ impl Arrival<'_> {
                 self.is_sample,
                 lacks_details,
                 if to_decrypt { Decryption::Wanted as i64 } else { Decryption::None as i64 },
-                to_decrypt && self.is_replayed,
+                (lacks_details || to_decrypt) && self.is_replayed,
                 self.counts.map(|counts| stored(counts.unread)),
                 self.counts.and_then(|counts| counts.missed_calls).map(stored),
                 push.event_id,

@@ -82,8 +82,8 @@ fn unavailable(reason: &str) -> ServiceState {
 fn advice(desktop: &str) -> &'static str {
     let is = |wanted: &str| desktop.split(':').any(|name| name.eq_ignore_ascii_case(wanted));
     if is("X-Cinnamon") {
-        "no applet of Cinnamon's panel shows tray icons: add its \"XApp Status Applet\" to the panel; popups and sounds work \
-         without it"
+        "Cinnamon shows tray icons with XApp's xapp-sn-watcher and the applet \"XApp Status Applet\": install and add what is \
+         missing (Debian 12 lacks the first); popups and sounds work without it"
     } else if is("GNOME") {
         "GNOME shows no tray icons by itself: install its AppIndicator extension (package \
          gnome-shell-extension-appindicator), log in again and turn it on in GNOME's Extensions; popups and sounds work \
