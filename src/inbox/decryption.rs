@@ -13,12 +13,12 @@ use super::{
     Inbox, InboxError, Recipient, Seals,
     accounts::Account,
     codec::{self, Decryption, ENCRYPTED, Kind, stored},
-    read_state,
+    mute, read_state,
     record::{Recorded, record_anew},
     transaction::Write,
 };
 use crate::{
-    notice::{NoticeId, Presentation},
+    notice::{NoticeId, Presentation, Room},
     push::{
         event::{Meaning, meaning},
         notify::{Notification, Tweaks},
@@ -250,17 +250,19 @@ fn hide(write: &mut Write<'_>, notice: NoticeId) -> rusqlite::Result<()> {
 fn fill_in(write: &mut Write<'_>, row: &Recorded, decrypted: &Decrypted, is_silent: bool) -> rusqlite::Result<()> {
     let tweaks = decrypted.verdict.tweaks(&row.tweaks);
     let is_kept = write.keep_bodies || !(row.known.read || is_silent);
+    let (room, received_at) = (Room::of_push(&row.push), row.received_at.as_millisecond());
+    let is_shown = row.was_hidden && !mute::is_muted(write.db, row.account.id, room.as_str(), received_at)?;
     let content = is_kept.then(|| write.seals.seal(&row.account.name, &row.event_id, &decrypted.content));
     write
         .db
         .prepare_cached(
             "UPDATE notice SET event_type = :event_type, content = :content, decryption = 0, sound = :sound,
-                highlight = :highlight, presentation = iif(:was_hidden AND presentation = 2 AND read = 0, 0, presentation)
+                highlight = :highlight, presentation = iif(:is_shown AND presentation = 2 AND read = 0, 0, presentation)
             WHERE id = :id",
         )?
         .execute(named_params! {
             ":event_type": decrypted.event_type, ":content": content, ":sound": tweaks.sound.as_stored(),
-            ":highlight": tweaks.highlight, ":was_hidden": row.was_hidden, ":id": row.known.id,
+            ":highlight": tweaks.highlight, ":is_shown": is_shown, ":id": row.known.id,
         })?;
     if is_silent {
         read_state::read_one(write, row.known.id)?;

@@ -234,3 +234,18 @@ async fn what_is_hidden_is_shown_once_it_is_decrypted() {
     add(&desk, 3, says("read elsewhere", "s 2")).await;
     assert_eq!(desk.snapshot().await.waiting_notices, 0);
 }
+
+#[tokio::test]
+async fn what_is_decrypted_in_a_muted_room_stays_muted() {
+    let desk = desk();
+    desk.record(encrypted("$0")).await;
+    let muted = MutedRoom { room: key("a", "!r"), name: "room".to_owned(), until: None };
+    desk.inbox.mute(muted, at(0)).await.unwrap();
+    desk.record(encrypted("$1")).await;
+    desk.inbox.set_decryption(vec![NoticeId(2)], Decryption::Hidden).await.unwrap();
+    for (id, message) in [(1, "s 0"), (2, "s 1")] {
+        add(&desk, id, says("sesame", message)).await;
+    }
+    let snapshot = desk.snapshot().await;
+    assert_eq!((snapshot.waiting_notices, snapshot.newest_sound, desk.unread("a").await), (0, None, 2));
+}
