@@ -49,8 +49,7 @@ define INSTALLED
 644 assets/icons/pushbell.svg share/icons/hicolor/scalable/apps/$(ID).svg
 644 assets/icons/pushbell-symbolic.svg share/icons/hicolor/symbolic/apps/$(ID)-symbolic.svg
 $(foreach size,16 22 24 32 48 64 128 256,644 assets/icons/pushbell-$(size).png share/icons/hicolor/$(size)x$(size)/apps/$(ID).png
-)644 assets/linux/pushbell.socket share/doc/pushbell/examples/pushbell.socket
-644 README.md share/doc/pushbell/README.md
+)644 README.md share/doc/pushbell/README.md
 $(foreach file,$(wildcard docs/*.md docs/images/*.png),644 $(file) share/doc/pushbell/$(file)
 )644 $(STAGE)/pushbell.1 share/man/man1/pushbell.1
 644 $(STAGE)/pushbell.bash share/bash-completion/completions/pushbell

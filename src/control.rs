@@ -93,6 +93,7 @@ pub enum Reply {
 }
 
 /// `pushbell status --json`.
+#[expect(clippy::struct_excessive_bools, reason = "each says something else")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// Always true: an app that does not run cannot say so.
@@ -127,6 +128,10 @@ pub struct Status {
     pub tray: ServiceState,
     /// Sound.
     pub sound: ServiceState,
+    /// It runs without a tray icon because it was told to.
+    pub no_tray: bool,
+    /// The services of popups and tray have not all answered yet.
+    pub is_starting: bool,
     /// Why the configuration or the accounts on disk are not those in force, if so.
     pub problems: Vec<String>,
     /// What works, but the user may not want.

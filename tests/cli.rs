@@ -423,6 +423,8 @@ fn status(endpoint: SocketAddr) -> Status {
         popup: works.clone(),
         tray: works.clone(),
         sound: works,
+        no_tray: false,
+        is_starting: false,
         problems: Vec::new(),
         warnings: Vec::new(),
     }

@@ -13,6 +13,7 @@ mod desktops {
     mod app;
     mod do_not_disturb;
     mod gnome;
+    mod plasma;
     mod wayland;
     mod x11;
 }

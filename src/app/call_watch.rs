@@ -2,16 +2,21 @@
 //! taken elsewhere or hung up is found in its room alone.
 //!
 //! One task that sleeps while nothing rings. It asks for one room at a time, and tells the inbox what has become of a
-//! call.
+//! call. Where the account's syncs watch the rooms (`crate::encryption`), it looks when they tell of something new, else
+//! every two seconds.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
 use crate::{
     accounts::{Accounts, SignIn},
     backoff::Backoff,
     controller::RingingCall,
+    encryption::CallNews,
     homeserver::{HomeserverClient, HomeserverError},
     http_client::{TransportError, TransportFault},
     inbox::Inbox,
@@ -49,7 +54,11 @@ struct Watched {
 /// How the looks at a call's room go.
 struct Progress {
     due: Instant,
+    /// Until then the account's syncs tell of what is new in the room.
+    watched_until: Instant,
     backoff: Backoff,
+    /// The last look has failed.
+    has_failed: bool,
     limit: usize,
     /// The call was among the newest events: where it no longer is, all of them came after it.
     has_seen_call: bool,
@@ -63,10 +72,10 @@ struct Watcher {
 
 impl CallWatch {
     /// Starts the task.
-    pub(super) fn start(inbox: Inbox, secrets: Secrets) -> Self {
+    pub(super) fn start(inbox: Inbox, secrets: Secrets, news: mpsc::UnboundedReceiver<CallNews>) -> Self {
         let (calls, ringing) = watch::channel(Vec::new());
         let watcher = Watcher { inbox, sessions: Sessions::new(secrets) };
-        tokio::spawn(watcher.run(ringing));
+        tokio::spawn(watcher.run(ringing, news));
         Self { calls }
     }
 
@@ -81,7 +90,7 @@ impl CallWatch {
 }
 
 impl Watcher {
-    async fn run(self, mut calls: watch::Receiver<Vec<Watched>>) {
+    async fn run(self, mut calls: watch::Receiver<Vec<Watched>>, mut news: mpsc::UnboundedReceiver<CallNews>) {
         let mut all_progress: BTreeMap<NoticeId, Progress> = BTreeMap::new();
         loop {
             let ringing = calls.borrow_and_update().clone();
@@ -92,12 +101,24 @@ impl Watcher {
             let due = |watched: &&Watched| all_progress.get(&watched.call.notice).map(|progress| progress.due);
             let next = ringing.iter().min_by_key(due);
             let Some((watched, due)) = next.and_then(|watched| Some((watched, due(&watched)?))) else {
-                if calls.changed().await.is_err() {
-                    return;
+                tokio::select! {
+                    changed = calls.changed() => if changed.is_err() {
+                        return;
+                    },
+                    // Of calls that ring no more.
+                    Some(_) = news.recv() => {}
                 }
                 continue;
             };
             tokio::select! {
+                biased;
+                Some(news) = news.recv() => {
+                    let of_account = ringing.iter().filter(|watched| *watched.call.account == *news.account);
+                    for call in of_account.map(|watched| watched.call.notice) {
+                        all_progress.entry(call).and_modify(|progress| progress.take(&news));
+                    }
+                    continue;
+                }
                 () = tokio::time::sleep_until(due) => {}
                 changed = calls.changed() => match changed {
                     Ok(()) => continue,
@@ -138,7 +159,9 @@ impl Progress {
     fn new() -> Self {
         Self {
             due: Instant::now(),
+            watched_until: Instant::now(),
             backoff: Backoff::new(INTERVAL, MAX_INTERVAL),
+            has_failed: false,
             limit: EVENTS,
             has_seen_call: false,
             signed_in: None,
@@ -147,11 +170,21 @@ impl Progress {
 
     fn succeeded(&mut self) {
         self.backoff.reset();
-        self.due = Instant::now() + INTERVAL;
+        self.has_failed = false;
+        self.due = self.watched_until.max(Instant::now() + INTERVAL);
+    }
+
+    /// What is learned while a look is put off.
+    fn take(&mut self, news: &CallNews) {
+        self.watched_until = news.watched_until;
+        if news.is_new && !self.has_failed {
+            self.due = self.due.min(Instant::now());
+        }
     }
 
     fn failed(&mut self, error: &SessionError) {
         let mut wait = self.backoff.next();
+        self.has_failed = true;
         match error {
             SessionError::Homeserver(HomeserverError::Transport(TransportError {
                 fault: TransportFault::TooLarge,
@@ -262,6 +295,29 @@ mod tests {
         assert_eq!(progress.ending(&call(), ME, &mine), None, "it may be older than the call");
         assert_eq!(progress.ending(&call(), ME, &[invite()]), None);
         assert_eq!(progress.ending(&call(), ME, &mine), Some(CallEnding::Taken), "many have come since");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_room_that_syncs_watch_is_looked_at_when_they_tell() {
+        let (mut progress, start) = (Progress::new(), Instant::now());
+        let news = |is_new, seconds| CallNews {
+            account: "home".into(),
+            is_new,
+            watched_until: start + Duration::from_secs(seconds),
+        };
+        progress.take(&news(false, 22));
+        assert_eq!(progress.due, start, "it has not been looked at yet");
+        progress.succeeded();
+        assert_eq!(progress.due, start + Duration::from_secs(22));
+        progress.take(&news(true, 0));
+        assert_eq!(progress.due, start);
+        progress.succeeded();
+        assert_eq!(progress.due, start + INTERVAL, "nobody watches it");
+        let failed = HomeserverError::Unexpected { path: String::new(), missing: "chunk" };
+        progress.failed(&failed.into());
+        let due = progress.due;
+        progress.take(&news(true, 0));
+        assert_eq!(progress.due, due, "a homeserver that fails is left in peace");
     }
 
     #[tokio::test(start_paused = true)]

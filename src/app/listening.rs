@@ -14,46 +14,16 @@ use tokio::{
 };
 
 use crate::{
+    backoff::Backoff,
     controller::ProblemKind,
     http::{Limits, Server, Serving, tls::Tls},
     intake::Intake,
-    platform::{host, interruptions::AddressWatch, sockets},
+    platform::{host, sockets},
 };
 
-/// Initial and maximum retry delay for an address that this computer does not have, where the system does not tell of
-/// new addresses; doubles after each failure.
+/// Initial and maximum retry delay for an address that this computer does not have, such as one of a network that comes up
+/// after the person has logged in.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-
-/// The sockets that a service manager has handed over. They stand in for `server.listen`, whole: who writes a socket
-/// unit says there where to listen.
-#[derive(Debug, Default)]
-pub(super) struct Inherited {
-    listeners: BTreeMap<SocketAddr, std::net::TcpListener>,
-    addresses: Vec<SocketAddr>,
-}
-
-impl Inherited {
-    /// Takes them over. To be called once, before the first thread starts.
-    ///
-    /// # Errors
-    /// Says what was handed over that cannot be listened on.
-    pub(super) fn take() -> io::Result<Self> {
-        let mut inherited = Self::default();
-        for listener in sockets::inherited()? {
-            let address = listener.local_addr()?;
-            inherited.addresses.push(address);
-            if inherited.listeners.insert(address, listener).is_some() {
-                return Err(io::Error::other(format!("the service manager hands over {address} twice")));
-            }
-        }
-        Ok(inherited)
-    }
-
-    /// The addresses, in the order of the socket unit; none if nothing was handed over.
-    pub(super) fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
-    }
-}
 
 /// What is listened on. Each address is served on its own, so that one can go while others stay.
 pub(super) struct Listening {
@@ -62,29 +32,24 @@ pub(super) struct Listening {
     open: BTreeMap<SocketAddr, Open>,
     /// Addresses that are closed, while they finish their requests.
     ending: Vec<JoinHandle<()>>,
-    /// What was handed over at the start and is not opened yet.
-    inherited: BTreeMap<SocketAddr, std::net::TcpListener>,
     is_serving: bool,
     wanted: Vec<SocketAddr>,
     config: PathBuf,
-    missing: Missing,
-}
-
-/// Waiting for addresses that this computer does not have, such as those of a network that comes up after the person has
-/// logged in.
-enum Missing {
-    /// There is none.
-    None,
-    /// The system tells when there are other addresses.
-    Watched(AddressWatch),
-    /// It does not: when to try again, and the delay before.
-    Retried(Instant, Duration),
+    /// When an address that this computer does not have is tried again, if there is one.
+    retry: Option<(Instant, Backoff)>,
 }
 
 struct Open {
     /// The address as bound: the configured port may be 0.
     local: SocketAddr,
     state: State,
+}
+
+impl Open {
+    fn listen(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::from_std(sockets::listen(address)?)?;
+        Ok(Self { local: listener.local_addr()?, state: State::Bound(listener) })
+    }
 }
 
 enum State {
@@ -94,7 +59,7 @@ enum State {
 }
 
 impl Listening {
-    pub(super) fn new(intake: Intake, inherited: Inherited) -> Self {
+    pub(super) fn new(intake: Intake) -> Self {
         let mut limits = Limits::default();
         // Half of the open files that are allowed remain for the rest of the program.
         limits.connections = limits.connections.min(host::allow_open_files(2 * limits.connections) / 2);
@@ -102,11 +67,10 @@ impl Listening {
             server: Server::new(intake, limits),
             open: BTreeMap::new(),
             ending: Vec::new(),
-            inherited: inherited.listeners,
             is_serving: false,
             wanted: Vec::new(),
             config: PathBuf::new(),
-            missing: Missing::None,
+            retry: None,
         }
     }
 
@@ -121,7 +85,7 @@ impl Listening {
         wanted: &[SocketAddr],
         config: &Path,
     ) -> Result<Option<(ProblemKind, String)>, String> {
-        let wanted = self.distinct(wanted);
+        let wanted = distinct(wanted);
         let (mut bound, mut failures, mut may_come) = (Vec::new(), Vec::new(), false);
         for address in wanted.iter().copied() {
             if self.open.contains_key(&address) {
@@ -147,43 +111,25 @@ impl Listening {
         }
         self.wanted = wanted;
         config.clone_into(&mut self.config);
-        if !may_come {
-            self.missing = Missing::None;
+        if may_come {
+            let (_, mut backoff) = self.retry.take().unwrap_or((Instant::now(), Backoff::new(RETRY.0, RETRY.1)));
+            self.retry = Some((Instant::now() + backoff.next(), backoff));
+        } else {
+            self.retry = None;
         }
         Ok(failures.map(|failures| (ProblemKind::Listen, failures)))
     }
 
-    /// Those without the ones that another stands for: `0.0.0.0` listens on `127.0.0.1` as well.
-    fn distinct(&self, wanted: &[SocketAddr]) -> Vec<SocketAddr> {
-        let is_within = |address: &SocketAddr, all: &SocketAddr| {
-            all.ip().is_unspecified()
-                && all.is_ipv4() == address.is_ipv4()
-                && all.port() == address.port()
-                && all.port() != 0
-                && all != address
-        };
-        let needed = |address: &&SocketAddr| {
-            self.inherited.contains_key(address) || !wanted.iter().any(|all| is_within(address, all))
-        };
-        wanted.iter().filter(needed).copied().collect()
-    }
-
-    /// Binds one address. If it is missing, it is watched for; if it is in use, our own addresses with this port that
-    /// are no longer wanted may be in the way, as 127.0.0.1 is for 0.0.0.0: they are closed.
+    /// Binds one address. If it is in use, our own addresses with this port that are no longer wanted may be in the way, as
+    /// 127.0.0.1 is for 0.0.0.0: they are closed.
     async fn bind(&mut self, address: SocketAddr, wanted: &[SocketAddr]) -> io::Result<Open> {
-        let mut opened = self.listen(address);
-        if has_failed(&opened, io::ErrorKind::AddrNotAvailable) && matches!(self.missing, Missing::None) {
-            self.missing = AddressWatch::new()
-                .map_or_else(|_| Missing::Retried(Instant::now() + RETRY.0, RETRY.0), Missing::Watched);
-            // It may have come before it was watched for.
-            opened = self.listen(address);
-        }
-        if has_failed(&opened, io::ErrorKind::AddrInUse) {
+        let mut opened = Open::listen(address);
+        if opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse) {
             let closed = self.close_those(|other| other.port() == address.port() && !wanted.contains(other)).await;
-            opened = self.listen(address);
+            opened = Open::listen(address);
             if opened.is_err() {
                 for old in closed {
-                    if let Ok(open) = self.listen(old) {
+                    if let Ok(open) = Open::listen(old) {
                         self.open.insert(old, open);
                     }
                 }
@@ -193,12 +139,6 @@ impl Listening {
             }
         }
         opened
-    }
-
-    fn listen(&mut self, address: SocketAddr) -> io::Result<Open> {
-        let listener = self.inherited.remove(&address).map_or_else(|| sockets::listen(address), Ok)?;
-        let listener = TcpListener::from_std(listener)?;
-        Ok(Open { local: listener.local_addr()?, state: State::Bound(listener) })
     }
 
     /// Stops listening on these addresses, and says which they were. Their requests in progress are finished.
@@ -224,25 +164,15 @@ impl Listening {
     }
 
     /// Waits until an address that this computer did not have is to be tried again; for ever if there is none.
-    pub(super) async fn retry_is_due(&mut self) {
-        match &mut self.missing {
-            Missing::None => std::future::pending().await,
-            Missing::Watched(watch) => {
-                if let Err(error) = watch.changed().await {
-                    tracing::warn!("new addresses are looked for now and then: {error}");
-                    self.missing = Missing::Retried(Instant::now(), RETRY.0);
-                }
-            }
-            Missing::Retried(at, _) => tokio::time::sleep_until(*at).await,
+    pub(super) async fn retry_is_due(&self) {
+        match &self.retry {
+            Some((at, _)) => tokio::time::sleep_until(*at).await,
+            None => std::future::pending().await,
         }
     }
 
     /// Tries them again. What is still a problem.
     pub(super) async fn try_again(&mut self) -> Option<String> {
-        if let Missing::Retried(at, delay) = &mut self.missing {
-            *delay = (2 * *delay).min(RETRY.1);
-            *at = Instant::now() + *delay;
-        }
         let (wanted, config) = (self.wanted.clone(), self.config.clone());
         match self.open(&wanted, &config).await {
             Ok(problem) => problem.map(|(_, reason)| reason),
@@ -278,8 +208,16 @@ impl Listening {
     }
 }
 
-fn has_failed(opened: &io::Result<Open>, kind: io::ErrorKind) -> bool {
-    opened.as_ref().is_err_and(|error| error.kind() == kind)
+/// Those without the ones that another stands for: `0.0.0.0` listens on `127.0.0.1` as well.
+fn distinct(wanted: &[SocketAddr]) -> Vec<SocketAddr> {
+    let is_within = |address: &SocketAddr, all: &SocketAddr| {
+        all.ip().is_unspecified()
+            && all.is_ipv4() == address.is_ipv4()
+            && all.port() == address.port()
+            && all.port() != 0
+            && all != address
+    };
+    wanted.iter().filter(|address| !wanted.iter().any(|all| is_within(address, all))).copied().collect()
 }
 
 /// What happened and what to do about it.
@@ -290,7 +228,7 @@ pub(crate) fn explain(address: SocketAddr, error: &io::Error, config: &Path) -> 
         format!("{address} is in use by another program: end that, or set another server.listen in {config}")
     } else if kind == io::ErrorKind::AddrNotAvailable {
         format!(
-            "this computer does not have the address of {address} now, and listens there as soon as it does; \
+            "this computer does not have the address of {address} now, and listens there soon after it does; \
              server.listen in {config} names it"
         )
     } else if kind == io::ErrorKind::PermissionDenied {

@@ -49,7 +49,6 @@ use autostart::AutostartSwitch;
 use call_watch::CallWatch;
 use catching_up::CatchingUp;
 pub(crate) use config_file::write_default_config;
-use listening::Inherited;
 pub(crate) use listening::explain as explain_listening;
 use push_server::PushServer;
 use start::Start;
@@ -81,7 +80,6 @@ pub(crate) struct RunOptions {
 /// When it cannot start.
 pub(crate) fn run(options: RunOptions) -> Result<(), Failure> {
     let RunOptions { paths, no_tray, log_level } = options;
-    let inherited = Inherited::take().map_err(|error| Failure::Failed(error.to_string()))?;
     let instance = match Instance::acquire(&paths) {
         Ok(instance) => instance,
         Err(error @ InstanceError::AlreadyRunning) => return say(&error.to_string()),
@@ -89,8 +87,7 @@ pub(crate) fn run(options: RunOptions) -> Result<(), Failure> {
     };
     // Before the configuration is written.
     let is_first_start = paths.is_first_start();
-    let mut in_force = config_file::load(&paths)?;
-    in_force.config = push_server::with_inherited(in_force.config, inherited.addresses());
+    let in_force = config_file::load(&paths)?;
     let log = logging::start(log_level, in_force.config.log.level)?;
     if let Err(error) = sound_server::prepare(&paths.cache) {
         tracing::warn!("sounds may not work: {}: {error}", paths.cache.display());
@@ -102,7 +99,6 @@ pub(crate) fn run(options: RunOptions) -> Result<(), Failure> {
     let (tray, tray_commands) = main_loop::channel();
     let desktop_events = event_sender.clone();
     let worker = Worker {
-        inherited,
         instance,
         log,
         tray: (!no_tray).then_some(tray),
@@ -130,7 +126,6 @@ pub(crate) fn runtime() -> Result<Runtime, Failure> {
 
 /// Everything but the tray.
 struct Worker {
-    inherited: Inherited,
     instance: Instance,
     log: logging::LogLevel,
     tray: Option<main_loop::TrayRemote>,
@@ -142,7 +137,7 @@ struct Worker {
 impl Worker {
     /// Runs until the program is told to end.
     async fn run(self, start: Start) -> Result<(), Failure> {
-        let Self { inherited, instance, log, tray, inbox_changed, desktop_events: (event_sender, desktop) } = self;
+        let Self { instance, log, tray, inbox_changed, desktop_events: (event_sender, desktop) } = self;
         let Start { paths, config, inbox, icon, welcome, config_problem } = start;
         // Whoever changes a file is noticed or can tell us before it is read. A change that is missed while the program
         // starts would stay so, and the pushkey of an account that was added meanwhile would be rejected.
@@ -153,7 +148,7 @@ impl Worker {
         let resume_window = ResumeWindow::default();
         let replayed = resume_window.clone();
         let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed, move || replayed.is_open());
-        let (mut server, problems) = PushServer::open(intake, &config, &paths.config, inherited).await?;
+        let (mut server, problems) = PushServer::open(intake, &config, &paths.config).await?;
 
         // The main thread's loop lasts until all is written: when a session ends, some systems end the process with it.
         let main_loop_goes_on = tray.clone();
@@ -185,10 +180,12 @@ impl Worker {
         let (tasks, commands) = Tasks::start(controller, inputs, control);
         let secrets = Secrets::new(&paths);
         let settings = supervisor::catching_up_settings(&config);
-        let call_watch = CallWatch::start(inbox.clone(), secrets.clone());
+        let (call_news, news) = mpsc::unbounded_channel();
+        let call_watch = CallWatch::start(inbox.clone(), secrets.clone(), news);
         let catching_up = CatchingUp::start(inbox.clone(), secrets, &server.accounts(), settings, events.clone());
         let derive_missed = config.calls.derive_missed;
-        let encryption = Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone());
+        let encryption =
+            Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone(), call_news);
         let autostart = AutostartSwitch::new(events.clone());
         let supervisor =
             Supervisor { paths, config, server, log, events, catching_up, encryption, call_watch, autostart };

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::{
     autostart::AutostartSwitch,
     call_watch::CallWatch,
-    catching_up::{self, CatchingUp},
+    catching_up::{self, CatchUpCommand, CatchingUp},
     certificate::Certificate,
     config_file,
     push_server::PushServer,
@@ -22,7 +22,7 @@ use crate::{
     accounts::Accounts,
     config::{self, Config},
     control::{Command, Reply, Request},
-    controller::{AppRequest, Event, ProblemKind},
+    controller::{AppRequest, Event, ProblemKind, RingingCall},
     desktop::OpenTarget,
     encryption::Encryption,
     http_client, invocation,
@@ -108,11 +108,15 @@ impl Supervisor {
                     Some(AppRequest::SendTest) => self.send_test(),
                     Some(AppRequest::SetAutostart(on)) => self.autostart.set(on),
                     Some(AppRequest::CatchUp(missing)) => {
-                        self.catching_up.missing(missing);
+                        self.catching_up.send(CatchUpCommand::Missing(missing));
                         self.encryption.upkeep();
                     }
-                    Some(AppRequest::LookAtSessions) => self.catching_up.look(),
-                    Some(AppRequest::WatchCalls(calls)) => self.call_watch.watch(calls, &self.server.accounts()),
+                    Some(AppRequest::LookAtSessions) => self.catching_up.send(CatchUpCommand::Look),
+                    Some(AppRequest::WatchCalls(calls)) => {
+                        let room = |call: &RingingCall| (call.account.clone(), call.room_id.clone());
+                        self.encryption.ringing(calls.iter().map(room).collect());
+                        self.call_watch.watch(calls, &self.server.accounts());
+                    }
                     Some(AppRequest::Connect { token }) => self.connect(token),
                     Some(AppRequest::OpenConfiguration { token }) => {
                         self.tell(Event::Open(OpenTarget::File(self.paths.config.clone()), token));
@@ -159,7 +163,7 @@ impl Supervisor {
     /// Takes up a changed configuration; a bad one keeps the last good one and tells the person.
     async fn read_config(&mut self) {
         let (config, text) = match config::in_force(&self.paths) {
-            Ok(config::InForce { config, text: Some(text), .. }) => (self.server.with_inherited(config), text),
+            Ok(config::InForce { config, text: Some(text), .. }) => (config, text),
             Ok(config::InForce { fault, .. }) => {
                 let problem = fault.map(|fault| config_file::problem(&self.paths, &fault));
                 return self.tell(Event::Problem(ProblemKind::Configuration, problem));
@@ -171,7 +175,7 @@ impl Supervisor {
         if config == self.config {
             return;
         }
-        self.catching_up.configure(catching_up_settings(&config));
+        self.catching_up.send(CatchUpCommand::Settings(catching_up_settings(&config)));
         self.encryption.configure(config.calls.derive_missed);
         self.log.configure(config.log.level);
         for (topic, problem) in self.server.configure(&self.config, &config, &self.paths.config).await {
@@ -198,7 +202,7 @@ impl Supervisor {
         let problem = accounts.unreadable().map(str::to_owned);
         self.server.set_accounts(accounts);
         self.tell(Event::Accounts(self.server.accounts()));
-        self.catching_up.accounts(self.server.accounts());
+        self.catching_up.send(CatchUpCommand::Accounts(self.server.accounts()));
         self.encryption.accounts(self.server.accounts());
         self.tell(Event::Problem(ProblemKind::Accounts, problem));
     }

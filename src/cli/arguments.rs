@@ -9,7 +9,7 @@ use clap::{
 use clap_complete::Shell;
 use tracing::Level;
 
-use crate::{accounts::CountsScope, app_info, sample::Kind};
+use crate::{accounts::CountsScope, app_info, homeserver::push_rules::RoomNotify, sample::Kind};
 
 const GLOBAL: &str = "Global options";
 
@@ -52,6 +52,9 @@ pub(super) enum Command {
     Logout(Logout),
     /// Make an account's session a verified one, so that encrypted messages can be read
     Verify(Verify),
+    /// List, show and set what rooms notify of, on all your devices
+    #[command(subcommand)]
+    Room(Room),
     /// Make, list, show and remove accounts that are registered by hand
     #[command(subcommand)]
     Account(Account),
@@ -173,6 +176,58 @@ pub(super) struct Verify {
     /// it this computer can read the account's whole history
     #[arg(long)]
     pub(super) with_backup: bool,
+}
+
+/// `pushbell room`
+#[derive(Debug, Subcommand)]
+pub(super) enum Room {
+    /// List the rooms that messages have come from, and those that have a rule of their own
+    List {
+        /// Only those of this account, by its name or user ID
+        #[arg(long, value_name = "NAME")]
+        account: Option<String>,
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what a room notifies of
+    Show {
+        #[command(flatten)]
+        which: WhichRoom,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Set what a room notifies of, as your client does
+    Set(SetRoom),
+}
+
+/// A room of an account.
+#[derive(Debug, Args)]
+pub(super) struct WhichRoom {
+    /// The room: its id, its alias, or the name that its popups have
+    #[arg(value_name = "ROOM")]
+    pub(super) room: String,
+    /// The account, by its name or user ID [default: the only one that is signed in]
+    #[arg(long, value_name = "NAME")]
+    pub(super) account: Option<String>,
+}
+
+/// `pushbell room set`
+#[derive(Debug, Args)]
+pub(super) struct SetRoom {
+    #[command(flatten)]
+    pub(super) which: WhichRoom,
+    /// What it notifies of
+    #[arg(value_enum, value_name = "NOTIFY")]
+    pub(super) notify: RoomNotify,
+    /// With "mentions" in an encrypted room: have every message of it be pushed, so that Pushbell finds the mentions; your
+    /// other devices are woken too
+    #[arg(long, conflicts_with = "no_override")]
+    pub(super) with_override: bool,
+    /// Do not, and do not ask
+    #[arg(long)]
+    pub(super) no_override: bool,
 }
 
 /// `pushbell account`

@@ -191,6 +191,7 @@ async fn end_session(
         return Ok(SignOut::Unreachable(error.to_string()));
     }
     writeln!(out, "Removed the pusher.")?;
+    remove_rules(&signed_in.client, &secrets.installation_mark(), out).await?;
     if !sign_in.method.owns_session() {
         writeln!(out, "The session of the access token goes on: it is not Pushbell's own.")?;
     } else if let Err(error) = signed_in.end().await {
@@ -207,6 +208,29 @@ async fn remove_pusher(client: &HomeserverClient, account: &Account) -> Result<(
         Err(error) if !error.is_unknown_token() => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Removes the push rules that this installation has set for single rooms. That they cannot be removed keeps nobody from
+/// signing out: they only have more be pushed to the user's other devices.
+async fn remove_rules(client: &HomeserverClient, installation: &str, out: &mut dyn Write) -> Result<(), Failure> {
+    let removed = async {
+        let changes = client.push_rules().await?.removal_of_ours(installation);
+        client.change_push_rules(&changes).await?;
+        Ok::<_, HomeserverError>(changes.len())
+    };
+    match removed.await {
+        Ok(0) => {}
+        Ok(number) => {
+            let rules = output::counted(number as u64, "push rule", "push rules");
+            writeln!(out, "Removed {rules} for encrypted rooms.")?;
+        }
+        Err(error) if error.is_unknown_token() || error.is_unrecognized() => {}
+        Err(error) => {
+            let reason = output::harmless(&error.to_string());
+            writeln!(out, "Push rules for encrypted rooms may be left, which other devices are woken by: {reason}.")?;
+        }
+    }
+    Ok(())
 }
 
 /// What the user still has to do (pure).
@@ -236,31 +260,14 @@ fn remaining(account: &Account, sign_in: &SignIn, result: &SignOut) -> Option<St
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
-    use crate::accounts::{CountsScope, SignInMethod};
+    use crate::accounts::{SignInMethod, tests};
 
     #[test]
     fn what_remains_depends_on_whose_session_it_was() {
         fn check(name: &str, method: SignInMethod, result: &SignOut, expected: Option<&str>) {
-            let sign_in = SignIn {
-                user_id: "@alice:b".to_owned(),
-                device_id: "DEVICE".to_owned(),
-                homeserver: "https://b".to_owned(),
-                method,
-                event_id_only: false,
-                installation: String::new(),
-                server: String::new(),
-            };
-            let account = Account {
-                name: name.into(),
-                app_id: "app".to_owned(),
-                pushkey: "sesame".to_owned(),
-                counts: CountsScope::Account,
-                created_at: Timestamp::UNIX_EPOCH,
-                sign_in: None,
-            };
+            let sign_in = SignIn { method, ..tests::sign_in("@alice:b") };
+            let account = tests::account(name, "app", "sesame");
             let step = remaining(&account, &sign_in, result);
             assert_eq!(step.is_some(), expected.is_some(), "{step:?}");
             let step = step.unwrap_or_default();

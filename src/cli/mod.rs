@@ -10,6 +10,7 @@ mod logout;
 mod output;
 mod packaging;
 mod pause;
+mod room;
 mod status;
 mod terminal;
 mod test;
@@ -100,6 +101,7 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Login(asked) => login::run(&context, &asked, out),
         Command::Logout(which) => logout::run(&context, &which, out),
         Command::Verify(asked) => verify::run(&context, &asked, out),
+        Command::Room(command) => room::run(&context, command, out),
         Command::Account(command) => account::run(&context, command, out),
         Command::Test(asked) => test::run(&context, &asked, out),
         Command::Status { json } => status::run(&context, json, out),

@@ -164,6 +164,8 @@ mod tests {
             popup: service(true, "dunst 1.9.0"),
             tray: service(false, "no tray host"),
             sound: ServiceState { available: true, reason: None },
+            no_tray: false,
+            is_starting: false,
             problems: vec!["pushbell.toml:3:\u{1b}[2J bad".to_owned()],
             warnings: vec!["beware\u{1b}[2J".to_owned()],
         }

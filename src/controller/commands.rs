@@ -9,6 +9,9 @@ use crate::{
     present::popup::ProblemKind,
 };
 
+/// What is said of a service that nothing is known of.
+const NOT_YET: &str = "the session bus has not answered yet";
+
 impl<D: Desktop> Controller<D> {
     pub(super) async fn answer(&mut self, request: Request) -> Reply {
         match request {
@@ -68,8 +71,10 @@ impl<D: Desktop> Controller<D> {
             inbox: InboxStatus { notices, unshown },
             accounts: self.account_states(&snapshot),
             popup: self.popup_state(),
-            tray: self.surroundings.tray_host.clone(),
+            tray: self.tray_state(),
             sound: self.surroundings.sound.clone(),
+            no_tray: !self.parts.tray,
+            is_starting: self.surroundings.popups.is_none() || self.parts.tray && self.surroundings.tray_host.is_none(),
             problems: problems.iter().map(|(kind, reason)| format!("{}: {reason}", kind.title())).collect(),
             warnings: self.listening.warnings.clone(),
         }
@@ -97,8 +102,14 @@ impl<D: Desktop> Controller<D> {
             (Some(service), None) => return service.clone(),
             (Some(service), Some(_)) if !service.available => return service.clone(),
             (_, Some(refusal)) => refusal.clone(),
-            (None, None) => "the session bus has not answered yet".into(),
+            (None, None) => NOT_YET.into(),
         };
         ServiceState { available: false, reason: Some(reason) }
+    }
+
+    fn tray_state(&self) -> ServiceState {
+        let reason = if self.parts.tray { NOT_YET } else { "turned off with --no-tray" };
+        let unknown = || ServiceState { available: false, reason: Some(reason.into()) };
+        self.surroundings.tray_host.clone().unwrap_or_else(unknown)
     }
 }

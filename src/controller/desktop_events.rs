@@ -44,7 +44,7 @@ impl Refusals {
 #[derive(Debug)]
 pub(super) struct Surroundings {
     pub(super) popups: Option<ServiceState>,
-    pub(super) tray_host: ServiceState,
+    pub(super) tray_host: Option<ServiceState>,
     pub(super) sound: ServiceState,
     pub(super) screen_locked: Option<bool>,
     pub(super) dark_panel: Option<bool>,
@@ -56,8 +56,8 @@ impl<D: Desktop> Controller<D> {
         match event {
             DesktopEvent::Popup(event) => self.popup_event(event).await,
             DesktopEvent::TrayHost(state) => {
-                log_change("tray icon", Some(&self.surroundings.tray_host), &state);
-                self.surroundings.tray_host = state;
+                log_change("tray icon", self.surroundings.tray_host.as_ref(), &state);
+                self.surroundings.tray_host = Some(state);
             }
             DesktopEvent::Sound(state) => {
                 log_change("sound", Some(&self.surroundings.sound), &state);

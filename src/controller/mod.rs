@@ -12,6 +12,7 @@ mod pending_writes;
 mod plan;
 mod problems;
 mod refresh;
+mod room_for_popups;
 pub mod screen;
 #[cfg(test)]
 mod tests;
@@ -46,7 +47,7 @@ use pause::Pause;
 use pending_writes::{POPUPS, PendingWrites};
 use plan::Planner;
 use problems::Problems;
-use screen::{Screen, ScreenEvent};
+use screen::{About, Screen, ScreenEvent};
 
 /// Debounce interval for reading the inbox: at first, and at most, while changes keep coming.
 const READ_INTERVAL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
@@ -256,6 +257,8 @@ pub struct Controller<D> {
     sounded: Option<NoticeId>,
     /// Notices of which it was not known yet whether they ask for a sound.
     undecided: Vec<NoticeId>,
+    /// What made way for a call that rings, to be shown again after it.
+    set_aside: Vec<About>,
     pause: Option<Pause>,
     muted: bool,
     /// What the desktop has said of its do-not-disturb; `None`: it was not asked since the inbox was last read.
@@ -277,7 +280,6 @@ impl<D: Desktop> Controller<D> {
     /// A controller that has not yet read the inbox.
     #[must_use]
     pub fn new(parts: Parts<D>) -> Self {
-        let tray_host = if parts.tray { "the session bus has not answered yet" } else { "turned off with --no-tray" };
         let mut controller = Self {
             screen: Screen::default(),
             planner: Planner::new(Instant::now()),
@@ -290,7 +292,7 @@ impl<D: Desktop> Controller<D> {
             schedule: Schedule { read_at: None, interval: READ_INTERVAL.0, due: None, gathering: None },
             surroundings: Surroundings {
                 popups: None,
-                tray_host: ServiceState { available: false, reason: Some(tray_host.into()) },
+                tray_host: None,
                 sound: ServiceState { available: true, reason: Some("opened when a sound is played".into()) },
                 screen_locked: None,
                 dark_panel: None,
@@ -299,6 +301,7 @@ impl<D: Desktop> Controller<D> {
             snapshot: Snapshot::default(),
             sounded: None,
             undecided: Vec::new(),
+            set_aside: Vec::new(),
             pause: None,
             muted: false,
             do_not_disturb: None,

@@ -16,13 +16,24 @@ use crate::{
 pub(super) struct Problems {
     pub(super) open: BTreeMap<ProblemKind, String>,
     unshown: BTreeMap<OwnPopup, Popup>,
+    /// Those that were shown last.
+    shown: BTreeMap<OwnPopup, Popup>,
 }
 
 impl Problems {
     /// A popup was shown. What there is to say may have changed while it was on its way: then it is still to be shown.
     pub(super) fn was_shown(&mut self, own: OwnPopup, words: u64) {
-        if self.unshown.get(&own).is_some_and(|popup| words_of(popup) == words) {
-            self.unshown.remove(&own);
+        if self.unshown.get(&own).is_some_and(|popup| words_of(popup) == words)
+            && let Some(popup) = self.unshown.remove(&own)
+        {
+            self.shown.insert(own, popup);
+        }
+    }
+
+    /// It is to be shown once more.
+    pub(super) fn show_again(&mut self, own: OwnPopup) {
+        if let Some(popup) = self.shown.remove(&own) {
+            self.unshown.entry(own).or_insert(popup);
         }
     }
 }
@@ -43,6 +54,7 @@ impl<D: Desktop> Controller<D> {
         let own = OwnPopup::Problem(kind);
         self.problems.open.remove(&kind);
         self.problems.unshown.remove(&own);
+        self.problems.shown.remove(&own);
         self.screen.withdraw(&PopupKey::Own(own));
     }
 
@@ -54,7 +66,7 @@ impl<D: Desktop> Controller<D> {
 
     /// Shows what is still to be announced, if popups can be shown.
     pub(super) fn show_announcements(&mut self) {
-        if !self.can_pop_up() {
+        if !self.can_pop_up() || self.makes_way_for_call() {
             return;
         }
         for (own, popup) in &self.problems.unshown {

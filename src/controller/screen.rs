@@ -66,6 +66,8 @@ pub struct Summary {
     pub show_text: bool,
     /// Whether it says that more was missed than is read back.
     pub is_cut_short: bool,
+    /// It tells what popups have told that made room for newer ones: what is newer still has popups of its own.
+    pub is_folded: bool,
 }
 
 impl About {

@@ -148,6 +148,8 @@ mod tests {
             popup: works.clone(),
             tray: works.clone(),
             sound: works,
+            no_tray: false,
+            is_starting: false,
             problems: Vec::new(),
             warnings: Vec::new(),
         }

@@ -26,6 +26,18 @@ const HOMESERVER: Duration = Duration::from_millis(2500);
 
 const COPIED: &str = "it was signed in on another computer, of whose files these are a copy: new messages go there";
 
+/// How many rooms with rules of ours are listed.
+const MAX_ROOMS: usize = 8;
+
+/// What the homeserver has of us.
+#[derive(Default)]
+struct Told {
+    /// The URL of our pusher, if there is one.
+    url: Option<String>,
+    /// The rooms with a push rule of ours.
+    rooms_of_ours: Vec<String>,
+}
+
 /// An account and what belongs to it.
 pub(super) struct AccountCheck {
     pub(super) account: Account,
@@ -54,14 +66,15 @@ pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
         let examined = timeout(DEADLINE, reach::examine(end, Some(&homeserver), &kind, pushed)).await;
         examined.unwrap_or_else(|_| vec![Finding::fault("pusher URL", "cannot be looked at in time")])
     };
-    let mut told = None;
+    let mut told = Told::default();
     let (session, mut way) = tokio::join!(session(check, sign_in, &homeserver, &mut told), examine(&check.end));
     // What the homeserver was told is what matters.
-    if let Some(url) = told.filter(|url| *url != check.end.url) {
+    if let Some(url) = told.url.filter(|url| *url != check.end.url) {
         way = examine(&LocalEnd { url, ..check.end.clone() }).await;
     }
     way.insert(0, session);
     way.extend(encryption(check, sign_in));
+    way.extend(rules_of_ours(&name, &told.rooms_of_ours));
     way
 }
 
@@ -91,8 +104,20 @@ fn encryption(check: &AccountCheck, sign_in: &SignIn) -> Vec<Finding> {
     found
 }
 
-/// `told`: the URL of our pusher, if there is one.
-async fn session(check: &AccountCheck, sign_in: &SignIn, homeserver: &BaseUrl, told: &mut Option<String>) -> Finding {
+/// The rooms of which every encrypted message is pushed by a rule of ours (pure).
+fn rules_of_ours(name: &str, rooms: &[String]) -> Option<Finding> {
+    let (listed, more) = rooms.split_at(rooms.len().min(MAX_ROOMS));
+    let listed = listed.iter().map(words).collect::<Vec<_>>().join(", ");
+    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    let says = format!(
+        "{name}: rules of Pushbell have every message of encrypted rooms be pushed, which wakes your other devices too: \
+         {listed}{more}"
+    );
+    let advice = "To end it for a room: `pushbell room set ROOM default`";
+    (!rooms.is_empty()).then(|| Finding::good("push rules", says).advise(advice))
+}
+
+async fn session(check: &AccountCheck, sign_in: &SignIn, homeserver: &BaseUrl, told: &mut Told) -> Finding {
     let name = words(&check.account.name);
     let fault = |says: String| Finding::fault(PART, format!("{name}: {says}"));
     if sign_in.is_anothers(&check.secrets.installation_mark()) {
@@ -112,11 +137,12 @@ async fn session(check: &AccountCheck, sign_in: &SignIn, homeserver: &BaseUrl, t
         Err(error) => return fault(words(error)),
     };
     let client = HomeserverClient::new(http, homeserver.clone()).with_token(&tokens.access_token);
-    let (who, pushers) = tokio::join!(client.whoami(), client.pushers());
+    let (who, pushers, rules) = tokio::join!(client.whoami(), client.pushers(), client.push_rules());
     let is_ours =
         |pusher: &ListedPusher| pusher.app_id == check.account.app_id && pusher.pushkey == check.account.pushkey;
     let pusher = pushers.map(|pushers| pushers.into_iter().find(is_ours));
-    *told = pusher.as_ref().ok().and_then(|pusher| Some(pusher.as_ref()?.data.url.clone()));
+    told.url = pusher.as_ref().ok().and_then(|pusher| Some(pusher.as_ref()?.data.url.clone()));
+    told.rooms_of_ours = rules.map(|rules| rules.rooms_of_ours().map(str::to_owned).collect()).unwrap_or_default();
     judge(check, sign_in, &tokens, who.map(|(user, _)| user), pusher)
 }
 
@@ -204,12 +230,7 @@ mod tests {
     use hyper::StatusCode;
 
     use super::*;
-    use crate::{
-        accounts::{CountsScope, SignInMethod},
-        doctor::Verdict,
-        homeserver::Refusal,
-        paths::Paths,
-    };
+    use crate::{accounts::SignInMethod, doctor::Verdict, homeserver::Refusal, paths::Paths};
 
     const OURS: &str = "https://push.example.org/_matrix/push/v1/notify";
 
@@ -225,26 +246,11 @@ mod tests {
     }
 
     fn alice() -> SignIn {
-        SignIn {
-            user_id: "@alice:hs".to_owned(),
-            device_id: "DESK".to_owned(),
-            homeserver: "https://hs".to_owned(),
-            method: SignInMethod::Password,
-            event_id_only: false,
-            installation: String::new(),
-            server: "Synapse".to_owned(),
-        }
+        crate::accounts::tests::sign_in("@alice:hs")
     }
 
     fn check_of(is_url_chosen: bool) -> AccountCheck {
-        let account = Account {
-            name: "home".into(),
-            app_id: "app".to_owned(),
-            pushkey: "secret".to_owned(),
-            counts: CountsScope::Account,
-            created_at: Timestamp::UNIX_EPOCH,
-            sign_in: Some(alice()),
-        };
+        let account = Account { sign_in: Some(alice()), ..crate::accounts::tests::account("home", "app", "secret") };
         let end = LocalEnd { url: OURS.to_owned(), listen: Vec::new(), tls: false, runs: true };
         let secrets = Secrets::new(&Paths::within(std::path::Path::new("/nowhere")));
         AccountCheck { account, last_push: None, end, is_url_chosen, secrets, encryption: EncryptionStatus::default() }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::{SetUp, Step};
+use super::{CallNews, SetUp, Step};
 use crate::{
     accounts::{Accounts, SignIn},
     controller::Event,
@@ -23,6 +23,7 @@ impl Encryption {
         _: &Accounts,
         _derive_missed_calls: bool,
         _: mpsc::UnboundedSender<Event>,
+        _: mpsc::UnboundedSender<CallNews>,
     ) -> Self {
         Self
     }
@@ -35,6 +36,9 @@ impl Encryption {
 
     #[expect(clippy::unused_self, reason = "there is nothing to tell")]
     pub(crate) fn upkeep(&self) {}
+
+    #[expect(clippy::unused_self, reason = "there is nothing to tell")]
+    pub(crate) fn ringing(&self, _rooms: Vec<(String, String)>) {}
 }
 
 pub(crate) fn has_store(_: &Paths, _: &SignIn) -> bool {

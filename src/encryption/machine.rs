@@ -22,7 +22,7 @@ use ruma::{
     events::{AnyToDeviceEvent, ToDeviceEventType},
     serde::Raw,
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{
     json,
     value::{RawValue, to_raw_value},
@@ -46,8 +46,14 @@ use crate::{
 /// Requests that the machine asks for in one go. It asks for no more than a few.
 const MAX_REQUESTS: usize = 64;
 
-/// What a one-shot sync leaves out: everything but what is sent to the device.
-const FILTER: &str = r#"{"room":{"rooms":[]},"presence":{"not_types":["*"]},"account_data":{"not_types":["*"]}}"#;
+/// What a sync leaves out: everything but what is sent to the device, and that there is something new in these rooms.
+fn filter(rooms: &[String]) -> String {
+    let nothing = json!({"not_types": ["*"]});
+    let room = json!({
+        "rooms": rooms, "timeline": {"limit": 1}, "state": nothing, "ephemeral": nothing, "account_data": nothing,
+    });
+    json!({"room": room, "presence": nothing, "account_data": nothing}).to_string()
+}
 
 /// The keys of one session, open. A handle: clones are the same.
 #[derive(Clone)]
@@ -66,6 +72,8 @@ pub(super) struct Synced {
     pub(super) messages: usize,
     /// The sessions whose keys came.
     pub(super) sessions: BTreeSet<String>,
+    /// Something is new in one of the rooms that were asked for.
+    pub(super) has_room_events: bool,
     /// The last request by another session of the account to verify this one. The machine has not been given it: two
     /// verifications at once cancel each other.
     pub(super) request: Option<VerificationAsk>,
@@ -95,9 +103,12 @@ pub(super) enum Undecryptable {
     Store(EncryptionError),
 }
 
+/// The answer to a sync, not taken in yet: until then the homeserver gives all of it again.
 #[derive(Deserialize)]
-struct SyncAnswer {
+pub(super) struct SyncAnswer {
     next_batch: String,
+    #[serde(default)]
+    rooms: Rooms,
     #[serde(default)]
     to_device: ToDevice,
     #[serde(default)]
@@ -106,6 +117,24 @@ struct SyncAnswer {
     device_one_time_keys_count: BTreeMap<OneTimeKeyAlgorithm, UInt>,
     #[serde(default)]
     device_unused_fallback_key_types: Option<Vec<OneTimeKeyAlgorithm>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Rooms {
+    join: BTreeMap<String, JoinedRoom>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct JoinedRoom {
+    timeline: Timeline,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Timeline {
+    events: Vec<IgnoredAny>,
 }
 
 #[derive(Default, Deserialize)]
@@ -266,14 +295,25 @@ impl Machine {
     /// One sync of nothing but what is sent to the device. It returns when something is there, or after so long; never
     /// call it while another is under way.
     pub(super) async fn sync(&self, timeout: Duration) -> Result<Synced, EncryptionError> {
+        let answer = self.poll(timeout, &[]).await?;
+        self.take_in(answer).await
+    }
+
+    /// Asks for what a sync takes in; it returns as well when something is new in one of these rooms. May be given up.
+    pub(super) async fn poll(&self, timeout: Duration, rooms: &[String]) -> Result<SyncAnswer, EncryptionError> {
         let since = self.olm.store().next_batch_token().await?;
         let since = since.map(|since| format!("&since={}", encode(&since))).unwrap_or_default();
         let path = format!(
             "/_matrix/client/v3/sync?timeout={}&set_presence=offline&filter={}{since}",
             timeout.as_millis(),
-            encode(FILTER)
+            encode(&filter(rooms))
         );
-        let answer: SyncAnswer = self.api.get(&path, "sync", timeout + DEADLINE).await?;
+        self.api.get(&path, "sync", timeout + DEADLINE).await
+    }
+
+    /// Takes in what a sync has brought. Must not be given up.
+    pub(super) async fn take_in(&self, answer: SyncAnswer) -> Result<Synced, EncryptionError> {
+        let has_room_events = answer.rooms.join.values().any(|room| !room.timeline.events.is_empty());
         let messages = answer.to_device.events.len();
         let (mut requests, to_device_events): (Vec<_>, Vec<_>) =
             answer.to_device.events.into_iter().partition(is_verification_request);
@@ -287,7 +327,7 @@ impl Machine {
         };
         let (_, keys) = self.olm.receive_sync_changes(changes, &settings()).await?;
         let sessions = keys.into_iter().map(|key| key.session_id).collect();
-        Ok(Synced { messages, sessions, request: requests.pop() })
+        Ok(Synced { messages, sessions, request: requests.pop(), has_room_events })
     }
 
     /// Gives the machine a request that a sync brought; `None` if it is too old, or by a device that is not known.

@@ -49,6 +49,11 @@ mod tasks;
 #[cfg(feature = "encryption")]
 mod trust;
 
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::accounts::SignIn;
 #[cfg(not(feature = "encryption"))]
 pub(crate) use absent::{
     Absent as VerifyError, Encryption, forget, has_store, seals, set_up, use_backup, verify, verify_with_emoji,
@@ -61,7 +66,17 @@ pub(crate) use {
     trust::{VerifyError, set_up, use_backup, verify},
 };
 
-use crate::accounts::SignIn;
+/// What the owner of an account's syncs tells of the rooms of its ringing calls.
+#[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption syncs"))]
+#[derive(Debug)]
+pub(crate) struct CallNews {
+    /// Name of the account.
+    pub(crate) account: Arc<str>,
+    /// Something is new in one of the rooms, or may be.
+    pub(crate) is_new: bool,
+    /// Until then a sync watches the rooms, and what is new there will be told.
+    pub(crate) watched_until: Instant,
+}
 
 /// Whether the session is signed by the account's cross-signing identity.
 #[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption knows"))]

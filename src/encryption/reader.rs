@@ -16,13 +16,13 @@ use std::{
 
 use jiff::Timestamp;
 use tokio::{
-    sync::mpsc,
+    sync::{Notify, mpsc},
     task::JoinHandle,
     time::{Instant, sleep_until},
 };
 
 use super::{
-    backup,
+    CallNews, backup,
     error::EncryptionError,
     machine::{Machine, Plain, Synced, Undecryptable, VerificationAsk, session_of},
     rules::Rules,
@@ -44,6 +44,8 @@ const HOLD: Duration = Duration::from_secs(2);
 const SEARCH: Duration = Duration::from_secs(10);
 /// Longest time that one sync waits for a key.
 const LONGEST_SYNC: Duration = Duration::from_secs(5);
+/// Longest time that one sync watches the rooms of ringing calls.
+const LONGEST_WATCH: Duration = Duration::from_secs(20);
 /// Minimum time between two searches, however many pushes come.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(2);
 /// Syncs of one search: each may bring a hundred keys.
@@ -69,6 +71,8 @@ pub(super) struct ReaderContext {
     pub(super) paths: Paths,
     /// `calls.missed = "derive"`
     pub(super) derive_missed_calls: AtomicBool,
+    /// Takes what is learned of the rooms of ringing calls.
+    pub(super) calls: mpsc::UnboundedSender<CallNews>,
     /// Takes what is reported of an account, by its name.
     pub(super) reports: mpsc::UnboundedSender<(Arc<str>, Report)>,
 }
@@ -87,6 +91,8 @@ pub(super) enum Wake {
     Notices,
     /// Keys may have come, or what failed may work.
     Upkeep,
+    /// Calls ring in these rooms, and in no others.
+    Ringing(Vec<String>),
 }
 
 /// Reads one account's encrypted messages.
@@ -98,6 +104,10 @@ pub(super) struct Reader {
     machine: Option<Machine>,
     rules: Rules,
     search: Option<Search>,
+    /// The rooms of ringing calls. While no key is looked for, a sync watches them.
+    ringing: Vec<String>,
+    /// Ends such a sync, if one is under way instead of a search.
+    watch: Option<Arc<Notify>>,
     /// What a search has found so far.
     found: (mpsc::UnboundedSender<Synced>, mpsc::UnboundedReceiver<Synced>),
     /// No search begins before this.
@@ -133,6 +143,8 @@ impl Reader {
             machine: None,
             rules: Rules::default(),
             search: None,
+            ringing: Vec::new(),
+            watch: None,
             found: mpsc::unbounded_channel(),
             search_at: now,
             wanted: BTreeSet::new(),
@@ -160,10 +172,15 @@ impl Reader {
                 wake = wakes.recv() => match wake {
                     Some(Wake::Notices) => self.has_notices = true,
                     Some(Wake::Upkeep) => {
+                        self.rules.ask_again();
                         (self.has_notices, self.is_over, self.retry_at) = (true, false, None);
                         self.has_late_notices = true;
                         self.upkeep_at = Instant::now();
                     }
+                    Some(Wake::Ringing(rooms)) => if self.ringing != rooms {
+                        self.ringing = rooms;
+                        self.end_watch();
+                    },
                     None => return,
                 },
                 Some(found) = self.found.1.recv() => self.keys_came(found).await,
@@ -176,7 +193,8 @@ impl Reader {
     /// When the next step is due by time alone.
     fn due(&self) -> Option<Instant> {
         let is_free = self.search.is_none();
-        let search = if self.missing.is_empty() { self.search_at.max(self.upkeep_at) } else { self.search_at };
+        let is_idle = self.missing.is_empty() && self.ringing.is_empty();
+        let search = if is_idle { self.search_at.max(self.upkeep_at) } else { self.search_at };
         let work = Some(search).filter(|_| is_free && !self.is_over);
         let work = work.map(|at| self.retry_at.map_or(at, |retry| at.max(retry)));
         let close = self.close_at.filter(|_| is_free && self.machine.is_some());
@@ -194,8 +212,14 @@ impl Reader {
         }
         self.missing.retain(|_, until| *until > now);
         let is_wanted = !self.missing.is_empty() || self.upkeep_at <= now;
-        if is_wanted && self.search_at <= now && self.may_try() && self.search.is_none() {
+        let may_begin = self.search_at <= now && self.may_try() && self.search.is_none();
+        if is_wanted {
+            self.end_watch();
+        }
+        if is_wanted && may_begin {
             self.begin_search(now).await;
+        } else if !self.ringing.is_empty() && may_begin {
+            self.begin_watch(now).await;
         }
         if self.close_at.is_some_and(|at| at <= now) && self.search.is_none() {
             (self.machine, self.close_at) = (None, None);
@@ -208,7 +232,7 @@ impl Reader {
 
     /// Decrypts what is to be decrypted. What lacks its key for too long is no longer held.
     async fn read_notices(&mut self) -> Result<(), EncryptionError> {
-        let (mut after, mut given_up, mut failure) = (NoticeId(0), Vec::new(), None);
+        let (mut after, mut given_up, mut hidden, mut failure) = (NoticeId(0), Vec::new(), Vec::new(), None);
         self.held_until = None;
         // However many pushes come whose keys do not, each is tried once.
         let has_new_keys = std::mem::take(&mut self.has_new_keys);
@@ -221,7 +245,7 @@ impl Reader {
                 // Not held up by a failed sync: with a known key nothing is asked.
                 if is_new && !self.is_over && failure.is_none() {
                     match self.read(&notice).await {
-                        Ok(true) => {}
+                        Ok(true) => self.get_rules().await,
                         Ok(false) => continue,
                         Err(error) => failure = Some(error),
                     }
@@ -231,7 +255,9 @@ impl Reader {
                 if self.missing.len() < MAX_MISSING {
                     self.missing.entry(notice.notice).or_insert(now + SEARCH.saturating_sub(age));
                 }
-                if age >= HOLD {
+                if self.rules.hides_undecrypted(&notice.room_id) {
+                    hidden.push(notice.notice);
+                } else if age >= HOLD {
                     given_up.push(notice.notice);
                 } else {
                     let until = now + HOLD.saturating_sub(age);
@@ -239,8 +265,10 @@ impl Reader {
                 }
             }
         }
-        if !given_up.is_empty() {
-            self.context.inbox.set_decryption(given_up, Decryption::LacksKey).await?;
+        for (notices, state) in [(given_up, Decryption::LacksKey), (hidden, Decryption::Hidden)] {
+            if !notices.is_empty() {
+                self.context.inbox.set_decryption(notices, state).await?;
+            }
         }
         failure.map_or(Ok(()), Err)
     }
@@ -266,7 +294,10 @@ impl Reader {
             Err(Undecryptable::Never(reason)) => {
                 self.missing.remove(&notice.notice);
                 tracing::info!(account = &*self.account, "an encrypted message stays so: {reason}");
-                self.context.inbox.set_decryption(vec![notice.notice], Decryption::None).await?;
+                self.get_rules().await;
+                let is_hidden = self.rules.hides_undecrypted(&notice.room_id);
+                let state = if is_hidden { Decryption::Hidden } else { Decryption::None };
+                self.context.inbox.set_decryption(vec![notice.notice], state).await?;
                 return Ok(false);
             }
             Err(Undecryptable::Store(error)) => return Err(error),
@@ -281,9 +312,19 @@ impl Reader {
         Ok(false)
     }
 
+    /// Sees to it that the rules are known, if they can be.
+    async fn get_rules(&mut self) {
+        if let Some(machine) = &self.machine {
+            self.rules.get_known(&machine.api).await;
+        }
+    }
+
     /// Keys have come: what waits is tried again, and what lacked one of these.
     async fn keys_came(&mut self, found: Synced) {
         (self.has_notices, self.has_new_keys) = (true, true);
+        if found.has_room_events {
+            self.tell_of_calls(true, Instant::now());
+        }
         if !found.sessions.is_empty()
             && let Err(error) = self.read_late(|session| found.sessions.contains(session)).await
         {
@@ -318,8 +359,32 @@ impl Reader {
         self.search = Some(tokio::spawn(search(machine, patience.min(LONGEST_SYNC), wanted, found)));
     }
 
+    /// Begins a sync that watches the rooms of the ringing calls.
+    async fn begin_watch(&mut self, now: Instant) {
+        self.search_at = now + SEARCH_INTERVAL;
+        let machine = match self.machine().await {
+            Ok(machine) => machine,
+            Err(error) => return self.failed(&error),
+        };
+        self.tell_of_calls(false, now + LONGEST_WATCH + SEARCH_INTERVAL);
+        let (rooms, found) = (self.ringing.clone(), self.found.0.clone());
+        let end = Arc::clone(self.watch.insert(Arc::default()));
+        self.search = Some(tokio::spawn(watch(machine, rooms, end, found)));
+    }
+
+    fn end_watch(&mut self) {
+        if let Some(watch) = self.watch.take() {
+            watch.notify_one();
+        }
+    }
+
+    fn tell_of_calls(&self, is_new: bool, watched_until: Instant) {
+        // The receiver is gone only when the program ends.
+        drop(self.context.calls.send(CallNews { account: Arc::clone(&self.account), is_new, watched_until }));
+    }
+
     async fn search_ended(&mut self, ended: Result<Option<VerificationAsk>, EncryptionError>) {
-        self.search = None;
+        (self.search, self.watch) = (None, None);
         (self.has_notices, self.has_new_keys) = (true, true);
         // After a mere upkeep nothing else may come for hours.
         self.close_at.get_or_insert_with(Instant::now);
@@ -379,6 +444,9 @@ impl Reader {
         let now = Instant::now();
         (self.has_late_notices, self.upkeep_at, self.retry_at) = (true, now, Some(now + wait));
         self.is_over = error.is_final();
+        if !self.ringing.is_empty() {
+            self.tell_of_calls(true, now);
+        }
         if is_busy {
             return;
         }
@@ -456,6 +524,24 @@ async fn search(
         }
         timeout = patience;
     }
+    machine.upload().await?;
+    Ok(request)
+}
+
+/// One sync that returns when something is new in one of the rooms, or when it is told to end. Returns what [`search`] does.
+async fn watch(
+    machine: Machine,
+    rooms: Vec<String>,
+    end: Arc<Notify>,
+    found: mpsc::UnboundedSender<Synced>,
+) -> Result<Option<VerificationAsk>, EncryptionError> {
+    let answer = tokio::select! {
+        answer = machine.poll(LONGEST_WATCH, &rooms) => answer?,
+        () = end.notified() => return Ok(None),
+    };
+    let mut synced = machine.take_in(answer).await?;
+    let request = synced.request.take();
+    drop(found.send(synced));
     machine.upload().await?;
     Ok(request)
 }

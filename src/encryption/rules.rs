@@ -1,12 +1,16 @@
 //! The account's push rules, asked anew about an event that was decrypted: the homeserver saw no more than that something
 //! encrypted came.
 //!
-//! What the rules need of a room is asked once and kept for a while; nothing tells when it changes.
+//! What the rules need of a room is asked once and kept for a while. Nothing tells when it changes, but an event may show
+//! that it has: then it is asked again.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use ruma::{
-    RoomId, UInt, UserId,
+    OwnedUserId, RoomId, UInt, UserId,
     events::room::power_levels::RoomPowerLevelsEventContent,
     push::{PushConditionPowerLevelsCtx, PushConditionRoomCtx, Ruleset},
     room_version_rules::{AuthorizationRules, RoomPowerLevelsRules},
@@ -15,7 +19,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 
 use super::{api::Api, error::EncryptionError, machine::Plain};
-use crate::{http_client::encode, inbox::Verdict, push::notify};
+use crate::{homeserver::push_rules, http_client::encode, inbox::Verdict, push::notify};
 
 /// A popup does not wait longer for the rules.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -23,18 +27,33 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 const RULES_LIFE: Duration = Duration::from_secs(10 * 60);
 /// A room may have changed after so long.
 const ROOM_LIFE: Duration = Duration::from_secs(60 * 60);
+/// What an event casts doubt on is asked again after so long.
+const DOUBT_LIFE: Duration = Duration::from_secs(10);
+/// Rules that have everything be pushed, and want nothing of it, may have changed after so long.
+const HIDING_LIFE: Duration = Duration::from_secs(60);
 /// A homeserver that did not answer is asked again after so long.
 const RETRY: Duration = Duration::from_secs(10);
 /// So many rooms are kept.
 const CAPACITY: usize = 256;
+/// The members of rooms with more are not kept: no usual rule counts so many.
+const MAX_MEMBERS: usize = 8;
 
 /// The rules and rooms that are known.
 #[derive(Default)]
 pub(super) struct Rules {
-    ruleset: Option<(Instant, Ruleset)>,
-    rooms: HashMap<String, (Instant, PushConditionRoomCtx)>,
+    ruleset: Option<Ruleset>,
+    /// When the rules were asked; `None`: they are to be asked.
+    ruleset_at: Option<Instant>,
+    rooms: HashMap<String, Room>,
     /// The homeserver is not asked before this, after it did not answer.
     ask_at: Option<Instant>,
+}
+
+struct Room {
+    asked_at: Instant,
+    facts: PushConditionRoomCtx,
+    /// Who is in the room, if they are few.
+    members: Option<BTreeSet<String>>,
 }
 
 #[derive(Deserialize)]
@@ -53,66 +72,150 @@ struct Member {
     display_name: Option<String>,
 }
 
+/// `m.room.create`
+#[derive(Deserialize)]
+struct Creation {
+    sender: OwnedUserId,
+    content: CreationContent,
+}
+
+#[derive(Deserialize)]
+struct CreationContent {
+    #[serde(default)]
+    additional_creators: Vec<OwnedUserId>,
+}
+
 impl Rules {
+    /// The rules may have changed, or the homeserver may answer again.
+    pub(super) fn ask_again(&mut self) {
+        (self.ruleset_at, self.ask_at) = (None, None);
+    }
+
     /// What the rules want of the event.
     pub(super) async fn verdict(&mut self, api: &Api, user: &UserId, room: &str, plain: &Plain) -> Verdict {
-        if self.ask_at.is_none_or(|at| at <= Instant::now()) {
-            let reason = match timeout(PATIENCE, self.ask(api, user, room)).await {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(error.to_string()),
-                Err(_) => Some("the homeserver takes too long".to_owned()),
-            };
-            self.ask_at = reason.as_ref().map(|_| Instant::now() + RETRY);
-            if let Some(reason) = reason {
-                tracing::info!("push rules are not asked: {reason}");
-            }
+        let life = if self.is_doubtful(room, plain) { DOUBT_LIFE } else { ROOM_LIFE };
+        self.refresh(api, RULES_LIFE, Some((user, room, life))).await;
+        let verdict = self.judge(room, plain).await;
+        if verdict != Verdict::Silent {
+            return verdict;
         }
+        // It was pushed all the same, perhaps by rules that have changed.
+        let life = if self.hides_undecrypted(room) { HIDING_LIFE } else { DOUBT_LIFE };
+        self.refresh(api, life, None).await;
+        self.judge(room, plain).await
+    }
+
+    /// Whether nothing is to be shown of what cannot be decrypted in the room: all of it is pushed, whatever the rules want.
+    /// As far as the rules are known.
+    pub(super) fn hides_undecrypted(&self, room: &str) -> bool {
+        let mut overrides = self.ruleset.iter().flat_map(|rules| &rules.override_);
+        overrides.any(|rule| rule.enabled && push_rules::every_encrypted(&rule.rule_id, room).is_some())
+    }
+
+    /// Asks for the rules if they are not known.
+    pub(super) async fn get_known(&mut self, api: &Api) {
+        self.refresh(api, RULES_LIFE, None).await;
+    }
+
+    async fn judge(&self, room: &str, plain: &Plain) -> Verdict {
         // Those that are old are better than none.
-        let (Some((_, rules)), Some((_, context))) = (&self.ruleset, self.rooms.get(room)) else {
+        let (Some(rules), Some(room)) = (&self.ruleset, self.rooms.get(room)) else {
             return Verdict::AsPushed;
         };
-        let actions = serde_json::to_string(rules.get_actions(&plain.event, context).await).unwrap_or_default();
+        let actions = serde_json::to_string(rules.get_actions(&plain.event, &room.facts).await).unwrap_or_default();
         notify::tweaks_of_rule(&actions).map_or(Verdict::Silent, Verdict::Notify)
     }
 
-    /// Asks for what is not known, or may have changed.
-    async fn ask(&mut self, api: &Api, user: &UserId, room: &str) -> Result<(), EncryptionError> {
-        if self.ruleset.as_ref().is_none_or(|(at, _)| at.elapsed() > RULES_LIFE) {
-            let answer: RulesAnswer = api.get("/_matrix/client/v3/pushrules/", "pushrules", PATIENCE).await?;
-            self.ruleset = Some((Instant::now(), answer.global));
+    /// Whether the event shows that what is known of the room may not hold any more: somebody new is there, or mentions the
+    /// room, which power levels allow.
+    fn is_doubtful(&self, room: &str, plain: &Plain) -> bool {
+        #[derive(Deserialize)]
+        struct Content {
+            #[serde(default, rename = "m.mentions")]
+            mentions: Mentions,
         }
-        if self.rooms.get(room).is_none_or(|(at, _)| at.elapsed() > ROOM_LIFE) {
-            let context = room_context(api, user, room).await?;
-            if self.rooms.len() >= CAPACITY
-                && let Some(oldest) = self.rooms.iter().min_by_key(|(_, (at, _))| *at).map(|(room, _)| room.clone())
-            {
-                self.rooms.remove(&oldest);
+        #[derive(Default, Deserialize)]
+        struct Mentions {
+            #[serde(default)]
+            room: bool,
+        }
+        let Some(Room { members, .. }) = self.rooms.get(room) else { return false };
+        let sender = plain.event.get_field::<String>("sender").ok().flatten().unwrap_or_default();
+        members.as_ref().is_some_and(|members| !members.contains(&sender))
+            || serde_json::from_str(plain.content.get()).is_ok_and(|content: Content| content.mentions.room)
+    }
+
+    /// Asks for what is not known, or is older than that: the rules, and a room's facts.
+    async fn refresh(&mut self, api: &Api, rules_life: Duration, room: Option<(&UserId, &str, Duration)>) {
+        if self.ask_at.is_some_and(|at| at > Instant::now()) {
+            return;
+        }
+        let asked = timeout(PATIENCE, async {
+            if self.ruleset_at.is_none_or(|at| at.elapsed() > rules_life) {
+                let answer: RulesAnswer = api.get("/_matrix/client/v3/pushrules/", "pushrules", PATIENCE).await?;
+                (self.ruleset, self.ruleset_at) = (Some(answer.global), Some(Instant::now()));
             }
-            self.rooms.insert(room.to_owned(), (Instant::now(), context));
+            if let Some((user, room, life)) = room
+                && self.rooms.get(room).is_none_or(|known| known.asked_at.elapsed() > life)
+            {
+                let facts = Room::ask(api, user, room).await?;
+                self.keep(room, facts);
+            }
+            Ok::<_, EncryptionError>(())
+        });
+        let reason = match asked.await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("the homeserver takes too long".to_owned()),
+        };
+        self.ask_at = reason.as_ref().map(|_| Instant::now() + RETRY);
+        if let Some(reason) = reason {
+            tracing::info!("push rules are not asked: {reason}");
         }
-        Ok(())
+    }
+
+    fn keep(&mut self, room: &str, known: Room) {
+        if self.rooms.len() >= CAPACITY
+            && let Some(oldest) =
+                self.rooms.iter().min_by_key(|(_, known)| known.asked_at).map(|(room, _)| room.clone())
+        {
+            self.rooms.remove(&oldest);
+        }
+        self.rooms.insert(room.to_owned(), known);
     }
 }
 
-async fn room_context(api: &Api, user: &UserId, room: &str) -> Result<PushConditionRoomCtx, EncryptionError> {
-    let path = |of: &str| format!("/_matrix/client/v3/rooms/{}/{of}", encode(room));
-    let members: Members = api.get(&path("joined_members"), "joined_members", PATIENCE).await?;
-    let own_name = members.joined.get(user.as_str()).and_then(|member| member.display_name.clone());
-    let own_name = own_name.unwrap_or_else(|| user.localpart().to_owned());
-    let count = UInt::try_from(members.joined.len()).unwrap_or(UInt::MAX);
-    let room_id = RoomId::parse(room).map_err(|_| EncryptionError::Unexpected("joined_members"))?;
-    let context = PushConditionRoomCtx::new(room_id, count, user.to_owned(), own_name);
-    // Without them nobody may mention the room.
-    let levels: RoomPowerLevelsEventContent =
-        match api.get(&path("state/m.room.power_levels/"), "power_levels", PATIENCE).await {
-            Err(error) if error.is_refused() => return Ok(context),
-            levels => levels?,
+impl Room {
+    async fn ask(api: &Api, user: &UserId, room: &str) -> Result<Self, EncryptionError> {
+        let path = |of: &str| format!("/_matrix/client/v3/rooms/{}/{of}", encode(room));
+        let Members { joined } = api.get(&path("joined_members"), "joined_members", PATIENCE).await?;
+        let own_name = joined.get(user.as_str()).and_then(|member| member.display_name.clone());
+        let own_name = own_name.unwrap_or_else(|| user.localpart().to_owned());
+        let count = UInt::try_from(joined.len()).unwrap_or(UInt::MAX);
+        let room_id = RoomId::parse(room).map_err(|_| EncryptionError::Unexpected("joined_members"))?;
+        let facts = PushConditionRoomCtx::new(room_id, count, user.to_owned(), own_name);
+        let members = (joined.len() <= MAX_MEMBERS).then(|| joined.into_keys().collect());
+        let known = |facts| Self { asked_at: Instant::now(), facts, members };
+        // Without them nobody may mention the room.
+        let levels: RoomPowerLevelsEventContent =
+            match api.get(&path("state/m.room.power_levels/"), "power_levels", PATIENCE).await {
+                Err(error) if error.is_refused() => return Ok(known(facts)),
+                levels => levels?,
+            };
+        // Since version 12 of rooms, whose ids have no server name, those who made a room may do anything there.
+        let (version, creators) = if room.contains(':') {
+            (AuthorizationRules::V11, Vec::new())
+        } else {
+            let path = path("state/m.room.create/?format=event");
+            let Creation { sender, content } = api.get(&path, "create", PATIENCE).await?;
+            (AuthorizationRules::V12, [vec![sender], content.additional_creators].concat())
         };
-    let rules = PushConditionPowerLevelsCtx::new(
-        levels.users,
-        levels.users_default,
-        levels.notifications,
-        RoomPowerLevelsRules::new(&AuthorizationRules::V11, None),
-    );
-    Ok(context.with_power_levels(rules))
+        let levels = PushConditionPowerLevelsCtx::new(
+            levels.users,
+            levels.users_default,
+            levels.notifications,
+            RoomPowerLevelsRules::new(&version, creators),
+        );
+        Ok(known(facts.with_power_levels(levels)))
+    }
 }

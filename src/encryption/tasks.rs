@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
-    not_read,
+    CallNews, not_read,
     reader::{Reader, ReaderContext, Report, Wake},
     standing::News,
 };
@@ -38,6 +38,8 @@ enum Change {
     Accounts(Arc<Accounts>),
     DeriveMissedCalls(bool),
     Upkeep,
+    /// The rooms of the calls that ring, each with the name of its account.
+    Ringing(Vec<(String, String)>),
 }
 
 impl Encryption {
@@ -48,6 +50,7 @@ impl Encryption {
         accounts: &Accounts,
         derive_missed_calls: bool,
         events: mpsc::UnboundedSender<Event>,
+        calls: mpsc::UnboundedSender<CallNews>,
     ) -> Self {
         let (commands, changes) = mpsc::unbounded_channel();
         let (reports, reported) = mpsc::unbounded_channel();
@@ -56,6 +59,7 @@ impl Encryption {
             secrets: Secrets::new(paths),
             paths: paths.clone(),
             derive_missed_calls: AtomicBool::new(derive_missed_calls),
+            calls,
             reports,
         });
         let tasks = Tasks { context, events, readers: BTreeMap::new(), unread: BTreeMap::new(), told: BTreeMap::new() };
@@ -76,6 +80,11 @@ impl Encryption {
     /// The computer has slept, or messages may be missing for another reason.
     pub(crate) fn upkeep(&self) {
         self.send(Change::Upkeep);
+    }
+
+    /// In these rooms calls ring now, and in no others: each is with the name of its account.
+    pub(crate) fn ringing(&self, rooms: Vec<(String, String)>) {
+        self.send(Change::Ringing(rooms));
     }
 
     fn send(&self, change: Change) {
@@ -124,6 +133,7 @@ impl Tasks {
                         self.context.derive_missed_calls.store(derive, Relaxed);
                     }
                     Some(Change::Upkeep) => self.wake(&Wake::Upkeep),
+                    Some(Change::Ringing(rooms)) => self.ringing(&rooms),
                     None => return,
                 },
                 () = self.context.inbox.decryption_is_wanted() => self.wake(&Wake::Notices),
@@ -142,6 +152,13 @@ impl Tasks {
         for reading in self.readers.values() {
             // The reader ends only by a panic, which is in the log.
             drop(reading.wakes.send(wake.clone()));
+        }
+    }
+
+    fn ringing(&self, rooms: &[(String, String)]) {
+        for (name, reading) in &self.readers {
+            let of_account = rooms.iter().filter(|(account, _)| *account == **name).map(|(_, room)| room.clone());
+            drop(reading.wakes.send(Wake::Ringing(of_account.collect())));
         }
     }
 

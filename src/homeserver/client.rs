@@ -245,7 +245,6 @@ impl HomeserverClient {
     }
 
     /// Sends a request whose body, if it has one, is JSON already; the answer's body.
-    #[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "encryption sends such requests"))]
     pub(crate) async fn send(
         &self,
         method: Method,

@@ -130,6 +130,25 @@ impl HomeserverClient {
         self.state_name(room_id, "m.room.canonical_alias", "alias").await
     }
 
+    /// Whether the room is encrypted; not for all that is known, if nothing is said about it.
+    ///
+    /// # Errors
+    /// When there is no answer or it is another "no" than that there is none.
+    pub(crate) async fn is_encrypted(&self, room_id: &str) -> Result<bool, HomeserverError> {
+        let algorithm = self.state_name(room_id, "m.room.encryption", "algorithm").await?;
+        Ok(algorithm.is_some())
+    }
+
+    /// The id of the room with this alias; `None` if there is none.
+    ///
+    /// # Errors
+    /// When there is no answer or it is another "no" than that there is none.
+    pub(crate) async fn room_of_alias(&self, alias: &str) -> Result<Option<String>, HomeserverError> {
+        let path = format!("/_matrix/client/v3/directory/room/{}", encode(alias));
+        let read = |body: &[u8]| state_name(&String::from_utf8_lossy(body), "room_id");
+        Ok(present(self.get_with(&path, AnswerKind::Small, read).await)?.flatten())
+    }
+
     async fn state_name(
         &self,
         room_id: &str,

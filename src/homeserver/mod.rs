@@ -7,6 +7,7 @@
 //! | [`discovery`] | from a user ID or an address to a homeserver that answers |
 //! | [`kind`] | which software it is, and what follows from that |
 //! | `login` | signing in and out, going on with a session |
+//! | `push_rules` | what single rooms notify of |
 //! | `pushers` | setting, listing and removing http pushers |
 //! | [`oauth`] | the OAuth 2.0 API: signing in with a browser, refreshing and revoking |
 //! | [`sso`] | signing in with a browser where there is no OAuth 2.0 API |
@@ -15,11 +16,12 @@
 //! | `user_id` | user IDs and server names |
 
 pub(crate) mod client;
-pub mod discovery;
+pub(crate) mod discovery;
 mod events;
-pub mod kind;
+pub(crate) mod kind;
 mod login;
 pub mod oauth;
+pub(crate) mod push_rules;
 mod pushers;
 pub mod redirect;
 pub mod sso;

@@ -35,6 +35,8 @@ pub enum Decryption {
     Wanted = 1,
     /// Its key is not known: it is shown as it is, and decrypted should the key come.
     LacksKey = 2,
+    /// Likewise, but nothing of it is shown unless it is decrypted: the homeserver pushes all that is encrypted in its room.
+    Hidden = 3,
 }
 
 /// An integer; none where there is something else.

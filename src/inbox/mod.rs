@@ -65,7 +65,9 @@ pub use self::{
     event_details::WantedDetails,
     integrity_check::{Integrity, check_integrity},
     seal::Seals,
-    snapshot::{AccountState, OnScreen, Snapshot, Tally, Totals, WaitingRoom, WantingRoom, history},
+    snapshot::{
+        AccountState, KnownRoom, OnScreen, Snapshot, Tally, Totals, WaitingRoom, WantingRoom, history, known_rooms,
+    },
 };
 use crate::{
     accounts::CountsScope,
@@ -105,6 +107,21 @@ pub struct Recipient {
     pub decrypts: bool,
     /// The tweaks of its device.
     pub tweaks: Tweaks,
+}
+
+impl Recipient {
+    /// A signed-in account for which no push came, but what a push has left out or not brought.
+    pub(crate) fn without_push(account: &str, user_id: String, derive_missed_calls: bool, tweaks: Tweaks) -> Self {
+        Self {
+            account: account.into(),
+            user_id: Some(user_id),
+            counts: CountsScope::Account,
+            derive_missed_calls,
+            fetches_details: false,
+            decrypts: false,
+            tweaks,
+        }
+    }
 }
 
 /// What was shown, and so waits no more.

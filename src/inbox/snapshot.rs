@@ -47,7 +47,8 @@ pub struct Snapshot {
     /// The newest of all that wait that asks for a sound, also of rooms that did not fit, and which. None of
     /// [`Snapshot::undecided`].
     pub newest_sound: Option<(NoticeId, SoundTweak)>,
-    /// Notices that wait to be shown and are still to be decrypted, at most 64: what they ask for is not known yet.
+    /// Notices that wait to be shown and are still to be decrypted, or are hidden until they are, at most 64: what they ask
+    /// for is not known yet.
     pub undecided: Vec<NoticeId>,
     /// Calls that ring, and missed calls whose popup has not been shown yet; at most 32, those that ring first, then
     /// oldest first.
@@ -239,9 +240,11 @@ fn calls(db: &Connection) -> rusqlite::Result<Vec<Call>> {
 }
 
 fn newest(db: &Connection) -> rusqlite::Result<Vec<Notice>> {
-    db.prepare_cached(notice_query!("WHERE n.kind < 2 AND n.redacted = 0 ORDER BY n.id DESC LIMIT 5"))?
-        .query_map([], notice)?
-        .collect()
+    db.prepare_cached(notice_query!(
+        "WHERE n.kind < 2 AND n.redacted = 0 AND n.decryption <> 3 ORDER BY n.id DESC LIMIT 5"
+    ))?
+    .query_map([], notice)?
+    .collect()
 }
 
 fn wanting_rooms(db: &Connection) -> rusqlite::Result<Vec<WantingRoom>> {
@@ -347,4 +350,44 @@ pub fn history(path: &Path, limit: usize, seals: &Seals) -> Result<Vec<Notice>, 
             .collect()
     };
     read().map_err(|error| database::failed(path, &error))
+}
+
+/// A room that notices have come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownRoom {
+    /// Name of the account.
+    pub account: String,
+    /// `room_id`
+    pub room_id: String,
+    /// `room_name` of the newest notice, raw.
+    pub name: Option<String>,
+    /// `room_alias`, likewise.
+    pub alias: Option<String>,
+    /// `sender_display_name`, likewise: what a direct room is known by.
+    pub sender: Option<String>,
+}
+
+/// The `limit` rooms with the newest notices, newest first, read like [`history`].
+///
+/// # Errors
+/// When there is a database and it cannot be read.
+pub fn known_rooms(path: &Path, limit: usize) -> Result<Vec<KnownRoom>, InboxError> {
+    let Some(db) = database::open_to_read(path, &Seals::default())? else { return Ok(Vec::new()) };
+    let read = || -> rusqlite::Result<Vec<Option<KnownRoom>>> {
+        // Of the columns that are not grouped by, SQLite takes those of the row with the greatest id.
+        db.prepare(
+            "SELECT a.name, n.room, n.room_name, n.room_alias, n.sender_display_name, max(n.id) AS newest
+            FROM notice n CROSS JOIN account a ON a.id = n.account WHERE n.kind < 2 AND n.sample = 0
+            GROUP BY n.account, n.room ORDER BY newest DESC LIMIT ?1",
+        )?
+        .query_map([stored(limit as u64)], |row| {
+            let RoomKey { account, room } = codec::room_key(row, 0)?;
+            let Some(room_id) = room.id().map(ToOwned::to_owned) else { return Ok(None) };
+            let (name, alias, sender) = (codec::text(row, 2)?, codec::text(row, 3)?, codec::text(row, 4)?);
+            Ok(Some(KnownRoom { account, room_id, name, alias, sender }))
+        })?
+        .collect()
+    };
+    let rooms = read().map_err(|error| database::failed(path, &error))?;
+    Ok(rooms.into_iter().flatten().collect())
 }

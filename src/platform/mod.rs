@@ -9,7 +9,7 @@
 //! | `open::{Launcher, browser_available, open_in_browser}` | what opens addresses, files and programs; the user's browser, for commands that run without a [`Session`](session::Session) |
 //! | `control_socket::{ControlListener, connect}` | byte streams between the running program and its commands, closed to other people |
 //! | `keyring::{NAME, get, set, delete}` | the system's store of secrets |
-//! | `interruptions::{Interruptions, AddressWatch}` | notices that the clock was set, that a network has come, that this computer has got or lost an address |
+//! | `interruptions::Interruptions` | notices that the clock was set, that a network has come |
 //!
 //! The other modules are for all systems, most of them by a crate. Everything asynchronous runs on the tokio runtime of
 //! the thread that starts it, never on the main thread.

@@ -175,6 +175,7 @@ pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
                 category: "call.incoming",
                 buttons: vec![Button::IGNORE],
                 timeout: Timeout::Never,
+                shown_when_locked: options.show_text,
                 ..Popup::new(key, title, text)
             }
         }

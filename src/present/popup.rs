@@ -160,6 +160,8 @@ pub struct Popup {
     pub buttons: Vec<Button>,
     /// When it goes away by itself.
     pub timeout: Timeout,
+    /// A lock screen may show what it says.
+    pub shown_when_locked: bool,
 }
 
 impl Popup {
@@ -174,6 +176,7 @@ impl Popup {
             category: "im.received",
             buttons: Vec::new(),
             timeout: Timeout::Default,
+            shown_when_locked: false,
         }
     }
 }

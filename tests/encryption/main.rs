@@ -6,10 +6,12 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod calls;
 mod client;
 mod keeps;
 mod late;
 mod reads;
 mod refuses;
+mod rooms;
 mod scene;
 mod trusts;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    rig::{SOON, wait_until},
+    rig::{SOON, synapse, wait_until},
     scene::Scene,
 };
 
@@ -135,4 +135,20 @@ fn a_redaction_takes_a_decrypted_text_away() {
     }});
     assert_eq!(scene.pushbell.push(&body).0, 200);
     scene.line(&event, "it is redacted", |line| line["redacted"] == true && line["body"] == "Message deleted");
+}
+
+#[test]
+fn what_another_implementation_has_encrypted_is_read() {
+    let python = synapse::install("nio-0.26.0", "matrix-nio[e2e]==0.26.0");
+    let scene = Scene::signed_in();
+    let mark = scene.mark();
+    let script = scene.file("nio_sender.py");
+    std::fs::write(&script, include_str!("nio_sender.py")).unwrap();
+    let text = "By matrix-nio.";
+    let arguments = [&script, &scene.homeserver, &scene.bob.user.id, &scene.file("nio"), &scene.room, text];
+    let sent = std::process::Command::new(python).args(arguments).output().unwrap();
+    assert!(sent.status.success(), "{sent:?}");
+    let event = String::from_utf8(sent.stdout).unwrap();
+    scene.says(event.trim(), text);
+    scene.popup(mark, text);
 }

@@ -34,10 +34,15 @@ pub(crate) struct Scene {
 impl Scene {
     /// Alice's desktop, on which the app runs and nobody is signed in yet.
     pub(crate) fn new() -> Self {
+        Self::at(&SYNAPSE)
+    }
+
+    /// The same with an account of this homeserver.
+    pub(crate) fn at(synapse: &'static Synapse) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let alice = SYNAPSE.register(&format!("alice{number}"), "Alice");
-        let bob = Client::new(&SYNAPSE, &SYNAPSE.register(&format!("bob{number}"), "Bob"));
+        let alice = synapse.register(&format!("alice{number}"), "Alice");
+        let bob = Client::new(synapse, &synapse.register(&format!("bob{number}"), "Bob"));
         let encryption =
             json!({"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}});
         let room = bob.user.create_room(&json!({
@@ -47,13 +52,18 @@ impl Scene {
         let desktop = Desktop::start(DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE });
         let pushbell = Pushbell::start(&desktop, "[popup]\ntimeout = \"never\"\n");
         std::fs::write(pushbell.home().join("password"), "secret\n").unwrap();
-        let homeserver = format!("http://127.0.0.1:{}", SYNAPSE.port);
+        let homeserver = format!("http://127.0.0.1:{}", synapse.port);
         Self { alice, bob, room, pushbell, desktop, homeserver }
     }
 
     /// The same, with Alice signed in.
     pub(crate) fn signed_in() -> Self {
-        let scene = Self::new();
+        Self::signed_in_at(&SYNAPSE)
+    }
+
+    /// The same with an account of this homeserver.
+    pub(crate) fn signed_in_at(synapse: &'static Synapse) -> Self {
+        let scene = Self::at(synapse);
         let login = scene.login(&[]);
         assert!(login.stdout.contains("Encrypted messages are read"), "{login:#?}");
         scene

@@ -58,7 +58,7 @@ impl Synapse {
 
     #[track_caller]
     fn launch(env: &[(&str, &str)], configure: impl FnOnce(String, u16) -> String) -> Self {
-        let python = install();
+        let python = install(&format!("synapse-{VERSION}"), &format!("matrix-synapse=={VERSION}"));
         let (directory, port) = (TempDir::new(), http::free_port());
         let env: Vec<_> = [("PATH", process::PATH), ("LANG", "C.UTF-8"), ("TZ", "UTC")]
             .iter()
@@ -244,12 +244,13 @@ fn encode(segment: &str) -> String {
     percent_encoding::utf8_percent_encode(segment, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-/// Installs Synapse into `target/`, unless it is there already; the Python that has it.
-fn install() -> PathBuf {
+/// Installs what a requirement of pip's names into a directory in `target/`, unless it is there already; the Python that
+/// has it.
+pub(crate) fn install(directory: &str, requirement: &str) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is in the target directory");
-    let venv = target.join(format!("synapse-{VERSION}"));
+    let venv = target.join(directory);
     let (python, complete) = (venv.join("bin/python"), venv.join("complete"));
     if complete.exists() {
         return python;
@@ -270,7 +271,7 @@ fn install() -> PathBuf {
     };
     run(Path::new(system), &["-m", "venv", &venv_text]);
     // There are wheels for all of it: no compiler is needed.
-    run(&python, &["-m", "pip", "install", "--quiet", &format!("matrix-synapse=={VERSION}")]);
+    run(&python, &["-m", "pip", "install", "--quiet", requirement]);
     fs::write(&complete, "").expect("the target directory is writable");
     python
 }

@@ -9,6 +9,7 @@ mod catching_up;
 mod clicking;
 mod going_on;
 mod invariants;
+mod one_banner;
 mod pausing;
 mod popping_up;
 mod push;
@@ -78,6 +79,14 @@ impl Bench {
     /// A controller that has looked around, with a notification service.
     async fn new() -> Self {
         let mut bench = Self::without_service().await;
+        bench.service(Service::Shows).await;
+        bench
+    }
+
+    /// The same with GNOME's notification service.
+    async fn on_gnome() -> Self {
+        let mut bench = Self::without_service().await;
+        bench.screen.state().name = "gnome-shell";
         bench.service(Service::Shows).await;
         bench
     }

@@ -34,6 +34,8 @@ pub(super) enum Service {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) service: Service,
+    /// What the service calls itself.
+    pub(super) name: &'static str,
     /// How many services there were.
     services: usize,
     last_id: u32,
@@ -99,7 +101,7 @@ impl Screen {
         }
         state.service = service;
         let id = format!("the bus :1.{}", state.services);
-        let service = (!is_absent).then(|| PopupService { id, ..PopupService::default() });
+        let service = (!is_absent).then(|| PopupService { id, name: state.name.to_owned(), ..PopupService::default() });
         state.say(PopupEvent::Service { service, state: ServiceState { available: !is_absent, reason: None } });
     }
 

@@ -39,7 +39,7 @@ CREATE TABLE notice (
     received_at INTEGER NOT NULL,
     sample INTEGER NOT NULL DEFAULT 0,              -- a test of our own: counted beside the numbers of the server
     lacks_details INTEGER NOT NULL DEFAULT 0,       -- only its ids came, and more can be asked for
-    decryption INTEGER NOT NULL DEFAULT 0,          -- 1: its content is to be decrypted, 2: when its key comes
+    decryption INTEGER NOT NULL DEFAULT 0,          -- 1: its content is to be decrypted, 2, 3: when its key comes
     replayed INTEGER NOT NULL DEFAULT 0,            -- it was held back while the computer slept
     counts_unread INTEGER,                          -- the push's counts: a retry with other numbers updates them
     counts_missed_calls INTEGER,

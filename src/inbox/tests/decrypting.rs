@@ -211,3 +211,26 @@ async fn an_account_that_is_gone_leaves_neither_texts_nor_ciphertext() {
     assert_eq!((content("$1"), content("$2")), (None, None));
     assert!(content("$3").is_some(), "it was never encrypted");
 }
+
+#[tokio::test]
+async fn what_is_hidden_is_shown_once_it_is_decrypted() {
+    let desk = desk();
+    for (number, event) in (1..).zip(["$1", "$2", "$3"]) {
+        desk.record(encrypted(event)).await;
+        desk.inbox.set_decryption(vec![NoticeId(number)], Decryption::Hidden).await.unwrap();
+    }
+    let snapshot = desk.snapshot().await;
+    assert_eq!((snapshot.waiting_notices, snapshot.newest.len(), snapshot.wanting.len()), (0, 0, 0));
+    assert_eq!(snapshot.undecided.len(), 3, "what they ask for is not known yet");
+    assert_eq!(desk.listed(), ["$1", "$2", "$3"], "the history names them");
+    assert_eq!(wanted(&desk, Decryption::LacksKey).await, ["$1", "$2", "$3"]);
+    assert_eq!(wanted(&desk, Decryption::Wanted).await, [] as [&str; 0]);
+    add(&desk, 1, says("sesame", "s 0")).await;
+    add(&desk, 2, decrypted("m.room.message", &json!({"body": "chatter"}), "s 1", Verdict::Silent)).await;
+    let snapshot = desk.snapshot().await;
+    assert_eq!((snapshot.waiting_notices, snapshot.waiting_up_to), (1, NoticeId(1)));
+    assert_eq!(snapshot.newest_sound, Some((NoticeId(1), SoundTweak::Named("bing".to_owned()))));
+    desk.inbox.mark_read(Read::Everything).await.unwrap();
+    add(&desk, 3, says("read elsewhere", "s 2")).await;
+    assert_eq!(desk.snapshot().await.waiting_notices, 0);
+}

@@ -1,5 +1,5 @@
-//! That the clock was set, that a network has come, and that this computer has got or lost an address: a timer that the
-//! kernel cancels, and its routing sockets (rtnetlink(7)).
+//! That the clock was set, and that a network has come: a timer that the kernel cancels, and its routing socket
+//! (rtnetlink(7)).
 //!
 //! None wakes the program but when it happens.
 
@@ -170,37 +170,6 @@ fn brings_route(mut messages: &[u8]) -> bool {
         messages = messages.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     false
-}
-
-/// `RTMGRP_IPV4_IFADDR` and `RTMGRP_IPV6_IFADDR`.
-const ADDRESS_GROUPS: u32 = 0x10 | 0x100;
-
-/// Watches the addresses of all interfaces.
-#[derive(Debug)]
-pub(crate) struct AddressWatch(AsyncFd<OwnedFd>);
-
-impl AddressWatch {
-    /// Starts watching. Needs a tokio runtime.
-    ///
-    /// # Errors
-    /// When the system does not tell.
-    pub(crate) fn new() -> io::Result<Self> {
-        netlink(ADDRESS_GROUPS).map(Self)
-    }
-
-    /// Waits until addresses have come, gone or become usable. May be dropped and called again: nothing is missed.
-    ///
-    /// # Errors
-    /// When the system does not tell any more.
-    pub(crate) async fn changed(&mut self) -> io::Result<()> {
-        // What it says is not looked at: whether an address can be used shows when it is used.
-        let receive = |socket: &OwnedFd| Ok(rustix::net::recv(socket, &mut [0; 4096], RecvFlags::DONTWAIT).map(drop)?);
-        match self.0.async_io(Interest::READABLE, receive).await {
-            // More has happened than the socket holds.
-            Err(error) if error.raw_os_error() == Some(Errno::NOBUFS.raw_os_error()) => Ok(()),
-            received => received,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! That the clock was set and that the computer slept, as what the system tells of itself (`system_events`) has it.
-//! That a network has come, and that this computer has got or lost an address, is not noticed yet.
-
-use std::{convert::Infallible, future::pending, io};
+//! That a network has come is not noticed yet.
 
 use tokio::sync::Notify;
 
@@ -30,27 +28,5 @@ impl Interruptions {
     pub(crate) async fn next(&mut self) -> Interruption {
         CLOCK_JUMPED.notified().await;
         Interruption::ClockJumped
-    }
-}
-
-/// Watches the addresses of all interfaces; there is none.
-#[derive(Debug)]
-pub(crate) struct AddressWatch(Infallible);
-
-impl AddressWatch {
-    /// Starts watching.
-    ///
-    /// # Errors
-    /// Always: whoever waits for an address has to try again after a time.
-    pub(crate) fn new() -> io::Result<Self> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    /// Waits until addresses have come, gone or become usable.
-    ///
-    /// # Errors
-    /// When the system does not tell any more.
-    pub(crate) async fn changed(&mut self) -> io::Result<()> {
-        pending().await
     }
 }

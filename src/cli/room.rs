@@ -1,0 +1,332 @@
+//! `pushbell room`: what single rooms notify of, by the account's push rules at the homeserver.
+
+use std::{collections::BTreeMap, io::Write};
+
+use serde_json::{Value, json};
+
+use super::{Context, Failure, arguments, output, terminal::Terminal};
+use crate::{
+    accounts::{Account, Accounts, SignIn},
+    control::Request,
+    encryption::not_read,
+    homeserver::{
+        HomeserverClient,
+        push_rules::{self, EveryEncrypted, PushRules, RoomNotify},
+    },
+    http_client::DEADLINE,
+    inbox::{self, KnownRoom},
+    secrets::Secrets,
+    session::{SessionError, Sessions},
+};
+
+/// How many rooms of the inbox are listed, the newest ones, and found by their names.
+const MAX_ROOMS: usize = 500;
+
+const WAKES: &str = "The room is encrypted: the homeserver does not see who is mentioned in it, and so it pushes nothing of this \
+                     room. A rule of Pushbell's has it push every message; your other devices are woken too, and their \
+                     numbers may count what is no mention.";
+
+pub(super) fn run(context: &Context, command: arguments::Room, out: &mut dyn Write) -> Result<(), Failure> {
+    let accounts = context.accounts()?;
+    let terminal = Terminal::find();
+    let secrets = Secrets::of_a_command(&context.paths, terminal.is_some());
+    let known = inbox::known_rooms(&context.paths.database, MAX_ROOMS)?;
+    let runtime = super::runtime()?;
+    let of = |account| RoomsOf::new(account, &secrets, &known);
+    let ended = runtime.block_on(async {
+        match command {
+            arguments::Room::List { account: Some(name), json } => {
+                list(&[of(one(&accounts, Some(&name))?)], json, out).await
+            }
+            arguments::Room::List { account: None, json } => {
+                let all: Vec<_> = signed_in(&accounts, None).into_iter().map(of).collect();
+                if all.is_empty() {
+                    return Err(nobody());
+                }
+                list(&all, json, out).await
+            }
+            arguments::Room::Show { which, json } => {
+                of(one(&accounts, which.account.as_deref())?).show(&which.room, json, out).await
+            }
+            arguments::Room::Set(asked) => {
+                of(one(&accounts, asked.which.account.as_deref())?).set(&asked, terminal, out).await
+            }
+        }
+        .map(|is_changed| is_changed.then_some(()))
+    });
+    runtime.shutdown_background();
+    if ended?.is_none() {
+        return Ok(());
+    }
+    // The running program then asks for the rules anew.
+    context.tell(&Request::ReloadAccounts).map(drop).map_err(|error| {
+        Failure::Failed(format!(
+            "it is set, but the running Pushbell goes by the old rules for up to ten minutes: {error}"
+        ))
+    })
+}
+
+/// The signed-in accounts; only the one of this name or user ID, if one is named.
+fn signed_in<'a>(accounts: &'a Accounts, name: Option<&str>) -> Vec<(&'a Account, &'a SignIn)> {
+    let all = accounts.iter().filter_map(|account| Some((account, account.sign_in.as_ref()?)));
+    all.filter(|(account, sign_in)| name.is_none_or(|name| *account.name == *name || sign_in.user_id == name)).collect()
+}
+
+fn one<'a>(accounts: &'a Accounts, name: Option<&str>) -> Result<(&'a Account, &'a SignIn), Failure> {
+    match signed_in(accounts, name).as_slice() {
+        [one] => Ok(*one),
+        [] => Err(nobody()),
+        _ => Err(Failure::Usage("there are several accounts: name one with --account NAME".to_owned())),
+    }
+}
+
+fn nobody() -> Failure {
+    let says = "there is no such account that is signed in: what rooms notify of is kept by the homeserver, and \
+                `pushbell login` signs in";
+    Failure::Failed(says.to_owned())
+}
+
+/// The rooms of an account.
+struct RoomsOf<'a> {
+    account: &'a Account,
+    sign_in: &'a SignIn,
+    secrets: &'a Secrets,
+    /// By their ids; newest first: the position says how new.
+    known: BTreeMap<&'a str, (usize, &'a KnownRoom)>,
+}
+
+/// What is known of a room.
+struct Row {
+    room_id: String,
+    name: Option<String>,
+    alias: Option<String>,
+    notify: RoomNotify,
+    every_encrypted: Option<EveryEncrypted>,
+}
+
+async fn list(all: &[RoomsOf<'_>], json: bool, out: &mut dyn Write) -> Result<bool, Failure> {
+    let mut rows = Vec::new();
+    for account in all {
+        let rules = account.ask(|client| async move { Ok(client.push_rules().await?) }).await?;
+        let mut rooms: Vec<&str> = account.known.keys().copied().chain(rules.rooms_with_rules()).collect();
+        rooms.sort_unstable_by_key(|room| (account.known.get(room).map_or(usize::MAX, |(at, _)| *at), *room));
+        rooms.dedup();
+        for room in rooms {
+            let row = account.row(room.to_owned(), &rules);
+            if json {
+                writeln!(out, "{}", output::json(&row.json(account.account))?)?;
+            } else {
+                rows.push([
+                    output::harmless(&account.account.name),
+                    row.notify_words(),
+                    row.name.as_ref().or(row.alias.as_ref()).map(|name| output::harmless(name)).unwrap_or_default(),
+                    output::harmless(&row.room_id),
+                ]);
+            }
+        }
+    }
+    if json {
+        return Ok(false);
+    }
+    if rows.is_empty() {
+        writeln!(out, "No messages have come yet, and no room has a rule of its own.")?;
+    } else {
+        output::table(out, ["ACCOUNT", "NOTIFIES OF", "NAME", "ROOM"], &rows, output::terminal_columns())?;
+    }
+    Ok(false)
+}
+
+impl<'a> RoomsOf<'a> {
+    fn new((account, sign_in): (&'a Account, &'a SignIn), secrets: &'a Secrets, known: &'a [KnownRoom]) -> Self {
+        let known = known.iter().filter(|room| *room.account == *account.name).enumerate();
+        let known = known.map(|(position, room)| (room.room_id.as_str(), (position, room))).collect();
+        Self { account, sign_in, secrets, known }
+    }
+
+    async fn ask<T, F: Future<Output = Result<T, SessionError>>>(
+        &self,
+        question: impl Fn(HomeserverClient) -> F,
+    ) -> Result<T, Failure> {
+        let asked = Sessions::new(self.secrets.clone()).ask(self.sign_in, DEADLINE, question).await;
+        asked.map_err(|error| Failure::Failed(format!("the rooms of {}: {error}", self.sign_in.user_id)))
+    }
+
+    /// The id of the room that is meant: an id, an alias that the inbox or the homeserver knows, or a name.
+    async fn find(&self, room: &str) -> Result<String, Failure> {
+        if room.starts_with('!') {
+            return Ok(room.to_owned());
+        }
+        let is_meant = |known: &KnownRoom| {
+            let is =
+                |text: &Option<String>| text.as_ref().is_some_and(|text| text.to_lowercase() == room.to_lowercase());
+            // A direct room is known by who writes there.
+            is(&known.name) || is(&known.alias) || (known.name.is_none() && known.alias.is_none() && is(&known.sender))
+        };
+        let found: Vec<_> = self.known.values().map(|(_, known)| *known).filter(|known| is_meant(known)).collect();
+        match found.as_slice() {
+            [one] => Ok(one.room_id.clone()),
+            [] if room.starts_with('#') => {
+                let of_alias = |client: HomeserverClient| async move { Ok(client.room_of_alias(room).await?) };
+                let found = self.ask(of_alias).await?;
+                found.ok_or_else(|| Failure::Failed(format!("the homeserver knows no room with the alias {room}")))
+            }
+            [] => Err(Failure::Failed(format!(
+                "no message has come from a room named \"{room}\": `pushbell room list` lists the rooms; others go by their \
+                 id or alias"
+            ))),
+            several => {
+                let ids: Vec<_> = several.iter().map(|known| known.room_id.as_str()).collect();
+                Err(Failure::Usage(format!(
+                    "several rooms are named \"{room}\": name one by its id, {}",
+                    ids.join(" or ")
+                )))
+            }
+        }
+    }
+
+    fn row(&self, room_id: String, rules: &PushRules) -> Row {
+        let known = self.known.get(room_id.as_str()).map(|(_, known)| *known);
+        let name = known.and_then(|known| {
+            let is_direct = known.name.is_none() && known.alias.is_none();
+            known.name.clone().or_else(|| known.sender.clone().filter(|_| is_direct))
+        });
+        Row {
+            name,
+            alias: known.and_then(|known| known.alias.clone()),
+            notify: rules.of_room(&room_id),
+            every_encrypted: rules.pushes_encrypted(&room_id),
+            room_id,
+        }
+    }
+
+    async fn show(&self, room: &str, json: bool, out: &mut dyn Write) -> Result<bool, Failure> {
+        let room = &self.find(room).await?;
+        let asked = |client: HomeserverClient| async move {
+            let rules = client.push_rules().await?;
+            Ok((rules, client.is_encrypted(room).await?, client.room_name(room).await?))
+        };
+        let (rules, is_encrypted, name) = self.ask(asked).await?;
+        let row = self.row(room.clone(), &rules);
+        let row = Row { name: name.or(row.name), ..row };
+        if json {
+            let mut line = row.json(self.account);
+            line["encrypted"] = is_encrypted.into();
+            writeln!(out, "{}", output::json(&line)?)?;
+            return Ok(false);
+        }
+        let name = row.name.as_ref().or(row.alias.as_ref()).unwrap_or(&row.room_id);
+        writeln!(out, "{}", output::harmless(name))?;
+        writeln!(out, "Room        {}", output::harmless(&row.room_id))?;
+        writeln!(out, "Notifies of {}", row.notify_words())?;
+        writeln!(out, "Encrypted   {}", if is_encrypted { "yes" } else { "no" })?;
+        if is_encrypted && row.notify == RoomNotify::Mentions && row.every_encrypted.is_none() {
+            writeln!(
+                out,
+                "\nThe homeserver does not see who is mentioned in it, and so it pushes nothing of this room."
+            )?;
+        }
+        Ok(false)
+    }
+
+    /// Sets what the room notifies of. Whether something has changed.
+    async fn set(
+        &self,
+        asked: &arguments::SetRoom,
+        terminal: Option<Terminal>,
+        out: &mut dyn Write,
+    ) -> Result<bool, Failure> {
+        let arguments::SetRoom { which, notify, with_override, no_override } = asked;
+        if *with_override && *notify != RoomNotify::Mentions {
+            return Err(Failure::Usage("--with-override belongs to \"mentions\"".to_owned()));
+        }
+        if *with_override && !self.sign_in.reads_encrypted() {
+            return Err(Failure::Failed(not_read(self.sign_in)));
+        }
+        let room = &self.find(&which.room).await?;
+        let asked = |client: HomeserverClient| async move {
+            let is_encrypted = *notify == RoomNotify::Mentions && client.is_encrypted(room).await?;
+            Ok((client.push_rules().await?, is_encrypted))
+        };
+        let (rules, is_encrypted) = self.ask(asked).await?;
+        let pushed_by = rules.pushes_encrypted(room);
+        // Asked before anything is changed.
+        let wants_ours = match pushed_by {
+            _ if !is_encrypted || *no_override || !self.sign_in.reads_encrypted() => false,
+            Some(EveryEncrypted::Homeserver) => false,
+            Some(EveryEncrypted::Ours) => true,
+            None if *with_override => true,
+            None => match terminal {
+                Some(terminal) => {
+                    writeln!(out, "{WAKES}")?;
+                    terminal.confirm(out, "Set it?", false).await?
+                }
+                None => false,
+            },
+        };
+        let mut changes = rules.changes(room, *notify, wants_ours);
+        if wants_ours {
+            let installation = Sessions::new(self.secrets.clone()).installation_mark();
+            changes.push(push_rules::ours(&installation, room));
+        }
+        let changes = &changes;
+        self.ask(|client| async move { Ok(client.change_push_rules(changes).await?) }).await?;
+        let row = self.row(room.clone(), &rules);
+        let name = row.name.as_ref().or(row.alias.as_ref()).unwrap_or(&row.room_id);
+        writeln!(out, "{} now notifies of {}.", output::harmless(name), words(*notify))?;
+        match (is_encrypted, wants_ours, pushed_by) {
+            (false, _, _) => {
+                if *with_override {
+                    writeln!(out, "It is not encrypted: the homeserver finds the mentions itself.")?;
+                }
+            }
+            (true, true, _) => {
+                writeln!(out, "It is encrypted: every message of it is pushed, and your other devices are woken too.")?;
+            }
+            (true, false, Some(EveryEncrypted::Homeserver)) => {}
+            (true, false, _) => {
+                writeln!(
+                    out,
+                    "It is encrypted: the homeserver sees no mentions in it, and pushes nothing of this room."
+                )?;
+                if self.sign_in.reads_encrypted() {
+                    writeln!(
+                        out,
+                        "The same with --with-override has every message of it be pushed, so that the mentions are found \
+                         here; your other devices are woken too."
+                    )?;
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Row {
+    fn json(&self, account: &Account) -> Value {
+        json!({
+            "account": &*account.name,
+            "room_id": self.room_id,
+            "name": self.name,
+            "alias": self.alias,
+            "notify": self.notify,
+            "every_encrypted": self.every_encrypted.map(|by| match by {
+                EveryEncrypted::Homeserver => "homeserver",
+                EveryEncrypted::Ours => "pushbell",
+            }),
+        })
+    }
+
+    fn notify_words(&self) -> String {
+        let ours = if self.every_encrypted == Some(EveryEncrypted::Ours) { "; every message is pushed" } else { "" };
+        format!("{}{ours}", words(self.notify))
+    }
+}
+
+fn words(notify: RoomNotify) -> &'static str {
+    match notify {
+        RoomNotify::All => "every message, with a sound",
+        RoomNotify::Mentions => "mentions and keywords",
+        RoomNotify::Mute => "nothing",
+        RoomNotify::Default => "what your general rules say",
+    }
+}

@@ -1,0 +1,61 @@
+//! Calls in encrypted rooms, and what ends them elsewhere.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::{
+    rig::{SOON, never_within, wait_until},
+    scene::{SYNAPSE, Scene},
+};
+
+/// How often Pushbell has looked at a room's events for Alice.
+fn looks(scene: &Scene) -> usize {
+    let of_alice = format!("{{{}}}", scene.alice.id);
+    let log = SYNAPSE.log();
+    let lines = log.lines().filter(|line| line.contains("Processed request") && line.contains(&of_alice));
+    lines.filter(|line| line.contains("/messages?dir=b")).count()
+}
+
+/// Bob calls; the popup of it.
+fn call(scene: &Scene, id: &str) -> u32 {
+    let mark = scene.mark();
+    let invite = json!({"call_id": id, "lifetime": 60_000, "version": "1", "offer": {"type": "offer", "sdp": ""}});
+    scene.bob.send_encrypted(&scene.room, &scene.alice, "m.call.invite", &invite);
+    scene.popup(mark, "Bob is calling").id()
+}
+
+fn is_up(scene: &Scene, popup: u32) -> bool {
+    scene.desktop.notifications().open().contains_key(&popup)
+}
+
+#[test]
+fn a_call_that_is_taken_elsewhere_ends_at_once() {
+    let scene = Scene::signed_in();
+    let popup = call(&scene, "first");
+    // Its room is looked at when something is new there, which syncs tell, and not every two seconds.
+    wait_until("it is looked at", SOON, || looks(&scene) > 0);
+    never_within(Duration::from_secs(7), "it is looked at again and again", || looks(&scene) > 3);
+    let syncs = scene.syncs();
+    assert!(is_up(&scene, popup));
+    // What happens elsewhere is nothing to it.
+    let elsewhere = scene.bob.user.create_room(&json!({"invite": [scene.alice.id], "preset": "trusted_private_chat"}));
+    scene.alice.join(&elsewhere);
+    scene.alice.send(&elsewhere, "Not now.");
+    never_within(Duration::from_secs(1), "it ends", || !is_up(&scene, popup));
+    scene.alice.send_event(&scene.room, "m.room.encrypted", &json!({"algorithm": "m.megolm.v1.aes-sha2"}));
+    wait_until("it no longer rings", SOON, || !is_up(&scene, popup));
+    scene.pushbell.wait_for_status("it is not missed", |status| status["missed_calls"] == 0);
+    // One that ends with the call.
+    never_within(Duration::from_secs(3), "syncs go on", || scene.syncs() > syncs + 3);
+
+    // While it rings, keys are found as ever.
+    let popup = call(&scene, "second");
+    scene.bob.rotate(&scene.room);
+    let event = scene.bob.write(&scene.room, &scene.alice, "Are you there?");
+    scene.says(&event, "Are you there?");
+    assert!(is_up(&scene, popup));
+    let hangup = json!({"call_id": "second", "version": "1", "reason": "user_hangup"});
+    scene.bob.send_encrypted(&scene.room, &scene.alice, "m.call.hangup", &hangup);
+    scene.pushbell.wait_for_status("it is missed", |status| status["missed_calls"] == 1);
+}
