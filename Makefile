@@ -49,8 +49,7 @@ define INSTALLED
 644 assets/icons/pushbell.svg share/icons/hicolor/scalable/apps/$(ID).svg
 644 assets/icons/pushbell-symbolic.svg share/icons/hicolor/symbolic/apps/$(ID)-symbolic.svg
 $(foreach size,16 22 24 32 48 64 128 256,644 assets/icons/pushbell-$(size).png share/icons/hicolor/$(size)x$(size)/apps/$(ID).png
-)644 assets/linux/pushbell.socket share/doc/pushbell/examples/pushbell.socket
-644 README.md share/doc/pushbell/README.md
+)644 README.md share/doc/pushbell/README.md
 $(foreach file,$(wildcard docs/*.md docs/images/*.png),644 $(file) share/doc/pushbell/$(file)
 )644 $(STAGE)/pushbell.1 share/man/man1/pushbell.1
 644 $(STAGE)/pushbell.bash share/bash-completion/completions/pushbell
@@ -97,7 +96,7 @@ test: ## the same for what the tests need, then runs every test
 	@.ci/packages test
 	$(CARGO) test --locked
 
-bench: ## measures what Pushbell costs, against its targets; parts: ARGS="pushes kept idle popup start strangers", or quick
+bench: ## measures what Pushbell costs, against its targets; parts: ARGS="pushes kept idle popup encrypted start strangers", or quick
 	@.ci/packages test
 	$(CARGO) bench --locked --bench bench -- $(ARGS)
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Who can reach an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
+pub(crate) enum Scope {
     /// Nobody: it stands for all addresses of a computer.
     Unspecified,
     /// This computer.
@@ -18,7 +18,7 @@ pub enum Scope {
 impl Scope {
     /// Of an address; an IPv4 address may be written as an IPv6 one.
     #[must_use]
-    pub fn of(address: IpAddr) -> Self {
+    pub(crate) fn of(address: IpAddr) -> Self {
         let address = address.to_canonical();
         let is_local = match address {
             IpAddr::V4(v4) => v4.is_private() || v4.is_link_local() || is_shared(v4),
@@ -37,7 +37,7 @@ impl Scope {
 
     /// Of the host of a URL (RFC 3986); `None` for a name other than `localhost`, which may lead anywhere.
     #[must_use]
-    pub fn of_host(host: &str) -> Option<Self> {
+    pub(crate) fn of_host(host: &str) -> Option<Self> {
         if host == "localhost" {
             return Some(Self::Loopback);
         }
@@ -47,7 +47,7 @@ impl Scope {
 
 /// Whether an address is in 100.64.0.0/10 (RFC 6598): carriers use these, and VPNs such as Tailscale.
 #[must_use]
-pub fn is_shared(address: Ipv4Addr) -> bool {
+pub(crate) fn is_shared(address: Ipv4Addr) -> bool {
     let [first, second, ..] = address.octets();
     first == 100 && second & 0xc0 == 64
 }

@@ -39,6 +39,8 @@ pub enum Request {
     },
     /// `pushbell resume`
     Resume,
+    /// `pushbell unmute`
+    Unmute,
     /// `accounts.toml` has changed: read it now. Answered when it was.
     ReloadAccounts,
     /// Starting with the desktop was turned on or off: look again, for the menu.
@@ -93,6 +95,7 @@ pub enum Reply {
 }
 
 /// `pushbell status --json`.
+#[expect(clippy::struct_excessive_bools, reason = "each says something else")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// Always true: an app that does not run cannot say so.
@@ -117,6 +120,9 @@ pub struct Status {
     pub paused_until: Option<Timestamp>,
     /// Sounds are muted from the tray.
     pub muted: bool,
+    /// Rooms whose messages are not shown on this desktop.
+    #[serde(default)]
+    pub muted_rooms: Vec<MutedRoomStatus>,
     /// Size of the inbox.
     pub inbox: InboxStatus,
     /// Each account.
@@ -127,10 +133,25 @@ pub struct Status {
     pub tray: ServiceState,
     /// Sound.
     pub sound: ServiceState,
+    /// It runs without a tray icon because it was told to.
+    pub no_tray: bool,
+    /// The services of popups and tray have not all answered yet.
+    pub is_starting: bool,
     /// Why the configuration or the accounts on disk are not those in force, if so.
     pub problems: Vec<String>,
     /// What works, but the user may not want.
     pub warnings: Vec<String>,
+}
+
+/// A room whose messages are not shown on this desktop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MutedRoomStatus {
+    /// Name of its account.
+    pub account: String,
+    /// What people call it.
+    pub name: String,
+    /// When it ends; none: with `pushbell unmute`.
+    pub until: Option<Timestamp>,
 }
 
 /// The user's own time, to the minute.

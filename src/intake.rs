@@ -218,7 +218,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        accounts::{Account, AccountsFile, CountsScope},
+        accounts::{AccountsFile, tests::account},
         inbox::{self, Retention},
     };
 
@@ -226,15 +226,7 @@ mod tests {
     async fn a_body_becomes_a_row_in_the_inbox_or_a_refusal() {
         let home = tempfile::tempdir().unwrap();
         let file = AccountsFile::new(&home.path().join("accounts.toml"));
-        file.add(Account {
-            name: "alice".into(),
-            app_id: "app".to_owned(),
-            pushkey: "key".to_owned(),
-            counts: CountsScope::Account,
-            created_at: Timestamp::UNIX_EPOCH,
-            sign_in: None,
-        })
-        .unwrap();
+        file.add(account("alice", "app", "key")).unwrap();
         let database = home.path().join("pushbell.db");
         let retention = Retention { keep_days: 30, keep_bodies: true };
         let inbox = Inbox::open(&database, retention, Arc::new(Notify::new())).unwrap();

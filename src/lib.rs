@@ -26,7 +26,7 @@
 //! 9. Modules use each other in one direction: `tests/architecture.rs` finds any ring.
 
 pub mod accounts;
-pub mod address;
+mod address;
 mod app;
 pub mod app_info;
 mod backoff;
@@ -51,9 +51,9 @@ pub mod paths;
 pub mod platform;
 pub mod present;
 pub mod push;
-pub mod reachability;
-pub mod registration;
-pub mod resume;
+mod reachability;
+mod registration;
+mod resume;
 mod sample;
 pub mod secrets;
 pub mod session;

@@ -20,7 +20,7 @@ const RESOLVE: Duration = Duration::from_secs(2);
 
 /// What is seen of a homeserver from here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Observation {
+pub(crate) struct Observation {
     /// Where it is.
     pub location: Location,
     /// The address that this computer speaks to it from, where both have IPv4.
@@ -34,7 +34,7 @@ impl Observation {
 
 /// Where a homeserver is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Location {
+pub(crate) enum Location {
     /// Its name leads nowhere now, or it has none.
     Unknown,
     /// On this computer.
@@ -47,7 +47,7 @@ pub enum Location {
 
 /// What has to happen so that the homeserver reaches us.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Route {
+pub(crate) enum Route {
     /// Nothing: it reaches us at this base address.
     Open(String),
     /// Listening on this address too would do.
@@ -57,7 +57,7 @@ pub enum Route {
 }
 
 /// Looks where the homeserver is. Asks the name server; nothing else is sent.
-pub async fn observe(homeserver: &BaseUrl) -> Observation {
+pub(crate) async fn observe(homeserver: &BaseUrl) -> Observation {
     let (host, port) = homeserver.host_and_port();
     let theirs = resolve(&host, port).await.unwrap_or_default();
     let source = theirs.iter().filter(|ip| ip.is_ipv4()).find_map(|ip| source_to(SocketAddr::new(*ip, port)));
@@ -134,7 +134,7 @@ fn is_private(ip: Ipv4Addr) -> bool {
 
 /// How a homeserver of this kind reaches us from there.
 #[must_use]
-pub fn route(server: &config::Server, location: Location, kind: &HomeserverKind) -> Route {
+pub(crate) fn route(server: &config::Server, location: Location, kind: &HomeserverKind) -> Route {
     if let Some(url) = &server.public_url {
         return Route::Open(url.clone());
     }
@@ -177,7 +177,7 @@ pub fn route(server: &config::Server, location: Location, kind: &HomeserverKind)
 /// Where a homeserver in a container on this computer reaches us, given the address of the bridge; `None` where nothing
 /// is listened on.
 #[must_use]
-pub fn at_bridge(server: &config::Server, bridge: Ipv4Addr) -> Option<SocketAddr> {
+pub(crate) fn at_bridge(server: &config::Server, bridge: Ipv4Addr) -> Option<SocketAddr> {
     let heard = server.listen.iter().find(|address| takes(**address, (bridge, address.port()).into()));
     Some((bridge, heard.or(server.listen.first())?.port()).into())
 }
@@ -186,7 +186,7 @@ pub fn at_bridge(server: &config::Server, bridge: Ipv4Addr) -> Option<SocketAddr
 /// lead to. In place of `0.0.0.0` that is `source`, our address towards the homeserver. `None`: nobody pushes there, and
 /// only `server.public_url` can say where.
 #[must_use]
-pub fn unproven_base_url(server: &config::Server, source: Option<Ipv4Addr>) -> Option<String> {
+pub(crate) fn unproven_base_url(server: &config::Server, source: Option<Ipv4Addr>) -> Option<String> {
     let told = server.listen.iter().find_map(|address| match address.ip() {
         ip if !ip.is_unspecified() => Some(*address),
         IpAddr::V4(_) => source.map(|own| (own, address.port()).into()),
@@ -197,7 +197,7 @@ pub fn unproven_base_url(server: &config::Server, source: Option<Ipv4Addr>) -> O
 
 /// The base address that a homeserver is told: one that it reaches, else the likeliest.
 #[must_use]
-pub fn base_url(server: &config::Server, seen: Observation, kind: &HomeserverKind) -> Option<String> {
+pub(crate) fn base_url(server: &config::Server, seen: Observation, kind: &HomeserverKind) -> Option<String> {
     match route(server, seen.location, kind) {
         Route::Open(url) => Some(url),
         Route::Listen(_) | Route::Closed => unproven_base_url(server, seen.source),

@@ -14,7 +14,7 @@ use crate::{
 /// What a homeserver must be told to push to this account, and how. Contains the pushkey: for the user's eyes only,
 /// never for a log. `public_url` is the base address that homeservers are told.
 #[must_use]
-pub fn describe(account: &Account, public_url: &str) -> String {
+pub(crate) fn describe(account: &Account, public_url: &str) -> String {
     let url = pusher_url(public_url);
     let mut text = format!(
         "URL      {url}\n\
@@ -40,7 +40,7 @@ pub fn describe(account: &Account, public_url: &str) -> String {
 /// How to connect a homeserver, by a login or by hand. Contains pushkeys, as [`describe`] does. `pushbell` is the command
 /// that starts this program.
 #[must_use]
-pub fn instructions(pushbell: &str, accounts: &Accounts, public_url: &str) -> String {
+pub(crate) fn instructions(pushbell: &str, accounts: &Accounts, public_url: &str) -> String {
     let login = format!(
         "How to connect a homeserver to Pushbell\n\nIn a terminal:\n\n    {pushbell} login @you:example.org\n\n"
     );
@@ -102,28 +102,16 @@ fn hint(public_url: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use jiff::Timestamp;
-
     use super::*;
-    use crate::accounts::{AccountsFile, CountsScope, SignIn, SignInMethod};
-
-    fn account(app_id: &str, pushkey: &str) -> Account {
-        Account {
-            name: Arc::from("home"),
-            app_id: app_id.to_owned(),
-            pushkey: pushkey.to_owned(),
-            counts: CountsScope::Account,
-            created_at: Timestamp::UNIX_EPOCH,
-            sign_in: None,
-        }
-    }
+    use crate::accounts::{
+        AccountsFile,
+        tests::{account, sign_in},
+    };
 
     #[cfg(unix)]
     #[test]
     fn a_shell_hands_the_pusher_to_curl_unharmed() {
-        let account = account("it's $HOME `x`", "a\"b\\c\u{202e}'");
+        let account = account("home", "it's $HOME `x`", "a\"b\\c\u{202e}'");
         let words =
             request(&account, "https://push.example.org/_matrix/push/v1/notify").replace("curl", "printf '%s\\n'");
         let printed = std::process::Command::new("sh")
@@ -165,26 +153,17 @@ mod tests {
     fn the_instructions_have_those_accounts_that_are_registered_by_hand() {
         let directory = tempfile::tempdir().unwrap();
         let file = AccountsFile::new(&directory.path().join("accounts.toml"));
-        let sign_in = SignIn {
-            user_id: "@alice:b".to_owned(),
-            device_id: String::new(),
-            homeserver: "https://b".to_owned(),
-            method: SignInMethod::Token,
-            event_id_only: false,
-            installation: String::new(),
-            server: String::new(),
-        };
-        file.add(Account { name: "mine".into(), sign_in: Some(sign_in), ..account("app", "signed in") }).unwrap();
+        file.add(Account { sign_in: Some(sign_in("@alice:b")), ..account("mine", "app", "signed in") }).unwrap();
         let text = instructions("./pushbell", &file.read().unwrap(), "https://push.example.org");
         assert!(text.contains(" ./pushbell login @you") && text.ends_with(" ./pushbell account add NAME\n"), "{text}");
-        file.add(account("app", "by hand")).unwrap();
+        file.add(account("home", "app", "by hand")).unwrap();
         let text = instructions("./pushbell", &file.read().unwrap(), "https://push.example.org");
         assert!(text.contains("home\n\nURL ") && text.contains("by hand") && !text.contains("signed in"), "{text}");
     }
 
     #[test]
     fn the_description_has_all_three_values_on_lines_of_their_own() {
-        let text = describe(&account("app", "key"), "https://push.example.org");
+        let text = describe(&account("home", "app", "key"), "https://push.example.org");
         assert!(
             text.starts_with("URL      https://push.example.org/_matrix/push/v1/notify\napp_id   app\npushkey  key\n")
         );

@@ -113,25 +113,14 @@ pub(crate) fn random_id() -> Result<String, getrandom::Error> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use jiff::Timestamp;
-
     use super::*;
     use crate::{
-        accounts::CountsScope,
+        accounts::tests::account,
         push::notify::{Notification, SoundTweak},
     };
 
     fn parsed(kind: Kind) -> Notification {
-        let account = Account {
-            name: Arc::from("home"),
-            app_id: "app".to_owned(),
-            pushkey: "key".to_owned(),
-            counts: CountsScope::Account,
-            created_at: Timestamp::UNIX_EPOCH,
-            sign_in: None,
-        };
+        let account = account("home", "app", "key");
         let body = body(kind, &account, "number").unwrap();
         Notification::parse(&serde_json::to_vec(&body).unwrap()).unwrap()
     }

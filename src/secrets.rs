@@ -342,19 +342,7 @@ fn store_key(sign_in: &SignIn) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accounts::SignInMethod;
-
-    fn sign_in() -> SignIn {
-        SignIn {
-            user_id: "@alice:b".to_owned(),
-            device_id: "DEVICE".to_owned(),
-            homeserver: "https://b".to_owned(),
-            method: SignInMethod::OAuth,
-            event_id_only: false,
-            installation: String::new(),
-            server: String::new(),
-        }
-    }
+    use crate::accounts::tests::sign_in;
 
     #[tokio::test]
     async fn a_turn_that_does_not_come_is_told_and_comes_when_the_other_is_done() {
@@ -368,7 +356,7 @@ mod tests {
             let error = hasty.turn().await.unwrap_err();
             assert!(matches!(error, SecretsError::File { attempt: "locked", .. }), "{error}");
         }
-        assert!(hasty.forget(&sign_in()).await.is_err());
+        assert!(hasty.forget(&sign_in("@alice:b")).await.is_err());
         let (waited, ()) = tokio::join!(patient.turn(), async { drop(turn) });
         drop(waited.unwrap());
         drop(other.turn().await.unwrap());

@@ -371,6 +371,7 @@ impl Running {
                             | Request::ReloadAccounts
                             | Request::ReloadAutostart
                             | Request::ReloadConfiguration
+                            | Request::Unmute
                             | Request::WaitForPush { .. } => Reply::Done,
                         };
                         note.send(request).unwrap();
@@ -410,6 +411,7 @@ fn status(endpoint: SocketAddr) -> Status {
         missed_calls: 0,
         paused_until: None,
         muted: false,
+        muted_rooms: Vec::new(),
         inbox: InboxStatus { notices: 1, unshown: 0 },
         accounts: vec![AccountStatus {
             name: "home".to_owned(),
@@ -423,6 +425,8 @@ fn status(endpoint: SocketAddr) -> Status {
         popup: works.clone(),
         tray: works.clone(),
         sound: works,
+        no_tray: false,
+        is_starting: false,
         problems: Vec::new(),
         warnings: Vec::new(),
     }

@@ -11,8 +11,10 @@ mod desktops {
     #[path = "../desktop/app.rs"]
     #[allow(dead_code, reason = "not all of it is used here")]
     mod app;
+    mod cinnamon;
     mod do_not_disturb;
     mod gnome;
+    mod plasma;
     mod wayland;
     mod x11;
 }

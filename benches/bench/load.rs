@@ -160,14 +160,10 @@ impl Request {
         };
         let text = "I'm floating in a most peculiar way. ".repeat(8);
         let body = body(&text[..BODY.saturating_sub(body("").len())]);
-        let bytes = format!(
-            "POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: Synapse/1.163.2\r\nAccept-Encoding: gzip\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let events = bytes.match_indices(EVENT).map(|(at, _)| at).collect();
-        let room = bytes.find(ROOM).expect("the room is in there") + ROOM.len() - 1;
-        Self { bytes: bytes.into_bytes(), events, room }
+        let text = request(*port, &body);
+        let events = text.match_indices(EVENT).map(|(at, _)| at).collect();
+        let room = text.find(ROOM).expect("the room is in there") + ROOM.len() - 1;
+        Self { bytes: text.into_bytes(), events, room }
     }
 
     /// Event ids are as random as the hashes of real ones: in an index, no two neighbours come after each other.
@@ -198,11 +194,25 @@ pub(crate) fn send_one(server: &Server) -> io::Result<Instant> {
     let order = Order::new(server, Plan { connections: 1, pushes: 1, seconds: 0.0, sound: false });
     let mut request = Request::new(&order);
     request.set_event(order.seed);
-    let mut stream = std::net::TcpStream::connect(("127.0.0.1", server.port))?;
+    post(server.port, &request.bytes)
+}
+
+/// The request of a push of this body, as Synapse sends it.
+pub(crate) fn request(port: u16, body: &str) -> String {
+    format!(
+        "POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: Synapse/1.163.2\r\nAccept-Encoding: gzip\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Sends a request on a connection of its own; the moment of its first byte. It fails when the answer is not 200.
+pub(crate) fn post(port: u16, request: &[u8]) -> io::Result<Instant> {
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     let sent = Instant::now();
-    stream.write_all(&request.bytes)?;
+    stream.write_all(request)?;
     let mut answer = [0; 1024];
     let length = stream.read(&mut answer)?;
     if answer[..length].starts_with(b"HTTP/1.1 200") {

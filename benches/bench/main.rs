@@ -10,6 +10,8 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a measurement looks for one thing among many")]
 
 mod desktop;
+#[cfg(feature = "encryption")]
+mod encrypted;
 mod limit;
 mod load;
 mod pushes;
@@ -27,11 +29,13 @@ const RUNS: usize = 11;
 type Measure = fn(usize);
 
 /// The parts of the measurement, by name.
-const PARTS: [(&str, Measure); 6] = [
+const PARTS: &[(&str, Measure)] = &[
     ("pushes", pushes::against_the_limit),
     ("kept", pushes::with_many_kept),
     ("idle", desktop::idle),
     ("popup", desktop::popup),
+    #[cfg(feature = "encryption")]
+    ("encrypted", encrypted::encrypted),
     ("start", desktop::starting),
     ("strangers", strangers::strangers),
 ];
@@ -48,11 +52,11 @@ fn main() {
     let runs = if words.contains(&"quick") { 1 } else { RUNS };
     words.retain(|word| *word != "quick");
     if let Some(unknown) = words.iter().find(|name| PARTS.iter().all(|(part, _)| part != *name)) {
-        panic!("{unknown:?} is neither quick nor one of {:?}", PARTS.map(|(part, _)| part));
+        panic!("{unknown:?} is neither quick nor one of {:?}", PARTS.iter().map(|(part, _)| part).collect::<Vec<_>>());
     }
     table::begin(runs);
     for (part, measure) in PARTS {
-        if words.is_empty() || words.contains(&part) {
+        if words.is_empty() || words.contains(part) {
             measure(runs);
         }
     }

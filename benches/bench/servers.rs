@@ -11,8 +11,11 @@ use std::{
 use crate::rig::{
     Desktop, Pushbell, SOON, http,
     process::{Part, TempDir},
+    pushbell::Account,
     wait_until,
 };
+#[cfg(feature = "encryption")]
+use crate::rig::{Synapse, synapse::User};
 
 /// The limit's account. A pushkey as long as ours.
 pub(crate) const APP_ID: &str = "org.pushbell.Pushbell";
@@ -48,9 +51,28 @@ impl Server {
         Self::pushbell(pushbell, &["run", "--no-tray"])
     }
 
+    /// Pushbell on this desktop, signed in as this user.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn signed_in(desktop: &Desktop, synapse: &Synapse, user: &User) -> Self {
+        let mut pushbell = prepare(desktop);
+        start(&mut pushbell, &["run"]);
+        let file = pushbell.home().join("password");
+        fs::write(&file, "secret").expect("the home is writable");
+        let (homeserver, file) = (format!("http://127.0.0.1:{}", synapse.port), file.display().to_string());
+        let arguments = ["login", &user.id, "--homeserver", &homeserver, "--password-file", &file, "--wait", "0"];
+        let login = pushbell.command(&arguments);
+        assert!(login.code == 3, "{login:#?}");
+        let account = pushbell.account_named(&user.id);
+        Self::of(pushbell, account)
+    }
+
     fn pushbell(mut pushbell: Pushbell, arguments: &[&str]) -> Self {
         start(&mut pushbell, arguments);
         let account = pushbell.account();
+        Self::of(pushbell, account)
+    }
+
+    fn of(mut pushbell: Pushbell, account: Account) -> Self {
         Self {
             port: pushbell.port,
             app_id: account.app_id,

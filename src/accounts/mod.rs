@@ -8,7 +8,7 @@ mod error;
 mod file;
 mod format;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{
     collections::HashMap,

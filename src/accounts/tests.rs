@@ -9,7 +9,8 @@ const HEAD: &str = "version = 1\n";
 const ALICE: &str =
     "[[account]]\nname = \"alice\"\napp_id = \"app\"\npushkey = \"sesame\"\ncreated_at = \"2026-11-22T09:00:00Z\"\n";
 
-pub(super) fn account(name: &str, app_id: &str, pushkey: &str) -> Account {
+/// An account that was registered by hand.
+pub(crate) fn account(name: &str, app_id: &str, pushkey: &str) -> Account {
     Account {
         name: name.into(),
         app_id: app_id.to_owned(),
@@ -17,6 +18,19 @@ pub(super) fn account(name: &str, app_id: &str, pushkey: &str) -> Account {
         counts: CountsScope::Account,
         created_at: Timestamp::UNIX_EPOCH,
         sign_in: None,
+    }
+}
+
+/// A sign-in with a password at a Synapse.
+pub(crate) fn sign_in(user_id: &str) -> SignIn {
+    SignIn {
+        user_id: user_id.to_owned(),
+        device_id: "DEVICE".to_owned(),
+        homeserver: "https://b".to_owned(),
+        method: SignInMethod::Password,
+        event_id_only: false,
+        installation: String::new(),
+        server: "Synapse".to_owned(),
     }
 }
 
@@ -51,7 +65,7 @@ fn admitted(accounts: &Accounts, devices: &[(&str, &str)]) -> Option<(Vec<String
     }
 }
 
-fn sign_in() -> impl Strategy<Value = SignIn> {
+fn any_sign_in() -> impl Strategy<Value = SignIn> {
     let methods = [SignInMethod::Password, SignInMethod::Sso, SignInMethod::OAuth, SignInMethod::Token];
     let strings = ("@\\PC{1,20}", "\\PC{0,20}", "https?://\\PC{1,20}", "\\PC{0,20}", "\\PC{0,20}");
     (strings, prop::sample::select(methods.to_vec()), any::<bool>()).prop_map(
@@ -152,7 +166,7 @@ proptest! {
     #[test]
     fn what_is_written_is_what_was_meant(
         name in "[a-zß0-9_.@:][a-z0-9ß_.@:-]{0,40}", app_id in "[^\\p{Cc}]{1,64}", pushkey in "[^\\p{Cc}]{1,128}", room: bool,
-        sign_in in prop::option::of(sign_in()),
+        sign_in in prop::option::of(any_sign_in()),
     ) {
         let counts = if room { CountsScope::Room } else { CountsScope::Account };
         let written = Account { counts, sign_in, ..account(&name, &app_id, &pushkey) };
@@ -228,15 +242,7 @@ fn a_damaged_sign_in_is_told_by_line() {
 
 /// The text of a file with two accounts.
 fn written() -> String {
-    let sign_in = SignIn {
-        user_id: "@a:b".to_owned(),
-        device_id: "D".to_owned(),
-        homeserver: "https://b".to_owned(),
-        method: SignInMethod::Password,
-        event_id_only: true,
-        installation: String::new(),
-        server: "Synapse".to_owned(),
-    };
+    let sign_in = SignIn { event_id_only: true, ..sign_in("@a:b") };
     let list = [Account { sign_in: Some(sign_in), ..account("a", "app", "one") }, account("b", "app", "two")];
     format::render(&list).unwrap()
 }
@@ -351,15 +357,7 @@ fn nothing_is_written_that_could_not_be_read_again() {
     let place = tempfile::tempdir().unwrap();
     let file = AccountsFile::new(&place.path().join("accounts.toml"));
     file.add(account("a", "app", "one")).unwrap();
-    let sign_in = SignIn {
-        user_id: "@b:b".to_owned(),
-        device_id: "D".repeat(300_000),
-        homeserver: "https://b".to_owned(),
-        method: SignInMethod::Password,
-        event_id_only: false,
-        installation: String::new(),
-        server: String::new(),
-    };
+    let sign_in = SignIn { device_id: "D".repeat(300_000), ..sign_in("@b:b") };
     let talkative = Account { sign_in: Some(sign_in), ..account("b", "app", "two") };
 
     assert!(matches!(file.replace("talkative", talkative), Err(AccountsError::NotAdded(_))));

@@ -24,37 +24,6 @@ use crate::{
 /// new addresses; doubles after each failure.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// The sockets that a service manager has handed over. They stand in for `server.listen`, whole: who writes a socket
-/// unit says there where to listen.
-#[derive(Debug, Default)]
-pub(super) struct Inherited {
-    listeners: BTreeMap<SocketAddr, std::net::TcpListener>,
-    addresses: Vec<SocketAddr>,
-}
-
-impl Inherited {
-    /// Takes them over. To be called once, before the first thread starts.
-    ///
-    /// # Errors
-    /// Says what was handed over that cannot be listened on.
-    pub(super) fn take() -> io::Result<Self> {
-        let mut inherited = Self::default();
-        for listener in sockets::inherited()? {
-            let address = listener.local_addr()?;
-            inherited.addresses.push(address);
-            if inherited.listeners.insert(address, listener).is_some() {
-                return Err(io::Error::other(format!("the service manager hands over {address} twice")));
-            }
-        }
-        Ok(inherited)
-    }
-
-    /// The addresses, in the order of the socket unit; none if nothing was handed over.
-    pub(super) fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
-    }
-}
-
 /// What is listened on. Each address is served on its own, so that one can go while others stay.
 pub(super) struct Listening {
     server: Server,
@@ -62,8 +31,6 @@ pub(super) struct Listening {
     open: BTreeMap<SocketAddr, Open>,
     /// Addresses that are closed, while they finish their requests.
     ending: Vec<JoinHandle<()>>,
-    /// What was handed over at the start and is not opened yet.
-    inherited: BTreeMap<SocketAddr, std::net::TcpListener>,
     is_serving: bool,
     wanted: Vec<SocketAddr>,
     config: PathBuf,
@@ -87,6 +54,13 @@ struct Open {
     state: State,
 }
 
+impl Open {
+    fn listen(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::from_std(sockets::listen(address)?)?;
+        Ok(Self { local: listener.local_addr()?, state: State::Bound(listener) })
+    }
+}
+
 enum State {
     /// Connections wait in the system's queue.
     Bound(TcpListener),
@@ -94,7 +68,7 @@ enum State {
 }
 
 impl Listening {
-    pub(super) fn new(intake: Intake, inherited: Inherited) -> Self {
+    pub(super) fn new(intake: Intake) -> Self {
         let mut limits = Limits::default();
         // Half of the open files that are allowed remain for the rest of the program.
         limits.connections = limits.connections.min(host::allow_open_files(2 * limits.connections) / 2);
@@ -102,7 +76,6 @@ impl Listening {
             server: Server::new(intake, limits),
             open: BTreeMap::new(),
             ending: Vec::new(),
-            inherited: inherited.listeners,
             is_serving: false,
             wanted: Vec::new(),
             config: PathBuf::new(),
@@ -121,7 +94,7 @@ impl Listening {
         wanted: &[SocketAddr],
         config: &Path,
     ) -> Result<Option<(ProblemKind, String)>, String> {
-        let wanted = self.distinct(wanted);
+        let wanted = distinct(wanted);
         let (mut bound, mut failures, mut may_come) = (Vec::new(), Vec::new(), false);
         for address in wanted.iter().copied() {
             if self.open.contains_key(&address) {
@@ -153,37 +126,22 @@ impl Listening {
         Ok(failures.map(|failures| (ProblemKind::Listen, failures)))
     }
 
-    /// Those without the ones that another stands for: `0.0.0.0` listens on `127.0.0.1` as well.
-    fn distinct(&self, wanted: &[SocketAddr]) -> Vec<SocketAddr> {
-        let is_within = |address: &SocketAddr, all: &SocketAddr| {
-            all.ip().is_unspecified()
-                && all.is_ipv4() == address.is_ipv4()
-                && all.port() == address.port()
-                && all.port() != 0
-                && all != address
-        };
-        let needed = |address: &&SocketAddr| {
-            self.inherited.contains_key(address) || !wanted.iter().any(|all| is_within(address, all))
-        };
-        wanted.iter().filter(needed).copied().collect()
-    }
-
     /// Binds one address. If it is missing, it is watched for; if it is in use, our own addresses with this port that
     /// are no longer wanted may be in the way, as 127.0.0.1 is for 0.0.0.0: they are closed.
     async fn bind(&mut self, address: SocketAddr, wanted: &[SocketAddr]) -> io::Result<Open> {
-        let mut opened = self.listen(address);
+        let mut opened = Open::listen(address);
         if has_failed(&opened, io::ErrorKind::AddrNotAvailable) && matches!(self.missing, Missing::None) {
             self.missing = AddressWatch::new()
                 .map_or_else(|_| Missing::Retried(Instant::now() + RETRY.0, RETRY.0), Missing::Watched);
             // It may have come before it was watched for.
-            opened = self.listen(address);
+            opened = Open::listen(address);
         }
         if has_failed(&opened, io::ErrorKind::AddrInUse) {
             let closed = self.close_those(|other| other.port() == address.port() && !wanted.contains(other)).await;
-            opened = self.listen(address);
+            opened = Open::listen(address);
             if opened.is_err() {
                 for old in closed {
-                    if let Ok(open) = self.listen(old) {
+                    if let Ok(open) = Open::listen(old) {
                         self.open.insert(old, open);
                     }
                 }
@@ -193,12 +151,6 @@ impl Listening {
             }
         }
         opened
-    }
-
-    fn listen(&mut self, address: SocketAddr) -> io::Result<Open> {
-        let listener = self.inherited.remove(&address).map_or_else(|| sockets::listen(address), Ok)?;
-        let listener = TcpListener::from_std(listener)?;
-        Ok(Open { local: listener.local_addr()?, state: State::Bound(listener) })
     }
 
     /// Stops listening on these addresses, and says which they were. Their requests in progress are finished.
@@ -276,6 +228,18 @@ impl Listening {
             }
         }
     }
+}
+
+/// Those without the ones that another stands for: `0.0.0.0` listens on `127.0.0.1` as well.
+fn distinct(wanted: &[SocketAddr]) -> Vec<SocketAddr> {
+    let is_within = |address: &SocketAddr, all: &SocketAddr| {
+        all.ip().is_unspecified()
+            && all.is_ipv4() == address.is_ipv4()
+            && all.port() == address.port()
+            && all.port() != 0
+            && all != address
+    };
+    wanted.iter().filter(|address| !wanted.iter().any(|all| is_within(address, all))).copied().collect()
 }
 
 fn has_failed(opened: &io::Result<Open>, kind: io::ErrorKind) -> bool {

@@ -4,6 +4,7 @@
 //! can be wrong with the person's files is said before anything is bound, and what waits in the inbox is looked at
 //! before the first push comes.
 
+mod acting;
 mod autostart;
 mod call_watch;
 mod catching_up;
@@ -11,7 +12,9 @@ mod certificate;
 mod config_file;
 mod listening;
 mod live_desktop;
+mod outbox;
 mod push_server;
+mod sending;
 mod start;
 mod supervisor;
 mod temporary_endpoint;
@@ -44,14 +47,17 @@ use crate::{
     platform::{console, control_socket::ControlListener, main_loop, session::Session, sound_server, watch::FileWatch},
     resume::ResumeWindow,
     secrets::Secrets,
+    session::Sessions,
 };
+use acting::Acting;
 use autostart::AutostartSwitch;
 use call_watch::CallWatch;
 use catching_up::CatchingUp;
 pub(crate) use config_file::write_default_config;
-use listening::Inherited;
 pub(crate) use listening::explain as explain_listening;
+use outbox::Outbox;
 use push_server::PushServer;
+use sending::Sending;
 use start::Start;
 pub(crate) use start::retention;
 use supervisor::Supervisor;
@@ -81,7 +87,6 @@ pub(crate) struct RunOptions {
 /// When it cannot start.
 pub(crate) fn run(options: RunOptions) -> Result<(), Failure> {
     let RunOptions { paths, no_tray, log_level } = options;
-    let inherited = Inherited::take().map_err(|error| Failure::Failed(error.to_string()))?;
     let instance = match Instance::acquire(&paths) {
         Ok(instance) => instance,
         Err(error @ InstanceError::AlreadyRunning) => return say(&error.to_string()),
@@ -89,8 +94,7 @@ pub(crate) fn run(options: RunOptions) -> Result<(), Failure> {
     };
     // Before the configuration is written.
     let is_first_start = paths.is_first_start();
-    let mut in_force = config_file::load(&paths)?;
-    in_force.config = push_server::with_inherited(in_force.config, inherited.addresses());
+    let in_force = config_file::load(&paths)?;
     let log = logging::start(log_level, in_force.config.log.level)?;
     if let Err(error) = sound_server::prepare(&paths.cache) {
         tracing::warn!("sounds may not work: {}: {error}", paths.cache.display());
@@ -102,7 +106,6 @@ pub(crate) fn run(options: RunOptions) -> Result<(), Failure> {
     let (tray, tray_commands) = main_loop::channel();
     let desktop_events = event_sender.clone();
     let worker = Worker {
-        inherited,
         instance,
         log,
         tray: (!no_tray).then_some(tray),
@@ -130,7 +133,6 @@ pub(crate) fn runtime() -> Result<Runtime, Failure> {
 
 /// Everything but the tray.
 struct Worker {
-    inherited: Inherited,
     instance: Instance,
     log: logging::LogLevel,
     tray: Option<main_loop::TrayRemote>,
@@ -142,7 +144,7 @@ struct Worker {
 impl Worker {
     /// Runs until the program is told to end.
     async fn run(self, start: Start) -> Result<(), Failure> {
-        let Self { inherited, instance, log, tray, inbox_changed, desktop_events: (event_sender, desktop) } = self;
+        let Self { instance, log, tray, inbox_changed, desktop_events: (event_sender, desktop) } = self;
         let Start { paths, config, inbox, icon, welcome, config_problem } = start;
         // Whoever changes a file is noticed or can tell us before it is read. A change that is missed while the program
         // starts would stay so, and the pushkey of an account that was added meanwhile would be rejected.
@@ -153,7 +155,7 @@ impl Worker {
         let resume_window = ResumeWindow::default();
         let replayed = resume_window.clone();
         let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed, move || replayed.is_open());
-        let (mut server, problems) = PushServer::open(intake, &config, &paths.config, inherited).await?;
+        let (mut server, problems) = PushServer::open(intake, &config, &paths.config).await?;
 
         // The main thread's loop lasts until all is written: when a session ends, some systems end the process with it.
         let main_loop_goes_on = tray.clone();
@@ -192,8 +194,23 @@ impl Worker {
         let encryption =
             Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone(), call_news);
         let autostart = AutostartSwitch::new(events.clone());
-        let supervisor =
-            Supervisor { paths, config, server, log, events, catching_up, encryption, call_watch, autostart };
+        let sessions = Arc::new(Sessions::new(Secrets::new(&paths)));
+        let sending = Sending { inbox: inbox.clone(), sessions, encryption: encryption.clone() };
+        let acting = Acting::new(sending.clone(), events.clone());
+        let outbox = Outbox::start(sending, server.accounts(), events.clone());
+        let supervisor = Supervisor {
+            paths,
+            config,
+            server,
+            log,
+            events,
+            catching_up,
+            encryption,
+            call_watch,
+            acting,
+            outbox,
+            autostart,
+        };
         let requests = supervisor::Requests { files, app: app_requests, commands };
         let server = supervisor.run(requests, to_controller).await;
 

@@ -1,11 +1,8 @@
 //! The endpoint with its sockets and its certificate, as the configuration says.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
-use super::{
-    certificate::Certificate,
-    listening::{Inherited, Listening},
-};
+use super::{certificate::Certificate, listening::Listening};
 use crate::{
     accounts::Accounts,
     config::Config,
@@ -21,21 +18,10 @@ pub(super) struct PushServer {
     pub(super) listening: Listening,
     /// Kept in step with its files.
     pub(super) certificate: Option<Certificate>,
-    /// Addresses from the service manager, which stand in for `server.listen`, if any.
-    inherited: Vec<SocketAddr>,
-}
-
-/// The configuration as it is in force where a service manager has said what to listen on.
-pub(super) fn with_inherited(mut config: Config, inherited: &[SocketAddr]) -> Config {
-    if !inherited.is_empty() {
-        inherited.clone_into(&mut config.server.listen);
-    }
-    config
 }
 
 impl PushServer {
-    /// Binds the addresses of the configuration (or uses the inherited sockets) and loads the certificate; serves
-    /// nothing yet. Returns also what does not work now, but may later.
+    /// Binds the addresses of the configuration and loads the certificate; serves nothing yet. Returns also what does not work now, but may later.
     ///
     /// # Errors
     /// When no address can be listened on, or the certificate's files cannot be watched.
@@ -43,13 +29,11 @@ impl PushServer {
         intake: Intake,
         config: &Config,
         config_path: &Path,
-        inherited: Inherited,
     ) -> Result<(Self, Vec<(ProblemKind, String)>), Failure> {
-        let addresses = inherited.addresses().to_vec();
-        let mut listening = Listening::new(intake.clone(), inherited);
+        let mut listening = Listening::new(intake.clone());
         listening.set_extra_paths(&config.server.extra_paths);
         let unbound = listening.open(&config.server.listen, config_path).await.map_err(Failure::Failed)?;
-        let mut server = Self { intake, listening, certificate: None, inherited: addresses };
+        let mut server = Self { intake, listening, certificate: None };
         server.set_tls(config)?;
         let unusable = server.certificate.as_ref().and_then(Certificate::problem);
         let problems = unbound.into_iter().chain(unusable.map(|reason| (ProblemKind::Certificate, reason)));
@@ -74,11 +58,6 @@ impl PushServer {
 
     pub(super) fn set_accounts(&self, accounts: Accounts) {
         self.intake.set_accounts(accounts);
-    }
-
-    /// The same configuration with the inherited addresses in place of `server.listen`, if there are some.
-    pub(super) fn with_inherited(&self, config: Config) -> Config {
-        with_inherited(config, &self.inherited)
     }
 
     /// Takes up a changed configuration. Returns what is wrong with it, for each topic that concerns.

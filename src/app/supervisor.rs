@@ -11,11 +11,13 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
+    acting::Acting,
     autostart::AutostartSwitch,
     call_watch::CallWatch,
-    catching_up::{self, CatchingUp},
+    catching_up::{self, CatchUpCommand, CatchingUp},
     certificate::Certificate,
     config_file,
+    outbox::Outbox,
     push_server::PushServer,
 };
 use crate::{
@@ -48,6 +50,8 @@ pub(super) struct Supervisor {
     pub(super) catching_up: CatchingUp,
     pub(super) encryption: Encryption,
     pub(super) call_watch: CallWatch,
+    pub(super) acting: Acting,
+    pub(super) outbox: Outbox,
     pub(super) autostart: AutostartSwitch,
 }
 
@@ -108,15 +112,17 @@ impl Supervisor {
                     Some(AppRequest::SendTest) => self.send_test(),
                     Some(AppRequest::SetAutostart(on)) => self.autostart.set(on),
                     Some(AppRequest::CatchUp(missing)) => {
-                        self.catching_up.missing(missing);
+                        self.catching_up.send(CatchUpCommand::Missing(missing));
                         self.encryption.upkeep();
                     }
-                    Some(AppRequest::LookAtSessions) => self.catching_up.look(),
+                    Some(AppRequest::LookAtSessions) => self.catching_up.send(CatchUpCommand::Look),
                     Some(AppRequest::WatchCalls(calls)) => {
                         let room = |call: &RingingCall| (call.account.clone(), call.room_id.clone());
                         self.encryption.ringing(calls.iter().map(room).collect());
                         self.call_watch.watch(calls, &self.server.accounts());
                     }
+                    Some(AppRequest::Act(act)) => self.acting.begin(act, &self.server.accounts()),
+                    Some(AppRequest::SendReplies) => self.outbox.look(self.server.accounts()),
                     Some(AppRequest::Connect { token }) => self.connect(token),
                     Some(AppRequest::OpenConfiguration { token }) => {
                         self.tell(Event::Open(OpenTarget::File(self.paths.config.clone()), token));
@@ -134,6 +140,7 @@ impl Supervisor {
                         | Request::ClearAccount { .. }
                         | Request::Pause { .. }
                         | Request::Resume
+                        | Request::Unmute
                         | Request::WaitForPush { .. } => {
                             if controller.send((request, reply)).await.is_err() {
                                 break;
@@ -163,7 +170,7 @@ impl Supervisor {
     /// Takes up a changed configuration; a bad one keeps the last good one and tells the person.
     async fn read_config(&mut self) {
         let (config, text) = match config::in_force(&self.paths) {
-            Ok(config::InForce { config, text: Some(text), .. }) => (self.server.with_inherited(config), text),
+            Ok(config::InForce { config, text: Some(text), .. }) => (config, text),
             Ok(config::InForce { fault, .. }) => {
                 let problem = fault.map(|fault| config_file::problem(&self.paths, &fault));
                 return self.tell(Event::Problem(ProblemKind::Configuration, problem));
@@ -175,7 +182,7 @@ impl Supervisor {
         if config == self.config {
             return;
         }
-        self.catching_up.configure(catching_up_settings(&config));
+        self.catching_up.send(CatchUpCommand::Settings(catching_up_settings(&config)));
         self.encryption.configure(config.calls.derive_missed);
         self.log.configure(config.log.level);
         for (topic, problem) in self.server.configure(&self.config, &config, &self.paths.config).await {
@@ -202,8 +209,9 @@ impl Supervisor {
         let problem = accounts.unreadable().map(str::to_owned);
         self.server.set_accounts(accounts);
         self.tell(Event::Accounts(self.server.accounts()));
-        self.catching_up.accounts(self.server.accounts());
+        self.catching_up.send(CatchUpCommand::Accounts(self.server.accounts()));
         self.encryption.accounts(self.server.accounts());
+        self.outbox.look(self.server.accounts());
         self.tell(Event::Problem(ProblemKind::Accounts, problem));
     }
 

@@ -6,11 +6,7 @@ use std::{convert::Infallible, io, path::PathBuf, sync::Arc};
 use jiff::Timestamp;
 use tokio::{sync::Notify, task::JoinSet};
 
-use super::{
-    listening::{self, Inherited},
-    push_server::PushServer,
-    start,
-};
+use super::{listening, push_server::PushServer, start};
 use crate::{
     accounts::{Accounts, AccountsError},
     config::Config,
@@ -77,7 +73,7 @@ impl TemporaryEndpoint {
         let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed, || false);
         let mut account_watch = JoinSet::new();
         account_watch.spawn(watch_accounts(changes, paths.accounts.clone(), intake.clone()));
-        let (mut server, problems) = PushServer::open(intake, config, &paths.config, Inherited::default()).await?;
+        let (mut server, problems) = PushServer::open(intake, config, &paths.config).await?;
         for (_, problem) in problems {
             tracing::warn!("{problem}");
         }
@@ -136,7 +132,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        accounts::{Account, AccountsFile, CountsScope},
+        accounts::{AccountsFile, tests::account},
         http_client::post_to_own_endpoint,
         push::notify,
     };
@@ -148,14 +144,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let paths = Paths::within(home.path());
         let file = AccountsFile::new(&paths.accounts);
-        let account = |name: &str| Account {
-            name: name.into(),
-            app_id: "app".to_owned(),
-            pushkey: format!("{name}'s"),
-            counts: CountsScope::Account,
-            created_at: Timestamp::UNIX_EPOCH,
-            sign_in: None,
-        };
+        let account = |name: &str| account(name, "app", &format!("{name}'s"));
         file.add(account("first")).unwrap();
         let mut config = Config::default();
         config.server.listen = vec!["127.0.0.1:0".parse().unwrap()];

@@ -84,6 +84,8 @@ pub(super) enum Command {
     },
     /// End a pause; what came meanwhile is shown in one summary
     Resume,
+    /// Show the messages of all rooms again that were muted from a popup
+    Unmute,
     /// Check a configuration file and say where its faults are
     CheckConfig {
         /// The file to check [default: the one that Pushbell uses]

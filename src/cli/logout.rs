@@ -260,31 +260,14 @@ fn remaining(account: &Account, sign_in: &SignIn, result: &SignOut) -> Option<St
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
-    use crate::accounts::{CountsScope, SignInMethod};
+    use crate::accounts::{SignInMethod, tests};
 
     #[test]
     fn what_remains_depends_on_whose_session_it_was() {
         fn check(name: &str, method: SignInMethod, result: &SignOut, expected: Option<&str>) {
-            let sign_in = SignIn {
-                user_id: "@alice:b".to_owned(),
-                device_id: "DEVICE".to_owned(),
-                homeserver: "https://b".to_owned(),
-                method,
-                event_id_only: false,
-                installation: String::new(),
-                server: String::new(),
-            };
-            let account = Account {
-                name: name.into(),
-                app_id: "app".to_owned(),
-                pushkey: "sesame".to_owned(),
-                counts: CountsScope::Account,
-                created_at: Timestamp::UNIX_EPOCH,
-                sign_in: None,
-            };
+            let sign_in = SignIn { method, ..tests::sign_in("@alice:b") };
+            let account = tests::account(name, "app", "sesame");
             let step = remaining(&account, &sign_in, result);
             assert_eq!(step.is_some(), expected.is_some(), "{step:?}");
             let step = step.unwrap_or_default();

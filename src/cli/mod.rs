@@ -120,6 +120,10 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
             context.ask(&Request::Resume)?;
             Ok(writeln!(out, "Resumed.")?)
         }
+        Command::Unmute => {
+            context.ask(&Request::Unmute)?;
+            Ok(writeln!(out, "All rooms are shown again.")?)
+        }
         Command::CheckConfig { file } => check_config(&context, file.as_deref(), out),
         Command::Autostart(asked) => autostart::run(&context, asked, out),
         // Handled above.

@@ -55,6 +55,10 @@ fn describe(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     if let Some(until) = status.paused_until {
         writeln!(out, "Paused      {}", control::until(until))?;
     }
+    for room in &status.muted_rooms {
+        let until = room.until.map_or_else(|| "`pushbell unmute`".to_owned(), control::local_time);
+        writeln!(out, "Muted       {} until {until}", output::harmless(&room.name))?;
+    }
     let waiting = output::counted(inbox.unshown, "waits", "wait");
     writeln!(out, "Inbox       {}, {waiting} to be shown", output::counted(inbox.notices, "notice", "notices"))?;
     writeln!(out, "Popups      {}", service(&status.popup))?;
@@ -126,7 +130,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::control::{EncryptionStatus, InboxStatus};
+    use crate::control::{EncryptionStatus, InboxStatus, MutedRoomStatus};
 
     fn status() -> Status {
         let service = |available, reason: &str| ServiceState { available, reason: Some(reason.to_owned()) };
@@ -142,6 +146,11 @@ mod tests {
             missed_calls: 1,
             paused_until: Some(Timestamp::MAX),
             muted: true,
+            muted_rooms: vec![MutedRoomStatus {
+                account: "home".to_owned(),
+                name: "Kitchen\u{1b}[2J".to_owned(),
+                until: None,
+            }],
             inbox: InboxStatus { notices: 17, unshown: 1 },
             accounts: vec![AccountStatus {
                 name: "home".to_owned(),
@@ -164,6 +173,8 @@ mod tests {
             popup: service(true, "dunst 1.9.0"),
             tray: service(false, "no tray host"),
             sound: ServiceState { available: true, reason: None },
+            no_tray: false,
+            is_starting: false,
             problems: vec!["pushbell.toml:3:\u{1b}[2J bad".to_owned()],
             warnings: vec!["beware\u{1b}[2J".to_owned()],
         }
@@ -186,6 +197,7 @@ mod tests {
              Unread      3\n\
              Missed      1 call\n\
              Paused      until `pushbell resume`\n\
+             Muted       Kitchen until `pushbell unmute`\n\
              Inbox       17 notices, 1 waits to be shown\n\
              Popups      dunst 1.9.0\n\
              Tray        not available: no tray host\n\
@@ -226,6 +238,7 @@ mod tests {
             "/unread",
             "/missed_calls",
             "/paused_until",
+            "/muted_rooms/0/name",
             "/inbox/notices",
             "/inbox/unshown",
             "/accounts/0/name",

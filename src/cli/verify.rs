@@ -27,7 +27,7 @@ const NO_IDENTITY: &str = "the account has no cross-signing that this session co
 
 pub(super) fn run(context: &Context, asked: &arguments::Verify, out: &mut dyn Write) -> Result<(), Failure> {
     let accounts = context.accounts()?;
-    let (account, sign_in) = find(accounts.iter(), asked.name.as_deref())?;
+    let sign_in = find(accounts.iter(), asked.name.as_deref())?;
     let terminal = Terminal::find();
     let secrets = Secrets::of_a_command(&context.paths, terminal.is_some());
     let file = asked.recovery_key_file.as_deref();
@@ -50,23 +50,20 @@ pub(super) fn run(context: &Context, asked: &arguments::Verify, out: &mut dyn Wr
         session.read_backup(key, asked.with_backup, out).await
     });
     runtime.shutdown_background();
-    ended?;
-    tracing::debug!(account = &*account.name, "verified");
-    account::tell_running(context)
+    // Also where it is not verified: keys may have come meanwhile.
+    let told = account::tell_running(context);
+    ended.and(told)
 }
 
 /// The account that is meant: of this name or user ID, else the only one.
-fn find<'a>(
-    accounts: impl Iterator<Item = &'a Account>,
-    name: Option<&str>,
-) -> Result<(&'a Account, &'a SignIn), Failure> {
+fn find<'a>(accounts: impl Iterator<Item = &'a Account>, name: Option<&str>) -> Result<&'a SignIn, Failure> {
     let named = |account: &&Account| {
         let user = account.sign_in.as_ref().map(|sign_in| sign_in.user_id.as_str());
         name.is_none_or(|name| *account.name == *name || user == Some(name))
     };
-    let mut found = accounts.filter(named).filter_map(|account| Some((account, account.sign_in.as_ref()?)));
+    let mut found = accounts.filter(named).filter_map(|account| account.sign_in.as_ref());
     match (found.next(), found.next()) {
-        (Some((_, sign_in)), None) if !sign_in.reads_encrypted() => Err(Failure::Failed(not_read(sign_in))),
+        (Some(sign_in), None) if !sign_in.reads_encrypted() => Err(Failure::Failed(not_read(sign_in))),
         (Some(one), None) => Ok(one),
         (Some(_), Some(_)) => Err(Failure::Usage("there are several accounts: name one".to_owned())),
         (None, _) => Err(Failure::Failed("there is no such account that is signed in".to_owned())),
@@ -254,7 +251,7 @@ async fn answer(terminal: Terminal, step: Step<'_>, out: &mut dyn Write) -> Resu
             writeln!(out)?;
             return terminal.confirm(out, "Do they match?", false).await;
         }
-        Step::Waiting => writeln!(out, "They match. Confirm it in the other session too, if you have not.")?,
+        Step::Waiting => writeln!(out, "Confirm it in the other session too, if you have not.")?,
     }
     Ok(true)
 }

@@ -10,12 +10,22 @@ use directories::BaseDirs;
 use hyper::Uri;
 
 use super::{Fault, OpenWith, Timeout, TlsFiles, document::Value};
-use crate::push::notify;
+use crate::{
+    present::popup::{MAX_BUTTONS, RoomButton},
+    push::notify,
+};
 
 /// Longest time that a popup may be told to stay, in seconds.
 const LONGEST_TIMEOUT: f64 = 86_400.0;
 /// About a hundred years.
 const MOST_DAYS: u32 = 36_500;
+/// The buttons of `popup.actions`.
+const ACTIONS: [(&str, RoomButton); 4] = [
+    ("reply", RoomButton::Reply),
+    ("read", RoomButton::Read),
+    ("mute_hour", RoomButton::MuteHour),
+    ("mute", RoomButton::Mute),
+];
 /// What stands for the room, the event and the user in `popup.open`.
 const PLACEHOLDERS: [&str; 3] = ["{room}", "{event}", "{user}"];
 
@@ -175,6 +185,23 @@ fn known_placeholders(written: &str, value: &Value<'_, '_>) -> Result<(), Fault>
         }
     }
     Ok(())
+}
+
+/// `popup.actions`
+pub(super) fn actions(value: &Value<'_, '_>) -> Result<Vec<RoomButton>, Fault> {
+    let words: Vec<String> = ACTIONS.iter().map(|(word, _)| format!("{word:?}")).collect();
+    let members = value.members().filter(|list| list.len() <= MAX_BUTTONS);
+    let members = members
+        .ok_or_else(|| value.wrong(format!("expected a list of at most {MAX_BUTTONS} of {}", words.join(", "))))?;
+    let mut actions = Vec::new();
+    for member in members {
+        let action = word(&member, &ACTIONS)?;
+        if actions.contains(&action) {
+            return Err(member.wrong("expected each button once"));
+        }
+        actions.push(action);
+    }
+    Ok(actions)
 }
 
 /// `sound.volume`

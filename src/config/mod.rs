@@ -22,7 +22,7 @@ pub use edit::{EditError, ServerLines, with_server};
 pub use error::{ConfigError, Fault, ReadError};
 pub use file::{InForce, copy_of, in_force};
 
-use crate::{address::Scope, app_info};
+use crate::{address::Scope, app_info, present::popup::RoomButton};
 pub use notify_rust::Timeout;
 
 /// The checked configuration.
@@ -82,6 +82,10 @@ pub struct Popup {
     pub lines: usize,
     /// What a click opens.
     pub open: OpenWith,
+    /// The buttons of a room's popup, in this order.
+    pub actions: Vec<RoomButton>,
+    /// Whether others may see what was marked as read.
+    pub public_receipts: bool,
 }
 
 /// When message text is shown.
@@ -203,6 +207,13 @@ impl Config {
                 timeout: document.read("popup", "timeout", Timeout::Default, check::timeout),
                 lines: document.read("popup", "lines", 3, check::lines),
                 open: document.read("popup", "open", OpenWith::Matrix, check::open),
+                actions: document.read(
+                    "popup",
+                    "actions",
+                    vec![RoomButton::Reply, RoomButton::Read, RoomButton::MuteHour],
+                    check::actions,
+                ),
+                public_receipts: document.read("popup", "receipts", false, |value| check::word(value, &RECEIPTS)),
             },
             quiet: Quiet { follow_desktop: document.read("quiet", "follow_desktop", true, check::boolean) },
             sound: Sound {
@@ -247,6 +258,7 @@ impl Server {
 
 const PREVIEWS: [(&str, Preview); 3] =
     [("always", Preview::Always), ("unlocked", Preview::Unlocked), ("never", Preview::Never)];
+const RECEIPTS: [(&str, bool); 2] = [("private", false), ("public", true)];
 const STYLES: [(&str, TrayStyle); 2] = [("color", TrayStyle::Color), ("symbolic", TrayStyle::Symbolic)];
 const MISSED: [(&str, bool); 2] = [("derive", true), ("server", false)];
 const LEVELS: [(&str, Level); 5] = [

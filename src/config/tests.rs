@@ -39,6 +39,26 @@ fn the_default_file_names_every_key() {
 }
 
 #[test]
+fn the_buttons_of_popups_are_at_most_three_and_each_once() {
+    let actions = |list: &str| good(&format!("popup.actions = {list}")).popup.actions;
+    assert_eq!(actions("[]"), []);
+    assert_eq!(actions(r#"["mute", "read", "reply"]"#), [RoomButton::Mute, RoomButton::Read, RoomButton::Reply]);
+    check(
+        r#"popup.actions = ["reply", "read", "mute", "mute_hour"]"#,
+        "pushbell.toml:1: popup.actions: expected a list of at most 3 of \"reply\", \"read\", \"mute_hour\", \"mute\"",
+    );
+    check(
+        r#"popup.actions = ["read", "read"]"#,
+        "pushbell.toml:1: popup.actions[1] = \"read\": expected each button once",
+    );
+    check(
+        r#"popup.actions = ["open"]"#,
+        "pushbell.toml:1: popup.actions[0] = \"open\": expected \"reply\", \"read\", \"mute_hour\" or \"mute\"",
+    );
+    assert!(good("popup.receipts = \"public\"").popup.public_receipts);
+}
+
+#[test]
 fn a_fault_says_line_key_reason_and_what_would_be_right() {
     check(
         "[popup]\nenabled = true\npreview = \"sometimes\"",

@@ -163,6 +163,7 @@ mod tests {
                         Request::Clear
                         | Request::ClearAccount { .. }
                         | Request::Resume
+                        | Request::Unmute
                         | Request::Pause { .. }
                         | Request::ReloadAutostart
                         | Request::BeginSample => Reply::Done,

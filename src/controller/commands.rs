@@ -3,11 +3,18 @@
 use super::{Controller, refresh::badge};
 use crate::{
     app_info,
-    control::{AccountStatus, InboxStatus, Reply, Request, Status},
+    control::{AccountStatus, InboxStatus, MutedRoomStatus, Reply, Request, Status},
     desktop::{Desktop, ServiceState},
-    inbox::{InboxError, OnScreen, Read, Snapshot, Totals},
+    inbox::{InboxError, MutedRoom, OnScreen, Read, Snapshot, Totals},
     present::popup::ProblemKind,
 };
+
+/// What is said of a service that nothing is known of.
+const NOT_YET: &str = "the session bus has not answered yet";
+
+fn muted_room(MutedRoom { room, name, until }: &MutedRoom) -> MutedRoomStatus {
+    MutedRoomStatus { account: room.account.clone(), name: name.clone(), until: *until }
+}
 
 impl<D: Desktop> Controller<D> {
     pub(super) async fn answer(&mut self, request: Request) -> Reply {
@@ -17,6 +24,7 @@ impl<D: Desktop> Controller<D> {
             Request::ClearAccount { account } => self.read_now(Read::Account(account)).await,
             Request::Pause { until } => self.pause_until(until).await,
             Request::Resume => self.resume().await,
+            Request::Unmute => self.unmute(None).await,
             // Whoever reads the files has taken these up before they came here; who waits for a push is answered when
             // there is something to tell.
             Request::ReloadAccounts
@@ -65,11 +73,14 @@ impl<D: Desktop> Controller<D> {
             missed_calls: badge.missed_calls,
             paused_until: self.pause.map(|pause| pause.until()),
             muted: self.muted,
+            muted_rooms: self.muted_rooms().map(muted_room).collect(),
             inbox: InboxStatus { notices, unshown },
             accounts: self.account_states(&snapshot),
             popup: self.popup_state(),
-            tray: self.surroundings.tray_host.clone(),
+            tray: self.tray_state(),
             sound: self.surroundings.sound.clone(),
+            no_tray: !self.parts.tray,
+            is_starting: self.surroundings.popups.is_none() || self.parts.tray && self.surroundings.tray_host.is_none(),
             problems: problems.iter().map(|(kind, reason)| format!("{}: {reason}", kind.title())).collect(),
             warnings: self.listening.warnings.clone(),
         }
@@ -97,8 +108,14 @@ impl<D: Desktop> Controller<D> {
             (Some(service), None) => return service.clone(),
             (Some(service), Some(_)) if !service.available => return service.clone(),
             (_, Some(refusal)) => refusal.clone(),
-            (None, None) => "the session bus has not answered yet".into(),
+            (None, None) => NOT_YET.into(),
         };
         ServiceState { available: false, reason: Some(reason) }
+    }
+
+    fn tray_state(&self) -> ServiceState {
+        let reason = if self.parts.tray { NOT_YET } else { "turned off with --no-tray" };
+        let unknown = || ServiceState { available: false, reason: Some(reason.into()) };
+        self.surroundings.tray_host.clone().unwrap_or_else(unknown)
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     desktop::{Desktop, DesktopEvent, OpenTarget, PopupEvent, ServiceState, tray_view::TrayAction},
     inbox::{InboxError, OnScreen, Read},
     notice::Notice,
-    present::popup::{Action, OwnPopup, PopupKey, ProblemKind},
+    present::popup::{OwnPopup, PopupKey, ProblemKind},
 };
 
 /// A popup that the service refused, though it is there, is tried again after so long; twice as long after each refusal
@@ -44,7 +44,7 @@ impl Refusals {
 #[derive(Debug)]
 pub(super) struct Surroundings {
     pub(super) popups: Option<ServiceState>,
-    pub(super) tray_host: ServiceState,
+    pub(super) tray_host: Option<ServiceState>,
     pub(super) sound: ServiceState,
     pub(super) screen_locked: Option<bool>,
     pub(super) dark_panel: Option<bool>,
@@ -56,19 +56,24 @@ impl<D: Desktop> Controller<D> {
         match event {
             DesktopEvent::Popup(event) => self.popup_event(event).await,
             DesktopEvent::TrayHost(state) => {
-                log_change("tray icon", Some(&self.surroundings.tray_host), &state);
-                self.surroundings.tray_host = state;
+                log_change("tray icon", self.surroundings.tray_host.as_ref(), &state);
+                self.surroundings.tray_host = Some(state);
             }
             DesktopEvent::Sound(state) => {
                 log_change("sound", Some(&self.surroundings.sound), &state);
                 self.surroundings.sound = state;
             }
             DesktopEvent::Tray(action) => self.tray(action).await,
-            DesktopEvent::MenuOpened => self.request(AppRequest::LookAtSessions),
+            DesktopEvent::MenuOpened => {
+                // Some mutes may have ended.
+                self.draw_tray();
+                self.request(AppRequest::LookAtSessions);
+            }
             DesktopEvent::ScreenLock(locked) => {
                 let was_locked = self.surroundings.screen_locked == Some(true);
                 self.surroundings.screen_locked = locked;
                 if was_locked && locked == Some(false) {
+                    self.show_unsent();
                     self.request(AppRequest::LookAtSessions);
                 }
                 self.draw_tray();
@@ -137,11 +142,11 @@ impl<D: Desktop> Controller<D> {
                 let again_at = self.refusals.add(reason, Instant::now());
                 self.schedule.look_again_at(again_at);
             }
-            ScreenEvent::Activated { about, action, text: _, token } => {
+            ScreenEvent::Activated { about, action, text, token } => {
                 match &about {
-                    About::Room { target, .. } | About::Call { target, .. } => {
-                        if action == Action::Open {
-                            self.open(target.clone(), token);
+                    About::Room { .. } | About::Call { .. } => {
+                        if let Err(error) = self.act(&about, action, text, token).await {
+                            self.inbox_failed(&error);
                         }
                     }
                     About::Summary(_) => {
@@ -167,6 +172,8 @@ impl<D: Desktop> Controller<D> {
                 | ProblemKind::SignIn
                 | ProblemKind::ControlSocket,
             )
+            | OwnPopup::NotDone
+            | OwnPopup::NotSent
             | OwnPopup::Unverified
             | OwnPopup::BackupReset
             | OwnPopup::NewSignIn
@@ -180,8 +187,10 @@ impl<D: Desktop> Controller<D> {
 
     /// The person has seen what the popup told of.
     fn seen(&mut self, about: &About) {
-        if let About::Call { call, .. } = about {
-            self.parts.desktop.stop_ringing(*call);
+        match about {
+            About::Call { call, .. } => self.parts.desktop.stop_ringing(*call),
+            About::Own(OwnPopup::NotSent) => self.problems.unsent.clear(),
+            About::Room { .. } | About::Summary(_) | About::Own(_) => {}
         }
         self.pending.seen(about);
     }
@@ -238,6 +247,7 @@ impl<D: Desktop> Controller<D> {
                 self.pending.set(MUTED, self.muted.then(|| "yes".into()));
                 self.refresh().await;
             }
+            TrayAction::Unmute(room) => self.unmute(room).await,
             TrayAction::Clear => self.clear().await,
             TrayAction::Test => self.request(AppRequest::SendTest),
             TrayAction::OpenConfiguration => self.request(AppRequest::OpenConfiguration { token: None }),

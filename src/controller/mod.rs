@@ -3,6 +3,7 @@
 //! What must survive lives in the inbox; in here is only what a restart may forget: which popups are up, what rings,
 //! whether services are there. Popups are renderings of the inbox, so that nothing that was recorded can be lost here.
 
+mod acting;
 mod calls;
 mod commands;
 mod desktop_events;
@@ -12,6 +13,7 @@ mod pending_writes;
 mod plan;
 mod problems;
 mod refresh;
+mod room_for_popups;
 pub mod screen;
 #[cfg(test)]
 mod tests;
@@ -46,7 +48,7 @@ use pause::Pause;
 use pending_writes::{POPUPS, PendingWrites};
 use plan::Planner;
 use problems::Problems;
-use screen::{Screen, ScreenEvent};
+use screen::{About, Screen, ScreenEvent};
 
 /// Debounce interval for reading the inbox: at first, and at most, while changes keep coming.
 const READ_INTERVAL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
@@ -91,6 +93,15 @@ pub enum Event {
     Autostart(Result<bool, String>),
     /// The test push that the person asked for did not arrive, and why.
     TestFailed(String),
+    /// What the person did with a popup had not the whole effect: what, and why.
+    NotDone(String),
+    /// A reply was given up.
+    NotSent {
+        /// Whether it may have been sent, and why no more is known.
+        reason: String,
+        /// What was written.
+        text: String,
+    },
 }
 
 /// Where and how homeservers are listened to.
@@ -137,8 +148,63 @@ pub enum AppRequest {
     LookAtSessions,
     /// Watch the rooms of these calls, and of no others.
     WatchCalls(Vec<RingingCall>),
+    /// Tell the homeserver what the person has done.
+    Act(RoomAct),
+    /// There are replies to send.
+    SendReplies,
     /// End.
     Quit,
+}
+
+/// What the person has done in a room of a signed-in account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomAct {
+    /// Name of the account.
+    pub account: String,
+    /// `room_id`
+    pub room_id: String,
+    /// What.
+    pub act: Act,
+}
+
+/// What homeservers are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// The room was read.
+    Read {
+        /// `event_id` of the newest message that was.
+        event_id: String,
+        /// Whether others may know (`popup.receipts`).
+        is_public: bool,
+    },
+    /// The invite whose popup tells up to this notice may have been answered elsewhere: nothing is told, but asked.
+    LookAtInvite(NoticeId),
+    /// An invite is accepted.
+    Join,
+    /// An invite is declined.
+    Leave,
+    /// A call is declined with this event.
+    Decline {
+        /// `type`
+        event_type: &'static str,
+        /// `content`
+        content: serde_json::Value,
+    },
+}
+
+impl Act {
+    /// What to say where it was not done.
+    pub(crate) fn failure(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "The homeserver could not be told that the room was read",
+            Self::LookAtInvite(_) => "The homeserver could not be asked for an invite",
+            Self::Join => "The invite could not be accepted",
+            Self::Leave => "The invite could not be declined",
+            Self::Decline { .. } => {
+                "The call is silent here, but its caller could not be told, and other devices may go on ringing"
+            }
+        }
+    }
 }
 
 /// Which pushes may be missing.
@@ -256,6 +322,8 @@ pub struct Controller<D> {
     sounded: Option<NoticeId>,
     /// Notices of which it was not known yet whether they ask for a sound.
     undecided: Vec<NoticeId>,
+    /// What made way for a call that rings, to be shown again after it.
+    set_aside: Vec<About>,
     pause: Option<Pause>,
     muted: bool,
     /// What the desktop has said of its do-not-disturb; `None`: it was not asked since the inbox was last read.
@@ -277,7 +345,6 @@ impl<D: Desktop> Controller<D> {
     /// A controller that has not yet read the inbox.
     #[must_use]
     pub fn new(parts: Parts<D>) -> Self {
-        let tray_host = if parts.tray { "the session bus has not answered yet" } else { "turned off with --no-tray" };
         let mut controller = Self {
             screen: Screen::default(),
             planner: Planner::new(Instant::now()),
@@ -290,7 +357,7 @@ impl<D: Desktop> Controller<D> {
             schedule: Schedule { read_at: None, interval: READ_INTERVAL.0, due: None, gathering: None },
             surroundings: Surroundings {
                 popups: None,
-                tray_host: ServiceState { available: false, reason: Some(tray_host.into()) },
+                tray_host: None,
                 sound: ServiceState { available: true, reason: Some("opened when a sound is played".into()) },
                 screen_locked: None,
                 dark_panel: None,
@@ -299,6 +366,7 @@ impl<D: Desktop> Controller<D> {
             snapshot: Snapshot::default(),
             sounded: None,
             undecided: Vec::new(),
+            set_aside: Vec::new(),
             pause: None,
             muted: false,
             do_not_disturb: None,
@@ -461,6 +529,8 @@ impl<D: Desktop> Controller<D> {
                 self.parts.desktop.renew();
                 self.answer_person(OwnPopup::AutostartFailed, &reason);
             }
+            Event::NotSent { reason, text } => self.not_sent(&reason, &text),
+            Event::NotDone(reason) => self.answer_person(OwnPopup::NotDone, &reason),
             Event::TestFailed(reason) => {
                 tracing::warn!("no test push: {reason}");
                 self.answer_person(OwnPopup::TestFailed, &reason);

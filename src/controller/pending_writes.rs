@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     desktop::Desktop,
-    inbox::{Inbox, InboxError, Read, Shown},
+    inbox::{Inbox, InboxError, MutedRoom, Read, Shown},
 };
 
 /// The inbox's settings that survive the program.
@@ -27,6 +27,8 @@ pub(super) struct PendingWrites {
     shown: Vec<Shown>,
     /// What the person has read here. Likewise, or what was read would be told of again.
     reads: Vec<Read>,
+    /// Rooms that the person has muted.
+    mutes: Vec<MutedRoom>,
     /// Settings, with their values.
     settings: BTreeMap<&'static str, Option<String>>,
     /// The accounts that there are; the inbox forgets the numbers of all others.
@@ -59,6 +61,10 @@ impl PendingWrites {
         }
     }
 
+    pub(super) fn mute(&mut self, muted: MutedRoom) {
+        self.mutes.push(muted);
+    }
+
     pub(super) fn set(&mut self, name: &'static str, value: Option<String>) {
         self.settings.insert(name, value);
     }
@@ -82,6 +88,10 @@ impl PendingWrites {
         if let Some(accounts) = &self.accounts {
             inbox.retain_accounts(accounts.clone()).await?;
             self.accounts = None;
+        }
+        while let Some(muted) = self.mutes.first() {
+            inbox.mute(muted.clone(), Timestamp::now()).await?;
+            self.mutes.remove(0);
         }
         if !self.shown.is_empty() {
             inbox.mark_shown(self.shown.clone()).await?;

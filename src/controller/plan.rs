@@ -32,7 +32,7 @@ const SUMMARY_LIFE: Duration = Duration::from_secs(10 * 60);
 /// Rooms that popped up no longer ago than this are part of a flood that follows: all tokens have come back by then.
 const FLOOD_BEGINS_WITHIN: Duration = Duration::from_secs(NEW_POPUPS as u64);
 /// How many highlights a summary names, a line each.
-const NAMED_HIGHLIGHTS: usize = 6;
+pub(super) const NAMED_HIGHLIGHTS: usize = 6;
 
 /// One popup to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +79,8 @@ pub(super) struct PlanInput<'a> {
     pub(super) summary: Option<&'a Summary>,
     /// Whether it tells what is no longer right.
     pub(super) summary_outdated: bool,
+    /// The service keeps no more popups than this.
+    pub(super) most_popups: Option<usize>,
 }
 
 /// Decides what is shown when. Owns the token buckets.
@@ -152,7 +154,10 @@ impl Planner {
         }
         let unlisted = snapshot.waiting_rooms.saturating_sub(snapshot.waiting.len() as u64);
         let new_rooms = new.len() as u64 + unlisted;
-        if new_rooms > u64::from(self.new_popups.available(now)) && (new_rooms > FEW || self.in_flood(input)) {
+        let is_flood =
+            new_rooms > u64::from(self.new_popups.available(now)) && (new_rooms > FEW || self.in_flood(input));
+        // One of those that the service keeps is the summary.
+        if is_flood || input.most_popups.is_some_and(|most| new_rooms >= most as u64) {
             if can_summarise && plan.steps.is_empty() {
                 let flood = self.popped_up.iter().map(|(_, from)| *from);
                 let from = flood.fold(snapshot.waiting_from, NoticeId::min);
@@ -166,6 +171,11 @@ impl Planner {
             self.popped_up.push_back((now, snapshot.waiting_from));
         }
         plan
+    }
+
+    /// The summary tells what popups have told that made room: a flood that follows is told in the same.
+    pub(super) fn folded(&mut self, now: Instant) {
+        self.summarised_at = Some(now);
     }
 
     /// When the summary that is up was planned.
@@ -244,6 +254,7 @@ mod tests {
         under_way: HashSet<RoomKey>,
         summary: Option<Summary>,
         summary_under_way: bool,
+        most_popups: Option<usize>,
     }
 
     impl Bench {
@@ -257,6 +268,7 @@ mod tests {
                 under_way: HashSet::new(),
                 summary: None,
                 summary_under_way: false,
+                most_popups: None,
             }
         }
 
@@ -271,11 +283,13 @@ mod tests {
                 summary_under_way: self.summary_under_way,
                 summary: self.summary.as_ref(),
                 summary_outdated: false,
+                most_popups: self.most_popups,
             };
             let plan = self.planner.plan(snapshot, &input);
             if let [Step::Summary { from, up_to, highlights }] = &plan.steps[..] {
                 let (from, up_to, highlights) = (*from, *up_to, highlights.clone());
-                self.summary = Some(Summary { from, up_to, highlights, show_text: true, is_cut_short: false });
+                self.summary =
+                    Some(Summary { from, up_to, highlights, show_text: true, is_cut_short: false, is_folded: false });
             }
             plan
         }
@@ -339,6 +353,15 @@ mod tests {
         assert_eq!(from(1, None), 1);
         assert_eq!(from(60, None), 2, "it had nothing to do with it");
         assert_eq!(from(1, Some(3)), 2, "a backlog is no flood");
+    }
+
+    #[test]
+    fn more_rooms_than_a_service_keeps_popups_are_one_summary() {
+        let mut bench = Bench::new();
+        bench.most_popups = Some(3);
+        assert_eq!(bench.plan(&snapshot([waiting(1), waiting(2)]), None).steps.len(), 2);
+        let plan = bench.plan(&snapshot([waiting(3), waiting(4), waiting(5)]), None);
+        assert!(matches!(plan.steps[..], [Step::Summary { .. }]), "{plan:?}");
     }
 
     #[test]

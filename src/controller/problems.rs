@@ -8,21 +8,41 @@ use super::{
 };
 use crate::{
     desktop::Desktop,
-    present::popup::{OwnPopup, Popup, PopupKey, ProblemKind},
+    present::{
+        MAX_BODY_CHARS, MAX_BODY_LINES,
+        popup::{OwnPopup, Popup, PopupKey, ProblemKind},
+    },
+    push::text,
 };
+
+/// Most replies that are given back in one popup.
+const MAX_UNSENT: usize = 5;
 
 /// What is wrong, and the popups about Pushbell that have not been shown yet.
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     pub(super) open: BTreeMap<ProblemKind, String>,
     unshown: BTreeMap<OwnPopup, Popup>,
+    /// Replies that were not sent, or perhaps were, each with the reason: until the person has seen them.
+    pub(super) unsent: Vec<String>,
+    /// Those that were shown last.
+    shown: BTreeMap<OwnPopup, Popup>,
 }
 
 impl Problems {
     /// A popup was shown. What there is to say may have changed while it was on its way: then it is still to be shown.
     pub(super) fn was_shown(&mut self, own: OwnPopup, words: u64) {
-        if self.unshown.get(&own).is_some_and(|popup| words_of(popup) == words) {
-            self.unshown.remove(&own);
+        if self.unshown.get(&own).is_some_and(|popup| words_of(popup) == words)
+            && let Some(popup) = self.unshown.remove(&own)
+        {
+            self.shown.insert(own, popup);
+        }
+    }
+
+    /// It is to be shown once more.
+    pub(super) fn show_again(&mut self, own: OwnPopup) {
+        if let Some(popup) = self.shown.remove(&own) {
+            self.unshown.entry(own).or_insert(popup);
         }
     }
 }
@@ -43,6 +63,7 @@ impl<D: Desktop> Controller<D> {
         let own = OwnPopup::Problem(kind);
         self.problems.open.remove(&kind);
         self.problems.unshown.remove(&own);
+        self.problems.shown.remove(&own);
         self.screen.withdraw(&PopupKey::Own(own));
     }
 
@@ -52,9 +73,26 @@ impl<D: Desktop> Controller<D> {
         self.show_announcements();
     }
 
+    /// Gives the text of a reply back to the person: it was not sent, or perhaps was.
+    pub(super) fn not_sent(&mut self, reason: &str, text: &str) {
+        let text = text::history(text, MAX_BODY_CHARS, MAX_BODY_LINES);
+        self.problems.unsent.push(format!("{reason}:\n{text}"));
+        let surplus = self.problems.unsent.len().saturating_sub(MAX_UNSENT);
+        self.problems.unsent.drain(..surplus);
+        self.show_unsent();
+    }
+
+    /// Shows what was not sent; not on a locked screen.
+    pub(super) fn show_unsent(&mut self) {
+        if !self.problems.unsent.is_empty() && self.surroundings.screen_locked != Some(true) {
+            let text = self.problems.unsent.join("\n\n");
+            self.announce(OwnPopup::NotSent, &text);
+        }
+    }
+
     /// Shows what is still to be announced, if popups can be shown.
     pub(super) fn show_announcements(&mut self) {
-        if !self.can_pop_up() {
+        if !self.can_pop_up() || self.makes_way_for_call() {
             return;
         }
         for (own, popup) in &self.problems.unshown {

@@ -13,15 +13,24 @@ use super::{
 use crate::{
     desktop::{
         Desktop, OpenTarget,
-        tray_view::{Badge, MenuNotice, TrayState, TrayView},
+        tray_view::{Badge, MenuNotice, MenuRoom, TrayState, TrayView},
     },
-    inbox::{InboxError, Incident, OnScreen, Snapshot, Tally},
+    inbox::{InboxError, Incident, MutedRoom, OnScreen, Snapshot, Tally},
     notice::{Call, CallState, Notice, NoticeId, Presentation, RoomDigest, RoomKey},
     present::{
         self, RenderOptions,
         popup::{Popup, PopupKey, ProblemKind, Urgency},
     },
 };
+
+/// Whether a popup comes to the person's eyes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Banner {
+    /// As what is new.
+    Shown,
+    /// It is only listed, where the service shows no banner for what is of low urgency: the person has seen it.
+    Left,
+}
 
 /// Popups that are up and no longer right.
 #[derive(Debug, Default)]
@@ -80,6 +89,7 @@ impl<D: Desktop> Controller<D> {
         for account in resumed(&self.snapshot.accounts, &snapshot.accounts) {
             self.request(AppRequest::CatchUp(Missing::After { account }));
         }
+        self.look_at_invites(&snapshot);
         self.snapshot = snapshot;
         self.do_not_disturb = None;
         self.answer_waiting_for_push();
@@ -210,7 +220,10 @@ impl<D: Desktop> Controller<D> {
                     let named = digests.by_ref().take(summary.highlights.len()).collect::<Vec<_>>();
                     let popup = self.summary_popup(&Tally::default(), named.iter().map(Option::as_ref), &summary);
                     outdated.summary = self.is_outdated(&key, &popup);
-                    if self.snapshot.waiting_rooms > 0 && self.snapshot.waiting_up_to > summary.up_to {
+                    if !summary.is_folded
+                        && self.snapshot.waiting_rooms > 0
+                        && self.snapshot.waiting_up_to > summary.up_to
+                    {
                         // One that was not sent yet can tell of what is newer, too.
                         self.screen.drop_waiting(&key, |_| true);
                     }
@@ -261,6 +274,11 @@ impl<D: Desktop> Controller<D> {
             return Ok(());
         }
         self.show_calls(now);
+        if self.makes_way_for_call() {
+            self.set_others_aside();
+            return Ok(());
+        }
+        self.show_again().await?;
         let (held, next) = self.gathering.held(&self.snapshot, Timestamp::now(), now);
         let screen = &self.screen;
         let on_their_way = screen.told().filter_map(|about| match about {
@@ -282,14 +300,16 @@ impl<D: Desktop> Controller<D> {
                 summary_under_way: screen.is_on_its_way(&PopupKey::Summary),
                 summary,
                 summary_outdated: outdated.summary,
+                most_popups: screen.needs().most_popups,
             },
         );
         [next, plan.again_at].into_iter().flatten().for_each(|at| self.schedule.look_again_at(at));
+        self.make_room_for(&plan.steps, now).await?;
         for step in plan.steps {
             match step {
-                Step::Room(room) => self.show_room(room).await?,
+                Step::Room(room) => self.show_room(room, Banner::Shown).await?,
                 Step::Summary { from, up_to, highlights } => {
-                    self.show_summary(from, up_to, highlights, outdated.summary).await?;
+                    self.show_summary((from, up_to, highlights), outdated.summary, Banner::Shown).await?;
                 }
             }
         }
@@ -317,13 +337,13 @@ impl<D: Desktop> Controller<D> {
                 self.schedule.look_again_at(again_at);
                 break;
             }
-            let popup = present::call_popup(&call, self.options());
+            let popup = self.call_popup(&call);
             let about = About::Call { call: call.notice.id, state: call.state, target: target(&call.notice) };
             self.screen.show(popup, about);
         }
     }
 
-    async fn show_room(&mut self, room: RoomKey) -> Result<(), InboxError> {
+    pub(super) async fn show_room(&mut self, room: RoomKey, banner: Banner) -> Result<(), InboxError> {
         let key = PopupKey::Room(room.clone());
         let Some(digest) = self.parts.inbox.room_digest(room.clone(), self.parts.config.popup.lines).await? else {
             // Its last message was redacted, or it was read meanwhile: nothing is left to show.
@@ -336,18 +356,17 @@ impl<D: Desktop> Controller<D> {
         let about = About::Room { room, up_to: digest.newest.id, target: target(&digest.newest), show_text };
         let is_up = |told: &Told| told.about == about && told.words == words_of(&popup);
         if !self.screen.up(&key).is_some_and(is_up) {
-            let popup = self.undisturbing(popup).await;
+            let popup = self.as_urgent_as_it_may(popup, banner).await;
             self.screen.show(popup, about);
         }
         Ok(())
     }
 
-    async fn show_summary(
+    pub(super) async fn show_summary(
         &mut self,
-        from: NoticeId,
-        up_to: NoticeId,
-        highlights: Vec<RoomKey>,
+        (from, up_to, highlights): (NoticeId, NoticeId, Vec<RoomKey>),
         is_correction: bool,
+        banner: Banner,
     ) -> Result<(), InboxError> {
         let tally = self.parts.inbox.tally(from, up_to).await?;
         if tally.notices == 0 {
@@ -362,25 +381,35 @@ impl<D: Desktop> Controller<D> {
         let is_told = |told: &Told| matches!(&told.about, About::Summary(summary) if summary.is_cut_short);
         let is_cut_short =
             self.gathering.is_cut_short() || (is_correction && self.screen.up(&PopupKey::Summary).is_some_and(is_told));
-        let summary = Summary { from, up_to, highlights, show_text: self.options().show_text, is_cut_short };
+        let summary = Summary {
+            from,
+            up_to,
+            highlights,
+            show_text: self.options().show_text,
+            is_cut_short,
+            is_folded: banner == Banner::Left,
+        };
         let named = named.iter().map(|(_, digest)| digest.as_ref());
         let popup = self.summary_popup(&tally, named, &summary);
-        let popup = self.undisturbing(popup).await;
+        let popup = self.as_urgent_as_it_may(popup, banner).await;
         self.screen.show(popup, About::Summary(summary));
         Ok(())
     }
 
-    /// The popup of a mention is of normal urgency while the person is not to be disturbed: critical ones are shown even
-    /// then.
-    async fn undisturbing(&mut self, popup: Popup) -> Popup {
-        if popup.urgency == Urgency::Critical && self.is_do_not_disturb().await {
-            return Popup { urgency: Urgency::Normal, ..popup };
-        }
-        popup
+    /// A mention is of normal urgency while the person is not to be disturbed: critical ones are shown even then.
+    async fn as_urgent_as_it_may(&mut self, popup: Popup, banner: Banner) -> Popup {
+        let urgency = match banner {
+            Banner::Left => Urgency::Low,
+            Banner::Shown if popup.urgency == Urgency::Critical && self.is_do_not_disturb().await => Urgency::Normal,
+            Banner::Shown => popup.urgency,
+        };
+        Popup { urgency, ..popup }
     }
 
     fn room_popup(&self, digest: &RoomDigest, show_text: bool) -> Popup {
-        present::room_popup(digest, self.user_of(&digest.newest), RenderOptions { show_text, ..self.options() })
+        let options = RenderOptions { show_text, ..self.options() };
+        let buttons = self.room_buttons(&digest.newest);
+        Popup { buttons, ..present::room_popup(digest, self.user_of(&digest.newest), options) }
     }
 
     /// The popup of a summary, given what its rooms with a highlight are now.
@@ -401,7 +430,7 @@ impl<D: Desktop> Controller<D> {
     }
 
     /// The user of the notice's account, where the account is signed in.
-    fn user_of(&self, notice: &Notice) -> Option<&str> {
+    pub(super) fn user_of(&self, notice: &Notice) -> Option<&str> {
         self.parts.accounts.find(&notice.account)?.sign_in.as_ref().map(|sign_in| sign_in.user_id.as_str())
     }
 
@@ -415,6 +444,7 @@ impl<D: Desktop> Controller<D> {
             badge: badge(&self.snapshot),
             paused_until: self.pause.map(|pause| pause.until()),
             muted: self.muted,
+            muted_rooms: self.muted_rooms().map(menu_room).collect(),
             newest: (self.snapshot.newest.iter())
                 .map(|notice| MenuNotice { id: notice.id, is_unread: !notice.read, line: self.menu_line(notice) })
                 .collect(),
@@ -427,6 +457,10 @@ impl<D: Desktop> Controller<D> {
         });
         self.parts.desktop.set_tray(view);
     }
+}
+
+fn menu_room(MutedRoom { room, name, until }: &MutedRoom) -> MenuRoom {
+    MenuRoom { room: room.clone(), name: name.clone(), until: *until }
 }
 
 /// Whether a summary tells all that the popup of a room tells, up to this notice. No mention is folded away.

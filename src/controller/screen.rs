@@ -66,6 +66,8 @@ pub struct Summary {
     pub show_text: bool,
     /// Whether it says that more was missed than is read back.
     pub is_cut_short: bool,
+    /// It tells what popups have told that made room for newer ones: what is newer still has popups of its own.
+    pub is_folded: bool,
 }
 
 impl About {
@@ -235,6 +237,12 @@ impl Screen {
     #[must_use]
     pub fn needs(&self) -> PopupNeeds {
         self.service.as_ref().map(PopupService::needs).unwrap_or_default()
+    }
+
+    /// Whether it has a field for a text. A system that says nothing of itself has one.
+    #[must_use]
+    pub fn takes_text(&self) -> bool {
+        self.service.as_ref().is_none_or(|service| service.has_text_input)
     }
 
     /// What the next run can adopt.

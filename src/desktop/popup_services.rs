@@ -3,6 +3,7 @@
 use std::fmt;
 
 /// A notification service, as it describes itself.
+#[expect(clippy::struct_excessive_bools, reason = "what a service says of itself is that many answers")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PopupService {
     /// What the ids of its popups belong to: those that another service has given mean nothing to it.
@@ -19,19 +20,30 @@ pub struct PopupService {
     pub has_actions: bool,
     /// It takes one button that asks for a text (`inline-reply`).
     pub has_text_input: bool,
+    /// The desktop has Pushbell's desktop entry, and finds its name and icon by that.
+    pub knows_app: bool,
 }
 
 /// What a notification service needs that others do not.
+#[expect(clippy::struct_excessive_bools, reason = "services need these in any combination")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PopupNeeds {
     /// The newest line comes first: a banner shows only the beginning of its text.
     pub newest_first: bool,
-    /// It shows one banner at a time. A critical one stays until it is answered, and even a ringing call waits behind it;
-    /// one that replaces it is gone at once. So only a call that rings is critical, and it is closed before what follows it
-    /// is shown.
+    /// It shows one banner at a time. A critical one stays until it is answered, one of normal urgency while the person is
+    /// away, and even a ringing call waits behind it; one that replaces it is gone at once. So only a call that rings is
+    /// critical, nothing else is up meanwhile, and it is closed before what follows it is shown.
     pub one_banner: bool,
+    /// It keeps so many popups of a program, and drops the oldest without a word.
+    pub most_popups: Option<usize>,
     /// It forgets the popups of a sender that leaves the bus.
     pub forgets_with_sender: bool,
+    /// Its lock screen shows what a popup says only if the popup's privacy scope is "system".
+    pub has_privacy_scope: bool,
+    /// A popup that is not resident can no longer be clicked once it has expired, though it is still listed.
+    pub wants_resident: bool,
+    /// It shows the icon of the desktop entry, and beside it the icon that it is told.
+    pub shows_two_icons: bool,
     /// Who says that the person is not to be disturbed.
     pub do_not_disturb: DoNotDisturb,
 }
@@ -99,13 +111,16 @@ impl PopupService {
             "gnome-shell" => PopupNeeds {
                 newest_first: true,
                 one_banner: true,
-                // 43 keeps them, 48 does not.
-                forgets_with_sender: self.major_version().is_none_or(|major| major >= 48),
+                most_popups: Some(3),
+                // 43 keeps those of a program that it does not know.
+                forgets_with_sender: self.knows_app || self.major_version().is_none_or(|major| major >= 48),
+                has_privacy_scope: true,
                 do_not_disturb: DoNotDisturb::Setting {
                     schema: "org.gnome.desktop.notifications",
                     key: "show-banners",
                     on: false,
                 },
+                ..needs
             },
             "cinnamon" => PopupNeeds {
                 one_banner: true,
@@ -117,6 +132,8 @@ impl PopupService {
                 ..needs
             },
             "Plasma" => PopupNeeds {
+                wants_resident: true,
+                shows_two_icons: self.knows_app,
                 do_not_disturb: DoNotDisturb::property("org.freedesktop.Notifications", "Inhibited"),
                 ..needs
             },
@@ -194,14 +211,19 @@ mod tests {
         let gnome = PopupNeeds {
             newest_first: true,
             one_banner: true,
-            forgets_with_sender: false,
+            most_popups: Some(3),
+            has_privacy_scope: true,
             do_not_disturb: setting("org.gnome.desktop.notifications", "show-banners", false),
+            ..PopupNeeds::default()
         };
         assert_eq!(needs("gnome-shell", "43.9"), gnome);
         for version in ["48.1", "100", "", "x"] {
             assert_eq!(needs("gnome-shell", version), PopupNeeds { forgets_with_sender: true, ..gnome }, "{version}");
         }
+        let known = PopupService { name: "gnome-shell".into(), version: "43.9".into(), ..PopupService::default() };
+        assert!(PopupService { knows_app: true, ..known }.needs().forgets_with_sender);
         assert!(needs("cinnamon", "5.6").one_banner);
+        assert!(needs("Plasma", "5.27").wants_resident && !needs("Plasma", "5.27").shows_two_icons);
         assert_eq!(needs("Notification Daemon", "3.20.0"), PopupNeeds::default());
         let mate =
             PopupService { name: "Notification Daemon".into(), vendor: "MATE".into(), ..PopupService::default() };

@@ -3,10 +3,19 @@
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
-use crate::{app_info, config::TrayStyle, notice::NoticeId, present::counts_sentence, push::text};
+use crate::{
+    app_info,
+    config::TrayStyle,
+    notice::{NoticeId, RoomKey},
+    present::counts_sentence,
+    push::text,
+};
 
 /// How many of the newest notices the menu offers.
 pub const NEWEST_IN_MENU: usize = 5;
+
+/// How many muted rooms the menu names.
+const MUTED_IN_MENU: usize = 20;
 
 /// What the tray icon is made from.
 #[derive(Debug, Clone)]
@@ -17,6 +26,8 @@ pub struct TrayState {
     pub paused_until: Option<Timestamp>,
     /// Sounds are muted.
     pub muted: bool,
+    /// Rooms whose messages are not shown.
+    pub muted_rooms: Vec<MenuRoom>,
     /// The newest notices in a short line of plain text each, newest first; five are shown.
     pub newest: Vec<MenuNotice>,
     /// A first push has come, so a homeserver is connected.
@@ -42,6 +53,17 @@ pub struct MenuNotice {
     pub is_unread: bool,
     /// What it says.
     pub line: String,
+}
+
+/// A muted room in the menu.
+#[derive(Debug, Clone)]
+pub struct MenuRoom {
+    /// Which.
+    pub room: RoomKey,
+    /// What people call it.
+    pub name: String,
+    /// When its messages are shown again; `None`: when that is undone.
+    pub until: Option<Timestamp>,
 }
 
 /// The numbers on the tray icon.
@@ -117,6 +139,14 @@ fn menu(state: &TrayState, counts: &str, paused_until: Option<&str>) -> Vec<Menu
         checked: state.muted,
         action: TrayAction::ToggleMute,
     });
+    if !state.muted_rooms.is_empty() {
+        let mut entries: Vec<_> =
+            state.muted_rooms.iter().take(MUTED_IN_MENU).map(|room| unmute(room, state)).collect();
+        if state.muted_rooms.len() > 1 {
+            entries.push(item("Unmute all", TrayAction::Unmute(None)));
+        }
+        menu.push(MenuEntry::Submenu { label: "Muted rooms".to_owned(), entries });
+    }
     menu.push(item("Clear", TrayAction::Clear));
     menu.push(MenuEntry::Separator);
     if !state.connected {
@@ -131,6 +161,15 @@ fn menu(state: &TrayState, counts: &str, paused_until: Option<&str>) -> Vec<Menu
     menu.push(MenuEntry::Separator);
     menu.push(item("Quit", TrayAction::Quit));
     menu
+}
+
+/// "Unmute Kitchen (until 08:00)"
+fn unmute(muted: &MenuRoom, state: &TrayState) -> MenuEntry {
+    let until = muted.until.map(|until| format!(" (until {})", until_words(until, state.now, &state.time_zone)));
+    MenuEntry::Item {
+        label: format!("Unmute {}{}", muted.name, until.unwrap_or_default()),
+        action: TrayAction::Unmute(Some(muted.room.clone())),
+    }
 }
 
 /// "08:00" within a day from now, else with its date.
@@ -184,6 +223,8 @@ pub enum TrayAction {
     Resume,
     /// Sounds on or off, until changed again.
     ToggleMute,
+    /// Show the messages of this room again, or of all.
+    Unmute(Option<RoomKey>),
     /// Badge to zero, popups withdrawn, notices read.
     Clear,
     /// Send a test notification through the real endpoint.

@@ -230,12 +230,7 @@ mod tests {
     use hyper::StatusCode;
 
     use super::*;
-    use crate::{
-        accounts::{CountsScope, SignInMethod},
-        doctor::Verdict,
-        homeserver::Refusal,
-        paths::Paths,
-    };
+    use crate::{accounts::SignInMethod, doctor::Verdict, homeserver::Refusal, paths::Paths};
 
     const OURS: &str = "https://push.example.org/_matrix/push/v1/notify";
 
@@ -251,26 +246,11 @@ mod tests {
     }
 
     fn alice() -> SignIn {
-        SignIn {
-            user_id: "@alice:hs".to_owned(),
-            device_id: "DESK".to_owned(),
-            homeserver: "https://hs".to_owned(),
-            method: SignInMethod::Password,
-            event_id_only: false,
-            installation: String::new(),
-            server: "Synapse".to_owned(),
-        }
+        crate::accounts::tests::sign_in("@alice:hs")
     }
 
     fn check_of(is_url_chosen: bool) -> AccountCheck {
-        let account = Account {
-            name: "home".into(),
-            app_id: "app".to_owned(),
-            pushkey: "secret".to_owned(),
-            counts: CountsScope::Account,
-            created_at: Timestamp::UNIX_EPOCH,
-            sign_in: Some(alice()),
-        };
+        let account = Account { sign_in: Some(alice()), ..crate::accounts::tests::account("home", "app", "secret") };
         let end = LocalEnd { url: OURS.to_owned(), listen: Vec::new(), tls: false, runs: true };
         let secrets = Secrets::new(&Paths::within(std::path::Path::new("/nowhere")));
         AccountCheck { account, last_push: None, end, is_url_chosen, secrets, encryption: EncryptionStatus::default() }

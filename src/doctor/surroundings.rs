@@ -28,9 +28,9 @@ pub(super) fn check(
     let seen = seen.unwrap_or_else(|| Surroundings { session_bus: Seen::Silent, ..Surroundings::default() });
     let findings = [
         session_bus(&seen.session_bus),
-        popups(&seen, status.map(|status| &status.popup), config),
-        tray(&seen.tray, status.map(|status| &status.tray)),
-        Some(sound(device, status, config)),
+        popups(&seen, status, config),
+        tray(&seen.tray, status),
+        Some(sound(device, status, config, seen.do_not_disturb && config.quiet.follow_desktop)),
         screen_lock(&seen.screen_lock, config),
         keyring(&seen.keyring, signed_in),
     ];
@@ -74,7 +74,7 @@ fn session_bus(seen: &Seen) -> Option<Finding> {
     }
 }
 
-fn popups(seen: &Surroundings, state: Option<&ServiceState>, config: &Config) -> Option<Finding> {
+fn popups(seen: &Surroundings, status: Option<&Status>, config: &Config) -> Option<Finding> {
     const PART: &str = "popups";
     if !config.popup.enabled {
         return Some(Finding::good(PART, "are turned off in the configuration"));
@@ -96,7 +96,8 @@ fn popups(seen: &Surroundings, state: Option<&ServiceState>, config: &Config) ->
         Seen::Present(service) => Some(words(service)),
         Seen::Unknown => None,
     };
-    if let Some(reason) = unavailable(state) {
+    let state = status.map(|status| &status.popup);
+    if let Some(reason) = unavailable(status, state) {
         // It says what to do.
         return Some(Finding::fault(PART, reason));
     }
@@ -113,13 +114,12 @@ fn popups(seen: &Surroundings, state: Option<&ServiceState>, config: &Config) ->
     })
 }
 
-fn tray(seen: &Seen, state: Option<&ServiceState>) -> Option<Finding> {
+fn tray(seen: &Seen, status: Option<&Status>) -> Option<Finding> {
     const PART: &str = "tray";
-    let unavailable = unavailable(state);
-    if let Some(reason) = unavailable.as_ref().filter(|reason| reason.contains("--no-tray")) {
-        return Some(Finding::good(PART, reason));
+    if status.is_some_and(|status| status.no_tray) {
+        return Some(Finding::good(PART, "turned off with --no-tray"));
     }
-    Some(match (seen, unavailable) {
+    Some(match (seen, unavailable(status, status.map(|status| &status.tray))) {
         (Seen::Silent, _) => {
             Finding::fault(PART, "what shows tray icons does not answer").advise("Restart the panel, or log out and in")
         }
@@ -130,13 +130,18 @@ fn tray(seen: &Seen, state: Option<&ServiceState>) -> Option<Finding> {
         (Seen::Present(_) | Seen::Unknown, Some(reason)) => Finding::warning(PART, reason),
         (Seen::Present(what), None) => Finding::good(PART, words(what)),
         (Seen::Unknown, None) => {
-            state?;
+            status?;
             Finding::good(PART, "shows the icon")
         }
     })
 }
 
-fn sound(device: Option<Result<&'static str, OpenError>>, status: Option<&Status>, config: &Config) -> Finding {
+fn sound(
+    device: Option<Result<&'static str, OpenError>>,
+    status: Option<&Status>,
+    config: &Config,
+    do_not_disturb: bool,
+) -> Finding {
     const PART: &str = "sound";
     if !config.sound.enabled {
         return Finding::good(PART, "is turned off in the configuration");
@@ -156,6 +161,12 @@ fn sound(device: Option<Result<&'static str, OpenError>>, status: Option<&Status
             }
             Some(Status { sound: ServiceState { available: false, reason }, .. }) => {
                 Finding::warning(PART, words(reason.as_deref().unwrap_or("the last one could not be played")))
+            }
+            Some(_) | None if do_not_disturb => {
+                Finding::warning(PART, "is silent while the desktop is set to \"do not disturb\"").advise(
+                    "Turn that off in the desktop, or set quiet.follow_desktop = false in pushbell.toml to hear sounds \
+                     all the same",
+                )
             }
             Some(_) | None => Finding::good(PART, format!("plays by way of {host}")),
         },
@@ -199,10 +210,9 @@ fn keyring(seen: &Seen, signed_in: bool) -> Option<Finding> {
 }
 
 /// Why the running program does without a service. One that has just started knows less than was seen.
-fn unavailable(state: Option<&ServiceState>) -> Option<String> {
-    let state = state.filter(|state| !state.available)?;
-    let reason = state.reason.as_deref().unwrap_or("is not available");
-    (!reason.contains("has not answered yet")).then(|| words(reason))
+fn unavailable(status: Option<&Status>, state: Option<&ServiceState>) -> Option<String> {
+    let state = state.filter(|state| !state.available && !status.is_some_and(|status| status.is_starting))?;
+    Some(words(state.reason.as_deref().unwrap_or("is not available")))
 }
 
 fn capitalised(text: &str) -> String {

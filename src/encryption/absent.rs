@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::{CallNews, SetUp, Step};
+use super::{CallNews, NotSent, SetUp, Step};
 use crate::{
     accounts::{Accounts, SignIn},
     controller::Event,
+    homeserver::OutgoingEvent,
     inbox::{Inbox, Seals},
     paths::Paths,
     secrets::Secrets,
 };
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Encryption;
 
 impl Encryption {
@@ -33,6 +34,11 @@ impl Encryption {
 
     #[expect(clippy::unused_self, reason = "there is nothing to tell")]
     pub(crate) fn configure(&self, _derive_missed_calls: bool) {}
+
+    #[expect(clippy::unused_self, clippy::unused_async, reason = "as where there are keys")]
+    pub(crate) async fn send_event(&self, _account: &str, _: OutgoingEvent) -> Result<(), NotSent> {
+        Err(NotSent::without_keys())
+    }
 
     #[expect(clippy::unused_self, reason = "there is nothing to tell")]
     pub(crate) fn upkeep(&self) {}

@@ -46,7 +46,6 @@ pub(crate) async fn verify_with_emoji(
         verification.cancel().await;
     }
     compared?;
-    ask(Step::Waiting).await;
     let until = Instant::now() + SIGNING;
     while !matches!(machine.trust().await?, Trust::Verified) {
         if Instant::now() >= until {
@@ -160,6 +159,7 @@ impl Verification<'_> {
                 if let Some(signatures) = signatures {
                     self.machine.api.send(signatures, "keys/signatures/upload").await?;
                 }
+                ask(Step::Waiting).await;
                 return Ok(sas.is_done());
             }
             SasState::Done { .. } => return Ok(true),

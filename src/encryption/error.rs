@@ -16,6 +16,9 @@ pub(crate) enum EncryptionError {
     /// Another process has the store open, or this one.
     #[error("another Pushbell uses the keys of this session at the moment")]
     Busy,
+    /// The device was deleted, and its keys at the homeserver with it.
+    #[error("the homeserver has no keys of this session any more: sign in anew with `pushbell login {0}`")]
+    Deleted(String),
     /// The device has keys already that are not those of the store.
     #[error(
         "the session already has encryption keys that are not Pushbell's, and they are left alone: sign in anew with \
@@ -52,7 +55,8 @@ impl EncryptionError {
     pub(super) fn is_final(&self) -> bool {
         matches!(
             self,
-            Self::ForeignDevice(_)
+            Self::Deleted(_)
+                | Self::ForeignDevice(_)
                 | Self::KeyLost(_)
                 | Self::Outdated(_)
                 | Self::Session(SessionError::Over(_) | SessionError::NoToken(_))

@@ -282,6 +282,16 @@ impl Machine {
         Err(EncryptionError::ForeignDevice(self.user.clone()))
     }
 
+    /// A device that was deleted has no keys any more, and never uploads the same again.
+    pub(super) async fn refuse_deleted_device(&self) -> Result<(), EncryptionError> {
+        let (user, device) = (self.olm.user_id().as_str(), self.olm.device_id().as_str());
+        if device_keys(&self.api, user, device).await?.is_some() {
+            return Ok(());
+        }
+        self.store.mark_unusable();
+        Err(EncryptionError::Deleted(self.user.clone()))
+    }
+
     /// One sync of nothing but what is sent to the device. It returns when something is there, or after so long; never
     /// call it while another is under way.
     pub(super) async fn sync(&self, timeout: Duration) -> Result<Synced, EncryptionError> {

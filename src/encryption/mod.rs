@@ -41,6 +41,8 @@ mod reader;
 #[cfg(feature = "encryption")]
 mod rules;
 #[cfg(feature = "encryption")]
+mod send;
+#[cfg(feature = "encryption")]
 mod standing;
 #[cfg(feature = "encryption")]
 mod store;
@@ -78,6 +80,23 @@ pub(crate) struct CallNews {
     pub(crate) watched_until: Instant,
 }
 
+/// Why an event was not sent into an encrypted room, or is not known to be.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub(crate) struct NotSent {
+    pub(crate) reason: String,
+    /// Whether trying again may help.
+    pub(crate) is_temporary: bool,
+}
+
+impl NotSent {
+    /// Nobody can encrypt for the account.
+    fn without_keys() -> Self {
+        let reason = "the room is encrypted, and this session has no encryption keys: nothing is sent in clear";
+        Self { reason: reason.to_owned(), is_temporary: false }
+    }
+}
+
 /// Whether the session is signed by the account's cross-signing identity.
 #[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption knows"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +110,7 @@ pub(crate) enum Trust {
 }
 
 /// What is known of a session once its keys are at the homeserver.
+#[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption knows"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SetUp {
     /// Whether it is verified.

@@ -6,7 +6,7 @@
 //! and is replaced when the key comes.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -16,13 +16,13 @@ use std::{
 
 use jiff::Timestamp;
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Notify, mpsc, oneshot},
     task::JoinHandle,
     time::{Instant, sleep_until},
 };
 
 use super::{
-    CallNews, backup,
+    CallNews, NotSent, backup,
     error::EncryptionError,
     machine::{Machine, Plain, Synced, Undecryptable, VerificationAsk, session_of},
     rules::Rules,
@@ -32,6 +32,7 @@ use crate::{
     accounts::SignIn,
     backoff::Backoff,
     control::EncryptionStatus,
+    homeserver::OutgoingEvent,
     inbox::{Decrypted, Decryption, EncryptedNotice, Inbox},
     notice::NoticeId,
     paths::Paths,
@@ -84,6 +85,12 @@ pub(super) enum Report {
     News(News),
 }
 
+/// An event that is to be sent, and who waits for that.
+pub(super) struct Outgoing {
+    pub(super) event: OutgoingEvent,
+    pub(super) answer: oneshot::Sender<Result<(), NotSent>>,
+}
+
 /// What a reader is told.
 #[derive(Debug, Clone)]
 pub(super) enum Wake {
@@ -108,6 +115,8 @@ pub(super) struct Reader {
     ringing: Vec<String>,
     /// Ends such a sync, if one is under way instead of a search.
     watch: Option<Arc<Notify>>,
+    /// What waits to be sent. Sending syncs, and so waits for the end of a search.
+    outgoing: VecDeque<Outgoing>,
     /// What a search has found so far.
     found: (mpsc::UnboundedSender<Synced>, mpsc::UnboundedReceiver<Synced>),
     /// No search begins before this.
@@ -145,6 +154,7 @@ impl Reader {
             search: None,
             ringing: Vec::new(),
             watch: None,
+            outgoing: VecDeque::new(),
             found: mpsc::unbounded_channel(),
             search_at: now,
             wanted: BTreeSet::new(),
@@ -164,7 +174,11 @@ impl Reader {
     }
 
     /// Runs until its sender of wakes is gone.
-    pub(super) async fn run(mut self, mut wakes: mpsc::UnboundedReceiver<Wake>) {
+    pub(super) async fn run(
+        mut self,
+        mut wakes: mpsc::UnboundedReceiver<Wake>,
+        mut outgoing: mpsc::UnboundedReceiver<Outgoing>,
+    ) {
         loop {
             self.step().await;
             let due = self.due();
@@ -183,6 +197,10 @@ impl Reader {
                     },
                     None => return,
                 },
+                Some(outgoing) = outgoing.recv() => {
+                    self.outgoing.push_back(outgoing);
+                    self.end_watch();
+                }
                 Some(found) = self.found.1.recv() => self.keys_came(found).await,
                 ended = ended(&mut self.search) => self.search_ended(ended).await,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
@@ -203,6 +221,11 @@ impl Reader {
 
     /// Does what is due.
     async fn step(&mut self) {
+        while self.search.is_none()
+            && let Some(outgoing) = self.outgoing.pop_front()
+        {
+            self.send(outgoing).await;
+        }
         let now = Instant::now();
         let is_held_too_long = self.held_until.is_some_and(|until| until <= now);
         if (std::mem::take(&mut self.has_notices) || is_held_too_long)
@@ -417,6 +440,20 @@ impl Reader {
             self.report(Report::News(news));
         }
         Ok(())
+    }
+
+    /// Sends an event, encrypted.
+    async fn send(&mut self, Outgoing { event, answer }: Outgoing) {
+        let sent = match self.machine().await {
+            Ok(machine) => machine.send_encrypted(&event).await,
+            Err(error) => Err(error),
+        };
+        self.close_at = Some(Instant::now() + IDLE);
+        // Who asked may have gone.
+        drop(answer.send(sent.map_err(|error| NotSent {
+            is_temporary: !error.is_final() && !error.is_refused(),
+            reason: error.to_string(),
+        })));
     }
 
     /// The keys, open.

@@ -128,7 +128,7 @@ pub(super) async fn look(
 /// The account's other sessions that have keys: their ids, and the names that they go by.
 async fn sessions(machine: &Machine) -> Result<Vec<(String, Option<String>)>, EncryptionError> {
     let devices = machine.olm.get_user_devices(machine.olm.user_id(), None).await?;
-    let others = devices.devices().filter(|device| !device.is_our_own_device());
+    let others = devices.devices().filter(|device| !device.is_our_own_device() && !device.is_dehydrated());
     Ok(others.map(|device| (device.device_id().to_string(), device.display_name().map(str::to_owned))).collect())
 }
 

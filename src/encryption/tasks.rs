@@ -8,17 +8,18 @@ use std::{
     },
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    CallNews, not_read,
-    reader::{Reader, ReaderContext, Report, Wake},
+    CallNews, NotSent, not_read,
+    reader::{Outgoing, Reader, ReaderContext, Report, Wake},
     standing::News,
 };
 use crate::{
     accounts::{Accounts, SignIn},
     control::EncryptionStatus,
     controller::Event,
+    homeserver::OutgoingEvent,
     inbox::Inbox,
     paths::Paths,
     present::popup::OwnPopup,
@@ -29,7 +30,7 @@ use crate::{
 const MAX_LINES: usize = 3;
 
 /// Handle to the task that starts and ends readers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Encryption {
     commands: mpsc::UnboundedSender<Change>,
 }
@@ -40,6 +41,7 @@ enum Change {
     Upkeep,
     /// The rooms of the calls that ring, each with the name of its account.
     Ringing(Vec<(String, String)>),
+    Send(Arc<str>, Outgoing),
 }
 
 impl Encryption {
@@ -87,6 +89,17 @@ impl Encryption {
         self.send(Change::Ringing(rooms));
     }
 
+    /// Sends this event of the account, encrypted.
+    ///
+    /// # Errors
+    /// When it was not sent, or is not known to be.
+    pub(crate) async fn send_event(&self, account: &str, event: OutgoingEvent) -> Result<(), NotSent> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Change::Send(account.into(), Outgoing { event, answer }));
+        // Dropped where the account has no reader, or none any more.
+        answered.await.unwrap_or_else(|_| Err(NotSent::without_keys()))
+    }
+
     fn send(&self, change: Change) {
         // The task ends with the program alone.
         drop(self.commands.send(change));
@@ -97,6 +110,7 @@ impl Encryption {
 struct RunningReader {
     sign_in: SignIn,
     wakes: mpsc::UnboundedSender<Wake>,
+    outgoing: mpsc::UnboundedSender<Outgoing>,
     task: tokio::task::AbortHandle,
     status: EncryptionStatus,
 }
@@ -134,6 +148,11 @@ impl Tasks {
                     }
                     Some(Change::Upkeep) => self.wake(&Wake::Upkeep),
                     Some(Change::Ringing(rooms)) => self.ringing(&rooms),
+                    Some(Change::Send(account, outgoing)) => {
+                        if let Some(reading) = self.readers.get(&account) {
+                            drop(reading.outgoing.send(outgoing));
+                        }
+                    }
                     None => return,
                 },
                 () = self.context.inbox.decryption_is_wanted() => self.wake(&Wake::Notices),
@@ -199,9 +218,10 @@ impl Tasks {
 
     fn begin(&self, account: &Arc<str>, sign_in: SignIn) -> RunningReader {
         let (wakes, waking) = mpsc::unbounded_channel();
+        let (outgoing, sending) = mpsc::unbounded_channel();
         let reader = Reader::new(Arc::clone(&self.context), Arc::clone(account), sign_in.clone());
-        let task = tokio::spawn(reader.run(waking)).abort_handle();
-        RunningReader { sign_in, wakes, task, status: EncryptionStatus::default() }
+        let task = tokio::spawn(reader.run(waking, sending)).abort_handle();
+        RunningReader { sign_in, wakes, outgoing, task, status: EncryptionStatus::default() }
     }
 
     fn announce(&mut self, News { popup, text }: News) {

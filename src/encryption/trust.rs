@@ -93,6 +93,7 @@ pub(crate) async fn set_up(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -
 pub(super) async fn open(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -> Result<Machine, EncryptionError> {
     let (machine, _) = Machine::open(paths, secrets, sign_in, PATIENCE).await?;
     machine.upload().await?;
+    machine.refuse_deleted_device().await?;
     machine.query_own_user().await?;
     Ok(machine)
 }

@@ -104,7 +104,7 @@ enum Delegation {
 ///
 /// # Errors
 /// When there is none; says where it was looked for.
-pub async fn find(http: &HttpClient, user: &UserId) -> Result<Homeserver, DiscoveryError> {
+pub(crate) async fn find(http: &HttpClient, user: &UserId) -> Result<Homeserver, DiscoveryError> {
     let named = format!("https://{}", user.server_name());
     let url = format!("{named}{WELL_KNOWN}");
     let own = BaseUrl::parse(&named).map_err(|reason| DiscoveryError::WellKnown { url: url.clone(), reason })?;
@@ -131,7 +131,7 @@ pub async fn find(http: &HttpClient, user: &UserId) -> Result<Homeserver, Discov
 ///
 /// # Errors
 /// When none does.
-pub async fn check(http: &HttpClient, base: BaseUrl) -> Result<Homeserver, DiscoveryError> {
+pub(crate) async fn check(http: &HttpClient, base: BaseUrl) -> Result<Homeserver, DiscoveryError> {
     let client = HomeserverClient::new(http.clone(), base.clone());
     match client.get::<Versions>(VERSIONS).await {
         Ok(versions) if versions.listed.0.is_some() => Ok(Homeserver { client, versions }),

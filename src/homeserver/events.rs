@@ -130,15 +130,6 @@ impl HomeserverClient {
         self.state_name(room_id, "m.room.canonical_alias", "alias").await
     }
 
-    /// Whether the room is encrypted; not for all that is known, if nothing is said about it.
-    ///
-    /// # Errors
-    /// When there is no answer or it is another "no" than that there is none.
-    pub(crate) async fn is_encrypted(&self, room_id: &str) -> Result<bool, HomeserverError> {
-        let algorithm = self.state_name(room_id, "m.room.encryption", "algorithm").await?;
-        Ok(algorithm.is_some())
-    }
-
     /// The id of the room with this alias; `None` if there is none.
     ///
     /// # Errors
@@ -162,7 +153,7 @@ impl HomeserverClient {
 }
 
 /// What there is; `None` if the homeserver has nothing there, or nothing for this person.
-fn present<T>(answer: Result<T, HomeserverError>) -> Result<Option<T>, HomeserverError> {
+pub(super) fn present<T>(answer: Result<T, HomeserverError>) -> Result<Option<T>, HomeserverError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
         Err(HomeserverError::Refused(refusal))

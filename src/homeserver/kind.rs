@@ -205,7 +205,7 @@ struct FederationServer {
 /// What the homeserver calls itself, such as "Synapse" or "tuwunel"; empty where it does not say.
 ///
 /// Asked of the federation API where the same address serves it, else read from `/versions`.
-pub async fn software(homeserver: &Homeserver) -> String {
+pub(crate) async fn software(homeserver: &Homeserver) -> String {
     let Homeserver { client, versions } = homeserver;
     federation_name(client).await.unwrap_or_else(|| name_in_versions(versions))
 }

@@ -4,8 +4,8 @@
 //! | module | what it is |
 //! |---|---|
 //! | `client` | one homeserver's API: paths, access token, limits of answers, Matrix errors |
-//! | [`discovery`] | from a user ID or an address to a homeserver that answers |
-//! | [`kind`] | which software it is, and what follows from that |
+//! | `discovery` | from a user ID or an address to a homeserver that answers |
+//! | `kind` | which software it is, and what follows from that |
 //! | `login` | signing in and out, going on with a session |
 //! | `push_rules` | what single rooms notify of |
 //! | `pushers` | setting, listing and removing http pushers |
@@ -13,20 +13,23 @@
 //! | [`sso`] | signing in with a browser where there is no OAuth 2.0 API |
 //! | [`redirect`] | the way back from a browser |
 //! | `events` | what the person was notified of, single events, names of rooms and of those in them |
+//! | `rooms` | reading, joining and leaving a room, and writing into it |
 //! | `user_id` | user IDs and server names |
 
 pub(crate) mod client;
-pub mod discovery;
+pub(crate) mod discovery;
 mod events;
-pub mod kind;
+pub(crate) mod kind;
 mod login;
 pub mod oauth;
 pub(crate) mod push_rules;
 mod pushers;
 pub mod redirect;
+mod rooms;
 pub mod sso;
 mod user_id;
 
+pub(crate) use self::rooms::OutgoingEvent;
 pub use self::{
     client::{BaseUrl, HomeserverClient, HomeserverError, Refusal},
     discovery::{DiscoveryError, Homeserver},

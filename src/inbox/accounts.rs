@@ -132,6 +132,11 @@ impl Account {
         Ok(())
     }
 
+    /// Whether `counts` have told of this room by itself.
+    pub(super) fn has_count(&self, db: &Connection, room: &str) -> rusqlite::Result<bool> {
+        db.prepare_cached("SELECT 1 FROM room_count WHERE account = ?1 AND room = ?2")?.exists((self.id, room))
+    }
+
     /// Sets every number of it to zero, those of its rooms too, and saves it.
     pub(super) fn clear(&mut self, db: &Connection) -> rusqlite::Result<()> {
         self.numbers.clear();

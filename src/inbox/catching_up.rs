@@ -73,8 +73,6 @@ pub struct CaughtUp {
     pub mark: Timestamp,
     /// When it was asked for.
     pub at: Timestamp,
-    /// It reaches back to the old mark; else there was more than is read back.
-    pub is_whole: bool,
 }
 
 /// An event that the homeserver lists as unread.

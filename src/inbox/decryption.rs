@@ -7,17 +7,17 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
-use rusqlite::{Connection, OptionalExtension, named_params};
+use rusqlite::{Connection, OptionalExtension as _, named_params};
 
 use super::{
-    Delivery, Inbox, InboxError, Recipient, Seals,
+    Inbox, InboxError, Recipient, Seals,
     accounts::Account,
-    codec::{self, Decryption, ENCRYPTED, Kind, KnownEvent, stored},
-    read_state, record,
+    codec::{self, Decryption, ENCRYPTED, Kind, stored},
+    read_state,
+    record::{Recorded, record_anew},
     transaction::Write,
 };
 use crate::{
-    accounts::CountsScope,
     notice::{NoticeId, Presentation},
     push::{
         event::{Meaning, meaning},
@@ -67,6 +67,17 @@ pub enum Verdict {
     Silent,
     /// They could not be asked: what the push has said of the encrypted event holds.
     AsPushed,
+}
+
+impl Verdict {
+    /// `pushed`: those that came with the encrypted event.
+    fn tweaks(&self, pushed: &Tweaks) -> Tweaks {
+        match self {
+            Self::Notify(tweaks) => tweaks.clone(),
+            Self::AsPushed => pushed.clone(),
+            Self::Silent => Tweaks::default(),
+        }
+    }
 }
 
 impl Inbox {
@@ -191,7 +202,8 @@ fn add(
     user_id: String,
     derive_missed_calls: bool,
 ) -> rusqlite::Result<()> {
-    let Some(row) = Row::find(write.db, notice)? else { return Ok(()) };
+    let row = Recorded::find(write.db, notice)?.filter(|row| row.waits_for_key && row.known.kind == Kind::Message);
+    let Some(row) = row else { return Ok(()) };
     write.changes.is_visible = true;
     if is_replay(write.db, row.account.id, &decrypted.message, &row.event_id)? {
         return hide(write, notice);
@@ -206,55 +218,8 @@ fn add(
         // Redactions are never encrypted: who may redact is for homeservers to check, and they cannot see this one.
         Meaning::Redaction { .. } => hide(write, notice),
         Meaning::Ringing { .. } | Meaning::CallOver { .. } | Meaning::Edit { .. } => {
-            record_anew(write, row, decrypted, (user_id, derive_missed_calls), is_silent)
+            record_decrypted(write, row, decrypted, (user_id, derive_missed_calls), is_silent)
         }
-    }
-}
-
-/// A notice that is to be decrypted, and how it came.
-struct Row {
-    account: Account,
-    known: KnownEvent,
-    event_id: String,
-    /// With the ciphertext's type and content.
-    push: Notification,
-    tweaks: Tweaks,
-    received_at: Timestamp,
-    was_replayed: bool,
-    /// It was not to be shown while it was not decrypted.
-    was_hidden: bool,
-}
-
-impl Row {
-    fn find(db: &Connection, notice: NoticeId) -> rusqlite::Result<Option<Self>> {
-        let found = db
-            .prepare_cached(
-                "SELECT a.name, n.room, n.account, n.event_id, n.sender, n.sender_display_name, n.room_name,
-                    n.room_alias, n.received_at, n.sound, n.highlight, n.replayed, n.decryption = 3
-                FROM notice n CROSS JOIN account a ON a.id = n.account
-                WHERE n.id = ?1 AND n.decryption > 0 AND n.kind = 0",
-            )?
-            .query_row([notice.0], |row| {
-                let push = Notification {
-                    event_id: codec::text(row, 3)?,
-                    room_id: codec::room_key(row, 0)?.room.id().map(ToOwned::to_owned),
-                    sender: codec::text(row, 4)?,
-                    sender_display_name: codec::text(row, 5)?,
-                    room_name: codec::text(row, 6)?,
-                    room_alias: codec::text(row, 7)?,
-                    ..Notification::default()
-                };
-                let tweaks = Tweaks { sound: codec::sound(row, 9)?, highlight: codec::flag(row, 10)? };
-                let flags = (codec::flag(row, 11)?, codec::flag(row, 12)?);
-                Ok((codec::number(row, 2)?, push, codec::time(row, 8)?, tweaks, flags))
-            })
-            .optional()?;
-        let Some((account, push, received_at, tweaks, (was_replayed, was_hidden))) = found else { return Ok(None) };
-        let (Some(account), Some(event_id)) = (Account::find(db, account)?, push.event_id.clone()) else {
-            return Ok(None);
-        };
-        let known = KnownEvent::by_event_id(db, account.id, &event_id)?.filter(|known| known.id == notice.0);
-        Ok(known.map(|known| Self { account, known, event_id, push, tweaks, received_at, was_replayed, was_hidden }))
     }
 }
 
@@ -282,12 +247,8 @@ fn hide(write: &mut Write<'_>, notice: NoticeId) -> rusqlite::Result<()> {
 }
 
 /// Replaces the ciphertext by what the event says. Where texts are not kept, that of a read one is not taken up either.
-fn fill_in(write: &mut Write<'_>, row: &Row, decrypted: &Decrypted, is_silent: bool) -> rusqlite::Result<()> {
-    let tweaks = match &decrypted.verdict {
-        Verdict::Notify(tweaks) => tweaks,
-        Verdict::AsPushed => &row.tweaks,
-        Verdict::Silent => &Tweaks::default(),
-    };
+fn fill_in(write: &mut Write<'_>, row: &Recorded, decrypted: &Decrypted, is_silent: bool) -> rusqlite::Result<()> {
+    let tweaks = decrypted.verdict.tweaks(&row.tweaks);
     let is_kept = write.keep_bodies || !(row.known.read || is_silent);
     let content = is_kept.then(|| write.seals.seal(&row.account.name, &row.event_id, &decrypted.content));
     write
@@ -308,51 +269,22 @@ fn fill_in(write: &mut Write<'_>, row: &Row, decrypted: &Decrypted, is_silent: b
 }
 
 /// Records it once more, as what it turned out to be.
-fn record_anew(
+fn record_decrypted(
     write: &mut Write<'_>,
-    row: Row,
+    mut recorded: Recorded,
     decrypted: &Decrypted,
     (user_id, derive_missed_calls): (String, bool),
     is_silent: bool,
 ) -> rusqlite::Result<()> {
-    let Row { account, known, event_id, push, tweaks, received_at, was_replayed, was_hidden: _ } = row;
-    write.db.prepare_cached("DELETE FROM notice WHERE id = ?1")?.execute([known.id])?;
+    let push = std::mem::take(&mut recorded.push);
     let content = serde_json::value::RawValue::from_string(decrypted.content.clone()).ok();
     let notification = Notification { event_type: Some(decrypted.event_type.clone()), content, ..push };
-    let recipient = Recipient {
-        account: account.name.as_str().into(),
-        user_id: Some(user_id),
-        counts: CountsScope::Account,
-        derive_missed_calls,
-        fetches_details: false,
-        decrypts: false,
-        tweaks: match &decrypted.verdict {
-            Verdict::Notify(tweaks) => tweaks.clone(),
-            Verdict::AsPushed => tweaks,
-            Verdict::Silent => Tweaks::default(),
-        },
-    };
-    let delivery = Delivery {
-        is_sample: false,
-        notification: Arc::new(notification),
-        recipients: vec![recipient],
-        received_at,
-        replayed: known.read || was_replayed,
-    };
-    record::record_decrypted(write, &delivery)?;
-    // No push came.
-    account.save(write.db)?;
-    if let Some(counts) = known.counts {
-        write
-            .db
-            .prepare_cached(
-                "UPDATE notice SET counts_unread = ?3, counts_missed_calls = ?4 WHERE account = ?1 AND event_id = ?2",
-            )?
-            .execute((account.id, &event_id, stored(counts.unread), counts.missed_calls.map(stored)))?;
-    }
-    // What it turns out to be does not make it unread again, and what is not to be told stays untold.
-    if known.read || is_silent {
-        read_state::read_event(write, account.id, &event_id)?;
+    let tweaks = decrypted.verdict.tweaks(&recorded.tweaks);
+    let recipient = Recipient::without_push(&recorded.account.name, user_id, derive_missed_calls, tweaks);
+    let (account, event_id) = (recorded.account.id, recorded.event_id.clone());
+    record_anew(write, recorded, notification, recipient, true)?;
+    if is_silent {
+        read_state::read_event(write, account, &event_id)?;
     }
     Ok(())
 }

@@ -1,24 +1,19 @@
 //! Notices of which only the ids are known (`event_id_only`): which they are, and what is learned of them later.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, named_params};
+use rusqlite::{Connection, named_params};
 
 use super::{
-    Delivery, Inbox, InboxError, Recipient,
-    accounts::Account,
+    Inbox, InboxError, Recipient,
     codec::{self, Decryption, Kind, KnownEvent, stored},
-    read_state,
-    record::{is_encrypted, record},
+    record::{Recorded, is_encrypted, record_anew},
     transaction::Write,
 };
 use crate::{
-    accounts::CountsScope,
     notice::{NoticeId, RoomKey},
     push::{
         event::{Meaning, meaning},
-        notify::{Notification, Tweaks},
+        notify::Notification,
     },
 };
 
@@ -64,8 +59,7 @@ impl Inbox {
         derive_missed_calls: bool,
         decrypts: bool,
     ) -> Result<(), InboxError> {
-        let details = details.map(Arc::new);
-        self.write(move |write| add(write, notice, details.as_ref(), user_id, derive_missed_calls, decrypts)).await
+        self.write(move |write| add(write, notice, details, user_id, derive_missed_calls, decrypts)).await
     }
 }
 
@@ -89,7 +83,7 @@ fn wanted(db: &Connection, before: NoticeId, limit: usize) -> rusqlite::Result<V
 fn add(
     write: &mut Write<'_>,
     notice: NoticeId,
-    details: Option<&Arc<Notification>>,
+    details: Option<Notification>,
     user_id: String,
     derive_missed_calls: bool,
     decrypts: bool,
@@ -102,63 +96,17 @@ fn add(
     // Its popup waits no longer.
     write.changes.is_visible |= was_wanted;
     let (true, Some(details)) = (was_wanted, details) else { return Ok(()) };
-    let Some((account, known, arrival)) = find(write.db, notice)? else { return Ok(()) };
-    if known.redacted || known.kind != Kind::Message {
+    let Some(recorded) = Recorded::find(write.db, notice)? else { return Ok(()) };
+    if recorded.known.redacted || recorded.known.kind != Kind::Message {
         return Ok(());
     }
     let content = details.content.as_ref().map(|content| content.get());
     if meaning(details.event_type.as_deref(), content) == Meaning::Message {
-        return fill_in(write, &known, details, decrypts);
+        return fill_in(write, &recorded.known, &details, decrypts);
     }
-    // It is recorded once more, as what it is.
-    write.db.prepare_cached("DELETE FROM notice WHERE id = ?1")?.execute([known.id])?;
-    let recipient = Recipient {
-        account: account.name.as_str().into(),
-        user_id: Some(user_id),
-        counts: CountsScope::Account,
-        derive_missed_calls,
-        fetches_details: false,
-        decrypts,
-        tweaks: arrival.tweaks,
-    };
-    let delivery = Delivery {
-        is_sample: false,
-        notification: Arc::clone(details),
-        recipients: vec![recipient],
-        received_at: arrival.at,
-        replayed: known.read,
-    };
-    record(write, &delivery)?;
-    // No push came.
-    account.save(write.db)?;
-    // What it turns out to be does not make it unread again.
-    if known.read
-        && let Some(event_id) = &details.event_id
-    {
-        read_state::read_event(write, account.id, event_id)?;
-    }
-    Ok(())
-}
-
-/// What its push has said already.
-struct Arrival {
-    at: Timestamp,
-    tweaks: Tweaks,
-}
-
-/// The notice, and how it came.
-fn find(db: &Connection, notice: NoticeId) -> rusqlite::Result<Option<(Account, KnownEvent, Arrival)>> {
-    let row = db
-        .prepare_cached("SELECT account, event_id, received_at, sound, highlight FROM notice WHERE id = ?1")?
-        .query_row([notice.0], |row| {
-            let tweaks = Tweaks { sound: codec::sound(row, 3)?, highlight: codec::flag(row, 4)? };
-            Ok((codec::number(row, 0)?, codec::text(row, 1)?, Arrival { at: codec::time(row, 2)?, tweaks }))
-        })
-        .optional()?;
-    let Some((account, Some(event_id), arrival)) = row else { return Ok(None) };
-    let Some(account) = Account::find(db, account)? else { return Ok(None) };
-    let known = KnownEvent::by_event_id(db, account.id, &event_id)?.filter(|known| known.id == notice.0);
-    Ok(known.map(|known| (account, known, arrival)))
+    let tweaks = recorded.tweaks.clone();
+    let recipient = Recipient::without_push(&recorded.account.name, user_id, derive_missed_calls, tweaks);
+    record_anew(write, recorded, details, Recipient { decrypts, ..recipient }, false)
 }
 
 /// A message is what the details say. Where texts are not kept, that of a read one is not taken up either.

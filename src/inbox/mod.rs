@@ -32,6 +32,8 @@ mod database;
 mod decryption;
 mod event_details;
 mod integrity_check;
+mod mute;
+mod outbox;
 mod prune;
 mod read_state;
 mod record;
@@ -64,6 +66,8 @@ pub use self::{
     decryption::{Decrypted, EncryptedNotice, Verdict},
     event_details::WantedDetails,
     integrity_check::{Integrity, check_integrity},
+    mute::MutedRoom,
+    outbox::Reply,
     seal::Seals,
     snapshot::{
         AccountState, KnownRoom, OnScreen, Snapshot, Tally, Totals, WaitingRoom, WantingRoom, history, known_rooms,
@@ -72,7 +76,7 @@ pub use self::{
 use crate::{
     accounts::CountsScope,
     notice::{CallState, Notice, NoticeId, Presentation, RoomDigest, RoomKey},
-    push::notify::{Notification, Tweaks},
+    push::notify::{Counts, Notification, Tweaks},
 };
 
 /// One push for the accounts that it names.
@@ -109,6 +113,21 @@ pub struct Recipient {
     pub tweaks: Tweaks,
 }
 
+impl Recipient {
+    /// A signed-in account for which no push came, but what a push has left out or not brought.
+    pub(crate) fn without_push(account: &str, user_id: String, derive_missed_calls: bool, tweaks: Tweaks) -> Self {
+        Self {
+            account: account.into(),
+            user_id: Some(user_id),
+            counts: CountsScope::Account,
+            derive_missed_calls,
+            fetches_details: false,
+            decrypts: false,
+            tweaks,
+        }
+    }
+}
+
 /// What was shown, and so waits no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown {
@@ -127,7 +146,8 @@ pub enum Read {
     Room(RoomKey, NoticeId),
     /// The person opened or dismissed the call's popup: it neither rings nor is missed any more.
     Call(NoticeId),
-    /// `logout`: the account's numbers are zero and its notices are read, until the next push says otherwise.
+    /// `logout`: the account's numbers are zero and its notices are read, until the next push says otherwise. Its replies
+    /// are not sent any more.
     Account(String),
     /// `clear`: every number is zero and every notice is read, until the next push says otherwise.
     Everything,
@@ -342,11 +362,23 @@ impl Inbox {
             match read {
                 Read::Room(room, up_to) => read_state::read_messages(write, &room, up_to),
                 Read::Call(id) => calls::end_here(write, id),
-                Read::Account(name) => clear(write, |account| account.name == name),
+                Read::Account(name) => {
+                    let account = Account::named(write.db, &name)?;
+                    outbox::forget_replies(write, account.id)?;
+                    clear(write, |account| account.name == name)
+                }
                 Read::Everything => clear(write, |_| true),
             }
         })
         .await
+    }
+
+    /// This notice; `None` if it is no longer kept.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn notice(&self, id: NoticeId) -> Result<Option<Notice>, InboxError> {
+        self.read(move |db| codec::notice_by_id(db, id)).await
     }
 
     /// The newest notice that is unread, for a click on the tray icon.
@@ -355,6 +387,26 @@ impl Inbox {
     /// When the database cannot be read.
     pub async fn newest_unread(&self) -> Result<Option<Notice>, InboxError> {
         self.read(snapshot::newest_unread).await
+    }
+
+    /// The homeserver knows that this room was read: where its counts stand for rooms, that of this one is zero. Raises
+    /// `changed`.
+    ///
+    /// # Errors
+    /// When it could not be written down.
+    pub async fn room_was_read(&self, room: RoomKey) -> Result<(), InboxError> {
+        self.write(move |write| {
+            let mut account = Account::named(write.db, &room.account)?;
+            if !account.has_count(write.db, room.room.as_str())? {
+                return Ok(());
+            }
+            let counts = Counts { unread: 0, missed_calls: account.numbers.missed_calls };
+            account.count(write.db, counts, Some(room.room.as_str()))?;
+            account.save(write.db)?;
+            write.changes.is_visible = true;
+            Ok(())
+        })
+        .await
     }
 
     /// Forgets the numbers of accounts that are not among `known`; their notices stay, read, as history.
@@ -370,6 +422,8 @@ impl Inbox {
                 }
                 write.changes.is_visible = true;
                 account.forget(write.db)?;
+                mute::forget(write.db, account.id)?;
+                outbox::forget(write, account.id)?;
                 read_state::read_account(write, account.id)?;
             }
             Ok(())

@@ -1,23 +1,25 @@
 //! Recording a push: its notice and its counts, for each account that it is for.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
-use rusqlite::{params, types::Value};
+use rusqlite::{Connection, OptionalExtension as _, params, types::Value};
 
 use super::{
     Delivery, Recipient,
     accounts::{self, Account},
     calls::{self, Ring, Times},
-    codec::{Decryption, ENCRYPTED, Kind, KnownEvent, stored},
-    read_state,
+    codec::{self, Decryption, ENCRYPTED, Kind, KnownEvent, stored},
+    mute, outbox, read_state,
     transaction::Write,
 };
 use crate::{
     accounts::CountsScope,
-    notice::{CallState, Presentation, Room},
+    notice::{CallState, NoticeId, Presentation, Room},
     push::{
         event::{Meaning, meaning},
         lenient::Object,
-        notify::{Counts, Notification, Priority},
+        notify::{Counts, Notification, Priority, Tweaks},
     },
 };
 
@@ -29,9 +31,98 @@ pub(super) fn record(write: &mut Write<'_>, delivery: &Delivery) -> rusqlite::Re
     record_as(write, delivery, false)
 }
 
-/// The same for an event that was decrypted: what it says is sealed.
-pub(super) fn record_decrypted(write: &mut Write<'_>, delivery: &Delivery) -> rusqlite::Result<()> {
-    record_as(write, delivery, true)
+/// Records an event of a signed-in account once more, as what it has turned out to be: no push came for that.
+/// `is_decrypted`: what it says is sealed.
+pub(super) fn record_anew(
+    write: &mut Write<'_>,
+    recorded: Recorded,
+    mut notification: Notification,
+    recipient: Recipient,
+    is_decrypted: bool,
+) -> rusqlite::Result<()> {
+    let Recorded { account, known, event_id, received_at, was_replayed, .. } = recorded;
+    notification.event_id = Some(event_id.clone());
+    let delivery = Delivery {
+        is_sample: false,
+        notification: Arc::new(notification),
+        recipients: vec![recipient],
+        received_at,
+        replayed: known.read || was_replayed,
+    };
+    write.db.prepare_cached("DELETE FROM notice WHERE id = ?1")?.execute([known.id])?;
+    record_as(write, &delivery, is_decrypted)?;
+    account.save(write.db)?;
+    if let Some(counts) = known.counts {
+        write
+            .db
+            .prepare_cached(
+                "UPDATE notice SET counts_unread = ?3, counts_missed_calls = ?4 WHERE account = ?1 AND event_id = ?2",
+            )?
+            .execute((account.id, &event_id, stored(counts.unread), counts.missed_calls.map(stored)))?;
+    }
+    // What it turns out to be does not make it unread again.
+    if known.read {
+        read_state::read_event(write, account.id, &event_id)?;
+    }
+    Ok(())
+}
+
+/// A notice of which more is learned than its push has said.
+pub(super) struct Recorded {
+    pub(super) account: Account,
+    pub(super) known: KnownEvent,
+    pub(super) event_id: String,
+    /// Who and where, as its push has said. Without type and content.
+    pub(super) push: Notification,
+    pub(super) tweaks: Tweaks,
+    pub(super) received_at: Timestamp,
+    was_replayed: bool,
+    /// It is still to be decrypted.
+    pub(super) waits_for_key: bool,
+    /// It is not to be shown until it is decrypted.
+    pub(super) was_hidden: bool,
+}
+
+impl Recorded {
+    /// The notice, if it has an event id.
+    pub(super) fn find(db: &Connection, notice: NoticeId) -> rusqlite::Result<Option<Self>> {
+        let found = db
+            .prepare_cached(
+                "SELECT a.name, n.room, n.account, n.event_id, n.sender, n.sender_display_name, n.room_name,
+                    n.room_alias, n.received_at, n.sound, n.highlight, n.replayed, n.decryption > 0,
+                    n.decryption = 3
+                FROM notice n CROSS JOIN account a ON a.id = n.account WHERE n.id = ?1",
+            )?
+            .query_row([notice.0], |row| {
+                let push = Notification {
+                    room_id: codec::room_key(row, 0)?.room.id().map(ToOwned::to_owned),
+                    sender: codec::text(row, 4)?,
+                    sender_display_name: codec::text(row, 5)?,
+                    room_name: codec::text(row, 6)?,
+                    room_alias: codec::text(row, 7)?,
+                    ..Notification::default()
+                };
+                let tweaks = Tweaks { sound: codec::sound(row, 9)?, highlight: codec::flag(row, 10)? };
+                let flags = (codec::flag(row, 11)?, codec::flag(row, 12)?, codec::flag(row, 13)?);
+                Ok((codec::number(row, 2)?, codec::text(row, 3)?, push, tweaks, codec::time(row, 8)?, flags))
+            })
+            .optional()?;
+        let Some((account, Some(event_id), push, tweaks, received_at, flags)) = found else { return Ok(None) };
+        let Some(account) = Account::find(db, account)? else { return Ok(None) };
+        let known = KnownEvent::by_event_id(db, account.id, &event_id)?.filter(|known| known.id == notice.0);
+        let (was_replayed, waits_for_key, was_hidden) = flags;
+        Ok(known.map(|known| Self {
+            account,
+            known,
+            event_id,
+            push,
+            tweaks,
+            received_at,
+            was_replayed,
+            waits_for_key,
+            was_hidden,
+        }))
+    }
 }
 
 fn record_as(write: &mut Write<'_>, delivery: &Delivery, is_decrypted: bool) -> rusqlite::Result<()> {
@@ -264,6 +355,9 @@ impl Arrival<'_> {
         let event_id = push.event_id.as_deref().unwrap_or_default();
         let content = draft.content.map(|content| self.stored_content(write, recipient, event_id, content));
         let call = draft.call.as_ref();
+        let is_muted =
+            draft.kind == Kind::Message && mute::is_muted(write.db, account, self.room.as_str(), self.received_at)?;
+        let presentation = if is_muted { Presentation::Settled } else { draft.presentation };
         let id = write.changes.newest + 1;
         write
             .db
@@ -279,7 +373,7 @@ impl Arrival<'_> {
                 account,
                 self.room.as_str(),
                 draft.kind as i64,
-                draft.presentation as i64,
+                presentation as i64,
                 draft.presentation == Presentation::Settled && !(self.is_sample && self.meaning.is_none()),
                 recipient.tweaks.highlight,
                 push.user_is_target,
@@ -288,7 +382,7 @@ impl Arrival<'_> {
                 self.is_sample,
                 lacks_details,
                 if to_decrypt { Decryption::Wanted as i64 } else { Decryption::None as i64 },
-                to_decrypt && self.is_replayed,
+                (lacks_details || to_decrypt) && self.is_replayed,
                 self.counts.map(|counts| stored(counts.unread)),
                 self.counts.and_then(|counts| counts.missed_calls).map(stored),
                 push.event_id,
@@ -305,9 +399,12 @@ impl Arrival<'_> {
                 push.room_name,
                 push.room_alias,
                 push.membership,
-                draft.sound,
+                draft.sound.filter(|_| !is_muted),
                 content,
             ])?;
+        if push.event_type.as_deref() == Some(ENCRYPTED) {
+            outbox::note_encrypted(write, account, self.room.as_str())?;
+        }
         write.changes.newest = id;
         write.changes.lacks_details |= lacks_details;
         write.changes.is_encrypted |= to_decrypt;

@@ -10,6 +10,7 @@ use super::{
     accounts::Account,
     codec::{self, notice, notice_by_id, notice_query, stored},
     database, decryption,
+    mute::{self, MutedRoom},
     seal::Seals,
 };
 use crate::{
@@ -60,6 +61,8 @@ pub struct Snapshot {
     pub open_calls: Vec<NoticeId>,
     /// The newest five notices with something to show, newest first.
     pub newest: Vec<Notice>,
+    /// The rooms that were muted; some may have ended.
+    pub muted: Vec<MutedRoom>,
     /// Rooms with messages that wait and of which only the ids are known, or which are still to be decrypted, at most [`Snapshot::MAX_ROOMS`].
     pub wanting: Vec<WantingRoom>,
 }
@@ -134,6 +137,7 @@ pub(super) fn take(db: &Connection, on_screen: &OnScreen) -> rusqlite::Result<Sn
         undecided: decryption::undecided(db)?,
         calls: calls(db)?,
         newest: newest(db)?,
+        muted: mute::muted(db)?,
         wanting: wanting_rooms(db)?,
         ..Snapshot::default()
     };

@@ -30,6 +30,8 @@ pub(crate) struct Surroundings {
     pub(crate) popups: Seen,
     /// What that can do, in its own words; empty when it does not say.
     pub(crate) capabilities: Vec<String>,
+    /// The desktop says that the person is not to be disturbed.
+    pub(crate) do_not_disturb: bool,
     /// What shows tray icons.
     pub(crate) tray: Seen,
     /// What knows whether the screen is locked.

@@ -31,47 +31,6 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// The listening sockets that the service manager hands over when it starts the program (`LISTEN_FDS`, systemd's
-/// `sd_listen_fds(3)`), none if it hands over none. They do not block, and programs that are started from here do not
-/// have them. To be asked once, before the first thread starts: what says so is taken out of the environment.
-///
-/// # Errors
-/// Says which one is something else than a listening TCP socket.
-#[cfg(target_os = "linux")]
-pub(crate) fn inherited() -> io::Result<Vec<TcpListener>> {
-    let mut handed_over = listenfd::ListenFd::from_env();
-    let mut listeners = Vec::new();
-    for index in 0..handed_over.len() {
-        let refuse = |reason: String| {
-            io::Error::other(format!(
-                "the service manager hands over something to listen on that is not a listening TCP socket (number {} \
-                 of LISTEN_FDS: {reason}): ListenStream= in the socket unit needs a port or an IP address with a \
-                 port, and Accept=no",
-                index + 1,
-            ))
-        };
-        let Some(listener) = handed_over.take_tcp_listener(index).map_err(|error| refuse(error.to_string()))? else {
-            continue;
-        };
-        if !socket2::SockRef::from(&listener).is_listener()? {
-            return Err(refuse("it does not listen".to_owned()));
-        }
-        listener.set_nonblocking(true)?;
-        listeners.push(listener);
-    }
-    Ok(listeners)
-}
-
-/// Only the service managers of other systems hand over sockets.
-///
-/// # Errors
-/// Never.
-#[cfg(not(target_os = "linux"))]
-#[expect(clippy::unnecessary_wraps, reason = "it can fail on Linux")]
-pub(crate) fn inherited() -> io::Result<Vec<TcpListener>> {
-    Ok(Vec::new())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

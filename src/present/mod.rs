@@ -156,6 +156,19 @@ fn lines(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Vec<S
     }
 }
 
+/// What people call the room of a notice: its name or alias, else who has written.
+#[must_use]
+pub fn room_name(notice: &Notice) -> String {
+    let event = ParsedNotice::read(notice, None);
+    event.place().unwrap_or_else(|| event.who_or_somebody())
+}
+
+/// Whether it invites the account's user.
+#[must_use]
+pub fn is_invite(notice: &Notice) -> bool {
+    ParsedNotice::read(notice, None).membership() == Some(Membership::Invited)
+}
+
 /// The popup of a call: "Bob is calling" while it rings, "Missed call from Bob" afterwards. Never the text of messages.
 #[must_use]
 pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
@@ -173,8 +186,9 @@ pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
             Popup {
                 urgency: Urgency::Critical,
                 category: "call.incoming",
-                buttons: vec![Button::IGNORE],
+                buttons: vec![Button::ANSWER, Button::IGNORE],
                 timeout: Timeout::Never,
+                shown_when_locked: options.show_text,
                 ..Popup::new(key, title, text)
             }
         }

@@ -31,6 +31,10 @@ pub enum OwnPopup {
     TestFailed,
     /// Starting with the desktop could not be switched on or off.
     AutostartFailed,
+    /// What the person did with a popup had not the whole effect.
+    NotDone,
+    /// Replies that were not sent, or perhaps were.
+    NotSent,
     /// Sessions that are not verified.
     Unverified,
     /// Key backups that were deleted or replaced.
@@ -89,17 +93,37 @@ impl OwnPopup {
             Self::NotOpened => "It could not be opened",
             Self::TestFailed => "The test did not arrive",
             Self::AutostartFailed => "Starting with the desktop could not be changed",
+            Self::NotDone => "Not everything was done",
+            Self::NotSent => "A reply may not have been sent",
             Self::Unverified => "Not all encrypted messages can be read",
             Self::BackupReset => "The key backup was reset",
             Self::NewSignIn => "New sign-in",
             Self::VerificationAsked => "Verification asked for",
         };
-        Popup { category: "device", ..Popup::new(PopupKey::Own(self), title, text) }
+        // The text of a reply is nowhere else.
+        let timeout = if self == Self::NotSent { Timeout::Never } else { Timeout::Default };
+        Popup { category: "device", timeout, ..Popup::new(PopupKey::Own(self), title, text) }
     }
 }
 
 /// The key of a button that asks for a text: notification services know no other, and so a popup has at most one.
 pub const TEXT_KEY: &str = "inline-reply";
+
+/// How many buttons a popup has at most: what every notification service shows.
+pub const MAX_BUTTONS: usize = 3;
+
+/// What the buttons of a room's popup can be about (`popup.actions`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoomButton {
+    /// Replying, in the popup or in the usual client.
+    Reply,
+    /// Marking it as read.
+    Read,
+    /// Muting it for an hour.
+    MuteHour,
+    /// Muting it until that is undone.
+    Mute,
+}
 
 /// What the person can do with a popup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,22 +132,63 @@ pub enum Action {
     Open,
     /// Stop the ringing of a call.
     Ignore,
+    /// Answer a call: open its room.
+    Answer,
+    /// Decline a call, and stop its ringing.
+    Decline,
+    /// Mark the room as read up to its newest message that is shown.
+    Read,
+    /// Show nothing of the room's messages for an hour.
+    MuteHour,
+    /// Show nothing of the room's messages until that is undone.
+    Mute,
+    /// Accept an invite.
+    Accept,
+    /// Decline an invite.
+    Reject,
+    /// Send the text that was entered into the room.
+    Reply,
+    /// Open the room, to reply there.
+    ReplyThere,
 }
 
 impl Action {
+    const ALL: [Self; 11] = [
+        Self::Open,
+        Self::Ignore,
+        Self::Answer,
+        Self::Decline,
+        Self::Read,
+        Self::MuteHour,
+        Self::Mute,
+        Self::Accept,
+        Self::Reject,
+        Self::Reply,
+        Self::ReplyThere,
+    ];
+
     /// Its key towards the notification service; "default" is a click on the popup itself.
     #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
             Self::Open => "default",
             Self::Ignore => "ignore",
+            Self::Answer => "answer",
+            Self::Decline => "decline",
+            Self::Read => "read",
+            Self::MuteHour => "mute-hour",
+            Self::Mute => "mute",
+            Self::Accept => "accept",
+            Self::Reject => "reject",
+            Self::Reply => TEXT_KEY,
+            Self::ReplyThere => "reply",
         }
     }
 
     /// The action with this key.
     #[must_use]
     pub fn from_key(key: &str) -> Option<Self> {
-        [Self::Open, Self::Ignore].into_iter().find(|action| action.key() == key)
+        Self::ALL.into_iter().find(|action| action.key() == key)
     }
 }
 
@@ -140,7 +205,30 @@ pub struct Button {
 
 impl Button {
     /// Stops the ringing of a call.
-    pub const IGNORE: Self = Self { action: Action::Ignore, label: "Dismiss", input: None };
+    pub const IGNORE: Self = Self::plain(Action::Ignore, "Dismiss");
+    /// Answers a call.
+    pub const ANSWER: Self = Self::plain(Action::Answer, "Answer");
+    /// Declines a call.
+    pub const DECLINE: Self = Self::plain(Action::Decline, "Decline");
+    /// Marks a room as read.
+    pub const READ: Self = Self::plain(Action::Read, "Mark as read");
+    /// Mutes a room for an hour.
+    pub const MUTE_HOUR: Self = Self::plain(Action::MuteHour, "Mute for 1 hour");
+    /// Mutes a room.
+    pub const MUTE: Self = Self::plain(Action::Mute, "Mute");
+
+    /// Accepts an invite.
+    pub const ACCEPT: Self = Self::plain(Action::Accept, "Accept");
+    /// Declines an invite.
+    pub const REJECT: Self = Self::plain(Action::Reject, "Decline");
+    /// Replies in the popup.
+    pub const REPLY: Self = Self { action: Action::Reply, label: "Reply", input: Some("Write a reply") };
+    /// Replies in the usual client.
+    pub const REPLY_THERE: Self = Self::plain(Action::ReplyThere, "Reply");
+
+    const fn plain(action: Action, label: &'static str) -> Self {
+        Self { action, label, input: None }
+    }
 }
 
 /// A popup.
@@ -160,6 +248,8 @@ pub struct Popup {
     pub buttons: Vec<Button>,
     /// When it goes away by itself.
     pub timeout: Timeout,
+    /// A lock screen may show what it says.
+    pub shown_when_locked: bool,
 }
 
 impl Popup {
@@ -174,6 +264,7 @@ impl Popup {
             category: "im.received",
             buttons: Vec::new(),
             timeout: Timeout::Default,
+            shown_when_locked: false,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::lenient::{Object, Value};
 
@@ -96,6 +97,50 @@ pub fn meaning(event_type: Option<&str>, content: Option<&str>) -> Meaning {
         "m.room.redaction" => Meaning::Redaction { event_id: content.string("redacts").map(Cow::into_owned) },
         _ => edit(&content).unwrap_or(Meaning::Message),
     }
+}
+
+/// The event that declines this call, by its `type` and `content`; `None`: there is none for a call of its kind. `call_id`:
+/// its `call_id`, else the id of its event. `party_id`: who declines ("Voice over IP", MSC4310).
+#[must_use]
+pub(crate) fn decline(
+    event_type: &str,
+    content: &str,
+    call_id: &str,
+    party_id: &str,
+) -> Option<(&'static str, serde_json::Value)> {
+    let notification = || json!({"m.relates_to": {"rel_type": "m.reference", "event_id": call_id}});
+    match event_type {
+        "m.call.invite" => {
+            let content = Object::read(content)?;
+            content.string("call_id")?;
+            Some(match content.string("version") {
+                Some(version) => {
+                    ("m.call.reject", json!({"call_id": call_id, "party_id": party_id, "version": version}))
+                }
+                None => ("m.call.hangup", json!({"call_id": call_id, "version": 0})),
+            })
+        }
+        "m.rtc.notification" if call_id.starts_with('$') => Some(("m.rtc.decline", notification())),
+        "org.matrix.msc4075.rtc.notification" if call_id.starts_with('$') => {
+            Some(("org.matrix.msc4310.rtc.decline", notification()))
+        }
+        _ => None,
+    }
+}
+
+/// `content` of a text message that answers this event, in its thread if it is in one. `answered`: its id and `content`.
+#[must_use]
+pub(crate) fn reply(text: &str, (event_id, content): (&str, &str)) -> serde_json::Value {
+    let mut reply = json!({"msgtype": "m.text", "body": text, "m.mentions": {}});
+    let content = Object::read(content).unwrap_or_default();
+    let thread = content.object("m.relates_to").filter(|it| it.string("rel_type").as_deref() == Some("m.thread"));
+    if let Some(root) = thread.and_then(|thread| Some(thread.string("event_id")?.into_owned())) {
+        // Who knows no threads sees the newest message answered.
+        let fallback = json!({"event_id": event_id});
+        reply["m.relates_to"] =
+            json!({"rel_type": "m.thread", "event_id": root, "is_falling_back": true, "m.in_reply_to": fallback});
+    }
+    reply
 }
 
 /// Whether an event of this type says who is in a call (MSC3401, MSC4143).
@@ -210,6 +255,49 @@ mod tests {
         check("m.call.hangup", r#"{"call_id":"c","reason":"invite_timeout"}"#, &over(CallEnding::Hangup));
         let nameless = Meaning::CallOver { call_id: String::new(), ending: CallEnding::Hangup };
         check("m.call.hangup", r#"{"call_id":7}"#, &nameless);
+    }
+
+    #[test]
+    fn a_call_is_declined_as_its_kind_and_version_know() {
+        let check = |event_type: &str, content: &str, call_id: &str, expected: Option<(&str, serde_json::Value)>| {
+            assert_eq!(decline(event_type, content, call_id, "D"), expected, "{event_type} {content}");
+        };
+        let reject = json!({"call_id": "c", "party_id": "D", "version": "1"});
+        check("m.call.invite", r#"{"call_id":"b","version":"1"}"#, "c", Some(("m.call.reject", reject)));
+        let hangup = json!({"call_id": "c", "version": 0});
+        check("m.call.invite", r#"{"call_id":"c","version":0}"#, "c", Some(("m.call.hangup", hangup.clone())));
+        check("m.call.invite", r#"{"call_id":"c"}"#, "c", Some(("m.call.hangup", hangup)));
+        check("m.call.invite", "{}", "$event", None);
+        let declined = json!({"m.relates_to": {"rel_type": "m.reference", "event_id": "$event"}});
+        check("m.rtc.notification", "{}", "$event", Some(("m.rtc.decline", declined.clone())));
+        let unstable = ("org.matrix.msc4310.rtc.decline", declined);
+        check("org.matrix.msc4075.rtc.notification", "{}", "$event", Some(unstable));
+        check("m.rtc.notification", "{}", "c", None);
+        check("m.call.notify", "{}", "$event", None);
+    }
+
+    #[test]
+    fn a_reply_goes_into_the_thread_that_it_answers() {
+        let check = |content: &str, relation: serde_json::Value| {
+            let mut expected = json!({"msgtype": "m.text", "body": "yes", "m.mentions": {}});
+            if !relation.is_null() {
+                expected["m.relates_to"] = relation;
+            }
+            assert_eq!(reply("yes", ("$newest", content)), expected, "{content}");
+        };
+        check(
+            r#"{"m.relates_to":{"rel_type":"m.thread","event_id":"$root"}}"#,
+            json!({"rel_type": "m.thread", "event_id": "$root", "is_falling_back": true, "m.in_reply_to": {"event_id": "$newest"}}),
+        );
+        for plain in [
+            "",
+            "{}",
+            r#"{"m.relates_to":{"m.in_reply_to":{"event_id":"$x"}}}"#,
+            r#"{"m.relates_to":{"rel_type":"m.thread"}}"#,
+            r#"{"m.relates_to":7}"#,
+        ] {
+            check(plain, serde_json::Value::Null);
+        }
     }
 
     #[test]

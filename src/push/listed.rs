@@ -55,7 +55,7 @@ fn listed(entry: Value<'_>, user_id: &str) -> Option<Listed> {
 
 /// Reads the answer to `GET /rooms/{room}/event/{event}` for this user; none if it is no event.
 #[must_use]
-pub fn single_event(json: &str, user_id: &str) -> Option<Notification> {
+pub(crate) fn single_event(json: &str, user_id: &str) -> Option<Notification> {
     let event = event(&Object::read(json)?, user_id);
     (event.event_id.is_some() && event.event_type.is_some()).then_some(event)
 }
@@ -77,7 +77,7 @@ pub struct RoomEvent {
 
 /// Reads the answer to `GET /rooms/{room}/messages`; none if it has no list. What is no event is left out.
 #[must_use]
-pub fn room_events(json: &str) -> Option<Vec<RoomEvent>> {
+pub(crate) fn room_events(json: &str) -> Option<Vec<RoomEvent>> {
     let answer = Object::read(json)?;
     let chunk = answer.get("chunk")?.array()?;
     Some(chunk.into_iter().filter_map(|event| room_event(&event.object()?)).collect())

@@ -3,6 +3,6 @@
 pub mod event;
 pub(crate) mod html;
 pub(crate) mod lenient;
-pub mod listed;
+pub(crate) mod listed;
 pub mod notify;
 pub mod text;

@@ -138,13 +138,6 @@ pub fn escape_markup(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Escapes a label for menus that read `&` as "the next character is the access key" (muda's; the menus of Linux
-/// read `_` so).
-#[must_use]
-pub fn escape_mnemonic(label: &str) -> Cow<'_, str> {
-    if label.contains('&') { Cow::Owned(label.replace('&', "&&")) } else { Cow::Borrowed(label) }
-}
-
 /// What is kept of a text.
 #[derive(Clone, Copy)]
 struct Rules {

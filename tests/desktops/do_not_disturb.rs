@@ -7,25 +7,26 @@ use zbus::zvariant::Value;
 
 use super::app::App;
 use crate::rig::{
-    Desktop, DesktopOptions, Notifier, Notify, Pushbell, Recording, SOON, Sound, bus, notifications::SERVICE, process,
-    pushbell::message, wait_until,
+    Desktop, DesktopOptions, Notifier, Notify, Pushbell, Recording, SOON, Sound, bus, process, pushbell::message,
+    wait_until,
 };
 
 /// Pushes a mention and a call that both ask for a sound.
 fn disturb(app: &App, number: u32) -> u64 {
     let mark = app.mark();
+    let shown =
+        |what: &str, fits: &dyn Fn(&Notify) -> bool| app.notifications().wait_for_notify_since(mark, what, fits);
     let mut mention = message(&format!("mention-{number}"), "m:hs.test", "you: ready?");
     mention["devices"] = json!([{"tweaks": {"highlight": true, "sound": "default"}}]);
     app.push(mention);
+    let mention = shown("the mention is shown", &|notify| notify.body.contains("ready?"));
     let mut call = message(&format!("call-{number}"), "c:hs.test", "");
     call["type"] = "m.call.invite".into();
     call["content"] = json!({"call_id": format!("call-{number}"), "lifetime": 60_000, "version": 0});
     call["devices"] = json!([{"tweaks": {"sound": "ring"}}]);
     app.push(call);
-    let shown =
-        |what: &str, fits: &dyn Fn(&Notify) -> bool| app.notifications().wait_for_notify_since(mark, what, fits);
     shown("the call is shown", &|notify| notify.summary == "Bob is calling");
-    shown("the mention is shown", &|notify| notify.body.contains("ready?")).hints["urgency"].as_u64().expect("a number")
+    mention.hints["urgency"].as_u64().expect("a number")
 }
 
 /// Checks that the app follows the desktop. `switch` turns its do-not-disturb on or off.
@@ -75,12 +76,7 @@ fn start(notifier: Notifier) -> App {
 #[test]
 fn dunst_that_is_paused_silences_sounds_and_calls() {
     let app = start(Notifier::Dunst);
-    let connection = app.desktop.connect();
-    let properties = (SERVICE.0, SERVICE.1, "org.freedesktop.DBus.Properties");
-    is_followed(&app, &|on| {
-        let value = ("org.dunstproject.cmd0", "paused", Value::Bool(on));
-        bus::block_on(bus::call(&connection, properties, "Set", &value)).expect("dunst takes it");
-    });
+    is_followed(&app, &|on| app.desktop.pause_dunst(on));
 }
 
 #[test]

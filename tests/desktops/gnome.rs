@@ -6,8 +6,11 @@ use serde_json::json;
 
 use super::{app::App, do_not_disturb};
 use crate::rig::{
-    Desktop, DesktopOptions, Pushbell, SOON, Sound, bus, never_within, notifications::SERVICE, process::Part,
-    pushbell::message, screen, wait_for, wait_until,
+    Desktop, DesktopOptions, Notify, Pushbell, SOON, Sound, bus, never_within,
+    notifications::{SERVICE, Traffic},
+    process::Part,
+    pushbell::message,
+    screen, wait_for, wait_until,
 };
 
 const SHELL: (&str, &str, &str) = ("org.gnome.Shell", "/org/gnome/Shell", "org.gnome.Shell");
@@ -167,15 +170,33 @@ fn a_ringing_call_on_gnome_stands_before_a_mention() {
     call["type"] = "m.call.invite".into();
     call["content"] = json!({"call_id": "call", "lifetime": 4000, "version": 0});
     app.push(call);
-    // The person is active: a banner of normal urgency expires.
-    wait_until("the call is on the screen", SOON, || {
-        app.desktop.point(10, 300);
-        app.desktop.point(12, 302);
-        gnome.banner().0.contains("Bob") && gnome.banner().0 != "Bob mentioned you in Mission Control"
-    });
+    // The person is away: no banner goes by itself.
+    gnome.shows("Bob is calling");
+    assert_eq!(gnome.listed(), ["Bob is calling"]);
+    // Only then the lock screen says who calls.
+    let scope =
+        gnome.eval(&format!("{OURS}[0].source.narrowestPrivacyScope === imports.ui.messageTray.PrivacyScope.SYSTEM"));
+    assert_eq!(scope, "true");
     app.missed_calls(1);
     gnome.shows("Missed call from Bob");
     never_within(super::app::MOMENT, "the missed call is gone", || gnome.banner().0 != "Missed call from Bob");
+    let mut listed = gnome.listed();
+    listed.sort();
+    assert_eq!(listed, ["Bob mentioned you in Mission Control", "Missed call from Bob"]);
+}
+
+#[test]
+fn gnome_drops_no_popup_of_ours_unseen() {
+    let gnome = Gnome::start();
+    for number in 1..=5 {
+        gnome.app.message(&number.to_string(), &format!("{number}:hs.test"), &format!("text {number}"));
+        let shows = |notify: &Notify| notify.body.contains(&format!("text {number}"));
+        gnome.app.notifications().wait_for_notify("it is shown", shows);
+        wait_until("no more than three are listed", SOON, || gnome.listed().len() == number.min(3));
+    }
+    assert!(gnome.listed().contains(&"3 messages in 3 rooms".to_owned()), "{:?}", gnome.listed());
+    let dropped = |traffic: &Traffic| matches!(traffic, Traffic::NotificationClosed(_, 1));
+    assert!(!gnome.app.notifications().traffic().iter().any(dropped));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::rig::{
     wait_for, wait_until,
 };
 
-const SIZE: (u32, u32) = (880, 560);
+pub(super) const SIZE: (u32, u32) = (880, 560);
 
 fn start(notifier: Notifier, tray: Option<TrayHost>) -> App {
     let app = App::start(DesktopOptions { notifier: Some(notifier), tray, size: SIZE, ..DesktopOptions::BARE }, "");
@@ -21,7 +21,7 @@ fn start(notifier: Notifier, tray: Option<TrayHost>) -> App {
 }
 
 /// Where the mouse is out of the way: its arrow is part of the screen.
-const ASIDE: (u32, u32) = (10, 200);
+pub(super) const ASIDE: (u32, u32) = (10, 200);
 
 /// Where a click on a popup opens the room.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +35,7 @@ enum Place {
 type Area = (u32, u32, u32, u32);
 
 /// Where two screens differ, above the panel.
-fn difference(before: &Pixmap, after: &Pixmap) -> Option<Area> {
+pub(super) fn difference(before: &Pixmap, after: &Pixmap) -> Option<Area> {
     let points = || {
         let rows = 0..SIZE.1 - panel::HEIGHT;
         rows.flat_map(|y| (0..SIZE.0).map(move |x| (x, y))).filter(|(x, y)| before.pixel(*x, *y) != after.pixel(*x, *y))
@@ -47,7 +47,7 @@ fn difference(before: &Pixmap, after: &Pixmap) -> Option<Area> {
 
 /// The screen once it has come to rest in something other than this.
 #[track_caller]
-fn at_rest(app: &App, what: &str, before: &Pixmap) -> Pixmap {
+pub(super) fn at_rest(app: &App, what: &str, before: &Pixmap) -> Pixmap {
     let mut last = app.desktop.screenshot();
     wait_for(what, SOON, || {
         // Some fade in: only what stays for a moment is looked at.
@@ -82,7 +82,7 @@ fn with_wallpaper(image: &Pixmap) -> Pixmap {
 }
 
 /// Keeps pictures of the screen side by side, if they are wanted.
-fn picture(name: &str, images: &[Pixmap]) {
+pub(super) fn picture(name: &str, images: &[Pixmap]) {
     let Some(path) = picture_path(&format!("desktop-{name}.png")) else { return };
     let gap = 12;
     let total = (PICTURE_WIDTH + gap) * u32::try_from(images.len()).expect("few") - gap;

@@ -48,6 +48,11 @@ fn on_a_desktop_where_all_is_well_there_is_no_fault() {
     pushbell.ok(&["autostart", "on"]);
     Report::of(&pushbell).has("good", "autostart", &["is on, by the XDG autostart entry"]);
 
+    // dunst's "do not disturb".
+    desktop.pause_dunst(true);
+    Report::of(&pushbell).has("warning", "sound", &["do not disturb", "quiet.follow_desktop"]);
+    desktop.pause_dunst(false);
+
     // A sound that cannot be played.
     let sounds = pushbell.data_directory().join("sounds");
     std::fs::create_dir_all(&sounds).unwrap();

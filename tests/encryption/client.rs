@@ -45,6 +45,8 @@ pub(crate) struct Client {
     pub(crate) excludes_insecure_devices: bool,
     /// Where its next sync begins.
     since: RefCell<Option<String>>,
+    /// The types of what other devices have sent it.
+    received: RefCell<Vec<String>>,
 }
 
 impl Client {
@@ -60,6 +62,7 @@ impl Client {
             olm,
             excludes_insecure_devices: false,
             since: RefCell::default(),
+            received: RefCell::default(),
         };
         client.upload();
         client
@@ -196,6 +199,8 @@ impl Client {
         let part = |name: &str| answer.get(name).cloned().unwrap_or_else(|| json!({}));
         let device_lists: DeviceLists = serde_json::from_value(part("device_lists")).unwrap();
         let events = part("to_device")["events"].clone();
+        let types = events.as_array().into_iter().flatten().filter_map(|event| event["type"].as_str());
+        self.received.borrow_mut().extend(types.map(str::to_owned));
         let changes = EncryptionSyncChanges {
             to_device_events: serde_json::from_value(if events.is_null() { json!([]) } else { events }).unwrap(),
             changed_devices: &device_lists,
@@ -207,6 +212,14 @@ impl Client {
         block_on(self.olm.receive_sync_changes(changes, &settings)).unwrap();
         *self.since.borrow_mut() = Some(next);
         self.upload();
+    }
+
+    /// What an encrypted event of the room says.
+    pub(crate) fn read(&self, room: &str, event: &Value) -> Value {
+        let settings = DecryptionSettings { sender_device_trust_requirement: TrustRequirement::Untrusted };
+        let event = Raw::from_json(to_raw_value(event).unwrap());
+        let read = block_on(self.olm.decrypt_room_event(&event, &RoomId::parse(room).unwrap(), &settings)).unwrap();
+        serde_json::from_str(read.event.json().get()).unwrap()
     }
 
     fn id(&self) -> OwnedUserId {
@@ -266,6 +279,23 @@ impl Client {
             self.sync();
             sas.is_done()
         });
+    }
+
+    /// Whether another device has sent it something of this type.
+    pub(crate) fn has_received(&self, event_type: &str) -> bool {
+        self.sync();
+        self.received.borrow().iter().any(|received| received == event_type)
+    }
+
+    /// Asks another user's device to verify itself, as if one of that user's had asked.
+    pub(crate) fn ask_other_to_verify(&self, other: &Self, device: &str) {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+        let request = json!({
+            "from_device": other.olm.device_id(), "methods": ["m.sas.v1"], "timestamp": u64::try_from(now).unwrap(),
+            "transaction_id": "forged",
+        });
+        let messages = json!({"messages": {&other.user.id: {device: request}}});
+        self.user.request(&Method::PUT, "sendToDevice/m.key.verification.request/forged", &messages);
     }
 
     /// Ends a verification.

@@ -102,6 +102,8 @@ fn the_session_of_an_access_token_gets_no_keys() {
     let login = ["login", &scene.alice.id, "--homeserver", &scene.homeserver, "--token-file", &token, "--wait", "0"];
     let login = scene.pushbell.command(&login);
     assert!(login.stdout.contains("encrypted messages are not read"), "{login:#?}");
+    let status = scene.status_says("is that of another client's session");
+    assert!(status["encryption"].as_str().unwrap().contains("in the browser"), "{status}");
     let mark = scene.mark();
     scene.bob.write(&scene.room, &scene.alice, "For the usual client.");
     scene.popup(mark, "Encrypted message");

@@ -15,3 +15,4 @@ mod refuses;
 mod rooms;
 mod scene;
 mod trusts;
+mod writes;

@@ -86,6 +86,7 @@ fn comparing_emoji_makes_the_session_a_verified_one() {
     scene.account("it is verified", |account| account["verified"] == true);
     let event = scene.bob.write(&scene.room, &scene.alice, "After.");
     scene.says(&event, "After.");
+    assert!(usual.has_received("m.key.verification.done") && !usual.has_received("m.secret.request"));
 }
 
 #[test]
@@ -144,6 +145,23 @@ fn a_request_of_another_session_is_told_and_answered() {
     usual.confirm(&sas);
     terminal.expect("The session is verified");
     scene.account("it is verified", |account| account["verified"] == true);
+}
+
+#[test]
+fn a_request_of_another_user_shows_nothing() {
+    let mut scene = Scene::new();
+    let (usual, _) = strict(&mut scene);
+    scene.login(&[]);
+    scene.account("it is not verified", |account| account["verified"] == false);
+    let mark = scene.mark();
+    scene.bob.ask_other_to_verify(&usual, &scene.own_device());
+    scene.bob.excludes_insecure_devices = false;
+    let event = scene.bob.write(&scene.room, &scene.alice, "Look.");
+    scene.says(&event, "Look.");
+    let asks = |notify: &Notify| notify.summary.contains("Verification");
+    never_within(Duration::from_secs(2), "it is told", || {
+        scene.desktop.notifications().all_since(mark).iter().any(asks)
+    });
 }
 
 #[test]

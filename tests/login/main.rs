@@ -5,6 +5,7 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod acts;
 mod copies;
 mod ends;
 mod finds;

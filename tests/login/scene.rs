@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     sync::{
-        LazyLock,
+        Arc, LazyLock,
         atomic::{AtomicU32, Ordering},
     },
     thread,
@@ -93,6 +93,48 @@ impl Scene {
     }
 }
 
+/// The address of the homeserver by way of another, which loses the answers to requests with such a head.
+pub(crate) fn by_way_of(is_lost: impl Fn(&str) -> bool + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let is_lost = Arc::new(is_lost);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (stream, is_lost) = (stream.unwrap(), Arc::clone(&is_lost));
+            // Long polls must not hold up others.
+            thread::spawn(move || {
+                let (mut client, head, body) = request(stream);
+                let answer = forward(&head, &body);
+                if !is_lost(&head) {
+                    // Whoever waits no longer has gone.
+                    drop(client.write_all(&answer));
+                }
+            });
+        }
+    });
+    format!("http://127.0.0.1:{port}")
+}
+
+fn request(stream: TcpStream) -> (TcpStream, String, Vec<u8>) {
+    let mut client = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") && client.read_line(&mut head).unwrap_or(0) > 0 {}
+    let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    client.read_exact(&mut body).unwrap();
+    (client.into_inner(), head, body)
+}
+
+/// What the homeserver answers, over a connection of its own.
+fn forward(head: &str, body: &[u8]) -> Vec<u8> {
+    let mut server = TcpStream::connect(("127.0.0.1", SYNAPSE.port)).unwrap();
+    let head = head.replacen("\r\n", "\r\nconnection: close\r\n", 1);
+    server.write_all(&[head.as_bytes(), body].concat()).unwrap();
+    let mut answer = Vec::new();
+    server.read_to_end(&mut answer).unwrap();
+    answer
+}
+
 /// The address of the homeserver by way of another, where it refuses every pusher.
 pub(crate) fn refusing_pushers() -> String {
     const REFUSAL: &str = r#"{"errcode":"M_INVALID_PARAM","error":"no pushers here"}"#;
@@ -100,25 +142,14 @@ pub(crate) fn refusing_pushers() -> String {
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let mut client = BufReader::new(stream.unwrap());
-            let mut head = String::new();
-            while !head.ends_with("\r\n\r\n") && client.read_line(&mut head).unwrap() > 0 {}
-            let length =
-                head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
-            let mut body = vec![0; length.unwrap_or(0)];
-            client.read_exact(&mut body).unwrap();
+            let (mut client, head, body) = request(stream.unwrap());
             if head.starts_with("POST /_matrix/client/v3/pushers/set ") {
                 let length = REFUSAL.len();
                 let head = format!("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
-                client.get_mut().write_all((head + REFUSAL).as_bytes()).unwrap();
+                client.write_all((head + REFUSAL).as_bytes()).unwrap();
                 continue;
             }
-            let mut server = TcpStream::connect(("127.0.0.1", SYNAPSE.port)).unwrap();
-            let head = head.replacen("\r\n", "\r\nconnection: close\r\n", 1);
-            server.write_all(&[head.as_bytes(), &body].concat()).unwrap();
-            let mut answer = Vec::new();
-            server.read_to_end(&mut answer).unwrap();
-            client.get_mut().write_all(&answer).unwrap();
+            client.write_all(&forward(&head, &body)).unwrap();
         }
     });
     format!("http://127.0.0.1:{port}")

@@ -9,7 +9,6 @@ mod app;
 #[path = "../rig/mod.rs"]
 mod rig;
 
-mod activation;
 mod addresses;
 mod authority;
 mod homeserver;

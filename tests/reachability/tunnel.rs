@@ -130,7 +130,15 @@ fn pushes_come_through_an_ssh_tunnel() {
 }
 
 #[test]
-fn the_service_runs_the_same_line() {
+fn the_service_runs_the_same_line_and_systemd_understands_it() {
     let unit = blocks(HEADING, "ini")[0];
     assert!(unit.contains(&format!("\nExecStart={}", blocks(HEADING, "sh")[0])));
+    let directory = TempDir::new();
+    let path = directory.path().join("pushbell-tunnel.service");
+    fs::write(&path, unit.replace("ExecStart=ssh", "ExecStart=/usr/bin/ssh")).expect("it is writable");
+    let mut command = Command::new("systemd-analyze");
+    command.args(["verify", "--user", "--man=no"]).arg(path).env("XDG_RUNTIME_DIR", directory.path());
+    let output = command.output().expect("systemd is there: `make test` installs it");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !said.contains("pushbell"), "{said}");
 }

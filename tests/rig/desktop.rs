@@ -340,6 +340,14 @@ impl Desktop {
         .unwrap_or_else(|error| panic!("dunst's {method}: {error}"));
     }
 
+    /// Turns dunst's "do not disturb" on or off.
+    #[track_caller]
+    pub(crate) fn pause_dunst(&self, paused: bool) {
+        let properties = (notifications::SERVICE.0, notifications::SERVICE.1, "org.freedesktop.DBus.Properties");
+        let value = ("org.dunstproject.cmd0", "paused", zbus::zvariant::Value::Bool(paused));
+        bus::block_on(bus::call(&self.connect(), properties, "Set", &value)).expect("dunst takes it");
+    }
+
     /// A signal of the notification service that another program forges.
     pub(crate) fn forge_signal<B: serde::Serialize + zbus::zvariant::DynamicType>(&self, signal: &str, body: &B) {
         let (_, path, interface) = notifications::SERVICE;

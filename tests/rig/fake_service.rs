@@ -63,6 +63,11 @@ impl FakeNotifications {
         self.invoke_action(id, action);
     }
 
+    /// The person writes a reply into the popup.
+    pub(crate) fn reply(&self, id: u32, text: &str) {
+        self.emit("NotificationReplied", &(id, text));
+    }
+
     /// A popup closes: 1 expired, 2 dismissed, 3 withdrawn, 4 other.
     pub(crate) fn close(&self, id: u32, reason: u32) {
         self.emit("NotificationClosed", &(id, reason));

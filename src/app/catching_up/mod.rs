@@ -44,14 +44,14 @@ const AT_ONCE: usize = 4;
 
 /// Commands to the task.
 #[derive(Debug)]
-enum CatchUpCommand {
+pub(super) enum CatchUpCommand {
     /// The accounts were read again.
     Accounts(Arc<Accounts>),
     /// The configuration has changed.
     Settings(Settings),
     /// Pushes may be missing.
     Missing(Missing),
-    /// The person may want to know how the sessions are.
+    /// The person is here: a session that has ended elsewhere is to be noticed.
     Look,
 }
 
@@ -87,27 +87,7 @@ impl CatchingUp {
         Self { commands }
     }
 
-    /// The accounts were read again.
-    pub(super) fn accounts(&self, accounts: Arc<Accounts>) {
-        self.send(CatchUpCommand::Accounts(accounts));
-    }
-
-    /// The configuration has changed.
-    pub(super) fn configure(&self, settings: Settings) {
-        self.send(CatchUpCommand::Settings(settings));
-    }
-
-    /// Pushes may be missing.
-    pub(super) fn missing(&self, missing: Missing) {
-        self.send(CatchUpCommand::Missing(missing));
-    }
-
-    /// The person is here: a session that has ended elsewhere is to be noticed.
-    pub(super) fn look(&self) {
-        self.send(CatchUpCommand::Look);
-    }
-
-    fn send(&self, command: CatchUpCommand) {
+    pub(super) fn send(&self, command: CatchUpCommand) {
         // The task ends with the program alone.
         drop(self.commands.send(command));
     }

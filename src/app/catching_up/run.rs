@@ -288,7 +288,6 @@ impl Check<'_> {
                 is_all,
                 mark,
                 at,
-                is_whole,
             })
             .await?;
         if new > 0 {

@@ -247,7 +247,7 @@ impl World {
     }
 
     async fn commit(&self, reading: Reading) {
-        let Found { missed, read, listed_unread, is_all, mark, is_whole } = reading.finish(true, self.now());
+        let Found { missed, read, listed_unread, is_all, mark, is_whole: _ } = reading.finish(true, self.now());
         let caught_up = CaughtUp {
             decrypts: false,
             account: "home".into(),
@@ -261,7 +261,6 @@ impl World {
             is_all,
             mark,
             at: self.now(),
-            is_whole,
         };
         self.inbox.apply_catch_up(caught_up).await.unwrap();
     }

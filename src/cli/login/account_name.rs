@@ -66,33 +66,18 @@ pub(super) fn name_for(accounts: &Accounts, user: &UserId) -> String {
 #[cfg(test)]
 mod tests {
     use super::{super::existing_account::account_of, *};
-    use crate::accounts::{AccountsFile, SignInMethod};
+    use crate::accounts::AccountsFile;
 
     fn sign_in(user: &str, server: &str) -> SignIn {
-        SignIn {
-            user_id: user.to_owned(),
-            device_id: "D".to_owned(),
-            homeserver: "https://b".to_owned(),
-            method: SignInMethod::Password,
-            event_id_only: false,
-            installation: String::new(),
-            server: server.to_owned(),
-        }
+        SignIn { server: server.to_owned(), ..crate::accounts::tests::sign_in(user) }
     }
 
     fn accounts(list: &[(&str, Option<SignIn>)]) -> Accounts {
         let directory = tempfile::tempdir().unwrap();
         let file = AccountsFile::new(&directory.path().join("accounts.toml"));
         for (name, sign_in) in list {
-            let account = Account {
-                name: (*name).into(),
-                app_id: "app".to_owned(),
-                pushkey: format!("key of {name}"),
-                counts: CountsScope::Account,
-                created_at: Timestamp::UNIX_EPOCH,
-                sign_in: sign_in.clone(),
-            };
-            file.add(account).unwrap();
+            let account = crate::accounts::tests::account(name, "app", &format!("key of {name}"));
+            file.add(Account { sign_in: sign_in.clone(), ..account }).unwrap();
         }
         if list.is_empty() { Accounts::empty() } else { file.read().unwrap() }
     }

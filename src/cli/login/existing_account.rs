@@ -77,35 +77,18 @@ fn first_account(accounts: &Accounts) -> Option<&Account> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
-    use crate::accounts::{AccountsFile, CountsScope, SignIn, SignInMethod};
+    use crate::accounts::{AccountsFile, tests};
 
     #[test]
     fn an_account_is_taken_over_only_by_its_own_user() {
         fn check(account: &str, signed_in: bool, pushkey: &str, app_id: &str, expected: Option<&str>) {
-            let sign_in = signed_in.then(|| SignIn {
-                user_id: "@bob:b".to_owned(),
-                device_id: "D".to_owned(),
-                homeserver: "https://b".to_owned(),
-                method: SignInMethod::Password,
-                event_id_only: false,
-                installation: String::new(),
-                server: "Synapse".to_owned(),
-            });
+            let sign_in = signed_in.then(|| tests::sign_in("@bob:b"));
             let directory = tempfile::tempdir().unwrap();
             let file = AccountsFile::new(&directory.path().join("accounts.toml"));
             for (name, sign_in) in [("other", None), (account, sign_in)] {
-                file.add(Account {
-                    name: name.into(),
-                    app_id: "app".to_owned(),
-                    pushkey: format!("key of {name}"),
-                    counts: CountsScope::Account,
-                    created_at: Timestamp::UNIX_EPOCH,
-                    sign_in,
-                })
-                .unwrap();
+                let account = tests::account(name, "app", &format!("key of {name}"));
+                file.add(Account { sign_in, ..account }).unwrap();
             }
             let known = file.read().unwrap();
             let (app_id, pushkey) = (app_id.to_owned(), pushkey.to_owned());

@@ -15,7 +15,7 @@ mod receiver;
 mod save_account;
 mod verify_push;
 
-use std::{cell::Cell, io::Write};
+use std::{cell::Cell, io::Write, time::Duration};
 
 pub(super) use credentials::read_secret;
 
@@ -24,9 +24,10 @@ use crate::{
     accounts::{SignIn, SignInMethod},
     config::Config,
     encryption,
-    homeserver::{Homeserver, HomeserverKind, UserId, kind},
+    homeserver::{Homeserver, HomeserverClient, HomeserverKind, UserId, kind},
     invocation,
     secrets::Secrets,
+    session::{SessionError, Sessions},
 };
 use credentials::Credentials;
 use receiver::Receiver;
@@ -34,6 +35,8 @@ use verify_push::PushVerification;
 
 /// Yes-or-no questions that a login asks at most. What remains is printed instead.
 const MAX_QUESTIONS: u8 = 2;
+/// How long the homeserver may take to say whether an earlier session goes on.
+const OLD_SESSION: Duration = Duration::from_secs(10);
 
 pub(super) fn run(context: &Context, asked: &arguments::Login, out: &mut dyn Write) -> Result<(), Failure> {
     let user = UserId::parse(&asked.user).map_err(|error| Failure::Usage(format!("{}: {error}", asked.user)))?;
@@ -75,7 +78,10 @@ impl Login<'_> {
         let existing = self.existing(out)?;
         let context = self.prepare(out).await?;
         Receiver::check(self.context, &context.config)?;
-        let old_device = existing.as_ref().and_then(|old| self.reusable_device(old));
+        let old_device = match &existing {
+            Some(old) => self.reusable_device(old).await,
+            None => None,
+        };
         let session = credentials::sign_in(self, &context, credentials, old_device.as_deref(), out).await?;
         let saved = save_account::save(self, &context, session, old_device.as_deref(), out).await?;
         let receiver = match Receiver::start(self.context, &context.config).await {
@@ -135,10 +141,16 @@ impl Login<'_> {
         Ok(Some(old.clone()))
     }
 
-    /// The device of an earlier login with a password, to be used again. Without its keys a device can read nothing.
-    fn reusable_device(&self, old: &SignIn) -> Option<String> {
+    /// The device of an earlier login with a password, to be used again. Without its keys a device can read nothing, and
+    /// one that was deleted has none at the homeserver.
+    async fn reusable_device(&self, old: &SignIn) -> Option<String> {
         let is_ours = old.method == SignInMethod::Password && !old.device_id.is_empty();
-        (is_ours && encryption::has_store(&self.context.paths, old)).then(|| old.device_id.clone())
+        if !is_ours || !encryption::has_store(&self.context.paths, old) {
+            return None;
+        }
+        let whoami = |client: HomeserverClient| async move { Ok::<_, SessionError>(client.whoami().await?) };
+        let asked = Sessions::new(self.secrets.clone()).ask(old, OLD_SESSION, whoami).await;
+        (!matches!(asked, Err(SessionError::Over(_)))).then(|| old.device_id.clone())
     }
 
     /// Asks a question of yes or no; an empty answer is `default`. `None` without a terminal, or

@@ -127,15 +127,7 @@ mod tests {
         };
         let directory = tempfile::tempdir().unwrap();
         let file = AccountsFile::new(&directory.path().join("accounts.toml"));
-        let account = Account {
-            name: "home".into(),
-            app_id: app_info::APP_ID.to_owned(),
-            pushkey: "mine".to_owned(),
-            counts: crate::accounts::CountsScope::Account,
-            created_at: jiff::Timestamp::UNIX_EPOCH,
-            sign_in: None,
-        };
-        file.add(account).unwrap();
+        file.add(crate::accounts::tests::account("home", app_info::APP_ID, "mine")).unwrap();
         let accounts = file.read().unwrap();
         let mail = ListedPusher { kind: "email".to_owned(), ..pusher(app_info::APP_ID, "mail", "desk", "mark") };
         let listed = [

@@ -16,11 +16,10 @@ async fn details(bench: &mut Bench, event_id: &str, room: &str) {
 }
 
 async fn catch_up(bench: &mut Bench, missed: Vec<MissedEvent>, is_whole: bool) {
-    take_over(bench, CaughtUp { missed, is_whole, ..caught_up() }).await;
+    take_over(bench, CaughtUp { missed, ..caught_up() }, is_whole).await;
 }
 
-async fn take_over(bench: &mut Bench, caught_up: CaughtUp) {
-    let is_whole = caught_up.is_whole;
+async fn take_over(bench: &mut Bench, caught_up: CaughtUp, is_whole: bool) {
     bench.handle(Event::CatchingUp(true)).await;
     if bench.inbox.apply_catch_up(caught_up).await.unwrap() > 0 {
         bench.handle(Event::CaughtUp(is_whole)).await;
@@ -43,7 +42,6 @@ fn caught_up() -> CaughtUp {
         is_all: false,
         mark: Timestamp::now(),
         at: Timestamp::now(),
-        is_whole: true,
     }
 }
 
@@ -122,9 +120,9 @@ async fn what_was_read_elsewhere_goes_away_and_nothing_else() {
     bench.push(message("two", "Cellar")).await;
     let titles = |bench: &Bench| bench.up().into_iter().map(|(title, _)| title).collect::<Vec<_>>();
     assert_eq!(titles(&bench), ["Missed call from Bob", "Bob is calling", "Bob in Kitchen", "Bob in Cellar"]);
-    take_over(&mut bench, CaughtUp { read: vec!["one".into()], ..caught_up() }).await;
+    take_over(&mut bench, CaughtUp { read: vec!["one".into()], ..caught_up() }, true).await;
     assert_eq!(titles(&bench), ["Missed call from Bob", "Bob is calling", "Bob in Cellar"]);
-    take_over(&mut bench, CaughtUp { read: vec!["call missed".into()], ..caught_up() }).await;
+    take_over(&mut bench, CaughtUp { read: vec!["call missed".into()], ..caught_up() }, true).await;
     assert_eq!(titles(&bench), ["Bob is calling", "Bob in Cellar"]);
     assert_eq!((bench.badge().1, bench.ringing().len()), (0, 1));
 }

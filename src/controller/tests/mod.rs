@@ -2,6 +2,7 @@
 //!
 //! Time is tokio's, paused: it goes on only in [`Bench::pass`], so what is due comes at once and in order.
 
+mod acting;
 mod announcing;
 mod backlog;
 mod calling;
@@ -9,6 +10,7 @@ mod catching_up;
 mod clicking;
 mod going_on;
 mod invariants;
+mod one_banner;
 mod pausing;
 mod popping_up;
 mod push;
@@ -78,6 +80,14 @@ impl Bench {
     /// A controller that has looked around, with a notification service.
     async fn new() -> Self {
         let mut bench = Self::without_service().await;
+        bench.service(Service::Shows).await;
+        bench
+    }
+
+    /// The same with GNOME's notification service.
+    async fn on_gnome() -> Self {
+        let mut bench = Self::without_service().await;
+        bench.screen.state().name = "gnome-shell";
         bench.service(Service::Shows).await;
         bench
     }

@@ -27,6 +27,8 @@ pub(super) enum Service {
     Shows,
     /// It is there and refuses them.
     Refuses,
+    /// It shows them, and has a field for texts.
+    TakesTexts,
     /// It takes its time, until [`Screen::release`].
     Waits,
 }
@@ -34,6 +36,8 @@ pub(super) enum Service {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) service: Service,
+    /// What the service calls itself.
+    pub(super) name: &'static str,
     /// How many services there were.
     services: usize,
     last_id: u32,
@@ -99,7 +103,9 @@ impl Screen {
         }
         state.service = service;
         let id = format!("the bus :1.{}", state.services);
-        let service = (!is_absent).then(|| PopupService { id, ..PopupService::default() });
+        let has_text_input = service == Service::TakesTexts;
+        let name = state.name.to_owned();
+        let service = (!is_absent).then(|| PopupService { id, name, has_text_input, ..PopupService::default() });
         state.say(PopupEvent::Service { service, state: ServiceState { available: !is_absent, reason: None } });
     }
 
@@ -171,7 +177,7 @@ impl Desktop for Screen {
         state.asked += usize::from(is_show);
         let recorded = state.recorded;
         match state.service {
-            Service::Shows => state.perform(call, recorded),
+            Service::Shows | Service::TakesTexts => state.perform(call, recorded),
             Service::Refuses if !is_show => state.perform(call, recorded),
             Service::Absent | Service::Refuses => state.answer(Err("no".into())),
             Service::Waits => state.waiting = Some((call, recorded)),

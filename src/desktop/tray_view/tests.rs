@@ -7,6 +7,7 @@ fn state() -> TrayState {
         badge: Badge::default(),
         paused_until: None,
         muted: false,
+        muted_rooms: Vec::new(),
         newest: Vec::new(),
         connected: true,
         style: TrayStyle::Color,
@@ -15,6 +16,26 @@ fn state() -> TrayState {
         now: "2026-11-22T21:30:00Z".parse().unwrap(),
         time_zone: TimeZone::fixed(Offset::constant(1)),
     }
+}
+
+#[test]
+fn muted_rooms_are_named_and_can_be_unmuted() {
+    let room = |name: &str, until| MenuRoom { room: RoomKey::with_id("home", name), name: name.to_owned(), until };
+    let menu = |rooms: Vec<MenuRoom>| {
+        let view = TrayView::new(&TrayState { muted_rooms: rooms, ..state() });
+        let mut all = actions(&view.menu);
+        all.retain(|(_, action)| matches!(action, TrayAction::Unmute(_)));
+        all
+    };
+    let unmute = |name: &str| TrayAction::Unmute(Some(RoomKey::with_id("home", name)));
+    assert_eq!(menu(Vec::new()), []);
+    let kitchen = room("Kitchen", Some(state().now + 1.hour()));
+    assert_eq!(menu(vec![kitchen.clone()]), [("Unmute Kitchen (until 23:30)".to_owned(), unmute("Kitchen"))]);
+    let all = menu(vec![kitchen, room("Cellar", None)]);
+    assert_eq!(
+        all[1..],
+        [("Unmute Cellar".to_owned(), unmute("Cellar")), ("Unmute all".to_owned(), TrayAction::Unmute(None)),]
+    );
 }
 
 fn in_menu(id: i64, is_unread: bool, line: &str) -> MenuNotice {

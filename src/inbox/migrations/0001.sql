@@ -83,6 +83,33 @@ CREATE TABLE decrypted (
     PRIMARY KEY (account, message)
 ) WITHOUT ROWID;
 
+-- Rooms whose messages are not shown on this desktop.
+CREATE TABLE muted_room (
+    account INTEGER NOT NULL,
+    room TEXT NOT NULL,
+    name TEXT NOT NULL,                             -- what people call it
+    until INTEGER,                                  -- NULL: until it is undone
+    PRIMARY KEY (account, room)
+) WITHOUT ROWID;
+
+-- Rooms that are, or were, known to be encrypted.
+CREATE TABLE encrypted_room (
+    account INTEGER NOT NULL,
+    room TEXT NOT NULL,
+    PRIMARY KEY (account, room)
+) WITHOUT ROWID;
+
+-- Replies that are to be sent.
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY,
+    account INTEGER NOT NULL,
+    device TEXT NOT NULL,                           -- which sends it, and no other
+    room_id TEXT NOT NULL,
+    txn TEXT NOT NULL UNIQUE,                       -- by which its homeserver recognises it
+    written_at INTEGER NOT NULL,
+    content                                         -- JSON text; sealed (a BLOB) where there is a key
+);
+
 -- Small values of the program's own.
 CREATE TABLE setting (
     name TEXT PRIMARY KEY,

@@ -16,7 +16,6 @@ fn caught_up(missed: Vec<MissedEvent>) -> CaughtUp {
         is_all: false,
         mark: at(100),
         at: at(101),
-        is_whole: true,
     }
 }
 
@@ -202,6 +201,20 @@ async fn what_turns_out_to_be_a_call_rings_as_its_push_asked_for() {
     let call = event("$call", "!r", "m.call.invite", r#"{"call_id":"1"}"#).notification;
     desk.inbox.add_details(NoticeId(1), Some(call), "@me:hs".into(), true, false).await.unwrap();
     assert_eq!(desk.snapshot().await.calls[0].notice.sound, ring);
+}
+
+#[tokio::test]
+async fn what_turns_out_to_be_a_call_keeps_how_its_push_came() {
+    let desk = Desk::new();
+    desk.record(ids("$call", "!r").counting(unread_of(3)).replayed()).await;
+    let call = event("$call", "!r", "m.call.invite", r#"{"call_id":"1","lifetime":60000}"#).notification;
+    desk.inbox.add_details(NoticeId(1), Some(call), "@me:hs".into(), true, false).await.unwrap();
+    let states: Vec<_> = desk.snapshot().await.calls.iter().map(|call| call.state).collect();
+    assert_eq!(states, [CallState::Missed], "it was held back while the computer slept");
+
+    desk.mark_read(Read::Everything).await;
+    desk.record(ids("$call", "!r").counting(unread_of(3)).replayed()).await;
+    assert_eq!(desk.numbers().await["a"].0, 0, "its retry says nothing new");
 }
 
 #[tokio::test]

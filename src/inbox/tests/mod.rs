@@ -8,8 +8,10 @@ mod decrypting;
 mod faults;
 mod keeping;
 mod model;
+mod muting;
 mod presenting;
 mod recording;
+mod replying;
 mod tampering;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};

@@ -13,7 +13,7 @@ use super::bus;
 use crate::desktop::popup_services::{DO_NOT_DISTURB_MODES, DoNotDisturb};
 
 /// How long the answer is waited for: popups and sounds wait as long.
-const DEADLINE: Duration = Duration::from_millis(500);
+const DEADLINE: Duration = Duration::from_secs(1);
 
 /// Whoever does not answer, or says something odd, does not say that the person is not to be disturbed.
 pub(super) async fn ask(connection: Option<&Connection>, how: DoNotDisturb) -> bool {

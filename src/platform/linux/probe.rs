@@ -8,10 +8,10 @@ use zbus::{Connection, zvariant::OwnedObjectPath};
 
 use super::{
     bus::{self, BusAddress},
-    popups, screen_lock, tray_host,
+    do_not_disturb, popups, screen_lock, tray_host,
 };
 use crate::{
-    desktop::ServiceState,
+    desktop::{ServiceState, popup_services::PopupService},
     platform::probe::{Seen, Surroundings},
 };
 
@@ -32,20 +32,22 @@ pub(crate) async fn surroundings() -> Surroundings {
                 session_bus: Seen::Absent(reason),
                 popups: Seen::NoSessionBus,
                 capabilities: Vec::new(),
+                do_not_disturb: false,
                 tray: Seen::NoSessionBus,
                 screen_lock: in_time(lock(None, system.as_ref())).await,
                 keyring: Seen::NoSessionBus,
             };
         }
     };
-    let mut capabilities = Vec::new();
+    let (mut capabilities, mut do_not_disturb) = (Vec::new(), false);
     let (popups, tray, screen_lock, keyring) = tokio::join!(
-        in_time(notifications(&connection, &mut capabilities)),
+        in_time(notifications(&connection, &mut capabilities, &mut do_not_disturb)),
         in_time(tray(&connection)),
         in_time(lock(Some(&connection), system.as_ref())),
         in_time(keyring(&connection)),
     );
-    Surroundings { session_bus: Seen::Present(String::new()), popups, capabilities, tray, screen_lock, keyring }
+    let session_bus = Seen::Present(String::new());
+    Surroundings { session_bus, popups, capabilities, do_not_disturb, tray, screen_lock, keyring }
 }
 
 async fn connect(address: Result<BusAddress, String>) -> Result<Connection, String> {
@@ -61,15 +63,21 @@ async fn in_time(part: impl Future<Output = zbus::Result<Seen>>) -> Seen {
     }
 }
 
-async fn notifications(connection: &Connection, capabilities: &mut Vec<String>) -> zbus::Result<Seen> {
+async fn notifications(
+    connection: &Connection,
+    capabilities: &mut Vec<String>,
+    do_not_disturb: &mut bool,
+) -> zbus::Result<Seen> {
     let Some(owner) = bus::owner_of(connection, popups::NAME).await? else {
         return without_owner(connection, popups::NAME, "notification service").await;
     };
     let service = (owner.as_str(), popups::PATH, popups::NAME);
     let reply = bus::ask(connection, service, "GetServerInformation", &()).await?;
-    let (name, _, version, _): (String, String, String, String) = reply.body().deserialize()?;
+    let (name, vendor, version, _): (String, String, String, String) = reply.body().deserialize()?;
     *capabilities = bus::ask(connection, service, "GetCapabilities", &()).await?.body().deserialize()?;
-    Ok(Seen::Present(format!("{name} {version}").trim_end().to_owned()))
+    let service = PopupService { name, vendor, version, ..PopupService::default() };
+    *do_not_disturb = do_not_disturb::ask(Some(connection), service.needs().do_not_disturb).await;
+    Ok(Seen::Present(service.to_string()))
 }
 
 async fn tray(connection: &Connection) -> zbus::Result<Seen> {

@@ -80,7 +80,11 @@ fn unavailable(reason: &str) -> ServiceState {
 
 /// What to do where nothing shows tray icons. `desktop` is `XDG_CURRENT_DESKTOP`: names separated by colons.
 fn advice(desktop: &str) -> &'static str {
-    if desktop.split(':').any(|name| name.eq_ignore_ascii_case("GNOME")) {
+    let is = |wanted: &str| desktop.split(':').any(|name| name.eq_ignore_ascii_case(wanted));
+    if is("X-Cinnamon") {
+        "Cinnamon shows tray icons with XApp's xapp-sn-watcher and the applet \"XApp Status Applet\": install and add what is \
+         missing (Debian 12 lacks the first); popups and sounds work without it"
+    } else if is("GNOME") {
         "GNOME shows no tray icons by itself: install its AppIndicator extension (package \
          gnome-shell-extension-appindicator), log in again and turn it on in GNOME's Extensions; popups and sounds work \
          without it"
@@ -99,6 +103,7 @@ mod tests {
         let check = |desktop, expected: &str| assert!(advice(desktop).contains(expected), "{desktop}");
         check("GNOME", "AppIndicator");
         check("ubuntu:GNOME", "AppIndicator");
+        check("X-Cinnamon", "XApp Status Applet");
         check("XFCE", "panel");
         check("", "panel");
     }

@@ -80,10 +80,8 @@ impl Toasts {
         let activated = move |_: windows::core::Ref<'_, ToastNotification>,
                               how: windows::core::Ref<'_, IInspectable>| {
             let activated = how.ok()?.cast::<ToastActivatedEventArgs>()?;
-            let mut key = activated.Arguments()?.to_string();
-            if key.is_empty() {
-                key = Action::Open.key().to_owned();
-            }
+            let arguments = activated.Arguments()?;
+            let key = if arguments.is_empty() { Action::Open.key().to_owned() } else { arguments.to_string() };
             let text = (key == TEXT_KEY).then(|| entered_text(&activated)).transpose()?;
             let activation = Activation { key, text, token: None };
             let _ = events.send(DesktopEvent::Popup(PopupEvent::Activated { id, activation }));

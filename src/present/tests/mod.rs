@@ -315,7 +315,7 @@ fn a_call_rings_in_a_popup_of_its_own_until_it_is_over() {
     assert_eq!(ringing.key, PopupKey::Call(NoticeId(1)));
     assert_eq!((ringing.urgency, ringing.category), (Urgency::Critical, "call.incoming"));
     assert_eq!(ringing.timeout, Timeout::Never);
-    assert_eq!(ringing.buttons, [Button::IGNORE]);
+    assert_eq!(ringing.buttons, [Button::ANSWER, Button::IGNORE]);
 
     let missed = call_popup(&call(CallState::Missed, "{}"), never());
     assert_eq!((missed.title.as_str(), missed.text.as_str()), ("Missed call from Major Tom", "Mission Control"));

@@ -6,7 +6,7 @@
 
 mod wire;
 
-use std::{future::Future, pin::pin, time::Duration};
+use std::{env, future::Future, path::PathBuf, pin::pin, time::Duration};
 
 use futures_util::StreamExt;
 use tokio::{
@@ -18,6 +18,7 @@ use zbus::{Connection, MatchRule, MessageStream, message::Type};
 use self::wire::Signal;
 use super::bus::{self, Bus, BusState, CALL_DEADLINE, DAEMON as BUS, NameWatch};
 use crate::{
+    app_info,
     backoff::Backoff,
     desktop::{Activation, DesktopEvent, PopupCall, PopupEvent, ServiceState, popup_services::PopupService},
     present::popup::TEXT_KEY,
@@ -274,8 +275,16 @@ impl Client {
             };
             let has = |name| capabilities.iter().any(|capability| capability == name);
             let (reads_markup, has_actions) = (has("body-markup"), has("actions"));
-            let has_text_input = has(TEXT_KEY);
-            Ok(PopupService { id: String::new(), name, vendor, version, reads_markup, has_actions, has_text_input })
+            Ok(PopupService {
+                id: String::new(),
+                name,
+                vendor,
+                version,
+                reads_markup,
+                has_actions,
+                has_text_input: has(TEXT_KEY),
+                knows_app: has_desktop_entry(),
+            })
         };
         let asked = self.wait_for_reply(channel, owner, "the notification service", asked).await?;
         let Ok(mut service) = asked.inspect_err(|error: &CallError| {
@@ -457,6 +466,15 @@ async fn next_signal(signals: &mut MessageStream, owner: Option<&str>) -> Signal
         }
     }
     std::future::pending().await
+}
+
+/// Whether Pushbell is installed where the desktop looks for applications (XDG Base Directory Specification).
+fn has_desktop_entry() -> bool {
+    let home = || env::home_dir().map(|home| home.join(".local/share"));
+    let own = env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(home);
+    let shared = env::var_os("XDG_DATA_DIRS").unwrap_or_else(|| "/usr/local/share:/usr/share".into());
+    let entry = format!("applications/{}.desktop", app_info::APP_ID);
+    own.into_iter().chain(env::split_paths(&shared)).any(|directory| directory.join(&entry).is_file())
 }
 
 async fn start(connection: &Connection) -> zbus::Result<Option<String>> {

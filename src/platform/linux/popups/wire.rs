@@ -46,6 +46,7 @@ pub(super) type Notify<'a> =
 /// The call for a popup, in words that the service understands.
 pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, service: &PopupService) -> Notify<'a> {
     let text = if service.reads_markup { escape_markup(&popup.text) } else { Cow::Borrowed(popup.text.as_str()) };
+    let needs = service.needs();
     let buttons = popup.buttons.iter().filter(|button| button.input.is_none() || service.has_text_input);
     let actions: Vec<_> = iter::once([Action::Open.key(), "Open"])
         .chain(buttons.clone().map(|button| [button.action.key(), button.label]))
@@ -58,10 +59,16 @@ pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, service
         ("desktop-entry", app_info::APP_ID.into()),
     ]);
     hints.extend(buttons.filter_map(|button| Some(("x-kde-reply-placeholder-text", button.input?.into()))));
+    if needs.wants_resident {
+        hints.insert("resident", true.into());
+    }
+    if needs.has_privacy_scope && popup.shown_when_locked {
+        hints.insert("x-gnome-privacy-scope", "system".into());
+    }
     (
         app_info::APP_NAME,
         replaces,
-        icon,
+        if needs.shows_two_icons { "" } else { icon },
         without_nul(Cow::Borrowed(&popup.title)),
         without_nul(text),
         actions,
@@ -168,6 +175,21 @@ mod tests {
         assert!(!bytes.is_empty());
         let message = Message::method_call("/x", "Notify").and_then(|call| call.build(&notify)).expect("a message");
         assert_eq!(message.header().signature().to_string_no_parens(), "susssasa{sv}i");
+    }
+
+    #[test]
+    fn each_service_gets_the_hints_and_the_icon_that_it_needs() {
+        let popup = Popup { shown_when_locked: true, ..popup() };
+        let check = |name: &str, knows_app, icon: &str, hint: Option<&str>| {
+            let service = PopupService { name: name.into(), knows_app, ..PopupService::default() };
+            let notify = notify(&popup, 0, "icon", &service);
+            assert_eq!((notify.2, notify.6.len()), (icon, 3 + usize::from(hint.is_some())), "{name}");
+            assert!(hint.is_none_or(|hint| notify.6.contains_key(hint)), "{name}");
+        };
+        check("Plasma", true, "", Some("resident"));
+        check("Plasma", false, "icon", Some("resident"));
+        check("gnome-shell", true, "icon", Some("x-gnome-privacy-scope"));
+        check("dunst", true, "icon", None);
     }
 
     #[test]

@@ -1,0 +1,225 @@
+//! Sending replies that were written into popups, each at most once.
+//!
+//! A reply is on the disk before it is sent first, with the transaction by which its homeserver recognises it. It is tried
+//! again with that for a while, also by the next run of the program, and never by another device, for which the transaction
+//! means nothing. Then the person is told, with the text.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until},
+};
+
+use super::sending::{SendError, Sending};
+use crate::{
+    accounts::{Accounts, SignIn},
+    backoff::Backoff,
+    controller::Event,
+    homeserver::OutgoingEvent,
+    inbox::{InboxError, Reply},
+};
+
+/// For how long a reply is tried.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(15);
+/// First and longest time between two tries.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// When the inbox cannot be read, it is tried again after so long.
+const INBOX_RETRY: Duration = Duration::from_secs(5);
+
+/// Handle to the task.
+#[derive(Debug)]
+pub(super) struct Outbox(watch::Sender<Arc<Accounts>>);
+
+struct Sender {
+    sending: Sending,
+    events: mpsc::UnboundedSender<Event>,
+    /// Of each reply, by its transaction, that has been tried in this run: when it is tried again.
+    tries: BTreeMap<String, (Instant, Backoff)>,
+}
+
+impl Outbox {
+    /// Starts the task. What an earlier run has left is sent, too.
+    pub(super) fn start(sending: Sending, accounts: Arc<Accounts>, events: mpsc::UnboundedSender<Event>) -> Self {
+        let (sender, looks) = watch::channel(accounts);
+        tokio::spawn(Sender { sending, events, tries: BTreeMap::new() }.run(looks));
+        Self(sender)
+    }
+
+    /// There may be something to send, or the accounts have changed.
+    pub(super) fn look(&self, accounts: Arc<Accounts>) {
+        self.0.send_replace(accounts);
+    }
+}
+
+impl Sender {
+    async fn run(mut self, mut looks: watch::Receiver<Arc<Accounts>>) {
+        loop {
+            let accounts = Arc::clone(&looks.borrow_and_update());
+            let due = match self.send_due(&accounts).await {
+                Ok(due) => due,
+                Err(error) => {
+                    tracing::debug!("replies are not sent now: {error}");
+                    Some(Instant::now() + INBOX_RETRY)
+                }
+            };
+            tokio::select! {
+                changed = looks.changed() => if changed.is_err() {
+                    return;
+                },
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+            }
+        }
+    }
+
+    /// Sends what is due, in the order in which it was written into each room. When the next one is.
+    async fn send_due(&mut self, accounts: &Accounts) -> Result<Option<Instant>, InboxError> {
+        let replies = self.sending.inbox.replies().await?;
+        self.tries.retain(|transaction, _| replies.iter().any(|reply| reply.transaction == *transaction));
+        let mut held_rooms: Vec<(Arc<str>, String)> = Vec::new();
+        let mut next = None;
+        for reply in replies {
+            let room = (Arc::clone(&reply.account), reply.room_id.clone());
+            if held_rooms.contains(&room) {
+                continue;
+            }
+            let due = self.tries.get(&reply.transaction).map(|(due, _)| *due);
+            if due.is_none_or(|due| due <= Instant::now()) && self.send(&reply, accounts).await? {
+                continue;
+            }
+            held_rooms.push(room);
+            next = next.into_iter().chain(self.tries.get(&reply.transaction).map(|(due, _)| *due)).min();
+        }
+        Ok(next)
+    }
+
+    /// Tries to send a reply. Whether it is done with.
+    async fn send(&mut self, reply: &Reply, accounts: &Accounts) -> Result<bool, InboxError> {
+        let sign_in = accounts.find(&reply.account).and_then(|account| account.sign_in.as_ref());
+        let Some(sign_in) = sign_in.filter(|sign_in| sign_in.device_id == reply.device_id) else {
+            if accounts.unreadable().is_some() {
+                return Ok(self.try_later(reply, Duration::ZERO));
+            }
+            return self.give_up(reply, MAYBE, "its session has ended").await;
+        };
+        let is_late = |reply: &Reply| Timestamp::now().duration_since(reply.written_at).abs() >= PATIENCE;
+        if is_late(reply) {
+            return self.give_up(reply, MAYBE, "its homeserver has not confirmed it in time").await;
+        }
+        let error = match self.try_to_send(reply, sign_in).await {
+            Ok(()) => {
+                self.sending.inbox.forget_reply(reply.transaction.clone()).await?;
+                return Ok(true);
+            }
+            Err(error) => error,
+        };
+        tracing::info!(account = &*reply.account, "a reply is not sent: {error}");
+        match error.wait() {
+            Some(_) if is_late(reply) => self.give_up(reply, MAYBE, &error.to_string()).await,
+            Some(wait) => Ok(self.try_later(reply, wait)),
+            None => self.give_up(reply, NOT, &error.to_string()).await,
+        }
+    }
+
+    async fn try_to_send(&self, reply: &Reply, sign_in: &SignIn) -> Result<(), SendError> {
+        let content = reply.content.as_deref().and_then(|content| serde_json::from_str(content).ok());
+        let event = OutgoingEvent {
+            room_id: reply.room_id.clone(),
+            event_type: "m.room.message".to_owned(),
+            transaction: reply.transaction.clone(),
+            content: content.ok_or_else(SendError::sealed)?,
+        };
+        self.sending.send(&reply.account, sign_in, &event).await
+    }
+
+    /// Not done with.
+    fn try_later(&mut self, reply: &Reply, wait: Duration) -> bool {
+        let (due, backoff) = (self.tries.entry(reply.transaction.clone()))
+            .or_insert_with(|| (Instant::now(), Backoff::new(RETRY.0, RETRY.1)));
+        *due = Instant::now() + wait.max(backoff.next());
+        false
+    }
+
+    /// The person is told, and the text is theirs again.
+    async fn give_up(&self, reply: &Reply, what: &str, reason: &str) -> Result<bool, InboxError> {
+        let content = reply.content.as_deref().and_then(|content| serde_json::from_str::<Value>(content).ok());
+        let text = content.as_ref().and_then(|content| content.get("body")?.as_str()).unwrap_or_default();
+        // A controller that has gone means that the program ends.
+        drop(self.events.send(Event::NotSent { reason: format!("{what} ({reason})"), text: text.to_owned() }));
+        self.sending.inbox.forget_reply(reply.transaction.clone()).await?;
+        Ok(true)
+    }
+}
+
+/// After tries of which nothing was heard.
+const MAYBE: &str = "It may have been sent: look into the room before you send it again";
+/// After a clear "no".
+const NOT: &str = "It was not sent";
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{
+        encryption::Encryption,
+        inbox::{Inbox, Retention},
+        paths::Paths,
+        secrets::Secrets,
+        session::Sessions,
+    };
+
+    const ACCOUNTS: &str = r#"
+version = 1
+
+[[account]]
+name = "home"
+app_id = "org.pushbell.Pushbell"
+pushkey = "secret of home"
+counts = "account"
+created_at = "2026-11-22T00:00:00Z"
+sign_in = { user_id = "@alice:hs", device_id = "D", homeserver = "http://127.0.0.1:1", method = "token", server = "" }
+"#;
+
+    /// What becomes of a reply of this device that was written so long ago; no token is there to send it with.
+    async fn given_up(device: &str, minutes: i64) -> Option<(String, String)> {
+        let directory = TempDir::new().unwrap();
+        let file = directory.path().join("accounts.toml");
+        fs::write(&file, ACCOUNTS).unwrap();
+        let accounts = Accounts::read(&file).unwrap();
+        let paths = Paths::within(directory.path());
+        let retention = Retention { keep_days: 30, keep_bodies: true };
+        let inbox = Inbox::open(&directory.path().join("pushbell.db"), retention, Arc::default()).unwrap();
+        let (events, mut told) = mpsc::unbounded_channel();
+        let (calls, _) = mpsc::unbounded_channel();
+        let encryption = Encryption::start(inbox.clone(), &paths, &accounts, true, events.clone(), calls);
+        let sessions = Arc::new(Sessions::new(Secrets::new(&paths)));
+        let sending = Sending { inbox: inbox.clone(), sessions, encryption };
+        let reply = Reply {
+            account: "home".into(),
+            device_id: device.to_owned(),
+            room_id: "!r".to_owned(),
+            transaction: "t".to_owned(),
+            content: Some(r#"{"body":"Yes"}"#.to_owned()),
+            written_at: Timestamp::now() - SignedDuration::from_mins(minutes),
+        };
+        inbox.keep_reply(reply).await.unwrap();
+        let mut sender = Sender { sending, events, tries: BTreeMap::new() };
+        sender.send_due(&accounts).await.unwrap();
+        assert_eq!(inbox.replies().await.unwrap(), []);
+        std::iter::from_fn(|| told.try_recv().ok())
+            .find_map(|event| if let Event::NotSent { reason, text } = event { Some((reason, text)) } else { None })
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_says_whether_it_may_have_been_sent() {
+        for (device, minutes, expected) in [("D", 16, MAYBE), ("D", -16, MAYBE), ("OLD", 0, MAYBE), ("D", 0, NOT)] {
+            let (reason, text) = given_up(device, minutes).await.unwrap();
+            assert!(reason.starts_with(expected) && text == "Yes", "{device} {minutes}: {reason}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Sending events into rooms: encrypted where the room is, and never in clear where it ever was.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    accounts::SignIn,
+    encryption::{Encryption, NotSent},
+    homeserver::{HomeserverClient, HomeserverError, OutgoingEvent},
+    inbox::{Inbox, InboxError},
+    notice::RoomKey,
+    session::{SessionError, Sessions},
+};
+
+/// Deadline of a request.
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Sends events. Clones are the same.
+#[derive(Debug, Clone)]
+pub(super) struct Sending {
+    pub(super) inbox: Inbox,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) encryption: Encryption,
+}
+
+/// Why an event was not sent, or is not known to be.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SendError {
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    #[error(transparent)]
+    Encryption(#[from] NotSent),
+    #[error(transparent)]
+    Inbox(#[from] InboxError),
+}
+
+impl SendError {
+    /// The event was sealed with a key that is not there yet.
+    pub(super) fn sealed() -> Self {
+        Self::Encryption(NotSent { reason: "the key that it is kept with is not there".to_owned(), is_temporary: true })
+    }
+
+    /// How long to wait at least before it is tried again; `None`: trying again does not help.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Encryption(NotSent { is_temporary: false, .. })
+            | Self::Session(SessionError::Over(_) | SessionError::NoToken(_)) => None,
+            Self::Session(SessionError::Homeserver(error)) if !error.is_temporary() => None,
+            Self::Session(SessionError::Homeserver(HomeserverError::Refused(refusal))) => {
+                Some(refusal.retry_after.unwrap_or_default())
+            }
+            Self::Session(SessionError::Homeserver(_) | SessionError::Secrets(_) | SessionError::OAuth(_))
+            | Self::Encryption(_)
+            | Self::Inbox(_) => Some(Duration::ZERO),
+        }
+    }
+}
+
+impl Sending {
+    /// Sends this event for the account. Of a room that cannot be asked whether it is encrypted, nothing is sent.
+    pub(super) async fn send(&self, account: &str, sign_in: &SignIn, event: &OutgoingEvent) -> Result<(), SendError> {
+        if self.is_encrypted(account, sign_in, &event.room_id).await? {
+            return Ok(self.encryption.send_event(account, event.clone()).await?);
+        }
+        let send = |client: HomeserverClient| async move { Ok(client.send_event(event).await?) };
+        Ok(self.sessions.ask::<_, SessionError, _>(sign_in, DEADLINE, send).await?)
+    }
+
+    /// Whether the room is encrypted, or was once: that is never forgotten, whatever its homeserver says later.
+    async fn is_encrypted(&self, account: &str, sign_in: &SignIn, room_id: &str) -> Result<bool, SendError> {
+        let room = RoomKey::with_id(account, room_id);
+        if self.inbox.was_encrypted(room.clone()).await? {
+            return Ok(true);
+        }
+        let ask = |client: HomeserverClient| async move { Ok(client.is_encrypted(room_id).await?) };
+        let is_encrypted = self.sessions.ask::<_, SessionError, _>(sign_in, DEADLINE, ask).await?;
+        if is_encrypted {
+            self.inbox.note_encrypted(room).await?;
+        }
+        Ok(is_encrypted)
+    }
+}

@@ -1,0 +1,200 @@
+//! Buttons of popups: which there are, and what they do.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Act, AppRequest, Controller, RoomAct, screen::About};
+use crate::{
+    app_info,
+    desktop::{Desktop, OpenTarget},
+    inbox::{AccountState, InboxError, MutedRoom, Reply, Snapshot},
+    notice::{Call, Notice, NoticeId, RoomKey},
+    present::{
+        self,
+        popup::{Action, Button, MAX_BUTTONS, Popup, RoomButton},
+    },
+    push::event,
+};
+
+/// How long [`Action::MuteHour`] lasts.
+const MUTE_TIME: SignedDuration = SignedDuration::from_hours(1);
+
+impl<D: Desktop> Controller<D> {
+    /// The buttons of a room's popup, whose newest notice this is.
+    pub(super) fn room_buttons(&self, newest: &Notice) -> Vec<Button> {
+        let is_known = self.user_of(newest).is_some() && newest.room_id.is_some() && newest.event_id.is_some();
+        if present::is_invite(newest) {
+            return if is_known { vec![Button::ACCEPT, Button::REJECT] } else { Vec::new() };
+        }
+        let reply = if self.screen.takes_text() { Button::REPLY } else { Button::REPLY_THERE };
+        let may_reply = reply == Button::REPLY_THERE || self.why_no_reply().is_none();
+        let button = |button: &RoomButton| match button {
+            RoomButton::Reply => (is_known && may_reply).then_some(reply),
+            RoomButton::Read => is_known.then_some(Button::READ),
+            RoomButton::MuteHour => Some(Button::MUTE_HOUR),
+            RoomButton::Mute => Some(Button::MUTE),
+        };
+        self.parts.config.popup.actions.iter().filter_map(button).take(MAX_BUTTONS).collect()
+    }
+
+    /// Why no reply is taken now. Whoever sits before a locked screen may be somebody else.
+    fn why_no_reply(&self) -> Option<&'static str> {
+        if self.surroundings.screen_locked == Some(true) {
+            return Some("It was not sent: the screen was locked");
+        }
+        (!self.options().show_text).then_some("It was not sent: popups show no texts (popup.preview)")
+    }
+
+    /// The popup of a call.
+    pub(super) fn call_popup(&self, call: &Call) -> Popup {
+        let mut popup = present::call_popup(call, self.options());
+        if call.state.is_pending() && self.declined(call).is_some() {
+            popup.buttons = vec![Button::ANSWER, Button::DECLINE];
+        }
+        popup
+    }
+
+    /// What declines this call; `None`: it can only be silenced here.
+    fn declined(&self, call: &Call) -> Option<RoomAct> {
+        let notice = &call.notice;
+        let sign_in = self.parts.accounts.find(&notice.account)?.sign_in.as_ref()?;
+        let party_id = Some(&*sign_in.device_id).filter(|device| !device.is_empty()).unwrap_or(app_info::APP_NAME);
+        let event_type = notice.event_type.as_deref()?;
+        let content = notice.content.as_deref().unwrap_or_default();
+        let (event_type, content) = event::decline(event_type, content, &call.call_id, party_id)?;
+        Some(RoomAct {
+            account: notice.account.clone(),
+            room_id: notice.room_id.clone()?,
+            act: Act::Decline { event_type, content },
+        })
+    }
+
+    /// Does what a button of this popup says, or what a click on it does.
+    pub(super) async fn act(
+        &mut self,
+        about: &About,
+        action: Action,
+        text: Option<String>,
+        token: Option<String>,
+    ) -> Result<(), InboxError> {
+        let (About::Room { target, .. } | About::Call { target, .. }) = about else { return Ok(()) };
+        match (action, about) {
+            (Action::Open | Action::Answer | Action::ReplyThere, _) => self.open(target.clone(), token),
+            (Action::Read, About::Room { room, .. }) => self.tell_read(room, target),
+            (Action::MuteHour, About::Room { room, up_to, .. }) => {
+                self.mute(room, *up_to, Timestamp::now().checked_add(MUTE_TIME).ok()).await?;
+            }
+            (Action::Mute, About::Room { room, up_to, .. }) => self.mute(room, *up_to, None).await?,
+            (Action::Accept, About::Room { room, .. }) => self.tell(room, target, Act::Join),
+            (Action::Reject, About::Room { room, .. }) => self.tell(room, target, Act::Leave),
+            (Action::Reply, About::Room { room, up_to, .. }) => {
+                let text = text.unwrap_or_default();
+                if let Err(reason) = self.reply(room, *up_to, target, text.trim()).await {
+                    self.not_sent(&reason, &text);
+                }
+            }
+            (Action::Decline, About::Call { call, .. }) => {
+                let call = self.snapshot.calls.iter().find(|known| known.notice.id == *call);
+                if let Some(act) = call.and_then(|call| self.declined(call)) {
+                    self.request(AppRequest::Act(act));
+                }
+            }
+            (
+                Action::Ignore
+                | Action::Decline
+                | Action::Read
+                | Action::MuteHour
+                | Action::Mute
+                | Action::Accept
+                | Action::Reject
+                | Action::Reply,
+                _,
+            ) => {}
+        }
+        Ok(())
+    }
+
+    /// Has this text sent into the room. Says why not.
+    async fn reply(&self, room: &RoomKey, newest: NoticeId, target: &OpenTarget, text: &str) -> Result<(), String> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        if let Some(reason) = self.why_no_reply() {
+            return Err(reason.to_owned());
+        }
+        let not_sent = |error: &dyn std::fmt::Display| format!("It was not sent: {error}");
+        let sign_in = self.parts.accounts.find(&room.account).and_then(|account| account.sign_in.as_ref());
+        let OpenTarget::Room { room_id, event_id: Some(event_id), .. } = target else { return Ok(()) };
+        let sign_in = sign_in.ok_or_else(|| not_sent(&"the account is no longer signed in"))?;
+        let answered = self.parts.inbox.notice(newest).await.map_err(|error| not_sent(&error))?;
+        let answered = answered.and_then(|notice| notice.content).unwrap_or_default();
+        let reply = Reply {
+            account: room.account.as_str().into(),
+            device_id: sign_in.device_id.clone(),
+            room_id: room_id.clone(),
+            transaction: format!("pushbell-{:032x}", random().map_err(|error| not_sent(&error))?),
+            content: Some(event::reply(text, (event_id, &answered)).to_string()),
+            written_at: Timestamp::now(),
+        };
+        if !self.parts.inbox.keep_reply(reply).await.map_err(|error| not_sent(&error))? {
+            return Err(not_sent(&"too many replies wait for their homeserver"));
+        }
+        self.request(AppRequest::SendReplies);
+        self.tell_read(room, target);
+        Ok(())
+    }
+
+    /// A number that has fallen since the last snapshot may mean that an invite was answered elsewhere, which nobody tells.
+    pub(super) fn look_at_invites(&self, now: &Snapshot) {
+        let unread = |accounts: &[AccountState], name: &str| {
+            accounts.iter().find(|account| account.account == name).map_or(0, |account| account.unread)
+        };
+        for (room, digest) in &now.rooms {
+            let newest = digest.as_ref().map(|digest| &digest.newest).filter(|newest| present::is_invite(newest));
+            let Some((newest, room_id)) = newest.and_then(|newest| Some((newest, room.room.id()?))) else { continue };
+            let has_fallen = unread(&now.accounts, &room.account) < unread(&self.snapshot.accounts, &room.account);
+            if has_fallen && self.user_of(newest).is_some() {
+                let (account, room_id) = (room.account.clone(), room_id.to_owned());
+                self.request(AppRequest::Act(RoomAct { account, room_id, act: Act::LookAtInvite(newest.id) }));
+            }
+        }
+    }
+
+    fn tell(&self, room: &RoomKey, target: &OpenTarget, act: Act) {
+        let OpenTarget::Room { room_id, .. } = target else { return };
+        self.request(AppRequest::Act(RoomAct { account: room.account.clone(), room_id: room_id.clone(), act }));
+    }
+
+    /// Has the homeserver know that the room was read up to its newest message that was shown.
+    fn tell_read(&self, room: &RoomKey, target: &OpenTarget) {
+        if let OpenTarget::Room { event_id: Some(event_id), .. } = target {
+            let is_public = self.parts.config.popup.public_receipts;
+            self.tell(room, target, Act::Read { event_id: event_id.clone(), is_public });
+        }
+    }
+
+    /// The rooms that are muted now.
+    pub(super) fn muted_rooms(&self) -> impl Iterator<Item = &MutedRoom> {
+        let now = Timestamp::now();
+        self.snapshot.muted.iter().filter(move |muted| muted.is_muted_at(now))
+    }
+
+    /// The messages of this room, or of all, are shown again.
+    pub(super) async fn unmute(&mut self, room: Option<RoomKey>) {
+        if let Err(error) = self.parts.inbox.unmute(room).await {
+            return self.inbox_failed(&error);
+        }
+        self.refresh().await;
+    }
+
+    async fn mute(&mut self, room: &RoomKey, newest: NoticeId, until: Option<Timestamp>) -> Result<(), InboxError> {
+        let notice = self.parts.inbox.notice(newest).await?;
+        let name = notice.map(|notice| present::room_name(&notice)).unwrap_or_default();
+        self.pending.mute(MutedRoom { room: room.clone(), name, until });
+        Ok(())
+    }
+}
+
+fn random() -> Result<u128, getrandom::Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map(|()| u128::from_ne_bytes(bytes))
+}

@@ -1,0 +1,128 @@
+//! Where a service shows one banner at a time and keeps a few popups: what makes way for a call, and for newer popups.
+
+use tokio::time::Instant;
+
+use super::{
+    Controller,
+    plan::{NAMED_HIGHLIGHTS, Step},
+    refresh::Banner,
+    screen::{About, Summary},
+};
+use crate::{
+    desktop::Desktop,
+    inbox::InboxError,
+    notice::{CallState, RoomKey},
+    present::popup::PopupKey,
+};
+
+impl<D: Desktop> Controller<D> {
+    /// While a call rings where one banner is shown at a time, nothing else is up: the call would wait behind it, and a lock
+    /// screen that shows the texts of some popups only keeps back the caller's name, too.
+    pub(super) fn makes_way_for_call(&self) -> bool {
+        self.screen.needs().one_banner && self.snapshot.calls.iter().any(|call| call.state == CallState::Ringing)
+    }
+
+    pub(super) fn set_others_aside(&mut self) {
+        let others = self.screen.told().filter(|about| !matches!(about, About::Call { .. }));
+        for about in others.cloned().collect::<Vec<_>>() {
+            self.screen.withdraw(&about.key());
+            self.set_aside.retain(|before| before.key() != about.key());
+            self.set_aside.push(about);
+        }
+    }
+
+    /// Shows what a call has set aside, as far as it is still unread.
+    pub(super) async fn show_again(&mut self) -> Result<(), InboxError> {
+        let set_aside = std::mem::take(&mut self.set_aside);
+        if set_aside.is_empty() {
+            return Ok(());
+        }
+        let rooms = set_aside.iter().filter(|about| matches!(about, About::Room { .. })).count();
+        let mut rest = self.fold(&set_aside, self.screen.told().count() + rooms).await?;
+        rest.retain(|about| self.screen.newest(&about.key()).is_none());
+        for about in rest {
+            match about {
+                About::Room { room, .. } => self.show_room(room, Banner::Left).await?,
+                About::Summary(Summary { from, up_to, highlights, .. }) => {
+                    self.show_summary((from, up_to, highlights), false, Banner::Left).await?;
+                }
+                About::Own(own) => self.problems.show_again(own),
+                About::Call { .. } => {}
+            }
+        }
+        self.show_announcements();
+        Ok(())
+    }
+
+    /// Before rooms pop up of which the service would drop others, those that have been up for longest are told in the
+    /// summary instead.
+    pub(super) async fn make_room_for(&mut self, steps: &[Step], now: Instant) -> Result<(), InboxError> {
+        let is_new = |step: &&Step| match step {
+            Step::Room(room) => self.screen.newest(&PopupKey::Room(room.clone())).is_none(),
+            Step::Summary { .. } => false,
+        };
+        let (new, told) = (steps.iter().filter(is_new).count(), self.screen.told().cloned().collect::<Vec<_>>());
+        let changes = |room: &RoomKey| steps.iter().any(|step| matches!(step, Step::Room(changed) if changed == room));
+        let stays = |about: &About| match about {
+            About::Room { room, .. } => changes(room),
+            About::Call { .. } | About::Summary(_) | About::Own(_) => false,
+        };
+        let candidates: Vec<_> = told.iter().filter(|about| !stays(about)).cloned().collect();
+        if new > 0 && self.fold(&candidates, told.len() + new).await?.len() < candidates.len() {
+            self.planner.folded(now);
+        }
+        Ok(())
+    }
+
+    /// Of the rooms among these, oldest first, as many are told in the summary as are needed so that of `count` popups no
+    /// more are left than the service keeps. Returns the others.
+    async fn fold(&mut self, told: &[About], count: usize) -> Result<Vec<About>, InboxError> {
+        let Some(most) = self.screen.needs().most_popups.filter(|most| count > *most) else { return Ok(told.to_vec()) };
+        let up = self.screen.newest(&PopupKey::Summary);
+        let mut summary = up.into_iter().chain(told).find_map(|about| match about {
+            About::Summary(summary) => Some(summary.clone()),
+            About::Room { .. } | About::Call { .. } | About::Own(_) => None,
+        });
+        // A summary that is not up yet takes a place, too.
+        let mut surplus = count - most + usize::from(up.is_none());
+        let waits_from = (self.snapshot.waiting_notices > 0).then_some(self.snapshot.waiting_from);
+        let (mut others, mut is_changed) = (Vec::new(), false);
+        for about in told {
+            let folded = match about {
+                // A summary counts as told all that came before its newest notice.
+                About::Room { room, up_to, .. } if surplus > 0 && waits_from.is_none_or(|from| *up_to < from) => {
+                    let digest = self.parts.inbox.room_digest(room.clone(), 1).await?;
+                    digest.and_then(|digest| {
+                        let summary = summary.get_or_insert_with(|| Summary {
+                            from: digest.oldest,
+                            up_to: *up_to,
+                            highlights: Vec::new(),
+                            show_text: false,
+                            is_cut_short: false,
+                            is_folded: true,
+                        });
+                        let is_named = digest.highlight.is_none() || summary.highlights.contains(room);
+                        if !is_named && summary.highlights.len() >= NAMED_HIGHLIGHTS {
+                            return None;
+                        }
+                        summary.highlights.extend((!is_named).then(|| room.clone()));
+                        summary.from = summary.from.min(digest.oldest);
+                        summary.up_to = summary.up_to.max(*up_to);
+                        Some(())
+                    })
+                }
+                About::Room { .. } | About::Call { .. } | About::Summary(_) | About::Own(_) => None,
+            };
+            if folded.is_some() {
+                self.screen.withdraw(&about.key());
+                (surplus, is_changed) = (surplus - 1, true);
+            } else {
+                others.push(about.clone());
+            }
+        }
+        if let Some(Summary { from, up_to, highlights, .. }) = summary.filter(|_| is_changed) {
+            self.show_summary((from, up_to, highlights), false, Banner::Left).await?;
+        }
+        Ok(others)
+    }
+}

@@ -1,0 +1,114 @@
+//! Rooms whose messages are not shown on this desktop, for a while or until that is undone.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, named_params};
+
+use super::{Inbox, InboxError, codec, transaction::Write};
+use crate::notice::RoomKey;
+
+/// Most rooms that are muted at a time; of more, those are forgotten that end first.
+const MAX_ROOMS: usize = 256;
+
+/// A muted room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MutedRoom {
+    /// Which.
+    pub room: RoomKey,
+    /// What people call it: plain text, harmless to show.
+    pub name: String,
+    /// When it ends; `None`: when it is undone.
+    pub until: Option<Timestamp>,
+}
+
+impl MutedRoom {
+    /// Whether it goes on.
+    #[must_use]
+    pub fn is_muted_at(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| until > now)
+    }
+}
+
+impl Inbox {
+    /// Messages of this room are neither shown nor heard from now on, those that wait included. Raises `changed`.
+    ///
+    /// # Errors
+    /// When it could not be written down.
+    pub async fn mute(&self, muted: MutedRoom, now: Timestamp) -> Result<(), InboxError> {
+        self.write(move |write| mute(write, &muted, now.as_millisecond())).await
+    }
+
+    /// The messages of this room, or of all, are shown again from now on. Raises `changed`.
+    ///
+    /// # Errors
+    /// When it could not be written down.
+    pub async fn unmute(&self, room: Option<RoomKey>) -> Result<(), InboxError> {
+        self.write(move |write| {
+            write.changes.is_visible = true;
+            let (account, room) = room.as_ref().map(|key| (&*key.account, key.room.as_str())).unzip();
+            write
+                .db
+                .prepare_cached(
+                    "DELETE FROM muted_room WHERE ?1 IS NULL
+                        OR (room = ?2 AND account = (SELECT id FROM account WHERE name = ?1))",
+                )?
+                .execute((account, room))
+                .map(drop)
+        })
+        .await
+    }
+}
+
+fn mute(write: &mut Write<'_>, muted: &MutedRoom, now: i64) -> rusqlite::Result<()> {
+    write.changes.is_visible = true;
+    let (account, room) = (&*muted.room.account, muted.room.room.as_str());
+    write
+        .db
+        .prepare_cached(
+            "INSERT INTO muted_room SELECT id, ?2, ?3, ?4 FROM account WHERE name = ?1
+            ON CONFLICT DO UPDATE SET name = excluded.name, until = excluded.until",
+        )?
+        .execute((account, room, &muted.name, muted.until.map(Timestamp::as_millisecond)))?;
+    write
+        .db
+        .prepare_cached(
+            "DELETE FROM muted_room WHERE until <= ?1 OR (account, room) IN
+                (SELECT account, room FROM muted_room ORDER BY until DESC NULLS FIRST LIMIT -1 OFFSET ?2)",
+        )?
+        .execute((now, codec::stored(MAX_ROOMS as u64)))?;
+    write
+        .db
+        .prepare_cached(
+            "UPDATE notice INDEXED BY notice_unread SET presentation = 2
+            WHERE read = 0 AND kind = 0 AND presentation = 0 AND room = :room
+                AND account = (SELECT id FROM account WHERE name = :account)",
+        )?
+        .execute(named_params! { ":account": account, ":room": room })?;
+    Ok(())
+}
+
+/// Whether the messages of this room are muted at this time (milliseconds).
+pub(super) fn is_muted(db: &Connection, account: i64, room: &str, now: i64) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT 1 FROM muted_room WHERE account = ?1 AND room = ?2 AND coalesce(until > ?3, 1)")?
+        .exists((account, room, now))
+}
+
+/// All rooms that were muted; some may have ended.
+pub(super) fn muted(db: &Connection) -> rusqlite::Result<Vec<MutedRoom>> {
+    db.prepare_cached(
+        "SELECT a.name, m.room, m.name, m.until FROM muted_room m CROSS JOIN account a ON a.id = m.account
+        ORDER BY m.name LIMIT ?1",
+    )?
+    .query_map([codec::stored(MAX_ROOMS as u64)], |row| {
+        Ok(MutedRoom {
+            room: codec::room_key(row, 0)?,
+            name: codec::text(row, 2)?.unwrap_or_default(),
+            until: codec::integer(row, 3)?.map(codec::to_time),
+        })
+    })?
+    .collect()
+}
+
+/// The account is gone, and what was muted in it.
+pub(super) fn forget(db: &Connection, account: i64) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM muted_room WHERE account = ?1")?.execute([account]).map(drop)
+}

@@ -1,0 +1,104 @@
+//! What is written into encrypted rooms from popups.
+
+use hyper::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    rig::{SOON, fake_service::FakeNotifications, wait_for, wait_until},
+    scene::Scene,
+};
+
+impl Scene {
+    /// In place of the service that shows popups, one that takes texts.
+    fn takes_texts(&mut self) -> FakeNotifications {
+        self.desktop.kill_notifier();
+        let fake = self.desktop.fake_notifier(&["actions", "body", "inline-reply"]);
+        self.pushbell.wait_for_status("the service is known", |status| {
+            status["popup"]["reason"].as_str().is_some_and(|reason| reason.starts_with("fake"))
+        });
+        fake
+    }
+
+    /// The room's events by Alice, newest first; none of the room's state.
+    fn by_alice(&self, room: &str) -> Vec<Value> {
+        let page = self.bob.user.request(&Method::GET, &format!("rooms/{room}/messages?dir=b&limit=30"), &Value::Null);
+        let events = page["chunk"].as_array().cloned().unwrap_or_default().into_iter();
+        events.filter(|event| event["sender"] == self.alice.id && event.get("state_key").is_none()).collect()
+    }
+
+    /// What Alice has written last in the room, as Bob reads it.
+    fn bob_reads(&self, already: usize) -> Value {
+        let what = "Alice has written";
+        let event = wait_for(what, SOON, || Some(self.by_alice(&self.room)).filter(|all| all.len() > already));
+        assert_eq!(event[0]["type"], "m.room.encrypted");
+        self.bob.sync();
+        self.bob.read(&self.room, &event[0])
+    }
+}
+
+#[test]
+fn a_reply_is_encrypted_where_the_room_is() {
+    let mut scene = Scene::signed_in();
+    let fake = scene.takes_texts();
+    let mark = scene.mark();
+    scene.bob.write(&scene.room, &scene.alice, "Dinner?");
+    let popup = scene.popup(mark, "Dinner?");
+    fake.reply(popup.id(), "Yes, at the usual place.");
+    let read = scene.bob_reads(0);
+    assert_eq!(
+        (&read["type"], &read["content"]["body"]),
+        (&json!("m.room.message"), &json!("Yes, at the usual place."))
+    );
+    wait_until("nothing of it is left", SOON, || !scene.on_disk("at the usual place"));
+
+    let mark = scene.mark();
+    scene.bob.write(&scene.room, &scene.alice, "When?");
+    let popup = scene.popup(mark, "When?");
+    fake.reply(popup.id(), "At eight.");
+    assert_eq!(scene.bob_reads(1)["content"]["body"], "At eight.");
+}
+
+#[test]
+fn a_call_is_declined_in_an_encrypted_room() {
+    let mut scene = Scene::signed_in();
+    let fake = scene.takes_texts();
+    let mark = scene.mark();
+    let call = json!({"call_id": "c", "party_id": "B", "version": "1", "lifetime": 60_000, "offer": {"type": "offer", "sdp": ""}});
+    scene.bob.send_encrypted(&scene.room, &scene.alice, "m.call.invite", &call);
+    let popup = scene.popup(mark, "Bob is calling");
+    fake.invoke_action(popup.id(), "decline");
+    let read = scene.bob_reads(0);
+    assert_eq!((&read["type"], &read["content"]["call_id"]), (&json!("m.call.reject"), &json!("c")));
+}
+
+#[test]
+fn a_room_that_was_seen_encrypted_gets_nothing_in_clear() {
+    let mut scene = Scene::signed_in();
+    let fake = scene.takes_texts();
+    let plain = scene.bob.user.create_room(&json!({"name": "Kitchen", "invite": [scene.alice.id]}));
+    scene.alice.join(&plain);
+    let mark = scene.mark();
+    let ciphertext = json!({"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x", "session_id": "x"});
+    scene.push_encrypted("$odd", &scene.bob.user.id, &plain, &ciphertext);
+    let popup = scene.popup(mark, "Encrypted message");
+    fake.reply(popup.id(), "Who asks?");
+    let written = wait_for("something is sent", SOON, || Some(scene.by_alice(&plain)).filter(|all| !all.is_empty()));
+    assert_eq!(written[0]["type"], "m.room.encrypted");
+}
+
+#[test]
+fn a_session_without_keys_writes_nothing_into_encrypted_rooms() {
+    let mut scene = Scene::new();
+    std::fs::write(scene.file("token"), &scene.alice.token).unwrap();
+    let token = scene.file("token");
+    let login = ["login", &scene.alice.id, "--homeserver", &scene.homeserver, "--token-file", &token, "--wait", "0"];
+    assert_eq!(scene.pushbell.command(&login).code, 3);
+    let fake = scene.takes_texts();
+    let mark = scene.mark();
+    scene.bob.user.send(&scene.room, "In clear, though the room is encrypted.");
+    let popup = scene.popup(mark, "In clear");
+    fake.reply(popup.id(), "Really?");
+    let given_back = scene.popup(mark, "nothing is sent in clear");
+    assert!(given_back.body.contains("Really?"), "{given_back:?}");
+    assert_eq!(scene.by_alice(&scene.room), Vec::<Value>::new());
+}
