@@ -197,7 +197,11 @@ fn what_rules_need_is_asked_again_when_it_has_changed() {
     let hello = json!({"msgtype": "m.text", "body": "Hello."});
     let line = next_message(&scene, &scene.bob, &scene.room, &hello);
     assert_eq!(line["sound"], "default", "they are two");
-    let carol = Client::new(&SYNAPSE, &SYNAPSE.register(&format!("carol-{}", &scene.alice.id[1..7]), "Carol"));
+    let carol = Client::new(
+        &SYNAPSE,
+        &SYNAPSE
+            .register(&format!("newcomer-{}", &scene.alice.id[1..scene.alice.id.len() - ":hs.test".len()]), "Carol"),
+    );
     scene.bob.user.invite(&scene.room, &carol.user);
     carol.user.join(&scene.room);
     wait_until("three make no direct room", 3 * SOON, || {
