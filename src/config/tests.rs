@@ -45,7 +45,7 @@ fn the_buttons_of_popups_are_at_most_three_and_each_once() {
     assert_eq!(actions(r#"["mute", "read", "reply"]"#), [RoomButton::Mute, RoomButton::Read, RoomButton::Reply]);
     check(
         r#"popup.actions = ["reply", "read", "mute", "mute_hour"]"#,
-        "pushbell.toml:1: popup.actions: expected a list of at most 3 of \"reply\", \"read\", \"mute_hour\", \"mute\"",
+        "pushbell.toml:1: popup.actions = [\"reply\", \"read\", \"mute\", \"mute_hour\"]: expected a list of at most 3 of \"reply\", \"read\", \"mute_hour\", \"mute\"",
     );
     check(
         r#"popup.actions = ["read", "read"]"#,
