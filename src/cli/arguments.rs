@@ -221,7 +221,7 @@ pub(super) struct SetRoom {
     #[command(flatten)]
     pub(super) which: WhichRoom,
     /// What it notifies of
-    #[arg(value_enum, value_name = "NOTIFY")]
+    #[arg(long, value_enum)]
     pub(super) notify: RoomNotify,
     /// With "mentions" in an encrypted room: have every message of it be pushed, so that Pushbell finds the mentions; your
     /// other devices are woken too

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, io::Write};
 
+use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Context, Failure, arguments, output, terminal::Terminal};
@@ -10,7 +11,7 @@ use crate::{
     control::Request,
     encryption::not_read,
     homeserver::{
-        HomeserverClient,
+        HomeserverClient, HomeserverError,
         push_rules::{self, EveryEncrypted, PushRules, RoomNotify},
     },
     http_client::DEADLINE,
@@ -203,7 +204,7 @@ impl<'a> RoomsOf<'a> {
         let room = &self.find(room).await?;
         let asked = |client: HomeserverClient| async move {
             let rules = client.push_rules().await?;
-            Ok((rules, client.is_encrypted(room).await?, client.room_name(room).await?))
+            Ok((rules, is_encrypted(&client, room).await?, client.room_name(room).await?))
         };
         let (rules, is_encrypted, name) = self.ask(asked).await?;
         let row = self.row(room.clone(), &rules);
@@ -218,8 +219,16 @@ impl<'a> RoomsOf<'a> {
         writeln!(out, "{}", output::harmless(name))?;
         writeln!(out, "Room        {}", output::harmless(&row.room_id))?;
         writeln!(out, "Notifies of {}", row.notify_words())?;
-        writeln!(out, "Encrypted   {}", if is_encrypted { "yes" } else { "no" })?;
-        if is_encrypted && row.notify == RoomNotify::Mentions && row.every_encrypted.is_none() {
+        writeln!(
+            out,
+            "Encrypted   {}",
+            match is_encrypted {
+                Some(true) => "yes",
+                Some(false) => "no",
+                None => "not known: the account is not in the room",
+            }
+        )?;
+        if is_encrypted == Some(true) && row.notify == RoomNotify::Mentions && row.every_encrypted.is_none() {
             writeln!(
                 out,
                 "\nThe homeserver does not see who is mentioned in it, and so it pushes nothing of this room."
@@ -244,7 +253,7 @@ impl<'a> RoomsOf<'a> {
         }
         let room = &self.find(&which.room).await?;
         let asked = |client: HomeserverClient| async move {
-            let is_encrypted = *notify == RoomNotify::Mentions && client.is_encrypted(room).await?;
+            let is_encrypted = *notify == RoomNotify::Mentions && is_encrypted(&client, room).await? == Some(true);
             Ok((client.push_rules().await?, is_encrypted))
         };
         let (rules, is_encrypted) = self.ask(asked).await?;
@@ -298,6 +307,14 @@ impl<'a> RoomsOf<'a> {
             }
         }
         Ok(true)
+    }
+}
+
+/// Whether the room is encrypted; `None`: the account is not in it.
+async fn is_encrypted(client: &HomeserverClient, room: &str) -> Result<Option<bool>, SessionError> {
+    match client.is_encrypted(room).await {
+        Err(HomeserverError::Refused(refusal)) if refusal.status == StatusCode::FORBIDDEN => Ok(None),
+        answer => Ok(Some(answer?)),
     }
 }
 

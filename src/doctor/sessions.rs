@@ -113,7 +113,7 @@ fn rules_of_ours(name: &str, rooms: &[String]) -> Option<Finding> {
         "{name}: rules of Pushbell have every message of encrypted rooms be pushed, which wakes your other devices too: \
          {listed}{more}"
     );
-    let advice = "To end it for a room: `pushbell room set ROOM default`";
+    let advice = "To end it for a room: `pushbell room set ROOM --notify default`";
     (!rooms.is_empty()).then(|| Finding::good("push rules", says).advise(advice))
 }
 

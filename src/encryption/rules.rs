@@ -188,7 +188,13 @@ impl Rules {
 impl Room {
     async fn ask(api: &Api, user: &UserId, room: &str) -> Result<Self, EncryptionError> {
         let path = |of: &str| format!("/_matrix/client/v3/rooms/{}/{of}", encode(room));
-        let Members { joined } = api.get(&path("joined_members"), "joined_members", PATIENCE).await?;
+        let (of_members, of_levels) = (path("joined_members"), path("state/m.room.power_levels/"));
+        let (members, levels, creators) = tokio::join!(
+            api.get::<Members>(&of_members, "joined_members", PATIENCE),
+            api.get::<RoomPowerLevelsEventContent>(&of_levels, "power_levels", PATIENCE),
+            creators(api, room),
+        );
+        let Members { joined } = members?;
         let own_name = joined.get(user.as_str()).and_then(|member| member.display_name.clone());
         let own_name = own_name.unwrap_or_else(|| user.localpart().to_owned());
         let count = UInt::try_from(joined.len()).unwrap_or(UInt::MAX);
@@ -197,25 +203,26 @@ impl Room {
         let members = (joined.len() <= MAX_MEMBERS).then(|| joined.into_keys().collect());
         let known = |facts| Self { asked_at: Instant::now(), facts, members };
         // Without them nobody may mention the room.
-        let levels: RoomPowerLevelsEventContent =
-            match api.get(&path("state/m.room.power_levels/"), "power_levels", PATIENCE).await {
-                Err(error) if error.is_refused() => return Ok(known(facts)),
-                levels => levels?,
-            };
-        // Since version 12 of rooms, whose ids have no server name, those who made a room may do anything there.
-        let (version, creators) = if room.contains(':') {
-            (AuthorizationRules::V11, Vec::new())
-        } else {
-            let path = path("state/m.room.create/?format=event");
-            let Creation { sender, content } = api.get(&path, "create", PATIENCE).await?;
-            (AuthorizationRules::V12, [vec![sender], content.additional_creators].concat())
+        let levels = match levels {
+            Err(error) if error.is_refused() => return Ok(known(facts)),
+            levels => levels?,
         };
-        let levels = PushConditionPowerLevelsCtx::new(
-            levels.users,
-            levels.users_default,
-            levels.notifications,
-            RoomPowerLevelsRules::new(&version, creators),
-        );
+        let rules = match creators? {
+            Some(creators) => RoomPowerLevelsRules::new(&AuthorizationRules::V12, creators),
+            None => RoomPowerLevelsRules::new(&AuthorizationRules::V11, None),
+        };
+        let RoomPowerLevelsEventContent { users, users_default, notifications, .. } = levels;
+        let levels = PushConditionPowerLevelsCtx::new(users, users_default, notifications, rules);
         Ok(known(facts.with_power_levels(levels)))
     }
+}
+
+/// Those who made the room, if they may do anything there: since version 12 of rooms, whose ids have no server name.
+async fn creators(api: &Api, room: &str) -> Result<Option<Vec<OwnedUserId>>, EncryptionError> {
+    if room.contains(':') {
+        return Ok(None);
+    }
+    let path = format!("/_matrix/client/v3/rooms/{}/state/m.room.create/?format=event", encode(room));
+    let Creation { sender, content } = api.get(&path, "create", PATIENCE).await?;
+    Ok(Some([vec![sender], content.additional_creators].concat()))
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     rig::{SOON, never_within, wait_until},
-    scene::{SYNAPSE, Scene},
+    scene::Scene,
 };
 
 /// Bob's next message, with a key of its own: the event, and what brings the key.
@@ -79,7 +79,7 @@ fn a_used_up_stock_of_one_time_keys_is_filled_up() {
 #[test]
 fn two_accounts_are_read_at_once() {
     let scene = Scene::signed_in();
-    let carol = SYNAPSE.register(&format!("carol-{}", &scene.alice.id[1..7]), "Carol");
+    let carol = scene.register("carol");
     let login = scene.login_of(&carol, &[]);
     assert!(login.stdout.contains("Encrypted messages are read"), "{login:#?}");
     let encryption =

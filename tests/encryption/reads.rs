@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     rig::{SOON, synapse, wait_until},
-    scene::{SYNAPSE, Scene},
+    scene::Scene,
 };
 
 #[test]
@@ -39,7 +39,7 @@ fn a_message_with_a_known_key_is_read_without_a_sync() {
 #[test]
 fn a_mention_is_a_highlight_and_sounds_in_a_room_of_many() {
     let scene = Scene::signed_in();
-    let others = ["carol", "dave"].map(|name| SYNAPSE.register(&format!("{name}-{}", &scene.alice.id[1..7]), name));
+    let others = ["carol", "dave"].map(|name| scene.register(name));
     for other in &others {
         scene.bob.user.invite(&scene.room, other);
         other.join(&scene.room);

@@ -52,21 +52,21 @@ fn a_room_is_found_and_set_as_clients_do() {
     assert!(scene.pushbell.ok(&["room", "list"]).contains("Mission Control"));
 
     // By its name, in any case.
-    scene.pushbell.ok(&["room", "set", "mission control", "all"]);
+    scene.pushbell.ok(&["room", "set", "mission control", "--notify", "all"]);
     let [all] = rules(&scene, "room").try_into().unwrap();
     assert_eq!(all["rule_id"], room.as_str());
     assert_eq!(all["actions"], json!(["notify", {"set_tweak": "sound", "value": "default"}]));
-    scene.pushbell.ok(&["room", "set", &room, "mute"]);
+    scene.pushbell.ok(&["room", "set", &room, "--notify", "mute"]);
     let [mute] = rules(&scene, "override").try_into().unwrap();
     let condition = json!({"kind": "event_match", "key": "room_id", "pattern": room});
     assert_eq!((&mute["conditions"], &mute["actions"]), (&json!([condition]), &json!([])));
     assert_eq!(rules(&scene, "room"), [] as [Value; 0]);
     assert_eq!(listed(&room).unwrap()["notify"], "mute");
-    let said = scene.pushbell.ok(&["room", "set", &room, "mentions", "--with-override"]);
+    let said = scene.pushbell.ok(&["room", "set", &room, "--notify", "mentions", "--with-override"]);
     assert!(said.contains("not encrypted"), "{said}");
     let [mentions] = rules(&scene, "room").try_into().unwrap();
     assert_eq!((&mentions["actions"], rules(&scene, "override").len()), (&json!([]), 0));
-    scene.pushbell.ok(&["room", "set", &room, "default"]);
+    scene.pushbell.ok(&["room", "set", &room, "--notify", "default"]);
     assert_eq!((rules(&scene, "room").len(), rules(&scene, "override").len()), (0, 0));
 
     // As another client mutes a room, of which nothing has come.
@@ -83,14 +83,14 @@ fn a_room_is_found_and_set_as_clients_do() {
 #[test]
 fn mentions_in_an_encrypted_room_come_by_a_rule_of_ours() {
     let scene = Scene::signed_in();
-    let said = scene.pushbell.ok(&["room", "set", &scene.room, "mentions"]);
+    let said = scene.pushbell.ok(&["room", "set", &scene.room, "--notify", "mentions"]);
     assert!(said.contains("pushes nothing of this room"), "{said}");
     let shown_without = shown(&scene);
     assert_eq!((&shown_without["notify"], &shown_without["encrypted"]), (&json!("mentions"), &json!(true)));
     assert_eq!(shown_without["every_encrypted"], Value::Null);
     let lost = mention(&scene, "Nobody is told.");
 
-    let said = scene.pushbell.ok(&["room", "set", &scene.room, "mentions", "--with-override"]);
+    let said = scene.pushbell.ok(&["room", "set", &scene.room, "--notify", "mentions", "--with-override"]);
     assert!(said.contains("your other devices are woken too"), "{said}");
     assert_eq!(shown(&scene)["every_encrypted"], "pushbell");
     let mark = scene.mark();
@@ -107,7 +107,7 @@ fn mentions_in_an_encrypted_room_come_by_a_rule_of_ours() {
     let doctor = scene.pushbell.command(&["doctor"]).stdout;
     let unwrapped = doctor.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(unwrapped.contains(&format!("wakes your other devices too: {}", scene.room)), "{doctor}");
-    scene.pushbell.ok(&["room", "set", &scene.room, "mute"]);
+    scene.pushbell.ok(&["room", "set", &scene.room, "--notify", "mute"]);
     let [mute] = rules(&scene, "override").try_into().unwrap();
     assert_eq!(mute["rule_id"], scene.room.as_str());
 }
@@ -115,7 +115,7 @@ fn mentions_in_an_encrypted_room_come_by_a_rule_of_ours() {
 #[test]
 fn signing_out_leaves_no_push_rule_of_ours() {
     let scene = Scene::signed_in();
-    scene.pushbell.ok(&["room", "set", &scene.room, "mentions", "--with-override"]);
+    scene.pushbell.ok(&["room", "set", &scene.room, "--notify", "mentions", "--with-override"]);
     let anothers = "org.pushbell.encrypted.another-computer.!r:hs.test";
     let rule = json!({"conditions": [], "actions": ["notify"]});
     scene.alice.set_push_rule("override", anothers, &rule);
@@ -130,7 +130,7 @@ fn signing_out_leaves_no_push_rule_of_ours() {
 fn at_a_terminal_the_rule_of_ours_is_asked_about() {
     let scene = Scene::signed_in();
     for (answer, is_set) in [("no", false), ("yes", true)] {
-        let arguments = ["room", "set", &scene.room, "mentions"];
+        let arguments = ["room", "set", &scene.room, "--notify", "mentions"];
         let mut terminal = Terminal::run(env!("CARGO_BIN_EXE_pushbell"), &arguments, scene.pushbell.env());
         terminal.expect("your other devices are woken too");
         terminal.type_line(answer);
@@ -138,7 +138,7 @@ fn at_a_terminal_the_rule_of_ours_is_asked_about() {
         assert_eq!(rules(&scene, "override").len(), usize::from(is_set));
     }
     // Nothing is asked where nothing is to be decided.
-    let arguments = ["room", "set", &scene.room, "mentions", "--no-override"];
+    let arguments = ["room", "set", &scene.room, "--notify", "mentions", "--no-override"];
     let mut terminal = Terminal::run(env!("CARGO_BIN_EXE_pushbell"), &arguments, scene.pushbell.env());
     assert_eq!(terminal.wait(SOON), Some(0), "{}", terminal.screen());
     assert_eq!(rules(&scene, "override").len(), 0);
@@ -166,7 +166,7 @@ fn what_a_homeserver_pushes_undecrypted_shows_nothing() {
     let scene = Scene::signed_in_at(&PUSHES_ALL);
     check_undecrypted(&scene);
     // No rule of ours is needed there.
-    let said = scene.pushbell.ok(&["room", "set", &scene.room, "mentions"]);
+    let said = scene.pushbell.ok(&["room", "set", &scene.room, "--notify", "mentions"]);
     assert_eq!((said.lines().count(), shown(&scene)["every_encrypted"].as_str()), (1, Some("homeserver")), "{said}");
     assert_eq!(rules(&scene, "override").len(), 0);
     let mark = scene.mark();
@@ -181,7 +181,7 @@ fn what_a_homeserver_pushes_undecrypted_shows_nothing() {
 #[test]
 fn what_our_rule_has_pushed_undecrypted_shows_nothing() {
     let scene = Scene::signed_in();
-    scene.pushbell.ok(&["room", "set", &scene.room, "mentions", "--with-override"]);
+    scene.pushbell.ok(&["room", "set", &scene.room, "--notify", "mentions", "--with-override"]);
     check_undecrypted(&scene);
 }
 
@@ -197,7 +197,11 @@ fn what_rules_need_is_asked_again_when_it_has_changed() {
     let hello = json!({"msgtype": "m.text", "body": "Hello."});
     let line = next_message(&scene, &scene.bob, &scene.room, &hello);
     assert_eq!(line["sound"], "default", "they are two");
-    let carol = Client::new(&SYNAPSE, &SYNAPSE.register(&format!("carol-{}", &scene.alice.id[1..7]), "Carol"));
+    let carol = Client::new(
+        &SYNAPSE,
+        &SYNAPSE
+            .register(&format!("newcomer-{}", &scene.alice.id[1..scene.alice.id.len() - ":hs.test".len()]), "Carol"),
+    );
     scene.bob.user.invite(&scene.room, &carol.user);
     carol.user.join(&scene.room);
     wait_until("three make no direct room", 3 * SOON, || {
@@ -205,7 +209,7 @@ fn what_rules_need_is_asked_again_when_it_has_changed() {
     });
 
     // A rule is known, and another client removes it.
-    scene.pushbell.ok(&["room", "set", &scene.room, "mentions"]);
+    scene.pushbell.ok(&["room", "set", &scene.room, "--notify", "mentions"]);
     scene.push_from_bob("$late", "m.room.message", &hello);
     let line = scene.says("$late", "Hello.");
     assert_eq!((&line["shown"], &line["read"]), (&json!(false), &json!(true)));

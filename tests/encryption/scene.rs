@@ -69,6 +69,12 @@ impl Scene {
         scene
     }
 
+    /// Another user of this test.
+    pub(crate) fn register(&self, name: &str) -> User {
+        let (alice, _) = self.alice.id[1..].split_once(':').unwrap();
+        SYNAPSE.register(&format!("{name}-{alice}"), name)
+    }
+
     /// A command of hers at a terminal.
     pub(crate) fn terminal(&self, arguments: &[&str]) -> Terminal {
         Terminal::run(env!("CARGO_BIN_EXE_pushbell"), arguments, self.pushbell.env())
