@@ -158,7 +158,7 @@ impl Rules {
             if let Some((user, room, life)) = room
                 && self.rooms.get(room).is_none_or(|known| known.asked_at.elapsed() > life)
             {
-                let facts = Room::ask(api, user, room).await?;
+                let facts = Box::pin(Room::ask(api, user, room)).await?;
                 self.keep(room, facts);
             }
             Ok::<_, EncryptionError>(())
