@@ -372,7 +372,6 @@ impl Running {
                             | Request::ReloadAccounts
                             | Request::ReloadAutostart
                             | Request::ReloadConfiguration
-                            | Request::Unmute
                             | Request::WaitForPush { .. } => Reply::Done,
                         };
                         note.send(request).unwrap();
