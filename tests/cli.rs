@@ -366,7 +366,6 @@ impl Running {
                             Request::BeginSample => Reply::Sample { number: "17".to_owned() },
                             Request::Resume => Reply::Failed { reason: "not \u{1b}[1mnow".to_owned() },
                             Request::Clear
-                            | Request::Unmute
                             | Request::ClearAccount { .. }
                             | Request::Pause { .. }
                             | Request::ReloadAccounts
