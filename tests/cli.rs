@@ -371,6 +371,7 @@ impl Running {
                             | Request::ReloadAccounts
                             | Request::ReloadAutostart
                             | Request::ReloadConfiguration
+                            | Request::Unmute
                             | Request::WaitForPush { .. } => Reply::Done,
                         };
                         note.send(request).unwrap();
