@@ -35,7 +35,7 @@ impl Encryption {
     #[expect(clippy::unused_self, reason = "there is nothing to tell")]
     pub(crate) fn configure(&self, _derive_missed_calls: bool) {}
 
-    #[expect(clippy::unused_self, clippy::unused_async, reason = "as where there are keys")]
+    #[expect(clippy::unused_async, reason = "as where there are keys")]
     pub(crate) async fn send_event(&self, _account: &str, _: OutgoingEvent) -> Result<(), NotSent> {
         Err(NotSent::without_keys())
     }

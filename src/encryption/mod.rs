@@ -69,7 +69,6 @@ pub(crate) use {
 };
 
 /// What the owner of an account's syncs tells of the rooms of its ringing calls.
-#[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption syncs"))]
 #[derive(Debug)]
 pub(crate) struct CallNews {
     /// Name of the account.
@@ -110,7 +109,6 @@ pub(crate) enum Trust {
 }
 
 /// What is known of a session once its keys are at the homeserver.
-#[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption knows"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SetUp {
     /// Whether it is verified.
