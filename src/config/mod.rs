@@ -207,12 +207,7 @@ impl Config {
                 timeout: document.read("popup", "timeout", Timeout::Default, check::timeout),
                 lines: document.read("popup", "lines", 3, check::lines),
                 open: document.read("popup", "open", OpenWith::Matrix, check::open),
-                actions: document.read(
-                    "popup",
-                    "actions",
-                    vec![RoomButton::Reply, RoomButton::Read, RoomButton::MuteHour],
-                    check::actions,
-                ),
+                actions: document.read("popup", "actions", vec![RoomButton::Reply, RoomButton::Read], check::actions),
                 public_receipts: document.read("popup", "receipts", false, |value| check::word(value, &RECEIPTS)),
             },
             quiet: Quiet { follow_desktop: document.read("quiet", "follow_desktop", true, check::boolean) },

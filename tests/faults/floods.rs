@@ -96,7 +96,7 @@ fn a_flood_is_recorded_whole_and_shown_in_few_popups_and_mentions_and_calls_stan
     // A debug build takes more than a release.
     let memory = app.pushbell.app().peak_memory();
     eprintln!("{memory} MiB at most");
-    assert!(memory < 60, "{memory} MiB");
+    assert!(memory < 30, "{memory} MiB");
     wait_until("it is well", SOON, || app.pushbell.is_healthy());
     drop(service);
 }

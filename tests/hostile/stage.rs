@@ -10,7 +10,7 @@ use crate::rig::{
 /// The most memory that the program may ever have taken, in MiB. A debug build with a database and popups takes 30 of
 /// them at rest. 8 MiB of bodies may be held at once, and what is made from one is about as large; the rest is
 /// connections, as many as there may be, in all stages.
-pub(crate) const MOST_MEMORY: u64 = 128;
+pub(crate) const MOST_MEMORY: u64 = 100;
 
 /// A desktop, its notification service, the program and its account.
 pub(crate) struct Stage {

@@ -70,7 +70,9 @@ fn the_user_unit_is_valid() {
     let mut command = Command::new("systemd-analyze");
     command.args(["--user", "verify", "--man=no"]).arg(unit).env("XDG_RUNTIME_DIR", directory.path());
     let output = command.output().expect("systemd-analyze starts; `make test` installs it");
-    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    // Of other units of this computer it may say something, too.
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !said.contains("pushbell"), "{said}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ const IN_TIME: Duration = Duration::from_secs(5);
 const HALF_OPEN: usize = 4_000;
 const PUSHES: usize = 40;
 /// The most memory that the program may take, in MiB, as in `tests/hostile/`.
-const MOST_MEMORY: u64 = 128;
+const MOST_MEMORY: u64 = 100;
 
 /// Begins of handshakes: nothing, a byte, a hello that wants more, as much of one as is taken.
 fn begun(number: usize) -> Vec<u8> {

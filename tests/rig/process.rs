@@ -111,11 +111,15 @@ impl Part {
         self.child.id()
     }
 
-    /// The most memory that it has ever had resident, in MiB.
+    /// The most memory that it has ever had resident, without that of mapped files such as its own code, in MiB.
     pub(crate) fn peak_memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the program runs");
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says it");
-        peak.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
+        let kilobytes = |name: &str| -> u64 {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("Linux says it");
+            line.trim().trim_end_matches(" kB").parse().expect("a number")
+        };
+        // Once it is mapped, code that was run stays.
+        (kilobytes("VmHWM:") - kilobytes("RssFile:")) / 1024
     }
 
     /// Sends a signal to the whole process group.

@@ -18,6 +18,8 @@ async fn signed_in() -> Bench {
     bench.accounts = Arc::new(Accounts::read(&path).unwrap());
     let accounts = Arc::clone(&bench.accounts);
     bench.handle(Event::Accounts(accounts)).await;
+    let actions = vec![RoomButton::Reply, RoomButton::Read, RoomButton::MuteHour];
+    bench.configure(|config| config.popup.actions = actions).await;
     bench
 }
 
@@ -71,7 +73,7 @@ async fn by_hand_there_are_only_buttons_that_work_here() {
 
 #[tokio::test(start_paused = true)]
 async fn a_room_that_is_muted_for_an_hour_is_shown_after_it() {
-    let mut bench = Bench::new().await;
+    let mut bench = signed_in().await;
     bench.push(message("one", "Kitchen").unread(1)).await;
     choose(&mut bench, &room("Kitchen"), Action::MuteHour).await;
     bench.shows();
