@@ -163,19 +163,6 @@ fn a_call_that_comes_after_waking_does_not_ring() {
 
 #[test]
 #[ignore = "make windows builds the program for it"]
-fn the_start_menu_has_an_entry_for_it() {
-    let mut wine = Wine::start("");
-    wine.run();
-    let entry = wine.roaming().join("Microsoft/Windows/Start Menu/Programs/Pushbell (development).lnk");
-    let entry = wait_for("the entry is made", SOON, || fs::read(&entry).ok().filter(|file| !file.is_empty()));
-    // Paths in it are UTF-16.
-    let text: String = entry.iter().filter(|byte| **byte != 0).map(|byte| char::from(*byte)).collect();
-    assert!(text.contains("pushbell.exe"), "{text:?}");
-    wine.quit();
-}
-
-#[test]
-#[ignore = "make windows builds the program for it"]
 fn what_it_prints_goes_where_it_was_redirected() {
     let wine = Wine::start("");
     let version = wine.command(&["--version"]).ended(0).stdout;

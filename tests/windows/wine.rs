@@ -127,7 +127,7 @@ impl Wine {
     }
 
     /// What Windows calls the roaming application data.
-    pub(crate) fn roaming(&self) -> PathBuf {
+    fn roaming(&self) -> PathBuf {
         self.person().join("AppData/Roaming")
     }
 
