@@ -473,7 +473,8 @@ impl Screen {
     /// The action with this key, if the popup that is up in this entry offers it.
     fn offered(&self, index: usize, key: &str) -> Option<Action> {
         let (_, told) = self.entries[index].up.as_ref()?;
-        Action::from_key(key).filter(|action| *action == Action::Open || told.actions.contains(action))
+        // A click on the popup itself is always possible.
+        [Action::Open].into_iter().chain(told.actions.iter().copied()).find(|action| action.key() == key)
     }
 
     /// The person has seen what is up in this entry, which leaves the screen. What is on its way to replace it stays

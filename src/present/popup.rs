@@ -153,20 +153,6 @@ pub enum Action {
 }
 
 impl Action {
-    const ALL: [Self; 11] = [
-        Self::Open,
-        Self::Ignore,
-        Self::Answer,
-        Self::Decline,
-        Self::Read,
-        Self::MuteHour,
-        Self::Mute,
-        Self::Accept,
-        Self::Reject,
-        Self::Reply,
-        Self::ReplyThere,
-    ];
-
     /// Its key towards the notification service; "default" is a click on the popup itself.
     #[must_use]
     pub const fn key(self) -> &'static str {
@@ -183,12 +169,6 @@ impl Action {
             Self::Reply => TEXT_KEY,
             Self::ReplyThere => "reply",
         }
-    }
-
-    /// The action with this key.
-    #[must_use]
-    pub fn from_key(key: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|action| action.key() == key)
     }
 }
 
