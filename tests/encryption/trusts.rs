@@ -195,10 +195,10 @@ fn keys_come_from_the_backup_once_its_key_is_given() {
     scene.says(&later, "Later.");
     scene.popup(mark, "Later.");
 
-    // The backup is replaced.
+    // The backup is replaced. What the message before has caused may still look at it, and see that at once.
+    let mark = scene.mark();
     usual.set_up_backup(&recovery_key);
     scene.bob.rotate(&scene.room);
-    let mark = scene.mark();
     scene.bob.write(&scene.room, &scene.alice, "With the next.");
     scene.popup(mark, "The key backup was reset");
     scene.account("the backup is no longer used", |account| account["key_backup"] == false);
