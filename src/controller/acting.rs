@@ -88,7 +88,11 @@ impl<D: Desktop> Controller<D> {
             (Action::Reject, About::Room { room, .. }) => self.tell(room, target, Act::Leave),
             (Action::Reply, About::Room { room, up_to, .. }) => {
                 let text = text.unwrap_or_default();
-                if let Err(reason) = self.reply(room, *up_to, target, text.trim()).await {
+                let sent = match self.why_no_reply().filter(|_| !text.trim().is_empty()) {
+                    Some(reason) => Err(reason.to_owned()),
+                    None => self.reply(room, *up_to, target, text.trim()).await,
+                };
+                if let Err(reason) = sent {
                     self.not_sent(&reason, &text);
                 }
             }
@@ -114,12 +118,15 @@ impl<D: Desktop> Controller<D> {
     }
 
     /// Has this text sent into the room. Says why not.
-    async fn reply(&self, room: &RoomKey, newest: NoticeId, target: &OpenTarget, text: &str) -> Result<(), String> {
+    pub(super) async fn reply(
+        &self,
+        room: &RoomKey,
+        newest: NoticeId,
+        target: &OpenTarget,
+        text: &str,
+    ) -> Result<(), String> {
         if text.is_empty() {
             return Ok(());
-        }
-        if let Some(reason) = self.why_no_reply() {
-            return Err(reason.to_owned());
         }
         let not_sent = |error: &dyn std::fmt::Display| format!("It was not sent: {error}");
         let sign_in = self.parts.accounts.find(&room.account).and_then(|account| account.sign_in.as_ref());
@@ -169,6 +176,13 @@ impl<D: Desktop> Controller<D> {
         if let OpenTarget::Room { event_id: Some(event_id), .. } = target {
             let is_public = self.parts.config.popup.public_receipts;
             self.tell(room, target, Act::Read { event_id: event_id.clone(), is_public });
+        }
+    }
+
+    /// The same of what the page shows, where the account is signed in.
+    pub(super) fn tell_notice_read(&self, notice: &Notice) {
+        if self.user_of(notice).is_some() {
+            self.tell_read(&notice.room(), &super::refresh::target(notice));
         }
     }
 

@@ -31,7 +31,7 @@ pub use crate::present::popup::ProblemKind;
 use crate::{
     accounts::Accounts,
     config::{Config, Preview},
-    control::{Command, EncryptionStatus, Reply, Request, SignInStatus, TlsStatus},
+    control::{Command, EncryptionStatus, Reply, Request, Section, SignInStatus, TlsStatus},
     desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState},
     inbox::{Inbox, InboxError, Retention, Snapshot},
     notice::NoticeId,
@@ -130,12 +130,14 @@ pub struct Inputs {
 pub enum AppRequest {
     /// Send a test push through the real endpoint.
     SendTest,
-    /// Show how to connect a homeserver, with the activation token of the click that asked for it.
-    Connect {
+    /// Open the page, with the activation token of the click that asked for it.
+    OpenPage {
+        /// Which part of it.
+        section: Section,
         /// The token, if there was one.
         token: Option<String>,
     },
-    /// Open the configuration, likewise.
+    /// Open the configuration file, likewise.
     OpenConfiguration {
         /// The token, if there was one.
         token: Option<String>,
