@@ -9,21 +9,27 @@ const PATIENCE = 3000;
 
 // Live parts
 
-/** Whether the person is writing in here. */
-const isInUse = (part) => {
-  const field = part.querySelector("textarea:focus, input:focus:not([type=search])");
-  return field !== null && field.value !== "" || [...part.querySelectorAll("textarea")].some((area) => area.value !== "");
-};
+/** The live parts as the program made them, before anything was opened or typed in them. */
+const made = new Map();
+const liven = (part) => made.set(part.id, part.innerHTML);
+document.querySelectorAll("[data-live]").forEach(liven);
 
-/** Takes over what differs, and keeps the focus where it was. */
+/** Whether the person is writing in here. */
+const isInUse = (part) => [...part.querySelectorAll("textarea, input:not([type=hidden], [type=search])")]
+  .some((field) => field.value !== field.defaultValue);
+
+/** Takes over what differs, and keeps what is open and where the focus is. */
 const takeOver = (fresh, everything) => {
   for (const part of document.querySelectorAll("[data-live]")) {
     const other = fresh.getElementById(part.id);
-    if (other === null || other.innerHTML === part.innerHTML && other.hidden === part.hidden) continue;
+    if (other === null || other.innerHTML === made.get(part.id) && other.hidden === part.hidden) continue;
     if (!everything && isInUse(part)) continue;
     const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
+    const open = [...part.querySelectorAll("details[open]")].map((details) => details.id);
+    liven(other);
     part.replaceWith(document.adoptNode(other));
     enliven(other);
+    if (!everything) for (const details of other.querySelectorAll("details")) details.open = open.includes(details.id);
     const next = (focused && document.getElementById(focused)) || other.querySelector("[autofocus]");
     next?.focus({ preventScroll: focused !== "" });
   }
@@ -51,7 +57,8 @@ let lost = 0;
 const events = new EventSource("/events");
 events.onopen = () => {
   clearTimeout(lost);
-  if (!banner.hidden) refresh();
+  // What has changed since the page was made was not told.
+  refresh();
   lost = 0;
   banner.hidden = true;
 };

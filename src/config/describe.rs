@@ -189,6 +189,6 @@ mod tests {
         check("sound", "volume", "0.5", "0.5");
         check("sound", "volume", "loud", "\"loud\"");
         check("popup", "actions", "read, reply,", "[\"read\", \"reply\"]");
-        check("popup", "preview", "never\"\n[log]", "'''\nnever\"\n[log]'''");
+        check("popup", "preview", "a\"b", "'a\"b'");
     }
 }

@@ -154,7 +154,7 @@ mod tests {
         );
         assert_eq!(with_value("", "it", "log", "level", "\"warn\"").unwrap(), "\n[log]\nlevel = \"warn\"\n");
         let refuse = |text: &str, value: &str| with_value(text, "it", "popup", "lines", value).unwrap_err().to_string();
-        assert!(refuse(&default, "99").starts_with("it:16: popup.lines = 99: expected"), "{}", refuse(&default, "99"));
+        assert!(refuse(&default, "99").starts_with("it:14: popup.lines = 99: expected"), "{}", refuse(&default, "99"));
         assert!(refuse(&default, "3\nopen = [\"sh\"]").contains("only a person"));
         assert!(refuse("popup = 7\n", "3").contains("only a person"));
         assert!(refuse("[popup\n", "3").contains("TOML"));

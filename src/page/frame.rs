@@ -152,3 +152,12 @@ pub(super) fn to_copy(id: &str, text: &str) -> Markup {
         }
     }
 }
+
+/// What stands between backquotes is code.
+pub(super) fn with_code(sentence: &str) -> Markup {
+    html! {
+        @for (number, part) in sentence.split('`').enumerate() {
+            @if number % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}

@@ -158,8 +158,8 @@ pub(super) fn list(findings: &[Finding]) -> Markup {
                 li class=(class(*verdict)) {
                     span .verdict-word { (word(*verdict)) }
                     strong { (part) }
-                    span .says { (sentence(says)) }
-                    @if let Some(advice) = advice { p .advice { (sentence(advice)) } }
+                    span .says { (frame::with_code(&sentence(says))) }
+                    @if let Some(advice) = advice { p .advice { (frame::with_code(&sentence(advice))) } }
                     @if let Some(paste) = paste { (frame::to_copy(&format!("paste-{number}"), paste)) }
                 }
             }

@@ -236,7 +236,7 @@ fn one(view: &View, notice: &Notice, accounts: &Accounts, names_account: bool, b
             p .text dir="auto" id={ "t" (id) } { (linked(&said)) }
             div .actions {
                 @if can_reply {
-                    details .reply {
+                    details .reply id={ "d" (id) } {
                         summary { "Reply" }
                         form method="post" action="/inbox/reply" {
                             (view.token())

@@ -77,7 +77,7 @@ async fn answer(page: &Arc<Page>, entrance: &Mutex<Entrance>, request: Request<I
     Ok(match path {
         "/" => Answer::SeeOther(Section::Inbox.path().to_owned()),
         "/inbox" => inbox::show(page, &view, &query).await,
-        "/setup" => setup::show(page, &view),
+        "/setup" => setup::show(page, &view).await,
         "/settings" => settings::show(page, &view).await,
         "/health" => health::show(page, &view).await,
         _ => frame::failed(StatusCode::NOT_FOUND, words::NOTHING_HERE),

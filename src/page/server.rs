@@ -98,7 +98,12 @@ impl Door {
                         sleep(ACCEPT_PAUSE).await;
                     }
                 },
-                Some(_) = connections.join_next() => unused_since = tokio::time::Instant::now(),
+                Some(ended) = connections.join_next() => {
+                    unused_since = tokio::time::Instant::now();
+                    if let Err(error) = ended {
+                        tracing::error!("a connection to the page did not end well: {error}");
+                    }
+                }
                 () = sleep_until(unused_since + UNUSED), if connections.is_empty() => return true,
             }
         }

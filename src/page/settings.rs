@@ -192,8 +192,11 @@ fn sounds(page: &Page) -> Vec<String> {
     BUNDLED.iter().map(ToString::to_string).chain(names).collect()
 }
 
+/// A key or section as a heading: "Follow desktop", "Public URL".
 fn capitalized(key: &str) -> String {
-    text::capitalized(&key.replace('_', " "))
+    let words =
+        key.split('_').map(|word| if ["url", "tls"].contains(&word) { word.to_uppercase() } else { word.to_owned() });
+    text::capitalized(&words.collect::<Vec<_>>().join(" "))
 }
 
 /// The text as it would be with what a form says; else why it cannot be.

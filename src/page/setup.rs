@@ -1,10 +1,13 @@
 //! Set-up in three steps: who are you, how notifications get here, proof. What is done is what `pushbell login` does; here
 //! is only how it is shown and answered.
 
-use std::{sync::Mutex, thread};
+use std::{
+    sync::{Arc, Mutex},
+    thread,
+};
 
 use maud::{Markup, html};
-use tokio::sync::broadcast;
+use tokio::{sync::broadcast, task::spawn_blocking};
 
 use super::{
     Note, Page, Topic,
@@ -18,8 +21,14 @@ use super::{
     settings, words,
 };
 use crate::{
-    accounts::Account, config::Config, control::Section, failure::Failure, paths::Paths, platform::autostart,
-    push::text, registration,
+    accounts::{Account, Accounts},
+    config::Config,
+    control::Section,
+    failure::Failure,
+    paths::Paths,
+    platform::autostart,
+    push::text,
+    registration,
 };
 
 /// Who signs in.
@@ -80,10 +89,14 @@ impl Setup {
     }
 }
 
-pub(super) fn show(page: &Page, view: &View) -> Answer {
+pub(super) async fn show(page: &Arc<Page>, view: &View) -> Answer {
+    let of = Arc::clone(page);
+    // Both wait for the system.
+    let asked = spawn_blocking(move || (autostart::status().ok().map(|state| state.on), of.accounts()));
+    let (starts, accounts) = asked.await.unwrap_or_else(|_| (None, Accounts::empty()));
     let body = match page.setup.current() {
-        Some(current) => current.with(|talk| going_on(view, talk)),
-        None => beginning(page, view),
+        Some(current) => current.with(|talk| going_on(view, talk, starts)),
+        None => beginning(page, view, &accounts),
     };
     view.page(Section::Setup, &html! { h1 { (words::title(Section::Setup)) } div id="setup" data-live { (body) } })
 }
@@ -102,8 +115,7 @@ fn steps(now: Step, is_done: bool) -> Markup {
     }
 }
 
-fn beginning(page: &Page, view: &View) -> Markup {
-    let accounts = page.accounts();
+fn beginning(page: &Page, view: &View, accounts: &Accounts) -> Markup {
     let (by_hand, signed_in): (Vec<&Account>, Vec<&Account>) =
         accounts.iter().partition(|account| account.sign_in.is_none());
     let users = signed_in.iter().filter_map(|account| account.sign_in.as_ref());
@@ -123,7 +135,7 @@ fn beginning(page: &Page, view: &View) -> Markup {
             input id="user" name="user" required placeholder="@alice:example.org" autocomplete="username" spellcheck="false"
                 autocapitalize="none" aria-describedby="user-hint";
             p .hint id="user-hint" { (words::USER_ID_HINT) }
-            details {
+            details id="own-address" {
                 summary { "The homeserver has an address of its own" }
                 label for="homeserver" { "Its address" }
                 input id="homeserver" name="homeserver" autocomplete="off" spellcheck="false" inputmode="url"
@@ -139,7 +151,7 @@ fn beginning(page: &Page, view: &View) -> Markup {
 fn without_sign_in(page: &Page, accounts: &[&Account]) -> Markup {
     let url = Config::load(&page.paths.config).unwrap_or_default().server.base_url();
     html! {
-        details .by-hand {
+        details .by-hand id="by-hand" {
             summary { "Without signing in" }
             p { (words::BY_HAND_INTRO) }
             @for (number, account) in accounts.iter().enumerate() {
@@ -151,11 +163,11 @@ fn without_sign_in(page: &Page, accounts: &[&Account]) -> Markup {
     }
 }
 
-fn going_on(view: &View, talk: &Talk) -> Markup {
+fn going_on(view: &View, talk: &Talk, starts: Option<bool>) -> Markup {
     let is_proven = matches!(talk.ended, Some(Ok(())));
     html! {
         (steps(talk.step, is_proven))
-        @if let Some(ended) = &talk.ended { (end(view, ended)) }
+        @if let Some(ended) = &talk.ended { (end(view, ended, starts)) }
         @if let Some(address) = &talk.sign_in_at {
             div .card {
                 p { a .button .primary href=(address) target="_blank" rel="noopener noreferrer" { "Sign in at your homeserver" } }
@@ -167,18 +179,18 @@ fn going_on(view: &View, talk: &Talk) -> Markup {
         @if !talk.said.is_empty() {
             section aria-labelledby="said" {
                 h2 id="said" { "What was done" }
-                div .said { @for line in &talk.said { @if line.is_empty() { br; } @else { p { (line) } } } }
+                div .said { @for line in &talk.said { @if line.is_empty() { br; } @else { p { (frame::with_code(line)) } } } }
             }
         }
         @if talk.ended.is_none() {
             @if talk.question.is_none() { p .checking role="status" { "Please wait …" } }
+            noscript { p { a href=(Section::Setup.path()) { "Look again" } } }
             (view.button("/setup/cancel", "End this", &[]))
         }
     }
 }
 
-fn end(view: &View, ended: &Result<(), Failure>) -> Markup {
-    let starts = autostart::status().ok().map(|state| state.on);
+fn end(view: &View, ended: &Result<(), Failure>, starts: Option<bool>) -> Markup {
     html! {
         @match ended {
             Ok(()) => {
@@ -188,7 +200,7 @@ fn end(view: &View, ended: &Result<(), Failure>) -> Markup {
             Err(Failure::Reported(_)) => {
                 div .note .warned role="status" { p { (words::NOT_PROVEN) } p { a href="/health" { (words::title(Section::Health)) } } }
             }
-            Err(failure) => div .note .failed role="alert" { @for line in reason(failure).lines() { p { (line) } } }
+            Err(failure) => div .note .failed role="alert" { @for line in reason(failure).lines() { p { (frame::with_code(line)) } } }
         }
         (view.button("/setup/forget", if ended.is_ok() { "Add another account" } else { "Try again" }, &[]))
     }
