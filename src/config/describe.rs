@@ -136,7 +136,9 @@ impl Setting {
         match value {
             Value::String(text) => text.clone(),
             Value::Array(members) => members.iter().map(Self::shown).collect::<Vec<_>>().join(", "),
-            other => other.to_string(),
+            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) | Value::Table(_) => {
+                value.to_string()
+            }
         }
     }
 }

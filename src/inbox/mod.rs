@@ -269,12 +269,12 @@ impl Inbox {
         let (requests, queue) = mpsc::channel(QUEUE);
         let worker = Worker::open(path, retention, changed)?;
         let (wanting, encrypted, seals) = (worker.wanting(), worker.encrypted(), worker.seals());
-        let changes = worker.changes();
+        let count = worker.changes();
         Builder::new()
             .name("inbox".to_owned())
             .spawn(move || worker.run(queue))
             .map_err(|error| database::unusable(path, &error))?;
-        Ok(Self { requests, wanting, encrypted, seals, changes })
+        Ok(Self { requests, wanting, encrypted, seals, changes: count })
     }
 
     /// Records a push: its notice and its counts, for each recipient. On disk when this returns.

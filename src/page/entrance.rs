@@ -63,9 +63,9 @@ impl Entrance {
     /// A door at this port. `uses_name`: browsers find `.localhost` names by themselves.
     pub(super) fn new(port: u16, uses_name: bool) -> Result<Self, getrandom::Error> {
         // Host names know no capitals, and a label has at most 63 characters.
-        let mut bytes = [0; 10];
+        let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
-        let label: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let label = format!("{:032x}", u128::from_ne_bytes(bytes));
         let (name, address) = (format!("{label}.localhost:{port}"), format!("127.0.0.1:{port}"));
         let hosts = if uses_name { [name, address] } else { [address, name] };
         Ok(Self { hosts, invitations: VecDeque::new(), visitors: VecDeque::new() })
@@ -114,7 +114,7 @@ impl Entrance {
     }
 
     /// Whether a page of ours has sent what changes something: by what the browser says, and by the form's token.
-    pub(super) fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refused> {
+    pub(super) fn check_origin(headers: &HeaderMap) -> Result<(), Refused> {
         let text = |name| headers.get(name).and_then(|value: &hyper::header::HeaderValue| value.to_str().ok());
         let host = text(HOST).unwrap_or_default();
         let is_ours = text(ORIGIN).is_some_and(|origin| origin.strip_prefix("http://") == Some(host));
@@ -192,8 +192,9 @@ mod tests {
             assert_eq!(host(other), Err(Refused::Host), "{other}");
         }
         assert_eq!(entrance.check_host(&HeaderMap::new()), Err(Refused::Host));
-        let origin =
-            |pairs: &[(HeaderName, &str)]| entrance.check_origin(&headers(&[&[(HOST, name.as_str())], pairs].concat()));
+        let origin = |pairs: &[(HeaderName, &str)]| {
+            Entrance::check_origin(&headers(&[&[(HOST, name.as_str())], pairs].concat()))
+        };
         let own = format!("http://{name}");
         assert_eq!(origin(&[(ORIGIN, &own)]), Ok(()));
         assert_eq!(origin(&[(ORIGIN, &own), (SEC_FETCH_SITE, "same-origin")]), Ok(()));

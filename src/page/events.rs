@@ -34,11 +34,11 @@ pub(super) fn stream(page: &Arc<Page>) -> mpsc::Receiver<Bytes> {
         loop {
             let topic = tokio::select! {
                 () = sender.closed() => return,
-                changed = inbox.changed() => match changed {
+                told = inbox.changed() => match told {
                     Ok(()) => Topic::Inbox,
                     Err(_) => return,
                 },
-                changed = changes.recv() => match changed {
+                told = changes.recv() => match told {
                     Ok(topic) => topic,
                     // Whatever was missed: all may have changed.
                     Err(RecvError::Lagged(_)) => Topic::Setup,

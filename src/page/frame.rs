@@ -41,7 +41,7 @@ impl View {
     /// A whole page.
     pub(super) fn page(&self, section: Section, body: &Markup) -> Answer {
         let title = words::title(section);
-        let badge = (self.unread > 0).then(|| format!("({}) ", self.unread)).unwrap_or_default();
+        let badge = if self.unread > 0 { format!("({}) ", self.unread) } else { String::new() };
         Answer::Page(
             StatusCode::OK,
             html! {

@@ -56,7 +56,7 @@ async fn answer(page: &Arc<Page>, entrance: &Mutex<Entrance>, request: Request<I
     }
     let visitor = locked(entrance).visitor(&head.headers)?;
     if head.method == Method::POST {
-        locked(entrance).check_origin(&head.headers)?;
+        Entrance::check_origin(&head.headers)?;
         let Some(form) = read(body).await else {
             return Ok(frame::failed(StatusCode::PAYLOAD_TOO_LARGE, words::TOO_LONG));
         };

@@ -1,6 +1,10 @@
 //! Who gets in, and what others get.
 
-use std::{net::TcpStream, process::Command};
+use std::{
+    io::{ErrorKind, Read},
+    net::TcpStream,
+    process::Command,
+};
 
 use rustix::process::getuid;
 
@@ -104,7 +108,17 @@ fn many_connections_do_no_harm() {
     let (_desktop, pushbell) = start();
     let visit = Visit::begin(&pushbell, "inbox");
     process::raise_open_files(1024);
-    let idle: Vec<_> = (0..100).map(|_| TcpStream::connect(("127.0.0.1", visit.port)).unwrap()).collect();
+    let mut idle: Vec<_> = (0..100).map(|_| TcpStream::connect(("127.0.0.1", visit.port)).unwrap()).collect();
+    idle.iter().for_each(|stream| stream.set_nonblocking(true).unwrap());
+    let mut closed = 0;
+    wait_until("those beyond the limit are closed", SOON, || {
+        idle.retain_mut(|stream| {
+            let is_closed = !stream.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+            closed += usize::from(is_closed);
+            !is_closed
+        });
+        closed >= 100 - 64
+    });
     let account = pushbell.account();
     pushbell.notify(&account, message("1", "r", "the endpoint goes on"));
     drop(idle);

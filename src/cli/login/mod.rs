@@ -117,7 +117,8 @@ impl Login<'_> {
         };
         self.step(Step::Who);
         let session = credentials::sign_in(self, &context, credentials, old_device.as_deref(), out).await?;
-        let saved = save_account::save(self, &context, session, old_device.as_deref(), out).await?;
+        let saving = save_account::save(self, &context, session, old_device.as_deref(), out);
+        let saved = Box::pin(saving).await?;
         let receiver = match Receiver::start(self.context, &context.config).await {
             Ok(receiver) => receiver,
             Err(failure) => {
