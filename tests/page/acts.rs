@@ -7,12 +7,14 @@ use crate::{
     visit::Visit,
 };
 
+/// Markup, scripts and addresses that run.
+const EVIL: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(1)><a href=\"javascript:alert(1)\">x</a>";
+
 #[test]
 fn what_strangers_write_is_shown_as_text() {
     let desktop = Desktop::start(DesktopOptions::BARE);
     let pushbell = Pushbell::start(&desktop, "");
     let account = pushbell.account();
-    const EVIL: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(1)><a href=\"javascript:alert(1)\">x</a>";
     let mut notice = message("1", "r", EVIL);
     notice["sender_display_name"] = json!(EVIL);
     notice["room_name"] = json!(EVIL);

@@ -1,4 +1,4 @@
-//! A real browser, headless: Debian's Chromium, told what to do by its driver (the WebDriver protocol).
+//! A real browser, headless: Debian's Chromium, told what to do by its driver (the `WebDriver` protocol).
 
 use std::process::Command;
 

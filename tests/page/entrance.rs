@@ -109,7 +109,9 @@ fn many_connections_do_no_harm() {
     let visit = Visit::begin(&pushbell, "inbox");
     process::raise_open_files(1024);
     let mut idle: Vec<_> = (0..100).map(|_| TcpStream::connect(("127.0.0.1", visit.port)).unwrap()).collect();
-    idle.iter().for_each(|stream| stream.set_nonblocking(true).unwrap());
+    for stream in &idle {
+        stream.set_nonblocking(true).unwrap();
+    }
     let mut closed = 0;
     wait_until("those beyond the limit are closed", SOON, || {
         idle.retain_mut(|stream| {
