@@ -52,12 +52,12 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Stops listening: when this returns the address is free. The task ends when the requests in progress are finished,
-    /// within [`Limits::drain_time`].
+    /// Stops listening: when this returns the address is free. The task ends when the requests in progress are
+    /// finished, within [`Limits::drain_time`].
     pub async fn stop(self) -> JoinHandle<()> {
         let Self { stop, closed, task } = self;
         drop(stop);
-        // Nothing is ever sent: it ends when the listener is closed.
+        // Nothing is ever sent: the channel closes with the listener.
         drop(closed.await);
         task
     }
@@ -73,7 +73,7 @@ impl Server {
         Self { state: Arc::new(state) }
     }
 
-    /// Paths that pushes are taken at beside the standard one (`server.extra_paths`), from the next request on.
+    /// Sets the additional paths for pushes (`server.extra_paths`), from the next request on.
     pub fn set_extra_paths(&self, paths: &[String]) {
         *self.state.extra_paths.write().unwrap_or_else(PoisonError::into_inner) = paths.into();
     }
@@ -169,7 +169,7 @@ impl ServerState {
         }
     }
 
-    /// Serves a connection beside all others. Whether another one was closed to make room.
+    /// Spawns the task of a connection. Returns whether another connection was evicted for it.
     fn open(
         self: &Arc<Self>,
         stream: TcpStream,
