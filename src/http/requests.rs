@@ -87,7 +87,8 @@ async fn read(body: &mut Incoming, connection: &Connection) -> Result<Vec<u8>, R
 }
 
 async fn push(body: &[u8], connection: &Connection) -> EndpointAnswer {
-    let accepting = connection.server.intake.accept(body, || connection.note_push());
+    let is_replayed = connection.server.resume_window.is_open();
+    let accepting = connection.server.intake.accept(body, is_replayed, || connection.note_push());
     match timeout(connection.limits().record_time, accepting).await {
         Ok(Ok(rejected)) => EndpointAnswer::Pushed(rejected),
         Ok(Err(refusal)) => EndpointAnswer::Failed(RequestError::Refused(refusal)),

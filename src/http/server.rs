@@ -22,7 +22,7 @@ use super::{
     connection_table::ConnectionTable,
     tls::Tls,
 };
-use crate::intake::Intake;
+use crate::{intake::Intake, resume::ResumeWindow};
 
 /// Pause after a connection could not be accepted, mostly because no file descriptor was left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -37,6 +37,7 @@ pub struct Server {
 #[derive(Debug)]
 pub(super) struct ServerState {
     pub(super) intake: Intake,
+    pub(super) resume_window: ResumeWindow,
     pub(super) limits: Limits,
     extra_paths: RwLock<Arc<[String]>>,
     table: Mutex<ConnectionTable<AbortHandle>>,
@@ -64,12 +65,18 @@ impl Serving {
 }
 
 impl Server {
-    /// A server that listens nowhere yet, in plain HTTP.
+    /// A server that listens nowhere yet, in plain HTTP. While `resume_window` is open, pushes count as held back.
     #[must_use]
-    pub fn new(intake: Intake, limits: Limits) -> Self {
+    pub fn new(intake: Intake, resume_window: ResumeWindow, limits: Limits) -> Self {
         let table = Mutex::new(ConnectionTable::new());
-        let state =
-            ServerState { intake, limits, extra_paths: RwLock::default(), table, tls: watch::Sender::new(None) };
+        let state = ServerState {
+            intake,
+            resume_window,
+            limits,
+            extra_paths: RwLock::default(),
+            table,
+            tls: watch::Sender::new(None),
+        };
         Self { state: Arc::new(state) }
     }
 
