@@ -9,7 +9,7 @@ use crate::{desktop::links::Opening, platform::system::launch};
 /// Whether the browsers of this system take every name that ends in `.localhost` for this computer. Safari does not.
 pub(crate) const KNOWS_LOCALHOST_NAMES: bool = !cfg!(target_os = "macos");
 
-/// What the system has not refused after this was handed over.
+/// A launch that has not failed after this time counts as successful.
 const LAUNCH_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Starts the user's programs.
@@ -46,7 +46,7 @@ pub(crate) fn browser_available() -> bool {
     env::var_os("SSH_CONNECTION").is_none_or(|value| value.is_empty())
 }
 
-/// Opens an `https:` or `http:` address. Good news may come before there is a window, or where there will be none.
+/// Opens an `https:` or `http:` address. Success does not mean that a window is there already, or ever will be.
 ///
 /// # Errors
 /// A sentence when the system says that it cannot.
