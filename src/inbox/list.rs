@@ -153,11 +153,10 @@ pub fn rooms(path: &Path, seals: &Seals, limit: usize) -> Result<Vec<ListedRoom>
     let Some(db) = database::open_to_read(path, seals)? else { return Ok(Vec::new()) };
     let read = || -> rusqlite::Result<Vec<ListedRoom>> {
         db.prepare(notice_query!(
-            "CROSS JOIN (SELECT max(id) AS newest
-                    FROM (SELECT id, account, room FROM notice
-                        WHERE kind < 2 AND decryption <> 3 ORDER BY id DESC LIMIT ?1)
-                    GROUP BY account, room ORDER BY newest DESC LIMIT ?2) r
-                ON n.id = r.newest ORDER BY n.id DESC"
+            "WHERE n.id IN (SELECT max(id) FROM (SELECT id, account, room FROM notice
+                    WHERE kind < 2 AND decryption <> 3 ORDER BY id DESC LIMIT ?1)
+                GROUP BY account, room ORDER BY max(id) DESC LIMIT ?2)
+            ORDER BY n.id DESC"
         ))?
         .query_map([stored(MAX_FOR_ROOMS), stored(limit as u64)], |row| listed_room(&db, row))?
         .collect()

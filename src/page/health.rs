@@ -124,8 +124,8 @@ fn overview(status: &Status) -> Markup {
     html! {
         section aria-labelledby="now" {
             h2 id="now" { "Now" }
-            @for problem in &status.problems { p .note .failed { (text::line(problem, 600)) } }
-            @for warning in &status.warnings { p .note .warned { (text::line(warning, 600)) } }
+            @for problem in &status.problems { p .note .failed { (frame::with_code(&text::line(problem, 600))) } }
+            @for warning in &status.warnings { p .note .warned { (frame::with_code(&text::line(warning, 600))) } }
             @if let Some(until) = status.paused_until { p .note .warned { "Popups and sounds are paused " (control::until(until)) "." } }
             dl .facts { @for (name, value) in &rows { div { dt { (name) } dd { (value) } } } }
         }
@@ -141,7 +141,9 @@ fn overview(status: &Status) -> Markup {
                                 None => span { "nothing has come yet" }
                             }
                             @if let Some(signed_in) = &account.sign_in.signed_in { span { (text::line(signed_in, 200)) } }
-                            @if let Some(encryption) = &account.encryption.encryption { span { (text::line(encryption, 600)) } }
+                            @if let Some(encryption) = &account.encryption.encryption {
+                                span { (frame::with_code(&text::line(encryption, 600))) }
+                            }
                         }
                     }
                 }
