@@ -11,6 +11,8 @@
 //! |---|---|
 //! | `tasks` | one reader for each account whose session is our own, started and ended with it |
 //! | `reader` | the task that owns an account's machine, and the order of things |
+//! | `syncing` | the account's syncs, one at a time |
+//! | `missing` | the notices whose keys are looked for |
 //! | `machine` | keys: matrix-sdk-crypto over its store and our HTTP client |
 //! | `rules` | the account's push rules, asked anew about what was decrypted |
 //! | `trust` | making the session a verified one, with the recovery key |
@@ -37,6 +39,8 @@ mod error;
 #[cfg(feature = "encryption")]
 mod machine;
 #[cfg(feature = "encryption")]
+mod missing;
+#[cfg(feature = "encryption")]
 mod reader;
 #[cfg(feature = "encryption")]
 mod rules;
@@ -46,6 +50,8 @@ mod send;
 mod standing;
 #[cfg(feature = "encryption")]
 mod store;
+#[cfg(feature = "encryption")]
+mod syncing;
 #[cfg(feature = "encryption")]
 mod tasks;
 #[cfg(feature = "encryption")]
