@@ -44,6 +44,9 @@ impl Encryption {
     pub(crate) fn upkeep(&self) {}
 
     #[expect(clippy::unused_self, reason = "there is nothing to tell")]
+    pub(crate) fn look(&self) {}
+
+    #[expect(clippy::unused_self, reason = "there is nothing to tell")]
     pub(crate) fn ringing(&self, _rooms: Vec<(String, String)>) {}
 }
 
@@ -78,6 +81,10 @@ pub(crate) async fn verify(_: &Paths, _: &Secrets, _: &SignIn, _recovery_key: &s
 }
 
 pub(crate) async fn use_backup(_: &Paths, _: &Secrets, _: &SignIn, _recovery_key: &str) -> Result<(), Absent> {
+    Err(Absent)
+}
+
+pub(crate) async fn use_backup_of_session(_: &Paths, _: &Secrets, _: &SignIn) -> Result<(), Absent> {
     Err(Absent)
 }
 

@@ -21,6 +21,7 @@ use tokio::{
 
 use super::{
     CallNews, NotSent,
+    backup::BackupState,
     error::EncryptionError,
     machine::{Machine, Plain, Synced, Undecryptable, VerificationAsk, session_of},
     missing::Missing,
@@ -81,6 +82,8 @@ pub(super) enum Wake {
     Notices,
     /// Keys may have come, or what failed may work.
     Upkeep,
+    /// The user is there: another session may have asked to verify this one.
+    Look,
     /// Calls ring in these rooms, and in no others.
     Ringing(Vec<String>),
 }
@@ -100,6 +103,8 @@ pub(super) struct Reader {
     ringing: Vec<String>,
     /// What waits to be sent. Sending syncs, and so waits for the end of a search.
     outgoing: VecDeque<Outgoing>,
+    /// The last request to verify the session, until it is told.
+    asked: Option<VerificationAsk>,
     status: EncryptionStatus,
 }
 
@@ -179,6 +184,7 @@ impl Reader {
             tries: Tries::new(),
             ringing: Vec::new(),
             outgoing: VecDeque::new(),
+            asked: None,
             status: EncryptionStatus::default(),
         }
     }
@@ -201,6 +207,10 @@ impl Reader {
                         self.to_do.upkeep_at = Instant::now();
                         (self.tries.at, self.tries.are_over) = (None, false);
                     }
+                    // A verified session is asked nothing.
+                    Some(Wake::Look) => if self.status.verified == Some(false) {
+                        self.to_do.upkeep_at = Instant::now();
+                    },
                     Some(Wake::Ringing(rooms)) => if self.ringing != rooms {
                         self.ringing = rooms;
                         self.syncing.end_watch();
@@ -343,6 +353,7 @@ impl Reader {
     /// Keys have come: what waits is tried again, and what lacked one of these.
     async fn keys_came(&mut self, found: Synced) {
         (self.to_do.notices, self.to_do.missing) = (true, true);
+        self.asked = found.request.or(self.asked.take());
         if found.has_room_events {
             self.tell_of_calls(true, Instant::now());
         }
@@ -393,31 +404,42 @@ impl Reader {
         drop(self.context.calls.send(CallNews { account: Arc::clone(&self.account), is_new, watched_until }));
     }
 
-    async fn search_ended(&mut self, ended: Result<Option<VerificationAsk>, EncryptionError>) {
+    async fn search_ended(&mut self, ended: Result<Option<BackupState>, EncryptionError>) {
         (self.to_do.notices, self.to_do.missing) = (true, true);
         // After a mere upkeep nothing else may come for hours.
         self.keys.close_at.get_or_insert_with(Instant::now);
         let ended = match ended {
-            Ok(request) if std::mem::take(&mut self.to_do.late) => {
+            Ok(backup) if std::mem::take(&mut self.to_do.late) => {
                 self.tries.at = None;
-                self.read_late(|_| true).await.map(|()| request)
+                let read = self.read_late(|_| true).await;
+                if backup == Some(BackupState::Current) && self.missing.has_wanted() {
+                    // The backup may have the keys.
+                    self.to_do.upkeep_at = Instant::now();
+                }
+                read.map(|()| backup)
             }
             ended => ended,
         };
         let looked = match ended {
-            Ok(request) => self.look(request).await,
+            Ok(backup) => self.look(backup).await.map(|()| backup),
             Err(error) => Err(error),
         };
         match looked {
-            Ok(()) => self.tries.succeeded(),
+            Ok(Some(BackupState::Unknown)) => {
+                // It is asked again, and nothing else waits for that.
+                self.tries.at = None;
+                self.to_do.upkeep_at = Instant::now() + self.tries.backoff.next();
+            }
+            Ok(_) => self.tries.succeeded(),
             Err(error) => self.failed(&error),
         }
     }
 
     /// Reports how the session stands, and what of it is new.
-    async fn look(&mut self, request: Option<VerificationAsk>) -> Result<(), EncryptionError> {
+    async fn look(&mut self, backup: Option<BackupState>) -> Result<(), EncryptionError> {
         let machine = self.machine().await?;
-        let (standing, news) = standing::look(&machine, request, &self.account).await?;
+        let (standing, news) = standing::look(&machine, self.asked.as_ref(), backup, &self.account).await?;
+        self.asked = None;
         self.report_status(standing.describe(&self.account));
         for news in news {
             self.report(Report::News(news));
@@ -427,16 +449,24 @@ impl Reader {
 
     /// Sends an event, encrypted.
     async fn send(&mut self, Outgoing { event, answer }: Outgoing) {
-        let sent = match self.machine().await {
-            Ok(machine) => machine.send_encrypted(&event).await,
-            Err(error) => Err(error),
-        };
+        let sent = self.sync_and_send(&event).await;
         self.keys.close_at = Some(Instant::now() + IDLE);
         // Who asked may have gone.
         drop(answer.send(sent.map_err(|error| NotSent {
             is_temporary: !error.is_final() && !error.is_refused(),
             reason: error.to_string(),
         })));
+    }
+
+    async fn sync_and_send(&mut self, event: &OutgoingEvent) -> Result<(), EncryptionError> {
+        let machine = self.machine().await?;
+        // Who has come, gone or got another device since the last sync.
+        let synced = machine.sync(Duration::ZERO).await?;
+        if synced.request.is_some() {
+            self.to_do.upkeep_at = Instant::now();
+        }
+        self.keys_came(synced).await;
+        machine.send_encrypted(event).await
     }
 
     /// The keys, open.

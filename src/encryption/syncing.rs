@@ -9,9 +9,9 @@ use tokio::{
 };
 
 use super::{
-    backup,
+    backup::{self, BackupState},
     error::EncryptionError,
-    machine::{Machine, Synced, VerificationAsk},
+    machine::{Machine, Synced},
 };
 
 /// Longest time that one sync waits for a key.
@@ -23,8 +23,8 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(2);
 /// Syncs of one search: each may bring a hundred keys.
 const MAX_SYNCS: usize = 100;
 
-/// What syncs end with: the last request to verify the session.
-type Ended = Result<Option<VerificationAsk>, EncryptionError>;
+/// What syncs end with: how the account's backup stands, if the homeserver was asked.
+type Ended = Result<Option<BackupState>, EncryptionError>;
 
 /// What is learned of the syncs under way.
 pub(super) enum Progress {
@@ -118,8 +118,8 @@ async fn ended(task: &mut Option<JoinHandle<Ended>>) -> Ended {
 }
 
 /// Syncs until nothing more comes, then asks the account's backup for what is wanted, where the user has given its key; if
-/// that does not have it either, one sync waits for as long as somebody waits for a key. Then sends what is to be sent.
-/// Returns the last request to verify the session.
+/// that does not have it either, one sync waits for as long as somebody waits for a key. Then sends what is to be sent, and
+/// asks how the backup stands.
 async fn search(
     machine: Machine,
     patience: Duration,
@@ -128,12 +128,10 @@ async fn search(
 ) -> Ended {
     // Before others are asked for their keys they must be able to have ours.
     machine.upload().await?;
-    let mut asks_backup = !wanted.is_empty() && backup::is_used(&machine).await?;
+    let mut asks_backup = !wanted.is_empty() && backup::version(&machine).await?.is_some();
     let mut timeout = if asks_backup { Duration::ZERO } else { patience };
-    let mut request = None;
     for _ in 0..MAX_SYNCS {
-        let mut synced = machine.sync(timeout).await?;
-        request = synced.request.take().or(request);
+        let synced = machine.sync(timeout).await?;
         timeout = Duration::ZERO;
         if synced.messages > 0 {
             wanted.retain(|(_, session)| !synced.sessions.contains(session));
@@ -153,18 +151,16 @@ async fn search(
         timeout = patience;
     }
     machine.upload().await?;
-    Ok(request)
+    backup::state(&machine).await.map(Some)
 }
 
-/// One sync that returns when something is new in one of the rooms, or when it is told to end. Returns what [`search`] does.
+/// One sync that returns when something is new in one of the rooms, or when it is told to end.
 async fn watch(machine: Machine, rooms: Vec<String>, end: Arc<Notify>, found: mpsc::UnboundedSender<Synced>) -> Ended {
     let answer = tokio::select! {
         answer = machine.poll(LONGEST_WATCH, &rooms) => answer?,
         () = end.notified() => return Ok(None),
     };
-    let mut synced = machine.take_in(answer).await?;
-    let request = synced.request.take();
-    drop(found.send(synced));
+    drop(found.send(machine.take_in(answer).await?));
     machine.upload().await?;
-    Ok(request)
+    Ok(None)
 }

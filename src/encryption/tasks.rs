@@ -39,6 +39,7 @@ enum Change {
     Accounts(Arc<Accounts>),
     DeriveMissedCalls(bool),
     Upkeep,
+    Look,
     /// The rooms of the calls that ring, each with the name of its account.
     Ringing(Vec<(String, String)>),
     Send(Arc<str>, Outgoing),
@@ -84,6 +85,11 @@ impl Encryption {
         self.send(Change::Upkeep);
     }
 
+    /// The user is there, and may have begun something in another session.
+    pub(crate) fn look(&self) {
+        self.send(Change::Look);
+    }
+
     /// In these rooms calls ring now, and in no others: each is with the name of its account.
     pub(crate) fn ringing(&self, rooms: Vec<(String, String)>) {
         self.send(Change::Ringing(rooms));
@@ -127,8 +133,8 @@ struct Tasks {
     readers: BTreeMap<Arc<str>, RunningReader>,
     /// What the others say that are signed in: why they are not read.
     unread: BTreeMap<String, EncryptionStatus>,
-    /// What each popup has told in this run: it replaces the one before.
-    told: BTreeMap<OwnPopup, Vec<String>>,
+    /// What each popup has told in this run, and of which account: it replaces the one before.
+    told: BTreeMap<OwnPopup, Vec<(Arc<str>, String)>>,
 }
 
 impl Tasks {
@@ -147,6 +153,7 @@ impl Tasks {
                         self.context.derive_missed_calls.store(derive, Relaxed);
                     }
                     Some(Change::Upkeep) => self.wake(&Wake::Upkeep),
+                    Some(Change::Look) => self.wake(&Wake::Look),
                     Some(Change::Ringing(rooms)) => self.ringing(&rooms),
                     Some(Change::Send(account, outgoing)) => {
                         if let Some(reading) = self.readers.get(&account) {
@@ -161,7 +168,7 @@ impl Tasks {
                         reading.status = status;
                         self.report();
                     }
-                    Report::News(news) => self.announce(news),
+                    Report::News(news) => self.announce(account, news),
                 }
             }
         }
@@ -224,11 +231,15 @@ impl Tasks {
         RunningReader { sign_in, wakes, outgoing, task, status: EncryptionStatus::default() }
     }
 
-    fn announce(&mut self, News { popup, text }: News) {
+    fn announce(&mut self, account: Arc<str>, News { popup, text }: News) {
         let told = self.told.entry(popup).or_default();
-        told.push(text + ".");
-        let text = told[told.len().saturating_sub(MAX_LINES)..].join("\n");
-        drop(self.events.send(Event::Announce(popup, text)));
+        told.push((account, text + "."));
+        told.retain(|(account, _)| {
+            self.readers.get(account).is_some_and(|reading| reading.status.is_told_by(popup) != Some(false))
+        });
+        told.drain(..told.len().saturating_sub(MAX_LINES));
+        let lines: Vec<_> = told.iter().map(|(_, line)| line.as_str()).collect();
+        drop(self.events.send(Event::Announce(popup, lines.join("\n"))));
     }
 
     fn report(&self) {
