@@ -232,9 +232,11 @@ impl Machine {
                 let claimed = self.api.send(claim.clone(), "keys/claim").await?;
                 self.olm.mark_request_as_sent(id, &claimed).await?;
             }
-            // After a verification it wants the identity's keys and that of the backup. None of them is ever asked for.
+            // After a verification it wants the identity's keys and that of the backup. None of them is asked for, and none
+            // that comes all the same is taken.
             AnyOutgoingRequest::ToDeviceRequest(message) if message.event_type == ToDeviceEventType::SecretRequest => {
                 self.olm.mark_request_as_sent(id, &send_event_to_device::v3::Response::new()).await?;
+                self.olm.store().delete_outgoing_secret_requests(id).await?;
             }
             AnyOutgoingRequest::ToDeviceRequest(message) => self.send_to_device(message).await?,
             AnyOutgoingRequest::SignatureUpload(signatures) => {
