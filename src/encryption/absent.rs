@@ -11,6 +11,7 @@ use crate::{
     homeserver::OutgoingEvent,
     inbox::{Inbox, Seals},
     paths::Paths,
+    push::listed::RoomEvent,
     secrets::Secrets,
 };
 
@@ -38,6 +39,11 @@ impl Encryption {
     #[expect(clippy::unused_async, reason = "as where there are keys")]
     pub(crate) async fn send_event(&self, _account: &str, _: OutgoingEvent) -> Result<(), NotSent> {
         Err(NotSent::without_keys())
+    }
+
+    #[expect(clippy::unused_async, reason = "as where there are keys")]
+    pub(crate) async fn read_events(&self, _account: &str, _room_id: &str, events: Vec<RoomEvent>) -> Vec<RoomEvent> {
+        events
     }
 
     #[expect(clippy::unused_self, reason = "there is nothing to tell")]

@@ -23,7 +23,7 @@ use super::{
     CallNews, NotSent,
     backup::BackupState,
     error::EncryptionError,
-    machine::{Machine, Plain, Synced, Undecryptable, VerificationAsk, session_of},
+    machine::{Encrypted, Machine, Plain, Synced, Undecryptable, VerificationAsk, session_of},
     missing::Missing,
     rules::Rules,
     standing::{self, News},
@@ -37,6 +37,7 @@ use crate::{
     inbox::{Decrypted, Decryption, EncryptedNotice, Inbox},
     notice::NoticeId,
     paths::Paths,
+    push::listed::RoomEvent,
     secrets::Secrets,
 };
 
@@ -69,10 +70,23 @@ pub(super) enum Report {
     News(News),
 }
 
-/// An event that is to be sent, and who waits for that.
+/// Something that is asked of a reader, and who waits for the answer.
+pub(super) enum Job {
+    Send(Outgoing),
+    Read(RoomEvents),
+}
+
+/// An event that is to be sent.
 pub(super) struct Outgoing {
     pub(super) event: OutgoingEvent,
     pub(super) answer: oneshot::Sender<Result<(), NotSent>>,
+}
+
+/// Events of a room that are to be read.
+pub(super) struct RoomEvents {
+    pub(super) room_id: String,
+    pub(super) events: Vec<RoomEvent>,
+    pub(super) answer: oneshot::Sender<Vec<RoomEvent>>,
 }
 
 /// What a reader is told.
@@ -193,7 +207,7 @@ impl Reader {
     pub(super) async fn run(
         mut self,
         mut wakes: mpsc::UnboundedReceiver<Wake>,
-        mut outgoing: mpsc::UnboundedReceiver<Outgoing>,
+        mut jobs: mpsc::UnboundedReceiver<Job>,
     ) {
         loop {
             self.step().await;
@@ -217,10 +231,13 @@ impl Reader {
                     },
                     None => return,
                 },
-                Some(outgoing) = outgoing.recv() => {
-                    self.outgoing.push_back(outgoing);
-                    self.syncing.end_watch();
-                }
+                Some(job) = jobs.recv() => match job {
+                    Job::Send(outgoing) => {
+                        self.outgoing.push_back(outgoing);
+                        self.syncing.end_watch();
+                    }
+                    Job::Read(events) => self.read_events(events).await,
+                },
                 progress = self.syncing.progress() => match progress {
                     Progress::Found(found) => self.keys_came(found).await,
                     Progress::Ended(ended) => self.search_ended(ended).await,
@@ -316,7 +333,7 @@ impl Reader {
     async fn read(&mut self, notice: &EncryptedNotice) -> Result<bool, EncryptionError> {
         let machine = self.machine().await?;
         self.keys.close_at = Some(Instant::now() + IDLE);
-        let plain = match machine.decrypt(notice).await {
+        let plain = match machine.decrypt(notice.into()).await {
             Ok(plain) => plain,
             Err(Undecryptable::LacksKey) => {
                 self.missing.want(notice);
@@ -354,7 +371,8 @@ impl Reader {
     async fn keys_came(&mut self, found: Synced) {
         (self.to_do.notices, self.to_do.missing) = (true, true);
         self.asked = found.request.or(self.asked.take());
-        if found.has_room_events {
+        // What is new in their rooms may be readable only now.
+        if found.has_room_events || !(found.sessions.is_empty() || self.ringing.is_empty()) {
             self.tell_of_calls(true, Instant::now());
         }
         if !found.sessions.is_empty()
@@ -456,6 +474,25 @@ impl Reader {
             is_temporary: !error.is_final() && !error.is_refused(),
             reason: error.to_string(),
         })));
+    }
+
+    /// Answers with what these events say, as far as their keys are there.
+    async fn read_events(&mut self, RoomEvents { room_id, mut events, answer }: RoomEvents) {
+        match self.machine().await {
+            Ok(machine) => {
+                for event in events.iter_mut().filter(|event| event.is_encrypted()) {
+                    let RoomEvent { event_id, sender, content, .. } = &*event;
+                    let encrypted = Encrypted { room_id: &room_id, event_id, sender, content };
+                    if let Ok(plain) = machine.decrypt(encrypted).await {
+                        (event.event_type, event.content) = (plain.event_type, plain.content.get().to_owned());
+                    }
+                }
+                self.keys.close_at = Some(Instant::now() + IDLE);
+            }
+            Err(error) => tracing::debug!(account = &*self.account, "events of a room are not read: {error}"),
+        }
+        // Who asked may have gone.
+        drop(answer.send(events));
     }
 
     async fn sync_and_send(&mut self, event: &OutgoingEvent) -> Result<(), EncryptionError> {

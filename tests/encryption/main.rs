@@ -8,8 +8,10 @@ mod rig;
 
 mod calls;
 mod client;
+mod gate;
 mod keeps;
 mod late;
+mod outages;
 mod reads;
 mod refuses;
 mod rooms;
