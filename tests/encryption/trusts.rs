@@ -1,6 +1,6 @@
 //! The session becomes a verified one.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use hyper::Method;
 use matrix_sdk_crypto::Sas;
@@ -11,6 +11,9 @@ use crate::{
     rig::{FakeScreenSaver, Notify, SOON, Terminal, never_within, wait_until},
     scene::{SYNAPSE, Scene},
 };
+
+/// Why a popup is closed that the app takes back.
+const WITHDRAWN: u32 = 3;
 
 #[test]
 fn a_recovery_key_makes_the_session_a_verified_one() {
@@ -32,7 +35,7 @@ fn a_recovery_key_makes_the_session_a_verified_one() {
     std::fs::write(scene.file("key"), recovery_key).unwrap();
     scene.pushbell.ok(&["verify", "--recovery-key-file", &scene.file("key")]);
     scene.account("it is verified", |account| account["verified"] == true);
-    wait_until("it is no longer told", SOON, || !scene.desktop.notifications().open().contains_key(&told.id()));
+    assert_eq!(scene.desktop.notifications().wait_for_closed(told.id()), WITHDRAWN);
     let event = scene.bob.write(&scene.room, &scene.alice, "After.");
     scene.says(&event, "After.");
     assert!(!scene.on_disk("m.cross_signing.self_signing"));
@@ -148,6 +151,13 @@ fn a_request_of_another_session_is_told_and_answered() {
     scene.account("it is not verified", |account| account["verified"] == false);
     let saver = FakeScreenSaver::start(&scene.desktop, false);
     saver.set_locked(true);
+    // Nothing else has it look.
+    let is_quiet = || {
+        let syncs = scene.syncs();
+        thread::sleep(Duration::from_secs(5));
+        scene.syncs() == syncs
+    };
+    wait_until("it no longer syncs", 2 * SOON, is_quiet);
     let mark = scene.mark();
     let request = usual.ask_to_verify(&scene.own_device());
     // It looks when somebody is there.
@@ -162,7 +172,7 @@ fn a_request_of_another_session_is_told_and_answered() {
     usual.confirm(&sas);
     terminal.expect("The session is verified");
     scene.account("it is verified", |account| account["verified"] == true);
-    wait_until("it is no longer told", SOON, || !scene.desktop.notifications().open().contains_key(&popup.id()));
+    assert_eq!(scene.desktop.notifications().wait_for_closed(popup.id()), WITHDRAWN);
 }
 
 #[test]
