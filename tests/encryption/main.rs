@@ -12,6 +12,7 @@ mod gate;
 mod keeps;
 mod late;
 mod outages;
+mod pictures;
 mod reads;
 mod refuses;
 mod rooms;
