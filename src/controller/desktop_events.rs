@@ -82,6 +82,7 @@ impl<D: Desktop> Controller<D> {
                 self.surroundings.dark_panel = dark;
                 self.draw_tray();
             }
+            DesktopEvent::DoNotDisturb(is_on) => self.do_not_disturb_is(is_on).await,
             DesktopEvent::NotOpened(reason) => self.answer_person(OwnPopup::NotOpened, &reason),
             DesktopEvent::SessionReturned => self.parts.desktop.renew(),
             DesktopEvent::Resumed => {
@@ -126,8 +127,7 @@ impl<D: Desktop> Controller<D> {
                         match self.parts.inbox.snapshot(OnScreen::default()).await {
                             Ok(snapshot) => {
                                 self.snapshot = snapshot;
-                                self.do_not_disturb = None;
-                                self.sound().await;
+                                self.sound();
                             }
                             Err(error) => self.inbox_failed(&error),
                         }
@@ -188,7 +188,7 @@ impl<D: Desktop> Controller<D> {
     /// The person has seen what the popup told of.
     fn seen(&mut self, about: &About) {
         match about {
-            About::Call { call, .. } => self.parts.desktop.stop_ringing(*call),
+            About::Call { call, .. } => self.stop_ringing(*call),
             About::Own(OwnPopup::NotSent) => self.problems.unsent.clear(),
             About::Room { .. } | About::Summary(_) | About::Own(_) => {}
         }
@@ -218,7 +218,7 @@ impl<D: Desktop> Controller<D> {
         };
         self.screen.withdraw(&key);
         self.screen.withdraw(&PopupKey::Call(notice.id));
-        self.parts.desktop.stop_ringing(notice.id);
+        self.stop_ringing(notice.id);
         self.pending.read(Read::Call(notice.id));
         self.pending.read(Read::Room(room, told));
     }
@@ -242,7 +242,7 @@ impl<D: Desktop> Controller<D> {
             TrayAction::ToggleMute => {
                 self.muted = !self.muted;
                 if self.muted {
-                    self.stop_ringing();
+                    self.silence_calls();
                 }
                 self.pending.set(MUTED, self.muted.then(|| "yes".into()));
                 self.refresh().await;
@@ -268,13 +268,13 @@ impl<D: Desktop> Controller<D> {
         drop(self.parts.requests.send(request));
     }
 
-    fn stop_ringing(&mut self) {
-        self.calls.ringing().into_iter().for_each(|call| self.parts.desktop.stop_ringing(call));
+    fn silence_calls(&mut self) {
+        self.calls.ringing().into_iter().for_each(|call| self.stop_ringing(call));
     }
 
     /// Everything is read, and nothing of it stays up.
     pub(super) async fn clear(&mut self) {
-        self.stop_ringing();
+        self.silence_calls();
         let keys = self.screen.told().map(About::key).filter(|key| !matches!(key, PopupKey::Own(_)));
         for key in keys.collect::<Vec<_>>() {
             self.screen.withdraw(&key);
@@ -295,7 +295,7 @@ impl<D: Desktop> Controller<D> {
         let until = until.unwrap_or(Timestamp::MAX);
         self.pause = Some(Pause::new(until, Timestamp::now(), Instant::now()));
         self.pending.set(PAUSED_UNTIL, Some(until.to_string()));
-        self.stop_ringing();
+        self.silence_calls();
         self.refresh().await;
     }
 

@@ -7,6 +7,7 @@ mod acting;
 mod calls;
 mod commands;
 mod desktop_events;
+mod do_not_disturb;
 mod gathering;
 mod pause;
 mod pending_writes;
@@ -43,6 +44,7 @@ use crate::{
 };
 use calls::Calls;
 use desktop_events::{Refusals, Surroundings};
+use do_not_disturb::Question;
 use gathering::Gathering;
 use pause::Pause;
 use pending_writes::{POPUPS, PendingWrites};
@@ -326,8 +328,8 @@ pub struct Controller<D> {
     set_aside: Vec<About>,
     pause: Option<Pause>,
     muted: bool,
-    /// What the desktop has said of its do-not-disturb; `None`: it was not asked since the inbox was last read.
-    do_not_disturb: Option<bool>,
+    /// Whether the person is not to be disturbed.
+    question: Question,
     started_at: Timestamp,
     listening: Listening,
     /// The sessions of signed-in accounts.
@@ -369,7 +371,7 @@ impl<D: Desktop> Controller<D> {
             set_aside: Vec::new(),
             pause: None,
             muted: false,
-            do_not_disturb: None,
+            question: Question::default(),
             started_at: Timestamp::now(),
             listening: Listening::default(),
             sessions: BTreeMap::new(),
@@ -611,19 +613,5 @@ impl<D: Desktop> Controller<D> {
 
     fn is_silent(&self) -> bool {
         self.pause.is_some() || self.muted || !self.parts.config.sound.enabled
-    }
-
-    /// Whether the desktop says that the person is not to be disturbed. It is asked only when that matters, and at most
-    /// once for each look into the inbox.
-    async fn is_do_not_disturb(&mut self) -> bool {
-        if !self.parts.config.quiet.follow_desktop {
-            return false;
-        }
-        if let Some(answer) = self.do_not_disturb {
-            return answer;
-        }
-        let answer = self.parts.desktop.do_not_disturb(self.screen.needs().do_not_disturb).await;
-        self.do_not_disturb = Some(answer);
-        answer
     }
 }

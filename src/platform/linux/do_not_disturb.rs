@@ -12,7 +12,7 @@ use zbus::{
 use super::bus;
 use crate::desktop::popup_services::{DO_NOT_DISTURB_MODES, DoNotDisturb};
 
-/// How long the answer is waited for: popups and sounds wait as long.
+/// How long the answer is waited for: sounds and urgent popups wait as long.
 const DEADLINE: Duration = Duration::from_secs(1);
 
 /// Whoever does not answer, or says something odd, does not say that the person is not to be disturbed.
