@@ -69,7 +69,8 @@ fn a_reply_is_shown_without_what_it_quotes() {
     says("> * <@a:hs> waves\\n\\nanswer", "answer");
     says(">_> look", ">_> look");
     let thread = r#"{"body":"> <@a:hs> x\n\nin a thread","m.relates_to":{"rel_type":"m.thread","event_id":"$t","is_falling_back":true,"m.in_reply_to":{"event_id":"$x"}}}"#;
-    super::check(&notice("m.room.message", thread), "Major Tom in Mission Control", "> <@a:hs> x\n\nin a thread");
+    let title = "Major Tom in a thread in Mission Control";
+    super::check(&notice("m.room.message", thread), title, "> <@a:hs> x\n\nin a thread");
     super::check(&message("> a quote of my own\\n\\nx"), "Major Tom in Mission Control", "> a quote of my own\n\nx");
 }
 
