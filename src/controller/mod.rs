@@ -599,6 +599,7 @@ impl<D: Desktop> Controller<D> {
 
     /// Whether popups are wanted now.
     fn wants_popups(&self) -> bool {
+            has_origin: needs.shows_origin,
         self.parts.config.popup.enabled && self.pause.is_none()
     }
 
