@@ -7,6 +7,7 @@ use crate::{
     app_info,
     desktop::{Desktop, OpenTarget},
     inbox::{AccountState, InboxError, MutedRoom, Reply, Snapshot},
+    homeserver::new_transaction,
     notice::{Call, Notice, NoticeId, RoomKey},
     present::{
         self,
@@ -131,7 +132,7 @@ impl<D: Desktop> Controller<D> {
             account: room.account.as_str().into(),
             device_id: sign_in.device_id.clone(),
             room_id: room_id.clone(),
-            transaction: format!("pushbell-{:032x}", random().map_err(|error| not_sent(&error))?),
+            transaction: new_transaction().map_err(|error| not_sent(&error))?,
             content: Some(event::reply(text, (event_id, &answered)).to_string()),
             written_at: Timestamp::now(),
         };
@@ -192,9 +193,4 @@ impl<D: Desktop> Controller<D> {
         self.pending.mute(MutedRoom { room: room.clone(), name, until });
         Ok(())
     }
-}
-
-fn random() -> Result<u128, getrandom::Error> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map(|()| u128::from_ne_bytes(bytes))
 }
