@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Act, AppRequest, Controller, RoomAct, screen::About};
+use super::{Act, AppRequest, Controller, RoomAct, refresh::target, screen::About};
 use crate::{
     app_info,
     desktop::{Desktop, OpenTarget},
@@ -22,7 +22,7 @@ const MUTE_TIME: SignedDuration = SignedDuration::from_hours(1);
 impl<D: Desktop> Controller<D> {
     /// The buttons of a room's popup, whose newest notice this is.
     pub(super) fn room_buttons(&self, newest: &Notice) -> Vec<Button> {
-        let is_known = self.user_of(newest).is_some() && newest.room_id.is_some() && newest.event_id.is_some();
+        let is_known = self.is_known(newest);
         if present::is_invite(newest) {
             return if is_known { vec![Button::ACCEPT, Button::REJECT] } else { Vec::new() };
         }
@@ -185,6 +185,18 @@ impl<D: Desktop> Controller<D> {
             return self.inbox_failed(&error);
         }
         self.refresh().await;
+    }
+
+    /// The same up to this message or call, unless it is an invite: who is not in a room reads nothing there.
+    pub(super) fn tell_notice_read(&self, notice: &Notice) {
+        if self.is_known(notice) && !present::is_invite(notice) {
+            self.tell_read(&notice.room(), &target(notice));
+        }
+    }
+
+    /// Whether the homeserver can be told something about it.
+    fn is_known(&self, notice: &Notice) -> bool {
+        self.user_of(notice).is_some() && notice.room_id.is_some() && notice.event_id.is_some()
     }
 
     async fn mute(&mut self, room: &RoomKey, newest: NoticeId, until: Option<Timestamp>) -> Result<(), InboxError> {

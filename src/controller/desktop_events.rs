@@ -207,9 +207,13 @@ impl<D: Desktop> Controller<D> {
         Ok(())
     }
 
-    /// Opens a message or a call. The person has then seen what its room's popup tells, too.
     fn open_notice(&mut self, notice: &Notice, token: Option<String>) {
         self.open(target(notice), token);
+        self.read_notice(notice);
+    }
+
+    /// The person has seen a message or a call, and with it what its room's popup tells.
+    fn read_notice(&mut self, notice: &Notice) {
         let room = notice.room();
         let key = PopupKey::Room(room.clone());
         let told = match self.screen.up(&key).map(|told| &told.about) {
@@ -236,6 +240,18 @@ impl<D: Desktop> Controller<D> {
                     self.open_notice(&notice, None);
                     self.refresh().await;
                 }
+            }
+            TrayAction::Read(ids) => {
+                let is_listed = |notice: &&Notice| ids.contains(&notice.id);
+                let notices: Vec<_> = self.snapshot.newest.iter().filter(is_listed).cloned().collect();
+                for (number, notice) in notices.iter().enumerate() {
+                    // Newest first: what its homeserver is told of one is true of the room's older ones.
+                    if notices[..number].iter().all(|newer| newer.room() != notice.room()) {
+                        self.tell_notice_read(notice);
+                    }
+                    self.read_notice(notice);
+                }
+                self.refresh().await;
             }
             TrayAction::Pause(length) => self.pause_until(Some(pause::end_of(length, &Zoned::now()))).await,
             TrayAction::Resume => self.resume().await,
