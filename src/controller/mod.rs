@@ -152,6 +152,11 @@ pub enum AppRequest {
     WatchCalls(Vec<RingingCall>),
     /// Tell the homeserver what the person has done.
     Act(RoomAct),
+    /// Which rooms of this account were read elsewhere?
+    LookForRead {
+        /// Its name.
+        account: String,
+    },
     /// There are replies to send.
     SendReplies,
     /// End.
@@ -594,12 +599,12 @@ impl<D: Desktop> Controller<D> {
             newest_first: needs.newest_first,
             highlight_urgency: if needs.one_banner { Urgency::Normal } else { Urgency::Critical },
             names_account: self.parts.accounts.iter().len() > 1,
+            has_origin: needs.shows_origin,
         }
     }
 
     /// Whether popups are wanted now.
     fn wants_popups(&self) -> bool {
-            has_origin: needs.shows_origin,
         self.parts.config.popup.enabled && self.pause.is_none()
     }
 

@@ -91,7 +91,7 @@ impl<D: Desktop> Controller<D> {
         for account in resumed(&self.snapshot.accounts, &snapshot.accounts) {
             self.request(AppRequest::CatchUp(Missing::After { account }));
         }
-        self.look_at_invites(&snapshot);
+        self.look_elsewhere(&snapshot);
         self.snapshot = snapshot;
         self.answer_waiting_for_push();
         self.ring(now);
