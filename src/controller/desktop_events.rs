@@ -4,11 +4,12 @@ use jiff::{Timestamp, Zoned};
 use tokio::time::{Duration, Instant};
 
 use super::{
-    AppRequest, Controller, Missing, WAKE_GATHER,
+    AppRequest, Controller, Missing,
     gathering::BACKLOG_ROOMS,
     pause::{self, Pause},
     pending_writes::{MUTED, PAUSED_UNTIL},
     refresh::target,
+    schedule::WAKE_GATHER,
     screen::{About, ScreenEvent},
 };
 use crate::{

@@ -33,7 +33,7 @@ use self::{
     push::Push,
     screen::{Screen, Service},
 };
-use super::*;
+use super::{schedule::READ_INTERVAL, *};
 use crate::{
     desktop::tray_view::{TrayAction, TrayView},
     inbox::history,
