@@ -15,4 +15,5 @@ mod refuses;
 mod rooms;
 mod scene;
 mod trusts;
+mod typed;
 mod writes;

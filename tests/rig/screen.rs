@@ -4,7 +4,7 @@ use std::{path::Path, process::Command};
 
 use tiny_skia::{IntSize, Pixmap};
 
-use super::{SOON, process::Part, wait_for};
+use super::{SOON, panel, process::Part, wait_for};
 
 /// The X server.
 pub(crate) struct Screen {
@@ -73,4 +73,16 @@ pub(crate) fn count_color(image: &Pixmap, (red, green, blue): (u8, u8, u8), tole
                 && pixel.blue().abs_diff(blue) <= tolerance
         })
         .count()
+}
+
+/// Where two screens differ, above the panel: x, y, width, height.
+pub(crate) fn difference(before: &Pixmap, after: &Pixmap) -> Option<(u32, u32, u32, u32)> {
+    let points = || {
+        let rows = 0..before.height() - panel::HEIGHT;
+        rows.flat_map(|y| (0..before.width()).map(move |x| (x, y)))
+            .filter(|(x, y)| before.pixel(*x, *y) != after.pixel(*x, *y))
+    };
+    let (left, right) = (points().map(|(x, _)| x).min()?, points().map(|(x, _)| x).max()?);
+    let (top, bottom) = (points().map(|(_, y)| y).min()?, points().map(|(_, y)| y).max()?);
+    Some((left, top, right - left + 1, bottom - top + 1))
 }
