@@ -4,7 +4,10 @@ use std::{fs, path::PathBuf, process::Command};
 
 use serde_json::json;
 
-use super::{app::App, do_not_disturb};
+use super::{
+    app::{App, GetAccount, by_hand},
+    do_not_disturb,
+};
 use crate::rig::{
     Desktop, DesktopOptions, Notify, Pushbell, SOON, Sound, bus, never_within,
     notifications::{SERVICE, Traffic},
@@ -29,9 +32,9 @@ idle-delay=uint32 0
 ";
 
 /// The shell, and the program that has the notifications' bus name for it.
-struct Gnome {
+pub(super) struct Gnome {
     // In the order in which they have to end.
-    app: App,
+    pub(super) app: App,
     _shell: Part,
     _notifications: Part,
     connection: zbus::Connection,
@@ -39,6 +42,10 @@ struct Gnome {
 
 impl Gnome {
     fn start(config: &str) -> Self {
+        Self::start_as(config, &by_hand)
+    }
+
+    pub(super) fn start_as(config: &str, get_account: &GetAccount<'_>) -> Self {
         let desktop =
             Desktop::start(DesktopOptions { size: (880, 560), sound: Some(Sound::Pulse), ..DesktopOptions::BARE });
         let run = desktop.run_directory();
@@ -67,10 +74,7 @@ impl Gnome {
         pushbell.set_env("XDG_CURRENT_DESKTOP", "GNOME");
         do_not_disturb::share_settings(&desktop, &mut pushbell);
         pushbell.handle_matrix_links();
-        pushbell.ok(&["account", "add", "home"]);
-        pushbell.run();
-        let account = pushbell.account_named("home");
-        let app = App { pushbell, account, desktop };
+        let app = App::run(desktop, pushbell, get_account);
         app.pushbell.wait_for_status("the shell is found", |status| status["popup"]["available"] == true);
         let gnome = Self { app, _shell: shell, _notifications: notifications, connection };
         // The shell begins with its overview, and then warns that it cannot lock the screen.
@@ -102,7 +106,7 @@ impl Gnome {
 
     /// Waits for a banner with this title.
     #[track_caller]
-    fn shows(&self, title: &str) -> String {
+    pub(super) fn shows(&self, title: &str) -> String {
         let mut last = (String::new(), String::new());
         wait_for(&format!("a banner is titled {title:?}"), SOON, || {
             last = self.banner();

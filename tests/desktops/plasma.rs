@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    app::App,
+    app::{App, GetAccount, by_hand},
     do_not_disturb,
     x11::{ASIDE, SIZE, picture},
 };
@@ -16,24 +16,25 @@ use crate::rig::{
     wait_for, wait_until,
 };
 
-struct PlasmaApp {
+pub(super) struct PlasmaApp {
     // In the order in which they have to end.
-    app: App,
+    pub(super) app: App,
     _plasma: Plasma,
 }
 
 impl PlasmaApp {
     fn start(config: &str) -> Self {
+        Self::start_as(config, &by_hand)
+    }
+
+    pub(super) fn start_as(config: &str, get_account: &GetAccount<'_>) -> Self {
         let desktop = Desktop::start(DesktopOptions { size: SIZE, sound: Some(Sound::Pulse), ..DesktopOptions::BARE });
         let plasma = Plasma::start(&desktop);
         let mut pushbell = Pushbell::prepare(&desktop, config);
         plasma.prepare(&mut pushbell);
         pushbell.handle_matrix_links();
-        pushbell.ok(&["account", "add", "home"]);
-        pushbell.run();
-        let account = pushbell.account_named("home");
-        desktop.point(ASIDE.0, ASIDE.1);
-        let app = App { pushbell, account, desktop };
+        let app = App::run(desktop, pushbell, get_account);
+        app.desktop.point(ASIDE.0, ASIDE.1);
         app.pushbell.wait_for_status("all of the desktop is there", |status| {
             status["tray"]["available"] == true && status["popup"]["available"] == true
         });

@@ -35,7 +35,7 @@ enum Place {
 }
 
 /// Where pictures are kept, if they are wanted.
-fn picture_path(name: &str) -> Option<PathBuf> {
+pub(super) fn picture_path(name: &str) -> Option<PathBuf> {
     std::env::var_os("PUSHBELL_PICTURES").map(|directory| Path::new(&directory).join(name))
 }
 
@@ -47,7 +47,7 @@ fn right_part(image: &Pixmap) -> Pixmap {
 const PICTURE_WIDTH: u32 = 510;
 
 /// The bare screen is black; a picture looks better with a colour.
-fn with_wallpaper(image: &Pixmap) -> Pixmap {
+pub(super) fn with_wallpaper(image: &Pixmap) -> Pixmap {
     let (black, blue) = (ColorU8::from_rgba(0, 0, 0, 255), ColorU8::from_rgba(52, 80, 107, 255));
     let mut image = image.clone();
     for pixel in image.pixels_mut().iter_mut().filter(|pixel| **pixel == black.premultiply()) {
