@@ -153,9 +153,8 @@ impl Worker {
         let unreachable = unreachable.map(|reason| (ProblemKind::ControlSocket, reason));
         let (accounts, accounts_problem) = start::accounts(&paths.accounts);
         let resume_window = ResumeWindow::default();
-        let replayed = resume_window.clone();
-        let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed, move || replayed.is_open());
-        let (mut server, problems) = PushServer::open(intake, &config, &paths.config).await?;
+        let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed);
+        let (mut server, problems) = PushServer::open(intake, resume_window.clone(), &config, &paths.config).await?;
 
         // The main thread's loop lasts until all is written: when a session ends, some systems end the process with it.
         let main_loop_goes_on = tray.clone();
