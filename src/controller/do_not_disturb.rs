@@ -74,8 +74,12 @@ impl<D: Desktop> Controller<D> {
     pub(super) async fn do_not_disturb_is(&mut self, is_on: bool) {
         let Question { sound, rings, has_popups, .. } = std::mem::take(&mut self.question);
         self.question.answer = Some(is_on);
-        rings.into_iter().for_each(|(call, sound)| self.begin_ringing(call, sound));
-        sound.into_iter().for_each(|sound| self.play(sound));
+        for (call, sound) in rings {
+            self.begin_ringing(call, sound);
+        }
+        if let Some(sound) = sound {
+            self.play(sound);
+        }
         if has_popups {
             self.refresh().await;
         }

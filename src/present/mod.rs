@@ -49,6 +49,7 @@ const MAX_MENU_TITLE_CHARS: usize = 36;
 const MAX_ACCOUNT_CHARS: usize = 20;
 
 /// What popups and lines of the menu show, and how.
+#[expect(clippy::struct_excessive_bools, reason = "each may be on or off whatever the others are")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RenderOptions {
     /// Whether the text of messages may be shown (`popup.preview`, and whether the screen is locked).

@@ -33,6 +33,7 @@ pub(super) enum Service {
     Waits,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "a desktop may be in any of these states at once")]
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) service: Service,
