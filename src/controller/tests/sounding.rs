@@ -136,6 +136,11 @@ async fn what_was_dismissed_or_silenced_before_the_answer_makes_no_sound_after_i
     bench.screen.answers(false);
     bench.push(call("c", "Attic")).await;
     bench.dismiss(&PopupKey::Call(bench.notice("call c").id)).await;
+    bench.screen.answers(true);
+    bench.settle().await;
+    assert_eq!(bench.rings(), 0);
+
+    bench.screen.answers(false);
     bench.push(message("one", "Kitchen").sound("bing")).await;
     bench.push(call("d", "Cellar")).await;
     bench.tray(TrayAction::ToggleMute).await;
