@@ -114,27 +114,39 @@ impl Gnome {
         })
     }
 
+    /// Moves the mouse over the banner until it shows all of itself. Where it came up below the mouse, it waits for a move.
+    pub(super) fn hover(&self) {
+        let mut moves = 0;
+        wait_until("the banner shows its buttons", SOON, || {
+            if let Some((x, y)) = self.middle("Main.messageTray._banner") {
+                moves += 1;
+                self.app.desktop.point(x + moves % 8 * 4, y);
+            }
+            self.eval("Main.messageTray._banner?.expanded") == "true"
+        });
+    }
+
+    /// The middle of what this script gives, where it is on the screen.
+    fn middle(&self, actor: &str) -> Option<(u32, u32)> {
+        let script = format!(
+            "(() => {{ const actor = {actor}; if (!actor || !actor.mapped) return ''; \
+                const [x, y] = actor.get_transformed_position(), [width, height] = actor.get_transformed_size(); \
+                return [x + width / 2, y + height / 2].map(Math.round).join(' '); }})()"
+        );
+        let middle = self.eval(&script);
+        let (x, y) = middle.split_once(' ')?;
+        Some((x.parse().ok()?, y.parse().ok()?))
+    }
+
     /// Clicks on this button of the banner with the mouse.
     #[track_caller]
     fn click_button(&self, label: &str) {
-        let middle = |actor: &str| {
-            let script = format!(
-                "(() => {{ const actor = {actor}; if (!actor || !actor.mapped) return ''; \
-                    const [x, y] = actor.get_transformed_position(), [width, height] = actor.get_transformed_size(); \
-                    return [x + width / 2, y + height / 2].map(Math.round).join(' '); }})()"
-            );
-            let middle = self.eval(&script);
-            let (x, y) = middle.split_once(' ')?;
-            Some((x.parse().ok()?, y.parse().ok()?))
-        };
-        // It has its buttons where the mouse is over it.
-        let (x, y) = wait_for("there is a banner", SOON, || middle("Main.messageTray._banner"));
-        self.app.desktop.point(x, y);
+        self.hover();
         let button =
             format!("Main.messageTray._banner?._buttonBox?.get_children().find(button => button.label === '{label}')");
         let mut last = None;
         let (x, y) = wait_for(&format!("there is a button {label:?}"), SOON, || {
-            let before = std::mem::replace(&mut last, middle(&button));
+            let before = std::mem::replace(&mut last, self.middle(&button));
             last.filter(|_| before == last)
         });
         self.app.desktop.click(x, y, 1);

@@ -152,7 +152,7 @@ fn kinds_on_gnome() {
     let gnome = Gnome::start_as("", &sign_in("gnome"));
     let look = |title: &str| {
         gnome.shows(title);
-        // It has its buttons where the mouse is over it.
+        gnome.hover();
         gnome.app.desktop.point(650, 80);
     };
     take_pictures(&gnome.app, "gnome", &look, Some((190, 30, 500, 128)));
