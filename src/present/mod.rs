@@ -4,6 +4,8 @@ mod event;
 mod phrase;
 pub mod popup;
 
+use std::borrow::Cow;
+
 use event::{Headline, Membership, Mention, PLAIN_TITLE, ParsedNotice};
 
 use crate::{
@@ -87,6 +89,7 @@ impl Default for RenderOptions {
 /// that chatter does not fold it away. `me` is the user ID of its account, where that is known.
 #[must_use]
 pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Popup {
+    let digest = &*without_answered_invites(digest);
     let newest = ParsedNotice::read(&digest.newest, me);
     let headline = Headline::of(&newest);
     let parts = if options.show_text {
@@ -116,6 +119,18 @@ pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions)
         origin,
         ..Popup::new(PopupKey::Room(digest.newest.room()), title, text)
     }
+}
+
+/// Who is told of a message in the room has answered the invites before it.
+fn without_answered_invites(digest: &RoomDigest) -> Cow<'_, RoomDigest> {
+    if is_invite(&digest.newest) || !digest.lines.iter().any(is_invite) {
+        return Cow::Borrowed(digest);
+    }
+    let mut rest = digest.clone();
+    rest.lines.retain(|notice| !is_invite(notice));
+    rest.highlight.take_if(|notice| is_invite(notice));
+    rest.count = rest.count.saturating_sub((digest.lines.len() - rest.lines.len()) as u64);
+    Cow::Owned(rest)
 }
 
 /// The lines of a room's popup. Each says who wrote it, unless all are the newest's sender's.

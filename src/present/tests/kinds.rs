@@ -216,6 +216,9 @@ fn an_invite_is_a_sentence_and_its_reason() {
     assert_eq!(two(never()), "1 message", "an invite is none");
     let silent = notice("m.room.member", r#"{"membership":"invite"}"#);
     assert_eq!(room_popup(&digest(2, &[&before, &silent]), ME, always()).text, "Carol: hi");
+    let joined = Notice { id: NoticeId(2), ..message("welcome") };
+    let answered = room_popup(&digest(2, &[&invite, &joined]), ME, always());
+    assert_eq!((answered.title.as_str(), answered.text.as_str()), ("Major Tom in Mission Control", "welcome"));
     let invites = digest(2, &[&Notice { id: NoticeId(0), ..invite.clone() }, &invite]);
     assert_eq!(room_popup(&invites, ME, never()).text, "");
 }
