@@ -115,6 +115,9 @@ impl Supervisor {
                         self.catching_up.send(CatchUpCommand::Missing(missing));
                         self.encryption.upkeep();
                     }
+                    Some(AppRequest::LookForRead { account }) => {
+                        self.catching_up.send(CatchUpCommand::LookForRead(account));
+                    }
                     Some(AppRequest::LookAtSessions) => {
                         self.catching_up.send(CatchUpCommand::Look);
                         self.encryption.look();
