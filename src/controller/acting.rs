@@ -90,7 +90,11 @@ impl<D: Desktop> Controller<D> {
             (Action::Reject, About::Room { room, .. }) => self.tell(room, target, Act::Leave),
             (Action::Reply, About::Room { room, up_to, .. }) => {
                 let text = text.unwrap_or_default();
-                if let Err(reason) = self.reply(room, *up_to, target, text.trim()).await {
+                let sent = match self.why_no_reply().filter(|_| !text.trim().is_empty()) {
+                    Some(reason) => Err(reason.to_owned()),
+                    None => self.reply(room, *up_to, target, text.trim()).await,
+                };
+                if let Err(reason) = sent {
                     self.not_sent(&reason, &text);
                 }
             }
@@ -116,12 +120,15 @@ impl<D: Desktop> Controller<D> {
     }
 
     /// Has this text sent into the room. Says why not.
-    async fn reply(&self, room: &RoomKey, newest: NoticeId, target: &OpenTarget, text: &str) -> Result<(), String> {
+    pub(super) async fn reply(
+        &self,
+        room: &RoomKey,
+        newest: NoticeId,
+        target: &OpenTarget,
+        text: &str,
+    ) -> Result<(), String> {
         if text.is_empty() {
             return Ok(());
-        }
-        if let Some(reason) = self.why_no_reply() {
-            return Err(reason.to_owned());
         }
         let not_sent = |error: &dyn std::fmt::Display| format!("It was not sent: {error}");
         let sign_in = self.parts.accounts.find(&room.account).and_then(|account| account.sign_in.as_ref());

@@ -13,6 +13,7 @@ use super::{
     screen::{About, ScreenEvent},
 };
 use crate::{
+    control::Section,
     desktop::{Desktop, DesktopEvent, OpenTarget, PopupEvent, ServiceState, tray_view::TrayAction},
     inbox::{InboxError, OnScreen, Read},
     notice::Notice,
@@ -165,7 +166,7 @@ impl<D: Desktop> Controller<D> {
 
     fn own_popup_clicked(&self, own: OwnPopup, token: Option<String>) {
         match own {
-            OwnPopup::Welcome => self.request(AppRequest::Connect { token }),
+            OwnPopup::Welcome => self.open_page(Section::Setup, token),
             OwnPopup::Problem(
                 ProblemKind::Accounts
                 | ProblemKind::Inbox
@@ -208,13 +209,14 @@ impl<D: Desktop> Controller<D> {
         Ok(())
     }
 
-    fn open_notice(&mut self, notice: &Notice, token: Option<String>) {
+    /// Opens a message or a call, and marks it as read.
+    pub(super) fn open_notice(&mut self, notice: &Notice, token: Option<String>) {
         self.open(target(notice), token);
         self.read_notice(notice);
     }
 
     /// The person has seen a message or a call, and with it what its room's popup tells.
-    fn read_notice(&mut self, notice: &Notice) {
+    pub(super) fn read_notice(&mut self, notice: &Notice) {
         let room = notice.room();
         let key = PopupKey::Room(room.clone());
         let told = match self.screen.up(&key).map(|told| &told.about) {
@@ -267,8 +269,9 @@ impl<D: Desktop> Controller<D> {
             TrayAction::Unmute(room) => self.unmute(room).await,
             TrayAction::Clear => self.clear().await,
             TrayAction::Test => self.request(AppRequest::SendTest),
-            TrayAction::OpenConfiguration => self.request(AppRequest::OpenConfiguration { token: None }),
-            TrayAction::Connect => self.request(AppRequest::Connect { token: None }),
+            TrayAction::Connect => self.open_page(Section::Setup, None),
+            TrayAction::OpenInbox => self.open_page(Section::Inbox, None),
+            TrayAction::OpenSettings => self.open_page(Section::Settings, None),
             TrayAction::ToggleAutostart => {
                 // Shown at once: the menu ticks what is clicked by itself, and a second click means the contrary.
                 let on = !self.surroundings.autostart.unwrap_or(false);
@@ -278,6 +281,10 @@ impl<D: Desktop> Controller<D> {
             }
             TrayAction::Quit => self.request(AppRequest::Quit),
         }
+    }
+
+    fn open_page(&self, section: Section, token: Option<String>) {
+        self.request(AppRequest::OpenPage { section, token });
     }
 
     pub(super) fn request(&self, request: AppRequest) {

@@ -1,18 +1,20 @@
 //! What the controller asks of the program around it, as plain values.
 
-use crate::notice::NoticeId;
+use crate::{control::Section, notice::NoticeId};
 
 /// What the controller asks of the program around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppRequest {
     /// Send a test push through the real endpoint.
     SendTest,
-    /// Show how to connect a homeserver, with the activation token of the click that asked for it.
-    Connect {
+    /// Open the page, with the activation token of the click that asked for it.
+    OpenPage {
+        /// Which part of it.
+        section: Section,
         /// The token, if there was one.
         token: Option<String>,
     },
-    /// Open the configuration, likewise.
+    /// Open the configuration file, likewise.
     OpenConfiguration {
         /// The token, if there was one.
         token: Option<String>,

@@ -123,8 +123,10 @@ pub enum OpenTarget {
         /// The sender's user ID.
         user: Option<String>,
     },
-    /// A file of our own (the configuration, the instructions), with whatever opens text.
+    /// The configuration file, with whatever opens text.
     File(std::path::PathBuf),
+    /// An address of the page, in the person's browser.
+    Page(String),
 }
 
 /// The count on docks and task bars.

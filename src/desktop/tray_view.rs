@@ -157,8 +157,9 @@ fn menu(state: &TrayState, counts: &str, paused_until: Option<&str>) -> Vec<Menu
     if !state.connected {
         menu.push(item("Connect a homeserver…", TrayAction::Connect));
     }
+    menu.push(item("Open inbox", TrayAction::OpenInbox));
+    menu.push(item("Settings", TrayAction::OpenSettings));
     menu.push(item("Test notification", TrayAction::Test));
-    menu.push(item("Open configuration", TrayAction::OpenConfiguration));
     if let Some(on) = state.autostart {
         let label = "Start with the desktop".to_owned();
         menu.push(MenuEntry::Check { label, checked: on, action: TrayAction::ToggleAutostart });
@@ -236,10 +237,12 @@ pub enum TrayAction {
     Clear,
     /// Send a test notification through the real endpoint.
     Test,
-    /// Open the configuration file.
-    OpenConfiguration,
-    /// Show how to connect a homeserver.
+    /// Open the page where a homeserver is connected.
     Connect,
+    /// Open the page at the inbox.
+    OpenInbox,
+    /// Open the page at the settings.
+    OpenSettings,
     /// Have the desktop start Pushbell from the next login on, or no longer.
     ToggleAutostart,
     /// End Pushbell.

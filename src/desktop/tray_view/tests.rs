@@ -75,7 +75,7 @@ fn actions(menu: &[MenuEntry]) -> Vec<(String, TrayAction)> {
 fn the_menu_offers_everything_in_its_order() {
     let view = TrayView::new(&state());
     let expected = "(Nothing unread)\n--\nPause ▸\n  30 minutes\n  1 hour\n  Until tomorrow\nMute sounds\nClear\n--\n\
-                    Test notification\nOpen configuration\n--\nQuit\n";
+                    Open inbox\nSettings\nTest notification\n--\nQuit\n";
     assert_eq!(written(&view.menu), expected);
 }
 
@@ -96,8 +96,9 @@ fn every_item_does_what_it_says() {
         ("Mute sounds", TrayAction::ToggleMute),
         ("Clear", TrayAction::Clear),
         ("Connect a homeserver…", TrayAction::Connect),
+        ("Open inbox", TrayAction::OpenInbox),
+        ("Settings", TrayAction::OpenSettings),
         ("Test notification", TrayAction::Test),
-        ("Open configuration", TrayAction::OpenConfiguration),
         ("Start with the desktop", TrayAction::ToggleAutostart),
         ("Quit", TrayAction::Quit),
         ("Resume", TrayAction::Resume),
