@@ -67,13 +67,13 @@ impl<D: Desktop> Controller<D> {
             PageAct::Open => self.open_notice(&notice, None),
             PageAct::Read => {
                 self.tell_notice_read(&notice);
-                self.notice_was_seen(&notice);
+                self.read_notice(&notice);
             }
             PageAct::Reply(text) => {
                 if let Err(reason) = self.reply(&notice.room(), id, &target(&notice), text.trim()).await {
                     return failed(reason);
                 }
-                self.notice_was_seen(&notice);
+                self.read_notice(&notice);
             }
         }
         self.refresh().await;

@@ -4,11 +4,12 @@ use jiff::{Timestamp, Zoned};
 use tokio::time::{Duration, Instant};
 
 use super::{
-    AppRequest, Controller, Missing, WAKE_GATHER,
+    AppRequest, Controller, Missing,
     gathering::BACKLOG_ROOMS,
     pause::{self, Pause},
     pending_writes::{MUTED, PAUSED_UNTIL},
     refresh::target,
+    schedule::WAKE_GATHER,
     screen::{About, ScreenEvent},
 };
 use crate::{
@@ -83,6 +84,7 @@ impl<D: Desktop> Controller<D> {
                 self.surroundings.dark_panel = dark;
                 self.draw_tray();
             }
+            DesktopEvent::DoNotDisturb(is_on) => self.do_not_disturb_is(is_on).await,
             DesktopEvent::NotOpened(reason) => self.answer_person(OwnPopup::NotOpened, &reason),
             DesktopEvent::SessionReturned => self.parts.desktop.renew(),
             DesktopEvent::Resumed => {
@@ -127,8 +129,7 @@ impl<D: Desktop> Controller<D> {
                         match self.parts.inbox.snapshot(OnScreen::default()).await {
                             Ok(snapshot) => {
                                 self.snapshot = snapshot;
-                                self.do_not_disturb = None;
-                                self.sound().await;
+                                self.sound();
                             }
                             Err(error) => self.inbox_failed(&error),
                         }
@@ -189,7 +190,7 @@ impl<D: Desktop> Controller<D> {
     /// The person has seen what the popup told of.
     fn seen(&mut self, about: &About) {
         match about {
-            About::Call { call, .. } => self.parts.desktop.stop_ringing(*call),
+            About::Call { call, .. } => self.stop_ringing(*call),
             About::Own(OwnPopup::NotSent) => self.problems.unsent.clear(),
             About::Room { .. } | About::Summary(_) | About::Own(_) => {}
         }
@@ -208,14 +209,14 @@ impl<D: Desktop> Controller<D> {
         Ok(())
     }
 
-    /// Opens a message or a call. The person has then seen what its room's popup tells, too.
+    /// Opens a message or a call, and marks it as read.
     pub(super) fn open_notice(&mut self, notice: &Notice, token: Option<String>) {
         self.open(target(notice), token);
-        self.notice_was_seen(notice);
+        self.read_notice(notice);
     }
 
-    /// The person has seen a message or a call, and what its room's popup tells.
-    pub(super) fn notice_was_seen(&mut self, notice: &Notice) {
+    /// The person has seen a message or a call, and with it what its room's popup tells.
+    pub(super) fn read_notice(&mut self, notice: &Notice) {
         let room = notice.room();
         let key = PopupKey::Room(room.clone());
         let told = match self.screen.up(&key).map(|told| &told.about) {
@@ -224,7 +225,7 @@ impl<D: Desktop> Controller<D> {
         };
         self.screen.withdraw(&key);
         self.screen.withdraw(&PopupKey::Call(notice.id));
-        self.parts.desktop.stop_ringing(notice.id);
+        self.stop_ringing(notice.id);
         self.pending.read(Read::Call(notice.id));
         self.pending.read(Read::Room(room, told));
     }
@@ -243,12 +244,24 @@ impl<D: Desktop> Controller<D> {
                     self.refresh().await;
                 }
             }
+            TrayAction::Read(ids) => {
+                let is_listed = |notice: &&Notice| ids.contains(&notice.id);
+                let notices: Vec<_> = self.snapshot.newest.iter().filter(is_listed).cloned().collect();
+                for (number, notice) in notices.iter().enumerate() {
+                    // Newest first: what its homeserver is told of one is true of the room's older ones.
+                    if notices[..number].iter().all(|newer| newer.room() != notice.room()) {
+                        self.tell_notice_read(notice);
+                    }
+                    self.read_notice(notice);
+                }
+                self.refresh().await;
+            }
             TrayAction::Pause(length) => self.pause_until(Some(pause::end_of(length, &Zoned::now()))).await,
             TrayAction::Resume => self.resume().await,
             TrayAction::ToggleMute => {
                 self.muted = !self.muted;
                 if self.muted {
-                    self.stop_ringing();
+                    self.silence_calls();
                 }
                 self.pending.set(MUTED, self.muted.then(|| "yes".into()));
                 self.refresh().await;
@@ -279,13 +292,13 @@ impl<D: Desktop> Controller<D> {
         drop(self.parts.requests.send(request));
     }
 
-    fn stop_ringing(&mut self) {
-        self.calls.ringing().into_iter().for_each(|call| self.parts.desktop.stop_ringing(call));
+    fn silence_calls(&mut self) {
+        self.calls.ringing().into_iter().for_each(|call| self.stop_ringing(call));
     }
 
     /// Everything is read, and nothing of it stays up.
     pub(super) async fn clear(&mut self) {
-        self.stop_ringing();
+        self.silence_calls();
         let keys = self.screen.told().map(About::key).filter(|key| !matches!(key, PopupKey::Own(_)));
         for key in keys.collect::<Vec<_>>() {
             self.screen.withdraw(&key);
@@ -306,7 +319,7 @@ impl<D: Desktop> Controller<D> {
         let until = until.unwrap_or(Timestamp::MAX);
         self.pause = Some(Pause::new(until, Timestamp::now(), Instant::now()));
         self.pending.set(PAUSED_UNTIL, Some(until.to_string()));
-        self.stop_ringing();
+        self.silence_calls();
         self.refresh().await;
     }
 

@@ -120,6 +120,11 @@ fn menu(state: &TrayState, counts: &str, paused_until: Option<&str>) -> Vec<Menu
         let label = if notice.is_unread { format!("• {}", notice.line) } else { notice.line.clone() };
         item(&label, TrayAction::OpenNotice(notice.id))
     }));
+    let unread: Vec<_> =
+        state.newest.iter().take(NEWEST_IN_MENU).filter(|notice| notice.is_unread).map(|notice| notice.id).collect();
+    if !unread.is_empty() {
+        menu.push(item("Mark these as read", TrayAction::Read(unread)));
+    }
     menu.push(MenuEntry::Separator);
     if let Some(until) = paused_until {
         menu.push(MenuEntry::Label(format!("Paused until {until}")));
@@ -218,6 +223,8 @@ pub enum TrayAction {
     OpenNewest,
     /// Open the room of this notice.
     OpenNotice(NoticeId),
+    /// Mark these as read, up to the newest of each room.
+    Read(Vec<NoticeId>),
     /// Pause popups and sounds.
     Pause(PauseLength),
     /// End the pause.

@@ -107,6 +107,7 @@ fn the_menu_has_the_counts_the_newest_notices_and_every_action() {
     let notices: Vec<_> = (2..=6).rev().map(|number| format!("• Bob in room: text {number}")).collect();
     let expected: Vec<_> = std::iter::once("7 unread".to_owned())
         .chain(notices)
+        .chain(["Mark these as read".to_owned()])
         .chain(actions.iter().chain(&program).map(ToString::to_string))
         .collect();
     wait_until("the menu has the newest five, and no longer asks to connect", SOON, || item.menu_labels() == expected);
@@ -173,8 +174,15 @@ fn every_line_of_the_menu_does_what_it_says() {
     wait_until("the room is read", SOON, || app.pushbell.history()[1]["read"] == true);
     assert_eq!(app.pushbell.history()[0]["read"], false);
 
-    item.click_menu("Clear");
+    item.click_menu("Mark these as read");
     app.withdraws(mark, second.id());
+    wait_until("that room is read", SOON, || app.pushbell.history()[0]["read"] == true);
+
+    let mark = app.mark();
+    app.message("3", "s:hs.test", "third");
+    let third = app.shows(mark, "third");
+    item.click_menu("Clear");
+    app.withdraws(mark, third.id());
     app.counts(0);
     says(&item, "nothing unread");
 

@@ -8,11 +8,15 @@ mod rig;
 
 mod calls;
 mod client;
+mod gate;
 mod keeps;
 mod late;
+mod outages;
+mod pictures;
 mod reads;
 mod refuses;
 mod rooms;
 mod scene;
 mod trusts;
+mod typed;
 mod writes;
