@@ -187,11 +187,12 @@ impl Worker {
         let secrets = Secrets::new(&paths);
         let settings = supervisor::catching_up_settings(&config);
         let (call_news, news) = mpsc::unbounded_channel();
-        let call_watch = CallWatch::start(inbox.clone(), secrets.clone(), news);
-        let catching_up = CatchingUp::start(inbox.clone(), secrets, &server.accounts(), settings, events.clone());
+        let catching_up =
+            CatchingUp::start(inbox.clone(), secrets.clone(), &server.accounts(), settings, events.clone());
         let derive_missed = config.calls.derive_missed;
         let encryption =
             Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone(), call_news);
+        let call_watch = CallWatch::start(inbox.clone(), secrets, encryption.clone(), news);
         let autostart = AutostartSwitch::new(events.clone());
         let sessions = Arc::new(Sessions::new(Secrets::new(&paths)));
         let sending = Sending { inbox: inbox.clone(), sessions, encryption: encryption.clone() };

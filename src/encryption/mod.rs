@@ -11,11 +11,14 @@
 //! |---|---|
 //! | `tasks` | one reader for each account whose session is our own, started and ended with it |
 //! | `reader` | the task that owns an account's machine, and the order of things |
+//! | `syncing` | the account's syncs, one at a time |
+//! | `missing` | the notices whose keys are looked for |
 //! | `machine` | keys: matrix-sdk-crypto over its store and our HTTP client |
 //! | `rules` | the account's push rules, asked anew about what was decrypted |
 //! | `trust` | making the session a verified one, with the recovery key |
 //! | `emoji` | the same by comparing emoji with another session |
 //! | `backup` | the account's key backup, where the user wants it to be read |
+//! | `gossip` | its key, asked of another session |
 //! | `standing` | how session and backup stand, and what of it the user has not been told |
 //! | `store` | where an account's keys lie, who has them open, and what they are locked with |
 //! | `api` | requests of a session, whose token is renewed |
@@ -35,7 +38,11 @@ mod emoji;
 #[cfg(feature = "encryption")]
 mod error;
 #[cfg(feature = "encryption")]
+mod gossip;
+#[cfg(feature = "encryption")]
 mod machine;
+#[cfg(feature = "encryption")]
+mod missing;
 #[cfg(feature = "encryption")]
 mod reader;
 #[cfg(feature = "encryption")]
@@ -46,6 +53,8 @@ mod send;
 mod standing;
 #[cfg(feature = "encryption")]
 mod store;
+#[cfg(feature = "encryption")]
+mod syncing;
 #[cfg(feature = "encryption")]
 mod tasks;
 #[cfg(feature = "encryption")]
@@ -58,11 +67,13 @@ use tokio::time::Instant;
 use crate::accounts::SignIn;
 #[cfg(not(feature = "encryption"))]
 pub(crate) use absent::{
-    Absent as VerifyError, Encryption, forget, has_store, seals, set_up, use_backup, verify, verify_with_emoji,
+    Absent as VerifyError, Encryption, forget, has_store, seals, set_up, use_backup, use_backup_of_session, verify,
+    verify_with_emoji,
 };
 #[cfg(feature = "encryption")]
 pub(crate) use {
     emoji::verify_with_emoji,
+    gossip::use_backup_of_session,
     store::{forget, has_store, seals},
     tasks::Encryption,
     trust::{VerifyError, set_up, use_backup, verify},

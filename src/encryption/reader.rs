@@ -6,7 +6,7 @@
 //! and is replaced when the key comes.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -14,19 +14,20 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
-    task::JoinHandle,
+    sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
 };
 
 use super::{
-    CallNews, NotSent, backup,
+    CallNews, NotSent,
+    backup::BackupState,
     error::EncryptionError,
-    machine::{Machine, Plain, Synced, Undecryptable, VerificationAsk, session_of},
+    machine::{Encrypted, Machine, Plain, Synced, Undecryptable, VerificationAsk, session_of},
+    missing::Missing,
     rules::Rules,
     standing::{self, News},
+    syncing::{self, Progress, Syncing},
 };
 use crate::{
     accounts::SignIn,
@@ -36,21 +37,10 @@ use crate::{
     inbox::{Decrypted, Decryption, EncryptedNotice, Inbox},
     notice::NoticeId,
     paths::Paths,
+    push::listed::RoomEvent,
     secrets::Secrets,
 };
 
-/// How long a popup is held back for its key.
-const HOLD: Duration = Duration::from_secs(2);
-/// How long a missing key is looked for.
-const SEARCH: Duration = Duration::from_secs(10);
-/// Longest time that one sync waits for a key.
-const LONGEST_SYNC: Duration = Duration::from_secs(5);
-/// Longest time that one sync watches the rooms of ringing calls.
-const LONGEST_WATCH: Duration = Duration::from_secs(20);
-/// Minimum time between two searches, however many pushes come.
-const SEARCH_INTERVAL: Duration = Duration::from_secs(2);
-/// Syncs of one search: each may bring a hundred keys.
-const MAX_SYNCS: usize = 100;
 /// Idle time before the store is closed.
 const IDLE: Duration = Duration::from_secs(5);
 /// Interval of syncs while nothing is pushed.
@@ -59,11 +49,6 @@ const UPKEEP: Duration = Duration::from_secs(24 * 60 * 60);
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5 * 60));
 /// Notices read at a time.
 const BATCH: usize = 64;
-/// Notices whose keys are looked for at a time; forged pushes may name any session.
-const MAX_MISSING: usize = 1024;
-
-/// Sessions that the backup is asked for in one search.
-const MAX_WANTED: usize = 16;
 
 /// What all readers use.
 pub(super) struct ReaderContext {
@@ -85,10 +70,23 @@ pub(super) enum Report {
     News(News),
 }
 
-/// An event that is to be sent, and who waits for that.
+/// Something that is asked of a reader, and who waits for the answer.
+pub(super) enum Job {
+    Send(Outgoing),
+    Read(RoomEvents),
+}
+
+/// An event that is to be sent.
 pub(super) struct Outgoing {
     pub(super) event: OutgoingEvent,
     pub(super) answer: oneshot::Sender<Result<(), NotSent>>,
+}
+
+/// Events of a room that are to be read.
+pub(super) struct RoomEvents {
+    pub(super) room_id: String,
+    pub(super) events: Vec<RoomEvent>,
+    pub(super) answer: oneshot::Sender<Vec<RoomEvent>>,
 }
 
 /// What a reader is told.
@@ -98,77 +96,109 @@ pub(super) enum Wake {
     Notices,
     /// Keys may have come, or what failed may work.
     Upkeep,
+    /// The user is there: another session may have asked to verify this one.
+    Look,
     /// Calls ring in these rooms, and in no others.
     Ringing(Vec<String>),
 }
 
 /// Reads one account's encrypted messages.
-#[expect(clippy::struct_excessive_bools, reason = "each says that something is to be done by itself")]
 pub(super) struct Reader {
     context: Arc<ReaderContext>,
     account: Arc<str>,
     sign_in: SignIn,
-    machine: Option<Machine>,
+    keys: OpenKeys,
     rules: Rules,
-    search: Option<Search>,
+    syncing: Syncing,
+    missing: Missing,
+    to_do: ToDo,
+    tries: Tries,
     /// The rooms of ringing calls. While no key is looked for, a sync watches them.
     ringing: Vec<String>,
-    /// Ends such a sync, if one is under way instead of a search.
-    watch: Option<Arc<Notify>>,
     /// What waits to be sent. Sending syncs, and so waits for the end of a search.
     outgoing: VecDeque<Outgoing>,
-    /// What a search has found so far.
-    found: (mpsc::UnboundedSender<Synced>, mpsc::UnboundedReceiver<Synced>),
-    /// No search begins before this.
-    search_at: Instant,
-    /// Sessions whose keys the next search looks for in the account's backup.
-    wanted: BTreeSet<backup::Session>,
-    /// Notices whose key is looked for, and until when.
-    missing: BTreeMap<NoticeId, Instant>,
-    /// When the first of those whose popup waits for the key is no longer held.
-    held_until: Option<Instant>,
-    upkeep_at: Instant,
-    close_at: Option<Instant>,
-    /// No try before this, after a failure.
-    retry_at: Option<Instant>,
-    backoff: Backoff,
-    has_notices: bool,
-    /// Keys have come since what is missing was tried.
-    has_new_keys: bool,
-    /// What lacked its key may not any more, whatever its session.
-    has_late_notices: bool,
-    /// Only the user can do something about it.
-    is_over: bool,
+    /// The last request to verify the session, until it is told.
+    asked: Option<VerificationAsk>,
     status: EncryptionStatus,
+}
+
+/// The keys, while they are in use.
+#[derive(Default)]
+struct OpenKeys {
+    machine: Option<Machine>,
+    close_at: Option<Instant>,
+}
+
+/// What is to be done as soon as it can be.
+struct ToDo {
+    /// There may be notices that nobody has tried to decrypt.
+    notices: bool,
+    /// Keys have come since what is missing was tried.
+    missing: bool,
+    /// What lacked its key may not any more, whatever its session.
+    late: bool,
+    /// Keys are looked for then, even if none is missing.
+    upkeep_at: Instant,
+}
+
+/// When it may be tried again, after failures.
+struct Tries {
+    at: Option<Instant>,
+    backoff: Backoff,
+    /// Only the user can do something about it.
+    are_over: bool,
+}
+
+impl ToDo {
+    /// All of it, as when it is not known what an earlier run has left.
+    fn all() -> Self {
+        Self { notices: true, missing: true, late: true, upkeep_at: Instant::now() }
+    }
+}
+
+impl Tries {
+    fn new() -> Self {
+        Self { at: None, backoff: Backoff::new(RETRY.0, RETRY.1), are_over: false }
+    }
+
+    fn may_begin(&self, now: Instant) -> bool {
+        !self.are_over && self.at.is_none_or(|at| at <= now)
+    }
+
+    fn succeeded(&mut self) {
+        self.backoff.reset();
+        self.at = None;
+    }
+
+    fn failed(&mut self, error: &EncryptionError, now: Instant) {
+        let wait = if matches!(error, EncryptionError::Busy) {
+            // A command has the keys open, for as long as somebody looks for the recovery key.
+            syncing::INTERVAL
+        } else if error.is_refused() {
+            // The homeserver lacks what is asked for, or does not allow it.
+            UPKEEP
+        } else {
+            self.backoff.next()
+        };
+        (self.at, self.are_over) = (Some(now + wait), error.is_final());
+    }
 }
 
 impl Reader {
     pub(super) fn new(context: Arc<ReaderContext>, account: Arc<str>, sign_in: SignIn) -> Self {
-        let now = Instant::now();
         Self {
             context,
             account,
             sign_in,
-            machine: None,
+            keys: OpenKeys::default(),
             rules: Rules::default(),
-            search: None,
+            syncing: Syncing::new(),
+            missing: Missing::default(),
+            to_do: ToDo::all(),
+            tries: Tries::new(),
             ringing: Vec::new(),
-            watch: None,
             outgoing: VecDeque::new(),
-            found: mpsc::unbounded_channel(),
-            search_at: now,
-            wanted: BTreeSet::new(),
-            missing: BTreeMap::new(),
-            held_until: None,
-            upkeep_at: now,
-            close_at: None,
-            retry_at: None,
-            backoff: Backoff::new(RETRY.0, RETRY.1),
-            // What an earlier run has left.
-            has_notices: true,
-            has_new_keys: true,
-            has_late_notices: true,
-            is_over: false,
+            asked: None,
             status: EncryptionStatus::default(),
         }
     }
@@ -177,32 +207,41 @@ impl Reader {
     pub(super) async fn run(
         mut self,
         mut wakes: mpsc::UnboundedReceiver<Wake>,
-        mut outgoing: mpsc::UnboundedReceiver<Outgoing>,
+        mut jobs: mpsc::UnboundedReceiver<Job>,
     ) {
         loop {
             self.step().await;
             let due = self.due();
             tokio::select! {
                 wake = wakes.recv() => match wake {
-                    Some(Wake::Notices) => self.has_notices = true,
+                    Some(Wake::Notices) => self.to_do.notices = true,
                     Some(Wake::Upkeep) => {
                         self.rules.ask_again();
-                        (self.has_notices, self.is_over, self.retry_at) = (true, false, None);
-                        self.has_late_notices = true;
-                        self.upkeep_at = Instant::now();
+                        (self.to_do.notices, self.to_do.late) = (true, true);
+                        self.to_do.upkeep_at = Instant::now();
+                        (self.tries.at, self.tries.are_over) = (None, false);
                     }
+                    // A verified session is asked nothing.
+                    Some(Wake::Look) => if self.status.verified == Some(false) {
+                        self.to_do.upkeep_at = Instant::now();
+                    },
                     Some(Wake::Ringing(rooms)) => if self.ringing != rooms {
                         self.ringing = rooms;
-                        self.end_watch();
+                        self.syncing.end_watch();
                     },
                     None => return,
                 },
-                Some(outgoing) = outgoing.recv() => {
-                    self.outgoing.push_back(outgoing);
-                    self.end_watch();
-                }
-                Some(found) = self.found.1.recv() => self.keys_came(found).await,
-                ended = ended(&mut self.search) => self.search_ended(ended).await,
+                Some(job) = jobs.recv() => match job {
+                    Job::Send(outgoing) => {
+                        self.outgoing.push_back(outgoing);
+                        self.syncing.end_watch();
+                    }
+                    Job::Read(events) => self.read_events(events).await,
+                },
+                progress = self.syncing.progress() => match progress {
+                    Progress::Found(found) => self.keys_came(found).await,
+                    Progress::Ended(ended) => self.search_ended(ended).await,
+                },
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
         }
@@ -210,81 +249,71 @@ impl Reader {
 
     /// When the next step is due by time alone.
     fn due(&self) -> Option<Instant> {
-        let is_free = self.search.is_none();
+        let is_free = !self.syncing.is_under_way();
         let is_idle = self.missing.is_empty() && self.ringing.is_empty();
-        let search = if is_idle { self.search_at.max(self.upkeep_at) } else { self.search_at };
-        let work = Some(search).filter(|_| is_free && !self.is_over);
-        let work = work.map(|at| self.retry_at.map_or(at, |retry| at.max(retry)));
-        let close = self.close_at.filter(|_| is_free && self.machine.is_some());
-        [work, self.held_until, close].into_iter().flatten().min()
+        let next = self.syncing.next_at();
+        let next = if is_idle { next.max(self.to_do.upkeep_at) } else { next };
+        let next = Some(next).filter(|_| is_free && !self.tries.are_over);
+        let next = next.map(|at| self.tries.at.map_or(at, |retry| at.max(retry)));
+        let close = self.keys.close_at.filter(|_| is_free && self.keys.machine.is_some());
+        [next, self.missing.held_until(), close].into_iter().flatten().min()
     }
 
     /// Does what is due.
     async fn step(&mut self) {
-        while self.search.is_none()
+        while !self.syncing.is_under_way()
             && let Some(outgoing) = self.outgoing.pop_front()
         {
             self.send(outgoing).await;
         }
         let now = Instant::now();
-        let is_held_too_long = self.held_until.is_some_and(|until| until <= now);
-        if (std::mem::take(&mut self.has_notices) || is_held_too_long)
+        let is_held_too_long = self.missing.held_until().is_some_and(|until| until <= now);
+        if (std::mem::take(&mut self.to_do.notices) || is_held_too_long)
             && let Err(error) = self.read_notices().await
         {
             self.failed(&error);
         }
-        self.missing.retain(|_, until| *until > now);
-        let is_wanted = !self.missing.is_empty() || self.upkeep_at <= now;
-        let may_begin = self.search_at <= now && self.may_try() && self.search.is_none();
+        self.missing.expire(now);
+        let is_wanted = !self.missing.is_empty() || self.to_do.upkeep_at <= now;
+        let may_begin = self.syncing.may_begin(now) && self.tries.may_begin(Instant::now());
         if is_wanted {
-            self.end_watch();
+            self.syncing.end_watch();
         }
         if is_wanted && may_begin {
             self.begin_search(now).await;
         } else if !self.ringing.is_empty() && may_begin {
-            self.begin_watch(now).await;
+            self.begin_watch().await;
         }
-        if self.close_at.is_some_and(|at| at <= now) && self.search.is_none() {
-            (self.machine, self.close_at) = (None, None);
+        if self.keys.close_at.is_some_and(|at| at <= now) && !self.syncing.is_under_way() {
+            self.keys = OpenKeys::default();
         }
-    }
-
-    fn may_try(&self) -> bool {
-        !self.is_over && self.retry_at.is_none_or(|at| at <= Instant::now())
     }
 
     /// Decrypts what is to be decrypted. What lacks its key for too long is no longer held.
     async fn read_notices(&mut self) -> Result<(), EncryptionError> {
         let (mut after, mut given_up, mut hidden, mut failure) = (NoticeId(0), Vec::new(), Vec::new(), None);
-        self.held_until = None;
+        self.missing.release();
         // However many pushes come whose keys do not, each is tried once.
-        let has_new_keys = std::mem::take(&mut self.has_new_keys);
+        let has_new_keys = std::mem::take(&mut self.to_do.missing);
         loop {
             let batch = self.notices(Decryption::Wanted, after).await?;
             let Some(last) = batch.last() else { break };
             after = last.notice;
             for notice in batch {
-                let is_new = has_new_keys || !self.missing.contains_key(&notice.notice);
+                let is_new = has_new_keys || !self.missing.contains(notice.notice);
                 // Not held up by a failed sync: with a known key nothing is asked.
-                if is_new && !self.is_over && failure.is_none() {
+                if is_new && !self.tries.are_over && failure.is_none() {
                     match self.read(&notice).await {
                         Ok(true) => self.get_rules().await,
                         Ok(false) => continue,
                         Err(error) => failure = Some(error),
                     }
                 }
-                let age = Duration::try_from(Timestamp::now().duration_since(notice.received_at)).unwrap_or_default();
-                let now = Instant::now();
-                if self.missing.len() < MAX_MISSING {
-                    self.missing.entry(notice.notice).or_insert(now + SEARCH.saturating_sub(age));
-                }
+                self.missing.insert(&notice);
                 if self.rules.hides_undecrypted(&notice.room_id) {
                     hidden.push(notice.notice);
-                } else if age >= HOLD {
+                } else if !self.missing.hold(&notice) {
                     given_up.push(notice.notice);
-                } else {
-                    let until = now + HOLD.saturating_sub(age);
-                    self.held_until = Some(self.held_until.map_or(until, |first| first.min(until)));
                 }
             }
         }
@@ -303,19 +332,15 @@ impl Reader {
     /// Decrypts one; whether its key is lacking.
     async fn read(&mut self, notice: &EncryptedNotice) -> Result<bool, EncryptionError> {
         let machine = self.machine().await?;
-        self.close_at = Some(Instant::now() + IDLE);
-        let plain = match machine.decrypt(notice).await {
+        self.keys.close_at = Some(Instant::now() + IDLE);
+        let plain = match machine.decrypt(notice.into()).await {
             Ok(plain) => plain,
             Err(Undecryptable::LacksKey) => {
-                if self.wanted.len() < MAX_WANTED
-                    && let Some(session) = session_of(notice)
-                {
-                    self.wanted.insert((notice.room_id.clone(), session));
-                }
+                self.missing.want(notice);
                 return Ok(true);
             }
             Err(Undecryptable::Never(reason)) => {
-                self.missing.remove(&notice.notice);
+                self.missing.remove(notice.notice);
                 tracing::info!(account = &*self.account, "an encrypted message stays so: {reason}");
                 self.get_rules().await;
                 let is_hidden = self.rules.hides_undecrypted(&notice.room_id);
@@ -331,21 +356,23 @@ impl Reader {
         let derive_missed_calls = self.context.derive_missed_calls.load(Relaxed);
         let user_id = self.sign_in.user_id.clone();
         self.context.inbox.add_decrypted(notice.notice, decrypted, user_id, derive_missed_calls).await?;
-        self.missing.remove(&notice.notice);
+        self.missing.remove(notice.notice);
         Ok(false)
     }
 
     /// Sees to it that the rules are known, if they can be.
     async fn get_rules(&mut self) {
-        if let Some(machine) = &self.machine {
+        if let Some(machine) = &self.keys.machine {
             self.rules.get_known(&machine.api).await;
         }
     }
 
     /// Keys have come: what waits is tried again, and what lacked one of these.
     async fn keys_came(&mut self, found: Synced) {
-        (self.has_notices, self.has_new_keys) = (true, true);
-        if found.has_room_events {
+        (self.to_do.notices, self.to_do.missing) = (true, true);
+        self.asked = found.request.or(self.asked.take());
+        // What is new in their rooms may be readable only now.
+        if found.has_room_events || !(found.sessions.is_empty() || self.ringing.is_empty()) {
             self.tell_of_calls(true, Instant::now());
         }
         if !found.sessions.is_empty()
@@ -370,34 +397,23 @@ impl Reader {
 
     /// Begins to look for keys, and for whatever else was sent to the device.
     async fn begin_search(&mut self, now: Instant) {
-        self.search_at = now + SEARCH_INTERVAL;
-        self.upkeep_at = now + UPKEEP;
-        let machine = match self.machine().await {
-            Ok(machine) => machine,
-            Err(error) => return self.failed(&error),
-        };
-        let patience = self.missing.values().max().map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
-        let found = self.found.0.clone();
-        let wanted = std::mem::take(&mut self.wanted);
-        self.search = Some(tokio::spawn(search(machine, patience.min(LONGEST_SYNC), wanted, found)));
+        match self.machine().await {
+            Ok(machine) => {
+                self.to_do.upkeep_at = now + UPKEEP;
+                self.syncing.search(machine, self.missing.patience(now), self.missing.take_wanted());
+            }
+            Err(error) => self.failed(&error),
+        }
     }
 
     /// Begins a sync that watches the rooms of the ringing calls.
-    async fn begin_watch(&mut self, now: Instant) {
-        self.search_at = now + SEARCH_INTERVAL;
-        let machine = match self.machine().await {
-            Ok(machine) => machine,
-            Err(error) => return self.failed(&error),
-        };
-        self.tell_of_calls(false, now + LONGEST_WATCH + SEARCH_INTERVAL);
-        let (rooms, found) = (self.ringing.clone(), self.found.0.clone());
-        let end = Arc::clone(self.watch.insert(Arc::default()));
-        self.search = Some(tokio::spawn(watch(machine, rooms, end, found)));
-    }
-
-    fn end_watch(&mut self) {
-        if let Some(watch) = self.watch.take() {
-            watch.notify_one();
+    async fn begin_watch(&mut self) {
+        match self.machine().await {
+            Ok(machine) => {
+                let until = self.syncing.watch(machine, self.ringing.clone());
+                self.tell_of_calls(false, until);
+            }
+            Err(error) => self.failed(&error),
         }
     }
 
@@ -406,35 +422,42 @@ impl Reader {
         drop(self.context.calls.send(CallNews { account: Arc::clone(&self.account), is_new, watched_until }));
     }
 
-    async fn search_ended(&mut self, ended: Result<Option<VerificationAsk>, EncryptionError>) {
-        (self.search, self.watch) = (None, None);
-        (self.has_notices, self.has_new_keys) = (true, true);
+    async fn search_ended(&mut self, ended: Result<Option<BackupState>, EncryptionError>) {
+        (self.to_do.notices, self.to_do.missing) = (true, true);
         // After a mere upkeep nothing else may come for hours.
-        self.close_at.get_or_insert_with(Instant::now);
+        self.keys.close_at.get_or_insert_with(Instant::now);
         let ended = match ended {
-            Ok(request) if std::mem::take(&mut self.has_late_notices) => {
-                self.retry_at = None;
-                self.read_late(|_| true).await.map(|()| request)
+            Ok(backup) if std::mem::take(&mut self.to_do.late) => {
+                self.tries.at = None;
+                let read = self.read_late(|_| true).await;
+                if backup == Some(BackupState::Current) && self.missing.has_wanted() {
+                    // The backup may have the keys.
+                    self.to_do.upkeep_at = Instant::now();
+                }
+                read.map(|()| backup)
             }
             ended => ended,
         };
         let looked = match ended {
-            Ok(request) => self.look(request).await,
+            Ok(backup) => self.look(backup).await.map(|()| backup),
             Err(error) => Err(error),
         };
         match looked {
-            Ok(()) => {
-                self.backoff.reset();
-                self.retry_at = None;
+            Ok(Some(BackupState::Unknown)) => {
+                // It is asked again, and nothing else waits for that.
+                self.tries.at = None;
+                self.to_do.upkeep_at = Instant::now() + self.tries.backoff.next();
             }
+            Ok(_) => self.tries.succeeded(),
             Err(error) => self.failed(&error),
         }
     }
 
     /// Reports how the session stands, and what of it is new.
-    async fn look(&mut self, request: Option<VerificationAsk>) -> Result<(), EncryptionError> {
+    async fn look(&mut self, backup: Option<BackupState>) -> Result<(), EncryptionError> {
         let machine = self.machine().await?;
-        let (standing, news) = standing::look(&machine, request, &self.account).await?;
+        let (standing, news) = standing::look(&machine, self.asked.as_ref(), backup, &self.account).await?;
+        self.asked = None;
         self.report_status(standing.describe(&self.account));
         for news in news {
             self.report(Report::News(news));
@@ -444,11 +467,8 @@ impl Reader {
 
     /// Sends an event, encrypted.
     async fn send(&mut self, Outgoing { event, answer }: Outgoing) {
-        let sent = match self.machine().await {
-            Ok(machine) => machine.send_encrypted(&event).await,
-            Err(error) => Err(error),
-        };
-        self.close_at = Some(Instant::now() + IDLE);
+        let sent = self.sync_and_send(&event).await;
+        self.keys.close_at = Some(Instant::now() + IDLE);
         // Who asked may have gone.
         drop(answer.send(sent.map_err(|error| NotSent {
             is_temporary: !error.is_final() && !error.is_refused(),
@@ -456,35 +476,55 @@ impl Reader {
         })));
     }
 
+    /// Answers with what these events say, as far as their keys are there.
+    async fn read_events(&mut self, RoomEvents { room_id, mut events, answer }: RoomEvents) {
+        match self.machine().await {
+            Ok(machine) => {
+                for event in events.iter_mut().filter(|event| event.is_encrypted()) {
+                    let RoomEvent { event_id, sender, content, .. } = &*event;
+                    let encrypted = Encrypted { room_id: &room_id, event_id, sender, content };
+                    if let Ok(plain) = machine.decrypt(encrypted).await {
+                        (event.event_type, event.content) = (plain.event_type, plain.content.get().to_owned());
+                    }
+                }
+                self.keys.close_at = Some(Instant::now() + IDLE);
+            }
+            Err(error) => tracing::debug!(account = &*self.account, "events of a room are not read: {error}"),
+        }
+        // Who asked may have gone.
+        drop(answer.send(events));
+    }
+
+    async fn sync_and_send(&mut self, event: &OutgoingEvent) -> Result<(), EncryptionError> {
+        let machine = self.machine().await?;
+        // Who has come, gone or got another device since the last sync.
+        let synced = machine.sync(Duration::ZERO).await?;
+        if synced.request.is_some() {
+            self.to_do.upkeep_at = Instant::now();
+        }
+        self.keys_came(synced).await;
+        machine.send_encrypted(event).await
+    }
+
     /// The keys, open.
     async fn machine(&mut self) -> Result<Machine, EncryptionError> {
-        if let Some(machine) = &self.machine {
+        if let Some(machine) = &self.keys.machine {
             return Ok(machine.clone());
         }
         let ReaderContext { paths, secrets, inbox, .. } = &*self.context;
         let (machine, key) = Machine::open(paths, secrets, &self.sign_in, Duration::ZERO).await?;
         inbox.seals().set(&self.account, &key);
-        Ok(self.machine.insert(machine).clone())
+        Ok(self.keys.machine.insert(machine).clone())
     }
 
     fn failed(&mut self, error: &EncryptionError) {
-        // A command has the keys open, for as long as somebody looks for the recovery key.
-        let is_busy = matches!(error, EncryptionError::Busy);
-        let wait = if is_busy {
-            RETRY.0
-        } else if error.is_refused() {
-            // The homeserver lacks what is asked for, or does not allow it.
-            UPKEEP
-        } else {
-            self.backoff.next()
-        };
         let now = Instant::now();
-        (self.has_late_notices, self.upkeep_at, self.retry_at) = (true, now, Some(now + wait));
-        self.is_over = error.is_final();
+        self.tries.failed(error, now);
+        (self.to_do.late, self.to_do.upkeep_at) = (true, now);
         if !self.ringing.is_empty() {
             self.tell_of_calls(true, now);
         }
-        if is_busy {
+        if matches!(error, EncryptionError::Busy) {
             return;
         }
         tracing::info!(account = &*self.account, "encrypted messages are not read now: {error}");
@@ -503,82 +543,4 @@ impl Reader {
         // The receiver is gone only when the program ends.
         drop(self.context.reports.send((Arc::clone(&self.account), report)));
     }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        if let Some(search) = &self.search {
-            search.abort();
-        }
-    }
-}
-
-/// A search under way, and what it ends with.
-type Search = JoinHandle<Result<Option<VerificationAsk>, EncryptionError>>;
-
-async fn ended(search: &mut Option<Search>) -> Result<Option<VerificationAsk>, EncryptionError> {
-    match search {
-        Some(search) => match search.await {
-            Ok(ended) => ended,
-            Err(error) => Err(EncryptionError::Store(error.to_string())),
-        },
-        None => std::future::pending().await,
-    }
-}
-
-/// Syncs until nothing more comes, then asks the account's backup for what is wanted, where the user has given its key; if
-/// that does not have it either, one sync waits for as long as somebody waits for a key. Then sends what is to be sent.
-/// Returns the last request to verify the session.
-async fn search(
-    machine: Machine,
-    patience: Duration,
-    mut wanted: BTreeSet<backup::Session>,
-    found: mpsc::UnboundedSender<Synced>,
-) -> Result<Option<VerificationAsk>, EncryptionError> {
-    // Before others are asked for their keys they must be able to have ours.
-    machine.upload().await?;
-    let mut asks_backup = !wanted.is_empty() && backup::is_used(&machine).await?;
-    let mut timeout = if asks_backup { Duration::ZERO } else { patience };
-    let mut request = None;
-    for _ in 0..MAX_SYNCS {
-        let mut synced = machine.sync(timeout).await?;
-        request = synced.request.take().or(request);
-        timeout = Duration::ZERO;
-        if synced.messages > 0 {
-            wanted.retain(|(_, session)| !synced.sessions.contains(session));
-            // Without a reader they are in the store nevertheless.
-            drop(found.send(synced));
-            continue;
-        }
-        if !std::mem::take(&mut asks_backup) || wanted.is_empty() {
-            break;
-        }
-        let sessions = backup::fetch(&machine, &wanted).await;
-        wanted.retain(|(_, session)| !sessions.contains(session));
-        drop(found.send(Synced { sessions, ..Synced::default() }));
-        if wanted.is_empty() {
-            break;
-        }
-        timeout = patience;
-    }
-    machine.upload().await?;
-    Ok(request)
-}
-
-/// One sync that returns when something is new in one of the rooms, or when it is told to end. Returns what [`search`] does.
-async fn watch(
-    machine: Machine,
-    rooms: Vec<String>,
-    end: Arc<Notify>,
-    found: mpsc::UnboundedSender<Synced>,
-) -> Result<Option<VerificationAsk>, EncryptionError> {
-    let answer = tokio::select! {
-        answer = machine.poll(LONGEST_WATCH, &rooms) => answer?,
-        () = end.notified() => return Ok(None),
-    };
-    let mut synced = machine.take_in(answer).await?;
-    let request = synced.request.take();
-    drop(found.send(synced));
-    machine.upload().await?;
-    Ok(request)
 }

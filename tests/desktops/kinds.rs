@@ -9,12 +9,12 @@ use super::{
     app::App,
     gnome::Gnome,
     plasma::PlasmaApp,
-    x11::{ASIDE, SIZE, picture_path, with_wallpaper},
+    x11::{ASIDE, SIZE, picture_path},
 };
 use crate::rig::{
     Desktop, DesktopOptions, Notifier, Pushbell, SOON, Synapse,
     pushbell::message,
-    screen::{self, difference},
+    screen::{self, difference, with_wallpaper},
     wait_until,
 };
 

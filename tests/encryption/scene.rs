@@ -21,6 +21,11 @@ use crate::{
 /// The homeserver that the tests share.
 pub(crate) static SYNAPSE: LazyLock<Synapse> = LazyLock::new(Synapse::start);
 
+/// What makes a room an encrypted one.
+pub(crate) fn encryption() -> Value {
+    json!({"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}})
+}
+
 pub(crate) struct Scene {
     pub(crate) alice: User,
     pub(crate) bob: Client,
@@ -50,10 +55,8 @@ impl Scene {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let alice = synapse.register(&format!("alice{number}"), "Alice");
         let bob = Client::new(synapse, &synapse.register(&format!("bob{number}"), "Bob"));
-        let encryption =
-            json!({"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}});
         let room = bob.user.create_room(&json!({
-            "is_direct": true, "invite": [alice.id], "preset": "trusted_private_chat", "initial_state": [encryption],
+            "is_direct": true, "invite": [alice.id], "preset": "trusted_private_chat", "initial_state": [encryption()],
         }));
         alice.join(&room);
         std::fs::write(pushbell.home().join("password"), "secret\n").unwrap();

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use tiny_skia::{IntSize, Pixmap};
+use tiny_skia::{ColorU8, IntSize, Pixmap};
 
 use super::{SOON, panel, process::Part, wait_for};
 
@@ -54,6 +54,16 @@ impl Screen {
 pub(crate) fn cut(image: &Pixmap, (x, y, width, height): (u32, u32, u32, u32)) -> Pixmap {
     let rect = tiny_skia::IntRect::from_xywh(x.cast_signed(), y.cast_signed(), width, height).expect("a rectangle");
     image.clone_rect(rect).expect("a rectangle within the image")
+}
+
+/// The image with blue in place of black: the bare screen is black, and a picture looks better with a colour.
+pub(crate) fn with_wallpaper(image: &Pixmap) -> Pixmap {
+    let (black, blue) = (ColorU8::from_rgba(0, 0, 0, 255), ColorU8::from_rgba(52, 80, 107, 255));
+    let mut image = image.clone();
+    for pixel in image.pixels_mut().iter_mut().filter(|pixel| **pixel == black.premultiply()) {
+        *pixel = blue.premultiply();
+    }
+    image
 }
 
 /// Red, green, blue of the pixel.
