@@ -114,7 +114,9 @@ async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Answer {
             settings::act(page, path, form).await
         }
         "/health/check" => health::act(page),
-        "/setup/begin" | "/setup/answer" | "/setup/cancel" | "/setup/forget" => setup::act(page, path, form),
+        "/setup/begin" | "/setup/answer" | "/setup/cancel" | "/setup/forget" | "/setup/by-hand" => {
+            setup::act(page, path, form).await
+        }
         _ => return frame::failed(StatusCode::NOT_FOUND, words::NOTHING_HERE),
     };
     let number = done.note.map(|note| page.note(note).to_string()).unwrap_or_default();

@@ -148,3 +148,48 @@ async fn serve(stream: TcpStream, peer: SocketAddr, page: Arc<Page>, entrance: A
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream as BlockingStream;
+
+    use tokio::sync::{broadcast, oneshot};
+
+    use super::*;
+    use crate::{control::Section, inbox::Inbox, inbox::Retention, page::setup::Setup, paths::Paths};
+
+    /// A page with nothing in it, of a program that does nothing.
+    fn page(home: &std::path::Path) -> Arc<Page> {
+        let paths = Paths::within(home);
+        let retention = Retention { keep_days: 30, keep_bodies: true };
+        let (changes, _) = broadcast::channel(1);
+        Arc::new(Page {
+            inbox: Inbox::open(&home.join("pushbell.db"), retention, Arc::default()).unwrap(),
+            commands: mpsc::channel(1).0,
+            setup: Setup::new(|_, _, _| Ok(()), changes.clone()),
+            health: super::super::health::Health::default(),
+            notes: Mutex::default(),
+            changes,
+            paths,
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_port_that_nobody_uses_is_closed_after_ten_minutes() {
+        let home = tempfile::tempdir().unwrap();
+        let (page, (_asks, mut asked)) = (page(home.path()), mpsc::channel(1));
+        let door = Door::open().unwrap();
+        let (reply, invited) = oneshot::channel();
+        door.invite((Section::Inbox, reply));
+        let Ok(Reply::Page { address }) = invited.await else { panic!("it is open") };
+        let port: u16 = address.split([':', '/']).nth(4).unwrap().parse().unwrap();
+        let connect = || BlockingStream::connect((Ipv4Addr::LOCALHOST, port));
+        let idle = connect().unwrap();
+        let started = tokio::time::Instant::now();
+        // The connection that says nothing ends first.
+        assert!(door.serve(&page, &mut asked).await, "somebody can still ask");
+        assert!(started.elapsed() >= UNUSED && started.elapsed() < UNUSED + 2 * HEAD_TIME, "{:?}", started.elapsed());
+        drop(idle);
+        connect().unwrap_err();
+    }
+}

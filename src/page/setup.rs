@@ -21,9 +21,9 @@ use super::{
     settings, words,
 };
 use crate::{
-    accounts::{Account, Accounts},
+    accounts::{Account, Accounts, AccountsFile},
     config::Config,
-    control::Section,
+    control::{Request, Section},
     failure::Failure,
     paths::Paths,
     platform::autostart,
@@ -144,11 +144,11 @@ fn beginning(page: &Page, view: &View, accounts: &Accounts) -> Markup {
             }
             button .primary { "Continue" }
         }
-        (without_sign_in(page, &by_hand))
+        (without_sign_in(page, view, &by_hand))
     }
 }
 
-fn without_sign_in(page: &Page, accounts: &[&Account]) -> Markup {
+fn without_sign_in(page: &Page, view: &View, accounts: &[&Account]) -> Markup {
     let url = Config::load(&page.paths.config).unwrap_or_default().server.base_url();
     html! {
         details .by-hand id="by-hand" {
@@ -158,7 +158,14 @@ fn without_sign_in(page: &Page, accounts: &[&Account]) -> Markup {
                 h2 { bdi { (text::line(&account.name, 80)) } }
                 (frame::to_copy(&format!("by-hand-{number}"), &registration::describe(account, &url)))
             }
-            @if accounts.is_empty() { p { "An account for that is made by " code { "pushbell account add NAME" } "." } }
+            form .card method="post" action="/setup/by-hand" {
+                (view.token())
+                label for="name" { "Another account" }
+                input id="name" name="name" required placeholder="work" autocomplete="off" spellcheck="false"
+                    aria-describedby="name-hint";
+                p .hint id="name-hint" { (words::NAME_HINT) }
+                button { "Make an account" }
+            }
         }
     }
 }
@@ -234,8 +241,9 @@ fn asks(view: &View, question: &Question) -> Markup {
     }
 }
 
-pub(super) fn act(page: &Page, path: &str, form: &Fields) -> Done {
+pub(super) async fn act(page: &Page, path: &str, form: &Fields) -> Done {
     let note = match path {
+        "/setup/by-hand" => Some(Note::of(add_by_hand(page, form).await, words::ACCOUNT_MADE)),
         "/setup/begin" => begin(page, form).err().map(Note::Failed),
         "/setup/answer" => {
             let (number, answer) = (form.number("question"), form.get("answer").unwrap_or_default());
@@ -255,6 +263,16 @@ pub(super) fn act(page: &Page, path: &str, form: &Fields) -> Done {
         }
     };
     Done { note, to: Section::Setup.path().to_owned() }
+}
+
+/// Makes an account that is registered by hand.
+async fn add_by_hand(page: &Page, form: &Fields) -> Result<(), String> {
+    let name = form.filled("name").ok_or("Enter a name for the account.")?;
+    let account = Account::by_hand(name).map_err(|error| error.to_string())?;
+    let path = page.paths.accounts.clone();
+    let added = spawn_blocking(move || AccountsFile::new(&path).add(account));
+    added.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+    page.ask(Request::ReloadAccounts).await.map(drop)
 }
 
 fn begin(page: &Page, form: &Fields) -> Result<(), String> {

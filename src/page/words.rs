@@ -51,6 +51,8 @@ pub(super) const NOT_PROVEN: &str = "You are signed in, but no notification has 
                                      them away.";
 pub(super) const BY_HAND_INTRO: &str = "If you cannot sign in from here, tell your homeserver yourself where to send \
                                         notifications. It needs these three values, or the request below them.";
+pub(super) const NAME_HINT: &str = "A name of your own for it. Then tell your homeserver what stands here for it.";
+pub(super) const ACCOUNT_MADE: &str = "The account is made: its values are below, under “Without signing in”.";
 pub(super) const IN_ONE_GO: &str = "Another sign-in is under way.";
 
 /// What a part of the page is called.
