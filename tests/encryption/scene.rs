@@ -45,11 +45,13 @@ impl Scene {
 
     /// The same with an account of this homeserver.
     pub(crate) fn at(synapse: &'static Synapse) -> Self {
-        Self::on(synapse, DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE })
+        let desktop = Desktop::start(DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE });
+        let pushbell = Pushbell::start(&desktop, "[popup]\ntimeout = \"never\"\n");
+        Self::on(synapse, desktop, pushbell)
     }
 
-    /// The same on a desktop with these parts.
-    pub(crate) fn on(synapse: &'static Synapse, desktop: DesktopOptions) -> Self {
+    /// The same on this desktop, on which the app runs.
+    pub(crate) fn on(synapse: &'static Synapse, desktop: Desktop, pushbell: Pushbell) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let alice = synapse.register(&format!("alice{number}"), "Alice");
@@ -58,8 +60,6 @@ impl Scene {
             "is_direct": true, "invite": [alice.id], "preset": "trusted_private_chat", "initial_state": [encryption()],
         }));
         alice.join(&room);
-        let desktop = Desktop::start(desktop);
-        let pushbell = Pushbell::start(&desktop, "[popup]\ntimeout = \"never\"\n");
         std::fs::write(pushbell.home().join("password"), "secret\n").unwrap();
         let homeserver = format!("http://127.0.0.1:{}", synapse.port);
         Self { alice, bob, room, pushbell, desktop, homeserver }

@@ -18,7 +18,7 @@ impl Scene {
     }
 
     /// What Alice has written last in the room, as Bob reads it.
-    fn bob_reads(&self, already: usize) -> Value {
+    pub(crate) fn bob_reads(&self, already: usize) -> Value {
         let what = "Alice has written";
         let event = wait_for(what, SOON, || Some(self.by_alice(&self.room)).filter(|all| all.len() > already));
         assert_eq!(event[0]["type"], "m.room.encrypted");

@@ -10,6 +10,8 @@ use crate::backoff::Backoff;
 const MIN_INTERVAL: Duration = Duration::from_secs(15);
 /// A session is looked at no sooner than this after the last look, however often that is wanted.
 const MIN_LOOK_INTERVAL: Duration = Duration::from_secs(30);
+/// What was read elsewhere is asked for no sooner than this after it was last asked for.
+const MIN_READ_INTERVAL: Duration = Duration::from_secs(2);
 /// And at least this often, though nothing happens.
 const MAX_LOOK_INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
 /// First and longest delay after a failure.
@@ -25,11 +27,14 @@ pub(super) struct Schedule {
     catch_up_at: Option<Instant>,
     look_at: Option<Instant>,
     details_at: Option<Instant>,
+    read_at: Option<Instant>,
     running: Option<Run>,
     /// When catching up last began.
     began_at: Option<Instant>,
     /// When a look last began.
     looked_at: Option<Instant>,
+    /// When it was last asked what was read elsewhere.
+    asked_for_read_at: Option<Instant>,
     completed_at: Option<Instant>,
     failed_at: Option<Instant>,
     /// No try before this; what happens may bring it forward.
@@ -48,6 +53,8 @@ pub(super) enum Run {
     CatchUp,
     /// Fetching what pushes have left out.
     Details,
+    /// Finding out what was read elsewhere.
+    Read,
     /// Looking whether session and pusher are still there.
     Look,
 }
@@ -71,9 +78,11 @@ impl Default for Schedule {
             catch_up_at: None,
             look_at: None,
             details_at: None,
+            read_at: None,
             running: None,
             began_at: None,
             looked_at: None,
+            asked_for_read_at: None,
             completed_at: None,
             failed_at: None,
             retry_at: None,
@@ -107,6 +116,12 @@ impl Schedule {
         self.bring_forward(PUSHED_RETRY, now);
     }
 
+    /// Something was read elsewhere.
+    pub(super) fn look_for_read(&mut self, now: Instant) {
+        self.read_at.get_or_insert(now);
+        self.bring_forward(PUSHED_RETRY, now);
+    }
+
     /// The person is here, and may want to know how the session is.
     pub(super) fn look(&mut self, now: Instant) {
         self.look_at = Some(self.look_at.map_or(now, |at| at.min(now)));
@@ -136,7 +151,8 @@ impl Schedule {
         if self.running.is_some() || self.is_over {
             return None;
         }
-        let wanted = [self.catch_up_due(), self.details_at, self.look_due()].into_iter().flatten().min()?;
+        let wanted =
+            [self.catch_up_due(), self.details_at, self.read_due(), self.look_due()].into_iter().flatten().min()?;
         [self.retry_at, self.retry_after, Some(wanted)].into_iter().flatten().max()
     }
 
@@ -148,6 +164,11 @@ impl Schedule {
     fn catch_up_due(&self) -> Option<Instant> {
         let at = self.catch_up_at?;
         Some(self.began_at.map_or(at, |began_at| at.max(began_at + MIN_INTERVAL)))
+    }
+
+    fn read_due(&self) -> Option<Instant> {
+        let at = self.read_at?;
+        Some(self.asked_for_read_at.map_or(at, |asked_at| at.max(asked_at + MIN_READ_INTERVAL)))
     }
 
     fn look_due(&self) -> Option<Instant> {
@@ -164,13 +185,19 @@ impl Schedule {
         } else if self.details_at.is_some() {
             self.details_at = None;
             Run::Details
+        } else if self.read_due().is_some_and(|due| due <= now) {
+            self.asked_for_read_at = Some(now);
+            Run::Read
         } else {
             self.looked_at = Some(now);
             Run::Look
         };
-        if run != Run::Details {
-            // Catching up looks as well.
-            self.look_at = None;
+        // Catching up looks as well, and finds what was read.
+        match run {
+            Run::CatchUp => (self.look_at, self.read_at) = (None, None),
+            Run::Read => self.read_at = None,
+            Run::Look => self.look_at = None,
+            Run::Details => {}
         }
         self.running = Some(run);
         run
@@ -183,7 +210,7 @@ impl Schedule {
         match ending {
             Ending::Completed | Ending::SwitchedOff => {
                 self.backoff.reset();
-                if run != Some(Run::Details) {
+                if matches!(run, Some(Run::CatchUp | Run::Look)) {
                     self.look_at = Some(self.look_at.unwrap_or(now + MAX_LOOK_INTERVAL));
                     self.is_switched_off = ending == Ending::SwitchedOff;
                 }
@@ -201,6 +228,7 @@ impl Schedule {
                         self.began_at = None;
                     }
                     Some(Run::Details) => self.details_at = Some(now),
+                    Some(Run::Read) => self.read_at = Some(now),
                     Some(Run::Look) => self.look_at = Some(now),
                 }
                 self.failed_at = Some(now);
@@ -209,7 +237,7 @@ impl Schedule {
             }
             Ending::Over => {
                 self.is_over = true;
-                (self.catch_up_at, self.details_at, self.look_at) = (None, None, None);
+                (self.catch_up_at, self.details_at, self.read_at, self.look_at) = (None, None, None, None);
             }
         }
     }
@@ -244,6 +272,32 @@ mod tests {
         assert_eq!(schedule.begin(start + 2 * SECOND), Run::Details);
         schedule.end(Ending::Completed, start + 2 * SECOND);
         assert_eq!(schedule.due(), Some(start + 2 * SECOND + MAX_LOOK_INTERVAL), "nothing but the routine look");
+    }
+
+    #[test]
+    fn what_was_read_elsewhere_is_asked_one_at_a_time_however_often_numbers_fall() {
+        let (start, mut schedule) = (Instant::now(), Schedule::default());
+        schedule.catch_up(start);
+        complete(&mut schedule, start);
+        let (mut now, mut asked) = (start + SECOND, 0);
+        while now < start + 61 * SECOND {
+            schedule.look_for_read(now);
+            if schedule.due().is_some_and(|due| due <= now) {
+                assert_eq!(schedule.begin(now), Run::Read);
+                schedule.look_for_read(now);
+                assert_eq!(schedule.due(), None, "one at a time");
+                schedule.end(Ending::Completed, now + SECOND / 4);
+                asked += 1;
+            }
+            now += SECOND / 2;
+        }
+        assert_eq!(asked, 30);
+        schedule.catch_up(now + MIN_INTERVAL);
+        assert_eq!(schedule.begin(now + MIN_INTERVAL), Run::CatchUp, "which finds it, too");
+        schedule.end(Ending::Completed, now + MIN_INTERVAL);
+        assert_eq!(schedule.begin(now + MIN_INTERVAL), Run::Details);
+        schedule.end(Ending::Completed, now + MIN_INTERVAL);
+        assert_eq!(schedule.due(), Some(now + MIN_INTERVAL + MAX_LOOK_INTERVAL));
     }
 
     #[test]
