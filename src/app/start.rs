@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::config_file;
 use crate::{
-    accounts::{Account, Accounts, AccountsFile, CountsScope, FIRST_ACCOUNT, new_pushkey},
+    accounts::{Account, Accounts, AccountsFile, CountsScope, FIRST_ACCOUNT, Way, new_pushkey},
     app_info,
     config::{Config, InForce},
     controller::ProblemKind,
@@ -97,6 +97,7 @@ fn first_account(paths: &Paths) -> Result<Account, Failure> {
         app_id: app_info::APP_ID.to_owned(),
         pushkey: new_pushkey().map_err(|error| Failure::Failed(format!("no random numbers for a pushkey: {error}")))?,
         counts: CountsScope::Account,
+        way: Way::Auto,
         created_at: Timestamp::now(),
         sign_in: None,
     };
