@@ -153,7 +153,7 @@ impl Worker {
         let unreachable = unreachable.map(|reason| (ProblemKind::ControlSocket, reason));
         let (accounts, accounts_problem) = start::accounts(&paths.accounts);
         let resume_window = ResumeWindow::default();
-        let replayed = resume_window.clone();
+        let (replayed, woken) = (resume_window.clone(), resume_window.clone());
         let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed, move || replayed.is_open());
         let (mut server, problems) = PushServer::open(intake, &config, &paths.config).await?;
 
@@ -187,12 +187,15 @@ impl Worker {
         let (tasks, commands) = Tasks::start(controller, inputs, control);
         let secrets = Secrets::new(&paths);
         let settings = supervisor::catching_up_settings(&config);
-        let (call_news, news) = mpsc::unbounded_channel();
+        let ((call_news, news), (held_news, held)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
         let call_watch = CallWatch::start(inbox.clone(), secrets.clone(), news);
-        let catching_up = CatchingUp::start(inbox.clone(), secrets, &server.accounts(), settings, events.clone());
         let derive_missed = config.calls.derive_missed;
+        let told = (call_news, held_news);
         let encryption =
-            Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone(), call_news);
+            Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone(), told);
+        let heard = (encryption.clone(), held);
+        let catching_up =
+            CatchingUp::start(inbox.clone(), secrets, &server.accounts(), settings, events.clone(), woken, heard);
         let autostart = AutostartSwitch::new(events.clone());
         let sessions = Arc::new(Sessions::new(Secrets::new(&paths)));
         let sending = Sending { inbox: inbox.clone(), sessions, encryption: encryption.clone() };

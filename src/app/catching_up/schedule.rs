@@ -25,6 +25,8 @@ pub(super) struct Schedule {
     catch_up_at: Option<Instant>,
     look_at: Option<Instant>,
     details_at: Option<Instant>,
+    /// What a held sync has brought is to be taken over since then.
+    heard_at: Option<Instant>,
     running: Option<Run>,
     /// When catching up last began.
     began_at: Option<Instant>,
@@ -44,7 +46,9 @@ pub(super) struct Schedule {
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Run {
-    /// Catching up: first, so that what pushes leave out is known to be unread.
+    /// Taking over what a held sync has brought: somebody waits for it.
+    Heard,
+    /// Catching up: before details, so that what pushes leave out is known to be unread.
     CatchUp,
     /// Fetching what pushes have left out.
     Details,
@@ -71,6 +75,7 @@ impl Default for Schedule {
             catch_up_at: None,
             look_at: None,
             details_at: None,
+            heard_at: None,
             running: None,
             began_at: None,
             looked_at: None,
@@ -107,6 +112,11 @@ impl Schedule {
         self.bring_forward(PUSHED_RETRY, now);
     }
 
+    /// A held sync has brought something.
+    pub(super) fn hear(&mut self, now: Instant) {
+        self.heard_at.get_or_insert(now);
+    }
+
     /// The person is here, and may want to know how the session is.
     pub(super) fn look(&mut self, now: Instant) {
         self.look_at = Some(self.look_at.map_or(now, |at| at.min(now)));
@@ -136,7 +146,8 @@ impl Schedule {
         if self.running.is_some() || self.is_over {
             return None;
         }
-        let wanted = [self.catch_up_due(), self.details_at, self.look_due()].into_iter().flatten().min()?;
+        let wanted =
+            [self.heard_at, self.catch_up_due(), self.details_at, self.look_due()].into_iter().flatten().min()?;
         [self.retry_at, self.retry_after, Some(wanted)].into_iter().flatten().max()
     }
 
@@ -157,7 +168,9 @@ impl Schedule {
 
     /// A run begins.
     pub(super) fn begin(&mut self, now: Instant) -> Run {
-        let run = if self.catch_up_due().is_some_and(|due| due <= now) {
+        let run = if self.heard_at.take().is_some() {
+            Run::Heard
+        } else if self.catch_up_due().is_some_and(|due| due <= now) {
             self.catch_up_at = None;
             self.began_at = Some(now);
             Run::CatchUp
@@ -168,7 +181,7 @@ impl Schedule {
             self.looked_at = Some(now);
             Run::Look
         };
-        if run != Run::Details {
+        if matches!(run, Run::CatchUp | Run::Look) {
             // Catching up looks as well.
             self.look_at = None;
         }
@@ -183,7 +196,7 @@ impl Schedule {
         match ending {
             Ending::Completed | Ending::SwitchedOff => {
                 self.backoff.reset();
-                if run != Some(Run::Details) {
+                if !matches!(run, Some(Run::Details | Run::Heard)) {
                     self.look_at = Some(self.look_at.unwrap_or(now + MAX_LOOK_INTERVAL));
                     self.is_switched_off = ending == Ending::SwitchedOff;
                 }
@@ -201,6 +214,8 @@ impl Schedule {
                         self.began_at = None;
                     }
                     Some(Run::Details) => self.details_at = Some(now),
+                    // It comes again.
+                    Some(Run::Heard) => {}
                     Some(Run::Look) => self.look_at = Some(now),
                 }
                 self.failed_at = Some(now);
@@ -209,7 +224,7 @@ impl Schedule {
             }
             Ending::Over => {
                 self.is_over = true;
-                (self.catch_up_at, self.details_at, self.look_at) = (None, None, None);
+                (self.catch_up_at, self.details_at, self.look_at, self.heard_at) = (None, None, None, None);
             }
         }
     }
@@ -244,6 +259,29 @@ mod tests {
         assert_eq!(schedule.begin(start + 2 * SECOND), Run::Details);
         schedule.end(Ending::Completed, start + 2 * SECOND);
         assert_eq!(schedule.due(), Some(start + 2 * SECOND + MAX_LOOK_INTERVAL), "nothing but the routine look");
+    }
+
+    #[test]
+    fn what_is_heard_waits_for_no_interval() {
+        let (start, mut schedule) = (Instant::now(), Schedule::default());
+        schedule.catch_up(start);
+        complete(&mut schedule, start);
+        for second in 1..5 {
+            let now = start + second * SECOND;
+            schedule.hear(now);
+            schedule.catch_up(now);
+            assert!(schedule.due() <= Some(now));
+            assert_eq!(schedule.begin(now), Run::Heard);
+            schedule.hear(now);
+            assert_eq!(schedule.due(), None, "one at a time");
+            schedule.end(Ending::Completed, now);
+            assert!(schedule.due() <= Some(now));
+            assert_eq!(schedule.begin(now), Run::Heard, "it came meanwhile");
+            schedule.end(Ending::Completed, now);
+        }
+        assert_eq!(schedule.begin(start + 5 * SECOND), Run::Details);
+        schedule.end(Ending::Completed, start + 5 * SECOND);
+        assert_eq!(schedule.due(), Some(start + MIN_INTERVAL), "catching up waits");
     }
 
     #[test]
