@@ -123,7 +123,17 @@ impl Scene {
     /// The same of anybody; all have one password.
     pub(crate) fn login_of(&self, user: &User, options: &[&str]) -> Output {
         let password = self.file("password");
-        let fixed = ["login", &user.id, "--homeserver", &self.homeserver, "--password-file", &password, "--wait", "0"];
+        let fixed = [
+            "login",
+            &user.id,
+            "--push",
+            "--homeserver",
+            &self.homeserver,
+            "--password-file",
+            &password,
+            "--wait",
+            "0",
+        ];
         let login = self.pushbell.command(&[&fixed, options].concat());
         assert_eq!(login.code, 3, "{login:#?}");
         login
