@@ -96,7 +96,7 @@ test: ## the same for what the tests need, then runs every test
 	@.ci/packages test
 	$(CARGO) test --locked
 
-bench: ## measures what Pushbell costs, against its targets; parts: ARGS="pushes kept idle popup encrypted start strangers", or quick
+bench: ## measures what Pushbell costs, against its targets; parts: ARGS="pushes kept idle popup encrypted listen start strangers", or quick
 	@.ci/packages test
 	$(CARGO) bench --locked --bench bench -- $(ARGS)
 

@@ -14,7 +14,7 @@ pub(crate) use client::{AskError, ask, ask_blocking};
 pub use instance::{Instance, InstanceError};
 pub use server::{Command, serve};
 
-use crate::{desktop::ServiceState, notice::NoticeId, present::popup::OwnPopup};
+use crate::{accounts::Way, desktop::ServiceState, notice::NoticeId, present::popup::OwnPopup};
 
 /// Longest line that either side reads, in bytes. A status of a few hundred accounts fits many times.
 const LONGEST_LINE: u64 = 1024 * 1024;
@@ -260,6 +260,9 @@ pub struct AccountStatus {
     pub unread: u64,
     /// Its missed calls.
     pub missed_calls: u64,
+    /// How its notifications get here, as was chosen.
+    #[serde(default)]
+    pub way: Way,
     /// When a push last came for it.
     pub last_push: Option<Timestamp>,
     /// What is known of its session, if it is signed in.
@@ -276,6 +279,12 @@ pub struct SignInStatus {
     /// Who is signed in where, or that the session is over and what to do.
     #[serde(default)]
     pub signed_in: Option<String>,
+    /// How its notifications get here now.
+    #[serde(default)]
+    pub way_now: Option<String>,
+    /// Whether the connection over which the homeserver says what is new is there; `None`: none is held.
+    #[serde(default)]
+    pub listening: Option<bool>,
     /// How catching up went last.
     #[serde(default)]
     pub catching_up: Option<String>,

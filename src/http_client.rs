@@ -30,7 +30,7 @@ use tokio_rustls::rustls::{
 };
 use url::{Url, form_urlencoded};
 
-use crate::app_info;
+use crate::{app_info, platform::sockets};
 
 /// Deadline of a request, from name resolution to the answer's last byte.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -193,6 +193,7 @@ impl HttpClient {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_connect_timeout(connect);
+        sockets::notice_loss(&mut http);
         let https = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http();
         let https = match name {
             Some(name) => https.with_server_name_resolver(FixedServerNameResolver::new(name)),

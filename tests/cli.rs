@@ -427,6 +427,7 @@ fn status(endpoint: SocketAddr) -> Status {
             app_id: app_info::APP_ID.to_owned(),
             unread: 4,
             missed_calls: 0,
+            way: pushbell::accounts::Way::Push,
             last_push: None,
             encryption: control::EncryptionStatus::default(),
             sign_in: control::SignInStatus::default(),

@@ -229,7 +229,8 @@ fn a_call_that_ends_elsewhere_stops_ringing_here() {
     let password = story.pushbell.home().join("password");
     std::fs::write(&password, "secret\n").expect("the home is writable");
     let (homeserver, password) = (format!("http://127.0.0.1:{}", synapse.port), password.display().to_string());
-    let login = ["login", &alice.id, "--homeserver", &homeserver, "--password-file", &password, "--wait", "0"];
+    let login =
+        ["login", &alice.id, "--push", "--homeserver", &homeserver, "--password-file", &password, "--wait", "0"];
     let login = story.pushbell.command(&login);
     assert_eq!(login.code, 3, "{login:#?}");
     let missed_calls = |missed: u64| {

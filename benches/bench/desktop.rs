@@ -41,7 +41,7 @@ pub(crate) fn idle(runs: usize) {
     figure("idle: wake-ups a minute", median(wakes), AtMost(0.0));
 }
 
-fn woken(before: &[(u32, String, u64)], after: &[(u32, String, u64)]) -> u64 {
+pub(crate) fn woken(before: &[(u32, String, u64)], after: &[(u32, String, u64)]) -> u64 {
     let mut sum = 0;
     for (task, name, count) in after {
         let woken = count - before.iter().find(|(other, ..)| other == task).map_or(0, |(.., count)| *count);

@@ -13,6 +13,8 @@ mod desktop;
 #[cfg(feature = "encryption")]
 mod encrypted;
 mod limit;
+#[cfg(feature = "encryption")]
+mod listen;
 mod load;
 mod pushes;
 mod servers;
@@ -36,6 +38,8 @@ const PARTS: &[(&str, Measure)] = &[
     ("popup", desktop::popup),
     #[cfg(feature = "encryption")]
     ("encrypted", encrypted::encrypted),
+    #[cfg(feature = "encryption")]
+    ("listen", listen::listen),
     ("start", desktop::starting),
     ("strangers", strangers::strangers),
 ];

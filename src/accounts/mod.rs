@@ -57,6 +57,9 @@ pub struct Account {
     /// What its `counts` stand for.
     #[serde(default)]
     pub counts: CountsScope,
+    /// How its notifications get here, as was chosen.
+    #[serde(default, skip_serializing_if = "Way::is_auto")]
+    pub way: Way,
     /// When it was made.
     #[serde(deserialize_with = "format::read_time")]
     pub created_at: Timestamp,
@@ -76,6 +79,44 @@ pub enum CountsScope {
     Room,
 }
 
+/// How an account's notifications get here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// By pushes where one has come since the network changed, else over a connection that we hold.
+    #[default]
+    Auto,
+    /// The homeserver pushes to our endpoint.
+    Push,
+    /// Over a connection to the homeserver that we hold.
+    Listen,
+}
+
+impl Way {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    fn is_auto(&self) -> bool {
+        *self == Self::Auto
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Push => "push",
+            Self::Listen => "listen",
+        }
+    }
+}
+
+impl Account {
+    /// The way that was chosen; pushes where no other is possible.
+    #[must_use]
+    pub fn way_in_force(&self) -> Way {
+        if self.sign_in.as_ref().is_some_and(SignIn::can_listen) { self.way } else { Way::Push }
+    }
+}
+
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Account")
@@ -83,6 +124,7 @@ impl fmt::Debug for Account {
             .field("app_id", &self.app_id)
             .field("pushkey", &"hidden")
             .field("counts", &self.counts)
+            .field("way", &self.way)
             .field("created_at", &self.created_at)
             .field("sign_in", &self.sign_in)
             .finish()
@@ -187,6 +229,12 @@ impl SignIn {
         !mark.is_empty() && !self.installation.is_empty() && self.installation != mark
     }
 
+    /// Whether a connection to the homeserver can be held with it: the session's syncs are ours alone to make.
+    #[must_use]
+    pub fn can_listen(&self) -> bool {
+        self.reads_encrypted()
+    }
+
     /// Whether encrypted messages are read with it. Only a session that was made for Pushbell is an encryption device
     /// of its own; that of an access token belongs to another client, whose keys nobody else may touch.
     #[must_use]
@@ -228,6 +276,7 @@ impl Account {
             app_id: app_info::APP_ID.to_owned(),
             pushkey: new_pushkey()?,
             counts: CountsScope::Account,
+            way: Way::Auto,
             created_at: Timestamp::now(),
             sign_in: None,
         })

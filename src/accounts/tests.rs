@@ -16,6 +16,7 @@ pub(crate) fn account(name: &str, app_id: &str, pushkey: &str) -> Account {
         app_id: app_id.to_owned(),
         pushkey: pushkey.to_owned(),
         counts: CountsScope::Account,
+        way: Way::Auto,
         created_at: Timestamp::UNIX_EPOCH,
         sign_in: None,
     }
@@ -169,7 +170,8 @@ proptest! {
         sign_in in prop::option::of(any_sign_in()),
     ) {
         let counts = if room { CountsScope::Room } else { CountsScope::Account };
-        let written = Account { counts, sign_in, ..account(&name, &app_id, &pushkey) };
+        let way = if room { Way::Listen } else { Way::Auto };
+        let written = Account { counts, way, sign_in, ..account(&name, &app_id, &pushkey) };
         let text = format::render(std::slice::from_ref(&written)).unwrap();
         prop_assert!(is_intact(&text));
         let read = parse(&text).unwrap();

@@ -158,6 +158,7 @@ impl Worker {
         let unreachable = unreachable.map(|reason| (ProblemKind::ControlSocket, reason));
         let (accounts, accounts_problem) = start::accounts(&paths.accounts);
         let resume_window = ResumeWindow::default();
+        let woken = resume_window.clone();
         let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed);
         let (mut server, problems) = PushServer::open(intake, resume_window.clone(), &config, &paths.config).await?;
 
@@ -195,12 +196,14 @@ impl Worker {
         let page = tokio::spawn(page(parts));
         let secrets = Secrets::new(&paths);
         let settings = supervisor::catching_up_settings(&config);
-        let (call_news, news) = mpsc::unbounded_channel();
-        let catching_up =
-            CatchingUp::start(inbox.clone(), secrets.clone(), &server.accounts(), settings, events.clone());
+        let ((call_news, news), (held_news, held)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
         let derive_missed = config.calls.derive_missed;
+        let told = (call_news, held_news);
         let encryption =
-            Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone(), call_news);
+            Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone(), told);
+        let heard = (encryption.clone(), held);
+        let (accounts, to) = (server.accounts(), events.clone());
+        let catching_up = CatchingUp::start(inbox.clone(), secrets.clone(), &accounts, settings, to, woken, heard);
         let call_watch = CallWatch::start(inbox.clone(), secrets, encryption.clone(), news);
         let autostart = AutostartSwitch::new(events.clone());
         let sessions = Arc::new(Sessions::new(Secrets::new(&paths)));

@@ -10,7 +10,7 @@ use super::{
     output,
 };
 use crate::{
-    accounts::{Account, Accounts, AccountsError, AccountsFile, CountsScope, new_pushkey},
+    accounts::{Account, Accounts, AccountsError, AccountsFile, CountsScope, Way, new_pushkey},
     control::{Request, local_time},
     registration,
 };
@@ -39,6 +39,7 @@ fn add(context: &Context, new: AddAccount, out: &mut dyn Write) -> Result<(), Fa
         app_id: new.app_id,
         pushkey,
         counts: new.counts,
+        way: Way::Auto,
         created_at: Timestamp::now(),
         sign_in: None,
     };

@@ -147,6 +147,12 @@ pub(super) struct Login {
     /// Verify the new session with the recovery key or passphrase on the first line of this file; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "token_file")]
     pub(super) recovery_key_file: Option<PathBuf>,
+    /// Have the homeserver push to this computer, and nothing else [default: pushes where they come, else --listen]
+    #[arg(long)]
+    pub(super) push: bool,
+    /// Keep a connection to the homeserver open instead, over which it says what is new: nothing has to reach this computer
+    #[arg(long, conflicts_with_all = ["push", "token_file", "event_id_only"])]
+    pub(super) listen: bool,
     /// Have the homeserver send no content: sender, room and text are fetched from it
     #[arg(long)]
     pub(super) event_id_only: bool,

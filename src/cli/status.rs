@@ -76,7 +76,7 @@ fn describe(status: &Status, out: &mut dyn Write) -> io::Result<()> {
         return Ok(());
     }
     writeln!(out)?;
-    output::table(out, ["ACCOUNT", "SIGNED IN", "CATCHING UP"], &sessions, None)?;
+    output::table(out, ["ACCOUNT", "SIGNED IN", "WAY", "CATCHING UP"], &sessions, None)?;
     for account in &status.accounts {
         let AccountStatus { name, encryption, .. } = account;
         let says = encryption.encryption.clone().into_iter();
@@ -89,11 +89,13 @@ fn describe(status: &Status, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// The row of an account that is signed in.
-fn session(account: &AccountStatus) -> Option<[String; 3]> {
-    let SignInStatus { signed_in, catching_up, caught_up_at } = &account.sign_in;
+fn session(account: &AccountStatus) -> Option<[String; 4]> {
+    let SignInStatus { signed_in, way_now, listening: _, catching_up, caught_up_at } = &account.sign_in;
     let at = caught_up_at.map_or_else(String::new, |at| format!(" ({})", control::local_time(at)));
     let catching_up = catching_up.as_deref().map_or_else(String::new, |words| output::harmless(words) + at.as_str());
-    Some([output::harmless(&account.name), output::harmless(signed_in.as_deref()?), catching_up])
+    let way = way_now.as_deref().map_or_else(String::new, |words| format!(": {}", output::harmless(words)));
+    let way = format!("{}{way}", account.way.as_str());
+    Some([output::harmless(&account.name), output::harmless(signed_in.as_deref()?), way, catching_up])
 }
 
 fn certificate(tls: &TlsStatus) -> String {
@@ -130,7 +132,10 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::control::{EncryptionStatus, InboxStatus, MutedRoomStatus};
+    use crate::{
+        accounts::Way,
+        control::{EncryptionStatus, InboxStatus, MutedRoomStatus},
+    };
 
     fn status() -> Status {
         let service = |available, reason: &str| ServiceState { available, reason: Some(reason.to_owned()) };
@@ -157,9 +162,12 @@ mod tests {
                 app_id: "org.example".to_owned(),
                 unread: 3,
                 missed_calls: 1,
+                way: Way::Auto,
                 last_push: None,
                 sign_in: SignInStatus {
                     signed_in: Some("@alice:example.org at https://matrix.example.org".to_owned()),
+                    way_now: Some("listening".to_owned()),
+                    listening: Some(true),
                     catching_up: Some("2 events were missed".to_owned()),
                     caught_up_at: None,
                 },
@@ -206,8 +214,8 @@ mod tests {
              ACCOUNT  UNREAD  MISSED CALLS  LAST PUSH  APP ID\n\
              home     3       1             never      org.example\n\
              \n\
-             ACCOUNT  SIGNED IN                                         CATCHING UP\n\
-             home     @alice:example.org at https://matrix.example.org  2 events were missed\n\
+             ACCOUNT  SIGNED IN                                         WAY              CATCHING UP\n\
+             home     @alice:example.org at https://matrix.example.org  auto: listening  2 events were missed\n\
              \n\
              home: encrypted messages are read.\n\n\
              home: the account's key backup was deleted or replaced, and is not read: `pushbell verify home --with-backup` \
@@ -245,6 +253,7 @@ mod tests {
             "/accounts/0/app_id",
             "/accounts/0/unread",
             "/accounts/0/missed_calls",
+            "/accounts/0/way",
             "/accounts/0/last_push",
             "/popup/available",
             "/popup/reason",

@@ -137,6 +137,7 @@ impl<D: Desktop> Controller<D> {
                 app_id: account.app_id.clone(),
                 unread: state.map_or(0, |state| state.unread),
                 missed_calls: state.map_or(0, |state| state.missed_calls),
+                way: account.way_in_force(),
                 last_push: state.and_then(|state| state.last_push),
                 encryption: self.encryption.get(&*account.name).cloned().unwrap_or_default(),
                 sign_in: self.sessions.get(&*account.name).cloned().unwrap_or_default(),

@@ -454,7 +454,8 @@ impl<D: Desktop> Controller<D> {
             newest: (self.snapshot.newest.iter())
                 .map(|notice| MenuNotice { id: notice.id, is_unread: !notice.read, line: self.menu_line(notice) })
                 .collect(),
-            connected: self.snapshot.accounts.iter().any(|account| account.last_push.is_some()),
+            connected: self.snapshot.accounts.iter().any(|account| account.last_push.is_some())
+                || self.sessions.values().any(|session| session.listening == Some(true)),
             style: self.parts.config.tray.style,
             dark_panel: self.surroundings.dark_panel,
             autostart: self.surroundings.autostart,

@@ -87,6 +87,7 @@ async fn ways(paths: &Paths, config: &Config, running: &Running, accounts: Optio
         let known = running::account(running, &account.name);
         let last_push = known.and_then(|known| known.last_push);
         let encryption = known.map(|known| known.encryption.clone()).unwrap_or_default();
+        let listening = known.and_then(|known| known.sign_in.listening);
         let check = AccountCheck {
             account,
             last_push,
@@ -94,6 +95,7 @@ async fn ways(paths: &Paths, config: &Config, running: &Running, accounts: Optio
             is_url_chosen: config.server.public_url.is_some(),
             secrets: Secrets::new(paths),
             encryption,
+            listening,
         };
         checks.spawn(async move { (position, sessions::check(&check).await) });
     }

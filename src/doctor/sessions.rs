@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::{
-    DEADLINE, Finding,
+    DEADLINE, Finding, Verdict,
     reach::{self, LocalEnd, Pushed},
     words,
 };
 use crate::{
-    accounts::{Account, SignIn},
+    accounts::{Account, SignIn, Way},
     control::{EncryptionStatus, local_time},
     homeserver::{BaseUrl, HomeserverClient, HomeserverError, HomeserverKind, ListedPusher, Tokens, UserId},
     http_client::HttpClient,
@@ -48,6 +48,8 @@ pub(super) struct AccountCheck {
     /// That address was chosen (`server.public_url`), so that the pusher has to have it.
     pub(super) is_url_chosen: bool,
     pub(super) secrets: Secrets,
+    /// Whether the connection over which messages come is there; `None`: none is held.
+    pub(super) listening: Option<bool>,
     /// Nothing while the program does not run.
     pub(super) encryption: EncryptionStatus,
 }
@@ -67,12 +69,26 @@ pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
         examined.unwrap_or_else(|_| vec![Finding::fault("pusher URL", "cannot be looked at in time")])
     };
     let mut told = Told::default();
+    if check.account.way_in_force() == Way::Listen {
+        let mut found = vec![session(check, sign_in, &homeserver, &mut told).await];
+        found.extend(listening(&name, check.listening));
+        found.extend(encryption(check, sign_in));
+        found.extend(rules_of_ours(&name, &told.rooms_of_ours));
+        return found;
+    }
     let (session, mut way) = tokio::join!(session(check, sign_in, &homeserver, &mut told), examine(&check.end));
     // What the homeserver was told is what matters.
     if let Some(url) = told.url.filter(|url| *url != check.end.url) {
         way = examine(&LocalEnd { url, ..check.end.clone() }).await;
     }
+    if check.listening == Some(true) {
+        // Nothing is lost by what keeps pushes away.
+        way.iter_mut()
+            .filter(|found| found.verdict == Verdict::Fault)
+            .for_each(|found| found.verdict = Verdict::Warning);
+    }
     way.insert(0, session);
+    way.extend(listening(&name, check.listening));
     way.extend(encryption(check, sign_in));
     way.extend(rules_of_ours(&name, &told.rooms_of_ours));
     way
@@ -102,6 +118,20 @@ fn encryption(check: &AccountCheck, sign_in: &SignIn) -> Vec<Finding> {
     found.extend(backup.map(|says| Finding::warning(PART, format!("{name}: {}", words(says)))));
     found.extend(check.encryption.file_note().map(|says| Finding::good(PART, format!("{name}: {says}"))));
     found
+}
+
+/// Whether messages come over a connection that is held (pure).
+fn listening(name: &str, is_connected: Option<bool>) -> Option<Finding> {
+    const PART: &str = "listening";
+    Some(match is_connected? {
+        true => Finding::good(PART, format!("{name}: the homeserver says what is new over a connection that is held")),
+        false => {
+            let says =
+                format!("{name}: the homeserver does not hold the connection over which it is to say what is new");
+            Finding::fault(PART, says)
+                .advise("Check the network, and whether the homeserver is up; `pushbell status` says more")
+        }
+    })
 }
 
 /// The rooms of which every encrypted message is pushed by a rule of ours (pure).
@@ -196,9 +226,16 @@ fn judge(
     if who.as_str() != sign_in.user_id {
         return again(fault(format!("its access token is not that of {user}")), sign_in);
     }
+    if account.way_in_force() == Way::Listen {
+        return Finding::good(PART, format!("{name}: {user} is signed in; the homeserver is not to push"));
+    }
     let restart = "Restart Pushbell, which sets its pusher again; if that does not help, sign in again";
     let pusher = match pusher {
         Ok(Some(pusher)) => pusher,
+        Ok(None) if check.listening.is_some() => {
+            let says = format!("{name}: {user} is signed in; the homeserver has no pusher for this desktop");
+            return Finding::good(PART, says);
+        }
         Ok(None) => {
             let says = format!("the homeserver of {user} has no pusher for this desktop any more");
             return again(fault(says), sign_in).advise(restart);
@@ -230,7 +267,7 @@ mod tests {
     use hyper::StatusCode;
 
     use super::*;
-    use crate::{accounts::SignInMethod, doctor::Verdict, homeserver::Refusal, paths::Paths};
+    use crate::{accounts::SignInMethod, homeserver::Refusal, paths::Paths};
 
     const OURS: &str = "https://push.example.org/_matrix/push/v1/notify";
 
@@ -253,7 +290,15 @@ mod tests {
         let account = Account { sign_in: Some(alice()), ..crate::accounts::tests::account("home", "app", "secret") };
         let end = LocalEnd { url: OURS.to_owned(), listen: Vec::new(), tls: false, runs: true };
         let secrets = Secrets::new(&Paths::within(std::path::Path::new("/nowhere")));
-        AccountCheck { account, last_push: None, end, is_url_chosen, secrets, encryption: EncryptionStatus::default() }
+        AccountCheck {
+            account,
+            last_push: None,
+            end,
+            is_url_chosen,
+            secrets,
+            listening: None,
+            encryption: EncryptionStatus::default(),
+        }
     }
 
     #[test]
@@ -310,6 +355,13 @@ mod tests {
         check(&any, None, who(), ours.clone(), (Good, "home: @alice:hs is signed in and has its pusher", false));
         check(&any, None, who(), elsewhere.clone(), (Good, "no push has come yet", false));
         check(&chosen, None, who(), elsewhere, (Fault, "not to server.public_url", true));
+        let held = AccountCheck { listening: Some(true), ..check_of(false) };
+        check(&held, None, who(), Ok(None), (Good, "is signed in; the homeserver has no pusher", false));
+        let listen = Account { way: Way::Listen, ..check_of(false).account };
+        if cfg!(feature = "encryption") {
+            let listens = AccountCheck { account: listen, ..check_of(false) };
+            check(&listens, None, who(), Ok(None), (Good, "the homeserver is not to push", false));
+        }
         check(&any, None, who(), Ok(None), (Fault, "has no pusher for this desktop", true));
         check(&any, None, who(), Err(unknown_token(false)), (Fault, "does not say whom it pushes to", false));
         check(&any, None, Ok(UserId::parse("@bob:hs").unwrap()), ours, (Fault, "not that of @alice:hs", true));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::{CallNews, NotSent, SetUp, Step};
+use super::{CallNews, HeldNews, NotSent, SetUp, Step};
 use crate::{
     accounts::{Accounts, SignIn},
     controller::Event,
@@ -25,7 +25,7 @@ impl Encryption {
         _: &Accounts,
         _derive_missed_calls: bool,
         _: mpsc::UnboundedSender<Event>,
-        _: mpsc::UnboundedSender<CallNews>,
+        _: (mpsc::UnboundedSender<CallNews>, mpsc::UnboundedSender<HeldNews>),
     ) -> Self {
         Self
     }
@@ -48,6 +48,12 @@ impl Encryption {
 
     #[expect(clippy::unused_self, reason = "there is nothing to tell")]
     pub(crate) fn upkeep(&self) {}
+
+    #[expect(clippy::unused_self, reason = "there is nothing to tell")]
+    pub(crate) fn listen(&self, _account: Arc<str>, _on: bool) {}
+
+    #[expect(clippy::unused_self, reason = "there is nothing to tell")]
+    pub(crate) fn reconnect(&self) {}
 
     #[expect(clippy::unused_self, reason = "there is nothing to tell")]
     pub(crate) fn look(&self) {}
@@ -76,6 +82,10 @@ impl Absent {
     pub(crate) fn is_wrong_key(&self) -> bool {
         false
     }
+}
+
+pub(crate) async fn prove_listening(_: &Paths, _: &Secrets, _: &SignIn) -> Result<(), Absent> {
+    Err(Absent)
 }
 
 pub(crate) async fn set_up(_: &Paths, _: &Secrets, _: &SignIn) -> Result<SetUp, Absent> {

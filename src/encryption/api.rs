@@ -57,6 +57,11 @@ impl Api {
         answer
     }
 
+    /// The next request connects anew.
+    pub(super) fn disconnect(&self) {
+        *self.open() = None;
+    }
+
     fn open(&self) -> MutexGuard<'_, Option<SignedIn>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,14 +1,20 @@
 //! Why encrypted messages cannot be read.
 
+use std::time::Duration;
+
+use hyper::StatusCode;
 use matrix_sdk_crypto::{CryptoStoreError, OlmError};
 use matrix_sdk_sqlite::OpenStoreError;
 
 use crate::{
-    homeserver::HomeserverError,
+    homeserver::{HomeserverError, Refusal},
     inbox::InboxError,
     secrets::SecretsError,
     session::{AskError, SessionError},
 };
+
+/// A homeserver that asks to be left alone for longer is left alone for this long.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// Why encrypted messages cannot be read, as the rest of a sentence about them.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +51,9 @@ pub(crate) enum EncryptionError {
     /// A request cannot be made or its answer not be read.
     #[error("the homeserver's answer to {0} is not what the specification says")]
     Unexpected(&'static str),
+    /// What a sync has brought is not in the inbox: it comes again.
+    #[error("what has come could not be kept yet")]
+    NotTaken,
     #[error(transparent)]
     Secrets(#[from] SecretsError),
     #[error(transparent)]
@@ -64,6 +73,34 @@ impl EncryptionError {
                 | Self::Outdated(_)
                 | Self::Session(SessionError::Over(_) | SessionError::NoToken(_))
         )
+    }
+
+    /// Whether a long request may have ended so because somebody between here and the homeserver has cut it.
+    pub(super) fn is_cut(&self) -> bool {
+        match self {
+            Self::Session(SessionError::Homeserver(HomeserverError::Transport(_))) => true,
+            Self::Session(SessionError::Homeserver(HomeserverError::Refused(refusal))) => {
+                refusal.status.is_server_error()
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a proxy says that the homeserver took too long.
+    pub(super) fn is_gateway_timeout(&self) -> bool {
+        self.refusal().is_some_and(|refusal| refusal.status == StatusCode::GATEWAY_TIMEOUT)
+    }
+
+    /// How long the homeserver asks to be left alone, at most an hour.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        self.refusal().and_then(|refusal| refusal.retry_after).map(|wait| wait.min(MAX_RETRY_AFTER))
+    }
+
+    fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Session(SessionError::Homeserver(HomeserverError::Refused(refusal))) => Some(refusal),
+            _ => None,
+        }
     }
 
     /// Whether the homeserver has refused, and will refuse again.
@@ -99,5 +136,21 @@ impl From<OpenStoreError> for EncryptionError {
 impl From<OlmError> for EncryptionError {
     fn from(error: OlmError) -> Self {
         Self::Store(error.to_string())
+    }
+}
+
+#[cfg(test)]
+impl EncryptionError {
+    /// A refusal with this status.
+    pub(super) fn of_status(status: u16) -> Self {
+        HomeserverError::Refused(Box::new(Refusal {
+            path: "/sync".to_owned(),
+            status: StatusCode::from_u16(status).unwrap(),
+            errcode: "M_UNKNOWN".to_owned(),
+            error: String::new(),
+            soft_logout: false,
+            retry_after: None,
+        }))
+        .into()
     }
 }

@@ -22,7 +22,7 @@ use ruma::{
     events::{AnyToDeviceEvent, ToDeviceEventType},
     serde::Raw,
 };
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use serde_json::{
     json,
     value::{RawValue, to_raw_value},
@@ -32,6 +32,7 @@ use super::{
     Trust,
     api::{Api, DEADLINE},
     error::EncryptionError,
+    interest::{AccountData, Interest, Rooms},
     store::{Lock, Store},
 };
 use crate::{
@@ -46,13 +47,29 @@ use crate::{
 /// Requests that the machine asks for in one go. It asks for no more than a few.
 const MAX_REQUESTS: usize = 64;
 
-/// What a sync leaves out: everything but what is sent to the device, and that there is something new in these rooms.
-fn filter(rooms: &[String]) -> String {
-    let nothing = json!({"not_types": ["*"]});
-    let room = json!({
-        "rooms": rooms, "timeline": {"limit": 1}, "state": nothing, "ephemeral": nothing, "account_data": nothing,
-    });
-    json!({"room": room, "presence": nothing, "account_data": nothing}).to_string()
+/// The path of a sync from this token on that is held for so long.
+pub(super) fn sync_path(since: Option<&str>, wait: Duration, filter: &str) -> String {
+    let since = since.map(|since| format!("&since={}", encode(since))).unwrap_or_default();
+    format!(
+        "/_matrix/client/v3/sync?timeout={}&set_presence=offline&filter={}{since}",
+        wait.as_millis(),
+        encode(filter)
+    )
+}
+
+impl SyncAnswer {
+    /// Whether its token is all that is to be kept of it. `counts`: those of the keys at the homeserver that are known.
+    pub(super) fn is_idle(&self, counts: &KeyCounts) -> bool {
+        self.to_device.events.is_empty()
+            && self.device_lists.is_empty()
+            && self.rooms.is_empty()
+            && self.key_counts() == *counts
+    }
+
+    /// How many keys of this device are at the homeserver.
+    pub(super) fn key_counts(&self) -> KeyCounts {
+        self.device_one_time_keys_count.clone()
+    }
 }
 
 /// The keys of one session, open. A handle: clones are the same.
@@ -72,12 +89,15 @@ pub(super) struct Synced {
     pub(super) messages: usize,
     /// The sessions whose keys came.
     pub(super) sessions: BTreeSet<String>,
-    /// Something is new in one of the rooms that were asked for.
-    pub(super) has_room_events: bool,
+    /// Something is new in the room of a ringing call.
+    pub(super) has_call_events: bool,
     /// The last request by another session of the account to verify this one. The machine has not been given it: two
     /// verifications at once cancel each other.
     pub(super) request: Option<VerificationAsk>,
 }
+
+/// How many one-time keys there are of each kind.
+pub(super) type KeyCounts = BTreeMap<OneTimeKeyAlgorithm, UInt>;
 
 /// A request by another session of the account to verify this one: the to-device event, as it came.
 pub(super) type VerificationAsk = Raw<AnyToDeviceEvent>;
@@ -121,9 +141,11 @@ pub(super) enum Undecryptable {
 /// The answer to a sync, not taken in yet: until then the homeserver gives all of it again.
 #[derive(Deserialize)]
 pub(super) struct SyncAnswer {
-    next_batch: String,
+    pub(super) next_batch: String,
     #[serde(default)]
-    rooms: Rooms,
+    pub(super) rooms: Rooms,
+    #[serde(default)]
+    pub(super) account_data: AccountData,
     #[serde(default)]
     to_device: ToDevice,
     #[serde(default)]
@@ -132,24 +154,6 @@ pub(super) struct SyncAnswer {
     device_one_time_keys_count: BTreeMap<OneTimeKeyAlgorithm, UInt>,
     #[serde(default)]
     device_unused_fallback_key_types: Option<Vec<OneTimeKeyAlgorithm>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Rooms {
-    join: BTreeMap<String, JoinedRoom>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct JoinedRoom {
-    timeline: Timeline,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Timeline {
-    events: Vec<IgnoredAny>,
 }
 
 #[derive(Default, Deserialize)]
@@ -312,25 +316,23 @@ impl Machine {
     /// One sync of nothing but what is sent to the device. It returns when something is there, or after so long; never
     /// call it while another is under way.
     pub(super) async fn sync(&self, timeout: Duration) -> Result<Synced, EncryptionError> {
-        let answer = self.poll(timeout, &[]).await?;
+        let answer = self.poll(timeout, &Interest::default().filter()).await?;
         self.take_in(answer).await
     }
 
-    /// Asks for what a sync takes in; it returns as well when something is new in one of these rooms. May be given up.
-    pub(super) async fn poll(&self, timeout: Duration, rooms: &[String]) -> Result<SyncAnswer, EncryptionError> {
-        let since = self.olm.store().next_batch_token().await?;
-        let since = since.map(|since| format!("&since={}", encode(&since))).unwrap_or_default();
-        let path = format!(
-            "/_matrix/client/v3/sync?timeout={}&set_presence=offline&filter={}{since}",
-            timeout.as_millis(),
-            encode(&filter(rooms))
-        );
+    /// Where the next sync begins; `None` before the first.
+    pub(super) async fn token(&self) -> Result<Option<String>, EncryptionError> {
+        Ok(self.olm.store().next_batch_token().await?)
+    }
+
+    /// Asks for what a sync takes in. May be given up.
+    pub(super) async fn poll(&self, timeout: Duration, filter: &str) -> Result<SyncAnswer, EncryptionError> {
+        let path = sync_path(self.token().await?.as_deref(), timeout, filter);
         self.api.get(&path, "sync", timeout + DEADLINE).await
     }
 
     /// Takes in what a sync has brought. Must not be given up.
     pub(super) async fn take_in(&self, answer: SyncAnswer) -> Result<Synced, EncryptionError> {
-        let has_room_events = answer.rooms.join.values().any(|room| !room.timeline.events.is_empty());
         let messages = answer.to_device.events.len();
         let (mut requests, to_device_events): (Vec<_>, Vec<_>) =
             answer.to_device.events.into_iter().partition(is_verification_request);
@@ -344,7 +346,7 @@ impl Machine {
         };
         let (_, keys) = self.olm.receive_sync_changes(changes, &settings()).await?;
         let sessions = keys.into_iter().map(|key| key.session_id).collect();
-        Ok(Synced { messages, sessions, request: requests.pop(), has_room_events })
+        Ok(Synced { messages, sessions, request: requests.pop(), has_call_events: false })
     }
 
     /// Gives the machine a request that a sync brought; `None` if it is too old, or by a device that is not known.

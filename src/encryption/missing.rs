@@ -35,6 +35,11 @@ impl Missing {
         self.notices.is_empty()
     }
 
+    /// Whether a key is looked for that the backup was not asked for.
+    pub(super) fn wants_backup(&self) -> bool {
+        !(self.notices.is_empty() || self.sessions.is_empty())
+    }
+
     pub(super) fn contains(&self, notice: NoticeId) -> bool {
         self.notices.contains_key(&notice)
     }

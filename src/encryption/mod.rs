@@ -13,7 +13,10 @@
 //! | `reader` | the task that owns an account's machine, and the order of things |
 //! | `syncing` | the account's syncs, one at a time |
 //! | `missing` | the notices whose keys are looked for |
+//! | `held` | the sync that the homeserver holds open, and what is kept between two |
+//! | `interest` | what syncs return for, and what their answers bring |
 //! | `machine` | keys: matrix-sdk-crypto over its store and our HTTP client |
+//! | `proof` | that a held sync answers to what is new |
 //! | `rules` | the account's push rules, asked anew about what was decrypted |
 //! | `trust` | making the session a verified one, with the recovery key |
 //! | `emoji` | the same by comparing emoji with another session |
@@ -40,9 +43,15 @@ mod error;
 #[cfg(feature = "encryption")]
 mod gossip;
 #[cfg(feature = "encryption")]
+mod held;
+#[cfg(feature = "encryption")]
+mod interest;
+#[cfg(feature = "encryption")]
 mod machine;
 #[cfg(feature = "encryption")]
 mod missing;
+#[cfg(feature = "encryption")]
+mod proof;
 #[cfg(feature = "encryption")]
 mod reader;
 #[cfg(feature = "encryption")]
@@ -62,18 +71,20 @@ mod trust;
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::accounts::SignIn;
+pub(crate) use crate::inbox::{RoomRead, WhatWasRead};
 #[cfg(not(feature = "encryption"))]
 pub(crate) use absent::{
-    Absent as VerifyError, Encryption, forget, has_store, seals, set_up, use_backup, use_backup_of_session, verify,
-    verify_with_emoji,
+    Absent as VerifyError, Encryption, forget, has_store, prove_listening, seals, set_up, use_backup,
+    use_backup_of_session, verify, verify_with_emoji,
 };
 #[cfg(feature = "encryption")]
 pub(crate) use {
     emoji::verify_with_emoji,
     gossip::use_backup_of_session,
+    proof::prove_listening,
     store::{forget, has_store, seals},
     tasks::Encryption,
     trust::{VerifyError, set_up, use_backup, verify},
@@ -88,6 +99,55 @@ pub(crate) struct CallNews {
     pub(crate) is_new: bool,
     /// Until then a sync watches the rooms, and what is new there will be told.
     pub(crate) watched_until: Instant,
+}
+
+/// How the syncs of an account go that the homeserver holds open.
+#[derive(Debug)]
+pub(crate) struct HeldNews {
+    /// Name of the account.
+    pub(crate) account: Arc<str>,
+    pub(crate) news: Held,
+}
+
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// The homeserver answers: what is new is told at once.
+    Connected,
+    /// It does not now, and why.
+    Lost(String),
+    /// Something has come. It comes again unless `taken` is told that it is in the inbox.
+    Came { brought: Brought, taken: oneshot::Sender<bool> },
+}
+
+/// What a held sync has brought.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Brought {
+    /// The homeserver lists something that may be new.
+    pub(crate) lists_new: bool,
+    /// Nothing of it was held back: a call in it rings.
+    pub(crate) is_live: bool,
+    /// Events that the homeserver cannot judge.
+    pub(crate) unjudged: Vec<NewEvent>,
+    /// Those that it counts, for where it lists none.
+    pub(crate) counted: Vec<NewEvent>,
+    /// What was read elsewhere.
+    pub(crate) read: Vec<RoomRead>,
+}
+
+impl Brought {
+    #[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption syncs"))]
+    fn is_empty(&self) -> bool {
+        !self.lists_new && self.unjudged.is_empty() && self.read.is_empty()
+    }
+}
+
+/// An event that a sync names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewEvent {
+    pub(crate) room_id: String,
+    pub(crate) event_id: String,
+    /// The homeserver counts it as a highlight.
+    pub(crate) is_highlight: bool,
 }
 
 /// Why an event was not sent into an encrypted room, or is not known to be.

@@ -5,6 +5,8 @@
 //! two at a time; meanwhile whatever else comes is decrypted. After a short while the popup goes up as "Encrypted message",
 //! and is replaced when the key comes.
 
+mod holding;
+
 use std::{
     collections::VecDeque,
     sync::{
@@ -20,9 +22,10 @@ use tokio::{
 };
 
 use super::{
-    CallNews, NotSent,
+    CallNews, HeldNews, NotSent,
     backup::BackupState,
     error::EncryptionError,
+    held::Listening,
     machine::{Encrypted, Machine, Plain, Synced, Undecryptable, VerificationAsk, session_of},
     missing::Missing,
     rules::Rules,
@@ -59,6 +62,8 @@ pub(super) struct ReaderContext {
     pub(super) derive_missed_calls: AtomicBool,
     /// Takes what is learned of the rooms of ringing calls.
     pub(super) calls: mpsc::UnboundedSender<CallNews>,
+    /// Takes what comes over the syncs of accounts that listen.
+    pub(super) held: mpsc::UnboundedSender<HeldNews>,
     /// Takes what is reported of an account, by its name.
     pub(super) reports: mpsc::UnboundedSender<(Arc<str>, Report)>,
 }
@@ -100,6 +105,10 @@ pub(super) enum Wake {
     Look,
     /// Calls ring in these rooms, and in no others.
     Ringing(Vec<String>),
+    /// Whether new messages are listened for.
+    Listen(bool),
+    /// The network has changed, or the computer slept: what was connected is no more.
+    Reconnect,
 }
 
 /// Reads one account's encrypted messages.
@@ -115,6 +124,7 @@ pub(super) struct Reader {
     tries: Tries,
     /// The rooms of ringing calls. While no key is looked for, a sync watches them.
     ringing: Vec<String>,
+    listening: Listening,
     /// What waits to be sent. Sending syncs, and so waits for the end of a search.
     outgoing: VecDeque<Outgoing>,
     /// The last request to verify the session, until it is told.
@@ -182,6 +192,12 @@ impl Tries {
         };
         (self.at, self.are_over) = (Some(now + wait), error.is_final());
     }
+
+    /// What has failed is tried again then, and nothing else has.
+    fn wait(&mut self, error: &EncryptionError, now: Instant) {
+        let wait = self.backoff.next();
+        self.at = Some(now + error.retry_after().map_or(wait, |asked| asked.max(wait)));
+    }
 }
 
 impl Reader {
@@ -197,6 +213,7 @@ impl Reader {
             to_do: ToDo::all(),
             tries: Tries::new(),
             ringing: Vec::new(),
+            listening: Listening::new(),
             outgoing: VecDeque::new(),
             asked: None,
             status: EncryptionStatus::default(),
@@ -221,26 +238,31 @@ impl Reader {
                         self.to_do.upkeep_at = Instant::now();
                         (self.tries.at, self.tries.are_over) = (None, false);
                     }
-                    // A verified session is asked nothing.
-                    Some(Wake::Look) => if self.status.verified == Some(false) {
-                        self.to_do.upkeep_at = Instant::now();
+                    // A verified session is asked nothing, and what has failed may work: the keyring may be unlocked too.
+                    Some(Wake::Look) => if self.status.verified == Some(false) || self.tries.at.is_some() {
+                        (self.to_do.upkeep_at, self.tries.at) = (Instant::now(), None);
                     },
                     Some(Wake::Ringing(rooms)) => if self.ringing != rooms {
                         self.ringing = rooms;
-                        self.syncing.end_watch();
+                        self.syncing.end_hold();
                     },
+                    Some(Wake::Listen(on)) => if self.listening.turn(on) {
+                        self.syncing.end_hold();
+                    },
+                    Some(Wake::Reconnect) => self.reconnect(),
                     None => return,
                 },
                 Some(job) = jobs.recv() => match job {
                     Job::Send(outgoing) => {
                         self.outgoing.push_back(outgoing);
-                        self.syncing.end_watch();
+                        self.syncing.end_hold();
                     }
                     Job::Read(events) => self.read_events(events).await,
                 },
                 progress = self.syncing.progress() => match progress {
                     Progress::Found(found) => self.keys_came(found).await,
-                    Progress::Ended(ended) => self.search_ended(ended).await,
+                    Progress::Searched(ended) => self.search_ended(ended).await,
+                    Progress::Held(ended) => self.hold_ended(ended).await,
                 },
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
@@ -249,13 +271,13 @@ impl Reader {
 
     /// When the next step is due by time alone.
     fn due(&self) -> Option<Instant> {
-        let is_free = !self.syncing.is_under_way();
-        let is_idle = self.missing.is_empty() && self.ringing.is_empty();
-        let next = self.syncing.next_at();
-        let next = if is_idle { next.max(self.to_do.upkeep_at) } else { next };
-        let next = Some(next).filter(|_| is_free && !self.tries.are_over);
+        let search = self.syncing.next_at();
+        let search = if self.lacks_keys() { search } else { search.max(self.to_do.upkeep_at) };
+        let hold = self.is_to_hold().then_some(self.listening.begin_at);
+        let next = hold.map_or(search, |hold| hold.min(search));
+        let next = Some(next).filter(|_| !self.syncing.is_under_way() && !self.tries.are_over);
         let next = next.map(|at| self.tries.at.map_or(at, |retry| at.max(retry)));
-        let close = self.keys.close_at.filter(|_| is_free && self.keys.machine.is_some());
+        let close = self.keys.close_at.filter(|_| !self.syncing.uses_keys() && self.keys.machine.is_some());
         [next, self.missing.held_until(), close].into_iter().flatten().min()
     }
 
@@ -274,19 +296,28 @@ impl Reader {
             self.failed(&error);
         }
         self.missing.expire(now);
-        let is_wanted = !self.missing.is_empty() || self.to_do.upkeep_at <= now;
-        let may_begin = self.syncing.may_begin(now) && self.tries.may_begin(Instant::now());
-        if is_wanted {
-            self.syncing.end_watch();
+        let is_wanted = self.lacks_keys() || self.to_do.upkeep_at <= now;
+        let may_try = !self.syncing.is_under_way() && self.tries.may_begin(Instant::now());
+        if is_wanted && self.syncing.may_search(now) {
+            self.syncing.end_hold();
         }
-        if is_wanted && may_begin {
+        if is_wanted && may_try && self.syncing.may_search(now) {
             self.begin_search(now).await;
-        } else if !self.ringing.is_empty() && may_begin {
-            self.begin_watch().await;
+        } else if self.is_to_hold() && may_try && self.listening.begin_at <= now {
+            self.begin_hold(now).await;
         }
-        if self.keys.close_at.is_some_and(|at| at <= now) && !self.syncing.is_under_way() {
+        if self.keys.close_at.is_some_and(|at| at <= now) && !self.syncing.uses_keys() {
             self.keys = OpenKeys::default();
         }
+    }
+
+    /// Whether a search is to look for keys. A sync that is held brings those that are sent.
+    fn lacks_keys(&self) -> bool {
+        if self.listening.is_on { self.missing.wants_backup() } else { !self.missing.is_empty() }
+    }
+
+    fn is_to_hold(&self) -> bool {
+        self.listening.is_on || !self.ringing.is_empty()
     }
 
     /// Decrypts what is to be decrypted. What lacks its key for too long is no longer held.
@@ -372,7 +403,7 @@ impl Reader {
         (self.to_do.notices, self.to_do.missing) = (true, true);
         self.asked = found.request.or(self.asked.take());
         // What is new in their rooms may be readable only now.
-        if found.has_room_events || !(found.sessions.is_empty() || self.ringing.is_empty()) {
+        if found.has_call_events || !(found.sessions.is_empty() || self.ringing.is_empty()) {
             self.tell_of_calls(true, Instant::now());
         }
         if !found.sessions.is_empty()
@@ -397,21 +428,16 @@ impl Reader {
 
     /// Begins to look for keys, and for whatever else was sent to the device.
     async fn begin_search(&mut self, now: Instant) {
-        match self.machine().await {
-            Ok(machine) => {
+        let begun = async {
+            let machine = self.machine().await?;
+            let interest = self.interest(&machine.api).await?;
+            Ok((machine, interest))
+        };
+        match begun.await {
+            Ok((machine, interest)) => {
                 self.to_do.upkeep_at = now + UPKEEP;
-                self.syncing.search(machine, self.missing.patience(now), self.missing.take_wanted());
-            }
-            Err(error) => self.failed(&error),
-        }
-    }
-
-    /// Begins a sync that watches the rooms of the ringing calls.
-    async fn begin_watch(&mut self) {
-        match self.machine().await {
-            Ok(machine) => {
-                let until = self.syncing.watch(machine, self.ringing.clone());
-                self.tell_of_calls(false, until);
+                let patience = if self.listening.is_on { Duration::ZERO } else { self.missing.patience(now) };
+                self.syncing.search(machine, patience, self.missing.take_wanted(), (interest, self.teller()));
             }
             Err(error) => self.failed(&error),
         }
@@ -447,8 +473,12 @@ impl Reader {
                 // It is asked again, and nothing else waits for that.
                 self.tries.at = None;
                 self.to_do.upkeep_at = Instant::now() + self.tries.backoff.next();
+                self.covered().await;
             }
-            Ok(_) => self.tries.succeeded(),
+            Ok(_) => {
+                self.tries.succeeded();
+                self.covered().await;
+            }
             Err(error) => self.failed(&error),
         }
     }
@@ -469,6 +499,7 @@ impl Reader {
     async fn send(&mut self, Outgoing { event, answer }: Outgoing) {
         let sent = self.sync_and_send(&event).await;
         self.keys.close_at = Some(Instant::now() + IDLE);
+        self.listening.token_changed(None, false);
         // Who asked may have gone.
         drop(answer.send(sent.map_err(|error| NotSent {
             is_temporary: !error.is_final() && !error.is_refused(),

@@ -12,17 +12,20 @@ use std::{
 use ruma::{
     OwnedUserId, RoomId, UInt, UserId,
     events::room::power_levels::RoomPowerLevelsEventContent,
-    push::{PushConditionPowerLevelsCtx, PushConditionRoomCtx, Ruleset},
+    push::{Action, PushCondition, PushConditionPowerLevelsCtx, PushConditionRoomCtx, Ruleset},
     room_version_rules::{AuthorizationRules, RoomPowerLevelsRules},
 };
 use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 
-use super::{api::Api, error::EncryptionError, machine::Plain};
+use super::{api::Api, error::EncryptionError, interest::Messages, machine::Plain};
 use crate::{homeserver::push_rules, http_client::encode, inbox::Verdict, push::notify};
 
 /// A popup does not wait longer for the rules.
 const PATIENCE: Duration = Duration::from_millis(1500);
+/// Listening does not begin without them, and waits so long.
+const LEARNING: Duration = Duration::from_secs(10);
+const RULES: &str = "/_matrix/client/v3/pushrules/";
 /// The rules may have changed after so long.
 const RULES_LIFE: Duration = Duration::from_secs(10 * 60);
 /// A room may have changed after so long.
@@ -110,6 +113,34 @@ impl Rules {
     pub(super) fn hides_undecrypted(&self, room: &str) -> bool {
         let mut overrides = self.ruleset.iter().flat_map(|rules| &rules.override_);
         overrides.any(|rule| rule.enabled && push_rules::every_encrypted(&rule.rule_id, room).is_some())
+            || self.rooms().mentions_only.contains(room)
+    }
+
+    /// The rooms that the rules single out, as far as they are known.
+    pub(super) fn rooms(&self) -> Messages {
+        let Some(rules) = &self.ruleset else { return Messages::default() };
+        let notifies = |actions: &[Action]| actions.iter().any(|action| matches!(action, Action::Notify));
+        let muted = rules.override_.iter().filter(|rule| rule.enabled && !notifies(&rule.actions));
+        let muted = muted.filter_map(|rule| match rule.conditions.as_slice() {
+            [PushCondition::EventMatch(data)] if data.key == "room_id" => Some(data.pattern.clone()),
+            _ => None,
+        });
+        let few = rules.room.iter().filter(|rule| rule.enabled && !notifies(&rule.actions));
+        let mentions_only = few.map(|rule| rule.rule_id.to_string()).collect();
+        Messages { muted: muted.collect(), mentions_only, ..Messages::default() }
+    }
+
+    /// Asks for the rules unless they are known; who listens is told when they change.
+    pub(super) async fn learn(&mut self, api: &Api) -> Result<(), EncryptionError> {
+        if self.ruleset_at.is_some() {
+            return Ok(());
+        }
+        let answer: RulesAnswer = match api.get(RULES, "pushrules", LEARNING).await {
+            Err(error) if error.is_refused() => return Ok(()),
+            answer => answer?,
+        };
+        (self.ruleset, self.ruleset_at) = (Some(answer.global), Some(Instant::now()));
+        Ok(())
     }
 
     /// Asks for the rules if they are not known.
@@ -152,7 +183,7 @@ impl Rules {
         }
         let asked = timeout(PATIENCE, async {
             if self.ruleset_at.is_none_or(|at| at.elapsed() > rules_life) {
-                let answer: RulesAnswer = api.get("/_matrix/client/v3/pushrules/", "pushrules", PATIENCE).await?;
+                let answer: RulesAnswer = api.get(RULES, "pushrules", PATIENCE).await?;
                 (self.ruleset, self.ruleset_at) = (Some(answer.global), Some(Instant::now()));
             }
             if let Some((user, room, life)) = room

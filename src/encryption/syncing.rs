@@ -1,9 +1,9 @@
 //! The syncs of an account: one at a time, and none soon after another, however many pushes come.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{mpsc, oneshot},
     task::JoinHandle,
     time::Instant,
 };
@@ -11,34 +11,42 @@ use tokio::{
 use super::{
     backup::{self, BackupState},
     error::EncryptionError,
+    held::{self, Hold, Teller},
+    interest::Interest,
     machine::{Machine, Synced},
 };
 
 /// Longest time that one sync waits for a key.
 const LONGEST_SYNC: Duration = Duration::from_secs(5);
-/// Longest time that one sync watches the rooms of ringing calls.
-const LONGEST_WATCH: Duration = Duration::from_secs(20);
 /// Minimum time between two beginnings.
 pub(super) const INTERVAL: Duration = Duration::from_secs(2);
 /// Syncs of one search: each may bring a hundred keys.
 const MAX_SYNCS: usize = 100;
 
-/// What syncs end with: how the account's backup stands, if the homeserver was asked.
-type Ended = Result<Option<BackupState>, EncryptionError>;
+/// What a search ends with: how the account's backup stands, if the homeserver was asked.
+type Searched = Result<Option<BackupState>, EncryptionError>;
+
+/// How a task has ended.
+enum Ended {
+    Searched(Searched),
+    Held(held::Ended),
+}
 
 /// What is learned of the syncs under way.
 pub(super) enum Progress {
     /// One has brought this, and more may follow.
     Found(Synced),
-    /// No sync is under way any more.
-    Ended(Ended),
+    /// No search is under way any more.
+    Searched(Searched),
+    /// The homeserver holds no sync any more.
+    Held(held::Ended),
 }
 
-/// The syncs under way, if any: a search for keys, or a watch over rooms.
+/// The syncs under way, if any: a search for keys, or one that is held.
 pub(super) struct Syncing {
     task: Option<JoinHandle<Ended>>,
-    /// Ends the task, where it is a watch.
-    watch: Option<Arc<Notify>>,
+    /// Ends the task, where it holds a sync.
+    hold: Option<oneshot::Sender<()>>,
     /// What the task has found so far.
     found: (mpsc::UnboundedSender<Synced>, mpsc::UnboundedReceiver<Synced>),
     next_at: Instant,
@@ -46,44 +54,54 @@ pub(super) struct Syncing {
 
 impl Syncing {
     pub(super) fn new() -> Self {
-        Self { task: None, watch: None, found: mpsc::unbounded_channel(), next_at: Instant::now() }
+        Self { task: None, hold: None, found: mpsc::unbounded_channel(), next_at: Instant::now() }
     }
 
     pub(super) fn is_under_way(&self) -> bool {
         self.task.is_some()
     }
 
-    /// The next may begin then, if none is under way.
+    /// Whether the keys are in use.
+    pub(super) fn uses_keys(&self) -> bool {
+        self.task.is_some() && self.hold.is_none()
+    }
+
+    /// The next search may begin then, if nothing is under way.
     pub(super) fn next_at(&self) -> Instant {
         self.next_at
     }
 
-    pub(super) fn may_begin(&self, now: Instant) -> bool {
-        self.task.is_none() && self.next_at <= now
+    pub(super) fn may_search(&self, now: Instant) -> bool {
+        self.next_at <= now
     }
 
     /// Begins to look for keys, for whatever else was sent to the device, and for these sessions in the backup; so long.
-    pub(super) fn search(&mut self, machine: Machine, patience: Duration, wanted: BTreeSet<backup::Session>) {
-        self.begin(search(machine, patience.min(LONGEST_SYNC), wanted, self.found.0.clone()));
-    }
-
-    /// Begins to watch these rooms; until when, and until another may begin after it.
-    pub(super) fn watch(&mut self, machine: Machine, rooms: Vec<String>) -> Instant {
-        let end = Arc::clone(self.watch.insert(Arc::default()));
-        self.begin(watch(machine, rooms, end, self.found.0.clone()));
-        self.next_at + LONGEST_WATCH
-    }
-
-    /// Ends the task, if it is a watch.
-    pub(super) fn end_watch(&mut self) {
-        if let Some(watch) = self.watch.take() {
-            watch.notify_one();
-        }
-    }
-
-    fn begin(&mut self, syncs: impl Future<Output = Ended> + Send + 'static) {
+    pub(super) fn search(
+        &mut self,
+        machine: Machine,
+        patience: Duration,
+        wanted: BTreeSet<backup::Session>,
+        whose: (Interest, Teller),
+    ) {
         self.next_at = Instant::now() + INTERVAL;
-        self.task = Some(tokio::spawn(syncs));
+        let search = search(machine, patience.min(LONGEST_SYNC), wanted, whose, self.found.0.clone());
+        self.task = Some(tokio::spawn(async move { Ended::Searched(search.await) }));
+    }
+
+    /// Has the homeserver hold a sync open.
+    pub(super) fn hold(&mut self, hold: Hold) {
+        let (end, ended) = oneshot::channel();
+        self.hold = Some(end);
+        self.task = Some(tokio::spawn(async move { Ended::Held(hold.run(ended).await) }));
+    }
+
+    /// Ends the sync that is held, if one is, and what it has brought is not taken over already.
+    pub(super) fn end_hold(&mut self) {
+        if let Some(hold) = self.hold.as_mut() {
+            let (ended, _) = oneshot::channel();
+            // Gone where the sync has ended by itself.
+            std::mem::replace(hold, ended).send(()).ok();
+        }
     }
 
     /// What is learned next. May be given up.
@@ -92,8 +110,11 @@ impl Syncing {
             biased;
             Some(found) = self.found.1.recv() => Progress::Found(found),
             ended = ended(&mut self.task) => {
-                (self.task, self.watch) = (None, None);
-                Progress::Ended(ended)
+                (self.task, self.hold) = (None, None);
+                match ended {
+                    Ended::Searched(searched) => Progress::Searched(searched),
+                    Ended::Held(held) => Progress::Held(held),
+                }
             }
         }
     }
@@ -111,7 +132,7 @@ async fn ended(task: &mut Option<JoinHandle<Ended>>) -> Ended {
     match task {
         Some(task) => match task.await {
             Ok(ended) => ended,
-            Err(error) => Err(EncryptionError::Store(error.to_string())),
+            Err(error) => Ended::Searched(Err(EncryptionError::Store(error.to_string()))),
         },
         None => std::future::pending().await,
     }
@@ -124,16 +145,17 @@ async fn search(
     machine: Machine,
     patience: Duration,
     mut wanted: BTreeSet<backup::Session>,
+    (interest, teller): (Interest, Teller),
     found: mpsc::UnboundedSender<Synced>,
-) -> Ended {
+) -> Searched {
     // Before others are asked for their keys they must be able to have ours.
     machine.upload().await?;
     let mut asks_backup = !wanted.is_empty() && backup::version(&machine).await?.is_some();
     let mut timeout = if asks_backup { Duration::ZERO } else { patience };
     for _ in 0..MAX_SYNCS {
-        let synced = machine.sync(timeout).await?;
+        let synced = held::sync(&machine, timeout, &interest, &teller).await?;
         timeout = Duration::ZERO;
-        if synced.messages > 0 {
+        if synced.messages > 0 || synced.has_call_events {
             wanted.retain(|(_, session)| !synced.sessions.contains(session));
             // Without a reader they are in the store nevertheless.
             drop(found.send(synced));
@@ -152,15 +174,4 @@ async fn search(
     }
     machine.upload().await?;
     backup::state(&machine).await.map(Some)
-}
-
-/// One sync that returns when something is new in one of the rooms, or when it is told to end.
-async fn watch(machine: Machine, rooms: Vec<String>, end: Arc<Notify>, found: mpsc::UnboundedSender<Synced>) -> Ended {
-    let answer = tokio::select! {
-        answer = machine.poll(LONGEST_WATCH, &rooms) => answer?,
-        () = end.notified() => return Ok(None),
-    };
-    drop(found.send(machine.take_in(answer).await?));
-    machine.upload().await?;
-    Ok(None)
 }

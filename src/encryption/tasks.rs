@@ -1,7 +1,7 @@
 //! One reader for each account whose session is our own.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    CallNews, NotSent, not_read,
+    CallNews, HeldNews, NotSent, not_read,
     reader::{Job, Outgoing, Reader, ReaderContext, Report, RoomEvents, Wake},
     standing::News,
 };
@@ -41,6 +41,10 @@ enum Change {
     DeriveMissedCalls(bool),
     Upkeep,
     Look,
+    /// Whether this account listens for new messages.
+    Listen(Arc<str>, bool),
+    /// What was connected is no more.
+    Reconnect,
     /// The rooms of the calls that ring, each with the name of its account.
     Ringing(Vec<(String, String)>),
     Ask(Arc<str>, Job),
@@ -54,7 +58,7 @@ impl Encryption {
         accounts: &Accounts,
         derive_missed_calls: bool,
         events: mpsc::UnboundedSender<Event>,
-        calls: mpsc::UnboundedSender<CallNews>,
+        (calls, held): (mpsc::UnboundedSender<CallNews>, mpsc::UnboundedSender<HeldNews>),
     ) -> Self {
         let (commands, changes) = mpsc::unbounded_channel();
         let (reports, reported) = mpsc::unbounded_channel();
@@ -64,9 +68,18 @@ impl Encryption {
             paths: paths.clone(),
             derive_missed_calls: AtomicBool::new(derive_missed_calls),
             calls,
+            held,
             reports,
         });
-        let tasks = Tasks { context, events, readers: BTreeMap::new(), unread: BTreeMap::new(), told: BTreeMap::new() };
+        let listening = BTreeSet::new();
+        let tasks = Tasks {
+            context,
+            events,
+            listening,
+            readers: BTreeMap::new(),
+            unread: BTreeMap::new(),
+            told: BTreeMap::new(),
+        };
         tokio::spawn(tasks.run(accounts.clone(), changes, reported));
         Self { commands }
     }
@@ -84,6 +97,16 @@ impl Encryption {
     /// The computer has slept, or messages may be missing for another reason.
     pub(crate) fn upkeep(&self) {
         self.send(Change::Upkeep);
+    }
+
+    /// Has the account listen for new messages over a sync that its homeserver holds open, or no longer.
+    pub(crate) fn listen(&self, account: Arc<str>, on: bool) {
+        self.send(Change::Listen(account, on));
+    }
+
+    /// The network has changed, or the computer slept.
+    pub(crate) fn reconnect(&self) {
+        self.send(Change::Reconnect);
     }
 
     /// The user is there, and may have begun something in another session.
@@ -143,6 +166,8 @@ impl Drop for RunningReader {
 struct Tasks {
     context: Arc<ReaderContext>,
     events: mpsc::UnboundedSender<Event>,
+    /// The accounts that listen for new messages.
+    listening: BTreeSet<Arc<str>>,
     readers: BTreeMap<Arc<str>, RunningReader>,
     /// What the others say that are signed in: why they are not read.
     unread: BTreeMap<String, EncryptionStatus>,
@@ -168,6 +193,8 @@ impl Tasks {
                     Some(Change::Upkeep) => self.wake(&Wake::Upkeep),
                     Some(Change::Look) => self.wake(&Wake::Look),
                     Some(Change::Ringing(rooms)) => self.ringing(&rooms),
+                    Some(Change::Listen(account, on)) => self.listen(account, on),
+                    Some(Change::Reconnect) => self.wake(&Wake::Reconnect),
                     Some(Change::Ask(account, job)) => {
                         if let Some(reading) = self.readers.get(&account) {
                             drop(reading.jobs.send(job));
@@ -192,6 +219,17 @@ impl Tasks {
             // The reader ends only by a panic, which is in the log.
             drop(reading.wakes.send(wake.clone()));
         }
+    }
+
+    fn listen(&mut self, account: Arc<str>, on: bool) {
+        if let Some(reading) = self.readers.get(&account) {
+            drop(reading.wakes.send(Wake::Listen(on)));
+        }
+        if on {
+            self.listening.insert(account)
+        } else {
+            self.listening.remove(&account)
+        };
     }
 
     fn ringing(&self, rooms: &[(String, String)]) {
@@ -239,6 +277,10 @@ impl Tasks {
     fn begin(&self, account: &Arc<str>, sign_in: SignIn) -> RunningReader {
         let (wakes, waking) = mpsc::unbounded_channel();
         let (jobs, asked) = mpsc::unbounded_channel();
+        if self.listening.contains(account) {
+            // Its receiver is below.
+            drop(wakes.send(Wake::Listen(true)));
+        }
         let reader = Reader::new(Arc::clone(&self.context), Arc::clone(account), sign_in.clone());
         let task = tokio::spawn(reader.run(waking, asked)).abort_handle();
         RunningReader { sign_in, wakes, jobs, task, status: EncryptionStatus::default() }

@@ -66,11 +66,14 @@ macro_rules! account_query {
 }
 
 impl Account {
+    /// Loads the account of this name, if it is known.
+    pub(super) fn known(db: &Connection, name: &str) -> rusqlite::Result<Option<Self>> {
+        db.prepare_cached(account_query!("WHERE name = ?1"))?.query_row([name], Self::from_row).optional()
+    }
+
     /// Loads the account of this name, new if it is not known.
     pub(super) fn named(db: &Connection, name: &str) -> rusqlite::Result<Self> {
-        let known =
-            db.prepare_cached(account_query!("WHERE name = ?1"))?.query_row([name], Self::from_row).optional()?;
-        if let Some(known) = known {
+        if let Some(known) = Self::known(db, name)? {
             return Ok(known);
         }
         db.prepare_cached("INSERT INTO account (name) VALUES (?1)")?.execute([name])?;

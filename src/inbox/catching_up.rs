@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     accounts::CountsScope,
-    notice::Room,
+    notice::{NoticeId, Room, RoomKey},
     push::notify::{Notification, Tweaks},
 };
 
@@ -43,6 +43,8 @@ pub struct UnreadEvent {
     pub event_id: String,
     /// When it came.
     pub received_at: Timestamp,
+    /// Its room, if it came encrypted.
+    pub encrypted_in: Option<String>,
 }
 
 /// The result of catching up.
@@ -65,14 +67,38 @@ pub struct CaughtUp {
     pub missed: Vec<MissedEvent>,
     /// Events that were read elsewhere.
     pub read: Vec<String>,
+    /// Rooms that were.
+    pub read_rooms: Vec<RoomRead>,
     /// Events that the homeserver lists as unread.
     pub listed_unread: Vec<ListedUnread>,
+    /// Nothing of it was held back: a call rings.
+    pub is_live: bool,
     /// The list is complete: it names every unread event, however old.
     pub is_all: bool,
     /// The new mark.
     pub mark: Timestamp,
     /// When it was asked for.
     pub at: Timestamp,
+}
+
+/// A room that was read elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomRead {
+    /// `room_id`
+    pub room_id: String,
+    /// What of it.
+    pub what: WhatWasRead,
+}
+
+/// What of a room was read elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WhatWasRead {
+    /// All of it.
+    All,
+    /// What came up to the event with this `event_id`.
+    UpTo(String),
+    /// The invite to it, which was answered.
+    Invite,
 }
 
 /// An event that the homeserver lists as unread.
@@ -125,6 +151,28 @@ impl Inbox {
         .await
     }
 
+    /// The account's rooms with something unread in them, by their ids.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn unread_rooms(&self, account: Arc<str>) -> Result<Vec<String>, InboxError> {
+        self.read(move |db| {
+            let Some(account) = Account::known(db, &account)? else { return Ok(Vec::new()) };
+            let rooms = unread_rooms(db, account.id)?.into_iter();
+            Ok(rooms.filter_map(|room| room.id().map(ToOwned::to_owned)).collect())
+        })
+        .await
+    }
+
+    /// When a push last came for the account.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn last_push(&self, account: Arc<str>) -> Result<Option<Timestamp>, InboxError> {
+        let last = move |db: &Connection| Ok(Account::known(db, &account)?.and_then(|account| account.last_push));
+        Ok(self.read(last).await?.map(codec::to_time))
+    }
+
     /// Whether the user was told that this session of the account is over.
     ///
     /// # Errors
@@ -154,12 +202,18 @@ fn catch_up_state(db: &Connection, account: &str) -> rusqlite::Result<CatchUpSta
     };
     let unread = db
         .prepare_cached(
-            "SELECT event_id, received_at FROM notice INDEXED BY notice_unread
+            "SELECT ?1, room, event_id, received_at, decryption > 0 OR typeof(content) = 'blob'
+            FROM notice INDEXED BY notice_unread
             WHERE read = 0 AND event_id IS NOT NULL AND account = (SELECT id FROM account WHERE name = ?1)
             ORDER BY received_at DESC, id DESC LIMIT ?2",
         )?
         .query_map((account, stored(MOST_UNREAD as u64)), |row| {
-            Ok(UnreadEvent { event_id: codec::text(row, 0)?.unwrap_or_default(), received_at: codec::time(row, 1)? })
+            let room = codec::room_key(row, 0)?.room;
+            Ok(UnreadEvent {
+                event_id: codec::text(row, 2)?.unwrap_or_default(),
+                received_at: codec::time(row, 3)?,
+                encrypted_in: room.id().filter(|_| codec::flag(row, 4).unwrap_or_default()).map(ToOwned::to_owned),
+            })
         })?
         .collect::<rusqlite::Result<_>>()?;
     Ok(CatchUpState { mark, completed_at, unread })
@@ -177,6 +231,9 @@ pub(super) fn apply_catch_up(write: &mut Write<'_>, caught_up: &CaughtUp) -> rus
     for event_id in read.chain(caught_up.read.iter().map(String::as_str)) {
         was_read |= read_state::read_event(write, account.id, event_id)?;
     }
+    for room in &caught_up.read_rooms {
+        read_elsewhere(write, &mut account, caught_up, room)?;
+    }
     if missed > 0 || was_read || caught_up.is_all {
         let number = account.numbers.unread;
         recount(write, &mut account, caught_up)?;
@@ -189,6 +246,46 @@ pub(super) fn apply_catch_up(write: &mut Write<'_>, caught_up: &CaughtUp) -> rus
         caught_up.at.as_millisecond(),
     ))?;
     Ok(missed)
+}
+
+/// The room was read up to there. What the last push counted in it is no more, until the next says what is.
+fn read_elsewhere(
+    write: &mut Write<'_>,
+    account: &mut Account,
+    caught_up: &CaughtUp,
+    RoomRead { room_id, what }: &RoomRead,
+) -> rusqlite::Result<()> {
+    let room = Room::with_id(room_id);
+    let of_room = |db: &Connection| unread_in(db, account.id, room.as_str());
+    let before = of_room(write.db)?;
+    if before == 0 {
+        return Ok(());
+    }
+    match what {
+        WhatWasRead::Invite => read_state::read_invites(write, account.id, room.as_str())?,
+        WhatWasRead::UpTo(event_id) => match KnownEvent::by_event_id(write.db, account.id, event_id)? {
+            Some(known) => {
+                let key = RoomKey { account: account.name.clone(), room: room.clone() };
+                read_state::read_messages(write, &key, NoticeId(known.id))?;
+            }
+            // It is newer than all that notified: nobody sends a receipt for an older one.
+            None => read_state::read_room(write, account.id, room.as_str())?,
+        },
+        WhatWasRead::All => read_state::read_room(write, account.id, room.as_str())?,
+    }
+    let after = of_room(write.db)?;
+    if account.numbers.sent && caught_up.counts == CountsScope::Account {
+        let fewer = if caught_up.counts_rooms { u64::from(after == 0) } else { before - after };
+        account.numbers.unread = account.numbers.unread.saturating_sub(fewer);
+    }
+    Ok(())
+}
+
+fn unread_in(db: &Connection, account: i64, room: &str) -> rusqlite::Result<u64> {
+    db.prepare_cached(
+        "SELECT count(*) FROM notice INDEXED BY notice_unread WHERE read = 0 AND account = ?1 AND room = ?2",
+    )?
+    .query_row((account, room), |row| codec::count(row, 0))
 }
 
 /// Records those that are not known; how many.
@@ -213,7 +310,7 @@ fn keep_missed(write: &mut Write<'_>, account: &Account, caught_up: &CaughtUp) -
             notification: Arc::clone(notification),
             recipients: vec![recipient],
             received_at: caught_up.at,
-            replayed: true,
+            replayed: !caught_up.is_live,
         };
         record(write, &delivery)?;
         kept += 1;

@@ -64,7 +64,7 @@ use self::{
     transaction::Write,
 };
 pub use self::{
-    catching_up::{CatchUpState, CaughtUp, ListedUnread, MissedEvent, UnreadEvent},
+    catching_up::{CatchUpState, CaughtUp, ListedUnread, MissedEvent, RoomRead, UnreadEvent, WhatWasRead},
     codec::Decryption,
     decryption::{Decrypted, EncryptedNotice, Verdict},
     event_details::WantedDetails,

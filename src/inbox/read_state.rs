@@ -79,6 +79,20 @@ pub(super) fn read_room(write: &mut Write<'_>, account: i64, room: &str) -> rusq
     Ok(())
 }
 
+/// The room's invites are answered.
+pub(super) fn read_invites(write: &mut Write<'_>, account: i64, room: &str) -> rusqlite::Result<()> {
+    let read = write
+        .db
+        .prepare_cached(read_query!(
+            "INDEXED BY notice_unread",
+            "account = :account AND room = :room AND event_type = 'm.room.member'
+                AND (membership = 'invite' OR membership IS NULL)"
+        ))?
+        .execute(named_params! { ":account": account, ":room": room, ":keep_bodies": write.keep_bodies })?;
+    note(write, read);
+    Ok(())
+}
+
 pub(super) const READ_ACCOUNT: &str = read_query!("INDEXED BY notice_unread", "account = :account");
 
 /// Everything in the account is read, its calls too.

@@ -1,15 +1,34 @@
-//! Listening sockets.
+//! Sockets that listen, and how those that are connected find out that the other side is gone.
 
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    time::Duration,
 };
 
+use hyper_util::client::legacy::connect::HttpConnector;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections that may wait to be accepted, as far as the system allows it: Linux allows 4096 by itself. Where they
 /// are more, the system drops a homeserver's first packet with the others', and it tries again only after 1, 3 and 7 s.
 const BACKLOG: i32 = 4096;
+
+/// A connection on which nothing comes is probed after so long, then each so often and so many times. The system does so
+/// by itself.
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(60), Duration::from_secs(15), 4);
+/// What was sent and is not acknowledged for so long was sent to nobody.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(90);
+
+/// Has connections that this makes end by themselves when the other side is gone without a word.
+pub(crate) fn notice_loss(connector: &mut HttpConnector) {
+    let (idle, interval, probes) = KEEPALIVE;
+    connector.set_keepalive(Some(idle));
+    connector.set_keepalive_interval(Some(interval));
+    connector.set_keepalive_retries(Some(probes));
+    #[cfg(target_os = "linux")]
+    connector.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+}
 
 /// Listens on this address and on no other: `[::]` takes IPv6 alone, on every system, so that `0.0.0.0` has room beside
 /// it. The socket does not block.

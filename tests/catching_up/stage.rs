@@ -68,7 +68,7 @@ impl Session {
             "accounts.toml",
             format!(
                 "version = 1\n[[account]]\nname = \"{name}\"\napp_id = \"{app_id}\"\npushkey = \"{pushkey}\"\n\
-                 counts = \"account\"\ncreated_at = \"{}\"\n[account.sign_in]\nuser_id = \"{user_id}\"\n\
+                 counts = \"account\"\nway = \"push\"\ncreated_at = \"{}\"\n[account.sign_in]\nuser_id = \"{user_id}\"\n\
                  device_id = \"{device}\"\nhomeserver = \"{homeserver}\"\nmethod = \"password\"\n\
                  event_id_only = {event_id_only}\nserver = \"{server}\"\n\
                  installation = \"{installation}\"\n",

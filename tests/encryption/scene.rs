@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use crate::{
     client::Client,
     rig::{
-        Desktop, DesktopOptions, Notifier, Notify, Pushbell, SOON, Synapse, Terminal, pushbell::Output, synapse::User,
+        Desktop, DesktopOptions, Notifier, Notify, Pushbell, SOON, Synapse, Terminal, fake_service::FakeNotifications,
+        pushbell::Output, synapse::User,
     },
 };
 
@@ -122,7 +123,17 @@ impl Scene {
     /// The same of anybody; all have one password.
     pub(crate) fn login_of(&self, user: &User, options: &[&str]) -> Output {
         let password = self.file("password");
-        let fixed = ["login", &user.id, "--homeserver", &self.homeserver, "--password-file", &password, "--wait", "0"];
+        let fixed = [
+            "login",
+            &user.id,
+            "--push",
+            "--homeserver",
+            &self.homeserver,
+            "--password-file",
+            &password,
+            "--wait",
+            "0",
+        ];
         let login = self.pushbell.command(&[&fixed, options].concat());
         assert_eq!(login.code, 3, "{login:#?}");
         login
@@ -143,6 +154,16 @@ impl Scene {
         self.desktop
             .notifications()
             .wait_for_notify_since(mark, &what, |notify| format!("{} {}", notify.summary, notify.body).contains(text))
+    }
+
+    /// In place of the service that shows popups, one that takes texts, and whose popups stay.
+    pub(crate) fn takes_texts(&mut self) -> FakeNotifications {
+        self.desktop.kill_notifier();
+        let fake = self.desktop.fake_notifier(&["actions", "body", "inline-reply"]);
+        self.pushbell.wait_for_status("the service is known", |status| {
+            status["popup"]["reason"].as_str().is_some_and(|reason| reason.starts_with("fake"))
+        });
+        fake
     }
 
     /// The line of this event, as soon as it fits.

@@ -127,6 +127,7 @@ pub(crate) fn accounts() -> Accounts {
             app_id,
             pushkey,
             counts,
+            way: pushbell::accounts::Way::Auto,
             created_at: Timestamp::UNIX_EPOCH,
             sign_in: None,
         })

@@ -24,8 +24,17 @@ fn a_copied_home_leaves_the_first_computers_pusher_alone() {
     std::fs::write(&id, "b08dfa6083e7567a1921a715000001fb\n").unwrap();
     let elsewhere = [&ELSEWHERE[..], &[&id]].concat();
     let password = scene.file("password");
-    let login =
-        ["login", &scene.alice.id, "--homeserver", &scene.homeserver, "--password-file", &password, "--wait", "0"];
+    let login = [
+        "login",
+        &scene.alice.id,
+        "--push",
+        "--homeserver",
+        &scene.homeserver,
+        "--password-file",
+        &password,
+        "--wait",
+        "0",
+    ];
     let login = scene.pushbell.command_under(&elsewhere, &login);
 
     assert_eq!(login.code, 3, "{login:#?}");

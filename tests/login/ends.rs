@@ -160,7 +160,15 @@ fn a_homeserver_that_is_not_there_is_said_in_plain_words() {
     let scene = Scene::new();
     let password = scene.file("password");
     let check = |user: &str, homeserver: &str, words: &[&str]| {
-        let login = scene.pushbell.command(&["login", user, "--homeserver", homeserver, "--password-file", &password]);
+        let login = scene.pushbell.command(&[
+            "login",
+            user,
+            "--push",
+            "--homeserver",
+            homeserver,
+            "--password-file",
+            &password,
+        ]);
         assert_eq!(login.code, 1, "{login:#?}");
         assert!(words.iter().all(|word| login.stderr.contains(word)), "{login:#?}");
     };
@@ -176,7 +184,7 @@ fn a_homeserver_that_is_not_there_is_said_in_plain_words() {
 #[test]
 fn without_a_terminal_and_a_password_a_login_says_what_to_use() {
     let scene = Scene::new();
-    let login = scene.pushbell.command(&["login", &scene.alice.id, "--homeserver", &scene.homeserver]);
+    let login = scene.pushbell.command(&["login", &scene.alice.id, "--push", "--homeserver", &scene.homeserver]);
 
     assert_eq!(login.code, 1, "{login:#?}");
     assert!(login.stderr.contains("--password-file"), "{login:#?}");

@@ -66,7 +66,8 @@ fn an_address_without_a_scheme_may_be_unencrypted_nearby() {
     let scene = Scene::new();
     let password = scene.file("password");
     let check = |address: &str, words: &str| {
-        let login = ["login", &scene.alice.id, "--homeserver", address, "--password-file", &password, "--wait", "0"];
+        let login =
+            ["login", &scene.alice.id, "--push", "--homeserver", address, "--password-file", &password, "--wait", "0"];
         let begun = std::time::Instant::now();
         let login = scene.pushbell.command(&login);
         assert!(format!("{}{}", login.stdout, login.stderr).contains(words), "{words}: {login:#?}");
@@ -96,7 +97,8 @@ fn well_known_is_followed_over_a_trusted_connection_only() {
             .pushbell
             .set_env("SSL_CERT_FILE", if trusted { &authority } else { "/etc/ssl/certs/ca-certificates.crt" });
         let user = format!("@alice:localhost:{}", site.port);
-        let login = scene.pushbell.command(&[&["login", &user, "--password-file", &password], options].concat());
+        let login =
+            scene.pushbell.command(&[&["login", &user, "--push", "--password-file", &password], options].concat());
         let printed = format!("{}{}", login.stdout, login.stderr);
         assert!(login.code == 1 && printed.contains(words), "{words}: {login:#?}");
     };

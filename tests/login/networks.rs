@@ -70,7 +70,7 @@ impl Cable {
         let arguments: Vec<&str> = inside[1..]
             .iter()
             .map(String::as_str)
-            .chain([PROGRAM, "login", &scene.alice.id, "--homeserver", homeserver])
+            .chain([PROGRAM, "login", &scene.alice.id, "--push", "--homeserver", homeserver])
             .collect();
         Terminal::run(&inside[0], &arguments, scene.pushbell.env())
     }
@@ -195,7 +195,7 @@ fn elsewhere_no_pusher_is_set_unless_told_to() {
     let inside: Vec<&str> = inside.iter().map(String::as_str).collect();
     let password = scene.file("password");
     let login = |options: &[&str]| {
-        let fixed = ["login", &scene.alice.id, "--homeserver", &homeserver, "--password-file", &password];
+        let fixed = ["login", &scene.alice.id, "--push", "--homeserver", &homeserver, "--password-file", &password];
         scene.pushbell.command_under(&inside, &[&fixed, options].concat())
     };
 

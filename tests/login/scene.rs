@@ -59,7 +59,7 @@ impl Scene {
     /// The same of anybody; all have one password.
     pub(crate) fn login_of(&self, user: &User, options: &[&str]) -> Output {
         let password = self.file("password");
-        let fixed = ["login", &user.id, "--homeserver", &self.homeserver, "--password-file", &password];
+        let fixed = ["login", &user.id, "--push", "--homeserver", &self.homeserver, "--password-file", &password];
         self.pushbell.command(&[&fixed, options].concat())
     }
 

@@ -54,7 +54,8 @@ fn who_signs_in_again_keeps_account_pushkey_and_device() {
     assert_eq!(scene.login(&["--wait", "0"]).code, 3);
     let (before, devices) = (scene.wait_for_pushers(1), scene.devices());
     let stdin = ["sh", "-c", "echo secret | \"$0\" \"$@\""];
-    let again = ["login", &scene.alice.id, "--homeserver", &scene.homeserver, "--password-file", "-", "--wait", "0"];
+    let again =
+        ["login", &scene.alice.id, "--push", "--homeserver", &scene.homeserver, "--password-file", "-", "--wait", "0"];
     let again = scene.pushbell.command_under(&stdin, &again);
 
     assert_eq!(again.code, 3, "{again:#?}");

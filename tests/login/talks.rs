@@ -21,7 +21,7 @@ fn login(scene: &Scene, options: &[&str]) -> Terminal {
     if !std::fs::read_to_string(scene.pushbell.config_file()).unwrap().contains("public_url") {
         scene.pushbell.configure(&format!("[server]\npublic_url = \"{told}\"\n"));
     }
-    let fixed = ["login", &scene.alice.id, "--homeserver", &scene.homeserver];
+    let fixed = ["login", &scene.alice.id, "--push", "--homeserver", &scene.homeserver];
     Terminal::run(PROGRAM, &[&fixed, options].concat(), scene.pushbell.env())
 }
 

@@ -53,7 +53,8 @@ impl Scene {
 
     fn arguments(&self) -> Vec<String> {
         let homeserver = format!("http://127.0.0.1:{}", self.synapse.port);
-        let words = ["--log-level", "trace", "login", "@alice:hs.test", "--homeserver", &homeserver, "--wait", "1"];
+        let words =
+            ["--log-level", "trace", "login", "@alice:hs.test", "--push", "--homeserver", &homeserver, "--wait", "1"];
         words.map(str::to_owned).to_vec()
     }
 

@@ -75,14 +75,22 @@ impl Synapse {
         let mut keys = Part::start("synapse-keys", keys, &env, directory.path());
         assert!(keys.wait(Duration::from_secs(120)).success(), "Synapse makes no keys: {}", keys.output());
 
-        let mut command = Command::new(&python);
-        command.args(configure).current_dir(directory.path());
-        let mut server = Part::start("synapse", command, &env, directory.path());
-        wait_until("Synapse answers", Duration::from_secs(120), || {
-            assert!(server.try_wait().is_none(), "Synapse has ended: {}", server.output());
-            http::request(port, &Method::GET, "/health", None, "").is_ok_and(|answer| answer.status == 200)
-        });
+        let server = serve(&python, &env, directory.path(), port);
         Self { server, port, directory }
+    }
+
+    /// Ends it without a word.
+    pub(crate) fn kill(&mut self) {
+        self.server.kill();
+    }
+
+    /// Starts it again after that.
+    #[track_caller]
+    pub(crate) fn start_again(&mut self) {
+        let python = install(&format!("synapse-{VERSION}"), &format!("matrix-synapse=={VERSION}"));
+        let env = [("PATH", process::PATH), ("LANG", "C.UTF-8"), ("TZ", "UTC")];
+        let env = env.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        self.server = serve(&python, &env, self.directory.path(), self.port);
     }
 
     /// Registers a user and sets the display name.
@@ -238,6 +246,19 @@ impl User {
         let notifications = self.request(&Method::GET, "notifications?limit=100", &Value::Null);
         notifications["notifications"].as_array().cloned().expect("notifications is an array")
     }
+}
+
+/// Runs what its directory is configured for.
+#[track_caller]
+fn serve(python: &Path, env: &[(String, String)], directory: &Path, port: u16) -> Part {
+    let mut command = Command::new(python);
+    command.args(["-m", "synapse.app.homeserver", "-c", "homeserver.yaml"]).current_dir(directory);
+    let mut server = Part::start("synapse", command, env, directory);
+    wait_until("Synapse answers", Duration::from_secs(120), || {
+        assert!(server.try_wait().is_none(), "Synapse has ended: {}", server.output());
+        http::request(port, &Method::GET, "/health", None, "").is_ok_and(|answer| answer.status == 200)
+    });
+    server
 }
 
 fn encode(segment: &str) -> String {

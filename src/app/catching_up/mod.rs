@@ -6,6 +6,7 @@
 
 mod details;
 mod names;
+mod reach;
 mod reading;
 mod run;
 mod schedule;
@@ -16,7 +17,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     task::{AbortHandle, Id, JoinSet},
     time::Instant,
 };
@@ -24,21 +25,26 @@ use tokio::{
 pub(super) use self::run::Settings;
 use self::{
     names::Names,
+    reach::Reach,
     run::{Outcome, SessionEnd, Shared},
-    schedule::{Ending, Schedule},
+    schedule::{Ending, Run, Schedule},
 };
 use crate::{
     accounts::{Account, Accounts, SignIn},
     control::SignInStatus,
     controller::{Event, Missing, ProblemKind},
+    encryption::{Brought, Encryption, Held, HeldNews},
     inbox::Inbox,
     platform::{Interruption, interruptions::Interruptions},
+    resume::ResumeWindow,
     secrets::Secrets,
     session::Sessions,
 };
 
 /// After a gap of this length between pushes of an account, some may have been missed.
 const LONG_GAP: Duration = Duration::from_secs(30 * 60);
+/// After so long a push has come of what a held sync has brought, where one comes.
+const PUSH_DELAY: Duration = Duration::from_secs(5);
 /// Accounts that are caught up with concurrently.
 const AT_ONCE: usize = 4;
 
@@ -71,21 +77,24 @@ impl CatchingUp {
         accounts: &Accounts,
         settings: Settings,
         events: mpsc::UnboundedSender<Event>,
+        resume_window: ResumeWindow,
+        (encryption, held): (Encryption, mpsc::UnboundedReceiver<HeldNews>),
     ) -> Self {
         let (commands, waiting) = mpsc::unbounded_channel();
-        let shared =
-            Shared { inbox, sessions: Sessions::new(secrets), names: Names::default(), events: events.clone() };
+        let sessions = Sessions::new(secrets);
+        let shared = Shared { inbox, sessions, names: Names::default(), events: events.clone(), resume_window };
         let mut driver = Driver {
             shared: Arc::new(shared),
             settings,
             events,
+            encryption,
             accounts: BTreeMap::new(),
             running: JoinSet::new(),
             is_catching_up: false,
             interruptions: None,
         };
         driver.take_accounts(accounts);
-        tokio::spawn(driver.run(waiting));
+        tokio::spawn(driver.run(waiting, held));
         Self { commands }
     }
 
@@ -103,6 +112,13 @@ struct Known {
     is_copy: bool,
     schedule: Schedule,
     run: Option<AbortHandle>,
+    reach: Reach,
+    /// What held syncs have brought, and who waits until it is in the inbox.
+    heard: Vec<(Brought, oneshot::Sender<bool>)>,
+    /// When to look whether a push has come, too.
+    push_due: Option<Instant>,
+    /// Who waits for the run.
+    taken: Vec<oneshot::Sender<bool>>,
     /// What `status` says of catching up.
     catching_up: String,
     /// When that last completed in this run of the program.
@@ -117,6 +133,7 @@ struct Driver {
     shared: Arc<Shared>,
     settings: Settings,
     events: mpsc::UnboundedSender<Event>,
+    encryption: Encryption,
     accounts: BTreeMap<Arc<str>, Known>,
     running: JoinSet<(Arc<str>, Outcome)>,
     /// What the controller was told last.
@@ -125,13 +142,18 @@ struct Driver {
 }
 
 impl Driver {
-    async fn run(mut self, mut commands: mpsc::UnboundedReceiver<CatchUpCommand>) {
+    async fn run(
+        mut self,
+        mut commands: mpsc::UnboundedReceiver<CatchUpCommand>,
+        mut held: mpsc::UnboundedReceiver<HeldNews>,
+    ) {
         loop {
             let now = Instant::now();
             self.begin_due(now);
             self.tell_catching_up();
             let due = self.accounts.values().filter_map(|known| known.schedule.due());
             let due = due.min().filter(|_| self.running.len() < AT_ONCE);
+            let look = self.accounts.values().filter_map(|known| known.push_due).min();
             let inbox = self.shared.inbox.clone();
             tokio::select! {
                 command = commands.recv() => match command {
@@ -143,9 +165,13 @@ impl Driver {
                         self.ended(id, &name, outcome).await;
                     }
                 }
+                Some(news) = held.recv() => self.hear(news, Instant::now()).await,
                 () = inbox.details_are_wanted() => self.fetch_details(),
                 interruption = next(&mut self.interruptions) => self.interrupted(interruption),
                 () = tokio::time::sleep_until(due.unwrap_or(now)), if due.is_some() => {}
+                () = tokio::time::sleep_until(look.unwrap_or(now)), if look.is_some() => {
+                    self.look_for_pushes(Instant::now()).await;
+                }
             }
         }
     }
@@ -159,8 +185,13 @@ impl Driver {
             let (shared, settings, name) = (Arc::clone(&self.shared), self.settings.clone(), Arc::clone(name));
             let (account, sign_in) = (known.account.clone(), known.sign_in.clone());
             let was_off = known.schedule.is_switched_off();
+            let heard = (run == Run::Heard).then(|| {
+                let (heard, taken): (Vec<_>, Vec<_>) = std::mem::take(&mut known.heard).into_iter().unzip();
+                known.taken = taken;
+                run::merged(heard)
+            });
             known.run = Some(self.running.spawn(async move {
-                let outcome = run::check(&shared, &account, &sign_in, &settings, was_off, run).await;
+                let outcome = run::check(&shared, &account, &sign_in, &settings, was_off, run, heard).await;
                 (name, outcome)
             }));
         }
@@ -188,7 +219,10 @@ impl Driver {
                     known.schedule.catch_up_after(LONG_GAP, now);
                 }
             }
-            CatchUpCommand::Missing(Missing::Anywhere) => self.want_all(now),
+            CatchUpCommand::Missing(Missing::Anywhere) => {
+                self.network_changed();
+                self.want_all(now);
+            }
             CatchUpCommand::LookForRead(account) => {
                 if let Some(known) = self.accounts.get_mut(&*account) {
                     known.schedule.look_for_read(now);
@@ -210,7 +244,57 @@ impl Driver {
             Interruption::ClockJumped => tracing::info!("the clock was set, or the computer slept"),
             Interruption::NetworkCame => tracing::debug!("a network has come"),
         }
+        self.network_changed();
         self.want_all(Instant::now());
+    }
+
+    /// A push proves nothing any more, and what is connected may be so no more.
+    fn network_changed(&mut self) {
+        self.encryption.reconnect();
+        for (name, known) in &mut self.accounts {
+            known.reach.network_changed();
+            self.encryption.listen(Arc::clone(name), known.listens());
+        }
+        self.tell_status();
+    }
+
+    /// Held syncs say something.
+    async fn hear(&mut self, HeldNews { account: name, news }: HeldNews, now: Instant) {
+        let Some(known) = self.accounts.get_mut(&name) else { return };
+        match news {
+            Held::Connected => known.reach.is_connected = Some(Ok(())),
+            Held::Lost(reason) => known.reach.is_connected = Some(Err(reason)),
+            Held::Came { brought, taken } => {
+                known.heard.push((brought, taken));
+                known.schedule.hear(now);
+                return;
+            }
+        }
+        self.look_for_push(&name).await;
+        self.tell_status();
+    }
+
+    async fn look_for_pushes(&mut self, now: Instant) {
+        let due = self
+            .accounts
+            .iter_mut()
+            .filter_map(|(name, known)| known.push_due.take_if(|due| *due <= now).map(|_| Arc::clone(name)));
+        for name in due.collect::<Vec<_>>() {
+            self.look_for_push(&name).await;
+        }
+        self.tell_status();
+    }
+
+    /// Where a push has come since the network changed, no sync is held for messages any more.
+    async fn look_for_push(&mut self, name: &Arc<str>) {
+        let last = self.shared.inbox.last_push(Arc::clone(name)).await.ok().flatten();
+        let Some(known) = self.accounts.get_mut(name) else { return };
+        let did_listen = known.listens();
+        known.reach.pushed_at(last);
+        if known.listens() != did_listen {
+            tracing::info!(account = &**name, "pushes come: nothing is listened to any more");
+            self.encryption.listen(Arc::clone(name), known.listens());
+        }
     }
 
     fn want_all(&mut self, now: Instant) {
@@ -232,10 +316,18 @@ impl Driver {
                     known
                 },
             );
+            self.encryption.listen(Arc::clone(&account.name), known.listens());
             self.accounts.insert(Arc::clone(&account.name), known);
         }
         // Removed or changed: what was under way is about what is no more.
-        before.into_values().filter_map(|known| known.run).for_each(|run| run.abort());
+        for (name, known) in before {
+            if let Some(run) = known.run {
+                run.abort();
+            }
+            if !self.accounts.contains_key(&name) {
+                self.encryption.listen(name, false);
+            }
+        }
         if self.accounts.is_empty() {
             self.interruptions = None;
         } else if self.interruptions.is_none() {
@@ -248,6 +340,14 @@ impl Driver {
         let is_run = |known: &&mut Known| known.run.as_ref().is_some_and(|handle| handle.id() == run);
         let Some(known) = self.accounts.get_mut(name).filter(is_run) else { return };
         known.run = None;
+        let is_taken = outcome.ending == Ending::Completed;
+        if known.listens() && !known.taken.is_empty() {
+            known.push_due = Some(Instant::now() + PUSH_DELAY);
+        }
+        for taken in known.taken.drain(..) {
+            // Gone where the sync was given up: it comes again.
+            taken.send(is_taken).ok();
+        }
         known.schedule.end(outcome.ending, Instant::now());
         if let Some(says) = outcome.says {
             known.catching_up = says;
@@ -268,6 +368,7 @@ impl Driver {
         if let Some(end) = outcome.session_end {
             self.session_is_over(name, end).await;
         }
+        self.look_for_push(name).await;
         self.tell_status();
     }
 
@@ -326,6 +427,10 @@ impl Known {
             sign_in,
             schedule,
             run: None,
+            reach: Reach::new(),
+            heard: Vec::new(),
+            push_due: None,
+            taken: Vec::new(),
             catching_up: "not yet".to_owned(),
             caught_up_at: None,
             end: None,
@@ -358,9 +463,16 @@ impl Known {
         let catching_up = if is_off { "not while the pusher is switched off" } else { &self.catching_up };
         SignInStatus {
             signed_in: Some(signed_in),
+            listening: self.listens().then(|| self.reach.is_connected == Some(Ok(()))),
+            way_now: Some(self.reach.describe(self.account.way_in_force())),
             catching_up: Some(catching_up.to_owned()),
             caught_up_at: self.caught_up_at,
         }
+    }
+
+    /// Whether the account is to listen for messages.
+    fn listens(&self) -> bool {
+        !self.is_copy && self.reach.listens(self.account.way_in_force())
     }
 
     fn sign_in_command(&self) -> String {

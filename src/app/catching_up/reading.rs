@@ -91,6 +91,16 @@ impl Reading {
         }
     }
 
+    /// The same, but what was read meanwhile is not looked for.
+    pub(super) fn of_new(standing: CatchUpState, signed_in_at: Timestamp, now: Timestamp) -> Self {
+        Self::new(CatchUpState { unread: Vec::new(), ..standing }, signed_in_at, now)
+    }
+
+    /// Whether nothing at all is listed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// The page to read next.
     pub(super) fn next_page(&self) -> &NextPage {
         &self.next

@@ -19,18 +19,26 @@ use super::{
     schedule::{Ending, Run},
 };
 use crate::{
-    accounts::{Account, SignIn},
+    accounts::{Account, SignIn, Way},
     config,
     controller::Event,
-    homeserver::{HomeserverClient, HomeserverError, HomeserverKind, ListedPusher},
+    encryption::{Brought, NewEvent},
+    homeserver::{HomeserverClient, HomeserverError, HomeserverKind, ListedPusher, push_rules::RoomNotify},
     http_client::{DEADLINE, TransportError, TransportFault},
-    inbox::{CaughtUp, Inbox, InboxError},
+    inbox::{CatchUpState, CaughtUp, Inbox, InboxError, MissedEvent, UnreadEvent},
+    push::notify::{Notification, SoundTweak, Tweaks},
     reachability,
+    resume::ResumeWindow,
     session::{self, AskError, SessionError, Sessions},
 };
 
 /// Time limit for asking for the names of what was missed.
 const NAMES_TIME: Duration = Duration::from_secs(10);
+
+/// Entries that are asked for at a time after a held sync.
+const HEARD_PAGE: usize = 20;
+/// Events that are fetched after one at most.
+const MAX_FETCHED: usize = 60;
 
 /// What all runs share.
 #[derive(Debug)]
@@ -39,6 +47,8 @@ pub(super) struct Shared {
     pub(super) sessions: Sessions,
     pub(super) names: Names,
     pub(super) events: mpsc::UnboundedSender<Event>,
+    /// While it is open, what comes was held back.
+    pub(super) resume_window: ResumeWindow,
 }
 
 /// What of the configuration concerns catching up.
@@ -117,6 +127,20 @@ pub(super) struct Check<'a> {
     pub(super) sign_in: &'a SignIn,
     pub(super) settings: &'a Settings,
     was_switched_off: bool,
+    heard: Option<Brought>,
+}
+
+/// What held syncs have brought, as one.
+pub(super) fn merged(all: impl IntoIterator<Item = Brought>) -> Brought {
+    let all = all.into_iter().reduce(|mut all, more| {
+        all.lists_new |= more.lists_new;
+        all.is_live &= more.is_live;
+        all.unjudged.extend(more.unjudged);
+        all.counted.extend(more.counted);
+        all.read.extend(more.read);
+        all
+    });
+    all.unwrap_or_default()
 }
 
 /// How a run went: what catching up came to, and when, if it did.
@@ -131,8 +155,9 @@ pub(super) async fn check(
     settings: &Settings,
     was_switched_off: bool,
     run: Run,
+    heard: Option<Brought>,
 ) -> Outcome {
-    let check = Check { shared, account, sign_in, settings, was_switched_off };
+    let check = Check { shared, account, sign_in, settings, was_switched_off, heard };
     let over = |end| Outcome {
         ending: Ending::Over,
         says: Some("signed out".to_owned()),
@@ -151,6 +176,7 @@ pub(super) async fn check(
                 Run::CatchUp => ("catching up failed", Some(format!("it failed and is tried again: {error}"))),
                 Run::Details => ("details are not known yet", None),
                 Run::Read => ("it is not known yet what was read elsewhere", None),
+                Run::Heard => ("what has come is not taken over yet", None),
                 Run::Look => ("nothing is known of the session now", None),
             };
             tracing::info!(account = &*account.name, "{what}: {error}");
@@ -171,6 +197,11 @@ impl Check<'_> {
                 self.find_read().await?;
                 return Ok((Ending::Completed, None));
             }
+            Run::Heard => {
+                let take = |client| async move { self.take_heard(&client).await };
+                self.shared.sessions.ask(self.sign_in, DEADLINE, take).await?;
+                return Ok((Ending::Completed, None));
+            }
             Run::CatchUp => true,
             Run::Look => self.was_switched_off,
         };
@@ -183,10 +214,18 @@ impl Check<'_> {
         let Account { app_id, pushkey, .. } = self.account;
         let listed = client.pushers().await?;
         let pusher = listed.into_iter().find(|pusher| pusher.app_id == *app_id && pusher.pushkey == *pushkey);
+        if self.account.way_in_force() == Way::Listen {
+            if pusher.is_some() {
+                client.remove_pusher(app_id, pushkey).await?;
+            }
+            let caught_up = if catches_up { Some(self.catch_up(client, None).await?) } else { None };
+            return Ok((Ending::Completed, caught_up));
+        }
         if pusher.as_ref().is_some_and(|pusher| !pusher.is_enabled()) {
             return Ok((Ending::SwitchedOff, None));
         }
-        if !catches_up && pusher.is_some() {
+        // Where none can be set, it is not missing.
+        if !catches_up && (pusher.is_some() || self.account.way_in_force() == Way::Auto) {
             return Ok((Ending::Completed, None));
         }
         Ok((Ending::Completed, Some(self.catch_up(client, pusher).await?)))
@@ -217,11 +256,36 @@ impl Check<'_> {
         pusher: Option<ListedPusher>,
     ) -> Result<(String, Timestamp), CheckError> {
         let kind = HomeserverKind::named(&self.sign_in.server);
-        let standing = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
-        self.set_pusher(client, &kind, pusher).await?;
+        let mut standing = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
+        self.leave_out_unlisted(client, &mut standing).await?;
+        match self.account.way_in_force() {
+            Way::Listen => {}
+            Way::Push => self.set_pusher(client, &kind, pusher).await?,
+            Way::Auto => match self.set_pusher(client, &kind, pusher).await {
+                Err(CheckError::NoAddress) => tracing::debug!("there is no address to push to"),
+                set => set?,
+            },
+        }
         let at = Timestamp::now();
-        let mut reading = Reading::new(standing, self.account.created_at, at);
-        let mut entries = PAGE;
+        let reading = Reading::new(standing, self.account.created_at, at);
+        let (reading, is_listed) = self.read_back(client, reading, PAGE).await?;
+        if !is_listed {
+            let says = "the pusher is set again; this homeserver does not list what was missed";
+            return Ok((says.to_owned(), Timestamp::now()));
+        }
+        let found = reading.finish(kind.unlists_read(), at);
+        let says = self.take_over(client, &kind, found, at, None).await?;
+        tracing::info!(account = &*self.account.name, "caught up: {says}");
+        Ok((says, at))
+    }
+
+    /// Reads what the homeserver lists, so many entries at a time. Whether it lists anything at all.
+    async fn read_back(
+        &self,
+        client: &HomeserverClient,
+        mut reading: Reading,
+        mut entries: usize,
+    ) -> Result<(Reading, bool), CheckError> {
         loop {
             let from = match reading.next_page() {
                 NextPage::First => None,
@@ -230,23 +294,78 @@ impl Check<'_> {
             };
             match client.notifications(&self.sign_in.user_id, from, entries).await {
                 Ok(page) => reading.page(page),
-                Err(error) if error.is_unrecognized() => {
-                    let says = "the pusher is set again; this homeserver does not list what was missed";
-                    return Ok((says.to_owned(), Timestamp::now()));
-                }
+                Err(error) if error.is_unrecognized() => return Ok((reading, false)),
                 // Its events are large: fewer of them fit.
                 Err(HomeserverError::Transport(TransportError { fault: TransportFault::TooLarge, .. }))
                     if entries > 1 =>
                 {
-                    entries /= 10;
+                    entries = (entries / 10).max(1);
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        let found = reading.finish(kind.unlists_read(), at);
-        let says = self.take_over(client, &kind, found, at).await?;
-        tracing::info!(account = &*self.account.name, "caught up: {says}");
-        Ok((says, at))
+        Ok((reading, true))
+    }
+
+    /// What only we could judge was never listed, so that nothing follows from its not being so.
+    async fn leave_out_unlisted(
+        &self,
+        client: &HomeserverClient,
+        standing: &mut CatchUpState,
+    ) -> Result<(), CheckError> {
+        let may_be_unlisted = |event: &UnreadEvent| event.encrypted_in.is_some();
+        if self.account.way_in_force() == Way::Push || !standing.unread.iter().any(may_be_unlisted) {
+            return Ok(());
+        }
+        let rules = client.push_rules().await?;
+        let is_unlisted =
+            |room: &String| rules.of_room(room) == RoomNotify::Mentions && rules.pushes_encrypted(room).is_none();
+        standing.unread.retain(|event| !event.encrypted_in.as_ref().is_some_and(is_unlisted));
+        Ok(())
+    }
+
+    /// Takes over what a held sync has brought: what the homeserver lists since then, and what only we can judge.
+    async fn take_heard(&self, client: &HomeserverClient) -> Result<(), CheckError> {
+        let Some(heard) = &self.heard else { return Ok(()) };
+        let kind = HomeserverKind::named(&self.sign_in.server);
+        let standing = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
+        let at = Timestamp::now();
+        let mut reading = Reading::of_new(standing, self.account.created_at, at);
+        let mut fetched = heard.unjudged.clone();
+        if heard.lists_new {
+            let is_listed;
+            (reading, is_listed) = self.read_back(client, reading, HEARD_PAGE).await?;
+            if !is_listed || reading.is_empty() {
+                fetched.extend(heard.counted.iter().cloned());
+            }
+        }
+        let mut found = reading.finish(false, at);
+        let is_listed = |missed: &[MissedEvent], event: &NewEvent| {
+            missed.iter().any(|missed| missed.notification.event_id.as_ref() == Some(&event.event_id))
+        };
+        // The newest are the last of each room.
+        for event in fetched.iter().rev().take(MAX_FETCHED).rev() {
+            if !is_listed(&found.missed, event) {
+                found.missed.extend(self.fetch_new(client, event).await?);
+            }
+        }
+        self.take_over(client, &kind, found, at, Some(heard)).await?;
+        Ok(())
+    }
+
+    /// An event that a held sync has named; `None` if the homeserver does not tell.
+    async fn fetch_new(
+        &self,
+        client: &HomeserverClient,
+        NewEvent { room_id, event_id, is_highlight }: &NewEvent,
+    ) -> Result<Option<MissedEvent>, CheckError> {
+        let event = client.event(&self.sign_in.user_id, room_id, event_id).await?;
+        let sound = if *is_highlight { SoundTweak::Named("default".into()) } else { SoundTweak::Silent };
+        Ok(event.map(|event| {
+            let (event_id, room_id) = (Some(event_id.clone()), Some(room_id.clone()));
+            let notification = Arc::new(Notification { event_id, room_id, ..event });
+            MissedEvent { notification, tweaks: Tweaks { sound, highlight: *is_highlight }, read: false }
+        }))
     }
 
     /// Sets the pusher anew, so that it follows the configuration and the network, and so that a homeserver that waits to
@@ -286,6 +405,7 @@ impl Check<'_> {
         kind: &HomeserverKind,
         found: Found,
         at: Timestamp,
+        heard: Option<&Brought>,
     ) -> Result<String, CheckError> {
         let Found { mut missed, read, listed_unread, is_all, mark, is_whole } = found;
         let names = &self.shared.names;
@@ -293,8 +413,10 @@ impl Check<'_> {
         names.ask_within(NAMES_TIME, client, &self.account.name, unread).await?;
         let events = missed.iter_mut().filter_map(|missed| Arc::get_mut(&mut missed.notification));
         names.fill_in(&self.account.name, events);
-        // What is recorded now is held back until the event after it says what it is.
-        self.tell(Event::CatchingUp(true));
+        if heard.is_none() {
+            // What is recorded now is held back until the event after it says what it is.
+            self.tell(Event::CatchingUp(true));
+        }
         let new = self
             .shared
             .inbox
@@ -305,15 +427,17 @@ impl Check<'_> {
                 counts_rooms: kind.counts_unread_rooms(),
                 derive_missed_calls: self.settings.derive_missed_calls,
                 decrypts: self.sign_in.reads_encrypted(),
+                is_live: heard.is_some_and(|heard| heard.is_live) && !self.shared.resume_window.is_open(),
                 missed,
                 read,
+                read_rooms: heard.map(|heard| heard.read.clone()).unwrap_or_default(),
                 listed_unread,
                 is_all,
                 mark,
                 at,
             })
             .await?;
-        if new > 0 {
+        if new > 0 && heard.is_none_or(|heard| !heard.is_live) {
             self.tell(Event::CaughtUp(is_whole));
         }
         let more = if is_whole { "" } else { ", and there was more than is read back" };

@@ -28,6 +28,8 @@ pub(super) struct Schedule {
     look_at: Option<Instant>,
     details_at: Option<Instant>,
     read_at: Option<Instant>,
+    /// What a held sync has brought is to be taken over since then.
+    heard_at: Option<Instant>,
     running: Option<Run>,
     /// When catching up last began.
     began_at: Option<Instant>,
@@ -49,7 +51,9 @@ pub(super) struct Schedule {
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Run {
-    /// Catching up: first, so that what pushes leave out is known to be unread.
+    /// Taking over what a held sync has brought: somebody waits for it.
+    Heard,
+    /// Catching up: before details, so that what pushes leave out is known to be unread.
     CatchUp,
     /// Fetching what pushes have left out.
     Details,
@@ -79,6 +83,7 @@ impl Default for Schedule {
             look_at: None,
             details_at: None,
             read_at: None,
+            heard_at: None,
             running: None,
             began_at: None,
             looked_at: None,
@@ -122,6 +127,11 @@ impl Schedule {
         self.bring_forward(PUSHED_RETRY, now);
     }
 
+    /// A held sync has brought something.
+    pub(super) fn hear(&mut self, now: Instant) {
+        self.heard_at.get_or_insert(now);
+    }
+
     /// The person is here, and may want to know how the session is.
     pub(super) fn look(&mut self, now: Instant) {
         self.look_at = Some(self.look_at.map_or(now, |at| at.min(now)));
@@ -151,8 +161,10 @@ impl Schedule {
         if self.running.is_some() || self.is_over {
             return None;
         }
-        let wanted =
-            [self.catch_up_due(), self.details_at, self.read_due(), self.look_due()].into_iter().flatten().min()?;
+        let wanted = [self.heard_at, self.catch_up_due(), self.details_at, self.read_due(), self.look_due()]
+            .into_iter()
+            .flatten()
+            .min()?;
         [self.retry_at, self.retry_after, Some(wanted)].into_iter().flatten().max()
     }
 
@@ -178,7 +190,9 @@ impl Schedule {
 
     /// A run begins.
     pub(super) fn begin(&mut self, now: Instant) -> Run {
-        let run = if self.catch_up_due().is_some_and(|due| due <= now) {
+        let run = if self.heard_at.take().is_some() {
+            Run::Heard
+        } else if self.catch_up_due().is_some_and(|due| due <= now) {
             self.catch_up_at = None;
             self.began_at = Some(now);
             Run::CatchUp
@@ -197,7 +211,7 @@ impl Schedule {
             Run::CatchUp => (self.look_at, self.read_at) = (None, None),
             Run::Read => self.read_at = None,
             Run::Look => self.look_at = None,
-            Run::Details => {}
+            Run::Heard | Run::Details => {}
         }
         self.running = Some(run);
         run
@@ -229,6 +243,8 @@ impl Schedule {
                     }
                     Some(Run::Details) => self.details_at = Some(now),
                     Some(Run::Read) => self.read_at = Some(now),
+                    // It comes again.
+                    Some(Run::Heard) => {}
                     Some(Run::Look) => self.look_at = Some(now),
                 }
                 self.failed_at = Some(now);
@@ -237,7 +253,8 @@ impl Schedule {
             }
             Ending::Over => {
                 self.is_over = true;
-                (self.catch_up_at, self.details_at, self.read_at, self.look_at) = (None, None, None, None);
+                (self.heard_at, self.catch_up_at, self.details_at) = (None, None, None);
+                (self.read_at, self.look_at) = (None, None);
             }
         }
     }
@@ -298,6 +315,29 @@ mod tests {
         assert_eq!(schedule.begin(now + MIN_INTERVAL), Run::Details);
         schedule.end(Ending::Completed, now + MIN_INTERVAL);
         assert_eq!(schedule.due(), Some(now + MIN_INTERVAL + MAX_LOOK_INTERVAL));
+    }
+
+    #[test]
+    fn what_is_heard_waits_for_no_interval() {
+        let (start, mut schedule) = (Instant::now(), Schedule::default());
+        schedule.catch_up(start);
+        complete(&mut schedule, start);
+        for second in 1..5 {
+            let now = start + second * SECOND;
+            schedule.hear(now);
+            schedule.catch_up(now);
+            assert!(schedule.due() <= Some(now));
+            assert_eq!(schedule.begin(now), Run::Heard);
+            schedule.hear(now);
+            assert_eq!(schedule.due(), None, "one at a time");
+            schedule.end(Ending::Completed, now);
+            assert!(schedule.due() <= Some(now));
+            assert_eq!(schedule.begin(now), Run::Heard, "it came meanwhile");
+            schedule.end(Ending::Completed, now);
+        }
+        assert_eq!(schedule.begin(start + 5 * SECOND), Run::Details);
+        schedule.end(Ending::Completed, start + 5 * SECOND);
+        assert_eq!(schedule.due(), Some(start + MIN_INTERVAL), "catching up waits");
     }
 
     #[test]

@@ -122,7 +122,11 @@ fn long_texts_are_left_out_but_no_event_is() {
 
 #[test]
 fn what_was_read_is_taken_from_what_is_listed_and_where_nothing_read_is_from_what_is_not() {
-    let unread = |event: &str, seconds: i64| UnreadEvent { event_id: event.to_owned(), received_at: at(seconds) };
+    let unread = |event: &str, seconds: i64| UnreadEvent {
+        event_id: event.to_owned(),
+        received_at: at(seconds),
+        encrypted_in: None,
+    };
     let day = 24 * 3600;
     let check = |forgets_read: bool, next: Option<&str>, expected: &[&str]| {
         let events = [unread("$read", 200_000), unread("$unread", 200_000), unread("$gone", 200_000)];
@@ -249,6 +253,8 @@ impl World {
     async fn commit(&self, reading: Reading) {
         let Found { missed, read, listed_unread, is_all, mark, is_whole: _ } = reading.finish(true, self.now());
         let caught_up = CaughtUp {
+            is_live: false,
+            read_rooms: Vec::new(),
             decrypts: false,
             account: "home".into(),
             user_id: "@me:hs".into(),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    accounts::{Account, Accounts, CountsScope, MAX_NAME_CHARS, SignIn},
+    accounts::{Account, Accounts, CountsScope, MAX_NAME_CHARS, SignIn, Way},
     app_info,
     homeserver::{HomeserverKind, UserId},
 };
@@ -40,6 +40,7 @@ pub(super) fn account_for(
             app_id: app_info::APP_ID.to_owned(),
             pushkey: new_pushkey,
             counts,
+            way: Way::Auto,
             created_at: Timestamp::now(),
             sign_in: Some(sign_in),
         },

@@ -27,7 +27,7 @@ pub(super) async fn settle(
     base: &BaseUrl,
     kind: &HomeserverKind,
     out: &mut dyn Write,
-) -> Result<(Config, String), Failure> {
+) -> Result<(Config, Option<String>), Failure> {
     let seen = reachability::observe(base).await;
     if seen.location == Location::Here
         && let Some((bridge, lines)) = is_in_container(login, &config.server, out).await?
@@ -37,11 +37,20 @@ pub(super) async fn settle(
             let (name, line) = (kind.name(), allowance.paste);
             writeln!(out, "And this in the configuration of {name}, which then has to be restarted:\n\n  {line}\n")?;
         }
-        return Ok(written);
+        return Ok(with_address(written));
     }
     match (reachability::route(&config.server, seen.location, kind), seen.location) {
-        (Route::Open(url), _) => Ok((config, url)),
+        (Route::Open(url), _) => Ok((config, Some(url))),
         (Route::Listen(address), _) => offer_to_listen(login, config, (address, seen.source), out).await,
+        (Route::Closed, _) if login.can_listen() && !login.asked.anyway => {
+            writeln!(
+                out,
+                "It cannot reach this computer by itself. So Pushbell keeps a connection to it open, over which it says what \
+                 is new. To have it push instead, see {}",
+                invocation::documentation("connect.md")
+            )?;
+            Ok((config, None))
+        }
         (Route::Closed, Location::Here) => {
             writeln!(
                 out,
@@ -86,7 +95,7 @@ async fn offer_to_listen(
     config: Config,
     (address, source): (SocketAddr, Option<Ipv4Addr>),
     out: &mut dyn Write,
-) -> Result<(Config, String), Failure> {
+) -> Result<(Config, Option<String>), Failure> {
     let lines = ServerLines::adding(&config.server.listen, config.server.scheme(), address);
     let (place, warning) = if address.ip().is_loopback() {
         ("on this computer", "")
@@ -100,7 +109,7 @@ async fn offer_to_listen(
         indented(&lines)
     )?;
     match login.confirm(out, "Write them?", true).await? {
-        Some(true) => write_lines(login, lines, out),
+        Some(true) => Ok(with_address(write_lines(login, lines, out)?)),
         Some(false) | None => anyway(login, config, source),
     }
 }
@@ -143,13 +152,21 @@ fn out_of_reach(login: &Login<'_>, config: &Config, out: &mut dyn Write) -> Resu
     Ok(())
 }
 
-/// With `--anyway`, goes on with the configured address if a homeserver can push to it.
-fn anyway(login: &Login<'_>, config: Config, source: Option<Ipv4Addr>) -> Result<(Config, String), Failure> {
+fn with_address((config, url): (Config, String)) -> (Config, Option<String>) {
+    (config, Some(url))
+}
+
+/// With `--anyway`, goes on with the configured address if a homeserver can push to it; else without one, where no push is
+/// needed.
+fn anyway(login: &Login<'_>, config: Config, source: Option<Ipv4Addr>) -> Result<(Config, Option<String>), Failure> {
+    if !login.asked.anyway && login.can_listen() {
+        return Ok((config, None));
+    }
     if !login.asked.anyway {
         return Err(Failure::Reported(crate::failure::FAILED));
     }
     match reachability::unproven_base_url(&config.server, source) {
-        Some(url) => Ok((config, url)),
+        Some(url) => Ok((config, Some(url))),
         None => Err(Failure::Failed(format!(
             "{} is no address that a homeserver can push to: set server.public_url in {} to one",
             config.server.base_url(),

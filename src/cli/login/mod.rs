@@ -24,8 +24,9 @@ use super::{
     person::{self, Person},
 };
 use crate::{
-    accounts::{SignIn, SignInMethod},
+    accounts::{SignIn, SignInMethod, Way},
     config::Config,
+    control::Request,
     encryption,
     homeserver::{Homeserver, HomeserverClient, HomeserverKind, UserId, kind},
     invocation,
@@ -36,12 +37,17 @@ use crate::{
 };
 use credentials::Credentials;
 use receiver::Receiver;
+use save_account::SavedSession;
 use verify_push::PushVerification;
 
 /// Yes-or-no questions that a login asks at most. What remains is printed instead.
 const MAX_QUESTIONS: u8 = 2;
 /// How long the homeserver may take to say whether an earlier session goes on.
 const OLD_SESSION: Duration = Duration::from_secs(10);
+
+fn not_running(out: &mut dyn Write) -> Result<(), Failure> {
+    Ok(writeln!(out, "\nPushbell itself is not running yet: start it with `{}`.", invocation::command())?)
+}
 
 pub(super) fn run(context: &Context, asked: &arguments::Login, out: &mut dyn Write) -> Result<(), Failure> {
     let user = UserId::parse(&asked.user).map_err(|error| Failure::Usage(format!("{}: {error}", asked.user)))?;
@@ -60,6 +66,8 @@ pub(super) fn for_page(paths: Paths, asked: Asked, conversation: &Conversation) 
         token_file: None,
         recovery_key_file: None,
         event_id_only: false,
+        push: false,
+        listen: false,
         wait: None,
         anyway: false,
     };
@@ -102,15 +110,17 @@ struct LoginContext {
     software: String,
     kind: HomeserverKind,
     config: Config,
-    /// The base address that the homeserver is to push to.
-    reached_at: String,
+    /// The base address that the homeserver is to push to; `None`: it cannot.
+    reached_at: Option<String>,
 }
 
 impl Login<'_> {
     async fn run(&self, credentials: Credentials, out: &mut dyn Write) -> Result<(), Failure> {
         let existing = self.existing(out)?;
         let context = self.prepare(out).await?;
-        Receiver::check(self.context, &context.config)?;
+        if context.reached_at.is_some() {
+            Receiver::check(self.context, &context.config)?;
+        }
         let old_device = match &existing {
             Some(old) => self.reusable_device(old).await,
             None => None,
@@ -119,6 +129,9 @@ impl Login<'_> {
         let session = credentials::sign_in(self, &context, credentials, old_device.as_deref(), out).await?;
         let saving = save_account::save(self, &context, session, old_device.as_deref(), out);
         let saved = Box::pin(saving).await?;
+        if context.reached_at.is_none() {
+            return self.listens(&saved, out).await;
+        }
         let receiver = match Receiver::start(self.context, &context.config).await {
             Ok(receiver) => receiver,
             Err(failure) => {
@@ -137,9 +150,44 @@ impl Login<'_> {
         };
         let goes_on = receiver.close().await;
         if !goes_on && matches!(ended, Ok(()) | Err(Failure::Reported(_))) {
-            writeln!(out, "\nPushbell itself is not running yet: start it with `{}`.", invocation::command())?;
+            not_running(out)?;
         }
         ended
+    }
+
+    /// Ends a login to a homeserver that is not to push, or cannot.
+    async fn listens(&self, saved: &SavedSession, out: &mut dyn Write) -> Result<(), Failure> {
+        self.step(Step::Proof);
+        if self.way() != Way::Listen
+            && let Err(error) = self.prove_listening(&saved.sign_in, out).await
+        {
+            saved.undo(self).await;
+            return Err(error);
+        }
+        if self.context.tell(&Request::ReloadAccounts)? { Ok(()) } else { not_running(out) }
+    }
+
+    /// Proves that what is new comes over a connection that is held.
+    async fn prove_listening(&self, sign_in: &SignIn, out: &mut dyn Write) -> Result<(), Failure> {
+        let proven = encryption::prove_listening(&self.context.paths, &self.secrets, sign_in).await;
+        proven.map_err(|error| Failure::Failed(format!("listening does not work: {error}")))?;
+        writeln!(out, "Pushbell listens at the homeserver: connected; the first message will be shown.")?;
+        Ok(())
+    }
+
+    /// The way that was chosen.
+    fn way(&self) -> Way {
+        match (self.asked.push, self.asked.listen) {
+            (true, _) => Way::Push,
+            (false, true) => Way::Listen,
+            (false, false) => Way::Auto,
+        }
+    }
+
+    /// Whether pushes are not the only way.
+    fn can_listen(&self) -> bool {
+        let is_possible = cfg!(feature = "encryption") && self.asked.token_file.is_none();
+        is_possible && self.way() != Way::Push
     }
 
     async fn prepare(&self, out: &mut dyn Write) -> Result<LoginContext, Failure> {
@@ -151,8 +199,14 @@ impl Login<'_> {
         writeln!(out, "The homeserver of {} is {base}{called}.", self.user)?;
         let config = self.context.config()?;
         let kind = HomeserverKind::named(&software);
+        if self.way() == Way::Listen && !self.can_listen() {
+            return Err(Failure::Usage("--listen: this build of Pushbell can receive pushes alone".to_owned()));
+        }
         self.step(Step::Way);
-        let (config, reached_at) = address::settle(self, config, &base, &kind, out).await?;
+        let (config, reached_at) = match self.way() {
+            Way::Listen => (config, None),
+            Way::Auto | Way::Push => address::settle(self, config, &base, &kind, out).await?,
+        };
         homeserver::refuse_unencrypted(self, &base).await?;
         Ok(LoginContext { homeserver, software, kind, config, reached_at })
     }

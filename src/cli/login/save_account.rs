@@ -7,7 +7,7 @@ use tokio::time;
 
 use super::{Failure, Login, LoginContext, account_name, existing_account, output, pushers};
 use crate::{
-    accounts::{Account, AccountsFile, SignIn, SignInMethod, new_pushkey},
+    accounts::{Account, AccountsFile, SignIn, SignInMethod, Way, new_pushkey},
     cli::{account, verify},
     encryption,
     homeserver::{HomeserverClient, Session},
@@ -68,6 +68,7 @@ pub(super) async fn save(
     let existing = existing_account::find(login.context, &accounts, &session.user_id, &client).await;
     let before = existing.as_ref().map(|existing| existing.account);
     let mut account = account_name::account_for(before, &accounts, &session.user_id, sign_in.clone(), pushkey);
+    account.way = login.way();
     if existing.as_ref().is_some_and(|existing| existing.is_unused) {
         account.name = account_name::name_for(&accounts, &session.user_id).into();
     }
@@ -94,6 +95,10 @@ impl SavedSession {
         // Before the account is known: a program that runs sets its pusher then.
         let how = (login.asked.recovery_key_file.as_deref(), login.person.clone());
         verify::after_sign_in(&login.context.paths, &login.secrets, &self.sign_in, how, out).await?;
+        if login.way() == Way::Listen {
+            // What worked before is left alone unless this works.
+            login.prove_listening(&self.sign_in, out).await?;
+        }
         let name = self.before.as_ref().map_or(&self.account.name, |before| &before.name);
         AccountsFile::new(&login.context.paths.accounts).replace(name, self.account.clone())?;
         Ok(())
@@ -135,17 +140,14 @@ impl SavedSession {
         out: &mut dyn Write,
     ) -> Result<Timestamp, Failure> {
         let since = Timestamp::now();
-        if let Err(failure) = pushers::set(login, &self.client, &self.account, &context.reached_at).await {
+        let reached_at = context.reached_at.as_deref().unwrap_or_default();
+        if let Err(failure) = pushers::set(login, &self.client, &self.account, reached_at).await {
             self.undo(login).await;
             return Err(failure);
         }
         // It may have been switched off, which the running program then knows of.
         drop(account::tell_running(login.context));
-        writeln!(
-            out,
-            "The homeserver now pushes to {} for the account \"{}\".",
-            context.reached_at, self.account.name
-        )?;
+        writeln!(out, "The homeserver now pushes to {} for the account \"{}\".", reached_at, self.account.name)?;
         let accounts = login.context.accounts()?;
         pushers::review(login, &self.client, &accounts, out).await?;
         Ok(since)

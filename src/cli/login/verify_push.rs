@@ -29,6 +29,8 @@ use crate::{
 const NOTHING_CAME: u8 = 3;
 /// How long to wait for a push without a terminal.
 const UNATTENDED: Duration = Duration::from_secs(60);
+/// How long to wait where messages come without pushes, too.
+const BEFORE_LISTENING: Duration = Duration::from_secs(10);
 /// How long to wait where the user can skip it.
 const ATTENDED: Duration = Duration::from_secs(600);
 /// How long to wait for the push that a read receipt causes: it takes about a second.
@@ -57,17 +59,16 @@ enum Waited {
 impl PushVerification<'_> {
     pub(super) async fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
         let patience = self.login.asked.wait.map(Duration::from_secs);
+        if self.login.can_listen() {
+            return self.push_or_listen(patience.unwrap_or(BEFORE_LISTENING), out).await;
+        }
         let waited = match self.login.person.as_ref().filter(|_| patience != Some(Duration::ZERO)) {
             Some(person) => self.attended(person, patience.unwrap_or(ATTENDED), out).await?,
             None => self.unattended(patience.unwrap_or(UNATTENDED), out).await?,
         };
         let (pushbell, user) = (invocation::command(), &self.saved.sign_in.user_id);
         match waited {
-            Waited::Came(at) => {
-                let time = at.to_zoned(TimeZone::system()).strftime("%H:%M:%S");
-                writeln!(out, "A push arrived at {time}. Everything works.")?;
-                return Ok(());
-            }
+            Waited::Came(at) => return came(at, out),
             Waited::Skipped => {
                 writeln!(out, "No push has come yet. `{pushbell} doctor` says at any time what may keep them away.")?;
             }
@@ -79,12 +80,41 @@ impl PushVerification<'_> {
         Err(Failure::Reported(NOTHING_CAME))
     }
 
-    async fn unattended(&self, patience: Duration, out: &mut dyn Write) -> Result<Waited, Failure> {
+    /// Waits for a push for a moment, and else proves that messages come over a connection that is held.
+    async fn push_or_listen(&self, patience: Duration, out: &mut dyn Write) -> Result<(), Failure> {
+        let waited = match self.by_receipt(out).await? {
+            Some(waited) => waited,
+            None => self.wait(patience, out).await?,
+        };
+        if let Waited::Came(at) = waited {
+            return came(at, out);
+        }
+        let (listens, findings) = (self.login.prove_listening(&self.saved.sign_in, out).await, self.findings().await);
+        if let Err(failure) = listens {
+            writeln!(out, "No push has come, and {failure}.")?;
+            show_findings(self.login.person.as_ref(), &findings, out)?;
+            return Err(Failure::Reported(NOTHING_CAME));
+        }
+        writeln!(out, "No push has come so far. Once one does, this connection is no longer needed.")?;
+        if let Some(worst) = findings.into_iter().rev().max_by_key(|finding| finding.verdict)
+            && worst.verdict != Verdict::Good
+        {
+            writeln!(out, "{}", heading(std::slice::from_ref(&worst), true))?;
+            show_findings(self.login.person.as_ref(), &[worst], out)?;
+        }
+        Ok(())
+    }
+
+    async fn wait(&self, patience: Duration, out: &mut dyn Write) -> Result<Waited, Failure> {
         if !patience.is_zero() {
             writeln!(out, "Waiting up to {} s for a push …", patience.as_secs())?;
             out.flush()?;
         }
-        let waited = self.push_within(patience).await?;
+        self.push_within(patience).await
+    }
+
+    async fn unattended(&self, patience: Duration, out: &mut dyn Write) -> Result<Waited, Failure> {
+        let waited = self.wait(patience, out).await?;
         if matches!(waited, Waited::Nothing) {
             writeln!(out, "The pusher is set, but no push has come.")?;
             show_findings(self.login.person.as_ref(), &self.findings().await, out)?;
@@ -171,13 +201,18 @@ impl PushVerification<'_> {
         let LoginContext { reached_at, config, kind, .. } = self.context;
         let server = &config.server;
         let end = LocalEnd {
-            url: format!("{reached_at}{}", notify::PATH),
+            url: format!("{}{}", reached_at.as_deref().unwrap_or_default(), notify::PATH),
             listen: server.listen.clone(),
             tls: server.tls.is_some(),
             runs: true,
         };
         Box::pin(reach::examine(&end, Some(self.saved.client.base()), kind, Pushed::Awaited)).await
     }
+}
+
+fn came(at: Timestamp, out: &mut dyn Write) -> Result<(), Failure> {
+    let time = at.to_zoned(TimeZone::system()).strftime("%H:%M:%S");
+    Ok(writeln!(out, "A push arrived at {time}. Everything works.")?)
 }
 
 /// The sentence before the findings. `is_due`: a push is known to be due.

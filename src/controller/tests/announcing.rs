@@ -1,7 +1,7 @@
 //! What Pushbell says about itself.
 
 use super::{push::*, screen::Service, *};
-use crate::{desktop::tray_view::PauseLength, inbox::Incident};
+use crate::{control::Section, desktop::tray_view::PauseLength, inbox::Incident};
 
 const FAULT: &str = "The configuration has a fault";
 

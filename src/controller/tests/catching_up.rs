@@ -30,6 +30,8 @@ async fn take_over(bench: &mut Bench, caught_up: CaughtUp, is_whole: bool) {
 /// With nothing new.
 fn caught_up() -> CaughtUp {
     CaughtUp {
+        is_live: false,
+        read_rooms: Vec::new(),
         account: "home".into(),
         user_id: "@me:hs".into(),
         counts: CountsScope::Account,

@@ -1,6 +1,7 @@
 //! What clicks, dismissals and the tray's menu do.
 
 use super::{push::*, screen::Service, *};
+use crate::control::Section;
 
 /// Room, event and activation token of what was opened last.
 fn opened(bench: &Bench) -> (String, String, Option<String>) {

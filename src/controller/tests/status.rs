@@ -3,7 +3,10 @@
 use tokio::sync::oneshot;
 
 use super::{push::*, *};
-use crate::control::{AccountStatus, EncryptionStatus, InboxStatus, Reply, Request, SignInStatus, Status, TlsStatus};
+use crate::{
+    accounts::Way,
+    control::{AccountStatus, EncryptionStatus, InboxStatus, Reply, Request, SignInStatus, Status, TlsStatus},
+};
 
 async fn status(bench: &mut Bench) -> Status {
     let (reply, answer) = oneshot::channel();
@@ -79,6 +82,7 @@ async fn status_tells_how_everything_is() {
         app_id: "org.pushbell.Pushbell".into(),
         unread: 0,
         missed_calls: 0,
+        way: Way::Push,
         last_push: None,
         sign_in: SignInStatus::default(),
         encryption: EncryptionStatus::default(),

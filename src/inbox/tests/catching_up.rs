@@ -4,6 +4,8 @@ use super::*;
 
 fn caught_up(missed: Vec<MissedEvent>) -> CaughtUp {
     CaughtUp {
+        is_live: false,
+        read_rooms: Vec::new(),
         account: "a".into(),
         user_id: "@me:hs".into(),
         counts: CountsScope::Account,

@@ -1,0 +1,330 @@
+//! What the syncs of an account return for, and what their answers bring (pure).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Brought, NewEvent, RoomRead, WhatWasRead};
+
+/// Events of a room that an answer names; most rooms have one.
+const EVENTS: usize = 20;
+/// Rooms whose receipts are asked for one by one; of more, all are.
+const MAX_ROOMS: usize = 64;
+
+/// Account data that a login changes, so that a held sync answers to it.
+pub(super) const PROOF: &str = "org.pushbell.listening";
+
+/// What changes rooms but notifies nobody by the usual rules: it wakes nobody either. Where a rule of the person's wants
+/// it told, it is listed with what comes next.
+const QUIET: [&str; 14] = [
+    "m.reaction",
+    "m.room.avatar",
+    "m.room.canonical_alias",
+    "m.room.guest_access",
+    "m.room.history_visibility",
+    "m.room.join_rules",
+    "m.room.member",
+    "m.room.pinned_events",
+    "m.room.power_levels",
+    "m.room.server_acl",
+    "m.room.topic",
+    "m.space.child",
+    "m.space.parent",
+    "im.vector.modular.widgets",
+];
+
+/// What the syncs of an account return for, besides what is sent to the device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Interest {
+    /// The rooms of ringing calls, where anything may end one.
+    pub(super) ringing: Vec<String>,
+    /// New messages; `None`: pushes bring them.
+    pub(super) messages: Option<Messages>,
+}
+
+/// Which messages.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Messages {
+    /// Rooms in which nothing notifies.
+    pub(super) muted: BTreeSet<String>,
+    /// Rooms that notify of mentions alone: the homeserver finds none in what is encrypted.
+    pub(super) mentions_only: BTreeSet<String>,
+    /// Rooms with something that is unread here: who reads it elsewhere is to be noticed.
+    pub(super) unread: BTreeSet<String>,
+}
+
+impl Interest {
+    /// The filter of such a sync.
+    pub(super) fn filter(&self) -> String {
+        let nothing = json!({"not_types": ["*"]});
+        let Some(Messages { muted, unread, .. }) = &self.messages else {
+            let room = json!({
+                "rooms": self.ringing, "timeline": {"limit": 1}, "state": nothing, "ephemeral": nothing,
+                "account_data": nothing,
+            });
+            return json!({"room": room, "presence": nothing, "account_data": nothing}).to_string();
+        };
+        let receipts = match unread.len() {
+            0 => nothing.clone(),
+            1..=MAX_ROOMS => json!({"types": ["m.receipt"], "rooms": unread}),
+            _ => json!({"types": ["m.receipt"]}),
+        };
+        let room = json!({
+            "not_rooms": muted, "timeline": {"limit": EVENTS, "not_types": QUIET}, "state": nothing,
+            "ephemeral": receipts, "account_data": nothing,
+        });
+        json!({
+            "event_fields": ["type", "event_id", "sender"], "room": room, "presence": nothing,
+            "account_data": {"types": ["m.push_rules", PROOF]},
+        })
+        .to_string()
+    }
+
+    /// What an answer brings that is to be in the inbox before its token is kept, if anything. `user` is the account's own.
+    pub(super) fn brought(&self, rooms: &Rooms, user: &str) -> Option<Brought> {
+        let messages = self.messages.as_ref()?;
+        // Who was removed, or has answered an invite elsewhere, is told by the list as well.
+        let mut brought =
+            Brought { lists_new: !(rooms.invite.is_empty() && rooms.leave.is_empty()), ..Brought::default() };
+        for (room_id, room) in &rooms.join {
+            let is_judged_here = messages.mentions_only.contains(room_id);
+            let others = || room.timeline.events.iter().filter(|event| event.sender != user);
+            let has_new = others().next().is_some() || room.timeline.limited;
+            let count = room.unread_notifications.notification_count;
+            brought.lists_new |= has_new && count != Some(0);
+            if is_judged_here {
+                let encrypted = others().filter(|event| event.r#type == "m.room.encrypted");
+                brought.unjudged.extend(encrypted.map(|event| event.named(room_id, false)));
+            } else {
+                brought.counted.extend(room.counted(room_id, user));
+            }
+            let read = if is_judged_here {
+                let receipt = room.ephemeral.events.iter().find_map(|event| event.read_by(user));
+                receipt.map(WhatWasRead::UpTo)
+            } else if count == Some(0) {
+                Some(WhatWasRead::All)
+            } else {
+                let mut receipts = room.ephemeral.events.iter().filter_map(|event| event.read_by(user));
+                receipts.next().map(WhatWasRead::UpTo)
+            };
+            brought.read.extend(read.map(|what| RoomRead { room_id: room_id.clone(), what }));
+        }
+        let is_answered = |room: &&String| messages.unread.contains(*room);
+        let answered = rooms.join.keys().chain(rooms.leave.keys()).filter(is_answered);
+        brought.read.extend(answered.map(|room| RoomRead { room_id: room.clone(), what: WhatWasRead::Invite }));
+        (!brought.is_empty()).then_some(brought)
+    }
+
+    /// Whether something is new in the room of a ringing call.
+    pub(super) fn has_call_events(&self, rooms: &Rooms) -> bool {
+        self.ringing.iter().filter_map(|room| rooms.join.get(room)).any(|room| !room.timeline.events.is_empty())
+    }
+}
+
+/// `rooms` of an answer.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Rooms {
+    join: BTreeMap<String, JoinedRoom>,
+    invite: BTreeMap<String, serde::de::IgnoredAny>,
+    leave: BTreeMap<String, serde::de::IgnoredAny>,
+}
+
+impl Rooms {
+    pub(super) fn is_empty(&self) -> bool {
+        self.join.is_empty() && self.invite.is_empty() && self.leave.is_empty()
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct JoinedRoom {
+    timeline: Timeline,
+    unread_notifications: UnreadNotifications,
+    ephemeral: Ephemeral,
+}
+
+impl JoinedRoom {
+    /// The events that are in its counts: the newest by others.
+    fn counted(&self, room_id: &str, user: &str) -> Vec<NewEvent> {
+        let UnreadNotifications { notification_count, highlight_count } = self.unread_notifications;
+        let most = |count: Option<u64>| count.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
+        let others = self.timeline.events.iter().rev().filter(|event| event.sender != user);
+        let named = others.take(most(notification_count)).enumerate();
+        let highlights = highlight_count.map_or(0, |count| most(Some(count)));
+        let mut counted: Vec<_> = named.map(|(place, event)| event.named(room_id, place < highlights)).collect();
+        counted.reverse();
+        counted
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Timeline {
+    events: Vec<TimelineEvent>,
+    limited: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct TimelineEvent {
+    r#type: String,
+    event_id: String,
+    sender: String,
+}
+
+impl TimelineEvent {
+    fn named(&self, room_id: &str, is_highlight: bool) -> NewEvent {
+        NewEvent { room_id: room_id.to_owned(), event_id: self.event_id.clone(), is_highlight }
+    }
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+struct UnreadNotifications {
+    notification_count: Option<u64>,
+    highlight_count: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Ephemeral {
+    events: Vec<EphemeralEvent>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct EphemeralEvent {
+    r#type: String,
+    content: Value,
+}
+
+impl EphemeralEvent {
+    /// The event up to which this user has read, if the event is receipts and has one of theirs.
+    fn read_by(&self, user: &str) -> Option<String> {
+        let content = self.content.as_object().filter(|_| self.r#type == "m.receipt")?;
+        let is_theirs =
+            |receipts: &Value| ["m.read", "m.read.private"].iter().any(|kind| !receipts[kind][user].is_null());
+        content.iter().find(|(_, receipts)| is_theirs(receipts)).map(|(event_id, _)| event_id.clone())
+    }
+}
+
+/// `account_data` of an answer.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct AccountData {
+    events: Vec<AccountDataEvent>,
+}
+
+#[derive(Deserialize)]
+struct AccountDataEvent {
+    r#type: String,
+    #[serde(default)]
+    content: Value,
+}
+
+impl AccountData {
+    pub(super) fn has_push_rules(&self) -> bool {
+        self.events.iter().any(|event| event.r#type == "m.push_rules")
+    }
+
+    /// Whether the proof of this number is there.
+    pub(super) fn has_proof(&self, number: &str) -> bool {
+        self.events.iter().any(|event| event.r#type == PROOF && event.content["number"] == number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ME: &str = "@me:hs";
+
+    fn interest() -> Interest {
+        let set = |rooms: &[&str]| rooms.iter().map(|room| (*room).to_owned()).collect();
+        let messages =
+            Messages { muted: set(&["!muted"]), mentions_only: set(&["!few"]), unread: set(&["!r", "!few"]) };
+        Interest { ringing: Vec::new(), messages: Some(messages) }
+    }
+
+    fn brought(rooms: Value) -> Option<Brought> {
+        interest().brought(&serde_json::from_value(rooms).unwrap(), ME)
+    }
+
+    fn joined(room: &str, sender: &str, count: Value, receipts: Value) -> Value {
+        let event = json!({"type": "m.room.encrypted", "event_id": "$1", "sender": sender});
+        json!({"join": {room: {
+            "timeline": {"events": [event]}, "unread_notifications": {"notification_count": count},
+            "ephemeral": {"events": [{"type": "m.receipt", "content": receipts}]},
+        }}})
+    }
+
+    #[test]
+    fn what_the_homeserver_counts_is_listed_and_what_it_cannot_judge_is_judged_here() {
+        let nothing = || json!({});
+        let counted = brought(joined("!r", "@bob:hs", json!(2), nothing())).unwrap();
+        assert!(counted.lists_new && counted.unjudged.is_empty());
+        assert!(brought(joined("!r", "@bob:hs", Value::Null, nothing())).unwrap().lists_new, "no count: nobody knows");
+        let few = brought(joined("!few", "@bob:hs", json!(0), nothing())).unwrap();
+        assert_eq!((few.lists_new, few.unjudged.len()), (false, 1));
+        let own = brought(joined("!few", ME, json!(0), nothing())).unwrap();
+        assert!(own.unjudged.is_empty());
+        assert!(
+            own.read.iter().all(|read| read.what == WhatWasRead::Invite),
+            "it is joined, and nothing of it is read"
+        );
+        assert!(brought(json!({"invite": {"!i": {}}})).unwrap().lists_new);
+        assert_eq!(brought(json!({})), None);
+    }
+
+    #[test]
+    fn the_newest_events_of_others_are_those_that_are_counted() {
+        let event = |id: &str, sender: &str| json!({"type": "m.room.message", "event_id": id, "sender": sender});
+        let counted = |counts: Value| {
+            let events = [event("$1", "@bob:hs"), event("$2", ME), event("$3", "@bob:hs"), event("$4", "@bob:hs")];
+            let room = json!({"timeline": {"events": events}, "unread_notifications": counts});
+            let counted = brought(json!({"join": {"!r": room}})).unwrap_or_default().counted.into_iter();
+            counted.map(|event| (event.event_id, event.is_highlight)).collect::<Vec<_>>()
+        };
+        let named = |events: &[(&str, bool)]| {
+            events.iter().map(|(id, is_highlight)| ((*id).to_owned(), *is_highlight)).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            counted(json!({"notification_count": 2, "highlight_count": 1})),
+            named(&[("$3", false), ("$4", true)])
+        );
+        assert_eq!(counted(json!({"notification_count": 0})), named(&[]));
+        assert_eq!(counted(json!({})), named(&[("$1", false), ("$3", false), ("$4", false)]));
+    }
+
+    #[test]
+    fn receipts_of_mine_and_counts_of_zero_are_reading() {
+        let read = |room: &str, count: u64, receipts: Value| {
+            let brought = brought(joined(room, ME, json!(count), receipts)).unwrap_or_default();
+            let read = brought.read.into_iter().map(|read| read.what);
+            read.filter(|what| *what != WhatWasRead::Invite).collect::<Vec<_>>()
+        };
+        let up_to = || [WhatWasRead::UpTo("$7".to_owned())];
+        let mine = |kind: &str| json!({"$7": {kind: {ME: {"ts": 1, "thread_id": "main"}}}});
+        assert_eq!(read("!r", 0, json!({})), [WhatWasRead::All]);
+        assert_eq!(read("!r", 1, mine("m.read")), up_to());
+        assert_eq!(read("!r", 1, mine("m.read.private")), up_to());
+        assert_eq!(read("!few", 0, mine("m.read")), up_to(), "its count is always zero");
+        assert_eq!(read("!r", 1, json!({"$7": {"m.read": {"@bob:hs": {}}}})), []);
+        assert_eq!(read("!r", 1, json!([7])), []);
+    }
+
+    #[test]
+    fn receipts_are_asked_for_where_something_is_unread() {
+        let filter: Value = serde_json::from_str(&interest().filter()).unwrap();
+        assert_eq!(filter["room"]["not_rooms"], json!(["!muted"]));
+        assert_eq!(filter["room"]["ephemeral"], json!({"types": ["m.receipt"], "rooms": ["!few", "!r"]}));
+        let idle = Interest { ringing: Vec::new(), messages: Some(Messages::default()) };
+        let filter: Value = serde_json::from_str(&idle.filter()).unwrap();
+        assert_eq!(filter["room"]["ephemeral"], json!({"not_types": ["*"]}));
+        let calls = Interest { ringing: vec!["!call".to_owned()], messages: None };
+        let filter: Value = serde_json::from_str(&calls.filter()).unwrap();
+        assert_eq!(filter["room"]["rooms"], json!(["!call"]));
+    }
+}

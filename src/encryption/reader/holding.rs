@@ -1,0 +1,162 @@
+//! The syncs that the homeserver holds for an account: while it listens for messages, and while calls ring.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{IDLE, Reader};
+use crate::encryption::{
+    Held,
+    api::Api,
+    error::EncryptionError,
+    held::{self, Hold, How, Position, Teller},
+    interest::{Interest, Messages},
+    machine::SyncAnswer,
+    syncing,
+};
+
+/// Longest time that a sync watches the rooms of ringing calls alone.
+const LONGEST_WATCH: Duration = Duration::from_secs(20);
+
+impl Reader {
+    /// Has the homeserver hold a sync open that returns for what is new.
+    pub(super) async fn begin_hold(&mut self, now: Instant) {
+        let position = match self.listening.begin(now) {
+            Some(position) => position,
+            None => match self.position().await {
+                Ok(Some(position)) => position,
+                // The first sync is a search.
+                Ok(None) => return self.to_do.upkeep_at = now,
+                Err(error) => return self.failed(&error),
+            },
+        };
+        let teller = self.teller();
+        if self.listening.is_on && self.listening.lacks(&position.kept) {
+            teller.tell_of_anything();
+        }
+        let wait = match (self.listening.is_behind, self.listening.is_on) {
+            (true, _) => Duration::ZERO,
+            (false, true) => self.listening.patience.wait(),
+            (false, false) => LONGEST_WATCH,
+        };
+        if !self.ringing.is_empty() {
+            self.tell_of_calls(false, now + wait + syncing::INTERVAL);
+        }
+        if !self.listening.is_behind && self.listening.is_new(true) {
+            teller.tell(Held::Connected);
+        }
+        let interest = match self.interest(&position.api).await {
+            Ok(interest) => interest,
+            Err(error) if error.is_final() => return self.failed(&error),
+            Err(error) => return self.hold_failed(&error, Duration::ZERO),
+        };
+        let is_live = !self.listening.is_behind;
+        self.syncing.hold(Hold { api: position.api, since: position.since, interest, teller, wait, is_live });
+    }
+
+    /// Where a sync begins, by the keys' store.
+    async fn position(&mut self) -> Result<Option<Position>, EncryptionError> {
+        let machine = self.machine().await?;
+        self.keys.close_at = Some(Instant::now() + IDLE);
+        let token = machine.token().await?;
+        Ok(token.map(|token| self.listening.begin_at_token(Arc::clone(&machine.api), token)))
+    }
+
+    /// What syncs return for now.
+    pub(super) async fn interest(&mut self, api: &Api) -> Result<Interest, EncryptionError> {
+        let messages = if self.listening.is_on {
+            self.rules.learn(api).await?;
+            // Those that cannot be told now are missed by the next sync.
+            let unread = self.context.inbox.unread_rooms(Arc::clone(&self.account)).await.unwrap_or_default();
+            Some(Messages { unread: unread.into_iter().collect(), ..self.rules.rooms() })
+        } else {
+            None
+        };
+        Ok(Interest { ringing: self.ringing.clone(), messages })
+    }
+
+    pub(super) fn teller(&self) -> Teller {
+        let (account, user) = (Arc::clone(&self.account), self.sign_in.user_id.clone());
+        Teller { account, user, news: self.context.held.clone() }
+    }
+
+    pub(super) async fn hold_ended(&mut self, ended: held::Ended) {
+        let failed = match ended.how {
+            How::Told => return,
+            How::Answered(answer) => {
+                self.listening.patience.answered();
+                self.listening.is_behind = false;
+                self.tries.succeeded();
+                self.take_in(*answer).await
+            }
+            How::Failed(error) if self.listening.is_on && !error.is_final() => {
+                return self.hold_failed(&error, ended.lasted);
+            }
+            How::Failed(error) => Err(error),
+        };
+        if let Err(error) = failed {
+            self.failed(&error);
+        }
+    }
+
+    /// Takes in the answer to a sync that was held, unless a command has synced meanwhile.
+    async fn take_in(&mut self, answer: SyncAnswer) -> Result<(), EncryptionError> {
+        if answer.account_data.has_push_rules() {
+            self.rules.ask_again();
+        }
+        let Some(position) = self.listening.position() else { return Ok(()) };
+        if answer.is_idle(&position.counts) {
+            self.listening.was_idle(&answer.next_batch);
+            return Ok(());
+        }
+        let machine = self.machine().await?;
+        self.keys.close_at = Some(Instant::now() + IDLE);
+        if machine.token().await?.as_deref() != Some(&position.kept) {
+            self.listening.token_changed(None, false);
+            return Ok(());
+        }
+        let interest = Interest { ringing: self.ringing.clone(), messages: None };
+        let has_call_events = interest.has_call_events(&answer.rooms);
+        let counts = answer.key_counts();
+        let mut synced = machine.take_in(answer).await?;
+        synced.has_call_events = has_call_events;
+        self.listening.token_changed(machine.token().await?.as_deref(), true);
+        self.position().await?;
+        self.listening.has_counts(counts);
+        let is_asked = synced.request.is_some();
+        let has_messages = synced.messages > 0;
+        self.keys_came(synced).await;
+        if has_messages {
+            machine.upload().await?;
+        }
+        if is_asked { self.look(None).await } else { Ok(()) }
+    }
+
+    /// The homeserver holds no sync now.
+    fn hold_failed(&mut self, error: &EncryptionError, lasted: Duration) {
+        self.listening.is_behind = true;
+        if self.listening.patience.broke(error, lasted) {
+            return;
+        }
+        self.tries.wait(error, Instant::now());
+        tracing::info!(account = &*self.account, "nothing is listened to now: {error}");
+        if self.listening.is_new(false) {
+            self.teller().tell(Held::Lost(error.to_string()));
+        }
+    }
+
+    pub(super) fn reconnect(&mut self) {
+        self.listening.disconnect();
+        self.syncing.end_hold();
+        self.tries.at = None;
+    }
+
+    /// What was sent up to the store's token was told: a search has looked for it.
+    pub(super) async fn covered(&mut self) {
+        if let Ok(machine) = self.machine().await
+            && let Ok(token) = machine.token().await
+        {
+            self.listening.token_changed(token.as_deref(), true);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Listening, with a real homeserver that cannot push to this computer, and with one between which and us something stands.
+#![cfg(all(target_os = "linux", feature = "encryption"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+#![recursion_limit = "512"]
+
+#[path = "../rig/mod.rs"]
+mod rig;
+
+#[path = "../encryption/client.rs"]
+#[allow(dead_code, reason = "a part of it is used here")]
+mod client;
+mod hears;
+mod links;
+mod scene;
+mod ways;

@@ -1,0 +1,140 @@
+//! What the tests have in common: a homeserver that cannot push to Alice's desktop, on which she is signed in.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use serde_json::{Value, json};
+
+use crate::rig::{
+    Desktop, DesktopOptions, Notifier, Notify, Pushbell, SOON, Synapse, pushbell::Output, synapse::User, wait_until,
+};
+
+/// A homeserver whose pushes to this computer are blocked, as Synapse does by default.
+pub(crate) static BLOCKED: LazyLock<Synapse> = LazyLock::new(|| Synapse::start_with(|usual, _| without_pushes(&usual)));
+
+/// The app's configuration.
+pub(crate) const CONFIG: &str = "[popup]\ntimeout = \"never\"\n[log]\nlevel = \"debug\"\n";
+
+/// Synapse's configuration, with the default for whom it pushes to.
+pub(crate) fn without_pushes(usual: &str) -> String {
+    format!("{usual}\nip_range_whitelist: []\n")
+}
+
+pub(crate) struct Scene {
+    pub(crate) alice: User,
+    pub(crate) bob: User,
+    /// A room with both in it.
+    pub(crate) room: String,
+    pub(crate) pushbell: Pushbell,
+    pub(crate) desktop: Desktop,
+    pub(crate) homeserver: String,
+}
+
+impl Scene {
+    /// Alice's desktop, on which the app runs and nobody is signed in yet.
+    pub(crate) fn at(synapse: &Synapse) -> Self {
+        let mut scene = Self::prepare(synapse);
+        scene.pushbell.run();
+        scene
+    }
+
+    /// The same before the app runs.
+    pub(crate) fn prepare(synapse: &Synapse) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let alice = synapse.register(&format!("alice{number}"), "Alice");
+        let bob = synapse.register(&format!("bob{number}"), "Bob");
+        let room = bob.create_room(&json!({"name": "Kitchen", "invite": [alice.id]}));
+        alice.join(&room);
+        let desktop = Desktop::start(DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE });
+        let pushbell = Pushbell::prepare(&desktop, CONFIG);
+        std::fs::write(pushbell.home().join("password"), "secret\n").unwrap();
+        let homeserver = format!("http://127.0.0.1:{}", synapse.port);
+        Self { alice, bob, room, pushbell, desktop, homeserver }
+    }
+
+    /// The same, with Alice signed in and listening.
+    pub(crate) fn listening() -> Self {
+        Self::listening_at(&BLOCKED)
+    }
+
+    /// The same at this homeserver.
+    pub(crate) fn listening_at(synapse: &Synapse) -> Self {
+        let scene = Self::at(synapse);
+        let login = scene.login(&["--listen"]);
+        assert_eq!(login.code, 0, "{login:#?}");
+        assert!(login.stdout.contains("connected; the first message will be shown"), "{login:#?}");
+        scene.wait_until_it_listens();
+        scene
+    }
+
+    /// `pushbell login` with Alice's password.
+    pub(crate) fn login(&self, options: &[&str]) -> Output {
+        let password = self.pushbell.home().join("password").display().to_string();
+        let fixed = ["login", &self.alice.id, "--homeserver", &self.homeserver, "--password-file", &password];
+        self.pushbell.command(&[&fixed, options].concat())
+    }
+
+    /// The same by way of what stands before her homeserver at this port.
+    pub(crate) fn listening_behind(synapse: &Synapse, port: u16) -> Self {
+        let scene = Self { homeserver: format!("http://127.0.0.1:{port}"), ..Self::at(synapse) };
+        let login = scene.login(&["--listen"]);
+        assert_eq!(login.code, 0, "{login:#?}");
+        scene.wait_until_it_listens();
+        scene
+    }
+
+    /// What status says of Alice's account, once it fits.
+    #[track_caller]
+    pub(crate) fn account(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let of_alice = |status: &Value| {
+            let accounts = status["accounts"].as_array().unwrap();
+            accounts.iter().find(|account| account["name"] == self.alice.id.as_str()).cloned().unwrap_or_default()
+        };
+        of_alice(&self.pushbell.wait_for_status(what, |status| fits(&of_alice(status))))
+    }
+
+    #[track_caller]
+    pub(crate) fn wait_until_it_listens(&self) {
+        self.account("it listens", |account| account["way_now"] == "listening");
+    }
+
+    /// What is on the screen from now on.
+    pub(crate) fn mark(&self) -> usize {
+        self.desktop.notifications().len()
+    }
+
+    #[track_caller]
+    pub(crate) fn popup(&self, mark: usize, text: &str) -> Notify {
+        let what = format!("a popup that says {text:?}");
+        self.desktop
+            .notifications()
+            .wait_for_notify_since(mark, &what, |notify| format!("{} {}", notify.summary, notify.body).contains(text))
+    }
+
+    /// How often each event is known.
+    #[track_caller]
+    pub(crate) fn known(&self) -> BTreeMap<String, usize> {
+        let mut known = BTreeMap::new();
+        for notice in self.pushbell.history_of(10_000) {
+            *known.entry(notice["event_id"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+        }
+        known
+    }
+
+    /// Waits until these events are known, each once.
+    #[track_caller]
+    pub(crate) fn knows_once(&self, events: &[String]) {
+        wait_until("every event is known", 2 * SOON, || {
+            let known = self.known();
+            events.iter().all(|event| known.contains_key(event))
+        });
+        let known = self.known();
+        assert!(events.iter().all(|event| known[event] == 1), "{known:#?}");
+    }
+}
