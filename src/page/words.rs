@@ -46,7 +46,7 @@ pub(super) const USER_ID_HINT: &str = "It looks like @alice:example.org. Your cl
 pub(super) const HOMESERVER_HINT: &str = "Only if it cannot be found by itself, such as http://127.0.0.1:8008 for one on this \
                                           computer.";
 pub(super) const RETURN_HERE: &str = "Sign in there, then come back: this page goes on by itself.";
-pub(super) const CONNECTED: &str = "A real notification has come from your homeserver. Everything works.";
+pub(super) const CONNECTED: &str = "You are connected: what your homeserver has to tell comes to this desktop.";
 pub(super) const NOT_PROVEN: &str = "You are signed in, but no notification has come yet. Health says at any time what may keep \
                                      them away.";
 pub(super) const SIGNS_OUT: &str = "Your homeserver then tells this desktop nothing more, and the session and its keys are \

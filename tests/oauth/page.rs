@@ -33,11 +33,11 @@ fn single_sign_on_goes_on_in_the_tab_that_began_it() {
     assert!(address.starts_with(&homeserver), "{address}");
     let back = block_on(Browser::new().visit(&address));
     assert_eq!(back.heading(), "You are signed in", "{back:?}");
-    wait_for("a real push is waited for", SOON, || {
-        visit.get("/setup").body.contains("Waiting for a real notification").then_some(())
+    wait_for("the pusher is set", SOON, || {
+        visit.get("/setup").body.contains("The homeserver now pushes to").then_some(())
     });
     bob.create_room(&json!({"name": "Kitchen", "invite": ["@alice:hs.test"]}));
-    wait_for("it has come", SOON, || visit.get("/setup").body.contains("Everything works.").then_some(()));
+    wait_for("it has come", SOON, || visit.get("/setup").body.contains("You are connected").then_some(()));
 
     // Ended by the person, the next one leaves nothing behind.
     visit.post("/setup/forget", &[]);
