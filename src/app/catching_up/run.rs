@@ -307,7 +307,7 @@ impl Check<'_> {
         let kind = HomeserverKind::named(&self.sign_in.server);
         let standing = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
         let at = Timestamp::now();
-        let mut reading = Reading::of_new(standing, self.account.created_at, at);
+        let mut reading = Reading::of_new(&standing, self.account.created_at, at);
         let mut fetched = heard.unjudged.clone();
         if heard.lists_new {
             let is_listed;
