@@ -230,6 +230,8 @@ pub struct Popup {
     pub timeout: Timeout,
     /// A lock screen may show what it says.
     pub shown_when_locked: bool,
+    /// Which account it is for, where the title does not say so.
+    pub origin: Option<String>,
 }
 
 impl Popup {
@@ -245,6 +247,7 @@ impl Popup {
             buttons: Vec::new(),
             timeout: Timeout::Default,
             shown_when_locked: false,
+            origin: None,
         }
     }
 }
