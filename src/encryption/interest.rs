@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Brought, NewEvent, RoomRead, WhatWasRead};
+use super::{Brought, NewEvent};
+use crate::inbox::{RoomRead, WhatWasRead};
 
 /// Events of a room that an answer names; most rooms have one.
 const EVENTS: usize = 20;

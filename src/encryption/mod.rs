@@ -74,7 +74,7 @@ use std::sync::Arc;
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::accounts::SignIn;
-pub(crate) use crate::inbox::{RoomRead, WhatWasRead};
+use crate::inbox::RoomRead;
 #[cfg(not(feature = "encryption"))]
 pub(crate) use absent::{
     Absent as VerifyError, Encryption, forget, has_store, prove_listening, seals, set_up, use_backup,
@@ -109,6 +109,7 @@ pub(crate) struct HeldNews {
     pub(crate) news: Held,
 }
 
+#[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption syncs"))]
 #[derive(Debug)]
 pub(crate) enum Held {
     /// The homeserver answers: what is new is told at once.
