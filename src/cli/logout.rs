@@ -5,7 +5,7 @@ use std::{io::Write, sync::Arc};
 
 use tokio::runtime::Runtime;
 
-use super::{Context, Failure, account, arguments, login::account_name::is_made_by_login, output, terminal::Terminal};
+use super::{Context, Failure, account, arguments, login::account_name::is_made_by_login, output, person::Person};
 use crate::{
     accounts::{Account, Accounts, AccountsError, AccountsFile, SignIn},
     app,
@@ -14,6 +14,8 @@ use crate::{
     homeserver::{HomeserverClient, HomeserverError},
     http_client::DEADLINE,
     inbox::{Inbox, Read},
+    page::Conversation,
+    paths::Paths,
     secrets::Secrets,
     session::{self, SessionError, Sessions},
 };
@@ -30,14 +32,21 @@ enum SignOut {
 
 pub(super) fn run(context: &Context, asked: &arguments::Logout, out: &mut dyn Write) -> Result<(), Failure> {
     let accounts = context.accounts()?;
-    let terminal = Terminal::find();
-    let secrets = Secrets::of_a_command(&context.paths, terminal.is_some());
-    let runtime = super::runtime()?;
-    let logout = Logout { context, anyway: asked.anyway, terminal, secrets, runtime };
+    let logout = Logout::new(context, asked.anyway, Person::at_terminal())?;
     let ended = match &asked.name {
         Some(name) => logout.account(find(&accounts, name)?, out),
         None => logout.all(&accounts, out),
     };
+    logout.runtime.shutdown_background();
+    ended
+}
+
+/// The same of this account for somebody at the page.
+pub(super) fn for_page(paths: Paths, account: &str, conversation: &Conversation) -> Result<(), Failure> {
+    let context = Context { paths, config_named: false };
+    let accounts = context.accounts()?;
+    let logout = Logout::new(&context, false, Some(Person::AtPage(conversation.clone())))?;
+    let ended = logout.account(find(&accounts, account)?, &mut conversation.writer());
     logout.runtime.shutdown_background();
     ended
 }
@@ -52,12 +61,17 @@ fn find<'a>(accounts: &'a Accounts, name: &str) -> Result<&'a Account, Failure> 
 struct Logout<'a> {
     context: &'a Context,
     anyway: bool,
-    terminal: Option<Terminal>,
+    person: Option<Person>,
     secrets: Secrets,
     runtime: Runtime,
 }
 
-impl Logout<'_> {
+impl<'a> Logout<'a> {
+    fn new(context: &'a Context, anyway: bool, person: Option<Person>) -> Result<Self, Failure> {
+        let secrets = Secrets::of_a_command(&context.paths, person.is_some());
+        Ok(Self { context, anyway, person, secrets, runtime: super::runtime()? })
+    }
+
     /// Signs out of every signed-in account; goes on after a failure.
     fn all(&self, accounts: &Accounts, out: &mut dyn Write) -> Result<(), Failure> {
         let signed_in: Vec<_> = accounts.iter().filter(|account| account.sign_in.is_some()).collect();
@@ -124,8 +138,8 @@ impl Logout<'_> {
         {
             writeln!(out, "{}: {}.", sign_in.homeserver, output::harmless(reason))?;
             let question = "Forget the session here though its homeserver cannot be told?";
-            let forget = match self.terminal {
-                Some(terminal) => terminal.confirm(out, question, false).await?,
+            let forget = match &self.person {
+                Some(person) => person.confirm(out, question, false).await?,
                 None => false,
             };
             if !forget {

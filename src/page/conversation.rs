@@ -50,6 +50,8 @@ pub(super) struct Question {
 #[derive(Default)]
 pub(super) struct Talk {
     pub(super) step: Step,
+    /// It signs out, and has no steps.
+    pub(super) signs_out: bool,
     pub(super) said: Vec<String>,
     pub(super) findings: Vec<Finding>,
     /// Where the person signs in with the browser.

@@ -34,7 +34,7 @@ use tokio::{
 };
 
 pub(crate) use conversation::{Conversation, Kind, Step};
-pub(crate) use setup::{Asked, SignIn};
+pub(crate) use setup::{Asked, Sessions};
 
 use crate::{
     accounts::Accounts,
@@ -77,17 +77,17 @@ enum Note {
     Failed(String),
 }
 
-/// The page. `sign_in` is what `pushbell login` does.
-pub(crate) fn serving(sign_in: SignIn) -> app::Page {
-    Box::new(move |parts| Box::pin(serve(parts, sign_in)))
+/// The page. `sessions` is what `pushbell login` and `pushbell logout` do.
+pub(crate) fn serving(sessions: Sessions) -> app::Page {
+    Box::new(move |parts| Box::pin(serve(parts, sessions)))
 }
 
-async fn serve(parts: app::PageParts, sign_in: SignIn) {
+async fn serve(parts: app::PageParts, sessions: Sessions) {
     let app::PageParts { paths, inbox, commands, mut asked } = parts;
     let (changes, _) = broadcast::channel(16);
     let page = Arc::new(Page {
         health: health::Health::default(),
-        setup: setup::Setup::new(sign_in, changes.clone()),
+        setup: setup::Setup::new(sessions, changes.clone()),
         notes: Mutex::default(),
         paths,
         inbox,

@@ -114,7 +114,7 @@ async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Answer {
             settings::act(page, path, form).await
         }
         "/health/check" => health::act(page),
-        "/setup/begin" | "/setup/answer" | "/setup/cancel" | "/setup/forget" | "/setup/by-hand" => {
+        "/setup/begin" | "/setup/sign-out" | "/setup/answer" | "/setup/cancel" | "/setup/forget" | "/setup/by-hand" => {
             setup::act(page, path, form).await
         }
         _ => return frame::failed(StatusCode::NOT_FOUND, words::NOTHING_HERE),

@@ -156,7 +156,13 @@ mod tests {
     use tokio::sync::{broadcast, oneshot};
 
     use super::*;
-    use crate::{control::Section, inbox::Inbox, inbox::Retention, page::setup::Setup, paths::Paths};
+    use crate::{
+        control::Section,
+        inbox::Inbox,
+        inbox::Retention,
+        page::setup::{Sessions, Setup},
+        paths::Paths,
+    };
 
     /// A page with nothing in it, of a program that does nothing.
     fn page(home: &std::path::Path) -> Arc<Page> {
@@ -166,7 +172,7 @@ mod tests {
         Arc::new(Page {
             inbox: Inbox::open(&home.join("pushbell.db"), retention, Arc::default()).unwrap(),
             commands: mpsc::channel(1).0,
-            setup: Setup::new(|_, _, _| Ok(()), changes.clone()),
+            setup: Setup::new(Sessions { sign_in: |_, _, _| Ok(()), sign_out: |_, _, _| Ok(()) }, changes.clone()),
             health: super::super::health::Health::default(),
             notes: Mutex::default(),
             changes,

@@ -40,19 +40,25 @@ pub(crate) struct Asked {
     pub(crate) homeserver: Option<String>,
 }
 
-/// Signs in, until a push has come or is waited for in vain. Blocks: for a thread of its own.
-pub(crate) type SignIn = fn(Paths, Asked, &Conversation) -> Result<(), Failure>;
+/// What begins and ends sessions. Both block: for a thread of their own.
+#[derive(Clone, Copy)]
+pub(crate) struct Sessions {
+    /// Signs in, until a push has come or is waited for in vain.
+    pub(crate) sign_in: fn(Paths, Asked, &Conversation) -> Result<(), Failure>,
+    /// Signs out of the account of this name.
+    pub(crate) sign_out: fn(Paths, &str, &Conversation) -> Result<(), Failure>,
+}
 
 /// The sign-in that is under way, or was last.
 pub(super) struct Setup {
-    sign_in: SignIn,
+    sessions: Sessions,
     changes: broadcast::Sender<Topic>,
     current: Mutex<Option<Conversation>>,
 }
 
 impl Setup {
-    pub(super) fn new(sign_in: SignIn, changes: broadcast::Sender<Topic>) -> Self {
-        Self { sign_in, changes, current: Mutex::default() }
+    pub(super) fn new(sessions: Sessions, changes: broadcast::Sender<Topic>) -> Self {
+        Self { sessions, changes, current: Mutex::default() }
     }
 
     fn current(&self) -> Option<Conversation> {
@@ -66,16 +72,31 @@ impl Setup {
         }
     }
 
-    fn begin(&self, paths: &Paths, asked: Asked) -> Result<(), String> {
+    fn sign_in(&self, paths: &Paths, asked: Asked) -> Result<(), String> {
+        let (sign_in, paths) = (self.sessions.sign_in, paths.clone());
+        self.begin(false, move |conversation| sign_in(paths, asked, conversation))
+    }
+
+    fn sign_out(&self, paths: &Paths, account: String) -> Result<(), String> {
+        let (sign_out, paths) = (self.sessions.sign_out, paths.clone());
+        self.begin(true, move |conversation| sign_out(paths, &account, conversation))
+    }
+
+    fn begin(
+        &self,
+        signs_out: bool,
+        run: impl FnOnce(&Conversation) -> Result<(), Failure> + Send + 'static,
+    ) -> Result<(), String> {
         let mut current = locked(&self.current);
         if current.as_ref().is_some_and(|current| current.with(|talk| talk.ended.is_none())) {
             return Err(words::IN_ONE_GO.to_owned());
         }
         let conversation = Conversation::new(self.changes.clone());
-        let (sign_in, paths, own) = (self.sign_in, paths.clone(), conversation.clone());
+        conversation.with(|talk| talk.signs_out = signs_out);
+        let own = conversation.clone();
         let thread = thread::Builder::new().name("sign-in".to_owned());
         let started = thread.spawn(move || {
-            let ended = sign_in(paths, asked, &own);
+            let ended = run(&own);
             own.end(ended);
         });
         started.map_err(|error| error.to_string())?;
@@ -118,14 +139,21 @@ fn steps(now: Step, is_done: bool) -> Markup {
 fn beginning(page: &Page, view: &View, accounts: &Accounts) -> Markup {
     let (by_hand, signed_in): (Vec<&Account>, Vec<&Account>) =
         accounts.iter().partition(|account| account.sign_in.is_none());
-    let users = signed_in.iter().filter_map(|account| account.sign_in.as_ref());
     html! {
         (steps(Step::Who, false))
         @if !signed_in.is_empty() {
-            p .note .done {
-                "Signed in here: "
-                @for (number, sign_in) in users.enumerate() { @if number > 0 { ", " } bdi { (text::line(&sign_in.user_id, 100)) } }
-                "."
+            ul .accounts {
+                @for account in &signed_in {
+                    li {
+                        strong { bdi { (text::line(&account.name, 80)) } }
+                        span { "Signed in here. Sign in again if something is wrong with it." }
+                        details {
+                            summary { "Sign out" span .unseen { " " (text::line(&account.name, 80)) } }
+                            p { (words::SIGNS_OUT) }
+                            (view.button("/setup/sign-out", "Sign out", &[("account", &account.name)]))
+                        }
+                    }
+                }
             }
         }
         p .lead { (words::SETUP_INTRO) }
@@ -171,10 +199,12 @@ fn without_sign_in(page: &Page, view: &View, accounts: &[&Account]) -> Markup {
 }
 
 fn going_on(view: &View, talk: &Talk, starts: Option<bool>) -> Markup {
-    let is_proven = matches!(talk.ended, Some(Ok(())));
+    let is_proven = matches!(talk.ended, Some(Ok(()))) && !talk.signs_out;
     html! {
-        (steps(talk.step, is_proven))
-        @if let Some(ended) = &talk.ended { (end(view, ended, starts)) }
+        @if !talk.signs_out { (steps(talk.step, is_proven)) }
+        @if let Some(ended) = &talk.ended {
+            @if talk.signs_out { (signed_out(view, ended)) } @else { (end(view, ended, starts)) }
+        }
         @if let Some(address) = &talk.sign_in_at {
             div .card {
                 p { a .button .primary href=(address) target="_blank" rel="noopener noreferrer" { "Sign in at your homeserver" } }
@@ -194,6 +224,19 @@ fn going_on(view: &View, talk: &Talk, starts: Option<bool>) -> Markup {
             noscript { p { a href=(Section::Setup.path()) { "Look again" } } }
             (view.button("/setup/cancel", "End this", &[]))
         }
+    }
+}
+
+fn signed_out(view: &View, ended: &Result<(), Failure>) -> Markup {
+    html! {
+        @match ended {
+            Ok(()) => p .note .done role="status" { (words::SIGNED_OUT) },
+            Err(failure) => div .note .failed role="alert" {
+                p { (words::NOT_SIGNED_OUT) }
+                @for line in reason(failure).lines() { p { (line) } }
+            }
+        }
+        (view.button("/setup/forget", "Continue", &[]))
     }
 }
 
@@ -245,6 +288,10 @@ pub(super) async fn act(page: &Page, path: &str, form: &Fields) -> Done {
     let note = match path {
         "/setup/by-hand" => Some(Note::of(add_by_hand(page, form).await, words::ACCOUNT_MADE)),
         "/setup/begin" => begin(page, form).err().map(Note::Failed),
+        "/setup/sign-out" => {
+            let account = form.get("account").unwrap_or_default().to_owned();
+            page.setup.sign_out(&page.paths, account).err().map(Note::Failed)
+        }
         "/setup/answer" => {
             let (number, answer) = (form.number("question"), form.get("answer").unwrap_or_default());
             if let (Some(number), Some(current)) = (number.and_then(|it| u64::try_from(it).ok()), page.setup.current())
@@ -278,5 +325,5 @@ async fn add_by_hand(page: &Page, form: &Fields) -> Result<(), String> {
 fn begin(page: &Page, form: &Fields) -> Result<(), String> {
     let user = form.filled("user").ok_or("Enter your user ID.")?.to_owned();
     let homeserver = form.filled("homeserver").map(ToOwned::to_owned);
-    page.setup.begin(&page.paths, Asked { user, homeserver })
+    page.setup.sign_in(&page.paths, Asked { user, homeserver })
 }

@@ -49,6 +49,10 @@ pub(super) const RETURN_HERE: &str = "Sign in there, then come back: this page g
 pub(super) const CONNECTED: &str = "A real notification has come from your homeserver. Everything works.";
 pub(super) const NOT_PROVEN: &str = "You are signed in, but no notification has come yet. Health says at any time what may keep \
                                      them away.";
+pub(super) const SIGNS_OUT: &str = "Your homeserver then tells this desktop nothing more, and the session and its keys are \
+                                    forgotten.";
+pub(super) const SIGNED_OUT: &str = "You are signed out.";
+pub(super) const NOT_SIGNED_OUT: &str = "Not all of it could be done.";
 pub(super) const BY_HAND_INTRO: &str = "If you cannot sign in from here, tell your homeserver yourself where to send \
                                         notifications. It needs these three values, or the request below them.";
 pub(super) const NAME_HINT: &str = "A name of your own for it. Then tell your homeserver what stands here for it.";

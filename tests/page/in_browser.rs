@@ -56,7 +56,12 @@ fn a_bare_home_is_connected_and_answers_from_there() {
     // Set-up says who is signed in, and offers another account.
     browser.click("nav a[href='/setup']");
     browser.click("form[action='/setup/forget'] button");
-    browser.shows("Signed in here: @alice:hs.test");
+    browser.shows("Signed in here.");
+    browser.click(".accounts summary");
+    browser.click("form[action='/setup/sign-out'] button");
+    browser.shows("You are signed out.");
+    assert_eq!(alice.pushers(), [Value::Null; 0]);
+    assert_eq!(pushbell.status()["accounts"], json!([]));
 }
 
 #[test]
