@@ -47,6 +47,7 @@ pub mod intake;
 mod invocation;
 mod logging;
 pub mod notice;
+mod ntfy;
 pub mod paths;
 pub mod platform;
 pub mod present;

@@ -14,6 +14,7 @@ mod listening;
 mod live_desktop;
 mod outbox;
 mod push_server;
+mod relays;
 mod sending;
 mod start;
 mod supervisor;
@@ -57,6 +58,7 @@ pub(crate) use config_file::write_default_config;
 pub(crate) use listening::explain as explain_listening;
 use outbox::Outbox;
 use push_server::PushServer;
+use relays::Relays;
 use sending::Sending;
 use start::Start;
 pub(crate) use start::retention;
@@ -190,10 +192,11 @@ impl Worker {
         let ((call_news, news), (held_news, held)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
         let call_watch = CallWatch::start(inbox.clone(), secrets.clone(), news);
         let derive_missed = config.calls.derive_missed;
+        let relays = Relays::new(inbox.clone(), held_news.clone());
         let told = (call_news, held_news);
         let encryption =
             Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone(), told);
-        let heard = (encryption.clone(), held);
+        let heard = (encryption.clone(), relays, held);
         let catching_up =
             CatchingUp::start(inbox.clone(), secrets, &server.accounts(), settings, events.clone(), woken, heard);
         let autostart = AutostartSwitch::new(events.clone());

@@ -170,7 +170,8 @@ impl<D: Desktop> Controller<D> {
                 | ProblemKind::Inbox
                 | ProblemKind::Damage
                 | ProblemKind::SignIn
-                | ProblemKind::ControlSocket,
+                | ProblemKind::ControlSocket
+                | ProblemKind::Relay,
             )
             | OwnPopup::NotDone
             | OwnPopup::NotSent

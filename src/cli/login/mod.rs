@@ -12,6 +12,7 @@ mod homeserver;
 mod pushers;
 mod read_receipt;
 mod receiver;
+mod relay;
 mod save_account;
 mod verify_push;
 
@@ -27,6 +28,7 @@ use crate::{
     encryption,
     homeserver::{Homeserver, HomeserverClient, HomeserverKind, UserId, kind},
     invocation,
+    ntfy::Relay,
     secrets::Secrets,
     session::{SessionError, Sessions},
 };
@@ -77,6 +79,8 @@ struct LoginContext {
     config: Config,
     /// The base address that the homeserver is to push to; `None`: it cannot.
     reached_at: Option<String>,
+    /// What it is to push to instead.
+    relay: Option<Relay>,
 }
 
 impl Login<'_> {
@@ -93,7 +97,12 @@ impl Login<'_> {
         let session = credentials::sign_in(self, &context, credentials, old_device.as_deref(), out).await?;
         let saved = save_account::save(self, &context, session, old_device.as_deref(), out).await?;
         if context.reached_at.is_none() {
-            return self.listens(&saved, out).await;
+            let ended = if context.relay.is_some() { self.relays(&saved) } else { self.listens(&saved, out).await };
+            if !self.context.tell(&Request::ReloadAccounts)? && matches!(ended, Ok(()) | Err(Failure::Reported(_))) {
+                not_running(out)?;
+            }
+            saved.remove_old_pusher(&ended, out).await?;
+            return ended;
         }
         let receiver = match Receiver::start(self.context, &context.config).await {
             Ok(receiver) => receiver,
@@ -111,6 +120,7 @@ impl Login<'_> {
             Err(failure) => Err(failure),
         };
         let goes_on = receiver.close().await;
+        saved.remove_old_pusher(&ended, out).await?;
         if !goes_on && matches!(ended, Ok(()) | Err(Failure::Reported(_))) {
             not_running(out)?;
         }
@@ -125,7 +135,13 @@ impl Login<'_> {
             saved.undo(self).await;
             return Err(error);
         }
-        if self.context.tell(&Request::ReloadAccounts)? { Ok(()) } else { not_running(out) }
+        Ok(())
+    }
+
+    /// Ends a login with a relay.
+    #[expect(clippy::unused_self, reason = "as the other ways end")]
+    fn relays(&self, saved: &SavedSession) -> Result<(), Failure> {
+        if saved.is_proven { Ok(()) } else { Err(Failure::Reported(verify_push::NOTHING_CAME)) }
     }
 
     /// Proves that what is new comes over a connection that is held.
@@ -138,17 +154,18 @@ impl Login<'_> {
 
     /// The way that was chosen.
     fn way(&self) -> Way {
-        match (self.asked.push, self.asked.listen) {
-            (true, _) => Way::Push,
-            (false, true) => Way::Listen,
-            (false, false) => Way::Auto,
+        match (self.asked.push, self.asked.listen, &self.asked.ntfy) {
+            (true, _, _) => Way::Push,
+            (false, true, _) => Way::Listen,
+            (false, false, Some(_)) => Way::Ntfy,
+            (false, false, None) => Way::Auto,
         }
     }
 
     /// Whether pushes are not the only way.
     fn can_listen(&self) -> bool {
         let is_possible = cfg!(feature = "encryption") && self.asked.token_file.is_none();
-        is_possible && self.way() != Way::Push
+        is_possible && matches!(self.way(), Way::Auto | Way::Listen)
     }
 
     async fn prepare(&self, out: &mut dyn Write) -> Result<LoginContext, Failure> {
@@ -163,11 +180,15 @@ impl Login<'_> {
             return Err(Failure::Usage("--listen: this build of Pushbell can receive pushes alone".to_owned()));
         }
         let (config, reached_at) = match self.way() {
-            Way::Listen => (config, None),
+            Way::Listen | Way::Ntfy => (config, None),
             Way::Auto | Way::Push => address::settle(self, config, &base, &kind, out).await?,
         };
         homeserver::refuse_unencrypted(self, &base).await?;
-        Ok(LoginContext { homeserver, software, kind, config, reached_at })
+        let relay = match &self.asked.ntfy {
+            Some(address) => Some(relay::choose(self, address, out).await?),
+            None => None,
+        };
+        Ok(LoginContext { homeserver, software, kind, config, reached_at, relay })
     }
 
     /// The session that the user has here already, which is said before anything is asked.
