@@ -1,11 +1,11 @@
-//! Who can reach an IP address (pure).
+//! The scope of an IP address: who can reach it (pure).
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Who can reach an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// Nobody: it stands for all addresses of a computer.
+    /// Nobody: the unspecified address, which stands for all addresses of a computer.
     Unspecified,
     /// This computer.
     Loopback,

@@ -5,7 +5,8 @@
 
 const DEVEL: bool = cfg!(debug_assertions);
 
-/// Desktop file id, `desktop-entry` hint, AppUserModelID, bundle id and default `app_id` of accounts (64 characters at most).
+/// Desktop file id, `desktop-entry` hint, AppUserModelID, bundle id and default `app_id` of accounts (64 characters at
+/// most).
 pub const APP_ID: &str = if DEVEL { "org.pushbell.Pushbell.Devel" } else { "org.pushbell.Pushbell" };
 
 /// The name that people read, in popups and in the tray.

@@ -17,7 +17,7 @@ impl Backoff {
         Self { first, ceiling, delay: first }
     }
 
-    /// How long to wait before the next try.
+    /// The delay before the next try.
     pub(crate) fn next(&mut self) -> Duration {
         let delay = self.delay.min(self.ceiling);
         self.delay = delay.saturating_mul(2);
@@ -26,7 +26,7 @@ impl Backoff {
         delay.saturating_sub((delay / 4).mul_f64(f64::from(random) / f64::from(u32::MAX)))
     }
 
-    /// It worked: the next delay is the first again.
+    /// Resets the delay after a success.
     pub(crate) fn reset(&mut self) {
         self.delay = self.first;
     }

@@ -13,7 +13,7 @@ pub(crate) use client::{AskError, ask, ask_blocking};
 pub use instance::{Instance, InstanceError};
 pub use server::{Command, serve};
 
-use crate::{accounts::Way, desktop::ServiceState};
+use crate::{accounts::Way, desktop::ServiceState, present::popup::OwnPopup};
 
 /// Longest line that either side reads, in bytes. A status of a few hundred accounts fits many times.
 const LONGEST_LINE: u64 = 1024 * 1024;
@@ -247,6 +247,23 @@ pub struct EncryptionStatus {
 }
 
 impl EncryptionStatus {
+    /// Whether such a popup still has something to tell of the account; `None` if that is not known.
+    #[must_use]
+    pub fn is_told_by(&self, popup: OwnPopup) -> Option<bool> {
+        match popup {
+            OwnPopup::Unverified | OwnPopup::VerificationAsked => self.verified.map(|is_verified| !is_verified),
+            OwnPopup::BackupReset => self.key_backup.map(|is_current| !is_current),
+            OwnPopup::Welcome
+            | OwnPopup::Problem(_)
+            | OwnPopup::NotOpened
+            | OwnPopup::TestFailed
+            | OwnPopup::AutostartFailed
+            | OwnPopup::NotDone
+            | OwnPopup::NotSent
+            | OwnPopup::NewSignIn => None,
+        }
+    }
+
     /// That the account's key backup is no longer the one whose key is here, and what to do.
     #[must_use]
     pub fn backup_note(&self, account: &str) -> Option<String> {

@@ -19,7 +19,7 @@ use crate::{
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// It could not be done. Exit code 1.
+    /// The command failed. Exit code 1.
     #[error("{0}")]
     Failed(String),
     /// Wrong usage. Exit code 2.
@@ -28,10 +28,10 @@ pub(crate) enum Failure {
     /// Pushbell is not running. Exit code 69.
     #[error("{}", AskError::NotRunning)]
     NotRunning,
-    /// The configuration is not good. Exit code 78.
+    /// The configuration is invalid. Exit code 78.
     #[error(transparent)]
     BadConfig(#[from] ConfigError),
-    /// Reported already: only the exit code is left.
+    /// Already reported: only the exit code remains.
     #[error("")]
     Reported(u8),
     /// The output could not be written. Exit code 1.
@@ -45,7 +45,7 @@ pub(crate) const FAILED: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
 /// `EX_UNAVAILABLE`: Pushbell is not running.
 pub(crate) const NOT_RUNNING: u8 = 69;
-/// `EX_CONFIG`: the configuration is not good.
+/// `EX_CONFIG`: the configuration is invalid.
 pub(crate) const BAD_CONFIG: u8 = 78;
 
 impl Failure {

@@ -1,5 +1,5 @@
-//! The HTTP client for all that Pushbell sends: to homeservers and their authorization servers, to a pusher URL that is
-//! looked at, and to its own endpoint. Each request has a deadline, and each answer a limit.
+//! The HTTP client for all requests: to homeservers and their authorization servers, to a pusher URL that is
+//! checked, and to our own endpoint. Each request has a deadline, and each answer a size limit.
 
 mod lines;
 
@@ -35,9 +35,9 @@ use url::{Url, form_urlencoded};
 pub(crate) use self::lines::Lines;
 use crate::{app_info, platform::sockets};
 
-/// How long a request may take, from the name's resolution to the answer's last byte.
+/// Deadline of a request, from name resolution to the answer's last byte.
 pub const DEADLINE: Duration = Duration::from_secs(30);
-/// Most bytes of an answer that are read where a request does not say otherwise.
+/// Default size limit of an answer, in bytes.
 pub(crate) const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// Larger answers are parsed on another thread than the one that serves pushes.
 const MAX_INLINE_BYTES: usize = 64 * 1024;
@@ -51,11 +51,11 @@ pub struct TransportError {
     pub host: String,
     /// What happened.
     pub fault: TransportFault,
-    /// In words. Never holds a token.
+    /// A sentence; never contains a token.
     pub reason: String,
 }
 
-/// What went wrong on the way to an answer.
+/// Kind of a failed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransportFault {
     /// The host's name has no address.
@@ -83,16 +83,16 @@ pub enum TransportFault {
 /// Why a certificate is not trusted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateFault {
-    /// It was valid once.
+    /// Expired.
     #[error("its certificate has expired")]
     Expired,
-    /// It will be.
+    /// Not valid yet.
     #[error("its certificate is not valid yet")]
     NotYetValid,
-    /// It is for these names.
+    /// Issued for these other names.
     #[error("its certificate is for another name")]
     WrongName(Vec<String>),
-    /// No authority that this computer trusts has issued it.
+    /// Issued by an unknown authority.
     #[error("its certificate is of no authority that this computer trusts")]
     UnknownIssuer,
     /// In the words of the library.
@@ -113,7 +113,7 @@ pub(crate) struct Request<'a> {
     pub(crate) token: Option<&'a str>,
     /// Larger answers are an error.
     pub(crate) max_answer_bytes: usize,
-    /// Goes where redirects lead; else they are answers.
+    /// Follows redirects; else a redirect is an answer.
     pub(crate) follows_redirects: bool,
 }
 
@@ -164,7 +164,7 @@ impl Answer {
     }
 }
 
-/// Sends requests. It holds the certificates that it trusts, so it is made when needed and dropped afterwards.
+/// Sends requests. It holds the trusted certificates in memory, so it is made when needed and dropped afterwards.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -241,7 +241,7 @@ impl HttpClient {
             let answer = self.exchange(request, &url).await?;
             let follows = request.follows_redirects && answer.status.is_redirection() && redirects < MAX_REDIRECTS;
             let Some(location) = answer.location.as_ref().filter(|_| follows) else { return Ok(answer) };
-            // An address that makes no sense is asked as it is, and says so.
+            // An invalid address fails in the request itself, with its error.
             let next = Url::parse(&url).and_then(|url| url.join(location));
             let next = next.map_or_else(|_| location.clone(), String::from);
             if url.starts_with("https:") && !next.starts_with("https:") && !self.allows_downgrade {
@@ -356,7 +356,7 @@ fn no_store(reason: &dyn fmt::Display) -> TransportError {
     }
 }
 
-/// What of an error matters to a person: the innermost cause that we know.
+/// The part of an error that matters to a person: the innermost known cause.
 fn transport_error(host: String, error: &hyper_util::client::legacy::Error) -> TransportError {
     let mut fault = TransportFault::Broken;
     let mut reason = error.to_string();
@@ -387,8 +387,8 @@ fn transport_error(host: String, error: &hyper_util::client::legacy::Error) -> T
     TransportError { host, fault, reason }
 }
 
-/// The TLS error that an error of a connection carries. It hides that from the chain of sources, and may carry another of
-/// its kind.
+/// The TLS error that an error of a connection carries. It hides that from the chain of sources, and may carry another
+/// of its kind.
 fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     let carried = error.get_ref()?;
     carried.downcast_ref::<rustls::Error>().or_else(|| tls_error(carried.downcast_ref::<io::Error>()?))
@@ -412,7 +412,7 @@ impl From<&CertificateError> for CertificateFault {
     }
 }
 
-/// Takes any certificate whose key the server has. Only for our own endpoint, where a test push has to arrive though the
+/// Accepts any certificate whose key the server has. Only for our own endpoint: a test push has to arrive though the
 /// certificate is for the name that others use, or has expired.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);

@@ -13,8 +13,8 @@ use crate::platform::{files, host};
 /// Bytes of the random number, and of the mark.
 const BYTES: usize = 16;
 
-/// The mark, 22 characters that a URL may have; makes the random number if `file` has none. Empty where this computer has
-/// no id: then installations cannot be told apart.
+/// The mark, 22 characters that a URL may have; makes the random number if `file` has none. Empty where this computer
+/// has no id: then installations cannot be told apart.
 ///
 /// # Errors
 /// When the file cannot be read or written, or the system has no random numbers.

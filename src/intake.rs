@@ -75,7 +75,6 @@ struct IntakeState {
     recorder: Box<dyn Recorder>,
     accounts: RwLock<Arc<Accounts>>,
     derive_missed_calls: AtomicBool,
-    replayed: Box<dyn Fn() -> bool + Send + Sync>,
     rejections: LogLimiter,
     /// The one-time numbers of sample pushes that were not sent yet, newest first, and since when.
     samples: Mutex<VecDeque<(String, Instant)>>,
@@ -88,20 +87,13 @@ impl fmt::Debug for Intake {
 }
 
 impl Intake {
-    /// Takes pushes for these accounts. `derive_missed_calls` is `calls.missed = "derive"`. `replayed` tells of a push
-    /// that arrives now whether it was held back while the computer slept ([`Delivery::replayed`]).
-    pub fn new(
-        recorder: impl Recorder,
-        accounts: Accounts,
-        derive_missed_calls: bool,
-        replayed: impl Fn() -> bool + Send + Sync + 'static,
-    ) -> Self {
+    /// Takes pushes for these accounts. `derive_missed_calls` is `calls.missed = "derive"`.
+    pub fn new(recorder: impl Recorder, accounts: Accounts, derive_missed_calls: bool) -> Self {
         Self {
             state: Arc::new(IntakeState {
                 recorder: Box::new(recorder),
                 accounts: RwLock::new(Arc::new(accounts)),
                 derive_missed_calls: AtomicBool::new(derive_missed_calls),
-                replayed: Box::new(replayed),
                 rejections: LogLimiter::default(),
                 samples: Mutex::default(),
             }),
@@ -148,11 +140,17 @@ impl Intake {
     }
 
     /// Takes the body of a push. On success all of it that is for an account here is on disk, and the pushkeys that no
-    /// account has are returned. `on_admitted` is called once it is known to be for an account, before it is recorded.
+    /// account has are returned. `is_replayed` says whether it was held back on its way ([`Delivery::replayed`]).
+    /// `on_admitted` is called once it is known to be for an account, before it is recorded.
     ///
     /// # Errors
     /// When nothing of it is kept, and nothing may be concluded about its pushkeys.
-    pub async fn accept(&self, body: &[u8], on_admitted: impl FnOnce()) -> Result<Rejected, Refusal> {
+    pub async fn accept(
+        &self,
+        body: &[u8],
+        is_replayed: bool,
+        on_admitted: impl FnOnce(),
+    ) -> Result<Rejected, Refusal> {
         let notification = Notification::parse(body)?;
         let (accepted, rejected) = match self.accounts().admit(&notification.devices) {
             Admission::Decided { accepted, rejected } => (accepted, rejected),
@@ -183,7 +181,7 @@ impl Intake {
                 is_sample,
                 notification: Arc::new(notification),
                 received_at: Timestamp::now(),
-                replayed: (self.state.replayed)(),
+                replayed: is_replayed,
             };
             self.state.recorder.record(delivery).await.map_err(|error| {
                 warn!(%error, "a push could not be recorded; its homeserver will try again");
@@ -234,19 +232,19 @@ mod tests {
         let database = home.path().join("pushbell.db");
         let retention = Retention { keep_days: 30, keep_bodies: true };
         let inbox = Inbox::open(&database, retention, Arc::new(Notify::new())).unwrap();
-        let intake = Intake::new(inbox.clone(), file.read().unwrap(), true, || false);
+        let intake = Intake::new(inbox.clone(), file.read().unwrap(), true);
         let accept = async |pushkeys: &[&str]| {
             let devices: Vec<_> = pushkeys.iter().map(|key| json!({"app_id": "app", "pushkey": key})).collect();
             let body = json!({"notification": {"event_id": "$1", "type": "m.room.message", "devices": devices}});
             let mut admitted = false;
-            let outcome = intake.accept(body.to_string().as_bytes(), || admitted = true).await;
+            let outcome = intake.accept(body.to_string().as_bytes(), false, || admitted = true).await;
             outcome.map(|rejected| (rejected.iter().map(str::to_owned).collect::<Vec<_>>(), admitted))
         };
         assert_eq!(accept(&["stranger"]).await.unwrap(), (vec!["stranger".to_owned()], false));
         assert_eq!(accept(&["key", "stranger"]).await.unwrap(), (vec!["stranger".to_owned()], true));
         assert_eq!(accept(&["key"]).await.unwrap(), (vec![], true), "the same again");
         assert_eq!(inbox::history(&database, 10, &inbox::Seals::default()).unwrap().len(), 1);
-        assert!(matches!(intake.accept(b"{", || ()).await, Err(Refusal::Invalid(PushError::NotJson(_)))));
+        assert!(matches!(intake.accept(b"{", false, || ()).await, Err(Refusal::Invalid(PushError::NotJson(_)))));
 
         inbox.close().await;
         assert!(matches!(accept(&["key"]).await, Err(Refusal::NotRecorded(InboxError::Closed))));

@@ -54,7 +54,7 @@ pub mod present;
 pub mod push;
 mod reachability;
 mod registration;
-mod resume;
+pub mod resume;
 mod sample;
 pub mod secrets;
 pub mod session;

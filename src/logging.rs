@@ -30,7 +30,7 @@ use tracing_subscriber::{
 #[derive(Clone)]
 pub(crate) struct LogLevel {
     handle: reload::Handle<Targets, Registry>,
-    /// Named on the command line, it beats the configuration.
+    /// Set on the command line, which takes precedence over the configuration.
     fixed: bool,
 }
 
@@ -80,7 +80,7 @@ impl LogLimiter {
     }
 }
 
-/// What we say, down to this level. Of libraries only errors: they log what passes through them, texts and keys included.
+/// The filter: our messages down to this level, and only errors of libraries, which log texts and keys.
 fn ours(level: Level) -> Targets {
     // Those of encryption say with an error whose message it was.
     let silent = ["matrix_sdk", "vodozemac"].map(|library| (library, LevelFilter::OFF));

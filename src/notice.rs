@@ -26,8 +26,9 @@ impl RoomKey {
     }
 }
 
-/// What a room is known by, as one text: a letter for the kind, then the value. Pushes of the first protocol have no
-/// `room_id`; what stands for it then is never taken for the room id of the same text. Empty where a push names nothing.
+/// Identity of a room as one text: a letter for the kind, then the value. Pushes of the first protocol have no
+/// `room_id`; what stands for it then is never taken for the room id of the same text. Empty where a push names
+/// nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Room(String);
 
@@ -131,7 +132,7 @@ pub enum Presentation {
     Waiting = 0,
     /// Shown, by itself or as part of a summary.
     Shown = 1,
-    /// Never to be shown: read elsewhere first, popups are off, or an event that has no popup.
+    /// Never to be shown: read elsewhere, popups off, or an event without a popup.
     Settled = 2,
 }
 

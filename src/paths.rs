@@ -1,4 +1,4 @@
-//! Where Pushbell keeps its files, and how those that people write are read. Nothing here makes any of them.
+//! Where Pushbell keeps its files, and bounded reading of those that people write. Nothing here creates any.
 
 use std::{
     fs::File,
@@ -14,7 +14,7 @@ use crate::app_info;
 /// How old a configuration may be that a person has written for the first start.
 const NEW_CONFIG: Duration = Duration::from_secs(600);
 
-/// Every place that Pushbell reads or writes.
+/// Every path that Pushbell reads or writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
     /// `pushbell.toml`, or the file that `--config` or `PUSHBELL_CONFIG` names.
@@ -41,7 +41,7 @@ pub struct Paths {
     pub icon: PathBuf,
 }
 
-/// There is no home directory to keep anything in.
+/// The person has no home directory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no home directory to keep Pushbell's files in: set HOME to one")]
 pub struct NoHome;

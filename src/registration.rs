@@ -40,8 +40,8 @@ pub(crate) fn describe(account: &Account, public_url: &str) -> String {
     text
 }
 
-/// How to connect a homeserver, by a login or by hand. Contains pushkeys, as [`describe`] does. `pushbell` is the command
-/// that starts this program.
+/// How to connect a homeserver, by a login or by hand. Contains pushkeys, as [`describe`] does. `pushbell` is the
+/// command that starts this program.
 #[must_use]
 pub(crate) fn instructions(pushbell: &str, accounts: &Accounts, public_url: &str) -> String {
     let login = format!(

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::{Duration, Instant};
 
-/// How long after waking pushes count as replayed. A homeserver's backoff may take longer; a call that comes then rings.
+/// How long after waking pushes count as replayed. A homeserver's backoff may take longer; a call that comes then
+/// rings.
 const LENGTH: Duration = Duration::from_secs(120);
 
 /// Shared by whoever notices that the computer woke and whoever receives pushes.

@@ -299,8 +299,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Changes what is in the file; `edit` says whether it has changed anything, and so does this. Nobody can use what is in
-    /// one that is damaged, so that it gives way: signing in again has to help.
+    /// Changes what is in the file; `edit` says whether it has changed anything, and so does this. Nobody can use what
+    /// is in one that is damaged, so that it gives way: signing in again has to help.
     fn change(&self, edit: impl FnOnce(&mut BTreeMap<String, Tokens>) -> bool) -> Result<bool, SecretsError> {
         let file = &self.secrets.file;
         let found = self.secrets.read_unless_damaged()?;

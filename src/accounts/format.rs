@@ -18,8 +18,8 @@ const HEADER: &str = "\
 # `pushbell account` changes this file and keeps no comments in it. If you change it yourself, run
 # `pushbell account list --accept` afterwards.
 ";
-/// Follows the number of accounts in a line of the header. It tells a file that was cut off before its checksum from one
-/// whose checksum a person has removed.
+/// Follows the number of accounts in a line of the header. It tells a file that was cut off before its checksum from
+/// one whose checksum a person has removed.
 const NUMBER: &str = " accounts, and a checksum in the last line.";
 /// The beginning of the last line.
 const CHECKSUM: &str = "# sha256: ";

@@ -250,8 +250,8 @@ impl SignIn {
         self.reads_encrypted()
     }
 
-    /// Whether encrypted messages are read with it. Only a session that was made for Pushbell is an encryption device of its
-    /// own; that of an access token belongs to another client, whose keys nobody else may touch.
+    /// Whether encrypted messages are read with it. Only a session that was made for Pushbell is an encryption device
+    /// of its own; that of an access token belongs to another client, whose keys nobody else may touch.
     #[must_use]
     pub fn reads_encrypted(&self) -> bool {
         cfg!(feature = "encryption") && self.method.owns_session() && !self.device_id.is_empty()

@@ -16,7 +16,7 @@ use crate::{
     accounts::{Accounts, SignIn},
     backoff::Backoff,
     controller::RingingCall,
-    encryption::CallNews,
+    encryption::{CallNews, Encryption},
     homeserver::{HomeserverClient, HomeserverError},
     http_client::{TransportError, TransportFault},
     inbox::Inbox,
@@ -68,13 +68,19 @@ struct Progress {
 struct Watcher {
     inbox: Inbox,
     sessions: Sessions,
+    encryption: Encryption,
 }
 
 impl CallWatch {
     /// Starts the task.
-    pub(super) fn start(inbox: Inbox, secrets: Secrets, news: mpsc::UnboundedReceiver<CallNews>) -> Self {
+    pub(super) fn start(
+        inbox: Inbox,
+        secrets: Secrets,
+        encryption: Encryption,
+        news: mpsc::UnboundedReceiver<CallNews>,
+    ) -> Self {
         let (calls, ringing) = watch::channel(Vec::new());
-        let watcher = Watcher { inbox, sessions: Sessions::new(secrets) };
+        let watcher = Watcher { inbox, sessions: Sessions::new(secrets), encryption };
         tokio::spawn(watcher.run(ringing, news));
         Self { calls }
     }
@@ -141,6 +147,7 @@ impl Watcher {
         match self.sessions.ask_over(&mut progress.signed_in, sign_in, DEADLINE, newest).await {
             Ok(events) => {
                 progress.succeeded();
+                let events = self.encryption.read_events(&call.account, &call.room_id, events).await;
                 if let Some(ending) = progress.ending(call, &sign_in.user_id, &events)
                     && let Err(error) = self.inbox.end_call(call.notice, ending).await
                 {

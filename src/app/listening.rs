@@ -18,6 +18,7 @@ use crate::{
     http::{Limits, Server, Serving, tls::Tls},
     intake::Intake,
     platform::{host, interruptions::AddressWatch, sockets},
+    resume::ResumeWindow,
 };
 
 /// Initial and maximum retry delay for an address that this computer does not have, where the system does not tell of
@@ -68,12 +69,12 @@ enum State {
 }
 
 impl Listening {
-    pub(super) fn new(intake: Intake) -> Self {
+    pub(super) fn new(intake: Intake, resume_window: ResumeWindow) -> Self {
         let mut limits = Limits::default();
         // Half of the open files that are allowed remain for the rest of the program.
         limits.connections = limits.connections.min(host::allow_open_files(2 * limits.connections) / 2);
         Self {
-            server: Server::new(intake, limits),
+            server: Server::new(intake, resume_window, limits),
             open: BTreeMap::new(),
             ending: Vec::new(),
             is_serving: false,

@@ -155,9 +155,9 @@ impl Worker {
         let unreachable = unreachable.map(|reason| (ProblemKind::ControlSocket, reason));
         let (accounts, accounts_problem) = start::accounts(&paths.accounts);
         let resume_window = ResumeWindow::default();
-        let (replayed, woken) = (resume_window.clone(), resume_window.clone());
-        let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed, move || replayed.is_open());
-        let (mut server, problems) = PushServer::open(intake, &config, &paths.config).await?;
+        let woken = resume_window.clone();
+        let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed);
+        let (mut server, problems) = PushServer::open(intake, resume_window.clone(), &config, &paths.config).await?;
 
         // The main thread's loop lasts until all is written: when a session ends, some systems end the process with it.
         let main_loop_goes_on = tray.clone();
@@ -190,15 +190,15 @@ impl Worker {
         let secrets = Secrets::new(&paths);
         let settings = supervisor::catching_up_settings(&config);
         let ((call_news, news), (held_news, held)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
-        let call_watch = CallWatch::start(inbox.clone(), secrets.clone(), news);
         let derive_missed = config.calls.derive_missed;
         let relays = Relays::new(inbox.clone(), held_news.clone());
         let told = (call_news, held_news);
         let encryption =
             Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone(), told);
         let heard = (encryption.clone(), relays, held);
-        let catching_up =
-            CatchingUp::start(inbox.clone(), secrets, &server.accounts(), settings, events.clone(), woken, heard);
+        let (accounts, to) = (server.accounts(), events.clone());
+        let catching_up = CatchingUp::start(inbox.clone(), secrets.clone(), &accounts, settings, to, woken, heard);
+        let call_watch = CallWatch::start(inbox.clone(), secrets, encryption.clone(), news);
         let autostart = AutostartSwitch::new(events.clone());
         let sessions = Arc::new(Sessions::new(Secrets::new(&paths)));
         let sending = Sending { inbox: inbox.clone(), sessions, encryption: encryption.clone() };

@@ -10,6 +10,7 @@ use crate::{
     failure::Failure,
     http::tls::TlsError,
     intake::Intake,
+    resume::ResumeWindow,
 };
 
 /// Takes pushes: over plain HTTP, or TLS with `server.tls`.
@@ -27,10 +28,11 @@ impl PushServer {
     /// When no address can be listened on, or the certificate's files cannot be watched.
     pub(super) async fn open(
         intake: Intake,
+        resume_window: ResumeWindow,
         config: &Config,
         config_path: &Path,
     ) -> Result<(Self, Vec<(ProblemKind, String)>), Failure> {
-        let mut listening = Listening::new(intake.clone());
+        let mut listening = Listening::new(intake.clone(), resume_window);
         listening.set_extra_paths(&config.server.extra_paths);
         let unbound = listening.open(&config.server.listen, config_path).await.map_err(Failure::Failed)?;
         let mut server = Self { intake, listening, certificate: None };

@@ -115,7 +115,10 @@ impl Supervisor {
                         self.catching_up.send(CatchUpCommand::Missing(missing));
                         self.encryption.upkeep();
                     }
-                    Some(AppRequest::LookAtSessions) => self.catching_up.send(CatchUpCommand::Look),
+                    Some(AppRequest::LookAtSessions) => {
+                        self.catching_up.send(CatchUpCommand::Look);
+                        self.encryption.look();
+                    }
                     Some(AppRequest::WatchCalls(calls)) => {
                         let room = |call: &RingingCall| (call.account.clone(), call.room_id.clone());
                         self.encryption.ringing(calls.iter().map(room).collect());

@@ -16,6 +16,7 @@ use crate::{
     intake::Intake,
     paths::Paths,
     platform::{sockets, watch::FileWatch},
+    resume::ResumeWindow,
 };
 
 /// A running endpoint. Close it: what is in progress is finished then.
@@ -70,10 +71,10 @@ impl TemporaryEndpoint {
         let changes = FileWatch::new([paths.accounts.clone()]);
         // An accounts file that is not there means that nobody can tell, not that there are none.
         let (accounts, _) = start::accounts(&paths.accounts);
-        let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed, || false);
+        let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed);
         let mut account_watch = JoinSet::new();
         account_watch.spawn(watch_accounts(changes, paths.accounts.clone(), intake.clone()));
-        let (mut server, problems) = PushServer::open(intake, config, &paths.config).await?;
+        let (mut server, problems) = PushServer::open(intake, ResumeWindow::default(), config, &paths.config).await?;
         for (_, problem) in problems {
             tracing::warn!("{problem}");
         }

@@ -38,21 +38,29 @@ pub(super) fn run(context: &Context, asked: &arguments::Verify, out: &mut dyn Wr
         ));
     }
     let runtime = super::runtime()?;
-    let ended = runtime.block_on(async {
-        let session = Session { paths: &context.paths, secrets: &secrets, sign_in, file, terminal };
+    let session = Session { paths: &context.paths, secrets: &secrets, sign_in, file, terminal };
+    let verified = runtime.block_on(async {
         let set_up = session.set_up().await?;
         match set_up.trust {
-            Trust::NoIdentity => return Err(Failure::Failed(NO_IDENTITY.to_owned())),
-            Trust::Verified => writeln!(out, "The session of {} is verified already.", sign_in.user_id)?,
-            Trust::Unverified => {}
+            Trust::NoIdentity => Err(Failure::Failed(NO_IDENTITY.to_owned())),
+            Trust::Verified => {
+                writeln!(out, "The session of {} is verified already.", sign_in.user_id)?;
+                Ok(None)
+            }
+            Trust::Unverified => session.verify(&set_up, out).await.map(Some),
         }
-        let key = if set_up.trust == Trust::Verified { None } else { session.verify(&set_up, out).await? };
-        session.read_backup(key, asked.with_backup, out).await
     });
-    runtime.shutdown_background();
     // Also where it is not verified: keys may have come meanwhile.
     let told = account::tell_running(context);
-    ended.and(told)
+    let ended = verified.and_then(|verified| {
+        told?;
+        if runtime.block_on(session.read_backup(verified, asked.with_backup, out))? {
+            account::tell_running(context)?;
+        }
+        Ok(())
+    });
+    runtime.shutdown_background();
+    ended
 }
 
 /// The account that is meant: of this name or user ID, else the only one.
@@ -134,24 +142,22 @@ impl Session<'_> {
         set_up.map_err(|error| Failure::Failed(error.to_string()))
     }
 
-    /// Verifies the session; the recovery key, if it was used.
-    async fn verify(&self, set_up: &SetUp, out: &mut dyn Write) -> Result<Option<String>, Failure> {
+    /// Verifies the session; how.
+    async fn verify(&self, set_up: &SetUp, out: &mut dyn Write) -> Result<Verified, Failure> {
         let verified = self.ask_and_verify(set_up, out).await?;
         let Some(verified) = verified else { return Err(Failure::Failed("the session stays unverified".to_owned())) };
         writeln!(out, "The session is verified: it gets the keys of encrypted messages.")?;
-        Ok(match verified {
-            Verified::WithKey(key) => Some(key),
-            Verified::ByEmoji => None,
-        })
+        Ok(verified)
     }
 
     /// The same at the end of a login; whether it is verified.
     async fn verify_at_login(&self, set_up: &SetUp, out: &mut dyn Write) -> Result<bool, Failure> {
-        match self.ask_and_verify(set_up, out).await? {
-            Some(Verified::WithKey(key)) => self.read_backup(Some(key), false, out).await.map(|()| true),
-            Some(Verified::ByEmoji) => Ok(true),
-            None => Ok(false),
+        let Some(verified) = self.ask_and_verify(set_up, out).await? else { return Ok(false) };
+        if let Err(failure) = self.read_backup(Some(verified), false, out).await {
+            let reason = failure.message().unwrap_or_default();
+            writeln!(out, "The key backup is not read: {}.", output::harmless(&reason))?;
         }
+        Ok(true)
     }
 
     /// Verifies it by emoji or with the recovery key, as the user wants; an empty line skips it.
@@ -211,26 +217,39 @@ impl Session<'_> {
         }
     }
 
-    /// Reads the account's key backup from now on, if the user wants it. `key`: the recovery key, where it was just used.
-    async fn read_backup(&self, key: Option<String>, is_wanted: bool, out: &mut dyn Write) -> Result<(), Failure> {
-        let asks = key.is_some() && self.file.is_none();
+    /// Reads the account's key backup from now on, if the user wants it; whether it does. `verified`: how the session was just verified.
+    async fn read_backup(
+        &self,
+        verified: Option<Verified>,
+        is_wanted: bool,
+        out: &mut dyn Write,
+    ) -> Result<bool, Failure> {
+        let asks = verified.is_some() && self.file.is_none();
         let is_wanted = is_wanted
             || match self.terminal {
                 Some(terminal) if asks => terminal.confirm(out, BACKUP, false).await?,
                 Some(_) | None => false,
             };
         if !is_wanted {
-            return Ok(());
+            return Ok(false);
         }
         let use_backup = async |key: &str| encryption::use_backup(self.paths, self.secrets, self.sign_in, key).await;
-        let used = match key {
-            Some(key) => use_backup(&key).await.map(|()| true).map_err(|error| Failure::Failed(error.to_string()))?,
-            None => self.with_recovery_key(use_backup, out).await?.is_some(),
-        };
-        if !used {
-            return Err(Failure::Failed("the key backup is not read".to_owned()));
+        let failed = |error: VerifyError| Failure::Failed(error.to_string());
+        match verified {
+            Some(Verified::WithKey(key)) => use_backup(&key).await.map_err(failed)?,
+            Some(Verified::ByEmoji) => {
+                writeln!(out, "Your other session is asked for the backup's key…")?;
+                let used = encryption::use_backup_of_session(self.paths, self.secrets, self.sign_in).await;
+                used.map_err(failed)?;
+            }
+            None => {
+                if self.with_recovery_key(use_backup, out).await?.is_none() {
+                    return Err(Failure::Failed("the key backup is not read".to_owned()));
+                }
+            }
         }
-        Ok(writeln!(out, "The account's key backup is read where a key has not been sent to this session.")?)
+        writeln!(out, "The account's key backup is read where a key has not been sent to this session.")?;
+        Ok(true)
     }
 }
 

@@ -515,7 +515,7 @@ impl<D: Desktop> Controller<D> {
             }
             Event::CaughtUp(is_whole) => self.gathering.caught_up(is_whole),
             Event::SignedIn(sessions) => self.sessions = sessions,
-            Event::Encryption(encryption) => self.encryption = encryption,
+            Event::Encryption(encryption) => self.encryption_stands(encryption),
             Event::Announce(own, text) => self.announce(own, &text),
             Event::Listening(listening) => self.listens(listening),
             Event::Open(target, token) => self.open(target, token),

@@ -7,6 +7,7 @@ use super::{
     screen::{About, words_of},
 };
 use crate::{
+    control::EncryptionStatus,
     desktop::Desktop,
     present::{
         MAX_BODY_CHARS, MAX_BODY_LINES,
@@ -60,11 +61,26 @@ impl<D: Desktop> Controller<D> {
 
     /// It is no longer wrong.
     pub(super) fn solved(&mut self, kind: ProblemKind) {
-        let own = OwnPopup::Problem(kind);
         self.problems.open.remove(&kind);
+        self.take_back(OwnPopup::Problem(kind));
+    }
+
+    /// What this popup tells is no longer so.
+    fn take_back(&mut self, own: OwnPopup) {
         self.problems.unshown.remove(&own);
         self.problems.shown.remove(&own);
         self.screen.withdraw(&PopupKey::Own(own));
+    }
+
+    /// How the accounts' encryption stands has changed: what popups tell of it may no longer be so.
+    pub(super) fn encryption_stands(&mut self, encryption: BTreeMap<String, EncryptionStatus>) {
+        for own in [OwnPopup::Unverified, OwnPopup::VerificationAsked, OwnPopup::BackupReset] {
+            let still: Vec<_> = encryption.values().filter_map(|status| status.is_told_by(own)).collect();
+            if !still.contains(&true) && (still.contains(&false) || encryption.is_empty()) {
+                self.take_back(own);
+            }
+        }
+        self.encryption = encryption;
     }
 
     /// Tells the person this as soon as popups can be shown.

@@ -11,6 +11,7 @@ use crate::{
     homeserver::OutgoingEvent,
     inbox::{Inbox, Seals},
     paths::Paths,
+    push::listed::RoomEvent,
     secrets::Secrets,
 };
 
@@ -40,6 +41,11 @@ impl Encryption {
         Err(NotSent::without_keys())
     }
 
+    #[expect(clippy::unused_async, reason = "as where there are keys")]
+    pub(crate) async fn read_events(&self, _account: &str, _room_id: &str, events: Vec<RoomEvent>) -> Vec<RoomEvent> {
+        events
+    }
+
     #[expect(clippy::unused_self, reason = "there is nothing to tell")]
     pub(crate) fn upkeep(&self) {}
 
@@ -48,6 +54,9 @@ impl Encryption {
 
     #[expect(clippy::unused_self, reason = "there is nothing to tell")]
     pub(crate) fn reconnect(&self) {}
+
+    #[expect(clippy::unused_self, reason = "there is nothing to tell")]
+    pub(crate) fn look(&self) {}
 
     #[expect(clippy::unused_self, reason = "there is nothing to tell")]
     pub(crate) fn ringing(&self, _rooms: Vec<(String, String)>) {}
@@ -88,6 +97,10 @@ pub(crate) async fn verify(_: &Paths, _: &Secrets, _: &SignIn, _recovery_key: &s
 }
 
 pub(crate) async fn use_backup(_: &Paths, _: &Secrets, _: &SignIn, _recovery_key: &str) -> Result<(), Absent> {
+    Err(Absent)
+}
+
+pub(crate) async fn use_backup_of_session(_: &Paths, _: &Secrets, _: &SignIn) -> Result<(), Absent> {
     Err(Absent)
 }
 

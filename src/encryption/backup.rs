@@ -26,10 +26,12 @@ pub(super) enum BackupState {
     Current,
     /// It was deleted, or another has taken its place.
     Reset,
+    /// The homeserver does not say.
+    Unknown,
 }
 
 #[derive(Deserialize)]
-struct Version {
+pub(super) struct Version {
     version: String,
     #[serde(flatten)]
     info: serde_json::Value,
@@ -41,7 +43,7 @@ struct KeyAnswer {
 }
 
 /// The backup that the homeserver has.
-async fn current(machine: &Machine) -> Result<Option<Version>, EncryptionError> {
+pub(super) async fn current(machine: &Machine) -> Result<Option<Version>, EncryptionError> {
     match machine.api.get("/_matrix/client/v3/room_keys/version", "room_keys/version", DEADLINE).await {
         Err(error) if error.is_refused() => Ok(None),
         found => found.map(Some),
@@ -54,16 +56,23 @@ async fn key(machine: &Machine) -> Result<Option<(BackupDecryptionKey, String)>,
     Ok(keys.decryption_key.zip(keys.backup_version))
 }
 
-/// Asks whether the backup whose key is here is still the account's.
-pub(super) async fn state(machine: &Machine) -> Result<BackupState, EncryptionError> {
-    let Some((_, version)) = key(machine).await? else { return Ok(BackupState::Unused) };
-    let is_same = current(machine).await?.is_some_and(|current| current.version == version);
-    Ok(if is_same { BackupState::Current } else { BackupState::Reset })
+/// The version of the backup whose key the user has given.
+pub(super) async fn version(machine: &Machine) -> Result<Option<String>, EncryptionError> {
+    Ok(key(machine).await?.map(|(_, version)| version))
 }
 
-/// Whether the user has given the backup's key.
-pub(super) async fn is_used(machine: &Machine) -> Result<bool, EncryptionError> {
-    Ok(key(machine).await?.is_some())
+/// Asks whether the backup whose key is here is still the account's. Messages are read without it as well.
+pub(super) async fn state(machine: &Machine) -> Result<BackupState, EncryptionError> {
+    let Some(version) = version(machine).await? else { return Ok(BackupState::Unused) };
+    Ok(match current(machine).await {
+        Ok(Some(current)) if current.version == version => BackupState::Current,
+        Ok(_) => BackupState::Reset,
+        Err(error) if error.is_final() => return Err(error),
+        Err(error) => {
+            tracing::info!("whether the key backup is still the same is not known: {error}");
+            BackupState::Unknown
+        }
+    })
 }
 
 /// Takes the keys of these sessions from the backup, as far as it has them; which. That it cannot be asked is no reason not

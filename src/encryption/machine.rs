@@ -102,6 +102,21 @@ pub(super) type KeyCounts = BTreeMap<OneTimeKeyAlgorithm, UInt>;
 /// A request by another session of the account to verify this one: the to-device event, as it came.
 pub(super) type VerificationAsk = Raw<AnyToDeviceEvent>;
 
+/// An event as it came.
+#[derive(Clone, Copy)]
+pub(super) struct Encrypted<'a> {
+    pub(super) room_id: &'a str,
+    pub(super) event_id: &'a str,
+    pub(super) sender: &'a str,
+    pub(super) content: &'a str,
+}
+
+impl<'a> From<&'a EncryptedNotice> for Encrypted<'a> {
+    fn from(EncryptedNotice { room_id, event_id, sender, content, .. }: &'a EncryptedNotice) -> Self {
+        Self { room_id, event_id, sender, content }
+    }
+}
+
 /// A decrypted event.
 pub(super) struct Plain {
     /// All of it, as the push rules are asked about it.
@@ -112,7 +127,7 @@ pub(super) struct Plain {
     pub(super) message: String,
 }
 
-/// Why a notice cannot be decrypted.
+/// Why an event cannot be decrypted.
 #[derive(Debug)]
 pub(super) enum Undecryptable {
     /// The key of its session, or that of an early enough message of it, has not come.
@@ -236,9 +251,11 @@ impl Machine {
                 let claimed = self.api.send(claim.clone(), "keys/claim").await?;
                 self.olm.mark_request_as_sent(id, &claimed).await?;
             }
-            // After a verification it wants the identity's keys and that of the backup. None of them is ever asked for.
+            // After a verification it wants the identity's keys and that of the backup. None of them is asked for, and none
+            // that comes all the same is taken.
             AnyOutgoingRequest::ToDeviceRequest(message) if message.event_type == ToDeviceEventType::SecretRequest => {
                 self.olm.mark_request_as_sent(id, &send_event_to_device::v3::Response::new()).await?;
+                self.olm.store().delete_outgoing_secret_requests(id).await?;
             }
             AnyOutgoingRequest::ToDeviceRequest(message) => self.send_to_device(message).await?,
             AnyOutgoingRequest::SignatureUpload(signatures) => {
@@ -350,17 +367,17 @@ impl Machine {
         Ok(self.olm.get_verification_request(self.olm.user_id(), content.transaction_id))
     }
 
-    /// Decrypts from the ciphertext that the push brought: nothing is asked.
-    pub(super) async fn decrypt(&self, notice: &EncryptedNotice) -> Result<Plain, Undecryptable> {
+    /// Decrypts from the ciphertext that is there: nothing is asked.
+    pub(super) async fn decrypt(&self, encrypted: Encrypted<'_>) -> Result<Plain, Undecryptable> {
         let malformed = |_| Undecryptable::Never("it is malformed");
-        let content = RawValue::from_string(notice.content.clone()).map_err(malformed)?;
-        let room = RoomId::parse(&notice.room_id).map_err(|_| Undecryptable::Never("its room has no valid id"))?;
+        let content = RawValue::from_string(encrypted.content.to_owned()).map_err(malformed)?;
+        let room = RoomId::parse(encrypted.room_id).map_err(|_| Undecryptable::Never("its room has no valid id"))?;
         let ciphertext: Ciphertext = serde_json::from_str(content.get()).map_err(malformed)?;
         let message = MegolmMessage::from_base64(&ciphertext.ciphertext)
             .map_err(|_| Undecryptable::Never("its ciphertext is malformed"))?;
         let event = json!({
-            "type": "m.room.encrypted", "event_id": notice.event_id, "sender": notice.sender, "room_id": notice.room_id,
-            "origin_server_ts": 0, "content": content,
+            "type": "m.room.encrypted", "event_id": encrypted.event_id, "sender": encrypted.sender,
+            "room_id": encrypted.room_id, "origin_server_ts": 0, "content": content,
         });
         let event: Raw<EncryptedEvent> = Raw::from_json(to_raw_value(&event).map_err(malformed)?);
         let decrypted = self.olm.decrypt_room_event(&event, &room, &settings()).await.map_err(|error| match error {

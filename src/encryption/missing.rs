@@ -61,6 +61,10 @@ impl Missing {
         }
     }
 
+    pub(super) fn has_wanted(&self) -> bool {
+        !self.sessions.is_empty()
+    }
+
     pub(super) fn take_wanted(&mut self) -> BTreeSet<backup::Session> {
         std::mem::take(&mut self.sessions)
     }

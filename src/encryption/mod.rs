@@ -21,6 +21,7 @@
 //! | `trust` | making the session a verified one, with the recovery key |
 //! | `emoji` | the same by comparing emoji with another session |
 //! | `backup` | the account's key backup, where the user wants it to be read |
+//! | `gossip` | its key, asked of another session |
 //! | `standing` | how session and backup stand, and what of it the user has not been told |
 //! | `store` | where an account's keys lie, who has them open, and what they are locked with |
 //! | `api` | requests of a session, whose token is renewed |
@@ -39,6 +40,8 @@ mod backup;
 mod emoji;
 #[cfg(feature = "encryption")]
 mod error;
+#[cfg(feature = "encryption")]
+mod gossip;
 #[cfg(feature = "encryption")]
 mod held;
 #[cfg(feature = "encryption")]
@@ -74,12 +77,13 @@ use crate::accounts::SignIn;
 pub(crate) use crate::inbox::{RoomRead, WhatWasRead};
 #[cfg(not(feature = "encryption"))]
 pub(crate) use absent::{
-    Absent as VerifyError, Encryption, forget, has_store, prove_listening, seals, set_up, use_backup, verify,
-    verify_with_emoji,
+    Absent as VerifyError, Encryption, forget, has_store, prove_listening, seals, set_up, use_backup,
+    use_backup_of_session, verify, verify_with_emoji,
 };
 #[cfg(feature = "encryption")]
 pub(crate) use {
     emoji::verify_with_emoji,
+    gossip::use_backup_of_session,
     proof::prove_listening,
     store::{forget, has_store, seals},
     tasks::Encryption,

@@ -23,9 +23,10 @@ use tokio::{
 
 use super::{
     CallNews, HeldNews, NotSent,
+    backup::BackupState,
     error::EncryptionError,
     held::Listening,
-    machine::{Machine, Plain, Synced, Undecryptable, VerificationAsk, session_of},
+    machine::{Encrypted, Machine, Plain, Synced, Undecryptable, VerificationAsk, session_of},
     missing::Missing,
     rules::Rules,
     standing::{self, News},
@@ -39,6 +40,7 @@ use crate::{
     inbox::{Decrypted, Decryption, EncryptedNotice, Inbox},
     notice::NoticeId,
     paths::Paths,
+    push::listed::RoomEvent,
     secrets::Secrets,
 };
 
@@ -73,10 +75,23 @@ pub(super) enum Report {
     News(News),
 }
 
-/// An event that is to be sent, and who waits for that.
+/// Something that is asked of a reader, and who waits for the answer.
+pub(super) enum Job {
+    Send(Outgoing),
+    Read(RoomEvents),
+}
+
+/// An event that is to be sent.
 pub(super) struct Outgoing {
     pub(super) event: OutgoingEvent,
     pub(super) answer: oneshot::Sender<Result<(), NotSent>>,
+}
+
+/// Events of a room that are to be read.
+pub(super) struct RoomEvents {
+    pub(super) room_id: String,
+    pub(super) events: Vec<RoomEvent>,
+    pub(super) answer: oneshot::Sender<Vec<RoomEvent>>,
 }
 
 /// What a reader is told.
@@ -86,6 +101,8 @@ pub(super) enum Wake {
     Notices,
     /// Keys may have come, or what failed may work.
     Upkeep,
+    /// The user is there: another session may have asked to verify this one.
+    Look,
     /// Calls ring in these rooms, and in no others.
     Ringing(Vec<String>),
     /// Whether new messages are listened for.
@@ -110,6 +127,8 @@ pub(super) struct Reader {
     listening: Listening,
     /// What waits to be sent. Sending syncs, and so waits for the end of a search.
     outgoing: VecDeque<Outgoing>,
+    /// The last request to verify the session, until it is told.
+    asked: Option<VerificationAsk>,
     status: EncryptionStatus,
 }
 
@@ -196,6 +215,7 @@ impl Reader {
             ringing: Vec::new(),
             listening: Listening::new(),
             outgoing: VecDeque::new(),
+            asked: None,
             status: EncryptionStatus::default(),
         }
     }
@@ -204,7 +224,7 @@ impl Reader {
     pub(super) async fn run(
         mut self,
         mut wakes: mpsc::UnboundedReceiver<Wake>,
-        mut outgoing: mpsc::UnboundedReceiver<Outgoing>,
+        mut jobs: mpsc::UnboundedReceiver<Job>,
     ) {
         loop {
             self.step().await;
@@ -218,6 +238,10 @@ impl Reader {
                         self.to_do.upkeep_at = Instant::now();
                         (self.tries.at, self.tries.are_over) = (None, false);
                     }
+                    // A verified session is asked nothing.
+                    Some(Wake::Look) => if self.status.verified == Some(false) {
+                        self.to_do.upkeep_at = Instant::now();
+                    },
                     Some(Wake::Ringing(rooms)) => if self.ringing != rooms {
                         self.ringing = rooms;
                         self.syncing.end_hold();
@@ -228,10 +252,13 @@ impl Reader {
                     Some(Wake::Reconnect) => self.reconnect(),
                     None => return,
                 },
-                Some(outgoing) = outgoing.recv() => {
-                    self.outgoing.push_back(outgoing);
-                    self.syncing.end_hold();
-                }
+                Some(job) = jobs.recv() => match job {
+                    Job::Send(outgoing) => {
+                        self.outgoing.push_back(outgoing);
+                        self.syncing.end_hold();
+                    }
+                    Job::Read(events) => self.read_events(events).await,
+                },
                 progress = self.syncing.progress() => match progress {
                     Progress::Found(found) => self.keys_came(found).await,
                     Progress::Searched(ended) => self.search_ended(ended).await,
@@ -337,7 +364,7 @@ impl Reader {
     async fn read(&mut self, notice: &EncryptedNotice) -> Result<bool, EncryptionError> {
         let machine = self.machine().await?;
         self.keys.close_at = Some(Instant::now() + IDLE);
-        let plain = match machine.decrypt(notice).await {
+        let plain = match machine.decrypt(notice.into()).await {
             Ok(plain) => plain,
             Err(Undecryptable::LacksKey) => {
                 self.missing.want(notice);
@@ -374,7 +401,9 @@ impl Reader {
     /// Keys have come: what waits is tried again, and what lacked one of these.
     async fn keys_came(&mut self, found: Synced) {
         (self.to_do.notices, self.to_do.missing) = (true, true);
-        if found.has_call_events {
+        self.asked = found.request.or(self.asked.take());
+        // What is new in their rooms may be readable only now.
+        if found.has_call_events || !(found.sessions.is_empty() || self.ringing.is_empty()) {
             self.tell_of_calls(true, Instant::now());
         }
         if !found.sessions.is_empty()
@@ -419,23 +448,34 @@ impl Reader {
         drop(self.context.calls.send(CallNews { account: Arc::clone(&self.account), is_new, watched_until }));
     }
 
-    async fn search_ended(&mut self, ended: Result<Option<VerificationAsk>, EncryptionError>) {
+    async fn search_ended(&mut self, ended: Result<Option<BackupState>, EncryptionError>) {
         (self.to_do.notices, self.to_do.missing) = (true, true);
         // After a mere upkeep nothing else may come for hours.
         self.keys.close_at.get_or_insert_with(Instant::now);
         let ended = match ended {
-            Ok(request) if std::mem::take(&mut self.to_do.late) => {
+            Ok(backup) if std::mem::take(&mut self.to_do.late) => {
                 self.tries.at = None;
-                self.read_late(|_| true).await.map(|()| request)
+                let read = self.read_late(|_| true).await;
+                if backup == Some(BackupState::Current) && self.missing.has_wanted() {
+                    // The backup may have the keys.
+                    self.to_do.upkeep_at = Instant::now();
+                }
+                read.map(|()| backup)
             }
             ended => ended,
         };
         let looked = match ended {
-            Ok(request) => self.look(request).await,
+            Ok(backup) => self.look(backup).await.map(|()| backup),
             Err(error) => Err(error),
         };
         match looked {
-            Ok(()) => {
+            Ok(Some(BackupState::Unknown)) => {
+                // It is asked again, and nothing else waits for that.
+                self.tries.at = None;
+                self.to_do.upkeep_at = Instant::now() + self.tries.backoff.next();
+                self.covered().await;
+            }
+            Ok(_) => {
                 self.tries.succeeded();
                 self.covered().await;
             }
@@ -444,9 +484,10 @@ impl Reader {
     }
 
     /// Reports how the session stands, and what of it is new.
-    async fn look(&mut self, request: Option<VerificationAsk>) -> Result<(), EncryptionError> {
+    async fn look(&mut self, backup: Option<BackupState>) -> Result<(), EncryptionError> {
         let machine = self.machine().await?;
-        let (standing, news) = standing::look(&machine, request, &self.account).await?;
+        let (standing, news) = standing::look(&machine, self.asked.as_ref(), backup, &self.account).await?;
+        self.asked = None;
         self.report_status(standing.describe(&self.account));
         for news in news {
             self.report(Report::News(news));
@@ -456,10 +497,7 @@ impl Reader {
 
     /// Sends an event, encrypted.
     async fn send(&mut self, Outgoing { event, answer }: Outgoing) {
-        let sent = match self.machine().await {
-            Ok(machine) => machine.send_encrypted(&event).await,
-            Err(error) => Err(error),
-        };
+        let sent = self.sync_and_send(&event).await;
         self.keys.close_at = Some(Instant::now() + IDLE);
         self.listening.token_changed(None, false);
         // Who asked may have gone.
@@ -467,6 +505,36 @@ impl Reader {
             is_temporary: !error.is_final() && !error.is_refused(),
             reason: error.to_string(),
         })));
+    }
+
+    /// Answers with what these events say, as far as their keys are there.
+    async fn read_events(&mut self, RoomEvents { room_id, mut events, answer }: RoomEvents) {
+        match self.machine().await {
+            Ok(machine) => {
+                for event in events.iter_mut().filter(|event| event.is_encrypted()) {
+                    let RoomEvent { event_id, sender, content, .. } = &*event;
+                    let encrypted = Encrypted { room_id: &room_id, event_id, sender, content };
+                    if let Ok(plain) = machine.decrypt(encrypted).await {
+                        (event.event_type, event.content) = (plain.event_type, plain.content.get().to_owned());
+                    }
+                }
+                self.keys.close_at = Some(Instant::now() + IDLE);
+            }
+            Err(error) => tracing::debug!(account = &*self.account, "events of a room are not read: {error}"),
+        }
+        // Who asked may have gone.
+        drop(answer.send(events));
+    }
+
+    async fn sync_and_send(&mut self, event: &OutgoingEvent) -> Result<(), EncryptionError> {
+        let machine = self.machine().await?;
+        // Who has come, gone or got another device since the last sync.
+        let synced = machine.sync(Duration::ZERO).await?;
+        if synced.request.is_some() {
+            self.to_do.upkeep_at = Instant::now();
+        }
+        self.keys_came(synced).await;
+        machine.send_encrypted(event).await
     }
 
     /// The keys, open.

@@ -1,7 +1,5 @@
 //! Sending into encrypted rooms: its key goes to those who are in the room, then the event, encrypted with it.
 
-use std::time::Duration;
-
 use hyper::Method;
 use matrix_sdk_crypto::{CollectStrategy, EncryptionSettings};
 use ruma::{
@@ -37,10 +35,8 @@ struct Visibility {
 }
 
 impl Machine {
-    /// Sends this event, encrypted. The same transaction sent twice is one event.
+    /// Sends this event, encrypted, to those who are known since the last sync. The same transaction sent twice is one event.
     pub(super) async fn send_encrypted(&self, event: &OutgoingEvent) -> Result<(), EncryptionError> {
-        // Who has come, gone or got another device since the last sync.
-        self.sync(Duration::ZERO).await?;
         let room = RoomId::parse(&event.room_id).map_err(|_| EncryptionError::Unexpected("push"))?;
         let settings = self.room_settings(&event.room_id).await?;
         let users = self.recipients(&event.room_id, &settings.history_visibility).await?;

@@ -16,7 +16,7 @@ use crate::{control::EncryptionStatus, present::popup::OwnPopup, push::text};
 
 /// What was told, in the store.
 const TOLD: &str = "pushbell.told";
-/// The last request to verify this session, in the store, so that a command can answer it.
+/// The last request to verify this session, in the store.
 const REQUEST: &str = "pushbell.verification_request";
 
 /// How long a request can be answered, in milliseconds, as the specification says.
@@ -54,20 +54,21 @@ struct Told {
 }
 
 /// Looks how they stand, after the homeserver was asked for the account's devices. What is new is told once: it counts as
-/// told when this returns.
+/// told when this returns. `backup` is how the homeserver says that the backup stands, if it was asked: else it stands as before.
 pub(super) async fn look(
     machine: &Machine,
-    request: Option<VerificationAsk>,
+    request: Option<&VerificationAsk>,
+    backup: Option<BackupState>,
     account: &str,
 ) -> Result<(Standing, Vec<News>), EncryptionError> {
     let store = machine.olm.store();
     let before: Told = store.get_value(TOLD).await?.unwrap_or_default();
     let trust = machine.trust().await?;
-    let backup = match backup::state(machine).await {
-        Ok(backup) => backup,
-        // Messages are read without it as well.
-        Err(_) if before.is_backup_reset => BackupState::Reset,
-        Err(_) => BackupState::Unused,
+    let backup = match backup {
+        Some(said) if said != BackupState::Unknown => said,
+        _ if backup::version(machine).await?.is_none() => BackupState::Unused,
+        _ if before.is_backup_reset => BackupState::Reset,
+        _ => BackupState::Current,
     };
     let is_verified = trust == Trust::Verified;
     let standing = Standing {
@@ -107,9 +108,9 @@ pub(super) async fn look(
     }
     if let Some(request) = request
         && !is_verified
-        && let Some(name) = asked_by(&request, &sessions)
+        && let Some(name) = asked_by(request, &sessions)
     {
-        store.set_value(REQUEST, &request.json().get()).await?;
+        keep_request(machine, request).await?;
         let text = format!("{account}: your session {name} asks to verify Pushbell. Run `pushbell verify {account}`");
         news.push(News { popup: OwnPopup::VerificationAsked, text });
     }
@@ -146,6 +147,11 @@ fn asked_by(request: &VerificationAsk, sessions: &[(String, Option<String>)]) ->
     }
     let Content { from_device } = request.get_field("content").ok()??;
     sessions.iter().find(|(id, _)| *id == from_device).map(|(id, name)| name_of(id, name.as_deref()))
+}
+
+/// Keeps a request to verify this session, so that a command can answer it.
+pub(super) async fn keep_request(machine: &Machine, request: &VerificationAsk) -> Result<(), EncryptionError> {
+    Ok(machine.olm.store().set_value(REQUEST, &request.json().get()).await?)
 }
 
 /// The last request to verify this session, which is no longer kept then.
@@ -199,7 +205,7 @@ impl Standing {
             encryption: Some(says),
             verified: Some(self.trust == Trust::Verified),
             key_backup: match self.backup {
-                BackupState::Unused => None,
+                BackupState::Unused | BackupState::Unknown => None,
                 BackupState::Current => Some(true),
                 BackupState::Reset => Some(false),
             },

@@ -9,11 +9,11 @@ use tokio::{
 };
 
 use super::{
-    backup,
+    backup::{self, BackupState},
     error::EncryptionError,
     held::{self, Hold, Teller},
     interest::Interest,
-    machine::{Machine, Synced, VerificationAsk},
+    machine::{Machine, Synced},
 };
 
 /// Longest time that one sync waits for a key.
@@ -23,8 +23,8 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(2);
 /// Syncs of one search: each may bring a hundred keys.
 const MAX_SYNCS: usize = 100;
 
-/// What a search ends with: the last request to verify the session.
-type Searched = Result<Option<VerificationAsk>, EncryptionError>;
+/// What a search ends with: how the account's backup stands, if the homeserver was asked.
+type Searched = Result<Option<BackupState>, EncryptionError>;
 
 /// How a task has ended.
 enum Ended {
@@ -139,8 +139,8 @@ async fn ended(task: &mut Option<JoinHandle<Ended>>) -> Ended {
 }
 
 /// Syncs until nothing more comes, then asks the account's backup for what is wanted, where the user has given its key; if
-/// that does not have it either, one sync waits for as long as somebody waits for a key. Then sends what is to be sent.
-/// Returns the last request to verify the session.
+/// that does not have it either, one sync waits for as long as somebody waits for a key. Then sends what is to be sent, and
+/// asks how the backup stands.
 async fn search(
     machine: Machine,
     patience: Duration,
@@ -150,12 +150,10 @@ async fn search(
 ) -> Searched {
     // Before others are asked for their keys they must be able to have ours.
     machine.upload().await?;
-    let mut asks_backup = !wanted.is_empty() && backup::is_used(&machine).await?;
+    let mut asks_backup = !wanted.is_empty() && backup::version(&machine).await?.is_some();
     let mut timeout = if asks_backup { Duration::ZERO } else { patience };
-    let mut request = None;
     for _ in 0..MAX_SYNCS {
-        let mut synced = held::sync(&machine, timeout, &interest, &teller).await?;
-        request = synced.request.take().or(request);
+        let synced = held::sync(&machine, timeout, &interest, &teller).await?;
         timeout = Duration::ZERO;
         if synced.messages > 0 || synced.has_call_events {
             wanted.retain(|(_, session)| !synced.sessions.contains(session));
@@ -175,5 +173,5 @@ async fn search(
         timeout = patience;
     }
     machine.upload().await?;
-    Ok(request)
+    backup::state(&machine).await.map(Some)
 }

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     CallNews, HeldNews, NotSent, not_read,
-    reader::{Outgoing, Reader, ReaderContext, Report, Wake},
+    reader::{Job, Outgoing, Reader, ReaderContext, Report, RoomEvents, Wake},
     standing::News,
 };
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
     inbox::Inbox,
     paths::Paths,
     present::popup::OwnPopup,
+    push::listed::RoomEvent,
     secrets::Secrets,
 };
 
@@ -39,13 +40,14 @@ enum Change {
     Accounts(Arc<Accounts>),
     DeriveMissedCalls(bool),
     Upkeep,
+    Look,
     /// Whether this account listens for new messages.
     Listen(Arc<str>, bool),
     /// What was connected is no more.
     Reconnect,
     /// The rooms of the calls that ring, each with the name of its account.
     Ringing(Vec<(String, String)>),
-    Send(Arc<str>, Outgoing),
+    Ask(Arc<str>, Job),
 }
 
 impl Encryption {
@@ -107,6 +109,11 @@ impl Encryption {
         self.send(Change::Reconnect);
     }
 
+    /// The user is there, and may have begun something in another session.
+    pub(crate) fn look(&self) {
+        self.send(Change::Look);
+    }
+
     /// In these rooms calls ring now, and in no others: each is with the name of its account.
     pub(crate) fn ringing(&self, rooms: Vec<(String, String)>) {
         self.send(Change::Ringing(rooms));
@@ -118,9 +125,21 @@ impl Encryption {
     /// When it was not sent, or is not known to be.
     pub(crate) async fn send_event(&self, account: &str, event: OutgoingEvent) -> Result<(), NotSent> {
         let (answer, answered) = oneshot::channel();
-        self.send(Change::Send(account.into(), Outgoing { event, answer }));
+        self.send(Change::Ask(account.into(), Job::Send(Outgoing { event, answer })));
         // Dropped where the account has no reader, or none any more.
         answered.await.unwrap_or_else(|_| Err(NotSent::without_keys()))
+    }
+
+    /// These events of a room, each as what it says as far as its key is there.
+    pub(crate) async fn read_events(&self, account: &str, room_id: &str, events: Vec<RoomEvent>) -> Vec<RoomEvent> {
+        if !events.iter().any(RoomEvent::is_encrypted) {
+            return events;
+        }
+        let (answer, answered) = oneshot::channel();
+        let asked = RoomEvents { room_id: room_id.to_owned(), events: events.clone(), answer };
+        self.send(Change::Ask(account.into(), Job::Read(asked)));
+        // Dropped where the account has no reader, or none any more.
+        answered.await.unwrap_or(events)
     }
 
     fn send(&self, change: Change) {
@@ -133,7 +152,7 @@ impl Encryption {
 struct RunningReader {
     sign_in: SignIn,
     wakes: mpsc::UnboundedSender<Wake>,
-    outgoing: mpsc::UnboundedSender<Outgoing>,
+    jobs: mpsc::UnboundedSender<Job>,
     task: tokio::task::AbortHandle,
     status: EncryptionStatus,
 }
@@ -152,8 +171,8 @@ struct Tasks {
     readers: BTreeMap<Arc<str>, RunningReader>,
     /// What the others say that are signed in: why they are not read.
     unread: BTreeMap<String, EncryptionStatus>,
-    /// What each popup has told in this run: it replaces the one before.
-    told: BTreeMap<OwnPopup, Vec<String>>,
+    /// What each popup has told in this run, and of which account: it replaces the one before.
+    told: BTreeMap<OwnPopup, Vec<(Arc<str>, String)>>,
 }
 
 impl Tasks {
@@ -172,12 +191,13 @@ impl Tasks {
                         self.context.derive_missed_calls.store(derive, Relaxed);
                     }
                     Some(Change::Upkeep) => self.wake(&Wake::Upkeep),
+                    Some(Change::Look) => self.wake(&Wake::Look),
                     Some(Change::Ringing(rooms)) => self.ringing(&rooms),
                     Some(Change::Listen(account, on)) => self.listen(account, on),
                     Some(Change::Reconnect) => self.wake(&Wake::Reconnect),
-                    Some(Change::Send(account, outgoing)) => {
+                    Some(Change::Ask(account, job)) => {
                         if let Some(reading) = self.readers.get(&account) {
-                            drop(reading.outgoing.send(outgoing));
+                            drop(reading.jobs.send(job));
                         }
                     }
                     None => return,
@@ -188,7 +208,7 @@ impl Tasks {
                         reading.status = status;
                         self.report();
                     }
-                    Report::News(news) => self.announce(news),
+                    Report::News(news) => self.announce(account, news),
                 }
             }
         }
@@ -256,21 +276,25 @@ impl Tasks {
 
     fn begin(&self, account: &Arc<str>, sign_in: SignIn) -> RunningReader {
         let (wakes, waking) = mpsc::unbounded_channel();
-        let (outgoing, sending) = mpsc::unbounded_channel();
+        let (jobs, asked) = mpsc::unbounded_channel();
         if self.listening.contains(account) {
             // Its receiver is below.
             drop(wakes.send(Wake::Listen(true)));
         }
         let reader = Reader::new(Arc::clone(&self.context), Arc::clone(account), sign_in.clone());
-        let task = tokio::spawn(reader.run(waking, sending)).abort_handle();
-        RunningReader { sign_in, wakes, outgoing, task, status: EncryptionStatus::default() }
+        let task = tokio::spawn(reader.run(waking, asked)).abort_handle();
+        RunningReader { sign_in, wakes, jobs, task, status: EncryptionStatus::default() }
     }
 
-    fn announce(&mut self, News { popup, text }: News) {
+    fn announce(&mut self, account: Arc<str>, News { popup, text }: News) {
         let told = self.told.entry(popup).or_default();
-        told.push(text + ".");
-        let text = told[told.len().saturating_sub(MAX_LINES)..].join("\n");
-        drop(self.events.send(Event::Announce(popup, text)));
+        told.push((account, text + "."));
+        told.retain(|(account, _)| {
+            self.readers.get(account).is_some_and(|reading| reading.status.is_told_by(popup) != Some(false))
+        });
+        told.drain(..told.len().saturating_sub(MAX_LINES));
+        let lines: Vec<_> = told.iter().map(|(_, line)| line.as_str()).collect();
+        drop(self.events.send(Event::Announce(popup, lines.join("\n"))));
     }
 
     fn report(&self) {

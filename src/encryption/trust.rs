@@ -55,12 +55,13 @@ pub(crate) enum VerifyError {
     #[error("the other session has not signed this one: is it verified itself? The recovery key does without it")]
     NotSigned,
     /// There is no backup, or its key is not in the secret storage.
-    #[error("the account has no key backup that its recovery key opens: set it up in your usual client")]
+    #[error("the account has no key backup, or its recovery key does not open it: set it up in your usual client")]
     NoBackup,
+    /// No other session has given the backup's key.
+    #[error("no other session of the account has given the key of its backup: the recovery key opens it too")]
+    NotGiven,
     /// The backup at the homeserver is another.
-    #[error(
-        "the key backup at the homeserver is not the one that the recovery key opens, or nobody trusted has signed it"
-    )]
+    #[error("the key backup at the homeserver is not the one that this key opens, or nobody trusted has signed it")]
     OtherBackup,
     #[error(transparent)]
     Failed(#[from] EncryptionError),
@@ -80,6 +81,10 @@ impl VerifyError {
 /// When encrypted messages cannot be read.
 pub(crate) async fn set_up(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -> Result<SetUp, EncryptionError> {
     let machine = open(paths, secrets, sign_in).await?;
+    if let Some(request) = machine.sync(Duration::ZERO).await?.request {
+        standing::keep_request(&machine, &request).await?;
+    }
+    machine.upload().await?;
     let devices = machine.olm.get_user_devices(machine.olm.user_id(), None).await?;
     let is_other = |device: &Device| !device.is_our_own_device() && device.is_cross_signed_by_owner();
     Ok(SetUp {

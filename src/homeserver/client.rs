@@ -15,7 +15,7 @@ use crate::{
 /// Longest piece of a homeserver's own words that an error repeats, in characters.
 const MAX_WORDS: usize = 300;
 
-/// What is asked for, and so how large its answer may be.
+/// Kind of an answer, which decides its size limit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum AnswerKind {
     /// Versions, sessions, tokens, names, errors.
@@ -97,7 +97,7 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-/// Asks one homeserver.
+/// Client of one homeserver.
 #[derive(Clone)]
 pub struct HomeserverClient {
     http: HttpClient,
@@ -105,26 +105,26 @@ pub struct HomeserverClient {
     token: Option<String>,
 }
 
-/// Why the homeserver did not do it.
+/// Why a request to the homeserver failed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum HomeserverError {
     /// There is no answer.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// It said no.
+    /// It refused.
     #[error(transparent)]
     Refused(Box<Refusal>),
-    /// It said yes, but not in a form that the specification knows.
+    /// It answered successfully, but not in the form of the specification.
     #[error("{path}: the homeserver's answer has no {missing}")]
     Unexpected {
         /// The path that was asked.
         path: String,
-        /// What the answer should have had.
+        /// What the answer lacks.
         missing: &'static str,
     },
 }
 
-/// A homeserver's "no" (specification, "Standard error response").
+/// An error response of a homeserver (specification, "Standard error response").
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("the homeserver says {} to {path}: {errcode}{}", status.as_u16(), words(error))]
 pub struct Refusal {
@@ -134,7 +134,7 @@ pub struct Refusal {
     pub status: StatusCode,
     /// `M_FORBIDDEN` and so on; `M_UNKNOWN` where there is none.
     pub errcode: String,
-    /// The homeserver's own words, harmless to print; may be empty.
+    /// The homeserver's own words, safe to print; may be empty.
     pub error: String,
     /// With `M_UNKNOWN_TOKEN`: the token has expired, but its session goes on (specification, "Soft logout").
     pub soft_logout: bool,
@@ -147,7 +147,7 @@ fn words(error: &str) -> String {
 }
 
 impl HomeserverError {
-    /// Whether the access token is no good any more: expired, revoked, or of a session that was signed out.
+    /// Whether the access token is invalid: expired, revoked, or of a session that was signed out.
     #[must_use]
     pub fn is_unknown_token(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.errcode == "M_UNKNOWN_TOKEN")
@@ -159,8 +159,8 @@ impl HomeserverError {
         matches!(self, Self::Refused(refusal) if refusal.soft_logout)
     }
 
-    /// Whether the homeserver does not have what was asked for. Only for paths that name nothing that may be missing: of
-    /// those, 404 says that there is no such path, whatever its code.
+    /// Whether the homeserver does not have what was asked for. Only for paths that name nothing that may be missing:
+    /// of those, 404 says that there is no such path, whatever its code.
     #[must_use]
     pub fn is_unrecognized(&self) -> bool {
         let Self::Refused(refusal) = self else { return false };
@@ -183,7 +183,7 @@ impl HomeserverError {
 }
 
 impl HomeserverClient {
-    /// Asks the homeserver at that address, without a token.
+    /// A client for the homeserver at this address, without a token.
     #[must_use]
     pub fn new(http: HttpClient, base: BaseUrl) -> Self {
         Self { http, base, token: None }
@@ -206,14 +206,14 @@ impl HomeserverClient {
         &self.base
     }
 
-    /// What sends the requests, for addresses that are not below the base address.
+    /// The underlying HTTP client, for addresses that are not below the base address.
     #[must_use]
     pub fn http(&self) -> &HttpClient {
         &self.http
     }
 
-    /// GETs a path such as `/_matrix/client/v3/login`, with its query if it has one. An answer of another form counts as the
-    /// form's default.
+    /// GETs a path such as `/_matrix/client/v3/login`, with its query if it has one. An answer of another form counts
+    /// as the form's default.
     ///
     /// # Errors
     /// When there is no answer or it is a "no".
@@ -315,7 +315,7 @@ impl Lenient<String> {
     }
 }
 
-/// A server's own words, harmless to print.
+/// A server's own words, safe to print.
 pub(super) fn printable(text: &str) -> String {
     text::spelled_out(&text.chars().take(MAX_WORDS).collect::<String>()).replace('\n', " ")
 }

@@ -15,10 +15,10 @@ const VERSIONS: &str = "/_matrix/client/versions";
 /// Why there is no homeserver to talk to.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum DiscoveryError {
-    /// The server's own word about its homeserver makes no sense (the specification's `FAIL_PROMPT` and `FAIL_ERROR`).
+    /// The well-known file is invalid (the specification's `FAIL_PROMPT` and `FAIL_ERROR`).
     #[error("{url} does not say where the homeserver is: {reason}")]
     WellKnown {
-        /// Where that word is.
+        /// The file's address.
         url: String,
         /// What is wrong with it.
         reason: String,
@@ -89,21 +89,22 @@ struct WellKnownHomeserver {
     base_url: Lenient<String>,
 }
 
-/// What `/.well-known/matrix/client` comes to.
+/// Result of reading `/.well-known/matrix/client`.
 #[derive(Debug, PartialEq, Eq)]
 enum Delegation {
     /// There is none: the server's name is the address.
     None,
     /// The homeserver is there.
     To(BaseUrl),
-    /// It cannot be understood.
+    /// It is invalid.
     Unreadable(String),
 }
 
-/// Finds the user's homeserver and sees that it answers. A client that allows no downgrade takes no unencrypted address.
+/// Finds the user's homeserver and checks that it answers. A client that allows no downgrade rejects unencrypted
+/// addresses.
 ///
 /// # Errors
-/// When there is none; says where it was looked for.
+/// When there is none; names the addresses that were tried.
 pub(crate) async fn find(http: &HttpClient, user: &UserId) -> Result<Homeserver, DiscoveryError> {
     let named = format!("https://{}", user.server_name());
     let url = format!("{named}{WELL_KNOWN}");
@@ -121,13 +122,13 @@ pub(crate) async fn find(http: &HttpClient, user: &UserId) -> Result<Homeserver,
         Err(TransportError { fault: TransportFault::Downgrade, reason, .. }) => {
             return Err(DiscoveryError::Unencrypted { from: url, reason });
         }
-        // A server that cannot be reached at all has said nothing; whether it is the homeserver itself is seen next.
+        // Unreachable is not an answer: the server may be the homeserver itself, which is tried next.
         Err(_) => own,
     };
     check(http, base).await
 }
 
-/// Sees that a homeserver answers at this address.
+/// Checks that a homeserver answers at this address.
 ///
 /// # Errors
 /// When none does.
@@ -179,7 +180,7 @@ impl DiscoveryError {
     }
 }
 
-/// Reads the answer, whatever type it claims to have; only what is really unusable fails.
+/// Parses the answer, whatever its content type; fails only for unusable answers.
 fn delegation(status: StatusCode, body: &[u8]) -> Delegation {
     if !status.is_success() {
         // 404 means none. Whatever else answers is more likely a web site that knows nothing of Matrix.

@@ -35,7 +35,7 @@ pub enum HomeserverKind {
     Unknown(String),
 }
 
-/// What conduwuit and its kin send no requests to unless they are configured otherwise.
+/// Address ranges that conduwuit and its kin block by default.
 const DENIED: [&str; 19] = [
     "127.0.0.0/8",
     "10.0.0.0/8",
@@ -58,7 +58,7 @@ const DENIED: [&str; 19] = [
     "fec0::/10",
 ];
 
-/// How its administrator has a homeserver push to an address that it blocks by default.
+/// Configuration that makes a homeserver push to an address that it blocks by default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowance {
     /// Where to put the line, and how to tell that it is needed.

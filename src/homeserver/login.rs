@@ -14,7 +14,7 @@ const LOGIN: &str = "/_matrix/client/v3/login";
 const WHOAMI: &str = "/_matrix/client/v3/account/whoami";
 const REFRESH: &str = "/_matrix/client/v3/refresh";
 
-/// The longest that is waited because a homeserver has had too many requests.
+/// Longest wait after `M_LIMIT_EXCEEDED`.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// A session on a homeserver, right after signing in.
@@ -24,7 +24,7 @@ pub struct Session {
     pub user_id: UserId,
     /// The device that the session is, if the homeserver said so.
     pub device_id: Option<String>,
-    /// What proves it.
+    /// Its tokens.
     pub tokens: Tokens,
 }
 

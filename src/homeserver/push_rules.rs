@@ -1,15 +1,16 @@
 //! The push rules of single rooms, read and written as Element does (Matrix specification, client-server API, "Push
 //! rules API").
 //!
-//! | a room tells | by |
+//! | a room notifies of | by |
 //! |---|---|
 //! | everything, with a sound | a room rule that notifies |
 //! | mentions and keywords | a room rule without actions |
 //! | nothing | an override rule for the room alone, without actions |
 //! | what the account's general rules say | no rule of its own |
 //!
-//! What an encrypted event says is not known to the homeserver, so that it pushes no mentions of a room that tells these
-//! alone. An override rule of ours has it push every encrypted event of the room; it matches nothing that is decrypted.
+//! What an encrypted event says is not known to the homeserver, so that it pushes no mentions of a room that tells
+//! these alone. An override rule of ours has it push every encrypted event of the room; it matches nothing that is
+//! decrypted.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +32,7 @@ const EVERY_ENCRYPTED: &str = ".org.matrix.msc4028.encrypted_event";
 /// How the id of each rule of ours begins; the mark of the installation, a full stop and the room's id follow.
 const OURS: &str = "org.pushbell.encrypted.";
 
-/// What a room tells.
+/// What a room notifies of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum RoomNotify {
@@ -77,7 +78,7 @@ struct PushRule {
     conditions: Lenient<Vec<Value>>,
 }
 
-/// A step towards other rules.
+/// One change of the rules.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum RuleChange {
     /// Sets the rule, whether it is there or not.
@@ -138,7 +139,7 @@ impl PushRules {
         self.room.0.iter().flatten().filter_map(|rule| rule.0.as_ref())
     }
 
-    /// What the room tells.
+    /// What the room notifies of.
     pub(crate) fn of_room(&self, room_id: &str) -> RoomNotify {
         if self.overrides().any(|rule| rule.is_enabled() && rule.muted_room() == Some(room_id)) {
             return RoomNotify::Mute;

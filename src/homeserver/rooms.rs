@@ -1,5 +1,6 @@
-//! What a person does in a room: reading it, joining and leaving it, writing into it (Matrix specification, client-server
-//! API, "Receipts", "Fully read markers", "Marking rooms as unread", "Room membership", "Sending events to a room").
+//! What a person does in a room: reading it, joining and leaving it, writing into it (Matrix specification,
+//! client-server API, "Receipts", "Fully read markers", "Marking rooms as unread", "Room membership", "Sending events
+//! to a room").
 
 use hyper::StatusCode;
 use serde::de::IgnoredAny;
@@ -55,8 +56,8 @@ impl HomeserverClient {
         self.post::<IgnoredAny>(&path, &json!({})).await.map(drop)
     }
 
-    /// Marks the room as read up to this event, as other clients do: with a receipt, with the marker that only goes forward,
-    /// and without the mark that it is unread.
+    /// Marks the room as read up to this event, as other clients do: with a receipt, with the marker that only goes
+    /// forward, and without the mark that it is unread.
     ///
     /// # Errors
     /// When there is no answer or it is a "no": some of it may be done.

@@ -1,9 +1,9 @@
 //! Single sign-on where there is no OAuth 2.0 API: `m.login.sso` (Matrix specification, client-server API, "SSO
 //! client login").
 //!
-//! The browser goes to `/login/sso/redirect`, from there wherever the homeserver sends it, and comes back to the loopback
-//! interface with a login token, which `/login` takes once (`m.login.token`). Which of several identity providers it is
-//! to be is asked on the homeserver's page.
+//! The browser goes to `/login/sso/redirect`, from there wherever the homeserver sends it, and comes back to the
+//! loopback interface with a login token, which `/login` takes once (`m.login.token`). Which of several identity
+//! providers it is to be is asked on the homeserver's page.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub enum SsoError {
     NoToken,
 }
 
-/// Somebody is signing in with a browser of this computer.
+/// A sign-in in a browser on this computer.
 #[derive(Debug)]
 pub struct SsoLogin {
     listener: RedirectListener,
@@ -40,7 +40,7 @@ pub struct SsoLogin {
 }
 
 impl SsoLogin {
-    /// Opens the way back.
+    /// Opens the redirect target.
     ///
     /// # Errors
     /// When there is none.

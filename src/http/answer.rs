@@ -1,4 +1,4 @@
-//! What the endpoint answers: JSON, whole, with a `Content-Length`; never a redirect, never 204.
+//! The endpoint's answers: complete JSON with a `Content-Length`; never a redirect, never 204.
 
 use std::borrow::Cow;
 
@@ -12,47 +12,47 @@ use serde_json::{Value, json};
 
 use crate::{accounts::Rejected, inbox::InboxError, intake::Refusal, push::notify::PushError};
 
-/// Seconds after which a push may be tried again. Synapse keeps to a schedule of its own.
+/// `Retry-After`, in seconds. Synapse ignores it and uses its own backoff.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// An answer.
 pub(super) enum EndpointAnswer {
-    /// To a push: all of it that is for us is on disk.
+    /// To a push: everything addressed to a known account is on disk.
     Pushed(Rejected),
     /// To `GET /health`: a push could be accepted now.
     Healthy,
     /// To `GET /health`: it could not.
     Unhealthy(RequestError),
-    /// To anything: it could not be done.
+    /// To any request: it failed.
     Failed(RequestError),
 }
 
-/// Why a request could not be answered as it wished.
+/// Why a request failed.
 #[derive(Debug)]
 pub(super) enum RequestError {
     /// The push is not accepted.
     Refused(Refusal),
-    /// The inbox did not say in time whether it could record it.
+    /// The inbox did not answer in time.
     InboxTooSlow,
-    /// The body is larger than that.
+    /// The body is larger than this many bytes.
     BodyTooLarge { limit: usize },
-    /// The body ended early, or its framing is damaged.
+    /// The body ended early, or its framing is invalid.
     BodyBroken,
     /// Too many bodies at once.
     OutOfMemory,
-    /// The path is known, the method is another.
+    /// The path does not support this method.
     WrongMethod { allow: &'static str },
     /// There is no such path.
     WrongPath,
     /// The request's head is not HTTP, or too long: hyper says which.
     NotHttp(StatusCode),
-    /// It is not encrypted, where TLS is spoken.
+    /// Plain HTTP on a TLS port.
     NotTls,
 }
 
 impl RequestError {
-    /// The status, the `errcode` and a sentence. The sentence is public, and says nothing about
+    /// The status, the `errcode` and a sentence. The sentence is public: it says nothing about
     /// this computer's files.
     fn explain(&self) -> (StatusCode, &'static str, Cow<'static, str>) {
         const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
@@ -148,7 +148,7 @@ impl EndpointAnswer {
     }
 }
 
-/// The whole answer to what is no request that hyper could read, as it goes over the wire.
+/// The answer to input that hyper cannot parse as a request, as bytes on the wire.
 pub(super) fn not_http(status: StatusCode) -> String {
     let (_, errcode, error) = RequestError::NotHttp(status).explain();
     let body = matrix_error(errcode, &error).to_string();

@@ -21,7 +21,7 @@ use super::{
     tls::{Handshake, Tls},
 };
 
-/// Bytes that a client may send on after the last answer, before the connection is closed on it.
+/// Bytes read and dropped after the last answer before the connection is closed.
 const LINGER_BYTES: u64 = 8 * 1024 * 1024;
 
 /// A connection's entry in the table, until dropped.
@@ -40,12 +40,12 @@ impl Connection {
         &self.server.limits
     }
 
-    /// It begins a request.
+    /// Marks the beginning of a request.
     pub(super) fn note_request(&self) {
         self.server.table().note_request(self.id);
     }
 
-    /// It carries a push for an account.
+    /// Marks the connection as one that has delivered a valid push.
     pub(super) fn note_push(&self) {
         self.server.table().note_push(self.id);
     }
@@ -88,7 +88,7 @@ pub(super) async fn serve(
     }
 }
 
-/// Serves requests; with `refuse_plain` only to say that TLS is spoken here.
+/// Serves requests; with `refuse_plain` every request is refused, since this is a TLS port.
 async fn serve_http(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     connection: &Connection,
@@ -126,6 +126,6 @@ async fn serve_http(
         }
         io::Result::Ok(())
     };
-    // Either way it is closed.
+    // An error here changes nothing: the connection is closed anyway.
     time::timeout(limits.linger_time, close).await.ok();
 }

@@ -1,4 +1,4 @@
-//! The open connections, and which of them is closed when there are too many (pure).
+//! The open connections, and which one is evicted when there are too many (pure).
 //!
 //! A new connection is never refused: it may be a homeserver's, and refusing it would cost a push. One that has
 //! delivered no valid push is closed instead, the longest idle of the peer that has most of these, so that a flood from
@@ -10,10 +10,10 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
-/// Names a connection; never used again.
+/// Identifies a connection; never reused.
 pub(super) type ConnectionId = u64;
 
-/// Connections among which the one with the smallest rank is closed first.
+/// Connections of one class; the one with the smallest rank is evicted first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Group {
     /// No valid push yet, by peer; ranked by when they last began a request.
@@ -44,7 +44,7 @@ pub(super) struct ConnectionTable<H> {
     clock: u64,
 }
 
-/// There is no memory for a body.
+/// The body does not fit into the memory limit.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct OutOfMemory;
 
@@ -111,7 +111,7 @@ impl<H> ConnectionTable<H> {
         self.groups.entry(group).or_default().insert((rank, id));
     }
 
-    /// Removes the connection that is to be closed next.
+    /// Evicts a connection: removes and returns it.
     pub(super) fn evict(&mut self) -> Option<H> {
         let unproven = self.groups.iter().filter(|(group, _)| **group != Group::Proven);
         let largest = unproven.max_by_key(|(_, members)| (members.len(), Reverse(members.first())));
@@ -120,10 +120,10 @@ impl<H> ConnectionTable<H> {
         self.remove(id)
     }
 
-    /// Counts bytes of a body of this connection until [`Self::release_body`]. If all bodies together then have more than
-    /// `most`, removes others that hold one: first unproven ones, of the peer whose bodies are largest together, the
-    /// longest idle first, then proven ones whose last push is longer ago. Returns the handles of those; there is no
-    /// memory for a connection that would itself be the next.
+    /// Counts bytes of a body of this connection until [`Self::release_body`]. If all bodies together then have more
+    /// than `most`, removes others that hold one: first unproven ones, of the peer whose bodies are largest together,
+    /// the longest idle first, then proven ones whose last push is longer ago. Returns the handles of those; there is
+    /// no memory for a connection that would itself be the next.
     pub(super) fn hold_body(&mut self, id: ConnectionId, bytes: usize, most: usize) -> Result<Vec<H>, OutOfMemory> {
         let mut removed = Vec::new();
         while self.body_bytes.saturating_add(bytes) > most {
@@ -152,7 +152,7 @@ impl<H> ConnectionTable<H> {
             .filter(|id| *id != claimant)
     }
 
-    /// The body of this connection is not held any more.
+    /// The body of this connection is no longer in memory.
     pub(super) fn release_body(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.get_mut(&id) {
             self.body_bytes -= std::mem::take(&mut connection.body_bytes);
@@ -160,7 +160,7 @@ impl<H> ConnectionTable<H> {
     }
 }
 
-/// The owner of an IPv6 address usually has all of its /64.
+/// The owner of an IPv6 address usually controls its whole /64.
 fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         v4 @ IpAddr::V4(_) => v4,
@@ -272,7 +272,7 @@ mod tests {
         ]
     }
 
-    /// What the table should know, in the plainest form; the longest idle first.
+    /// Reference model of the table; the longest idle first.
     #[derive(Debug, Clone)]
     struct Plain {
         id: ConnectionId,

@@ -4,7 +4,7 @@
 //! server: accept -> connection_table -> connection: TLS, hyper -> requests: route, body -> intake -> answer
 //!                   who leaves when full   stream: deadlines
 //! ```
-//! Everything runs on one thread: a connection is a task, a request is none.
+//! Everything runs on one thread, with one task for each connection.
 
 mod answer;
 mod connection;
@@ -21,29 +21,30 @@ pub use self::server::{Server, Serving};
 /// The bounds of the endpoint. A connection carries one request at a time, so `connections` bounds the requests too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a request line and its headers, at least 8192. Homeservers send 300; a proxy in between may add cookies.
+    /// Bytes of a request line and its headers, at least 8192. Homeservers send 300; a proxy in between may add
+    /// cookies.
     pub head_bytes: usize,
     /// Bytes of a body: the limit of the reference gateway. Events are at most 64 KiB.
     pub body_bytes: usize,
-    /// Bytes of all bodies that are held at once. Beyond it a connection that has delivered no push makes room.
+    /// Bytes of all bodies in memory together. Beyond this a connection that has delivered no push is evicted.
     pub all_body_bytes: usize,
-    /// Open connections. A person has a few homeservers; a proxy before us may keep a connection for each of its own.
+    /// Open connections. A person has a few homeservers; a reverse proxy may open one for each of its clients.
     pub connections: usize,
-    /// For a handshake of TLS, from the connection's beginning.
+    /// Time for the TLS handshake, from accept.
     pub handshake_time: Duration,
-    /// For a body to be whole.
+    /// Time for a complete body.
     pub body_time: Duration,
-    /// For the push to be on disk, or else it is answered with 503: homeservers give up after 60 s.
+    /// Time for the push to be on disk, else the answer is 503: homeservers give up after 60 s.
     pub record_time: Duration,
-    /// For an answer to be taken.
+    /// Time for the client to read an answer.
     pub answer_time: Duration,
-    /// For a request line and its headers to be whole, from the answer before or the connection's beginning. A connection
-    /// costs as little while its head is incomplete as between two requests. Synapse keeps its connection for 2 minutes; it must be the one that closes it, since a
-    /// push that crosses our closing counts as a failure there.
+    /// Time for a complete request head, from the previous answer or from accept. A connection
+    /// costs as little while its head is incomplete as between two requests. Synapse keeps its connection for 2
+    /// minutes; it must be the one that closes it, since a push that crosses our closing counts as a failure there.
     pub idle_time: Duration,
-    /// For a client that still sends to take the answer that refuses it, before the connection is closed.
+    /// Time for a client that is still sending to read the refusal, before the connection is closed.
     pub linger_time: Duration,
-    /// For requests in progress when the server shuts down.
+    /// Time for requests in progress when the server shuts down.
     pub drain_time: Duration,
 }
 

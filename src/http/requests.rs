@@ -1,4 +1,4 @@
-//! Which request gets which answer.
+//! Routing: which request gets which answer.
 //!
 //! `POST /_matrix/push/v1/notify` (Matrix specification, Push Gateway API), the paths of `server.extra_paths` for the
 //! first protocol, and `GET /health`.
@@ -20,10 +20,10 @@ use super::{
 };
 use crate::push::notify;
 
-/// Says whether a push could be accepted now.
+/// Tells whether a push could be accepted now.
 const HEALTH_PATH: &str = "/health";
 
-/// What a request is for.
+/// The route of a request.
 #[derive(Debug)]
 enum Route {
     Push,
@@ -41,10 +41,10 @@ fn route(method: &Method, path: &str, extra_paths: &[String]) -> Result<Route, R
     if methods.contains(method) { Ok(route) } else { Err(RequestError::WrongMethod { allow }) }
 }
 
-/// Answers one request of a connection; with `refuse_plain` only to say that TLS is spoken here.
+/// Answers one request; with `refuse_plain` by a refusal, since this is a TLS port.
 ///
 /// # Errors
-/// When the connection is to be closed without an answer: the body does not come.
+/// When the body does not arrive: the connection is closed without an answer.
 pub(super) async fn respond(
     connection: &Connection,
     mut request: Request<Incoming>,
@@ -68,7 +68,7 @@ pub(super) async fn respond(
     Ok(answer.into_response())
 }
 
-/// Reads the body. It is counted until it is released.
+/// Reads the body, which counts towards the memory limit until it is released.
 async fn read(body: &mut Incoming, connection: &Connection) -> Result<Vec<u8>, RequestError> {
     let limit = connection.limits().body_bytes;
     if body.size_hint().lower() > limit as u64 {
@@ -87,7 +87,8 @@ async fn read(body: &mut Incoming, connection: &Connection) -> Result<Vec<u8>, R
 }
 
 async fn push(body: &[u8], connection: &Connection) -> EndpointAnswer {
-    let accepting = connection.server.intake.accept(body, || connection.note_push());
+    let is_replayed = connection.server.resume_window.is_open();
+    let accepting = connection.server.intake.accept(body, is_replayed, || connection.note_push());
     match timeout(connection.limits().record_time, accepting).await {
         Ok(Ok(rejected)) => EndpointAnswer::Pushed(rejected),
         Ok(Err(refusal)) => EndpointAnswer::Failed(RequestError::Refused(refusal)),

@@ -22,7 +22,7 @@ use super::{
     connection_table::ConnectionTable,
     tls::Tls,
 };
-use crate::intake::Intake;
+use crate::{intake::Intake, resume::ResumeWindow};
 
 /// Pause after a connection could not be accepted, mostly because no file descriptor was left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -37,6 +37,7 @@ pub struct Server {
 #[derive(Debug)]
 pub(super) struct ServerState {
     pub(super) intake: Intake,
+    pub(super) resume_window: ResumeWindow,
     pub(super) limits: Limits,
     extra_paths: RwLock<Arc<[String]>>,
     table: Mutex<ConnectionTable<AbortHandle>>,
@@ -52,28 +53,34 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Stops listening: when this returns the address is free. The task ends when the requests in progress are finished,
-    /// within [`Limits::drain_time`].
+    /// Stops listening: when this returns the address is free. The task ends when the requests in progress are
+    /// finished, within [`Limits::drain_time`].
     pub async fn stop(self) -> JoinHandle<()> {
         let Self { stop, closed, task } = self;
         drop(stop);
-        // Nothing is ever sent: it ends when the listener is closed.
+        // Nothing is ever sent: the channel closes with the listener.
         drop(closed.await);
         task
     }
 }
 
 impl Server {
-    /// A server that listens nowhere yet, in plain HTTP.
+    /// A server that listens nowhere yet, in plain HTTP. While `resume_window` is open, pushes count as held back.
     #[must_use]
-    pub fn new(intake: Intake, limits: Limits) -> Self {
+    pub fn new(intake: Intake, resume_window: ResumeWindow, limits: Limits) -> Self {
         let table = Mutex::new(ConnectionTable::new());
-        let state =
-            ServerState { intake, limits, extra_paths: RwLock::default(), table, tls: watch::Sender::new(None) };
+        let state = ServerState {
+            intake,
+            resume_window,
+            limits,
+            extra_paths: RwLock::default(),
+            table,
+            tls: watch::Sender::new(None),
+        };
         Self { state: Arc::new(state) }
     }
 
-    /// Paths that pushes are taken at beside the standard one (`server.extra_paths`), from the next request on.
+    /// Sets the additional paths for pushes (`server.extra_paths`), from the next request on.
     pub fn set_extra_paths(&self, paths: &[String]) {
         *self.state.extra_paths.write().unwrap_or_else(PoisonError::into_inner) = paths.into();
     }
@@ -169,7 +176,7 @@ impl ServerState {
         }
     }
 
-    /// Serves a connection beside all others. Whether another one was closed to make room.
+    /// Spawns the task of a connection. Returns whether another connection was evicted for it.
     fn open(
         self: &Arc<Self>,
         stream: TcpStream,

@@ -1,5 +1,5 @@
-//! A connection's bytes as hyper sees them: with a deadline for answers to be taken, which hyper does not know, and a body
-//! in JSON for those refusals that hyper writes by itself.
+//! The byte stream under hyper: adds a write deadline, which hyper lacks, and a body
+//! in JSON to the refusals that hyper writes itself.
 
 use std::{
     io::{self, ErrorKind},
@@ -19,7 +19,7 @@ use super::answer;
 pub(super) struct Stream<S> {
     inner: S,
     answer_time: Duration,
-    /// For the answer that is not taken yet.
+    /// Deadline of the answer that the client has not read yet.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
@@ -42,7 +42,7 @@ impl<S> Stream<S> {
     }
 }
 
-/// The status with which hyper itself refuses what it cannot read as HTTP; no answer of ours is without a body.
+/// Status of a refusal that hyper itself writes: only those have no body.
 fn own_refusal(written: &[u8]) -> Option<StatusCode> {
     const NO_BODY: &[u8] = b"\r\ncontent-length: 0\r\n";
     let status = written.strip_prefix(b"HTTP/1.1 ").or_else(|| written.strip_prefix(b"HTTP/1.0 "))?;
@@ -59,7 +59,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = match own_refusal(buf).map(answer::not_http) {
-            // It is short, and the last thing that is written: if not all of it is taken at once, nobody reads it.
+            // It is short and the last write: what the socket buffer does not take at once is dropped.
             Some(refusal) => Pin::new(&mut self.inner).poll_write(cx, refusal.as_bytes()).map_ok(|_| buf.len()),
             None => Pin::new(&mut self.inner).poll_write(cx, buf),
         };

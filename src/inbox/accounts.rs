@@ -10,7 +10,7 @@ use crate::push::notify::Counts;
 pub(super) struct Account {
     pub(super) id: i64,
     pub(super) name: String,
-    /// When a push last came for it, in milliseconds; `None`: its numbers were forgotten.
+    /// Time of the last push, in milliseconds; `None` after its numbers were removed.
     pub(super) last_push: Option<i64>,
     pub(super) numbers: Numbers,
 }
@@ -27,8 +27,8 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    /// Takes over a push's `counts`, which make `unread` of the account. Once it has sent `missed_calls`, leaving it out
-    /// means zero.
+    /// Takes over a push's `counts`, which make `unread` of the account. Once it has sent `missed_calls`, leaving it
+    /// out means zero.
     fn set(&mut self, counts: Counts, unread: u64) {
         let missed_calls = counts.missed_calls.or(self.missed_calls.map(|_| 0));
         *self = Self { sent: true, unread, missed_calls };
@@ -45,13 +45,13 @@ impl Numbers {
         if self.sent { self.unread.saturating_add(samples) } else { unread_notices }
     }
 
-    /// What the mark for missed calls counts: once the server has sent its number, that alone.
+    /// Missed calls: the server's number once it has sent one, else those derived here.
     pub(super) fn missed(&self, derived: u64) -> u64 {
         self.missed_calls.unwrap_or(derived)
     }
 }
 
-/// The `counts` of a push within what can be added up and stored.
+/// The `counts` of a push, clamped to the stored range.
 pub(super) fn bounded(counts: Counts) -> Counts {
     Counts {
         unread: counts.unread.min(MAX_COUNT),
@@ -86,7 +86,7 @@ impl Account {
         db.prepare_cached(account_query!("WHERE id = ?1"))?.query_row([id], Self::from_row).optional()
     }
 
-    /// Loads all accounts, also those whose numbers were forgotten.
+    /// Loads all accounts, including those whose numbers were removed.
     pub(super) fn all(db: &Connection) -> rusqlite::Result<Vec<Self>> {
         db.prepare_cached(account_query!("ORDER BY name"))?.query_map([], Self::from_row)?.collect()
     }
@@ -135,19 +135,19 @@ impl Account {
         Ok(())
     }
 
-    /// Whether `counts` have told of this room by itself.
+    /// Whether `counts` have named this room.
     pub(super) fn has_count(&self, db: &Connection, room: &str) -> rusqlite::Result<bool> {
         db.prepare_cached("SELECT 1 FROM room_count WHERE account = ?1 AND room = ?2")?.exists((self.id, room))
     }
 
-    /// Sets every number of it to zero, those of its rooms too, and saves it.
+    /// Sets all its numbers to zero, including those of its rooms, and saves it.
     pub(super) fn clear(&mut self, db: &Connection) -> rusqlite::Result<()> {
         self.numbers.clear();
         self.forget_rooms(db)?;
         self.save(db)
     }
 
-    /// It is not known any more: as if no push had ever come for it. Saves it.
+    /// Removes its numbers, as if no push had ever come, and saves it.
     pub(super) fn forget(&mut self, db: &Connection) -> rusqlite::Result<()> {
         self.last_push = None;
         self.numbers = Numbers::default();

@@ -12,7 +12,8 @@ use crate::{
     push::event::CallEnding,
 };
 
-/// The matching calls, found by this index, ring no more: they are missed; or perhaps taken, and without a popup.
+/// Ends the ringing of the matching calls, found by this index: each is missed, or perhaps taken and then without a
+/// popup.
 macro_rules! ring_out_query {
     ($index:literal, $condition:literal) => {
         concat!(
@@ -26,7 +27,7 @@ macro_rules! ring_out_query {
     };
 }
 
-/// How far the clock of a caller may be behind. In milliseconds.
+/// Tolerance for a caller's clock that is slow, in milliseconds.
 const CLOCK_GRACE: i64 = 20_000;
 
 /// When a call stops ringing. It rings for its lifetime from when it was sent (if that is known and not in the future)
@@ -43,12 +44,12 @@ fn deadline(received_at: i64, lifetime: i64, sent_at: Option<i64>) -> i64 {
     }
 }
 
-/// What becomes of a call that nobody took.
+/// State of a call after nobody took it.
 fn unanswered(derive_missed: bool) -> CallState {
     if derive_missed { CallState::Missed } else { CallState::Over }
 }
 
-/// What becomes of a ringing or missed call when an event says that it is over.
+/// State of a ringing or missed call after an event that ends it.
 fn after(state: CallState, ending: CallEnding, by_caller: bool, derive_missed: bool) -> CallState {
     match (ending, state) {
         (CallEnding::Hangup, CallState::Silenced) if by_caller && derive_missed => CallState::PerhapsTaken,
@@ -66,7 +67,7 @@ pub(super) struct Ring {
     pub(super) deadline: i64,
     pub(super) state: CallState,
     pub(super) derive_missed: bool,
-    /// The number that its counts raised, where a falling number may mean that it was taken elsewhere.
+    /// The count that came with it, where a lower count later may mean that it was taken elsewhere.
     pub(super) raised_to: Option<i64>,
 }
 
@@ -111,7 +112,8 @@ pub(super) fn redial(
     Ok(rings > 0)
 }
 
-/// The account's number, or that of the room, has fallen to this: calls that had raised it may have been taken elsewhere.
+/// Handles a count that has fallen to this, for the account or the room: calls that had raised it may have been taken
+/// elsewhere.
 pub(super) fn silence(write: &Write<'_>, account: i64, room: Option<&str>, unread: i64) -> rusqlite::Result<()> {
     write
         .db
@@ -124,7 +126,7 @@ pub(super) fn silence(write: &Write<'_>, account: i64, room: Option<&str>, unrea
     Ok(())
 }
 
-/// An event says that a call is over.
+/// Applies an event that ends a call.
 pub(super) fn end_by_event(
     write: &mut Write<'_>,
     (account, room, call_id): (i64, &str, &str),

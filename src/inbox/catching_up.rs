@@ -1,7 +1,7 @@
-//! Taking over what a homeserver lists: what was missed, what was read meanwhile, and how far that goes.
+//! Records what a homeserver lists: missed events, events read elsewhere, and the mark of how far the list is known.
 //!
-//! All of it is one commit, the mark included: after a kill at any moment either everything is here or the mark still
-//! stands where it stood, and what is listed is read back again. What is known already is recognised by its event.
+//! One commit includes the mark: after a kill at any moment either everything is recorded, or the mark is unchanged
+//! and the list is read again. Known events are recognised by their id.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -22,13 +22,13 @@ use crate::{
     push::notify::{Notification, Tweaks},
 };
 
-/// How many unread notices are told at once, the newest.
+/// Limit of the unread notices returned, newest first.
 const MOST_UNREAD: usize = 500;
 
 /// Where an account stands before it is caught up with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CatchUpState {
-    /// Everything that its homeserver listed up to this time of the homeserver's is known; `None`: never caught up with.
+    /// Everything listed up to this time (homeserver's clock) is known; `None` before the first catching up.
     pub mark: Option<Timestamp>,
     /// When catching up last completed.
     pub completed_at: Option<Timestamp>,
@@ -47,7 +47,7 @@ pub struct UnreadEvent {
     pub encrypted_in: Option<String>,
 }
 
-/// What catching up has found.
+/// The result of catching up.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each says something else")]
 pub struct CaughtUp {
@@ -63,7 +63,7 @@ pub struct CaughtUp {
     pub derive_missed_calls: bool,
     /// Whether what is end-to-end encrypted is decrypted later.
     pub decrypts: bool,
-    /// Events that may not be known, oldest first.
+    /// Events that may be new, oldest first.
     pub missed: Vec<MissedEvent>,
     /// Events that were read elsewhere.
     pub read: Vec<String>,
@@ -73,7 +73,7 @@ pub struct CaughtUp {
     pub listed_unread: Vec<ListedUnread>,
     /// Nothing of it was held back: a call rings.
     pub is_live: bool,
-    /// It lists no others, older ones neither.
+    /// The list is complete: it names every unread event, however old.
     pub is_all: bool,
     /// The new mark.
     pub mark: Timestamp,
@@ -110,14 +110,14 @@ pub struct ListedUnread {
     pub event_id: String,
 }
 
-/// An event that no push may have brought.
+/// A listed event, which a push may not have brought.
 #[derive(Debug, Clone)]
 pub struct MissedEvent {
-    /// It, as a push would have brought it.
+    /// The notification, as a push would have it.
     pub notification: Arc<Notification>,
-    /// What the push rules want of it.
+    /// The push rules' actions.
     pub tweaks: Tweaks,
-    /// It was read elsewhere already.
+    /// It is already read elsewhere.
     pub read: bool,
 }
 
@@ -130,8 +130,8 @@ impl Inbox {
         self.read(move |db| catch_up_state(db, &account)).await
     }
 
-    /// Takes over what catching up has found. All of it is on disk when this returns, and raises the `changed` signal if
-    /// it says anything new; how many events were not known.
+    /// Takes over what catching up has found. All of it is on disk when this returns, and raises the `changed` signal
+    /// if it says anything new; how many events were not known.
     ///
     /// # Errors
     /// When it is not on disk: then nothing of it is.

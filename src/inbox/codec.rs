@@ -14,7 +14,7 @@ use crate::{
 /// The type of an event that is encrypted.
 pub(super) const ENCRYPTED: &str = "m.room.encrypted";
 
-/// What a notice is, besides its texts. The numbers are those of the database.
+/// Kind of a notice. The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// It is shown in its room's popup.
@@ -29,13 +29,14 @@ pub(super) enum Kind {
 /// How far the decryption of a notice has come. The numbers are those of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decryption {
-    /// Nothing is left to decrypt: it was decrypted, never can be, or never was encrypted.
+    /// Nothing to decrypt: decrypted, impossible to decrypt, or never encrypted.
     None = 0,
-    /// It is to be decrypted; its popup waits a little for that.
+    /// To be decrypted; its popup waits briefly.
     Wanted = 1,
-    /// Its key is not known: it is shown as it is, and decrypted should the key come.
+    /// The key is missing: shown as it is, decrypted if the key arrives.
     LacksKey = 2,
-    /// Likewise, but nothing of it is shown unless it is decrypted: the homeserver pushes all that is encrypted in its room.
+    /// The key is missing and nothing is shown until it arrives: the homeserver pushes every encrypted event of the
+    /// room.
     Hidden = 3,
 }
 
@@ -77,7 +78,7 @@ pub(super) fn flag(row: &Row<'_>, column: usize) -> rusqlite::Result<bool> {
     number(row, column).map(|flag| flag != 0)
 }
 
-/// A time. One that no calendar has is the nearest that one has.
+/// A time, clamped to the range of `Timestamp`.
 pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
     number(row, column).map(to_time)
 }
@@ -161,7 +162,7 @@ pub(super) use notice_query;
 pub(super) fn notice(row: &Row<'_>) -> rusqlite::Result<Notice> {
     let RoomKey { account, room } = room_key(row, 1)?;
     let content = text(row, 14)?;
-    // What cannot be opened is what it was before it was decrypted.
+    // A text that cannot be opened is presented as still encrypted.
     let is_closed = flag(row, 23)? && content.is_none();
     Ok(Notice {
         id: id(row, 0)?,

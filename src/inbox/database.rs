@@ -1,5 +1,5 @@
-//! The database's files: opened, created, told apart from what is no inbox, set aside, watched for changes that are not
-//! ours.
+//! The database's files: opening, creating, checking that they are an inbox, setting aside, detecting changes that are
+//! not ours.
 
 use std::{
     ffi::OsString,
@@ -29,7 +29,7 @@ const VERSION: i64 = 3;
 /// How long to wait for another process that writes, before a request fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Statements kept prepared: all that the inbox has.
+/// Size of the statement cache: all statements of the inbox.
 const CACHED_STATEMENTS: usize = 96;
 
 /// No notice has a higher number unless the file is damaged: SQLite has none left after 2^63.
@@ -48,7 +48,7 @@ const PRAGMAS: &str = "
     PRAGMA trusted_schema = OFF;
 ";
 
-/// Only possible before the first table: pages that are free go back to the system when pruning says so.
+/// Must precede the first table. Free pages are returned when pruning asks for it.
 const PRAGMAS_OF_A_NEW_DATABASE: &str = "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = FULL;";
 
 /// Opens the database; makes it if it is missing.
@@ -63,7 +63,7 @@ pub(super) fn open(path: &Path, seals: &Seals) -> Result<Connection, InboxError>
         connection.execute_batch(PRAGMAS)?;
         seals.attach(connection)?;
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
-        // Else SQLite plans a statement anew whenever other values are bound that a partial index might care for.
+        // Without this SQLite plans a statement again when bound values could affect the use of a partial index.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         keep_log_on_close(connection, true)
     };
@@ -185,17 +185,17 @@ pub(super) fn newest(path: &Path, connection: &Connection) -> Result<i64, InboxE
     if newest > MAX_NOTICE { Err(damaged(path, "is damaged: its numbers have run out")) } else { Ok(newest) }
 }
 
-/// Brings all that the log holds into the database, synced, or fails.
+/// Checkpoints the WAL into the database, synced.
 ///
 /// A commit whose sync failed, or that a kill kept from being synced, is in the log nevertheless, and counts when the
-/// database is opened again. A retry of its push has nothing to write then, and so nothing to sync: it would be answered
-/// though it may not be on disk.
+/// database is opened again. A retry of its push has nothing to write then, and so nothing to sync: it would be
+/// answered though it may not be on disk.
 pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
     let is_busy: bool = connection.query_row("PRAGMA wal_checkpoint(FULL)", [], |row| row.get(0))?;
     if is_busy { Err(Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None)) } else { Ok(()) }
 }
 
-/// What cannot be done with the database, and why.
+/// Error of an operation on the database, with its reason.
 pub(super) fn unusable(path: &Path, reason: &impl ToString) -> InboxError {
     InboxError::Unusable { path: path.display().to_string(), reason: reason.to_string() }
 }
@@ -204,7 +204,7 @@ fn damaged(path: &Path, reason: &str) -> InboxError {
     InboxError::Damaged { path: path.display().to_string(), reason: reason.to_owned() }
 }
 
-/// The same for what SQLite says: the file itself may be to blame.
+/// Error of SQLite, which may mean that the file is corrupt.
 pub(super) fn failed(path: &Path, error: &Error) -> InboxError {
     if is_corruption(error) {
         damaged(path, &format!("is damaged: {error}"))
@@ -258,8 +258,8 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// What the database and its log look like from outside. Only we write them: if they differ from what the last commit
-/// has left, somebody else has removed, replaced, moved or cut them.
+/// Identity and size of the database and its log. Only this program writes them: if they differ from what the last
+/// commit has left, another program has removed, replaced, moved or truncated them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Files {
     database: Option<FileState>,
@@ -275,17 +275,17 @@ struct FileState {
 }
 
 impl Files {
-    /// Looks at them.
+    /// Reads the current state.
     pub(super) fn look(path: &Path) -> io::Result<Self> {
         Ok(Self { database: FileState::look(path)?, log: FileState::look(&with_suffix(path, "-wal"))? })
     }
 
-    /// Whether there is no database.
+    /// Whether the database is missing.
     pub(super) fn is_gone(&self) -> bool {
         self.database.is_none()
     }
 
-    /// Whether the database is another than before, and the log is still that of the one before.
+    /// Whether the database was replaced while the log still belongs to the previous one.
     pub(super) fn has_log_of_another(&self, before: &Self) -> bool {
         self.log.is_some()
             && identity(self.log.as_ref()) == identity(before.log.as_ref())

@@ -1,7 +1,8 @@
-//! Notices whose content is end-to-end encrypted: which they are, and what is learned of them when they are decrypted.
+//! Notices with end-to-end encrypted content: listing them, and recording the decrypted events.
 //!
-//! A notice is recorded with its ciphertext. What it says takes the ciphertext's place later, sealed, in one commit with
-//! what recognises a replay: a message of an encrypted session is one event, and under any other id it is nothing.
+//! A notice is recorded with its ciphertext. The decrypted content replaces it later, sealed, in one commit with
+//! the record that detects replays: a message of an encrypted session is one event; under another event id it is
+//! ignored.
 
 use std::sync::Arc;
 
@@ -45,27 +46,27 @@ pub struct EncryptedNotice {
     pub received_at: Timestamp,
 }
 
-/// What an encrypted event says.
+/// A decrypted event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decrypted {
     /// `type`
     pub event_type: String,
     /// `content`, as JSON text.
     pub content: String,
-    /// Which message of which session it is.
+    /// Session and message index, hashed.
     pub message: String,
-    /// What the account's push rules want of it.
+    /// The account's push rules applied to it.
     pub verdict: Verdict,
 }
 
-/// What push rules want of an event.
+/// Result of the push rules.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// To be told, with these tweaks.
+    /// Notify, with these tweaks.
     Notify(Tweaks),
     /// No popup and no sound.
     Silent,
-    /// They could not be asked: what the push has said of the encrypted event holds.
+    /// The rules are unknown: the tweaks of the push apply.
     AsPushed,
 }
 
@@ -101,8 +102,8 @@ impl Inbox {
         self.ask(move |worker| worker.read(|db| encrypted(db, &account, state, after, limit))).await
     }
 
-    /// What was decrypted of such a notice. Its popup changes, if it is up. A call or an edit is kept as if it had come as
-    /// such, what no push rule wants to be told is read, and a replay is hidden. `user_id` is the account's user.
+    /// What was decrypted of such a notice. Its popup changes, if it is up. A call or an edit is kept as if it had come
+    /// as such, what no push rule wants to be told is read, and a replay is hidden. `user_id` is the account's user.
     ///
     /// # Errors
     /// When it is not on disk.
@@ -116,7 +117,7 @@ impl Inbox {
         self.ask(move |worker| worker.write(|write| add(write, notice, &decrypted, user_id, derive_missed_calls))).await
     }
 
-    /// These notices could not be decrypted: for now, or ever. Those that are hidden have no popup.
+    /// Marks notices that could not be decrypted, for now or for good. Hidden ones get no popup.
     ///
     /// # Errors
     /// When it could not be written down.
@@ -139,7 +140,7 @@ impl Inbox {
         .await
     }
 
-    /// Forgets what was decrypted for all accounts but these, and the ciphertext of what was not.
+    /// Deletes decrypted contents and ciphertexts of all accounts but these.
     ///
     /// # Errors
     /// When it could not be written down.
@@ -154,7 +155,7 @@ impl Inbox {
         .await
     }
 
-    /// The keys that decrypted texts are sealed with.
+    /// The keys of the sealed texts.
     #[must_use]
     pub fn seals(&self) -> &Seals {
         &self.seals

@@ -1,4 +1,4 @@
-//! Notices of which only the ids are known (`event_id_only`): which they are, and what is learned of them later.
+//! Notices of which only the ids are known (`event_id_only`): listing them, and recording their details.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, named_params};
@@ -46,8 +46,8 @@ impl Inbox {
         self.read(move |db| wanted(db, before, limit)).await
     }
 
-    /// What was learned of such a notice; `None`: nothing more can be. Its popup changes, if it is up. What turns out to
-    /// be a call, an edit or a redaction is kept as if it had come as such. `user_id` is the account's user.
+    /// What was learned of such a notice; `None`: nothing more can be. Its popup changes, if it is up. What turns out
+    /// to be a call, an edit or a redaction is kept as if it had come as such. `user_id` is the account's user.
     ///
     /// # Errors
     /// When it is not on disk.
@@ -93,7 +93,7 @@ fn add(
         .prepare_cached("UPDATE notice SET lacks_details = 0 WHERE id = ?1 AND lacks_details = 1")?
         .execute([notice.0])?
         > 0;
-    // Its popup waits no longer.
+    // Its popup no longer waits.
     write.changes.is_visible |= was_wanted;
     let (true, Some(details)) = (was_wanted, details) else { return Ok(()) };
     let Some(recorded) = Recorded::find(write.db, notice)? else { return Ok(()) };

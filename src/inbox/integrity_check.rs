@@ -1,4 +1,4 @@
-//! Looking whether the database is sound, beside the running program or without one, and changing nothing.
+//! Read-only integrity check of the database, with or without a running program.
 
 use std::{fs, io, path::Path, sync::mpsc, thread, time::Duration};
 
@@ -7,16 +7,16 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{InboxError, Seals, database};
 
-/// What was found of a sound database.
+/// Result for a sound database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Integrity {
     /// Size of the file.
     pub bytes: u64,
-    /// All of it was looked at; else the time was over.
+    /// The check is complete; false when the time ran out.
     pub complete: bool,
 }
 
-/// Looks at every page for at most `patience`. `None`: there is no database yet.
+/// Checks every page, for at most `patience`. `None`: there is no database yet.
 ///
 /// # Errors
 /// When it is damaged, or cannot be read.

@@ -1,27 +1,28 @@
 //! The inbox: the durable list of notices and the accounts' numbers, in SQLite on a thread of its own.
 //!
-//! **What it promises.** What [`Inbox::record`] has answered is on disk (WAL, synced). A push that comes again is
+//! **Guarantees.** When [`Inbox::record`] returns, the push is on disk (WAL, synced). A retried push is
 //! recognised: by its `event_id`, else by the first protocol's `id`, each unique within its account. What is unread is
 //! never forgotten.
 //!
-//! **How it keeps it.** One table of notices (`migrations/0001.sql`), one row for each event of each account, also for
+//! **Schema.** One table of notices (`migrations/0001.sql`), one row for each event of each account, also for
 //! those that are listed nowhere, such as edits and redactions: their retries are known by it. What waits, what is
-//! unread and what a room's popup is made from is asked of a covering partial index over the unread notices; no number is
-//! kept that can be counted. The rest are the accounts' numbers as their `counts` have set them, and settings.
+//! unread and what a room's popup is made from is asked of a covering partial index over the unread notices; no number
+//! is kept that can be counted. The rest are the accounts' numbers as their `counts` have set them, and settings.
 //!
-//! Content is JSON text; what was end-to-end encrypted is decrypted after its commit (`decryption`) and kept sealed (`seal`).
+//! Content is JSON text; what was end-to-end encrypted is decrypted after its commit (`decryption`) and kept sealed
+//! (`seal`).
 //!
 //! **Threads.** `thread` owns the only connection that writes. Pushes that wait share a commit (`record`); everything
 //! else (`read_state`, `calls`, `catching_up`, `event_details`, `decryption`) is a transaction of its own. After each
-//! commit that changes something that a [`Snapshot`] shows, the signal `changed` is raised, once until the next snapshot
-//! is asked for. [`history`] and [`check_integrity`] read beside it.
+//! commit that changes something that a [`Snapshot`] shows, the signal `changed` is raised, once until the next
+//! snapshot is asked for. [`history`] and [`check_integrity`] read beside it.
 //!
-//! **When the file is not well.** Values are read leniently (`codec`). A file that SQLite calls corrupt, that is empty
-//! or has a schema from before the first release is set aside (`database`) and a new one begun. Before and after each commit the files
-//! are compared with what the last commit has left: what was removed, replaced or cut is noticed before anybody is
-//! answered. Either is told by an [`Incident`].
+//! **Corruption.** Values are read leniently (`codec`). A file that SQLite calls corrupt, that is empty
+//! or has a schema from before the first release is set aside (`database`) and a new one begun. Before and after each
+//! commit the files are compared with what the last commit has left: what was removed, replaced or cut is noticed
+//! before anybody is answered. Both are reported as an [`Incident`].
 //!
-//! **Forgetting.** `prune` blanks what is older than the history is kept and later deletes its row, by a clock that
+//! **Retention.** `prune` blanks what is older than the history is kept and later deletes its row, by a clock that
 //! does not follow every jump.
 
 mod accounts;
@@ -89,9 +90,9 @@ pub struct Delivery {
     pub recipients: Vec<Recipient>,
     /// When it arrived.
     pub received_at: Timestamp,
-    /// It was held back while this computer slept: a call in it does not ring any more.
+    /// It was delayed while this computer slept: a call in it does not ring.
     pub replayed: bool,
-    /// It was sent by this program's own test: it is shown, but sets no numbers and is no sign of a homeserver.
+    /// It was sent by this program's own test: it is shown, but sets no numbers and proves nothing about a homeserver.
     pub is_sample: bool,
 }
 
@@ -115,7 +116,7 @@ pub struct Recipient {
 }
 
 impl Recipient {
-    /// A signed-in account for which no push came, but what a push has left out or not brought.
+    /// A signed-in account for which an event is recorded that no push has brought, or not whole.
     pub(crate) fn without_push(account: &str, user_id: String, derive_missed_calls: bool, tweaks: Tweaks) -> Self {
         Self {
             account: account.into(),
@@ -129,7 +130,7 @@ impl Recipient {
     }
 }
 
-/// What was shown, and so waits no more.
+/// What was shown, and so no longer waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown {
     /// The room's waiting notices up to this one.
@@ -140,15 +141,15 @@ pub enum Shown {
     Call(NoticeId, CallState),
 }
 
-/// Why a notice was read here.
+/// How notices were read here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Read {
     /// The person opened or dismissed the room's popup: its notices up to this one are read.
     Room(RoomKey, NoticeId),
     /// The person opened or dismissed the call's popup: it neither rings nor is missed any more.
     Call(NoticeId),
-    /// `logout`: the account's numbers are zero and its notices are read, until the next push says otherwise. Its replies
-    /// are not sent any more.
+    /// `logout`: the account's numbers are zero and its notices are read, until the next push says otherwise. Its
+    /// replies are not sent any more.
     Account(String),
     /// `clear`: every number is zero and every notice is read, until the next push says otherwise.
     Everything,
@@ -229,7 +230,8 @@ pub enum Incident {
         /// The database file.
         path: PathBuf,
     },
-    /// The file or its log was replaced or cut short while the program used it, and lacks messages. It is used as it is.
+    /// The file or its log was replaced or cut short while the program used it, and lacks messages. It is used as it
+    /// is.
     #[error(
         "The inbox {} was replaced or cut short by another program. It is used as it is now; messages that are missing \
          from it are no longer listed.",
@@ -255,11 +257,11 @@ const QUEUE: usize = 1024;
 
 impl Inbox {
     /// Opens or creates the database (private to the user), migrates it and starts the thread.
-    /// `changed` is raised (`notify_one`) after a commit that changed something worth presenting: once, until a snapshot
-    /// is asked for.
+    /// `changed` is raised (`notify_one`) after a commit that changed something worth presenting: once, until a
+    /// snapshot is asked for.
     ///
-    /// A database that is damaged is set aside, and a new one begun ([`Inbox::take_incident`]). One that cannot be used for
-    /// another reason may well be later: every request tries it again, and fails until then.
+    /// A database that is damaged is set aside, and a new one begun ([`Inbox::take_incident`]). One that cannot be used
+    /// for another reason may well be later: every request tries it again, and fails until then.
     ///
     /// # Errors
     /// When the database is too new: it is left as it is.
@@ -453,7 +455,7 @@ impl Inbox {
         self.read(move |db| transaction::setting(db, name)).await
     }
 
-    /// Keeps or (with `None`) forgets such a value.
+    /// Stores or, with `None`, removes such a value.
     ///
     /// # Errors
     /// When it could not be written down.
@@ -504,14 +506,14 @@ impl Inbox {
         self.ask(move |worker| worker.write(work)).await
     }
 
-    /// Has the thread do something, and waits for what it answers.
+    /// Runs something on the thread and returns its result.
     async fn ask<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Worker) -> Result<T, InboxError> + Send + 'static,
     ) -> Result<T, InboxError> {
         let (answer, answered) = oneshot::channel();
         let work = Request::Run(Box::new(move |worker| {
-            // Who no longer waits for the answer does not need it.
+            // The caller may have stopped waiting.
             answer.send(work(worker)).ok();
         }));
         self.requests.send(work).await.map_err(|_| InboxError::Closed)?;

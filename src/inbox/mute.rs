@@ -6,7 +6,7 @@ use rusqlite::{Connection, named_params};
 use super::{Inbox, InboxError, codec, transaction::Write};
 use crate::notice::RoomKey;
 
-/// Most rooms that are muted at a time; of more, those are forgotten that end first.
+/// Limit of muted rooms; beyond it those that end first are dropped.
 const MAX_ROOMS: usize = 256;
 
 /// A muted room.
@@ -14,14 +14,14 @@ const MAX_ROOMS: usize = 256;
 pub struct MutedRoom {
     /// Which.
     pub room: RoomKey,
-    /// What people call it: plain text, harmless to show.
+    /// Its name: plain text, safe to show.
     pub name: String,
     /// When it ends; `None`: when it is undone.
     pub until: Option<Timestamp>,
 }
 
 impl MutedRoom {
-    /// Whether it goes on.
+    /// Whether it is still in force.
     #[must_use]
     pub fn is_muted_at(&self, now: Timestamp) -> bool {
         self.until.is_none_or(|until| until > now)

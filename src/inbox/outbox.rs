@@ -1,4 +1,4 @@
-//! Replies that are to be sent, until they are; and which rooms are known to be encrypted, where none is sent in clear.
+//! Replies that wait to be sent, and the rooms known to be encrypted, where nothing is sent in clear.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use rusqlite::{Connection, params, types::Value};
 use super::{Inbox, InboxError, accounts::Account, codec, transaction::Write};
 use crate::notice::RoomKey;
 
-/// Most replies that wait.
+/// Limit of waiting replies.
 const MAX_REPLIES: i64 = 64;
 
 /// A reply that is to be sent.
@@ -134,7 +134,7 @@ pub(super) fn note_encrypted(write: &Write<'_>, account: i64, room: &str) -> rus
         .map(drop)
 }
 
-/// The account is signed out: its replies are sent by nobody.
+/// Deletes the replies of an account that is signed out.
 pub(super) fn forget_replies(write: &Write<'_>, account: i64) -> rusqlite::Result<()> {
     write.db.prepare_cached("DELETE FROM outbox WHERE account = ?1")?.execute([account]).map(drop)
 }

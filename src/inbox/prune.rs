@@ -1,5 +1,5 @@
-//! Forgetting: texts older than the history is kept, and later their rows. In small steps between requests, at most once
-//! a day, and only when a request comes: there is no timer. What is unread is never forgotten.
+//! Retention: removes texts older than the history is kept, and later their rows. In small steps between requests, at
+//! most once a day, and only when a request comes: there is no timer. Unread notices are never removed.
 
 use std::time::{Duration, Instant};
 
@@ -59,7 +59,7 @@ impl Clock {
         }
     }
 
-    /// Sees the wall clock, `now` in this run's time; what time it is.
+    /// Updates the clock from the wall clock, `now` in this run's time; returns the trusted time.
     fn see(&mut self, wall: i64, now: Instant) -> i64 {
         let passed = self.seen.map_or(Duration::ZERO, |seen| now.saturating_duration_since(seen));
         let passed_ms = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
@@ -73,7 +73,7 @@ impl Clock {
         trusted
     }
 
-    /// Saves it now and then.
+    /// Saves it once per interval.
     fn save(&mut self, db: &Connection, now: Instant) -> rusqlite::Result<()> {
         let is_due = self.saved.is_none_or(|saved| now.saturating_duration_since(saved) >= SAVE_INTERVAL);
         if let Some(trusted) = self.trusted.filter(|_| is_due) {
@@ -115,12 +115,12 @@ impl Pruning {
         self.retention
     }
 
-    /// Notices are kept otherwise from now on: prunes at once.
+    /// Changes the retention and prunes at once.
     pub(super) fn set_retention(&mut self, retention: Retention) {
         (self.retention, self.due, self.pass) = (retention, None, None);
     }
 
-    /// Takes over what an earlier run knew of the time.
+    /// Restores the clock of an earlier run.
     pub(super) fn load_clock(&mut self, db: &Connection) -> rusqlite::Result<()> {
         if let Some(saved) = setting(db, CLOCK)? {
             self.clock.load(&saved);
@@ -128,7 +128,7 @@ impl Pruning {
         Ok(())
     }
 
-    /// Keeps what is known of the time for later runs: to be called with each commit.
+    /// Saves the clock for later runs; called with each commit.
     pub(super) fn save_clock(&mut self, db: &Connection) -> rusqlite::Result<()> {
         self.clock.save(db, Instant::now())
     }
@@ -144,19 +144,19 @@ impl Pruning {
         self.pass = Some(Pass { now, retention: self.retention, after: i64::MIN, is_shrinking: false });
     }
 
-    /// What to go on with, if a pass is under way.
+    /// The pass under way, if any.
     pub(super) fn pass(&self) -> Option<Pass> {
         self.pass
     }
 
-    /// A step was done, or could not be: then the rest waits for the next pass.
+    /// Ends a step. After a failure the rest waits for the next pass.
     pub(super) fn set_pass(&mut self, next: Option<Pass>) {
         self.pass = next;
     }
 }
 
 impl Pass {
-    /// Goes on with the pass; `None`: it is complete.
+    /// Continues the pass; `None` when it is complete.
     pub(super) fn step(self, write: &Write<'_>) -> rusqlite::Result<Option<Self>> {
         let db = write.db;
         if self.is_shrinking {
@@ -180,7 +180,7 @@ impl Pass {
                 AND id < (SELECT max(id) FROM notice)",
         )?
         .execute((self.after, last, before(keep_days.max(KEEP_ROWS_DAYS))))?;
-        // What is left of the others is by what their retry is recognised.
+        // The rest of each row stays: its retry is recognised by it.
         db.prepare_cached(
             "UPDATE notice SET kind = 2, room = '', lacks_details = 0, decryption = 0, call_id = NULL, call_state = NULL,
                 event_type = NULL, sender = NULL, sender_display_name = NULL, room_name = NULL, room_alias = NULL,
@@ -200,7 +200,7 @@ impl Pass {
     }
 }
 
-/// Gives some free pages back to the system, if there are too many. Whether there were.
+/// Returns free pages to the system if there are too many. Returns whether there were.
 fn shrink(db: &Connection) -> rusqlite::Result<bool> {
     let free = |db: &Connection| db.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0));
     let before = free(db)?;

@@ -139,7 +139,7 @@ pub(super) fn edit(write: &mut Write<'_>, message: &KnownEvent, new_content: &dy
     Ok(())
 }
 
-/// An event was taken back: its text goes, and nothing is left to read or to show.
+/// Handles a redaction: the text is removed, and nothing is left to read or show.
 pub(super) fn redact(write: &mut Write<'_>, event: &KnownEvent) -> rusqlite::Result<()> {
     read_one(write, event.id)?;
     write

@@ -31,8 +31,8 @@ pub(super) fn record(write: &mut Write<'_>, delivery: &Delivery) -> rusqlite::Re
     record_as(write, delivery, false)
 }
 
-/// Records an event of a signed-in account once more, as what it has turned out to be: no push came for that.
-/// `is_decrypted`: what it says is sealed.
+/// Records a known event of a signed-in account again, now that its content is known; no push came for that.
+/// `is_decrypted`: its content is stored sealed.
 pub(super) fn record_anew(
     write: &mut Write<'_>,
     recorded: Recorded,
@@ -60,26 +60,26 @@ pub(super) fn record_anew(
             )?
             .execute((account.id, &event_id, stored(counts.unread), counts.missed_calls.map(stored)))?;
     }
-    // What it turns out to be does not make it unread again.
+    // Learning its content does not make it unread again.
     if known.read {
         read_state::read_event(write, account.id, &event_id)?;
     }
     Ok(())
 }
 
-/// A notice of which more is learned than its push has said.
+/// A notice whose content is learned after its push.
 pub(super) struct Recorded {
     pub(super) account: Account,
     pub(super) known: KnownEvent,
     pub(super) event_id: String,
-    /// Who and where, as its push has said. Without type and content.
+    /// Sender and room from its push, without type and content.
     pub(super) push: Notification,
     pub(super) tweaks: Tweaks,
     pub(super) received_at: Timestamp,
     was_replayed: bool,
     /// It is still to be decrypted.
     pub(super) waits_for_key: bool,
-    /// It is not to be shown until it is decrypted.
+    /// Hidden until it is decrypted.
     pub(super) was_hidden: bool,
 }
 
@@ -155,16 +155,16 @@ fn content(push: &Notification) -> Option<&str> {
     push.content.as_ref().map(|content| content.get())
 }
 
-/// Whether only its ids came.
+/// Whether the push has only ids.
 fn lacks_details(push: &Notification) -> bool {
     push.event_id.is_some() && push.room_id.is_some() && push.event_type.is_none() && push.content.is_none()
 }
 
-/// A push, and what is the same for each of its recipients.
+/// A push, with what all its recipients share.
 struct Arrival<'a> {
     push: &'a Notification,
     room: Room,
-    /// What its event means; `None`: it has no event, only numbers.
+    /// The meaning of its event; `None` for a push of numbers alone.
     meaning: Option<Meaning>,
     counts: Option<Counts>,
     /// In milliseconds.
@@ -174,7 +174,7 @@ struct Arrival<'a> {
     is_decrypted: bool,
 }
 
-/// A notice as it is about to be recorded.
+/// A notice before it is stored.
 struct Draft<'a> {
     kind: Kind,
     presentation: Presentation,
@@ -223,7 +223,7 @@ impl Arrival<'_> {
         Ok(())
     }
 
-    /// What was recorded already when this push is a retry.
+    /// The stored event, if this push is a retry.
     fn find_known(&self, write: &Write<'_>, account: i64) -> rusqlite::Result<Option<KnownEvent>> {
         match (&self.push.event_id, &self.push.id) {
             (Some(event_id), _) => KnownEvent::by_event_id(write.db, account, event_id),
@@ -232,8 +232,8 @@ impl Arrival<'_> {
         }
     }
 
-    /// Takes over the numbers. At zero everything that they stand for was read. Where calls are not watched, a number that
-    /// falls silences those that had raised it.
+    /// Takes over the numbers. At zero everything that they stand for was read. Where calls are not watched, a number
+    /// that falls silences those that had raised it.
     fn count(
         &self,
         write: &mut Write<'_>,
@@ -254,7 +254,7 @@ impl Arrival<'_> {
         }
     }
 
-    /// Does what the event means for earlier notices, and says what is kept of itself.
+    /// Applies the event to earlier notices, and returns what is stored of the event itself.
     fn draft<'a>(
         &'a self,
         write: &mut Write<'_>,

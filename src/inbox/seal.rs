@@ -1,5 +1,5 @@
-//! Sealing what was decrypted, so that no text of an end-to-end encrypted message is on the disk as it is; and opening
-//! it to be read.
+//! Seals decrypted texts, so that no text of an end-to-end encrypted message is on disk in clear, and opens
+//! them for reading.
 //!
 //! Each account has a key of its own, derived from that of its encryption store. A sealed text is bound to its account
 //! and event: moved to another row, it cannot be opened.
@@ -20,7 +20,7 @@ use rusqlite::{
     types::{Value, ValueRef},
 };
 
-/// The keys that are known now, by account. A handle: clones are the same keys.
+/// The known keys by account. A handle: clones share the keys.
 #[derive(Clone, Default)]
 pub struct Seals(Arc<RwLock<BTreeMap<String, LessSafeKey>>>);
 
@@ -31,7 +31,7 @@ impl fmt::Debug for Seals {
 }
 
 impl Seals {
-    /// Seals and opens the texts of this account with a key that is derived from this one, from now on.
+    /// Sets the account's key, derived from this one.
     pub fn set(&self, account: &str, key: &[u8; 32]) {
         let derived = hkdf::Salt::new(hkdf::HKDF_SHA256, b"org.pushbell").extract(key);
         // Fails only for keys of more than 255 hashes.
@@ -46,7 +46,7 @@ impl Seals {
         self.0.write().unwrap_or_else(PoisonError::into_inner).remove(account);
     }
 
-    /// The text as it is stored; nothing of it without a key.
+    /// The sealed text; empty without a key.
     pub(super) fn seal(&self, account: &str, event_id: &str, text: &str) -> Value {
         let seal = || {
             let mut nonce = [0; NONCE_LEN];

@@ -1,4 +1,4 @@
-//! Reading: the snapshot for the screen, what a room's popup is made from, totals, the history.
+//! Queries: the snapshot for the screen, the content of a room's popup, totals, the history.
 
 use std::{collections::HashMap, path::Path};
 
@@ -21,7 +21,7 @@ use crate::{
 /// What is on the screen, for [`Inbox::snapshot`](super::Inbox::snapshot).
 #[derive(Debug, Clone, Default)]
 pub struct OnScreen {
-    /// The rooms that popups tell of, each with the newest notice that they tell.
+    /// The rooms with a popup, each with the newest notice in it.
     pub rooms: Vec<(RoomKey, NoticeId)>,
     /// The calls that have a popup.
     pub calls: Vec<NoticeId>,
@@ -48,8 +48,8 @@ pub struct Snapshot {
     /// The newest of all that wait that asks for a sound, also of rooms that did not fit, and which. None of
     /// [`Snapshot::undecided`].
     pub newest_sound: Option<(NoticeId, SoundTweak)>,
-    /// Notices that wait to be shown and are still to be decrypted, or are hidden until they are, at most 64: what they ask
-    /// for is not known yet.
+    /// Notices that wait to be shown and are still to be decrypted, or are hidden until they are, at most 64: what they
+    /// ask for is not known yet.
     pub undecided: Vec<NoticeId>,
     /// Calls that ring, and missed calls whose popup has not been shown yet; at most 32, those that ring first, then
     /// oldest first.
@@ -63,12 +63,13 @@ pub struct Snapshot {
     pub newest: Vec<Notice>,
     /// The rooms that were muted; some may have ended.
     pub muted: Vec<MutedRoom>,
-    /// Rooms with messages that wait and of which only the ids are known, or which are still to be decrypted, at most [`Snapshot::MAX_ROOMS`].
+    /// Rooms with messages that wait and of which only the ids are known, or which are still to be decrypted, at most
+    /// [`Snapshot::MAX_ROOMS`].
     pub wanting: Vec<WantingRoom>,
 }
 
 impl Snapshot {
-    /// How many waiting rooms are told one by one.
+    /// Limit of waiting rooms listed one by one.
     pub const MAX_ROOMS: usize = 64;
 }
 
@@ -107,7 +108,7 @@ pub struct WantingRoom {
     pub since: Timestamp,
 }
 
-/// What a summary tells.
+/// Content of a summary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
     /// Notices.
@@ -187,7 +188,7 @@ fn by_account(db: &Connection, query: &str) -> rusqlite::Result<HashMap<i64, u64
     db.prepare_cached(query)?.query_map([], |row| Ok((codec::number(row, 0)?, codec::count(row, 1)?)))?.collect()
 }
 
-/// What waits to be shown. Rooms with a highlight come first: however many rooms wait, no mention is behind them.
+/// What waits to be shown. Rooms with a highlight come first, so that a limit never hides a mention.
 pub(super) const WAITING: &str = "
     WITH waiting AS (
         SELECT account, room, count(*) AS notices, min(id) AS first, max(id) AS last,

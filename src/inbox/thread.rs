@@ -1,4 +1,4 @@
-//! The inbox's thread: takes requests, lets those that wait share a commit, answers after it.
+//! The inbox's thread: takes requests, commits waiting pushes together, answers after the commit.
 
 use std::{
     collections::VecDeque,
@@ -20,29 +20,29 @@ use super::{
     transaction::{Changes, Write, set_setting},
 };
 
-/// Requests taken in one go, and so the most pushes that share a commit.
+/// Limit of requests taken at once, and so of pushes in one commit.
 const MAX_BATCH: usize = 1024;
 
-/// Minimum time between two files that are set aside: else the disk could fill up with them.
+/// Minimum time between setting two files aside, so that they cannot fill the disk.
 const SET_ASIDE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Incidents kept until somebody asks for them.
+/// Limit of incidents kept until they are asked for.
 const MAX_INCIDENTS: usize = 8;
 
-/// A setting that is written, and removed, to find out whether writing works again.
+/// A setting that is written and removed to test whether writing works again.
 const PROBE: &str = "probe";
 
 /// A push to record, and who waits for it to be on disk.
 type Push = (Delivery, oneshot::Sender<Result<(), InboxError>>);
 
-/// Anything else to do. It answers by itself.
+/// Any other request; it sends its own answer.
 type Work = Box<dyn FnOnce(&mut Worker) + Send>;
 
-/// What is asked of the thread.
+/// A request to the thread.
 pub(super) enum Request {
     /// Record a push; with others in one commit.
     Record(Push),
-    /// Do something else.
+    /// Any other request.
     Run(Work),
 }
 
@@ -67,15 +67,15 @@ pub(super) struct Worker {
     in_doubt: Changes,
     /// The last write failed.
     is_failing: bool,
-    /// Everything in the WAL is known to be synced. Unknown after a start: the last run may have been killed before.
+    /// The whole WAL is known to be synced. Not known after a start: the last run may have been killed.
     is_synced: bool,
-    /// The highest notice number of this run. A new database continues after it, so that popups of the old one never match
-    /// new notices.
+    /// The highest notice number of this run. A new database continues after it, so that popups of the old one never
+    /// match new notices.
     newest: i64,
     incidents: VecDeque<Incident>,
     /// When a file was last set aside.
     set_aside_at: Option<Instant>,
-    /// Nothing more is served.
+    /// No further requests are served.
     is_closing: bool,
 }
 
@@ -148,22 +148,22 @@ impl Worker {
         Ok(worker)
     }
 
-    /// What is raised when there may be notices of which only the ids are known.
+    /// The signal for notices of which only the ids are known.
     pub(super) fn wanting(&self) -> Arc<Notify> {
         Arc::clone(&self.wanting)
     }
 
-    /// What is raised when there are notices to decrypt.
+    /// The signal for notices to decrypt.
     pub(super) fn encrypted(&self) -> Arc<Notify> {
         Arc::clone(&self.encrypted)
     }
 
-    /// What decrypted texts are sealed with.
+    /// The keys of sealed texts.
     pub(super) fn seals(&self) -> Seals {
         self.seals.clone()
     }
 
-    /// Serves requests until it is to end, or nobody can ask any more; between requests, old notices are pruned.
+    /// Serves requests until it is closed or all handles are gone; prunes old notices in between.
     pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         let mut batch = Vec::new();
         while !self.is_closing {
@@ -204,7 +204,7 @@ impl Worker {
         }
     }
 
-    /// Forgets some old notices, if some are left to forget. Whether there were.
+    /// Prunes some old notices. Returns whether there were any.
     fn prune(&mut self) -> bool {
         let Some(pass) = self.pruning.pass() else { return false };
         let next = self.write(|write| pass.step(write)).unwrap_or_else(|error| {
@@ -224,7 +224,7 @@ impl Worker {
             outcome => {
                 let outcome = outcome.map_err(InboxError::from);
                 for (_, answer) in pushes {
-                    // Who no longer waits for the answer will ask again.
+                    // A caller that no longer waits will retry.
                     answer.send(outcome.clone()).ok();
                 }
             }
@@ -266,13 +266,13 @@ impl Worker {
         Ok(())
     }
 
-    /// Keeps notices otherwise from now on.
+    /// Changes the retention.
     pub(super) fn set_retention(&mut self, retention: Retention, now: Timestamp) {
         self.pruning.set_retention(retention);
         self.pruning.observe_time(now.as_millisecond());
     }
 
-    /// What has happened to the database's files, if somebody was not told yet.
+    /// Incidents that were not reported yet.
     pub(super) fn take_incident(&mut self) -> Option<Incident> {
         self.incidents.pop_front()
     }
@@ -334,7 +334,7 @@ impl Worker {
             connection.prepare_cached("COMMIT")?.execute([])?;
             Ok((value, has_written))
         });
-        // Before anybody is answered: what was written to files that are gone is not on disk.
+        // Checked before answering: what was written to removed files is not on disk.
         let outcome = outcome.and_then(|value| self.note_commit().map(|()| value));
         self.is_synced = is_synced && outcome.is_ok();
         match outcome {

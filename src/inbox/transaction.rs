@@ -1,4 +1,4 @@
-//! A write transaction, what it changes for those who wait for changes, and the table of settings.
+//! A write transaction, its effects for those who wait for changes, and the table of settings.
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -10,13 +10,13 @@ pub(super) struct Write<'a> {
     pub(super) db: &'a Connection,
     /// Whether texts are kept once their notice was read.
     pub(super) keep_bodies: bool,
-    /// What decrypted texts are sealed with.
+    /// The keys of sealed texts.
     pub(super) seals: &'a Seals,
-    /// What it has changed so far.
+    /// Its effects so far.
     pub(super) changes: Changes,
 }
 
-/// What a transaction has changed, as far as somebody waits for it.
+/// Effects of a transaction that somebody waits for.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Changes {
     /// A snapshot taken now differs from one taken before.
@@ -46,7 +46,7 @@ pub(super) fn setting(db: &Connection, name: &str) -> rusqlite::Result<Option<St
         .map(Option::flatten)
 }
 
-/// Keeps a setting, or forgets it.
+/// Stores a setting, or removes it.
 pub(super) fn set_setting(db: &Connection, name: &str, value: Option<&str>) -> rusqlite::Result<()> {
     match value {
         Some(value) => db

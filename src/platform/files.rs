@@ -50,7 +50,7 @@ pub(crate) fn open_private(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Which file it is, whatever its name: another file has another identity.
+/// Identity of a file, independent of its name (device and inode).
 #[cfg(unix)]
 #[must_use]
 pub(crate) fn identity(file: &fs::Metadata) -> (u64, u64) {
@@ -99,8 +99,8 @@ pub(crate) fn remove_draft(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The file behind a path that may be a link, and where its new content is written before it takes its place. Always the
-/// same name: what a killed process leaves there is replaced by the next.
+/// The file behind a path that may be a link, and where its new content is written before it takes its place. Always
+/// the same name: what a killed process leaves there is replaced by the next.
 fn target_and_draft(path: &Path) -> io::Result<(PathBuf, PathBuf)> {
     let target = match fs::canonicalize(path) {
         Ok(target) => target,

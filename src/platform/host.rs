@@ -21,7 +21,7 @@ pub(crate) struct Disk {
     pub(crate) read_only: bool,
 }
 
-/// What people call it: the host's name without its domain.
+/// The host's name without its domain.
 #[must_use]
 pub fn name() -> String {
     #[cfg(unix)]
@@ -33,8 +33,8 @@ pub fn name() -> String {
     if host.is_empty() { "this computer".to_owned() } else { host }
 }
 
-/// What tells this computer from others, for as long as its system is not installed anew; `None` where nothing does.
-/// Never to be told to anybody: only what is derived from it by a hash that nobody can turn back.
+/// The machine id, which is stable until the system is installed anew; `None` where there is none.
+/// Never disclosed: only values derived from it by a one-way hash are.
 #[cfg(target_os = "linux")]
 pub(crate) fn machine_id() -> Option<String> {
     // Before the first boot is over, another word may be in it: machine-id(5).
@@ -43,14 +43,14 @@ pub(crate) fn machine_id() -> Option<String> {
     ["/etc/machine-id", "/var/lib/dbus/machine-id"].into_iter().find_map(read)
 }
 
-/// What tells this computer from others.
+/// The machine id.
 #[cfg(windows)]
 pub(crate) fn machine_id() -> Option<String> {
     let key = windows_registry::LOCAL_MACHINE.open(r"SOFTWARE\Microsoft\Cryptography").ok()?;
     key.get_string("MachineGuid").ok().filter(|id| !id.is_empty())
 }
 
-/// What tells this computer from others: gethostuuid(2).
+/// The machine id: gethostuuid(2).
 #[cfg(target_os = "macos")]
 pub(crate) fn machine_id() -> Option<String> {
     #[repr(C)]

@@ -1,16 +1,16 @@
-//! What can be seen of the desktop from outside of the running program, without changing or starting anything.
+//! State of the desktop's services, seen from outside of the running program without changing or starting anything.
 
 pub(crate) use super::host::{check_writable, disk};
 #[cfg(target_os = "linux")]
 pub(crate) use super::linux::probe::surroundings;
 
-/// A part of the desktop, as it was found.
+/// State of one service.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux has a way to ask"))]
 pub(crate) enum Seen {
-    /// It is there and answers: what it is.
+    /// It answers; its name.
     Present(String),
-    /// It is not there, or of no use: why, in words.
+    /// It is missing or unusable: why, in words.
     Absent(String),
     /// There is no session bus that it could be on.
     NoSessionBus,

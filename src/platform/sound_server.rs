@@ -1,4 +1,4 @@
-//! What sound servers expect of their clients.
+//! Preparation for the system's sound server.
 
 #[cfg(target_os = "linux")]
 use std::{env, fs, path::PathBuf};
@@ -7,7 +7,7 @@ use std::{io, path::Path};
 #[cfg(target_os = "linux")]
 use super::files;
 
-/// The size of PulseAudio's cookie. A server takes one of any other size for a broken client.
+/// Size of PulseAudio's cookie. Servers reject any other size.
 #[cfg(target_os = "linux")]
 const COOKIE: [u8; 256] = [0; 256];
 
@@ -41,8 +41,8 @@ pub(crate) fn prepare(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Keeps ALSA's library from writing to stderr, from this thread, what it thinks of every device that it tries: that there
-/// is no sound is known from the error that follows.
+/// Keeps ALSA's library from writing to stderr, from this thread, what it thinks of every device that it tries: that
+/// there is no sound is known from the error that follows.
 #[cfg(target_os = "linux")]
 pub(crate) fn silence_alsa() {
     if let Err(error) = alsa::Output::local_error_handler() {

@@ -1,4 +1,4 @@
-//! Being told to end: by the system, by a service manager or another program, by the user's terminal or console.
+//! Termination requests of the system, a service manager, another program, the terminal or the console.
 
 /// Waits for SIGTERM, SIGINT or SIGHUP. Needs a tokio runtime.
 #[cfg(unix)]
@@ -31,7 +31,8 @@ pub(super) fn ask() {
     ASKED.notify_one();
 }
 
-/// Waits for Ctrl+C, Ctrl+Break, the end of the console or of the session, or a request to close. Needs a tokio runtime.
+/// Waits for Ctrl+C, Ctrl+Break, the end of the console or of the session, or a request to close. Needs a tokio
+/// runtime.
 #[cfg(windows)]
 pub(crate) async fn termination() {
     tokio::select! {

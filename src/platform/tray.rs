@@ -22,7 +22,7 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct TrayRemote(Arc<QuitOnDrop>);
 
-/// What the remotes have said and the icon has not taken yet.
+/// Commands of the remotes that the icon has not handled yet.
 pub(super) struct CommandQueue {
     commands: Mutex<Commands>,
     wake: Box<dyn Fn() + Send + Sync>,
@@ -69,7 +69,7 @@ impl CommandQueue {
         self.commands.lock().unwrap_or_else(PoisonError::into_inner).quit
     }
 
-    /// That it is over stays said.
+    /// The end is permanent.
     fn take(&self) -> Commands {
         let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
         let quit = commands.quit;
@@ -86,7 +86,7 @@ impl Drop for QuitOnDrop {
 /// Why there is no tray icon.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TrayError {
-    /// The system would not take it.
+    /// The system refused it.
     #[error("the desktop did not take the tray icon: {0}")]
     NotTaken(String),
     /// Its picture or its menu could not be made.
@@ -119,7 +119,7 @@ impl Tray {
         Self { icon: None, view: None, events, reported: None }
     }
 
-    /// Does what the queue says, and tells whether there is more to come.
+    /// Handles the queue; returns false once the icon is to leave.
     pub(super) fn apply(&mut self, queue: &CommandQueue) -> bool {
         let Commands { view, recreate, quit } = queue.take();
         if quit || recreate {

@@ -1,8 +1,8 @@
 //! Noticing that files have changed, by the `notify` crate.
 //!
 //! An event only says that something may have happened: a file has changed when its metadata differ from last time. The
-//! files themselves are watched, and not their directories, so that what else is written beside them wakes nobody. After
-//! each event the watch is set up anew, since a file that was replaced is another one to the system.
+//! files themselves are watched, and not their directories, so that what else is written beside them wakes nobody.
+//! After each event the watch is set up anew, since a file that was replaced is another one to the system.
 
 use std::{
     collections::BTreeSet,

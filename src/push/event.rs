@@ -24,7 +24,8 @@ pub enum Meaning {
         call_id: Option<String>,
         /// How long it rings: `lifetime`, 60 s when absent or odd, 120 s at most.
         lifetime: Duration,
-        /// When the caller sent it (`sender_ts`), if the event says so: it rings no longer than its lifetime after that.
+        /// When the caller sent it (`sender_ts`), if the event says so: it rings no longer than its lifetime after
+        /// that.
         sent_at: Option<Timestamp>,
         /// Whom it is for (`invitee`), if it is not for everybody in the room.
         invitee: Option<String>,
@@ -45,8 +46,8 @@ pub enum Meaning {
     },
     /// A redaction of an earlier event of the same room.
     Redaction {
-        /// The event that it takes back (`content.redacts`); rooms of versions before 11 have it outside `content`, which
-        /// no push carries.
+        /// The event that it takes back (`content.redacts`); rooms of versions before 11 have it outside `content`,
+        /// which no push carries.
         event_id: Option<String>,
     },
 }
@@ -99,8 +100,8 @@ pub fn meaning(event_type: Option<&str>, content: Option<&str>) -> Meaning {
     }
 }
 
-/// The event that declines this call, by its `type` and `content`; `None`: there is none for a call of its kind. `call_id`:
-/// its `call_id`, else the id of its event. `party_id`: who declines ("Voice over IP", MSC4310).
+/// The event that declines this call, by its `type` and `content`; `None`: there is none for a call of its kind.
+/// `call_id`: its `call_id`, else the id of its event. `party_id`: who declines ("Voice over IP", MSC4310).
 #[must_use]
 pub(crate) fn decline(
     event_type: &str,
@@ -128,7 +129,8 @@ pub(crate) fn decline(
     }
 }
 
-/// `content` of a text message that answers this event, in its thread if it is in one. `answered`: its id and `content`.
+/// `content` of a text message that answers this event, in its thread if it is in one. `answered`: its id and
+/// `content`.
 #[must_use]
 pub(crate) fn reply(text: &str, (event_id, content): (&str, &str)) -> serde_json::Value {
     let mut reply = json!({"msgtype": "m.text", "body": text, "m.mentions": {}});

@@ -75,6 +75,14 @@ pub struct RoomEvent {
     pub is_of_this_session: bool,
 }
 
+impl RoomEvent {
+    /// What it is, only those who have its key can tell.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.event_type == "m.room.encrypted"
+    }
+}
+
 /// Reads the answer to `GET /rooms/{room}/messages`; none if it has no list. What is no event is left out.
 #[must_use]
 pub(crate) fn room_events(json: &str) -> Option<Vec<RoomEvent>> {

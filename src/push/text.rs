@@ -2,8 +2,8 @@
 //!
 //! What comes out of [`line()`] and [`paragraph`] holds no control character (but the line feeds of a paragraph), no
 //! escape sequence, nothing that turns the direction of text, nothing invisible outside of emoji sequences and of the
-//! scripts that are spelled with it, and no more characters than asked for. [`composed`] and [`history`] keep the pairs of
-//! isolates that [`isolated`] has put around names; [`without_isolates`] removes those of strangers beforehand.
+//! scripts that are spelled with it, and no more characters than asked for. [`composed`] and [`history`] keep the pairs
+//! of isolates that [`isolated`] has put around names; [`without_isolates`] removes those of strangers beforehand.
 
 use std::borrow::Cow;
 

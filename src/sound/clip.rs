@@ -130,7 +130,8 @@ fn decode(bytes: Cow<'static, [u8]>, longest: Duration) -> Result<Clip, Unplayab
         .unwrap_or_else(|_| Err(Unplayable::Broken("the decoder failed".to_owned())))
 }
 
-/// Whether a file that begins so is of a supported format. Spares broken files a search for anything that looks like MP3.
+/// Whether a file that begins so is of a supported format. Spares broken files a search for anything that looks like
+/// MP3.
 fn is_sound(magic: [u8; 4]) -> bool {
     match magic {
         [b'I', b'D', b'3', _] => true,

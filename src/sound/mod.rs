@@ -4,8 +4,8 @@
 //! Player ── Schedule (pure: what is to sound now) ── supervising task ── session thread, one for each sound:
 //!           Places (which file) ─> Clip (decoded) ─> output (device opened, played, closed)
 //! ```
-//! The session thread makes every call that may block (files, decoders, sound servers); the supervising task abandons one
-//! that does not come back.
+//! The session thread makes every call that may block (files, decoders, sound servers); the supervising task abandons
+//! one that does not come back.
 
 mod check;
 mod clip;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use tiny_skia::{ColorU8, Pixmap, PixmapPaint, Transform};
+use tiny_skia::{Pixmap, PixmapPaint, Transform};
 
 use super::app::App;
 use crate::rig::{
@@ -70,16 +70,6 @@ fn right_part(image: &Pixmap) -> Pixmap {
 }
 
 const PICTURE_WIDTH: u32 = 510;
-
-/// The bare screen is black; a picture looks better with a colour.
-fn with_wallpaper(image: &Pixmap) -> Pixmap {
-    let (black, blue) = (ColorU8::from_rgba(0, 0, 0, 255), ColorU8::from_rgba(52, 80, 107, 255));
-    let mut image = image.clone();
-    for pixel in image.pixels_mut().iter_mut().filter(|pixel| **pixel == black.premultiply()) {
-        *pixel = blue.premultiply();
-    }
-    image
-}
 
 /// Keeps pictures of the screen side by side, if they are wanted.
 pub(super) fn picture(name: &str, images: &[Pixmap]) {
@@ -190,51 +180,12 @@ fn take_picture(app: &App, name: &str) {
     }
 }
 
-/// The two pictures of the README: popups of a missed call, a room and a mention with the badge; and the menu.
-fn take_readme_pictures(app: &App) {
-    let (Some(popups_path), Some(menu_path)) = (picture_path("desktop.png"), picture_path("menu.png")) else { return };
-    app.desktop.key("Escape");
-    app.desktop.point(ASIDE.0, ASIDE.1);
-    app.pushbell.ok(&["clear"]);
-    app.counts(0);
-    let said = |event: &str, sender: &str, room: &str, body: &str| {
-        let mut push = message(event, &format!("{room}:hs.test"), body);
-        push["sender"] = format!("@{}:hs.test", sender.replace(' ', "")).into();
-        push["sender_display_name"] = sender.into();
-        push["room_name"] = room.into();
-        push
-    };
-    let mut mention = said("mention-2", "Ada", "Kitchen", "Dinner is ready, who is coming?");
-    mention["devices"] = json!([{"tweaks": {"highlight": true}}]);
-    mention["content"]["m.mentions"] = json!({"user_ids": ["@you:hs.test"]});
-    let mut call = said("call", "Grace", "grace", "");
-    call["type"] = "m.call.invite".into();
-    call["content"] = json!({"call_id": "call", "lifetime": 1000, "version": 0});
-    call["room_name"] = json!(null);
-    app.push(call);
-    app.notifications().wait_for_notify("the call was missed", |notify| notify.summary.contains("Missed call"));
-    app.missed_calls(1);
-    app.push(mention);
-    app.push(said("talk-1", "Major Tom", "Mission Control", "I'm floating in a most peculiar way"));
-    app.push(said("talk-2", "Major Tom", "Mission Control", "And the stars look very different today"));
-    app.unread(3);
-    app.notifications().wait_for_notify("both lines are shown", |notify| notify.body.contains("stars"));
-    let bare = Pixmap::new(SIZE.0, SIZE.1).expect("a picture");
-    let popups = at_rest(app, "popups are on the screen", &bare);
-    right_part(&with_wallpaper(&popups)).save_png(popups_path).expect("the directory is there");
-    let (x, y) = app.desktop.tray_icon_position().expect("the icon is there");
-    app.desktop.click(x, y, 3);
-    let menu = at_rest(app, "the menu is on the screen", &popups);
-    right_part(&with_wallpaper(&menu)).save_png(menu_path).expect("the directory is there");
-}
-
 #[test]
 fn xfce_shows_popups_badge_tooltip_and_menu() {
     let app = start(Notifier::Xfce4Notifyd, Some(TrayHost::Xfce4Panel));
     popups_work(&app, Place::Button);
     tray_works(&app);
     take_picture(&app, "xfce");
-    take_readme_pictures(&app);
 }
 
 #[test]

@@ -25,6 +25,31 @@ fn call(scene: &Scene, id: &str) -> u32 {
     scene.popup(mark, "Bob is calling").id()
 }
 
+#[test]
+fn what_ends_a_call_is_read_where_nothing_is_pushed() {
+    let scene = Scene::signed_in();
+    let condition = json!({"kind": "event_match", "key": "room_id", "pattern": scene.room});
+    // The room's events come by no push.
+    let mute = |is_mute: bool| {
+        let actions = if is_mute { json!([]) } else { json!(["notify"]) };
+        scene.alice.set_push_rule("override", &scene.room, &json!({"conditions": [condition], "actions": actions}));
+    };
+    // With keys that are not there yet.
+    let end = |call_id: &str, how: &str| {
+        scene.bob.rotate(&scene.room);
+        scene.bob.send_encrypted(&scene.room, &scene.alice, how, &json!({"call_id": call_id, "version": "1"}));
+    };
+    let popup = call(&scene, "taken");
+    mute(true);
+    end("taken", "m.call.select_answer");
+    wait_until("it no longer rings", SOON, || !is_up(&scene, popup));
+    mute(false);
+    call(&scene, "hung up");
+    mute(true);
+    end("hung up", "m.call.hangup");
+    scene.pushbell.wait_for_status("it is missed", |status| status["missed_calls"] == 1);
+}
+
 fn is_up(scene: &Scene, popup: u32) -> bool {
     scene.desktop.notifications().open().contains_key(&popup)
 }

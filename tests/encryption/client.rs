@@ -45,8 +45,8 @@ pub(crate) struct Client {
     pub(crate) excludes_insecure_devices: bool,
     /// Where its next sync begins.
     since: RefCell<Option<String>>,
-    /// The types of what other devices have sent it.
-    received: RefCell<Vec<String>>,
+    /// What other devices have sent it.
+    received: RefCell<Vec<Value>>,
 }
 
 impl Client {
@@ -199,8 +199,7 @@ impl Client {
         let part = |name: &str| answer.get(name).cloned().unwrap_or_else(|| json!({}));
         let device_lists: DeviceLists = serde_json::from_value(part("device_lists")).unwrap();
         let events = part("to_device")["events"].clone();
-        let types = events.as_array().into_iter().flatten().filter_map(|event| event["type"].as_str());
-        self.received.borrow_mut().extend(types.map(str::to_owned));
+        self.received.borrow_mut().extend(events.as_array().into_iter().flatten().cloned());
         let changes = EncryptionSyncChanges {
             to_device_events: serde_json::from_value(if events.is_null() { json!([]) } else { events }).unwrap(),
             changed_devices: &device_lists,
@@ -284,7 +283,14 @@ impl Client {
     /// Whether another device has sent it something of this type.
     pub(crate) fn has_received(&self, event_type: &str) -> bool {
         self.sync();
-        self.received.borrow().iter().any(|received| received == event_type)
+        self.received.borrow().iter().any(|received| received["type"] == event_type)
+    }
+
+    /// The secrets that other devices have asked it for.
+    pub(crate) fn secrets_asked_for(&self) -> Vec<String> {
+        let received = self.received.borrow();
+        let asked = received.iter().filter(|event| event["content"]["action"] == "request");
+        asked.map(|event| event["content"]["name"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Asks another user's device to verify itself, as if one of that user's had asked.
@@ -326,7 +332,8 @@ impl Client {
         let content = json!({"encrypted": {&id: serde_json::to_value(&sealed).unwrap()}});
         self.put_account_data(SecretName::RecoveryKey.as_str(), &content);
         let public = key.megolm_v1_public_key();
-        public.set_version(version);
+        public.set_version(version.clone());
+        block_on(self.olm.backup_machine().save_decryption_key(Some(key), Some(version))).unwrap();
         block_on(self.olm.backup_machine().enable_backup_v1(public)).unwrap();
     }
 

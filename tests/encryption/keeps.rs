@@ -1,6 +1,6 @@
 //! What is kept, where, and when it goes.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -30,23 +30,26 @@ fn no_decrypted_text_is_on_the_disk_as_it_is() {
 }
 
 #[test]
-fn what_came_while_it_was_killed_is_read_at_the_next_start() {
+fn kills_in_the_middle_of_syncs_lose_and_repeat_nothing() {
+    const KILLS: usize = 25;
     let mut scene = Scene::signed_in();
     // The library keeps a sender's first key in two steps: a kill between them costs that one.
     let first = scene.bob.write(&scene.room, &scene.alice, "Before.");
     scene.says(&first, "Before.");
     let mut sent = Vec::new();
-    for number in 0..5 {
+    for number in 0..KILLS {
         scene.bob.rotate(&scene.room);
         let text = format!("Number {number}.");
         sent.push((scene.bob.write(&scene.room, &scene.alice, &text), text));
-        // In the middle of whatever it does.
+        // Its push has it sync: it is killed in the middle of whatever it does a bit later each time.
+        thread::sleep(Duration::from_millis(4) * u32::try_from(number).unwrap());
         scene.pushbell.kill9();
         scene.pushbell.run();
     }
     for (event, text) in &sent {
         scene.says(event, text);
     }
+    assert_eq!(scene.pushbell.history_of(300).len(), KILLS + 1, "each is there once");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     rig::{SOON, never_within, wait_until},
-    scene::Scene,
+    scene::{Scene, encryption},
 };
 
 /// Bob's next message, with a key of its own: the event, and what brings the key.
@@ -82,9 +82,7 @@ fn two_accounts_are_read_at_once() {
     let carol = scene.register("carol");
     let login = scene.login_of(&carol, &[]);
     assert!(login.stdout.contains("Encrypted messages are read"), "{login:#?}");
-    let encryption =
-        json!({"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}});
-    let room = scene.bob.user.create_room(&json!({"invite": [carol.id], "initial_state": [encryption]}));
+    let room = scene.bob.user.create_room(&json!({"invite": [carol.id], "initial_state": [encryption()]}));
     carol.join(&room);
     for number in 0..3 {
         let (to_alice, to_carol) = (format!("For Alice, {number}."), format!("For Carol, {number}."));

@@ -8,8 +8,11 @@ mod rig;
 
 mod calls;
 mod client;
+mod gate;
 mod keeps;
 mod late;
+mod outages;
+mod pictures;
 mod reads;
 mod refuses;
 mod rooms;

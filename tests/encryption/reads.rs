@@ -39,6 +39,8 @@ fn a_message_with_a_known_key_is_read_without_a_sync() {
 #[test]
 fn a_mention_is_a_highlight_and_sounds_in_a_room_of_many() {
     let scene = Scene::signed_in();
+    let keyword = json!({"pattern": "rocket", "actions": ["notify", {"set_tweak": "highlight"}]});
+    scene.alice.set_push_rule("content", "rocket", &keyword);
     let others = ["carol", "dave"].map(|name| scene.register(name));
     for other in &others {
         scene.bob.user.invite(&scene.room, other);
@@ -53,6 +55,14 @@ fn a_mention_is_a_highlight_and_sounds_in_a_room_of_many() {
     let line = scene.says(&mention, "Alice, come!");
     assert_eq!((&line["highlight"], &line["sound"]), (&json!(true), &json!("default")));
     scene.popup(mark, "mentioned you");
+    let keyword = scene.bob.write(&scene.room, &scene.alice, "The rocket is ready.");
+    assert_eq!(scene.says(&keyword, "The rocket is ready.")["highlight"], json!(true));
+    let in_thread = json!({
+        "msgtype": "m.text", "body": "In a thread.",
+        "m.relates_to": {"rel_type": "m.thread", "event_id": mention, "is_falling_back": true, "m.in_reply_to": {"event_id": mention}},
+    });
+    let in_thread = scene.bob.send_encrypted(&scene.room, &scene.alice, "m.room.message", &in_thread);
+    assert_eq!(scene.says(&in_thread, "In a thread.")["highlight"], json!(false));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     client::Client,
     rig::{SOON, Synapse, never_within, terminal::Terminal, wait_until},
-    scene::{SYNAPSE, Scene},
+    scene::{SYNAPSE, Scene, encryption},
 };
 
 /// A homeserver that pushes every encrypted event, whatever the rules of its room (MSC4028).
@@ -221,12 +221,10 @@ fn what_rules_need_is_asked_again_when_it_has_changed() {
 #[test]
 fn who_has_made_a_room_may_mention_it() {
     let scene = Scene::signed_in();
-    let encryption =
-        json!({"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}});
     let content = json!({"msgtype": "m.text", "body": "All of you!", "m.mentions": {"room": true}});
     for version in ["11", "12"] {
         let room = scene.bob.user.create_room(&json!({
-            "room_version": version, "invite": [scene.alice.id], "preset": "private_chat", "initial_state": [encryption],
+            "room_version": version, "invite": [scene.alice.id], "preset": "private_chat", "initial_state": [encryption()],
         }));
         scene.alice.join(&room);
         let line = next_message(&scene, &scene.bob, &room, &content);

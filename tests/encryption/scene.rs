@@ -21,6 +21,11 @@ use crate::{
 /// The homeserver that the tests share.
 pub(crate) static SYNAPSE: LazyLock<Synapse> = LazyLock::new(Synapse::start);
 
+/// What makes a room an encrypted one.
+pub(crate) fn encryption() -> Value {
+    json!({"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}})
+}
+
 pub(crate) struct Scene {
     pub(crate) alice: User,
     pub(crate) bob: Client,
@@ -39,17 +44,20 @@ impl Scene {
 
     /// The same with an account of this homeserver.
     pub(crate) fn at(synapse: &'static Synapse) -> Self {
+        Self::on(synapse, DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE })
+    }
+
+    /// The same on a desktop with these parts.
+    pub(crate) fn on(synapse: &'static Synapse, desktop: DesktopOptions) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let alice = synapse.register(&format!("alice{number}"), "Alice");
         let bob = Client::new(synapse, &synapse.register(&format!("bob{number}"), "Bob"));
-        let encryption =
-            json!({"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}});
         let room = bob.user.create_room(&json!({
-            "is_direct": true, "invite": [alice.id], "preset": "trusted_private_chat", "initial_state": [encryption],
+            "is_direct": true, "invite": [alice.id], "preset": "trusted_private_chat", "initial_state": [encryption()],
         }));
         alice.join(&room);
-        let desktop = Desktop::start(DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE });
+        let desktop = Desktop::start(desktop);
         let pushbell = Pushbell::start(&desktop, "[popup]\ntimeout = \"never\"\n");
         std::fs::write(pushbell.home().join("password"), "secret\n").unwrap();
         let homeserver = format!("http://127.0.0.1:{}", synapse.port);

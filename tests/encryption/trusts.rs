@@ -1,6 +1,6 @@
 //! The session becomes a verified one.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use hyper::Method;
 use matrix_sdk_crypto::Sas;
@@ -8,20 +8,22 @@ use serde_json::{Value, json};
 
 use crate::{
     client::Client,
-    rig::{Notify, SOON, Terminal, never_within, wait_until},
+    rig::{FakeScreenSaver, Notify, SOON, Terminal, never_within, wait_until},
     scene::{SYNAPSE, Scene},
 };
+
+/// Why a popup is closed that the app takes back.
+const WITHDRAWN: u32 = 3;
 
 #[test]
 fn a_recovery_key_makes_the_session_a_verified_one() {
     let mut scene = Scene::new();
-    let usual = Client::new(&SYNAPSE, &scene.alice);
-    let recovery_key = usual.set_up_identity();
-    scene.bob.set_up_identity();
-    scene.bob.excludes_insecure_devices = true;
+    let (_, recovery_key) = strict(&mut scene);
+    let mark = scene.mark();
     scene.login(&[]);
     let unverified = scene.account("it is not verified", |account| account["verified"] == false);
     assert!(unverified["encryption"].as_str().unwrap().contains("pushbell verify"), "{unverified}");
+    let told = scene.popup(mark, "Not all encrypted messages can be read");
     let mark = scene.mark();
     scene.bob.write(&scene.room, &scene.alice, "Before.");
     scene.popup(mark, "Encrypted message");
@@ -33,6 +35,7 @@ fn a_recovery_key_makes_the_session_a_verified_one() {
     std::fs::write(scene.file("key"), recovery_key).unwrap();
     scene.pushbell.ok(&["verify", "--recovery-key-file", &scene.file("key")]);
     scene.account("it is verified", |account| account["verified"] == true);
+    assert_eq!(scene.desktop.notifications().wait_for_closed(told.id()), WITHDRAWN);
     let event = scene.bob.write(&scene.room, &scene.alice, "After.");
     scene.says(&event, "After.");
     assert!(!scene.on_disk("m.cross_signing.self_signing"));
@@ -68,10 +71,13 @@ fn shows_the_emoji_of(terminal: &mut Terminal, sas: &Sas) {
 #[test]
 fn comparing_emoji_makes_the_session_a_verified_one() {
     let mut scene = Scene::new();
-    let (usual, _) = strict(&mut scene);
+    let (usual, recovery_key) = strict(&mut scene);
+    usual.set_up_backup(&recovery_key);
     scene.login(&[]);
     let unread = scene.bob.write(&scene.room, &scene.alice, "Before.");
     scene.line(&unread, "it is listed", |line| line["body"] == "Encrypted message");
+    usual.sync();
+    usual.back_up();
     let mut terminal = scene.terminal(&["verify"]);
     terminal.expect("Compare emoji with another session of yours that is at hand?");
     terminal.type_line("y");
@@ -82,11 +88,24 @@ fn comparing_emoji_makes_the_session_a_verified_one() {
     terminal.type_line("y");
     usual.confirm(&sas);
     terminal.expect("The session is verified");
+    terminal.expect("Read the account's key backup too");
+    // The machine wants the identity's keys as well by now.
+    usual.sync();
+    assert!(!usual.has_received("m.secret.request"));
+    terminal.type_line("y");
+    terminal.expect("is asked for the backup's key");
+    wait_until("the backup's key is asked for", SOON, || usual.has_received("m.secret.request"));
+    wait_until("it is given", SOON, || {
+        usual.sync();
+        terminal.screen().contains("The account's key backup is read")
+    });
     assert_eq!(terminal.wait(SOON), Some(0), "{}", terminal.screen());
-    scene.account("it is verified", |account| account["verified"] == true);
+    let account = scene.account("the backup is used", |account| account["key_backup"] == true);
+    assert_eq!(account["verified"], true);
+    assert_eq!(usual.secrets_asked_for(), ["m.megolm_backup.v1"]);
+    scene.says(&unread, "Before.");
     let event = scene.bob.write(&scene.room, &scene.alice, "After.");
     scene.says(&event, "After.");
-    assert!(usual.has_received("m.key.verification.done") && !usual.has_received("m.secret.request"));
 }
 
 #[test]
@@ -130,11 +149,19 @@ fn a_request_of_another_session_is_told_and_answered() {
     let (usual, _) = strict(&mut scene);
     scene.login(&[]);
     scene.account("it is not verified", |account| account["verified"] == false);
+    let saver = FakeScreenSaver::start(&scene.desktop, false);
+    saver.set_locked(true);
+    // Nothing else has it look.
+    let is_quiet = || {
+        let syncs = scene.syncs();
+        thread::sleep(Duration::from_secs(5));
+        scene.syncs() == syncs
+    };
+    wait_until("it no longer syncs", 2 * SOON, is_quiet);
     let mark = scene.mark();
     let request = usual.ask_to_verify(&scene.own_device());
-    // Whatever comes encrypted has the session look.
-    scene.bob.excludes_insecure_devices = false;
-    scene.bob.write(&scene.room, &scene.alice, "Look.");
+    // It looks when somebody is there.
+    saver.set_locked(false);
     let popup = scene.popup(mark, "asks to verify Pushbell");
     assert!(popup.body.contains("pushbell verify"), "{popup:?}");
     let mut terminal = scene.terminal(&["verify"]);
@@ -145,6 +172,21 @@ fn a_request_of_another_session_is_told_and_answered() {
     usual.confirm(&sas);
     terminal.expect("The session is verified");
     scene.account("it is verified", |account| account["verified"] == true);
+    assert_eq!(scene.desktop.notifications().wait_for_closed(popup.id()), WITHDRAWN);
+}
+
+#[test]
+fn a_command_sees_a_request_that_nothing_else_has_found() {
+    let mut scene = Scene::new();
+    let (usual, _) = strict(&mut scene);
+    scene.login(&[]);
+    scene.account("it is not verified", |account| account["verified"] == false);
+    let request = usual.ask_to_verify(&scene.own_device());
+    let mut terminal = scene.terminal(&["verify"]);
+    terminal.expect("asks to verify this one");
+    assert!(!terminal.screen().contains("Compare emoji"), "{}", terminal.screen());
+    usual.cancel(&request);
+    terminal.expect("it was cancelled in the other session");
 }
 
 #[test]
@@ -218,7 +260,7 @@ fn a_backup_that_nobody_trusted_has_signed_is_not_read() {
     scene.login(&[]);
     let refused = scene.pushbell.command(&["verify", "--recovery-key-file", &scene.file("key"), "--with-backup"]);
     assert_eq!(refused.code, 1, "{refused:#?}");
-    assert!(refused.stderr.contains("not the one that the recovery key opens"), "{refused:#?}");
+    assert!(refused.stderr.contains("not the one that this key opens"), "{refused:#?}");
     let account = scene.account("it is verified", |account| account["verified"] == true);
     assert_eq!(account["key_backup"], Value::Null);
 }

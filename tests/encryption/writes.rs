@@ -4,8 +4,9 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::{
+    client::Client,
     rig::{SOON, fake_service::FakeNotifications, wait_for, wait_until},
-    scene::Scene,
+    scene::{SYNAPSE, Scene},
 };
 
 impl Scene {
@@ -56,6 +57,32 @@ fn a_reply_is_encrypted_where_the_room_is() {
     let popup = scene.popup(mark, "When?");
     fake.reply(popup.id(), "At eight.");
     assert_eq!(scene.bob_reads(1)["content"]["body"], "At eight.");
+}
+
+#[test]
+fn who_has_left_cannot_read_the_next_reply() {
+    let mut scene = Scene::signed_in();
+    let carol = scene.register("carol");
+    let carol = Client::new(&SYNAPSE, &carol);
+    scene.bob.user.invite(&scene.room, &carol.user);
+    carol.user.join(&scene.room);
+    let fake = scene.takes_texts();
+    // Which key each reply is encrypted with, newest last.
+    let mut keys = Vec::new();
+    for number in 0..3 {
+        if number == 2 {
+            carol.user.request(&Method::POST, &format!("rooms/{}/leave", scene.room), &json!({}));
+        }
+        let (mark, text) = (scene.mark(), format!("Question {number}."));
+        scene.bob.write(&scene.room, &scene.alice, &text);
+        let popup = scene.popup(mark, &text);
+        fake.reply(popup.id(), &format!("Answer {number}."));
+        assert_eq!(scene.bob_reads(number)["content"]["body"], format!("Answer {number}."));
+        keys.push(scene.by_alice(&scene.room)[0]["content"]["session_id"].clone());
+    }
+    assert_eq!(keys[0], keys[1]);
+    assert_ne!(keys[1], keys[2]);
+    assert!(carol.has_received("m.room.encrypted"), "she had the first");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use pushbell::{
     accounts::Accounts,
     http::{self, Limits},
     intake::Intake,
+    resume::ResumeWindow,
 };
 use tokio::net::TcpStream;
 
@@ -79,8 +80,10 @@ async fn every_address_is_served() {
 #[tokio::test]
 async fn a_push_that_was_held_back_while_the_computer_slept_is_recorded_as_such() {
     let recording = Recording::new(Mood::Works);
-    let intake = Intake::new(recording.clone(), accounts(), true, || true);
-    let (address, _serving) = serve(&http::Server::new(intake, Limits::default())).await;
+    let intake = Intake::new(recording.clone(), accounts(), true);
+    let resume_window = ResumeWindow::default();
+    let (address, _serving) = serve(&http::Server::new(intake, resume_window.clone(), Limits::default())).await;
+    resume_window.open();
     Client::connect(address).await.ask("POST", PATH, &push(KNOWN)).await;
     assert!(recording.deliveries()[0].replayed);
 }

@@ -15,6 +15,7 @@ use pushbell::{
     http::{self, Limits, Serving},
     inbox::{Delivery, InboxError},
     intake::{Intake, Recorder, Recording as Outcome},
+    resume::ResumeWindow,
 };
 use serde_json::Value;
 use tokio::{
@@ -156,8 +157,8 @@ impl Server {
 
     pub(crate) async fn with(limits: Limits) -> Self {
         let recording = Recording::new(Mood::Works);
-        let intake = Intake::new(recording.clone(), accounts(), true, || false);
-        let server = http::Server::new(intake.clone(), limits);
+        let intake = Intake::new(recording.clone(), accounts(), true);
+        let server = http::Server::new(intake.clone(), ResumeWindow::default(), limits);
         server.set_extra_paths(&["/push".to_owned()]);
         let (address, serving) = serve(&server).await;
         Self { address, intake, http: server, recording, serving }

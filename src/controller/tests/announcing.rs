@@ -27,6 +27,30 @@ async fn a_problem_is_told_once_and_taken_back_when_it_is_solved() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn that_a_session_is_not_verified_is_taken_back_once_all_are() {
+    let mut bench = Bench::new().await;
+    let stands = |home: Option<bool>, work: Option<bool>| {
+        let of = |verified| EncryptionStatus { verified, ..EncryptionStatus::default() };
+        Event::Encryption([("home".to_owned(), of(home)), ("work".to_owned(), of(work))].into())
+    };
+    bench.handle(stands(Some(false), Some(false))).await;
+    bench.handle(Event::Announce(OwnPopup::Unverified, "home, work".to_owned())).await;
+    for (home, work, is_up) in [
+        (None, Some(false), true),
+        (None, None, true),
+        (Some(true), Some(false), true),
+        (Some(true), None, false),
+        (Some(false), Some(true), false),
+    ] {
+        bench.handle(stands(home, work)).await;
+        assert_eq!(!bench.up().is_empty(), is_up, "{home:?} {work:?}");
+    }
+    bench.handle(Event::Announce(OwnPopup::Unverified, "home".to_owned())).await;
+    bench.handle(Event::Encryption(BTreeMap::new())).await;
+    assert_eq!(bench.up(), [], "nobody is signed in");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_told_yet_is_told_when_the_service_comes() {
     let mut bench = Bench::without_service().await;
     let listen = (ProblemKind::Listen, "192.0.2.1:7874".to_owned());

@@ -123,13 +123,13 @@ impl Reader {
         self.listening.token_changed(machine.token().await?.as_deref(), true);
         self.position().await?;
         self.listening.has_counts(counts);
-        let request = synced.request.take();
+        let is_asked = synced.request.is_some();
         let has_messages = synced.messages > 0;
         self.keys_came(synced).await;
         if has_messages {
             machine.upload().await?;
         }
-        if request.is_some() { self.look(request).await } else { Ok(()) }
+        if is_asked { self.look(None).await } else { Ok(()) }
     }
 
     /// The homeserver holds no sync now.

@@ -18,7 +18,7 @@ use crate::{
     http_client::encode,
 };
 
-/// Somebody is signing in with a browser of this computer.
+/// A sign-in in a browser on this computer.
 #[derive(Debug)]
 pub struct Authorization {
     client: OAuthClient,
@@ -73,7 +73,7 @@ impl Authorization {
     /// Waits for the browser to come back, and makes a session of what it brings. The browser shows how it ended.
     ///
     /// # Errors
-    /// When nobody signs in for so long, somebody says no, or the server does.
+    /// When the time runs out, or the person or the server refuses.
     pub async fn finish(
         self,
         homeserver: &HomeserverClient,

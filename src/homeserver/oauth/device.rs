@@ -12,16 +12,16 @@ use super::{
 };
 use crate::homeserver::{HomeserverClient, OAuthClient, Session, client::Lenient, redirect::PATIENCE};
 
-/// How long to wait between two questions where the server does not say (RFC 8628, section 3.2).
+/// Default polling interval (RFC 8628, section 3.2).
 const INTERVAL: Duration = Duration::from_secs(5);
-/// What is added to it each time that the server wants us to slow down (section 3.5).
+/// Added to the interval at each `slow_down` (section 3.5).
 const SLOWER: Duration = Duration::from_secs(5);
-/// Longest that is waited between two questions.
+/// Longest polling interval.
 const MAX_INTERVAL: Duration = Duration::from_secs(60);
 /// Longest user code that is shown, in characters.
 const MAX_USER_CODE: usize = 64;
 
-/// Somebody is signing in with a browser that is somewhere.
+/// A sign-in in a browser on any device.
 pub struct DeviceAuthorization {
     client: OAuthClient,
     device_id: String,
@@ -82,16 +82,16 @@ impl DeviceAuthorization {
         &self.granted.user_code
     }
 
-    /// How long the code is good.
+    /// Lifetime of the code.
     #[must_use]
     pub fn life(&self) -> Duration {
         self.granted.life
     }
 
-    /// Asks until somebody has signed in there, no faster than the server likes.
+    /// Polls until the sign-in is complete, at the server's interval.
     ///
     /// # Errors
-    /// When nobody signs in while the code is good, somebody says no, or the server does.
+    /// When the code expires, or the person or the server refuses.
     pub async fn finish(self, homeserver: &HomeserverClient, device_name: &str) -> Result<Session, OAuthError> {
         let Self { client, device_id, granted, expires } = self;
         let grant = [("grant_type", DEVICE_CODE), ("device_code", &granted.device_code)];
@@ -110,7 +110,7 @@ impl DeviceAuthorization {
     }
 }
 
-/// How long to wait before the next question, if there is one.
+/// Delay before the next poll; `None` ends the polling.
 fn next_interval(interval: Duration, error: OAuthError) -> Result<Duration, OAuthError> {
     match error.code() {
         Some("authorization_pending") => Ok(interval),

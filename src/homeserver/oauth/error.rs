@@ -1,4 +1,4 @@
-//! What can go wrong.
+//! Errors of the OAuth 2.0 API.
 
 use hyper::StatusCode;
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use crate::{
     http_client::{Answer, TransportError},
 };
 
-/// Why somebody is not signed in, or a token not renewed.
+/// Why signing in or renewing a token failed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum OAuthError {
     /// There is no answer.
@@ -38,7 +38,7 @@ pub enum OAuthError {
         /// What the answer should have had.
         missing: &'static str,
     },
-    /// It takes no clients that it does not know.
+    /// It does not register clients.
     #[error(
         "{issuer} registers no apps by itself: sign in with a password if the homeserver takes one, or with an access \
          token (--token-file)"
@@ -50,10 +50,10 @@ pub enum OAuthError {
     /// It has no address at which tokens are revoked.
     #[error("the homeserver's account service cannot be told to end a session: end it on the pages of your account")]
     NoRevocation,
-    /// The session has nothing to get new tokens with.
+    /// The session has no refresh token.
     #[error("the session cannot be renewed: sign in again")]
     NoRefreshToken,
-    /// The person who was asked said no.
+    /// The person refused.
     #[error("access was denied: nothing has changed")]
     Denied,
     /// Nobody signed in in time.
@@ -107,7 +107,7 @@ impl OAuthError {
         matches!(self, Self::NoRefreshToken)
     }
 
-    /// Whether asking again later may help.
+    /// Whether a retry may help.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         if let Self::Refused { status, code, .. } = self {

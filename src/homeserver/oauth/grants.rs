@@ -1,4 +1,4 @@
-//! What both ways of signing in need: registering as a client (RFC 7591), the token and revocation endpoints (RFC 6749,
+//! Shared by both grants: registering as a client (RFC 7591), the token and revocation endpoints (RFC 6749,
 //! RFC 7009), and a session made of tokens.
 
 use hyper::Method;
@@ -21,7 +21,7 @@ use crate::{
     http_client::{Answer, HttpClient, Request, encode},
 };
 
-/// Longest life of an access token that is believed: a century.
+/// Upper bound of an access token's lifetime: a century.
 const MAX_LIFE: i64 = 100 * 365 * 24 * 60 * 60;
 /// Characters of a device id: those of RFC 4648's base32, which are easy to read.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -40,7 +40,8 @@ fn accepted(endpoint: &str, answer: Answer) -> Result<Answer, OAuthError> {
     if answer.status.is_success() { Ok(answer) } else { Err(OAuthError::answered(endpoint, &answer)) }
 }
 
-/// Registers us, anew each time that somebody signs in: the specification says so. `redirect`: where the browser comes back to, if it does.
+/// Registers us, anew each time that somebody signs in: the specification says so. `redirect`: where the browser comes
+/// back to, if it does.
 pub(super) async fn register(
     client: &HomeserverClient,
     metadata: &Metadata,
@@ -109,7 +110,7 @@ fn client_metadata(redirect_uri: Option<&str>, device_grant: bool) -> Value {
     metadata
 }
 
-/// Gets new tokens in place of those. The session's other data stay; the old refresh token does where the server gives
+/// Refreshes the tokens. The session's other data stay; so does the old refresh token where the server gives
 /// no new one. The answer has to be kept before it is used: the old tokens may be no good any more.
 ///
 /// # Errors
@@ -182,14 +183,14 @@ impl TokenAnswer {
     }
 }
 
-/// A device id that nobody has: 60 random bits.
+/// A new device id: 60 random bits.
 pub(super) fn new_device_id() -> Result<String, RedirectError> {
     let mut bytes = [0; DEVICE_ID_CHARS];
     getrandom::fill(&mut bytes).map_err(|error| RedirectError::NoRandomness(error.to_string()))?;
     Ok(bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
 }
 
-/// What is asked for: the whole client-server API, as that device.
+/// The scope: the whole client-server API, as that device.
 pub(super) fn scope(device_id: &str) -> String {
     format!("urn:matrix:client:api:* urn:matrix:client:device:{device_id}")
 }

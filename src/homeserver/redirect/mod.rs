@@ -1,8 +1,8 @@
-//! The way back from a browser: a server on the loopback interface that takes one redirect and ends (RFC 8252,
-//! section 7.3).
+//! The redirect target of a browser sign-in: a server on the loopback interface that takes one redirect and ends (RFC
+//! 8252, section 7.3).
 //!
-//! Whatever runs on this computer, and any web page in the browser, can send requests to it. What it takes is told from
-//! those by a state that only the address in the browser holds.
+//! Any program on this computer and any web page in the browser can send requests to it. The right one is told from
+//! those by `state`, which only the address in the browser has.
 
 mod page;
 
@@ -47,7 +47,7 @@ const ANSWER_TIME: Duration = Duration::from_secs(5);
 /// Before the next try when a connection could not be taken.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Why nothing came back from the browser.
+/// Why no redirect came.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RedirectError {
     /// No port could be opened.
@@ -174,7 +174,7 @@ impl Callback {
         value(&self.arrived.parameters, name)
     }
 
-    /// Shows how it ended, and closes the door.
+    /// Answers the browser with the result, and closes the server.
     pub async fn answer(self, page: Page) {
         // A browser that is gone needs no answer.
         let _ = self.arrived.reply.send(page);

@@ -1,7 +1,7 @@
 //! TLS at the endpoint (`server.tls`): rustls with one certificate, which can be replaced while connections go on.
 //!
-//! A connection has its place in the connection table before its handshake, so the bounds of the endpoint hold for those
-//! that never finish theirs.
+//! A connection has its place in the connection table before its handshake, so the bounds of the endpoint hold for
+//! those that never finish theirs.
 
 mod pair;
 
@@ -28,7 +28,7 @@ pub use pair::{TlsError, TlsPair, inspect};
 
 use crate::logging::LogLimiter;
 
-/// The first byte of a handshake, as no request in plain HTTP begins.
+/// First byte of a TLS handshake record; no plain HTTP request begins with it.
 const HANDSHAKE: u8 = 0x16;
 
 /// How the endpoint speaks TLS. A handle: clones are the same, and a new certificate counts from the next handshake on.
@@ -42,15 +42,15 @@ pub struct Tls {
 #[derive(Debug, Default)]
 struct Certificate {
     key: RwLock<Option<Arc<CertifiedKey>>>,
-    /// Of the log line about clients that refuse it.
+    /// Rate limit of the log line about clients that reject the certificate.
     refusals: LogLimiter,
 }
 
-/// What comes of a connection that should speak TLS.
+/// Outcome of a TLS handshake.
 pub(super) enum Handshake {
-    /// It does.
+    /// TLS is established.
     Done(Box<TlsStream<TcpStream>>),
-    /// It speaks something else: plain HTTP, most likely.
+    /// The client speaks something else, most likely plain HTTP.
     NotTls(TcpStream),
 }
 
@@ -66,13 +66,13 @@ impl Tls {
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&certificate) as Arc<dyn ResolvesServerCert>);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        // Homeservers keep their connections: there is nothing worth remembering for the next.
+        // No session resumption: homeservers keep their connections open.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(Self { config: Arc::new(config), certificate })
     }
 
-    /// From now on this is the certificate. Connections that have another go on.
+    /// Replaces the certificate for new handshakes. Open connections continue.
     pub fn set(&self, pair: &TlsPair) {
         *self.certificate.key.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&pair.certified));
     }
@@ -99,8 +99,8 @@ impl PartialEq for Tls {
 }
 
 impl Certificate {
-    /// A homeserver that does not trust the certificate says so, and nowhere else can the person hear of it. Strangers
-    /// can say so too: not more often than they are worth.
+    /// A homeserver that does not trust the certificate sends an alert, which is the only sign of it. Strangers
+    /// can send it, too, so the log line is rate limited.
     fn note_failure(&self, error: &io::Error) {
         let tls = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
         let Some(rustls::Error::AlertReceived(alert)) = tls else {

@@ -1,4 +1,4 @@
-//! A certificate and its private key, as they stand in two files.
+//! A certificate and its private key, read from two files.
 
 use std::{
     io,
@@ -22,20 +22,20 @@ use x509_parser::{certificate::X509Certificate, extensions::GeneralName, time::A
 
 use crate::paths;
 
-/// A chain is a few KiB long.
+/// Size limit of a file; a chain has a few KiB.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
-/// How long before its end a certificate is warned of, at most; short-lived ones for a tenth of their life.
+/// Longest time before expiry at which a warning is given; a tenth of the lifetime for short-lived certificates.
 const WARNED_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// Why a certificate and a key cannot be used.
+/// Why a certificate and its key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file is not there, not readable, not what it should be, or only half of it.
+    /// A file is missing, unreadable, of the wrong kind or incomplete.
     #[error("{path}: {reason}")]
     Unusable {
         /// The file.
         path: String,
-        /// What is wrong with it, and what it should be.
+        /// The fault, and what is expected.
         reason: String,
     },
     /// Each is good, but they do not belong together.
@@ -46,7 +46,7 @@ pub enum TlsError {
         /// The file of the key.
         key: String,
     },
-    /// TLS itself.
+    /// rustls refuses the pair.
     #[error("TLS cannot be set up: {0}")]
     Library(#[from] rustls::Error),
 }
@@ -128,7 +128,7 @@ impl TlsPair {
         certificate.is_ok_and(|certificate| rustls::client::verify_server_name(&certificate, &name).is_ok())
     }
 
-    /// What is wrong with the certificate's time, if anything: it is not valid at that time, or not for much longer.
+    /// The fault in the certificate's validity at that time, if any: not valid, or expiring soon.
     #[must_use]
     pub fn expiry_problem(&self, now: Timestamp) -> Option<String> {
         let Self { not_before, not_after, .. } = *self;
@@ -168,7 +168,7 @@ fn timestamp(time: ASN1Time) -> Timestamp {
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     let contents = || {
-        // Asked before it is opened: opening a pipe would wait for somebody to write into it.
+        // Checked before opening: opening a named pipe blocks until somebody writes.
         if !path.metadata()?.is_file() {
             return Err(io::Error::other("it is not a file"));
         }
@@ -192,7 +192,7 @@ fn is_encrypted(pem: &[u8]) -> bool {
     pem.windows(MARK.len()).any(|window| window == MARK)
 }
 
-/// The library quotes what it cannot read, which may be a piece of a key.
+/// Parse errors are not passed on: the library quotes its input, which may be part of a key.
 fn in_words(error: &pem::Error) -> String {
     let ends = matches!(error, pem::Error::MissingSectionEnd { .. });
     let what = if ends { "it ends in the middle" } else { "it is damaged" };

@@ -1,6 +1,7 @@
-//! A message bus that comes and goes: one connection for all parts, made anew when the bus is back.
+//! A message bus that may restart: one shared connection, made anew when the bus is back.
 //!
-//! The connection lives on the tokio runtime of the thread that calls [`Bus::start`]: zbus starts no thread of its own there.
+//! The connection lives on the tokio runtime of the thread that calls [`Bus::start`]: zbus starts no thread of its own
+//! there.
 
 use std::{env, future::Future, path::Path, time::Duration};
 
@@ -28,7 +29,7 @@ pub(super) const DAEMON: (&str, &str, &str) = ("org.freedesktop.DBus", "/org/fre
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(60);
 
-/// A connection that lived shorter than this says nothing about the bus being well.
+/// A connection that ended sooner than this does not reset the backoff.
 const SETTLED: Duration = Duration::from_secs(10);
 
 /// Where a bus is: one or more addresses in D-Bus notation, tried in order.
@@ -220,7 +221,8 @@ impl Absence {
         Self { since: Instant::now(), watch }
     }
 
-    /// Whether to retry by the clock. After a while a new socket is only waited for: nothing ticks while there is no bus.
+    /// Whether to retry by the clock. After a while a new socket is only waited for: nothing ticks while there is no
+    /// bus.
     fn is_retried(&self) -> bool {
         self.watch.is_none() || self.since.elapsed() < LAST_RETRY
     }

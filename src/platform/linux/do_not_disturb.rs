@@ -12,10 +12,10 @@ use zbus::{
 use super::bus;
 use crate::desktop::popup_services::{DO_NOT_DISTURB_MODES, DoNotDisturb};
 
-/// How long the answer is waited for: popups and sounds wait as long.
+/// Deadline of the answer; popups and sounds wait for it.
 const DEADLINE: Duration = Duration::from_secs(1);
 
-/// Whoever does not answer, or says something odd, does not say that the person is not to be disturbed.
+/// No answer or an unexpected one counts as off.
 pub(super) async fn ask(connection: Option<&Connection>, how: DoNotDisturb) -> bool {
     let answer = async {
         match how {

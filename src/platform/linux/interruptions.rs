@@ -1,7 +1,7 @@
-//! That the clock was set, that a network has come, and that this computer has got or lost an address: a timer that the
+//! Detects that the clock was set, a network came up, or an address was added or removed: a timer that the
 //! kernel cancels, and its routing sockets (rtnetlink(7)).
 //!
-//! None wakes the program but when it happens.
+//! None of them wakes the program at other times.
 
 use std::{
     io,
@@ -32,7 +32,7 @@ const IPV6: u8 = 10;
 /// Length of a `nlmsghdr`.
 const HEADER: usize = 16;
 
-/// Tells of interruptions. What cannot be watched is never told of.
+/// Reports interruptions. What cannot be watched is never reported.
 #[derive(Debug)]
 pub(crate) struct Interruptions {
     clock: Option<ClockWatch>,
@@ -45,7 +45,7 @@ struct ClockWatch {
     seen: ClockPair,
 }
 
-/// The wall clock and one that nobody sets, which stands still while the computer sleeps.
+/// The wall clock and the monotonic clock, which stops while the computer sleeps.
 #[derive(Debug, Clone, Copy)]
 struct ClockPair {
     wall: SystemTime,
@@ -57,7 +57,7 @@ impl ClockPair {
         Self { wall: SystemTime::now(), steady: Instant::now() }
     }
 
-    /// By how much the wall clock has gone otherwise than the steady one.
+    /// The difference between their progress.
     fn drift_since(self, before: Self) -> Duration {
         let expected = before.wall + (self.steady - before.steady);
         self.wall.duration_since(expected).unwrap_or_else(|behind| behind.duration())
@@ -112,7 +112,7 @@ async fn clock_jumps(watch: &mut Option<ClockWatch>) {
                     return;
                 }
             }
-            // The far future has come, or the timer is of no use.
+            // The timer expired or is unusable.
             Ok(_) | Err(_) => *watch = None,
         }
     }
@@ -143,7 +143,7 @@ async fn route_comes(routes: &mut Option<AsyncFd<OwnedFd>>) {
         match read {
             Ok(length) if brings_route(&messages[..length.min(messages.len())]) => return,
             Ok(_) => {}
-            // More has happened than the socket holds.
+            // The socket's buffer overflowed.
             Err(error) if error.raw_os_error() == Some(Errno::NOBUFS.raw_os_error()) => return,
             Err(error) => {
                 tracing::warn!("a new network is no longer noticed: {error}");
@@ -196,7 +196,7 @@ impl AddressWatch {
         // What it says is not looked at: whether an address can be used shows when it is used.
         let receive = |socket: &OwnedFd| Ok(rustix::net::recv(socket, &mut [0; 4096], RecvFlags::DONTWAIT).map(drop)?);
         match self.0.async_io(Interest::READABLE, receive).await {
-            // More has happened than the socket holds.
+            // The socket's buffer overflowed.
             Err(error) if error.raw_os_error() == Some(Errno::NOBUFS.raw_os_error()) => Ok(()),
             received => received,
         }

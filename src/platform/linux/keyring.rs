@@ -1,5 +1,5 @@
-//! The Secret Service (GNOME Keyring, `KWallet`, `KeePassXC`), over a connection of its own that is closed after each call:
-//! it costs nothing while no token is wanted.
+//! The Secret Service (GNOME Keyring, `KWallet`, `KeePassXC`), over a connection of its own that is closed after each
+//! call: it costs nothing while no token is wanted.
 
 use std::collections::HashMap;
 
@@ -29,14 +29,14 @@ pub(crate) async fn get(application: &str, name: &str) -> Result<Option<Vec<u8>>
 /// As for [`get`].
 pub(crate) async fn set(application: &str, name: &str, label: &str, secret: &[u8]) -> Result<(), String> {
     let service = open().await?;
-    // Not just any: one of the session alone would be gone with it.
+    // Not the session collection, which is lost at logout.
     let collection = service.get_default_collection().await.map_err(|error| describe(&error))?;
     collection.ensure_unlocked().await.map_err(|error| describe(&error))?;
     let item = collection.create_item(label, attributes(application, name), secret, true, "application/json").await;
     item.map(drop).map_err(|error| describe(&error))
 }
 
-/// Forgets the secret that was kept under these names; there need not be one.
+/// Deletes the secret stored under these names, if there is one.
 ///
 /// # Errors
 /// As for [`get`].

@@ -1,7 +1,7 @@
 //! The main thread on Linux: it only waits, for the tray icon lives on D-Bus and needs no event loop.
 //!
-//! Nothing of the D-Bus side has a deadline: a session bus or tray host that hangs keeps whoever talks to it. So the icon
-//! has a thread of its own.
+//! Nothing of the D-Bus side has a deadline: a session bus or tray host that hangs keeps whoever talks to it. So the
+//! icon has a thread of its own.
 
 use std::{
     sync::{Arc, mpsc},
@@ -48,14 +48,15 @@ pub(crate) struct TrayCommands {
 #[must_use]
 pub(crate) fn channel() -> (TrayRemote, TrayCommands) {
     let (wake, wakes) = mpsc::sync_channel(1);
-    // One wake that is not taken yet is enough.
+    // A pending wake suffices.
     let (remote, queue) = tray::channel(move || {
         let _ = wake.try_send(());
     });
     (remote, TrayCommands { queue, wakes })
 }
 
-/// Shows the tray icon until the last [`TrayRemote`] is dropped, and returns at most two seconds later. Call it on the main thread.
+/// Shows the tray icon until the last [`TrayRemote`] is dropped, and returns at most two seconds later. Call it on the
+/// main thread.
 ///
 /// Without a session bus or tray host it logs why, and tries again at [`TrayRemote::recreate`].
 pub(crate) fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
@@ -79,7 +80,7 @@ pub(crate) fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>)
         tracing::error!("no tray icon: its thread could not be started: {error}");
     }
     while !queue.is_over() && wakes.recv().is_ok() {
-        // The icon's thread may hang: what it has not taken yet wakes it later.
+        // The icon's thread may hang; it handles the pending wake later.
         let _ = hand_over.try_send(());
     }
     let _ = hand_over.try_send(());

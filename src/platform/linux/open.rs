@@ -62,7 +62,7 @@ impl Launcher {
         }
     }
 
-    /// Starts the user's own program; what becomes of it is no matter of ours.
+    /// Starts the user's own program, without watching it.
     async fn start(&self, program: &str, arguments: &[String]) -> Result<(), String> {
         let cannot_start = |why: String| format!("popup.open: cannot start \"{program}\": {why}");
         let mut command = self.command(program, &[]);
@@ -165,7 +165,7 @@ pub(crate) fn browser_available() -> bool {
     (has("WAYLAND_DISPLAY") || has("DISPLAY")) && !has("SSH_CONNECTION") && !has("SSH_TTY")
 }
 
-/// Opens an `https:` or `http:` address. Good news may come before there is a window, or where there will be none.
+/// Opens an `https:` or `http:` address. Success does not mean that a window is there already, or ever will be.
 ///
 /// # Errors
 /// A sentence when the desktop says that it cannot.

@@ -1,4 +1,4 @@
-//! What is on the session bus, asked once. Services are called by the unique name of their owner, so that none is
+//! Probes the services on the session bus once. They are called by the unique name of their owner, so that none is
 //! started.
 
 use std::{future::Future, time::Duration};
@@ -15,7 +15,7 @@ use crate::{
     platform::probe::{Seen, Surroundings},
 };
 
-/// How long a service may take over all that it is asked.
+/// Deadline of all calls to one service.
 const SERVICE_TIMEOUT: Duration = Duration::from_millis(2500);
 
 const SECRETS: &str = "org.freedesktop.secrets";

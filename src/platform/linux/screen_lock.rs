@@ -15,7 +15,7 @@ use zbus::{Connection, MatchRule, MessageStream, message::Type, zvariant::OwnedO
 use super::bus::{self, Bus};
 use crate::desktop::DesktopEvent;
 
-/// Each has an object and an interface by its name.
+/// Screen savers; each has an object and an interface named after it.
 const SCREEN_SAVERS: [&str; 5] = [
     "org.freedesktop.ScreenSaver",
     "org.gnome.ScreenSaver",
@@ -80,7 +80,7 @@ fn session_rule() -> zbus::Result<MatchRule<'static>> {
     Ok(rule.add_arg(SESSION)?.build())
 }
 
-/// Locked if anybody says so; unlocked if anybody says that, and nobody the contrary; `None` if nobody says anything.
+/// Locked if any source says so; else unlocked if any says so; else `None`.
 pub(super) async fn ask(session: Option<&Connection>, system: Option<&Connection>) -> Option<bool> {
     let savers = SCREEN_SAVERS.map(|name| is_active(session, name).boxed());
     let mut answers: FuturesUnordered<_> = savers.into_iter().chain([locked_hint(system).boxed()]).collect();

@@ -21,7 +21,7 @@ use crate::{
     platform::opener::Opener,
 };
 
-/// How long the last words to docks may take.
+/// Deadline of the final update to docks.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Where the buses are.

@@ -1,4 +1,5 @@
-//! Whether anything shows tray icons: the owner of org.kde.StatusNotifierWatcher, and the panels that told it of themselves.
+//! Whether anything shows tray icons: the owner of org.kde.StatusNotifierWatcher, and the panels that told it of
+//! themselves.
 
 use std::env;
 
@@ -51,7 +52,7 @@ async fn follow(connection: &Connection, report: impl Fn(ServiceState)) -> zbus:
     }
 }
 
-/// Waits for a panel to come or go. Icons that come and go are no news.
+/// Waits for a panel to come or go; ignores icons.
 async fn panels_changed(signals: &mut MessageStream) {
     while let Some(Ok(message)) = signals.next().await {
         let header = message.header();
@@ -69,7 +70,7 @@ pub(super) async fn state(connection: &Connection, owner: Option<&str>) -> Servi
         let desktop = env::var("XDG_CURRENT_DESKTOP").unwrap_or_default();
         return unavailable(advice(&desktop));
     };
-    // A watcher that cannot say so is believed to have a panel.
+    // A watcher without this property is assumed to have a panel.
     let has_panel = bus::property::<bool>(connection, (owner, PATH, NAME), "IsStatusNotifierHostRegistered").await;
     if has_panel.unwrap_or(true) { ServiceState { available: true, reason: None } } else { unavailable(NO_PANEL) }
 }

@@ -72,7 +72,7 @@ impl Drop for Icon {
 
 impl Item {
     fn tell(&self, event: DesktopEvent) {
-        // Who no longer listens is ending.
+        // The receiver is gone only when the program ends.
         let _ = self.events.send(event);
     }
 }

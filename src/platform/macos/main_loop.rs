@@ -62,8 +62,8 @@ pub(crate) fn channel() -> (TrayRemote, TrayCommands) {
     (remote, TrayCommands(queue))
 }
 
-/// Shows the tray icon until the last [`TrayRemote`] is dropped. Call it on the main thread. Without an icon it logs why, and tries
-/// again with the next view.
+/// Shows the tray icon until the last [`TrayRemote`] is dropped. Call it on the main thread. Without an icon it logs
+/// why, and tries again with the next view.
 pub(crate) fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
     let Some(main) = MainThreadMarker::new() else {
         return tracing::error!("no tray icon: the event loop was not started on the main thread");

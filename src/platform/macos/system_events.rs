@@ -1,5 +1,5 @@
-//! What macOS tells of itself: waking from sleep, a clock that was set, the screen lock. Observers live on the main thread and are told while
-//! its loop runs, so without a tray icon nothing is heard.
+//! What macOS tells of itself: waking from sleep, a clock that was set, the screen lock. Observers live on the main
+//! thread and are told while its loop runs, so without a tray icon nothing is heard.
 
 use std::{
     cell::RefCell,
@@ -26,7 +26,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{desktop::DesktopEvent, platform::portable::interruptions};
 
-/// What the login window tells everybody, and what it means.
+/// Distributed notifications of the login window, and their meaning.
 const LOCK: [(&str, bool); 2] = [("com.apple.screenIsLocked", true), ("com.apple.screenIsUnlocked", false)];
 
 type Observer = (Retained<NSNotificationCenter>, Retained<ProtocolObject<dyn NSObjectProtocol>>);

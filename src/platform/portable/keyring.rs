@@ -48,7 +48,7 @@ pub(crate) async fn set(application: &str, name: &str, label: &str, secret: &[u8
     on_a_thread(application, name, move |entry| entry.set_secret(&secret)).await.map_err(|error| error.to_string())
 }
 
-/// Forgets the secret that was kept under these names; there need not be one.
+/// Deletes the secret stored under these names, if there is one.
 ///
 /// # Errors
 /// As for [`get`].
@@ -78,7 +78,7 @@ async fn on_a_thread<T: Send + 'static>(
     let (answer, answered) = oneshot::channel();
     let call = move || {
         let none: Option<&HashMap<&str, &str>> = None;
-        // Who has stopped waiting does not need the answer.
+        // The caller may have stopped waiting.
         drop(answer.send(store().and_then(|store| store.build(&application, &name, none)).and_then(work)));
     };
     thread::Builder::new().name("keyring".to_owned()).spawn(call).map_err(KeyringError::Thread)?;

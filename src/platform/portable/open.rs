@@ -6,7 +6,7 @@ use tokio::{process::Command, time::timeout};
 
 use crate::{desktop::links::Opening, platform::system::launch};
 
-/// What the system has not refused after this was handed over.
+/// A launch that has not failed after this time counts as successful.
 const LAUNCH_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Starts the user's programs.
@@ -43,7 +43,7 @@ pub(crate) fn browser_available() -> bool {
     env::var_os("SSH_CONNECTION").is_none_or(|value| value.is_empty())
 }
 
-/// Opens an `https:` or `http:` address. Good news may come before there is a window, or where there will be none.
+/// Opens an `https:` or `http:` address. Success does not mean that a window is there already, or ever will be.
 ///
 /// # Errors
 /// A sentence when the system says that it cannot.

@@ -1,6 +1,6 @@
 //! Popups where the system takes them by a call that blocks: a thread of their own makes it.
 //!
-//! A call is never abandoned, for it may still be obeyed: while it is overdue, popups are unavailable.
+//! A call is never abandoned, since it may still be executed: while it is overdue, popups are unavailable.
 
 #[cfg(any(windows, test))]
 pub(in crate::platform) mod toast_xml;

@@ -2,7 +2,8 @@
 //!
 //! Three things keep other people out: its directory, its mode, and the uid of whoever connects.
 //!
-//! Not by the `interprocess` crate: asked to take the place of a dead process's socket, it deletes whatever has the name.
+//! Not by the `interprocess` crate: asked to take the place of a dead process's socket, it deletes whatever has the
+//! name.
 
 use std::{
     fs::{self, Permissions},

@@ -49,8 +49,8 @@ pub(crate) fn channel() -> (TrayRemote, TrayCommands) {
     (remote, TrayCommands { queue, wake })
 }
 
-/// Shows the tray icon until the last [`TrayRemote`] is dropped; an open menu has to be closed before that is heard. Call it on the
-/// main thread. Without an icon it logs why, and tries again with the next view.
+/// Shows the tray icon until the last [`TrayRemote`] is dropped; an open menu has to be closed before that is heard.
+/// Call it on the main thread. Without an icon it logs why, and tries again with the next view.
 pub(crate) fn run(commands: TrayCommands, events: UnboundedSender<DesktopEvent>) {
     let TrayCommands { queue, wake } = commands;
     if let Err(error) = WakeEvent::new().and_then(|new| run_loop(wake.get_or_init(|| new), &queue, events)) {

@@ -1,4 +1,5 @@
-//! What Windows tells of itself: waking from sleep, a clock that was set, the screen lock, the colours, the end of the session.
+//! What Windows tells of itself: waking from sleep, a clock that was set, the screen lock, the colours, the end of the
+//! session.
 //!
 //! It tells windows, and only those at the top level: a hidden one listens, on a thread of its own, for the tray icon's
 //! may not be there.

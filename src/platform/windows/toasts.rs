@@ -1,7 +1,7 @@
 //! Popups on Windows: toasts, by its own notification manager.
 //!
-//! The `notify-rust` crate shows toasts too, but without the tag by which one is replaced or withdrawn, and with a thread
-//! for each whose click is waited for.
+//! The `notify-rust` crate shows toasts too, but without the tag by which one is replaced or withdrawn, and with a
+//! thread for each whose click is waited for.
 
 use std::collections::VecDeque;
 

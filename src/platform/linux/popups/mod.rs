@@ -1,8 +1,8 @@
 //! Popups on Linux: org.freedesktop.Notifications over the one connection to the session bus.
 //!
-//! Carries one call at a time to the service and reports what it says; what is on the screen is not known here. A call is
-//! never abandoned while its service may still obey it: when it is overdue the service counts as hung until that very
-//! call is answered, or its service is gone. So a popup is neither lost nor shown twice.
+//! Sends one call at a time to the service and reports its answer; the state of the screen is not known here. A call is
+//! never abandoned while its service may still execute it: when it is overdue the service counts as hung until that
+//! very call is answered, or its service is gone. So a popup is neither lost nor shown twice.
 
 mod wire;
 
@@ -30,10 +30,10 @@ pub(super) const PATH: &str = "/org/freedesktop/Notifications";
 /// How long a service may take to start.
 const START_DEADLINE: Duration = Duration::from_secs(10);
 
-/// A service that failed over a popup is left alone for so long, at first and at most.
+/// First and longest delay after a service failed while showing a popup.
 const FAILURE_BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// Longest activation token that is believed, in bytes.
+/// Longest activation token accepted, in bytes.
 const MAX_TOKEN: usize = 4096;
 
 /// Passes calls to the notification service. Its events are [`DesktopEvent::Popup`].
@@ -70,14 +70,14 @@ enum Unanswered {
     Service,
     /// A popup was too much for the service, or was never confirmed: it is left alone for a while.
     Failed,
-    /// Nobody wants popups any more.
+    /// The receiver of popups is gone.
     Ended,
 }
 
 /// Why a call came to nothing.
 #[derive(Debug)]
 enum CallError {
-    /// The service said no.
+    /// The service returned an error.
     Refused(String),
     /// The service was not there to answer.
     Gone(String),
@@ -393,7 +393,8 @@ impl Channel {
     async fn watch<T>(&mut self, reporter: &mut Reporter, until: impl Future<Output = T>) -> Result<T, Unanswered> {
         let mut until = pin!(until);
         loop {
-            // The answer to a call comes before the signals about it, and a change of owner before the new one's signals.
+            // The answer to a call comes before the signals about it, and a change of owner before the new one's
+            // signals.
             tokio::select! {
                 biased;
                 () = self.connection.closed() => return Err(Unanswered::Bus),
@@ -456,8 +457,8 @@ impl Reporter {
     }
 }
 
-/// The next signal that the owner of the name has sent: anybody on the bus can send one that looks like it. Waits forever
-/// once the connection has ended.
+/// The next signal that the owner of the name has sent: anybody on the bus can send one that looks like it. Waits
+/// forever once the connection has ended.
 async fn next_signal(signals: &mut MessageStream, owner: Option<&str>) -> Signal {
     while let Some(Ok(message)) = signals.next().await {
         let is_owners = message.header().sender().is_some_and(|sender| Some(sender.as_str()) == owner);

@@ -1,0 +1,92 @@
+//! A way to a homeserver that can be cut.
+
+use std::{io, net::Ipv4Addr};
+
+use http_body_util::{Either, Full};
+use hyper::{
+    Request, Response,
+    body::{Bytes, Incoming},
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+use crate::rig::bus;
+
+/// What becomes of requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Open,
+    /// Those whose path has this in it are answered with a fault.
+    Fails(&'static str),
+    /// None is answered until the way changes.
+    Hangs,
+    /// Connections end at once.
+    Cut,
+}
+
+/// It stands before a homeserver, on a port of its own.
+pub(crate) struct Gate {
+    pub(crate) port: u16,
+    way: watch::Sender<Way>,
+}
+
+impl Gate {
+    pub(crate) fn before(homeserver: u16) -> Self {
+        let (way, ways) = watch::channel(Way::Open);
+        let listener = bus::block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        bus::runtime().spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let ways = ways.clone();
+                let service = service_fn(move |request| pass(request, homeserver, ways.clone()));
+                // One that is cut ends with an error.
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+                );
+            }
+        });
+        Self { port, way }
+    }
+
+    pub(crate) fn set(&self, way: Way) {
+        self.way.send_replace(way);
+    }
+}
+
+/// What the homeserver answers, if the request gets there.
+async fn pass(
+    request: Request<Incoming>,
+    homeserver: u16,
+    mut ways: watch::Receiver<Way>,
+) -> io::Result<Response<Either<Incoming, Full<Bytes>>>> {
+    let way = *ways.borrow_and_update();
+    match way {
+        Way::Fails(part) if request.uri().path().contains(part) => {
+            let body = Full::new(r#"{"errcode":"M_UNKNOWN","error":"broken"}"#.into());
+            let mut answer = Response::new(Either::Right(body));
+            *answer.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
+            return Ok(answer);
+        }
+        Way::Hangs => {
+            // The gate is gone when the test ends.
+            let _ = ways.changed().await;
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        Way::Cut => return Err(io::ErrorKind::ConnectionReset.into()),
+        Way::Open | Way::Fails(_) => {}
+    }
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, homeserver)).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    tokio::spawn(connection);
+    // What is under way when the way is cut ends too.
+    let cut = ways.wait_for(|way| matches!(way, Way::Cut | Way::Hangs));
+    tokio::select! {
+        answer = sender.send_request(request) => Ok(answer.map_err(io::Error::other)?.map(Either::Left)),
+        _ = cut => Err(io::ErrorKind::ConnectionReset.into()),
+    }
+}

@@ -1,0 +1,95 @@
+//! The README's pictures, if they are wanted (`PUSHBELL_PICTURES=docs/images`): messages of encrypted rooms on a desktop.
+
+use std::{path::PathBuf, thread, time::Duration};
+
+use serde_json::json;
+use tiny_skia::{ColorU8, Pixmap};
+
+use crate::{
+    client::Client,
+    rig::{DesktopOptions, Notifier, SOON, TrayHost, screen, wait_for},
+    scene::{SYNAPSE, Scene, encryption},
+};
+
+const SIZE: (u32, u32) = (880, 560);
+/// The right part of the screen has all of it.
+const WIDTH: u32 = 510;
+/// Where the mouse is out of the way: its arrow is part of the screen.
+const ASIDE: (u32, u32) = (10, 200);
+
+/// The part of the screen, once it has come to rest in something other than this.
+fn at_rest(scene: &Scene, what: &str, before: &Pixmap) -> Pixmap {
+    let mut last = before.clone();
+    wait_for(what, SOON, || {
+        // Popups fade in.
+        thread::sleep(Duration::from_millis(500));
+        let now = scene.desktop.screenshot();
+        let rests = now == last && now != *before;
+        last = now.clone();
+        rests.then_some(now)
+    })
+}
+
+/// The bare screen is black; a picture looks better with a colour.
+fn save(image: &Pixmap, path: PathBuf) {
+    let (black, blue) = (ColorU8::from_rgba(0, 0, 0, 255), ColorU8::from_rgba(52, 80, 107, 255));
+    let mut image = screen::cut(image, (SIZE.0 - WIDTH, 0, WIDTH, SIZE.1));
+    for pixel in image.pixels_mut().iter_mut().filter(|pixel| **pixel == black.premultiply()) {
+        *pixel = blue.premultiply();
+    }
+    image.save_png(path).unwrap();
+}
+
+/// Somebody in an encrypted room with Alice, of this name if it has one.
+fn joined(scene: &Scene, name: &str, room_name: Option<&str>) -> (Client, String) {
+    let user = SYNAPSE.register(&name.to_lowercase().replace(' ', "-"), name);
+    let mut options =
+        json!({"invite": [scene.alice.id], "preset": "trusted_private_chat", "initial_state": [encryption()]});
+    match room_name {
+        Some(room_name) => options["name"] = room_name.into(),
+        None => options["is_direct"] = true.into(),
+    }
+    let room = user.create_room(&options);
+    scene.alice.join(&room);
+    (Client::new(&SYNAPSE, &user), room)
+}
+
+#[test]
+fn the_readme_has_pictures_of_encrypted_rooms() {
+    let Some(directory) = std::env::var_os("PUSHBELL_PICTURES").map(PathBuf::from) else { return };
+    let scene = Scene::on(
+        &SYNAPSE,
+        DesktopOptions {
+            notifier: Some(Notifier::Xfce4Notifyd),
+            tray: Some(TrayHost::Xfce4Panel),
+            size: SIZE,
+            ..DesktopOptions::BARE
+        },
+    );
+    scene.desktop.point(ASIDE.0, ASIDE.1);
+    let (grace, of_grace) = joined(&scene, "Grace", None);
+    let (ada, kitchen) = joined(&scene, "Ada", Some("Kitchen"));
+    let (tom, mission) = joined(&scene, "Major Tom", Some("Mission Control"));
+    scene.login(&[]);
+    let welcome = scene.popup(0, "Pushbell is ready");
+    scene.pushbell.ok(&["clear"]);
+    scene.desktop.notifications().wait_for_closed(welcome.id());
+    let mark = scene.mark();
+    let call = json!({"call_id": "call", "lifetime": 1000, "version": "1", "offer": {"type": "offer", "sdp": ""}});
+    grace.send_encrypted(&of_grace, &scene.alice, "m.call.invite", &call);
+    scene.popup(mark, "Missed call from Grace");
+    let mention = json!({
+        "msgtype": "m.text", "body": "Dinner is ready, who is coming?", "m.mentions": {"user_ids": [scene.alice.id]},
+    });
+    ada.send_encrypted(&kitchen, &scene.alice, "m.room.message", &mention);
+    scene.popup(mark, "Dinner is ready");
+    tom.write(&mission, &scene.alice, "I'm floating in a most peculiar way");
+    scene.popup(mark, "floating");
+    tom.write(&mission, &scene.alice, "And the stars look very different today");
+    scene.popup(mark, "stars");
+    let popups = at_rest(&scene, "the popups are on the screen", &Pixmap::new(SIZE.0, SIZE.1).unwrap());
+    save(&popups, directory.join("desktop.png"));
+    let (x, y) = scene.desktop.tray_icon_position().unwrap();
+    scene.desktop.click(x, y, 3);
+    save(&at_rest(&scene, "the menu is on the screen", &popups), directory.join("menu.png"));
+}
