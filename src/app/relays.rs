@@ -76,12 +76,16 @@ impl Relays {
             let open = same.unwrap_or_else(|| self.start(account.clone(), relay));
             self.open.insert(Arc::clone(&account.name), open);
         }
-        before.into_values().for_each(|open| open.task.abort());
+        for open in before.into_values() {
+            open.task.abort();
+        }
     }
 
     /// The network has changed, or the computer has slept.
     pub(super) fn reconnect(&self) {
-        self.open.values().for_each(|open| open.again.notify_one());
+        for open in self.open.values() {
+            open.again.notify_one();
+        }
     }
 
     fn start(&self, account: Account, relay: Relay) -> Open {
@@ -108,7 +112,9 @@ fn new_events(batch: &Batch) -> Vec<NewEvent> {
 
 impl Drop for Relays {
     fn drop(&mut self) {
-        self.open.values().for_each(|open| open.task.abort());
+        for open in self.open.values() {
+            open.task.abort();
+        }
     }
 }
 

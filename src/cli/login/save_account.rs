@@ -163,12 +163,11 @@ impl SavedSession {
     async fn restore_pusher(&self, login: &Login<'_>, context: &LoginContext, before: &Account) -> Result<(), Failure> {
         let listed = self.client.pushers().await.unwrap_or_default();
         let is_there = listed.iter().any(|it| it.app_id == before.app_id && it.pushkey == before.pushkey);
-        let base_url = match before.relay() {
-            Some(relay) => Some(relay.base().to_owned()),
-            None => {
-                let seen = reachability::observe(self.client.base()).await;
-                reachability::base_url(&context.config.server, seen, &context.kind)
-            }
+        let base_url = if let Some(relay) = before.relay() {
+            Some(relay.base().to_owned())
+        } else {
+            let seen = reachability::observe(self.client.base()).await;
+            reachability::base_url(&context.config.server, seen, &context.kind)
         };
         match base_url {
             Some(base_url) if !is_there && before.way != Way::Listen => {
