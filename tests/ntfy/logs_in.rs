@@ -10,13 +10,14 @@ fn says(login: &Output, code: i32, words: &str) {
     assert!(login.code == code && format!("{}{}", login.stdout, login.stderr).contains(words), "{words}: {login:#?}");
 }
 
+fn sessions(scene: &Scene) -> usize {
+    let devices = scene.alice.request(&Method::GET, "devices", &json!({}));
+    devices["devices"].as_array().unwrap().len()
+}
+
 #[test]
 fn a_relay_that_cannot_work_is_named_before_anybody_signs_in() {
     let (scene, relay) = (Scene::at(&SYNAPSE), Relay::start());
-    let sessions = |scene: &Scene| {
-        let devices = scene.alice.request(&Method::GET, "devices", &json!({}));
-        devices["devices"].as_array().unwrap().len()
-    };
     let before = sessions(&scene);
     let login = || scene.login(&["--ntfy", &relay.url()]);
     says(&scene.login(&["--ntfy", "https://a.example/path"]), 2, "is a name alone");
@@ -51,9 +52,9 @@ fn a_new_way_that_is_not_proven_leaves_the_old_one() {
         assert_eq!(pushers.len(), 1, "{pushers:#?}");
         pushers[0]["data"]["url"].as_str().unwrap().to_owned()
     };
-    let old = url(&scene);
+    let (old, sessions) = (url(&scene), sessions(&scene));
     says(&scene.login(&["--ntfy", &relay.url(), "--wait", "1"]), 1, "the way stays \"push\"");
-    assert_eq!(url(&scene), old);
+    assert_eq!((url(&scene), self::sessions(&scene)), (old, sessions));
     scene.account("its way", |account| account["way"] == "push");
     let mark = scene.mark();
     scene.bob.send(&scene.room, "By the old way.");

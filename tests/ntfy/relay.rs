@@ -226,5 +226,6 @@ fn read(mut stream: &TcpStream, state: &(Mutex<Inner>, Condvar), query: &str) ->
             chunk(stream, &json!({"id": "k", "time": now(), "event": "keepalive", "topic": "up"}))?;
         }
     }
-    Ok(())
+    // Now in order, now as if it had been killed.
+    if inner.cut % 2 == 0 { write!(stream, "0\r\n\r\n") } else { Ok(()) }
 }

@@ -15,7 +15,6 @@ use crate::{
     homeserver::{HomeserverClient, Session},
     http_client::DEADLINE,
     ntfy::Relay,
-    reachability,
     secrets::Place,
     session::{self, SessionError, Sessions},
 };
@@ -150,31 +149,12 @@ impl SavedSession {
             return proven;
         }
         self.client.remove_pusher(&self.account.app_id, &self.account.pushkey).await.ok();
-        self.restore_pusher(login, context, before).await?;
         proven.and(Err(relay::unproven(login, before)))
     }
 
     /// Whether the account had another pusher before.
     fn has_old_pusher(&self) -> bool {
         self.old_session().is_some() && self.before.as_ref().is_some_and(|it| it.pushkey != self.account.pushkey)
-    }
-
-    /// Signing in on the same device again may have ended the old pusher.
-    async fn restore_pusher(&self, login: &Login<'_>, context: &LoginContext, before: &Account) -> Result<(), Failure> {
-        let listed = self.client.pushers().await.unwrap_or_default();
-        let is_there = listed.iter().any(|it| it.app_id == before.app_id && it.pushkey == before.pushkey);
-        let base_url = if let Some(relay) = before.relay() {
-            Some(relay.base().to_owned())
-        } else {
-            let seen = reachability::observe(self.client.base()).await;
-            reachability::base_url(&context.config.server, seen, &context.kind)
-        };
-        match base_url {
-            Some(base_url) if !is_there && before.way != Way::Listen => {
-                pushers::set(login, &self.client, before, &base_url).await
-            }
-            Some(_) | None => Ok(()),
-        }
     }
 
     /// Another pusher than before brings the account's notifications: the old one ends, once it is not needed any more.
