@@ -32,6 +32,8 @@ fn signed_in() -> (Scene, Relay, String) {
     let (scene, relay) = (Scene::at(&SYNAPSE), Relay::start());
     let proof = prove(&scene, &relay);
     scene.account("it is connected", |account| account["way_now"] == format!("connected to {}", relay.url()).as_str());
+    // What comes from now on comes by the relay.
+    scene.account("it has caught up", |account| !account["caught_up_at"].is_null());
     (scene, relay, proof)
 }
 
