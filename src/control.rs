@@ -6,6 +6,7 @@ mod server;
 
 use std::time::Duration;
 
+use clap::ValueEnum;
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,7 @@ pub(crate) use client::{AskError, ask, ask_blocking};
 pub use instance::{Instance, InstanceError};
 pub use server::{Command, serve};
 
-use crate::{accounts::Way, desktop::ServiceState, present::popup::OwnPopup};
+use crate::{accounts::Way, desktop::ServiceState, notice::NoticeId, present::popup::OwnPopup};
 
 /// Longest line that either side reads, in bytes. A status of a few hundred accounts fits many times.
 const LONGEST_LINE: u64 = 1024 * 1024;
@@ -47,6 +48,35 @@ pub enum Request {
     ReloadAutostart,
     /// `pushbell.toml` has changed: read it now. Answered when it was.
     ReloadConfiguration,
+    /// `pushbell open`: an address of the page, good for one visit.
+    OpenPage {
+        /// Which part of it.
+        section: Section,
+    },
+    /// The page: open this notice's room in the person's client. It is read then.
+    OpenNotice {
+        /// Which.
+        notice: NoticeId,
+    },
+    /// The page: this notice, and what came before it in its room, is read.
+    ReadNotice {
+        /// Which.
+        notice: NoticeId,
+    },
+    /// The page: answer this notice. What was written is read then.
+    ReplyToNotice {
+        /// Which.
+        notice: NoticeId,
+        /// What to say.
+        text: String,
+    },
+    /// The page: play a sound, as a push that names it would have it.
+    Play {
+        /// Its name.
+        sound: String,
+    },
+    /// The page: open the configuration file with whatever opens text.
+    EditConfiguration,
     /// `pushbell test`: a one-time number for a sample push.
     BeginSample,
     /// Tell of the first push for this account that comes, or has come, after a time.
@@ -69,6 +99,36 @@ impl Request {
     }
 }
 
+/// A part of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Section {
+    /// What has come, live
+    Inbox,
+    /// Connect a homeserver
+    Setup,
+    /// The configuration
+    Settings,
+    /// Each part, and what to do about it
+    Health,
+}
+
+impl Section {
+    /// All of them, in the order of the page's menu.
+    pub const ALL: [Self; 4] = [Self::Inbox, Self::Setup, Self::Settings, Self::Health];
+
+    /// Its path on the page.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Inbox => "/inbox",
+            Self::Setup => "/setup",
+            Self::Settings => "/settings",
+            Self::Health => "/health",
+        }
+    }
+}
+
 /// What the running app answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "reply")]
@@ -84,6 +144,11 @@ pub enum Reply {
     Sample {
         /// The number.
         number: String,
+    },
+    /// To `OpenPage`.
+    Page {
+        /// The address: whoever has it can enter, once.
+        address: String,
     },
     /// It is done.
     Done,

@@ -48,6 +48,7 @@ mod invocation;
 mod logging;
 pub mod notice;
 mod ntfy;
+mod page;
 pub mod paths;
 pub mod platform;
 pub mod present;

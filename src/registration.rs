@@ -4,7 +4,7 @@ use serde_json::json;
 use url::Url;
 
 use crate::{
-    accounts::{Account, Accounts},
+    accounts::Account,
     address::Scope,
     app_info,
     invocation::shell_word,
@@ -38,24 +38,6 @@ pub(crate) fn describe(account: &Account, public_url: &str) -> String {
         text.push('\n');
     }
     text
-}
-
-/// How to connect a homeserver, by a login or by hand. Contains pushkeys, as [`describe`] does. `pushbell` is the
-/// command that starts this program.
-#[must_use]
-pub(crate) fn instructions(pushbell: &str, accounts: &Accounts, public_url: &str) -> String {
-    let login = format!(
-        "How to connect a homeserver to Pushbell\n\nIn a terminal:\n\n    {pushbell} login @you:example.org\n\n"
-    );
-    // The pusher of one that is signed in is Pushbell's to set.
-    let by_hand = accounts.iter().filter(|account| account.sign_in.is_none());
-    let parts: Vec<_> =
-        by_hand.map(|account| format!("{}\n\n{}", account.name, describe(account, public_url))).collect();
-    if parts.is_empty() {
-        format!("{login}Or by hand, with an account that this makes:\n\n    {pushbell} account add NAME\n")
-    } else {
-        format!("{login}Or by hand, with one of these accounts:\n\n{}", parts.join("\n\n"))
-    }
 }
 
 /// The URL of the pusher.
@@ -110,10 +92,7 @@ fn hint(public_url: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accounts::{
-        AccountsFile,
-        tests::{account, sign_in},
-    };
+    use crate::accounts::tests::account;
 
     #[cfg(unix)]
     #[test]
@@ -154,18 +133,6 @@ mod tests {
         check("http://[fd00::1]:7874", "private");
         assert_eq!(hint("https://push.example.org"), None);
         assert_eq!(hint("http://100.128.0.1:7874"), None);
-    }
-
-    #[test]
-    fn the_instructions_have_those_accounts_that_are_registered_by_hand() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = AccountsFile::new(&directory.path().join("accounts.toml"));
-        file.add(Account { sign_in: Some(sign_in("@alice:b")), ..account("mine", "app", "signed in") }).unwrap();
-        let text = instructions("./pushbell", &file.read().unwrap(), "https://push.example.org");
-        assert!(text.contains(" ./pushbell login @you") && text.ends_with(" ./pushbell account add NAME\n"), "{text}");
-        file.add(account("home", "app", "by hand")).unwrap();
-        let text = instructions("./pushbell", &file.read().unwrap(), "https://push.example.org");
-        assert!(text.contains("home\n\nURL ") && text.contains("by hand") && !text.contains("signed in"), "{text}");
     }
 
     #[test]

@@ -1,15 +1,33 @@
 //! Sample pushes, as Synapse would send them. The endpoint knows one by a one-time number of the running program: it is
 //! shown like any push, but proves nothing about a homeserver and sets no number.
 
+use std::{fmt, net::SocketAddr, time::Duration};
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::ValueEnum;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{accounts::Account, push::notify};
+use crate::{
+    accounts::Account,
+    http_client,
+    push::{notify, text},
+};
+
+/// How long the endpoint may take: it answers once the notice is on disk.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest answer that is repeated, in characters.
+const MAX_ANSWER_CHARS: usize = 200;
 
 const ROOM: &str = "!pushbell-test:example.org";
 const SENDER: &str = "@major.tom:example.org";
 const RINGING_MILLISECONDS: u32 = 15_000;
+
+/// What a push gateway answers.
+#[derive(Deserialize)]
+struct Answer {
+    rejected: Vec<String>,
+}
 
 /// What a sample push is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -63,6 +81,46 @@ pub(crate) fn body(kind: Kind, account: &Account, number: &str) -> Result<Value,
         notification["room_name"] = json!("Mission Control");
     }
     Ok(json!({ "notification": notification }))
+}
+
+/// Where the running program listens, by its status.
+///
+/// # Errors
+/// When it does not say.
+pub(crate) fn address(listen: &[String]) -> Result<SocketAddr, String> {
+    let first = listen.first().and_then(|address| address.parse().ok());
+    first.ok_or_else(|| "the running Pushbell does not say where it listens".to_owned())
+}
+
+/// How its URLs begin.
+pub(crate) fn scheme(has_tls: bool) -> &'static str {
+    if has_tls { "https" } else { "http" }
+}
+
+/// Sends a sample push to this account through the endpoint at this address.
+///
+/// # Errors
+/// A sentence when it was not taken.
+pub(crate) async fn send(
+    kind: Kind,
+    account: &Account,
+    number: &str,
+    scheme: &'static str,
+    address: SocketAddr,
+) -> Result<(), String> {
+    let failed = |reason: &dyn fmt::Display| format!("{scheme}://{address}: {reason}");
+    let body = body(kind, account, number).map_err(|error| failed(&error))?.to_string().into_bytes();
+    let sending = http_client::post_to_own_endpoint(scheme, address, notify::PATH, body, PATIENCE);
+    let (code, answer) = sending.await.map_err(|error| failed(&error.reason))?;
+    if code != 200 {
+        let answer = text::line(&String::from_utf8_lossy(&answer), MAX_ANSWER_CHARS);
+        return Err(failed(&format_args!("the push was answered with {code}: {answer}")));
+    }
+    let Answer { rejected } = serde_json::from_slice(&answer).map_err(|error| failed(&error))?;
+    if !rejected.is_empty() {
+        return Err(failed(&format_args!("the running Pushbell does not know the account \"{}\"", account.name)));
+    }
+    Ok(())
 }
 
 /// Type and content of the event of a push; a badge has none.

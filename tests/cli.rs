@@ -15,7 +15,7 @@ use std::{
 
 use pushbell::{
     app_info,
-    control::{self, AccountStatus, InboxStatus, Reply, Request, Status, serve},
+    control::{self, AccountStatus, InboxStatus, Reply, Request, Section, Status, serve},
     desktop::ServiceState,
     platform::control_socket::ControlListener,
     push::notify::SAMPLE,
@@ -98,6 +98,7 @@ fn help_names_every_command_and_the_version_is_said() {
         "login",
         "logout",
         "account",
+        "open",
         "test",
         "status",
         "doctor",
@@ -177,7 +178,7 @@ fn commands_to_a_program_that_is_not_running_end_with_69() {
     assert_eq!(home.run(&["status"]).ended(69).out, sentence);
     assert_eq!(home.run(&["status", "--json"]).ended(69).out, "{\"running\":false}\n");
     for arguments in
-        [&["clear"][..], &["pause"], &["pause", "30m"], &["resume"], &["test"], &["test", "--kind", "call"]]
+        [&["clear"][..], &["pause"], &["pause", "30m"], &["resume"], &["test"], &["test", "--kind", "call"], &["open"]]
     {
         assert_eq!(home.run(arguments).ended(69).err, format!("pushbell: {sentence}"));
     }
@@ -365,6 +366,9 @@ impl Running {
                             Request::Status => Reply::Status(Box::new(status(endpoint))),
                             Request::BeginSample => Reply::Sample { number: "17".to_owned() },
                             Request::Resume => Reply::Failed { reason: "not \u{1b}[1mnow".to_owned() },
+                            Request::OpenPage { .. } => {
+                                Reply::Page { address: "http://a.localhost:1/enter".to_owned() }
+                            }
                             Request::Clear
                             | Request::ClearAccount { .. }
                             | Request::Pause { .. }
@@ -372,6 +376,11 @@ impl Running {
                             | Request::ReloadAutostart
                             | Request::ReloadConfiguration
                             | Request::Unmute
+                            | Request::OpenNotice { .. }
+                            | Request::ReadNotice { .. }
+                            | Request::ReplyToNotice { .. }
+                            | Request::Play { .. }
+                            | Request::EditConfiguration
                             | Request::WaitForPush { .. } => Reply::Done,
                         };
                         note.send(request).unwrap();
@@ -500,6 +509,18 @@ fn status_is_said_to_people_and_to_scripts() {
     let line = home.run(&["status", "--json"]).ended(0).out;
     let value: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!((&value["running"], &value["unread"]), (&true.into(), &7.into()));
+}
+
+#[test]
+fn where_there_is_no_browser_the_pages_address_is_said() {
+    let home = Home::new();
+    let running = Running::start(&home, nowhere());
+    for (arguments, section) in [(&["open"][..], Section::Inbox), (&["open", "health"], Section::Health)] {
+        let said = home.run(arguments).ended(0).out;
+        assert!(said.ends_with("\n    http://a.localhost:1/enter\n"), "{said}");
+        assert_eq!(running.asked(), [Request::OpenPage { section }]);
+    }
+    home.run(&["open", "nothing"]).ended(2);
 }
 
 #[test]

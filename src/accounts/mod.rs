@@ -23,7 +23,7 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ntfy::Relay;
+use crate::{app_info, ntfy::Relay};
 
 pub use self::{
     admit::{Admission, Rejected},
@@ -277,6 +277,24 @@ impl SignInMethod {
     #[must_use]
     pub fn owns_session(self) -> bool {
         self != Self::Token
+    }
+}
+
+impl Account {
+    /// A new account of this name, to be registered by hand.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness to give.
+    pub fn by_hand(name: &str) -> Result<Self, getrandom::Error> {
+        Ok(Self {
+            name: name.into(),
+            app_id: app_info::APP_ID.to_owned(),
+            pushkey: new_pushkey()?,
+            counts: CountsScope::Account,
+            way: Way::Auto,
+            created_at: Timestamp::now(),
+            sign_in: None,
+        })
     }
 }
 

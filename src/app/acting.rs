@@ -6,7 +6,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
 use tokio::{
     sync::{Semaphore, mpsc},
     time::{Instant, sleep},
@@ -17,7 +16,7 @@ use crate::{
     accounts::{Accounts, SignIn},
     backoff::Backoff,
     controller::{Act, Event, RoomAct},
-    homeserver::{HomeserverClient, OutgoingEvent},
+    homeserver::{HomeserverClient, OutgoingEvent, new_transaction},
     inbox::Read,
     notice::RoomKey,
     session::SessionError,
@@ -65,7 +64,7 @@ impl Acting {
     async fn perform(&self, act: &RoomAct, sign_in: &SignIn) -> Result<(), SendError> {
         let patience = if matches!(act.act, Act::Read { .. }) { READ_PATIENCE } else { PATIENCE };
         let (end, mut backoff) = (Instant::now() + patience, Backoff::new(RETRY.0, RETRY.1));
-        let transaction = Timestamp::now().as_nanosecond().to_string();
+        let transaction = new_transaction()?;
         loop {
             let error = match self.ask(act, sign_in, &transaction).await {
                 Ok(()) => return Ok(()),

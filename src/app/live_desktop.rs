@@ -90,8 +90,8 @@ impl Desktop for LiveDesktop {
         self.session.watch_screen_lock(wanted);
     }
 
-    fn do_not_disturb(&mut self, ask: DoNotDisturb) -> impl Future<Output = bool> + Send {
-        self.session.do_not_disturb(ask)
+    fn ask_do_not_disturb(&mut self, how: DoNotDisturb) {
+        self.session.ask_do_not_disturb(how);
     }
 
     async fn close(self) {

@@ -13,6 +13,7 @@ mod config_file;
 mod listening;
 mod live_desktop;
 mod outbox;
+mod page;
 mod push_server;
 mod relays;
 mod sending;
@@ -57,6 +58,7 @@ use catching_up::CatchingUp;
 pub(crate) use config_file::write_default_config;
 pub(crate) use listening::explain as explain_listening;
 use outbox::Outbox;
+pub(crate) use page::{Page, PageParts, PageRequest};
 use push_server::PushServer;
 use relays::Relays;
 use sending::Sending;
@@ -72,7 +74,6 @@ const WAITING_COMMANDS: usize = 16;
 const CLOSE_TIME: Duration = Duration::from_secs(5);
 
 /// How to run.
-#[derive(Debug)]
 pub(crate) struct RunOptions {
     /// Where everything is.
     pub(crate) paths: Paths,
@@ -80,6 +81,8 @@ pub(crate) struct RunOptions {
     pub(crate) no_tray: bool,
     /// The level that the command line names.
     pub(crate) log_level: Option<Level>,
+    /// The page in the browser.
+    pub(crate) page: Page,
 }
 
 /// Runs until the person or the system ends it. Prints, on stdout and once pushes are taken, how to register the account
@@ -88,7 +91,7 @@ pub(crate) struct RunOptions {
 /// # Errors
 /// When it cannot start.
 pub(crate) fn run(options: RunOptions) -> Result<(), Failure> {
-    let RunOptions { paths, no_tray, log_level } = options;
+    let RunOptions { paths, no_tray, log_level, page } = options;
     let instance = match Instance::acquire(&paths) {
         Ok(instance) => instance,
         Err(error @ InstanceError::AlreadyRunning) => return say(&error.to_string()),
@@ -113,6 +116,7 @@ pub(crate) fn run(options: RunOptions) -> Result<(), Failure> {
         tray: (!no_tray).then_some(tray),
         inbox_changed,
         desktop_events: (event_sender, events),
+        page,
     };
     let worker = thread::Builder::new()
         .name("pushbell".to_owned())
@@ -141,12 +145,13 @@ struct Worker {
     /// Raised by the inbox when there is something new to present.
     inbox_changed: Arc<Notify>,
     desktop_events: (mpsc::UnboundedSender<DesktopEvent>, mpsc::UnboundedReceiver<DesktopEvent>),
+    page: Page,
 }
 
 impl Worker {
     /// Runs until the program is told to end.
     async fn run(self, start: Start) -> Result<(), Failure> {
-        let Self { instance, log, tray, inbox_changed, desktop_events: (event_sender, desktop) } = self;
+        let Self { instance, log, tray, inbox_changed, desktop_events: (event_sender, desktop), page } = self;
         let Start { paths, config, inbox, icon, welcome, config_problem } = start;
         // Whoever changes a file is noticed or can tell us before it is read. A change that is missed while the program
         // starts would stay so, and the pushkey of an account that was added meanwhile would be rejected.
@@ -186,7 +191,11 @@ impl Worker {
 
         let (to_controller, controller_commands) = mpsc::channel(WAITING_COMMANDS);
         let inputs = Inputs { app, desktop, commands: controller_commands };
-        let (tasks, commands) = Tasks::start(controller, inputs, control);
+        let (command_sender, commands) = mpsc::channel(WAITING_COMMANDS);
+        let tasks = Tasks::start(controller, inputs, control, command_sender.clone());
+        let (page_requests, asked) = mpsc::channel(page::WAITING);
+        let parts = PageParts { paths: paths.clone(), inbox: inbox.clone(), commands: command_sender, asked };
+        let page = tokio::spawn(page(parts));
         let secrets = Secrets::new(&paths);
         let settings = supervisor::catching_up_settings(&config);
         let ((call_news, news), (held_news, held)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
@@ -216,12 +225,14 @@ impl Worker {
             acting,
             outbox,
             autostart,
+            page: page_requests,
         };
         let requests = supervisor::Requests { files, app: app_requests, commands };
         let server = supervisor.run(requests, to_controller).await;
 
         // Requests in progress first: what they record is still presented, or waits for the next start.
         server.close().await;
+        page.await.unwrap_or_else(|error| tracing::error!("the page did not end well: {error}"));
         tasks.end().await;
         close(inbox).await;
         drop((main_loop_goes_on, instance));
@@ -237,21 +248,21 @@ struct Tasks {
 }
 
 impl Tasks {
-    /// Starts them. Returns also the commands that come over the control socket.
+    /// Starts them. What comes over the control socket goes to `commands`.
     fn start(
         controller: Controller<LiveDesktop>,
         inputs: Inputs,
         control: Option<ControlListener>,
-    ) -> (Self, mpsc::Receiver<Command>) {
-        let (sender, commands) = mpsc::channel(WAITING_COMMANDS);
+        commands: mpsc::Sender<Command>,
+    ) -> Self {
         let (end_control, control_ended) = oneshot::channel::<()>();
         let controller = tokio::spawn(controller.run(inputs));
         let control = tokio::spawn(async move {
             if let Some(control) = control {
-                control::serve(control, sender, async { drop(control_ended.await) }).await;
+                control::serve(control, commands, async { drop(control_ended.await) }).await;
             }
         });
-        (Self { controller, control, end_control }, commands)
+        Self { controller, control, end_control }
     }
 
     /// Ends them. The controller ends by itself once nobody sends it anything.

@@ -31,6 +31,8 @@ pub(super) enum SendError {
     Encryption(#[from] NotSent),
     #[error(transparent)]
     Inbox(#[from] InboxError),
+    #[error("the system has no random numbers: {0}")]
+    NoRandomness(#[from] getrandom::Error),
 }
 
 impl SendError {
@@ -43,6 +45,7 @@ impl SendError {
     pub(super) fn wait(&self) -> Option<Duration> {
         match self {
             Self::Encryption(NotSent { is_temporary: false, .. })
+            | Self::NoRandomness(_)
             | Self::Session(SessionError::Over(_) | SessionError::NoToken(_)) => None,
             Self::Session(SessionError::Homeserver(error)) if !error.is_temporary() => None,
             Self::Session(SessionError::Homeserver(HomeserverError::Refused(refusal))) => {

@@ -2,12 +2,11 @@
 
 use std::{path::Path, sync::Arc};
 
-use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::config_file;
 use crate::{
-    accounts::{Account, Accounts, AccountsFile, CountsScope, FIRST_ACCOUNT, Way, new_pushkey},
+    accounts::{Account, Accounts, AccountsFile, FIRST_ACCOUNT},
     app_info,
     config::{Config, InForce},
     controller::ProblemKind,
@@ -92,15 +91,8 @@ pub(crate) fn retention(config: &Config) -> Retention {
 }
 
 fn first_account(paths: &Paths) -> Result<Account, Failure> {
-    let account = Account {
-        name: FIRST_ACCOUNT.into(),
-        app_id: app_info::APP_ID.to_owned(),
-        pushkey: new_pushkey().map_err(|error| Failure::Failed(format!("no random numbers for a pushkey: {error}")))?,
-        counts: CountsScope::Account,
-        way: Way::Auto,
-        created_at: Timestamp::now(),
-        sign_in: None,
-    };
+    let account = Account::by_hand(FIRST_ACCOUNT)
+        .map_err(|error| Failure::Failed(format!("no random numbers for a pushkey: {error}")))?;
     AccountsFile::new(&paths.accounts).add(account.clone())?;
     Ok(account)
 }

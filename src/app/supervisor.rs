@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
 
 use super::{
     acting::Acting,
@@ -18,25 +21,27 @@ use super::{
     certificate::Certificate,
     config_file,
     outbox::Outbox,
+    page::PageRequest,
     push_server::PushServer,
 };
 use crate::{
     accounts::Accounts,
     config::{self, Config},
-    control::{Command, Reply, Request},
+    control::{Command, Reply, Request, Section},
     controller::{AppRequest, Event, ProblemKind, RingingCall},
     desktop::OpenTarget,
     encryption::Encryption,
-    http_client, invocation,
+    http_client,
     logging::LogLevel,
     paths::Paths,
-    platform::{files, termination::termination, watch::FileWatch},
+    platform::{termination::termination, watch::FileWatch},
     push::notify,
-    registration, sample,
+    sample,
 };
 
 /// How many changes of files may wait; what changes meanwhile is told with the next.
 const WAITING_CHANGES: usize = 4;
+const NO_PAGE: &str = "the page cannot be opened now";
 /// How long a test push may take.
 const TEST_TIME: Duration = Duration::from_secs(10);
 
@@ -53,6 +58,7 @@ pub(super) struct Supervisor {
     pub(super) acting: Acting,
     pub(super) outbox: Outbox,
     pub(super) autostart: AutostartSwitch,
+    pub(super) page: mpsc::Sender<PageRequest>,
 }
 
 /// What others ask of the supervisor.
@@ -115,6 +121,9 @@ impl Supervisor {
                         self.catching_up.send(CatchUpCommand::Missing(missing));
                         self.encryption.upkeep();
                     }
+                    Some(AppRequest::LookForRead { account }) => {
+                        self.catching_up.send(CatchUpCommand::LookForRead(account));
+                    }
                     Some(AppRequest::LookAtSessions) => {
                         self.catching_up.send(CatchUpCommand::Look);
                         self.encryption.look();
@@ -126,24 +135,36 @@ impl Supervisor {
                     }
                     Some(AppRequest::Act(act)) => self.acting.begin(act, &self.server.accounts()),
                     Some(AppRequest::SendReplies) => self.outbox.look(self.server.accounts()),
-                    Some(AppRequest::Connect { token }) => self.connect(token),
+                    Some(AppRequest::OpenPage { section, token }) => self.open_page(section, token),
                     Some(AppRequest::OpenConfiguration { token }) => {
                         self.tell(Event::Open(OpenTarget::File(self.paths.config.clone()), token));
                     }
                 },
-                Some((request, reply)) = commands.recv() => {
+                Some((request, mut reply)) = commands.recv() => {
                     let mut answer = Reply::Done;
                     match request {
                         Request::BeginSample => answer = self.begin_sample(),
                         Request::ReloadAccounts => self.read_accounts(),
                         Request::ReloadConfiguration => self.read_config().await,
                         Request::ReloadAutostart => self.autostart.look(),
+                        Request::OpenPage { section } => match self.page.try_send((section, reply)) {
+                            Ok(()) => continue,
+                            Err(TrySendError::Full((_, back)) | TrySendError::Closed((_, back))) => {
+                                reply = back;
+                                answer = Reply::Failed { reason: NO_PAGE.to_owned() };
+                            }
+                        },
                         Request::Status
                         | Request::Clear
                         | Request::ClearAccount { .. }
                         | Request::Pause { .. }
                         | Request::Resume
                         | Request::Unmute
+                        | Request::OpenNotice { .. }
+                        | Request::ReadNotice { .. }
+                        | Request::ReplyToNotice { .. }
+                        | Request::EditConfiguration
+                        | Request::Play { .. }
                         | Request::WaitForPush { .. } => {
                             if controller.send((request, reply)).await.is_err() {
                                 break;
@@ -257,15 +278,21 @@ impl Supervisor {
         Ok((address, body.to_string().into_bytes()))
     }
 
-    /// Writes down how to connect a homeserver, and opens it.
-    fn connect(&self, token: Option<String>) {
-        let base_url = self.config.server.base_url();
-        let text = registration::instructions(invocation::command(), &self.server.accounts(), &base_url);
-        let path = self.paths.data.join("connect.txt");
-        match files::replace_private(&path, text.as_bytes()) {
-            Ok(()) => self.tell(Event::Open(OpenTarget::File(path), token)),
-            Err(error) => tracing::warn!("{}: {error}", path.display()),
-        }
+    /// Opens the page in the person's browser.
+    fn open_page(&self, section: Section, token: Option<String>) {
+        let (reply, answer) = oneshot::channel();
+        // A page that does not take it drops the reply.
+        drop(self.page.try_send((section, reply)));
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            let event = match answer.await {
+                Ok(Reply::Page { address }) => Event::Open(OpenTarget::Page(address), token),
+                Ok(Reply::Failed { reason }) => Event::NotDone(format!("{NO_PAGE}: {reason}")),
+                Ok(_) | Err(_) => Event::NotDone(NO_PAGE.to_owned()),
+            };
+            // A controller that has gone means that the program ends.
+            drop(events.send(event));
+        });
     }
 }
 

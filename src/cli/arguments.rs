@@ -9,7 +9,7 @@ use clap::{
 use clap_complete::Shell;
 use tracing::Level;
 
-use crate::{accounts::CountsScope, app_info, homeserver::push_rules::RoomNotify, sample::Kind};
+use crate::{accounts::CountsScope, app_info, control::Section, homeserver::push_rules::RoomNotify, sample::Kind};
 
 const GLOBAL: &str = "Global options";
 
@@ -58,6 +58,12 @@ pub(super) enum Command {
     /// Make, list, show and remove accounts that are registered by hand
     #[command(subcommand)]
     Account(Account),
+    /// Open Pushbell's page in the browser: inbox, set-up, settings and health
+    Open {
+        /// Where
+        #[arg(value_enum, default_value_t = Section::Inbox, hide_default_value = true)]
+        section: Section,
+    },
     /// Send a sample push to the running Pushbell, the way a homeserver does
     Test(Test),
     /// Say whether Pushbell is running, and how it is

@@ -7,9 +7,11 @@ mod doctor;
 mod history;
 mod login;
 mod logout;
+mod open;
 mod output;
 mod packaging;
 mod pause;
+mod person;
 mod room;
 mod status;
 mod terminal;
@@ -31,7 +33,7 @@ use crate::{
     config::{self, Config, ConfigError, InForce, ReadError},
     control::{self, AskError, Reply, Request, Status, ask_blocking},
     failure::{self, Failure},
-    invocation, logging,
+    invocation, logging, page,
     paths::Paths,
     platform::console,
     push::text,
@@ -97,12 +99,16 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
         logging::start(log_level, Level::WARN)?;
     }
     match command {
-        Command::Run(Run { no_tray }) => app::run(RunOptions { paths: context.paths, no_tray, log_level }),
+        Command::Run(Run { no_tray }) => {
+            let page = page::serving(login::for_page);
+            app::run(RunOptions { paths: context.paths, no_tray, log_level, page })
+        }
         Command::Login(asked) => login::run(&context, &asked, out),
         Command::Logout(which) => logout::run(&context, &which, out),
         Command::Verify(asked) => verify::run(&context, &asked, out),
         Command::Room(command) => room::run(&context, command, out),
         Command::Account(command) => account::run(&context, command, out),
+        Command::Open { section } => open::run(&context, section, out),
         Command::Test(asked) => test::run(&context, &asked, out),
         Command::Status { json } => status::run(&context, json, out),
         Command::Doctor { json } => doctor::run(&context, json, out),

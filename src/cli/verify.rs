@@ -2,7 +2,7 @@
 
 use std::{io::Write, path::Path};
 
-use super::{Context, Failure, account, arguments, login::read_secret, output, terminal::Terminal};
+use super::{Context, Failure, account, arguments, login::read_secret, output, person::Person};
 use crate::{
     accounts::{Account, SignIn},
     encryption::{self, SetUp, Step, Trust, VerifyError, not_read},
@@ -28,17 +28,17 @@ const NO_IDENTITY: &str = "the account has no cross-signing that this session co
 pub(super) fn run(context: &Context, asked: &arguments::Verify, out: &mut dyn Write) -> Result<(), Failure> {
     let accounts = context.accounts()?;
     let sign_in = find(accounts.iter(), asked.name.as_deref())?;
-    let terminal = Terminal::find();
-    let secrets = Secrets::of_a_command(&context.paths, terminal.is_some());
+    let person = Person::at_terminal();
+    let secrets = Secrets::of_a_command(&context.paths, person.is_some());
     let file = asked.recovery_key_file.as_deref();
-    if file.is_none() && terminal.is_none() {
+    if file.is_none() && person.is_none() {
         return Err(Failure::Usage(
             "there is no terminal to ask for the recovery key: use --recovery-key-file, with `-` for standard input"
                 .into(),
         ));
     }
     let runtime = super::runtime()?;
-    let session = Session { paths: &context.paths, secrets: &secrets, sign_in, file, terminal };
+    let session = Session { paths: &context.paths, secrets: &secrets, sign_in, file, person };
     let verified = runtime.block_on(async {
         let set_up = session.set_up().await?;
         match set_up.trust {
@@ -84,13 +84,13 @@ pub(super) async fn after_sign_in(
     paths: &Paths,
     secrets: &Secrets,
     sign_in: &SignIn,
-    (file, terminal): (Option<&Path>, Option<Terminal>),
+    (file, person): (Option<&Path>, Option<Person>),
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     if !sign_in.reads_encrypted() {
         return Ok(writeln!(out, "Note: {}.", not_read(sign_in))?);
     }
-    let session = Session { paths, secrets, sign_in, file, terminal };
+    let session = Session { paths, secrets, sign_in, file, person };
     let set_up = match session.set_up().await {
         Ok(set_up) => set_up,
         Err(failure) => {
@@ -127,7 +127,7 @@ struct Session<'a> {
     sign_in: &'a SignIn,
     /// Where the recovery key is, if it is not to be asked for.
     file: Option<&'a Path>,
-    terminal: Option<Terminal>,
+    person: Option<Person>,
 }
 
 /// How the user has verified the session.
@@ -162,12 +162,12 @@ impl Session<'_> {
 
     /// Verifies it by emoji or with the recovery key, as the user wants; an empty line skips it.
     async fn ask_and_verify(&self, set_up: &SetUp, out: &mut dyn Write) -> Result<Option<Verified>, Failure> {
-        if let Some(terminal) = self.terminal.filter(|_| self.file.is_none()) {
+        if let Some(person) = self.person.as_ref().filter(|_| self.file.is_none()) {
             writeln!(out, "{WHY}")?;
             let by_emoji =
-                set_up.is_asked || (set_up.has_other_sessions && terminal.confirm(out, BY_EMOJI, true).await?);
+                set_up.is_asked || (set_up.has_other_sessions && person.confirm(out, BY_EMOJI, true).await?);
             if by_emoji {
-                self.compare_emoji(terminal, out).await?;
+                self.compare_emoji(person, out).await?;
                 return Ok(Some(Verified::ByEmoji));
             }
         }
@@ -186,9 +186,9 @@ impl Session<'_> {
             let key = read_secret(file)?;
             return use_it(&key).await.map(|()| Some(key)).map_err(failed);
         }
-        let Some(terminal) = self.terminal else { return Ok(None) };
+        let Some(person) = &self.person else { return Ok(None) };
         for _ in 0..TRIES {
-            let key = terminal.password(out, "Recovery key or passphrase (Enter to skip): ").await?;
+            let key = person.password(out, "Recovery key or passphrase (Enter to skip): ").await?;
             if key.trim().is_empty() {
                 return Ok(None);
             }
@@ -201,10 +201,10 @@ impl Session<'_> {
         Ok(None)
     }
 
-    async fn compare_emoji(&self, terminal: Terminal, out: &mut dyn Write) -> Result<(), Failure> {
+    async fn compare_emoji(&self, person: &Person, out: &mut dyn Write) -> Result<(), Failure> {
         let mut failure = None;
         let show = async |step: Step<'_>| {
-            let answer = answer(terminal, step, out).await;
+            let answer = answer(person, step, out).await;
             answer.unwrap_or_else(|error| {
                 failure = Some(error);
                 false
@@ -226,8 +226,8 @@ impl Session<'_> {
     ) -> Result<bool, Failure> {
         let asks = verified.is_some() && self.file.is_none();
         let is_wanted = is_wanted
-            || match self.terminal {
-                Some(terminal) if asks => terminal.confirm(out, BACKUP, false).await?,
+            || match &self.person {
+                Some(person) if asks => person.confirm(out, BACKUP, false).await?,
                 Some(_) | None => false,
             };
         if !is_wanted {
@@ -254,7 +254,7 @@ impl Session<'_> {
 }
 
 /// Shows a step of comparing emoji; the user's answer, where there is a question.
-async fn answer(terminal: Terminal, step: Step<'_>, out: &mut dyn Write) -> Result<bool, Failure> {
+async fn answer(person: &Person, step: Step<'_>, out: &mut dyn Write) -> Result<bool, Failure> {
     match step {
         Step::Asking => writeln!(
             out,
@@ -268,7 +268,7 @@ async fn answer(terminal: Terminal, step: Step<'_>, out: &mut dyn Write) -> Resu
                 writeln!(out, "    {symbol}  {name}")?;
             }
             writeln!(out)?;
-            return terminal.confirm(out, "Do they match?", false).await;
+            return person.confirm(out, "Do they match?", false).await;
         }
         Step::Waiting => writeln!(out, "Confirm it in the other session too, if you have not.")?,
     }

@@ -3,7 +3,7 @@
 use std::{fmt, net::SocketAddr};
 
 use toml::{
-    Spanned,
+    Spanned, Table, Value,
     de::{DeTable, DeValue},
 };
 
@@ -20,9 +20,11 @@ pub enum EditError {
     #[error("{0}")]
     Faulty(#[from] ConfigError),
     /// It says the same in another way than is known here.
-    #[error("[server] is written in a way that only a person can change")]
-    Unusual,
+    #[error("[{0}] is written in a way that only a person can change")]
+    Unusual(String),
 }
+
+const SERVER: &str = "server";
 
 /// `listen` and `public_url` of `[server]`; displayed as lines of TOML.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,21 +63,41 @@ pub(crate) fn toml_list(addresses: &[SocketAddr]) -> String {
 /// # Errors
 /// When the text is not one that this can be done to; the person has to.
 pub fn with_server(text: &str, ServerLines { listen, public_url }: &ServerLines) -> Result<String, EditError> {
-    let changed = set(text, "listen", &toml_list(listen))?;
-    let changed = set(&changed, "public_url", &quoted(public_url))?;
+    let changed = set(text, SERVER, "listen", &toml_list(listen))?;
+    let changed = set(&changed, SERVER, "public_url", &quoted(public_url))?;
     // Whatever the text looked like: what comes out must say what was meant, and must change nothing else.
     let mut expected = Config::parse(text, "it")?;
     expected.server.listen.clone_from(listen);
     expected.server.public_url = (!public_url.is_empty()).then(|| public_url.clone());
     match Config::parse(&changed, "it") {
         Ok(config) if config == expected => Ok(changed),
-        Ok(_) | Err(_) => Err(EditError::Unusual),
+        Ok(_) | Err(_) => Err(EditError::Unusual(SERVER.to_owned())),
     }
 }
 
-fn set(text: &str, key: &str, value: &str) -> Result<String, EditError> {
+/// The text with this value, as TOML has it, as `section.key`. Nothing else in it changes.
+///
+/// # Errors
+/// When the text is not one that this can be done to, or would be no good configuration then. `file` is what faults call it.
+pub fn with_value(text: &str, file: &str, section: &str, key: &str, value: &str) -> Result<String, EditError> {
+    let changed = set(text, section, key, value)?;
+    // Whatever the text looked like: what comes out must say what was meant, and must change nothing else.
+    let unusual = || EditError::Unusual(section.to_owned());
+    let mut expected: Table = text.parse()?;
+    let value: Table = format!("value = {value}").parse()?;
+    let sections = expected.entry(section).or_insert_with(|| Value::Table(Table::new()));
+    let sections = sections.as_table_mut().ok_or_else(unusual)?;
+    sections.insert(key.to_owned(), value.get("value").cloned().ok_or_else(unusual)?);
+    if value.len() != 1 || changed.parse::<Table>().ok() != Some(expected) {
+        return Err(unusual());
+    }
+    Config::parse(&changed, file)?;
+    Ok(changed)
+}
+
+fn set(text: &str, section: &str, key: &str, value: &str) -> Result<String, EditError> {
     let document = DeTable::parse(text)?;
-    let server = document.get_ref().get("server");
+    let server = document.get_ref().get(section);
     let table = server.and_then(|server| server.get_ref().as_table());
     let existing = table.and_then(|table| table.get(key)).map(Spanned::span);
     let mut changed = text.to_owned();
@@ -88,12 +110,12 @@ fn set(text: &str, key: &str, value: &str) -> Result<String, EditError> {
             let newline = if text[..at].ends_with('\n') { "" } else { "\n" };
             changed.insert_str(at, &format!("{newline}{key} = {value}\n"));
         }
-        (None, Some(_)) => return Err(EditError::Unusual),
+        (None, Some(_)) => return Err(EditError::Unusual(section.to_owned())),
         (None, None) => {
             if !changed.is_empty() && !changed.ends_with('\n') {
                 changed.push('\n');
             }
-            changed.extend(["\n[server]\n", key, " = ", value, "\n"]);
+            changed.extend(["\n[", section, "]\n", key, " = ", value, "\n"]);
         }
     }
     Ok(changed)
@@ -120,6 +142,22 @@ mod tests {
         assert_eq!(differing.len(), 2, "{differing:?}");
         assert!(changed.contains("listen = [\"127.0.0.1:7874\", \"192.168.1.20:7874\"]     # one or more addresses"));
         assert!(changed.contains("public_url = \"http://192.168.1.20:7874\"                  # base address"));
+    }
+
+    #[test]
+    fn one_value_is_changed_and_checked() {
+        let default = default_text();
+        let changed = with_value(&default, "it", "popup", "preview", "\"never\"").unwrap();
+        let differing: Vec<_> = changed.lines().zip(default.lines()).filter(|(new, old)| new != old).collect();
+        assert!(
+            matches!(differing[..], [(new, _)] if new.starts_with("preview = \"never\"  ") && new.contains("# always |"))
+        );
+        assert_eq!(with_value("", "it", "log", "level", "\"warn\"").unwrap(), "\n[log]\nlevel = \"warn\"\n");
+        let refuse = |text: &str, value: &str| with_value(text, "it", "popup", "lines", value).unwrap_err().to_string();
+        assert!(refuse(&default, "99").starts_with("it:14: popup.lines = 99: expected"), "{}", refuse(&default, "99"));
+        assert!(refuse(&default, "3\nopen = [\"sh\"]").contains("only a person"));
+        assert!(refuse("popup = 7\n", "3").contains("only a person"));
+        assert!(refuse("[popup\n", "3").contains("TOML"));
     }
 
     #[test]

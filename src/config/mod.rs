@@ -1,6 +1,7 @@
 //! The configuration: `pushbell.toml`, as checked. The commented default lives in `config/pushbell.toml`.
 
 mod check;
+mod describe;
 mod document;
 mod edit;
 mod error;
@@ -16,9 +17,10 @@ use std::{
 
 use tracing::Level;
 
+pub use describe::{Kind, Setting, settings};
 use document::Document;
 pub(crate) use edit::toml_list;
-pub use edit::{EditError, ServerLines, with_server};
+pub use edit::{EditError, ServerLines, with_server, with_value};
 pub use error::{ConfigError, Fault, ReadError};
 pub use file::{InForce, copy_of, in_force};
 

@@ -80,7 +80,11 @@ pub(crate) async fn ask(paths: &Paths, request: &Request) -> Result<Reply, AskEr
             Ok(stream) => {
                 return match exchange(stream, request).await.map_err(AskError::NoAnswer)? {
                     Reply::Failed { reason } => Err(AskError::Failed(text::line(&reason, MAX_REASON))),
-                    reply @ (Reply::Status(_) | Reply::Pushed { .. } | Reply::Sample { .. } | Reply::Done) => Ok(reply),
+                    reply @ (Reply::Status(_)
+                    | Reply::Pushed { .. }
+                    | Reply::Sample { .. }
+                    | Reply::Page { .. }
+                    | Reply::Done) => Ok(reply),
                 };
             }
             Err(error) => source = error,

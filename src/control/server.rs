@@ -166,6 +166,12 @@ mod tests {
                         | Request::Unmute
                         | Request::Pause { .. }
                         | Request::ReloadAutostart
+                        | Request::OpenPage { .. }
+                        | Request::OpenNotice { .. }
+                        | Request::ReadNotice { .. }
+                        | Request::ReplyToNotice { .. }
+                        | Request::Play { .. }
+                        | Request::EditConfiguration
                         | Request::BeginSample => Reply::Done,
                         Request::ReloadAccounts => Reply::Failed { reason: "no such file".into() },
                         // Dropping the answer: a program that ends before it has answered.

@@ -2,15 +2,17 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Act, AppRequest, Controller, RoomAct, screen::About};
+use super::{Act, AppRequest, Controller, RoomAct, refresh::target, screen::About};
 use crate::{
+    accounts::{Account, CountsScope},
     app_info,
     desktop::{Desktop, OpenTarget},
+    homeserver::new_transaction,
     inbox::{AccountState, InboxError, MutedRoom, Reply, Snapshot},
     notice::{Call, Notice, NoticeId, RoomKey},
     present::{
         self,
-        popup::{Action, Button, MAX_BUTTONS, Popup, RoomButton},
+        popup::{Action, Button, MAX_BUTTONS, Popup, PopupKey, RoomButton},
     },
     push::event,
 };
@@ -21,7 +23,7 @@ const MUTE_TIME: SignedDuration = SignedDuration::from_hours(1);
 impl<D: Desktop> Controller<D> {
     /// The buttons of a room's popup, whose newest notice this is.
     pub(super) fn room_buttons(&self, newest: &Notice) -> Vec<Button> {
-        let is_known = self.user_of(newest).is_some() && newest.room_id.is_some() && newest.event_id.is_some();
+        let is_known = self.is_known(newest);
         if present::is_invite(newest) {
             return if is_known { vec![Button::ACCEPT, Button::REJECT] } else { Vec::new() };
         }
@@ -88,7 +90,11 @@ impl<D: Desktop> Controller<D> {
             (Action::Reject, About::Room { room, .. }) => self.tell(room, target, Act::Leave),
             (Action::Reply, About::Room { room, up_to, .. }) => {
                 let text = text.unwrap_or_default();
-                if let Err(reason) = self.reply(room, *up_to, target, text.trim()).await {
+                let sent = match self.why_no_reply().filter(|_| !text.trim().is_empty()) {
+                    Some(reason) => Err(reason.to_owned()),
+                    None => self.reply(room, *up_to, target, text.trim()).await,
+                };
+                if let Err(reason) = sent {
                     self.not_sent(&reason, &text);
                 }
             }
@@ -114,12 +120,15 @@ impl<D: Desktop> Controller<D> {
     }
 
     /// Has this text sent into the room. Says why not.
-    async fn reply(&self, room: &RoomKey, newest: NoticeId, target: &OpenTarget, text: &str) -> Result<(), String> {
+    pub(super) async fn reply(
+        &self,
+        room: &RoomKey,
+        newest: NoticeId,
+        target: &OpenTarget,
+        text: &str,
+    ) -> Result<(), String> {
         if text.is_empty() {
             return Ok(());
-        }
-        if let Some(reason) = self.why_no_reply() {
-            return Err(reason.to_owned());
         }
         let not_sent = |error: &dyn std::fmt::Display| format!("It was not sent: {error}");
         let sign_in = self.parts.accounts.find(&room.account).and_then(|account| account.sign_in.as_ref());
@@ -131,7 +140,7 @@ impl<D: Desktop> Controller<D> {
             account: room.account.as_str().into(),
             device_id: sign_in.device_id.clone(),
             room_id: room_id.clone(),
-            transaction: format!("pushbell-{:032x}", random().map_err(|error| not_sent(&error))?),
+            transaction: new_transaction().map_err(|error| not_sent(&error))?,
             content: Some(event::reply(text, (event_id, &answered)).to_string()),
             written_at: Timestamp::now(),
         };
@@ -143,18 +152,31 @@ impl<D: Desktop> Controller<D> {
         Ok(())
     }
 
-    /// A number that has fallen since the last snapshot may mean that an invite was answered elsewhere, which nobody tells.
-    pub(super) fn look_at_invites(&self, now: &Snapshot) {
+    /// A number that has fallen since the last snapshot means that something was read elsewhere, or an invite answered
+    /// there. Nobody tells which: while something of the account is up, that is asked.
+    pub(super) fn look_elsewhere(&self, now: &Snapshot) {
         let unread = |accounts: &[AccountState], name: &str| {
             accounts.iter().find(|account| account.account == name).map_or(0, |account| account.unread)
         };
-        for (room, digest) in &now.rooms {
-            let newest = digest.as_ref().map(|digest| &digest.newest).filter(|newest| present::is_invite(newest));
-            let Some((newest, room_id)) = newest.and_then(|newest| Some((newest, room.room.id()?))) else { continue };
-            let has_fallen = unread(&now.accounts, &room.account) < unread(&self.snapshot.accounts, &room.account);
-            if has_fallen && self.user_of(newest).is_some() {
-                let (account, room_id) = (room.account.clone(), room_id.to_owned());
-                self.request(AppRequest::Act(RoomAct { account, room_id, act: Act::LookAtInvite(newest.id) }));
+        let is_fallen = |account: &&Account| {
+            account.sign_in.is_some()
+                && unread(&now.accounts, &account.name) < unread(&self.snapshot.accounts, &account.name)
+        };
+        for account in self.parts.accounts.iter().filter(is_fallen) {
+            let rooms = now.rooms.iter().filter(|(room, _)| room.account == *account.name);
+            let (invites, messages): (Vec<_>, Vec<_>) = rooms
+                .filter_map(|(_, digest)| Some(&digest.as_ref()?.newest))
+                .partition(|newest| present::is_invite(newest));
+            for invite in invites {
+                self.tell(&invite.room(), &target(invite), Act::LookAtInvite(invite.id));
+            }
+            // These may be of any account.
+            let is_up =
+                !messages.is_empty() || !now.open_calls.is_empty() || self.screen.newest(&PopupKey::Summary).is_some();
+            // At zero nothing stays up, and the number of a room says which room it is.
+            let may_stay = account.counts == CountsScope::Account && unread(&now.accounts, &account.name) > 0;
+            if is_up && may_stay {
+                self.request(AppRequest::LookForRead { account: account.name.to_string() });
             }
         }
     }
@@ -170,6 +192,18 @@ impl<D: Desktop> Controller<D> {
             let is_public = self.parts.config.popup.public_receipts;
             self.tell(room, target, Act::Read { event_id: event_id.clone(), is_public });
         }
+    }
+
+    /// The same up to this message or call, unless it is an invite: who is not in a room reads nothing there.
+    pub(super) fn tell_notice_read(&self, notice: &Notice) {
+        if self.is_known(notice) && !present::is_invite(notice) {
+            self.tell_read(&notice.room(), &target(notice));
+        }
+    }
+
+    /// Whether the homeserver can be told something about it.
+    fn is_known(&self, notice: &Notice) -> bool {
+        self.user_of(notice).is_some() && notice.room_id.is_some() && notice.event_id.is_some()
     }
 
     /// The rooms that are muted now.
@@ -192,9 +226,4 @@ impl<D: Desktop> Controller<D> {
         self.pending.mute(MutedRoom { room: room.clone(), name, until });
         Ok(())
     }
-}
-
-fn random() -> Result<u128, getrandom::Error> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map(|()| u128::from_ne_bytes(bytes))
 }

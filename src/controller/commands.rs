@@ -1,12 +1,17 @@
 //! What commands ask of the running app.
 
-use super::{Controller, refresh::badge};
+use super::{
+    AppRequest, Controller,
+    refresh::{badge, target},
+};
 use crate::{
     app_info,
     control::{AccountStatus, InboxStatus, MutedRoomStatus, Reply, Request, Status},
     desktop::{Desktop, ServiceState},
     inbox::{InboxError, MutedRoom, OnScreen, Read, Snapshot, Totals},
+    notice::NoticeId,
     present::popup::ProblemKind,
+    push::notify::SoundTweak,
 };
 
 /// What is said of a service that nothing is known of.
@@ -14,6 +19,13 @@ const NOT_YET: &str = "the session bus has not answered yet";
 
 fn muted_room(MutedRoom { room, name, until }: &MutedRoom) -> MutedRoomStatus {
     MutedRoomStatus { account: room.account.clone(), name: name.clone(), until: *until }
+}
+
+/// What the page asks to be done with a notice.
+enum PageAct {
+    Open,
+    Read,
+    Reply(String),
 }
 
 impl<D: Desktop> Controller<D> {
@@ -25,16 +37,47 @@ impl<D: Desktop> Controller<D> {
             Request::Pause { until } => self.pause_until(until).await,
             Request::Resume => self.resume().await,
             Request::Unmute => self.unmute(None).await,
+            Request::OpenNotice { notice } => return self.answer_page(notice, PageAct::Open).await,
+            Request::ReadNotice { notice } => return self.answer_page(notice, PageAct::Read).await,
+            Request::ReplyToNotice { notice, text } => return self.answer_page(notice, PageAct::Reply(text)).await,
+            Request::Play { sound } => self.parts.desktop.play(&SoundTweak::Named(sound)),
+            Request::EditConfiguration => self.request(AppRequest::OpenConfiguration { token: None }),
             // Whoever reads the files has taken these up before they came here; who waits for a push is answered when
             // there is something to tell.
             Request::ReloadAccounts
             | Request::ReloadConfiguration
             | Request::ReloadAutostart
             | Request::BeginSample
+            | Request::OpenPage { .. }
             | Request::WaitForPush { .. } => return Reply::Done,
         }
         let problem = self.problems.open.get(&ProblemKind::Inbox);
         problem.map_or(Reply::Done, |reason| Reply::Failed { reason: reason.clone() })
+    }
+
+    /// What the page asks to be done with a notice.
+    async fn answer_page(&mut self, id: NoticeId, act: PageAct) -> Reply {
+        let failed = |reason: String| Reply::Failed { reason };
+        let notice = match self.parts.inbox.notice(id).await {
+            Ok(Some(notice)) => notice,
+            Ok(None) => return failed("it is no longer kept".to_owned()),
+            Err(error) => return failed(error.to_string()),
+        };
+        match act {
+            PageAct::Open => self.open_notice(&notice, None),
+            PageAct::Read => {
+                self.tell_notice_read(&notice);
+                self.read_notice(&notice);
+            }
+            PageAct::Reply(text) => {
+                if let Err(reason) = self.reply(&notice.room(), id, &target(&notice), text.trim()).await {
+                    return failed(reason);
+                }
+                self.read_notice(&notice);
+            }
+        }
+        self.refresh().await;
+        Reply::Done
     }
 
     /// Answers those who wait for a push that has come, and forgets those who have gone.

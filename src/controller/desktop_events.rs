@@ -4,14 +4,16 @@ use jiff::{Timestamp, Zoned};
 use tokio::time::{Duration, Instant};
 
 use super::{
-    AppRequest, Controller, Missing, WAKE_GATHER,
+    AppRequest, Controller, Missing,
     gathering::BACKLOG_ROOMS,
     pause::{self, Pause},
     pending_writes::{MUTED, PAUSED_UNTIL},
     refresh::target,
+    schedule::WAKE_GATHER,
     screen::{About, ScreenEvent},
 };
 use crate::{
+    control::Section,
     desktop::{Desktop, DesktopEvent, OpenTarget, PopupEvent, ServiceState, tray_view::TrayAction},
     inbox::{InboxError, OnScreen, Read},
     notice::Notice,
@@ -82,6 +84,7 @@ impl<D: Desktop> Controller<D> {
                 self.surroundings.dark_panel = dark;
                 self.draw_tray();
             }
+            DesktopEvent::DoNotDisturb(is_on) => self.do_not_disturb_is(is_on).await,
             DesktopEvent::NotOpened(reason) => self.answer_person(OwnPopup::NotOpened, &reason),
             DesktopEvent::SessionReturned => self.parts.desktop.renew(),
             DesktopEvent::Resumed => {
@@ -126,8 +129,7 @@ impl<D: Desktop> Controller<D> {
                         match self.parts.inbox.snapshot(OnScreen::default()).await {
                             Ok(snapshot) => {
                                 self.snapshot = snapshot;
-                                self.do_not_disturb = None;
-                                self.sound().await;
+                                self.sound();
                             }
                             Err(error) => self.inbox_failed(&error),
                         }
@@ -164,7 +166,7 @@ impl<D: Desktop> Controller<D> {
 
     fn own_popup_clicked(&self, own: OwnPopup, token: Option<String>) {
         match own {
-            OwnPopup::Welcome => self.request(AppRequest::Connect { token }),
+            OwnPopup::Welcome => self.open_page(Section::Setup, token),
             OwnPopup::Problem(
                 ProblemKind::Accounts
                 | ProblemKind::Inbox
@@ -189,7 +191,7 @@ impl<D: Desktop> Controller<D> {
     /// The person has seen what the popup told of.
     fn seen(&mut self, about: &About) {
         match about {
-            About::Call { call, .. } => self.parts.desktop.stop_ringing(*call),
+            About::Call { call, .. } => self.stop_ringing(*call),
             About::Own(OwnPopup::NotSent) => self.problems.unsent.clear(),
             About::Room { .. } | About::Summary(_) | About::Own(_) => {}
         }
@@ -208,9 +210,14 @@ impl<D: Desktop> Controller<D> {
         Ok(())
     }
 
-    /// Opens a message or a call. The person has then seen what its room's popup tells, too.
-    fn open_notice(&mut self, notice: &Notice, token: Option<String>) {
+    /// Opens a message or a call, and marks it as read.
+    pub(super) fn open_notice(&mut self, notice: &Notice, token: Option<String>) {
         self.open(target(notice), token);
+        self.read_notice(notice);
+    }
+
+    /// The person has seen a message or a call, and with it what its room's popup tells.
+    pub(super) fn read_notice(&mut self, notice: &Notice) {
         let room = notice.room();
         let key = PopupKey::Room(room.clone());
         let told = match self.screen.up(&key).map(|told| &told.about) {
@@ -219,7 +226,7 @@ impl<D: Desktop> Controller<D> {
         };
         self.screen.withdraw(&key);
         self.screen.withdraw(&PopupKey::Call(notice.id));
-        self.parts.desktop.stop_ringing(notice.id);
+        self.stop_ringing(notice.id);
         self.pending.read(Read::Call(notice.id));
         self.pending.read(Read::Room(room, told));
     }
@@ -238,12 +245,24 @@ impl<D: Desktop> Controller<D> {
                     self.refresh().await;
                 }
             }
+            TrayAction::Read(ids) => {
+                let is_listed = |notice: &&Notice| ids.contains(&notice.id);
+                let notices: Vec<_> = self.snapshot.newest.iter().filter(is_listed).cloned().collect();
+                for (number, notice) in notices.iter().enumerate() {
+                    // Newest first: what its homeserver is told of one is true of the room's older ones.
+                    if notices[..number].iter().all(|newer| newer.room() != notice.room()) {
+                        self.tell_notice_read(notice);
+                    }
+                    self.read_notice(notice);
+                }
+                self.refresh().await;
+            }
             TrayAction::Pause(length) => self.pause_until(Some(pause::end_of(length, &Zoned::now()))).await,
             TrayAction::Resume => self.resume().await,
             TrayAction::ToggleMute => {
                 self.muted = !self.muted;
                 if self.muted {
-                    self.stop_ringing();
+                    self.silence_calls();
                 }
                 self.pending.set(MUTED, self.muted.then(|| "yes".into()));
                 self.refresh().await;
@@ -251,8 +270,9 @@ impl<D: Desktop> Controller<D> {
             TrayAction::Unmute(room) => self.unmute(room).await,
             TrayAction::Clear => self.clear().await,
             TrayAction::Test => self.request(AppRequest::SendTest),
-            TrayAction::OpenConfiguration => self.request(AppRequest::OpenConfiguration { token: None }),
-            TrayAction::Connect => self.request(AppRequest::Connect { token: None }),
+            TrayAction::Connect => self.open_page(Section::Setup, None),
+            TrayAction::OpenInbox => self.open_page(Section::Inbox, None),
+            TrayAction::OpenSettings => self.open_page(Section::Settings, None),
             TrayAction::ToggleAutostart => {
                 // Shown at once: the menu ticks what is clicked by itself, and a second click means the contrary.
                 let on = !self.surroundings.autostart.unwrap_or(false);
@@ -264,18 +284,22 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
+    fn open_page(&self, section: Section, token: Option<String>) {
+        self.request(AppRequest::OpenPage { section, token });
+    }
+
     pub(super) fn request(&self, request: AppRequest) {
         // The program that no longer listens is ending already.
         drop(self.parts.requests.send(request));
     }
 
-    fn stop_ringing(&mut self) {
-        self.calls.ringing().into_iter().for_each(|call| self.parts.desktop.stop_ringing(call));
+    fn silence_calls(&mut self) {
+        self.calls.ringing().into_iter().for_each(|call| self.stop_ringing(call));
     }
 
     /// Everything is read, and nothing of it stays up.
     pub(super) async fn clear(&mut self) {
-        self.stop_ringing();
+        self.silence_calls();
         let keys = self.screen.told().map(About::key).filter(|key| !matches!(key, PopupKey::Own(_)));
         for key in keys.collect::<Vec<_>>() {
             self.screen.withdraw(&key);
@@ -296,7 +320,7 @@ impl<D: Desktop> Controller<D> {
         let until = until.unwrap_or(Timestamp::MAX);
         self.pause = Some(Pause::new(until, Timestamp::now(), Instant::now()));
         self.pending.set(PAUSED_UNTIL, Some(until.to_string()));
-        self.stop_ringing();
+        self.silence_calls();
         self.refresh().await;
     }
 

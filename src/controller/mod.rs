@@ -7,13 +7,16 @@ mod acting;
 mod calls;
 mod commands;
 mod desktop_events;
+mod do_not_disturb;
 mod gathering;
 mod pause;
 mod pending_writes;
 mod plan;
 mod problems;
 mod refresh;
+mod requests;
 mod room_for_popups;
+mod schedule;
 pub mod screen;
 #[cfg(test)]
 mod tests;
@@ -27,6 +30,7 @@ use tokio::{
     time::{Duration, Instant, timeout},
 };
 
+pub use self::requests::{Act, AppRequest, Missing, RingingCall, RoomAct};
 pub use crate::present::popup::ProblemKind;
 use crate::{
     accounts::Accounts,
@@ -43,19 +47,17 @@ use crate::{
 };
 use calls::Calls;
 use desktop_events::{Refusals, Surroundings};
+use do_not_disturb::Question;
 use gathering::Gathering;
 use pause::Pause;
 use pending_writes::{POPUPS, PendingWrites};
 use plan::Planner;
 use problems::Problems;
+use schedule::Schedule;
 use screen::{About, Screen, ScreenEvent};
 
-/// Debounce interval for reading the inbox: at first, and at most, while changes keep coming.
-const READ_INTERVAL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
 /// When the inbox cannot be used, it is tried again after this long.
 const INBOX_RETRY: Duration = Duration::from_secs(5);
-/// After the computer woke, what homeservers held back is gathered for this long before it is shown.
-const WAKE_GATHER: Duration = Duration::from_secs(1);
 /// How long the last calls to the notification service may take at the end.
 const LAST_CALLS_TIME: Duration = Duration::from_secs(3);
 /// How long it may take to note, at the end, what was shown last.
@@ -125,117 +127,6 @@ pub struct Inputs {
     pub commands: mpsc::Receiver<Command>,
 }
 
-/// What the controller asks of the program around it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AppRequest {
-    /// Send a test push through the real endpoint.
-    SendTest,
-    /// Show how to connect a homeserver, with the activation token of the click that asked for it.
-    Connect {
-        /// The token, if there was one.
-        token: Option<String>,
-    },
-    /// Open the configuration, likewise.
-    OpenConfiguration {
-        /// The token, if there was one.
-        token: Option<String>,
-    },
-    /// Have the desktop start Pushbell from the next login on, or no longer.
-    SetAutostart(bool),
-    /// Pushes may be missing: catch up.
-    CatchUp(Missing),
-    /// The person is here: look whether the sessions of signed-in accounts are still good.
-    LookAtSessions,
-    /// Watch the rooms of these calls, and of no others.
-    WatchCalls(Vec<RingingCall>),
-    /// Tell the homeserver what the person has done.
-    Act(RoomAct),
-    /// There are replies to send.
-    SendReplies,
-    /// End.
-    Quit,
-}
-
-/// What the person has done in a room of a signed-in account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoomAct {
-    /// Name of the account.
-    pub account: String,
-    /// `room_id`
-    pub room_id: String,
-    /// What.
-    pub act: Act,
-}
-
-/// What homeservers are told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Act {
-    /// The room was read.
-    Read {
-        /// `event_id` of the newest message that was.
-        event_id: String,
-        /// Whether others may know (`popup.receipts`).
-        is_public: bool,
-    },
-    /// The invite whose popup tells up to this notice may have been answered elsewhere: nothing is told, but asked.
-    LookAtInvite(NoticeId),
-    /// An invite is accepted.
-    Join,
-    /// An invite is declined.
-    Leave,
-    /// A call is declined with this event.
-    Decline {
-        /// `type`
-        event_type: &'static str,
-        /// `content`
-        content: serde_json::Value,
-    },
-}
-
-impl Act {
-    /// What to say where it was not done.
-    pub(crate) fn failure(&self) -> &'static str {
-        match self {
-            Self::Read { .. } => "The homeserver could not be told that the room was read",
-            Self::LookAtInvite(_) => "The homeserver could not be asked for an invite",
-            Self::Join => "The invite could not be accepted",
-            Self::Leave => "The invite could not be declined",
-            Self::Decline { .. } => {
-                "The call is silent here, but its caller could not be told, and other devices may go on ringing"
-            }
-        }
-    }
-}
-
-/// Which pushes may be missing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Missing {
-    /// Those of any account: the computer slept, or pushes had to be refused.
-    Anywhere,
-    /// Those of this one, of which nothing was heard for long before a push came now.
-    After {
-        /// Its name.
-        account: String,
-    },
-}
-
-/// A call that rings for a signed-in account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RingingCall {
-    /// Its notice.
-    pub notice: NoticeId,
-    /// Name of the account.
-    pub account: String,
-    /// `room_id`
-    pub room_id: String,
-    /// `event_id` of the event that began it.
-    pub event_id: String,
-    /// `call_id`, as of [`crate::notice::Call`].
-    pub call_id: String,
-    /// Who calls: `sender`.
-    pub caller: String,
-}
-
 /// What the controller is given.
 pub struct Parts<D> {
     /// The desktop.
@@ -254,52 +145,6 @@ pub struct Parts<D> {
     pub tray: bool,
     /// Opened when the computer wakes: pushes that come then were held back while it slept.
     pub resume_window: ResumeWindow,
-}
-
-/// When the inbox is read.
-#[derive(Debug)]
-struct Schedule {
-    /// When it was last read.
-    read_at: Option<Instant>,
-    /// How long to wait after that, if it changes sooner.
-    interval: Duration,
-    /// When to read it again, if something is due. Nothing ticks while nothing is.
-    due: Option<Instant>,
-    /// What came after the computer woke is gathered until then, from the first of it on.
-    gathering: Option<Instant>,
-}
-
-impl Schedule {
-    /// The inbox is read now.
-    fn reads_at(&mut self, now: Instant) {
-        let last = self.read_at.replace(now);
-        let keeps_changing = last.is_some_and(|at| now < at + 2 * self.interval);
-        let (shortest, longest) = READ_INTERVAL;
-        self.interval = if keeps_changing { longest.min(2 * self.interval) } else { shortest };
-        self.due = None;
-        self.gathering = None;
-    }
-
-    /// The inbox has changed. Whether to read it at once; else it is due.
-    fn inbox_changed(&mut self, is_waking: bool, now: Instant) -> bool {
-        if is_waking {
-            if self.gathering.is_none() {
-                self.gathering = Some(now + WAKE_GATHER);
-                // Though something may be due sooner.
-                self.due = self.gathering;
-            }
-            return false;
-        }
-        let next = self.read_at.map(|at| at + self.interval).filter(|next| now < *next);
-        if let Some(next) = next {
-            self.look_again_at(next);
-        }
-        next.is_none()
-    }
-
-    fn look_again_at(&mut self, at: Instant) {
-        self.due = Some(self.due.map_or(at, |earlier| earlier.min(at)));
-    }
 }
 
 /// The sole owner of what is presented.
@@ -326,8 +171,8 @@ pub struct Controller<D> {
     set_aside: Vec<About>,
     pause: Option<Pause>,
     muted: bool,
-    /// What the desktop has said of its do-not-disturb; `None`: it was not asked since the inbox was last read.
-    do_not_disturb: Option<bool>,
+    /// Whether the person is not to be disturbed.
+    question: Question,
     started_at: Timestamp,
     listening: Listening,
     /// The sessions of signed-in accounts.
@@ -354,7 +199,7 @@ impl<D: Desktop> Controller<D> {
             pending: PendingWrites::default(),
             problems: Problems::default(),
             refusals: Refusals::default(),
-            schedule: Schedule { read_at: None, interval: READ_INTERVAL.0, due: None, gathering: None },
+            schedule: Schedule::default(),
             surroundings: Surroundings {
                 popups: None,
                 tray_host: None,
@@ -369,7 +214,7 @@ impl<D: Desktop> Controller<D> {
             set_aside: Vec::new(),
             pause: None,
             muted: false,
-            do_not_disturb: None,
+            question: Question::default(),
             started_at: Timestamp::now(),
             listening: Listening::default(),
             sessions: BTreeMap::new(),
@@ -592,6 +437,7 @@ impl<D: Desktop> Controller<D> {
             newest_first: needs.newest_first,
             highlight_urgency: if needs.one_banner { Urgency::Normal } else { Urgency::Critical },
             names_account: self.parts.accounts.iter().len() > 1,
+            has_origin: needs.shows_origin,
         }
     }
 
@@ -611,19 +457,5 @@ impl<D: Desktop> Controller<D> {
 
     fn is_silent(&self) -> bool {
         self.pause.is_some() || self.muted || !self.parts.config.sound.enabled
-    }
-
-    /// Whether the desktop says that the person is not to be disturbed. It is asked only when that matters, and at most
-    /// once for each look into the inbox.
-    async fn is_do_not_disturb(&mut self) -> bool {
-        if !self.parts.config.quiet.follow_desktop {
-            return false;
-        }
-        if let Some(answer) = self.do_not_disturb {
-            return answer;
-        }
-        let answer = self.parts.desktop.do_not_disturb(self.screen.needs().do_not_disturb).await;
-        self.do_not_disturb = Some(answer);
-        answer
     }
 }

@@ -37,6 +37,8 @@ pub(super) enum Banner {
 struct Outdated {
     rooms: Vec<RoomKey>,
     summary: bool,
+    /// One of them is urgent.
+    is_urgent: bool,
     /// Calls that no longer ring: the popup of the missed call takes the place of theirs.
     calls: Vec<NoticeId>,
 }
@@ -56,7 +58,7 @@ impl<D: Desktop> Controller<D> {
             self.unpause();
         }
         // Whatever the inbox answers.
-        self.calls.rung_out(now).into_iter().for_each(|call| self.parts.desktop.stop_ringing(call));
+        self.calls.rung_out(now).into_iter().for_each(|call| self.stop_ringing(call));
         if !self.wants_popups() {
             self.screen.drop_notices();
         }
@@ -89,13 +91,12 @@ impl<D: Desktop> Controller<D> {
         for account in resumed(&self.snapshot.accounts, &snapshot.accounts) {
             self.request(AppRequest::CatchUp(Missing::After { account }));
         }
-        self.look_at_invites(&snapshot);
+        self.look_elsewhere(&snapshot);
         self.snapshot = snapshot;
-        self.do_not_disturb = None;
         self.answer_waiting_for_push();
-        self.ring(now).await;
+        self.ring(now);
         self.watch_calls();
-        self.sound().await;
+        self.sound();
         let outdated = self.check_screen().await?;
         self.present(outdated, now).await?;
         if let Some(deadline) = self.calls.next_deadline() {
@@ -117,12 +118,10 @@ impl<D: Desktop> Controller<D> {
     }
 
     /// Begins and ends the ringing of calls.
-    async fn ring(&mut self, now: Instant) {
+    fn ring(&mut self, now: Instant) {
         let changes = self.calls.update(&self.snapshot.calls, Timestamp::now(), now);
-        changes.ended.into_iter().for_each(|call| self.parts.desktop.stop_ringing(call));
-        if !changes.begun.is_empty() && !self.is_silent() && !self.is_do_not_disturb().await {
-            changes.begun.iter().for_each(|(call, sound)| self.parts.desktop.ring(*call, sound));
-        }
+        changes.ended.into_iter().for_each(|call| self.stop_ringing(call));
+        changes.begun.into_iter().for_each(|(call, sound)| self.begin_ringing(call, sound));
     }
 
     /// Has the rooms be watched of calls that ring for signed-in accounts: what ends a call is not pushed.
@@ -149,7 +148,7 @@ impl<D: Desktop> Controller<D> {
     }
 
     /// One sound for all that is new. What came before this run has had its sound.
-    pub(super) async fn sound(&mut self) {
+    pub(super) fn sound(&mut self) {
         let newest = self.snapshot.waiting_up_to;
         let undecided = std::mem::replace(&mut self.undecided, self.snapshot.undecided.clone());
         let Some(sounded) = self.sounded else {
@@ -158,11 +157,8 @@ impl<D: Desktop> Controller<D> {
         };
         // Those that were decrypted meanwhile are passed already.
         let is_new = |id: &NoticeId| *id > sounded || undecided.contains(id);
-        if let Some((_, sound)) = self.snapshot.newest_sound.clone().filter(|(id, _)| is_new(id))
-            && !self.is_silent()
-            && !self.is_do_not_disturb().await
-        {
-            self.parts.desktop.play(&sound);
+        if let Some((_, sound)) = self.snapshot.newest_sound.clone().filter(|(id, _)| is_new(id)) {
+            self.play(sound);
         }
         if self.snapshot.waiting_notices > 0 {
             self.sounded = Some(sounded.max(newest));
@@ -202,6 +198,7 @@ impl<D: Desktop> Controller<D> {
                         let popup = self.room_popup(&digest, show_text);
                         if self.is_outdated(&key, &popup) {
                             outdated.rooms.push(room);
+                            outdated.is_urgent |= popup.urgency == Urgency::Critical;
                         }
                         false
                     }
@@ -220,6 +217,7 @@ impl<D: Desktop> Controller<D> {
                     let named = digests.by_ref().take(summary.highlights.len()).collect::<Vec<_>>();
                     let popup = self.summary_popup(&Tally::default(), named.iter().map(Option::as_ref), &summary);
                     outdated.summary = self.is_outdated(&key, &popup);
+                    outdated.is_urgent |= outdated.summary && popup.urgency == Urgency::Critical;
                     if !summary.is_folded
                         && self.snapshot.waiting_rooms > 0
                         && self.snapshot.waiting_up_to > summary.up_to
@@ -279,6 +277,11 @@ impl<D: Desktop> Controller<D> {
             return Ok(());
         }
         self.show_again().await?;
+        let is_mention = self.snapshot.waiting.iter().any(|waiting| waiting.newest_highlight.is_some());
+        let is_urgent = outdated.is_urgent || is_mention && self.options().highlight_urgency == Urgency::Critical;
+        if is_urgent && self.may_be_urgent().is_none() {
+            return Ok(());
+        }
         let (held, next) = self.gathering.held(&self.snapshot, Timestamp::now(), now);
         let screen = &self.screen;
         let on_their_way = screen.told().filter_map(|about| match about {
@@ -355,8 +358,9 @@ impl<D: Desktop> Controller<D> {
         // It may tell of what came after the snapshot that led here.
         let about = About::Room { room, up_to: digest.newest.id, target: target(&digest.newest), show_text };
         let is_up = |told: &Told| told.about == about && told.words == words_of(&popup);
-        if !self.screen.up(&key).is_some_and(is_up) {
-            let popup = self.as_urgent_as_it_may(popup, banner).await;
+        if !self.screen.up(&key).is_some_and(is_up)
+            && let Some(popup) = self.as_urgent_as_it_may(popup, banner)
+        {
             self.screen.show(popup, about);
         }
         Ok(())
@@ -391,19 +395,21 @@ impl<D: Desktop> Controller<D> {
         };
         let named = named.iter().map(|(_, digest)| digest.as_ref());
         let popup = self.summary_popup(&tally, named, &summary);
-        let popup = self.as_urgent_as_it_may(popup, banner).await;
-        self.screen.show(popup, About::Summary(summary));
+        if let Some(popup) = self.as_urgent_as_it_may(popup, banner) {
+            self.screen.show(popup, About::Summary(summary));
+        }
         Ok(())
     }
 
-    /// A mention is of normal urgency while the person is not to be disturbed: critical ones are shown even then.
-    async fn as_urgent_as_it_may(&mut self, popup: Popup, banner: Banner) -> Popup {
-        let urgency = match banner {
-            Banner::Left => Urgency::Low,
-            Banner::Shown if popup.urgency == Urgency::Critical && self.is_do_not_disturb().await => Urgency::Normal,
-            Banner::Shown => popup.urgency,
+    /// A mention is of normal urgency while the person is not to be disturbed: critical ones are shown even then. `None`:
+    /// that is not known yet.
+    fn as_urgent_as_it_may(&mut self, popup: Popup, banner: Banner) -> Option<Popup> {
+        let urgency = match (banner, popup.urgency) {
+            (Banner::Left, _) => Urgency::Low,
+            (Banner::Shown, Urgency::Critical) if !self.may_be_urgent()? => Urgency::Normal,
+            (Banner::Shown, urgency) => urgency,
         };
-        Popup { urgency, ..popup }
+        Some(Popup { urgency, ..popup })
     }
 
     fn room_popup(&self, digest: &RoomDigest, show_text: bool) -> Popup {

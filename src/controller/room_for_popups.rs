@@ -79,50 +79,52 @@ impl<D: Desktop> Controller<D> {
     async fn fold(&mut self, told: &[About], count: usize) -> Result<Vec<About>, InboxError> {
         let Some(most) = self.screen.needs().most_popups.filter(|most| count > *most) else { return Ok(told.to_vec()) };
         let up = self.screen.newest(&PopupKey::Summary);
+        // A summary that is not up yet takes a place, too.
+        let surplus = count - most + usize::from(up.is_none());
         let mut summary = up.into_iter().chain(told).find_map(|about| match about {
             About::Summary(summary) => Some(summary.clone()),
             About::Room { .. } | About::Call { .. } | About::Own(_) => None,
         });
-        // A summary that is not up yet takes a place, too.
-        let mut surplus = count - most + usize::from(up.is_none());
-        let waits_from = (self.snapshot.waiting_notices > 0).then_some(self.snapshot.waiting_from);
-        let (mut others, mut is_changed) = (Vec::new(), false);
+        let (mut others, mut folded) = (Vec::new(), 0);
         for about in told {
-            let folded = match about {
-                // A summary counts as told all that came before its newest notice.
-                About::Room { room, up_to, .. } if surplus > 0 && waits_from.is_none_or(|from| *up_to < from) => {
-                    let digest = self.parts.inbox.room_digest(room.clone(), 1).await?;
-                    digest.and_then(|digest| {
-                        let summary = summary.get_or_insert_with(|| Summary {
-                            from: digest.oldest,
-                            up_to: *up_to,
-                            highlights: Vec::new(),
-                            show_text: false,
-                            is_cut_short: false,
-                            is_folded: true,
-                        });
-                        let is_named = digest.highlight.is_none() || summary.highlights.contains(room);
-                        if !is_named && summary.highlights.len() >= NAMED_HIGHLIGHTS {
-                            return None;
-                        }
-                        summary.highlights.extend((!is_named).then(|| room.clone()));
-                        summary.from = summary.from.min(digest.oldest);
-                        summary.up_to = summary.up_to.max(*up_to);
-                        Some(())
-                    })
-                }
-                About::Room { .. } | About::Call { .. } | About::Summary(_) | About::Own(_) => None,
-            };
-            if folded.is_some() {
+            let larger = if folded < surplus { self.summary_with(about, summary.as_ref()).await? } else { None };
+            if larger.is_some() {
                 self.screen.withdraw(&about.key());
-                (surplus, is_changed) = (surplus - 1, true);
+                (summary, folded) = (larger, folded + 1);
             } else {
                 others.push(about.clone());
             }
         }
-        if let Some(Summary { from, up_to, highlights, .. }) = summary.filter(|_| is_changed) {
+        if let Some(Summary { from, up_to, highlights, .. }) = summary.filter(|_| folded > 0) {
             self.show_summary((from, up_to, highlights), false, Banner::Left).await?;
         }
         Ok(others)
+    }
+
+    /// The summary as it is when it tells of this popup, too. `None`: it cannot.
+    async fn summary_with(&self, about: &About, summary: Option<&Summary>) -> Result<Option<Summary>, InboxError> {
+        let About::Room { room, up_to, .. } = about else { return Ok(None) };
+        // A summary counts as told all that came before its newest notice.
+        if self.snapshot.waiting_notices > 0 && *up_to >= self.snapshot.waiting_from {
+            return Ok(None);
+        }
+        let Some(digest) = self.parts.inbox.room_digest(room.clone(), 1).await? else { return Ok(None) };
+        let mut summary = summary.cloned().unwrap_or_else(|| Summary {
+            from: digest.oldest,
+            up_to: *up_to,
+            highlights: Vec::new(),
+            show_text: false,
+            is_cut_short: false,
+            is_folded: true,
+        });
+        if digest.highlight.is_some() && !summary.highlights.contains(room) {
+            if summary.highlights.len() >= NAMED_HIGHLIGHTS {
+                return Ok(None);
+            }
+            summary.highlights.push(room.clone());
+        }
+        summary.from = summary.from.min(digest.oldest);
+        summary.up_to = summary.up_to.max(*up_to);
+        Ok(Some(summary))
     }
 }

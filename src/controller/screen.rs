@@ -113,7 +113,7 @@ pub struct Told {
 pub fn words_of(popup: &Popup) -> u64 {
     let title = if popup.key == PopupKey::Summary { "" } else { &popup.title };
     let mut hasher = DefaultHasher::new();
-    (title, &popup.text).hash(&mut hasher);
+    (title, &popup.text, &popup.origin).hash(&mut hasher);
     hasher.finish()
 }
 

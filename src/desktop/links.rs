@@ -41,6 +41,7 @@ pub enum Opening {
 pub fn opening(target: &OpenTarget, with: &OpenWith) -> Result<Opening, String> {
     let ids = match target {
         OpenTarget::File(path) => return Ok(Opening::File(path.clone())),
+        OpenTarget::Page(address) => return Ok(Opening::Address(address.clone())),
         OpenTarget::Room { room_id, event_id, user } => Ids {
             room: Some(room_id.as_str()).filter(|id| is_id(id, '!')),
             event: event_id.as_deref().filter(|id| is_id(id, '$')),

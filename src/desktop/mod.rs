@@ -41,8 +41,9 @@ pub trait Desktop: Send {
     fn configure(&mut self, config: &Config);
     /// Reports [`DesktopEvent::ScreenLock`] from now on, or no longer.
     fn watch_screen_lock(&mut self, wanted: bool);
-    /// Asks whether the person is not to be disturbed, in bounded time. Who does not answer says no.
-    fn do_not_disturb(&mut self, ask: DoNotDisturb) -> impl Future<Output = bool> + Send;
+    /// Asks whether the person is not to be disturbed. One [`DesktopEvent::DoNotDisturb`] answers, within a second: who does
+    /// not answer says no.
+    fn ask_do_not_disturb(&mut self, how: DoNotDisturb);
 }
 
 /// A call to the notification service, which gives each popup an id.
@@ -122,8 +123,10 @@ pub enum OpenTarget {
         /// The sender's user ID.
         user: Option<String>,
     },
-    /// A file of our own (the configuration, the instructions), with whatever opens text.
+    /// The configuration file, with whatever opens text.
     File(std::path::PathBuf),
+    /// An address of the page, in the person's browser.
+    Page(String),
 }
 
 /// The count on docks and task bars.
@@ -156,6 +159,8 @@ pub enum DesktopEvent {
     Resumed,
     /// Whether the desktop is dark; `None` when it has no preference or nobody can say.
     ColorScheme(Option<bool>),
+    /// Whether the person is not to be disturbed.
+    DoNotDisturb(bool),
     /// What a click wanted to open was not opened: why, and what to do.
     NotOpened(String),
 }

@@ -44,6 +44,8 @@ pub struct PopupNeeds {
     pub wants_resident: bool,
     /// It shows the icon of the desktop entry, and beside it the icon that it is told.
     pub shows_two_icons: bool,
+    /// It shows where a popup comes from, beside the name of the program.
+    pub shows_origin: bool,
     /// Who says that the person is not to be disturbed.
     pub do_not_disturb: DoNotDisturb,
 }
@@ -134,6 +136,7 @@ impl PopupService {
             "Plasma" => PopupNeeds {
                 wants_resident: true,
                 shows_two_icons: self.knows_app,
+                shows_origin: true,
                 do_not_disturb: DoNotDisturb::property("org.freedesktop.Notifications", "Inhibited"),
                 ..needs
             },

@@ -120,6 +120,11 @@ fn menu(state: &TrayState, counts: &str, paused_until: Option<&str>) -> Vec<Menu
         let label = if notice.is_unread { format!("• {}", notice.line) } else { notice.line.clone() };
         item(&label, TrayAction::OpenNotice(notice.id))
     }));
+    let unread: Vec<_> =
+        state.newest.iter().take(NEWEST_IN_MENU).filter(|notice| notice.is_unread).map(|notice| notice.id).collect();
+    if !unread.is_empty() {
+        menu.push(item("Mark these as read", TrayAction::Read(unread)));
+    }
     menu.push(MenuEntry::Separator);
     if let Some(until) = paused_until {
         menu.push(MenuEntry::Label(format!("Paused until {until}")));
@@ -152,8 +157,9 @@ fn menu(state: &TrayState, counts: &str, paused_until: Option<&str>) -> Vec<Menu
     if !state.connected {
         menu.push(item("Connect a homeserver…", TrayAction::Connect));
     }
+    menu.push(item("Open inbox", TrayAction::OpenInbox));
+    menu.push(item("Settings", TrayAction::OpenSettings));
     menu.push(item("Test notification", TrayAction::Test));
-    menu.push(item("Open configuration", TrayAction::OpenConfiguration));
     if let Some(on) = state.autostart {
         let label = "Start with the desktop".to_owned();
         menu.push(MenuEntry::Check { label, checked: on, action: TrayAction::ToggleAutostart });
@@ -217,6 +223,8 @@ pub enum TrayAction {
     OpenNewest,
     /// Open the room of this notice.
     OpenNotice(NoticeId),
+    /// Mark these as read, up to the newest of each room.
+    Read(Vec<NoticeId>),
     /// Pause popups and sounds.
     Pause(PauseLength),
     /// End the pause.
@@ -229,10 +237,12 @@ pub enum TrayAction {
     Clear,
     /// Send a test notification through the real endpoint.
     Test,
-    /// Open the configuration file.
-    OpenConfiguration,
-    /// Show how to connect a homeserver.
+    /// Open the page where a homeserver is connected.
     Connect,
+    /// Open the page at the inbox.
+    OpenInbox,
+    /// Open the page at the settings.
+    OpenSettings,
     /// Have the desktop start Pushbell from the next login on, or no longer.
     ToggleAutostart,
     /// End Pushbell.

@@ -45,6 +45,9 @@ pub(crate) enum EncryptionError {
     /// The store failed.
     #[error("the session's encryption keys cannot be used: {0}")]
     Store(String),
+    /// An event cannot be made as it is to be sent.
+    #[error("the event cannot be encrypted: {0}")]
+    Event(String),
     /// A request cannot be made or its answer not be read.
     #[error("the homeserver's answer to {0} is not what the specification says")]
     Unexpected(&'static str),

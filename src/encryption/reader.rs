@@ -238,9 +238,9 @@ impl Reader {
                         self.to_do.upkeep_at = Instant::now();
                         (self.tries.at, self.tries.are_over) = (None, false);
                     }
-                    // A verified session is asked nothing.
-                    Some(Wake::Look) => if self.status.verified == Some(false) {
-                        self.to_do.upkeep_at = Instant::now();
+                    // A verified session is asked nothing, and what has failed may work: the keyring may be unlocked too.
+                    Some(Wake::Look) => if self.status.verified == Some(false) || self.tries.at.is_some() {
+                        (self.to_do.upkeep_at, self.tries.at) = (Instant::now(), None);
                     },
                     Some(Wake::Ringing(rooms)) => if self.ringing != rooms {
                         self.ringing = rooms;

@@ -37,7 +37,7 @@ struct Visibility {
 impl Machine {
     /// Sends this event, encrypted, to those who are known since the last sync. The same transaction sent twice is one event.
     pub(super) async fn send_encrypted(&self, event: &OutgoingEvent) -> Result<(), EncryptionError> {
-        let room = RoomId::parse(&event.room_id).map_err(|_| EncryptionError::Unexpected("push"))?;
+        let room = RoomId::parse(&event.room_id).map_err(|error| EncryptionError::Event(error.to_string()))?;
         let settings = self.room_settings(&event.room_id).await?;
         let users = self.recipients(&event.room_id, &settings.history_visibility).await?;
         let users = || users.iter().map(AsRef::<UserId>::as_ref);
@@ -50,11 +50,11 @@ impl Machine {
         for key in self.olm.share_room_key(&room, users(), settings).await? {
             self.send_to_device(&key).await?;
         }
-        let unreadable = |_| EncryptionError::Unexpected("keys/claim");
-        let content = Raw::from_json(to_raw_value(&event.content).map_err(unreadable)?);
+        let unsendable = |error: serde_json::Error| EncryptionError::Event(error.to_string());
+        let content = Raw::from_json(to_raw_value(&event.content).map_err(unsendable)?);
         let encrypted = self.olm.encrypt_room_event_raw(&room, &event.event_type, &content).await;
         let encrypted = encrypted.map_err(|error| EncryptionError::Store(error.to_string()))?;
-        let content: Value = serde_json::from_str(encrypted.content.json().get()).map_err(unreadable)?;
+        let content: Value = serde_json::from_str(encrypted.content.json().get()).map_err(unsendable)?;
         let path = event.path("m.room.encrypted");
         self.api.ask(Method::PUT, &path, Some(content.to_string().into()), DEADLINE).await.map(drop)
     }

@@ -45,10 +45,12 @@ pub(super) struct News {
 
 /// What was told before.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 struct Told {
     was_verified: bool,
     is_unverified: bool,
-    is_backup_reset: bool,
+    /// The version of the backup whose key is here, and which is no longer the account's.
+    reset_backup: Option<String>,
     /// The account's sessions; `None` before they are known.
     sessions: Option<BTreeSet<String>>,
 }
@@ -64,10 +66,12 @@ pub(super) async fn look(
     let store = machine.olm.store();
     let before: Told = store.get_value(TOLD).await?.unwrap_or_default();
     let trust = machine.trust().await?;
+    let version = backup::version(machine).await?;
+    let was_reset = version.is_some() && before.reset_backup == version;
     let backup = match backup {
         Some(said) if said != BackupState::Unknown => said,
-        _ if backup::version(machine).await?.is_none() => BackupState::Unused,
-        _ if before.is_backup_reset => BackupState::Reset,
+        _ if version.is_none() => BackupState::Unused,
+        _ if was_reset => BackupState::Reset,
         _ => BackupState::Current,
     };
     let is_verified = trust == Trust::Verified;
@@ -91,7 +95,7 @@ pub(super) async fn look(
         );
         news.push(News { popup: OwnPopup::Unverified, text });
     }
-    if backup == BackupState::Reset && !before.is_backup_reset {
+    if backup == BackupState::Reset && !was_reset {
         let text = format!(
             "{account}: the key backup was deleted or replaced, and is no longer read. Run `pushbell verify {account} \
              --with-backup`"
@@ -117,7 +121,7 @@ pub(super) async fn look(
     let told = Told {
         was_verified: standing.was_verified,
         is_unverified: trust == Trust::Unverified,
-        is_backup_reset: backup == BackupState::Reset,
+        reset_backup: version.filter(|_| backup == BackupState::Reset),
         sessions: Some(sessions.into_iter().map(|(id, _)| id).collect()),
     };
     if told != before {

@@ -29,7 +29,7 @@ mod rooms;
 pub mod sso;
 mod user_id;
 
-pub(crate) use self::rooms::OutgoingEvent;
+pub(crate) use self::rooms::{OutgoingEvent, new_transaction};
 pub use self::{
     client::{BaseUrl, HomeserverClient, HomeserverError, Refusal},
     discovery::{DiscoveryError, Homeserver},

@@ -36,6 +36,16 @@ impl OutgoingEvent {
     }
 }
 
+/// A new transaction, which nobody can guess.
+///
+/// # Errors
+/// When the system has no randomness.
+pub(crate) fn new_transaction() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(format!("pushbell-{:032x}", u128::from_ne_bytes(bytes)))
+}
+
 fn room_path(room_id: &str) -> String {
     format!("/_matrix/client/v3/rooms/{}", encode(room_id))
 }

@@ -139,6 +139,18 @@ impl Inbox {
         self.write(move |write| apply_catch_up(write, &caught_up)).await
     }
 
+    /// These events were read elsewhere. The account's number is the homeserver's to say.
+    ///
+    /// # Errors
+    /// When it could not be written down.
+    pub async fn were_read(&self, account: Arc<str>, event_ids: Vec<String>) -> Result<(), InboxError> {
+        self.write(move |write| {
+            let account = Account::named(write.db, &account)?;
+            event_ids.iter().try_for_each(|event_id| read_state::read_event(write, account.id, event_id).map(drop))
+        })
+        .await
+    }
+
     /// The account's rooms with something unread in them, by their ids.
     ///
     /// # Errors

@@ -15,7 +15,8 @@
 //! **Threads.** `thread` owns the only connection that writes. Pushes that wait share a commit (`record`); everything
 //! else (`read_state`, `calls`, `catching_up`, `event_details`, `decryption`) is a transaction of its own. After each
 //! commit that changes something that a [`Snapshot`] shows, the signal `changed` is raised, once until the next
-//! snapshot is asked for. [`history`] and [`check_integrity`] read beside it.
+//! snapshot is asked for. [`history`], [`list`] and [`check_integrity`] read
+//! beside it.
 //!
 //! **Corruption.** Values are read leniently (`codec`). A file that SQLite calls corrupt, that is empty
 //! or has a schema from before the first release is set aside (`database`) and a new one begun. Before and after each
@@ -33,6 +34,7 @@ mod database;
 mod decryption;
 mod event_details;
 mod integrity_check;
+mod list;
 mod mute;
 mod outbox;
 mod prune;
@@ -55,7 +57,7 @@ use std::{
 
 use jiff::Timestamp;
 use rusqlite::Connection;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use self::{
     accounts::Account,
@@ -68,6 +70,7 @@ pub use self::{
     decryption::{Decrypted, EncryptedNotice, Verdict},
     event_details::WantedDetails,
     integrity_check::{Integrity, check_integrity},
+    list::{ListPage, Listed, ListedRoom, Unread, list, rooms, unread},
     mute::MutedRoom,
     outbox::Reply,
     seal::Seals,
@@ -250,6 +253,7 @@ pub struct Inbox {
     wanting: Arc<Notify>,
     encrypted: Arc<Notify>,
     seals: Seals,
+    changes: watch::Receiver<u64>,
 }
 
 /// Requests that wait for the thread. More than that wait for room in the queue.
@@ -269,11 +273,12 @@ impl Inbox {
         let (requests, queue) = mpsc::channel(QUEUE);
         let worker = Worker::open(path, retention, changed)?;
         let (wanting, encrypted, seals) = (worker.wanting(), worker.encrypted(), worker.seals());
+        let count = worker.changes();
         Builder::new()
             .name("inbox".to_owned())
             .spawn(move || worker.run(queue))
             .map_err(|error| database::unusable(path, &error))?;
-        Ok(Self { requests, wanting, encrypted, seals })
+        Ok(Self { requests, wanting, encrypted, seals, changes: count })
     }
 
     /// Records a push: its notice and its counts, for each recipient. On disk when this returns.
@@ -461,6 +466,12 @@ impl Inbox {
     /// When it could not be written down.
     pub async fn set_setting(&self, name: &'static str, value: Option<String>) -> Result<(), InboxError> {
         self.write(move |write| transaction::set_setting(write.db, name, value.as_deref())).await
+    }
+
+    /// Changes each time that a snapshot would differ from the last one.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.clone()
     }
 
     /// How many notices there are and how many of them wait, for `status`.

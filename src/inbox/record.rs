@@ -17,7 +17,7 @@ use crate::{
     accounts::CountsScope,
     notice::{CallState, NoticeId, Presentation, Room},
     push::{
-        event::{Meaning, meaning},
+        event::{self, Meaning, meaning},
         lenient::Object,
         notify::{Counts, Notification, Priority, Tweaks},
     },
@@ -322,7 +322,10 @@ impl Arrival<'_> {
                     let is_trusted = self.is_decrypted || !edited.is_encrypted;
                     let is_same_sender = edited.sender.is_some() && edited.sender == self.push.sender;
                     if edited.room == self.room && is_same_sender && is_trusted {
-                        let new_content = self.stored_content(write, recipient, event_id, new_content);
+                        let content =
+                            codec::notice_by_id(write.db, NoticeId(edited.id))?.and_then(|notice| notice.content);
+                        let new_content = event::edited(&content.unwrap_or_default(), new_content);
+                        let new_content = self.stored_content(write, recipient, event_id, &new_content);
                         read_state::edit(write, &edited, &new_content)?;
                     }
                     hidden

@@ -9,7 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::{
     Delivery, InboxError, Incident, Retention, calls,
@@ -83,12 +83,15 @@ pub(super) struct Worker {
 struct ChangedSignal {
     notify: Arc<Notify>,
     is_raised: bool,
+    /// The same for any number of others.
+    count: watch::Sender<u64>,
 }
 
 impl ChangedSignal {
     fn raise(&mut self) {
         if !std::mem::replace(&mut self.is_raised, true) {
             self.notify.notify_one();
+            self.count.send_modify(|count| *count = count.wrapping_add(1));
         }
     }
 }
@@ -122,7 +125,7 @@ impl Worker {
             suspected: None,
             expected: None,
             pruning: Pruning::new(retention),
-            changed: ChangedSignal { notify: changed, is_raised: false },
+            changed: ChangedSignal { notify: changed, is_raised: false, count: watch::Sender::new(0) },
             wanting: Arc::new(Notify::new()),
             encrypted: Arc::new(Notify::new()),
             seals: Seals::default(),
@@ -146,6 +149,11 @@ impl Worker {
             }
         }
         Ok(worker)
+    }
+
+    /// Counts each time that the signal is raised.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.count.subscribe()
     }
 
     /// The signal for notices of which only the ids are known.

@@ -6,7 +6,8 @@
 //! | `main_loop::{channel, run, TrayRemote, TrayCommands}` | the main thread, which belongs to the tray icon and to the event loop where there is one; the remote tells it from any thread what to show |
 //! | `session::Session` | popups, opening things, counts on docks, and what the desktop tells of itself, as methods that return at once and [`DesktopEvent`](crate::desktop::DesktopEvent)s |
 //! | `console::{attach, is_logged, HiddenTyping}` | where the command line is read and written, and passwords are typed |
-//! | `open::{Launcher, browser_available, open_in_browser}` | what opens addresses, files and programs; the user's browser, for commands that run without a [`Session`](session::Session) |
+//! | `open::{Launcher, KNOWS_LOCALHOST_NAMES, browser_available, open_in_browser}` | what opens addresses, files and programs; the user's browser, for commands that run without a [`Session`](session::Session) |
+//! | `peer::is_own` | whether a connection within this computer was made by this user, as far as that is asked |
 //! | `control_socket::{ControlListener, connect}` | byte streams between the running program and its commands, closed to other people |
 //! | `keyring::{NAME, get, set, delete}` | the system's store of secrets |
 //! | `interruptions::{Interruptions, AddressWatch}` | notices that the clock was set, that a network has come, that this computer has got or lost an address |
@@ -49,7 +50,7 @@ pub use linux::{
     bus::{BusAddress, CALL_DEADLINE},
     session::Buses,
 };
-pub(crate) use system::{console, interruptions, keyring, main_loop, open};
+pub(crate) use system::{console, interruptions, keyring, main_loop, open, peer};
 pub use system::{control_socket, session};
 
 /// Something after which pushes may have been missed.

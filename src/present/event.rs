@@ -46,16 +46,19 @@ pub(super) struct ParsedNotice<'a> {
     mentions: Option<Object<'a>>,
     /// Whose account it is, where that is known.
     me: Option<&'a str>,
+    /// It was written in a thread.
+    is_in_thread: bool,
 }
 
 impl<'a> ParsedNotice<'a> {
     pub(super) fn read(notice: &'a Notice, me: Option<&'a str>) -> Self {
         let content = notice.content.as_deref().filter(|_| !notice.redacted).and_then(Object::read).unwrap_or_default();
-        let is_edit =
-            content.object("m.relates_to").is_some_and(|it| it.string("rel_type").as_deref() == Some("m.replace"));
+        let relation = content.object("m.relates_to").and_then(|relation| relation.string("rel_type"));
+        let (is_edit, is_in_thread) =
+            (relation.as_deref() == Some("m.replace"), relation.as_deref() == Some("m.thread"));
         let mentions = content.object("m.mentions");
         let new_content = if is_edit { content.object("m.new_content") } else { None };
-        Self { notice, content: new_content.unwrap_or(content), mentions, me }
+        Self { notice, content: new_content.unwrap_or(content), mentions, me, is_in_thread }
     }
 
     /// The sender: display name, else user ID.
@@ -212,6 +215,7 @@ impl Headline {
             return Self { text, says_all: true };
         }
         let in_room = room.as_ref().map(|room| format!(" in {room}")).unwrap_or_default();
+        let in_room = if event.is_in_thread { format!(" in a thread{in_room}") } else { in_room };
         let text = match (event.mention(), event.who()) {
             (None, Some(who)) => format!("{who}{in_room}"),
             (None, None) => room.unwrap_or_else(|| PLAIN_TITLE.to_owned()),

@@ -4,6 +4,8 @@ mod event;
 mod phrase;
 pub mod popup;
 
+use std::borrow::Cow;
+
 use event::{Headline, Membership, Mention, PLAIN_TITLE, ParsedNotice};
 
 use crate::{
@@ -49,6 +51,7 @@ const MAX_MENU_TITLE_CHARS: usize = 36;
 const MAX_ACCOUNT_CHARS: usize = 20;
 
 /// What popups and lines of the menu show, and how.
+#[expect(clippy::struct_excessive_bools, reason = "each may be on or off whatever the others are")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RenderOptions {
     /// Whether the text of messages may be shown (`popup.preview`, and whether the screen is locked).
@@ -63,6 +66,8 @@ pub struct RenderOptions {
     pub highlight_urgency: Urgency,
     /// There is more than one account: each title says which.
     pub names_account: bool,
+    /// Popups have a place of its own for that.
+    pub has_origin: bool,
 }
 
 impl Default for RenderOptions {
@@ -75,6 +80,7 @@ impl Default for RenderOptions {
             newest_first: false,
             highlight_urgency: Urgency::Critical,
             names_account: false,
+            has_origin: false,
         }
     }
 }
@@ -83,6 +89,7 @@ impl Default for RenderOptions {
 /// that chatter does not fold it away. `me` is the user ID of its account, where that is known.
 #[must_use]
 pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Popup {
+    let digest = &*without_answered_invites(digest);
     let newest = ParsedNotice::read(&digest.newest, me);
     let headline = Headline::of(&newest);
     let parts = if options.show_text {
@@ -100,7 +107,7 @@ pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions)
     let shown = text::composed(&parts.join("\n"), MAX_TEXT_CHARS, MAX_TEXT_LINES);
     let is_new =
         |highlight: &Notice| highlight.id == digest.newest.id || highlight.presentation == Presentation::Waiting;
-    let title = title(&headline.text, &digest.newest, options, MAX_TITLE_CHARS);
+    let (title, origin) = popup_title(&headline.text, &digest.newest, options);
     let text = if shown == headline.text { String::new() } else { shown };
     Popup {
         urgency: if digest.newest.highlight || digest.highlight.as_ref().is_some_and(is_new) {
@@ -109,8 +116,21 @@ pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions)
             Urgency::Normal
         },
         timeout: options.timeout,
+        origin,
         ..Popup::new(PopupKey::Room(digest.newest.room()), title, text)
     }
+}
+
+/// Who is told of a message in the room has answered the invites before it.
+fn without_answered_invites(digest: &RoomDigest) -> Cow<'_, RoomDigest> {
+    if is_invite(&digest.newest) || !digest.lines.iter().any(is_invite) {
+        return Cow::Borrowed(digest);
+    }
+    let mut rest = digest.clone();
+    rest.lines.retain(|notice| !is_invite(notice));
+    rest.highlight.take_if(|notice| is_invite(notice));
+    rest.count = rest.count.saturating_sub((digest.lines.len() - rest.lines.len()) as u64);
+    Cow::Owned(rest)
 }
 
 /// The lines of a room's popup. Each says who wrote it, unless all are the newest's sender's.
@@ -175,7 +195,7 @@ pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
     let event = ParsedNotice::read(&call.notice, None);
     let place = event.place();
     let key = PopupKey::Call(call.notice.id);
-    let title = title(&call_title(&event, call.state), &call.notice, options, MAX_TITLE_CHARS);
+    let (title, origin) = popup_title(&call_title(&event, call.state), &call.notice, options);
     match call.state {
         CallState::Silenced | CallState::Ringing => {
             let text = match (event.call_kind(), place) {
@@ -189,12 +209,14 @@ pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
                 buttons: vec![Button::ANSWER, Button::IGNORE],
                 timeout: Timeout::Never,
                 shown_when_locked: options.show_text,
+                origin,
                 ..Popup::new(key, title, text)
             }
         }
         CallState::Missed | CallState::Over | CallState::PerhapsTaken => Popup {
             category: "call.unanswered",
             timeout: options.timeout,
+            origin,
             ..Popup::new(key, title, place.unwrap_or_default())
         },
     }
@@ -260,6 +282,13 @@ pub fn body(notice: &Notice) -> String {
         event.phrase().map(|said| said.text).unwrap_or_default()
     };
     text::history(&said, MAX_BODY_CHARS, MAX_BODY_LINES)
+}
+
+/// The title of a popup, and its origin.
+fn popup_title(headline: &str, notice: &Notice, options: RenderOptions) -> (String, Option<String>) {
+    let origin = (options.names_account && options.has_origin).then(|| text::line(&notice.account, MAX_ACCOUNT_CHARS));
+    let options = RenderOptions { names_account: options.names_account && origin.is_none(), ..options };
+    (title(headline, notice, options, MAX_TITLE_CHARS), origin)
 }
 
 /// A title of at most `max_chars` characters, with the account's name at its end if there are several.

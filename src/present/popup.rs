@@ -233,6 +233,8 @@ pub struct Popup {
     pub timeout: Timeout,
     /// A lock screen may show what it says.
     pub shown_when_locked: bool,
+    /// Which account it is for, where the title does not say so.
+    pub origin: Option<String>,
 }
 
 impl Popup {
@@ -248,6 +250,7 @@ impl Popup {
             buttons: Vec::new(),
             timeout: Timeout::Default,
             shown_when_locked: false,
+            origin: None,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! What an event means, read from its `type` and `content` (pure).
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{json, value::RawValue};
 
 use super::lenient::{Object, Value};
 
@@ -143,6 +143,20 @@ pub(crate) fn reply(text: &str, (event_id, content): (&str, &str)) -> serde_json
             json!({"rel_type": "m.thread", "event_id": root, "is_falling_back": true, "m.in_reply_to": fallback});
     }
     reply
+}
+
+/// New content of an edited event: it stays in its thread, which the content of an edit does not say.
+#[must_use]
+pub(crate) fn edited(content: &str, new_content: &str) -> String {
+    let relation = Object::read(content).and_then(|content| content.get("m.relates_to"));
+    let thread = relation
+        .filter(|it| it.object().is_some_and(|relation| relation.string("rel_type").as_deref() == Some("m.thread")));
+    let with_thread = thread.and_then(|thread| {
+        let mut content: BTreeMap<String, Box<RawValue>> = serde_json::from_str(new_content).ok()?;
+        content.insert("m.relates_to".to_owned(), thread.to_raw());
+        serde_json::to_string(&content).ok()
+    });
+    with_thread.unwrap_or_else(|| new_content.to_owned())
 }
 
 /// Whether an event of this type says who is in a call (MSC3401, MSC4143).
@@ -300,6 +314,17 @@ mod tests {
         ] {
             check(plain, serde_json::Value::Null);
         }
+    }
+
+    #[test]
+    fn an_edited_event_stays_in_its_thread() {
+        let thread = r#""m.relates_to":{"event_id":"$root","rel_type":"m.thread"}"#;
+        let (old, new) = (format!(r#"{{"body":"old",{thread}}}"#), r#"{"body":"new","m.relates_to":7}"#);
+        assert_eq!(edited(&old, new), format!(r#"{{"body":"new",{thread}}}"#));
+        for other in ["", "{}", r#"{"m.relates_to":{"rel_type":"m.annotation"}}"#] {
+            assert_eq!(edited(other, new), new);
+        }
+        assert_eq!(edited(&old, "odd"), "odd");
     }
 
     #[test]

@@ -19,6 +19,16 @@ pub(crate) const XFCE4_NOTIFYD: DesktopOptions =
 /// A moment in which what must not happen would happen.
 pub(crate) const MOMENT: Duration = Duration::from_millis(300);
 
+/// Gives the app an account, whose name it returns: no welcome popup to look past.
+pub(crate) type GetAccount<'a> = dyn Fn(&Pushbell) -> String + 'a;
+
+/// An account that nobody has signed in to.
+#[track_caller]
+pub(crate) fn by_hand(pushbell: &Pushbell) -> String {
+    pushbell.ok(&["account", "add", "home"]);
+    "home".to_owned()
+}
+
 /// The app, its account, and the desktop that it runs on. It ends before the desktop.
 pub(crate) struct App {
     pub(crate) pushbell: Pushbell,
@@ -36,11 +46,16 @@ impl App {
     /// Starts the app on this desktop.
     #[track_caller]
     pub(crate) fn on(desktop: Desktop, config: &str) -> Self {
-        let mut pushbell = Pushbell::prepare(&desktop, config);
-        // An account made by hand: no welcome popup to look past.
-        pushbell.ok(&["account", "add", "home"]);
+        let pushbell = Pushbell::prepare(&desktop, config);
+        Self::run(desktop, pushbell, &by_hand)
+    }
+
+    /// Runs the app, after it got this account.
+    #[track_caller]
+    pub(crate) fn run(desktop: Desktop, mut pushbell: Pushbell, get_account: &GetAccount<'_>) -> Self {
+        let name = get_account(&pushbell);
         pushbell.run();
-        let account = pushbell.account_named("home");
+        let account = pushbell.account_named(&name);
         assert_eq!(account.app_id, app_info::APP_ID);
         Self { pushbell, account, desktop }
     }

@@ -61,8 +61,8 @@ fn the_first_start_on_a_bare_home() {
     let welcome = desktop.notifications().wait_for_notify("the welcome", |shown| shown.summary == "Pushbell is ready");
     assert!(welcome.answer.is_some(), "{welcome:?}");
     desktop.dunst("NotificationAction", Some(0));
-    let opened = wait_for("the instructions open", SOON, || pushbell.opened().pop());
-    assert!(fs::read_to_string(&opened.0).expect("a file").contains(&account.pushkey));
+    let opened = wait_for("the page opens at the set-up", SOON, || pushbell.opened().pop());
+    assert!(opened.0.contains("/enter?to=setup&token="), "{opened:?}");
     let item = desktop.tray_item();
     assert!(item.menu_labels().contains(&"Connect a homeserver…".to_owned()));
 

@@ -178,3 +178,15 @@ fn a_sound_server_that_hangs_or_dies_delays_nothing() {
     app.pushbell.wait_for_status("the app has noticed", |status| status["sound"]["available"] == false);
     assert_eq!(app.pushbell.terminate(), Some(0));
 }
+
+#[test]
+fn a_sound_is_heard_though_the_notification_service_does_not_say_whether_it_may_be() {
+    let mut app = App::start(HEARING, "");
+    let ears = Ears::on(&app);
+    app.pushbell.wait_for_status("the service is known", |status| status["popup"]["available"] == true);
+    app.desktop.notifier().freeze();
+    let mark = ears.mark();
+    app.push(sounding("1", "default"));
+    ears.hears(&app, mark, &ears.default);
+    app.desktop.notifier().thaw();
+}

@@ -90,7 +90,7 @@ fn the_menu_has_the_counts_the_newest_notices_and_every_action() {
     let app = App::start(PANEL, "");
     let item = app.desktop.tray_item();
     let actions = ["Pause", "30 minutes", "1 hour", "Until tomorrow", "Mute sounds", "Clear"];
-    let program = ["Test notification", "Open configuration", "Start with the desktop", "Quit"];
+    let program = ["Open inbox", "Settings", "Test notification", "Start with the desktop", "Quit"];
     let connect = "Connect a homeserver…";
     let expected = [&["Nothing unread"], &actions[..], &[connect], &program[..]].concat();
     wait_until("the menu is complete", SOON, || item.menu_labels() == expected);
@@ -107,6 +107,7 @@ fn the_menu_has_the_counts_the_newest_notices_and_every_action() {
     let notices: Vec<_> = (2..=6).rev().map(|number| format!("• Bob in room: text {number}")).collect();
     let expected: Vec<_> = std::iter::once("7 unread".to_owned())
         .chain(notices)
+        .chain(["Mark these as read".to_owned()])
         .chain(actions.iter().chain(&program).map(ToString::to_string))
         .collect();
     wait_until("the menu has the newest five, and no longer asks to connect", SOON, || item.menu_labels() == expected);
@@ -143,14 +144,17 @@ fn every_line_of_the_menu_does_what_it_says() {
     };
     offers(&item, "Connect a homeserver…");
     item.click_menu("Connect a homeserver…");
-    let (instructions, _) = opened(1).remove(0);
-    let text = std::fs::read_to_string(&instructions).expect("the instructions are a file");
-    assert!(text.contains(&app.account.pushkey) && text.contains(&app.pushbell.url()), "{text}");
-    let permissions = std::fs::metadata(&instructions).expect("it is there").permissions();
-    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&permissions) & 0o777, 0o600);
-
-    item.click_menu("Open configuration");
-    assert_eq!(opened(2)[1].0, app.pushbell.config_file().display().to_string());
+    let page = |address: &str, section: &str| {
+        assert!(
+            address.starts_with("http://") && address.contains(&format!("/enter?to={section}&token=")),
+            "{address}"
+        );
+    };
+    page(&opened(1)[0].0, "setup");
+    item.click_menu("Settings");
+    page(&opened(2)[1].0, "settings");
+    item.click_menu("Open inbox");
+    page(&opened(3)[2].0, "inbox");
 
     item.click_menu("Test notification");
     app.titled(0, "Major Tom in Mission Control");
@@ -165,13 +169,20 @@ fn every_line_of_the_menu_does_what_it_says() {
     let second = app.shows(mark, "second");
     offers(&item, "• Bob in s:hs.test: second");
     item.click_menu("• Bob in r:hs.test: first");
-    assert_eq!(opened(3)[2].0, "matrix:roomid/r:hs.test/e/1?via=hs.test");
+    assert_eq!(opened(4)[3].0, "matrix:roomid/r:hs.test/e/1?via=hs.test");
     app.withdraws(mark, first.id());
     wait_until("the room is read", SOON, || app.pushbell.history()[1]["read"] == true);
     assert_eq!(app.pushbell.history()[0]["read"], false);
 
-    item.click_menu("Clear");
+    item.click_menu("Mark these as read");
     app.withdraws(mark, second.id());
+    wait_until("that room is read", SOON, || app.pushbell.history()[0]["read"] == true);
+
+    let mark = app.mark();
+    app.message("3", "s:hs.test", "third");
+    let third = app.shows(mark, "third");
+    item.click_menu("Clear");
+    app.withdraws(mark, third.id());
     app.counts(0);
     says(&item, "nothing unread");
 

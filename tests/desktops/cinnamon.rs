@@ -8,7 +8,7 @@ use tiny_skia::Pixmap;
 use super::{
     app::App,
     do_not_disturb,
-    x11::{ASIDE, SIZE, at_rest, picture},
+    x11::{ASIDE, SIZE, picture},
 };
 use crate::rig::{
     Desktop, DesktopOptions, Pushbell, SOON, Sound, bus, notifications::SERVICE, process::Part, pushbell::message,
@@ -76,7 +76,7 @@ fn a_ringing_call_on_cinnamon_stands_before_a_mention() {
     let status = app.pushbell.status();
     assert!(status["tray"]["reason"].as_str().is_some_and(|reason| reason.contains("XApp")), "{status}");
     app.desktop.point(ASIDE.0, ASIDE.1);
-    let bare = at_rest(app, "the desktop is there", &Pixmap::new(SIZE.0, SIZE.1).expect("a picture"));
+    let bare = app.desktop.at_rest("the desktop is there", &Pixmap::new(SIZE.0, SIZE.1).expect("a picture"));
     let mut mention = message("1", "m:hs.test", "you: ready for the countdown?");
     mention["room_name"] = "Mission Control".into();
     mention["sender_display_name"] = "Major Tom".into();
@@ -84,7 +84,7 @@ fn a_ringing_call_on_cinnamon_stands_before_a_mention() {
     mention["content"]["m.mentions"] = json!({"user_ids": ["@you:hs.test"]});
     app.push(mention);
     cinnamon.shows("Major Tom mentioned you in Mission Control");
-    let shown = at_rest(app, "the banner is on the screen", &bare);
+    let shown = app.desktop.at_rest("the banner is on the screen", &bare);
     picture("cinnamon", std::slice::from_ref(&shown));
     let mut call = message("2", "c:hs.test", "");
     call["type"] = "m.call.invite".into();

@@ -4,7 +4,10 @@ use std::{fs, path::PathBuf, process::Command};
 
 use serde_json::json;
 
-use super::{app::App, do_not_disturb};
+use super::{
+    app::{App, GetAccount, by_hand},
+    do_not_disturb,
+};
 use crate::rig::{
     Desktop, DesktopOptions, Notify, Pushbell, SOON, Sound, bus, never_within,
     notifications::{SERVICE, Traffic},
@@ -29,16 +32,20 @@ idle-delay=uint32 0
 ";
 
 /// The shell, and the program that has the notifications' bus name for it.
-struct Gnome {
+pub(super) struct Gnome {
     // In the order in which they have to end.
-    app: App,
+    pub(super) app: App,
     _shell: Part,
     _notifications: Part,
     connection: zbus::Connection,
 }
 
 impl Gnome {
-    fn start() -> Self {
+    fn start(config: &str) -> Self {
+        Self::start_as(config, &by_hand)
+    }
+
+    pub(super) fn start_as(config: &str, get_account: &GetAccount<'_>) -> Self {
         let desktop =
             Desktop::start(DesktopOptions { size: (880, 560), sound: Some(Sound::Pulse), ..DesktopOptions::BARE });
         let run = desktop.run_directory();
@@ -63,14 +70,11 @@ impl Gnome {
             bus::block_on(bus::call(&connection, SERVICE, "GetServerInformation", &())).is_ok()
         });
 
-        let mut pushbell = Pushbell::prepare(&desktop, "");
+        let mut pushbell = Pushbell::prepare(&desktop, config);
         pushbell.set_env("XDG_CURRENT_DESKTOP", "GNOME");
         do_not_disturb::share_settings(&desktop, &mut pushbell);
         pushbell.handle_matrix_links();
-        pushbell.ok(&["account", "add", "home"]);
-        pushbell.run();
-        let account = pushbell.account_named("home");
-        let app = App { pushbell, account, desktop };
+        let app = App::run(desktop, pushbell, get_account);
         app.pushbell.wait_for_status("the shell is found", |status| status["popup"]["available"] == true);
         let gnome = Self { app, _shell: shell, _notifications: notifications, connection };
         // The shell begins with its overview, and then warns that it cannot lock the screen.
@@ -102,12 +106,51 @@ impl Gnome {
 
     /// Waits for a banner with this title.
     #[track_caller]
-    fn shows(&self, title: &str) -> String {
+    pub(super) fn shows(&self, title: &str) -> String {
         let mut last = (String::new(), String::new());
         wait_for(&format!("a banner is titled {title:?}"), SOON, || {
             last = self.banner();
             (last.0 == title).then(|| last.1.clone())
         })
+    }
+
+    /// Moves the mouse over the banner until it shows all of itself. Where it came up below the mouse, it waits for a move.
+    pub(super) fn hover(&self) {
+        let mut moves = 0;
+        wait_until("the banner shows its buttons", SOON, || {
+            if let Some((x, y)) = self.middle("Main.messageTray._banner") {
+                moves += 1;
+                self.app.desktop.point(x + moves % 8 * 4, y);
+            }
+            self.eval("Main.messageTray._banner?.expanded") == "true"
+        });
+    }
+
+    /// The middle of what this script gives, where it is on the screen.
+    fn middle(&self, actor: &str) -> Option<(u32, u32)> {
+        let script = format!(
+            "(() => {{ const actor = {actor}; if (!actor || !actor.mapped) return ''; \
+                const [x, y] = actor.get_transformed_position(), [width, height] = actor.get_transformed_size(); \
+                return [x + width / 2, y + height / 2].map(Math.round).join(' '); }})()"
+        );
+        let middle = self.eval(&script);
+        let (x, y) = middle.split_once(' ')?;
+        Some((x.parse().ok()?, y.parse().ok()?))
+    }
+
+    /// Clicks on this button of the banner with the mouse.
+    #[track_caller]
+    fn click_button(&self, label: &str) {
+        self.hover();
+        let button =
+            format!("Main.messageTray._banner?._buttonBox?.get_children().find(button => button.label === '{label}')");
+        let mut last = None;
+        let (x, y) = wait_for(&format!("there is a button {label:?}"), SOON, || {
+            let before = std::mem::replace(&mut last, self.middle(&button));
+            last.filter(|_| before == last)
+        });
+        self.app.desktop.click(x, y, 1);
+        self.app.desktop.point(5, 500);
     }
 
     /// The titles of Pushbell's notifications in the list, banner included.
@@ -118,7 +161,7 @@ impl Gnome {
 
 #[test]
 fn gnome_shows_the_text_as_typed_and_opens_the_room() {
-    let gnome = Gnome::start();
+    let gnome = Gnome::start("");
     let app = &gnome.app;
     let mut push = message("1", "r:hs.test", "it's \"5 < 6\" & <b>so</b>");
     push["room_name"] = "Mission Control".into();
@@ -158,7 +201,7 @@ fn gnome_shows_the_text_as_typed_and_opens_the_room() {
 
 #[test]
 fn a_ringing_call_on_gnome_stands_before_a_mention() {
-    let gnome = Gnome::start();
+    let gnome = Gnome::start("");
     let app = &gnome.app;
     let mut mention = message("1", "m:hs.test", "you: ready?");
     mention["room_name"] = "Mission Control".into();
@@ -186,8 +229,32 @@ fn a_ringing_call_on_gnome_stands_before_a_mention() {
 }
 
 #[test]
+fn buttons_on_gnome_do_what_they_say_when_they_are_clicked() {
+    let gnome = Gnome::start("[popup]\nactions = [\"mute_hour\"]\n");
+    let app = &gnome.app;
+    let mut push = message("1", "r:hs.test", "Dinner?");
+    push["room_name"] = "Kitchen".into();
+    app.push(push);
+    gnome.shows("Bob in Kitchen");
+    gnome.click_button("Mute for 1 hour");
+    let muted = |status: &serde_json::Value| status["muted_rooms"][0]["name"] == "Kitchen";
+    app.pushbell.wait_for_status("the room is muted", muted);
+    wait_until("the banner is gone", SOON, || gnome.listed().is_empty());
+
+    let mut call = message("2", "c:hs.test", "");
+    call["type"] = "m.call.invite".into();
+    call["content"] = json!({"call_id": "call", "lifetime": 60_000, "version": 0});
+    app.push(call);
+    gnome.shows("Bob is calling");
+    gnome.click_button("Answer");
+    let opened = wait_for("the room is opened", SOON, || app.pushbell.opened().pop());
+    assert_eq!(opened.0, "matrix:roomid/c:hs.test/e/2?via=hs.test");
+    wait_until("the banner is gone", SOON, || gnome.listed().is_empty());
+}
+
+#[test]
 fn gnome_drops_no_popup_of_ours_unseen() {
-    let gnome = Gnome::start();
+    let gnome = Gnome::start("");
     for number in 1..=5 {
         gnome.app.message(&number.to_string(), &format!("{number}:hs.test"), &format!("text {number}"));
         let shows = |notify: &Notify| notify.body.contains(&format!("text {number}"));
@@ -201,7 +268,7 @@ fn gnome_drops_no_popup_of_ours_unseen() {
 
 #[test]
 fn do_not_disturb_of_gnome_silences_sounds_and_calls() {
-    let gnome = Gnome::start();
+    let gnome = Gnome::start("");
     do_not_disturb::is_followed(&gnome.app, &|on| {
         do_not_disturb::set(&gnome.app.desktop, "org.gnome.desktop.notifications", "show-banners", !on);
     });

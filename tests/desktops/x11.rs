@@ -7,7 +7,10 @@ use tiny_skia::{Pixmap, PixmapPaint, Transform};
 
 use super::app::App;
 use crate::rig::{
-    DesktopOptions, Notifier, Notify, SOON, TrayHost, notifications::Traffic, panel, pushbell::message, screen,
+    DesktopOptions, Notifier, Notify, SOON, TrayHost,
+    notifications::Traffic,
+    pushbell::message,
+    screen::{self, difference},
     wait_for, wait_until,
 };
 
@@ -31,36 +34,8 @@ enum Place {
     Button,
 }
 
-/// A part of the screen: x, y, width, height.
-type Area = (u32, u32, u32, u32);
-
-/// Where two screens differ, above the panel.
-pub(super) fn difference(before: &Pixmap, after: &Pixmap) -> Option<Area> {
-    let points = || {
-        let rows = 0..SIZE.1 - panel::HEIGHT;
-        rows.flat_map(|y| (0..SIZE.0).map(move |x| (x, y))).filter(|(x, y)| before.pixel(*x, *y) != after.pixel(*x, *y))
-    };
-    let (left, right) = (points().map(|(x, _)| x).min()?, points().map(|(x, _)| x).max()?);
-    let (top, bottom) = (points().map(|(_, y)| y).min()?, points().map(|(_, y)| y).max()?);
-    Some((left, top, right - left + 1, bottom - top + 1))
-}
-
-/// The screen once it has come to rest in something other than this.
-#[track_caller]
-pub(super) fn at_rest(app: &App, what: &str, before: &Pixmap) -> Pixmap {
-    let mut last = app.desktop.screenshot();
-    wait_for(what, SOON, || {
-        // Some fade in: only what stays for a moment is looked at.
-        std::thread::sleep(std::time::Duration::from_millis(150));
-        let now = app.desktop.screenshot();
-        let rests = now == last;
-        last = now.clone();
-        (rests && difference(before, &now).is_some()).then_some(now)
-    })
-}
-
 /// Where pictures are kept, if they are wanted.
-fn picture_path(name: &str) -> Option<PathBuf> {
+pub(super) fn picture_path(name: &str) -> Option<PathBuf> {
     std::env::var_os("PUSHBELL_PICTURES").map(|directory| Path::new(&directory).join(name))
 }
 
@@ -96,7 +71,7 @@ fn popups_work(app: &App, place: Place) {
 
     app.push(first);
     let popup = shows("Dinner");
-    at_rest(app, "the popup is on the screen", &bare);
+    app.desktop.at_rest("the popup is on the screen", &bare);
     app.push(second.clone());
     let replaced = shows("nine");
     assert_eq!(replaced.replaces_id, popup.id(), "one popup for one room");
@@ -111,7 +86,7 @@ fn popups_work(app: &App, place: Place) {
     second["content"]["body"] = "Click me".into();
     app.push(second);
     shows("Click me");
-    let screen = at_rest(app, "the popup is on the screen again", &bare);
+    let screen = app.desktop.at_rest("the popup is on the screen again", &bare);
     let (x, y, width, height) = difference(&bare, &screen).expect("it differs");
     match place {
         Place::Anywhere => app.desktop.click(x + width / 3, y + height / 2, 1),
@@ -141,11 +116,11 @@ fn tray_works(app: &App) {
     let (x, y) = app.desktop.tray_icon_position().expect("the icon is there");
     let before = app.desktop.screenshot();
     app.desktop.point(x, y);
-    at_rest(app, "the tooltip is on the screen", &before);
+    app.desktop.at_rest("the tooltip is on the screen", &before);
     app.desktop.point(ASIDE.0, ASIDE.1);
     wait_until("the tooltip is off the screen", SOON, || difference(&before, &app.desktop.screenshot()).is_none());
     app.desktop.click(x, y, 3);
-    let menu = at_rest(app, "the menu is on the screen", &before);
+    let menu = app.desktop.at_rest("the menu is on the screen", &before);
     let (.., height) = difference(&before, &menu).expect("it differs");
     assert!(height > 120, "all of the menu is on the screen: {height} rows");
     app.desktop.key("Escape");
@@ -169,11 +144,11 @@ fn take_picture(app: &App, name: &str) {
     mention["counts"] = json!({"unread": 3});
     app.push(mention);
     app.notifications().wait_for_notify("the mention is shown", |notify| notify.body.contains("countdown"));
-    let popups = at_rest(app, "popups are on the screen", &bare);
+    let popups = app.desktop.at_rest("popups are on the screen", &bare);
     if app.desktop.options.tray.is_some() {
         let (x, y) = app.desktop.tray_icon_position().expect("the icon is there");
         app.desktop.click(x, y, 3);
-        let menu = at_rest(app, "the menu is on the screen", &popups);
+        let menu = app.desktop.at_rest("the menu is on the screen", &popups);
         picture(name, &[popups, menu]);
     } else {
         picture(name, &[popups]);

@@ -18,4 +18,5 @@ mod refuses;
 mod rooms;
 mod scene;
 mod trusts;
+mod typed;
 mod writes;

@@ -1,13 +1,13 @@
 //! The README's pictures, if they are wanted (`PUSHBELL_PICTURES=docs/images`): messages of encrypted rooms on a desktop.
 
-use std::{path::PathBuf, thread, time::Duration};
+use std::path::PathBuf;
 
 use serde_json::json;
-use tiny_skia::{ColorU8, Pixmap};
+use tiny_skia::Pixmap;
 
 use crate::{
     client::Client,
-    rig::{DesktopOptions, Notifier, SOON, TrayHost, screen, wait_for},
+    rig::{Desktop, DesktopOptions, Notifier, Pushbell, TrayHost, screen},
     scene::{SYNAPSE, Scene, encryption},
 };
 
@@ -17,27 +17,9 @@ const WIDTH: u32 = 510;
 /// Where the mouse is out of the way: its arrow is part of the screen.
 const ASIDE: (u32, u32) = (10, 200);
 
-/// The part of the screen, once it has come to rest in something other than this.
-fn at_rest(scene: &Scene, what: &str, before: &Pixmap) -> Pixmap {
-    let mut last = before.clone();
-    wait_for(what, SOON, || {
-        // Popups fade in.
-        thread::sleep(Duration::from_millis(500));
-        let now = scene.desktop.screenshot();
-        let rests = now == last && now != *before;
-        last = now.clone();
-        rests.then_some(now)
-    })
-}
-
-/// The bare screen is black; a picture looks better with a colour.
 fn save(image: &Pixmap, path: PathBuf) {
-    let (black, blue) = (ColorU8::from_rgba(0, 0, 0, 255), ColorU8::from_rgba(52, 80, 107, 255));
-    let mut image = screen::cut(image, (SIZE.0 - WIDTH, 0, WIDTH, SIZE.1));
-    for pixel in image.pixels_mut().iter_mut().filter(|pixel| **pixel == black.premultiply()) {
-        *pixel = blue.premultiply();
-    }
-    image.save_png(path).unwrap();
+    let part = screen::cut(image, (SIZE.0 - WIDTH, 0, WIDTH, SIZE.1));
+    screen::with_wallpaper(&part).save_png(path).unwrap();
 }
 
 /// Somebody in an encrypted room with Alice, of this name if it has one.
@@ -57,15 +39,14 @@ fn joined(scene: &Scene, name: &str, room_name: Option<&str>) -> (Client, String
 #[test]
 fn the_readme_has_pictures_of_encrypted_rooms() {
     let Some(directory) = std::env::var_os("PUSHBELL_PICTURES").map(PathBuf::from) else { return };
-    let scene = Scene::on(
-        &SYNAPSE,
-        DesktopOptions {
-            notifier: Some(Notifier::Xfce4Notifyd),
-            tray: Some(TrayHost::Xfce4Panel),
-            size: SIZE,
-            ..DesktopOptions::BARE
-        },
-    );
+    let desktop = Desktop::start(DesktopOptions {
+        notifier: Some(Notifier::Xfce4Notifyd),
+        tray: Some(TrayHost::Xfce4Panel),
+        size: SIZE,
+        ..DesktopOptions::BARE
+    });
+    let pushbell = Pushbell::start(&desktop, "[popup]\ntimeout = \"never\"\n");
+    let scene = Scene::on(&SYNAPSE, desktop, pushbell);
     scene.desktop.point(ASIDE.0, ASIDE.1);
     let (grace, of_grace) = joined(&scene, "Grace", None);
     let (ada, kitchen) = joined(&scene, "Ada", Some("Kitchen"));
@@ -87,9 +68,9 @@ fn the_readme_has_pictures_of_encrypted_rooms() {
     scene.popup(mark, "floating");
     tom.write(&mission, &scene.alice, "And the stars look very different today");
     scene.popup(mark, "stars");
-    let popups = at_rest(&scene, "the popups are on the screen", &Pixmap::new(SIZE.0, SIZE.1).unwrap());
+    let popups = scene.desktop.at_rest("the popups are on the screen", &Pixmap::new(SIZE.0, SIZE.1).unwrap());
     save(&popups, directory.join("desktop.png"));
     let (x, y) = scene.desktop.tray_icon_position().unwrap();
     scene.desktop.click(x, y, 3);
-    save(&at_rest(&scene, "the menu is on the screen", &popups), directory.join("menu.png"));
+    save(&scene.desktop.at_rest("the menu is on the screen", &popups), directory.join("menu.png"));
 }

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use crate::{
     client::Client,
     rig::{
-        Desktop, DesktopOptions, Notifier, Notify, Pushbell, SOON, Synapse, Terminal, pushbell::Output, synapse::User,
+        Desktop, DesktopOptions, Notifier, Notify, Pushbell, SOON, Synapse, Terminal, fake_service::FakeNotifications,
+        pushbell::Output, synapse::User,
     },
 };
 
@@ -44,11 +45,13 @@ impl Scene {
 
     /// The same with an account of this homeserver.
     pub(crate) fn at(synapse: &'static Synapse) -> Self {
-        Self::on(synapse, DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE })
+        let desktop = Desktop::start(DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE });
+        let pushbell = Pushbell::start(&desktop, "[popup]\ntimeout = \"never\"\n");
+        Self::on(synapse, desktop, pushbell)
     }
 
-    /// The same on a desktop with these parts.
-    pub(crate) fn on(synapse: &'static Synapse, desktop: DesktopOptions) -> Self {
+    /// The same on this desktop, on which the app runs.
+    pub(crate) fn on(synapse: &'static Synapse, desktop: Desktop, pushbell: Pushbell) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let alice = synapse.register(&format!("alice{number}"), "Alice");
@@ -57,8 +60,6 @@ impl Scene {
             "is_direct": true, "invite": [alice.id], "preset": "trusted_private_chat", "initial_state": [encryption()],
         }));
         alice.join(&room);
-        let desktop = Desktop::start(desktop);
-        let pushbell = Pushbell::start(&desktop, "[popup]\ntimeout = \"never\"\n");
         std::fs::write(pushbell.home().join("password"), "secret\n").unwrap();
         let homeserver = format!("http://127.0.0.1:{}", synapse.port);
         Self { alice, bob, room, pushbell, desktop, homeserver }
@@ -153,6 +154,16 @@ impl Scene {
         self.desktop
             .notifications()
             .wait_for_notify_since(mark, &what, |notify| format!("{} {}", notify.summary, notify.body).contains(text))
+    }
+
+    /// In place of the service that shows popups, one that takes texts, and whose popups stay.
+    pub(crate) fn takes_texts(&mut self) -> FakeNotifications {
+        self.desktop.kill_notifier();
+        let fake = self.desktop.fake_notifier(&["actions", "body", "inline-reply"]);
+        self.pushbell.wait_for_status("the service is known", |status| {
+            status["popup"]["reason"].as_str().is_some_and(|reason| reason.starts_with("fake"))
+        });
+        fake
     }
 
     /// The line of this event, as soon as it fits.

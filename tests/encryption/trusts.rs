@@ -8,17 +8,21 @@ use serde_json::{Value, json};
 
 use crate::{
     client::Client,
-    rig::{FakeScreenSaver, Notify, SOON, Terminal, never_within, wait_until},
+    rig::{FakeScreenSaver, Notify, SOON, Terminal, never_within, notifications::Traffic, wait_until},
     scene::{SYNAPSE, Scene},
 };
 
-/// Why a popup is closed that the app takes back.
-const WITHDRAWN: u32 = 3;
+/// Waits until the app takes the popup back.
+fn is_taken_back(scene: &Scene, popup: &Notify) {
+    let closes = |traffic: &Traffic| (*traffic == Traffic::CloseNotification(popup.id())).then_some(());
+    scene.desktop.notifications().wait("the popup is taken back", SOON, closes);
+}
 
 #[test]
 fn a_recovery_key_makes_the_session_a_verified_one() {
     let mut scene = Scene::new();
     let (_, recovery_key) = strict(&mut scene);
+    let _stays = scene.takes_texts();
     let mark = scene.mark();
     scene.login(&[]);
     let unverified = scene.account("it is not verified", |account| account["verified"] == false);
@@ -35,7 +39,7 @@ fn a_recovery_key_makes_the_session_a_verified_one() {
     std::fs::write(scene.file("key"), recovery_key).unwrap();
     scene.pushbell.ok(&["verify", "--recovery-key-file", &scene.file("key")]);
     scene.account("it is verified", |account| account["verified"] == true);
-    assert_eq!(scene.desktop.notifications().wait_for_closed(told.id()), WITHDRAWN);
+    is_taken_back(&scene, &told);
     let event = scene.bob.write(&scene.room, &scene.alice, "After.");
     scene.says(&event, "After.");
     assert!(!scene.on_disk("m.cross_signing.self_signing"));
@@ -149,6 +153,7 @@ fn a_request_of_another_session_is_told_and_answered() {
     let (usual, _) = strict(&mut scene);
     scene.login(&[]);
     scene.account("it is not verified", |account| account["verified"] == false);
+    let _stays = scene.takes_texts();
     let saver = FakeScreenSaver::start(&scene.desktop, false);
     saver.set_locked(true);
     // Nothing else has it look.
@@ -172,7 +177,7 @@ fn a_request_of_another_session_is_told_and_answered() {
     usual.confirm(&sas);
     terminal.expect("The session is verified");
     scene.account("it is verified", |account| account["verified"] == true);
-    assert_eq!(scene.desktop.notifications().wait_for_closed(popup.id()), WITHDRAWN);
+    is_taken_back(&scene, &popup);
 }
 
 #[test]

@@ -5,21 +5,11 @@ use serde_json::{Value, json};
 
 use crate::{
     client::Client,
-    rig::{SOON, fake_service::FakeNotifications, wait_for, wait_until},
+    rig::{SOON, wait_for, wait_until},
     scene::{SYNAPSE, Scene},
 };
 
 impl Scene {
-    /// In place of the service that shows popups, one that takes texts.
-    fn takes_texts(&mut self) -> FakeNotifications {
-        self.desktop.kill_notifier();
-        let fake = self.desktop.fake_notifier(&["actions", "body", "inline-reply"]);
-        self.pushbell.wait_for_status("the service is known", |status| {
-            status["popup"]["reason"].as_str().is_some_and(|reason| reason.starts_with("fake"))
-        });
-        fake
-    }
-
     /// The room's events by Alice, newest first; none of the room's state.
     fn by_alice(&self, room: &str) -> Vec<Value> {
         let page = self.bob.user.request(&Method::GET, &format!("rooms/{room}/messages?dir=b&limit=30"), &Value::Null);
@@ -28,7 +18,7 @@ impl Scene {
     }
 
     /// What Alice has written last in the room, as Bob reads it.
-    fn bob_reads(&self, already: usize) -> Value {
+    pub(crate) fn bob_reads(&self, already: usize) -> Value {
         let what = "Alice has written";
         let event = wait_for(what, SOON, || Some(self.by_alice(&self.room)).filter(|all| all.len() > already));
         assert_eq!(event[0]["type"], "m.room.encrypted");

@@ -199,7 +199,7 @@ fn a_reply_goes_to_the_room_and_into_its_thread() {
     let thread = json!({"rel_type": "m.thread", "event_id": root, "is_falling_back": true});
     let answer = json!({"msgtype": "m.text", "body": "When?", "m.relates_to": thread});
     let newest = scene.bob.send_event(&scene.room, "m.room.message", &answer);
-    fake.reply(scene.popup("When?"), "At eight");
+    fake.reply(scene.popup("Bob in a thread in Kitchen When?"), "At eight");
     wait_until("the reply is there", SOON, || scene.written().len() == 2);
     let (_, reply) = scene.events("m.room.message").remove(0);
     let expected = json!({"rel_type": "m.thread", "event_id": root, "is_falling_back": true, "m.in_reply_to": {"event_id": newest}});
@@ -234,6 +234,29 @@ fn what_waits_to_be_sent_ends_with_the_session() {
     assert_eq!(scene.waiting(), 1);
     let logout = scene.pushbell.command(&["logout", &scene.alice.id]);
     assert_eq!((logout.code, scene.waiting()), (0, 0), "{logout:#?}");
+}
+
+#[test]
+fn a_room_that_was_read_elsewhere_goes_and_no_other() {
+    let (scene, _fake) = signed_in("");
+    let other = scene.bob.create_room(&json!({"name": "Attic", "invite": [scene.alice.id]}));
+    scene.alice.join(&other);
+    let in_kitchen = scene.bob.send(&scene.room, "Dinner?");
+    scene.bob.send(&other, "Who is there?");
+    let (read, stays) = (scene.popup("Dinner?"), scene.popup("Who is there?"));
+    scene.pushbell.wait_for_status("both are counted", |status| status["unread"] == 2);
+    let lists = || {
+        let log = SYNAPSE.log();
+        let is_list = |line: &&str| line.contains("Processed request") && line.contains("/v3/notifications?");
+        log.lines().filter(|line| line.contains(&format!("{{{}}}", scene.alice.id))).filter(is_list).count()
+    };
+    let before = lists();
+    scene.alice.read(&scene.room, &in_kitchen);
+    assert_eq!(scene.desktop.notifications().wait_for_closed(read), 3);
+    assert!(scene.desktop.notifications().open().contains_key(&stays), "that room is unread");
+    assert_eq!(lists(), before + 1);
+    let read: Vec<_> = scene.pushbell.history().iter().take(2).map(|line| line["read"] == true).collect();
+    assert_eq!(read, [false, true]);
 }
 
 #[test]

@@ -5,11 +5,15 @@
 
 #[path = "../rig/mod.rs"]
 mod rig;
+#[allow(dead_code, reason = "the page's own tests use all of it")]
+#[path = "../page/visit.rs"]
+mod visit;
 
 mod authorization;
 mod browser;
 mod device;
 mod discovery;
+mod page;
 mod processes;
 mod program;
 mod redirect;

@@ -418,6 +418,20 @@ impl Desktop {
         self.screen.image()
     }
 
+    /// The screen once it has come to rest in something other than this.
+    #[track_caller]
+    pub(crate) fn at_rest(&self, what: &str, before: &Pixmap) -> Pixmap {
+        let mut last = self.screenshot();
+        wait_for(what, SOON, || {
+            // Some fade in: only what stays for a moment is looked at.
+            std::thread::sleep(std::time::Duration::from_millis(150));
+            let now = self.screenshot();
+            let rests = now == last;
+            last = now.clone();
+            (rests && screen::difference(before, &now).is_some()).then_some(now)
+        })
+    }
+
     /// Saves what is on the screen as PNG.
     pub(crate) fn save_screenshot(&self, path: &Path) {
         self.screenshot().save_png(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -431,6 +445,11 @@ impl Desktop {
     /// Presses a key, by its X name.
     pub(crate) fn key(&self, key: &str) {
         process::run("xdotool", &["key", key], &self.env);
+    }
+
+    /// Types a text into whatever has the keyboard.
+    pub(crate) fn type_text(&self, text: &str) {
+        process::run("xdotool", &["type", "--delay", "40", text], &self.env);
     }
 
     /// Clicks with a mouse button: 1 left, 2 middle, 3 right.

@@ -19,6 +19,7 @@ pub(crate) mod http;
 pub(crate) mod keyring;
 pub(crate) mod notifications;
 pub(crate) mod panel;
+pub(crate) mod plasma;
 pub(crate) mod process;
 pub(crate) mod pushbell;
 pub(crate) mod recording;

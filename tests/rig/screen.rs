@@ -2,9 +2,9 @@
 
 use std::{path::Path, process::Command};
 
-use tiny_skia::{IntSize, Pixmap};
+use tiny_skia::{ColorU8, IntSize, Pixmap};
 
-use super::{SOON, process::Part, wait_for};
+use super::{SOON, panel, process::Part, wait_for};
 
 /// The X server.
 pub(crate) struct Screen {
@@ -56,6 +56,16 @@ pub(crate) fn cut(image: &Pixmap, (x, y, width, height): (u32, u32, u32, u32)) -
     image.clone_rect(rect).expect("a rectangle within the image")
 }
 
+/// The image with blue in place of black: the bare screen is black, and a picture looks better with a colour.
+pub(crate) fn with_wallpaper(image: &Pixmap) -> Pixmap {
+    let (black, blue) = (ColorU8::from_rgba(0, 0, 0, 255), ColorU8::from_rgba(52, 80, 107, 255));
+    let mut image = image.clone();
+    for pixel in image.pixels_mut().iter_mut().filter(|pixel| **pixel == black.premultiply()) {
+        *pixel = blue.premultiply();
+    }
+    image
+}
+
 /// Red, green, blue of the pixel.
 pub(crate) fn color(image: &Pixmap, x: u32, y: u32) -> (u8, u8, u8) {
     let pixel = image.pixel(x, y).expect("a pixel within the image");
@@ -73,4 +83,16 @@ pub(crate) fn count_color(image: &Pixmap, (red, green, blue): (u8, u8, u8), tole
                 && pixel.blue().abs_diff(blue) <= tolerance
         })
         .count()
+}
+
+/// Where two screens differ, above the panel: x, y, width, height.
+pub(crate) fn difference(before: &Pixmap, after: &Pixmap) -> Option<(u32, u32, u32, u32)> {
+    let points = || {
+        let rows = 0..before.height() - panel::HEIGHT;
+        rows.flat_map(|y| (0..before.width()).map(move |x| (x, y)))
+            .filter(|(x, y)| before.pixel(*x, *y) != after.pixel(*x, *y))
+    };
+    let (left, right) = (points().map(|(x, _)| x).min()?, points().map(|(x, _)| x).max()?);
+    let (top, bottom) = (points().map(|(_, y)| y).min()?, points().map(|(_, y)| y).max()?);
+    Some((left, top, right - left + 1, bottom - top + 1))
 }

@@ -58,6 +58,8 @@ pub(super) enum CatchUpCommand {
     Settings(Settings),
     /// Pushes may be missing.
     Missing(Missing),
+    /// Something of this account was read elsewhere.
+    LookForRead(String),
     /// The person is here: a session that has ended elsewhere is to be noticed.
     Look,
 }
@@ -225,6 +227,11 @@ impl Driver {
             CatchUpCommand::Missing(Missing::Anywhere) => {
                 self.network_changed();
                 self.want_all(now);
+            }
+            CatchUpCommand::LookForRead(account) => {
+                if let Some(known) = self.accounts.get_mut(&*account) {
+                    known.schedule.look_for_read(now);
+                }
             }
             CatchUpCommand::Look => self.accounts.values_mut().for_each(|known| known.schedule.look(now)),
         }

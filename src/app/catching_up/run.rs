@@ -176,6 +176,7 @@ pub(super) async fn check(
             let (what, says) = match run {
                 Run::CatchUp => ("catching up failed", Some(format!("it failed and is tried again: {error}"))),
                 Run::Details => ("details are not known yet", None),
+                Run::Read => ("it is not known yet what was read elsewhere", None),
                 Run::Heard => ("what has come is not taken over yet", None),
                 Run::Look => ("nothing is known of the session now", None),
             };
@@ -191,6 +192,10 @@ impl Check<'_> {
         let catches_up = match run {
             Run::Details => {
                 self.fetch_details().await?;
+                return Ok((Ending::Completed, None));
+            }
+            Run::Read => {
+                self.find_read().await?;
                 return Ok((Ending::Completed, None));
             }
             Run::Heard => {
@@ -225,6 +230,24 @@ impl Check<'_> {
             return Ok((Ending::Completed, None));
         }
         Ok((Ending::Completed, Some(self.catch_up(client, pusher).await?)))
+    }
+
+    /// What the newest page of the list says was read is read here. What it does not reach stays as it is.
+    async fn find_read(&self) -> Result<(), CheckError> {
+        let account = &self.account.name;
+        let standing = self.shared.inbox.catch_up_state(Arc::clone(account)).await?;
+        let mut reading = Reading::new(standing, self.account.created_at, Timestamp::now());
+        let list = |client: HomeserverClient| async move {
+            Ok::<_, SessionError>(client.notifications(&self.sign_in.user_id, None, PAGE).await?)
+        };
+        match self.shared.sessions.ask(self.sign_in, DEADLINE, list).await {
+            Ok(page) => reading.page(page),
+            Err(SessionError::Homeserver(error)) if error.is_unrecognized() => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        let unlists_read = HomeserverKind::named(&self.sign_in.server).unlists_read();
+        let read = reading.finish(unlists_read, Timestamp::now()).read;
+        Ok(self.shared.inbox.were_read(Arc::clone(account), read).await?)
     }
 
     /// What it came to, and when.

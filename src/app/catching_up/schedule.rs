@@ -10,6 +10,8 @@ use crate::backoff::Backoff;
 const MIN_INTERVAL: Duration = Duration::from_secs(15);
 /// A session is looked at no sooner than this after the last look, however often that is wanted.
 const MIN_LOOK_INTERVAL: Duration = Duration::from_secs(30);
+/// What was read elsewhere is asked for no sooner than this after it was last asked for.
+const MIN_READ_INTERVAL: Duration = Duration::from_secs(2);
 /// And at least this often, though nothing happens.
 const MAX_LOOK_INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
 /// First and longest delay after a failure.
@@ -25,6 +27,7 @@ pub(super) struct Schedule {
     catch_up_at: Option<Instant>,
     look_at: Option<Instant>,
     details_at: Option<Instant>,
+    read_at: Option<Instant>,
     /// What a held sync has brought is to be taken over since then.
     heard_at: Option<Instant>,
     running: Option<Run>,
@@ -32,6 +35,8 @@ pub(super) struct Schedule {
     began_at: Option<Instant>,
     /// When a look last began.
     looked_at: Option<Instant>,
+    /// When it was last asked what was read elsewhere.
+    asked_for_read_at: Option<Instant>,
     completed_at: Option<Instant>,
     failed_at: Option<Instant>,
     /// No try before this; what happens may bring it forward.
@@ -52,6 +57,8 @@ pub(super) enum Run {
     CatchUp,
     /// Fetching what pushes have left out.
     Details,
+    /// Finding out what was read elsewhere.
+    Read,
     /// Looking whether session and pusher are still there.
     Look,
 }
@@ -75,10 +82,12 @@ impl Default for Schedule {
             catch_up_at: None,
             look_at: None,
             details_at: None,
+            read_at: None,
             heard_at: None,
             running: None,
             began_at: None,
             looked_at: None,
+            asked_for_read_at: None,
             completed_at: None,
             failed_at: None,
             retry_at: None,
@@ -109,6 +118,12 @@ impl Schedule {
     /// A push has left something out.
     pub(super) fn fetch_details(&mut self, now: Instant) {
         self.details_at.get_or_insert(now);
+        self.bring_forward(PUSHED_RETRY, now);
+    }
+
+    /// Something was read elsewhere.
+    pub(super) fn look_for_read(&mut self, now: Instant) {
+        self.read_at.get_or_insert(now);
         self.bring_forward(PUSHED_RETRY, now);
     }
 
@@ -146,8 +161,10 @@ impl Schedule {
         if self.running.is_some() || self.is_over {
             return None;
         }
-        let wanted =
-            [self.heard_at, self.catch_up_due(), self.details_at, self.look_due()].into_iter().flatten().min()?;
+        let wanted = [self.heard_at, self.catch_up_due(), self.details_at, self.read_due(), self.look_due()]
+            .into_iter()
+            .flatten()
+            .min()?;
         [self.retry_at, self.retry_after, Some(wanted)].into_iter().flatten().max()
     }
 
@@ -159,6 +176,11 @@ impl Schedule {
     fn catch_up_due(&self) -> Option<Instant> {
         let at = self.catch_up_at?;
         Some(self.began_at.map_or(at, |began_at| at.max(began_at + MIN_INTERVAL)))
+    }
+
+    fn read_due(&self) -> Option<Instant> {
+        let at = self.read_at?;
+        Some(self.asked_for_read_at.map_or(at, |asked_at| at.max(asked_at + MIN_READ_INTERVAL)))
     }
 
     fn look_due(&self) -> Option<Instant> {
@@ -177,13 +199,19 @@ impl Schedule {
         } else if self.details_at.is_some() {
             self.details_at = None;
             Run::Details
+        } else if self.read_due().is_some_and(|due| due <= now) {
+            self.asked_for_read_at = Some(now);
+            Run::Read
         } else {
             self.looked_at = Some(now);
             Run::Look
         };
-        if matches!(run, Run::CatchUp | Run::Look) {
-            // Catching up looks as well.
-            self.look_at = None;
+        // Catching up looks as well, and finds what was read.
+        match run {
+            Run::CatchUp => (self.look_at, self.read_at) = (None, None),
+            Run::Read => self.read_at = None,
+            Run::Look => self.look_at = None,
+            Run::Heard | Run::Details => {}
         }
         self.running = Some(run);
         run
@@ -196,7 +224,7 @@ impl Schedule {
         match ending {
             Ending::Completed | Ending::SwitchedOff => {
                 self.backoff.reset();
-                if !matches!(run, Some(Run::Details | Run::Heard)) {
+                if matches!(run, Some(Run::CatchUp | Run::Look)) {
                     self.look_at = Some(self.look_at.unwrap_or(now + MAX_LOOK_INTERVAL));
                     self.is_switched_off = ending == Ending::SwitchedOff;
                 }
@@ -214,6 +242,7 @@ impl Schedule {
                         self.began_at = None;
                     }
                     Some(Run::Details) => self.details_at = Some(now),
+                    Some(Run::Read) => self.read_at = Some(now),
                     // It comes again.
                     Some(Run::Heard) => {}
                     Some(Run::Look) => self.look_at = Some(now),
@@ -224,7 +253,8 @@ impl Schedule {
             }
             Ending::Over => {
                 self.is_over = true;
-                (self.catch_up_at, self.details_at, self.look_at, self.heard_at) = (None, None, None, None);
+                (self.heard_at, self.catch_up_at, self.details_at) = (None, None, None);
+                (self.read_at, self.look_at) = (None, None);
             }
         }
     }
@@ -259,6 +289,32 @@ mod tests {
         assert_eq!(schedule.begin(start + 2 * SECOND), Run::Details);
         schedule.end(Ending::Completed, start + 2 * SECOND);
         assert_eq!(schedule.due(), Some(start + 2 * SECOND + MAX_LOOK_INTERVAL), "nothing but the routine look");
+    }
+
+    #[test]
+    fn what_was_read_elsewhere_is_asked_one_at_a_time_however_often_numbers_fall() {
+        let (start, mut schedule) = (Instant::now(), Schedule::default());
+        schedule.catch_up(start);
+        complete(&mut schedule, start);
+        let (mut now, mut asked) = (start + SECOND, 0);
+        while now < start + 61 * SECOND {
+            schedule.look_for_read(now);
+            if schedule.due().is_some_and(|due| due <= now) {
+                assert_eq!(schedule.begin(now), Run::Read);
+                schedule.look_for_read(now);
+                assert_eq!(schedule.due(), None, "one at a time");
+                schedule.end(Ending::Completed, now + SECOND / 4);
+                asked += 1;
+            }
+            now += SECOND / 2;
+        }
+        assert_eq!(asked, 30);
+        schedule.catch_up(now + MIN_INTERVAL);
+        assert_eq!(schedule.begin(now + MIN_INTERVAL), Run::CatchUp, "which finds it, too");
+        schedule.end(Ending::Completed, now + MIN_INTERVAL);
+        assert_eq!(schedule.begin(now + MIN_INTERVAL), Run::Details);
+        schedule.end(Ending::Completed, now + MIN_INTERVAL);
+        assert_eq!(schedule.due(), Some(now + MIN_INTERVAL + MAX_LOOK_INTERVAL));
     }
 
     #[test]

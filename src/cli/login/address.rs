@@ -69,13 +69,13 @@ pub(super) async fn settle(
 }
 
 /// Asks whether a homeserver on this computer runs in a container, where containers have a bridge to this computer and
-/// nothing else is configured; the bridge's address, and the lines that are then needed. `None` without a terminal.
+/// nothing else is configured; the bridge's address, and the lines that are then needed. `None` without anybody to ask.
 async fn is_in_container(
     login: &Login<'_>,
     server: &config::Server,
     out: &mut dyn Write,
 ) -> Result<Option<(IpAddr, ServerLines)>, Failure> {
-    let bridge = host::container_bridge().filter(|_| server.public_url.is_none() && login.terminal.is_some());
+    let bridge = host::container_bridge().filter(|_| server.public_url.is_none() && login.person.is_some());
     let Some(address) = bridge.and_then(|bridge| reachability::at_bridge(server, bridge)) else { return Ok(None) };
     let lines = ServerLines::adding(&server.listen, server.scheme(), address);
     write!(

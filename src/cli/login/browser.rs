@@ -11,6 +11,7 @@ use crate::{
         redirect::PATIENCE,
         sso::SsoLogin,
     },
+    page::Conversation,
     platform,
     push::text,
 };
@@ -23,9 +24,11 @@ pub(super) async fn sign_in(
     homeserver: &HomeserverClient,
     sso_offered: bool,
     device_name: &str,
+    page: Option<&Conversation>,
     say: &mut dyn Write,
 ) -> Result<Option<(Session, SignInMethod)>, Failure> {
-    let mut attempt = Attempt { homeserver, device_name, say, has_browser: platform::open::browser_available() };
+    let has_browser = page.is_some() || platform::open::browser_available();
+    let mut attempt = Attempt { homeserver, device_name, page, say, has_browser };
     match oauth::metadata(homeserver).await? {
         // Without client registration OAuth is impossible; single sign-on may still work.
         Some(metadata) if metadata.registration_endpoint.is_some() || !sso_offered => {
@@ -39,6 +42,8 @@ pub(super) async fn sign_in(
 struct Attempt<'a> {
     homeserver: &'a HomeserverClient,
     device_name: &'a str,
+    /// Where the person is shown the address, if not here.
+    page: Option<&'a Conversation>,
     say: &'a mut dyn Write,
     has_browser: bool,
 }
@@ -79,6 +84,15 @@ impl Attempt<'_> {
         port: u16,
         mut signing_in: impl Future<Output = T> + Unpin,
     ) -> Result<Option<T>, Failure> {
+        if let Some(page) = self.page {
+            page.sign_in_at(Some(url));
+            let ended = tokio::select! {
+                ended = &mut signing_in => Ok(Some(ended)),
+                () = page.cancelled() => Err(Failure::Failed("you have ended it".to_owned())),
+            };
+            page.sign_in_at(None);
+            return ended;
+        }
         let url_shown = text::spelled_out(url);
         if !self.has_browser {
             writeln!(self.say, "To sign in, open this address in a browser on this computer:\n\n    {url_shown}\n")?;

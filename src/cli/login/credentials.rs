@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::{Failure, Login, LoginContext, arguments, browser};
+use super::{Failure, Login, LoginContext, arguments, browser, person::Person};
 use crate::{
     accounts::SignInMethod,
     homeserver::{HomeserverClient, HomeserverError, PasswordLogin, Session, Tokens, UserId, oauth},
@@ -77,10 +77,12 @@ pub(super) async fn sign_in(
     }
     let flows = client.login_flows().await?;
     let has_browser_login = flows.sso || flows.password && matches!(oauth::metadata(client).await, Ok(Some(_)));
-    let by_password = match login.terminal {
-        Some(_) if flows.password && has_browser_login => {
+    let by_password = match &login.person {
+        Some(person) if flows.password && has_browser_login => {
             let question = "Sign in with a password (else in the browser)?";
-            login.confirm(out, question, true).await?.unwrap_or(true)
+            // At the page, the browser is there.
+            let is_likely = person.page().is_none();
+            login.confirm(out, question, is_likely).await?.unwrap_or(is_likely)
         }
         Some(_) => flows.password,
         None => false,
@@ -88,7 +90,8 @@ pub(super) async fn sign_in(
     if by_password {
         return Ok((ask_password(login, client, device, out).await?, SignInMethod::Password));
     }
-    if let Some(signed_in) = browser::sign_in(client, flows.sso, &session::device_name(), out).await? {
+    let page = login.person.as_ref().and_then(Person::page);
+    if let Some(signed_in) = browser::sign_in(client, flows.sso, &session::device_name(), page, out).await? {
         return Ok(signed_in);
     }
     Err(Failure::Failed(if flows.password {
@@ -106,11 +109,11 @@ async fn ask_password(
     device: Option<&str>,
     out: &mut dyn Write,
 ) -> Result<Session, Failure> {
-    let Some(terminal) = login.terminal else { return Err(Failure::Failed("there is no terminal".to_owned())) };
+    let Some(person) = &login.person else { return Err(Failure::Failed("there is no terminal".to_owned())) };
     let mut tries = 0;
     loop {
         tries += 1;
-        let password = terminal.password(out, &format!("Password of {}: ", login.user)).await?;
+        let password = person.password(out, &format!("Password of {}: ", login.user)).await?;
         match with_password(login, client, &password, device).await {
             Ok(session) => return Ok(session),
             Err(error) if is_wrong_password(&error) && tries < TRIES => {

@@ -20,7 +20,10 @@ use std::{cell::Cell, io::Write, time::Duration};
 
 pub(super) use credentials::read_secret;
 
-use super::{Context, Failure, arguments, output, terminal::Terminal};
+use super::{
+    Context, Failure, arguments, output,
+    person::{self, Person},
+};
 use crate::{
     accounts::{SignIn, SignInMethod, Way},
     config::Config,
@@ -29,6 +32,8 @@ use crate::{
     homeserver::{Homeserver, HomeserverClient, HomeserverKind, UserId, kind},
     invocation,
     ntfy::Relay,
+    page::{Asked, Conversation, Step},
+    paths::Paths,
     secrets::Secrets,
     session::{SessionError, Sessions},
 };
@@ -49,10 +54,41 @@ fn not_running(out: &mut dyn Write) -> Result<(), Failure> {
 pub(super) fn run(context: &Context, asked: &arguments::Login, out: &mut dyn Write) -> Result<(), Failure> {
     let user = UserId::parse(&asked.user).map_err(|error| Failure::Usage(format!("{}: {error}", asked.user)))?;
     let credentials = Credentials::read(asked)?;
-    let terminal = Terminal::find();
-    let secrets = Secrets::of_a_command(&context.paths, terminal.is_some());
+    sign_in(context, asked, user, credentials, Person::at_terminal(), out)
+}
+
+/// The same for somebody at the page.
+pub(super) fn for_page(paths: Paths, asked: Asked, conversation: &Conversation) -> Result<(), Failure> {
+    let context = Context { paths, config_named: false };
+    let user = UserId::parse(&asked.user).map_err(|error| Failure::Usage(format!("{}: {error}", asked.user)))?;
+    let asked = arguments::Login {
+        user: asked.user,
+        homeserver: asked.homeserver,
+        password_file: None,
+        token_file: None,
+        recovery_key_file: None,
+        event_id_only: false,
+        push: false,
+        listen: false,
+        ntfy: None,
+        wait: None,
+        anyway: false,
+    };
+    let person = Some(Person::AtPage(conversation.clone()));
+    sign_in(&context, &asked, user, Credentials::None, person, &mut conversation.writer())
+}
+
+fn sign_in(
+    context: &Context,
+    asked: &arguments::Login,
+    user: UserId,
+    credentials: Credentials,
+    person: Option<Person>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let secrets = Secrets::of_a_command(&context.paths, person.is_some());
     let runtime = super::runtime()?;
-    let login = Login { context, asked, user, terminal, questions: Cell::new(MAX_QUESTIONS), secrets };
+    let login = Login { context, asked, user, person, questions: Cell::new(MAX_QUESTIONS), secrets };
     let ended = runtime.block_on(login.run(credentials, out));
     // A pending read of the terminal must not delay the exit.
     runtime.shutdown_background();
@@ -64,7 +100,7 @@ struct Login<'a> {
     context: &'a Context,
     asked: &'a arguments::Login,
     user: UserId,
-    terminal: Option<Terminal>,
+    person: Option<Person>,
     /// Questions left.
     questions: Cell<u8>,
     secrets: Secrets,
@@ -94,10 +130,16 @@ impl Login<'_> {
             Some(old) => self.reusable_device(old).await,
             None => None,
         };
+        self.step(Step::Who);
         let session = credentials::sign_in(self, &context, credentials, old_device.as_deref(), out).await?;
-        let saved = save_account::save(self, &context, session, old_device.as_deref(), out).await?;
+        let saving = save_account::save(self, &context, session, old_device.as_deref(), out);
+        let saved = Box::pin(saving).await?;
         if context.reached_at.is_none() {
-            let ended = if context.relay.is_some() { self.relays(&saved) } else { self.listens(&saved, out).await };
+            let ended = match (&context.relay, saved.is_proven) {
+                (None, _) => self.listens(&saved, out).await,
+                (Some(_), true) => Ok(()),
+                (Some(_), false) => Err(Failure::Reported(verify_push::NOTHING_CAME)),
+            };
             if !self.context.tell(&Request::ReloadAccounts)? && matches!(ended, Ok(()) | Err(Failure::Reported(_))) {
                 not_running(out)?;
             }
@@ -111,6 +153,7 @@ impl Login<'_> {
                 return Err(failure);
             }
         };
+        self.step(Step::Proof);
         let ended = match saved.set_pusher(self, &context, out).await {
             Ok(since) => {
                 let verification =
@@ -129,6 +172,7 @@ impl Login<'_> {
 
     /// Ends a login to a homeserver that is not to push, or cannot.
     async fn listens(&self, saved: &SavedSession, out: &mut dyn Write) -> Result<(), Failure> {
+        self.step(Step::Proof);
         if self.way() != Way::Listen
             && let Err(error) = self.prove_listening(&saved.sign_in, out).await
         {
@@ -136,12 +180,6 @@ impl Login<'_> {
             return Err(error);
         }
         Ok(())
-    }
-
-    /// Ends a login with a relay.
-    #[expect(clippy::unused_self, reason = "as the other ways end")]
-    fn relays(&self, saved: &SavedSession) -> Result<(), Failure> {
-        if saved.is_proven { Ok(()) } else { Err(Failure::Reported(verify_push::NOTHING_CAME)) }
     }
 
     /// Proves that what is new comes over a connection that is held.
@@ -169,6 +207,7 @@ impl Login<'_> {
     }
 
     async fn prepare(&self, out: &mut dyn Write) -> Result<LoginContext, Failure> {
+        self.step(Step::Who);
         let homeserver = homeserver::find(self).await?;
         let software = kind::software(&homeserver).await;
         let base = homeserver.client.base().clone();
@@ -179,6 +218,7 @@ impl Login<'_> {
         if self.way() == Way::Listen && !self.can_listen() {
             return Err(Failure::Usage("--listen: this build of Pushbell can receive pushes alone".to_owned()));
         }
+        self.step(Step::Way);
         let (config, reached_at) = match self.way() {
             Way::Listen | Way::Ntfy => (config, None),
             Way::Auto | Way::Push => address::settle(self, config, &base, &kind, out).await?,
@@ -225,11 +265,20 @@ impl Login<'_> {
         (!matches!(asked, Err(SessionError::Over(_)))).then(|| old.device_id.clone())
     }
 
-    /// Asks a question of yes or no; an empty answer is `default`. `None` without a terminal, or
+    /// So far it has come, for the page.
+    fn step(&self, step: Step) {
+        if let Some(page) = self.person.as_ref().and_then(Person::page) {
+            page.step(step);
+        }
+    }
+
+    /// Asks a question of yes or no; an empty answer is `default`. `None` without anybody to ask, or
     /// after [`MAX_QUESTIONS`].
     async fn confirm(&self, out: &mut dyn Write, question: &str, default: bool) -> Result<Option<bool>, Failure> {
-        let Some((terminal, left)) = self.terminal.zip(self.questions.get().checked_sub(1)) else { return Ok(None) };
+        let Some((person, left)) = self.person.as_ref().zip(self.questions.get().checked_sub(1)) else {
+            return Ok(None);
+        };
         self.questions.set(left);
-        terminal.confirm(out, question, default).await.map(Some)
+        person.confirm(out, question, default).await.map(Some)
     }
 }

@@ -107,7 +107,7 @@ impl SavedSession {
         }
         writeln!(out, "{}", told(&place))?;
         // Before the account is known: a program that runs sets its pusher then.
-        let how = (login.asked.recovery_key_file.as_deref(), login.terminal);
+        let how = (login.asked.recovery_key_file.as_deref(), login.person.clone());
         verify::after_sign_in(&login.context.paths, &login.secrets, &self.sign_in, how, out).await?;
         if login.way() == Way::Listen {
             // What worked before is left alone unless this works.
@@ -130,7 +130,7 @@ impl SavedSession {
         relay: &Relay,
         out: &mut dyn Write,
     ) -> Result<bool, Failure> {
-        let waits = if login.terminal.is_some() { verify_push::ATTENDED } else { verify_push::UNATTENDED };
+        let waits = if login.person.is_some() { verify_push::ATTENDED } else { verify_push::UNATTENDED };
         let patience = login.asked.wait.map_or(waits, Duration::from_secs);
         let begin = async |out: &mut dyn Write| {
             pushers::set(login, &self.client, &self.account, relay.base()).await?;
@@ -190,7 +190,7 @@ impl SavedSession {
     /// Keeps the session's secrets. A keyring may take its time: it asks the user to unlock it.
     async fn save(&self, login: &Login<'_>, out: &mut dyn Write) -> Result<Place, Failure> {
         let mut saving = pin!(login.secrets.save(&self.sign_in, &self.session.tokens));
-        if login.terminal.is_some() {
+        if login.person.is_some() {
             match time::timeout(KEYRING_IS_QUIET, &mut saving).await {
                 Ok(saved) => return Ok(saved?),
                 Err(_) => writeln!(out, "Waiting for the keyring: it may have opened a window to be unlocked.")?,

@@ -1,15 +1,22 @@
 //! Verifies the setup end to end: waits for a real push, or explains why none comes.
 
-use std::{io::Write, pin::pin, time::Duration};
+use std::{
+    io::{self, Write},
+    pin::pin,
+    time::Duration,
+};
 
 use jiff::{Timestamp, tz::TimeZone};
 use tokio::time;
 
 use super::{
-    Failure, Login, LoginContext, Terminal, output, read_receipt, receiver::Receiver, save_account::SavedSession,
+    Failure, Login, LoginContext, output,
+    person::{Person, show_findings},
+    read_receipt,
+    receiver::Receiver,
+    save_account::SavedSession,
 };
 use crate::{
-    cli::doctor::write_findings,
     doctor::{
         Finding, Verdict,
         reach::{self, LocalEnd, Pushed},
@@ -55,8 +62,8 @@ impl PushVerification<'_> {
         if self.login.can_listen() {
             return self.push_or_listen(patience.unwrap_or(BEFORE_LISTENING), out).await;
         }
-        let waited = match self.login.terminal.filter(|_| patience != Some(Duration::ZERO)) {
-            Some(terminal) => self.attended(terminal, patience.unwrap_or(ATTENDED), out).await?,
+        let waited = match self.login.person.as_ref().filter(|_| patience != Some(Duration::ZERO)) {
+            Some(person) => self.attended(person, patience.unwrap_or(ATTENDED), out).await?,
             None => self.unattended(patience.unwrap_or(UNATTENDED), out).await?,
         };
         let (pushbell, user) = (invocation::command(), &self.saved.sign_in.user_id);
@@ -85,7 +92,7 @@ impl PushVerification<'_> {
         let (listens, findings) = (self.login.prove_listening(&self.saved.sign_in, out).await, self.findings().await);
         if let Err(failure) = listens {
             writeln!(out, "No push has come, and {failure}.")?;
-            write_findings(&findings, out)?;
+            show_findings(self.login.person.as_ref(), &findings, out)?;
             return Err(Failure::Reported(NOTHING_CAME));
         }
         writeln!(out, "No push has come so far. Once one does, this connection is no longer needed.")?;
@@ -93,7 +100,7 @@ impl PushVerification<'_> {
             && worst.verdict != Verdict::Good
         {
             writeln!(out, "{}", heading(std::slice::from_ref(&worst), true))?;
-            write_findings(&[worst], out)?;
+            show_findings(self.login.person.as_ref(), &[worst], out)?;
         }
         Ok(())
     }
@@ -110,18 +117,18 @@ impl PushVerification<'_> {
         let waited = self.wait(patience, out).await?;
         if matches!(waited, Waited::Nothing) {
             writeln!(out, "The pusher is set, but no push has come.")?;
-            write_findings(&self.findings().await, out)?;
+            show_findings(self.login.person.as_ref(), &self.findings().await, out)?;
         }
         Ok(waited)
     }
 
     /// Lists early what keeps pushes away, and goes on waiting.
-    async fn attended(&self, terminal: Terminal, patience: Duration, out: &mut dyn Write) -> Result<Waited, Failure> {
+    async fn attended(&self, person: &Person, patience: Duration, out: &mut dyn Write) -> Result<Waited, Failure> {
         let is_due = match self.by_receipt(out).await? {
             Some(came @ Waited::Came(_)) => return Ok(came),
             Some(Waited::Nothing | Waited::Skipped) => true,
             None => {
-                writeln!(out, "Waiting for a push: ask somebody to write to you, or press Enter to skip.")?;
+                writeln!(out, "Waiting for a push: ask somebody to write to you, or {}.", person.how_to_skip())?;
                 out.flush()?;
                 false
             }
@@ -134,26 +141,27 @@ impl PushVerification<'_> {
             findings
         };
         let (mut push, mut diagnosis) = (pin!(self.push_within(patience)), pin!(diagnosis));
-        let mut line = pin!(terminal.line());
+        let mut skipped = pin!(person.skips());
         let (mut is_told, mut is_open) = (false, true);
         loop {
             tokio::select! {
                 waited = &mut push => {
                     if !is_told && matches!(waited, Ok(Waited::Nothing)) {
-                        write_findings(&diagnosis.await, out)?;
+                        show_findings(Some(person), &diagnosis.await, out)?;
                     }
                     return waited;
                 }
-                typed = &mut line, if is_open => match typed {
-                    Ok(_) => return Ok(Waited::Skipped),
-                    // The terminal was closed.
+                skips = &mut skipped, if is_open => match skips {
+                    Ok(()) => return Ok(Waited::Skipped),
+                    // The terminal was closed; who has ended it at the page does not wait.
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Waited::Skipped),
                     Err(_) => is_open = false,
                 },
                 findings = &mut diagnosis, if !is_told => {
                     is_told = true;
                     writeln!(out, "{}", heading(&findings, is_due))?;
-                    write_findings(&findings, out)?;
-                    writeln!(out, "\nStill waiting: have somebody write to you, or press Enter to skip.")?;
+                    show_findings(Some(person), &findings, out)?;
+                    writeln!(out, "\nStill waiting: have somebody write to you, or {}.", person.how_to_skip())?;
                     out.flush()?;
                 }
             }

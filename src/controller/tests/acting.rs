@@ -254,6 +254,47 @@ async fn texts_that_were_not_sent_are_given_back_until_they_are_seen() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_read_elsewhere_is_asked_when_the_number_falls_while_something_is_up() {
+    let mut bench = signed_in().await;
+    let asked = |bench: &mut Bench| {
+        std::iter::from_fn(|| bench.requests.try_recv().ok())
+            .filter(|request| *request == AppRequest::LookForRead { account: "home".into() })
+            .count()
+    };
+    bench.push(message("one", "Kitchen").unread(2)).await;
+    bench.push(message("two", "Cellar").unread(3)).await;
+    assert_eq!(asked(&mut bench), 0);
+    bench.push(badge(2)).await;
+    assert_eq!(asked(&mut bench), 1);
+    bench.push(badge(0)).await;
+    assert_eq!(asked(&mut bench), 0, "all of it was");
+    bench.push(message("three", "Kitchen").unread(3)).await;
+    bench.dismiss(&room("Kitchen")).await;
+    bench.push(message("four", "Kitchen").for_account("work").unread(3)).await;
+    bench.push(badge(2)).await;
+    bench.push(badge(2).for_account("work")).await;
+    assert_eq!(asked(&mut bench), 0, "nothing of this account is up, and of the other nobody can be asked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_menu_lists_is_marked_as_read_and_nothing_else() {
+    let mut bench = signed_in().await;
+    bench.push(message("one", "Kitchen")).await;
+    bench.push(message("two", "Kitchen")).await;
+    bench.push(invite("i", "Attic")).await;
+    bench.push(message("three", "Cellar").for_account("work")).await;
+    let ids = ["one", "two", "i", "three"].map(|event| bench.notice(event).id).to_vec();
+    bench.push(message("late", "Garden")).await;
+    acts(&mut bench);
+    bench.tray(TrayAction::Read(ids)).await;
+    let act = Act::Read { event_id: "two".into(), is_public: false };
+    assert_eq!(acts(&mut bench), [RoomAct { account: "home".into(), room_id: "Kitchen".into(), act }]);
+    assert_eq!(bench.up(), [("Bob in Garden".to_owned(), "late".to_owned())]);
+    assert!(bench.notice("one").read && bench.notice("three").read && bench.notice("i").read);
+    assert!(bench.opened().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_invite_is_asked_for_when_the_number_falls_and_goes_when_it_is_read() {
     let mut bench = signed_in().await;
     bench.push(invite("i", "Kitchen").unread(2)).await;

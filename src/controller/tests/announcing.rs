@@ -1,7 +1,7 @@
 //! What Pushbell says about itself.
 
 use super::{push::*, screen::Service, *};
-use crate::{desktop::tray_view::PauseLength, inbox::Incident};
+use crate::{control::Section, desktop::tray_view::PauseLength, inbox::Incident};
 
 const FAULT: &str = "The configuration has a fault";
 
@@ -91,7 +91,10 @@ async fn clicks_lead_to_what_is_to_be_done() {
         bench.click(&PopupKey::Own(own)).await;
         bench.requests.try_recv().ok()
     };
-    assert_eq!(click(&mut bench, OwnPopup::Welcome).await, Some(AppRequest::Connect { token: token() }));
+    assert_eq!(
+        click(&mut bench, OwnPopup::Welcome).await,
+        Some(AppRequest::OpenPage { section: Section::Setup, token: token() })
+    );
     for kind in [ProblemKind::Configuration, ProblemKind::Listen, ProblemKind::Certificate] {
         let requested = click(&mut bench, OwnPopup::Problem(kind)).await;
         assert_eq!(requested, Some(AppRequest::OpenConfiguration { token: token() }));

@@ -1,6 +1,7 @@
 //! What clicks, dismissals and the tray's menu do.
 
 use super::{push::*, screen::Service, *};
+use crate::control::Section;
 
 /// Room, event and activation token of what was opened last.
 fn opened(bench: &Bench) -> (String, String, Option<String>) {
@@ -156,8 +157,9 @@ async fn the_menu_asks_the_program() {
     bench.push(message("one", "Kitchen").unread(7)).await;
     for (action, expected) in [
         (TrayAction::Test, AppRequest::SendTest),
-        (TrayAction::OpenConfiguration, AppRequest::OpenConfiguration { token: None }),
-        (TrayAction::Connect, AppRequest::Connect { token: None }),
+        (TrayAction::Connect, AppRequest::OpenPage { section: Section::Setup, token: None }),
+        (TrayAction::OpenInbox, AppRequest::OpenPage { section: Section::Inbox, token: None }),
+        (TrayAction::OpenSettings, AppRequest::OpenPage { section: Section::Settings, token: None }),
         (TrayAction::ToggleAutostart, AppRequest::SetAutostart(true)),
         (TrayAction::ToggleAutostart, AppRequest::SetAutostart(false)),
         (TrayAction::Quit, AppRequest::Quit),

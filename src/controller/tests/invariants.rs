@@ -20,6 +20,7 @@ enum Action {
     Click(usize),
     Service(Service),
     Release,
+    DoNotDisturb { is_on: bool, answers: bool },
     Pause,
     Resume,
     Wake,
@@ -42,6 +43,7 @@ fn action() -> impl Strategy<Value = Action> {
         2 => any::<usize>().prop_map(Action::Click),
         4 => service.prop_map(Action::Service),
         3 => Just(Action::Release),
+        2 => any::<(bool, bool)>().prop_map(|(is_on, answers)| Action::DoNotDisturb { is_on, answers }),
         1 => Just(Action::Pause),
         2 => Just(Action::Resume),
         1 => Just(Action::Wake),
@@ -103,7 +105,7 @@ fn newest_in(popup: &Popup) -> usize {
 impl Model {
     async fn new() -> Self {
         Self {
-            bench: Bench::new().await,
+            bench: Bench::on("dunst").await,
             messages: Vec::new(),
             rooms: Default::default(),
             summary: Room::default(),
@@ -221,6 +223,10 @@ impl Model {
             }
             Action::Service(service) => self.bench.service(service).await,
             Action::Release => self.bench.release().await,
+            Action::DoNotDisturb { is_on, answers } => {
+                self.bench.screen.state().do_not_disturb = is_on;
+                self.bench.screen.answers(answers);
+            }
             Action::Pause => {
                 self.bench.controller.pause_until(None).await;
                 self.is_paused = true;
@@ -315,7 +321,7 @@ impl Model {
     /// When nothing is left to do, what is up is right.
     fn check_what_is_up(&self) -> Result<(), TestCaseError> {
         let state = self.bench.screen.state();
-        let is_due = state.waiting.is_some() || self.bench.controller.next_due().is_some();
+        let is_due = state.waiting.is_some() || state.is_unanswered || self.bench.controller.next_due().is_some();
         if self.is_paused || state.service != Service::Shows || is_due {
             return Ok(());
         }
@@ -362,6 +368,7 @@ impl Model {
             self.compare()?;
             self.check_what_is_up()?;
         }
+        self.act(Action::DoNotDisturb { is_on: false, answers: true }).await;
         self.act(Action::Release).await;
         self.act(Action::Service(Service::Shows)).await;
         self.act(Action::Resume).await;

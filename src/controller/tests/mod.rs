@@ -33,7 +33,7 @@ use self::{
     push::Push,
     screen::{Screen, Service},
 };
-use super::*;
+use super::{schedule::READ_INTERVAL, *};
 use crate::{
     desktop::tray_view::{TrayAction, TrayView},
     inbox::history,
@@ -84,10 +84,10 @@ impl Bench {
         bench
     }
 
-    /// The same with GNOME's notification service.
-    async fn on_gnome() -> Self {
+    /// The same with this notification service.
+    async fn on(service: &'static str) -> Self {
         let mut bench = Self::without_service().await;
-        bench.screen.state().name = "gnome-shell";
+        bench.screen.state().name = service;
         bench.service(Service::Shows).await;
         bench
     }

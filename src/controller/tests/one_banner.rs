@@ -13,7 +13,7 @@ fn urgencies(bench: &Bench) -> Vec<Urgency> {
 
 #[tokio::test(start_paused = true)]
 async fn while_a_call_rings_nothing_else_is_up() {
-    let mut bench = Bench::on_gnome().await;
+    let mut bench = Bench::on("gnome-shell").await;
     bench.screen.state().name = "cinnamon";
     bench.service(Service::Shows).await;
     bench.handle(Event::Problem(ProblemKind::Listen, Some("taken".into()))).await;
@@ -42,7 +42,7 @@ async fn while_a_call_rings_nothing_else_is_up() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_call_has_set_aside_and_was_read_does_not_return() {
-    let mut bench = Bench::on_gnome().await;
+    let mut bench = Bench::on("gnome-shell").await;
     bench.push(message("one", "Kitchen").unread(1)).await;
     bench.push(call("c", "Cellar")).await;
     bench.shows();
@@ -52,7 +52,7 @@ async fn what_a_call_has_set_aside_and_was_read_does_not_return() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_call_has_set_aside_may_go_into_the_summary() {
-    let mut bench = Bench::on_gnome().await;
+    let mut bench = Bench::on("gnome-shell").await;
     for room in ["Kitchen", "Attic", "Garden"] {
         bench.push(message(room, room)).await;
     }
@@ -66,7 +66,7 @@ async fn what_a_call_has_set_aside_may_go_into_the_summary() {
 
 #[tokio::test(start_paused = true)]
 async fn before_a_fourth_popup_the_oldest_go_into_the_summary() {
-    let mut bench = Bench::on_gnome().await;
+    let mut bench = Bench::on("gnome-shell").await;
     bench.push(message("one", "Kitchen").highlight()).await;
     for (number, room) in ["Cellar", "Attic", "Garden", "Garage"].into_iter().enumerate() {
         bench.push(message(&format!("{number}"), room)).await;

@@ -33,6 +33,7 @@ pub(super) enum Service {
     Waits,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "a desktop may be in any of these states at once")]
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) service: Service,
@@ -62,6 +63,10 @@ pub(super) struct State {
     pub(super) watches_screen_lock: bool,
     pub(super) closed: bool,
     pub(super) do_not_disturb: bool,
+    /// The answer to whether it is so is kept back.
+    keeps_answer: bool,
+    /// It waits for that.
+    pub(super) is_unanswered: bool,
     /// How often it was asked for that.
     pub(super) asked_for_do_not_disturb: usize,
     events: VecDeque<DesktopEvent>,
@@ -78,9 +83,8 @@ impl Screen {
 
     /// The desktop as the next run finds it: its service goes on, and is not heard of before it says so.
     pub(super) fn go_on(&self) -> Self {
-        let State { services, last_id, recorded, up, .. } = &*self.state();
-        let next =
-            State { services: *services, last_id: *last_id, recorded: *recorded, up: up.clone(), ..State::default() };
+        let State { name, services, last_id, recorded, ref up, .. } = *self.state();
+        let next = State { name, services, last_id, recorded, up: up.clone(), ..State::default() };
         Self(Arc::new(Mutex::new(next)))
     }
 
@@ -118,6 +122,13 @@ impl Screen {
         }
     }
 
+    /// From now on it says whether the person is not to be disturbed, or keeps that back.
+    pub(super) fn answers(&self, answers: bool) {
+        let mut state = self.state();
+        state.keeps_answer = !answers;
+        state.answer_question();
+    }
+
     /// The id of the popup with this key.
     pub(super) fn id(&self, key: &PopupKey) -> u32 {
         self.state().up.iter().find(|(_, popup)| popup.key == *key).unwrap().0
@@ -144,6 +155,13 @@ impl State {
 
     fn answer(&mut self, answer: Result<u32, String>) {
         self.say(PopupEvent::Answer(answer));
+    }
+
+    fn answer_question(&mut self) {
+        if self.is_unanswered && !self.keeps_answer {
+            self.is_unanswered = false;
+            self.events.push_back(DesktopEvent::DoNotDisturb(self.do_not_disturb));
+        }
     }
 
     fn perform(&mut self, call: PopupCall, asked_at: usize) {
@@ -220,9 +238,11 @@ impl Desktop for Screen {
         self.state().watches_screen_lock = wanted;
     }
 
-    async fn do_not_disturb(&mut self, _ask: DoNotDisturb) -> bool {
+    fn ask_do_not_disturb(&mut self, _how: DoNotDisturb) {
         let mut state = self.state();
+        assert!(!state.is_unanswered, "one question at a time");
         state.asked_for_do_not_disturb += 1;
-        state.do_not_disturb
+        state.is_unanswered = true;
+        state.answer_question();
     }
 }

@@ -75,7 +75,7 @@ async fn a_message_is_heard_however_many_rooms_wait_for_a_service() {
 
 #[tokio::test(start_paused = true)]
 async fn under_do_not_disturb_nothing_sounds_or_rings_or_is_urgent() {
-    let mut bench = Bench::new().await;
+    let mut bench = Bench::on("dunst").await;
     bench.screen.state().do_not_disturb = true;
     bench.push(message("one", "Kitchen").sound("bing").highlight()).await;
     bench.push(call("c", "Cellar")).await;
@@ -98,7 +98,7 @@ async fn under_do_not_disturb_nothing_sounds_or_rings_or_is_urgent() {
 
 #[tokio::test(start_paused = true)]
 async fn do_not_disturb_is_asked_for_once_and_when_it_matters() {
-    let mut bench = Bench::new().await;
+    let mut bench = Bench::on("dunst").await;
     let asked = |bench: &Bench| bench.screen.state().asked_for_do_not_disturb;
     bench.push(message("one", "Kitchen")).await;
     bench.push(badge(3)).await;
@@ -106,4 +106,67 @@ async fn do_not_disturb_is_asked_for_once_and_when_it_matters() {
     assert_eq!(asked(&bench), 0);
     bench.push(message("two", "Kitchen").sound("bing").highlight()).await;
     assert_eq!(asked(&bench), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_urgent_or_heard_waits_for_the_desktops_answer_and_nothing_else_does() {
+    let mut bench = Bench::on("dunst").await;
+    bench.screen.answers(false);
+    bench.push(message("one", "Kitchen").sound("first").highlight()).await;
+    bench.push(message("two", "Cellar").sound("second").unread(2)).await;
+    bench.push(call("c", "Attic")).await;
+    bench.push(call("d", "Garden")).await;
+    assert_eq!(bench.badge().0, 2, "it goes on meanwhile");
+    assert_eq!(bench.shows(), ["Bob is calling", "Bob is calling"]);
+    assert_eq!((bench.sounds().len(), bench.rings(), bench.screen.state().asked_for_do_not_disturb), (0, 0, 1));
+
+    bench.push(answer_of_call("c", "Attic")).await;
+    bench.screen.answers(true);
+    bench.settle().await;
+    assert_eq!((bench.sounds(), bench.ringing()), (vec!["second".to_owned()], vec![bench.notice("call d").id]));
+    let mut shows = bench.shows();
+    shows.sort();
+    assert_eq!(shows, ["A highlight from Bob in Kitchen", "Bob in Cellar"]);
+    assert_eq!(bench.screen.state().asked_for_do_not_disturb, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_dismissed_or_silenced_before_the_answer_makes_no_sound_after_it() {
+    let mut bench = Bench::on("dunst").await;
+    bench.screen.answers(false);
+    bench.push(call("c", "Attic")).await;
+    bench.dismiss(&PopupKey::Call(bench.notice("call c").id)).await;
+    bench.screen.answers(true);
+    bench.settle().await;
+    assert_eq!(bench.rings(), 0);
+
+    bench.screen.answers(false);
+    bench.push(message("one", "Kitchen").sound("bing")).await;
+    bench.push(call("d", "Cellar")).await;
+    bench.tray(TrayAction::ToggleMute).await;
+    bench.screen.answers(true);
+    bench.settle().await;
+    assert_eq!((bench.sounds().len(), bench.rings()), (0, 0));
+
+    bench.tray(TrayAction::ToggleMute).await;
+    bench.push(message("two", "Kitchen").sound("bong")).await;
+    assert_eq!((bench.sounds(), bench.rings()), (vec!["bong".to_owned()], 0), "it is not made up for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_counts_for_what_waited_for_it_alone() {
+    let mut bench = Bench::on("dunst").await;
+    bench.screen.answers(false);
+    bench.push(message("one", "Kitchen").highlight()).await;
+    bench.screen.state().do_not_disturb = true;
+    bench.screen.answers(true);
+    bench.settle().await;
+    bench.screen.state().do_not_disturb = false;
+    bench.push(message("two", "Cellar").highlight()).await;
+    bench.push(edit("e", "Cellar", "two", "too")).await;
+    let urgency = |(_, popup): &(u32, Popup)| popup.urgency;
+    let up: Vec<_> = bench.screen.state().up.iter().map(urgency).collect();
+    assert_eq!(up, [popup::Urgency::Normal, popup::Urgency::Critical]);
+    assert_eq!(bench.up()[1].1, "too");
+    assert_eq!(bench.screen.state().asked_for_do_not_disturb, 3);
 }

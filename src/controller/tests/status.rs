@@ -13,9 +13,11 @@ async fn status(bench: &mut Bench) -> Status {
     bench.handle(Event::Command((Request::Status, reply))).await;
     match answer.await.unwrap() {
         Reply::Status(status) => *status,
-        other @ (Reply::Done | Reply::Pushed { .. } | Reply::Sample { .. } | Reply::Failed { .. }) => {
-            panic!("{other:?}")
-        }
+        other @ (Reply::Done
+        | Reply::Pushed { .. }
+        | Reply::Sample { .. }
+        | Reply::Page { .. }
+        | Reply::Failed { .. }) => panic!("{other:?}"),
     }
 }
 

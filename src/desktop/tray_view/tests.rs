@@ -75,27 +75,30 @@ fn actions(menu: &[MenuEntry]) -> Vec<(String, TrayAction)> {
 fn the_menu_offers_everything_in_its_order() {
     let view = TrayView::new(&state());
     let expected = "(Nothing unread)\n--\nPause ▸\n  30 minutes\n  1 hour\n  Until tomorrow\nMute sounds\nClear\n--\n\
-                    Test notification\nOpen configuration\n--\nQuit\n";
+                    Open inbox\nSettings\nTest notification\n--\nQuit\n";
     assert_eq!(written(&view.menu), expected);
 }
 
 #[test]
 fn every_item_does_what_it_says() {
-    let newest = vec![in_menu(7, false, "Alice: hello")];
+    let newest = vec![in_menu(8, true, "Bob: hi"), in_menu(7, false, "Alice: hello")];
     let mut found =
         actions(&TrayView::new(&TrayState { newest, connected: false, autostart: Some(false), ..state() }).menu);
     let paused = TrayState { paused_until: Some(state().now + 1.hour()), ..state() };
     found.extend(actions(&TrayView::new(&paused).menu).into_iter().filter(|(label, _)| label == "Resume"));
     let expected = [
+        ("• Bob: hi", TrayAction::OpenNotice(NoticeId(8))),
         ("Alice: hello", TrayAction::OpenNotice(NoticeId(7))),
+        ("Mark these as read", TrayAction::Read(vec![NoticeId(8)])),
         ("30 minutes", TrayAction::Pause(PauseLength::HalfHour)),
         ("1 hour", TrayAction::Pause(PauseLength::Hour)),
         ("Until tomorrow", TrayAction::Pause(PauseLength::UntilTomorrow)),
         ("Mute sounds", TrayAction::ToggleMute),
         ("Clear", TrayAction::Clear),
         ("Connect a homeserver…", TrayAction::Connect),
+        ("Open inbox", TrayAction::OpenInbox),
+        ("Settings", TrayAction::OpenSettings),
         ("Test notification", TrayAction::Test),
-        ("Open configuration", TrayAction::OpenConfiguration),
         ("Start with the desktop", TrayAction::ToggleAutostart),
         ("Quit", TrayAction::Quit),
         ("Resume", TrayAction::Resume),
@@ -137,10 +140,12 @@ fn the_menu_lists_the_newest_five_notices() {
     let newest = (1..=6).map(|id| in_menu(id, id % 2 == 0, &format!("Alice & _Carol_: {id}"))).collect();
     let menu = TrayView::new(&TrayState { newest, ..state() }).menu;
     let lines = written(&menu);
-    let shown: Vec<&str> = lines.lines().take_while(|line| *line != "--").collect();
+    let shown: Vec<&str> = lines.lines().take_while(|line| *line != "Mark these as read").collect();
     let expected = (1..=5).map(|id| format!("{}Alice & _Carol_: {id}", if id % 2 == 0 { "• " } else { "" }));
     assert_eq!(shown[0], "(Nothing unread)");
     assert!(shown[1..].iter().copied().eq(expected), "{shown:?}");
+    let read = TrayState { newest: vec![in_menu(1, false, "Alice: hello")], ..state() };
+    assert!(!written(&TrayView::new(&read).menu).contains("Mark these as read"));
 }
 
 #[test]

@@ -40,7 +40,7 @@ impl Page {
                 (StatusCode::OK, "You are not signed in", what)
             }
             Self::Failed => {
-                let what = "Something went wrong: Pushbell says what in its terminal. You can close this tab.";
+                let what = "Something went wrong: Pushbell says what where you began. You can close this tab.";
                 (StatusCode::OK, "You are not signed in", what)
             }
             Self::Used => {
@@ -49,7 +49,7 @@ impl Page {
             }
             Self::Stranger => {
                 let what = "This is not the sign-in that Pushbell is waiting for. Start again with the address that \
-                            it shows in its terminal.";
+                            it shows where you began.";
                 (StatusCode::BAD_REQUEST, "Not the right sign-in", what)
             }
             Self::Nothing => (StatusCode::NOT_FOUND, "Nothing here", "You can close this tab."),

@@ -43,6 +43,16 @@ async fn everything_that_a_push_says_is_kept() {
 }
 
 #[tokio::test]
+async fn an_edited_message_stays_in_its_thread() {
+    let desk = Desk::new();
+    let thread = r#""m.relates_to":{"event_id":"$root","rel_type":"m.thread"}"#;
+    desk.record(event("$1", "!r", "m.room.message", &format!(r#"{{"body":"old",{thread}}}"#))).await;
+    let edit = r#"{"m.relates_to":{"rel_type":"m.replace","event_id":"$1"},"m.new_content":{"body":"new"}}"#;
+    desk.record(event("$2", "!r", "m.room.message", edit)).await;
+    assert_eq!(desk.notice("$1").content, Some(format!(r#"{{"body":"new",{thread}}}"#)));
+}
+
+#[tokio::test]
 async fn an_event_without_anything_else_is_a_notice() {
     let desk = Desk::new();
     let mut bare = badge(Counts::default());

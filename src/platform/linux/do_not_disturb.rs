@@ -12,7 +12,7 @@ use zbus::{
 use super::bus;
 use crate::desktop::popup_services::{DO_NOT_DISTURB_MODES, DoNotDisturb};
 
-/// Deadline of the answer; popups and sounds wait for it.
+/// Deadline of the answer; sounds and urgent popups wait for it.
 const DEADLINE: Duration = Duration::from_secs(1);
 
 /// No answer or an unexpected one counts as off.

@@ -9,6 +9,7 @@ pub(crate) mod keyring;
 mod launcher;
 pub(crate) mod main_loop;
 pub(crate) mod open;
+pub(crate) mod peer;
 #[allow(unreachable_pub, reason = "its parts are named within it")]
 mod popups;
 pub(super) mod probe;

@@ -19,6 +19,9 @@ const QUERY_DEADLINE: Duration = Duration::from_secs(3);
 /// A launcher that still runs after this has handed over: some wait for the program that they started.
 const LAUNCH_DEADLINE: Duration = Duration::from_secs(10);
 
+/// Whether the browsers of this system take every name that ends in `.localhost` for this computer.
+pub(crate) const KNOWS_LOCALHOST_NAMES: bool = true;
+
 /// What opens an address or a path, best first.
 const LAUNCHERS: [&[&str]; 2] = [&["xdg-open"], &["gio", "open"]];
 

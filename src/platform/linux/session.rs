@@ -45,6 +45,7 @@ impl Buses {
 #[derive(Debug)]
 pub struct Session {
     bus: Bus,
+    events: mpsc::UnboundedSender<DesktopEvent>,
     popups: Popups,
     opener: Opener,
     count: watch::Sender<LauncherCount>,
@@ -88,6 +89,7 @@ impl Session {
         });
         Self {
             bus: session.clone(),
+            events: events.clone(),
             popups: Popups::start(session.clone(), icon, events.clone()),
             opener: Opener::new(Launcher::new(), events.clone()),
             count,
@@ -118,10 +120,13 @@ impl Session {
         self.watch_lock.send_replace(wanted);
     }
 
-    /// Asks whether the person is not to be disturbed, see [`crate::desktop::Desktop::do_not_disturb`].
-    pub fn do_not_disturb(&self, ask: DoNotDisturb) -> impl Future<Output = bool> + use<> {
-        let connection = self.bus.clone().connected();
-        async move { do_not_disturb::ask(connection.as_ref(), ask).await }
+    /// Asks whether the person is not to be disturbed, see [`crate::desktop::Desktop::ask_do_not_disturb`].
+    pub fn ask_do_not_disturb(&self, how: DoNotDisturb) {
+        let (connection, events) = (self.bus.clone().connected(), self.events.clone());
+        tokio::spawn(async move {
+            // A controller that has gone means that the program ends.
+            drop(events.send(DesktopEvent::DoNotDisturb(do_not_disturb::ask(connection.as_ref(), how).await)));
+        });
     }
 
     /// Reports [`DesktopEvent::ColorScheme`] from now on, or no longer.

@@ -9,6 +9,6 @@ pub(super) mod toasts;
 pub(super) use super::portable::tray_icon;
 pub use super::{portable::session, unix::control_socket};
 pub(crate) use super::{
-    portable::{interruptions, keyring, open},
+    portable::{interruptions, keyring, open, peer},
     unix::console,
 };

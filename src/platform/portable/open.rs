@@ -6,6 +6,9 @@ use tokio::{process::Command, time::timeout};
 
 use crate::{desktop::links::Opening, platform::system::launch};
 
+/// Whether the browsers of this system take every name that ends in `.localhost` for this computer. Safari does not.
+pub(crate) const KNOWS_LOCALHOST_NAMES: bool = !cfg!(target_os = "macos");
+
 /// A launch that has not failed after this time counts as successful.
 const LAUNCH_DEADLINE: Duration = Duration::from_secs(10);
 

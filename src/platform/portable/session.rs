@@ -15,6 +15,7 @@ use crate::{
 /// The desktop session. Every method returns at once; what became of it arrives as [`DesktopEvent`]s.
 #[derive(Debug)]
 pub struct Session {
+    events: UnboundedSender<DesktopEvent>,
     popups: Popups,
     opener: Opener,
     system_events: SystemEvents,
@@ -26,6 +27,7 @@ impl Session {
     pub fn start(icon: String, _tray: bool, events: &UnboundedSender<DesktopEvent>) -> Self {
         let clicks = events.clone();
         Self {
+            events: events.clone(),
             popups: Popups::start(move || Toasts::new(&icon, clicks), events.clone()),
             opener: Opener::new(Launcher, events.clone()),
             system_events: SystemEvents::watch(events.clone()),
@@ -56,8 +58,9 @@ impl Session {
     }
 
     /// The system shows no toasts then; of sounds it is not asked.
-    pub fn do_not_disturb(&self, _ask: DoNotDisturb) -> impl Future<Output = bool> + use<> {
-        std::future::ready(false)
+    pub fn ask_do_not_disturb(&self, _how: DoNotDisturb) {
+        // A controller that has gone means that the program ends.
+        drop(self.events.send(DesktopEvent::DoNotDisturb(false)));
     }
 
     /// There is nothing to be taken back.

@@ -10,7 +10,7 @@ pub(super) mod toasts;
 
 pub use super::portable::session;
 pub(super) use super::portable::tray_icon;
-pub(crate) use super::portable::{interruptions, keyring, open};
+pub(crate) use super::portable::{interruptions, keyring, open, peer};
 
 /// Text as Windows takes it: UTF-16 that ends with a null.
 pub(super) fn wide(text: impl AsRef<std::ffi::OsStr>) -> Vec<u16> {

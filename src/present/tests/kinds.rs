@@ -69,7 +69,8 @@ fn a_reply_is_shown_without_what_it_quotes() {
     says("> * <@a:hs> waves\\n\\nanswer", "answer");
     says(">_> look", ">_> look");
     let thread = r#"{"body":"> <@a:hs> x\n\nin a thread","m.relates_to":{"rel_type":"m.thread","event_id":"$t","is_falling_back":true,"m.in_reply_to":{"event_id":"$x"}}}"#;
-    super::check(&notice("m.room.message", thread), "Major Tom in Mission Control", "> <@a:hs> x\n\nin a thread");
+    let title = "Major Tom in a thread in Mission Control";
+    super::check(&notice("m.room.message", thread), title, "> <@a:hs> x\n\nin a thread");
     super::check(&message("> a quote of my own\\n\\nx"), "Major Tom in Mission Control", "> a quote of my own\n\nx");
 }
 
@@ -215,6 +216,9 @@ fn an_invite_is_a_sentence_and_its_reason() {
     assert_eq!(two(never()), "1 message", "an invite is none");
     let silent = notice("m.room.member", r#"{"membership":"invite"}"#);
     assert_eq!(room_popup(&digest(2, &[&before, &silent]), ME, always()).text, "Carol: hi");
+    let joined = Notice { id: NoticeId(2), ..message("welcome") };
+    let answered = room_popup(&digest(2, &[&invite, &joined]), ME, always());
+    assert_eq!((answered.title.as_str(), answered.text.as_str()), ("Major Tom in Mission Control", "welcome"));
     let invites = digest(2, &[&Notice { id: NoticeId(0), ..invite.clone() }, &invite]);
     assert_eq!(room_popup(&invites, ME, never()).text, "");
 }

@@ -231,6 +231,32 @@ fn with_several_accounts_every_title_says_which() {
 }
 
 #[test]
+fn where_popups_show_their_origin_that_says_which_account() {
+    let options = RenderOptions { names_account: true, has_origin: true, ..always() };
+    let shown = popup(&message("hi"), options);
+    assert_eq!((shown.title.as_str(), shown.origin.as_deref()), ("Major Tom in Mission Control", Some("home")));
+    let shown = call_popup(&call(CallState::Ringing, "{}"), options);
+    assert_eq!((shown.title.as_str(), shown.origin.as_deref()), ("Major Tom is calling", Some("home")));
+    assert_eq!(menu_line(&message("hi"), ME, options), "Major Tom in Mission Control (home): hi");
+    assert_eq!(popup(&message("hi"), RenderOptions { names_account: false, ..options }).origin, None);
+}
+
+#[test]
+fn a_message_in_a_thread_is_said_to_be() {
+    let thread = r#""m.relates_to":{"rel_type":"m.thread","event_id":"$root"}"#;
+    let said = |rest: &str| {
+        let content = format!(r#"{{"msgtype":"m.text","body":"hi",{thread}{rest}}}"#);
+        notice("m.room.message", &content)
+    };
+    assert_eq!(popup(&said(""), always()).title, "Major Tom in a thread in Mission Control");
+    let direct = Notice { room_name: None, room_alias: None, ..said("") };
+    assert_eq!(popup(&direct, always()).title, "Major Tom in a thread");
+    let mention = Notice { highlight: true, ..said(r#","m.mentions":{"room":true}"#) };
+    assert_eq!(popup(&mention, always()).title, "Major Tom mentioned the room in a thread in Mission Control");
+    assert_eq!(popup(&Notice { redacted: true, ..said("") }, always()).title, "Major Tom in Mission Control");
+}
+
+#[test]
 fn a_name_from_right_to_left_does_not_turn_the_sentence() {
     let room =
         Notice { sender_display_name: Some("שלום\u{2069}".to_owned()), ..highlight("hi", r#"{"room":true}"#) };

@@ -59,6 +59,7 @@ pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, service
         ("desktop-entry", app_info::APP_ID.into()),
     ]);
     hints.extend(buttons.filter_map(|button| Some(("x-kde-reply-placeholder-text", button.input?.into()))));
+    hints.extend(popup.origin.iter().map(|origin| ("x-kde-origin-name", origin.clone().into())));
     if needs.wants_resident {
         hints.insert("resident", true.into());
     }
@@ -151,12 +152,13 @@ mod tests {
     #[test]
     fn a_text_is_asked_for_where_the_service_has_a_field_for_it() {
         let button = Button { input: Some("Text"), ..Button::IGNORE };
-        let popup = Popup { buttons: vec![button], ..popup() };
+        let popup = Popup { buttons: vec![button], origin: Some("work".into()), ..popup() };
         let check = |has_text_input, actions: &[&str], placeholder: Option<&str>| {
             let service = PopupService { has_actions: true, has_text_input, ..PopupService::default() };
             let notify = notify(&popup, 0, "icon", &service);
             assert_eq!(notify.5, actions);
             assert_eq!(notify.6.get("x-kde-reply-placeholder-text"), placeholder.map(Value::from).as_ref());
+            assert_eq!(notify.6["x-kde-origin-name"], Value::from("work"));
         };
         check(true, &["default", "Open", "ignore", "Dismiss"], Some("Text"));
         check(false, &["default", "Open"], None);

@@ -1,0 +1,197 @@
+//! Reading what is kept, page by page, beside the thread: a long read does not keep a push waiting.
+
+use std::path::Path;
+
+use rusqlite::{Connection, Row, ToSql};
+
+use super::{
+    InboxError,
+    codec::{self, notice, notice_query, stored},
+    database,
+    seal::Seals,
+};
+use crate::notice::{Notice, NoticeId, RoomKey};
+
+/// So many notices are looked through for one page at most.
+const MAX_LOOKED_AT: usize = 20_000;
+/// Rooms are listed of so many of the newest notices.
+const MAX_FOR_ROOMS: u64 = 20_000;
+
+/// Which notices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listed {
+    /// All that are kept.
+    All,
+    /// Those that are unread.
+    Unread,
+    /// Calls that nobody took, and that the person has not seen yet.
+    MissedCalls,
+    /// Those of a room.
+    Room(RoomKey),
+}
+
+/// Some of them, newest first.
+#[derive(Debug, Default)]
+pub struct ListPage {
+    /// The notices.
+    pub notices: Vec<Notice>,
+    /// There are older ones, or may be: those before this.
+    pub next: Option<NoticeId>,
+}
+
+/// A room with its newest notice.
+#[derive(Debug, Clone)]
+pub struct ListedRoom {
+    /// Which.
+    pub room: RoomKey,
+    /// Its newest notice.
+    pub newest: Notice,
+    /// How many of its notices are unread.
+    pub unread: u64,
+}
+
+/// How many notices are unread, and how many calls are missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unread {
+    /// Messages and calls.
+    pub notices: u64,
+    /// Calls.
+    pub missed_calls: u64,
+}
+
+/// The newest `limit` of these notices that came before `before` and that `is_wanted`, newest first. Sealed texts are opened
+/// as far as `seals` has their keys.
+///
+/// # Errors
+/// When there is a database and it cannot be read.
+pub fn list(
+    path: &Path,
+    seals: &Seals,
+    listed: &Listed,
+    before: Option<NoticeId>,
+    limit: usize,
+    is_wanted: impl Fn(&Notice) -> bool,
+) -> Result<ListPage, InboxError> {
+    let Some(db) = database::open_to_read(path, seals)? else { return Ok(ListPage::default()) };
+    let before = before.map_or(i64::MAX, |id| id.0);
+    let read = || -> rusqlite::Result<ListPage> {
+        match listed {
+            Listed::All => take(
+                &db,
+                notice_query!("WHERE n.kind < 2 AND n.decryption <> 3 AND n.id < ?1 ORDER BY n.id DESC"),
+                &[&before],
+                limit,
+                is_wanted,
+            ),
+            Listed::Unread => take(
+                &db,
+                notice_query!(
+                    "WHERE n.id IN (SELECT id FROM notice INDEXED BY notice_unread
+                        WHERE read = 0 AND kind IN (0, 1) AND decryption <> 3 AND id < ?1) ORDER BY n.id DESC"
+                ),
+                &[&before],
+                limit,
+                is_wanted,
+            ),
+            Listed::MissedCalls => take(
+                &db,
+                notice_query!(
+                    "WHERE n.id IN (SELECT id FROM notice INDEXED BY notice_call
+                        WHERE call_state < 2 AND call_state = 1 AND id < ?1) ORDER BY n.id DESC"
+                ),
+                &[&before],
+                limit,
+                is_wanted,
+            ),
+            Listed::Room(RoomKey { account, room }) => take(
+                &db,
+                notice_query!(
+                    "WHERE n.kind < 2 AND n.decryption <> 3 AND n.id < ?1 AND a.name = ?2 AND n.room = ?3
+                        ORDER BY n.id DESC"
+                ),
+                &[&before, account, &room.as_str()],
+                limit,
+                is_wanted,
+            ),
+        }
+    };
+    read().map_err(|error| database::failed(path, &error))
+}
+
+fn take(
+    db: &Connection,
+    query: &str,
+    parameters: &[&dyn ToSql],
+    limit: usize,
+    is_wanted: impl Fn(&Notice) -> bool,
+) -> rusqlite::Result<ListPage> {
+    let mut query = db.prepare(query)?;
+    let mut rows = query.query(parameters)?;
+    let mut page = ListPage::default();
+    let mut last = None;
+    for _ in 0..MAX_LOOKED_AT {
+        let Some(row) = rows.next()? else { return Ok(page) };
+        if page.notices.len() == limit {
+            page.next = last;
+            return Ok(page);
+        }
+        let notice = notice(row)?;
+        last = Some(notice.id);
+        if is_wanted(&notice) {
+            page.notices.push(notice);
+        }
+    }
+    page.next = last;
+    Ok(page)
+}
+
+/// The rooms of the newest notices, the newest first.
+///
+/// # Errors
+/// When there is a database and it cannot be read.
+pub fn rooms(path: &Path, seals: &Seals, limit: usize) -> Result<Vec<ListedRoom>, InboxError> {
+    let Some(db) = database::open_to_read(path, seals)? else { return Ok(Vec::new()) };
+    let read = || -> rusqlite::Result<Vec<ListedRoom>> {
+        db.prepare(notice_query!(
+            "WHERE n.id IN (SELECT max(id) FROM (SELECT id, account, room FROM notice
+                    WHERE kind < 2 AND decryption <> 3 ORDER BY id DESC LIMIT ?1)
+                GROUP BY account, room ORDER BY max(id) DESC LIMIT ?2)
+            ORDER BY n.id DESC"
+        ))?
+        .query_map([stored(MAX_FOR_ROOMS), stored(limit as u64)], |row| listed_room(&db, row))?
+        .collect()
+    };
+    read().map_err(|error| database::failed(path, &error))
+}
+
+fn listed_room(db: &Connection, row: &Row<'_>) -> rusqlite::Result<ListedRoom> {
+    let (room, newest) = (codec::room_key(row, 1)?, notice(row)?);
+    let unread = db
+        .prepare_cached(
+            "SELECT count(*) FROM notice INDEXED BY notice_unread WHERE read = 0 AND kind IN (0, 1) AND decryption <> 3 AND room = ?2
+                AND account = (SELECT id FROM account WHERE name = ?1)",
+        )?
+        .query_row((&room.account, room.room.as_str()), |row| codec::count(row, 0))?;
+    Ok(ListedRoom { room, newest, unread })
+}
+
+/// How much is unread.
+///
+/// # Errors
+/// When there is a database and it cannot be read.
+pub fn unread(path: &Path) -> Result<Unread, InboxError> {
+    let Some(db) = database::open_to_read(path, &Seals::default())? else { return Ok(Unread::default()) };
+    let count = |query: &str| db.query_row(query, [], |row| codec::count(row, 0));
+    let read = || -> rusqlite::Result<Unread> {
+        Ok(Unread {
+            notices: count(
+                "SELECT count(*) FROM notice INDEXED BY notice_unread
+                WHERE read = 0 AND kind IN (0, 1) AND decryption <> 3",
+            )?,
+            missed_calls: count(
+                "SELECT count(*) FROM notice INDEXED BY notice_call WHERE call_state < 2 AND call_state = 1",
+            )?,
+        })
+    };
+    read().map_err(|error| database::failed(path, &error))
+}

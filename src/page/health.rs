@@ -1,0 +1,215 @@
+//! Health: how the program is, and each part with what to do about it; a report to copy.
+
+use std::{
+    fmt::Write as _,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use maud::{Markup, html};
+
+use super::{
+    Page, Topic,
+    answer::Answer,
+    frame::{self, View},
+    routes::Done,
+    server::locked,
+    words,
+};
+use crate::{
+    app_info,
+    control::{self, Reply, Request, Section, Status},
+    doctor::{self, Finding, Verdict},
+    invocation,
+    push::text,
+};
+
+/// What was found less than so long ago is shown again.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// The checks, and what they have found last.
+#[derive(Default)]
+pub(super) struct Health(Mutex<Checks>);
+
+#[derive(Default)]
+struct Checks {
+    is_running: bool,
+    found: Option<(Instant, Vec<Finding>)>,
+}
+
+impl Health {
+    /// What was found last, and whether it is being looked for.
+    fn look(&self) -> (bool, Vec<Finding>) {
+        let checks = locked(&self.0);
+        (checks.is_running, checks.found.as_ref().map(|(_, found)| found.clone()).unwrap_or_default())
+    }
+
+    fn is_stale(&self) -> bool {
+        locked(&self.0).found.as_ref().is_none_or(|(at, _)| at.elapsed() > FRESH)
+    }
+}
+
+/// Begins to check each part, unless that is under way.
+fn check(page: &Arc<Page>) {
+    if std::mem::replace(&mut locked(&page.health.0).is_running, true) {
+        return;
+    }
+    let page = Arc::clone(page);
+    tokio::spawn(async move {
+        let has_config = page.paths.config.exists() || page.paths.last_good_config.exists();
+        let found = doctor::examine(&page.paths, has_config).await;
+        *locked(&page.health.0) = Checks { is_running: false, found: Some((Instant::now(), found)) };
+        // Nobody looks now.
+        drop(page.changes.send(Topic::Health));
+    });
+}
+
+pub(super) async fn show(page: &Arc<Page>, view: &View) -> Answer {
+    if page.health.is_stale() {
+        check(page);
+    }
+    let (is_running, findings) = page.health.look();
+    let status = match page.ask(Request::Status).await {
+        Ok(Reply::Status(status)) => Ok(*status),
+        Ok(_) => Err(words::BUSY.to_owned()),
+        Err(reason) => Err(reason),
+    };
+    let body = html! {
+        h1 { (words::title(Section::Health)) }
+        div id="health" data-live {
+            @match &status {
+                Ok(status) => (overview(status)),
+                Err(reason) => p .note .failed { (reason) },
+            }
+            section aria-labelledby="parts" {
+                h2 id="parts" { "Each part" }
+                @if is_running { p .checking role="status" { (words::HEALTH_CHECKING) } }
+                @else { p .verdict { (summary(&findings)) } (view.button("/health/check", "Check again", &[])) }
+                (list(&findings))
+            }
+            @if !findings.is_empty() {
+                section aria-labelledby="report" {
+                    h2 id="report" { "A report to copy" }
+                    p .hint { (words::REPORT_HINT) }
+                    (frame::to_copy("the-report", &report(status.as_ref().ok(), &findings)))
+                }
+            }
+        }
+    };
+    view.page(Section::Health, &body)
+}
+
+pub(super) fn act(page: &Arc<Page>) -> Done {
+    check(page);
+    Done { note: None, to: Section::Health.path().to_owned() }
+}
+
+fn overview(status: &Status) -> Markup {
+    let service = |state: &crate::desktop::ServiceState| {
+        let reason = state.reason.as_deref().map(|reason| text::line(reason, 200)).unwrap_or_default();
+        match (state.available, reason.is_empty()) {
+            (true, true) => "available".to_owned(),
+            (true, false) => reason,
+            (false, _) => format!("not available: {reason}"),
+        }
+    };
+    let rows = [
+        ("Running since", format!("{} (version {})", control::local_time(status.since), status.version)),
+        ("Listening at", status.listen.join(", ")),
+        ("Popups", service(&status.popup)),
+        ("Tray", service(&status.tray)),
+        ("Sound", service(&status.sound)),
+        ("Kept", format!("{} notices", status.inbox.notices)),
+    ];
+    html! {
+        section aria-labelledby="now" {
+            h2 id="now" { "Now" }
+            @for problem in &status.problems { p .note .failed { (frame::with_code(&text::line(problem, 600))) } }
+            @for warning in &status.warnings { p .note .warned { (frame::with_code(&text::line(warning, 600))) } }
+            @if let Some(until) = status.paused_until { p .note .warned { "Popups and sounds are paused " (control::until(until)) "." } }
+            dl .facts { @for (name, value) in &rows { div { dt { (name) } dd { (value) } } } }
+        }
+        @if !status.accounts.is_empty() {
+            section aria-labelledby="accounts" {
+                h2 id="accounts" { "Accounts" }
+                ul .accounts {
+                    @for account in &status.accounts {
+                        li {
+                            strong { bdi { (text::line(&account.name, 80)) } }
+                            @match account.last_push {
+                                Some(at) => span { "heard of last " (control::local_time(at)) },
+                                None => span { "nothing has come yet" }
+                            }
+                            @if let Some(signed_in) = &account.sign_in.signed_in { span { (text::line(signed_in, 200)) } }
+                            @if let Some(encryption) = &account.encryption.encryption {
+                                span { (frame::with_code(&text::line(encryption, 600))) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Findings, each good, a warning or a fault, with what to do. Also what a sign-in has found.
+pub(super) fn list(findings: &[Finding]) -> Markup {
+    html! {
+        ul .findings {
+            @for (number, Finding { part, verdict, says, advice, paste }) in findings.iter().enumerate() {
+                li class=(class(*verdict)) {
+                    span .verdict-word { (word(*verdict)) }
+                    strong { (part) }
+                    span .says { (frame::with_code(&sentence(says))) }
+                    @if let Some(advice) = advice { p .advice { (frame::with_code(&sentence(advice))) } }
+                    @if let Some(paste) = paste { (frame::to_copy(&format!("paste-{number}"), paste)) }
+                }
+            }
+        }
+    }
+}
+
+fn sentence(words: &str) -> String {
+    invocation::with_command(&text::spelled_out(words))
+}
+
+fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Good => "good",
+        Verdict::Warning => "warning",
+        Verdict::Fault => "fault",
+    }
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Good => "Good",
+        Verdict::Warning => "Warning",
+        Verdict::Fault => "Fault",
+    }
+}
+
+fn summary(findings: &[Finding]) -> String {
+    let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
+    let counted = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
+    match (count(Verdict::Fault), count(Verdict::Warning)) {
+        (0, 0) => "All is well.".to_owned(),
+        (0, warnings) => format!("No faults, {}.", counted(warnings, "warning")),
+        (faults, warnings) => format!("{}, {}.", counted(faults, "fault"), counted(warnings, "warning")),
+    }
+}
+
+fn report(status: Option<&Status>, findings: &[Finding]) -> String {
+    let mut report = format!("{} {} on {}\n\n", app_info::APP_NAME, app_info::VERSION, std::env::consts::OS);
+    for Finding { part, verdict, says, advice, .. } in findings {
+        // Writing into a string cannot fail.
+        let _ = writeln!(report, "{:<8}{part:<14}{}", word(*verdict), text::spelled_out(says));
+        if let Some(advice) = advice {
+            let _ = writeln!(report, "{:22}-> {}", "", text::spelled_out(advice));
+        }
+    }
+    for problem in status.iter().flat_map(|status| &status.problems) {
+        let _ = writeln!(report, "problem {}", text::spelled_out(problem));
+    }
+    report
+}

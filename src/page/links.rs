@@ -1,0 +1,92 @@
+//! Addresses in texts, and those that a browser may be sent to (pure).
+
+use maud::{Markup, html};
+use url::Url;
+
+use crate::control::Section;
+
+/// Longest address that becomes a link.
+const MAX_LINK: usize = 2048;
+
+/// A text whose web addresses are links. What was written is shown as it is.
+pub(super) fn linked(text: &str) -> Markup {
+    let mut parts = Vec::new();
+    let mut plain = 0;
+    for (begin, word) in words(text) {
+        let link = word.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '}', '>', '"', '\'', '\u{2069}']);
+        if !is_web_address(link) {
+            continue;
+        }
+        parts.push((&text[plain..begin], link));
+        plain = begin + link.len();
+    }
+    html! {
+        @for (before, link) in &parts {
+            (before) a href=(link) target="_blank" rel="noopener noreferrer" { (link) }
+        }
+        (&text[plain..])
+    }
+}
+
+/// Where each word begins that may be an address, and what it is.
+fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    ["https://", "http://"]
+        .iter()
+        .flat_map(|scheme| text.match_indices(scheme))
+        .map(|(begin, _)| {
+            (begin, text[begin..].split(|c: char| c.is_whitespace() || c == '<').next().unwrap_or_default())
+        })
+        .collect::<std::collections::BTreeMap<_, _>>()
+        .into_iter()
+        .scan(0, |end, (begin, word)| {
+            // One within another is part of it.
+            let is_new = begin >= *end;
+            if is_new {
+                *end = begin + word.len();
+            }
+            Some(is_new.then_some((begin, word)))
+        })
+        .flatten()
+}
+
+fn is_web_address(link: &str) -> bool {
+    link.len() <= MAX_LINK
+        && Url::parse(link).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.username().is_empty())
+}
+
+/// The path of the section that this leads to: nothing that comes with a request leads anywhere else.
+pub(super) fn own_path(path: &str) -> &'static str {
+    let section = Section::ALL.into_iter().find(|section| section.path() == path);
+    section.unwrap_or(Section::Inbox).path()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn web_addresses_become_links_and_nothing_else_does() {
+        let check = |text: &str, expected: &[&str]| {
+            let markup = linked(text).into_string();
+            let found: Vec<_> = markup.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+            assert_eq!(found, expected, "{markup}");
+            let shown = markup.split('<').map(|part| part.split_once('>').map_or(part, |(_, shown)| shown));
+            let shown = shown.collect::<String>().replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
+            assert_eq!(shown.replace("&amp;", "&"), text);
+        };
+        check("see https://example.org/a?b=1&c=2.", &["https://example.org/a?b=1&amp;c=2"]);
+        check("(http://a.example), https://b.example", &["http://a.example", "https://b.example"]);
+        check("https://a.example/?u=https://b.example", &["https://a.example/?u=https://b.example"]);
+        check("javascript:alert(1) data:text/html,x file:///etc/passwd", &[]);
+        check("https:// http://user:pw@evil.example <script>alert(1)</script>", &[]);
+        check("https://a.example/\"onmouseover=\"x", &["https://a.example/&quot;onmouseover=&quot;x"]);
+    }
+
+    #[test]
+    fn a_form_leads_back_to_the_page_alone() {
+        assert_eq!(own_path("/settings"), "/settings");
+        for other in ["", "//evil.example", "https://evil.example", "/events", "/inbox/../x"] {
+            assert_eq!(own_path(other), "/inbox");
+        }
+    }
+}

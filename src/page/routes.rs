@@ -1,0 +1,130 @@
+//! Which request gets which answer.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use http_body_util::{BodyExt as _, Limited};
+use hyper::{
+    Method, Request, StatusCode,
+    body::{Bytes, Incoming},
+};
+use tokio::{task::spawn_blocking, time::timeout};
+
+use super::{
+    Note, Page,
+    answer::Answer,
+    entrance::{self, Entrance, Refused},
+    events,
+    fields::{Fields, address},
+    frame::{self, View},
+    health, inbox, links,
+    server::locked,
+    settings, setup, words,
+};
+use crate::{control::Section, inbox::unread};
+
+/// Bytes of a form. The longest is a reply.
+const MAX_FORM: usize = 128 * 1024;
+/// How long a form may take.
+const FORM_TIME: Duration = Duration::from_secs(10);
+
+/// What a form has come to.
+pub(super) struct Done {
+    pub(super) note: Option<Note>,
+    /// Where the browser goes from here.
+    pub(super) to: String,
+}
+
+/// Answers one request of this user.
+pub(super) async fn respond(page: &Arc<Page>, entrance: &Mutex<Entrance>, request: Request<Incoming>) -> Answer {
+    answer(page, entrance, request).await.unwrap_or_else(frame::refused)
+}
+
+async fn answer(page: &Arc<Page>, entrance: &Mutex<Entrance>, request: Request<Incoming>) -> Result<Answer, Refused> {
+    let (head, body) = request.into_parts();
+    let path = head.uri.path();
+    let query = Fields::parse(head.uri.query().unwrap_or_default().as_bytes());
+    locked(entrance).check_host(&head.headers)?;
+    match path {
+        "/style.css" => return Ok(Answer::File("text/css; charset=utf-8", frame::STYLE)),
+        "/page.js" => return Ok(Answer::File("text/javascript; charset=utf-8", frame::SCRIPT)),
+        "/bell.svg" => return Ok(Answer::File("image/svg+xml", frame::BELL)),
+        entrance::PATH if head.method == Method::GET => return enter(entrance, &query),
+        _ => {}
+    }
+    let visitor = locked(entrance).visitor(&head.headers)?;
+    if head.method == Method::POST {
+        Entrance::check_origin(&head.headers)?;
+        let Some(form) = read(body).await else {
+            return Ok(frame::failed(StatusCode::PAYLOAD_TOO_LARGE, words::TOO_LONG));
+        };
+        visitor.check_form(form.get("token"))?;
+        return Ok(act(page, path, &form).await);
+    }
+    if head.method != Method::GET {
+        return Ok(frame::failed(StatusCode::METHOD_NOT_ALLOWED, words::NOTHING_HERE));
+    }
+    if path == "/events" {
+        return Ok(Answer::Events(events::stream(page)));
+    }
+    let view = View {
+        form_token: visitor.form_token,
+        note: query.get("note").and_then(|number| page.noted(number)),
+        unread: count_unread(page).await,
+    };
+    Ok(match path {
+        "/" => Answer::SeeOther(Section::Inbox.path().to_owned()),
+        "/inbox" => inbox::show(page, &view, &query).await,
+        "/setup" => setup::show(page, &view).await,
+        "/settings" => settings::show(page, &view).await,
+        "/health" => health::show(page, &view).await,
+        _ => frame::failed(StatusCode::NOT_FOUND, words::NOTHING_HERE),
+    })
+}
+
+fn enter(entrance: &Mutex<Entrance>, query: &Fields) -> Result<Answer, Refused> {
+    let token = query.get("token").unwrap_or_default();
+    let entered = locked(entrance).enter(token, Instant::now());
+    let cookie = entered.ok().flatten().ok_or(Refused::Stranger)?;
+    let wanted = query.get("to").unwrap_or_default();
+    let section = Section::ALL.into_iter().find(|section| section.path().trim_start_matches('/') == wanted);
+    Ok(Answer::Entered(section.unwrap_or(Section::Inbox).path().to_owned(), cookie))
+}
+
+async fn read(body: Incoming) -> Option<Fields> {
+    let read = timeout(FORM_TIME, Limited::new(body, MAX_FORM).collect()).await.ok()?.ok()?;
+    let bytes: Bytes = read.to_bytes();
+    Some(Fields::parse(&bytes))
+}
+
+async fn count_unread(page: &Page) -> u64 {
+    let database = page.paths.database.clone();
+    let counted = spawn_blocking(move || unread(&database)).await;
+    counted.ok().and_then(Result::ok).map_or(0, |unread| unread.notices)
+}
+
+/// Does what a form says, and sends the browser back to where it was.
+async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Answer {
+    let done = match path {
+        "/inbox/read" | "/inbox/reply" | "/inbox/open" => inbox::act(page, path, form).await,
+        "/settings/check" => return Answer::Text(settings::check(page, form).await.err().unwrap_or_default()),
+        "/settings/set" | "/settings/edit" | "/settings/test" | "/settings/play" | "/settings/autostart" => {
+            settings::act(page, path, form).await
+        }
+        "/health/check" => health::act(page),
+        "/setup/begin" | "/setup/answer" | "/setup/cancel" | "/setup/forget" | "/setup/by-hand" => {
+            setup::act(page, path, form).await
+        }
+        _ => return frame::failed(StatusCode::NOT_FOUND, words::NOTHING_HERE),
+    };
+    let number = done.note.map(|note| page.note(note).to_string()).unwrap_or_default();
+    let (to, fragment) = done.to.split_once('#').unwrap_or((&done.to, ""));
+    let (to, query) = to.split_once('?').unwrap_or((to, ""));
+    let query = Fields::parse(query.as_bytes());
+    let mut values: Vec<_> = query.iter().filter(|(name, _)| *name != "note").collect();
+    values.push(("note", &number));
+    let to = address(links::own_path(to), &values);
+    Answer::SeeOther(if fragment.is_empty() { to } else { format!("{to}#{fragment}") })
+}

@@ -1,0 +1,275 @@
+//! The settings: each line of the configuration with its help, checked by the program's own rules and written into the same
+//! file. Commands and files are shown and never set.
+
+use std::{env, fs, sync::Arc};
+
+use clap::ValueEnum as _;
+use maud::{Markup, html};
+use tokio::task::spawn_blocking;
+use toml::Table;
+
+use super::{Note, Page, answer::Answer, fields::Fields, frame::View, routes::Done, words};
+use crate::{
+    accounts::Accounts,
+    app::write_default_config,
+    config::{self, Config, Kind, Setting, with_value},
+    control::{Reply, Request, Section},
+    platform::{autostart, files},
+    push::text,
+    sample,
+};
+
+/// Sounds of the person's own that are listed.
+const MAX_SOUNDS: usize = 100;
+const BUNDLED: [&str; 3] = ["default", "bing", "ring"];
+
+pub(super) async fn show(page: &Arc<Page>, view: &View) -> Answer {
+    let of = Arc::clone(page);
+    let read = spawn_blocking(move || {
+        let starts = autostart::status();
+        (text_of(&of), sounds(&of), starts.map(|state| state.on), of.accounts())
+    });
+    let body = match read.await {
+        Ok((text, sounds, starts, accounts)) => html! {
+            h1 { (words::title(Section::Settings)) }
+            p .lead { (words::SETTINGS_INTRO) }
+            @match text {
+                Ok(text) => (sections(page, view, &text)),
+                Err(reason) => div .note .failed { p { (words::FILE_FAULTY) } pre { (reason) } },
+            }
+            section aria-labelledby="file" {
+                h2 id="file" { "The file" }
+                p { (words::SHOWN_ONLY) }
+                p { code { (page.paths.config.display()) } }
+                (view.button("/settings/edit", "Open the file", &[]))
+            }
+            section aria-labelledby="sounds" {
+                h2 id="sounds" { "Hear the sounds" }
+                div .buttons { @for sound in &sounds { (view.button("/settings/play", sound, &[("sound", sound)])) } }
+                p .hint { "Your own go into " code { (page.paths.sounds.display()) } "." }
+            }
+            (tests(view, &accounts))
+            (start_with_desktop(view, starts.ok()))
+        },
+        Err(error) => html! { p .note .failed { (error) } },
+    };
+    view.page(Section::Settings, &body)
+}
+
+/// The file's text; the default one where there is no file. Else what is wrong with it.
+fn text_of(page: &Page) -> Result<String, String> {
+    let path = &page.paths.config;
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(config::default_text()),
+        read => read.map_err(|error| format!("{}: {error}", path.display())),
+    }?;
+    Config::parse(&text, &path.display().to_string()).map_err(|error| text::spelled_out(&error.to_string()))?;
+    Ok(text)
+}
+
+fn sections(page: &Page, view: &View, text: &str) -> Markup {
+    let table: Table = text.parse().unwrap_or_default();
+    let settings = config::settings();
+    html! {
+        @for settings in settings.chunk_by(|one, other| one.section == other.section) {
+            @if let Some(first) = settings.first() {
+                section .settings aria-labelledby={ "s-" (first.section) } {
+                    h2 id={ "s-" (first.section) } { (capitalized(&first.section)) }
+                    @for setting in settings { (one(page, view, setting, &table)) }
+                }
+            }
+        }
+    }
+}
+
+fn one(page: &Page, view: &View, setting: &Setting, table: &Table) -> Markup {
+    let Setting { section, key, help, kind, default } = setting;
+    let value = table.get(section).and_then(|table| table.get(key)).or(default.as_ref());
+    let shown = value.map(Setting::shown).unwrap_or_default();
+    let id = format!("{section}-{key}");
+    let (help_id, list_id, error_id) = (format!("h-{id}"), format!("l-{id}"), format!("e-{id}"));
+    let described = format!("{help_id} {error_id}");
+    let choices: &[String] = match kind {
+        Kind::Choice(words) | Kind::Text(words) | Kind::List(words) => words,
+        Kind::Switch | Kind::Number | Kind::FileOnly => &[],
+    };
+    let switch = ["true".to_owned(), "false".to_owned()];
+    let options: Option<&[String]> = match kind {
+        Kind::Switch => Some(&switch),
+        Kind::Choice(words) => Some(words),
+        Kind::Number | Kind::Text(_) | Kind::List(_) | Kind::FileOnly => None,
+    };
+    let label = |option: &str| match (kind, option) {
+        (Kind::Switch, "true") => "On".to_owned(),
+        (Kind::Switch, _) => "Off".to_owned(),
+        _ => option.to_owned(),
+    };
+    html! {
+        @if *kind == Kind::FileOnly {
+            div .setting {
+                span .label { (capitalized(key)) }
+                p .value { code { @if shown.is_empty() { "not set" } @else { (shown) } } }
+                p .hint { (help) }
+            }
+        } @else {
+            form .setting method="post" action="/settings/set" data-checked {
+                (view.token())
+                input type="hidden" name="section" value=(section);
+                input type="hidden" name="key" value=(key);
+                label for=(id) { (capitalized(key)) }
+                div .entry {
+                    @if let Some(options) = options {
+                        select id=(id) name="value" aria-describedby=(described) {
+                            @for option in options { option value=(option) selected[*option == shown] { (label(option)) } }
+                        }
+                    } @else {
+                        input id=(id) name="value" value=(shown) aria-describedby=(described) autocomplete="off" spellcheck="false"
+                            list=[(!choices.is_empty()).then_some(&list_id)]
+                            inputmode=[(*kind == Kind::Number).then_some("decimal")];
+                        @if !choices.is_empty() { datalist id=(list_id) { @for choice in choices { option value=(choice) {} } } }
+                    }
+                    button { "Save" span .unseen { " " (capitalized(key)) } }
+                }
+                p .hint id=(help_id) {
+                    (help)
+                    @if matches!(kind, Kind::List(_)) { @if !help.is_empty() { "; " } "several are parted by commas" }
+                }
+                p .error id=(error_id) role="status" {}
+            }
+        }
+        @if section == "sound" && key == "directory" && shown.is_empty() {
+            p .hint { "In use: " code { (page.paths.sounds.display()) } }
+        }
+    }
+}
+
+fn tests(view: &View, accounts: &Accounts) -> Markup {
+    html! {
+        section aria-labelledby="tests" {
+            h2 id="tests" { "See and hear what comes" }
+            @if accounts.iter().len() == 0 {
+                p { "There is no account yet: " a href="/setup" { "connect a homeserver" } "." }
+            } @else {
+                div .buttons {
+                    @for kind in sample::Kind::value_variants() {
+                        @if let Some(value) = kind.to_possible_value() {
+                            (view.button("/settings/test", &capitalized(value.get_name()), &[("kind", value.get_name())]))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Also at the end of a set-up.
+pub(super) fn start_with_desktop(view: &View, starts: Option<bool>) -> Markup {
+    html! {
+        section aria-labelledby="autostart" {
+            h2 id="autostart" { "Start with the desktop" }
+            @match starts {
+                Some(true) => {
+                    p { (words::AUTOSTART_ON) }
+                    (view.button("/settings/autostart", "No longer", &[("on", "no")]))
+                }
+                Some(false) => {
+                    p { (words::AUTOSTART_OFF) }
+                    (view.button("/settings/autostart", "Start with the desktop", &[("on", "yes")]))
+                }
+                None => p { "This desktop cannot be asked." }
+            }
+        }
+    }
+}
+
+/// The names of sounds that can be heard: those that are built in, and the person's own.
+fn sounds(page: &Page) -> Vec<String> {
+    let own = Config::load(&page.paths.config).ok().and_then(|config| config.sound.directory);
+    let files = fs::read_dir(own.as_ref().unwrap_or(&page.paths.sounds)).into_iter().flatten().flatten();
+    let names = files.filter_map(|file| file.file_name().into_string().ok());
+    let mut names: Vec<_> = names.filter(|name| !name.starts_with('.')).take(MAX_SOUNDS).collect();
+    names.sort();
+    BUNDLED.iter().map(ToString::to_string).chain(names).collect()
+}
+
+/// A key or section as a heading: "Follow desktop", "Public URL".
+fn capitalized(key: &str) -> String {
+    let words =
+        key.split('_').map(|word| if ["url", "tls"].contains(&word) { word.to_uppercase() } else { word.to_owned() });
+    text::capitalized(&words.collect::<Vec<_>>().join(" "))
+}
+
+/// The text as it would be with what a form says; else why it cannot be.
+pub(super) async fn check(page: &Arc<Page>, form: &Fields) -> Result<String, String> {
+    let text = |name: &str| form.get(name).unwrap_or_default().to_owned();
+    let (section, key, entered, page) = (text("section"), text("key"), text("value"), Arc::clone(page));
+    let checked = spawn_blocking(move || {
+        let settings = config::settings();
+        let setting = settings.iter().find(|it| it.section == section && it.key == key && it.kind != Kind::FileOnly);
+        let setting = setting.ok_or_else(|| words::SHOWN_ONLY.to_owned())?;
+        let changed = with_value(&text_of(&page)?, "", &section, &key, &setting.written(&entered));
+        changed.map_err(|error| {
+            let said = text::spelled_out(&error.to_string());
+            // A fault begins with its line, which nobody here sees.
+            said.trim_start_matches(|c: char| c == ':' || c.is_ascii_digit()).trim().to_owned()
+        })
+    });
+    checked.await.map_err(|error| error.to_string())?
+}
+
+async fn set(page: &Arc<Page>, form: &Fields) -> Result<(), String> {
+    let text = check(page, form).await?;
+    let path = page.paths.config.clone();
+    let written = spawn_blocking(move || {
+        write_default_config(&path)?;
+        files::replace_private(&path, text.as_bytes())
+    });
+    let written = written.await.map_err(|error| error.to_string())?;
+    written.map_err(|error| format!("{}: {error}", page.paths.config.display()))?;
+    page.ask(Request::ReloadConfiguration).await.map(drop)
+}
+
+pub(super) async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Done {
+    let to = |fragment: &str| format!("{}#{fragment}", Section::Settings.path());
+    let (note, to) = match path {
+        "/settings/set" => {
+            let field = |name: &str| form.get(name).unwrap_or_default();
+            let place = format!("{}-{}", field("section"), field("key"));
+            (Note::of(set(page, form).await, words::SETTINGS_SAVED), to(&place))
+        }
+        "/settings/edit" => match page.ask(Request::EditConfiguration).await {
+            Ok(_) => return Done { note: None, to: to("file") },
+            Err(reason) => (Note::Failed(reason), to("file")),
+        },
+        "/settings/test" => (Note::of(test(page, form).await, words::SAMPLE_SENT), to("tests")),
+        "/settings/play" => {
+            let sound = form.get("sound").unwrap_or_default().to_owned();
+            (Note::of(page.ask(Request::Play { sound }).await, words::SOUND_PLAYS), to("sounds"))
+        }
+        _ => {
+            let on = form.get("on") == Some("yes");
+            let words = if on { words::AUTOSTART_ON } else { words::AUTOSTART_OFF };
+            (Note::of(autostart(page, on).await, words), to("autostart"))
+        }
+    };
+    Done { note: Some(note), to }
+}
+
+async fn autostart(page: &Page, on: bool) -> Result<(), String> {
+    let turned = spawn_blocking(move || {
+        if on { env::current_exe().and_then(|program| autostart::turn_on(&program)) } else { autostart::turn_off() }
+    });
+    let turned = turned.await.map_err(|error| error.to_string())?;
+    turned.map_err(|error| format!("starting with the desktop: {error}"))?;
+    page.ask(Request::ReloadAutostart).await.map(drop)
+}
+
+async fn test(page: &Page, form: &Fields) -> Result<(), String> {
+    let kind = sample::Kind::from_str(form.get("kind").unwrap_or_default(), false)?;
+    let Reply::Status(status) = page.ask(Request::Status).await? else { return Err(words::BUSY.to_owned()) };
+    let Reply::Sample { number } = page.ask(Request::BeginSample).await? else { return Err(words::BUSY.to_owned()) };
+    let accounts = page.accounts();
+    let account = accounts.iter().next().ok_or("There is no account yet.")?;
+    let address = sample::address(&status.listen)?;
+    sample::send(kind, account, &number, sample::scheme(status.tls.is_some()), address).await
+}

@@ -1,0 +1,282 @@
+//! Set-up in three steps: who are you, how notifications get here, proof. What is done is what `pushbell login` does; here
+//! is only how it is shown and answered.
+
+use std::{
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use maud::{Markup, html};
+use tokio::{sync::broadcast, task::spawn_blocking};
+
+use super::{
+    Note, Page, Topic,
+    answer::Answer,
+    conversation::{Conversation, Kind, Question, Step, Talk},
+    fields::Fields,
+    frame::{self, View},
+    health, reason,
+    routes::Done,
+    server::locked,
+    settings, words,
+};
+use crate::{
+    accounts::{Account, Accounts, AccountsFile},
+    config::Config,
+    control::{Request, Section},
+    failure::Failure,
+    paths::Paths,
+    platform::autostart,
+    push::text,
+    registration,
+};
+
+/// Who signs in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// The user ID, as it was entered.
+    pub(crate) user: String,
+    /// The homeserver's address, if it was entered.
+    pub(crate) homeserver: Option<String>,
+}
+
+/// Signs in, until a push has come or is waited for in vain. Blocks: for a thread of its own.
+pub(crate) type SignIn = fn(Paths, Asked, &Conversation) -> Result<(), Failure>;
+
+/// The sign-in that is under way, or was last.
+pub(super) struct Setup {
+    sign_in: SignIn,
+    changes: broadcast::Sender<Topic>,
+    current: Mutex<Option<Conversation>>,
+}
+
+impl Setup {
+    pub(super) fn new(sign_in: SignIn, changes: broadcast::Sender<Topic>) -> Self {
+        Self { sign_in, changes, current: Mutex::default() }
+    }
+
+    fn current(&self) -> Option<Conversation> {
+        locked(&self.current).clone()
+    }
+
+    /// Ends what is under way.
+    pub(super) fn cancel(&self) {
+        if let Some(current) = self.current() {
+            current.cancel();
+        }
+    }
+
+    fn begin(&self, paths: &Paths, asked: Asked) -> Result<(), String> {
+        let mut current = locked(&self.current);
+        if current.as_ref().is_some_and(|current| current.with(|talk| talk.ended.is_none())) {
+            return Err(words::IN_ONE_GO.to_owned());
+        }
+        let conversation = Conversation::new(self.changes.clone());
+        let (sign_in, paths, own) = (self.sign_in, paths.clone(), conversation.clone());
+        let thread = thread::Builder::new().name("sign-in".to_owned());
+        let started = thread.spawn(move || {
+            let ended = sign_in(paths, asked, &own);
+            own.end(ended);
+        });
+        started.map_err(|error| error.to_string())?;
+        *current = Some(conversation);
+        Ok(())
+    }
+
+    /// Forgets what has ended.
+    fn forget(&self) {
+        locked(&self.current).take_if(|current| current.with(|talk| talk.ended.is_some()));
+    }
+}
+
+pub(super) async fn show(page: &Arc<Page>, view: &View) -> Answer {
+    let of = Arc::clone(page);
+    // Both wait for the system.
+    let asked = spawn_blocking(move || (autostart::status().ok().map(|state| state.on), of.accounts()));
+    let (starts, accounts) = asked.await.unwrap_or_else(|_| (None, Accounts::empty()));
+    let body = match page.setup.current() {
+        Some(current) => current.with(|talk| going_on(view, talk, starts)),
+        None => beginning(page, view, &accounts),
+    };
+    view.page(Section::Setup, &html! { h1 { (words::title(Section::Setup)) } div id="setup" data-live { (body) } })
+}
+
+fn steps(now: Step, is_done: bool) -> Markup {
+    let steps = [(Step::Who, "Who are you?"), (Step::Way, "How notifications get here"), (Step::Proof, "Proof")];
+    html! {
+        ol .steps {
+            @for (step, label) in steps {
+                @let is_past = is_done || step < now;
+                li .past[is_past] aria-current=[(!is_done && step == now).then_some("step")] {
+                    (label) @if is_past { span .unseen { ", done" } }
+                }
+            }
+        }
+    }
+}
+
+fn beginning(page: &Page, view: &View, accounts: &Accounts) -> Markup {
+    let (by_hand, signed_in): (Vec<&Account>, Vec<&Account>) =
+        accounts.iter().partition(|account| account.sign_in.is_none());
+    let users = signed_in.iter().filter_map(|account| account.sign_in.as_ref());
+    html! {
+        (steps(Step::Who, false))
+        @if !signed_in.is_empty() {
+            p .note .done {
+                "Signed in here: "
+                @for (number, sign_in) in users.enumerate() { @if number > 0 { ", " } bdi { (text::line(&sign_in.user_id, 100)) } }
+                "."
+            }
+        }
+        p .lead { (words::SETUP_INTRO) }
+        form .card method="post" action="/setup/begin" {
+            (view.token())
+            label for="user" { "Your Matrix user ID" }
+            input id="user" name="user" required placeholder="@alice:example.org" autocomplete="username" spellcheck="false"
+                autocapitalize="none" aria-describedby="user-hint";
+            p .hint id="user-hint" { (words::USER_ID_HINT) }
+            details id="own-address" {
+                summary { "The homeserver has an address of its own" }
+                label for="homeserver" { "Its address" }
+                input id="homeserver" name="homeserver" autocomplete="off" spellcheck="false" inputmode="url"
+                    aria-describedby="homeserver-hint";
+                p .hint id="homeserver-hint" { (words::HOMESERVER_HINT) }
+            }
+            button .primary { "Continue" }
+        }
+        (without_sign_in(page, view, &by_hand))
+    }
+}
+
+fn without_sign_in(page: &Page, view: &View, accounts: &[&Account]) -> Markup {
+    let url = Config::load(&page.paths.config).unwrap_or_default().server.base_url();
+    html! {
+        details .by-hand id="by-hand" {
+            summary { "Without signing in" }
+            p { (words::BY_HAND_INTRO) }
+            @for (number, account) in accounts.iter().enumerate() {
+                h2 { bdi { (text::line(&account.name, 80)) } }
+                (frame::to_copy(&format!("by-hand-{number}"), &registration::describe(account, &url)))
+            }
+            form .card method="post" action="/setup/by-hand" {
+                (view.token())
+                label for="name" { "Another account" }
+                input id="name" name="name" required placeholder="work" autocomplete="off" spellcheck="false"
+                    aria-describedby="name-hint";
+                p .hint id="name-hint" { (words::NAME_HINT) }
+                button { "Make an account" }
+            }
+        }
+    }
+}
+
+fn going_on(view: &View, talk: &Talk, starts: Option<bool>) -> Markup {
+    let is_proven = matches!(talk.ended, Some(Ok(())));
+    html! {
+        (steps(talk.step, is_proven))
+        @if let Some(ended) = &talk.ended { (end(view, ended, starts)) }
+        @if let Some(address) = &talk.sign_in_at {
+            div .card {
+                p { a .button .primary href=(address) target="_blank" rel="noopener noreferrer" { "Sign in at your homeserver" } }
+                p .hint { (words::RETURN_HERE) }
+            }
+        }
+        @if let Some(question) = &talk.question { (asks(view, question)) }
+        @if !talk.findings.is_empty() && !is_proven { (health::list(&talk.findings)) }
+        @if !talk.said.is_empty() {
+            section aria-labelledby="said" {
+                h2 id="said" { "What was done" }
+                div .said { @for line in &talk.said { @if line.is_empty() { br; } @else { p { (frame::with_code(line)) } } } }
+            }
+        }
+        @if talk.ended.is_none() {
+            @if talk.question.is_none() { p .checking role="status" { "Please wait …" } }
+            noscript { p { a href=(Section::Setup.path()) { "Look again" } } }
+            (view.button("/setup/cancel", "End this", &[]))
+        }
+    }
+}
+
+fn end(view: &View, ended: &Result<(), Failure>, starts: Option<bool>) -> Markup {
+    html! {
+        @match ended {
+            Ok(()) => {
+                div .note .done role="status" { p { (words::CONNECTED) } p { a .button .primary href="/inbox" { "Open the inbox" } } }
+                @if starts == Some(false) { (settings::start_with_desktop(view, starts)) }
+            }
+            Err(Failure::Reported(_)) => {
+                div .note .warned role="status" { p { (words::NOT_PROVEN) } p { a href="/health" { (words::title(Section::Health)) } } }
+            }
+            Err(failure) => div .note .failed role="alert" { @for line in reason(failure).lines() { p { (frame::with_code(line)) } } }
+        }
+        (view.button("/setup/forget", if ended.is_ok() { "Add another account" } else { "Try again" }, &[]))
+    }
+}
+
+fn asks(view: &View, question: &Question) -> Markup {
+    let number = question.number.to_string();
+    let answer = |label: &str, value: &str, is_likely: bool| {
+        html! { button .primary[is_likely] name="answer" value=(value) { (label) } }
+    };
+    html! {
+        form .card method="post" action="/setup/answer" {
+            (view.token())
+            input type="hidden" name="question" value=(number);
+            @match question.kind {
+                Kind::YesOrNo(likely) => {
+                    p .question { (question.text) }
+                    div .buttons { (answer("Yes", "yes", likely)) (answer("No", "no", !likely)) }
+                }
+                Kind::Secret => {
+                    label for="answer" { (question.text.trim_end_matches(':')) }
+                    input id="answer" name="answer" type="password" autocomplete="off" autofocus;
+                    div .buttons { button .primary { "Continue" } }
+                }
+                Kind::Skip => {
+                    p .question { (question.text) }
+                    div .buttons { (answer("Skip", "skip", false)) }
+                }
+            }
+        }
+    }
+}
+
+pub(super) async fn act(page: &Page, path: &str, form: &Fields) -> Done {
+    let note = match path {
+        "/setup/by-hand" => Some(Note::of(add_by_hand(page, form).await, words::ACCOUNT_MADE)),
+        "/setup/begin" => begin(page, form).err().map(Note::Failed),
+        "/setup/answer" => {
+            let (number, answer) = (form.number("question"), form.get("answer").unwrap_or_default());
+            if let (Some(number), Some(current)) = (number.and_then(|it| u64::try_from(it).ok()), page.setup.current())
+            {
+                current.answer(number, answer.to_owned());
+            }
+            None
+        }
+        "/setup/cancel" => {
+            page.setup.cancel();
+            None
+        }
+        _ => {
+            page.setup.forget();
+            None
+        }
+    };
+    Done { note, to: Section::Setup.path().to_owned() }
+}
+
+/// Makes an account that is registered by hand.
+async fn add_by_hand(page: &Page, form: &Fields) -> Result<(), String> {
+    let name = form.filled("name").ok_or("Enter a name for the account.")?;
+    let account = Account::by_hand(name).map_err(|error| error.to_string())?;
+    let path = page.paths.accounts.clone();
+    let added = spawn_blocking(move || AccountsFile::new(&path).add(account));
+    added.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+    page.ask(Request::ReloadAccounts).await.map(drop)
+}
+
+fn begin(page: &Page, form: &Fields) -> Result<(), String> {
+    let user = form.filled("user").ok_or("Enter your user ID.")?.to_owned();
+    let homeserver = form.filled("homeserver").map(ToOwned::to_owned);
+    page.setup.begin(&page.paths, Asked { user, homeserver })
+}

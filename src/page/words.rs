@@ -1,0 +1,66 @@
+//! The words that more than one page has, and whole sentences. Labels that one page has stand in it.
+
+use crate::control::Section;
+
+pub(super) const INTERRUPTED: &str = "This page is no longer connected to Pushbell. To open a new one, choose “Open inbox” \
+                                      in the menu of the tray icon, or run";
+pub(super) const OPEN_COMMAND: &str = "pushbell open";
+pub(super) const STRANGER: &str = "This address was good once, and for two minutes. To open a new page, choose “Open inbox” \
+                                   in the menu of Pushbell's tray icon, or run";
+pub(super) const ELSEWHERE: &str = "This request did not come from Pushbell's page, and nothing was done.";
+pub(super) const NOTHING_HERE: &str = "There is nothing at this address.";
+pub(super) const ENDING: &str = "Pushbell is ending";
+pub(super) const BUSY: &str = "Pushbell is too busy to answer: try again in a moment";
+pub(super) const TOO_LONG: &str = "That is too long.";
+
+pub(super) const NOTHING_YET: &str = "Nothing has come yet. What arrives is listed here at once.";
+pub(super) const ALL_READ: &str = "Nothing is unread.";
+pub(super) const NO_MISSED_CALLS: &str = "No call was missed.";
+pub(super) const NOTHING_FOUND: &str = "Nothing was found.";
+pub(super) const SEARCHES: &str = "Looks in names and texts of what is kept, the newest first. Texts of encrypted messages \
+                                   are found while their key is here.";
+pub(super) const FOUND_SO_FAR: &str = "20,000 messages were looked through for this list. Older ones may have it, too.";
+pub(super) const DELETED: &str = "Deleted message";
+pub(super) const NO_TEXT: &str = "New message";
+pub(super) const REPLY_SENDS: &str = "It is sent encrypted where the room is.";
+pub(super) const REPLIED: &str = "Your reply is on its way.";
+pub(super) const READ: &str = "It is read.";
+
+pub(super) const SETTINGS_SAVED: &str = "Saved, and taken up.";
+pub(super) const SETTINGS_INTRO: &str = "These are the lines of your configuration file; your comments in it stay. A change is \
+                                         taken up at once.";
+pub(super) const SHOWN_ONLY: &str = "Commands and files are set in the file alone.";
+pub(super) const FILE_FAULTY: &str = "The file has a fault, so nothing can be changed here until it is put right:";
+pub(super) const SAMPLE_SENT: &str = "A sample is on its way: it comes as a popup, with its sound.";
+pub(super) const SOUND_PLAYS: &str = "It is played now.";
+pub(super) const AUTOSTART_ON: &str = "Pushbell starts with the desktop.";
+pub(super) const AUTOSTART_OFF: &str = "Pushbell does not start with the desktop.";
+
+pub(super) const HEALTH_CHECKING: &str = "Each part is being checked. That takes up to ten seconds.";
+pub(super) const REPORT_HINT: &str =
+    "It has no passwords, tokens or messages in it, but names of accounts and homeservers.";
+
+pub(super) const SETUP_INTRO: &str = "Sign in to your homeserver, and it tells this desktop when something happens. You see \
+                                      that it works before you are done.";
+pub(super) const USER_ID_HINT: &str = "It looks like @alice:example.org. Your client shows it in its settings.";
+pub(super) const HOMESERVER_HINT: &str = "Only if it cannot be found by itself, such as http://127.0.0.1:8008 for one on this \
+                                          computer.";
+pub(super) const RETURN_HERE: &str = "Sign in there, then come back: this page goes on by itself.";
+pub(super) const CONNECTED: &str = "A real notification has come from your homeserver. Everything works.";
+pub(super) const NOT_PROVEN: &str = "You are signed in, but no notification has come yet. Health says at any time what may keep \
+                                     them away.";
+pub(super) const BY_HAND_INTRO: &str = "If you cannot sign in from here, tell your homeserver yourself where to send \
+                                        notifications. It needs these three values, or the request below them.";
+pub(super) const NAME_HINT: &str = "A name of your own for it. Then tell your homeserver what stands here for it.";
+pub(super) const ACCOUNT_MADE: &str = "The account is made: its values are below, under “Without signing in”.";
+pub(super) const IN_ONE_GO: &str = "Another sign-in is under way.";
+
+/// What a part of the page is called.
+pub(super) fn title(section: Section) -> &'static str {
+    match section {
+        Section::Inbox => "Inbox",
+        Section::Setup => "Set-up",
+        Section::Settings => "Settings",
+        Section::Health => "Health",
+    }
+}

@@ -1,0 +1,55 @@
+//! Signing in with a browser from Pushbell's page: the tab that began it goes on by itself.
+
+use serde_json::json;
+
+use crate::{
+    browser::Browser,
+    rig::{Desktop, DesktopOptions, Pushbell, SOON, bus::block_on, wait_for},
+    server::{AccountServer, Plan},
+    sso,
+    visit::Visit,
+};
+
+#[test]
+fn single_sign_on_goes_on_in_the_tab_that_began_it() {
+    let server = AccountServer::start(Plan::default());
+    let synapse = sso::synapse(&server);
+    let bob = synapse.register("bob", "Bob");
+    let desktop = Desktop::start(DesktopOptions::BARE);
+    let mut pushbell = Pushbell::prepare(&desktop, "");
+    // Where it is told what homeservers push to, nothing is asked about containers, which this computer may have.
+    pushbell.configure(&format!("[server]\npublic_url = \"http://127.0.0.1:{}\"\n", pushbell.port));
+    pushbell.run();
+    let visit = Visit::begin(&pushbell, "setup");
+    let homeserver = format!("http://127.0.0.1:{}", synapse.port);
+    visit.post("/setup/begin", &[("user", "@alice:hs.test"), ("homeserver", &homeserver)]);
+    let value = |page: &str, before: &str| Some(page.split_once(before)?.1.split('"').next()?.replace("&amp;", "&"));
+    let shown = |before: &str| wait_for(before, SOON, || value(&visit.get("/setup").body, before));
+
+    let question = shown("name=\"question\" value=\"");
+    assert!(visit.get("/setup").body.contains("Sign in with a password (else in the browser)?"));
+    visit.post("/setup/answer", &[("question", &question), ("answer", "no")]);
+    let address = shown("<a class=\"button primary\" href=\"");
+    assert!(address.starts_with(&homeserver), "{address}");
+    let back = block_on(Browser::new().visit(&address));
+    assert_eq!(back.heading(), "You are signed in", "{back:?}");
+    wait_for("a real push is waited for", SOON, || {
+        visit.get("/setup").body.contains("Waiting for a real notification").then_some(())
+    });
+    bob.create_room(&json!({"name": "Kitchen", "invite": ["@alice:hs.test"]}));
+    wait_for("it has come", SOON, || visit.get("/setup").body.contains("Everything works.").then_some(()));
+
+    // Ended by the person, the next one leaves nothing behind.
+    visit.post("/setup/forget", &[]);
+    visit.post("/setup/begin", &[("user", "@bob:hs.test"), ("homeserver", &homeserver)]);
+    shown("name=\"question\" value=\"");
+    visit.post("/setup/cancel", &[]);
+    wait_for("it has ended", SOON, || visit.get("/setup").body.contains("you have ended it").then_some(()));
+    assert_eq!(pushbell.status()["accounts"].as_array().unwrap().len(), 1);
+    // By hand.
+    visit.post("/setup/forget", &[]);
+    let made = visit.post("/setup/by-hand", &[("name", "work")]).body;
+    let account = pushbell.account_named("work");
+    assert!(made.contains("The account is made") && made.contains(&account.pushkey), "{made}");
+    assert!(visit.post("/setup/by-hand", &[("name", "no good")]).body.contains("note failed"));
+}

@@ -1,0 +1,132 @@
+//! What the page shows and does, asked without a browser.
+
+use serde_json::json;
+
+use crate::{
+    rig::{Desktop, DesktopOptions, Pushbell, pushbell::message},
+    visit::Visit,
+};
+
+/// Markup, scripts and addresses that run.
+const EVIL: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(1)><a href=\"javascript:alert(1)\">x</a>";
+
+#[test]
+fn what_strangers_write_is_shown_as_text() {
+    let desktop = Desktop::start(DesktopOptions::BARE);
+    let pushbell = Pushbell::start(&desktop, "");
+    let account = pushbell.account();
+    let mut notice = message("1", "r", EVIL);
+    notice["sender_display_name"] = json!(EVIL);
+    notice["room_name"] = json!(EVIL);
+    notice["sender"] = json!(format!("@{EVIL}:hs"));
+    notice["room_id"] = json!(format!("!{EVIL}&a=b#c"));
+    pushbell.notify(&account, notice);
+    let mut links = message("2", "s", "see https://example.org/a?b=1&c=2, javascript:alert(1)");
+    links["counts"]["unread"] = json!(2);
+    pushbell.notify(&account, links);
+    let visit = Visit::begin(&pushbell, "inbox");
+    for path in [
+        "/inbox",
+        "/inbox?show=rooms",
+        "/inbox?show=unread",
+        "/inbox?q=alert",
+        &format!("/inbox?q={}", "%22%3E%3Cscript%3E"),
+    ] {
+        let page = visit.get(path).body;
+        for markup in ["<script>", "<img src=x", "javascript:alert(1)\"", "<a href=\"javascript"] {
+            assert!(!page.contains(markup), "{path}: {markup}");
+        }
+    }
+    let inbox = visit.get("/inbox").body;
+    assert!(inbox.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{inbox}");
+    let link = "href=\"https://example.org/a?b=1&amp;c=2\" target=\"_blank\" rel=\"noopener noreferrer\"";
+    assert!(inbox.contains(link), "{inbox}");
+    // The room's own page is found by its address, whatever is in it.
+    let rooms = visit.get("/inbox?show=rooms").body;
+    let mut addresses = rooms.split("href=\"").filter_map(|part| part.split('"').next());
+    let room = addresses.find(|address| address.starts_with("/inbox?account=") && address.contains("script")).unwrap();
+    let page = visit.get(&room.replace("&amp;", "&")).body;
+    assert!(page.contains("&lt;script&gt;") && !page.contains("example.org"), "{page}");
+}
+
+#[test]
+fn the_inbox_is_read_searched_and_paged() {
+    let desktop = Desktop::start(DesktopOptions::BARE);
+    let pushbell = Pushbell::start(&desktop, "");
+    let account = pushbell.account();
+    for number in 1..=60 {
+        let mut notice =
+            message(&number.to_string(), if number % 2 == 0 { "even" } else { "odd" }, &format!("text {number}."));
+        notice["counts"]["unread"] = json!(number);
+        pushbell.notify(&account, notice);
+    }
+    let visit = Visit::begin(&pushbell, "inbox");
+    let notices = |page: &str| page.matches("<article").count();
+    let first = visit.get("/inbox").body;
+    assert_eq!(notices(&first), 50);
+    assert!(first.contains("text 60.") && first.contains("text 11.") && !first.contains("text 10."));
+    let older = first.split("href=\"").find(|part| part.contains("before=")).unwrap().split('"').next().unwrap();
+    let second = visit.get(&older.replace("&amp;", "&")).body;
+    assert_eq!(notices(&second), 10);
+    assert!(second.contains("text 10.") && !second.contains("before="));
+    let found = visit.get("/inbox?q=TEXT+7.").body;
+    assert_eq!(notices(&found), 1 + 5, "{found}");
+    assert!(visit.get("/inbox?q=nowhere").body.contains("Nothing was found."));
+    let rooms = visit.get("/inbox?show=rooms").body;
+    assert_eq!((rooms.matches("class=\"room ").count(), rooms.matches(">30<").count()), (2, 2));
+
+    // One is read, and what came before it in its room.
+    let id = first.split("name=\"notice\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let read = visit.post("/inbox/read", &[("notice", &id), ("back", "/inbox?show=unread")]);
+    assert!(read.status == 200 && read.body.contains("It is read."), "{}", read.body.len());
+    assert_eq!(notices(&read.body), 30, "those of the other room");
+    let opened = pushbell.opened().len();
+    visit.post("/inbox/open", &[("notice", &id), ("back", "https://evil.example/")]);
+    crate::rig::wait_until("it is opened", crate::rig::SOON, || pushbell.opened().len() > opened);
+    assert!(pushbell.opened()[opened].0.contains("even"), "{:?}", pushbell.opened());
+}
+
+#[test]
+fn settings_are_checked_and_written_beside_the_persons_comments() {
+    let desktop = Desktop::start(DesktopOptions::BARE);
+    let mut pushbell = Pushbell::prepare(&desktop, "");
+    let mine = format!(
+        "# mine\n[server]\nlisten = [\"127.0.0.1:{}\"] # my port\n\n[popup]\npreview = \"always\" # for now\n",
+        pushbell.port
+    );
+    pushbell.write_config(&mine);
+    pushbell.run();
+    let visit = Visit::begin(&pushbell, "settings");
+    let file = || std::fs::read_to_string(pushbell.config_file()).unwrap();
+    let set = |section: &str, key: &str, value: &str| {
+        visit.post("/settings/set", &[("section", section), ("key", key), ("value", value)])
+    };
+    let saved = set("popup", "preview", "never");
+    assert!(saved.body.contains("Saved, and taken up."), "{saved:?}");
+    let expected = mine.replace("preview = \"always\" # for now", "preview = \"never\" # for now");
+    assert_eq!(file(), expected);
+    set("history", "keep_days", "7");
+    assert_eq!(file(), format!("{expected}\n[history]\nkeep_days = 7\n"));
+
+    // What the check does not take changes nothing, and is said in its own words, before it is sent, too.
+    let (before, refused) = (file(), set("popup", "lines", "99"));
+    assert!(refused.body.contains("popup.lines = 99: expected"), "{refused:?}");
+    let fields = [("section", "sound"), ("key", "volume"), ("value", "loud")];
+    let checked = visit.post("/settings/check", &fields);
+    assert!(checked.status == 200 && checked.body.starts_with("sound.volume = \"loud\": expected"), "{checked:?}");
+    assert_eq!(visit.post("/settings/check", &[("section", "sound"), ("key", "volume"), ("value", "0.5")]).body, "");
+    for (section, key, value) in [
+        ("popup", "open", "[\"sh\", \"-c\", \"true\"]"),
+        ("sound", "directory", "/etc"),
+        ("sound", "tweaks", "x"),
+        ("server", "tls", "x"),
+        ("popup", "lines", "3\nopen = [\"sh\"]"),
+        ("popup", "nothing", "1"),
+        ("nothing", "lines", "1"),
+    ] {
+        let refused = set(section, key, value);
+        assert!(refused.body.contains("note failed"), "{section}.{key}: {refused:?}");
+    }
+    assert_eq!(file(), before);
+    assert_eq!(pushbell.ok(&["check-config"]).trim(), format!("{} is good", pushbell.config_file().display()));
+}

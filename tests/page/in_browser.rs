@@ -1,0 +1,145 @@
+//! The page in a real browser.
+
+use serde_json::{Value, json};
+
+use crate::{
+    browser::{Browser, ESCAPE},
+    rig::{Desktop, DesktopOptions, Pushbell, SOON, Synapse, pushbell::message, wait_for, wait_until},
+};
+
+#[test]
+fn a_bare_home_is_connected_and_answers_from_there() {
+    let synapse = Synapse::start();
+    let (alice, bob) = (synapse.register("alice", "Alice"), synapse.register("bob", "Bob"));
+    let room = bob.create_room(&json!({"name": "Kitchen", "invite": [alice.id]}));
+    alice.join(&room);
+    let desktop = Desktop::start(DesktopOptions::BARE);
+    let mut pushbell = Pushbell::prepare(&desktop, "");
+    // Where it is told what homeservers push to, nothing is asked about containers, which this computer may have.
+    pushbell.configure(&format!("[server]\npublic_url = \"http://127.0.0.1:{}\"\n", pushbell.port));
+    pushbell.run();
+    let browser = Browser::on(&pushbell, "setup");
+
+    browser.enter_text("#user", &alice.id);
+    browser.click(".card summary");
+    browser.enter_text("#homeserver", &format!("http://127.0.0.1:{}", synapse.port));
+    browser.click("form[action='/setup/begin'] .primary");
+    browser.shows("Password of @alice:hs.test");
+    browser.enter_text("#answer", "wrong");
+    browser.click("form[action='/setup/answer'] .primary");
+    browser.shows("hs.test does not know this user with this password.");
+    browser.enter_text("#answer", "secret");
+    browser.click("form[action='/setup/answer'] .primary");
+    browser.shows("Waiting for a real notification: ask somebody to write to you.");
+    let page = browser.script("return document.documentElement.outerHTML");
+    assert!(!page.as_str().unwrap().contains("\"secret\""), "{page}");
+    assert_eq!(alice.pushers().len(), 1);
+    bob.send(&room, "Dinner is ready.");
+    browser.shows("Everything works.");
+    browser.shows("A push arrived at ");
+
+    browser.click("main a[href='/inbox']");
+    browser.shows("Dinner is ready.");
+    // By the keyboard: the first notice, and a reply to it, which Bob gets.
+    browser.press("j");
+    browser.press("r");
+    browser.enter_text(".reply textarea", "On my way");
+    browser.click(".reply .primary");
+    browser.shows("Your reply is on its way.");
+    wait_until("Bob has the reply, and Alice's other devices know that she has read", SOON, || {
+        let path = format!("rooms/{room}/messages?dir=b&limit=5");
+        let messages = bob.request(&hyper::Method::GET, &path, &Value::Null);
+        messages["chunk"].as_array().unwrap().iter().any(|event| event["content"]["body"] == "On my way")
+    });
+    wait_until("it is read here", SOON, || pushbell.status()["unread"] == json!(0));
+    assert_eq!(browser.errors(), [""; 0]);
+    // Set-up says who is signed in, and offers another account.
+    browser.click("nav a[href='/setup']");
+    browser.click("form[action='/setup/forget'] button");
+    browser.shows("Signed in here: @alice:hs.test");
+}
+
+#[test]
+fn the_inbox_is_live_in_all_tabs_until_the_program_has_gone() {
+    let desktop = Desktop::start(DesktopOptions::BARE);
+    let mut pushbell = Pushbell::start(&desktop, "");
+    let account = pushbell.account();
+    let browser = Browser::on(&pushbell, "inbox");
+    browser.shows("Nothing has come yet.");
+    let health = browser.script("return location.origin + '/health'");
+    let tab = browser.open_tab(health.as_str().unwrap());
+    pushbell.notify(&account, message("1", "Kitchen", "first"));
+    browser.shows("first");
+    browser.switch_to(&tab);
+    wait_until("the other tab knows it, too", SOON, || {
+        browser.script("return document.title").as_str().unwrap().starts_with("(1) ")
+    });
+    browser.shows("A report to copy");
+    browser.enter(&pushbell, "inbox");
+    for number in 2..=40 {
+        let mut notice = message(&number.to_string(), "Kitchen", &format!("text {number}."));
+        notice["counts"]["unread"] = json!(number);
+        pushbell.notify(&account, notice);
+    }
+    browser.shows("text 40.");
+
+    // By the keyboard alone: down, up, marked as read, help, and out of the search.
+    browser.press("j");
+    browser.press("j");
+    let focused = || browser.script("return document.activeElement.querySelector('.text')?.innerText ?? ''");
+    assert_eq!(focused(), json!("text 39."));
+    browser.press("k");
+    assert_eq!(focused(), json!("text 40."));
+    browser.press("e");
+    browser.shows("It is read.");
+    wait_until("all of the room is read", SOON, || !browser.text().contains("Mark as read"));
+    browser.press("?");
+    browser.shows("leave the reply or the search");
+    browser.enter_text("#q", "text 1");
+    browser.press(ESCAPE);
+    assert_eq!(browser.script("return document.activeElement === document.body"), json!(true));
+    assert_eq!(browser.errors(), [""; 0]);
+
+    // Started again, the program has another door: what is open says so.
+    pushbell.restart();
+    browser.shows("This page is no longer connected to Pushbell.");
+    browser.shows("pushbell open");
+    browser.enter(&pushbell, "inbox");
+    browser.shows("text 40.");
+}
+
+#[test]
+fn every_page_fits_narrow_windows_and_large_text_and_names_its_fields() {
+    let desktop = Desktop::start(DesktopOptions::BARE);
+    let pushbell = Pushbell::start(&desktop, "");
+    let account = pushbell.account();
+    let long = "w".repeat(300);
+    pushbell.notify(&account, message("1", &long, &long));
+    let browser = Browser::start(&pushbell, 500);
+    browser.enter(&pushbell, "inbox");
+    let origin = browser.script("return location.origin").as_str().unwrap().to_owned();
+    for path in ["/inbox", "/inbox?show=rooms", "/setup", "/settings", "/health"] {
+        browser.go(&format!("{origin}{path}"));
+        if path == "/health" {
+            wait_for("it was checked", SOON, || browser.text().contains("A report to copy").then_some(()));
+        }
+        browser.script("for (const details of document.querySelectorAll('details')) details.open = true");
+        for (width, size) in [("360px", "100%"), ("360px", "200%"), ("1280px", "200%")] {
+            let sticks_out = browser.script(&format!(
+                "document.documentElement.style.fontSize = '{size}';
+                document.body.style.width = '{width}';
+                const edge = document.body.getBoundingClientRect().right + 1;
+                return [...document.querySelectorAll('body *')].filter((it) => it.checkVisibility()
+                    && !it.matches('.unseen, .unseen *, .skip, pre *') && it.getBoundingClientRect().right > edge)
+                    .map((it) => it.outerHTML.slice(0, 200))"
+            ));
+            assert_eq!(sticks_out, json!([]), "{path} {width} {size}");
+        }
+        let nameless = browser.script(
+            "return [...document.querySelectorAll('input:not([type=hidden]), select, textarea, button, a')]
+                .filter((it) => it.checkVisibility() && !(it.labels?.length || it.innerText.trim() || it.ariaLabel)).map((it) => it.outerHTML)",
+        );
+        assert_eq!(nameless, json!([]), "{path}");
+    }
+    assert_eq!(browser.errors(), [""; 0]);
+}
