@@ -131,6 +131,7 @@ pub(super) struct Run {
 
 /// `pushbell login`
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(super) struct Login {
     /// Your user ID: @alice:example.org
     #[arg(value_name = "@USER:SERVER")]

@@ -154,15 +154,16 @@ fn encryption(check: &AccountCheck, sign_in: &SignIn) -> Vec<Finding> {
 /// Whether messages come over a connection that is held (pure).
 fn listening(name: &str, is_connected: Option<bool>) -> Option<Finding> {
     const PART: &str = "listening";
-    Some(match is_connected? {
-        true => Finding::good(PART, format!("{name}: the homeserver says what is new over a connection that is held")),
-        false => {
-            let says =
-                format!("{name}: the homeserver does not hold the connection over which it is to say what is new");
-            Finding::fault(PART, says)
-                .advise("Check the network, and whether the homeserver is up; `pushbell status` says more")
-        }
-    })
+    let says = if is_connected? {
+        return Some(Finding::good(
+            PART,
+            format!("{name}: the homeserver says what is new over a connection that is held"),
+        ));
+    } else {
+        format!("{name}: the homeserver does not hold the connection over which it is to say what is new")
+    };
+    let advice = "Check the network, and whether the homeserver is up; `pushbell status` says more";
+    Some(Finding::fault(PART, says).advise(advice))
 }
 
 /// The rooms of which every encrypted message is pushed by a rule of ours (pure).

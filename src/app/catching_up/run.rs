@@ -334,8 +334,11 @@ impl Check<'_> {
             self.leave_out_unlisted(client, &mut standing).await?;
         }
         let at = Timestamp::now();
-        let begin = if heard.may_be_read { Reading::new } else { Reading::of_new };
-        let mut reading = begin(standing, self.account.created_at, at);
+        let mut reading = if heard.may_be_read {
+            Reading::new(standing, self.account.created_at, at)
+        } else {
+            Reading::of_new(&standing, self.account.created_at, at)
+        };
         let mut fetched = heard.unjudged.clone();
         if heard.lists_new {
             let is_listed;

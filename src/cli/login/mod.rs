@@ -184,7 +184,7 @@ impl Login<'_> {
 
     /// Proves that what is new comes over a connection that is held.
     async fn prove_listening(&self, sign_in: &SignIn, out: &mut dyn Write) -> Result<(), Failure> {
-        let proven = encryption::prove_listening(&self.context.paths, &self.secrets, sign_in).await;
+        let proven = Box::pin(encryption::prove_listening(&self.context.paths, &self.secrets, sign_in)).await;
         proven.map_err(|error| Failure::Failed(format!("listening does not work: {error}")))?;
         writeln!(out, "Pushbell listens at the homeserver: connected; the first message will be shown.")?;
         Ok(())
