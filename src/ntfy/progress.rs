@@ -27,6 +27,7 @@ pub(crate) struct Progress {
 
 /// What has come and is not taken over yet.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something else")]
 pub(crate) struct Batch {
     time: u64,
     pub(crate) events: Vec<HintedEvent>,

@@ -197,7 +197,7 @@ fn read(mut stream: &TcpStream, state: &(Mutex<Inner>, Condvar), query: &str) ->
     let mut inner = state.0.lock().unwrap_or_else(PoisonError::into_inner);
     if query.contains("poll=1") {
         inner.polls += 1;
-        let lines: String = wanted(&inner, query).iter().map(|line| format!("{line}\n")).collect();
+        let lines: String = wanted(&inner, query).iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect();
         return answer(stream, 200, "", &lines);
     }
     if inner.manners.holds_back {
