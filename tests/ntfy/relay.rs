@@ -227,5 +227,5 @@ fn read(mut stream: &TcpStream, state: &(Mutex<Inner>, Condvar), query: &str) ->
         }
     }
     // Now in order, now as if it had been killed.
-    if inner.cut % 2 == 0 { write!(stream, "0\r\n\r\n") } else { Ok(()) }
+    if inner.cut.is_multiple_of(2) { write!(stream, "0\r\n\r\n") } else { Ok(()) }
 }
