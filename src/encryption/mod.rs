@@ -116,6 +116,8 @@ pub(crate) enum Held {
     Connected,
     /// It does not now, and why.
     Lost(String),
+    /// It will not until the person has done something.
+    Refused(String),
     /// Something has come. It comes again unless `taken` is told that it is in the inbox.
     Came { brought: Brought, taken: oneshot::Sender<bool> },
 }
@@ -125,6 +127,8 @@ pub(crate) enum Held {
 pub(crate) struct Brought {
     /// The homeserver lists something that may be new.
     pub(crate) lists_new: bool,
+    /// What is unread here may have been read elsewhere: the list says.
+    pub(crate) may_be_read: bool,
     /// Nothing of it was held back: a call in it rings.
     pub(crate) is_live: bool,
     /// Events that the homeserver cannot judge.
