@@ -1,6 +1,8 @@
 //! The HTTP client for all requests: to homeservers and their authorization servers, to a pusher URL that is
 //! checked, and to our own endpoint. Each request has a deadline, and each answer a size limit.
 
+mod lines;
+
 use std::{
     error::Error as _,
     fmt, io,
@@ -12,7 +14,7 @@ use std::{
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{
     Method, StatusCode, Uri,
-    body::Bytes,
+    body::{Bytes, Incoming},
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT},
 };
 use hyper_rustls::{ConfigBuilderExt as _, FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
@@ -30,6 +32,7 @@ use tokio_rustls::rustls::{
 };
 use url::{Url, form_urlencoded};
 
+pub(crate) use self::lines::Lines;
 use crate::{app_info, platform::sockets};
 
 /// Deadline of a request, from name resolution to the answer's last byte.
@@ -250,7 +253,8 @@ impl HttpClient {
         }
     }
 
-    async fn exchange(&self, request: &Request<'_>, url: &str) -> Result<Answer, TransportError> {
+    /// Sends a request; the answer's body is still to come.
+    async fn begin(&self, request: &Request<'_>, url: &str) -> Result<hyper::Response<Incoming>, TransportError> {
         let broken = |reason: String| TransportError { host: host_of(url), fault: TransportFault::Broken, reason };
         let mut sent = hyper::Request::builder()
             .method(&request.method)
@@ -271,7 +275,12 @@ impl HttpClient {
             sent = sent.header(CONTENT_TYPE, content_type);
         }
         let sent = sent.body(Full::new(body.unwrap_or_default())).map_err(|error| broken(error.to_string()))?;
-        let answer = self.client.request(sent).await.map_err(|error| transport_error(host_of(url), &error))?;
+        self.client.request(sent).await.map_err(|error| transport_error(host_of(url), &error))
+    }
+
+    async fn exchange(&self, request: &Request<'_>, url: &str) -> Result<Answer, TransportError> {
+        let broken = |reason: String| TransportError { host: host_of(url), fault: TransportFault::Broken, reason };
+        let answer = self.begin(request, url).await?;
         let (head, body) = answer.into_parts();
         let text = |name| head.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let location = text(LOCATION).map(ToOwned::to_owned);

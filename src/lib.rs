@@ -47,6 +47,7 @@ pub mod intake;
 mod invocation;
 mod logging;
 pub mod notice;
+mod ntfy;
 mod page;
 pub mod paths;
 pub mod platform;

@@ -8,6 +8,7 @@ use crate::{
     address::Scope,
     app_info,
     invocation::shell_word,
+    ntfy::Relay,
     push::{notify, text},
 };
 
@@ -15,6 +16,8 @@ use crate::{
 /// never for a log. `public_url` is the base address that homeservers are told.
 #[must_use]
 pub(crate) fn describe(account: &Account, public_url: &str) -> String {
+    let relay = account.relay();
+    let public_url = relay.as_ref().map_or(public_url, Relay::base);
     let url = pusher_url(public_url);
     let mut text = format!(
         "URL      {url}\n\
@@ -44,6 +47,10 @@ fn pusher_url(public_url: &str) -> String {
 
 /// `POST /_matrix/client/v3/pushers/set` as a command for a shell.
 fn request(account: &Account, url: &str) -> String {
+    let mut data = json!({ "url": url });
+    if account.relay().is_some() {
+        data["format"] = "event_id_only".into();
+    }
     let pusher = json!({
         "kind": "http",
         "app_id": account.app_id,
@@ -51,7 +58,7 @@ fn request(account: &Account, url: &str) -> String {
         "app_display_name": app_info::APP_NAME,
         "device_display_name": &*account.name,
         "lang": "en",
-        "data": { "url": url },
+        "data": data,
         "append": true,
     });
     format!(

@@ -262,7 +262,9 @@ pub fn pusher(account: &Account, base_url: &str, lang: &str, installation: Strin
         app_display_name: app_info::APP_NAME.to_owned(),
         device_display_name: platform::host::name(),
         lang: lang.to_owned(),
-        event_id_only: account.sign_in.as_ref().is_some_and(|sign_in| sign_in.event_id_only),
+        // What goes through a relay is kept there in clear.
+        event_id_only: account.relay().is_some()
+            || account.sign_in.as_ref().is_some_and(|sign_in| sign_in.event_id_only),
         installation,
     }
 }

@@ -23,7 +23,7 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::app_info;
+use crate::{app_info, ntfy::Relay};
 
 pub use self::{
     admit::{Admission, Rejected},
@@ -90,6 +90,8 @@ pub enum Way {
     Push,
     /// Over a connection to the homeserver that we hold.
     Listen,
+    /// The homeserver pushes to an ntfy server, which the pushkey leads to.
+    Ntfy,
 }
 
 impl Way {
@@ -105,6 +107,7 @@ impl Way {
             Self::Auto => "auto",
             Self::Push => "push",
             Self::Listen => "listen",
+            Self::Ntfy => "ntfy",
         }
     }
 }
@@ -113,7 +116,19 @@ impl Account {
     /// The way that was chosen; pushes where no other is possible.
     #[must_use]
     pub fn way_in_force(&self) -> Way {
-        if self.sign_in.as_ref().is_some_and(SignIn::can_listen) { self.way } else { Way::Push }
+        let can_listen = self.sign_in.as_ref().is_some_and(SignIn::can_listen);
+        match self.way {
+            Way::Ntfy if self.relay().is_some() => Way::Ntfy,
+            Way::Auto | Way::Push | Way::Listen if can_listen => self.way,
+            Way::Auto | Way::Push | Way::Listen | Way::Ntfy => Way::Push,
+        }
+    }
+
+    /// What its pushes come through, if that is not our endpoint.
+    #[must_use]
+    pub(crate) fn relay(&self) -> Option<Relay> {
+        let is_relayed = self.way == Way::Ntfy && self.sign_in.is_some();
+        is_relayed.then(|| Relay::of_pushkey(&self.pushkey)).flatten()
     }
 }
 

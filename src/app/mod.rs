@@ -15,6 +15,7 @@ mod live_desktop;
 mod outbox;
 mod page;
 mod push_server;
+mod relays;
 mod sending;
 mod start;
 mod supervisor;
@@ -59,6 +60,7 @@ pub(crate) use listening::explain as explain_listening;
 use outbox::Outbox;
 pub(crate) use page::{Page, PageParts, PageRequest};
 use push_server::PushServer;
+use relays::Relays;
 use sending::Sending;
 use start::Start;
 pub(crate) use start::retention;
@@ -198,10 +200,11 @@ impl Worker {
         let settings = supervisor::catching_up_settings(&config);
         let ((call_news, news), (held_news, held)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
         let derive_missed = config.calls.derive_missed;
+        let relays = Relays::new(inbox.clone(), held_news.clone());
         let told = (call_news, held_news);
         let encryption =
             Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone(), told);
-        let heard = (encryption.clone(), held);
+        let heard = (encryption.clone(), relays, held);
         let (accounts, to) = (server.accounts(), events.clone());
         let catching_up = CatchingUp::start(inbox.clone(), secrets.clone(), &accounts, settings, to, woken, heard);
         let call_watch = CallWatch::start(inbox.clone(), secrets, encryption.clone(), news);

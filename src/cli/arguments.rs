@@ -131,6 +131,7 @@ pub(super) struct Run {
 
 /// `pushbell login`
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(super) struct Login {
     /// Your user ID: @alice:example.org
     #[arg(value_name = "@USER:SERVER")]
@@ -153,6 +154,9 @@ pub(super) struct Login {
     /// Keep a connection to the homeserver open instead, over which it says what is new: nothing has to reach this computer
     #[arg(long, conflicts_with_all = ["push", "token_file", "event_id_only"])]
     pub(super) listen: bool,
+    /// Have the homeserver push to this ntfy server, which Pushbell keeps a connection to
+    #[arg(long, value_name = "URL", conflicts_with_all = ["push", "listen", "event_id_only"])]
+    pub(super) ntfy: Option<String>,
     /// Have the homeserver send no content: sender, room and text are fetched from it
     #[arg(long)]
     pub(super) event_id_only: bool,

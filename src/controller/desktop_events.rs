@@ -172,7 +172,8 @@ impl<D: Desktop> Controller<D> {
                 | ProblemKind::Inbox
                 | ProblemKind::Damage
                 | ProblemKind::SignIn
-                | ProblemKind::ControlSocket,
+                | ProblemKind::ControlSocket
+                | ProblemKind::Relay,
             )
             | OwnPopup::NotDone
             | OwnPopup::NotSent

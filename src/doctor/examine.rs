@@ -89,10 +89,10 @@ async fn ways(paths: &Paths, config: &Config, running: &Running, accounts: Optio
         let encryption = known.map(|known| known.encryption.clone()).unwrap_or_default();
         let listening = known.and_then(|known| known.sign_in.listening);
         let check = AccountCheck {
+            is_url_chosen: config.server.public_url.is_some() && account.relay().is_none(),
             account,
             last_push,
             end: end.clone(),
-            is_url_chosen: config.server.public_url.is_some(),
             secrets: Secrets::new(paths),
             encryption,
             listening,

@@ -16,6 +16,7 @@ use crate::{
     homeserver::{BaseUrl, HomeserverClient, HomeserverError, HomeserverKind, ListedPusher, Tokens, UserId},
     http_client::HttpClient,
     invocation,
+    ntfy::{Relay, RelayError, probe},
     secrets::Secrets,
 };
 
@@ -23,6 +24,8 @@ const PART: &str = "account";
 /// How long the keyring may take to give the token, and the homeserver to answer: together no longer than a check.
 const KEYRING: Duration = Duration::from_secs(2);
 const HOMESERVER: Duration = Duration::from_millis(2500);
+/// How long a relay may take to give back what is sent through it.
+const RELAY: Duration = Duration::from_secs(5);
 
 const COPIED: &str = "it was signed in on another computer, of whose files these are a copy: new messages go there";
 
@@ -76,9 +79,16 @@ pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
         found.extend(rules_of_ours(&name, &told.rooms_of_ours));
         return found;
     }
-    let (session, mut way) = tokio::join!(session(check, sign_in, &homeserver, &mut told), examine(&check.end));
+    let relay = check.account.relay();
+    let way = async {
+        match &relay {
+            Some(relay) => vec![relayed(&name, relay).await],
+            None => examine(&check.end).await,
+        }
+    };
+    let (session, mut way) = tokio::join!(session(check, sign_in, &homeserver, &mut told), way);
     // What the homeserver was told is what matters.
-    if let Some(url) = told.url.filter(|url| *url != check.end.url) {
+    if let Some(url) = told.url.filter(|url| relay.is_none() && *url != check.end.url) {
         way = examine(&LocalEnd { url, ..check.end.clone() }).await;
     }
     if check.listening == Some(true) {
@@ -92,6 +102,27 @@ pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
     way.extend(encryption(check, sign_in));
     way.extend(rules_of_ours(&name, &told.rooms_of_ours));
     way
+}
+
+/// Whether pushes get here through the account's relay: one of our own is sent through it.
+async fn relayed(name: &str, relay: &Relay) -> Finding {
+    const PART: &str = "relay";
+    let probed = match HttpClient::new() {
+        Ok(http) => timeout(RELAY, Box::pin(probe::probe(relay, &http.with_deadline(HOMESERVER)))).await,
+        Err(error) => return Finding::fault(PART, format!("{name}: {}", words(error))),
+    };
+    let trouble = match probed {
+        Ok(Ok(())) => return Finding::good(PART, format!("{name}: {} relays pushes", words(relay.base()))),
+        Ok(Err(trouble)) => trouble,
+        Err(_) => probe::away(relay, &RelayError::HeldBack),
+    };
+    let says = format!("{name}: {}", words(&trouble));
+    let finding = if trouble.is_slow_only { Finding::warning(PART, says) } else { Finding::fault(PART, says) };
+    let finding = finding.advise(trouble.advice);
+    match trouble.paste {
+        Some(lines) => finding.paste(lines),
+        None => finding,
+    }
 }
 
 /// Whether the account's encrypted messages are read, as the running program says (pure).
@@ -123,15 +154,16 @@ fn encryption(check: &AccountCheck, sign_in: &SignIn) -> Vec<Finding> {
 /// Whether messages come over a connection that is held (pure).
 fn listening(name: &str, is_connected: Option<bool>) -> Option<Finding> {
     const PART: &str = "listening";
-    Some(match is_connected? {
-        true => Finding::good(PART, format!("{name}: the homeserver says what is new over a connection that is held")),
-        false => {
-            let says =
-                format!("{name}: the homeserver does not hold the connection over which it is to say what is new");
-            Finding::fault(PART, says)
-                .advise("Check the network, and whether the homeserver is up; `pushbell status` says more")
-        }
-    })
+    let says = if is_connected? {
+        return Some(Finding::good(
+            PART,
+            format!("{name}: the homeserver says what is new over a connection that is held"),
+        ));
+    } else {
+        format!("{name}: the homeserver does not hold the connection over which it is to say what is new")
+    };
+    let advice = "Check the network, and whether the homeserver is up; `pushbell status` says more";
+    Some(Finding::fault(PART, says).advise(advice))
 }
 
 /// The rooms of which every encrypted message is pushed by a rule of ours (pure).

@@ -77,13 +77,8 @@ impl EncryptionError {
 
     /// Whether a long request may have ended so because somebody between here and the homeserver has cut it.
     pub(super) fn is_cut(&self) -> bool {
-        match self {
-            Self::Session(SessionError::Homeserver(HomeserverError::Transport(_))) => true,
-            Self::Session(SessionError::Homeserver(HomeserverError::Refused(refusal))) => {
-                refusal.status.is_server_error()
-            }
-            _ => false,
-        }
+        let is_transport = matches!(self, Self::Session(SessionError::Homeserver(HomeserverError::Transport(_))));
+        is_transport || self.refusal().is_some_and(|refusal| refusal.status.is_server_error())
     }
 
     /// Whether a proxy says that the homeserver took too long.
@@ -97,9 +92,10 @@ impl EncryptionError {
     }
 
     fn refusal(&self) -> Option<&Refusal> {
-        match self {
-            Self::Session(SessionError::Homeserver(HomeserverError::Refused(refusal))) => Some(refusal),
-            _ => None,
+        if let Self::Session(SessionError::Homeserver(HomeserverError::Refused(refusal))) = self {
+            Some(refusal)
+        } else {
+            None
         }
     }
 

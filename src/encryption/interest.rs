@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Brought, NewEvent, RoomRead, WhatWasRead};
+use super::{Brought, NewEvent};
+use crate::inbox::{RoomRead, WhatWasRead};
 
 /// Events of a room that an answer names; most rooms have one.
 const EVENTS: usize = 20;
@@ -127,8 +128,8 @@ impl Interest {
 #[serde(default)]
 pub(super) struct Rooms {
     join: BTreeMap<String, JoinedRoom>,
-    invite: BTreeMap<String, serde::de::IgnoredAny>,
-    leave: BTreeMap<String, serde::de::IgnoredAny>,
+    invite: BTreeMap<String, Value>,
+    leave: BTreeMap<String, Value>,
 }
 
 impl Rooms {
@@ -252,6 +253,7 @@ mod tests {
         interest().brought(&serde_json::from_value(rooms).unwrap(), ME)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "each call has a literal")]
     fn joined(room: &str, sender: &str, count: Value, receipts: Value) -> Value {
         let event = json!({"type": "m.room.encrypted", "event_id": "$1", "sender": sender});
         json!({"join": {room: {

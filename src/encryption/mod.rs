@@ -74,7 +74,7 @@ use std::sync::Arc;
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::accounts::SignIn;
-pub(crate) use crate::inbox::{RoomRead, WhatWasRead};
+use crate::inbox::RoomRead;
 #[cfg(not(feature = "encryption"))]
 pub(crate) use absent::{
     Absent as VerifyError, Encryption, forget, has_store, prove_listening, seals, set_up, use_backup,
@@ -109,12 +109,15 @@ pub(crate) struct HeldNews {
     pub(crate) news: Held,
 }
 
+#[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption syncs"))]
 #[derive(Debug)]
 pub(crate) enum Held {
     /// The homeserver answers: what is new is told at once.
     Connected,
     /// It does not now, and why.
     Lost(String),
+    /// It will not until the person has done something.
+    Refused(String),
     /// Something has come. It comes again unless `taken` is told that it is in the inbox.
     Came { brought: Brought, taken: oneshot::Sender<bool> },
 }
@@ -124,6 +127,8 @@ pub(crate) enum Held {
 pub(crate) struct Brought {
     /// The homeserver lists something that may be new.
     pub(crate) lists_new: bool,
+    /// What is unread here may have been read elsewhere: the list says.
+    pub(crate) may_be_read: bool,
     /// Nothing of it was held back: a call in it rings.
     pub(crate) is_live: bool,
     /// Events that the homeserver cannot judge.

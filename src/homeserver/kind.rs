@@ -117,6 +117,12 @@ impl HomeserverKind {
         *self == Self::Synapse
     }
 
+    /// Whether `GET /notifications` has everything that it has pushed.
+    #[must_use]
+    pub fn lists_new(&self) -> bool {
+        matches!(self, Self::Synapse | Self::Dendrite)
+    }
+
     /// Whether reading a room elsewhere makes it push a new number, so that a read receipt proves the way without
     /// anybody's help.
     #[must_use]

@@ -40,6 +40,7 @@ mod outbox;
 mod prune;
 mod read_state;
 mod record;
+mod relay;
 mod seal;
 mod snapshot;
 mod thread;
@@ -431,6 +432,7 @@ impl Inbox {
                 account.forget(write.db)?;
                 mute::forget(write.db, account.id)?;
                 outbox::forget(write, account.id)?;
+                relay::forget(write, &account.name)?;
                 read_state::read_account(write, account.id)?;
             }
             Ok(())

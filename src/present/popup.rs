@@ -64,6 +64,8 @@ pub enum ProblemKind {
     SignIn,
     /// The control socket
     ControlSocket,
+    /// Relays that give nothing
+    Relay,
 }
 
 impl ProblemKind {
@@ -79,6 +81,7 @@ impl ProblemKind {
             Self::Damage => "The inbox was damaged",
             Self::SignIn => "Signed out by the homeserver",
             Self::ControlSocket => "The control socket cannot be made",
+            Self::Relay => "The relay gives no pushes",
         }
     }
 }

@@ -52,7 +52,7 @@ fn nothing_is_lost_when_the_app_is_killed_at_any_time() {
 
 /// nginx before the homeserver, with a plain `proxy_pass`.
 struct Nginx {
-    part: Part,
+    process: Part,
     port: u16,
     _directory: TempDir,
 }
@@ -63,7 +63,7 @@ impl Nginx {
         let (directory, port) = (TempDir::new(), http::free_port());
         let path = |name: &str| directory.path().join(name).display().to_string();
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-        let temporary: String = temporary.iter().map(|name| format!("{name}_temp_path {};\n", path(name))).collect();
+        let temporary = temporary.map(|name| format!("{name}_temp_path {};\n", path(name))).concat();
         let conf = format!(
             "error_log stderr;\npid {};\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}server {{\n\
              listen 127.0.0.1:{port};\n{server}\nlocation / {{\nproxy_pass http://127.0.0.1:{};\n{location}\n}}\n}}\n}}\n",
@@ -73,9 +73,9 @@ impl Nginx {
         fs::write(path("nginx.conf"), conf).unwrap();
         let mut command = Command::new("nginx");
         command.args(["-c", &path("nginx.conf"), "-p", &path(""), "-g", "daemon off;"]);
-        let part = Part::start("nginx", command, &[("PATH".to_owned(), PATH.to_owned())], directory.path());
+        let process = Part::start("nginx", command, &[("PATH".to_owned(), PATH.to_owned())], directory.path());
         wait_until("nginx answers", SOON, || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Self { part, port, _directory: directory }
+        Self { process, port, _directory: directory }
     }
 }
 
@@ -101,7 +101,7 @@ fn a_proxy_that_cuts_is_no_failure() {
     // As long as what is taken for a cut, so that nobody has to wait for the minute that is nginx's default.
     let nginx = Nginx::start("proxy_read_timeout 26s;", "");
     let scene = Scene::listening_behind(&BLOCKED, nginx.port);
-    let cut = || nginx.part.output().matches("upstream timed out").count();
+    let cut = || nginx.process.output().matches("upstream timed out").count();
     wait_until("it was cut", 2 * SOON, || cut() > 0);
     let event = scene.bob.send(&scene.room, "After the cut.");
     scene.knows_once(&[event]);

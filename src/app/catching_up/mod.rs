@@ -29,6 +29,7 @@ use self::{
     run::{Outcome, SessionEnd, Shared},
     schedule::{Ending, Run, Schedule},
 };
+use super::relays::Relays;
 use crate::{
     accounts::{Account, Accounts, SignIn},
     control::SignInStatus,
@@ -78,7 +79,7 @@ impl CatchingUp {
         settings: Settings,
         events: mpsc::UnboundedSender<Event>,
         resume_window: ResumeWindow,
-        (encryption, held): (Encryption, mpsc::UnboundedReceiver<HeldNews>),
+        (encryption, relays, held): (Encryption, Relays, mpsc::UnboundedReceiver<HeldNews>),
     ) -> Self {
         let (commands, waiting) = mpsc::unbounded_channel();
         let sessions = Sessions::new(secrets);
@@ -88,6 +89,7 @@ impl CatchingUp {
             settings,
             events,
             encryption,
+            relays,
             accounts: BTreeMap::new(),
             running: JoinSet::new(),
             is_catching_up: false,
@@ -123,6 +125,8 @@ struct Known {
     catching_up: String,
     /// When that last completed in this run of the program.
     caught_up_at: Option<Timestamp>,
+    /// Why its relay gives nothing until the person has done something, if so.
+    refused: Option<String>,
     /// Why the person has to sign in again, if so.
     end: Option<SessionEnd>,
     /// The "already told of the session's end" flag has been cleared.
@@ -134,6 +138,7 @@ struct Driver {
     settings: Settings,
     events: mpsc::UnboundedSender<Event>,
     encryption: Encryption,
+    relays: Relays,
     accounts: BTreeMap<Arc<str>, Known>,
     running: JoinSet<(Arc<str>, Outcome)>,
     /// What the controller was told last.
@@ -251,6 +256,7 @@ impl Driver {
     /// A push proves nothing any more, and what is connected may be so no more.
     fn network_changed(&mut self) {
         self.encryption.reconnect();
+        self.relays.reconnect();
         for (name, known) in &mut self.accounts {
             known.reach.network_changed();
             self.encryption.listen(Arc::clone(name), known.listens());
@@ -262,14 +268,26 @@ impl Driver {
     async fn hear(&mut self, HeldNews { account: name, news }: HeldNews, now: Instant) {
         let Some(known) = self.accounts.get_mut(&name) else { return };
         match news {
-            Held::Connected => known.reach.is_connected = Some(Ok(())),
+            Held::Connected => {
+                known.refused = None;
+                let was_lost = matches!(known.reach.is_connected.replace(Ok(())), Some(Err(_)));
+                if was_lost && known.account.relay().is_some() {
+                    // The homeserver may have met a relay that was away, and waits before it tries again.
+                    known.schedule.catch_up_after(LONG_GAP, now);
+                }
+            }
             Held::Lost(reason) => known.reach.is_connected = Some(Err(reason)),
+            Held::Refused(reason) => {
+                known.refused = Some(reason.clone());
+                known.reach.is_connected = Some(Err(reason));
+            }
             Held::Came { brought, taken } => {
                 known.heard.push((brought, taken));
                 known.schedule.hear(now);
                 return;
             }
         }
+        self.tell_of_refusals();
         self.look_for_push(&name).await;
         self.tell_status();
     }
@@ -328,6 +346,8 @@ impl Driver {
                 self.encryption.listen(name, false);
             }
         }
+        let own = self.accounts.values().filter(|known| !known.is_copy);
+        self.relays.follow(own.map(|known| &known.account));
         if self.accounts.is_empty() {
             self.interruptions = None;
         } else if self.interruptions.is_none() {
@@ -405,6 +425,16 @@ impl Driver {
         self.tell(Event::Problem(ProblemKind::SignIn, (!ends.is_empty()).then(|| ends.join("\n"))));
     }
 
+    /// Tells the person which connections need their help.
+    fn tell_of_refusals(&self) {
+        let refusals = self.accounts.values().filter_map(|known| {
+            let reason = known.refused.as_ref()?;
+            Some(format!("{}: {reason}. New messages may not come. `pushbell doctor` says more", known.sign_in.user_id))
+        });
+        let refusals: Vec<_> = refusals.collect();
+        self.tell(Event::Problem(ProblemKind::Relay, (!refusals.is_empty()).then(|| refusals.join("\n"))));
+    }
+
     fn tell_status(&self) {
         let status = self.accounts.iter().map(|(name, known)| (name.to_string(), known.status()));
         self.tell(Event::SignedIn(status.collect()));
@@ -433,6 +463,7 @@ impl Known {
             taken: Vec::new(),
             catching_up: "not yet".to_owned(),
             caught_up_at: None,
+            refused: None,
             end: None,
             is_end_forgotten: false,
         }
@@ -464,7 +495,10 @@ impl Known {
         SignInStatus {
             signed_in: Some(signed_in),
             listening: self.listens().then(|| self.reach.is_connected == Some(Ok(()))),
-            way_now: Some(self.reach.describe(self.account.way_in_force())),
+            way_now: Some(match self.account.relay() {
+                Some(relay) => self.reach.describe_relay(relay.base()),
+                None => self.reach.describe(self.account.way_in_force()),
+            }),
             catching_up: Some(catching_up.to_owned()),
             caught_up_at: self.caught_up_at,
         }

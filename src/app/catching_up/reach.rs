@@ -34,8 +34,17 @@ impl Reach {
     pub(super) fn listens(&self, way: Way) -> bool {
         match way {
             Way::Auto => self.pushed_at.is_none(),
-            Way::Push => false,
+            Way::Push | Way::Ntfy => false,
             Way::Listen => true,
+        }
+    }
+
+    /// How it comes through a relay, in words.
+    pub(super) fn describe_relay(&self, base: &str) -> String {
+        match &self.is_connected {
+            None => format!("connecting to {base}"),
+            Some(Ok(())) => format!("connected to {base}"),
+            Some(Err(reason)) => format!("{base} is tried again: {reason}"),
         }
     }
 

@@ -92,8 +92,9 @@ impl Reading {
     }
 
     /// The same, but what was read meanwhile is not looked for.
-    pub(super) fn of_new(standing: CatchUpState, signed_in_at: Timestamp, now: Timestamp) -> Self {
-        Self::new(CatchUpState { unread: Vec::new(), ..standing }, signed_in_at, now)
+    pub(super) fn of_new(standing: &CatchUpState, signed_in_at: Timestamp, now: Timestamp) -> Self {
+        let standing = CatchUpState { mark: standing.mark, completed_at: standing.completed_at, unread: Vec::new() };
+        Self::new(standing, signed_in_at, now)
     }
 
     /// Whether nothing at all is listed.

@@ -134,6 +134,7 @@ pub(super) struct Check<'a> {
 pub(super) fn merged(all: impl IntoIterator<Item = Brought>) -> Brought {
     let all = all.into_iter().reduce(|mut all, more| {
         all.lists_new |= more.lists_new;
+        all.may_be_read |= more.may_be_read;
         all.is_live &= more.is_live;
         all.unjudged.extend(more.unjudged);
         all.counted.extend(more.counted);
@@ -260,7 +261,7 @@ impl Check<'_> {
         self.leave_out_unlisted(client, &mut standing).await?;
         match self.account.way_in_force() {
             Way::Listen => {}
-            Way::Push => self.set_pusher(client, &kind, pusher).await?,
+            Way::Push | Way::Ntfy => self.set_pusher(client, &kind, pusher).await?,
             Way::Auto => match self.set_pusher(client, &kind, pusher).await {
                 Err(CheckError::NoAddress) => tracing::debug!("there is no address to push to"),
                 set => set?,
@@ -328,9 +329,16 @@ impl Check<'_> {
     async fn take_heard(&self, client: &HomeserverClient) -> Result<(), CheckError> {
         let Some(heard) = &self.heard else { return Ok(()) };
         let kind = HomeserverKind::named(&self.sign_in.server);
-        let standing = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
+        let mut standing = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
+        if heard.may_be_read {
+            self.leave_out_unlisted(client, &mut standing).await?;
+        }
         let at = Timestamp::now();
-        let mut reading = Reading::of_new(standing, self.account.created_at, at);
+        let mut reading = if heard.may_be_read {
+            Reading::new(standing, self.account.created_at, at)
+        } else {
+            Reading::of_new(&standing, self.account.created_at, at)
+        };
         let mut fetched = heard.unjudged.clone();
         if heard.lists_new {
             let is_listed;
@@ -339,7 +347,7 @@ impl Check<'_> {
                 fetched.extend(heard.counted.iter().cloned());
             }
         }
-        let mut found = reading.finish(false, at);
+        let mut found = reading.finish(heard.may_be_read && kind.unlists_read(), at);
         let is_listed = |missed: &[MissedEvent], event: &NewEvent| {
             missed.iter().any(|missed| missed.notification.event_id.as_ref() == Some(&event.event_id))
         };
@@ -353,13 +361,17 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// An event that a held sync has named; `None` if the homeserver does not tell.
+    /// An event that a held sync or a relay has named; `None` if the homeserver does not tell.
     async fn fetch_new(
         &self,
         client: &HomeserverClient,
         NewEvent { room_id, event_id, is_highlight }: &NewEvent,
     ) -> Result<Option<MissedEvent>, CheckError> {
-        let event = client.event(&self.sign_in.user_id, room_id, event_id).await?;
+        let event = match client.event(&self.sign_in.user_id, room_id, event_id).await {
+            Err(error) if error.is_temporary() || error.is_unknown_token() => return Err(error.into()),
+            // Who has named it may have made it up.
+            told => told.ok().flatten(),
+        };
         let sound = if *is_highlight { SoundTweak::Named("default".into()) } else { SoundTweak::Silent };
         Ok(event.map(|event| {
             let (event_id, room_id) = (Some(event_id.clone()), Some(room_id.clone()));
@@ -381,8 +393,12 @@ impl Check<'_> {
         if self.sign_in.is_anothers(&mark) {
             return Ok(());
         }
-        let seen = reachability::observe(client.base()).await;
-        let base_url = reachability::base_url(&self.settings.server, seen, kind);
+        let base_url = if let Some(relay) = self.account.relay() {
+            Some(relay.base().to_owned())
+        } else {
+            let seen = reachability::observe(client.base()).await;
+            reachability::base_url(&self.settings.server, seen, kind)
+        };
         let mut pusher = session::pusher(self.account, base_url.as_deref().unwrap_or_default(), "en", mark);
         if let Some(listed) = listed {
             let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };

@@ -130,6 +130,8 @@ impl Schedule {
     /// A held sync has brought something.
     pub(super) fn hear(&mut self, now: Instant) {
         self.heard_at.get_or_insert(now);
+        // The homeserver answers again, and who holds the sync waits by itself after a failure.
+        self.bring_forward(Duration::ZERO, now);
     }
 
     /// The person is here, and may want to know how the session is.

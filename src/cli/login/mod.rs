@@ -12,6 +12,7 @@ mod homeserver;
 mod pushers;
 mod read_receipt;
 mod receiver;
+mod relay;
 mod save_account;
 mod verify_push;
 
@@ -30,6 +31,7 @@ use crate::{
     encryption,
     homeserver::{Homeserver, HomeserverClient, HomeserverKind, UserId, kind},
     invocation,
+    ntfy::Relay,
     page::{Asked, Conversation, Step},
     paths::Paths,
     secrets::Secrets,
@@ -68,6 +70,7 @@ pub(super) fn for_page(paths: Paths, asked: Asked, conversation: &Conversation) 
         event_id_only: false,
         push: false,
         listen: false,
+        ntfy: None,
         wait: None,
         anyway: false,
     };
@@ -112,6 +115,8 @@ struct LoginContext {
     config: Config,
     /// The base address that the homeserver is to push to; `None`: it cannot.
     reached_at: Option<String>,
+    /// What it is to push to instead.
+    relay: Option<Relay>,
 }
 
 impl Login<'_> {
@@ -130,7 +135,16 @@ impl Login<'_> {
         let saving = save_account::save(self, &context, session, old_device.as_deref(), out);
         let saved = Box::pin(saving).await?;
         if context.reached_at.is_none() {
-            return self.listens(&saved, out).await;
+            let ended = match (&context.relay, saved.is_proven) {
+                (None, _) => self.listens(&saved, out).await,
+                (Some(_), true) => Ok(()),
+                (Some(_), false) => Err(Failure::Reported(verify_push::NOTHING_CAME)),
+            };
+            if !self.context.tell(&Request::ReloadAccounts)? && matches!(ended, Ok(()) | Err(Failure::Reported(_))) {
+                not_running(out)?;
+            }
+            saved.remove_old_pusher(&ended, out).await?;
+            return ended;
         }
         let receiver = match Receiver::start(self.context, &context.config).await {
             Ok(receiver) => receiver,
@@ -149,6 +163,7 @@ impl Login<'_> {
             Err(failure) => Err(failure),
         };
         let goes_on = receiver.close().await;
+        saved.remove_old_pusher(&ended, out).await?;
         if !goes_on && matches!(ended, Ok(()) | Err(Failure::Reported(_))) {
             not_running(out)?;
         }
@@ -164,12 +179,12 @@ impl Login<'_> {
             saved.undo(self).await;
             return Err(error);
         }
-        if self.context.tell(&Request::ReloadAccounts)? { Ok(()) } else { not_running(out) }
+        Ok(())
     }
 
     /// Proves that what is new comes over a connection that is held.
     async fn prove_listening(&self, sign_in: &SignIn, out: &mut dyn Write) -> Result<(), Failure> {
-        let proven = encryption::prove_listening(&self.context.paths, &self.secrets, sign_in).await;
+        let proven = Box::pin(encryption::prove_listening(&self.context.paths, &self.secrets, sign_in)).await;
         proven.map_err(|error| Failure::Failed(format!("listening does not work: {error}")))?;
         writeln!(out, "Pushbell listens at the homeserver: connected; the first message will be shown.")?;
         Ok(())
@@ -177,17 +192,18 @@ impl Login<'_> {
 
     /// The way that was chosen.
     fn way(&self) -> Way {
-        match (self.asked.push, self.asked.listen) {
-            (true, _) => Way::Push,
-            (false, true) => Way::Listen,
-            (false, false) => Way::Auto,
+        match (self.asked.push, self.asked.listen, &self.asked.ntfy) {
+            (true, _, _) => Way::Push,
+            (false, true, _) => Way::Listen,
+            (false, false, Some(_)) => Way::Ntfy,
+            (false, false, None) => Way::Auto,
         }
     }
 
     /// Whether pushes are not the only way.
     fn can_listen(&self) -> bool {
         let is_possible = cfg!(feature = "encryption") && self.asked.token_file.is_none();
-        is_possible && self.way() != Way::Push
+        is_possible && matches!(self.way(), Way::Auto | Way::Listen)
     }
 
     async fn prepare(&self, out: &mut dyn Write) -> Result<LoginContext, Failure> {
@@ -204,11 +220,15 @@ impl Login<'_> {
         }
         self.step(Step::Way);
         let (config, reached_at) = match self.way() {
-            Way::Listen => (config, None),
+            Way::Listen | Way::Ntfy => (config, None),
             Way::Auto | Way::Push => address::settle(self, config, &base, &kind, out).await?,
         };
         homeserver::refuse_unencrypted(self, &base).await?;
-        Ok(LoginContext { homeserver, software, kind, config, reached_at })
+        let relay = match &self.asked.ntfy {
+            Some(address) => Some(relay::choose(self, address, out).await?),
+            None => None,
+        };
+        Ok(LoginContext { homeserver, software, kind, config, reached_at, relay })
     }
 
     /// The session that the user has here already, which is said before anything is asked.

@@ -1,11 +1,11 @@
 //! A push without another user: reading a room changes the unread count, which the homeserver then pushes.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io::Write};
 
 use serde::de::IgnoredAny;
 use serde_json::json;
 
-use super::output;
+use super::{Failure, Login, LoginContext, output};
 use crate::{
     homeserver::{HomeserverClient, HomeserverError},
     http_client::encode,
@@ -25,10 +25,25 @@ pub(super) struct Unread {
 }
 
 /// The room with the newest unread notification, if there is one and the homeserver tells.
-pub(super) async fn unread_room(client: &HomeserverClient, user_id: &str) -> Option<Unread> {
+async fn unread_room(client: &HomeserverClient, user_id: &str) -> Option<Unread> {
     let (room_id, event_id) = newest_unread(client.notifications(user_id, None, LISTED).await.ok()?)?;
     let name = room_name(client, &room_id, user_id).await;
     Some(Unread { room_id, event_id, name: output::harmless(&name) })
+}
+
+/// A room that may be marked as read, as the user says, where that makes the homeserver push.
+pub(super) async fn offered(
+    login: &Login<'_>,
+    context: &LoginContext,
+    (client, user_id): (&HomeserverClient, &str),
+    out: &mut dyn Write,
+) -> Result<Option<Unread>, Failure> {
+    if !context.kind.pushes_when_read() {
+        return Ok(None);
+    }
+    let Some(room) = unread_room(client, user_id).await else { return Ok(None) };
+    let question = format!("Mark {} as read to test?", room.name);
+    Ok((login.confirm(out, &question, false).await? == Some(true)).then_some(room))
 }
 
 /// Marks it as read up to there, for the user's own devices alone.

@@ -5,13 +5,16 @@ use std::{io::Write, pin::pin, time::Duration};
 use jiff::Timestamp;
 use tokio::time;
 
-use super::{Failure, Login, LoginContext, account_name, existing_account, output, pushers};
+use super::{
+    Failure, Login, LoginContext, account_name, existing_account, output, pushers, read_receipt, relay, verify_push,
+};
 use crate::{
     accounts::{Account, AccountsFile, SignIn, SignInMethod, Way, new_pushkey},
     cli::{account, verify},
     encryption,
     homeserver::{HomeserverClient, Session},
     http_client::DEADLINE,
+    ntfy::Relay,
     secrets::Place,
     session::{self, SessionError, Sessions},
 };
@@ -28,6 +31,8 @@ pub(super) struct SavedSession {
     session: Session,
     /// The account as it was, if there was one.
     before: Option<Account>,
+    /// A push has come through its relay.
+    pub(super) is_proven: bool,
 }
 
 /// Keeps the session's secrets and makes or changes its account, in place of what the same user had before. `old_device`
@@ -67,15 +72,23 @@ pub(super) async fn save(
     };
     let existing = existing_account::find(login.context, &accounts, &session.user_id, &client).await;
     let before = existing.as_ref().map(|existing| existing.account);
-    let mut account = account_name::account_for(before, &accounts, &session.user_id, sign_in.clone(), pushkey);
+    let mut account = account_name::account_for(before, &accounts, &session.user_id, sign_in.clone(), pushkey.clone());
     account.way = login.way();
+    if let Some(relay) = &context.relay {
+        account.pushkey = relay.pushkey();
+    } else if Relay::of_pushkey(&account.pushkey).is_some() {
+        account.pushkey = pushkey;
+    }
     if existing.as_ref().is_some_and(|existing| existing.is_unused) {
         account.name = account_name::name_for(&accounts, &session.user_id).into();
     }
-    let saved = SavedSession { client, account, sign_in, session, before: before.cloned() };
-    if let Err(failure) = saved.write(login, out).await {
-        saved.take_back(login).await;
-        return Err(failure);
+    let mut saved = SavedSession { client, account, sign_in, session, before: before.cloned(), is_proven: false };
+    match saved.write(login, context, out).await {
+        Ok(is_proven) => saved.is_proven = is_proven,
+        Err(failure) => {
+            saved.take_back(login).await;
+            return Err(failure);
+        }
     }
     if let Some(old) = saved.replaced() {
         retire(login, old, !saved.is_copy(old), out).await?;
@@ -84,7 +97,8 @@ pub(super) async fn save(
 }
 
 impl SavedSession {
-    async fn write(&self, login: &Login<'_>, out: &mut dyn Write) -> Result<(), Failure> {
+    /// Whether the relay is proven.
+    async fn write(&self, login: &Login<'_>, context: &LoginContext, out: &mut dyn Write) -> Result<bool, Failure> {
         let place = self.save(login, out).await?;
         if self.sign_in.method.owns_session() {
             writeln!(out, "Signed in as the device \"{}\".", session::device_name())?;
@@ -99,8 +113,61 @@ impl SavedSession {
             // What worked before is left alone unless this works.
             login.prove_listening(&self.sign_in, out).await?;
         }
+        let is_proven = match &context.relay {
+            Some(relay) => self.prove_relay(login, context, relay, out).await?,
+            None => false,
+        };
         let name = self.before.as_ref().map_or(&self.account.name, |before| &before.name);
         AccountsFile::new(&login.context.paths.accounts).replace(name, self.account.clone())?;
+        Ok(is_proven)
+    }
+
+    /// Has the homeserver push to the relay. Where another way worked before, it stays unless this one does.
+    async fn prove_relay(
+        &self,
+        login: &Login<'_>,
+        context: &LoginContext,
+        relay: &Relay,
+        out: &mut dyn Write,
+    ) -> Result<bool, Failure> {
+        let waits = if login.person.is_some() { verify_push::ATTENDED } else { verify_push::UNATTENDED };
+        let patience = login.asked.wait.map_or(waits, Duration::from_secs);
+        let begin = async |out: &mut dyn Write| {
+            pushers::set(login, &self.client, &self.account, relay.base()).await?;
+            if let Some(room) =
+                read_receipt::offered(login, context, (&self.client, &self.sign_in.user_id), out).await?
+            {
+                read_receipt::mark_as_read(&self.client, &room)
+                    .await
+                    .map_err(|error| Failure::Failed(error.to_string()))?;
+            }
+            Ok(())
+        };
+        let proven = relay::prove(relay, &self.account.app_id, patience, out, begin).await;
+        let Some(before) = self.before.as_ref().filter(|_| self.has_old_pusher()) else { return proven };
+        if matches!(proven, Ok(true)) {
+            return proven;
+        }
+        self.client.remove_pusher(&self.account.app_id, &self.account.pushkey).await.ok();
+        proven.and(Err(relay::unproven(login, before)))
+    }
+
+    /// Whether the account had another pusher before.
+    fn has_old_pusher(&self) -> bool {
+        self.old_session().is_some() && self.before.as_ref().is_some_and(|it| it.pushkey != self.account.pushkey)
+    }
+
+    /// Another pusher than before brings the account's notifications: the old one ends, once it is not needed any more.
+    pub(super) async fn remove_old_pusher(
+        &self,
+        ended: &Result<(), Failure>,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        if let (Ok(()), true, Some(before)) = (ended, self.has_old_pusher(), &self.before)
+            && let Err(error) = self.client.remove_pusher(&before.app_id, &before.pushkey).await
+        {
+            writeln!(out, "The pusher from before could not be removed: {}", output::harmless(&error.to_string()))?;
+        }
         Ok(())
     }
 

@@ -26,13 +26,13 @@ use crate::{
 };
 
 /// Exit code: the pusher is set, but no push has come yet.
-const NOTHING_CAME: u8 = 3;
+pub(super) const NOTHING_CAME: u8 = 3;
 /// How long to wait for a push without a terminal.
-const UNATTENDED: Duration = Duration::from_secs(60);
+pub(super) const UNATTENDED: Duration = Duration::from_secs(60);
 /// How long to wait where messages come without pushes, too.
 const BEFORE_LISTENING: Duration = Duration::from_secs(10);
 /// How long to wait where the user can skip it.
-const ATTENDED: Duration = Duration::from_secs(600);
+pub(super) const ATTENDED: Duration = Duration::from_secs(600);
 /// How long to wait for the push that a read receipt causes: it takes about a second.
 const RECEIPT: Duration = Duration::from_secs(5);
 /// Delay before likely causes are listed when no push is known to be due.
@@ -170,16 +170,10 @@ impl PushVerification<'_> {
 
     /// Offers to mark a room as read, where that makes the homeserver push. `None`: none was marked.
     async fn by_receipt(&self, out: &mut dyn Write) -> Result<Option<Waited>, Failure> {
-        if !self.context.kind.pushes_when_read() {
-            return Ok(None);
-        }
-        let Some(room) = read_receipt::unread_room(&self.saved.client, &self.saved.sign_in.user_id).await else {
-            return Ok(None);
-        };
-        let question = format!("Mark {} as read to test?", room.name);
-        if self.login.confirm(out, &question, false).await? != Some(true) {
-            return Ok(None);
-        }
+        let offered =
+            read_receipt::offered(self.login, self.context, (&self.saved.client, &self.saved.sign_in.user_id), out)
+                .await?;
+        let Some(room) = offered else { return Ok(None) };
         if let Err(error) = read_receipt::mark_as_read(&self.saved.client, &room).await {
             writeln!(out, "It could not be marked: {}", output::harmless(&error.to_string()))?;
             return Ok(None);

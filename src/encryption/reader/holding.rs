@@ -124,11 +124,8 @@ impl Reader {
         self.position().await?;
         self.listening.has_counts(counts);
         let is_asked = synced.request.is_some();
-        let has_messages = synced.messages > 0;
         self.keys_came(synced).await;
-        if has_messages {
-            machine.upload().await?;
-        }
+        machine.upload().await?;
         if is_asked { self.look(None).await } else { Ok(()) }
     }
 

@@ -1,0 +1,310 @@
+//! The accounts whose pushes come through a relay: a connection for each, held open as long as it is wanted.
+//!
+//! ```text
+//! lines ──► batch: what is not known ──► catching up asks the homeserver what is new ──► inbox ──► the relay's time is kept
+//! ```
+//! What is not in the inbox is read again: the relay keeps it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    task::AbortHandle,
+    time::{Duration, Instant, sleep, timeout},
+};
+
+use crate::{
+    accounts::Account,
+    backoff::Backoff,
+    encryption::{Brought, Held, HeldNews, NewEvent},
+    homeserver::HomeserverKind,
+    http_client::{HttpClient, Lines},
+    inbox::Inbox,
+    ntfy::{
+        Relay, RelayError,
+        line::{Hint, HintedEvent, Line},
+        progress::{Batch, Progress, silence},
+    },
+};
+
+/// First and longest delay after a failure.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5 * 60));
+/// A connection that lasted so long was a good one.
+const LASTING: Duration = Duration::from_secs(60);
+/// How long a relay that refuses is left alone.
+const REFUSED: Duration = Duration::from_secs(60 * 60);
+/// How often a relay is asked whose proxy holds answers back, and after how many times a connection is tried again.
+const POLLS: (Duration, u32) = (Duration::from_secs(60), 60);
+/// A relay that asks to be left alone for longer is left alone for this long.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+/// What comes within this time of the first is taken over together.
+const GATHER: Duration = Duration::from_millis(100);
+/// How long it may take until what has come is in the inbox.
+const TAKING: Duration = Duration::from_secs(120);
+
+/// All of them.
+pub(super) struct Relays {
+    inbox: Inbox,
+    news: mpsc::UnboundedSender<HeldNews>,
+    open: BTreeMap<Arc<str>, Open>,
+}
+
+struct Open {
+    account: Account,
+    task: AbortHandle,
+    /// Raised when what is connected may be so no more.
+    again: Arc<Notify>,
+}
+
+impl Relays {
+    pub(super) fn new(inbox: Inbox, news: mpsc::UnboundedSender<HeldNews>) -> Self {
+        Self { inbox, news, open: BTreeMap::new() }
+    }
+
+    /// Holds connections for those of the accounts whose pushes come through a relay, and for no others.
+    pub(super) fn follow<'a>(&mut self, accounts: impl Iterator<Item = &'a Account>) {
+        let mut before = std::mem::take(&mut self.open);
+        for account in accounts {
+            let Some(relay) = account.relay() else { continue };
+            let same = before.remove(&account.name).filter(|open| {
+                let is_same = open.account == *account;
+                if !is_same {
+                    open.task.abort();
+                }
+                is_same
+            });
+            let open = same.unwrap_or_else(|| self.start(account.clone(), relay));
+            self.open.insert(Arc::clone(&account.name), open);
+        }
+        for open in before.into_values() {
+            open.task.abort();
+        }
+    }
+
+    /// The network has changed, or the computer has slept.
+    pub(super) fn reconnect(&self) {
+        for open in self.open.values() {
+            open.again.notify_one();
+        }
+    }
+
+    fn start(&self, account: Account, relay: Relay) -> Open {
+        let again = Arc::new(Notify::new());
+        let lists_new = account.sign_in.as_ref().is_some_and(|it| HomeserverKind::named(&it.server).lists_new());
+        let reader = Reader {
+            name: Arc::clone(&account.name),
+            app_id: account.app_id.clone(),
+            lists_new,
+            relay,
+            inbox: self.inbox.clone(),
+            news: self.news.clone(),
+            backoff: Backoff::new(RETRY.0, RETRY.1),
+            polls: 0,
+        };
+        Open { account, task: tokio::spawn(reader.run(Arc::clone(&again))).abort_handle(), again }
+    }
+}
+
+fn new_events(batch: &Batch) -> Vec<NewEvent> {
+    let event = |HintedEvent { room_id, event_id }| NewEvent { room_id, event_id, is_highlight: false };
+    batch.events.iter().cloned().map(event).collect()
+}
+
+impl Drop for Relays {
+    fn drop(&mut self) {
+        for open in self.open.values() {
+            open.task.abort();
+        }
+    }
+}
+
+struct Reader {
+    name: Arc<str>,
+    app_id: String,
+    /// The homeserver lists what is new; else events are asked for one by one.
+    lists_new: bool,
+    relay: Relay,
+    inbox: Inbox,
+    news: mpsc::UnboundedSender<HeldNews>,
+    backoff: Backoff,
+    /// How often the relay is still to be asked before a connection is tried again.
+    polls: u32,
+}
+
+/// Why a connection has ended.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error(transparent)]
+    Relay(#[from] RelayError),
+    #[error("the connection has ended")]
+    Ended,
+    #[error("nothing came for {} s", .0.as_secs())]
+    Silent(Duration),
+    #[error("what has come is not taken over yet")]
+    NotTaken,
+}
+
+impl Reader {
+    async fn run(mut self, again: Arc<Notify>) {
+        let time = self.inbox.relay_time(&self.name).await.unwrap_or_else(|error| {
+            tracing::warn!("{error}");
+            None
+        });
+        let mut progress = Progress::new(time);
+        loop {
+            let began = Instant::now();
+            let wait = tokio::select! {
+                ended = self.read(&mut progress) => self.wait_after(ended, began.elapsed()),
+                () = again.notified() => {
+                    (self.backoff, self.polls) = (Backoff::new(RETRY.0, RETRY.1), 0);
+                    Duration::ZERO
+                }
+            };
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = again.notified() => (self.backoff, self.polls) = (Backoff::new(RETRY.0, RETRY.1), 0),
+            }
+        }
+    }
+
+    /// How long to wait before the next try.
+    fn wait_after(&mut self, ended: Result<(), End>, lasted: Duration) -> Duration {
+        if lasted >= LASTING {
+            self.backoff.reset();
+        }
+        let Err(end) = ended else { return POLLS.0 };
+        tracing::info!(account = &*self.name, "the relay: {end}");
+        let wait = match &end {
+            End::Relay(RelayError::HeldBack) => {
+                self.polls = POLLS.1;
+                return Duration::ZERO;
+            }
+            End::Relay(RelayError::Denied(_)) => REFUSED,
+            End::Relay(RelayError::TooMany(wait)) => {
+                self.backoff.next().max(wait.unwrap_or_default().min(MAX_RETRY_AFTER))
+            }
+            End::Relay(RelayError::Transport(_) | RelayError::Unexpected(_))
+            | End::Ended
+            | End::Silent(_)
+            | End::NotTaken => self.backoff.next(),
+        };
+        let reason = end.to_string();
+        let is_refused = matches!(end, End::Relay(RelayError::Denied(_)));
+        self.tell(if is_refused { Held::Refused(reason) } else { Held::Lost(reason) });
+        wait
+    }
+
+    /// Reads until the connection ends, or once where none is possible.
+    async fn read(&mut self, progress: &mut Progress) -> Result<(), End> {
+        // It holds the certificates that it trusts, and its connections end with it.
+        let http = HttpClient::new().map_err(RelayError::from)?;
+        if let Some(left) = self.polls.checked_sub(1) {
+            self.poll(&http, progress).await?;
+            self.polls = left;
+            let reason = format!("{}; it is asked once a minute. `pushbell doctor` says more", RelayError::HeldBack);
+            self.tell(Held::Lost(reason));
+            return Ok(());
+        }
+        let since = progress.since();
+        let (first, lines) = self.relay.open(&http, since.as_deref()).await?;
+        self.tell(Held::Connected);
+        let mut batch = Batch::default();
+        let mut now = 0;
+        self.take(progress, &mut batch, &first, &mut now);
+        batch.is_first = since.is_none();
+        self.follow(progress, lines, batch, now).await
+    }
+
+    async fn follow(
+        &mut self,
+        progress: &mut Progress,
+        mut lines: Lines,
+        mut batch: Batch,
+        mut now: u64,
+    ) -> Result<(), End> {
+        let (mut keepalive_at, mut between) = (None::<Instant>, None);
+        loop {
+            let silence = silence(between);
+            let gathered = batch.is_full() || {
+                let wait = if batch.is_empty() { silence } else { GATHER };
+                match timeout(wait, lines.next()).await {
+                    Ok(Ok(Some(line))) => {
+                        if self.take(progress, &mut batch, &line, &mut now) {
+                            between = keepalive_at.replace(Instant::now()).map(|before| before.elapsed());
+                        }
+                        false
+                    }
+                    Ok(Ok(None)) => {
+                        self.bring(progress, batch).await?;
+                        return Err(End::Ended);
+                    }
+                    Ok(Err(error)) => {
+                        self.bring(progress, batch).await?;
+                        return Err(RelayError::from(error).into());
+                    }
+                    Err(_) if batch.is_empty() => return Err(End::Silent(silence)),
+                    Err(_) => true,
+                }
+            };
+            if gathered {
+                self.bring(progress, std::mem::take(&mut batch)).await?;
+            }
+        }
+    }
+
+    async fn poll(&mut self, http: &HttpClient, progress: &mut Progress) -> Result<(), End> {
+        let since = progress.since().unwrap_or_else(|| "all".to_owned());
+        let mut batch = Batch::default();
+        for line in self.relay.poll(http, &since).await? {
+            if batch.is_full() {
+                self.bring(progress, std::mem::take(&mut batch)).await?;
+            }
+            self.take(progress, &mut batch, &line, &mut 0);
+            batch.is_late = true;
+        }
+        self.bring(progress, batch).await
+    }
+
+    /// Whether it is a line that says no more than that the relay is there.
+    fn take(&self, progress: &Progress, batch: &mut Batch, line: &[u8], now: &mut u64) -> bool {
+        let Some(line) = Line::parse(line) else { return false };
+        let is_keepalive = line.is_keepalive;
+        *now = line.time.max(*now);
+        progress.take(batch, line, *now, |hint: &Hint| self.relay.is_meant(&self.app_id, &hint.devices));
+        is_keepalive
+    }
+
+    /// Has the homeserver be asked what is new, and keeps how far the relay was read once that is in the inbox.
+    async fn bring(&mut self, progress: &mut Progress, batch: Batch) -> Result<(), End> {
+        let (is_push, says_nothing) = (batch.is_push, batch.is_empty());
+        if !says_nothing {
+            let counted = if self.lists_new { Vec::new() } else { new_events(&batch) };
+            let (lists_new, may_be_read) = (true, batch.is_count);
+            let is_live = !batch.is_late && !batch.is_first;
+            let brought = Brought { lists_new, may_be_read, is_live, counted, ..Brought::default() };
+            let (taken, answer) = oneshot::channel();
+            self.tell(Held::Came { brought, taken });
+            if !matches!(timeout(TAKING, answer).await, Ok(Ok(true))) {
+                return Err(End::NotTaken);
+            }
+        }
+        if is_push {
+            // The relay works, however long its connections last.
+            self.backoff.reset();
+        }
+        let time = progress.taken(batch);
+        // A time alone is not worth writing down: reading from an earlier one does no harm.
+        if !says_nothing
+            && let Some(time) = time.or(progress.newest())
+            && let Err(error) = self.inbox.set_relay_time(&self.name, time, is_push).await
+        {
+            tracing::warn!("{error}");
+        }
+        Ok(())
+    }
+
+    fn tell(&self, news: Held) {
+        // The receiver is gone only when the program ends.
+        drop(self.news.send(HeldNews { account: Arc::clone(&self.name), news }));
+    }
+}

@@ -1,0 +1,49 @@
+//! How far the relay of an account was read.
+
+use jiff::Timestamp;
+
+use super::{
+    Inbox, InboxError,
+    accounts::Account,
+    transaction::{self, Write},
+};
+
+fn name(account: &str) -> String {
+    format!("relay_time:{account}")
+}
+
+impl Inbox {
+    /// Up to which time of its relay's, in seconds since the epoch, the account's pushes are known.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn relay_time(&self, account: &str) -> Result<Option<u64>, InboxError> {
+        let name = name(account);
+        let time = self.read(move |db| transaction::setting(db, &name)).await?;
+        Ok(time.and_then(|time| time.parse().ok()))
+    }
+
+    /// They are known up to this time; whether a push was among them. What they have led to is in the inbox already.
+    ///
+    /// # Errors
+    /// When it could not be written down.
+    pub async fn set_relay_time(&self, account: &str, time: u64, is_push: bool) -> Result<(), InboxError> {
+        let account = account.to_owned();
+        self.write(move |write| {
+            transaction::set_setting(write.db, &name(&account), Some(&time.to_string()))?;
+            if is_push {
+                let mut account = Account::named(write.db, &account)?;
+                account.last_push = Some(Timestamp::now().as_millisecond());
+                account.save(write.db)?;
+                write.changes.is_visible = true;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// The account is known no more.
+pub(super) fn forget(write: &Write<'_>, account: &str) -> rusqlite::Result<()> {
+    transaction::set_setting(write.db, &name(account), None)
+}

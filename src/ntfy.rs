@@ -1,0 +1,232 @@
+//! ntfy as a relay of pushes: where it is, what it sends, and whether it works.
+//!
+//! The homeserver pushes to the relay, and the relay hands on over a connection that we hold. Whoever knows the topic may
+//! write to it, so what comes is a hint that something is new, and nothing of it is shown.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `line` | what a line of the relay's says (pure) |
+//! | `progress` | how far it was read, and for how long it may say nothing (pure) |
+//! | `probe` | whether a relay can be used, and what is wrong with it |
+
+pub(crate) mod line;
+pub(crate) mod probe;
+pub(crate) mod progress;
+
+use std::fmt;
+
+use hyper::{Method, StatusCode};
+use subtle::ConstantTimeEq as _;
+use tokio::time::{Duration, timeout};
+use url::Url;
+
+use crate::{
+    http_client::{HttpClient, Lines, Request, TransportError},
+    push::notify::{self, Device},
+};
+
+/// What topics begin with: that of every `UnifiedPush` app, for which servers have rules of their own.
+const PREFIX: &str = "up";
+/// Letters and digits after it. Subscribers are billed for a topic of exactly this length where the server does so.
+const TOPIC_CHARS: usize = 12;
+const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// The end of a pushkey.
+const QUERY: &str = "?up=1";
+/// How long a relay may take until its first line. A proxy that holds answers back sends nothing at all.
+const OPENING: Duration = Duration::from_secs(10);
+/// Most bytes of a line.
+const MAX_LINE_BYTES: usize = 1024 * 1024;
+/// Most bytes of an answer that has all at once.
+const MAX_POLL_BYTES: usize = 8 * 1024 * 1024;
+
+/// A topic of an ntfy server.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Relay {
+    /// Without a slash at its end.
+    base: String,
+    /// A secret.
+    topic: String,
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+/// Why a relay gives nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RelayError {
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// Not even the beginning of an answer came.
+    #[error("a proxy before it holds its answers back")]
+    HeldBack,
+    /// It asks for a sign-in, or says that this topic is not for us.
+    #[error("it lets nobody read the topic: {0}")]
+    Denied(StatusCode),
+    /// It asks to be left alone for a while.
+    #[error("it has had too many requests")]
+    TooMany(Option<Duration>),
+    /// It answers something else.
+    #[error("it answers {0}, which is not what ntfy answers")]
+    Unexpected(StatusCode),
+}
+
+impl Relay {
+    /// A fresh topic of the server at this address.
+    ///
+    /// # Errors
+    /// Says what is wrong with the address.
+    pub(crate) fn new(address: &str) -> Result<Self, String> {
+        let base = base(address)?;
+        let mut topic = PREFIX.to_owned();
+        while topic.len() < PREFIX.len() + TOPIC_CHARS {
+            let mut bytes = [0; TOPIC_CHARS];
+            getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
+            // Each letter is as likely as any other.
+            let fair = bytes.into_iter().map(usize::from).filter(|byte| *byte < 4 * LETTERS.len());
+            let room = PREFIX.len() + TOPIC_CHARS - topic.len();
+            topic.extend(fair.take(room).map(|byte| char::from(LETTERS[byte % LETTERS.len()])));
+        }
+        Ok(Self { base, topic })
+    }
+
+    /// The topic that this pushkey leads to, if it is one of a relay.
+    pub(crate) fn of_pushkey(pushkey: &str) -> Option<Self> {
+        let (base, topic) = pushkey.strip_suffix(QUERY)?.rsplit_once('/')?;
+        let is_topic = topic.len() == PREFIX.len() + TOPIC_CHARS
+            && topic.starts_with(PREFIX)
+            && topic.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        (is_topic && self::base(base).is_ok_and(|normal| normal == base))
+            .then(|| Self { base: base.to_owned(), topic: topic.to_owned() })
+    }
+
+    /// Whether this address is its server's.
+    pub(crate) fn is_at(&self, address: &str) -> bool {
+        base(address).is_ok_and(|base| base == self.base)
+    }
+
+    /// The server's address.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// What pushers of this topic have as their pushkey.
+    pub(crate) fn pushkey(&self) -> String {
+        format!("{}/{}{QUERY}", self.base, self.topic)
+    }
+
+    /// What homeservers push to.
+    pub(crate) fn gateway(&self) -> String {
+        format!("{}{}", self.base, notify::PATH)
+    }
+
+    /// Whether one of the devices of a push is the one with this topic.
+    pub(crate) fn is_meant(&self, app_id: &str, devices: &[Device]) -> bool {
+        let pushkey = self.pushkey();
+        devices
+            .iter()
+            .any(|device| device.app_id == app_id && bool::from(device.pushkey.as_bytes().ct_eq(pushkey.as_bytes())))
+    }
+
+    /// What was said since then, and then whatever is said, line by line. The first line is there already.
+    pub(crate) async fn open(&self, http: &HttpClient, since: Option<&str>) -> Result<(Vec<u8>, Lines), RelayError> {
+        let query = since.map_or_else(String::new, |since| format!("?since={since}"));
+        let url = format!("{}/{}/json{query}", self.base, self.topic);
+        let opening = async {
+            let opened = http.lines(&Request::new(Method::GET, &url), MAX_LINE_BYTES).await?;
+            let mut lines = opened.body;
+            refuse(opened.status, opened.retry_after)?;
+            match lines.next().await? {
+                Some(first) => Ok((first, lines)),
+                None => Err(RelayError::Unexpected(opened.status)),
+            }
+        };
+        timeout(OPENING, opening).await.unwrap_or(Err(RelayError::HeldBack))
+    }
+
+    /// What was said since then, all at once: for where answers without an end do not get through.
+    pub(crate) async fn poll(&self, http: &HttpClient, since: &str) -> Result<Vec<Vec<u8>>, RelayError> {
+        let url = format!("{}/{}/json?poll=1&since={since}", self.base, self.topic);
+        let request = Request { max_answer_bytes: MAX_POLL_BYTES, ..Request::new(Method::GET, &url) };
+        let answer = http.send(&request).await?;
+        refuse(answer.status, answer.retry_after)?;
+        Ok(answer.body.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect())
+    }
+}
+
+fn refuse(status: StatusCode, retry_after: Option<Duration>) -> Result<(), RelayError> {
+    match status {
+        StatusCode::OK => Ok(()),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(RelayError::Denied(status)),
+        StatusCode::TOO_MANY_REQUESTS => Err(RelayError::TooMany(retry_after)),
+        other => Err(RelayError::Unexpected(other)),
+    }
+}
+
+/// An address as pushkeys begin with it.
+fn base(address: &str) -> Result<String, String> {
+    let address = address.trim();
+    let with_scheme = if address.contains("://") { address.to_owned() } else { format!("https://{address}") };
+    let url = Url::parse(&with_scheme).map_err(|error| format!("this is no address: {error}"))?;
+    let is_plain = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.path() == "/";
+    if !is_plain {
+        return Err("the address of an ntfy server is a name alone, as in https://ntfy.example.org".to_owned());
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_as_servers_want_it_and_is_found_again_in_its_pushkey() {
+        let relay = Relay::new("ntfy.example.org/").unwrap();
+        let pushkey = relay.pushkey();
+        let topic = pushkey.strip_prefix("https://ntfy.example.org/up").unwrap().strip_suffix("?up=1").unwrap();
+        assert!(topic.len() == 12 && topic.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{topic}");
+        assert_eq!(Relay::of_pushkey(&pushkey), Some(relay.clone()));
+        assert!(relay.is_at("https://ntfy.example.org") && !relay.is_at("https://example.org"));
+        assert_eq!(relay.gateway(), "https://ntfy.example.org/_matrix/push/v1/notify");
+        assert_ne!(Relay::new("ntfy.example.org").unwrap(), relay);
+        assert!(!format!("{relay:?}").contains(topic), "it is a secret");
+    }
+
+    #[test]
+    fn other_pushkeys_lead_to_no_relay() {
+        for pushkey in [
+            "m8s0",
+            "https://ntfy.example.org/upABCDEFGHIJKL",
+            "https://ntfy.example.org/upABCDEFGHIJ?up=1",
+            "https://ntfy.example.org/xxABCDEFGHIJKL?up=1",
+            "https://ntfy.example.org/upABCDEFGHIJ..?up=1",
+            "file:///upABCDEFGHIJKL?up=1",
+            "https://a:b@ntfy.example.org/upABCDEFGHIJKL?up=1",
+        ] {
+            assert_eq!(Relay::of_pushkey(pushkey), None, "{pushkey}");
+        }
+        for address in ["", "ftp://a", "https://a/b", "https://a?b", "https://u:p@a", "http://"] {
+            Relay::new(address).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_push_is_meant_by_app_and_topic_alone() {
+        let relay = Relay::new("http://127.0.0.1:2586").unwrap();
+        let device = |app_id: &str, pushkey: String| {
+            let body = serde_json::json!({"notification": {"devices": [{"app_id": app_id, "pushkey": pushkey}]}});
+            notify::Notification::parse(body.to_string().as_bytes()).unwrap().devices
+        };
+        assert!(relay.is_meant("app", &device("app", relay.pushkey())));
+        assert!(!relay.is_meant("app", &device("another", relay.pushkey())));
+        assert!(!relay.is_meant("app", &device("app", format!("{}x", relay.pushkey()))));
+    }
+}

@@ -1,0 +1,99 @@
+//! What a line of a relay says (pure): a JSON object. A field of the wrong type counts as absent, and a line that makes no
+//! sense says nothing.
+
+use crate::push::{
+    lenient::{Object, Value},
+    notify::{Device, Notification},
+};
+
+/// One line.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    /// By the relay's clock, in seconds since the epoch; 0: it does not say.
+    pub(crate) time: u64,
+    /// What it says beside that it is there.
+    pub(crate) hint: Option<Hint>,
+    /// It is said regularly, so that a connection is known to be alive.
+    pub(crate) is_keepalive: bool,
+}
+
+/// What a push that came through a relay is good for: what is new is asked of the homeserver.
+#[derive(Debug, Clone)]
+pub(crate) struct Hint {
+    /// Which event, and in which room; `None`: it has numbers alone, which change when something is read.
+    pub(crate) event: Option<HintedEvent>,
+    /// Whom it is for.
+    pub(crate) devices: Vec<Device>,
+}
+
+/// An event that is new, as a relay says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HintedEvent {
+    pub(crate) room_id: String,
+    pub(crate) event_id: String,
+}
+
+impl Line {
+    pub(crate) fn parse(line: &[u8]) -> Option<Self> {
+        let object = Object::read(str::from_utf8(line).ok()?)?;
+        let event = object.string("event")?;
+        let time = object.get("time").and_then(Value::saturating_number).unwrap_or(0);
+        let hint = (event == "message").then(|| hint(&object)).flatten();
+        Some(Self { time, hint, is_keepalive: event == "keepalive" })
+    }
+}
+
+/// Where the body of the push is not UTF-8 it comes in another encoding, which no homeserver's is.
+fn hint(object: &Object<'_>) -> Option<Hint> {
+    if object.has("encoding") {
+        return None;
+    }
+    let push = Notification::parse(object.string("message")?.as_bytes()).ok()?;
+    let event = push.room_id.zip(push.event_id).map(|(room_id, event_id)| HintedEvent { room_id, event_id });
+    Some(Hint { event, devices: push.devices })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn parse(line: &Value) -> Option<Line> {
+        Line::parse(line.to_string().as_bytes())
+    }
+
+    #[test]
+    fn what_ntfy_sends_is_understood() {
+        let open =
+            parse(&json!({"id": "DpnSmZh8zkFO", "time": 1_795_912_664, "event": "open", "topic": "up"})).unwrap();
+        assert!(open.time == 1_795_912_664 && open.hint.is_none() && !open.is_keepalive);
+        assert!(parse(&json!({"time": 1, "event": "keepalive"})).unwrap().is_keepalive);
+        let device = json!({"app_id": "a", "pushkey": "k", "data": {"format": "event_id_only"}});
+        let push = json!({"notification": {"counts": {"unread": 2}, "devices": [device], "event_id": "$1",
+            "prio": "low", "room_id": "!r"}});
+        let message = json!({"id": "i", "time": 5, "expires": 9, "event": "message", "message": push.to_string()});
+        let hint = parse(&message).unwrap().hint.unwrap();
+        let event = HintedEvent { room_id: "!r".to_owned(), event_id: "$1".to_owned() };
+        assert_eq!((hint.event, &*hint.devices[0].pushkey), (Some(event), "k"));
+        let badge = json!({"notification": {"counts": {}, "devices": [device]}}).to_string();
+        let hint = parse(&json!({"event": "message", "message": badge})).unwrap().hint.unwrap();
+        assert_eq!(hint.event, None);
+    }
+
+    #[test]
+    fn what_makes_no_sense_says_nothing() {
+        for line in ["", "{", "[]", "7", "{\"event\": 7}", "\u{0}", "{\"time\": 5}"] {
+            assert!(Line::parse(line.as_bytes()).is_none(), "{line}");
+        }
+        assert!(Line::parse(b"\xff\xfe").is_none());
+        for message in [json!("hello"), json!(7), json!({}), json!("{\"notification\": {\"devices\": []}}")] {
+            assert!(parse(&json!({"event": "message", "time": 5, "message": message})).unwrap().hint.is_none());
+        }
+        let device = json!({"app_id": "a", "pushkey": "k"});
+        let push = json!({"notification": {"devices": [device]}}).to_string();
+        let encoded = json!({"event": "message", "encoding": "base64", "message": push});
+        assert!(parse(&encoded).unwrap().hint.is_none());
+        assert_eq!(parse(&json!({"event": "open", "time": -1})).unwrap().time, 0);
+    }
+}

@@ -1,0 +1,199 @@
+//! How far a relay was read, which events are known from it, and for how long it may say nothing (pure).
+
+use std::{collections::VecDeque, time::Duration};
+
+use super::line::{Hint, HintedEvent, Line};
+
+/// Reads again from so long before the newest: lines of one moment do not come in the order in which they are kept.
+const OVERLAP: u64 = 60;
+/// Events that are known.
+const MAX_KNOWN: usize = 1024;
+/// New ones that are taken over at a time.
+const MAX_EVENTS: usize = 40;
+/// What is so much older than the newest line was held back.
+const LATE: u64 = 10;
+/// A connection on which nothing came for this many keepalives is dead.
+const KEEPALIVES: u32 = 3;
+/// That is at least and at most so long.
+const SILENCE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(150));
+
+/// How far a relay was read.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// The newest time of a line whose push is taken over; `None`: nothing was read yet.
+    newest: Option<u64>,
+    known: VecDeque<String>,
+}
+
+/// What has come and is not taken over yet.
+#[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something else")]
+pub(crate) struct Batch {
+    time: u64,
+    pub(crate) events: Vec<HintedEvent>,
+    /// Something came that is not known.
+    pub(crate) is_push: bool,
+    /// What is unread may have changed without a new event.
+    pub(crate) is_count: bool,
+    /// Something was held back.
+    pub(crate) is_late: bool,
+    /// Nobody knows what was said before it.
+    pub(crate) is_first: bool,
+}
+
+impl Progress {
+    pub(crate) fn new(newest: Option<u64>) -> Self {
+        Self { newest, known: VecDeque::new() }
+    }
+
+    /// The newest time that was read.
+    pub(crate) fn newest(&self) -> Option<u64> {
+        self.newest
+    }
+
+    /// From when on it is to be read.
+    pub(crate) fn since(&self) -> Option<String> {
+        Some(self.newest?.saturating_sub(OVERLAP).to_string())
+    }
+
+    /// A line has come. `now`: the relay's time, as far as it is known; `is_meant`: whether a push is for the account.
+    pub(crate) fn take(&self, batch: &mut Batch, line: Line, now: u64, is_meant: impl Fn(&Hint) -> bool) {
+        batch.time = batch.time.max(line.time);
+        let Some(hint) = line.hint.filter(is_meant) else { return };
+        match hint.event {
+            Some(event) if self.known.contains(&event.event_id) || batch.events.contains(&event) => return,
+            Some(event) => {
+                batch.events.push(event);
+                batch.is_late |= line.time.saturating_add(LATE) < now;
+            }
+            None => batch.is_count = true,
+        }
+        batch.is_push = true;
+    }
+
+    /// It is in the inbox. The time that is to be kept, if that is a later one.
+    pub(crate) fn taken(&mut self, batch: Batch) -> Option<u64> {
+        self.known.extend(batch.events.into_iter().map(|event| event.event_id));
+        let surplus = self.known.len().saturating_sub(MAX_KNOWN);
+        self.known.drain(..surplus);
+        let is_later = batch.time > 0 && self.newest.is_none_or(|newest| batch.time > newest);
+        is_later.then(|| *self.newest.insert(batch.time))
+    }
+}
+
+impl Batch {
+    /// So many that they are to be taken over before more is read.
+    pub(crate) fn is_full(&self) -> bool {
+        self.events.len() >= MAX_EVENTS
+    }
+
+    /// Nothing is to be taken over.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.is_push && !self.is_first
+    }
+}
+
+/// For how long a connection may say nothing, given the time between two keepalives.
+pub(crate) fn silence(between: Option<Duration>) -> Duration {
+    between.map_or(SILENCE.1, |between| (between * KEEPALIVES).clamp(SILENCE.0, SILENCE.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(time: u64, event: Option<&str>) -> Line {
+        let event = event.map(|id| HintedEvent { room_id: "!r".to_owned(), event_id: id.to_owned() });
+        let hint = Hint { event, devices: Vec::new() };
+        Line { time, hint: Some(hint), is_keepalive: false }
+    }
+
+    #[test]
+    fn it_is_read_again_from_a_minute_before_and_what_is_known_is_nothing_new() {
+        let mut progress = Progress::new(None);
+        assert_eq!(progress.since(), None);
+        let mut batch = Batch::default();
+        for (time, event) in [(1000, "$2"), (999, "$1"), (1000, "$2")] {
+            progress.take(&mut batch, line(time, Some(event)), 1000, |_| true);
+        }
+        assert!(batch.is_push && !batch.is_count && !batch.is_late && batch.events.len() == 2);
+        assert_eq!(progress.taken(batch), Some(1000));
+        assert_eq!(progress.since().as_deref(), Some("940"));
+        let mut again = Batch::default();
+        progress.take(&mut again, line(1000, Some("$1")), 1000, |_| true);
+        assert!(!again.is_push);
+        assert_eq!(progress.taken(again), None, "nothing is to be kept");
+    }
+
+    #[test]
+    fn what_is_anothers_is_nothing_but_a_time() {
+        let mut progress = Progress::new(Some(5));
+        let mut batch = Batch::default();
+        progress.take(&mut batch, line(7, Some("$1")), 7, |_| false);
+        assert!(!batch.is_push);
+        assert_eq!(progress.taken(batch), Some(7));
+    }
+
+    #[test]
+    fn old_events_are_late_and_numbers_are_not() {
+        let progress = Progress::default();
+        let mut batch = Batch::default();
+        progress.take(&mut batch, line(900, None), 1000, |_| true);
+        assert!(batch.is_count && !batch.is_late);
+        progress.take(&mut batch, line(990, Some("$1")), 1000, |_| true);
+        assert!(!batch.is_late);
+        progress.take(&mut batch, line(989, Some("$2")), 1000, |_| true);
+        assert!(batch.is_late);
+    }
+
+    #[test]
+    fn three_hundred_reconnects_lose_nothing_and_repeat_nothing() {
+        // What was said, each with the second in which that is kept; it is kept up to a second late, in no order.
+        let said = |number: u64| (1000 + number / 8, format!("${number}"));
+        let mut progress = Progress::new(None);
+        let mut seen = Vec::new();
+        for connection in 0..300_u64 {
+            let read_up_to = 8 * connection;
+            let since = progress.since().map_or(0, |since| since.parse().unwrap());
+            let replayed = (0..read_up_to).map(said).filter(|(time, _)| *time >= since);
+            let kept_late = (0..read_up_to).rev().take(3);
+            let missing: Vec<u64> = kept_late.collect();
+            let live = (read_up_to..read_up_to + 8).rev().map(said);
+            let mut batch = Batch::default();
+            for (time, event) in
+                replayed.filter(|(_, event)| !missing.iter().any(|it| said(*it).1 == *event)).chain(live)
+            {
+                progress.take(&mut batch, line(time, Some(&event)), time, |_| true);
+            }
+            // What comes live is lost with every third connection.
+            if connection % 3 == 0 {
+                continue;
+            }
+            seen.extend(batch.events.iter().map(|event| event.event_id.clone()));
+            progress.taken(batch);
+        }
+        let distinct: std::collections::BTreeSet<_> = seen.iter().collect();
+        assert_eq!(distinct.len(), seen.len(), "each is new once");
+        assert!((0..8 * 299).all(|number| distinct.contains(&said(number).1)), "none is lost");
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut progress = Progress::default();
+        for number in 0..5000 {
+            let mut batch = Batch::default();
+            progress.take(&mut batch, line(number, Some(&number.to_string())), number, |_| true);
+            progress.taken(batch);
+        }
+        assert_eq!(progress.known.len(), MAX_KNOWN);
+        assert!(progress.known.contains(&"4999".to_owned()));
+    }
+
+    #[test]
+    fn silence_is_three_keepalives_within_bounds() {
+        assert_eq!(silence(None), SILENCE.1);
+        assert_eq!(silence(Some(Duration::from_secs(45))), Duration::from_secs(135));
+        assert_eq!(silence(Some(Duration::from_secs(1))), SILENCE.0);
+        assert_eq!(silence(Some(Duration::from_secs(600))), SILENCE.1);
+    }
+}

@@ -1,0 +1,61 @@
+//! Pushes through an ntfy server, which a stand-in plays: real homeservers push to it.
+#![cfg(all(target_os = "linux", feature = "encryption"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+#![recursion_limit = "512"]
+
+#[path = "../rig/mod.rs"]
+mod rig;
+
+mod comes;
+mod logs_in;
+mod relay;
+#[path = "../listening/scene.rs"]
+#[allow(dead_code, reason = "a part of it is used here")]
+mod scene;
+
+use std::{sync::LazyLock, thread};
+
+use relay::Relay;
+use rig::Synapse;
+use scene::Scene;
+
+static SYNAPSE: LazyLock<Synapse> = LazyLock::new(Synapse::start);
+
+/// Alice signed in by way of a relay, and what proved it.
+fn signed_in() -> (Scene, Relay, String) {
+    let (scene, relay) = (Scene::at(&SYNAPSE), Relay::start());
+    let proof = prove(&scene, &relay);
+    scene.account("it is connected", |account| account["way_now"] == format!("connected to {}", relay.url()).as_str());
+    // What comes from now on comes by the relay.
+    scene.account("it has caught up", |account| !account["caught_up_at"].is_null());
+    (scene, relay, proof)
+}
+
+/// Signs in while Bob writes; what he wrote.
+fn prove(scene: &Scene, relay: &Relay) -> String {
+    let before = relay.pushes().len();
+    thread::scope(|threads| {
+        let bob = threads.spawn(|| {
+            // Its own push goes through first.
+            rig::wait_until("the homeserver may push", rig::SOON, || {
+                scene
+                    .alice
+                    .pushers()
+                    .iter()
+                    .any(|pusher| pusher["data"]["url"].as_str().unwrap().starts_with(&relay.url()))
+            });
+            scene.bob.send(&scene.room, "Does it work?")
+        });
+        let login = scene.login(&["--ntfy", &relay.url()]);
+        assert_eq!(login.code, 0, "{login:#?}");
+        assert!(login.stdout.contains("A push of the homeserver has come through"), "{login:#?}");
+        assert!(relay.pushes().len() > before + 1);
+        bob.join().unwrap()
+    })
+}

@@ -1,0 +1,231 @@
+//! A stand-in for an ntfy server: its formats and refusals, and what a proxy before it does.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Value, json};
+
+/// How it answers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Manners {
+    /// To homeservers: status and body; `None`: it takes pushes.
+    pub(crate) to_pushes: Option<(u16, Value)>,
+    /// To who looks whether it takes pushes.
+    pub(crate) to_discovery: Option<(u16, Value)>,
+    /// To who reads a topic.
+    pub(crate) to_readers: Option<(u16, &'static str)>,
+    /// Answers without an end do not get through.
+    pub(crate) holds_back: bool,
+    /// It says nothing any more on connections that are open.
+    pub(crate) is_mute: bool,
+    /// It gives everything that it has, newest first, whatever is asked for.
+    pub(crate) replays_all: bool,
+}
+
+#[derive(Default)]
+struct Inner {
+    manners: Manners,
+    kept: Vec<(u64, Value)>,
+    /// Connections that were opened before are to end.
+    cut: usize,
+    connections: usize,
+    polls: usize,
+    refused: usize,
+}
+
+pub(crate) struct Relay {
+    pub(crate) port: u16,
+    state: Arc<(Mutex<Inner>, Condvar)>,
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+impl Relay {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let (port, state) = (listener.local_addr().unwrap().port(), Arc::<(Mutex<Inner>, Condvar)>::default());
+        let shared = Arc::clone(&state);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let shared = Arc::clone(&shared);
+                // Who leaves in the middle harms nobody.
+                thread::spawn(move || drop(serve(&stream, &shared, port)));
+            }
+        });
+        Self { port, state }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.state.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn behave(&self, manners: Manners) {
+        self.inner().manners = manners;
+        self.state.1.notify_all();
+    }
+
+    /// Ends all connections.
+    pub(crate) fn cut(&self) {
+        self.inner().cut += 1;
+        self.state.1.notify_all();
+    }
+
+    /// How often a connection was opened, was asked for what it has, and refused a push.
+    pub(crate) fn counts(&self) -> (usize, usize, usize) {
+        let inner = self.inner();
+        (inner.connections, inner.polls, inner.refused)
+    }
+
+    /// All pushes that it took.
+    pub(crate) fn pushes(&self) -> Vec<Value> {
+        let texts = |line: &Value| serde_json::from_str(line["message"].as_str().unwrap()).unwrap();
+        self.inner().kept.iter().map(|(_, line)| texts(line)).collect()
+    }
+
+    /// As if somebody who knows the topic had written this.
+    pub(crate) fn say(&self, message: &str) {
+        keep(&mut self.inner(), message);
+        self.state.1.notify_all();
+    }
+}
+
+fn keep(inner: &mut Inner, message: &str) {
+    let number = inner.kept.len();
+    let line = json!({"id": format!("id{number}"), "time": now(), "expires": now() + 43_200, "event": "message",
+        "topic": "up", "message": message});
+    inner.kept.push((now(), line));
+}
+
+fn answer(mut stream: &TcpStream, status: u16, more: &str, body: &str) -> std::io::Result<()> {
+    let length = body.len();
+    write!(stream, "HTTP/1.1 {status} As said\r\n{more}Connection: close\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+fn chunk(mut stream: &TcpStream, line: &Value) -> std::io::Result<()> {
+    let line = format!("{line}\n");
+    write!(stream, "{:x}\r\n{line}\r\n", line.len())
+}
+
+fn serve(stream: &TcpStream, state: &(Mutex<Inner>, Condvar), port: u16) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let mut first = String::new();
+    reader.read_line(&mut first)?;
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header)?;
+        let header = header.trim().to_ascii_lowercase();
+        if let Some(value) = header.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if header.is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    let mut words = first.split(' ');
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let lock = || state.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let manners = lock().manners.clone();
+    match (method, path) {
+        ("GET", "/_matrix/push/v1/notify") => {
+            let usual = (200, json!({"unifiedpush": {"gateway": "matrix"}}));
+            let (status, body) = manners.to_discovery.unwrap_or(usual);
+            answer(stream, status, "", &body.to_string())
+        }
+        ("POST", "/_matrix/push/v1/notify") => {
+            let text = String::from_utf8(body).unwrap();
+            let push: Value = serde_json::from_str(&text).unwrap();
+            let pushkey = push["notification"]["devices"][0]["pushkey"].as_str().unwrap().to_owned();
+            let (status, body) = manners.to_pushes.unwrap_or_else(|| {
+                let is_ours = pushkey.starts_with(&format!("http://127.0.0.1:{port}/"));
+                let rejected = if is_ours { json!([]) } else { json!([pushkey]) };
+                (200, json!({"rejected": rejected}))
+            });
+            let is_taken = status == 200 && body["rejected"] == json!([]);
+            // Synapse reads `rejected` by pushkey.
+            let body = if body["rejected"] == "it" { json!({"rejected": [pushkey]}) } else { body };
+            if is_taken {
+                keep(&mut lock(), &text);
+                state.1.notify_all();
+            } else {
+                lock().refused += 1;
+            }
+            answer(stream, status, "Content-Type: application/json\r\n", &body.to_string())
+        }
+        ("GET", path) if path.ends_with("/auth") || path.ends_with("/json") => {
+            if let Some((status, more)) = manners.to_readers {
+                return answer(stream, status, more, "{}");
+            }
+            if path.ends_with("/auth") {
+                return answer(stream, 200, "", "{\"success\":true}");
+            }
+            read(stream, state, query)
+        }
+        _ => answer(stream, 404, "", "{\"code\":40401}"),
+    }
+}
+
+/// What is kept of what is asked for.
+fn wanted(inner: &Inner, query: &str) -> Vec<Value> {
+    let since = query.split('&').find_map(|pair| pair.strip_prefix("since="));
+    let since = match since {
+        None => u64::MAX,
+        // An id that it does not know means everything.
+        Some(since) => since.parse().unwrap_or(0),
+    };
+    if inner.manners.replays_all {
+        return inner.kept.iter().rev().map(|(_, line)| line.clone()).collect();
+    }
+    inner.kept.iter().filter(|(time, _)| *time >= since).map(|(_, line)| line.clone()).collect()
+}
+
+fn read(mut stream: &TcpStream, state: &(Mutex<Inner>, Condvar), query: &str) -> std::io::Result<()> {
+    let mut inner = state.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if query.contains("poll=1") {
+        inner.polls += 1;
+        let lines: String = wanted(&inner, query).iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect();
+        return answer(stream, 200, "", &lines);
+    }
+    if inner.manners.holds_back {
+        drop(inner);
+        // Until the other side has had enough.
+        return stream.read(&mut [0]).map(drop);
+    }
+    inner.connections += 1;
+    let (cut, replayed, mut position) = (inner.cut, wanted(&inner, query), inner.kept.len());
+    write!(stream, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+    chunk(stream, &json!({"id": "open", "time": now(), "event": "open", "topic": "up"}))?;
+    for line in replayed {
+        chunk(stream, &line)?;
+    }
+    while inner.cut == cut {
+        if !inner.manners.is_mute {
+            for (_, line) in &inner.kept[position..] {
+                chunk(stream, line)?;
+            }
+            position = inner.kept.len();
+        }
+        let (woken, waited) =
+            state.1.wait_timeout(inner, Duration::from_secs(1)).unwrap_or_else(PoisonError::into_inner);
+        inner = woken;
+        if waited.timed_out() && !inner.manners.is_mute {
+            chunk(stream, &json!({"id": "k", "time": now(), "event": "keepalive", "topic": "up"}))?;
+        }
+    }
+    // Now in order, now as if it had been killed.
+    if inner.cut.is_multiple_of(2) { write!(stream, "0\r\n\r\n") } else { Ok(()) }
+}
