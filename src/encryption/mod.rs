@@ -109,7 +109,6 @@ pub(crate) struct HeldNews {
     pub(crate) news: Held,
 }
 
-#[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption syncs"))]
 #[derive(Debug)]
 pub(crate) enum Held {
     /// The homeserver answers: what is new is told at once.
