@@ -206,6 +206,21 @@ fn a_session_ended_elsewhere_is_noticed_at_an_unlock() {
 }
 
 #[test]
+fn a_pusher_that_is_gone_is_set_again_at_an_unlock() {
+    let homeserver = StandIn::start();
+    let stage = Stage::start(&Session::new("@alice:hs.test", homeserver.port, "token-1"));
+    let sets = homeserver.count("POST /pushers/set");
+    let saver = FakeScreenSaver::start(&stage.desktop, true);
+    let mut is_locked = true;
+    wait_until("it is set again", SOON, || {
+        // One change at a time: a lock that is over before it is looked at is none.
+        is_locked = !is_locked;
+        saver.set_locked(is_locked);
+        homeserver.count("POST /pushers/set") > sets
+    });
+}
+
+#[test]
 fn a_pusher_that_was_switched_off_is_left_alone() {
     let homeserver = StandIn::start();
     let mut stage = Stage::start(&Session::new("@alice:hs.test", homeserver.port, "token"));

@@ -225,8 +225,7 @@ impl Check<'_> {
         if pusher.as_ref().is_some_and(|pusher| !pusher.is_enabled()) {
             return Ok((Ending::SwitchedOff, None));
         }
-        // Where none can be set, it is not missing.
-        if !catches_up && (pusher.is_some() || self.account.way_in_force() == Way::Auto) {
+        if !catches_up && pusher.is_some() {
             return Ok((Ending::Completed, None));
         }
         Ok((Ending::Completed, Some(self.catch_up(client, pusher).await?)))
