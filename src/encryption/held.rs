@@ -157,6 +157,8 @@ pub(super) struct Listening {
     position: Option<Position>,
     /// Up to this token everything that came was told.
     told_up_to: Option<String>,
+    /// The search that is under way, or was the last, looks for messages too.
+    pub(super) search_tells: bool,
     /// What was told last.
     is_connected: Option<bool>,
 }
@@ -173,14 +175,15 @@ pub(super) struct Position {
 }
 
 impl Listening {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(is_on: bool) -> Self {
         Self {
-            is_on: false,
+            is_on,
             is_behind: false,
             patience: Patience::default(),
             begin_at: Instant::now(),
             position: None,
             told_up_to: None,
+            search_tells: false,
             is_connected: None,
         }
     }
