@@ -25,7 +25,7 @@ use super::{
     CallNews, HeldNews, NotSent,
     backup::BackupState,
     error::EncryptionError,
-    held::Listening,
+    held::{self, Listening},
     machine::{Encrypted, Machine, Plain, Synced, Undecryptable, VerificationAsk, session_of},
     missing::Missing,
     rules::Rules,
@@ -530,7 +530,12 @@ impl Reader {
     async fn sync_and_send(&mut self, event: &OutgoingEvent) -> Result<(), EncryptionError> {
         let machine = self.machine().await?;
         // Who has come, gone or got another device since the last sync.
-        let synced = machine.sync(Duration::ZERO).await?;
+        let synced = if self.listening.is_on {
+            let interest = self.interest(&machine.api).await?;
+            held::sync(&machine, Duration::ZERO, &interest, &self.teller()).await?
+        } else {
+            machine.sync(Duration::ZERO).await?
+        };
         if synced.request.is_some() {
             self.to_do.upkeep_at = Instant::now();
         }
