@@ -71,13 +71,7 @@ impl Encryption {
             held,
             reports,
         });
-        let tasks = Tasks {
-            context,
-            events,
-            readers: BTreeMap::new(),
-            unread: BTreeMap::new(),
-            told: BTreeMap::new(),
-        };
+        let tasks = Tasks { context, events, readers: BTreeMap::new(), unread: BTreeMap::new(), told: BTreeMap::new() };
         tokio::spawn(tasks.run(accounts.clone(), changes, reported));
         Self { commands }
     }
