@@ -106,7 +106,7 @@ pub(super) struct Hold {
 /// How a held sync has ended.
 pub(super) struct Ended {
     pub(super) how: How,
-    /// After so long.
+    /// It was held for so long: not at all where it was to return at once.
     pub(super) lasted: Duration,
 }
 
@@ -129,7 +129,7 @@ impl Hold {
             answer = api.get::<SyncAnswer>(&path, "sync", wait + DEADLINE) => answer,
             Ok(()) = end => return Ended { how: How::Told, lasted: began.elapsed() },
         };
-        let lasted = began.elapsed();
+        let lasted = if wait.is_zero() { Duration::ZERO } else { began.elapsed() };
         let how = match answer {
             Ok(answer) => match teller.bring_answer(&interest, &answer, is_live).await {
                 Ok(()) => How::Answered(Box::new(answer)),
@@ -157,6 +157,8 @@ pub(super) struct Listening {
     position: Option<Position>,
     /// Up to this token everything that came was told.
     told_up_to: Option<String>,
+    /// The search that is under way, or was the last, looks for messages too.
+    pub(super) search_tells: bool,
     /// What was told last.
     is_connected: Option<bool>,
 }
@@ -173,14 +175,16 @@ pub(super) struct Position {
 }
 
 impl Listening {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(is_on: bool) -> Self {
         Self {
-            is_on: false,
-            is_behind: false,
+            is_on,
+            // Whether the homeserver answers is known with the first answer alone.
+            is_behind: is_on,
             patience: Patience::default(),
             begin_at: Instant::now(),
             position: None,
             told_up_to: None,
+            search_tells: false,
             is_connected: None,
         }
     }
@@ -190,7 +194,7 @@ impl Listening {
         let is_new = std::mem::replace(&mut self.is_on, on) != on;
         if is_new {
             // Meanwhile syncs did not look.
-            (self.told_up_to, self.is_connected) = (None, None);
+            (self.told_up_to, self.is_connected, self.is_behind) = (None, None, on);
         }
         is_new
     }
@@ -228,6 +232,8 @@ impl Listening {
     /// What is connected is connected no more.
     pub(super) fn disconnect(&mut self) {
         self.is_behind = true;
+        // What cuts may be another.
+        self.patience = Patience::default();
         if let Some(position) = &self.position {
             position.api.disconnect();
         }

@@ -100,16 +100,12 @@ impl Interest {
             } else {
                 brought.counted.extend(room.counted(room_id, user));
             }
-            let read = if is_judged_here {
-                let receipt = room.ephemeral.events.iter().find_map(|event| event.read_by(user));
-                receipt.map(WhatWasRead::UpTo)
-            } else if count == Some(0) {
-                Some(WhatWasRead::All)
+            let read = if count == Some(0) && !is_judged_here {
+                vec![WhatWasRead::All]
             } else {
-                let mut receipts = room.ephemeral.events.iter().filter_map(|event| event.read_by(user));
-                receipts.next().map(WhatWasRead::UpTo)
+                room.ephemeral.events.iter().flat_map(|event| event.read_by(user)).collect()
             };
-            brought.read.extend(read.map(|what| RoomRead { room_id: room_id.clone(), what }));
+            brought.read.extend(read.into_iter().map(|what| RoomRead { room_id: room_id.clone(), what }));
         }
         let is_answered = |room: &&String| messages.unread.contains(*room);
         let answered = rooms.join.keys().chain(rooms.leave.keys()).filter(is_answered);
@@ -202,12 +198,17 @@ struct EphemeralEvent {
 }
 
 impl EphemeralEvent {
-    /// The event up to which this user has read, if the event is receipts and has one of theirs.
-    fn read_by(&self, user: &str) -> Option<String> {
-        let content = self.content.as_object().filter(|_| self.r#type == "m.receipt")?;
-        let is_theirs =
-            |receipts: &Value| ["m.read", "m.read.private"].iter().any(|kind| !receipts[kind][user].is_null());
-        content.iter().find(|(_, receipts)| is_theirs(receipts)).map(|(event_id, _)| event_id.clone())
+    /// Up to where this user has read, if the event is receipts: each of theirs.
+    fn read_by(&self, user: &str) -> Vec<WhatWasRead> {
+        let content = self.content.as_object().filter(|_| self.r#type == "m.receipt");
+        let theirs = content.into_iter().flatten().flat_map(|(event_id, receipts)| {
+            let of_kind = ["m.read", "m.read.private"].map(|kind| &receipts[kind][user]);
+            of_kind.into_iter().filter(|receipt| !receipt.is_null()).map(move |receipt| WhatWasRead::UpTo {
+                event_id: event_id.clone(),
+                thread: receipt["thread_id"].as_str().map(ToOwned::to_owned),
+            })
+        });
+        theirs.collect()
     }
 }
 
@@ -307,8 +308,12 @@ mod tests {
             let read = brought.read.into_iter().map(|read| read.what);
             read.filter(|what| *what != WhatWasRead::Invite).collect::<Vec<_>>()
         };
-        let up_to = || [WhatWasRead::UpTo("$7".to_owned())];
+        let of = |thread: &str| WhatWasRead::UpTo { event_id: "$7".to_owned(), thread: Some(thread.to_owned()) };
+        let up_to = || [of("main")];
         let mine = |kind: &str| json!({"$7": {kind: {ME: {"ts": 1, "thread_id": "main"}}}});
+        let both = json!({"$7": {"m.read": {ME: {"thread_id": "$5"}}, "m.read.private": {ME: {"ts": 1}}}});
+        let everywhere = WhatWasRead::UpTo { event_id: "$7".to_owned(), thread: None };
+        assert_eq!(read("!r", 1, both), [of("$5"), everywhere]);
         assert_eq!(read("!r", 0, json!({})), [WhatWasRead::All]);
         assert_eq!(read("!r", 1, mine("m.read")), up_to());
         assert_eq!(read("!r", 1, mine("m.read.private")), up_to());

@@ -25,7 +25,7 @@ use super::{
     CallNews, HeldNews, NotSent,
     backup::BackupState,
     error::EncryptionError,
-    held::Listening,
+    held::{self, Listening},
     machine::{Encrypted, Machine, Plain, Synced, Undecryptable, VerificationAsk, session_of},
     missing::Missing,
     rules::Rules,
@@ -201,7 +201,7 @@ impl Tries {
 }
 
 impl Reader {
-    pub(super) fn new(context: Arc<ReaderContext>, account: Arc<str>, sign_in: SignIn) -> Self {
+    pub(super) fn new(context: Arc<ReaderContext>, account: Arc<str>, sign_in: SignIn, listens: bool) -> Self {
         Self {
             context,
             account,
@@ -213,7 +213,7 @@ impl Reader {
             to_do: ToDo::all(),
             tries: Tries::new(),
             ringing: Vec::new(),
-            listening: Listening::new(),
+            listening: Listening::new(listens),
             outgoing: VecDeque::new(),
             asked: None,
             status: EncryptionStatus::default(),
@@ -437,6 +437,7 @@ impl Reader {
             Ok((machine, interest)) => {
                 self.to_do.upkeep_at = now + UPKEEP;
                 let patience = if self.listening.is_on { Duration::ZERO } else { self.missing.patience(now) };
+                self.listening.search_tells = interest.messages.is_some();
                 self.syncing.search(machine, patience, self.missing.take_wanted(), (interest, self.teller()));
             }
             Err(error) => self.failed(&error),
@@ -529,7 +530,12 @@ impl Reader {
     async fn sync_and_send(&mut self, event: &OutgoingEvent) -> Result<(), EncryptionError> {
         let machine = self.machine().await?;
         // Who has come, gone or got another device since the last sync.
-        let synced = machine.sync(Duration::ZERO).await?;
+        let synced = if self.listening.is_on {
+            let interest = self.interest(&machine.api).await?;
+            held::sync(&machine, Duration::ZERO, &interest, &self.teller()).await?
+        } else {
+            machine.sync(Duration::ZERO).await?
+        };
         if synced.request.is_some() {
             self.to_do.upkeep_at = Instant::now();
         }

@@ -1,7 +1,7 @@
 //! One reader for each account whose session is our own.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -16,7 +16,7 @@ use super::{
     standing::News,
 };
 use crate::{
-    accounts::{Accounts, SignIn},
+    accounts::{Account, Accounts, SignIn, Way},
     control::EncryptionStatus,
     controller::Event,
     homeserver::OutgoingEvent,
@@ -71,15 +71,7 @@ impl Encryption {
             held,
             reports,
         });
-        let listening = BTreeSet::new();
-        let tasks = Tasks {
-            context,
-            events,
-            listening,
-            readers: BTreeMap::new(),
-            unread: BTreeMap::new(),
-            told: BTreeMap::new(),
-        };
+        let tasks = Tasks { context, events, readers: BTreeMap::new(), unread: BTreeMap::new(), told: BTreeMap::new() };
         tokio::spawn(tasks.run(accounts.clone(), changes, reported));
         Self { commands }
     }
@@ -166,8 +158,6 @@ impl Drop for RunningReader {
 struct Tasks {
     context: Arc<ReaderContext>,
     events: mpsc::UnboundedSender<Event>,
-    /// The accounts that listen for new messages.
-    listening: BTreeSet<Arc<str>>,
     readers: BTreeMap<Arc<str>, RunningReader>,
     /// What the others say that are signed in: why they are not read.
     unread: BTreeMap<String, EncryptionStatus>,
@@ -193,7 +183,7 @@ impl Tasks {
                     Some(Change::Upkeep) => self.wake(&Wake::Upkeep),
                     Some(Change::Look) => self.wake(&Wake::Look),
                     Some(Change::Ringing(rooms)) => self.ringing(&rooms),
-                    Some(Change::Listen(account, on)) => self.listen(account, on),
+                    Some(Change::Listen(account, on)) => self.listen(&account, on),
                     Some(Change::Reconnect) => self.wake(&Wake::Reconnect),
                     Some(Change::Ask(account, job)) => {
                         if let Some(reading) = self.readers.get(&account) {
@@ -221,15 +211,10 @@ impl Tasks {
         }
     }
 
-    fn listen(&mut self, account: Arc<str>, on: bool) {
-        if let Some(reading) = self.readers.get(&account) {
+    fn listen(&self, account: &str, on: bool) {
+        if let Some(reading) = self.readers.get(account) {
             drop(reading.wakes.send(Wake::Listen(on)));
         }
-        if on {
-            self.listening.insert(account)
-        } else {
-            self.listening.remove(&account)
-        };
     }
 
     fn ringing(&self, rooms: &[(String, String)]) {
@@ -256,7 +241,7 @@ impl Tasks {
             }
             let same = before.remove(&account.name).filter(|reading| reading.sign_in == sign_in);
             let reading = same.inspect(|reading| drop(reading.wakes.send(Wake::Upkeep)));
-            let reading = reading.unwrap_or_else(|| self.begin(&account.name, sign_in));
+            let reading = reading.unwrap_or_else(|| self.begin(account, sign_in));
             self.readers.insert(Arc::clone(&account.name), reading);
         }
         // Nobody can tell which are gone while the accounts cannot be read.
@@ -274,14 +259,12 @@ impl Tasks {
         self.report();
     }
 
-    fn begin(&self, account: &Arc<str>, sign_in: SignIn) -> RunningReader {
+    fn begin(&self, account: &Account, sign_in: SignIn) -> RunningReader {
         let (wakes, waking) = mpsc::unbounded_channel();
         let (jobs, asked) = mpsc::unbounded_channel();
-        if self.listening.contains(account) {
-            // Its receiver is below.
-            drop(wakes.send(Wake::Listen(true)));
-        }
-        let reader = Reader::new(Arc::clone(&self.context), Arc::clone(account), sign_in.clone());
+        // Already its first sync looks for what came while nobody listened. Where pushes come, it is told so later.
+        let listens = matches!(account.way_in_force(), Way::Auto | Way::Listen);
+        let reader = Reader::new(Arc::clone(&self.context), Arc::clone(&account.name), sign_in.clone(), listens);
         let task = tokio::spawn(reader.run(waking, asked)).abort_handle();
         RunningReader { sign_in, wakes, jobs, task, status: EncryptionStatus::default() }
     }

@@ -95,8 +95,13 @@ pub struct RoomRead {
 pub enum WhatWasRead {
     /// All of it.
     All,
-    /// What came up to the event with this `event_id`.
-    UpTo(String),
+    /// What came up to an event.
+    UpTo {
+        /// Its `event_id`.
+        event_id: String,
+        /// The thread that was read up to there, by the id of its first event; `main`: what is of none. `None`: all.
+        thread: Option<String>,
+    },
     /// The invite to it, which was answered.
     Invite,
 }
@@ -263,14 +268,20 @@ fn read_elsewhere(
     }
     match what {
         WhatWasRead::Invite => read_state::read_invites(write, account.id, room.as_str())?,
-        WhatWasRead::UpTo(event_id) => match KnownEvent::by_event_id(write.db, account.id, event_id)? {
-            Some(known) => {
+        // Of one that is not known nobody knows what came before it: a reaction may be older than all that is unread.
+        WhatWasRead::UpTo { event_id, thread } => {
+            let known = KnownEvent::by_event_id(write.db, account.id, event_id)?.filter(|known| known.room == room);
+            if let Some(known) = known {
                 let key = RoomKey { account: account.name.clone(), room: room.clone() };
-                read_state::read_messages(write, &key, NoticeId(known.id))?;
+                match thread {
+                    Some(thread) => {
+                        read_state::read_one(write, known.id)?;
+                        read_state::read_thread(write, &key, NoticeId(known.id), thread)?;
+                    }
+                    None => read_state::read_messages(write, &key, NoticeId(known.id))?,
+                }
             }
-            // It is newer than all that notified: nobody sends a receipt for an older one.
-            None => read_state::read_room(write, account.id, room.as_str())?,
-        },
+        }
         WhatWasRead::All => read_state::read_room(write, account.id, room.as_str())?,
     }
     let after = of_room(write.db)?;

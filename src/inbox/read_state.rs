@@ -6,7 +6,7 @@
 use rusqlite::{Connection, ToSql, named_params, params};
 
 use super::{
-    codec::{Kind, KnownEvent},
+    codec::{self, Kind, KnownEvent},
     transaction::Write,
 };
 use crate::notice::{NoticeId, Presentation, RoomKey};
@@ -67,6 +67,45 @@ pub(super) fn read_messages(write: &mut Write<'_>, room: &RoomKey, up_to: Notice
         })?;
     note(write, read);
     Ok(())
+}
+
+/// The messages of a thread of the room up to this one are read; of `main`: those of no thread. What is not known to be of
+/// the thread stays.
+pub(super) fn read_thread(
+    write: &mut Write<'_>,
+    room: &RoomKey,
+    up_to: NoticeId,
+    thread: &str,
+) -> rusqlite::Result<()> {
+    let unread = write
+        .db
+        .prepare_cached(
+            "SELECT n.id, iif(typeof(n.content) = 'blob', opened(n.content, a.name, n.event_id), n.content)
+            FROM notice n INDEXED BY notice_unread JOIN account a ON a.id = n.account
+            WHERE n.read = 0 AND n.kind = 0 AND n.room = :room AND n.id <= :up_to
+                AND n.account = (SELECT id FROM account WHERE name = :account)",
+        )?
+        .query_map(named_params! { ":room": room.room.as_str(), ":up_to": up_to.0, ":account": room.account }, |row| {
+            Ok((row.get(0)?, codec::text(row, 1)?))
+        })?
+        .collect::<rusqlite::Result<Vec<(i64, Option<String>)>>>()?;
+    for (notice, content) in unread {
+        if content.is_some_and(|content| is_in_thread(&content, thread)) {
+            read_one(write, notice)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_in_thread(content: &str, thread: &str) -> bool {
+    let Ok(content) = serde_json::from_str::<serde_json::Value>(content) else { return false };
+    let relation = &content["m.relates_to"];
+    match relation["rel_type"].as_str() {
+        Some("m.thread") => relation["event_id"] == thread,
+        // Nothing says what thread the message is of that it changes.
+        Some("m.replace") => false,
+        _ => thread == "main",
+    }
 }
 
 /// Everything in the room is read, its calls too.

@@ -2,10 +2,14 @@
 
 use std::{fs, process::Command, thread, time::Duration};
 
+use serde_json::json;
+
 use crate::{
+    client::Client,
     rig::{
         SOON, Synapse, http,
         process::{PATH, Part, TempDir},
+        synapse::User,
         wait_until,
     },
     scene::{BLOCKED, Scene, without_pushes},
@@ -48,6 +52,33 @@ fn nothing_is_lost_when_the_app_is_killed_at_any_time() {
         }
     }
     scene.knows_once(&events);
+}
+
+#[test]
+fn an_encrypted_mention_that_came_while_it_did_not_run_is_shown_once_where_mentions_alone_notify() {
+    let mut scene = Scene::listening();
+    let bob = Client::new(&BLOCKED, &scene.bob);
+    let encryption =
+        json!({"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}});
+    let few = bob.user.create_room(&json!({
+        "name": "Few", "invite": [scene.alice.id], "preset": "trusted_private_chat", "initial_state": [encryption],
+    }));
+    scene.alice.join(&few);
+    scene.alice.set_push_rule("room", &few, &json!({"actions": []}));
+    let mention = |alice: &User, text: &str| {
+        let content = json!({"msgtype": "m.text", "body": text, "m.mentions": {"user_ids": [alice.id]}});
+        bob.send_encrypted(&few, alice, "m.room.message", &content)
+    };
+    let mark = scene.mark();
+    let before = mention(&scene.alice, "Alice, look!");
+    scene.popup(mark, "Alice, look!");
+    scene.pushbell.kill9();
+    let missed = mention(&scene.alice, "Alice, come!");
+    let mark = scene.mark();
+    scene.pushbell.run();
+    scene.popup(mark, "Alice, come!");
+    scene.wait_until_it_listens();
+    scene.knows_once(&[before, missed]);
 }
 
 /// nginx before the homeserver, with a plain `proxy_pass`.

@@ -148,12 +148,12 @@ impl Reader {
         self.tries.at = None;
     }
 
-    /// What was sent up to the store's token was told: a search has looked for it.
+    /// A search has moved the store's token. What was sent up to it was told, if the search looked for that.
     pub(super) async fn covered(&mut self) {
         if let Ok(machine) = self.machine().await
             && let Ok(token) = machine.token().await
         {
-            self.listening.token_changed(token.as_deref(), true);
+            self.listening.token_changed(token.as_deref(), self.listening.search_tells);
         }
     }
 }

@@ -85,6 +85,34 @@ async fn what_was_read_elsewhere_is_read_and_its_room_is_told() {
 }
 
 #[tokio::test]
+async fn a_receipt_reads_what_is_of_its_thread_and_known_to_be_older() {
+    let desk = Desk::new();
+    let reply = |id: &str, root: &str| {
+        let content = format!(r#"{{"body":"b","m.relates_to":{{"rel_type":"m.thread","event_id":"{root}"}}}}"#);
+        event(id, "!r", "m.room.message", &content)
+    };
+    for push in [message("$1", "!r"), reply("$2", "$1"), reply("$3", "$0"), message("$4", "!r"), reply("$5", "$1")] {
+        desk.record(push).await;
+    }
+    desk.record(message("$6", "!r")).await;
+    desk.record(message("$7", "!other")).await;
+    let unread = async |event: &str, thread: Option<&str>| {
+        let what = WhatWasRead::UpTo { event_id: event.to_owned(), thread: thread.map(ToOwned::to_owned) };
+        let read_rooms = vec![RoomRead { room_id: "!r".to_owned(), what }];
+        desk.inbox.apply_catch_up(CaughtUp { read_rooms, ..caught_up(Vec::new()) }).await.unwrap();
+        let unread = desk.history().into_iter().filter(|notice| !notice.read);
+        let mut unread: Vec<_> = unread.filter_map(|notice| notice.event_id).collect();
+        unread.sort();
+        unread.concat()
+    };
+    assert_eq!(unread("$unknown", None).await, "$1$2$3$4$5$6$7");
+    assert_eq!(unread("$7", None).await, "$1$2$3$4$5$6$7", "it is of another room");
+    assert_eq!(unread("$4", Some("main")).await, "$2$3$5$6$7");
+    assert_eq!(unread("$2", Some("$1")).await, "$3$5$6$7");
+    assert_eq!(unread("$5", None).await, "$6$7");
+}
+
+#[tokio::test]
 async fn the_number_is_what_is_unread_here_or_listed_so() {
     async fn check(counts_rooms: bool, is_all: bool, listed_unread: &[ListedUnread], expected: u64) {
         let desk = Desk::new();
