@@ -21,7 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) async fn choose(login: &Login<'_>, address: &str, out: &mut dyn Write) -> Result<Relay, Failure> {
     let fresh = Relay::new(address).map_err(|error| Failure::Usage(format!("--ntfy {address}: {error}")))?;
     let accounts = login.context.accounts()?;
-    let before = existing_account::account_of(&accounts, &login.user).and_then(Account::relay);
+    let mark = login.secrets.installation_mark();
+    let is_copy = |account: &&Account| account.sign_in.as_ref().is_some_and(|old| old.is_anothers(&mark));
+    let account = existing_account::account_of(&accounts, &login.user).filter(|account| !is_copy(account));
+    let before = account.and_then(Account::relay);
     let relay = before.filter(|relay| relay.is_at(address)).unwrap_or(fresh);
     let http = HttpClient::new()?.with_deadline(PATIENCE);
     match Box::pin(probe(&relay, &http)).await {
@@ -30,7 +33,9 @@ pub(super) async fn choose(login: &Login<'_>, address: &str, out: &mut dyn Write
             let probe::Trouble { says, advice, paste, .. } = trouble;
             let paste = paste.map_or_else(String::new, |lines| format!(":\n\n  {}\n", lines.replace('\n', "\n  ")));
             let says = format!("{}.\n{advice}{paste}", output::harmless(&says));
-            if !login.asked.anyway {
+            // A relay that is away is no reason not to renew the session of an account that has it already.
+            let is_kept = login.asked.ntfy.is_none();
+            if !login.asked.anyway && !is_kept {
                 return Err(Failure::Failed(says));
             }
             writeln!(out, "{says}")?;
