@@ -5,7 +5,7 @@ use std::{io::Write, time::Duration};
 use super::{Failure, Login, existing_account, output};
 use crate::{
     accounts::Account,
-    http_client::HttpClient,
+    http_client::{HttpClient, TransportError},
     invocation,
     ntfy::{
         Relay,
@@ -69,12 +69,20 @@ pub(super) async fn prove(
                 return Ok(true);
             }
         }
-        Ok::<_, Failure>(false)
+        Ok::<_, TransportError>(false)
     };
     let seconds = patience.as_secs();
     writeln!(out, "Waiting up to {seconds} s for a push: ask somebody to write to you, or read something elsewhere …")?;
     out.flush()?;
-    let is_proven = tokio::time::timeout(patience, arrival).await.unwrap_or(Ok(false))?;
+    // Where the stream breaks nothing is proven, as where nothing comes.
+    let is_proven = match tokio::time::timeout(patience, arrival).await {
+        Ok(Ok(is_proven)) => is_proven,
+        Ok(Err(error)) => {
+            writeln!(out, "{}", output::harmless(&probe::away(relay, &error.into()).says))?;
+            false
+        }
+        Err(_) => false,
+    };
     if is_proven {
         writeln!(out, "A push of the homeserver has come through {}. Everything works.", relay.base())?;
     } else {
