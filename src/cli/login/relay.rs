@@ -8,7 +8,7 @@ use crate::{
     http_client::{HttpClient, TransportError},
     invocation,
     ntfy::{
-        Relay,
+        CONNECTING, Relay,
         line::Line,
         probe::{self, probe},
     },
@@ -26,7 +26,7 @@ pub(super) async fn choose(login: &Login<'_>, address: &str, out: &mut dyn Write
     let account = existing_account::account_of(&accounts, &login.user).filter(|account| !is_copy(account));
     let before = account.and_then(Account::relay);
     let relay = before.filter(|relay| relay.is_at(address)).unwrap_or(fresh);
-    let http = HttpClient::new()?.with_deadline(PATIENCE);
+    let http = HttpClient::connecting_within(CONNECTING)?.with_deadline(PATIENCE);
     match Box::pin(probe(&relay, &http)).await {
         Ok(()) => writeln!(out, "{} relays pushes.", relay.base())?,
         Err(trouble) => {
@@ -53,7 +53,7 @@ pub(super) async fn prove(
     begin: impl AsyncFnOnce(&mut dyn Write) -> Result<(), Failure>,
 ) -> Result<bool, Failure> {
     // What was said before proves nothing.
-    let opened = relay.open(&HttpClient::new()?, None).await;
+    let opened = relay.open(&HttpClient::connecting_within(CONNECTING)?, None).await;
     begin(out).await?;
     let (_, mut lines) = match opened {
         Ok(opened) => opened,
