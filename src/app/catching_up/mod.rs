@@ -273,7 +273,7 @@ impl Driver {
                 let was_lost = matches!(known.reach.is_connected.replace(Ok(())), Some(Err(_)));
                 if was_lost && known.account.relay().is_some() {
                     // The homeserver may have met a relay that was away, and waits before it tries again.
-                    known.schedule.catch_up_after(LONG_GAP, now);
+                    known.schedule.catch_up(now);
                 }
             }
             Held::Lost(reason) => known.reach.is_connected = Some(Err(reason)),
