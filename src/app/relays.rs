@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::AbortHandle,
-    time::{Duration, Instant, sleep, timeout},
+    time::{Duration, Instant, sleep, timeout, timeout_at},
 };
 
 use crate::{
@@ -39,8 +39,6 @@ const POLLS: (Duration, u32) = (Duration::from_secs(60), 60);
 const HELD_BACK: u32 = 2;
 /// A relay that asks to be left alone for longer is left alone for this long.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
-/// What comes within this time of the first is taken over together.
-const GATHER: Duration = Duration::from_millis(100);
 /// How long it may take until what has come is in the inbox.
 const TAKING: Duration = Duration::from_secs(120);
 
@@ -234,11 +232,18 @@ impl Reader {
         mut now: u64,
     ) -> Result<(), End> {
         let (mut keepalive_at, mut between) = (None::<Instant>, None);
+        let (mut began_at, mut counted_at) = (None, None);
         loop {
             let silence = silence(between);
-            let gathered = batch.is_full() || {
-                let wait = if batch.is_empty() { silence } else { GATHER };
-                match timeout(wait, lines.next()).await {
+            let now_is = Instant::now();
+            let due = if batch.is_empty() {
+                now_is + silence
+            } else {
+                batch.due(*began_at.get_or_insert(now_is), counted_at)
+            };
+            // Lines that never cease do not delay it.
+            let gathered = batch.is_full() || due <= now_is || {
+                match timeout_at(due, lines.next()).await {
                     Ok(Ok(Some(line))) => {
                         if self.take(progress, &mut batch, &line, &mut now) {
                             between = keepalive_at.replace(Instant::now()).map(|before| before.elapsed());
@@ -258,6 +263,10 @@ impl Reader {
                 }
             };
             if gathered {
+                began_at = None;
+                if batch.is_count {
+                    counted_at = Some(Instant::now());
+                }
                 self.bring(progress, std::mem::take(&mut batch)).await?;
             }
         }
