@@ -26,7 +26,7 @@ pub(super) use self::run::Settings;
 use self::{
     names::Names,
     reach::Reach,
-    run::{Outcome, SessionEnd, Shared},
+    run::{Heard, Outcome, SessionEnd, Shared},
     schedule::{Ending, Run, Schedule},
 };
 use super::relays::Relays;
@@ -48,6 +48,8 @@ const LONG_GAP: Duration = Duration::from_secs(30 * 60);
 const PUSH_DELAY: Duration = Duration::from_secs(5);
 /// Accounts that are caught up with concurrently.
 const AT_ONCE: usize = 4;
+/// So often it is tried in a row to take over whole what a held sync or a relay has brought.
+const TRIES: u32 = 4;
 
 /// Commands to the task.
 #[derive(Debug)]
@@ -119,6 +121,8 @@ struct Known {
     heard: Vec<(Brought, oneshot::Sender<bool>)>,
     /// When to look whether a push has come, too.
     push_due: Option<Instant>,
+    /// How many runs in a row have not taken over what was brought.
+    not_taken: u32,
     /// Who waits for the run.
     taken: Vec<oneshot::Sender<bool>>,
     /// What `status` says of catching up.
@@ -193,7 +197,7 @@ impl Driver {
             let heard = (run == Run::Heard).then(|| {
                 let (heard, taken): (Vec<_>, Vec<_>) = std::mem::take(&mut known.heard).into_iter().unzip();
                 known.taken = taken;
-                run::merged(heard)
+                Heard { brought: run::merged(heard), is_last_try: known.not_taken + 1 >= TRIES }
             });
             known.run = Some(self.running.spawn(async move {
                 let outcome = run::check(&shared, &account, &sign_in, &settings, was_off, run, heard).await;
@@ -364,6 +368,9 @@ impl Driver {
         if known.listens() && !known.taken.is_empty() {
             known.push_due = Some(Instant::now() + PUSH_DELAY);
         }
+        if !known.taken.is_empty() {
+            known.not_taken = if is_taken { 0 } else { known.not_taken.saturating_add(1) };
+        }
         for taken in known.taken.drain(..) {
             // Gone where the sync was given up: it comes again.
             taken.send(is_taken).ok();
@@ -460,6 +467,7 @@ impl Known {
             reach: Reach::new(),
             heard: Vec::new(),
             push_due: None,
+            not_taken: 0,
             taken: Vec::new(),
             catching_up: "not yet".to_owned(),
             caught_up_at: None,
