@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tokio::{
     sync::{mpsc, oneshot},
-    task::{AbortHandle, Id, JoinSet},
+    task::{AbortHandle, Id, JoinError, JoinSet},
     time::Instant,
 };
 
@@ -169,11 +169,10 @@ impl Driver {
                     Some(command) => self.obey(command, Instant::now()),
                     None => return,
                 },
-                Some(run) = self.running.join_next_with_id() => {
-                    if let Ok((id, (name, outcome))) = run {
-                        self.ended(id, &name, outcome).await;
-                    }
-                }
+                Some(run) = self.running.join_next_with_id() => match run {
+                    Ok((id, (name, outcome))) => self.ended(id, &name, outcome).await,
+                    Err(error) => self.broke(&error).await,
+                },
                 Some(news) = held.recv() => self.hear(news, Instant::now()).await,
                 () = inbox.details_are_wanted() => self.fetch_details(),
                 interruption = next(&mut self.interruptions) => self.interrupted(interruption),
@@ -358,6 +357,16 @@ impl Driver {
             self.interruptions = Some(Interruptions::watch());
         }
         self.tell_status();
+    }
+
+    /// A run has not come to its end: a fault of ours, which may not be there the next time. One that was given up is
+    /// known no more.
+    async fn broke(&mut self, error: &JoinError) {
+        let is_run = |known: &Known| known.run.as_ref().is_some_and(|handle| handle.id() == error.id());
+        let name = self.accounts.iter().find_map(|(name, known)| is_run(known).then(|| Arc::clone(name)));
+        let Some(name) = name else { return };
+        tracing::error!(account = &*name, "a run of catching up did not end well: {error}");
+        self.ended(error.id(), &name, Outcome::broken()).await;
     }
 
     async fn ended(&mut self, run: Id, name: &Arc<str>, outcome: Outcome) {

@@ -72,6 +72,14 @@ pub(super) struct Outcome {
     pub(super) session_end: Option<SessionEnd>,
 }
 
+impl Outcome {
+    /// Of a run that has not come to its end.
+    pub(super) fn broken() -> Self {
+        let says = Some("it failed and is tried again: Pushbell made a mistake, which its log names".to_owned());
+        Self { ending: Ending::TryAgain(None), says, completed_at: None, session_end: None }
+    }
+}
+
 /// Why an account can no longer be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SessionEnd {
