@@ -25,7 +25,10 @@ fn sign_in(pushbell: &Pushbell, homeserver: &str, user: &str, token: &str) {
     }
     session.insert("event_id_only".to_owned(), false.into());
     let accounts = text["account"].as_array_mut().expect("there is an account");
-    accounts[0].as_table_mut().unwrap().insert("sign_in".to_owned(), session.into());
+    let account = accounts[0].as_table_mut().unwrap();
+    account.insert("sign_in".to_owned(), session.into());
+    // What keeps pushes away is no fault of an account that listens.
+    account.insert("way".to_owned(), "push".into());
     fs::write(&path, text.to_string()).unwrap();
     let secrets = json!({ format!("{user} DESK"): {"access_token": token} });
     fs::write(pushbell.data_directory().join("secrets.json"), secrets.to_string()).unwrap();

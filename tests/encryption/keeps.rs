@@ -145,7 +145,10 @@ fn an_older_copy_of_the_keys_ends_in_a_new_session() {
         let client = Client::new(&SYNAPSE, &scene.bob.user.sign_in_again());
         client.write(&scene.room, &scene.alice, "From another device.")
     };
+    let uploads = scene.uploads();
     scene.says(&writes(&scene), "From another device.");
+    // The message is shown before that.
+    wait_until("another one-time key is uploaded", SOON, || scene.uploads() > uploads);
     scene.pushbell.terminate();
     std::fs::remove_dir_all(&keys).unwrap();
     run("cp", &[&copy, &keys]);

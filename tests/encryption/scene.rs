@@ -210,10 +210,19 @@ impl Scene {
 
     /// How often Alice's session has synced.
     pub(crate) fn syncs(&self) -> usize {
+        self.requests("/v3/sync?")
+    }
+
+    /// How often it has uploaded keys.
+    pub(crate) fn uploads(&self) -> usize {
+        self.requests("/v3/keys/upload")
+    }
+
+    fn requests(&self, path: &str) -> usize {
         let of_alice = format!("{{{}}}", self.alice.id);
-        let is_sync =
-            |line: &&str| line.contains("Processed request") && line.contains("/v3/sync?") && line.contains(&of_alice);
-        SYNAPSE.log().lines().filter(is_sync).count()
+        let is_such =
+            |line: &&str| line.contains("Processed request") && line.contains(path) && line.contains(&of_alice);
+        SYNAPSE.log().lines().filter(is_such).count()
     }
 
     /// What lies in the data directory, as bytes.

@@ -1,5 +1,7 @@
 //! Replies that a person types into a real desktop's popups.
 
+use std::time::Duration;
+
 use hyper::Method;
 use serde_json::{Value, json};
 use tiny_skia::Pixmap;
@@ -50,7 +52,13 @@ fn a_reply_typed_into_plasma_is_read_in_a_plain_and_in_an_encrypted_room() {
         }
         open.is_empty()
     });
-    let bare = scene.desktop.screenshot();
+    // They fade out: the screen is bare once it no longer changes.
+    let mut bare = scene.desktop.screenshot();
+    wait_until("the screen is at rest", SOON, || {
+        std::thread::sleep(Duration::from_secs(1));
+        let before = std::mem::replace(&mut bare, scene.desktop.screenshot());
+        difference(&before, &bare).is_none()
+    });
 
     let plain = scene.bob.user.create_room(&json!({"name": "Kitchen", "invite": [scene.alice.id]}));
     scene.alice.join(&plain);

@@ -511,7 +511,7 @@ impl Known {
         let catching_up = if is_off { "not while the pusher is switched off" } else { &self.catching_up };
         SignInStatus {
             signed_in: Some(signed_in),
-            listening: self.listens().then(|| self.reach.is_connected == Some(Ok(()))),
+            listening: self.reach.is_connected.as_ref().filter(|_| self.listens()).map(Result::is_ok),
             way_now: Some(match self.account.relay() {
                 Some(relay) => self.reach.describe_relay(relay.base()),
                 None => self.reach.describe(self.account.way_in_force()),
