@@ -181,6 +181,11 @@ impl HttpClient {
         Ok(Self::with_config(system_roots()?, None, None))
     }
 
+    /// The same with a connect timeout.
+    pub(crate) fn connecting_within(connect: Duration) -> Result<Self, TransportError> {
+        Ok(Self::with_config(system_roots()?, None, Some(connect)))
+    }
+
     /// The same, for hosts whose certificate has to be for this name, with a connect timeout.
     pub(crate) fn for_server_name(name: ServerName<'static>, connect: Duration) -> Result<Self, TransportError> {
         Ok(Self::with_config(system_roots()?, Some(name), Some(connect)))

@@ -34,6 +34,8 @@ const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmno
 const QUERY: &str = "?up=1";
 /// How long a relay may take until its first line. A proxy that holds answers back sends nothing at all.
 const OPENING: Duration = Duration::from_secs(10);
+/// How long connecting to it may take: else one that is away would seem to be held back.
+pub(crate) const CONNECTING: Duration = Duration::from_secs(5);
 /// Most bytes of a line.
 const MAX_LINE_BYTES: usize = 1024 * 1024;
 /// Most bytes of an answer that has all at once.

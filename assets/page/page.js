@@ -83,11 +83,15 @@ const send = async (form, button) => {
     return;
   }
   const note = fresh.getElementById("note");
-  if (!form.matches("[data-checked]")) {
+  const isDone = note.querySelector(".failed") === null;
+  // What was typed stays where it was not taken.
+  if (isDone && !form.matches("[data-checked]")) {
     form.reset();
+    form.closest("details.reply")?.removeAttribute("open");
     if (section === "/settings") for (const part of ["autostart"]) replace(fresh, part);
   }
-  if (main !== null) takeOver(fresh, true);
+  // A step of the set-up is left as a whole; elsewhere something may be half-written in another form.
+  if (main !== null) takeOver(fresh, isDone && section === "/setup");
   const shown = document.getElementById("note");
   shown.replaceChildren(...note.childNodes);
   if (shown.firstElementChild !== null) shown.scrollIntoView({ block: "nearest" });

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::AbortHandle,
-    time::{Duration, Instant, sleep, timeout},
+    time::{Duration, Instant, sleep, timeout, timeout_at},
 };
 
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     http_client::{HttpClient, Lines},
     inbox::Inbox,
     ntfy::{
-        Relay, RelayError,
+        CONNECTING, Relay, RelayError,
         line::{Hint, HintedEvent, Line},
         progress::{Batch, Progress, silence},
     },
@@ -35,10 +35,10 @@ const LASTING: Duration = Duration::from_secs(60);
 const REFUSED: Duration = Duration::from_secs(60 * 60);
 /// How often a relay is asked whose proxy holds answers back, and after how many times a connection is tried again.
 const POLLS: (Duration, u32) = (Duration::from_secs(60), 60);
+/// A relay is asked once so many connections in a row were held back: one alone may have met a name or a server that was slow.
+const HELD_BACK: u32 = 2;
 /// A relay that asks to be left alone for longer is left alone for this long.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
-/// What comes within this time of the first is taken over together.
-const GATHER: Duration = Duration::from_millis(100);
 /// How long it may take until what has come is in the inbox.
 const TAKING: Duration = Duration::from_secs(120);
 
@@ -100,6 +100,7 @@ impl Relays {
             news: self.news.clone(),
             backoff: Backoff::new(RETRY.0, RETRY.1),
             polls: 0,
+            held_back: 0,
         };
         Open { account, task: tokio::spawn(reader.run(Arc::clone(&again))).abort_handle(), again }
     }
@@ -129,6 +130,8 @@ struct Reader {
     backoff: Backoff,
     /// How often the relay is still to be asked before a connection is tried again.
     polls: u32,
+    /// How many connections in a row were held back.
+    held_back: u32,
 }
 
 /// Why a connection has ended.
@@ -174,9 +177,15 @@ impl Reader {
         }
         let Err(end) = ended else { return POLLS.0 };
         tracing::info!(account = &*self.name, "the relay: {end}");
+        if !matches!(end, End::Relay(RelayError::HeldBack)) {
+            self.held_back = 0;
+        }
         let wait = match &end {
             End::Relay(RelayError::HeldBack) => {
-                self.polls = POLLS.1;
+                self.held_back += 1;
+                if self.held_back >= HELD_BACK {
+                    (self.polls, self.held_back) = (POLLS.1, 0);
+                }
                 return Duration::ZERO;
             }
             End::Relay(RelayError::Denied(_)) => REFUSED,
@@ -197,7 +206,7 @@ impl Reader {
     /// Reads until the connection ends, or once where none is possible.
     async fn read(&mut self, progress: &mut Progress) -> Result<(), End> {
         // It holds the certificates that it trusts, and its connections end with it.
-        let http = HttpClient::new().map_err(RelayError::from)?;
+        let http = HttpClient::connecting_within(CONNECTING).map_err(RelayError::from)?;
         if let Some(left) = self.polls.checked_sub(1) {
             self.poll(&http, progress).await?;
             self.polls = left;
@@ -223,11 +232,18 @@ impl Reader {
         mut now: u64,
     ) -> Result<(), End> {
         let (mut keepalive_at, mut between) = (None::<Instant>, None);
+        let (mut began_at, mut counted_at) = (None, None);
         loop {
             let silence = silence(between);
-            let gathered = batch.is_full() || {
-                let wait = if batch.is_empty() { silence } else { GATHER };
-                match timeout(wait, lines.next()).await {
+            let now_is = Instant::now();
+            let due = if batch.is_empty() {
+                now_is + silence
+            } else {
+                batch.due(*began_at.get_or_insert(now_is), counted_at)
+            };
+            // Lines that never cease do not delay it.
+            let gathered = batch.is_full() || due <= now_is || {
+                match timeout_at(due, lines.next()).await {
                     Ok(Ok(Some(line))) => {
                         if self.take(progress, &mut batch, &line, &mut now) {
                             between = keepalive_at.replace(Instant::now()).map(|before| before.elapsed());
@@ -247,6 +263,10 @@ impl Reader {
                 }
             };
             if gathered {
+                began_at = None;
+                if batch.is_count {
+                    counted_at = Some(Instant::now());
+                }
                 self.bring(progress, std::mem::take(&mut batch)).await?;
             }
         }
@@ -255,7 +275,9 @@ impl Reader {
     async fn poll(&mut self, http: &HttpClient, progress: &mut Progress) -> Result<(), End> {
         let since = progress.since().unwrap_or_else(|| "all".to_owned());
         let mut batch = Batch::default();
-        for line in self.relay.poll(http, &since).await? {
+        // One that cannot be asked either is away: then connections are tried.
+        let lines = self.relay.poll(http, &since).await.inspect_err(|_| self.polls = 0)?;
+        for line in lines {
             if batch.is_full() {
                 self.bring(progress, std::mem::take(&mut batch)).await?;
             }

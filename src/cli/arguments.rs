@@ -168,6 +168,25 @@ pub(super) struct Login {
     pub(super) anyway: bool,
 }
 
+impl Login {
+    /// With a user ID alone.
+    pub(super) fn of(user: &str) -> Self {
+        Self {
+            user: user.to_owned(),
+            homeserver: None,
+            password_file: None,
+            token_file: None,
+            recovery_key_file: None,
+            push: false,
+            listen: false,
+            ntfy: None,
+            event_id_only: false,
+            wait: None,
+            anyway: false,
+        }
+    }
+}
+
 /// `pushbell logout`
 #[derive(Debug, Args)]
 pub(super) struct Logout {

@@ -2,6 +2,8 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use tokio::time::Instant;
+
 use super::line::{Hint, HintedEvent, Line};
 
 /// Reads again from so long before the newest: lines of one moment do not come in the order in which they are kept.
@@ -10,6 +12,10 @@ const OVERLAP: u64 = 60;
 const MAX_KNOWN: usize = 1024;
 /// New ones that are taken over at a time.
 const MAX_EVENTS: usize = 40;
+/// What comes within this time of the first is taken over together.
+const GATHER: Duration = Duration::from_millis(100);
+/// Numbers alone have the homeserver's whole list be read: no sooner than this after the last time.
+const COUNT_INTERVAL: Duration = Duration::from_secs(2);
 /// What is so much older than the newest line was held back.
 const LATE: u64 = 10;
 /// A connection on which nothing came for this many keepalives is dead.
@@ -87,6 +93,13 @@ impl Batch {
         self.events.len() >= MAX_EVENTS
     }
 
+    /// When it is to be taken over. `began_at`: when the first of it came; `counted_at`: when numbers were last taken over.
+    pub(crate) fn due(&self, began_at: Instant, counted_at: Option<Instant>) -> Instant {
+        let due = began_at + GATHER;
+        let is_numbers_alone = self.is_count && self.events.is_empty() && !self.is_first;
+        counted_at.filter(|_| is_numbers_alone).map_or(due, |at| due.max(at + COUNT_INTERVAL))
+    }
+
     /// Nothing is to be taken over.
     pub(crate) fn is_empty(&self) -> bool {
         !self.is_push && !self.is_first
@@ -144,6 +157,20 @@ mod tests {
         assert!(!batch.is_late);
         progress.take(&mut batch, line(989, Some("$2")), 1000, |_| true);
         assert!(batch.is_late);
+    }
+
+    #[test]
+    fn what_comes_is_gathered_from_the_first_on_and_numbers_alone_wait_longer() {
+        let progress = Progress::default();
+        let start = Instant::now();
+        let counted = start.checked_sub(Duration::from_millis(500));
+        let mut batch = Batch::default();
+        progress.take(&mut batch, line(900, None), 900, |_| true);
+        assert_eq!(batch.due(start, None), start + GATHER);
+        assert_eq!(batch.due(start, counted), start + Duration::from_millis(1500));
+        assert_eq!(batch.due(start + COUNT_INTERVAL, counted), start + COUNT_INTERVAL + GATHER);
+        progress.take(&mut batch, line(901, Some("$1")), 901, |_| true);
+        assert_eq!(batch.due(start, counted), start + GATHER, "a message does not wait");
     }
 
     #[test]

@@ -53,9 +53,9 @@ impl Door {
             let v6 = match sockets::listen((Ipv6Addr::LOCALHOST, port).into()) {
                 Ok(v6) => Some(v6),
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries < TRIES => continue,
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
                 // There is no IPv6 here.
-                Err(_) => None,
+                Err(error) if sockets::lacks_family(&error) => None,
+                Err(error) => return Err(error),
             };
             let listeners =
                 [Some(v4), v6].into_iter().flatten().map(TcpListener::from_std).collect::<Result<_, _>>()?;
@@ -99,9 +99,11 @@ impl Door {
                     }
                 },
                 Some(ended) = connections.join_next() => {
-                    unused_since = tokio::time::Instant::now();
-                    if let Err(error) = ended {
-                        tracing::error!("a connection to the page did not end well: {error}");
+                    match ended {
+                        Ok(true) => unused_since = tokio::time::Instant::now(),
+                        // What others try does not keep it open.
+                        Ok(false) => {}
+                        Err(error) => tracing::error!("a connection to the page did not end well: {error}"),
                     }
                 }
                 () = sleep_until(unused_since + UNUSED), if connections.is_empty() => return true,
@@ -121,15 +123,18 @@ impl Door {
     }
 }
 
-/// Serves a connection of this user; any other is closed without a byte.
-async fn serve(stream: TcpStream, peer: SocketAddr, page: Arc<Page>, entrance: Arc<Mutex<Entrance>>) {
-    let Ok(local) = stream.local_addr() else { return };
+/// Serves a connection of this user; any other is closed without a byte. Whether it was this user's.
+async fn serve(stream: TcpStream, peer: SocketAddr, page: Arc<Page>, entrance: Arc<Mutex<Entrance>>) -> bool {
+    let Ok(local) = stream.local_addr() else { return false };
     let is_own = spawn_blocking(move || peer::is_own(peer, local)).await;
-    match is_own {
+    match &is_own {
         Ok(Ok(true)) => {}
-        Ok(Ok(false)) => return tracing::debug!("another user of this computer asks for the page"),
-        Ok(Err(error)) => return tracing::warn!("the page is not shown: nobody can tell who asks for it: {error}"),
-        Err(error) => return tracing::warn!("the page is not shown: {error}"),
+        Ok(Ok(false)) => tracing::debug!("another user of this computer asks for the page"),
+        Ok(Err(error)) => tracing::warn!("the page is not shown: nobody can tell who asks for it: {error}"),
+        Err(error) => tracing::warn!("the page is not shown: {error}"),
+    }
+    if !matches!(is_own, Ok(Ok(true))) {
+        return false;
     }
     let service = service_fn(|request: Request<Incoming>| {
         let (page, entrance) = (Arc::clone(&page), Arc::clone(&entrance));
@@ -143,6 +148,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, page: Arc<Page>, entrance: A
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a connection to the page ended");
     }
+    true
 }
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

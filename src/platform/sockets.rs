@@ -50,6 +50,16 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// Whether listening failed because this computer has no addresses of that family.
+pub(crate) fn lacks_family(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let code = rustix::io::Errno::AFNOSUPPORT.raw_os_error();
+    // WSAEAFNOSUPPORT
+    #[cfg(windows)]
+    let code = 10_047;
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(code)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

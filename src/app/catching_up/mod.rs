@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tokio::{
     sync::{mpsc, oneshot},
-    task::{AbortHandle, Id, JoinSet},
+    task::{AbortHandle, Id, JoinError, JoinSet},
     time::Instant,
 };
 
@@ -26,7 +26,7 @@ pub(super) use self::run::Settings;
 use self::{
     names::Names,
     reach::Reach,
-    run::{Outcome, SessionEnd, Shared},
+    run::{Heard, Outcome, SessionEnd, Shared},
     schedule::{Ending, Run, Schedule},
 };
 use super::relays::Relays;
@@ -48,6 +48,8 @@ const LONG_GAP: Duration = Duration::from_secs(30 * 60);
 const PUSH_DELAY: Duration = Duration::from_secs(5);
 /// Accounts that are caught up with concurrently.
 const AT_ONCE: usize = 4;
+/// So often it is tried in a row to take over whole what a held sync or a relay has brought.
+const TRIES: u32 = 4;
 
 /// Commands to the task.
 #[derive(Debug)]
@@ -119,6 +121,8 @@ struct Known {
     heard: Vec<(Brought, oneshot::Sender<bool>)>,
     /// When to look whether a push has come, too.
     push_due: Option<Instant>,
+    /// How many runs in a row have not taken over what was brought.
+    not_taken: u32,
     /// Who waits for the run.
     taken: Vec<oneshot::Sender<bool>>,
     /// What `status` says of catching up.
@@ -165,11 +169,10 @@ impl Driver {
                     Some(command) => self.obey(command, Instant::now()),
                     None => return,
                 },
-                Some(run) = self.running.join_next_with_id() => {
-                    if let Ok((id, (name, outcome))) = run {
-                        self.ended(id, &name, outcome).await;
-                    }
-                }
+                Some(run) = self.running.join_next_with_id() => match run {
+                    Ok((id, (name, outcome))) => self.ended(id, &name, outcome).await,
+                    Err(error) => self.broke(&error).await,
+                },
                 Some(news) = held.recv() => self.hear(news, Instant::now()).await,
                 () = inbox.details_are_wanted() => self.fetch_details(),
                 interruption = next(&mut self.interruptions) => self.interrupted(interruption),
@@ -193,7 +196,7 @@ impl Driver {
             let heard = (run == Run::Heard).then(|| {
                 let (heard, taken): (Vec<_>, Vec<_>) = std::mem::take(&mut known.heard).into_iter().unzip();
                 known.taken = taken;
-                run::merged(heard)
+                Heard { brought: run::merged(heard), is_last_try: known.not_taken + 1 >= TRIES }
             });
             known.run = Some(self.running.spawn(async move {
                 let outcome = run::check(&shared, &account, &sign_in, &settings, was_off, run, heard).await;
@@ -273,7 +276,7 @@ impl Driver {
                 let was_lost = matches!(known.reach.is_connected.replace(Ok(())), Some(Err(_)));
                 if was_lost && known.account.relay().is_some() {
                     // The homeserver may have met a relay that was away, and waits before it tries again.
-                    known.schedule.catch_up_after(LONG_GAP, now);
+                    known.schedule.catch_up(now);
                 }
             }
             Held::Lost(reason) => known.reach.is_connected = Some(Err(reason)),
@@ -356,6 +359,16 @@ impl Driver {
         self.tell_status();
     }
 
+    /// A run has not come to its end: a fault of ours, which may not be there the next time. One that was given up is
+    /// known no more.
+    async fn broke(&mut self, error: &JoinError) {
+        let is_run = |known: &Known| known.run.as_ref().is_some_and(|handle| handle.id() == error.id());
+        let name = self.accounts.iter().find_map(|(name, known)| is_run(known).then(|| Arc::clone(name)));
+        let Some(name) = name else { return };
+        tracing::error!(account = &*name, "a run of catching up did not end well: {error}");
+        self.ended(error.id(), &name, Outcome::broken()).await;
+    }
+
     async fn ended(&mut self, run: Id, name: &Arc<str>, outcome: Outcome) {
         let is_run = |known: &&mut Known| known.run.as_ref().is_some_and(|handle| handle.id() == run);
         let Some(known) = self.accounts.get_mut(name).filter(is_run) else { return };
@@ -363,6 +376,9 @@ impl Driver {
         let is_taken = outcome.ending == Ending::Completed;
         if known.listens() && !known.taken.is_empty() {
             known.push_due = Some(Instant::now() + PUSH_DELAY);
+        }
+        if !known.taken.is_empty() {
+            known.not_taken = if is_taken { 0 } else { known.not_taken.saturating_add(1) };
         }
         for taken in known.taken.drain(..) {
             // Gone where the sync was given up: it comes again.
@@ -460,6 +476,7 @@ impl Known {
             reach: Reach::new(),
             heard: Vec::new(),
             push_due: None,
+            not_taken: 0,
             taken: Vec::new(),
             catching_up: "not yet".to_owned(),
             caught_up_at: None,

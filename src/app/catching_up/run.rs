@@ -72,6 +72,14 @@ pub(super) struct Outcome {
     pub(super) session_end: Option<SessionEnd>,
 }
 
+impl Outcome {
+    /// Of a run that has not come to its end.
+    pub(super) fn broken() -> Self {
+        let says = Some("it failed and is tried again: Pushbell made a mistake, which its log names".to_owned());
+        Self { ending: Ending::TryAgain(None), says, completed_at: None, session_end: None }
+    }
+}
+
 /// Why an account can no longer be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SessionEnd {
@@ -127,7 +135,14 @@ pub(super) struct Check<'a> {
     pub(super) sign_in: &'a SignIn,
     pub(super) settings: &'a Settings,
     was_switched_off: bool,
-    heard: Option<Brought>,
+    heard: Option<Heard>,
+}
+
+/// What held syncs or a relay have brought.
+pub(super) struct Heard {
+    pub(super) brought: Brought,
+    /// An event that the homeserver fails to give is kept with its ids alone: else nothing after it would ever come.
+    pub(super) is_last_try: bool,
 }
 
 /// What held syncs have brought, as one.
@@ -156,7 +171,7 @@ pub(super) async fn check(
     settings: &Settings,
     was_switched_off: bool,
     run: Run,
-    heard: Option<Brought>,
+    heard: Option<Heard>,
 ) -> Outcome {
     let check = Check { shared, account, sign_in, settings, was_switched_off, heard };
     let over = |end| Outcome {
@@ -326,7 +341,7 @@ impl Check<'_> {
 
     /// Takes over what a held sync has brought: what the homeserver lists since then, and what only we can judge.
     async fn take_heard(&self, client: &HomeserverClient) -> Result<(), CheckError> {
-        let Some(heard) = &self.heard else { return Ok(()) };
+        let Some(Heard { brought: heard, is_last_try }) = &self.heard else { return Ok(()) };
         let kind = HomeserverKind::named(&self.sign_in.server);
         let mut standing = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
         if heard.may_be_read {
@@ -353,7 +368,7 @@ impl Check<'_> {
         // The newest are the last of each room.
         for event in fetched.iter().rev().take(MAX_FETCHED).rev() {
             if !is_listed(&found.missed, event) {
-                found.missed.extend(self.fetch_new(client, event).await?);
+                found.missed.extend(self.fetch_new(client, event, *is_last_try).await?);
             }
         }
         self.take_over(client, &kind, found, at, Some(heard)).await?;
@@ -365,8 +380,14 @@ impl Check<'_> {
         &self,
         client: &HomeserverClient,
         NewEvent { room_id, event_id, is_highlight }: &NewEvent,
+        is_last_try: bool,
     ) -> Result<Option<MissedEvent>, CheckError> {
         let event = match client.event(&self.sign_in.user_id, room_id, event_id).await {
+            Err(HomeserverError::Refused(refusal)) if is_last_try && refusal.status.is_server_error() => {
+                let status = refusal.status;
+                tracing::warn!(account = &*self.account.name, "an event is kept with its ids alone: {status}");
+                Some(Notification::default())
+            }
             Err(error) if error.is_temporary() || error.is_unknown_token() => return Err(error.into()),
             // Who has named it may have made it up.
             told => told.ok().flatten(),

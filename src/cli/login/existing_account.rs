@@ -1,8 +1,8 @@
 //! The account that was there before a sign-in and that it goes on with.
 
-use super::Context;
+use super::{Context, arguments};
 use crate::{
-    accounts::{Account, Accounts, FIRST_ACCOUNT},
+    accounts::{Account, Accounts, FIRST_ACCOUNT, Way},
     app_info,
     homeserver::{HomeserverClient, ListedPusher, UserId},
     inbox,
@@ -60,6 +60,19 @@ pub(super) fn account_of<'a>(accounts: &'a Accounts, user: &UserId) -> Option<&'
     accounts.iter().find(is_theirs)
 }
 
+/// The way that a sign-in keeps which chooses none: that of the user's account, and the address of its relay. A new account
+/// begins with `auto`, and so does one whose way does not go with what is asked.
+pub(super) fn kept_way(accounts: &Accounts, user: &UserId, asked: &arguments::Login) -> (Way, Option<String>) {
+    let Some(account) = account_of(accounts, user) else { return (Way::Auto, None) };
+    let can_listen = cfg!(feature = "encryption") && asked.token_file.is_none() && !asked.event_id_only;
+    match (account.way, account.relay()) {
+        (Way::Push, _) => (Way::Push, None),
+        (Way::Listen, _) if can_listen => (Way::Listen, None),
+        (Way::Ntfy, Some(relay)) if !asked.event_id_only => (Way::Ntfy, Some(relay.base().to_owned())),
+        (Way::Auto | Way::Listen | Way::Ntfy, _) => (Way::Auto, None),
+    }
+}
+
 /// The account registered by hand that the user has a pusher of already. A second pusher beside it would have the
 /// homeserver send everything twice.
 fn registered_by_hand<'a>(accounts: &'a Accounts, listed: &[ListedPusher]) -> Option<&'a Account> {
@@ -78,7 +91,10 @@ fn first_account(accounts: &Accounts) -> Option<&Account> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accounts::{AccountsFile, tests};
+    use crate::{
+        accounts::{AccountsFile, tests},
+        ntfy::Relay,
+    };
 
     #[test]
     fn an_account_is_taken_over_only_by_its_own_user() {
@@ -100,5 +116,38 @@ mod tests {
         check("work", true, "key of work", "app", None);
         check("work", false, "key of work", "another", None);
         check("work", false, "another", "app", None);
+    }
+
+    #[test]
+    fn who_signs_in_again_keeps_the_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = AccountsFile::new(&directory.path().join("accounts.toml"));
+        let pushkey = Relay::new("https://ntfy.example.org").unwrap().pushkey();
+        for way in [Way::Auto, Way::Push, Way::Listen, Way::Ntfy] {
+            let sign_in = Some(tests::sign_in(&format!("@{}:b", way.as_str())));
+            let pushkey = if way == Way::Ntfy { &pushkey } else { way.as_str() };
+            file.add(Account { sign_in, way, ..tests::account(way.as_str(), "app", pushkey) }).unwrap();
+        }
+        let known = file.read().unwrap();
+        let kept = |user: &str, more: &[&str]| {
+            let mut asked = arguments::Login::of("@a:b");
+            asked.event_id_only = more.contains(&"ids");
+            asked.token_file = more.contains(&"token").then(|| "-".into());
+            kept_way(&known, &UserId::parse(user).unwrap(), &asked)
+        };
+        let at = Some("https://ntfy.example.org".to_owned());
+        let listen = if cfg!(feature = "encryption") { Way::Listen } else { Way::Auto };
+        for (user, more, expected) in [
+            ("@new:b", &[] as &[_], (Way::Auto, None)),
+            ("@auto:b", &[], (Way::Auto, None)),
+            ("@push:b", &["ids", "token"], (Way::Push, None)),
+            ("@listen:b", &[], (listen, None)),
+            ("@listen:b", &["token"], (Way::Auto, None)),
+            ("@listen:b", &["ids"], (Way::Auto, None)),
+            ("@ntfy:b", &["token"], (Way::Ntfy, at)),
+            ("@ntfy:b", &["ids"], (Way::Auto, None)),
+        ] {
+            assert_eq!(kept(user, more), expected, "{user} {more:?}");
+        }
     }
 }

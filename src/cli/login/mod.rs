@@ -61,19 +61,7 @@ pub(super) fn run(context: &Context, asked: &arguments::Login, out: &mut dyn Wri
 pub(super) fn for_page(paths: Paths, asked: Asked, conversation: &Conversation) -> Result<(), Failure> {
     let context = Context { paths, config_named: false };
     let user = UserId::parse(&asked.user).map_err(|error| Failure::Usage(format!("{}: {error}", asked.user)))?;
-    let asked = arguments::Login {
-        user: asked.user,
-        homeserver: asked.homeserver,
-        password_file: None,
-        token_file: None,
-        recovery_key_file: None,
-        event_id_only: false,
-        push: false,
-        listen: false,
-        ntfy: None,
-        wait: None,
-        anyway: false,
-    };
+    let asked = arguments::Login { homeserver: asked.homeserver, ..arguments::Login::of(&asked.user) };
     let person = Some(Person::AtPage(conversation.clone()));
     sign_in(&context, &asked, user, Credentials::None, person, &mut conversation.writer())
 }
@@ -88,7 +76,8 @@ fn sign_in(
 ) -> Result<(), Failure> {
     let secrets = Secrets::of_a_command(&context.paths, person.is_some());
     let runtime = super::runtime()?;
-    let login = Login { context, asked, user, person, questions: Cell::new(MAX_QUESTIONS), secrets };
+    let kept = existing_account::kept_way(&context.accounts()?, &user, asked);
+    let login = Login { context, asked, user, kept, person, questions: Cell::new(MAX_QUESTIONS), secrets };
     let ended = runtime.block_on(login.run(credentials, out));
     // A pending read of the terminal must not delay the exit.
     runtime.shutdown_background();
@@ -100,6 +89,8 @@ struct Login<'a> {
     context: &'a Context,
     asked: &'a arguments::Login,
     user: UserId,
+    /// The way of the account that is there, and its relay's address: what is not chosen anew stays.
+    kept: (Way, Option<String>),
     person: Option<Person>,
     /// Questions left.
     questions: Cell<u8>,
@@ -190,13 +181,13 @@ impl Login<'_> {
         Ok(())
     }
 
-    /// The way that was chosen.
+    /// The way that was chosen, now or before.
     fn way(&self) -> Way {
         match (self.asked.push, self.asked.listen, &self.asked.ntfy) {
             (true, _, _) => Way::Push,
             (false, true, _) => Way::Listen,
             (false, false, Some(_)) => Way::Ntfy,
-            (false, false, None) => Way::Auto,
+            (false, false, None) => self.kept.0,
         }
     }
 
@@ -224,7 +215,8 @@ impl Login<'_> {
             Way::Auto | Way::Push => address::settle(self, config, &base, &kind, out).await?,
         };
         homeserver::refuse_unencrypted(self, &base).await?;
-        let relay = match &self.asked.ntfy {
+        let address = self.asked.ntfy.as_ref().or(self.kept.1.as_ref());
+        let relay = match address.filter(|_| self.way() == Way::Ntfy) {
             Some(address) => Some(relay::choose(self, address, out).await?),
             None => None,
         };

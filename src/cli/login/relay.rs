@@ -5,10 +5,10 @@ use std::{io::Write, time::Duration};
 use super::{Failure, Login, existing_account, output};
 use crate::{
     accounts::Account,
-    http_client::HttpClient,
+    http_client::{HttpClient, TransportError},
     invocation,
     ntfy::{
-        Relay,
+        CONNECTING, Relay,
         line::Line,
         probe::{self, probe},
     },
@@ -21,16 +21,21 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) async fn choose(login: &Login<'_>, address: &str, out: &mut dyn Write) -> Result<Relay, Failure> {
     let fresh = Relay::new(address).map_err(|error| Failure::Usage(format!("--ntfy {address}: {error}")))?;
     let accounts = login.context.accounts()?;
-    let before = existing_account::account_of(&accounts, &login.user).and_then(Account::relay);
+    let mark = login.secrets.installation_mark();
+    let is_copy = |account: &&Account| account.sign_in.as_ref().is_some_and(|old| old.is_anothers(&mark));
+    let account = existing_account::account_of(&accounts, &login.user).filter(|account| !is_copy(account));
+    let before = account.and_then(Account::relay);
     let relay = before.filter(|relay| relay.is_at(address)).unwrap_or(fresh);
-    let http = HttpClient::new()?.with_deadline(PATIENCE);
+    let http = HttpClient::connecting_within(CONNECTING)?.with_deadline(PATIENCE);
     match Box::pin(probe(&relay, &http)).await {
         Ok(()) => writeln!(out, "{} relays pushes.", relay.base())?,
         Err(trouble) => {
             let probe::Trouble { says, advice, paste, .. } = trouble;
             let paste = paste.map_or_else(String::new, |lines| format!(":\n\n  {}\n", lines.replace('\n', "\n  ")));
             let says = format!("{}.\n{advice}{paste}", output::harmless(&says));
-            if !login.asked.anyway {
+            // A relay that is away is no reason not to renew the session of an account that has it already.
+            let is_kept = login.asked.ntfy.is_none();
+            if !login.asked.anyway && !is_kept {
                 return Err(Failure::Failed(says));
             }
             writeln!(out, "{says}")?;
@@ -48,7 +53,7 @@ pub(super) async fn prove(
     begin: impl AsyncFnOnce(&mut dyn Write) -> Result<(), Failure>,
 ) -> Result<bool, Failure> {
     // What was said before proves nothing.
-    let opened = relay.open(&HttpClient::new()?, None).await;
+    let opened = relay.open(&HttpClient::connecting_within(CONNECTING)?, None).await;
     begin(out).await?;
     let (_, mut lines) = match opened {
         Ok(opened) => opened,
@@ -64,12 +69,20 @@ pub(super) async fn prove(
                 return Ok(true);
             }
         }
-        Ok::<_, Failure>(false)
+        Ok::<_, TransportError>(false)
     };
     let seconds = patience.as_secs();
     writeln!(out, "Waiting up to {seconds} s for a push: ask somebody to write to you, or read something elsewhere …")?;
     out.flush()?;
-    let is_proven = tokio::time::timeout(patience, arrival).await.unwrap_or(Ok(false))?;
+    // Where the stream breaks nothing is proven, as where nothing comes.
+    let is_proven = match tokio::time::timeout(patience, arrival).await {
+        Ok(Ok(is_proven)) => is_proven,
+        Ok(Err(error)) => {
+            writeln!(out, "{}", output::harmless(&probe::away(relay, &error.into()).says))?;
+            false
+        }
+        Err(_) => false,
+    };
     if is_proven {
         writeln!(out, "A push of the homeserver has come through {}. Everything works.", relay.base())?;
     } else {
