@@ -37,7 +37,7 @@ pub(crate) async fn prove_listening(paths: &Paths, secrets: &Secrets, sign_in: &
         machine.sync(Duration::ZERO).await?;
     }
     let number = getrandom::u64().map_err(|error| EncryptionError::Store(error.to_string()))?.to_string();
-    let proof = prove(&machine, &sign_in.user_id, &number);
+    let proof = Box::pin(prove(&machine, &sign_in.user_id, &number));
     timeout(LONGEST, proof).await.unwrap_or(Err(EncryptionError::Unexpected("sync")))
 }
 
