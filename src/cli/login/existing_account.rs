@@ -126,7 +126,7 @@ mod tests {
         for way in [Way::Auto, Way::Push, Way::Listen, Way::Ntfy] {
             let sign_in = Some(tests::sign_in(&format!("@{}:b", way.as_str())));
             let pushkey = if way == Way::Ntfy { &pushkey } else { way.as_str() };
-            file.add(Account { sign_in, way, ..tests::account(way.as_str(), "app", pushkey) }).unwrap();
+            file.add(Account { way, sign_in, ..tests::account(way.as_str(), "app", pushkey) }).unwrap();
         }
         let known = file.read().unwrap();
         let kept = |user: &str, more: &[&str]| {
