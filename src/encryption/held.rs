@@ -37,6 +37,8 @@ pub(super) struct Teller {
     pub(super) account: Arc<str>,
     pub(super) user: String,
     pub(super) news: mpsc::UnboundedSender<HeldNews>,
+    /// Nothing of what it tells was held back: syncs have followed each other.
+    pub(super) is_live: bool,
 }
 
 impl Teller {
@@ -58,15 +60,14 @@ impl Teller {
         self.tell(Held::Came { brought: Brought { lists_new: true, ..Brought::default() }, taken });
     }
 
-    /// The same for an answer. `is_live`: nothing of it was held back.
-    async fn bring_answer(
-        &self,
-        interest: &Interest,
-        answer: &SyncAnswer,
-        is_live: bool,
-    ) -> Result<(), EncryptionError> {
+    /// The same for an answer.
+    async fn bring_answer(&self, interest: &Interest, answer: &SyncAnswer) -> Result<(), EncryptionError> {
         let Some(brought) = interest.brought(&answer.rooms, &self.user) else { return Ok(()) };
-        if self.bring(Brought { is_live, ..brought }).await { Ok(()) } else { Err(EncryptionError::NotTaken) }
+        if self.bring(Brought { is_live: self.is_live, ..brought }).await {
+            Ok(())
+        } else {
+            Err(EncryptionError::NotTaken)
+        }
     }
 }
 
@@ -82,7 +83,7 @@ pub(super) async fn sync(
     let nothing = Interest::default();
     let asked = if since.is_some() { interest } else { &nothing };
     let answer = machine.poll(wait, &asked.filter()).await?;
-    teller.bring_answer(asked, &answer, false).await?;
+    teller.bring_answer(asked, &answer).await?;
     let has_call_events = asked.has_call_events(&answer.rooms);
     let synced = machine.take_in(answer).await?;
     if since.is_none() && interest.messages.is_some() {
@@ -99,8 +100,6 @@ pub(super) struct Hold {
     pub(super) interest: Interest,
     pub(super) teller: Teller,
     pub(super) wait: Duration,
-    /// Nothing has been held back since the answer before.
-    pub(super) is_live: bool,
 }
 
 /// How a held sync has ended.
@@ -122,7 +121,7 @@ pub(super) enum How {
 impl Hold {
     /// Until there is an answer whose notices are in the inbox, or this is told.
     pub(super) async fn run(self, end: oneshot::Receiver<()>) -> Ended {
-        let Self { api, since, interest, teller, wait, is_live } = self;
+        let Self { api, since, interest, teller, wait } = self;
         let began = Instant::now();
         let path = sync_path(Some(&since), wait, &interest.filter());
         let answer = tokio::select! {
@@ -131,7 +130,7 @@ impl Hold {
         };
         let lasted = if wait.is_zero() { Duration::ZERO } else { began.elapsed() };
         let how = match answer {
-            Ok(answer) => match teller.bring_answer(&interest, &answer, is_live).await {
+            Ok(answer) => match teller.bring_answer(&interest, &answer).await {
                 Ok(()) => How::Answered(Box::new(answer)),
                 Err(error) => How::Failed(error),
             },

@@ -69,6 +69,10 @@ fn an_encrypted_mention_that_came_while_it_did_not_run_is_shown_once_where_menti
         let content = json!({"msgtype": "m.text", "body": text, "m.mentions": {"user_ids": [alice.id]}});
         bob.send_encrypted(&few, alice, "m.room.message", &content)
     };
+    // The sync that is held may still be by the rules before.
+    let mark = scene.mark();
+    scene.bob.send(&scene.room, "Dinner is ready.");
+    scene.popup(mark, "Dinner is ready.");
     let mark = scene.mark();
     let before = mention(&scene.alice, "Alice, look!");
     scene.popup(mark, "Alice, look!");

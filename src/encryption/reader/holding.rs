@@ -50,8 +50,7 @@ impl Reader {
             Err(error) if error.is_final() => return self.failed(&error),
             Err(error) => return self.hold_failed(&error, Duration::ZERO),
         };
-        let is_live = !self.listening.is_behind;
-        self.syncing.hold(Hold { api: position.api, since: position.since, interest, teller, wait, is_live });
+        self.syncing.hold(Hold { api: position.api, since: position.since, interest, teller, wait });
     }
 
     /// Where a sync begins, by the keys' store.
@@ -77,7 +76,8 @@ impl Reader {
 
     pub(super) fn teller(&self) -> Teller {
         let (account, user) = (Arc::clone(&self.account), self.sign_in.user_id.clone());
-        Teller { account, user, news: self.context.held.clone() }
+        let is_live = self.listening.is_on && !self.listening.is_behind;
+        Teller { account, user, news: self.context.held.clone(), is_live }
     }
 
     pub(super) async fn hold_ended(&mut self, ended: held::Ended) {
