@@ -43,8 +43,11 @@ impl Scene {
     /// What the desktop opens addresses with.
     fn opens_with(&self, script: &str) {
         let directory = self.pushbell.home().parent().expect("homes are in a directory").join("bin");
-        fs::write(directory.join("xdg-open"), script).unwrap();
-        executable(&directory.join("xdg-open"));
+        // Never this computer's own browser, which would be tried next.
+        for (program, script) in [("xdg-open", script), ("gio", "#!/bin/sh\nexit 3\n")] {
+            fs::write(directory.join(program), script).unwrap();
+            executable(&directory.join(program));
+        }
     }
 
     fn record(&self) -> PathBuf {
