@@ -14,24 +14,40 @@ const made = new Map();
 const liven = (part) => made.set(part.id, part.innerHTML);
 document.querySelectorAll("[data-live]").forEach(liven);
 
-/** Whether the person is writing in here. */
-const isInUse = (part) => [...part.querySelectorAll("textarea, input:not([type=hidden], [type=search])")]
-  .some((field) => field.value !== field.defaultValue);
+/** What the person has entered in here, and not sent. */
+const entered = (part) => [...part.querySelectorAll("textarea, select, input:not([type=hidden], [type=search])")]
+  .filter((field) => field.matches("select")
+    ? [...field.options].some((option) => option.selected !== option.defaultSelected)
+    : field.value !== field.defaultValue || field.checked !== field.defaultChecked);
 
-/** Takes over what differs, and keeps what is open and where the focus is. */
+/** Characters are being composed: what they are written in stays. */
+let composing = false;
+document.addEventListener("compositionstart", () => { composing = true; });
+document.addEventListener("compositionend", () => { composing = false; });
+
+/** Takes over what differs, and keeps what is open, what is half-written and where the focus is. */
 const takeOver = (fresh, everything) => {
   for (const part of document.querySelectorAll("[data-live]")) {
     const other = fresh.getElementById(part.id);
     if (other === null || other.innerHTML === made.get(part.id) && other.hidden === part.hidden) continue;
-    if (!everything && isInUse(part)) continue;
-    const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
+    const kept = everything ? [] : entered(part);
+    const next = kept.map((field) => other.querySelector(`#${CSS.escape(field.id)}`));
+    // A file cannot be entered by a script, and what has no place any more is not lost.
+    if (composing || kept.some((field, at) => next[at] === null || field.type === "file")) continue;
+    const active = part.contains(document.activeElement) ? document.activeElement : null;
+    const [start, end] = [active?.selectionStart, active?.selectionEnd];
     const open = [...part.querySelectorAll("details[open]")].map((details) => details.id);
     liven(other);
+    kept.forEach((field, at) => {
+      next[at].value = field.value;
+      if (field.type === "radio") next[at].checked = field.checked;
+    });
     part.replaceWith(document.adoptNode(other));
     enliven(other);
     if (!everything) for (const details of other.querySelectorAll("details")) details.open = open.includes(details.id);
-    const next = (focused && document.getElementById(focused)) || other.querySelector("[autofocus]");
-    next?.focus({ preventScroll: focused !== "" });
+    const focused = active?.id ? document.getElementById(active.id) : null;
+    (focused ?? other.querySelector("[autofocus]"))?.focus({ preventScroll: focused !== null });
+    if (focused !== null && start !== undefined && start !== null) focused.setSelectionRange(start, end);
   }
   document.title = fresh.title;
 };
@@ -74,8 +90,9 @@ events.onmessage = ({ data }) => {
 // Forms
 
 const send = async (form, button) => {
-  const values = new URLSearchParams(new FormData(form, button));
-  const answer = await fetch(form.action, { method: "POST", body: values });
+  const values = new FormData(form, button);
+  const body = form.enctype === "multipart/form-data" ? values : new URLSearchParams(values);
+  const answer = await fetch(form.action, { method: "POST", body });
   const fresh = parse(await answer.text());
   const main = fresh.getElementById("main");
   if (!answer.ok || fresh.body.dataset.section !== section) {
@@ -109,6 +126,20 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   send(form, event.submitter).catch(() => { banner.hidden = false; });
 });
+
+// A file is dropped in.
+
+for (const type of ["dragover", "drop"]) {
+  document.addEventListener(type, (event) => {
+    if (!event.dataTransfer.types.includes("Files")) return;
+    // A file that is dropped beside would be opened in place of the page.
+    event.preventDefault();
+    const form = event.target.closest?.("[data-drop]");
+    if (type !== "drop" || !form ) return;
+    form.querySelector("input[type=file]").files = event.dataTransfer.files;
+    form.requestSubmit();
+  });
+}
 
 // A setting is checked as it is typed.
 

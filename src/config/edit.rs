@@ -95,6 +95,56 @@ pub fn with_value(text: &str, file: &str, section: &str, key: &str, value: &str)
     Ok(changed)
 }
 
+/// The text with this sound for what a push names so; `None`: with none of its own. Nothing else in it changes.
+///
+/// # Errors
+/// As of [`with_value`].
+pub fn with_sound(text: &str, file: &str, tweak: &str, sound: Option<&str>) -> Result<String, EditError> {
+    const TWEAKS: &str = "sound.tweaks";
+    let unusual = || EditError::Unusual(TWEAKS.to_owned());
+    let document = DeTable::parse(text)?;
+    let tables = document.get_ref().get("sound").and_then(|sound| sound.get_ref().as_table()?.get("tweaks"));
+    let existing = tables.and_then(|tweaks| tweaks.get_ref().as_table()?.get(tweak)).map(Spanned::span);
+    let mut changed = text.to_owned();
+    let line = |sound| format!("{} = {}\n", Value::from(tweak), Value::from(sound));
+    match (existing, tables, sound) {
+        (Some(span), _, Some(sound)) => changed.replace_range(span, &Value::from(sound).to_string()),
+        (Some(span), _, None) => {
+            let start = text[..span.start].rfind('\n').map_or(0, |end| end + 1);
+            let end = text[span.end..].find('\n').map_or(text.len(), |end| span.end + end + 1);
+            changed.replace_range(start..end, "");
+        }
+        (None, _, None) => {}
+        (None, Some(tweaks), Some(sound)) => {
+            let header_end = text[tweaks.span().start..].find('\n').map(|end| tweaks.span().start + end + 1);
+            let newline = if header_end.is_none() { "\n" } else { "" };
+            changed.insert_str(header_end.unwrap_or(text.len()), &format!("{newline}{}", line(sound)));
+        }
+        (None, None, Some(sound)) => {
+            let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+            changed.push_str(&format!("{newline}\n[{TWEAKS}]\n{}", line(sound)));
+        }
+    }
+    // As above: what comes out says what was meant, whatever the text looked like.
+    let mut expected: Table = text.parse()?;
+    let table = |value: &mut Value| value.as_table_mut().map(std::mem::take);
+    let mut section = expected.get_mut("sound").map_or_else(|| Some(Table::new()), table).ok_or_else(unusual)?;
+    let mut tweaks = section.get_mut("tweaks").map_or_else(|| Some(Table::new()), table).ok_or_else(unusual)?;
+    match sound {
+        Some(sound) => drop(tweaks.insert(tweak.to_owned(), Value::from(sound))),
+        None => drop(tweaks.remove(tweak)),
+    }
+    if sound.is_some() || tables.is_some() {
+        section.insert("tweaks".to_owned(), Value::Table(tweaks));
+        expected.insert("sound".to_owned(), Value::Table(section));
+    }
+    if changed.parse::<Table>().ok() != Some(expected) {
+        return Err(unusual());
+    }
+    Config::parse(&changed, file)?;
+    Ok(changed)
+}
+
 fn set(text: &str, section: &str, key: &str, value: &str) -> Result<String, EditError> {
     let document = DeTable::parse(text)?;
     let server = document.get_ref().get(section);
@@ -158,6 +208,34 @@ mod tests {
         assert!(refuse(&default, "3\nopen = [\"sh\"]").contains("only a person"));
         assert!(refuse("popup = 7\n", "3").contains("only a person"));
         assert!(refuse("[popup\n", "3").contains("TOML"));
+    }
+
+    #[test]
+    fn a_sound_is_written_into_its_table() {
+        #[track_caller]
+        fn check(text: &str, tweak: &str, sound: Option<&str>, expected: Option<&str>) {
+            assert_eq!(with_sound(text, "it", tweak, sound).ok().as_deref(), expected, "{text}");
+        }
+        check("", "ring", Some("bing"), Some("\n[sound.tweaks]\n\"ring\" = \"bing\"\n"));
+        let mine = "[sound] # mine\nvolume = 0.5\n[sound.tweaks] # table\n\"a b\" = \"x\" # why\n\n[log]\n";
+        check(mine, "a b", Some("y"), Some(&mine.replace("\"x\"", "\"y\"")));
+        check(mine, "ring", Some("y"), Some(&mine.replace("table\n", "table\n\"ring\" = \"y\"\n")));
+        check(mine, "a b", None, Some(&mine.replace("\"a b\" = \"x\" # why\n", "")));
+        check(mine, "ring", None, Some(mine));
+        check(
+            "[sound]\nvolume = 1",
+            "a\"]",
+            Some("bing"),
+            Some("[sound]\nvolume = 1\n\n[sound.tweaks]\n'a\"]' = \"bing\"\n"),
+        );
+        check("", "two\nlines", Some("bing"), None);
+        check("[sound]\ntweaks = { a = \"bing\" }\n", "a", Some("ring"), Some("[sound]\ntweaks = { a = \"ring\" }\n"));
+        check("[sound]\ntweaks = { a = \"bing\" }\n", "b", Some("ring"), None);
+        check("[sound]\ntweaks = { a = \"bing\" }\n", "a", None, None);
+        check("[sound\n", "a", None, None);
+        let default = default_text();
+        let changed = with_sound(&default, "it", "ring", Some("bing")).unwrap();
+        assert_eq!(changed.lines().count(), default.lines().count() + 1);
     }
 
     #[test]

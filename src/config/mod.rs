@@ -20,7 +20,7 @@ use tracing::Level;
 pub use describe::{Kind, Setting, settings};
 use document::Document;
 pub(crate) use edit::toml_list;
-pub use edit::{EditError, ServerLines, with_server, with_value};
+pub use edit::{EditError, ServerLines, with_server, with_sound, with_value};
 pub use error::{ConfigError, Fault, ReadError};
 pub use file::{InForce, copy_of, in_force};
 

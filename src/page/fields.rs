@@ -1,20 +1,48 @@
 //! What an address or a form holds.
 
+use http_body_util::BodyDataStream;
+use hyper::body::{Body, Bytes};
+use multer::Multipart;
 use url::form_urlencoded;
+
+/// Fields of a form with a file, at most.
+const MAX_FIELDS: usize = 8;
 
 /// Names and values, in their order.
 #[derive(Debug, Default)]
-pub(super) struct Fields(Vec<(String, String)>);
+pub(super) struct Fields {
+    values: Vec<(String, String)>,
+    /// The file that came with them: what it was called, and what is in it.
+    pub(super) file: Option<(String, Bytes)>,
+}
 
 impl Fields {
     /// Reads a query, or the body of a form.
     pub(super) fn parse(text: &[u8]) -> Self {
-        Self(form_urlencoded::parse(text).into_owned().collect())
+        Self { values: form_urlencoded::parse(text).into_owned().collect(), file: None }
+    }
+
+    /// Reads the body of a form that has a file in it.
+    pub(super) async fn read_with_file<B>(content_type: &str, body: B) -> Result<Self, multer::Error>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>> + 'static> + Send + 'static,
+    {
+        let mut parts = Multipart::new(BodyDataStream::new(body), multer::parse_boundary(content_type)?);
+        let mut fields = Self::default();
+        while let Some(part) = parts.next_field().await? {
+            let name = part.name().unwrap_or_default().to_owned();
+            match part.file_name().map(ToOwned::to_owned) {
+                Some(called) => fields.file = Some((called, part.bytes().await?)),
+                None if fields.values.len() < MAX_FIELDS => fields.values.push((name, part.text().await?)),
+                None => {}
+            }
+        }
+        Ok(fields)
     }
 
     /// The first value of this name.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.values.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The same without blanks around it; none if nothing else is in it.
@@ -41,6 +69,6 @@ pub(super) fn address(path: &str, values: &[(&str, &str)]) -> String {
 impl Fields {
     /// All of them.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }

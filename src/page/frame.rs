@@ -47,7 +47,7 @@ impl View {
             html! {
                 (DOCTYPE)
                 html lang="en" {
-                    (head(&format!("{badge}{title}")))
+                    (head(&format!("{badge}{title}"), true))
                     body data-section=(section.path()) {
                         a .skip href="#main" { "To the content" }
                         header .top {
@@ -85,7 +85,7 @@ impl View {
     }
 }
 
-fn head(title: &str) -> Markup {
+fn head(title: &str, has_script: bool) -> Markup {
     html! {
         head {
             meta charset="utf-8";
@@ -94,7 +94,7 @@ fn head(title: &str) -> Markup {
             title { (title) " · " (app_info::APP_NAME) }
             link rel="icon" href="/bell.svg" type="image/svg+xml";
             link rel="stylesheet" href="/style.css";
-            script src="/page.js" defer {}
+            @if has_script { script src="/page.js" defer {} }
         }
     }
 }
@@ -106,14 +106,7 @@ fn plain(status: StatusCode, title: &str, body: &Markup) -> Answer {
         html! {
             (DOCTYPE)
             html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    title { (title) " · " (app_info::APP_NAME) }
-                    link rel="icon" href="/bell.svg" type="image/svg+xml";
-                    link rel="stylesheet" href="/style.css";
-                }
+                (head(title, false))
                 body .alone {
                     main { img src="/bell.svg" alt="" width="72" height="72"; h1 { (title) } (body) }
                 }

@@ -20,6 +20,7 @@ mod routes;
 mod server;
 mod settings;
 mod setup;
+mod sounds;
 mod words;
 
 use std::{

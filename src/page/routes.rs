@@ -9,6 +9,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::{
     Method, Request, StatusCode,
     body::{Bytes, Incoming},
+    header::CONTENT_TYPE,
 };
 use tokio::{task::spawn_blocking, time::timeout};
 
@@ -21,12 +22,14 @@ use super::{
     frame::{self, View},
     health, inbox, links,
     server::locked,
-    settings, setup, words,
+    settings, setup, sounds, words,
 };
-use crate::{control::Section, inbox::unread};
+use crate::{control::Section, inbox::unread, sound::MAX_OWN_SIZE};
 
 /// Bytes of a form. The longest is a reply.
 const MAX_FORM: usize = 128 * 1024;
+/// Bytes of one with a sound. One that is somewhat too large is told so by name.
+const MAX_SOUND_FORM: usize = 2 * MAX_OWN_SIZE;
 /// How long a form may take.
 const FORM_TIME: Duration = Duration::from_secs(10);
 
@@ -57,7 +60,8 @@ async fn answer(page: &Arc<Page>, entrance: &Mutex<Entrance>, request: Request<I
     let visitor = locked(entrance).visitor(&head.headers)?;
     if head.method == Method::POST {
         Entrance::check_origin(&head.headers)?;
-        let Some(form) = read(body).await else {
+        let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let Some(form) = read(path, content_type, body).await else {
             return Ok(frame::failed(StatusCode::PAYLOAD_TOO_LARGE, words::TOO_LONG));
         };
         visitor.check_form(form.get("token"))?;
@@ -93,7 +97,12 @@ fn enter(entrance: &Mutex<Entrance>, query: &Fields) -> Result<Answer, Refused> 
     Ok(Answer::Entered(section.unwrap_or(Section::Inbox).path().to_owned(), cookie))
 }
 
-async fn read(body: Incoming) -> Option<Fields> {
+/// Reads a form; `None` if it is too long, or takes too long.
+async fn read(path: &str, content_type: &str, body: Incoming) -> Option<Fields> {
+    if path == "/settings/sound" {
+        let read = Fields::read_with_file(content_type, Limited::new(body, MAX_SOUND_FORM));
+        return timeout(FORM_TIME, read).await.ok()?.ok();
+    }
     let read = timeout(FORM_TIME, Limited::new(body, MAX_FORM).collect()).await.ok()?.ok()?;
     let bytes: Bytes = read.to_bytes();
     Some(Fields::parse(&bytes))
@@ -110,9 +119,10 @@ async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Answer {
     let done = match path {
         "/inbox/read" | "/inbox/reply" | "/inbox/open" => inbox::act(page, path, form).await,
         "/settings/check" => return Answer::Text(settings::check(page, form).await.err().unwrap_or_default()),
-        "/settings/set" | "/settings/edit" | "/settings/test" | "/settings/play" | "/settings/autostart" => {
+        "/settings/set" | "/settings/edit" | "/settings/test" | "/settings/autostart" => {
             settings::act(page, path, form).await
         }
+        "/settings/play" | "/settings/sound" | "/settings/sound-for" => sounds::act(page, path, form).await,
         "/health/check" => health::act(page),
         "/setup/begin" | "/setup/sign-out" | "/setup/answer" | "/setup/cancel" | "/setup/forget" | "/setup/by-hand" => {
             setup::act(page, path, form).await

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use tokio::task::spawn_blocking;
 use toml::Table;
 
-use super::{Note, Page, answer::Answer, fields::Fields, frame::View, routes::Done, words};
+use super::{Note, Page, answer::Answer, fields::Fields, frame::View, routes::Done, sounds, words};
 use crate::{
     accounts::Accounts,
     app::write_default_config,
@@ -19,15 +19,11 @@ use crate::{
     sample,
 };
 
-/// Sounds of the person's own that are listed.
-const MAX_SOUNDS: usize = 100;
-const BUNDLED: [&str; 3] = ["default", "bing", "ring"];
-
 pub(super) async fn show(page: &Arc<Page>, view: &View) -> Answer {
     let of = Arc::clone(page);
     let read = spawn_blocking(move || {
         let starts = autostart::status();
-        (text_of(&of), sounds(&of), starts.map(|state| state.on), of.accounts())
+        (text_of(&of), sounds::Known::find(&of), starts.map(|state| state.on), of.accounts())
     });
     let body = match read.await {
         Ok((text, sounds, starts, accounts)) => html! {
@@ -43,11 +39,7 @@ pub(super) async fn show(page: &Arc<Page>, view: &View) -> Answer {
                 p { code { (page.paths.config.display()) } }
                 (view.button("/settings/edit", "Open the file", &[]))
             }
-            section aria-labelledby="sounds" {
-                h2 id="sounds" { "Hear the sounds" }
-                div .buttons { @for sound in &sounds { (view.button("/settings/play", sound, &[("sound", sound)])) } }
-                p .hint { "Your own go into " code { (page.paths.sounds.display()) } "." }
-            }
+            (sounds::show(view, &sounds))
             (tests(view, &accounts))
             (start_with_desktop(view, starts.ok()))
         },
@@ -57,7 +49,7 @@ pub(super) async fn show(page: &Arc<Page>, view: &View) -> Answer {
 }
 
 /// The file's text; the default one where there is no file. Else what is wrong with it.
-fn text_of(page: &Page) -> Result<String, String> {
+pub(super) fn text_of(page: &Page) -> Result<String, String> {
     let path = &page.paths.config;
     let text = match fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(config::default_text()),
@@ -182,16 +174,6 @@ pub(super) fn start_with_desktop(view: &View, starts: Option<bool>) -> Markup {
     }
 }
 
-/// The names of sounds that can be heard: those that are built in, and the person's own.
-fn sounds(page: &Page) -> Vec<String> {
-    let own = Config::load(&page.paths.config).ok().and_then(|config| config.sound.directory);
-    let files = fs::read_dir(own.as_ref().unwrap_or(&page.paths.sounds)).into_iter().flatten().flatten();
-    let names = files.filter_map(|file| file.file_name().into_string().ok());
-    let mut names: Vec<_> = names.filter(|name| !name.starts_with('.')).take(MAX_SOUNDS).collect();
-    names.sort();
-    BUNDLED.iter().map(ToString::to_string).chain(names).collect()
-}
-
 /// A key or section as a heading: "Follow desktop", "Public URL".
 fn capitalized(key: &str) -> String {
     let words =
@@ -219,6 +201,11 @@ pub(super) async fn check(page: &Arc<Page>, form: &Fields) -> Result<String, Str
 
 async fn set(page: &Arc<Page>, form: &Fields) -> Result<(), String> {
     let text = check(page, form).await?;
+    write(page, text).await
+}
+
+/// Makes this the text of the file, and has the program take it up.
+pub(super) async fn write(page: &Page, text: String) -> Result<(), String> {
     let path = page.paths.config.clone();
     let written = spawn_blocking(move || {
         write_default_config(&path)?;
@@ -242,10 +229,6 @@ pub(super) async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Done {
             Err(reason) => (Note::Failed(reason), to("file")),
         },
         "/settings/test" => (Note::of(test(page, form).await, words::SAMPLE_SENT), to("tests")),
-        "/settings/play" => {
-            let sound = form.get("sound").unwrap_or_default().to_owned();
-            (Note::of(page.ask(Request::Play { sound }).await, words::SOUND_PLAYS), to("sounds"))
-        }
         _ => {
             let on = form.get("on") == Some("yes");
             let words = if on { words::AUTOSTART_ON } else { words::AUTOSTART_OFF };

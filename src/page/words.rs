@@ -33,6 +33,14 @@ pub(super) const SHOWN_ONLY: &str = "Commands and files are set in the file alon
 pub(super) const FILE_FAULTY: &str = "The file has a fault, so nothing can be changed here until it is put right:";
 pub(super) const SAMPLE_SENT: &str = "A sample is on its way: it comes as a popup, with its sound.";
 pub(super) const SOUND_PLAYS: &str = "It is played now.";
+pub(super) const SOUND_NAMES: &str = "What a push rule calls its sound, such as bing.wav. A name that is not listed here plays \
+                                      the sound of that name, else the chime.";
+pub(super) const SOUND_FILES: &str =
+    "WAV, Ogg, FLAC or MP3, up to 2 MB and two minutes; you can drop it here. It is kept in";
+pub(super) const SOUND_KEPT: &str = "The sound is kept as";
+pub(super) const SOUND_NOT_KEPT: &str = "The sound is not kept:";
+pub(super) const NO_FILE: &str = "Choose a file first.";
+pub(super) const NO_TWEAK: &str = "Enter the name that the push rule gives.";
 pub(super) const AUTOSTART_ON: &str = "Pushbell starts with the desktop.";
 pub(super) const AUTOSTART_OFF: &str = "Pushbell does not start with the desktop.";
 

@@ -101,6 +101,21 @@ impl Clip {
         decode(bytes.into(), longest)
     }
 
+    /// The same of a file that was read.
+    pub(super) fn from_bytes(bytes: Vec<u8>, longest: Duration) -> Result<Self, Unplayable> {
+        decode(bytes.into(), longest)
+    }
+
+    /// The usual extension of a file that begins so.
+    pub(super) fn extension_of(bytes: &[u8]) -> &'static str {
+        match bytes.first_chunk::<4>() {
+            Some(b"RIFF") => "wav",
+            Some(b"OggS") => "ogg",
+            Some(b"fLaC") => "flac",
+            Some(_) | None => "mp3",
+        }
+    }
+
     /// How long it lasts.
     pub(super) fn duration(&self) -> Duration {
         let frames = self.samples.len() / usize::from(self.channels.get());

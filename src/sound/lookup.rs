@@ -29,7 +29,7 @@ pub enum Bundled {
 
 impl Bundled {
     /// The bundled sound of this name, with or without the extension of a sound file.
-    fn named(name: &str) -> Option<Self> {
+    pub(super) fn named(name: &str) -> Option<Self> {
         let stem = match name.rsplit_once('.') {
             Some((stem, extension)) if EXTENSIONS.contains(&extension) => stem,
             Some(_) | None => name,

@@ -11,11 +11,13 @@ mod check;
 mod clip;
 pub mod lookup;
 mod output;
+mod own;
 mod player;
 mod schedule;
 mod session;
 
 pub(crate) use check::faults;
 pub(crate) use output::{OpenError, find_device};
+pub(crate) use own::{MAX_SIZE as MAX_OWN_SIZE, keep, list as own_sounds};
 pub use player::Player;
 pub(crate) use schedule::Fault;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    rig::{Desktop, DesktopOptions, Pushbell, pushbell::message},
+    rig::{Desktop, DesktopOptions, Pushbell, Recording, SOON, Sound, pushbell::message, wait_for, wait_until},
     visit::Visit,
 };
 
@@ -82,7 +82,7 @@ fn the_inbox_is_read_searched_and_paged() {
     assert_eq!(notices(&read.body), 30, "those of the other room");
     let opened = pushbell.opened().len();
     visit.post("/inbox/open", &[("notice", &id), ("back", "https://evil.example/")]);
-    crate::rig::wait_until("it is opened", crate::rig::SOON, || pushbell.opened().len() > opened);
+    wait_until("it is opened", SOON, || pushbell.opened().len() > opened);
     assert!(pushbell.opened()[opened].0.contains("even"), "{:?}", pushbell.opened());
 }
 
@@ -129,4 +129,53 @@ fn settings_are_checked_and_written_beside_the_persons_comments() {
     }
     assert_eq!(file(), before);
     assert_eq!(pushbell.ok(&["check-config"]).trim(), format!("{} is good", pushbell.config_file().display()));
+}
+
+#[test]
+fn sounds_are_heard_dropped_in_and_chosen() {
+    let desktop = Desktop::start(DesktopOptions { sound: Some(Sound::Pulse), ..DesktopOptions::BARE });
+    let mut pushbell = Pushbell::prepare(&desktop, "");
+    let mine = format!("[server]\nlisten = [\"127.0.0.1:{}\"]\n# mine\n[sound.tweaks]\n", pushbell.port);
+    pushbell.write_config(&mine);
+    pushbell.run();
+    let (account, recording) = (pushbell.account(), Recording::start(&desktop));
+    let hears = |mark, frequency: f32| {
+        let first = wait_for("something sounds", SOON, || recording.bursts_since(mark).first().copied());
+        assert!((first.frequency - frequency).abs() < 10.0, "{first:?}");
+    };
+    let visit = Visit::begin(&pushbell, "settings");
+    let file = || std::fs::read_to_string(pushbell.config_file()).unwrap();
+    let sounds = pushbell.data_directory().join("sounds");
+
+    // What is no sound is not kept, whatever it is called; what is one has a name of the program's own.
+    let refused = visit.post_file("/settings/sound", "a.ogg", b"OggS: no sound");
+    assert!(refused.body.contains("The sound is not kept: it cannot be decoded"), "{refused:?}");
+    let too_large = visit.post_file("/settings/sound", "a.ogg", &vec![0; 2_000_001]);
+    assert!(too_large.body.contains("it is larger than 2 MB"), "{too_large:?}");
+    assert!(visit.post_file("/settings/sound", "a.ogg", &vec![0; 5_000_000]).status == 413);
+    assert!(std::fs::read_dir(&sounds).is_ok_and(|mut there| there.next().is_none()));
+    let ring = include_bytes!("../../assets/sounds/ring.ogg");
+    let kept = visit.post_file("/settings/sound", "../My Kitchen.wav", ring);
+    assert!(kept.body.contains("The sound is kept as “my-kitchen.ogg”."), "{kept:?}");
+    assert_eq!(std::fs::read(sounds.join("my-kitchen.ogg")).unwrap(), ring);
+
+    // Only what is listed is chosen. A message with that name then has it, which a button plays, too.
+    let choose = |tweak: &str, sound: &str| {
+        visit.post("/settings/sound-for", &[("tweak", tweak), ("sound", sound)]).body.contains("Saved, and taken up.")
+    };
+    assert!(!choose("default", "/etc/passwd") && !choose("a\nb", "bing") && !choose("default", "../x"));
+    assert_eq!(file(), mine);
+    assert!(choose("default", "my-kitchen.ogg"));
+    assert_eq!(file(), format!("{mine}\"default\" = \"my-kitchen.ogg\"\n"));
+    let mark = recording.length();
+    let mut notice = message("1", "Kitchen", "text");
+    notice["devices"] = json!([{"tweaks": {"sound": "default"}}]);
+    pushbell.notify(&account, notice);
+    hears(mark, 587.0);
+    assert!(choose("default", ""));
+    assert_eq!(file(), mine);
+    wait_until("it is quiet", SOON, || recording.silence() > std::time::Duration::from_millis(500));
+    let mark = recording.length();
+    visit.post("/settings/play", &[("sound", "bing")]);
+    hears(mark, 1760.0);
 }

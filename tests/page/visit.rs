@@ -55,10 +55,10 @@ impl Answer {
 }
 
 /// Sends this as it is, and reads until the end. `None`: not a byte came.
-pub(crate) fn exchange(port: u16, request: &str) -> Option<Answer> {
+pub(crate) fn exchange(port: u16, request: impl AsRef<[u8]>) -> Option<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    stream.write_all(request.as_bytes()).ok()?;
+    stream.write_all(request.as_ref()).ok()?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
@@ -106,7 +106,30 @@ impl Visit {
         let token = self.token();
         let fields = [&[("token", token.as_str())], fields].concat();
         let origin = format!("http://{}", self.host);
-        let answer = exchange(self.port, &post(&self.host, path, &self.cookie, Some(&origin), &fields)).unwrap();
+        self.follow(exchange(self.port, &post(&self.host, path, &self.cookie, Some(&origin), &fields)).unwrap())
+    }
+
+    /// Sends a form with a file, and returns the page that comes of it.
+    #[track_caller]
+    pub(crate) fn post_file(&self, path: &str, called: &str, bytes: &[u8]) -> Answer {
+        let (token, host, cookie) = (self.token(), &self.host, &self.cookie);
+        let part = |rest: &str| format!("--boundary\r\nContent-Disposition: form-data; {rest}\r\n\r\n");
+        let mut body = format!("{}{token}\r\n", part("name=\"token\"")).into_bytes();
+        body.extend(part(&format!("name=\"file\"; filename=\"{called}\"")).bytes());
+        body.extend(bytes);
+        body.extend(b"\r\n--boundary--\r\n");
+        let mut request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nOrigin: http://{host}\r\nConnection: close\r\n\
+             Content-Type: multipart/form-data; boundary=boundary\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        )
+        .into_bytes();
+        request.extend(body);
+        self.follow(exchange(self.port, &request).unwrap())
+    }
+
+    #[track_caller]
+    fn follow(&self, answer: Answer) -> Answer {
         if answer.status != 303 {
             return answer;
         }
