@@ -77,6 +77,8 @@ pub enum Request {
     },
     /// The page: open the configuration file with whatever opens text.
     EditConfiguration,
+    /// The page: set pushers, and connect to homeservers and relays anew.
+    Reconnect,
     /// `pushbell test`: a one-time number for a sample push.
     BeginSample,
     /// Tell of the first push for this account that comes, or has come, after a time.

@@ -28,7 +28,7 @@ use crate::{
     accounts::Accounts,
     config::{self, Config},
     control::{Command, Reply, Request, Section},
-    controller::{AppRequest, Event, ProblemKind, RingingCall},
+    controller::{AppRequest, Event, Missing, ProblemKind, RingingCall},
     desktop::OpenTarget,
     encryption::Encryption,
     http_client,
@@ -147,6 +147,10 @@ impl Supervisor {
                         Request::ReloadAccounts => self.read_accounts(),
                         Request::ReloadConfiguration => self.read_config().await,
                         Request::ReloadAutostart => self.autostart.look(),
+                        Request::Reconnect => {
+                            self.catching_up.send(CatchUpCommand::Missing(Missing::Anywhere));
+                            self.encryption.upkeep();
+                        }
                         Request::OpenPage { section } => match self.page.try_send((section, reply)) {
                             Ok(()) => continue,
                             Err(TrySendError::Full((_, back)) | TrySendError::Closed((_, back))) => {

@@ -157,6 +157,9 @@ pub(super) struct Login {
     /// Have the homeserver push to this ntfy server, which Pushbell keeps a connection to
     #[arg(long, value_name = "URL", conflicts_with_all = ["push", "listen", "event_id_only"])]
     pub(super) ntfy: Option<String>,
+    /// Pushes where they come, else over a connection, whatever was chosen before: at the page.
+    #[arg(skip)]
+    pub(super) auto: bool,
     /// Have the homeserver send no content: sender, room and text are fetched from it
     #[arg(long)]
     pub(super) event_id_only: bool,
@@ -180,6 +183,7 @@ impl Login {
             push: false,
             listen: false,
             ntfy: None,
+            auto: false,
             event_id_only: false,
             wait: None,
             anyway: false,

@@ -52,7 +52,7 @@ pub(super) fn write_findings(findings: &[Finding], out: &mut dyn Write) -> io::R
 }
 
 /// The lines of a finding, with the escape sequences of colours.
-fn describe(Finding { part, verdict, says, advice, paste }: &Finding, columns: usize) -> String {
+fn describe(Finding { part, verdict, says, advice, paste, remedies: _ }: &Finding, columns: usize) -> String {
     let (word, color) = match verdict {
         Verdict::Good => ("good", AnsiColor::Green.on_default()),
         Verdict::Warning => ("warning", AnsiColor::Yellow.on_default()),

@@ -100,7 +100,11 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     }
     match command {
         Command::Run(Run { no_tray }) => {
-            let page = page::serving(page::Sessions { sign_in: login::for_page, sign_out: logout::for_page });
+            let page = page::serving(page::Sessions {
+                sign_in: login::for_page,
+                sign_out: logout::for_page,
+                verify: verify::for_page,
+            });
             app::run(RunOptions { paths: context.paths, no_tray, log_level, page })
         }
         Command::Login(asked) => login::run(&context, &asked, out),

@@ -6,6 +6,7 @@ use super::{Context, Failure, account, arguments, login::read_secret, output, pe
 use crate::{
     accounts::{Account, SignIn},
     encryption::{self, SetUp, Step, Trust, VerifyError, not_read},
+    page::Conversation,
     paths::Paths,
     secrets::Secrets,
     session,
@@ -26,9 +27,29 @@ const NO_IDENTITY: &str = "the account has no cross-signing that this session co
                            usual client, then run `pushbell verify`";
 
 pub(super) fn run(context: &Context, asked: &arguments::Verify, out: &mut dyn Write) -> Result<(), Failure> {
+    verify(context, asked, Person::at_terminal(), out)
+}
+
+/// The same of this account for somebody at the page.
+pub(super) fn for_page(
+    paths: Paths,
+    account: &str,
+    with_backup: bool,
+    conversation: &Conversation,
+) -> Result<(), Failure> {
+    let context = Context { paths, config_named: false };
+    let asked = arguments::Verify { name: Some(account.to_owned()), recovery_key_file: None, with_backup };
+    verify(&context, &asked, Some(Person::AtPage(conversation.clone())), &mut conversation.writer())
+}
+
+fn verify(
+    context: &Context,
+    asked: &arguments::Verify,
+    person: Option<Person>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let accounts = context.accounts()?;
     let sign_in = find(accounts.iter(), asked.name.as_deref())?;
-    let person = Person::at_terminal();
     let secrets = Secrets::of_a_command(&context.paths, person.is_some());
     let file = asked.recovery_key_file.as_deref();
     if file.is_none() && person.is_none() {

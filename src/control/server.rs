@@ -166,6 +166,7 @@ mod tests {
                         | Request::Unmute
                         | Request::Pause { .. }
                         | Request::ReloadAutostart
+                        | Request::Reconnect
                         | Request::OpenPage { .. }
                         | Request::OpenNotice { .. }
                         | Request::ReadNotice { .. }

@@ -47,6 +47,7 @@ impl<D: Desktop> Controller<D> {
             Request::ReloadAccounts
             | Request::ReloadConfiguration
             | Request::ReloadAutostart
+            | Request::Reconnect
             | Request::BeginSample
             | Request::OpenPage { .. }
             | Request::WaitForPush { .. } => return Reply::Done,

@@ -60,13 +60,48 @@ pub(crate) struct Finding {
     pub(crate) advice: Option<String>,
     /// The exact lines to paste, and nothing else; where to is in the advice.
     pub(crate) paste: Option<String>,
+    /// What the running program can do about it, for the page.
+    #[serde(skip)]
+    pub(crate) remedies: Vec<Remedy>,
+}
+
+/// What the program can do about a part when a person asks it to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    /// Open the configuration file.
+    EditConfiguration,
+    /// End the pause.
+    Resume,
+    /// Set pushers and connect to homeservers and relays anew.
+    Reconnect,
+    /// Start with the desktop.
+    Autostart,
+    /// Show a popup.
+    TestPopup,
+    /// Play a sound.
+    TestSound,
+    /// Choose other sounds.
+    ChooseSounds,
+    /// Sign this user in to this homeserver again.
+    SignIn {
+        /// The user ID.
+        user: String,
+        /// The homeserver's address.
+        homeserver: String,
+    },
+    /// Verify the session of this account.
+    Verify(String),
+    /// Take the new key backup of this account.
+    ReadBackup(String),
+    /// Connect a homeserver.
+    SetUp,
 }
 
 impl Finding {
     /// A part that is as it should be.
     #[must_use]
     pub(crate) fn good(part: &'static str, says: impl Into<String>) -> Self {
-        Self { part, verdict: Verdict::Good, says: says.into(), advice: None, paste: None }
+        Self { part, verdict: Verdict::Good, says: says.into(), advice: None, paste: None, remedies: Vec::new() }
     }
 
     /// A part of which something is worth knowing.
@@ -85,6 +120,13 @@ impl Finding {
     #[must_use]
     pub(crate) fn advise(self, advice: impl Into<String>) -> Self {
         Self { advice: Some(advice.into()), ..self }
+    }
+
+    /// The same with something that the program can do about it.
+    #[must_use]
+    pub(crate) fn remedy(mut self, remedy: Remedy) -> Self {
+        self.remedies.push(remedy);
+        self
     }
 
     /// The same with the exact lines to paste.

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, path::Path, time::Duration};
 
 use tokio::time::timeout;
 
-use super::{Finding, Verdict, reach::LocalEnd, words};
+use super::{Finding, Remedy, Verdict, reach::LocalEnd, words};
 use crate::{
     app, app_info,
     config::Config,
@@ -43,13 +43,14 @@ pub(super) fn check(running: &Running, paths: &Paths, config: &Config) -> Vec<Fi
             }];
             if let Some(until) = paused_until {
                 let says = format!("popups and sounds are paused {}", control::until(*until));
-                findings.push(Finding::warning(PART, says).advise("`pushbell resume` ends the pause"));
+                findings.push(
+                    Finding::warning(PART, says).advise("`pushbell resume` ends the pause").remedy(Remedy::Resume),
+                );
             }
             findings.push(if listen.is_empty() {
-                Finding::fault(LISTENING, "it listens on no address").advise(format!(
-                    "Set server.listen in {} to an address that this computer has",
-                    paths.config.display()
-                ))
+                let advice =
+                    format!("Set server.listen in {} to an address that this computer has", paths.config.display());
+                Finding::fault(LISTENING, "it listens on no address").advise(advice).remedy(Remedy::EditConfiguration)
             } else {
                 Finding::good(LISTENING, listen.join(", "))
             });
@@ -106,6 +107,7 @@ pub(super) fn never_pushed(status: &Status) -> impl Iterator<Item = Finding> {
             "`pushbell account show {name}` says how to register it; `pushbell account remove {name}` removes one that is \
              not used"
         ))
+        .remedy(Remedy::SetUp)
     })
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::{
-    DEADLINE, Finding, Verdict,
+    DEADLINE, Finding, Remedy, Verdict,
     reach::{self, LocalEnd, Pushed},
     words,
 };
@@ -135,18 +135,21 @@ fn encryption(check: &AccountCheck, sign_in: &SignIn) -> Vec<Finding> {
         );
         let advice = "To read them, sign in without an access token";
         let paste = format!("pushbell login {}", words(&sign_in.user_id));
-        return vec![Finding::warning(PART, says).advise(advice).paste(paste)];
+        let (user, homeserver) = (sign_in.user_id.clone(), sign_in.homeserver.clone());
+        let remedy = Remedy::SignIn { user, homeserver };
+        return vec![Finding::warning(PART, says).advise(advice).paste(paste).remedy(remedy)];
     }
     let EncryptionStatus { encryption, verified, .. } = &check.encryption;
     let Some(says) = encryption else { return Vec::new() };
     let says = format!("{name}: {}", words(says));
     let mut found = vec![match verified {
         Some(true) => Finding::good(PART, says),
-        Some(false) => Finding::warning(PART, says),
+        Some(false) => Finding::warning(PART, says).remedy(Remedy::Verify(check.account.name.to_string())),
         None => Finding::fault(PART, says),
     }];
     let backup = check.encryption.backup_note(&check.account.name);
-    found.extend(backup.map(|says| Finding::warning(PART, format!("{name}: {}", words(says)))));
+    let backup = backup.map(|says| Finding::warning(PART, format!("{name}: {}", words(says))));
+    found.extend(backup.map(|found| found.remedy(Remedy::ReadBackup(check.account.name.to_string()))));
     found.extend(check.encryption.file_note().map(|says| Finding::good(PART, format!("{name}: {says}"))));
     found
 }
@@ -163,7 +166,7 @@ fn listening(name: &str, is_connected: Option<bool>) -> Option<Finding> {
         format!("{name}: the homeserver does not hold the connection over which it is to say what is new")
     };
     let advice = "Check the network, and whether the homeserver is up; `pushbell status` says more";
-    Some(Finding::fault(PART, says).advise(advice))
+    Some(Finding::fault(PART, says).advise(advice).remedy(Remedy::Reconnect))
 }
 
 /// The rooms of which every encrypted message is pushed by a rule of ours (pure).
@@ -188,10 +191,10 @@ async fn session(check: &AccountCheck, sign_in: &SignIn, homeserver: &BaseUrl, t
     let tokens = match timeout(KEYRING, check.secrets.load(sign_in)).await {
         Ok(Ok(Some(tokens))) => tokens,
         Ok(Ok(None)) => return again(fault("its access token is gone".to_owned()), sign_in),
-        Ok(Err(error)) => return fault(words(error)).advise(out_of_reach(sign_in)),
+        Ok(Err(error)) => return fault(words(error)).advise(out_of_reach(sign_in)).remedy(Remedy::Reconnect),
         Err(_) => {
             let says = "the keyring does not give its access token in time".to_owned();
-            return fault(says).advise(out_of_reach(sign_in));
+            return fault(says).advise(out_of_reach(sign_in)).remedy(Remedy::Reconnect);
         }
     };
     let http = match HttpClient::new() {
@@ -252,7 +255,8 @@ fn judge(
         }
         Err(error) => {
             return fault(format!("the homeserver cannot be asked: {}", words(error)))
-                .advise("Check the network, and whether the homeserver is up; then look again");
+                .advise("Check the network, and whether the homeserver is up; then look again")
+                .remedy(Remedy::Reconnect);
         }
     };
     if who.as_str() != sign_in.user_id {
@@ -270,7 +274,7 @@ fn judge(
         }
         Ok(None) => {
             let says = format!("the homeserver of {user} has no pusher for this desktop any more");
-            return again(fault(says), sign_in).advise(restart);
+            return again(fault(says).remedy(Remedy::Reconnect), sign_in).advise(restart);
         }
         Err(error) => return fault(format!("the homeserver does not say whom it pushes to: {}", words(error))),
     };
@@ -281,7 +285,7 @@ fn judge(
     }
     if *is_url_chosen && pusher.data.url != end.url {
         let says = format!("the homeserver pushes to {}, not to server.public_url", words(&pusher.data.url));
-        return again(fault(says), sign_in).advise(restart);
+        return again(fault(says).remedy(Remedy::Reconnect), sign_in).advise(restart);
     }
     let last = match last_push {
         Some(time) => format!("the last push came {}", local_time(*time)),
@@ -291,7 +295,9 @@ fn judge(
 }
 
 fn again(finding: Finding, sign_in: &SignIn) -> Finding {
-    finding.advise("Sign in again").paste(format!("{} login {}", invocation::command(), words(&sign_in.user_id)))
+    let (user, homeserver) = (sign_in.user_id.clone(), sign_in.homeserver.clone());
+    let paste = format!("{} login {}", invocation::command(), words(&user));
+    finding.advise("Sign in again").paste(paste).remedy(Remedy::SignIn { user, homeserver })
 }
 
 #[cfg(test)]

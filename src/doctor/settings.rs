@@ -5,7 +5,7 @@ use std::path::Path;
 use hyper::Uri;
 use jiff::Timestamp;
 
-use super::{Finding, words};
+use super::{Finding, Remedy, words};
 use crate::{
     address::Scope,
     config::{Config, ConfigError},
@@ -19,13 +19,15 @@ pub(super) fn check(path: &Path, has_file: bool, config: &Result<Config, ConfigE
     let path = path.display();
     match config {
         Err(error @ (ConfigError::Unreadable { .. } | ConfigError::Emptied { .. })) => {
-            vec![Finding::fault(PART, words(error)).advise("`pushbell check-config` says when it is good")]
+            let finding = Finding::fault(PART, words(error)).advise("`pushbell check-config` says when it is good");
+            vec![finding.remedy(Remedy::EditConfiguration)]
         }
         Err(ConfigError::Faulty { file, faults }) => faults
             .iter()
             .map(|fault| {
                 Finding::fault(PART, words(format!("{file}:{fault}")))
                     .advise("Put it right; `pushbell check-config` says when it is good")
+                    .remedy(Remedy::EditConfiguration)
             })
             .collect(),
         Ok(config) => {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{DEADLINE, Finding, with_deadline, words};
+use super::{DEADLINE, Finding, Remedy, with_deadline, words};
 use crate::{
     accounts::{Accounts, AccountsError},
     inbox::{self, InboxError},
@@ -98,6 +98,7 @@ fn list(paths: &Paths, accounts: &Result<Accounts, AccountsError>) -> Finding {
     } else if all == 0 {
         Finding::warning(PART, "there are none: nobody can push")
             .advise("`pushbell login @you:example.org`, or `pushbell account add NAME`")
+            .remedy(Remedy::SetUp)
     } else {
         let signed_in = accounts.iter().filter(|account| account.sign_in.is_some()).count();
         Finding::good(PART, format!("{all}, of which {signed_in} signed in"))

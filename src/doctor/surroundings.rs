@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Finding, words};
+use super::{Finding, Remedy, words};
 use crate::{
     config::{Config, Preview},
     control::Status,
@@ -39,9 +39,11 @@ pub(super) fn check(
 
 /// A sound that cannot be played.
 pub(super) fn unplayable(fault: &str) -> Finding {
-    Finding::warning("sound", words(fault)).advise(
-        "Put a WAV, Ogg, FLAC or MP3 file of at most 2 minutes in its place; until then the bundled chime is heard",
-    )
+    Finding::warning("sound", words(fault))
+        .advise(
+            "Put a WAV, Ogg, FLAC or MP3 file of at most 2 minutes in its place; until then the bundled chime is heard",
+        )
+        .remedy(Remedy::ChooseSounds)
 }
 
 /// Whether Pushbell starts with the desktop; `None` when that could not be told in time.
@@ -54,6 +56,7 @@ pub(super) fn starting(found: Option<io::Result<Autostart>>) -> Finding {
         Some(Ok(Autostart { on: true, by, .. })) => Finding::good(PART, format!("is on, by {}", words(by))),
         Some(Ok(Autostart { on: false, .. })) => {
             Finding::good(PART, "is off: `pushbell autostart on` starts Pushbell with the desktop")
+                .remedy(Remedy::Autostart)
         }
     }
 }
@@ -102,16 +105,18 @@ fn popups(seen: &Surroundings, status: Option<&Status>, config: &Config) -> Opti
         return Some(Finding::fault(PART, reason));
     }
     let Some(service) = service else {
-        return Some(Finding::good(PART, words(state?.reason.as_deref().unwrap_or("can be shown"))));
+        let says = words(state?.reason.as_deref().unwrap_or("can be shown"));
+        return Some(Finding::good(PART, says).remedy(Remedy::TestPopup));
     };
-    Some(if seen.capabilities.is_empty() {
+    let finding = if seen.capabilities.is_empty() {
         Finding::good(PART, service)
     } else if seen.capabilities.iter().any(|capability| capability == "actions") {
         Finding::good(PART, format!("{service} ({})", words(seen.capabilities.join(", "))))
     } else {
         Finding::warning(PART, format!("{service} knows no actions: a click on a popup opens nothing"))
             .advise("Another notification service does (dunst, mako, xfce4-notifyd)")
-    })
+    };
+    Some(finding.remedy(Remedy::TestPopup))
 }
 
 fn tray(seen: &Seen, status: Option<&Status>) -> Option<Finding> {
@@ -168,7 +173,7 @@ fn sound(
                      all the same",
                 )
             }
-            Some(_) | None => Finding::good(PART, format!("plays by way of {host}")),
+            Some(_) | None => Finding::good(PART, format!("plays by way of {host}")).remedy(Remedy::TestSound),
         },
     }
 }

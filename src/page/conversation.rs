@@ -27,6 +27,17 @@ pub(crate) enum Step {
     Proof,
 }
 
+/// What it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Task {
+    /// Signing in, which has steps.
+    #[default]
+    SignIn,
+    SignOut,
+    /// Making the session a verified one.
+    Verify,
+}
+
 /// How a question is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -50,8 +61,7 @@ pub(super) struct Question {
 #[derive(Default)]
 pub(super) struct Talk {
     pub(super) step: Step,
-    /// It signs out, and has no steps.
-    pub(super) signs_out: bool,
+    pub(super) task: Task,
     pub(super) said: Vec<String>,
     pub(super) findings: Vec<Finding>,
     /// Where the person signs in with the browser.

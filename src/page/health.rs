@@ -9,19 +9,21 @@ use std::{
 use maud::{Markup, html};
 
 use super::{
-    Page, Topic,
+    Note, Page, Topic,
     answer::Answer,
+    fields::Fields,
     frame::{self, View},
     routes::Done,
     server::locked,
-    words,
+    settings, words,
 };
 use crate::{
     app_info,
     control::{self, Reply, Request, Section, Status},
-    doctor::{self, Finding, Verdict},
+    doctor::{self, Finding, Remedy, Verdict},
     invocation,
     push::text,
+    sample,
 };
 
 /// What was found less than so long ago is shown again.
@@ -84,8 +86,8 @@ pub(super) async fn show(page: &Arc<Page>, view: &View) -> Answer {
             section aria-labelledby="parts" {
                 h2 id="parts" { "Each part" }
                 @if is_running { p .checking role="status" { (words::HEALTH_CHECKING) } }
-                @else { p .verdict { (summary(&findings)) } (view.button("/health/check", "Check again", &[])) }
-                (list(&findings))
+                @else { p .verdict { (summary(&findings)) } (view.button("/health/do", "Check again", &[])) }
+                (list(view, &findings))
             }
             @if !findings.is_empty() {
                 section aria-labelledby="report" {
@@ -99,9 +101,48 @@ pub(super) async fn show(page: &Arc<Page>, view: &View) -> Answer {
     view.page(Section::Health, &body)
 }
 
-pub(super) fn act(page: &Arc<Page>) -> Done {
+/// Does something about a part, and looks at all of them again.
+pub(super) async fn act(page: &Arc<Page>, form: &Fields) -> Done {
+    let account = || form.get("account").unwrap_or_default().to_owned();
+    let asked = async |request, words: &str| Some(Note::of(page.ask(request).await, words));
+    let note = match form.get("do").unwrap_or_default() {
+        "edit" => page.ask(Request::EditConfiguration).await.err().map(Note::Failed),
+        "resume" => asked(Request::Resume, words::RESUMED).await,
+        "reconnect" => asked(Request::Reconnect, words::RECONNECTING).await,
+        "autostart" => Some(Note::of(settings::autostart(page, true).await, words::AUTOSTART_ON)),
+        "popup" => Some(Note::of(settings::test(page, sample::Kind::Message).await, words::SAMPLE_SENT)),
+        "sound" => asked(Request::Play { sound: "default".to_owned() }, words::SOUND_PLAYS).await,
+        verify @ ("verify" | "backup") => match page.setup.verify(&page.paths, account(), verify == "backup") {
+            Ok(()) => return Done { note: None, to: Section::Setup.path().to_owned() },
+            Err(reason) => Some(Note::Failed(reason)),
+        },
+        _ => None,
+    };
     check(page);
-    Done { note: None, to: Section::Health.path().to_owned() }
+    Done { note, to: Section::Health.path().to_owned() }
+}
+
+/// The button by which the program does something about a part, or where it leads.
+fn remedy(view: &View, remedy: &Remedy) -> Markup {
+    let does = |label: &str, what: &str| view.button("/health/do", label, &[("do", what)]);
+    let of_account = |label: &str, what: &str, account: &str| {
+        view.button("/health/do", label, &[("do", what), ("account", account)])
+    };
+    match remedy {
+        Remedy::EditConfiguration => does("Open the file", "edit"),
+        Remedy::Resume => does("End the pause", "resume"),
+        Remedy::Reconnect => does("Set the pusher and connect again", "reconnect"),
+        Remedy::Autostart => does("Start with the desktop", "autostart"),
+        Remedy::TestPopup => does("Show a test popup", "popup"),
+        Remedy::TestSound => does("Play a sound", "sound"),
+        Remedy::ChooseSounds => html! { a .button href="/settings#sounds" { "Choose sounds" } },
+        Remedy::SignIn { user, homeserver } => {
+            view.button("/setup/begin", "Sign in again", &[("user", user), ("homeserver", homeserver)])
+        }
+        Remedy::Verify(account) => of_account("Verify this session", "verify", account),
+        Remedy::ReadBackup(account) => of_account("Read the new key backup", "backup", account),
+        Remedy::SetUp => html! { a .button href="/setup" { "Connect a homeserver" } },
+    }
 }
 
 fn overview(status: &Status) -> Markup {
@@ -153,16 +194,17 @@ fn overview(status: &Status) -> Markup {
 }
 
 /// Findings, each good, a warning or a fault, with what to do. Also what a sign-in has found.
-pub(super) fn list(findings: &[Finding]) -> Markup {
+pub(super) fn list(view: &View, findings: &[Finding]) -> Markup {
     html! {
         ul .findings {
-            @for (number, Finding { part, verdict, says, advice, paste }) in findings.iter().enumerate() {
+            @for (number, Finding { part, verdict, says, advice, paste, remedies }) in findings.iter().enumerate() {
                 li class=(class(*verdict)) {
                     span .verdict-word { (word(*verdict)) }
                     strong { (part) }
                     span .says { (frame::with_code(&sentence(says))) }
                     @if let Some(advice) = advice { p .advice { (frame::with_code(&sentence(advice))) } }
                     @if let Some(paste) = paste { (frame::to_copy(&format!("paste-{number}"), paste)) }
+                    @if !remedies.is_empty() { div .buttons { @for it in remedies { (remedy(view, it)) } } }
                 }
             }
         }

@@ -21,6 +21,7 @@ mod server;
 mod settings;
 mod setup;
 mod sounds;
+mod way;
 mod words;
 
 use std::{

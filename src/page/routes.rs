@@ -123,7 +123,7 @@ async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Answer {
             settings::act(page, path, form).await
         }
         "/settings/play" | "/settings/sound" | "/settings/sound-for" => sounds::act(page, path, form).await,
-        "/health/check" => health::act(page),
+        "/health/do" => health::act(page, form).await,
         "/setup/begin" | "/setup/sign-out" | "/setup/answer" | "/setup/cancel" | "/setup/forget" | "/setup/by-hand" => {
             setup::act(page, path, form).await
         }

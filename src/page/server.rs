@@ -178,7 +178,10 @@ mod tests {
         Arc::new(Page {
             inbox: Inbox::open(&home.join("pushbell.db"), retention, Arc::default()).unwrap(),
             commands: mpsc::channel(1).0,
-            setup: Setup::new(Sessions { sign_in: |_, _, _| Ok(()), sign_out: |_, _, _| Ok(()) }, changes.clone()),
+            setup: Setup::new(
+                Sessions { sign_in: |_, _, _| Ok(()), sign_out: |_, _, _| Ok(()), verify: |_, _, _, _| Ok(()) },
+                changes.clone(),
+            ),
             health: super::super::health::Health::default(),
             notes: Mutex::default(),
             changes,

@@ -228,7 +228,14 @@ pub(super) async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Done {
             Ok(_) => return Done { note: None, to: to("file") },
             Err(reason) => (Note::Failed(reason), to("file")),
         },
-        "/settings/test" => (Note::of(test(page, form).await, words::SAMPLE_SENT), to("tests")),
+        "/settings/test" => {
+            let kind = sample::Kind::from_str(form.get("kind").unwrap_or_default(), false);
+            let sent = match kind {
+                Ok(kind) => test(page, kind).await,
+                Err(reason) => Err(reason),
+            };
+            (Note::of(sent, words::SAMPLE_SENT), to("tests"))
+        }
         _ => {
             let on = form.get("on") == Some("yes");
             let words = if on { words::AUTOSTART_ON } else { words::AUTOSTART_OFF };
@@ -238,7 +245,7 @@ pub(super) async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Done {
     Done { note: Some(note), to }
 }
 
-async fn autostart(page: &Page, on: bool) -> Result<(), String> {
+pub(super) async fn autostart(page: &Page, on: bool) -> Result<(), String> {
     let turned = spawn_blocking(move || {
         if on { env::current_exe().and_then(|program| autostart::turn_on(&program)) } else { autostart::turn_off() }
     });
@@ -247,8 +254,8 @@ async fn autostart(page: &Page, on: bool) -> Result<(), String> {
     page.ask(Request::ReloadAutostart).await.map(drop)
 }
 
-async fn test(page: &Page, form: &Fields) -> Result<(), String> {
-    let kind = sample::Kind::from_str(form.get("kind").unwrap_or_default(), false)?;
+/// Sends a sample.
+pub(super) async fn test(page: &Page, kind: sample::Kind) -> Result<(), String> {
     let Reply::Status(status) = page.ask(Request::Status).await? else { return Err(words::BUSY.to_owned()) };
     let Reply::Sample { number } = page.ask(Request::BeginSample).await? else { return Err(words::BUSY.to_owned()) };
     let accounts = page.accounts();

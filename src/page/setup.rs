@@ -12,16 +12,16 @@ use tokio::{sync::broadcast, task::spawn_blocking};
 use super::{
     Note, Page, Topic,
     answer::Answer,
-    conversation::{Conversation, Kind, Question, Step, Talk},
+    conversation::{Conversation, Kind, Question, Step, Talk, Task},
     fields::Fields,
     frame::{self, View},
     health, reason,
     routes::Done,
     server::locked,
-    settings, words,
+    settings, way, words,
 };
 use crate::{
-    accounts::{Account, Accounts, AccountsFile},
+    accounts::{Account, Accounts, AccountsFile, Way},
     config::Config,
     control::{Request, Section},
     failure::Failure,
@@ -38,6 +38,10 @@ pub(crate) struct Asked {
     pub(crate) user: String,
     /// The homeserver's address, if it was entered.
     pub(crate) homeserver: Option<String>,
+    /// How notifications are to get here; none: as before, or found out.
+    pub(crate) way: Option<Way>,
+    /// The address of the relay of that way.
+    pub(crate) relay: Option<String>,
 }
 
 /// What begins and ends sessions. Both block: for a thread of their own.
@@ -47,6 +51,8 @@ pub(crate) struct Sessions {
     pub(crate) sign_in: fn(Paths, Asked, &Conversation) -> Result<(), Failure>,
     /// Signs out of the account of this name.
     pub(crate) sign_out: fn(Paths, &str, &Conversation) -> Result<(), Failure>,
+    /// Verifies the session of the account of this name; whether its key backup is to be read as well.
+    pub(crate) verify: fn(Paths, &str, bool, &Conversation) -> Result<(), Failure>,
 }
 
 /// The sign-in that is under way, or was last.
@@ -74,17 +80,22 @@ impl Setup {
 
     fn sign_in(&self, paths: &Paths, asked: Asked) -> Result<(), String> {
         let (sign_in, paths) = (self.sessions.sign_in, paths.clone());
-        self.begin(false, move |conversation| sign_in(paths, asked, conversation))
+        self.begin(Task::SignIn, move |conversation| sign_in(paths, asked, conversation))
     }
 
     fn sign_out(&self, paths: &Paths, account: String) -> Result<(), String> {
         let (sign_out, paths) = (self.sessions.sign_out, paths.clone());
-        self.begin(true, move |conversation| sign_out(paths, &account, conversation))
+        self.begin(Task::SignOut, move |conversation| sign_out(paths, &account, conversation))
+    }
+
+    pub(super) fn verify(&self, paths: &Paths, account: String, with_backup: bool) -> Result<(), String> {
+        let (verify, paths) = (self.sessions.verify, paths.clone());
+        self.begin(Task::Verify, move |conversation| verify(paths, &account, with_backup, conversation))
     }
 
     fn begin(
         &self,
-        signs_out: bool,
+        task: Task,
         run: impl FnOnce(&Conversation) -> Result<(), Failure> + Send + 'static,
     ) -> Result<(), String> {
         let mut current = locked(&self.current);
@@ -92,7 +103,7 @@ impl Setup {
             return Err(words::IN_ONE_GO.to_owned());
         }
         let conversation = Conversation::new(self.changes.clone());
-        conversation.with(|talk| talk.signs_out = signs_out);
+        conversation.with(|talk| talk.task = task);
         let own = conversation.clone();
         let thread = thread::Builder::new().name("sign-in".to_owned());
         let started = thread.spawn(move || {
@@ -143,17 +154,7 @@ fn beginning(page: &Page, view: &View, accounts: &Accounts) -> Markup {
         (steps(Step::Who, false))
         @if !signed_in.is_empty() {
             ul .accounts {
-                @for account in &signed_in {
-                    li {
-                        strong { bdi { (text::line(&account.name, 80)) } }
-                        span { "Signed in here. Sign in again if something is wrong with it." }
-                        details {
-                            summary { "Sign out" span .unseen { " " (text::line(&account.name, 80)) } }
-                            p { (words::SIGNS_OUT) }
-                            (view.button("/setup/sign-out", "Sign out", &[("account", &account.name)]))
-                        }
-                    }
-                }
+                @for (number, account) in signed_in.iter().enumerate() { (of_account(view, number, account)) }
             }
         }
         p .lead { (words::SETUP_INTRO) }
@@ -170,9 +171,42 @@ fn beginning(page: &Page, view: &View, accounts: &Accounts) -> Markup {
                     aria-describedby="homeserver-hint";
                 p .hint id="homeserver-hint" { (words::HOMESERVER_HINT) }
             }
+            details id="ways" {
+                summary { "Choose how notifications get here" }
+                (way::choice("way", None))
+            }
             button .primary { "Continue" }
         }
         (without_sign_in(page, view, &by_hand))
+    }
+}
+
+/// An account that is signed in, and what can be done with it.
+fn of_account(view: &View, number: usize, account: &Account) -> Markup {
+    let name = text::line(&account.name, 80);
+    let sign_in = account.sign_in.as_ref();
+    let (user, homeserver) = sign_in.map_or(("", ""), |sign_in| (&sign_in.user_id, &sign_in.homeserver));
+    html! {
+        li {
+            strong { bdi { (name) } }
+            span { "Signed in here" @if *user != *name { " as " bdi { (text::line(user, 80)) } } "." }
+            span { "How notifications get here: " (way::name(account.way)) "." }
+            details id={ "again-" (number) } {
+                summary { "Sign in again, or choose another way" span .unseen { " for " (name) } }
+                form method="post" action="/setup/begin" {
+                    (view.token())
+                    input type="hidden" name="user" value=(user);
+                    input type="hidden" name="homeserver" value=(homeserver);
+                    (way::choice(&format!("way-{number}"), Some(account)))
+                    button .primary { "Sign in again" }
+                }
+            }
+            details id={ "out-" (number) } {
+                summary { "Sign out" span .unseen { " " (name) } }
+                p { (words::SIGNS_OUT) }
+                (view.button("/setup/sign-out", "Sign out", &[("account", &account.name)]))
+            }
+        }
     }
 }
 
@@ -199,11 +233,14 @@ fn without_sign_in(page: &Page, view: &View, accounts: &[&Account]) -> Markup {
 }
 
 fn going_on(view: &View, talk: &Talk, starts: Option<bool>) -> Markup {
-    let is_proven = matches!(talk.ended, Some(Ok(()))) && !talk.signs_out;
+    let is_proven = matches!(talk.ended, Some(Ok(()))) && talk.task == Task::SignIn;
     html! {
-        @if !talk.signs_out { (steps(talk.step, is_proven)) }
-        @if let Some(ended) = &talk.ended {
-            @if talk.signs_out { (signed_out(view, ended)) } @else { (end(view, ended, starts)) }
+        @if talk.task == Task::SignIn { (steps(talk.step, is_proven)) }
+        @match (&talk.ended, talk.task) {
+            (None, _) => {}
+            (Some(ended), Task::SignIn) => (end(view, ended, starts)),
+            (Some(ended), Task::SignOut) => (done(view, ended, words::SIGNED_OUT, words::NOT_SIGNED_OUT)),
+            (Some(ended), Task::Verify) => (done(view, ended, words::VERIFIED, words::NOT_VERIFIED)),
         }
         @if let Some(address) = &talk.sign_in_at {
             div .card {
@@ -212,7 +249,7 @@ fn going_on(view: &View, talk: &Talk, starts: Option<bool>) -> Markup {
             }
         }
         @if let Some(question) = &talk.question { (asks(view, question)) }
-        @if !talk.findings.is_empty() && !is_proven { (health::list(&talk.findings)) }
+        @if !talk.findings.is_empty() && !is_proven { (health::list(view, &talk.findings)) }
         @if !talk.said.is_empty() {
             section aria-labelledby="said" {
                 h2 id="said" { "What was done" }
@@ -227,13 +264,13 @@ fn going_on(view: &View, talk: &Talk, starts: Option<bool>) -> Markup {
     }
 }
 
-fn signed_out(view: &View, ended: &Result<(), Failure>) -> Markup {
+fn done(view: &View, ended: &Result<(), Failure>, words: &str, failed: &str) -> Markup {
     html! {
         @match ended {
-            Ok(()) => p .note .done role="status" { (words::SIGNED_OUT) },
+            Ok(()) => p .note .done role="status" { (words) },
             Err(failure) => div .note .failed role="alert" {
-                p { (words::NOT_SIGNED_OUT) }
-                @for line in reason(failure).lines() { p { (line) } }
+                p { (failed) }
+                @for line in reason(failure).lines() { p { (frame::with_code(line)) } }
             }
         }
         (view.button("/setup/forget", "Continue", &[]))
@@ -325,5 +362,8 @@ async fn add_by_hand(page: &Page, form: &Fields) -> Result<(), String> {
 fn begin(page: &Page, form: &Fields) -> Result<(), String> {
     let user = form.filled("user").ok_or("Enter your user ID.")?.to_owned();
     let homeserver = form.filled("homeserver").map(ToOwned::to_owned);
-    page.setup.sign_in(&page.paths, Asked { user, homeserver })
+    let accounts = page.accounts();
+    let is_theirs = |account: &&Account| account.sign_in.as_ref().is_some_and(|sign_in| sign_in.user_id == user);
+    let (way, relay) = way::chosen(form, accounts.iter().find(is_theirs))?;
+    page.setup.sign_in(&page.paths, Asked { user, homeserver, way, relay })
 }

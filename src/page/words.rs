@@ -44,6 +44,10 @@ pub(super) const NO_TWEAK: &str = "Enter the name that the push rule gives.";
 pub(super) const AUTOSTART_ON: &str = "Pushbell starts with the desktop.";
 pub(super) const AUTOSTART_OFF: &str = "Pushbell does not start with the desktop.";
 
+pub(super) const RESUMED: &str = "Popups are shown again.";
+pub(super) const RECONNECTING: &str = "Pushers are set and connections are made again now.";
+pub(super) const VERIFIED: &str = "This session is verified: it gets the keys of encrypted messages.";
+pub(super) const NOT_VERIFIED: &str = "This session is not verified.";
 pub(super) const HEALTH_CHECKING: &str = "Each part is being checked. That takes up to ten seconds.";
 pub(super) const REPORT_HINT: &str =
     "It has no passwords, tokens or messages in it, but names of accounts and homeservers.";
@@ -53,6 +57,13 @@ pub(super) const SETUP_INTRO: &str = "Sign in to your homeserver, and it tells t
 pub(super) const USER_ID_HINT: &str = "It looks like @alice:example.org. Your client shows it in its settings.";
 pub(super) const HOMESERVER_HINT: &str = "Only if it cannot be found by itself, such as http://127.0.0.1:8008 for one on this \
                                           computer.";
+pub(super) const WAY_AUTO: &str =
+    "Pushed where your homeserver reaches this computer, else over a connection. Right for most.";
+pub(super) const WAY_PUSH: &str = "Your homeserver has to reach this computer. Nothing else is used.";
+pub(super) const WAY_LISTEN: &str =
+    "Nothing has to reach this computer: your homeserver answers when something happens.";
+pub(super) const WAY_NTFY: &str = "Your homeserver pushes there, and Pushbell keeps a connection to it.";
+pub(super) const NO_RELAY: &str = "Enter the address of the ntfy server.";
 pub(super) const RETURN_HERE: &str = "Sign in there, then come back: this page goes on by itself.";
 pub(super) const CONNECTED: &str = "You are connected: what your homeserver has to tell comes to this desktop.";
 pub(super) const NOT_PROVEN: &str = "You are signed in, but no notification has come yet. Health says at any time what may keep \

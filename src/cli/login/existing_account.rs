@@ -63,7 +63,7 @@ pub(super) fn account_of<'a>(accounts: &'a Accounts, user: &UserId) -> Option<&'
 /// The way that a sign-in keeps which chooses none: that of the user's account, and the address of its relay. A new account
 /// begins with `auto`, and so does one whose way does not go with what is asked.
 pub(super) fn kept_way(accounts: &Accounts, user: &UserId, asked: &arguments::Login) -> (Way, Option<String>) {
-    let Some(account) = account_of(accounts, user) else { return (Way::Auto, None) };
+    let Some(account) = account_of(accounts, user).filter(|_| !asked.auto) else { return (Way::Auto, None) };
     let can_listen = cfg!(feature = "encryption") && asked.token_file.is_none() && !asked.event_id_only;
     match (account.way, account.relay()) {
         (Way::Push, _) => (Way::Push, None),
@@ -133,6 +133,7 @@ mod tests {
             let mut asked = arguments::Login::of("@a:b");
             asked.event_id_only = more.contains(&"ids");
             asked.token_file = more.contains(&"token").then(|| "-".into());
+            asked.auto = more.contains(&"auto");
             kept_way(&known, &UserId::parse(user).unwrap(), &asked)
         };
         let at = Some("https://ntfy.example.org".to_owned());
@@ -142,6 +143,7 @@ mod tests {
             ("@auto:b", &[], (Way::Auto, None)),
             ("@push:b", &["ids", "token"], (Way::Push, None)),
             ("@listen:b", &[], (listen, None)),
+            ("@listen:b", &["auto"], (Way::Auto, None)),
             ("@listen:b", &["token"], (Way::Auto, None)),
             ("@listen:b", &["ids"], (Way::Auto, None)),
             ("@ntfy:b", &["token"], (Way::Ntfy, at)),

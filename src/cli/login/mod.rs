@@ -61,7 +61,15 @@ pub(super) fn run(context: &Context, asked: &arguments::Login, out: &mut dyn Wri
 pub(super) fn for_page(paths: Paths, asked: Asked, conversation: &Conversation) -> Result<(), Failure> {
     let context = Context { paths, config_named: false };
     let user = UserId::parse(&asked.user).map_err(|error| Failure::Usage(format!("{}: {error}", asked.user)))?;
-    let asked = arguments::Login { homeserver: asked.homeserver, ..arguments::Login::of(&asked.user) };
+    let (is, relay) = (|way| asked.way == Some(way), asked.relay);
+    let asked = arguments::Login {
+        homeserver: asked.homeserver,
+        auto: is(Way::Auto),
+        push: is(Way::Push),
+        listen: is(Way::Listen),
+        ntfy: relay.filter(|_| is(Way::Ntfy)),
+        ..arguments::Login::of(&asked.user)
+    };
     let person = Some(Person::AtPage(conversation.clone()));
     sign_in(&context, &asked, user, Credentials::None, person, &mut conversation.writer())
 }

@@ -1,0 +1,68 @@
+//! How an account's notifications get here: what a person can choose when signing in.
+
+use maud::{Markup, html};
+
+use super::{fields::Fields, words};
+use crate::accounts::{Account, Way};
+
+/// The ways that this build has, what they are called, and what they are.
+fn ways() -> impl Iterator<Item = (Way, &'static str, &'static str)> {
+    let ways = [
+        (Way::Auto, "Found out by itself", words::WAY_AUTO),
+        (Way::Push, "Pushed to this computer", words::WAY_PUSH),
+        (Way::Listen, "Over a connection that Pushbell holds", words::WAY_LISTEN),
+        (Way::Ntfy, "Through an ntfy server", words::WAY_NTFY),
+    ];
+    ways.into_iter().filter(|(way, ..)| cfg!(feature = "encryption") || *way != Way::Listen)
+}
+
+/// What an account's way is called.
+pub(super) fn name(way: Way) -> &'static str {
+    ways().find(|(known, ..)| *known == way).map_or("", |(_, name, _)| name)
+}
+
+/// The choice, beginning with the account's own.
+pub(super) fn choice(id: &str, account: Option<&Account>) -> Markup {
+    let now = account.map_or(Way::Auto, |account| account.way);
+    let relay = account.and_then(Account::relay);
+    let address = relay.as_ref().map_or("", |relay| relay.base());
+    html! {
+        fieldset .ways {
+            legend { "How notifications get here" }
+            @for (way, name, help) in ways() {
+                @let id = format!("{id}-{}", way.as_str());
+                div .way {
+                    input id=(id) type="radio" name="way" value=(way.as_str()) checked[way == now]
+                        aria-describedby={ (id) "-hint" };
+                    div {
+                        label for=(id) { (name) }
+                        p .hint id={ (id) "-hint" } { (help) }
+                        @if way == Way::Ntfy {
+                            input id={ (id) "-address" } name="relay" value=(address) aria-label="Address of the ntfy server"
+                                placeholder="https://ntfy.example.org" autocomplete="off" spellcheck="false" inputmode="url";
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What was chosen, and the address of its relay; no way where nothing else was chosen than what there is. What is kept is
+/// not looked at as strictly as what is new.
+pub(super) fn chosen(form: &Fields, account: Option<&Account>) -> Result<(Option<Way>, Option<String>), String> {
+    let way = ways().map(|(way, ..)| way).find(|way| form.get("way") == Some(way.as_str()));
+    let relay = form.filled("relay").filter(|_| way == Some(Way::Ntfy)).map(str::to_owned);
+    if way == Some(Way::Ntfy) && relay.is_none() {
+        return Err(words::NO_RELAY.to_owned());
+    }
+    let is_kept = match account {
+        Some(account) => {
+            let before = account.relay();
+            let is_same = |before: &crate::ntfy::Relay| relay.as_deref().is_some_and(|address| before.is_at(address));
+            way == Some(account.way) && before.as_ref().map_or(relay.is_none(), is_same)
+        }
+        None => way == Some(Way::Auto),
+    };
+    Ok((way.filter(|_| !is_kept), relay))
+}
