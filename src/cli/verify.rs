@@ -209,7 +209,7 @@ impl Session<'_> {
         }
         let Some(person) = &self.person else { return Ok(None) };
         for _ in 0..TRIES {
-            let key = person.password(out, "Recovery key or passphrase (Enter to skip): ").await?;
+            let key = person.password(out, "Recovery key or passphrase (empty: skip it): ").await?;
             if key.trim().is_empty() {
                 return Ok(None);
             }
@@ -284,12 +284,14 @@ async fn answer(person: &Person, step: Step<'_>, out: &mut dyn Write) -> Result<
         )?,
         Step::AskedBy(name) => writeln!(out, "Your session \"{}\" asks to verify this one.", output::harmless(name))?,
         Step::Compare(shown) => {
-            writeln!(out, "\nThe other session is to show the same:\n")?;
-            for (symbol, name) in shown {
-                writeln!(out, "    {symbol}  {name}")?;
+            let emoji: Vec<_> = shown.iter().map(|(symbol, name)| format!("    {symbol}  {name}")).collect();
+            let shown = format!("\nThe other session is to show the same:\n\n{}\n\n", emoji.join("\n"));
+            // The page shows a question apart from what was said before it.
+            let before = if person.page().is_some() { &*shown } else { "" };
+            if before.is_empty() {
+                write!(out, "{shown}")?;
             }
-            writeln!(out)?;
-            return person.confirm(out, "Do they match?", false).await;
+            return person.confirm(out, &format!("{before}Do they match?"), false).await;
         }
         Step::Waiting => writeln!(out, "Confirm it in the other session too, if you have not.")?,
     }

@@ -5,6 +5,9 @@
 
 #[path = "../rig/mod.rs"]
 mod rig;
+#[allow(dead_code, reason = "the page's own tests use all of it")]
+#[path = "../page/visit.rs"]
+mod visit;
 
 mod calls;
 mod client;
@@ -12,6 +15,7 @@ mod gate;
 mod keeps;
 mod late;
 mod outages;
+mod page;
 mod pictures;
 mod reads;
 mod refuses;

@@ -6,9 +6,29 @@ use crate::{
     browser::Browser,
     rig::{Desktop, DesktopOptions, Pushbell, SOON, bus::block_on, wait_for},
     server::{AccountServer, Plan},
-    sso,
+    sso, synapse,
     visit::Visit,
 };
+
+#[test]
+fn a_homeserver_without_passwords_is_signed_in_to_in_the_browser() {
+    let (_server, synapse) = synapse::start(Plan::default());
+    let desktop = Desktop::start(DesktopOptions::BARE);
+    let mut pushbell = Pushbell::prepare(&desktop, "");
+    pushbell.configure(&format!("[server]\npublic_url = \"http://127.0.0.1:{}\"\n", pushbell.port));
+    pushbell.run();
+    let visit = Visit::begin(&pushbell, "setup");
+    let homeserver = format!("http://127.0.0.1:{}", synapse.port);
+    visit.post("/setup/begin", &[("user", "@alice:hs.test"), ("homeserver", &homeserver), ("way", "listen")]);
+    let link = |page: &str| {
+        Some(page.split_once("<a class=\"button primary\" href=\"")?.1.split('"').next()?.replace("&amp;", "&"))
+    };
+    let address = wait_for("the address is shown", SOON, || link(&visit.get("/setup").body));
+    assert!(address.contains("redirect_uri"), "{address}");
+    let back = block_on(Browser::new().visit(&address));
+    assert_eq!(back.heading(), "You are signed in", "{back:?}");
+    wait_for("it is connected", SOON, || visit.get("/setup").body.contains("You are connected").then_some(()));
+}
 
 #[test]
 fn single_sign_on_goes_on_in_the_tab_that_began_it() {

@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use crate::{
-    rig::{Desktop, DesktopOptions, Pushbell, Recording, SOON, Sound, pushbell::message, wait_for, wait_until},
+    rig::{
+        Desktop, DesktopOptions, Notifier, Pushbell, Recording, SOON, Sound, pushbell::message, wait_for, wait_until,
+    },
     visit::Visit,
 };
 
@@ -178,4 +180,31 @@ fn sounds_are_heard_dropped_in_and_chosen() {
     let mark = recording.length();
     visit.post("/settings/play", &[("sound", "bing")]);
     hears(mark, 1760.0);
+}
+
+#[test]
+fn health_has_a_button_for_what_the_program_can_do() {
+    let desktop = Desktop::start(DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE });
+    let pushbell = Pushbell::start(&desktop, "");
+    pushbell.ok(&["pause"]);
+    let visit = Visit::begin(&pushbell, "health");
+    let health =
+        |what: &str| wait_for(what, SOON, || Some(visit.get("/health").body).filter(|page| page.contains(what)));
+    let checked = health("A report to copy");
+    for button in ["End the pause", "Show a test popup", "Connect a homeserver"] {
+        assert!(checked.contains(button), "{button}: {checked}");
+    }
+    let does = |what: &str| visit.post("/health/do", &[("do", what)]).body;
+    assert!(does("resume").contains("Popups are shown again."));
+    assert_eq!(pushbell.status()["paused_until"], json!(null));
+    let mark = desktop.notifications().len();
+    assert!(does("popup").contains("A sample is on its way"));
+    desktop.notifications().wait_for_notify_since(mark, "the sample", |popup| popup.body.contains("test"));
+    assert!(does("reconnect").contains("connections are made again now"));
+    let opened = pushbell.opened().len();
+    does("edit");
+    wait_until("the file is opened", SOON, || pushbell.opened().len() > opened);
+    wait_until("nothing is paused", SOON, || !visit.get("/health").body.contains("End the pause"));
+    // Nothing is known by this name.
+    assert!(!does("x").contains("class=\"note") && does("verify").contains("there is no such account"));
 }

@@ -4,8 +4,14 @@ use serde_json::{Value, json};
 
 use crate::{
     browser::{Browser, ESCAPE},
-    rig::{Desktop, DesktopOptions, Pushbell, SOON, Synapse, pushbell::message, wait_for, wait_until},
+    rig::{
+        Desktop, DesktopOptions, Notifier, Notify, Pushbell, SOON, Synapse, pushbell::message, wait_for, wait_until,
+    },
 };
+
+/// Pushes of a flood, and who sends them.
+const FLOOD: usize = 3000;
+const SENDERS: usize = 8;
 
 #[test]
 fn a_bare_home_is_connected_and_answers_from_there() {
@@ -13,7 +19,7 @@ fn a_bare_home_is_connected_and_answers_from_there() {
     let (alice, bob) = (synapse.register("alice", "Alice"), synapse.register("bob", "Bob"));
     let room = bob.create_room(&json!({"name": "Kitchen", "invite": [alice.id]}));
     alice.join(&room);
-    let desktop = Desktop::start(DesktopOptions::BARE);
+    let desktop = Desktop::start(DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE });
     let mut pushbell = Pushbell::prepare(&desktop, "");
     // Where it is told what homeservers push to, nothing is asked about containers, which this computer may have.
     pushbell.configure(&format!("[server]\npublic_url = \"http://127.0.0.1:{}\"\n", pushbell.port));
@@ -21,8 +27,11 @@ fn a_bare_home_is_connected_and_answers_from_there() {
     let browser = Browser::on(&pushbell, "setup");
 
     browser.enter_text("#user", &alice.id);
-    browser.click(".card summary");
+    browser.click("#own-address summary");
     browser.enter_text("#homeserver", &format!("http://127.0.0.1:{}", synapse.port));
+    // By a push and nothing else: listening would connect, too.
+    browser.click("#ways summary");
+    browser.click("#way-push");
     browser.click("form[action='/setup/begin'] .primary");
     browser.shows("Password of @alice:hs.test");
     browser.enter_text("#answer", "wrong");
@@ -34,32 +43,54 @@ fn a_bare_home_is_connected_and_answers_from_there() {
     let page = browser.script("return document.documentElement.outerHTML");
     assert!(!page.as_str().unwrap().contains("\"secret\""), "{page}");
     assert_eq!(alice.pushers().len(), 1);
+    let mark = desktop.notifications().len();
     bob.send(&room, "Dinner is ready.");
     browser.shows("You are connected");
+    browser.shows("A push arrived at");
+    let told = |popup: &Notify| popup.body.contains("Dinner is ready.");
+    desktop.notifications().wait_for_notify_since(mark, "it is shown", told);
 
     browser.click("main a[href='/inbox']");
     browser.shows("Dinner is ready.");
     // By the keyboard: the first notice, and a reply to it, which Bob gets.
     browser.press("j");
     browser.press("r");
-    browser.enter_text(".reply textarea", "On my way");
-    browser.click(".reply .primary");
+    browser.enter_text(".reply textarea", "On my ");
+    // What comes meanwhile is listed, and leaves alone what is half-written.
+    bob.send(&room, "Still hot.");
+    browser.shows("Still hot.");
+    let written =
+        browser.script("return document.activeElement.matches('.reply textarea') && document.activeElement.value");
+    assert_eq!(written, json!("On my "));
+    browser.enter_text(".reply textarea:focus", "way");
+    browser.click(".reply[open] .primary");
     browser.shows("Your reply is on its way.");
     wait_until("Bob has the reply, and Alice's other devices know that she has read", SOON, || {
         let path = format!("rooms/{room}/messages?dir=b&limit=5");
         let messages = bob.request(&hyper::Method::GET, &path, &Value::Null);
-        messages["chunk"].as_array().unwrap().iter().any(|event| event["content"]["body"] == "On my way")
+        let mut events = messages["chunk"].as_array().unwrap().iter();
+        events.any(|event| event["content"]["body"] == "On my way")
     });
     wait_until("it is read here", SOON, || pushbell.status()["unread"] == json!(0));
     assert_eq!(browser.errors(), [""; 0]);
     // Set-up says who is signed in, and offers another account.
     browser.click("nav a[href='/setup']");
     browser.click("form[action='/setup/forget'] button");
-    browser.shows("Signed in here.");
-    browser.click(".accounts summary");
+    browser.shows("How notifications get here: Pushed to this computer.");
+    // Another way for the account that is there.
+    browser.click("#again-0 summary");
+    browser.click("#way-0-listen");
+    browser.click("#again-0 .primary");
+    browser.enter_text("#answer", "secret");
+    browser.click("form[action='/setup/answer'] .primary");
+    browser.shows("You are connected");
+    wait_until("no pusher is left", SOON, || alice.pushers().is_empty());
+    assert_eq!(pushbell.status()["accounts"][0]["way"], json!("listen"));
+    browser.click("form[action='/setup/forget'] button");
+    browser.shows("How notifications get here: Over a connection");
+    browser.click("#out-0 summary");
     browser.click("form[action='/setup/sign-out'] button");
     browser.shows("You are signed out.");
-    assert_eq!(alice.pushers(), [Value::Null; 0]);
     assert_eq!(pushbell.status()["accounts"], json!([]));
 }
 
@@ -102,6 +133,34 @@ fn the_inbox_is_live_in_all_tabs_until_the_program_has_gone() {
     browser.enter_text("#q", "text 1");
     browser.press(ESCAPE);
     assert_eq!(browser.script("return document.activeElement === document.body"), json!(true));
+    assert_eq!(browser.errors(), [""; 0]);
+
+    // A flood: the page goes on taking keys, and is right in the end.
+    browser.script(
+        "window.longest = 0; let last = performance.now();
+        setInterval(() => { const now = performance.now(); longest = Math.max(longest, now - last); last = now }, 20)",
+    );
+    let before = browser.script("return document.querySelectorAll('.notice.unread').length").as_u64().unwrap();
+    let began = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        let (pushbell, account) = (&pushbell, &account);
+        let senders: Vec<_> = (0..SENDERS)
+            .map(|sender| {
+                let push = |number: usize| pushbell.notify(account, message(&format!("f{number}"), "Flood", "wave"));
+                scope.spawn(move || (sender..FLOOD).step_by(SENDERS).for_each(push))
+            })
+            .collect();
+        while senders.iter().any(|sender| !sender.is_finished()) {
+            browser.script("document.activeElement.blur()");
+            browser.press("j");
+            wait_until("a key moves", SOON, || focused().as_str().is_some_and(|text| !text.is_empty()));
+        }
+    });
+    let rate = FLOOD as f64 / began.elapsed().as_secs_f64();
+    wait_until("all of it is counted", SOON, || {
+        browser.script("return document.title").as_str().unwrap().starts_with(&format!("({}) ", before + FLOOD as u64))
+    });
+    eprintln!("{rate:.0} pushes a second; the page was busy for {} ms at most", browser.script("return longest"));
     assert_eq!(browser.errors(), [""; 0]);
 
     // Started again, the program has another door: what is open says so.

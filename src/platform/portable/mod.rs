@@ -10,8 +10,6 @@ pub(crate) mod keyring;
 pub(super) mod launch_agent;
 #[cfg(not(target_os = "linux"))]
 pub(crate) mod open;
-#[cfg(not(target_os = "linux"))]
-pub(crate) mod peer;
 pub(super) mod popups;
 #[cfg(not(target_os = "linux"))]
 pub mod session;

@@ -5,12 +5,13 @@ pub(crate) mod console;
 pub mod control_socket;
 pub(super) mod launch;
 pub(crate) mod main_loop;
+pub(crate) mod peer;
 pub(super) mod system_events;
 pub(super) mod toasts;
 
 pub use super::portable::session;
 pub(super) use super::portable::tray_icon;
-pub(crate) use super::portable::{interruptions, keyring, open, peer};
+pub(crate) use super::portable::{interruptions, keyring, open};
 
 /// Text as Windows takes it: UTF-16 that ends with a null.
 pub(super) fn wide(text: impl AsRef<std::ffi::OsStr>) -> Vec<u16> {
