@@ -1,6 +1,6 @@
 //! Reading what is kept, page by page, beside the thread: a long read does not keep a push waiting.
 
-use std::path::Path;
+use std::{path::Path, sync::atomic::Ordering};
 
 use rusqlite::{Connection, Row, ToSql};
 
@@ -14,6 +14,8 @@ use crate::notice::{Notice, NoticeId, RoomKey};
 
 /// So many notices are looked through for one page at most.
 const MAX_LOOKED_AT: usize = 20_000;
+/// Of so many of them at most, sealed texts are opened.
+const MAX_OPENED: usize = 5_000;
 /// Rooms are listed of so many of the newest notices.
 const MAX_FOR_ROOMS: u64 = 20_000;
 
@@ -37,6 +39,8 @@ pub struct ListPage {
     pub notices: Vec<Notice>,
     /// There are older ones, or may be: those before this.
     pub next: Option<NoticeId>,
+    /// The texts of older ones are sealed, and were not looked at.
+    pub leaves_out_sealed: bool,
 }
 
 /// A room with its newest notice.
@@ -60,7 +64,7 @@ pub struct Unread {
 }
 
 /// The newest `limit` of these notices that came before `before` and that `is_wanted`, newest first. Sealed texts are opened
-/// as far as `seals` has their keys.
+/// as far as `seals` has their keys, those of the newest.
 ///
 /// # Errors
 /// When there is a database and it cannot be read.
@@ -74,6 +78,7 @@ pub fn list(
 ) -> Result<ListPage, InboxError> {
     let Some(db) = database::open_to_read(path, seals)? else { return Ok(ListPage::default()) };
     let before = before.map_or(i64::MAX, |id| id.0);
+    let asked = seals.attach_limited(&db, MAX_OPENED).map_err(|error| database::failed(path, &error))?;
     let read = || -> rusqlite::Result<ListPage> {
         match listed {
             Listed::All => take(
@@ -115,7 +120,9 @@ pub fn list(
             ),
         }
     };
-    read().map_err(|error| database::failed(path, &error))
+    let mut page = read().map_err(|error| database::failed(path, &error))?;
+    page.leaves_out_sealed = asked.load(Ordering::Relaxed) > MAX_OPENED;
+    Ok(page)
 }
 
 fn take(

@@ -7,7 +7,10 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use ring::{
@@ -72,15 +75,25 @@ impl Seals {
 
     /// Makes the function `opened(content, account, event_id)`: a sealed text, opened; NULL if it cannot be.
     pub(super) fn attach(&self, db: &Connection) -> rusqlite::Result<()> {
-        let seals = self.clone();
+        self.attach_limited(db, usize::MAX).map(drop)
+    }
+
+    /// The same for so many texts; any more are NULL. Says how many were asked for.
+    pub(super) fn attach_limited(&self, db: &Connection, limit: usize) -> rusqlite::Result<Arc<AtomicUsize>> {
+        let (seals, asked) = (self.clone(), Arc::new(AtomicUsize::new(0)));
+        let counted = Arc::clone(&asked);
         let opened = move |context: &Context<'_>| {
             let ValueRef::Blob(sealed) = context.get_raw(0) else { return Ok(Value::Null) };
+            if counted.fetch_add(1, Ordering::Relaxed) >= limit {
+                return Ok(Value::Null);
+            }
             let (account, event_id) = (context.get_raw(1).as_str(), context.get_raw(2).as_str());
             let text = account.ok().zip(event_id.ok()).and_then(|(account, id)| seals.open(account, id, sealed));
             Ok(text.map_or(Value::Null, Value::Text))
         };
         let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
-        db.create_scalar_function("opened", 3, flags, opened)
+        db.create_scalar_function("opened", 3, flags, opened)?;
+        Ok(asked)
     }
 }
 

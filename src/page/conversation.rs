@@ -54,6 +54,8 @@ pub(super) struct Question {
     pub(super) number: u64,
     pub(super) kind: Kind,
     pub(super) text: String,
+    /// Why it is asked again, if it is.
+    pub(super) again: Option<String>,
     answer: oneshot::Sender<String>,
 }
 
@@ -68,6 +70,8 @@ pub(super) struct Talk {
     pub(super) sign_in_at: Option<String>,
     pub(super) question: Option<Question>,
     questions: u64,
+    /// How much was said when the last question was answered.
+    said_before: usize,
     /// How it has ended.
     pub(super) ended: Option<Result<(), Failure>>,
 }
@@ -121,7 +125,9 @@ impl Conversation {
         self.change(|talk| {
             talk.questions += 1;
             let (number, text) = (talk.questions, text.trim().to_owned());
-            talk.question = Some(Question { number, kind, text, answer });
+            let is_again = kind == Kind::Secret && number > 1 && talk.said_before < talk.said.len();
+            let again = talk.said.last().filter(|_| is_again).cloned();
+            talk.question = Some(Question { number, kind, text, again, answer });
         });
         let asked = Asked(self);
         let answer = tokio::select! {
@@ -136,6 +142,7 @@ impl Conversation {
     pub(super) fn answer(&self, number: u64, answer: String) {
         self.change(|talk| {
             if let Some(question) = talk.question.take_if(|question| question.number == number) {
+                talk.said_before = talk.said.len();
                 // Who no longer waits does not need it.
                 drop(question.answer.send(answer));
             }

@@ -144,6 +144,7 @@ fn body(view: &View, shown: &Shown, search: &str, before: Option<NoticeId>, read
             } @else {
                 (notices(view, shown, read, names_account))
                 @if read.page.notices.is_empty() { p .empty { (nothing(shown, search)) } }
+                @if read.page.leaves_out_sealed { p .hint { (words::SEALED_LEFT_OUT) } }
                 (older(shown, search, &read.page))
             }
         }

@@ -309,7 +309,9 @@ fn asks(view: &View, question: &Question) -> Markup {
                 }
                 Kind::Secret => {
                     label for="answer" { (question.text.trim_end_matches(':')) }
-                    input id="answer" name="answer" type="password" autocomplete="off" autofocus;
+                    input id="answer" name="answer" type="password" autocomplete="off" autofocus
+                        aria-describedby=[question.again.is_some().then_some("again")];
+                    @if let Some(again) = &question.again { p .error id="again" role="alert" { (again) } }
                     div .buttons { button .primary { "Continue" } }
                 }
                 Kind::Skip => {

@@ -20,6 +20,8 @@ pub(super) const NOTHING_FOUND: &str = "Nothing was found.";
 pub(super) const SEARCHES: &str = "Looks in names and texts of what is kept, the newest first. Texts of encrypted messages \
                                    are found while their key is here.";
 pub(super) const FOUND_SO_FAR: &str = "20,000 messages were looked through for this list. Older ones may have it, too.";
+pub(super) const SEALED_LEFT_OUT: &str = "Of encrypted messages, the texts of the newest 5,000 were looked through; older \
+                                          ones are found by their names.";
 pub(super) const DELETED: &str = "Deleted message";
 pub(super) const NO_TEXT: &str = "New message";
 pub(super) const REPLY_SENDS: &str = "It is sent encrypted where the room is.";

@@ -15,7 +15,7 @@ use super::{
 use crate::rig::{
     DesktopOptions, SOON,
     pushbell::message,
-    recording::{Burst, RATE, tone},
+    recording::{Burst, RATE, wav},
     wait_until,
 };
 
@@ -24,25 +24,6 @@ fn sounding(event: &str, sound: impl Into<Value>) -> Value {
     let mut push = message(event, "room", "text");
     push["devices"] = json!([{"tweaks": {"sound": sound.into()}}]);
     push
-}
-
-/// A tone as a WAV file.
-fn wav(frequency: f32, seconds: f32) -> Vec<u8> {
-    let samples = tone(frequency, seconds);
-    let size = u32::try_from(samples.len()).expect("a short tone");
-    let mut file = Vec::new();
-    file.extend(b"RIFF");
-    file.extend((36 + size).to_le_bytes());
-    file.extend(b"WAVEfmt ");
-    file.extend(16_u32.to_le_bytes());
-    file.extend([1, 0, 1, 0]);
-    file.extend(RATE.to_le_bytes());
-    file.extend((RATE * 2).to_le_bytes());
-    file.extend([2, 0, 16, 0]);
-    file.extend(b"data");
-    file.extend(size.to_le_bytes());
-    file.extend(samples);
-    file
 }
 
 #[test]

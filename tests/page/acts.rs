@@ -1,10 +1,15 @@
 //! What the page shows and does, asked without a browser.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::{
     rig::{
-        Desktop, DesktopOptions, Notifier, Pushbell, Recording, SOON, Sound, pushbell::message, wait_for, wait_until,
+        Desktop, DesktopOptions, Notifier, Pushbell, Recording, SOON,
+        pushbell::message,
+        recording::{Burst, wav},
+        wait_for, wait_until,
     },
     visit::Visit,
 };
@@ -135,15 +140,25 @@ fn settings_are_checked_and_written_beside_the_persons_comments() {
 
 #[test]
 fn sounds_are_heard_dropped_in_and_chosen() {
-    let desktop = Desktop::start(DesktopOptions { sound: Some(Sound::Pulse), ..DesktopOptions::BARE });
+    let desktop = Desktop::start(DesktopOptions { tray: None, ..DesktopOptions::default() });
     let mut pushbell = Pushbell::prepare(&desktop, "");
     let mine = format!("[server]\nlisten = [\"127.0.0.1:{}\"]\n# mine\n[sound.tweaks]\n", pushbell.port);
     pushbell.write_config(&mine);
     pushbell.run();
     let (account, recording) = (pushbell.account(), Recording::start(&desktop));
-    let hears = |mark, frequency: f32| {
-        let first = wait_for("something sounds", SOON, || recording.bursts_since(mark).first().copied());
-        assert!((first.frequency - frequency).abs() < 10.0, "{first:?}");
+    let hears_tone = |mark| {
+        // A busy computer may break it up.
+        let is_whole = |burst: &&Burst| burst.length > Duration::from_millis(150);
+        let start = Instant::now();
+        let burst = loop {
+            let bursts = recording.bursts_since(mark);
+            if let Some(burst) = bursts.iter().find(is_whole) {
+                break *burst;
+            }
+            assert!(start.elapsed() < SOON, "{bursts:?} {}", pushbell.status()["sound"]);
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert!((burst.frequency - 440.0).abs() < 10.0, "{burst:?}");
     };
     let visit = Visit::begin(&pushbell, "settings");
     let file = || std::fs::read_to_string(pushbell.config_file()).unwrap();
@@ -156,10 +171,10 @@ fn sounds_are_heard_dropped_in_and_chosen() {
     assert!(too_large.body.contains("it is larger than 2 MB"), "{too_large:?}");
     assert!(visit.post_file("/settings/sound", "a.ogg", &vec![0; 5_000_000]).status == 413);
     assert_eq!(std::fs::read_dir(&sounds).into_iter().flatten().count(), 0);
-    let ring = include_bytes!("../../assets/sounds/ring.ogg");
-    let kept = visit.post_file("/settings/sound", "../My Kitchen.wav", ring);
-    assert!(kept.body.contains("The sound is kept as “my-kitchen.ogg”."), "{kept:?}");
-    assert_eq!(std::fs::read(sounds.join("my-kitchen.ogg")).unwrap(), ring);
+    let tone = wav(440.0, 2.0);
+    let kept = visit.post_file("/settings/sound", "../My Kitchen.mp3", &tone);
+    assert!(kept.body.contains("The sound is kept as “my-kitchen.wav”."), "{kept:?}");
+    assert_eq!(std::fs::read(sounds.join("my-kitchen.wav")).unwrap(), tone);
 
     // Only what is listed is chosen. A message with that name then has it, which a button plays, too.
     let choose = |tweak: &str, sound: &str| {
@@ -167,19 +182,19 @@ fn sounds_are_heard_dropped_in_and_chosen() {
     };
     assert!(!choose("default", "/etc/passwd") && !choose("a\nb", "bing") && !choose("default", "../x"));
     assert_eq!(file(), mine);
-    assert!(choose("default", "my-kitchen.ogg"));
-    assert_eq!(file(), format!("{mine}\"default\" = \"my-kitchen.ogg\"\n"));
+    assert!(choose("default", "my-kitchen.wav"));
+    assert_eq!(file(), format!("{mine}\"default\" = \"my-kitchen.wav\"\n"));
     let mark = recording.length();
     let mut notice = message("1", "Kitchen", "text");
     notice["devices"] = json!([{"tweaks": {"sound": "default"}}]);
     pushbell.notify(&account, notice);
-    hears(mark, 587.0);
+    hears_tone(mark);
     assert!(choose("default", ""));
     assert_eq!(file(), mine);
-    wait_until("it is quiet", SOON, || recording.silence() > std::time::Duration::from_millis(500));
+    wait_until("it is quiet", SOON, || recording.silence() > Duration::from_millis(500));
     let mark = recording.length();
-    visit.post("/settings/play", &[("sound", "bing")]);
-    hears(mark, 1760.0);
+    visit.post("/settings/play", &[("sound", "my-kitchen.wav")]);
+    hears_tone(mark);
 }
 
 #[test]

@@ -192,3 +192,22 @@ pub(crate) fn tone(frequency: f32, seconds: f32) -> Vec<u8> {
     let sample = |n: usize| ((std::f32::consts::TAU * frequency * n as f32 / RATE as f32).sin() * 16_000.0) as i16;
     (0..(seconds * RATE as f32) as usize).flat_map(|n| sample(n).to_le_bytes()).collect()
 }
+
+/// A tone as a WAV file.
+pub(crate) fn wav(frequency: f32, seconds: f32) -> Vec<u8> {
+    let samples = tone(frequency, seconds);
+    let size = u32::try_from(samples.len()).expect("a short tone");
+    let mut file = Vec::new();
+    file.extend(b"RIFF");
+    file.extend((36 + size).to_le_bytes());
+    file.extend(b"WAVEfmt ");
+    file.extend(16_u32.to_le_bytes());
+    file.extend([1, 0, 1, 0]);
+    file.extend(RATE.to_le_bytes());
+    file.extend((RATE * 2).to_le_bytes());
+    file.extend([2, 0, 16, 0]);
+    file.extend(b"data");
+    file.extend(size.to_le_bytes());
+    file.extend(samples);
+    file
+}

@@ -249,3 +249,45 @@ async fn what_is_decrypted_in_a_muted_room_stays_muted() {
     let snapshot = desk.snapshot().await;
     assert_eq!((snapshot.waiting_notices, snapshot.newest_sound, desk.unread("a").await), (0, None, 2));
 }
+
+#[tokio::test]
+async fn a_search_opens_the_newest_sealed_texts_alone() {
+    let desk = desk();
+    desk.record(encrypted("$1")).await;
+    add(&desk, 1, says("sesame", "s 0")).await;
+    let db = rusqlite::Connection::open(desk.path()).unwrap();
+    let copy = |from: u32, to: u32| {
+        let columns: String = db
+            .query_row(
+                "SELECT group_concat(name) FROM pragma_table_info('notice') WHERE name NOT IN ('id', 'event_id')",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        let insert = format!(
+            "WITH RECURSIVE number(n) AS (SELECT {from} UNION ALL SELECT n + 1 FROM number WHERE n < {to})
+            INSERT INTO notice (event_id, {columns}) SELECT 'copy ' || n, {columns} FROM notice, number WHERE id = 1"
+        );
+        db.execute(&insert, []).unwrap();
+    };
+    let find = |listed: &Listed| {
+        let has = |notice: &Notice| notice.content.as_ref().is_some_and(|content| content.contains("sesame"));
+        let page = list(&desk.path(), desk.inbox.seals(), listed, None, 50, has).unwrap();
+        (page.notices.len(), page.leaves_out_sealed)
+    };
+    copy(1, 4_999);
+    for listed in [Listed::All, Listed::Unread] {
+        assert_eq!(find(&listed), (1, false), "{listed:?}");
+    }
+    copy(5_000, 5_000);
+    for listed in [Listed::All, Listed::Unread] {
+        assert_eq!(find(&listed), (0, true), "{listed:?}");
+    }
+    // Whatever the order in which they are read.
+    desk.record(encrypted("$2")).await;
+    let id = db.query_row("SELECT max(id) FROM notice", [], |row| row.get(0)).unwrap();
+    add(&desk, id, says("sesame", "s 1")).await;
+    for listed in [Listed::All, Listed::Unread] {
+        assert_eq!(find(&listed), (1, true), "{listed:?}");
+    }
+}
