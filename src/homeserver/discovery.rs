@@ -153,14 +153,14 @@ impl DiscoveryError {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::WellKnown { .. } | Self::NoHomeserver { .. } => {
-                "Say where the homeserver is with --homeserver https://…"
+                "Give the homeserver's own address (--homeserver https://…)"
             }
             Self::Unencrypted { .. } => {
                 "Whoever is on the way could read the password and every message. Name an encrypted address with \
                  --homeserver https://…, or take this one with --anyway"
             }
             Self::Unreachable { error, .. } if error.fault == TransportFault::Unresolved => {
-                "Check the name, or say where the homeserver is with --homeserver https://…"
+                "Check the name, or give the homeserver's own address (--homeserver https://…)"
             }
             Self::Unreachable { error, .. } if matches!(error.fault, TransportFault::Certificate(_)) => {
                 "If the homeserver has a certificate of an authority of your own, name that authority's file in \

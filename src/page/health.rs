@@ -87,7 +87,7 @@ pub(super) async fn show(page: &Arc<Page>, view: &View) -> Answer {
                 h2 id="parts" { "Each part" }
                 @if is_running { p .checking role="status" { (words::HEALTH_CHECKING) } }
                 @else { p .verdict { (summary(&findings)) } (view.button("/health/do", "Check again", &[])) }
-                (list(view, &findings))
+                (list(view, &sorted(&findings)))
             }
             @if !findings.is_empty() {
                 section aria-labelledby="report" {
@@ -191,6 +191,13 @@ fn overview(status: &Status) -> Markup {
             }
         }
     }
+}
+
+/// What wants to be seen first, first.
+fn sorted(findings: &[Finding]) -> Vec<Finding> {
+    let mut findings = findings.to_vec();
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
+    findings
 }
 
 /// Findings, each good, a warning or a fault, with what to do. Also what a sign-in has found.

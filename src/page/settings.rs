@@ -30,7 +30,7 @@ pub(super) async fn show(page: &Arc<Page>, view: &View) -> Answer {
             h1 { (words::title(Section::Settings)) }
             p .lead { (words::SETTINGS_INTRO) }
             @match text {
-                Ok(text) => (sections(page, view, &text)),
+                Ok(text) => (sections(page, view, &text, &sounds)),
                 Err(reason) => div .note .failed { p { (words::FILE_FAULTY) } pre { (reason) } },
             }
             section aria-labelledby="file" {
@@ -39,7 +39,6 @@ pub(super) async fn show(page: &Arc<Page>, view: &View) -> Answer {
                 p { code { (page.paths.config.display()) } }
                 (view.button("/settings/edit", "Open the file", &[]))
             }
-            (sounds::show(view, &sounds))
             (tests(view, &accounts))
             (start_with_desktop(view, starts.ok()))
         },
@@ -59,7 +58,7 @@ pub(super) fn text_of(page: &Page) -> Result<String, String> {
     Ok(text)
 }
 
-fn sections(page: &Page, view: &View, text: &str) -> Markup {
+fn sections(page: &Page, view: &View, text: &str, sounds: &sounds::Known) -> Markup {
     let table: Table = text.parse().unwrap_or_default();
     let settings = config::settings();
     html! {
@@ -69,6 +68,7 @@ fn sections(page: &Page, view: &View, text: &str) -> Markup {
                     h2 id={ "s-" (first.section) } { (capitalized(&first.section)) }
                     @for setting in settings { (one(page, view, setting, &table)) }
                 }
+                @if first.section == "sound" { (sounds::show(view, sounds)) }
             }
         }
     }
@@ -101,7 +101,12 @@ fn one(page: &Page, view: &View, setting: &Setting, table: &Table) -> Markup {
             div .setting {
                 span .label { (capitalized(key)) }
                 p .value { code { @if shown.is_empty() { "not set" } @else { (shown) } } }
-                p .hint { (help) }
+                p .hint {
+                    (help)
+                    @if section == "sound" && key == "directory" && shown.is_empty() {
+                        "; in use: " code { (page.paths.sounds.display()) }
+                    }
+                }
             }
         } @else {
             form .setting method="post" action="/settings/set" data-checked {
@@ -128,9 +133,6 @@ fn one(page: &Page, view: &View, setting: &Setting, table: &Table) -> Markup {
                 }
                 p .error id=(error_id) role="status" {}
             }
-        }
-        @if section == "sound" && key == "directory" && shown.is_empty() {
-            p .hint { "In use: " code { (page.paths.sounds.display()) } }
         }
     }
 }

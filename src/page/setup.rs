@@ -60,11 +60,13 @@ pub(super) struct Setup {
     sessions: Sessions,
     changes: broadcast::Sender<Topic>,
     current: Mutex<Option<Conversation>>,
+    /// Who was to sign in when that failed, to be entered again.
+    failed: Mutex<Option<Asked>>,
 }
 
 impl Setup {
     pub(super) fn new(sessions: Sessions, changes: broadcast::Sender<Topic>) -> Self {
-        Self { sessions, changes, current: Mutex::default() }
+        Self { sessions, changes, current: Mutex::default(), failed: Mutex::default() }
     }
 
     fn current(&self) -> Option<Conversation> {
@@ -80,6 +82,7 @@ impl Setup {
 
     fn sign_in(&self, paths: &Paths, asked: Asked) -> Result<(), String> {
         let (sign_in, paths) = (self.sessions.sign_in, paths.clone());
+        *locked(&self.failed) = Some(asked.clone());
         self.begin(Task::SignIn, move |conversation| sign_in(paths, asked, conversation))
     }
 
@@ -115,9 +118,13 @@ impl Setup {
         Ok(())
     }
 
-    /// Forgets what has ended.
+    /// Forgets what has ended; who was to sign in, too, unless that has failed.
     fn forget(&self) {
-        locked(&self.current).take_if(|current| current.with(|talk| talk.ended.is_some()));
+        let ended = locked(&self.current).take_if(|current| current.with(|talk| talk.ended.is_some()));
+        let is_signed_in = |talk: &mut Talk| matches!(talk.ended, Some(Ok(()) | Err(Failure::Reported(_))));
+        if ended.is_some_and(|ended| ended.with(is_signed_in)) {
+            *locked(&self.failed) = None;
+        }
     }
 }
 
@@ -148,6 +155,9 @@ fn steps(now: Step, is_done: bool) -> Markup {
 }
 
 fn beginning(page: &Page, view: &View, accounts: &Accounts) -> Markup {
+    let failed = locked(&page.setup.failed).clone();
+    let entered = failed.as_ref();
+    let homeserver = entered.and_then(|asked| asked.homeserver.as_deref());
     let (by_hand, signed_in): (Vec<&Account>, Vec<&Account>) =
         accounts.iter().partition(|account| account.sign_in.is_none());
     html! {
@@ -156,19 +166,20 @@ fn beginning(page: &Page, view: &View, accounts: &Accounts) -> Markup {
             ul .accounts {
                 @for (number, account) in signed_in.iter().enumerate() { (of_account(view, number, account)) }
             }
+            h2 .another { "Another account" }
         }
         p .lead { (words::SETUP_INTRO) }
         form .card method="post" action="/setup/begin" {
             (view.token())
             label for="user" { "Your Matrix user ID" }
             input id="user" name="user" required placeholder="@alice:example.org" autocomplete="username" spellcheck="false"
-                autocapitalize="none" aria-describedby="user-hint";
+                autocapitalize="none" aria-describedby="user-hint" value=[entered.map(|asked| &asked.user)];
             p .hint id="user-hint" { (words::USER_ID_HINT) }
-            details id="own-address" {
+            details id="own-address" open[entered.is_some()] {
                 summary { "The homeserver has an address of its own" }
                 label for="homeserver" { "Its address" }
                 input id="homeserver" name="homeserver" autocomplete="off" spellcheck="false" inputmode="url"
-                    aria-describedby="homeserver-hint";
+                    aria-describedby="homeserver-hint" value=[homeserver];
                 p .hint id="homeserver-hint" { (words::HOMESERVER_HINT) }
             }
             details id="ways" {
@@ -197,6 +208,7 @@ fn of_account(view: &View, number: usize, account: &Account) -> Markup {
                     (view.token())
                     input type="hidden" name="user" value=(user);
                     input type="hidden" name="homeserver" value=(homeserver);
+                    input type="hidden" name="again" value="yes";
                     (way::choice(&format!("way-{number}"), Some(account)))
                     button .primary { "Sign in again" }
                 }
@@ -287,7 +299,9 @@ fn end(view: &View, ended: &Result<(), Failure>, starts: Option<bool>) -> Markup
             Err(Failure::Reported(_)) => {
                 div .note .warned role="status" { p { (words::NOT_PROVEN) } p { a href="/health" { (words::title(Section::Health)) } } }
             }
-            Err(failure) => div .note .failed role="alert" { @for line in reason(failure).lines() { p { (frame::with_code(line)) } } }
+            Err(failure) => div .note .failed role="alert" {
+                @for line in text::capitalized(&reason(failure)).lines() { p { (frame::with_code(line)) } }
+            }
         }
         (view.button("/setup/forget", if ended.is_ok() { "Add another account" } else { "Try again" }, &[]))
     }

@@ -57,12 +57,13 @@ pub(super) fn chosen(form: &Fields, account: Option<&Account>) -> Result<(Option
         return Err(words::NO_RELAY.to_owned());
     }
     let is_kept = match account {
-        Some(account) => {
+        Some(account) if form.get("again").is_some() => {
             let before = account.relay();
             let is_same = |before: &crate::ntfy::Relay| relay.as_deref().is_some_and(|address| before.is_at(address));
             way == Some(account.way) && before.as_ref().map_or(relay.is_none(), is_same)
         }
-        None => way == Some(Way::Auto),
+        // Nobody has looked at the choice.
+        Some(_) | None => way == Some(Way::Auto),
     };
     Ok((way.filter(|_| !is_kept), relay))
 }

@@ -1,5 +1,6 @@
 //! The session becomes a verified one at the page.
 
+use hyper::Method;
 use serde_json::json;
 
 use crate::{
@@ -70,4 +71,16 @@ fn emoji_are_compared_from_health() {
     shows(&visit, "This session is verified");
     let account = scene.account("it is verified", |account| account["verified"] == true);
     assert_eq!(account["key_backup"], json!(null));
+
+    // Signed out elsewhere, it can be signed in again from there.
+    let auth = json!({"type": "m.login.password", "password": "secret",
+        "identifier": {"type": "m.id.user", "user": scene.alice.id}});
+    let device = scene.own_device();
+    scene.alice.request(&Method::DELETE, &format!("devices/{device}"), &json!({"auth": auth}));
+    visit.post("/health/do", &[]);
+    let page = wait_for("it is signed out", SOON, || {
+        Some(visit.get("/health").body)
+            .filter(|page| page.contains("is signed out: the homeserver has ended the session"))
+    });
+    assert!(page.contains("Sign in again</button>"), "{page}");
 }

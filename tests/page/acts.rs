@@ -223,3 +223,20 @@ fn health_has_a_button_for_what_the_program_can_do() {
     // Nothing is known by this name.
     assert!(!does("x").contains("class=\"note") && does("verify").contains("there is no such account"));
 }
+
+#[test]
+fn a_sign_in_that_fails_is_told_and_begun_again_as_it_was_entered() {
+    let desktop = Desktop::start(DesktopOptions::BARE);
+    let pushbell = Pushbell::start(&desktop, "");
+    let visit = Visit::begin(&pushbell, "setup");
+    let begin = |fields: &[(&str, &str)]| visit.post("/setup/begin", fields).body;
+    assert!(begin(&[("user", "@a:b"), ("way", "ntfy")]).contains("Enter the address of the ntfy server."));
+    begin(&[("user", "@alice:hs.test"), ("homeserver", "http://127.0.0.1:1"), ("way", "push")]);
+    wait_until("it has failed", SOON, || visit.get("/setup").body.contains("No homeserver answers at"));
+    visit.post("/setup/forget", &[]);
+    let page = visit.get("/setup").body;
+    assert!(page.contains("value=\"@alice:hs.test\"") && page.contains("value=\"http://127.0.0.1:1\""), "{page}");
+    begin(&[("user", "nobody")]);
+    wait_until("it is no user ID", SOON, || visit.get("/setup").body.contains("Nobody: "));
+    assert_eq!(pushbell.status()["accounts"].as_array().unwrap().len(), 1, "that of the first start");
+}
