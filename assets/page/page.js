@@ -31,7 +31,7 @@ const takeOver = (fresh, everything) => {
     const other = fresh.getElementById(part.id);
     if (other === null || other.innerHTML === made.get(part.id) && other.hidden === part.hidden) continue;
     const kept = everything ? [] : entered(part);
-    const next = kept.map((field) => other.querySelector(`#${CSS.escape(field.id)}`));
+    const next = kept.map((field) => fresh.getElementById(field.id));
     // A file cannot be entered by a script, and what has no place any more is not lost.
     if (composing || kept.some((field, at) => next[at] === null || field.type === "file")) continue;
     const active = part.contains(document.activeElement) ? document.activeElement : null;

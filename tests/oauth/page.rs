@@ -64,7 +64,7 @@ fn single_sign_on_goes_on_in_the_tab_that_began_it() {
     visit.post("/setup/begin", &[("user", "@bob:hs.test"), ("homeserver", &homeserver)]);
     shown("name=\"question\" value=\"");
     visit.post("/setup/cancel", &[]);
-    wait_for("it has ended", SOON, || visit.get("/setup").body.contains("you have ended it").then_some(()));
+    wait_for("it has ended", SOON, || visit.get("/setup").body.contains("You have ended it").then_some(()));
     assert_eq!(pushbell.status()["accounts"].as_array().unwrap().len(), 1);
     // By hand.
     visit.post("/setup/forget", &[]);
