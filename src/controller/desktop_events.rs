@@ -134,7 +134,7 @@ impl<D: Desktop> Controller<D> {
                             Err(error) => self.inbox_failed(&error),
                         }
                     }
-                    About::Own(own) => self.problems.was_shown(*own, told.words),
+                    About::Own(own) => self.problems.was_shown(*own, told.content_hash),
                     About::Room { .. } | About::Call { .. } | About::Summary(_) => {}
                 }
                 self.pending.shown(&told.about);

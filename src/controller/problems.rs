@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Controller,
-    screen::{About, words_of},
-};
+use super::{Controller, screen::About};
 use crate::{
     control::EncryptionStatus,
     desktop::Desktop,
@@ -32,8 +29,8 @@ pub(super) struct Problems {
 
 impl Problems {
     /// Marks a popup as shown, unless its text has changed while it was being sent.
-    pub(super) fn was_shown(&mut self, own: OwnPopup, words: u64) {
-        if self.unshown.get(&own).is_some_and(|popup| words_of(popup) == words)
+    pub(super) fn was_shown(&mut self, own: OwnPopup, content_hash: u64) {
+        if self.unshown.get(&own).is_some_and(|popup| popup.content_hash() == content_hash)
             && let Some(popup) = self.unshown.remove(&own)
         {
             self.shown.insert(own, popup);

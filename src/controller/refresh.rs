@@ -8,7 +8,7 @@ use super::{
     gathering::resumed,
     pending_writes::{MUTED, PAUSED_UNTIL},
     plan::{PlanInput, Step},
-    screen::{About, Summary, Told, words_of},
+    screen::{About, Summary, Told},
 };
 use crate::{
     desktop::{
@@ -244,12 +244,12 @@ impl<D: Desktop> Controller<D> {
 
     /// Whether the popup that is up or waiting differs from this one.
     fn is_outdated(&mut self, key: &PopupKey, popup: &Popup) -> bool {
-        let words = words_of(popup);
-        if self.screen.drop_waiting(key, |told| told.words != words) {
+        let content_hash = popup.content_hash();
+        if self.screen.drop_waiting(key, |told| told.content_hash != content_hash) {
             return true;
         }
         let up = self.screen.up(key).filter(|_| !self.screen.is_on_its_way(key));
-        up.is_some_and(|told| told.words != words)
+        up.is_some_and(|told| told.content_hash != content_hash)
     }
 
     /// Shows what is waiting, as far as it can be shown now.
@@ -358,7 +358,7 @@ impl<D: Desktop> Controller<D> {
         let popup = self.room_popup(&digest, show_text);
         // It may contain notices that are newer than the snapshot.
         let about = About::Room { room, up_to: digest.newest.id, target: target(&digest.newest), show_text };
-        let is_up = |told: &Told| told.about == about && told.words == words_of(&popup);
+        let is_up = |told: &Told| told.about == about && told.content_hash == popup.content_hash();
         if !self.screen.up(&key).is_some_and(is_up)
             && let Some(popup) = self.as_urgent_as_it_may(popup, banner)
         {

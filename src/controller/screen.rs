@@ -4,10 +4,7 @@
 //! popups are gone. Expiry is ignored: services still list an expired popup, and it can be replaced, closed and
 //! clicked.
 
-use std::{
-    collections::VecDeque,
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
@@ -102,20 +99,10 @@ impl About {
 pub struct Told {
     /// The data it is made from.
     pub about: About,
-    /// A hash of its words, see [`words_of`].
-    pub words: u64,
+    /// See [`Popup::content_hash`].
+    pub content_hash: u64,
     /// The actions it offers besides a click on the popup itself.
     actions: Vec<Action>,
-}
-
-/// A hash of what a popup says, to tell whether a new version has to be shown. The title of a summary is left out: its
-/// counts are those of the moment it was made.
-#[must_use]
-pub fn words_of(popup: &Popup) -> u64 {
-    let title = if popup.key == PopupKey::Summary { "" } else { &popup.title };
-    let mut hasher = DefaultHasher::new();
-    (title, &popup.text, &popup.origin).hash(&mut hasher);
-    hasher.finish()
 }
 
 /// The popups that stay up when the program ends. The next run can replace and close them and handle their clicks.
@@ -188,7 +175,7 @@ impl Screen {
     /// Shows a popup in place of the one with the same key. An older version that still waits is dropped.
     pub fn show(&mut self, popup: Popup, about: About) {
         let actions = popup.buttons.iter().map(|button| button.action).collect();
-        let told = Told { about, words: words_of(&popup), actions };
+        let told = Told { about, content_hash: popup.content_hash(), actions };
         let key = popup.key.clone();
         let up = match self.entries.iter().position(|entry| entry.key == key) {
             Some(index) => self.entries.remove(index).up,

@@ -1,6 +1,8 @@
 //! A popup as a plain value.
 
 pub use notify_rust::{Timeout, Urgency};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use serde::{Deserialize, Serialize};
 
 use crate::notice::{NoticeId, RoomKey};
@@ -253,5 +255,15 @@ impl Popup {
             shown_when_locked: false,
             origin: None,
         }
+    }
+
+    /// A hash of the visible content, to tell whether a new version has to be shown. The title of a summary is left
+    /// out: its counts are those of the moment it was made.
+    #[must_use]
+    pub fn content_hash(&self) -> u64 {
+        let title = if self.key == PopupKey::Summary { "" } else { &self.title };
+        let mut hasher = DefaultHasher::new();
+        (title, &self.text, &self.origin).hash(&mut hasher);
+        hasher.finish()
     }
 }
