@@ -46,7 +46,6 @@ impl Certificate {
     /// `before` then stays in force. Needs a tokio runtime.
     ///
     /// # Errors
-    ///
     /// When TLS cannot be set up at all.
     pub(super) fn start(files: TlsFiles, before: Option<Self>) -> Result<Self, TlsError> {
         let (tls, pair) = match &before {

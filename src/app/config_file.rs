@@ -13,7 +13,6 @@ use crate::{
 /// directory.
 ///
 /// # Errors
-///
 /// When it cannot be written.
 pub(crate) fn write_default_config(path: &Path) -> io::Result<()> {
     // Not `exists`: a dangling symbolic link counts as a file, too.

@@ -88,7 +88,6 @@ impl Listening {
     /// and still wanted is not touched.
     ///
     /// # Errors
-    ///
     /// When no address can be bound, now or once this computer has it; nothing has changed then.
     pub(super) async fn open(
         &mut self,

@@ -88,7 +88,6 @@ pub(crate) struct RunOptions {
 /// once pushes are accepted.
 ///
 /// # Errors
-///
 /// When it cannot start.
 pub(crate) fn run(options: RunOptions) -> Result<(), Failure> {
     let RunOptions { paths, no_tray, log_level, page } = options;
@@ -131,7 +130,6 @@ pub(crate) fn run(options: RunOptions) -> Result<(), Failure> {
 /// A single-threaded tokio runtime.
 ///
 /// # Errors
-///
 /// When the system refuses to start it.
 pub(crate) fn runtime() -> Result<Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

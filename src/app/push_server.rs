@@ -26,7 +26,6 @@ impl PushServer {
     /// resolve themselves.
     ///
     /// # Errors
-    ///
     /// When no address can be bound, or the certificate's files cannot be watched.
     pub(super) async fn open(
         intake: Intake,

@@ -35,7 +35,6 @@ impl TemporaryEndpoint {
     /// endpoint.
     ///
     /// # Errors
-    ///
     /// When it could not listen.
     pub(crate) fn check(paths: &Paths, config: &Config) -> Result<bool, Failure> {
         if Self::acquire(paths)?.is_none() {
@@ -64,7 +63,6 @@ impl TemporaryEndpoint {
     /// Starts it; `None` if the app is running, which has an endpoint. Needs a tokio runtime.
     ///
     /// # Errors
-    ///
     /// When it cannot listen, or the inbox cannot be opened.
     pub(crate) async fn start(paths: &Paths, config: &Config) -> Result<Option<Self>, Failure> {
         let Some(instance) = Self::acquire(paths)? else { return Ok(None) };
@@ -88,7 +86,6 @@ impl TemporaryEndpoint {
     /// Waits for a push to this account after that time, and returns its time.
     ///
     /// # Errors
-    ///
     /// When the inbox cannot be read.
     pub(crate) async fn push_after(&self, account: &str, since: Timestamp) -> Result<Timestamp, Failure> {
         loop {

@@ -168,7 +168,6 @@ impl Context {
     /// The configuration file; the default configuration until the first start has written one.
     ///
     /// # Errors
-    ///
     /// When the file is invalid, even if the running program uses a copy of the last valid one.
     fn config(&self) -> Result<Config, ConfigError> {
         if !self.has_config_file() {

@@ -50,7 +50,6 @@ impl Person {
     /// Returns when the person chooses not to wait any longer.
     ///
     /// # Errors
-    ///
     /// When there is no input.
     pub(super) async fn skips(&self) -> io::Result<()> {
         match self {

@@ -61,7 +61,6 @@ pub(crate) fn toml_list(addresses: &[SocketAddr]) -> String {
 /// The text with `server.listen` and `server.public_url` set to these values.
 ///
 /// # Errors
-///
 /// When the text cannot be edited automatically.
 pub fn with_server(text: &str, ServerLines { listen, public_url }: &ServerLines) -> Result<String, EditError> {
     let changed = set(text, SERVER, "listen", &toml_list(listen))?;
@@ -79,7 +78,6 @@ pub fn with_server(text: &str, ServerLines { listen, public_url }: &ServerLines)
 /// The text with `section.key` set to `value`, which is TOML. Nothing else changes.
 ///
 /// # Errors
-///
 /// When the text cannot be edited automatically, or the result would not be valid. `file` is the file's name in faults.
 pub fn with_value(text: &str, file: &str, section: &str, key: &str, value: &str) -> Result<String, EditError> {
     let changed = set(text, section, key, value)?;

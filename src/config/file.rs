@@ -25,7 +25,6 @@ pub struct InForce {
 /// Reads the configuration file, or else the copy of its last valid text.
 ///
 /// # Errors
-///
 /// When the file is invalid and there is no copy.
 pub fn in_force(paths: &Paths) -> Result<InForce, ConfigError> {
     let last_good = last_good(paths);

@@ -37,7 +37,6 @@ pub enum Opening {
 /// Works out what to open.
 ///
 /// # Errors
-///
 /// A sentence if there is nothing valid to open.
 pub fn opening(target: &OpenTarget, with: &OpenWith) -> Result<Opening, String> {
     let ids = match target {

@@ -32,7 +32,6 @@ const SIGNING: Duration = Duration::from_secs(60);
 /// ours. `ask` shows each step to the user, and for [`Step::Compare`] returns whether the emoji match.
 ///
 /// # Errors
-///
 /// When the session was not verified.
 pub(crate) async fn verify_with_emoji(
     paths: &Paths,

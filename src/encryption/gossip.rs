@@ -37,7 +37,6 @@ const LONG_POLL: Duration = Duration::from_secs(5);
 /// Stores the key of the account's backup, if another session shares it with this one, which has to be verified.
 ///
 /// # Errors
-///
 /// When no key was stored.
 pub(crate) async fn use_backup_of_session(
     paths: &Paths,

@@ -78,7 +78,6 @@ impl VerifyError {
 /// on.
 ///
 /// # Errors
-///
 /// When encrypted messages cannot be decrypted.
 pub(crate) async fn set_up(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -> Result<SetUp, EncryptionError> {
     let machine = open(paths, secrets, sign_in).await?;
@@ -107,7 +106,6 @@ pub(super) async fn open(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -> 
 /// Signs the session's device with the account's identity, whose keys are opened with this recovery key and not stored.
 ///
 /// # Errors
-///
 /// When the session was not verified.
 pub(crate) async fn verify(
     paths: &Paths,
@@ -138,7 +136,6 @@ pub(crate) async fn verify(
 /// this session are fetched from the backup.
 ///
 /// # Errors
-///
 /// When no key was stored.
 pub(crate) async fn use_backup(
     paths: &Paths,
