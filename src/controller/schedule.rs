@@ -2,8 +2,9 @@
 
 use tokio::time::{Duration, Instant};
 
-/// Debounce interval for reading the inbox: at first, and at most, while changes keep coming.
-pub(super) const READ_INTERVAL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
+/// Debounce interval for reading the inbox: initial and maximum, while changes keep coming. A decrypted message changes
+/// the inbox a second time a few milliseconds after its push.
+pub(super) const READ_INTERVAL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(250));
 /// How long delayed pushes are gathered after the computer woke before they are shown.
 pub(super) const WAKE_GATHER: Duration = Duration::from_secs(1);
 
