@@ -374,6 +374,7 @@ impl Running {
                             | Request::Pause { .. }
                             | Request::ReloadAccounts
                             | Request::ReloadAutostart
+                            | Request::Reconnect
                             | Request::ReloadConfiguration
                             | Request::Unmute
                             | Request::OpenNotice { .. }

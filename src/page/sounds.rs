@@ -124,7 +124,7 @@ async fn keep(page: &Arc<Page>, form: &Fields) -> Result<String, String> {
     let kept = spawn_blocking(move || {
         let config = Config::load(&page.paths.config).unwrap_or_default();
         let directory = config.sound.directory.unwrap_or_else(|| page.paths.sounds.clone());
-        sound::keep(&directory, &called, bytes.into())
+        sound::keep(&directory, &called, &bytes)
     });
     let kept = kept.await.map_err(|error| error.to_string())?;
     kept.map_err(|error| format!("{} {error}.", words::SOUND_NOT_KEPT))

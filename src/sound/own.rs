@@ -47,19 +47,19 @@ pub(crate) fn list(directory: &Path) -> Vec<String> {
 ///
 /// # Errors
 /// When it is no sound that can be played, or cannot be kept: then nothing was.
-pub(crate) fn keep(directory: &Path, called: &str, bytes: Vec<u8>) -> Result<String, NotKept> {
+pub(crate) fn keep(directory: &Path, called: &str, bytes: &[u8]) -> Result<String, NotKept> {
     if bytes.len() > MAX_SIZE {
         return Err(NotKept::TooLarge);
     }
-    let extension = Clip::extension_of(&bytes);
-    Clip::from_bytes(bytes.clone(), MAX_RING)?;
+    let extension = Clip::extension_of(bytes);
+    Clip::from_bytes(bytes.to_vec(), MAX_RING)?;
     files::create_private_directory(directory)?;
     let there = list(directory);
     if there.len() >= MAX_OWN {
         return Err(NotKept::TooMany(directory.display().to_string()));
     }
     let name = free_name(&stem(called), extension, &there);
-    files::replace_private(&directory.join(&name), &bytes)?;
+    files::replace_private(&directory.join(&name), bytes)?;
     Ok(name)
 }
 
@@ -91,7 +91,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let sounds = home.path().join("sounds");
         let bing = || include_bytes!("../../assets/sounds/bing.ogg").to_vec();
-        let kept = |called: &str| keep(&sounds, called, bing()).unwrap();
+        let kept = |called: &str| keep(&sounds, called, &bing()).unwrap();
         for (called, expected) in [
             ("Kitchen Bell.mp3", "kitchen-bell.ogg"),
             ("kitchen bell", "kitchen-bell-2.ogg"),
@@ -112,7 +112,7 @@ mod tests {
             (Vec::new(), "there is no sound in it"),
             ([bing(), vec![0; MAX_SIZE]].concat(), "it is larger than 2 MB"),
         ] {
-            let refused = keep(&sounds, "x", bytes).unwrap_err().to_string();
+            let refused = keep(&sounds, "x", &bytes).unwrap_err().to_string();
             assert!(refused.starts_with(why), "{refused}");
         }
         assert_eq!(list(&sounds), before);

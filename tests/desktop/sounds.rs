@@ -15,7 +15,7 @@ use super::{
 use crate::rig::{
     DesktopOptions, SOON,
     pushbell::message,
-    recording::{Burst, RATE, wav},
+    recording::{Burst, wav},
     wait_until,
 };
 

@@ -55,10 +55,14 @@ impl Answer {
 }
 
 /// Sends this as it is, and reads until the end. `None`: not a byte came.
-pub(crate) fn exchange(port: u16, request: impl AsRef<[u8]>) -> Option<Answer> {
+pub(crate) fn exchange(port: u16, request: &str) -> Option<Answer> {
+    exchange_bytes(port, request.as_bytes())
+}
+
+fn exchange_bytes(port: u16, request: &[u8]) -> Option<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    stream.write_all(request.as_ref()).ok()?;
+    stream.write_all(request).ok()?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
@@ -125,7 +129,7 @@ impl Visit {
         )
         .into_bytes();
         request.extend(body);
-        self.follow(exchange(self.port, &request).unwrap())
+        self.follow(exchange_bytes(self.port, &request).unwrap())
     }
 
     #[track_caller]
