@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_of_our_own_is_ours_and_one_that_is_not_there_is_nobodys() {
+    fn a_connection_is_found_in_the_table_while_it_is_there() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             // Not every computer has IPv6.
             let Ok(listener) = TcpListener::bind(address) else { continue };
@@ -169,9 +169,18 @@ mod tests {
             let stream = TcpStream::connect(local).unwrap();
             let (_accepted, peer) = listener.accept().unwrap();
             assert_eq!(peer, stream.local_addr().unwrap());
-            assert!(is_own(peer, local).unwrap(), "{address}");
-            assert_eq!(owner(peer, local).unwrap(), Some(std::process::id()));
+            // Wine's table names no process.
+            assert!(owner(peer, local).unwrap().is_some_and(|id| [0, std::process::id()].contains(&id)), "{address}");
+            assert_eq!(owner(SocketAddr::new(peer.ip(), 1), local).unwrap(), None);
+            assert_eq!(owner(peer, SocketAddr::new(local.ip(), 1)).unwrap(), None);
             assert!(!is_own(SocketAddr::new(peer.ip(), 1), local).unwrap());
         }
+    }
+
+    #[test]
+    fn our_own_process_is_our_users_and_one_that_is_not_there_is_nobodys() {
+        let ours = token_user(current_process()).unwrap();
+        assert!(user_of(std::process::id()).unwrap().is_some_and(|user| user.is_same(&ours)));
+        assert!(user_of(0).unwrap().is_none());
     }
 }
