@@ -127,8 +127,7 @@ impl Account {
     /// What its pushes come through, if that is not our endpoint.
     #[must_use]
     pub(crate) fn relay(&self) -> Option<Relay> {
-        let is_relayed = self.way == Way::Ntfy && self.sign_in.is_some();
-        is_relayed.then(|| Relay::of_pushkey(&self.pushkey)).flatten()
+        (self.way == Way::Ntfy).then(|| Relay::of_pushkey(&self.pushkey)).flatten()
     }
 }
 

@@ -4,27 +4,31 @@
 //! lines ──► batch: what is not known ──► catching up asks the homeserver what is new ──► inbox ──► the relay's time is kept
 //! ```
 //! What is not in the inbox is read again: the relay keeps it.
+//!
+//! Where the account was registered by hand there is no homeserver to ask: that something is new is recorded, and no more.
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use jiff::Timestamp;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::AbortHandle,
-    time::{Duration, Instant, sleep, timeout, timeout_at},
+    time::{Duration, Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
 use crate::{
-    accounts::Account,
+    accounts::{Account, CountsScope},
     backoff::Backoff,
     encryption::{Brought, Held, HeldNews, NewEvent},
     homeserver::HomeserverKind,
     http_client::{HttpClient, Lines},
-    inbox::Inbox,
+    inbox::{Delivery, Inbox, Recipient},
     ntfy::{
         CONNECTING, Relay, RelayError,
         line::{Hint, HintedEvent, Line},
-        progress::{Batch, Progress, silence},
+        progress::{Batch, MAX_EVENTS, MAX_KNOWN, Progress, silence},
     },
+    push::notify::{Notification, SoundTweak, Tweaks},
 };
 
 /// First and longest delay after a failure.
@@ -41,6 +45,9 @@ const HELD_BACK: u32 = 2;
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 /// How long it may take until what has come is in the inbox.
 const TAKING: Duration = Duration::from_secs(120);
+
+/// That something is new is said no more often than this where nobody can be asked what: anybody may have written it.
+const HINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// All of them.
 pub(super) struct Relays {
@@ -95,6 +102,7 @@ impl Relays {
             name: Arc::clone(&account.name),
             app_id: account.app_id.clone(),
             lists_new,
+            hints: account.sign_in.is_none().then(Hints::default),
             relay,
             inbox: self.inbox.clone(),
             news: self.news.clone(),
@@ -124,6 +132,8 @@ struct Reader {
     app_id: String,
     /// The homeserver lists what is new; else events are asked for one by one.
     lists_new: bool,
+    /// There is no homeserver to ask.
+    hints: Option<Hints>,
     relay: Relay,
     inbox: Inbox,
     news: mpsc::UnboundedSender<HeldNews>,
@@ -132,6 +142,22 @@ struct Reader {
     polls: u32,
     /// How many connections in a row were held back.
     held_back: u32,
+}
+
+/// What is said to the person where there is no homeserver to ask.
+#[derive(Default)]
+struct Hints {
+    /// When the last was.
+    at: Option<Instant>,
+    /// By the relay's clock, up to when all was known when the program started: which events these were it does not know.
+    known_until: u64,
+}
+
+impl Hints {
+    /// When the next may be.
+    fn due(&self) -> Option<Instant> {
+        self.at.map(|at| at + HINT_INTERVAL)
+    }
 }
 
 /// Why a connection has ended.
@@ -154,6 +180,9 @@ impl Reader {
             None
         });
         let mut progress = Progress::new(time);
+        if let Some(hints) = &mut self.hints {
+            hints.known_until = time.unwrap_or_default();
+        }
         loop {
             let began = Instant::now();
             let wait = tokio::select! {
@@ -241,8 +270,9 @@ impl Reader {
             } else {
                 batch.due(*began_at.get_or_insert(now_is), counted_at)
             };
+            let due = self.hints.as_ref().and_then(Hints::due).map_or(due, |hint| due.max(hint));
             // Lines that never cease do not delay it.
-            let gathered = batch.is_full() || due <= now_is || {
+            let gathered = batch.is_full(self.most()) || due <= now_is || {
                 match timeout_at(due, lines.next()).await {
                     Ok(Ok(Some(line))) => {
                         if self.take(progress, &mut batch, &line, &mut now) {
@@ -278,7 +308,7 @@ impl Reader {
         // One that cannot be asked either is away: then connections are tried.
         let lines = self.relay.poll(http, &since).await.inspect_err(|_| self.polls = 0)?;
         for line in lines {
-            if batch.is_full() {
+            if batch.is_full(self.most()) {
                 self.bring(progress, std::mem::take(&mut batch)).await?;
             }
             self.take(progress, &mut batch, &line, &mut 0);
@@ -287,10 +317,20 @@ impl Reader {
         self.bring(progress, batch).await
     }
 
+    /// How many events are taken over at a time.
+    fn most(&self) -> usize {
+        if self.hints.is_some() { MAX_KNOWN } else { MAX_EVENTS }
+    }
+
     /// Whether it is a line that says no more than that the relay is there.
     fn take(&self, progress: &Progress, batch: &mut Batch, line: &[u8], now: &mut u64) -> bool {
-        let Some(line) = Line::parse(line) else { return false };
+        let Some(mut line) = Line::parse(line) else { return false };
         let is_keepalive = line.is_keepalive;
+        if let Some(hints) = &self.hints {
+            let is_known = line.time > 0 && line.time <= hints.known_until;
+            // Numbers are the homeserver's to say.
+            line.hint = line.hint.filter(|hint| hint.event.is_some() && !is_known);
+        }
         *now = line.time.max(*now);
         progress.take(batch, line, *now, |hint: &Hint| self.relay.is_meant(&self.app_id, &hint.devices));
         is_keepalive
@@ -299,7 +339,9 @@ impl Reader {
     /// Has the homeserver be asked what is new, and keeps how far the relay was read once that is in the inbox.
     async fn bring(&mut self, progress: &mut Progress, batch: Batch) -> Result<(), End> {
         let (is_push, says_nothing) = (batch.is_push, batch.is_empty());
-        if !says_nothing {
+        if self.hints.is_some() {
+            self.hint(&batch).await?;
+        } else if !says_nothing {
             let counted = if self.lists_new { Vec::new() } else { new_events(&batch) };
             let (lists_new, may_be_read) = (true, batch.is_count);
             let is_live = !batch.is_late && !batch.is_first;
@@ -322,6 +364,37 @@ impl Reader {
         {
             tracing::warn!("{error}");
         }
+        Ok(())
+    }
+
+    /// Records that something is new. Which event, in which room and from whom is not: it may be made up.
+    async fn hint(&mut self, batch: &Batch) -> Result<(), End> {
+        let (Some(hints), Some(event)) = (&mut self.hints, batch.events.first()) else { return Ok(()) };
+        if let Some(due) = hints.due() {
+            sleep_until(due).await;
+        }
+        let notification = Notification { event_id: Some(event.event_id.clone()), ..Notification::default() };
+        let recipient = Recipient {
+            account: Arc::clone(&self.name),
+            user_id: None,
+            counts: CountsScope::Account,
+            derive_missed_calls: false,
+            fetches_details: false,
+            decrypts: false,
+            tweaks: Tweaks { sound: SoundTweak::Named("default".into()), highlight: false },
+        };
+        let delivery = Delivery {
+            notification: Arc::new(notification),
+            recipients: vec![recipient],
+            received_at: Timestamp::now(),
+            replayed: batch.is_late,
+            is_sample: false,
+        };
+        if let Err(error) = self.inbox.record(delivery).await {
+            tracing::warn!("{error}");
+            return Err(End::NotTaken);
+        }
+        hints.at = Some(Instant::now());
         Ok(())
     }
 

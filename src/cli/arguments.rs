@@ -304,6 +304,10 @@ pub(super) struct AddAccount {
     /// What the unread number of a push counts
     #[arg(long, value_enum, default_value_t)]
     pub(super) counts: CountsScope,
+    /// Have the homeserver push to this ntfy server, which Pushbell keeps a connection to: that something is new is shown,
+    /// and no more
+    #[arg(long, value_name = "URL", conflicts_with_all = ["pushkey", "counts"])]
+    pub(super) ntfy: Option<String>,
 }
 
 /// `pushbell test`

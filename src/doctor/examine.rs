@@ -75,7 +75,8 @@ async fn ways(paths: &Paths, config: &Config, running: &Running, accounts: Optio
     let accounts: Vec<Account> = accounts.iter().flat_map(|accounts| accounts.iter()).cloned().collect();
     let mut checks = JoinSet::new();
 
-    let by_hand: Vec<_> = accounts.iter().filter(|account| account.sign_in.is_none()).collect();
+    let is_by_hand = |account: &&Account| account.sign_in.is_none() && account.relay().is_none();
+    let by_hand: Vec<_> = accounts.iter().filter(is_by_hand).collect();
     if accounts.is_empty() || !by_hand.is_empty() {
         let last = by_hand.iter().find_map(|by_hand| running::account(running, &by_hand.name)?.last_push);
         let (end, pushed) = (end.clone(), last.map_or(Pushed::Unasked, Pushed::At));

@@ -57,10 +57,15 @@ pub(super) struct AccountCheck {
     pub(super) encryption: EncryptionStatus,
 }
 
-/// Nothing for an account that was registered by hand.
+/// Of an account that was registered by hand, its relay alone.
 pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
-    let Some(sign_in) = &check.account.sign_in else { return Vec::new() };
     let name = words(&check.account.name);
+    let Some(sign_in) = &check.account.sign_in else {
+        return match check.account.relay() {
+            Some(relay) => vec![relayed(&name, &relay).await],
+            None => Vec::new(),
+        };
+    };
     let homeserver = match BaseUrl::parse(&sign_in.homeserver) {
         Ok(homeserver) => homeserver,
         Err(reason) => return vec![again(Finding::fault(PART, format!("{name}: {}", words(reason))), sign_in)],
