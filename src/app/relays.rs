@@ -29,6 +29,7 @@ use crate::{
         progress::{Batch, MAX_EVENTS, MAX_KNOWN, Progress, silence},
     },
     push::notify::{Notification, SoundTweak, Tweaks},
+    secrets::{Secrets, SecretsError},
 };
 
 /// First and longest delay after a failure.
@@ -52,6 +53,7 @@ const HINT_INTERVAL: Duration = Duration::from_secs(10);
 /// All of them.
 pub(super) struct Relays {
     inbox: Inbox,
+    secrets: Secrets,
     news: mpsc::UnboundedSender<HeldNews>,
     open: BTreeMap<Arc<str>, Open>,
 }
@@ -64,15 +66,17 @@ struct Open {
 }
 
 impl Relays {
-    pub(super) fn new(inbox: Inbox, news: mpsc::UnboundedSender<HeldNews>) -> Self {
-        Self { inbox, news, open: BTreeMap::new() }
+    pub(super) fn new(inbox: Inbox, secrets: Secrets, news: mpsc::UnboundedSender<HeldNews>) -> Self {
+        Self { inbox, secrets, news, open: BTreeMap::new() }
     }
 
     /// Holds connections for those of the accounts whose pushes come through a relay, and for no others.
     pub(super) fn follow<'a>(&mut self, accounts: impl Iterator<Item = &'a Account>) {
         let mut before = std::mem::take(&mut self.open);
         for account in accounts {
-            let Some(relay) = account.relay() else { continue };
+            if account.relay_address().is_none() {
+                continue;
+            }
             let same = before.remove(&account.name).filter(|open| {
                 let is_same = open.account == *account;
                 if !is_same {
@@ -80,7 +84,11 @@ impl Relays {
                 }
                 is_same
             });
-            let open = same.unwrap_or_else(|| self.start(account.clone(), relay));
+            if let Some(open) = &same {
+                // Its topic or token may be another.
+                open.again.notify_one();
+            }
+            let open = same.unwrap_or_else(|| self.start(account.clone()));
             self.open.insert(Arc::clone(&account.name), open);
         }
         for open in before.into_values() {
@@ -95,15 +103,14 @@ impl Relays {
         }
     }
 
-    fn start(&self, account: Account, relay: Relay) -> Open {
+    fn start(&self, account: Account) -> Open {
         let again = Arc::new(Notify::new());
         let lists_new = account.sign_in.as_ref().is_some_and(|it| HomeserverKind::named(&it.server).lists_new());
         let reader = Reader {
-            name: Arc::clone(&account.name),
-            app_id: account.app_id.clone(),
+            account: account.clone(),
             lists_new,
             hints: account.sign_in.is_none().then(Hints::default),
-            relay,
+            secrets: self.secrets.clone(),
             inbox: self.inbox.clone(),
             news: self.news.clone(),
             backoff: Backoff::new(RETRY.0, RETRY.1),
@@ -128,13 +135,12 @@ impl Drop for Relays {
 }
 
 struct Reader {
-    name: Arc<str>,
-    app_id: String,
+    account: Account,
     /// The homeserver lists what is new; else events are asked for one by one.
     lists_new: bool,
     /// There is no homeserver to ask.
     hints: Option<Hints>,
-    relay: Relay,
+    secrets: Secrets,
     inbox: Inbox,
     news: mpsc::UnboundedSender<HeldNews>,
     backoff: Backoff,
@@ -165,6 +171,8 @@ impl Hints {
 enum End {
     #[error(transparent)]
     Relay(#[from] RelayError),
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
     #[error("the connection has ended")]
     Ended,
     #[error("nothing came for {} s", .0.as_secs())]
@@ -175,7 +183,7 @@ enum End {
 
 impl Reader {
     async fn run(mut self, again: Arc<Notify>) {
-        let time = self.inbox.relay_time(&self.name).await.unwrap_or_else(|error| {
+        let time = self.inbox.relay_time(&self.account.name).await.unwrap_or_else(|error| {
             tracing::warn!("{error}");
             None
         });
@@ -205,7 +213,7 @@ impl Reader {
             self.backoff.reset();
         }
         let Err(end) = ended else { return POLLS.0 };
-        tracing::info!(account = &*self.name, "the relay: {end}");
+        tracing::info!(account = &*self.account.name, "the relay: {end}");
         if !matches!(end, End::Relay(RelayError::HeldBack)) {
             self.held_back = 0;
         }
@@ -222,6 +230,7 @@ impl Reader {
                 self.backoff.next().max(wait.unwrap_or_default().min(MAX_RETRY_AFTER))
             }
             End::Relay(RelayError::Transport(_) | RelayError::Unexpected(_))
+            | End::Secrets(_)
             | End::Ended
             | End::Silent(_)
             | End::NotTaken => self.backoff.next(),
@@ -234,27 +243,30 @@ impl Reader {
 
     /// Reads until the connection ends, or once where none is possible.
     async fn read(&mut self, progress: &mut Progress) -> Result<(), End> {
+        // Each time: a keyring may have been unlocked, and a topic changed.
+        let Some(relay) = self.secrets.relay(&self.account).await? else { return std::future::pending().await };
         // It holds the certificates that it trusts, and its connections end with it.
         let http = HttpClient::connecting_within(CONNECTING).map_err(RelayError::from)?;
         if let Some(left) = self.polls.checked_sub(1) {
-            self.poll(&http, progress).await?;
+            self.poll(&relay, &http, progress).await?;
             self.polls = left;
             let reason = format!("{}; it is asked once a minute. `pushbell doctor` says more", RelayError::HeldBack);
             self.tell(Held::Lost(reason));
             return Ok(());
         }
         let since = progress.since();
-        let (first, lines) = self.relay.open(&http, since.as_deref()).await?;
+        let (first, lines) = relay.open(&http, since.as_deref()).await?;
         self.tell(Held::Connected);
         let mut batch = Batch::default();
         let mut now = 0;
-        self.take(progress, &mut batch, &first, &mut now);
+        self.take(&relay, progress, &mut batch, &first, &mut now);
         batch.is_first = since.is_none();
-        self.follow(progress, lines, batch, now).await
+        self.follow(&relay, progress, lines, batch, now).await
     }
 
     async fn follow(
         &mut self,
+        relay: &Relay,
         progress: &mut Progress,
         mut lines: Lines,
         mut batch: Batch,
@@ -275,7 +287,7 @@ impl Reader {
             let gathered = batch.is_full(self.most()) || due <= now_is || {
                 match timeout_at(due, lines.next()).await {
                     Ok(Ok(Some(line))) => {
-                        if self.take(progress, &mut batch, &line, &mut now) {
+                        if self.take(relay, progress, &mut batch, &line, &mut now) {
                             between = keepalive_at.replace(Instant::now()).map(|before| before.elapsed());
                         }
                         false
@@ -302,16 +314,16 @@ impl Reader {
         }
     }
 
-    async fn poll(&mut self, http: &HttpClient, progress: &mut Progress) -> Result<(), End> {
+    async fn poll(&mut self, relay: &Relay, http: &HttpClient, progress: &mut Progress) -> Result<(), End> {
         let since = progress.since().unwrap_or_else(|| "all".to_owned());
         let mut batch = Batch::default();
         // One that cannot be asked either is away: then connections are tried.
-        let lines = self.relay.poll(http, &since).await.inspect_err(|_| self.polls = 0)?;
+        let lines = relay.poll(http, &since).await.inspect_err(|_| self.polls = 0)?;
         for line in lines {
             if batch.is_full(self.most()) {
                 self.bring(progress, std::mem::take(&mut batch)).await?;
             }
-            self.take(progress, &mut batch, &line, &mut 0);
+            self.take(relay, progress, &mut batch, &line, &mut 0);
             batch.is_late = true;
         }
         self.bring(progress, batch).await
@@ -323,7 +335,7 @@ impl Reader {
     }
 
     /// Whether it is a line that says no more than that the relay is there.
-    fn take(&self, progress: &Progress, batch: &mut Batch, line: &[u8], now: &mut u64) -> bool {
+    fn take(&self, relay: &Relay, progress: &Progress, batch: &mut Batch, line: &[u8], now: &mut u64) -> bool {
         let Some(mut line) = Line::parse(line) else { return false };
         let is_keepalive = line.is_keepalive;
         if let Some(hints) = &self.hints {
@@ -332,7 +344,7 @@ impl Reader {
             line.hint = line.hint.filter(|hint| hint.event.is_some() && !is_known);
         }
         *now = line.time.max(*now);
-        progress.take(batch, line, *now, |hint: &Hint| self.relay.is_meant(&self.app_id, &hint.devices));
+        progress.take(batch, line, *now, |hint: &Hint| relay.is_meant(&self.account.app_id, &hint.devices));
         is_keepalive
     }
 
@@ -360,7 +372,7 @@ impl Reader {
         // A time alone is not worth writing down: reading from an earlier one does no harm.
         if !says_nothing
             && let Some(time) = time.or(progress.newest())
-            && let Err(error) = self.inbox.set_relay_time(&self.name, time, is_push).await
+            && let Err(error) = self.inbox.set_relay_time(&self.account.name, time, is_push).await
         {
             tracing::warn!("{error}");
         }
@@ -375,7 +387,7 @@ impl Reader {
         }
         let notification = Notification { event_id: Some(event.event_id.clone()), ..Notification::default() };
         let recipient = Recipient {
-            account: Arc::clone(&self.name),
+            account: Arc::clone(&self.account.name),
             user_id: None,
             counts: CountsScope::Account,
             derive_missed_calls: false,
@@ -400,6 +412,6 @@ impl Reader {
 
     fn tell(&self, news: Held) {
         // The receiver is gone only when the program ends.
-        drop(self.news.send(HeldNews { account: Arc::clone(&self.name), news }));
+        drop(self.news.send(HeldNews { account: Arc::clone(&self.account.name), news }));
     }
 }

@@ -157,6 +157,9 @@ pub(super) struct Login {
     /// Have the homeserver push to this ntfy server, which Pushbell keeps a connection to
     #[arg(long, value_name = "URL", conflicts_with_all = ["push", "listen", "event_id_only"])]
     pub(super) ntfy: Option<String>,
+    /// Read the ntfy server's access token from this file's first line ("-": standard input), where it wants one
+    #[arg(long, value_name = "FILE", requires = "ntfy")]
+    pub(super) ntfy_token_file: Option<PathBuf>,
     /// Have the homeserver send no content: sender, room and text are fetched from it
     #[arg(long)]
     pub(super) event_id_only: bool,
@@ -180,6 +183,7 @@ impl Login {
             push: false,
             listen: false,
             ntfy: None,
+            ntfy_token_file: None,
             event_id_only: false,
             wait: None,
             anyway: false,
@@ -308,6 +312,9 @@ pub(super) struct AddAccount {
     /// and no more
     #[arg(long, value_name = "URL", conflicts_with_all = ["pushkey", "counts"])]
     pub(super) ntfy: Option<String>,
+    /// Read the ntfy server's access token from this file's first line ("-": standard input), where it wants one
+    #[arg(long, value_name = "FILE", requires = "ntfy")]
+    pub(super) ntfy_token_file: Option<PathBuf>,
 }
 
 /// `pushbell test`

@@ -57,7 +57,7 @@ impl ByHand {
 
     pub(super) fn statuses(&self) -> impl Iterator<Item = (String, SignInStatus)> {
         self.0.iter().map(|(name, Relayed { account, reach, .. })| {
-            let way_now = account.relay().map(|relay| reach.describe_relay(relay.base()));
+            let way_now = account.relay_address().map(|address| reach.describe_relay(address));
             (name.to_string(), SignInStatus { way_now, ..SignInStatus::default() })
         })
     }

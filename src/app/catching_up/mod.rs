@@ -283,7 +283,7 @@ impl Driver {
             Held::Connected => {
                 known.refused = None;
                 let was_lost = matches!(known.reach.is_connected.replace(Ok(())), Some(Err(_)));
-                if was_lost && known.account.relay().is_some() {
+                if was_lost && known.account.relay_address().is_some() {
                     // The homeserver may have met a relay that was away, and waits before it tries again.
                     known.schedule.catch_up(now);
                 }
@@ -522,8 +522,8 @@ impl Known {
         SignInStatus {
             signed_in: Some(signed_in),
             listening: self.reach.is_connected.as_ref().filter(|_| self.listens()).map(Result::is_ok),
-            way_now: Some(match self.account.relay() {
-                Some(relay) => self.reach.describe_relay(relay.base()),
+            way_now: Some(match self.account.relay_address() {
+                Some(address) => self.reach.describe_relay(address),
                 None => self.reach.describe(self.account.way_in_force()),
             }),
             catching_up: Some(catching_up.to_owned()),
