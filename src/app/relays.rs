@@ -1,11 +1,11 @@
-//! The accounts whose pushes come through a relay: a connection for each, held open as long as it is wanted.
+//! A connection to the relay of each account that has one, held open.
 //!
 //! ```text
 //! lines ──► batch: what is not known ──► catching up asks the homeserver what is new ──► inbox ──► the relay's time is kept
 //! ```
-//! What is not in the inbox is read again: the relay keeps it.
+//! The relay keeps its messages, so what is not in the inbox is read again.
 //!
-//! Where the account was registered by hand there is no homeserver to ask: that something is new is recorded, and no more.
+//! An account that was registered by hand has no homeserver to ask: only that something is new is recorded.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -32,25 +32,26 @@ use crate::{
     secrets::{Secrets, SecretsError},
 };
 
-/// First and longest delay after a failure.
+/// First and maximum delay after a failure.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5 * 60));
-/// A connection that lasted so long was a good one.
+/// A connection that lasted this long resets the backoff.
 const LASTING: Duration = Duration::from_secs(60);
-/// How long a relay that refuses is left alone.
+/// How long to wait after a relay has refused access.
 const REFUSED: Duration = Duration::from_secs(60 * 60);
-/// How often a relay is asked whose proxy holds answers back, and after how many times a connection is tried again.
+/// Polling interval for a relay whose proxy buffers answers, and the number of polls before a connection is tried
+/// again.
 const POLLS: (Duration, u32) = (Duration::from_secs(60), 60);
-/// A relay is asked once so many connections in a row were held back: one alone may have met a name or a server that was slow.
+/// Buffered connections in a row before polling begins: a single one may have been slow for another reason.
 const HELD_BACK: u32 = 2;
-/// A relay that asks to be left alone for longer is left alone for this long.
+/// Upper bound of a relay's `Retry-After`.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
-/// How long it may take until what has come is in the inbox.
+/// Time limit for recording what has arrived.
 const TAKING: Duration = Duration::from_secs(120);
 
-/// That something is new is said no more often than this where nobody can be asked what: anybody may have written it.
+/// Minimum time between two notices of an account without a session: anybody who knows the topic can cause them.
 const HINT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// All of them.
+/// The connections of all accounts.
 pub(super) struct Relays {
     inbox: Inbox,
     secrets: Secrets,
@@ -61,7 +62,7 @@ pub(super) struct Relays {
 struct Open {
     account: Account,
     task: AbortHandle,
-    /// Raised when what is connected may be so no more.
+    /// Notified when connections may be dead.
     again: Arc<Notify>,
 }
 
@@ -70,7 +71,7 @@ impl Relays {
         Self { inbox, secrets, news, open: BTreeMap::new() }
     }
 
-    /// Holds connections for those of the accounts whose pushes come through a relay, and for no others.
+    /// Connects the accounts that have a relay, and disconnects all others.
     pub(super) fn follow<'a>(&mut self, accounts: impl Iterator<Item = &'a Account>) {
         let mut before = std::mem::take(&mut self.open);
         for account in accounts {
@@ -85,7 +86,7 @@ impl Relays {
                 is_same
             });
             if let Some(open) = &same {
-                // Its topic or token may be another.
+                // Its token may have changed.
                 open.again.notify_one();
             }
             let open = same.unwrap_or_else(|| self.start(account.clone()));
@@ -96,7 +97,7 @@ impl Relays {
         }
     }
 
-    /// The network has changed, or the computer has slept.
+    /// Reconnects after a change of network or a wake-up.
     pub(super) fn reconnect(&self) {
         for open in self.open.values() {
             open.again.notify_one();
@@ -136,31 +137,31 @@ impl Drop for Relays {
 
 struct Reader {
     account: Account,
-    /// The homeserver lists what is new; else events are asked for one by one.
+    /// Whether the homeserver lists notifications; if not, events are fetched one by one.
     lists_new: bool,
-    /// There is no homeserver to ask.
+    /// Set for an account without a session.
     hints: Option<Hints>,
     secrets: Secrets,
     inbox: Inbox,
     news: mpsc::UnboundedSender<HeldNews>,
     backoff: Backoff,
-    /// How often the relay is still to be asked before a connection is tried again.
+    /// Remaining polls before a connection is tried again.
     polls: u32,
-    /// How many connections in a row were held back.
+    /// Buffered connections in a row.
     held_back: u32,
 }
 
-/// What is said to the person where there is no homeserver to ask.
+/// The notices of an account without a session.
 #[derive(Default)]
 struct Hints {
-    /// When the last was.
+    /// When the last one was recorded.
     at: Option<Instant>,
-    /// By the relay's clock, up to when all was known when the program started: which events these were it does not know.
+    /// The stored relay time when the program started: lines up to it were handled before, but most have no row.
     known_until: u64,
 }
 
 impl Hints {
-    /// When the next may be.
+    /// When the next one may be recorded.
     fn due(&self) -> Option<Instant> {
         self.at.map(|at| at + HINT_INTERVAL)
     }
@@ -207,7 +208,7 @@ impl Reader {
         }
     }
 
-    /// How long to wait before the next try.
+    /// The delay before the next attempt.
     fn wait_after(&mut self, ended: Result<(), End>, lasted: Duration) -> Duration {
         if lasted >= LASTING {
             self.backoff.reset();
@@ -241,11 +242,11 @@ impl Reader {
         wait
     }
 
-    /// Reads until the connection ends, or once where none is possible.
+    /// Reads until the connection ends; polls once if connections are buffered.
     async fn read(&mut self, progress: &mut Progress) -> Result<(), End> {
-        // Each time: a keyring may have been unlocked, and a topic changed.
+        // Loaded each time: a keyring may have been unlocked, and a token replaced.
         let Some(relay) = self.secrets.relay(&self.account).await? else { return std::future::pending().await };
-        // It holds the certificates that it trusts, and its connections end with it.
+        // A client of its own: certificates are loaded, and connections closed, with it.
         let http = HttpClient::connecting_within(CONNECTING).map_err(RelayError::from)?;
         if let Some(left) = self.polls.checked_sub(1) {
             self.poll(&relay, &http, progress).await?;
@@ -283,7 +284,7 @@ impl Reader {
                 batch.due(*began_at.get_or_insert(now_is), counted_at)
             };
             let due = self.hints.as_ref().and_then(Hints::due).map_or(due, |hint| due.max(hint));
-            // Lines that never cease do not delay it.
+            // Lines that keep coming do not delay it.
             let gathered = batch.is_full(self.most()) || due <= now_is || {
                 match timeout_at(due, lines.next()).await {
                     Ok(Ok(Some(line))) => {
@@ -317,7 +318,7 @@ impl Reader {
     async fn poll(&mut self, relay: &Relay, http: &HttpClient, progress: &mut Progress) -> Result<(), End> {
         let since = progress.since().unwrap_or_else(|| "all".to_owned());
         let mut batch = Batch::default();
-        // One that cannot be asked either is away: then connections are tried.
+        // If polling fails as well, the relay is unreachable; connections are tried again.
         let lines = relay.poll(http, &since).await.inspect_err(|_| self.polls = 0)?;
         for line in lines {
             if batch.is_full(self.most()) {
@@ -329,18 +330,18 @@ impl Reader {
         self.bring(progress, batch).await
     }
 
-    /// How many events are taken over at a time.
+    /// Maximum number of events in a batch.
     fn most(&self) -> usize {
         if self.hints.is_some() { MAX_KNOWN } else { MAX_EVENTS }
     }
 
-    /// Whether it is a line that says no more than that the relay is there.
+    /// Takes a line into the batch. Returns whether it is a mere keepalive.
     fn take(&self, relay: &Relay, progress: &Progress, batch: &mut Batch, line: &[u8], now: &mut u64) -> bool {
         let Some(mut line) = Line::parse(line) else { return false };
         let is_keepalive = line.is_keepalive;
         if let Some(hints) = &self.hints {
             let is_known = line.time > 0 && line.time <= hints.known_until;
-            // Numbers are the homeserver's to say.
+            // Numbers from a relay are not trusted.
             line.hint = line.hint.filter(|hint| hint.event.is_some() && !is_known);
         }
         *now = line.time.max(*now);
@@ -348,7 +349,7 @@ impl Reader {
         is_keepalive
     }
 
-    /// Has the homeserver be asked what is new, and keeps how far the relay was read once that is in the inbox.
+    /// Has catching up fetch what is new, and records the relay's time once that is in the inbox.
     async fn bring(&mut self, progress: &mut Progress, batch: Batch) -> Result<(), End> {
         let (is_push, says_nothing) = (batch.is_push, batch.is_empty());
         if self.hints.is_some() {
@@ -365,11 +366,11 @@ impl Reader {
             }
         }
         if is_push {
-            // The relay works, however long its connections last.
+            // The relay works, however short its connections are.
             self.backoff.reset();
         }
         let time = progress.taken(batch);
-        // A time alone is not worth writing down: reading from an earlier one does no harm.
+        // A keepalive's time alone is not stored: reading from an earlier time is harmless.
         if !says_nothing
             && let Some(time) = time.or(progress.newest())
             && let Err(error) = self.inbox.set_relay_time(&self.account.name, time, is_push).await
@@ -379,7 +380,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Records that something is new. Which event, in which room and from whom is not: it may be made up.
+    /// Records that something is new; not what, which may be forged.
     async fn hint(&mut self, batch: &Batch) -> Result<(), End> {
         let (Some(hints), Some(event)) = (&mut self.hints, batch.events.first()) else { return Ok(()) };
         if let Some(due) = hints.due() {
@@ -411,7 +412,7 @@ impl Reader {
     }
 
     fn tell(&self, news: Held) {
-        // The receiver is gone only when the program ends.
+        // A closed channel means that the program is ending.
         drop(self.news.send(HeldNews { account: Arc::clone(&self.account.name), news }));
     }
 }
