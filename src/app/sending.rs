@@ -36,11 +36,6 @@ pub(super) enum SendError {
 }
 
 impl SendError {
-    /// The event was sealed with a key that is not there yet.
-    pub(super) fn sealed() -> Self {
-        Self::Encryption(NotSent { reason: "the key that it is kept with is not there".to_owned(), is_temporary: true })
-    }
-
     /// How long to wait at least before it is tried again; `None`: trying again does not help.
     pub(super) fn wait(&self) -> Option<Duration> {
         match self {

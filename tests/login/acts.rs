@@ -1,12 +1,12 @@
 //! Buttons of popups, and what the homeserver then knows.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    rig::{SOON, fake_service::FakeNotifications, wait_for, wait_until},
+    rig::{Clock, SOON, fake_service::FakeNotifications, wait_for, wait_until},
     scene::{SYNAPSE, Scene, by_way_of},
 };
 
@@ -40,8 +40,8 @@ impl Scene {
         self.alice.request(&Method::GET, &format!("sync?timeout={timeout}"), &Value::Null)
     }
 
-    /// How often Alice has sent something.
-    fn sends(&self) -> usize {
+    /// The path of each request by which Alice has sent something.
+    fn sends(&self) -> Vec<String> {
         let of_alice = format!("{{{}}}", self.alice.id);
         let is_send = |line: &&str| {
             line.contains("Processed request")
@@ -49,7 +49,11 @@ impl Scene {
                 && line.contains("/send/")
                 && line.contains(&of_alice)
         };
-        SYNAPSE.log().lines().filter(is_send).count()
+        let log = SYNAPSE.log();
+        log.lines()
+            .filter(is_send)
+            .filter_map(|line| Some(line.split("\"PUT ").nth(1)?.split(' ').next()?.into()))
+            .collect()
     }
 
     /// How many replies wait to be sent.
@@ -207,20 +211,58 @@ fn a_reply_goes_to_the_room_and_into_its_thread() {
 }
 
 #[test]
-fn a_reply_is_sent_once_though_answers_are_lost_and_it_is_killed() {
-    static LOSES_ANSWERS: AtomicBool = AtomicBool::new(true);
+fn a_reply_is_sent_once_though_answers_are_late_and_lost_and_it_is_killed() {
+    static TRIES: AtomicUsize = AtomicUsize::new(0);
+    static IS_KILLED: AtomicBool = AtomicBool::new(false);
+    let tried = || TRIES.load(Ordering::Relaxed);
     let scene = Scene::new();
-    let homeserver = by_way_of(|head| is_send(head) && LOSES_ANSWERS.load(Ordering::Relaxed));
+    let homeserver = by_way_of(move |head| {
+        if !is_send(head) {
+            return false;
+        }
+        let number = TRIES.fetch_add(1, Ordering::Relaxed);
+        // The first answer comes when nobody waits for it any more, others not at all.
+        if number == 0 {
+            wait_until("it is tried again", SOON, || tried() > 1);
+        }
+        number > 0 && !IS_KILLED.load(Ordering::Relaxed)
+    });
     let (mut scene, fake) = signed_in_to(Scene { homeserver, ..scene }, "");
     scene.bob.send(&scene.room, "Dinner?");
     fake.reply(scene.popup("Dinner?"), "Yes");
-    wait_until("it was tried more than once", SOON, || scene.sends() >= 2);
+    wait_until("it was tried more than twice", 2 * SOON, || scene.sends().len() > 2);
+    assert_eq!(scene.waiting(), 1);
     scene.pushbell.kill9();
-    let before = scene.sends();
+    IS_KILLED.store(true, Ordering::Relaxed);
+    let before = scene.sends().len();
     scene.pushbell.run();
-    wait_until("the next run tries it, too", SOON, || scene.sends() > before);
-    LOSES_ANSWERS.store(false, Ordering::Relaxed);
     wait_until("it is confirmed", SOON, || scene.waiting() == 0);
+    let sends = scene.sends();
+    assert!(sends.len() > before && sends.iter().all(|path| *path == sends[0]), "{sends:#?}");
+    assert_eq!(scene.written(), ["Yes"]);
+}
+
+#[test]
+fn a_reply_that_is_never_confirmed_is_given_back_after_a_quarter_of_an_hour() {
+    let mut scene = Scene::new();
+    let clock = Clock::of(&mut scene.pushbell);
+    let (scene, fake) = signed_in_to(Scene { homeserver: by_way_of(is_send), ..scene }, "");
+    scene.bob.send(&scene.room, "Dinner?");
+    fake.reply(scene.popup("Dinner?"), "Yes");
+    wait_until("it is written down", SOON, || scene.waiting() == 1);
+    clock.set("+14m");
+    let before = scene.sends().len();
+    wait_until("it is still tried", SOON, || scene.sends().len() > before);
+    assert_eq!(scene.waiting(), 1);
+    let mark = scene.desktop.notifications().len();
+    clock.set("+15m");
+    let says = |notify: &crate::rig::Notify| {
+        notify.summary == "A reply may not have been sent"
+            && notify.body.contains("It may have been sent")
+            && notify.body.ends_with("\nYes")
+    };
+    scene.desktop.notifications().wait_for_notify_since(mark, "the text is given back", says);
+    wait_until("it is no longer tried", SOON, || scene.waiting() == 0);
     assert_eq!(scene.written(), ["Yes"]);
 }
 
