@@ -22,9 +22,9 @@ pub(crate) struct Ears {
 
 impl Ears {
     pub(crate) fn on(app: &App) -> Self {
-        let recording = Recording::start(&app.desktop);
         // Every recording sounds the same: one for all tests.
         static BUNDLED: OnceLock<[Vec<Burst>; 3]> = OnceLock::new();
+        let recording = Recording::start(&app.desktop);
         let sounds = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sounds");
         let recorded = |name: &str| recording.reference(&app.desktop, &sounds.join(name).with_extension("ogg"));
         let bundled = BUNDLED.get_or_init(|| ["default", "bing", "ring"].map(recorded));
