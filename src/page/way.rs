@@ -24,8 +24,7 @@ pub(super) fn name(way: Way) -> &'static str {
 /// The choice, beginning with the account's own.
 pub(super) fn choice(id: &str, account: Option<&Account>) -> Markup {
     let now = account.map_or(Way::Auto, |account| account.way);
-    let relay = account.and_then(Account::relay);
-    let address = relay.as_ref().map_or("", |relay| relay.base());
+    let address = account.and_then(Account::relay_address).unwrap_or_default();
     html! {
         fieldset .ways {
             legend { "How notifications get here" }
@@ -58,9 +57,8 @@ pub(super) fn chosen(form: &Fields, account: Option<&Account>) -> Result<(Option
     }
     let is_kept = match account {
         Some(account) if form.get("again").is_some() => {
-            let before = account.relay();
-            let is_same = |before: &crate::ntfy::Relay| relay.as_deref().is_some_and(|address| before.is_at(address));
-            way == Some(account.way) && before.as_ref().map_or(relay.is_none(), is_same)
+            let is_same = |before: &str| relay.as_deref().is_some_and(|relay| relay.trim_end_matches('/') == before);
+            way == Some(account.way) && account.relay_address().map_or(relay.is_none(), is_same)
         }
         // Nobody has looked at the choice.
         Some(_) | None => way == Some(Way::Auto),
