@@ -25,7 +25,7 @@ use tokio::{
 pub(super) use self::run::Settings;
 use self::{
     names::Names,
-    reach::Reach,
+    reach::{PROOF_LIFE, Reach},
     run::{Heard, Outcome, SessionEnd, Shared},
     schedule::{Ending, Run, Schedule},
 };
@@ -192,14 +192,15 @@ impl Driver {
             let run = known.schedule.begin(now);
             let (shared, settings, name) = (Arc::clone(&self.shared), self.settings.clone(), Arc::clone(name));
             let (account, sign_in) = (known.account.clone(), known.sign_in.clone());
-            let was_off = known.schedule.is_switched_off();
+            let is_reliant = known.reach.relies_on_pushes(account.way_in_force());
+            let is_thorough = known.schedule.is_switched_off() || is_reliant;
             let heard = (run == Run::Heard).then(|| {
                 let (heard, taken): (Vec<_>, Vec<_>) = std::mem::take(&mut known.heard).into_iter().unzip();
                 known.taken = taken;
                 Heard { brought: run::merged(heard), is_last_try: known.not_taken + 1 >= TRIES }
             });
             known.run = Some(self.running.spawn(async move {
-                let outcome = run::check(&shared, &account, &sign_in, &settings, was_off, run, heard).await;
+                let outcome = run::check(&shared, &account, &sign_in, &settings, is_thorough, run, heard).await;
                 (name, outcome)
             }));
         }
@@ -316,6 +317,9 @@ impl Driver {
             tracing::info!(account = &**name, "pushes come: nothing is listened to any more");
             self.encryption.listen(Arc::clone(name), known.listens());
         }
+        if known.reach.relies_on_pushes(known.account.way_in_force()) {
+            known.schedule.look_within(PROOF_LIFE, Instant::now());
+        }
     }
 
     fn want_all(&mut self, now: Instant) {
@@ -391,6 +395,8 @@ impl Driver {
         if let Some(at) = outcome.completed_at {
             known.caught_up_at = Some(at);
         }
+        // Where it has caught up, whatever for, it has told so.
+        self.is_catching_up |= outcome.completed_at.is_some();
         if outcome.completed_at.is_some() || outcome.ending == Ending::SwitchedOff {
             let was_over = known.end.take().is_some();
             if !known.is_end_forgotten {
@@ -405,6 +411,13 @@ impl Driver {
             self.session_is_over(name, end).await;
         }
         self.look_for_push(name).await;
+        if let Some(known) = self.accounts.get_mut(name)
+            && let Some(at) = outcome.completed_at
+            && known.reach.looked(outcome.pushes, at)
+        {
+            tracing::info!(account = &**name, "pushes may come no more: it listens until one does");
+            self.encryption.listen(Arc::clone(name), known.listens());
+        }
         self.tell_status();
     }
 

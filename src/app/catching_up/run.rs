@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use super::{
     names::Names,
+    reach::Pushes,
     reading::{Found, NextPage, PAGE, Reading},
     schedule::{Ending, Run},
 };
@@ -68,6 +69,8 @@ pub(super) struct Outcome {
     pub(super) says: Option<String>,
     /// When catching up completed.
     pub(super) completed_at: Option<Timestamp>,
+    /// What it says of pushes.
+    pub(super) pushes: Pushes,
     /// Why the person has to sign in again.
     pub(super) session_end: Option<SessionEnd>,
 }
@@ -76,7 +79,7 @@ impl Outcome {
     /// Of a run that has not come to its end.
     pub(super) fn broken() -> Self {
         let says = Some("it failed and is tried again: Pushbell made a mistake, which its log names".to_owned());
-        Self { ending: Ending::TryAgain(None), says, completed_at: None, session_end: None }
+        Self { ending: Ending::TryAgain(None), says, completed_at: None, pushes: Pushes::NoneMissing, session_end: None }
     }
 }
 
@@ -134,7 +137,8 @@ pub(super) struct Check<'a> {
     pub(super) account: &'a Account,
     pub(super) sign_in: &'a SignIn,
     pub(super) settings: &'a Settings,
-    was_switched_off: bool,
+    /// A look catches up.
+    is_thorough: bool,
     heard: Option<Heard>,
 }
 
@@ -159,31 +163,41 @@ pub(super) fn merged(all: impl IntoIterator<Item = Brought>) -> Brought {
     all.unwrap_or_default()
 }
 
-/// How a run went: what catching up came to, and when, if it did.
-type Checked = (Ending, Option<(String, Timestamp)>);
+/// What catching up came to.
+struct Caught {
+    says: String,
+    at: Timestamp,
+    pushes: Pushes,
+}
+
+/// How a run went, and what catching up came to, if it did.
+type Checked = (Ending, Option<Caught>);
 
 /// Catches up with the account, looks how its session is, or fetches what pushes to it have left out.
-/// `was_switched_off`: the person had switched the pusher off when it was last looked at.
+/// `is_thorough`: a look catches up as well.
 pub(super) async fn check(
     shared: &Shared,
     account: &Account,
     sign_in: &SignIn,
     settings: &Settings,
-    was_switched_off: bool,
+    is_thorough: bool,
     run: Run,
     heard: Option<Heard>,
 ) -> Outcome {
-    let check = Check { shared, account, sign_in, settings, was_switched_off, heard };
+    let check = Check { shared, account, sign_in, settings, is_thorough, heard };
     let over = |end| Outcome {
         ending: Ending::Over,
         says: Some("signed out".to_owned()),
         completed_at: None,
+        pushes: Pushes::NoneMissing,
         session_end: Some(end),
     };
     match check.run(run).await {
-        Ok((ending, caught_up)) => {
-            let (says, completed_at) = caught_up.unzip();
-            Outcome { ending, says, completed_at, session_end: None }
+        Ok((ending, None)) => {
+            Outcome { ending, says: None, completed_at: None, pushes: Pushes::NoneMissing, session_end: None }
+        }
+        Ok((ending, Some(Caught { says, at, pushes }))) => {
+            Outcome { ending, says: Some(says), completed_at: Some(at), pushes, session_end: None }
         }
         Err(CheckError::Session(SessionError::Over(reason))) => over(SessionEnd::Over(reason)),
         Err(CheckError::Session(SessionError::NoToken(reason))) => over(SessionEnd::NoToken(reason)),
@@ -197,7 +211,7 @@ pub(super) async fn check(
             };
             tracing::info!(account = &*account.name, "{what}: {error}");
             let ending = Ending::TryAgain(error.retry_after());
-            Outcome { ending, says, completed_at: None, session_end: None }
+            Outcome { ending, says, completed_at: None, pushes: Pushes::NoneMissing, session_end: None }
         }
     }
 }
@@ -219,7 +233,7 @@ impl Check<'_> {
                 return Ok((Ending::Completed, None));
             }
             Run::CatchUp => true,
-            Run::Look => self.was_switched_off,
+            Run::Look => self.is_thorough,
         };
         let look = |client| async move { self.look_at_pusher(&client, catches_up).await };
         self.shared.sessions.ask(self.sign_in, DEADLINE, look).await
@@ -264,12 +278,7 @@ impl Check<'_> {
         Ok(self.shared.inbox.were_read(Arc::clone(account), read).await?)
     }
 
-    /// What it came to, and when.
-    async fn catch_up(
-        &self,
-        client: &HomeserverClient,
-        pusher: Option<ListedPusher>,
-    ) -> Result<(String, Timestamp), CheckError> {
+    async fn catch_up(&self, client: &HomeserverClient, pusher: Option<ListedPusher>) -> Result<Caught, CheckError> {
         let kind = HomeserverKind::named(&self.sign_in.server);
         let mut standing = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
         self.leave_out_unlisted(client, &mut standing).await?;
@@ -286,12 +295,25 @@ impl Check<'_> {
         let (reading, is_listed) = self.read_back(client, reading, PAGE).await?;
         if !is_listed {
             let says = "the pusher is set again; this homeserver does not list what was missed";
-            return Ok((says.to_owned(), Timestamp::now()));
+            return Ok(Caught { says: says.to_owned(), at: Timestamp::now(), pushes: Pushes::NotTold });
         }
         let found = reading.finish(kind.unlists_read(), at);
-        let says = self.take_over(client, &kind, found, at, None).await?;
+        let has_unread = found.missed.iter().any(|missed| !missed.read);
+        let is_whole = found.is_whole;
+        let new = self.take_over(client, &kind, found, at, None).await?;
+        let pushes = match (new > 0 && has_unread, kind.lists_new()) {
+            (true, _) => Pushes::Missing,
+            (false, true) => Pushes::NoneMissing,
+            (false, false) => Pushes::NotTold,
+        };
+        let more = if is_whole { "" } else { ", and there was more than is read back" };
+        let says = match new {
+            0 => format!("nothing was missed{more}"),
+            1 => format!("one event was missed{more}"),
+            new => format!("{new} events were missed{more}"),
+        };
         tracing::info!(account = &*self.account.name, "caught up: {says}");
-        Ok((says, at))
+        Ok(Caught { says, at, pushes })
     }
 
     /// Reads what the homeserver lists, so many entries at a time. Whether it lists anything at all.
@@ -434,7 +456,7 @@ impl Check<'_> {
         Ok(client.set_pusher(&pusher).await?)
     }
 
-    /// Names what was missed, as far as there is time, and has the inbox keep it.
+    /// Names what was missed, as far as there is time, and has the inbox keep it; how much of it was not known.
     async fn take_over(
         &self,
         client: &HomeserverClient,
@@ -442,7 +464,7 @@ impl Check<'_> {
         found: Found,
         at: Timestamp,
         heard: Option<&Brought>,
-    ) -> Result<String, CheckError> {
+    ) -> Result<usize, CheckError> {
         let Found { mut missed, read, listed_unread, is_all, mark, is_whole } = found;
         let names = &self.shared.names;
         let unread = missed.iter().filter(|missed| !missed.read).map(|missed| &*missed.notification);
@@ -476,12 +498,7 @@ impl Check<'_> {
         if new > 0 && heard.is_none_or(|heard| !heard.is_live) {
             self.tell(Event::CaughtUp(is_whole));
         }
-        let more = if is_whole { "" } else { ", and there was more than is read back" };
-        Ok(match new {
-            0 => format!("nothing was missed{more}"),
-            1 => format!("one event was missed{more}"),
-            new => format!("{new} events were missed{more}"),
-        })
+        Ok(new)
     }
 
     fn tell(&self, event: Event) {

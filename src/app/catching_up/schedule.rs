@@ -136,7 +136,13 @@ impl Schedule {
 
     /// The person is here, and may want to know how the session is.
     pub(super) fn look(&mut self, now: Instant) {
-        self.look_at = Some(self.look_at.map_or(now, |at| at.min(now)));
+        self.look_within(Duration::ZERO, now);
+    }
+
+    /// A look is due after so long at the latest.
+    pub(super) fn look_within(&mut self, longest: Duration, now: Instant) {
+        let at = now + longest;
+        self.look_at = Some(self.look_at.map_or(at, |look_at| look_at.min(at)));
     }
 
     /// The person has done something: what was over or switched off may work again.
