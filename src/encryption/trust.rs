@@ -94,9 +94,10 @@ pub(crate) async fn set_up(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -
     })
 }
 
-/// The session's keys, open and at the homeserver, with what it knows of the account's devices.
+/// The session's keys for a command, open and at the homeserver, with what it knows of the account's devices.
 pub(super) async fn open(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -> Result<Machine, EncryptionError> {
     let (machine, _) = Machine::open(paths, secrets, sign_in, PATIENCE).await?;
+    let machine = machine.keeping_token();
     machine.upload().await?;
     machine.refuse_deleted_device().await?;
     machine.query_own_user().await?;

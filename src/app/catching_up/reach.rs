@@ -14,7 +14,7 @@ use crate::{accounts::Way, control::local_time};
 /// So long pushes are relied on before it is looked whether one is missing. Rarer than once an hour.
 pub(super) const PROOF_LIFE: Duration = Duration::from_secs(65 * 60);
 /// A push may be under way for so long when its event is listed already.
-const UNDER_WAY: SignedDuration = SignedDuration::from_secs(60);
+const UNDER_WAY: SignedDuration = SignedDuration::from_secs(10);
 /// Where the homeserver does not say what it has pushed, nothing for so long may mean anything.
 const SILENCE: SignedDuration = SignedDuration::from_mins(30);
 
@@ -135,8 +135,8 @@ mod tests {
         assert!(!reach.looked(Pushes::Missing, start), "nobody relied on them");
         for (pushes, after, expected) in [
             (Pushes::NoneMissing, 600, false),
-            (Pushes::Missing, 1, false),
-            (Pushes::Missing, 2, true),
+            (Pushes::Missing, 0, false),
+            (Pushes::Missing, 1, true),
             (Pushes::NotTold, 30, false),
             (Pushes::NotTold, 31, true),
         ] {

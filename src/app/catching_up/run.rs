@@ -79,7 +79,13 @@ impl Outcome {
     /// Of a run that has not come to its end.
     pub(super) fn broken() -> Self {
         let says = Some("it failed and is tried again: Pushbell made a mistake, which its log names".to_owned());
-        Self { ending: Ending::TryAgain(None), says, completed_at: None, pushes: Pushes::NoneMissing, session_end: None }
+        Self {
+            ending: Ending::TryAgain(None),
+            says,
+            completed_at: None,
+            pushes: Pushes::NoneMissing,
+            session_end: None,
+        }
     }
 }
 

@@ -6,7 +6,6 @@ use super::{Failure, Login, existing_account, output};
 use crate::{
     accounts::Account,
     http_client::{HttpClient, TransportError},
-    invocation,
     ntfy::{
         CONNECTING, Relay,
         line::Line,
@@ -89,15 +88,4 @@ pub(super) async fn prove(
         writeln!(out, "No push has come through {} yet.", relay.base())?;
     }
     Ok(is_proven)
-}
-
-/// Why the account stays as it was.
-pub(super) fn unproven(login: &Login<'_>, before: &Account) -> Failure {
-    Failure::Failed(format!(
-        "the way stays \"{}\", since the new one is not proven: have somebody write to you while `{} login {} --ntfy …` \
-         waits, or mark something as read elsewhere",
-        before.way.as_str(),
-        invocation::command(),
-        login.user
-    ))
 }
