@@ -43,6 +43,8 @@ pub const MAX_BODY_LINES: usize = 200;
 
 /// Of a message in a popup that tells more than one.
 const MAX_SHARED_CHARS: usize = 250;
+/// Rooms that are named with what is unread in them.
+const MAX_NAMED_ROOMS: usize = 5;
 
 /// Of who and where in a line for the menu, when a text follows.
 const MAX_MENU_TITLE_CHARS: usize = 36;
@@ -249,6 +251,22 @@ pub fn summary_popup(notices: u64, invites: u64, rooms: u64, highlights: &[Strin
         timeout: options.timeout,
         ..Popup::new(PopupKey::Summary, title, text)
     }
+}
+
+/// "Kitchen: 47 unread", a line for each room with what it is called.
+#[must_use]
+pub fn unread_in_rooms(rooms: &[(String, u64)]) -> String {
+    let named = rooms.iter().take(MAX_NAMED_ROOMS);
+    let mut lines: Vec<_> = named
+        .map(|(name, unread)| {
+            let name = text::isolated(text::line(name, MAX_MENU_TITLE_CHARS));
+            format!("{name}: {unread} unread")
+        })
+        .collect();
+    if let Some(more @ 1..) = rooms.len().checked_sub(MAX_NAMED_ROOMS) {
+        lines.push(format!("and more in {}", counted(more as u64, "other room")));
+    }
+    lines.join("\n")
 }
 
 /// One line for the tray's menu: who, where and the beginning of the text. At most 60 characters. `me` is as in

@@ -43,6 +43,8 @@ pub enum OwnPopup {
     NewSignIn,
     /// Other sessions of the person that ask to verify this one.
     VerificationAsked,
+    /// Rooms in which more is unread than was told.
+    MoreUnread,
 }
 
 /// What a problem is about. There is at most one problem of each kind.
@@ -102,6 +104,7 @@ impl OwnPopup {
             Self::BackupReset => "The key backup was reset",
             Self::NewSignIn => "New sign-in",
             Self::VerificationAsked => "Verification asked for",
+            Self::MoreUnread => "More is unread",
         };
         // The text of a reply is nowhere else.
         let timeout = if self == Self::NotSent { Timeout::Never } else { Timeout::Default };

@@ -12,6 +12,7 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod changes;
 mod comes;
 mod logs_in;
 mod relay;

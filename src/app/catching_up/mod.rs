@@ -5,6 +5,8 @@
 //! watch for anything.
 
 mod details;
+mod heard;
+mod known;
 mod names;
 mod reach;
 mod reading;
@@ -15,26 +17,26 @@ mod tests;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use jiff::Timestamp;
 use tokio::{
-    sync::{mpsc, oneshot},
-    task::{AbortHandle, Id, JoinError, JoinSet},
+    sync::mpsc,
+    task::{Id, JoinError, JoinSet},
     time::Instant,
 };
 
 pub(super) use self::run::Settings;
 use self::{
+    heard::{Heard, merged},
+    known::Known,
     names::Names,
-    reach::{PROOF_LIFE, Reach},
-    run::{Heard, Outcome, SessionEnd, Shared},
-    schedule::{Ending, Run, Schedule},
+    reach::PROOF_LIFE,
+    run::{Outcome, SessionEnd, Shared},
+    schedule::{Ending, Run},
 };
 use super::relays::Relays;
 use crate::{
-    accounts::{Account, Accounts, SignIn},
-    control::SignInStatus,
+    accounts::Accounts,
     controller::{Event, Missing, ProblemKind},
-    encryption::{Brought, Encryption, Held, HeldNews},
+    encryption::{Encryption, Held, HeldNews, Judge},
     inbox::Inbox,
     platform::{Interruption, interruptions::Interruptions},
     resume::ResumeWindow,
@@ -84,10 +86,11 @@ impl CatchingUp {
         (encryption, relays, held): (Encryption, Relays, mpsc::UnboundedReceiver<HeldNews>),
     ) -> Self {
         let (commands, waiting) = mpsc::unbounded_channel();
-        let sessions = Sessions::new(secrets);
+        let sessions = Sessions::new(secrets.clone());
         let shared = Shared { inbox, sessions, names: Names::default(), events: events.clone(), resume_window };
         let mut driver = Driver {
             shared: Arc::new(shared),
+            secrets,
             settings,
             events,
             encryption,
@@ -108,37 +111,9 @@ impl CatchingUp {
     }
 }
 
-/// A signed-in account.
-struct Known {
-    account: Account,
-    sign_in: SignIn,
-    /// Another computer has signed in, and these files are a copy of its.
-    is_copy: bool,
-    schedule: Schedule,
-    run: Option<AbortHandle>,
-    reach: Reach,
-    /// What held syncs have brought, and who waits until it is in the inbox.
-    heard: Vec<(Brought, oneshot::Sender<bool>)>,
-    /// When to look whether a push has come, too.
-    push_due: Option<Instant>,
-    /// How many runs in a row have not taken over what was brought.
-    not_taken: u32,
-    /// Who waits for the run.
-    taken: Vec<oneshot::Sender<bool>>,
-    /// What `status` says of catching up.
-    catching_up: String,
-    /// When that last completed in this run of the program.
-    caught_up_at: Option<Timestamp>,
-    /// Why its relay gives nothing until the person has done something, if so.
-    refused: Option<String>,
-    /// Why the person has to sign in again, if so.
-    end: Option<SessionEnd>,
-    /// The "already told of the session's end" flag has been cleared.
-    is_end_forgotten: bool,
-}
-
 struct Driver {
     shared: Arc<Shared>,
+    secrets: Secrets,
     settings: Settings,
     events: mpsc::UnboundedSender<Event>,
     encryption: Encryption,
@@ -197,7 +172,8 @@ impl Driver {
             let heard = (run == Run::Heard).then(|| {
                 let (heard, taken): (Vec<_>, Vec<_>) = std::mem::take(&mut known.heard).into_iter().unzip();
                 known.taken = taken;
-                Heard { brought: run::merged(heard), is_last_try: known.not_taken + 1 >= TRIES }
+                let judge = Arc::clone(&known.judge);
+                Heard { brought: merged(heard), judge, is_last_try: known.not_taken + 1 >= TRIES }
             });
             known.run = Some(self.running.spawn(async move {
                 let outcome = run::check(&shared, &account, &sign_in, &settings, is_thorough, run, heard).await;
@@ -335,7 +311,10 @@ impl Driver {
             let Some(sign_in) = account.sign_in.clone() else { continue };
             let same = before.remove(&account.name).filter(|known| known.account == *account);
             let known = same.map_or_else(
-                || Known::new(account.clone(), sign_in, &mark, now),
+                || {
+                    let judge = Judge::new(&self.secrets, &sign_in);
+                    Known::new(account.clone(), sign_in, judge, &mark, now)
+                },
                 |mut known| {
                     known.schedule.revive(now);
                     known
@@ -472,85 +451,6 @@ impl Driver {
     fn tell(&self, event: Event) {
         // A controller that has gone means that the program ends.
         drop(self.events.send(event));
-    }
-}
-
-impl Known {
-    /// `mark`: that of this installation.
-    fn new(account: Account, sign_in: SignIn, mark: &str, now: Instant) -> Self {
-        let mut schedule = Schedule::default();
-        schedule.catch_up(now);
-        Self {
-            account,
-            is_copy: sign_in.is_anothers(mark),
-            sign_in,
-            schedule,
-            run: None,
-            reach: Reach::new(),
-            heard: Vec::new(),
-            push_due: None,
-            not_taken: 0,
-            taken: Vec::new(),
-            catching_up: "not yet".to_owned(),
-            caught_up_at: None,
-            refused: None,
-            end: None,
-            is_end_forgotten: false,
-        }
-    }
-
-    fn status(&self) -> SignInStatus {
-        let command = self.sign_in_command();
-        let is_off = self.schedule.is_switched_off();
-        let signed_in = match &self.end {
-            Some(SessionEnd::Over(reason)) => {
-                format!("signed out: {reason}, and new messages no longer come; sign in with {command}")
-            }
-            Some(SessionEnd::NoToken(reason)) => {
-                format!(
-                    "signed out: {reason}; pushes still come, but what is missed is not fetched; sign in with {command}"
-                )
-            }
-            None if is_off => format!(
-                "{}, but the pusher was switched off in another client: switch it on there, or with {command}",
-                self.sign_in.user_id
-            ),
-            None if self.is_copy => format!(
-                "{}, on another computer, of whose files these are a copy: new messages go there; sign in with {command}",
-                self.sign_in.user_id
-            ),
-            None => format!("{} at {}", self.sign_in.user_id, self.sign_in.homeserver),
-        };
-        let catching_up = if is_off { "not while the pusher is switched off" } else { &self.catching_up };
-        SignInStatus {
-            signed_in: Some(signed_in),
-            listening: self.reach.is_connected.as_ref().filter(|_| self.listens()).map(Result::is_ok),
-            way_now: Some(match self.account.relay() {
-                Some(relay) => self.reach.describe_relay(relay.base()),
-                None => self.reach.describe(self.account.way_in_force()),
-            }),
-            catching_up: Some(catching_up.to_owned()),
-            caught_up_at: self.caught_up_at,
-        }
-    }
-
-    /// Whether the account is to listen for messages.
-    fn listens(&self) -> bool {
-        !self.is_copy && self.reach.listens(self.account.way_in_force())
-    }
-
-    fn sign_in_command(&self) -> String {
-        format!("`pushbell login {}`", self.sign_in.user_id)
-    }
-
-    /// What tells this end of its session from others of the same account.
-    fn session(&self, end: &SessionEnd) -> String {
-        let SignIn { user_id, device_id, .. } = &self.sign_in;
-        match end {
-            SessionEnd::Over(_) => format!("{user_id} {device_id}"),
-            // It may still end later, and that says more.
-            SessionEnd::NoToken(_) => format!("{user_id} {device_id} without a token"),
-        }
     }
 }
 

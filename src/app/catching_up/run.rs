@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::{
+    heard::Heard,
     names::Names,
     reach::Pushes,
     reading::{Found, NextPage, PAGE, Reading},
@@ -23,11 +24,10 @@ use crate::{
     accounts::{Account, SignIn, Way},
     config,
     controller::Event,
-    encryption::{Brought, NewEvent},
+    encryption::Brought,
     homeserver::{HomeserverClient, HomeserverError, HomeserverKind, ListedPusher, push_rules::RoomNotify},
     http_client::{DEADLINE, TransportError, TransportFault},
-    inbox::{CatchUpState, CaughtUp, Inbox, InboxError, MissedEvent, UnreadEvent},
-    push::notify::{Notification, SoundTweak, Tweaks},
+    inbox::{CatchUpState, CaughtUp, Inbox, InboxError, UnreadEvent},
     reachability,
     resume::ResumeWindow,
     session::{self, AskError, SessionError, Sessions},
@@ -35,11 +35,6 @@ use crate::{
 
 /// Time limit for asking for the names of what was missed.
 const NAMES_TIME: Duration = Duration::from_secs(10);
-
-/// Entries that are asked for at a time after a held sync.
-const HEARD_PAGE: usize = 20;
-/// Events that are fetched after one at most.
-const MAX_FETCHED: usize = 60;
 
 /// What all runs share.
 #[derive(Debug)]
@@ -145,28 +140,7 @@ pub(super) struct Check<'a> {
     pub(super) settings: &'a Settings,
     /// A look catches up.
     is_thorough: bool,
-    heard: Option<Heard>,
-}
-
-/// What held syncs or a relay have brought.
-pub(super) struct Heard {
-    pub(super) brought: Brought,
-    /// An event that the homeserver fails to give is kept with its ids alone: else nothing after it would ever come.
-    pub(super) is_last_try: bool,
-}
-
-/// What held syncs have brought, as one.
-pub(super) fn merged(all: impl IntoIterator<Item = Brought>) -> Brought {
-    let all = all.into_iter().reduce(|mut all, more| {
-        all.lists_new |= more.lists_new;
-        all.may_be_read |= more.may_be_read;
-        all.is_live &= more.is_live;
-        all.unjudged.extend(more.unjudged);
-        all.counted.extend(more.counted);
-        all.read.extend(more.read);
-        all
-    });
-    all.unwrap_or_default()
+    pub(super) heard: Option<Heard>,
 }
 
 /// What catching up came to.
@@ -323,7 +297,7 @@ impl Check<'_> {
     }
 
     /// Reads what the homeserver lists, so many entries at a time. Whether it lists anything at all.
-    async fn read_back(
+    pub(super) async fn read_back(
         &self,
         client: &HomeserverClient,
         mut reading: Reading,
@@ -351,7 +325,7 @@ impl Check<'_> {
     }
 
     /// What only we could judge was never listed, so that nothing follows from its not being so.
-    async fn leave_out_unlisted(
+    pub(super) async fn leave_out_unlisted(
         &self,
         client: &HomeserverClient,
         standing: &mut CatchUpState,
@@ -365,67 +339,6 @@ impl Check<'_> {
             |room: &String| rules.of_room(room) == RoomNotify::Mentions && rules.pushes_encrypted(room).is_none();
         standing.unread.retain(|event| !event.encrypted_in.as_ref().is_some_and(is_unlisted));
         Ok(())
-    }
-
-    /// Takes over what a held sync has brought: what the homeserver lists since then, and what only we can judge.
-    async fn take_heard(&self, client: &HomeserverClient) -> Result<(), CheckError> {
-        let Some(Heard { brought: heard, is_last_try }) = &self.heard else { return Ok(()) };
-        let kind = HomeserverKind::named(&self.sign_in.server);
-        let mut standing = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
-        if heard.may_be_read {
-            self.leave_out_unlisted(client, &mut standing).await?;
-        }
-        let at = Timestamp::now();
-        let mut reading = if heard.may_be_read {
-            Reading::new(standing, self.account.created_at, at)
-        } else {
-            Reading::of_new(&standing, self.account.created_at, at)
-        };
-        let mut fetched = heard.unjudged.clone();
-        if heard.lists_new {
-            let is_listed;
-            (reading, is_listed) = self.read_back(client, reading, HEARD_PAGE).await?;
-            if !is_listed || reading.is_empty() {
-                fetched.extend(heard.counted.iter().cloned());
-            }
-        }
-        let mut found = reading.finish(heard.may_be_read && kind.unlists_read(), at);
-        let is_listed = |missed: &[MissedEvent], event: &NewEvent| {
-            missed.iter().any(|missed| missed.notification.event_id.as_ref() == Some(&event.event_id))
-        };
-        // The newest are the last of each room.
-        for event in fetched.iter().rev().take(MAX_FETCHED).rev() {
-            if !is_listed(&found.missed, event) {
-                found.missed.extend(self.fetch_new(client, event, *is_last_try).await?);
-            }
-        }
-        self.take_over(client, &kind, found, at, Some(heard)).await?;
-        Ok(())
-    }
-
-    /// An event that a held sync or a relay has named; `None` if the homeserver does not tell.
-    async fn fetch_new(
-        &self,
-        client: &HomeserverClient,
-        NewEvent { room_id, event_id, is_highlight }: &NewEvent,
-        is_last_try: bool,
-    ) -> Result<Option<MissedEvent>, CheckError> {
-        let event = match client.event(&self.sign_in.user_id, room_id, event_id).await {
-            Err(HomeserverError::Refused(refusal)) if is_last_try && refusal.status.is_server_error() => {
-                let status = refusal.status;
-                tracing::warn!(account = &*self.account.name, "an event is kept with its ids alone: {status}");
-                Some(Notification::default())
-            }
-            Err(error) if error.is_temporary() || error.is_unknown_token() => return Err(error.into()),
-            // Who has named it may have made it up.
-            told => told.ok().flatten(),
-        };
-        let sound = if *is_highlight { SoundTweak::Named("default".into()) } else { SoundTweak::Silent };
-        Ok(event.map(|event| {
-            let (event_id, room_id) = (Some(event_id.clone()), Some(room_id.clone()));
-            let notification = Arc::new(Notification { event_id, room_id, ..event });
-            MissedEvent { notification, tweaks: Tweaks { sound, highlight: *is_highlight }, read: false }
-        }))
     }
 
     /// Sets the pusher anew, so that it follows the configuration and the network, and so that a homeserver that waits to
@@ -463,7 +376,7 @@ impl Check<'_> {
     }
 
     /// Names what was missed, as far as there is time, and has the inbox keep it; how much of it was not known.
-    async fn take_over(
+    pub(super) async fn take_over(
         &self,
         client: &HomeserverClient,
         kind: &HomeserverKind,
@@ -501,13 +414,13 @@ impl Check<'_> {
                 at,
             })
             .await?;
-        if new > 0 && heard.is_none_or(|heard| !heard.is_live) {
+        if new > 0 && (!is_whole || heard.is_none_or(|heard| !heard.is_live)) {
             self.tell(Event::CaughtUp(is_whole));
         }
         Ok(new)
     }
 
-    fn tell(&self, event: Event) {
+    pub(super) fn tell(&self, event: Event) {
         // A controller that has gone means that the program ends.
         drop(self.shared.events.send(event));
     }
