@@ -87,7 +87,7 @@ impl Check<'_> {
         } else {
             Reading::of_new(&standing, self.account.created_at, at)
         };
-        let mut is_listed = true;
+        let mut is_listed = false;
         if heard.lists_new {
             (reading, is_listed) = self.read_back(client, reading, HEARD_PAGE).await?;
             is_listed &= !reading.is_empty();
@@ -97,7 +97,7 @@ impl Check<'_> {
             Fetched { missed: std::mem::take(&mut found.missed), left: MAX_FETCHED, is_last_try: *is_last_try };
         let mut is_all_told = true;
         let mut counted = Vec::new();
-        for room in heard.rooms.iter().filter(|_| heard.lists_new) {
+        for room in &heard.rooms {
             let is_whole = is_listed || self.fetch_room(client, room, judge, &mut fetched).await?;
             match room.unread {
                 _ if is_whole && !room.is_limited => {}
@@ -121,7 +121,7 @@ impl Check<'_> {
             }
         }
         found.missed = fetched.missed;
-        found.is_whole &= is_all_told;
+        found.is_whole = (found.is_whole || !is_listed) && is_all_told;
         self.take_over(client, &kind, found, at, Some(heard)).await?;
         self.tell_of_counts(counted).await
     }
