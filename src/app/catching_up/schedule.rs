@@ -381,6 +381,9 @@ mod tests {
             assert_eq!(schedule.begin(now), Run::Look);
             schedule.end(Ending::Completed, now);
         }
+        schedule.look_within(MAX_LOOK_INTERVAL / 4, now);
+        schedule.look_within(MAX_LOOK_INTERVAL / 2, now);
+        assert_eq!(schedule.due(), Some(now + MAX_LOOK_INTERVAL / 4));
         schedule.look(now + MIN_LOOK_INTERVAL);
         assert_eq!(schedule.begin(now + MIN_LOOK_INTERVAL), Run::Look);
         schedule.end(Ending::Over, now + MIN_LOOK_INTERVAL);
