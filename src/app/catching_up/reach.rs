@@ -69,6 +69,8 @@ impl Reach {
         let is_doubtful = self.pushed_at.is_some_and(|last| at.duration_since(last) > tolerated);
         if is_doubtful {
             self.doubt(at);
+            // Whether a connection can be held is not known yet.
+            self.is_connected = None;
         }
         is_doubtful
     }
