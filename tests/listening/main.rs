@@ -16,7 +16,6 @@ mod changes;
 #[path = "../encryption/client.rs"]
 #[allow(dead_code, reason = "a part of it is used here")]
 mod client;
-mod commands;
 mod hears;
 mod links;
 mod scene;

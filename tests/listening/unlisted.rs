@@ -44,7 +44,7 @@ fn what_is_not_listed_is_judged_and_what_is_not_brought_is_told_by_its_number() 
 }
 
 #[test]
-fn an_encrypted_mention_before_more_than_an_answer_holds_is_found_where_mentions_alone_notify() {
+fn an_encrypted_mention_before_many_messages_and_a_command_is_found_where_mentions_alone_notify() {
     let mut scene = Scene::listening();
     let bob = Client::new(&BLOCKED, &scene.bob);
     let encryption: serde_json::Value = serde_json::from_str(ENCRYPTION).unwrap();
@@ -62,6 +62,12 @@ fn an_encrypted_mention_before_more_than_an_answer_holds_is_found_where_mentions
     let mention = bob.send_encrypted(&few, &scene.alice, "m.room.message", &content);
     for number in 0..30 {
         bob.write(&few, &scene.alice, &format!("Chatter, {number}."));
+    }
+    // What a command's syncs bring is not the app's for that.
+    let key = scene.pushbell.home().join("password").display().to_string();
+    for _ in 0..2 {
+        let verify = scene.pushbell.command(&["verify", "--recovery-key-file", &key]);
+        assert!(verify.code == 1 && verify.stderr.contains("no cross-signing"), "it has synced: {verify:#?}");
     }
     let mark = scene.mark();
     scene.pushbell.run();
