@@ -281,7 +281,7 @@ impl Check<'_> {
         let has_unread = found.missed.iter().any(|missed| !missed.read);
         let is_whole = found.is_whole;
         let new = self.take_over(client, &kind, found, at, None).await?;
-        let pushes = match (new > 0 && has_unread, kind.lists_new()) {
+        let missing = match (new > 0 && has_unread, kind.lists_new()) {
             (true, _) => Pushes::Missing,
             (false, true) => Pushes::NoneMissing,
             (false, false) => Pushes::NotTold,
@@ -293,7 +293,7 @@ impl Check<'_> {
             new => format!("{new} events were missed{more}"),
         };
         tracing::info!(account = &*self.account.name, "caught up: {says}");
-        Ok(Caught { says, at, pushes })
+        Ok(Caught { says, at, pushes: missing })
     }
 
     /// Reads what the homeserver lists, so many entries at a time. Whether it lists anything at all.

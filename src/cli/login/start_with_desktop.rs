@@ -4,7 +4,7 @@ use std::{env, io, io::Write};
 
 use tokio::task::spawn_blocking;
 
-use super::{Failure, Login, output, person::Person};
+use super::{Failure, Login, person::Person};
 use crate::{
     control::Request,
     invocation,
@@ -22,15 +22,14 @@ pub(super) async fn offer(login: &Login<'_>, out: &mut dyn Write) -> Result<(), 
             let turned_on = ask(|| env::current_exe().and_then(|program| autostart::turn_on(&program))).await;
             // Updates the menu of a running program.
             drop(login.context.tell(&Request::ReloadAutostart));
-            match turned_on {
-                Ok(true) => writeln!(out, "It starts with the desktop: `{command} autostart off` ends that.")?,
-                Ok(false) => {
-                    writeln!(out, "It does not start with the desktop: `{command} autostart on` tries again.")?
-                }
-                Err(error) => {
-                    let reason = output::harmless(&error.to_string());
-                    writeln!(out, "It does not start with the desktop ({reason}).")?;
-                }
+            let is_on = turned_on.unwrap_or_else(|error| {
+                tracing::warn!("starting with the desktop: {error}");
+                false
+            });
+            if is_on {
+                writeln!(out, "It starts with the desktop: `{command} autostart off` ends that.")?;
+            } else {
+                writeln!(out, "It does not start with the desktop: `{command} autostart on` says why.")?;
             }
         }
         Ok(None) => writeln!(out, "`{command} autostart on` starts Pushbell with the desktop.")?,
