@@ -12,6 +12,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one thing among many")]
 
 pub(crate) mod bus;
+pub(crate) mod clock;
 pub(crate) mod desktop;
 pub(crate) mod fake_service;
 pub(crate) mod fake_session;
@@ -31,6 +32,7 @@ pub(crate) mod tray_item;
 
 #[allow(unused_imports, reason = "each test program uses a part of the rig")]
 pub(crate) use self::{
+    clock::Clock,
     desktop::{Desktop, DesktopOptions, Notifier, Sound, TrayHost},
     fake_service::{FakeNotifications, OnNotify},
     fake_session::{FakeLogind, FakeScreenSaver},

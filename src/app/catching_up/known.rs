@@ -98,8 +98,8 @@ impl Known {
         SignInStatus {
             signed_in: Some(signed_in),
             listening: self.reach.is_connected.as_ref().filter(|_| self.listens()).map(Result::is_ok),
-            way_now: Some(match self.account.relay() {
-                Some(relay) => self.reach.describe_relay(relay.base()),
+            way_now: Some(match self.account.relay_address() {
+                Some(address) => self.reach.describe_relay(address),
                 None => self.reach.describe(self.account.way_in_force()),
             }),
             catching_up: Some(catching_up.to_owned()),
