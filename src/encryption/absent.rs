@@ -69,7 +69,7 @@ impl Judge {
         Self
     }
 
-    #[expect(clippy::unused_async, clippy::unused_self, reason = "as where there are syncs")]
+    #[expect(clippy::unused_async, reason = "as where there are syncs")]
     pub(crate) async fn verdict(&mut self, _room_id: &str, _: &Notification) -> Verdict {
         Verdict::AsPushed
     }

@@ -161,7 +161,6 @@ pub(crate) struct NewEvent {
 }
 
 /// What is new in a room.
-#[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption syncs"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RoomNews {
     pub(crate) room_id: String,
@@ -176,7 +175,6 @@ pub(crate) struct RoomNews {
 }
 
 /// Events of a room that a sync has left out.
-#[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption syncs"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Gap {
     pub(crate) room_id: String,
