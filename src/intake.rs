@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(accept(&["stranger"]).await.unwrap(), (vec!["stranger".to_owned()], false));
         assert_eq!(accept(&["key", "stranger"]).await.unwrap(), (vec!["stranger".to_owned()], true));
         assert_eq!(accept(&["key"]).await.unwrap(), (vec![], true), "the same again");
-        assert_eq!(inbox::history(&database, 10, &inbox::Seals::default()).unwrap().len(), 1);
+        assert_eq!(inbox::history(&database, 10, &inbox::Seals::default(), |_| true).unwrap().len(), 1);
         assert!(matches!(intake.accept(b"{", false, || ()).await, Err(Refusal::Invalid(PushError::NotJson(_)))));
 
         inbox.close().await;

@@ -354,6 +354,15 @@ pub(super) struct History {
     /// Maximum number of notifications
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(super) limit: usize,
+    /// Only those of this account, by its name or user ID
+    #[arg(long, value_name = "NAME")]
+    pub(super) account: Option<String>,
+    /// Only those of rooms with this id, alias or part of a name; of direct rooms the sender's name
+    #[arg(long, value_name = "TEXT")]
+    pub(super) room: Option<String>,
+    /// Only unread ones
+    #[arg(long)]
+    pub(super) unread: bool,
     /// Print JSON, one object per line
     #[arg(long)]
     pub(super) json: bool,
