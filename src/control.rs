@@ -326,7 +326,8 @@ impl EncryptionStatus {
             | OwnPopup::AutostartFailed
             | OwnPopup::NotDone
             | OwnPopup::NotSent
-            | OwnPopup::NewSignIn => None,
+            | OwnPopup::NewSignIn
+            | OwnPopup::MoreUnread => None,
         }
     }
 

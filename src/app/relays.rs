@@ -123,7 +123,7 @@ impl Relays {
 }
 
 fn new_events(batch: &Batch) -> Vec<NewEvent> {
-    let event = |HintedEvent { room_id, event_id }| NewEvent { room_id, event_id, is_highlight: false };
+    let event = |HintedEvent { room_id, event_id }| NewEvent { room_id, event_id };
     batch.events.iter().cloned().map(event).collect()
 }
 
@@ -355,10 +355,10 @@ impl Reader {
         if self.hints.is_some() {
             self.hint(&batch).await?;
         } else if !says_nothing {
-            let counted = if self.lists_new { Vec::new() } else { new_events(&batch) };
+            let pushed = if self.lists_new { Vec::new() } else { new_events(&batch) };
             let (lists_new, may_be_read) = (true, batch.is_count);
             let is_live = !batch.is_late && !batch.is_first;
-            let brought = Brought { lists_new, may_be_read, is_live, counted, ..Brought::default() };
+            let brought = Brought { lists_new, may_be_read, is_live, pushed, ..Brought::default() };
             let (taken, answer) = oneshot::channel();
             self.tell(Held::Came { brought, taken });
             if !matches!(timeout(TAKING, answer).await, Ok(Ok(true))) {

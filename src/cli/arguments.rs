@@ -9,7 +9,13 @@ use clap::{
 use clap_complete::Shell;
 use tracing::Level;
 
-use crate::{accounts::CountsScope, app_info, control::Section, homeserver::push_rules::RoomNotify, sample::Kind};
+use crate::{
+    accounts::{CountsScope, Way},
+    app_info,
+    control::Section,
+    homeserver::push_rules::RoomNotify,
+    sample::Kind,
+};
 
 const GLOBAL: &str = "Global options";
 
@@ -147,7 +153,10 @@ pub(super) struct Login {
     /// Verify the new session with the recovery key or passphrase on the first line of this file; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "token_file")]
     pub(super) recovery_key_file: Option<PathBuf>,
-    /// Use pushes to this computer only [default: pushes where they arrive, else --listen]
+    /// Use pushes where they arrive, else --listen: the default, unless another way was chosen before
+    #[arg(long, conflicts_with_all = ["push", "listen", "ntfy"])]
+    pub(super) auto: bool,
+    /// Use pushes to this computer only
     #[arg(long)]
     pub(super) push: bool,
     /// Keep a connection to the homeserver open instead, over which it says what is new: nothing has to reach this computer
@@ -182,6 +191,7 @@ impl Login {
             password_file: None,
             token_file: None,
             recovery_key_file: None,
+            auto: false,
             push: false,
             listen: false,
             ntfy: None,
@@ -191,6 +201,17 @@ impl Login {
             wait: None,
             anyway: false,
         }
+    }
+
+    /// The way that is chosen, if one is.
+    pub(super) fn way(&self) -> Option<Way> {
+        let chosen = [
+            (self.auto, Way::Auto),
+            (self.push, Way::Push),
+            (self.listen, Way::Listen),
+            (self.ntfy.is_some(), Way::Ntfy),
+        ];
+        chosen.into_iter().find_map(|(is_chosen, way)| is_chosen.then_some(way))
     }
 }
 

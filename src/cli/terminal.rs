@@ -2,10 +2,16 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use tokio::task::spawn_blocking;
+use tokio::{
+    sync::Mutex,
+    task::{JoinHandle, spawn_blocking},
+};
 
 use super::Failure;
 use crate::platform::console::HiddenTyping;
+
+/// The read of a line that is in progress. If its question was given up, the line answers the next question.
+static READING: Mutex<Option<JoinHandle<io::Result<String>>>> = Mutex::const_new(None);
 
 /// An interactive terminal. Answers are read on the blocking pool, so that the endpoint keeps running.
 #[derive(Debug, Clone, Copy)]
@@ -19,14 +25,19 @@ impl Terminal {
 
     /// Reads a line, trimmed. The caller has printed the question.
     pub(super) async fn line(self) -> io::Result<String> {
-        blocking(|| {
-            let mut line = String::new();
-            if io::stdin().lock().read_line(&mut line)? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            Ok(line.trim().to_owned())
-        })
-        .await
+        let mut reading = READING.lock().await;
+        let read = reading.get_or_insert_with(|| {
+            spawn_blocking(|| {
+                let mut line = String::new();
+                if io::stdin().lock().read_line(&mut line)? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                Ok(line.trim().to_owned())
+            })
+        });
+        let line = read.await;
+        *reading = None;
+        line?
     }
 
     /// Asks a yes/no question; an empty answer is `default`.

@@ -167,6 +167,7 @@ impl<D: Desktop> Controller<D> {
     fn own_popup_clicked(&self, own: OwnPopup, token: Option<String>) {
         match own {
             OwnPopup::Welcome => self.open_page(Section::Setup, token),
+            OwnPopup::MoreUnread => self.open_page(Section::Inbox, token),
             OwnPopup::Problem(
                 ProblemKind::Accounts
                 | ProblemKind::Inbox

@@ -9,9 +9,9 @@ use crate::{
     accounts::{Accounts, SignIn},
     controller::Event,
     homeserver::OutgoingEvent,
-    inbox::{Inbox, Seals},
+    inbox::{Inbox, Seals, Verdict},
     paths::Paths,
-    push::listed::RoomEvent,
+    push::{listed::RoomEvent, notify::Notification},
     secrets::Secrets,
 };
 
@@ -60,6 +60,19 @@ impl Encryption {
 
     #[expect(clippy::unused_self, reason = "there is nothing to tell")]
     pub(crate) fn ringing(&self, _rooms: Vec<(String, String)>) {}
+}
+
+pub(crate) struct Judge;
+
+impl Judge {
+    pub(crate) fn new(_: &Secrets, _: &SignIn) -> Self {
+        Self
+    }
+
+    #[expect(clippy::unused_async, reason = "as where there are syncs")]
+    pub(crate) async fn verdict(&mut self, _room_id: &str, _: &Notification) -> Verdict {
+        Verdict::AsPushed
+    }
 }
 
 pub(crate) fn has_store(_: &Paths, _: &SignIn) -> bool {

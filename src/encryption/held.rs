@@ -61,8 +61,8 @@ impl Teller {
     }
 
     /// The same for an answer.
-    async fn bring_answer(&self, interest: &Interest, answer: &SyncAnswer) -> Result<(), EncryptionError> {
-        let Some(brought) = interest.brought(&answer.rooms, &self.user) else { return Ok(()) };
+    async fn bring_answer(&self, interest: &Interest, since: &str, answer: &SyncAnswer) -> Result<(), EncryptionError> {
+        let Some(brought) = interest.brought(&answer.rooms, since, &self.user) else { return Ok(()) };
         if self.bring(Brought { is_live: self.is_live, ..brought }).await {
             Ok(())
         } else {
@@ -83,7 +83,7 @@ pub(super) async fn sync(
     let nothing = Interest::default();
     let asked = if since.is_some() { interest } else { &nothing };
     let answer = machine.poll(wait, &asked.filter()).await?;
-    teller.bring_answer(asked, &answer).await?;
+    teller.bring_answer(asked, since.as_deref().unwrap_or_default(), &answer).await?;
     let has_call_events = asked.has_call_events(&answer.rooms);
     let synced = machine.take_in(answer).await?;
     if since.is_none() && interest.messages.is_some() {
@@ -130,7 +130,7 @@ impl Hold {
         };
         let lasted = if wait.is_zero() { Duration::ZERO } else { began.elapsed() };
         let how = match answer {
-            Ok(answer) => match teller.bring_answer(&interest, &answer).await {
+            Ok(answer) => match teller.bring_answer(&interest, &since, &answer).await {
                 Ok(()) => How::Answered(Box::new(answer)),
                 Err(error) => How::Failed(error),
             },
@@ -260,7 +260,8 @@ impl Listening {
     }
 }
 
-/// How long syncs are held: what a proxy before the homeserver lets pass.
+/// How long syncs are held: what a proxy before the homeserver lets pass. Kept as long as the network stays. It is not written
+/// down: to learn it again takes one sync that is cut, or two, and the next begins at once and at the same token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Patience {
     wait: Duration,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Brought, NewEvent};
+use super::{Brought, Gap, NewEvent, RoomNews};
 use crate::inbox::{RoomRead, WhatWasRead};
 
 /// Events of a room that an answer names; most rooms have one.
@@ -82,8 +82,9 @@ impl Interest {
         .to_string()
     }
 
-    /// What an answer brings that is to be in the inbox before its token is kept, if anything. `user` is the account's own.
-    pub(super) fn brought(&self, rooms: &Rooms, user: &str) -> Option<Brought> {
+    /// What an answer to a sync from this token on brings that is to be in the inbox before its token is kept, if anything.
+    /// `user` is the account's own.
+    pub(super) fn brought(&self, rooms: &Rooms, since: &str, user: &str) -> Option<Brought> {
         let messages = self.messages.as_ref()?;
         // Who was removed, or has answered an invite elsewhere, is told by the list as well.
         let mut brought =
@@ -93,12 +94,21 @@ impl Interest {
             let others = || room.timeline.events.iter().filter(|event| event.sender != user);
             let has_new = others().next().is_some() || room.timeline.limited;
             let count = room.unread_notifications.notification_count;
-            brought.lists_new |= has_new && count != Some(0);
-            if is_judged_here {
-                let encrypted = others().filter(|event| event.r#type == "m.room.encrypted");
-                brought.unjudged.extend(encrypted.map(|event| event.named(room_id, false)));
-            } else {
-                brought.counted.extend(room.counted(room_id, user));
+            let is_unjudged = |event: &&TimelineEvent| is_judged_here && event.r#type == "m.room.encrypted";
+            brought.unjudged.extend(others().filter(is_unjudged).map(|event| event.named(room_id)));
+            if is_judged_here && let Some(before) = room.timeline.prev_batch.clone().filter(|_| room.timeline.limited) {
+                brought.gaps.push(Gap { room_id: room_id.clone(), after: since.to_owned(), before });
+            }
+            if has_new && count != Some(0) {
+                brought.lists_new = true;
+                let judged = others().filter(|event| !is_unjudged(event));
+                brought.rooms.push(RoomNews {
+                    room_id: room_id.clone(),
+                    event_ids: judged.map(|event| event.event_id.clone()).collect(),
+                    is_limited: room.timeline.limited,
+                    unread: count,
+                    highlights: room.unread_notifications.highlight_count.unwrap_or_default(),
+                });
             }
             let read = if count == Some(0) && !is_judged_here {
                 vec![WhatWasRead::All]
@@ -142,25 +152,12 @@ struct JoinedRoom {
     ephemeral: Ephemeral,
 }
 
-impl JoinedRoom {
-    /// The events that are in its counts: the newest by others.
-    fn counted(&self, room_id: &str, user: &str) -> Vec<NewEvent> {
-        let UnreadNotifications { notification_count, highlight_count } = self.unread_notifications;
-        let most = |count: Option<u64>| count.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
-        let others = self.timeline.events.iter().rev().filter(|event| event.sender != user);
-        let named = others.take(most(notification_count)).enumerate();
-        let highlights = highlight_count.map_or(0, |count| most(Some(count)));
-        let mut counted: Vec<_> = named.map(|(place, event)| event.named(room_id, place < highlights)).collect();
-        counted.reverse();
-        counted
-    }
-}
-
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Timeline {
     events: Vec<TimelineEvent>,
     limited: bool,
+    prev_batch: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -172,8 +169,8 @@ struct TimelineEvent {
 }
 
 impl TimelineEvent {
-    fn named(&self, room_id: &str, is_highlight: bool) -> NewEvent {
-        NewEvent { room_id: room_id.to_owned(), event_id: self.event_id.clone(), is_highlight }
+    fn named(&self, room_id: &str) -> NewEvent {
+        NewEvent { room_id: room_id.to_owned(), event_id: self.event_id.clone() }
     }
 }
 
@@ -251,7 +248,7 @@ mod tests {
     }
 
     fn brought(rooms: Value) -> Option<Brought> {
-        interest().brought(&serde_json::from_value(rooms).unwrap(), ME)
+        interest().brought(&serde_json::from_value(rooms).unwrap(), "s1", ME)
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "each call has a literal")]
@@ -282,23 +279,31 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_events_of_others_are_those_that_are_counted() {
-        let event = |id: &str, sender: &str| json!({"type": "m.room.message", "event_id": id, "sender": sender});
-        let counted = |counts: Value| {
-            let events = [event("$1", "@bob:hs"), event("$2", ME), event("$3", "@bob:hs"), event("$4", "@bob:hs")];
-            let room = json!({"timeline": {"events": events}, "unread_notifications": counts});
-            let counted = brought(json!({"join": {"!r": room}})).unwrap_or_default().counted.into_iter();
-            counted.map(|event| (event.event_id, event.is_highlight)).collect::<Vec<_>>()
+    fn what_is_new_in_a_room_comes_with_its_counts() {
+        let event = |id: &str, sender: &str, kind: &str| json!({"type": kind, "event_id": id, "sender": sender});
+        let news = |room: &str, counts: Value| {
+            let kinds = ["m.room.encrypted", "m.room.message"];
+            let events =
+                [event("$1", "@bob:hs", kinds[0]), event("$2", ME, kinds[1]), event("$3", "@bob:hs", kinds[1])];
+            let timeline = json!({"events": events, "limited": true});
+            let room = json!({"join": {room: {"timeline": timeline, "unread_notifications": counts}}});
+            let mut rooms = brought(room).unwrap_or_default().rooms;
+            assert!(rooms.iter().all(|room| room.is_limited));
+            rooms.pop().map(|news| (news.event_ids.join(" "), news.unread, news.highlights))
         };
-        let named = |events: &[(&str, bool)]| {
-            events.iter().map(|(id, is_highlight)| ((*id).to_owned(), *is_highlight)).collect::<Vec<_>>()
+        let counts = json!({"notification_count": 2, "highlight_count": 1});
+        assert_eq!(news("!r", counts.clone()), Some(("$1 $3".to_owned(), Some(2), 1)));
+        assert_eq!(news("!few", counts), Some(("$3".to_owned(), Some(2), 1)), "the other is judged here");
+        let left_out = |room: &str| {
+            let timeline = json!({"events": [], "limited": true, "prev_batch": "p"});
+            let rooms =
+                json!({"join": {room: {"timeline": timeline, "unread_notifications": {"notification_count": 0}}}});
+            brought(rooms).unwrap_or_default().gaps
         };
-        assert_eq!(
-            counted(json!({"notification_count": 2, "highlight_count": 1})),
-            named(&[("$3", false), ("$4", true)])
-        );
-        assert_eq!(counted(json!({"notification_count": 0})), named(&[]));
-        assert_eq!(counted(json!({})), named(&[("$1", false), ("$3", false), ("$4", false)]));
+        let gap = Gap { room_id: "!few".to_owned(), after: "s1".to_owned(), before: "p".to_owned() };
+        assert_eq!((left_out("!r"), left_out("!few")), (vec![], vec![gap]));
+        assert_eq!(news("!r", json!({"notification_count": 0})), None);
+        assert_eq!(news("!r", json!({})), Some(("$1 $3".to_owned(), None, 0)), "nobody knows");
     }
 
     #[test]

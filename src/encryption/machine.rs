@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -79,6 +79,8 @@ pub(super) struct Machine {
     pub(super) api: Arc<Api>,
     pub(super) store: Store,
     user: String,
+    /// Where the next sync begins of who leaves the store's token where it is, once there has been one.
+    own_token: Option<Arc<Mutex<Option<String>>>>,
     _lock: Arc<Lock>,
 }
 
@@ -211,7 +213,14 @@ impl Machine {
         let device = <&DeviceId>::from(sign_in.device_id.as_str());
         let database = SqliteCryptoStore::open_with_config(&config).await?;
         let olm = OlmMachine::with_store(&user, device, database, None).await?;
-        Ok((Self { olm, api, store, user: sign_in.user_id.clone(), _lock: Arc::new(lock) }, key))
+        let user = sign_in.user_id.clone();
+        Ok((Self { olm, api, store, user, own_token: None, _lock: Arc::new(lock) }, key))
+    }
+
+    /// The same for somebody who does not record what syncs tell of rooms: the store's token is set where there is none, and
+    /// else stays, so that the running program is told of all of it. What is sent to the device it may get once more.
+    pub(super) fn keeping_token(self) -> Self {
+        Self { own_token: Some(Arc::default()), ..self }
     }
 
     /// Sends all outgoing requests: key uploads and device queries.
@@ -322,6 +331,11 @@ impl Machine {
 
     /// The token of the next sync; `None` before the first.
     pub(super) async fn token(&self) -> Result<Option<String>, EncryptionError> {
+        let own = self.own_token.as_ref();
+        let own = own.and_then(|own| own.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        if own.is_some() {
+            return Ok(own);
+        }
         Ok(self.olm.store().next_batch_token().await?)
     }
 
@@ -337,14 +351,19 @@ impl Machine {
         let (mut requests, to_device_events): (Vec<_>, Vec<_>) =
             answer.to_device.events.into_iter().partition(is_verification_request);
         requests.retain(|request| is_by(request, &self.user));
+        let is_first = self.token().await?.is_none();
+        let own_token = self.own_token.as_ref().filter(|_| !is_first);
         let changes = EncryptionSyncChanges {
             to_device_events,
             changed_devices: &answer.device_lists,
             one_time_keys_counts: &answer.device_one_time_keys_count,
             unused_fallback_keys: answer.device_unused_fallback_key_types.as_deref(),
-            next_batch_token: Some(answer.next_batch),
+            next_batch_token: own_token.is_none().then(|| answer.next_batch.clone()),
         };
         let (_, keys) = self.olm.receive_sync_changes(changes, &settings()).await?;
+        if let Some(own_token) = own_token {
+            *own_token.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer.next_batch);
+        }
         let sessions = keys.into_iter().map(|key| key.session_id).collect();
         Ok(Synced { messages, sessions, request: requests.pop(), has_call_events: false })
     }

@@ -15,6 +15,7 @@
 //! | `missing` | the notices whose keys are looked for |
 //! | `held` | the sync that the homeserver holds open, and what is kept between two |
 //! | `interest` | what syncs return for, and what their answers bring |
+//! | `judge` | push rules for what a homeserver counts and does not list |
 //! | `machine` | keys: matrix-sdk-crypto over its store and our HTTP client |
 //! | `proof` | that a held sync answers to what is new |
 //! | `rules` | the account's push rules, asked anew about what was decrypted |
@@ -47,6 +48,8 @@ mod held;
 #[cfg(feature = "encryption")]
 mod interest;
 #[cfg(feature = "encryption")]
+mod judge;
+#[cfg(feature = "encryption")]
 mod machine;
 #[cfg(feature = "encryption")]
 mod missing;
@@ -77,13 +80,14 @@ use crate::accounts::SignIn;
 use crate::inbox::RoomRead;
 #[cfg(not(feature = "encryption"))]
 pub(crate) use absent::{
-    Absent as VerifyError, Encryption, forget, has_store, prove_listening, seals, set_up, use_backup,
+    Absent as VerifyError, Encryption, Judge, forget, has_store, prove_listening, seals, set_up, use_backup,
     use_backup_of_session, verify, verify_with_emoji,
 };
 #[cfg(feature = "encryption")]
 pub(crate) use {
     emoji::verify_with_emoji,
     gossip::use_backup_of_session,
+    judge::Judge,
     proof::prove_listening,
     store::{forget, has_store, seals},
     tasks::Encryption,
@@ -121,7 +125,7 @@ pub(crate) enum Held {
     Came { brought: Brought, taken: oneshot::Sender<bool> },
 }
 
-/// What a held sync has brought.
+/// What a held sync or a relay has brought.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Brought {
     /// The homeserver lists something that may be new.
@@ -132,8 +136,12 @@ pub(crate) struct Brought {
     pub(crate) is_live: bool,
     /// Events that the homeserver cannot judge.
     pub(crate) unjudged: Vec<NewEvent>,
-    /// Those that it counts, for where it lists none.
-    pub(crate) counted: Vec<NewEvent>,
+    /// Events that it has pushed.
+    pub(crate) pushed: Vec<NewEvent>,
+    /// What is new in rooms that it counts something in.
+    pub(crate) rooms: Vec<RoomNews>,
+    /// Where more has come than was brought, and the homeserver counts nothing.
+    pub(crate) gaps: Vec<Gap>,
     /// What was read elsewhere.
     pub(crate) read: Vec<RoomRead>,
 }
@@ -141,7 +149,7 @@ pub(crate) struct Brought {
 impl Brought {
     #[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "only encryption syncs"))]
     fn is_empty(&self) -> bool {
-        !self.lists_new && self.unjudged.is_empty() && self.read.is_empty()
+        !self.lists_new && self.unjudged.is_empty() && self.gaps.is_empty() && self.read.is_empty()
     }
 }
 
@@ -150,8 +158,30 @@ impl Brought {
 pub(crate) struct NewEvent {
     pub(crate) room_id: String,
     pub(crate) event_id: String,
-    /// The homeserver counts it as a highlight.
-    pub(crate) is_highlight: bool,
+}
+
+/// What is new in a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RoomNews {
+    pub(crate) room_id: String,
+    /// The newest events of others, oldest first.
+    pub(crate) event_ids: Vec<String>,
+    /// More has come than these.
+    pub(crate) is_limited: bool,
+    /// So many events are unread in it by the homeserver's count.
+    pub(crate) unread: Option<u64>,
+    /// Among them so many highlights.
+    pub(crate) highlights: u64,
+}
+
+/// Events of a room that a sync has left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Gap {
+    pub(crate) room_id: String,
+    /// The token that they come after.
+    pub(crate) after: String,
+    /// The one that they come before.
+    pub(crate) before: String,
 }
 
 /// Why an event was not sent into an encrypted room, or is not known to be.

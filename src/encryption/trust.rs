@@ -94,9 +94,10 @@ pub(crate) async fn set_up(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -
     })
 }
 
-/// Opens the session's keys, uploads them, and queries the account's devices.
+/// Opens the session's keys for a command, uploads them, and queries the account's devices.
 pub(super) async fn open(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -> Result<Machine, EncryptionError> {
     let (machine, _) = Machine::open(paths, secrets, sign_in, PATIENCE).await?;
+    let machine = machine.keeping_token();
     machine.upload().await?;
     machine.refuse_deleted_device().await?;
     machine.query_own_user().await?;

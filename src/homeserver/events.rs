@@ -61,7 +61,24 @@ impl HomeserverClient {
     /// # Errors
     /// When there is no answer, it is a "no", or it has no list.
     pub async fn newest_events(&self, room_id: &str, limit: usize) -> Result<Vec<RoomEvent>, HomeserverError> {
-        let path = format!("/_matrix/client/v3/rooms/{}/messages?dir=b&limit={limit}", encode(room_id));
+        self.messages(room_id, &format!("limit={limit}")).await
+    }
+
+    /// The room's events after one token and before another, at most `limit`, newest first.
+    ///
+    /// # Errors
+    /// When there is no answer, it is a "no", or it has no list.
+    pub(crate) async fn events_between(
+        &self,
+        room_id: &str,
+        (after, before): (&str, &str),
+        limit: usize,
+    ) -> Result<Vec<RoomEvent>, HomeserverError> {
+        self.messages(room_id, &format!("limit={limit}&from={}&to={}", encode(before), encode(after))).await
+    }
+
+    async fn messages(&self, room_id: &str, query: &str) -> Result<Vec<RoomEvent>, HomeserverError> {
+        let path = format!("/_matrix/client/v3/rooms/{}/messages?dir=b&{query}", encode(room_id));
         let read = |body: &[u8]| room_events(&String::from_utf8_lossy(body));
         self.get_with(&path, AnswerKind::Page, read).await?.ok_or_else(|| {
             let path = "/rooms/{roomId}/messages".to_owned();

@@ -6,7 +6,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use jiff::Timestamp;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use super::{
     Delivery, Inbox, InboxError, Recipient,
@@ -169,6 +169,30 @@ impl Inbox {
         .await
     }
 
+    /// Those of these rooms in which fewer events are unread here than so many, each with what it is called and the number.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn short_of(
+        &self,
+        account: Arc<str>,
+        counts: Vec<(String, u64)>,
+    ) -> Result<Vec<(String, u64)>, InboxError> {
+        self.read(move |db| {
+            let Some(account) = Account::known(db, &account)? else { return Ok(Vec::new()) };
+            let mut short = Vec::new();
+            for (room_id, count) in counts {
+                let room = Room::with_id(&room_id);
+                if unread_in(db, account.id, room.as_str())? < count {
+                    let called = called(db, account.id, room.as_str())?;
+                    short.push((called.unwrap_or_else(|| "A room".to_owned()), count));
+                }
+            }
+            Ok(short)
+        })
+        .await
+    }
+
     /// When a push last came for the account.
     ///
     /// # Errors
@@ -297,6 +321,17 @@ fn unread_in(db: &Connection, account: i64, room: &str) -> rusqlite::Result<u64>
         "SELECT count(*) FROM notice INDEXED BY notice_unread WHERE read = 0 AND account = ?1 AND room = ?2",
     )?
     .query_row((account, room), |row| codec::count(row, 0))
+}
+
+/// What a room with something unread in it is called: by its name, its alias, or who wrote last.
+fn called(db: &Connection, account: i64, room: &str) -> rusqlite::Result<Option<String>> {
+    db.prepare_cached(
+        "SELECT coalesce(room_name, room_alias, sender_display_name, sender) FROM notice INDEXED BY notice_unread
+        WHERE read = 0 AND account = ?1 AND room = ?2 ORDER BY id DESC LIMIT 1",
+    )?
+    .query_row((account, room), |row| codec::text(row, 0))
+    .optional()
+    .map(Option::flatten)
 }
 
 /// Records those that are not known; how many.

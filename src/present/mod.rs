@@ -43,6 +43,8 @@ pub const MAX_BODY_LINES: usize = 200;
 
 /// Maximum length of a message in a popup with several messages.
 const MAX_SHARED_CHARS: usize = 250;
+/// Maximum number of rooms whose unread count is named.
+const MAX_NAMED_ROOMS: usize = 5;
 
 /// Maximum length of sender and room in a menu line that also has a text.
 const MAX_MENU_TITLE_CHARS: usize = 36;
@@ -250,6 +252,22 @@ pub fn summary_popup(notices: u64, invites: u64, rooms: u64, highlights: &[Strin
         timeout: options.timeout,
         ..Popup::new(PopupKey::Summary, title, text)
     }
+}
+
+/// "Kitchen: 47 unread", a line for each room with what it is called.
+#[must_use]
+pub fn unread_in_rooms(rooms: &[(String, u64)]) -> String {
+    let named = rooms.iter().take(MAX_NAMED_ROOMS);
+    let mut lines: Vec<_> = named
+        .map(|(name, unread)| {
+            let name = text::isolated(text::line(name, MAX_MENU_TITLE_CHARS));
+            format!("{name}: {unread} unread")
+        })
+        .collect();
+    if let Some(more @ 1..) = rooms.len().checked_sub(MAX_NAMED_ROOMS) {
+        lines.push(format!("and more in {}", counted(more as u64, "other room")));
+    }
+    lines.join("\n")
 }
 
 /// One line of the tray menu: sender, room and the beginning of the text. At most [`MAX_MENU_CHARS`] characters. `me`

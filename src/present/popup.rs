@@ -45,6 +45,8 @@ pub enum OwnPopup {
     NewSignIn,
     /// Other sessions that have requested to verify this one.
     VerificationAsked,
+    /// Rooms in which more is unread than was told.
+    MoreUnread,
 }
 
 /// The subject of a problem. There is at most one problem of each kind.
@@ -104,6 +106,7 @@ impl OwnPopup {
             Self::BackupReset => "The key backup was reset",
             Self::NewSignIn => "New sign-in",
             Self::VerificationAsked => "Verification asked for",
+            Self::MoreUnread => "More is unread",
         };
         // The text of a reply is stored nowhere else.
         let timeout = if self == Self::NotSent { Timeout::Never } else { Timeout::Default };

@@ -86,15 +86,15 @@ fn an_encrypted_mention_that_came_while_it_did_not_run_is_shown_once_where_menti
 }
 
 /// nginx before the homeserver, with a plain `proxy_pass`.
-struct Nginx {
+pub(crate) struct Nginx {
     process: Part,
-    port: u16,
+    pub(crate) port: u16,
     _directory: TempDir,
 }
 
 impl Nginx {
     /// With these directives of the location and of the server besides.
-    fn start(location: &str, server: &str) -> Self {
+    pub(crate) fn start(location: &str, server: &str) -> Self {
         let (directory, port) = (TempDir::new(), http::free_port());
         let path = |name: &str| directory.path().join(name).display().to_string();
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];

@@ -12,10 +12,12 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod changes;
 #[path = "../encryption/client.rs"]
 #[allow(dead_code, reason = "a part of it is used here")]
 mod client;
 mod hears;
 mod links;
 mod scene;
+mod unlisted;
 mod ways;

@@ -1,8 +1,8 @@
 //! Which way is taken by itself.
 
 use std::{
-    io,
-    net::{TcpListener, TcpStream},
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc, LazyLock,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -16,16 +16,16 @@ use crate::{
 };
 
 /// A homeserver that may push to this computer.
-static PUSHING: LazyLock<Synapse> = LazyLock::new(Synapse::start);
+pub(crate) static PUSHING: LazyLock<Synapse> = LazyLock::new(Synapse::start);
 
 /// What homeservers push to: it leads to an endpoint while it is open.
-struct Gate {
-    port: u16,
-    is_open: Arc<AtomicBool>,
+pub(crate) struct Gate {
+    pub(crate) port: u16,
+    pub(crate) is_open: Arc<AtomicBool>,
 }
 
 impl Gate {
-    fn to(endpoint: u16) -> Self {
+    pub(crate) fn to(endpoint: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let (port, is_open) = (listener.local_addr().unwrap().port(), Arc::new(AtomicBool::new(true)));
         let opened = Arc::clone(&is_open);
@@ -36,9 +36,15 @@ impl Gate {
                     && let Ok(inner) = TcpStream::connect(("127.0.0.1", endpoint))
                 {
                     let copy = |mut from: TcpStream, mut to: TcpStream| {
+                        let opened = Arc::clone(&opened);
                         thread::spawn(move || {
-                            drop(io::copy(&mut from, &mut to));
-                            drop(to.shutdown(std::net::Shutdown::Write));
+                            let mut bytes = [0; 4096];
+                            // A connection that was kept for later is no way in either.
+                            while let Ok(count @ 1..) = from.read(&mut bytes)
+                                && opened.load(Relaxed)
+                                && to.write_all(&bytes[..count]).is_ok()
+                            {}
+                            drop((from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both)));
                         });
                     };
                     copy(stream.try_clone().unwrap(), inner.try_clone().unwrap());
@@ -71,6 +77,11 @@ fn a_login_that_no_push_follows_listens_and_says_why() {
     let mark = scene.mark();
     scene.bob.send(&scene.room, "Again.");
     scene.popup(mark, "Again.");
+
+    let again = scene.login(&["--auto", "--wait", "0"]);
+    assert_eq!(again.code, 0, "{again:#?}");
+    scene.account("its way", |account| account["way"] == "auto");
+    wait_until("the pusher is set", SOON, || scene.alice.pushers().len() == 1);
 }
 
 #[test]

@@ -176,6 +176,8 @@ fn on_the_same_network_the_configuration_is_written_if_allowed() {
     terminal.expect("press Enter to skip.");
     scene.bob.send(&scene.room, "Dinner is ready.");
     terminal.expect("A push arrived at ");
+    terminal.expect("Start Pushbell with the desktop? [Y/n] ");
+    terminal.type_line("n");
     assert_eq!(terminal.wait(SOON), Some(0), "{}", terminal.screen());
     let written = std::fs::read_to_string(scene.pushbell.config_file()).unwrap();
     let listen = format!("listen = [\"127.0.0.1:{}\", \"{ours}\"]", scene.pushbell.port);

@@ -41,7 +41,12 @@ fn a_person_signs_in_and_sees_a_push_arrive() {
     terminal.expect("Waiting for a push: ask somebody to write to you, or press Enter to skip.");
     scene.bob.send(&scene.room, "Dinner is ready.");
     terminal.expect("A push arrived at ");
+    terminal.expect("Start Pushbell with the desktop? [Y/n] ");
+    assert!(scene.pushbell.ok(&["autostart", "status"]).contains("does not start"));
+    terminal.type_line("");
     assert_eq!(terminal.wait(SOON), Some(0), "{}", terminal.screen());
+    let started = scene.pushbell.ok(&["autostart", "status"]);
+    assert!(started.contains("Pushbell starts with the desktop, by the XDG autostart entry"), "{started}");
     let screen = terminal.screen();
     let name = scene.alice.id.clone();
     let (kept, time) = (between(&screen, "token is in ", ", which"), between(&screen, "arrived at ", ". Every"));
@@ -56,7 +61,9 @@ fn a_person_signs_in_and_sees_a_push_arrive() {
          The homeserver now pushes to {url} for the account \"{name}\".\n\
          Waiting for a push: ask somebody to write to you, or press Enter to skip.\n\
          A push arrived at {time}. Everything works.\n\n\
-         Pushbell itself is not running yet: start it with `{PROGRAM}`.\n",
+         Pushbell itself is not running yet: start it with `{PROGRAM}`.\n\
+         Start Pushbell with the desktop? [Y/n] \n\
+         It starts with the desktop: `{PROGRAM} autostart off` ends that.\n",
         homeserver = scene.homeserver,
         encryption = ENCRYPTION,
         device = scene.devices()[0],
@@ -114,7 +121,10 @@ fn a_private_read_receipt_proves_it_without_anybody() {
     terminal.expect("Mark Kitchen as read to test? [y/N] ");
     terminal.type_line("y");
     terminal.expect("A push arrived at ");
+    terminal.expect("Start Pushbell with the desktop? [Y/n] ");
+    terminal.type_line("n");
     assert_eq!(terminal.wait(SOON), Some(0), "{}", terminal.screen());
+    assert!(scene.pushbell.ok(&["autostart", "status"]).contains("does not start"));
     assert!(scene.alice.notifications().iter().all(|entry| entry["read"] == true));
 }
 
@@ -195,6 +205,8 @@ fn what_keeps_a_push_away_is_said_early_and_the_wait_goes_on() {
     terminal.expect(" ip_range_whitelist: ['127.0.0.1/32']\n");
     terminal.expect("Still waiting: ");
     let account = scene.pushbell.account_named(&scene.alice.id);
+    // It is on, so that nothing is asked.
+    scene.pushbell.ok(&["autostart", "on"]);
     scene.pushbell.notify(&account, message("1", "kitchen", "Hello"));
     terminal.expect("A push arrived at ");
     assert_eq!(terminal.wait(SOON), Some(0), "{}", terminal.screen());

@@ -13,6 +13,7 @@
 mod rig;
 
 mod by_hand;
+mod changes;
 mod comes;
 mod logs_in;
 mod relay;

@@ -6,6 +6,8 @@
 
 mod by_hand;
 mod details;
+mod heard;
+mod known;
 mod names;
 mod reach;
 mod reading;
@@ -16,27 +18,27 @@ mod tests;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use jiff::Timestamp;
 use tokio::{
-    sync::{mpsc, oneshot},
-    task::{AbortHandle, Id, JoinError, JoinSet},
+    sync::mpsc,
+    task::{Id, JoinError, JoinSet},
     time::Instant,
 };
 
 pub(super) use self::run::Settings;
 use self::{
     by_hand::ByHand,
+    heard::{Heard, merged},
+    known::Known,
     names::Names,
-    reach::Reach,
-    run::{Heard, Outcome, SessionEnd, Shared},
-    schedule::{Ending, Run, Schedule},
+    reach::PROOF_LIFE,
+    run::{Outcome, SessionEnd, Shared},
+    schedule::{Ending, Run},
 };
 use super::relays::Relays;
 use crate::{
-    accounts::{Account, Accounts, SignIn},
-    control::SignInStatus,
+    accounts::Accounts,
     controller::{Event, Missing, ProblemKind},
-    encryption::{Brought, Encryption, Held, HeldNews},
+    encryption::{Encryption, Held, HeldNews, Judge},
     inbox::Inbox,
     platform::{Interruption, interruptions::Interruptions},
     resume::ResumeWindow,
@@ -86,10 +88,11 @@ impl CatchingUp {
         (encryption, relays, held): (Encryption, Relays, mpsc::UnboundedReceiver<HeldNews>),
     ) -> Self {
         let (commands, waiting) = mpsc::unbounded_channel();
-        let sessions = Sessions::new(secrets);
+        let sessions = Sessions::new(secrets.clone());
         let shared = Shared { inbox, sessions, names: Names::default(), events: events.clone(), resume_window };
         let mut driver = Driver {
             shared: Arc::new(shared),
+            secrets,
             settings,
             events,
             encryption,
@@ -111,37 +114,9 @@ impl CatchingUp {
     }
 }
 
-/// A signed-in account.
-struct Known {
-    account: Account,
-    sign_in: SignIn,
-    /// Another computer has signed in, and these files are a copy of its.
-    is_copy: bool,
-    schedule: Schedule,
-    run: Option<AbortHandle>,
-    reach: Reach,
-    /// What held syncs have brought, and who waits until it is in the inbox.
-    heard: Vec<(Brought, oneshot::Sender<bool>)>,
-    /// When to look whether a push has come, too.
-    push_due: Option<Instant>,
-    /// How many runs in a row have not taken over what was brought.
-    not_taken: u32,
-    /// Who waits for the run.
-    taken: Vec<oneshot::Sender<bool>>,
-    /// What `status` says of catching up.
-    catching_up: String,
-    /// When that last completed in this run of the program.
-    caught_up_at: Option<Timestamp>,
-    /// Why its relay gives nothing until the person has done something, if so.
-    refused: Option<String>,
-    /// Why the person has to sign in again, if so.
-    end: Option<SessionEnd>,
-    /// The "already told of the session's end" flag has been cleared.
-    is_end_forgotten: bool,
-}
-
 struct Driver {
     shared: Arc<Shared>,
+    secrets: Secrets,
     settings: Settings,
     events: mpsc::UnboundedSender<Event>,
     encryption: Encryption,
@@ -196,14 +171,16 @@ impl Driver {
             let run = known.schedule.begin(now);
             let (shared, settings, name) = (Arc::clone(&self.shared), self.settings.clone(), Arc::clone(name));
             let (account, sign_in) = (known.account.clone(), known.sign_in.clone());
-            let was_off = known.schedule.is_switched_off();
+            let is_reliant = known.reach.relies_on_pushes(account.way_in_force());
+            let is_thorough = known.schedule.is_switched_off() || is_reliant;
             let heard = (run == Run::Heard).then(|| {
                 let (heard, taken): (Vec<_>, Vec<_>) = std::mem::take(&mut known.heard).into_iter().unzip();
                 known.taken = taken;
-                Heard { brought: run::merged(heard), is_last_try: known.not_taken + 1 >= TRIES }
+                let judge = Arc::clone(&known.judge);
+                Heard { brought: merged(heard), judge, is_last_try: known.not_taken + 1 >= TRIES }
             });
             known.run = Some(self.running.spawn(async move {
-                let outcome = run::check(&shared, &account, &sign_in, &settings, was_off, run, heard).await;
+                let outcome = run::check(&shared, &account, &sign_in, &settings, is_thorough, run, heard).await;
                 (name, outcome)
             }));
         }
@@ -325,6 +302,9 @@ impl Driver {
             tracing::info!(account = &**name, "pushes come: nothing is listened to any more");
             self.encryption.listen(Arc::clone(name), known.listens());
         }
+        if known.reach.relies_on_pushes(known.account.way_in_force()) {
+            known.schedule.look_within(PROOF_LIFE, Instant::now());
+        }
     }
 
     fn want_all(&mut self, now: Instant) {
@@ -340,7 +320,10 @@ impl Driver {
             let Some(sign_in) = account.sign_in.clone() else { continue };
             let same = before.remove(&account.name).filter(|known| known.account == *account);
             let known = same.map_or_else(
-                || Known::new(account.clone(), sign_in, &mark, now),
+                || {
+                    let judge = Judge::new(&self.secrets, &sign_in);
+                    Known::new(account.clone(), sign_in, judge, &mark, now)
+                },
                 |mut known| {
                     known.schedule.revive(now);
                     known
@@ -401,6 +384,8 @@ impl Driver {
         if let Some(at) = outcome.completed_at {
             known.caught_up_at = Some(at);
         }
+        // Where it has caught up, whatever for, it has told so.
+        self.is_catching_up |= outcome.completed_at.is_some();
         if outcome.completed_at.is_some() || outcome.ending == Ending::SwitchedOff {
             let was_over = known.end.take().is_some();
             if !known.is_end_forgotten {
@@ -415,6 +400,13 @@ impl Driver {
             self.session_is_over(name, end).await;
         }
         self.look_for_push(name).await;
+        if let Some(known) = self.accounts.get_mut(name)
+            && let Some(at) = outcome.completed_at
+            && known.reach.looked(outcome.pushes, at)
+        {
+            tracing::info!(account = &**name, "pushes may come no more: it listens until one does");
+            self.encryption.listen(Arc::clone(name), known.listens());
+        }
         self.tell_status();
     }
 
@@ -469,85 +461,6 @@ impl Driver {
     fn tell(&self, event: Event) {
         // A controller that has gone means that the program ends.
         drop(self.events.send(event));
-    }
-}
-
-impl Known {
-    /// `mark`: that of this installation.
-    fn new(account: Account, sign_in: SignIn, mark: &str, now: Instant) -> Self {
-        let mut schedule = Schedule::default();
-        schedule.catch_up(now);
-        Self {
-            account,
-            is_copy: sign_in.is_anothers(mark),
-            sign_in,
-            schedule,
-            run: None,
-            reach: Reach::new(),
-            heard: Vec::new(),
-            push_due: None,
-            not_taken: 0,
-            taken: Vec::new(),
-            catching_up: "not yet".to_owned(),
-            caught_up_at: None,
-            refused: None,
-            end: None,
-            is_end_forgotten: false,
-        }
-    }
-
-    fn status(&self) -> SignInStatus {
-        let command = self.sign_in_command();
-        let is_off = self.schedule.is_switched_off();
-        let signed_in = match &self.end {
-            Some(SessionEnd::Over(reason)) => {
-                format!("signed out: {reason}, and new messages no longer come; sign in with {command}")
-            }
-            Some(SessionEnd::NoToken(reason)) => {
-                format!(
-                    "signed out: {reason}; pushes still come, but what is missed is not fetched; sign in with {command}"
-                )
-            }
-            None if is_off => format!(
-                "{}, but the pusher was switched off in another client: switch it on there, or with {command}",
-                self.sign_in.user_id
-            ),
-            None if self.is_copy => format!(
-                "{}, on another computer, of whose files these are a copy: new messages go there; sign in with {command}",
-                self.sign_in.user_id
-            ),
-            None => format!("{} at {}", self.sign_in.user_id, self.sign_in.homeserver),
-        };
-        let catching_up = if is_off { "not while the pusher is switched off" } else { &self.catching_up };
-        SignInStatus {
-            signed_in: Some(signed_in),
-            listening: self.reach.is_connected.as_ref().filter(|_| self.listens()).map(Result::is_ok),
-            way_now: Some(match self.account.relay_address() {
-                Some(address) => self.reach.describe_relay(address),
-                None => self.reach.describe(self.account.way_in_force()),
-            }),
-            catching_up: Some(catching_up.to_owned()),
-            caught_up_at: self.caught_up_at,
-        }
-    }
-
-    /// Whether the account is to listen for messages.
-    fn listens(&self) -> bool {
-        !self.is_copy && self.reach.listens(self.account.way_in_force())
-    }
-
-    fn sign_in_command(&self) -> String {
-        format!("`pushbell login {}`", self.sign_in.user_id)
-    }
-
-    /// What tells this end of its session from others of the same account.
-    fn session(&self, end: &SessionEnd) -> String {
-        let SignIn { user_id, device_id, .. } = &self.sign_in;
-        match end {
-            SessionEnd::Over(_) => format!("{user_id} {device_id}"),
-            // It may still end later, and that says more.
-            SessionEnd::NoToken(_) => format!("{user_id} {device_id} without a token"),
-        }
     }
 }
 

@@ -14,7 +14,9 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::{
+    heard::Heard,
     names::Names,
+    reach::Pushes,
     reading::{Found, NextPage, PAGE, Reading},
     schedule::{Ending, Run},
 };
@@ -22,12 +24,11 @@ use crate::{
     accounts::{Account, SignIn, Way},
     config,
     controller::Event,
-    encryption::{Brought, NewEvent},
+    encryption::Brought,
     homeserver::{HomeserverClient, HomeserverError, HomeserverKind, ListedPusher, push_rules::RoomNotify},
     http_client::{DEADLINE, TransportError, TransportFault},
-    inbox::{CatchUpState, CaughtUp, Inbox, InboxError, MissedEvent, UnreadEvent},
+    inbox::{CatchUpState, CaughtUp, Inbox, InboxError, UnreadEvent},
     ntfy::Relay,
-    push::notify::{Notification, SoundTweak, Tweaks},
     reachability,
     resume::ResumeWindow,
     session::{self, AskError, SessionError, Sessions},
@@ -35,11 +36,6 @@ use crate::{
 
 /// Time limit for asking for the names of what was missed.
 const NAMES_TIME: Duration = Duration::from_secs(10);
-
-/// Entries that are asked for at a time after a held sync.
-const HEARD_PAGE: usize = 20;
-/// Events that are fetched after one at most.
-const MAX_FETCHED: usize = 60;
 
 /// What all runs share.
 #[derive(Debug)]
@@ -69,6 +65,8 @@ pub(super) struct Outcome {
     pub(super) says: Option<String>,
     /// When catching up completed.
     pub(super) completed_at: Option<Timestamp>,
+    /// What it says of pushes.
+    pub(super) pushes: Pushes,
     /// Why the person has to sign in again.
     pub(super) session_end: Option<SessionEnd>,
 }
@@ -77,7 +75,13 @@ impl Outcome {
     /// Of a run that has not come to its end.
     pub(super) fn broken() -> Self {
         let says = Some("it failed and is tried again: Pushbell made a mistake, which its log names".to_owned());
-        Self { ending: Ending::TryAgain(None), says, completed_at: None, session_end: None }
+        Self {
+            ending: Ending::TryAgain(None),
+            says,
+            completed_at: None,
+            pushes: Pushes::NoneMissing,
+            session_end: None,
+        }
     }
 }
 
@@ -135,56 +139,46 @@ pub(super) struct Check<'a> {
     pub(super) account: &'a Account,
     pub(super) sign_in: &'a SignIn,
     pub(super) settings: &'a Settings,
-    was_switched_off: bool,
-    heard: Option<Heard>,
+    /// A look catches up.
+    is_thorough: bool,
+    pub(super) heard: Option<Heard>,
 }
 
-/// What held syncs or a relay have brought.
-pub(super) struct Heard {
-    pub(super) brought: Brought,
-    /// An event that the homeserver fails to give is kept with its ids alone: else nothing after it would ever come.
-    pub(super) is_last_try: bool,
+/// What catching up came to.
+struct Caught {
+    says: String,
+    at: Timestamp,
+    pushes: Pushes,
 }
 
-/// What held syncs have brought, as one.
-pub(super) fn merged(all: impl IntoIterator<Item = Brought>) -> Brought {
-    let all = all.into_iter().reduce(|mut all, more| {
-        all.lists_new |= more.lists_new;
-        all.may_be_read |= more.may_be_read;
-        all.is_live &= more.is_live;
-        all.unjudged.extend(more.unjudged);
-        all.counted.extend(more.counted);
-        all.read.extend(more.read);
-        all
-    });
-    all.unwrap_or_default()
-}
-
-/// How a run went: what catching up came to, and when, if it did.
-type Checked = (Ending, Option<(String, Timestamp)>);
+/// How a run went, and what catching up came to, if it did.
+type Checked = (Ending, Option<Caught>);
 
 /// Catches up with the account, looks how its session is, or fetches what pushes to it have left out.
-/// `was_switched_off`: the person had switched the pusher off when it was last looked at.
+/// `is_thorough`: a look catches up as well.
 pub(super) async fn check(
     shared: &Shared,
     account: &Account,
     sign_in: &SignIn,
     settings: &Settings,
-    was_switched_off: bool,
+    is_thorough: bool,
     run: Run,
     heard: Option<Heard>,
 ) -> Outcome {
-    let check = Check { shared, account, sign_in, settings, was_switched_off, heard };
+    let check = Check { shared, account, sign_in, settings, is_thorough, heard };
     let over = |end| Outcome {
         ending: Ending::Over,
         says: Some("signed out".to_owned()),
         completed_at: None,
+        pushes: Pushes::NoneMissing,
         session_end: Some(end),
     };
     match check.run(run).await {
-        Ok((ending, caught_up)) => {
-            let (says, completed_at) = caught_up.unzip();
-            Outcome { ending, says, completed_at, session_end: None }
+        Ok((ending, None)) => {
+            Outcome { ending, says: None, completed_at: None, pushes: Pushes::NoneMissing, session_end: None }
+        }
+        Ok((ending, Some(Caught { says, at, pushes }))) => {
+            Outcome { ending, says: Some(says), completed_at: Some(at), pushes, session_end: None }
         }
         Err(CheckError::Session(SessionError::Over(reason))) => over(SessionEnd::Over(reason)),
         Err(CheckError::Session(SessionError::NoToken(reason))) => over(SessionEnd::NoToken(reason)),
@@ -198,7 +192,7 @@ pub(super) async fn check(
             };
             tracing::info!(account = &*account.name, "{what}: {error}");
             let ending = Ending::TryAgain(error.retry_after());
-            Outcome { ending, says, completed_at: None, session_end: None }
+            Outcome { ending, says, completed_at: None, pushes: Pushes::NoneMissing, session_end: None }
         }
     }
 }
@@ -220,7 +214,7 @@ impl Check<'_> {
                 return Ok((Ending::Completed, None));
             }
             Run::CatchUp => true,
-            Run::Look => self.was_switched_off,
+            Run::Look => self.is_thorough,
         };
         let look = |client| async move { self.look_at_pusher(&client, catches_up).await };
         self.shared.sessions.ask(self.sign_in, DEADLINE, look).await
@@ -267,12 +261,7 @@ impl Check<'_> {
         Ok(self.shared.inbox.were_read(Arc::clone(account), read).await?)
     }
 
-    /// What it came to, and when.
-    async fn catch_up(
-        &self,
-        client: &HomeserverClient,
-        pusher: Option<ListedPusher>,
-    ) -> Result<(String, Timestamp), CheckError> {
+    async fn catch_up(&self, client: &HomeserverClient, pusher: Option<ListedPusher>) -> Result<Caught, CheckError> {
         let kind = HomeserverKind::named(&self.sign_in.server);
         let mut standing = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
         self.leave_out_unlisted(client, &mut standing).await?;
@@ -289,16 +278,29 @@ impl Check<'_> {
         let (reading, is_listed) = self.read_back(client, reading, PAGE).await?;
         if !is_listed {
             let says = "the pusher is set again; this homeserver does not list what was missed";
-            return Ok((says.to_owned(), Timestamp::now()));
+            return Ok(Caught { says: says.to_owned(), at: Timestamp::now(), pushes: Pushes::NotTold });
         }
         let found = reading.finish(kind.unlists_read(), at);
-        let says = self.take_over(client, &kind, found, at, None).await?;
+        let has_unread = found.missed.iter().any(|missed| !missed.read);
+        let is_whole = found.is_whole;
+        let new = self.take_over(client, &kind, found, at, None).await?;
+        let missing = match (new > 0 && has_unread, kind.lists_new()) {
+            (true, _) => Pushes::Missing,
+            (false, true) => Pushes::NoneMissing,
+            (false, false) => Pushes::NotTold,
+        };
+        let more = if is_whole { "" } else { ", and there was more than is read back" };
+        let says = match new {
+            0 => format!("nothing was missed{more}"),
+            1 => format!("one event was missed{more}"),
+            new => format!("{new} events were missed{more}"),
+        };
         tracing::info!(account = &*self.account.name, "caught up: {says}");
-        Ok((says, at))
+        Ok(Caught { says, at, pushes: missing })
     }
 
     /// Reads what the homeserver lists, so many entries at a time. Whether it lists anything at all.
-    async fn read_back(
+    pub(super) async fn read_back(
         &self,
         client: &HomeserverClient,
         mut reading: Reading,
@@ -326,7 +328,7 @@ impl Check<'_> {
     }
 
     /// What only we could judge was never listed, so that nothing follows from its not being so.
-    async fn leave_out_unlisted(
+    pub(super) async fn leave_out_unlisted(
         &self,
         client: &HomeserverClient,
         standing: &mut CatchUpState,
@@ -340,67 +342,6 @@ impl Check<'_> {
             |room: &String| rules.of_room(room) == RoomNotify::Mentions && rules.pushes_encrypted(room).is_none();
         standing.unread.retain(|event| !event.encrypted_in.as_ref().is_some_and(is_unlisted));
         Ok(())
-    }
-
-    /// Takes over what a held sync has brought: what the homeserver lists since then, and what only we can judge.
-    async fn take_heard(&self, client: &HomeserverClient) -> Result<(), CheckError> {
-        let Some(Heard { brought: heard, is_last_try }) = &self.heard else { return Ok(()) };
-        let kind = HomeserverKind::named(&self.sign_in.server);
-        let mut standing = self.shared.inbox.catch_up_state(Arc::clone(&self.account.name)).await?;
-        if heard.may_be_read {
-            self.leave_out_unlisted(client, &mut standing).await?;
-        }
-        let at = Timestamp::now();
-        let mut reading = if heard.may_be_read {
-            Reading::new(standing, self.account.created_at, at)
-        } else {
-            Reading::of_new(&standing, self.account.created_at, at)
-        };
-        let mut fetched = heard.unjudged.clone();
-        if heard.lists_new {
-            let is_listed;
-            (reading, is_listed) = self.read_back(client, reading, HEARD_PAGE).await?;
-            if !is_listed || reading.is_empty() {
-                fetched.extend(heard.counted.iter().cloned());
-            }
-        }
-        let mut found = reading.finish(heard.may_be_read && kind.unlists_read(), at);
-        let is_listed = |missed: &[MissedEvent], event: &NewEvent| {
-            missed.iter().any(|missed| missed.notification.event_id.as_ref() == Some(&event.event_id))
-        };
-        // The newest are the last of each room.
-        for event in fetched.iter().rev().take(MAX_FETCHED).rev() {
-            if !is_listed(&found.missed, event) {
-                found.missed.extend(self.fetch_new(client, event, *is_last_try).await?);
-            }
-        }
-        self.take_over(client, &kind, found, at, Some(heard)).await?;
-        Ok(())
-    }
-
-    /// An event that a held sync or a relay has named; `None` if the homeserver does not tell.
-    async fn fetch_new(
-        &self,
-        client: &HomeserverClient,
-        NewEvent { room_id, event_id, is_highlight }: &NewEvent,
-        is_last_try: bool,
-    ) -> Result<Option<MissedEvent>, CheckError> {
-        let event = match client.event(&self.sign_in.user_id, room_id, event_id).await {
-            Err(HomeserverError::Refused(refusal)) if is_last_try && refusal.status.is_server_error() => {
-                let status = refusal.status;
-                tracing::warn!(account = &*self.account.name, "an event is kept with its ids alone: {status}");
-                Some(Notification::default())
-            }
-            Err(error) if error.is_temporary() || error.is_unknown_token() => return Err(error.into()),
-            // Who has named it may have made it up.
-            told => told.ok().flatten(),
-        };
-        let sound = if *is_highlight { SoundTweak::Named("default".into()) } else { SoundTweak::Silent };
-        Ok(event.map(|event| {
-            let (event_id, room_id) = (Some(event_id.clone()), Some(room_id.clone()));
-            let notification = Arc::new(Notification { event_id, room_id, ..event });
-            MissedEvent { notification, tweaks: Tweaks { sound, highlight: *is_highlight }, read: false }
-        }))
     }
 
     async fn relay(&self) -> Result<Option<Relay>, CheckError> {
@@ -443,15 +384,15 @@ impl Check<'_> {
         Ok(client.set_pusher(&pusher).await?)
     }
 
-    /// Names what was missed, as far as there is time, and has the inbox keep it.
-    async fn take_over(
+    /// Names what was missed, as far as there is time, and has the inbox keep it; how much of it was not known.
+    pub(super) async fn take_over(
         &self,
         client: &HomeserverClient,
         kind: &HomeserverKind,
         found: Found,
         at: Timestamp,
         heard: Option<&Brought>,
-    ) -> Result<String, CheckError> {
+    ) -> Result<usize, CheckError> {
         let Found { mut missed, read, listed_unread, is_all, mark, is_whole } = found;
         let names = &self.shared.names;
         let unread = missed.iter().filter(|missed| !missed.read).map(|missed| &*missed.notification);
@@ -482,18 +423,13 @@ impl Check<'_> {
                 at,
             })
             .await?;
-        if new > 0 && heard.is_none_or(|heard| !heard.is_live) {
+        if new > 0 && (!is_whole || heard.is_none_or(|heard| !heard.is_live)) {
             self.tell(Event::CaughtUp(is_whole));
         }
-        let more = if is_whole { "" } else { ", and there was more than is read back" };
-        Ok(match new {
-            0 => format!("nothing was missed{more}"),
-            1 => format!("one event was missed{more}"),
-            new => format!("{new} events were missed{more}"),
-        })
+        Ok(new)
     }
 
-    fn tell(&self, event: Event) {
+    pub(super) fn tell(&self, event: Event) {
         // A controller that has gone means that the program ends.
         drop(self.shared.events.send(event));
     }

@@ -136,7 +136,13 @@ impl Schedule {
 
     /// The person is here, and may want to know how the session is.
     pub(super) fn look(&mut self, now: Instant) {
-        self.look_at = Some(self.look_at.map_or(now, |at| at.min(now)));
+        self.look_within(Duration::ZERO, now);
+    }
+
+    /// A look is due after so long at the latest.
+    pub(super) fn look_within(&mut self, longest: Duration, now: Instant) {
+        let at = now + longest;
+        self.look_at = Some(self.look_at.map_or(at, |look_at| look_at.min(at)));
     }
 
     /// The person has done something: what was over or switched off may work again.
@@ -375,6 +381,9 @@ mod tests {
             assert_eq!(schedule.begin(now), Run::Look);
             schedule.end(Ending::Completed, now);
         }
+        schedule.look_within(MAX_LOOK_INTERVAL / 4, now);
+        schedule.look_within(MAX_LOOK_INTERVAL / 2, now);
+        assert_eq!(schedule.due(), Some(now + MAX_LOOK_INTERVAL / 4));
         schedule.look(now + MIN_LOOK_INTERVAL);
         assert_eq!(schedule.begin(now + MIN_LOOK_INTERVAL), Run::Look);
         schedule.end(Ending::Over, now + MIN_LOOK_INTERVAL);

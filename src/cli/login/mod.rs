@@ -14,6 +14,7 @@ mod read_receipt;
 mod receiver;
 mod relay;
 mod save_account;
+mod start_with_desktop;
 mod verify_push;
 
 use std::{cell::Cell, io::Write, time::Duration};
@@ -86,7 +87,10 @@ fn sign_in(
     let runtime = super::runtime()?;
     let kept = existing_account::kept_way(&context.accounts()?, &user, asked);
     let login = Login { context, asked, user, kept, person, questions: Cell::new(MAX_QUESTIONS), secrets };
-    let ended = runtime.block_on(login.run(credentials, out));
+    let ended = runtime.block_on(async {
+        login.run(credentials, out).await?;
+        start_with_desktop::offer(&login, out).await
+    });
     // A pending read of the terminal must not delay the exit.
     runtime.shutdown_background();
     ended
@@ -139,17 +143,17 @@ impl Login<'_> {
                 (Some(_), true) => Ok(()),
                 (Some(_), false) => Err(Failure::Reported(verify_push::NOTHING_CAME)),
             };
+            let ended = saved.settle(self, ended, out).await;
             if !self.context.tell(&Request::ReloadAccounts)? && matches!(ended, Ok(()) | Err(Failure::Reported(_))) {
                 not_running(out)?;
             }
-            saved.remove_old_pusher(&ended, out).await?;
             return ended;
         }
         let receiver = match Receiver::start(self.context, &context.config).await {
             Ok(receiver) => receiver,
             Err(failure) => {
                 saved.undo(self).await;
-                return Err(failure);
+                return saved.settle(self, Err(failure), out).await;
             }
         };
         self.step(Step::Proof);
@@ -162,7 +166,7 @@ impl Login<'_> {
             Err(failure) => Err(failure),
         };
         let goes_on = receiver.close().await;
-        saved.remove_old_pusher(&ended, out).await?;
+        let ended = saved.settle(self, ended, out).await;
         if !goes_on && matches!(ended, Ok(()) | Err(Failure::Reported(_))) {
             not_running(out)?;
         }
@@ -191,12 +195,18 @@ impl Login<'_> {
 
     /// The way that was chosen, now or before.
     fn way(&self) -> Way {
-        match (self.asked.push, self.asked.listen, &self.asked.ntfy) {
-            (true, _, _) => Way::Push,
-            (false, true, _) => Way::Listen,
-            (false, false, Some(_)) => Way::Ntfy,
-            (false, false, None) => self.kept.0,
-        }
+        self.asked.way().unwrap_or(self.kept.0)
+    }
+
+    /// Why the account keeps the way that it had.
+    fn unproven(&self) -> Failure {
+        let (before, now, user) = (self.kept.0.as_str(), self.way().as_str(), &self.user);
+        let address = if self.way() == Way::Ntfy { " …" } else { "" };
+        Failure::Failed(format!(
+            "the way stays \"{before}\", since the new one is not proven: have somebody write to you while \
+             `{} login {user} --{now}{address}` waits, or mark something as read elsewhere",
+            invocation::command()
+        ))
     }
 
     /// Whether pushes are not the only way.

@@ -7,7 +7,6 @@ use crate::{
     accounts::Account,
     cli::relay,
     http_client::{HttpClient, TransportError},
-    invocation,
     ntfy::{CONNECTING, Relay, line::Line, probe},
 };
 
@@ -87,15 +86,4 @@ pub(super) async fn prove(
         writeln!(out, "No push has come through {} yet.", relay.base())?;
     }
     Ok(is_proven)
-}
-
-/// Why the account stays as it was.
-pub(super) fn unproven(login: &Login<'_>, before: &Account) -> Failure {
-    Failure::Failed(format!(
-        "the way stays \"{}\", since the new one is not proven: have somebody write to you while `{} login {} --ntfy …` \
-         waits, or mark something as read elsewhere",
-        before.way.as_str(),
-        invocation::command(),
-        login.user
-    ))
 }

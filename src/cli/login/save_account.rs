@@ -127,12 +127,6 @@ impl SavedSession {
             login.secrets.save_relay(&self.account.name, relay).await?;
         }
         AccountsFile::new(&login.context.paths.accounts).replace(name, self.account.clone())?;
-        if let Some(before) = self.before.as_ref().filter(|before| before.relay.is_some())
-            && (context.relay.is_none() || before.name != self.account.name)
-            && let Err(error) = login.secrets.forget_relay(&before.name).await
-        {
-            tracing::warn!("{error}");
-        }
         Ok(is_proven)
     }
 
@@ -158,12 +152,11 @@ impl SavedSession {
             Ok(())
         };
         let proven = relay::prove(relay, &self.account.app_id, patience, out, begin).await;
-        let Some(before) = self.before.as_ref().filter(|_| self.has_old_pusher()) else { return proven };
-        if matches!(proven, Ok(true)) {
+        if matches!(proven, Ok(true)) || !self.has_old_pusher() {
             return proven;
         }
         self.client.remove_pusher(&self.account.app_id, &self.pushkey).await.ok();
-        proven.and(Err(relay::unproven(login, before)))
+        proven.and(Err(login.unproven()))
     }
 
     /// Whether the account had another pusher before.
@@ -177,17 +170,47 @@ impl SavedSession {
         self.old_pushkey.as_deref().filter(|old| !is_copy && *old != self.pushkey)
     }
 
-    /// Another pusher than before brings the account's notifications: the old one ends, once it is not needed any more.
-    pub(super) async fn remove_old_pusher(
+    /// Where the new way is proven, the pusher of the old one ends; where it is not, the account keeps the old one.
+    pub(super) async fn settle(
         &self,
-        ended: &Result<(), Failure>,
+        login: &Login<'_>,
+        ended: Result<(), Failure>,
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
-        if let (Ok(()), Some(pushkey), Some(before)) = (ended, self.replaced_pushkey(), &self.before)
-            && let Err(error) = self.client.remove_pusher(&before.app_id, pushkey).await
-        {
-            writeln!(out, "The pusher from before could not be removed: {}", output::harmless(&error.to_string()))?;
+        match (ended, &self.before) {
+            (Ok(()), Some(before)) => {
+                if let Some(pushkey) = self.replaced_pushkey()
+                    && let Err(error) = self.client.remove_pusher(&before.app_id, pushkey).await
+                {
+                    let reason = output::harmless(&error.to_string());
+                    writeln!(out, "The pusher from before could not be removed: {reason}")?;
+                }
+                if before.relay.is_some()
+                    && (self.account.relay.is_none() || before.name != self.account.name)
+                    && let Err(error) = login.secrets.forget_relay(&before.name).await
+                {
+                    tracing::warn!("{error}");
+                }
+                Ok(())
+            }
+            (Err(failure), Some(before)) if self.old_session().is_some() && login.way() != login.kept.0 => {
+                self.keep_old_way(login, before).await?;
+                Err(if matches!(failure, Failure::Reported(_)) { login.unproven() } else { failure })
+            }
+            (ended, _) => ended,
         }
+    }
+
+    /// The account goes on with the new session by the way that it had.
+    async fn keep_old_way(&self, login: &Login<'_>, before: &Account) -> Result<(), Failure> {
+        let (pushkey, relay) = (before.pushkey.clone(), before.relay.clone());
+        let account = Account { way: login.kept.0, pushkey, relay, ..self.account.clone() };
+        AccountsFile::new(&login.context.paths.accounts).replace(&self.account.name, account)?;
+        if self.has_old_pusher() || login.kept.0 == Way::Listen {
+            // One that stays does no harm: nobody has its pushkey any more, or the running program removes it.
+            self.client.remove_pusher(&self.account.app_id, &self.pushkey).await.ok();
+        }
+        drop(account::tell_running(login.context));
         Ok(())
     }
 
