@@ -84,7 +84,7 @@ impl Reader {
         let failed = match ended.how {
             How::Told => return,
             How::Answered(answer) => {
-                self.listening.patience.answered();
+                self.listening.patience.answered(ended.lasted);
                 self.listening.is_behind = false;
                 self.tries.succeeded();
                 self.take_in(*answer).await
