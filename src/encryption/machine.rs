@@ -91,6 +91,8 @@ pub(super) struct Synced {
     pub(super) sessions: BTreeSet<String>,
     /// Something is new in the room of a ringing call.
     pub(super) has_call_events: bool,
+    /// The account's push rules have changed.
+    pub(super) has_new_rules: bool,
     /// The last request by another session of the account to verify this one. The machine has not been given it: two
     /// verifications at once cancel each other.
     pub(super) request: Option<VerificationAsk>,
@@ -333,7 +335,7 @@ impl Machine {
 
     /// Takes in what a sync has brought. Must not be given up.
     pub(super) async fn take_in(&self, answer: SyncAnswer) -> Result<Synced, EncryptionError> {
-        let messages = answer.to_device.events.len();
+        let (messages, has_new_rules) = (answer.to_device.events.len(), answer.account_data.has_push_rules());
         let (mut requests, to_device_events): (Vec<_>, Vec<_>) =
             answer.to_device.events.into_iter().partition(is_verification_request);
         requests.retain(|request| is_by(request, &self.user));
@@ -346,7 +348,7 @@ impl Machine {
         };
         let (_, keys) = self.olm.receive_sync_changes(changes, &settings()).await?;
         let sessions = keys.into_iter().map(|key| key.session_id).collect();
-        Ok(Synced { messages, sessions, request: requests.pop(), has_call_events: false })
+        Ok(Synced { messages, sessions, request: requests.pop(), has_call_events: false, has_new_rules })
     }
 
     /// Gives the machine a request that a sync brought; `None` if it is too old, or by a device that is not known.
