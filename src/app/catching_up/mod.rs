@@ -433,6 +433,9 @@ impl Driver {
         let ends = self.accounts.values().filter_map(|known| {
             let (reason, effect) = match known.end.as_ref()? {
                 SessionEnd::Over(reason) => (reason, "New messages no longer come to this desktop"),
+                SessionEnd::NoToken(reason) if known.listens() => {
+                    (reason, "New messages no longer come to this desktop")
+                }
                 SessionEnd::NoToken(reason) => (reason, "Pushes still come, but what is missed is no longer fetched"),
             };
             Some(format!("{}: {reason}. {effect}. Run {}", known.sign_in.user_id, known.sign_in_command()))
@@ -490,13 +493,13 @@ impl Known {
         let command = self.sign_in_command();
         let is_off = self.schedule.is_switched_off();
         let signed_in = match &self.end {
-            Some(SessionEnd::Over(reason)) => {
-                format!("signed out: {reason}, and new messages no longer come; sign in with {command}")
-            }
-            Some(SessionEnd::NoToken(reason)) => {
+            Some(SessionEnd::NoToken(reason)) if !self.listens() => {
                 format!(
                     "signed out: {reason}; pushes still come, but what is missed is not fetched; sign in with {command}"
                 )
+            }
+            Some(SessionEnd::Over(reason) | SessionEnd::NoToken(reason)) => {
+                format!("signed out: {reason}, and new messages no longer come; sign in with {command}")
             }
             None if is_off => format!(
                 "{}, but the pusher was switched off in another client: switch it on there, or with {command}",
@@ -514,6 +517,7 @@ impl Known {
             listening: self.reach.is_connected.as_ref().filter(|_| self.listens()).map(Result::is_ok),
             way_now: Some(match self.account.relay() {
                 Some(relay) => self.reach.describe_relay(relay.base()),
+                None if self.end.is_some() && self.listens() => "none".to_owned(),
                 None => self.reach.describe(self.account.way_in_force()),
             }),
             catching_up: Some(catching_up.to_owned()),

@@ -137,8 +137,21 @@ impl Reader {
         }
         self.tries.wait(error, Instant::now());
         tracing::info!(account = &*self.account, "nothing is listened to now: {error}");
-        if self.listening.is_new(false) {
-            self.teller().tell(Held::Lost(error.to_string()));
+        self.lost(error);
+    }
+
+    /// Nothing is listened to now, if it was to be.
+    pub(super) fn lost(&mut self, error: &EncryptionError) {
+        self.listening.is_behind |= self.listening.is_on;
+        if !self.listening.is_new(false) {
+            return;
+        }
+        let teller = self.teller();
+        teller.tell(Held::Lost(error.to_string()));
+        if error.is_final() {
+            self.listening.disconnect();
+            // Who looks for it finds that the session is over, and tells the person.
+            teller.tell_of_anything();
         }
     }
 
