@@ -20,6 +20,9 @@ pub(crate) static BLOCKED: LazyLock<Synapse> = LazyLock::new(|| Synapse::start_w
 /// The app's configuration.
 pub(crate) const CONFIG: &str = "[popup]\ntimeout = \"never\"\n[log]\nlevel = \"debug\"\n";
 
+/// What is in the first line of a sync.
+pub(crate) const SYNC: &str = "/v3/sync?";
+
 /// Synapse's configuration, with the default for whom it pushes to.
 pub(crate) fn without_pushes(usual: &str) -> String {
     format!("{usual}\nip_range_whitelist: []\n")
@@ -87,6 +90,17 @@ impl Scene {
         assert_eq!(login.code, 0, "{login:#?}");
         scene.wait_until_it_listens();
         scene
+    }
+
+    /// An encrypted room with both in it.
+    pub(crate) fn encrypted_room(&self) -> String {
+        let encryption =
+            json!({"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}});
+        let room = self.bob.create_room(&json!({
+            "name": "Cellar", "invite": [self.alice.id], "preset": "trusted_private_chat", "initial_state": [encryption],
+        }));
+        self.alice.join(&room);
+        room
     }
 
     /// What status says of Alice's account, once it fits.
