@@ -211,7 +211,7 @@ fn a_reply_is_sent_once_though_answers_are_lost_and_it_is_killed() {
     static LOSES_ANSWERS: AtomicBool = AtomicBool::new(true);
     let scene = Scene::new();
     let homeserver = by_way_of(|head| is_send(head) && LOSES_ANSWERS.load(Ordering::Relaxed));
-    let (mut scene, fake) = signed_in_to(Scene { homeserver, ..scene }, "");
+    let (mut scene, fake) = signed_in_to(scene.at(homeserver), "");
     scene.bob.send(&scene.room, "Dinner?");
     fake.reply(scene.popup("Dinner?"), "Yes");
     wait_until("it was tried more than once", SOON, || scene.sends() >= 2);
@@ -227,7 +227,7 @@ fn a_reply_is_sent_once_though_answers_are_lost_and_it_is_killed() {
 #[test]
 fn what_waits_to_be_sent_ends_with_the_session() {
     let scene = Scene::new();
-    let (scene, fake) = signed_in_to(Scene { homeserver: by_way_of(is_send), ..scene }, "");
+    let (scene, fake) = signed_in_to(scene.at(by_way_of(is_send)), "");
     scene.bob.send(&scene.room, "Dinner?");
     fake.reply(scene.popup("Dinner?"), "Yes");
     wait_until("it was sent", SOON, || scene.written().len() == 1);

@@ -1,10 +1,8 @@
 //! What the tests have in common: a homeserver with Alice and Bob on it, and Alice's desktop.
 
 use std::{
-    sync::{
-        LazyLock,
-        atomic::{AtomicU32, Ordering},
-    },
+    ops::{Deref, DerefMut},
+    sync::LazyLock,
     thread,
 };
 
@@ -12,7 +10,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::rig::{
-    Act, Between, Desktop, DesktopOptions, Pushbell, SOON, Stage, Synapse, between::answer, pushbell::Output,
+    Act, Between, Desktop, DesktopOptions, Home, Pushbell, SOON, Stage, Synapse, between::answer, pushbell::Output,
     synapse::User, wait_for,
 };
 
@@ -21,12 +19,23 @@ pub(crate) static SYNAPSE: LazyLock<Synapse> = LazyLock::new(Synapse::start);
 
 /// Alice, who has a room with Bob, and a desktop of her own on which nothing runs yet.
 pub(crate) struct Scene {
-    pub(crate) alice: User,
+    home: Home,
     pub(crate) bob: User,
     pub(crate) room: String,
-    pub(crate) pushbell: Pushbell,
-    pub(crate) desktop: Desktop,
-    pub(crate) homeserver: String,
+}
+
+impl Deref for Scene {
+    type Target = Home;
+
+    fn deref(&self) -> &Home {
+        &self.home
+    }
+}
+
+impl DerefMut for Scene {
+    fn deref_mut(&mut self) -> &mut Home {
+        &mut self.home
+    }
 }
 
 impl Scene {
@@ -35,21 +44,18 @@ impl Scene {
     }
 
     pub(crate) fn on(synapse: &Synapse) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let alice = synapse.register(&format!("alice{number}"), "Alice");
-        let bob = synapse.register(&format!("bob{number}"), "Bob");
-        let room = bob.create_room(&json!({"name": "Kitchen", "invite": [alice.id]}));
-        alice.join(&room);
         let desktop = Desktop::start(DesktopOptions::BARE);
         let pushbell = Pushbell::prepare(&desktop, "");
-        let homeserver = format!("http://127.0.0.1:{}", synapse.port);
-        std::fs::write(pushbell.home().join("password"), "secret\n").unwrap();
-        Self { alice, bob, room, pushbell, desktop, homeserver }
+        let (home, bob) = Home::on(synapse, desktop, pushbell);
+        let room = bob.create_room(&json!({"name": "Kitchen", "invite": [home.alice.id]}));
+        home.alice.join(&room);
+        Self { home, bob, room }
     }
 
-    pub(crate) fn file(&self, name: &str) -> String {
-        self.pushbell.home().join(name).display().to_string()
+    /// The same with her homeserver at this address.
+    pub(crate) fn at(mut self, homeserver: String) -> Self {
+        self.homeserver = homeserver;
+        self
     }
 
     /// `pushbell login` with Alice's password from a file.
@@ -59,9 +65,7 @@ impl Scene {
 
     /// The same of anybody; all have one password.
     pub(crate) fn login_of(&self, user: &User, options: &[&str]) -> Output {
-        let password = self.file("password");
-        let fixed = ["login", &user.id, "--push", "--homeserver", &self.homeserver, "--password-file", &password];
-        self.pushbell.command(&[&fixed, options].concat())
+        self.sign_in(user, &[&["--push"], options].concat())
     }
 
     /// The same, beside what the test does meanwhile.

@@ -16,6 +16,7 @@ pub(crate) mod bus;
 pub(crate) mod desktop;
 pub(crate) mod fake_service;
 pub(crate) mod fake_session;
+pub(crate) mod home;
 pub(crate) mod http;
 pub(crate) mod keyring;
 pub(crate) mod network;
@@ -37,6 +38,7 @@ pub(crate) use self::{
     desktop::{Desktop, DesktopOptions, Notifier, Sound, TrayHost},
     fake_service::{FakeNotifications, OnNotify},
     fake_session::{FakeLogind, FakeScreenSaver},
+    home::Home,
     network::Cable,
     notifications::{Notifications, Notify},
     pushbell::Pushbell,
