@@ -1,4 +1,5 @@
-//! How commands reach the running app: one JSON request and one JSON reply, each a line, over a private local socket.
+//! The protocol between commands and the running app: one JSON request and one JSON reply, each on a line, over a
+//! private local socket.
 
 mod client;
 mod instance;
@@ -16,10 +17,10 @@ pub use server::{Command, serve};
 
 use crate::{accounts::Way, desktop::ServiceState, notice::NoticeId, present::popup::OwnPopup};
 
-/// Longest line that either side reads, in bytes. A status of a few hundred accounts fits many times.
+/// Maximum length of a line, in bytes. A status of a few hundred accounts fits many times.
 const LONGEST_LINE: u64 = 1024 * 1024;
 
-/// What a command asks of the running app.
+/// A request of a command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "request")]
 pub enum Request {
@@ -27,63 +28,63 @@ pub enum Request {
     Status,
     /// `pushbell clear`
     Clear,
-    /// `pushbell logout`: the account's numbers are zero, its notices are read, and its popups go. Answered when that is
-    /// on disk.
+    /// `pushbell logout`: resets the account's counts, marks its notices as read and withdraws its popups. Answered
+    /// when that is on disk.
     ClearAccount {
         /// The account's name.
         account: String,
     },
-    /// `pushbell pause`: until then, or until resumed.
+    /// `pushbell pause`
     Pause {
-        /// When it ends by itself.
+        /// When the pause ends; `None`: when resumed.
         until: Option<Timestamp>,
     },
     /// `pushbell resume`
     Resume,
     /// `pushbell unmute`
     Unmute,
-    /// `accounts.toml` has changed: read it now. Answered when it was.
+    /// `accounts.toml` has changed: reload it. Answered afterwards.
     ReloadAccounts,
-    /// Starting with the desktop was turned on or off: look again, for the menu.
+    /// Autostart was switched: update the menu.
     ReloadAutostart,
-    /// `pushbell.toml` has changed: read it now. Answered when it was.
+    /// `pushbell.toml` has changed: reload it. Answered afterwards.
     ReloadConfiguration,
-    /// `pushbell open`: an address of the page, good for one visit.
+    /// `pushbell open`: returns an address of the page that is valid for one visit.
     OpenPage {
-        /// Which part of it.
+        /// The part of the page.
         section: Section,
     },
-    /// The page: open this notice's room in the person's client. It is read then.
+    /// The page: open this notice's room in the user's client, and mark it as read.
     OpenNotice {
-        /// Which.
+        /// The notice.
         notice: NoticeId,
     },
-    /// The page: this notice, and what came before it in its room, is read.
+    /// The page: mark this notice and earlier ones in its room as read.
     ReadNotice {
-        /// Which.
+        /// The notice.
         notice: NoticeId,
     },
-    /// The page: answer this notice. What was written is read then.
+    /// The page: reply to this notice, and mark it as read.
     ReplyToNotice {
-        /// Which.
+        /// The notice.
         notice: NoticeId,
-        /// What to say.
+        /// The text.
         text: String,
     },
-    /// The page: play a sound, as a push that names it would have it.
+    /// The page: play the sound that a push with this tweak would play.
     Play {
         /// Its name.
         sound: String,
     },
-    /// The page: open the configuration file with whatever opens text.
+    /// The page: open the configuration file in the default editor.
     EditConfiguration,
-    /// `pushbell test`: a one-time number for a sample push.
+    /// `pushbell test`: returns a one-time number for a sample push.
     BeginSample,
-    /// Tell of the first push for this account that comes, or has come, after a time.
+    /// Wait for the first push for this account after a time.
     WaitForPush {
         /// The account's name.
         account: String,
-        /// After when.
+        /// That time.
         since: Timestamp,
         /// How long to wait.
         seconds: u32,
@@ -91,8 +92,7 @@ pub enum Request {
 }
 
 impl Request {
-    /// How long it is to be waited for what it asks, beyond the time that any answer may take; `None`: it asks for
-    /// something that is there.
+    /// How long to wait for the answer beyond the usual limit; `None` for requests that are answered at once.
     fn waits(&self) -> Option<Duration> {
         let Self::WaitForPush { seconds, .. } = self else { return None };
         Some(Duration::from_secs((*seconds).into()))
@@ -103,18 +103,18 @@ impl Request {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Section {
-    /// What has come, live
+    /// Received notifications, live
     Inbox,
     /// Connect a homeserver
     Setup,
     /// The configuration
     Settings,
-    /// Each part, and what to do about it
+    /// State of each part, and what to do about faults
     Health,
 }
 
 impl Section {
-    /// All of them, in the order of the page's menu.
+    /// All parts, in the order of the page's menu.
     pub const ALL: [Self; 4] = [Self::Inbox, Self::Setup, Self::Settings, Self::Health];
 
     /// Its path on the page.
@@ -129,15 +129,15 @@ impl Section {
     }
 }
 
-/// What the running app answers.
+/// A reply of the running app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "reply")]
 pub enum Reply {
     /// To `Status`.
     Status(Box<Status>),
-    /// To `WaitForPush`: when one came. None came: `Done`.
+    /// To `WaitForPush`: when the push arrived. Without one: `Done`.
     Pushed {
-        /// When.
+        /// Its time.
         at: Timestamp,
     },
     /// To `BeginSample`.
@@ -147,7 +147,7 @@ pub enum Reply {
     },
     /// To `OpenPage`.
     Page {
-        /// The address: whoever has it can enter, once.
+        /// The address: it grants access once.
         address: String,
     },
     /// It is done.
@@ -163,29 +163,29 @@ pub enum Reply {
 #[expect(clippy::struct_excessive_bools, reason = "each says something else")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
-    /// Always true: an app that does not run cannot say so.
+    /// Always true: an app that is not running cannot answer.
     pub running: bool,
     /// Its version.
     pub version: String,
-    /// Its process.
+    /// Its process id.
     pub pid: u32,
     /// When it started.
     pub since: Timestamp,
-    /// Addresses that it listens on.
+    /// The listening addresses.
     pub listen: Vec<String>,
-    /// The URL that homeservers are told, without the path.
+    /// The public address, without the path.
     pub public_url: String,
-    /// The certificate, where TLS is spoken.
+    /// The certificate, if TLS is enabled.
     pub tls: Option<TlsStatus>,
     /// Unread, over all accounts.
     pub unread: u64,
     /// Missed calls, over all accounts.
     pub missed_calls: u64,
-    /// Popups and sounds are paused until then; the far future when until resumed.
+    /// Popups and sounds are paused until then; the maximum stands for no end.
     pub paused_until: Option<Timestamp>,
     /// Sounds are muted from the tray.
     pub muted: bool,
-    /// Rooms whose messages are not shown on this desktop.
+    /// Rooms that are muted on this desktop.
     #[serde(default)]
     pub muted_rooms: Vec<MutedRoomStatus>,
     /// Size of the inbox.
@@ -198,33 +198,33 @@ pub struct Status {
     pub tray: ServiceState,
     /// Sound.
     pub sound: ServiceState,
-    /// It runs without a tray icon because it was told to.
+    /// Whether it runs without a tray icon by request.
     pub no_tray: bool,
-    /// The services of popups and tray have not all answered yet.
+    /// Whether the services for popups and tray have not all answered yet.
     pub is_starting: bool,
-    /// Why the configuration or the accounts on disk are not those in force, if so.
+    /// Why the configuration or the accounts on disk are not in force, and other problems.
     pub problems: Vec<String>,
-    /// What works, but the user may not want.
+    /// Settings that work but may be unintended.
     pub warnings: Vec<String>,
 }
 
-/// A room whose messages are not shown on this desktop.
+/// A room that is muted on this desktop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MutedRoomStatus {
     /// Name of its account.
     pub account: String,
-    /// What people call it.
+    /// Its name.
     pub name: String,
-    /// When it ends; none: with `pushbell unmute`.
+    /// When the mute ends; `None`: with `pushbell unmute`.
     pub until: Option<Timestamp>,
 }
 
-/// The user's own time, to the minute.
+/// The local time, to the minute.
 pub(crate) fn local_time(time: Timestamp) -> String {
     time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
-/// When a pause ends. The far future stands for a pause without end.
+/// The end of a pause in words. The maximum stands for no end.
 pub(crate) fn until(paused_until: Timestamp) -> String {
     const CENTURY: i64 = 100 * 366 * 24 * 3600;
     let is_endless = paused_until.as_second() > Timestamp::now().as_second().saturating_add(CENTURY);
@@ -234,7 +234,7 @@ pub(crate) fn until(paused_until: Timestamp) -> String {
 /// The certificate in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TlsStatus {
-    /// The DNS names and IP addresses that it is for; none while there is no certificate that can be used.
+    /// Its DNS names and IP addresses; none if there is no valid certificate.
     pub names: Vec<String>,
     /// When it ends.
     pub not_after: Option<Timestamp>,
@@ -249,70 +249,69 @@ pub struct InboxStatus {
     pub unshown: u64,
 }
 
-/// One account's numbers.
+/// The state of an account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AccountStatus {
     /// Its name.
     pub name: String,
     /// Its `app_id`.
     pub app_id: String,
-    /// Its unread number.
+    /// Its unread count.
     pub unread: u64,
     /// Its missed calls.
     pub missed_calls: u64,
-    /// How its notifications get here, as was chosen.
+    /// The chosen way for notifications to arrive.
     #[serde(default)]
     pub way: Way,
-    /// When a push last came for it.
+    /// When its last push arrived.
     pub last_push: Option<Timestamp>,
-    /// What is known of its session, if it is signed in.
+    /// The state of its session, if it is signed in.
     #[serde(flatten)]
     pub sign_in: SignInStatus,
-    /// Whether its encrypted messages are read, if it is signed in.
+    /// The state of its encryption, if it is signed in.
     #[serde(flatten)]
     pub encryption: EncryptionStatus,
 }
 
-/// What is known of an account's session; nothing for one that was registered by hand.
+/// The state of an account's session; empty for an account registered by hand.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignInStatus {
-    /// Who is signed in where, or that the session is over and what to do.
+    /// Who is signed in where, or that the session has ended and what to do.
     #[serde(default)]
     pub signed_in: Option<String>,
-    /// How its notifications get here now.
+    /// The way by which notifications arrive now.
     #[serde(default)]
     pub way_now: Option<String>,
-    /// Whether the connection over which the homeserver says what is new is there; `None`: none is held.
+    /// Whether the held connection is open; `None`: none is wanted.
     #[serde(default)]
     pub listening: Option<bool>,
-    /// How catching up went last.
+    /// Result of the last catching up.
     #[serde(default)]
     pub catching_up: Option<String>,
-    /// When it last completed in this run of the program.
+    /// When it last completed in this run.
     #[serde(default)]
     pub caught_up_at: Option<Timestamp>,
 }
 
-/// Whether an account's encrypted messages are read; nothing where that is not known yet, or there is nothing to read them
-/// with.
+/// State of an account's encryption; empty while unknown, or if there is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EncryptionStatus {
-    /// What is read, and what to do about the rest.
+    /// What can be decrypted, and what to do about the rest.
     #[serde(default)]
     pub encryption: Option<String>,
-    /// Whether the session is a verified one.
+    /// Whether the session is verified.
     #[serde(default)]
     pub verified: Option<bool>,
-    /// Whether the account's key backup is the one whose key is here; `None` where it is not used.
+    /// Whether the account's current key backup is the one whose key is stored here; `None` where none is used.
     #[serde(default)]
     pub key_backup: Option<bool>,
-    /// Whether the key that the session's encryption keys are locked with lies in a file: no keyring has taken it.
+    /// Whether the key of the encryption store is in a file, because no keyring has accepted it.
     #[serde(default)]
     pub key_in_file: bool,
 }
 
 impl EncryptionStatus {
-    /// Whether such a popup still has something to tell of the account; `None` if that is not known.
+    /// Whether such a popup is still true for the account; `None` if that is not known.
     #[must_use]
     pub fn is_told_by(&self, popup: OwnPopup) -> Option<bool> {
         match popup {
@@ -329,7 +328,7 @@ impl EncryptionStatus {
         }
     }
 
-    /// That the account's key backup is no longer the one whose key is here, and what to do.
+    /// A sentence if the account's key backup is no longer the one whose key is stored here, with what to do.
     #[must_use]
     pub fn backup_note(&self, account: &str) -> Option<String> {
         (self.key_backup == Some(false)).then(|| {
@@ -340,7 +339,7 @@ impl EncryptionStatus {
         })
     }
 
-    /// That the key lies in a file, and what that means.
+    /// A sentence if the key is in a file, with what that means.
     #[must_use]
     pub fn file_note(&self) -> Option<&'static str> {
         self.key_in_file.then_some(

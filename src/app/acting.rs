@@ -1,8 +1,6 @@
-//! Telling homeservers what the person does with popups: reading a room, answering an invite,
-//! declining a call.
+//! Sends acts of the person to homeservers: reading a room, answering an invite, declining a call.
 //!
-//! A task for each act, so that a slow homeserver holds up nobody else's. A homeserver that does not answer is asked again
-//! for a while.
+//! Each act is a task of its own, so a slow homeserver delays no other. Acts are retried for a limited time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,13 +20,13 @@ use crate::{
     session::SessionError,
 };
 
-/// First and longest time between two tries.
+/// First and maximum retry delay.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(20));
-/// For how long what the person waits for is tried.
+/// How long acts are retried that the person waits for.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// For how long a room that was read is told of.
+/// How long a read receipt is retried.
 const READ_PATIENCE: Duration = Duration::from_secs(5 * 60);
-/// Most acts at a time.
+/// Maximum number of acts in progress.
 const MAX_ACTS: usize = 64;
 
 /// Starts the tasks.
@@ -44,7 +42,7 @@ impl Acting {
         Self { sending, events, free: Arc::new(Semaphore::new(MAX_ACTS)) }
     }
 
-    /// Begins an act. The person is told if it fails.
+    /// Begins an act. A failure is shown to the person.
     pub(super) fn begin(&self, act: RoomAct, accounts: &Accounts) {
         let sign_in = accounts.find(&act.account).and_then(|account| account.sign_in.clone());
         let free = Arc::clone(&self.free).try_acquire_owned();
@@ -119,7 +117,7 @@ impl Acting {
                     tracing::debug!("that a room was read is not noted: {error}");
                 }
             }
-            // It ends the call for all.
+            // This event ends the call for everybody.
             Act::Decline { event_type: "m.call.reject", .. } | Act::Join | Act::Leave | Act::LookAtInvite(_) => {}
             Act::Decline { .. } => {
                 self.tell("The caller was told that you decline. Your other devices may go on ringing.".to_owned());
@@ -130,14 +128,14 @@ impl Acting {
     fn tell_failure(&self, act: &RoomAct, reason: &str) {
         let failure = act.act.failure();
         tracing::info!(account = act.account, "{failure}: {reason}");
-        // What was read is read here, and the number says whether it is elsewhere.
+        // It is already read here, and the unread count reports what happens elsewhere.
         if !matches!(act.act, Act::Read { .. } | Act::LookAtInvite(_)) {
             self.tell(format!("{failure}: {reason}"));
         }
     }
 
     fn tell(&self, what: String) {
-        // A controller that has gone means that the program ends.
+        // A closed channel means that the program is ending.
         drop(self.events.send(Event::NotDone(what)));
     }
 }

@@ -1,4 +1,4 @@
-//! Has the desktop start Pushbell, for the tray menu.
+//! Switches autostart for the tray menu.
 
 use std::{env, sync::Arc};
 
@@ -6,10 +6,10 @@ use tokio::sync::{Mutex, mpsc};
 
 use crate::{controller::Event, platform::autostart};
 
-/// Turns it on and off, one click after the other, and tells what came of it.
+/// Switches autostart, one change at a time, and reports the result.
 pub(super) struct AutostartSwitch {
     events: mpsc::UnboundedSender<Event>,
-    /// Whose turn it is: each may wait for the system, and the last click counts.
+    /// Serialises the changes: each may wait for the system, and the last click wins.
     turn: Arc<Mutex<()>>,
 }
 
@@ -18,12 +18,12 @@ impl AutostartSwitch {
         Self { events, turn: Arc::default() }
     }
 
-    /// Tells whether it is on.
+    /// Reports whether it is on.
     pub(super) fn look(&self) {
         self.change(|| Ok(()));
     }
 
-    /// Turns it on or off, then tells whether it is on.
+    /// Turns it on or off, then reports whether it is on.
     pub(super) fn set(&self, on: bool) {
         self.change(move || {
             if on { autostart::turn_on(&env::current_exe()?) } else { autostart::turn_off() }.map(drop)
@@ -35,7 +35,7 @@ impl AutostartSwitch {
         tokio::spawn(async move {
             let _turn = turn.lock().await;
             let told = tokio::task::spawn_blocking(move || {
-                // A controller that has gone means that the program ends.
+                // A closed channel means that the program is ending.
                 if let Err(error) = change() {
                     drop(events.send(Event::Autostart(Err(error.to_string()))));
                 }

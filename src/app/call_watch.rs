@@ -1,9 +1,9 @@
-//! Watching the rooms of calls that ring for signed-in accounts. Homeservers push only the invite: that a call was
-//! taken elsewhere or hung up is found in its room alone.
+//! Watches the rooms of ringing calls of signed-in accounts. Homeservers push only the invite: only the room shows that
+//! a call was answered elsewhere or hung up.
 //!
-//! One task that sleeps while nothing rings. It asks for one room at a time, and tells the inbox what has become of a
-//! call. Where the account's syncs watch the rooms (`crate::encryption`), it looks when they tell of something new, else
-//! every two seconds.
+//! One task, idle while nothing rings. It requests one room at a time, and tells the inbox how a call ended. If the
+//! account's sync covers the room (`crate::encryption`), the task looks when the sync reports something new, else every
+//! two seconds.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -29,13 +29,13 @@ use crate::{
     session::{SessionError, Sessions, SignedIn},
 };
 
-/// Time between two looks at a room.
+/// Polling interval.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// Longest time between two looks while they fail.
+/// Maximum polling interval after failures.
 const MAX_INTERVAL: Duration = Duration::from_secs(30);
 /// Deadline of a request.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// How many of a room's newest events are asked for; fewer where they do not fit into an answer.
+/// How many of a room's newest events are requested; fewer if they exceed the size limit of an answer.
 const EVENTS: usize = 30;
 
 /// Handle to the task.
@@ -44,23 +44,23 @@ pub(super) struct CallWatch {
     calls: watch::Sender<Vec<Watched>>,
 }
 
-/// A call that rings, and the session whose account it is for.
+/// A ringing call with the session of its account.
 #[derive(Debug, Clone)]
 struct Watched {
     call: RingingCall,
     sign_in: SignIn,
 }
 
-/// How the looks at a call's room go.
+/// State of watching one call.
 struct Progress {
     due: Instant,
-    /// Until then the account's syncs tell of what is new in the room.
+    /// Until then the account's sync reports what is new in the room.
     watched_until: Instant,
     backoff: Backoff,
-    /// The last look has failed.
+    /// Whether the last request failed.
     has_failed: bool,
     limit: usize,
-    /// The call was among the newest events: where it no longer is, all of them came after it.
+    /// Whether the call was among the newest events before: if it no longer is, all of them are newer.
     has_seen_call: bool,
     signed_in: Option<SignedIn>,
 }
@@ -85,7 +85,7 @@ impl CallWatch {
         Self { calls }
     }
 
-    /// These calls ring now, and no others.
+    /// Sets the ringing calls to watch.
     pub(super) fn watch(&self, calls: Vec<RingingCall>, accounts: &Accounts) {
         let watched = calls.into_iter().filter_map(|call| {
             let sign_in = accounts.find(&call.account)?.sign_in.clone()?;
@@ -111,7 +111,7 @@ impl Watcher {
                     changed = calls.changed() => if changed.is_err() {
                         return;
                     },
-                    // Of calls that ring no more.
+                    // News about calls that no longer ring are dropped.
                     Some(_) = news.recv() => {}
                 }
                 continue;
@@ -137,7 +137,7 @@ impl Watcher {
         }
     }
 
-    /// Looks at the call's room once, and says when to look again.
+    /// Requests the call's room once, and sets when to do so again.
     async fn look(&self, watched: &Watched, progress: &mut Progress) {
         let Watched { call, sign_in } = watched;
         let limit = progress.limit;
@@ -181,7 +181,7 @@ impl Progress {
         self.due = self.watched_until.max(Instant::now() + INTERVAL);
     }
 
-    /// What is learned while a look is put off.
+    /// Handles news of the sync between two requests.
     fn take(&mut self, news: &CallNews) {
         self.watched_until = news.watched_until;
         if news.is_new && !self.has_failed {
@@ -209,8 +209,8 @@ impl Progress {
         self.due = Instant::now() + wait;
     }
 
-    /// What has become of the call, by its room's newest events, newest first. Who has answered and then hung up has
-    /// taken it. Nothing is concluded before the call itself was among them: they may all be older.
+    /// How the call has ended according to its room's newest events, newest first. An answer followed by a hangup
+    /// counts as answered. Nothing is concluded before the call itself was seen: all the events may be older.
     fn ending(&mut self, call: &RingingCall, me: &str, events: &[RoomEvent]) -> Option<CallEnding> {
         let position = events.iter().position(|event| event.event_id == call.event_id);
         self.has_seen_call |= position.is_some();
@@ -220,7 +220,7 @@ impl Progress {
     }
 }
 
-/// How an event that came after the call ends it.
+/// How an event after the call ends it.
 fn what_it_ends(event: &RoomEvent, call: &RingingCall, me: &str) -> Option<CallEnding> {
     if event.sender == me {
         return (!event.is_of_this_session).then_some(CallEnding::Taken);
@@ -265,7 +265,7 @@ mod tests {
         RoomEvent { event_id: "$call".to_owned(), ..event("@bob:hs", "m.call.invite", r#"{"call_id":"c"}"#) }
     }
 
-    /// How the call ends by these events after it, newest first.
+    /// How these events after the call end it; newest first.
     fn ending(after: &[RoomEvent]) -> Option<CallEnding> {
         let older = event(ME, "m.room.message", "{}");
         let events = [after, &[invite(), older]].concat();

@@ -1,4 +1,4 @@
-//! The certificate and key of `server.tls`: taken up when they are renewed, without dropping a connection.
+//! The certificate and key of `server.tls`, reloaded when they are renewed, without dropping a connection.
 
 use std::{io, time::Duration};
 
@@ -16,38 +16,37 @@ use crate::{
     platform::{files, watch::FileWatch},
 };
 
-/// How long a pair that cannot be used may remain so before the person is told: who renews writes one file after the
-/// other.
+/// How long an unusable pair is tolerated before it is reported: renewal writes one file after the other.
 const GRACE_PERIOD: Duration = Duration::from_secs(2);
-/// How often it is looked whether the certificate has expired.
+/// Interval of checking whether the certificate has expired.
 const EXPIRY_CHECKED_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// The certificate in force, and the task that watches its files.
 pub(super) struct Certificate {
     tls: Tls,
     files: TlsFiles,
-    /// What is in force: the last that could be used.
+    /// The pair in force: the last valid one.
     pair: Option<TlsPair>,
-    /// Why what is in the files now is not in force.
+    /// Why the pair in the files is not in force.
     failure: Option<TlsError>,
     changes: mpsc::Receiver<Change>,
     watcher: JoinHandle<()>,
 }
 
-/// Why the certificate is to be looked at again.
+/// Why the certificate is to be checked.
 enum Change {
-    /// The files may have changed: what is in them.
+    /// The files may have changed; their content.
     Files(Box<Result<TlsPair, TlsError>>),
-    /// Time has passed.
+    /// The expiry check is due.
     Time,
 }
 
 impl Certificate {
-    /// Reads the files and watches them from now on. A pair that cannot be used is a [`Self::problem`]; `before` then
-    /// stays in force, if there was one. Needs a tokio runtime.
+    /// Reads the files and watches them from now on. An unusable pair is reported by [`Self::problem`]; that of
+    /// `before` then stays in force. Needs a tokio runtime.
     ///
     /// # Errors
-    /// When there can be no TLS at all.
+    /// When TLS cannot be set up at all.
     pub(super) fn start(files: TlsFiles, before: Option<Self>) -> Result<Self, TlsError> {
         let (tls, pair) = match &before {
             Some(before) => (before.tls.clone(), before.pair.clone()),
@@ -56,7 +55,7 @@ impl Certificate {
         // Ends the old watcher before the new one begins.
         drop(before);
         let (tell, changes) = mpsc::channel(1);
-        // The watch comes first, or what changes in between would be missed.
+        // Watched before they are read, so that no change is missed in between.
         let watch = FileWatch::new([files.certificate.clone(), files.key.clone()]);
         let found = tls::inspect(&files.certificate, &files.key);
         let watcher = tokio::spawn(watch_files(watch, files.clone(), tell));
@@ -69,8 +68,7 @@ impl Certificate {
         self.tls.clone()
     }
 
-    /// Waits until the files have changed or time has passed, and takes up what there is. For ever without a
-    /// certificate.
+    /// Waits until the files have changed or a check is due, and reloads. Never returns without a certificate.
     pub(super) async fn changed(certificate: &mut Option<Self>) {
         if let Some(certificate) = certificate
             && let Some(change) = certificate.changes.recv().await
@@ -95,7 +93,7 @@ impl Certificate {
         }
     }
 
-    /// What is wrong and what to do about it, if something is.
+    /// What is wrong and what to do about it.
     pub(super) fn problem(&self) -> Option<String> {
         if let Some(error) = &self.failure {
             let instead = match &self.pair {
@@ -108,9 +106,9 @@ impl Certificate {
         Some(format!("{}: {problem}", self.files.certificate.display()))
     }
 
-    /// What works, but the person may not want.
+    /// A setting that works but may be unintended.
     pub(super) fn warning(&self) -> Option<String> {
-        // A key that is not there is a problem, and told as such.
+        // A missing key is reported as a problem.
         let exposed = files::is_readable_by_others(&self.files.key).unwrap_or(false);
         exposed.then(|| {
             let key = self.files.key.display();
@@ -132,7 +130,7 @@ impl Drop for Certificate {
     }
 }
 
-/// Tells what is in the files whenever that may have changed, and now and then that time has passed.
+/// Sends the content of the files whenever it may have changed, and a reminder to check the expiry.
 async fn watch_files(watch: io::Result<FileWatch>, files: TlsFiles, tell: mpsc::Sender<Change>) {
     let inspect = || tls::inspect(&files.certificate, &files.key);
     let watched = async {
@@ -189,7 +187,7 @@ mod tests {
 
         let start = std::time::Instant::now();
         while !problem(&certificate).contains("has expired") {
-            // The clock of timers leaps to the next one; the certificate's is the real one.
+            // Paused time jumps to the next timer; the certificate uses the wall clock.
             let changed = Certificate::changed(&mut certificate);
             timeout(Duration::from_secs(24 * 60 * 60), changed).await.expect("it is looked at every day");
             assert!(start.elapsed() < Duration::from_secs(20), "it has expired meanwhile");

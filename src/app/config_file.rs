@@ -1,4 +1,4 @@
-//! Writing `pushbell.toml` at a first start, and keeping a copy of its last good text.
+//! Writes `pushbell.toml` at the first start, and keeps a copy of its last valid text.
 
 use std::{io, path::Path};
 
@@ -9,13 +9,13 @@ use crate::{
     platform::files,
 };
 
-/// Writes the commented default configuration, private to the person, unless there is a file already. Makes its
+/// Writes the commented default configuration, readable by the user only, unless the file exists. Creates its
 /// directory.
 ///
 /// # Errors
 /// When it cannot be written.
 pub(crate) fn write_default_config(path: &Path) -> io::Result<()> {
-    // Not `exists`: a link that leads nowhere is somebody's file, too.
+    // Not `exists`: a dangling symbolic link counts as a file, too.
     if path.symlink_metadata().is_ok() {
         return Ok(());
     }
@@ -35,7 +35,7 @@ pub(super) fn load(paths: &Paths) -> Result<InForce, Failure> {
     Ok(config::in_force(paths)?)
 }
 
-/// Keeps this text of the configuration file as the last good one.
+/// Keeps this text as the last valid one.
 pub(super) fn keep(paths: &Paths, text: &str) {
     let copy = config::copy_of(&paths.config, text);
     if std::fs::read(&paths.last_good_config).is_ok_and(|kept| kept == copy.as_bytes()) {
@@ -46,7 +46,7 @@ pub(super) fn keep(paths: &Paths, text: &str) {
     }
 }
 
-/// What the person is told of a configuration file that is not in force.
+/// The message about a configuration file that is not in force.
 pub(super) fn problem(paths: &Paths, fault: &ConfigError) -> String {
     let copy = paths.last_good_config.display();
     format!("{fault}\nUntil it is put right, the last good configuration is in force ({copy})")

@@ -1,4 +1,4 @@
-//! The addresses that are listened on, and changing them while running.
+//! The listening addresses, which can change at run time.
 
 use std::{
     collections::BTreeMap,
@@ -25,12 +25,12 @@ use crate::{
 /// new addresses; doubles after each failure.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// What is listened on. Each address is served on its own, so that one can go while others stay.
+/// The listening sockets. Each is served by its own task, so one can be closed while others stay.
 pub(super) struct Listening {
     server: Server,
     /// By the address as configured.
     open: BTreeMap<SocketAddr, Open>,
-    /// Addresses that are closed, while they finish their requests.
+    /// Closed sockets that are finishing their requests.
     ending: Vec<JoinHandle<()>>,
     is_serving: bool,
     wanted: Vec<SocketAddr>,
@@ -38,14 +38,14 @@ pub(super) struct Listening {
     missing: Missing,
 }
 
-/// Waiting for addresses that this computer does not have, such as those of a network that comes up after the person has
-/// logged in.
+/// How to wait for addresses that this computer does not have yet, for example those of a network that comes up after
+/// login.
 enum Missing {
     /// There is none.
     None,
-    /// The system tells when there are other addresses.
+    /// The system reports new addresses.
     Watched(AddressWatch),
-    /// It does not: when to try again, and the delay before.
+    /// The system does not report them: the next attempt, and the delay before it.
     Retried(Instant, Duration),
 }
 
@@ -63,7 +63,7 @@ impl Open {
 }
 
 enum State {
-    /// Connections wait in the system's queue.
+    /// Connections wait in the kernel's backlog.
     Bound(TcpListener),
     Serving(Serving),
 }
@@ -71,7 +71,7 @@ enum State {
 impl Listening {
     pub(super) fn new(intake: Intake, resume_window: ResumeWindow) -> Self {
         let mut limits = Limits::default();
-        // Half of the open files that are allowed remain for the rest of the program.
+        // Half of the allowed open files are left for the rest of the program.
         limits.connections = limits.connections.min(host::allow_open_files(2 * limits.connections) / 2);
         Self {
             server: Server::new(intake, resume_window, limits),
@@ -84,12 +84,11 @@ impl Listening {
         }
     }
 
-    /// Listens on these addresses and on no others. What cannot be listened on is a problem; an address that was and
-    /// still is wanted is not touched.
+    /// Listens on these addresses and no others. An address that cannot be bound is a problem; one that is already open
+    /// and still wanted is not touched.
     ///
     /// # Errors
-    /// When there is none that can be listened on now or, when this computer has its address, later; then nothing has
-    /// changed.
+    /// When no address can be bound, now or once this computer has it; nothing has changed then.
     pub(super) async fn open(
         &mut self,
         wanted: &[SocketAddr],
@@ -127,14 +126,14 @@ impl Listening {
         Ok(failures.map(|failures| (ProblemKind::Listen, failures)))
     }
 
-    /// Binds one address. If it is missing, it is watched for; if it is in use, our own addresses with this port that
-    /// are no longer wanted may be in the way, as 127.0.0.1 is for 0.0.0.0: they are closed.
+    /// Binds one address. If this computer does not have it, it is watched for. If it is in use, our own sockets on
+    /// this port may be in the way (127.0.0.1 blocks 0.0.0.0): those no longer wanted are closed.
     async fn bind(&mut self, address: SocketAddr, wanted: &[SocketAddr]) -> io::Result<Open> {
         let mut opened = Open::listen(address);
         if has_failed(&opened, io::ErrorKind::AddrNotAvailable) && matches!(self.missing, Missing::None) {
             self.missing = AddressWatch::new()
                 .map_or_else(|_| Missing::Retried(Instant::now() + RETRY.0, RETRY.0), Missing::Watched);
-            // It may have come before it was watched for.
+            // It may have appeared before the watch began.
             opened = Open::listen(address);
         }
         if has_failed(&opened, io::ErrorKind::AddrInUse) {
@@ -154,7 +153,7 @@ impl Listening {
         opened
     }
 
-    /// Stops listening on these addresses, and says which they were. Their requests in progress are finished.
+    /// Stops listening on matching addresses and returns them. Requests in progress are finished.
     async fn close_those(&mut self, which: impl Fn(&SocketAddr) -> bool) -> Vec<SocketAddr> {
         self.ending.retain(|earlier| !earlier.is_finished());
         let closed: Vec<_> = self.open.keys().copied().filter(which).collect();
@@ -166,17 +165,17 @@ impl Listening {
         closed
     }
 
-    /// From now on all addresses speak TLS, or with `None` plain HTTP.
+    /// Serves all addresses with TLS from now on, or with plain HTTP (`None`).
     pub(super) fn set_tls(&self, tls: Option<Tls>) {
         self.server.set_tls(tls);
     }
 
-    /// Paths that pushes are taken at beside the standard one.
+    /// Accepts pushes at these paths besides the standard one.
     pub(super) fn set_extra_paths(&self, paths: &[String]) {
         self.server.set_extra_paths(paths);
     }
 
-    /// Waits until an address that this computer did not have is to be tried again; for ever if there is none.
+    /// Waits until a missing address is to be tried again; never returns if there is none.
     pub(super) async fn retry_is_due(&mut self) {
         match &mut self.missing {
             Missing::None => std::future::pending().await,
@@ -190,7 +189,7 @@ impl Listening {
         }
     }
 
-    /// Tries them again. What is still a problem.
+    /// Tries them again. Returns the remaining problem.
     pub(super) async fn try_again(&mut self) -> Option<String> {
         if let Missing::Retried(at, delay) = &mut self.missing {
             *delay = (2 * *delay).min(RETRY.1);
@@ -203,7 +202,7 @@ impl Listening {
         }
     }
 
-    /// Begins to answer on all addresses.
+    /// Starts to serve all addresses.
     pub(super) fn serve(&mut self) {
         self.is_serving = true;
         for (address, Open { local, state }) in std::mem::take(&mut self.open) {
@@ -220,7 +219,7 @@ impl Listening {
         self.open.values().map(|open| open.local).collect()
     }
 
-    /// Finishes the requests in progress, under the server's deadline, and stops.
+    /// Finishes the requests in progress, within the server's deadline, and stops.
     pub(super) async fn close(mut self) {
         self.close_those(|_| true).await;
         for task in self.ending {
@@ -231,7 +230,7 @@ impl Listening {
     }
 }
 
-/// Those without the ones that another stands for: `0.0.0.0` listens on `127.0.0.1` as well.
+/// The addresses without those covered by another: `0.0.0.0` includes `127.0.0.1`.
 fn distinct(wanted: &[SocketAddr]) -> Vec<SocketAddr> {
     let is_within = |address: &SocketAddr, all: &SocketAddr| {
         all.ip().is_unspecified()
@@ -247,7 +246,7 @@ fn has_failed(opened: &io::Result<Open>, kind: io::ErrorKind) -> bool {
     opened.as_ref().is_err_and(|error| error.kind() == kind)
 }
 
-/// What happened and what to do about it.
+/// The error as a sentence, with what to do about it.
 pub(crate) fn explain(address: SocketAddr, error: &io::Error, config: &Path) -> String {
     let config = config.display();
     let kind = error.kind();

@@ -17,7 +17,7 @@ use crate::{
     sound::Player,
 };
 
-/// The desktop of this person.
+/// The desktop session of this user.
 pub(super) struct LiveDesktop {
     session: Session,
     player: Player,
@@ -26,7 +26,7 @@ pub(super) struct LiveDesktop {
 }
 
 impl LiveDesktop {
-    /// Puts the parts together. `sounds` is the directory of the person's own sounds.
+    /// Connects the parts. `sounds` is the directory of the user's sounds.
     #[must_use]
     pub(super) fn new(
         session: Session,

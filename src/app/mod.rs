@@ -1,8 +1,7 @@
-//! Puts the parts together, starts them and ends them.
+//! Assembles the parts, starts them and shuts them down.
 //!
-//! The main thread belongs to the tray; a second one runs tokio with everything asynchronous. The order matters: what
-//! can be wrong with the person's files is said before anything is bound, and what waits in the inbox is looked at
-//! before the first push comes.
+//! The main thread runs the tray; a second one runs tokio with everything asynchronous. The order matters: errors in
+//! the user's files are reported before a socket is bound, and the backlog is read before the first push is accepted.
 
 mod acting;
 mod autostart;
@@ -67,26 +66,26 @@ pub(crate) use start::retention;
 use supervisor::Supervisor;
 pub(crate) use temporary_endpoint::TemporaryEndpoint;
 
-/// How many commands may wait for the controller.
+/// Capacity of the controller's command queue.
 const WAITING_COMMANDS: usize = 16;
 
-/// How long closing the inbox may take: all that was recorded is on disk already.
+/// Time limit for closing the inbox; everything recorded is already on disk.
 const CLOSE_TIME: Duration = Duration::from_secs(5);
 
-/// How to run.
+/// Options of `run`.
 pub(crate) struct RunOptions {
     /// Where everything is.
     pub(crate) paths: Paths,
-    /// Without a tray icon.
+    /// Run without a tray icon.
     pub(crate) no_tray: bool,
-    /// The level that the command line names.
+    /// The log level of the command line.
     pub(crate) log_level: Option<Level>,
     /// The page in the browser.
     pub(crate) page: Page,
 }
 
-/// Runs until the person or the system ends it. Prints, on stdout and once pushes are taken, how to register the account
-/// that a first start makes.
+/// Runs until the person or the system ends it. At the first start, prints to stdout how to register the new account,
+/// once pushes are accepted.
 ///
 /// # Errors
 /// When it cannot start.
@@ -97,7 +96,7 @@ pub(crate) fn run(options: RunOptions) -> Result<(), Failure> {
         Err(error @ InstanceError::AlreadyRunning) => return say(&error.to_string()),
         Err(error @ InstanceError::Failed { .. }) => return Err(error.into()),
     };
-    // Before the configuration is written.
+    // Checked before the configuration is written.
     let is_first_start = paths.is_first_start();
     let in_force = config_file::load(&paths)?;
     let log = logging::start(log_level, in_force.config.log.level)?;
@@ -128,10 +127,10 @@ pub(crate) fn run(options: RunOptions) -> Result<(), Failure> {
     worker.join().unwrap_or_else(|_| Err(Failure::Failed("a part of Pushbell has failed; its log says more".into())))
 }
 
-/// The tokio runtime of a program that has one thread for all that waits.
+/// A single-threaded tokio runtime.
 ///
 /// # Errors
-/// When the system does not let it start.
+/// When the system refuses to start it.
 pub(crate) fn runtime() -> Result<Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Failure::Failed(format!("the runtime cannot be started: {error}")))
@@ -142,19 +141,19 @@ struct Worker {
     instance: Instance,
     log: logging::LogLevel,
     tray: Option<main_loop::TrayRemote>,
-    /// Raised by the inbox when there is something new to present.
+    /// Notified by the inbox when it has changed.
     inbox_changed: Arc<Notify>,
     desktop_events: (mpsc::UnboundedSender<DesktopEvent>, mpsc::UnboundedReceiver<DesktopEvent>),
     page: Page,
 }
 
 impl Worker {
-    /// Runs until the program is told to end.
+    /// Runs until the program is to end.
     async fn run(self, start: Start) -> Result<(), Failure> {
         let Self { instance, log, tray, inbox_changed, desktop_events: (event_sender, desktop), page } = self;
         let Start { paths, config, inbox, icon, welcome, config_problem } = start;
-        // Whoever changes a file is noticed or can tell us before it is read. A change that is missed while the program
-        // starts would stay so, and the pushkey of an account that was added meanwhile would be rejected.
+        // Files are watched, and commands accepted, before the files are read: a change missed in between would go
+        // unnoticed, and the pushkey of a new account would be rejected.
         let files = FileWatch::new([paths.config.clone(), paths.accounts.clone()]);
         let (control, unreachable) = instance.listen(&paths);
         let unreachable = unreachable.map(|reason| (ProblemKind::ControlSocket, reason));
@@ -164,7 +163,8 @@ impl Worker {
         let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed);
         let (mut server, problems) = PushServer::open(intake, resume_window.clone(), &config, &paths.config).await?;
 
-        // The main thread's loop lasts until all is written: when a session ends, some systems end the process with it.
+        // The main thread's loop continues until everything is written: at the end of a session, some systems end the
+        // process with the loop.
         let main_loop_goes_on = tray.clone();
         let has_tray = tray.is_some();
         let session = Session::start(icon, has_tray, &event_sender);
@@ -230,7 +230,7 @@ impl Worker {
         let requests = supervisor::Requests { files, app: app_requests, commands };
         let server = supervisor.run(requests, to_controller).await;
 
-        // Requests in progress first: what they record is still presented, or waits for the next start.
+        // Requests first: what they record is still presented, or waits for the next start.
         server.close().await;
         page.await.unwrap_or_else(|error| tracing::error!("the page did not end well: {error}"));
         tasks.end().await;
@@ -240,7 +240,7 @@ impl Worker {
     }
 }
 
-/// What runs beside the supervisor and ends after it.
+/// Tasks that run beside the supervisor and end after it.
 struct Tasks {
     controller: JoinHandle<()>,
     control: JoinHandle<()>,
@@ -248,7 +248,7 @@ struct Tasks {
 }
 
 impl Tasks {
-    /// Starts them. What comes over the control socket goes to `commands`.
+    /// Starts them. Requests of the control socket are sent to `commands`.
     fn start(
         controller: Controller<LiveDesktop>,
         inputs: Inputs,
@@ -265,7 +265,7 @@ impl Tasks {
         Self { controller, control, end_control }
     }
 
-    /// Ends them. The controller ends by itself once nobody sends it anything.
+    /// Ends them. The controller ends when its channels are closed.
     async fn end(self) {
         drop(self.end_control);
         for (part, ended) in [("control socket", self.control.await), ("controller", self.controller.await)] {
@@ -283,7 +283,7 @@ async fn close(inbox: Inbox) {
     tracing::info!("ended");
 }
 
-/// Whether what is said goes to a log.
+/// Whether standard error goes to a log.
 fn is_logged() -> bool {
     console::is_logged(&io::stdout())
 }

@@ -1,8 +1,8 @@
-//! Sending replies that were written into popups, each at most once.
+//! Sends replies that were written in popups, each at most once.
 //!
-//! A reply is on the disk before it is sent first, with the transaction by which its homeserver recognises it. It is tried
-//! again with that for a while, also by the next run of the program, and never by another device, for which the transaction
-//! means nothing. Then the person is told, with the text.
+//! A reply is on disk before it is first sent, with the transaction id by which its homeserver recognises a retry. It
+//! is retried with that id for a limited time, across restarts too, but never by another device, for which the id is
+//! not valid. After that its text is returned to the person.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -22,11 +22,11 @@ use crate::{
     inbox::{InboxError, Reply},
 };
 
-/// For how long a reply is tried.
+/// How long a reply is retried.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(15);
-/// First and longest time between two tries.
+/// First and maximum retry delay.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// When the inbox cannot be read, it is tried again after so long.
+/// Retry delay while the inbox cannot be read.
 const INBOX_RETRY: Duration = Duration::from_secs(5);
 
 /// Handle to the task.
@@ -36,19 +36,19 @@ pub(super) struct Outbox(watch::Sender<Arc<Accounts>>);
 struct Sender {
     sending: Sending,
     events: mpsc::UnboundedSender<Event>,
-    /// Of each reply, by its transaction, that has been tried in this run: when it is tried again.
+    /// Next attempt and backoff of each reply that was tried in this run, by transaction id.
     tries: BTreeMap<String, (Instant, Backoff)>,
 }
 
 impl Outbox {
-    /// Starts the task. What an earlier run has left is sent, too.
+    /// Starts the task. Replies of an earlier run are sent, too.
     pub(super) fn start(sending: Sending, accounts: Arc<Accounts>, events: mpsc::UnboundedSender<Event>) -> Self {
         let (sender, looks) = watch::channel(accounts);
         tokio::spawn(Sender { sending, events, tries: BTreeMap::new() }.run(looks));
         Self(sender)
     }
 
-    /// There may be something to send, or the accounts have changed.
+    /// Call when there may be a reply to send, or when the accounts have changed.
     pub(super) fn look(&self, accounts: Arc<Accounts>) {
         self.0.send_replace(accounts);
     }
@@ -74,7 +74,7 @@ impl Sender {
         }
     }
 
-    /// Sends what is due, in the order in which it was written into each room. When the next one is.
+    /// Sends what is due, in the order of writing within each room. Returns when the next attempt is due.
     async fn send_due(&mut self, accounts: &Accounts) -> Result<Option<Instant>, InboxError> {
         let replies = self.sending.inbox.replies().await?;
         self.tries.retain(|transaction, _| replies.iter().any(|reply| reply.transaction == *transaction));
@@ -95,7 +95,7 @@ impl Sender {
         Ok(next)
     }
 
-    /// Tries to send a reply. Whether it is done with.
+    /// Tries to send a reply. Returns whether it is finished.
     async fn send(&mut self, reply: &Reply, accounts: &Accounts) -> Result<bool, InboxError> {
         let sign_in = accounts.find(&reply.account).and_then(|account| account.sign_in.as_ref());
         let Some(sign_in) = sign_in.filter(|sign_in| sign_in.device_id == reply.device_id) else {
@@ -134,7 +134,7 @@ impl Sender {
         self.sending.send(&reply.account, sign_in, &event).await
     }
 
-    /// Not done with.
+    /// Schedules the next attempt; returns false: not finished.
     fn try_later(&mut self, reply: &Reply, wait: Duration) -> bool {
         let (due, backoff) = (self.tries.entry(reply.transaction.clone()))
             .or_insert_with(|| (Instant::now(), Backoff::new(RETRY.0, RETRY.1)));
@@ -142,20 +142,20 @@ impl Sender {
         false
     }
 
-    /// The person is told, and the text is theirs again.
+    /// Reports the failure and returns the text to the person.
     async fn give_up(&self, reply: &Reply, what: &str, reason: &str) -> Result<bool, InboxError> {
         let content = reply.content.as_deref().and_then(|content| serde_json::from_str::<Value>(content).ok());
         let text = content.as_ref().and_then(|content| content.get("body")?.as_str()).unwrap_or_default();
-        // A controller that has gone means that the program ends.
+        // A closed channel means that the program is ending.
         drop(self.events.send(Event::NotSent { reason: format!("{what} ({reason})"), text: text.to_owned() }));
         self.sending.inbox.forget_reply(reply.transaction.clone()).await?;
         Ok(true)
     }
 }
 
-/// After tries of which nothing was heard.
+/// If an attempt got no answer.
 const MAYBE: &str = "It may have been sent: look into the room before you send it again";
-/// After a clear "no".
+/// If every attempt was refused.
 const NOT: &str = "It was not sent";
 
 #[cfg(test)]
@@ -185,7 +185,7 @@ created_at = "2026-11-22T00:00:00Z"
 sign_in = { user_id = "@alice:hs", device_id = "D", homeserver = "http://127.0.0.1:1", method = "token", server = "" }
 "#;
 
-    /// What becomes of a reply of this device that was written so long ago.
+    /// The result for a reply of this device that was written this many minutes ago.
     async fn given_up(device: &str, minutes: i64) -> Option<(String, String)> {
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("accounts.toml");

@@ -1,4 +1,5 @@
-//! The page as the program around it knows it. It uses parts of the program, so whoever starts the program brings it.
+//! The interface of `crate::page` for the rest of the program. The page uses other parts of the program, so it is
+//! passed in from above.
 
 use std::pin::Pin;
 
@@ -10,23 +11,23 @@ use crate::{
     paths::Paths,
 };
 
-/// Who wants to see what, and where the address goes.
+/// The section to open, and the channel for its address.
 pub(crate) type PageRequest = (Section, oneshot::Sender<Reply>);
 
-/// How many may wait for an address.
+/// Capacity of the queue of requests for an address.
 pub(super) const WAITING: usize = 8;
 
-/// What the page is given.
+/// Dependencies of the page.
 pub(crate) struct PageParts {
     /// Where everything is.
     pub(crate) paths: Paths,
-    /// What it shows.
+    /// The inbox to show.
     pub(crate) inbox: Inbox,
-    /// By which it asks the program, as commands do.
+    /// Requests to the program, as commands send them.
     pub(crate) commands: mpsc::Sender<Command>,
-    /// Who wants to see it. It ends when this closes.
+    /// Requests for an address. The page ends when this closes.
     pub(crate) asked: mpsc::Receiver<PageRequest>,
 }
 
-/// Serves the page while somebody looks at it, until the program ends.
+/// Serves the page on demand until the program ends.
 pub(crate) type Page = Box<dyn FnOnce(PageParts) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;

@@ -1,4 +1,4 @@
-//! The endpoint with its sockets and its certificate, as the configuration says.
+//! The endpoint with its sockets and its certificate, as configured.
 
 use std::{path::Path, sync::Arc};
 
@@ -17,15 +17,16 @@ use crate::{
 pub(super) struct PushServer {
     intake: Intake,
     pub(super) listening: Listening,
-    /// Kept in step with its files.
+    /// Reloaded when its files change.
     pub(super) certificate: Option<Certificate>,
 }
 
 impl PushServer {
-    /// Binds the addresses of the configuration and loads the certificate; serves nothing yet. Returns also what does not work now, but may later.
+    /// Binds the configured addresses and loads the certificate; serves nothing yet. Also returns problems that may
+    /// resolve themselves.
     ///
     /// # Errors
-    /// When no address can be listened on, or the certificate's files cannot be watched.
+    /// When no address can be bound, or the certificate's files cannot be watched.
     pub(super) async fn open(
         intake: Intake,
         resume_window: ResumeWindow,
@@ -43,7 +44,7 @@ impl PushServer {
         Ok((server, problems))
     }
 
-    /// Takes connections from now on.
+    /// Starts to accept connections.
     pub(super) fn serve(&mut self) {
         self.listening.serve();
     }
@@ -62,7 +63,7 @@ impl PushServer {
         self.intake.set_accounts(accounts);
     }
 
-    /// Takes up a changed configuration. Returns what is wrong with it, for each topic that concerns.
+    /// Applies a changed configuration. Returns its problems by kind.
     pub(super) async fn configure(
         &mut self,
         old: &Config,
@@ -83,7 +84,7 @@ impl PushServer {
         [(ProblemKind::Certificate, certificate), (ProblemKind::Listen, listen)]
     }
 
-    /// With `server.tls` set, nothing is ever served without encryption, whatever the state of the certificate.
+    /// With `server.tls` set, nothing is ever served unencrypted, whatever the state of the certificate.
     fn set_tls(&mut self, config: &Config) -> Result<(), TlsError> {
         let before = self.certificate.take();
         let certificate = config.server.tls.clone().map(|files| Certificate::start(files, before)).transpose();
@@ -96,7 +97,7 @@ impl PushServer {
         if self.certificate.is_some() { "https" } else { "http" }
     }
 
-    /// Where and how pushes are taken now, for `status`.
+    /// Addresses and TLS state, for `status`.
     pub(super) fn status(&self, config: &Config) -> controller::Listening {
         let in_the_clear = config.server.in_the_clear().into_iter().map(|address| {
             format!(

@@ -1,9 +1,9 @@
-//! The accounts whose pushes come through a relay: a connection for each, held open as long as it is wanted.
+//! A connection to the relay of each account that has one, held open.
 //!
 //! ```text
 //! lines ──► batch: what is not known ──► catching up asks the homeserver what is new ──► inbox ──► the relay's time is kept
 //! ```
-//! What is not in the inbox is read again: the relay keeps it.
+//! The relay keeps its messages, so what is not in the inbox is read again.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -27,22 +27,23 @@ use crate::{
     },
 };
 
-/// First and longest delay after a failure.
+/// First and maximum delay after a failure.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5 * 60));
-/// A connection that lasted so long was a good one.
+/// A connection that lasted this long resets the backoff.
 const LASTING: Duration = Duration::from_secs(60);
-/// How long a relay that refuses is left alone.
+/// How long to wait after a relay has refused access.
 const REFUSED: Duration = Duration::from_secs(60 * 60);
-/// How often a relay is asked whose proxy holds answers back, and after how many times a connection is tried again.
+/// Polling interval for a relay whose proxy buffers answers, and the number of polls before a connection is tried
+/// again.
 const POLLS: (Duration, u32) = (Duration::from_secs(60), 60);
-/// A relay is asked once so many connections in a row were held back: one alone may have met a name or a server that was slow.
+/// Buffered connections in a row before polling begins: a single one may have been slow for another reason.
 const HELD_BACK: u32 = 2;
-/// A relay that asks to be left alone for longer is left alone for this long.
+/// Upper bound of a relay's `Retry-After`.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
-/// How long it may take until what has come is in the inbox.
+/// Time limit for recording what has arrived.
 const TAKING: Duration = Duration::from_secs(120);
 
-/// All of them.
+/// The connections of all accounts.
 pub(super) struct Relays {
     inbox: Inbox,
     news: mpsc::UnboundedSender<HeldNews>,
@@ -52,7 +53,7 @@ pub(super) struct Relays {
 struct Open {
     account: Account,
     task: AbortHandle,
-    /// Raised when what is connected may be so no more.
+    /// Notified when connections may be dead.
     again: Arc<Notify>,
 }
 
@@ -61,7 +62,7 @@ impl Relays {
         Self { inbox, news, open: BTreeMap::new() }
     }
 
-    /// Holds connections for those of the accounts whose pushes come through a relay, and for no others.
+    /// Connects the accounts that have a relay, and disconnects all others.
     pub(super) fn follow<'a>(&mut self, accounts: impl Iterator<Item = &'a Account>) {
         let mut before = std::mem::take(&mut self.open);
         for account in accounts {
@@ -81,7 +82,7 @@ impl Relays {
         }
     }
 
-    /// The network has changed, or the computer has slept.
+    /// Reconnects after a change of network or a wake-up.
     pub(super) fn reconnect(&self) {
         for open in self.open.values() {
             open.again.notify_one();
@@ -122,15 +123,15 @@ impl Drop for Relays {
 struct Reader {
     name: Arc<str>,
     app_id: String,
-    /// The homeserver lists what is new; else events are asked for one by one.
+    /// Whether the homeserver lists notifications; if not, events are fetched one by one.
     lists_new: bool,
     relay: Relay,
     inbox: Inbox,
     news: mpsc::UnboundedSender<HeldNews>,
     backoff: Backoff,
-    /// How often the relay is still to be asked before a connection is tried again.
+    /// Remaining polls before a connection is tried again.
     polls: u32,
-    /// How many connections in a row were held back.
+    /// Buffered connections in a row.
     held_back: u32,
 }
 
@@ -170,7 +171,7 @@ impl Reader {
         }
     }
 
-    /// How long to wait before the next try.
+    /// The delay before the next attempt.
     fn wait_after(&mut self, ended: Result<(), End>, lasted: Duration) -> Duration {
         if lasted >= LASTING {
             self.backoff.reset();
@@ -203,9 +204,9 @@ impl Reader {
         wait
     }
 
-    /// Reads until the connection ends, or once where none is possible.
+    /// Reads until the connection ends; polls once if connections are buffered.
     async fn read(&mut self, progress: &mut Progress) -> Result<(), End> {
-        // It holds the certificates that it trusts, and its connections end with it.
+        // A client of its own: certificates are loaded, and connections closed, with it.
         let http = HttpClient::connecting_within(CONNECTING).map_err(RelayError::from)?;
         if let Some(left) = self.polls.checked_sub(1) {
             self.poll(&http, progress).await?;
@@ -241,7 +242,7 @@ impl Reader {
             } else {
                 batch.due(*began_at.get_or_insert(now_is), counted_at)
             };
-            // Lines that never cease do not delay it.
+            // Lines that keep coming do not delay it.
             let gathered = batch.is_full() || due <= now_is || {
                 match timeout_at(due, lines.next()).await {
                     Ok(Ok(Some(line))) => {
@@ -275,7 +276,7 @@ impl Reader {
     async fn poll(&mut self, http: &HttpClient, progress: &mut Progress) -> Result<(), End> {
         let since = progress.since().unwrap_or_else(|| "all".to_owned());
         let mut batch = Batch::default();
-        // One that cannot be asked either is away: then connections are tried.
+        // If polling fails as well, the relay is unreachable; connections are tried again.
         let lines = self.relay.poll(http, &since).await.inspect_err(|_| self.polls = 0)?;
         for line in lines {
             if batch.is_full() {
@@ -287,7 +288,7 @@ impl Reader {
         self.bring(progress, batch).await
     }
 
-    /// Whether it is a line that says no more than that the relay is there.
+    /// Takes a line into the batch. Returns whether it is a mere keepalive.
     fn take(&self, progress: &Progress, batch: &mut Batch, line: &[u8], now: &mut u64) -> bool {
         let Some(line) = Line::parse(line) else { return false };
         let is_keepalive = line.is_keepalive;
@@ -296,7 +297,7 @@ impl Reader {
         is_keepalive
     }
 
-    /// Has the homeserver be asked what is new, and keeps how far the relay was read once that is in the inbox.
+    /// Has catching up fetch what is new, and records the relay's time once that is in the inbox.
     async fn bring(&mut self, progress: &mut Progress, batch: Batch) -> Result<(), End> {
         let (is_push, says_nothing) = (batch.is_push, batch.is_empty());
         if !says_nothing {
@@ -311,11 +312,11 @@ impl Reader {
             }
         }
         if is_push {
-            // The relay works, however long its connections last.
+            // The relay works, however short its connections are.
             self.backoff.reset();
         }
         let time = progress.taken(batch);
-        // A time alone is not worth writing down: reading from an earlier one does no harm.
+        // A keepalive's time alone is not stored: reading from an earlier time is harmless.
         if !says_nothing
             && let Some(time) = time.or(progress.newest())
             && let Err(error) = self.inbox.set_relay_time(&self.name, time, is_push).await
@@ -326,7 +327,7 @@ impl Reader {
     }
 
     fn tell(&self, news: Held) {
-        // The receiver is gone only when the program ends.
+        // A closed channel means that the program is ending.
         drop(self.news.send(HeldNews { account: Arc::clone(&self.name), news }));
     }
 }

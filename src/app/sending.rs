@@ -1,4 +1,4 @@
-//! Sending events into rooms: encrypted where the room is, and never in clear where it ever was.
+//! Sends events into rooms: encrypted if the room is, and never unencrypted if it ever was.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
 /// Deadline of a request.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Sends events. Clones are the same.
+/// Sends events. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Sending {
     pub(super) inbox: Inbox,
@@ -22,7 +22,7 @@ pub(super) struct Sending {
     pub(super) encryption: Encryption,
 }
 
-/// Why an event was not sent, or is not known to be.
+/// Why an event was not, or may not have been, sent.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SendError {
     #[error(transparent)]
@@ -36,12 +36,12 @@ pub(super) enum SendError {
 }
 
 impl SendError {
-    /// The event was sealed with a key that is not there yet.
+    /// The key that the event was sealed with is not available yet.
     pub(super) fn sealed() -> Self {
         Self::Encryption(NotSent { reason: "the key that it is kept with is not there".to_owned(), is_temporary: true })
     }
 
-    /// How long to wait at least before it is tried again; `None`: trying again does not help.
+    /// Minimum delay before a retry; `None` if retrying does not help.
     pub(super) fn wait(&self) -> Option<Duration> {
         match self {
             Self::Encryption(NotSent { is_temporary: false, .. })
@@ -59,7 +59,7 @@ impl SendError {
 }
 
 impl Sending {
-    /// Sends this event for the account. Of a room that cannot be asked whether it is encrypted, nothing is sent.
+    /// Sends this event for the account. Nothing is sent while it is unknown whether the room is encrypted.
     pub(super) async fn send(&self, account: &str, sign_in: &SignIn, event: &OutgoingEvent) -> Result<(), SendError> {
         if self.is_encrypted(account, sign_in, &event.room_id).await? {
             return Ok(self.encryption.send_event(account, event.clone()).await?);
@@ -68,7 +68,7 @@ impl Sending {
         Ok(self.sessions.ask::<_, SessionError, _>(sign_in, DEADLINE, send).await?)
     }
 
-    /// Whether the room is encrypted, or was once: that is never forgotten, whatever its homeserver says later.
+    /// Whether the room is, or ever was, encrypted. This is stored for good, whatever the homeserver says later.
     async fn is_encrypted(&self, account: &str, sign_in: &SignIn, room_id: &str) -> Result<bool, SendError> {
         let room = RoomKey::with_id(account, room_id);
         if self.inbox.was_encrypted(room.clone()).await? {

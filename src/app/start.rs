@@ -1,4 +1,4 @@
-//! What must be good before anything is bound: the files of the person.
+//! Reads the user's files, which have to be valid before anything is bound.
 
 use std::{path::Path, sync::Arc};
 
@@ -21,21 +21,21 @@ use crate::{
 /// The app icon.
 const ICON: &[u8] = include_bytes!("../../assets/icons/pushbell-128.png");
 
-/// What the parts are made from.
+/// The parts needed for a start.
 pub(super) struct Start {
     pub(super) paths: Paths,
     pub(super) config: Config,
     pub(super) inbox: Inbox,
-    /// The app icon for popups: a file, or a name that an icon theme may know.
+    /// The app icon for popups: a file, or a name in the icon theme.
     pub(super) icon: String,
-    /// Nothing was there: what the person is welcomed with once pushes are taken.
+    /// At a first start, the text of the welcome.
     pub(super) welcome: Option<String>,
-    /// What is wrong with the configuration file, if a copy is in force.
+    /// The fault of the configuration file, if a copy is in force.
     pub(super) config_problem: Option<(ProblemKind, String)>,
 }
 
 impl Start {
-    /// Opens the inbox; a first start makes an account.
+    /// Opens the inbox; a first start creates an account.
     pub(super) fn prepare(
         paths: Paths,
         in_force: InForce,
@@ -44,7 +44,8 @@ impl Start {
     ) -> Result<Self, Failure> {
         let InForce { config, text, fault } = in_force;
         AccountsFile::new(&paths.accounts).remove_leftovers();
-        // Accounts come before the inbox: accounts that are missing beside an inbox were lost, and must not be made anew.
+        // Accounts come before the inbox: accounts missing beside an existing inbox were lost, and must not be created
+        // anew.
         let welcome = is_first_run.then(|| welcome(&paths, &config)).transpose()?;
         let inbox = Inbox::open(&paths.database, retention(&config), Arc::clone(changed))?;
         if let Some(text) = text {
@@ -56,12 +57,12 @@ impl Start {
     }
 }
 
-/// Makes the first account, and says how to register it.
+/// Creates the first account, and describes how to register it.
 fn welcome(paths: &Paths, config: &Config) -> Result<String, Failure> {
     let account = first_account(paths)?;
     let pushbell = invocation::command();
     let by_hand = if super::is_logged() {
-        // A pushkey is never logged.
+        // Pushkeys are never logged.
         format!("`{pushbell} account show {FIRST_ACCOUNT}` says how to do it by hand.")
     } else {
         format!(
@@ -78,14 +79,14 @@ fn welcome(paths: &Paths, config: &Config) -> Result<String, Failure> {
     ))
 }
 
-/// Reads the accounts. That they cannot be read is a problem, but does not keep the rest from running.
+/// Reads the accounts. An unreadable file is a problem, but does not prevent the start.
 pub(super) fn accounts(path: &Path) -> (Accounts, Option<(ProblemKind, String)>) {
     let accounts = Accounts::read(path).unwrap_or_else(|error| Accounts::unavailable(&error));
     let problem = accounts.unreadable().map(|reason| (ProblemKind::Accounts, reason.to_owned()));
     (accounts, problem)
 }
 
-/// How the configuration says that the inbox is kept.
+/// The configured retention of the inbox.
 pub(crate) fn retention(config: &Config) -> Retention {
     Retention { keep_days: config.history.keep_days, keep_bodies: config.history.keep_bodies }
 }
@@ -97,7 +98,7 @@ fn first_account(paths: &Paths) -> Result<Account, Failure> {
     Ok(account)
 }
 
-/// Puts the app icon into a file, since the program may run without being installed.
+/// Writes the app icon to a file, since the program may run without being installed.
 fn icon(path: &Path) -> String {
     let written = path
         .parent()

@@ -1,4 +1,4 @@
-//! Keeps a running program in step with its files and does what the person asks: reloads, test pushes, the end.
+//! Applies changed files to the running program and handles requests: reloads, test pushes, the end.
 
 use std::{
     io,
@@ -39,13 +39,13 @@ use crate::{
     sample,
 };
 
-/// How many changes of files may wait; what changes meanwhile is told with the next.
+/// Capacity of the queue of file changes; further changes are reported with the next.
 const WAITING_CHANGES: usize = 4;
 const NO_PAGE: &str = "the page cannot be opened now";
-/// How long a test push may take.
+/// Time limit of a test push.
 const TEST_TIME: Duration = Duration::from_secs(10);
 
-/// Owns what the configuration and the accounts file decide.
+/// Owns the parts that depend on the configuration and the accounts.
 pub(super) struct Supervisor {
     pub(super) paths: Paths,
     pub(super) config: Config,
@@ -61,9 +61,9 @@ pub(super) struct Supervisor {
     pub(super) page: mpsc::Sender<PageRequest>,
 }
 
-/// What others ask of the supervisor.
+/// Sources of requests.
 pub(super) struct Requests {
-    /// Changes of the configuration and the accounts, noticed since before the accounts were read.
+    /// Changes of the configuration and the accounts. Watched since before the accounts were read.
     pub(super) files: io::Result<FileWatch>,
     /// From the tray menu and the popups.
     pub(super) app: mpsc::UnboundedReceiver<AppRequest>,
@@ -71,7 +71,7 @@ pub(super) struct Requests {
     pub(super) commands: mpsc::Receiver<Command>,
 }
 
-/// Why a test push did not arrive.
+/// Why a test push failed.
 #[derive(Debug, thiserror::Error)]
 enum TestError {
     #[error("There is no account to send it to: `pushbell login @you:example.org` or `pushbell account add` makes one")]
@@ -86,22 +86,21 @@ enum TestError {
     NotDelivered { scheme: &'static str, address: SocketAddr, reason: String },
 }
 
-/// What of the configuration concerns catching up.
+/// The settings for catching up.
 pub(super) fn catching_up_settings(config: &Config) -> catching_up::Settings {
     catching_up::Settings { server: config.server.clone(), derive_missed_calls: config.calls.derive_missed }
 }
 
 impl Supervisor {
-    /// Runs until the program is to end, and returns what still takes pushes. What commands ask of the controller is
-    /// passed on to it.
+    /// Runs until the program is to end, and returns the push server. Requests for the controller are forwarded to it.
     pub(super) async fn run(mut self, requests: Requests, controller: mpsc::Sender<Command>) -> PushServer {
         let Requests { files, app: mut asked, mut commands } = requests;
         let (change_sender, mut changed) = mpsc::channel(WAITING_CHANGES);
-        // A task of its own: it waits until a file has come to rest, which commands that keep coming must not interrupt.
+        // A separate task: it waits until a file has settled, which a stream of commands must not interrupt.
         tokio::spawn(watch(files, change_sender));
         let mut termination = pin!(termination());
         self.autostart.look();
-        // It was read before it was watched.
+        // The configuration was read before it was watched.
         self.read_config().await;
         loop {
             tokio::select! {
@@ -172,7 +171,7 @@ impl Supervisor {
                             continue;
                         }
                     }
-                    // A command that has gone does not want to know.
+                    // The command may have disconnected.
                     drop(reply.send(answer));
                 }
             }
@@ -191,7 +190,7 @@ impl Supervisor {
         }
     }
 
-    /// Takes up a changed configuration; a bad one keeps the last good one and tells the person.
+    /// Applies a changed configuration; if it is invalid, the last valid one stays in force and the fault is reported.
     async fn read_config(&mut self) {
         let (config, text) = match config::in_force(&self.paths) {
             Ok(config::InForce { config, text: Some(text), .. }) => (config, text),
@@ -218,15 +217,15 @@ impl Supervisor {
         tracing::info!("the configuration has changed");
     }
 
-    /// Tells where and how pushes are taken, and what is wrong with the certificate.
+    /// Reports the listening addresses and problems of the certificate.
     fn tell_listening(&mut self) {
         let problem = self.server.certificate.as_ref().and_then(Certificate::problem);
         self.tell(Event::Problem(ProblemKind::Certificate, problem));
         self.tell(Event::Listening(self.server.status(&self.config)));
     }
 
-    /// Takes up changed accounts. While they cannot be read, those that were known still count, and no other pushkey
-    /// is rejected.
+    /// Applies changed accounts. While the file cannot be read, known accounts remain valid, and no other pushkey is
+    /// rejected.
     fn read_accounts(&mut self) {
         let accounts = Accounts::read(&self.paths.accounts);
         let accounts = accounts.unwrap_or_else(|error| self.server.accounts().keeping_known_after(&error));
@@ -240,7 +239,7 @@ impl Supervisor {
     }
 
     fn tell(&self, event: Event) {
-        // A controller that has gone means that the program ends.
+        // A closed channel means that the program is ending.
         drop(self.events.send(event));
     }
 
@@ -251,7 +250,7 @@ impl Supervisor {
         }
     }
 
-    /// Sends a test push. If it does not arrive, the person who asked for it is told why.
+    /// Sends a test push. If it does not arrive, the reason is shown to the person.
     fn send_test(&self) {
         let (address, body) = match self.test_push() {
             Ok(test) => test,
@@ -263,13 +262,13 @@ impl Supervisor {
             if let Err(error) = post(scheme, address, body).await {
                 let reason =
                     [Some(error.to_string()), certificate].into_iter().flatten().collect::<Vec<_>>().join("\n");
-                // A controller that has gone means that the program ends.
+                // A closed channel means that the program is ending.
                 drop(events.send(Event::TestFailed(reason)));
             }
         });
     }
 
-    /// Where a test push goes, and its body.
+    /// Address and body of a test push.
     fn test_push(&self) -> Result<(SocketAddr, Vec<u8>), TestError> {
         let accounts = self.server.accounts();
         let account = accounts.iter().next().ok_or(TestError::NoAccount)?;
@@ -278,10 +277,10 @@ impl Supervisor {
         Ok((address, body.to_string().into_bytes()))
     }
 
-    /// Opens the page in the person's browser.
+    /// Opens the page in the browser.
     fn open_page(&self, section: Section, token: Option<String>) {
         let (reply, answer) = oneshot::channel();
-        // A page that does not take it drops the reply.
+        // If the page cannot accept the request, the reply channel closes.
         drop(self.page.try_send((section, reply)));
         let events = self.events.clone();
         tokio::spawn(async move {
@@ -290,7 +289,7 @@ impl Supervisor {
                 Ok(Reply::Failed { reason }) => Event::NotDone(format!("{NO_PAGE}: {reason}")),
                 Ok(_) | Err(_) => Event::NotDone(NO_PAGE.to_owned()),
             };
-            // A controller that has gone means that the program ends.
+            // A closed channel means that the program is ending.
             drop(events.send(event));
         });
     }
@@ -304,7 +303,7 @@ async fn post(scheme: &'static str, address: SocketAddr, body: Vec<u8>) -> Resul
     }
 }
 
-/// Tells which of the files have changed, for as long as the system tells us.
+/// Reports which of the files have changed.
 async fn watch(watch: io::Result<FileWatch>, changes: mpsc::Sender<Vec<PathBuf>>) {
     let watched = async {
         let mut watch = watch?;

@@ -1,5 +1,5 @@
-//! An endpoint without the rest of the app: for a command that has to take pushes while the app does not run. What it
-//! takes is in the inbox, and is shown when the app starts.
+//! An endpoint without the rest of the app, for commands that need pushes while the app is not running. Pushes go to
+//! the inbox, and are shown when the app starts.
 
 use std::{convert::Infallible, io, path::PathBuf, sync::Arc};
 
@@ -19,19 +19,20 @@ use crate::{
     resume::ResumeWindow,
 };
 
-/// A running endpoint. Close it: what is in progress is finished then.
+/// A running endpoint. Close it to finish the requests in progress.
 pub(crate) struct TemporaryEndpoint {
     server: PushServer,
-    /// Reads the accounts again when they change; ends with this.
+    /// Reloads the accounts when they change.
     account_watch: JoinSet<()>,
     inbox: Inbox,
     inbox_changed: Arc<Notify>,
-    /// Nobody else may open the inbox meanwhile.
+    /// Keeps other processes from opening the inbox.
     _instance: Instance,
 }
 
 impl TemporaryEndpoint {
-    /// Checks whether it could start now, and leaves nothing behind; false when the app runs, which has an endpoint.
+    /// Checks whether it could start, without leaving anything behind; false if the app is running, which has an
+    /// endpoint.
     ///
     /// # Errors
     /// When it could not listen.
@@ -59,7 +60,7 @@ impl TemporaryEndpoint {
         }
     }
 
-    /// Starts it; `None` when the app runs, which has an endpoint. Needs a tokio runtime.
+    /// Starts it; `None` if the app is running, which has an endpoint. Needs a tokio runtime.
     ///
     /// # Errors
     /// When it cannot listen, or the inbox cannot be opened.
@@ -67,9 +68,9 @@ impl TemporaryEndpoint {
         let Some(instance) = Self::acquire(paths)? else { return Ok(None) };
         let inbox_changed = Arc::new(Notify::new());
         let inbox = Inbox::open(&paths.database, start::retention(config), Arc::clone(&inbox_changed))?;
-        // Watched before it is read, or what changes in between would be missed.
+        // Watched before it is read, so that no change is missed in between.
         let changes = FileWatch::new([paths.accounts.clone()]);
-        // An accounts file that is not there means that nobody can tell, not that there are none.
+        // A missing accounts file means that the accounts are unknown, not that there are none.
         let (accounts, _) = start::accounts(&paths.accounts);
         let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed);
         let mut account_watch = JoinSet::new();
@@ -82,7 +83,7 @@ impl TemporaryEndpoint {
         Ok(Some(Self { server, account_watch, inbox, inbox_changed, _instance: instance }))
     }
 
-    /// Waits for a push to this account that comes after that time; when it came.
+    /// Waits for a push to this account after that time, and returns its time.
     ///
     /// # Errors
     /// When the inbox cannot be read.
@@ -101,13 +102,13 @@ impl TemporaryEndpoint {
     /// Finishes the requests in progress, and closes the inbox.
     pub(crate) async fn close(mut self) {
         self.server.close().await;
-        // Waited for: where the watch is still open, some systems do not let the directory be deleted.
+        // Some systems refuse to delete a directory while it is watched.
         self.account_watch.shutdown().await;
         self.inbox.close().await;
     }
 }
 
-/// Takes up accounts that change meanwhile: the pushkey of one that another command has added must not be rejected.
+/// Reloads accounts: the pushkey of an account that another command adds must not be rejected.
 async fn watch_accounts(changes: io::Result<FileWatch>, path: PathBuf, intake: Intake) {
     let watched: io::Result<Infallible> = async {
         let mut changes = changes?;
@@ -120,7 +121,7 @@ async fn watch_accounts(changes: io::Result<FileWatch>, path: PathBuf, intake: I
     .await;
     let Err(source) = watched;
     tracing::warn!("changes of the accounts are not noticed: {source}");
-    // Nobody can tell any more who is unknown.
+    // Without a watch the known accounts may be out of date, so no pushkey is rejected.
     let unwatched = AccountsError::Io { path, attempt: "watched", source };
     intake.set_accounts(intake.accounts().keeping_known_after(&unwatched));
 }

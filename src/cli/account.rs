@@ -112,7 +112,7 @@ pub(super) fn tell_running(context: &Context) -> Result<(), Failure> {
 }
 
 impl Context {
-    /// The accounts; none if there is no file yet.
+    /// The accounts; empty if there is no file yet.
     pub(super) fn accounts(&self) -> Result<Accounts, Failure> {
         match Accounts::read(&self.paths.accounts) {
             Err(AccountsError::Missing { .. }) => Ok(Accounts::empty()),

@@ -14,17 +14,16 @@ use crate::{accounts::CountsScope, app_info, control::Section, homeserver::push_
 const GLOBAL: &str = "Global options";
 
 /// A command and its effect on each line.
-pub(super) const EXAMPLES: &str =
-    "  pushbell login @alice:example.org   sign in to your homeserver, and see that a push arrives
+pub(super) const EXAMPLES: &str = "  pushbell login @alice:example.org   connect your homeserver, and see that it works
   pushbell                            start; popups, sounds and a badge from now on
   pushbell test --kind mention        see and hear what a mention does
-  pushbell status                     is it running, and is everything well?
+  pushbell status                     is it running, and does everything work?
   pushbell pause until 08:00          no popups and sounds until the morning";
 
 pub(super) const EXIT_CODES: &str = "\
-0 done, 1 failed, 2 wrong usage, 3 signed in but no push has come yet, 69 Pushbell is not running, 78 the configuration is not good.";
+0 done, 1 failed, 2 wrong usage, 3 signed in but no push has arrived yet, 69 Pushbell is not running, 78 invalid configuration.";
 
-/// A Matrix http pusher's endpoint on the desktop itself: pushes become popups, sounds and a badge in the tray.
+/// Notifications from your Matrix homeserver on the desktop: popups, sounds and a badge in the tray.
 #[derive(Debug, Parser)]
 #[command(name = "pushbell", version = app_info::VERSION, after_help = format!("Examples:\n{EXAMPLES}\n\nExit codes: {EXIT_CODES}"))]
 pub(super) struct Arguments {
@@ -32,11 +31,11 @@ pub(super) struct Arguments {
     #[arg(long, global = true, value_name = "FILE", env = "PUSHBELL_CONFIG", hide_env_values = true)]
     #[arg(help_heading = GLOBAL)]
     pub(super) config: Option<PathBuf>,
-    /// Log so much to stderr, whatever the configuration says: error, warn, info, debug or trace
+    /// Log to stderr at this level, overriding the configuration: error, warn, info, debug or trace
     #[arg(long, global = true, value_name = "LEVEL", hide_possible_values = true, help_heading = GLOBAL)]
     #[arg(value_parser = log_levels())]
     pub(super) log_level: Option<Level>,
-    /// What to do; nothing said is `run`
+    /// The command; `run` if none is given
     #[command(subcommand)]
     pub(super) command: Option<Command>,
 }
@@ -44,43 +43,43 @@ pub(super) struct Arguments {
 /// A command.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Run in the tray (what `pushbell` alone does)
+    /// Run in the tray (the default)
     Run(Run),
-    /// Sign in to your homeserver, have it push to this desktop, and see that a push arrives
+    /// Connect your homeserver: sign in, and wait until a notification has arrived
     Login(Login),
-    /// Have your homeserver push no more, and sign out
+    /// Disconnect your homeserver: remove the pusher, and sign out
     Logout(Logout),
-    /// Make an account's session a verified one, so that encrypted messages can be read
+    /// Verify an account's session, so that encrypted messages can be read
     Verify(Verify),
-    /// List, show and set what rooms notify of, on all your devices
+    /// Show and change the notification settings of rooms, on all your devices
     #[command(subcommand)]
     Room(Room),
-    /// Make, list, show and remove accounts that are registered by hand
+    /// Manage accounts that are registered by hand, without signing in
     #[command(subcommand)]
     Account(Account),
     /// Open Pushbell's page in the browser: inbox, set-up, settings and health
     Open {
-        /// Where
+        /// The part of the page
         #[arg(value_enum, default_value_t = Section::Inbox, hide_default_value = true)]
         section: Section,
     },
     /// Send a sample push to the running Pushbell, the way a homeserver does
     Test(Test),
-    /// Say whether Pushbell is running, and how it is
+    /// Show whether Pushbell is running, and the state of each part
     Status {
         /// Print one JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Check each part, and say what to do about each fault
+    /// Find out what keeps notifications away, and what to do about it
     Doctor {
         /// Print one JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Print the inbox, newest first
+    /// Print received notifications, newest first
     History(History),
-    /// Set the badge to zero, withdraw all popups, and count everything as read
+    /// Mark everything as read: badge to zero, popups withdrawn
     Clear,
     /// Show no popups and play no sounds for a while; notices are kept and counted
     Pause {
@@ -88,19 +87,19 @@ pub(super) enum Command {
         #[arg(num_args = 0..=2, value_name = "LENGTH")]
         length: Vec<String>,
     },
-    /// End a pause; what came meanwhile is shown in one summary
+    /// End a pause; what arrived meanwhile is shown in one summary
     Resume,
-    /// Show the messages of all rooms again that were muted from a popup
+    /// Unmute all rooms that were muted from a popup
     Unmute,
-    /// Check a configuration file and say where its faults are
+    /// Check a configuration file and show where its faults are
     CheckConfig {
         /// The file to check [default: the one that Pushbell uses]
         file: Option<PathBuf>,
     },
-    /// Start with the desktop, or no longer, or say whether it does
+    /// Switch starting with the desktop on or off, or show whether it is on
     #[command(subcommand)]
     Autostart(Autostart),
-    /// Print a shell's completions, for packagers
+    /// Print shell completions, for packagers
     Completions {
         /// The shell
         #[arg(value_enum)]
@@ -113,18 +112,18 @@ pub(super) enum Command {
 /// `pushbell autostart`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub(super) enum Autostart {
-    /// Start with the desktop, by what fits it
+    /// Start with the desktop, by the method that suits it
     On,
     /// Do not start with the desktop
     Off,
-    /// Say whether it starts with the desktop, and by what
+    /// Show whether it starts with the desktop, and by which method
     Status,
 }
 
 /// `pushbell run`
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(super) struct Run {
-    /// Do without a tray icon, on a desktop that has no tray
+    /// Run without a tray icon, on a desktop that has no tray
     #[arg(long)]
     pub(super) no_tray: bool,
 }
@@ -136,7 +135,7 @@ pub(super) struct Login {
     /// Your user ID: @alice:example.org
     #[arg(value_name = "@USER:SERVER")]
     pub(super) user: String,
-    /// Where the homeserver is [default: found from the user ID]
+    /// The homeserver's address [default: found from the user ID]
     #[arg(long, value_name = "URL")]
     pub(super) homeserver: Option<String>,
     /// Read the password from the first line of this file; `-` is standard input
@@ -148,7 +147,7 @@ pub(super) struct Login {
     /// Verify the new session with the recovery key or passphrase on the first line of this file; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "token_file")]
     pub(super) recovery_key_file: Option<PathBuf>,
-    /// Have the homeserver push to this computer, and nothing else [default: pushes where they come, else --listen]
+    /// Use pushes to this computer only [default: pushes where they arrive, else --listen]
     #[arg(long)]
     pub(super) push: bool,
     /// Keep a connection to the homeserver open instead, over which it says what is new: nothing has to reach this computer
@@ -157,13 +156,13 @@ pub(super) struct Login {
     /// Have the homeserver push to this ntfy server, which Pushbell keeps a connection to
     #[arg(long, value_name = "URL", conflicts_with_all = ["push", "listen", "event_id_only"])]
     pub(super) ntfy: Option<String>,
-    /// Have the homeserver send no content: sender, room and text are fetched from it
+    /// Have pushes contain event ids only: sender, room and text are fetched from the homeserver
     #[arg(long)]
     pub(super) event_id_only: bool,
-    /// How long to wait for a first push [default: 60 without a terminal, 600 with one]
+    /// How long to wait for the first push [default: 60 without a terminal, 600 with one]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=86_400))]
     pub(super) wait: Option<u64>,
-    /// Go on even though the homeserver cannot reach this computer, or is not reached over https
+    /// Continue although the homeserver cannot reach this computer, or is not reached over https
     #[arg(long)]
     pub(super) anyway: bool,
 }
@@ -193,10 +192,10 @@ pub(super) struct Logout {
     /// The account's name, or its user ID
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     pub(super) name: Option<String>,
-    /// Sign out of every account that is signed in
+    /// Sign out of all accounts
     #[arg(long)]
     pub(super) all: bool,
-    /// Forget the session even though its homeserver cannot be told
+    /// Forget the session even if its homeserver cannot be reached
     #[arg(long)]
     pub(super) anyway: bool,
 }
@@ -209,8 +208,8 @@ pub(super) struct Verify {
     /// Read the recovery key or passphrase from the first line of this file; `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub(super) recovery_key_file: Option<PathBuf>,
-    /// Also read what has not been sent to this session from the account's key backup, which the recovery key opens: with
-    /// it this computer can read the account's whole history
+    /// Also fetch missing keys from the account's key backup, which the recovery key opens; this computer can then read
+    /// the account's whole history
     #[arg(long)]
     pub(super) with_backup: bool,
 }
@@ -218,16 +217,16 @@ pub(super) struct Verify {
 /// `pushbell room`
 #[derive(Debug, Subcommand)]
 pub(super) enum Room {
-    /// List the rooms that messages have come from, and those that have a rule of their own
+    /// List the rooms with messages in the inbox, and those with a rule of their own
     List {
         /// Only those of this account, by its name or user ID
         #[arg(long, value_name = "NAME")]
         account: Option<String>,
-        /// Print one JSON object a line
+        /// Print JSON, one object per line
         #[arg(long)]
         json: bool,
     },
-    /// Say what a room notifies of
+    /// Show the notification setting of a room
     Show {
         #[command(flatten)]
         which: WhichRoom,
@@ -235,14 +234,14 @@ pub(super) enum Room {
         #[arg(long)]
         json: bool,
     },
-    /// Set what a room notifies of, as your client does
+    /// Change the notification setting of a room, as your client does
     Set(SetRoom),
 }
 
 /// A room of an account.
 #[derive(Debug, Args)]
 pub(super) struct WhichRoom {
-    /// The room: its id, its alias, or the name that its popups have
+    /// The room: its id, its alias, or its name as in popups
     #[arg(value_name = "ROOM")]
     pub(super) room: String,
     /// The account, by its name or user ID [default: the only one that is signed in]
@@ -255,14 +254,14 @@ pub(super) struct WhichRoom {
 pub(super) struct SetRoom {
     #[command(flatten)]
     pub(super) which: WhichRoom,
-    /// What it notifies of
+    /// The messages that notify you
     #[arg(long, value_enum)]
     pub(super) notify: RoomNotify,
-    /// With "mentions" in an encrypted room: have every message of it be pushed, so that Pushbell finds the mentions; your
-    /// other devices are woken too
+    /// With "mentions" in an encrypted room: have every message pushed, so that Pushbell finds the mentions; this also
+    /// wakes your other devices
     #[arg(long, conflicts_with = "no_override")]
     pub(super) with_override: bool,
-    /// Do not, and do not ask
+    /// Do not do that, and do not ask
     #[arg(long)]
     pub(super) no_override: bool,
 }
@@ -270,11 +269,11 @@ pub(super) struct SetRoom {
 /// `pushbell account`
 #[derive(Debug, Subcommand)]
 pub(super) enum Account {
-    /// Make an account, and say how to register it with a homeserver
+    /// Create an account, and show how to register it with a homeserver
     Add(AddAccount),
     /// List all accounts
     List {
-        /// Take the list as it is, though something else than Pushbell has changed its file
+        /// Accept the list although its file was changed by something other than Pushbell
         #[arg(long)]
         accept: bool,
     },
@@ -283,7 +282,7 @@ pub(super) enum Account {
         /// The account's name
         name: String,
     },
-    /// Remove an account: its homeserver is told so at its next push
+    /// Remove an account; its homeserver removes the pusher at the next push
     Remove {
         /// The account's name
         name: String,
@@ -293,7 +292,7 @@ pub(super) enum Account {
 /// `pushbell account add`
 #[derive(Debug, Args)]
 pub(super) struct AddAccount {
-    /// What to call it, for example "home"
+    /// A name for it, for example "home"
     pub(super) name: String,
     /// The pusher's `app_id`, at most 64 characters
     #[arg(long, value_name = "APP_ID", default_value = app_info::APP_ID)]
@@ -301,7 +300,7 @@ pub(super) struct AddAccount {
     /// The pusher's pushkey, at most 512 bytes [default: 256 random bits]
     #[arg(long, value_name = "PUSHKEY")]
     pub(super) pushkey: Option<String>,
-    /// What the unread number of a push counts
+    /// What the unread count of a push refers to
     #[arg(long, value_enum, default_value_t)]
     pub(super) counts: CountsScope,
 }
@@ -309,10 +308,10 @@ pub(super) struct AddAccount {
 /// `pushbell test`
 #[derive(Debug, Args)]
 pub(super) struct Test {
-    /// What the push is about
+    /// The kind of notification
     #[arg(long, value_enum, default_value_t = Kind::Message)]
     pub(super) kind: Kind,
-    /// The account that it is for [default: the first]
+    /// The account [default: the first]
     #[arg(long, value_name = "NAME")]
     pub(super) account: Option<String>,
 }
@@ -320,10 +319,10 @@ pub(super) struct Test {
 /// `pushbell history`
 #[derive(Debug, Args)]
 pub(super) struct History {
-    /// How many notices at most
+    /// Maximum number of notifications
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(super) limit: usize,
-    /// Print one JSON object a line
+    /// Print JSON, one object per line
     #[arg(long)]
     pub(super) json: bool,
 }

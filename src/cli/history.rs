@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Room for who and where, in characters.
+/// Maximum width of sender and room, in characters.
 const LONGEST_FROM: usize = 36;
 
 pub(super) fn run(context: &Context, asked: &History, out: &mut dyn Write) -> Result<(), Failure> {
@@ -36,7 +36,7 @@ pub(super) fn run(context: &Context, asked: &History, out: &mut dyn Write) -> Re
     Ok(())
 }
 
-/// A line of `history --json`. What the homeserver did not say is null.
+/// A line of `history --json`. Unknown values are null.
 fn line(notice: &Notice) -> Value {
     json!({
         "account": notice.account,

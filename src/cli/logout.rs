@@ -20,13 +20,13 @@ use crate::{
     session::{self, SessionError, Sessions},
 };
 
-/// Whether the homeserver has ended the session.
+/// Result of ending the session at the homeserver.
 enum SignOut {
-    /// It has: session and pusher are gone.
+    /// Session and pusher are gone.
     SignedOut,
     /// The access token is gone: the user has to end the session in another client.
     NoToken,
-    /// It could not be asked now: the reason.
+    /// The homeserver could not be reached: the reason.
     Unreachable(String),
 }
 
@@ -41,7 +41,7 @@ pub(super) fn run(context: &Context, asked: &arguments::Logout, out: &mut dyn Wr
     ended
 }
 
-/// The same of this account for somebody at the page.
+/// Signs out of this account from the page.
 pub(super) fn for_page(paths: Paths, account: &str, conversation: &Conversation) -> Result<(), Failure> {
     let context = Context { paths, config_named: false };
     let accounts = context.accounts()?;
@@ -57,7 +57,7 @@ fn find<'a>(accounts: &'a Accounts, name: &str) -> Result<&'a Account, Failure> 
     Ok(account.ok_or_else(|| AccountsError::NoSuchAccount(name.to_owned()))?)
 }
 
-/// What the steps of a logout share.
+/// Shared state of the steps of a logout.
 struct Logout<'a> {
     context: &'a Context,
     anyway: bool,
@@ -72,7 +72,7 @@ impl<'a> Logout<'a> {
         Ok(Self { context, anyway, person, secrets, runtime: super::runtime()? })
     }
 
-    /// Signs out of every signed-in account; goes on after a failure.
+    /// Signs out of every signed-in account; continues after a failure.
     fn all(&self, accounts: &Accounts, out: &mut dyn Write) -> Result<(), Failure> {
         let signed_in: Vec<_> = accounts.iter().filter(|account| account.sign_in.is_some()).collect();
         if signed_in.is_empty() {
@@ -106,7 +106,7 @@ impl<'a> Logout<'a> {
             file.remove(name)?;
             writeln!(out, "Forgot the account \"{name}\" and its access token.")?;
         } else {
-            // It was there before, and another pusher may have its pushkey.
+            // The account existed before the sign-in, and another pusher may use its pushkey.
             file.replace(name, Account { sign_in: None, ..account.clone() })?;
             writeln!(
                 out,
@@ -174,7 +174,7 @@ impl<'a> Logout<'a> {
         }
         let _instance = match Instance::acquire(paths) {
             Ok(instance) => instance,
-            // The program has started meanwhile, and reads the accounts.
+            // The program has started meanwhile, and has read the accounts.
             Err(InstanceError::AlreadyRunning) => return Ok(()),
             Err(error @ InstanceError::Failed { .. }) => return Err(error.into()),
         };
@@ -196,7 +196,7 @@ async fn end_session(
     }
     let signed_in = match Sessions::new(secrets.clone()).open(sign_in, DEADLINE).await {
         Ok(signed_in) => signed_in,
-        // The homeserver has ended the session itself, and the pusher with it.
+        // The homeserver has already ended the session, and the pusher with it.
         Err(SessionError::Over(_)) => return Ok(SignOut::SignedOut),
         Err(SessionError::NoToken(_)) => return Ok(SignOut::NoToken),
         Err(error) => return Ok(SignOut::Unreachable(error.to_string())),
@@ -224,8 +224,8 @@ async fn remove_pusher(client: &HomeserverClient, account: &Account) -> Result<(
     }
 }
 
-/// Removes the push rules that this installation has set for single rooms. That they cannot be removed keeps nobody from
-/// signing out: they only have more be pushed to the user's other devices.
+/// Removes the push rules that this installation has set for single rooms. A failure does not prevent signing out: such
+/// rules only cause more pushes to the user's other devices.
 async fn remove_rules(client: &HomeserverClient, installation: &str, out: &mut dyn Write) -> Result<(), Failure> {
     let removed = async {
         let changes = client.push_rules().await?.removal_of_ours(installation);

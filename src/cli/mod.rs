@@ -1,4 +1,4 @@
-//! The command line: every command, what it prints, and how it ends.
+//! The command line: every command, its output and its exit code.
 
 mod account;
 mod arguments;
@@ -71,10 +71,10 @@ fn usage(error: &clap::Error) -> String {
     text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned()
 }
 
-/// What all commands share.
+/// Shared context of all commands.
 struct Context {
     paths: Paths,
-    /// A configuration file was named: it must be there.
+    /// A configuration file was named, and so has to exist.
     config_named: bool,
 }
 
@@ -148,7 +148,7 @@ impl Context {
         self.ask(&Request::Status)?.into_status()
     }
 
-    /// As [`Self::ask`]; false when no program takes commands.
+    /// As [`Self::ask`]; false if no program accepts commands.
     fn tell(&self, request: &Request) -> Result<bool, AskError> {
         match self.ask(request) {
             Ok(_) => Ok(true),
@@ -157,7 +157,7 @@ impl Context {
         }
     }
 
-    /// The base address that homeservers are told: that of the running program, else the configured one.
+    /// The public address: that of the running program, or else the configured one.
     fn public_url(&self) -> Result<String, Failure> {
         match self.status() {
             Ok(status) => Ok(status.public_url),
@@ -168,7 +168,7 @@ impl Context {
     /// The configuration file; the default configuration until the first start has written one.
     ///
     /// # Errors
-    /// When the file is not good, even if the running program goes on with a copy of the last good one.
+    /// When the file is invalid, even if the running program uses a copy of the last valid one.
     fn config(&self) -> Result<Config, ConfigError> {
         if !self.has_config_file() {
             return Ok(Config::default());
@@ -182,7 +182,7 @@ impl Context {
         self.config_named || is_there(&self.paths.config) || is_there(&self.paths.last_good_config)
     }
 
-    /// A configuration file that was named must be there, whether the command needs it or not.
+    /// A configuration file that was named has to exist, whether or not the command needs it.
     fn check_named_config(&self) -> Result<(), ConfigError> {
         match self.paths.config.metadata() {
             Err(error) if self.config_named => {

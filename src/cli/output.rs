@@ -1,4 +1,4 @@
-//! What commands print: tables for people, JSON for scripts; neither can harm a terminal.
+//! Output of commands: tables for people, JSON for scripts; both free of terminal escape sequences.
 
 use std::io::{self, Write};
 
@@ -8,17 +8,17 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::push::text;
 
-/// Longest untrusted text that is printed, in characters.
+/// Maximum length of untrusted text, in characters.
 const LONGEST_TEXT: usize = 200;
-/// Longest sentence that is shown whole.
+/// Maximum length of a sentence, in characters.
 const LONGEST_SENTENCE: usize = 600;
 
-/// Untrusted text as one harmless line.
+/// Untrusted text as one sanitised line.
 pub(super) fn harmless(text: &str) -> String {
     text::line(text, LONGEST_TEXT)
 }
 
-/// The same of a sentence of Pushbell's own that may hold such text.
+/// A sentence of Pushbell that may contain such text.
 pub(super) fn harmless_sentence(text: &str) -> String {
     text::line(text, LONGEST_SENTENCE)
 }
@@ -50,7 +50,7 @@ pub(super) fn table<const N: usize>(
     Ok(())
 }
 
-/// The text, with an ellipsis in place of what does not fit.
+/// The text, shortened with an ellipsis to fit.
 fn cut(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();

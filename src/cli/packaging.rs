@@ -1,4 +1,4 @@
-//! What packagers install beside the program: `pushbell completions` and `pushbell man`.
+//! Files for packagers: `pushbell completions` and `pushbell man`.
 
 use std::io::{self, Write};
 
@@ -25,13 +25,13 @@ const FILES: [(&str, &str); 4] = [
 ];
 
 pub(super) fn completions(shell: Shell, out: &mut dyn Write) -> Result<(), Failure> {
-    // Generated as a whole before it is written: the generator panics when it cannot write.
+    // Generated in memory first: the generator panics on write errors.
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "pushbell", &mut text);
     Ok(out.write_all(&text)?)
 }
 
-/// The manual page. One page has all commands.
+/// The manual page, with all commands on one page.
 pub(super) fn man(out: &mut dyn Write) -> Result<(), Failure> {
     let mut command = Arguments::command().disable_help_subcommand(true);
     command.build();
@@ -56,8 +56,7 @@ pub(super) fn man(out: &mut dyn Write) -> Result<(), Failure> {
     Ok(roff.to_writer(out)?)
 }
 
-/// Each command with its synopsis, what it does and its own options: the sections of a page of its own, but without
-/// their headings.
+/// Each command with its synopsis, description and options: the sections of a separate page without their headings.
 fn commands(parent: &Command, out: &mut dyn Write) -> io::Result<()> {
     for command in parent.get_subcommands() {
         if command.has_subcommands() {

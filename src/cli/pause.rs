@@ -1,17 +1,17 @@
-//! `pushbell pause`: how long.
+//! Parses the length of a pause.
 
 use jiff::{SignedDuration, Timestamp, Zoned, civil::Time};
 
-/// Longest pause that has an end of its own.
+/// Maximum length of a limited pause.
 const LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
 
-/// What was said is no length of a pause.
+/// The text is not a valid length.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("\"{0}\" is no length of a pause: say \"30m\", \"2h\" or \"until 08:00\"")]
 pub(super) struct NotALength(String);
 
-/// When a pause ends that was asked for in these words: "30m", "2h", "until 08:00" (the next time that clocks show
-/// that); no words are a pause without end.
+/// The end of a pause given as "30m", "2h" or "until 08:00" (the next time that the clock shows it); without words
+/// there is no end.
 pub(super) fn end(words: &[String], now: &Zoned) -> Result<Option<Timestamp>, NotALength> {
     let said = words.join(" ");
     let until = match said.trim().split_once(char::is_whitespace) {
@@ -61,7 +61,7 @@ mod tests {
     fn a_time_of_day_is_the_next_one() {
         check("until 22:16", "2026-03-28T22:16:00+01:00");
         check("until 22:15", "2026-03-29T22:15:00+02:00");
-        // The night in which clocks go forward: eight o'clock is an hour nearer.
+        // In the night when clocks go forward, eight o'clock is one hour closer.
         check("until 08:00", "2026-03-29T08:00:00+02:00");
         check("until 8:00", "2026-03-29T08:00:00+02:00");
         check("until 02:30", "2026-03-29T03:30:00+02:00");

@@ -1,4 +1,4 @@
-//! The person who is asked by a command: at a terminal, or at the page.
+//! Questions to the person who uses a command, at a terminal or on the page.
 
 use std::io::{self, Write};
 
@@ -8,22 +8,22 @@ use crate::{
     page::{Conversation, Kind},
 };
 
-/// Whoever answers.
+/// The person.
 #[derive(Clone)]
 pub(super) enum Person {
     /// At the terminal of the command.
     AtTerminal(Terminal),
-    /// At the page, whose form has begun it.
+    /// On the page, whose form started the command.
     AtPage(Conversation),
 }
 
 impl Person {
-    /// Whoever sits at the terminal; `None` without one.
+    /// The person at the terminal; `None` without a terminal.
     pub(super) fn at_terminal() -> Option<Self> {
         Terminal::find().map(Self::AtTerminal)
     }
 
-    /// The page's side of it.
+    /// The conversation on the page.
     pub(super) fn page(&self) -> Option<&Conversation> {
         match self {
             Self::AtTerminal(_) => None,
@@ -31,7 +31,7 @@ impl Person {
         }
     }
 
-    /// Asks a question that is answered with yes or no; an empty answer is `default`.
+    /// Asks a yes/no question; an empty answer is `default`.
     pub(super) async fn confirm(&self, out: &mut dyn Write, question: &str, default: bool) -> Result<bool, Failure> {
         match self {
             Self::AtTerminal(terminal) => terminal.confirm(out, question, default).await,
@@ -39,7 +39,7 @@ impl Person {
         }
     }
 
-    /// Asks for a password, which is not shown as it is typed.
+    /// Asks for a password, without echo.
     pub(super) async fn password(&self, out: &mut dyn Write, question: &str) -> Result<String, Failure> {
         match self {
             Self::AtTerminal(terminal) => terminal.password(out, question).await,
@@ -47,10 +47,10 @@ impl Person {
         }
     }
 
-    /// Returns when the person does not want to wait any more.
+    /// Returns when the person chooses not to wait any longer.
     ///
     /// # Errors
-    /// When nobody can say so.
+    /// When there is no input.
     pub(super) async fn skips(&self) -> io::Result<()> {
         match self {
             Self::AtTerminal(terminal) => terminal.line().await.map(drop),
@@ -61,7 +61,7 @@ impl Person {
         }
     }
 
-    /// How to say so.
+    /// How to skip the wait.
     pub(super) fn how_to_skip(&self) -> &'static str {
         match self {
             Self::AtTerminal(_) => "press Enter to skip",
@@ -74,7 +74,7 @@ async fn ask(conversation: &Conversation, kind: Kind, question: &str) -> Result<
     conversation.ask(kind, question).await.map_err(|error| Failure::Failed(error.to_string()))
 }
 
-/// Shows findings: at the page as what they are.
+/// Shows findings: on the page as structured data.
 pub(super) fn show_findings(person: Option<&Person>, findings: &[Finding], out: &mut dyn Write) -> io::Result<()> {
     match person.and_then(Person::page) {
         Some(page) => {

@@ -1,4 +1,4 @@
-//! `pushbell room`: what single rooms notify of, by the account's push rules at the homeserver.
+//! `pushbell room`: notification settings of single rooms, by the account's push rules at the homeserver.
 
 use std::{collections::BTreeMap, io::Write};
 
@@ -20,7 +20,7 @@ use crate::{
     session::{SessionError, Sessions},
 };
 
-/// How many rooms of the inbox are listed, the newest ones, and found by their names.
+/// Rooms of the inbox that are listed or searched by name; the newest ones.
 const MAX_ROOMS: usize = 500;
 
 const WAKES: &str = "The room is encrypted: the homeserver does not see who is mentioned in it, and so it pushes nothing of this \
@@ -59,7 +59,7 @@ pub(super) fn run(context: &Context, command: arguments::Room, out: &mut dyn Wri
     if ended?.is_none() {
         return Ok(());
     }
-    // The running program then asks for the rules anew.
+    // The running program reloads the rules.
     context.tell(&Request::ReloadAccounts).map(drop).map_err(|error| {
         Failure::Failed(format!(
             "it is set, but the running Pushbell goes by the old rules for up to ten minutes: {error}"
@@ -67,7 +67,7 @@ pub(super) fn run(context: &Context, command: arguments::Room, out: &mut dyn Wri
     })
 }
 
-/// The signed-in accounts; only the one of this name or user ID, if one is named.
+/// The signed-in accounts, or only the one with this name or user ID.
 fn signed_in<'a>(accounts: &'a Accounts, name: Option<&str>) -> Vec<(&'a Account, &'a SignIn)> {
     let all = accounts.iter().filter_map(|account| Some((account, account.sign_in.as_ref()?)));
     all.filter(|(account, sign_in)| name.is_none_or(|name| *account.name == *name || sign_in.user_id == name)).collect()
@@ -92,11 +92,11 @@ struct RoomsOf<'a> {
     account: &'a Account,
     sign_in: &'a SignIn,
     secrets: &'a Secrets,
-    /// By their ids; newest first: the position says how new.
+    /// By room id; the position tells the order, newest first.
     known: BTreeMap<&'a str, (usize, &'a KnownRoom)>,
 }
 
-/// What is known of a room.
+/// A line of the list.
 struct Row {
     room_id: String,
     name: Option<String>,
@@ -152,7 +152,7 @@ impl<'a> RoomsOf<'a> {
         asked.map_err(|error| Failure::Failed(format!("the rooms of {}: {error}", self.sign_in.user_id)))
     }
 
-    /// The id of the room that is meant: an id, an alias that the inbox or the homeserver knows, or a name.
+    /// The id of the room that is given as an id, an alias known to the inbox or the homeserver, or a name.
     async fn find(&self, room: &str) -> Result<String, Failure> {
         if room.starts_with('!') {
             return Ok(room.to_owned());
@@ -160,7 +160,7 @@ impl<'a> RoomsOf<'a> {
         let is_meant = |known: &KnownRoom| {
             let is =
                 |text: &Option<String>| text.as_ref().is_some_and(|text| text.to_lowercase() == room.to_lowercase());
-            // A direct room is known by who writes there.
+            // A direct room is identified by its sender.
             is(&known.name) || is(&known.alias) || (known.name.is_none() && known.alias.is_none() && is(&known.sender))
         };
         let found: Vec<_> = self.known.values().map(|(_, known)| *known).filter(|known| is_meant(known)).collect();
@@ -237,7 +237,7 @@ impl<'a> RoomsOf<'a> {
         Ok(false)
     }
 
-    /// Sets what the room notifies of. Whether something has changed.
+    /// Sets the notification level of the room. Returns whether anything has changed.
     async fn set(
         &self,
         asked: &arguments::SetRoom,
@@ -310,7 +310,7 @@ impl<'a> RoomsOf<'a> {
     }
 }
 
-/// Whether the room is encrypted; `None`: the account is not in it.
+/// Whether the room is encrypted; `None` if the account has not joined it.
 async fn is_encrypted(client: &HomeserverClient, room: &str) -> Result<Option<bool>, SessionError> {
     match client.is_encrypted(room).await {
         Err(HomeserverError::Refused(refusal)) if refusal.status == StatusCode::FORBIDDEN => Ok(None),

@@ -7,7 +7,7 @@ use tokio::task::spawn_blocking;
 use super::Failure;
 use crate::platform::console::HiddenTyping;
 
-/// An interactive terminal. Answers are read on the blocking pool, so that the endpoint goes on meanwhile.
+/// An interactive terminal. Answers are read on the blocking pool, so that the endpoint keeps running.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terminal(());
 
@@ -29,7 +29,7 @@ impl Terminal {
         .await
     }
 
-    /// Asks a question that is answered with yes or no; an empty answer is `default`.
+    /// Asks a yes/no question; an empty answer is `default`.
     pub(super) async fn confirm(self, out: &mut dyn Write, question: &str, default: bool) -> Result<bool, Failure> {
         loop {
             write!(out, "{question} {} ", if default { "[Y/n]" } else { "[y/N]" })?;
@@ -41,7 +41,7 @@ impl Terminal {
         }
     }
 
-    /// Asks for a password, which is not shown as it is typed.
+    /// Asks for a password, without echo.
     pub(super) async fn password(self, out: &mut dyn Write, question: &str) -> Result<String, Failure> {
         let typing = HiddenTyping::begin()?;
         write!(out, "{question}")?;
@@ -50,7 +50,7 @@ impl Terminal {
     }
 }
 
-/// Why there is no answer.
+/// The error if there is no answer.
 fn unanswered(error: &io::Error) -> Failure {
     Failure::Failed(if error.kind() == io::ErrorKind::UnexpectedEof {
         "the terminal was closed".to_owned()
@@ -69,7 +69,7 @@ fn yes_or_no(answer: &str, default: bool) -> Option<bool> {
     }
 }
 
-/// The runtime has to be shut down in the background: a line may never be typed.
+/// Shut the runtime down in the background: a line may never be entered.
 async fn blocking<T: Send + 'static>(read: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     spawn_blocking(read).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }

@@ -1,4 +1,4 @@
-//! `pushbell verify`: makes the session a verified one; and what `login` does about encryption.
+//! `pushbell verify`: verifies the session; also the encryption part of `login`.
 
 use std::{io::Write, path::Path};
 
@@ -50,7 +50,7 @@ pub(super) fn run(context: &Context, asked: &arguments::Verify, out: &mut dyn Wr
             Trust::Unverified => session.verify(&set_up, out).await.map(Some),
         }
     });
-    // Also where it is not verified: keys may have come meanwhile.
+    // Even if it is not verified: keys may have arrived meanwhile.
     let told = account::tell_running(context);
     let ended = verified.and_then(|verified| {
         told?;
@@ -63,7 +63,7 @@ pub(super) fn run(context: &Context, asked: &arguments::Verify, out: &mut dyn Wr
     ended
 }
 
-/// The account that is meant: of this name or user ID, else the only one.
+/// The account with this name or user ID, or else the only one.
 fn find<'a>(accounts: impl Iterator<Item = &'a Account>, name: Option<&str>) -> Result<&'a SignIn, Failure> {
     let named = |account: &&Account| {
         let user = account.sign_in.as_ref().map(|sign_in| sign_in.user_id.as_str());
@@ -78,8 +78,8 @@ fn find<'a>(accounts: impl Iterator<Item = &'a Account>, name: Option<&str>) -> 
     }
 }
 
-/// What a login does for a session that is new: others get to know its keys before the first push comes, and it is
-/// verified if the user wants. That it cannot be is told, and is no reason not to go on.
+/// The encryption part of a login with a new session: uploads its keys before the first push, and verifies it if the
+/// user wants. A failure is reported, and does not stop the login.
 pub(super) async fn after_sign_in(
     paths: &Paths,
     secrets: &Secrets,
@@ -125,12 +125,12 @@ struct Session<'a> {
     paths: &'a Paths,
     secrets: &'a Secrets,
     sign_in: &'a SignIn,
-    /// Where the recovery key is, if it is not to be asked for.
+    /// The file with the recovery key, if it is not to be asked for.
     file: Option<&'a Path>,
     person: Option<Person>,
 }
 
-/// How the user has verified the session.
+/// How the session was verified.
 enum Verified {
     WithKey(String),
     ByEmoji,
@@ -142,7 +142,7 @@ impl Session<'_> {
         set_up.map_err(|error| Failure::Failed(error.to_string()))
     }
 
-    /// Verifies the session; how.
+    /// Verifies the session. Returns how.
     async fn verify(&self, set_up: &SetUp, out: &mut dyn Write) -> Result<Verified, Failure> {
         let verified = self.ask_and_verify(set_up, out).await?;
         let Some(verified) = verified else { return Err(Failure::Failed("the session stays unverified".to_owned())) };
@@ -150,7 +150,7 @@ impl Session<'_> {
         Ok(verified)
     }
 
-    /// The same at the end of a login; whether it is verified.
+    /// Verifies the session at the end of a login. Returns whether it is verified.
     async fn verify_at_login(&self, set_up: &SetUp, out: &mut dyn Write) -> Result<bool, Failure> {
         let Some(verified) = self.ask_and_verify(set_up, out).await? else { return Ok(false) };
         if let Err(failure) = self.read_backup(Some(verified), false, out).await {
@@ -160,7 +160,7 @@ impl Session<'_> {
         Ok(true)
     }
 
-    /// Verifies it by emoji or with the recovery key, as the user wants; an empty line skips it.
+    /// Verifies it by emoji or with the recovery key, as the user chooses; an empty line skips it.
     async fn ask_and_verify(&self, set_up: &SetUp, out: &mut dyn Write) -> Result<Option<Verified>, Failure> {
         if let Some(person) = self.person.as_ref().filter(|_| self.file.is_none()) {
             writeln!(out, "{WHY}")?;
@@ -175,7 +175,7 @@ impl Session<'_> {
         Ok(self.with_recovery_key(verify, out).await?.map(Verified::WithKey))
     }
 
-    /// Uses the key of the file, else what is typed; which. An empty line skips it.
+    /// Uses the recovery key in the file, or asks for one. Returns which. An empty line skips it.
     async fn with_recovery_key(
         &self,
         use_it: impl AsyncFn(&str) -> Result<(), VerifyError>,
@@ -217,7 +217,8 @@ impl Session<'_> {
         }
     }
 
-    /// Reads the account's key backup from now on, if the user wants it; whether it does. `verified`: how the session was just verified.
+    /// Enables reading the account's key backup, if the user wants. Returns whether it is enabled. `verified`: how the
+    /// session was just verified.
     async fn read_backup(
         &self,
         verified: Option<Verified>,
@@ -253,7 +254,7 @@ impl Session<'_> {
     }
 }
 
-/// Shows a step of comparing emoji; the user's answer, where there is a question.
+/// Shows a step of the emoji comparison. Returns the user's answer to a question.
 async fn answer(person: &Person, step: Step<'_>, out: &mut dyn Write) -> Result<bool, Failure> {
     match step {
         Step::Asking => writeln!(

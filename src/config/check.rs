@@ -1,4 +1,4 @@
-//! What each value of the configuration must be, and how it is said when it is not.
+//! The valid values of each setting, and the messages for invalid ones.
 
 use std::{
     collections::BTreeMap,
@@ -15,9 +15,9 @@ use crate::{
     push::notify,
 };
 
-/// Longest time that a popup may be told to stay, in seconds.
+/// Maximum of `popup.timeout`, in seconds.
 const LONGEST_TIMEOUT: f64 = 86_400.0;
-/// About a hundred years.
+/// Maximum of `history.keep_days`: about a hundred years.
 const MOST_DAYS: u32 = 36_500;
 /// The buttons of `popup.actions`.
 const ACTIONS: [(&str, RoomButton); 4] = [
@@ -26,14 +26,14 @@ const ACTIONS: [(&str, RoomButton); 4] = [
     ("mute_hour", RoomButton::MuteHour),
     ("mute", RoomButton::Mute),
 ];
-/// What stands for the room, the event and the user in `popup.open`.
+/// Placeholders in `popup.open` for room, event and user.
 const PLACEHOLDERS: [&str; 3] = ["{room}", "{event}", "{user}"];
 
 pub(super) fn boolean(value: &Value<'_, '_>) -> Result<bool, Fault> {
     value.get().as_bool().ok_or_else(|| value.wrong("expected true or false"))
 }
 
-/// One of a few words.
+/// One of a fixed set of words.
 pub(super) fn word<T: Copy>(value: &Value<'_, '_>, words: &[(&str, T)]) -> Result<T, Fault> {
     let found = value.get().as_str().and_then(|written| words.iter().find(|(word, _)| *word == written));
     found.map(|(_, meaning)| *meaning).ok_or_else(|| {
@@ -60,7 +60,7 @@ pub(super) fn addresses(value: &Value<'_, '_>) -> Result<Vec<SocketAddr>, Fault>
     Ok(addresses)
 }
 
-/// `server.public_url`; empty is none.
+/// `server.public_url`; empty means none.
 pub(super) fn base_url(value: &Value<'_, '_>) -> Result<Option<String>, Fault> {
     const EXPECTED: &str = "expected the beginning of an address, such as \"https://push.example.org\"";
     let written = value.get().as_str().ok_or_else(|| value.wrong(EXPECTED))?;
@@ -108,7 +108,7 @@ pub(super) fn tls(value: &Value<'_, '_>) -> Result<Option<TlsFiles>, Fault> {
             "certificate" => &mut certificate,
             "key" => &mut key,
             unknown => {
-                // Of two, the one that begins like it.
+                // Of two equally similar keys, the one with the same beginning.
                 let likeness = |known| strsim::jaro_winkler(unknown, known);
                 let nearest = if likeness("certificate") > likeness("key") { "certificate" } else { "key" };
                 return Err(entry.wrong(format!("unknown key, the nearest known one is server.tls.{nearest}")));
@@ -211,7 +211,7 @@ pub(super) fn volume(value: &Value<'_, '_>) -> Result<f32, Fault> {
     volume.map(|volume| volume as f32).ok_or_else(|| value.wrong("expected a number from 0 to 1"))
 }
 
-/// `sound.directory`; empty is none.
+/// `sound.directory`; empty means none.
 pub(super) fn directory(value: &Value<'_, '_>) -> Result<Option<PathBuf>, Fault> {
     if value.get().as_str() == Some("") {
         return Ok(None);
@@ -247,7 +247,7 @@ pub(super) fn days(value: &Value<'_, '_>) -> Result<u32, Fault> {
         .ok_or_else(|| value.wrong("expected a whole number of days from 1 to 36500"))
 }
 
-/// A whole path; "~/" begins one in the person's home.
+/// An absolute path; a leading "~/" is the home directory.
 fn path(value: &Value<'_, '_>) -> Option<PathBuf> {
     let written = value.get().as_str()?;
     let in_home = written.strip_prefix("~/").zip(BaseDirs::new());

@@ -1,5 +1,5 @@
-//! What the configuration's own text says of each setting: its help, and what it takes. A setting that is added to
-//! `config/pushbell.toml` is described by that alone.
+//! Describes each setting by its entry in `config/pushbell.toml`: help text, kind and default. A setting added there
+//! needs no other description.
 
 use toml::{Table, Value};
 
@@ -10,17 +10,17 @@ use super::{Config, default_text};
 pub struct Setting {
     /// Its section.
     pub section: String,
-    /// Its key there.
+    /// Its key in the section.
     pub key: String,
-    /// The comment beside it.
+    /// The comment above it.
     pub help: String,
-    /// What it takes.
+    /// The kind of value.
     pub kind: Kind,
-    /// What counts where the file does not have it; none for one that has no default.
+    /// The default; `None` for a setting without one.
     pub default: Option<Value>,
 }
 
-/// What a setting takes.
+/// The kind of value that a setting takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// true or false
@@ -29,19 +29,19 @@ pub enum Kind {
     Choice(Vec<String>),
     /// A number.
     Number,
-    /// A text; these words mean something.
+    /// A text, in which these words have a meaning.
     Text(Vec<String>),
-    /// Texts; likewise.
+    /// A list of texts, likewise.
     List(Vec<String>),
-    /// A command, or paths of files: for the person's editor alone.
+    /// A command or file path: changed only in an editor.
     FileOnly,
 }
 
-/// Settings that hold commands, or lead to files.
+/// Settings that contain commands or file paths.
 const FILE_ONLY: [(&str, &str); 4] =
     [("server", "tls"), ("popup", "open"), ("sound", "directory"), ("sound", "tweaks")];
 
-/// No setting takes this word but one that takes any.
+/// A word that is valid only for a setting that takes any text.
 const NO_WORD: &str = "no-such-word-anywhere";
 
 /// All settings, in the order of the default text.
@@ -58,7 +58,7 @@ pub fn settings() -> Vec<Setting> {
                 Some((of, key)) => {
                     let help = line.split_once('#').map_or(help, |(_, help)| help.trim());
                     settings.push(setting(&defaults, of, key, help));
-                    // What is in it are its entries.
+                    // Its keys are entries, not settings.
                     section = "";
                 }
                 None => section = name,
@@ -80,7 +80,7 @@ fn setting(defaults: &Table, section: &str, key: &str, help: &str) -> Setting {
     Setting { section: section.to_owned(), key: key.to_owned(), help: help.to_owned(), kind, default }
 }
 
-/// What it takes, found out by trying: a word of its help that the check takes is one that means something.
+/// Finds out the kind by trial: a word from the help text that the check accepts is one with a meaning.
 fn kind(section: &str, key: &str, help: &str, default: Option<&Value>) -> Kind {
     let takes = |value: String| Config::parse(&format!("[{section}]\n{key} = {value}\n"), "").is_ok();
     let words = |as_value: &dyn Fn(&str) -> String| -> Vec<String> {
@@ -108,7 +108,7 @@ fn kind(section: &str, key: &str, help: &str, default: Option<&Value>) -> Kind {
 }
 
 impl Setting {
-    /// What a person has entered, as TOML has it. Whether that is right is for the check to say.
+    /// A value as entered, converted to TOML; not checked.
     #[must_use]
     pub fn written(&self, entered: &str) -> String {
         let entered = entered.trim();
@@ -130,7 +130,7 @@ impl Setting {
         *kind == Kind::Number || Config::parse(&format!("[{section}]\n{key} = 5\n"), "").is_ok()
     }
 
-    /// A value as a person enters it.
+    /// A value converted to the text that a person would enter.
     #[must_use]
     pub fn shown(value: &Value) -> String {
         match value {
@@ -168,7 +168,7 @@ mod tests {
         for (section, key) in FILE_ONLY {
             assert_eq!(kind(section, key), Kind::FileOnly);
         }
-        // Nothing that the check knows is missing here.
+        // Every key that is read has a description.
         let mut document = super::super::document::Document::default();
         Config::read(&mut document);
         for (section, key) in document.known() {

@@ -1,7 +1,7 @@
-//! The configuration as it is written: TOML whose values know their place in the text.
+//! A parsed TOML text whose values know their position.
 //!
-//! [`Document::read`] both takes a value and teaches the document that its key exists, so there is no second list of
-//! keys: what nobody has asked for is unknown.
+//! [`Document::read`] both takes a value and registers its key, so there is no second list of keys: keys that were
+//! never read are unknown.
 
 use toml::{
     Spanned,
@@ -11,17 +11,17 @@ use toml::{
 use super::error::Fault;
 use crate::push::text;
 
-/// Longest piece of the file that an error quotes, in characters.
+/// Longest quotation of the file in an error, in characters.
 const QUOTE_LENGTH: usize = 60;
-/// Most faults that are reported.
+/// Faults that are reported at most.
 const MOST_FAULTS: usize = 20;
 
-/// A parsed text, and what was found wrong with it so far.
+/// A parsed text and the faults found so far.
 #[derive(Default)]
 pub(super) struct Document<'i> {
     text: &'i str,
     root: DeTable<'i>,
-    /// Section and key of each key that was asked for.
+    /// Section and key of each key that was read.
     known: Vec<(&'static str, &'static str)>,
     faults: Vec<Fault>,
 }
@@ -34,7 +34,7 @@ pub(super) struct Value<'a, 'i> {
 }
 
 impl<'i> Document<'i> {
-    /// Parses TOML; else says what the syntax errors are, one for each line that has some.
+    /// Parses TOML, or returns the syntax errors, at most one for each line.
     pub(super) fn parse(text: &'i str) -> Result<Self, Vec<Fault>> {
         let (root, errors) = DeTable::parse_recoverable(text);
         if errors.is_empty() {
@@ -54,7 +54,8 @@ impl<'i> Document<'i> {
         Err(faults)
     }
 
-    /// The value of `section.key` as `check` reads it; `default` when it is absent or (which is noted) wrong.
+    /// The value of `section.key` as `check` reads it; `default` when it is absent or invalid. Invalid values are
+    /// recorded as faults.
     pub(super) fn read<T>(
         &mut self,
         section: &'static str,
@@ -71,13 +72,13 @@ impl<'i> Document<'i> {
         })
     }
 
-    /// Section and key of every key that was asked for.
+    /// Section and key of every key that was read.
     #[cfg(test)]
     pub(super) fn known(&self) -> Vec<(&'static str, &'static str)> {
         self.known.clone()
     }
 
-    /// What is wrong, unknown keys included, in the order of the text.
+    /// All faults, including unknown keys, in the order of the text.
     pub(super) fn finish(self) -> Vec<Fault> {
         let Self { text, root, known, mut faults } = self;
         let mut unknown = Vec::new();
@@ -109,14 +110,14 @@ impl<'a, 'i> Value<'a, 'i> {
         self.spanned.get_ref()
     }
 
-    /// The members of an array, each with a key of its own; `None` if it is no array.
+    /// The members of an array, each with its full key; `None` if it is not an array.
     pub(super) fn members(&self) -> Option<Vec<Value<'a, 'i>>> {
         let DeValue::Array(array) = self.get() else { return None };
         let member = |(index, spanned)| Value { text: self.text, key: format!("{}[{index}]", self.key), spanned };
         Some(array.iter().enumerate().map(member).collect())
     }
 
-    /// The entries of a table, each with a key of its own; `None` if it is no table.
+    /// The entries of a table, each with its full key; `None` if it is not a table.
     pub(super) fn entries(&self) -> Option<Vec<(&'a str, Value<'a, 'i>)>> {
         let DeValue::Table(table) = self.get() else { return None };
         let entry = |(name, spanned): (&'a Spanned<_>, _)| {
@@ -126,10 +127,10 @@ impl<'a, 'i> Value<'a, 'i> {
         Some(table.iter().map(entry).collect())
     }
 
-    /// Says that this value is wrong.
+    /// Makes a fault of this value.
     pub(super) fn wrong(&self, reason: impl Into<String>) -> Fault {
         let span = self.spanned.span();
-        // A table that has its own header spans that header, which is no value to quote.
+        // The span of a table with its own header is the header, which is not worth quoting.
         let written = self.text.get(span.clone()).filter(|_| !self.get().is_table()).map(quote);
         let subject = match written {
             Some(written) => format!("{} = {written}", self.key),
@@ -148,8 +149,8 @@ fn unknown_key(line: usize, section: Option<&str>, key: &str, known: &[(&'static
     Fault { line, subject: Some(subject), reason }
 }
 
-/// The known key, or for a key outside all sections also the known section, that is most like this one. A key of
-/// another section is some letters farther away.
+/// The known key that is most similar; for a key outside all sections also the known section. Another section counts as
+/// a few letters of difference.
 fn nearest(section: Option<&str>, key: &str, known: &[(&'static str, &'static str)]) -> String {
     let distance = |known: &str| strsim::damerau_levenshtein(key, known);
     let keys = known
@@ -165,7 +166,7 @@ fn as_key(key: &str) -> String {
     if bare { quote(key) } else { quote(&format!("{key:?}")) }
 }
 
-/// The first line of a piece of the file, shortened if it is very long. It is told in the log and in a popup too.
+/// The first line of a part of the file, shortened if it is very long. It also appears in the log and in a popup.
 fn quote(written: &str) -> String {
     let first = written.lines().next().unwrap_or_default();
     let mut short = text::spelled_out(&first.chars().take(QUOTE_LENGTH).collect::<String>());

@@ -1,4 +1,4 @@
-//! Changing the text of a configuration and leaving all else in it as it is, comments too (pure).
+//! Changes values in the text of a configuration without touching the rest, including comments (pure).
 
 use std::{fmt, net::SocketAddr};
 
@@ -10,33 +10,33 @@ use toml::{
 use super::{Config, ConfigError};
 use crate::address::takes;
 
-/// Why a text was not changed; the person has to.
+/// Why a text was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
-    /// It is no TOML.
+    /// The text is not TOML.
     #[error("{0}")]
     Syntax(#[from] toml::de::Error),
-    /// It is no good configuration.
+    /// The configuration would not be valid.
     #[error("{0}")]
     Faulty(#[from] ConfigError),
-    /// It says the same in another way than is known here.
+    /// The setting is written in a form that is not supported here.
     #[error("[{0}] is written in a way that only a person can change")]
     Unusual(String),
 }
 
 const SERVER: &str = "server";
 
-/// `listen` and `public_url` of `[server]`; displayed as lines of TOML.
+/// `listen` and `public_url` of `[server]`; displays as lines of TOML.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerLines {
-    /// What to listen on.
+    /// The listening addresses.
     pub listen: Vec<SocketAddr>,
-    /// The base address that homeservers are told.
+    /// The public address.
     pub public_url: String,
 }
 
 impl ServerLines {
-    /// Those by which homeservers are told this address, and Pushbell listens there too.
+    /// The lines that make this address the public one and add it to the listening addresses.
     pub(crate) fn adding(listen: &[SocketAddr], scheme: &str, address: SocketAddr) -> Self {
         let mut listen = listen.to_vec();
         if !listen.iter().any(|listen| takes(*listen, address)) {
@@ -58,14 +58,14 @@ pub(crate) fn toml_list(addresses: &[SocketAddr]) -> String {
     format!("[{}]", addresses.join(", "))
 }
 
-/// The text with these as `server.listen` and `server.public_url`.
+/// The text with `server.listen` and `server.public_url` set to these values.
 ///
 /// # Errors
-/// When the text is not one that this can be done to; the person has to.
+/// When the text cannot be edited automatically.
 pub fn with_server(text: &str, ServerLines { listen, public_url }: &ServerLines) -> Result<String, EditError> {
     let changed = set(text, SERVER, "listen", &toml_list(listen))?;
     let changed = set(&changed, SERVER, "public_url", &quoted(public_url))?;
-    // Whatever the text looked like: what comes out must say what was meant, and must change nothing else.
+    // The result is parsed again, to be sure that exactly these values have changed.
     let mut expected = Config::parse(text, "it")?;
     expected.server.listen.clone_from(listen);
     expected.server.public_url = (!public_url.is_empty()).then(|| public_url.clone());
@@ -75,13 +75,13 @@ pub fn with_server(text: &str, ServerLines { listen, public_url }: &ServerLines)
     }
 }
 
-/// The text with this value, as TOML has it, as `section.key`. Nothing else in it changes.
+/// The text with `section.key` set to `value`, which is TOML. Nothing else changes.
 ///
 /// # Errors
-/// When the text is not one that this can be done to, or would be no good configuration then. `file` is what faults call it.
+/// When the text cannot be edited automatically, or the result would not be valid. `file` is the file's name in faults.
 pub fn with_value(text: &str, file: &str, section: &str, key: &str, value: &str) -> Result<String, EditError> {
     let changed = set(text, section, key, value)?;
-    // Whatever the text looked like: what comes out must say what was meant, and must change nothing else.
+    // The result is parsed again, to be sure that exactly this value has changed.
     let unusual = || EditError::Unusual(section.to_owned());
     let mut expected: Table = text.parse()?;
     let value: Table = format!("value = {value}").parse()?;
@@ -121,7 +121,7 @@ fn set(text: &str, section: &str, key: &str, value: &str) -> Result<String, Edit
     Ok(changed)
 }
 
-/// A TOML string. Addresses have nothing in them that would need more than this.
+/// A TOML string. Addresses need no escapes.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

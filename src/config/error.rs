@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, said so that a person can put it right.
+//! Errors of a configuration, with enough detail to correct them.
 
 use std::{fmt, io};
 
@@ -10,10 +10,10 @@ pub enum ConfigError {
     Unreadable {
         /// Its path.
         file: String,
-        /// Why.
+        /// The reason.
         source: ReadError,
     },
-    /// The file sets nothing, though it did before.
+    /// The file is empty, though it was not before.
     #[error(
         "{file}: the file sets nothing any more. If the defaults are meant, let it say one of them, such as \
          popup.enabled = true"
@@ -22,7 +22,7 @@ pub enum ConfigError {
         /// Its path.
         file: String,
     },
-    /// The file says something that it must not say. Displayed as one line for each fault.
+    /// The file has invalid contents. Displays as one line for each fault.
     #[error("{}", lines(file, faults))]
     Faulty {
         /// Its name or path.
@@ -32,13 +32,13 @@ pub enum ConfigError {
     },
 }
 
-/// Why there is no text to parse.
+/// Why the file could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// There is no file of that name.
     #[error("there is no such file; `pushbell` writes one when it first starts")]
     Missing,
-    /// The system cannot read it.
+    /// An I/O error.
     #[error("cannot be read: {0}")]
     Io(#[source] io::Error),
     /// It is not UTF-8.
@@ -60,9 +60,9 @@ impl From<io::Error> for ReadError {
 pub struct Fault {
     /// The line, counted from 1.
     pub line: usize,
-    /// What is at fault as it is written ("popup.preview = \"sometimes\""), if it is more than a stray character.
+    /// The faulty part as written ("popup.preview = \"sometimes\""), unless it is a stray character.
     pub subject: Option<String>,
-    /// What is wrong, and what would be right.
+    /// What is wrong, and what would be valid.
     pub reason: String,
 }
 

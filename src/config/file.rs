@@ -1,31 +1,31 @@
-//! `pushbell.toml` on disk, and the copy of its last good text.
+//! `pushbell.toml` on disk, and the copy of its last valid text.
 //!
-//! A file that was emptied or damaged must not silently change what is in force, so that a listener moves or hidden
-//! texts are shown. While there is a copy, such a file is a fault and the copy is in force.
+//! A file that was emptied or damaged must not silently change the configuration, for example move a listener or reveal
+//! hidden texts. If a copy exists, such a file is a fault and the copy stays in force.
 
 use std::{fs, path::Path};
 
 use super::{Config, ConfigError, error::ReadError};
 use crate::paths::{self, Paths};
 
-/// Longest file that is read: no configuration is that long, but a path may name anything.
+/// Maximum size of the file. No configuration is that long, but the path may name any file.
 const MAX_FILE_BYTES: u64 = 256 * 1024;
 
-/// The configuration that a start takes up.
+/// The configuration found at the start.
 #[derive(Debug)]
 pub struct InForce {
     /// The settings.
     pub config: Config,
-    /// The text of the file, to be kept as its last good one; `None`: it is the copy that is in force.
+    /// The text of the file, to be kept as the last valid one; `None` if the copy is in force.
     pub text: Option<String>,
-    /// Why the file itself is not in force.
+    /// Why the file is not in force.
     pub fault: Option<ConfigError>,
 }
 
-/// Reads the configuration file, else the copy of its last good text.
+/// Reads the configuration file, or else the copy of its last valid text.
 ///
 /// # Errors
-/// When the file cannot be used and there is no copy.
+/// When the file is invalid and there is no copy.
 pub fn in_force(paths: &Paths) -> Result<InForce, ConfigError> {
     let last_good = last_good(paths);
     let file = paths.config.display().to_string();
@@ -40,7 +40,7 @@ pub fn in_force(paths: &Paths) -> Result<InForce, ConfigError> {
     }
 }
 
-/// The content of the copy, which names the file that it is of.
+/// The content of the copy, which includes the path of the original.
 #[must_use]
 pub fn copy_of(path: &Path, text: &str) -> String {
     format!("{}{text}", copy_header(path))

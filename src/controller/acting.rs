@@ -1,4 +1,4 @@
-//! Buttons of popups: which there are, and what they do.
+//! The buttons of popups and their actions.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -21,7 +21,7 @@ use crate::{
 const MUTE_TIME: SignedDuration = SignedDuration::from_hours(1);
 
 impl<D: Desktop> Controller<D> {
-    /// The buttons of a room's popup, whose newest notice this is.
+    /// The buttons of a room's popup; `newest` is its newest notice.
     pub(super) fn room_buttons(&self, newest: &Notice) -> Vec<Button> {
         let is_known = self.is_known(newest);
         if present::is_invite(newest) {
@@ -38,7 +38,7 @@ impl<D: Desktop> Controller<D> {
         self.parts.config.popup.actions.iter().filter_map(button).take(MAX_BUTTONS).collect()
     }
 
-    /// Why no reply is taken now. Whoever sits before a locked screen may be somebody else.
+    /// Why no reply is accepted now. At a locked screen the person may be somebody else.
     fn why_no_reply(&self) -> Option<&'static str> {
         if self.surroundings.screen_locked == Some(true) {
             return Some("It was not sent: the screen was locked");
@@ -55,7 +55,7 @@ impl<D: Desktop> Controller<D> {
         popup
     }
 
-    /// What declines this call; `None`: it can only be silenced here.
+    /// The act that declines this call; `None` if it can only be silenced here.
     fn declined(&self, call: &Call) -> Option<RoomAct> {
         let notice = &call.notice;
         let sign_in = self.parts.accounts.find(&notice.account)?.sign_in.as_ref()?;
@@ -70,7 +70,7 @@ impl<D: Desktop> Controller<D> {
         })
     }
 
-    /// Does what a button of this popup says, or what a click on it does.
+    /// Performs an action of this popup.
     pub(super) async fn act(
         &mut self,
         about: &About,
@@ -119,7 +119,7 @@ impl<D: Desktop> Controller<D> {
         Ok(())
     }
 
-    /// Has this text sent into the room. Says why not.
+    /// Queues this text as a reply in the room, or returns why not.
     pub(super) async fn reply(
         &self,
         room: &RoomKey,
@@ -152,8 +152,8 @@ impl<D: Desktop> Controller<D> {
         Ok(())
     }
 
-    /// A number that has fallen since the last snapshot means that something was read elsewhere, or an invite answered
-    /// there. Nobody tells which: while something of the account is up, that is asked.
+    /// An unread count that has fallen since the last snapshot means that something was read, or an invite answered, on
+    /// another device. Pushes do not say which room, so the homeserver is asked while a popup of the account is up.
     pub(super) fn look_elsewhere(&self, now: &Snapshot) {
         let unread = |accounts: &[AccountState], name: &str| {
             accounts.iter().find(|account| account.account == name).map_or(0, |account| account.unread)
@@ -170,10 +170,10 @@ impl<D: Desktop> Controller<D> {
             for invite in invites {
                 self.tell(&invite.room(), &target(invite), Act::LookAtInvite(invite.id));
             }
-            // These may be of any account.
+            // These popups may belong to any account.
             let is_up =
                 !messages.is_empty() || !now.open_calls.is_empty() || self.screen.newest(&PopupKey::Summary).is_some();
-            // At zero nothing stays up, and the number of a room says which room it is.
+            // At zero no popup stays up, and a count per room already names the room.
             let may_stay = account.counts == CountsScope::Account && unread(&now.accounts, &account.name) > 0;
             if is_up && may_stay {
                 self.request(AppRequest::LookForRead { account: account.name.to_string() });
@@ -186,7 +186,7 @@ impl<D: Desktop> Controller<D> {
         self.request(AppRequest::Act(RoomAct { account: room.account.clone(), room_id: room_id.clone(), act }));
     }
 
-    /// Has the homeserver know that the room was read up to its newest message that was shown.
+    /// Sends the homeserver a read receipt for the newest message of the room that was shown.
     fn tell_read(&self, room: &RoomKey, target: &OpenTarget) {
         if let OpenTarget::Room { event_id: Some(event_id), .. } = target {
             let is_public = self.parts.config.popup.public_receipts;
@@ -194,14 +194,15 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    /// The same up to this message or call, unless it is an invite: who is not in a room reads nothing there.
+    /// Sends a read receipt for this message or call. Not for an invite: a user who has not joined cannot send
+    /// receipts.
     pub(super) fn tell_notice_read(&self, notice: &Notice) {
         if self.is_known(notice) && !present::is_invite(notice) {
             self.tell_read(&notice.room(), &target(notice));
         }
     }
 
-    /// Whether the homeserver can be told something about it.
+    /// Whether the notice has an event id and a signed-in account, so that the homeserver can be told.
     fn is_known(&self, notice: &Notice) -> bool {
         self.user_of(notice).is_some() && notice.room_id.is_some() && notice.event_id.is_some()
     }
@@ -212,7 +213,7 @@ impl<D: Desktop> Controller<D> {
         self.snapshot.muted.iter().filter(move |muted| muted.is_muted_at(now))
     }
 
-    /// The messages of this room, or of all, are shown again.
+    /// Ends the mute of this room, or of all rooms.
     pub(super) async fn unmute(&mut self, room: Option<RoomKey>) {
         if let Err(error) = self.parts.inbox.unmute(room).await {
             return self.inbox_failed(&error);

@@ -10,14 +10,14 @@ use crate::{
     push::notify::SoundTweak,
 };
 
-/// A call never rings longer, whatever clocks say: the contract's bound for `lifetime`.
+/// Upper bound of a call's ringing time: the contract's bound for `lifetime`.
 const LONGEST: Duration = Duration::from_secs(2 * 60);
 
-/// The calls that the inbox told of last.
+/// The calls of the last snapshot.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     known: BTreeMap<NoticeId, Known>,
-    /// Calls of the first look into the inbox began before this run: they do not ring again.
+    /// Calls found by the first snapshot began before this run: they do not ring again.
     looked: bool,
 }
 
@@ -25,21 +25,21 @@ pub(super) struct Calls {
 struct Known {
     state: CallState,
     deadline: Timestamp,
-    /// The deadline by a clock that nobody sets.
+    /// The deadline by the monotonic clock.
     ends_at: Instant,
 }
 
-/// What changed about calls.
+/// How the set of ringing calls has changed.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Changes {
-    /// They begin to ring.
+    /// Calls that begin to ring.
     pub(super) begun: Vec<(NoticeId, SoundTweak)>,
-    /// They ring no more.
+    /// Calls that stop ringing.
     pub(super) ended: Vec<NoticeId>,
 }
 
 impl Calls {
-    /// Takes the calls that the inbox tells of.
+    /// Takes over the calls of a new snapshot.
     pub(super) fn update(&mut self, calls: &[Call], wall: Timestamp, now: Instant) -> Changes {
         let mut changes = Changes::default();
         let mut known = BTreeMap::new();
@@ -48,7 +48,7 @@ impl Calls {
             let before = self.known.remove(&id);
             match (before.as_ref().map(|before| before.state), call.state) {
                 (None, CallState::Ringing) if !self.looked => {}
-                // One that was silenced rings again when its caller dials again.
+                // A silenced call rings again when its caller dials again.
                 (None | Some(CallState::Silenced), CallState::Ringing) => {
                     changes.begun.push((id, call.notice.sound.clone()));
                 }
@@ -56,7 +56,7 @@ impl Calls {
                 (_, _) => {}
             }
             let left = Duration::try_from(call.deadline.duration_since(wall)).unwrap_or_default().min(LONGEST);
-            // A caller who dials again makes it later.
+            // A caller who dials again moves the deadline.
             let same = before.filter(|before| before.deadline == call.deadline);
             let ends_at = same.map_or(now + left, |before| before.ends_at);
             known.insert(id, Known { state: call.state, deadline: call.deadline, ends_at });
@@ -70,18 +70,19 @@ impl Calls {
         changes
     }
 
-    /// The time to tell the inbox: the wall clock's, but never before a deadline that has passed by the steady clock.
+    /// The time to give to the inbox: the wall clock, but never before a deadline that has passed by the monotonic
+    /// clock.
     pub(super) fn wall_clock(&self, wall: Timestamp, now: Instant) -> Timestamp {
         let rung_out = self.ringing_ones().filter(|(_, call)| call.ends_at <= now).map(|(_, call)| call.deadline);
         rung_out.fold(wall, Timestamp::max)
     }
 
-    /// The calls whose time is over, whatever the inbox says.
+    /// The calls whose deadline has passed, whatever state the inbox has.
     pub(super) fn rung_out(&self, now: Instant) -> Vec<NoticeId> {
         self.ringing_ones().filter(|(_, call)| call.ends_at <= now).map(|(id, _)| *id).collect()
     }
 
-    /// When the next call rings out.
+    /// The earliest deadline of a ringing call.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.ringing_ones().map(|(_, call)| call.ends_at).min()
     }

@@ -1,4 +1,4 @@
-//! What commands ask of the running app.
+//! Answers to commands.
 
 use super::{
     AppRequest, Controller,
@@ -14,14 +14,14 @@ use crate::{
     push::notify::SoundTweak,
 };
 
-/// What is said of a service that nothing is known of.
+/// Status of a service that has not reported yet.
 const NOT_YET: &str = "the session bus has not answered yet";
 
 fn muted_room(MutedRoom { room, name, until }: &MutedRoom) -> MutedRoomStatus {
     MutedRoomStatus { account: room.account.clone(), name: name.clone(), until: *until }
 }
 
-/// What the page asks to be done with a notice.
+/// What the page can do with a notice.
 enum PageAct {
     Open,
     Read,
@@ -42,8 +42,8 @@ impl<D: Desktop> Controller<D> {
             Request::ReplyToNotice { notice, text } => return self.answer_page(notice, PageAct::Reply(text)).await,
             Request::Play { sound } => self.parts.desktop.play(&SoundTweak::Named(sound)),
             Request::EditConfiguration => self.request(AppRequest::OpenConfiguration { token: None }),
-            // Whoever reads the files has taken these up before they came here; who waits for a push is answered when
-            // there is something to tell.
+            // `app` has read the files before this request arrives. Commands waiting for a push are answered when one
+            // comes.
             Request::ReloadAccounts
             | Request::ReloadConfiguration
             | Request::ReloadAutostart
@@ -55,7 +55,7 @@ impl<D: Desktop> Controller<D> {
         problem.map_or(Reply::Done, |reason| Reply::Failed { reason: reason.clone() })
     }
 
-    /// What the page asks to be done with a notice.
+    /// Performs a page's request about a notice.
     async fn answer_page(&mut self, id: NoticeId, act: PageAct) -> Reply {
         let failed = |reason: String| Reply::Failed { reason };
         let notice = match self.parts.inbox.notice(id).await {
@@ -80,7 +80,7 @@ impl<D: Desktop> Controller<D> {
         Reply::Done
     }
 
-    /// Answers those who wait for a push that has come, and forgets those who have gone.
+    /// Answers the commands that wait for a push that has come, and drops those that have disconnected.
     pub(super) fn answer_waiting_for_push(&mut self) {
         for (account, since, reply) in std::mem::take(&mut self.awaiting_push) {
             let state = self.snapshot.accounts.iter().find(|state| state.account == account);
@@ -92,7 +92,7 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    /// Reads the inbox anew and changes nothing. An inbox that cannot be used is among the problems.
+    /// The status, from a fresh snapshot; changes nothing. An unusable inbox is listed as a problem.
     async fn status(&self) -> Status {
         let read = async {
             let snapshot = self.parts.inbox.snapshot(OnScreen::default()).await?;
@@ -146,7 +146,7 @@ impl<D: Desktop> Controller<D> {
         self.parts.accounts.iter().map(status).collect()
     }
 
-    /// A service that is there and refuses popups is asked again later, but shows none now.
+    /// A service that refuses popups is present and will be retried, but shows nothing now.
     fn popup_state(&self) -> ServiceState {
         let reason = match (&self.surroundings.popups, &self.refusals.reason) {
             (Some(service), None) => return service.clone(),

@@ -1,4 +1,4 @@
-//! What the person does with popups and tray, and what desktop services say.
+//! Events from popups, the tray and desktop services.
 
 use jiff::{Timestamp, Zoned};
 use tokio::time::{Duration, Instant};
@@ -20,20 +20,20 @@ use crate::{
     present::popup::{OwnPopup, PopupKey, ProblemKind},
 };
 
-/// A popup that the service refused, though it is there, is tried again after so long; twice as long after each refusal
-/// in a row.
+/// Backoff after a popup that the service refused: the first delay, doubled after each refusal in a row, and the
+/// maximum.
 const REFUSAL_RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5 * 60));
 
-/// The popups that were refused in a row.
+/// Refused popups in a row.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     count: u32,
-    /// Why the last one was.
+    /// Reason of the last refusal.
     pub(super) reason: Option<String>,
 }
 
 impl Refusals {
-    /// One more. Returns when to try again.
+    /// Counts a refusal. Returns when to try again.
     fn add(&mut self, reason: String, now: Instant) -> Instant {
         let (first, longest) = REFUSAL_RETRY;
         let retry = first.saturating_mul(1 << self.count.min(16)).min(longest);
@@ -42,7 +42,7 @@ impl Refusals {
     }
 }
 
-/// What is known of the desktop around us.
+/// State of the desktop's services.
 #[derive(Debug)]
 pub(super) struct Surroundings {
     pub(super) popups: Option<ServiceState>,
@@ -67,7 +67,7 @@ impl<D: Desktop> Controller<D> {
             }
             DesktopEvent::Tray(action) => self.tray(action).await,
             DesktopEvent::MenuOpened => {
-                // Some mutes may have ended.
+                // The menu lists mutes, and some may have expired.
                 self.draw_tray();
                 self.request(AppRequest::LookAtSessions);
             }
@@ -125,7 +125,7 @@ impl<D: Desktop> Controller<D> {
                 self.refusals = Refusals::default();
                 match &told.about {
                     About::Room { up_to, .. } if Some(*up_to) > self.sounded => {
-                        // What no snapshot has told of would count as shown before it has had its sound.
+                        // Notices that no snapshot contains yet would count as shown before their sound was played.
                         match self.parts.inbox.snapshot(OnScreen::default()).await {
                             Ok(snapshot) => {
                                 self.snapshot = snapshot;
@@ -134,7 +134,7 @@ impl<D: Desktop> Controller<D> {
                             Err(error) => self.inbox_failed(&error),
                         }
                     }
-                    About::Own(own) => self.problems.was_shown(*own, told.words),
+                    About::Own(own) => self.problems.was_shown(*own, told.content_hash),
                     About::Room { .. } | About::Call { .. } | About::Summary(_) => {}
                 }
                 self.pending.shown(&told.about);
@@ -188,7 +188,7 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    /// The person has seen what the popup told of.
+    /// Marks what a popup shows as seen.
     fn seen(&mut self, about: &About) {
         match about {
             About::Call { call, .. } => self.stop_ringing(*call),
@@ -202,7 +202,7 @@ impl<D: Desktop> Controller<D> {
         self.parts.desktop.open(target, &self.parts.config.popup.open, token);
     }
 
-    /// Opens the newest message or call that is unread.
+    /// Opens the newest unread message or call.
     async fn open_newest(&mut self, token: Option<String>) -> Result<(), InboxError> {
         if let Some(notice) = self.parts.inbox.newest_unread().await? {
             self.open_notice(&notice, token);
@@ -216,7 +216,7 @@ impl<D: Desktop> Controller<D> {
         self.read_notice(notice);
     }
 
-    /// The person has seen a message or a call, and with it what its room's popup tells.
+    /// Marks a message or a call, and what its room's popup shows, as read.
     pub(super) fn read_notice(&mut self, notice: &Notice) {
         let room = notice.room();
         let key = PopupKey::Room(room.clone());
@@ -249,7 +249,7 @@ impl<D: Desktop> Controller<D> {
                 let is_listed = |notice: &&Notice| ids.contains(&notice.id);
                 let notices: Vec<_> = self.snapshot.newest.iter().filter(is_listed).cloned().collect();
                 for (number, notice) in notices.iter().enumerate() {
-                    // Newest first: what its homeserver is told of one is true of the room's older ones.
+                    // Newest first: a receipt for it covers the room's older ones.
                     if notices[..number].iter().all(|newer| newer.room() != notice.room()) {
                         self.tell_notice_read(notice);
                     }
@@ -274,7 +274,7 @@ impl<D: Desktop> Controller<D> {
             TrayAction::OpenInbox => self.open_page(Section::Inbox, None),
             TrayAction::OpenSettings => self.open_page(Section::Settings, None),
             TrayAction::ToggleAutostart => {
-                // Shown at once: the menu ticks what is clicked by itself, and a second click means the contrary.
+                // Updated at once: the menu toggles the check mark by itself, and a second click means the opposite.
                 let on = !self.surroundings.autostart.unwrap_or(false);
                 self.surroundings.autostart = Some(on);
                 self.draw_tray();
@@ -289,7 +289,7 @@ impl<D: Desktop> Controller<D> {
     }
 
     pub(super) fn request(&self, request: AppRequest) {
-        // The program that no longer listens is ending already.
+        // A closed channel means that the program is already ending.
         drop(self.parts.requests.send(request));
     }
 
@@ -297,7 +297,7 @@ impl<D: Desktop> Controller<D> {
         self.calls.ringing().into_iter().for_each(|call| self.stop_ringing(call));
     }
 
-    /// Everything is read, and nothing of it stays up.
+    /// Marks everything as read and withdraws all popups.
     pub(super) async fn clear(&mut self) {
         self.silence_calls();
         let keys = self.screen.told().map(About::key).filter(|key| !matches!(key, PopupKey::Own(_)));
@@ -307,7 +307,7 @@ impl<D: Desktop> Controller<D> {
         self.read_now(Read::Everything).await;
     }
 
-    /// Now or never: later it would read what has come meanwhile.
+    /// Not retried: a later attempt would also mark what has arrived meanwhile.
     pub(super) async fn read_now(&mut self, read: Read) {
         if let Err(error) = self.parts.inbox.mark_read(read).await {
             return self.inbox_failed(&error);
@@ -315,7 +315,7 @@ impl<D: Desktop> Controller<D> {
         self.refresh().await;
     }
 
-    /// Pauses until then; without an end until resumed.
+    /// Pauses until then; `None`: until resumed.
     pub(super) async fn pause_until(&mut self, until: Option<Timestamp>) {
         let until = until.unwrap_or(Timestamp::MAX);
         self.pause = Some(Pause::new(until, Timestamp::now(), Instant::now()));
@@ -331,7 +331,7 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    /// The pause is over. What was held back ends in one popup.
+    /// Ends the pause. What was held back is shown in one popup.
     pub(super) fn unpause(&mut self) {
         self.pause = None;
         self.pending.set(PAUSED_UNTIL, None);
@@ -339,7 +339,7 @@ impl<D: Desktop> Controller<D> {
     }
 }
 
-/// Logs that a part of the desktop has come or gone, once each time.
+/// Logs once that a part of the desktop has become available or unavailable.
 fn log_change(what: &str, before: Option<&ServiceState>, now: &ServiceState) {
     if before == Some(now) {
         return;

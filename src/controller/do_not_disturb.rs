@@ -1,6 +1,7 @@
-//! What waits until the desktop has said whether the person is not to be disturbed: sounds, rings, urgent popups.
+//! What waits for the desktop's do-not-disturb state: sounds, rings and urgent popups.
 //!
-//! The desktop is asked when one of them is due. Its answer is an event, and counts for what waited for it alone.
+//! The desktop is queried when one of them is due. The answer arrives as an event and is used only for what was waiting
+//! for it.
 
 use super::Controller;
 use crate::{
@@ -9,11 +10,11 @@ use crate::{
     push::notify::SoundTweak,
 };
 
-/// The question, and what waits for its answer.
+/// A pending query of the do-not-disturb state and what waits for it.
 #[derive(Debug, Default)]
 pub(super) struct Question {
     is_asked: bool,
-    /// The answer, while what has waited for it is dealt with.
+    /// The answer, while what was waiting is processed.
     answer: Option<bool>,
     sound: Option<SoundTweak>,
     rings: Vec<(NoticeId, SoundTweak)>,
@@ -21,7 +22,7 @@ pub(super) struct Question {
 }
 
 impl<D: Desktop> Controller<D> {
-    /// Plays this sound, unless the person is not to be disturbed. It takes the place of one that waits.
+    /// Plays this sound unless do-not-disturb is on. Replaces a sound that is still waiting.
     pub(super) fn play(&mut self, sound: SoundTweak) {
         if self.is_silent() {
             return;
@@ -33,7 +34,7 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    /// Has this call ring, unless the person is not to be disturbed.
+    /// Starts the ringing of this call unless do-not-disturb is on.
     pub(super) fn begin_ringing(&mut self, call: NoticeId, sound: SoundTweak) {
         if self.is_silent() {
             return;
@@ -45,20 +46,20 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    /// This call rings no more, and will not.
+    /// Stops the ringing of this call, or cancels it if it is still waiting.
     pub(super) fn stop_ringing(&mut self, call: NoticeId) {
         self.question.rings.retain(|(waiting, _)| *waiting != call);
         self.parts.desktop.stop_ringing(call);
     }
 
-    /// Whether what is urgent may be shown so. `None`: that is not known yet, and there is a refresh when it is.
+    /// Whether urgent popups may be shown as urgent. `None`: not known yet; a refresh follows when it is.
     pub(super) fn may_be_urgent(&mut self) -> Option<bool> {
         let answer = self.is_do_not_disturb();
         self.question.has_popups |= answer.is_none();
         answer.map(|is_on| !is_on)
     }
 
-    /// `None`: the desktop has been asked.
+    /// `None`: the query is under way.
     fn is_do_not_disturb(&mut self) -> Option<bool> {
         let how = self.screen.needs().do_not_disturb;
         if !self.parts.config.quiet.follow_desktop || how == DoNotDisturb::Unknown {
@@ -70,7 +71,7 @@ impl<D: Desktop> Controller<D> {
         self.question.answer
     }
 
-    /// The desktop has answered. What has ended meanwhile waits no more.
+    /// Handles the answer. What has ended meanwhile is dropped.
     pub(super) async fn do_not_disturb_is(&mut self, is_on: bool) {
         let Question { sound, rings, has_popups, .. } = std::mem::take(&mut self.question);
         self.question.answer = Some(is_on);

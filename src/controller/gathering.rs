@@ -1,4 +1,5 @@
-//! What is told together: a backlog, what was missed, what came while catching up, and what waits for details (pure).
+//! Which notices are held back to be shown together: a backlog, missed events, events during catching up, and events
+//! whose details are still being fetched (pure).
 
 use std::collections::BTreeMap;
 
@@ -10,27 +11,27 @@ use crate::{
     notice::RoomKey,
 };
 
-/// So many rooms of a backlog are shown room by room; more are one summary.
+/// A backlog of at most this many rooms is shown room by room; a larger one as one summary.
 pub(super) const BACKLOG_ROOMS: u64 = 3;
-/// A popup waits so long for what its push has left out.
+/// How long a popup waits for details that its push has left out.
 const HOLD: Duration = Duration::from_secs(2);
-/// What comes while catching up is under way waits for its end no longer than this.
+/// How long a notice waits at most for catching up to end.
 const CATCH_UP: Duration = Duration::from_secs(3);
 /// While more rooms than this wait, none is held: a summary names nobody.
 const MAX_HELD: u64 = 8;
-/// A push after so long may be the first of many that failed.
+/// A push after a gap this long may be the first after many that failed.
 const LONG_GAP: Duration = Duration::from_secs(30 * 60);
 
-/// What is told together, and until when it is gathered.
+/// What is held back, and until when.
 #[derive(Debug)]
 pub(super) struct Gathering {
     /// More waiting rooms than this become one summary, until all that waits has been shown.
     backlog: Option<u64>,
-    /// More was missed than is read back; the summary says so.
+    /// More was missed than is fetched; the summary says so.
     is_cut_short: bool,
-    /// Rooms whose popup waits until then for what its push has left out.
+    /// Rooms whose popup waits for details, until this time at the latest.
     held: BTreeMap<RoomKey, Instant>,
-    /// Catching up is under way: until then all that comes waits for it.
+    /// Catching up is under way: all notices wait, until this time at the latest.
     until: Option<Instant>,
 }
 
@@ -40,18 +41,18 @@ impl Gathering {
         Self { backlog: Some(BACKLOG_ROOMS), is_cut_short: false, held: BTreeMap::new(), until: None }
     }
 
-    /// What waits has piled up: more rooms than this become one summary.
+    /// Treats what waits as a backlog: more rooms than this become one summary.
     pub(super) fn pile_up(&mut self, rooms: u64) {
         self.backlog = Some(self.backlog.map_or(rooms, |before| before.min(rooms)));
     }
 
-    /// What was missed is in the inbox: one popup tells of all of it, and whether there was more.
+    /// Missed events have been recorded: all of them are shown in one popup, which says whether there were more.
     pub(super) fn caught_up(&mut self, is_whole: bool) {
         self.is_cut_short |= !is_whole;
         self.pile_up(u64::from(is_whole));
     }
 
-    /// Catching up has begun, or has ended. Whether something may have waited for that.
+    /// Catching up has begun or ended. Returns whether notices may have waited for it.
     pub(super) fn catching_up(&mut self, is_under_way: bool, now: Instant) -> bool {
         let until = is_under_way.then(|| now + CATCH_UP);
         let before = std::mem::replace(&mut self.until, until);
@@ -77,8 +78,8 @@ impl Gathering {
         self.is_cut_short
     }
 
-    /// The rooms that are not to pop up yet, and when the first of them may. Each is held once, until it was shown or
-    /// what was left out has come.
+    /// The rooms whose popup is held back, and when the first of them is released. A room is held at most once until it
+    /// is shown or its details arrive.
     pub(super) fn held(
         &mut self,
         snapshot: &Snapshot,
@@ -104,7 +105,7 @@ impl Gathering {
     }
 }
 
-/// The accounts whose pushes have resumed after a long time.
+/// The accounts whose pushes have resumed after a long gap.
 pub(super) fn resumed(before: &[AccountState], after: &[AccountState]) -> Vec<String> {
     let has_resumed = |account: &&AccountState| {
         let before = before.iter().find(|before| before.account == account.account);

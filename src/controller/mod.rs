@@ -1,7 +1,7 @@
 //! The sole owner of what is presented: events in, calls to the inbox and the desktop out.
 //!
-//! What must survive lives in the inbox; in here is only what a restart may forget: which popups are up, what rings,
-//! whether services are there. Popups are renderings of the inbox, so that nothing that was recorded can be lost here.
+//! All durable state is in the inbox. This module holds only what may be lost in a restart: which popups are up, what
+//! rings, which services are available. Popups are derived from the inbox, so no recorded notice can be lost here.
 
 mod acting;
 mod calls;
@@ -56,94 +56,93 @@ use problems::Problems;
 use schedule::Schedule;
 use screen::{About, Screen, ScreenEvent};
 
-/// When the inbox cannot be used, it is tried again after this long.
+/// How long to wait before an unusable inbox is tried again.
 const INBOX_RETRY: Duration = Duration::from_secs(5);
-/// How long the last calls to the notification service may take at the end.
+/// Time limit at shutdown for the pending calls to the notification service.
 const LAST_CALLS_TIME: Duration = Duration::from_secs(3);
-/// How long it may take to note, at the end, what was shown last.
+/// Time limit at shutdown for the last writes to the inbox.
 const LAST_NOTE_TIME: Duration = Duration::from_secs(5);
 
-/// What the controller reacts to, besides changes of the inbox and its own timers.
+/// The controller's inputs besides changes of the inbox and its own timers.
 #[derive(Debug)]
 pub enum Event {
-    /// The desktop says something.
+    /// An event of the desktop.
     Desktop(DesktopEvent),
-    /// A command asks for something.
+    /// A request of a command.
     Command(Command),
-    /// The configuration was read again, whole and good.
+    /// A new, valid configuration.
     Configured(Box<Config>),
-    /// The accounts were read again.
+    /// A new list of accounts.
     Accounts(Arc<Accounts>),
-    /// Something is (or with `None` no longer is) not as the person wants it: shown in `status`, and in a popup of its own
-    /// when it is new.
+    /// A problem has appeared or (`None`) is gone: listed in `status`, and shown in a popup when it is new.
     Problem(ProblemKind, Option<String>),
     /// Catching up has begun, or it has ended for all accounts.
     CatchingUp(bool),
-    /// What was missed is in the inbox; `false`: there was more than is read back.
+    /// Missed events have been recorded; `false`: there were more than are fetched.
     CaughtUp(bool),
-    /// What is known of the sessions of signed-in accounts, by the account's name.
+    /// State of the sessions of signed-in accounts, by the account's name.
     SignedIn(BTreeMap<String, SignInStatus>),
-    /// Whether encrypted messages are read, by the account's name.
+    /// State of the encryption of signed-in accounts, by the account's name.
     Encryption(BTreeMap<String, EncryptionStatus>),
-    /// The person is to be told this, once.
+    /// A message to show to the person once.
     Announce(OwnPopup, String),
-    /// What is listened on has changed.
+    /// The listening sockets have changed.
     Listening(Listening),
-    /// Something is to be opened, with the activation token of the click that asked for it.
+    /// Something to open, with the activation token of the click.
     Open(OpenTarget, Option<String>),
-    /// Whether the desktop starts Pushbell; or why that could not be changed.
+    /// Whether the desktop starts Pushbell, or why that could not be changed.
     Autostart(Result<bool, String>),
-    /// The test push that the person asked for did not arrive, and why.
+    /// The test push did not arrive, and why.
     TestFailed(String),
-    /// What the person did with a popup had not the whole effect: what, and why.
+    /// An action of the person did not succeed entirely: what, and why.
     NotDone(String),
     /// A reply was given up.
     NotSent {
-        /// Whether it may have been sent, and why no more is known.
+        /// Whether it may have been sent, and why that is not known.
         reason: String,
-        /// What was written.
+        /// The text of the reply.
         text: String,
     },
 }
 
-/// Where and how homeservers are listened to.
+/// The listening sockets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listening {
     /// The addresses, as bound.
     pub addresses: Vec<SocketAddr>,
     /// The certificate, where TLS is spoken.
     pub tls: Option<TlsStatus>,
-    /// What works, but the person may not want.
+    /// Settings that work but may be unintended.
     pub warnings: Vec<String>,
 }
 
-/// Where events come from.
+/// The controller's channels.
 pub struct Inputs {
-    /// The program around the controller. When it closes, the controller ends.
+    /// Events of the program. When it closes, the controller ends.
     pub app: mpsc::UnboundedReceiver<Event>,
-    /// The desktop.
+    /// Events of the desktop.
     pub desktop: mpsc::UnboundedReceiver<DesktopEvent>,
     /// Commands.
     pub commands: mpsc::Receiver<Command>,
 }
 
-/// What the controller is given.
+/// The controller's dependencies.
 pub struct Parts<D> {
     /// The desktop.
     pub desktop: D,
     /// The inbox.
     pub inbox: Inbox,
-    /// Raised by the inbox when it has changed.
+    /// Notified by the inbox when it has changed.
     pub inbox_changed: Arc<Notify>,
     /// The configuration in force.
     pub config: Config,
     /// The accounts in force.
     pub accounts: Arc<Accounts>,
-    /// What is asked of the program.
+    /// Requests to the program.
     pub requests: mpsc::UnboundedSender<AppRequest>,
-    /// Whether there is to be a tray icon at all.
+    /// Whether a tray icon is wanted at all.
     pub tray: bool,
-    /// Opened when the computer wakes: pushes that come then were held back while it slept.
+    /// Opened when the computer wakes: pushes that arrive within it were delayed by the sleep.
     pub resume_window: ResumeWindow,
 }
 
@@ -153,7 +152,7 @@ pub struct Controller<D> {
     screen: Screen,
     planner: Planner,
     calls: Calls,
-    /// The calls whose rooms are watched.
+    /// The calls whose rooms are being watched.
     watched: Vec<RingingCall>,
     gathering: Gathering,
     pending: PendingWrites,
@@ -161,28 +160,29 @@ pub struct Controller<D> {
     refusals: Refusals,
     schedule: Schedule,
     surroundings: Surroundings,
-    /// The inbox as it was last read.
+    /// The latest snapshot of the inbox.
     snapshot: Snapshot,
-    /// Notices up to this one have had their sound, or came before this run. `None` before the first snapshot.
+    /// Notices up to this one had their sound, or are older than this run. `None` before the first snapshot.
     sounded: Option<NoticeId>,
-    /// Notices of which it was not known yet whether they ask for a sound.
+    /// Notices whose sound is not known yet: they are still being decrypted or fetched.
     undecided: Vec<NoticeId>,
-    /// What made way for a call that rings, to be shown again after it.
+    /// Popups that were withdrawn for a ringing call, to be shown again after it.
     set_aside: Vec<About>,
     pause: Option<Pause>,
     muted: bool,
-    /// Whether the person is not to be disturbed.
+    /// Pending query of the do-not-disturb state.
     question: Question,
     started_at: Timestamp,
     listening: Listening,
-    /// The sessions of signed-in accounts.
+    /// State of the sessions of signed-in accounts.
     sessions: BTreeMap<String, SignInStatus>,
     encryption: BTreeMap<String, EncryptionStatus>,
-    /// Whether it is known what an earlier run noted: a pause, being muted. Nothing is presented before it is.
+    /// Whether the state of the previous run (pause, mutes) has been restored. Nothing is presented before that.
     is_restored: bool,
-    /// Whether the inbox has done all that was asked of it since it was last read.
+    /// Whether the inbox has carried out everything requested since it was last read.
     inbox_works: bool,
-    /// Commands that wait for a push of an account, later than that. As few as commands can be at a time.
+    /// Commands that wait for a push of an account later than this time. Bounded by the number of commands served at a
+    /// time.
     awaiting_push: Vec<(String, Timestamp, oneshot::Sender<Reply>)>,
 }
 
@@ -228,7 +228,8 @@ impl<D: Desktop> Controller<D> {
         controller
     }
 
-    /// Reads the inbox, before the first push comes: what it finds is a backlog, and old calls do not ring again.
+    /// Takes the first snapshot, before the first push is accepted: what it contains is a backlog, and calls in it do
+    /// not ring.
     pub async fn prepare(
         &mut self,
         listening: Listening,
@@ -245,7 +246,7 @@ impl<D: Desktop> Controller<D> {
         self.refresh().await;
     }
 
-    /// Presents what the inbox has and what happens, until [`Inputs::app`] closes.
+    /// Runs until [`Inputs::app`] closes.
     pub async fn run(mut self, inputs: Inputs) {
         let Inputs { mut app, mut desktop, mut commands } = inputs;
         let inbox_changed = Arc::clone(&self.parts.inbox_changed);
@@ -273,8 +274,8 @@ impl<D: Desktop> Controller<D> {
         self.end(desktop).await;
     }
 
-    /// Popups stay: what they tell is still unread. What comes up or is dismissed at the last moment is noted, or the next
-    /// run would show it again; so is what could not be noted before.
+    /// Popups stay up, since what they show is still unread. Waits for what comes up or is dismissed at the last moment
+    /// to be recorded, else the next run would show it again.
     async fn end(mut self, mut desktop: mpsc::UnboundedReceiver<DesktopEvent>) {
         let last_calls = async {
             while let Ok(event) = desktop.try_recv() {
@@ -315,12 +316,12 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    /// When to read the inbox again though nobody says anything: every timer there is leads to the same.
+    /// When to read the inbox again without an event. All timers lead to the same refresh.
     fn next_due(&self) -> Option<Instant> {
         [self.schedule.due, self.pause.and_then(|pause| pause.ends_at())].into_iter().flatten().min()
     }
 
-    /// Makes the next call to the notification service, if there is one.
+    /// Sends the next call to the notification service, if there is one.
     fn call_popup_service(&mut self) {
         if let Some(call) = self.screen.next_call() {
             self.parts.desktop.popup(call);
@@ -342,7 +343,7 @@ impl<D: Desktop> Controller<D> {
             }
             Event::Command((request, reply)) => {
                 let answer = self.answer(request).await;
-                // A command that has gone does not want to know.
+                // The command may have disconnected.
                 drop(reply.send(answer));
             }
             Event::Configured(config) => self.configure(*config).await,
@@ -369,8 +370,7 @@ impl<D: Desktop> Controller<D> {
                 self.draw_tray();
             }
             Event::Autostart(Err(reason)) => {
-                // Some menus set the tick as they are clicked, and nothing in the view has changed that would take it
-                // away.
+                // Some menus toggle the check mark when clicked, though the view has not changed.
                 self.parts.desktop.renew();
                 self.answer_person(OwnPopup::AutostartFailed, &reason);
             }
@@ -383,7 +383,7 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    /// The inbox forgets the numbers of accounts that were removed; not while nobody can tell which those are.
+    /// Has the inbox forget the counts of removed accounts; not while `accounts.toml` is in doubt.
     fn accounts_changed(&mut self) {
         if self.parts.accounts.unreadable().is_none() {
             self.pending.set_accounts(self.parts.accounts.iter().map(|account| account.name.to_string()).collect());
@@ -391,7 +391,7 @@ impl<D: Desktop> Controller<D> {
         self.watch_screen_lock();
     }
 
-    /// Whether the screen is locked decides about texts, and that it is unlocked is when sessions are looked at.
+    /// The screen lock decides whether texts are shown; an unlock is when sessions are checked.
     fn watch_screen_lock(&mut self) {
         let is_signed_in = self.parts.accounts.iter().any(|account| account.sign_in.is_some());
         let hides_text = self.parts.config.popup.preview == Preview::Unlocked;
@@ -446,7 +446,7 @@ impl<D: Desktop> Controller<D> {
         self.parts.config.popup.enabled && self.pause.is_none()
     }
 
-    /// Whether popups are wanted and somebody is there to show them.
+    /// Whether popups are wanted and a service can show them.
     fn can_pop_up(&self) -> bool {
         self.wants_popups() && self.has_popup_service()
     }

@@ -9,7 +9,7 @@ use crate::desktop::tray_view::PauseLength;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pause {
     until: Timestamp,
-    /// The same by a clock that nobody sets, but that stands still while the computer sleeps. `None`: it has no end.
+    /// The same by the monotonic clock, which stops while the computer sleeps. `None`: it has no end.
     ends_at: Option<Instant>,
 }
 
@@ -20,7 +20,7 @@ impl Pause {
         Self { until, ends_at: if until == Timestamp::MAX { None } else { now.checked_add(left) } }
     }
 
-    /// The computer has slept: less of it is left.
+    /// Corrects the monotonic end after the computer has slept.
     pub(super) fn after_sleep(self, wall: Timestamp, now: Instant) -> Self {
         let anew = Self::new(self.until, wall, now);
         Self { ends_at: self.ends_at.min(anew.ends_at), ..self }
@@ -34,13 +34,13 @@ impl Pause {
         self.ends_at
     }
 
-    /// Whether it has ended by either clock: a clock that is set does not make it longer than was asked for.
+    /// Whether it has ended by either clock: setting the wall clock cannot prolong it.
     pub(super) fn is_over(&self, wall: Timestamp, now: Instant) -> bool {
         self.until <= wall || self.ends_at.is_some_and(|ends_at| ends_at <= now)
     }
 }
 
-/// The end of a pause that begins now. A day that lacks the hour (clocks change) ends it at the next instant there is.
+/// The end of a pause that begins now. Where the local time does not exist (DST), the next existing instant.
 pub(super) fn end_of(length: PauseLength, now: &Zoned) -> Timestamp {
     let fallback = now.timestamp();
     match length {

@@ -1,4 +1,4 @@
-//! What the inbox has not noted yet, most of all what it could not.
+//! Writes to the inbox that are still pending, for example because it was locked.
 
 use std::collections::BTreeMap;
 
@@ -15,28 +15,28 @@ use crate::{
     inbox::{Inbox, InboxError, MutedRoom, Read, Shown},
 };
 
-/// The inbox's settings that survive the program.
+/// Keys of the inbox's settings table.
 pub(super) const PAUSED_UNTIL: &str = "paused_until";
 pub(super) const MUTED: &str = "muted";
 pub(super) const POPUPS: &str = "popups";
 
-/// What is to be written.
+/// The pending writes.
 #[derive(Debug, Default)]
 pub(super) struct PendingWrites {
-    /// What was shown. Nothing else is shown before it is noted, or it would be shown again.
+    /// What was shown. Nothing else is shown before this is recorded, or it would be shown again after a crash.
     shown: Vec<Shown>,
-    /// What the person has read here. Likewise, or what was read would be told of again.
+    /// What was read on this desktop, with the same rule: else it would be shown again.
     reads: Vec<Read>,
-    /// Rooms that the person has muted.
+    /// Rooms that were muted.
     mutes: Vec<MutedRoom>,
-    /// Settings, with their values.
+    /// Settings with their values.
     settings: BTreeMap<&'static str, Option<String>>,
-    /// The accounts that there are; the inbox forgets the numbers of all others.
+    /// The existing accounts; the inbox forgets the counts of all others.
     accounts: Option<Vec<String>>,
 }
 
 impl PendingWrites {
-    /// A popup was shown.
+    /// Records that a popup was shown.
     pub(super) fn shown(&mut self, about: &About) {
         self.shown.extend(match about {
             About::Room { room, up_to, .. } => Some(Shown::Room(room.clone(), *up_to)),
@@ -46,7 +46,7 @@ impl PendingWrites {
         });
     }
 
-    /// The person has seen a popup.
+    /// Records that a popup was seen.
     pub(super) fn seen(&mut self, about: &About) {
         match about {
             About::Room { room, up_to, .. } => self.read(Read::Room(room.clone(), *up_to)),
@@ -73,13 +73,13 @@ impl PendingWrites {
         self.accounts = Some(accounts);
     }
 
-    /// The inbox has begun anew: what it was to note of the old one means nothing to it.
+    /// The inbox is a new one: writes that referred to the old one are dropped.
     pub(super) fn inbox_is_new(&mut self) {
         self.shown.clear();
         self.reads.clear();
     }
 
-    /// Has the inbox note all of it, each only once.
+    /// Writes everything pending, each entry once.
     pub(super) async fn write(&mut self, inbox: &Inbox) -> Result<(), InboxError> {
         while let Some((name, value)) = self.settings.first_key_value() {
             inbox.set_setting(name, value.clone()).await?;
@@ -106,7 +106,7 @@ impl PendingWrites {
 }
 
 impl<D: Desktop> Controller<D> {
-    /// Reads what an earlier run has noted. What the person has done meanwhile counts more.
+    /// Reads the state of the previous run. Pending writes of this run take precedence.
     pub(super) async fn restore(&mut self) -> Result<(), InboxError> {
         let inbox = &self.parts.inbox;
         let until = inbox.setting(PAUSED_UNTIL).await?.and_then(|until| until.parse().ok());
@@ -118,7 +118,7 @@ impl<D: Desktop> Controller<D> {
         if !self.pending.settings.contains_key(MUTED) {
             self.muted = muted;
         }
-        // What cannot be read was written by another version: its popups are left alone.
+        // An unreadable value comes from another version: its popups are left alone.
         if let Some(popups) = popups.and_then(|popups| serde_json::from_str::<PersistedPopups>(&popups).ok()) {
             self.screen.adopt(popups);
         }

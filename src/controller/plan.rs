@@ -1,9 +1,9 @@
-//! Which waiting notices are shown now, and how: room by room, or as one summary (pure).
+//! Which waiting notices are shown now: room by room, or as one summary (pure).
 //!
-//! The bound, and why: a popup that nobody can read in time is worse than none, and notification services choke on
-//! crowds. So at most [`NEW_POPUPS`] rooms pop up in a row and one a second afterwards; what more rooms would pop up
-//! is told in one summary that changes at most once a second. Rooms with a highlight have a bucket of their own, and
-//! no summary settles more of them than it names. So have calls, which are never part of a summary.
+//! Popups that appear faster than a person can read are useless, and notification services slow down under them. So
+//! token buckets limit new popups: [`NEW_POPUPS`] rooms in a row, then one a second; further rooms go into one summary
+//! that is updated at most once a second. Rooms with a highlight have a bucket of their own, and a summary only covers
+//! highlights that it names. Calls have a bucket of their own, too, and are never part of a summary.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -15,44 +15,44 @@ use crate::{
     notice::{NoticeId, RoomKey},
 };
 
-/// How many rooms may pop up in a row; one more a second.
+/// Rooms that may pop up in a row; then one a second.
 pub(super) const NEW_POPUPS: u32 = 8;
-/// How many rooms with a highlight may pop up in a row, beyond those; one more every two seconds.
+/// Rooms with a highlight that may pop up in a row, besides those; then one every two seconds.
 pub(super) const HIGHLIGHTS: u32 = 5;
-/// How often popups that are up may change in a row; four times a second afterwards.
+/// Updates of popups that are up in a row; then four a second.
 pub(super) const UPDATES: u32 = 10;
-/// How many popups of calls may come in a row; one more every two seconds.
+/// Popups of calls in a row; then one every two seconds.
 pub(super) const CALLS: u32 = 5;
-/// So few rooms are worth waiting a moment for, instead of a summary.
+/// Up to this many rooms wait for tokens instead of becoming a summary.
 const FEW: u64 = 3;
-/// A summary changes no more often than this.
+/// Minimum interval between changes of the summary.
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(1);
-/// A summary that has not changed for so long is history: the next flood begins a new one.
+/// A summary that has not changed for this long is final: the next flood begins a new one.
 const SUMMARY_LIFE: Duration = Duration::from_secs(10 * 60);
-/// Rooms that popped up no longer ago than this are part of a flood that follows: all tokens have come back by then.
+/// A summary also covers rooms that popped up within this time before it: after it, all tokens have come back.
 const FLOOD_BEGINS_WITHIN: Duration = Duration::from_secs(NEW_POPUPS as u64);
-/// How many highlights a summary names, a line each.
+/// Highlights that a summary names, one line each.
 pub(super) const NAMED_HIGHLIGHTS: usize = 6;
 
-/// One popup to show.
+/// A popup to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
     /// The room's popup.
     Room(RoomKey),
-    /// One summary of what has arrived since `from`, which tells of all waiting notices up to `up_to`.
+    /// One summary of what has arrived since `from`, covering all waiting notices up to `up_to`.
     Summary {
         from: NoticeId,
         up_to: NoticeId,
-        /// Rooms whose highlight it names, so that no mention is folded away unseen.
+        /// Rooms whose highlight it names.
         highlights: Vec<RoomKey>,
     },
 }
 
-/// What to do now, and when to ask again. What waits for an answer is planned when the answer comes.
+/// What to show now, and when to plan again. What depends on a call in flight is planned when the answer arrives.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
-    /// Something still waits for its turn: plan again then.
+    /// When to plan again, if something is still waiting for a token.
     pub(super) again_at: Option<Instant>,
 }
 
@@ -62,24 +62,24 @@ impl Plan {
     }
 }
 
-/// What the plan has to know besides the snapshot.
+/// Inputs of the plan besides the snapshot.
 pub(super) struct PlanInput<'a> {
     pub(super) now: Instant,
-    /// What waits has piled up while nothing could be shown: more rooms than this become one summary at once.
+    /// If set, a backlog: more waiting rooms than this become one summary at once.
     pub(super) backlog: Option<u64>,
     /// Whether the room has a popup up.
     pub(super) is_up: &'a dyn Fn(&RoomKey) -> bool,
-    /// Rooms whose popup is up and tells what is no longer right.
+    /// Rooms whose popup is up and no longer right.
     pub(super) outdated: Vec<RoomKey>,
-    /// Rooms that are not to be shown now: their popup is on its way, or is held back.
+    /// Rooms that cannot be shown now: their popup is being sent, or is held back.
     pub(super) under_way: HashSet<RoomKey>,
-    /// Whether the summary is on its way.
+    /// Whether the summary is being sent.
     pub(super) summary_under_way: bool,
     /// The summary that is up.
     pub(super) summary: Option<&'a Summary>,
-    /// Whether it tells what is no longer right.
+    /// Whether the summary that is up is no longer right.
     pub(super) summary_outdated: bool,
-    /// The service keeps no more popups than this.
+    /// The number of popups that the service keeps, if it is limited.
     pub(super) most_popups: Option<usize>,
 }
 
@@ -92,7 +92,7 @@ pub(super) struct Planner {
     calls: TokenBucket,
     /// When a summary was last planned.
     summarised_at: Option<Instant>,
-    /// When rooms popped up lately, and the oldest notice that waited then.
+    /// When rooms popped up recently, with the oldest notice that waited then.
     popped_up: VecDeque<(Instant, NoticeId)>,
 }
 
@@ -108,7 +108,7 @@ impl Planner {
         }
     }
 
-    /// Whether the popup of one more call may come now, or else when.
+    /// Takes a token for the popup of a call, or returns when there will be one.
     pub(super) fn take_call(&mut self, now: Instant) -> Result<(), Instant> {
         if self.calls.take(now) { Ok(()) } else { Err(self.calls.next()) }
     }
@@ -120,12 +120,12 @@ impl Planner {
             self.popped_up.pop_front();
         }
         if input.summary_under_way {
-            // It tells of all that waited; what is newer is planned when it has been answered.
+            // It covers everything that waited; newer notices are planned when the call has been answered.
             return plan;
         }
         let candidates = snapshot.waiting.iter().filter(|waiting| !input.under_way.contains(&waiting.room));
         let (marked, others): (Vec<_>, Vec<_>) = candidates.partition(|waiting| waiting.newest_highlight.is_some());
-        // A summary settles everything that waits: nothing else may be on its way, and it must have room for each highlight.
+        // A summary covers everything that waits: nothing else may be in flight, and each highlight must fit.
         let can_summarise = input.under_way.is_empty() && marked.len() <= NAMED_HIGHLIGHTS;
         let is_backlog = input.backlog.is_some_and(|most| snapshot.waiting_rooms > most);
         if is_backlog && can_summarise {
@@ -141,7 +141,7 @@ impl Planner {
         let is_waiting = |room: &RoomKey| snapshot.waiting.iter().any(|waiting| waiting.room == *room);
         let outdated = input.outdated.iter().filter(|room| !is_waiting(room));
         spend(&mut self.updates, up.iter().map(|waiting| &waiting.room).chain(outdated), now, &mut plan);
-        // What waits is told first: that may be in a new summary.
+        // Waiting notices come first: they may lead to a new summary.
         if let Some(Summary { from, up_to, highlights, .. }) = input.summary
             && input.summary_outdated
             && snapshot.waiting_rooms == 0
@@ -156,7 +156,7 @@ impl Planner {
         let new_rooms = new.len() as u64 + unlisted;
         let is_flood =
             new_rooms > u64::from(self.new_popups.available(now)) && (new_rooms > FEW || self.in_flood(input));
-        // One of those that the service keeps is the summary.
+        // The summary takes one of the places that the service has.
         if is_flood || input.most_popups.is_some_and(|most| new_rooms >= most as u64) {
             if can_summarise && plan.steps.is_empty() {
                 let flood = self.popped_up.iter().map(|(_, from)| *from);
@@ -173,7 +173,7 @@ impl Planner {
         plan
     }
 
-    /// The summary tells what popups have told that made room: a flood that follows is told in the same.
+    /// The summary now covers popups that were closed to make room; a flood that follows continues the same summary.
     pub(super) fn folded(&mut self, now: Instant) {
         self.summarised_at = Some(now);
     }
@@ -207,7 +207,7 @@ impl Planner {
     }
 }
 
-/// Shows the rooms that there are tokens for, and asks to come back when there is the next.
+/// Shows the rooms for which there are tokens. Returns when the next token comes, if rooms are left.
 fn spend<'a>(bucket: &mut TokenBucket, rooms: impl Iterator<Item = &'a RoomKey>, now: Instant, plan: &mut Plan) {
     for room in rooms {
         if bucket.take(now) {

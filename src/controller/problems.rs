@@ -1,11 +1,8 @@
-//! What Pushbell says about itself: its welcome, and what is wrong.
+//! Popups about Pushbell itself: the welcome, and problems.
 
 use std::collections::BTreeMap;
 
-use super::{
-    Controller,
-    screen::{About, words_of},
-};
+use super::{Controller, screen::About};
 use crate::{
     control::EncryptionStatus,
     desktop::Desktop,
@@ -16,31 +13,31 @@ use crate::{
     push::text,
 };
 
-/// Most replies that are given back in one popup.
+/// Unsent replies that one popup returns at most.
 const MAX_UNSENT: usize = 5;
 
-/// What is wrong, and the popups about Pushbell that have not been shown yet.
+/// Current problems, and the popups about Pushbell that have not been shown yet.
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     pub(super) open: BTreeMap<ProblemKind, String>,
     unshown: BTreeMap<OwnPopup, Popup>,
-    /// Replies that were not sent, or perhaps were, each with the reason: until the person has seen them.
+    /// Replies that failed or may have failed, with the reason, until the person has seen them.
     pub(super) unsent: Vec<String>,
-    /// Those that were shown last.
+    /// The last version shown of each popup.
     shown: BTreeMap<OwnPopup, Popup>,
 }
 
 impl Problems {
-    /// A popup was shown. What there is to say may have changed while it was on its way: then it is still to be shown.
-    pub(super) fn was_shown(&mut self, own: OwnPopup, words: u64) {
-        if self.unshown.get(&own).is_some_and(|popup| words_of(popup) == words)
+    /// Marks a popup as shown, unless its text has changed while it was being sent.
+    pub(super) fn was_shown(&mut self, own: OwnPopup, content_hash: u64) {
+        if self.unshown.get(&own).is_some_and(|popup| popup.content_hash() == content_hash)
             && let Some(popup) = self.unshown.remove(&own)
         {
             self.shown.insert(own, popup);
         }
     }
 
-    /// It is to be shown once more.
+    /// Shows a popup once more.
     pub(super) fn show_again(&mut self, own: OwnPopup) {
         if let Some(popup) = self.shown.remove(&own) {
             self.unshown.entry(own).or_insert(popup);
@@ -49,7 +46,7 @@ impl Problems {
 }
 
 impl<D: Desktop> Controller<D> {
-    /// Tells the person once about something that is wrong.
+    /// Reports a problem to the person once.
     pub(super) fn problem(&mut self, kind: ProblemKind, reason: String) {
         if self.problems.open.get(&kind) == Some(&reason) {
             return;
@@ -59,20 +56,20 @@ impl<D: Desktop> Controller<D> {
         self.problems.open.insert(kind, reason);
     }
 
-    /// It is no longer wrong.
+    /// A problem is solved.
     pub(super) fn solved(&mut self, kind: ProblemKind) {
         self.problems.open.remove(&kind);
         self.take_back(OwnPopup::Problem(kind));
     }
 
-    /// What this popup tells is no longer so.
+    /// Withdraws a popup that is no longer true.
     fn take_back(&mut self, own: OwnPopup) {
         self.problems.unshown.remove(&own);
         self.problems.shown.remove(&own);
         self.screen.withdraw(&PopupKey::Own(own));
     }
 
-    /// How the accounts' encryption stands has changed: what popups tell of it may no longer be so.
+    /// The encryption state of accounts has changed: withdraws the popups that are no longer true.
     pub(super) fn encryption_stands(&mut self, encryption: BTreeMap<String, EncryptionStatus>) {
         for own in [OwnPopup::Unverified, OwnPopup::VerificationAsked, OwnPopup::BackupReset] {
             let still: Vec<_> = encryption.values().filter_map(|status| status.is_told_by(own)).collect();
@@ -83,13 +80,13 @@ impl<D: Desktop> Controller<D> {
         self.encryption = encryption;
     }
 
-    /// Tells the person this as soon as popups can be shown.
+    /// Shows this to the person as soon as popups can be shown.
     pub(super) fn announce(&mut self, own: OwnPopup, text: &str) {
         self.problems.unshown.insert(own, own.popup(text));
         self.show_announcements();
     }
 
-    /// Gives the text of a reply back to the person: it was not sent, or perhaps was.
+    /// Returns the text of a reply that failed, or may have failed, to the person.
     pub(super) fn not_sent(&mut self, reason: &str, text: &str) {
         let text = text::history(text, MAX_BODY_CHARS, MAX_BODY_LINES);
         self.problems.unsent.push(format!("{reason}:\n{text}"));
@@ -98,7 +95,7 @@ impl<D: Desktop> Controller<D> {
         self.show_unsent();
     }
 
-    /// Shows what was not sent; not on a locked screen.
+    /// Shows the unsent replies; not on a locked screen.
     pub(super) fn show_unsent(&mut self) {
         if !self.problems.unsent.is_empty() && self.surroundings.screen_locked != Some(true) {
             let text = self.problems.unsent.join("\n\n");
@@ -106,7 +103,7 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    /// Shows what is still to be announced, if popups can be shown.
+    /// Shows pending announcements, if popups can be shown.
     pub(super) fn show_announcements(&mut self) {
         if !self.can_pop_up() || self.makes_way_for_call() {
             return;
@@ -118,7 +115,7 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    /// Answers what the person has just done. That is wanted now or never, also during a pause.
+    /// Shows the result of an action right now or not at all, even during a pause.
     pub(super) fn answer_person(&mut self, own: OwnPopup, text: &str) {
         if self.has_popup_service() {
             self.screen.show(own.popup(text), About::Own(own));

@@ -1,4 +1,4 @@
-//! From the inbox to the desktop: what is shown, rings, sounds and goes away.
+//! From a snapshot of the inbox to the desktop: which popups are shown and withdrawn, what rings and sounds.
 
 use jiff::{Timestamp, Zoned};
 use tokio::time::Instant;
@@ -8,7 +8,7 @@ use super::{
     gathering::resumed,
     pending_writes::{MUTED, PAUSED_UNTIL},
     plan::{PlanInput, Step},
-    screen::{About, Summary, Told, words_of},
+    screen::{About, Summary, Told},
 };
 use crate::{
     desktop::{
@@ -23,12 +23,12 @@ use crate::{
     },
 };
 
-/// Whether a popup comes to the person's eyes.
+/// How a popup appears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Banner {
-    /// As what is new.
+    /// With a banner.
     Shown,
-    /// It is only listed, where the service shows no banner for what is of low urgency: the person has seen it.
+    /// Only listed, because the service shows no banner for low urgency: the person has already seen its content.
     Left,
 }
 
@@ -39,12 +39,12 @@ struct Outdated {
     summary: bool,
     /// One of them is urgent.
     is_urgent: bool,
-    /// Calls that no longer ring: the popup of the missed call takes the place of theirs.
+    /// Calls that no longer ring: their popup is replaced by that of the missed call.
     calls: Vec<NoticeId>,
 }
 
 impl<D: Desktop> Controller<D> {
-    /// Reads the inbox, and presents what is new there and what is due.
+    /// Takes a snapshot, and presents what is new and what is due.
     pub(super) async fn refresh(&mut self) {
         let now = Instant::now();
         self.schedule.reads_at(now);
@@ -57,7 +57,7 @@ impl<D: Desktop> Controller<D> {
         if self.pause.is_some_and(|pause| pause.is_over(Timestamp::now(), now)) {
             self.unpause();
         }
-        // Whatever the inbox answers.
+        // Done whether or not the inbox answers.
         self.calls.rung_out(now).into_iter().for_each(|call| self.stop_ringing(call));
         if !self.wants_popups() {
             self.screen.drop_notices();
@@ -70,7 +70,7 @@ impl<D: Desktop> Controller<D> {
         }
         if self.inbox_works && self.problems.open.contains_key(&ProblemKind::Inbox) {
             self.solved(ProblemKind::Inbox);
-            // Pushes were refused meanwhile.
+            // Pushes were refused while the inbox was unusable.
             self.request(AppRequest::CatchUp(Missing::Anywhere));
         }
         self.draw_tray();
@@ -86,7 +86,7 @@ impl<D: Desktop> Controller<D> {
         self.take_in(snapshot, now).await
     }
 
-    /// Presents what a snapshot tells that was taken with [`Controller::on_screen`].
+    /// Presents a snapshot that was taken with [`Controller::on_screen`].
     pub(super) async fn take_in(&mut self, snapshot: Snapshot, now: Instant) -> Result<(), InboxError> {
         for account in resumed(&self.snapshot.accounts, &snapshot.accounts) {
             self.request(AppRequest::CatchUp(Missing::After { account }));
@@ -105,7 +105,7 @@ impl<D: Desktop> Controller<D> {
         Ok(())
     }
 
-    /// The person is told, and the new inbox what only the old one knew.
+    /// Reports the damage to the person, and writes to the new inbox what is only known in memory.
     pub(super) fn inbox_was_damaged(&mut self, incident: &Incident) {
         self.problem(ProblemKind::Damage, incident.to_string());
         self.pending.inbox_is_new();
@@ -117,14 +117,14 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    /// Begins and ends the ringing of calls.
+    /// Starts and stops the ringing of calls.
     fn ring(&mut self, now: Instant) {
         let changes = self.calls.update(&self.snapshot.calls, Timestamp::now(), now);
         changes.ended.into_iter().for_each(|call| self.stop_ringing(call));
         changes.begun.into_iter().for_each(|(call, sound)| self.begin_ringing(call, sound));
     }
 
-    /// Has the rooms be watched of calls that ring for signed-in accounts: what ends a call is not pushed.
+    /// Requests that the rooms of ringing calls of signed-in accounts are watched: the end of a call is not pushed.
     fn watch_calls(&mut self) {
         let calls = self.snapshot.calls.iter().filter(|call| call.state == CallState::Ringing);
         let watched: Vec<_> = calls
@@ -147,7 +147,7 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    /// One sound for all that is new. What came before this run has had its sound.
+    /// Plays one sound for all new notices. Notices from before this run had theirs.
     pub(super) fn sound(&mut self) {
         let newest = self.snapshot.waiting_up_to;
         let undecided = std::mem::replace(&mut self.undecided, self.snapshot.undecided.clone());
@@ -155,7 +155,7 @@ impl<D: Desktop> Controller<D> {
             self.sounded = Some(newest);
             return;
         };
-        // Those that were decrypted meanwhile are passed already.
+        // Notices that were decrypted meanwhile are older than `sounded`.
         let is_new = |id: &NoticeId| *id > sounded || undecided.contains(id);
         if let Some((_, sound)) = self.snapshot.newest_sound.clone().filter(|(id, _)| is_new(id)) {
             self.play(sound);
@@ -165,7 +165,8 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    /// What a snapshot is asked about: in the order of [`Screen::told`](super::screen::Screen::told).
+    /// What the snapshot has to say about popups that are up, in the order of
+    /// [`Screen::told`](super::screen::Screen::told).
     pub(super) fn on_screen(&self) -> OnScreen {
         let mut on_screen = OnScreen { lines: self.parts.config.popup.lines, ..OnScreen::default() };
         for about in self.screen.told() {
@@ -181,7 +182,7 @@ impl<D: Desktop> Controller<D> {
         on_screen
     }
 
-    /// Withdraws popups of which nothing is unread any more or all is told in the summary, and finds those whose words are
+    /// Withdraws popups of which nothing is unread any more or that the summary covers, and finds those whose text is
     /// no longer right. The one in flight is compared once it is up.
     async fn check_screen(&mut self) -> Result<Outdated, InboxError> {
         let mut outdated = Outdated::default();
@@ -222,7 +223,7 @@ impl<D: Desktop> Controller<D> {
                         && self.snapshot.waiting_rooms > 0
                         && self.snapshot.waiting_up_to > summary.up_to
                     {
-                        // One that was not sent yet can tell of what is newer, too.
+                        // One that is still waiting may contain newer notices as well.
                         self.screen.drop_waiting(&key, |_| true);
                     }
                     self.nothing_is_unread() && self.parts.inbox.tally(summary.from, summary.up_to).await?.notices == 0
@@ -241,23 +242,23 @@ impl<D: Desktop> Controller<D> {
         self.snapshot.accounts.iter().all(|account| account.unread == 0)
     }
 
-    /// Whether the popup that is up, or waits to be sent, says something else than this one.
+    /// Whether the popup that is up or waiting differs from this one.
     fn is_outdated(&mut self, key: &PopupKey, popup: &Popup) -> bool {
-        let words = words_of(popup);
-        if self.screen.drop_waiting(key, |told| told.words != words) {
+        let content_hash = popup.content_hash();
+        if self.screen.drop_waiting(key, |told| told.content_hash != content_hash) {
             return true;
         }
         let up = self.screen.up(key).filter(|_| !self.screen.is_on_its_way(key));
-        up.is_some_and(|told| told.words != words)
+        up.is_some_and(|told| told.content_hash != content_hash)
     }
 
-    /// Shows what waits, as far as it can be shown now.
+    /// Shows what is waiting, as far as it can be shown now.
     async fn present(&mut self, outdated: Outdated, now: Instant) -> Result<(), InboxError> {
         if !self.can_pop_up() {
             outdated.calls.iter().for_each(|call| self.screen.withdraw(&PopupKey::Call(*call)));
         }
         if !self.wants_popups() {
-            // A text that has changed does not stay up, and nothing may come up in its place.
+            // Outdated text is withdrawn even though no replacement may be shown.
             outdated.rooms.iter().for_each(|room| self.screen.withdraw(&PopupKey::Room(room.clone())));
             if outdated.summary {
                 self.screen.withdraw(&PopupKey::Summary);
@@ -322,7 +323,7 @@ impl<D: Desktop> Controller<D> {
         Ok(())
     }
 
-    /// The calls whose popup was not shown yet.
+    /// The calls whose popup has not been shown yet.
     fn calls_to_show(&self) -> impl Iterator<Item = &Call> {
         self.snapshot.calls.iter().filter(|call| match call.state {
             CallState::Silenced | CallState::Ringing => call.notice.presentation == Presentation::Waiting,
@@ -349,15 +350,15 @@ impl<D: Desktop> Controller<D> {
     pub(super) async fn show_room(&mut self, room: RoomKey, banner: Banner) -> Result<(), InboxError> {
         let key = PopupKey::Room(room.clone());
         let Some(digest) = self.parts.inbox.room_digest(room.clone(), self.parts.config.popup.lines).await? else {
-            // Its last message was redacted, or it was read meanwhile: nothing is left to show.
+            // Its last message was redacted or read meanwhile.
             self.screen.withdraw(&key);
             return Ok(());
         };
         let show_text = self.options().show_text;
         let popup = self.room_popup(&digest, show_text);
-        // It may tell of what came after the snapshot that led here.
+        // It may contain notices that are newer than the snapshot.
         let about = About::Room { room, up_to: digest.newest.id, target: target(&digest.newest), show_text };
-        let is_up = |told: &Told| told.about == about && told.words == words_of(&popup);
+        let is_up = |told: &Told| told.about == about && told.content_hash == popup.content_hash();
         if !self.screen.up(&key).is_some_and(is_up)
             && let Some(popup) = self.as_urgent_as_it_may(popup, banner)
         {
@@ -374,7 +375,7 @@ impl<D: Desktop> Controller<D> {
     ) -> Result<(), InboxError> {
         let tally = self.parts.inbox.tally(from, up_to).await?;
         if tally.notices == 0 {
-            // All of it was read meanwhile.
+            // Everything in it was read meanwhile.
             if is_correction {
                 self.screen.withdraw(&PopupKey::Summary);
             }
@@ -401,8 +402,8 @@ impl<D: Desktop> Controller<D> {
         Ok(())
     }
 
-    /// A mention is of normal urgency while the person is not to be disturbed: critical ones are shown even then. `None`:
-    /// that is not known yet.
+    /// Lowers a mention to normal urgency while do-not-disturb is on, because critical popups are shown even then.
+    /// `None`: the state is not known yet.
     fn as_urgent_as_it_may(&mut self, popup: Popup, banner: Banner) -> Option<Popup> {
         let urgency = match (banner, popup.urgency) {
             (Banner::Left, _) => Urgency::Low,
@@ -418,7 +419,7 @@ impl<D: Desktop> Controller<D> {
         Popup { buttons, ..present::room_popup(digest, self.user_of(&digest.newest), options) }
     }
 
-    /// The popup of a summary, given what its rooms with a highlight are now.
+    /// The popup of a summary with the current state of the highlights it names.
     fn summary_popup<'a>(
         &self,
         tally: &Tally,
@@ -435,7 +436,7 @@ impl<D: Desktop> Controller<D> {
         popup
     }
 
-    /// The user of the notice's account, where the account is signed in.
+    /// The user ID of the notice's account, if it is signed in.
     pub(super) fn user_of(&self, notice: &Notice) -> Option<&str> {
         self.parts.accounts.find(&notice.account)?.sign_in.as_ref().map(|sign_in| sign_in.user_id.as_str())
     }
@@ -470,7 +471,7 @@ fn menu_room(MutedRoom { room, name, until }: &MutedRoom) -> MenuRoom {
     MenuRoom { room: room.clone(), name: name.clone(), until: *until }
 }
 
-/// Whether a summary tells all that the popup of a room tells, up to this notice. No mention is folded away.
+/// Whether a summary covers everything in a room's popup up to this notice, so that no mention disappears into it.
 fn covers(summary: &About, digest: &RoomDigest, up_to: NoticeId) -> bool {
     match summary {
         About::Summary(Summary { from, up_to: last, .. }) => {
@@ -480,7 +481,7 @@ fn covers(summary: &About, digest: &RoomDigest, up_to: NoticeId) -> bool {
     }
 }
 
-/// The numbers of all accounts.
+/// The counts of all accounts.
 pub(super) fn badge(snapshot: &Snapshot) -> Badge {
     Badge {
         unread: snapshot.accounts.iter().map(|account| account.unread).sum(),
@@ -488,7 +489,7 @@ pub(super) fn badge(snapshot: &Snapshot) -> Badge {
     }
 }
 
-/// What a click on a popup that tells of this opens.
+/// What a click on a popup with this notice opens.
 pub(super) fn target(notice: &Notice) -> OpenTarget {
     OpenTarget::Room {
         room_id: notice.room_id.clone().unwrap_or_default(),

@@ -2,72 +2,72 @@
 
 use crate::{control::Section, notice::NoticeId};
 
-/// What the controller asks of the program around it.
+/// A request to the program, as a plain value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppRequest {
     /// Send a test push through the real endpoint.
     SendTest,
     /// Open the page, with the activation token of the click that asked for it.
     OpenPage {
-        /// Which part of it.
+        /// The part of the page.
         section: Section,
-        /// The token, if there was one.
+        /// The activation token, if there was one.
         token: Option<String>,
     },
-    /// Open the configuration file, likewise.
+    /// Open the configuration file.
     OpenConfiguration {
-        /// The token, if there was one.
+        /// The activation token, if there was one.
         token: Option<String>,
     },
-    /// Have the desktop start Pushbell from the next login on, or no longer.
+    /// Switch starting with the desktop on or off.
     SetAutostart(bool),
     /// Pushes may be missing: catch up.
     CatchUp(Missing),
-    /// The person is here: look whether the sessions of signed-in accounts are still good.
+    /// The person is present: check the sessions of signed-in accounts.
     LookAtSessions,
-    /// Watch the rooms of these calls, and of no others.
+    /// Watch the rooms of these calls, and no others.
     WatchCalls(Vec<RingingCall>),
-    /// Tell the homeserver what the person has done.
+    /// Send an act of the person to the homeserver.
     Act(RoomAct),
-    /// Which rooms of this account were read elsewhere?
+    /// Find out which rooms of this account were read on other devices.
     LookForRead {
         /// Its name.
         account: String,
     },
-    /// There are replies to send.
+    /// The outbox has replies to send.
     SendReplies,
-    /// End.
+    /// End the program.
     Quit,
 }
 
-/// What the person has done in a room of a signed-in account.
+/// An act of the person in a room of a signed-in account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomAct {
     /// Name of the account.
     pub account: String,
     /// `room_id`
     pub room_id: String,
-    /// What.
+    /// The act.
     pub act: Act,
 }
 
-/// What homeservers are told.
+/// What is sent to homeservers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {
     /// The room was read.
     Read {
-        /// `event_id` of the newest message that was.
+        /// `event_id` of the newest message that was read.
         event_id: String,
-        /// Whether others may know (`popup.receipts`).
+        /// Whether the receipt is public (`popup.receipts`).
         is_public: bool,
     },
-    /// The invite whose popup tells up to this notice may have been answered elsewhere: nothing is told, but asked.
+    /// Look whether the invite with this notice was answered on another device. Sends nothing.
     LookAtInvite(NoticeId),
-    /// An invite is accepted.
+    /// Accept an invite.
     Join,
-    /// An invite is declined.
+    /// Decline an invite.
     Leave,
-    /// A call is declined with this event.
+    /// Decline a call by sending this event.
     Decline {
         /// `type`
         event_type: &'static str,
@@ -77,7 +77,7 @@ pub enum Act {
 }
 
 impl Act {
-    /// What to say where it was not done.
+    /// The message for the person if it fails.
     pub(crate) fn failure(&self) -> &'static str {
         match self {
             Self::Read { .. } => "The homeserver could not be told that the room was read",
@@ -94,9 +94,9 @@ impl Act {
 /// Which pushes may be missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Missing {
-    /// Those of any account: the computer slept, or pushes had to be refused.
+    /// Those of any account: the computer slept, or pushes were refused.
     Anywhere,
-    /// Those of this one, of which nothing was heard for long before a push came now.
+    /// Those of one account that had no push for long before the latest.
     After {
         /// Its name.
         account: String,

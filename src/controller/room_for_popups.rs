@@ -1,4 +1,5 @@
-//! Where a service shows one banner at a time and keeps a few popups: what makes way for a call, and for newer popups.
+//! For services that show one banner at a time and keep a limited number of popups: which popups are closed for a call
+//! or for newer popups.
 
 use tokio::time::Instant;
 
@@ -16,8 +17,8 @@ use crate::{
 };
 
 impl<D: Desktop> Controller<D> {
-    /// While a call rings where one banner is shown at a time, nothing else is up: the call would wait behind it, and a lock
-    /// screen that shows the texts of some popups only keeps back the caller's name, too.
+    /// Whether other popups are withdrawn because a call rings: where one banner is shown at a time the call would wait
+    /// behind them, and some lock screens hide the caller's name while popups with text are listed.
     pub(super) fn makes_way_for_call(&self) -> bool {
         self.screen.needs().one_banner && self.snapshot.calls.iter().any(|call| call.state == CallState::Ringing)
     }
@@ -31,7 +32,7 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    /// Shows what a call has set aside, as far as it is still unread.
+    /// Shows again what was withdrawn for a call, as far as it is still unread.
     pub(super) async fn show_again(&mut self) -> Result<(), InboxError> {
         let set_aside = std::mem::take(&mut self.set_aside);
         if set_aside.is_empty() {
@@ -54,8 +55,7 @@ impl<D: Desktop> Controller<D> {
         Ok(())
     }
 
-    /// Before rooms pop up of which the service would drop others, those that have been up for longest are told in the
-    /// summary instead.
+    /// Moves the oldest popups into the summary before new rooms pop up, where the service would otherwise drop popups.
     pub(super) async fn make_room_for(&mut self, steps: &[Step], now: Instant) -> Result<(), InboxError> {
         let is_new = |step: &&Step| match step {
             Step::Room(room) => self.screen.newest(&PopupKey::Room(room.clone())).is_none(),
@@ -74,12 +74,12 @@ impl<D: Desktop> Controller<D> {
         Ok(())
     }
 
-    /// Of the rooms among these, oldest first, as many are told in the summary as are needed so that of `count` popups no
-    /// more are left than the service keeps. Returns the others.
+    /// Moves as many of these rooms, oldest first, into the summary as needed so that of `count` popups no more remain
+    /// than the service keeps. Returns the others.
     async fn fold(&mut self, told: &[About], count: usize) -> Result<Vec<About>, InboxError> {
         let Some(most) = self.screen.needs().most_popups.filter(|most| count > *most) else { return Ok(told.to_vec()) };
         let up = self.screen.newest(&PopupKey::Summary);
-        // A summary that is not up yet takes a place, too.
+        // A summary that is not up yet takes a place as well.
         let surplus = count - most + usize::from(up.is_none());
         let mut summary = up.into_iter().chain(told).find_map(|about| match about {
             About::Summary(summary) => Some(summary.clone()),
@@ -101,10 +101,10 @@ impl<D: Desktop> Controller<D> {
         Ok(others)
     }
 
-    /// The summary as it is when it tells of this popup, too. `None`: it cannot.
+    /// The summary extended by this popup. `None`: it cannot be extended.
     async fn summary_with(&self, about: &About, summary: Option<&Summary>) -> Result<Option<Summary>, InboxError> {
         let About::Room { room, up_to, .. } = about else { return Ok(None) };
-        // A summary counts as told all that came before its newest notice.
+        // A summary counts as covering everything up to its newest notice.
         if self.snapshot.waiting_notices > 0 && *up_to >= self.snapshot.waiting_from {
             return Ok(None);
         }

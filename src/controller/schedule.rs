@@ -2,21 +2,22 @@
 
 use tokio::time::{Duration, Instant};
 
-/// Debounce interval for reading the inbox: at first, and at most, while changes keep coming.
-pub(super) const READ_INTERVAL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
-/// After the computer woke, what homeservers held back is gathered for this long before it is shown.
+/// Debounce interval for reading the inbox: initial and maximum, while changes keep coming. A decrypted message changes
+/// the inbox a second time a few milliseconds after its push.
+pub(super) const READ_INTERVAL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(250));
+/// How long delayed pushes are gathered after the computer woke before they are shown.
 pub(super) const WAKE_GATHER: Duration = Duration::from_secs(1);
 
-/// When the inbox is read.
+/// When the inbox is read next.
 #[derive(Debug)]
 pub(super) struct Schedule {
     /// When it was last read.
     pub(super) read_at: Option<Instant>,
-    /// How long to wait after that, if it changes sooner.
+    /// Current debounce interval.
     pub(super) interval: Duration,
-    /// When to read it again, if something is due. Nothing ticks while nothing is.
+    /// When to read it again; `None` if nothing is due.
     pub(super) due: Option<Instant>,
-    /// What came after the computer woke is gathered until then, from the first of it on.
+    /// End of the gathering after a wake-up, from its first push on.
     gathering: Option<Instant>,
 }
 
@@ -27,7 +28,7 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// The inbox is read now.
+    /// The inbox is being read now.
     pub(super) fn reads_at(&mut self, now: Instant) {
         let last = self.read_at.replace(now);
         let keeps_changing = last.is_some_and(|at| now < at + 2 * self.interval);
@@ -37,12 +38,12 @@ impl Schedule {
         self.gathering = None;
     }
 
-    /// The inbox has changed. Whether to read it at once; else it is due.
+    /// The inbox has changed. Returns whether to read it at once; otherwise a read is scheduled.
     pub(super) fn inbox_changed(&mut self, is_waking: bool, now: Instant) -> bool {
         if is_waking {
             if self.gathering.is_none() {
                 self.gathering = Some(now + WAKE_GATHER);
-                // Though something may be due sooner.
+                // Even if something is due sooner.
                 self.due = self.gathering;
             }
             return false;

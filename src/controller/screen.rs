@@ -1,12 +1,10 @@
-//! What is on the screen, and how the notification service is told to change it (pure).
+//! Which popups are on the screen, and the calls to the notification service that change it (pure).
 //!
-//! One call is in flight at a time. Ids belong to the service that gave them: with another service all popups are gone.
-//! That a popup expired is not known: services still list it, and it can be replaced, closed and clicked.
+//! One call is in flight at a time. Ids are valid only for the service that issued them: with another service all
+//! popups are gone. Expiry is ignored: services still list an expired popup, and it can be replaced, closed and
+//! clicked.
 
-use std::{
-    collections::VecDeque,
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,32 +17,32 @@ use crate::{
     present::popup::{Action, OwnPopup, Popup, PopupKey},
 };
 
-/// Most popups that are remembered. Services show far fewer at once.
+/// Popups remembered at most. Services show far fewer at once.
 const MAX_POPUPS: usize = 256;
-/// Most signals that are kept until the call in flight is answered, which says what they are about.
+/// Signals kept at most until the call in flight is answered, which tells the id they may refer to.
 const MAX_EARLY: usize = 16;
 
-/// What a popup is made from.
+/// The data that a popup is made from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum About {
     /// The unread notices of a room.
     Room {
-        /// Which.
+        /// The room.
         room: RoomKey,
         /// The newest notice that it shows.
         up_to: NoticeId,
-        /// What a click opens.
+        /// The target of a click.
         target: OpenTarget,
-        /// Whether it may show texts.
+        /// Whether texts are shown.
         show_text: bool,
     },
     /// A call.
     Call {
-        /// Which.
+        /// The call's notice.
         call: NoticeId,
-        /// As it was when the popup was made.
+        /// The state at the time the popup was made.
         state: CallState,
-        /// What a click opens.
+        /// The target of a click.
         target: OpenTarget,
     },
     /// The notices of many rooms.
@@ -53,20 +51,20 @@ pub enum About {
     Own(OwnPopup),
 }
 
-/// What a summary is made from.
+/// The data that a summary is made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// The oldest notice that it counts.
     pub from: NoticeId,
-    /// The newest.
+    /// The newest notice that it counts.
     pub up_to: NoticeId,
     /// The rooms whose highlight it names.
     pub highlights: Vec<RoomKey>,
-    /// Whether it may show texts.
+    /// Whether texts are shown.
     pub show_text: bool,
-    /// Whether it says that more was missed than is read back.
+    /// Whether it says that more was missed than was fetched.
     pub is_cut_short: bool,
-    /// It tells what popups have told that made room for newer ones: what is newer still has popups of its own.
+    /// It covers popups that were closed to make room for newer ones; newer notices still have popups of their own.
     pub is_folded: bool,
 }
 
@@ -86,7 +84,7 @@ impl About {
         matches!(self, Self::Call { state, .. } if state.is_pending())
     }
 
-    /// Whether the person who has seen `other` has seen all that this tells.
+    /// Whether seeing `other` implies having seen everything in `self`.
     fn tells_nothing_newer(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Room { up_to, .. }, Self::Room { up_to: seen, .. }) => up_to <= seen,
@@ -96,48 +94,38 @@ impl About {
     }
 }
 
-/// What is remembered of a popup: numbers, identifiers and a hash, no words.
+/// What is kept of a popup: numbers, identifiers and a hash, but no text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Told {
-    /// What it is made from.
+    /// The data it is made from.
     pub about: About,
-    /// A hash of its words, see [`words_of`].
-    pub words: u64,
-    /// What it offers beside a click on itself.
+    /// See [`Popup::content_hash`].
+    pub content_hash: u64,
+    /// The actions it offers besides a click on the popup itself.
     actions: Vec<Action>,
 }
 
-/// A hash of the words of a popup: another one with the same hash need not be shown. The title of a summary is left out:
-/// its numbers are those of its time.
-#[must_use]
-pub fn words_of(popup: &Popup) -> u64 {
-    let title = if popup.key == PopupKey::Summary { "" } else { &popup.title };
-    let mut hasher = DefaultHasher::new();
-    (title, &popup.text, &popup.origin).hash(&mut hasher);
-    hasher.finish()
-}
-
-/// The popups that stay up when the program ends, for the next run: it replaces and closes them, and they can be clicked.
+/// The popups that stay up when the program ends. The next run can replace and close them and handle their clicks.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PersistedPopups {
-    /// Which service gave the ids.
+    /// The service that issued the ids.
     service: String,
     /// Each with its id.
     popups: Vec<(u32, Told)>,
 }
 
-/// What became of a popup.
+/// Result of a call or a signal.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ScreenEvent {
     /// The service shows it.
     Shown(Told),
-    /// The service has not taken it: why. It is not tried again by itself.
+    /// The service refused it, with the reason. It is not retried automatically.
     NotShown(About, String),
-    /// The person chose an action that the popup offers. It is closed.
+    /// The person chose an action that the popup offers. The popup is closed.
     Activated {
-        /// What it told.
+        /// The popup's data.
         about: About,
-        /// What was chosen.
+        /// The chosen action.
         action: Action,
         /// The text that was entered.
         text: Option<String>,
@@ -148,7 +136,7 @@ pub enum ScreenEvent {
     Dismissed(About),
 }
 
-/// A popup: up, waiting to be sent, or both when what is up is about to be replaced.
+/// A popup: up, waiting to be sent, or both if what is up is about to be replaced.
 #[derive(Debug)]
 struct Entry {
     key: PopupKey,
@@ -156,26 +144,26 @@ struct Entry {
     waiting: Option<(Popup, Told)>,
 }
 
-/// A call that has not been answered.
+/// The call that has not been answered yet.
 #[derive(Debug)]
 enum InFlight {
     Show {
         told: Told,
         replaces: u32,
-        /// It was not withdrawn meanwhile.
+        /// Whether it has not been withdrawn since.
         is_wanted: bool,
     },
     Close,
 }
 
-/// The owner of what is on the screen.
+/// State of the popups on the screen.
 #[derive(Debug, Default)]
 pub struct Screen {
     service: Option<PopupService>,
     is_available: bool,
-    /// What an earlier run has left up, until it is known whether its service is still there.
+    /// Popups of the previous run, until it is known whether the same service is running.
     left_over: Option<PersistedPopups>,
-    /// At most one for each key; the one shown longest ago first, as services list them.
+    /// At most one for each key; the one shown longest ago first, the order in which services list them.
     entries: Vec<Entry>,
     /// Ids to be closed.
     closing: VecDeque<u32>,
@@ -184,10 +172,10 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Shows a popup in place of the one with the same key. One that still waits is not sent any more.
+    /// Shows a popup in place of the one with the same key. An older version that still waits is dropped.
     pub fn show(&mut self, popup: Popup, about: About) {
         let actions = popup.buttons.iter().map(|button| button.action).collect();
-        let told = Told { about, words: words_of(&popup), actions };
+        let told = Told { about, content_hash: popup.content_hash(), actions };
         let key = popup.key.clone();
         let up = match self.entries.iter().position(|entry| entry.key == key) {
             Some(index) => self.entries.remove(index).up,
@@ -200,7 +188,7 @@ impl Screen {
         self.entries.push(Entry { key, up, waiting: Some((popup, told)) });
     }
 
-    /// Closes the popup with this key, also if it is only on its way.
+    /// Closes the popup with this key, or drops it if it is waiting or in flight.
     pub fn withdraw(&mut self, key: &PopupKey) {
         let replaced = self.unwant(key);
         if let Some(index) = self.entries.iter().position(|entry| entry.key == *key)
@@ -211,7 +199,7 @@ impl Screen {
         }
     }
 
-    /// Drops what waits to be sent under this key, if this is true of it. Whether it was.
+    /// Drops the waiting popup with this key if `is_wrong` says so. Returns whether it was dropped.
     pub fn drop_waiting(&mut self, key: &PopupKey, is_wrong: impl FnOnce(&Told) -> bool) -> bool {
         let Some(entry) = self.entries.iter_mut().find(|entry| entry.key == *key) else { return false };
         let dropped = entry.waiting.take_if(|(_, told)| is_wrong(told)).is_some();
@@ -219,7 +207,7 @@ impl Screen {
         dropped
     }
 
-    /// Drops what waits to be sent and tells of notices: popups are not wanted now.
+    /// Drops all waiting popups with notices.
     pub fn drop_notices(&mut self) {
         for entry in &mut self.entries {
             entry.waiting.take_if(|(_, told)| !matches!(told.about, About::Own(_)));
@@ -227,39 +215,39 @@ impl Screen {
         self.forget_empty();
     }
 
-    /// Popups of an earlier run: those that the same service showed are ours again once it is known.
+    /// Takes over popups of the previous run, once it is known that the same service is running.
     pub fn adopt(&mut self, left_over: PersistedPopups) {
         self.left_over = Some(left_over);
         self.adopt_from_service();
     }
 
-    /// What the service needs.
+    /// The entry of the service in the table of services.
     #[must_use]
     pub fn needs(&self) -> PopupNeeds {
         self.service.as_ref().map(PopupService::needs).unwrap_or_default()
     }
 
-    /// Whether it has a field for a text. A system that says nothing of itself has one.
+    /// Whether the service has a text field. Systems that report no service have one.
     #[must_use]
     pub fn takes_text(&self) -> bool {
         self.service.as_ref().is_none_or(|service| service.has_text_input)
     }
 
-    /// What the next run can adopt.
+    /// What the next run can take over.
     #[must_use]
     pub fn persisted(&self) -> Option<PersistedPopups> {
         if let Some(left_over) = &self.left_over {
-            // The program ends before the service was known.
+            // The service was not known before the program ended.
             return Some(left_over.clone());
         }
-        // What popups about Pushbell say, the next run finds out anew.
+        // Popups about Pushbell are determined anew by the next run.
         let popups = self.entries.iter().filter_map(|entry| entry.up.clone());
         let popups = popups.filter(|(_, told)| !matches!(told.about, About::Own(_))).collect::<Vec<_>>();
         let service = self.service.as_ref().filter(|_| !popups.is_empty())?;
         Some(PersistedPopups { service: service.id.clone(), popups })
     }
 
-    /// The next call to the service, if there is something to do and no call in flight.
+    /// The next call to the service, if there is one and no call is in flight.
     pub fn next_call(&mut self) -> Option<PopupCall> {
         if self.in_flight.is_some() || !self.is_available {
             return None;
@@ -280,14 +268,14 @@ impl Screen {
         Some(PopupCall::Show { popup, replaces })
     }
 
-    /// Whether calls are still to be made or answered. Not while the service cannot take any.
+    /// Whether calls are still pending or in flight. False while the service cannot take any.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         let waits = || !self.closing.is_empty() || self.entries.iter().any(|entry| entry.waiting.is_some());
         self.is_available && (self.in_flight.is_some() || waits())
     }
 
-    /// Takes in what the service says.
+    /// Handles an answer or a signal of the service.
     pub fn handle(&mut self, event: PopupEvent) -> Vec<ScreenEvent> {
         match event {
             PopupEvent::Service { service, state } => {
@@ -301,13 +289,13 @@ impl Screen {
         }
     }
 
-    /// What the popups tell that are up or on their way, each the newest.
+    /// The popups that are up or being sent, each in its newest version.
     pub fn told(&self) -> impl Iterator<Item = &About> {
         let in_flight = self.in_flight_about().filter(|about| self.find(&about.key()).is_none());
         self.entries.iter().filter_map(|entry| self.newest(&entry.key)).chain(in_flight)
     }
 
-    /// What the popup with this key tells; of one that is about to be replaced what replaces it.
+    /// The popup with this key in its newest version: the replacement, if one is being sent.
     #[must_use]
     pub fn newest(&self, key: &PopupKey) -> Option<&About> {
         let entry = self.find(key);
@@ -317,13 +305,13 @@ impl Screen {
             .or_else(|| self.up(key).map(|told| &told.about))
     }
 
-    /// What the popup with this key tells that is up.
+    /// The popup with this key that is up.
     #[must_use]
     pub fn up(&self, key: &PopupKey) -> Option<&Told> {
         self.find(key)?.up.as_ref().map(|(_, told)| told)
     }
 
-    /// Whether a popup with this key is on its way.
+    /// Whether a popup with this key is waiting or in flight.
     #[must_use]
     pub fn is_on_its_way(&self, key: &PopupKey) -> bool {
         self.find(key).is_some_and(|entry| entry.waiting.is_some())
@@ -347,7 +335,7 @@ impl Screen {
         }
     }
 
-    /// The call in flight, if it is for this key, is no longer wanted. Returns the id that it replaces.
+    /// Marks the call in flight as no longer wanted, if it has this key. Returns the id that it replaces.
     fn unwant(&mut self, key: &PopupKey) -> Option<u32> {
         match &mut self.in_flight {
             Some(InFlight::Show { told, replaces, is_wanted }) if told.about.key() == *key => {
@@ -370,7 +358,8 @@ impl Screen {
         }
         self.is_available = is_available;
         if !is_available {
-            // The notices still wait in the inbox; they are shown when a service is there, in whatever way is right then.
+            // Waiting popups are dropped: their notices are still in the inbox and are planned again when a service is
+            // available.
             self.entries.iter_mut().for_each(|entry| entry.waiting = None);
         }
         self.forget_empty();
@@ -417,7 +406,7 @@ impl Screen {
                 Vec::new()
             }
             Err(reason) => {
-                // What it was to replace may have been clicked or withdrawn meanwhile.
+                // The popup to replace may have been clicked or withdrawn meanwhile.
                 if self.index(replaces).is_none() {
                     self.close(replaces);
                 }
@@ -426,7 +415,7 @@ impl Screen {
         }
     }
 
-    /// A signal about a popup. One that is about none may come before the answer that gives the popup its id.
+    /// Handles a signal. A signal with an unknown id may precede the answer that introduces the id.
     fn signal(&mut self, signal: PopupEvent) -> Option<ScreenEvent> {
         match &signal {
             PopupEvent::Activated { id, activation } => {
@@ -458,7 +447,7 @@ impl Screen {
             PopupEvent::Service { .. } | PopupEvent::Answer(_) => {}
         }
         let (PopupEvent::Activated { id, .. } | PopupEvent::Closed { id, .. }) = &signal else { return None };
-        // About the id that is to be replaced it can only be a repetition: some services send each signal twice.
+        // A signal for the id being replaced can only be a duplicate: some services send each signal twice.
         let may_be_new = matches!(self.in_flight, Some(InFlight::Show { replaces, .. }) if replaces != *id);
         if may_be_new && self.early.len() < MAX_EARLY {
             self.early.push(signal);
@@ -470,15 +459,15 @@ impl Screen {
         self.entries.iter().position(|entry| entry.up.as_ref().is_some_and(|(up, _)| *up == id))
     }
 
-    /// The action with this key, if the popup that is up in this entry offers it.
+    /// The action with this key, if the popup in this entry offers it.
     fn offered(&self, index: usize, key: &str) -> Option<Action> {
         let (_, told) = self.entries[index].up.as_ref()?;
         // A click on the popup itself is always possible.
         [Action::Open].into_iter().chain(told.actions.iter().copied()).find(|action| action.key() == key)
     }
 
-    /// The person has seen what is up in this entry, which leaves the screen. What is on its way to replace it stays
-    /// wanted only if it tells of something newer.
+    /// Removes a popup that the person has seen. A replacement in flight stays wanted only if it contains something
+    /// newer.
     fn seen(&mut self, index: usize) -> Option<About> {
         let entry = &mut self.entries[index];
         let (_, Told { about, .. }) = entry.up.take()?;

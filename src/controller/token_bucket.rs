@@ -1,4 +1,4 @@
-//! How often something may happen: a bucket of tokens that fills with time (pure).
+//! A token bucket (pure).
 
 use tokio::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ pub(super) struct TokenBucket {
     capacity: u32,
     refill: Duration,
     tokens: u32,
-    /// When the tokens were last counted; whole refills only, so that no fraction is lost.
+    /// When the tokens were last counted, advanced by whole refills so that no fraction is lost.
     counted_at: Instant,
 }
 
@@ -18,7 +18,7 @@ impl TokenBucket {
         Self { capacity, refill, tokens: capacity, counted_at: now }
     }
 
-    /// How many tokens there are now.
+    /// The number of tokens at this time.
     pub(super) fn available(&mut self, now: Instant) -> u32 {
         let passed = now.saturating_duration_since(self.counted_at);
         let gained = u32::try_from(passed.as_nanos() / self.refill.as_nanos().max(1)).unwrap_or(u32::MAX);
@@ -39,7 +39,7 @@ impl TokenBucket {
         available > 0
     }
 
-    /// When the next token comes, for a bucket that is empty.
+    /// When the next token arrives, for an empty bucket.
     pub(super) fn next(&self) -> Instant {
         self.counted_at + self.refill
     }

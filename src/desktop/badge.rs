@@ -1,8 +1,7 @@
-//! Numbers to pixels (pure): the tray icon with its unread bubble, missed-call mark and pause mark, put together as an
-//! SVG image.
+//! Draws the tray icon (pure): bell, unread bubble, missed-call mark and pause mark, composed as an SVG image.
 //!
-//! Everything is laid out for the size asked for, with bubbles, digits and bars on whole pixels: a picture that is
-//! drawn large and scaled down has no sharp digit left at 22 pixels.
+//! Everything is laid out for the requested size, with bubbles, digits and bars on whole pixels: digits of a large
+//! picture scaled down to 22 pixels are not sharp.
 #![expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -15,13 +14,13 @@ use tiny_skia::{Pixmap, PremultipliedColorU8, Transform};
 
 pub use crate::desktop::tray_view::Badge;
 
-/// Sizes that can be drawn; others are drawn at the nearest.
+/// Supported sizes; others are clamped.
 const SIZES: std::ops::RangeInclusive<u32> = 8..=256;
 
-/// The largest number that is written out; above it stands a plus sign.
+/// The largest number that is written out; larger ones become this with a plus sign.
 const MAX_NUMBER: u64 = 99;
 
-/// The bell, drawn in a square of this size.
+/// The size of the square in which the bell is defined.
 const BELL_SIZE: f32 = 64.0;
 const COLOR_BELL: &str = include_str!("../../assets/icons/pushbell.svg");
 const SYMBOLIC_BELL: &str = include_str!("../../assets/icons/pushbell-symbolic.svg");
@@ -31,7 +30,7 @@ const DIGITS: &str = include_str!("../../assets/fonts/RobotoCondensed-Bold-digit
 const DIGIT_HEIGHT: f32 = 1456.0;
 const DIGIT_ADVANCE: f32 = 1036.0;
 
-/// A telephone handset around the origin, 1 wide and high with the disc that it stands on.
+/// A telephone handset around the origin, 1 wide and high including its disc.
 const HANDSET: &str = r#"<g transform="translate(-.028 .028) rotate(45)" fill="none" stroke="currentColor">
     <path d="M-.27-.06Q0 .22 .27-.06" stroke-width=".17"/>
     <path d="M-.25 0L-.33-.13M.25 0L.33-.13" stroke-width=".25"/></g>"#;
@@ -41,19 +40,19 @@ const DARK: &str = "#2e3436";
 const LIGHT: &str = "#f4f4f4";
 const EDGE: &str = "#24292b";
 
-/// How the icon is drawn.
+/// The style of the icon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Look {
-    /// In colour, readable on any panel.
+    /// In colour, visible on any panel.
     Color,
     /// In one colour.
     Symbolic {
-        /// Whether the panel is dark; `None` when unknown: then light with a dark outline.
+        /// Whether the panel is dark; `None` when unknown: light with a dark outline.
         dark_panel: Option<bool>,
     },
 }
 
-/// A square picture.
+/// A square image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pixels {
     /// Pixels in a row.
@@ -64,7 +63,7 @@ pub struct Pixels {
     pub rgba: Vec<u8>,
 }
 
-/// What a picture of the tray icon depends on: those that are equal are the same to every pixel.
+/// Everything that the image depends on: equal values give identical pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drawing {
     badge: Badge,
@@ -73,7 +72,7 @@ pub struct Drawing {
     size: u32,
 }
 
-/// Something that stands on the bell, as SVG: a filled shape with a sign on it and a clear ring around it.
+/// A mark on the bell, as SVG: a filled shape with a sign on it and a transparent ring around it.
 struct Mark {
     ring: String,
     shape: String,
@@ -87,16 +86,16 @@ impl Drawing {
     /// The tray icon, `size` pixels wide and high (8 to 256).
     #[must_use]
     pub fn new(badge: Badge, paused: bool, look: Look, size: u32) -> Self {
-        // From there on numbers look the same.
+        // Larger numbers look the same.
         let badge = Badge { unread: badge.unread.min(MAX_NUMBER + 1), missed_calls: badge.missed_calls.min(1) };
         Self { badge, paused, look, size: size.clamp(*SIZES.start(), *SIZES.end()) }
     }
 
-    /// Draws it.
+    /// Draws the icon.
     #[must_use]
     pub fn pixels(self) -> Pixels {
         let size = self.size;
-        // Empty only if our SVG is no good: a test shows that it is.
+        // Empty only if the SVG is invalid, which a test rules out.
         let rgba = self.render().map_or_else(
             || vec![0; 4 * (size * size) as usize],
             |canvas| {
@@ -133,7 +132,7 @@ impl Drawing {
         format!(r#"<svg xmlns="http://www.w3.org/2000/svg" width="{size}" height="{size}">{DIGITS}{picture}</svg>"#)
     }
 
-    /// The rings around marks keep them apart from the bell, not from each other.
+    /// The rings separate marks from the bell, not from each other.
     fn bell_and_marks(self) -> String {
         let size = self.size;
         let (bell, paused) = match self.look {
@@ -162,7 +161,7 @@ impl Drawing {
             Look::Color => [Some("white"), Some("#3d2200")],
             Look::Symbolic { dark_panel } => [if dark_panel.is_none() { Some(EDGE) } else { None }; 2],
         };
-        // The bubble leaves room above itself for the round marks.
+        // The bubble leaves room for the round marks above it.
         let bubble_height = (0.57 * size as f32).round() as u32;
         let diameter = size - bubble_height;
         let ring = (size as f32 / 24.0).round().max(1.0);
@@ -194,7 +193,7 @@ impl Drawing {
 }
 
 impl Mark {
-    /// `number` tells it from the other marks of the picture.
+    /// `number` makes the ids unique within the image.
     fn svg(&self, number: u32, size: u32) -> String {
         let Self { shape, sign, fill, .. } = self;
         match self.sign_fill {
@@ -212,14 +211,14 @@ fn tone(dark_panel: Option<bool>) -> &'static str {
     if dark_panel == Some(false) { DARK } else { LIGHT }
 }
 
-/// The bubble at the lower right with a ring of this width and without, and the number in it: the largest digits that
-/// there is room for, each a whole number of pixels wide.
+/// The bubble at the lower right, with a ring of this width and without, and its number: in the largest digits that
+/// fit, each a whole number of pixels wide.
 fn bubble(unread: u64, size: u32, height: u32, ring: f32) -> ([String; 2], String) {
     let text = if unread > MAX_NUMBER { format!("{MAX_NUMBER}+") } else { unread.to_string() };
     let characters = text.len() as u32;
     let padding = (0.16 * height as f32).round().max(1.0) as u32;
     let advance = |digit_height: u32| (digit_height as f32 * DIGIT_ADVANCE / DIGIT_HEIGHT).round() as u32;
-    // Three characters reach into the round ends.
+    // Three characters extend into the round ends.
     let margin = |digit_height: u32| if characters > 2 { digit_height / 8 } else { digit_height / 4 };
     let width_with = |digit_height: u32| characters * advance(digit_height) + 2 * margin(digit_height);
     let mut digit_heights = (1..=height.saturating_sub(2 * padding)).rev();
@@ -243,10 +242,10 @@ fn bubble(unread: u64, size: u32, height: u32, ring: f32) -> ([String; 2], Strin
     ([pill(ring), pill(0.0)], text.chars().zip(0..).map(digit).collect())
 }
 
-/// Two upright bars on a disc with this left edge, on whole pixels.
+/// Two vertical bars on a disc with this left edge, on whole pixels.
 fn pause_bars(left: u32, diameter: u32) -> String {
     let width = ((diameter as f32 * 0.17).round() as u32).max(1);
-    // What is centred on whole pixels is odd or even as the disc is.
+    // The length must have the parity of the diameter to be centred on whole pixels.
     let centred = |length: u32| length.saturating_sub((length + diameter) % 2);
     let between = centred(width).max(2 - diameter % 2);
     let height = centred((diameter as f32 * 0.5).round() as u32).max(1);

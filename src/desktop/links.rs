@@ -1,25 +1,25 @@
-//! What a click opens, as an address or a command (pure). Ids come from strangers: only what is valid gets through.
+//! Turns the target of a click into an address or a command (pure). Ids are untrusted: only valid ones are used.
 //!
-//! Links are those of the Matrix specification, appendices "Matrix URI scheme" and "matrix.to navigation".
+//! Links follow the Matrix specification, appendices "Matrix URI scheme" and "matrix.to navigation".
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::OpenTarget;
 use crate::config::OpenWith;
 
-/// Bytes of the longest id.
+/// Maximum length of an id, in bytes.
 const MAX_ID: usize = 255;
 
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A `matrix:` link keeps the colons of ids, and matrix.to the sign that begins a room's.
+/// `matrix:` links keep the colons of ids, and matrix.to links the sigil of a room id.
 const MATRIX: &AsciiSet = &UNRESERVED.remove(b':');
 const MATRIX_TO: &AsciiSet = &UNRESERVED.remove(b'!');
 
 /// What to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Opening {
-    /// A room: with the program that handles `matrix:` links, else on the web.
+    /// A room: in the program that handles `matrix:` links, or else on the web.
     Matrix {
         /// The `matrix:` link.
         link: String,
@@ -37,7 +37,7 @@ pub enum Opening {
 /// Works out what to open.
 ///
 /// # Errors
-/// A sentence when there is nothing valid to open.
+/// A sentence if there is nothing valid to open.
 pub fn opening(target: &OpenTarget, with: &OpenWith) -> Result<Opening, String> {
     let ids = match target {
         OpenTarget::File(path) => return Ok(Opening::File(path.clone())),
@@ -67,7 +67,7 @@ pub fn opening(target: &OpenTarget, with: &OpenWith) -> Result<Opening, String> 
 
 const NO_ROOM: &str = "the notification names no valid room, so there is nothing to open";
 
-/// Those that are valid.
+/// The valid ids of a target.
 struct Ids<'a> {
     room: Option<&'a str>,
     event: Option<&'a str>,
@@ -75,7 +75,7 @@ struct Ids<'a> {
 }
 
 impl Ids<'_> {
-    /// A server that knows the room: that of its id, else (room version 12) the sender's.
+    /// A server that knows the room: the one in its id, or else (room version 12) the sender's.
     fn via(&self, set: &'static AsciiSet) -> String {
         let server = self.room.and_then(server_name).or(self.user.and_then(server_name));
         server.map(|server| format!("?via={}", utf8_percent_encode(server, set))).unwrap_or_default()
@@ -94,7 +94,7 @@ fn matrix_to(room: &str, ids: &Ids<'_>) -> String {
     format!("https://matrix.to/#/{room}{}{}", event.unwrap_or_default(), ids.via(MATRIX_TO))
 }
 
-/// Puts ids in the place of `{room}`, `{event}` and `{user}`, once: what was put in is not looked at again.
+/// Replaces `{room}`, `{event}` and `{user}` in one pass: replaced text is not scanned again.
 fn fill_in(template: &str, ids: &Ids<'_>, encode: &dyn Fn(&str) -> String) -> Result<String, String> {
     let mut filled = String::with_capacity(template.len());
     let mut rest = template;
@@ -124,7 +124,7 @@ fn is_id(id: &str, sigil: char) -> bool {
     id.len() <= MAX_ID && id.strip_prefix(sigil).is_some_and(|rest| !rest.is_empty() && rest.chars().all(harmless))
 }
 
-/// The part after the first colon, if it can be the name of a server.
+/// The part after the first colon, if it is a valid server name.
 fn server_name(id: &str) -> Option<&str> {
     let (_, server) = id.split_once(':')?;
     let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');

@@ -1,4 +1,4 @@
-//! What the desktop shows, as plain values, and the one trait through which it is told.
+//! The desktop's state and events as plain values, and the trait by which it is controlled.
 
 pub mod badge;
 pub mod links;
@@ -17,9 +17,9 @@ use crate::{
     push::notify::SoundTweak,
 };
 
-/// The desktop. Every method returns at once and cannot fail: what became of it arrives as a [`DesktopEvent`].
+/// The desktop. Every method returns at once and cannot fail: results arrive as [`DesktopEvent`]s.
 pub trait Desktop: Send {
-    /// Passes a call on to the notification service. One is in flight at a time: each is answered by one
+    /// Sends a call to the notification service. One is in flight at a time: each is answered by one
     /// [`PopupEvent::Answer`].
     fn popup(&mut self, call: PopupCall);
     /// Plays the sound once.
@@ -28,51 +28,51 @@ pub trait Desktop: Send {
     fn ring(&mut self, call: NoticeId, sound: &SoundTweak);
     /// Ends the sound of this call.
     fn stop_ringing(&mut self, call: NoticeId);
-    /// Shows this in the tray, and tells docks the count; does nothing when nothing changed.
+    /// Updates the tray icon and the count on docks; does nothing if nothing has changed.
     fn set_tray(&mut self, view: TrayView);
-    /// Makes the tray icon anew: the session's services can be reached again, or it shows what is not.
+    /// Creates the tray icon anew: the session's services have returned, or its state is out of date.
     fn renew(&mut self);
-    /// Opens a room or an address in the person's program, with the activation token of the click.
+    /// Opens a target in the user's program, with the activation token of the click.
     fn open(&mut self, target: OpenTarget, with: &OpenWith, activation_token: Option<String>);
-    /// Ends sounds and takes the count down, in bounded time. The icon stays until the main thread's loop ends, and
-    /// popups stay.
+    /// Stops sounds and clears the count, in bounded time. The icon stays until the main thread's loop ends, and popups
+    /// stay.
     fn close(self) -> impl Future<Output = ()> + Send;
-    /// New settings.
+    /// Applies new settings.
     fn configure(&mut self, config: &Config);
-    /// Reports [`DesktopEvent::ScreenLock`] from now on, or no longer.
+    /// Starts or stops reporting [`DesktopEvent::ScreenLock`].
     fn watch_screen_lock(&mut self, wanted: bool);
-    /// Asks whether the person is not to be disturbed. One [`DesktopEvent::DoNotDisturb`] answers, within a second: who does
-    /// not answer says no.
+    /// Queries the do-not-disturb state. One [`DesktopEvent::DoNotDisturb`] follows within a second; no answer counts
+    /// as off.
     fn ask_do_not_disturb(&mut self, how: DoNotDisturb);
 }
 
 /// A call to the notification service, which gives each popup an id.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PopupCall {
-    /// Show this, in place of the popup with the id `replaces` unless that is 0.
+    /// Show a popup, in place of the one with the id `replaces` unless that is 0.
     Show {
-        /// What to show.
+        /// The popup.
         popup: Popup,
-        /// The id of the popup that it replaces, or 0.
+        /// The id of the popup to replace, or 0.
         replaces: u32,
     },
     /// Close the popup with this id.
     Close(u32),
 }
 
-/// What the notification service says.
+/// An event of the notification service.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PopupEvent {
-    /// The service came, went or changed.
+    /// The service appeared, disappeared or changed.
     Service {
-        /// The service. `None` without one, or where the system is not asked.
+        /// The service. `None` if there is none, or on systems that report none.
         service: Option<PopupService>,
         /// Whether popups can be shown.
         state: ServiceState,
     },
-    /// The answer to the call in flight: the popup's id, or why it was not shown.
+    /// The answer to the call in flight: the popup's id, or the reason of a failure.
     Answer(Result<u32, String>),
-    /// The person clicked on a popup or on a button of it.
+    /// The person clicked on a popup or one of its buttons.
     Activated {
         /// The popup's id.
         id: u32,
@@ -83,7 +83,7 @@ pub enum PopupEvent {
     Closed {
         /// The popup's id.
         id: u32,
-        /// Why.
+        /// The reason.
         reason: CloseReason,
     },
 }
@@ -91,10 +91,10 @@ pub enum PopupEvent {
 /// A click on a popup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Activation {
-    /// The key of its button, as the service says: it may be one that the popup does not have. Of a click on the popup
-    /// itself that of [`Action::Open`](crate::present::popup::Action::Open).
+    /// The key of the button as reported by the service, which may not exist in the popup. A click on the popup itself
+    /// has the key of [`Action::Open`](crate::present::popup::Action::Open).
     pub key: String,
-    /// The text that the person entered.
+    /// The entered text.
     pub text: Option<String>,
     /// The activation token (Wayland) that came with it.
     pub token: Option<String>,
@@ -111,7 +111,7 @@ pub enum CloseReason {
     Expired,
 }
 
-/// What a click opens.
+/// The target of a click.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OpenTarget {
     /// A room, at an event if known.
@@ -123,53 +123,53 @@ pub enum OpenTarget {
         /// The sender's user ID.
         user: Option<String>,
     },
-    /// The configuration file, with whatever opens text.
+    /// The configuration file, in the default text editor.
     File(std::path::PathBuf),
-    /// An address of the page, in the person's browser.
+    /// An address of the page, in the default browser.
     Page(String),
 }
 
 /// The count on docks and task bars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LauncherCount {
-    /// The number; nothing is shown for 0.
+    /// The number; 0 hides it.
     pub count: u64,
-    /// The icon asks for attention.
+    /// Whether the icon asks for attention.
     pub urgent: bool,
 }
 
-/// What the desktop says to us.
+/// An event of the desktop.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DesktopEvent {
-    /// The notification service says something.
+    /// An event of the notification service.
     Popup(PopupEvent),
-    /// The tray host came or went.
+    /// The tray host appeared or disappeared.
     TrayHost(ServiceState),
-    /// Sound works, or why the last one did not.
+    /// The state of sound after the last one.
     Sound(ServiceState),
     /// The person used the tray.
     Tray(tray_view::TrayAction),
-    /// The person opens the tray's menu.
+    /// The person opened the tray's menu.
     MenuOpened,
     /// Whether the screen is locked; `None` when unknown.
     ScreenLock(Option<bool>),
-    /// The session's services can be reached again, after they could not.
+    /// The session's services have returned.
     SessionReturned,
     /// The computer woke from sleep.
     Resumed,
-    /// Whether the desktop is dark; `None` when it has no preference or nobody can say.
+    /// Whether the desktop prefers dark colours; `None` if it has no preference or it is unknown.
     ColorScheme(Option<bool>),
-    /// Whether the person is not to be disturbed.
+    /// Answer to the query of the do-not-disturb state.
     DoNotDisturb(bool),
-    /// What a click wanted to open was not opened: why, and what to do.
+    /// The target of a click was not opened: why, and what to do.
     NotOpened(String),
 }
 
 /// Whether a part of the desktop works.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceState {
-    /// It can be used.
+    /// Whether it can be used.
     pub available: bool,
-    /// What it is, when available ("dunst 1.9.0"); why not, and what to do, when not.
+    /// What it is, if available ("dunst 1.9.0"); otherwise why not, and what to do.
     pub reason: Option<String>,
 }

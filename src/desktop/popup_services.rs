@@ -1,59 +1,59 @@
-//! Notification services: what one says of itself, and what it needs from us (pure).
+//! Notification services: their properties and what they require (pure).
 
 use std::fmt;
 
-/// A notification service, as it describes itself.
+/// A notification service, as it reports itself.
 #[expect(clippy::struct_excessive_bools, reason = "what a service says of itself is that many answers")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PopupService {
-    /// What the ids of its popups belong to: those that another service has given mean nothing to it.
+    /// The scope of its popup ids: ids of another service are invalid.
     pub id: String,
     /// Its name: "gnome-shell".
     pub name: String,
-    /// Who makes it, which tells services of the same name apart.
+    /// Its vendor, which distinguishes services of the same name.
     pub vendor: String,
     /// Its version: "48.4".
     pub version: String,
-    /// It reads the text as markup (`body-markup`).
+    /// It parses the text as markup (`body-markup`).
     pub reads_markup: bool,
-    /// It takes actions (`actions`).
+    /// It supports actions (`actions`).
     pub has_actions: bool,
-    /// It takes one button that asks for a text (`inline-reply`).
+    /// It supports one button with a text field (`inline-reply`).
     pub has_text_input: bool,
-    /// The desktop has Pushbell's desktop entry, and finds its name and icon by that.
+    /// Pushbell's desktop entry is installed, so the service finds its name and icon.
     pub knows_app: bool,
 }
 
-/// What a notification service needs that others do not.
+/// Requirements that deviate from the specification.
 #[expect(clippy::struct_excessive_bools, reason = "services need these in any combination")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PopupNeeds {
-    /// The newest line comes first: a banner shows only the beginning of its text.
+    /// The newest line comes first, because a banner shows only the beginning of its text.
     pub newest_first: bool,
-    /// It shows one banner at a time. A critical one stays until it is answered, one of normal urgency while the person is
-    /// away, and even a ringing call waits behind it; one that replaces it is gone at once. So only a call that rings is
-    /// critical, nothing else is up meanwhile, and it is closed before what follows it is shown.
+    /// It shows one banner at a time. A critical one stays until it is answered, one of normal urgency while the person
+    /// is idle, and even a ringing call is queued behind it; a banner that is replaced disappears at once. So only a
+    /// ringing call is critical, nothing else is up meanwhile, and it is closed before its successor is shown.
     pub one_banner: bool,
-    /// It keeps so many popups of a program, and drops the oldest without a word.
+    /// It keeps this many popups per program, and silently drops the oldest.
     pub most_popups: Option<usize>,
-    /// It forgets the popups of a sender that leaves the bus.
+    /// It closes the popups of a client that leaves the bus.
     pub forgets_with_sender: bool,
-    /// Its lock screen shows what a popup says only if the popup's privacy scope is "system".
+    /// Its lock screen shows a popup's text only if the popup's privacy scope is "system".
     pub has_privacy_scope: bool,
-    /// A popup that is not resident can no longer be clicked once it has expired, though it is still listed.
+    /// A popup that is not resident cannot be clicked after it has expired, though it is still listed.
     pub wants_resident: bool,
-    /// It shows the icon of the desktop entry, and beside it the icon that it is told.
+    /// It shows the icon of the desktop entry as well as the icon of the popup.
     pub shows_two_icons: bool,
-    /// It shows where a popup comes from, beside the name of the program.
+    /// It shows a popup's origin beside the name of the program.
     pub shows_origin: bool,
-    /// Who says that the person is not to be disturbed.
+    /// How to query the do-not-disturb state.
     pub do_not_disturb: DoNotDisturb,
 }
 
-/// How it is asked whether the person is not to be disturbed.
+/// How the do-not-disturb state is queried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DoNotDisturb {
-    /// The service has no such state, or nobody knows how to ask for it.
+    /// The service has no such state, or no way to query it is known.
     #[default]
     Unknown,
     /// A call on the session bus. The answer is a boolean, or a list with one of [`DO_NOT_DISTURB_MODES`].
@@ -75,19 +75,19 @@ pub enum DoNotDisturb {
         schema: &'static str,
         /// The key, a boolean.
         key: &'static str,
-        /// Its value while the person is not to be disturbed.
+        /// Its value while do-not-disturb is on.
         on: bool,
     },
-    /// A line of a file.
+    /// A line in a file.
     Line {
-        /// The file, below the directory of configurations (`XDG_CONFIG_HOME`).
+        /// The file, below `XDG_CONFIG_HOME`.
         file: &'static str,
-        /// It has this line while the person is not to be disturbed.
+        /// The file contains this line while do-not-disturb is on.
         line: &'static str,
     },
 }
 
-/// What people call this mode of mako, by its documentation.
+/// The do-not-disturb modes that mako's documentation suggests.
 pub const DO_NOT_DISTURB_MODES: [&str; 2] = ["do-not-disturb", "dnd"];
 
 impl DoNotDisturb {
@@ -104,8 +104,8 @@ impl DoNotDisturb {
 }
 
 impl PopupService {
-    /// By what was measured: GNOME Shell 43 and 48, Cinnamon 5.6, Plasma 5.27, dunst 1.9, mako 1.7, swaync 0.7, Xfce 4.18,
-    /// `LXQt` 1.2, MATE 1.26. notification-daemon 3.20, and what is not in here, get what the specification says.
+    /// As measured with GNOME Shell 43 and 48, Cinnamon 5.6, Plasma 5.27, dunst 1.9, mako 1.7, swaync 0.7, Xfce 4.18,
+    /// `LXQt` 1.2 and MATE 1.26. notification-daemon 3.20 and all others get what the specification says.
     #[must_use]
     pub fn needs(&self) -> PopupNeeds {
         let needs = PopupNeeds::default();
@@ -114,7 +114,7 @@ impl PopupService {
                 newest_first: true,
                 one_banner: true,
                 most_popups: Some(3),
-                // 43 keeps those of a program that it does not know.
+                // Version 43 keeps the popups of a program without a desktop entry.
                 forgets_with_sender: self.knows_app || self.major_version().is_none_or(|major| major >= 48),
                 has_privacy_scope: true,
                 do_not_disturb: DoNotDisturb::Setting {

@@ -1,4 +1,4 @@
-//! What the tray shows, as a plain value: compared in tests, drawn by an adapter that changes only what differs.
+//! The tray icon and its menu as a plain value. The adapter draws only what has changed.
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
@@ -11,13 +11,13 @@ use crate::{
     push::text,
 };
 
-/// How many of the newest notices the menu offers.
+/// How many of the newest notices the menu lists.
 pub const NEWEST_IN_MENU: usize = 5;
 
-/// How many muted rooms the menu names.
+/// How many muted rooms the menu lists.
 const MUTED_IN_MENU: usize = 20;
 
-/// What the tray icon is made from.
+/// The state from which the tray is built.
 #[derive(Debug, Clone)]
 pub struct TrayState {
     /// Unread and missed calls, over all accounts.
@@ -26,32 +26,32 @@ pub struct TrayState {
     pub paused_until: Option<Timestamp>,
     /// Sounds are muted.
     pub muted: bool,
-    /// Rooms whose messages are not shown.
+    /// The muted rooms.
     pub muted_rooms: Vec<MenuRoom>,
-    /// The newest notices in a short line of plain text each, newest first; five are shown.
+    /// The newest notices as one line of plain text each, newest first; five are listed.
     pub newest: Vec<MenuNotice>,
-    /// A first push has come, so a homeserver is connected.
+    /// Whether a homeserver is connected: a push has arrived.
     pub connected: bool,
     /// `tray.style`.
     pub style: TrayStyle,
     /// Whether the panel is dark; `None` when unknown.
     pub dark_panel: Option<bool>,
-    /// Whether the desktop starts Pushbell; `None` where that cannot be told.
+    /// Whether the desktop starts Pushbell; `None` if unknown.
     pub autostart: Option<bool>,
     /// The present time.
     pub now: Timestamp,
-    /// The person's time zone, in which times are written.
+    /// The time zone for displayed times.
     pub time_zone: TimeZone,
 }
 
 /// A notice in the menu.
 #[derive(Debug, Clone)]
 pub struct MenuNotice {
-    /// Which.
+    /// Its id.
     pub id: NoticeId,
-    /// Whether it is unread: then a dot stands before it.
+    /// Whether it is unread, which is marked by a dot.
     pub is_unread: bool,
-    /// What it says.
+    /// Its text.
     pub line: String,
 }
 
@@ -60,13 +60,13 @@ pub struct MenuNotice {
 pub struct MenuRoom {
     /// Which.
     pub room: RoomKey,
-    /// What people call it.
+    /// Its name.
     pub name: String,
-    /// When its messages are shown again; `None`: when that is undone.
+    /// When the mute ends; `None`: when the room is unmuted.
     pub until: Option<Timestamp>,
 }
 
-/// The numbers on the tray icon.
+/// The counts on the tray icon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct Badge {
     /// Unread, over all accounts.
@@ -75,14 +75,14 @@ pub struct Badge {
     pub missed_calls: u64,
 }
 
-/// The whole tray icon.
+/// The tray icon with its menu.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrayView {
-    /// The numbers.
+    /// The counts.
     pub badge: Badge,
-    /// Popups and sounds are paused: the icon is dimmed.
+    /// Whether popups and sounds are paused: the icon is dimmed.
     pub paused: bool,
-    /// How it is drawn.
+    /// The style of the icon.
     pub style: TrayStyle,
     /// Whether the panel is dark, for the symbolic style; `None` when unknown.
     pub dark_panel: Option<bool>,
@@ -93,7 +93,7 @@ pub struct TrayView {
 }
 
 impl TrayView {
-    /// Makes the icon, its words and its menu.
+    /// Builds the icon's state, the tooltip and the menu.
     #[must_use]
     pub fn new(state: &TrayState) -> Self {
         let counts = counts_sentence(state.badge.unread, state.badge.missed_calls);
@@ -178,45 +178,45 @@ fn unmute(muted: &MenuRoom, state: &TrayState) -> MenuEntry {
     }
 }
 
-/// "08:00" within a day from now, else with its date.
+/// "08:00" within the next 24 hours, otherwise with the date.
 fn until_words(until: Timestamp, now: Timestamp, time_zone: &TimeZone) -> String {
     let format = if until.duration_since(now) < SignedDuration::from_hours(24) { "%H:%M" } else { "%-d %b, %H:%M" };
     until.to_zoned(time_zone.clone()).strftime(format).to_string()
 }
 
-/// One line of the menu. Labels are plain text: the adapter escapes what menus read as mnemonics.
+/// A line of the menu. Labels are plain text: the adapter escapes mnemonics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MenuEntry {
-    /// A line to read.
+    /// Text without an action.
     Label(String),
-    /// A line to click.
+    /// Text with an action.
     Item {
-        /// What it says.
+        /// The label.
         label: String,
-        /// What it does.
+        /// The action of a click.
         action: TrayAction,
     },
-    /// A line that is on or off.
+    /// A line with a check mark.
     Check {
-        /// What it says.
+        /// The label.
         label: String,
-        /// Whether it is on.
+        /// Whether it is checked.
         checked: bool,
-        /// What a click does.
+        /// The action of a click.
         action: TrayAction,
     },
-    /// A menu within.
+    /// A submenu.
     Submenu {
-        /// What it says.
+        /// The label.
         label: String,
-        /// What is in it.
+        /// Its lines.
         entries: Vec<MenuEntry>,
     },
     /// A line between groups.
     Separator,
 }
 
-/// What the person can do in the tray.
+/// An action of the person in the tray.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TrayAction {
     /// A click on the icon: open the newest unread room.
@@ -229,27 +229,27 @@ pub enum TrayAction {
     Pause(PauseLength),
     /// End the pause.
     Resume,
-    /// Sounds on or off, until changed again.
+    /// Mute or unmute sounds.
     ToggleMute,
-    /// Show the messages of this room again, or of all.
+    /// Unmute this room, or all rooms.
     Unmute(Option<RoomKey>),
-    /// Badge to zero, popups withdrawn, notices read.
+    /// Badge to zero, popups withdrawn, everything read.
     Clear,
     /// Send a test notification through the real endpoint.
     Test,
-    /// Open the page where a homeserver is connected.
+    /// Open the page for connecting a homeserver.
     Connect,
     /// Open the page at the inbox.
     OpenInbox,
     /// Open the page at the settings.
     OpenSettings,
-    /// Have the desktop start Pushbell from the next login on, or no longer.
+    /// Toggle autostart.
     ToggleAutostart,
     /// End Pushbell.
     Quit,
 }
 
-/// The pauses that the menu offers.
+/// The lengths of pauses in the menu.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PauseLength {
     /// 30 minutes.

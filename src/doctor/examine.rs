@@ -22,17 +22,17 @@ use crate::{
     sound,
 };
 
-/// How long the running program may take to say how it is.
+/// Time limit for the running program's status.
 const ASK: Duration = Duration::from_secs(3);
 
-/// Runs all checks, in about ten seconds at most; the findings in the order in which a user would look.
-/// `has_config`: there is a configuration file, or one was named.
+/// Runs all checks, in about ten seconds at most. The findings are in the order in which a user would look.
+/// `has_config`: a configuration file exists or was named.
 pub(crate) async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
     let loaded = if has_config { Config::load(&paths.config) } else { Ok(Config::default()) };
     let running = running::ask(paths, ASK).await;
     let status = running.as_ref().ok();
     let settings = settings::check(&paths.config, has_config, &loaded, status.is_some());
-    // The configuration in force beside a faulty file is unknown here: the defaults are the best guess.
+    // Beside a faulty file the configuration in force is unknown here; the defaults are the best guess.
     let config = loaded.unwrap_or_default();
     let accounts = Accounts::read(&paths.accounts);
     let signed_in = accounts.iter().flat_map(Accounts::iter).any(|account| account.sign_in.is_some());
@@ -60,7 +60,7 @@ pub(crate) async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
     findings
 }
 
-/// The path from each account's homeserver to us. Equal findings of several accounts are listed once.
+/// Checks the path from each account's homeserver to us. Equal findings of several accounts are listed once.
 async fn ways(paths: &Paths, config: &Config, running: &Running, accounts: Option<&Accounts>) -> Vec<Finding> {
     let (base, listen): (String, Vec<_>) = match running {
         Ok(status) => (status.public_url.clone(), status.listen.iter().filter_map(|at| at.parse().ok()).collect()),

@@ -1,18 +1,19 @@
 //! Checks of each part, and what to do about each fault.
 //!
 //! [`examine`] asks the running program for its status, then runs all checks concurrently. A check that exceeds
-//! [`DEADLINE`] becomes a finding. None changes anything, and no finding holds a secret.
+//! [`DEADLINE`] becomes a finding. No check changes anything, and no finding contains a secret.
 //!
-//! | module | what it is about |
+//! | module | checks |
 //! |---|---|
 //! | `running` | the running program, another one, the addresses that it listens on |
 //! | `settings` | the configuration |
 //! | `storage` | database, disk, the list of accounts |
-//! | `surroundings` | what the desktop has: session bus, popups, tray, sound, screen lock, keyring |
-//! | `sessions` | what a homeserver says of a signed-in account: token and pusher |
+//! | `surroundings` | the desktop's services: session bus, popups, tray, sound, screen lock, keyring |
+//! | `sessions` | a signed-in account at its homeserver: token and pusher |
 //! | [`reach`] | why a homeserver's pushes may not reach us |
 //!
-//! A fault keeps notices from coming or from being seen, or something is broken; a warning is worth knowing.
+//! A fault keeps notices from arriving or from being seen, or means that something is broken; a warning is worth
+//! knowing.
 
 mod examine;
 pub(crate) mod reach;
@@ -29,13 +30,13 @@ use tokio::{task::spawn_blocking, time::timeout};
 
 pub(crate) use examine::examine;
 
-/// How long one check may take.
+/// Time limit of one check.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(6);
 
 /// Longest untrusted text in a finding, in characters.
 const MAX_WORDS: usize = 300;
 
-/// How well a part is.
+/// The state of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Verdict {
@@ -47,60 +48,60 @@ pub(crate) enum Verdict {
     Fault,
 }
 
-/// What was found out about one part.
+/// The result of a check of one part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
     /// The part, in a word or two: "tray", "block list".
     pub(crate) part: &'static str,
-    /// How well it is.
+    /// The state of the part.
     pub(crate) verdict: Verdict,
     /// What was found, as a sentence without a full stop.
     pub(crate) says: String,
     /// What to do about it.
     pub(crate) advice: Option<String>,
-    /// The exact lines to paste, and nothing else; where to is in the advice.
+    /// The exact lines to paste, and nothing else; the advice says where.
     pub(crate) paste: Option<String>,
 }
 
 impl Finding {
-    /// A part that is as it should be.
+    /// A part without a fault.
     #[must_use]
     pub(crate) fn good(part: &'static str, says: impl Into<String>) -> Self {
         Self { part, verdict: Verdict::Good, says: says.into(), advice: None, paste: None }
     }
 
-    /// A part of which something is worth knowing.
+    /// A part with a warning.
     #[must_use]
     pub(crate) fn warning(part: &'static str, says: impl Into<String>) -> Self {
         Self { verdict: Verdict::Warning, ..Self::good(part, says) }
     }
 
-    /// A part that does not work.
+    /// A part with a fault.
     #[must_use]
     pub(crate) fn fault(part: &'static str, says: impl Into<String>) -> Self {
         Self { verdict: Verdict::Fault, ..Self::good(part, says) }
     }
 
-    /// The same with what to do about it.
+    /// Adds what to do about it.
     #[must_use]
     pub(crate) fn advise(self, advice: impl Into<String>) -> Self {
         Self { advice: Some(advice.into()), ..self }
     }
 
-    /// The same with the exact lines to paste.
+    /// Adds the exact lines to paste.
     #[must_use]
     pub(crate) fn paste(self, lines: impl Into<String>) -> Self {
         Self { paste: Some(lines.into()), ..self }
     }
 }
 
-/// Untrusted text as one harmless line.
+/// Untrusted text as one line of safe characters.
 #[expect(clippy::needless_pass_by_value, reason = "texts and errors are made for it")]
 fn words(text: impl ToString) -> String {
     crate::push::text::line(&text.to_string(), MAX_WORDS)
 }
 
-/// Runs a blocking call on the blocking pool. `None` when it exceeds the deadline: it is then abandoned.
+/// Runs a blocking call on the blocking pool. `None` when it exceeds the deadline: the call is then abandoned.
 async fn with_deadline<T: Send + 'static>(deadline: Duration, call: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     timeout(deadline, spawn_blocking(call)).await.ok()?.ok()
 }

@@ -31,7 +31,7 @@ pub(crate) struct LocalEnd {
     pub(crate) listen: Vec<SocketAddr>,
     /// We speak TLS there.
     pub(crate) tls: bool,
-    /// Pushbell runs; else another program may answer there.
+    /// Pushbell is running; otherwise another program may answer there.
     pub(crate) runs: bool,
 }
 
@@ -40,16 +40,16 @@ pub(crate) struct LocalEnd {
 pub(crate) enum Pushed {
     /// No push has come yet.
     Never,
-    /// As `Never`, but the pusher was set a moment ago: the homeserver is not in its back-off.
+    /// As `Never`, but the pusher was just set: the homeserver is not backing off.
     Awaited,
-    /// The last one came then.
+    /// Time of the last one.
     At(Timestamp),
-    /// Unknown: an account that was registered by hand may not be registered at all.
+    /// Unknown: an account registered by hand may have no pusher at all.
     Unasked,
 }
 
-/// Examines the path from the homeserver to us, as far as it can be seen from here: proven faults come first, then the
-/// likeliest causes. Takes at most some seconds. `homeserver`: `None` where none is known.
+/// Examines the path from the homeserver to us, as far as it can be observed from here: proven faults first, then the
+/// likeliest causes. Takes a few seconds at most. `homeserver` is `None` if it is unknown.
 pub(crate) async fn examine(
     end: &LocalEnd,
     homeserver: Option<&BaseUrl>,

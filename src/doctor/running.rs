@@ -1,4 +1,4 @@
-//! The running program, and the addresses that it listens on.
+//! Checks the running program and its listening addresses.
 
 use std::{io, net::SocketAddr, path::Path, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
 const PART: &str = "pushbell";
 const LISTENING: &str = "listening";
 
-/// What the running program says of itself.
+/// Status of the running program.
 pub(super) type Running = Result<Status, AskError>;
 
 /// Asks the running program.
@@ -25,12 +25,12 @@ pub(super) async fn ask(paths: &Paths, deadline: Duration) -> Running {
     reply.unwrap_or_else(|late| Err(AskError::NoAnswer(late.into())))?.into_status()
 }
 
-/// What the program says of this account, if it runs.
+/// The program's status of this account, if it is running.
 pub(super) fn account<'a>(running: &'a Running, name: &str) -> Option<&'a AccountStatus> {
     running.as_ref().ok()?.accounts.iter().find(|known| known.name == name)
 }
 
-/// Whether it runs, and where it listens.
+/// Checks whether it is running, and where it listens.
 pub(super) fn check(running: &Running, paths: &Paths, config: &Config) -> Vec<Finding> {
     match running {
         Ok(Status { version, pid, paused_until, listen, .. }) => {
@@ -70,7 +70,7 @@ pub(super) fn check(running: &Running, paths: &Paths, config: &Config) -> Vec<Fi
     }
 }
 
-/// Whether the address could be listened on now.
+/// Checks whether the address could be bound now.
 fn free(address: SocketAddr, config: &Path) -> Finding {
     match sockets::listen(address) {
         Ok(_) => Finding::good(LISTENING, format!("{address} is free")),
@@ -109,7 +109,7 @@ pub(super) fn never_pushed(status: &Status) -> impl Iterator<Item = Finding> {
     })
 }
 
-/// While the program does not run, no push can be answered: that is no fault of the path.
+/// While the program is not running no push can be answered, which is no fault of the path.
 pub(super) fn without_endpoint(mut findings: Vec<Finding>, end: &LocalEnd) -> Vec<Finding> {
     findings.retain(|finding| finding.part != "endpoint");
     let base = end.url.split("/_matrix").next().unwrap_or(&end.url);

@@ -1,4 +1,4 @@
-//! What a homeserver says of a signed-in account: whether the token is good, and whether it still pushes to us.
+//! Checks a signed-in account at its homeserver: whether the token is valid, and whether the pusher is ours.
 
 use std::time::Duration;
 
@@ -21,43 +21,43 @@ use crate::{
 };
 
 const PART: &str = "account";
-/// How long the keyring may take to give the token, and the homeserver to answer: together no longer than a check.
+/// Timeouts of the keyring and the homeserver: together no longer than a check.
 const KEYRING: Duration = Duration::from_secs(2);
 const HOMESERVER: Duration = Duration::from_millis(2500);
-/// How long a relay may take to give back what is sent through it.
+/// Timeout for a message sent through the relay.
 const RELAY: Duration = Duration::from_secs(5);
 
 const COPIED: &str = "it was signed in on another computer, of whose files these are a copy: new messages go there";
 
-/// How many rooms with rules of ours are listed.
+/// Rooms with our push rules that are listed at most.
 const MAX_ROOMS: usize = 8;
 
-/// What the homeserver has of us.
+/// State of the account at the homeserver.
 #[derive(Default)]
 struct Told {
     /// The URL of our pusher, if there is one.
     url: Option<String>,
-    /// The rooms with a push rule of ours.
+    /// The rooms with a push rule set by us.
     rooms_of_ours: Vec<String>,
 }
 
-/// An account and what belongs to it.
+/// An account with the state to check.
 pub(super) struct AccountCheck {
     pub(super) account: Account,
-    /// When a push last came for it; `None` also while the program does not run.
+    /// When its last push arrived; `None` also while the program is not running.
     pub(super) last_push: Option<Timestamp>,
-    /// To the address that homeservers are told, if they are not told another.
+    /// Our end of the path, with the default public address.
     pub(super) end: LocalEnd,
-    /// That address was chosen (`server.public_url`), so that the pusher has to have it.
+    /// Whether the public address is configured (`server.public_url`), so that the pusher must have it.
     pub(super) is_url_chosen: bool,
     pub(super) secrets: Secrets,
-    /// Whether the connection over which messages come is there; `None`: none is held.
+    /// Whether the held connection of an account that listens is open; `None`: the account does not listen.
     pub(super) listening: Option<bool>,
-    /// Nothing while the program does not run.
+    /// Default while the program is not running.
     pub(super) encryption: EncryptionStatus,
 }
 
-/// Nothing for an account that was registered by hand.
+/// Checks the account; no findings for an account registered by hand.
 pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
     let Some(sign_in) = &check.account.sign_in else { return Vec::new() };
     let name = words(&check.account.name);
@@ -87,12 +87,12 @@ pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
         }
     };
     let (session, mut way) = tokio::join!(session(check, sign_in, &homeserver, &mut told), way);
-    // What the homeserver was told is what matters.
+    // The URL that the homeserver has is the one to examine.
     if let Some(url) = told.url.filter(|url| relay.is_none() && *url != check.end.url) {
         way = examine(&LocalEnd { url, ..check.end.clone() }).await;
     }
     if check.listening == Some(true) {
-        // Nothing is lost by what keeps pushes away.
+        // The account listens, so nothing is lost when pushes do not arrive.
         way.iter_mut()
             .filter(|found| found.verdict == Verdict::Fault)
             .for_each(|found| found.verdict = Verdict::Warning);
@@ -104,7 +104,7 @@ pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
     way
 }
 
-/// Whether pushes get here through the account's relay: one of our own is sent through it.
+/// Sends a message through the account's relay and waits for it to come back.
 async fn relayed(name: &str, relay: &Relay) -> Finding {
     const PART: &str = "relay";
     let probed = match HttpClient::new() {
@@ -125,7 +125,7 @@ async fn relayed(name: &str, relay: &Relay) -> Finding {
     }
 }
 
-/// Whether the account's encrypted messages are read, as the running program says (pure).
+/// Whether the account's encrypted messages can be decrypted, as reported by the running program (pure).
 fn encryption(check: &AccountCheck, sign_in: &SignIn) -> Vec<Finding> {
     const PART: &str = "encryption";
     let name = words(&check.account.name);
@@ -151,7 +151,7 @@ fn encryption(check: &AccountCheck, sign_in: &SignIn) -> Vec<Finding> {
     found
 }
 
-/// Whether messages come over a connection that is held (pure).
+/// Whether the held connection is open (pure).
 fn listening(name: &str, is_connected: Option<bool>) -> Option<Finding> {
     const PART: &str = "listening";
     let says = if is_connected? {
@@ -166,7 +166,7 @@ fn listening(name: &str, is_connected: Option<bool>) -> Option<Finding> {
     Some(Finding::fault(PART, says).advise(advice))
 }
 
-/// The rooms of which every encrypted message is pushed by a rule of ours (pure).
+/// The rooms in which a push rule set by us pushes every encrypted message (pure).
 fn rules_of_ours(name: &str, rooms: &[String]) -> Option<Finding> {
     let (listed, more) = rooms.split_at(rooms.len().min(MAX_ROOMS));
     let listed = listed.iter().map(words).collect::<Vec<_>>().join(", ");
@@ -208,7 +208,7 @@ async fn session(check: &AccountCheck, sign_in: &SignIn, homeserver: &BaseUrl, t
     judge(check, sign_in, &tokens, who.map(|(user, _)| user), pusher)
 }
 
-/// Advice for a token that a keyring has, or had.
+/// Advice for a token that is, or was, in a keyring.
 fn out_of_reach(sign_in: &SignIn) -> String {
     format!(
         "Unlock the keyring, then look again. If it is not coming back, sign in again: `pushbell login {}`",
@@ -216,7 +216,7 @@ fn out_of_reach(sign_in: &SignIn) -> String {
     )
 }
 
-/// From what the homeserver says to a finding (pure). `pusher`: ours; `None`: there is none.
+/// From the homeserver's answer to a finding (pure). `pusher`: ours, `None` if there is none.
 fn judge(
     check: &AccountCheck,
     sign_in: &SignIn,
@@ -230,7 +230,7 @@ fn judge(
     let fault = |says: String| Finding::fault(PART, format!("{name}: {says}"));
     let who = match who {
         Ok(who) => who,
-        // With OAuth, a homeserver does not distinguish an expired token from that of an ended session.
+        // With OAuth, homeservers do not distinguish an expired token from one of an ended session.
         Err(error)
             if error.is_unknown_token()
                 && tokens.refresh_token.is_some()

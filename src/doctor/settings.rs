@@ -1,4 +1,4 @@
-//! The configuration.
+//! Checks the configuration.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::{
 
 const PART: &str = "config";
 
-/// `runs`: the certificate is tested in use, so its names need no check.
+/// `runs`: the program uses the certificate and checks it itself.
 pub(super) fn check(path: &Path, has_file: bool, config: &Result<Config, ConfigError>, runs: bool) -> Vec<Finding> {
     let path = path.display();
     match config {
@@ -35,13 +35,13 @@ pub(super) fn check(path: &Path, has_file: bool, config: &Result<Config, ConfigE
     }
 }
 
-/// Host of the address that homeservers are told.
+/// Host of the public address.
 fn host(config: &Config) -> Option<String> {
     let uri: Uri = config.server.base_url().parse().ok()?;
     Some(uri.host()?.trim_matches(['[', ']']).to_owned())
 }
 
-/// Pushes that cross a network unencrypted.
+/// Warns of unencrypted pushes across a network.
 fn plain(config: &Config) -> Option<Finding> {
     let base = config.server.base_url();
     let is_plain = base.starts_with("http:") && Scope::of_host(&host(config)?) != Some(Scope::Loopback);
@@ -53,7 +53,7 @@ fn plain(config: &Config) -> Option<Finding> {
     })
 }
 
-/// The pair of files that `server.tls` names.
+/// Checks the certificate and key of `server.tls`.
 fn certificate(config: &Config, runs: bool) -> Option<Finding> {
     const PART: &str = "certificate";
     let files = config.server.tls.as_ref()?;

@@ -1,4 +1,4 @@
-//! Database, disk, the list of accounts.
+//! Checks the database, the disk and the list of accounts.
 
 use std::path::Path;
 
@@ -11,14 +11,14 @@ use crate::{
 };
 
 const MIB: u64 = 1024 * 1024;
-/// With less than that, a flood of notices fills the disk.
+/// Below this, a flood of notices could fill the disk.
 const LITTLE: u64 = 100 * MIB;
-/// With less than that, not even the database's log has room.
+/// Below this, not even the database's log fits.
 const TOO_LITTLE: u64 = MIB;
 
 pub(super) async fn check(paths: &Paths, accounts: &Result<Accounts, AccountsError>) -> Vec<Finding> {
     let database = paths.database.clone();
-    // Part of the time is for the call to come back.
+    // Leaves time for the call to return.
     let looked = with_deadline(DEADLINE, move || inbox::check_integrity(&database, DEADLINE / 2)).await;
     let mut findings = vec![database_of(paths, looked)];
     findings.extend(disk(paths));
@@ -93,7 +93,7 @@ fn list(paths: &Paths, accounts: &Result<Accounts, AccountsError>) -> Finding {
     };
     let all = accounts.iter().len();
     if let Some(reason) = accounts.unreadable() {
-        // It says what to do itself.
+        // The reason contains its own advice.
         Finding::fault(PART, words(reason))
     } else if all == 0 {
         Finding::warning(PART, "there are none: nobody can push")
@@ -104,7 +104,7 @@ fn list(paths: &Paths, accounts: &Result<Accounts, AccountsError>) -> Finding {
     }
 }
 
-/// "1.5 MB", to one digit after the point at most.
+/// "1.5 MB", with at most one decimal.
 fn size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
     for (unit, name) in UNITS {

@@ -1,4 +1,4 @@
-//! What the desktop has: session bus, popups, tray, sound, screen lock, keyring (pure: what was seen becomes findings).
+//! Checks the desktop's services: session bus, popups, tray, sound, screen lock, keyring (pure).
 
 use std::io;
 
@@ -16,8 +16,8 @@ use crate::{
 
 const NO_BUS: &str = "there is no session bus";
 
-/// `seen`: `None` when looking took too long. `device`: what sounds would play on, `None` likewise. `signed_in`: some
-/// account has an access token to keep.
+/// `seen`: the services, `None` if looking took too long. `device`: the sound device, `None` likewise. `signed_in`:
+/// whether an account has an access token to store.
 pub(super) fn check(
     seen: Option<Surroundings>,
     device: Option<Result<&'static str, OpenError>>,
@@ -37,14 +37,14 @@ pub(super) fn check(
     findings.into_iter().flatten().collect()
 }
 
-/// A sound that cannot be played.
+/// The finding for a sound that cannot be played.
 pub(super) fn unplayable(fault: &str) -> Finding {
     Finding::warning("sound", words(fault)).advise(
         "Put a WAV, Ogg, FLAC or MP3 file of at most 2 minutes in its place; until then the bundled chime is heard",
     )
 }
 
-/// Whether Pushbell starts with the desktop; `None` when that could not be told in time.
+/// Whether Pushbell starts with the desktop; `None` if that took too long to find out.
 pub(super) fn starting(found: Option<io::Result<Autostart>>) -> Finding {
     const PART: &str = "autostart";
     match found {
@@ -98,7 +98,7 @@ fn popups(seen: &Surroundings, status: Option<&Status>, config: &Config) -> Opti
     };
     let state = status.map(|status| &status.popup);
     if let Some(reason) = unavailable(status, state) {
-        // It says what to do.
+        // The reason contains its own advice.
         return Some(Finding::fault(PART, reason));
     }
     let Some(service) = service else {
@@ -209,7 +209,7 @@ fn keyring(seen: &Seen, signed_in: bool) -> Option<Finding> {
     }
 }
 
-/// Why the running program does without a service. One that has just started knows less than was seen.
+/// Why the running program does without a service. If it has just started, it knows less than this check.
 fn unavailable(status: Option<&Status>, state: Option<&ServiceState>) -> Option<String> {
     let state = state.filter(|state| !state.available && !status.is_some_and(|status| status.is_starting))?;
     Some(words(state.reason.as_deref().unwrap_or("is not available")))

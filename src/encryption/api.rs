@@ -1,4 +1,4 @@
-//! Requests of a signed-in session. A token that has expired is renewed.
+//! Requests of a signed-in session. Expired tokens are renewed.
 
 use std::{
     borrow::Cow,
@@ -22,10 +22,10 @@ use crate::{
     session::{Sessions, SignedIn},
 };
 
-/// How long a request may take.
+/// Deadline of a request.
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Asks for one session.
+/// A client for one session.
 pub(super) struct Api {
     sessions: Sessions,
     sign_in: SignIn,
@@ -38,7 +38,8 @@ impl Api {
         Self { sessions, sign_in, open: Mutex::new(None) }
     }
 
-    /// Asks; the body of the answer. `path` is below the homeserver's address, with its query.
+    /// Sends a request and returns the body of the answer. `path` is relative to the homeserver's base address and
+    /// includes the query.
     pub(super) async fn ask(
         &self,
         method: Method,
@@ -50,14 +51,14 @@ impl Api {
             let (method, body) = (method.clone(), body.clone());
             async move { Ok(client.with_deadline(deadline).send(method, path, body, AnswerKind::Keys).await?) }
         };
-        // Not locked while it asks: a sync waits for seconds, and others ask meanwhile.
+        // Not locked during the request: a sync may last, and other requests run meanwhile.
         let mut open = self.open().clone();
         let answer = self.sessions.ask_over(&mut open, &self.sign_in, DEADLINE, question).await;
         *self.open() = open;
         answer
     }
 
-    /// The next request connects anew.
+    /// Closes the connection; the next request opens a new one.
     pub(super) fn disconnect(&self) {
         *self.open() = None;
     }
@@ -66,7 +67,7 @@ impl Api {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gets JSON of that form.
+    /// Gets JSON of this type.
     pub(super) async fn get<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -84,7 +85,7 @@ impl Api {
         for<'a> R::Authentication: AuthScheme<Input<'a> = SendAccessToken<'a>>,
     {
         let versions = SupportedVersions { versions: [MatrixVersion::V1_11].into(), features: BTreeSet::default() };
-        // Address and token are the client's own.
+        // The address and the token are added by the client.
         let token = SendAccessToken::IfRequired("");
         let request = request.try_into_http_request::<Vec<u8>>("http://localhost", token, Cow::Owned(versions));
         let (head, body) = request.map_err(|_| EncryptionError::Unexpected(what))?.into_parts();

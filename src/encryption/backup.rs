@@ -1,7 +1,7 @@
-//! The account's key backup, which is read where the user has given its key; nothing is ever written to it.
+//! The account's key backup. It is read if the user has provided its key, and never written.
 //!
-//! Its keys say who has sent a message no more reliably than whoever wrote the backup: a message that names another sender
-//! than its key is refused all the same.
+//! Keys from the backup do not authenticate the sender any better than whoever wrote the backup; a message whose sender
+//! does not match its key is refused all the same.
 
 use std::collections::BTreeSet;
 
@@ -14,19 +14,19 @@ use serde::Deserialize;
 use super::{api::DEADLINE, error::EncryptionError, machine::Machine, trust::VerifyError};
 use crate::http_client::encode;
 
-/// A session whose key is looked for: its room and its id.
+/// Room id and session id of a wanted key.
 pub(super) type Session = (String, String);
 
-/// Whether the account's backup is the one whose key is here.
+/// Whether the account's backup is the one whose key is stored here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BackupState {
-    /// The user has not given its key.
+    /// The user has not provided its key.
     Unused,
-    /// It is.
+    /// It is the same.
     Current,
-    /// It was deleted, or another has taken its place.
+    /// It was deleted or replaced.
     Reset,
-    /// The homeserver does not say.
+    /// The homeserver did not say.
     Unknown,
 }
 
@@ -42,7 +42,7 @@ struct KeyAnswer {
     session_data: EncryptedSessionData,
 }
 
-/// The backup that the homeserver has.
+/// The current backup at the homeserver.
 pub(super) async fn current(machine: &Machine) -> Result<Option<Version>, EncryptionError> {
     match machine.api.get("/_matrix/client/v3/room_keys/version", "room_keys/version", DEADLINE).await {
         Err(error) if error.is_refused() => Ok(None),
@@ -50,18 +50,18 @@ pub(super) async fn current(machine: &Machine) -> Result<Option<Version>, Encryp
     }
 }
 
-/// The key of the backup, and its version.
+/// The stored key and its version.
 async fn key(machine: &Machine) -> Result<Option<(BackupDecryptionKey, String)>, EncryptionError> {
     let keys = machine.olm.backup_machine().get_backup_keys().await?;
     Ok(keys.decryption_key.zip(keys.backup_version))
 }
 
-/// The version of the backup whose key the user has given.
+/// The version of the backup whose key is stored.
 pub(super) async fn version(machine: &Machine) -> Result<Option<String>, EncryptionError> {
     Ok(key(machine).await?.map(|(_, version)| version))
 }
 
-/// Asks whether the backup whose key is here is still the account's. Messages are read without it as well.
+/// Asks whether the stored key still belongs to the account's backup. Messages are decrypted in any case.
 pub(super) async fn state(machine: &Machine) -> Result<BackupState, EncryptionError> {
     let Some(version) = version(machine).await? else { return Ok(BackupState::Unused) };
     Ok(match current(machine).await {
@@ -75,8 +75,8 @@ pub(super) async fn state(machine: &Machine) -> Result<BackupState, EncryptionEr
     })
 }
 
-/// Takes the keys of these sessions from the backup, as far as it has them; which. That it cannot be asked is no reason not
-/// to look elsewhere.
+/// Imports the keys of these sessions from the backup, and returns those it had. A failed request is logged only: keys
+/// may come from elsewhere.
 pub(super) async fn fetch(machine: &Machine, wanted: &BTreeSet<Session>) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for session in wanted {
@@ -94,14 +94,14 @@ pub(super) async fn fetch(machine: &Machine, wanted: &BTreeSet<Session>) -> BTre
     found
 }
 
-/// Takes the key of a session; whether the backup has it.
+/// Imports the key of a session. Returns whether the backup has it.
 async fn fetch_one(machine: &Machine, (room, session): &Session) -> Result<bool, EncryptionError> {
     let Some((key, version)) = key(machine).await? else { return Ok(false) };
     let Ok(room_id) = RoomId::parse(room) else { return Ok(false) };
     let path = ["room_keys", "keys", &encode(room), &encode(session)].join("/");
     let path = format!("/_matrix/client/v3/{path}?version={}", encode(&version));
     let answer: KeyAnswer = match machine.api.get(&path, "room_keys/keys", DEADLINE).await {
-        // It has none, or is no longer there.
+        // It has no such key, or no longer exists.
         Err(error) if error.is_refused() => return Ok(false),
         answer => answer?,
     };
@@ -111,8 +111,8 @@ async fn fetch_one(machine: &Machine, (room, session): &Session) -> Result<bool,
     Ok(imported.imported_count > 0)
 }
 
-/// Keeps the key of the account's backup, if it is that of the one that the homeserver has, and one of the account's
-/// verified sessions or its identity has signed it. `verifier` knows the identity.
+/// Stores the key of the account's backup, if it matches the backup at the homeserver, and that was signed by a
+/// verified session of the account or by its identity. `verifier` knows the identity.
 pub(super) async fn keep(machine: &Machine, verifier: &OlmMachine, key: &str) -> Result<(), VerifyError> {
     let key = BackupDecryptionKey::from_base64(key).map_err(|_| VerifyError::NoBackup)?;
     let Version { version, info } = current(machine).await?.ok_or(VerifyError::NoBackup)?;

@@ -1,5 +1,5 @@
-//! Verification by emoji (specification: "Short Authentication String (SAS) verification"): this session and another of the
-//! account show the same seven emoji, the user compares them, and the other signs this one.
+//! Verification by emoji (specification: "Short Authentication String (SAS) verification"): this session and another
+//! one of the account show the same seven emoji, the user compares them, and the other session signs this one.
 
 use std::time::Duration;
 
@@ -19,20 +19,20 @@ use super::{
 };
 use crate::{accounts::SignIn, paths::Paths, secrets::Secrets};
 
-/// How long a verification may take, as the specification says.
+/// Timeout of a verification, as specified.
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
-/// Minimum time between two syncs.
+/// Minimum interval between syncs.
 const INTERVAL: Duration = Duration::from_secs(2);
 /// How long a sync waits for a message.
 const LONG_POLL: Duration = Duration::from_secs(10);
-/// How long the other session may take to sign this one after the emoji matched.
+/// How long to wait for the signature of the other session after the emoji matched.
 const SIGNING: Duration = Duration::from_secs(60);
 
-/// Verifies the session with another of the account: with one that has asked, else with whichever accepts. `ask` shows each
-/// step to the user; to [`Step::Compare`] it answers whether the emoji match.
+/// Verifies the session with another one of the account: the one that has sent a request, or else any that accepts
+/// ours. `ask` shows each step to the user, and for [`Step::Compare`] returns whether the emoji match.
 ///
 /// # Errors
-/// When it is not verified.
+/// When the session was not verified.
 pub(crate) async fn verify_with_emoji(
     paths: &Paths,
     secrets: &Secrets,
@@ -83,12 +83,12 @@ impl Verification<'_> {
             if left.is_zero() {
                 return Err(VerifyError::TimedOut);
             }
-            // What another session asks meanwhile is not taken: clients end both verifications then.
+            // Other requests are ignored meanwhile: clients cancel both verifications then.
             self.sync(left.min(LONG_POLL)).await?;
         }
     }
 
-    /// Accepts a request by another session.
+    /// Accepts a request of another session.
     async fn answer(
         &mut self,
         theirs: VerificationAsk,
@@ -115,7 +115,7 @@ impl Verification<'_> {
         Ok(request)
     }
 
-    /// Does what is to be done now; whether both sides have confirmed.
+    /// Performs the next step. Returns whether both sides have confirmed.
     async fn step(&self, ask: &mut impl AsyncFnMut(Step<'_>) -> bool) -> Result<bool, VerifyError> {
         let Some(request) = &self.request else { return Ok(false) };
         match request.state() {
@@ -172,7 +172,7 @@ impl Verification<'_> {
         Ok(false)
     }
 
-    /// Takes what has come for the session, after the shortest time that is allowed between syncs.
+    /// Processes new messages to the session, respecting the minimum interval between syncs.
     async fn sync(&mut self, timeout: Duration) -> Result<Option<VerificationAsk>, EncryptionError> {
         self.machine.upload().await?;
         sleep_until(self.next_sync).await;
@@ -183,15 +183,15 @@ impl Verification<'_> {
     }
 
     async fn send(&self, message: Option<OutgoingVerificationRequest>) -> Result<(), VerifyError> {
-        // Verification within a room is not begun here.
+        // In-room verification is never started here.
         let Some(OutgoingVerificationRequest::ToDevice(message)) = message else { return Ok(()) };
         Ok(self.machine.send_to_device(&message).await?)
     }
 
-    /// Tells the other side, if it waits, that nothing comes of it.
+    /// Cancels the verification, if the other side is waiting.
     async fn cancel(&mut self) {
         let message = self.request.take().and_then(|request| request.cancel());
-        // Otherwise the other side finds out by the time it takes.
+        // If that fails, the other side times out.
         if let Err(error) = self.send(message).await {
             tracing::debug!("{error}");
         }

@@ -1,4 +1,4 @@
-//! Why encrypted messages cannot be read.
+//! Why encrypted messages cannot be decrypted.
 
 use std::time::Duration;
 
@@ -13,30 +13,30 @@ use crate::{
     session::{AskError, SessionError},
 };
 
-/// A homeserver that asks to be left alone for longer is left alone for this long.
+/// Upper bound of a homeserver's `Retry-After`.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
-/// Why encrypted messages cannot be read, as the rest of a sentence about them.
+/// Why encrypted messages cannot be decrypted, worded as the end of a sentence.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EncryptionError {
-    /// Another process has the store open, or this one.
+    /// The store is open in another process, or elsewhere in this one.
     #[error("another Pushbell uses the keys of this session at the moment")]
     Busy,
-    /// The device was deleted, and its keys at the homeserver with it.
+    /// The device was deleted at the homeserver, with its keys.
     #[error("the homeserver has no keys of this session any more: sign in anew with `pushbell login {0}`")]
     Deleted(String),
-    /// The device has keys already that are not those of the store.
+    /// The device has other keys at the homeserver than in the store.
     #[error(
         "the session already has encryption keys that are not Pushbell's, and they are left alone: sign in anew with \
          `pushbell login {0}`"
     )]
     ForeignDevice(String),
-    /// The key that the store is locked with is gone.
+    /// The key of the store is lost.
     #[error(
         "the key to the session's encryption keys is no longer in the keyring: sign in anew with `pushbell login {0}`"
     )]
     KeyLost(String),
-    /// The homeserver has newer keys of the device than the store.
+    /// The homeserver has newer keys of the device than the store: the store is an old copy.
     #[error(
         "the session's encryption keys are older than those that the homeserver has, as after restoring a backup: sign in \
          anew with `pushbell login {0}`"
@@ -45,13 +45,13 @@ pub(crate) enum EncryptionError {
     /// The store failed.
     #[error("the session's encryption keys cannot be used: {0}")]
     Store(String),
-    /// An event cannot be made as it is to be sent.
+    /// The event cannot be encrypted.
     #[error("the event cannot be encrypted: {0}")]
     Event(String),
-    /// A request cannot be made or its answer not be read.
+    /// A request cannot be built, or its answer cannot be parsed.
     #[error("the homeserver's answer to {0} is not what the specification says")]
     Unexpected(&'static str),
-    /// What a sync has brought is not in the inbox: it comes again.
+    /// The result of a sync could not be recorded; the homeserver will send it again.
     #[error("what has come could not be kept yet")]
     NotTaken,
     #[error(transparent)]
@@ -63,7 +63,7 @@ pub(crate) enum EncryptionError {
 }
 
 impl EncryptionError {
-    /// Whether only the user can do something about it.
+    /// Whether only the user can fix it.
     pub(super) fn is_final(&self) -> bool {
         matches!(
             self,
@@ -75,18 +75,18 @@ impl EncryptionError {
         )
     }
 
-    /// Whether a long request may have ended so because somebody between here and the homeserver has cut it.
+    /// Whether a long request may have been cut off by a proxy.
     pub(super) fn is_cut(&self) -> bool {
         let is_transport = matches!(self, Self::Session(SessionError::Homeserver(HomeserverError::Transport(_))));
         is_transport || self.refusal().is_some_and(|refusal| refusal.status.is_server_error())
     }
 
-    /// Whether a proxy says that the homeserver took too long.
+    /// Whether a proxy reports that the homeserver took too long.
     pub(super) fn is_gateway_timeout(&self) -> bool {
         self.refusal().is_some_and(|refusal| refusal.status == StatusCode::GATEWAY_TIMEOUT)
     }
 
-    /// How long the homeserver asks to be left alone, at most an hour.
+    /// The homeserver's `Retry-After`, at most an hour.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         self.refusal().and_then(|refusal| refusal.retry_after).map(|wait| wait.min(MAX_RETRY_AFTER))
     }
@@ -99,7 +99,7 @@ impl EncryptionError {
         }
     }
 
-    /// Whether the homeserver has refused, and will refuse again.
+    /// Whether the homeserver has refused and would refuse again.
     pub(super) fn is_refused(&self) -> bool {
         matches!(self, Self::Session(SessionError::Homeserver(error @ HomeserverError::Refused(_))) if !error.is_temporary())
     }

@@ -1,6 +1,6 @@
-//! The key of the account's backup, asked of the account's other sessions (specification: "Sharing secrets"). It is the one
-//! secret that is asked for: the requests that the library makes by itself, also for the keys of the account's identity,
-//! are never sent.
+//! Requests the key of the account's backup from the account's other sessions (specification: "Sharing secrets"). No
+//! other secret is requested: requests that the library creates by itself, for example for the keys of the account's
+//! identity, are never sent.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -29,15 +29,15 @@ use super::{
 };
 use crate::{accounts::SignIn, paths::Paths, secrets::Secrets};
 
-/// How long the other sessions may take.
+/// How long to wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a sync waits for a message.
 const LONG_POLL: Duration = Duration::from_secs(5);
 
-/// Keeps the key of the account's backup, if another session gives it to this one, which has to be verified.
+/// Stores the key of the account's backup, if another session shares it with this one, which has to be verified.
 ///
 /// # Errors
-/// When it is not kept.
+/// When no key was stored.
 pub(crate) async fn use_backup_of_session(
     paths: &Paths,
     secrets: &Secrets,
@@ -50,17 +50,17 @@ pub(crate) async fn use_backup_of_session(
     let id = TransactionId::new();
     let given = ask(&machine, &id).await;
     let store = machine.olm.store();
-    // What comes from now on is not asked for any more.
+    // Answers that arrive later are ignored.
     store.delete_outgoing_secret_requests(&id).await.map_err(EncryptionError::from)?;
     store.delete_secrets_from_inbox(&SecretName::RecoveryKey).await.map_err(EncryptionError::from)?;
     let key = given?.ok_or(VerifyError::NotGiven)?;
     backup::keep(&machine, &machine.olm, &key).await
 }
 
-/// What another session gives, if one does.
+/// The secret that another session shares, if one does.
 async fn ask(machine: &Machine, id: &TransactionId) -> Result<Option<String>, EncryptionError> {
     let (store, name) = (machine.olm.store(), SecretName::RecoveryKey);
-    // An answer is taken to a request that is known.
+    // Answers are accepted only for a known request.
     let request = GossipRequest {
         request_recipient: machine.olm.user_id().to_owned(),
         request_id: id.to_owned(),
@@ -84,7 +84,7 @@ async fn ask(machine: &Machine, id: &TransactionId) -> Result<Option<String>, En
     Ok(None)
 }
 
-/// Tells the account's other sessions.
+/// Sends a message to the account's other sessions.
 async fn tell(machine: &Machine, id: &TransactionId, action: RequestAction) -> Result<(), EncryptionError> {
     let content = ToDeviceSecretRequestEventContent::new(action, machine.olm.device_id().to_owned(), id.to_owned());
     let content = Raw::new(&AnyToDeviceEventContent::SecretRequest(content))

@@ -1,4 +1,4 @@
-//! A session's keys: uploaded, received, and what is decrypted with them.
+//! The encryption keys of a session, open for use.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -44,10 +44,10 @@ use crate::{
     session::Sessions,
 };
 
-/// Requests that the machine asks for in one go. It asks for no more than a few.
+/// Upper bound of the outgoing requests in one round; the library makes a few.
 const MAX_REQUESTS: usize = 64;
 
-/// The path of a sync from this token on that is held for so long.
+/// The path of a `/sync` from this token with this timeout.
 pub(super) fn sync_path(since: Option<&str>, wait: Duration, filter: &str) -> String {
     let since = since.map(|since| format!("&since={}", encode(since))).unwrap_or_default();
     format!(
@@ -58,7 +58,7 @@ pub(super) fn sync_path(since: Option<&str>, wait: Duration, filter: &str) -> St
 }
 
 impl SyncAnswer {
-    /// Whether its token is all that is to be kept of it. `counts`: those of the keys at the homeserver that are known.
+    /// Whether nothing but its token has to be stored. `counts`: the known key counts at the homeserver.
     pub(super) fn is_idle(&self, counts: &KeyCounts) -> bool {
         self.to_device.events.is_empty()
             && self.device_lists.is_empty()
@@ -66,13 +66,13 @@ impl SyncAnswer {
             && self.key_counts() == *counts
     }
 
-    /// How many keys of this device are at the homeserver.
+    /// The number of keys of this device at the homeserver.
     pub(super) fn key_counts(&self) -> KeyCounts {
         self.device_one_time_keys_count.clone()
     }
 }
 
-/// The keys of one session, open. A handle: clones are the same.
+/// The open keys of one session. Cheap to clone; clones share the same keys.
 #[derive(Clone)]
 pub(super) struct Machine {
     pub(super) olm: OlmMachine,
@@ -82,29 +82,29 @@ pub(super) struct Machine {
     _lock: Arc<Lock>,
 }
 
-/// What a sync has brought.
+/// The result of a sync.
 #[derive(Debug, Default)]
 pub(super) struct Synced {
-    /// How many to-device messages: if any, there may be more.
+    /// Number of to-device messages: if there were any, there may be more.
     pub(super) messages: usize,
-    /// The sessions whose keys came.
+    /// The sessions whose keys have arrived.
     pub(super) sessions: BTreeSet<String>,
-    /// Something is new in the room of a ringing call.
+    /// Whether the room of a ringing call has new events.
     pub(super) has_call_events: bool,
-    /// The account's push rules have changed.
+    /// Whether the account's push rules have changed.
     pub(super) has_new_rules: bool,
-    /// The last request by another session of the account to verify this one. The machine has not been given it: two
+    /// The latest verification request of another session of the account. It is not given to the library yet: two
     /// verifications at once cancel each other.
     pub(super) request: Option<VerificationAsk>,
 }
 
-/// How many one-time keys there are of each kind.
+/// Number of one-time keys of each kind.
 pub(super) type KeyCounts = BTreeMap<OneTimeKeyAlgorithm, UInt>;
 
-/// A request by another session of the account to verify this one: the to-device event, as it came.
+/// A verification request of another session of the account: the unmodified to-device event.
 pub(super) type VerificationAsk = Raw<AnyToDeviceEvent>;
 
-/// An event as it came.
+/// An encrypted event as received.
 #[derive(Clone, Copy)]
 pub(super) struct Encrypted<'a> {
     pub(super) room_id: &'a str,
@@ -121,26 +121,26 @@ impl<'a> From<&'a EncryptedNotice> for Encrypted<'a> {
 
 /// A decrypted event.
 pub(super) struct Plain {
-    /// All of it, as the push rules are asked about it.
+    /// The whole event, for evaluating push rules.
     pub(super) event: Raw<Plain>,
     pub(super) event_type: String,
     pub(super) content: Box<RawValue>,
-    /// Which message of which session it is.
+    /// Session id and message index.
     pub(super) message: String,
 }
 
 /// Why an event cannot be decrypted.
 #[derive(Debug)]
 pub(super) enum Undecryptable {
-    /// The key of its session, or that of an early enough message of it, has not come.
+    /// The key of the session, or of this message in it, is missing.
     LacksKey,
-    /// It is malformed, forged, or of another session than it says.
+    /// The event is malformed or forged, or belongs to another session than it claims.
     Never(&'static str),
     /// The store failed.
     Store(EncryptionError),
 }
 
-/// The answer to a sync, not taken in yet: until then the homeserver gives all of it again.
+/// The answer to a sync, not processed yet; until then the homeserver sends it again.
 #[derive(Deserialize)]
 pub(super) struct SyncAnswer {
     pub(super) next_batch: String,
@@ -188,13 +188,13 @@ struct Ciphertext {
 }
 
 fn settings() -> DecryptionSettings {
-    // A notifier that hides what others show would be worse than one that shows what an unsigned device has sent.
+    // A notifier that hides what other clients show would be worse than one that shows messages of unsigned devices.
     DecryptionSettings { sender_device_trust_requirement: TrustRequirement::Untrusted }
 }
 
 impl Machine {
-    /// Opens the session's keys, or makes some; waits so long for another process that has them open. Also returns the key
-    /// of the store.
+    /// Opens the session's keys, or creates them. Waits up to this long for another process that has them open. Also
+    /// returns the key of the store.
     pub(super) async fn open(
         paths: &Paths,
         secrets: &Secrets,
@@ -216,7 +216,7 @@ impl Machine {
         Ok((Self { olm, api, store, user: sign_in.user_id.clone(), _lock: Arc::new(lock) }, key))
     }
 
-    /// Sends all outgoing requests: keys of the device, queries about others.
+    /// Sends all outgoing requests: key uploads and device queries.
     pub(super) async fn upload(&self) -> Result<(), EncryptionError> {
         let mut sent = 0;
         loop {
@@ -231,7 +231,7 @@ impl Machine {
         }
     }
 
-    /// Sends one of its requests.
+    /// Sends one outgoing request.
     async fn send(&self, id: &TransactionId, request: &AnyOutgoingRequest) -> Result<(), EncryptionError> {
         match request {
             AnyOutgoingRequest::KeysUpload(upload) => {
@@ -242,7 +242,7 @@ impl Machine {
                     if !error.is_refused() {
                         return error;
                     }
-                    // The homeserver has other one-time keys of the same names.
+                    // The homeserver has different one-time keys with the same ids.
                     self.store.mark_unusable();
                     EncryptionError::Outdated(self.user.clone())
                 })?;
@@ -253,8 +253,8 @@ impl Machine {
                 let claimed = self.api.send(claim.clone(), "keys/claim").await?;
                 self.olm.mark_request_as_sent(id, &claimed).await?;
             }
-            // After a verification it wants the identity's keys and that of the backup. None of them is asked for, and none
-            // that comes all the same is taken.
+            // After a verification the library requests the identity's keys and the backup's key. These requests are
+            // not sent, and unrequested secrets are not accepted.
             AnyOutgoingRequest::ToDeviceRequest(message) if message.event_type == ToDeviceEventType::SecretRequest => {
                 self.olm.mark_request_as_sent(id, &send_event_to_device::v3::Response::new()).await?;
                 self.olm.store().delete_outgoing_secret_requests(id).await?;
@@ -264,7 +264,7 @@ impl Machine {
                 let uploaded = self.api.send(signatures.clone(), "keys/signatures/upload").await?;
                 self.olm.mark_request_as_sent(id, &uploaded).await?;
             }
-            // Verification within a room, which nobody begins here.
+            // In-room verification, which is never started here.
             AnyOutgoingRequest::RoomMessage(_) => {}
         }
         Ok(())
@@ -284,13 +284,13 @@ impl Machine {
         Ok(self.olm.mark_request_as_sent(id, &queried).await?)
     }
 
-    /// Asks for the devices and the identity of the account's own user.
+    /// Queries the devices and the identity of the account's own user.
     pub(super) async fn query_own_user(&self) -> Result<(), EncryptionError> {
         let (id, query) = self.olm.query_keys_for_users([self.olm.user_id()]);
         self.query(&id, &query).await
     }
 
-    /// A device with keys that are not these is somebody else's: nothing of it may be touched.
+    /// A device with other keys belongs to somebody else: it must not be modified.
     async fn refuse_foreign_device(&self) -> Result<(), EncryptionError> {
         let (user, device) = (self.olm.user_id().as_str(), self.olm.device_id().as_str());
         let keys = device_keys(&self.api, user, device).await?;
@@ -305,7 +305,7 @@ impl Machine {
         Err(EncryptionError::ForeignDevice(self.user.clone()))
     }
 
-    /// A device that was deleted has no keys any more, and never uploads the same again.
+    /// A deleted device has no keys at the homeserver, and cannot upload the same ones again.
     pub(super) async fn refuse_deleted_device(&self) -> Result<(), EncryptionError> {
         let (user, device) = (self.olm.user_id().as_str(), self.olm.device_id().as_str());
         if device_keys(&self.api, user, device).await?.is_some() {
@@ -315,25 +315,25 @@ impl Machine {
         Err(EncryptionError::Deleted(self.user.clone()))
     }
 
-    /// One sync of nothing but what is sent to the device. It returns when something is there, or after so long; never
-    /// call it while another is under way.
+    /// One sync of to-device messages only. Returns when there is something, or after the timeout. Must not run
+    /// concurrently with another sync.
     pub(super) async fn sync(&self, timeout: Duration) -> Result<Synced, EncryptionError> {
         let answer = self.poll(timeout, &Interest::default().filter()).await?;
         self.take_in(answer).await
     }
 
-    /// Where the next sync begins; `None` before the first.
+    /// The token of the next sync; `None` before the first.
     pub(super) async fn token(&self) -> Result<Option<String>, EncryptionError> {
         Ok(self.olm.store().next_batch_token().await?)
     }
 
-    /// Asks for what a sync takes in. May be given up.
+    /// Requests a sync. Cancel-safe.
     pub(super) async fn poll(&self, timeout: Duration, filter: &str) -> Result<SyncAnswer, EncryptionError> {
         let path = sync_path(self.token().await?.as_deref(), timeout, filter);
         self.api.get(&path, "sync", timeout + DEADLINE).await
     }
 
-    /// Takes in what a sync has brought. Must not be given up.
+    /// Processes the answer to a sync. Not cancel-safe.
     pub(super) async fn take_in(&self, answer: SyncAnswer) -> Result<Synced, EncryptionError> {
         let (messages, has_new_rules) = (answer.to_device.events.len(), answer.account_data.has_push_rules());
         let (mut requests, to_device_events): (Vec<_>, Vec<_>) =
@@ -351,7 +351,7 @@ impl Machine {
         Ok(Synced { messages, sessions, request: requests.pop(), has_call_events: false, has_new_rules })
     }
 
-    /// Gives the machine a request that a sync brought; `None` if it is too old, or by a device that is not known.
+    /// Gives a verification request to the library; `None` if it is too old, or from an unknown device.
     pub(super) async fn receive_request(
         &self,
         request: VerificationAsk,
@@ -369,7 +369,7 @@ impl Machine {
         Ok(self.olm.get_verification_request(self.olm.user_id(), content.transaction_id))
     }
 
-    /// Decrypts from the ciphertext that is there: nothing is asked.
+    /// Decrypts the event with the keys in the store, without any request.
     pub(super) async fn decrypt(&self, encrypted: Encrypted<'_>) -> Result<Plain, Undecryptable> {
         let malformed = |_| Undecryptable::Never("it is malformed");
         let content = RawValue::from_string(encrypted.content.to_owned()).map_err(malformed)?;
@@ -406,7 +406,7 @@ impl Machine {
         Ok(Plain { event: Raw::from_json(json), event_type, content, message })
     }
 
-    /// Whether the session is verified, as far as is known.
+    /// Whether the session is verified, as far as known.
     pub(super) async fn trust(&self) -> Result<Trust, EncryptionError> {
         let (user, device) = (self.olm.user_id(), self.olm.device_id());
         if self.olm.get_identity(user, None).await?.is_none() {
@@ -426,7 +426,7 @@ fn is_by(request: &VerificationAsk, user: &str) -> bool {
     request.deserialize_as_unchecked::<RequestEvent>().is_ok_and(|request| request.sender == user)
 }
 
-/// The keys of this device that the homeserver has.
+/// The keys of this device at the homeserver.
 async fn device_keys(api: &Api, user: &str, device: &str) -> Result<Option<serde_json::Value>, EncryptionError> {
     let query = json!({"device_keys": {user: [device]}}).to_string();
     let path = "/_matrix/client/v3/keys/query";
@@ -437,13 +437,13 @@ async fn device_keys(api: &Api, user: &str, device: &str) -> Result<Option<serde
     Ok(devices.and_then(|devices| devices.get(device)).cloned())
 }
 
-/// Whether the key belongs to another sender than the homeserver says.
+/// Whether the key belongs to another sender than the homeserver claims.
 fn is_forged(state: &matrix_sdk_common::deserialized_responses::VerificationState) -> bool {
     use matrix_sdk_common::deserialized_responses::{VerificationLevel, VerificationState};
     matches!(state, VerificationState::Unverified(VerificationLevel::MismatchedSender))
 }
 
-/// The session of a notice's ciphertext.
+/// The session id of a notice's ciphertext.
 pub(super) fn session_of(notice: &EncryptedNotice) -> Option<String> {
     serde_json::from_str::<Ciphertext>(&notice.content).ok().map(|ciphertext| ciphertext.session_id)
 }

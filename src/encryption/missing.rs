@@ -1,4 +1,4 @@
-//! The notices whose keys are looked for.
+//! The notices whose keys are missing and being searched for.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,22 +11,22 @@ use tokio::time::Instant;
 use super::{backup, machine::session_of};
 use crate::{inbox::EncryptedNotice, notice::NoticeId};
 
-/// How long a popup is held back for its key.
+/// How long a popup waits for its key.
 const HOLD: Duration = Duration::from_secs(2);
-/// How long a missing key is looked for.
+/// How long a missing key is searched for.
 const SEARCH: Duration = Duration::from_secs(10);
-/// Notices whose keys are looked for at a time; forged pushes may name any session.
+/// Maximum number of notices; forged pushes may name any session.
 const CAPACITY: usize = 1024;
-/// Sessions that the backup is asked for in one search.
+/// Maximum number of sessions requested from the backup in one search.
 const MAX_SESSIONS: usize = 16;
 
 #[derive(Default)]
 pub(super) struct Missing {
-    /// Until when each one's key is looked for.
+    /// Each notice with the end of its search.
     notices: BTreeMap<NoticeId, Instant>,
-    /// Sessions that the next search looks for in the account's backup.
+    /// Sessions that the next search looks up in the backup.
     sessions: BTreeSet<backup::Session>,
-    /// When the first of those whose popup waits for the key is no longer held.
+    /// When the first popup that waits for its key is released.
     held_until: Option<Instant>,
 }
 
@@ -35,7 +35,7 @@ impl Missing {
         self.notices.is_empty()
     }
 
-    /// Whether a key is looked for that the backup was not asked for.
+    /// Whether a key is wanted that was not looked up in the backup.
     pub(super) fn wants_backup(&self) -> bool {
         !(self.notices.is_empty() || self.sessions.is_empty())
     }
@@ -44,7 +44,7 @@ impl Missing {
         self.notices.contains_key(&notice)
     }
 
-    /// Its key is lacking; it is looked for from the time at which it came.
+    /// Adds a notice whose key is missing. The search time counts from its arrival.
     pub(super) fn insert(&mut self, notice: &EncryptedNotice) {
         let until = Instant::now() + SEARCH.saturating_sub(age(notice));
         if self.notices.len() < CAPACITY {
@@ -52,7 +52,7 @@ impl Missing {
         }
     }
 
-    /// The next search is to look for its key in the backup.
+    /// Has the next search look up its key in the backup.
     pub(super) fn want(&mut self, notice: &EncryptedNotice) {
         if self.sessions.len() < MAX_SESSIONS
             && let Some(session) = session_of(notice)
@@ -69,27 +69,27 @@ impl Missing {
         std::mem::take(&mut self.sessions)
     }
 
-    /// Its key is no longer looked for.
+    /// Ends the search for its key.
     pub(super) fn remove(&mut self, notice: NoticeId) {
         self.notices.remove(&notice);
     }
 
-    /// Those whose time is over are no longer looked for.
+    /// Ends the searches whose time is over.
     pub(super) fn expire(&mut self, now: Instant) {
         self.notices.retain(|_, until| *until > now);
     }
 
-    /// How long a search is worth it.
+    /// How much search time is left.
     pub(super) fn patience(&self, now: Instant) -> Duration {
         self.notices.values().max().map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
     }
 
-    /// No popup is held any more, until [`hold`](Self::hold).
+    /// Releases all popups.
     pub(super) fn release(&mut self) {
         self.held_until = None;
     }
 
-    /// Holds its popup back, if that has not been long enough.
+    /// Holds the popup back, unless its time is over.
     pub(super) fn hold(&mut self, notice: &EncryptedNotice) -> bool {
         let left = HOLD.saturating_sub(age(notice));
         if left.is_zero() {
@@ -100,7 +100,7 @@ impl Missing {
         true
     }
 
-    /// When the first popup is to be held no longer.
+    /// When the first popup is released.
     pub(super) fn held_until(&self) -> Option<Instant> {
         self.held_until
     }

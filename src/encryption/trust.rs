@@ -1,4 +1,4 @@
-//! Making a session one that others trust: its keys at the homeserver, and its device signed by the account's identity.
+//! Verifies a session: uploads its keys, and signs its device with the account's identity.
 
 use std::{io, time::Duration};
 
@@ -18,25 +18,25 @@ use serde_json::{Value, value::RawValue};
 use super::{SetUp, Trust, api::DEADLINE, backup, error::EncryptionError, machine::Machine, standing};
 use crate::{accounts::SignIn, http_client::encode, paths::Paths, secrets::Secrets};
 
-/// How long a command waits for a program that has the keys open.
+/// How long a command waits for another process that has the keys open.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Why a session could not be verified.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VerifyError {
-    /// The account has nothing to verify with.
+    /// The account has no secret storage.
     #[error("the account has no recovery key: set one up in your usual client (in Element: Settings, Encryption)")]
     NoRecoveryKey,
-    /// It is another text.
+    /// The text is not the account's recovery key.
     #[error("this is not the account's recovery key or passphrase")]
     WrongKey,
-    /// What it opens is not what signs devices.
+    /// The secret storage does not contain the signing key.
     #[error("the account's recovery key does not open what signs sessions: reset it in your usual client")]
     NothingToSignWith,
-    /// The homeserver gives other keys for this session than it was given.
+    /// The homeserver has other keys for this session than were uploaded.
     #[error("the homeserver has other keys for this session than Pushbell's: nothing was signed")]
     OtherKeys,
-    /// No other session of the account can verify it.
+    /// No other session of the account is able to verify it.
     #[error("no other session of the account is verified and can compare emoji: use the recovery key")]
     NoOtherSession,
     /// The emoji differ.
@@ -45,22 +45,22 @@ pub(crate) enum VerifyError {
          sessions"
     )]
     NoMatch,
-    /// Nobody has gone on with it.
+    /// Nobody continued the verification.
     #[error("nobody answered within ten minutes: start again, and accept in the other session")]
     TimedOut,
-    /// It was ended, for this reason.
+    /// It was cancelled, for this reason.
     #[error("the verification has ended: {0}")]
     Cancelled(&'static str),
-    /// The emoji matched, and no signature came.
+    /// The emoji matched, but the signature did not arrive.
     #[error("the other session has not signed this one: is it verified itself? The recovery key does without it")]
     NotSigned,
     /// There is no backup, or its key is not in the secret storage.
     #[error("the account has no key backup, or its recovery key does not open it: set it up in your usual client")]
     NoBackup,
-    /// No other session has given the backup's key.
+    /// No other session has shared the backup's key.
     #[error("no other session of the account has given the key of its backup: the recovery key opens it too")]
     NotGiven,
-    /// The backup at the homeserver is another.
+    /// The backup at the homeserver is a different one.
     #[error("the key backup at the homeserver is not the one that this key opens, or nobody trusted has signed it")]
     OtherBackup,
     #[error(transparent)]
@@ -68,17 +68,17 @@ pub(crate) enum VerifyError {
 }
 
 impl VerifyError {
-    /// Whether another text may do.
+    /// Whether entering another text may help.
     pub(crate) fn is_wrong_key(&self) -> bool {
         matches!(self, Self::WrongKey)
     }
 }
 
-/// Makes the session's keys, if there are none yet, and has its homeserver know them, so that whoever writes from now on
-/// can send room keys to it.
+/// Creates the session's keys if there are none, and uploads them, so that senders can share room keys with it from now
+/// on.
 ///
 /// # Errors
-/// When encrypted messages cannot be read.
+/// When encrypted messages cannot be decrypted.
 pub(crate) async fn set_up(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -> Result<SetUp, EncryptionError> {
     let machine = open(paths, secrets, sign_in).await?;
     if let Some(request) = machine.sync(Duration::ZERO).await?.request {
@@ -94,7 +94,7 @@ pub(crate) async fn set_up(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -
     })
 }
 
-/// The session's keys, open and at the homeserver, with what it knows of the account's devices.
+/// Opens the session's keys, uploads them, and queries the account's devices.
 pub(super) async fn open(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -> Result<Machine, EncryptionError> {
     let (machine, _) = Machine::open(paths, secrets, sign_in, PATIENCE).await?;
     machine.upload().await?;
@@ -103,10 +103,10 @@ pub(super) async fn open(paths: &Paths, secrets: &Secrets, sign_in: &SignIn) -> 
     Ok(machine)
 }
 
-/// Signs the session's device with the account's identity, which this key opens. The identity's keys are not kept.
+/// Signs the session's device with the account's identity, whose keys are opened with this recovery key and not stored.
 ///
 /// # Errors
-/// When it is not verified.
+/// When the session was not verified.
 pub(crate) async fn verify(
     paths: &Paths,
     secrets: &Secrets,
@@ -132,11 +132,11 @@ pub(crate) async fn verify(
     }
 }
 
-/// Keeps the key of the account's backup, which this key opens: from then on what has not been sent to the session is read
-/// from there.
+/// Stores the key of the account's backup, opened with this recovery key. From then on keys that were not shared with
+/// this session are fetched from the backup.
 ///
 /// # Errors
-/// When it is not kept.
+/// When no key was stored.
 pub(crate) async fn use_backup(
     paths: &Paths,
     secrets: &Secrets,
@@ -154,7 +154,7 @@ pub(crate) async fn use_backup(
     backup::keep(&machine, &identity(&machine, key).await?, &backup_key).await
 }
 
-/// The account's secret storage, open.
+/// The account's secret storage, opened.
 struct SecretStorage<'a> {
     machine: &'a Machine,
     id: String,
@@ -162,7 +162,7 @@ struct SecretStorage<'a> {
 }
 
 impl<'a> SecretStorage<'a> {
-    /// Opens it with this text, a recovery key or a passphrase.
+    /// Opens it with a recovery key or a passphrase.
     async fn open(machine: &'a Machine, text: &str) -> Result<Self, VerifyError> {
         #[derive(Deserialize)]
         struct DefaultKey {
@@ -177,7 +177,7 @@ impl<'a> SecretStorage<'a> {
         let content = SecretStorageKeyEventContent::from_parts(&event_type, &content)
             .map_err(|_| EncryptionError::Unexpected("account_data"))?;
         let text = text.to_owned();
-        // A passphrase takes half a second of computing.
+        // Deriving a key from a passphrase takes half a second.
         let key = tokio::task::spawn_blocking(move || SecretStorageKey::from_account_data(&text, content)).await;
         let key = key.map_err(|error| EncryptionError::Store(io::Error::from(error).to_string()))?;
         Ok(Self { machine, id, key: key.map_err(|_| VerifyError::WrongKey)? })
@@ -204,8 +204,7 @@ async fn account_data(machine: &Machine, event_type: &str) -> Result<Option<Box<
     }
 }
 
-/// Another machine, which lives in memory and only as long as it is needed, with these keys of the account's identity: none
-/// of them is kept.
+/// A temporary in-memory machine with these keys of the account's identity; none of them is stored.
 async fn identity(machine: &Machine, keys: CrossSigningKeyExport) -> Result<OlmMachine, VerifyError> {
     let user = machine.olm.user_id();
     let identity = OlmMachine::new(user, "SIGNER".into()).await;
@@ -218,8 +217,8 @@ async fn identity(machine: &Machine, keys: CrossSigningKeyExport) -> Result<OlmM
     Ok(identity)
 }
 
-/// The account's device of this name, as the homeserver gives it, if it has these keys: a homeserver could have keys of its
-/// own signed under that name.
+/// The account's device with this id at the homeserver, if its keys match: otherwise a homeserver could have its own
+/// keys signed under that id.
 async fn own_device(signer: &OlmMachine, device: &DeviceId, keys: &IdentityKeys) -> Result<Device, VerifyError> {
     let found = signer.get_device(signer.user_id(), device, None).await.map_err(EncryptionError::from)?;
     let found = found.ok_or(VerifyError::NothingToSignWith)?;
@@ -237,7 +236,7 @@ mod tests {
     async fn no_keys_but_its_own_are_signed_under_its_name() {
         let user = user_id!("@alice:hs.test");
         let (ours, others) = (OlmMachine::new(user, "DESK".into()).await, OlmMachine::new(user, "DESK".into()).await);
-        // A homeserver that gives the other's keys.
+        // A homeserver that returns keys of another device.
         let signer = OlmMachine::new(user, "SIGNER".into()).await;
         let (id, _) = signer.query_keys_for_users([user]);
         let keys = others.outgoing_requests().await.unwrap().into_iter().find_map(|request| {

@@ -171,8 +171,8 @@ impl HomeserverError {
             || refusal.status == StatusCode::NOT_FOUND
     }
 
-    /// Whether asking again later may help: no answer, a fault of the server's, too many requests, or somebody between
-    /// who has answered, such as a network that wants a sign-in. No homeserver leads elsewhere or refuses without a code.
+    /// Whether asking again later may help: no answer, a fault of the server's, too many requests, or the answer of a
+    /// captive portal or proxy: no homeserver redirects these requests or refuses them without an error code.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn who_stands_between_refuses_for_now() {
+    fn refusals_of_captive_portals_are_temporary() {
         let check = |status: u16, body: &str, expected: bool| {
             let status = StatusCode::from_u16(status).unwrap();
             let answer = Answer { status, body: body.to_owned().into(), retry_after: None, location: None };

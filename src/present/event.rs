@@ -1,4 +1,4 @@
-//! A notice with its content read, and the title of its popup: who and where.
+//! A notice with its parsed content, and the title of its popup.
 
 use super::phrase::{self, Phrase, spoken};
 use crate::{
@@ -10,27 +10,27 @@ use crate::{
     },
 };
 
-/// The title when neither sender nor room is known, and the text when nothing is known of the message.
+/// The title if neither sender nor room is known, and the text if nothing of the message is known.
 pub(super) const PLAIN_TITLE: &str = "New message";
 
-/// The most characters of a name.
+/// Maximum length of a name, in characters.
 const MAX_NAME_CHARS: usize = 64;
 
-/// The most characters of the reason of an invite, a kick or a ban.
+/// Maximum length of the reason of an invite, kick or ban, in characters.
 const MAX_REASON_CHARS: usize = 300;
 
-/// How a highlight came about.
+/// Why a notice is a highlight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mention {
-    /// The account's user is mentioned, or somebody where that user is not known.
+    /// The account's user is mentioned; or any user, if the account's user is unknown.
     You,
-    /// The room is mentioned.
+    /// The whole room is mentioned.
     Room,
-    /// A keyword, or a server or client that does not say.
+    /// A keyword, or the reason is not stated.
     Other,
 }
 
-/// What a member event about the recipient, or an invite, is.
+/// A member event about the recipient, or an invite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Membership {
     Invited,
@@ -38,15 +38,15 @@ pub(super) enum Membership {
     Banned,
 }
 
-/// A notice with its content read; of an edit, the new content. What was redacted is not read.
+/// A notice with its parsed content; for an edit, the new content. The content of a redacted event is not parsed.
 pub(super) struct ParsedNotice<'a> {
     notice: &'a Notice,
     content: Object<'a>,
     /// `m.mentions`.
     mentions: Option<Object<'a>>,
-    /// Whose account it is, where that is known.
+    /// User ID of the account, if it is known.
     me: Option<&'a str>,
-    /// It was written in a thread.
+    /// Whether it belongs to a thread.
     is_in_thread: bool,
 }
 
@@ -61,26 +61,26 @@ impl<'a> ParsedNotice<'a> {
         Self { notice, content: new_content.unwrap_or(content), mentions, me, is_in_thread }
     }
 
-    /// The sender: display name, else user ID.
+    /// The sender: display name, or else user ID.
     pub(super) fn who(&self) -> Option<String> {
         let names = [&self.notice.sender_display_name, &self.notice.sender];
         names.into_iter().flatten().find_map(|name| readable_name(name))
     }
 
-    /// The sender, or a word for nobody known.
+    /// The sender, or a substitute if unknown.
     pub(super) fn who_or_somebody(&self) -> String {
         self.who().unwrap_or_else(|| "Somebody".to_owned())
     }
 
-    /// The room: name, else alias.
+    /// The room: name, or else alias.
     pub(super) fn place(&self) -> Option<String> {
         let names = [&self.notice.room_name, &self.notice.room_alias];
         names.into_iter().flatten().find_map(|name| readable_name(name))
     }
 
-    /// How a highlight came about: as `m.mentions` says, else as far as the text names the account's user or `@room`. A
-    /// keyword highlights a message that mentions others, too (every reply does): where the account's user is known, it
-    /// is that user who must be mentioned.
+    /// Why it is a highlight: according to `m.mentions`, or else if the text contains the user's ID or `@room`. A
+    /// keyword may also highlight a message that mentions others (every reply does), so if the account's user is known,
+    /// only a mention of that user counts.
     pub(super) fn mention(&self) -> Option<Mention> {
         if !self.notice.highlight || self.notice.redacted {
             return None;
@@ -103,10 +103,10 @@ impl<'a> ParsedNotice<'a> {
         })
     }
 
-    /// Whether it is an invite, or removes or bans the recipient.
+    /// Whether it is an invite, or a kick or ban of the recipient.
     pub(super) fn membership(&self) -> Option<Membership> {
         match self.membership_name().as_deref() {
-            // Some servers get `user_is_target` wrong for invites, and nobody is told of another's invite like this.
+            // Some servers set `user_is_target` wrongly for invites; an invite of another user is never pushed as one.
             Some("invite") => Some(Membership::Invited),
             Some("leave") if self.notice.user_is_target => Some(Membership::Removed),
             Some("ban") if self.notice.user_is_target => Some(Membership::Banned),
@@ -128,7 +128,7 @@ impl<'a> ParsedNotice<'a> {
         Some(reason).filter(|reason| !reason.is_empty())
     }
 
-    /// "Video call" or "Voice call", as far as the call says so.
+    /// "Video call" or "Voice call", if the content says which.
     pub(super) fn call_kind(&self) -> Option<&'static str> {
         let intent = self.content.string("m.call.intent");
         let offer = self.content.object("offer").and_then(|offer| offer.text("sdp")).unwrap_or_default();
@@ -142,27 +142,27 @@ impl<'a> ParsedNotice<'a> {
         }
     }
 
-    /// What it says, if anything of it can be seen.
+    /// What it says, if that has visible characters.
     fn readable_text(&self) -> Option<String> {
         self.phrase().map(|said| said.text).filter(|said| !text::line(said, 1).is_empty())
     }
 
-    /// What it says, or that there is a message.
+    /// What it says, or a substitute.
     pub(super) fn text(&self) -> String {
         self.readable_text().unwrap_or_else(|| PLAIN_TITLE.to_owned())
     }
 
-    /// Whether there is something to read in it.
+    /// Whether it has visible text.
     pub(super) fn is_readable(&self) -> bool {
         self.membership().is_some() || self.readable_text().is_some()
     }
 
-    /// Whether a line of it may begin with "Bob: ": it does not name its sender by itself.
+    /// Whether a line may be prefixed with "Bob: ", because the text does not name the sender itself.
     pub(super) fn is_said_by_sender(&self) -> bool {
         self.membership().is_none() && self.phrase().is_none_or(|said| !said.names_sender)
     }
 
-    /// What it says; none when that is not known.
+    /// What it says; `None` if unknown.
     pub(super) fn phrase(&self) -> Option<Phrase> {
         if self.notice.redacted {
             return Some(Phrase::plain("Message deleted"));
@@ -193,11 +193,11 @@ impl<'a> ParsedNotice<'a> {
     }
 }
 
-/// The title of a popup, made from names that are harmless already.
+/// The title of a popup, made of sanitised names.
 pub(super) struct Headline {
-    /// Who and where, or what happened.
+    /// Sender and room, or what happened.
     pub(super) text: String,
-    /// It is a sentence that says what happened: there is nothing more to say but a reason.
+    /// It is a complete sentence: there is nothing to add but a reason.
     pub(super) says_all: bool,
 }
 
@@ -228,14 +228,14 @@ impl Headline {
     }
 }
 
-/// A name as people may see it; none if nothing of it can be seen.
+/// A sanitised name; `None` if nothing of it is visible.
 fn readable_name(name: &str) -> Option<String> {
     let name = text::line(name, MAX_NAME_CHARS);
     let is_readable = name.contains(|c| !matches!(c, char::REPLACEMENT_CHARACTER | ' '));
     is_readable.then(|| text::isolated(name))
 }
 
-/// Whether a text has a user's ID, or its localpart as a word.
+/// Whether a text contains a user ID, or its localpart as a word.
 fn names_user(text: &str, user_id: &str) -> bool {
     let localpart = user_id.trim_start_matches('@').split(':').next().unwrap_or_default().to_lowercase();
     let text = text.to_lowercase();

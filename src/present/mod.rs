@@ -1,4 +1,4 @@
-//! The words of popups, menu lines and history (pure).
+//! The text of popups, menu lines and history (pure).
 
 mod event;
 mod phrase;
@@ -17,61 +17,61 @@ use crate::{
     },
 };
 
-/// The most characters of a popup's title.
+/// Maximum length of a popup's title, in characters.
 pub const MAX_TITLE_CHARS: usize = 180;
 
-/// The most characters of a popup's text.
+/// Maximum length of a popup's text, in characters.
 pub const MAX_TEXT_CHARS: usize = 600;
 
-/// The most lines of a popup's text.
+/// Maximum number of lines of a popup's text.
 pub const MAX_TEXT_LINES: usize = 14;
 
-/// The most lines of a popup's text that tells of only a few messages.
+/// Maximum number of lines of a popup's text with only a few messages.
 const MAX_LINES_OF_FEW: usize = 8;
 
-/// The minimum number of lines for the newest message.
+/// Minimum number of lines for the newest message.
 const MIN_MESSAGE_LINES: usize = 3;
 
-/// The most characters of a line for the menu.
+/// Maximum length of a menu line, in characters.
 pub const MAX_MENU_CHARS: usize = 60;
 
-/// The most characters that history keeps of a message.
+/// Maximum length of a message in history, in characters.
 pub const MAX_BODY_CHARS: usize = 4000;
 
-/// The most lines that history keeps of a message.
+/// Maximum number of lines of a message in history.
 pub const MAX_BODY_LINES: usize = 200;
 
-/// Of a message in a popup that tells more than one.
+/// Maximum length of a message in a popup with several messages.
 const MAX_SHARED_CHARS: usize = 250;
 
-/// Of who and where in a line for the menu, when a text follows.
+/// Maximum length of sender and room in a menu line that also has a text.
 const MAX_MENU_TITLE_CHARS: usize = 36;
 
-/// Of the account's name in a title.
+/// Maximum length of the account's name in a title.
 const MAX_ACCOUNT_CHARS: usize = 20;
 
-/// What popups and lines of the menu show, and how.
+/// How popups and menu lines are rendered.
 #[expect(clippy::struct_excessive_bools, reason = "each may be on or off whatever the others are")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RenderOptions {
-    /// Whether the text of messages may be shown (`popup.preview`, and whether the screen is locked).
+    /// Whether message texts may be shown (`popup.preview` and the screen lock).
     pub show_text: bool,
     /// `popup.timeout`.
     pub timeout: Timeout,
     /// `popup.lines`.
     pub lines: usize,
-    /// The newest of these lines comes first.
+    /// Whether the newest line comes first.
     pub newest_first: bool,
-    /// The urgency of what mentions the person or is highlighted.
+    /// The urgency of highlights.
     pub highlight_urgency: Urgency,
-    /// There is more than one account: each title says which.
+    /// Whether titles name the account, because there are several.
     pub names_account: bool,
-    /// Popups have a place of its own for that.
+    /// Whether popups have a separate field for the account.
     pub has_origin: bool,
 }
 
 impl Default for RenderOptions {
-    /// Text is shown, for as long as the desktop likes.
+    /// Text is shown, with the desktop's own timeout.
     fn default() -> Self {
         Self {
             show_text: true,
@@ -85,8 +85,8 @@ impl Default for RenderOptions {
     }
 }
 
-/// The popup of a room: its newest messages, how many more there are, and an older highlight that is unread still, so
-/// that chatter does not fold it away. `me` is the user ID of its account, where that is known.
+/// The popup of a room: its newest messages, how many more there are, and an older unread highlight, so that later
+/// messages do not hide it. `me` is the user ID of its account, if it is known.
 #[must_use]
 pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Popup {
     let digest = &*without_answered_invites(digest);
@@ -121,7 +121,7 @@ pub fn room_popup(digest: &RoomDigest, me: Option<&str>, options: RenderOptions)
     }
 }
 
-/// Who is told of a message in the room has answered the invites before it.
+/// A message in the room implies that its invites have been answered.
 fn without_answered_invites(digest: &RoomDigest) -> Cow<'_, RoomDigest> {
     if is_invite(&digest.newest) || !digest.lines.iter().any(is_invite) {
         return Cow::Borrowed(digest);
@@ -133,7 +133,7 @@ fn without_answered_invites(digest: &RoomDigest) -> Cow<'_, RoomDigest> {
     Cow::Owned(rest)
 }
 
-/// The lines of a room's popup. Each says who wrote it, unless all are the newest's sender's.
+/// The lines of a room's popup. Each names its sender, unless all have the same one.
 fn lines(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Vec<String> {
     let newest = ParsedNotice::read(&digest.newest, me);
     let older = digest.lines.iter().filter(|notice| notice.id != digest.newest.id);
@@ -154,7 +154,7 @@ fn lines(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Vec<S
             None => said,
         }
     }));
-    // The title says all of an invite without a reason.
+    // The title of an invite without a reason says everything.
     let is_in_title = headline.says_all && newest.reason().is_none();
     let shown = lines.len() + usize::from(highlight.is_some()) + usize::from(is_in_title);
     let more = digest.count.saturating_sub(shown as u64);
@@ -162,7 +162,7 @@ fn lines(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Vec<S
         0 => counted(more, "message"),
         _ => format!("{more} more"),
     });
-    // The newest must not be cut off by what stands before it.
+    // The newest message must not be cut off by earlier ones.
     let share = MAX_TEXT_CHARS / (shown + usize::from(more.is_some())).max(1) - 1;
     let lines_left = (MAX_LINES_OF_FEW + 1).saturating_sub(shown + usize::from(more.is_some()));
     for line in &mut lines {
@@ -176,7 +176,7 @@ fn lines(digest: &RoomDigest, me: Option<&str>, options: RenderOptions) -> Vec<S
     }
 }
 
-/// What people call the room of a notice: its name or alias, else who has written.
+/// The name of a notice's room: its name or alias, or else the sender.
 #[must_use]
 pub fn room_name(notice: &Notice) -> String {
     let event = ParsedNotice::read(notice, None);
@@ -189,7 +189,8 @@ pub fn is_invite(notice: &Notice) -> bool {
     ParsedNotice::read(notice, None).membership() == Some(Membership::Invited)
 }
 
-/// The popup of a call: "Bob is calling" while it rings, "Missed call from Bob" afterwards. Never the text of messages.
+/// The popup of a call: "Bob is calling" while it rings, "Missed call from Bob" afterwards. Never contains message
+/// texts.
 #[must_use]
 pub fn call_popup(call: &Call, options: RenderOptions) -> Popup {
     let event = ParsedNotice::read(&call.notice, None);
@@ -232,8 +233,8 @@ fn call_title(event: &ParsedNotice<'_>, state: CallState) -> String {
     }
 }
 
-/// "127 messages in 9 rooms"; invites, which are among the notices, are no messages. It names highlights, each with its
-/// [`menu_line`], so that no mention is folded away unseen.
+/// The popup of a summary: "127 messages in 9 rooms". Invites are notices, but not counted as messages. Each highlight
+/// is listed with its [`menu_line`], so that no mention goes unseen.
 #[must_use]
 pub fn summary_popup(notices: u64, invites: u64, rooms: u64, highlights: &[String], options: RenderOptions) -> Popup {
     let to_join = counted(invites, "invite");
@@ -251,8 +252,8 @@ pub fn summary_popup(notices: u64, invites: u64, rooms: u64, highlights: &[Strin
     }
 }
 
-/// One line for the tray's menu: who, where and the beginning of the text. At most 60 characters. `me` is as in
-/// [`room_popup`].
+/// One line of the tray menu: sender, room and the beginning of the text. At most [`MAX_MENU_CHARS`] characters. `me`
+/// is as in [`room_popup`].
 #[must_use]
 pub fn menu_line(notice: &Notice, me: Option<&str>, options: RenderOptions) -> String {
     let event = ParsedNotice::read(notice, me);
@@ -271,7 +272,7 @@ pub fn menu_line(notice: &Notice, me: Option<&str>, options: RenderOptions) -> S
     }
 }
 
-/// The text of a notice as history shows it: harmless, one paragraph or more; empty when there is none.
+/// The sanitised text of a notice for history, in one or more paragraphs; empty if there is none.
 #[must_use]
 pub fn body(notice: &Notice) -> String {
     let event = ParsedNotice::read(notice, None);
@@ -291,7 +292,7 @@ fn popup_title(headline: &str, notice: &Notice, options: RenderOptions) -> (Stri
     (title(headline, notice, options, MAX_TITLE_CHARS), origin)
 }
 
-/// A title of at most `max_chars` characters, with the account's name at its end if there are several.
+/// A title of at most `max_chars` characters, followed by the account's name if there are several.
 fn title(headline: &str, notice: &Notice, options: RenderOptions, max_chars: usize) -> String {
     if !options.names_account {
         return text::composed(headline, max_chars, 1);
@@ -301,7 +302,7 @@ fn title(headline: &str, notice: &Notice, options: RenderOptions, max_chars: usi
     format!("{}{account}", text::composed(headline, max_chars - account.chars().count(), 1))
 }
 
-/// The numbers of the badge in words: "3 unread, 1 missed call", "nothing unread".
+/// The counts of the badge in words: "3 unread, 1 missed call", "nothing unread".
 #[must_use]
 pub fn counts_sentence(unread: u64, missed_calls: u64) -> String {
     match (unread, missed_calls) {
@@ -312,12 +313,12 @@ pub fn counts_sentence(unread: u64, missed_calls: u64) -> String {
     }
 }
 
-/// What a popup says below the headline of the event; none when the headline has said it all.
+/// The text of a popup below its headline; `None` if the headline says everything.
 fn own_text(event: &ParsedNotice<'_>, headline: &Headline) -> Option<String> {
     if headline.says_all { event.reason() } else { Some(event.text()).filter(|text| *text != headline.text) }
 }
 
-/// An event in a popup that tells more than one: "Bob mentioned you: text".
+/// An event as a line in a popup with several events: "Bob mentioned you: text".
 fn shared_line(event: &ParsedNotice<'_>, names_sender: bool) -> String {
     let headline = Headline::of(event);
     let (said, somebody) = (event.text(), event.who_or_somebody());

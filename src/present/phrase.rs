@@ -1,4 +1,4 @@
-//! What an event says in words: messages of every kind, stickers, polls, reactions, changes of a room, unknown types.
+//! The wording of each kind of event: messages, stickers, polls, reactions, room changes, unknown types.
 
 use crate::push::{
     event::is_call_member,
@@ -7,17 +7,17 @@ use crate::push::{
     text,
 };
 
-/// The most characters of a reaction.
+/// Maximum length of a reaction, in characters.
 const MAX_REACTION_CHARS: usize = 32;
 
-/// The most characters of the words made from an unknown event type.
+/// Maximum length of the words made from an unknown event type, in characters.
 const MAX_TYPE_CHARS: usize = 40;
 
-/// What an event says.
+/// The wording of an event.
 pub(super) struct Phrase {
-    /// The text, still raw where it is a stranger's.
+    /// The text, not yet sanitised.
     pub(super) text: String,
-    /// The text begins with the sender.
+    /// Whether the text begins with the sender.
     pub(super) names_sender: bool,
 }
 
@@ -33,7 +33,7 @@ impl Phrase {
     }
 }
 
-/// A string of the content that becomes part of a sentence. Everything that a stranger wrote comes through here.
+/// A string of the content as part of a sentence. All text written by others passes through here.
 pub(super) fn spoken(content: &Object<'_>, key: &str) -> Option<String> {
     content.text(key).map(text::without_isolates)
 }
@@ -60,7 +60,7 @@ pub(super) fn message(content: &Object<'_>, who: &str) -> Option<Phrase> {
     })
 }
 
-/// Events with a type of their own that are said by people.
+/// Other event types that represent something said by a user.
 pub(super) fn special(event_type: &str, content: &Object<'_>, who: &str) -> Option<Phrase> {
     Some(match event_type {
         "m.sticker" => labelled("Sticker", message_text(content)),
@@ -91,7 +91,7 @@ fn live(content: &Object<'_>) -> Option<bool> {
     content.get("live").and_then(Value::bool)
 }
 
-/// An event of an unknown type: its type in words, without the namespace, and its text if it has one (MSC1767).
+/// An event of an unknown type: the type in words, without its namespace, and its text if there is one (MSC1767).
 pub(super) fn unknown(event_type: &str, content: &Object<'_>) -> Option<Phrase> {
     let parts: Vec<&str> = event_type.split('.').filter(|part| !text::line(part, 1).is_empty()).collect();
     let namespace = if parts.first() == Some(&"m") { 1 } else { 2 };
@@ -112,7 +112,7 @@ fn labelled(label: &str, text: Option<String>) -> Phrase {
     })
 }
 
-/// `m.reaction`. A picture as a reaction has an address for its key, which says nothing.
+/// `m.reaction`. The key of an image reaction is a URL, which is not shown.
 fn reaction(content: &Object<'_>, who: &str) -> Phrase {
     let key = content.object("m.relates_to").and_then(|relation| spoken(&relation, "key")).unwrap_or_default();
     let key = text::line(&key, MAX_REACTION_CHARS);
@@ -123,8 +123,8 @@ fn reaction(content: &Object<'_>, who: &str) -> Phrase {
     })
 }
 
-/// The text of a message without what it replies to, and without spoilers. The plain text is taken where there is one, but
-/// it says what only HTML marks as a spoiler.
+/// The text of a message without reply fallback and spoilers. The plain text is preferred, but only HTML marks
+/// spoilers.
 fn message_text(content: &Object<'_>) -> Option<String> {
     let plain = content.text("body").or_else(|| extensible_text(content, "text/plain"));
     let plain = plain.filter(|text| !text::line(text, 1).is_empty());
@@ -140,14 +140,14 @@ fn message_text(content: &Object<'_>) -> Option<String> {
     Some(text::without_isolates(text)).filter(|text| !text::line(text, 1).is_empty())
 }
 
-/// Whether the text begins with a quotation that the client, not the writer, has put there.
+/// Whether the text begins with a reply fallback that the client has added.
 fn has_reply_fallback(content: &Object<'_>, body: &str, formatted: Option<&str>) -> bool {
     let Some(relation) = content.object("m.relates_to").filter(|it| it.object("m.in_reply_to").is_some()) else {
         return false;
     };
     match formatted {
         Some(formatted) => html::has_reply_fallback(formatted),
-        // A message of a thread only names what it would reply to, for clients without threads.
+        // In a thread, this relation is only a fallback for clients without threads.
         None if relation.is_true("is_falling_back") => false,
         None => {
             let first_line = body.lines().next().unwrap_or_default();
@@ -158,7 +158,7 @@ fn has_reply_fallback(content: &Object<'_>, body: &str, formatted: Option<&str>)
     }
 }
 
-/// Drops the lines that begin with `>`, and one empty line after them.
+/// Drops the leading lines that begin with `>`, and one empty line after them.
 fn without_quote(body: &str) -> &str {
     let mut rest = body;
     while let Some(quoted) =
@@ -172,7 +172,7 @@ fn without_quote(body: &str) -> &str {
     if rest.trim().is_empty() { body } else { rest }
 }
 
-/// The caption of a file: its `body`, when it is not the file's name.
+/// The caption of a file: its `body`, unless that is the file name.
 fn caption(content: &Object<'_>) -> Option<String> {
     let filename = spoken(content, "filename")?;
     message_text(content).filter(|body| *body != filename)
@@ -188,7 +188,7 @@ fn description(content: &Object<'_>) -> Option<String> {
     ["m.location", "org.matrix.msc3488.location"].iter().find_map(|key| spoken(&content.object(key)?, "description"))
 }
 
-/// The question of a poll: `m.poll.question`, in its stable and unstable spelling.
+/// The question of a poll, with the stable or unstable key.
 fn question(content: &Object<'_>) -> Option<String> {
     ["m.poll", "m.poll.start", "org.matrix.msc3381.poll.start"]
         .iter()
@@ -199,14 +199,14 @@ fn question(content: &Object<'_>) -> Option<String> {
         .or_else(|| message_text(content))
 }
 
-/// The text of this type of an extensible event (MSC1767), in its stable and unstable spellings.
+/// The text of this type in an extensible event (MSC1767), with the stable or unstable keys.
 fn extensible_text(content: &Object<'_>, mimetype: &str) -> Option<String> {
     ["m.text", "org.matrix.msc1767.text", "m.message", "org.matrix.msc1767.message"]
         .iter()
         .find_map(|key| content.get(key).and_then(|value| representation(value, mimetype)))
 }
 
-/// A string is plain text; an array has `{"body", "mimetype"}`, plain text where the type is left out.
+/// A string is plain text; an array contains `{"body", "mimetype"}`, plain text if the type is absent.
 fn representation(value: Value<'_>, mimetype: &str) -> Option<String> {
     let is_plain = mimetype == "text/plain";
     let text = if is_plain { value.text().filter(|text| !text.is_empty()) } else { None };
@@ -219,7 +219,7 @@ fn representation(value: Value<'_>, mimetype: &str) -> Option<String> {
     })
 }
 
-/// A member event that is not about the recipient. Its target is not pushed, so it goes unnamed.
+/// A member event about another user, who is not named because the target is not pushed.
 pub(super) fn member(membership: Option<&str>, reason: Option<String>, who: &str) -> Phrase {
     let sentence = match membership {
         Some("join") => format!("{who} joined"),

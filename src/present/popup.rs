@@ -1,18 +1,20 @@
-//! A popup as a plain value. Adapters send it; nothing in here knows how.
+//! A popup as a plain value.
 
 pub use notify_rust::{Timeout, Urgency};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use serde::{Deserialize, Serialize};
 
 use crate::notice::{NoticeId, RoomKey};
 
-/// What a popup is about: two popups with the same key replace each other.
+/// Identifies a popup: two popups with the same key replace each other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PopupKey {
     /// The unread notices of a room.
     Room(RoomKey),
-    /// A ringing call; once it is missed, its missed call.
+    /// A ringing call, later the missed call.
     Call(NoticeId),
-    /// Many rooms: what arrived while popups could not be shown, or faster than anybody can read.
+    /// Many rooms: what arrived while popups could not be shown, or faster than a person can read.
     Summary,
     /// Pushbell itself.
     Own(OwnPopup),
@@ -21,31 +23,31 @@ pub enum PopupKey {
 /// The popups about Pushbell itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum OwnPopup {
-    /// The first start: a click shows how to connect a homeserver.
+    /// The first start; a click shows how to connect a homeserver.
     Welcome,
     /// Something needs the person's attention.
     Problem(ProblemKind),
-    /// What a click wanted to open was not opened.
+    /// The target of a click could not be opened.
     NotOpened,
-    /// The test push that the person asked for did not arrive.
+    /// The test push did not arrive.
     TestFailed,
-    /// Starting with the desktop could not be switched on or off.
+    /// Autostart could not be switched.
     AutostartFailed,
-    /// What the person did with a popup had not the whole effect.
+    /// An action in a popup did not succeed entirely.
     NotDone,
-    /// Replies that were not sent, or perhaps were.
+    /// Replies that failed or may have failed.
     NotSent,
-    /// Sessions that are not verified.
+    /// Unverified sessions.
     Unverified,
     /// Key backups that were deleted or replaced.
     BackupReset,
     /// New sessions of the person's accounts.
     NewSignIn,
-    /// Other sessions of the person that ask to verify this one.
+    /// Other sessions that have requested to verify this one.
     VerificationAsked,
 }
 
-/// What a problem is about. There is at most one problem of each kind.
+/// The subject of a problem. There is at most one problem of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ProblemKind {
     /// `pushbell.toml`
@@ -58,18 +60,18 @@ pub enum ProblemKind {
     Certificate,
     /// The inbox
     Inbox,
-    /// An inbox that was damaged and set aside
+    /// An inbox that was damaged and quarantined
     Damage,
-    /// Sessions that are over
+    /// Sessions that have ended
     SignIn,
     /// The control socket
     ControlSocket,
-    /// Relays that give nothing
+    /// Relays that deliver nothing
     Relay,
 }
 
 impl ProblemKind {
-    /// One line that says what is wrong.
+    /// One line that describes the problem.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -87,7 +89,7 @@ impl ProblemKind {
 }
 
 impl OwnPopup {
-    /// The popup, with this text.
+    /// Makes the popup, with this text.
     #[must_use]
     pub fn popup(self, text: &str) -> Popup {
         let title = match self {
@@ -103,35 +105,36 @@ impl OwnPopup {
             Self::NewSignIn => "New sign-in",
             Self::VerificationAsked => "Verification asked for",
         };
-        // The text of a reply is nowhere else.
+        // The text of a reply is stored nowhere else.
         let timeout = if self == Self::NotSent { Timeout::Never } else { Timeout::Default };
         Popup { category: "device", timeout, ..Popup::new(PopupKey::Own(self), title, text) }
     }
 }
 
-/// The key of a button that asks for a text: notification services know no other, and so a popup has at most one.
+/// The key of a button with a text field. Notification services define only one, so a popup has at most one such
+/// button.
 pub const TEXT_KEY: &str = "inline-reply";
 
-/// How many buttons a popup has at most: what every notification service shows.
+/// Maximum number of buttons of a popup: what every notification service shows.
 pub const MAX_BUTTONS: usize = 3;
 
-/// What the buttons of a room's popup can be about (`popup.actions`).
+/// Configurable buttons of a room's popup (`popup.actions`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RoomButton {
-    /// Replying, in the popup or in the usual client.
+    /// Reply in the popup or in the usual client.
     Reply,
-    /// Marking it as read.
+    /// Mark as read.
     Read,
-    /// Muting it for an hour.
+    /// Mute for an hour.
     MuteHour,
-    /// Muting it until that is undone.
+    /// Mute until unmuted.
     Mute,
 }
 
-/// What the person can do with a popup.
+/// An action of a popup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
-    /// Open what it is about: a click on the popup itself.
+    /// Open the popup's target: a click on the popup itself.
     Open,
     /// Stop the ringing of a call.
     Ignore,
@@ -139,19 +142,19 @@ pub enum Action {
     Answer,
     /// Decline a call, and stop its ringing.
     Decline,
-    /// Mark the room as read up to its newest message that is shown.
+    /// Mark the room as read up to the newest message shown.
     Read,
-    /// Show nothing of the room's messages for an hour.
+    /// Mute the room for an hour.
     MuteHour,
-    /// Show nothing of the room's messages until that is undone.
+    /// Mute the room until unmuted.
     Mute,
     /// Accept an invite.
     Accept,
     /// Decline an invite.
     Reject,
-    /// Send the text that was entered into the room.
+    /// Send the entered text to the room.
     Reply,
-    /// Open the room, to reply there.
+    /// Open the room for a reply there.
     ReplyThere,
 }
 
@@ -175,14 +178,14 @@ impl Action {
     }
 }
 
-/// A button of a popup. What shows popups knows its key, not its action.
+/// A button of a popup. Adapters know only its key, not its action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Button {
-    /// What it does.
+    /// The action.
     pub action: Action,
-    /// What it says.
+    /// The label.
     pub label: &'static str,
-    /// It asks for a text: what the empty field says. The key of its action is [`TEXT_KEY`].
+    /// Placeholder of its text field, if it has one. Its key is then [`TEXT_KEY`].
     pub input: Option<&'static str>,
 }
 
@@ -217,7 +220,7 @@ impl Button {
 /// A popup.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Popup {
-    /// What it is about and so replaces.
+    /// Its key.
     pub key: PopupKey,
     /// One line, plain text.
     pub title: String,
@@ -225,20 +228,20 @@ pub struct Popup {
     pub text: String,
     /// Its urgency.
     pub urgency: Urgency,
-    /// Category of the desktop notifications specification: "im.received", "call.incoming", "call.unanswered".
+    /// Category as in the desktop notifications specification: "im.received", "call.incoming", "call.unanswered".
     pub category: &'static str,
-    /// What it offers beside a click on the popup itself, which is always [`Action::Open`].
+    /// Its buttons besides a click on the popup itself, which is always [`Action::Open`].
     pub buttons: Vec<Button>,
-    /// When it goes away by itself.
+    /// When it disappears by itself.
     pub timeout: Timeout,
-    /// A lock screen may show what it says.
+    /// Whether a lock screen may show its text.
     pub shown_when_locked: bool,
-    /// Which account it is for, where the title does not say so.
+    /// The account, if the title does not name it.
     pub origin: Option<String>,
 }
 
 impl Popup {
-    /// A popup of normal urgency that a click opens, up for as long as the desktop likes.
+    /// A popup of normal urgency with the desktop's own timeout.
     #[must_use]
     pub fn new(key: PopupKey, title: impl Into<String>, text: impl Into<String>) -> Self {
         Self {
@@ -252,5 +255,15 @@ impl Popup {
             shown_when_locked: false,
             origin: None,
         }
+    }
+
+    /// A hash of the visible content, to tell whether a new version has to be shown. The title of a summary is left
+    /// out: its counts are those of the moment it was made.
+    #[must_use]
+    pub fn content_hash(&self) -> u64 {
+        let title = if self.key == PopupKey::Summary { "" } else { &self.title };
+        let mut hasher = DefaultHasher::new();
+        (title, &self.text, &self.origin).hash(&mut hasher);
+        hasher.finish()
     }
 }

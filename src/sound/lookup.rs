@@ -52,7 +52,7 @@ impl Bundled {
     }
 }
 
-/// Where a sound is.
+/// The source of a sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
     /// Something with this path, not necessarily a file, and not necessarily with sound in it.

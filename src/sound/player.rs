@@ -1,8 +1,8 @@
-//! Plays sounds without ever letting the caller wait.
+//! Plays sounds without blocking the caller.
 //!
-//! A task supervises; each sound has a session thread, which makes every call that may block. A session that does not
-//! come back in time is abandoned: its thread ends when the call does. An idle player has no thread, and no stream or
-//! connection to a sound server.
+//! A task supervises; each sound has a session thread, which makes every call that may block. A session that exceeds
+//! its deadline is abandoned: its thread ends when the blocking call returns. An idle player has no thread, no stream
+//! and no connection to a sound server.
 
 use std::{
     path::PathBuf,
@@ -26,14 +26,14 @@ use crate::{
     push::notify::SoundTweak,
 };
 
-/// How long a file may take to be found, read and decoded.
+/// Time limit for finding, reading and decoding a file.
 const LOADING_TIME: Duration = Duration::from_secs(12);
-/// How long a device may take to be opened, or to be closed.
+/// Time limit for opening and for closing a device.
 const DEVICE_TIME: Duration = Duration::from_secs(5);
-/// The most abandoned sessions; while there are as many, nothing is played.
+/// Maximum number of abandoned sessions; while there are as many, nothing is played.
 const MAX_ABANDONED: usize = 2;
 
-/// Plays the sounds of notices and calls. Every method returns at once. Whether sound works arrives as
+/// Plays the sounds of notices and calls. Every method returns at once. The state of sound is reported as
 /// [`DesktopEvent::Sound`] with the first sound, and whenever it changes.
 pub struct Player(UnboundedSender<Request>);
 
@@ -46,7 +46,7 @@ enum Request {
 }
 
 impl Player {
-    /// A player that finds the user's sounds in `default_directory`, unless the settings name another one. Runs on
+    /// A player that looks for the user's sounds in `default_directory`, unless the settings name another one. Runs on
     /// the tokio runtime of this thread.
     #[must_use]
     pub fn start(settings: config::Sound, default_directory: PathBuf, events: UnboundedSender<DesktopEvent>) -> Self {
@@ -65,7 +65,7 @@ impl Player {
         Self(sender)
     }
 
-    /// Plays a sound once, unless one began less than a second ago or still sounds.
+    /// Plays a sound once, unless another started less than a second ago or is still playing.
     pub fn play(&self, sound: &SoundTweak) {
         self.ask(Request::Play(sound.clone()));
     }
@@ -80,12 +80,12 @@ impl Player {
         self.ask(Request::StopRinging(call));
     }
 
-    /// Ends everything that sounds.
+    /// Stops all sounds.
     pub fn stop_all(&self) {
         self.ask(Request::StopAll);
     }
 
-    /// New settings: what sounds is ended if sounds are now off, and goes on as it began if not.
+    /// Applies new settings: stops what plays if sounds are now off, otherwise lets it finish.
     pub fn configure(&self, settings: config::Sound) {
         self.ask(Request::Configure(settings));
     }
@@ -99,12 +99,12 @@ impl Player {
 
 struct Supervisor {
     requests: UnboundedReceiver<Request>,
-    /// The player is gone.
+    /// The player was dropped.
     is_over: bool,
     settings: config::Sound,
     default_directory: PathBuf,
     schedule: Schedule,
-    /// Each session that did not come back in time, for as long as its thread lives.
+    /// Sessions that were abandoned and whose threads are still alive.
     abandoned: Vec<Weak<()>>,
     events: UnboundedSender<DesktopEvent>,
     reported: Option<ServiceState>,
@@ -154,7 +154,7 @@ impl Supervisor {
         self.settings.enabled && self.settings.volume > 0.0
     }
 
-    /// Has a session play this job, and returns when it is over or abandoned.
+    /// Plays this job in a session, and returns when it has ended or was abandoned.
     async fn play(&mut self, job: &Job) -> Result<Heard, OpenError> {
         self.abandoned.retain(|session| session.strong_count() > 0);
         if self.abandoned.len() >= MAX_ABANDONED {
@@ -170,11 +170,11 @@ impl Supervisor {
         loop {
             let is_wanted = self.schedule.wanted(Instant::now()) == Wanted::Sound(job.clone());
             if let Some(stop) = stop.take_if(|_| !is_wanted) {
-                // It fails when the session is just over, which it then says by itself.
+                // Fails if the session is just ending, which it reports by itself.
                 let _ = stop.send(Signal::Stop);
             }
             tokio::select! {
-                // What was asked for while this sounds is decided before it ends.
+                // Requests that arrive while this plays are handled before its end.
                 biased;
                 request = self.requests.recv(), if !self.is_over => self.apply(request),
                 next = phases.recv() => match next {
@@ -200,7 +200,7 @@ impl Supervisor {
         }
     }
 
-    /// The phases of a new session, and what stops it. `alive` is dropped when its thread ends.
+    /// Starts a session. Returns its phases and the channel that stops it. `alive` is dropped when its thread ends.
     fn start_session(
         &self,
         job: &Job,
@@ -213,7 +213,7 @@ impl Supervisor {
         let task = Task { job: job.clone(), places, volume: self.settings.volume.min(1.0), signals, inbox };
         let (phases, receiver) = mpsc::unbounded_channel();
         let session = move || {
-            // Nobody listens to an abandoned session.
+            // A closed channel means that the session was abandoned.
             let result = session::run(task, &|phase| _ = phases.send(phase));
             let _ = phases.send(Phase::Over(result));
             drop(alive);
@@ -236,13 +236,13 @@ impl Supervisor {
         }
     }
 
-    /// Reports what sound is played through, or why it is not, if that has changed.
+    /// Reports the host that plays, or the fault, if that has changed.
     fn report(&mut self, result: Result<String, String>) {
         let available = result.is_ok();
         let now = ServiceState { available, reason: Some(result.unwrap_or_else(|reason| reason)) };
         if self.reported.as_ref() != Some(&now) {
             self.reported = Some(now.clone());
-            // Nobody listens any more when the program ends.
+            // A closed channel means that the program is ending.
             let _ = self.events.send(DesktopEvent::Sound(now));
         }
     }
@@ -255,7 +255,7 @@ async fn until(time: Option<Instant>) {
     }
 }
 
-/// When a session is abandoned that enters this phase now. While it plays it minds the time itself.
+/// When a session in this phase is abandoned. While it plays it checks the time itself.
 fn phase_deadline(phase: &Phase) -> Option<Instant> {
     match phase {
         Phase::Loading => Some(Instant::now() + LOADING_TIME),

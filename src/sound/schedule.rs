@@ -1,37 +1,37 @@
-//! What is to sound now. Pure: no clock, no thread, no device.
+//! Which sound plays now. Pure: no clock, no thread, no device.
 //!
-//! One sound at a time. A ring goes before everything; of several rings the first sounds, and the next one takes over
-//! when it stops. What cannot sound at once is dropped, not queued: a burst is heard as one sound.
+//! One sound at a time. A ring has priority over everything; of several rings the first plays, and the next one takes
+//! over when it stops. What cannot play at once is dropped, not queued: a burst of messages is heard as one sound.
 
 use std::time::{Duration, Instant};
 
 use crate::{backoff::Backoff, notice::NoticeId, push::notify::SoundTweak};
 
-/// From the start of one sound to the next.
+/// Minimum time between the starts of two sounds.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
-/// The most calls that wait to ring.
+/// Maximum number of calls waiting to ring.
 const MAX_RINGS: usize = 8;
-/// How long a ring waits before it tries again to be heard.
+/// Retry delay of a ring that could not be played.
 const RING_RETRY: Duration = Duration::from_secs(5);
-/// How long a device that did not answer is left alone: each attempt may cost a thread that does not end before the
-/// device answers.
+/// Backoff for a device that does not answer: each attempt may cost a thread that does not end before the device
+/// answers.
 const NO_ANSWER_BACKOFF: Backoff = Backoff::new(Duration::from_secs(10), Duration::from_secs(60 * 60));
 
-/// A sound that was asked for.
+/// A request for a sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Job {
-    /// Tells it from every other.
+    /// Unique number of the request.
     pub(super) serial: u64,
-    /// What.
+    /// The sound.
     pub(super) sound: SoundTweak,
-    /// Until it is stopped, or once.
+    /// Whether it repeats until it is stopped.
     pub(super) repeat: bool,
 }
 
-/// What is to happen now.
+/// What to play now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// This sounds.
+    /// Play this.
     Sound(Job),
     /// Nothing before this time.
     NothingUntil(Instant),
@@ -39,16 +39,16 @@ pub(super) enum Wanted {
     Nothing,
 }
 
-/// Why a sound was not heard.
+/// Why a sound was not played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// There is nothing to play it on.
+    /// There is no sound device.
     NoDevice,
-    /// Whatever plays it does not answer.
+    /// The device does not answer.
     NoAnswer,
 }
 
-/// What was asked for and has not yet sounded to its end.
+/// Requests that have not been played to the end.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     rings: Vec<(NoticeId, Job)>,
@@ -61,7 +61,7 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// Asks for a sound. Says whether it will sound.
+    /// Requests a sound. Returns whether it will play.
     pub(super) fn play(&mut self, sound: &SoundTweak, now: Instant) -> bool {
         let soon_after = self.last_start.is_some_and(|last| now < last + MIN_INTERVAL);
         let is_backing_off = self.retry_at.is_some_and(|until| now < until);
@@ -74,7 +74,7 @@ impl Schedule {
         true
     }
 
-    /// Asks for a sound that repeats. Says whether anything has changed.
+    /// Requests a repeating sound. Returns whether anything has changed.
     pub(super) fn ring(&mut self, call: NoticeId, sound: &SoundTweak, now: Instant) -> bool {
         let rings_already = self.rings.iter().any(|(ringing, _)| *ringing == call);
         if *sound == SoundTweak::Silent || rings_already || self.rings.len() == MAX_RINGS {
@@ -87,20 +87,20 @@ impl Schedule {
         true
     }
 
-    /// Ends what [`Schedule::ring`] began. Says whether anything has changed.
+    /// Cancels a request of [`Schedule::ring`]. Returns whether anything has changed.
     pub(super) fn stop_ringing(&mut self, call: NoticeId) -> bool {
         let before = self.rings.len();
         self.rings.retain(|(ringing, _)| *ringing != call);
         self.rings.len() != before
     }
 
-    /// Ends everything.
+    /// Cancels everything.
     pub(super) fn stop_all(&mut self) {
         self.rings.clear();
         self.once = None;
     }
 
-    /// What is to happen now. The same job is named until it ends or something else takes its place.
+    /// What to play now: the same job until it ends or another takes its place.
     pub(super) fn wanted(&self, now: Instant) -> Wanted {
         if let Some((_, ring)) = self.rings.first() {
             let wait = self.retry_rings_at.max(self.retry_at).filter(|until| now < *until);
@@ -109,7 +109,7 @@ impl Schedule {
         self.once.clone().map_or(Wanted::Nothing, Wanted::Sound)
     }
 
-    /// This job was heard to its end, or until it was stopped.
+    /// This job was played to its end, or until it was stopped.
     pub(super) fn heard(&mut self, job: &Job) {
         self.dropped(job);
         self.retry_rings_at = None;
@@ -117,7 +117,7 @@ impl Schedule {
         self.no_answer_backoff = None;
     }
 
-    /// This job was not heard, or not to its end. A ring is tried again after a while.
+    /// This job could not be played to its end. A ring is retried after a delay.
     pub(super) fn failed(&mut self, job: &Job, fault: Fault, now: Instant) {
         self.dropped(job);
         self.retry_rings_at = Some(now + RING_RETRY);
@@ -126,7 +126,7 @@ impl Schedule {
         }
     }
 
-    /// This job is not tried again, unless it is a ring that still rings.
+    /// This job is not retried, unless it is a ring that is still wanted.
     pub(super) fn dropped(&mut self, job: &Job) {
         if self.once.as_ref().is_some_and(|once| once.serial == job.serial) {
             self.once = None;

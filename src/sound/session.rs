@@ -1,4 +1,4 @@
-//! One sound from its file to the device and back to silence, on a thread of its own: every call here may block.
+//! Plays one sound, from loading the file to closing the device, on a thread of its own: every call here may block.
 
 use std::{
     sync::{
@@ -21,53 +21,53 @@ use super::{
     schedule::{Fault, Job},
 };
 
-/// How much later than it should a device may have taken the samples.
+/// How late a device may consume the samples before it counts as stalled.
 const STALL_TIMEOUT: Duration = Duration::from_secs(4);
-/// What is in the buffers of the device when the last sample has been handed over.
+/// Time that the device's buffers take to drain after the last sample.
 const DRAIN: Duration = Duration::from_millis(350);
-/// A sound that is stopped fades so long: no click.
+/// Fade-out time of a sound that is stopped, to avoid a click.
 const FADE: Duration = Duration::from_millis(20);
-/// The shortest time from one beginning of a repeated sound to the next.
+/// Minimum time between two starts of a repeated sound.
 const MIN_LAP: Duration = Duration::from_secs(2);
 
 /// What happens to a sound while it plays.
 #[derive(Debug)]
 pub(super) enum Signal {
-    /// A repeated sound begins anew.
+    /// A repeated sound starts again.
     Lap,
-    /// The device has been given the last sample.
+    /// The device has received the last sample.
     Ended,
-    /// It is no longer wanted.
+    /// The sound is no longer wanted.
     Stop,
-    /// The device is gone.
+    /// The device has failed.
     Broken(cpal::Error),
 }
 
-/// How far a session has come.
+/// The phase of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// The file is looked for and decoded.
+    /// The file is found and decoded.
     Loading,
     /// The device is being opened.
     Opening,
-    /// The sound plays, through this host.
+    /// The sound plays, on this host.
     Playing(&'static str),
     /// The device is being closed.
     Closing,
-    /// Nothing is left of it.
+    /// The session has ended.
     Over(Result<Heard, OpenError>),
 }
 
-/// How a session ended that did not fail.
+/// The result of a session that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// It sounded, to its end or until it was stopped.
+    /// The sound was played, to its end or until it was stopped.
     Yes,
     /// It was stopped before it began.
     No,
 }
 
-/// What a session is to play.
+/// The task of a session.
 pub(super) struct Task {
     pub(super) job: Job,
     pub(super) places: Places,
@@ -76,7 +76,7 @@ pub(super) struct Task {
     pub(super) inbox: Receiver<Signal>,
 }
 
-/// Plays one sound. `phase` is told each phase but [`Phase::Over`] as it begins.
+/// Plays one sound. `phase` is called at the beginning of each phase but [`Phase::Over`].
 pub(super) fn run(task: Task, phase: &dyn Fn(Phase)) -> Result<Heard, OpenError> {
     phase(Phase::Loading);
     let longest = if task.job.repeat { MAX_RING } else { MAX_ONCE };
@@ -100,7 +100,7 @@ pub(super) fn run(task: Task, phase: &dyn Fn(Phase)) -> Result<Heard, OpenError>
     result.map(|()| Heard::Yes)
 }
 
-/// Waits until everything has been heard, or will not be.
+/// Waits until the sound has been heard, or cannot be.
 fn listen(inbox: &Receiver<Signal>, lap: Duration, fading: &AtomicBool) -> Result<(), OpenError> {
     loop {
         match inbox.recv_timeout(lap + STALL_TIMEOUT) {
@@ -122,24 +122,24 @@ fn listen(inbox: &Receiver<Signal>, lap: Duration, fading: &AtomicBool) -> Resul
     Ok(())
 }
 
-/// Passes on the first error after which a stream is dead; a host may report it millions of times.
+/// Sends the first error that is fatal for a stream; a host may report it millions of times.
 fn first_fatal_error(signals: Sender<Signal>) -> impl FnMut(cpal::Error) + Clone + Send + 'static {
     let reported = Arc::new(AtomicBool::new(false));
     move |error: cpal::Error| {
         let passing = matches!(error.kind(), ErrorKind::Xrun | ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied);
         if !passing && !reported.swap(true, Ordering::Relaxed) {
-            // Nobody listens any more when the session is over.
+            // A closed channel means that the session has ended.
             let _ = signals.send(Signal::Broken(error));
         }
     }
 }
 
-/// The samples of a clip, once or again and again, with volume and with a fade at the end if it is cut short.
+/// The samples of a clip, once or repeatedly, with volume, and with a fade-out if it is cut short.
 struct Playback {
     clip: Clip,
     repeat: bool,
     volume: f32,
-    /// In samples, like all that follows.
+    /// In samples, like the following fields.
     position: usize,
     lap: usize,
     fade: usize,
@@ -161,7 +161,7 @@ impl Playback {
         Self { repeat: job.repeat, volume, position, lap, fade, fade_left, fading, signals, ended, clip }
     }
 
-    /// From one beginning to the next, or to the end.
+    /// Length of one repetition.
     fn lap(&self) -> Duration {
         if self.repeat { self.clip.duration().max(MIN_LAP) } else { self.clip.duration() }
     }

@@ -67,8 +67,8 @@ async fn while_the_inbox_keeps_changing_it_is_read_less_and_less_often() {
         read_at.extend(bench.controller.schedule.read_at.filter(|at| read_at.last() != Some(at)));
     }
     let waits: Vec<_> = read_at.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert_eq!(waits[..4], [20, 40, 80, 160].map(Duration::from_millis));
-    assert!(waits[4..].iter().all(|wait| *wait == READ_INTERVAL.1), "{waits:?}");
+    assert_eq!(waits[..6], [5, 10, 20, 40, 80, 160].map(Duration::from_millis));
+    assert!(waits[6..].iter().all(|wait| *wait == READ_INTERVAL.1), "{waits:?}");
     bench.pass(SECOND).await;
     bench.arrive(message("late", "Kitchen")).await;
     bench.controller.inbox_changed().await;

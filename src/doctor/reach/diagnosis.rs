@@ -1,4 +1,4 @@
-//! From observations to findings (pure): what is proven first, then the likeliest cause.
+//! From observations to findings (pure): proven faults first, then the likeliest cause.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -18,7 +18,7 @@ use crate::{
 /// Longest untrusted text that is repeated, in characters.
 const MAX_WORDS: usize = 120;
 
-/// Faults first, then what may be wrong, then what is well.
+/// The findings: faults first, then possible causes, then what is in order.
 pub(super) fn diagnose(seen: &Observations, kind: &HomeserverKind, pushed: Pushed) -> Vec<Finding> {
     let Some(url) = &seen.url else { return vec![pusher_url::unreadable(&seen.text)] };
     let mut found = pusher_url::faults(url, kind);
@@ -35,13 +35,13 @@ pub(super) fn diagnose(seen: &Observations, kind: &HomeserverKind, pushed: Pushe
     found
 }
 
-/// Where the URL's host leads.
+/// Checks what the URL's host resolves to.
 fn named(seen: &Observations, url: &Url) -> Option<Finding> {
     match &seen.resolved {
         Ok(addresses) if addresses.iter().any(|address| Scope::of(*address) == Scope::Unspecified) => {
             let says =
                 format!("{} stands for all addresses of a computer: nobody can push to it", pusher_url::host(url));
-            // An account that was registered by hand may have been given another.
+            // An account registered by hand may use another URL.
             let finding = match seen.homeserver.location {
                 Location::Unknown => Finding::warning("pusher URL", says),
                 Location::Here | Location::SameNetwork(_) | Location::Elsewhere => Finding::fault("pusher URL", says),
@@ -49,7 +49,7 @@ fn named(seen: &Observations, url: &Url) -> Option<Finding> {
             Some(advise_address(finding, seen, pusher_url::port(url)))
         }
         Ok(addresses) if !addresses.is_empty() => None,
-        // Only containers resolve it.
+        // Only containers can resolve it.
         Ok(_) | Err(_) if pusher_url::is_for_containers(url) => None,
         Ok(_) => Some(unresolved(url, "it has no address")),
         Err(reason) => Some(unresolved(url, reason)),
@@ -64,7 +64,7 @@ fn unresolved(url: &Url, reason: &str) -> Finding {
         )
 }
 
-/// Whether our own listener answers.
+/// Checks whether our own listener answers.
 fn listening(seen: &Observations) -> Option<Finding> {
     (!seen.listening).then(|| {
         Finding::fault("endpoint", format!("nothing answers at {}", list(&seen.listen)))
@@ -72,7 +72,7 @@ fn listening(seen: &Observations) -> Option<Finding> {
     })
 }
 
-/// What the push to one address of the URL says.
+/// Interprets the answer to the push to one address of the URL.
 fn answered(seen: &Observations, url: &Url, address: IpAddr, outcome: &Outcome) -> Option<Finding> {
     let base = pusher_url::base(url);
     let at = SocketAddr::new(address, pusher_url::port(url));
@@ -81,7 +81,7 @@ fn answered(seen: &Observations, url: &Url, address: IpAddr, outcome: &Outcome) 
         Outcome::Status(status) => (502..=504).contains(status),
         Outcome::Ours | Outcome::Altered | Outcome::Foreign | Outcome::Redirect(..) => false,
     };
-    // Another program has our port while Pushbell does not run.
+    // Another program uses our port while Pushbell is not running.
     let is_another = seen.own.contains(&address) && has_port(seen, at);
     if !seen.listening && (no_proxy_works || is_another) {
         return None;
@@ -99,7 +99,7 @@ fn answered(seen: &Observations, url: &Url, address: IpAddr, outcome: &Outcome) 
     })
 }
 
-/// Why there is no answer.
+/// Interprets a failed push.
 fn failed(seen: &Observations, url: &Url, at: SocketAddr, error: &TransportError) -> Finding {
     let reason = text::line(&error.reason, MAX_WORDS);
     match &error.fault {
@@ -128,8 +128,8 @@ fn failed(seen: &Observations, url: &Url, at: SocketAddr, error: &TransportError
     }
 }
 
-/// A firewall or router in between may answer us otherwise than the homeserver, but not where the address is this
-/// computer's or its network's.
+/// A firewall or router may answer us differently than the homeserver, unless the address is on this computer or its
+/// network.
 fn far(seen: &Observations, at: SocketAddr, says: String) -> Finding {
     if seen.own.contains(&at.ip()) || is_blocked(at.ip()) {
         Finding::fault("pusher URL", says)
@@ -236,7 +236,7 @@ fn handed_on(seen: &Observations) -> String {
     )
 }
 
-/// Says which address to use instead, if it is known.
+/// Adds which address to use instead, if it is known.
 fn advise_address(finding: Finding, seen: &Observations, port: u16) -> Finding {
     let Some(source) = seen.homeserver.source.filter(|_| seen.homeserver.location != Location::Here) else {
         return finding

@@ -1,5 +1,5 @@
-//! Causes that cannot be proven from here, the likeliest first: a homeserver answers 200 to a pusher that it never
-//! delivers to.
+//! Causes that cannot be proven from here, the likeliest first: a homeserver accepts a pusher that it will never
+//! deliver to.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -19,7 +19,7 @@ pub(super) fn causes(seen: &Observations, url: &Url, kind: &HomeserverKind, push
         Pushed::At(_) => Vec::new(),
         Pushed::Never | Pushed::Awaited => {
             let container = container(seen, url, kind);
-            // Where nothing shows that there are containers, it is less likely than a block list.
+            // Without signs of containers, they are less likely than a block list.
             let (sooner, later) = if seen.bridge.is_some() { (container, None) } else { (None, container) };
             let all = [
                 elsewhere(seen, url),
@@ -39,7 +39,7 @@ fn addresses(seen: &Observations) -> impl Iterator<Item = IpAddr> {
     seen.resolved.iter().flatten().copied()
 }
 
-/// The URL is for this computer alone, and the homeserver is on another.
+/// The URL is valid on this computer only, and the homeserver is on another one.
 fn elsewhere(seen: &Observations, url: &Url) -> Option<Finding> {
     let location = seen.homeserver.location;
     if matches!(location, Location::Here | Location::Unknown) || pusher_url::is_for_containers(url) {
@@ -70,7 +70,7 @@ fn elsewhere(seen: &Observations, url: &Url) -> Option<Finding> {
     )
 }
 
-/// The homeserver is on this computer, but in a container, which has a loopback address of its own.
+/// The homeserver is on this computer, but in a container with a loopback address of its own.
 fn container(seen: &Observations, url: &Url, kind: &HomeserverKind) -> Option<Finding> {
     const PART: &str = "container";
     if pusher_url::is_for_containers(url) {
@@ -113,7 +113,7 @@ fn blocked(seen: &Observations, url: &Url, kind: &HomeserverKind) -> Option<Find
     Some(Finding::warning("block list", says).advise(allowance.advice).paste(allowance.paste))
 }
 
-/// A firewall keeps other computers out but not this one.
+/// A firewall blocks other computers but not this one.
 fn firewall(seen: &Observations, url: &Url) -> Option<Finding> {
     let at_our_own = |(address, outcome): &(IpAddr, Outcome)| {
         *outcome == Outcome::Ours && seen.own.contains(address) && Scope::of(*address) != Scope::Loopback
@@ -132,7 +132,7 @@ fn firewall(seen: &Observations, url: &Url) -> Option<Finding> {
     })
 }
 
-/// The homeserver waits after failures.
+/// The homeserver is backing off after failures.
 fn backoff(kind: &HomeserverKind, pushed: Pushed) -> Option<Finding> {
     (pushed == Pushed::Never && kind.backs_off()).then(|| {
         Finding::warning("waiting", "after failures, a homeserver waits up to an hour before it tries again")

@@ -21,35 +21,35 @@ use crate::{
     reachability::{self, Observation},
 };
 
-/// How long a connection to our own listener may take.
+/// Timeout for a connection to our own listener.
 const CONNECT: Duration = Duration::from_secs(1);
 
 /// What is known of the path from the homeserver to us.
 #[derive(Debug, Clone)]
 pub(super) struct Observations {
-    /// The pusher URL, as it was told.
+    /// The pusher URL as the homeserver has it.
     pub(super) text: String,
-    /// Read; `None`: it is no URL to push to.
+    /// The parsed URL; `None` if no push can be sent to it.
     pub(super) url: Option<Url>,
     /// What we listen on.
     pub(super) listen: Vec<SocketAddr>,
     /// We speak TLS there.
     pub(super) tls: bool,
-    /// Whether we run, and anything takes connections at one of those.
+    /// Whether Pushbell is running and one of those addresses accepts connections.
     pub(super) listening: bool,
-    /// The addresses of the URL's host; else why there are none.
+    /// The addresses of the URL's host, or why there are none.
     pub(super) resolved: Result<Vec<IpAddr>, String>,
-    /// Those of them that are this computer's own.
+    /// Those that belong to this computer.
     pub(super) own: Vec<IpAddr>,
     /// The result of a push to each of them.
     pub(super) pushes: Vec<(IpAddr, Outcome)>,
-    /// `GET /health` was answered by us, whatever the result of the push.
+    /// Whether `GET /health` was answered by us, whatever the result of the push.
     pub(super) healthy: bool,
     /// Where the homeserver is.
     pub(super) homeserver: Observation,
-    /// The address by which containers on this computer reach it, where there is a bridge for them.
+    /// The address by which containers on this computer reach it, if there is a container bridge.
     pub(super) bridge: Option<Ipv4Addr>,
-    /// Where the recipes are.
+    /// Where to find the instructions.
     pub(super) recipes: String,
 }
 
@@ -70,7 +70,7 @@ pub(super) async fn gather(end: &LocalEnd, homeserver: Option<&BaseUrl>) -> Obse
         }
     };
     let prober = url.as_ref().map(Prober::new);
-    // One address of each family: others of a name lead to the same place, or the name is no desktop's.
+    // One address of each family: a desktop's host name has no more than that.
     let first = |wanted: fn(&IpAddr) -> bool| resolved.iter().flatten().copied().find(wanted);
     let (v4, v6, listening, homeserver) = tokio::join!(
         try_address(prober.as_ref(), first(IpAddr::is_ipv4)),

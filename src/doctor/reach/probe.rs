@@ -1,5 +1,5 @@
-//! A push of our own to the pusher URL, the way a homeserver sends one: its pushkey is unknown, so that the answer
-//! proves that we have read it, and nothing is shown. Redirects are reported, never followed.
+//! Sends a push to the pusher URL the way a homeserver does. Its pushkey is unknown, so the answer proves that it was
+//! ours, and nothing is shown. Redirects are reported, never followed.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -18,9 +18,9 @@ use crate::{
     push::notify,
 };
 
-/// How long a connection may take.
+/// Timeout for a connection.
 const CONNECT: Duration = Duration::from_millis(1500);
-/// How long a request may take.
+/// Timeout for a request.
 const DEADLINE: Duration = Duration::from_millis(3500);
 
 /// The result of a push.
@@ -34,7 +34,7 @@ pub(super) enum Outcome {
     Foreign,
     /// Another status.
     Status(u16),
-    /// A redirect, and where to.
+    /// A redirect, with its target.
     Redirect(u16, String),
     /// There is no answer.
     Failed(TransportError),
@@ -48,7 +48,7 @@ pub(super) struct Prober<'a> {
 }
 
 impl<'a> Prober<'a> {
-    /// Reads the system's certificates, if the URL is https.
+    /// Loads the system's certificates, if the URL is https.
     pub(super) fn new(url: &'a Url) -> Self {
         Self { url, host: pusher_url::authority(url), client: client(url) }
     }
@@ -72,7 +72,7 @@ impl<'a> Prober<'a> {
         }
     }
 
-    /// `GET /health`: whether we are there at all, if the push was not answered by us.
+    /// `GET /health`, sent if the push was not answered by us.
     pub(super) async fn is_healthy(&self, address: IpAddr) -> bool {
         let path = self.url.path().strip_suffix(notify::PATH).unwrap_or_default();
         let answer = self.ask(address, Method::GET, &format!("{path}/health"), None).await;
@@ -112,7 +112,7 @@ fn broken(url: &Url, reason: String) -> TransportError {
     TransportError { host: pusher_url::authority(url), fault: TransportFault::Broken, reason }
 }
 
-/// Tells our answer from others.
+/// Tells our answer from that of another program.
 fn recognise(pushkey: &str, body: &[u8]) -> Outcome {
     if serde_json::from_slice::<Value>(body).is_ok_and(|answer| answer == json!({ "rejected": [pushkey] })) {
         Outcome::Ours

@@ -1,4 +1,4 @@
-//! The pusher URL's form: what homeservers accept, and then do not deliver to.
+//! Checks the form of a pusher URL: homeservers accept some forms that they never deliver to.
 
 use std::net::IpAddr;
 
@@ -8,17 +8,17 @@ use crate::{doctor::Finding, homeserver::HomeserverKind, push::notify};
 
 const PART: &str = "pusher URL";
 
-/// Reads a pusher URL; `None` if it is no http address.
+/// Parses a pusher URL; `None` if it is not an http or https URL.
 pub(super) fn parse(text: &str) -> Option<Url> {
     Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http") && url.has_host())
 }
 
-/// `https://push.example.org`, the port only where it is not the scheme's own.
+/// `https://push.example.org`, with the port unless it is the scheme's default.
 pub(super) fn base(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// Host, and port where it is not the scheme's own.
+/// Host, and port unless it is the scheme's default.
 pub(super) fn authority(url: &Url) -> String {
     url.authority().rsplit('@').next().unwrap_or_default().to_owned()
 }
@@ -31,12 +31,12 @@ pub(super) fn host(url: &Url) -> &str {
     url.host_str().unwrap_or_default()
 }
 
-/// Whether its host is a name that container engines give to the computer that they run on.
+/// Whether the host is a name by which container engines let containers reach the host computer.
 pub(super) fn is_for_containers(url: &Url) -> bool {
     matches!(host(url), "host.docker.internal" | "host.containers.internal")
 }
 
-/// The host, where it is an address.
+/// The host, if it is an IP address.
 pub(super) fn address(url: &Url) -> Option<IpAddr> {
     match url.host()? {
         Host::Ipv4(address) => Some(address.into()),
@@ -45,7 +45,7 @@ pub(super) fn address(url: &Url) -> Option<IpAddr> {
     }
 }
 
-/// What is wrong with its form, for this homeserver.
+/// Faults of its form, for this kind of homeserver.
 pub(super) fn faults(url: &Url, kind: &HomeserverKind) -> Vec<Finding> {
     let mut found = Vec::new();
     let set_base = |finding: Finding, without: &str| {
@@ -85,7 +85,7 @@ pub(super) fn faults(url: &Url, kind: &HomeserverKind) -> Vec<Finding> {
     found
 }
 
-/// A text that is no URL to push to.
+/// The finding for a text that is not a URL to push to.
 pub(super) fn unreadable(text: &str) -> Finding {
     Finding::fault(PART, format!("{text:?} is no address: it needs http:// or https:// and a host"))
         .advise("Set server.public_url in pushbell.toml to an address such as https://push.example.org")

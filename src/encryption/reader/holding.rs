@@ -140,17 +140,18 @@ impl Reader {
         self.lost(error);
     }
 
-    /// Nothing is listened to now, if it was to be.
+    /// Reports that the account does not listen now, if it is to.
     pub(super) fn lost(&mut self, error: &EncryptionError) {
-        self.listening.is_behind |= self.listening.is_on;
-        if !self.listening.is_new(false) {
+        let is_new = self.listening.is_new(false);
+        if !self.listening.is_on || !(is_new || error.is_final()) {
             return;
         }
+        self.listening.is_behind = true;
         let teller = self.teller();
         teller.tell(Held::Lost(error.to_string()));
         if error.is_final() {
             self.listening.disconnect();
-            // Who looks for it finds that the session is over, and tells the person.
+            // Catching up then finds that the session has ended, and reports it.
             teller.tell_of_anything();
         }
     }
