@@ -41,6 +41,7 @@ struct Inner {
 }
 
 pub(crate) struct Relay {
+    #[allow(dead_code, reason = "the measurement of costs uses it")]
     pub(crate) port: u16,
     state: Arc<(Mutex<Inner>, Condvar)>,
 }
@@ -85,6 +86,7 @@ impl Relay {
     }
 
     /// What stands before it has this address.
+    #[allow(dead_code, reason = "the measurement of costs uses it")]
     pub(crate) fn is_known_as(&self, address: &str) {
         address.clone_into(&mut self.inner().base);
     }
