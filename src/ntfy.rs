@@ -16,6 +16,7 @@ pub(crate) mod progress;
 use std::fmt;
 
 use hyper::{Method, StatusCode};
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 use tokio::time::{Duration, timeout};
 use url::Url;
@@ -46,8 +47,16 @@ const MAX_POLL_BYTES: usize = 8 * 1024 * 1024;
 pub(crate) struct Relay {
     /// Without a slash at its end.
     base: String,
-    /// A secret.
+    key: RelayKey,
+}
+
+/// What is secret of it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RelayKey {
     topic: String,
+    /// The access token for reading the topic, where the server asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
 }
 
 impl fmt::Debug for Relay {
@@ -65,7 +74,7 @@ pub(crate) enum RelayError {
     #[error("a proxy before it holds its answers back")]
     HeldBack,
     /// It asks for a sign-in, or says that this topic is not for us.
-    #[error("it lets nobody read the topic: {0}")]
+    #[error("it does not let Pushbell read the topic: {0}")]
     Denied(StatusCode),
     /// It asks to be left alone for a while.
     #[error("it has had too many requests")]
@@ -76,11 +85,11 @@ pub(crate) enum RelayError {
 }
 
 impl Relay {
-    /// A fresh topic of the server at this address.
+    /// A fresh topic of the server at this address, which is read with this access token.
     ///
     /// # Errors
     /// Says what is wrong with the address.
-    pub(crate) fn new(address: &str) -> Result<Self, String> {
+    pub(crate) fn new(address: &str, token: Option<String>) -> Result<Self, String> {
         let base = base(address)?;
         let mut topic = PREFIX.to_owned();
         while topic.len() < PREFIX.len() + TOPIC_CHARS {
@@ -91,22 +100,38 @@ impl Relay {
             let room = PREFIX.len() + TOPIC_CHARS - topic.len();
             topic.extend(fair.take(room).map(|byte| char::from(LETTERS[byte % LETTERS.len()])));
         }
-        Ok(Self { base, topic })
+        Ok(Self { base, key: RelayKey { topic, token } })
     }
 
-    /// The topic that this pushkey leads to, if it is one of a relay.
-    pub(crate) fn of_pushkey(pushkey: &str) -> Option<Self> {
-        let (base, topic) = pushkey.strip_suffix(QUERY)?.rsplit_once('/')?;
-        let is_topic = topic.len() == PREFIX.len() + TOPIC_CHARS
-            && topic.starts_with(PREFIX)
-            && topic.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        (is_topic && self::base(base).is_ok_and(|normal| normal == base))
-            .then(|| Self { base: base.to_owned(), topic: topic.to_owned() })
+    /// The topic of the server at this address that was kept.
+    pub(crate) fn of(base: &str, key: RelayKey) -> Self {
+        Self { base: base.to_owned(), key }
+    }
+
+    /// The same, read with another access token.
+    pub(crate) fn with_token(mut self, token: String) -> Self {
+        self.key.token = Some(token);
+        self
+    }
+
+    /// Whether it is read with an access token.
+    pub(crate) fn has_token(&self) -> bool {
+        self.key.token.is_some()
+    }
+
+    /// What is secret of it.
+    pub(crate) fn key(&self) -> &RelayKey {
+        &self.key
     }
 
     /// Whether this address is its server's.
     pub(crate) fn is_at(&self, address: &str) -> bool {
         base(address).is_ok_and(|base| base == self.base)
+    }
+
+    /// Whether a server's address is as it is kept.
+    pub(crate) fn is_base(address: &str) -> bool {
+        base(address).is_ok_and(|base| base == address)
     }
 
     /// The server's address.
@@ -116,7 +141,7 @@ impl Relay {
 
     /// What pushers of this topic have as their pushkey.
     pub(crate) fn pushkey(&self) -> String {
-        format!("{}/{}{QUERY}", self.base, self.topic)
+        format!("{}/{}{QUERY}", self.base, self.key.topic)
     }
 
     /// What homeservers push to.
@@ -132,12 +157,22 @@ impl Relay {
             .any(|device| device.app_id == app_id && bool::from(device.pushkey.as_bytes().ct_eq(pushkey.as_bytes())))
     }
 
+    /// The topic's own address.
+    fn url(&self) -> String {
+        format!("{}/{}", self.base, self.key.topic)
+    }
+
+    /// A request to read there.
+    fn reading<'a>(&'a self, url: &'a str) -> Request<'a> {
+        Request { token: self.key.token.as_deref(), ..Request::new(Method::GET, url) }
+    }
+
     /// What was said since then, and then whatever is said, line by line. The first line is there already.
     pub(crate) async fn open(&self, http: &HttpClient, since: Option<&str>) -> Result<(Vec<u8>, Lines), RelayError> {
         let query = since.map_or_else(String::new, |since| format!("?since={since}"));
-        let url = format!("{}/{}/json{query}", self.base, self.topic);
+        let url = format!("{}/json{query}", self.url());
         let opening = async {
-            let opened = http.lines(&Request::new(Method::GET, &url), MAX_LINE_BYTES).await?;
+            let opened = http.lines(&self.reading(&url), MAX_LINE_BYTES).await?;
             let mut lines = opened.body;
             refuse(opened.status, opened.retry_after)?;
             match lines.next().await? {
@@ -150,8 +185,8 @@ impl Relay {
 
     /// What was said since then, all at once: for where answers without an end do not get through.
     pub(crate) async fn poll(&self, http: &HttpClient, since: &str) -> Result<Vec<Vec<u8>>, RelayError> {
-        let url = format!("{}/{}/json?poll=1&since={since}", self.base, self.topic);
-        let request = Request { max_answer_bytes: MAX_POLL_BYTES, ..Request::new(Method::GET, &url) };
+        let url = format!("{}/json?poll=1&since={since}", self.url());
+        let request = Request { max_answer_bytes: MAX_POLL_BYTES, ..self.reading(&url) };
         let answer = http.send(&request).await?;
         refuse(answer.status, answer.retry_after)?;
         Ok(answer.body.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect())
@@ -190,39 +225,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_topic_is_as_servers_want_it_and_is_found_again_in_its_pushkey() {
-        let relay = Relay::new("ntfy.example.org/").unwrap();
+    fn a_topic_is_as_servers_want_it() {
+        let relay = Relay::new("ntfy.example.org/", None).unwrap();
         let pushkey = relay.pushkey();
         let topic = pushkey.strip_prefix("https://ntfy.example.org/up").unwrap().strip_suffix("?up=1").unwrap();
         assert!(topic.len() == 12 && topic.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{topic}");
-        assert_eq!(Relay::of_pushkey(&pushkey), Some(relay.clone()));
+        assert_eq!(Relay::of(relay.base(), relay.key().clone()), relay);
         assert!(relay.is_at("https://ntfy.example.org") && !relay.is_at("https://example.org"));
         assert_eq!(relay.gateway(), "https://ntfy.example.org/_matrix/push/v1/notify");
-        assert_ne!(Relay::new("ntfy.example.org").unwrap(), relay);
+        assert_ne!(Relay::new("ntfy.example.org", None).unwrap(), relay);
         assert!(!format!("{relay:?}").contains(topic), "it is a secret");
     }
 
     #[test]
-    fn other_pushkeys_lead_to_no_relay() {
-        for pushkey in [
-            "m8s0",
-            "https://ntfy.example.org/upABCDEFGHIJKL",
-            "https://ntfy.example.org/upABCDEFGHIJ?up=1",
-            "https://ntfy.example.org/xxABCDEFGHIJKL?up=1",
-            "https://ntfy.example.org/upABCDEFGHIJ..?up=1",
-            "file:///upABCDEFGHIJKL?up=1",
-            "https://a:b@ntfy.example.org/upABCDEFGHIJKL?up=1",
-        ] {
-            assert_eq!(Relay::of_pushkey(pushkey), None, "{pushkey}");
-        }
+    fn only_names_are_addresses() {
         for address in ["", "ftp://a", "https://a/b", "https://a?b", "https://u:p@a", "http://"] {
-            Relay::new(address).unwrap_err();
+            Relay::new(address, None).unwrap_err();
         }
     }
 
     #[test]
     fn a_push_is_meant_by_app_and_topic_alone() {
-        let relay = Relay::new("http://127.0.0.1:2586").unwrap();
+        let relay = Relay::new("http://127.0.0.1:2586", None).unwrap();
         let device = |app_id: &str, pushkey: String| {
             let body = serde_json::json!({"notification": {"devices": [{"app_id": app_id, "pushkey": pushkey}]}});
             notify::Notification::parse(body.to_string().as_bytes()).unwrap().devices

@@ -1,6 +1,6 @@
 //! How to register an account's pusher with a homeserver, in words to read and a request to paste.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::{
@@ -13,11 +13,12 @@ use crate::{
 };
 
 /// What a homeserver must be told to push to this account, and how. Contains the pushkey: for the user's eyes only,
-/// never for a log. `public_url` is the base address that homeservers are told.
+/// never for a log. `public_url` is the base address that homeservers are told; `relay`: what its pushes come through
+/// instead.
 #[must_use]
-pub(crate) fn describe(account: &Account, public_url: &str) -> String {
-    let relay = account.relay();
-    let public_url = relay.as_ref().map_or(public_url, Relay::base);
+pub(crate) fn describe(account: &Account, relay: Option<&Relay>, public_url: &str) -> String {
+    let public_url = relay.map_or(public_url, Relay::base);
+    let pushkey = relay.map_or_else(|| account.pushkey.clone(), Relay::pushkey);
     let url = pusher_url(public_url);
     let mut text = format!(
         "URL      {url}\n\
@@ -29,10 +30,11 @@ pub(crate) fn describe(account: &Account, public_url: &str) -> String {
          \n\
          {request}\n",
         app_id = account.app_id,
-        pushkey = account.pushkey,
-        request = request(account, &url),
+        request = request(&pusher(account, relay, &url)),
     );
-    if let Some(hint) = hint(public_url) {
+    if relay.is_none()
+        && let Some(hint) = hint(public_url)
+    {
         text.push('\n');
         text.push_str(hint);
         text.push('\n');
@@ -45,22 +47,31 @@ fn pusher_url(public_url: &str) -> String {
     format!("{public_url}{}", notify::PATH)
 }
 
-/// `POST /_matrix/client/v3/pushers/set` as a command for a shell.
-fn request(account: &Account, url: &str) -> String {
+/// How to remove the pusher of a relay, which nobody else ends: it takes pushes whether somebody reads them or not.
+#[must_use]
+pub(crate) fn removal(account: &Account, relay: &Relay) -> String {
+    request(&json!({ "kind": null, "app_id": account.app_id, "pushkey": relay.pushkey() }))
+}
+
+fn pusher(account: &Account, relay: Option<&Relay>, url: &str) -> Value {
     let mut data = json!({ "url": url });
-    if account.relay().is_some() {
+    if relay.is_some() {
         data["format"] = "event_id_only".into();
     }
-    let pusher = json!({
+    json!({
         "kind": "http",
         "app_id": account.app_id,
-        "pushkey": account.pushkey,
+        "pushkey": relay.map_or_else(|| account.pushkey.clone(), Relay::pushkey),
         "app_display_name": app_info::APP_NAME,
         "device_display_name": &*account.name,
         "lang": "en",
         "data": data,
         "append": true,
-    });
+    })
+}
+
+/// `POST /_matrix/client/v3/pushers/set` as a command for a shell.
+fn request(pusher: &Value) -> String {
     format!(
         "curl --fail-with-body -X POST \"$HOMESERVER/_matrix/client/v3/pushers/set\" \\\n  \
          -H \"Authorization: Bearer $ACCESS_TOKEN\" -H 'Content-Type: application/json' \\\n  \
@@ -98,8 +109,8 @@ mod tests {
     #[test]
     fn a_shell_hands_the_pusher_to_curl_unharmed() {
         let account = account("home", "it's $HOME `x`", "a\"b\\c\u{202e}'");
-        let words =
-            request(&account, "https://push.example.org/_matrix/push/v1/notify").replace("curl", "printf '%s\\n'");
+        let words = request(&pusher(&account, None, "https://push.example.org/_matrix/push/v1/notify"))
+            .replace("curl", "printf '%s\\n'");
         let printed = std::process::Command::new("sh")
             .args(["-c", &words])
             .env("HOMESERVER", "https://hs.example.org")
@@ -137,7 +148,7 @@ mod tests {
 
     #[test]
     fn the_description_has_all_three_values_on_lines_of_their_own() {
-        let text = describe(&account("home", "app", "key"), "https://push.example.org");
+        let text = describe(&account("home", "app", "key"), None, "https://push.example.org");
         assert!(
             text.starts_with("URL      https://push.example.org/_matrix/push/v1/notify\napp_id   app\npushkey  key\n")
         );

@@ -1,4 +1,4 @@
-//! Where access tokens are kept: the system's keyring, else a file that only the person can read.
+//! Where access tokens and topics of relays are kept: the system's keyring, else a file that only the person can read.
 //!
 //! The keyring is opened when a token is wanted and let go afterwards. It may ask its person to unlock it, so it has a
 //! deadline; what it does not take in time goes to the file. What is in the file is looked for there first: then the
@@ -17,16 +17,19 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use tokio::{
     sync::{Mutex, OwnedMutexGuard, oneshot},
     time,
 };
 
 use crate::{
-    accounts::SignIn,
+    accounts::{Account, SignIn},
     app_info,
     homeserver::Tokens,
     installation,
+    ntfy::{Relay, RelayKey},
     paths::Paths,
     platform::{files, keyring},
 };
@@ -40,8 +43,9 @@ const TURN: Duration = Duration::from_secs(60);
 
 const TOKEN: &str = "the access token";
 const STORE_KEY: &str = "the key to the encryption keys";
+const TOPIC: &str = "the topic at the ntfy server";
 
-/// The secrets of all signed-in accounts.
+/// The secrets of all accounts.
 #[derive(Debug, Clone)]
 pub struct Secrets {
     file: PathBuf,
@@ -133,15 +137,54 @@ impl Secrets {
     /// # Errors
     /// When it cannot be told.
     pub async fn load(&self, sign_in: &SignIn) -> Result<Option<Tokens>, SecretsError> {
-        let key = key(sign_in);
-        if let Some(tokens) = self.read()?.remove(&key) {
-            return Ok(Some(tokens));
+        self.get(&key(sign_in), TOKEN).await
+    }
+
+    /// What the account's pushes come through, if that is not our endpoint.
+    ///
+    /// # Errors
+    /// When its topic cannot be told, or is gone.
+    pub(crate) async fn relay(&self, account: &Account) -> Result<Option<Relay>, SecretsError> {
+        let Some(base) = account.relay_address() else { return Ok(None) };
+        let gone = || refused(TOPIC, format!("it is not there, and not in {} either", self.file.display()));
+        let key: RelayKey = self.get(&relay_key(&account.name), TOPIC).await?.ok_or_else(gone)?;
+        Ok(Some(Relay::of(base, key)))
+    }
+
+    /// The pushkey that the account's homeserver pushes with.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub(crate) async fn pushkey(&self, account: &Account) -> Result<String, SecretsError> {
+        Ok(self.relay(account).await?.map_or_else(|| account.pushkey.clone(), |relay| relay.pushkey()))
+    }
+
+    /// Keeps what is secret of the account's relay, in place of any before. On disk when this returns.
+    ///
+    /// # Errors
+    /// When neither the keyring nor the file takes it.
+    pub(crate) async fn save_relay(&self, account: &str, relay: &Relay) -> Result<Place, SecretsError> {
+        let label = format!("{} ntfy topic of {account}", app_info::APP_NAME);
+        self.turn().await?.put(&relay_key(account), &label, relay.key()).await
+    }
+
+    /// Forgets what is secret of the account's relay.
+    ///
+    /// # Errors
+    /// When it may still be there.
+    pub(crate) async fn forget_relay(&self, account: &str) -> Result<(), SecretsError> {
+        self.turn().await?.remove(&relay_key(account), TOPIC).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, key: &str, what: &'static str) -> Result<Option<T>, SecretsError> {
+        if let Some(kept) = self.read()?.remove(key) {
+            return serde_json::from_value(kept).map(Some).map_err(|_| self.damaged());
         }
-        let secret = self.in_time(keyring::get(app_info::APP_ID, &key)).await;
-        match secret.map_err(|reason| refused(TOKEN, reason))? {
+        let secret = self.in_time(keyring::get(app_info::APP_ID, key)).await;
+        match secret.map_err(|reason| refused(what, reason))? {
             Some(secret) => serde_json::from_slice(&secret)
                 .map(Some)
-                .map_err(|_| refused(TOKEN, "what it has is damaged: sign in again".to_owned())),
+                .map_err(|_| refused(what, "what it has is damaged: sign in again".to_owned())),
             None => Ok(None),
         }
     }
@@ -227,13 +270,16 @@ impl Secrets {
         time::timeout(patience, asked).await.unwrap_or_else(late)
     }
 
-    fn read(&self) -> Result<BTreeMap<String, Tokens>, SecretsError> {
-        let damaged = || failed(&self.file, "read", &io::Error::other("it is damaged: sign in again"));
-        self.read_unless_damaged()?.ok_or_else(damaged)
+    fn damaged(&self) -> SecretsError {
+        failed(&self.file, "read", &io::Error::other("it is damaged: sign in again"))
+    }
+
+    fn read(&self) -> Result<BTreeMap<String, Value>, SecretsError> {
+        self.read_unless_damaged()?.ok_or_else(|| self.damaged())
     }
 
     /// `None`: it is damaged.
-    fn read_unless_damaged(&self) -> Result<Option<BTreeMap<String, Tokens>>, SecretsError> {
+    fn read_unless_damaged(&self) -> Result<Option<BTreeMap<String, Value>>, SecretsError> {
         match fs::read(&self.file) {
             Ok(text) => Ok(serde_json::from_slice(&text).ok()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(BTreeMap::new())),
@@ -269,20 +315,8 @@ impl Turn<'_> {
     /// # Errors
     /// When neither the keyring nor the file takes them.
     pub async fn save(&self, sign_in: &SignIn, tokens: &Tokens) -> Result<Place, SecretsError> {
-        let (secrets, key) = (self.secrets, key(sign_in));
-        let secret =
-            serde_json::to_vec(tokens).map_err(|error| failed(&secrets.file, "written", &io::Error::other(error)))?;
         let label = format!("{} session of {}", app_info::APP_NAME, sign_in.user_id);
-        match secrets.in_time(keyring::set(app_info::APP_ID, &key, &label, &secret)).await {
-            Ok(()) => {
-                self.change(|all| all.remove(&key).is_some())?;
-                Ok(Place::Keyring(keyring::NAME))
-            }
-            Err(reason) => {
-                self.change(|all| all.insert(key, tokens.clone()).as_ref() != Some(tokens))?;
-                Ok(Place::File { path: secrets.file.clone(), reason })
-            }
-        }
+        self.put(&key(sign_in), &label, tokens).await
     }
 
     /// Forgets the tokens of that session, wherever they are.
@@ -290,18 +324,38 @@ impl Turn<'_> {
     /// # Errors
     /// When they are still there.
     pub async fn forget(&self, sign_in: &SignIn) -> Result<(), SecretsError> {
-        let (secrets, key) = (self.secrets, key(sign_in));
-        let was_in_file = self.change(|all| all.remove(&key).is_some())?;
-        match secrets.in_time(keyring::delete(app_info::APP_ID, &key)).await {
+        self.remove(&key(sign_in), TOKEN).await
+    }
+
+    async fn put(&self, key: &str, label: &str, value: &impl Serialize) -> Result<Place, SecretsError> {
+        let secrets = self.secrets;
+        let unwritable = |error| failed(&secrets.file, "written", &io::Error::other(error));
+        let value = serde_json::to_value(value).map_err(unwritable)?;
+        let secret = value.to_string();
+        match secrets.in_time(keyring::set(app_info::APP_ID, key, label, secret.as_bytes())).await {
+            Ok(()) => {
+                self.change(|all| all.remove(key).is_some())?;
+                Ok(Place::Keyring(keyring::NAME))
+            }
+            Err(reason) => {
+                self.change(|all| all.insert(key.to_owned(), value.clone()).as_ref() != Some(&value))?;
+                Ok(Place::File { path: secrets.file.clone(), reason })
+            }
+        }
+    }
+
+    async fn remove(&self, key: &str, what: &'static str) -> Result<(), SecretsError> {
+        let was_in_file = self.change(|all| all.remove(key).is_some())?;
+        match self.secrets.in_time(keyring::delete(app_info::APP_ID, key)).await {
             // It was in the file, most likely because there is no keyring.
             Err(_) if was_in_file => Ok(()),
-            forgotten => forgotten.map_err(|reason| refused(TOKEN, reason)),
+            forgotten => forgotten.map_err(|reason| refused(what, reason)),
         }
     }
 
     /// Changes what is in the file; `edit` says whether it has changed anything, and so does this. Nobody can use what
     /// is in one that is damaged, so that it gives way: signing in again has to help.
-    fn change(&self, edit: impl FnOnce(&mut BTreeMap<String, Tokens>) -> bool) -> Result<bool, SecretsError> {
+    fn change(&self, edit: impl FnOnce(&mut BTreeMap<String, Value>) -> bool) -> Result<bool, SecretsError> {
         let file = &self.secrets.file;
         let found = self.secrets.read_unless_damaged()?;
         let is_damaged = found.is_none();
@@ -332,6 +386,11 @@ fn refused(secret: &'static str, reason: String) -> SecretsError {
 /// What a session's secrets are found by.
 fn key(sign_in: &SignIn) -> String {
     format!("{} {}", sign_in.user_id, sign_in.device_id)
+}
+
+/// What the secret of an account's relay is found by. No session's key ends so.
+fn relay_key(account: &str) -> String {
+    format!("{account} at ntfy")
 }
 
 /// What the key of a session's encryption store is found by.

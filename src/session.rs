@@ -13,6 +13,7 @@ use crate::{
         oauth::{self, OAuthError},
     },
     http_client::{HttpClient, TransportError},
+    ntfy::Relay,
     platform,
     push::notify,
     secrets::{Secrets, SecretsError},
@@ -95,6 +96,14 @@ impl Sessions {
     #[must_use]
     pub fn new(secrets: Secrets) -> Self {
         Self { secrets }
+    }
+
+    /// What the account's pushes come through, if that is not our endpoint.
+    ///
+    /// # Errors
+    /// When its topic cannot be told, or is gone.
+    pub(crate) async fn relay(&self, account: &Account) -> Result<Option<Relay>, SecretsError> {
+        self.secrets.relay(account).await
     }
 
     /// The mark of this installation, for the pushers that it sets; empty where there can be none.
@@ -252,19 +261,26 @@ fn not_renewed(error: OAuthError) -> SessionError {
 }
 
 /// The pusher that a signed-in account is to have. `base_url` is the address that the homeserver reaches us at, without
-/// a trailing slash; `lang` the user's language; `installation` the mark of the installation that sets it.
+/// a trailing slash; `lang` the user's language; `installation` the mark of the installation that sets it. `relay`: what
+/// its pushes come through, whose address is another.
 #[must_use]
-pub fn pusher(account: &Account, base_url: &str, lang: &str, installation: String) -> HttpPusher {
+pub(crate) fn pusher(
+    account: &Account,
+    relay: Option<&Relay>,
+    base_url: &str,
+    lang: &str,
+    installation: String,
+) -> HttpPusher {
+    let base_url = relay.map_or(base_url, Relay::base);
     HttpPusher {
         app_id: account.app_id.clone(),
-        pushkey: account.pushkey.clone(),
+        pushkey: relay.map_or_else(|| account.pushkey.clone(), Relay::pushkey),
         url: format!("{base_url}{}", notify::PATH),
         app_display_name: app_info::APP_NAME.to_owned(),
         device_display_name: platform::host::name(),
         lang: lang.to_owned(),
         // What goes through a relay is kept there in clear.
-        event_id_only: account.relay().is_some()
-            || account.sign_in.as_ref().is_some_and(|sign_in| sign_in.event_id_only),
+        event_id_only: relay.is_some() || account.sign_in.as_ref().is_some_and(|sign_in| sign_in.event_id_only),
         installation,
     }
 }

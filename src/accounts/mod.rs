@@ -60,6 +60,10 @@ pub struct Account {
     /// How its notifications get here, as was chosen.
     #[serde(default, skip_serializing_if = "Way::is_auto")]
     pub way: Way,
+    /// The address of the ntfy server that its homeserver pushes to, on the way of that name. Which topic there is in the
+    /// keyring, with the pushkey that leads to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<String>,
     /// When it was made.
     #[serde(deserialize_with = "format::read_time")]
     pub created_at: Timestamp,
@@ -90,7 +94,7 @@ pub enum Way {
     Push,
     /// Over a connection to the homeserver that we hold.
     Listen,
-    /// The homeserver pushes to an ntfy server, which the pushkey leads to.
+    /// The homeserver pushes to an ntfy server.
     Ntfy,
 }
 
@@ -118,17 +122,16 @@ impl Account {
     pub fn way_in_force(&self) -> Way {
         let can_listen = self.sign_in.as_ref().is_some_and(SignIn::can_listen);
         match self.way {
-            Way::Ntfy if self.relay().is_some() => Way::Ntfy,
+            Way::Ntfy if self.relay.is_some() => Way::Ntfy,
             Way::Auto | Way::Push | Way::Listen if can_listen => self.way,
             Way::Auto | Way::Push | Way::Listen | Way::Ntfy => Way::Push,
         }
     }
 
-    /// What its pushes come through, if that is not our endpoint.
+    /// The address of the server that its pushes come through, if that is not our endpoint.
     #[must_use]
-    pub(crate) fn relay(&self) -> Option<Relay> {
-        let is_relayed = self.way == Way::Ntfy && self.sign_in.is_some();
-        is_relayed.then(|| Relay::of_pushkey(&self.pushkey)).flatten()
+    pub(crate) fn relay_address(&self) -> Option<&str> {
+        self.relay.as_deref().filter(|_| self.way == Way::Ntfy)
     }
 }
 
@@ -140,6 +143,7 @@ impl fmt::Debug for Account {
             .field("pushkey", &"hidden")
             .field("counts", &self.counts)
             .field("way", &self.way)
+            .field("relay", &self.relay)
             .field("created_at", &self.created_at)
             .field("sign_in", &self.sign_in)
             .finish()
@@ -292,6 +296,7 @@ impl Account {
             pushkey: new_pushkey()?,
             counts: CountsScope::Account,
             way: Way::Auto,
+            relay: None,
             created_at: Timestamp::now(),
             sign_in: None,
         })
@@ -320,6 +325,9 @@ fn check(account: &Account, others: &[Account]) -> Result<(), AccountsError> {
     }
     if pushkey.is_empty() || pushkey.len() > MAX_PUSHKEY_BYTES || pushkey.chars().any(char::is_control) {
         return invalid(format!("a pushkey is 1 to {MAX_PUSHKEY_BYTES} bytes of printable characters"));
+    }
+    if account.relay.as_deref().is_some_and(|address| !Relay::is_base(address)) {
+        return invalid("the address of a relay is a name alone, as in \"https://ntfy.example.org\"".to_owned());
     }
     let clash = |problem| Err(AccountsError::NotAdded(problem));
     if others.len() >= MAX_ACCOUNTS {

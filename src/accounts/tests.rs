@@ -17,6 +17,7 @@ pub(crate) fn account(name: &str, app_id: &str, pushkey: &str) -> Account {
         pushkey: pushkey.to_owned(),
         counts: CountsScope::Account,
         way: Way::Auto,
+        relay: None,
         created_at: Timestamp::UNIX_EPOCH,
         sign_in: None,
     }

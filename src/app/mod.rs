@@ -200,7 +200,7 @@ impl Worker {
         let settings = supervisor::catching_up_settings(&config);
         let ((call_news, news), (held_news, held)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
         let derive_missed = config.calls.derive_missed;
-        let relays = Relays::new(inbox.clone(), held_news.clone());
+        let relays = Relays::new(inbox.clone(), secrets.clone(), held_news.clone());
         let told = (call_news, held_news);
         let encryption =
             Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone(), told);

@@ -24,6 +24,8 @@ use crate::{
 
 /// How long a reply is retried.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(15);
+/// How long after its start the program waits for the key that the text of a reply is sealed with.
+const KEY_PATIENCE: Duration = Duration::from_mins(15);
 /// First and maximum retry delay.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// Retry delay while the inbox cannot be read.
@@ -38,13 +40,16 @@ struct Sender {
     events: mpsc::UnboundedSender<Event>,
     /// Next attempt and backoff of each reply that was tried in this run, by transaction id.
     tries: BTreeMap<String, (Instant, Backoff)>,
+    /// Until then the key of a sealed reply may become available: it is read after the start, from a keyring that may be
+    /// locked.
+    keys_by: Instant,
 }
 
 impl Outbox {
     /// Starts the task. Replies of an earlier run are sent, too.
     pub(super) fn start(sending: Sending, accounts: Arc<Accounts>, events: mpsc::UnboundedSender<Event>) -> Self {
         let (sender, looks) = watch::channel(accounts);
-        tokio::spawn(Sender { sending, events, tries: BTreeMap::new() }.run(looks));
+        tokio::spawn(Sender::new(sending, events).run(looks));
         Self(sender)
     }
 
@@ -55,6 +60,10 @@ impl Outbox {
 }
 
 impl Sender {
+    fn new(sending: Sending, events: mpsc::UnboundedSender<Event>) -> Self {
+        Self { sending, events, tries: BTreeMap::new(), keys_by: Instant::now() + KEY_PATIENCE }
+    }
+
     async fn run(mut self, mut looks: watch::Receiver<Arc<Accounts>>) {
         loop {
             let accounts = Arc::clone(&looks.borrow_and_update());
@@ -104,11 +113,17 @@ impl Sender {
             }
             return self.give_up(reply, MAYBE, "its session has ended").await;
         };
+        let Some(content) = reply.content.as_deref().and_then(|content| serde_json::from_str(content).ok()) else {
+            if Instant::now() < self.keys_by {
+                return Ok(self.try_later(reply, Duration::ZERO));
+            }
+            return self.give_up(reply, MAYBE, "its text can no longer be read").await;
+        };
         let is_late = |reply: &Reply| Timestamp::now().duration_since(reply.written_at).abs() >= PATIENCE;
         if is_late(reply) {
             return self.give_up(reply, MAYBE, "its homeserver has not confirmed it in time").await;
         }
-        let error = match self.try_to_send(reply, sign_in).await {
+        let error = match self.try_to_send(reply, content, sign_in).await {
             Ok(()) => {
                 self.sending.inbox.forget_reply(reply.transaction.clone()).await?;
                 return Ok(true);
@@ -123,13 +138,12 @@ impl Sender {
         }
     }
 
-    async fn try_to_send(&self, reply: &Reply, sign_in: &SignIn) -> Result<(), SendError> {
-        let content = reply.content.as_deref().and_then(|content| serde_json::from_str(content).ok());
+    async fn try_to_send(&self, reply: &Reply, content: Value, sign_in: &SignIn) -> Result<(), SendError> {
         let event = OutgoingEvent {
             room_id: reply.room_id.clone(),
             event_type: "m.room.message".to_owned(),
             transaction: reply.transaction.clone(),
-            content: content.ok_or_else(SendError::sealed)?,
+            content,
         };
         self.sending.send(&reply.account, sign_in, &event).await
     }
@@ -208,7 +222,7 @@ sign_in = { user_id = "@alice:hs", device_id = "D", homeserver = "http://127.0.0
             written_at: Timestamp::now() - SignedDuration::from_mins(minutes),
         };
         inbox.keep_reply(reply).await.unwrap();
-        let mut sender = Sender { sending, events, tries: BTreeMap::new() };
+        let mut sender = Sender::new(sending, events);
         sender.send_due(&accounts).await.unwrap();
         assert_eq!(inbox.replies().await.unwrap(), []);
         std::iter::from_fn(|| told.try_recv().ok())

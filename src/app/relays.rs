@@ -4,27 +4,32 @@
 //! lines ──► batch: what is not known ──► catching up asks the homeserver what is new ──► inbox ──► the relay's time is kept
 //! ```
 //! The relay keeps its messages, so what is not in the inbox is read again.
+//!
+//! An account that was registered by hand has no homeserver to ask: only that something is new is recorded.
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use jiff::Timestamp;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::AbortHandle,
-    time::{Duration, Instant, sleep, timeout, timeout_at},
+    time::{Duration, Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
 use crate::{
-    accounts::Account,
+    accounts::{Account, CountsScope},
     backoff::Backoff,
     encryption::{Brought, Held, HeldNews, NewEvent},
     homeserver::HomeserverKind,
     http_client::{HttpClient, Lines},
-    inbox::Inbox,
+    inbox::{Delivery, Inbox, Recipient},
     ntfy::{
         CONNECTING, Relay, RelayError,
         line::{Hint, HintedEvent, Line},
-        progress::{Batch, Progress, silence},
+        progress::{Batch, MAX_EVENTS, MAX_KNOWN, Progress, silence},
     },
+    push::notify::{Notification, SoundTweak, Tweaks},
+    secrets::{Secrets, SecretsError},
 };
 
 /// First and maximum delay after a failure.
@@ -43,9 +48,13 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 /// Time limit for recording what has arrived.
 const TAKING: Duration = Duration::from_secs(120);
 
+/// Minimum time between two notices of an account without a session: anybody who knows the topic can cause them.
+const HINT_INTERVAL: Duration = Duration::from_secs(10);
+
 /// The connections of all accounts.
 pub(super) struct Relays {
     inbox: Inbox,
+    secrets: Secrets,
     news: mpsc::UnboundedSender<HeldNews>,
     open: BTreeMap<Arc<str>, Open>,
 }
@@ -58,15 +67,17 @@ struct Open {
 }
 
 impl Relays {
-    pub(super) fn new(inbox: Inbox, news: mpsc::UnboundedSender<HeldNews>) -> Self {
-        Self { inbox, news, open: BTreeMap::new() }
+    pub(super) fn new(inbox: Inbox, secrets: Secrets, news: mpsc::UnboundedSender<HeldNews>) -> Self {
+        Self { inbox, secrets, news, open: BTreeMap::new() }
     }
 
     /// Connects the accounts that have a relay, and disconnects all others.
     pub(super) fn follow<'a>(&mut self, accounts: impl Iterator<Item = &'a Account>) {
         let mut before = std::mem::take(&mut self.open);
         for account in accounts {
-            let Some(relay) = account.relay() else { continue };
+            if account.relay_address().is_none() {
+                continue;
+            }
             let same = before.remove(&account.name).filter(|open| {
                 let is_same = open.account == *account;
                 if !is_same {
@@ -74,7 +85,11 @@ impl Relays {
                 }
                 is_same
             });
-            let open = same.unwrap_or_else(|| self.start(account.clone(), relay));
+            if let Some(open) = &same {
+                // Its token may have changed.
+                open.again.notify_one();
+            }
+            let open = same.unwrap_or_else(|| self.start(account.clone()));
             self.open.insert(Arc::clone(&account.name), open);
         }
         for open in before.into_values() {
@@ -89,14 +104,14 @@ impl Relays {
         }
     }
 
-    fn start(&self, account: Account, relay: Relay) -> Open {
+    fn start(&self, account: Account) -> Open {
         let again = Arc::new(Notify::new());
         let lists_new = account.sign_in.as_ref().is_some_and(|it| HomeserverKind::named(&it.server).lists_new());
         let reader = Reader {
-            name: Arc::clone(&account.name),
-            app_id: account.app_id.clone(),
+            account: account.clone(),
             lists_new,
-            relay,
+            hints: account.sign_in.is_none().then(Hints::default),
+            secrets: self.secrets.clone(),
             inbox: self.inbox.clone(),
             news: self.news.clone(),
             backoff: Backoff::new(RETRY.0, RETRY.1),
@@ -121,11 +136,12 @@ impl Drop for Relays {
 }
 
 struct Reader {
-    name: Arc<str>,
-    app_id: String,
+    account: Account,
     /// Whether the homeserver lists notifications; if not, events are fetched one by one.
     lists_new: bool,
-    relay: Relay,
+    /// Set for an account without a session.
+    hints: Option<Hints>,
+    secrets: Secrets,
     inbox: Inbox,
     news: mpsc::UnboundedSender<HeldNews>,
     backoff: Backoff,
@@ -135,11 +151,29 @@ struct Reader {
     held_back: u32,
 }
 
+/// The notices of an account without a session.
+#[derive(Default)]
+struct Hints {
+    /// When the last one was recorded.
+    at: Option<Instant>,
+    /// The stored relay time when the program started: lines up to it were handled before, but most have no row.
+    known_until: u64,
+}
+
+impl Hints {
+    /// When the next one may be recorded.
+    fn due(&self) -> Option<Instant> {
+        self.at.map(|at| at + HINT_INTERVAL)
+    }
+}
+
 /// Why a connection has ended.
 #[derive(Debug, thiserror::Error)]
 enum End {
     #[error(transparent)]
     Relay(#[from] RelayError),
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
     #[error("the connection has ended")]
     Ended,
     #[error("nothing came for {} s", .0.as_secs())]
@@ -150,11 +184,14 @@ enum End {
 
 impl Reader {
     async fn run(mut self, again: Arc<Notify>) {
-        let time = self.inbox.relay_time(&self.name).await.unwrap_or_else(|error| {
+        let time = self.inbox.relay_time(&self.account.name).await.unwrap_or_else(|error| {
             tracing::warn!("{error}");
             None
         });
         let mut progress = Progress::new(time);
+        if let Some(hints) = &mut self.hints {
+            hints.known_until = time.unwrap_or_default();
+        }
         loop {
             let began = Instant::now();
             let wait = tokio::select! {
@@ -177,7 +214,7 @@ impl Reader {
             self.backoff.reset();
         }
         let Err(end) = ended else { return POLLS.0 };
-        tracing::info!(account = &*self.name, "the relay: {end}");
+        tracing::info!(account = &*self.account.name, "the relay: {end}");
         if !matches!(end, End::Relay(RelayError::HeldBack)) {
             self.held_back = 0;
         }
@@ -194,6 +231,7 @@ impl Reader {
                 self.backoff.next().max(wait.unwrap_or_default().min(MAX_RETRY_AFTER))
             }
             End::Relay(RelayError::Transport(_) | RelayError::Unexpected(_))
+            | End::Secrets(_)
             | End::Ended
             | End::Silent(_)
             | End::NotTaken => self.backoff.next(),
@@ -206,27 +244,30 @@ impl Reader {
 
     /// Reads until the connection ends; polls once if connections are buffered.
     async fn read(&mut self, progress: &mut Progress) -> Result<(), End> {
+        // Loaded each time: a keyring may have been unlocked, and a token replaced.
+        let Some(relay) = self.secrets.relay(&self.account).await? else { return std::future::pending().await };
         // A client of its own: certificates are loaded, and connections closed, with it.
         let http = HttpClient::connecting_within(CONNECTING).map_err(RelayError::from)?;
         if let Some(left) = self.polls.checked_sub(1) {
-            self.poll(&http, progress).await?;
+            self.poll(&relay, &http, progress).await?;
             self.polls = left;
             let reason = format!("{}; it is asked once a minute. `pushbell doctor` says more", RelayError::HeldBack);
             self.tell(Held::Lost(reason));
             return Ok(());
         }
         let since = progress.since();
-        let (first, lines) = self.relay.open(&http, since.as_deref()).await?;
+        let (first, lines) = relay.open(&http, since.as_deref()).await?;
         self.tell(Held::Connected);
         let mut batch = Batch::default();
         let mut now = 0;
-        self.take(progress, &mut batch, &first, &mut now);
+        self.take(&relay, progress, &mut batch, &first, &mut now);
         batch.is_first = since.is_none();
-        self.follow(progress, lines, batch, now).await
+        self.follow(&relay, progress, lines, batch, now).await
     }
 
     async fn follow(
         &mut self,
+        relay: &Relay,
         progress: &mut Progress,
         mut lines: Lines,
         mut batch: Batch,
@@ -242,11 +283,12 @@ impl Reader {
             } else {
                 batch.due(*began_at.get_or_insert(now_is), counted_at)
             };
+            let due = self.hints.as_ref().and_then(Hints::due).map_or(due, |hint| due.max(hint));
             // Lines that keep coming do not delay it.
-            let gathered = batch.is_full() || due <= now_is || {
+            let gathered = batch.is_full(self.most()) || due <= now_is || {
                 match timeout_at(due, lines.next()).await {
                     Ok(Ok(Some(line))) => {
-                        if self.take(progress, &mut batch, &line, &mut now) {
+                        if self.take(relay, progress, &mut batch, &line, &mut now) {
                             between = keepalive_at.replace(Instant::now()).map(|before| before.elapsed());
                         }
                         false
@@ -273,34 +315,46 @@ impl Reader {
         }
     }
 
-    async fn poll(&mut self, http: &HttpClient, progress: &mut Progress) -> Result<(), End> {
+    async fn poll(&mut self, relay: &Relay, http: &HttpClient, progress: &mut Progress) -> Result<(), End> {
         let since = progress.since().unwrap_or_else(|| "all".to_owned());
         let mut batch = Batch::default();
         // If polling fails as well, the relay is unreachable; connections are tried again.
-        let lines = self.relay.poll(http, &since).await.inspect_err(|_| self.polls = 0)?;
+        let lines = relay.poll(http, &since).await.inspect_err(|_| self.polls = 0)?;
         for line in lines {
-            if batch.is_full() {
+            if batch.is_full(self.most()) {
                 self.bring(progress, std::mem::take(&mut batch)).await?;
             }
-            self.take(progress, &mut batch, &line, &mut 0);
+            self.take(relay, progress, &mut batch, &line, &mut 0);
             batch.is_late = true;
         }
         self.bring(progress, batch).await
     }
 
+    /// Maximum number of events in a batch.
+    fn most(&self) -> usize {
+        if self.hints.is_some() { MAX_KNOWN } else { MAX_EVENTS }
+    }
+
     /// Takes a line into the batch. Returns whether it is a mere keepalive.
-    fn take(&self, progress: &Progress, batch: &mut Batch, line: &[u8], now: &mut u64) -> bool {
-        let Some(line) = Line::parse(line) else { return false };
+    fn take(&self, relay: &Relay, progress: &Progress, batch: &mut Batch, line: &[u8], now: &mut u64) -> bool {
+        let Some(mut line) = Line::parse(line) else { return false };
         let is_keepalive = line.is_keepalive;
+        if let Some(hints) = &self.hints {
+            let is_known = line.time > 0 && line.time <= hints.known_until;
+            // Numbers from a relay are not trusted.
+            line.hint = line.hint.filter(|hint| hint.event.is_some() && !is_known);
+        }
         *now = line.time.max(*now);
-        progress.take(batch, line, *now, |hint: &Hint| self.relay.is_meant(&self.app_id, &hint.devices));
+        progress.take(batch, line, *now, |hint: &Hint| relay.is_meant(&self.account.app_id, &hint.devices));
         is_keepalive
     }
 
     /// Has catching up fetch what is new, and records the relay's time once that is in the inbox.
     async fn bring(&mut self, progress: &mut Progress, batch: Batch) -> Result<(), End> {
         let (is_push, says_nothing) = (batch.is_push, batch.is_empty());
-        if !says_nothing {
+        if self.hints.is_some() {
+            self.hint(&batch).await?;
+        } else if !says_nothing {
             let counted = if self.lists_new { Vec::new() } else { new_events(&batch) };
             let (lists_new, may_be_read) = (true, batch.is_count);
             let is_live = !batch.is_late && !batch.is_first;
@@ -319,15 +373,46 @@ impl Reader {
         // A keepalive's time alone is not stored: reading from an earlier time is harmless.
         if !says_nothing
             && let Some(time) = time.or(progress.newest())
-            && let Err(error) = self.inbox.set_relay_time(&self.name, time, is_push).await
+            && let Err(error) = self.inbox.set_relay_time(&self.account.name, time, is_push).await
         {
             tracing::warn!("{error}");
         }
         Ok(())
     }
 
+    /// Records that something is new; not what, which may be forged.
+    async fn hint(&mut self, batch: &Batch) -> Result<(), End> {
+        let (Some(hints), Some(event)) = (&mut self.hints, batch.events.first()) else { return Ok(()) };
+        if let Some(due) = hints.due() {
+            sleep_until(due).await;
+        }
+        let notification = Notification { event_id: Some(event.event_id.clone()), ..Notification::default() };
+        let recipient = Recipient {
+            account: Arc::clone(&self.account.name),
+            user_id: None,
+            counts: CountsScope::Account,
+            derive_missed_calls: false,
+            fetches_details: false,
+            decrypts: false,
+            tweaks: Tweaks { sound: SoundTweak::Named("default".into()), highlight: false },
+        };
+        let delivery = Delivery {
+            notification: Arc::new(notification),
+            recipients: vec![recipient],
+            received_at: Timestamp::now(),
+            replayed: batch.is_late,
+            is_sample: false,
+        };
+        if let Err(error) = self.inbox.record(delivery).await {
+            tracing::warn!("{error}");
+            return Err(End::NotTaken);
+        }
+        hints.at = Some(Instant::now());
+        Ok(())
+    }
+
     fn tell(&self, news: Held) {
         // A closed channel means that the program is ending.
-        drop(self.news.send(HeldNews { account: Arc::clone(&self.name), news }));
+        drop(self.news.send(HeldNews { account: Arc::clone(&self.account.name), news }));
     }
 }

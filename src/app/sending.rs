@@ -36,11 +36,6 @@ pub(super) enum SendError {
 }
 
 impl SendError {
-    /// The key that the event was sealed with is not available yet.
-    pub(super) fn sealed() -> Self {
-        Self::Encryption(NotSent { reason: "the key that it is kept with is not there".to_owned(), is_temporary: true })
-    }
-
     /// Minimum delay before a retry; `None` if retrying does not help.
     pub(super) fn wait(&self) -> Option<Duration> {
         match self {

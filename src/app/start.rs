@@ -69,7 +69,7 @@ fn welcome(paths: &Paths, config: &Config) -> Result<String, Failure> {
             "Or do it by hand, with the account \"{FIRST_ACCOUNT}\" that was made for that. This is what a homeserver must \
              be told:\n\n{}\n\
              `{pushbell} account show {FIRST_ACCOUNT}` prints this again, `{pushbell} test` sends a test push.",
-            registration::describe(&account, &config.server.base_url())
+            registration::describe(&account, None, &config.server.base_url())
         )
     };
     Ok(format!(

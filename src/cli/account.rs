@@ -8,11 +8,15 @@ use super::{
     Context, Failure,
     arguments::{self, AddAccount},
     output,
+    person::Person,
+    relay,
 };
 use crate::{
     accounts::{Account, Accounts, AccountsError, AccountsFile, CountsScope, Way, new_pushkey},
     control::{Request, local_time},
+    ntfy::Relay,
     registration,
+    secrets::{Place, Secrets},
 };
 
 /// Hint for a user without accounts.
@@ -34,18 +38,64 @@ fn add(context: &Context, new: AddAccount, out: &mut dyn Write) -> Result<(), Fa
         Some(pushkey) => pushkey,
         None => new_pushkey()?,
     };
-    let account = Account {
+    let mut account = Account {
         name: new.name.into(),
         app_id: new.app_id,
         pushkey,
         counts: new.counts,
         way: Way::Auto,
+        relay: None,
         created_at: Timestamp::now(),
         sign_in: None,
     };
-    AccountsFile::new(&context.paths.accounts).add(account.clone())?;
-    write!(out, "Made the account \"{}\".\n\n{}", account.name, registration::describe(&account, &public_url))?;
+    let file = AccountsFile::new(&context.paths.accounts);
+    let relay = if let Some(address) = &new.ntfy {
+        let relay = relay::fresh(address, new.ntfy_token_file.as_deref())?;
+        (account.way, account.relay) = (Way::Ntfy, Some(relay.base().to_owned()));
+        Some(block_on(add_relayed(context, &file, &account, relay, out))?)
+    } else {
+        file.add(account.clone())?;
+        None
+    };
+    let registration = registration::describe(&account, relay.as_ref(), &public_url);
+    write!(out, "Made the account \"{}\".\n\n{registration}", account.name)?;
     tell_running(context)
+}
+
+/// Adds an account whose relay works, and keeps what is secret of that.
+async fn add_relayed(
+    context: &Context,
+    file: &AccountsFile,
+    account: &Account,
+    relay: Relay,
+    out: &mut dyn Write,
+) -> Result<Relay, Failure> {
+    let person = Person::at_terminal();
+    let secrets = Secrets::of_a_command(&context.paths, person.is_some());
+    let (relay, checked) = relay::checked(relay, person.as_ref(), out).await?;
+    checked.map_err(Failure::Failed)?;
+    // Before its secret: that of another of its name stays.
+    file.add(account.clone())?;
+    match secrets.save_relay(&account.name, &relay).await {
+        Ok(Place::Keyring(name)) => writeln!(out, "Its topic is in the keyring ({name}).")?,
+        Ok(Place::File { path, reason }) => {
+            let reason = output::harmless(&reason);
+            writeln!(out, "Its topic is in {}, which only you can read ({reason}).", path.display())?;
+        }
+        Err(error) => {
+            file.remove(&account.name)?;
+            return Err(error.into());
+        }
+    }
+    Ok(relay)
+}
+
+fn block_on<T>(asked: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = super::runtime()?;
+    let answered = runtime.block_on(asked);
+    // A pending read of the terminal must not delay the exit.
+    runtime.shutdown_background();
+    answered
 }
 
 fn list(context: &Context, accept: bool, out: &mut dyn Write) -> Result<(), Failure> {
@@ -86,17 +136,44 @@ fn list(context: &Context, accept: bool, out: &mut dyn Write) -> Result<(), Fail
 fn show(context: &Context, name: &str, out: &mut dyn Write) -> Result<(), Failure> {
     let accounts = context.accounts()?;
     let account = accounts.find(name).ok_or_else(|| AccountsError::NoSuchAccount(name.to_owned()))?;
-    write!(out, "{}", registration::describe(account, &context.public_url()?))?;
+    let relay = relay_of(context, account)?;
+    write!(out, "{}", registration::describe(account, relay.as_ref(), &context.public_url()?))?;
     Ok(())
 }
 
+/// What the account's pushes come through, if that is not our endpoint.
+fn relay_of(context: &Context, account: &Account) -> Result<Option<Relay>, Failure> {
+    if account.relay_address().is_none() {
+        return Ok(None);
+    }
+    let secrets = Secrets::of_a_command(&context.paths, Person::at_terminal().is_some());
+    block_on(async { Ok(secrets.relay(account).await?) })
+}
+
 fn remove(context: &Context, name: &str, out: &mut dyn Write) -> Result<(), Failure> {
-    if context.accounts()?.find(name).is_some_and(|account| account.sign_in.is_some()) {
+    let accounts = context.accounts()?;
+    let account = accounts.find(name).ok_or_else(|| AccountsError::NoSuchAccount(name.to_owned()))?;
+    if account.sign_in.is_some() {
         return Err(Failure::Failed(format!(
             "the account \"{name}\" is signed in: `pushbell logout {name}` removes its pusher, signs out and forgets it"
         )));
     }
+    let relay = relay_of(context, account);
     AccountsFile::new(&context.paths.accounts).remove(name)?;
+    if account.relay.is_some() {
+        let secrets = Secrets::of_a_command(&context.paths, Person::at_terminal().is_some());
+        let forgotten = block_on(async { Ok(secrets.forget_relay(name).await?) });
+        writeln!(
+            out,
+            "Removed the account \"{name}\". Its homeserver goes on pushing until the pusher is removed, too."
+        )?;
+        if let Ok(Some(relay)) = relay {
+            let request = registration::removal(account, &relay);
+            writeln!(out, "With HOMESERVER and ACCESS_TOKEN as for registering it, this does so:\n\n{request}")?;
+        }
+        tell_running(context)?;
+        return forgotten;
+    }
     writeln!(
         out,
         "Removed the account \"{name}\". Its homeserver will be told so at its next push, and then deletes the pusher."

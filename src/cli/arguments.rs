@@ -156,6 +156,9 @@ pub(super) struct Login {
     /// Have the homeserver push to this ntfy server, which Pushbell keeps a connection to
     #[arg(long, value_name = "URL", conflicts_with_all = ["push", "listen", "event_id_only"])]
     pub(super) ntfy: Option<String>,
+    /// Read the ntfy server's access token from this file's first line ("-": standard input), where it wants one
+    #[arg(long, value_name = "FILE", requires = "ntfy")]
+    pub(super) ntfy_token_file: Option<PathBuf>,
     /// Have pushes contain event ids only: sender, room and text are fetched from the homeserver
     #[arg(long)]
     pub(super) event_id_only: bool,
@@ -179,6 +182,7 @@ impl Login {
             push: false,
             listen: false,
             ntfy: None,
+            ntfy_token_file: None,
             event_id_only: false,
             wait: None,
             anyway: false,
@@ -303,6 +307,13 @@ pub(super) struct AddAccount {
     /// What the unread count of a push refers to
     #[arg(long, value_enum, default_value_t)]
     pub(super) counts: CountsScope,
+    /// Have the homeserver push to this ntfy server, which Pushbell keeps a connection to: that something is new is shown,
+    /// and no more
+    #[arg(long, value_name = "URL", conflicts_with_all = ["pushkey", "counts"])]
+    pub(super) ntfy: Option<String>,
+    /// Read the ntfy server's access token from this file's first line ("-": standard input), where it wants one
+    #[arg(long, value_name = "FILE", requires = "ntfy")]
+    pub(super) ntfy_token_file: Option<PathBuf>,
 }
 
 /// `pushbell test`
@@ -322,6 +333,15 @@ pub(super) struct History {
     /// Maximum number of notifications
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(super) limit: usize,
+    /// Only those of this account, by its name or user ID
+    #[arg(long, value_name = "NAME")]
+    pub(super) account: Option<String>,
+    /// Only those of rooms with this id, alias or part of a name; of direct rooms the sender's name
+    #[arg(long, value_name = "TEXT")]
+    pub(super) room: Option<String>,
+    /// Only unread ones
+    #[arg(long)]
+    pub(super) unread: bool,
     /// Print JSON, one object per line
     #[arg(long)]
     pub(super) json: bool,

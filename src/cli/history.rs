@@ -20,13 +20,21 @@ const LONGEST_FROM: usize = 36;
 
 pub(super) fn run(context: &Context, asked: &History, out: &mut dyn Write) -> Result<(), Failure> {
     let seals = super::runtime()?.block_on(encryption::seals(&context.paths));
-    let notices = inbox::history(&context.paths.database, asked.limit, &seals)?;
+    let account = asked.account.as_deref().map(|named| account_name(context, named)).transpose()?;
+    let is_wanted = |notice: &Notice| {
+        account.as_ref().is_none_or(|account| notice.account == *account)
+            && asked.room.as_deref().is_none_or(|room| is_in_room(notice, room))
+            && !(asked.unread && notice.read)
+    };
+    let notices = inbox::history(&context.paths.database, asked.limit, &seals, is_wanted)?;
     if asked.json {
         for notice in &notices {
             writeln!(out, "{}", output::json(&line(notice))?)?;
         }
     } else if notices.is_empty() {
-        if asked.limit > 0 {
+        if asked.account.is_some() || asked.room.is_some() || asked.unread {
+            writeln!(out, "Nothing matches.")?;
+        } else if asked.limit > 0 {
             writeln!(out, "Nothing has come yet.")?;
         }
     } else {
@@ -34,6 +42,21 @@ pub(super) fn run(context: &Context, asked: &History, out: &mut dyn Write) -> Re
         output::table(out, ["TIME", "ACCOUNT", "STATE", "FROM", "TEXT"], &rows, output::terminal_columns())?;
     }
     Ok(())
+}
+
+/// Name of the account with this name or user ID. Notices of an account that was removed remain under its name.
+fn account_name(context: &Context, named: &str) -> Result<String, Failure> {
+    let accounts = context.accounts()?;
+    let signed_in = accounts.iter().find(|account| account.sign_in.as_ref().is_some_and(|it| it.user_id == named));
+    Ok(signed_in.map_or(named, |account| &account.name).to_owned())
+}
+
+/// Whether the notice's room has this id or alias, or a name that contains it, ignoring case.
+fn is_in_room(notice: &Notice, room: &str) -> bool {
+    let is = |id: &Option<String>| id.as_deref() == Some(room);
+    is(&notice.room_id)
+        || is(&notice.room_alias)
+        || present::room_name(notice).to_lowercase().contains(&room.to_lowercase())
 }
 
 /// A line of `history --json`. Unknown values are null.
@@ -169,5 +192,19 @@ mod tests {
             (&bare["event_id"], &bare["sound"], &bare["shown"]),
             (&json!(null), &json!("default"), &json!(true))
         );
+    }
+
+    #[test]
+    fn a_room_is_found_by_id_alias_or_part_of_its_name() {
+        let check = |notice: &Notice, room: &str, expected| assert_eq!(is_in_room(notice, room), expected, "{room}");
+        let named = Notice { room_alias: Some("#control:example.org".to_owned()), ..notice() };
+        for room in ["!r:example.org", "#control:example.org", "mission control", "CONTROL"] {
+            check(&named, room, true);
+        }
+        for room in ["!r:example", "#control", "Kitchen", "Tom"] {
+            check(&named, room, false);
+        }
+        let direct = Notice { room_name: None, ..notice() };
+        check(&direct, "major", true);
     }
 }

@@ -7,7 +7,7 @@ use tokio::runtime::Runtime;
 
 use super::{Context, Failure, account, arguments, login::account_name::is_made_by_login, output, person::Person};
 use crate::{
-    accounts::{Account, Accounts, AccountsError, AccountsFile, SignIn},
+    accounts::{Account, Accounts, AccountsError, AccountsFile, SignIn, Way},
     app,
     control::{Instance, InstanceError, Request},
     encryption,
@@ -107,7 +107,7 @@ impl<'a> Logout<'a> {
             writeln!(out, "Forgot the account \"{name}\" and its access token.")?;
         } else {
             // The account existed before the sign-in, and another pusher may use its pushkey.
-            file.replace(name, Account { sign_in: None, ..account.clone() })?;
+            file.replace(name, Account { sign_in: None, way: Way::Auto, relay: None, ..account.clone() })?;
             writeln!(
                 out,
                 "Forgot the access token. The account \"{name}\" was there before the login and stays, for pushers that \
@@ -150,6 +150,9 @@ impl<'a> Logout<'a> {
             }
         }
         self.secrets.forget(sign_in).await?;
+        if account.relay.is_some() {
+            self.secrets.forget_relay(&account.name).await?;
+        }
         encryption::forget(&self.context.paths, &self.secrets, sign_in).await;
         Ok(remaining(account, sign_in, &result))
     }
@@ -201,10 +204,17 @@ async fn end_session(
         Err(SessionError::NoToken(_)) => return Ok(SignOut::NoToken),
         Err(error) => return Ok(SignOut::Unreachable(error.to_string())),
     };
-    if let Err(error) = remove_pusher(&signed_in.client, account).await {
-        return Ok(SignOut::Unreachable(error.to_string()));
+    match secrets.pushkey(account).await {
+        Ok(pushkey) => {
+            if let Err(error) = remove_pusher(&signed_in.client, account, &pushkey).await {
+                return Ok(SignOut::Unreachable(error.to_string()));
+            }
+            writeln!(out, "Removed the pusher.")?;
+        }
+        // It goes with its session.
+        Err(error) if sign_in.method.owns_session() => tracing::info!("{error}"),
+        Err(error) => return Ok(SignOut::Unreachable(error.to_string())),
     }
-    writeln!(out, "Removed the pusher.")?;
     remove_rules(&signed_in.client, &secrets.installation_mark(), out).await?;
     if !sign_in.method.owns_session() {
         writeln!(out, "The session of the access token goes on: it is not Pushbell's own.")?;
@@ -217,8 +227,8 @@ async fn end_session(
 }
 
 /// Removes the pusher. An ended session has none.
-async fn remove_pusher(client: &HomeserverClient, account: &Account) -> Result<(), HomeserverError> {
-    match client.remove_pusher(&account.app_id, &account.pushkey).await {
+async fn remove_pusher(client: &HomeserverClient, account: &Account, pushkey: &str) -> Result<(), HomeserverError> {
+    match client.remove_pusher(&account.app_id, pushkey).await {
         Err(error) if !error.is_unknown_token() => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }

@@ -12,6 +12,7 @@ mod output;
 mod packaging;
 mod pause;
 mod person;
+mod relay;
 mod room;
 mod status;
 mod terminal;

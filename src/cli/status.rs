@@ -88,14 +88,15 @@ fn describe(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The row of an account that is signed in.
+/// The row of an account that is signed in, or whose pushes come through a relay.
 fn session(account: &AccountStatus) -> Option<[String; 4]> {
     let SignInStatus { signed_in, way_now, listening: _, catching_up, caught_up_at } = &account.sign_in;
     let at = caught_up_at.map_or_else(String::new, |at| format!(" ({})", control::local_time(at)));
     let catching_up = catching_up.as_deref().map_or_else(String::new, |words| output::harmless(words) + at.as_str());
     let way = way_now.as_deref().map_or_else(String::new, |words| format!(": {}", output::harmless(words)));
     let way = format!("{}{way}", account.way.as_str());
-    Some([output::harmless(&account.name), output::harmless(signed_in.as_deref()?), way, catching_up])
+    let signed_in = signed_in.as_deref().or_else(|| way_now.as_ref().map(|_| "no"))?;
+    Some([output::harmless(&account.name), output::harmless(signed_in), way, catching_up])
 }
 
 fn certificate(tls: &TlsStatus) -> String {

@@ -89,7 +89,8 @@ impl<D: Desktop> Controller<D> {
     /// Returns the text of a reply that failed, or may have failed, to the person.
     pub(super) fn not_sent(&mut self, reason: &str, text: &str) {
         let text = text::history(text, MAX_BODY_CHARS, MAX_BODY_LINES);
-        self.problems.unsent.push(format!("{reason}:\n{text}"));
+        let unsent = if text.is_empty() { format!("{reason}.") } else { format!("{reason}:\n{text}") };
+        self.problems.unsent.push(unsent);
         let surplus = self.problems.unsent.len().saturating_sub(MAX_UNSENT);
         self.problems.unsent.drain(..surplus);
         self.show_unsent();

@@ -35,7 +35,7 @@ pub(crate) async fn examine(paths: &Paths, has_config: bool) -> Vec<Finding> {
     // Beside a faulty file the configuration in force is unknown here; the defaults are the best guess.
     let config = loaded.unwrap_or_default();
     let accounts = Accounts::read(&paths.accounts);
-    let signed_in = accounts.iter().flat_map(Accounts::iter).any(|account| account.sign_in.is_some());
+    let signed_in = accounts.iter().flat_map(Accounts::iter).any(|it| it.sign_in.is_some() || it.relay.is_some());
 
     let (settings_of_sound, sounds) = (config.sound.clone(), paths.sounds.clone());
     let (seen, device, faults, starting, storage, ways) = tokio::join!(
@@ -75,7 +75,8 @@ async fn ways(paths: &Paths, config: &Config, running: &Running, accounts: Optio
     let accounts: Vec<Account> = accounts.iter().flat_map(|accounts| accounts.iter()).cloned().collect();
     let mut checks = JoinSet::new();
 
-    let by_hand: Vec<_> = accounts.iter().filter(|account| account.sign_in.is_none()).collect();
+    let is_by_hand = |account: &&Account| account.sign_in.is_none() && account.relay_address().is_none();
+    let by_hand: Vec<_> = accounts.iter().filter(is_by_hand).collect();
     if accounts.is_empty() || !by_hand.is_empty() {
         let last = by_hand.iter().find_map(|by_hand| running::account(running, &by_hand.name)?.last_push);
         let (end, pushed) = (end.clone(), last.map_or(Pushed::Unasked, Pushed::At));
@@ -89,7 +90,7 @@ async fn ways(paths: &Paths, config: &Config, running: &Running, accounts: Optio
         let encryption = known.map(|known| known.encryption.clone()).unwrap_or_default();
         let listening = known.and_then(|known| known.sign_in.listening);
         let check = AccountCheck {
-            is_url_chosen: config.server.public_url.is_some() && account.relay().is_none(),
+            is_url_chosen: config.server.public_url.is_some() && account.relay_address().is_none(),
             account,
             last_push,
             end: end.clone(),

@@ -21,11 +21,12 @@ use crate::{
 };
 
 const PART: &str = "account";
+const RELAY_PART: &str = "relay";
 /// Timeouts of the keyring and the homeserver: together no longer than a check.
 const KEYRING: Duration = Duration::from_secs(2);
 const HOMESERVER: Duration = Duration::from_millis(2500);
 /// Timeout for a message sent through the relay.
-const RELAY: Duration = Duration::from_secs(5);
+const RELAY: Duration = Duration::from_secs(4);
 
 const COPIED: &str = "it was signed in on another computer, of whose files these are a copy: new messages go there";
 
@@ -57,10 +58,16 @@ pub(super) struct AccountCheck {
     pub(super) encryption: EncryptionStatus,
 }
 
-/// Checks the account; no findings for an account registered by hand.
+/// Checks the account; for an account registered by hand, its relay alone.
 pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
-    let Some(sign_in) = &check.account.sign_in else { return Vec::new() };
     let name = words(&check.account.name);
+    let Some(sign_in) = &check.account.sign_in else {
+        return match relay_of(check).await {
+            Ok(Some(relay)) => vec![relayed(&name, &relay).await],
+            Ok(None) => Vec::new(),
+            Err(says) => vec![Finding::fault(RELAY_PART, format!("{name}: {says}")).advise(no_topic(&check.account))],
+        };
+    };
     let homeserver = match BaseUrl::parse(&sign_in.homeserver) {
         Ok(homeserver) => homeserver,
         Err(reason) => return vec![again(Finding::fault(PART, format!("{name}: {}", words(reason))), sign_in)],
@@ -73,20 +80,26 @@ pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
     };
     let mut told = Told::default();
     if check.account.way_in_force() == Way::Listen {
-        let mut found = vec![session(check, sign_in, &homeserver, &mut told).await];
+        let mut found = vec![session(check, sign_in, &homeserver, &check.account.pushkey, &mut told).await];
         found.extend(listening(&name, check.listening));
         found.extend(encryption(check, sign_in));
         found.extend(rules_of_ours(&name, &told.rooms_of_ours));
         return found;
     }
-    let relay = check.account.relay();
+    let relay = match relay_of(check).await {
+        Ok(relay) => relay,
+        Err(says) => {
+            return vec![Finding::fault(RELAY_PART, format!("{name}: {says}")).advise(no_topic(&check.account))];
+        }
+    };
+    let pushkey = relay.as_ref().map_or_else(|| check.account.pushkey.clone(), Relay::pushkey);
     let way = async {
         match &relay {
             Some(relay) => vec![relayed(&name, relay).await],
             None => examine(&check.end).await,
         }
     };
-    let (session, mut way) = tokio::join!(session(check, sign_in, &homeserver, &mut told), way);
+    let (session, mut way) = tokio::join!(session(check, sign_in, &homeserver, &pushkey, &mut told), way);
     // The URL that the homeserver has is the one to examine.
     if let Some(url) = told.url.filter(|url| relay.is_none() && *url != check.end.url) {
         way = examine(&LocalEnd { url, ..check.end.clone() }).await;
@@ -104,20 +117,40 @@ pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
     way
 }
 
+/// The account's relay, if it has one, or why its topic cannot be loaded.
+async fn relay_of(check: &AccountCheck) -> Result<Option<Relay>, String> {
+    let Ok(relay) = timeout(KEYRING, check.secrets.relay(&check.account)).await else {
+        return Err("the keyring does not give the topic at the ntfy server in time".to_owned());
+    };
+    relay.map_err(words)
+}
+
+/// Advice for a topic that the keyring does not give.
+fn no_topic(account: &Account) -> String {
+    let address = account.relay_address().map(words).unwrap_or_default();
+    let again = if let Some(sign_in) = &account.sign_in {
+        format!("sign in again: `pushbell login {} --ntfy {address}`", words(&sign_in.user_id))
+    } else {
+        let name = words(&account.name);
+        format!("`pushbell account remove {name}`, then `pushbell account add {name} --ntfy {address}`")
+    };
+    format!("Unlock the keyring, then look again. If it is not coming back, {again}")
+}
+
 /// Sends a message through the account's relay and waits for it to come back.
 async fn relayed(name: &str, relay: &Relay) -> Finding {
-    const PART: &str = "relay";
     let probed = match HttpClient::new() {
         Ok(http) => timeout(RELAY, Box::pin(probe::probe(relay, &http.with_deadline(HOMESERVER)))).await,
-        Err(error) => return Finding::fault(PART, format!("{name}: {}", words(error))),
+        Err(error) => return Finding::fault(RELAY_PART, format!("{name}: {}", words(error))),
     };
     let trouble = match probed {
-        Ok(Ok(())) => return Finding::good(PART, format!("{name}: {} relays pushes", words(relay.base()))),
+        Ok(Ok(())) => return Finding::good(RELAY_PART, format!("{name}: {} relays pushes", words(relay.base()))),
         Ok(Err(trouble)) => trouble,
         Err(_) => probe::away(relay, &RelayError::HeldBack),
     };
     let says = format!("{name}: {}", words(&trouble));
-    let finding = if trouble.is_slow_only { Finding::warning(PART, says) } else { Finding::fault(PART, says) };
+    let finding =
+        if trouble.is_slow_only { Finding::warning(RELAY_PART, says) } else { Finding::fault(RELAY_PART, says) };
     let finding = finding.advise(trouble.advice);
     match trouble.paste {
         Some(lines) => finding.paste(lines),
@@ -179,7 +212,14 @@ fn rules_of_ours(name: &str, rooms: &[String]) -> Option<Finding> {
     (!rooms.is_empty()).then(|| Finding::good("push rules", says).advise(advice))
 }
 
-async fn session(check: &AccountCheck, sign_in: &SignIn, homeserver: &BaseUrl, told: &mut Told) -> Finding {
+/// `pushkey`: what the account's homeserver pushes with.
+async fn session(
+    check: &AccountCheck,
+    sign_in: &SignIn,
+    homeserver: &BaseUrl,
+    pushkey: &str,
+    told: &mut Told,
+) -> Finding {
     let name = words(&check.account.name);
     let fault = |says: String| Finding::fault(PART, format!("{name}: {says}"));
     if sign_in.is_anothers(&check.secrets.installation_mark()) {
@@ -200,8 +240,7 @@ async fn session(check: &AccountCheck, sign_in: &SignIn, homeserver: &BaseUrl, t
     };
     let client = HomeserverClient::new(http, homeserver.clone()).with_token(&tokens.access_token);
     let (who, pushers, rules) = tokio::join!(client.whoami(), client.pushers(), client.push_rules());
-    let is_ours =
-        |pusher: &ListedPusher| pusher.app_id == check.account.app_id && pusher.pushkey == check.account.pushkey;
+    let is_ours = |pusher: &ListedPusher| pusher.app_id == check.account.app_id && pusher.pushkey == pushkey;
     let pusher = pushers.map(|pushers| pushers.into_iter().find(is_ours));
     told.url = pusher.as_ref().ok().and_then(|pusher| Some(pusher.as_ref()?.data.url.clone()));
     told.rooms_of_ours = rules.map(|rules| rules.rooms_of_ours().map(str::to_owned).collect()).unwrap_or_default();

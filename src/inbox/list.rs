@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, Row, ToSql};
+use rusqlite::{Connection, Row, Rows};
 
 use super::{
     InboxError,
@@ -74,59 +74,42 @@ pub fn list(
 ) -> Result<ListPage, InboxError> {
     let Some(db) = database::open_to_read(path, seals)? else { return Ok(ListPage::default()) };
     let before = before.map_or(i64::MAX, |id| id.0);
+    let (which, room) = match listed {
+        Listed::All => (notice_query!("WHERE n.kind < 2 AND n.decryption <> 3 AND n.id < ?1 ORDER BY n.id DESC"), None),
+        Listed::Unread => (
+            notice_query!(
+                "WHERE n.id IN (SELECT id FROM notice INDEXED BY notice_unread
+                    WHERE read = 0 AND kind IN (0, 1) AND decryption <> 3 AND id < ?1) ORDER BY n.id DESC"
+            ),
+            None,
+        ),
+        Listed::MissedCalls => (
+            notice_query!(
+                "WHERE n.id IN (SELECT id FROM notice INDEXED BY notice_call
+                    WHERE call_state < 2 AND call_state = 1 AND id < ?1) ORDER BY n.id DESC"
+            ),
+            None,
+        ),
+        Listed::Room(room) => (
+            notice_query!(
+                "WHERE n.kind < 2 AND n.decryption <> 3 AND n.id < ?1 AND a.name = ?2 AND n.room = ?3
+                    ORDER BY n.id DESC"
+            ),
+            Some(room),
+        ),
+    };
     let read = || -> rusqlite::Result<ListPage> {
-        match listed {
-            Listed::All => take(
-                &db,
-                notice_query!("WHERE n.kind < 2 AND n.decryption <> 3 AND n.id < ?1 ORDER BY n.id DESC"),
-                &[&before],
-                limit,
-                is_wanted,
-            ),
-            Listed::Unread => take(
-                &db,
-                notice_query!(
-                    "WHERE n.id IN (SELECT id FROM notice INDEXED BY notice_unread
-                        WHERE read = 0 AND kind IN (0, 1) AND decryption <> 3 AND id < ?1) ORDER BY n.id DESC"
-                ),
-                &[&before],
-                limit,
-                is_wanted,
-            ),
-            Listed::MissedCalls => take(
-                &db,
-                notice_query!(
-                    "WHERE n.id IN (SELECT id FROM notice INDEXED BY notice_call
-                        WHERE call_state < 2 AND call_state = 1 AND id < ?1) ORDER BY n.id DESC"
-                ),
-                &[&before],
-                limit,
-                is_wanted,
-            ),
-            Listed::Room(RoomKey { account, room }) => take(
-                &db,
-                notice_query!(
-                    "WHERE n.kind < 2 AND n.decryption <> 3 AND n.id < ?1 AND a.name = ?2 AND n.room = ?3
-                        ORDER BY n.id DESC"
-                ),
-                &[&before, account, &room.as_str()],
-                limit,
-                is_wanted,
-            ),
-        }
+        let mut query = db.prepare(which)?;
+        let rows = match room {
+            Some(RoomKey { account, room }) => query.query((before, account, room.as_str()))?,
+            None => query.query([before])?,
+        };
+        take(rows, limit, is_wanted)
     };
     read().map_err(|error| database::failed(path, &error))
 }
 
-fn take(
-    db: &Connection,
-    query: &str,
-    parameters: &[&dyn ToSql],
-    limit: usize,
-    is_wanted: impl Fn(&Notice) -> bool,
-) -> rusqlite::Result<ListPage> {
-    let mut query = db.prepare(query)?;
-    let mut rows = query.query(parameters)?;
+fn take(mut rows: Rows<'_>, limit: usize, is_wanted: impl Fn(&Notice) -> bool) -> rusqlite::Result<ListPage> {
     let mut page = ListPage::default();
     let mut last = None;
     for _ in 0..MAX_LOOKED_AT {

@@ -342,16 +342,23 @@ pub(super) fn totals(db: &Connection) -> rusqlite::Result<Totals> {
     })
 }
 
-/// The newest `limit` messages and calls, newest first, read without the running program's help (`pushbell history`).
-/// Sealed texts are opened as far as `seals` has their keys.
+/// The newest `limit` messages and calls that are wanted, newest first, read without the running program's help
+/// (`pushbell history`). Sealed texts are opened as far as `seals` has their keys.
 ///
 /// # Errors
 /// When there is a database and it cannot be read. No database is an empty history.
-pub fn history(path: &Path, limit: usize, seals: &Seals) -> Result<Vec<Notice>, InboxError> {
+pub fn history(
+    path: &Path,
+    limit: usize,
+    seals: &Seals,
+    is_wanted: impl Fn(&Notice) -> bool,
+) -> Result<Vec<Notice>, InboxError> {
     let Some(db) = database::open_to_read(path, seals)? else { return Ok(Vec::new()) };
     let read = || -> rusqlite::Result<Vec<Notice>> {
-        db.prepare(notice_query!("WHERE n.kind < 2 ORDER BY n.id DESC LIMIT ?1"))?
-            .query_map([stored(limit as u64)], notice)?
+        db.prepare(notice_query!("WHERE n.kind < 2 ORDER BY n.id DESC"))?
+            .query_map([], notice)?
+            .filter(|notice| notice.as_ref().map_or(true, &is_wanted))
+            .take(limit)
             .collect()
     };
     read().map_err(|error| database::failed(path, &error))

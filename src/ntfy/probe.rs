@@ -27,6 +27,8 @@ pub(crate) struct Trouble {
     pub(crate) paste: Option<String>,
     /// It works all the same, with delay.
     pub(crate) is_slow_only: bool,
+    /// Whoever reads there has to have an access token.
+    pub(crate) wants_token: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -60,7 +62,8 @@ pub(crate) async fn probe(relay: &Relay, http: &HttpClient) -> Result<(), Troubl
             )
         });
     }
-    let auth = get(&format!("{base}/{}/auth", relay.topic)).await?;
+    let url = format!("{}/auth", relay.url());
+    let auth = http.send(&relay.reading(&url)).await.map_err(|error| away(relay, &error.into()))?;
     if auth.status != StatusCode::OK {
         return Err(away(relay, &super::refuse(auth.status, auth.retry_after).err().unwrap_or(RelayError::HeldBack)));
     }
@@ -99,7 +102,7 @@ fn is_gateway(answer: &Answer) -> bool {
 }
 
 fn trouble(says: String, advice: &str) -> Trouble {
-    Trouble { says, advice: advice.to_owned(), paste: None, is_slow_only: false }
+    Trouble { says, advice: advice.to_owned(), paste: None, is_slow_only: false, wants_token: false }
 }
 
 fn no_base_url(relay: &Relay) -> Trouble {
@@ -113,8 +116,20 @@ fn no_base_url(relay: &Relay) -> Trouble {
 
 fn denied(relay: &Relay, reason: &str) -> Trouble {
     let says = format!("{}: {reason}", relay.base());
-    let advice = "On the server, let topics that begin with up be read and written by whoever knows them";
-    Trouble { paste: Some("ntfy access everyone 'up*' read-write".to_owned()), ..trouble(says, advice) }
+    let (advice, rights) = if relay.has_token() {
+        (
+            "On the server, give the user whose access token Pushbell has the right to read topics that begin with up, and \
+             everybody that to write them; a new token is given with --ntfy-token-file",
+            "write-only",
+        )
+    } else {
+        (
+            "On the server, let topics that begin with up be read and written by whoever knows them; or let everybody write \
+             them alone, and give Pushbell the access token of a user who may read them, with --ntfy-token-file",
+            "read-write",
+        )
+    };
+    Trouble { paste: Some(format!("ntfy access everyone 'up*' {rights}")), ..trouble(says, advice) }
 }
 
 /// What is wrong where nothing can be read.
@@ -129,7 +144,7 @@ pub(crate) fn away(relay: &Relay, error: &RelayError) -> Trouble {
                 "If it is nginx, this belongs into its location for ntfy",
             )
         },
-        RelayError::Denied(_) => denied(relay, &error.to_string()),
+        RelayError::Denied(_) => Trouble { wants_token: !relay.has_token(), ..denied(relay, &error.to_string()) },
         RelayError::TooMany(_) => trouble(
             format!("{base}: {error}"),
             "Wait for some minutes, or raise visitor-request-limit-burst in server.yml",

@@ -9,9 +9,9 @@ use super::line::{Hint, HintedEvent, Line};
 /// Reads again from so long before the newest: lines of one moment do not come in the order in which they are kept.
 const OVERLAP: u64 = 60;
 /// Events that are known.
-const MAX_KNOWN: usize = 1024;
+pub(crate) const MAX_KNOWN: usize = 1024;
 /// New ones that are taken over at a time.
-const MAX_EVENTS: usize = 40;
+pub(crate) const MAX_EVENTS: usize = 40;
 /// What comes within this time of the first is taken over together.
 const GATHER: Duration = Duration::from_millis(100);
 /// Numbers alone have the homeserver's whole list be read: no sooner than this after the last time.
@@ -88,9 +88,9 @@ impl Progress {
 }
 
 impl Batch {
-    /// So many that they are to be taken over before more is read.
-    pub(crate) fn is_full(&self) -> bool {
-        self.events.len() >= MAX_EVENTS
+    /// As many as that, so that they are to be taken over before more is read.
+    pub(crate) fn is_full(&self, most: usize) -> bool {
+        self.events.len() >= most
     }
 
     /// When it is to be taken over. `began_at`: when the first of it came; `counted_at`: when numbers were last taken over.

@@ -141,6 +141,9 @@ fn overview(status: &Status) -> Markup {
                                 None => span { "nothing has come yet" }
                             }
                             @if let Some(signed_in) = &account.sign_in.signed_in { span { (text::line(signed_in, 200)) } }
+                            @if let Some(way) = &account.sign_in.way_now {
+                                span { (account.way.as_str()) ": " (frame::with_code(&text::line(way, 600))) }
+                            }
                             @if let Some(encryption) = &account.encryption.encryption {
                                 span { (frame::with_code(&text::line(encryption, 600))) }
                             }

@@ -184,7 +184,13 @@ fn without_sign_in(page: &Page, view: &View, accounts: &[&Account]) -> Markup {
             p { (words::BY_HAND_INTRO) }
             @for (number, account) in accounts.iter().enumerate() {
                 h2 { bdi { (text::line(&account.name, 80)) } }
-                (frame::to_copy(&format!("by-hand-{number}"), &registration::describe(account, &url)))
+                @match account.relay_address() {
+                    Some(address) => p {
+                        "Its pushes come through " (text::line(address, 200)) ". "
+                        (frame::with_code(&format!("`pushbell account show {}` prints how to register it.", text::line(&account.name, 80))))
+                    },
+                    None => (frame::to_copy(&format!("by-hand-{number}"), &registration::describe(account, None, &url))),
+                }
             }
             form .card method="post" action="/setup/by-hand" {
                 (view.token())

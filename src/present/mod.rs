@@ -244,7 +244,7 @@ pub fn summary_popup(notices: u64, invites: u64, rooms: u64, highlights: &[Strin
         (messages, _) => format!("{} and {to_join}", counted(messages, "message")),
     };
     let title = format!("{what} in {}", counted(rooms, "room"));
-    let text = if highlights.is_empty() { "Click to open the newest".to_owned() } else { highlights.join("\n") };
+    let text = if highlights.is_empty() { "Open it to see the newest".to_owned() } else { highlights.join("\n") };
     Popup {
         urgency: if highlights.is_empty() { Urgency::Normal } else { options.highlight_urgency },
         timeout: options.timeout,

@@ -1,6 +1,6 @@
 //! What the app is heard to play.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::OnceLock, time::Duration};
 
 use super::app::App;
 use crate::rig::{DesktopOptions, Notifier, Recording, Sound, process, recording::Burst};
@@ -22,10 +22,13 @@ pub(crate) struct Ears {
 
 impl Ears {
     pub(crate) fn on(app: &App) -> Self {
+        // Every recording sounds the same: one for all tests.
+        static BUNDLED: OnceLock<[Vec<Burst>; 3]> = OnceLock::new();
         let recording = Recording::start(&app.desktop);
         let sounds = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sounds");
-        let [default, bing, ring] = ["default", "bing", "ring"]
-            .map(|name| recording.reference(&app.desktop, &sounds.join(name).with_extension("ogg")));
+        let recorded = |name: &str| recording.reference(&app.desktop, &sounds.join(name).with_extension("ogg"));
+        let bundled = BUNDLED.get_or_init(|| ["default", "bing", "ring"].map(recorded));
+        let [default, bing, ring] = bundled.clone();
         Self { recording, default, bing, ring }
     }
 

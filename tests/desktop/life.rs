@@ -287,6 +287,7 @@ fn an_idle_app_does_not_wake() {
     let mut measured = Vec::new();
     let idle = (0..3).any(|_| {
         let before = switches(pid).expect("the app runs");
+        // Nothing is waited for: what happens in this time is what is measured.
         std::thread::sleep(TIME);
         let after = switches(pid).expect("the app runs");
         let woke = after.1.saturating_sub(before.1);

@@ -27,7 +27,8 @@ fn sign_in(name: &str) -> impl Fn(&Pushbell) -> String {
         let password = pushbell.home().join("password");
         std::fs::write(&password, "secret\n").expect("the home is writable");
         let (password, homeserver) = (password.display().to_string(), format!("http://127.0.0.1:{}", SYNAPSE.port));
-        let login = ["login", &user.id, "--homeserver", &homeserver, "--password-file", &password, "--wait", "0"];
+        let login =
+            ["login", &user.id, "--push", "--homeserver", &homeserver, "--password-file", &password, "--wait", "0"];
         assert_eq!(pushbell.command(&login).code, 3, "no push comes");
         user.id.clone()
     }

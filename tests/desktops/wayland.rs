@@ -1,4 +1,4 @@
-//! sway with mako and waybar, headless, and nothing of X11.
+//! sway with waybar, and mako or swaync, headless, and nothing of X11.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -22,14 +22,15 @@ struct Wayland {
     // In the order in which they have to end.
     app: App,
     _waybar: Part,
-    _mako: Part,
+    _notifier: Part,
     _sway: Part,
     env: Vec<(String, String)>,
     run: PathBuf,
 }
 
 impl Wayland {
-    fn start() -> Self {
+    /// With this notification service.
+    fn start(notifier: &str) -> Self {
         let desktop = Desktop::start(DesktopOptions { sound: Some(Sound::Pulse), ..DesktopOptions::BARE });
         let run = desktop.run_directory();
         let mut env = desktop.env().to_vec();
@@ -74,9 +75,11 @@ impl Wayland {
             names.into_iter().find(|name| name.starts_with("wayland-") && !name.contains(".lock"))
         });
         env.push(("WAYLAND_DISPLAY".to_owned(), socket));
-        let mut command = Command::new("mako");
-        command.arg("--config").arg(mako);
-        let mako = Part::start("mako", command, &env, &run);
+        let mut command = Command::new(notifier);
+        if notifier == "mako" {
+            command.arg("--config").arg(mako);
+        }
+        let notifier = Part::start(notifier, command, &env, &run);
         let mut command = Command::new("waybar");
         command.arg("--config").arg(bar).arg("--style").arg(style);
         let waybar = Part::start("waybar", command, &env, &run);
@@ -96,7 +99,7 @@ impl Wayland {
         pushbell.ok(&["account", "add", "home"]);
         pushbell.run();
         let account = pushbell.account_named("home");
-        Self { app: App { pushbell, account, desktop }, _waybar: waybar, _mako: mako, _sway: sway, env, run }
+        Self { app: App { pushbell, account, desktop }, _waybar: waybar, _notifier: notifier, _sway: sway, env, run }
     }
 
     /// All of the screen as it is now.
@@ -124,7 +127,7 @@ impl Wayland {
 
 #[test]
 fn a_wayland_desktop_without_x11_shows_popups_and_the_badge() {
-    let desktop = Wayland::start();
+    let desktop = Wayland::start("mako");
     let app = &desktop.app;
     app.pushbell.wait_for_status("all of the desktop is there", |status| {
         status["tray"]["available"] == true && status["popup"]["available"] == true
@@ -172,9 +175,17 @@ fn color_of_bar(desktop: &Wayland) -> tiny_skia::PremultipliedColorU8 {
 
 #[test]
 fn do_not_disturb_of_mako_silences_sounds_and_calls() {
-    let desktop = Wayland::start();
+    let desktop = Wayland::start("mako");
     do_not_disturb::is_followed(&desktop.app, &|on| {
         let mode = if on { "do-not-disturb" } else { "default" };
         process::run("makoctl", &["mode", "-s", mode], &desktop.env);
+    });
+}
+
+#[test]
+fn do_not_disturb_of_swaync_silences_sounds_and_calls() {
+    let desktop = Wayland::start("swaync");
+    do_not_disturb::is_followed(&desktop.app, &|on| {
+        process::run("swaync-client", &[if on { "--dnd-on" } else { "--dnd-off" }], &desktop.env);
     });
 }

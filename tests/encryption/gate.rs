@@ -22,6 +22,8 @@ pub(crate) enum Way {
     Open,
     /// Those whose path has this in it are answered with a fault.
     Fails(&'static str),
+    /// The same, but that the homeserver gets them: its answers are lost.
+    Loses(&'static str),
     /// None is answered until the way changes.
     Hangs,
     /// Connections end at once.
@@ -64,6 +66,7 @@ async fn pass(
     mut ways: watch::Receiver<Way>,
 ) -> io::Result<Response<Either<Incoming, Full<Bytes>>>> {
     let way = *ways.borrow_and_update();
+    let is_lost = matches!(way, Way::Loses(part) if request.uri().path().contains(part));
     match way {
         Way::Fails(part) if request.uri().path().contains(part) => {
             let body = Full::new(r#"{"errcode":"M_UNKNOWN","error":"broken"}"#.into());
@@ -77,7 +80,7 @@ async fn pass(
             return Err(io::ErrorKind::ConnectionReset.into());
         }
         Way::Cut => return Err(io::ErrorKind::ConnectionReset.into()),
-        Way::Open | Way::Fails(_) => {}
+        Way::Open | Way::Fails(_) | Way::Loses(_) => {}
     }
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, homeserver)).await?;
     let (mut sender, connection) =
@@ -86,7 +89,10 @@ async fn pass(
     // What is under way when the way is cut ends too.
     let cut = ways.wait_for(|way| matches!(way, Way::Cut | Way::Hangs));
     tokio::select! {
-        answer = sender.send_request(request) => Ok(answer.map_err(io::Error::other)?.map(Either::Left)),
+        answer = sender.send_request(request) => match answer {
+            Ok(_) if is_lost => Err(io::ErrorKind::ConnectionReset.into()),
+            answer => Ok(answer.map_err(io::Error::other)?.map(Either::Left)),
+        },
         _ = cut => Err(io::ErrorKind::ConnectionReset.into()),
     }
 }

@@ -13,7 +13,7 @@ use crate::{
 
 impl Scene {
     /// Alice signs in by a way that can be cut.
-    fn behind_gate() -> (Self, Gate) {
+    pub(crate) fn behind_gate() -> (Self, Gate) {
         let (gate, mut scene) = (Gate::before(SYNAPSE.port), Self::new());
         scene.homeserver = format!("http://127.0.0.1:{}", gate.port);
         (scene, gate)

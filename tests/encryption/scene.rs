@@ -184,7 +184,8 @@ impl Scene {
         self.requests("/v3/keys/upload")
     }
 
-    fn requests(&self, path: &str) -> usize {
+    /// How often it has asked for what has this in its path.
+    pub(crate) fn requests(&self, path: &str) -> usize {
         let of_alice = format!("{{{}}}", self.alice.id);
         let is_such =
             |line: &&str| line.contains("Processed request") && line.contains(path) && line.contains(&of_alice);

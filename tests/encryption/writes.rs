@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::{
     client::Client,
-    rig::{SOON, wait_for, wait_until},
+    gate::Way,
+    rig::{Clock, SOON, wait_for, wait_until},
     scene::{SYNAPSE, Scene},
 };
 
@@ -46,6 +47,39 @@ fn a_reply_is_encrypted_where_the_room_is() {
     scene.bob.write(&scene.room, &scene.alice, "When?");
     let popup = scene.popup(mark, "When?");
     fake.reply(popup.id(), "At eight.");
+    assert_eq!(scene.bob_reads(1)["content"]["body"], "At eight.");
+}
+
+#[test]
+fn an_encrypted_reply_is_sent_once_or_given_back_though_it_is_killed() {
+    const SEND: &str = "/send/";
+    let (mut scene, gate) = Scene::behind_gate();
+    scene.login(&[]);
+    let clock = Clock::of(&mut scene.pushbell);
+    let fake = scene.takes_texts();
+    // Bob asks, Alice replies, the answers to that are lost, and the app is killed.
+    let reply = |scene: &mut Scene, question: &str, answer: &str| {
+        let (mark, before) = (scene.mark(), scene.requests(SEND));
+        scene.bob.write(&scene.room, &scene.alice, question);
+        let popup = scene.popup(mark, question);
+        gate.set(Way::Loses(SEND));
+        fake.reply(popup.id(), answer);
+        wait_until("it is tried again", SOON, || scene.requests(SEND) > before + 1);
+        scene.pushbell.kill9();
+    };
+    reply(&mut scene, "Dinner?", "Yes, at the usual place.");
+    gate.set(Way::Open);
+    let before = scene.requests(SEND);
+    scene.pushbell.run();
+    wait_until("it is tried again", SOON, || scene.requests(SEND) > before);
+
+    reply(&mut scene, "When?", "At eight.");
+    clock.set("+16m");
+    scene.pushbell.run();
+    let given_back = scene.popup(0, "It may have been sent");
+    assert!(given_back.body.ends_with("\nAt eight."), "{given_back:?}");
+    assert!(!scene.on_disk("At eight."));
+    assert_eq!(scene.by_alice(&scene.room).len(), 2, "each once");
     assert_eq!(scene.bob_reads(1)["content"]["body"], "At eight.");
 }
 

@@ -128,6 +128,7 @@ pub(crate) fn accounts() -> Accounts {
             pushkey,
             counts,
             way: pushbell::accounts::Way::Auto,
+            relay: None,
             created_at: Timestamp::UNIX_EPOCH,
             sign_in: None,
         })

@@ -1,13 +1,11 @@
 //! Sleep, and a clock that jumps.
 
-use std::fs;
-
 use serde_json::json;
 
 use super::load::{message, recorded};
 use crate::{
     app::{App, DUNST},
-    rig::{Desktop, FakeLogind, SOON, never_within, wait_until},
+    rig::{Clock, Desktop, FakeLogind, SOON, never_within, wait_until},
 };
 
 #[test]
@@ -39,23 +37,7 @@ fn what_homeservers_held_back_while_the_computer_slept_is_one_summary() {
 fn a_clock_that_jumps_a_day_loses_and_repeats_nothing() {
     let mut app = App::start(DUNST, "");
     app.pushbell.terminate();
-    // libfaketime: the time of day as this file says, read at every look at the clock.
-    let clock = app.pushbell.home().join("clock");
-    let set = |offset: &str| {
-        let new = clock.with_extension("new");
-        fs::write(&new, offset).expect("the home is writable");
-        fs::rename(&new, &clock).expect("the home is writable");
-    };
-    set("+0d");
-    let library = fs::read_dir("/usr/lib")
-        .expect("it is there")
-        .filter_map(|entry| Some(entry.ok()?.path().join("faketime/libfaketimeMT.so.1")))
-        .find(|path| path.exists())
-        .expect("faketime is there; `make test` installs what the tests need");
-    app.pushbell.set_env("LD_PRELOAD", &library.display().to_string());
-    app.pushbell.set_env("FAKETIME_TIMESTAMP_FILE", &clock.display().to_string());
-    app.pushbell.set_env("FAKETIME_NO_CACHE", "1");
-    app.pushbell.set_env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    let clock = Clock::of(&mut app.pushbell);
     app.pushbell.run();
 
     app.push(message("$today", "room"));
@@ -73,7 +55,7 @@ fn a_clock_that_jumps_a_day_loses_and_repeats_nothing() {
     };
     wait_until("it rings", SOON, || rings(&app) == 1);
     for (jump, event) in [("+1d", "$tomorrow"), ("-1d", "$yesterday"), ("+0d", "$again today")] {
-        set(jump);
+        clock.set(jump);
         let mark = app.mark();
         app.push(message(event, &format!("room {event}")));
         app.shows(mark, &format!("text {event}"));

@@ -1,12 +1,12 @@
 //! Buttons of popups, and what the homeserver then knows.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    rig::{SOON, fake_service::FakeNotifications, wait_for, wait_until},
+    rig::{Clock, SOON, fake_service::FakeNotifications, wait_for, wait_until},
     scene::{SYNAPSE, Scene, by_way_of},
 };
 
@@ -40,8 +40,8 @@ impl Scene {
         self.alice.request(&Method::GET, &format!("sync?timeout={timeout}"), &Value::Null)
     }
 
-    /// How often Alice has sent something.
-    fn sends(&self) -> usize {
+    /// The path of each request by which Alice has sent something.
+    fn sends(&self) -> Vec<String> {
         let of_alice = format!("{{{}}}", self.alice.id);
         let is_send = |line: &&str| {
             line.contains("Processed request")
@@ -49,7 +49,11 @@ impl Scene {
                 && line.contains("/send/")
                 && line.contains(&of_alice)
         };
-        SYNAPSE.log().lines().filter(is_send).count()
+        let log = SYNAPSE.log();
+        log.lines()
+            .filter(is_send)
+            .filter_map(|line| Some(line.split("\"PUT ").nth(1)?.split(' ').next()?.into()))
+            .collect()
     }
 
     /// How many replies wait to be sent.
@@ -207,20 +211,58 @@ fn a_reply_goes_to_the_room_and_into_its_thread() {
 }
 
 #[test]
-fn a_reply_is_sent_once_though_answers_are_lost_and_it_is_killed() {
-    static LOSES_ANSWERS: AtomicBool = AtomicBool::new(true);
+fn a_reply_is_sent_once_though_answers_are_late_and_lost_and_it_is_killed() {
+    static TRIES: AtomicUsize = AtomicUsize::new(0);
+    static IS_KILLED: AtomicBool = AtomicBool::new(false);
+    let tried = || TRIES.load(Ordering::Relaxed);
     let scene = Scene::new();
-    let homeserver = by_way_of(|head| is_send(head) && LOSES_ANSWERS.load(Ordering::Relaxed));
+    let homeserver = by_way_of(move |head| {
+        if !is_send(head) {
+            return false;
+        }
+        let number = TRIES.fetch_add(1, Ordering::Relaxed);
+        // The first answer comes when nobody waits for it any more, others not at all.
+        if number == 0 {
+            wait_until("it is tried again", SOON, || tried() > 1);
+        }
+        number > 0 && !IS_KILLED.load(Ordering::Relaxed)
+    });
     let (mut scene, fake) = signed_in_to(scene.at(homeserver), "");
     scene.bob.send(&scene.room, "Dinner?");
     fake.reply(scene.popup("Dinner?"), "Yes");
-    wait_until("it was tried more than once", SOON, || scene.sends() >= 2);
+    wait_until("it was tried more than twice", 2 * SOON, || scene.sends().len() > 2);
+    assert_eq!(scene.waiting(), 1);
     scene.pushbell.kill9();
-    let before = scene.sends();
+    IS_KILLED.store(true, Ordering::Relaxed);
+    let before = scene.sends().len();
     scene.pushbell.run();
-    wait_until("the next run tries it, too", SOON, || scene.sends() > before);
-    LOSES_ANSWERS.store(false, Ordering::Relaxed);
     wait_until("it is confirmed", SOON, || scene.waiting() == 0);
+    let sends = scene.sends();
+    assert!(sends.len() > before && sends.iter().all(|path| *path == sends[0]), "{sends:#?}");
+    assert_eq!(scene.written(), ["Yes"]);
+}
+
+#[test]
+fn a_reply_that_is_never_confirmed_is_given_back_after_a_quarter_of_an_hour() {
+    let mut scene = Scene::new();
+    let clock = Clock::of(&mut scene.pushbell);
+    let (scene, fake) = signed_in_to(scene.at(by_way_of(is_send)), "");
+    scene.bob.send(&scene.room, "Dinner?");
+    fake.reply(scene.popup("Dinner?"), "Yes");
+    wait_until("it is written down", SOON, || scene.waiting() == 1);
+    clock.set("+14m");
+    let before = scene.sends().len();
+    wait_until("it is still tried", SOON, || scene.sends().len() > before);
+    assert_eq!(scene.waiting(), 1);
+    let mark = scene.desktop.notifications().len();
+    clock.set("+15m");
+    let says = |notify: &crate::rig::Notify| {
+        notify.summary == "A reply may not have been sent"
+            && notify.body.contains("It may have been sent")
+            && notify.body.ends_with("\nYes")
+    };
+    scene.desktop.notifications().wait_for_notify_since(mark, "the text is given back", says);
+    wait_until("it is no longer tried", SOON, || scene.waiting() == 0);
     assert_eq!(scene.written(), ["Yes"]);
 }
 
@@ -237,40 +279,35 @@ fn what_waits_to_be_sent_ends_with_the_session() {
 }
 
 #[test]
-fn a_room_that_was_read_elsewhere_goes_and_no_other() {
+fn what_was_read_or_answered_elsewhere_goes_and_nothing_else() {
     let (scene, _fake) = signed_in("");
-    let other = scene.bob.create_room(&json!({"name": "Attic", "invite": [scene.alice.id]}));
-    scene.alice.join(&other);
+    let room = |name: &str| scene.bob.create_room(&json!({"name": name, "invite": [scene.alice.id]}));
+    let (attic, _shed, cellar) = (room("Attic"), room("Shed"), room("Cellar"));
+    let (waiting, answered) = (scene.popup("invites you to Shed"), scene.popup("invites you to Cellar"));
+    scene.alice.join(&attic);
+    scene.bob.send(&attic, "Who is there?");
+    let unread = scene.popup("Who is there?");
     let in_kitchen = scene.bob.send(&scene.room, "Dinner?");
-    scene.bob.send(&other, "Who is there?");
-    let (read, stays) = (scene.popup("Dinner?"), scene.popup("Who is there?"));
-    scene.pushbell.wait_for_status("both are counted", |status| status["unread"] == 2);
+    let read = scene.popup("Dinner?");
+    scene.pushbell.wait_for_status("all is counted", |status| status["unread"] == 4);
     let lists = || {
         let log = SYNAPSE.log();
         let is_list = |line: &&str| line.contains("Processed request") && line.contains("/v3/notifications?");
         log.lines().filter(|line| line.contains(&format!("{{{}}}", scene.alice.id))).filter(is_list).count()
     };
     let before = lists();
+    scene.alice.join(&cellar);
     scene.alice.read(&scene.room, &in_kitchen);
-    assert_eq!(scene.desktop.notifications().wait_for_closed(read), 3);
-    assert!(scene.desktop.notifications().open().contains_key(&stays), "that room is unread");
+    for popup in [read, answered] {
+        assert_eq!(scene.desktop.notifications().wait_for_closed(popup), 3);
+    }
+    let open = scene.desktop.notifications().open();
+    assert!(open.contains_key(&unread) && open.contains_key(&waiting), "{open:#?}");
     assert_eq!(lists(), before + 1);
-    let read: Vec<_> = scene.pushbell.history().iter().take(2).map(|line| line["read"] == true).collect();
-    assert_eq!(read, [false, true]);
-}
-
-#[test]
-fn an_invite_that_was_answered_elsewhere_goes_when_that_is_learnt() {
-    let (scene, _fake) = signed_in("");
-    let waits = scene.bob.create_room(&json!({"name": "Attic", "invite": [scene.alice.id]}));
-    let answered = scene.bob.create_room(&json!({"name": "Cellar", "invite": [scene.alice.id]}));
-    let (waiting, popup) = (scene.popup("invites you to Attic"), scene.popup("invites you to Cellar"));
-    scene.bob.send(&scene.room, "Dinner?");
-    let read = scene.bob.send(&scene.room, "Well?");
-    scene.popup("Well?");
-    scene.pushbell.wait_for_status("all is counted", |status| status["unread"] == 3);
-    scene.alice.join(&answered);
-    scene.alice.read(&scene.room, &read);
-    assert_eq!(scene.desktop.notifications().wait_for_closed(popup), 3);
-    assert!(scene.desktop.notifications().open().contains_key(&waiting), "{waits} still waits");
+    let history = scene.pushbell.history();
+    let is_read = |text: &str| {
+        let mut lines = history.iter().filter(|line| line["body"] == text || line["room_name"] == text);
+        lines.next().unwrap()["read"] == true
+    };
+    assert!(is_read("Dinner?") && is_read("Cellar") && !is_read("Who is there?") && !is_read("Shed"), "{history:#?}");
 }

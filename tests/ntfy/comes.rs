@@ -50,10 +50,10 @@ fn what_is_shown_comes_from_the_homeserver_and_nothing_from_the_relay() {
     let all = scene.desktop.notifications().all_since(0);
     assert!(!all.iter().any(|popup| popup.body.contains("Made up.")), "{all:#?}");
 
-    // Who has read the pushkey there can say nothing here either.
+    // At our own endpoint nobody has it.
     let forged = json!({"notification": {"event_id": "$forged", "room_id": scene.room, "type": "m.room.message",
         "content": made_up, "devices": device(pushkey)}});
-    assert_eq!(scene.pushbell.push(&forged), (200, json!({"rejected": []})));
+    assert_eq!(scene.pushbell.push(&forged), (200, json!({"rejected": [pushkey]})));
     assert!(!scene.known().contains_key("$forged"));
 
     let doctor = scene.pushbell.command(&["doctor"]);
@@ -131,8 +131,10 @@ fn a_relay_whose_proxy_holds_answers_back_is_asked_and_one_that_refuses_is_told_
     relay.behave(Manners { to_readers: Some((403, "")), ..Manners::default() });
     let mark = scene.mark();
     FakeLogind::start(&scene.desktop, false).sleep_and_wake();
-    scene.popup(mark, "lets nobody read the topic");
-    scene.account("it says so", |account| account["way_now"].as_str().unwrap_or_default().contains("lets nobody read"));
+    scene.popup(mark, "does not let Pushbell read the topic");
+    scene.account("it says so", |account| {
+        account["way_now"].as_str().unwrap_or_default().contains("does not let Pushbell read")
+    });
     let doctor = scene.pushbell.command(&["doctor"]);
     assert!(doctor.stdout.contains("ntfy access everyone"), "{doctor:#?}");
 }

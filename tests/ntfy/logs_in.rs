@@ -53,18 +53,33 @@ fn a_new_way_that_is_not_proven_leaves_the_old_one() {
         pushers[0]["data"]["url"].as_str().unwrap().to_owned()
     };
     let (old, sessions) = (url(&scene), sessions(&scene));
-    says(&scene.login(&["--ntfy", &relay.url(), "--wait", "1"]), 1, "the way stays \"push\"");
+    // Whoever reads there has to have an access token.
+    relay.behave(Manners { token: Some("tk_sesame"), ..Manners::default() });
+    let token = scene.desktop.directory().join("token").display().to_string();
+    std::fs::write(&token, "tk_sesame\n").unwrap();
+    says(&scene.login(&["--ntfy", &relay.url(), "--wait", "1"]), 1, "--ntfy-token-file");
+    let with_token = ["--ntfy-token-file", &*token];
+    let unproven = scene.login(&[&["--ntfy", &relay.url(), "--wait", "1"], &with_token[..]].concat());
+    says(&unproven, 1, "the way stays \"push\"");
     assert_eq!((url(&scene), self::sessions(&scene)), (old, sessions));
     scene.account("its way", |account| account["way"] == "push");
     let mark = scene.mark();
     scene.bob.send(&scene.room, "By the old way.");
     scene.popup(mark, "By the old way.");
 
-    prove(&scene, &relay);
+    prove(&scene, &relay, &with_token);
     assert!(url(&scene).starts_with(&relay.url()));
     let mark = scene.mark();
     scene.bob.send(&scene.room, "By the new way.");
     scene.popup(mark, "By the new way.");
+
+    // Signing in again keeps the topic and the token.
+    let pushkey = scene.alice.pushers()[0]["pushkey"].clone();
+    let again = scene.login(&["--wait", "0"]);
+    assert!([0, 3].contains(&again.code) && again.stdout.contains("relays pushes"), "{again:#?}");
+    assert!(scene.alice.pushers().iter().all(|pusher| pusher["pushkey"] == pushkey));
+    let connected = format!("connected to {}", relay.url());
+    scene.account("it is connected", |account| account["way_now"] == connected.as_str());
 
     let back = scene.login(&["--listen"]);
     assert_eq!(back.code, 0, "{back:#?}");

@@ -12,6 +12,7 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod by_hand;
 mod comes;
 mod logs_in;
 mod relay;
@@ -30,7 +31,7 @@ static SYNAPSE: LazyLock<Synapse> = LazyLock::new(Synapse::start);
 /// Alice signed in by way of a relay, and what proved it.
 fn signed_in() -> (Scene, Relay, String) {
     let (scene, relay) = (Scene::at(&SYNAPSE), Relay::start());
-    let proof = prove(&scene, &relay);
+    let proof = prove(&scene, &relay, &[]);
     scene.account("it is connected", |account| account["way_now"] == format!("connected to {}", relay.url()).as_str());
     // What comes from now on comes by the relay.
     scene.account("it has caught up", |account| !account["caught_up_at"].is_null());
@@ -38,7 +39,7 @@ fn signed_in() -> (Scene, Relay, String) {
 }
 
 /// Signs in while Bob writes; what he wrote.
-fn prove(scene: &Scene, relay: &Relay) -> String {
+fn prove(scene: &Scene, relay: &Relay, more: &[&str]) -> String {
     let before = relay.pushes().len();
     thread::scope(|threads| {
         let bob = threads.spawn(|| {
@@ -52,7 +53,7 @@ fn prove(scene: &Scene, relay: &Relay) -> String {
             });
             scene.bob.send(&scene.room, "Does it work?")
         });
-        let login = scene.login(&["--ntfy", &relay.url()]);
+        let login = scene.login(&[&["--ntfy", &relay.url()], more].concat());
         assert_eq!(login.code, 0, "{login:#?}");
         assert!(login.stdout.contains("A push of the homeserver has come through"), "{login:#?}");
         assert!(relay.pushes().len() > before + 1);

@@ -19,6 +19,8 @@ pub(crate) struct Manners {
     pub(crate) to_discovery: Option<(u16, Value)>,
     /// To who reads a topic.
     pub(crate) to_readers: Option<(u16, &'static str)>,
+    /// Who reads has to have this access token; who writes has not.
+    pub(crate) token: Option<&'static str>,
     /// Answers without an end do not get through.
     pub(crate) holds_back: bool,
     /// It says nothing any more on connections that are open.
@@ -120,7 +122,13 @@ impl Relay {
 
     /// As if somebody who knows the topic had written this.
     pub(crate) fn say(&self, message: &str) {
-        keep(&mut self.inner(), message);
+        self.say_all([message.to_owned()]);
+    }
+
+    /// The same of several at once.
+    pub(crate) fn say_all(&self, messages: impl IntoIterator<Item = String>) {
+        let mut inner = self.inner();
+        messages.into_iter().for_each(|message| keep(&mut inner, &message));
         self.state.1.notify_all();
     }
 }
@@ -147,16 +155,15 @@ fn serve(stream: &TcpStream, state: &(Mutex<Inner>, Condvar)) -> std::io::Result
     let mut reader = BufReader::new(stream);
     let mut first = String::new();
     reader.read_line(&mut first)?;
-    let mut length = 0;
+    let (mut length, mut authorization) = (0, None);
     loop {
         let mut header = String::new();
         reader.read_line(&mut header)?;
-        let header = header.trim().to_ascii_lowercase();
-        if let Some(value) = header.strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        if header.is_empty() {
-            break;
+        let Some((name, value)) = header.trim().split_once(':') else { break };
+        match &*name.to_ascii_lowercase() {
+            "content-length" => length = value.trim().parse().unwrap(),
+            "authorization" => authorization = Some(value.trim().to_owned()),
+            _ => {}
         }
     }
     let mut body = vec![0; length];
@@ -195,6 +202,12 @@ fn serve(stream: &TcpStream, state: &(Mutex<Inner>, Condvar)) -> std::io::Result
         ("GET", path) if path.ends_with("/auth") || path.ends_with("/json") => {
             if let Some((status, more)) = manners.to_readers {
                 return answer(stream, status, more, "{}");
+            }
+            match (manners.token, authorization) {
+                (None, _) => {}
+                (Some(_), None) => return answer(stream, 403, "", "{\"code\":40301}"),
+                (Some(token), Some(sent)) if sent == format!("Bearer {token}") => {}
+                (Some(_), Some(_)) => return answer(stream, 401, "", "{\"code\":40101}"),
             }
             if path.ends_with("/auth") {
                 return answer(stream, 200, "", "{\"success\":true}");

@@ -13,6 +13,7 @@
 
 pub(crate) mod between;
 pub(crate) mod bus;
+pub(crate) mod clock;
 pub(crate) mod desktop;
 pub(crate) mod fake_service;
 pub(crate) mod fake_session;
@@ -35,6 +36,7 @@ pub(crate) mod tray_item;
 #[allow(unused_imports, reason = "each test program uses a part of the rig")]
 pub(crate) use self::{
     between::{Act, Between, Stage},
+    clock::Clock,
     desktop::{Desktop, DesktopOptions, Notifier, Sound, TrayHost},
     fake_service::{FakeNotifications, OnNotify},
     fake_session::{FakeLogind, FakeScreenSaver},

@@ -4,6 +4,7 @@
 //! and the person are to know. While all is well it waits and does nothing; without a signed-in account it does not even
 //! watch for anything.
 
+mod by_hand;
 mod details;
 mod names;
 mod reach;
@@ -24,6 +25,7 @@ use tokio::{
 
 pub(super) use self::run::Settings;
 use self::{
+    by_hand::ByHand,
     names::Names,
     reach::Reach,
     run::{Heard, Outcome, SessionEnd, Shared},
@@ -92,6 +94,7 @@ impl CatchingUp {
             events,
             encryption,
             relays,
+            by_hand: ByHand::default(),
             accounts: BTreeMap::new(),
             running: JoinSet::new(),
             is_catching_up: false,
@@ -143,6 +146,7 @@ struct Driver {
     events: mpsc::UnboundedSender<Event>,
     encryption: Encryption,
     relays: Relays,
+    by_hand: ByHand,
     accounts: BTreeMap<Arc<str>, Known>,
     running: JoinSet<(Arc<str>, Outcome)>,
     /// What the controller was told last.
@@ -269,12 +273,17 @@ impl Driver {
 
     /// Held syncs say something.
     async fn hear(&mut self, HeldNews { account: name, news }: HeldNews, now: Instant) {
+        if self.by_hand.hear(&name, &news) {
+            self.tell_of_refusals();
+            self.tell_status();
+            return;
+        }
         let Some(known) = self.accounts.get_mut(&name) else { return };
         match news {
             Held::Connected => {
                 known.refused = None;
                 let was_lost = matches!(known.reach.is_connected.replace(Ok(())), Some(Err(_)));
-                if was_lost && known.account.relay().is_some() {
+                if was_lost && known.account.relay_address().is_some() {
                     // The homeserver may have met a relay that was away, and waits before it tries again.
                     known.schedule.catch_up(now);
                 }
@@ -349,9 +358,10 @@ impl Driver {
                 self.encryption.listen(name, false);
             }
         }
+        self.by_hand.take(accounts);
         let own = self.accounts.values().filter(|known| !known.is_copy);
-        self.relays.follow(own.map(|known| &known.account));
-        if self.accounts.is_empty() {
+        self.relays.follow(own.map(|known| &known.account).chain(self.by_hand.accounts()));
+        if self.accounts.is_empty() && self.by_hand.accounts().next().is_none() {
             self.interruptions = None;
         } else if self.interruptions.is_none() {
             self.interruptions = Some(Interruptions::watch());
@@ -446,17 +456,17 @@ impl Driver {
 
     /// Tells the person which connections need their help.
     fn tell_of_refusals(&self) {
-        let refusals = self.accounts.values().filter_map(|known| {
-            let reason = known.refused.as_ref()?;
-            Some(format!("{}: {reason}. New messages may not come. `pushbell doctor` says more", known.sign_in.user_id))
-        });
-        let refusals: Vec<_> = refusals.collect();
+        let signed_in = self.accounts.values();
+        let refusals = signed_in.filter_map(|known| Some((&*known.sign_in.user_id, known.refused.as_deref()?)));
+        let refusals = refusals.chain(self.by_hand.refusals());
+        let says = |(who, reason)| format!("{who}: {reason}. New messages may not come. `pushbell doctor` says more");
+        let refusals: Vec<_> = refusals.map(says).collect();
         self.tell(Event::Problem(ProblemKind::Relay, (!refusals.is_empty()).then(|| refusals.join("\n"))));
     }
 
     fn tell_status(&self) {
         let status = self.accounts.iter().map(|(name, known)| (name.to_string(), known.status()));
-        self.tell(Event::SignedIn(status.collect()));
+        self.tell(Event::SignedIn(status.chain(self.by_hand.statuses()).collect()));
     }
 
     fn tell(&self, event: Event) {
@@ -515,8 +525,8 @@ impl Known {
         SignInStatus {
             signed_in: Some(signed_in),
             listening: self.reach.is_connected.as_ref().filter(|_| self.listens()).map(Result::is_ok),
-            way_now: Some(match self.account.relay() {
-                Some(relay) => self.reach.describe_relay(relay.base()),
+            way_now: Some(match self.account.relay_address() {
+                Some(address) => self.reach.describe_relay(address),
                 None if self.end.is_some() && self.listens() => "none".to_owned(),
                 None => self.reach.describe(self.account.way_in_force()),
             }),

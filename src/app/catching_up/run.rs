@@ -26,6 +26,7 @@ use crate::{
     homeserver::{HomeserverClient, HomeserverError, HomeserverKind, ListedPusher, push_rules::RoomNotify},
     http_client::{DEADLINE, TransportError, TransportFault},
     inbox::{CatchUpState, CaughtUp, Inbox, InboxError, MissedEvent, UnreadEvent},
+    ntfy::Relay,
     push::notify::{Notification, SoundTweak, Tweaks},
     reachability,
     resume::ResumeWindow,
@@ -228,6 +229,8 @@ impl Check<'_> {
     /// Looks whether session and pusher are still there. Catches up if that is wanted, and if the pusher is gone.
     async fn look_at_pusher(&self, client: &HomeserverClient, catches_up: bool) -> Result<Checked, CheckError> {
         let Account { app_id, pushkey, .. } = self.account;
+        let relay = self.relay().await?;
+        let pushkey = &relay.map_or_else(|| pushkey.clone(), |relay| relay.pushkey());
         let listed = client.pushers().await?;
         let pusher = listed.into_iter().find(|pusher| pusher.app_id == *app_id && pusher.pushkey == *pushkey);
         if self.account.way_in_force() == Way::Listen {
@@ -400,6 +403,10 @@ impl Check<'_> {
         }))
     }
 
+    async fn relay(&self) -> Result<Option<Relay>, CheckError> {
+        Ok(self.shared.sessions.relay(self.account).await.map_err(SessionError::from)?)
+    }
+
     /// Sets the pusher anew, so that it follows the configuration and the network, and so that a homeserver that waits to
     /// try again waits no more. What it is called stays. Not where these files were copied from another computer: the
     /// pusher is that computer's.
@@ -413,13 +420,15 @@ impl Check<'_> {
         if self.sign_in.is_anothers(&mark) {
             return Ok(());
         }
-        let base_url = if let Some(relay) = self.account.relay() {
+        let relay = self.relay().await?;
+        let base_url = if let Some(relay) = &relay {
             Some(relay.base().to_owned())
         } else {
             let seen = reachability::observe(client.base()).await;
             reachability::base_url(&self.settings.server, seen, kind)
         };
-        let mut pusher = session::pusher(self.account, base_url.as_deref().unwrap_or_default(), "en", mark);
+        let mut pusher =
+            session::pusher(self.account, relay.as_ref(), base_url.as_deref().unwrap_or_default(), "en", mark);
         if let Some(listed) = listed {
             let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };
             if base_url.is_none() {

@@ -302,7 +302,7 @@ proptest! {
             world.events
         });
         let mut known = BTreeMap::<String, usize>::new();
-        for notice in inbox::history(&path, usize::MAX, &inbox::Seals::default()).unwrap() {
+        for notice in inbox::history(&path, usize::MAX, &inbox::Seals::default(), |_| true).unwrap() {
             *known.entry(notice.event_id.unwrap()).or_default() += 1;
         }
         let expected: BTreeMap<_, _> = events.into_iter().map(|(event, _)| (event, 1)).collect();

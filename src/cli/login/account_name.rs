@@ -41,6 +41,7 @@ pub(super) fn account_for(
             pushkey: new_pushkey,
             counts,
             way: Way::Auto,
+            relay: None,
             created_at: Timestamp::now(),
             sign_in: Some(sign_in),
         },

@@ -6,6 +6,7 @@ use crate::{
     app_info,
     homeserver::{HomeserverClient, ListedPusher, UserId},
     inbox,
+    secrets::Secrets,
 };
 
 /// So many notices are looked at. Whoever has more has used Pushbell for a while.
@@ -26,6 +27,7 @@ pub(super) async fn find<'a>(
     accounts: &'a Accounts,
     user: &UserId,
     client: &HomeserverClient,
+    secrets: &Secrets,
 ) -> Option<Existing<'a>> {
     if let Some(account) = account_of(accounts, user) {
         return Some(Existing { account, is_unused: false });
@@ -35,7 +37,7 @@ pub(super) async fn find<'a>(
     }
     // Where they are not told, the account is a new one.
     let pushers = client.pushers().await.unwrap_or_default();
-    if let Some(account) = registered_by_hand(accounts, &pushers) {
+    if let Some(account) = registered_by_hand(accounts, secrets, &pushers).await {
         return Some(Existing { account, is_unused: false });
     }
     let unused = first_account(accounts).filter(|account| is_unused(context, &account.name));
@@ -44,7 +46,9 @@ pub(super) async fn find<'a>(
 
 /// Whether nothing has come for the account but samples, as far as is known.
 fn is_unused(context: &Context, account: &str) -> bool {
-    let Ok(notices) = inbox::history(&context.paths.database, NOTICES, &inbox::Seals::default()) else { return false };
+    let Ok(notices) = inbox::history(&context.paths.database, NOTICES, &inbox::Seals::default(), |_| true) else {
+        return false;
+    };
     let own: Vec<_> = notices.iter().filter(|notice| notice.account == account).collect();
     // A push with nothing but numbers leaves no notice.
     let has_numbers = || {
@@ -65,21 +69,29 @@ pub(super) fn account_of<'a>(accounts: &'a Accounts, user: &UserId) -> Option<&'
 pub(super) fn kept_way(accounts: &Accounts, user: &UserId, asked: &arguments::Login) -> (Way, Option<String>) {
     let Some(account) = account_of(accounts, user) else { return (Way::Auto, None) };
     let can_listen = cfg!(feature = "encryption") && asked.token_file.is_none() && !asked.event_id_only;
-    match (account.way, account.relay()) {
+    match (account.way, account.relay_address()) {
         (Way::Push, _) => (Way::Push, None),
         (Way::Listen, _) if can_listen => (Way::Listen, None),
-        (Way::Ntfy, Some(relay)) if !asked.event_id_only => (Way::Ntfy, Some(relay.base().to_owned())),
+        (Way::Ntfy, Some(relay)) if !asked.event_id_only => (Way::Ntfy, Some(relay.to_owned())),
         (Way::Auto | Way::Listen | Way::Ntfy, _) => (Way::Auto, None),
     }
 }
 
 /// The account registered by hand that the user has a pusher of already. A second pusher beside it would have the
 /// homeserver send everything twice.
-fn registered_by_hand<'a>(accounts: &'a Accounts, listed: &[ListedPusher]) -> Option<&'a Account> {
-    let is_listed = |account: &Account| {
-        listed.iter().any(|pusher| pusher.app_id == account.app_id && pusher.pushkey == account.pushkey)
-    };
-    accounts.iter().find(|account| account.sign_in.is_none() && is_listed(account))
+async fn registered_by_hand<'a>(
+    accounts: &'a Accounts,
+    secrets: &Secrets,
+    listed: &[ListedPusher],
+) -> Option<&'a Account> {
+    for account in accounts.iter().filter(|account| account.sign_in.is_none()) {
+        // That of a relay is not known to be listed where it is lost.
+        let Ok(pushkey) = secrets.pushkey(account).await else { continue };
+        if listed.iter().any(|pusher| pusher.app_id == account.app_id && pusher.pushkey == pushkey) {
+            return Some(account);
+        }
+    }
+    None
 }
 
 /// The account of a first start that nobody is signed in to.
@@ -93,12 +105,12 @@ mod tests {
     use super::*;
     use crate::{
         accounts::{AccountsFile, tests},
-        ntfy::Relay,
+        paths::Paths,
     };
 
-    #[test]
-    fn an_account_is_taken_over_only_by_its_own_user() {
-        fn check(account: &str, signed_in: bool, pushkey: &str, app_id: &str, expected: Option<&str>) {
+    #[tokio::test]
+    async fn an_account_is_taken_over_only_by_its_own_user() {
+        async fn check(account: &str, signed_in: bool, pushkey: &str, app_id: &str, expected: Option<&str>) {
             let sign_in = signed_in.then(|| tests::sign_in("@bob:b"));
             let directory = tempfile::tempdir().unwrap();
             let file = AccountsFile::new(&directory.path().join("accounts.toml"));
@@ -109,24 +121,24 @@ mod tests {
             let known = file.read().unwrap();
             let (app_id, pushkey) = (app_id.to_owned(), pushkey.to_owned());
             let listed = ListedPusher { app_id, pushkey, kind: "http".to_owned(), ..ListedPusher::default() };
-            let found = registered_by_hand(&known, &[listed]);
+            let secrets = Secrets::new(&Paths::within(directory.path()));
+            let found = registered_by_hand(&known, &secrets, &[listed]).await;
             assert_eq!(found.map(|account| &*account.name), expected, "{account}");
         }
-        check("work", false, "key of work", "app", Some("work"));
-        check("work", true, "key of work", "app", None);
-        check("work", false, "key of work", "another", None);
-        check("work", false, "another", "app", None);
+        check("work", false, "key of work", "app", Some("work")).await;
+        check("work", true, "key of work", "app", None).await;
+        check("work", false, "key of work", "another", None).await;
+        check("work", false, "another", "app", None).await;
     }
 
     #[test]
     fn who_signs_in_again_keeps_the_way() {
         let directory = tempfile::tempdir().unwrap();
         let file = AccountsFile::new(&directory.path().join("accounts.toml"));
-        let pushkey = Relay::new("https://ntfy.example.org").unwrap().pushkey();
         for way in [Way::Auto, Way::Push, Way::Listen, Way::Ntfy] {
             let sign_in = Some(tests::sign_in(&format!("@{}:b", way.as_str())));
-            let pushkey = if way == Way::Ntfy { &pushkey } else { way.as_str() };
-            file.add(Account { way, sign_in, ..tests::account(way.as_str(), "app", pushkey) }).unwrap();
+            let relay = (way == Way::Ntfy).then(|| "https://ntfy.example.org".to_owned());
+            file.add(Account { way, relay, sign_in, ..tests::account(way.as_str(), "app", way.as_str()) }).unwrap();
         }
         let known = file.read().unwrap();
         let kept = |user: &str, more: &[&str]| {

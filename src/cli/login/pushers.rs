@@ -7,7 +7,9 @@ use crate::{
     accounts::{Account, Accounts},
     app_info,
     homeserver::{HomeserverClient, ListedPusher},
-    invocation, platform, session,
+    invocation,
+    ntfy::Relay,
+    platform, session,
 };
 
 /// Other pushers listed one by one at most.
@@ -18,12 +20,13 @@ pub(super) async fn set(
     login: &Login<'_>,
     client: &HomeserverClient,
     account: &Account,
+    relay: Option<&Relay>,
     reached_at: &str,
 ) -> Result<(), Failure> {
     let variable = |name| std::env::var(name).unwrap_or_default();
     let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].map(variable);
     let lang = session::language(locale.iter().map(String::as_str));
-    let pusher = session::pusher(account, reached_at, &lang, login.secrets.installation_mark());
+    let pusher = session::pusher(account, relay, reached_at, &lang, login.secrets.installation_mark());
     let set = client.set_pusher(&pusher).await;
     set.map_err(|error| Failure::Failed(format!("the pusher could not be set: {error}")))
 }

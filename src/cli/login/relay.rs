@@ -5,41 +5,39 @@ use std::{io::Write, time::Duration};
 use super::{Failure, Login, existing_account, output};
 use crate::{
     accounts::Account,
+    cli::relay,
     http_client::{HttpClient, TransportError},
     invocation,
-    ntfy::{
-        CONNECTING, Relay,
-        line::Line,
-        probe::{self, probe},
-    },
+    ntfy::{CONNECTING, Relay, line::Line, probe},
 };
-
-/// How long a request of the probe may take: the user is waiting.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The topic that the homeserver is to push to: that which the account has already at this server, else a new one.
 pub(super) async fn choose(login: &Login<'_>, address: &str, out: &mut dyn Write) -> Result<Relay, Failure> {
-    let fresh = Relay::new(address).map_err(|error| Failure::Usage(format!("--ntfy {address}: {error}")))?;
     let accounts = login.context.accounts()?;
     let mark = login.secrets.installation_mark();
     let is_copy = |account: &&Account| account.sign_in.as_ref().is_some_and(|old| old.is_anothers(&mark));
     let account = existing_account::account_of(&accounts, &login.user).filter(|account| !is_copy(account));
-    let before = account.and_then(Account::relay);
-    let relay = before.filter(|relay| relay.is_at(address)).unwrap_or(fresh);
-    let http = HttpClient::connecting_within(CONNECTING)?.with_deadline(PATIENCE);
-    match Box::pin(probe(&relay, &http)).await {
-        Ok(()) => writeln!(out, "{} relays pushes.", relay.base())?,
-        Err(trouble) => {
-            let probe::Trouble { says, advice, paste, .. } = trouble;
-            let paste = paste.map_or_else(String::new, |lines| format!(":\n\n  {}\n", lines.replace('\n', "\n  ")));
-            let says = format!("{}.\n{advice}{paste}", output::harmless(&says));
-            // A relay that is away is no reason not to renew the session of an account that has it already.
-            let is_kept = login.asked.ntfy.is_none();
-            if !login.asked.anyway && !is_kept {
-                return Err(Failure::Failed(says));
-            }
-            writeln!(out, "{says}")?;
+    let before = match account {
+        // Where it is lost, a new one is as good.
+        Some(account) => login.secrets.relay(account).await.ok().flatten().filter(|relay| relay.is_at(address)),
+        None => None,
+    };
+    let token_file = login.asked.ntfy_token_file.as_deref();
+    let relay = match before {
+        None => relay::fresh(address, token_file)?,
+        Some(relay) => match relay::token(token_file)? {
+            Some(token) => relay.with_token(token),
+            None => relay,
+        },
+    };
+    let (relay, checked) = relay::checked(relay, login.person.as_ref(), out).await?;
+    if let Err(says) = checked {
+        // A relay that is away is no reason not to renew the session of an account that has it already.
+        let is_kept = login.asked.ntfy.is_none();
+        if !login.asked.anyway && !is_kept {
+            return Err(Failure::Failed(says));
         }
+        writeln!(out, "{says}")?;
     }
     Ok(relay)
 }

@@ -31,6 +31,9 @@ pub(super) struct SavedSession {
     session: Session,
     /// The account as it was, if there was one.
     before: Option<Account>,
+    /// What the homeserver pushes with, and did before, if that is known.
+    pushkey: String,
+    old_pushkey: Option<String>,
     /// A push has come through its relay.
     pub(super) is_proven: bool,
 }
@@ -70,19 +73,21 @@ pub(super) async fn save(
             return Err(failure);
         }
     };
-    let existing = existing_account::find(login.context, &accounts, &session.user_id, &client).await;
+    let existing = existing_account::find(login.context, &accounts, &session.user_id, &client, &login.secrets).await;
     let before = existing.as_ref().map(|existing| existing.account);
-    let mut account = account_name::account_for(before, &accounts, &session.user_id, sign_in.clone(), pushkey.clone());
+    let mut account = account_name::account_for(before, &accounts, &session.user_id, sign_in.clone(), pushkey);
     account.way = login.way();
-    if let Some(relay) = &context.relay {
-        account.pushkey = relay.pushkey();
-    } else if Relay::of_pushkey(&account.pushkey).is_some() {
-        account.pushkey = pushkey;
-    }
+    account.relay = context.relay.as_ref().map(|relay| relay.base().to_owned());
     if existing.as_ref().is_some_and(|existing| existing.is_unused) {
         account.name = account_name::name_for(&accounts, &session.user_id).into();
     }
-    let mut saved = SavedSession { client, account, sign_in, session, before: before.cloned(), is_proven: false };
+    let pushkey = context.relay.as_ref().map_or_else(|| account.pushkey.clone(), Relay::pushkey);
+    let old_pushkey = match before {
+        Some(before) => login.secrets.pushkey(before).await.ok(),
+        None => None,
+    };
+    let before = before.cloned();
+    let mut saved = SavedSession { client, account, sign_in, session, before, pushkey, old_pushkey, is_proven: false };
     match saved.write(login, context, out).await {
         Ok(is_proven) => saved.is_proven = is_proven,
         Err(failure) => {
@@ -118,7 +123,16 @@ impl SavedSession {
             None => false,
         };
         let name = self.before.as_ref().map_or(&self.account.name, |before| &before.name);
+        if let Some(relay) = &context.relay {
+            login.secrets.save_relay(&self.account.name, relay).await?;
+        }
         AccountsFile::new(&login.context.paths.accounts).replace(name, self.account.clone())?;
+        if let Some(before) = self.before.as_ref().filter(|before| before.relay.is_some())
+            && (context.relay.is_none() || before.name != self.account.name)
+            && let Err(error) = login.secrets.forget_relay(&before.name).await
+        {
+            tracing::warn!("{error}");
+        }
         Ok(is_proven)
     }
 
@@ -133,7 +147,7 @@ impl SavedSession {
         let waits = if login.person.is_some() { verify_push::ATTENDED } else { verify_push::UNATTENDED };
         let patience = login.asked.wait.map_or(waits, Duration::from_secs);
         let begin = async |out: &mut dyn Write| {
-            pushers::set(login, &self.client, &self.account, relay.base()).await?;
+            pushers::set(login, &self.client, &self.account, Some(relay), relay.base()).await?;
             if let Some(room) =
                 read_receipt::offered(login, context, (&self.client, &self.sign_in.user_id), out).await?
             {
@@ -148,13 +162,19 @@ impl SavedSession {
         if matches!(proven, Ok(true)) {
             return proven;
         }
-        self.client.remove_pusher(&self.account.app_id, &self.account.pushkey).await.ok();
+        self.client.remove_pusher(&self.account.app_id, &self.pushkey).await.ok();
         proven.and(Err(relay::unproven(login, before)))
     }
 
     /// Whether the account had another pusher before.
     fn has_old_pusher(&self) -> bool {
-        self.old_session().is_some() && self.before.as_ref().is_some_and(|it| it.pushkey != self.account.pushkey)
+        self.old_session().is_some() && self.replaced_pushkey().is_some()
+    }
+
+    /// What the homeserver pushed with before, if that is another than now and was this computer's.
+    fn replaced_pushkey(&self) -> Option<&str> {
+        let is_copy = self.before.as_ref()?.sign_in.as_ref().is_some_and(|old| self.is_copy(old));
+        self.old_pushkey.as_deref().filter(|old| !is_copy && *old != self.pushkey)
     }
 
     /// Another pusher than before brings the account's notifications: the old one ends, once it is not needed any more.
@@ -163,8 +183,8 @@ impl SavedSession {
         ended: &Result<(), Failure>,
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
-        if let (Ok(()), true, Some(before)) = (ended, self.has_old_pusher(), &self.before)
-            && let Err(error) = self.client.remove_pusher(&before.app_id, &before.pushkey).await
+        if let (Ok(()), Some(pushkey), Some(before)) = (ended, self.replaced_pushkey(), &self.before)
+            && let Err(error) = self.client.remove_pusher(&before.app_id, pushkey).await
         {
             writeln!(out, "The pusher from before could not be removed: {}", output::harmless(&error.to_string()))?;
         }
@@ -208,7 +228,7 @@ impl SavedSession {
     ) -> Result<Timestamp, Failure> {
         let since = Timestamp::now();
         let reached_at = context.reached_at.as_deref().unwrap_or_default();
-        if let Err(failure) = pushers::set(login, &self.client, &self.account, reached_at).await {
+        if let Err(failure) = pushers::set(login, &self.client, &self.account, None, reached_at).await {
             self.undo(login).await;
             return Err(failure);
         }
@@ -239,6 +259,9 @@ impl SavedSession {
         encryption::forget(&login.context.paths, &login.secrets, &self.sign_in).await;
         drop(login.secrets.forget(&self.sign_in).await);
         let accounts = AccountsFile::new(&login.context.paths.accounts);
+        if self.before.is_none() && self.account.relay.is_some() {
+            drop(login.secrets.forget_relay(&self.account.name).await);
+        }
         drop(match &self.before {
             Some(before) => accounts.replace(&self.account.name, before.clone()),
             None => accounts.remove(&self.account.name).map(drop),

@@ -320,7 +320,8 @@ impl Bench {
     }
 
     fn history(&self) -> Vec<Notice> {
-        history(&self.directory.path().join("pushbell.db"), usize::MAX, &crate::inbox::Seals::default()).unwrap()
+        history(&self.directory.path().join("pushbell.db"), usize::MAX, &crate::inbox::Seals::default(), |_| true)
+            .unwrap()
     }
 
     fn notice(&self, event_id: &str) -> Notice {

@@ -141,7 +141,7 @@ fn a_place_where_no_database_can_be_is_named_by_every_request() {
         let error = futures_lite::future::block_on(inbox.check()).unwrap_err();
         assert!(refused(&error) && error.to_string().contains(&path.display().to_string()), "{error}");
     }
-    let error = history(&file, 1, &Seals::default()).unwrap_err();
+    let error = history(&file, 1, &Seals::default(), |_| true).unwrap_err();
     assert_eq!(error.to_string(), format!("the inbox {} is damaged: file is not a database", file.display()));
 }
 
@@ -212,7 +212,7 @@ fn a_database_of_a_newer_version_is_left_alone() {
     let before = std::fs::read(&path).unwrap();
     let error = Inbox::open(&path, RETENTION, Arc::default()).unwrap_err();
     assert!(matches!(error, InboxError::TooNew { found: 99, known: 3, .. }), "{error}");
-    assert!(matches!(history(&path, 1, &Seals::default()), Err(InboxError::TooNew { .. })));
+    assert!(matches!(history(&path, 1, &Seals::default(), |_| true), Err(InboxError::TooNew { .. })));
     assert_eq!(std::fs::read(&path).unwrap(), before);
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
 }
@@ -231,12 +231,12 @@ async fn a_file_that_is_no_inbox_is_set_aside_and_told_of() {
             Some(content) => Connection::open(&path).unwrap().execute_batch(content).unwrap(),
             None => std::fs::write(&path, "").unwrap(),
         }
-        let error = history(&path, 1, &Seals::default()).unwrap_err();
+        let error = history(&path, 1, &Seals::default(), |_| true).unwrap_err();
         assert_eq!(error.to_string(), format!("the inbox {} {reason}", path.display()));
         let before = std::fs::read(&path).unwrap();
         let inbox = Inbox::open(&path, RETENTION, Arc::default()).unwrap();
         inbox.record(message("$1", "!r").delivery()).await.unwrap();
-        assert_eq!(history(&path, 9, &Seals::default()).unwrap().len(), 1);
+        assert_eq!(history(&path, 9, &Seals::default(), |_| true).unwrap().len(), 1);
         let Some(incident) = inbox.take_incident().await.unwrap() else { panic!("it is told: {reason}") };
         assert!(incident.to_string().contains(reason), "{incident}");
         let Incident::SetAside { kept_as, .. } = incident else { panic!("{incident}") };
@@ -257,7 +257,7 @@ async fn the_last_handle_ends_the_thread_with_its_work_done() {
         .collect();
     assert!(pending.iter().all(Option::is_some));
     let directory = desk.close().await;
-    assert_eq!(history(&path, 99, &Seals::default()).unwrap().len(), 20);
+    assert_eq!(history(&path, 99, &Seals::default(), |_| true).unwrap().len(), 20);
     drop(directory);
 }
 

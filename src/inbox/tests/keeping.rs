@@ -169,7 +169,7 @@ async fn settings_outlive_the_program() {
 async fn history_is_read_while_the_program_runs_and_when_it_does_not() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("pushbell.db");
-    assert_eq!(history(&path, 9, &Seals::default()).unwrap(), [], "there is none yet");
+    assert_eq!(history(&path, 9, &Seals::default(), |_| true).unwrap(), [], "there is none yet");
     assert!(!path.exists());
 
     let desk = Desk::new();
@@ -177,7 +177,11 @@ async fn history_is_read_while_the_program_runs_and_when_it_does_not() {
         desk.record(message(&format!("${number}"), "!r")).await;
     }
     let newest_two = |path: &Path| -> Vec<String> {
-        history(path, 2, &Seals::default()).unwrap().into_iter().filter_map(|notice| notice.event_id).collect()
+        history(path, 2, &Seals::default(), |_| true)
+            .unwrap()
+            .into_iter()
+            .filter_map(|notice| notice.event_id)
+            .collect()
     };
     assert_eq!(newest_two(&desk.path()), ["$2", "$1"]);
     let path = desk.path();

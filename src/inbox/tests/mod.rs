@@ -146,7 +146,7 @@ impl Desk {
 
     /// What `pushbell history` lists, oldest first.
     fn listed(&self) -> Vec<String> {
-        let mut notices = history(&self.path(), usize::MAX, &Seals::default()).unwrap();
+        let mut notices = history(&self.path(), usize::MAX, &Seals::default(), |_| true).unwrap();
         notices.reverse();
         notices.into_iter().filter_map(|notice| notice.event_id).collect()
     }

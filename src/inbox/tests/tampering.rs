@@ -81,8 +81,11 @@ async fn what_was_answered_after_somebody_touched_the_files_is_there_after_a_res
         assert!(desk.notice("$after0").id > NoticeId(51), "{way}: numbers go on");
         let path = desk.path();
         let directory = desk.close().await;
-        let after: Vec<_> =
-            history(&path, 5, &Seals::default()).unwrap().into_iter().filter_map(|notice| notice.event_id).collect();
+        let after: Vec<_> = history(&path, 5, &Seals::default(), |_| true)
+            .unwrap()
+            .into_iter()
+            .filter_map(|notice| notice.event_id)
+            .collect();
         assert_eq!(after, ["$after4", "$after3", "$after2", "$after1", "$after0"], "{way}");
         drop(directory);
     }

@@ -372,7 +372,7 @@ fn a_flood_becomes_one_sentence() {
     assert_eq!(summary(127, 9).title, "127 messages in 9 rooms");
     assert_eq!(summary(12, 1).title, "12 messages in 1 room");
     assert_eq!(summary(1, 1).title, "1 message in 1 room");
-    assert_eq!(summary(127, 9).text, "Click to open the newest");
+    assert_eq!(summary(127, 9).text, "Open it to see the newest");
     assert_eq!(summary(127, 9).key, PopupKey::Summary);
     let mention = by("Bob", 5, highlight("help", r#"{"user_ids":["@me:hs"]}"#));
     let title = |notices, invites| summary_popup(notices, invites, 9, &[], always()).title;

@@ -1,0 +1,64 @@
+//! Accounts that were registered by hand and whose pushes come through a relay: how that goes (pure). Their hints are
+//! recorded where they are read, since there is no homeserver to ask.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::reach::Reach;
+use crate::{
+    accounts::{Account, Accounts, Way},
+    control::SignInStatus,
+    encryption::Held,
+};
+
+/// All of them.
+#[derive(Default)]
+pub(super) struct ByHand(BTreeMap<Arc<str>, Relayed>);
+
+struct Relayed {
+    account: Account,
+    reach: Reach,
+    /// Why its relay gives nothing until the person has done something, if so.
+    refused: Option<String>,
+}
+
+impl ByHand {
+    /// Takes over those of the accounts that are of this kind.
+    pub(super) fn take(&mut self, accounts: &Accounts) {
+        let mut before = std::mem::take(&mut self.0);
+        let is_relayed = |account: &&Account| account.sign_in.is_none() && account.way_in_force() == Way::Ntfy;
+        for account in accounts.iter().filter(is_relayed) {
+            let same = before.remove(&account.name).filter(|relayed| relayed.account == *account);
+            let new = || Relayed { account: account.clone(), reach: Reach::new(), refused: None };
+            self.0.insert(Arc::clone(&account.name), same.unwrap_or_else(new));
+        }
+    }
+
+    pub(super) fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.0.values().map(|relayed| &relayed.account)
+    }
+
+    /// What the relay's reader says of this account; whether it is one of these.
+    pub(super) fn hear(&mut self, account: &str, news: &Held) -> bool {
+        let Some(relayed) = self.0.get_mut(account) else { return false };
+        let (is_connected, refused) = match news {
+            Held::Connected => (Ok(()), None),
+            Held::Lost(reason) => (Err(reason.clone()), relayed.refused.take()),
+            Held::Refused(reason) => (Err(reason.clone()), Some(reason.clone())),
+            Held::Came { .. } => return true,
+        };
+        (relayed.reach.is_connected, relayed.refused) = (Some(is_connected), refused);
+        true
+    }
+
+    /// Why relays give nothing, each with the account's name.
+    pub(super) fn refusals(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(|(name, relayed)| Some((&**name, relayed.refused.as_deref()?)))
+    }
+
+    pub(super) fn statuses(&self) -> impl Iterator<Item = (String, SignInStatus)> {
+        self.0.iter().map(|(name, Relayed { account, reach, .. })| {
+            let way_now = account.relay_address().map(|address| reach.describe_relay(address));
+            (name.to_string(), SignInStatus { way_now, ..SignInStatus::default() })
+        })
+    }
+}
