@@ -90,6 +90,9 @@ fn a_click_that_another_program_forges_or_that_was_not_offered_does_nothing() {
     fake.close(other, 2);
     wait_until("the other room is read", SOON, || app.pushbell.history()[0]["read"] == true);
     assert_eq!((app.pushbell.opened().len(), &app.pushbell.history()[1]["read"]), (0, &json!(false)));
+    let listed = |options: &[&str]| app.pushbell.ok(&[&["history", "--json"], options].concat()).lines().count();
+    let options: [&[&str]; 4] = [&["--unread"], &["--room", "OTHER"], &["--account", "home"], &["--account", "work"]];
+    assert_eq!(options.map(listed), [1, 1, 2, 0]);
     fake.invoke_action(id, "default");
     assert_eq!(opened(&app).len(), 1);
     wait_until("the room is read", SOON, || app.pushbell.history()[1]["read"] == true);
