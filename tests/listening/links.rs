@@ -71,7 +71,7 @@ pub(crate) struct Nginx {
 
 impl Nginx {
     /// With these directives of the server besides.
-    fn start(server: &str) -> Self {
+    pub(crate) fn start(server: &str) -> Self {
         Self::at("127.0.0.1", "", server)
     }
 
