@@ -21,6 +21,10 @@ mod servers;
 mod strangers;
 mod table;
 
+#[cfg(feature = "encryption")]
+#[path = "../../tests/ntfy/relay.rs"]
+#[allow(dead_code, clippy::unwrap_used, reason = "a part of it is used here, and tests fail by panicking")]
+mod relay;
 #[path = "../../tests/rig/mod.rs"]
 mod rig;
 

@@ -54,18 +54,20 @@ impl Server {
     /// Pushbell on this desktop, signed in as this user.
     #[cfg(feature = "encryption")]
     pub(crate) fn signed_in(desktop: &Desktop, synapse: &Synapse, user: &User) -> Self {
-        Self::signed_in_at(desktop, synapse.port, user, ("--push", 3))
+        Self::signed_in_at(desktop, synapse.port, user, (&["--push"], 3))
     }
 
     /// The same at this port, by this way, with which the login ends so.
-    pub(crate) fn signed_in_at(desktop: &Desktop, port: u16, user: &User, (way, code): (&str, i32)) -> Self {
+    pub(crate) fn signed_in_at(desktop: &Desktop, port: u16, user: &User, (way, code): (&[&str], i32)) -> Self {
         let mut pushbell = prepare(desktop);
         start(&mut pushbell, &["run"]);
         let file = pushbell.home().join("password");
         fs::write(&file, "secret").expect("the home is writable");
         let (homeserver, file) = (format!("http://127.0.0.1:{port}"), file.display().to_string());
-        let arguments = ["login", &user.id, "--homeserver", &homeserver, "--password-file", &file, way, "--wait", "0"];
-        let login = pushbell.command(&arguments);
+        let arguments = ["login", &user.id, "--homeserver", &homeserver, "--password-file", &file];
+        // Whether a push arrives is looked at where it makes a difference.
+        let wait: &[&str] = if code == 3 { &["--wait", "0"] } else { &[] };
+        let login = pushbell.command(&[&arguments, way, wait].concat());
         assert!(login.code == code, "{login:#?}");
         let account = pushbell.account_named(&user.id);
         Self::of(pushbell, account)

@@ -153,24 +153,21 @@ pub(super) struct Login {
     /// Verify the new session with the recovery key or passphrase on the first line of this file; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "token_file")]
     pub(super) recovery_key_file: Option<PathBuf>,
-    /// Use pushes where they arrive, else --listen: the default, unless another way was chosen before
+    /// Use pushes where they arrive, else --listen [default, unless another way was chosen before]
     #[arg(long, conflicts_with_all = ["push", "listen", "ntfy"])]
     pub(super) auto: bool,
     /// Use pushes to this computer only
     #[arg(long)]
     pub(super) push: bool,
-    /// Keep a connection to the homeserver open instead, over which it says what is new: nothing has to reach this computer
+    /// Use a connection to the homeserver that is kept open: nothing has to reach this computer
     #[arg(long, conflicts_with_all = ["push", "token_file", "event_id_only"])]
     pub(super) listen: bool,
-    /// Have the homeserver push to this ntfy server, which Pushbell keeps a connection to
+    /// Use this ntfy server: the homeserver pushes to it, and Pushbell keeps a connection to it open
     #[arg(long, value_name = "URL", conflicts_with_all = ["push", "listen", "event_id_only"])]
     pub(super) ntfy: Option<String>,
-    /// Read the ntfy server's access token from this file's first line ("-": standard input), where it wants one
+    /// Read the ntfy server's access token, if it requires one, from the first line of this file; `-` is standard input
     #[arg(long, value_name = "FILE", requires = "ntfy")]
     pub(super) ntfy_token_file: Option<PathBuf>,
-    /// Pushes where they come, else over a connection, whatever was chosen before: at the page.
-    #[arg(skip)]
-    pub(super) auto: bool,
     /// Have pushes contain event ids only: sender, room and text are fetched from the homeserver
     #[arg(long)]
     pub(super) event_id_only: bool,
@@ -196,7 +193,6 @@ impl Login {
             listen: false,
             ntfy: None,
             ntfy_token_file: None,
-            auto: false,
             event_id_only: false,
             wait: None,
             anyway: false,
@@ -332,11 +328,11 @@ pub(super) struct AddAccount {
     /// What the unread count of a push refers to
     #[arg(long, value_enum, default_value_t)]
     pub(super) counts: CountsScope,
-    /// Have the homeserver push to this ntfy server, which Pushbell keeps a connection to: that something is new is shown,
-    /// and no more
+    /// Use this ntfy server: the homeserver pushes to it, and Pushbell keeps a connection to it open. A popup says only
+    /// that there is something new
     #[arg(long, value_name = "URL", conflicts_with_all = ["pushkey", "counts"])]
     pub(super) ntfy: Option<String>,
-    /// Read the ntfy server's access token from this file's first line ("-": standard input), where it wants one
+    /// Read the ntfy server's access token, if it requires one, from the first line of this file; `-` is standard input
     #[arg(long, value_name = "FILE", requires = "ntfy")]
     pub(super) ntfy_token_file: Option<PathBuf>,
 }

@@ -280,8 +280,9 @@ impl Patience {
         self.wait
     }
 
-    pub(super) fn answered(&mut self) {
-        self.has_broken = false;
+    /// A sync was answered after so long. One that was not held says nothing about what cuts.
+    pub(super) fn answered(&mut self, lasted: Duration) {
+        self.has_broken &= lasted < SOONEST_CUT;
     }
 
     /// A sync ended so, after so long, without an answer. Whether that is as well as can be: the next one may begin at once.
@@ -318,7 +319,13 @@ mod tests {
         let mut patience = Patience::default();
         assert!(patience.broke(&cut(502), seconds(100)), "the server may have been restarted");
         assert_eq!(patience.wait(), LONGEST);
+        patience.answered(Duration::ZERO);
         assert!(patience.broke(&cut(502), seconds(100)));
         assert_eq!(patience.wait(), seconds(90));
+        let mut patience = Patience::default();
+        assert!(patience.broke(&cut(502), seconds(100)));
+        patience.answered(seconds(200));
+        assert!(patience.broke(&cut(502), seconds(100)), "networks fail now and then");
+        assert_eq!(patience.wait(), LONGEST);
     }
 }

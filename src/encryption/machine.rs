@@ -93,6 +93,8 @@ pub(super) struct Synced {
     pub(super) sessions: BTreeSet<String>,
     /// Whether the room of a ringing call has new events.
     pub(super) has_call_events: bool,
+    /// Whether the account's push rules have changed.
+    pub(super) has_new_rules: bool,
     /// The latest verification request of another session of the account. It is not given to the library yet: two
     /// verifications at once cancel each other.
     pub(super) request: Option<VerificationAsk>,
@@ -347,7 +349,7 @@ impl Machine {
 
     /// Processes the answer to a sync. Not cancel-safe.
     pub(super) async fn take_in(&self, answer: SyncAnswer) -> Result<Synced, EncryptionError> {
-        let messages = answer.to_device.events.len();
+        let (messages, has_new_rules) = (answer.to_device.events.len(), answer.account_data.has_push_rules());
         let (mut requests, to_device_events): (Vec<_>, Vec<_>) =
             answer.to_device.events.into_iter().partition(is_verification_request);
         requests.retain(|request| is_by(request, &self.user));
@@ -365,7 +367,7 @@ impl Machine {
             *own_token.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer.next_batch);
         }
         let sessions = keys.into_iter().map(|key| key.session_id).collect();
-        Ok(Synced { messages, sessions, request: requests.pop(), has_call_events: false })
+        Ok(Synced { messages, sessions, request: requests.pop(), has_call_events: false, has_new_rules })
     }
 
     /// Gives a verification request to the library; `None` if it is too old, or from an unknown device.

@@ -449,6 +449,7 @@ impl Reader {
         if matches!(error, EncryptionError::Busy) {
             return;
         }
+        self.lost(error);
         tracing::info!(account = &*self.account, "encrypted messages are not read now: {error}");
         let encryption = Some(format!("encrypted messages are not read: {error}"));
         self.report_status(EncryptionStatus { encryption, verified: None, ..self.status });

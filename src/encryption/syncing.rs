@@ -155,7 +155,7 @@ async fn search(
     for _ in 0..MAX_SYNCS {
         let synced = held::sync(&machine, timeout, &interest, &teller).await?;
         timeout = Duration::ZERO;
-        if synced.messages > 0 || synced.has_call_events {
+        if synced.messages > 0 || synced.has_call_events || synced.has_new_rules {
             wanted.retain(|(_, session)| !synced.sessions.contains(session));
             // Without a reader they are in the store nevertheless.
             drop(found.send(synced));

@@ -14,6 +14,8 @@ use crate::{
 
 /// Longest piece of a homeserver's own words that an error repeats, in characters.
 const MAX_WORDS: usize = 300;
+/// Stands for the error code of an answer that has none.
+const NO_CODE: &str = "M_UNKNOWN";
 
 /// Kind of an answer, which decides its size limit.
 #[derive(Debug, Clone, Copy)]
@@ -169,13 +171,19 @@ impl HomeserverError {
             || refusal.status == StatusCode::NOT_FOUND
     }
 
-    /// Whether asking again later may help: no answer, a fault of the server's, or too many requests.
+    /// Whether asking again later may help: no answer, a fault of the server's, too many requests, or the answer of a
+    /// captive portal or proxy: no homeserver redirects these requests or refuses them without an error code.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Transport(_) => true,
             Self::Refused(refusal) => {
-                refusal.status.is_server_error() || refusal.status == StatusCode::TOO_MANY_REQUESTS
+                let has_no_code = refusal.errcode == NO_CODE;
+                match refusal.status {
+                    StatusCode::TOO_MANY_REQUESTS => true,
+                    StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => has_no_code,
+                    status => status.is_server_error() || status.is_redirection(),
+                }
             }
             Self::Unexpected { .. } => false,
         }
@@ -335,7 +343,7 @@ fn refused(path: &str, answer: &Answer) -> HomeserverError {
     HomeserverError::Refused(Box::new(Refusal {
         path: path.to_owned(),
         status: answer.status,
-        errcode: printable(errcode.text().as_deref().unwrap_or("M_UNKNOWN")),
+        errcode: printable(errcode.text().as_deref().unwrap_or(NO_CODE)),
         error: printable(&error.0.unwrap_or_default()),
         soft_logout: soft_logout.0.unwrap_or(false),
         // The specification has it in the header since 1.10, and in the answer before.
@@ -394,6 +402,22 @@ mod tests {
         check(403, r#"{"errcode":"M_FORBIDDEN","error":"No"}"#, "the homeserver says 403 to /x: M_FORBIDDEN (No)");
         check(502, "<html>", "the homeserver says 502 to /x: M_UNKNOWN");
         check(400, r#"{"errcode":"M_\u001b[31m","error":7}"#, "the homeserver says 400 to /x: M_\\u{1b}[31m");
+    }
+
+    #[test]
+    fn refusals_of_captive_portals_are_temporary() {
+        let check = |status: u16, body: &str, expected: bool| {
+            let status = StatusCode::from_u16(status).unwrap();
+            let answer = Answer { status, body: body.to_owned().into(), retry_after: None, location: None };
+            assert_eq!(refused("/x", &answer).is_temporary(), expected, "{status} {body}");
+        };
+        let page = "<html>Sign in to use this network.</html>";
+        for status in [302, 401, 403, 429, 502, 511] {
+            check(status, page, true);
+        }
+        check(404, page, false);
+        check(401, r#"{"errcode":"M_UNKNOWN_TOKEN"}"#, false);
+        check(403, r#"{"errcode":"M_FORBIDDEN"}"#, false);
     }
 
     #[test]

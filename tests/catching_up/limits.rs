@@ -129,6 +129,7 @@ fn while_all_is_well_it_asks_nothing_and_never_wakes() {
     // What its start and the last command have stirred comes to rest, also what other parts put off.
     let mut last = switches();
     wait_until("it has come to rest for ten seconds", 3 * SOON, || {
+        // Over which is counted: what never wakes shows only by the time in which it does not.
         std::thread::sleep(Duration::from_secs(10));
         let now = switches();
         std::mem::replace(&mut last, now.clone()) == now

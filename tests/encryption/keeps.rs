@@ -41,7 +41,8 @@ fn kills_in_the_middle_of_syncs_lose_and_repeat_nothing() {
         scene.bob.rotate(&scene.room);
         let text = format!("Number {number}.");
         sent.push((scene.bob.write(&scene.room, &scene.alice, &text), text));
-        // Its push has it sync: it is killed in the middle of whatever it does a bit later each time.
+        // Its push has it sync. The time is what is tested: nothing tells from outside how far it is, so that it is
+        // killed a bit later each time.
         thread::sleep(Duration::from_millis(4) * u32::try_from(number).unwrap());
         scene.pushbell.kill9();
         scene.pushbell.run();

@@ -1,10 +1,8 @@
 //! What the tests have in common: Alice's desktop, her session on a homeserver, and Bob, who writes encrypted.
 
 use std::{
-    sync::{
-        LazyLock,
-        atomic::{AtomicU32, Ordering},
-    },
+    ops::{Deref, DerefMut},
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
@@ -14,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     client::Client,
     rig::{
-        Desktop, DesktopOptions, Notifier, Notify, Pushbell, SOON, Synapse, Terminal, fake_service::FakeNotifications,
+        Desktop, DesktopOptions, Home, Notifier, Pushbell, SOON, Synapse, Terminal, fake_service::FakeNotifications,
         pushbell::Output, synapse::User,
     },
 };
@@ -28,13 +26,24 @@ pub(crate) fn encryption() -> Value {
 }
 
 pub(crate) struct Scene {
-    pub(crate) alice: User,
+    home: Home,
     pub(crate) bob: Client,
     /// An encrypted room with Alice and Bob in it.
     pub(crate) room: String,
-    pub(crate) pushbell: Pushbell,
-    pub(crate) desktop: Desktop,
-    pub(crate) homeserver: String,
+}
+
+impl Deref for Scene {
+    type Target = Home;
+
+    fn deref(&self) -> &Home {
+        &self.home
+    }
+}
+
+impl DerefMut for Scene {
+    fn deref_mut(&mut self) -> &mut Home {
+        &mut self.home
+    }
 }
 
 impl Scene {
@@ -52,17 +61,13 @@ impl Scene {
 
     /// The same on this desktop, on which the app runs.
     pub(crate) fn on(synapse: &'static Synapse, desktop: Desktop, pushbell: Pushbell) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let alice = synapse.register(&format!("alice{number}"), "Alice");
-        let bob = Client::new(synapse, &synapse.register(&format!("bob{number}"), "Bob"));
+        let (home, bob) = Home::on(synapse, desktop, pushbell);
+        let bob = Client::new(synapse, &bob);
         let room = bob.user.create_room(&json!({
-            "is_direct": true, "invite": [alice.id], "preset": "trusted_private_chat", "initial_state": [encryption()],
+            "is_direct": true, "invite": [home.alice.id], "preset": "trusted_private_chat", "initial_state": [encryption()],
         }));
-        alice.join(&room);
-        std::fs::write(pushbell.home().join("password"), "secret\n").unwrap();
-        let homeserver = format!("http://127.0.0.1:{}", synapse.port);
-        Self { alice, bob, room, pushbell, desktop, homeserver }
+        home.alice.join(&room);
+        Self { home, bob, room }
     }
 
     /// The same, with Alice signed in.
@@ -98,17 +103,7 @@ impl Scene {
         ours.next().unwrap()["device_id"].as_str().unwrap().to_owned()
     }
 
-    /// What status says of Alice's account, once it fits.
-    #[track_caller]
-    pub(crate) fn account(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
-        let of_alice = |status: &Value| {
-            let accounts = status["accounts"].as_array().unwrap();
-            accounts.iter().find(|account| account["name"] == self.alice.id.as_str()).cloned().unwrap_or_default()
-        };
-        of_alice(&self.pushbell.wait_for_status(what, |status| fits(&of_alice(status))))
-    }
-
-    /// The same, once this is said about encryption.
+    /// What status says of Alice's account, once this is said about encryption.
     #[track_caller]
     pub(crate) fn status_says(&self, text: &str) -> Value {
         let says = |account: &Value| account["encryption"].as_str().is_some_and(|says| says.contains(text));
@@ -122,38 +117,9 @@ impl Scene {
 
     /// The same of anybody; all have one password.
     pub(crate) fn login_of(&self, user: &User, options: &[&str]) -> Output {
-        let password = self.file("password");
-        let fixed = [
-            "login",
-            &user.id,
-            "--push",
-            "--homeserver",
-            &self.homeserver,
-            "--password-file",
-            &password,
-            "--wait",
-            "0",
-        ];
-        let login = self.pushbell.command(&[&fixed, options].concat());
+        let login = self.sign_in(user, &[&["--push", "--wait", "0"], options].concat());
         assert_eq!(login.code, 3, "{login:#?}");
         login
-    }
-
-    pub(crate) fn file(&self, name: &str) -> String {
-        self.pushbell.home().join(name).display().to_string()
-    }
-
-    /// What is on the screen from now on.
-    pub(crate) fn mark(&self) -> usize {
-        self.desktop.notifications().len()
-    }
-
-    #[track_caller]
-    pub(crate) fn popup(&self, mark: usize, text: &str) -> Notify {
-        let what = format!("a popup that says {text:?}");
-        self.desktop
-            .notifications()
-            .wait_for_notify_since(mark, &what, |notify| format!("{} {}", notify.summary, notify.body).contains(text))
     }
 
     /// In place of the service that shows popups, one that takes texts, and whose popups stay.

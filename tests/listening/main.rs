@@ -12,11 +12,17 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+#[path = "../reachability/authority.rs"]
+#[allow(dead_code, reason = "a part of it is used here")]
+mod authority;
 mod changes;
 #[path = "../encryption/client.rs"]
 #[allow(dead_code, reason = "a part of it is used here")]
 mod client;
+mod far;
+mod faults;
 mod hears;
+mod kills;
 mod links;
 mod scene;
 mod unlisted;

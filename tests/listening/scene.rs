@@ -2,16 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        LazyLock,
-        atomic::{AtomicU32, Ordering},
-    },
+    ops::{Deref, DerefMut},
+    sync::LazyLock,
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::rig::{
-    Desktop, DesktopOptions, Notifier, Notify, Pushbell, SOON, Synapse, pushbell::Output, synapse::User, wait_until,
+    Desktop, DesktopOptions, Home, Notifier, Pushbell, SOON, Synapse, pushbell::Output, synapse::User, wait_until,
 };
 
 /// A homeserver whose pushes to this computer are blocked, as Synapse does by default.
@@ -20,19 +18,33 @@ pub(crate) static BLOCKED: LazyLock<Synapse> = LazyLock::new(|| Synapse::start_w
 /// The app's configuration.
 pub(crate) const CONFIG: &str = "[popup]\ntimeout = \"never\"\n[log]\nlevel = \"debug\"\n";
 
+/// What is in the first line of a sync.
+pub(crate) const SYNC: &str = "/v3/sync?";
+
 /// Synapse's configuration, with the default for whom it pushes to.
 pub(crate) fn without_pushes(usual: &str) -> String {
     format!("{usual}\nip_range_whitelist: []\n")
 }
 
 pub(crate) struct Scene {
-    pub(crate) alice: User,
+    home: Home,
     pub(crate) bob: User,
     /// A room with both in it.
     pub(crate) room: String,
-    pub(crate) pushbell: Pushbell,
-    pub(crate) desktop: Desktop,
-    pub(crate) homeserver: String,
+}
+
+impl Deref for Scene {
+    type Target = Home;
+
+    fn deref(&self) -> &Home {
+        &self.home
+    }
+}
+
+impl DerefMut for Scene {
+    fn deref_mut(&mut self) -> &mut Home {
+        &mut self.home
+    }
 }
 
 impl Scene {
@@ -45,17 +57,12 @@ impl Scene {
 
     /// The same before the app runs.
     pub(crate) fn prepare(synapse: &Synapse) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let alice = synapse.register(&format!("alice{number}"), "Alice");
-        let bob = synapse.register(&format!("bob{number}"), "Bob");
-        let room = bob.create_room(&json!({"name": "Kitchen", "invite": [alice.id]}));
-        alice.join(&room);
         let desktop = Desktop::start(DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE });
         let pushbell = Pushbell::prepare(&desktop, CONFIG);
-        std::fs::write(pushbell.home().join("password"), "secret\n").unwrap();
-        let homeserver = format!("http://127.0.0.1:{}", synapse.port);
-        Self { alice, bob, room, pushbell, desktop, homeserver }
+        let (home, bob) = Home::on(synapse, desktop, pushbell);
+        let room = bob.create_room(&json!({"name": "Kitchen", "invite": [home.alice.id]}));
+        home.alice.join(&room);
+        Self { home, bob, room }
     }
 
     /// The same, with Alice signed in and listening.
@@ -75,46 +82,33 @@ impl Scene {
 
     /// `pushbell login` with Alice's password.
     pub(crate) fn login(&self, options: &[&str]) -> Output {
-        let password = self.pushbell.home().join("password").display().to_string();
-        let fixed = ["login", &self.alice.id, "--homeserver", &self.homeserver, "--password-file", &password];
-        self.pushbell.command(&[&fixed, options].concat())
+        self.sign_in(&self.alice, options)
     }
 
     /// The same by way of what stands before her homeserver at this port.
     pub(crate) fn listening_behind(synapse: &Synapse, port: u16) -> Self {
-        let scene = Self { homeserver: format!("http://127.0.0.1:{port}"), ..Self::at(synapse) };
+        let mut scene = Self::at(synapse);
+        scene.homeserver = format!("http://127.0.0.1:{port}");
         let login = scene.login(&["--listen"]);
         assert_eq!(login.code, 0, "{login:#?}");
         scene.wait_until_it_listens();
         scene
     }
 
-    /// What status says of Alice's account, once it fits.
-    #[track_caller]
-    pub(crate) fn account(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
-        let of_alice = |status: &Value| {
-            let accounts = status["accounts"].as_array().unwrap();
-            accounts.iter().find(|account| account["name"] == self.alice.id.as_str()).cloned().unwrap_or_default()
-        };
-        of_alice(&self.pushbell.wait_for_status(what, |status| fits(&of_alice(status))))
+    /// An encrypted room with both in it.
+    pub(crate) fn encrypted_room(&self) -> String {
+        let encryption =
+            json!({"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}});
+        let room = self.bob.create_room(&json!({
+            "name": "Cellar", "invite": [self.alice.id], "preset": "trusted_private_chat", "initial_state": [encryption],
+        }));
+        self.alice.join(&room);
+        room
     }
 
     #[track_caller]
     pub(crate) fn wait_until_it_listens(&self) {
         self.account("it listens", |account| account["way_now"] == "listening");
-    }
-
-    /// What is on the screen from now on.
-    pub(crate) fn mark(&self) -> usize {
-        self.desktop.notifications().len()
-    }
-
-    #[track_caller]
-    pub(crate) fn popup(&self, mark: usize, text: &str) -> Notify {
-        let what = format!("a popup that says {text:?}");
-        self.desktop
-            .notifications()
-            .wait_for_notify_since(mark, &what, |notify| format!("{} {}", notify.summary, notify.body).contains(text))
     }
 
     /// How often each event is known.

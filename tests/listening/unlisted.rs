@@ -14,7 +14,7 @@ const ENCRYPTION: &str =
 #[test]
 fn what_is_not_listed_is_judged_and_what_is_not_brought_is_told_by_its_number() {
     let none = "location /_matrix/client/v3/notifications {\nreturn 200 '{\"notifications\": []}';\n}";
-    let nginx = Nginx::start("", none);
+    let nginx = Nginx::start(none);
     let mut scene = Scene::listening_behind(&BLOCKED, nginx.port);
     let few = scene.bob.create_room(&json!({"name": "Few", "invite": [scene.alice.id]}));
     scene.alice.join(&few);

@@ -97,7 +97,7 @@ fn it_listens_where_no_push_comes_and_lets_go_where_one_does() {
     let login = scene.login(&["--wait", "0"]);
     assert_eq!(login.code, 0, "{login:#?}");
     let mut events = Vec::new();
-    for round in 0..6 {
+    for round in 0..20 {
         let comes = round % 2 == 0;
         gate.is_open.store(comes, Relaxed);
         logind.sleep_and_wake();

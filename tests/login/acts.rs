@@ -227,7 +227,7 @@ fn a_reply_is_sent_once_though_answers_are_late_and_lost_and_it_is_killed() {
         }
         number > 0 && !IS_KILLED.load(Ordering::Relaxed)
     });
-    let (mut scene, fake) = signed_in_to(Scene { homeserver, ..scene }, "");
+    let (mut scene, fake) = signed_in_to(scene.at(homeserver), "");
     scene.bob.send(&scene.room, "Dinner?");
     fake.reply(scene.popup("Dinner?"), "Yes");
     wait_until("it was tried more than twice", 2 * SOON, || scene.sends().len() > 2);
@@ -246,7 +246,7 @@ fn a_reply_is_sent_once_though_answers_are_late_and_lost_and_it_is_killed() {
 fn a_reply_that_is_never_confirmed_is_given_back_after_a_quarter_of_an_hour() {
     let mut scene = Scene::new();
     let clock = Clock::of(&mut scene.pushbell);
-    let (scene, fake) = signed_in_to(Scene { homeserver: by_way_of(is_send), ..scene }, "");
+    let (scene, fake) = signed_in_to(scene.at(by_way_of(is_send)), "");
     scene.bob.send(&scene.room, "Dinner?");
     fake.reply(scene.popup("Dinner?"), "Yes");
     wait_until("it is written down", SOON, || scene.waiting() == 1);
@@ -269,7 +269,7 @@ fn a_reply_that_is_never_confirmed_is_given_back_after_a_quarter_of_an_hour() {
 #[test]
 fn what_waits_to_be_sent_ends_with_the_session() {
     let scene = Scene::new();
-    let (scene, fake) = signed_in_to(Scene { homeserver: by_way_of(is_send), ..scene }, "");
+    let (scene, fake) = signed_in_to(scene.at(by_way_of(is_send)), "");
     scene.bob.send(&scene.room, "Dinner?");
     fake.reply(scene.popup("Dinner?"), "Yes");
     wait_until("it was sent", SOON, || scene.written().len() == 1);

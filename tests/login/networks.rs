@@ -6,7 +6,7 @@ use pushbell::app_info;
 
 use crate::{
     rig::{
-        SOON, Synapse, Terminal,
+        Cable, SOON, Synapse, Terminal,
         process::{Part, TempDir},
         wait_until,
     },
@@ -15,48 +15,17 @@ use crate::{
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pushbell");
 
-/// A cable between the desktop's namespace and ours, with two networks on it: a private one, and one that looks like a
-/// part of the Internet. `.1` is the homeserver's end, `.2` the desktop's.
-struct Cable {
-    holder: Part,
-    _logs: TempDir,
-    private: String,
-    public: String,
-}
+/// The homeserver's end and the desktop's.
+struct Ends(Cable);
 
-impl Cable {
-    fn plug_in() -> Self {
-        let mut command = Command::new("unshare");
-        command.args(["--net", "sh", "-c", "ip link set lo up && echo ready && exec sleep infinity"]);
-        let env = [("PATH".to_owned(), crate::rig::process::PATH.to_owned())];
-        let logs = TempDir::new();
-        let holder = Part::start("network", command, &env, logs.path());
-        wait_until("the network is there", SOON, || holder.stdout().contains("ready"));
-        let pid = holder.pid();
-        let (interface, number) = (format!("pb{pid}"), pid % 250);
-        let cable =
-            Self { holder, _logs: logs, private: format!("10.213.{number}"), public: format!("198.18.{number}") };
-        let run = |command: &str| {
-            let output = Command::new("sh").args(["-c", command]).output().unwrap();
-            assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
-        };
-        run(&format!("ip link add {interface} type veth peer name cable netns {pid}"));
-        let inside = cable.inside().join(" ");
-        for network in [&cable.private, &cable.public] {
-            run(&format!("ip address add {network}.1/24 dev {interface}"));
-            run(&format!("{inside} ip address add {network}.2/24 dev cable"));
-        }
-        run(&format!("ip link set {interface} up && {inside} ip link set cable up"));
-        cable
-    }
-
-    fn inside(&self) -> Vec<String> {
-        vec!["nsenter".to_owned(), format!("--target={}", self.holder.pid()), "--net".to_owned()]
+impl Ends {
+    fn plug_in() -> Option<Self> {
+        Cable::plug_in().map(Self)
     }
 
     fn scene(&self) -> (Synapse, Scene) {
         let synapse = Synapse::start_with(|configuration, _| {
-            let ends = format!("[127.0.0.1, {}.1, {}.1]", self.private, self.public);
+            let ends = format!("[127.0.0.1, {}.1, {}.1]", self.0.private, self.0.public);
             configuration
                 .replace("bind_addresses: [127.0.0.1]", &format!("bind_addresses: {ends}"))
                 .replace("['127.0.0.0/8', '::1/128']", "['10.0.0.0/8']")
@@ -66,7 +35,7 @@ impl Cable {
     }
 
     fn login(&self, scene: &Scene, homeserver: &str) -> Terminal {
-        let inside = self.inside();
+        let inside = self.0.inside();
         let arguments: Vec<&str> = inside[1..]
             .iter()
             .map(String::as_str)
@@ -97,20 +66,17 @@ asyncio.run(main())
 
 #[test]
 fn a_homeserver_in_a_container_is_asked_for_and_reaches_us() {
-    if !is_root() {
-        return;
-    }
-    let cable = Cable::plug_in();
+    let Some(cable) = Ends::plug_in() else { return };
     let (synapse, scene) = cable.scene();
     let bridge = "ip link add docker0 type veth peer name docker1 && ip address add 172.17.0.1/16 dev docker0 && \
                   ip link set docker0 up && ip link set docker1 up";
-    let inside = cable.inside();
+    let inside = cable.0.inside();
     let output = Command::new(&inside[0]).args(&inside[1..]).args(["sh", "-c", bridge]).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let mut command = Command::new(&inside[0]);
     let listen = crate::rig::http::free_port();
     command.args(&inside[1..]).args(["/usr/bin/python3", "-c", RELAY, &listen.to_string()]);
-    command.args([&format!("{}.1", cable.private), &synapse.port.to_string()]);
+    command.args([&format!("{}.1", cable.0.private), &synapse.port.to_string()]);
     let env = [("PATH".to_owned(), crate::rig::process::PATH.to_owned())];
     let logs = TempDir::new();
     let relay = Part::start("relay", command, &env, logs.path());
@@ -145,20 +111,12 @@ fn a_homeserver_in_a_container_is_asked_for_and_reaches_us() {
     assert_eq!(scene.alice.pushers()[0]["data"]["url"], url);
 }
 
-/// Only root can put a cable between namespaces.
-fn is_root() -> bool {
-    rustix::process::getuid().is_root()
-}
-
 #[test]
 fn on_the_same_network_the_configuration_is_written_if_allowed() {
-    if !is_root() {
-        return;
-    }
-    let cable = Cable::plug_in();
+    let Some(cable) = Ends::plug_in() else { return };
     let (synapse, scene) = cable.scene();
-    let homeserver = format!("http://{}.1:{}", cable.private, synapse.port);
-    let ours = format!("{}.2:{}", cable.private, scene.pushbell.port);
+    let homeserver = format!("http://{}.1:{}", cable.0.private, synapse.port);
+    let ours = format!("{}.2:{}", cable.0.private, scene.pushbell.port);
     let before = std::fs::read_to_string(scene.pushbell.config_file()).unwrap();
 
     let mut terminal = cable.login(&scene, &homeserver);
@@ -187,13 +145,10 @@ fn on_the_same_network_the_configuration_is_written_if_allowed() {
 
 #[test]
 fn elsewhere_no_pusher_is_set_unless_told_to() {
-    if !is_root() {
-        return;
-    }
-    let cable = Cable::plug_in();
+    let Some(cable) = Ends::plug_in() else { return };
     let (synapse, scene) = cable.scene();
-    let homeserver = format!("http://{}.1:{}", cable.public, synapse.port);
-    let inside = cable.inside();
+    let homeserver = format!("http://{}.1:{}", cable.0.public, synapse.port);
+    let inside = cable.0.inside();
     let inside: Vec<&str> = inside.iter().map(String::as_str).collect();
     let password = scene.file("password");
     let login = |options: &[&str]| {
@@ -223,6 +178,6 @@ fn elsewhere_no_pusher_is_set_unless_told_to() {
     assert!(nowhere.code == 1 && nowhere.stderr.contains("set server.public_url in "), "{nowhere:#?}");
     scene.pushbell.configure(&format!("[server]\nlisten = [\"0.0.0.0:{port}\"]"));
     assert_eq!(login(&["--anyway", "--wait", "0"]).code, 3);
-    let url = format!("http://{}.2:{port}/_matrix/push/v1/notify", cable.public);
+    let url = format!("http://{}.2:{port}/_matrix/push/v1/notify", cable.0.public);
     assert_eq!(scene.alice.pushers()[0]["data"]["url"], url);
 }

@@ -29,9 +29,11 @@ pub(crate) struct Manners {
     pub(crate) replays_all: bool,
 }
 
-#[derive(Default)]
 struct Inner {
     manners: Manners,
+    /// Its base-url.
+    base: String,
+    keepalive: Duration,
     kept: Vec<(u64, Value)>,
     /// Connections that were opened before are to end.
     cut: usize,
@@ -41,6 +43,7 @@ struct Inner {
 }
 
 pub(crate) struct Relay {
+    #[allow(dead_code, reason = "the measurement of costs uses it")]
     pub(crate) port: u16,
     state: Arc<(Mutex<Inner>, Condvar)>,
 }
@@ -51,21 +54,43 @@ fn now() -> u64 {
 
 impl Relay {
     pub(crate) fn start() -> Self {
+        Self::keeping_alive_each(Duration::from_secs(1))
+    }
+
+    /// One that shows so often that it is there.
+    pub(crate) fn keeping_alive_each(keepalive: Duration) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let (port, state) = (listener.local_addr().unwrap().port(), Arc::<(Mutex<Inner>, Condvar)>::default());
+        let port = listener.local_addr().unwrap().port();
+        let inner = Inner {
+            manners: Manners::default(),
+            base: format!("http://127.0.0.1:{port}"),
+            keepalive,
+            kept: Vec::new(),
+            cut: 0,
+            connections: 0,
+            polls: 0,
+            refused: 0,
+        };
+        let state = Arc::new((Mutex::new(inner), Condvar::new()));
         let shared = Arc::clone(&state);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let shared = Arc::clone(&shared);
                 // Who leaves in the middle harms nobody.
-                thread::spawn(move || drop(serve(&stream, &shared, port)));
+                thread::spawn(move || drop(serve(&stream, &shared)));
             }
         });
         Self { port, state }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.inner().base.clone()
+    }
+
+    /// What stands before it has this address.
+    #[allow(dead_code, reason = "the measurement of costs uses it")]
+    pub(crate) fn is_known_as(&self, address: &str) {
+        address.clone_into(&mut self.inner().base);
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -122,10 +147,11 @@ fn answer(mut stream: &TcpStream, status: u16, more: &str, body: &str) -> std::i
 
 fn chunk(mut stream: &TcpStream, line: &Value) -> std::io::Result<()> {
     let line = format!("{line}\n");
-    write!(stream, "{:x}\r\n{line}\r\n", line.len())
+    // At once, as a server does.
+    stream.write_all(format!("{:x}\r\n{line}\r\n", line.len()).as_bytes())
 }
 
-fn serve(stream: &TcpStream, state: &(Mutex<Inner>, Condvar), port: u16) -> std::io::Result<()> {
+fn serve(stream: &TcpStream, state: &(Mutex<Inner>, Condvar)) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut first = String::new();
     reader.read_line(&mut first)?;
@@ -158,7 +184,7 @@ fn serve(stream: &TcpStream, state: &(Mutex<Inner>, Condvar), port: u16) -> std:
             let push: Value = serde_json::from_str(&text).unwrap();
             let pushkey = push["notification"]["devices"][0]["pushkey"].as_str().unwrap().to_owned();
             let (status, body) = manners.to_pushes.unwrap_or_else(|| {
-                let is_ours = pushkey.starts_with(&format!("http://127.0.0.1:{port}/"));
+                let is_ours = pushkey.starts_with(&format!("{}/", lock().base));
                 let rejected = if is_ours { json!([]) } else { json!([pushkey]) };
                 (200, json!({"rejected": rejected}))
             });
@@ -220,6 +246,7 @@ fn read(mut stream: &TcpStream, state: &(Mutex<Inner>, Condvar), query: &str) ->
     }
     inner.connections += 1;
     let (cut, replayed, mut position) = (inner.cut, wanted(&inner, query), inner.kept.len());
+    let keepalive = inner.keepalive;
     write!(stream, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
     chunk(stream, &json!({"id": "open", "time": now(), "event": "open", "topic": "up"}))?;
     for line in replayed {
@@ -232,8 +259,7 @@ fn read(mut stream: &TcpStream, state: &(Mutex<Inner>, Condvar), query: &str) ->
             }
             position = inner.kept.len();
         }
-        let (woken, waited) =
-            state.1.wait_timeout(inner, Duration::from_secs(1)).unwrap_or_else(PoisonError::into_inner);
+        let (woken, waited) = state.1.wait_timeout(inner, keepalive).unwrap_or_else(PoisonError::into_inner);
         inner = woken;
         if waited.timed_out() && !inner.manners.is_mute {
             chunk(stream, &json!({"id": "k", "time": now(), "event": "keepalive", "topic": "up"}))?;

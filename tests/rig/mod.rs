@@ -11,13 +11,16 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test fails by panicking")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one thing among many")]
 
+pub(crate) mod between;
 pub(crate) mod bus;
 pub(crate) mod clock;
 pub(crate) mod desktop;
 pub(crate) mod fake_service;
 pub(crate) mod fake_session;
+pub(crate) mod home;
 pub(crate) mod http;
 pub(crate) mod keyring;
+pub(crate) mod network;
 pub(crate) mod notifications;
 pub(crate) mod panel;
 pub(crate) mod plasma;
@@ -32,10 +35,13 @@ pub(crate) mod tray_item;
 
 #[allow(unused_imports, reason = "each test program uses a part of the rig")]
 pub(crate) use self::{
+    between::{Act, Between, Stage},
     clock::Clock,
     desktop::{Desktop, DesktopOptions, Notifier, Sound, TrayHost},
     fake_service::{FakeNotifications, OnNotify},
     fake_session::{FakeLogind, FakeScreenSaver},
+    home::Home,
+    network::Cable,
     notifications::{Notifications, Notify},
     pushbell::Pushbell,
     recording::Recording,

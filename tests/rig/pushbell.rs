@@ -8,7 +8,7 @@ use std::{
 
 use hyper::Method;
 use pushbell::app_info;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
 use super::{
@@ -211,10 +211,34 @@ impl Pushbell {
         self.app.as_mut().expect("the app was started")
     }
 
+    /// How many TCP connections it has to this port, wherever that is.
+    #[track_caller]
+    pub(crate) fn connections_to(&mut self, port: u16) -> usize {
+        const ESTABLISHED: &str = "01";
+        let process = format!("/proc/{}", self.app().pid());
+        let descriptors = fs::read_dir(format!("{process}/fd")).expect("the app runs").flatten();
+        let own: Vec<_> = descriptors.filter_map(|entry| fs::read_link(entry.path()).ok()).collect();
+        let table = fs::read_to_string(format!("{process}/net/tcp")).expect("the app runs");
+        let is_such = |line: &&str| {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            let [_, _, there, ESTABLISHED, _, _, _, _, _, inode, ..] = fields[..] else { return false };
+            there.ends_with(&format!(":{port:04X}")) && own.contains(&PathBuf::from(format!("socket:[{inode}]")))
+        };
+        table.lines().filter(is_such).count()
+    }
+
     /// SIGKILL, as by a crash or a power cut.
     pub(crate) fn kill9(&mut self) {
         self.app().kill();
         self.app = None;
+    }
+
+    /// What kills it in the same way, from any thread.
+    #[track_caller]
+    pub(crate) fn killer(&mut self) -> impl FnOnce() + Send + 'static {
+        let group = Pid::from_raw(self.app().pid().cast_signed()).expect("it is no group of all");
+        // It may have ended.
+        move || kill_process_group(group, Signal::KILL).unwrap_or_default()
     }
 
     /// SIGTERM, as at the end of a session; the exit code.

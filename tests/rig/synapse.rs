@@ -17,6 +17,8 @@ use super::{
     wait_until,
 };
 
+/// Everybody's.
+pub(crate) const PASSWORD: &str = "secret";
 /// The version that the tests were written against.
 const VERSION: &str = "1.163.2";
 
@@ -96,7 +98,7 @@ impl Synapse {
     /// Registers a user and sets the display name.
     #[track_caller]
     pub(crate) fn register(&self, name: &str, display_name: &str) -> User {
-        let body = json!({"username": name, "password": "secret", "auth": {"type": "m.login.dummy"}});
+        let body = json!({"username": name, "password": PASSWORD, "auth": {"type": "m.login.dummy"}});
         let nobody = User { port: self.port, id: String::new(), token: String::new() };
         let account = nobody.request(&Method::POST, "register", &body);
         let text = |key: &str| account[key].as_str().expect("the answer to register has it").to_owned();
@@ -136,7 +138,7 @@ impl User {
 
     fn sign_in(&self, options: &Value) -> Self {
         let identifier = json!({"type": "m.id.user", "user": self.id});
-        let mut body = json!({"type": "m.login.password", "identifier": identifier, "password": "secret"});
+        let mut body = json!({"type": "m.login.password", "identifier": identifier, "password": PASSWORD});
         for (key, value) in options.as_object().into_iter().flatten() {
             body[key] = value.clone();
         }

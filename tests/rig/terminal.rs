@@ -85,6 +85,24 @@ impl Terminal {
         self.keyboard.write_all(format!("{line}\n").as_bytes()).expect("the terminal takes it");
     }
 
+    /// Takes the default of each question of yes or no until the command ends; how many there were.
+    #[track_caller]
+    pub(crate) fn take_defaults(&mut self, timeout: Duration) -> usize {
+        let mut answered = 0;
+        let start = std::time::Instant::now();
+        while self.child.try_wait().expect("it is our child").is_none() {
+            assert!(start.elapsed() < timeout, "it does not end:\n{}", self.screen());
+            let screen = self.screen();
+            let asked = screen.matches("[y/N] ").count() + screen.matches("[Y/n] ").count();
+            if asked > answered {
+                answered += 1;
+                self.type_line("");
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        answered
+    }
+
     /// Whether what is typed is shown and keys have their usual effects.
     pub(crate) fn is_as_usual(&self) -> bool {
         let modes = tcgetattr(&self.inside).expect("it is a terminal").local_modes;

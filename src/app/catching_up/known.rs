@@ -76,13 +76,13 @@ impl Known {
         let command = self.sign_in_command();
         let is_off = self.schedule.is_switched_off();
         let signed_in = match &self.end {
-            Some(SessionEnd::Over(reason)) => {
-                format!("signed out: {reason}, and new messages no longer come; sign in with {command}")
-            }
-            Some(SessionEnd::NoToken(reason)) => {
+            Some(SessionEnd::NoToken(reason)) if !self.listens() => {
                 format!(
                     "signed out: {reason}; pushes still come, but what is missed is not fetched; sign in with {command}"
                 )
+            }
+            Some(SessionEnd::Over(reason) | SessionEnd::NoToken(reason)) => {
+                format!("signed out: {reason}, and new messages no longer come; sign in with {command}")
             }
             None if is_off => format!(
                 "{}, but the pusher was switched off in another client: switch it on there, or with {command}",
@@ -100,6 +100,7 @@ impl Known {
             listening: self.reach.is_connected.as_ref().filter(|_| self.listens()).map(Result::is_ok),
             way_now: Some(match self.account.relay_address() {
                 Some(address) => self.reach.describe_relay(address),
+                None if self.end.is_some() && self.listens() => "none".to_owned(),
                 None => self.reach.describe(self.account.way_in_force()),
             }),
             catching_up: Some(catching_up.to_owned()),

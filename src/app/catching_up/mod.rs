@@ -435,6 +435,9 @@ impl Driver {
         let ends = self.accounts.values().filter_map(|known| {
             let (reason, effect) = match known.end.as_ref()? {
                 SessionEnd::Over(reason) => (reason, "New messages no longer come to this desktop"),
+                SessionEnd::NoToken(reason) if known.listens() => {
+                    (reason, "New messages no longer come to this desktop")
+                }
                 SessionEnd::NoToken(reason) => (reason, "Pushes still come, but what is missed is no longer fetched"),
             };
             Some(format!("{}: {reason}. {effect}. Run {}", known.sign_in.user_id, known.sign_in_command()))

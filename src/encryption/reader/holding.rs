@@ -84,7 +84,7 @@ impl Reader {
         let failed = match ended.how {
             How::Told => return,
             How::Answered(answer) => {
-                self.listening.patience.answered();
+                self.listening.patience.answered(ended.lasted);
                 self.listening.is_behind = false;
                 self.tries.succeeded();
                 self.take_in(*answer).await
@@ -137,8 +137,22 @@ impl Reader {
         }
         self.tries.wait(error, Instant::now());
         tracing::info!(account = &*self.account, "nothing is listened to now: {error}");
-        if self.listening.is_new(false) {
-            self.teller().tell(Held::Lost(error.to_string()));
+        self.lost(error);
+    }
+
+    /// Reports that the account does not listen now, if it is to.
+    pub(super) fn lost(&mut self, error: &EncryptionError) {
+        let is_new = self.listening.is_new(false);
+        if !self.listening.is_on || !(is_new || error.is_final()) {
+            return;
+        }
+        self.listening.is_behind = true;
+        let teller = self.teller();
+        teller.tell(Held::Lost(error.to_string()));
+        if error.is_final() {
+            self.listening.disconnect();
+            // Catching up then finds that the session has ended, and reports it.
+            teller.tell_of_anything();
         }
     }
 

@@ -96,6 +96,9 @@ impl Reader {
     /// Keys have come: what waits is tried again, and what lacked one of these.
     pub(super) async fn keys_came(&mut self, found: Synced) {
         (self.to_do.notices, self.to_do.missing) = (true, true);
+        if found.has_new_rules {
+            self.rules.ask_again();
+        }
         self.asked = found.request.or(self.asked.take());
         // What is new in their rooms may be readable only now.
         if found.has_call_events || !(found.sessions.is_empty() || self.ringing.is_empty()) {

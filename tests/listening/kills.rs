@@ -1,0 +1,72 @@
+//! The app is killed while it takes over what a held sync has brought.
+
+use std::{
+    sync::{Arc, Mutex, mpsc},
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::{
+    client::Client,
+    rig::{Act, Between, SOON, Stage, wait_until},
+    scene::{BLOCKED, SYNC, Scene},
+};
+
+#[test]
+fn nothing_is_lost_when_the_app_is_killed_at_any_step_of_taking_an_answer_over() {
+    /// What has happened when it is killed, and how many milliseconds later. An answer with a message's key comes before
+    /// the one with the message: the first is here, its key and token are being kept; what the second stands for is
+    /// fetched, is in the inbox, is decrypted and shown; the next sync is held.
+    const LIST: &str = "/v3/notifications?";
+    const STEPS: [(Stage, &str, [u64; 5]); 5] = [
+        (Stage::Answered, SYNC, [0, 10, 40, 80, 160]),
+        (Stage::Asked, LIST, [0, 2, 5, 10, 25]),
+        (Stage::Answered, LIST, [0, 2, 5, 10, 20]),
+        (Stage::Answered, LIST, [30, 45, 70, 110, 180]),
+        (Stage::Asked, SYNC, [0, 2, 5, 10, 25]),
+    ];
+    let between = Between::passing(BLOCKED.port);
+    let mut scene = Scene::listening_behind(&BLOCKED, between.port);
+    let room = scene.encrypted_room();
+    let bob = Client::new(&BLOCKED, &scene.bob);
+    let mark = scene.mark();
+    let mut events = vec![bob.write(&room, &scene.alice, "Before.")];
+    scene.popup(mark, "Before.");
+    let steps = STEPS.iter().flat_map(|(stage, path, delays)| delays.iter().map(move |delay| (*stage, *path, *delay)));
+    for (number, (stage, path, delay)) in steps.enumerate() {
+        scene.wait_until_it_listens();
+        bob.rotate(&room);
+        let (killed, has_killed) = mpsc::channel();
+        let armed = Arc::new(Mutex::new(Some((scene.pushbell.killer(), killed))));
+        between.behave(move |at, head| {
+            if at == stage
+                && head.contains(path)
+                && let Some((kill, killed)) = armed.lock().unwrap().take()
+            {
+                let kill = move || {
+                    thread::sleep(Duration::from_millis(delay));
+                    kill();
+                    killed.send(()).unwrap();
+                };
+                if delay == 0 { kill() } else { drop(thread::spawn(kill)) }
+            }
+            Act::Pass
+        });
+        let text = format!("Number {number}.");
+        let event = bob.write(&room, &scene.alice, &text);
+        let step = format!("{delay} ms after {stage:?} {path}");
+        has_killed.recv_timeout(SOON).unwrap_or_else(|_| panic!("it is killed {step}"));
+        scene.pushbell.kill9();
+        between.behave(|_, _| Act::Pass);
+        scene.pushbell.run();
+        // Before another message comes, which would have all of them listed.
+        wait_until(&format!("what was killed {step} is read"), SOON, || {
+            let is_it = |line: &Value| line["event_id"] == *event && line["body"] == *text;
+            scene.pushbell.history_of(300).iter().any(is_it)
+        });
+        events.push(event);
+    }
+    scene.knows_once(&events);
+}

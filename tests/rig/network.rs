@@ -1,0 +1,76 @@
+//! A network namespace of its own with a cable to ours: what runs inside is on another computer.
+
+use std::process::Command;
+
+use super::{
+    SOON,
+    process::{PATH, Part, TempDir},
+    wait_until,
+};
+
+/// A cable between a namespace and ours, with two networks on it: a private one, and one that looks like a part of the
+/// Internet. `.1` is our end, `.2` the namespace's.
+pub(crate) struct Cable {
+    holder: Part,
+    _logs: TempDir,
+    interface: String,
+    pub(crate) private: String,
+    pub(crate) public: String,
+}
+
+/// Nobody's address on a network card.
+const NOBODY: &str = "02:00:00:00:00:99";
+
+impl Cable {
+    /// `None` without the right to: only root can put a cable between namespaces.
+    pub(crate) fn plug_in() -> Option<Self> {
+        if !rustix::process::getuid().is_root() {
+            return None;
+        }
+        let mut command = Command::new("unshare");
+        command.args(["--net", "sh", "-c", "ip link set lo up && echo ready && exec sleep infinity"]);
+        let logs = TempDir::new();
+        let holder = Part::start("network", command, &[("PATH".to_owned(), PATH.to_owned())], logs.path());
+        wait_until("the network is there", SOON, || holder.stdout().contains("ready"));
+        let pid = holder.pid();
+        let (interface, number) = (format!("pb{pid}"), pid % 250);
+        let (private, public) = (format!("10.213.{number}"), format!("198.18.{number}"));
+        let cable = Self { holder, _logs: logs, interface, private, public };
+        let (interface, inside) = (&cable.interface, cable.inside().join(" "));
+        run(&format!("ip link add {interface} type veth peer name cable netns {pid}"));
+        for network in [&cable.private, &cable.public] {
+            run(&format!("ip address add {network}.1/24 dev {interface}"));
+            run(&format!("{inside} ip address add {network}.2/24 dev cable"));
+        }
+        run(&format!("ip link set {interface} up && {inside} ip link set cable up"));
+        Some(cable)
+    }
+
+    /// What runs a command inside.
+    pub(crate) fn inside(&self) -> Vec<String> {
+        vec!["nsenter".to_owned(), format!("--target={}", self.holder.pid()), "--net".to_owned()]
+    }
+
+    /// From now on nothing gets through, and neither end is told.
+    pub(crate) fn cut(&self) {
+        self.each_end("replace", &format!("lladdr {NOBODY} nud permanent"));
+    }
+
+    pub(crate) fn mend(&self) {
+        self.each_end("delete", "");
+    }
+
+    fn each_end(&self, what: &str, how: &str) {
+        let (interface, inside) = (&self.interface, self.inside().join(" "));
+        for network in [&self.private, &self.public] {
+            run(&format!("ip neighbour {what} {network}.2 {how} dev {interface}"));
+            run(&format!("{inside} ip neighbour {what} {network}.1 {how} dev cable"));
+        }
+    }
+}
+
+#[track_caller]
+fn run(command: &str) {
+    let output = Command::new("sh").args(["-c", command]).output().expect("there is a shell");
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+}
