@@ -61,18 +61,19 @@ impl Interest {
         let nothing = json!({"not_types": ["*"]});
         let Some(Messages { muted, unread, .. }) = &self.messages else {
             let room = json!({
-                "rooms": self.ringing, "timeline": {"limit": 1}, "state": nothing, "ephemeral": nothing,
+                "rooms": valid(&self.ringing), "timeline": {"limit": 1}, "state": nothing, "ephemeral": nothing,
                 "account_data": nothing,
             });
             return json!({"room": room, "presence": nothing, "account_data": nothing}).to_string();
         };
+        let unread = valid(unread);
         let receipts = match unread.len() {
             0 => nothing.clone(),
             1..=MAX_ROOMS => json!({"types": ["m.receipt"], "rooms": unread}),
             _ => json!({"types": ["m.receipt"]}),
         };
         let room = json!({
-            "not_rooms": muted, "timeline": {"limit": EVENTS, "not_types": QUIET}, "state": nothing,
+            "not_rooms": valid(muted), "timeline": {"limit": EVENTS, "not_types": QUIET}, "state": nothing,
             "ephemeral": receipts, "account_data": nothing,
         });
         json!({
@@ -127,6 +128,13 @@ impl Interest {
     pub(super) fn has_call_events(&self, rooms: &Rooms) -> bool {
         self.ringing.iter().filter_map(|room| rooms.join.get(room)).any(|room| !room.timeline.events.is_empty())
     }
+}
+
+/// The ids that a filter can have: of any other a homeserver refuses the whole sync, and a push may name anything.
+/// Room ids have a server name, or since room version 12 the hash of an event.
+fn valid<'a>(room_ids: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
+    let is_valid = |id: &&str| id.strip_prefix('!').is_some_and(|id| id.contains(':') || id.len() == 43);
+    room_ids.into_iter().map(String::as_str).filter(is_valid).collect()
 }
 
 /// `rooms` of an answer.
@@ -328,15 +336,21 @@ mod tests {
     }
 
     #[test]
-    fn receipts_are_asked_for_where_something_is_unread() {
-        let filter: Value = serde_json::from_str(&interest().filter()).unwrap();
-        assert_eq!(filter["room"]["not_rooms"], json!(["!muted"]));
-        assert_eq!(filter["room"]["ephemeral"], json!({"types": ["m.receipt"], "rooms": ["!few", "!r"]}));
+    fn a_filter_has_valid_room_ids_alone() {
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+        let filter = |interest: Interest| -> Value { serde_json::from_str(&interest.filter()).unwrap() };
+        let hash = format!("!{}", "a".repeat(43));
+        let messages = Messages {
+            muted: ids(&["!muted:hs", "!Kitchen"]),
+            unread: ids(&["!r:hs", &hash, "Kitchen:hs"]),
+            ..Messages::default()
+        };
+        let room = &filter(Interest { ringing: Vec::new(), messages: Some(messages) })["room"];
+        assert_eq!(room["not_rooms"], json!(["!muted:hs"]));
+        assert_eq!(room["ephemeral"], json!({"types": ["m.receipt"], "rooms": [hash, "!r:hs"]}));
         let idle = Interest { ringing: Vec::new(), messages: Some(Messages::default()) };
-        let filter: Value = serde_json::from_str(&idle.filter()).unwrap();
-        assert_eq!(filter["room"]["ephemeral"], json!({"not_types": ["*"]}));
-        let calls = Interest { ringing: vec!["!call".to_owned()], messages: None };
-        let filter: Value = serde_json::from_str(&calls.filter()).unwrap();
-        assert_eq!(filter["room"]["rooms"], json!(["!call"]));
+        assert_eq!(filter(idle)["room"]["ephemeral"], json!({"not_types": ["*"]}));
+        let calls = Interest { ringing: vec!["!call:hs".to_owned(), "!Kitchen".to_owned()], messages: None };
+        assert_eq!(filter(calls)["room"]["rooms"], json!(["!call:hs"]));
     }
 }
