@@ -2,13 +2,19 @@
 
 use std::{
     fs::{File, TryLockError},
-    io,
+    io, thread,
+    time::{Duration, Instant},
 };
 
 use crate::{
     paths::Paths,
     platform::{control_socket::ControlListener, files},
 };
+
+/// How long others may hold the lock without being a running program: a command that tries it, or a child of a killed
+/// program that has not closed its files yet.
+const BRIEF: Duration = Duration::from_millis(300);
+const INTERVAL: Duration = Duration::from_millis(10);
 
 /// The right to run, until dropped. The kernel takes it back from a process that was killed.
 ///
@@ -45,15 +51,19 @@ impl Instance {
         // On a disk that has become read-only, an existing file can be locked too.
         let lock = files::open_private(&paths.lock).or_else(|error| File::open(&paths.lock).map_err(|_| error));
         let lock = lock.map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(InstanceError::AlreadyRunning),
-            Err(TryLockError::Error(source)) => Err(failed(source)),
+        let deadline = Instant::now() + BRIEF;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Self { _lock: lock }),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(INTERVAL),
+                Err(TryLockError::WouldBlock) => return Err(InstanceError::AlreadyRunning),
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
+            }
         }
     }
 
     /// Whether a process has the right to run: the program, or a login that takes pushes for itself. The lock is tried
-    /// in common, so that a program that starts at this very moment waits for nobody.
+    /// in common, so that such commands do not take one another for it.
     pub(crate) fn is_held(paths: &Paths) -> bool {
         let tried = File::open(&paths.lock).map(|lock| lock.try_lock_shared());
         matches!(tried, Ok(Err(TryLockError::WouldBlock)))
@@ -97,6 +107,21 @@ mod tests {
         drop(first);
         assert!(!Instance::is_held(&paths));
         Instance::acquire(&paths).unwrap();
+    }
+
+    #[test]
+    fn a_command_that_tries_the_lock_keeps_no_program_from_starting() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths::within(home.path());
+        drop(Instance::acquire(&paths).unwrap());
+        let tried = File::open(&paths.lock).unwrap();
+        tried.try_lock_shared().unwrap();
+        let command = thread::spawn(move || {
+            thread::sleep(BRIEF / 6);
+            drop(tried);
+        });
+        Instance::acquire(&paths).unwrap();
+        command.join().unwrap();
     }
 
     #[tokio::test]
