@@ -9,11 +9,15 @@ use std::{
 use serde_json::json;
 
 use crate::rig::{
-    Desktop, DesktopOptions, Home, Notifier, Pushbell, SOON, Synapse, pushbell::Output, synapse::User, wait_until,
+    Cable, Desktop, DesktopOptions, Home, Notifier, Pushbell, SOON, Synapse, pushbell::Output, synapse::User,
+    wait_until,
 };
 
 /// A homeserver whose pushes to this computer are blocked, as Synapse does by default.
 pub(crate) static BLOCKED: LazyLock<Synapse> = LazyLock::new(|| Synapse::start_with(|usual, _| without_pushes(&usual)));
+
+/// There before any app runs, and for as long as the tests: one that is plugged in tells all apps of another network.
+pub(crate) static CABLE: LazyLock<Option<Cable>> = LazyLock::new(Cable::plug_in);
 
 /// The app's configuration.
 pub(crate) const CONFIG: &str = "[popup]\ntimeout = \"never\"\n[log]\nlevel = \"debug\"\n";
@@ -57,6 +61,7 @@ impl Scene {
 
     /// The same before the app runs.
     pub(crate) fn prepare(synapse: &Synapse) -> Self {
+        LazyLock::force(&CABLE);
         let desktop = Desktop::start(DesktopOptions { notifier: Some(Notifier::Dunst), ..DesktopOptions::BARE });
         let pushbell = Pushbell::prepare(&desktop, CONFIG);
         let (home, bob) = Home::on(synapse, desktop, pushbell);

@@ -38,6 +38,8 @@ impl Cable {
         let cable = Self { holder, _logs: logs, interface, private, public };
         let (interface, inside) = (&cable.interface, cable.inside().join(" "));
         run(&format!("ip link add {interface} type veth peer name cable netns {pid}"));
+        // No IPv6 address, which would come seconds later and tell every app of another network.
+        run(&format!("ip link set {interface} addrgenmode none"));
         for network in [&cable.private, &cable.public] {
             run(&format!("ip address add {network}.1/24 dev {interface}"));
             run(&format!("{inside} ip address add {network}.2/24 dev cable"));
