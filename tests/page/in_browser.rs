@@ -65,6 +65,8 @@ fn a_bare_home_is_connected_and_answers_from_there() {
     browser.enter_text(".reply textarea:focus", "way");
     browser.click(".reply[open] .primary");
     browser.shows("Your reply is on its way.");
+    let is_closed = "return document.querySelector('.reply[open]') === null";
+    wait_until("nothing is left to send again", SOON, || browser.script(is_closed) == json!(true));
     wait_until("Bob has the reply, and Alice's other devices know that she has read", SOON, || {
         let path = format!("rooms/{room}/messages?dir=b&limit=5");
         let messages = bob.request(&hyper::Method::GET, &path, &Value::Null);
@@ -92,6 +94,41 @@ fn a_bare_home_is_connected_and_answers_from_there() {
     browser.click("form[action='/setup/sign-out'] button");
     browser.shows("You are signed out.");
     assert_eq!(pushbell.status()["accounts"], json!([]));
+}
+
+#[test]
+fn where_a_homeserver_blocks_pushes_the_line_that_helps_is_shown_and_helps() {
+    let mut synapse = Synapse::start_with(|usual, _| format!("{usual}\nip_range_whitelist: []\n"));
+    let (alice, bob) = (synapse.register("alice", "Alice"), synapse.register("bob", "Bob"));
+    let room = bob.create_room(&json!({"invite": [alice.id]}));
+    alice.join(&room);
+    let desktop = Desktop::start(DesktopOptions::BARE);
+    let mut pushbell = Pushbell::prepare(&desktop, "");
+    pushbell.configure(&format!("[server]\npublic_url = \"http://127.0.0.1:{}\"\n", pushbell.port));
+    pushbell.run();
+    let browser = Browser::on(&pushbell, "setup");
+    browser.enter_text("#user", &alice.id);
+    browser.click("#own-address summary");
+    browser.enter_text("#homeserver", &format!("http://127.0.0.1:{}", synapse.port));
+    browser.click("#ways summary");
+    browser.click("#way-push");
+    browser.click("form[action='/setup/begin'] .primary");
+    browser.enter_text("#answer", "secret");
+    browser.click("form[action='/setup/answer'] .primary");
+
+    let line = "ip_range_whitelist: ['127.0.0.1/32']";
+    browser.shows(line);
+    let can_be_copied = browser.script(&format!(
+        "return [...document.querySelectorAll('#setup .copied')].some((it) => it.querySelector('pre').innerText === {line:?}
+            && it.querySelector('button').checkVisibility())"
+    ));
+    assert_eq!(can_be_copied, json!(true), "{}", browser.text());
+    assert!(!browser.text().contains("You are connected"), "{}", browser.text());
+    synapse.restart_with(line);
+    bob.send(&room, "Dinner is ready.");
+    browser.shows("You are connected");
+    browser.shows("A push arrived at");
+    assert_eq!(browser.errors(), [""; 0]);
 }
 
 #[test]
@@ -126,7 +163,7 @@ fn the_inbox_is_live_in_all_tabs_until_the_program_has_gone() {
     browser.press("k");
     assert_eq!(focused(), json!("text 40."));
     browser.press("e");
-    browser.shows("It is read.");
+    browser.shows("Marked as read.");
     wait_until("all of the room is read", SOON, || !browser.text().contains("Mark as read"));
     browser.press("?");
     browser.shows("leave the reply or the search");

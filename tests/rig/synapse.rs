@@ -95,6 +95,16 @@ impl Synapse {
         self.server = serve(&python, &env, self.directory.path(), self.port);
     }
 
+    /// Ends it, and starts it again with more in its configuration (YAML).
+    #[track_caller]
+    pub(crate) fn restart_with(&mut self, more: &str) {
+        self.kill();
+        let path = self.directory.path().join("homeserver.yaml");
+        let before = fs::read_to_string(&path).expect("the configuration is there");
+        fs::write(&path, format!("{before}\n{more}\n")).expect("the temporary directory is writable");
+        self.start_again();
+    }
+
     /// Registers a user and sets the display name.
     #[track_caller]
     pub(crate) fn register(&self, name: &str, display_name: &str) -> User {
