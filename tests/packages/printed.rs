@@ -62,11 +62,11 @@ fn the_manual_page_is_one_that_man_reads_and_has_every_command() {
     // As `man` justifies it: words, with whatever space there is between them.
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for expected in [
-        "pushbell - A Matrix http pusher",
-        "pushbell account add [--app-id] [--pushkey] [--counts] <NAME>",
+        "pushbell - Notifications from your Matrix homeserver",
+        "pushbell account add [--app-id] [--pushkey] [--counts] [--ntfy] [--ntfy-token-file] <NAME>",
         "pushbell autostart status",
         "pushbell test [--kind] [--account]",
-        "--kind <KIND> [default: message] What the push is about",
+        "--kind <KIND> [default: message] The kind of notification",
         "EXIT STATUS 0 done, 1 failed",
         "EXAMPLES pushbell ",
         "FILES ~/.config/pushbell/pushbell.toml",
