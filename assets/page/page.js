@@ -101,10 +101,12 @@ const send = async (form, button) => {
   }
   const note = fresh.getElementById("note");
   const isDone = note.querySelector(".failed") === null;
-  // What was typed stays where it was not taken.
+  // What was typed stays where it was not taken. The form may have been made anew since.
   if (isDone && !form.matches("[data-checked]")) {
-    form.reset();
-    form.closest("details.reply")?.removeAttribute("open");
+    const field = form.querySelector("[id]");
+    const here = form.isConnected || field === null ? form : document.getElementById(field.id)?.closest("form") ?? form;
+    here.reset();
+    here.closest("details.reply")?.removeAttribute("open");
     if (section === "/settings") for (const part of ["autostart"]) replace(fresh, part);
   }
   // A step of the set-up is left as a whole; elsewhere something may be half-written in another form.

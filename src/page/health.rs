@@ -84,7 +84,7 @@ pub(super) async fn show(page: &Arc<Page>, view: &View) -> Answer {
                 Err(reason) => p .note .failed { (reason) },
             }
             section aria-labelledby="parts" {
-                h2 id="parts" { "Each part" }
+                h2 id="parts" { "Parts" }
                 @if is_running { p .checking role="status" { (words::HEALTH_CHECKING) } }
                 @else { p .verdict { (summary(&findings)) } (view.button("/health/do", "Check again", &[])) }
                 (list(view, &sorted(&findings)))
@@ -123,6 +123,11 @@ pub(super) async fn act(page: &Arc<Page>, form: &Fields) -> Done {
 }
 
 /// The button by which the program does something about a part, or where it leads.
+/// A button that shows a popup as a test.
+pub(super) fn test_popup(view: &View) -> Markup {
+    remedy(view, &Remedy::TestPopup)
+}
+
 fn remedy(view: &View, remedy: &Remedy) -> Markup {
     let does = |label: &str, what: &str| view.button("/health/do", label, &[("do", what)]);
     let of_account = |label: &str, what: &str, account: &str| {
@@ -160,7 +165,7 @@ fn overview(status: &Status) -> Markup {
         ("Popups", service(&status.popup)),
         ("Tray", service(&status.tray)),
         ("Sound", service(&status.sound)),
-        ("Kept", format!("{} notices", status.inbox.notices)),
+        ("Inbox", format!("{} messages", status.inbox.notices)),
     ];
     html! {
         section aria-labelledby="now" {
@@ -178,8 +183,8 @@ fn overview(status: &Status) -> Markup {
                         li {
                             strong { bdi { (text::line(&account.name, 80)) } }
                             @match account.last_push {
-                                Some(at) => span { "heard of last " (control::local_time(at)) },
-                                None => span { "nothing has come yet" }
+                                Some(at) => span { "last push: " (control::local_time(at)) },
+                                None => span { "no push yet" }
                             }
                             @if let Some(signed_in) = &account.sign_in.signed_in { span { (text::line(signed_in, 200)) } }
                             @if let Some(way) = &account.sign_in.way_now {

@@ -318,8 +318,8 @@ fn older(shown: &Shown, search: &str, page: &ListPage) -> Markup {
 /// What the keyboard does where the script runs.
 fn keys() -> Markup {
     let keys = [
-        ("j", "the next one"),
-        ("k", "the one before"),
+        ("j", "next"),
+        ("k", "previous"),
         ("r", "reply"),
         ("e", "mark as read"),
         ("Escape", "leave the reply or the search"),
@@ -327,7 +327,7 @@ fn keys() -> Markup {
     ];
     html! {
         details .keys id="keys" hidden {
-            summary { "Keys" }
+            summary { "Keyboard shortcuts" }
             dl { @for (key, does) in keys { div { dt { kbd { (key) } } dd { (does) } } } }
         }
     }

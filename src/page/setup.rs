@@ -176,7 +176,7 @@ fn beginning(page: &Page, view: &View, accounts: &Accounts) -> Markup {
                 autocapitalize="none" aria-describedby="user-hint" value=[entered.map(|asked| &asked.user)];
             p .hint id="user-hint" { (words::USER_ID_HINT) }
             details id="own-address" open[entered.is_some()] {
-                summary { "The homeserver has an address of its own" }
+                summary { "Enter the homeserver's address" }
                 label for="homeserver" { "Its address" }
                 input id="homeserver" name="homeserver" autocomplete="off" spellcheck="false" inputmode="url"
                     aria-describedby="homeserver-hint" value=[homeserver];
@@ -244,7 +244,7 @@ fn without_sign_in(page: &Page, view: &View, accounts: &[&Account]) -> Markup {
                 input id="name" name="name" required placeholder="work" autocomplete="off" spellcheck="false"
                     aria-describedby="name-hint";
                 p .hint id="name-hint" { (words::NAME_HINT) }
-                button { "Make an account" }
+                button { "Create account" }
             }
         }
     }
@@ -268,16 +268,19 @@ fn going_on(view: &View, talk: &Talk, starts: Option<bool>) -> Markup {
         }
         @if let Some(question) = &talk.question { (asks(view, question)) }
         @if !talk.findings.is_empty() && !is_proven { (health::list(view, &talk.findings)) }
+        @if !talk.findings.is_empty() && is_proven {
+            details id="no-push" { summary { (words::NO_PUSH) } (health::list(view, &talk.findings)) }
+        }
         @if !talk.said.is_empty() {
             section aria-labelledby="said" {
-                h2 id="said" { "What was done" }
+                h2 id="said" { "Details" }
                 div .said { @for line in &talk.said { @if line.is_empty() { br; } @else { p { (frame::with_code(line)) } } } }
             }
         }
         @if talk.ended.is_none() {
             @if talk.question.is_none() { p .checking role="status" { "Please wait …" } }
             noscript { p { a href=(Section::Setup.path()) { "Look again" } } }
-            (view.button("/setup/cancel", "End this", &[]))
+            (view.button("/setup/cancel", "Cancel", &[]))
         }
     }
 }
@@ -299,7 +302,13 @@ fn end(view: &View, ended: &Result<(), Failure>, starts: Option<bool>) -> Markup
     html! {
         @match ended {
             Ok(()) => {
-                div .note .done role="status" { p { (words::CONNECTED) } p { a .button .primary href="/inbox" { "Open the inbox" } } }
+                div .note .done role="status" {
+                    p { (words::CONNECTED) }
+                    div .buttons {
+                        a .button .primary href="/inbox" { "Open the inbox" }
+                        (health::test_popup(view))
+                    }
+                }
                 @if starts == Some(false) { (settings::start_with_desktop(view, starts)) }
             }
             Err(Failure::Reported(_)) => {

@@ -8,9 +8,9 @@ use crate::accounts::{Account, Way};
 /// The ways that this build has, what they are called, and what they are.
 fn ways() -> impl Iterator<Item = (Way, &'static str, &'static str)> {
     let ways = [
-        (Way::Auto, "Found out by itself", words::WAY_AUTO),
+        (Way::Auto, "Automatic (recommended)", words::WAY_AUTO),
         (Way::Push, "Pushed to this computer", words::WAY_PUSH),
-        (Way::Listen, "Over a connection that Pushbell holds", words::WAY_LISTEN),
+        (Way::Listen, "Over a connection to the homeserver", words::WAY_LISTEN),
         (Way::Ntfy, "Through an ntfy server", words::WAY_NTFY),
     ];
     ways.into_iter().filter(|(way, ..)| cfg!(feature = "encryption") || *way != Way::Listen)

@@ -17,37 +17,37 @@ pub(super) const NOTHING_YET: &str = "Nothing has come yet. What arrives is list
 pub(super) const ALL_READ: &str = "Nothing is unread.";
 pub(super) const NO_MISSED_CALLS: &str = "No call was missed.";
 pub(super) const NOTHING_FOUND: &str = "Nothing was found.";
-pub(super) const SEARCHES: &str = "Looks in names and texts of what is kept, the newest first. Texts of encrypted messages \
-                                   are found while their key is here.";
-pub(super) const FOUND_SO_FAR: &str = "20,000 messages were looked through for this list. Older ones may have it, too.";
-pub(super) const SEALED_LEFT_OUT: &str = "Of encrypted messages, the texts of the newest 5,000 were looked through; older \
-                                          ones are found by their names.";
+pub(super) const SEARCHES: &str = "Searches names and texts, newest first. Texts of encrypted messages are \
+                                   searched if their key is on this computer.";
+pub(super) const FOUND_SO_FAR: &str = "The newest 20,000 messages were searched. Older ones may match, too.";
+pub(super) const SEALED_LEFT_OUT: &str = "Only the newest 5,000 texts of encrypted messages were searched; older \
+                                   messages are found by sender and room.";
 pub(super) const DELETED: &str = "Deleted message";
 pub(super) const NO_TEXT: &str = "New message";
-pub(super) const REPLY_SENDS: &str = "It is sent encrypted where the room is.";
+pub(super) const REPLY_SENDS: &str = "Encrypted if the room is.";
 pub(super) const REPLIED: &str = "Your reply is on its way.";
-pub(super) const READ: &str = "It is read.";
+pub(super) const READ: &str = "Marked as read.";
 
-pub(super) const SETTINGS_SAVED: &str = "Saved, and taken up.";
-pub(super) const SETTINGS_INTRO: &str = "These are the lines of your configuration file; your comments in it stay. A change is \
-                                         taken up at once.";
-pub(super) const SHOWN_ONLY: &str = "Commands and files are set in the file alone.";
-pub(super) const FILE_FAULTY: &str = "The file has a fault, so nothing can be changed here until it is put right:";
-pub(super) const SAMPLE_SENT: &str = "A sample is on its way: it comes as a popup, with its sound.";
-pub(super) const SOUND_PLAYS: &str = "It is played now.";
-pub(super) const SOUND_NAMES: &str = "What a push rule calls its sound, such as bing.wav. A name that is not listed here plays \
-                                      the sound of that name, else the chime.";
+pub(super) const SETTINGS_SAVED: &str = "Saved. The change is in effect.";
+pub(super) const SETTINGS_INTRO: &str = "These are the lines of your configuration file; comments in it are kept. \
+                                   Changes take effect at once.";
+pub(super) const SHOWN_ONLY: &str = "Commands and file paths can be changed only in the file.";
+pub(super) const FILE_FAULTY: &str = "The file has an error. Correct it before you change anything here:";
+pub(super) const SAMPLE_SENT: &str = "A test notification is on its way.";
+pub(super) const SOUND_PLAYS: &str = "Playing the sound.";
+pub(super) const SOUND_NAMES: &str = "The name that a push rule gives its sound, such as bing.wav. A name that is \
+                                   not listed here plays the sound of the same name, or else the chime.";
 pub(super) const SOUND_FILES: &str =
     "WAV, Ogg, FLAC or MP3, up to 2 MB and two minutes; you can drop it here. It is kept in";
 pub(super) const SOUND_KEPT: &str = "The sound is kept as";
 pub(super) const SOUND_NOT_KEPT: &str = "The sound is not kept:";
 pub(super) const NO_FILE: &str = "Choose a file first.";
-pub(super) const NO_TWEAK: &str = "Enter the name that the push rule gives.";
+pub(super) const NO_TWEAK: &str = "Enter the name that the push rule uses.";
 pub(super) const AUTOSTART_ON: &str = "Pushbell starts with the desktop.";
 pub(super) const AUTOSTART_OFF: &str = "Pushbell does not start with the desktop.";
 
 pub(super) const RESUMED: &str = "Popups are shown again.";
-pub(super) const RECONNECTING: &str = "Pushers are set and connections are made again now.";
+pub(super) const RECONNECTING: &str = "Setting pushers and connecting again.";
 pub(super) const VERIFIED: &str = "This session is verified: it gets the keys of encrypted messages.";
 pub(super) const NOT_VERIFIED: &str = "This session is not verified.";
 pub(super) const HEALTH_CHECKING: &str = "Each part is being checked. That takes up to ten seconds.";
@@ -57,27 +57,27 @@ pub(super) const REPORT_HINT: &str =
 pub(super) const SETUP_INTRO: &str = "Sign in to your homeserver, and it tells this desktop when something happens. You see \
                                       that it works before you are done.";
 pub(super) const USER_ID_HINT: &str = "It looks like @alice:example.org. Your client shows it in its settings.";
-pub(super) const HOMESERVER_HINT: &str = "Only if it cannot be found by itself, such as http://127.0.0.1:8008 for one on this \
-                                          computer.";
-pub(super) const WAY_AUTO: &str =
-    "Pushed where your homeserver reaches this computer, else over a connection. Right for most.";
+pub(super) const HOMESERVER_HINT: &str = "Needed only if Pushbell cannot find it, for example \
+                                   http://127.0.0.1:8008 for one on this computer.";
+pub(super) const WAY_AUTO: &str = "By pushes if your homeserver can reach this computer, otherwise over a \
+                                   connection to it. Right for most people.";
 pub(super) const WAY_PUSH: &str = "Your homeserver has to reach this computer. Nothing else is used.";
-pub(super) const WAY_LISTEN: &str =
-    "Nothing has to reach this computer: your homeserver answers when something happens.";
+pub(super) const WAY_LISTEN: &str = "Works behind any router: Pushbell keeps a connection to your homeserver open.";
 pub(super) const WAY_NTFY: &str = "Your homeserver pushes there, and Pushbell keeps a connection to it.";
 pub(super) const NO_RELAY: &str = "Enter the address of the ntfy server.";
 pub(super) const RETURN_HERE: &str = "Sign in there, then come back: this page goes on by itself.";
-pub(super) const CONNECTED: &str = "You are connected: what your homeserver has to tell comes to this desktop.";
-pub(super) const NOT_PROVEN: &str = "You are signed in, but no notification has come yet. Health says at any time what may keep \
-                                     them away.";
-pub(super) const SIGNS_OUT: &str = "Your homeserver then tells this desktop nothing more, and the session and its keys are \
-                                    forgotten.";
-pub(super) const SIGNED_OUT: &str = "You are signed out.";
-pub(super) const NOT_SIGNED_OUT: &str = "Not all of it could be done.";
-pub(super) const BY_HAND_INTRO: &str = "If you cannot sign in from here, tell your homeserver yourself where to send \
-                                        notifications. It needs these three values, or the request below them.";
-pub(super) const NAME_HINT: &str = "A name of your own for it. Then tell your homeserver what stands here for it.";
-pub(super) const ACCOUNT_MADE: &str = "The account is made: its values are below, under “Without signing in”.";
+pub(super) const CONNECTED: &str = "You are connected: new messages appear on this desktop.";
+pub(super) const NO_PUSH: &str = "Why no push has arrived";
+pub(super) const NOT_PROVEN: &str = "You are signed in, but no notification has arrived yet. Health shows what may \
+                                   keep them away.";
+pub(super) const SIGNS_OUT: &str = "Your homeserver stops notifying this desktop, and the session and its keys are \
+                                   deleted. Messages in the inbox are kept.";
+pub(super) const SIGNED_OUT: &str = "You are signed out. Messages in the inbox are kept.";
+pub(super) const NOT_SIGNED_OUT: &str = "Signing out did not succeed entirely.";
+pub(super) const BY_HAND_INTRO: &str = "If you cannot sign in, tell your homeserver yourself where to send \
+                                   notifications. It needs these three values, or the request below them.";
+pub(super) const NAME_HINT: &str = "Choose a name. The values for your homeserver are shown afterwards.";
+pub(super) const ACCOUNT_MADE: &str = "The account is created: its values are below, under “Without signing in”.";
 pub(super) const IN_ONE_GO: &str = "Another sign-in is under way.";
 
 /// What a part of the page is called.

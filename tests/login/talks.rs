@@ -118,7 +118,7 @@ fn a_private_read_receipt_proves_it_without_anybody() {
     let mut terminal = login(&scene, &[]);
     terminal.expect("Password of ");
     terminal.type_line("secret");
-    terminal.expect("Mark Kitchen as read to test? [y/N] ");
+    terminal.expect("May Pushbell mark Kitchen as read, to see whether a push arrives? [y/N] ");
     terminal.type_line("y");
     terminal.expect("A push arrived at ");
     terminal.expect("Start Pushbell with the desktop? [Y/n] ");
@@ -199,7 +199,7 @@ fn what_keeps_a_push_away_is_said_early_and_the_wait_goes_on() {
     let mut terminal = login(&scene, &[]);
     terminal.expect("Password of ");
     terminal.type_line("secret");
-    terminal.expect("Mark Kitchen as read to test? [y/N] ");
+    terminal.expect("May Pushbell mark Kitchen as read, to see whether a push arrives? [y/N] ");
     terminal.type_line("y");
     terminal.expect("It is marked, but no push has come of it.\nThis may keep pushes away, the likeliest first:\n");
     terminal.expect(" ip_range_whitelist: ['127.0.0.1/32']\n");
@@ -252,7 +252,7 @@ fn a_direct_room_is_called_after_the_other() {
     let mut terminal = login(&scene, &[]);
     terminal.expect("Password of ");
     terminal.type_line("secret");
-    terminal.expect("Mark the chat with Bob as read to test? [y/N] ");
+    terminal.expect("May Pushbell mark the chat with Bob as read, to see whether a push arrives? [y/N] ");
 }
 
 #[test]

@@ -70,6 +70,6 @@ fn single_sign_on_goes_on_in_the_tab_that_began_it() {
     visit.post("/setup/forget", &[]);
     let made = visit.post("/setup/by-hand", &[("name", "work")]).body;
     let account = pushbell.account_named("work");
-    assert!(made.contains("The account is made") && made.contains(&account.pushkey), "{made}");
+    assert!(made.contains("The account is created") && made.contains(&account.pushkey), "{made}");
     assert!(visit.post("/setup/by-hand", &[("name", "no good")]).body.contains("note failed"));
 }

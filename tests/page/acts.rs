@@ -85,7 +85,7 @@ fn the_inbox_is_read_searched_and_paged() {
     // One is read, and what came before it in its room.
     let id = first.split("name=\"notice\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let read = visit.post("/inbox/read", &[("notice", &id), ("back", "/inbox?show=unread")]);
-    assert!(read.status == 200 && read.body.contains("It is read."), "{}", read.body.len());
+    assert!(read.status == 200 && read.body.contains("Marked as read."), "{}", read.body.len());
     assert_eq!(notices(&read.body), 30, "those of the other room");
     let opened = pushbell.opened().len();
     visit.post("/inbox/open", &[("notice", &id), ("back", "https://evil.example/")]);
@@ -109,7 +109,7 @@ fn settings_are_checked_and_written_beside_the_persons_comments() {
         visit.post("/settings/set", &[("section", section), ("key", key), ("value", value)])
     };
     let saved = set("popup", "preview", "never");
-    assert!(saved.body.contains("Saved, and taken up."), "{saved:?}");
+    assert!(saved.body.contains("Saved. The change is in effect."), "{saved:?}");
     let expected = mine.replace("preview = \"always\" # for now", "preview = \"never\" # for now");
     assert_eq!(file(), expected);
     set("history", "keep_days", "7");
@@ -178,7 +178,10 @@ fn sounds_are_heard_dropped_in_and_chosen() {
 
     // Only what is listed is chosen. A message with that name then has it, which a button plays, too.
     let choose = |tweak: &str, sound: &str| {
-        visit.post("/settings/sound-for", &[("tweak", tweak), ("sound", sound)]).body.contains("Saved, and taken up.")
+        visit
+            .post("/settings/sound-for", &[("tweak", tweak), ("sound", sound)])
+            .body
+            .contains("Saved. The change is in effect.")
     };
     assert!(!choose("default", "/etc/passwd") && !choose("a\nb", "bing") && !choose("default", "../x"));
     assert_eq!(file(), mine);

@@ -61,7 +61,7 @@ pub(super) fn run(context: &Context, asked: &arguments::Login, out: &mut dyn Wri
 /// The same for somebody at the page.
 pub(super) fn for_page(paths: Paths, asked: Asked, conversation: &Conversation) -> Result<(), Failure> {
     let context = Context { paths, config_named: false };
-    let user = UserId::parse(&asked.user).map_err(|error| Failure::Usage(format!("{}: {error}", asked.user)))?;
+    let user = UserId::parse(&asked.user).map_err(|error| Failure::Usage(error.to_string()))?;
     let (is, relay) = (|way| asked.way == Some(way), asked.relay);
     let asked = arguments::Login {
         homeserver: asked.homeserver,

@@ -42,7 +42,7 @@ pub(super) async fn offered(
         return Ok(None);
     }
     let Some(room) = unread_room(client, user_id).await else { return Ok(None) };
-    let question = format!("Mark {} as read to test?", room.name);
+    let question = format!("May Pushbell mark {} as read, to see whether a push arrives?", room.name);
     Ok((login.confirm(out, &question, false).await? == Some(true)).then_some(room))
 }
 

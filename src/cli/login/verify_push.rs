@@ -107,7 +107,11 @@ impl PushVerification<'_> {
 
     async fn wait(&self, patience: Duration, out: &mut dyn Write) -> Result<Waited, Failure> {
         if !patience.is_zero() {
-            writeln!(out, "Waiting up to {} s for a push …", patience.as_secs())?;
+            writeln!(
+                out,
+                "Waiting up to {} s for a push: it comes if somebody writes to you now …",
+                patience.as_secs()
+            )?;
             out.flush()?;
         }
         self.push_within(patience).await
