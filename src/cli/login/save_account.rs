@@ -195,15 +195,15 @@ impl SavedSession {
             }
             (Err(failure), Some(before)) if self.old_session().is_some() && login.way() != login.kept.0 => {
                 self.keep_old_way(login, before).await?;
-                match failure {
-                    // The pusher is set for both ways.
-                    Failure::Reported(_) if (login.kept.0, login.way()) == (Way::Auto, Way::Push) => {
-                        writeln!(out, "The way stays \"auto\" until a push has come while --push waits for one.")?;
-                        Err(failure)
-                    }
-                    Failure::Reported(_) => Err(login.unproven()),
-                    failure => Err(failure),
+                if !matches!(failure, Failure::Reported(_)) {
+                    return Err(failure);
                 }
+                // The pusher is set for both ways.
+                if (login.kept.0, login.way()) == (Way::Auto, Way::Push) {
+                    writeln!(out, "The way stays \"auto\" until a push has come while --push waits for one.")?;
+                    return Err(failure);
+                }
+                Err(login.unproven())
             }
             (ended, _) => ended,
         }
