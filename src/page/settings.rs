@@ -129,7 +129,7 @@ fn one(page: &Page, view: &View, setting: &Setting, table: &Table) -> Markup {
                 }
                 p .hint id=(help_id) {
                     (help)
-                    @if matches!(kind, Kind::List(_)) { @if !help.is_empty() { "; " } "several are parted by commas" }
+                    @if matches!(kind, Kind::List(_)) { @if !help.is_empty() { "; " } "separate several by commas" }
                 }
                 p .error id=(error_id) role="status" {}
             }
@@ -140,7 +140,7 @@ fn one(page: &Page, view: &View, setting: &Setting, table: &Table) -> Markup {
 fn tests(view: &View, accounts: &Accounts) -> Markup {
     html! {
         section aria-labelledby="tests" {
-            h2 id="tests" { "See and hear what comes" }
+            h2 id="tests" { "Test notifications" }
             @if accounts.iter().len() == 0 {
                 p { "There is no account yet: " a href="/setup" { "connect a homeserver" } "." }
             } @else {

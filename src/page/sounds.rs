@@ -92,7 +92,7 @@ fn choice(view: &View, known: &Known, number: usize, tweak: &str, of: &str) -> M
             label for=(id) { "For " code { (text::line(tweak, MAX_TWEAK)) } @if !of.is_empty() { " (" (of) ")" } }
             div .entry {
                 select id=(id) name="sound" {
-                    option value="" selected[now.is_none()] { "the sound of that name" }
+                    option value="" selected[now.is_none()] { "the sound with the same name" }
                     @if let Some(elsewhere) = elsewhere { option selected { (elsewhere) } }
                     @for name in &known.names { option selected[now == Some(name)] { (name) } }
                 }
