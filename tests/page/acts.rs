@@ -216,9 +216,9 @@ fn health_has_a_button_for_what_the_program_can_do() {
     assert!(does("resume").contains("Popups are shown again."));
     assert_eq!(pushbell.status()["paused_until"], json!(null));
     let mark = desktop.notifications().len();
-    assert!(does("popup").contains("A sample is on its way"));
+    assert!(does("popup").contains("A test notification is on its way"));
     desktop.notifications().wait_for_notify_since(mark, "the sample", |popup| popup.body.contains("test"));
-    assert!(does("reconnect").contains("connections are made again now"));
+    assert!(does("reconnect").contains("Setting pushers and connecting again."));
     let opened = pushbell.opened().len();
     does("edit");
     wait_until("the file is opened", SOON, || pushbell.opened().len() > opened);
@@ -240,6 +240,6 @@ fn a_sign_in_that_fails_is_told_and_begun_again_as_it_was_entered() {
     let page = visit.get("/setup").body;
     assert!(page.contains("value=\"@alice:hs.test\"") && page.contains("value=\"http://127.0.0.1:1\""), "{page}");
     begin(&[("user", "nobody")]);
-    wait_until("it is no user ID", SOON, || visit.get("/setup").body.contains("Nobody: "));
+    wait_until("it is no user ID", SOON, || visit.get("/setup").body.contains("A user ID looks like"));
     assert_eq!(pushbell.status()["accounts"].as_array().unwrap().len(), 1, "that of the first start");
 }
