@@ -72,6 +72,9 @@ const WAITING_COMMANDS: usize = 16;
 /// Time limit for closing the inbox; everything recorded is already on disk.
 const CLOSE_TIME: Duration = Duration::from_secs(5);
 
+/// How long the lock may be held by what is no running program.
+const LOCK_TIME: Duration = Duration::from_millis(300);
+
 /// Options of `run`.
 pub(crate) struct RunOptions {
     /// Where everything is.
@@ -91,7 +94,7 @@ pub(crate) struct RunOptions {
 /// When it cannot start.
 pub(crate) fn run(options: RunOptions) -> Result<(), Failure> {
     let RunOptions { paths, no_tray, log_level, page } = options;
-    let instance = match Instance::acquire(&paths) {
+    let instance = match Instance::acquire(&paths, LOCK_TIME) {
         Ok(instance) => instance,
         Err(error @ InstanceError::AlreadyRunning) => return say(&error.to_string()),
         Err(error @ InstanceError::Failed { .. }) => return Err(error.into()),

@@ -1,7 +1,7 @@
 //! An endpoint without the rest of the app, for commands that need pushes while the app is not running. Pushes go to
 //! the inbox, and are shown when the app starts.
 
-use std::{convert::Infallible, io, path::PathBuf, sync::Arc};
+use std::{convert::Infallible, io, path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{sync::Notify, task::JoinSet};
@@ -53,7 +53,7 @@ impl TemporaryEndpoint {
     }
 
     fn acquire(paths: &Paths) -> Result<Option<Instance>, Failure> {
-        match Instance::acquire(paths) {
+        match Instance::acquire(paths, Duration::ZERO) {
             Ok(instance) => Ok(Some(instance)),
             Err(InstanceError::AlreadyRunning) => Ok(None),
             Err(error @ InstanceError::Failed { .. }) => Err(error.into()),
@@ -128,8 +128,6 @@ async fn watch_accounts(changes: io::Result<FileWatch>, path: PathBuf, intake: I
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use serde_json::json;
 
     use super::*;

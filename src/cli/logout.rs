@@ -1,7 +1,7 @@
 //! `pushbell logout`: removes the pusher, signs out, forgets the secrets and the account that the sign-in has made, and
 //! counts nothing of it as unread any more.
 
-use std::{io::Write, sync::Arc};
+use std::{io::Write, sync::Arc, time::Duration};
 
 use tokio::runtime::Runtime;
 
@@ -175,7 +175,7 @@ impl<'a> Logout<'a> {
         if !paths.database.exists() {
             return Ok(());
         }
-        let _instance = match Instance::acquire(paths) {
+        let _instance = match Instance::acquire(paths, Duration::ZERO) {
             Ok(instance) => instance,
             // The program has started meanwhile, and has read the accounts.
             Err(InstanceError::AlreadyRunning) => return Ok(()),

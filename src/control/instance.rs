@@ -11,9 +11,7 @@ use crate::{
     platform::{control_socket::ControlListener, files},
 };
 
-/// How long others may hold the lock without being a running program: a command that tries it, or a child of a killed
-/// program that has not closed its files yet.
-const BRIEF: Duration = Duration::from_millis(300);
+/// Interval of trying the lock again.
 const INTERVAL: Duration = Duration::from_millis(10);
 
 /// The right to run, until dropped. The kernel takes it back from a process that was killed.
@@ -41,17 +39,18 @@ pub enum InstanceError {
 }
 
 impl Instance {
-    /// Takes the right to run. Makes the data directory.
+    /// Takes the right to run. Makes the data directory. Waits up to `patience` for a lock that is held but for a moment:
+    /// by a command that tries it, or by a child of a killed program that has not closed its files yet.
     ///
     /// # Errors
     /// When another process has it, or the lock cannot be made.
-    pub fn acquire(paths: &Paths) -> Result<Self, InstanceError> {
+    pub fn acquire(paths: &Paths, patience: Duration) -> Result<Self, InstanceError> {
         let failed = |source| InstanceError::Failed { path: paths.lock.display().to_string(), source };
         files::create_private_directory(&paths.data).map_err(failed)?;
         // On a disk that has become read-only, an existing file can be locked too.
         let lock = files::open_private(&paths.lock).or_else(|error| File::open(&paths.lock).map_err(|_| error));
         let lock = lock.map_err(failed)?;
-        let deadline = Instant::now() + BRIEF;
+        let deadline = Instant::now() + patience;
         loop {
             match lock.try_lock() {
                 Ok(()) => return Ok(Self { _lock: lock }),
@@ -101,26 +100,26 @@ mod tests {
     fn one_runs_at_a_time() {
         let home = tempfile::tempdir().unwrap();
         let paths = Paths::within(home.path());
-        let first = Instance::acquire(&paths).unwrap();
-        assert!(matches!(Instance::acquire(&paths), Err(InstanceError::AlreadyRunning)));
+        let first = Instance::acquire(&paths, Duration::ZERO).unwrap();
+        assert!(matches!(Instance::acquire(&paths, Duration::ZERO), Err(InstanceError::AlreadyRunning)));
         assert!(Instance::is_held(&paths));
         drop(first);
         assert!(!Instance::is_held(&paths));
-        Instance::acquire(&paths).unwrap();
+        Instance::acquire(&paths, Duration::ZERO).unwrap();
     }
 
     #[test]
     fn a_command_that_tries_the_lock_keeps_no_program_from_starting() {
         let home = tempfile::tempdir().unwrap();
         let paths = Paths::within(home.path());
-        drop(Instance::acquire(&paths).unwrap());
+        drop(Instance::acquire(&paths, Duration::ZERO).unwrap());
         let tried = File::open(&paths.lock).unwrap();
         tried.try_lock_shared().unwrap();
         let command = thread::spawn(move || {
-            thread::sleep(BRIEF / 6);
+            thread::sleep(5 * INTERVAL);
             drop(tried);
         });
-        Instance::acquire(&paths).unwrap();
+        Instance::acquire(&paths, Duration::from_secs(30)).unwrap();
         command.join().unwrap();
     }
 
@@ -128,7 +127,7 @@ mod tests {
     async fn the_control_socket_is_at_the_first_place_where_it_can_be() {
         let home = tempfile::tempdir().unwrap();
         let paths = Paths::within(home.path());
-        let instance = Instance::acquire(&paths).unwrap();
+        let instance = Instance::acquire(&paths, Duration::ZERO).unwrap();
         for lost in 0..paths.control.len() {
             let (listener, problem) = instance.listen(&paths);
             assert!(listener.is_some() && problem.is_some() == (lost > 0), "{problem:?}");

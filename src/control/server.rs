@@ -357,7 +357,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let paths = Paths::within(home.path());
         assert!(matches!(ask_blocking(&paths, &Request::Clear), Err(AskError::NotRunning)));
-        let _instance = Instance::acquire(&paths).unwrap();
+        let _instance = Instance::acquire(&paths, Duration::ZERO).unwrap();
         let error = ask_blocking(&paths, &Request::Clear).unwrap_err();
         assert!(matches!(error, AskError::Unreachable { .. }), "{error}");
         assert!(error.to_string().contains("pushbell.lock"), "{error}");
