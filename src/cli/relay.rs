@@ -36,7 +36,8 @@ pub(super) async fn checked(
     let mut probed = Box::pin(probe(&relay, &http)).await;
     if let (Err(Trouble { wants_token: true, says, .. }), Some(person @ Person::AtTerminal(_))) = (&probed, person) {
         writeln!(out, "{}.", output::harmless(says))?;
-        let token = person.password(out, "Access token of a user who may read there (Enter if there is none)").await?;
+        let token =
+            person.password(out, "Access token of a user who may read there (Enter if there is none): ").await?;
         if !token.trim().is_empty() {
             relay = relay.with_token(token.trim().to_owned());
             probed = Box::pin(probe(&relay, &http)).await;
