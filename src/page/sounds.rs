@@ -1,6 +1,6 @@
 //! Sounds: heard, dropped in, and which is played for what.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use maud::{Markup, html};
 use tokio::task::spawn_blocking;
@@ -10,10 +10,9 @@ use crate::{
     config::{Config, with_sound},
     control::{Request, Section},
     push::text,
-    sound,
+    sound::{self, lookup::Bundled},
 };
 
-const BUNDLED: [&str; 3] = ["default", "bing", "ring"];
 /// What push rules ask for by themselves, and of what.
 const ASKED_FOR: [(&str, &str); 2] = [("default", "messages"), ("ring", "calls")];
 /// Longest name that a push rule's sound may have here.
@@ -31,15 +30,20 @@ impl Known {
     /// Reads them. Blocks.
     pub(super) fn find(page: &Page) -> Self {
         let config = Config::load(&page.paths.config).unwrap_or_default().sound;
-        let directory = config.directory.unwrap_or_else(|| page.paths.sounds.clone());
+        let directory = directory(page, config.directory);
         let own = sound::own_sounds(&directory);
-        let names = BUNDLED.iter().map(ToString::to_string).chain(own).collect();
+        let names = Bundled::names().map(str::to_owned).chain(own).collect();
         Self { directory: directory.display().to_string(), names, table: config.tweaks.into_iter().collect() }
     }
 
     fn of(&self, tweak: &str) -> Option<&str> {
         self.table.iter().find(|(known, _)| known == tweak).map(|(_, sound)| sound.as_str())
     }
+}
+
+/// The person's own sounds are there: `sound.directory`, or else the usual place.
+fn directory(page: &Page, configured: Option<PathBuf>) -> PathBuf {
+    configured.unwrap_or_else(|| page.paths.sounds.clone())
 }
 
 pub(super) fn show(view: &View, known: &Known) -> Markup {
@@ -123,8 +127,7 @@ async fn keep(page: &Arc<Page>, form: &Fields) -> Result<String, String> {
     let page = Arc::clone(page);
     let kept = spawn_blocking(move || {
         let config = Config::load(&page.paths.config).unwrap_or_default();
-        let directory = config.sound.directory.unwrap_or_else(|| page.paths.sounds.clone());
-        sound::keep(&directory, &called, &bytes)
+        sound::keep(&directory(&page, config.sound.directory), &called, &bytes)
     });
     let kept = kept.await.map_err(|error| error.to_string())?;
     kept.map_err(|error| format!("{} {error}.", words::SOUND_NOT_KEPT))

@@ -28,18 +28,20 @@ pub enum Bundled {
 }
 
 impl Bundled {
+    const NAMED: [(&str, Self); 3] = [("default", Self::Default), ("bing", Self::Bing), ("ring", Self::Ring)];
+
+    /// The names of all.
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+        Self::NAMED.iter().map(|(name, _)| *name)
+    }
+
     /// The bundled sound of this name, with or without the extension of a sound file.
     pub(super) fn named(name: &str) -> Option<Self> {
         let stem = match name.rsplit_once('.') {
             Some((stem, extension)) if EXTENSIONS.contains(&extension) => stem,
             Some(_) | None => name,
         };
-        match stem {
-            "default" => Some(Self::Default),
-            "bing" => Some(Self::Bing),
-            "ring" => Some(Self::Ring),
-            _ => None,
-        }
+        Self::NAMED.iter().find(|(known, _)| *known == stem).map(|(_, sound)| *sound)
     }
 
     /// The encoded sound (Ogg Vorbis).
