@@ -13,6 +13,16 @@ use crate::{
 const FLOOD: usize = 3000;
 const SENDERS: usize = 8;
 
+/// Begins to sign in, by a push and nothing else: listening would connect, too.
+fn sign_in_to_pushes(browser: &Browser, user: &str, synapse: &Synapse) {
+    browser.enter_text("#user", user);
+    browser.click("#own-address summary");
+    browser.enter_text("#homeserver", &format!("http://127.0.0.1:{}", synapse.port));
+    browser.click("#ways summary");
+    browser.click("#way-push");
+    browser.click("form[action='/setup/begin'] .primary");
+}
+
 #[test]
 fn a_bare_home_is_connected_and_answers_from_there() {
     let synapse = Synapse::start();
@@ -25,14 +35,7 @@ fn a_bare_home_is_connected_and_answers_from_there() {
     pushbell.configure(&format!("[server]\npublic_url = \"http://127.0.0.1:{}\"\n", pushbell.port));
     pushbell.run();
     let browser = Browser::on(&pushbell, "setup");
-
-    browser.enter_text("#user", &alice.id);
-    browser.click("#own-address summary");
-    browser.enter_text("#homeserver", &format!("http://127.0.0.1:{}", synapse.port));
-    // By a push and nothing else: listening would connect, too.
-    browser.click("#ways summary");
-    browser.click("#way-push");
-    browser.click("form[action='/setup/begin'] .primary");
+    sign_in_to_pushes(&browser, &alice.id, &synapse);
     browser.shows("Password of @alice:hs.test");
     browser.enter_text("#answer", "wrong");
     browser.click("form[action='/setup/answer'] .primary");
@@ -107,12 +110,7 @@ fn where_a_homeserver_blocks_pushes_the_line_that_helps_is_shown_and_helps() {
     pushbell.configure(&format!("[server]\npublic_url = \"http://127.0.0.1:{}\"\n", pushbell.port));
     pushbell.run();
     let browser = Browser::on(&pushbell, "setup");
-    browser.enter_text("#user", &alice.id);
-    browser.click("#own-address summary");
-    browser.enter_text("#homeserver", &format!("http://127.0.0.1:{}", synapse.port));
-    browser.click("#ways summary");
-    browser.click("#way-push");
-    browser.click("form[action='/setup/begin'] .primary");
+    sign_in_to_pushes(&browser, &alice.id, &synapse);
     browser.enter_text("#answer", "secret");
     browser.click("form[action='/setup/answer'] .primary");
 
