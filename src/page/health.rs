@@ -122,12 +122,12 @@ pub(super) async fn act(page: &Arc<Page>, form: &Fields) -> Done {
     Done { note, to: Section::Health.path().to_owned() }
 }
 
-/// The button by which the program does something about a part, or where it leads.
 /// A button that shows a popup as a test.
 pub(super) fn test_popup(view: &View) -> Markup {
     remedy(view, &Remedy::TestPopup)
 }
 
+/// The button of a remedy, or a link to where it is.
 fn remedy(view: &View, remedy: &Remedy) -> Markup {
     let does = |label: &str, what: &str| view.button("/health/do", label, &[("do", what)]);
     let of_account = |label: &str, what: &str, account: &str| {

@@ -38,9 +38,9 @@ pub(crate) struct Asked {
     pub(crate) user: String,
     /// The homeserver's address, if it was entered.
     pub(crate) homeserver: Option<String>,
-    /// How notifications are to get here; none: as before, or found out.
+    /// The chosen way; `None` keeps the account's, or `auto` for a new one.
     pub(crate) way: Option<Way>,
-    /// The address of the relay of that way.
+    /// The relay's address, for that way.
     pub(crate) relay: Option<String>,
 }
 
@@ -60,7 +60,7 @@ pub(super) struct Setup {
     sessions: Sessions,
     changes: broadcast::Sender<Topic>,
     current: Mutex<Option<Conversation>>,
-    /// Who was to sign in when that failed, to be entered again.
+    /// The input of a sign-in that failed, with which the form is filled in again.
     failed: Mutex<Option<Asked>>,
 }
 
@@ -118,7 +118,7 @@ impl Setup {
         Ok(())
     }
 
-    /// Forgets what has ended; who was to sign in, too, unless that has failed.
+    /// Forgets a conversation that has ended, and the input of the last sign-in unless it failed.
     fn forget(&self) {
         let ended = locked(&self.current).take_if(|current| current.with(|talk| talk.ended.is_some()));
         let is_signed_in = |talk: &mut Talk| matches!(talk.ended, Some(Ok(()) | Err(Failure::Reported(_))));
