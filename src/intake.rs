@@ -6,10 +6,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{
-        Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
@@ -74,7 +71,6 @@ pub struct Intake {
 struct IntakeState {
     recorder: Box<dyn Recorder>,
     accounts: RwLock<Arc<Accounts>>,
-    derive_missed_calls: AtomicBool,
     rejections: LogLimiter,
     /// The one-time numbers of sample pushes that were not sent yet, newest first, and since when.
     samples: Mutex<VecDeque<(String, Instant)>>,
@@ -87,13 +83,12 @@ impl fmt::Debug for Intake {
 }
 
 impl Intake {
-    /// Takes pushes for these accounts. `derive_missed_calls` is `calls.missed = "derive"`.
-    pub fn new(recorder: impl Recorder, accounts: Accounts, derive_missed_calls: bool) -> Self {
+    /// Takes pushes for these accounts.
+    pub fn new(recorder: impl Recorder, accounts: Accounts) -> Self {
         Self {
             state: Arc::new(IntakeState {
                 recorder: Box::new(recorder),
                 accounts: RwLock::new(Arc::new(accounts)),
-                derive_missed_calls: AtomicBool::new(derive_missed_calls),
                 rejections: LogLimiter::default(),
                 samples: Mutex::default(),
             }),
@@ -109,11 +104,6 @@ impl Intake {
     /// Replaces the accounts. After a failure to read them: [`Accounts::keeping_known_after`].
     pub fn set_accounts(&self, accounts: Accounts) {
         *self.state.accounts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(accounts);
-    }
-
-    /// Whether a call that nobody took becomes a missed call here.
-    pub fn set_derive_missed_calls(&self, derive: bool) {
-        self.state.derive_missed_calls.store(derive, Relaxed);
     }
 
     /// A new one-time number: the next push that has it is a sample ([`Delivery::is_sample`]).
@@ -163,12 +153,10 @@ impl Intake {
         let is_sample = self.is_sample(&notification);
         if !accepted.is_empty() {
             on_admitted();
-            let derive_missed_calls = self.state.derive_missed_calls.load(Relaxed);
             let recipients = accepted.into_iter().map(|(account, tweaks)| Recipient {
                 account: Arc::clone(&account.name),
                 user_id: account.sign_in.as_ref().map(|sign_in| sign_in.user_id.clone()),
                 counts: account.counts,
-                derive_missed_calls,
                 fetches_details: account.sign_in.as_ref().is_some_and(|sign_in| sign_in.event_id_only),
                 decrypts: account.sign_in.as_ref().is_some_and(SignIn::reads_encrypted),
                 tweaks,
@@ -213,12 +201,12 @@ impl Intake {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use tokio::sync::Notify;
 
     use super::*;
     use crate::{
         accounts::{AccountsFile, tests::account},
-        inbox::{self, Retention},
+        config::Config,
+        inbox,
     };
 
     #[tokio::test]
@@ -227,9 +215,8 @@ mod tests {
         let file = AccountsFile::new(&home.path().join("accounts.toml"));
         file.add(account("alice", "app", "key")).unwrap();
         let database = home.path().join("pushbell.db");
-        let retention = Retention { keep_days: 30, keep_bodies: true };
-        let inbox = Inbox::open(&database, retention, Arc::new(Notify::new())).unwrap();
-        let intake = Intake::new(inbox.clone(), file.read().unwrap(), true);
+        let inbox = Inbox::open(&database, (&Config::default()).into()).unwrap();
+        let intake = Intake::new(inbox.clone(), file.read().unwrap());
         let accept = async |pushkeys: &[&str]| {
             let devices: Vec<_> = pushkeys.iter().map(|key| json!({"app_id": "app", "pushkey": key})).collect();
             let body = json!({"notification": {"event_id": "$1", "type": "m.room.message", "devices": devices}});

@@ -29,7 +29,7 @@ use std::{
 
 use tokio::{
     runtime::Runtime,
-    sync::{Notify, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     task::JoinHandle,
 };
 use tracing::Level;
@@ -62,7 +62,6 @@ use push_server::PushServer;
 use relays::Relays;
 use sending::Sending;
 use start::Start;
-pub(crate) use start::retention;
 use supervisor::Supervisor;
 pub(crate) use temporary_endpoint::TemporaryEndpoint;
 
@@ -106,20 +105,13 @@ pub(crate) fn run(options: RunOptions) -> Result<(), Failure> {
     if let Err(error) = sound_server::prepare(&paths.cache) {
         tracing::warn!("sounds may not work: {}: {error}", paths.cache.display());
     }
-    let inbox_changed = Arc::new(Notify::new());
-    let start = Start::prepare(paths, in_force, is_first_start, &inbox_changed)?;
+    let start = Start::prepare(paths, in_force, is_first_start)?;
 
     let (event_sender, events) = mpsc::unbounded_channel();
     let (tray, tray_commands) = main_loop::channel();
     let desktop_events = event_sender.clone();
-    let worker = Worker {
-        instance,
-        log,
-        tray: (!no_tray).then_some(tray),
-        inbox_changed,
-        desktop_events: (event_sender, events),
-        page,
-    };
+    let worker =
+        Worker { instance, log, tray: (!no_tray).then_some(tray), desktop_events: (event_sender, events), page };
     let worker = thread::Builder::new()
         .name("pushbell".to_owned())
         .spawn(move || runtime()?.block_on(worker.run(start)))
@@ -144,8 +136,6 @@ struct Worker {
     instance: Instance,
     log: logging::LogLevel,
     tray: Option<main_loop::TrayRemote>,
-    /// Notified by the inbox when it has changed.
-    inbox_changed: Arc<Notify>,
     desktop_events: (mpsc::UnboundedSender<DesktopEvent>, mpsc::UnboundedReceiver<DesktopEvent>),
     page: Page,
 }
@@ -153,7 +143,7 @@ struct Worker {
 impl Worker {
     /// Runs until the program is to end.
     async fn run(self, start: Start) -> Result<(), Failure> {
-        let Self { instance, log, tray, inbox_changed, desktop_events: (event_sender, desktop), page } = self;
+        let Self { instance, log, tray, desktop_events: (event_sender, desktop), page } = self;
         let Start { paths, config, inbox, icon, welcome, config_problem } = start;
         // Files are watched, and commands accepted, before the files are read: a change missed in between would go
         // unnoticed, and the pushkey of a new account would be rejected.
@@ -163,7 +153,7 @@ impl Worker {
         let (accounts, accounts_problem) = start::accounts(&paths.accounts);
         let resume_window = ResumeWindow::default();
         let woken = resume_window.clone();
-        let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed);
+        let intake = Intake::new(inbox.clone(), accounts);
         let (mut server, problems) = PushServer::open(intake, resume_window.clone(), &config, &paths.config).await?;
 
         // The main thread's loop continues until everything is written: at the end of a session, some systems end the
@@ -177,7 +167,6 @@ impl Worker {
         let mut controller = Controller::new(Parts {
             desktop: live_desktop,
             inbox: inbox.clone(),
-            inbox_changed,
             config: config.clone(),
             accounts: server.accounts(),
             requests,
@@ -200,16 +189,14 @@ impl Worker {
         let parts = PageParts { paths: paths.clone(), inbox: inbox.clone(), commands: command_sender, asked };
         let page = tokio::spawn(page(parts));
         let secrets = Secrets::new(&paths);
-        let settings = supervisor::catching_up_settings(&config);
         let ((call_news, news), (held_news, held)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
-        let derive_missed = config.calls.derive_missed;
         let relays = Relays::new(inbox.clone(), secrets.clone(), held_news.clone());
         let told = (call_news, held_news);
-        let encryption =
-            Encryption::start(inbox.clone(), &paths, &server.accounts(), derive_missed, events.clone(), told);
+        let encryption = Encryption::start(inbox.clone(), &paths, &server.accounts(), events.clone(), told);
         let heard = (encryption.clone(), relays, held);
         let (accounts, to) = (server.accounts(), events.clone());
-        let catching_up = CatchingUp::start(inbox.clone(), secrets.clone(), &accounts, settings, to, woken, heard);
+        let catching_up =
+            CatchingUp::start(inbox.clone(), secrets.clone(), &accounts, config.server.clone(), to, woken, heard);
         let call_watch = CallWatch::start(inbox.clone(), secrets, encryption.clone(), news);
         let autostart = AutostartSwitch::new(events.clone());
         let sessions = Arc::new(Sessions::new(Secrets::new(&paths)));

@@ -180,11 +180,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        encryption::Encryption,
-        inbox::{Inbox, Retention},
-        paths::Paths,
-        secrets::Secrets,
-        session::Sessions,
+        config::Config, encryption::Encryption, inbox::Inbox, paths::Paths, secrets::Secrets, session::Sessions,
     };
 
     const ACCOUNTS: &str = r#"
@@ -206,11 +202,11 @@ sign_in = { user_id = "@alice:hs", device_id = "D", homeserver = "http://127.0.0
         fs::write(&file, ACCOUNTS).unwrap();
         let accounts = Accounts::read(&file).unwrap();
         let paths = Paths::within(directory.path());
-        let retention = Retention { keep_days: 30, keep_bodies: true };
-        let inbox = Inbox::open(&directory.path().join("pushbell.db"), retention, Arc::default()).unwrap();
+        let settings = (&Config::default()).into();
+        let inbox = Inbox::open(&directory.path().join("pushbell.db"), settings).unwrap();
         let (events, mut told) = mpsc::unbounded_channel();
         let ((calls, _), (held, _)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
-        let encryption = Encryption::start(inbox.clone(), &paths, &accounts, true, events.clone(), (calls, held));
+        let encryption = Encryption::start(inbox.clone(), &paths, &accounts, events.clone(), (calls, held));
         let sessions = Arc::new(Sessions::new(Secrets::new(&paths)));
         let sending = Sending { inbox: inbox.clone(), sessions, encryption };
         let reply = Reply {

@@ -70,7 +70,6 @@ impl PushServer {
         new: &Config,
         config_path: &Path,
     ) -> [(ProblemKind, Option<String>); 2] {
-        self.intake.set_derive_missed_calls(new.calls.derive_missed);
         self.listening.set_extra_paths(&new.server.extra_paths);
         let failure = if new.server.tls == old.server.tls { None } else { self.set_tls(new).err() };
         let certificate = match failure {

@@ -391,7 +391,6 @@ impl Reader {
             account: Arc::clone(&self.account.name),
             user_id: None,
             counts: CountsScope::Account,
-            derive_missed_calls: false,
             fetches_details: false,
             decrypts: false,
             tweaks: Tweaks { sound: SoundTweak::Named("default".into()), highlight: false },

@@ -1,8 +1,6 @@
 //! Reads the user's files, which have to be valid before anything is bound.
 
-use std::{path::Path, sync::Arc};
-
-use tokio::sync::Notify;
+use std::path::Path;
 
 use super::config_file;
 use crate::{
@@ -11,7 +9,7 @@ use crate::{
     config::{Config, InForce},
     controller::ProblemKind,
     failure::Failure,
-    inbox::{Inbox, Retention},
+    inbox::Inbox,
     invocation,
     paths::Paths,
     platform::files,
@@ -36,18 +34,13 @@ pub(super) struct Start {
 
 impl Start {
     /// Opens the inbox; a first start creates an account.
-    pub(super) fn prepare(
-        paths: Paths,
-        in_force: InForce,
-        is_first_run: bool,
-        changed: &Arc<Notify>,
-    ) -> Result<Self, Failure> {
+    pub(super) fn prepare(paths: Paths, in_force: InForce, is_first_run: bool) -> Result<Self, Failure> {
         let InForce { config, text, fault } = in_force;
         AccountsFile::new(&paths.accounts).remove_leftovers();
         // Accounts come before the inbox: accounts missing beside an existing inbox were lost, and must not be created
         // anew.
         let welcome = is_first_run.then(|| welcome(&paths, &config)).transpose()?;
-        let inbox = Inbox::open(&paths.database, retention(&config), Arc::clone(changed))?;
+        let inbox = Inbox::open(&paths.database, (&config).into())?;
         if let Some(text) = text {
             config_file::keep(&paths, &text);
         }
@@ -84,11 +77,6 @@ pub(super) fn accounts(path: &Path) -> (Accounts, Option<(ProblemKind, String)>)
     let accounts = Accounts::read(path).unwrap_or_else(|error| Accounts::unavailable(&error));
     let problem = accounts.unreadable().map(|reason| (ProblemKind::Accounts, reason.to_owned()));
     (accounts, problem)
-}
-
-/// The configured retention of the inbox.
-pub(crate) fn retention(config: &Config) -> Retention {
-    Retention { keep_days: config.history.keep_days, keep_bodies: config.history.keep_bodies }
 }
 
 fn first_account(paths: &Paths) -> Result<Account, Failure> {

@@ -17,7 +17,7 @@ use super::{
     acting::Acting,
     autostart::AutostartSwitch,
     call_watch::CallWatch,
-    catching_up::{self, CatchUpCommand, CatchingUp},
+    catching_up::{CatchUpCommand, CatchingUp},
     certificate::Certificate,
     config_file,
     outbox::Outbox,
@@ -84,11 +84,6 @@ enum TestError {
     Refused { scheme: &'static str, address: SocketAddr, status: u16 },
     #[error("{scheme}://{address}: {reason}")]
     NotDelivered { scheme: &'static str, address: SocketAddr, reason: String },
-}
-
-/// The settings for catching up.
-pub(super) fn catching_up_settings(config: &Config) -> catching_up::Settings {
-    catching_up::Settings { server: config.server.clone(), derive_missed_calls: config.calls.derive_missed }
 }
 
 impl Supervisor {
@@ -209,8 +204,7 @@ impl Supervisor {
         if config == self.config {
             return;
         }
-        self.catching_up.send(CatchUpCommand::Settings(catching_up_settings(&config)));
-        self.encryption.configure(config.calls.derive_missed);
+        self.catching_up.send(CatchUpCommand::Server(config.server.clone()));
         self.log.configure(config.log.level);
         for (topic, problem) in self.server.configure(&self.config, &config, &self.paths.config).await {
             self.tell(Event::Problem(topic, problem));

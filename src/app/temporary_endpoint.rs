@@ -1,10 +1,10 @@
 //! An endpoint without the rest of the app, for commands that need pushes while the app is not running. Pushes go to
 //! the inbox, and are shown when the app starts.
 
-use std::{convert::Infallible, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::task::JoinSet;
 
 use super::{listening, push_server::PushServer, start};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     config::Config,
     control::{Instance, InstanceError},
     failure::Failure,
-    inbox::{Inbox, OnScreen},
+    inbox::{Inbox, InboxError, OnScreen},
     intake::Intake,
     paths::Paths,
     platform::{sockets, watch::FileWatch},
@@ -25,7 +25,6 @@ pub(crate) struct TemporaryEndpoint {
     /// Reloads the accounts when they change.
     account_watch: JoinSet<()>,
     inbox: Inbox,
-    inbox_changed: Arc<Notify>,
     /// Keeps other processes from opening the inbox.
     _instance: Instance,
 }
@@ -66,13 +65,12 @@ impl TemporaryEndpoint {
     /// When it cannot listen, or the inbox cannot be opened.
     pub(crate) async fn start(paths: &Paths, config: &Config) -> Result<Option<Self>, Failure> {
         let Some(instance) = Self::acquire(paths)? else { return Ok(None) };
-        let inbox_changed = Arc::new(Notify::new());
-        let inbox = Inbox::open(&paths.database, start::retention(config), Arc::clone(&inbox_changed))?;
+        let inbox = Inbox::open(&paths.database, config.into())?;
         // Watched before it is read, so that no change is missed in between.
         let changes = FileWatch::new([paths.accounts.clone()]);
         // A missing accounts file means that the accounts are unknown, not that there are none.
         let (accounts, _) = start::accounts(&paths.accounts);
-        let intake = Intake::new(inbox.clone(), accounts, config.calls.derive_missed);
+        let intake = Intake::new(inbox.clone(), accounts);
         let mut account_watch = JoinSet::new();
         account_watch.spawn(watch_accounts(changes, paths.accounts.clone(), intake.clone()));
         let (mut server, problems) = PushServer::open(intake, ResumeWindow::default(), config, &paths.config).await?;
@@ -80,7 +78,7 @@ impl TemporaryEndpoint {
             tracing::warn!("{problem}");
         }
         server.serve();
-        Ok(Some(Self { server, account_watch, inbox, inbox_changed, _instance: instance }))
+        Ok(Some(Self { server, account_watch, inbox, _instance: instance }))
     }
 
     /// Waits for a push to this account after that time, and returns its time.
@@ -88,6 +86,7 @@ impl TemporaryEndpoint {
     /// # Errors
     /// When the inbox cannot be read.
     pub(crate) async fn push_after(&self, account: &str, since: Timestamp) -> Result<Timestamp, Failure> {
+        let mut changes = self.inbox.changes();
         loop {
             let snapshot = self.inbox.snapshot(OnScreen::default()).await?;
             let heard =
@@ -95,7 +94,7 @@ impl TemporaryEndpoint {
             if let Some(at) = heard.filter(|at| *at > since) {
                 return Ok(at);
             }
-            self.inbox_changed.notified().await;
+            changes.changed().await.map_err(|_| InboxError::Closed)?;
         }
     }
 

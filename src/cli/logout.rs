@@ -1,14 +1,13 @@
 //! `pushbell logout`: removes the pusher, signs out, forgets the secrets and the account that the sign-in has made, and
 //! counts nothing of it as unread any more.
 
-use std::{io::Write, sync::Arc, time::Duration};
+use std::{io::Write, time::Duration};
 
 use tokio::runtime::Runtime;
 
 use super::{Context, Failure, account, arguments, login::account_name::is_made_by_login, output, person::Person};
 use crate::{
     accounts::{Account, Accounts, AccountsError, AccountsFile, SignIn, Way},
-    app,
     control::{Instance, InstanceError, Request},
     encryption,
     homeserver::{HomeserverClient, HomeserverError},
@@ -181,7 +180,7 @@ impl<'a> Logout<'a> {
             Err(InstanceError::AlreadyRunning) => return Ok(()),
             Err(error @ InstanceError::Failed { .. }) => return Err(error.into()),
         };
-        let inbox = Inbox::open(&paths.database, app::retention(&self.context.config()?), Arc::default())?;
+        let inbox = Inbox::open(&paths.database, (&self.context.config()?).into())?;
         let cleared = inbox.mark_read(Read::Account(account.to_owned())).await;
         inbox.close().await;
         Ok(cleared?)

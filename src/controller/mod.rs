@@ -26,7 +26,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use jiff::Timestamp;
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     time::{Duration, Instant, timeout},
 };
 
@@ -37,7 +37,7 @@ use crate::{
     config::{Config, Preview},
     control::{Command, EncryptionStatus, Reply, Request, SignInStatus, TlsStatus},
     desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState},
-    inbox::{Inbox, InboxError, Retention, Snapshot},
+    inbox::{Inbox, InboxError, Snapshot},
     notice::NoticeId,
     present::{
         RenderOptions,
@@ -132,8 +132,6 @@ pub struct Parts<D> {
     pub desktop: D,
     /// The inbox.
     pub inbox: Inbox,
-    /// Notified by the inbox when it has changed.
-    pub inbox_changed: Arc<Notify>,
     /// The configuration in force.
     pub config: Config,
     /// The accounts in force.
@@ -249,12 +247,12 @@ impl<D: Desktop> Controller<D> {
     /// Runs until [`Inputs::app`] closes.
     pub async fn run(mut self, inputs: Inputs) {
         let Inputs { mut app, mut desktop, mut commands } = inputs;
-        let inbox_changed = Arc::clone(&self.parts.inbox_changed);
+        let mut inbox_changes = self.parts.inbox.changes();
         loop {
             self.call_popup_service();
             let due = self.next_due();
             let event = tokio::select! {
-                () = inbox_changed.notified() => {
+                Ok(()) = inbox_changes.changed() => {
                     self.inbox_changed().await;
                     continue;
                 }
@@ -408,10 +406,10 @@ impl<D: Desktop> Controller<D> {
     async fn configure(&mut self, config: Config) {
         self.solved(ProblemKind::Configuration);
         self.parts.desktop.configure(&config);
-        let retention = Retention { keep_days: config.history.keep_days, keep_bodies: config.history.keep_bodies };
+        let settings = (&config).into();
         self.parts.config = config;
         self.watch_screen_lock();
-        if let Err(error) = self.parts.inbox.set_retention(retention, Timestamp::now()).await {
+        if let Err(error) = self.parts.inbox.configure(settings, Timestamp::now()).await {
             self.inbox_failed(&error);
         }
         self.refresh().await;

@@ -23,7 +23,6 @@ impl Encryption {
         _: Inbox,
         _: &Paths,
         _: &Accounts,
-        _derive_missed_calls: bool,
         _: mpsc::UnboundedSender<Event>,
         _: (mpsc::UnboundedSender<CallNews>, mpsc::UnboundedSender<HeldNews>),
     ) -> Self {
@@ -32,9 +31,6 @@ impl Encryption {
 
     #[expect(clippy::unused_self, reason = "there is nothing to tell")]
     pub(crate) fn accounts(&self, _: Arc<Accounts>) {}
-
-    #[expect(clippy::unused_self, reason = "there is nothing to tell")]
-    pub(crate) fn configure(&self, _derive_missed_calls: bool) {}
 
     #[expect(clippy::unused_async, reason = "as where there are keys")]
     pub(crate) async fn send_event(&self, _account: &str, _: OutgoingEvent) -> Result<(), NotSent> {

@@ -8,11 +8,7 @@
 mod holding;
 mod notices;
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, oneshot},
@@ -49,8 +45,6 @@ pub(super) struct ReaderContext {
     pub(super) inbox: Inbox,
     pub(super) secrets: Secrets,
     pub(super) paths: Paths,
-    /// `calls.missed = "derive"`
-    pub(super) derive_missed_calls: AtomicBool,
     /// Takes what is learned of the rooms of ringing calls.
     pub(super) calls: mpsc::UnboundedSender<CallNews>,
     /// Takes what comes over the syncs of accounts that listen.

@@ -1,12 +1,6 @@
 //! One reader for each account whose session is our own.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -38,7 +32,6 @@ pub(crate) struct Encryption {
 
 enum Change {
     Accounts(Arc<Accounts>),
-    DeriveMissedCalls(bool),
     Upkeep,
     Look,
     /// Whether this account listens for new messages.
@@ -56,21 +49,13 @@ impl Encryption {
         inbox: Inbox,
         paths: &Paths,
         accounts: &Accounts,
-        derive_missed_calls: bool,
         events: mpsc::UnboundedSender<Event>,
         (calls, held): (mpsc::UnboundedSender<CallNews>, mpsc::UnboundedSender<HeldNews>),
     ) -> Self {
         let (commands, changes) = mpsc::unbounded_channel();
         let (reports, reported) = mpsc::unbounded_channel();
-        let context = Arc::new(ReaderContext {
-            inbox,
-            secrets: Secrets::new(paths),
-            paths: paths.clone(),
-            derive_missed_calls: AtomicBool::new(derive_missed_calls),
-            calls,
-            held,
-            reports,
-        });
+        let context =
+            Arc::new(ReaderContext { inbox, secrets: Secrets::new(paths), paths: paths.clone(), calls, held, reports });
         let tasks = Tasks { context, events, readers: BTreeMap::new(), unread: BTreeMap::new(), told: BTreeMap::new() };
         tokio::spawn(tasks.run(accounts.clone(), changes, reported));
         Self { commands }
@@ -79,11 +64,6 @@ impl Encryption {
     /// The accounts were read again.
     pub(crate) fn accounts(&self, accounts: Arc<Accounts>) {
         self.send(Change::Accounts(accounts));
-    }
-
-    /// The configuration has changed.
-    pub(crate) fn configure(&self, derive_missed_calls: bool) {
-        self.send(Change::DeriveMissedCalls(derive_missed_calls));
     }
 
     /// The computer has slept, or messages may be missing for another reason.
@@ -177,9 +157,6 @@ impl Tasks {
             tokio::select! {
                 change = changes.recv() => match change {
                     Some(Change::Accounts(accounts)) => self.take_accounts(&accounts).await,
-                    Some(Change::DeriveMissedCalls(derive)) => {
-                        self.context.derive_missed_calls.store(derive, Relaxed);
-                    }
                     Some(Change::Upkeep) => self.wake(&Wake::Upkeep),
                     Some(Change::Look) => self.wake(&Wake::Look),
                     Some(Change::Ringing(rooms)) => self.ringing(&rooms),

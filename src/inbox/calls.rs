@@ -155,7 +155,7 @@ impl Inbox {
     /// # Errors
     /// When it could not be written down.
     pub async fn end_call(&self, call: NoticeId, ending: CallEnding) -> Result<(), InboxError> {
-        self.ask(move |worker| worker.write(|write| end(write, call, ending))).await
+        self.write(move |write| end(write, call, ending)).await
     }
 }
 
@@ -197,7 +197,7 @@ pub(super) fn end_here(write: &mut Write<'_>, notice: NoticeId) -> rusqlite::Res
     write
         .db
         .prepare_cached(read_query!("", "id = :id AND call_state IS NOT NULL"))?
-        .execute(named_params! { ":id": notice.0, ":keep_bodies": write.keep_bodies })
+        .execute(named_params! { ":id": notice.0, ":keep_bodies": write.settings.keep_bodies })
         .map(drop)
 }
 
@@ -216,7 +216,7 @@ pub(super) fn expire(write: &mut Write<'_>, now: i64) -> rusqlite::Result<()> {
             "INDEXED BY notice_call",
             "call_state < 2 AND call_state <= 0 AND call_deadline <= :now"
         ))?
-        .execute(named_params! { ":now": now, ":keep_bodies": write.keep_bodies })?;
+        .execute(named_params! { ":now": now, ":keep_bodies": write.settings.keep_bodies })?;
     write.changes.is_visible |= missed > 0 || over > 0;
     Ok(())
 }

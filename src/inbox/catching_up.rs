@@ -59,8 +59,6 @@ pub struct CaughtUp {
     pub counts: CountsScope,
     /// Its `counts` are a number of rooms, not of messages.
     pub counts_rooms: bool,
-    /// Whether calls that nobody took become missed calls here.
-    pub derive_missed_calls: bool,
     /// Whether what is end-to-end encrypted is decrypted later.
     pub decrypts: bool,
     /// Events that may be new, oldest first.
@@ -346,7 +344,6 @@ fn keep_missed(write: &mut Write<'_>, account: &Account, caught_up: &CaughtUp) -
             account: Arc::clone(&caught_up.account),
             user_id: Some(caught_up.user_id.clone()),
             counts: caught_up.counts,
-            derive_missed_calls: caught_up.derive_missed_calls,
             fetches_details: false,
             decrypts: caught_up.decrypts,
             tweaks: tweaks.clone(),

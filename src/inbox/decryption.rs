@@ -99,7 +99,7 @@ impl Inbox {
         after: NoticeId,
         limit: usize,
     ) -> Result<Vec<EncryptedNotice>, InboxError> {
-        self.ask(move |worker| worker.read(|db| encrypted(db, &account, state, after, limit))).await
+        self.read(move |db| encrypted(db, &account, state, after, limit)).await
     }
 
     /// What was decrypted of such a notice. Its popup changes, if it is up. A call or an edit is kept as if it had come
@@ -112,9 +112,8 @@ impl Inbox {
         notice: NoticeId,
         decrypted: Decrypted,
         user_id: String,
-        derive_missed_calls: bool,
     ) -> Result<(), InboxError> {
-        self.ask(move |worker| worker.write(|write| add(write, notice, &decrypted, user_id, derive_missed_calls))).await
+        self.write(move |write| add(write, notice, &decrypted, user_id)).await
     }
 
     /// Marks notices that could not be decrypted, for now or for good. Hidden ones get no popup.
@@ -122,20 +121,18 @@ impl Inbox {
     /// # Errors
     /// When it could not be written down.
     pub async fn set_decryption(&self, notices: Vec<NoticeId>, state: Decryption) -> Result<(), InboxError> {
-        self.ask(move |worker| {
-            worker.write(|write| {
-                for notice in &notices {
-                    let changed = write
-                        .db
-                        .prepare_cached(
-                            "UPDATE notice SET decryption = ?2, presentation = iif(?3 AND presentation = 0, 2, presentation)
-                            WHERE id = ?1 AND decryption > 0 AND decryption <> ?2",
-                        )?
-                        .execute((notice.0, state as i64, state == Decryption::Hidden))?;
-                    write.changes.is_visible |= changed > 0;
-                }
-                Ok(())
-            })
+        self.write(move |write| {
+            for notice in &notices {
+                let changed = write
+                    .db
+                    .prepare_cached(
+                        "UPDATE notice SET decryption = ?2, presentation = iif(?3 AND presentation = 0, 2, presentation)
+                        WHERE id = ?1 AND decryption > 0 AND decryption <> ?2",
+                    )?
+                    .execute((notice.0, state as i64, state == Decryption::Hidden))?;
+                write.changes.is_visible |= changed > 0;
+            }
+            Ok(())
         })
         .await
     }
@@ -145,12 +142,10 @@ impl Inbox {
     /// # Errors
     /// When it could not be written down.
     pub async fn retain_encrypted(&self, accounts: Vec<Arc<str>>) -> Result<(), InboxError> {
-        self.ask(move |worker| {
-            worker.write(|write| {
-                let all = Account::all(write.db)?.into_iter();
-                let mut gone = all.filter(|account| !accounts.iter().any(|kept| **kept == *account.name));
-                gone.try_for_each(|account| forget(write, account.id))
-            })
+        self.write(move |write| {
+            let all = Account::all(write.db)?.into_iter();
+            let mut gone = all.filter(|account| !accounts.iter().any(|kept| **kept == *account.name));
+            gone.try_for_each(|account| forget(write, account.id))
         })
         .await
     }
@@ -196,13 +191,7 @@ fn encrypted(
     Ok(found)
 }
 
-fn add(
-    write: &mut Write<'_>,
-    notice: NoticeId,
-    decrypted: &Decrypted,
-    user_id: String,
-    derive_missed_calls: bool,
-) -> rusqlite::Result<()> {
+fn add(write: &mut Write<'_>, notice: NoticeId, decrypted: &Decrypted, user_id: String) -> rusqlite::Result<()> {
     let row = Recorded::find(write.db, notice)?.filter(|row| row.waits_for_key && row.known.kind == Kind::Message);
     let Some(row) = row else { return Ok(()) };
     write.changes.is_visible = true;
@@ -219,7 +208,7 @@ fn add(
         // Redactions are never encrypted: who may redact is for homeservers to check, and they cannot see this one.
         Meaning::Redaction { .. } => hide(write, notice),
         Meaning::Ringing { .. } | Meaning::CallOver { .. } | Meaning::Edit { .. } => {
-            record_decrypted(write, row, decrypted, (user_id, derive_missed_calls), is_silent)
+            record_decrypted(write, row, decrypted, user_id, is_silent)
         }
     }
 }
@@ -250,7 +239,7 @@ fn hide(write: &mut Write<'_>, notice: NoticeId) -> rusqlite::Result<()> {
 /// Replaces the ciphertext by what the event says. Where texts are not kept, that of a read one is not taken up either.
 fn fill_in(write: &mut Write<'_>, row: &Recorded, decrypted: &Decrypted, is_silent: bool) -> rusqlite::Result<()> {
     let tweaks = decrypted.verdict.tweaks(&row.tweaks);
-    let is_kept = write.keep_bodies || !(row.known.read || is_silent);
+    let is_kept = write.settings.keep_bodies || !(row.known.read || is_silent);
     let (room, received_at) = (Room::of_push(&row.push), row.received_at.as_millisecond());
     let is_shown = row.was_hidden && !mute::is_muted(write.db, row.account.id, room.as_str(), received_at)?;
     let content = is_kept.then(|| write.seals.seal(&row.account.name, &row.event_id, &decrypted.content));
@@ -276,14 +265,14 @@ fn record_decrypted(
     write: &mut Write<'_>,
     mut recorded: Recorded,
     decrypted: &Decrypted,
-    (user_id, derive_missed_calls): (String, bool),
+    user_id: String,
     is_silent: bool,
 ) -> rusqlite::Result<()> {
     let push = std::mem::take(&mut recorded.push);
     let content = serde_json::value::RawValue::from_string(decrypted.content.clone()).ok();
     let notification = Notification { event_type: Some(decrypted.event_type.clone()), content, ..push };
     let tweaks = decrypted.verdict.tweaks(&recorded.tweaks);
-    let recipient = Recipient::without_push(&recorded.account.name, user_id, derive_missed_calls, tweaks);
+    let recipient = Recipient::without_push(&recorded.account.name, user_id, tweaks);
     let (account, event_id) = (recorded.account.id, recorded.event_id.clone());
     record_anew(write, recorded, notification, recipient, true)?;
     if is_silent {

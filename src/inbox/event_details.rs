@@ -56,10 +56,9 @@ impl Inbox {
         notice: NoticeId,
         details: Option<Notification>,
         user_id: String,
-        derive_missed_calls: bool,
         decrypts: bool,
     ) -> Result<(), InboxError> {
-        self.write(move |write| add(write, notice, details, user_id, derive_missed_calls, decrypts)).await
+        self.write(move |write| add(write, notice, details, user_id, decrypts)).await
     }
 }
 
@@ -85,7 +84,6 @@ fn add(
     notice: NoticeId,
     details: Option<Notification>,
     user_id: String,
-    derive_missed_calls: bool,
     decrypts: bool,
 ) -> rusqlite::Result<()> {
     let was_wanted = write
@@ -105,14 +103,14 @@ fn add(
         return fill_in(write, &recorded.known, &details, decrypts);
     }
     let tweaks = recorded.tweaks.clone();
-    let recipient = Recipient::without_push(&recorded.account.name, user_id, derive_missed_calls, tweaks);
+    let recipient = Recipient::without_push(&recorded.account.name, user_id, tweaks);
     record_anew(write, recorded, details, Recipient { decrypts, ..recipient }, false)
 }
 
 /// A message is what the details say. Where texts are not kept, that of a read one is not taken up either.
 fn fill_in(write: &mut Write<'_>, known: &KnownEvent, details: &Notification, decrypts: bool) -> rusqlite::Result<()> {
     let content = details.content.as_ref().map(|content| content.get());
-    let content = content.filter(|_| write.keep_bodies || !known.read);
+    let content = content.filter(|_| write.settings.keep_bodies || !known.read);
     let to_decrypt = decrypts && content.is_some() && is_encrypted(details);
     write.changes.is_encrypted |= to_decrypt;
     write

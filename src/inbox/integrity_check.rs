@@ -63,10 +63,10 @@ fn open(path: &Path) -> Result<Option<Connection>, InboxError> {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Write as _, path::PathBuf, sync::Arc};
+    use std::{io::Write as _, path::PathBuf};
 
     use super::*;
-    use crate::inbox::{Inbox, Retention};
+    use crate::{config::Config, inbox::Inbox};
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -78,7 +78,7 @@ mod tests {
     }
 
     fn inbox(path: &Path) -> Inbox {
-        Inbox::open(path, Retention { keep_days: 30, keep_bodies: true }, Arc::default()).unwrap()
+        Inbox::open(path, (&Config::default()).into()).unwrap()
     }
 
     #[test]

@@ -23,7 +23,7 @@
 //! commit the files are compared with what the last commit has left: what was removed, replaced or cut is noticed
 //! before anybody is answered. Both are reported as an [`Incident`].
 //!
-//! **Retention.** `prune` blanks what is older than the history is kept and later deletes its row, by a clock that
+//! **Settings.** `prune` blanks what is older than the history is kept and later deletes its row, by a clock that
 //! does not follow every jump.
 
 mod accounts;
@@ -61,7 +61,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use self::{
     accounts::Account,
-    thread::{Request, Worker},
+    thread::{Request, Signals, Worker},
     transaction::Write,
 };
 pub use self::{
@@ -80,6 +80,7 @@ pub use self::{
 };
 use crate::{
     accounts::CountsScope,
+    config::Config,
     notice::{CallState, Notice, NoticeId, Presentation, RoomDigest, RoomKey},
     push::notify::{Counts, Notification, Tweaks},
 };
@@ -108,8 +109,6 @@ pub struct Recipient {
     pub user_id: Option<String>,
     /// What its `counts` stand for.
     pub counts: CountsScope,
-    /// Whether calls that nobody took become missed calls here (`calls.missed = "derive"`).
-    pub derive_missed_calls: bool,
     /// Whether the homeserver is asked for what a push does not say (`event_id_only`).
     pub fetches_details: bool,
     /// Whether what is end-to-end encrypted is decrypted later ([`Inbox::encrypted_notices`]).
@@ -120,12 +119,11 @@ pub struct Recipient {
 
 impl Recipient {
     /// A signed-in account for which an event is recorded that no push has brought, or not whole.
-    pub(crate) fn without_push(account: &str, user_id: String, derive_missed_calls: bool, tweaks: Tweaks) -> Self {
+    pub(crate) fn without_push(account: &str, user_id: String, tweaks: Tweaks) -> Self {
         Self {
             account: account.into(),
             user_id: Some(user_id),
             counts: CountsScope::Account,
-            derive_missed_calls,
             fetches_details: false,
             decrypts: false,
             tweaks,
@@ -158,13 +156,25 @@ pub enum Read {
     Everything,
 }
 
-/// How the inbox is kept.
+/// What of the configuration concerns the inbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retention {
+pub struct Settings {
     /// Notices older than this are listed no more; the keys by which their retries are recognised stay for 40 days.
     pub keep_days: u32,
     /// Whether the text of a notice is kept once it was read; until then its popup may have to be made anew.
     pub keep_bodies: bool,
+    /// Whether calls that nobody took become missed calls here (`calls.missed = "derive"`).
+    pub derive_missed_calls: bool,
+}
+
+impl From<&Config> for Settings {
+    fn from(Config { history, calls, .. }: &Config) -> Self {
+        Self {
+            keep_days: history.keep_days,
+            keep_bodies: history.keep_bodies,
+            derive_missed_calls: calls.derive_missed,
+        }
+    }
 }
 
 /// Why the inbox could not do something.
@@ -250,10 +260,10 @@ pub enum Incident {
 #[derive(Debug, Clone)]
 pub struct Inbox {
     requests: mpsc::Sender<Request>,
+    changes: watch::Receiver<()>,
     wanting: Arc<Notify>,
     encrypted: Arc<Notify>,
     seals: Seals,
-    changes: watch::Receiver<u64>,
 }
 
 /// Requests that wait for the thread. More than that wait for room in the queue.
@@ -261,24 +271,23 @@ const QUEUE: usize = 1024;
 
 impl Inbox {
     /// Opens or creates the database (private to the user), migrates it and starts the thread.
-    /// `changed` is raised (`notify_one`) after a commit that changed something worth presenting: once, until a
-    /// snapshot is asked for.
     ///
     /// A database that is damaged is set aside, and a new one begun ([`Inbox::take_incident`]). One that cannot be used
     /// for another reason may well be later: every request tries it again, and fails until then.
     ///
     /// # Errors
     /// When the database is too new: it is left as it is.
-    pub fn open(path: &Path, retention: Retention, changed: Arc<Notify>) -> Result<Self, InboxError> {
+    pub fn open(path: &Path, settings: Settings) -> Result<Self, InboxError> {
         let (requests, queue) = mpsc::channel(QUEUE);
-        let worker = Worker::open(path, retention, changed)?;
-        let (wanting, encrypted, seals) = (worker.wanting(), worker.encrypted(), worker.seals());
-        let count = worker.changes();
+        let (signals, changes) = Signals::new();
+        let (wanting, encrypted, seals) =
+            (Arc::clone(&signals.wanting), Arc::clone(&signals.encrypted), Seals::default());
+        let worker = Worker::open(path, settings, signals, seals.clone())?;
         Builder::new()
             .name("inbox".to_owned())
             .spawn(move || worker.run(queue))
             .map_err(|error| database::unusable(path, &error))?;
-        Ok(Self { requests, wanting, encrypted, seals, changes: count })
+        Ok(Self { requests, changes, wanting, encrypted, seals })
     }
 
     /// Records a push: its notice and its counts, for each recipient. On disk when this returns.
@@ -440,13 +449,13 @@ impl Inbox {
         .await
     }
 
-    /// Changes how the inbox is kept, and prunes it.
+    /// Applies changed settings, and prunes.
     ///
     /// # Errors
     /// When it could not be written down.
-    pub async fn set_retention(&self, retention: Retention, now: Timestamp) -> Result<(), InboxError> {
+    pub async fn configure(&self, settings: Settings, now: Timestamp) -> Result<(), InboxError> {
         self.ask(move |worker| {
-            worker.set_retention(retention, now);
+            worker.configure(settings, now);
             Ok(())
         })
         .await
@@ -468,9 +477,10 @@ impl Inbox {
         self.write(move |write| transaction::set_setting(write.db, name, value.as_deref())).await
     }
 
-    /// Changes each time that a snapshot would differ from the last one.
+    /// Changes after a commit that changed something that a snapshot shows: once, until the next snapshot is taken.
+    /// A new receiver has not seen the changes since the start.
     #[must_use]
-    pub fn changes(&self) -> watch::Receiver<u64> {
+    pub fn changes(&self) -> watch::Receiver<()> {
         self.changes.clone()
     }
 

@@ -1,4 +1,4 @@
-//! Retention: removes texts older than the history is kept, and later their rows. In small steps between requests, at
+//! Settings: removes texts older than the history is kept, and later their rows. In small steps between requests, at
 //! most once a day, and only when a request comes: there is no timer. Unread notices are never removed.
 
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{
-    Retention, codec,
+    Settings, codec,
     transaction::{Write, set_setting, setting},
 };
 
@@ -88,7 +88,7 @@ impl Clock {
 /// When to prune, and how far it has come. All times are in milliseconds.
 #[derive(Debug)]
 pub(super) struct Pruning {
-    retention: Retention,
+    settings: Settings,
     clock: Clock,
     /// The next pass begins then; `None`: with the next request that says what time it is.
     due: Option<i64>,
@@ -99,7 +99,6 @@ pub(super) struct Pruning {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pass {
     now: i64,
-    retention: Retention,
     /// Notices up to this one were looked at.
     after: i64,
     /// All were looked at; the file gives back what it no longer needs.
@@ -107,17 +106,17 @@ pub(super) struct Pass {
 }
 
 impl Pruning {
-    pub(super) fn new(retention: Retention) -> Self {
-        Self { retention, clock: Clock::default(), due: None, pass: None }
+    pub(super) fn new(settings: Settings) -> Self {
+        Self { settings, clock: Clock::default(), due: None, pass: None }
     }
 
-    pub(super) fn retention(&self) -> Retention {
-        self.retention
+    pub(super) fn settings(&self) -> Settings {
+        self.settings
     }
 
-    /// Changes the retention and prunes at once.
-    pub(super) fn set_retention(&mut self, retention: Retention) {
-        (self.retention, self.due, self.pass) = (retention, None, None);
+    /// Changes the settings and prunes at once.
+    pub(super) fn configure(&mut self, settings: Settings) {
+        (self.settings, self.due, self.pass) = (settings, None, None);
     }
 
     /// Restores the clock of an earlier run.
@@ -141,7 +140,7 @@ impl Pruning {
             return;
         }
         self.due = Some(now.saturating_add(DAY));
-        self.pass = Some(Pass { now, retention: self.retention, after: i64::MIN, is_shrinking: false });
+        self.pass = Some(Pass { now, after: i64::MIN, is_shrinking: false });
     }
 
     /// The pass under way, if any.
@@ -171,7 +170,7 @@ impl Pass {
             .query_row((self.after, STEP), |row| Ok((codec::number(row, 0)?, codec::number(row, 1)?)))
             .optional()?;
         let Some((last, last_received_at)) = last else { return Ok(Some(Self { is_shrinking: true, ..self })) };
-        let Retention { keep_days, keep_bodies } = self.retention;
+        let Settings { keep_days, keep_bodies, .. } = write.settings;
         let before = |days: u32| self.now.saturating_sub(DAY.saturating_mul(i64::from(days)));
         let history_begins = before(keep_days);
         // The newest stays: the next notice is numbered after it.

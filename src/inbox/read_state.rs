@@ -63,7 +63,7 @@ pub(super) fn read_messages(write: &mut Write<'_>, room: &RoomKey, up_to: Notice
         ))?
         .execute(named_params! {
             ":room": room.room.as_str(), ":up_to": up_to.0, ":account": room.account,
-            ":keep_bodies": write.keep_bodies,
+            ":keep_bodies": write.settings.keep_bodies,
         })?;
     note(write, read);
     Ok(())
@@ -113,7 +113,7 @@ pub(super) fn read_room(write: &mut Write<'_>, account: i64, room: &str) -> rusq
     let read = write
         .db
         .prepare_cached(read_query!("INDEXED BY notice_unread", "account = :account AND room = :room"))?
-        .execute(named_params! { ":account": account, ":room": room, ":keep_bodies": write.keep_bodies })?;
+        .execute(named_params! { ":account": account, ":room": room, ":keep_bodies": write.settings.keep_bodies })?;
     note(write, read);
     Ok(())
 }
@@ -127,7 +127,7 @@ pub(super) fn read_invites(write: &mut Write<'_>, account: i64, room: &str) -> r
             "account = :account AND room = :room AND event_type = 'm.room.member'
                 AND (membership = 'invite' OR membership IS NULL)"
         ))?
-        .execute(named_params! { ":account": account, ":room": room, ":keep_bodies": write.keep_bodies })?;
+        .execute(named_params! { ":account": account, ":room": room, ":keep_bodies": write.settings.keep_bodies })?;
     note(write, read);
     Ok(())
 }
@@ -139,7 +139,7 @@ pub(super) fn read_account(write: &mut Write<'_>, account: i64) -> rusqlite::Res
     let read = write
         .db
         .prepare_cached(READ_ACCOUNT)?
-        .execute(named_params! { ":account": account, ":keep_bodies": write.keep_bodies })?;
+        .execute(named_params! { ":account": account, ":keep_bodies": write.settings.keep_bodies })?;
     note(write, read);
     Ok(())
 }
@@ -149,7 +149,7 @@ pub(super) fn read_one(write: &mut Write<'_>, notice: i64) -> rusqlite::Result<b
     let read = write
         .db
         .prepare_cached(read_query!("", "id = :id"))?
-        .execute(named_params! { ":id": notice, ":keep_bodies": write.keep_bodies })?;
+        .execute(named_params! { ":id": notice, ":keep_bodies": write.settings.keep_bodies })?;
     note(write, read);
     Ok(read > 0)
 }
@@ -168,7 +168,7 @@ fn note(write: &mut Write<'_>, notices: usize) {
 
 /// A message has new content, as it is stored. Where texts are not kept, that of a read message is not taken up either.
 pub(super) fn edit(write: &mut Write<'_>, message: &KnownEvent, new_content: &dyn ToSql) -> rusqlite::Result<()> {
-    if message.kind != Kind::Message || message.redacted || (message.read && !write.keep_bodies) {
+    if message.kind != Kind::Message || message.redacted || (message.read && !write.settings.keep_bodies) {
         return Ok(());
     }
     write

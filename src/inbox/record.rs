@@ -273,7 +273,7 @@ impl Arrival<'_> {
         };
         let hidden = Draft::HIDDEN;
         let sender = self.push.sender.as_deref();
-        let kept = content.filter(|_| write.keep_bodies);
+        let kept = content.filter(|_| write.settings.keep_bodies);
         Ok(match meaning {
             Meaning::Message => message,
             Meaning::Ringing { call_id, lifetime, sent_at, .. } => {
@@ -283,7 +283,8 @@ impl Arrival<'_> {
                     lifetime: i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX),
                     sent_at: sent_at.map(Timestamp::as_millisecond),
                 };
-                let mut call = Ring::begin(call_id.to_owned(), times, self.is_replayed, recipient.derive_missed_calls);
+                let mut call =
+                    Ring::begin(call_id.to_owned(), times, self.is_replayed, write.settings.derive_missed_calls);
                 call.raised_to = raised_to;
                 if !meaning.rings_for(recipient.user_id.as_deref()) {
                     call.state = CallState::Over;

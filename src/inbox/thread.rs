@@ -12,7 +12,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::{
-    Delivery, InboxError, Incident, Retention, calls,
+    Delivery, InboxError, Incident, Settings, calls,
     database::{self, Files},
     prune::Pruning,
     record::record,
@@ -57,11 +57,7 @@ pub(super) struct Worker {
     /// The highest notice number that the open database must contain; lower: it was replaced or truncated.
     expected: Option<i64>,
     pruning: Pruning,
-    changed: ChangedSignal,
-    /// Raised when there may be notices of which only the ids are known.
-    wanting: Arc<Notify>,
-    /// Raised when there are notices to decrypt.
-    encrypted: Arc<Notify>,
+    signals: Signals,
     seals: Seals,
     /// Changes of failed commits, which may be on disk nevertheless: a retry of their pushes then changes nothing.
     in_doubt: Changes,
@@ -79,19 +75,28 @@ pub(super) struct Worker {
     is_closing: bool,
 }
 
-/// Signals that a snapshot would differ from the last one: once, until the next is taken.
-struct ChangedSignal {
-    notify: Arc<Notify>,
-    is_raised: bool,
-    /// The same for any number of others.
-    count: watch::Sender<u64>,
+/// What the thread tells others.
+pub(super) struct Signals {
+    /// A snapshot would differ from the last one.
+    changed: watch::Sender<()>,
+    /// `changed` was sent since the last snapshot was taken.
+    is_changed_sent: bool,
+    /// There may be notices of which only the ids are known.
+    pub(super) wanting: Arc<Notify>,
+    /// There are notices to decrypt.
+    pub(super) encrypted: Arc<Notify>,
 }
 
-impl ChangedSignal {
-    fn raise(&mut self) {
-        if !std::mem::replace(&mut self.is_raised, true) {
-            self.notify.notify_one();
-            self.count.send_modify(|count| *count = count.wrapping_add(1));
+impl Signals {
+    pub(super) fn new() -> (Self, watch::Receiver<()>) {
+        let (changed, changes) = watch::channel(());
+        (Self { changed, is_changed_sent: false, wanting: Arc::default(), encrypted: Arc::default() }, changes)
+    }
+
+    /// Sends `changed`, once until the next snapshot.
+    fn change(&mut self) {
+        if !std::mem::replace(&mut self.is_changed_sent, true) {
+            self.changed.send_replace(());
         }
     }
 }
@@ -117,18 +122,16 @@ impl Worker {
     ///
     /// # Errors
     /// When it is too new.
-    pub(super) fn open(path: &Path, retention: Retention, changed: Arc<Notify>) -> Result<Self, InboxError> {
+    pub(super) fn open(path: &Path, settings: Settings, signals: Signals, seals: Seals) -> Result<Self, InboxError> {
         let mut worker = Self {
             path: path.to_owned(),
             database: None,
             files: None,
             suspected: None,
             expected: None,
-            pruning: Pruning::new(retention),
-            changed: ChangedSignal { notify: changed, is_raised: false, count: watch::Sender::new(0) },
-            wanting: Arc::new(Notify::new()),
-            encrypted: Arc::new(Notify::new()),
-            seals: Seals::default(),
+            pruning: Pruning::new(settings),
+            signals,
+            seals,
             in_doubt: Changes::default(),
             is_failing: false,
             is_synced: false,
@@ -149,26 +152,6 @@ impl Worker {
             }
         }
         Ok(worker)
-    }
-
-    /// Counts each time that the signal is raised.
-    pub(super) fn changes(&self) -> watch::Receiver<u64> {
-        self.changed.count.subscribe()
-    }
-
-    /// The signal for notices of which only the ids are known.
-    pub(super) fn wanting(&self) -> Arc<Notify> {
-        Arc::clone(&self.wanting)
-    }
-
-    /// The signal for notices to decrypt.
-    pub(super) fn encrypted(&self) -> Arc<Notify> {
-        Arc::clone(&self.encrypted)
-    }
-
-    /// The keys of sealed texts.
-    pub(super) fn seals(&self) -> Seals {
-        self.seals.clone()
     }
 
     /// Serves requests until it is closed or all handles are gone; prunes old notices in between.
@@ -255,12 +238,12 @@ impl Worker {
         }
     }
 
-    /// Takes a snapshot. Later changes raise the signal again.
+    /// Takes a snapshot. Later changes are signalled again.
     pub(super) fn snapshot<T>(
         &mut self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, InboxError> {
-        self.changed.is_raised = false;
+        self.signals.is_changed_sent = false;
         self.read(work)
     }
 
@@ -274,9 +257,9 @@ impl Worker {
         Ok(())
     }
 
-    /// Changes the retention.
-    pub(super) fn set_retention(&mut self, retention: Retention, now: Timestamp) {
-        self.pruning.set_retention(retention);
+    /// Changes the settings.
+    pub(super) fn configure(&mut self, settings: Settings, now: Timestamp) {
+        self.pruning.configure(settings);
         self.pruning.observe_time(now.as_millisecond());
     }
 
@@ -318,7 +301,7 @@ impl Worker {
     }
 
     fn transact<T>(&mut self, work: impl FnOnce(&mut Write<'_>) -> rusqlite::Result<T>) -> Result<T, TransactionError> {
-        let (keep_bodies, seals) = (self.pruning.retention().keep_bodies, self.seals.clone());
+        let (settings, seals) = (self.pruning.settings(), self.seals.clone());
         let (mut is_work, mut is_synced) = (false, self.is_synced);
         let mut changes = Changes { newest: self.newest, ..Changes::default() };
         let outcome = self.with_database(|connection, pruning| {
@@ -330,7 +313,7 @@ impl Worker {
             // Prepared once, unlike rusqlite's own transactions. An error closes the connection, and so rolls back.
             connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             let rows_before = connection.total_changes();
-            let mut write = Write { db: connection, keep_bodies, seals: &seals, changes };
+            let mut write = Write { db: connection, settings, seals: &seals, changes };
             is_work = true;
             let value = work(&mut write)?;
             changes = write.changes;
@@ -371,13 +354,13 @@ impl Worker {
             (self.newest, self.expected) = (changes.newest, Some(changes.newest));
         }
         if changes.lacks_details {
-            self.wanting.notify_one();
+            self.signals.wanting.notify_one();
         }
         if changes.is_encrypted {
-            self.encrypted.notify_one();
+            self.signals.encrypted.notify_one();
         }
         if changes.is_visible {
-            self.changed.raise();
+            self.signals.change();
         }
     }
 
@@ -481,6 +464,6 @@ impl Worker {
         if self.incidents.len() < MAX_INCIDENTS {
             self.incidents.push_back(incident);
         }
-        self.changed.raise();
+        self.signals.change();
     }
 }

@@ -2,14 +2,13 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{codec, seal::Seals};
+use super::{Settings, codec, seal::Seals};
 
 /// A write transaction under way.
 pub(super) struct Write<'a> {
     /// The database, inside the transaction.
     pub(super) db: &'a Connection,
-    /// Whether texts are kept once their notice was read.
-    pub(super) keep_bodies: bool,
+    pub(super) settings: Settings,
     /// The keys of sealed texts.
     pub(super) seals: &'a Seals,
     /// Its effects so far.

@@ -163,9 +163,9 @@ mod tests {
 
     use super::*;
     use crate::{
+        config::Config,
         control::Section,
         inbox::Inbox,
-        inbox::Retention,
         page::setup::{Sessions, Setup},
         paths::Paths,
     };
@@ -173,10 +173,9 @@ mod tests {
     /// A page with nothing in it, of a program that does nothing.
     fn page(home: &std::path::Path) -> Arc<Page> {
         let paths = Paths::within(home);
-        let retention = Retention { keep_days: 30, keep_bodies: true };
         let (changes, _) = broadcast::channel(1);
         Arc::new(Page {
-            inbox: Inbox::open(&home.join("pushbell.db"), retention, Arc::default()).unwrap(),
+            inbox: Inbox::open(&home.join("pushbell.db"), (&Config::default()).into()).unwrap(),
             commands: mpsc::channel(1).0,
             setup: Setup::new(
                 Sessions { sign_in: |_, _, _| Ok(()), sign_out: |_, _, _| Ok(()), verify: |_, _, _, _| Ok(()) },

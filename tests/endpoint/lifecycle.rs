@@ -80,7 +80,7 @@ async fn every_address_is_served() {
 #[tokio::test]
 async fn a_push_that_was_held_back_while_the_computer_slept_is_recorded_as_such() {
     let recording = Recording::new(Mood::Works);
-    let intake = Intake::new(recording.clone(), accounts(), true);
+    let intake = Intake::new(recording.clone(), accounts());
     let resume_window = ResumeWindow::default();
     let (address, _serving) = serve(&http::Server::new(intake, resume_window.clone(), Limits::default())).await;
     resume_window.open();

@@ -158,7 +158,7 @@ impl Server {
 
     pub(crate) async fn with(limits: Limits) -> Self {
         let recording = Recording::new(Mood::Works);
-        let intake = Intake::new(recording.clone(), accounts(), true);
+        let intake = Intake::new(recording.clone(), accounts());
         let server = http::Server::new(intake.clone(), ResumeWindow::default(), limits);
         server.set_extra_paths(&["/push".to_owned()]);
         let (address, serving) = serve(&server).await;

@@ -15,7 +15,7 @@ async fn a_push_for_a_known_account_is_recorded_and_answered_with_nothing_reject
     let [delivery] = &server.recording.deliveries()[..] else { panic!("one delivery") };
     let [recipient] = &delivery.recipients[..] else { panic!("one recipient") };
     assert_eq!((&*recipient.account, recipient.counts), ("alice", CountsScope::Account));
-    assert!(recipient.derive_missed_calls && !delivery.replayed);
+    assert!(!delivery.replayed);
     assert_eq!(delivery.notification.event_id.as_deref(), Some("$event"));
 }
 
@@ -153,10 +153,8 @@ async fn extra_paths_can_change_and_the_standard_one_stays() {
     let server = Server::start().await;
     let body = push(&["alices-key"]);
     server.http.set_extra_paths(&["/other".to_owned()]);
-    server.intake.set_derive_missed_calls(false);
 
     assert_eq!(server.ask("POST", "/push", &body).await.status, 404);
     assert_eq!(server.ask("POST", "/other", &body).await.status, 200);
     assert_eq!(server.ask("POST", PATH, &body).await.status, 200);
-    assert!(server.recording.deliveries().iter().all(|delivery| !delivery.recipients[0].derive_missed_calls));
 }

@@ -51,9 +51,8 @@ impl Check<'_> {
     }
 
     async fn keep_details(&self, wanted: &WantedDetails, details: Option<Notification>) -> Result<(), CheckError> {
-        let (user_id, derive_missed_calls) = (self.sign_in.user_id.clone(), self.settings.derive_missed_calls);
-        let decrypts = self.sign_in.reads_encrypted();
-        Ok(self.shared.inbox.add_details(wanted.notice, details, user_id, derive_missed_calls, decrypts).await?)
+        let (user_id, decrypts) = (self.sign_in.user_id.clone(), self.sign_in.reads_encrypted());
+        Ok(self.shared.inbox.add_details(wanted.notice, details, user_id, decrypts).await?)
     }
 
     /// The event; `None` if the homeserver does not tell.

@@ -24,7 +24,6 @@ use tokio::{
     time::Instant,
 };
 
-pub(super) use self::run::Settings;
 use self::{
     by_hand::ByHand,
     heard::{Heard, merged},
@@ -37,6 +36,7 @@ use self::{
 use super::relays::Relays;
 use crate::{
     accounts::Accounts,
+    config,
     controller::{Event, Missing, ProblemKind},
     encryption::{Encryption, Held, HeldNews, Judge},
     inbox::Inbox,
@@ -60,8 +60,8 @@ const TRIES: u32 = 4;
 pub(super) enum CatchUpCommand {
     /// The accounts were read again.
     Accounts(Arc<Accounts>),
-    /// The configuration has changed.
-    Settings(Settings),
+    /// `[server]` may have changed.
+    Server(config::Server),
     /// Pushes may be missing.
     Missing(Missing),
     /// Something of this account was read elsewhere.
@@ -82,7 +82,7 @@ impl CatchingUp {
         inbox: Inbox,
         secrets: Secrets,
         accounts: &Accounts,
-        settings: Settings,
+        server: config::Server,
         events: mpsc::UnboundedSender<Event>,
         resume_window: ResumeWindow,
         (encryption, relays, held): (Encryption, Relays, mpsc::UnboundedReceiver<HeldNews>),
@@ -93,7 +93,7 @@ impl CatchingUp {
         let mut driver = Driver {
             shared: Arc::new(shared),
             secrets,
-            settings,
+            server,
             events,
             encryption,
             relays,
@@ -117,7 +117,7 @@ impl CatchingUp {
 struct Driver {
     shared: Arc<Shared>,
     secrets: Secrets,
-    settings: Settings,
+    server: config::Server,
     events: mpsc::UnboundedSender<Event>,
     encryption: Encryption,
     relays: Relays,
@@ -169,7 +169,7 @@ impl Driver {
                 continue;
             }
             let run = known.schedule.begin(now);
-            let (shared, settings, name) = (Arc::clone(&self.shared), self.settings.clone(), Arc::clone(name));
+            let (shared, server, name) = (Arc::clone(&self.shared), self.server.clone(), Arc::clone(name));
             let (account, sign_in) = (known.account.clone(), known.sign_in.clone());
             let is_reliant = known.reach.relies_on_pushes(account.way_in_force());
             let is_thorough = known.schedule.is_switched_off() || is_reliant;
@@ -180,7 +180,7 @@ impl Driver {
                 Heard { brought: merged(heard), judge, is_last_try: known.not_taken + 1 >= TRIES }
             });
             known.run = Some(self.running.spawn(async move {
-                let outcome = run::check(&shared, &account, &sign_in, &settings, is_thorough, run, heard).await;
+                let outcome = run::check(&shared, &account, &sign_in, &server, is_thorough, run, heard).await;
                 (name, outcome)
             }));
         }
@@ -196,10 +196,10 @@ impl Driver {
     fn obey(&mut self, command: CatchUpCommand, now: Instant) {
         match command {
             CatchUpCommand::Accounts(accounts) => self.take_accounts(&accounts),
-            CatchUpCommand::Settings(settings) => {
-                if self.settings != settings {
+            CatchUpCommand::Server(server) => {
+                if self.server != server {
                     // The pusher may have to lead elsewhere.
-                    self.settings = settings;
+                    self.server = server;
                     self.want_all(now);
                 }
             }

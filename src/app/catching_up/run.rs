@@ -48,15 +48,6 @@ pub(super) struct Shared {
     pub(super) resume_window: ResumeWindow,
 }
 
-/// What of the configuration concerns catching up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::app) struct Settings {
-    /// `[server]`, on which the pusher's URL depends.
-    pub(in crate::app) server: config::Server,
-    /// `calls.missed = "derive"`
-    pub(in crate::app) derive_missed_calls: bool,
-}
-
 /// What a run came to.
 #[derive(Debug)]
 pub(super) struct Outcome {
@@ -138,7 +129,8 @@ pub(super) struct Check<'a> {
     pub(super) shared: &'a Shared,
     pub(super) account: &'a Account,
     pub(super) sign_in: &'a SignIn,
-    pub(super) settings: &'a Settings,
+    /// `[server]`, on which the pusher's URL depends.
+    pub(super) server: &'a config::Server,
     /// A look catches up.
     is_thorough: bool,
     pub(super) heard: Option<Heard>,
@@ -160,12 +152,12 @@ pub(super) async fn check(
     shared: &Shared,
     account: &Account,
     sign_in: &SignIn,
-    settings: &Settings,
+    server: &config::Server,
     is_thorough: bool,
     run: Run,
     heard: Option<Heard>,
 ) -> Outcome {
-    let check = Check { shared, account, sign_in, settings, is_thorough, heard };
+    let check = Check { shared, account, sign_in, server, is_thorough, heard };
     let over = |end| Outcome {
         ending: Ending::Over,
         says: Some("signed out".to_owned()),
@@ -366,7 +358,7 @@ impl Check<'_> {
             Some(relay.base().to_owned())
         } else {
             let seen = reachability::observe(client.base()).await;
-            reachability::base_url(&self.settings.server, seen, kind)
+            reachability::base_url(self.server, seen, kind)
         };
         let mut pusher =
             session::pusher(self.account, relay.as_ref(), base_url.as_deref().unwrap_or_default(), "en", mark);
@@ -411,7 +403,6 @@ impl Check<'_> {
                 user_id: self.sign_in.user_id.clone(),
                 counts: self.account.counts,
                 counts_rooms: kind.counts_unread_rooms(),
-                derive_missed_calls: self.settings.derive_missed_calls,
                 decrypts: self.sign_in.reads_encrypted(),
                 is_live: heard.is_some_and(|heard| heard.is_live) && !self.shared.resume_window.is_open(),
                 missed,

@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use tokio::sync::Notify;
 
 use super::reading::{Found, NextPage, Reading};
 use crate::{
     accounts::CountsScope,
-    inbox::{self, CatchUpState, CaughtUp, Delivery, Inbox, Recipient, Retention, UnreadEvent},
+    config::Config,
+    inbox::{self, CatchUpState, CaughtUp, Delivery, Inbox, Recipient, UnreadEvent},
     push::{
         listed::{Listed, ListedPage},
         notify::{Notification, Tweaks},
@@ -205,7 +205,6 @@ impl World {
                 account: "home".into(),
                 user_id: None,
                 counts: CountsScope::Account,
-                derive_missed_calls: true,
                 decrypts: false,
                 fetches_details: false,
                 tweaks: Tweaks::default(),
@@ -260,7 +259,6 @@ impl World {
             user_id: "@me:hs".into(),
             counts: CountsScope::Account,
             counts_rooms: true,
-            derive_missed_calls: true,
             missed,
             read,
             listed_unread,
@@ -286,8 +284,8 @@ proptest! {
         let path = directory.path().join("pushbell.db");
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let events = runtime.block_on(async {
-            let retention = Retention { keep_days: 30, keep_bodies: true };
-            let inbox = Inbox::open(&path, retention, Arc::new(Notify::new())).unwrap();
+            let settings = (&Config::default()).into();
+            let inbox = Inbox::open(&path, settings).unwrap();
             let mut world = World { inbox, events: Vec::new(), pushes: false, at: At::Nowhere };
             for act in acts {
                 world.act(act).await;

@@ -11,7 +11,7 @@ use crate::{
 
 async fn details(bench: &mut Bench, event_id: &str, room: &str) {
     let id = bench.notice(event_id).id;
-    bench.inbox.add_details(id, Some(message(event_id, room).details()), "@me:hs".into(), true, false).await.unwrap();
+    bench.inbox.add_details(id, Some(message(event_id, room).details()), "@me:hs".into(), false).await.unwrap();
     bench.settle().await;
 }
 
@@ -36,7 +36,6 @@ fn caught_up() -> CaughtUp {
         user_id: "@me:hs".into(),
         counts: CountsScope::Account,
         counts_rooms: true,
-        derive_missed_calls: true,
         missed: Vec::new(),
         read: Vec::new(),
         listed_unread: Vec::new(),

@@ -25,7 +25,7 @@ use std::{fs, mem::take, sync::Arc};
 use jiff::Timestamp;
 use tempfile::TempDir;
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{mpsc, watch},
     time::{Duration, Instant},
 };
 
@@ -62,7 +62,7 @@ created_at = "2026-11-22T00:00:00Z"
 struct Bench {
     directory: TempDir,
     inbox: Inbox,
-    inbox_changed: Arc<Notify>,
+    inbox_changes: watch::Receiver<()>,
     config: Config,
     accounts: Arc<Accounts>,
     screen: Screen,
@@ -96,15 +96,14 @@ impl Bench {
         let directory = TempDir::new().unwrap();
         fs::write(directory.path().join("accounts.toml"), ACCOUNTS).unwrap();
         let accounts = Arc::new(Accounts::read(&directory.path().join("accounts.toml")).unwrap());
-        let (mut config, inbox_changed, screen) = (Config::default(), Arc::new(Notify::new()), Screen::default());
+        let (mut config, screen) = (Config::default(), Screen::default());
         config.popup.lines = 1;
-        let inbox = open(&directory, &config, &inbox_changed);
+        let inbox = open(&directory, &config);
         let resume_window = ResumeWindow::default();
         let (requests, requested) = mpsc::unbounded_channel();
         let mut controller = Controller::new(Parts {
             desktop: screen.clone(),
             inbox: inbox.clone(),
-            inbox_changed: Arc::clone(&inbox_changed),
             config: config.clone(),
             accounts: Arc::clone(&accounts),
             requests,
@@ -114,8 +113,8 @@ impl Bench {
         controller.prepare(Listening::default(), false, std::iter::empty()).await;
         Self {
             directory,
+            inbox_changes: inbox.changes(),
             inbox,
-            inbox_changed,
             config,
             accounts,
             screen,
@@ -148,13 +147,13 @@ impl Bench {
     }
 
     async fn start_again(&mut self, screen: Screen) {
-        let changed_before = take(&mut self.inbox_changed);
-        self.inbox = open(&self.directory, &self.config, &self.inbox_changed);
+        self.inbox = open(&self.directory, &self.config);
+        let changes_before = std::mem::replace(&mut self.inbox_changes, self.inbox.changes());
         self.screen = screen.clone();
         self.resume_window = ResumeWindow::default();
         (self.controller, self.requests) = self.new_controller(screen);
         // Whatever the first inbox was at is over, as it is when a program has died.
-        while Arc::strong_count(&changed_before) > 1 {
+        while changes_before.has_changed().is_ok() {
             std::thread::yield_now();
         }
         self.controller.prepare(Listening::default(), false, std::iter::empty()).await;
@@ -166,7 +165,6 @@ impl Bench {
         let controller = Controller::new(Parts {
             desktop,
             inbox: self.inbox.clone(),
-            inbox_changed: Arc::clone(&self.inbox_changed),
             config: self.config.clone(),
             accounts: Arc::clone(&self.accounts),
             requests,
@@ -237,7 +235,10 @@ impl Bench {
             self.controller.call_popup_service();
             if let Some(event) = self.screen.next_event() {
                 self.controller.handle(Event::Desktop(event)).await;
-            } else if futures_lite::future::poll_once(self.inbox_changed.notified()).await.is_some() {
+            } else if futures_lite::future::poll_once(self.inbox_changes.changed())
+                .await
+                .is_some_and(|seen| seen.is_ok())
+            {
                 // Time goes by only when a test says so: changes that keep coming do not make the interval longer.
                 self.controller.schedule.interval = READ_INTERVAL.0;
                 self.controller.inbox_changed().await;
@@ -329,9 +330,8 @@ impl Bench {
     }
 }
 
-fn open(directory: &TempDir, config: &Config, changed: &Arc<Notify>) -> Inbox {
-    let retention = Retention { keep_days: config.history.keep_days, keep_bodies: config.history.keep_bodies };
-    Inbox::open(&directory.path().join("pushbell.db"), retention, Arc::clone(changed)).unwrap()
+fn open(directory: &TempDir, config: &Config) -> Inbox {
+    Inbox::open(&directory.path().join("pushbell.db"), config.into()).unwrap()
 }
 
 fn room(room_id: &str) -> PopupKey {

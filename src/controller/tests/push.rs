@@ -26,7 +26,6 @@ pub(super) fn badge(unread: u64) -> Push {
         account: "home".into(),
         user_id: None,
         counts: CountsScope::Account,
-        derive_missed_calls: true,
         decrypts: false,
         fetches_details: false,
         tweaks: Tweaks::default(),

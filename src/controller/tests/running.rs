@@ -58,7 +58,7 @@ async fn while_the_inbox_keeps_changing_it_is_read_less_and_less_often() {
     for number in 0..400 {
         tokio::time::advance(Duration::from_millis(5)).await;
         bench.arrive(message(&number.to_string(), "Kitchen")).await;
-        if futures_lite::future::poll_once(bench.inbox_changed.notified()).await.is_some() {
+        if futures_lite::future::poll_once(bench.inbox_changes.changed()).await.is_some() {
             bench.controller.inbox_changed().await;
         }
         if bench.controller.next_due().is_some_and(|due| due <= Instant::now()) {

@@ -1,6 +1,6 @@
 //! The notices that are to be decrypted.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -79,9 +79,8 @@ impl Reader {
         let verdict = self.rules.verdict(&machine.api, machine.olm.user_id(), &notice.room_id, &plain).await;
         let Plain { event_type, content, message, .. } = plain;
         let decrypted = Decrypted { event_type, content: content.get().to_owned(), message, verdict };
-        let derive_missed_calls = self.context.derive_missed_calls.load(Relaxed);
         let user_id = self.sign_in.user_id.clone();
-        self.context.inbox.add_decrypted(notice.notice, decrypted, user_id, derive_missed_calls).await?;
+        self.context.inbox.add_decrypted(notice.notice, decrypted, user_id).await?;
         self.missing.remove(notice.notice);
         Ok(false)
     }

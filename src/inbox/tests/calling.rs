@@ -106,13 +106,13 @@ async fn a_missed_call_that_was_taken_after_all_is_not_missed() {
 
 #[tokio::test]
 async fn where_missed_calls_are_not_derived_a_call_just_ends() {
-    let desk = Desk::new();
-    desk.record(invite("$1", "c").not_deriving()).await;
-    desk.record(invite("$2", "d").from("@carol:hs").not_deriving()).await;
+    let desk = Desk::with(Settings { derive_missed_calls: false, ..SETTINGS });
+    desk.record(invite("$1", "c")).await;
+    desk.record(invite("$2", "d").from("@carol:hs")).await;
     desk.record(over("$hangup", "m.call.hangup", "c")).await;
     assert_eq!(calls(&desk, 29).await, (vec![RINGING], 0));
     assert_eq!(calls(&desk, 30).await, (vec![], 0));
-    desk.record(invite("$3", "e").not_deriving().replayed()).await;
+    desk.record(invite("$3", "e").replayed()).await;
     assert_eq!(calls(&desk, 0).await, (vec![], 0));
     let third = desk.notice("$3");
     assert_eq!((third.presentation, third.read), (Presentation::Settled, true));

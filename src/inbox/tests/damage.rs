@@ -118,7 +118,7 @@ async fn goes_on(desk: &Desk, what: &str) {
     desk.inbox.settle_waiting(NoticeId(i64::MAX)).await.unwrap();
     desk.inbox.mark_read(Read::Everything).await.unwrap_or_else(|error| panic!("{what}: {error}"));
     desk.inbox.retain_accounts(Vec::new()).await.unwrap_or_else(|error| panic!("{what}: {error}"));
-    desk.inbox.set_retention(Retention { keep_days: 1, keep_bodies: false }, at(1)).await.unwrap();
+    desk.inbox.configure(Settings { keep_days: 1, keep_bodies: false, ..SETTINGS }, at(1)).await.unwrap();
     while desk.inbox.ask(|worker| Ok(worker.is_pruning())).await.unwrap() {}
     desk.inbox.record(message("$last", "!r").delivery()).await.unwrap_or_else(|error| panic!("{what}: {error}"));
     desk.inbox.check().await.unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -144,9 +144,8 @@ async fn no_value_in_any_column_stops_anything() {
                     continue;
                 }
                 written += 1;
-                let changed = Arc::new(Notify::new());
-                let inbox = Inbox::open(&spoilt, RETENTION, Arc::clone(&changed)).unwrap();
-                goes_on(&Desk { directory, inbox, changed }, &what).await;
+                let inbox = Inbox::open(&spoilt, SETTINGS).unwrap();
+                goes_on(&Desk::of(directory, inbox), &what).await;
             }
         }
     }
@@ -185,10 +184,9 @@ async fn flipped_bytes_stop_nothing_for_long() {
             file.write_all(&[byte[0] ^ 0xa5]).unwrap();
         }
         drop(file);
-        let changed = Arc::new(Notify::new());
         // What says that it is of a newer version is left alone.
-        let Ok(inbox) = Inbox::open(&spoilt, RETENTION, Arc::clone(&changed)) else { continue };
-        let desk = Desk { directory, inbox, changed };
+        let Ok(inbox) = Inbox::open(&spoilt, SETTINGS) else { continue };
+        let desk = Desk::of(directory, inbox);
         let mut answers = Vec::new();
         for number in 0..20 {
             let outcome = desk.inbox.record(message(&format!("$new{number}"), "!r").delivery()).await;

@@ -29,7 +29,7 @@ fn desk() -> Desk {
 }
 
 async fn add(desk: &Desk, id: i64, decrypted: Decrypted) {
-    desk.inbox.add_decrypted(NoticeId(id), decrypted, "@me:hs".to_owned(), true).await.unwrap();
+    desk.inbox.add_decrypted(NoticeId(id), decrypted, "@me:hs".to_owned()).await.unwrap();
 }
 
 async fn wanted(desk: &Desk, state: Decryption) -> Vec<String> {
@@ -172,7 +172,7 @@ async fn redaction_and_keeping_no_texts_take_away_what_was_decrypted() {
     desk.record(event("$2", "!r", "m.room.redaction", r#"{"redacts":"$1"}"#)).await;
     assert_eq!((desk.notice("$1").content, desk.notice("$1").redacted), (None, true));
 
-    let desk = Desk::keeping(Retention { keep_bodies: false, ..RETENTION });
+    let desk = Desk::with(Settings { keep_bodies: false, ..SETTINGS });
     desk.inbox.seals().set("a", &[7; 32]);
     desk.record(encrypted("$1")).await;
     desk.record(encrypted("$2")).await;

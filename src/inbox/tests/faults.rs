@@ -102,7 +102,7 @@ async fn what_a_failed_commit_has_left_on_disk_is_news_when_its_retry_comes() {
     assert_eq!(desk.history().len(), 1);
     // That it is on disk all the same is somebody else's doing here.
     other.execute_batch("DROP TRIGGER fails").unwrap();
-    let left = Inbox::open(&desk.path(), RETENTION, Arc::default()).unwrap();
+    let left = Inbox::open(&desk.path(), SETTINGS).unwrap();
     left.record(push.clone().delivery()).await.unwrap();
     left.close().await;
     assert!(!desk.has_changed().await);
@@ -137,7 +137,7 @@ fn a_place_where_no_database_can_be_is_named_by_every_request() {
     let file = directory.path().join("file");
     std::fs::write(&file, "this is a text and no database").unwrap();
     for path in [directory.path().to_owned(), file.join("pushbell.db")] {
-        let inbox = Inbox::open(&path, RETENTION, Arc::default()).unwrap();
+        let inbox = Inbox::open(&path, SETTINGS).unwrap();
         let error = futures_lite::future::block_on(inbox.check()).unwrap_err();
         assert!(refused(&error) && error.to_string().contains(&path.display().to_string()), "{error}");
     }
@@ -181,11 +181,10 @@ async fn a_damaged_database_is_kept_aside_and_a_new_one_begun() {
             Connection::open(&path).unwrap().pragma_update(None, "application_id", 1).unwrap();
             let _ = desk.inbox.snapshot(OnScreen::default()).await;
         } else {
-            let changed = Arc::new(Notify::new());
             let directory = desk.close().await;
             damage(&path, first_page);
-            let inbox = Inbox::open(&path, RETENTION, Arc::clone(&changed)).unwrap();
-            desk = Desk { directory, inbox, changed };
+            let inbox = Inbox::open(&path, SETTINGS).unwrap();
+            desk = Desk::of(directory, inbox);
             let _ = desk.inbox.snapshot(OnScreen::default()).await;
         }
         desk.inbox.check().await.unwrap();
@@ -210,7 +209,7 @@ fn a_database_of_a_newer_version_is_left_alone() {
     let path = directory.path().join("pushbell.db");
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (x); PRAGMA user_version = 99").unwrap();
     let before = std::fs::read(&path).unwrap();
-    let error = Inbox::open(&path, RETENTION, Arc::default()).unwrap_err();
+    let error = Inbox::open(&path, SETTINGS).unwrap_err();
     assert!(matches!(error, InboxError::TooNew { found: 99, known: 3, .. }), "{error}");
     assert!(matches!(history(&path, 1, &Seals::default(), |_| true), Err(InboxError::TooNew { .. })));
     assert_eq!(std::fs::read(&path).unwrap(), before);
@@ -234,7 +233,7 @@ async fn a_file_that_is_no_inbox_is_set_aside_and_told_of() {
         let error = history(&path, 1, &Seals::default(), |_| true).unwrap_err();
         assert_eq!(error.to_string(), format!("the inbox {} {reason}", path.display()));
         let before = std::fs::read(&path).unwrap();
-        let inbox = Inbox::open(&path, RETENTION, Arc::default()).unwrap();
+        let inbox = Inbox::open(&path, SETTINGS).unwrap();
         inbox.record(message("$1", "!r").delivery()).await.unwrap();
         assert_eq!(history(&path, 9, &Seals::default(), |_| true).unwrap().len(), 1);
         let Some(incident) = inbox.take_incident().await.unwrap() else { panic!("it is told: {reason}") };

@@ -10,9 +10,9 @@ async fn pruned(desk: &Desk) {
 }
 
 /// Lets days pass, each seen by the inbox: a clock that jumps further is not believed. The old ones are forgotten then.
-async fn days_pass(desk: &Desk, retention: Retention, days: std::ops::RangeInclusive<i64>) {
+async fn days_pass(desk: &Desk, settings: Settings, days: std::ops::RangeInclusive<i64>) {
     for day in days {
-        desk.inbox.set_retention(retention, at(day * DAY + 1)).await.unwrap();
+        desk.inbox.configure(settings, at(day * DAY + 1)).await.unwrap();
         pruned(desk).await;
     }
 }
@@ -25,10 +25,10 @@ async fn what_is_old_and_read_is_listed_no_more_and_its_retry_known_for_40_days(
     desk.record(message("$unread", "!r")).await;
     desk.record(event("$redaction", "!r", "m.room.redaction", r#"{"redacts":"$gone","reason":"secret"}"#)).await;
     desk.record(message("$young", "!r").at(2 * DAY)).await;
-    days_pass(&desk, RETENTION, 0..=29).await;
+    days_pass(&desk, SETTINGS, 0..=29).await;
     assert_eq!(desk.listed(), ["$read", "$unread", "$young"]);
 
-    days_pass(&desk, RETENTION, 30..=31).await;
+    days_pass(&desk, SETTINGS, 30..=31).await;
     assert_eq!(desk.listed(), ["$unread", "$young"]);
     for forgotten in ["$read", "$redaction"] {
         let notice = desk.notice(forgotten);
@@ -37,7 +37,7 @@ async fn what_is_old_and_read_is_listed_no_more_and_its_retry_known_for_40_days(
     desk.record(message("$read", "!old").at(31 * DAY)).await;
     assert_eq!((desk.history().len(), desk.unread("a").await), (4, 2), "it is a retry");
 
-    days_pass(&desk, RETENTION, 32..=41).await;
+    days_pass(&desk, SETTINGS, 32..=41).await;
     assert_eq!(desk.history().len(), 2);
     desk.record(message("$read", "!old").at(41 * DAY)).await;
     assert_eq!(desk.listed(), ["$unread", "$young", "$read"]);
@@ -53,7 +53,7 @@ async fn what_is_unread_is_never_forgotten() {
     desk.record(event("$missed", "!r", "m.call.invite", "{}").replayed()).await;
     desk.show_all().await;
     desk.mark_shown(Shown::Call(NoticeId(4), CallState::Missed)).await;
-    days_pass(&desk, Retention { keep_days: 1, keep_bodies: true }, 0..=100).await;
+    days_pass(&desk, Settings { keep_days: 1, ..SETTINGS }, 0..=100).await;
     assert_eq!(desk.listed(), ["$1", "$2", "$ringing", "$missed"]);
     assert_eq!((desk.unread("a").await, desk.missed("a").await), (4, 1));
     assert_eq!(desk.digest(key("a", "!r")).await.unwrap().count, 2);
@@ -66,13 +66,13 @@ async fn a_clock_that_jumps_years_ahead_forgets_nothing() {
     desk.mark_read(Read::Everything).await;
     for _ in 0..2 {
         desk.record(message("$future", "!r").at(4000 * DAY)).await;
-        desk.inbox.set_retention(RETENTION, at(4000 * DAY)).await.unwrap();
+        desk.inbox.configure(SETTINGS, at(4000 * DAY)).await.unwrap();
         pruned(&desk).await;
         assert_eq!(desk.listed(), ["$old", "$future"]);
         desk.restart();
     }
     desk.mark_read(Read::Everything).await;
-    days_pass(&desk, RETENTION, 0..=31).await;
+    days_pass(&desk, SETTINGS, 0..=31).await;
     assert_eq!(desk.listed(), ["$future"], "once it is right again it is believed");
 }
 
@@ -81,7 +81,7 @@ async fn a_forgotten_number_is_not_used_again() {
     let mut desk = Desk::new();
     desk.record(message("$1", "!r")).await;
     desk.mark_read(Read::Everything).await;
-    days_pass(&desk, RETENTION, 0..=41).await;
+    days_pass(&desk, SETTINGS, 0..=41).await;
     assert_eq!(desk.listed(), [""; 0]);
     desk.restart();
     desk.record(message("$2", "!r")).await;
@@ -104,16 +104,16 @@ async fn forgetting_goes_through_many_notices_and_past_a_clock_that_was_wrong() 
         task.await.unwrap().unwrap();
     }
     desk.mark_read(Read::Everything).await;
-    days_pass(&desk, Retention { keep_days: 1, keep_bodies: true }, 0..=1).await;
+    days_pass(&desk, Settings { keep_days: 1, ..SETTINGS }, 0..=1).await;
     assert_eq!(desk.listed().len(), 1 + 600);
-    days_pass(&desk, Retention { keep_days: 1, keep_bodies: true }, 2..=2).await;
+    days_pass(&desk, Settings { keep_days: 1, ..SETTINGS }, 2..=2).await;
     assert_eq!(desk.listed(), ["$future"]);
 }
 
 #[tokio::test]
 async fn texts_are_kept_until_they_were_read_where_none_are_kept() {
-    let keep_none = Retention { keep_days: 30, keep_bodies: false };
-    let desk = Desk::keeping(keep_none);
+    let keep_none = Settings { keep_bodies: false, ..SETTINGS };
+    let desk = Desk::with(keep_none);
     let has_text = |id: &str| desk.notice(id).content.is_some();
     desk.record(message("$1", "!r")).await;
     desk.record(message("$2", "!s").counting(unread(2))).await;
@@ -137,17 +137,17 @@ async fn texts_go_when_none_are_to_be_kept_any_more() {
     desk.mark_read(Read::Everything).await;
     desk.record(message("$unread", "!r")).await;
     let texts = |desk: &Desk| desk.history().iter().map(|notice| notice.content.is_some()).collect::<Vec<_>>();
-    desk.inbox.set_retention(Retention { keep_days: 30, keep_bodies: false }, at(1)).await.unwrap();
+    desk.inbox.configure(Settings { keep_bodies: false, ..SETTINGS }, at(1)).await.unwrap();
     pruned(&desk).await;
     assert_eq!(texts(&desk), [false, true]);
 
     // Also of what was kept before a start with another configuration, and again after that.
     desk.restart();
     desk.mark_read(Read::Everything).await;
-    desk.inbox.set_retention(RETENTION, at(2)).await.unwrap();
+    desk.inbox.configure(SETTINGS, at(2)).await.unwrap();
     pruned(&desk).await;
     assert_eq!(texts(&desk), [false, true]);
-    desk.inbox.set_retention(Retention { keep_days: 30, keep_bodies: false }, at(3)).await.unwrap();
+    desk.inbox.configure(Settings { keep_bodies: false, ..SETTINGS }, at(3)).await.unwrap();
     pruned(&desk).await;
     assert_eq!(texts(&desk), [false, false]);
 }
@@ -207,7 +207,7 @@ async fn the_file_shrinks_when_much_was_forgotten() {
         std::fs::metadata(desk.path()).unwrap().len()
     };
     assert!(length(&desk) > 8_000_000);
-    days_pass(&desk, RETENTION, 0..=41).await;
+    days_pass(&desk, SETTINGS, 0..=41).await;
     assert!(desk.history().len() <= 1);
     assert!(length(&desk) < 2_000_000, "{} bytes", length(&desk));
     desk.record(message("$new", "!r").at(31 * DAY)).await;

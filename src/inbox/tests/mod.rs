@@ -14,12 +14,11 @@ mod recording;
 mod replying;
 mod tampering;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
-use tokio::sync::Notify;
 
 use super::*;
 use crate::{
@@ -39,21 +38,25 @@ fn at(seconds: i64) -> Timestamp {
 struct Desk {
     directory: TempDir,
     inbox: Inbox,
-    changed: Arc<Notify>,
+    changes: RefCell<watch::Receiver<()>>,
 }
 
-const RETENTION: Retention = Retention { keep_days: 30, keep_bodies: true };
+const SETTINGS: Settings = Settings { keep_days: 30, keep_bodies: true, derive_missed_calls: true };
 
 impl Desk {
     fn new() -> Self {
-        Self::keeping(RETENTION)
+        Self::with(SETTINGS)
     }
 
-    fn keeping(retention: Retention) -> Self {
+    fn with(settings: Settings) -> Self {
         let directory = TempDir::new().unwrap();
-        let changed = Arc::new(Notify::new());
-        let inbox = Inbox::open(&directory.path().join("data/pushbell.db"), retention, changed.clone()).unwrap();
-        Self { directory, inbox, changed }
+        let inbox = Inbox::open(&directory.path().join("data/pushbell.db"), settings).unwrap();
+        Self::of(directory, inbox)
+    }
+
+    fn of(directory: TempDir, inbox: Inbox) -> Self {
+        let changes = RefCell::new(inbox.changes());
+        Self { directory, inbox, changes }
     }
 
     fn path(&self) -> PathBuf {
@@ -63,8 +66,9 @@ impl Desk {
     /// As when the program dies and starts again: its log stays, for the database is open all the time. Whatever the
     /// first thread was at (pruning, a checkpoint) is over then, as it is when a program has died.
     fn restart(&mut self) {
-        self.inbox = Inbox::open(&self.path(), RETENTION, self.changed.clone()).unwrap();
-        while Arc::strong_count(&self.changed) > 2 {
+        self.inbox = Inbox::open(&self.path(), SETTINGS).unwrap();
+        let first = self.changes.replace(self.inbox.changes());
+        while first.has_changed().is_ok() {
             std::thread::yield_now();
         }
     }
@@ -72,7 +76,7 @@ impl Desk {
     /// Waits until the thread has ended.
     async fn close(self) -> TempDir {
         drop(self.inbox);
-        while Arc::strong_count(&self.changed) > 1 {
+        while self.changes.borrow().has_changed().is_ok() {
             tokio::task::yield_now().await;
         }
         self.directory
@@ -172,9 +176,12 @@ impl Desk {
         self.inbox.room_digest(room, 3).await.unwrap()
     }
 
-    /// Whether the signal was raised since this was last asked.
+    /// Whether a change was signalled since this was last asked.
     async fn has_changed(&self) -> bool {
-        tokio::time::timeout(Duration::ZERO, self.changed.notified()).await.is_ok()
+        let mut changes = self.changes.borrow_mut();
+        let has_changed = changes.has_changed().unwrap();
+        changes.mark_unchanged();
+        has_changed
     }
 }
 
@@ -215,7 +222,6 @@ fn recipient(account: &str) -> Recipient {
         account: account.into(),
         user_id: None,
         counts: CountsScope::Account,
-        derive_missed_calls: true,
         decrypts: false,
         fetches_details: false,
         tweaks: Tweaks::default(),
@@ -280,11 +286,6 @@ impl Push {
 
     fn sound(mut self, sound: SoundTweak) -> Self {
         self.recipients[0].tweaks.sound = sound;
-        self
-    }
-
-    fn not_deriving(mut self) -> Self {
-        self.recipients[0].derive_missed_calls = false;
         self
     }
 

@@ -35,7 +35,7 @@ fn cut(path: &Path, bytes: u64) {
 /// A good database of another time.
 fn backup(desk: &Desk) -> PathBuf {
     let path = desk.directory.path().join("backup.db");
-    let inbox = Inbox::open(&path, RETENTION, Arc::default()).unwrap();
+    let inbox = Inbox::open(&path, SETTINGS).unwrap();
     futures_lite::future::block_on(async {
         inbox.record(message("$backup", "!r").delivery()).await.unwrap();
         inbox.close().await;
