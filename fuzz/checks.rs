@@ -182,7 +182,7 @@ fn check_push(push: &Notification) {
     for name in [&push.sender_display_name, &push.room_name, &push.room_alias] {
         assert!(name.as_ref().is_none_or(|name| (1..=MAX_NAME_BYTES).contains(&name.len())), "{name:?}");
     }
-    let content = push.content.as_ref().map(|content| content.get());
+    let content = push.content.as_deref();
     assert!(content.is_none_or(|content| content.starts_with('{') && content.len() <= MAX_CONTENT_BYTES));
     let _ = push.is_event();
 

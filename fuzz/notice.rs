@@ -23,7 +23,7 @@ pub(crate) fn notice_of(push: &Notification, tweaks: &Tweaks, account: &str, id:
         prio: push.prio,
         sound: tweaks.sound.clone(),
         highlight: tweaks.highlight,
-        content: push.content.as_ref().map(|content| content.get().to_owned()),
+        content: push.content.clone(),
         redacted: false,
         received_at: Timestamp::UNIX_EPOCH,
         presentation: Presentation::Waiting,

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use tracing::{debug, warn};
 
 use crate::{
-    accounts::{Accounts, Admission, Rejected, SignIn},
+    accounts::{Accounts, Admission, Rejected},
     app_info,
     inbox::{Delivery, Inbox, InboxError, Recipient},
     logging::LogLimiter,
@@ -153,18 +153,11 @@ impl Intake {
         let is_sample = self.is_sample(&notification);
         if !accepted.is_empty() {
             on_admitted();
-            let recipients = accepted.into_iter().map(|(account, tweaks)| Recipient {
-                account: Arc::clone(&account.name),
-                user_id: account.sign_in.as_ref().map(|sign_in| sign_in.user_id.clone()),
-                counts: account.counts,
-                fetches_details: account.sign_in.as_ref().is_some_and(|sign_in| sign_in.event_id_only),
-                decrypts: account.sign_in.as_ref().is_some_and(SignIn::reads_encrypted),
-                tweaks,
-            });
+            let recipients = accepted.into_iter().map(|(account, tweaks)| Recipient::new(&account, tweaks));
             let delivery = Delivery {
                 recipients: recipients.collect(),
                 is_sample,
-                notification: Arc::new(notification),
+                notification,
                 received_at: Timestamp::now(),
                 replayed: is_replayed,
             };

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    accounts::{Account, CountsScope},
+    accounts::Account,
     backoff::Backoff,
     encryption::{Brought, Held, HeldNews, NewEvent},
     homeserver::HomeserverKind,
@@ -387,17 +387,10 @@ impl Reader {
             sleep_until(due).await;
         }
         let notification = Notification { event_id: Some(event.event_id.clone()), ..Notification::default() };
-        let recipient = Recipient {
-            account: Arc::clone(&self.account.name),
-            user_id: None,
-            counts: CountsScope::Account,
-            fetches_details: false,
-            decrypts: false,
-            tweaks: Tweaks { sound: SoundTweak::Named("default".into()), highlight: false },
-        };
+        let tweaks = Tweaks { sound: SoundTweak::Named("default".into()), highlight: false };
         let delivery = Delivery {
-            notification: Arc::new(notification),
-            recipients: vec![recipient],
+            notification,
+            recipients: vec![Recipient::new(&self.account, tweaks)],
             received_at: Timestamp::now(),
             replayed: batch.is_late,
             is_sample: false,

@@ -15,7 +15,8 @@ use crate::{
         push_rules::{self, EveryEncrypted, PushRules, RoomNotify},
     },
     http_client::DEADLINE,
-    inbox::{self, KnownRoom},
+    inbox::{self, ListedRoom, Seals},
+    notice::Notice,
     secrets::Secrets,
     session::{SessionError, Sessions},
 };
@@ -31,7 +32,7 @@ pub(super) fn run(context: &Context, command: arguments::Room, out: &mut dyn Wri
     let accounts = context.accounts()?;
     let terminal = Terminal::find();
     let secrets = Secrets::of_a_command(&context.paths, terminal.is_some());
-    let known = inbox::known_rooms(&context.paths.database, MAX_ROOMS)?;
+    let known = inbox::rooms(&context.paths.database, &Seals::default(), MAX_ROOMS)?;
     let runtime = super::runtime()?;
     let of = |account| RoomsOf::new(account, &secrets, &known);
     let ended = runtime.block_on(async {
@@ -92,8 +93,13 @@ struct RoomsOf<'a> {
     account: &'a Account,
     sign_in: &'a SignIn,
     secrets: &'a Secrets,
-    /// By room id; the position tells the order, newest first.
-    known: BTreeMap<&'a str, (usize, &'a KnownRoom)>,
+    /// The newest notice by room id; the position tells the order, newest first.
+    known: BTreeMap<&'a str, (usize, &'a Notice)>,
+}
+
+/// Whether it came from a direct room, which is known by its sender.
+fn is_direct(notice: &Notice) -> bool {
+    notice.room_name.is_none() && notice.room_alias.is_none()
 }
 
 /// A line of the list.
@@ -138,10 +144,11 @@ async fn list(all: &[RoomsOf<'_>], json: bool, out: &mut dyn Write) -> Result<bo
 }
 
 impl<'a> RoomsOf<'a> {
-    fn new((account, sign_in): (&'a Account, &'a SignIn), secrets: &'a Secrets, known: &'a [KnownRoom]) -> Self {
-        let known = known.iter().filter(|room| *room.account == *account.name).enumerate();
-        let known = known.map(|(position, room)| (room.room_id.as_str(), (position, room))).collect();
-        Self { account, sign_in, secrets, known }
+    fn new((account, sign_in): (&'a Account, &'a SignIn), secrets: &'a Secrets, known: &'a [ListedRoom]) -> Self {
+        let newest = known.iter().map(|room| &room.newest);
+        let newest = newest.filter(|notice| *notice.account == *account.name && !notice.sample).enumerate();
+        let known = newest.filter_map(|(position, notice)| Some((notice.room_id.as_deref()?, (position, notice))));
+        Self { account, sign_in, secrets, known: known.collect() }
     }
 
     async fn ask<T, F: Future<Output = Result<T, SessionError>>>(
@@ -157,15 +164,14 @@ impl<'a> RoomsOf<'a> {
         if room.starts_with('!') {
             return Ok(room.to_owned());
         }
-        let is_meant = |known: &KnownRoom| {
+        let is_meant = |known: &Notice| {
             let is =
                 |text: &Option<String>| text.as_ref().is_some_and(|text| text.to_lowercase() == room.to_lowercase());
-            // A direct room is identified by its sender.
-            is(&known.name) || is(&known.alias) || (known.name.is_none() && known.alias.is_none() && is(&known.sender))
+            is(&known.room_name) || is(&known.room_alias) || (is_direct(known) && is(&known.sender_display_name))
         };
-        let found: Vec<_> = self.known.values().map(|(_, known)| *known).filter(|known| is_meant(known)).collect();
-        match found.as_slice() {
-            [one] => Ok(one.room_id.clone()),
+        let found = self.known.iter().filter(|(_, (_, known))| is_meant(known)).map(|(room_id, _)| *room_id);
+        match found.collect::<Vec<_>>().as_slice() {
+            [one] => Ok((*one).to_owned()),
             [] if room.starts_with('#') => {
                 let of_alias = |client: HomeserverClient| async move { Ok(client.room_of_alias(room).await?) };
                 let found = self.ask(of_alias).await?;
@@ -175,25 +181,21 @@ impl<'a> RoomsOf<'a> {
                 "no message has come from a room named \"{room}\": `pushbell room list` lists the rooms; others go by their \
                  id or alias"
             ))),
-            several => {
-                let ids: Vec<_> = several.iter().map(|known| known.room_id.as_str()).collect();
-                Err(Failure::Usage(format!(
-                    "several rooms are named \"{room}\": name one by its id, {}",
-                    ids.join(" or ")
-                )))
-            }
+            several => Err(Failure::Usage(format!(
+                "several rooms are named \"{room}\": name one by its id, {}",
+                several.join(" or ")
+            ))),
         }
     }
 
     fn row(&self, room_id: String, rules: &PushRules) -> Row {
         let known = self.known.get(room_id.as_str()).map(|(_, known)| *known);
         let name = known.and_then(|known| {
-            let is_direct = known.name.is_none() && known.alias.is_none();
-            known.name.clone().or_else(|| known.sender.clone().filter(|_| is_direct))
+            known.room_name.clone().or_else(|| known.sender_display_name.clone().filter(|_| is_direct(known)))
         });
         Row {
             name,
-            alias: known.and_then(|known| known.alias.clone()),
+            alias: known.and_then(|known| known.room_alias.clone()),
             notify: rules.of_room(&room_id),
             every_encrypted: rules.pushes_encrypted(&room_id),
             room_id,

@@ -34,10 +34,7 @@ impl Judge {
 /// The event as the rules look at it.
 fn plain(room_id: &str, event: &Notification) -> Option<Plain> {
     let event_type = event.event_type.clone()?;
-    let content = match &event.content {
-        Some(content) => content.clone(),
-        None => RawValue::from_string("{}".to_owned()).ok()?,
-    };
+    let content = RawValue::from_string(event.content.clone().unwrap_or_else(|| "{}".to_owned())).ok()?;
     let mut whole = json!({
         "type": event_type, "event_id": event.event_id, "sender": event.sender, "room_id": room_id,
         "origin_server_ts": 0, "content": content,

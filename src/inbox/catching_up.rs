@@ -10,8 +10,8 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::{
     Delivery, Inbox, InboxError, Recipient,
-    accounts::Account,
     codec::{self, KnownEvent, stored},
+    counts::AccountRow,
     read_state,
     record::record,
     transaction::Write,
@@ -51,16 +51,10 @@ pub struct UnreadEvent {
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each says something else")]
 pub struct CaughtUp {
-    /// The account.
-    pub account: Arc<str>,
-    /// Its user.
-    pub user_id: String,
-    /// What its `counts` stand for.
-    pub counts: CountsScope,
+    /// The account; each event has tweaks of its own.
+    pub recipient: Recipient,
     /// Its `counts` are a number of rooms, not of messages.
     pub counts_rooms: bool,
-    /// Whether what is end-to-end encrypted is decrypted later.
-    pub decrypts: bool,
     /// Events that may be new, oldest first.
     pub missed: Vec<MissedEvent>,
     /// Events that were read elsewhere.
@@ -117,7 +111,7 @@ pub struct ListedUnread {
 #[derive(Debug, Clone)]
 pub struct MissedEvent {
     /// The notification, as a push would have it.
-    pub notification: Arc<Notification>,
+    pub notification: Notification,
     /// The push rules' actions.
     pub tweaks: Tweaks,
     /// It is already read elsewhere.
@@ -148,7 +142,7 @@ impl Inbox {
     /// When it could not be written down.
     pub async fn were_read(&self, account: Arc<str>, event_ids: Vec<String>) -> Result<(), InboxError> {
         self.write(move |write| {
-            let account = Account::named(write.db, &account)?;
+            let account = AccountRow::named(write.db, &account)?;
             event_ids.iter().try_for_each(|event_id| read_state::read_event(write, account.id, event_id).map(drop))
         })
         .await
@@ -160,7 +154,7 @@ impl Inbox {
     /// When the database cannot be read.
     pub async fn unread_rooms(&self, account: Arc<str>) -> Result<Vec<String>, InboxError> {
         self.read(move |db| {
-            let Some(account) = Account::known(db, &account)? else { return Ok(Vec::new()) };
+            let Some(account) = AccountRow::known(db, &account)? else { return Ok(Vec::new()) };
             let rooms = unread_rooms(db, account.id)?.into_iter();
             Ok(rooms.filter_map(|room| room.id().map(ToOwned::to_owned)).collect())
         })
@@ -177,7 +171,7 @@ impl Inbox {
         counts: Vec<(String, u64)>,
     ) -> Result<Vec<(String, u64)>, InboxError> {
         self.read(move |db| {
-            let Some(account) = Account::known(db, &account)? else { return Ok(Vec::new()) };
+            let Some(account) = AccountRow::known(db, &account)? else { return Ok(Vec::new()) };
             let mut short = Vec::new();
             for (room_id, count) in counts {
                 let room = Room::with_id(&room_id);
@@ -196,7 +190,7 @@ impl Inbox {
     /// # Errors
     /// When the database cannot be read.
     pub async fn last_push(&self, account: Arc<str>) -> Result<Option<Timestamp>, InboxError> {
-        let last = move |db: &Connection| Ok(Account::known(db, &account)?.and_then(|account| account.last_push));
+        let last = move |db: &Connection| Ok(AccountRow::known(db, &account)?.and_then(|account| account.last_push));
         Ok(self.read(last).await?.map(codec::to_time))
     }
 
@@ -247,9 +241,9 @@ fn catch_up_state(db: &Connection, account: &str) -> rusqlite::Result<CatchUpSta
 }
 
 pub(super) fn apply_catch_up(write: &mut Write<'_>, caught_up: &CaughtUp) -> rusqlite::Result<usize> {
-    let before = Account::named(write.db, &caught_up.account)?;
+    let before = AccountRow::named(write.db, &caught_up.recipient.account)?;
     let missed = keep_missed(write, &before, caught_up)?;
-    let mut account = Account::named(write.db, &caught_up.account)?;
+    let mut account = AccountRow::named(write.db, &caught_up.recipient.account)?;
     // No push came.
     account.last_push = before.last_push;
     let read = caught_up.missed.iter().filter(|missed| missed.read);
@@ -278,7 +272,7 @@ pub(super) fn apply_catch_up(write: &mut Write<'_>, caught_up: &CaughtUp) -> rus
 /// The room was read up to there. What the last push counted in it is no more, until the next says what is.
 fn read_elsewhere(
     write: &mut Write<'_>,
-    account: &mut Account,
+    account: &mut AccountRow,
     caught_up: &CaughtUp,
     RoomRead { room_id, what }: &RoomRead,
 ) -> rusqlite::Result<()> {
@@ -307,7 +301,7 @@ fn read_elsewhere(
         WhatWasRead::All => read_state::read_room(write, account.id, room.as_str())?,
     }
     let after = of_room(write.db)?;
-    if account.numbers.sent && caught_up.counts == CountsScope::Account {
+    if account.numbers.sent && caught_up.recipient.counts == CountsScope::Account {
         let fewer = if caught_up.counts_rooms { u64::from(after == 0) } else { before - after };
         account.numbers.unread = account.numbers.unread.saturating_sub(fewer);
     }
@@ -333,24 +327,17 @@ fn called(db: &Connection, account: i64, room: &str) -> rusqlite::Result<Option<
 }
 
 /// Records those that are not known; how many.
-fn keep_missed(write: &mut Write<'_>, account: &Account, caught_up: &CaughtUp) -> rusqlite::Result<usize> {
+fn keep_missed(write: &mut Write<'_>, account: &AccountRow, caught_up: &CaughtUp) -> rusqlite::Result<usize> {
     let mut kept = 0;
     for MissedEvent { notification, tweaks, .. } in &caught_up.missed {
         let event_id = notification.event_id.as_deref().unwrap_or_default();
         if KnownEvent::by_event_id(write.db, account.id, event_id)?.is_some() {
             continue;
         }
-        let recipient = Recipient {
-            account: Arc::clone(&caught_up.account),
-            user_id: Some(caught_up.user_id.clone()),
-            counts: caught_up.counts,
-            fetches_details: false,
-            decrypts: caught_up.decrypts,
-            tweaks: tweaks.clone(),
-        };
+        let recipient = Recipient { fetches_details: false, tweaks: tweaks.clone(), ..caught_up.recipient.clone() };
         let delivery = Delivery {
             is_sample: false,
-            notification: Arc::clone(notification),
+            notification: notification.clone(),
             recipients: vec![recipient],
             received_at: caught_up.at,
             replayed: !caught_up.is_live,
@@ -364,9 +351,9 @@ fn keep_missed(write: &mut Write<'_>, account: &Account, caught_up: &CaughtUp) -
 /// The account's number becomes what is unread here or is listed as unread, until the next push says what it is: pushes
 /// that only said so were lost meanwhile. One that came after the list was asked for knows better. An account that has
 /// never sent numbers is counted anyway; those of rooms come from homeservers that list nothing.
-fn recount(write: &Write<'_>, account: &mut Account, caught_up: &CaughtUp) -> rusqlite::Result<()> {
+fn recount(write: &Write<'_>, account: &mut AccountRow, caught_up: &CaughtUp) -> rusqlite::Result<()> {
     let was_pushed_since = account.last_push.is_some_and(|at| at > caught_up.at.as_millisecond());
-    if !account.numbers.sent || was_pushed_since || caught_up.counts == CountsScope::Room {
+    if !account.numbers.sent || was_pushed_since || caught_up.recipient.counts == CountsScope::Room {
         return Ok(());
     }
     account.numbers.unread = if caught_up.counts_rooms {

@@ -12,13 +12,14 @@ use rusqlite::{Connection, OptionalExtension as _, named_params};
 
 use super::{
     Inbox, InboxError, Recipient, Seals,
-    accounts::Account,
     codec::{self, Decryption, ENCRYPTED, Kind, stored},
+    counts::AccountRow,
     mute, read_state,
     record::{Recorded, record_anew},
     transaction::Write,
 };
 use crate::{
+    accounts::CountsScope,
     notice::{NoticeId, Presentation, Room},
     push::{
         event::{Meaning, meaning},
@@ -143,7 +144,7 @@ impl Inbox {
     /// When it could not be written down.
     pub async fn retain_encrypted(&self, accounts: Vec<Arc<str>>) -> Result<(), InboxError> {
         self.write(move |write| {
-            let all = Account::all(write.db)?.into_iter();
+            let all = AccountRow::all(write.db)?.into_iter();
             let mut gone = all.filter(|account| !accounts.iter().any(|kept| **kept == *account.name));
             gone.try_for_each(|account| forget(write, account.id))
         })
@@ -269,10 +270,19 @@ fn record_decrypted(
     is_silent: bool,
 ) -> rusqlite::Result<()> {
     let push = std::mem::take(&mut recorded.push);
-    let content = serde_json::value::RawValue::from_string(decrypted.content.clone()).ok();
-    let notification = Notification { event_type: Some(decrypted.event_type.clone()), content, ..push };
-    let tweaks = decrypted.verdict.tweaks(&recorded.tweaks);
-    let recipient = Recipient::without_push(&recorded.account.name, user_id, tweaks);
+    let notification = Notification {
+        event_type: Some(decrypted.event_type.clone()),
+        content: Some(decrypted.content.clone()),
+        ..push
+    };
+    let recipient = Recipient {
+        account: recorded.account.name.as_str().into(),
+        user_id: Some(user_id),
+        counts: CountsScope::Account,
+        fetches_details: false,
+        decrypts: false,
+        tweaks: decrypted.verdict.tweaks(&recorded.tweaks),
+    };
     let (account, event_id) = (recorded.account.id, recorded.event_id.clone());
     record_anew(write, recorded, notification, recipient, true)?;
     if is_silent {

@@ -47,7 +47,8 @@ impl Inbox {
     }
 
     /// What was learned of such a notice; `None`: nothing more can be. Its popup changes, if it is up. What turns out
-    /// to be a call, an edit or a redaction is kept as if it had come as such. `user_id` is the account's user.
+    /// to be a call, an edit or a redaction is kept as if it had come as such. `recipient` is its account; the tweaks of
+    /// its push stand.
     ///
     /// # Errors
     /// When it is not on disk.
@@ -55,10 +56,9 @@ impl Inbox {
         &self,
         notice: NoticeId,
         details: Option<Notification>,
-        user_id: String,
-        decrypts: bool,
+        recipient: Recipient,
     ) -> Result<(), InboxError> {
-        self.write(move |write| add(write, notice, details, user_id, decrypts)).await
+        self.write(move |write| add(write, notice, details, recipient)).await
     }
 }
 
@@ -83,8 +83,7 @@ fn add(
     write: &mut Write<'_>,
     notice: NoticeId,
     details: Option<Notification>,
-    user_id: String,
-    decrypts: bool,
+    recipient: Recipient,
 ) -> rusqlite::Result<()> {
     let was_wanted = write
         .db
@@ -98,18 +97,17 @@ fn add(
     if recorded.known.redacted || recorded.known.kind != Kind::Message {
         return Ok(());
     }
-    let content = details.content.as_ref().map(|content| content.get());
+    let content = details.content.as_deref();
     if meaning(details.event_type.as_deref(), content) == Meaning::Message {
-        return fill_in(write, &recorded.known, &details, decrypts);
+        return fill_in(write, &recorded.known, &details, recipient.decrypts);
     }
-    let tweaks = recorded.tweaks.clone();
-    let recipient = Recipient::without_push(&recorded.account.name, user_id, tweaks);
-    record_anew(write, recorded, details, Recipient { decrypts, ..recipient }, false)
+    let recipient = Recipient { fetches_details: false, tweaks: recorded.tweaks.clone(), ..recipient };
+    record_anew(write, recorded, details, recipient, false)
 }
 
 /// A message is what the details say. Where texts are not kept, that of a read one is not taken up either.
 fn fill_in(write: &mut Write<'_>, known: &KnownEvent, details: &Notification, decrypts: bool) -> rusqlite::Result<()> {
-    let content = details.content.as_ref().map(|content| content.get());
+    let content = details.content.as_deref();
     let content = content.filter(|_| write.settings.keep_bodies || !known.read);
     let to_decrypt = decrypts && content.is_some() && is_encrypted(details);
     write.changes.is_encrypted |= to_decrypt;

@@ -1,4 +1,4 @@
-//! Reading what is kept, page by page, beside the thread: a long read does not keep a push waiting.
+//! Reading the database beside the thread, with or without a running program: a long read keeps no push waiting.
 
 use std::{path::Path, sync::atomic::Ordering};
 
@@ -61,6 +61,28 @@ pub struct Unread {
     pub notices: u64,
     /// Calls.
     pub missed_calls: u64,
+}
+
+/// The newest `limit` messages and calls that are wanted, newest first. Sealed texts are opened as far as `seals` has
+/// their keys.
+///
+/// # Errors
+/// When there is a database and it cannot be read. No database is an empty history.
+pub fn history(
+    path: &Path,
+    limit: usize,
+    seals: &Seals,
+    is_wanted: impl Fn(&Notice) -> bool,
+) -> Result<Vec<Notice>, InboxError> {
+    let Some(db) = database::open_to_read(path, seals)? else { return Ok(Vec::new()) };
+    let read = || -> rusqlite::Result<Vec<Notice>> {
+        db.prepare(notice_query!("WHERE n.kind < 2 ORDER BY n.id DESC"))?
+            .query_map([], notice)?
+            .filter(|notice| notice.as_ref().map_or(true, &is_wanted))
+            .take(limit)
+            .collect()
+    };
+    read().map_err(|error| database::failed(path, &error))
 }
 
 /// The newest `limit` of these notices that came before `before` and that `is_wanted`, newest first. Sealed texts are opened

@@ -26,10 +26,10 @@
 //! **Settings.** `prune` blanks what is older than the history is kept and later deletes its row, by a clock that
 //! does not follow every jump.
 
-mod accounts;
 mod calls;
 mod catching_up;
 mod codec;
+mod counts;
 mod database;
 mod decryption;
 mod event_details;
@@ -59,27 +59,25 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-use self::{
-    accounts::Account,
-    thread::{Request, Signals, Worker},
-    transaction::Write,
-};
 pub use self::{
     catching_up::{CatchUpState, CaughtUp, ListedUnread, MissedEvent, RoomRead, UnreadEvent, WhatWasRead},
     codec::Decryption,
     decryption::{Decrypted, EncryptedNotice, Verdict},
     event_details::WantedDetails,
     integrity_check::{Integrity, check_integrity},
-    list::{ListPage, Listed, ListedRoom, Unread, list, rooms, unread},
+    list::{ListPage, Listed, ListedRoom, Unread, history, list, rooms, unread},
     mute::MutedRoom,
     outbox::Reply,
     seal::Seals,
-    snapshot::{
-        AccountState, KnownRoom, OnScreen, Snapshot, Tally, Totals, WaitingRoom, WantingRoom, history, known_rooms,
-    },
+    snapshot::{AccountState, OnScreen, Snapshot, Tally, Totals, WaitingRoom, WantingRoom},
+};
+use self::{
+    counts::AccountRow,
+    thread::{Request, Signals, Worker},
+    transaction::Write,
 };
 use crate::{
-    accounts::CountsScope,
+    accounts::{self, CountsScope, SignIn},
     config::Config,
     notice::{CallState, Notice, NoticeId, Presentation, RoomDigest, RoomKey},
     push::notify::{Counts, Notification, Tweaks},
@@ -89,7 +87,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Delivery {
     /// The push.
-    pub notification: Arc<Notification>,
+    pub notification: Notification,
     /// The accounts it is for: at least one, each once.
     pub recipients: Vec<Recipient>,
     /// When it arrived.
@@ -118,14 +116,16 @@ pub struct Recipient {
 }
 
 impl Recipient {
-    /// A signed-in account for which an event is recorded that no push has brought, or not whole.
-    pub(crate) fn without_push(account: &str, user_id: String, tweaks: Tweaks) -> Self {
+    /// The account, for which an event comes with these tweaks.
+    #[must_use]
+    pub fn new(account: &accounts::Account, tweaks: Tweaks) -> Self {
+        let sign_in = account.sign_in.as_ref();
         Self {
-            account: account.into(),
-            user_id: Some(user_id),
-            counts: CountsScope::Account,
-            fetches_details: false,
-            decrypts: false,
+            account: Arc::clone(&account.name),
+            user_id: sign_in.map(|sign_in| sign_in.user_id.clone()),
+            counts: account.counts,
+            fetches_details: sign_in.is_some_and(|sign_in| sign_in.event_id_only),
+            decrypts: sign_in.is_some_and(SignIn::reads_encrypted),
             tweaks,
         }
     }
@@ -380,7 +380,7 @@ impl Inbox {
                 Read::Room(room, up_to) => read_state::read_messages(write, &room, up_to),
                 Read::Call(id) => calls::end_here(write, id),
                 Read::Account(name) => {
-                    let account = Account::named(write.db, &name)?;
+                    let account = AccountRow::named(write.db, &name)?;
                     outbox::forget_replies(write, account.id)?;
                     clear(write, |account| account.name == name)
                 }
@@ -413,7 +413,7 @@ impl Inbox {
     /// When it could not be written down.
     pub async fn room_was_read(&self, room: RoomKey) -> Result<(), InboxError> {
         self.write(move |write| {
-            let mut account = Account::named(write.db, &room.account)?;
+            let mut account = AccountRow::named(write.db, &room.account)?;
             if !account.has_count(write.db, room.room.as_str())? {
                 return Ok(());
             }
@@ -432,7 +432,7 @@ impl Inbox {
     /// When it could not be written down.
     pub async fn retain_accounts(&self, known: Vec<String>) -> Result<(), InboxError> {
         self.write(move |write| {
-            for mut account in Account::all(write.db)? {
+            for mut account in AccountRow::all(write.db)? {
                 let is_forgotten = account.last_push.is_none() && read_state::unread(write.db, account.id)? == 0;
                 if is_forgotten || known.contains(&account.name) {
                     continue;
@@ -543,8 +543,8 @@ impl Inbox {
 }
 
 /// Sets the numbers of these accounts to zero; all in them is read.
-fn clear(write: &mut Write<'_>, is_meant: impl Fn(&Account) -> bool) -> rusqlite::Result<()> {
-    Account::all(write.db)?.into_iter().filter(is_meant).try_for_each(|mut account| {
+fn clear(write: &mut Write<'_>, is_meant: impl Fn(&AccountRow) -> bool) -> rusqlite::Result<()> {
+    AccountRow::all(write.db)?.into_iter().filter(is_meant).try_for_each(|mut account| {
         account.clear(write.db)?;
         read_state::read_account(write, account.id)
     })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rusqlite::{Connection, params, types::Value};
 
-use super::{Inbox, InboxError, accounts::Account, codec, transaction::Write};
+use super::{Inbox, InboxError, codec, counts::AccountRow, transaction::Write};
 use crate::notice::RoomKey;
 
 /// Limit of waiting replies.
@@ -76,7 +76,7 @@ impl Inbox {
     /// When it could not be written down.
     pub async fn note_encrypted(&self, room: RoomKey) -> Result<(), InboxError> {
         self.write(move |write| {
-            let account = Account::named(write.db, &room.account)?;
+            let account = AccountRow::named(write.db, &room.account)?;
             note_encrypted(write, account.id, room.room.as_str())
         })
         .await
@@ -86,7 +86,7 @@ impl Inbox {
 fn keep(write: &mut Write<'_>, reply: &Reply) -> rusqlite::Result<bool> {
     let waiting = write.db.prepare_cached("SELECT count(*) FROM outbox")?.query_row([], |row| codec::number(row, 0))?;
     let Some(content) = reply.content.as_ref().filter(|_| waiting < MAX_REPLIES) else { return Ok(false) };
-    let account = Account::named(write.db, &reply.account)?;
+    let account = AccountRow::named(write.db, &reply.account)?;
     let sealed = write.seals.seal(&reply.account, &reply.transaction, content);
     // There is no key where nothing is encrypted.
     let content = if sealed == Value::Null { Value::Text(content.clone()) } else { sealed };

@@ -1,15 +1,13 @@
 //! Recording a push: its notice and its counts, for each account that it is for.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params, types::Value};
 
 use super::{
     Delivery, Recipient,
-    accounts::{self, Account},
     calls::{self, Ring, Times},
     codec::{self, Decryption, ENCRYPTED, Kind, KnownEvent, stored},
+    counts::{self, AccountRow},
     mute, outbox, read_state,
     transaction::Write,
 };
@@ -44,7 +42,7 @@ pub(super) fn record_anew(
     notification.event_id = Some(event_id.clone());
     let delivery = Delivery {
         is_sample: false,
-        notification: Arc::new(notification),
+        notification,
         recipients: vec![recipient],
         received_at,
         replayed: known.read || was_replayed,
@@ -69,7 +67,7 @@ pub(super) fn record_anew(
 
 /// A notice whose content is learned after its push.
 pub(super) struct Recorded {
-    pub(super) account: Account,
+    pub(super) account: AccountRow,
     pub(super) known: KnownEvent,
     pub(super) event_id: String,
     /// Sender and room from its push, without type and content.
@@ -108,7 +106,7 @@ impl Recorded {
             })
             .optional()?;
         let Some((account, Some(event_id), push, tweaks, received_at, flags)) = found else { return Ok(None) };
-        let Some(account) = Account::find(db, account)? else { return Ok(None) };
+        let Some(account) = AccountRow::find(db, account)? else { return Ok(None) };
         let known = KnownEvent::by_event_id(db, account.id, &event_id)?.filter(|known| known.id == notice.0);
         let (was_replayed, waits_for_key, was_hidden) = flags;
         Ok(known.map(|known| Self {
@@ -126,12 +124,12 @@ impl Recorded {
 }
 
 fn record_as(write: &mut Write<'_>, delivery: &Delivery, is_decrypted: bool) -> rusqlite::Result<()> {
-    let push = &*delivery.notification;
+    let push = &delivery.notification;
     let arrival = Arrival {
         push,
         room: Room::of_push(push),
-        meaning: push.is_event().then(|| meaning(push.event_type.as_deref(), content(push))),
-        counts: push.counts.filter(|_| !delivery.is_sample).map(accounts::bounded),
+        meaning: push.is_event().then(|| meaning(push.event_type.as_deref(), push.content.as_deref())),
+        counts: push.counts.filter(|_| !delivery.is_sample).map(counts::bounded),
         received_at: delivery.received_at.as_millisecond(),
         is_replayed: delivery.replayed,
         is_sample: delivery.is_sample,
@@ -143,16 +141,12 @@ fn record_as(write: &mut Write<'_>, delivery: &Delivery, is_decrypted: bool) -> 
 /// Whether a push carries ciphertext that can be decrypted.
 pub(super) fn is_encrypted(push: &Notification) -> bool {
     let algorithm = || {
-        let content = push.content.as_ref().and_then(|content| Object::read(content.get()))?;
+        let content = push.content.as_deref().and_then(Object::read)?;
         Some(content.string("algorithm")? == ALGORITHM)
     };
     push.event_type.as_deref() == Some(ENCRYPTED)
         && [&push.event_id, &push.room_id, &push.sender].iter().all(|id| id.is_some())
         && algorithm() == Some(true)
-}
-
-fn content(push: &Notification) -> Option<&str> {
-    push.content.as_ref().map(|content| content.get())
 }
 
 /// Whether the push has only ids.
@@ -190,7 +184,7 @@ impl Draft<'_> {
 
 impl Arrival<'_> {
     fn record_for(&self, write: &mut Write<'_>, recipient: &Recipient) -> rusqlite::Result<()> {
-        let mut account = Account::named(write.db, &recipient.account)?;
+        let mut account = AccountRow::named(write.db, &recipient.account)?;
         let number = account.numbers.unread;
         if let Some(known) = self.find_known(write, account.id)? {
             // A retry. Only if its numbers differ does it say anything new.
@@ -237,7 +231,7 @@ impl Arrival<'_> {
     fn count(
         &self,
         write: &mut Write<'_>,
-        account: &mut Account,
+        account: &mut AccountRow,
         recipient: &Recipient,
         counts: Counts,
     ) -> rusqlite::Result<()> {
@@ -263,7 +257,7 @@ impl Arrival<'_> {
         meaning: &'a Meaning,
         raised_to: Option<i64>,
     ) -> rusqlite::Result<Draft<'a>> {
-        let content = content(self.push);
+        let content = self.push.content.as_deref();
         let message = Draft {
             kind: Kind::Message,
             presentation: Presentation::Waiting,

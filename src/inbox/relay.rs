@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     Inbox, InboxError,
-    accounts::Account,
+    counts::AccountRow,
     transaction::{self, Write},
 };
 
@@ -32,7 +32,7 @@ impl Inbox {
         self.write(move |write| {
             transaction::set_setting(write.db, &name(&account), Some(&time.to_string()))?;
             if is_push {
-                let mut account = Account::named(write.db, &account)?;
+                let mut account = AccountRow::named(write.db, &account)?;
                 account.last_push = Some(Timestamp::now().as_millisecond());
                 account.save(write.db)?;
                 write.changes.is_visible = true;

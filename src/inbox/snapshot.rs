@@ -1,17 +1,15 @@
-//! Queries: the snapshot for the screen, the content of a room's popup, totals, the history.
+//! Queries of the thread: the snapshot for the screen, the content of a room's popup, totals.
 
-use std::{collections::HashMap, path::Path};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::{
-    InboxError,
-    accounts::Account,
     codec::{self, notice, notice_by_id, notice_query, stored},
-    database, decryption,
+    counts::AccountRow,
+    decryption,
     mute::{self, MutedRoom},
-    seal::Seals,
 };
 use crate::{
     notice::{Call, Notice, NoticeId, RoomDigest, RoomKey},
@@ -173,9 +171,9 @@ pub(super) fn accounts(db: &Connection) -> rusqlite::Result<Vec<AccountState>> {
         "SELECT account, count(*) FROM notice INDEXED BY notice_sample WHERE sample = 1 AND read = 0 GROUP BY account",
     )?;
     let of = |counts: &HashMap<i64, u64>, account: i64| counts.get(&account).copied().unwrap_or(0);
-    let accounts = Account::all(db)?.into_iter();
+    let accounts = AccountRow::all(db)?.into_iter();
     let known = accounts.filter(|account| account.last_push.is_some() || unread.contains_key(&account.id));
-    let state = |account: Account| AccountState {
+    let state = |account: AccountRow| AccountState {
         unread: account.numbers.badge(of(&unread, account.id), of(&samples, account.id)),
         missed_calls: account.numbers.missed(of(&missed_calls, account.id)),
         last_push: account.last_push.map(codec::to_time),
@@ -340,66 +338,4 @@ pub(super) fn totals(db: &Connection) -> rusqlite::Result<Totals> {
             "SELECT count(*) FROM notice INDEXED BY notice_unread WHERE read = 0 AND kind IN (0, 1) AND presentation = 0",
         )?,
     })
-}
-
-/// The newest `limit` messages and calls that are wanted, newest first, read without the running program's help
-/// (`pushbell history`). Sealed texts are opened as far as `seals` has their keys.
-///
-/// # Errors
-/// When there is a database and it cannot be read. No database is an empty history.
-pub fn history(
-    path: &Path,
-    limit: usize,
-    seals: &Seals,
-    is_wanted: impl Fn(&Notice) -> bool,
-) -> Result<Vec<Notice>, InboxError> {
-    let Some(db) = database::open_to_read(path, seals)? else { return Ok(Vec::new()) };
-    let read = || -> rusqlite::Result<Vec<Notice>> {
-        db.prepare(notice_query!("WHERE n.kind < 2 ORDER BY n.id DESC"))?
-            .query_map([], notice)?
-            .filter(|notice| notice.as_ref().map_or(true, &is_wanted))
-            .take(limit)
-            .collect()
-    };
-    read().map_err(|error| database::failed(path, &error))
-}
-
-/// A room that notices have come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownRoom {
-    /// Name of the account.
-    pub account: String,
-    /// `room_id`
-    pub room_id: String,
-    /// `room_name` of the newest notice, raw.
-    pub name: Option<String>,
-    /// `room_alias`, likewise.
-    pub alias: Option<String>,
-    /// `sender_display_name`, likewise: what a direct room is known by.
-    pub sender: Option<String>,
-}
-
-/// The `limit` rooms with the newest notices, newest first, read like [`history`].
-///
-/// # Errors
-/// When there is a database and it cannot be read.
-pub fn known_rooms(path: &Path, limit: usize) -> Result<Vec<KnownRoom>, InboxError> {
-    let Some(db) = database::open_to_read(path, &Seals::default())? else { return Ok(Vec::new()) };
-    let read = || -> rusqlite::Result<Vec<Option<KnownRoom>>> {
-        // Of the columns that are not grouped by, SQLite takes those of the row with the greatest id.
-        db.prepare(
-            "SELECT a.name, n.room, n.room_name, n.room_alias, n.sender_display_name, max(n.id) AS newest
-            FROM notice n CROSS JOIN account a ON a.id = n.account WHERE n.kind < 2 AND n.sample = 0
-            GROUP BY n.account, n.room ORDER BY newest DESC LIMIT ?1",
-        )?
-        .query_map([stored(limit as u64)], |row| {
-            let RoomKey { account, room } = codec::room_key(row, 0)?;
-            let Some(room_id) = room.id().map(ToOwned::to_owned) else { return Ok(None) };
-            let (name, alias, sender) = (codec::text(row, 2)?, codec::text(row, 3)?, codec::text(row, 4)?);
-            Ok(Some(KnownRoom { account, room_id, name, alias, sender }))
-        })?
-        .collect()
-    };
-    let rooms = read().map_err(|error| database::failed(path, &error))?;
-    Ok(rooms.into_iter().flatten().collect())
 }

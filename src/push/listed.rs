@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(push.event_id.as_deref(), Some("$1"));
         assert_eq!(push.room_id.as_deref(), Some("!r:hs"));
         assert_eq!(push.sender.as_deref(), Some("@bob:hs"));
-        assert_eq!(push.content.as_ref().unwrap().get(), r#"{"body":"hi","msgtype":"m.text"}"#);
+        assert_eq!(push.content.as_deref().unwrap(), r#"{"body":"hi","msgtype":"m.text"}"#);
         assert_eq!(push.prio, Priority::High);
         assert_eq!(entry.tweaks, Tweaks { sound: SoundTweak::Named("default".into()), highlight: true });
         assert_eq!((entry.ts, entry.read), (Some(1_790_000_000_123), true));

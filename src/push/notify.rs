@@ -7,8 +7,6 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use super::lenient::{Object, Value};
 
 /// The path that the specification fixes for every push gateway.
@@ -54,8 +52,8 @@ pub struct Notification {
     pub membership: Option<String>,
     /// `prio`, "high" when absent.
     pub prio: Priority,
-    /// The event's `content`, unparsed: whatever is in there, it cannot fail the push.
-    pub content: Option<Box<RawValue>>,
+    /// The event's `content`, as JSON text: whatever is in there, it cannot fail the push.
+    pub content: Option<String>,
     /// `counts`, read inside `notification` or beside it; zero for a notification of nothing but `devices` (ruma's
     /// client leaves out zero counts). `None`: the last known numbers stand.
     pub counts: Option<Counts>,
@@ -105,7 +103,7 @@ impl Notification {
             || self
                 .content
                 .as_ref()
-                .is_some_and(|raw| Object::read(raw.get()).is_some_and(|content| !content.is_empty()))
+                .is_some_and(|content| Object::read(content).is_some_and(|content| !content.is_empty()))
     }
 }
 
@@ -126,9 +124,9 @@ pub fn state_name(content: &str, key: &str) -> Option<String> {
     name(&Object::read(content)?, key)
 }
 
-pub(super) fn content(inner: &Object<'_>) -> Option<Box<RawValue>> {
+pub(super) fn content(inner: &Object<'_>) -> Option<String> {
     let content = inner.get("content")?;
-    (content.json().starts_with('{') && content.json().len() <= MAX_CONTENT_BYTES).then(|| content.to_raw())
+    (content.json().starts_with('{') && content.json().len() <= MAX_CONTENT_BYTES).then(|| content.json().to_owned())
 }
 
 fn counts(object: &Object<'_>) -> Option<Counts> {

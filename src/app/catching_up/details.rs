@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::run::{Check, CheckError};
 use crate::{
     homeserver::{HomeserverClient, HomeserverError},
-    inbox::WantedDetails,
+    inbox::{Recipient, WantedDetails},
     notice::NoticeId,
-    push::notify::Notification,
+    push::notify::{Notification, Tweaks},
 };
 
 /// Time of one request: a popup waits for no more than two seconds, but what comes later changes it.
@@ -51,8 +51,8 @@ impl Check<'_> {
     }
 
     async fn keep_details(&self, wanted: &WantedDetails, details: Option<Notification>) -> Result<(), CheckError> {
-        let (user_id, decrypts) = (self.sign_in.user_id.clone(), self.sign_in.reads_encrypted());
-        Ok(self.shared.inbox.add_details(wanted.notice, details, user_id, decrypts).await?)
+        let recipient = Recipient::new(self.account, Tweaks::default());
+        Ok(self.shared.inbox.add_details(wanted.notice, details, recipient).await?)
     }
 
     /// The event; `None` if the homeserver does not tell.

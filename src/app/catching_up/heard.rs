@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::value::RawValue;
 use tokio::sync::Mutex;
 
 use super::{
@@ -182,7 +181,7 @@ impl Check<'_> {
                 room_id: Some(room_id.clone()),
                 sender: Some(event.sender.clone()),
                 event_type: Some(event.event_type.clone()),
-                content: RawValue::from_string(event.content.clone()).ok(),
+                content: Some(event.content.clone()).filter(|content| !content.is_empty()),
                 ..Notification::default()
             };
             missed_events.push(missed(notification, Tweaks::default()));
@@ -222,5 +221,5 @@ impl Check<'_> {
 }
 
 fn missed(notification: Notification, tweaks: Tweaks) -> MissedEvent {
-    MissedEvent { notification: Arc::new(notification), tweaks, read: false }
+    MissedEvent { notification, tweaks, read: false }
 }

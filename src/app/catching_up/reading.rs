@@ -1,6 +1,6 @@
 //! Reading back what a homeserver lists: which pages, what of them was missed, what was read elsewhere (pure).
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -120,7 +120,7 @@ impl Reading {
             // One without a time is as old as those around it.
             let ts = entry.ts.unwrap_or(self.oldest.min(self.mark));
             self.oldest = self.oldest.min(ts);
-            self.text += entry.notification.content.as_ref().map_or(0, |content| content.get().len());
+            self.text += entry.notification.content.as_ref().map_or(0, String::len);
             if self.text > MOST_TEXT {
                 entry.notification.content = None;
             }
@@ -168,7 +168,7 @@ impl Reading {
         // Whatever the list's order is: what is kept last counts as the newest, and is what its room's popup tells.
         missed.sort_by_key(|entry| entry.ts);
         let missed = missed.into_iter().map(|entry| MissedEvent {
-            notification: Arc::new(entry.notification),
+            notification: entry.notification,
             tweaks: entry.tweaks,
             read: entry.read,
         });

@@ -27,8 +27,9 @@ use crate::{
     encryption::Brought,
     homeserver::{HomeserverClient, HomeserverError, HomeserverKind, ListedPusher, push_rules::RoomNotify},
     http_client::{DEADLINE, TransportError, TransportFault},
-    inbox::{CatchUpState, CaughtUp, Inbox, InboxError, UnreadEvent},
+    inbox::{CatchUpState, CaughtUp, Inbox, InboxError, Recipient, UnreadEvent},
     ntfy::Relay,
+    push::notify::Tweaks,
     reachability,
     resume::ResumeWindow,
     session::{self, AskError, SessionError, Sessions},
@@ -387,9 +388,9 @@ impl Check<'_> {
     ) -> Result<usize, CheckError> {
         let Found { mut missed, read, listed_unread, is_all, mark, is_whole } = found;
         let names = &self.shared.names;
-        let unread = missed.iter().filter(|missed| !missed.read).map(|missed| &*missed.notification);
+        let unread = missed.iter().filter(|missed| !missed.read).map(|missed| &missed.notification);
         names.ask_within(NAMES_TIME, client, &self.account.name, unread).await?;
-        let events = missed.iter_mut().filter_map(|missed| Arc::get_mut(&mut missed.notification));
+        let events = missed.iter_mut().map(|missed| &mut missed.notification);
         names.fill_in(&self.account.name, events);
         if heard.is_none() {
             // What is recorded now is held back until the event after it says what it is.
@@ -399,11 +400,8 @@ impl Check<'_> {
             .shared
             .inbox
             .apply_catch_up(CaughtUp {
-                account: Arc::clone(&self.account.name),
-                user_id: self.sign_in.user_id.clone(),
-                counts: self.account.counts,
+                recipient: Recipient::new(self.account, Tweaks::default()),
                 counts_rooms: kind.counts_unread_rooms(),
-                decrypts: self.sign_in.reads_encrypted(),
                 is_live: heard.is_some_and(|heard| heard.is_live) && !self.shared.resume_window.is_open(),
                 missed,
                 read,

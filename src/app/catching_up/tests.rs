@@ -1,13 +1,13 @@
 //! Reading back, and that every event is known exactly once whatever happens when.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use super::reading::{Found, NextPage, Reading};
 use crate::{
-    accounts::CountsScope,
+    accounts::tests::account,
     config::Config,
     inbox::{self, CatchUpState, CaughtUp, Delivery, Inbox, Recipient, UnreadEvent},
     push::{
@@ -108,7 +108,7 @@ fn it_gives_up_after_a_thousand_entries_and_says_so() {
 #[test]
 fn long_texts_are_left_out_but_no_event_is() {
     let mut reading = Reading::new(CatchUpState::default(), at(0), at(100));
-    let text = serde_json::value::RawValue::from_string(format!("{{\"body\":\"{}\"}}", "x".repeat(100_000))).unwrap();
+    let text = format!("{{\"body\":\"{}\"}}", "x".repeat(100_000));
     let entries = (0..100).map(|number| {
         let mut entry = listed(&format!("${number}"), 50);
         entry.notification.content = Some(text.clone());
@@ -201,17 +201,10 @@ impl World {
         let (event, seconds) = (format!("${}", self.events.len()), 40 * i64::try_from(self.events.len()).unwrap());
         self.events.push((event.clone(), seconds));
         if self.pushes {
-            let recipient = Recipient {
-                account: "home".into(),
-                user_id: None,
-                counts: CountsScope::Account,
-                decrypts: false,
-                fetches_details: false,
-                tweaks: Tweaks::default(),
-            };
+            let recipient = Recipient::new(&account("home", "app", "key"), Tweaks::default());
             let delivery = Delivery {
                 is_sample: false,
-                notification: Arc::new(listed(&event, seconds).notification),
+                notification: listed(&event, seconds).notification,
                 recipients: vec![recipient],
                 received_at: self.now(),
                 replayed: false,
@@ -254,10 +247,7 @@ impl World {
         let caught_up = CaughtUp {
             is_live: false,
             read_rooms: Vec::new(),
-            decrypts: false,
-            account: "home".into(),
-            user_id: "@me:hs".into(),
-            counts: CountsScope::Account,
+            recipient: Recipient::new(&account("home", "app", "key"), Tweaks::default()),
             counts_rooms: true,
             missed,
             read,

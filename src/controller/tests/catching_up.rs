@@ -4,14 +4,18 @@ use jiff::ToSpan;
 
 use super::{push::*, screen::Service, *};
 use crate::{
-    accounts::CountsScope,
+    accounts::{
+        Account,
+        tests::{account, sign_in},
+    },
     controller::Missing,
-    inbox::{CaughtUp, MissedEvent},
+    inbox::{CaughtUp, MissedEvent, Recipient},
+    push::notify::Tweaks,
 };
 
 async fn details(bench: &mut Bench, event_id: &str, room: &str) {
     let id = bench.notice(event_id).id;
-    bench.inbox.add_details(id, Some(message(event_id, room).details()), "@me:hs".into(), false).await.unwrap();
+    bench.inbox.add_details(id, Some(message(event_id, room).details()), recipient()).await.unwrap();
     bench.settle().await;
 }
 
@@ -27,19 +31,21 @@ async fn take_over(bench: &mut Bench, caught_up: CaughtUp, is_whole: bool) {
     bench.settle().await;
 }
 
+fn recipient() -> Recipient {
+    let account = Account { sign_in: Some(sign_in("@me:hs")), ..account("home", "app", "key") };
+    Recipient { decrypts: false, ..Recipient::new(&account, Tweaks::default()) }
+}
+
 /// With nothing new.
 fn caught_up() -> CaughtUp {
     CaughtUp {
         is_live: false,
         read_rooms: Vec::new(),
-        account: "home".into(),
-        user_id: "@me:hs".into(),
-        counts: CountsScope::Account,
+        recipient: recipient(),
         counts_rooms: true,
         missed: Vec::new(),
         read: Vec::new(),
         listed_unread: Vec::new(),
-        decrypts: false,
         is_all: false,
         mark: Timestamp::now(),
         at: Timestamp::now(),

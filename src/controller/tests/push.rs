@@ -1,12 +1,10 @@
 //! Pushes to be.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
-use serde_json::{Value, json, value::to_raw_value};
+use serde_json::{Value, json};
 
 use crate::{
-    accounts::CountsScope,
+    accounts::{CountsScope, tests::account},
     inbox::{Delivery, MissedEvent, Recipient},
     push::notify::{Counts, Notification, SoundTweak, Tweaks},
 };
@@ -22,14 +20,7 @@ pub(super) struct Push {
 /// Numbers without an event.
 pub(super) fn badge(unread: u64) -> Push {
     let notification = Notification { counts: Some(Counts { unread, missed_calls: None }), ..Notification::default() };
-    let recipient = Recipient {
-        account: "home".into(),
-        user_id: None,
-        counts: CountsScope::Account,
-        decrypts: false,
-        fetches_details: false,
-        tweaks: Tweaks::default(),
-    };
+    let recipient = Recipient::new(&account("home", "app", "key"), Tweaks::default());
     Push { notification, recipient, received_at: Timestamp::now() }
 }
 
@@ -43,7 +34,7 @@ pub(super) fn event(event_id: &str, room: &str, event_type: &str, content: &Valu
         event_type: Some(event_type.to_owned()),
         sender: Some("@bob:hs".to_owned()),
         sender_display_name: Some("Bob".to_owned()),
-        content: Some(to_raw_value(content).unwrap()),
+        content: Some(content.to_string()),
         ..Notification::default()
     };
     push
@@ -125,7 +116,7 @@ impl Push {
 
     /// The event as it is caught up with.
     pub(super) fn missed(self) -> MissedEvent {
-        MissedEvent { notification: Arc::new(self.notification), tweaks: self.recipient.tweaks, read: false }
+        MissedEvent { notification: self.notification, tweaks: self.recipient.tweaks, read: false }
     }
 
     pub(super) fn received_at(mut self, received_at: Timestamp) -> Self {
@@ -136,7 +127,7 @@ impl Push {
     pub(super) fn delivery(self, replayed: bool) -> Delivery {
         Delivery {
             is_sample: false,
-            notification: Arc::new(self.notification),
+            notification: self.notification,
             recipients: vec![self.recipient],
             received_at: self.received_at,
             replayed,

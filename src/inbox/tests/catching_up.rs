@@ -2,18 +2,19 @@
 
 use super::*;
 
+fn signed_in() -> Recipient {
+    Recipient { user_id: Some("@me:hs".to_owned()), ..recipient("a") }
+}
+
 fn caught_up(missed: Vec<MissedEvent>) -> CaughtUp {
     CaughtUp {
         is_live: false,
         read_rooms: Vec::new(),
-        account: "a".into(),
-        user_id: "@me:hs".into(),
-        counts: CountsScope::Account,
+        recipient: signed_in(),
         counts_rooms: true,
         missed,
         read: Vec::new(),
         listed_unread: Vec::new(),
-        decrypts: false,
         is_all: false,
         mark: at(100),
         at: at(101),
@@ -21,7 +22,7 @@ fn caught_up(missed: Vec<MissedEvent>) -> CaughtUp {
 }
 
 fn missed(push: Push) -> MissedEvent {
-    MissedEvent { notification: Arc::new(push.notification), tweaks: push.recipients[0].tweaks.clone(), read: false }
+    MissedEvent { notification: push.notification, tweaks: push.recipients[0].tweaks.clone(), read: false }
 }
 
 fn listed(event_id: &str, room_id: &str) -> ListedUnread {
@@ -184,7 +185,7 @@ async fn only_what_came_without_details_and_can_be_asked_for_is_wanted() {
     assert_eq!(wanted(&desk).await, ["$4", "$1"]);
     let wanting: Vec<_> = desk.snapshot().await.wanting.into_iter().map(|wanting| wanting.room).collect();
     assert_eq!(wanting, [key("a", "!r")]);
-    desk.inbox.add_details(NoticeId(1), None, "@me:hs".into(), false).await.unwrap();
+    desk.inbox.add_details(NoticeId(1), None, signed_in()).await.unwrap();
     assert_eq!(wanted(&desk).await, ["$4"]);
 }
 
@@ -196,15 +197,15 @@ async fn details_change_the_notice_and_its_popup() {
     desk.snapshot().await;
     let mut details = message("$1", "!r").notification;
     details.sender_display_name = Some("Bob".to_owned());
-    desk.inbox.add_details(NoticeId(1), Some(details.clone()), "@me:hs".into(), false).await.unwrap();
+    desk.inbox.add_details(NoticeId(1), Some(details.clone()), signed_in()).await.unwrap();
     assert!(desk.has_changed().await);
     assert_eq!(desk.digest(key("a", "!r")).await.unwrap().newest, desk.notice("$1"));
     let notice = desk.notice("$1");
     assert_eq!(notice.sender_display_name.as_deref(), Some("Bob"));
     assert_eq!((notice.id, notice.content.as_deref()), (NoticeId(1), Some(r#"{"body":"hello"}"#)));
-    desk.inbox.add_details(NoticeId(1), Some(details), "@me:hs".into(), false).await.unwrap();
+    desk.inbox.add_details(NoticeId(1), Some(details), signed_in()).await.unwrap();
     desk.snapshot().await;
-    desk.inbox.add_details(NoticeId(1), None, "@me:hs".into(), false).await.unwrap();
+    desk.inbox.add_details(NoticeId(1), None, signed_in()).await.unwrap();
     assert!(!desk.has_changed().await, "it is not wanted any more");
 }
 
@@ -213,7 +214,7 @@ async fn details_of_what_was_taken_back_meanwhile_are_not_taken_up() {
     let desk = Desk::new();
     desk.record(ids("$1", "!r")).await;
     desk.record(event("$2", "!r", "m.room.redaction", r#"{"redacts":"$1"}"#)).await;
-    desk.inbox.add_details(NoticeId(1), Some(message("$1", "!r").notification), "@me:hs".into(), false).await.unwrap();
+    desk.inbox.add_details(NoticeId(1), Some(message("$1", "!r").notification), signed_in()).await.unwrap();
     let notice = desk.notice("$1");
     assert_eq!((notice.redacted, notice.content), (true, None));
     assert!(wanted(&desk).await.is_empty());
@@ -225,7 +226,7 @@ async fn what_turns_out_to_be_a_call_rings_as_its_push_asked_for() {
     let ring = SoundTweak::Named("ring".to_owned());
     desk.record(ids("$call", "!r").sound(ring.clone())).await;
     let call = event("$call", "!r", "m.call.invite", r#"{"call_id":"1"}"#).notification;
-    desk.inbox.add_details(NoticeId(1), Some(call), "@me:hs".into(), false).await.unwrap();
+    desk.inbox.add_details(NoticeId(1), Some(call), signed_in()).await.unwrap();
     assert_eq!(desk.snapshot().await.calls[0].notice.sound, ring);
 }
 
@@ -234,7 +235,7 @@ async fn what_turns_out_to_be_a_call_keeps_how_its_push_came() {
     let desk = Desk::new();
     desk.record(ids("$call", "!r").counting(unread_of(3)).replayed()).await;
     let call = event("$call", "!r", "m.call.invite", r#"{"call_id":"1","lifetime":60000}"#).notification;
-    desk.inbox.add_details(NoticeId(1), Some(call), "@me:hs".into(), false).await.unwrap();
+    desk.inbox.add_details(NoticeId(1), Some(call), signed_in()).await.unwrap();
     let states: Vec<_> = desk.snapshot().await.calls.iter().map(|call| call.state).collect();
     assert_eq!(states, [CallState::Missed], "it was held back while the computer slept");
 
@@ -251,9 +252,9 @@ async fn what_turns_out_to_be_a_call_or_a_redaction_is_one() {
     desk.record(ids("$redaction", "!r")).await;
     assert_eq!(desk.snapshot().await.waiting_notices, 3);
     let call = event("$call", "!r", "m.call.invite", r#"{"call_id":"1","lifetime":60000}"#).notification;
-    desk.inbox.add_details(NoticeId(2), Some(call), "@me:hs".into(), false).await.unwrap();
+    desk.inbox.add_details(NoticeId(2), Some(call), signed_in()).await.unwrap();
     let redaction = event("$redaction", "!r", "m.room.redaction", r#"{"redacts":"$said"}"#).notification;
-    desk.inbox.add_details(NoticeId(3), Some(redaction), "@me:hs".into(), false).await.unwrap();
+    desk.inbox.add_details(NoticeId(3), Some(redaction), signed_in()).await.unwrap();
     let snapshot = desk.snapshot().await;
     assert_eq!((snapshot.waiting_notices, snapshot.waiting_rooms), (0, 0));
     assert_eq!(snapshot.calls.iter().map(|call| call.state).collect::<Vec<_>>(), [CallState::Ringing]);
@@ -271,7 +272,7 @@ async fn what_was_read_stays_read_whatever_it_turns_out_to_be() {
         desk.record(ids("$1", "!r")).await;
         desk.mark_read(Read::Everything).await;
         desk.inbox
-            .add_details(NoticeId(1), Some(event("$1", "!r", kind, content).notification), "@me:hs".into(), false)
+            .add_details(NoticeId(1), Some(event("$1", "!r", kind, content).notification), signed_in())
             .await
             .unwrap();
         let snapshot = desk.snapshot().await;
@@ -288,14 +289,14 @@ async fn details_are_no_push() {
     desk.record(ids("$1", "!r")).await;
     desk.record(message("$2", "!r").at(60)).await;
     let call = event("$1", "!r", "m.call.invite", r#"{"call_id":"1"}"#).notification;
-    desk.inbox.add_details(NoticeId(1), Some(call.clone()), "@me:hs".into(), false).await.unwrap();
+    desk.inbox.add_details(NoticeId(1), Some(call.clone()), signed_in()).await.unwrap();
     assert_eq!(desk.snapshot().await.accounts[0].last_push, Some(at(60)));
 
     desk.record(ids("$3", "!r").at(61)).await;
     desk.inbox.retain_accounts(Vec::new()).await.unwrap();
     let number = desk.notice("$3").id;
     let call = Notification { event_id: Some("$3".to_owned()), ..call };
-    desk.inbox.add_details(number, Some(call), "@me:hs".into(), false).await.unwrap();
+    desk.inbox.add_details(number, Some(call), signed_in()).await.unwrap();
     assert_eq!(desk.snapshot().await.accounts, [], "a removed account stays removed");
 }
 

@@ -14,10 +14,9 @@ mod recording;
 mod replying;
 mod tampering;
 
-use std::{cell::RefCell, collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
-use serde_json::value::RawValue;
 use tempfile::TempDir;
 
 use super::*;
@@ -237,7 +236,7 @@ fn event(event_id: &str, room_id: &str, event_type: &str, content: &str) -> Push
         room_id: Some(room_id.to_owned()),
         event_type: Some(event_type.to_owned()),
         sender: Some("@bob:hs".to_owned()),
-        content: Some(RawValue::from_string(content.to_owned()).unwrap()),
+        content: Some(content.to_owned()),
         ..Notification::default()
     };
     push
@@ -292,7 +291,7 @@ impl Push {
     fn delivery(self) -> Delivery {
         Delivery {
             is_sample: false,
-            notification: Arc::new(self.notification),
+            notification: self.notification,
             recipients: self.recipients,
             received_at: self.received_at,
             replayed: self.replayed,

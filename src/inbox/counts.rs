@@ -7,7 +7,7 @@ use crate::push::notify::Counts;
 
 /// An account's row: loaded, changed and saved within one transaction.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(super) struct AccountRow {
     pub(super) id: i64,
     pub(super) name: String,
     /// Time of the last push, in milliseconds; `None` after its numbers were removed.
@@ -65,7 +65,7 @@ macro_rules! account_query {
     };
 }
 
-impl Account {
+impl AccountRow {
     /// Loads the account of this name, if it is known.
     pub(super) fn known(db: &Connection, name: &str) -> rusqlite::Result<Option<Self>> {
         db.prepare_cached(account_query!("WHERE name = ?1"))?.query_row([name], Self::from_row).optional()
