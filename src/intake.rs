@@ -22,8 +22,11 @@ use crate::{
     sample,
 };
 
-/// Sample pushes that may be under way at once, and how long one may take.
-const SAMPLES: (usize, Duration) = (8, Duration::from_secs(60));
+/// Limit of sample pushes that are under way at once.
+const MAX_SAMPLES: usize = 8;
+
+/// How long a sample push may take.
+const SAMPLE_TIME: Duration = Duration::from_secs(60);
 
 /// Why a push is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +116,7 @@ impl Intake {
     pub fn begin_sample(&self) -> Result<String, getrandom::Error> {
         let number = sample::random_id()?;
         let mut samples = self.state.samples.lock().unwrap_or_else(PoisonError::into_inner);
-        samples.truncate(SAMPLES.0 - 1);
+        samples.truncate(MAX_SAMPLES - 1);
         samples.push_front((number.clone(), Instant::now()));
         Ok(number)
     }
@@ -124,7 +127,7 @@ impl Intake {
             return false;
         };
         let mut samples = self.state.samples.lock().unwrap_or_else(PoisonError::into_inner);
-        samples.retain(|(_, since)| since.elapsed() < SAMPLES.1);
+        samples.retain(|(_, since)| since.elapsed() < SAMPLE_TIME);
         let found = samples.iter().position(|(known, _)| known == number);
         found.and_then(|at| samples.remove(at)).is_some()
     }

@@ -49,9 +49,7 @@ pub(super) enum Request {
 /// The thread's state. After an error the connection is closed, and the next request opens another.
 pub(super) struct Worker {
     path: PathBuf,
-    database: Option<Connection>,
-    /// The database's files as our last commit has left them.
-    files: Option<Files>,
+    database: Option<OpenDatabase>,
     /// The files as they were before another program changed them: what is there now must be verified.
     suspected: Option<Files>,
     /// The highest notice number that the open database must contain; lower: it was replaced or truncated.
@@ -63,8 +61,6 @@ pub(super) struct Worker {
     in_doubt: Changes,
     /// The last write failed.
     is_failing: bool,
-    /// The whole WAL is known to be synced. Not known after a start: the last run may have been killed.
-    is_synced: bool,
     /// The highest notice number of this run. A new database continues after it, so that popups of the old one never
     /// match new notices.
     newest: i64,
@@ -73,6 +69,14 @@ pub(super) struct Worker {
     set_aside_at: Option<Instant>,
     /// No further requests are served.
     is_closing: bool,
+}
+
+struct OpenDatabase {
+    connection: Connection,
+    /// Its files as our last commit has left them.
+    files: Files,
+    /// The whole WAL is known to be synced. Not known when it was opened: a run may have been killed before.
+    is_synced: bool,
 }
 
 /// What the thread tells others.
@@ -126,7 +130,6 @@ impl Worker {
         let mut worker = Self {
             path: path.to_owned(),
             database: None,
-            files: None,
             suspected: None,
             expected: None,
             pruning: Pruning::new(settings),
@@ -134,7 +137,6 @@ impl Worker {
             seals,
             in_doubt: Changes::default(),
             is_failing: false,
-            is_synced: false,
             newest: 0,
             incidents: VecDeque::new(),
             set_aside_at: None,
@@ -188,8 +190,8 @@ impl Worker {
     /// Closes the database. SQLite removes its log then, if it is still ours.
     fn close(mut self) {
         if self.close_if_changed().is_ok()
-            && let Some(connection) = self.database.take()
-            && let Err(error) = database::keep_log_on_close(&connection, false)
+            && let Some(open) = self.database.take()
+            && let Err(error) = database::keep_log_on_close(&open.connection, false)
         {
             tracing::warn!("the inbox's log stays: {error}");
         }
@@ -282,14 +284,14 @@ impl Worker {
                 set_setting(write.db, PROBE, None)
             });
         }
-        self.with_database(|connection, _| {
-            connection.transaction_with_behavior(TransactionBehavior::Immediate)?.rollback()
+        self.with_database(|open, _| {
+            open.connection.transaction_with_behavior(TransactionBehavior::Immediate)?.rollback()
         })
     }
 
     /// Reads.
     pub(super) fn read<T>(&mut self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, InboxError> {
-        self.with_database(|connection, _| work(connection))
+        self.with_database(|open, _| work(&open.connection))
     }
 
     /// Writes, in a commit of its own.
@@ -302,13 +304,13 @@ impl Worker {
 
     fn transact<T>(&mut self, work: impl FnOnce(&mut Write<'_>) -> rusqlite::Result<T>) -> Result<T, TransactionError> {
         let (settings, seals) = (self.pruning.settings(), self.seals.clone());
-        let (mut is_work, mut is_synced) = (false, self.is_synced);
+        let mut is_work = false;
         let mut changes = Changes { newest: self.newest, ..Changes::default() };
-        let outcome = self.with_database(|connection, pruning| {
-            let connection = &*connection;
-            if !is_synced {
+        let outcome = self.with_database(|open, pruning| {
+            let connection = &open.connection;
+            if !open.is_synced {
                 database::checkpoint(connection)?;
-                is_synced = true;
+                open.is_synced = true;
             }
             // Prepared once, unlike rusqlite's own transactions. An error closes the connection, and so rolls back.
             connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
@@ -327,7 +329,6 @@ impl Worker {
         });
         // Checked before answering: what was written to removed files is not on disk.
         let outcome = outcome.and_then(|value| self.note_commit().map(|()| value));
-        self.is_synced = is_synced && outcome.is_ok();
         match outcome {
             Ok((value, has_written)) => {
                 if has_written && std::mem::take(&mut self.is_failing) {
@@ -367,7 +368,7 @@ impl Worker {
     /// Uses the database, opened anew if need be; closes it after an error. One that is damaged is set aside.
     fn with_database<T>(
         &mut self,
-        work: impl FnOnce(&mut Connection, &mut Pruning) -> rusqlite::Result<T>,
+        work: impl FnOnce(&mut OpenDatabase, &mut Pruning) -> rusqlite::Result<T>,
     ) -> Result<T, InboxError> {
         let outcome = self.try_with_database(work);
         if let Err(error @ InboxError::Damaged { reason, .. }) = &outcome {
@@ -379,26 +380,25 @@ impl Worker {
 
     fn try_with_database<T>(
         &mut self,
-        work: impl FnOnce(&mut Connection, &mut Pruning) -> rusqlite::Result<T>,
+        work: impl FnOnce(&mut OpenDatabase, &mut Pruning) -> rusqlite::Result<T>,
     ) -> Result<T, InboxError> {
         self.close_if_changed()?;
-        let mut connection = match self.database.take() {
-            Some(connection) => connection,
+        let mut open = match self.database.take() {
+            Some(open) => open,
             None => self.open_database()?,
         };
-        let value = work(&mut connection, &mut self.pruning).map_err(|error| database::failed(&self.path, &error))?;
-        self.database = Some(connection);
+        let value = work(&mut open, &mut self.pruning).map_err(|error| database::failed(&self.path, &error))?;
+        self.database = Some(open);
         Ok(value)
     }
 
     /// Closes the database if another program has changed its files since our last commit. The next use opens and
     /// verifies what is there.
     fn close_if_changed(&mut self) -> Result<(), InboxError> {
-        if self.database.is_some() && self.files != Some(self.current_files()?) {
+        let Some(open) = &self.database else { return Ok(()) };
+        if open.files != self.current_files()? {
             tracing::warn!("{}: the files have changed from outside", self.path.display());
-            self.database = None;
-            self.is_synced = false;
-            self.suspected = self.files.take();
+            self.suspected = self.database.take().map(|open| open.files);
         }
         Ok(())
     }
@@ -410,16 +410,17 @@ impl Worker {
     /// Checks that a successful commit went to the files that have the names now.
     fn note_commit(&mut self) -> Result<(), InboxError> {
         let files = self.current_files()?;
-        if self.files.as_ref().is_some_and(|before| !files.are_same(before)) {
-            self.database = None;
-            self.suspected = self.files.take();
+        if self.database.as_ref().is_some_and(|open| !files.are_same(&open.files)) {
+            self.suspected = self.database.take().map(|open| open.files);
             return Err(database::unusable(&self.path, &"it was removed or replaced while it was written"));
         }
-        self.files = Some(files);
+        if let Some(open) = &mut self.database {
+            open.files = files;
+        }
         Ok(())
     }
 
-    fn open_database(&mut self) -> Result<Connection, InboxError> {
+    fn open_database(&mut self) -> Result<OpenDatabase, InboxError> {
         let found = self.current_files()?;
         let is_gone = self.expected.is_some() && found.is_gone();
         if self.suspected.as_ref().is_some_and(|before| found.has_log_of_another(before)) {
@@ -431,7 +432,7 @@ impl Worker {
         }
         let newest = database::newest(&self.path, &connection)?;
         self.pruning.load_clock(&connection).map_err(|error| database::failed(&self.path, &error))?;
-        self.files = Some(self.current_files()?);
+        let files = self.current_files()?;
         if is_gone {
             self.report(Incident::Removed { path: self.path.clone() });
         } else if self.expected.is_some_and(|expected| newest < expected) {
@@ -440,7 +441,7 @@ impl Worker {
         self.newest = self.newest.max(newest);
         self.suspected = None;
         self.expected = Some(newest);
-        Ok(connection)
+        Ok(OpenDatabase { connection, files, is_synced: false })
     }
 
     /// Sets the file aside; the next request begins a new one.
