@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_control_socket_is_in_the_run_time_directory_if_there_is_one() {
+    fn the_control_socket_is_in_the_runtime_directory_if_any() {
         let check = |runtime: Option<&str>, expected: &[&str]| {
             let paths = Paths::below(None, Path::new("/c"), Path::new("/d"), runtime.map(Path::new), Path::new("/k"));
             assert_eq!(paths.control, expected.iter().map(PathBuf::from).collect::<Vec<_>>());
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_data_directory_beside_an_older_configuration_is_no_first_start() {
+    fn lost_data_beside_an_older_configuration_is_no_first_start() {
         let home = tempfile::tempdir().unwrap();
         let paths = Paths::within(home.path());
         let write = |path: &Path| {

@@ -138,7 +138,7 @@ fn accounts_that_cannot_be_read_reject_nobody() {
 
 proptest! {
     #[test]
-    fn a_device_is_either_accepted_or_rejected_as_plain_comparison_says(
+    fn a_device_is_accepted_exactly_if_an_account_has_both_its_keys(
         known in prop::collection::hash_set(("[ab]{1,2}", "[ab]{1,9}"), 0..6),
         devices in prop::collection::vec(("[ab]{1,2}", "[ab]{0,9}"), 0..12),
     ) {
@@ -284,7 +284,7 @@ fn no_flipped_bit_and_no_lost_end_makes_a_known_pushkey_unknown() {
 }
 
 #[test]
-fn a_checksum_that_does_not_match_is_told_until_a_command_writes_or_the_list_is_accepted() {
+fn a_wrong_checksum_is_reported_until_the_file_is_written_again() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("accounts.toml");
     let file = AccountsFile::new(&path);
@@ -321,7 +321,7 @@ fn a_killed_command_leaves_no_copy_of_the_pushkeys() {
 }
 
 #[test]
-fn there_is_a_greatest_number_of_accounts() {
+fn the_number_of_accounts_is_limited() {
     let list = |count| (0..count).map(|n| account(&format!("a{n}"), "app", &format!("k{n}"))).collect::<Vec<_>>();
     assert!(parse(&format::render(&list(MAX_ACCOUNTS)).unwrap()).is_ok());
     assert!(parse(&format::render(&list(MAX_ACCOUNTS + 1)).unwrap()).is_err());

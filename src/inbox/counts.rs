@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn once_missed_calls_were_sent_they_alone_count_and_left_out_they_are_zero() {
+    fn once_missed_calls_was_sent_it_alone_counts_and_defaults_to_0() {
         let mut numbers = Numbers::default();
         numbers.set(counts(1, None), 1);
         assert_eq!(numbers.missed(2), 2);

@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_and_its_log_are_kept_together_and_nothing_is_written_over() {
+    fn a_database_is_set_aside_with_its_log_and_overwrites_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pushbell.db");
         let write = |text: &str| {

@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_is_sound_beside_the_program_and_without_it_and_nothing_is_left_behind() {
+    fn a_check_works_with_and_without_a_program_and_leaves_no_file() {
         let (directory, path) = database();
         assert_eq!(check_integrity(&path, PATIENCE).unwrap(), None);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told() {
+    fn a_damaged_database_is_reported() {
         let (_directory, path) = database();
         fs::File::create(&path).unwrap().write_all(&[b'x'; 8192]).unwrap();
         assert!(matches!(check_integrity(&path, PATIENCE), Err(InboxError::Damaged { .. })));

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_of_two_days_is_believed_and_a_longer_one_after_24_hours() {
+    fn a_jump_of_over_two_days_is_trusted_after_24_hours() {
         let (mut clock, start) = (Clock::default(), Instant::now());
         assert_eq!(see(&mut clock, start, 0, 1_000), 1_000);
         assert_eq!(see(&mut clock, start, 1, 1_002), 1_002);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_jumps_again_is_doubted_anew_and_one_that_comes_back_is_not() {
+    fn a_second_jump_starts_the_24_hours_again() {
         let (mut clock, start) = (Clock::default(), Instant::now());
         see(&mut clock, start, 0, 1_000);
         see(&mut clock, start, 0, 5_000);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn doubt_outlives_the_program() {
+    fn the_24_hours_continue_after_a_restart() {
         let (mut clock, start) = (Clock::default(), Instant::now());
         see(&mut clock, start, 0, 1_000);
         see(&mut clock, start, 0, 5_000);

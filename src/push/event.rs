@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_rings_for_its_lifetime_or_a_minute_and_never_longer_than_two() {
+    fn a_call_rings_for_its_lifetime_at_most_two_minutes() {
         let rings_for = |lifetime: &str, expected| {
             check(
                 "m.call.invite",
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_absent() {
+    fn unreadable_content_counts_as_absent() {
         assert_eq!(meaning(None, None), Meaning::Message);
         assert_eq!(meaning(Some("m.call.invite"), None), ringing(None, 60_000, None));
         assert_eq!(meaning(Some("m.room.message"), None), Meaning::Message);

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_has_the_priority_that_its_push_has_and_may_name_its_room_inside() {
+    fn an_entry_has_the_priority_and_room_that_its_push_would_have() {
         let check = |event_type: &str, actions: &str, expected: Priority| {
             let page = format!(
                 r#"{{"notifications":[{{"actions":{actions},"event":{{"event_id":"$1","room_id":"!r","type":"{event_type}"}}}}]}}"#

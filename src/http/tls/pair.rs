@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn its_end_is_warned_of() {
+    fn its_expiry_is_warned_of() {
         let key = KeyPair::generate().unwrap();
         let pair = Place::new(&made(&["a.example"], &key), &key.serialize_pem()).inspect().unwrap();
         let check = |now: &str, expected: &str| {
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_times_of_all_forms_are_read() {
+    fn names_and_times_of_every_form_are_read() {
         let key = KeyPair::generate().unwrap();
         let names = ["push.example.org", "192.168.1.20", "fd00::1", "*.example.org"];
         // Until 2049 the year has two digits; 9999 is later than any timestamp.

@@ -145,7 +145,7 @@ async fn a_call_rings_no_longer_than_its_caller_waits() {
 }
 
 #[tokio::test]
-async fn a_restart_does_not_ring_again_and_misses_what_rang_out_meanwhile() {
+async fn after_a_restart_a_call_whose_deadline_has_passed_is_missed() {
     let mut desk = Desk::new();
     desk.record(invite("$1", "c")).await;
     desk.record(invite("$2", "d").at(100)).await;
@@ -159,7 +159,7 @@ async fn a_restart_does_not_ring_again_and_misses_what_rang_out_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_missed_call_whose_popup_was_not_shown_is_shown_by_the_next_start() {
+async fn a_missed_call_that_was_not_shown_is_shown_after_a_restart() {
     let mut desk = Desk::new();
     desk.record(invite("$1", "c")).await;
     desk.mark_shown(Shown::Call(NoticeId(1), RINGING)).await;

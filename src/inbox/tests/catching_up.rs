@@ -30,7 +30,7 @@ fn listed(event_id: &str, room_id: &str) -> ListedUnread {
 }
 
 #[tokio::test]
-async fn what_was_missed_is_kept_once_and_the_mark_moves_with_it() {
+async fn missed_events_are_recorded_once_together_with_the_mark() {
     let mut desk = Desk::new();
     assert_eq!(desk.inbox.catch_up_state("a".into()).await.unwrap(), CatchUpState::default());
     desk.record(message("$1", "!r")).await;
@@ -55,7 +55,7 @@ fn unread_of(number: u64) -> Counts {
 }
 
 #[tokio::test]
-async fn what_was_missed_is_no_push() {
+async fn a_missed_event_is_no_push() {
     let desk = Desk::new();
     desk.inbox.apply_catch_up(caught_up(vec![missed(message("$1", "!r"))])).await.unwrap();
     let snapshot = desk.snapshot().await;
@@ -64,7 +64,7 @@ async fn what_was_missed_is_no_push() {
 }
 
 #[tokio::test]
-async fn what_was_read_elsewhere_is_read_and_its_room_is_told() {
+async fn events_read_elsewhere_are_read_here() {
     let desk = Desk::new();
     for (event, room) in [("$1", "!a"), ("$2", "!b"), ("$3", "!b")] {
         desk.record(message(event, room).counting(unread_of(2))).await;
@@ -85,7 +85,7 @@ async fn what_was_read_elsewhere_is_read_and_its_room_is_told() {
 }
 
 #[tokio::test]
-async fn a_receipt_reads_what_is_of_its_thread_and_known_to_be_older() {
+async fn a_receipt_reads_older_messages_of_its_thread() {
     let desk = Desk::new();
     let reply = |id: &str, root: &str| {
         let content = format!(r#"{{"body":"b","m.relates_to":{{"rel_type":"m.thread","event_id":"{root}"}}}}"#);
@@ -113,7 +113,7 @@ async fn a_receipt_reads_what_is_of_its_thread_and_known_to_be_older() {
 }
 
 #[tokio::test]
-async fn the_number_is_what_is_unread_here_or_listed_so() {
+async fn the_number_is_what_is_unread_here_or_listed_as_unread() {
     async fn check(counts_rooms: bool, is_all: bool, listed_unread: &[ListedUnread], expected: u64) {
         let desk = Desk::new();
         for (event, room) in [("$1", "!a"), ("$2", "!a"), ("$3", "!b")] {
@@ -146,7 +146,7 @@ async fn a_call_that_was_missed_does_not_ring() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_session_is_told_once_for_each() {
+async fn the_end_of_each_session_is_notified_once() {
     let desk = Desk::new();
     let was_told = async |session: &str| desk.inbox.is_logout_notified("a".into(), session.to_owned()).await.unwrap();
     assert!(!was_told("one").await);
@@ -172,7 +172,7 @@ async fn wanted(desk: &Desk) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn only_what_came_without_details_and_can_be_asked_for_is_wanted() {
+async fn details_are_wanted_for_ids_of_accounts_that_fetch_them() {
     let mut desk = Desk::new();
     desk.record(ids("$1", "!r")).await;
     desk.inbox.details_are_wanted().await;
@@ -210,7 +210,7 @@ async fn details_change_the_notice_and_its_popup() {
 }
 
 #[tokio::test]
-async fn details_of_what_was_taken_back_meanwhile_are_not_taken_up() {
+async fn details_of_a_redacted_notice_are_ignored() {
     let desk = Desk::new();
     desk.record(ids("$1", "!r")).await;
     desk.record(event("$2", "!r", "m.room.redaction", r#"{"redacts":"$1"}"#)).await;
@@ -221,7 +221,7 @@ async fn details_of_what_was_taken_back_meanwhile_are_not_taken_up() {
 }
 
 #[tokio::test]
-async fn what_turns_out_to_be_a_call_rings_as_its_push_asked_for() {
+async fn a_call_known_by_its_details_has_the_sound_of_its_push() {
     let desk = Desk::new();
     let ring = SoundTweak::Named("ring".to_owned());
     desk.record(ids("$call", "!r").sound(ring.clone())).await;
@@ -231,7 +231,7 @@ async fn what_turns_out_to_be_a_call_rings_as_its_push_asked_for() {
 }
 
 #[tokio::test]
-async fn what_turns_out_to_be_a_call_keeps_how_its_push_came() {
+async fn a_call_known_by_its_details_keeps_counts_and_delay() {
     let desk = Desk::new();
     desk.record(ids("$call", "!r").counting(unread_of(3)).replayed()).await;
     let call = event("$call", "!r", "m.call.invite", r#"{"call_id":"1","lifetime":60000}"#).notification;
@@ -245,7 +245,7 @@ async fn what_turns_out_to_be_a_call_keeps_how_its_push_came() {
 }
 
 #[tokio::test]
-async fn what_turns_out_to_be_a_call_or_a_redaction_is_one() {
+async fn details_may_make_a_notice_a_call_or_a_redaction() {
     let desk = Desk::new();
     desk.record(message("$said", "!r")).await;
     desk.record(ids("$call", "!r")).await;
@@ -265,7 +265,7 @@ async fn what_turns_out_to_be_a_call_or_a_redaction_is_one() {
 }
 
 #[tokio::test]
-async fn what_was_read_stays_read_whatever_it_turns_out_to_be() {
+async fn a_read_notice_stays_read_whatever_its_details_are() {
     let edit = r#"{"m.relates_to":{"rel_type":"m.replace","event_id":"$before"},"m.new_content":{"body":"new"}}"#;
     for (kind, content) in [("m.call.invite", r#"{"call_id":"1"}"#), ("m.room.message", edit)] {
         let desk = Desk::new();
@@ -301,7 +301,7 @@ async fn details_are_no_push() {
 }
 
 #[tokio::test]
-async fn a_number_that_was_pushed_after_the_list_was_made_stands() {
+async fn counts_pushed_after_the_list_was_made_take_precedence() {
     let desk = Desk::new();
     desk.record(message("$1", "!r").counting(unread_of(1)).at(90)).await;
     desk.record(badge(unread_of(0)).at(102)).await;

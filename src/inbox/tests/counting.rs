@@ -154,7 +154,7 @@ async fn clear_sets_everything_to_zero_until_the_next_push() {
 }
 
 #[tokio::test]
-async fn the_numbers_of_a_removed_account_are_forgotten_and_its_notices_stay() {
+async fn a_removed_account_loses_its_numbers_and_keeps_its_notices() {
     let desk = Desk::new();
     desk.record(message("$1", "!r").counting(missed_calls(7, 2))).await;
     desk.record(message("$2", "!r").for_account("b")).await;

@@ -125,7 +125,7 @@ async fn goes_on(desk: &Desk, what: &str) {
 }
 
 #[tokio::test]
-async fn no_value_in_any_column_stops_anything() {
+async fn no_value_in_any_column_stops_the_inbox() {
     let source = filled().await;
     let columns = columns(&Connection::open(source.path()).unwrap());
     assert!(columns.len() > 40, "{columns:?}");
@@ -153,7 +153,7 @@ async fn no_value_in_any_column_stops_anything() {
 }
 
 #[tokio::test]
-async fn a_running_inbox_goes_on_with_spoilt_values() {
+async fn a_running_inbox_continues_with_damaged_values() {
     for (column, value) in [("event_id", "x'ff'"), ("sender", "x'ff'"), ("room", "NULL"), ("content", "1.5")] {
         let desk = filled().await;
         desk.snapshot().await;
@@ -163,7 +163,7 @@ async fn a_running_inbox_goes_on_with_spoilt_values() {
 }
 
 #[tokio::test]
-async fn flipped_bytes_stop_nothing_for_long() {
+async fn flipped_bytes_do_not_stop_the_inbox_for_long() {
     let source = filled().await;
     let path = source.path();
     let _directory = source.close().await;

@@ -81,7 +81,7 @@ async fn after_a_failure_the_next_request_tries_again() {
 }
 
 #[tokio::test]
-async fn what_a_failed_commit_has_left_on_disk_is_news_when_its_retry_comes() {
+async fn a_retry_signals_what_a_failed_commit_has_left_on_disk() {
     let desk = Desk::new();
     desk.record(message("$before", "!r")).await;
     desk.snapshot().await;
@@ -261,7 +261,7 @@ async fn the_last_handle_ends_the_thread_with_its_work_done() {
 }
 
 #[tokio::test]
-async fn a_closed_inbox_has_done_what_was_asked_before_and_its_database_is_closed() {
+async fn close_finishes_earlier_requests_and_closes_the_database() {
     let desk = Desk::new();
     let recording = tokio::spawn({
         let inbox = desk.inbox.clone();

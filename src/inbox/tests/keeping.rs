@@ -18,7 +18,7 @@ async fn days_pass(desk: &Desk, settings: Settings, days: std::ops::RangeInclusi
 }
 
 #[tokio::test]
-async fn what_is_old_and_read_is_listed_no_more_and_its_retry_known_for_40_days() {
+async fn old_read_notices_are_blanked_and_deleted_after_40_days() {
     let desk = Desk::new();
     desk.record(message("$read", "!old")).await;
     desk.mark_read(Read::Everything).await;
@@ -45,7 +45,7 @@ async fn what_is_old_and_read_is_listed_no_more_and_its_retry_known_for_40_days(
 }
 
 #[tokio::test]
-async fn what_is_unread_is_never_forgotten() {
+async fn unread_notices_are_never_deleted() {
     let desk = Desk::new();
     desk.record(message("$1", "!r")).await;
     desk.record(message("$2", "!r")).await;
@@ -60,7 +60,7 @@ async fn what_is_unread_is_never_forgotten() {
 }
 
 #[tokio::test]
-async fn a_clock_that_jumps_years_ahead_forgets_nothing() {
+async fn a_clock_that_jumps_years_ahead_deletes_nothing() {
     let mut desk = Desk::new();
     desk.record(message("$old", "!r")).await;
     desk.mark_read(Read::Everything).await;
@@ -77,7 +77,7 @@ async fn a_clock_that_jumps_years_ahead_forgets_nothing() {
 }
 
 #[tokio::test]
-async fn a_forgotten_number_is_not_used_again() {
+async fn the_number_of_a_deleted_notice_is_not_used_again() {
     let mut desk = Desk::new();
     desk.record(message("$1", "!r")).await;
     desk.mark_read(Read::Everything).await;
@@ -89,7 +89,7 @@ async fn a_forgotten_number_is_not_used_again() {
 }
 
 #[tokio::test]
-async fn forgetting_goes_through_many_notices_and_past_a_clock_that_was_wrong() {
+async fn pruning_takes_many_steps_and_passes_times_in_the_future() {
     let desk = Desk::new();
     desk.record(badge(unread(1))).await;
     desk.record(message("$future", "!r").at(3000 * DAY)).await;
@@ -111,7 +111,7 @@ async fn forgetting_goes_through_many_notices_and_past_a_clock_that_was_wrong() 
 }
 
 #[tokio::test]
-async fn texts_are_kept_until_they_were_read_where_none_are_kept() {
+async fn without_keep_bodies_texts_are_removed_when_read() {
     let keep_none = Settings { keep_bodies: false, ..SETTINGS };
     let desk = Desk::with(keep_none);
     let has_text = |id: &str| desk.notice(id).content.is_some();
@@ -131,7 +131,7 @@ async fn texts_are_kept_until_they_were_read_where_none_are_kept() {
 }
 
 #[tokio::test]
-async fn texts_go_when_none_are_to_be_kept_any_more() {
+async fn turning_keep_bodies_off_removes_the_texts_of_read_notices() {
     let mut desk = Desk::new();
     desk.record(message("$read", "!r")).await;
     desk.mark_read(Read::Everything).await;
@@ -192,7 +192,7 @@ async fn history_is_read_while_the_program_runs_and_when_it_does_not() {
 }
 
 #[tokio::test]
-async fn the_file_shrinks_when_much_was_forgotten() {
+async fn the_file_shrinks_when_many_notices_were_deleted() {
     let desk = Desk::new();
     let text = "x".repeat(20_000);
     for number in 0..400 {

@@ -69,7 +69,7 @@ async fn muted_rooms_are_bounded_and_go_with_their_account() {
 }
 
 #[tokio::test]
-async fn a_room_that_was_read_counts_nothing_where_counts_are_of_rooms() {
+async fn room_was_read_sets_the_count_of_a_room_to_zero() {
     let desk = Desk::new();
     desk.record(message("$1", "!s").per_room().counting(unread(2))).await;
     desk.record(message("$2", "!r").per_room().counting(unread(3))).await;

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn what_waits_is_told_by_room_oldest_first() {
+async fn waiting_rooms_are_listed_oldest_first() {
     let mut desk = Desk::new();
     let bing = SoundTweak::Named("bing".to_owned());
     desk.record(message("$1", "!s").sound(bing.clone())).await;
@@ -42,7 +42,7 @@ async fn what_waits_is_told_by_room_oldest_first() {
 }
 
 #[tokio::test]
-async fn a_highlight_is_told_however_many_rooms_wait_before_it() {
+async fn a_room_with_a_highlight_is_listed_before_others() {
     let desk = Desk::new();
     for number in 0..100 {
         let push = message(&format!("${number}"), &format!("!{number}"));
@@ -92,7 +92,7 @@ async fn a_digest_is_about_unread_messages() {
 }
 
 #[tokio::test]
-async fn what_is_read_does_not_wait() {
+async fn a_read_notice_does_not_wait() {
     let desk = Desk::new();
     desk.record(message("$1", "!r")).await;
     desk.record(message("$2", "!r")).await;
@@ -102,7 +102,7 @@ async fn what_is_read_does_not_wait() {
 }
 
 #[tokio::test]
-async fn what_is_settled_is_never_shown_and_stays_unread() {
+async fn a_settled_notice_is_never_shown_and_stays_unread() {
     let desk = Desk::new();
     desk.record(message("$1", "!r")).await;
     desk.record(event("$call", "!r", "m.call.invite", "{}")).await;
@@ -168,7 +168,7 @@ async fn the_signal_is_raised_once_until_a_snapshot_is_asked_for() {
 }
 
 #[tokio::test]
-async fn what_waits_is_known_when_any_of_it_is_taken_back() {
+async fn a_redaction_updates_what_waits() {
     for taken_back in 0..5 {
         let desk = Desk::new();
         for number in 0..5 {
@@ -240,7 +240,7 @@ fn plan(db: &rusqlite::Connection, query: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_is_asked_often_is_answered_from_the_indexes() {
+async fn frequent_queries_use_the_indexes() {
     let desk = Desk::new();
     desk.record(message("$1", "!r")).await;
     let db = rusqlite::Connection::open(desk.path()).unwrap();

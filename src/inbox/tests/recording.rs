@@ -274,7 +274,7 @@ async fn an_id_and_an_event_id_of_the_same_text_are_two_events() {
 }
 
 #[tokio::test]
-async fn rooms_without_an_id_are_told_apart_by_alias_else_name_else_sender() {
+async fn rooms_without_an_id_are_identified_by_alias_name_or_sender() {
     let desk = Desk::new();
     let push = |id: &str, alias: Option<&str>, name: Option<&str>, sender: &str| {
         let mut push = message(id, "").from(sender);

@@ -44,7 +44,7 @@ fn backup(desk: &Desk) -> PathBuf {
 }
 
 #[tokio::test]
-async fn what_was_answered_after_somebody_touched_the_files_is_there_after_a_restart() {
+async fn pushes_answered_after_a_change_of_the_files_are_kept() {
     type Tamper = fn(&Desk);
     let ways: [(&str, Tamper); 12] = [
         ("all removed", |desk| files(desk).iter().for_each(|file| fs::remove_file(file).unwrap())),
@@ -92,7 +92,7 @@ async fn what_was_answered_after_somebody_touched_the_files_is_there_after_a_res
 }
 
 #[tokio::test]
-async fn files_that_vanish_while_a_push_is_written_are_noticed_before_its_answer() {
+async fn files_removed_during_a_commit_are_noticed_before_the_answer() {
     for file in 0..2 {
         let desk = filled().await;
         let gone = files(&desk)[file].clone();

@@ -16,7 +16,7 @@ fn sound(tweaks: &str) -> SoundTweak {
 }
 
 #[test]
-fn only_what_the_contract_names_refuses_a_push_and_the_error_says_what_and_where() {
+fn a_body_that_is_no_push_is_refused_with_what_is_wrong() {
     let check = |body: &str, expected: &str| {
         let error = Notification::parse(body.as_bytes()).expect_err(body);
         let kind = match &error {
@@ -44,7 +44,7 @@ fn only_what_the_contract_names_refuses_a_push_and_the_error_says_what_and_where
 }
 
 #[test]
-fn a_field_of_the_wrong_type_or_size_is_absent_and_the_push_is_accepted() {
+fn a_field_of_the_wrong_type_or_size_counts_as_absent() {
     let fields = [
         "event_id",
         "id",
@@ -146,7 +146,7 @@ fn tweaks_may_be_a_list_of_actions() {
 }
 
 #[test]
-fn well_formed_devices_are_kept_as_they_were_sent_and_others_dropped() {
+fn well_formed_devices_are_kept_and_others_dropped() {
     let body = r#"{"notification":{"devices":[7,null,{"app_id":"a","pushkey":"é\n\"","tweaks":{"highlight":true}},
         {"app_id":"b"},{"app_id":"","pushkey":"","data":[],"pushkey_ts":"x"},{"app_id":"c","pushkey":"\ud800"}]},
         "devices":[{"app_id":"beside","pushkey":"beside"}]}"#;
@@ -157,7 +157,7 @@ fn well_formed_devices_are_kept_as_they_were_sent_and_others_dropped() {
 }
 
 #[test]
-fn devices_beside_the_notification_count_when_there_is_none_inside() {
+fn devices_beside_the_notification_are_the_fallback() {
     for inside in ["null", "[]", "{}", "[1]", r#"[{"app_id":"a"}]"#] {
         let body = format!(r#"{{"notification":{{"devices":{inside}}},"devices":[{DEVICE}]}}"#);
         assert_eq!(Notification::parse(body.as_bytes()).unwrap().devices.len(), 1, "{body}");
@@ -212,7 +212,7 @@ fn bytes_that_are_not_utf_8_do_not_refuse_a_push() {
 }
 
 #[test]
-fn content_is_kept_unparsed_however_deep_and_dropped_when_too_large() {
+fn content_of_any_depth_is_kept_unless_it_is_too_large() {
     let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(50_000), "]".repeat(50_000));
     assert_eq!(push(&format!(r#""content":{deep}"#)).content.unwrap(), deep);
     let large = format!(r#"{{"body":"{}"}}"#, "x".repeat(MAX_CONTENT_BYTES));
