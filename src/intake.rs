@@ -1,5 +1,5 @@
-//! What becomes of a push once its bytes are here: parsed, admitted, recorded. The endpoint is one caller; it knows
-//! nothing of connections, and whoever else brings the same JSON gets the same outcome.
+//! The intake of pushes: parse, admit, record. It knows no transport: the endpoint is one caller, and any other that
+//! brings the same JSON gets the same outcome.
 
 use std::{
     collections::VecDeque,
@@ -75,7 +75,7 @@ struct IntakeState {
     recorder: Box<dyn Recorder>,
     accounts: RwLock<Arc<Accounts>>,
     rejections: LogLimiter,
-    /// The one-time numbers of sample pushes that were not sent yet, newest first, and since when.
+    /// The one-time numbers of sample pushes that have not come yet and when each was made, newest first.
     samples: Mutex<VecDeque<(String, Instant)>>,
 }
 
@@ -133,8 +133,8 @@ impl Intake {
     }
 
     /// Takes the body of a push. On success all of it that is for an account here is on disk, and the pushkeys that no
-    /// account has are returned. `is_replayed` says whether it was held back on its way ([`Delivery::replayed`]).
-    /// `on_admitted` is called once it is known to be for an account, before it is recorded.
+    /// account has are returned. `is_replayed`: it was delayed on its way ([`Delivery::replayed`]). `on_admitted` is
+    /// called if it is for an account, before it is recorded.
     ///
     /// # Errors
     /// When nothing of it is kept, and nothing may be concluded about its pushkeys.

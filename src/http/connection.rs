@@ -126,6 +126,6 @@ async fn serve_http(
         }
         io::Result::Ok(())
     };
-    // An error here changes nothing: the connection is closed anyway.
+    // The connection is closed in any case.
     time::timeout(limits.linger_time, close).await.ok();
 }

@@ -97,32 +97,28 @@ pub(super) fn redial(
     ring: &Ring,
     received_at: i64,
 ) -> rusqlite::Result<bool> {
-    let rings = write
-        .db
-        .prepare_cached(
-            "UPDATE notice INDEXED BY notice_call SET call_state = 0, call_id = :call_id,
-                call_deadline = max(call_deadline, :deadline), call_raised_to = coalesce(:raised_to, call_raised_to)
-            WHERE call_state < 2 AND call_state <= 0 AND call_deadline > :received_at
-                AND account = :account AND room = :room AND sender = :caller",
-        )?
-        .execute(named_params! {
+    let rings = write.execute(
+        "UPDATE notice INDEXED BY notice_call SET call_state = 0, call_id = :call_id,
+        call_deadline = max(call_deadline, :deadline), call_raised_to = coalesce(:raised_to, call_raised_to)
+    WHERE call_state < 2 AND call_state <= 0 AND call_deadline > :received_at
+        AND account = :account AND room = :room AND sender = :caller",
+        named_params! {
             ":call_id": ring.call_id, ":deadline": ring.deadline, ":raised_to": ring.raised_to,
             ":received_at": received_at, ":account": account, ":room": room, ":caller": caller,
-        })?;
+        },
+    )?;
     Ok(rings > 0)
 }
 
 /// Handles a count that has fallen to this, for the account or the room: calls that had raised it may have been taken
 /// elsewhere.
 pub(super) fn silence(write: &Write<'_>, account: i64, room: Option<&str>, unread: i64) -> rusqlite::Result<()> {
-    write
-        .db
-        .prepare_cached(
-            "UPDATE notice INDEXED BY notice_call SET call_state = -1
-            WHERE call_state < 2 AND call_state = 0 AND call_raised_to > ?3
-                AND account = ?1 AND room = coalesce(?2, room)",
-        )?
-        .execute((account, room, unread))?;
+    write.execute(
+        "UPDATE notice INDEXED BY notice_call SET call_state = -1
+        WHERE call_state < 2 AND call_state = 0 AND call_raised_to > ?3
+            AND account = ?1 AND room = coalesce(?2, room)",
+        (account, room, unread),
+    )?;
     Ok(())
 }
 
@@ -150,10 +146,10 @@ pub(super) fn end_by_event(
 }
 
 impl Inbox {
-    /// The homeserver says that this call is over; a hangup is its caller's. Raises `changed`.
+    /// The homeserver says that this call is over; a hangup is its caller's. Signals a change.
     ///
     /// # Errors
-    /// When it could not be written down.
+    /// When the database cannot be written.
     pub async fn end_call(&self, call: NoticeId, ending: CallEnding) -> Result<(), InboxError> {
         self.write(move |write| end(write, call, ending)).await
     }
@@ -175,7 +171,7 @@ fn become_state(write: &mut Write<'_>, notice: i64, state: CallState) -> rusqlit
     match state {
         CallState::Silenced | CallState::Ringing => {}
         CallState::Missed | CallState::PerhapsTaken => {
-            write.db.prepare_cached(ring_out_query!("", "id = ?1"))?.execute([notice])?;
+            write.execute(ring_out_query!("", "id = ?1"), [notice])?;
         }
         CallState::Over => {
             read_state::read_one(write, notice)?;
@@ -192,61 +188,41 @@ pub(super) fn is_expiry_due(db: &Connection, now: i64) -> rusqlite::Result<bool>
     .exists([now])
 }
 
-/// Ends the call that the person opened or dismissed here.
-pub(super) fn end_here(write: &mut Write<'_>, notice: NoticeId) -> rusqlite::Result<()> {
-    write
-        .db
-        .prepare_cached(read_query!("", "id = :id AND call_state IS NOT NULL"))?
-        .execute(named_params! { ":id": notice.0, ":keep_bodies": write.settings.keep_bodies })
-        .map(drop)
-}
-
 /// Ends the ringing of calls whose deadline is at or before `now` (milliseconds).
 pub(super) fn expire(write: &mut Write<'_>, now: i64) -> rusqlite::Result<()> {
-    let missed = write
-        .db
-        .prepare_cached(ring_out_query!(
+    let missed = write.execute(
+        ring_out_query!(
             "INDEXED BY notice_call",
             "call_state < 2 AND call_state <= 0 AND call_deadline <= ?1 AND call_derive_missed = 1"
-        ))?
-        .execute([now])?;
-    let over = write
-        .db
-        .prepare_cached(read_query!(
-            "INDEXED BY notice_call",
-            "call_state < 2 AND call_state <= 0 AND call_deadline <= :now"
-        ))?
-        .execute(named_params! { ":now": now, ":keep_bodies": write.settings.keep_bodies })?;
-    write.changes.is_visible |= missed > 0 || over > 0;
-    Ok(())
+        ),
+        [now],
+    )?;
+    write.changes.is_visible |= missed > 0;
+    let query = read_query!("INDEXED BY notice_call", "call_state < 2 AND call_state <= 0 AND call_deadline <= :now");
+    read_state::mark_read(write, query, named_params! { ":now": now }).map(drop)
 }
 
 /// The popup of a call in this state was shown. That of a ringing call says nothing about the popup of the missed call
 /// that it may have become meanwhile.
 pub(super) fn show(write: &Write<'_>, notice: NoticeId, state: CallState) -> rusqlite::Result<()> {
-    write
-        .db
-        .prepare_cached("UPDATE notice SET presentation = ?2 WHERE id = ?1 AND kind = 1 AND presentation = 0")?
-        .execute((notice.0, Presentation::Shown as i64))?;
+    write.execute(
+        "UPDATE notice SET presentation = ?2 WHERE id = ?1 AND kind = 1 AND presentation = 0",
+        (notice.0, Presentation::Shown as i64),
+    )?;
     if state == CallState::Missed {
-        write
-            .db
-            .prepare_cached("UPDATE notice SET call_missed_shown = 1 WHERE id = ?1 AND call_state = 1")?
-            .execute([notice.0])?;
+        write.execute("UPDATE notice SET call_missed_shown = 1 WHERE id = ?1 AND call_state = 1", [notice.0])?;
     }
     Ok(())
 }
 
 /// Settles the popups of all calls that ring or were missed.
 pub(super) fn settle_all(write: &Write<'_>) -> rusqlite::Result<()> {
-    write
-        .db
-        .prepare_cached(
-            "UPDATE notice INDEXED BY notice_call SET presentation = iif(presentation IS 1, 1, 2),
-                call_missed_shown = iif(call_state = 1, 1, call_missed_shown)
-            WHERE call_state < 2 AND (presentation = 0 OR (call_state = 1 AND call_missed_shown = 0))",
-        )?
-        .execute([])?;
+    write.execute(
+        "UPDATE notice INDEXED BY notice_call SET presentation = iif(presentation IS 1, 1, 2),
+        call_missed_shown = iif(call_state = 1, 1, call_missed_shown)
+    WHERE call_state < 2 AND (presentation = 0 OR (call_state = 1 AND call_missed_shown = 0))",
+        [],
+    )?;
     Ok(())
 }
 

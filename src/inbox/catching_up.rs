@@ -25,7 +25,7 @@ use crate::{
 /// Limit of the unread notices returned, newest first.
 const MOST_UNREAD: usize = 500;
 
-/// Where an account stands before it is caught up with.
+/// What is known of an account before catching up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CatchUpState {
     /// Everything listed up to this time (homeserver's clock) is known; `None` before the first catching up.
@@ -49,7 +49,6 @@ pub struct UnreadEvent {
 
 /// The result of catching up.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each says something else")]
 pub struct CaughtUp {
     /// The account; each event has tweaks of its own.
     pub recipient: Recipient,
@@ -63,7 +62,7 @@ pub struct CaughtUp {
     pub read_rooms: Vec<RoomRead>,
     /// Events that the homeserver lists as unread.
     pub listed_unread: Vec<ListedUnread>,
-    /// Nothing of it was held back: a call rings.
+    /// Nothing of it was delayed: a call rings.
     pub is_live: bool,
     /// The list is complete: it names every unread event, however old.
     pub is_all: bool,
@@ -119,7 +118,7 @@ pub struct MissedEvent {
 }
 
 impl Inbox {
-    /// Where an account stands.
+    /// What is known of an account.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -127,8 +126,8 @@ impl Inbox {
         self.read(move |db| catch_up_state(db, &account)).await
     }
 
-    /// Takes over what catching up has found. All of it is on disk when this returns, and raises the `changed` signal
-    /// if it says anything new; how many events were not known.
+    /// Records the result of catching up, in one commit, and signals a change if there is one. Returns how many events
+    /// were new.
     ///
     /// # Errors
     /// When it is not on disk: then nothing of it is.
@@ -136,10 +135,10 @@ impl Inbox {
         self.write(move |write| apply_catch_up(write, &caught_up)).await
     }
 
-    /// These events were read elsewhere. The account's number is the homeserver's to say.
+    /// Marks events as read that were read elsewhere. The account's number stays: the homeserver sends it.
     ///
     /// # Errors
-    /// When it could not be written down.
+    /// When the database cannot be written.
     pub async fn were_read(&self, account: Arc<str>, event_ids: Vec<String>) -> Result<(), InboxError> {
         self.write(move |write| {
             let account = AccountRow::named(write.db, &account)?;
@@ -161,7 +160,7 @@ impl Inbox {
         .await
     }
 
-    /// Those of these rooms in which fewer events are unread here than so many, each with what it is called and the number.
+    /// Of these rooms with their numbers, those in which fewer events are unread here; each with its name and number.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -176,8 +175,8 @@ impl Inbox {
             for (room_id, count) in counts {
                 let room = Room::with_id(&room_id);
                 if unread_in(db, account.id, room.as_str())? < count {
-                    let called = called(db, account.id, room.as_str())?;
-                    short.push((called.unwrap_or_else(|| "A room".to_owned()), count));
+                    let name = name_of_room(db, account.id, room.as_str())?;
+                    short.push((name.unwrap_or_else(|| "A room".to_owned()), count));
                 }
             }
             Ok(short)
@@ -203,14 +202,14 @@ impl Inbox {
         self.read(move |db| db.prepare_cached(query)?.exists((&*account, session))).await
     }
 
-    /// The user was told that this session of the account is over; `None`: that notification no longer counts.
+    /// Stores that the user was told that this session of the account is over; `None` deletes that.
     ///
     /// # Errors
-    /// When it could not be written down.
+    /// When the database cannot be written.
     pub async fn set_logout_notified(&self, account: Arc<str>, session: Option<String>) -> Result<(), InboxError> {
         let update = "INSERT INTO account (name, logout_notified) VALUES (?1, ?2)
             ON CONFLICT DO UPDATE SET logout_notified = excluded.logout_notified";
-        self.write(move |write| write.db.prepare_cached(update)?.execute((&*account, session)).map(drop)).await
+        self.write(move |write| write.execute(update, (&*account, session)).map(drop)).await
     }
 }
 
@@ -261,15 +260,14 @@ pub(super) fn apply_catch_up(write: &mut Write<'_>, caught_up: &CaughtUp) -> rus
         write.changes.is_visible |= account.numbers.unread != number;
     }
     account.save(write.db)?;
-    write.db.prepare_cached("UPDATE account SET caught_up_to = ?2, caught_up_at = ?3 WHERE id = ?1")?.execute((
-        account.id,
-        caught_up.mark.as_millisecond(),
-        caught_up.at.as_millisecond(),
-    ))?;
+    write.execute(
+        "UPDATE account SET caught_up_to = ?2, caught_up_at = ?3 WHERE id = ?1",
+        (account.id, caught_up.mark.as_millisecond(), caught_up.at.as_millisecond()),
+    )?;
     Ok(missed)
 }
 
-/// The room was read up to there. What the last push counted in it is no more, until the next says what is.
+/// Marks what was read in the room, and lowers the account's number by as much, until the next push sets it.
 fn read_elsewhere(
     write: &mut Write<'_>,
     account: &mut AccountRow,
@@ -284,7 +282,7 @@ fn read_elsewhere(
     }
     match what {
         WhatWasRead::Invite => read_state::read_invites(write, account.id, room.as_str())?,
-        // Of one that is not known nobody knows what came before it: a reaction may be older than all that is unread.
+        // What came before an unknown event is unknown: a reaction may be older than everything that is unread.
         WhatWasRead::UpTo { event_id, thread } => {
             let known = KnownEvent::by_event_id(write.db, account.id, event_id)?.filter(|known| known.room == room);
             if let Some(known) = known {
@@ -315,8 +313,8 @@ fn unread_in(db: &Connection, account: i64, room: &str) -> rusqlite::Result<u64>
     .query_row((account, room), |row| codec::count(row, 0))
 }
 
-/// What a room with something unread in it is called: by its name, its alias, or who wrote last.
-fn called(db: &Connection, account: i64, room: &str) -> rusqlite::Result<Option<String>> {
+/// The name of a room with unread notices, else its alias, else who wrote last.
+fn name_of_room(db: &Connection, account: i64, room: &str) -> rusqlite::Result<Option<String>> {
     db.prepare_cached(
         "SELECT coalesce(room_name, room_alias, sender_display_name, sender) FROM notice INDEXED BY notice_unread
         WHERE read = 0 AND account = ?1 AND room = ?2 ORDER BY id DESC LIMIT 1",
@@ -326,7 +324,7 @@ fn called(db: &Connection, account: i64, room: &str) -> rusqlite::Result<Option<
     .map(Option::flatten)
 }
 
-/// Records those that are not known; how many.
+/// Records the missed events that are new; returns how many.
 fn keep_missed(write: &mut Write<'_>, account: &AccountRow, caught_up: &CaughtUp) -> rusqlite::Result<usize> {
     let mut kept = 0;
     for MissedEvent { notification, tweaks, .. } in &caught_up.missed {
@@ -348,9 +346,9 @@ fn keep_missed(write: &mut Write<'_>, account: &AccountRow, caught_up: &CaughtUp
     Ok(kept)
 }
 
-/// The account's number becomes what is unread here or is listed as unread, until the next push says what it is: pushes
-/// that only said so were lost meanwhile. One that came after the list was asked for knows better. An account that has
-/// never sent numbers is counted anyway; those of rooms come from homeservers that list nothing.
+/// Sets the account's number to what is unread here or listed as unread, until the next push: pushes of numbers alone
+/// were lost meanwhile. Does nothing if a push came after the list was requested, for an account that never sent numbers
+/// (its notices are counted), and where counts stand for rooms (these homeservers list nothing).
 fn recount(write: &Write<'_>, account: &mut AccountRow, caught_up: &CaughtUp) -> rusqlite::Result<()> {
     let was_pushed_since = account.last_push.is_some_and(|at| at > caught_up.at.as_millisecond());
     if !account.numbers.sent || was_pushed_since || caught_up.recipient.counts == CountsScope::Room {

@@ -88,8 +88,8 @@ pub(super) fn keep_log_on_close(connection: &Connection, keep: bool) -> rusqlite
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop)
 }
 
-/// Makes a database, whole or not at all, so that an empty file is never one of ours. What others read is decided by
-/// the permissions of the draft; what SQLite puts beside the file has its permissions.
+/// Makes a database, whole or not at all, so that an empty file is never one of ours. The draft is private, and SQLite
+/// gives the files beside the database the same permissions.
 fn create(path: &Path) -> Result<(), InboxError> {
     let draft = with_suffix(path, ".new");
     let prepare = || -> io::Result<()> {
@@ -215,9 +215,8 @@ pub(super) fn failed(path: &Path, error: &Error) -> InboxError {
     }
 }
 
-/// Whether the file is to blame, and not the disk, a lock or the program: a value that cannot be read was not written
-/// here, nor is there a statement of ours that fails on a database of ours (code `Unknown`), nor one that violates
-/// constraints of its tables.
+/// Whether the error comes from the content of the file, not from the disk or a lock: on an undamaged database every
+/// value can be read, every statement is valid (code `Unknown` otherwise), and no constraint is violated.
 fn is_corruption(error: &Error) -> bool {
     if let Error::FromSqlConversionFailure(_, _, cause) = error {
         return cause.is::<Utf8Error>() || matches!(cause.downcast_ref(), Some(FromSqlError::InvalidType));

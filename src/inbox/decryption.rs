@@ -33,7 +33,7 @@ const DIGEST_BYTES: usize = 16;
 /// A notice that is to be decrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncryptedNotice {
-    /// Its row.
+    /// Its number.
     pub notice: NoticeId,
     /// `room_id`
     pub room_id: String,
@@ -88,8 +88,8 @@ impl Inbox {
         self.encrypted.notified().await;
     }
 
-    /// Notices of the account whose decryption has come so far, after this one, oldest first; those that lack their key
-    /// include those that are hidden until it comes.
+    /// Notices of the account in this state and after this one, oldest first. [`Decryption::LacksKey`] includes
+    /// [`Decryption::Hidden`].
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -103,8 +103,8 @@ impl Inbox {
         self.read(move |db| encrypted(db, &account, state, after, limit)).await
     }
 
-    /// What was decrypted of such a notice. Its popup changes, if it is up. A call or an edit is kept as if it had come
-    /// as such, what no push rule wants to be told is read, and a replay is hidden. `user_id` is the account's user.
+    /// Stores the decrypted event of a notice; its popup is updated. A call or an edit is recorded as one, an event that
+    /// no push rule notifies of is marked as read, and a replay is hidden. `user_id` is the account's user.
     ///
     /// # Errors
     /// When it is not on disk.
@@ -117,20 +117,18 @@ impl Inbox {
         self.write(move |write| add(write, notice, &decrypted, user_id)).await
     }
 
-    /// Marks notices that could not be decrypted, for now or for good. Hidden ones get no popup.
+    /// Sets the state of notices that could not be decrypted. Hidden ones get no popup.
     ///
     /// # Errors
-    /// When it could not be written down.
+    /// When the database cannot be written.
     pub async fn set_decryption(&self, notices: Vec<NoticeId>, state: Decryption) -> Result<(), InboxError> {
         self.write(move |write| {
             for notice in &notices {
-                let changed = write
-                    .db
-                    .prepare_cached(
-                        "UPDATE notice SET decryption = ?2, presentation = iif(?3 AND presentation = 0, 2, presentation)
-                        WHERE id = ?1 AND decryption > 0 AND decryption <> ?2",
-                    )?
-                    .execute((notice.0, state as i64, state == Decryption::Hidden))?;
+                let changed = write.execute(
+                    "UPDATE notice SET decryption = ?2, presentation = iif(?3 AND presentation = 0, 2, presentation)
+                    WHERE id = ?1 AND decryption > 0 AND decryption <> ?2",
+                    (notice.0, state as i64, state == Decryption::Hidden),
+                )?;
                 write.changes.is_visible |= changed > 0;
             }
             Ok(())
@@ -141,7 +139,7 @@ impl Inbox {
     /// Deletes decrypted contents and ciphertexts of all accounts but these.
     ///
     /// # Errors
-    /// When it could not be written down.
+    /// When the database cannot be written.
     pub async fn retain_encrypted(&self, accounts: Vec<Arc<str>>) -> Result<(), InboxError> {
         self.write(move |write| {
             let all = AccountRow::all(write.db)?.into_iter();
@@ -201,9 +199,9 @@ fn add(write: &mut Write<'_>, notice: NoticeId, decrypted: &Decrypted, user_id: 
     }
     let is_silent = decrypted.verdict == Verdict::Silent;
     match meaning(Some(&decrypted.event_type), Some(&decrypted.content)) {
-        Meaning::Message => fill_in(write, &row, decrypted, is_silent),
+        Meaning::Message => add_message(write, &row, decrypted, is_silent),
         Meaning::Ringing { .. } if is_silent => {
-            fill_in(write, &row, decrypted, true)?;
+            add_message(write, &row, decrypted, true)?;
             hide(write, notice)
         }
         // Redactions are never encrypted: who may redact is for homeservers to check, and they cannot see this one.
@@ -214,7 +212,7 @@ fn add(write: &mut Write<'_>, notice: NoticeId, decrypted: &Decrypted, user_id: 
     }
 }
 
-/// Whether the message was another event already; else it is this one from now on.
+/// Whether the message is known as another event; if it is new, stores it as this one.
 fn is_replay(db: &Connection, account: i64, message: &str, event_id: &str) -> rusqlite::Result<bool> {
     let short = |text: &str| digest(&SHA256, text.as_bytes()).as_ref()[..DIGEST_BYTES].to_vec();
     let (message, event) = (short(message), short(event_id));
@@ -230,38 +228,36 @@ fn is_replay(db: &Connection, account: i64, message: &str, event_id: &str) -> ru
 /// Hides a notice; its retry is still recognised.
 fn hide(write: &mut Write<'_>, notice: NoticeId) -> rusqlite::Result<()> {
     read_state::read_one(write, notice.0)?;
-    write
-        .db
-        .prepare_cached("UPDATE notice SET kind = ?2, decryption = 0, content = NULL, sound = NULL WHERE id = ?1")?
-        .execute((notice.0, Kind::Hidden as i64))?;
+    write.execute(
+        "UPDATE notice SET kind = ?2, decryption = 0, content = NULL, sound = NULL WHERE id = ?1",
+        (notice.0, Kind::Hidden as i64),
+    )?;
     Ok(())
 }
 
-/// Replaces the ciphertext by what the event says. Where texts are not kept, that of a read one is not taken up either.
-fn fill_in(write: &mut Write<'_>, row: &Recorded, decrypted: &Decrypted, is_silent: bool) -> rusqlite::Result<()> {
+/// Replaces the ciphertext by the decrypted content; without a content if the notice is read and texts are not kept.
+fn add_message(write: &mut Write<'_>, row: &Recorded, decrypted: &Decrypted, is_silent: bool) -> rusqlite::Result<()> {
     let tweaks = decrypted.verdict.tweaks(&row.tweaks);
     let is_kept = write.settings.keep_bodies || !(row.known.read || is_silent);
     let (room, received_at) = (Room::of_push(&row.push), row.received_at.as_millisecond());
     let is_shown = row.was_hidden && !mute::is_muted(write.db, row.account.id, room.as_str(), received_at)?;
     let content = is_kept.then(|| write.seals.seal(&row.account.name, &row.event_id, &decrypted.content));
-    write
-        .db
-        .prepare_cached(
-            "UPDATE notice SET event_type = :event_type, content = :content, decryption = 0, sound = :sound,
-                highlight = :highlight, presentation = iif(:is_shown AND presentation = 2 AND read = 0, 0, presentation)
-            WHERE id = :id",
-        )?
-        .execute(named_params! {
+    write.execute(
+        "UPDATE notice SET event_type = :event_type, content = :content, decryption = 0, sound = :sound,
+        highlight = :highlight, presentation = iif(:is_shown AND presentation = 2 AND read = 0, 0, presentation)
+    WHERE id = :id",
+        named_params! {
             ":event_type": decrypted.event_type, ":content": content, ":sound": tweaks.sound.as_stored(),
             ":highlight": tweaks.highlight, ":is_shown": is_shown, ":id": row.known.id,
-        })?;
+        },
+    )?;
     if is_silent {
         read_state::read_one(write, row.known.id)?;
     }
     Ok(())
 }
 
-/// Records it once more, as what it turned out to be.
+/// Records the notice again, as the call or edit that it is.
 fn record_decrypted(
     write: &mut Write<'_>,
     mut recorded: Recorded,
@@ -297,14 +293,12 @@ fn forget(write: &mut Write<'_>, account: i64) -> rusqlite::Result<()> {
     if !has_some && !write.db.prepare_cached(waits)?.exists([account])? {
         return Ok(());
     }
-    write
-        .db
-        .prepare_cached(
-            "UPDATE notice SET content = NULL, decryption = 0, event_type = ?2
-            WHERE account = ?1 AND (typeof(content) = 'blob' OR decryption > 0)",
-        )?
-        .execute((account, ENCRYPTED))?;
-    write.db.prepare_cached("DELETE FROM decrypted WHERE account = ?1")?.execute([account])?;
+    write.execute(
+        "UPDATE notice SET content = NULL, decryption = 0, event_type = ?2
+        WHERE account = ?1 AND (typeof(content) = 'blob' OR decryption > 0)",
+        (account, ENCRYPTED),
+    )?;
+    write.execute("DELETE FROM decrypted WHERE account = ?1", [account])?;
     write.changes.is_visible = true;
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::{
 /// A notice of which only the ids are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedDetails {
-    /// It.
+    /// Its number.
     pub notice: NoticeId,
     /// The account's name.
     pub account: String,
@@ -46,9 +46,8 @@ impl Inbox {
         self.read(move |db| wanted(db, before, limit)).await
     }
 
-    /// What was learned of such a notice; `None`: nothing more can be. Its popup changes, if it is up. What turns out
-    /// to be a call, an edit or a redaction is kept as if it had come as such. `recipient` is its account; the tweaks of
-    /// its push stand.
+    /// Stores the details of a notice (`None`: there are none to be had); its popup is updated. A call, an edit or a
+    /// redaction is recorded as one. `recipient` is its account, of which only the tweaks are taken from the push.
     ///
     /// # Errors
     /// When it is not on disk.
@@ -85,11 +84,8 @@ fn add(
     details: Option<Notification>,
     recipient: Recipient,
 ) -> rusqlite::Result<()> {
-    let was_wanted = write
-        .db
-        .prepare_cached("UPDATE notice SET lacks_details = 0 WHERE id = ?1 AND lacks_details = 1")?
-        .execute([notice.0])?
-        > 0;
+    let was_wanted =
+        write.execute("UPDATE notice SET lacks_details = 0 WHERE id = ?1 AND lacks_details = 1", [notice.0])? > 0;
     // Its popup no longer waits.
     write.changes.is_visible |= was_wanted;
     let (true, Some(details)) = (was_wanted, details) else { return Ok(()) };
@@ -99,27 +95,29 @@ fn add(
     }
     let content = details.content.as_deref();
     if meaning(details.event_type.as_deref(), content) == Meaning::Message {
-        return fill_in(write, &recorded.known, &details, recipient.decrypts);
+        return add_message(write, &recorded.known, &details, recipient.decrypts);
     }
     let recipient = Recipient { fetches_details: false, tweaks: recorded.tweaks.clone(), ..recipient };
     record_anew(write, recorded, details, recipient, false)
 }
 
-/// A message is what the details say. Where texts are not kept, that of a read one is not taken up either.
-fn fill_in(write: &mut Write<'_>, known: &KnownEvent, details: &Notification, decrypts: bool) -> rusqlite::Result<()> {
+/// Adds the details of a message; without a content if the notice is read and texts are not kept.
+fn add_message(
+    write: &mut Write<'_>,
+    known: &KnownEvent,
+    details: &Notification,
+    decrypts: bool,
+) -> rusqlite::Result<()> {
     let content = details.content.as_deref();
     let content = content.filter(|_| write.settings.keep_bodies || !known.read);
     let to_decrypt = decrypts && content.is_some() && is_encrypted(details);
     write.changes.is_encrypted |= to_decrypt;
-    write
-        .db
-        .prepare_cached(
-            "UPDATE notice SET event_type = :event_type, sender = :sender, sender_display_name = :sender_display_name,
-                room_name = :room_name, room_alias = :room_alias, membership = :membership,
-                user_is_target = :user_is_target, content = :content, decryption = :decryption
-            WHERE id = :id",
-        )?
-        .execute(named_params! {
+    write.execute(
+        "UPDATE notice SET event_type = :event_type, sender = :sender, sender_display_name = :sender_display_name,
+        room_name = :room_name, room_alias = :room_alias, membership = :membership,
+        user_is_target = :user_is_target, content = :content, decryption = :decryption
+    WHERE id = :id",
+        named_params! {
             ":event_type": details.event_type, ":sender": details.sender,
             ":sender_display_name": details.sender_display_name, ":room_name": details.room_name,
             ":room_alias": details.room_alias, ":membership": details.membership,
@@ -127,6 +125,7 @@ fn fill_in(write: &mut Write<'_>, known: &KnownEvent, details: &Notification, de
             ":content": content,
             ":decryption": if to_decrypt { Decryption::Wanted as i64 } else { Decryption::None as i64 },
             ":id": known.id,
-        })?;
+        },
+    )?;
     Ok(())
 }

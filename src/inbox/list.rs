@@ -12,14 +12,14 @@ use super::{
 };
 use crate::notice::{Notice, NoticeId, RoomKey};
 
-/// So many notices are looked through for one page at most.
+/// Limit of notices read for one page.
 const MAX_LOOKED_AT: usize = 20_000;
-/// Of so many of them at most, sealed texts are opened.
+/// Limit of sealed texts opened for one page.
 const MAX_OPENED: usize = 5_000;
-/// Rooms are listed of so many of the newest notices.
+/// Limit of notices whose rooms are listed: the newest.
 const MAX_FOR_ROOMS: u64 = 20_000;
 
-/// Which notices.
+/// Which notices to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listed {
     /// All that are kept.
@@ -32,14 +32,14 @@ pub enum Listed {
     Room(RoomKey),
 }
 
-/// Some of them, newest first.
+/// A page of notices, newest first.
 #[derive(Debug, Default)]
 pub struct ListPage {
     /// The notices.
     pub notices: Vec<Notice>,
-    /// There are older ones, or may be: those before this.
+    /// Where the next page begins: there may be notices before this one.
     pub next: Option<NoticeId>,
-    /// The texts of older ones are sealed, and were not looked at.
+    /// Sealed texts of older notices were left unopened.
     pub leaves_out_sealed: bool,
 }
 
@@ -85,8 +85,8 @@ pub fn history(
     read().map_err(|error| database::failed(path, &error))
 }
 
-/// The newest `limit` of these notices that came before `before` and that `is_wanted`, newest first. Sealed texts are opened
-/// as far as `seals` has their keys, those of the newest.
+/// The newest `limit` of these notices that came before `before` and that `is_wanted`, newest first. Sealed texts of
+/// the newest are opened, as far as `seals` has their keys.
 ///
 /// # Errors
 /// When there is a database and it cannot be read.

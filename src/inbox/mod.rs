@@ -1,30 +1,37 @@
 //! The inbox: the durable list of notices and the accounts' numbers, in SQLite on a thread of its own.
 //!
-//! **Guarantees.** When [`Inbox::record`] returns, the push is on disk (WAL, synced). A retried push is
-//! recognised: by its `event_id`, else by the first protocol's `id`, each unique within its account. What is unread is
-//! never forgotten.
+//! **Promises.** When [`Inbox::record`] returns, the push is on disk (WAL, synced). A push that is sent again is
+//! recognised by its `event_id`, else by the first protocol's `id`, each unique within its account. Unread notices are
+//! never deleted.
 //!
-//! **Schema.** One table of notices (`migrations/0001.sql`), one row for each event of each account, also for
-//! those that are listed nowhere, such as edits and redactions: their retries are known by it. What waits, what is
-//! unread and what a room's popup is made from is asked of a covering partial index over the unread notices; no number
-//! is kept that can be counted. The rest are the accounts' numbers as their `counts` have set them, and settings.
+//! **Schema** (`migrations/0001.sql`). One table of notices with a row for each event of each account, also for edits,
+//! redactions and other events that are not listed: their retries are recognised by it. What waits, what is unread and
+//! what a room's popup is made from are queries over a covering partial index of the unread notices: nothing is stored
+//! that can be counted. The other tables have the numbers that `counts` have set, muted rooms, replies to be sent, and
+//! settings.
 //!
-//! Content is JSON text; what was end-to-end encrypted is decrypted after its commit (`decryption`) and kept sealed
-//! (`seal`).
+//! **Threads.** [`Inbox`] is a handle that sends closures to the thread (`thread`), which owns the only connection that
+//! writes. Pushes that wait share a commit; every other write is a transaction of its own (`transaction::Write`). After a
+//! commit that changes what a [`Snapshot`] shows, [`Inbox::changes`] changes, once until the next snapshot. `list` and
+//! `integrity_check` read with connections of their own, with or without a running program.
 //!
-//! **Threads.** `thread` owns the only connection that writes. Pushes that wait share a commit (`record`); everything
-//! else (`read_state`, `calls`, `catching_up`, `event_details`, `decryption`) is a transaction of its own. After each
-//! commit that changes something that a [`Snapshot`] shows, the signal `changed` is raised, once until the next
-//! snapshot is asked for. [`history`], [`list`] and [`check_integrity`] read
-//! beside it.
+//! **Corruption.** Values are read leniently (`codec`). A file that SQLite calls corrupt, that is empty or has a schema
+//! from before the first release is set aside, and a new one begun. Before and after each commit the files are compared
+//! with what the last commit has left, so that a removed, replaced or truncated file is noticed before a push is
+//! answered. Both are reported as an [`Incident`].
 //!
-//! **Corruption.** Values are read leniently (`codec`). A file that SQLite calls corrupt, that is empty
-//! or has a schema from before the first release is set aside (`database`) and a new one begun. Before and after each
-//! commit the files are compared with what the last commit has left: what was removed, replaced or cut is noticed
-//! before anybody is answered. Both are reported as an [`Incident`].
-//!
-//! **Settings.** `prune` blanks what is older than the history is kept and later deletes its row, by a clock that
-//! does not follow every jump.
+//! | file | has |
+//! |---|---|
+//! | `thread`, `transaction` | the thread, its commits and signals; a write transaction; settings |
+//! | `database` | opening, migrating and setting aside the files; noticing changes from outside |
+//! | `codec` | the stored form of values, whole notices, known events |
+//! | `record`, `counts`, `calls` | recording a push: the notice, its `counts`, what it says of calls |
+//! | `read_state`, `mute` | what was shown and read, edits and redactions; muted rooms |
+//! | `catching_up`, `event_details`, `decryption`, `seal` | what is learned without a push or after it; sealed texts |
+//! | `snapshot` | queries of the thread: what there is to present |
+//! | `list`, `integrity_check` | reading beside the thread: history, pages, rooms; a check |
+//! | `outbox`, `relay` | replies to be sent and encrypted rooms; how far a relay was read |
+//! | `prune` | retention: content and rows of old notices are deleted, by a clock that does not follow every jump |
 
 mod calls;
 mod catching_up;
@@ -116,7 +123,7 @@ pub struct Recipient {
 }
 
 impl Recipient {
-    /// The account, for which an event comes with these tweaks.
+    /// This account, as the recipient of an event with these tweaks.
     #[must_use]
     pub fn new(account: &accounts::Account, tweaks: Tweaks) -> Self {
         let sign_in = account.sign_in.as_ref();
@@ -297,7 +304,7 @@ impl Inbox {
     /// When it is not on disk: then nothing of it is.
     pub async fn record(&self, delivery: Delivery) -> Result<(), InboxError> {
         let (answer, answered) = oneshot::channel();
-        self.requests.send(Request::Record((delivery, answer))).await.map_err(|_| InboxError::Closed)?;
+        self.requests.send(Request::Record((Box::new(delivery), answer))).await.map_err(|_| InboxError::Closed)?;
         answered.await.map_err(|_| InboxError::Closed)?
     }
 
@@ -312,12 +319,12 @@ impl Inbox {
     /// Ends the ringing of calls whose deadline is at or before `now`.
     ///
     /// # Errors
-    /// When it could not be written down.
+    /// When the database cannot be written.
     pub async fn expire_calls(&self, now: Timestamp) -> Result<(), InboxError> {
         self.ask(move |worker| worker.expire_calls(now)).await
     }
 
-    /// What has happened to the database's files, each told once.
+    /// The oldest incident that was not returned yet.
     ///
     /// # Errors
     /// When the inbox is closed.
@@ -341,10 +348,10 @@ impl Inbox {
         self.read(move |db| snapshot::tally(db, from, up_to)).await
     }
 
-    /// Notices were shown.
+    /// Marks notices as shown.
     ///
     /// # Errors
-    /// When it could not be written down; they may then be shown once more by the next start.
+    /// When the database cannot be written; they may then be shown once more by the next start.
     pub async fn mark_shown(&self, shown: Vec<Shown>) -> Result<(), InboxError> {
         self.write(move |write| {
             shown.iter().try_for_each(|shown| match shown {
@@ -356,11 +363,11 @@ impl Inbox {
         .await
     }
 
-    /// Settles the waiting notices up to this one, and all calls, without showing them (`popup.enabled = false`). What
-    /// came after it has not had its sound yet.
+    /// Settles the waiting notices up to this one, and all calls, without showing them (`popup.enabled = false`). Later
+    /// notices still have their sound to come.
     ///
     /// # Errors
-    /// When it could not be written down.
+    /// When the database cannot be written.
     pub async fn settle_waiting(&self, up_to: NoticeId) -> Result<(), InboxError> {
         self.write(move |write| {
             read_state::present_messages(write, up_to, Presentation::Settled)?;
@@ -369,16 +376,16 @@ impl Inbox {
         .await
     }
 
-    /// The person has read something here. Raises `changed`.
+    /// Marks what the person has read here. Signals a change.
     ///
     /// # Errors
-    /// When it could not be written down.
+    /// When the database cannot be written.
     pub async fn mark_read(&self, read: Read) -> Result<(), InboxError> {
         self.write(move |write| {
             write.changes.is_visible = true;
             match read {
                 Read::Room(room, up_to) => read_state::read_messages(write, &room, up_to),
-                Read::Call(id) => calls::end_here(write, id),
+                Read::Call(id) => read_state::read_one(write, id.0).map(drop),
                 Read::Account(name) => {
                     let account = AccountRow::named(write.db, &name)?;
                     outbox::forget_replies(write, account.id)?;
@@ -406,11 +413,11 @@ impl Inbox {
         self.read(snapshot::newest_unread).await
     }
 
-    /// The homeserver knows that this room was read: where its counts stand for rooms, that of this one is zero. Raises
-    /// `changed`.
+    /// Sets the count of this room to zero where counts stand for rooms: the homeserver knows that it was read. Signals a
+    /// change.
     ///
     /// # Errors
-    /// When it could not be written down.
+    /// When the database cannot be written.
     pub async fn room_was_read(&self, room: RoomKey) -> Result<(), InboxError> {
         self.write(move |write| {
             let mut account = AccountRow::named(write.db, &room.account)?;
@@ -429,7 +436,7 @@ impl Inbox {
     /// Forgets the numbers of accounts that are not among `known`; their notices stay, read, as history.
     ///
     /// # Errors
-    /// When it could not be written down.
+    /// When the database cannot be written.
     pub async fn retain_accounts(&self, known: Vec<String>) -> Result<(), InboxError> {
         self.write(move |write| {
             for mut account in AccountRow::all(write.db)? {
@@ -452,7 +459,7 @@ impl Inbox {
     /// Applies changed settings, and prunes.
     ///
     /// # Errors
-    /// When it could not be written down.
+    /// When the database cannot be written.
     pub async fn configure(&self, settings: Settings, now: Timestamp) -> Result<(), InboxError> {
         self.ask(move |worker| {
             worker.configure(settings, now);
@@ -472,7 +479,7 @@ impl Inbox {
     /// Stores or, with `None`, removes such a value.
     ///
     /// # Errors
-    /// When it could not be written down.
+    /// When the database cannot be written.
     pub async fn set_setting(&self, name: &'static str, value: Option<String>) -> Result<(), InboxError> {
         self.write(move |write| transaction::set_setting(write.db, name, value.as_deref())).await
     }
@@ -500,7 +507,7 @@ impl Inbox {
         self.ask(Worker::check).await
     }
 
-    /// Ends the thread, its work done and the database closed, for all handles; what is asked later fails.
+    /// Ends the thread after the requests that came before, and closes the database. Later requests of any handle fail.
     pub async fn close(self) {
         let close = self.ask(|worker| {
             worker.begin_close();
@@ -542,7 +549,7 @@ impl Inbox {
     }
 }
 
-/// Sets the numbers of these accounts to zero; all in them is read.
+/// Sets the numbers of these accounts to zero and marks their notices as read.
 fn clear(write: &mut Write<'_>, is_meant: impl Fn(&AccountRow) -> bool) -> rusqlite::Result<()> {
     AccountRow::all(write.db)?.into_iter().filter(is_meant).try_for_each(|mut account| {
         account.clear(write.db)?;

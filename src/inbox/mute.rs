@@ -29,29 +29,28 @@ impl MutedRoom {
 }
 
 impl Inbox {
-    /// Messages of this room are neither shown nor heard from now on, those that wait included. Raises `changed`.
+    /// Mutes a room: its messages, waiting ones included, get neither popups nor sounds. Signals a change.
     ///
     /// # Errors
-    /// When it could not be written down.
+    /// When the database cannot be written.
     pub async fn mute(&self, muted: MutedRoom, now: Timestamp) -> Result<(), InboxError> {
         self.write(move |write| mute(write, &muted, now.as_millisecond())).await
     }
 
-    /// The messages of this room, or of all, are shown again from now on. Raises `changed`.
+    /// Unmutes this room, or all. Signals a change.
     ///
     /// # Errors
-    /// When it could not be written down.
+    /// When the database cannot be written.
     pub async fn unmute(&self, room: Option<RoomKey>) -> Result<(), InboxError> {
         self.write(move |write| {
             write.changes.is_visible = true;
             let (account, room) = room.as_ref().map(|key| (&*key.account, key.room.as_str())).unzip();
             write
-                .db
-                .prepare_cached(
+                .execute(
                     "DELETE FROM muted_room WHERE ?1 IS NULL
                         OR (room = ?2 AND account = (SELECT id FROM account WHERE name = ?1))",
-                )?
-                .execute((account, room))
+                    (account, room),
+                )
                 .map(drop)
         })
         .await
@@ -61,28 +60,22 @@ impl Inbox {
 fn mute(write: &mut Write<'_>, muted: &MutedRoom, now: i64) -> rusqlite::Result<()> {
     write.changes.is_visible = true;
     let (account, room) = (&*muted.room.account, muted.room.room.as_str());
-    write
-        .db
-        .prepare_cached(
-            "INSERT INTO muted_room SELECT id, ?2, ?3, ?4 FROM account WHERE name = ?1
-            ON CONFLICT DO UPDATE SET name = excluded.name, until = excluded.until",
-        )?
-        .execute((account, room, &muted.name, muted.until.map(Timestamp::as_millisecond)))?;
-    write
-        .db
-        .prepare_cached(
-            "DELETE FROM muted_room WHERE until <= ?1 OR (account, room) IN
-                (SELECT account, room FROM muted_room ORDER BY until DESC NULLS FIRST LIMIT -1 OFFSET ?2)",
-        )?
-        .execute((now, codec::stored(MAX_ROOMS as u64)))?;
-    write
-        .db
-        .prepare_cached(
-            "UPDATE notice INDEXED BY notice_unread SET presentation = 2
-            WHERE read = 0 AND kind = 0 AND presentation = 0 AND room = :room
-                AND account = (SELECT id FROM account WHERE name = :account)",
-        )?
-        .execute(named_params! { ":account": account, ":room": room })?;
+    write.execute(
+        "INSERT INTO muted_room SELECT id, ?2, ?3, ?4 FROM account WHERE name = ?1
+        ON CONFLICT DO UPDATE SET name = excluded.name, until = excluded.until",
+        (account, room, &muted.name, muted.until.map(Timestamp::as_millisecond)),
+    )?;
+    write.execute(
+        "DELETE FROM muted_room WHERE until <= ?1 OR (account, room) IN
+        (SELECT account, room FROM muted_room ORDER BY until DESC NULLS FIRST LIMIT -1 OFFSET ?2)",
+        (now, codec::stored(MAX_ROOMS as u64)),
+    )?;
+    write.execute(
+        "UPDATE notice INDEXED BY notice_unread SET presentation = 2
+        WHERE read = 0 AND kind = 0 AND presentation = 0 AND room = :room
+            AND account = (SELECT id FROM account WHERE name = :account)",
+        named_params! { ":account": account, ":room": room },
+    )?;
     Ok(())
 }
 
@@ -108,7 +101,7 @@ pub(super) fn muted(db: &Connection) -> rusqlite::Result<Vec<MutedRoom>> {
     .collect()
 }
 
-/// The account is gone, and what was muted in it.
+/// Deletes the muted rooms of an account that is gone.
 pub(super) fn forget(db: &Connection, account: i64) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM muted_room WHERE account = ?1")?.execute([account]).map(drop)
 }

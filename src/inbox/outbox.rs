@@ -29,7 +29,7 @@ pub struct Reply {
 }
 
 impl Inbox {
-    /// Keeps a reply until it is sent. Whether there was room for it.
+    /// Keeps a reply until it is sent. Returns whether there was room for it.
     ///
     /// # Errors
     /// When it is not on disk.
@@ -48,12 +48,9 @@ impl Inbox {
     /// Forgets a reply: it was sent, or is given up.
     ///
     /// # Errors
-    /// When it could not be written down.
+    /// When the database cannot be written.
     pub async fn forget_reply(&self, transaction: String) -> Result<(), InboxError> {
-        self.write(move |write| {
-            write.db.prepare_cached("DELETE FROM outbox WHERE txn = ?1")?.execute([transaction]).map(drop)
-        })
-        .await
+        self.write(move |write| write.execute("DELETE FROM outbox WHERE txn = ?1", [transaction]).map(drop)).await
     }
 
     /// Whether this room is known to be, or to have been, encrypted.
@@ -70,10 +67,10 @@ impl Inbox {
         .await
     }
 
-    /// This room is encrypted.
+    /// Stores that this room is encrypted.
     ///
     /// # Errors
-    /// When it could not be written down.
+    /// When the database cannot be written.
     pub async fn note_encrypted(&self, room: RoomKey) -> Result<(), InboxError> {
         self.write(move |write| {
             let account = AccountRow::named(write.db, &room.account)?;
@@ -90,19 +87,17 @@ fn keep(write: &mut Write<'_>, reply: &Reply) -> rusqlite::Result<bool> {
     let sealed = write.seals.seal(&reply.account, &reply.transaction, content);
     // There is no key where nothing is encrypted.
     let content = if sealed == Value::Null { Value::Text(content.clone()) } else { sealed };
-    write
-        .db
-        .prepare_cached(
-            "INSERT INTO outbox (account, device, room_id, txn, written_at, content) VALUES (?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
+    write.execute(
+        "INSERT INTO outbox (account, device, room_id, txn, written_at, content) VALUES (?, ?, ?, ?, ?, ?)",
+        params![
             account.id,
             reply.device_id,
             reply.room_id,
             reply.transaction,
             reply.written_at.as_millisecond(),
             content
-        ])?;
+        ],
+    )?;
     Ok(true)
 }
 
@@ -127,20 +122,16 @@ fn replies(db: &Connection) -> rusqlite::Result<Vec<Reply>> {
 }
 
 pub(super) fn note_encrypted(write: &Write<'_>, account: i64, room: &str) -> rusqlite::Result<()> {
-    write
-        .db
-        .prepare_cached("INSERT INTO encrypted_room VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-        .execute((account, room))
-        .map(drop)
+    write.execute("INSERT INTO encrypted_room VALUES (?1, ?2) ON CONFLICT DO NOTHING", (account, room)).map(drop)
 }
 
 /// Deletes the replies of an account that is signed out.
 pub(super) fn forget_replies(write: &Write<'_>, account: i64) -> rusqlite::Result<()> {
-    write.db.prepare_cached("DELETE FROM outbox WHERE account = ?1")?.execute([account]).map(drop)
+    write.execute("DELETE FROM outbox WHERE account = ?1", [account]).map(drop)
 }
 
-/// The account is gone.
+/// Deletes the replies and encrypted rooms of an account that is gone.
 pub(super) fn forget(write: &Write<'_>, account: i64) -> rusqlite::Result<()> {
     forget_replies(write, account)?;
-    write.db.prepare_cached("DELETE FROM encrypted_room WHERE account = ?1")?.execute([account]).map(drop)
+    write.execute("DELETE FROM encrypted_room WHERE account = ?1", [account]).map(drop)
 }

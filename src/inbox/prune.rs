@@ -52,7 +52,7 @@ struct Clock {
 }
 
 impl Clock {
-    /// Takes over what an earlier run has saved; of a run that has begun nothing.
+    /// Restores the clock of an earlier run, unless this run has a time already.
     fn load(&mut self, saved: &str) {
         if let (None, Ok((trusted, wall, agreed))) = (self.trusted, serde_json::from_str::<(i64, i64, u64)>(saved)) {
             (self.trusted, self.wall, self.agreed) = (Some(trusted), wall, Duration::from_millis(agreed));
@@ -219,7 +219,7 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(60 * 60);
 
-    /// Sees what the wall clock says when so many hours of running time are over; what is believed then, in days.
+    /// The trusted day when the wall clock shows this day after so many hours of running time.
     fn see(clock: &mut Clock, start: Instant, hours: u32, days: i64) -> i64 {
         clock.see(days * DAY, start + HOUR * hours).div_euclid(DAY)
     }

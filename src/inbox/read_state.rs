@@ -9,7 +9,10 @@ use super::{
     codec::{self, Kind, KnownEvent},
     transaction::Write,
 };
-use crate::notice::{NoticeId, Presentation, RoomKey};
+use crate::{
+    notice::{NoticeId, Presentation, RoomKey},
+    push::event,
+};
 
 /// Marks the matching notices as read, found by this index.
 macro_rules! read_query {
@@ -32,45 +35,50 @@ pub(super) const SHOW_ROOM: &str = "
     WHERE read = 0 AND kind = 0 AND presentation = 0 AND room = :room AND id <= :up_to
         AND account = (SELECT id FROM account WHERE name = :account)";
 
-/// The room's waiting messages up to this one are shown.
+/// Marks the room's waiting messages up to this one as shown.
 pub(super) fn show_room(write: &Write<'_>, room: &RoomKey, up_to: NoticeId) -> rusqlite::Result<()> {
-    write
-        .db
-        .prepare_cached(SHOW_ROOM)?
-        .execute(named_params! { ":room": room.room.as_str(), ":up_to": up_to.0, ":account": room.account })?;
+    write.execute(
+        SHOW_ROOM,
+        named_params! { ":room": room.room.as_str(), ":up_to": up_to.0, ":account": room.account },
+    )?;
     Ok(())
 }
 
-/// All waiting messages up to this one are shown or settled.
+/// Marks all waiting messages up to this one as shown or settled.
 pub(super) fn present_messages(write: &Write<'_>, up_to: NoticeId, to: Presentation) -> rusqlite::Result<()> {
-    write
-        .db
-        .prepare_cached(
-            "UPDATE notice INDEXED BY notice_unread SET presentation = ?2
-            WHERE read = 0 AND kind = 0 AND presentation = 0 AND id <= ?1",
-        )?
-        .execute((up_to.0, to as i64))?;
+    write.execute(
+        "UPDATE notice INDEXED BY notice_unread SET presentation = ?2
+        WHERE read = 0 AND kind = 0 AND presentation = 0 AND id <= ?1",
+        (up_to.0, to as i64),
+    )?;
     Ok(())
 }
 
-/// The room's messages up to this one are read.
+/// Runs a [`read_query`], and notes whether something was unread, which it returns.
+pub(super) fn mark_read(
+    write: &mut Write<'_>,
+    query: &str,
+    parameters: &[(&str, &dyn ToSql)],
+) -> rusqlite::Result<bool> {
+    let keep_bodies = write.settings.keep_bodies;
+    let parameters = [parameters, &[(":keep_bodies", &keep_bodies)]].concat();
+    let was_unread = write.execute(query, &*parameters)? > 0;
+    write.changes.is_visible |= was_unread;
+    Ok(was_unread)
+}
+
+/// Marks the room's messages up to this one as read.
 pub(super) fn read_messages(write: &mut Write<'_>, room: &RoomKey, up_to: NoticeId) -> rusqlite::Result<()> {
-    let read = write
-        .db
-        .prepare_cached(read_query!(
-            "INDEXED BY notice_unread",
-            "kind = 0 AND room = :room AND id <= :up_to AND account = (SELECT id FROM account WHERE name = :account)"
-        ))?
-        .execute(named_params! {
-            ":room": room.room.as_str(), ":up_to": up_to.0, ":account": room.account,
-            ":keep_bodies": write.settings.keep_bodies,
-        })?;
-    note(write, read);
-    Ok(())
+    let query = read_query!(
+        "INDEXED BY notice_unread",
+        "kind = 0 AND room = :room AND id <= :up_to AND account = (SELECT id FROM account WHERE name = :account)"
+    );
+    let parameters = named_params! { ":room": room.room.as_str(), ":up_to": up_to.0, ":account": room.account };
+    mark_read(write, query, parameters).map(drop)
 }
 
-/// The messages of a thread of the room up to this one are read; of `main`: those of no thread. What is not known to be of
-/// the thread stays.
+/// Marks the messages of a thread of the room up to this one as read; `main`: those of no thread. Messages whose thread is
+/// not known stay unread.
 pub(super) fn read_thread(
     write: &mut Write<'_>,
     room: &RoomKey,
@@ -90,71 +98,42 @@ pub(super) fn read_thread(
         })?
         .collect::<rusqlite::Result<Vec<(i64, Option<String>)>>>()?;
     for (notice, content) in unread {
-        if content.is_some_and(|content| is_in_thread(&content, thread)) {
+        if content.is_some_and(|content| event::is_in_thread(&content, thread)) {
             read_one(write, notice)?;
         }
     }
     Ok(())
 }
 
-fn is_in_thread(content: &str, thread: &str) -> bool {
-    let Ok(content) = serde_json::from_str::<serde_json::Value>(content) else { return false };
-    let relation = &content["m.relates_to"];
-    match relation["rel_type"].as_str() {
-        Some("m.thread") => relation["event_id"] == thread,
-        // Nothing says what thread the message is of that it changes.
-        Some("m.replace") => false,
-        _ => thread == "main",
-    }
-}
-
-/// Everything in the room is read, its calls too.
+/// Marks everything in the room as read, calls included.
 pub(super) fn read_room(write: &mut Write<'_>, account: i64, room: &str) -> rusqlite::Result<()> {
-    let read = write
-        .db
-        .prepare_cached(read_query!("INDEXED BY notice_unread", "account = :account AND room = :room"))?
-        .execute(named_params! { ":account": account, ":room": room, ":keep_bodies": write.settings.keep_bodies })?;
-    note(write, read);
-    Ok(())
+    let query = read_query!("INDEXED BY notice_unread", "account = :account AND room = :room");
+    mark_read(write, query, named_params! { ":account": account, ":room": room }).map(drop)
 }
 
-/// The room's invites are answered.
+/// Marks the room's invites as read: they were answered.
 pub(super) fn read_invites(write: &mut Write<'_>, account: i64, room: &str) -> rusqlite::Result<()> {
-    let read = write
-        .db
-        .prepare_cached(read_query!(
-            "INDEXED BY notice_unread",
-            "account = :account AND room = :room AND event_type = 'm.room.member'
-                AND (membership = 'invite' OR membership IS NULL)"
-        ))?
-        .execute(named_params! { ":account": account, ":room": room, ":keep_bodies": write.settings.keep_bodies })?;
-    note(write, read);
-    Ok(())
+    let query = read_query!(
+        "INDEXED BY notice_unread",
+        "account = :account AND room = :room AND event_type = 'm.room.member'
+            AND (membership = 'invite' OR membership IS NULL)"
+    );
+    mark_read(write, query, named_params! { ":account": account, ":room": room }).map(drop)
 }
 
 pub(super) const READ_ACCOUNT: &str = read_query!("INDEXED BY notice_unread", "account = :account");
 
-/// Everything in the account is read, its calls too.
+/// Marks everything in the account as read, calls included.
 pub(super) fn read_account(write: &mut Write<'_>, account: i64) -> rusqlite::Result<()> {
-    let read = write
-        .db
-        .prepare_cached(READ_ACCOUNT)?
-        .execute(named_params! { ":account": account, ":keep_bodies": write.settings.keep_bodies })?;
-    note(write, read);
-    Ok(())
+    mark_read(write, READ_ACCOUNT, named_params! { ":account": account }).map(drop)
 }
 
-/// One notice is read. Whether it was unread.
+/// Marks one notice as read.
 pub(super) fn read_one(write: &mut Write<'_>, notice: i64) -> rusqlite::Result<bool> {
-    let read = write
-        .db
-        .prepare_cached(read_query!("", "id = :id"))?
-        .execute(named_params! { ":id": notice, ":keep_bodies": write.settings.keep_bodies })?;
-    note(write, read);
-    Ok(read > 0)
+    mark_read(write, read_query!("", "id = :id"), named_params! { ":id": notice })
 }
 
-/// A message or call was read elsewhere. Whether it was unread here.
+/// Marks the notice of an event as read, if there is one.
 pub(super) fn read_event(write: &mut Write<'_>, account: i64, event_id: &str) -> rusqlite::Result<bool> {
     match KnownEvent::by_event_id(write.db, account, event_id)? {
         Some(event) => read_one(write, event.id),
@@ -162,29 +141,19 @@ pub(super) fn read_event(write: &mut Write<'_>, account: i64, event_id: &str) ->
     }
 }
 
-fn note(write: &mut Write<'_>, notices: usize) {
-    write.changes.is_visible |= notices > 0;
-}
-
-/// A message has new content, as it is stored. Where texts are not kept, that of a read message is not taken up either.
+/// Replaces the content of a message; not that of a read message where texts are not kept. `new_content` is as stored.
 pub(super) fn edit(write: &mut Write<'_>, message: &KnownEvent, new_content: &dyn ToSql) -> rusqlite::Result<()> {
     if message.kind != Kind::Message || message.redacted || (message.read && !write.settings.keep_bodies) {
         return Ok(());
     }
-    write
-        .db
-        .prepare_cached("UPDATE notice SET content = ?2, decryption = 0 WHERE id = ?1")?
-        .execute(params![message.id, new_content])?;
+    write.execute("UPDATE notice SET content = ?2, decryption = 0 WHERE id = ?1", params![message.id, new_content])?;
     Ok(())
 }
 
 /// Handles a redaction: the text is removed, and nothing is left to read or show.
 pub(super) fn redact(write: &mut Write<'_>, event: &KnownEvent) -> rusqlite::Result<()> {
     read_one(write, event.id)?;
-    write
-        .db
-        .prepare_cached("UPDATE notice SET content = NULL, decryption = 0, redacted = 1 WHERE id = ?1")?
-        .execute([event.id])?;
+    write.execute("UPDATE notice SET content = NULL, decryption = 0, redacted = 1 WHERE id = ?1", [event.id])?;
     Ok(())
 }
 

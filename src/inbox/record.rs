@@ -47,16 +47,14 @@ pub(super) fn record_anew(
         received_at,
         replayed: known.read || was_replayed,
     };
-    write.db.prepare_cached("DELETE FROM notice WHERE id = ?1")?.execute([known.id])?;
+    write.execute("DELETE FROM notice WHERE id = ?1", [known.id])?;
     record_as(write, &delivery, is_decrypted)?;
     account.save(write.db)?;
     if let Some(counts) = known.counts {
-        write
-            .db
-            .prepare_cached(
-                "UPDATE notice SET counts_unread = ?3, counts_missed_calls = ?4 WHERE account = ?1 AND event_id = ?2",
-            )?
-            .execute((account.id, &event_id, stored(counts.unread), counts.missed_calls.map(stored)))?;
+        write.execute(
+            "UPDATE notice SET counts_unread = ?3, counts_missed_calls = ?4 WHERE account = ?1 AND event_id = ?2",
+            (account.id, &event_id, stored(counts.unread), counts.missed_calls.map(stored)),
+        )?;
     }
     // Learning its content does not make it unread again.
     if known.read {
@@ -190,10 +188,10 @@ impl Arrival<'_> {
             // A retry. Only if its numbers differ does it say anything new.
             let Some(counts) = self.counts.filter(|counts| known.counts != Some(*counts)) else { return Ok(()) };
             self.count(write, &mut account, recipient, counts)?;
-            write
-                .db
-                .prepare_cached("UPDATE notice SET counts_unread = ?2, counts_missed_calls = ?3 WHERE id = ?1")?
-                .execute((known.id, stored(counts.unread), counts.missed_calls.map(stored)))?;
+            write.execute(
+                "UPDATE notice SET counts_unread = ?2, counts_missed_calls = ?3 WHERE id = ?1",
+                (known.id, stored(counts.unread), counts.missed_calls.map(stored)),
+            )?;
         } else {
             // Numbers first: a zero is about what was there before this event.
             if let Some(counts) = self.counts {
@@ -357,16 +355,11 @@ impl Arrival<'_> {
             draft.kind == Kind::Message && mute::is_muted(write.db, account, self.room.as_str(), self.received_at)?;
         let presentation = if is_muted { Presentation::Settled } else { draft.presentation };
         let id = write.changes.newest + 1;
-        write
-            .db
-            .prepare_cached(
-                "INSERT INTO notice (id, account, room, kind, presentation, read, highlight, user_is_target, low_prio,
+        write.execute("INSERT INTO notice (id, account, room, kind, presentation, read, highlight, user_is_target, low_prio,
                     received_at, sample, lacks_details, decryption, replayed, counts_unread, counts_missed_calls, event_id,
                     push_id, call_id, call_state, call_deadline, call_derive_missed, call_missed_shown, call_raised_to,
                     event_type, sender, sender_display_name, room_name, room_alias, membership, sound, content)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", params![
                 id,
                 account,
                 self.room.as_str(),

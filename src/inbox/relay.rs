@@ -13,7 +13,7 @@ fn name(account: &str) -> String {
 }
 
 impl Inbox {
-    /// Up to which time of its relay's, in seconds since the epoch, the account's pushes are known.
+    /// The time, by the relay's clock, up to which the account's pushes are known; in seconds since the epoch.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -23,10 +23,10 @@ impl Inbox {
         Ok(time.and_then(|time| time.parse().ok()))
     }
 
-    /// They are known up to this time; whether a push was among them. What they have led to is in the inbox already.
+    /// Stores that time, once everything before it is recorded. `is_push`: a push was among it.
     ///
     /// # Errors
-    /// When it could not be written down.
+    /// When the database cannot be written.
     pub async fn set_relay_time(&self, account: &str, time: u64, is_push: bool) -> Result<(), InboxError> {
         let account = account.to_owned();
         self.write(move |write| {
@@ -43,7 +43,7 @@ impl Inbox {
     }
 }
 
-/// The account is known no more.
+/// Deletes the time of an account that is gone.
 pub(super) fn forget(write: &Write<'_>, account: &str) -> rusqlite::Result<()> {
     transaction::set_setting(write.db, &name(account), None)
 }

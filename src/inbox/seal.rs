@@ -49,7 +49,7 @@ impl Seals {
         self.0.write().unwrap_or_else(PoisonError::into_inner).remove(account);
     }
 
-    /// The sealed text; empty without a key.
+    /// The sealed text; null without a key.
     pub(super) fn seal(&self, account: &str, event_id: &str, text: &str) -> Value {
         let seal = || {
             let mut nonce = [0; NONCE_LEN];
@@ -78,7 +78,7 @@ impl Seals {
         self.attach_limited(db, usize::MAX).map(drop)
     }
 
-    /// The same for so many texts; any more are NULL. Says how many were asked for.
+    /// The same for the first `limit` texts; later ones are NULL. Returns the number of calls.
     pub(super) fn attach_limited(&self, db: &Connection, limit: usize) -> rusqlite::Result<Arc<AtomicUsize>> {
         let (seals, asked) = (self.clone(), Arc::new(AtomicUsize::new(0)));
         let counted = Arc::clone(&asked);

@@ -43,8 +43,7 @@ pub struct Snapshot {
     pub waiting_from: NoticeId,
     /// The newest notice that waits; meaningless when none does.
     pub waiting_up_to: NoticeId,
-    /// The newest of all that wait that asks for a sound, also of rooms that did not fit, and which. None of
-    /// [`Snapshot::undecided`].
+    /// The newest waiting notice with a sound, in whatever room, and the sound; [`Snapshot::undecided`] not counted.
     pub newest_sound: Option<(NoticeId, SoundTweak)>,
     /// Notices that wait to be shown and are still to be decrypted, or are hidden until they are, at most 64: what they
     /// ask for is not known yet.

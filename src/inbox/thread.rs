@@ -33,7 +33,7 @@ const MAX_INCIDENTS: usize = 8;
 const PROBE: &str = "probe";
 
 /// A push to record, and who waits for it to be on disk.
-type Push = (Delivery, oneshot::Sender<Result<(), InboxError>>);
+type Push = (Box<Delivery>, oneshot::Sender<Result<(), InboxError>>);
 
 /// Any other request; it sends its own answer.
 type Work = Box<dyn FnOnce(&mut Worker) + Send>;
@@ -93,8 +93,8 @@ pub(super) struct Signals {
 
 impl Signals {
     pub(super) fn new() -> (Self, watch::Receiver<()>) {
-        let (changed, changes) = watch::channel(());
-        (Self { changed, is_changed_sent: false, wanting: Arc::default(), encrypted: Arc::default() }, changes)
+        let (changed, receiver) = watch::channel(());
+        (Self { changed, is_changed_sent: false, wanting: Arc::default(), encrypted: Arc::default() }, receiver)
     }
 
     /// Sends `changed`, once until the next snapshot.
@@ -225,13 +225,13 @@ impl Worker {
     }
 
     fn record_each(&mut self, pushes: Vec<Push>) {
-        let mut out_of_order = None;
+        let mut database_error = None;
         for (delivery, answer) in pushes {
-            let outcome = match &out_of_order {
+            let outcome = match &database_error {
                 Some(error) => Err(InboxError::clone(error)),
                 None => self.transact(|write| record(write, &delivery)).map_err(|failure| {
                     if let TransactionError::Database(error) = &failure {
-                        out_of_order = Some(error.clone());
+                        database_error = Some(error.clone());
                     }
                     failure.into()
                 }),

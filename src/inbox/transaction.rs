@@ -1,6 +1,6 @@
 //! A write transaction, its effects for those who wait for changes, and the table of settings.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Params};
 
 use super::{Settings, codec, seal::Seals};
 
@@ -13,6 +13,13 @@ pub(super) struct Write<'a> {
     pub(super) seals: &'a Seals,
     /// Its effects so far.
     pub(super) changes: Changes,
+}
+
+impl Write<'_> {
+    /// Executes a statement, which is prepared once. Returns how many rows it has changed.
+    pub(super) fn execute(&self, statement: &str, parameters: impl Params) -> rusqlite::Result<usize> {
+        self.db.prepare_cached(statement)?.execute(parameters)
+    }
 }
 
 /// Effects of a transaction that somebody waits for.

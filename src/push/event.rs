@@ -7,13 +7,13 @@ use serde_json::{json, value::RawValue};
 
 use super::lenient::{Object, Value};
 
-/// How long a call rings that does not say so.
+/// The default of `lifetime`.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
 
-/// The longest that a call rings, whatever it says.
+/// The maximum of `lifetime`.
 const MAX_LIFETIME: Duration = Duration::from_secs(120);
 
-/// What an event means for the inbox: where it goes besides being kept.
+/// What an event means for the inbox.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Meaning {
     /// It is shown in its room's popup: messages of every kind, invites, reactions, encrypted and unknown events.
@@ -62,7 +62,7 @@ pub enum CallEnding {
 }
 
 impl Meaning {
-    /// Whether it is a call that rings for this user. Who does not know who the account's user is rings for every call.
+    /// Whether it is a call that rings for this user; every call does if the user is not known.
     #[must_use]
     pub fn rings_for(&self, user_id: Option<&str>) -> bool {
         match self {
@@ -135,14 +135,29 @@ pub(crate) fn decline(
 pub(crate) fn reply(text: &str, (event_id, content): (&str, &str)) -> serde_json::Value {
     let mut reply = json!({"msgtype": "m.text", "body": text, "m.mentions": {}});
     let content = Object::read(content).unwrap_or_default();
-    let thread = content.object("m.relates_to").filter(|it| it.string("rel_type").as_deref() == Some("m.thread"));
-    if let Some(root) = thread.and_then(|thread| Some(thread.string("event_id")?.into_owned())) {
+    if let Some(root) = thread_root(&content) {
         // Who knows no threads sees the newest message answered.
         let fallback = json!({"event_id": event_id});
         reply["m.relates_to"] =
             json!({"rel_type": "m.thread", "event_id": root, "is_falling_back": true, "m.in_reply_to": fallback});
     }
     reply
+}
+
+/// The first event of the thread that an event with this content is in.
+fn thread_root(content: &Object<'_>) -> Option<String> {
+    let relation = content.object("m.relates_to")?;
+    let is_thread = relation.string("rel_type")? == "m.thread";
+    relation.string("event_id").filter(|_| is_thread).map(Cow::into_owned)
+}
+
+/// Whether an event with this content is known to be in this thread, given by its first event; `main`: in none.
+pub(crate) fn is_in_thread(content: &str, thread: &str) -> bool {
+    let Some(content) = Object::read(content) else { return false };
+    // An edit does not say in which thread its event is.
+    let is_edit =
+        content.object("m.relates_to").is_some_and(|it| it.string("rel_type").as_deref() == Some("m.replace"));
+    !is_edit && thread_root(&content).as_deref().unwrap_or("main") == thread
 }
 
 /// New content of an edited event: it stays in its thread, which the content of an edit does not say.

@@ -33,7 +33,7 @@ pub(crate) fn text(html: &str) -> String {
                     break_line(&mut text);
                 }
                 if let Some(reason) = &spoiler {
-                    text.push_str(&said_of_spoiler(reason));
+                    text.push_str(&spoiler_text(reason));
                 }
                 match &**tag.name {
                     b"br" | b"hr" => text.push('\n'),
@@ -67,8 +67,8 @@ pub(crate) fn text(html: &str) -> String {
 const SPOILER: &str = "data-mx-spoiler";
 const REPLY: &str = "mx-reply";
 
-/// What stands in the place of a spoiler.
-fn said_of_spoiler(reason: &str) -> String {
+/// The replacement of a spoiler.
+fn spoiler_text(reason: &str) -> String {
     match reason.trim() {
         "" => "(spoiler)".to_owned(),
         reason => format!("(spoiler: {reason})"),

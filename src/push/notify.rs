@@ -68,8 +68,7 @@ impl Notification {
     /// Only when the body is not JSON, has no object `notification`, or has no `devices` (in it or beside it) with at
     /// least one object of strings `app_id` and `pushkey`.
     pub fn parse(body: &[u8]) -> Result<Self, PushError> {
-        // The bytes of a push are nearly always right, which is found out faster than what would stand for wrong ones.
-        let body = str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
+        let body = String::from_utf8_lossy(body);
         let outer = Object::read(&body).ok_or_else(|| match Value::parse(&body) {
             Ok(_) => PushError::BadJson("the body is not a JSON object"),
             Err(error) => PushError::NotJson(error.to_string()),
@@ -176,7 +175,7 @@ fn read_tweaks(tweaks: Value<'_>) -> Tweaks {
     }
 }
 
-/// The tweaks among the actions of a push rule, given as JSON text; `None` if they do not say that it is to be told.
+/// The tweaks among the actions of a push rule, given as JSON text; `None` if it does not notify.
 #[must_use]
 pub fn tweaks_of_rule(actions: &str) -> Option<Tweaks> {
     let actions = Value::parse(actions).ok()?.array()?;
@@ -235,7 +234,7 @@ pub struct Device {
     pub pushkey: String,
     /// `tweaks`, as far as Pushbell knows them.
     pub tweaks: Tweaks,
-    /// What a sample push claims to be known by ([`SAMPLE`] in `data`); whoever knows the number decides.
+    /// The one-time number of a sample push ([`SAMPLE`] in `data`), unchecked.
     pub sample: Option<String>,
 }
 

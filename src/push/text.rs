@@ -311,7 +311,7 @@ impl Output {
         true
     }
 
-    /// Ends the text with an ellipsis, without tearing apart what makes up one sign with `following`.
+    /// Ends the text with an ellipsis, without splitting the grapheme that `following` would continue.
     fn cut(&mut self, following: char) {
         let max_chars = self.rules.max_chars;
         if max_chars == 0 {
@@ -344,7 +344,7 @@ fn flag_tags(text: &str) -> usize {
     if letters > 0 && text.chars().nth(letters) == Some(CANCEL_TAG) { letters + 1 } else { 0 }
 }
 
-/// Whether a character makes up one sign with the one before it.
+/// Whether a character continues the grapheme before it.
 fn joins_on(character: char) -> bool {
     is_mark(character) || matches!(character, ZERO_WIDTH_JOINER | '\u{e0020}'..=CANCEL_TAG) || is_skin_tone(character)
 }

@@ -36,7 +36,7 @@ async fn missed_events_are_recorded_once_together_with_the_mark() {
     desk.record(message("$1", "!r")).await;
     let both = || caught_up(vec![missed(message("$1", "!r")), missed(message("$2", "!r"))]);
     assert_eq!(desk.inbox.apply_catch_up(both()).await.unwrap(), 1);
-    assert!(desk.has_changed().await);
+    assert!(desk.has_changed());
     let snapshot = desk.snapshot().await;
     assert_eq!(snapshot.waiting_notices, 2);
     desk.restart();
@@ -121,9 +121,9 @@ async fn the_number_is_what_is_unread_here_or_listed_as_unread() {
         }
         let found = CaughtUp { counts_rooms, is_all, listed_unread: listed_unread.to_vec(), ..caught_up(Vec::new()) };
         desk.snapshot().await;
-        while desk.has_changed().await {}
+        while desk.has_changed() {}
         desk.inbox.apply_catch_up(found).await.unwrap();
-        assert_eq!(desk.has_changed().await, expected != 9, "a number that has changed is news");
+        assert_eq!(desk.has_changed(), expected != 9, "a number that has changed is news");
         assert_eq!(desk.unread("a").await, expected, "{counts_rooms} {is_all} {listed_unread:?}");
     }
     check(true, false, &[], 9).await;
@@ -198,7 +198,7 @@ async fn details_change_the_notice_and_its_popup() {
     let mut details = message("$1", "!r").notification;
     details.sender_display_name = Some("Bob".to_owned());
     desk.inbox.add_details(NoticeId(1), Some(details.clone()), signed_in()).await.unwrap();
-    assert!(desk.has_changed().await);
+    assert!(desk.has_changed());
     assert_eq!(desk.digest(key("a", "!r")).await.unwrap().newest, desk.notice("$1"));
     let notice = desk.notice("$1");
     assert_eq!(notice.sender_display_name.as_deref(), Some("Bob"));
@@ -206,7 +206,7 @@ async fn details_change_the_notice_and_its_popup() {
     desk.inbox.add_details(NoticeId(1), Some(details), signed_in()).await.unwrap();
     desk.snapshot().await;
     desk.inbox.add_details(NoticeId(1), None, signed_in()).await.unwrap();
-    assert!(!desk.has_changed().await, "it is not wanted any more");
+    assert!(!desk.has_changed(), "it is not wanted any more");
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ async fn at_zero_everything_is_read_and_withdrawn() {
     desk.record(message("$2", "!s").counting(unread(2))).await;
     desk.snapshot().await;
     desk.record(badge(unread(0))).await;
-    assert!(desk.has_changed().await);
+    assert!(desk.has_changed());
     let snapshot = desk.snapshot().await;
     assert_eq!(snapshot.waiting, []);
     let states: Vec<_> = desk.history().iter().map(|notice| (notice.presentation, notice.read)).collect();
@@ -141,7 +141,7 @@ async fn clear_sets_everything_to_zero_until_the_next_push() {
     desk.record(event("$call", "!r", "m.call.invite", r#"{"call_id":"c"}"#).for_account("b")).await;
     desk.snapshot().await;
     desk.mark_read(Read::Everything).await;
-    assert!(desk.has_changed().await);
+    assert!(desk.has_changed());
     let snapshot = desk.snapshot().await;
     assert!(snapshot.accounts.iter().all(|state| (state.unread, state.missed_calls) == (0, 0)));
     assert_eq!((snapshot.waiting, snapshot.calls), (vec![], vec![]));
@@ -166,9 +166,9 @@ async fn a_removed_account_loses_its_numbers_and_keeps_its_notices() {
     assert_eq!(desk.history().len(), 2);
     assert!(desk.notice("$1").read);
 
-    while desk.has_changed().await {}
+    while desk.has_changed() {}
     desk.inbox.retain_accounts(vec!["b".to_owned()]).await.unwrap();
-    assert!(!desk.has_changed().await, "there is nothing to forget any more");
+    assert!(!desk.has_changed(), "there is nothing to forget any more");
     desk.record(message("$3", "!r")).await;
     assert_eq!(desk.numbers().await["a"], (1, 0), "the name is as good as new");
 }

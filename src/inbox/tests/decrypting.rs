@@ -68,7 +68,7 @@ async fn what_was_decrypted_replaces_its_ciphertext_and_is_sealed() {
     );
     assert_eq!(snapshot.wanting.len(), 1, "its popup waits");
     add(&desk, 1, says("sesame", "s 0")).await;
-    assert!(desk.has_changed().await);
+    assert!(desk.has_changed());
     let notice = desk.notice("$1");
     assert_eq!((notice.event_type.as_deref(), notice.highlight), (Some("m.room.message"), true));
     assert_eq!(notice.content.as_deref(), Some(r#"{"body":"sesame"}"#));

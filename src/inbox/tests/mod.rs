@@ -99,7 +99,7 @@ impl Desk {
             let answers: Vec<_> = pushes
                 .map(|push| {
                     let (answer, answered) = oneshot::channel();
-                    self.inbox.requests.try_send(Request::Record((push.delivery(), answer))).ok().unwrap();
+                    self.inbox.requests.try_send(Request::Record((Box::new(push.delivery()), answer))).ok().unwrap();
                     answered
                 })
                 .collect();
@@ -176,7 +176,7 @@ impl Desk {
     }
 
     /// Whether a change was signalled since this was last asked.
-    async fn has_changed(&self) -> bool {
+    fn has_changed(&self) -> bool {
         let mut changes = self.changes.borrow_mut();
         let has_changed = changes.has_changed().unwrap();
         changes.mark_unchanged();
