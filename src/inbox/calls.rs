@@ -147,10 +147,7 @@ pub(super) fn end_by_event(
 
 impl Inbox {
     /// The homeserver says that this call is over; a hangup is its caller's. Signals a change.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub async fn end_call(&self, call: NoticeId, ending: CallEnding) -> Result<(), InboxError> {
+    pub(crate) async fn end_call(&self, call: NoticeId, ending: CallEnding) -> Result<(), InboxError> {
         self.write(move |write| end(write, call, ending)).await
     }
 }

@@ -119,10 +119,7 @@ pub struct MissedEvent {
 
 impl Inbox {
     /// What is known of an account.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn catch_up_state(&self, account: Arc<str>) -> Result<CatchUpState, InboxError> {
+    pub(crate) async fn catch_up_state(&self, account: Arc<str>) -> Result<CatchUpState, InboxError> {
         self.read(move |db| catch_up_state(db, &account)).await
     }
 
@@ -131,15 +128,12 @@ impl Inbox {
     ///
     /// # Errors
     /// When it is not on disk: then nothing of it is.
-    pub async fn apply_catch_up(&self, caught_up: CaughtUp) -> Result<usize, InboxError> {
+    pub(crate) async fn apply_catch_up(&self, caught_up: CaughtUp) -> Result<usize, InboxError> {
         self.write(move |write| apply_catch_up(write, &caught_up)).await
     }
 
     /// Marks events as read that were read elsewhere. The account's number stays: the homeserver sends it.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub async fn were_read(&self, account: Arc<str>, event_ids: Vec<String>) -> Result<(), InboxError> {
+    pub(crate) async fn were_read(&self, account: Arc<str>, event_ids: Vec<String>) -> Result<(), InboxError> {
         self.write(move |write| {
             let account = AccountRow::named(write.db, &account)?;
             event_ids.iter().try_for_each(|event_id| read_state::read_event(write, account.id, event_id).map(drop))
@@ -161,10 +155,7 @@ impl Inbox {
     }
 
     /// Of these rooms with their numbers, those in which fewer events are unread here; each with its name and number.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn short_of(
+    pub(crate) async fn short_of(
         &self,
         account: Arc<str>,
         counts: Vec<(String, u64)>,
@@ -185,28 +176,23 @@ impl Inbox {
     }
 
     /// When a push last came for the account.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn last_push(&self, account: Arc<str>) -> Result<Option<Timestamp>, InboxError> {
+    pub(crate) async fn last_push(&self, account: Arc<str>) -> Result<Option<Timestamp>, InboxError> {
         let last = move |db: &Connection| Ok(AccountRow::known(db, &account)?.and_then(|account| account.last_push));
         Ok(self.read(last).await?.map(codec::to_time))
     }
 
     /// Whether the user was told that this session of the account is over.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn is_logout_notified(&self, account: Arc<str>, session: String) -> Result<bool, InboxError> {
+    pub(crate) async fn is_logout_notified(&self, account: Arc<str>, session: String) -> Result<bool, InboxError> {
         let query = "SELECT 1 FROM account WHERE name = ?1 AND logout_notified = ?2";
         self.read(move |db| db.prepare_cached(query)?.exists((&*account, session))).await
     }
 
     /// Stores that the user was told that this session of the account is over; `None` deletes that.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub async fn set_logout_notified(&self, account: Arc<str>, session: Option<String>) -> Result<(), InboxError> {
+    pub(crate) async fn set_logout_notified(
+        &self,
+        account: Arc<str>,
+        session: Option<String>,
+    ) -> Result<(), InboxError> {
         let update = "INSERT INTO account (name, logout_notified) VALUES (?1, ?2)
             ON CONFLICT DO UPDATE SET logout_notified = excluded.logout_notified";
         self.write(move |write| write.execute(update, (&*account, session)).map(drop)).await

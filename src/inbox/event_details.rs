@@ -34,24 +34,22 @@ pub struct WantedDetails {
 
 impl Inbox {
     /// Waits until there may be new notices of which only the ids are known.
-    pub async fn details_are_wanted(&self) {
+    pub(crate) async fn details_are_wanted(&self) {
         self.wanting.notified().await;
     }
 
     /// The newest notices of which only the ids are known, before this one.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn wanted_details(&self, before: NoticeId, limit: usize) -> Result<Vec<WantedDetails>, InboxError> {
+    pub(crate) async fn wanted_details(
+        &self,
+        before: NoticeId,
+        limit: usize,
+    ) -> Result<Vec<WantedDetails>, InboxError> {
         self.read(move |db| wanted(db, before, limit)).await
     }
 
     /// Stores the details of a notice (`None`: there are none to be had); its popup is updated. A call, an edit or a
     /// redaction is recorded as one. `recipient` is its account, of which only the tweaks are taken from the push.
-    ///
-    /// # Errors
-    /// When it is not on disk.
-    pub async fn add_details(
+    pub(crate) async fn add_details(
         &self,
         notice: NoticeId,
         details: Option<Notification>,

@@ -20,7 +20,7 @@ pub struct Integrity {
 ///
 /// # Errors
 /// When it is damaged, or cannot be read.
-pub fn check_integrity(path: &Path, patience: Duration) -> Result<Option<Integrity>, InboxError> {
+pub(crate) fn check_integrity(path: &Path, patience: Duration) -> Result<Option<Integrity>, InboxError> {
     let bytes = match fs::metadata(path) {
         Ok(found) => found.len(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -68,7 +68,7 @@ pub struct Unread {
 ///
 /// # Errors
 /// When there is a database and it cannot be read. No database is an empty history.
-pub fn history(
+pub(crate) fn history(
     path: &Path,
     limit: usize,
     seals: &Seals,
@@ -87,10 +87,7 @@ pub fn history(
 
 /// The newest `limit` of these notices that came before `before` and that `is_wanted`, newest first. Sealed texts of
 /// the newest are opened, as far as `seals` has their keys.
-///
-/// # Errors
-/// When there is a database and it cannot be read.
-pub fn list(
+pub(crate) fn list(
     path: &Path,
     seals: &Seals,
     listed: &Listed,
@@ -158,10 +155,7 @@ fn take(mut rows: Rows<'_>, limit: usize, is_wanted: impl Fn(&Notice) -> bool) -
 }
 
 /// The rooms of the newest notices, the newest first.
-///
-/// # Errors
-/// When there is a database and it cannot be read.
-pub fn rooms(path: &Path, seals: &Seals, limit: usize) -> Result<Vec<ListedRoom>, InboxError> {
+pub(crate) fn rooms(path: &Path, seals: &Seals, limit: usize) -> Result<Vec<ListedRoom>, InboxError> {
     let Some(db) = database::open_to_read(path, seals)? else { return Ok(Vec::new()) };
     let read = || -> rusqlite::Result<Vec<ListedRoom>> {
         db.prepare(notice_query!(
@@ -188,10 +182,7 @@ fn listed_room(db: &Connection, row: &Row<'_>) -> rusqlite::Result<ListedRoom> {
 }
 
 /// How much is unread.
-///
-/// # Errors
-/// When there is a database and it cannot be read.
-pub fn unread(path: &Path) -> Result<Unread, InboxError> {
+pub(crate) fn unread(path: &Path) -> Result<Unread, InboxError> {
     let Some(db) = database::open_to_read(path, &Seals::default())? else { return Ok(Unread::default()) };
     let count = |query: &str| db.query_row(query, [], |row| codec::count(row, 0));
     let read = || -> rusqlite::Result<Unread> {

@@ -71,8 +71,8 @@ pub use self::{
     codec::Decryption,
     decryption::{Decrypted, EncryptedNotice, Verdict},
     event_details::WantedDetails,
-    integrity_check::{Integrity, check_integrity},
-    list::{ListPage, Listed, ListedRoom, Unread, history, list, rooms, unread},
+    integrity_check::Integrity,
+    list::{ListPage, Listed, ListedRoom, Unread},
     mute::MutedRoom,
     outbox::Reply,
     seal::Seals,
@@ -82,6 +82,10 @@ use self::{
     counts::AccountRow,
     thread::{Request, Signals, Worker},
     transaction::Write,
+};
+pub(crate) use self::{
+    integrity_check::check_integrity,
+    list::{history, list, rooms, unread},
 };
 use crate::{
     accounts::{self, CountsScope, SignIn},
@@ -125,7 +129,7 @@ pub struct Recipient {
 impl Recipient {
     /// This account, as the recipient of an event with these tweaks.
     #[must_use]
-    pub fn new(account: &accounts::Account, tweaks: Tweaks) -> Self {
+    pub(crate) fn new(account: &accounts::Account, tweaks: Tweaks) -> Self {
         let sign_in = account.sign_in.as_ref();
         Self {
             account: Arc::clone(&account.name),
@@ -264,6 +268,8 @@ pub enum Incident {
 }
 
 /// A handle to the inbox's thread. Cheap to clone; the thread ends, its work done, with the last handle.
+///
+/// Its methods fail when the database cannot be read or written: then what they would write may not be on disk.
 #[derive(Debug, Clone)]
 pub struct Inbox {
     requests: mpsc::Sender<Request>,
@@ -284,7 +290,7 @@ impl Inbox {
     ///
     /// # Errors
     /// When the database is too new: it is left as it is.
-    pub fn open(path: &Path, settings: Settings) -> Result<Self, InboxError> {
+    pub(crate) fn open(path: &Path, settings: Settings) -> Result<Self, InboxError> {
         let (requests, queue) = mpsc::channel(QUEUE);
         let (signals, changes) = Signals::new();
         let (wanting, encrypted, seals) =
@@ -302,49 +308,34 @@ impl Inbox {
     ///
     /// # Errors
     /// When it is not on disk: then nothing of it is.
-    pub async fn record(&self, delivery: Delivery) -> Result<(), InboxError> {
+    pub(crate) async fn record(&self, delivery: Delivery) -> Result<(), InboxError> {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Request::Record((Box::new(delivery), answer))).await.map_err(|_| InboxError::Closed)?;
         answered.await.map_err(|_| InboxError::Closed)?
     }
 
     /// What there is to present. Changes nothing.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn snapshot(&self, on_screen: OnScreen) -> Result<Snapshot, InboxError> {
+    pub(crate) async fn snapshot(&self, on_screen: OnScreen) -> Result<Snapshot, InboxError> {
         self.ask(move |worker| worker.snapshot(|db| snapshot::take(db, &on_screen))).await
     }
 
     /// Ends the ringing of calls whose deadline is at or before `now`.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub async fn expire_calls(&self, now: Timestamp) -> Result<(), InboxError> {
+    pub(crate) async fn expire_calls(&self, now: Timestamp) -> Result<(), InboxError> {
         self.ask(move |worker| worker.expire_calls(now)).await
     }
 
     /// The oldest incident that was not returned yet.
-    ///
-    /// # Errors
-    /// When the inbox is closed.
-    pub async fn take_incident(&self) -> Result<Option<Incident>, InboxError> {
+    pub(crate) async fn take_incident(&self) -> Result<Option<Incident>, InboxError> {
         self.ask(|worker| Ok(worker.take_incident())).await
     }
 
     /// What the room's popup is made from, with its newest `lines` notices; `None` when nothing in it is unread.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn room_digest(&self, room: RoomKey, lines: usize) -> Result<Option<RoomDigest>, InboxError> {
+    pub(crate) async fn room_digest(&self, room: RoomKey, lines: usize) -> Result<Option<RoomDigest>, InboxError> {
         self.read(move |db| snapshot::room_digest(db, &room, None, lines)).await
     }
 
     /// How many notices with a popup arrived from one to another (both included), and in how many rooms: for a summary.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn tally(&self, from: NoticeId, up_to: NoticeId) -> Result<Tally, InboxError> {
+    pub(crate) async fn tally(&self, from: NoticeId, up_to: NoticeId) -> Result<Tally, InboxError> {
         self.read(move |db| snapshot::tally(db, from, up_to)).await
     }
 
@@ -352,7 +343,7 @@ impl Inbox {
     ///
     /// # Errors
     /// When the database cannot be written; they may then be shown once more by the next start.
-    pub async fn mark_shown(&self, shown: Vec<Shown>) -> Result<(), InboxError> {
+    pub(crate) async fn mark_shown(&self, shown: Vec<Shown>) -> Result<(), InboxError> {
         self.write(move |write| {
             shown.iter().try_for_each(|shown| match shown {
                 Shown::Room(room, up_to) => read_state::show_room(write, room, *up_to),
@@ -365,10 +356,7 @@ impl Inbox {
 
     /// Settles the waiting notices up to this one, and all calls, without showing them (`popup.enabled = false`). Later
     /// notices still have their sound to come.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub async fn settle_waiting(&self, up_to: NoticeId) -> Result<(), InboxError> {
+    pub(crate) async fn settle_waiting(&self, up_to: NoticeId) -> Result<(), InboxError> {
         self.write(move |write| {
             read_state::present_messages(write, up_to, Presentation::Settled)?;
             calls::settle_all(write)
@@ -377,10 +365,7 @@ impl Inbox {
     }
 
     /// Marks what the person has read here. Signals a change.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub async fn mark_read(&self, read: Read) -> Result<(), InboxError> {
+    pub(crate) async fn mark_read(&self, read: Read) -> Result<(), InboxError> {
         self.write(move |write| {
             write.changes.is_visible = true;
             match read {
@@ -398,27 +383,18 @@ impl Inbox {
     }
 
     /// This notice; `None` if it is no longer kept.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn notice(&self, id: NoticeId) -> Result<Option<Notice>, InboxError> {
+    pub(crate) async fn notice(&self, id: NoticeId) -> Result<Option<Notice>, InboxError> {
         self.read(move |db| codec::notice_by_id(db, id)).await
     }
 
     /// The newest notice that is unread, for a click on the tray icon.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn newest_unread(&self) -> Result<Option<Notice>, InboxError> {
+    pub(crate) async fn newest_unread(&self) -> Result<Option<Notice>, InboxError> {
         self.read(snapshot::newest_unread).await
     }
 
     /// Sets the count of this room to zero where counts stand for rooms: the homeserver knows that it was read. Signals a
     /// change.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub async fn room_was_read(&self, room: RoomKey) -> Result<(), InboxError> {
+    pub(crate) async fn room_was_read(&self, room: RoomKey) -> Result<(), InboxError> {
         self.write(move |write| {
             let mut account = AccountRow::named(write.db, &room.account)?;
             if !account.has_count(write.db, room.room.as_str())? {
@@ -434,10 +410,7 @@ impl Inbox {
     }
 
     /// Forgets the numbers of accounts that are not among `known`; their notices stay, read, as history.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub async fn retain_accounts(&self, known: Vec<String>) -> Result<(), InboxError> {
+    pub(crate) async fn retain_accounts(&self, known: Vec<String>) -> Result<(), InboxError> {
         self.write(move |write| {
             for mut account in AccountRow::all(write.db)? {
                 let is_forgotten = account.last_push.is_none() && read_state::unread(write.db, account.id)? == 0;
@@ -457,10 +430,7 @@ impl Inbox {
     }
 
     /// Applies changed settings, and prunes.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub async fn configure(&self, settings: Settings, now: Timestamp) -> Result<(), InboxError> {
+    pub(crate) async fn configure(&self, settings: Settings, now: Timestamp) -> Result<(), InboxError> {
         self.ask(move |worker| {
             worker.configure(settings, now);
             Ok(())
@@ -469,33 +439,24 @@ impl Inbox {
     }
 
     /// A small value of the program's own that outlives it, such as when a pause ends.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn setting(&self, name: &'static str) -> Result<Option<String>, InboxError> {
+    pub(crate) async fn setting(&self, name: &'static str) -> Result<Option<String>, InboxError> {
         self.read(move |db| transaction::setting(db, name)).await
     }
 
     /// Stores or, with `None`, removes such a value.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub async fn set_setting(&self, name: &'static str, value: Option<String>) -> Result<(), InboxError> {
+    pub(crate) async fn set_setting(&self, name: &'static str, value: Option<String>) -> Result<(), InboxError> {
         self.write(move |write| transaction::set_setting(write.db, name, value.as_deref())).await
     }
 
     /// Changes after a commit that changed something that a snapshot shows: once, until the next snapshot is taken.
     /// A new receiver has not seen the changes since the start.
     #[must_use]
-    pub fn changes(&self) -> watch::Receiver<()> {
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changes.clone()
     }
 
     /// How many notices there are and how many of them wait, for `status`.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn totals(&self) -> Result<Totals, InboxError> {
+    pub(crate) async fn totals(&self) -> Result<Totals, InboxError> {
         self.read(snapshot::totals).await
     }
 
@@ -503,12 +464,12 @@ impl Inbox {
     ///
     /// # Errors
     /// Says why not.
-    pub async fn check(&self) -> Result<(), InboxError> {
+    pub(crate) async fn check(&self) -> Result<(), InboxError> {
         self.ask(Worker::check).await
     }
 
     /// Ends the thread after the requests that came before, and closes the database. Later requests of any handle fail.
-    pub async fn close(self) {
+    pub(crate) async fn close(self) {
         let close = self.ask(|worker| {
             worker.begin_close();
             Ok(())

@@ -30,18 +30,12 @@ impl MutedRoom {
 
 impl Inbox {
     /// Mutes a room: its messages, waiting ones included, get neither popups nor sounds. Signals a change.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub async fn mute(&self, muted: MutedRoom, now: Timestamp) -> Result<(), InboxError> {
+    pub(crate) async fn mute(&self, muted: MutedRoom, now: Timestamp) -> Result<(), InboxError> {
         self.write(move |write| mute(write, &muted, now.as_millisecond())).await
     }
 
     /// Unmutes this room, or all. Signals a change.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub async fn unmute(&self, room: Option<RoomKey>) -> Result<(), InboxError> {
+    pub(crate) async fn unmute(&self, room: Option<RoomKey>) -> Result<(), InboxError> {
         self.write(move |write| {
             write.changes.is_visible = true;
             let (account, room) = room.as_ref().map(|key| (&*key.account, key.room.as_str())).unzip();

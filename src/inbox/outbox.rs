@@ -30,34 +30,22 @@ pub struct Reply {
 
 impl Inbox {
     /// Keeps a reply until it is sent. Returns whether there was room for it.
-    ///
-    /// # Errors
-    /// When it is not on disk.
-    pub async fn keep_reply(&self, reply: Reply) -> Result<bool, InboxError> {
+    pub(crate) async fn keep_reply(&self, reply: Reply) -> Result<bool, InboxError> {
         self.write(move |write| keep(write, &reply)).await
     }
 
     /// The replies that are to be sent, oldest first.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn replies(&self) -> Result<Vec<Reply>, InboxError> {
+    pub(crate) async fn replies(&self) -> Result<Vec<Reply>, InboxError> {
         self.read(replies).await
     }
 
     /// Forgets a reply: it was sent, or is given up.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub async fn forget_reply(&self, transaction: String) -> Result<(), InboxError> {
+    pub(crate) async fn forget_reply(&self, transaction: String) -> Result<(), InboxError> {
         self.write(move |write| write.execute("DELETE FROM outbox WHERE txn = ?1", [transaction]).map(drop)).await
     }
 
     /// Whether this room is known to be, or to have been, encrypted.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn was_encrypted(&self, room: RoomKey) -> Result<bool, InboxError> {
+    pub(crate) async fn was_encrypted(&self, room: RoomKey) -> Result<bool, InboxError> {
         self.read(move |db| {
             db.prepare_cached(
                 "SELECT 1 FROM encrypted_room WHERE room = ?2 AND account = (SELECT id FROM account WHERE name = ?1)",
@@ -68,10 +56,7 @@ impl Inbox {
     }
 
     /// Stores that this room is encrypted.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub async fn note_encrypted(&self, room: RoomKey) -> Result<(), InboxError> {
+    pub(crate) async fn note_encrypted(&self, room: RoomKey) -> Result<(), InboxError> {
         self.write(move |write| {
             let account = AccountRow::named(write.db, &room.account)?;
             note_encrypted(write, account.id, room.room.as_str())

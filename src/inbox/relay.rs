@@ -14,20 +14,14 @@ fn name(account: &str) -> String {
 
 impl Inbox {
     /// The time, by the relay's clock, up to which the account's pushes are known; in seconds since the epoch.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn relay_time(&self, account: &str) -> Result<Option<u64>, InboxError> {
+    pub(crate) async fn relay_time(&self, account: &str) -> Result<Option<u64>, InboxError> {
         let name = name(account);
         let time = self.read(move |db| transaction::setting(db, &name)).await?;
         Ok(time.and_then(|time| time.parse().ok()))
     }
 
     /// Stores that time, once everything before it is recorded. `is_push`: a push was among it.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub async fn set_relay_time(&self, account: &str, time: u64, is_push: bool) -> Result<(), InboxError> {
+    pub(crate) async fn set_relay_time(&self, account: &str, time: u64, is_push: bool) -> Result<(), InboxError> {
         let account = account.to_owned();
         self.write(move |write| {
             transaction::set_setting(write.db, &name(&account), Some(&time.to_string()))?;
