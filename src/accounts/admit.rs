@@ -66,11 +66,8 @@ impl Accounts {
         if let (Some(reason), false) = (&self.unreadable, unknown.is_empty()) {
             return Admission::Undecided { reason: Arc::clone(reason) };
         }
-        let mut told: HashSet<&str> = HashSet::new();
-        if !unknown.is_empty() {
-            told.extend(accepted.iter().map(|(account, _)| account.pushkey.as_str()));
-        }
-        let rejected = unknown.into_iter().filter(|pushkey| told.insert(pushkey)).map(str::to_owned).collect();
+        let mut seen: HashSet<&str> = accepted.iter().map(|(account, _)| account.pushkey.as_str()).collect();
+        let rejected = unknown.into_iter().filter(|pushkey| seen.insert(pushkey)).map(str::to_owned).collect();
         Admission::Decided { accepted, rejected: Rejected(rejected) }
     }
 

@@ -117,6 +117,23 @@ impl Way {
 }
 
 impl Account {
+    /// A new account of this name, to be registered by hand.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness to give.
+    pub fn by_hand(name: &str) -> Result<Self, getrandom::Error> {
+        Ok(Self {
+            name: name.into(),
+            app_id: app_info::APP_ID.to_owned(),
+            pushkey: new_pushkey()?,
+            counts: CountsScope::Account,
+            way: Way::Auto,
+            relay: None,
+            created_at: Timestamp::now(),
+            sign_in: None,
+        })
+    }
+
     /// The way that was chosen; pushes where no other is possible.
     #[must_use]
     pub fn way_in_force(&self) -> Way {
@@ -281,25 +298,6 @@ impl SignInMethod {
     #[must_use]
     pub fn owns_session(self) -> bool {
         self != Self::Token
-    }
-}
-
-impl Account {
-    /// A new account of this name, to be registered by hand.
-    ///
-    /// # Errors
-    /// When the operating system has no randomness to give.
-    pub fn by_hand(name: &str) -> Result<Self, getrandom::Error> {
-        Ok(Self {
-            name: name.into(),
-            app_id: app_info::APP_ID.to_owned(),
-            pushkey: new_pushkey()?,
-            counts: CountsScope::Account,
-            way: Way::Auto,
-            relay: None,
-            created_at: Timestamp::now(),
-            sign_in: None,
-        })
     }
 }
 

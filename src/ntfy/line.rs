@@ -37,7 +37,7 @@ impl Line {
     pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         let object = Object::read(str::from_utf8(line).ok()?)?;
         let event = object.string("event")?;
-        let time = object.get("time").and_then(Value::saturating_number).unwrap_or(0);
+        let time = object.get("time").and_then(Value::whole_number).unwrap_or(0);
         let hint = (event == "message").then(|| hint(&object)).flatten();
         Some(Self { time, hint, is_keepalive: event == "keepalive" })
     }

@@ -200,7 +200,7 @@ fn lifetime(content: &Object<'_>) -> Duration {
     content
         .get("lifetime")
         .and_then(Value::number)
-        .filter(|milliseconds| *milliseconds > 0.0)
+        .filter(|milliseconds| *milliseconds > 0.0 && milliseconds.is_finite())
         .map_or(DEFAULT_LIFETIME, |ms| Duration::from_secs_f64(ms.min(MAX_LIFETIME.as_secs_f64() * 1000.0) / 1000.0))
 }
 

@@ -130,7 +130,7 @@ pub(super) fn content(inner: &Object<'_>) -> Option<String> {
 
 fn counts(object: &Object<'_>) -> Option<Counts> {
     let counts = object.object("counts")?;
-    let number = |key| counts.get(key).and_then(Value::saturating_number);
+    let number = |key| counts.get(key).and_then(Value::whole_number);
     Some(Counts { unread: number("unread").unwrap_or(0), missed_calls: number("missed_calls") })
 }
 

@@ -18,7 +18,7 @@ fn notification(sent_at: i64) -> Push {
     event("$call", "!r", "m.rtc.notification", &content)
 }
 
-/// The states of the calls that the news tell of, and how many are missed.
+/// The states of the calls in a snapshot, and how many are missed.
 async fn calls(desk: &Desk, seconds: i64) -> (Vec<CallState>, u64) {
     let snapshot = desk.snapshot_at(seconds).await;
     (snapshot.calls.iter().map(|call| call.state).collect(), snapshot.accounts[0].missed_calls)
@@ -55,7 +55,7 @@ async fn a_missed_call_has_a_popup_after_that_of_the_ringing() {
     desk.mark_shown(Shown::Call(id, RINGING)).await;
     assert_eq!(desk.snapshot().await.calls[0].notice.presentation, Presentation::Shown);
     desk.record(over("$2", "m.call.hangup", "c")).await;
-    // What is told about the ringing popup crosses with the hangup.
+    // The report that the ringing popup was shown comes after the hangup.
     desk.mark_shown(Shown::Call(id, RINGING)).await;
     assert_eq!(calls(&desk, 1).await, (vec![MISSED], 1));
     desk.mark_shown(Shown::Call(id, MISSED)).await;

@@ -1,4 +1,4 @@
-//! Values that nobody has written: the inbox goes on whatever is in its file.
+//! Damaged values: the inbox keeps working whatever is in its file.
 
 use std::{
     fs,
@@ -62,7 +62,7 @@ fn columns(db: &Connection) -> Vec<(String, String)> {
 
 /// Writes a value over a column of the table's last row, or of all rows, whatever the schema allows there. Whether it
 /// could be written.
-fn spoil(path: &Path, table: &str, column: &str, value: &str, everywhere: bool) -> bool {
+fn overwrite(path: &Path, table: &str, column: &str, value: &str, everywhere: bool) -> bool {
     let db = Connection::open(path).unwrap();
     db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false).unwrap();
     // What forbids such values is taken out of the schema meanwhile.
@@ -83,8 +83,8 @@ fn spoil(path: &Path, table: &str, column: &str, value: &str, everywhere: bool) 
     is_written
 }
 
-/// The inbox goes on: pushes are recorded, and everything that is asked is answered, after a retry at most.
-async fn goes_on(desk: &Desk, what: &str) {
+/// The inbox keeps working: pushes are recorded, and everything that is asked is answered, after a retry at most.
+async fn keeps_working(desk: &Desk, what: &str) {
     for number in 0..3 {
         let push = message(&format!("$new{number}"), "!r").counting(unread(number + 1)).per_room();
         if desk.inbox.record(push.clone().delivery()).await.is_err() {
@@ -137,15 +137,15 @@ async fn no_value_in_any_column_stops_the_inbox() {
             for everywhere in [false, true] {
                 let what = format!("{table}.{column} = {value}, everywhere {everywhere}");
                 let directory = TempDir::new().unwrap();
-                let spoilt = directory.path().join("data/pushbell.db");
-                fs::create_dir(spoilt.parent().unwrap()).unwrap();
-                fs::copy(&path, &spoilt).unwrap();
-                if !spoil(&spoilt, table, column, value, everywhere) {
+                let damaged = directory.path().join("data/pushbell.db");
+                fs::create_dir(damaged.parent().unwrap()).unwrap();
+                fs::copy(&path, &damaged).unwrap();
+                if !overwrite(&damaged, table, column, value, everywhere) {
                     continue;
                 }
                 written += 1;
-                let inbox = Inbox::open(&spoilt, SETTINGS).unwrap();
-                goes_on(&Desk::of(directory, inbox), &what).await;
+                let inbox = Inbox::open(&damaged, SETTINGS).unwrap();
+                keeps_working(&Desk::of(directory, inbox), &what).await;
             }
         }
     }
@@ -157,8 +157,8 @@ async fn a_running_inbox_continues_with_damaged_values() {
     for (column, value) in [("event_id", "x'ff'"), ("sender", "x'ff'"), ("room", "NULL"), ("content", "1.5")] {
         let desk = filled().await;
         desk.snapshot().await;
-        assert!(spoil(&desk.path(), "notice", column, value, false));
-        goes_on(&desk, column).await;
+        assert!(overwrite(&desk.path(), "notice", column, value, false));
+        keeps_working(&desk, column).await;
     }
 }
 
@@ -171,10 +171,10 @@ async fn flipped_bytes_do_not_stop_the_inbox_for_long() {
     // Spread over the whole file, the header included.
     for step in 0..120_u64 {
         let directory = TempDir::new().unwrap();
-        let spoilt = directory.path().join("data/pushbell.db");
-        fs::create_dir(spoilt.parent().unwrap()).unwrap();
-        fs::copy(&path, &spoilt).unwrap();
-        let mut file = fs::File::options().read(true).write(true).open(&spoilt).unwrap();
+        let damaged = directory.path().join("data/pushbell.db");
+        fs::create_dir(damaged.parent().unwrap()).unwrap();
+        fs::copy(&path, &damaged).unwrap();
+        let mut file = fs::File::options().read(true).write(true).open(&damaged).unwrap();
         for flip in 0..8 {
             let offset = (step * 8 + flip) * 7919 % length;
             let mut byte = [0];
@@ -185,7 +185,7 @@ async fn flipped_bytes_do_not_stop_the_inbox_for_long() {
         }
         drop(file);
         // What says that it is of a newer version is left alone.
-        let Ok(inbox) = Inbox::open(&spoilt, SETTINGS) else { continue };
+        let Ok(inbox) = Inbox::open(&damaged, SETTINGS) else { continue };
         let desk = Desk::of(directory, inbox);
         let mut answers = Vec::new();
         for number in 0..20 {
