@@ -7,7 +7,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use serde_json::json;
 use textwrap::{Options, WordSplitter};
 
-use super::{Context, Failure, output};
+use super::{Context, Failure, block_on, output};
 use crate::{
     doctor::{self, Finding, Verdict},
     failure, invocation,
@@ -24,15 +24,11 @@ const NO_BREAK_SPACE: &str = "\u{a0}";
 
 pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
     // As the program does when it starts; but before its first start no files are created.
-    if context.paths.data.is_dir() {
+    if context.paths.cache.is_dir() {
         // If it fails, the sound check reports that.
-        drop(sound_server::prepare(&context.paths.data));
+        drop(sound_server::prepare(&context.paths.cache));
     }
-    let runtime = super::runtime()?;
-    let findings = runtime.block_on(doctor::examine(&context.paths, context.has_config_file()));
-    // A slow name server must not delay the exit.
-    runtime.shutdown_background();
-
+    let findings = block_on(async { Ok(doctor::examine(&context.paths, context.has_config_file()).await) })?;
     let verdict = findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Good);
     if json {
         writeln!(out, "{}", output::json(&json!({ "verdict": verdict, "checks": findings }))?)?;

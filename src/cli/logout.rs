@@ -3,11 +3,11 @@
 
 use std::{io::Write, sync::Arc, time::Duration};
 
-use tokio::runtime::Runtime;
-
-use super::{Context, Failure, account, arguments, login::account_name::is_made_by_login, output, person::Person};
+use super::{
+    Context, Failure, account, arguments, block_on, login::account_name::is_made_by_login, output, person::Person,
+};
 use crate::{
-    accounts::{Account, Accounts, AccountsError, AccountsFile, SignIn, Way},
+    accounts::{Account, Accounts, AccountsFile, SignIn, Way},
     app,
     control::{Instance, InstanceError, Request},
     encryption,
@@ -32,29 +32,19 @@ enum SignOut {
 
 pub(super) fn run(context: &Context, asked: &arguments::Logout, out: &mut dyn Write) -> Result<(), Failure> {
     let accounts = context.accounts()?;
-    let logout = Logout::new(context, asked.anyway, Person::at_terminal())?;
-    let ended = match &asked.name {
-        Some(name) => logout.account(find(&accounts, name)?, out),
-        None => logout.all(&accounts, out),
-    };
-    logout.runtime.shutdown_background();
-    ended
+    let logout = Logout::new(context, asked.anyway, Person::at_terminal());
+    match &asked.name {
+        Some(name) => block_on(logout.account(account::find(&accounts, name)?, out)),
+        None => block_on(logout.all(&accounts, out)),
+    }
 }
 
 /// Signs out of this account from the page.
 pub(super) fn for_page(paths: Paths, account: &str, conversation: &Conversation) -> Result<(), Failure> {
     let context = Context { paths, config_named: false };
     let accounts = context.accounts()?;
-    let logout = Logout::new(&context, false, Some(Person::AtPage(conversation.clone())))?;
-    let ended = logout.account(find(&accounts, account)?, &mut conversation.writer());
-    logout.runtime.shutdown_background();
-    ended
-}
-
-fn find<'a>(accounts: &'a Accounts, name: &str) -> Result<&'a Account, Failure> {
-    let is_theirs = |account: &&Account| account.sign_in.as_ref().is_some_and(|it| it.user_id == name);
-    let account = accounts.find(name).or_else(|| accounts.iter().find(is_theirs));
-    Ok(account.ok_or_else(|| AccountsError::NoSuchAccount(name.to_owned()))?)
+    let logout = Logout::new(&context, false, Some(Person::AtPage(conversation.clone())));
+    block_on(logout.account(account::find(&accounts, account)?, &mut conversation.writer()))
 }
 
 /// Shared state of the steps of a logout.
@@ -63,17 +53,16 @@ struct Logout<'a> {
     anyway: bool,
     person: Option<Person>,
     secrets: Secrets,
-    runtime: Runtime,
 }
 
 impl<'a> Logout<'a> {
-    fn new(context: &'a Context, anyway: bool, person: Option<Person>) -> Result<Self, Failure> {
-        let secrets = Secrets::of_a_command(&context.paths, person.is_some());
-        Ok(Self { context, anyway, person, secrets, runtime: super::runtime()? })
+    fn new(context: &'a Context, anyway: bool, person: Option<Person>) -> Self {
+        let secrets = context.secrets(person.as_ref());
+        Self { context, anyway, person, secrets }
     }
 
     /// Signs out of every signed-in account; continues after a failure.
-    fn all(&self, accounts: &Accounts, out: &mut dyn Write) -> Result<(), Failure> {
+    async fn all(&self, accounts: &Accounts, out: &mut dyn Write) -> Result<(), Failure> {
         let signed_in: Vec<_> = accounts.iter().filter(|account| account.sign_in.is_some()).collect();
         if signed_in.is_empty() {
             writeln!(out, "No account is signed in.")?;
@@ -82,7 +71,7 @@ impl<'a> Logout<'a> {
         let mut has_failed = false;
         for account in signed_in {
             writeln!(out, "{}", account.name)?;
-            if let Err(failure) = self.account(account, out) {
+            if let Err(failure) = self.account(account, out).await {
                 has_failed = true;
                 if let Some(message) = failure.message() {
                     writeln!(out, "{}", output::harmless(&message))?;
@@ -93,14 +82,14 @@ impl<'a> Logout<'a> {
         if has_failed { Err(Failure::Reported(crate::failure::FAILED)) } else { Ok(()) }
     }
 
-    fn account(&self, account: &Account, out: &mut dyn Write) -> Result<(), Failure> {
+    async fn account(&self, account: &Account, out: &mut dyn Write) -> Result<(), Failure> {
         let name = &*account.name;
         let Some(sign_in) = &account.sign_in else {
             return Err(Failure::Failed(format!(
                 "the account \"{name}\" was registered by hand: `pushbell account remove {name}` removes it"
             )));
         };
-        let left = self.runtime.block_on(self.sign_out(account, sign_in, out))?;
+        let left = self.sign_out(account, sign_in, out).await?;
         let file = AccountsFile::new(&self.context.paths.accounts);
         if is_made_by_login(account) {
             file.remove(name)?;
@@ -115,7 +104,7 @@ impl<'a> Logout<'a> {
             )?;
         }
         account::tell_running(self.context)?;
-        self.clear_numbers(name)?;
+        self.clear_numbers(name).await?;
         match left {
             None => Ok(()),
             Some(step) => {
@@ -158,11 +147,11 @@ impl<'a> Logout<'a> {
     }
 
     /// Marks everything of the account as read, through the running program or else in the inbox itself.
-    fn clear_numbers(&self, account: &str) -> Result<(), Failure> {
+    async fn clear_numbers(&self, account: &str) -> Result<(), Failure> {
         let request = Request::ClearAccount { account: account.to_owned() };
         let cleared = match self.context.tell(&request) {
             Ok(true) => Ok(()),
-            Ok(false) => self.runtime.block_on(self.clear_in_inbox(account)),
+            Ok(false) => self.clear_in_inbox(account).await,
             Err(error) => Err(error.into()),
         };
         cleared.map_err(|reason| {

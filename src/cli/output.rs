@@ -6,7 +6,7 @@ use serde::Serialize;
 use terminal_size::{Width, terminal_size_of};
 use unicode_width::UnicodeWidthStr;
 
-use crate::push::text;
+use crate::{push::text, secrets::Place};
 
 /// Maximum length of untrusted text, in characters.
 const LONGEST_TEXT: usize = 200;
@@ -69,6 +69,16 @@ fn cut(text: &str, columns: usize) -> String {
 /// One line of JSON; control, direction, invisible and stacked combining characters are escaped.
 pub(super) fn json(value: &impl Serialize) -> io::Result<String> {
     Ok(text::escape_json(&serde_json::to_string(value)?))
+}
+
+/// Where a secret was put: "the keyring (KWallet)".
+pub(super) fn place(place: &Place) -> String {
+    match place {
+        Place::Keyring(name) => format!("the keyring ({name})"),
+        Place::File { path, reason } => {
+            format!("{}, which only you can read ({})", path.display(), harmless(reason))
+        }
+    }
 }
 
 /// "1 notice", "2 notices".

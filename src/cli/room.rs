@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, io::Write};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Context, Failure, arguments, output, terminal::Terminal};
+use super::{Context, Failure, account::signed_in, arguments, block_on, output, person::Person};
 use crate::{
-    accounts::{Account, Accounts, SignIn},
+    accounts::{Account, SignIn},
     control::Request,
     encryption::not_read,
     homeserver::{
@@ -29,62 +29,31 @@ const WAKES: &str = "The room is encrypted: the homeserver does not see who is m
 
 pub(super) fn run(context: &Context, command: arguments::Room, out: &mut dyn Write) -> Result<(), Failure> {
     let accounts = context.accounts()?;
-    let terminal = Terminal::find();
-    let secrets = Secrets::of_a_command(&context.paths, terminal.is_some());
+    let person = Person::at_terminal();
+    let secrets = context.secrets(person.as_ref());
     let known = inbox::known_rooms(&context.paths.database, MAX_ROOMS)?;
-    let runtime = super::runtime()?;
     let of = |account| RoomsOf::new(account, &secrets, &known);
-    let ended = runtime.block_on(async {
+    let one = |named: &Option<String>| signed_in(&accounts, named.as_deref()).map(of);
+    block_on(async {
         match command {
-            arguments::Room::List { account: Some(name), json } => {
-                list(&[of(one(&accounts, Some(&name))?)], json, out).await
-            }
             arguments::Room::List { account: None, json } => {
-                let all: Vec<_> = signed_in(&accounts, None).into_iter().map(of).collect();
-                if all.is_empty() {
-                    return Err(nobody());
-                }
-                list(&all, json, out).await
+                let all =
+                    accounts.iter().filter_map(|account| Some(of((account, account.sign_in.as_ref()?)))).collect();
+                list(all, json, out).await
             }
-            arguments::Room::Show { which, json } => {
-                of(one(&accounts, which.account.as_deref())?).show(&which.room, json, out).await
-            }
+            arguments::Room::List { account, json } => list(vec![one(&account)?], json, out).await,
+            arguments::Room::Show { which, json } => one(&which.account)?.show(&which.room, json, out).await,
             arguments::Room::Set(asked) => {
-                of(one(&accounts, asked.which.account.as_deref())?).set(&asked, terminal, out).await
+                one(&asked.which.account)?.set(&asked, person.as_ref(), out).await?;
+                // The running program reloads the rules.
+                context.tell(&Request::ReloadAccounts).map(drop).map_err(|error| {
+                    Failure::Failed(format!(
+                        "it is set, but the running Pushbell goes by the old rules for up to ten minutes: {error}"
+                    ))
+                })
             }
         }
-        .map(|is_changed| is_changed.then_some(()))
-    });
-    runtime.shutdown_background();
-    if ended?.is_none() {
-        return Ok(());
-    }
-    // The running program reloads the rules.
-    context.tell(&Request::ReloadAccounts).map(drop).map_err(|error| {
-        Failure::Failed(format!(
-            "it is set, but the running Pushbell goes by the old rules for up to ten minutes: {error}"
-        ))
     })
-}
-
-/// The signed-in accounts, or only the one with this name or user ID.
-fn signed_in<'a>(accounts: &'a Accounts, name: Option<&str>) -> Vec<(&'a Account, &'a SignIn)> {
-    let all = accounts.iter().filter_map(|account| Some((account, account.sign_in.as_ref()?)));
-    all.filter(|(account, sign_in)| name.is_none_or(|name| *account.name == *name || sign_in.user_id == name)).collect()
-}
-
-fn one<'a>(accounts: &'a Accounts, name: Option<&str>) -> Result<(&'a Account, &'a SignIn), Failure> {
-    match signed_in(accounts, name).as_slice() {
-        [one] => Ok(*one),
-        [] => Err(nobody()),
-        _ => Err(Failure::Usage("there are several accounts: name one with --account NAME".to_owned())),
-    }
-}
-
-fn nobody() -> Failure {
-    let says = "there is no such account that is signed in: what rooms notify of is kept by the homeserver, and \
-                `pushbell login` signs in";
-    Failure::Failed(says.to_owned())
 }
 
 /// The rooms of an account.
@@ -105,9 +74,12 @@ struct Row {
     every_encrypted: Option<EveryEncrypted>,
 }
 
-async fn list(all: &[RoomsOf<'_>], json: bool, out: &mut dyn Write) -> Result<bool, Failure> {
+async fn list(all: Vec<RoomsOf<'_>>, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    if all.is_empty() {
+        return Err(Failure::Failed("no account is signed in: `pushbell login` signs in".to_owned()));
+    }
     let mut rows = Vec::new();
-    for account in all {
+    for account in &all {
         let rules = account.ask(|client| async move { Ok(client.push_rules().await?) }).await?;
         let mut rooms: Vec<&str> = account.known.keys().copied().chain(rules.rooms_with_rules()).collect();
         rooms.sort_unstable_by_key(|room| (account.known.get(room).map_or(usize::MAX, |(at, _)| *at), *room));
@@ -127,14 +99,12 @@ async fn list(all: &[RoomsOf<'_>], json: bool, out: &mut dyn Write) -> Result<bo
         }
     }
     if json {
-        return Ok(false);
+        return Ok(());
     }
     if rows.is_empty() {
-        writeln!(out, "No messages have come yet, and no room has a rule of its own.")?;
-    } else {
-        output::table(out, ["ACCOUNT", "NOTIFIES OF", "NAME", "ROOM"], &rows, output::terminal_columns())?;
+        return Ok(writeln!(out, "No messages have come yet, and no room has a rule of its own.")?);
     }
-    Ok(false)
+    Ok(output::table(out, ["ACCOUNT", "NOTIFIES OF", "NAME", "ROOM"], &rows, output::terminal_columns())?)
 }
 
 impl<'a> RoomsOf<'a> {
@@ -200,7 +170,7 @@ impl<'a> RoomsOf<'a> {
         }
     }
 
-    async fn show(&self, room: &str, json: bool, out: &mut dyn Write) -> Result<bool, Failure> {
+    async fn show(&self, room: &str, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
         let room = &self.find(room).await?;
         let asked = |client: HomeserverClient| async move {
             let rules = client.push_rules().await?;
@@ -212,11 +182,9 @@ impl<'a> RoomsOf<'a> {
         if json {
             let mut line = row.json(self.account);
             line["encrypted"] = is_encrypted.into();
-            writeln!(out, "{}", output::json(&line)?)?;
-            return Ok(false);
+            return Ok(writeln!(out, "{}", output::json(&line)?)?);
         }
-        let name = row.name.as_ref().or(row.alias.as_ref()).unwrap_or(&row.room_id);
-        writeln!(out, "{}", output::harmless(name))?;
+        writeln!(out, "{}", row.called())?;
         writeln!(out, "Room        {}", output::harmless(&row.room_id))?;
         writeln!(out, "Notifies of {}", row.notify_words())?;
         writeln!(
@@ -234,16 +202,16 @@ impl<'a> RoomsOf<'a> {
                 "\nThe homeserver does not see who is mentioned in it, and so it pushes nothing of this room."
             )?;
         }
-        Ok(false)
+        Ok(())
     }
 
-    /// Sets the notification level of the room. Returns whether anything has changed.
+    /// Sets the notification level of the room.
     async fn set(
         &self,
         asked: &arguments::SetRoom,
-        terminal: Option<Terminal>,
+        person: Option<&Person>,
         out: &mut dyn Write,
-    ) -> Result<bool, Failure> {
+    ) -> Result<(), Failure> {
         let arguments::SetRoom { which, notify, with_override, no_override } = asked;
         if *with_override && *notify != RoomNotify::Mentions {
             return Err(Failure::Usage("--with-override belongs to \"mentions\"".to_owned()));
@@ -264,10 +232,10 @@ impl<'a> RoomsOf<'a> {
             Some(EveryEncrypted::Homeserver) => false,
             Some(EveryEncrypted::Ours) => true,
             None if *with_override => true,
-            None => match terminal {
-                Some(terminal) => {
+            None => match person {
+                Some(person) => {
                     writeln!(out, "{WAKES}")?;
-                    terminal.confirm(out, "Set it?", false).await?
+                    person.confirm(out, "Set it?", false).await?
                 }
                 None => false,
             },
@@ -279,9 +247,8 @@ impl<'a> RoomsOf<'a> {
         }
         let changes = &changes;
         self.ask(|client| async move { Ok(client.change_push_rules(changes).await?) }).await?;
-        let row = self.row(room.clone(), &rules);
-        let name = row.name.as_ref().or(row.alias.as_ref()).unwrap_or(&row.room_id);
-        writeln!(out, "{} now notifies of {}.", output::harmless(name), words(*notify))?;
+        let name = self.row(room.clone(), &rules).called();
+        writeln!(out, "{name} now notifies of {}.", words(*notify))?;
         match (is_encrypted, wants_ours, pushed_by) {
             (false, _, _) => {
                 if *with_override {
@@ -306,7 +273,7 @@ impl<'a> RoomsOf<'a> {
                 }
             }
         }
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -331,6 +298,11 @@ impl Row {
                 EveryEncrypted::Ours => "pushbell",
             }),
         })
+    }
+
+    /// Its name, alias or id.
+    fn called(&self) -> String {
+        output::harmless(self.name.as_ref().or(self.alias.as_ref()).unwrap_or(&self.room_id))
     }
 
     fn notify_words(&self) -> String {

@@ -394,7 +394,6 @@ fn begin(page: &Page, form: &Fields) -> Result<(), String> {
     let user = form.filled("user").ok_or("Enter your user ID.")?.to_owned();
     let homeserver = form.filled("homeserver").map(ToOwned::to_owned);
     let accounts = page.accounts();
-    let is_theirs = |account: &&Account| account.sign_in.as_ref().is_some_and(|sign_in| sign_in.user_id == user);
-    let (way, relay) = way::chosen(form, accounts.iter().find(is_theirs))?;
+    let (way, relay) = way::chosen(form, accounts.of_user(&user))?;
     page.setup.sign_in(&page.paths, Asked { user, homeserver, way, relay })
 }

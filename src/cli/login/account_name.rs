@@ -67,7 +67,7 @@ pub(super) fn name_for(accounts: &Accounts, user: &UserId) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::existing_account::account_of, *};
+    use super::*;
     use crate::accounts::AccountsFile;
 
     fn sign_in(user: &str, server: &str) -> SignIn {
@@ -103,13 +103,13 @@ mod tests {
     fn who_signs_in_again_keeps_name_and_pushkey() {
         let alice = UserId::parse("@alice:b").unwrap();
         let known = accounts(&[("@alice:b", None), ("mine", Some(sign_in("@alice:b", "Synapse")))]);
-        let before = account_of(&known, &alice);
+        let before = known.of_user("@alice:b");
         let again = account_for(before, &known, &alice, sign_in("@alice:b", "Conduit"), "new".to_owned());
         assert_eq!((&*again.name, again.pushkey.as_str()), ("mine", "key of mine"));
         assert_eq!((again.counts, again.created_at), (CountsScope::Room, Timestamp::UNIX_EPOCH));
         assert_eq!(again.sign_in.unwrap().server, "Conduit");
         let bob = UserId::parse("@bob:b").unwrap();
-        let other = account_for(account_of(&known, &bob), &known, &bob, sign_in("@bob:b", "Synapse"), "new".to_owned());
+        let other = account_for(known.of_user("@bob:b"), &known, &bob, sign_in("@bob:b", "Synapse"), "new".to_owned());
         assert_eq!((&*other.name, other.pushkey.as_str(), other.counts), ("@bob:b", "new", CountsScope::Account));
     }
 

@@ -6,11 +6,9 @@ use crate::{
     app_info,
     homeserver::{HomeserverClient, ListedPusher, UserId},
     inbox,
+    notice::Notice,
     secrets::Secrets,
 };
-
-/// So many notices are looked at. Whoever has more has used Pushbell for a while.
-const NOTICES: usize = 100;
 
 /// An account that a sign-in goes on with.
 pub(super) struct Existing<'a> {
@@ -29,7 +27,7 @@ pub(super) async fn find<'a>(
     client: &HomeserverClient,
     secrets: &Secrets,
 ) -> Option<Existing<'a>> {
-    if let Some(account) = account_of(accounts, user) {
+    if let Some(account) = accounts.of_user(user.as_str()) {
         return Some(Existing { account, is_unused: false });
     }
     if accounts.iter().all(|account| account.sign_in.is_some()) {
@@ -46,28 +44,20 @@ pub(super) async fn find<'a>(
 
 /// Whether nothing has come for the account but samples, as far as is known.
 fn is_unused(context: &Context, account: &str) -> bool {
-    let Ok(notices) = inbox::history(&context.paths.database, NOTICES, &inbox::Seals::default(), |_| true) else {
-        return false;
-    };
-    let own: Vec<_> = notices.iter().filter(|notice| notice.account == account).collect();
+    let is_own = |notice: &Notice| notice.account == account && !notice.sample;
+    let own = inbox::history(&context.paths.database, 1, &inbox::Seals::default(), is_own);
     // A push with nothing but numbers leaves no notice.
     let has_numbers = || {
-        let known = context.status().ok().and_then(|status| status.accounts.into_iter().find(|it| it.name == account));
-        known.is_some_and(|known| known.last_push.is_some())
+        let status = context.status();
+        status.is_ok_and(|status| status.accounts.iter().any(|it| it.name == account && it.last_push.is_some()))
     };
-    notices.len() < NOTICES && own.iter().all(|notice| notice.sample) && !(own.is_empty() && has_numbers())
-}
-
-/// The account that this user is signed in with already.
-pub(super) fn account_of<'a>(accounts: &'a Accounts, user: &UserId) -> Option<&'a Account> {
-    let is_theirs = |account: &&Account| account.sign_in.as_ref().is_some_and(|it| it.user_id == user.as_str());
-    accounts.iter().find(is_theirs)
+    own.is_ok_and(|own| own.is_empty()) && !has_numbers()
 }
 
 /// The way that a sign-in keeps which chooses none: that of the user's account, and the address of its relay. A new account
 /// begins with `auto`, and so does one whose way does not go with what is asked.
 pub(super) fn kept_way(accounts: &Accounts, user: &UserId, asked: &arguments::Login) -> (Way, Option<String>) {
-    let Some(account) = account_of(accounts, user).filter(|_| !asked.auto) else { return (Way::Auto, None) };
+    let Some(account) = accounts.of_user(user.as_str()).filter(|_| !asked.auto) else { return (Way::Auto, None) };
     let can_listen = cfg!(feature = "encryption") && asked.token_file.is_none() && !asked.event_id_only;
     match (account.way, account.relay_address()) {
         (Way::Push, _) => (Way::Push, None),

@@ -22,7 +22,7 @@ use std::{cell::Cell, io::Write, time::Duration};
 pub(super) use credentials::read_secret;
 
 use super::{
-    Context, Failure, arguments, output,
+    Context, Failure, arguments, block_on, output,
     person::{self, Person},
 };
 use crate::{
@@ -83,17 +83,13 @@ fn sign_in(
     person: Option<Person>,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let secrets = Secrets::of_a_command(&context.paths, person.is_some());
-    let runtime = super::runtime()?;
+    let secrets = context.secrets(person.as_ref());
     let kept = existing_account::kept_way(&context.accounts()?, &user, asked);
     let login = Login { context, asked, user, kept, person, questions: Cell::new(MAX_QUESTIONS), secrets };
-    let ended = runtime.block_on(async {
+    block_on(async {
         login.run(credentials, out).await?;
         start_with_desktop::offer(&login, out).await
-    });
-    // A pending read of the terminal must not delay the exit.
-    runtime.shutdown_background();
-    ended
+    })
 }
 
 /// What the steps of a login share.
@@ -244,7 +240,7 @@ impl Login<'_> {
     /// The session that the user has here already, which is said before anything is asked.
     fn existing(&self, out: &mut dyn Write) -> Result<Option<SignIn>, Failure> {
         let accounts = self.context.accounts()?;
-        let Some(account) = existing_account::account_of(&accounts, &self.user) else { return Ok(None) };
+        let Some(account) = accounts.of_user(self.user.as_str()) else { return Ok(None) };
         let Some(old) = &account.sign_in else { return Ok(None) };
         let (user, name) = (&self.user, &account.name);
         if old.is_anothers(&self.secrets.installation_mark()) {

@@ -2,7 +2,7 @@
 
 use std::{io::Write, time::Duration};
 
-use super::{Failure, Login, existing_account, output};
+use super::{Failure, Login, output};
 use crate::{
     accounts::Account,
     cli::relay,
@@ -15,7 +15,7 @@ pub(super) async fn choose(login: &Login<'_>, address: &str, out: &mut dyn Write
     let accounts = login.context.accounts()?;
     let mark = login.secrets.installation_mark();
     let is_copy = |account: &&Account| account.sign_in.as_ref().is_some_and(|old| old.is_anothers(&mark));
-    let account = existing_account::account_of(&accounts, &login.user).filter(|account| !is_copy(account));
+    let account = accounts.of_user(login.user.as_str()).filter(|account| !is_copy(account));
     let before = match account {
         // Where it is lost, a new one is as good.
         Some(account) => login.secrets.relay(account).await.ok().flatten().filter(|relay| relay.is_at(address)),

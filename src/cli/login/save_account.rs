@@ -110,7 +110,7 @@ impl SavedSession {
         } else {
             writeln!(out, "Your access token is good.")?;
         }
-        writeln!(out, "{}", told(&place))?;
+        writeln!(out, "The access token is in {}.", output::place(&place))?;
         // Before the account is known: a program that runs sets its pusher then.
         let how = (login.asked.recovery_key_file.as_deref(), login.person.clone());
         verify::after_sign_in(&login.context.paths, &login.secrets, &self.sign_in, how, out).await?;
@@ -330,14 +330,4 @@ async fn retire(login: &Login<'_>, old: &SignIn, is_ours: bool, out: &mut dyn Wr
         writeln!(out, "The session from before could not be signed out ({reason}): remove it in your client.")?;
     }
     Ok(())
-}
-
-fn told(place: &Place) -> String {
-    match place {
-        Place::Keyring(name) => format!("The access token is in the keyring ({name})."),
-        Place::File { path, reason } => {
-            let reason = output::harmless(reason);
-            format!("The access token is in {}, which only you can read ({reason}).", path.display())
-        }
-    }
 }
