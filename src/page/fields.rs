@@ -40,12 +40,17 @@ impl Fields {
         Ok(fields)
     }
 
-    /// The first value of this name.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.values.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    /// All names and values.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The same without blanks around it; none if nothing else is in it.
+    /// The first value of this name.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// The same, trimmed; `None` if it is empty.
     pub(super) fn filled(&self, name: &str) -> Option<&str> {
         self.get(name).map(str::trim).filter(|value| !value.is_empty())
     }
@@ -63,12 +68,5 @@ pub(super) fn address(path: &str, values: &[(&str, &str)]) -> String {
     match query.finish() {
         query if query.is_empty() => path.to_owned(),
         query => format!("{path}?{query}"),
-    }
-}
-
-impl Fields {
-    /// All of them.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
