@@ -131,7 +131,7 @@ fn one(page: &Page, view: &View, setting: &Setting, table: &Table) -> Markup {
                     (help)
                     @if matches!(kind, Kind::List(_)) { @if !help.is_empty() { "; " } "separate several by commas" }
                 }
-                p .error id=(error_id) role="status" {}
+                div .error id=(error_id) role="status" {}
             }
         }
     }

@@ -186,7 +186,7 @@ fn sounds_are_heard_dropped_in_and_chosen() {
     assert!(!choose("default", "/etc/passwd") && !choose("a\nb", "bing") && !choose("default", "../x"));
     assert_eq!(file(), mine);
     assert!(choose("default", "my-kitchen.wav"));
-    assert_eq!(file(), format!("{mine}\"default\" = \"my-kitchen.wav\"\n"));
+    assert_eq!(file(), format!("{mine}default = \"my-kitchen.wav\"\n"));
     let mark = recording.length();
     let mut notice = message("1", "Kitchen", "text");
     notice["devices"] = json!([{"tweaks": {"sound": "default"}}]);

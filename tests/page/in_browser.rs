@@ -241,3 +241,26 @@ fn every_page_fits_narrow_windows_and_large_text_and_names_its_fields() {
     }
     assert_eq!(browser.errors(), [""; 0]);
 }
+
+#[test]
+fn a_saved_setting_stays_in_view() {
+    let desktop = Desktop::start(DesktopOptions::BARE);
+    let pushbell = Pushbell::start(&desktop, "");
+    let browser = Browser::start(&pushbell, 500);
+    browser.enter(&pushbell, "settings");
+    for (field, entered) in [("#history-keep_days", "7"), ("#tweak", "kitchen.wav")] {
+        browser.script(&format!("document.querySelector('{field}').value = ''"));
+        browser.enter_text(field, entered);
+        browser.click(&format!("form:has({field}) button"));
+        wait_until("it says that it is saved", SOON, || {
+            let note = format!("return document.querySelector('form:has({field}) .note.done')?.innerText ?? ''");
+            browser.script(&note).as_str().is_some_and(|note| note.starts_with("Saved."))
+        });
+        let in_view = format!(
+            "const {{ top, bottom }} = document.querySelector('{field}').getBoundingClientRect();
+            return 0 <= top && bottom <= innerHeight"
+        );
+        assert_eq!(browser.script(&in_view), json!(true), "{field}");
+    }
+    assert_eq!(browser.errors(), [""; 0]);
+}
