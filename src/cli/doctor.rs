@@ -34,7 +34,7 @@ pub(super) fn run(context: &Context, json: bool, out: &mut dyn Write) -> Result<
         writeln!(out, "{}", output::json(&json!({ "verdict": verdict, "checks": findings }))?)?;
     } else {
         write_findings(&findings, out)?;
-        writeln!(out, "\n{}", summary(&findings))?;
+        writeln!(out, "\n{}", doctor::summary(&findings))?;
     }
     if verdict == Verdict::Fault { Err(Failure::Reported(failure::FAILED)) } else { Ok(()) }
 }
@@ -79,19 +79,6 @@ fn with_whole_commands(text: &str) -> String {
     let parts = text.split('`').enumerate();
     let parts = parts.map(|(n, part)| if n % 2 == 1 { part.replace(' ', NO_BREAK_SPACE) } else { part.to_owned() });
     parts.collect::<Vec<_>>().join("`")
-}
-
-fn summary(findings: &[Finding]) -> String {
-    let of = |verdict| findings.iter().filter(move |finding| finding.verdict == verdict);
-    let count = |verdict, one, more| output::counted(of(verdict).count() as u64, one, more);
-    let warnings = count(Verdict::Warning, "warning", "warnings");
-    match (of(Verdict::Fault).next(), of(Verdict::Warning).next()) {
-        (Some(first), _) => {
-            format!("{}, {warnings}. Begin with: {}.", count(Verdict::Fault, "fault", "faults"), first.part)
-        }
-        (None, Some(_)) => format!("No faults, {warnings}."),
-        (None, None) => "All is well.".to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -142,8 +129,8 @@ mod tests {
 
     #[test]
     fn the_summary_says_where_to_begin() {
-        assert_eq!(summary(&findings()), "1 fault, 1 warning. Begin with: endpoint.");
-        assert_eq!(summary(&findings()[..1]), "All is well.");
-        assert_eq!(summary(&findings()[..2]), "No faults, 1 warning.");
+        assert_eq!(doctor::summary(&findings()), "1 fault, 1 warning. Begin with: endpoint.");
+        assert_eq!(doctor::summary(&findings()[..1]), "All is well.");
+        assert_eq!(doctor::summary(&findings()[..2]), "No faults, 1 warning.");
     }
 }

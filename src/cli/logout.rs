@@ -16,6 +16,7 @@ use crate::{
     inbox::{Inbox, Read},
     page::Conversation,
     paths::Paths,
+    push::text,
     secrets::Secrets,
     session::{self, SessionError, Sessions},
 };
@@ -234,7 +235,7 @@ async fn remove_rules(client: &HomeserverClient, installation: &str, out: &mut d
     match removed.await {
         Ok(0) => {}
         Ok(number) => {
-            let rules = output::counted(number as u64, "push rule", "push rules");
+            let rules = text::counted(number as u64, "push rule");
             writeln!(out, "Removed {rules} for encrypted rooms.")?;
         }
         Err(error) if error.is_unknown_token() || error.is_unrecognized() => {}

@@ -81,11 +81,6 @@ pub(super) fn place(place: &Place) -> String {
     }
 }
 
-/// "1 notice", "2 notices".
-pub(super) fn counted(number: u64, one: &str, more: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {more}") }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

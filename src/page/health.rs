@@ -86,7 +86,7 @@ pub(super) async fn show(page: &Arc<Page>, view: &View) -> Answer {
             section aria-labelledby="parts" {
                 h2 id="parts" { "Parts" }
                 @if is_running { p .checking role="status" { (words::HEALTH_CHECKING) } }
-                @else { p .verdict { (summary(&findings)) } (view.button("/health/do", "Check again", &[])) }
+                @else { p .verdict { (doctor::summary(&findings)) } (view.button("/health/do", "Check again", &[])) }
                 (list(view, &sorted(&findings)))
             }
             @if !findings.is_empty() {
@@ -151,20 +151,12 @@ fn remedy(view: &View, remedy: &Remedy) -> Markup {
 }
 
 fn overview(status: &Status) -> Markup {
-    let service = |state: &crate::desktop::ServiceState| {
-        let reason = state.reason.as_deref().map(|reason| text::line(reason, 200)).unwrap_or_default();
-        match (state.available, reason.is_empty()) {
-            (true, true) => "available".to_owned(),
-            (true, false) => reason,
-            (false, _) => format!("not available: {reason}"),
-        }
-    };
     let rows = [
         ("Running since", format!("{} (version {})", control::local_time(status.since), status.version)),
         ("Listening at", status.listen.join(", ")),
-        ("Popups", service(&status.popup)),
-        ("Tray", service(&status.tray)),
-        ("Sound", service(&status.sound)),
+        ("Popups", control::service_state(&status.popup)),
+        ("Tray", control::service_state(&status.tray)),
+        ("Sound", control::service_state(&status.sound)),
         ("Inbox", format!("{} messages", status.inbox.notices)),
     ];
     html! {
@@ -243,16 +235,6 @@ fn word(verdict: Verdict) -> &'static str {
         Verdict::Good => "Good",
         Verdict::Warning => "Warning",
         Verdict::Fault => "Fault",
-    }
-}
-
-fn summary(findings: &[Finding]) -> String {
-    let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
-    let counted = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
-    match (count(Verdict::Fault), count(Verdict::Warning)) {
-        (0, 0) => "All is well.".to_owned(),
-        (0, warnings) => format!("No faults, {}.", counted(warnings, "warning")),
-        (faults, warnings) => format!("{}, {}.", counted(faults, "fault"), counted(warnings, "warning")),
     }
 }
 

@@ -9,7 +9,9 @@ use crate::{
     homeserver::{HomeserverClient, ListedPusher},
     invocation,
     ntfy::Relay,
-    platform, session,
+    platform,
+    push::text,
+    session,
 };
 
 /// Other pushers listed one by one at most.
@@ -45,8 +47,7 @@ pub(super) async fn review(
     let mark = login.secrets.installation_mark();
     let Others { left_behind, like_ours, foreign } = sort(&listed, accounts, &mark, &platform::host::name());
     if foreign > 0 {
-        let apps = output::counted(foreign, "pusher of another app", "pushers of other apps");
-        writeln!(out, "The {apps} on this account {} as before.", if foreign == 1 { "stays" } else { "stay" })?;
+        writeln!(out, "The account also has {} of other apps, which stay.", text::counted(foreign, "pusher"))?;
     }
     if !like_ours.is_empty() {
         writeln!(out, "Not set by this installation, and left alone:")?;

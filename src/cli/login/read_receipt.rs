@@ -9,7 +9,7 @@ use super::{Failure, Login, LoginContext, output};
 use crate::{
     homeserver::{HomeserverClient, HomeserverError},
     http_client::encode,
-    push::listed::ListedPage,
+    push::{listed::ListedPage, text},
 };
 
 /// Newest notifications that are looked through.
@@ -81,7 +81,7 @@ fn people(members: BTreeMap<String, Option<String>>, user_id: &str) -> String {
         [one] => format!("the chat with {one}"),
         [one, two] => format!("the chat with {one} and {two}"),
         [one, two, rest @ ..] => {
-            format!("the chat with {one}, {two} and {}", output::counted(rest.len() as u64, "other", "others"))
+            format!("the chat with {one}, {two} and {}", text::counted(rest.len() as u64, "other"))
         }
     }
 }
