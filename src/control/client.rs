@@ -78,14 +78,11 @@ pub(crate) async fn ask(paths: &Paths, request: &Request) -> Result<Reply, AskEr
     for place in &paths.control {
         match timeout(PATIENCE, control_socket::connect(place)).await.unwrap_or_else(|late| Err(late.into())) {
             Ok(stream) => {
-                return match exchange(stream, request).await.map_err(AskError::NoAnswer)? {
-                    Reply::Failed { reason } => Err(AskError::Failed(text::line(&reason, MAX_REASON))),
-                    reply @ (Reply::Status(_)
-                    | Reply::Pushed { .. }
-                    | Reply::Sample { .. }
-                    | Reply::Page { .. }
-                    | Reply::Done) => Ok(reply),
-                };
+                let reply = exchange(stream, request).await.map_err(AskError::NoAnswer)?;
+                if let Reply::Failed { reason } = reply {
+                    return Err(AskError::Failed(text::line(&reason, MAX_REASON)));
+                }
+                return Ok(reply);
             }
             Err(error) => source = error,
         }

@@ -61,11 +61,16 @@ pub(super) struct AccountCheck {
 /// Checks the account; for an account registered by hand, its relay alone.
 pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
     let name = words(&check.account.name);
+    let relay = match relay_of(check).await {
+        Ok(relay) => relay,
+        Err(says) => {
+            return vec![Finding::fault(RELAY_PART, format!("{name}: {says}")).advise(no_topic(&check.account))];
+        }
+    };
     let Some(sign_in) = &check.account.sign_in else {
-        return match relay_of(check).await {
-            Ok(Some(relay)) => vec![relayed(&name, &relay).await],
-            Ok(None) => Vec::new(),
-            Err(says) => vec![Finding::fault(RELAY_PART, format!("{name}: {says}")).advise(no_topic(&check.account))],
+        return match relay {
+            Some(relay) => vec![relayed(&name, &relay).await],
+            None => Vec::new(),
         };
     };
     let homeserver = match BaseUrl::parse(&sign_in.homeserver) {
@@ -78,43 +83,33 @@ pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
         let examined = timeout(DEADLINE, reach::examine(end, Some(&homeserver), &kind, pushed)).await;
         examined.unwrap_or_else(|_| vec![Finding::fault("pusher URL", "cannot be looked at in time")])
     };
-    let mut told = Told::default();
-    if check.account.way_in_force() == Way::Listen {
-        let mut found = vec![session(check, sign_in, &homeserver, &check.account.pushkey, &mut told).await];
-        found.extend(listening(&name, check.listening));
-        found.extend(encryption(check, sign_in));
-        found.extend(rules_of_ours(&name, &told.rooms_of_ours));
-        return found;
-    }
-    let relay = match relay_of(check).await {
-        Ok(relay) => relay,
-        Err(says) => {
-            return vec![Finding::fault(RELAY_PART, format!("{name}: {says}")).advise(no_topic(&check.account))];
-        }
-    };
     let pushkey = relay.as_ref().map_or_else(|| check.account.pushkey.clone(), Relay::pushkey);
-    let way = async {
+    let mut told = Told::default();
+    let is_pushed_to = relay.is_none() && check.account.way_in_force() != Way::Listen;
+    let path = async {
         match &relay {
             Some(relay) => vec![relayed(&name, relay).await],
-            None => examine(&check.end).await,
+            None if is_pushed_to => examine(&check.end).await,
+            None => Vec::new(),
         }
     };
-    let (session, mut way) = tokio::join!(session(check, sign_in, &homeserver, &pushkey, &mut told), way);
+    let (session, mut path) = tokio::join!(session(check, sign_in, &homeserver, &pushkey, &mut told), path);
     // The URL that the homeserver has is the one to examine.
-    if let Some(url) = told.url.filter(|url| relay.is_none() && *url != check.end.url) {
-        way = examine(&LocalEnd { url, ..check.end.clone() }).await;
+    if let Some(url) = told.url.filter(|url| is_pushed_to && *url != check.end.url) {
+        path = examine(&LocalEnd { url, ..check.end.clone() }).await;
     }
     if check.listening == Some(true) {
         // The account listens, so nothing is lost when pushes do not arrive.
-        way.iter_mut()
-            .filter(|found| found.verdict == Verdict::Fault)
-            .for_each(|found| found.verdict = Verdict::Warning);
+        for fault in path.iter_mut().filter(|found| found.verdict == Verdict::Fault) {
+            fault.verdict = Verdict::Warning;
+        }
     }
-    way.insert(0, session);
-    way.extend(listening(&name, check.listening));
-    way.extend(encryption(check, sign_in));
-    way.extend(rules_of_ours(&name, &told.rooms_of_ours));
-    way
+    let mut found = vec![session];
+    found.extend(path);
+    found.extend(listening(&name, check.listening));
+    found.extend(encryption(check, sign_in));
+    found.extend(rules_of_ours(&name, &told.rooms_of_ours));
+    found
 }
 
 /// The account's relay, if it has one, or why its topic cannot be loaded.
@@ -143,19 +138,14 @@ async fn relayed(name: &str, relay: &Relay) -> Finding {
         Ok(http) => timeout(RELAY, Box::pin(probe::probe(relay, &http.with_deadline(HOMESERVER)))).await,
         Err(error) => return Finding::fault(RELAY_PART, format!("{name}: {}", words(error))),
     };
-    let trouble = match probed {
-        Ok(Ok(())) => return Finding::good(RELAY_PART, format!("{name}: {} relays pushes", words(relay.base()))),
-        Ok(Err(trouble)) => trouble,
-        Err(_) => probe::away(relay, &RelayError::HeldBack),
+    let probed = probed.unwrap_or_else(|_| Err(probe::away(relay, &RelayError::HeldBack)));
+    let Err(trouble) = probed else {
+        return Finding::good(RELAY_PART, format!("{name}: {} relays pushes", words(relay.base())));
     };
     let says = format!("{name}: {}", words(&trouble));
-    let finding =
-        if trouble.is_slow_only { Finding::warning(RELAY_PART, says) } else { Finding::fault(RELAY_PART, says) };
-    let finding = finding.advise(trouble.advice);
-    match trouble.paste {
-        Some(lines) => finding.paste(lines),
-        None => finding,
-    }
+    let verdict = if trouble.is_slow_only { Verdict::Warning } else { Verdict::Fault };
+    let (advice, paste) = (Some(trouble.advice.into()), trouble.paste);
+    Finding { verdict, advice, paste, ..Finding::good(RELAY_PART, says) }
 }
 
 /// Whether the account's encrypted messages can be decrypted, as reported by the running program (pure).
@@ -190,14 +180,11 @@ fn encryption(check: &AccountCheck, sign_in: &SignIn) -> Vec<Finding> {
 /// Whether the held connection is open (pure).
 fn listening(name: &str, is_connected: Option<bool>) -> Option<Finding> {
     const PART: &str = "listening";
-    let says = if is_connected? {
-        return Some(Finding::good(
-            PART,
-            format!("{name}: the homeserver says what is new over a connection that is held"),
-        ));
-    } else {
-        format!("{name}: the homeserver does not hold the connection over which it is to say what is new")
-    };
+    if is_connected? {
+        let says = format!("{name}: the homeserver says what is new over a connection that is held");
+        return Some(Finding::good(PART, says));
+    }
+    let says = format!("{name}: the homeserver does not hold the connection over which it is to say what is new");
     let advice = "Check the network, and whether the homeserver is up; `pushbell status` says more";
     Some(Finding::fault(PART, says).advise(advice).remedy(Remedy::Reconnect))
 }
@@ -228,14 +215,15 @@ async fn session(
     if sign_in.is_anothers(&check.secrets.installation_mark()) {
         return again(fault(COPIED.to_owned()), sign_in);
     }
-    let tokens = match timeout(KEYRING, check.secrets.load(sign_in)).await {
-        Ok(Ok(Some(tokens))) => tokens,
-        Ok(Ok(None)) => return again(fault("its access token is gone".to_owned()), sign_in),
-        Ok(Err(error)) => return fault(words(error)).advise(out_of_reach(sign_in)).remedy(Remedy::Reconnect),
-        Err(_) => {
-            let says = "the keyring does not give its access token in time".to_owned();
-            return fault(says).advise(out_of_reach(sign_in)).remedy(Remedy::Reconnect);
-        }
+    let loaded = timeout(KEYRING, check.secrets.load(sign_in)).await;
+    let loaded = loaded.map_or_else(
+        |_| Err("the keyring does not give its access token in time".to_owned()),
+        |loaded| loaded.map_err(words),
+    );
+    let tokens = match loaded {
+        Ok(Some(tokens)) => tokens,
+        Ok(None) => return again(fault("its access token is gone".to_owned()), sign_in),
+        Err(reason) => return fault(reason).advise(out_of_reach(sign_in)).remedy(Remedy::Reconnect),
     };
     let http = match HttpClient::new() {
         Ok(http) => http.with_deadline(HOMESERVER),
