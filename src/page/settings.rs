@@ -1,7 +1,7 @@
 //! The settings: each line of the configuration with its help, checked by the program's own rules and written into the same
 //! file. Commands and files are shown and never set.
 
-use std::{env, fs, sync::Arc};
+use std::{fs, sync::Arc};
 
 use clap::ValueEnum as _;
 use maud::{Markup, html};
@@ -81,20 +81,15 @@ fn one(page: &Page, view: &View, setting: &Setting, table: &Table) -> Markup {
     let id = format!("{section}-{key}");
     let (help_id, list_id, error_id) = (format!("h-{id}"), format!("l-{id}"), format!("e-{id}"));
     let described = format!("{help_id} {error_id}");
-    let choices: &[String] = match kind {
-        Kind::Choice(words) | Kind::Text(words) | Kind::List(words) => words,
-        Kind::Switch | Kind::Number | Kind::FileOnly => &[],
+    let suggestions: &[String] = match kind {
+        Kind::Text(words) | Kind::List(words) => words,
+        Kind::Switch | Kind::Choice(_) | Kind::Number | Kind::FileOnly => &[],
     };
-    let switch = ["true".to_owned(), "false".to_owned()];
-    let options: Option<&[String]> = match kind {
-        Kind::Switch => Some(&switch),
-        Kind::Choice(words) => Some(words),
-        Kind::Number | Kind::Text(_) | Kind::List(_) | Kind::FileOnly => None,
-    };
-    let label = |option: &str| match (kind, option) {
-        (Kind::Switch, "true") => "On".to_owned(),
-        (Kind::Switch, _) => "Off".to_owned(),
-        _ => option.to_owned(),
+    // Values and their labels.
+    let options: Vec<(&str, &str)> = match kind {
+        Kind::Switch => vec![("true", "On"), ("false", "Off")],
+        Kind::Choice(words) => words.iter().map(|word| (word.as_str(), word.as_str())).collect(),
+        Kind::Number | Kind::Text(_) | Kind::List(_) | Kind::FileOnly => Vec::new(),
     };
     html! {
         @if *kind == Kind::FileOnly {
@@ -115,15 +110,15 @@ fn one(page: &Page, view: &View, setting: &Setting, table: &Table) -> Markup {
                 input type="hidden" name="key" value=(key);
                 label for=(id) { (capitalized(key)) }
                 div .entry {
-                    @if let Some(options) = options {
+                    @if !options.is_empty() {
                         select id=(id) name="value" aria-describedby=(described) {
-                            @for option in options { option value=(option) selected[*option == shown] { (label(option)) } }
+                            @for (value, label) in options { option value=(value) selected[value == shown] { (label) } }
                         }
                     } @else {
                         input id=(id) name="value" value=(shown) aria-describedby=(described) autocomplete="off" spellcheck="false"
-                            list=[(!choices.is_empty()).then_some(&list_id)]
+                            list=[(!suggestions.is_empty()).then_some(&list_id)]
                             inputmode=[(*kind == Kind::Number).then_some("decimal")];
-                        @if !choices.is_empty() { datalist id=(list_id) { @for choice in choices { option value=(choice) {} } } }
+                        @if !suggestions.is_empty() { datalist id=(list_id) { @for word in suggestions { option value=(word) {} } } }
                     }
                     button { "Save" span .unseen { " " (capitalized(key)) } }
                 }
@@ -248,10 +243,7 @@ pub(super) async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Done {
 }
 
 pub(super) async fn autostart(page: &Page, on: bool) -> Result<(), String> {
-    let turned = spawn_blocking(move || {
-        if on { env::current_exe().and_then(|program| autostart::turn_on(&program)) } else { autostart::turn_off() }
-    });
-    let turned = turned.await.map_err(|error| error.to_string())?;
+    let turned = spawn_blocking(move || autostart::set(on)).await.map_err(|error| error.to_string())?;
     turned.map_err(|error| format!("starting with the desktop: {error}"))?;
     page.ask(Request::ReloadAutostart).await.map(drop)
 }
