@@ -99,8 +99,7 @@ pub(super) async fn after_sign_in(
     let set_up = match session.set_up().await {
         Ok(set_up) => set_up,
         Err(failure) => {
-            let reason = failure.message().unwrap_or_default();
-            return Ok(writeln!(out, "Encrypted messages are not read: {}.", output::harmless(&reason))?);
+            return Ok(writeln!(out, "Encrypted messages are not read: {}.", output::harmless(&failure.to_string()))?);
         }
     };
     let is_verified = match set_up.trust {
@@ -108,8 +107,7 @@ pub(super) async fn after_sign_in(
         Trust::Unverified => match session.verify_at_login(&set_up, out).await {
             Ok(is_verified) => is_verified,
             Err(failure) => {
-                let reason = failure.message().unwrap_or_default();
-                writeln!(out, "The session is not verified: {}.", output::harmless(&reason))?;
+                writeln!(out, "The session is not verified: {}.", output::harmless(&failure.to_string()))?;
                 false
             }
         },
@@ -159,8 +157,7 @@ impl Session<'_> {
     async fn verify_at_login(&self, set_up: &SetUp, out: &mut dyn Write) -> Result<bool, Failure> {
         let Some(verified) = self.ask_and_verify(set_up, out).await? else { return Ok(false) };
         if let Err(failure) = self.read_backup(Some(verified), false, out).await {
-            let reason = failure.message().unwrap_or_default();
-            writeln!(out, "The key backup is not read: {}.", output::harmless(&reason))?;
+            writeln!(out, "The key backup is not read: {}.", output::harmless(&failure.to_string()))?;
         }
         Ok(true)
     }

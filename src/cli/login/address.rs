@@ -37,7 +37,7 @@ pub(super) async fn settle(
             let (name, line) = (kind.name(), allowance.paste);
             writeln!(out, "And this in the configuration of {name}, which then has to be restarted:\n\n  {line}\n")?;
         }
-        return Ok(with_address(written));
+        return Ok(written);
     }
     match (reachability::route(&config.server, seen.location, kind), seen.location) {
         (Route::Open(url), _) => Ok((config, Some(url))),
@@ -109,7 +109,7 @@ async fn offer_to_listen(
         indented(&lines)
     )?;
     match login.confirm(out, "Write them?", true).await? {
-        Some(true) => Ok(with_address(write_lines(login, lines, out)?)),
+        Some(true) => write_lines(login, lines, out),
         Some(false) | None => anyway(login, config, source),
     }
 }
@@ -120,13 +120,17 @@ fn indented(lines: &ServerLines) -> String {
 }
 
 /// Changes the configuration file, and has a running program take it up.
-fn write_lines(login: &Login<'_>, lines: ServerLines, out: &mut dyn Write) -> Result<(Config, String), Failure> {
+fn write_lines(
+    login: &Login<'_>,
+    lines: ServerLines,
+    out: &mut dyn Write,
+) -> Result<(Config, Option<String>), Failure> {
     let path = &login.context.paths.config;
     change(path, &lines)
         .map_err(|reason| Failure::Failed(format!("{}: {reason}; write the lines yourself", path.display())))?;
     login.context.tell(&Request::ReloadConfiguration)?;
     writeln!(out, "Written.")?;
-    Ok((Config::load(path)?, lines.public_url))
+    Ok((Config::load(path)?, Some(lines.public_url)))
 }
 
 fn change(path: &Path, lines: &ServerLines) -> Result<(), String> {
@@ -150,10 +154,6 @@ fn out_of_reach(login: &Login<'_>, config: &Config, out: &mut dyn Write) -> Resu
         invocation::documentation("connect.md")
     )?;
     Ok(())
-}
-
-fn with_address((config, url): (Config, String)) -> (Config, Option<String>) {
-    (config, Some(url))
 }
 
 /// With `--anyway`, goes on with the configured address if a homeserver can push to it; else without one, where no push is

@@ -54,17 +54,26 @@ fn is_unused(context: &Context, account: &str) -> bool {
     own.is_ok_and(|own| own.is_empty()) && !has_numbers()
 }
 
-/// The way that a sign-in keeps which chooses none: that of the user's account, and the address of its relay. A new account
-/// begins with `auto`, and so does one whose way does not go with what is asked.
-pub(super) fn kept_way(accounts: &Accounts, user: &UserId, asked: &arguments::Login) -> (Way, Option<String>) {
-    let Some(account) = accounts.of_user(user.as_str()).filter(|_| !asked.auto) else { return (Way::Auto, None) };
+/// A way, with the address of its relay.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct KeptWay {
+    pub(super) way: Way,
+    pub(super) relay: Option<String>,
+}
+
+/// The way of the user's account, which stays unless another is chosen. `auto` for a new account, for `--auto`, and if the
+/// account's way does not go with the other options.
+pub(super) fn kept_way(accounts: &Accounts, user: &UserId, asked: &arguments::Login) -> KeptWay {
+    let account = accounts.of_user(user.as_str()).filter(|_| !asked.auto);
     let can_listen = cfg!(feature = "encryption") && asked.token_file.is_none() && !asked.event_id_only;
-    match (account.way, account.relay_address()) {
-        (Way::Push, _) => (Way::Push, None),
-        (Way::Listen, _) if can_listen => (Way::Listen, None),
-        (Way::Ntfy, Some(relay)) if !asked.event_id_only => (Way::Ntfy, Some(relay.to_owned())),
-        (Way::Auto | Way::Listen | Way::Ntfy, _) => (Way::Auto, None),
-    }
+    let relay = account.and_then(Account::relay_address).map(str::to_owned);
+    let way = match account.map_or(Way::Auto, |account| account.way) {
+        Way::Push => Way::Push,
+        Way::Listen if can_listen => Way::Listen,
+        Way::Ntfy if relay.is_some() && !asked.event_id_only => return KeptWay { way: Way::Ntfy, relay },
+        Way::Auto | Way::Listen | Way::Ntfy => Way::Auto,
+    };
+    KeptWay { way, relay: None }
 }
 
 /// The account registered by hand that the user has a pusher of already. A second pusher beside it would have the
@@ -151,7 +160,8 @@ mod tests {
             ("@ntfy:b", &["token"], (Way::Ntfy, at)),
             ("@ntfy:b", &["ids"], (Way::Auto, None)),
         ] {
-            assert_eq!(kept(user, more), expected, "{user} {more:?}");
+            let KeptWay { way, relay } = kept(user, more);
+            assert_eq!((way, relay), expected, "{user} {more:?}");
         }
     }
 }

@@ -39,6 +39,7 @@ use crate::{
     session::{SessionError, Sessions},
 };
 use credentials::Credentials;
+use existing_account::KeptWay;
 use receiver::Receiver;
 use save_account::SavedSession;
 use verify_push::PushVerification;
@@ -97,8 +98,8 @@ struct Login<'a> {
     context: &'a Context,
     asked: &'a arguments::Login,
     user: UserId,
-    /// The way of the account that is there, and its relay's address: what is not chosen anew stays.
-    kept: (Way, Option<String>),
+    /// The way that stays unless another is chosen.
+    kept: KeptWay,
     person: Option<Person>,
     /// Questions left.
     questions: Cell<u8>,
@@ -191,12 +192,12 @@ impl Login<'_> {
 
     /// The way that was chosen, now or before.
     fn way(&self) -> Way {
-        self.asked.way().unwrap_or(self.kept.0)
+        self.asked.way().unwrap_or(self.kept.way)
     }
 
     /// Why the account keeps the way that it had.
     fn unproven(&self) -> Failure {
-        let (before, now, user) = (self.kept.0.as_str(), self.way().as_str(), &self.user);
+        let (before, now, user) = (self.kept.way.as_str(), self.way().as_str(), &self.user);
         let address = if self.way() == Way::Ntfy { " …" } else { "" };
         Failure::Failed(format!(
             "the way stays \"{before}\", since the new one is not proven: have somebody write to you while \
@@ -229,7 +230,7 @@ impl Login<'_> {
             Way::Auto | Way::Push => address::settle(self, config, &base, &kind, out).await?,
         };
         homeserver::refuse_unencrypted(self, &base).await?;
-        let address = self.asked.ntfy.as_ref().or(self.kept.1.as_ref());
+        let address = self.asked.ntfy.as_ref().or(self.kept.relay.as_ref());
         let relay = match address.filter(|_| self.way() == Way::Ntfy) {
             Some(address) => Some(relay::choose(self, address, out).await?),
             None => None,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io::Write};
 use serde::de::IgnoredAny;
 use serde_json::json;
 
-use super::{Failure, Login, LoginContext, output};
+use super::{Failure, Login, LoginContext, output, save_account::SavedSession};
 use crate::{
     homeserver::{HomeserverClient, HomeserverError},
     http_client::encode,
@@ -16,12 +16,12 @@ use crate::{
 const LISTED: usize = 50;
 
 /// A room with something unread in it.
-pub(super) struct Unread {
+struct Unread {
     room_id: String,
     /// Its newest unread event.
     event_id: String,
     /// Its display name, harmless to print.
-    pub(super) name: String,
+    name: String,
 }
 
 /// The room with the newest unread notification, if there is one and the homeserver tells.
@@ -31,23 +31,30 @@ async fn unread_room(client: &HomeserverClient, user_id: &str) -> Option<Unread>
     Some(Unread { room_id, event_id, name: output::harmless(&name) })
 }
 
-/// A room that may be marked as read, as the user says, where that makes the homeserver push.
-pub(super) async fn offered(
+/// Offers to mark a room as read, where that makes the homeserver push. Returns whether it was marked.
+pub(super) async fn offer(
     login: &Login<'_>,
     context: &LoginContext,
-    (client, user_id): (&HomeserverClient, &str),
+    saved: &SavedSession,
     out: &mut dyn Write,
-) -> Result<Option<Unread>, Failure> {
+) -> Result<bool, Failure> {
     if !context.kind.pushes_when_read() {
-        return Ok(None);
+        return Ok(false);
     }
-    let Some(room) = unread_room(client, user_id).await else { return Ok(None) };
+    let Some(room) = unread_room(&saved.client, &saved.sign_in.user_id).await else { return Ok(false) };
     let question = format!("May Pushbell mark {} as read, to see whether a push arrives?", room.name);
-    Ok((login.confirm(out, &question, false).await? == Some(true)).then_some(room))
+    if login.confirm(out, &question, false).await? != Some(true) {
+        return Ok(false);
+    }
+    let marked = mark_as_read(&saved.client, &room).await;
+    if let Err(error) = &marked {
+        writeln!(out, "It could not be marked: {}", output::harmless(&error.to_string()))?;
+    }
+    Ok(marked.is_ok())
 }
 
-/// Marks it as read up to there, for the user's own devices alone.
-pub(super) async fn mark_as_read(client: &HomeserverClient, unread: &Unread) -> Result<(), HomeserverError> {
+/// Marks the room as read up to its newest unread event, for the user's own devices alone.
+async fn mark_as_read(client: &HomeserverClient, unread: &Unread) -> Result<(), HomeserverError> {
     let (room, event) = (encode(&unread.room_id), encode(&unread.event_id));
     let path = format!("/_matrix/client/v3/rooms/{room}/receipt/m.read.private/{event}");
     client.post::<IgnoredAny>(&path, &json!({})).await.map(drop)

@@ -142,14 +142,7 @@ impl SavedSession {
         let patience = login.asked.wait.map_or(waits, Duration::from_secs);
         let begin = async |out: &mut dyn Write| {
             pushers::set(login, &self.client, &self.account, Some(relay), relay.base()).await?;
-            if let Some(room) =
-                read_receipt::offered(login, context, (&self.client, &self.sign_in.user_id), out).await?
-            {
-                read_receipt::mark_as_read(&self.client, &room)
-                    .await
-                    .map_err(|error| Failure::Failed(error.to_string()))?;
-            }
-            Ok(())
+            read_receipt::offer(login, context, self, out).await.map(drop)
         };
         let proven = relay::prove(relay, &self.account.app_id, patience, out, begin).await;
         if matches!(proven, Ok(true)) || !self.has_old_pusher() {
@@ -193,13 +186,13 @@ impl SavedSession {
                 }
                 Ok(())
             }
-            (Err(failure), Some(before)) if self.old_session().is_some() && login.way() != login.kept.0 => {
+            (Err(failure), Some(before)) if self.old_session().is_some() && login.way() != login.kept.way => {
                 self.keep_old_way(login, before).await?;
                 if !matches!(failure, Failure::Reported(_)) {
                     return Err(failure);
                 }
                 // The pusher is set for both ways.
-                if (login.kept.0, login.way()) == (Way::Auto, Way::Push) {
+                if (login.kept.way, login.way()) == (Way::Auto, Way::Push) {
                     writeln!(out, "The way stays \"auto\" until a push has come while --push waits for one.")?;
                     return Err(failure);
                 }
@@ -212,9 +205,9 @@ impl SavedSession {
     /// The account goes on with the new session by the way that it had.
     async fn keep_old_way(&self, login: &Login<'_>, before: &Account) -> Result<(), Failure> {
         let (pushkey, relay) = (before.pushkey.clone(), before.relay.clone());
-        let account = Account { way: login.kept.0, pushkey, relay, ..self.account.clone() };
+        let account = Account { way: login.kept.way, pushkey, relay, ..self.account.clone() };
         AccountsFile::new(&login.context.paths.accounts).replace(&self.account.name, account)?;
-        if self.has_old_pusher() || login.kept.0 == Way::Listen {
+        if self.has_old_pusher() || login.kept.way == Way::Listen {
             // One that stays does no harm: nobody has its pushkey any more, or the running program removes it.
             self.client.remove_pusher(&self.account.app_id, &self.pushkey).await.ok();
         }

@@ -10,7 +10,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use tokio::time;
 
 use super::{
-    Failure, Login, LoginContext, output,
+    Failure, Login, LoginContext,
     person::{Person, show_findings},
     read_receipt,
     receiver::Receiver,
@@ -174,12 +174,7 @@ impl PushVerification<'_> {
 
     /// Offers to mark a room as read, where that makes the homeserver push. `None`: none was marked.
     async fn by_receipt(&self, out: &mut dyn Write) -> Result<Option<Waited>, Failure> {
-        let offered =
-            read_receipt::offered(self.login, self.context, (&self.saved.client, &self.saved.sign_in.user_id), out)
-                .await?;
-        let Some(room) = offered else { return Ok(None) };
-        if let Err(error) = read_receipt::mark_as_read(&self.saved.client, &room).await {
-            writeln!(out, "It could not be marked: {}", output::harmless(&error.to_string()))?;
+        if !read_receipt::offer(self.login, self.context, self.saved, out).await? {
             return Ok(None);
         }
         let waited = self.push_within(RECEIPT).await?;
