@@ -351,3 +351,37 @@ impl EncryptionStatus {
         )
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::app_info;
+
+    /// The status of a program that has no accounts, and where all is well.
+    pub(crate) fn status() -> Status {
+        let works = ServiceState { available: true, reason: None };
+        Status {
+            running: true,
+            version: app_info::VERSION.to_owned(),
+            pid: 1,
+            since: Timestamp::UNIX_EPOCH,
+            listen: vec!["127.0.0.1:7".to_owned()],
+            public_url: "http://127.0.0.1:7".to_owned(),
+            tls: None,
+            unread: 0,
+            missed_calls: 0,
+            paused_until: None,
+            muted: false,
+            muted_rooms: Vec::new(),
+            inbox: InboxStatus { notices: 0, unshown: 0 },
+            accounts: Vec::new(),
+            popup: works.clone(),
+            tray: works.clone(),
+            sound: works,
+            no_tray: false,
+            is_starting: false,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}

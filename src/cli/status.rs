@@ -132,9 +132,7 @@ mod tests {
     fn status() -> Status {
         let service = |available, reason: &str| ServiceState { available, reason: Some(reason.to_owned()) };
         Status {
-            running: true,
             version: "0.1.0".to_owned(),
-            pid: 42,
             since: "2026-11-22T10:00:00Z".parse().unwrap(),
             listen: vec!["127.0.0.1:7874".to_owned(), "[::1]:7874".to_owned()],
             public_url: "http://127.0.0.1:7874".to_owned(),
@@ -173,10 +171,9 @@ mod tests {
             popup: service(true, "dunst 1.9.0"),
             tray: service(false, "no tray host"),
             sound: ServiceState { available: true, reason: None },
-            no_tray: false,
-            is_starting: false,
             problems: vec!["pushbell.toml:3:\u{1b}[2J bad".to_owned()],
             warnings: vec!["beware\u{1b}[2J".to_owned()],
+            ..control::tests::status()
         }
     }
 

@@ -34,34 +34,34 @@ const MAX_SEARCH_CHARS: usize = 200;
 /// What of the inbox is shown, as the address says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Shown {
-    All,
-    Unread,
-    MissedCalls,
+    Notices(Listed),
     Rooms,
-    Room(RoomKey),
 }
 
 impl Shown {
     fn of(query: &Fields) -> Self {
         match (query.get("show"), query.get("account"), query.get("room")) {
-            (Some("unread"), ..) => Self::Unread,
-            (Some("calls"), ..) => Self::MissedCalls,
+            (Some("unread"), ..) => Self::Notices(Listed::Unread),
+            (Some("calls"), ..) => Self::Notices(Listed::MissedCalls),
             (Some("rooms"), ..) => Self::Rooms,
             (_, Some(account), Some(room)) => {
-                Self::Room(RoomKey { account: account.to_owned(), room: Room::from_stored(room.to_owned()) })
+                let (account, room) = (account.to_owned(), Room::from_stored(room.to_owned()));
+                Self::Notices(Listed::Room(RoomKey { account, room }))
             }
-            _ => Self::All,
+            _ => Self::Notices(Listed::All),
         }
     }
 
     /// The values of its address.
     fn values(&self) -> Vec<(&str, &str)> {
         match self {
-            Self::All => Vec::new(),
-            Self::Unread => vec![("show", "unread")],
-            Self::MissedCalls => vec![("show", "calls")],
+            Self::Notices(Listed::All) => Vec::new(),
+            Self::Notices(Listed::Unread) => vec![("show", "unread")],
+            Self::Notices(Listed::MissedCalls) => vec![("show", "calls")],
+            Self::Notices(Listed::Room(RoomKey { account, room })) => {
+                vec![("account", account), ("room", room.as_str())]
+            }
             Self::Rooms => vec![("show", "rooms")],
-            Self::Room(RoomKey { account, room }) => vec![("account", account), ("room", room.as_str())],
         }
     }
 }
@@ -91,23 +91,13 @@ pub(super) async fn show(page: &Arc<Page>, view: &View, query: &Fields) -> Answe
 
 fn read(page: &Page, shown: &Shown, search: &str, before: Option<NoticeId>) -> Result<Read, InboxError> {
     let (path, seals) = (&page.paths.database, page.inbox.seals());
-    let listed = match shown {
-        Shown::All | Shown::Rooms => Listed::All,
-        Shown::Unread => Listed::Unread,
-        Shown::MissedCalls => Listed::MissedCalls,
-        Shown::Room(room) => Listed::Room(room.clone()),
+    let list = |listed| inbox::list(path, seals, listed, before, ON_A_PAGE, |notice| has(notice, search));
+    let (listed, rooms) = match shown {
+        Shown::Notices(listed) => (list(listed)?, Vec::new()),
+        Shown::Rooms if search.is_empty() => (ListPage::default(), inbox::rooms(path, seals, MAX_ROOMS)?),
+        Shown::Rooms => (list(&Listed::All)?, Vec::new()),
     };
-    let lists_rooms = *shown == Shown::Rooms && search.is_empty();
-    Ok(Read {
-        page: if lists_rooms {
-            ListPage::default()
-        } else {
-            inbox::list(path, seals, &listed, before, ON_A_PAGE, |notice| has(notice, search))?
-        },
-        rooms: if lists_rooms { inbox::rooms(path, seals, MAX_ROOMS)? } else { Vec::new() },
-        unread: inbox::unread(path)?,
-        accounts: page.accounts(),
-    })
+    Ok(Read { page: listed, rooms, unread: inbox::unread(path)?, accounts: page.accounts() })
 }
 
 /// Whether each of these words, in small letters, is in the names or the text of a notice.
@@ -154,9 +144,9 @@ fn body(view: &View, shown: &Shown, search: &str, before: Option<NoticeId>, read
 
 fn filters(shown: &Shown, Read { unread, page, .. }: &Read) -> Markup {
     let filters = [
-        (Shown::All, "All", 0),
-        (Shown::Unread, "Unread", unread.notices),
-        (Shown::MissedCalls, "Missed calls", unread.missed_calls),
+        (Shown::Notices(Listed::All), "All", 0),
+        (Shown::Notices(Listed::Unread), "Unread", unread.notices),
+        (Shown::Notices(Listed::MissedCalls), "Missed calls", unread.missed_calls),
         (Shown::Rooms, "Rooms", 0),
     ];
     html! {
@@ -166,7 +156,7 @@ fn filters(shown: &Shown, Read { unread, page, .. }: &Read) -> Markup {
                     (label) @if *count > 0 { span .count { (count) } }
                 }
             }
-            @if let (Shown::Room(_), Some(newest)) = (shown, page.notices.first()) {
+            @if let (Shown::Notices(Listed::Room(_)), Some(newest)) = (shown, page.notices.first()) {
                 a href=(address("/inbox", &shown.values())) aria-current="page" {
                     bdi { (text::line(&present::room_name(newest), MAX_NAME_CHARS)) }
                 }
@@ -178,9 +168,9 @@ fn filters(shown: &Shown, Read { unread, page, .. }: &Read) -> Markup {
 fn nothing(shown: &Shown, search: &str) -> &'static str {
     match shown {
         _ if !search.is_empty() => words::NOTHING_FOUND,
-        Shown::Unread => words::ALL_READ,
-        Shown::MissedCalls => words::NO_MISSED_CALLS,
-        Shown::All | Shown::Rooms | Shown::Room(_) => words::NOTHING_YET,
+        Shown::Notices(Listed::Unread) => words::ALL_READ,
+        Shown::Notices(Listed::MissedCalls) => words::NO_MISSED_CALLS,
+        Shown::Notices(Listed::All | Listed::Room(_)) | Shown::Rooms => words::NOTHING_YET,
     }
 }
 
@@ -291,7 +281,7 @@ fn rooms(rooms: &[ListedRoom], names_account: bool) -> Markup {
         ul .rooms {
             @for ListedRoom { room, newest, unread } in rooms {
                 li {
-                    a .room .unread[*unread > 0] href=(address("/inbox", &Shown::Room(room.clone()).values())) {
+                    a .room .unread[*unread > 0] href=(address("/inbox", &Shown::Notices(Listed::Room(room.clone())).values())) {
                         span .name { bdi { (text::line(&present::room_name(newest), MAX_NAME_CHARS)) } }
                         @if *unread > 0 { span .count { (unread) span .unseen { " unread" } } }
                         @if names_account { span .account { bdi { (text::line(&room.account, MAX_NAME_CHARS)) } } }
@@ -360,8 +350,9 @@ mod tests {
 
     #[test]
     fn an_address_says_what_is_shown() {
-        let room = RoomKey::with_id("home", "!a&b=c:d");
-        for shown in [Shown::All, Shown::Unread, Shown::MissedCalls, Shown::Rooms, Shown::Room(room)] {
+        let room = Listed::Room(RoomKey::with_id("home", "!a&b=c:d"));
+        let notices = [Listed::All, Listed::Unread, Listed::MissedCalls, room].map(Shown::Notices);
+        for shown in notices.into_iter().chain([Shown::Rooms]) {
             let address = address("/inbox", &shown.values());
             let query = address.split_once('?').map_or("", |(_, query)| query);
             assert_eq!(Shown::of(&Fields::parse(query.as_bytes())), shown, "{address}");

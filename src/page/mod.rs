@@ -42,7 +42,6 @@ use crate::{
     accounts::Accounts,
     app,
     control::{Command, Reply, Request},
-    failure::Failure,
     inbox::Inbox,
     paths::Paths,
 };
@@ -161,9 +160,4 @@ impl Note {
             Err(reason) => Self::Failed(reason),
         }
     }
-}
-
-/// A failure in words.
-fn reason(failure: &Failure) -> String {
-    failure.message().unwrap_or_default()
 }

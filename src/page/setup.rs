@@ -15,7 +15,7 @@ use super::{
     conversation::{Conversation, Kind, Question, Step, Talk, Task},
     fields::Fields,
     frame::{self, View},
-    health, reason,
+    health,
     routes::Done,
     server::locked,
     settings, way, words,
@@ -291,7 +291,7 @@ fn done(view: &View, ended: &Result<(), Failure>, words: &str, failed: &str) -> 
             Ok(()) => p .note .done role="status" { (words) },
             Err(failure) => div .note .failed role="alert" {
                 p { (failed) }
-                @for line in reason(failure).lines() { p { (frame::with_code(line)) } }
+                @for line in failure.to_string().lines() { p { (frame::with_code(line)) } }
             }
         }
         (view.button("/setup/forget", "Continue", &[]))
@@ -315,7 +315,7 @@ fn end(view: &View, ended: &Result<(), Failure>, starts: Option<bool>) -> Markup
                 div .note .warned role="status" { p { (words::NOT_PROVEN) } p { a href="/health" { (words::title(Section::Health)) } } }
             }
             Err(failure) => div .note .failed role="alert" {
-                @for line in text::capitalized(&reason(failure)).lines() { p { (frame::with_code(line)) } }
+                @for line in text::capitalized(&failure.to_string()).lines() { p { (frame::with_code(line)) } }
             }
         }
         (view.button("/setup/forget", if ended.is_ok() { "Add another account" } else { "Try again" }, &[]))
