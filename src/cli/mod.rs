@@ -112,7 +112,7 @@ fn dispatch(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     }
     match command {
         Command::Run(Run { no_tray }) => {
-            let page = page::serving(page::Sessions {
+            let page = page::serving(page::AccountCommands {
                 sign_in: login::for_page,
                 sign_out: logout::for_page,
                 verify: verify::for_page,

@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_who_wait_for_a_push_leave_room_for_others_and_are_limited() {
+    async fn clients_that_wait_for_a_push_are_limited_and_block_nobody() {
         let program = Program::start();
         let request = [serde_json::to_vec(&wait_for("silent", 3600)).unwrap(), b"\n".to_vec()].concat();
         let mut waiting = Vec::new();

@@ -1,4 +1,4 @@
-//! What requests are answered with, and the headers that each answer has.
+//! Answers to requests, and their headers.
 
 use std::{
     convert::Infallible,
@@ -18,24 +18,24 @@ use hyper::{
 use maud::Markup;
 use tokio::sync::mpsc;
 
-/// Nothing runs or is loaded but what this page itself serves; nobody else frames it or gets its forms.
+/// Only what this page serves is loaded or run; nobody frames it or receives its forms.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// An answer. Its headers are those of every answer and those of its kind.
+/// An answer.
 #[derive(Debug)]
 pub(super) enum Answer {
     /// A page.
     Page(StatusCode, Markup),
-    /// A file of this program's own, and its type.
+    /// Content type and text of a static file.
     File(&'static str, &'static str),
     /// A line of text.
     Text(String),
-    /// Go there.
+    /// A redirect.
     SeeOther(String),
-    /// The browser has entered: go there, with this cookie.
-    Entered(String, String),
-    /// What happens, as it happens.
+    /// A redirect that sets the session cookie.
+    SignedIn(String, String),
+    /// A stream of server-sent events.
     Events(mpsc::Receiver<Bytes>),
 }
 
@@ -65,7 +65,7 @@ impl Answer {
             Self::File(content_type, file) => (StatusCode::OK, content_type, whole(file.into()), Vec::new()),
             Self::Text(text) => (StatusCode::OK, "text/plain; charset=utf-8", whole(text.into()), Vec::new()),
             Self::SeeOther(path) => (StatusCode::SEE_OTHER, "text/plain", empty(), vec![(LOCATION, path)]),
-            Self::Entered(path, cookie) => {
+            Self::SignedIn(path, cookie) => {
                 (StatusCode::SEE_OTHER, "text/plain", empty(), vec![(LOCATION, path), (SET_COOKIE, cookie)])
             }
             Self::Events(pieces) => (StatusCode::OK, "text/event-stream", Either::Right(Pieces(pieces)), Vec::new()),
@@ -84,7 +84,7 @@ impl Answer {
         ];
         response.headers_mut().extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
         for (name, value) in more {
-            // Paths and cookies are made of characters that headers have.
+            // Always valid: paths and cookies are ASCII.
             if let Ok(value) = HeaderValue::try_from(value) {
                 response.headers_mut().insert(name, value);
             }

@@ -1,18 +1,18 @@
-//! What an address or a form holds.
+//! The fields of a query or a form.
 
 use http_body_util::BodyDataStream;
 use hyper::body::{Body, Bytes};
 use multer::Multipart;
 use url::form_urlencoded;
 
-/// Fields of a form with a file, at most.
+/// Maximum number of fields of a form with a file.
 const MAX_FIELDS: usize = 8;
 
 /// Names and values, in their order.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
     values: Vec<(String, String)>,
-    /// The file that came with them: what it was called, and what is in it.
+    /// The name and content of an uploaded file.
     pub(super) file: Option<(String, Bytes)>,
 }
 
@@ -22,7 +22,7 @@ impl Fields {
         Self { values: form_urlencoded::parse(text).into_owned().collect(), file: None }
     }
 
-    /// Reads the body of a form that has a file in it.
+    /// Reads the body of a form with a file.
     pub(super) async fn read_with_file<B>(content_type: &str, body: B) -> Result<Self, multer::Error>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>> + 'static> + Send + 'static,
@@ -61,7 +61,7 @@ impl Fields {
     }
 }
 
-/// An address with these values; those that are empty are left out.
+/// An address with these values as its query, without empty ones.
 pub(super) fn address(path: &str, values: &[(&str, &str)]) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(values.iter().filter(|(_, value)| !value.is_empty()));

@@ -1,4 +1,4 @@
-//! The inbox: what has come, by time or by room, unread and missed calls apart; search; read, reply, open, copy.
+//! The inbox: notices by time or by room, with search, filters and actions.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::{
     fields::{Fields, address},
     frame::View,
     links::linked,
-    routes::Done,
+    routes::Outcome,
     words,
 };
 use crate::{
@@ -24,14 +24,14 @@ use crate::{
     push::text,
 };
 
-/// Notices on a page, and rooms in the list of rooms.
+/// Maximum number of notices on a page, and of rooms in the list.
 const ON_A_PAGE: usize = 50;
 const MAX_ROOMS: usize = 200;
-/// Longest name, and longest search.
+/// Maximum lengths of a name and of a search, in characters.
 const MAX_NAME_CHARS: usize = 80;
 const MAX_SEARCH_CHARS: usize = 200;
 
-/// What of the inbox is shown, as the address says it.
+/// What is shown, by the query of the address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Shown {
     Notices(Listed),
@@ -52,7 +52,7 @@ impl Shown {
         }
     }
 
-    /// The values of its address.
+    /// The query that leads to it.
     fn values(&self) -> Vec<(&str, &str)> {
         match self {
             Self::Notices(Listed::All) => Vec::new(),
@@ -66,7 +66,7 @@ impl Shown {
     }
 }
 
-/// What is read for a page.
+/// The data of a page.
 struct Read {
     page: ListPage,
     rooms: Vec<ListedRoom>,
@@ -91,7 +91,7 @@ pub(super) async fn show(page: &Arc<Page>, view: &View, query: &Fields) -> Answe
 
 fn read(page: &Page, shown: &Shown, search: &str, before: Option<NoticeId>) -> Result<Read, InboxError> {
     let (path, seals) = (&page.paths.database, page.inbox.seals());
-    let list = |listed| inbox::list(path, seals, listed, before, ON_A_PAGE, |notice| has(notice, search));
+    let list = |listed| inbox::list(path, seals, listed, before, ON_A_PAGE, |notice| matches(notice, search));
     let (listed, rooms) = match shown {
         Shown::Notices(listed) => (list(listed)?, Vec::new()),
         Shown::Rooms if search.is_empty() => (ListPage::default(), inbox::rooms(path, seals, MAX_ROOMS)?),
@@ -100,8 +100,8 @@ fn read(page: &Page, shown: &Shown, search: &str, before: Option<NoticeId>) -> R
     Ok(Read { page: listed, rooms, unread: inbox::unread(path)?, accounts: page.accounts() })
 }
 
-/// Whether each of these words, in small letters, is in the names or the text of a notice.
-fn has(notice: &Notice, search: &str) -> bool {
+/// Whether a notice's names and text contain all words of a lower-case search.
+fn matches(notice: &Notice, search: &str) -> bool {
     if search.is_empty() {
         return true;
     }
@@ -133,7 +133,7 @@ fn body(view: &View, shown: &Shown, search: &str, before: Option<NoticeId>, read
                 (rooms(&read.rooms, names_account))
             } @else {
                 (notices(view, shown, read, names_account))
-                @if read.page.notices.is_empty() { p .empty { (nothing(shown, search)) } }
+                @if read.page.notices.is_empty() { p .empty { (empty(shown, search)) } }
                 @if read.page.leaves_out_sealed { p .hint { (words::SEALED_LEFT_OUT) } }
                 (older(shown, search, &read.page))
             }
@@ -165,7 +165,7 @@ fn filters(shown: &Shown, Read { unread, page, .. }: &Read) -> Markup {
     }
 }
 
-fn nothing(shown: &Shown, search: &str) -> &'static str {
+fn empty(shown: &Shown, search: &str) -> &'static str {
     match shown {
         _ if !search.is_empty() => words::NOTHING_FOUND,
         Shown::Notices(Listed::Unread) => words::ALL_READ,
@@ -174,7 +174,7 @@ fn nothing(shown: &Shown, search: &str) -> &'static str {
     }
 }
 
-/// The notices under the days on which they came.
+/// Notices, grouped by day.
 fn notices(view: &View, shown: &Shown, read: &Read, names_account: bool) -> Markup {
     let now = Timestamp::now();
     let days = read.page.notices.chunk_by(|one, other| day(one.received_at, now) == day(other.received_at, now));
@@ -182,7 +182,7 @@ fn notices(view: &View, shown: &Shown, read: &Read, names_account: bool) -> Mark
     html! {
         @for notices in days {
             @if let Some(first) = notices.first() { h2 .day { (day(first.received_at, now)) } }
-            @for notice in notices { (one(view, notice, &read.accounts, names_account, &back)) }
+            @for notice in notices { (card(view, notice, &read.accounts, names_account, &back)) }
         }
     }
 }
@@ -200,7 +200,7 @@ fn day(time: Timestamp, now: Timestamp) -> String {
     date.strftime("%A, %-d %B %Y").to_string()
 }
 
-fn one(view: &View, notice: &Notice, accounts: &Accounts, names_account: bool, back: &str) -> Markup {
+fn card(view: &View, notice: &Notice, accounts: &Accounts, names_account: bool, back: &str) -> Markup {
     let id = notice.id.0.to_string();
     let is_missed = notice.call_state == Some(CallState::Missed);
     let sign_in = accounts.find(&notice.account).and_then(|account| account.sign_in.as_ref());
@@ -208,7 +208,7 @@ fn one(view: &View, notice: &Notice, accounts: &Accounts, names_account: bool, b
     let can_reply =
         user.is_some() && notice.room_id.is_some() && notice.event_id.is_some() && notice.call_state.is_none();
     let values = [("notice", id.as_str()), ("back", back)];
-    let said = said(notice, user);
+    let text = text_of(notice, user);
     html! {
         article .notice .unread[!notice.read] .important[notice.highlight || is_missed] id={ "n" (id) } tabindex="-1"
             aria-labelledby={ "w" (id) } {
@@ -224,7 +224,7 @@ fn one(view: &View, notice: &Notice, accounts: &Accounts, names_account: bool, b
                 }
                 time datetime=(notice.received_at) { (clock(notice.received_at)) }
             }
-            p .text dir="auto" id={ "t" (id) } { (linked(&said)) }
+            p .text dir="auto" id={ "t" (id) } { (linked(&text)) }
             div .actions {
                 @if can_reply {
                     details .reply id={ "d" (id) } {
@@ -247,8 +247,8 @@ fn one(view: &View, notice: &Notice, accounts: &Accounts, names_account: bool, b
     }
 }
 
-/// What a notice says.
-fn said(notice: &Notice, user: Option<&str>) -> String {
+/// The text of a notice.
+fn text_of(notice: &Notice, user: Option<&str>) -> String {
     if notice.call_state.is_some() {
         return present::menu_line(notice, user, RenderOptions::default());
     }
@@ -285,7 +285,7 @@ fn rooms(rooms: &[ListedRoom], names_account: bool) -> Markup {
                         span .name { bdi { (text::line(&present::room_name(newest), MAX_NAME_CHARS)) } }
                         @if *unread > 0 { span .count { (unread) span .unseen { " unread" } } }
                         @if names_account { span .account { bdi { (text::line(&room.account, MAX_NAME_CHARS)) } } }
-                        span .last dir="auto" { bdi { (who(newest)) } ": " (text::line(&said(newest, None), 120)) }
+                        span .last dir="auto" { bdi { (who(newest)) } ": " (text::line(&text_of(newest, None), 120)) }
                         time datetime=(newest.received_at) { (day(newest.received_at, now)) ", " (clock(newest.received_at)) }
                     }
                 }
@@ -305,7 +305,7 @@ fn older(shown: &Shown, search: &str, page: &ListPage) -> Markup {
     }
 }
 
-/// What the keyboard does where the script runs.
+/// The list of keyboard shortcuts, which the script reveals.
 fn keys() -> Markup {
     let keys = [
         ("j", "next"),
@@ -323,25 +323,25 @@ fn keys() -> Markup {
     }
 }
 
-/// Reads, answers or opens a notice.
-pub(super) async fn act(page: &Page, path: &str, form: &Fields) -> Done {
+/// Carries out a form: marks a notice as read, opens it, or replies.
+pub(super) async fn act(page: &Page, path: &str, form: &Fields) -> Outcome {
     let to = form.get("back").unwrap_or_default().to_owned();
-    let Some(notice) = form.number("notice").map(NoticeId) else { return Done { note: None, to } };
+    let Some(notice) = form.number("notice").map(NoticeId) else { return Outcome { note: None, to } };
     let note = match path {
         "/inbox/read" => Note::of(page.ask(Request::ReadNotice { notice }).await, words::READ),
         "/inbox/open" => {
             let opened = page.ask(Request::OpenNotice { notice }).await;
-            return Done { note: opened.err().map(Note::Failed), to };
+            return Outcome { note: opened.err().map(Note::Failed), to };
         }
         _ => {
             let text = form.filled("text").unwrap_or_default().to_owned();
             if text.is_empty() {
-                return Done { note: None, to };
+                return Outcome { note: None, to };
             }
             Note::of(page.ask(Request::ReplyToNotice { notice, text }).await, words::REPLIED)
         }
     };
-    Done { note: Some(note), to }
+    Outcome { note: Some(note), to }
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
-//! Addresses in texts, and those that a browser may be sent to (pure).
+//! Links in texts, and targets of redirects (pure).
 
 use maud::{Markup, html};
 use url::Url;
 
 use crate::control::Section;
 
-/// Longest address that becomes a link.
+/// Maximum length of a link, in bytes.
 const MAX_LINK: usize = 2048;
 
-/// A text whose web addresses are links. What was written is shown as it is.
+/// A text with its web addresses as links.
 pub(super) fn linked(text: &str) -> Markup {
     let mut parts = Vec::new();
     let (mut plain, mut at) = (0, 0);
@@ -35,7 +35,7 @@ fn is_web_address(link: &str) -> bool {
         && Url::parse(link).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.username().is_empty())
 }
 
-/// The path of the section that this leads to: nothing that comes with a request leads anywhere else.
+/// The path, if it is a section's, else the inbox: a request cannot redirect to another site.
 pub(super) fn own_path(path: &str) -> &'static str {
     let section = Section::ALL.into_iter().find(|section| section.path() == path);
     section.unwrap_or(Section::Inbox).path()

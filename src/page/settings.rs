@@ -1,5 +1,4 @@
-//! The settings: each line of the configuration with its help, checked by the program's own rules and written into the same
-//! file. Commands and files are shown and never set.
+//! The settings: a form for each key of `pushbell.toml`. Commands and file paths are only shown.
 
 use std::{fs, sync::Arc};
 
@@ -8,7 +7,7 @@ use maud::{Markup, html};
 use tokio::task::spawn_blocking;
 use toml::Table;
 
-use super::{Note, Page, answer::Answer, fields::Fields, frame::View, routes::Done, sounds, words};
+use super::{Note, Page, answer::Answer, fields::Fields, frame::View, routes::Outcome, sounds, words};
 use crate::{
     accounts::Accounts,
     app::write_default_config,
@@ -47,7 +46,10 @@ pub(super) async fn show(page: &Arc<Page>, view: &View) -> Answer {
     view.page(Section::Settings, &body)
 }
 
-/// The file's text; the default one where there is no file. Else what is wrong with it.
+/// The text of the configuration file; the default text if there is no file.
+///
+/// # Errors
+/// The faults of the file, in words.
 pub(super) fn text_of(page: &Page) -> Result<String, String> {
     let path = &page.paths.config;
     let text = match fs::read_to_string(path) {
@@ -66,7 +68,7 @@ fn sections(page: &Page, view: &View, text: &str, sounds: &sounds::Known) -> Mar
             @if let Some(first) = settings.first() {
                 section .settings aria-labelledby={ "s-" (first.section) } {
                     h2 id={ "s-" (first.section) } { (capitalized(&first.section)) }
-                    @for setting in settings { (one(page, view, setting, &table)) }
+                    @for setting in settings { (form(page, view, setting, &table)) }
                 }
                 @if first.section == "sound" { (sounds::show(view, sounds)) }
             }
@@ -74,7 +76,7 @@ fn sections(page: &Page, view: &View, text: &str, sounds: &sounds::Known) -> Mar
     }
 }
 
-fn one(page: &Page, view: &View, setting: &Setting, table: &Table) -> Markup {
+fn form(page: &Page, view: &View, setting: &Setting, table: &Table) -> Markup {
     let Setting { section, key, help, kind, default } = setting;
     let value = table.get(section).and_then(|table| table.get(key)).or(default.as_ref());
     let shown = value.map(Setting::shown).unwrap_or_default();
@@ -151,7 +153,7 @@ fn tests(view: &View, accounts: &Accounts) -> Markup {
     }
 }
 
-/// Also at the end of a set-up.
+/// Whether Pushbell starts with the desktop, and a button to change that. Also shown at the end of a set-up.
 pub(super) fn start_with_desktop(view: &View, starts: Option<bool>) -> Markup {
     html! {
         section aria-labelledby="autostart" {
@@ -178,7 +180,7 @@ fn capitalized(key: &str) -> String {
     text::capitalized(&words.collect::<Vec<_>>().join(" "))
 }
 
-/// The text as it would be with what a form says; else why it cannot be.
+/// The file's text with the value of a form; else why the value is not valid.
 pub(super) async fn check(page: &Arc<Page>, form: &Fields) -> Result<String, String> {
     let text = |name: &str| form.get(name).unwrap_or_default().to_owned();
     let (section, key, entered, page) = (text("section"), text("key"), text("value"), Arc::clone(page));
@@ -189,7 +191,7 @@ pub(super) async fn check(page: &Arc<Page>, form: &Fields) -> Result<String, Str
         let changed = with_value(&text_of(&page)?, "", &section, &key, &setting.written(&entered));
         changed.map_err(|error| {
             let said = text::spelled_out(&error.to_string());
-            // A fault begins with its line, which nobody here sees.
+            // Without the line number.
             said.trim_start_matches(|c: char| c == ':' || c.is_ascii_digit()).trim().to_owned()
         })
     });
@@ -201,7 +203,7 @@ async fn set(page: &Arc<Page>, form: &Fields) -> Result<(), String> {
     write(page, text).await
 }
 
-/// Makes this the text of the file, and has the program take it up.
+/// Writes the file, and has the program reload it.
 pub(super) async fn write(page: &Page, text: String) -> Result<(), String> {
     let path = page.paths.config.clone();
     let written = spawn_blocking(move || {
@@ -213,7 +215,7 @@ pub(super) async fn write(page: &Page, text: String) -> Result<(), String> {
     page.ask(Request::ReloadConfiguration).await.map(drop)
 }
 
-pub(super) async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Done {
+pub(super) async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Outcome {
     let to = |fragment: &str| format!("{}#{fragment}", Section::Settings.path());
     let (note, to) = match path {
         "/settings/set" => {
@@ -222,7 +224,7 @@ pub(super) async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Done {
             (Note::of(set(page, form).await, words::SETTINGS_SAVED), to(&place))
         }
         "/settings/edit" => match page.ask(Request::EditConfiguration).await {
-            Ok(_) => return Done { note: None, to: to("file") },
+            Ok(_) => return Outcome { note: None, to: to("file") },
             Err(reason) => (Note::Failed(reason), to("file")),
         },
         "/settings/test" => {
@@ -239,7 +241,7 @@ pub(super) async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Done {
             (Note::of(autostart(page, on).await, words), to("autostart"))
         }
     };
-    Done { note: Some(note), to }
+    Outcome { note: Some(note), to }
 }
 
 pub(super) async fn autostart(page: &Page, on: bool) -> Result<(), String> {
@@ -248,7 +250,7 @@ pub(super) async fn autostart(page: &Page, on: bool) -> Result<(), String> {
     page.ask(Request::ReloadAutostart).await.map(drop)
 }
 
-/// Sends a sample.
+/// Sends a sample push.
 pub(super) async fn test(page: &Page, kind: sample::Kind) -> Result<(), String> {
     let Reply::Status(status) = page.ask(Request::Status).await? else { return Err(words::BUSY.to_owned()) };
     let Reply::Sample { number } = page.ask(Request::BeginSample).await? else { return Err(words::BUSY.to_owned()) };

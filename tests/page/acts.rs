@@ -228,7 +228,7 @@ fn health_has_a_button_for_what_the_program_can_do() {
 }
 
 #[test]
-fn a_sign_in_that_fails_is_told_and_begun_again_as_it_was_entered() {
+fn a_failed_sign_in_says_why_and_keeps_its_input() {
     let desktop = Desktop::start(DesktopOptions::BARE);
     let pushbell = Pushbell::start(&desktop, "");
     let visit = Visit::begin(&pushbell, "setup");

@@ -33,7 +33,7 @@ use crate::{
     homeserver::{Homeserver, HomeserverClient, HomeserverKind, UserId, kind},
     invocation,
     ntfy::Relay,
-    page::{Asked, Conversation, Step},
+    page::{Conversation, SignInForm, Step},
     paths::Paths,
     secrets::Secrets,
     session::{SessionError, Sessions},
@@ -60,7 +60,7 @@ pub(super) fn run(context: &Context, asked: &arguments::Login, out: &mut dyn Wri
 }
 
 /// The same for somebody at the page.
-pub(super) fn for_page(paths: Paths, asked: Asked, conversation: &Conversation) -> Result<(), Failure> {
+pub(super) fn for_page(paths: Paths, asked: SignInForm, conversation: &Conversation) -> Result<(), Failure> {
     let context = Context { paths, config_named: false };
     let user = UserId::parse(&asked.user).map_err(|error| Failure::Usage(error.to_string()))?;
     let (is, relay) = (|way| asked.way == Some(way), asked.relay);
