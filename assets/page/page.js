@@ -113,7 +113,7 @@ const send = async (form, button) => {
   // A step of the set-up is left as a whole; elsewhere something may be half-written in another form.
   if (main !== null) takeOver(fresh, isDone && section === "/setup");
   // A setting shows its note itself, so that it stays in view.
-  const shown = current().querySelector("[role=status]") ?? document.getElementById("note");
+  const shown = current().querySelector(".sent") ?? document.getElementById("note");
   shown.replaceChildren(...note.childNodes);
   if (shown.firstElementChild !== null) shown.scrollIntoView({ block: "nearest" });
 };
@@ -151,11 +151,12 @@ let checking = 0;
 document.addEventListener("input", (event) => {
   const form = event.target.closest("[data-checked]");
   if (form === null) return;
+  form.querySelector(".sent").replaceChildren();
   clearTimeout(checking);
   checking = setTimeout(async () => {
     const answer = await fetch("/settings/check", { method: "POST", body: new URLSearchParams(new FormData(form)) });
     const says = answer.ok ? await answer.text() : "";
-    form.querySelector("[role=status]").textContent = says;
+    form.querySelector(".error").textContent = says;
     event.target.setAttribute("aria-invalid", says === "" ? "false" : "true");
   }, 300);
 });

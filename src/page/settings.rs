@@ -128,7 +128,8 @@ fn form(page: &Page, view: &View, setting: &Setting, table: &Table) -> Markup {
                     (help)
                     @if matches!(kind, Kind::List(_)) { @if !help.is_empty() { "; " } "separate several by commas" }
                 }
-                div .error id=(error_id) role="status" {}
+                p .error id=(error_id) role="status" {}
+                div .sent role="status" {}
             }
         }
     }
@@ -256,6 +257,5 @@ pub(super) async fn test(page: &Page, kind: sample::Kind) -> Result<(), String> 
     let Reply::Sample { number } = page.ask(Request::BeginSample).await? else { return Err(words::BUSY.to_owned()) };
     let accounts = page.accounts();
     let account = accounts.iter().next().ok_or("There is no account yet.")?;
-    let address = sample::address(&status.listen)?;
-    sample::send(kind, account, &number, sample::scheme(status.tls.is_some()), address).await
+    sample::send(kind, account, &number, &status.listen, status.tls.is_some()).await.map(drop)
 }

@@ -69,7 +69,7 @@ pub(super) fn show(view: &View, known: &Known) -> Markup {
                         button { "Save" span .unseen { " the sound of that name" } }
                     }
                     p .hint id="tweak-hint" { (words::SOUND_NAMES) }
-                    div .error role="status" {}
+                    div .sent role="status" {}
                 }
                 form .setting method="post" action="/settings/sound" enctype="multipart/form-data" data-drop {
                     (view.token())
@@ -79,7 +79,7 @@ pub(super) fn show(view: &View, known: &Known) -> Markup {
                         button { "Add" span .unseen { " the sound" } }
                     }
                     p .hint id="sound-hint" { (words::SOUND_FILES) " " code { (known.directory) } "." }
-                    div .error role="status" {}
+                    div .sent role="status" {}
                 }
             }
         }
@@ -104,7 +104,7 @@ fn choice(view: &View, known: &Known, number: usize, tweak: &str, of: &str) -> M
                 }
                 button { "Save" span .unseen { " the sound for " (text::line(tweak, MAX_TWEAK)) } }
             }
-            div .error role="status" {}
+            div .sent role="status" {}
         }
     }
 }
