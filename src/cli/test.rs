@@ -19,14 +19,12 @@ pub(super) fn run(context: &Context, asked: &arguments::Test, out: &mut dyn Writ
             Failure::Failed("there are no accounts to push to: `pushbell login @you:example.org` makes one".to_owned())
         })?,
     };
-    let scheme = sample::scheme(status.tls.is_some());
-    let address = sample::address(&status.listen).map_err(Failure::Failed)?;
     let Reply::Sample { number } = context.ask(&Request::BeginSample)? else {
         return Err(AskError::unexpected().into());
     };
-    let sending = sample::send(asked.kind, account, &number, scheme, address);
-    block_on(async { sending.await.map_err(Failure::Failed) })?;
+    let sending = sample::send(asked.kind, account, &number, &status.listen, status.tls.is_some());
+    let base = block_on(async { sending.await.map_err(Failure::Failed) })?;
     let value = asked.kind.to_possible_value();
     let sample = value.and_then(|value| value.get_help().map(ToString::to_string)).unwrap_or_default();
-    Ok(writeln!(out, "{sample}: sent to the account \"{}\" at {scheme}://{address}.", account.name)?)
+    Ok(writeln!(out, "{sample}: sent to the account \"{}\" at {base}.", account.name)?)
 }
