@@ -94,7 +94,7 @@ pub enum Request {
 }
 
 impl Request {
-    /// How long to wait for the answer beyond the usual limit; `None` for requests that are answered at once.
+    /// How long the request may wait; `None` for one that is answered at once.
     fn waits(&self) -> Option<Duration> {
         let Self::WaitForPush { seconds, .. } = self else { return None };
         Some(Duration::from_secs((*seconds).into()))
@@ -313,7 +313,7 @@ pub struct EncryptionStatus {
 }
 
 impl EncryptionStatus {
-    /// Whether such a popup is still true for the account; `None` if that is not known.
+    /// Whether what this popup says is still true; `None` if unknown.
     #[must_use]
     pub fn is_told_by(&self, popup: OwnPopup) -> Option<bool> {
         match popup {

@@ -61,7 +61,7 @@ fn add(context: &Context, new: AddAccount, out: &mut dyn Write) -> Result<(), Fa
     tell_running(context)
 }
 
-/// Adds an account whose relay works, and keeps what is secret of that.
+/// Adds an account if its relay works, and saves the relay's secrets.
 async fn add_relayed(
     context: &Context,
     file: &AccountsFile,
@@ -73,7 +73,7 @@ async fn add_relayed(
     let secrets = context.secrets(person.as_ref());
     let (relay, checked) = relay::checked(relay, person.as_ref(), out).await?;
     checked.map_err(Failure::Failed)?;
-    // Before its secret: that of another of its name stays.
+    // Before the secrets: if the name is taken, those of the other account stay.
     file.add(account.clone())?;
     match secrets.save_relay(&account.name, &relay).await {
         Ok(place) => writeln!(out, "Its topic is in {}.", output::place(&place))?,
@@ -128,7 +128,7 @@ fn show(context: &Context, name: &str, out: &mut dyn Write) -> Result<(), Failur
     Ok(())
 }
 
-/// What the account's pushes come through, if that is not our endpoint.
+/// The account's relay, if it has one.
 fn relay_of(context: &Context, account: &Account) -> Result<Option<Relay>, Failure> {
     if account.relay_address().is_none() {
         return Ok(None);

@@ -1,5 +1,5 @@
-//! `pushbell logout`: removes the pusher, signs out, forgets the secrets and the account that the sign-in has made, and
-//! counts nothing of it as unread any more.
+//! `pushbell logout`: removes the pusher, signs out, deletes the secrets and the account that the login has created, and resets
+//! its counts.
 
 use std::{io::Write, sync::Arc, time::Duration};
 
@@ -167,7 +167,7 @@ impl<'a> Logout<'a> {
         }
         let _instance = match Instance::acquire(paths, Duration::ZERO) {
             Ok(instance) => instance,
-            // The program has started meanwhile, and has read the accounts.
+            // The program has started meanwhile, and has read the new list of accounts.
             Err(InstanceError::AlreadyRunning) => return Ok(()),
             Err(error @ InstanceError::Failed { .. }) => return Err(error.into()),
         };
@@ -201,7 +201,7 @@ async fn end_session(
             }
             writeln!(out, "Removed the pusher.")?;
         }
-        // It goes with its session.
+        // The pusher ends with its session.
         Err(error) if sign_in.method.owns_session() => tracing::info!("{error}"),
         Err(error) => return Ok(SignOut::Unreachable(error.to_string())),
     }
@@ -216,7 +216,7 @@ async fn end_session(
     Ok(SignOut::SignedOut)
 }
 
-/// Removes the pusher. An ended session has none.
+/// Removes the pusher. That of an ended session is gone already.
 async fn remove_pusher(client: &HomeserverClient, account: &Account, pushkey: &str) -> Result<(), HomeserverError> {
     match client.remove_pusher(&account.app_id, pushkey).await {
         Err(error) if !error.is_unknown_token() => Err(error),

@@ -71,7 +71,7 @@ pub(super) fn check(running: &Running, paths: &Paths, config: &Config) -> Vec<Fi
     }
 }
 
-/// Checks whether the address could be bound now.
+/// Checks whether the address can be bound.
 fn free(address: SocketAddr, config: &Path) -> Finding {
     match sockets::listen(address) {
         Ok(_) => Finding::good(LISTENING, format!("{address} is free")),
@@ -111,7 +111,7 @@ pub(super) fn never_pushed(status: &Status) -> impl Iterator<Item = Finding> {
     })
 }
 
-/// While the program is not running no push can be answered, which is no fault of the path.
+/// While the program is not running, an unanswered push is no fault of the path.
 pub(super) fn without_endpoint(mut findings: Vec<Finding>, end: &LocalEnd) -> Vec<Finding> {
     findings.retain(|finding| finding.part != "endpoint");
     let base = end.url.split("/_matrix").next().unwrap_or(&end.url);

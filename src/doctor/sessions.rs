@@ -35,7 +35,7 @@ const MAX_ROOMS: usize = 8;
 
 /// State of the account at the homeserver.
 #[derive(Default)]
-struct Told {
+struct ServerState {
     /// The URL of our pusher, if there is one.
     url: Option<String>,
     /// The rooms with a push rule set by us.
@@ -75,7 +75,9 @@ pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
     };
     let homeserver = match BaseUrl::parse(&sign_in.homeserver) {
         Ok(homeserver) => homeserver,
-        Err(reason) => return vec![again(Finding::fault(PART, format!("{name}: {}", words(reason))), sign_in)],
+        Err(reason) => {
+            return vec![advise_sign_in(Finding::fault(PART, format!("{name}: {}", words(reason))), sign_in)];
+        }
     };
     let kind = HomeserverKind::named(&sign_in.server);
     let pushed = check.last_push.map_or(Pushed::Never, Pushed::At);
@@ -84,7 +86,7 @@ pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
         examined.unwrap_or_else(|_| vec![Finding::fault("pusher URL", "cannot be looked at in time")])
     };
     let pushkey = relay.as_ref().map_or_else(|| check.account.pushkey.clone(), Relay::pushkey);
-    let mut told = Told::default();
+    let mut told = ServerState::default();
     let is_pushed_to = relay.is_none() && check.account.way_in_force() != Way::Listen;
     let path = async {
         match &relay {
@@ -202,18 +204,18 @@ fn rules_of_ours(name: &str, rooms: &[String]) -> Option<Finding> {
     (!rooms.is_empty()).then(|| Finding::good("push rules", says).advise(advice))
 }
 
-/// `pushkey`: what the account's homeserver pushes with.
+/// Asks the homeserver for token, pusher and push rules. `pushkey`: of the account's pusher.
 async fn session(
     check: &AccountCheck,
     sign_in: &SignIn,
     homeserver: &BaseUrl,
     pushkey: &str,
-    told: &mut Told,
+    told: &mut ServerState,
 ) -> Finding {
     let name = words(&check.account.name);
     let fault = |says: String| Finding::fault(PART, format!("{name}: {says}"));
     if sign_in.is_anothers(&check.secrets.installation_mark()) {
-        return again(fault(COPIED.to_owned()), sign_in);
+        return advise_sign_in(fault(COPIED.to_owned()), sign_in);
     }
     let loaded = timeout(KEYRING, check.secrets.load(sign_in)).await;
     let loaded = loaded.map_or_else(
@@ -222,7 +224,7 @@ async fn session(
     );
     let tokens = match loaded {
         Ok(Some(tokens)) => tokens,
-        Ok(None) => return again(fault("its access token is gone".to_owned()), sign_in),
+        Ok(None) => return advise_sign_in(fault("its access token is gone".to_owned()), sign_in),
         Err(reason) => return fault(reason).advise(out_of_reach(sign_in)).remedy(Remedy::Reconnect),
     };
     let http = match HttpClient::new() {
@@ -273,12 +275,12 @@ fn judge(
             let says = format!(
                 "{user} is signed out: its access token has expired; pushes still come, but what is missed is not fetched"
             );
-            return again(fault(says), sign_in);
+            return advise_sign_in(fault(says), sign_in);
         }
         Err(error) if error.is_unknown_token() => {
             let says =
                 format!("{user} is signed out: the homeserver has ended the session, and new messages no longer come");
-            return again(fault(says), sign_in);
+            return advise_sign_in(fault(says), sign_in);
         }
         Err(error) => {
             return fault(format!("the homeserver cannot be asked: {}", words(error)))
@@ -287,7 +289,7 @@ fn judge(
         }
     };
     if who.as_str() != sign_in.user_id {
-        return again(fault(format!("its access token is not that of {user}")), sign_in);
+        return advise_sign_in(fault(format!("its access token is not that of {user}")), sign_in);
     }
     if account.way_in_force() == Way::Listen {
         return Finding::good(PART, format!("{name}: {user} is signed in; the homeserver is not to push"));
@@ -301,18 +303,18 @@ fn judge(
         }
         Ok(None) => {
             let says = format!("the homeserver of {user} has no pusher for this desktop any more");
-            return again(fault(says).remedy(Remedy::Reconnect), sign_in).advise(restart);
+            return advise_sign_in(fault(says).remedy(Remedy::Reconnect), sign_in).advise(restart);
         }
         Err(error) => return fault(format!("the homeserver does not say whom it pushes to: {}", words(error))),
     };
     if !pusher.is_enabled() {
         let says = format!("{name}: the pusher of {user} was switched off in another client: nothing comes here");
         let advice = "Switch notifications for this session on again in that client's settings, or sign in again";
-        return again(Finding::warning(PART, says), sign_in).advise(advice);
+        return advise_sign_in(Finding::warning(PART, says), sign_in).advise(advice);
     }
     if *is_url_chosen && pusher.data.url != end.url {
         let says = format!("the homeserver pushes to {}, not to server.public_url", words(&pusher.data.url));
-        return again(fault(says).remedy(Remedy::Reconnect), sign_in).advise(restart);
+        return advise_sign_in(fault(says).remedy(Remedy::Reconnect), sign_in).advise(restart);
     }
     let last = match last_push {
         Some(time) => format!("the last push came {}", local_time(*time)),
@@ -321,7 +323,7 @@ fn judge(
     Finding::good(PART, format!("{name}: {user} is signed in and has its pusher; {last}"))
 }
 
-fn again(finding: Finding, sign_in: &SignIn) -> Finding {
+fn advise_sign_in(finding: Finding, sign_in: &SignIn) -> Finding {
     let (user, homeserver) = (sign_in.user_id.clone(), sign_in.homeserver.clone());
     let paste = format!("{} login {}", invocation::command(), words(&user));
     finding.advise("Sign in again").paste(paste).remedy(Remedy::SignIn { user, homeserver })

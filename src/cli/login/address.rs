@@ -17,10 +17,11 @@ use crate::{
     reachability::{self, Location, Route},
 };
 
-/// The configuration, changed if need be, and the base address that the homeserver is to push to.
+/// Returns the configuration, changed if necessary, and the base address for the homeserver's pushes; `None` if it cannot push
+/// to us and none is needed.
 ///
 /// # Errors
-/// When it cannot reach us and `--anyway` was not given.
+/// When it cannot reach us, pushes are needed, and `--anyway` was not given.
 pub(super) async fn settle(
     login: &Login<'_>,
     config: Config,
@@ -68,8 +69,8 @@ pub(super) async fn settle(
     }
 }
 
-/// Asks whether a homeserver on this computer runs in a container, where containers have a bridge to this computer and
-/// nothing else is configured; the bridge's address, and the lines that are then needed. `None` without anybody to ask.
+/// If this computer has a container bridge and no public address is configured, asks whether the homeserver runs in a container.
+/// If so, returns the bridge's address and the necessary lines.
 async fn is_in_container(
     login: &Login<'_>,
     server: &config::Server,
@@ -114,12 +115,12 @@ async fn offer_to_listen(
     }
 }
 
-/// The lines as they are shown.
+/// The lines, indented for display.
 fn indented(lines: &ServerLines) -> String {
     format!("  [server]\n  {}\n", lines.to_string().replace('\n', "\n  "))
 }
 
-/// Changes the configuration file, and has a running program take it up.
+/// Changes the configuration file, and has a running program reload it.
 fn write_lines(
     login: &Login<'_>,
     lines: ServerLines,
@@ -156,8 +157,8 @@ fn out_of_reach(login: &Login<'_>, config: &Config, out: &mut dyn Write) -> Resu
     Ok(())
 }
 
-/// With `--anyway`, goes on with the configured address if a homeserver can push to it; else without one, where no push is
-/// needed.
+/// With `--anyway`, continues with the configured address if a homeserver can push to it; else without one if the account can
+/// listen.
 fn anyway(login: &Login<'_>, config: Config, source: Option<Ipv4Addr>) -> Result<(Config, Option<String>), Failure> {
     if !login.asked.anyway && login.can_listen() {
         return Ok((config, None));

@@ -1,4 +1,4 @@
-//! The account that was there before a sign-in and that it goes on with.
+//! The existing account that a login continues.
 
 use super::{Context, arguments};
 use crate::{
@@ -10,16 +10,15 @@ use crate::{
     secrets::Secrets,
 };
 
-/// An account that a sign-in goes on with.
+/// An account that a login continues.
 pub(super) struct Existing<'a> {
     pub(super) account: &'a Account,
-    /// A first start has made it, and nobody has used it: it becomes the sign-in's own, and ends with it.
+    /// The first start has created it and nobody has used it: it is renamed after the user, and logout removes it.
     pub(super) is_unused: bool,
 }
 
-/// The user's account: the one that is signed in already, the one that was registered by hand at this homeserver, or
-/// that of a first start while no homeserver has pushed to it. Each keeps its pushkey, so that no pusher that somebody
-/// has set meanwhile is rejected. `client` is signed in.
+/// The account that the user is signed in to, or has registered by hand at this homeserver, or else the unused one of the
+/// first start. It keeps its pushkey, so that an existing pusher is not rejected. `client` is signed in.
 pub(super) async fn find<'a>(
     context: &Context,
     accounts: &'a Accounts,
@@ -33,7 +32,7 @@ pub(super) async fn find<'a>(
     if accounts.iter().all(|account| account.sign_in.is_some()) {
         return None;
     }
-    // Where they are not told, the account is a new one.
+    // Without a list, the account is a new one.
     let pushers = client.pushers().await.unwrap_or_default();
     if let Some(account) = registered_by_hand(accounts, secrets, &pushers).await {
         return Some(Existing { account, is_unused: false });
@@ -42,11 +41,11 @@ pub(super) async fn find<'a>(
     unused.map(|account| Existing { account, is_unused: true })
 }
 
-/// Whether nothing has come for the account but samples, as far as is known.
+/// Whether nothing but samples has arrived for the account.
 fn is_unused(context: &Context, account: &str) -> bool {
     let is_own = |notice: &Notice| notice.account == account && !notice.sample;
     let own = inbox::history(&context.paths.database, 1, &inbox::Seals::default(), is_own);
-    // A push with nothing but numbers leaves no notice.
+    // A push with counts only leaves no notice.
     let has_numbers = || {
         let status = context.status();
         status.is_ok_and(|status| status.accounts.iter().any(|it| it.name == account && it.last_push.is_some()))
@@ -76,15 +75,14 @@ pub(super) fn kept_way(accounts: &Accounts, user: &UserId, asked: &arguments::Lo
     KeptWay { way, relay: None }
 }
 
-/// The account registered by hand that the user has a pusher of already. A second pusher beside it would have the
-/// homeserver send everything twice.
+/// The account registered by hand whose pusher the homeserver lists. With a second pusher everything would arrive twice.
 async fn registered_by_hand<'a>(
     accounts: &'a Accounts,
     secrets: &Secrets,
     listed: &[ListedPusher],
 ) -> Option<&'a Account> {
     for account in accounts.iter().filter(|account| account.sign_in.is_none()) {
-        // That of a relay is not known to be listed where it is lost.
+        // A relay's topic, and so the pushkey, may be lost.
         let Ok(pushkey) = secrets.pushkey(account).await else { continue };
         if listed.iter().any(|pusher| pusher.app_id == account.app_id && pusher.pushkey == pushkey) {
             return Some(account);

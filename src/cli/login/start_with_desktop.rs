@@ -11,7 +11,7 @@ use crate::{
     platform::autostart::{self, Autostart},
 };
 
-/// Offers it to who is at a terminal, unless it does so already. Whatever comes of it, the login has succeeded.
+/// Offers it at a terminal, unless it is on. A failure is not one of the login.
 pub(super) async fn offer(login: &Login<'_>, out: &mut dyn Write) -> Result<(), Failure> {
     if !matches!(login.person, Some(Person::AtTerminal(_))) || !matches!(ask(autostart::status).await, Ok(false)) {
         return Ok(());
