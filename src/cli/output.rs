@@ -71,7 +71,7 @@ pub(super) fn json(value: &impl Serialize) -> io::Result<String> {
     Ok(text::escape_json(&serde_json::to_string(value)?))
 }
 
-/// Where a secret was put: "the keyring (KWallet)".
+/// Where a secret was put, in words.
 pub(super) fn place(place: &Place) -> String {
     match place {
         Place::Keyring(name) => format!("the keyring ({name})"),

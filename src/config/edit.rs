@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr};
 
-use toml_edit::{Array, DocumentMut, Table, TableLike, TomlError, Value};
+use toml_edit::{Array, DocumentMut, Item, Table, TableLike, TomlError, Value};
 
 use super::{Config, ConfigError};
 use crate::address::takes;
@@ -79,15 +79,14 @@ pub fn with_value(text: &str, file: &str, name: &str, key: &str, value: &str) ->
 /// # Errors
 /// As of [`with_value`].
 pub fn with_sound(text: &str, file: &str, tweak: &str, sound: Option<&str>) -> Result<String, EditError> {
-    edit(text, file, |document| match sound {
-        Some(sound) => {
+    edit(text, file, |document| {
+        if let Some(sound) = sound {
             if let Some(tweaks) = section(document, "sound").and_then(|sounds| section(sounds, "tweaks")) {
                 set(tweaks, tweak, sound.into());
             }
-        }
-        None => {
+        } else {
             let tweaks = document.get_mut("sound").and_then(|sounds| sounds.get_mut("tweaks"));
-            if let Some(tweaks) = tweaks.and_then(|tweaks| tweaks.as_table_like_mut()) {
+            if let Some(tweaks) = tweaks.and_then(Item::as_table_like_mut) {
                 tweaks.remove(tweak);
             }
         }

@@ -146,7 +146,7 @@ async fn relayed(name: &str, relay: &Relay) -> Finding {
     };
     let says = format!("{name}: {}", words(&trouble));
     let verdict = if trouble.is_slow_only { Verdict::Warning } else { Verdict::Fault };
-    let (advice, paste) = (Some(trouble.advice.into()), trouble.paste);
+    let (advice, paste) = (Some(trouble.advice), trouble.paste);
     Finding { verdict, advice, paste, ..Finding::good(RELAY_PART, says) }
 }
 
