@@ -249,27 +249,28 @@ async fn remove_rules(client: &HomeserverClient, installation: &str, out: &mut d
 
 /// What the user still has to do (pure).
 fn remaining(account: &Account, sign_in: &SignIn, result: &SignOut) -> Option<String> {
-    match result {
-        SignOut::SignedOut => None,
-        SignOut::NoToken | SignOut::Unreachable(_) if sign_in.method.owns_session() => {
-            let device = if sign_in.device_id.is_empty() { String::new() } else { format!(" ({})", sign_in.device_id) };
-            Some(format!(
-                "sign out the session \"{}\"{device} of {} in your client's list of sessions. Its pusher goes with it.",
-                session::device_name(),
-                sign_in.user_id
-            ))
-        }
-        SignOut::NoToken | SignOut::Unreachable(_) if !is_made_by_login(account) => Some(format!(
-            "{} still has the pusher of \"{}\", and goes on pushing to it. If nobody else does, run `pushbell account \
-             remove {}`: the next push then ends it.",
-            sign_in.homeserver, account.name, account.name
-        )),
-        SignOut::NoToken | SignOut::Unreachable(_) => Some(format!(
-            "{} still has the pusher of \"{}\". If this desktop can be reached, the next push ends it: Pushbell answers \
-             that it does not know the account.",
-            sign_in.homeserver, account.name
-        )),
+    if matches!(result, SignOut::SignedOut) {
+        return None;
     }
+    let SignIn { user_id, device_id, homeserver, method, .. } = sign_in;
+    let name = &account.name;
+    Some(if method.owns_session() {
+        let device = if device_id.is_empty() { String::new() } else { format!(" ({device_id})") };
+        format!(
+            "sign out the session \"{}\"{device} of {user_id} in your client's list of sessions. Its pusher goes with it.",
+            session::device_name()
+        )
+    } else if is_made_by_login(account) {
+        format!(
+            "{homeserver} still has the pusher of \"{name}\". If this desktop can be reached, the next push ends it: Pushbell \
+             answers that it does not know the account."
+        )
+    } else {
+        format!(
+            "{homeserver} still has the pusher of \"{name}\", and goes on pushing to it. If nobody else does, run `pushbell \
+             account remove {name}`: the next push then ends it."
+        )
+    })
 }
 
 #[cfg(test)]

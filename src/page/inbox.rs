@@ -324,24 +324,18 @@ fn keys() -> Markup {
 }
 
 /// Carries out a form: marks a notice as read, opens it, or replies.
-pub(super) async fn act(page: &Page, path: &str, form: &Fields) -> Outcome {
-    let to = form.get("back").unwrap_or_default().to_owned();
-    let Some(notice) = form.number("notice").map(NoticeId) else { return Outcome { note: None, to } };
+pub(super) async fn act(page: &Page, path: &str, form: &Fields) -> Option<Outcome> {
+    let notice = NoticeId(form.number("notice")?);
     let note = match path {
-        "/inbox/read" => Note::of(page.ask(Request::ReadNotice { notice }).await, words::READ),
-        "/inbox/open" => {
-            let opened = page.ask(Request::OpenNotice { notice }).await;
-            return Outcome { note: opened.err().map(Note::Failed), to };
-        }
-        _ => {
-            let text = form.filled("text").unwrap_or_default().to_owned();
-            if text.is_empty() {
-                return Outcome { note: None, to };
-            }
-            Note::of(page.ask(Request::ReplyToNotice { notice, text }).await, words::REPLIED)
-        }
+        "/inbox/read" => Some(Note::of(page.ask(Request::ReadNotice { notice }).await, words::READ)),
+        "/inbox/open" => page.ask(Request::OpenNotice { notice }).await.err().map(Note::Failed),
+        "/inbox/reply" => match form.filled("text").map(str::to_owned) {
+            Some(text) => Some(Note::of(page.ask(Request::ReplyToNotice { notice, text }).await, words::REPLIED)),
+            None => None,
+        },
+        _ => return None,
     };
-    Outcome { note: Some(note), to }
+    Some(Outcome { note, to: form.get("back").unwrap_or_default().to_owned() })
 }
 
 #[cfg(test)]

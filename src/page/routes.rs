@@ -116,21 +116,18 @@ async fn count_unread(page: &Page) -> u64 {
 
 /// Carries out a form, and redirects the browser back to where it was.
 async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Answer {
-    let done = match path {
-        "/inbox/read" | "/inbox/reply" | "/inbox/open" => inbox::act(page, path, form).await,
+    let outcome = match path {
         "/settings/check" => return Answer::Text(settings::check(page, form).await.err().unwrap_or_default()),
-        "/settings/set" | "/settings/edit" | "/settings/test" | "/settings/autostart" => {
-            settings::act(page, path, form).await
-        }
-        "/settings/play" | "/settings/sound" | "/settings/sound-for" => sounds::act(page, path, form).await,
-        "/health/do" => health::act(page, form).await,
-        "/setup/begin" | "/setup/sign-out" | "/setup/answer" | "/setup/cancel" | "/setup/forget" | "/setup/by-hand" => {
-            setup::act(page, path, form).await
-        }
-        _ => return frame::failed(StatusCode::NOT_FOUND, words::NOTHING_HERE),
+        "/settings/play" | "/settings/sound" | "/settings/sound-for" => Some(sounds::act(page, path, form).await),
+        "/health/do" => Some(health::act(page, form).await),
+        _ if path.starts_with("/inbox/") => inbox::act(page, path, form).await,
+        _ if path.starts_with("/settings/") => settings::act(page, path, form).await,
+        _ if path.starts_with("/setup/") => setup::act(page, path, form).await,
+        _ => None,
     };
-    let number = done.note.map(|note| page.note(note).to_string()).unwrap_or_default();
-    let (to, fragment) = done.to.split_once('#').unwrap_or((&done.to, ""));
+    let Some(outcome) = outcome else { return frame::failed(StatusCode::NOT_FOUND, words::NOTHING_HERE) };
+    let number = outcome.note.map(|note| page.note(note).to_string()).unwrap_or_default();
+    let (to, fragment) = outcome.to.split_once('#').unwrap_or((&outcome.to, ""));
     let (to, query) = to.split_once('?').unwrap_or((to, ""));
     let query = Fields::parse(query.as_bytes());
     let mut values: Vec<_> = query.iter().filter(|(name, _)| *name != "note").collect();

@@ -216,33 +216,29 @@ pub(super) async fn write(page: &Page, text: String) -> Result<(), String> {
     page.ask(Request::ReloadConfiguration).await.map(drop)
 }
 
-pub(super) async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Outcome {
-    let to = |fragment: &str| format!("{}#{fragment}", Section::Settings.path());
-    let (note, to) = match path {
+pub(super) async fn act(page: &Arc<Page>, path: &str, form: &Fields) -> Option<Outcome> {
+    let field = |name: &str| form.get(name).unwrap_or_default();
+    let (note, fragment) = match path {
         "/settings/set" => {
-            let field = |name: &str| form.get(name).unwrap_or_default();
-            let place = format!("{}-{}", field("section"), field("key"));
-            (Note::of(set(page, form).await, words::SETTINGS_SAVED), to(&place))
+            let saved = set(page, form).await;
+            (Some(Note::of(saved, words::SETTINGS_SAVED)), format!("{}-{}", field("section"), field("key")))
         }
-        "/settings/edit" => match page.ask(Request::EditConfiguration).await {
-            Ok(_) => return Outcome { note: None, to: to("file") },
-            Err(reason) => (Note::Failed(reason), to("file")),
-        },
+        "/settings/edit" => (page.ask(Request::EditConfiguration).await.err().map(Note::Failed), "file".to_owned()),
         "/settings/test" => {
-            let kind = sample::Kind::from_str(form.get("kind").unwrap_or_default(), false);
-            let sent = match kind {
+            let sent = match sample::Kind::from_str(field("kind"), false) {
                 Ok(kind) => test(page, kind).await,
                 Err(reason) => Err(reason),
             };
-            (Note::of(sent, words::SAMPLE_SENT), to("tests"))
+            (Some(Note::of(sent, words::SAMPLE_SENT)), "tests".to_owned())
         }
-        _ => {
-            let on = form.get("on") == Some("yes");
+        "/settings/autostart" => {
+            let on = field("on") == "yes";
             let words = if on { words::AUTOSTART_ON } else { words::AUTOSTART_OFF };
-            (Note::of(autostart(page, on).await, words), to("autostart"))
+            (Some(Note::of(autostart(page, on).await, words)), "autostart".to_owned())
         }
+        _ => return None,
     };
-    Outcome { note: Some(note), to }
+    Some(Outcome { note, to: format!("{}#{fragment}", Section::Settings.path()) })
 }
 
 pub(super) async fn autostart(page: &Page, on: bool) -> Result<(), String> {

@@ -351,7 +351,7 @@ fn question_form(view: &View, question: &Question) -> Markup {
     }
 }
 
-pub(super) async fn act(page: &Page, path: &str, form: &Fields) -> Outcome {
+pub(super) async fn act(page: &Page, path: &str, form: &Fields) -> Option<Outcome> {
     let note = match path {
         "/setup/by-hand" => Some(Note::of(add_by_hand(page, form).await, words::ACCOUNT_MADE)),
         "/setup/begin" => begin(page, form).err().map(Note::Failed),
@@ -371,12 +371,13 @@ pub(super) async fn act(page: &Page, path: &str, form: &Fields) -> Outcome {
             page.setup.cancel();
             None
         }
-        _ => {
+        "/setup/forget" => {
             page.setup.forget();
             None
         }
+        _ => return None,
     };
-    Outcome { note, to: Section::Setup.path().to_owned() }
+    Some(Outcome { note, to: Section::Setup.path().to_owned() })
 }
 
 /// Makes an account that is registered by hand.
