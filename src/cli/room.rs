@@ -1,6 +1,6 @@
 //! `pushbell room`: notification settings of single rooms, by the account's push rules at the homeserver.
 
-use std::{collections::BTreeMap, io::Write};
+use std::io::Write;
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -61,8 +61,8 @@ struct RoomsOf<'a> {
     account: &'a Account,
     sign_in: &'a SignIn,
     secrets: &'a Secrets,
-    /// By room id; the position tells the order, newest first.
-    known: BTreeMap<&'a str, (usize, &'a KnownRoom)>,
+    /// Those of the inbox, newest first.
+    known: Vec<&'a KnownRoom>,
 }
 
 /// A line of the list.
@@ -81,10 +81,9 @@ async fn list(all: Vec<RoomsOf<'_>>, json: bool, out: &mut dyn Write) -> Result<
     let mut rows = Vec::new();
     for account in &all {
         let rules = account.ask(|client| async move { Ok(client.push_rules().await?) }).await?;
-        let mut rooms: Vec<&str> = account.known.keys().copied().chain(rules.rooms_with_rules()).collect();
-        rooms.sort_unstable_by_key(|room| (account.known.get(room).map_or(usize::MAX, |(at, _)| *at), *room));
-        rooms.dedup();
-        for room in rooms {
+        let known = account.known.iter().map(|room| room.room_id.as_str());
+        let others = rules.rooms_with_rules().into_iter().filter(|room| account.known(room).is_none());
+        for room in known.chain(others) {
             let row = account.row(room.to_owned(), &rules);
             if json {
                 writeln!(out, "{}", output::json(&row.json(account.account))?)?;
@@ -109,9 +108,12 @@ async fn list(all: Vec<RoomsOf<'_>>, json: bool, out: &mut dyn Write) -> Result<
 
 impl<'a> RoomsOf<'a> {
     fn new((account, sign_in): (&'a Account, &'a SignIn), secrets: &'a Secrets, known: &'a [KnownRoom]) -> Self {
-        let known = known.iter().filter(|room| *room.account == *account.name).enumerate();
-        let known = known.map(|(position, room)| (room.room_id.as_str(), (position, room))).collect();
+        let known = known.iter().filter(|room| *room.account == *account.name).collect();
         Self { account, sign_in, secrets, known }
+    }
+
+    fn known(&self, room_id: &str) -> Option<&'a KnownRoom> {
+        self.known.iter().copied().find(|room| room.room_id == room_id)
     }
 
     async fn ask<T, F: Future<Output = Result<T, SessionError>>>(
@@ -127,13 +129,9 @@ impl<'a> RoomsOf<'a> {
         if room.starts_with('!') {
             return Ok(room.to_owned());
         }
-        let is_meant = |known: &KnownRoom| {
-            let is =
-                |text: &Option<String>| text.as_ref().is_some_and(|text| text.to_lowercase() == room.to_lowercase());
-            // A direct room is identified by its sender.
-            is(&known.name) || is(&known.alias) || (known.name.is_none() && known.alias.is_none() && is(&known.sender))
-        };
-        let found: Vec<_> = self.known.values().map(|(_, known)| *known).filter(|known| is_meant(known)).collect();
+        let is = |text: Option<&String>| text.is_some_and(|text| text.to_lowercase() == room.to_lowercase());
+        let is_meant = |known: &&&KnownRoom| is(name(known)) || is(known.alias.as_ref());
+        let found: Vec<_> = self.known.iter().filter(is_meant).collect();
         match found.as_slice() {
             [one] => Ok(one.room_id.clone()),
             [] if room.starts_with('#') => {
@@ -156,13 +154,9 @@ impl<'a> RoomsOf<'a> {
     }
 
     fn row(&self, room_id: String, rules: &PushRules) -> Row {
-        let known = self.known.get(room_id.as_str()).map(|(_, known)| *known);
-        let name = known.and_then(|known| {
-            let is_direct = known.name.is_none() && known.alias.is_none();
-            known.name.clone().or_else(|| known.sender.clone().filter(|_| is_direct))
-        });
+        let known = self.known(&room_id);
         Row {
-            name,
+            name: known.and_then(name).cloned(),
             alias: known.and_then(|known| known.alias.clone()),
             notify: rules.of_room(&room_id),
             every_encrypted: rules.pushes_encrypted(&room_id),
@@ -275,6 +269,11 @@ impl<'a> RoomsOf<'a> {
         }
         Ok(())
     }
+}
+
+/// The room's name; that of a direct room is its sender's.
+fn name(room: &KnownRoom) -> Option<&String> {
+    room.name.as_ref().or_else(|| room.sender.as_ref().filter(|_| room.alias.is_none()))
 }
 
 /// Whether the room is encrypted; `None` if the account has not joined it.

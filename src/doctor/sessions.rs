@@ -86,7 +86,7 @@ pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
         examined.unwrap_or_else(|_| vec![Finding::fault("pusher URL", "cannot be looked at in time")])
     };
     let pushkey = relay.as_ref().map_or_else(|| check.account.pushkey.clone(), Relay::pushkey);
-    let mut told = ServerState::default();
+    let mut server = ServerState::default();
     let is_pushed_to = relay.is_none() && check.account.way_in_force() != Way::Listen;
     let path = async {
         match &relay {
@@ -95,9 +95,9 @@ pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
             None => Vec::new(),
         }
     };
-    let (session, mut path) = tokio::join!(session(check, sign_in, &homeserver, &pushkey, &mut told), path);
+    let (session, mut path) = tokio::join!(session(check, sign_in, &homeserver, &pushkey, &mut server), path);
     // The URL that the homeserver has is the one to examine.
-    if let Some(url) = told.url.filter(|url| is_pushed_to && *url != check.end.url) {
+    if let Some(url) = server.url.filter(|url| is_pushed_to && *url != check.end.url) {
         path = examine(&LocalEnd { url, ..check.end.clone() }).await;
     }
     if check.listening == Some(true) {
@@ -110,7 +110,7 @@ pub(super) async fn check(check: &AccountCheck) -> Vec<Finding> {
     found.extend(path);
     found.extend(listening(&name, check.listening));
     found.extend(encryption(check, sign_in));
-    found.extend(rules_of_ours(&name, &told.rooms_of_ours));
+    found.extend(rules_of_ours(&name, &server.rooms_of_ours));
     found
 }
 
@@ -210,7 +210,7 @@ async fn session(
     sign_in: &SignIn,
     homeserver: &BaseUrl,
     pushkey: &str,
-    told: &mut ServerState,
+    server: &mut ServerState,
 ) -> Finding {
     let name = words(&check.account.name);
     let fault = |says: String| Finding::fault(PART, format!("{name}: {says}"));
@@ -235,8 +235,8 @@ async fn session(
     let (who, pushers, rules) = tokio::join!(client.whoami(), client.pushers(), client.push_rules());
     let is_ours = |pusher: &ListedPusher| pusher.app_id == check.account.app_id && pusher.pushkey == pushkey;
     let pusher = pushers.map(|pushers| pushers.into_iter().find(is_ours));
-    told.url = pusher.as_ref().ok().and_then(|pusher| Some(pusher.as_ref()?.data.url.clone()));
-    told.rooms_of_ours = rules.map(|rules| rules.rooms_of_ours().map(str::to_owned).collect()).unwrap_or_default();
+    server.url = pusher.as_ref().ok().and_then(|pusher| Some(pusher.as_ref()?.data.url.clone()));
+    server.rooms_of_ours = rules.map(|rules| rules.rooms_of_ours().map(str::to_owned).collect()).unwrap_or_default();
     judge(check, sign_in, &tokens, who.map(|(user, _)| user), pusher)
 }
 
