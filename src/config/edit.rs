@@ -55,7 +55,7 @@ pub(crate) fn toml_list(addresses: &[SocketAddr]) -> Array {
 /// When the text is not TOML, or the result would not be valid.
 pub fn with_server(text: &str, ServerLines { listen, public_url }: &ServerLines) -> Result<String, EditError> {
     edit(text, "", |document| {
-        let Some(server) = section(document, "server") else { return };
+        let Some(server) = table(document, "server") else { return };
         set(server, "listen", toml_list(listen).into());
         set(server, "public_url", public_url.into());
     })
@@ -65,10 +65,10 @@ pub fn with_server(text: &str, ServerLines { listen, public_url }: &ServerLines)
 ///
 /// # Errors
 /// When text or value is not TOML, or the result would not be valid.
-pub fn with_value(text: &str, file: &str, name: &str, key: &str, value: &str) -> Result<String, EditError> {
+pub fn with_value(text: &str, file: &str, section: &str, key: &str, value: &str) -> Result<String, EditError> {
     let value = value.parse()?;
     edit(text, file, |document| {
-        if let Some(section) = section(document, name) {
+        if let Some(section) = table(document, section) {
             set(section, key, value);
         }
     })
@@ -81,7 +81,7 @@ pub fn with_value(text: &str, file: &str, name: &str, key: &str, value: &str) ->
 pub fn with_sound(text: &str, file: &str, tweak: &str, sound: Option<&str>) -> Result<String, EditError> {
     edit(text, file, |document| {
         if let Some(sound) = sound {
-            if let Some(tweaks) = section(document, "sound").and_then(|sounds| section(sounds, "tweaks")) {
+            if let Some(tweaks) = table(document, "sound").and_then(|sounds| table(sounds, "tweaks")) {
                 set(tweaks, tweak, sound.into());
             }
         } else {
@@ -104,7 +104,7 @@ fn edit(text: &str, file: &str, change: impl FnOnce(&mut Table)) -> Result<Strin
 }
 
 /// The table of this name, which is created if there is none; `None` if the name has another value.
-fn section<'a>(parent: &'a mut dyn TableLike, name: &str) -> Option<&'a mut dyn TableLike> {
+fn table<'a>(parent: &'a mut dyn TableLike, name: &str) -> Option<&'a mut dyn TableLike> {
     let mut new = Table::new();
     // Without a header of its own while it has only tables in it.
     new.set_implicit(true);
@@ -112,15 +112,15 @@ fn section<'a>(parent: &'a mut dyn TableLike, name: &str) -> Option<&'a mut dyn 
 }
 
 /// Sets a value. One that replaces another keeps the spaces and the comment around it.
-fn set(section: &mut dyn TableLike, key: &str, mut value: Value) {
-    match section.get_mut(key) {
+fn set(table: &mut dyn TableLike, key: &str, mut value: Value) {
+    match table.get_mut(key) {
         Some(item) => {
             if let Some(before) = item.as_value() {
                 value.decor_mut().clone_from(before.decor());
             }
             *item = value.into();
         }
-        None => drop(section.insert(key, value.into())),
+        None => drop(table.insert(key, value.into())),
     }
 }
 
