@@ -12,7 +12,8 @@ use crate::{
     notice::{Call, Notice, NoticeId, RoomKey},
     present::{
         self,
-        popup::{Action, Button, MAX_BUTTONS, Popup, PopupKey, RoomButton},
+        popup::{Action, MAX_BUTTONS, Popup, PopupKey, RoomButton},
+        words,
     },
     push::event,
 };
@@ -22,18 +23,18 @@ const MUTE_TIME: SignedDuration = SignedDuration::from_hours(1);
 
 impl<D: Desktop> Controller<D> {
     /// The buttons of a room's popup; `newest` is its newest notice.
-    pub(super) fn room_buttons(&self, newest: &Notice) -> Vec<Button> {
+    pub(super) fn room_buttons(&self, newest: &Notice) -> Vec<Action> {
         let is_known = self.is_known(newest);
         if present::is_invite(newest) {
-            return if is_known { vec![Button::ACCEPT, Button::REJECT] } else { Vec::new() };
+            return if is_known { vec![Action::Accept, Action::Reject] } else { Vec::new() };
         }
-        let reply = if self.screen.takes_text() { Button::REPLY } else { Button::REPLY_THERE };
-        let may_reply = reply == Button::REPLY_THERE || self.why_no_reply().is_none();
+        let reply = if self.screen.takes_text() { Action::Reply } else { Action::ReplyThere };
+        let may_reply = !reply.takes_text() || self.why_no_reply().is_none();
         let button = |button: &RoomButton| match button {
             RoomButton::Reply => (is_known && may_reply).then_some(reply),
-            RoomButton::Read => is_known.then_some(Button::READ),
-            RoomButton::MuteHour => Some(Button::MUTE_HOUR),
-            RoomButton::Mute => Some(Button::MUTE),
+            RoomButton::Read => is_known.then_some(Action::Read),
+            RoomButton::MuteHour => Some(Action::MuteHour),
+            RoomButton::Mute => Some(Action::Mute),
         };
         self.parts.config.popup.actions.iter().filter_map(button).take(MAX_BUTTONS).collect()
     }
@@ -41,16 +42,16 @@ impl<D: Desktop> Controller<D> {
     /// Why no reply is accepted now. At a locked screen the person may be somebody else.
     fn why_no_reply(&self) -> Option<&'static str> {
         if self.surroundings.screen_locked == Some(true) {
-            return Some("It was not sent: the screen was locked");
+            return Some(words::SCREEN_LOCKED);
         }
-        (!self.options().show_text).then_some("It was not sent: popups show no texts (popup.preview)")
+        (!self.options().show_text).then_some(words::NO_TEXTS)
     }
 
     /// The popup of a call.
     pub(super) fn call_popup(&self, call: &Call) -> Popup {
         let mut popup = present::call_popup(call, self.options());
         if call.state.is_pending() && self.declined(call).is_some() {
-            popup.buttons = vec![Button::ANSWER, Button::DECLINE];
+            popup.buttons = vec![Action::Answer, Action::Decline];
         }
         popup
     }
@@ -91,7 +92,7 @@ impl<D: Desktop> Controller<D> {
             (Action::Reply, About::Room { room, up_to, .. }) => {
                 let text = text.unwrap_or_default();
                 let sent = match self.why_no_reply().filter(|_| !text.trim().is_empty()) {
-                    Some(reason) => Err(reason.to_owned()),
+                    Some(reason) => Err(words::reply_refused(reason)),
                     None => self.reply(room, *up_to, target, text.trim()).await,
                 };
                 if let Err(reason) = sent {
@@ -130,10 +131,10 @@ impl<D: Desktop> Controller<D> {
         if text.is_empty() {
             return Ok(());
         }
-        let not_sent = |error: &dyn std::fmt::Display| format!("It was not sent: {error}");
+        let not_sent = |error: &dyn std::fmt::Display| words::reply_refused(&error.to_string());
         let sign_in = self.parts.accounts.find(&room.account).and_then(|account| account.sign_in.as_ref());
         let OpenTarget::Room { room_id, event_id: Some(event_id), .. } = target else { return Ok(()) };
-        let sign_in = sign_in.ok_or_else(|| not_sent(&"the account is no longer signed in"))?;
+        let sign_in = sign_in.ok_or_else(|| not_sent(&words::SIGNED_OUT))?;
         let answered = self.parts.inbox.notice(newest).await.map_err(|error| not_sent(&error))?;
         let answered = answered.and_then(|notice| notice.content).unwrap_or_default();
         let reply = Reply {
@@ -145,7 +146,7 @@ impl<D: Desktop> Controller<D> {
             written_at: Timestamp::now(),
         };
         if !self.parts.inbox.keep_reply(reply).await.map_err(|error| not_sent(&error))? {
-            return Err(not_sent(&"too many replies wait for their homeserver"));
+            return Err(not_sent(&words::TOO_MANY_REPLIES));
         }
         self.request(AppRequest::SendReplies);
         self.tell_read(room, target);

@@ -10,7 +10,7 @@ use crate::{
     desktop::{Desktop, ServiceState},
     inbox::{InboxError, MutedRoom, OnScreen, Read, Snapshot, Totals},
     notice::NoticeId,
-    present::popup::ProblemKind,
+    present::{popup::ProblemKind, words},
     push::notify::SoundTweak,
 };
 
@@ -125,7 +125,7 @@ impl<D: Desktop> Controller<D> {
             sound: self.surroundings.sound.clone(),
             no_tray: !self.parts.tray,
             is_starting: self.surroundings.popups.is_none() || self.parts.tray && self.surroundings.tray_host.is_none(),
-            problems: problems.iter().map(|(kind, reason)| format!("{}: {reason}", kind.title())).collect(),
+            problems: problems.iter().map(|(kind, reason)| format!("{}: {reason}", words::problem(*kind))).collect(),
             warnings: self.listening.warnings.clone(),
         }
     }

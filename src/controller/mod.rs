@@ -42,6 +42,7 @@ use crate::{
     present::{
         RenderOptions,
         popup::{OwnPopup, Urgency},
+        words,
     },
     resume::ResumeWindow,
 };
@@ -238,7 +239,7 @@ impl<D: Desktop> Controller<D> {
     ) {
         self.listens(listening);
         if is_first_run {
-            self.announce(OwnPopup::Welcome, "Click to see how to connect your homeserver.");
+            self.announce(OwnPopup::Welcome, words::WELCOME);
         }
         for (kind, reason) in problems {
             self.problem(kind, reason);

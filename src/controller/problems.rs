@@ -7,8 +7,9 @@ use crate::{
     control::EncryptionStatus,
     desktop::Desktop,
     present::{
-        MAX_BODY_CHARS, MAX_BODY_LINES,
+        MAX_BODY_CHARS, MAX_BODY_LINES, own_popup,
         popup::{OwnPopup, Popup, PopupKey, ProblemKind},
+        words,
     },
     push::text,
 };
@@ -51,7 +52,7 @@ impl<D: Desktop> Controller<D> {
         if self.problems.open.get(&kind) == Some(&reason) {
             return;
         }
-        tracing::warn!("{}: {reason}", kind.title());
+        tracing::warn!("{}: {reason}", words::problem(kind));
         self.announce(OwnPopup::Problem(kind), &reason);
         self.problems.open.insert(kind, reason);
     }
@@ -82,7 +83,7 @@ impl<D: Desktop> Controller<D> {
 
     /// Shows this to the person as soon as popups can be shown.
     pub(super) fn announce(&mut self, own: OwnPopup, text: &str) {
-        self.problems.unshown.insert(own, own.popup(text));
+        self.problems.unshown.insert(own, own_popup(own, text));
         self.show_announcements();
     }
 
@@ -119,7 +120,7 @@ impl<D: Desktop> Controller<D> {
     /// Shows the result of an action right now or not at all, even during a pause.
     pub(super) fn answer_person(&mut self, own: OwnPopup, text: &str) {
         if self.has_popup_service() {
-            self.screen.show(own.popup(text), About::Own(own));
+            self.screen.show(own_popup(own, text), About::Own(own));
         }
     }
 }

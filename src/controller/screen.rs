@@ -174,8 +174,7 @@ pub struct Screen {
 impl Screen {
     /// Shows a popup in place of the one with the same key. An older version that still waits is dropped.
     pub fn show(&mut self, popup: Popup, about: About) {
-        let actions = popup.buttons.iter().map(|button| button.action).collect();
-        let told = Told { about, content_hash: popup.content_hash(), actions };
+        let told = Told { about, content_hash: popup.content_hash(), actions: popup.buttons.clone() };
         let key = popup.key.clone();
         let up = match self.entries.iter().position(|entry| entry.key == key) {
             Some(index) => self.entries.remove(index).up,

@@ -1,7 +1,7 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::desktop::ServiceState;
+use crate::{desktop::ServiceState, present::own_popup};
 
 fn room(number: usize) -> RoomKey {
     RoomKey::with_id("home", format!("!{number}"))
@@ -251,7 +251,7 @@ fn a_service_that_hangs_keeps_its_popups_and_what_is_to_be_closed_waits() {
 fn popups_of_an_earlier_run_are_adopted_from_the_same_service_alone() {
     let mut before = ready();
     show(&mut before, 1, 1, 5);
-    before.show(OwnPopup::Welcome.popup("text"), About::Own(OwnPopup::Welcome));
+    before.show(own_popup(OwnPopup::Welcome, "text"), About::Own(OwnPopup::Welcome));
     before.next_call();
     before.handle(PopupEvent::Answer(Ok(6)));
     let written = serde_json::to_string(&before.persisted().unwrap()).unwrap();

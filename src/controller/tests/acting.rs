@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 use super::{push::*, *};
 use crate::{
     inbox::{Read, Reply as Outgoing},
-    present::popup::{Action, OwnPopup, RoomButton},
+    present::{
+        popup::{Action, OwnPopup, RoomButton},
+        words,
+    },
 };
 
 /// "home" is signed in, "work" by hand.
@@ -32,7 +35,7 @@ fn acts(bench: &mut Bench) -> Vec<RoomAct> {
 
 fn buttons(bench: &Bench) -> Vec<&'static str> {
     let state = bench.screen.state();
-    state.up.last().unwrap().1.buttons.iter().map(|button| button.label).collect()
+    state.up.last().unwrap().1.buttons.iter().map(|button| words::button(*button)).collect()
 }
 
 async fn choose(bench: &mut Bench, key: &PopupKey, action: Action) {

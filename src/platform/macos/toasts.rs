@@ -23,7 +23,10 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::{
     desktop::{Activation, CloseReason, DesktopEvent, PopupEvent},
     platform::portable::popups::Presenter,
-    present::popup::{Action, Button, Popup},
+    present::{
+        popup::{Action, Popup},
+        words,
+    },
 };
 
 /// How long the center may take to take a popup.
@@ -118,18 +121,18 @@ impl Presenter for Toasts {
     }
 }
 
-fn action(button: &Button) -> Retained<UNNotificationAction> {
-    let (key, label) = (NSString::from_str(button.action.key()), NSString::from_str(button.label));
+fn action(button: &Action) -> Retained<UNNotificationAction> {
+    let (key, label) = (NSString::from_str(button.key()), NSString::from_str(words::button(*button)));
     let options = UNNotificationActionOptions::empty();
-    match button.input {
-        None => UNNotificationAction::actionWithIdentifier_title_options(&key, &label, options),
-        Some(placeholder) => Retained::into_super(
+    match button.takes_text() {
+        false => UNNotificationAction::actionWithIdentifier_title_options(&key, &label, options),
+        true => Retained::into_super(
             UNTextInputNotificationAction::actionWithIdentifier_title_options_textInputButtonTitle_textInputPlaceholder(
                 &key,
                 &label,
                 options,
                 &label,
-                &NSString::from_str(placeholder),
+                &NSString::from_str(words::WRITE_A_REPLY),
             ),
         ),
     }

@@ -11,7 +11,10 @@ use crate::{
         CloseReason,
         popup_services::{PopupNeeds, PopupService},
     },
-    present::popup::{Action, Popup, TEXT_KEY},
+    present::{
+        popup::{Action, Popup, TEXT_KEY},
+        words,
+    },
     push::text::escape_markup,
 };
 
@@ -47,10 +50,10 @@ pub(super) type Notify<'a> =
 pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, service: &PopupService) -> Notify<'a> {
     let text = if service.reads_markup { escape_markup(&popup.text) } else { Cow::Borrowed(popup.text.as_str()) };
     let needs = service.needs();
-    let buttons = popup.buttons.iter().filter(|button| button.input.is_none() || service.has_text_input);
-    let actions: Vec<_> = iter::once([Action::Open.key(), "Open"])
-        .chain(buttons.clone().map(|button| [button.action.key(), button.label]))
-        .flatten()
+    let buttons = popup.buttons.iter().filter(|button| !button.takes_text() || service.has_text_input);
+    let actions: Vec<_> = iter::once(&Action::Open)
+        .chain(buttons.clone())
+        .flat_map(|action| [action.key(), words::button(*action)])
         .filter(|_| service.has_actions)
         .collect();
     let mut hints = HashMap::from([
@@ -58,7 +61,9 @@ pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, service
         ("category", popup.category.into()),
         ("desktop-entry", app_info::APP_ID.into()),
     ]);
-    hints.extend(buttons.filter_map(|button| Some(("x-kde-reply-placeholder-text", button.input?.into()))));
+    if buttons.clone().any(|button| button.takes_text()) {
+        hints.insert("x-kde-reply-placeholder-text", words::WRITE_A_REPLY.into());
+    }
     hints.extend(popup.origin.iter().map(|origin| ("x-kde-origin-name", origin.clone().into())));
     if needs.wants_resident {
         hints.insert("resident", true.into());
@@ -122,7 +127,7 @@ mod tests {
     use zbus::zvariant::{LE, serialized::Context, to_bytes};
 
     use super::*;
-    use crate::present::popup::{Button, PopupKey};
+    use crate::present::popup::PopupKey;
 
     fn popup() -> Popup {
         Popup { urgency: Urgency::Critical, ..Popup::new(PopupKey::Summary, "<b>&", "<i>\0") }
@@ -151,8 +156,7 @@ mod tests {
 
     #[test]
     fn a_text_is_asked_for_where_the_service_has_a_field_for_it() {
-        let button = Button { input: Some("Text"), ..Button::IGNORE };
-        let popup = Popup { buttons: vec![button], origin: Some("work".into()), ..popup() };
+        let popup = Popup { buttons: vec![Action::Reply], origin: Some("work".into()), ..popup() };
         let check = |has_text_input, actions: &[&str], placeholder: Option<&str>| {
             let service = PopupService { has_actions: true, has_text_input, ..PopupService::default() };
             let notify = notify(&popup, 0, "icon", &service);
@@ -160,7 +164,7 @@ mod tests {
             assert_eq!(notify.6.get("x-kde-reply-placeholder-text"), placeholder.map(Value::from).as_ref());
             assert_eq!(notify.6["x-kde-origin-name"], Value::from("work"));
         };
-        check(true, &["default", "Open", "ignore", "Dismiss"], Some("Text"));
+        check(true, &["default", "Open", TEXT_KEY, "Reply"], Some("Write a reply"));
         check(false, &["default", "Open"], None);
     }
 
