@@ -149,7 +149,7 @@ impl<D: Desktop> Controller<D> {
 
     /// A service that refuses popups is present and will be retried, but shows nothing now.
     fn popup_state(&self) -> ServiceState {
-        let reason = match (&self.surroundings.popups, &self.refusals.reason) {
+        let reason = match (&self.surroundings.popups, &self.refusal) {
             (Some(service), None) => return service.clone(),
             (Some(service), Some(_)) if !service.available => return service.clone(),
             (_, Some(refusal)) => refusal.clone(),

@@ -13,6 +13,7 @@ use super::{
     screen::{About, ScreenEvent},
 };
 use crate::{
+    backoff::Backoff,
     control::Section,
     desktop::{Desktop, DesktopEvent, OpenTarget, PopupEvent, ServiceState, tray_view::TrayAction},
     inbox::{InboxError, OnScreen, Read},
@@ -20,27 +21,8 @@ use crate::{
     present::popup::{OwnPopup, PopupKey, ProblemKind},
 };
 
-/// Backoff after a popup that the service refused: the first delay, doubled after each refusal in a row, and the
-/// maximum.
-const REFUSAL_RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5 * 60));
-
-/// Refused popups in a row.
-#[derive(Debug, Default)]
-pub(super) struct Refusals {
-    count: u32,
-    /// Reason of the last refusal.
-    pub(super) reason: Option<String>,
-}
-
-impl Refusals {
-    /// Counts a refusal. Returns when to try again.
-    fn add(&mut self, reason: String, now: Instant) -> Instant {
-        let (first, longest) = REFUSAL_RETRY;
-        let retry = first.saturating_mul(1 << self.count.min(16)).min(longest);
-        *self = Self { count: self.count.saturating_add(1), reason: Some(reason) };
-        now + retry
-    }
-}
+/// Backoff after popups that the service refused.
+pub(super) const REFUSAL_BACKOFF: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(5 * 60));
 
 /// State of the desktop's services.
 #[derive(Debug)]
@@ -104,7 +86,7 @@ impl<D: Desktop> Controller<D> {
             let was_there = self.has_popup_service();
             log_change("popups", self.surroundings.popups.as_ref(), state);
             self.surroundings.popups = Some(state.clone());
-            self.refusals.reason = None;
+            self.refusal = None;
             if state.available && !was_there {
                 self.gathering.pile_up(BACKLOG_ROOMS);
                 needs_refresh = true;
@@ -122,7 +104,8 @@ impl<D: Desktop> Controller<D> {
     async fn screen_event(&mut self, event: ScreenEvent) {
         match event {
             ScreenEvent::Shown(told) => {
-                self.refusals = Refusals::default();
+                self.refusal = None;
+                self.refusal_backoff.reset();
                 match &told.about {
                     About::Room { up_to, .. } if Some(*up_to) > self.sounded => {
                         // Notices that no snapshot contains yet would count as shown before their sound was played.
@@ -141,8 +124,8 @@ impl<D: Desktop> Controller<D> {
             }
             ScreenEvent::NotShown(_, reason) => {
                 tracing::debug!("a popup was not shown: {reason}");
-                let again_at = self.refusals.add(reason, Instant::now());
-                self.schedule.look_again_at(again_at);
+                self.refusal = Some(reason);
+                self.schedule.look_again_at(Instant::now() + self.refusal_backoff.next());
             }
             ScreenEvent::Activated { about, action, text, token } => {
                 match &about {

@@ -34,6 +34,7 @@ pub use self::requests::{Act, AppRequest, Missing, RingingCall, RoomAct};
 pub use crate::present::popup::ProblemKind;
 use crate::{
     accounts::Accounts,
+    backoff::Backoff,
     config::{Config, Preview},
     control::{Command, EncryptionStatus, Reply, Request, SignInStatus, TlsStatus},
     desktop::{Desktop, DesktopEvent, OpenTarget, ServiceState},
@@ -47,7 +48,7 @@ use crate::{
     resume::ResumeWindow,
 };
 use calls::Calls;
-use desktop_events::{Refusals, Surroundings};
+use desktop_events::{REFUSAL_BACKOFF, Surroundings};
 use do_not_disturb::Question;
 use gathering::Gathering;
 use pause::Pause;
@@ -158,7 +159,9 @@ pub struct Controller<D> {
     gathering: Gathering,
     pending: PendingWrites,
     problems: Problems,
-    refusals: Refusals,
+    /// Why the service refused the latest popup.
+    refusal: Option<String>,
+    refusal_backoff: Backoff,
     schedule: Schedule,
     surroundings: Surroundings,
     /// The latest snapshot of the inbox.
@@ -199,7 +202,8 @@ impl<D: Desktop> Controller<D> {
             gathering: Gathering::new(),
             pending: PendingWrites::default(),
             problems: Problems::default(),
-            refusals: Refusals::default(),
+            refusal: None,
+            refusal_backoff: REFUSAL_BACKOFF,
             schedule: Schedule::default(),
             surroundings: Surroundings {
                 popups: None,

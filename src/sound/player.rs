@@ -132,10 +132,10 @@ impl Supervisor {
     fn apply(&mut self, request: Option<Request>) {
         let (is_on, now) = (self.is_on(), Instant::now());
         match request {
-            Some(Request::Play(sound)) if is_on => _ = self.schedule.play(&sound, now),
-            Some(Request::Ring(call, sound)) if is_on => _ = self.schedule.ring(call, &sound, now),
+            Some(Request::Play(sound)) if is_on => self.schedule.play(&sound, now),
+            Some(Request::Ring(call, sound)) if is_on => self.schedule.ring(call, &sound, now),
             Some(Request::Play(_) | Request::Ring(..)) => {}
-            Some(Request::StopRinging(call)) => _ = self.schedule.stop_ringing(call),
+            Some(Request::StopRinging(call)) => self.schedule.stop_ringing(call),
             Some(Request::StopAll) => self.schedule.stop_all(),
             Some(Request::Configure(settings)) => {
                 self.settings = settings;
