@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_one_by_one_each_pop_up_within_a_second_however_many_they_are() {
+    fn single_messages_each_pop_up_within_a_second() {
         let mut bench = Bench::new();
         for number in 1..50 {
             let one = snapshot([waiting(number)]);
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_highlight_in_a_flood_has_a_popup_of_its_own_and_the_summary_waits_for_it() {
+    fn a_summary_waits_for_the_popup_of_a_highlight() {
         let mut bench = Bench::new();
         let marked = marked(30);
         let flood = snapshot((1..30).map(waiting).chain([marked.clone()]));
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backlog_of_many_rooms_is_one_summary_that_names_its_highlights() {
+    fn a_large_backlog_is_one_summary_with_its_highlights() {
         let mut bench = Bench::new();
         let marked = marked(4);
         let backlog = snapshot([waiting(1), waiting(2), waiting(3), marked.clone()]);
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_summary_on_its_way_tells_is_not_told_room_by_room_as_well() {
+    fn a_summary_in_flight_keeps_its_rooms_from_popping_up() {
         let mut bench = Bench::new();
         let flood = snapshot((1..=9).map(waiting).chain([marked(10)]));
         bench.planner.highlights = TokenBucket::new(0, Duration::from_secs(2), bench.now);
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn more_highlights_than_a_summary_names_come_one_by_one_before_it() {
+    fn surplus_highlights_pop_up_before_the_summary() {
         for backlog in [None, Some(1)] {
             let mut bench = Bench::new();
             let mut waiting: Vec<_> = (1..=20).map(waiting).chain((21..=40).map(marked)).collect();

@@ -109,7 +109,7 @@ async fn do_not_disturb_is_asked_for_once_and_when_it_matters() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_urgent_or_heard_waits_for_the_desktops_answer_and_nothing_else_does() {
+async fn only_urgent_popups_and_sounds_wait_for_do_not_disturb() {
     let mut bench = Bench::on("dunst").await;
     bench.screen.answers(false);
     bench.push(message("one", "Kitchen").sound("first").highlight()).await;
@@ -131,7 +131,7 @@ async fn what_is_urgent_or_heard_waits_for_the_desktops_answer_and_nothing_else_
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_dismissed_or_silenced_before_the_answer_makes_no_sound_after_it() {
+async fn what_ended_before_the_answer_makes_no_sound_after_it() {
     let mut bench = Bench::on("dunst").await;
     bench.screen.answers(false);
     bench.push(call("c", "Attic")).await;

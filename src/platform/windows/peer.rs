@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_process_is_our_users_and_one_that_is_not_there_is_nobodys() {
+    fn our_process_is_ours_and_a_missing_one_nobodys() {
         let ours = token_user(current_process()).unwrap();
         assert!(user_of(std::process::id()).unwrap().is_some_and(|user| user.is_same(&ours)));
         assert!(user_of(0).unwrap().is_none());

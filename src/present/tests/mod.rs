@@ -168,7 +168,7 @@ fn without_mentions_the_text_says_who_is_mentioned() {
 }
 
 #[test]
-fn a_popup_of_several_messages_shows_the_newest_ones_and_says_how_many_more() {
+fn a_popup_shows_the_newest_messages_and_how_many_more() {
     let [one, two, three] = [(1, "one"), (2, "two"), (3, "a\\nb")].map(|(id, body)| by("Major Tom", id, message(body)));
     let popup = room_popup(&digest(3, &[&one, &two, &three]), ME, always());
     assert_eq!(popup.title, "Major Tom in Mission Control");
