@@ -108,7 +108,7 @@ impl<D: Desktop> Controller<D> {
                 self.refusal_backoff.reset();
                 match &told.about {
                     About::Room { up_to, .. } if Some(*up_to) > self.sounded => {
-                        // Notices that no snapshot contains yet would count as shown before their sound was played.
+                        // Otherwise notices that are in no snapshot yet would be shown without their sound.
                         match self.parts.inbox.snapshot(OnScreen::default()).await {
                             Ok(snapshot) => {
                                 self.snapshot = snapshot;
@@ -258,7 +258,7 @@ impl<D: Desktop> Controller<D> {
             TrayAction::OpenInbox => self.open_page(Section::Inbox, None),
             TrayAction::OpenSettings => self.open_page(Section::Settings, None),
             TrayAction::ToggleAutostart => {
-                // Updated at once: the menu toggles the check mark by itself, and a second click means the opposite.
+                // Updated at once: the menu toggles the check mark by itself, and a second click toggles back.
                 let on = !self.surroundings.autostart.unwrap_or(false);
                 self.surroundings.autostart = Some(on);
                 self.draw_tray();

@@ -279,8 +279,8 @@ impl<D: Desktop> Controller<D> {
         self.end(desktop).await;
     }
 
-    /// Popups stay up, since what they show is still unread. Waits for what comes up or is dismissed at the last moment
-    /// to be recorded, else the next run would show it again.
+    /// Popups stay up, since their messages are still unread. Waits until the last answers and dismissals are recorded,
+    /// since the next run would show the popups again otherwise.
     async fn end(mut self, mut desktop: mpsc::UnboundedReceiver<DesktopEvent>) {
         let last_calls = async {
             while let Ok(event) = desktop.try_recv() {
@@ -321,7 +321,7 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    /// When to read the inbox again without an event. All timers lead to the same refresh.
+    /// When to refresh without an event. All timers lead to the same refresh.
     fn next_due(&self) -> Option<Instant> {
         [self.schedule.due, self.pause.and_then(|pause| pause.ends_at())].into_iter().flatten().min()
     }

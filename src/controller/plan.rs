@@ -1,9 +1,9 @@
 //! Which waiting notices are shown now: room by room, or as one summary (pure).
 //!
-//! Popups that appear faster than a person can read are useless, and notification services slow down under them. So
-//! token buckets limit new popups: [`NEW_POPUPS`] rooms in a row, then one a second; further rooms go into one summary
-//! that is updated at most once a second. Rooms with a highlight have a bucket of their own, and a summary only covers
-//! highlights that it names. Calls have a bucket of their own, too, and are never part of a summary.
+//! Token buckets limit new popups, which are useless if they appear faster than a person can read: [`NEW_POPUPS`] rooms
+//! in a row, then one a second. Further rooms go into one summary that is updated at most once a second. Rooms with a
+//! highlight have a bucket of their own, and a summary covers only highlights that it names. Calls have a bucket of
+//! their own and are never part of a summary.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -17,7 +17,7 @@ use crate::{
 
 /// Rooms that may pop up in a row; then one a second.
 pub(super) const NEW_POPUPS: u32 = 8;
-/// Rooms with a highlight that may pop up in a row, besides those; then one every two seconds.
+/// Rooms with a highlight that may pop up in a row, in addition; then one every two seconds.
 pub(super) const HIGHLIGHTS: u32 = 5;
 /// Updates of popups that are up in a row; then four a second.
 pub(super) const UPDATES: u32 = 10;
@@ -69,7 +69,7 @@ pub(super) struct PlanInput<'a> {
     pub(super) backlog: Option<u64>,
     /// Whether the room has a popup up.
     pub(super) is_up: &'a dyn Fn(&RoomKey) -> bool,
-    /// Rooms whose popup is up and no longer right.
+    /// Rooms whose popup is up and outdated.
     pub(super) outdated: Vec<RoomKey>,
     /// Rooms that cannot be shown now: their popup is being sent, or is held back.
     pub(super) under_way: HashSet<RoomKey>,
@@ -77,7 +77,7 @@ pub(super) struct PlanInput<'a> {
     pub(super) summary_under_way: bool,
     /// The summary that is up.
     pub(super) summary: Option<&'a Summary>,
-    /// Whether the summary that is up is no longer right.
+    /// Whether the summary that is up is outdated.
     pub(super) summary_outdated: bool,
     /// The number of popups that the service keeps, if it is limited.
     pub(super) most_popups: Option<usize>,

@@ -33,7 +33,7 @@ pub(super) enum Banner {
     Left,
 }
 
-/// Popups that are up and no longer right.
+/// Popups that are up and outdated.
 #[derive(Debug, Default)]
 struct Outdated {
     rooms: Vec<RoomKey>,
@@ -45,7 +45,7 @@ struct Outdated {
 }
 
 impl<D: Desktop> Controller<D> {
-    /// Takes a snapshot, and presents what is new and what is due.
+    /// Takes a snapshot and presents it.
     pub(super) async fn refresh(&mut self) {
         let now = Instant::now();
         self.schedule.reads_at(now);
@@ -58,7 +58,7 @@ impl<D: Desktop> Controller<D> {
         if self.pause.is_some_and(|pause| pause.is_over(Timestamp::now(), now)) {
             self.unpause();
         }
-        // Done whether or not the inbox answers.
+        // Does not depend on the inbox.
         self.calls.rung_out(now).into_iter().for_each(|call| self.stop_ringing(call));
         if !self.wants_popups() {
             self.screen.drop_notices();
@@ -183,8 +183,8 @@ impl<D: Desktop> Controller<D> {
         on_screen
     }
 
-    /// Withdraws popups of which nothing is unread any more or that the summary covers, and finds those whose text is
-    /// no longer right. The one in flight is compared once it is up.
+    /// Withdraws popups that are read or covered by the summary, and finds those with outdated text. A popup in flight
+    /// is compared once it is up.
     async fn check_screen(&mut self) -> Result<Outdated, InboxError> {
         let mut outdated = Outdated::default();
         let summary = self.screen.up(&PopupKey::Summary).map(|told| told.about.clone());

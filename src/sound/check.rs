@@ -1,4 +1,4 @@
-//! Whether the sounds that the user has chosen can be played, for those who ask before one is heard.
+//! Checks whether the configured sounds can be played.
 
 use std::{fs, path::Path};
 
@@ -8,11 +8,11 @@ use super::{
 };
 use crate::config;
 
-/// The most files of the user's directory that are looked at.
+/// Maximum number of files in the user's directory that are checked.
 const MAX_FILES: usize = 64;
 
-/// What the bundled chime is heard instead of, and why, a sentence for each: entries of `[sound.tweaks]`, and with
-/// `looks_around` what else is in the directory of sounds. `default_directory` is that of settings that name none.
+/// The sounds that cannot be played, a sentence for each with the reason: entries of `[sound.tweaks]`, and with
+/// `looks_around` also the files in the sounds directory. `default_directory` is used if the settings name none.
 #[must_use]
 pub(crate) fn faults(settings: &config::Sound, default_directory: &Path, looks_around: bool) -> Vec<String> {
     let directory = settings.directory.as_deref().unwrap_or(default_directory);

@@ -16,12 +16,11 @@ use rodio::{
 use super::schedule::Fault;
 use crate::platform::sound_server;
 
-/// A host that fails later than this waited for a server that does not answer. The next host would most likely wait
-/// for the same server (ALSA is a way to PulseAudio).
+/// A host that fails only after this time has waited for a server that does not answer. The next host would probably
+/// wait for the same server, since ALSA can lead to PulseAudio.
 pub(super) const SERVER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Frames that are handed over at a time, 85 ms at 48 kHz: a sound may begin a little late, but must not break up on
-/// a busy computer.
+/// Buffer size in frames, 85 ms at 48 kHz: a sound may start a little late, but must not break up on a busy computer.
 const BUFFER: u32 = 4096;
 
 /// Why there is no device.
@@ -31,8 +30,8 @@ pub(crate) struct OpenError {
     pub(crate) reason: String,
 }
 
-/// Opens the default device of the first host that has one: PulseAudio (or whatever speaks its protocol), else ALSA, or
-/// what the system has instead. Says which host it is. `on_error` is called from threads of the host, possibly often.
+/// Opens the default device of the first host that has one: PulseAudio or a server with its protocol, else ALSA, or the
+/// system's own. Returns the host's name as well. `on_error` is called on threads of the host, possibly often.
 pub(super) fn open<E>(on_error: E) -> Result<(MixerDeviceSink, &'static str), OpenError>
 where
     E: FnMut(cpal::Error) + Clone + Send + 'static,
@@ -51,17 +50,16 @@ where
     Ok((sink, host))
 }
 
-/// Which of the system's audio hosts has a device that sounds would play on. Blocks for as long as a sound server lets
-/// it wait.
+/// The name of the audio host whose device would be used. Blocks until the sound server answers.
 ///
 /// # Errors
-/// Says why there is none.
+/// The reason why there is none.
 pub(crate) fn find_device() -> Result<&'static str, OpenError> {
     let look = |host| default_device(host)?.default_output_config().map(drop).map_err(DeviceSinkError::BuildError);
     first_host(look).map(|((), host)| host)
 }
 
-/// What the first host that works gives, and its name.
+/// The result of the first host for which `attempt` succeeds, and the host's name.
 fn first_host<T>(
     mut attempt: impl FnMut(HostId) -> Result<T, DeviceSinkError>,
 ) -> Result<(T, &'static str), OpenError> {

@@ -1,7 +1,7 @@
 //! Which sound plays now. Pure: no clock, no thread, no device.
 //!
-//! One sound at a time. A ring has priority over everything; of several rings the first plays, and the next one takes
-//! over when it stops. What cannot play at once is dropped, not queued: a burst of messages is heard as one sound.
+//! One sound plays at a time. A ring has priority over other sounds; of several rings the first plays, and the next one
+//! follows when it stops. A sound that cannot play at once is dropped: a burst of messages makes one sound.
 
 use std::time::{Duration, Instant};
 
@@ -120,7 +120,7 @@ impl Schedule {
         }
     }
 
-    /// This job is not retried, unless it is a ring that is still wanted.
+    /// Ends this job; a ring that is still requested plays again.
     pub(super) fn dropped(&mut self, job: &Job) {
         if self.once.as_ref().is_some_and(|once| once.serial == job.serial) {
             self.once = None;

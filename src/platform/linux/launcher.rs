@@ -11,10 +11,10 @@ use crate::{app_info, desktop::LauncherCount};
 const PATH: &str = "/com/canonical/unity/launcherentry/1";
 const INTERFACE: &str = "com.canonical.Unity.LauncherEntry";
 
-/// Owned by the docks that show counts.
+/// The name that is owned by docks that show counts.
 const DOCK: &str = "com.canonical.Unity";
 
-/// Tells docks each new count. Returns when the sender is dropped, having told them of none.
+/// Sends each new count to docks. When the sender is dropped, clears the count and returns.
 pub(super) async fn tell(mut bus: Bus, mut counts: watch::Receiver<LauncherCount>) {
     let mut end = counts.clone();
     loop {
@@ -55,7 +55,7 @@ async fn follow(connection: &Connection, counts: &mut watch::Receiver<LauncherCo
             changed = counts.changed() => if changed.is_err() {
                 break;
             },
-            // A dock that starts late has missed the last update.
+            // A dock that starts later has missed the last update.
             owner = dock.next() => if owner.is_some() {
                 told = LauncherCount::default();
             },

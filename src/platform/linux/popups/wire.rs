@@ -1,4 +1,4 @@
-//! Popups in the words of the Desktop Notifications Specification, org.freedesktop.Notifications.
+//! Messages of the Desktop Notifications Specification, org.freedesktop.Notifications.
 
 use std::{borrow::Cow, collections::HashMap, iter};
 
@@ -18,13 +18,13 @@ use crate::{
     push::text::escape_markup,
 };
 
-/// Longest text that is taken from the person, in bytes: an event of Matrix is no longer.
+/// Maximum length of an entered text, in bytes: that of a Matrix event.
 const MAX_TEXT: usize = 64 * 1024;
 
 /// A signal of org.freedesktop.Notifications.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Signal {
-    /// `ActivationToken`, which comes before the action that it belongs to.
+    /// `ActivationToken`, which precedes its action.
     Token { id: u32, token: String },
     /// `ActionInvoked`, or `NotificationReplied` with a text.
     Activated { id: u32, key: String, text: Option<String> },
@@ -32,8 +32,8 @@ pub(super) enum Signal {
     Closed { id: u32, reason: CloseReason },
 }
 
-/// What the ids of a service belong to: the bus and the service's unique name there, neither ever used again. One that
-/// forgets with their sender is another service to each sender.
+/// The scope of a service's ids: the bus and the service's unique name, which are never reused, and also the sender for
+/// a service that closes popups with their sender.
 pub(super) fn service_id(connection: &Connection, owner: &str, needs: PopupNeeds) -> String {
     let id = format!("{} {owner}", connection.server_guid());
     match connection.unique_name().filter(|_| needs.forgets_with_sender) {
@@ -46,7 +46,7 @@ pub(super) fn service_id(connection: &Connection, owner: &str, needs: PopupNeeds
 pub(super) type Notify<'a> =
     (&'a str, u32, &'a str, Cow<'a, str>, Cow<'a, str>, Vec<&'a str>, HashMap<&'static str, Value<'static>>, i32);
 
-/// The call for a popup, in words that the service understands.
+/// The arguments for a popup, adapted to the service.
 pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, service: &PopupService) -> Notify<'a> {
     let text = if service.reads_markup { escape_markup(&popup.text) } else { Cow::Borrowed(popup.text.as_str()) };
     let needs = service.needs();
@@ -83,7 +83,7 @@ pub(super) fn notify<'a>(popup: &'a Popup, replaces: u32, icon: &'a str, service
     )
 }
 
-/// Milliseconds; -1: as the service likes; 0: never.
+/// Milliseconds; -1 for the service's default, 0 for never.
 fn expire_timeout(timeout: Timeout) -> i32 {
     match timeout {
         Timeout::Default => -1,
@@ -92,7 +92,7 @@ fn expire_timeout(timeout: Timeout) -> i32 {
     }
 }
 
-/// A string with a NUL makes the bus hang up.
+/// The bus disconnects a client that sends a NUL.
 fn without_nul(text: Cow<'_, str>) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text }
 }

@@ -1,4 +1,4 @@
-//! A popup as Windows reads it: an XML document, of which text from strangers is only ever text.
+//! The XML document of a Windows toast. Text from pushes is always escaped.
 
 use std::fmt::Write as _;
 
@@ -7,17 +7,17 @@ use crate::present::{
     words,
 };
 
-/// From here on Windows' longer time is nearer: it knows about 7 s and 25 s.
+/// Timeouts from here on use the long duration: Windows has about 7 s and 25 s.
 const LONG: u32 = 16_000;
 
-/// The document. Windows plays nothing: sounds are ours.
+/// The document. It is silent: sounds are played by Pushbell.
 pub(in crate::platform) fn of(popup: &Popup) -> String {
     let duration = match popup.timeout {
         Timeout::Default => "short",
         Timeout::Milliseconds(time) if time < LONG => "short",
         Timeout::Milliseconds(_) | Timeout::Never => "long",
     };
-    // Both stay until they are answered, and Windows wants something to answer with.
+    // Both scenarios stay until they are answered, and require buttons.
     let scenario = match popup.urgency {
         Urgency::Critical if popup.buttons.is_empty() => "",
         Urgency::Critical if popup.category == "call.incoming" => r#" scenario="incomingCall""#,
@@ -32,7 +32,7 @@ pub(in crate::platform) fn of(popup: &Popup) -> String {
     );
     if !popup.buttons.is_empty() {
         document.push_str("<actions>");
-        // Windows wants fields before buttons. Writing to a string cannot fail.
+        // Inputs must precede buttons. Writing to a string cannot fail.
         if popup.buttons.iter().any(|button| button.takes_text()) {
             let placeholder = escaped(words::WRITE_A_REPLY);
             let _ = write!(document, r#"<input id="{TEXT_KEY}" type="text" placeHolderContent="{placeholder}"/>"#);
@@ -48,7 +48,8 @@ pub(in crate::platform) fn of(popup: &Popup) -> String {
     document
 }
 
-/// As text or in an attribute. What XML does not know is left out: with it, all of the document would be refused.
+/// Escapes text for content and attributes. Characters that XML forbids are dropped: they would invalidate the
+/// document.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
