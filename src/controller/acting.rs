@@ -41,7 +41,7 @@ impl<D: Desktop> Controller<D> {
 
     /// Why no reply is accepted now. At a locked screen the person may be somebody else.
     fn why_no_reply(&self) -> Option<&'static str> {
-        if self.surroundings.screen_locked == Some(true) {
+        if self.desktop_state.screen_locked == Some(true) {
             return Some(words::SCREEN_LOCKED);
         }
         (!self.options().show_text).then_some(words::NO_TEXTS)
@@ -82,13 +82,13 @@ impl<D: Desktop> Controller<D> {
         let (About::Room { target, .. } | About::Call { target, .. }) = about else { return Ok(()) };
         match (action, about) {
             (Action::Open | Action::Answer | Action::ReplyThere, _) => self.open(target.clone(), token),
-            (Action::Read, About::Room { room, .. }) => self.tell_read(room, target),
+            (Action::Read, About::Room { room, .. }) => self.send_receipt(room, target),
             (Action::MuteHour, About::Room { room, up_to, .. }) => {
                 self.mute(room, *up_to, Timestamp::now().checked_add(MUTE_TIME).ok()).await?;
             }
             (Action::Mute, About::Room { room, up_to, .. }) => self.mute(room, *up_to, None).await?,
-            (Action::Accept, About::Room { room, .. }) => self.tell(room, target, Act::Join),
-            (Action::Reject, About::Room { room, .. }) => self.tell(room, target, Act::Leave),
+            (Action::Accept, About::Room { room, .. }) => self.request_act(room, target, Act::Join),
+            (Action::Reject, About::Room { room, .. }) => self.request_act(room, target, Act::Leave),
             (Action::Reply, About::Room { room, up_to, .. }) => {
                 let text = text.unwrap_or_default();
                 let sent = match self.why_no_reply().filter(|_| !text.trim().is_empty()) {
@@ -149,13 +149,13 @@ impl<D: Desktop> Controller<D> {
             return Err(not_sent(&words::TOO_MANY_REPLIES));
         }
         self.request(AppRequest::SendReplies);
-        self.tell_read(room, target);
+        self.send_receipt(room, target);
         Ok(())
     }
 
     /// An unread count that has fallen since the last snapshot means that something was read, or an invite answered, on
     /// another device. Pushes do not say which room, so the homeserver is asked while a popup of the account is up.
-    pub(super) fn look_elsewhere(&self, now: &Snapshot) {
+    pub(super) fn check_read_elsewhere(&self, now: &Snapshot) {
         let unread = |accounts: &[AccountState], name: &str| {
             accounts.iter().find(|account| account.account == name).map_or(0, |account| account.unread)
         };
@@ -169,7 +169,7 @@ impl<D: Desktop> Controller<D> {
                 .filter_map(|(_, digest)| Some(&digest.as_ref()?.newest))
                 .partition(|newest| present::is_invite(newest));
             for invite in invites {
-                self.tell(&invite.room(), &target(invite), Act::LookAtInvite(invite.id));
+                self.request_act(&invite.room(), &target(invite), Act::LookAtInvite(invite.id));
             }
             // These popups may belong to any account.
             let is_up =
@@ -182,24 +182,24 @@ impl<D: Desktop> Controller<D> {
         }
     }
 
-    fn tell(&self, room: &RoomKey, target: &OpenTarget, act: Act) {
+    fn request_act(&self, room: &RoomKey, target: &OpenTarget, act: Act) {
         let OpenTarget::Room { room_id, .. } = target else { return };
         self.request(AppRequest::Act(RoomAct { account: room.account.clone(), room_id: room_id.clone(), act }));
     }
 
     /// Sends the homeserver a read receipt for the newest message of the room that was shown.
-    fn tell_read(&self, room: &RoomKey, target: &OpenTarget) {
+    fn send_receipt(&self, room: &RoomKey, target: &OpenTarget) {
         if let OpenTarget::Room { event_id: Some(event_id), .. } = target {
             let is_public = self.parts.config.popup.public_receipts;
-            self.tell(room, target, Act::Read { event_id: event_id.clone(), is_public });
+            self.request_act(room, target, Act::Read { event_id: event_id.clone(), is_public });
         }
     }
 
     /// Sends a read receipt for this message or call. Not for an invite: a user who has not joined cannot send
     /// receipts.
-    pub(super) fn tell_notice_read(&self, notice: &Notice) {
+    pub(super) fn send_notice_receipt(&self, notice: &Notice) {
         if self.is_known(notice) && !present::is_invite(notice) {
-            self.tell_read(&notice.room(), &target(notice));
+            self.send_receipt(&notice.room(), &target(notice));
         }
     }
 

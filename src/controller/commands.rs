@@ -67,7 +67,7 @@ impl<D: Desktop> Controller<D> {
         match act {
             PageAct::Open => self.open_notice(&notice, None),
             PageAct::Read => {
-                self.tell_notice_read(&notice);
+                self.send_notice_receipt(&notice);
                 self.read_notice(&notice);
             }
             PageAct::Reply(text) => {
@@ -122,9 +122,10 @@ impl<D: Desktop> Controller<D> {
             accounts: self.account_states(&snapshot),
             popup: self.popup_state(),
             tray: self.tray_state(),
-            sound: self.surroundings.sound.clone(),
+            sound: self.desktop_state.sound.clone(),
             no_tray: !self.parts.tray,
-            is_starting: self.surroundings.popups.is_none() || self.parts.tray && self.surroundings.tray_host.is_none(),
+            is_starting: self.desktop_state.popups.is_none()
+                || self.parts.tray && self.desktop_state.tray_host.is_none(),
             problems: problems.iter().map(|(kind, reason)| format!("{}: {reason}", words::problem(*kind))).collect(),
             warnings: self.listening.warnings.clone(),
         }
@@ -149,7 +150,7 @@ impl<D: Desktop> Controller<D> {
 
     /// A service that refuses popups is present and will be retried, but shows nothing now.
     fn popup_state(&self) -> ServiceState {
-        let reason = match (&self.surroundings.popups, &self.refusal) {
+        let reason = match (&self.desktop_state.popups, &self.refusal) {
             (Some(service), None) => return service.clone(),
             (Some(service), Some(_)) if !service.available => return service.clone(),
             (_, Some(refusal)) => refusal.clone(),
@@ -161,6 +162,6 @@ impl<D: Desktop> Controller<D> {
     fn tray_state(&self) -> ServiceState {
         let reason = if self.parts.tray { NOT_YET } else { "turned off with --no-tray" };
         let unknown = || ServiceState { available: false, reason: Some(reason.into()) };
-        self.surroundings.tray_host.clone().unwrap_or_else(unknown)
+        self.desktop_state.tray_host.clone().unwrap_or_else(unknown)
     }
 }

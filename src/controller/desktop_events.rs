@@ -26,7 +26,7 @@ pub(super) const REFUSAL_BACKOFF: Backoff = Backoff::new(Duration::from_secs(5),
 
 /// State of the desktop's services.
 #[derive(Debug)]
-pub(super) struct Surroundings {
+pub(super) struct DesktopState {
     pub(super) popups: Option<ServiceState>,
     pub(super) tray_host: Option<ServiceState>,
     pub(super) sound: ServiceState,
@@ -36,26 +36,26 @@ pub(super) struct Surroundings {
 }
 
 impl<D: Desktop> Controller<D> {
-    pub(super) async fn desktop_said(&mut self, event: DesktopEvent) {
+    pub(super) async fn handle_desktop_event(&mut self, event: DesktopEvent) {
         match event {
             DesktopEvent::Popup(event) => self.popup_event(event).await,
             DesktopEvent::TrayHost(state) => {
-                log_change("tray icon", self.surroundings.tray_host.as_ref(), &state);
-                self.surroundings.tray_host = Some(state);
+                log_change("tray icon", self.desktop_state.tray_host.as_ref(), &state);
+                self.desktop_state.tray_host = Some(state);
             }
             DesktopEvent::Sound(state) => {
-                log_change("sound", Some(&self.surroundings.sound), &state);
-                self.surroundings.sound = state;
+                log_change("sound", Some(&self.desktop_state.sound), &state);
+                self.desktop_state.sound = state;
             }
-            DesktopEvent::Tray(action) => self.tray(action).await,
+            DesktopEvent::Tray(action) => self.handle_tray_action(action).await,
             DesktopEvent::MenuOpened => {
                 // The menu lists mutes, and some may have expired.
                 self.draw_tray();
                 self.request(AppRequest::LookAtSessions);
             }
             DesktopEvent::ScreenLock(locked) => {
-                let was_locked = self.surroundings.screen_locked == Some(true);
-                self.surroundings.screen_locked = locked;
+                let was_locked = self.desktop_state.screen_locked == Some(true);
+                self.desktop_state.screen_locked = locked;
                 if was_locked && locked == Some(false) {
                     self.show_unsent();
                     self.request(AppRequest::LookAtSessions);
@@ -63,7 +63,7 @@ impl<D: Desktop> Controller<D> {
                 self.draw_tray();
             }
             DesktopEvent::ColorScheme(dark) => {
-                self.surroundings.dark_panel = dark;
+                self.desktop_state.dark_panel = dark;
                 self.draw_tray();
             }
             DesktopEvent::DoNotDisturb(is_on) => self.do_not_disturb_is(is_on).await,
@@ -74,7 +74,7 @@ impl<D: Desktop> Controller<D> {
                 let now = Instant::now();
                 self.parts.resume_window.open();
                 self.pause = self.pause.map(|pause| pause.after_sleep(Timestamp::now(), now));
-                self.schedule.look_again_at(now + WAKE_GATHER);
+                self.schedule.read_again_at(now + WAKE_GATHER);
                 self.request(AppRequest::CatchUp(Missing::Anywhere));
             }
         }
@@ -84,11 +84,11 @@ impl<D: Desktop> Controller<D> {
         let mut needs_refresh = false;
         if let PopupEvent::Service { state, .. } = &event {
             let was_there = self.has_popup_service();
-            log_change("popups", self.surroundings.popups.as_ref(), state);
-            self.surroundings.popups = Some(state.clone());
+            log_change("popups", self.desktop_state.popups.as_ref(), state);
+            self.desktop_state.popups = Some(state.clone());
             self.refusal = None;
             if state.available && !was_there {
-                self.gathering.pile_up(BACKLOG_ROOMS);
+                self.gathering.begin_backlog(BACKLOG_ROOMS);
                 needs_refresh = true;
             }
         }
@@ -125,7 +125,7 @@ impl<D: Desktop> Controller<D> {
             ScreenEvent::NotShown(_, reason) => {
                 tracing::debug!("a popup was not shown: {reason}");
                 self.refusal = Some(reason);
-                self.schedule.look_again_at(Instant::now() + self.refusal_backoff.next());
+                self.schedule.read_again_at(Instant::now() + self.refusal_backoff.next());
             }
             ScreenEvent::Activated { about, action, text, token } => {
                 match &about {
@@ -215,7 +215,7 @@ impl<D: Desktop> Controller<D> {
         self.pending.read(Read::Room(room, told));
     }
 
-    async fn tray(&mut self, action: TrayAction) {
+    async fn handle_tray_action(&mut self, action: TrayAction) {
         match action {
             TrayAction::OpenNewest => {
                 if let Err(error) = self.open_newest(None).await {
@@ -235,7 +235,7 @@ impl<D: Desktop> Controller<D> {
                 for (number, notice) in notices.iter().enumerate() {
                     // Newest first: a receipt for it covers the room's older ones.
                     if notices[..number].iter().all(|newer| newer.room() != notice.room()) {
-                        self.tell_notice_read(notice);
+                        self.send_notice_receipt(notice);
                     }
                     self.read_notice(notice);
                 }
@@ -259,8 +259,8 @@ impl<D: Desktop> Controller<D> {
             TrayAction::OpenSettings => self.open_page(Section::Settings, None),
             TrayAction::ToggleAutostart => {
                 // Updated at once: the menu toggles the check mark by itself, and a second click toggles back.
-                let on = !self.surroundings.autostart.unwrap_or(false);
-                self.surroundings.autostart = Some(on);
+                let on = !self.desktop_state.autostart.unwrap_or(false);
+                self.desktop_state.autostart = Some(on);
                 self.draw_tray();
                 self.request(AppRequest::SetAutostart(on));
             }
@@ -284,7 +284,7 @@ impl<D: Desktop> Controller<D> {
     /// Marks everything as read and withdraws all popups.
     pub(super) async fn clear(&mut self) {
         self.silence_calls();
-        let keys = self.screen.told().map(About::key).filter(|key| !matches!(key, PopupKey::Own(_)));
+        let keys = self.screen.current().map(About::key).filter(|key| !matches!(key, PopupKey::Own(_)));
         for key in keys.collect::<Vec<_>>() {
             self.screen.withdraw(&key);
         }
@@ -319,7 +319,7 @@ impl<D: Desktop> Controller<D> {
     pub(super) fn unpause(&mut self) {
         self.pause = None;
         self.pending.set(PAUSED_UNTIL, None);
-        self.gathering.pile_up(1);
+        self.gathering.begin_backlog(1);
     }
 }
 

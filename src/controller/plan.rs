@@ -57,7 +57,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    fn come_again(&mut self, at: Instant) {
+    fn plan_again(&mut self, at: Instant) {
         self.again_at = Some(self.again_at.map_or(at, |earlier| earlier.min(at)));
     }
 }
@@ -132,7 +132,7 @@ impl Planner {
             return self.summarise(snapshot, snapshot.waiting_from, &marked, input);
         }
         if !is_backlog || marked.len() > NAMED_HIGHLIGHTS {
-            spend(&mut self.highlights, marked.iter().map(|waiting| &waiting.room), now, &mut plan);
+            take_tokens(&mut self.highlights, marked.iter().map(|waiting| &waiting.room), now, &mut plan);
         }
         if is_backlog {
             return plan;
@@ -140,7 +140,7 @@ impl Planner {
         let (up, new): (Vec<_>, Vec<_>) = others.into_iter().partition(|waiting| (input.is_up)(&waiting.room));
         let is_waiting = |room: &RoomKey| snapshot.waiting.iter().any(|waiting| waiting.room == *room);
         let outdated = input.outdated.iter().filter(|room| !is_waiting(room));
-        spend(&mut self.updates, up.iter().map(|waiting| &waiting.room).chain(outdated), now, &mut plan);
+        take_tokens(&mut self.updates, up.iter().map(|waiting| &waiting.room).chain(outdated), now, &mut plan);
         // Waiting notices come first: they may lead to a new summary.
         if let Some(Summary { from, up_to, highlights, .. }) = input.summary
             && input.summary_outdated
@@ -149,7 +149,7 @@ impl Planner {
             if self.updates.take(now) {
                 plan.steps.push(Step::Summary { from: *from, up_to: *up_to, highlights: highlights.clone() });
             } else {
-                plan.come_again(self.updates.next());
+                plan.plan_again(self.updates.next());
             }
         }
         let unlisted = snapshot.waiting_rooms.saturating_sub(snapshot.waiting.len() as u64);
@@ -166,7 +166,7 @@ impl Planner {
             return plan;
         }
         let other_steps = plan.steps.len();
-        spend(&mut self.new_popups, new.iter().map(|waiting| &waiting.room), now, &mut plan);
+        take_tokens(&mut self.new_popups, new.iter().map(|waiting| &waiting.room), now, &mut plan);
         if plan.steps.len() > other_steps {
             self.popped_up.push_back((now, snapshot.waiting_from));
         }
@@ -208,12 +208,12 @@ impl Planner {
 }
 
 /// Shows the rooms for which there are tokens. Returns when the next token comes, if rooms are left.
-fn spend<'a>(bucket: &mut TokenBucket, rooms: impl Iterator<Item = &'a RoomKey>, now: Instant, plan: &mut Plan) {
+fn take_tokens<'a>(bucket: &mut TokenBucket, rooms: impl Iterator<Item = &'a RoomKey>, now: Instant, plan: &mut Plan) {
     for room in rooms {
         if bucket.take(now) {
             plan.steps.push(Step::Room(room.clone()));
         } else {
-            plan.come_again(bucket.next());
+            plan.plan_again(bucket.next());
             return;
         }
     }

@@ -60,22 +60,22 @@ impl<D: Desktop> Controller<D> {
     /// A problem is solved.
     pub(super) fn solved(&mut self, kind: ProblemKind) {
         self.problems.open.remove(&kind);
-        self.take_back(OwnPopup::Problem(kind));
+        self.withdraw_own(OwnPopup::Problem(kind));
     }
 
     /// Withdraws a popup that is no longer true.
-    fn take_back(&mut self, own: OwnPopup) {
+    fn withdraw_own(&mut self, own: OwnPopup) {
         self.problems.unshown.remove(&own);
         self.problems.shown.remove(&own);
         self.screen.withdraw(&PopupKey::Own(own));
     }
 
     /// The encryption state of accounts has changed: withdraws the popups that are no longer true.
-    pub(super) fn encryption_stands(&mut self, encryption: BTreeMap<String, EncryptionStatus>) {
+    pub(super) fn encryption_changed(&mut self, encryption: BTreeMap<String, EncryptionStatus>) {
         for own in [OwnPopup::Unverified, OwnPopup::VerificationAsked, OwnPopup::BackupReset] {
             let still: Vec<_> = encryption.values().filter_map(|status| status.is_told_by(own)).collect();
             if !still.contains(&true) && (still.contains(&false) || encryption.is_empty()) {
-                self.take_back(own);
+                self.withdraw_own(own);
             }
         }
         self.encryption = encryption;
@@ -99,7 +99,7 @@ impl<D: Desktop> Controller<D> {
 
     /// Shows the unsent replies; not on a locked screen.
     pub(super) fn show_unsent(&mut self) {
-        if !self.problems.unsent.is_empty() && self.surroundings.screen_locked != Some(true) {
+        if !self.problems.unsent.is_empty() && self.desktop_state.screen_locked != Some(true) {
             let text = self.problems.unsent.join("\n\n");
             self.announce(OwnPopup::NotSent, &text);
         }

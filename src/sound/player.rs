@@ -17,7 +17,7 @@ use super::{
     lookup::{self, Places},
     output::OpenError,
     schedule::{Fault, Job, Schedule, Wanted},
-    session::{self, Heard, Phase, Signal, Task},
+    session::{self, Outcome, Phase, Signal, Task},
 };
 use crate::{
     config,
@@ -155,7 +155,7 @@ impl Supervisor {
     }
 
     /// Plays this job in a session, and returns when it has ended or was abandoned.
-    async fn play(&mut self, job: &Job) -> Result<Heard, OpenError> {
+    async fn play(&mut self, job: &Job) -> Result<Outcome, OpenError> {
         self.abandoned.retain(|session| session.strong_count() > 0);
         if self.abandoned.len() >= MAX_ABANDONED {
             let reason = "the sound server still does not answer: restart it".to_owned();
@@ -225,10 +225,10 @@ impl Supervisor {
         Ok((receiver, stop))
     }
 
-    fn finish(&mut self, job: &Job, result: Result<Heard, OpenError>) {
+    fn finish(&mut self, job: &Job, result: Result<Outcome, OpenError>) {
         match result {
-            Ok(Heard::Yes) => self.schedule.heard(job),
-            Ok(Heard::No) => self.schedule.dropped(job),
+            Ok(Outcome::Played) => self.schedule.played(job),
+            Ok(Outcome::Stopped) => self.schedule.dropped(job),
             Err(error) => {
                 self.schedule.failed(job, error.fault, Instant::now());
                 self.report(Err(error.reason));

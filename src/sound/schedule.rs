@@ -104,7 +104,7 @@ impl Schedule {
     }
 
     /// This job was played to its end, or until it was stopped.
-    pub(super) fn heard(&mut self, job: &Job) {
+    pub(super) fn played(&mut self, job: &Job) {
         self.dropped(job);
         self.retry_rings_at = None;
         self.retry_at = None;
@@ -171,7 +171,7 @@ mod tests {
         let accepted =
             (0..50).filter(|n| plays(&mut schedule, &sound("default"), start + Duration::from_millis(*n))).count();
         assert_eq!(accepted, 1);
-        schedule.heard(&job(&schedule, start));
+        schedule.played(&job(&schedule, start));
         assert_eq!(schedule.wanted(start), Wanted::Nothing);
         assert!(!plays(&mut schedule, &sound("default"), start + Duration::from_millis(999)));
         assert!(plays(&mut schedule, &sound("default"), start + Duration::from_secs(1)));
@@ -248,7 +248,7 @@ mod tests {
             now += Duration::from_secs(wait);
         }
         assert!(plays(&mut schedule, &sound("bing"), now));
-        schedule.heard(&job(&schedule, now));
+        schedule.played(&job(&schedule, now));
         assert!(plays(&mut schedule, &sound("bing"), now + MIN_INTERVAL));
         schedule.failed(&job(&schedule, now), Fault::NoAnswer, now);
         assert!(plays(&mut schedule, &sound("bing"), now + Duration::from_secs(10)));

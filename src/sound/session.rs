@@ -55,16 +55,16 @@ pub(super) enum Phase {
     /// The device is being closed.
     Closing,
     /// The session has ended.
-    Over(Result<Heard, OpenError>),
+    Over(Result<Outcome, OpenError>),
 }
 
 /// The result of a session that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(super) enum Outcome {
     /// The sound was played, to its end or until it was stopped.
-    Yes,
+    Played,
     /// It was stopped before it began.
-    No,
+    Stopped,
 }
 
 /// The task of a session.
@@ -77,14 +77,14 @@ pub(super) struct Task {
 }
 
 /// Plays one sound. `phase` is called at the beginning of each phase but [`Phase::Over`].
-pub(super) fn run(task: Task, phase: &dyn Fn(Phase)) -> Result<Heard, OpenError> {
+pub(super) fn run(task: Task, phase: &dyn Fn(Phase)) -> Result<Outcome, OpenError> {
     phase(Phase::Loading);
     let longest = if task.job.repeat { MAX_RING } else { MAX_ONCE };
-    let Some(choice) = task.places.choose(&task.job.sound) else { return Ok(Heard::No) };
+    let Some(choice) = task.places.choose(&task.job.sound) else { return Ok(Outcome::Stopped) };
     let clip = Clip::load(&choice, longest)
         .map_err(|error| OpenError { fault: Fault::NoDevice, reason: format!("no sound can be decoded: {error}") })?;
     if matches!(task.inbox.try_recv(), Ok(Signal::Stop)) {
-        return Ok(Heard::No);
+        return Ok(Outcome::Stopped);
     }
     phase(Phase::Opening);
     let (sink, host) = output::open(first_fatal_error(task.signals.clone()))?;
@@ -97,7 +97,7 @@ pub(super) fn run(task: Task, phase: &dyn Fn(Phase)) -> Result<Heard, OpenError>
     let result = listen(&task.inbox, lap, &fading);
     phase(Phase::Closing);
     drop(sink);
-    result.map(|()| Heard::Yes)
+    result.map(|()| Outcome::Played)
 }
 
 /// Waits until the sound has been heard, or cannot be.

@@ -91,7 +91,7 @@ fn a_popup_is_withdrawn_wherever_it_has_got_to() {
     screen.withdraw(&key(1));
     assert_eq!(screen.handle(PopupEvent::Answer(Err("no".into()))), []);
     assert_eq!(screen.next_call(), Some(PopupCall::Close(5)), "what it was to replace goes too");
-    assert!(screen.told().next().is_none());
+    assert!(screen.current().next().is_none());
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn a_dismissal_is_told_and_an_expiry_is_not() {
     assert_eq!(screen.handle(closed(5, CloseReason::Expired)), []);
     assert!(screen.up(&key(1)).is_some(), "it can still be replaced and clicked");
     assert_eq!(screen.handle(closed(5, CloseReason::Dismissed)), [ScreenEvent::Dismissed(about(1, 1))]);
-    assert!(screen.told().next().is_none());
+    assert!(screen.current().next().is_none());
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn ids_are_forgotten_with_the_service_that_gave_them() {
     screen.withdraw(&key(1));
     show_waiting(&mut screen);
     screen.handle(service(None, false));
-    assert!(screen.told().next().is_none() && !screen.is_busy());
+    assert!(screen.current().next().is_none() && !screen.is_busy());
     screen.handle(service(Some("b"), true));
     assert_eq!(screen.next_call(), None, "nothing of the old service is closed at the new one");
     assert_eq!(screen.handle(closed(5, CloseReason::Dismissed)), []);
@@ -278,7 +278,7 @@ fn the_number_of_remembered_popups_is_bounded() {
     for number in 0..2 {
         screen.show(popup(MAX_POPUPS + number, "new"), about(MAX_POPUPS + number, 1));
     }
-    assert_eq!(screen.told().count(), MAX_POPUPS);
+    assert_eq!(screen.current().count(), MAX_POPUPS);
     assert!(screen.up(&key(1)).is_none() && screen.up(&key(0)).is_some());
 }
 
@@ -403,7 +403,7 @@ proptest! {
             }
         }
         let mut on_screen: Vec<_> = real.up.iter().map(|(_, key)| format!("{key:?}")).collect();
-        let mut owned: Vec<_> = screen.told().map(|about| format!("{:?}", about.key())).collect();
+        let mut owned: Vec<_> = screen.current().map(|about| format!("{:?}", about.key())).collect();
         on_screen.sort();
         owned.sort();
         prop_assert_eq!(on_screen, owned);

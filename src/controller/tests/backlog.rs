@@ -125,7 +125,7 @@ async fn a_summary_of_what_was_all_read_just_now_does_not_come_up() {
     }
     let snapshot = bench.snapshot().await;
     bench.arrive(badge(0)).await;
-    bench.take_in(snapshot).await;
+    bench.present_snapshot(snapshot).await;
     assert_eq!(bench.shows(), [""; 0]);
 }
 

@@ -18,7 +18,7 @@ async fn a_sound_of_what_a_popup_tells_before_the_news_do_is_heard() {
     bench.arrive(message("one", "Kitchen")).await;
     let snapshot = bench.snapshot().await;
     bench.arrive(message("two", "Kitchen").sound("bing")).await;
-    bench.take_in(snapshot).await;
+    bench.present_snapshot(snapshot).await;
     assert_eq!(bench.up()[0].1, "1 more\ntwo");
     assert_eq!((bench.shows().len(), bench.sounds().len()), (1, 1));
 }
@@ -56,7 +56,7 @@ async fn what_comes_while_earlier_messages_are_settled_is_heard() {
     bench.arrive(message("one", "Kitchen")).await;
     let snapshot = bench.snapshot().await;
     bench.arrive(message("two", "Kitchen").sound("bing")).await;
-    bench.take_in(snapshot).await;
+    bench.present_snapshot(snapshot).await;
     assert_eq!(bench.sounds(), ["bing"]);
     assert_eq!(bench.inbox.totals().await.unwrap().unshown, 0);
 }

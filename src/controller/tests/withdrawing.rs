@@ -219,7 +219,7 @@ async fn a_message_pushed_with_a_zero_count_is_shown_once() {
     let snapshot = bench.snapshot().await;
     bench.arrive(badge(0)).await;
     bench.arrive(message("two", "Kitchen").unread(1)).await;
-    bench.take_in(snapshot).await;
+    bench.present_snapshot(snapshot).await;
     assert_eq!((bench.shows(), bench.up().len()), (vec!["Bob in Kitchen".into()], 1));
 }
 

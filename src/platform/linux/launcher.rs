@@ -15,7 +15,7 @@ const INTERFACE: &str = "com.canonical.Unity.LauncherEntry";
 const DOCK: &str = "com.canonical.Unity";
 
 /// Sends each new count to docks. When the sender is dropped, clears the count and returns.
-pub(super) async fn tell(mut bus: Bus, mut counts: watch::Receiver<LauncherCount>) {
+pub(super) async fn run(mut bus: Bus, mut counts: watch::Receiver<LauncherCount>) {
     let mut end = counts.clone();
     loop {
         let connection = tokio::select! {

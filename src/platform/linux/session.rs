@@ -72,7 +72,7 @@ impl Session {
         let (watch_lock, lock_wanted) = watch::channel(false);
         let (watch_color_scheme, color_scheme_wanted) = watch::channel(false);
         let mut watchers = JoinSet::new();
-        watchers.spawn(tell_of_returns(session.clone(), events.clone()));
+        watchers.spawn(report_returns(session.clone(), events.clone()));
         if tray {
             watchers.spawn(tray_host::watch(session.clone(), events.clone()));
         }
@@ -93,7 +93,7 @@ impl Session {
             popups: Popups::start(session.clone(), icon, events.clone()),
             opener: Opener::new(Launcher::new(), events.clone()),
             count,
-            launcher: tokio::spawn(launcher::tell(session, counts)),
+            launcher: tokio::spawn(launcher::run(session, counts)),
             watch_lock,
             watch_color_scheme,
             _watchers: watchers,
@@ -157,7 +157,7 @@ async fn while_wanted<Part: Future<Output = ()>>(mut wanted: watch::Receiver<boo
 }
 
 /// Reports that the session bus has returned, so that users of their own connections reconnect.
-async fn tell_of_returns(mut bus: Bus, events: mpsc::UnboundedSender<DesktopEvent>) {
+async fn report_returns(mut bus: Bus, events: mpsc::UnboundedSender<DesktopEvent>) {
     let mut was_absent = false;
     loop {
         match bus.state() {
