@@ -156,12 +156,11 @@ impl<D: Desktop> Controller<D> {
             (_, Some(refusal)) => refusal.clone(),
             (None, None) => NOT_YET.into(),
         };
-        ServiceState { available: false, reason: Some(reason) }
+        ServiceState::unavailable(reason)
     }
 
     fn tray_state(&self) -> ServiceState {
         let reason = if self.parts.tray { NOT_YET } else { "turned off with --no-tray" };
-        let unknown = || ServiceState { available: false, reason: Some(reason.into()) };
-        self.desktop_state.tray_host.clone().unwrap_or_else(unknown)
+        self.desktop_state.tray_host.clone().unwrap_or_else(|| ServiceState::unavailable(reason))
     }
 }

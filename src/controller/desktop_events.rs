@@ -128,18 +128,16 @@ impl<D: Desktop> Controller<D> {
                 self.schedule.read_again_at(Instant::now() + self.refusal_backoff.next());
             }
             ScreenEvent::Activated { about, action, text, token } => {
-                match &about {
-                    About::Room { .. } | About::Call { .. } => {
-                        if let Err(error) = self.act(&about, action, text, token).await {
-                            self.inbox_failed(&error);
-                        }
+                let outcome = match &about {
+                    About::Room { .. } | About::Call { .. } => self.act(&about, action, text, token).await,
+                    About::Summary(_) => self.open_newest(token).await,
+                    About::Own(own) => {
+                        self.own_popup_clicked(*own, token);
+                        Ok(())
                     }
-                    About::Summary(_) => {
-                        if let Err(error) = self.open_newest(token).await {
-                            self.inbox_failed(&error);
-                        }
-                    }
-                    About::Own(own) => self.own_popup_clicked(*own, token),
+                };
+                if let Err(error) = outcome {
+                    self.inbox_failed(&error);
                 }
                 self.seen(&about);
             }

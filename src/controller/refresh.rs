@@ -187,7 +187,7 @@ impl<D: Desktop> Controller<D> {
     /// is compared once it is up.
     async fn check_screen(&mut self) -> Result<Outdated, InboxError> {
         let mut outdated = Outdated::default();
-        let summary = self.screen.up(&PopupKey::Summary).map(|told| told.about.clone());
+        let summary = self.screen.up(&PopupKey::Summary).and_then(|record| record.about.summary()).cloned();
         let mut digests = std::mem::take(&mut self.snapshot.rooms).into_iter().map(|(_, digest)| digest);
         for about in self.screen.current().cloned().collect::<Vec<_>>() {
             let key = about.key();
@@ -290,10 +290,7 @@ impl<D: Desktop> Controller<D> {
             About::Room { room, .. } if screen.is_on_its_way(&about.key()) => Some(room.clone()),
             About::Room { .. } | About::Call { .. } | About::Summary(_) | About::Own(_) => None,
         });
-        let summary = screen.up(&PopupKey::Summary).and_then(|told| match &told.about {
-            About::Summary(summary) => Some(summary),
-            About::Room { .. } | About::Call { .. } | About::Own(_) => None,
-        });
+        let summary = screen.up(&PopupKey::Summary).and_then(|record| record.about.summary());
         let plan = self.planner.plan(
             &self.snapshot,
             &PlanInput {
@@ -384,9 +381,9 @@ impl<D: Desktop> Controller<D> {
         }
         let rooms = highlights.iter().map(|room| (room.clone(), up_to)).collect();
         let named = self.parts.inbox.snapshot(OnScreen { rooms, ..OnScreen::default() }).await?.rooms;
-        let is_told = |told: &PopupRecord| matches!(&told.about, About::Summary(summary) if summary.is_cut_short);
+        let says_so = |record: &PopupRecord| record.about.summary().is_some_and(|summary| summary.is_cut_short);
         let is_cut_short =
-            self.gathering.is_cut_short() || (is_correction && self.screen.up(&PopupKey::Summary).is_some_and(is_told));
+            self.gathering.is_cut_short() || (is_correction && self.screen.up(&PopupKey::Summary).is_some_and(says_so));
         let summary = Summary {
             from,
             up_to,
@@ -473,13 +470,8 @@ fn menu_room(MutedRoom { room, name, until }: &MutedRoom) -> MenuRoom {
 }
 
 /// Whether a summary covers everything in a room's popup up to this notice, so that no mention disappears into it.
-fn covers(summary: &About, digest: &RoomDigest, up_to: NoticeId) -> bool {
-    match summary {
-        About::Summary(Summary { from, up_to: last, .. }) => {
-            *from <= digest.oldest && up_to <= *last && digest.highlight.is_none()
-        }
-        About::Room { .. } | About::Call { .. } | About::Own(_) => false,
-    }
+fn covers(summary: &Summary, digest: &RoomDigest, up_to: NoticeId) -> bool {
+    summary.from <= digest.oldest && up_to <= summary.up_to && digest.highlight.is_none()
 }
 
 /// The counts of all accounts.

@@ -81,10 +81,7 @@ impl<D: Desktop> Controller<D> {
         let up = self.screen.newest(&PopupKey::Summary);
         // A summary that is not up yet takes a place as well.
         let surplus = count - most + usize::from(up.is_none());
-        let mut summary = up.into_iter().chain(told).find_map(|about| match about {
-            About::Summary(summary) => Some(summary.clone()),
-            About::Room { .. } | About::Call { .. } | About::Own(_) => None,
-        });
+        let mut summary = up.into_iter().chain(told).find_map(About::summary).cloned();
         let (mut others, mut folded) = (Vec::new(), 0);
         for about in told {
             let larger = if folded < surplus { self.summary_with(about, summary.as_ref()).await? } else { None };

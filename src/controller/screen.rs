@@ -80,6 +80,12 @@ impl About {
         }
     }
 
+    /// The summary, if it is one.
+    #[must_use]
+    pub fn summary(&self) -> Option<&Summary> {
+        if let Self::Summary(summary) = self { Some(summary) } else { None }
+    }
+
     fn is_pending_call(&self) -> bool {
         matches!(self, Self::Call { state, .. } if state.is_pending())
     }

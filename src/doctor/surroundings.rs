@@ -11,7 +11,7 @@ use crate::{
         autostart::Autostart,
         probe::{Seen, Surroundings},
     },
-    sound::{Fault, OpenError},
+    sound::Fault,
 };
 
 const NO_BUS: &str = "there is no session bus";
@@ -20,7 +20,7 @@ const NO_BUS: &str = "there is no session bus";
 /// whether an account has an access token to store.
 pub(super) fn check(
     seen: Option<Surroundings>,
-    device: Option<Result<&'static str, OpenError>>,
+    device: Option<Result<&'static str, Fault>>,
     status: Option<&Status>,
     config: &Config,
     signed_in: bool,
@@ -142,7 +142,7 @@ fn tray(seen: &Seen, status: Option<&Status>) -> Option<Finding> {
 }
 
 fn sound(
-    device: Option<Result<&'static str, OpenError>>,
+    device: Option<Result<&'static str, Fault>>,
     status: Option<&Status>,
     config: &Config,
     do_not_disturb: bool,
@@ -154,9 +154,9 @@ fn sound(
     match device {
         None => Finding::fault(PART, "the sound server does not answer")
             .advise("Restart it: `systemctl --user restart pipewire pipewire-pulse`, or `pulseaudio -k`"),
-        Some(Err(OpenError { fault: Fault::NoAnswer, reason })) => Finding::fault(PART, words(reason))
+        Some(Err(Fault::NoAnswer(reason))) => Finding::fault(PART, words(reason))
             .advise("Restart it: `systemctl --user restart pipewire pipewire-pulse`, or `pulseaudio -k`"),
-        Some(Err(OpenError { fault: Fault::NoDevice, reason })) => {
+        Some(Err(Fault::NoDevice(reason))) => {
             Finding::warning(PART, format!("there is nothing to play on ({})", words(reason)))
                 .advise("Start a sound server (PipeWire or PulseAudio), or connect a device")
         }

@@ -17,7 +17,7 @@ mod schedule;
 mod session;
 
 pub(crate) use check::faults;
-pub(crate) use output::{OpenError, find_device};
+pub(crate) use output::find_device;
 pub(crate) use own::{MAX_SIZE as MAX_OWN_SIZE, keep, list as own_sounds};
 pub use player::Player;
 pub(crate) use schedule::Fault;

@@ -39,13 +39,13 @@ pub(super) enum Wanted {
     Nothing,
 }
 
-/// Why a sound was not played.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a sound was not played: each with a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// There is no sound device.
-    NoDevice,
+    /// There is no sound device, or it has failed.
+    NoDevice(String),
     /// The device does not answer.
-    NoAnswer,
+    NoAnswer(String),
 }
 
 /// Requests that have not been played to the end.
@@ -112,10 +112,10 @@ impl Schedule {
     }
 
     /// This job could not be played to its end. A ring is retried after a delay.
-    pub(super) fn failed(&mut self, job: &Job, fault: Fault, now: Instant) {
+    pub(super) fn failed(&mut self, job: &Job, fault: &Fault, now: Instant) {
         self.dropped(job);
         self.retry_rings_at = Some(now + RING_RETRY);
-        if fault == Fault::NoAnswer {
+        if matches!(fault, Fault::NoAnswer(_)) {
             self.retry_at = Some(now + self.no_answer_backoff.get_or_insert(NO_ANSWER_BACKOFF).next());
         }
     }
@@ -228,12 +228,12 @@ mod tests {
     fn a_ring_without_a_device_is_tried_again_and_a_sound_is_not() {
         let (mut schedule, now) = (Schedule::default(), Instant::now());
         schedule.play(&sound("bing"), now);
-        schedule.failed(&job(&schedule, now), Fault::NoDevice, now);
+        schedule.failed(&job(&schedule, now), &Fault::NoDevice(String::new()), now);
         assert_eq!(schedule.wanted(now), Wanted::Nothing);
         assert!(plays(&mut schedule, &sound("bing"), now + MIN_INTERVAL), "a device may be there by now");
 
         schedule.ring(FIRST, &sound("ring"), now);
-        schedule.failed(&job(&schedule, now + RING_RETRY), Fault::NoDevice, now);
+        schedule.failed(&job(&schedule, now + RING_RETRY), &Fault::NoDevice(String::new()), now);
         assert_eq!(schedule.wanted(now), Wanted::NothingUntil(now + RING_RETRY));
         assert_eq!(sounding(&schedule, now + RING_RETRY), Some((sound("ring"), true)));
     }
@@ -243,14 +243,14 @@ mod tests {
         let (mut schedule, mut now) = (Schedule::default(), Instant::now());
         for wait in [10, 20, 40, 80] {
             assert!(plays(&mut schedule, &sound("bing"), now));
-            schedule.failed(&job(&schedule, now), Fault::NoAnswer, now);
+            schedule.failed(&job(&schedule, now), &Fault::NoAnswer(String::new()), now);
             assert!(!plays(&mut schedule, &sound("bing"), now + Duration::from_secs(wait * 3 / 4 - 1)));
             now += Duration::from_secs(wait);
         }
         assert!(plays(&mut schedule, &sound("bing"), now));
         schedule.played(&job(&schedule, now));
         assert!(plays(&mut schedule, &sound("bing"), now + MIN_INTERVAL));
-        schedule.failed(&job(&schedule, now), Fault::NoAnswer, now);
+        schedule.failed(&job(&schedule, now), &Fault::NoAnswer(String::new()), now);
         assert!(plays(&mut schedule, &sound("bing"), now + Duration::from_secs(10)));
     }
 }

@@ -17,7 +17,7 @@ use rodio::{
 use super::{
     clip::{Clip, MAX_ONCE, MAX_RING},
     lookup::Places,
-    output::{self, OpenError},
+    output,
     schedule::{Fault, Job},
 };
 
@@ -55,7 +55,7 @@ pub(super) enum Phase {
     /// The device is being closed.
     Closing,
     /// The session has ended.
-    Over(Result<Outcome, OpenError>),
+    Over(Result<Outcome, Fault>),
 }
 
 /// The result of a session that did not fail.
@@ -77,12 +77,12 @@ pub(super) struct Task {
 }
 
 /// Plays one sound. `phase` is called at the beginning of each phase but [`Phase::Over`].
-pub(super) fn run(task: Task, phase: &dyn Fn(Phase)) -> Result<Outcome, OpenError> {
+pub(super) fn run(task: Task, phase: &dyn Fn(Phase)) -> Result<Outcome, Fault> {
     phase(Phase::Loading);
     let longest = if task.job.repeat { MAX_RING } else { MAX_ONCE };
     let Some(choice) = task.places.choose(&task.job.sound) else { return Ok(Outcome::Stopped) };
-    let clip = Clip::load(&choice, longest)
-        .map_err(|error| OpenError { fault: Fault::NoDevice, reason: format!("no sound can be decoded: {error}") })?;
+    let clip =
+        Clip::load(&choice, longest).map_err(|error| Fault::NoDevice(format!("no sound can be decoded: {error}")))?;
     if matches!(task.inbox.try_recv(), Ok(Signal::Stop)) {
         return Ok(Outcome::Stopped);
     }
@@ -101,19 +101,17 @@ pub(super) fn run(task: Task, phase: &dyn Fn(Phase)) -> Result<Outcome, OpenErro
 }
 
 /// Waits until the sound has been heard, or cannot be.
-fn listen(inbox: &Receiver<Signal>, lap: Duration, fading: &AtomicBool) -> Result<(), OpenError> {
+fn listen(inbox: &Receiver<Signal>, lap: Duration, fading: &AtomicBool) -> Result<(), Fault> {
     loop {
         match inbox.recv_timeout(lap + STALL_TIMEOUT) {
             Ok(Signal::Lap) => {}
             Ok(Signal::Stop) => fading.store(true, Ordering::Relaxed),
             Ok(Signal::Ended) => break,
             Ok(Signal::Broken(error)) => {
-                let reason = format!("the sound device went away while it played ({error})");
-                return Err(OpenError { fault: Fault::NoDevice, reason });
+                return Err(Fault::NoDevice(format!("the sound device went away while it played ({error})")));
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                let reason = "the sound server takes no more sound: restart it".to_owned();
-                return Err(OpenError { fault: Fault::NoAnswer, reason });
+                return Err(Fault::NoAnswer("the sound server takes no more sound: restart it".to_owned()));
             }
         }
     }

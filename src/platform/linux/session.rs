@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
-    task::{JoinHandle, JoinSet},
+    task::JoinSet,
     time::timeout,
 };
 
@@ -49,10 +49,9 @@ pub struct Session {
     popups: Popups,
     opener: Opener,
     count: watch::Sender<LauncherCount>,
-    launcher: JoinHandle<()>,
     watch_lock: watch::Sender<bool>,
     watch_color_scheme: watch::Sender<bool>,
-    _watchers: JoinSet<()>,
+    watchers: JoinSet<()>,
 }
 
 impl Session {
@@ -72,6 +71,7 @@ impl Session {
         let (watch_lock, lock_wanted) = watch::channel(false);
         let (watch_color_scheme, color_scheme_wanted) = watch::channel(false);
         let mut watchers = JoinSet::new();
+        watchers.spawn(launcher::watch(session.clone(), counts));
         watchers.spawn(report_returns(session.clone(), events.clone()));
         if tray {
             watchers.spawn(tray_host::watch(session.clone(), events.clone()));
@@ -90,13 +90,12 @@ impl Session {
         Self {
             bus: session.clone(),
             events: events.clone(),
-            popups: Popups::start(session.clone(), icon, events.clone()),
+            popups: Popups::start(session, icon, events.clone()),
             opener: Opener::new(Launcher::new(), events.clone()),
             count,
-            launcher: tokio::spawn(launcher::run(session, counts)),
             watch_lock,
             watch_color_scheme,
-            _watchers: watchers,
+            watchers,
         }
     }
 
@@ -136,10 +135,16 @@ impl Session {
 
     /// Clears the count on docks, in bounded time.
     pub async fn close(self) {
-        let Self { count, launcher, .. } = self;
-        drop(count);
-        if timeout(CLOSE_DEADLINE, launcher).await.is_err() {
-            tracing::debug!("docks were not told that the count is gone");
+        let Self { mut bus, count, mut watchers, .. } = self;
+        watchers.abort_all();
+        let shown = *count.borrow();
+        if shown != LauncherCount::default()
+            && let Some(connection) = bus.connected()
+            && !timeout(CLOSE_DEADLINE, launcher::send(&connection, LauncherCount::default()))
+                .await
+                .is_ok_and(|sent| sent.is_ok())
+        {
+            tracing::debug!("the count on docks was not cleared");
         }
     }
 }

@@ -22,7 +22,9 @@ pub(super) async fn watch(mut bus: Bus, events: mpsc::UnboundedSender<DesktopEve
     loop {
         match bus.state() {
             BusState::Connecting => {}
-            BusState::Absent(reason) => report(unavailable(&format!("there is no session bus ({reason})"))),
+            BusState::Absent(reason) => {
+                report(ServiceState::unavailable(format!("there is no session bus ({reason})")))
+            }
             BusState::Present(connection) => {
                 tokio::select! {
                     () = connection.closed() => {}
@@ -68,15 +70,15 @@ async fn panels_changed(signals: &mut MessageStream) {
 pub(super) async fn state(connection: &Connection, owner: Option<&str>) -> ServiceState {
     let Some(owner) = owner else {
         let desktop = env::var("XDG_CURRENT_DESKTOP").unwrap_or_default();
-        return unavailable(advice(&desktop));
+        return ServiceState::unavailable(advice(&desktop));
     };
     // A watcher without this property is assumed to have a panel.
     let has_panel = bus::property::<bool>(connection, (owner, PATH, NAME), "IsStatusNotifierHostRegistered").await;
-    if has_panel.unwrap_or(true) { ServiceState { available: true, reason: None } } else { unavailable(NO_PANEL) }
-}
-
-fn unavailable(reason: &str) -> ServiceState {
-    ServiceState { available: false, reason: Some(reason.to_owned()) }
+    if has_panel.unwrap_or(true) {
+        ServiceState { available: true, reason: None }
+    } else {
+        ServiceState::unavailable(NO_PANEL)
+    }
 }
 
 /// The advice if nothing shows tray icons. `desktop` is `XDG_CURRENT_DESKTOP`: names separated by colons.

@@ -418,7 +418,7 @@ impl Reporter {
     }
 
     fn unavailable(&mut self, service: Option<PopupService>, reason: String) {
-        self.report(service, ServiceState { available: false, reason: Some(reason) });
+        self.report(service, ServiceState::unavailable(reason));
     }
 
     fn report(&mut self, service: Option<PopupService>, state: ServiceState) {
