@@ -175,28 +175,17 @@ impl Tray {
 impl IconState {
     fn of(view: TrayView) -> Self {
         let TrayView { badge, paused, style, dark_panel, tooltip, menu } = view;
-        let (badge, look, count) = match (main_loop::ICON_WORDS, style) {
-            (TrayWords::Count, _) => {
-                let count = badge.unread.saturating_add(badge.missed_calls);
-                let count = if count == 0 { String::new() } else { count.to_string() };
-                (Badge::default(), Look::Symbolic { dark_panel: Some(false) }, count)
+        let count = badge.unread.saturating_add(badge.missed_calls);
+        let (badge, look, count) = match style {
+            _ if main_loop::COUNT_IS_TITLE => {
+                let title = if count == 0 { String::new() } else { count.to_string() };
+                (Badge::default(), Look::Symbolic { dark_panel: Some(false) }, title)
             }
-            (TrayWords::Tooltip, TrayStyle::Color) => (badge, Look::Color, String::new()),
-            (TrayWords::Tooltip, TrayStyle::Symbolic) => (badge, Look::Symbolic { dark_panel }, String::new()),
+            TrayStyle::Color => (badge, Look::Color, String::new()),
+            TrayStyle::Symbolic => (badge, Look::Symbolic { dark_panel }, String::new()),
         };
         Self { drawing: Drawing::new(badge, paused, look, main_loop::ICON_SIZE), count, tooltip, menu }
     }
-}
-
-/// Which texts of an icon the system shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "each system uses one of them")]
-pub(super) enum TrayWords {
-    /// The tooltip.
-    Tooltip,
-    /// The tooltip, and the count as a title beside the icon. The image is a template that the system colours like its
-    /// own, whatever `tray.style` says.
-    Count,
 }
 
 #[cfg(test)]

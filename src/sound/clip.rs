@@ -106,13 +106,14 @@ impl Clip {
         decode(bytes.into(), longest)
     }
 
-    /// The usual extension of a file with this content.
-    pub(super) fn extension_of(bytes: &[u8]) -> &'static str {
-        match bytes.first_chunk::<4>() {
-            Some(b"RIFF") => "wav",
-            Some(b"OggS") => "ogg",
-            Some(b"fLaC") => "flac",
-            Some(_) | None => "mp3",
+    /// The usual extension of a file with this content; `None` if it begins like no supported format.
+    pub(super) fn extension_of(bytes: &[u8]) -> Option<&'static str> {
+        match bytes {
+            [b'R', b'I', b'F', b'F', ..] => Some("wav"),
+            [b'O', b'g', b'g', b'S', ..] => Some("ogg"),
+            [b'f', b'L', b'a', b'C', ..] => Some("flac"),
+            [b'I', b'D', b'3', ..] | [0xff, 0xe0..=0xff, ..] => Some("mp3"),
+            _ => None,
         }
     }
 
@@ -136,23 +137,16 @@ impl Clip {
 }
 
 fn decode(bytes: Cow<'static, [u8]>, longest: Duration) -> Result<Clip, Unplayable> {
-    let Some(magic) = bytes.first_chunk::<4>() else { return Err(Unplayable::Empty) };
-    if !is_sound(*magic) {
+    if bytes.is_empty() {
+        return Err(Unplayable::Empty);
+    }
+    // Without this check the decoder would search any file for MP3 frames.
+    if Clip::extension_of(&bytes).is_none() {
         return Err(Unplayable::UnknownFormat);
     }
     // Crafted files can make the decoders panic.
     catch_unwind(AssertUnwindSafe(|| decode_samples(bytes, longest)))
         .unwrap_or_else(|_| Err(Unplayable::Broken("the decoder failed".to_owned())))
-}
-
-/// Whether a file that begins with these bytes has a supported format. Without this check the decoder would search
-/// other files for MP3 frames.
-fn is_sound(magic: [u8; 4]) -> bool {
-    match magic {
-        [b'I', b'D', b'3', _] => true,
-        [0xff, second, ..] => second & 0xe0 == 0xe0,
-        other => [*b"RIFF", *b"OggS", *b"fLaC"].contains(&other),
-    }
 }
 
 fn decode_samples(mut bytes: Cow<'static, [u8]>, longest: Duration) -> Result<Clip, Unplayable> {

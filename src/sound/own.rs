@@ -51,8 +51,8 @@ pub(crate) fn keep(directory: &Path, called: &str, bytes: &[u8]) -> Result<Strin
     if bytes.len() > MAX_SIZE {
         return Err(NotKept::TooLarge);
     }
-    let extension = Clip::extension_of(bytes);
     Clip::from_bytes(bytes.to_vec(), MAX_RING)?;
+    let extension = Clip::extension_of(bytes).ok_or(Unplayable::UnknownFormat)?;
     files::create_private_directory(directory)?;
     let there = list(directory);
     if there.len() >= MAX_OWN {

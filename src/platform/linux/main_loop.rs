@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
     desktop::DesktopEvent,
-    platform::tray::{self, CommandQueue, Tray, TrayWords},
+    platform::tray::{self, CommandQueue, Tray},
 };
 
 pub(crate) use crate::platform::tray::TrayRemote;
@@ -25,8 +25,8 @@ pub(crate) use crate::platform::tray::TrayRemote;
 /// images.
 pub(in crate::platform) const ICON_SIZE: u32 = 48;
 
-/// Hosts show the tooltip.
-pub(in crate::platform) const ICON_WORDS: TrayWords = TrayWords::Tooltip;
+/// Whether the count is a title beside the icon; otherwise it is drawn on the icon.
+pub(in crate::platform) const COUNT_IS_TITLE: bool = false;
 
 /// The session watches it on the bus.
 pub(in crate::platform) const HOST_IS_WATCHED: bool = true;

@@ -19,7 +19,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
     desktop::{DesktopEvent, tray_view::TrayAction},
-    platform::tray::{self, CommandQueue, Tray, TrayWords},
+    platform::tray::{self, CommandQueue, Tray},
 };
 
 pub(crate) use crate::platform::tray::TrayRemote;
@@ -27,8 +27,8 @@ pub(crate) use crate::platform::tray::TrayRemote;
 /// Width and height of the image in pixels. It is shown 22 points high, with two pixels each on most displays.
 pub(in crate::platform) const ICON_SIZE: u32 = 44;
 
-/// The menu bar draws icons in its own colour, with a title beside them.
-pub(in crate::platform) const ICON_WORDS: TrayWords = TrayWords::Count;
+/// The count is a title beside the icon, and the image is a template that the menu bar colours like its own icons.
+pub(in crate::platform) const COUNT_IS_TITLE: bool = true;
 
 /// Whether there is a tray host is known only by creating the icon.
 pub(in crate::platform) const HOST_IS_WATCHED: bool = false;

@@ -15,7 +15,7 @@ use crate::{
     },
     platform::{
         main_loop,
-        tray::{IconState, TrayError, TrayWords},
+        tray::{IconState, TrayError},
     },
 };
 
@@ -31,10 +31,8 @@ impl Icon {
         listen(events);
         let builder = TrayIconBuilder::new().with_id(app_info::APP_ID).with_menu(menu(&shown.menu)?);
         let builder = with_picture(builder.with_menu_on_left_click(false), picture(shown.drawing)?);
-        let builder = match main_loop::ICON_WORDS {
-            TrayWords::Tooltip => builder.with_tooltip(&shown.tooltip),
-            TrayWords::Count => builder.with_title(&shown.count).with_tooltip(&shown.tooltip),
-        };
+        let builder = builder.with_tooltip(&shown.tooltip);
+        let builder = if main_loop::COUNT_IS_TITLE { builder.with_title(&shown.count) } else { builder };
         Ok(Self(builder.build()?))
     }
 

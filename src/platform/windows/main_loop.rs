@@ -19,7 +19,7 @@ use windows_sys::Win32::{
 
 use crate::{
     desktop::DesktopEvent,
-    platform::tray::{self, CommandQueue, Tray, TrayWords},
+    platform::tray::{self, CommandQueue, Tray},
 };
 
 pub(crate) use crate::platform::tray::TrayRemote;
@@ -27,8 +27,8 @@ pub(crate) use crate::platform::tray::TrayRemote;
 /// Width and height of the image: a small icon at a display scale of 200 %.
 pub(in crate::platform) const ICON_SIZE: u32 = 32;
 
-/// Windows shows the tooltip, and screen readers read it.
-pub(in crate::platform) const ICON_WORDS: TrayWords = TrayWords::Tooltip;
+/// Whether the count is a title beside the icon; otherwise it is drawn on the icon.
+pub(in crate::platform) const COUNT_IS_TITLE: bool = false;
 
 /// Whether there is a tray host is known only by creating the icon.
 pub(in crate::platform) const HOST_IS_WATCHED: bool = false;
