@@ -93,7 +93,7 @@ impl Toasts {
         if self.categories.iter().any(|(known, _)| *known == name) {
             return name;
         }
-        let actions: Vec<_> = popup.buttons.iter().map(action).collect();
+        let actions: Vec<_> = popup.buttons.iter().copied().map(action).collect();
         let category = UNNotificationCategory::categoryWithIdentifier_actions_intentIdentifiers_options(
             &NSString::from_str(&name),
             &NSArray::from_retained_slice(&actions),
@@ -121,21 +121,21 @@ impl Presenter for Toasts {
     }
 }
 
-fn action(button: &Action) -> Retained<UNNotificationAction> {
-    let (key, label) = (NSString::from_str(button.key()), NSString::from_str(words::button(*button)));
+fn action(button: Action) -> Retained<UNNotificationAction> {
+    let (key, label) = (NSString::from_str(button.key()), NSString::from_str(words::button(button)));
     let options = UNNotificationActionOptions::empty();
-    match button.takes_text() {
-        false => UNNotificationAction::actionWithIdentifier_title_options(&key, &label, options),
-        true => Retained::into_super(
-            UNTextInputNotificationAction::actionWithIdentifier_title_options_textInputButtonTitle_textInputPlaceholder(
-                &key,
-                &label,
-                options,
-                &label,
-                &NSString::from_str(words::WRITE_A_REPLY),
-            ),
-        ),
+    if !button.takes_text() {
+        return UNNotificationAction::actionWithIdentifier_title_options(&key, &label, options);
     }
+    Retained::into_super(
+        UNTextInputNotificationAction::actionWithIdentifier_title_options_textInputButtonTitle_textInputPlaceholder(
+            &key,
+            &label,
+            options,
+            &label,
+            &NSString::from_str(words::WRITE_A_REPLY),
+        ),
+    )
 }
 
 /// The identifier of the popup with this id.
