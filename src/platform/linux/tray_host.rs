@@ -23,7 +23,7 @@ pub(super) async fn watch(mut bus: Bus, events: mpsc::UnboundedSender<DesktopEve
         match bus.state() {
             BusState::Connecting => {}
             BusState::Absent(reason) => {
-                report(ServiceState::unavailable(format!("there is no session bus ({reason})")))
+                report(ServiceState::unavailable(format!("there is no session bus ({reason})")));
             }
             BusState::Present(connection) => {
                 tokio::select! {
