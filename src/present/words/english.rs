@@ -261,6 +261,7 @@ pub(crate) fn relay_refuses(user: &str, reason: &str) -> String {
     format!("{user}: {reason}. New messages may not come. `pushbell doctor` says more")
 }
 
+#[cfg(feature = "encryption")]
 pub(crate) fn session_unverified(account: &str, was_verified: bool) -> String {
     let why = if was_verified {
         "is no longer verified, as after resetting the account's cross-signing"
@@ -273,6 +274,7 @@ pub(crate) fn session_unverified(account: &str, was_verified: bool) -> String {
     )
 }
 
+#[cfg(feature = "encryption")]
 pub(crate) fn backup_reset(account: &str) -> String {
     format!(
         "{account}: the key backup was deleted or replaced, and is no longer read. Run `pushbell verify {account} \
@@ -280,10 +282,12 @@ pub(crate) fn backup_reset(account: &str) -> String {
     )
 }
 
+#[cfg(feature = "encryption")]
 pub(crate) fn new_sign_in(account: &str, session: &str) -> String {
     format!("{account}: {session}. If it was not you, end that session in your usual client.")
 }
 
+#[cfg(feature = "encryption")]
 pub(crate) fn verification_asked(account: &str, session: &str) -> String {
     format!("{account}: your session {session} asks to verify Pushbell. Run `pushbell verify {account}`.")
 }
