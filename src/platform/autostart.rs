@@ -2,6 +2,12 @@
 //!
 //! Turning it on or off takes effect at the next login. These functions block, for a few seconds at most.
 
+use std::{env, io};
+
+use super::system::autostart::{turn_off, turn_on};
+
+pub(crate) use super::system::autostart::status;
+
 /// Whether the desktop starts Pushbell by itself, as far as is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Autostart {
@@ -13,4 +19,10 @@ pub(crate) struct Autostart {
     pub(crate) problem: Option<String>,
 }
 
-pub(crate) use super::system::autostart::{status, turn_off, turn_on};
+/// Turns it on, for the running program file, or off.
+///
+/// # Errors
+/// When the system refuses.
+pub(crate) fn set(on: bool) -> io::Result<Autostart> {
+    if on { turn_on(&env::current_exe()?) } else { turn_off() }
+}

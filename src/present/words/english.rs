@@ -6,6 +6,7 @@ use super::{Membership, Mention};
 use crate::{
     notice::CallState,
     present::popup::{Action, OwnPopup, ProblemKind},
+    push::text::counted,
 };
 
 // Messages.
@@ -183,12 +184,6 @@ pub(crate) fn counts(unread: u64, missed_calls: u64) -> String {
         (0, missed) => counted(missed, "missed call"),
         (unread, missed) => format!("{unread} unread, {}", counted(missed, "missed call")),
     }
-}
-
-/// "1 message", "3 messages".
-fn counted(count: u64, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
 }
 
 // Buttons.
